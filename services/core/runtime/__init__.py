@@ -1,1 +1,1 @@
-"""Placeholder docstring."""
+"""What every process needs to run: settings, logging, metrics, progress, clock, shutdown."""

@@ -1,0 +1,61 @@
+"""Health is the progress of the main loop: a process says so in the database as it turns.
+
+A thread of its own would go on saying yes while the loop hangs, so the loop itself calls
+:meth:`ProgressReporter.report`, and readiness asks how long ago that was.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+#: Reports older than this mean that the process hangs or is gone.
+STALE_AFTER_S = 10.0
+
+_REPORT = """
+INSERT INTO process_progress (process, instance, started_at, progressed_at, state)
+VALUES (%s, %s, %s, now(), %s)
+ON CONFLICT (process, instance) DO UPDATE
+SET started_at = excluded.started_at, progressed_at = now(), state = excluded.state
+"""
+
+_FORGET = "DELETE FROM process_progress WHERE process = %s AND instance = %s"
+
+_FORGET_OLD = (
+    "DELETE FROM process_progress WHERE process = %s AND progressed_at < now() - interval '1 hour'"
+)
+
+
+class ProgressReporter:
+    """Writes this process's progress, at most once a second."""
+
+    def __init__(self, process: Literal["ingest", "aggregator"], instance: str = "") -> None:
+        self._process = process
+        self._instance = instance or f"{socket.gethostname()}:{os.getpid()}"
+        self._started_at = datetime.now(UTC)
+        self._next_at = 0.0
+
+    @property
+    def due(self) -> bool:
+        """Whether a second has passed since the last report."""
+        return time.monotonic() >= self._next_at
+
+    def report(self, connection: psycopg.Connection[Any], state: dict[str, Any]) -> None:
+        """Write the progress and commit; call when :attr:`due`, outside a transaction."""
+        with connection.transaction():
+            connection.execute(
+                _REPORT, (self._process, self._instance, self._started_at, Jsonb(state))
+            )
+            connection.execute(_FORGET_OLD, (self._process,))
+        self._next_at = time.monotonic() + 1.0
+
+    def forget(self, connection: psycopg.Connection[Any]) -> None:
+        """Take this process off the list: it leaves of its own accord."""
+        with connection.transaction():
+            connection.execute(_FORGET, (self._process, self._instance))

@@ -1,0 +1,111 @@
+"""Every setting of tonne, read from ``TONNE_*`` environment variables.
+
+A variable that no setting knows is an error: a misspelt setting must not be a silent default.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_PREFIX = "TONNE_"
+
+
+class SettingsError(ValueError):
+    """A TONNE_* variable is unknown or has a value that cannot be used."""
+
+
+class Settings(BaseSettings):
+    """The settings with their defaults; the field's name in capitals follows ``TONNE_``."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
+
+    database_url: SecretStr | None = Field(
+        None, description="PostgreSQL with TimescaleDB, `postgresql://...`; the local stack's"
+        " if not set"
+    )
+    mqtt_url: SecretStr | None = Field(
+        None, description="broker: `mqtt://user:pw@host:1883`, `mqtts://...`; the local stack's"
+        " if not set"
+    )
+    mqtt_client_id: str = Field(
+        "tonne-ingest", min_length=1,
+        description="fixed id of ingest's persistent session; one per ingest process",
+    )
+    mqtt_tls_ca: Path | None = Field(None, description="CA file for `mqtts://`")
+    api_host: str = Field("127.0.0.1", description="address that the API listens on")
+    api_port: int = Field(8000, ge=1, le=65535, description="port that the API listens on")
+    api_auth: Literal["required", "off"] = Field(
+        "required", description="`off` binds to 127.0.0.1 only"
+    )
+    local_dir: Path = Field(Path(".tonne"), description="where the local stack keeps its data")
+    mqtt_port: int = Field(1883, ge=1, le=65535, description="the local stack's broker")
+    db_port: int = Field(5433, ge=1, le=65535, description="the local stack's database")
+    webhook_private: Literal["refuse", "allow"] = Field(
+        "refuse", description="whether webhooks may go to private addresses"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least level that is logged"
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`auto`: console on a terminal, else JSON"
+    )
+    batch_messages: int = Field(
+        5000, ge=1, le=50_000, description="most messages that ingest writes in one transaction"
+    )
+    flush_interval_ms: int = Field(
+        50, ge=1, le=10_000, description="longest wait before ingest writes what it has"
+    )
+    future_tolerance_s: int = Field(
+        600, ge=0, description="how far ahead of the clock a reading's time may be"
+    )
+    oldest_reading: str = Field(
+        "2000-01-01T00:00:00Z", description="readings from before are quarantined as absurd"
+    )
+    ingest_metrics_port: int = Field(
+        9101, ge=0, le=65535, description="Prometheus metrics of ingest on 127.0.0.1; 0: none"
+    )
+    aggregator_metrics_port: int = Field(
+        9102, ge=0, le=65535, description="Prometheus metrics of the aggregator; 0: none"
+    )
+    metrics_host: str = Field("127.0.0.1", description="address that both metrics ports listen on")
+
+    @property
+    def database(self) -> str:
+        """The database's URL, the local stack's where none is set."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"postgresql://tonne@127.0.0.1:{self.db_port}/tonne"
+
+    @property
+    def mqtt(self) -> str:
+        """The broker's URL, the local stack's where none is set."""
+        if self.mqtt_url is not None:
+            return self.mqtt_url.get_secret_value()
+        return f"mqtt://127.0.0.1:{self.mqtt_port}"
+
+
+def load() -> Settings:
+    """Read the settings from the environment.
+
+    :raises SettingsError: one sentence for each variable that is unknown or unusable.
+    """
+    known = {_PREFIX + name.upper() for name in Settings.model_fields}
+    problems = [
+        f"{name} is not a setting of tonne; README.md lists every setting"
+        for name in sorted(os.environ)
+        if name.startswith(_PREFIX) and name not in known
+    ]
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        problems += [
+            f"{_PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()
+        ]
+    if problems:
+        raise SettingsError("; ".join(problems))
+    return settings

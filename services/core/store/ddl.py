@@ -1,0 +1,98 @@
+"""The DDL that SQLAlchemy cannot express: extension, hypertables, roles and their rights.
+
+Both ways to a schema run it: the migrations, and ``create_all`` in the test that compares them.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+
+from services.core.store.tables import metadata
+
+#: Tables each role may write; every role may read all but the API keys' digests.
+_WRITES: dict[str, dict[str, tuple[str, ...]]] = {
+    "tonne_ingest": {
+        "reading": ("INSERT",),
+        "touched": ("INSERT",),
+        "quarantine": ("INSERT", "UPDATE", "DELETE"),
+        "device": ("UPDATE",),
+        "process_progress": ("INSERT", "UPDATE", "DELETE"),
+    },
+    "tonne_aggregate": {
+        "touched": ("INSERT", "UPDATE", "DELETE"),
+        "recompute": ("INSERT", "UPDATE", "DELETE"),
+        "emission_minute": ("INSERT", "UPDATE", "DELETE"),
+        "emission_hour": ("INSERT", "UPDATE", "DELETE"),
+        # history is only ever added to: the right to change it is not given
+        "emission_hour_history": ("INSERT",),
+        "rolling_total": ("INSERT", "UPDATE", "DELETE"),
+        "facility_progress": ("INSERT", "UPDATE"),
+        "process_progress": ("INSERT", "UPDATE", "DELETE"),
+    },
+    "tonne_read": {},
+}
+
+ROLES = tuple(_WRITES)
+
+
+def create_extension(connection: Connection) -> None:
+    """Load TimescaleDB into the database."""
+    connection.execute(text("CREATE EXTENSION IF NOT EXISTS timescaledb"))
+
+
+def create_hypertables(connection: Connection) -> None:
+    """Turn every table that names a chunk interval into a hypertable without further indexes."""
+    for table in metadata.sorted_tables:
+        if "hypertable" not in table.info:
+            continue
+        column, interval = table.info["hypertable"]
+        connection.execute(
+            text(
+                "SELECT create_hypertable(CAST(:table AS regclass),"
+                " by_range(:column, CAST(:interval AS interval)), create_default_indexes => false)"
+            ),
+            {"table": table.name, "column": column, "interval": interval},
+        )
+
+
+def create_roles(connection: Connection) -> None:
+    """Create the three roles where missing, make the current user a member, grant their rights.
+
+    Roles belong to the whole cluster, so another database may have made them already.
+    """
+    for role, writes in _WRITES.items():
+        connection.execute(
+            text(
+                f"DO $$ BEGIN CREATE ROLE {role} NOLOGIN;"
+                " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+            )
+        )
+        connection.execute(
+            text(
+                f"DO $$ BEGIN IF NOT pg_has_role(current_user, '{role}', 'MEMBER')"
+                f" THEN EXECUTE format('GRANT {role} TO %I', current_user); END IF; END $$"
+            )
+        )
+        connection.execute(text(f"GRANT USAGE ON SCHEMA public TO {role}"))
+        # staging tables of the writers live in the session's temporary schema
+        connection.execute(
+            text(
+                "DO $$ BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO "
+                f"{role}', current_database()); END $$"
+            )
+        )
+        for table in metadata.sorted_tables:
+            if table.name == "api_key":
+                continue
+            connection.execute(text(f"GRANT SELECT ON {table.name} TO {role}"))
+        for table_name, rights in writes.items():
+            connection.execute(text(f"GRANT {', '.join(rights)} ON {table_name} TO {role}"))
+    # the API authenticates before it reads
+    connection.execute(text("GRANT SELECT ON api_key TO tonne_read"))
+
+
+def seed(connection: Connection) -> None:
+    """Insert the rows that every database starts with."""
+    connection.execute(
+        text("INSERT INTO registry_revision (id, revision) VALUES (1, 0) ON CONFLICT DO NOTHING")
+    )

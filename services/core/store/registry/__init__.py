@@ -1,0 +1,1 @@
+"""The registry: facility files into tables, and tables into records."""

@@ -1,0 +1,341 @@
+"""The database schema as SQLAlchemy Core tables: what passes between the services.
+
+Masses are integer micrograms (1 kg = 1e9), activity amounts integer nano-units of the source's
+activity unit, covered time integer milliseconds: integer sums are exact, so no order of addition
+can change a total. Times are ``timestamptz``; the column ``minute`` or ``hour`` holds the start of
+that minute or hour, in UTC.
+
+``table.info["hypertable"]`` names the time column and chunk interval of a hypertable; the DDL that
+SQLAlchemy cannot express is in :mod:`services.core.store.ddl`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    }
+)
+
+_instant = DateTime(timezone=True)
+
+
+def _id() -> Column[int]:
+    return Column("id", Integer, Identity(always=True), primary_key=True)
+
+
+def _known_at() -> Column[object]:
+    return Column("known_at", _instant, nullable=False, server_default=func.now())
+
+
+# -- registry: what is where, and how it is counted -------------------------------------------
+
+facility = Table(
+    "facility",
+    metadata,
+    _id(),
+    Column("slug", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("timezone", Text, nullable=False, comment="IANA name; days and months are cut in it"),
+    Column("document", JSONB, nullable=False, comment="the facility file as last applied"),
+    Column("applied_at", _instant, nullable=False, server_default=func.now()),
+)
+
+device = Table(
+    "device",
+    metadata,
+    _id(),
+    Column("facility_id", ForeignKey("facility.id"), nullable=False),
+    Column("slug", Text, nullable=False, unique=True, comment="unique in the whole system"),
+    Column("topic", Text, comment="the device's own topic; null: the native topic"),
+    Column("format", Text, nullable=False, server_default="native"),
+    Column("spec", JSONB, nullable=False, comment="the device's part of the facility file"),
+    Column("active", Boolean, nullable=False, server_default="true"),
+    Column("last_seen", _instant, comment="newest committed message or status"),
+    Column("online", Boolean, comment="what the device's status topic last said; null: never"),
+)
+
+channel = Table(
+    "channel",
+    metadata,
+    _id(),
+    Column("device_id", ForeignKey("device.id"), nullable=False),
+    Column("slug", Text, nullable=False),
+    Column("quantity", Text, nullable=False),
+    Column("unit", Text, nullable=False, comment="the unit that readings are stored in"),
+    Column("kind", Text, nullable=False),
+    Column("spec", JSONB, nullable=False, comment="the channel's part of the facility file"),
+    Column("active", Boolean, nullable=False, server_default="true"),
+    UniqueConstraint("device_id", "slug"),
+    CheckConstraint("kind IN ('counter', 'gauge', 'interval')", name="kind"),
+)
+
+source = Table(
+    "source",
+    metadata,
+    _id(),
+    Column("facility_id", ForeignKey("facility.id"), nullable=False),
+    Column("slug", Text, nullable=False),
+    Column("scope", SmallInteger, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("activity_unit", Text, comment="unit of activity amounts; null where there is none"),
+    Column("spec", JSONB, nullable=False, comment="the source's part of the facility file"),
+    Column("active", Boolean, nullable=False, server_default="true"),
+    UniqueConstraint("facility_id", "slug"),
+)
+
+source_input = Table(
+    "source_input",
+    metadata,
+    Column("source_id", ForeignKey("source.id"), primary_key=True),
+    Column("role", Text, primary_key=True, comment="input, co2, flow, h2o, o2 ..."),
+    Column("channel_id", ForeignKey("channel.id"), nullable=False, index=True),
+)
+
+source_revision = Table(
+    "source_revision",
+    metadata,
+    Column("source_id", ForeignKey("source.id"), primary_key=True),
+    Column("known_at", _instant, primary_key=True, server_default=func.now()),
+    Column("spec", JSONB, nullable=False),
+    comment="every configuration a source ever had: totals are explained as they were known",
+)
+
+factor = Table(
+    "factor",
+    metadata,
+    _id(),
+    Column("facility_id", ForeignKey("facility.id"), comment="null: a built-in factor"),
+    Column("slug", Text, nullable=False),
+    Column("unit", Text, nullable=False, comment="masses are per this unit of activity"),
+    Column("basis", Text),
+    Column("co2_kg", Numeric, nullable=False),
+    Column("ch4_kg", Numeric, nullable=False),
+    Column("n2o_kg", Numeric, nullable=False),
+    Column("co2e_kg", Numeric, comment="as published; null: from the gases and the GWP set"),
+    Column("ch4_fossil", Boolean, nullable=False, server_default="false"),
+    Column("uncertainty_percent", Double),
+    Column("valid_from", _instant, nullable=False),
+    Column("valid_to", _instant, comment="exclusive; null: until further notice"),
+    Column("known_from", _instant, nullable=False, server_default=func.now()),
+    Column("known_to", _instant, comment="when a correction replaced this row; null: in force"),
+    Column("data_year", Integer),
+    Column("release", Text),
+    Column("citation", Text, nullable=False),
+    CheckConstraint("valid_to IS NULL OR valid_to > valid_from", name="valid"),
+    CheckConstraint("known_to IS NULL OR known_to >= known_from", name="known"),
+)
+Index("factor_slug_valid_from_idx", factor.c.slug, factor.c.valid_from)
+
+registry_revision = Table(
+    "registry_revision",
+    metadata,
+    Column("id", SmallInteger, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("changed_at", _instant, nullable=False, server_default=func.now()),
+    CheckConstraint("id = 1", name="single"),
+    comment="one row, raised with every change of the registry: caches compare it",
+)
+
+# -- readings ---------------------------------------------------------------------------------
+
+reading = Table(
+    "reading",
+    metadata,
+    # ordered by falling width so that no byte is lost to alignment
+    Column("ts", _instant, nullable=False, comment="as the device said, never re-stamped"),
+    Column("value", Double, comment="in the channel's unit; null: an explicit gap"),
+    Column("received_at", _instant, nullable=False),
+    Column("channel_id", Integer, nullable=False),
+    Column("quality", SmallInteger, nullable=False),
+    Column("time_source", SmallInteger, nullable=False),
+    UniqueConstraint("channel_id", "ts"),
+    info={"hypertable": ("ts", "7 days")},
+)
+
+touched = Table(
+    "touched",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("facility_id", Integer, nullable=False),
+    Column("due_at", _instant, nullable=False, server_default=func.now()),
+    Column("channel_ids", ARRAY(Integer), nullable=False),
+    Column("minutes", ARRAY(Integer), nullable=False, comment="minutes since the epoch"),
+    comment="(channel, minute) pairs whose readings changed: element i of both arrays is a pair",
+)
+Index("touched_facility_id_due_at_idx", touched.c.facility_id, touched.c.due_at)
+
+recompute = Table(
+    "recompute",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("facility_id", Integer, nullable=False, index=True),
+    Column("source_id", ForeignKey("source.id"), nullable=False),
+    Column("from_minute", Integer, nullable=False, comment="inclusive, minutes since the epoch"),
+    Column("to_minute", Integer, nullable=False, comment="exclusive"),
+    Column("reason", Text, nullable=False),
+    Column("requested_at", _instant, nullable=False, server_default=func.now()),
+    comment="spans to compute again after a change of configuration or factor",
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("received_at", _instant, nullable=False, server_default=func.now()),
+    Column("reason", Text, nullable=False, comment="a code of services.ingest.reasons"),
+    Column("detail", Text, nullable=False, comment="what is wrong and what to do"),
+    Column("topic", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False, comment="the message's raw bytes"),
+    Column("facility", Text),
+    Column("device", Text),
+    Column("channel", Text),
+    Column("ts", _instant),
+    Column("value", Double),
+    Column("stored_value", Double, comment="for a conflict: what is stored under the same key"),
+    Column("state", Text, nullable=False, server_default="open"),
+    Column("settled_at", _instant),
+    CheckConstraint("state IN ('open', 'replayed', 'accepted', 'discarded')", name="state"),
+)
+Index(
+    "quarantine_open_idx",
+    quarantine.c.reason,
+    quarantine.c.id,
+    postgresql_where=quarantine.c.state == "open",
+)
+
+# -- emissions --------------------------------------------------------------------------------
+
+emission_minute = Table(
+    "emission_minute",
+    metadata,
+    Column("minute", _instant, nullable=False),
+    Column("co2_ug", BigInteger, nullable=False),
+    Column("co2e_ug", BigInteger, nullable=False),
+    Column("activity_n", BigInteger, comment="1e-9 of the source's activity unit"),
+    Column("source_id", Integer, nullable=False),
+    Column("covered_ms", Integer, nullable=False, comment="0: nothing is known of this minute"),
+    UniqueConstraint("source_id", "minute"),
+    info={"hypertable": ("minute", "28 days")},
+)
+
+_hour_figures = (
+    ("co2_ug", BigInteger, False),
+    ("co2e_ug", BigInteger, False),
+    ("activity_n", BigInteger, True),
+    ("covered_ms", Integer, False),
+)
+
+
+def _hour_columns() -> list[Column[object]]:
+    return [
+        *(Column(name, type_(), nullable=nullable) for name, type_, nullable in _hour_figures),
+        Column("version", Integer, nullable=False),
+        Column("final", Boolean, nullable=False),
+        Column("quality", Text, nullable=False),
+        Column("code", Text, comment="the method code of the policy that judged the hour"),
+        Column("reason", Text, nullable=False, comment="why this version came to be"),
+    ]
+
+
+emission_hour = Table(
+    "emission_hour",
+    metadata,
+    Column("source_id", Integer, primary_key=True),
+    Column("hour", _instant, primary_key=True),
+    *_hour_columns(),
+    _known_at(),
+    comment="the version of each hour that is in force",
+)
+Index(
+    "emission_hour_open_idx",
+    emission_hour.c.hour,
+    postgresql_where=~emission_hour.c.final,
+)
+
+emission_hour_history = Table(
+    "emission_hour_history",
+    metadata,
+    Column("source_id", Integer, primary_key=True),
+    Column("hour", _instant, primary_key=True),
+    *(c if c.name != "version" else Column("version", Integer, primary_key=True)
+      for c in _hour_columns()),
+    _known_at(),
+    Column("superseded_at", _instant, nullable=False, server_default=func.now()),
+    comment="every final version that a restatement replaced; rows are only ever added",
+)
+
+rolling_total = Table(
+    "rolling_total",
+    metadata,
+    Column("source_id", Integer, primary_key=True),
+    Column("span", Text, primary_key=True),
+    Column("since", _instant, nullable=False, comment="first minute counted"),
+    Column("upto", _instant, nullable=False, comment="last minute counted"),
+    Column("co2_ug", Numeric(30, 0), nullable=False),
+    Column("co2e_ug", Numeric(30, 0), nullable=False),
+    Column("covered_ms", BigInteger, nullable=False),
+    CheckConstraint(
+        "span IN ('1h', '24h', '7d', '30d', '365d', 'today', 'month', 'year')", name="span"
+    ),
+)
+
+facility_progress = Table(
+    "facility_progress",
+    metadata,
+    Column("facility_id", ForeignKey("facility.id"), primary_key=True),
+    Column("sequence", BigInteger, nullable=False, comment="raised with every change of totals"),
+    Column("changed_at", _instant, nullable=False, server_default=func.now()),
+    Column("upto", _instant, comment="the minute the rolling totals stand at"),
+)
+
+# -- operation --------------------------------------------------------------------------------
+
+process_progress = Table(
+    "process_progress",
+    metadata,
+    Column("process", Text, primary_key=True, comment="ingest or aggregator"),
+    Column("instance", Text, primary_key=True),
+    Column("started_at", _instant, nullable=False),
+    Column("progressed_at", _instant, nullable=False, comment="last turn of the main loop"),
+    Column("state", JSONB, nullable=False, comment="what it says of itself"),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False, unique=True, comment="SHA-256 of the key"),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("facilities", ARRAY(Text), comment="null: all"),
+    Column("created_at", _instant, nullable=False, server_default=func.now()),
+    Column("expires_at", _instant),
+    Column("revoked_at", _instant),
+)
