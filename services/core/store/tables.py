@@ -184,12 +184,12 @@ touched = Table(
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("facility_id", Integer, nullable=False),
-    Column("due_at", _instant, nullable=False, server_default=func.now()),
+    Column("committed_at", _instant, nullable=False, server_default=func.now()),
     Column("channel_ids", ARRAY(Integer), nullable=False),
     Column("minutes", ARRAY(Integer), nullable=False, comment="minutes since the epoch"),
     comment="(channel, minute) pairs whose readings changed: element i of both arrays is a pair",
 )
-Index("touched_facility_id_due_at_idx", touched.c.facility_id, touched.c.due_at)
+Index("touched_facility_id_id_idx", touched.c.facility_id, touched.c.id)
 
 recompute = Table(
     "recompute",
@@ -312,7 +312,11 @@ facility_progress = Table(
     Column("facility_id", ForeignKey("facility.id"), primary_key=True),
     Column("sequence", BigInteger, nullable=False, comment="raised with every change of totals"),
     Column("changed_at", _instant, nullable=False, server_default=func.now()),
-    Column("upto", _instant, comment="the minute the rolling totals stand at"),
+    Column(
+        "carried_to",
+        _instant,
+        comment="newest minute into which values that still hold were carried",
+    ),
 )
 
 # -- operation --------------------------------------------------------------------------------
