@@ -24,30 +24,39 @@ ingest_readings = Counter(
     registry=registry,
 )
 ingest_quarantined = Counter(
-    "tonne_ingest_quarantined", "Messages and readings put in quarantine.", ["reason"],
+    "tonne_ingest_quarantined",
+    "Messages and readings put in quarantine.",
+    ["reason"],
     registry=registry,
 )
 ingest_batch_messages = Histogram(
     "tonne_ingest_batch_messages", "Messages in one batch.", buckets=_SIZES, registry=registry
 )
 ingest_batch_seconds = Histogram(
-    "tonne_ingest_batch_seconds", "Decoding, checking and writing one batch, COMMIT included.",
-    buckets=_SECONDS, registry=registry,
+    "tonne_ingest_batch_seconds",
+    "Decoding, checking and writing one batch, COMMIT included.",
+    buckets=_SECONDS,
+    registry=registry,
 )
 ingest_ack_seconds = Histogram(
-    "tonne_ingest_ack_seconds", "From a message's arrival to its PUBACK.",
-    buckets=_SECONDS, registry=registry,
+    "tonne_ingest_ack_seconds",
+    "From a message's arrival to its PUBACK.",
+    buckets=_SECONDS,
+    registry=registry,
 )
 ingest_lag_seconds = Gauge(
-    "tonne_ingest_lag_seconds", "Age of the oldest message in the batch last committed.",
+    "tonne_ingest_lag_seconds",
+    "Age of the oldest message in the batch last committed.",
     registry=registry,
 )
 ingest_connections = Counter(
-    "tonne_ingest_connections", "Sessions opened with the broker; more than one: reconnects.",
+    "tonne_ingest_connections",
+    "Sessions opened with the broker; more than one: reconnects.",
     registry=registry,
 )
 ingest_database_retries = Counter(
-    "tonne_ingest_database_retries", "Batches held because the database was away.",
+    "tonne_ingest_database_retries",
+    "Batches held because the database was away.",
     registry=registry,
 )
 
@@ -66,22 +75,29 @@ aggregator_restated_hours = Counter(
     "tonne_aggregator_restated_hours", "Final hours that got a new version.", registry=registry
 )
 aggregator_backlog_rows = Gauge(
-    "tonne_aggregator_backlog_rows", "Batches of touched minutes not yet aggregated.",
+    "tonne_aggregator_backlog_rows",
+    "Batches of touched minutes not yet aggregated.",
     registry=registry,
 )
 aggregator_database_retries = Counter(
-    "tonne_aggregator_database_retries", "Ticks repeated because the database was away.",
+    "tonne_aggregator_database_retries",
+    "Ticks repeated because the database was away.",
     registry=registry,
 )
 
 # -- api --------------------------------------------------------------------------------------
 
 api_requests = Counter(
-    "tonne_api_requests", "Answered requests, by route template.", ["method", "route", "status"],
+    "tonne_api_requests",
+    "Answered requests, by route template.",
+    ["method", "route", "status"],
     registry=registry,
 )
 api_request_seconds = Histogram(
-    "tonne_api_request_seconds", "From request to answer, streams excepted.", ["route"],
-    buckets=_SECONDS, registry=registry,
+    "tonne_api_request_seconds",
+    "From request to answer, streams excepted.",
+    ["route"],
+    buckets=_SECONDS,
+    registry=registry,
 )
 api_streams = Gauge("tonne_api_streams", "Open live streams.", registry=registry)

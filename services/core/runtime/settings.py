@@ -25,15 +25,17 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
 
     database_url: SecretStr | None = Field(
-        None, description="PostgreSQL with TimescaleDB, `postgresql://...`; the local stack's"
-        " if not set"
+        None,
+        description="PostgreSQL with TimescaleDB, `postgresql://...`; the local stack's if not set",
     )
     mqtt_url: SecretStr | None = Field(
-        None, description="broker: `mqtt://user:pw@host:1883`, `mqtts://...`; the local stack's"
-        " if not set"
+        None,
+        description="broker: `mqtt://user:pw@host:1883`, `mqtts://...`; the local stack's"
+        " if not set",
     )
     mqtt_client_id: str = Field(
-        "tonne-ingest", min_length=1,
+        "tonne-ingest",
+        min_length=1,
         description="fixed id of ingest's persistent session; one per ingest process",
     )
     mqtt_tls_ca: Path | None = Field(None, description="CA file for `mqtts://`")

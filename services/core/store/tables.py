@@ -187,7 +187,7 @@ touched = Table(
     Column("committed_at", _instant, nullable=False, server_default=func.now()),
     Column("channel_ids", ARRAY(Integer), nullable=False),
     Column("minutes", ARRAY(Integer), nullable=False, comment="minutes since the epoch"),
-    comment="(channel, minute) pairs whose readings changed: element i of both arrays is a pair",
+    comment="(channel, minute) pairs whose readings changed: element i of both is a pair",
 )
 Index("touched_facility_id_id_idx", touched.c.facility_id, touched.c.id)
 
@@ -284,8 +284,10 @@ emission_hour_history = Table(
     metadata,
     Column("source_id", Integer, primary_key=True),
     Column("hour", _instant, primary_key=True),
-    *(c if c.name != "version" else Column("version", Integer, primary_key=True)
-      for c in _hour_columns()),
+    *(
+        c if c.name != "version" else Column("version", Integer, primary_key=True)
+        for c in _hour_columns()
+    ),
     _known_at(),
     Column("superseded_at", _instant, nullable=False, server_default=func.now()),
     comment="every final version that a restatement replaced; rows are only ever added",

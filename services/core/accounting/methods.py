@@ -1,0 +1,120 @@
+"""Methods: from the minutes of a source's channels to its CO2, minute by minute.
+
+Masses here are unrounded kilograms; what the rules round is an hour's or a period's figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.accounting.series import MinuteSeries
+from services.core.accounting.stack.equations import Equation
+from services.core.accounting.units import Conversion
+
+_HOUR_US = 3_600_000_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MinuteMasses:
+    """One source over the minutes asked for; where ``covered_us`` is 0 nothing is known."""
+
+    co2_kg: NDArray[np.float64]
+    co2e_kg: NDArray[np.float64]
+    #: in the source's activity unit; None for a method without an activity
+    activity: NDArray[np.float64] | None
+    covered_us: NDArray[np.int64]
+
+
+class Method(Protocol):
+    """How one source is computed."""
+
+    @property
+    def activity_unit(self) -> str | None:
+        """Unit of the activity amounts, None where there are none."""
+        ...
+
+    def masses(
+        self, series: Mapping[str, MinuteSeries], minutes: NDArray[np.int64]
+    ) -> MinuteMasses:
+        """Masses of ``minutes`` (ascending) from each input's series, by role."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FactorSpan:
+    """A factor as it applies to one unit of a channel, for a span of minutes."""
+
+    from_minute: int
+    #: exclusive; None: until further notice
+    to_minute: int | None
+    co2_kg: float
+    co2e_kg: float
+    #: the factor's row, for explanations
+    factor_id: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ActivityMethod:
+    """Mass = activity x emission factor (GHG Protocol Corporate Standard, ch. 6)."""
+
+    #: from the channel's unit (of a gauge: per hour) to the activity unit
+    to_activity: Conversion
+    activity_unit: str
+    spans: tuple[FactorSpan, ...]
+
+    def masses(
+        self, series: Mapping[str, MinuteSeries], minutes: NDArray[np.int64]
+    ) -> MinuteMasses:
+        """A gauge's mean is integrated over its covered time; minutes without a factor unknown."""
+        channel = series["input"]
+        value, covered = channel.at(minutes)
+        value = np.where(covered > 0, value, 0.0)
+        activity = self.to_activity(value)
+        if channel.is_rate:
+            activity = activity * (covered / _HOUR_US)
+        co2 = np.zeros(minutes.size)
+        co2e = np.zeros(minutes.size)
+        known = np.zeros(minutes.size, dtype=bool)
+        for span in self.spans:
+            inside = minutes >= span.from_minute
+            if span.to_minute is not None:
+                inside &= minutes < span.to_minute
+            co2[inside] = activity[inside] * span.co2_kg
+            co2e[inside] = activity[inside] * span.co2e_kg
+            known |= inside
+        covered = np.where(known, covered, 0)
+        return MinuteMasses(co2_kg=co2, co2e_kg=co2e, activity=activity, covered_us=covered)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StackMethod:
+    """Mass from measured concentration and flow, by the source's equation."""
+
+    equation: Equation
+    #: by input: from the channel's unit to the equation's
+    conversions: Mapping[str, Conversion]
+
+    @property
+    def activity_unit(self) -> None:
+        """A stack has no activity data."""
+        return
+
+    def masses(
+        self, series: Mapping[str, MinuteSeries], minutes: NDArray[np.int64]
+    ) -> MinuteMasses:
+        """The equation on the minute's means, over the time that all inputs cover."""
+        inputs: dict[str, NDArray[np.float64]] = {}
+        covered = np.full(minutes.size, np.iinfo(np.int64).max)
+        for name, conversion in self.conversions.items():
+            value, covered_us = series[name].at(minutes)
+            inputs[name] = conversion(value)
+            covered = np.minimum(covered, covered_us)
+        rate_kg_h = np.asarray(self.equation.rate_kg_h(inputs), dtype=np.float64)
+        covered = np.where(np.isfinite(rate_kg_h), covered, 0)
+        co2 = np.where(covered > 0, rate_kg_h * (covered / _HOUR_US), 0.0)
+        return MinuteMasses(co2_kg=co2, co2e_kg=co2, activity=None, covered_us=covered)

@@ -1,0 +1,294 @@
+"""What a facility file may say: one model for each of its parts, units and defaults in place."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+_SLUG = r"^[a-z0-9][a-z0-9-]{0,62}$"
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?)\s*(s|m|h|d)?$")
+_SECONDS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
+def _duration_s(value: object) -> object:
+    match = _DURATION.match(str(value).strip()) if isinstance(value, int | float | str) else None
+    if match is None or isinstance(value, bool):
+        raise ValueError("a duration is a number of seconds or a text such as 90s, 15m, 1h, 1d")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def _instant(value: object) -> object:
+    # A bare date starts at midnight UTC; YAML gives dates and naive datetimes as such.
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    if isinstance(value, date):
+        return datetime.combine(value, time(), UTC)
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        return value + "T00:00:00Z"
+    return value
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(
+            f"{name!r} is not a time zone of the IANA database, such as Europe/Vienna"
+        ) from error
+    return name
+
+
+def _reference(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}\.[a-z0-9][a-z0-9-]{0,62}", value):
+        raise ValueError(f"{value!r} does not name a channel as device.channel")
+    return value
+
+
+Slug = Annotated[str, StringConstraints(pattern=_SLUG)]
+DurationS = Annotated[float, BeforeValidator(_duration_s), Field(gt=0)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
+Zone = Annotated[str, AfterValidator(_zone)]
+ChannelReference = Annotated[str, AfterValidator(_reference)]
+Percent = Annotated[float, Field(ge=0, le=1000)]
+
+
+class Part(BaseModel):
+    """A part of a facility file: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Facility(Part):
+    """The site itself."""
+
+    id: Slug
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    timezone: Zone
+
+
+class Epoch(Part):
+    """From when on a counter counts from which index, and why."""
+
+    from_: Instant = Field(alias="from")
+    #: the register's index at that instant; None: unknown
+    start: float | None = None
+    reason: Literal["installation", "replacement", "reset", "rollover", "correction", "unknown"]
+    modulus: float | None = Field(None, gt=0)
+
+
+class Timestamp(Part):
+    """Where a device's own format carries its time, and in which zone it is told."""
+
+    from_: str | None = Field(None, alias="from")
+    timezone: Zone | None = None
+    unit: Literal["s", "ms"] | None = None
+
+
+class Channel(Part):
+    """One measured quantity of a device."""
+
+    id: Slug
+    #: for formats other than native: where the value stands in the payload
+    from_: str | None = Field(None, alias="from")
+    quantity: str
+    unit: str
+    kind: Literal["counter", "gauge", "interval"]
+    #: counter: the register's capacity, in the channel's unit
+    modulus: float | None = Field(None, gt=0)
+    #: counter: the fastest that the register can rise, in the channel's unit per hour
+    max_rate: float | None = Field(None, gt=0)
+    epochs: tuple[Epoch, ...] = ()
+    #: gauge: how long a value holds when no other follows
+    max_gap: DurationS = 300.0
+    basis: Literal["wet", "dry"] | None = None
+    range: tuple[float, float] | None = None
+    #: percent of the value, at 95 % confidence
+    uncertainty: Percent | None = None
+    #: interval: how long one is, and which of its ends the time names
+    length: DurationS | None = None
+    stamp: Literal["start", "end"] | None = None
+
+    @model_validator(mode="after")
+    def _fits_kind(self) -> Channel:
+        for name, kind in (
+            ("modulus", "counter"),
+            ("max_rate", "counter"),
+            ("epochs", "counter"),
+            ("max_gap", "gauge"),
+            ("length", "interval"),
+            ("stamp", "interval"),
+        ):
+            if name in self.model_fields_set and self.kind != kind:
+                raise ValueError(f"{name} belongs to a {kind}, and this channel is a {self.kind}")
+        if self.kind == "interval" and self.length is None:
+            raise ValueError("an interval channel needs its length, such as length: 15m")
+        if self.kind == "interval" and self.stamp is None:
+            raise ValueError(
+                "an interval channel needs stamp: start or end, the end of it that ts names"
+            )
+        if self.range is not None and self.range[0] >= self.range[1]:
+            raise ValueError("range is [least, greatest]")
+        return self
+
+
+class Device(Part):
+    """A publisher of readings."""
+
+    id: Slug
+    name: str | None = None
+    topic: Annotated[str, StringConstraints(min_length=1, pattern=r"^[^+#\x00]+$")] | None = None
+    format: Literal["native", "json", "senml"] = "native"
+    timestamp: Timestamp | None = None
+    channels: tuple[Channel, ...] = Field(min_length=1)
+
+
+class Factor(Part):
+    """One version of an emission factor: masses per unit of activity, for a span of time."""
+
+    id: Slug
+    unit: str
+    co2_kg: Decimal
+    ch4_kg: Decimal = Decimal(0)
+    n2o_kg: Decimal = Decimal(0)
+    co2e_kg: Decimal | None = None
+    ch4_fossil: bool = False
+    basis: Literal["gross", "net", "location", "market"] | None = None
+    valid_from: Instant
+    valid_to: Instant | None = None
+    citation: Annotated[str, StringConstraints(min_length=1)]
+    uncertainty: Percent | None = None
+    data_year: int | None = None
+    release: str | None = None
+
+    @model_validator(mode="after")
+    def _ends_after_start(self) -> Factor:
+        if self.valid_to is not None and self.valid_to <= self.valid_from:
+            raise ValueError("valid_to lies before valid_from; it is exclusive and comes after")
+        return self
+
+
+class _Source(Part):
+    id: Slug
+    name: str | None = None
+    scope: Literal[1, 2, 3]
+    validity: Literal["part75", "mrr", "hj75", "none"] = "none"
+    substitution: Literal["part75", "mrr", "none"] = "none"
+    #: how long after its end an hour stays provisional
+    lateness: DurationS = 900.0
+    #: another source that measures the same emission: counted once, the difference reported
+    check: Slug | None = None
+
+
+class ActivitySource(_Source):
+    """Mass = activity x emission factor."""
+
+    method: Literal["activity"]
+    input: ChannelReference
+    factor: Slug
+    #: scope 2: the market-based factor beside the location-based one
+    market_factor: Slug | None = None
+    #: MJ/m3, gross: turns gas volume into energy
+    calorific_value: float | None = Field(None, gt=0)
+
+    @property
+    def channels(self) -> dict[str, str]:
+        """The channels it needs, ``device.channel`` by role."""
+        return {"input": self.input}
+
+
+class StackSource(_Source):
+    """Mass from what an emission monitoring system measures in the stack."""
+
+    method: Literal["stack"]
+    equation: str
+    diluent: Literal["F-14A", "F-14B"] | None = None
+    fuel: str | None = None
+    inputs: dict[Slug, ChannelReference] = Field(min_length=1)
+
+    @property
+    def channels(self) -> dict[str, str]:
+        """The channels it needs, ``device.channel`` by role."""
+        return dict(self.inputs)
+
+
+Source = Annotated[ActivitySource | StackSource, Field(discriminator="method")]
+
+
+class Threshold(Part):
+    """A limit that is watched."""
+
+    id: Slug
+    source: Slug | None = None
+    scope: Literal[1, 2, 3] | None = None
+    channel: ChannelReference | None = None
+    device: Slug | None = None
+    measure: str
+    window: str | None = None
+    above: float | None = None
+    below: float | None = None
+    clear_below: float | None = None
+    clear_above: float | None = None
+    for_: DurationS | Literal[0] = Field(0, alias="for")
+    severity: Literal["info", "warning", "critical"] = "warning"
+    message: str | None = None
+
+    @model_validator(mode="after")
+    def _has_one_limit(self) -> Threshold:
+        if (self.above is None) == (self.below is None):
+            raise ValueError("a threshold has either above or below")
+        return self
+
+
+class Notify(Part):
+    """Where alerts are told."""
+
+    webhook: str | None = None
+    secret_env: str | None = None
+    alertmanager: str | None = None
+    mqtt: bool | None = None
+    email: str | None = None
+
+    @model_validator(mode="after")
+    def _has_one_target(self) -> Notify:
+        targets = [self.webhook, self.alertmanager, self.mqtt, self.email]
+        if sum(target is not None for target in targets) != 1:
+            raise ValueError("each entry of notify names one of webhook, alertmanager, mqtt, email")
+        return self
+
+
+class FacilityFile(Part):
+    """A whole facility file."""
+
+    facility: Facility
+    devices: tuple[Device, ...] = Field(min_length=1)
+    factors: tuple[Factor, ...] = ()
+    sources: tuple[Source, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
+    notify: tuple[Notify, ...] = ()
+
+    def channel(self, reference: str) -> Channel | None:
+        """The channel that ``device.channel`` names, None if there is none."""
+        device_id, channel_id = reference.split(".")
+        for device in self.devices:
+            if device.id == device_id:
+                return next((c for c in device.channels if c.id == channel_id), None)
+        return None
+
+
+def spec(part: Part) -> dict[str, Any]:
+    """A part as JSON, the way the registry stores it."""
+    return part.model_dump(mode="json", by_alias=True, exclude_none=True)
