@@ -1,1 +1,20 @@
-"""Placeholder docstring."""
+"""How readings become CO2: pure functions over frozen records; no I/O, no clock, no database.
+
+Where do I go to ...?
+
+* name a unit, or convert one ................... `units` (the numbers: `unit_table`)
+* bring gas to reference conditions ............. `gas`
+* turn a register's index into amounts .......... `registers`, for interval meters `intervals`
+* spread an amount over minutes ................. `spreading`
+* take the mean of a gauge over minutes ......... `gauges`
+* find the factor that holds at a time .......... `factors`, those shipped: `builtin_factors`
+* turn gases into CO2e .......................... `gwp`
+* turn an activity into kg, or refuse to ........ `activity`
+* add up scopes, and count a boiler once ........ `scopes`
+* put a band on a total ......................... `uncertainty`
+* compute a stack, judge and substitute hours ... `stack`
+
+Each rule, its source and the test that proves it stand in README.md beside this file.
+"""
+
+from __future__ import annotations

@@ -1,0 +1,59 @@
+"""Gauges: a value holds from its reading until the next one, or for `max_gap` at most.
+
+Time that no value holds is uncovered: it is left out of the mean and of the coverage, it is never
+zero. What a minute gets depends on readings only, never on a clock, so the last value of a live
+channel counts into the rest of its hold at once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.accounting.spreading import MINUTE_US
+
+
+def minute_means(
+    ts_us: NDArray[np.int64],
+    value: NDArray[np.float64],
+    max_gap_us: int,
+    first_minute: int,
+    last_minute: int,
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The time-weighted mean and the covered microseconds of each minute.
+
+    `ts_us` ascends without duplicates; NaN in `value` is an explicit gap: it ends the hold of the
+    value before it and holds nothing. For the same answer as over all readings, give every reading
+    from `max_gap_us` before the first minute to the end of the last one. The mean is NaN where
+    nothing is covered.
+    """
+    count = max(last_minute - first_minute + 1, 0)
+    total = np.zeros(count)
+    covered = np.zeros(count, dtype=np.int64)
+    means = np.full(count, np.nan)
+    if count == 0 or ts_us.size == 0:
+        return means, covered
+    until = ts_us + max_gap_us
+    until[:-1] = np.minimum(until[:-1], ts_us[1:])
+    held = np.isfinite(value)
+    t0, t1, v = ts_us[held], until[held], value[held]
+    low = np.maximum(t0 // MINUTE_US, first_minute)
+    high = np.minimum((t1 - 1) // MINUTE_US, last_minute)
+    pieces = np.maximum(high - low + 1, 0)
+    if not pieces.any():
+        return means, covered
+    which = np.repeat(np.arange(t0.size), pieces)
+    nth = np.arange(which.size) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    minute = low[which] + nth
+    length = np.minimum(t1[which], (minute + 1) * MINUTE_US) - np.maximum(
+        t0[which], minute * MINUTE_US
+    )
+    slot = minute - first_minute
+    np.add.at(covered, slot, length)
+    # Weighing the distance from the minute's first value keeps a constant exactly constant.
+    base = np.zeros(count)
+    base[slot[::-1]] = v[which][::-1]
+    np.add.at(total, slot, (v[which] - base[slot]) * length)
+    some = covered > 0
+    means[some] = base[some] + total[some] / covered[some]
+    return means, covered

@@ -1,0 +1,62 @@
+"""Global warming potentials over 100 years, by IPCC assessment report.
+
+AR4: Working Group I (2007), table 2.14. AR5: Working Group I (2013), table 8.A.1. AR6: Working
+Group I (2021), table 7.15. Values as in the GHG Protocol's "IPCC Global Warming Potential Values"
+(August 2024).
+
+AR5 and AR6 tell methane of fossil origin, whose carbon is new to the air as CO2 when it decays,
+from other methane. Where a fuel is burned, all its carbon is already counted as CO2 by its CO2
+factor, so combustion methane takes the lower value whatever the fuel; the fossil one is for
+fugitive and process methane.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+GwpName = Literal["AR4", "AR5", "AR6"]
+MethaneOrigin = Literal["fossil", "non-fossil"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GwpSet:
+    """kg CO2e per kg of gas."""
+
+    name: GwpName
+    ch4_fossil: float
+    ch4_non_fossil: float
+    n2o: float
+    citation: str
+
+    def ch4(self, origin: MethaneOrigin) -> float:
+        """The value for methane of that origin."""
+        return self.ch4_fossil if origin == "fossil" else self.ch4_non_fossil
+
+
+AR4 = GwpSet(
+    name="AR4", ch4_fossil=25.0, ch4_non_fossil=25.0, n2o=298.0,
+    citation="IPCC AR4 WG I (2007), table 2.14",
+)  # fmt: skip
+AR5 = GwpSet(
+    name="AR5", ch4_fossil=30.0, ch4_non_fossil=28.0, n2o=265.0,
+    citation="IPCC AR5 WG I (2013), table 8.A.1",
+)  # fmt: skip
+AR6 = GwpSet(
+    name="AR6", ch4_fossil=29.8, ch4_non_fossil=27.0, n2o=273.0,
+    citation="IPCC AR6 WG I (2021), table 7.15",
+)  # fmt: skip
+
+GWP_SETS: dict[str, GwpSet] = {each.name: each for each in (AR4, AR5, AR6)}
+
+
+def co2e_kg(
+    co2_kg: float,
+    ch4_kg: float = 0.0,
+    n2o_kg: float = 0.0,
+    *,
+    gwp: GwpSet = AR6,
+    ch4_origin: MethaneOrigin = "non-fossil",
+) -> float:
+    """CO2e in kg of masses in kg; "non-fossil" also stands for all combustion methane."""
+    return co2_kg + ch4_kg * gwp.ch4(ch4_origin) + n2o_kg * gwp.n2o

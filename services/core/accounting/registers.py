@@ -1,0 +1,402 @@
+"""Meter registers: from the index a meter shows to the amount that flowed.
+
+An index only rises, except when it rolls over at its modulus, is set back, is replaced, or is
+misread for a moment. Which of these a fall or a leap is, is judged by what the meter can
+physically do, `max_rate`, and by the readings next to it:
+
+*plausible*    a rise of at most `max_rate * elapsed`, plus one step of the register's last digit
+               and `CLOCK_ALLOWANCE_S` of elapsed time.
+*taken back*   a fall or leap is undone by the next reading, which agrees with the one before it:
+               the reading between them is a transient, and the step runs across it.
+*confirmed*    a leap, too fast by itself, is possible over the time from the reading before to the
+               one after: the clock was off, not the index. The step runs across, whole.
+*held*         nothing has been read since that could tell. Not counted, reported in `held`.
+*rollover*     a fall that is plausible across the modulus.
+*reset*        any other fall. The index began again at zero if what it shows now is no more than
+               the pace of the steps beside it would have brought, and then it is counted. Otherwise
+               where it began is unknown (a replaced meter shows what its calibration left there),
+               nothing is counted and the time stays uncovered. An `Epoch` with `start` says it.
+*jump*         a leap nothing explains: not counted, the time stays uncovered, the register goes on
+               from the new index. Declaring an epoch, or a truer `max_rate`, counts it.
+*replacement*  the first reading of a declared epoch: `value - start` from the epoch's `from_us` on,
+               nothing when `start` is not known.
+
+Without `max_rate` every rise is plausible. A fall that the next reading takes back, and a rise that
+the next reading takes back to at least where it came from, are still transients; a fall over more
+than half the modulus is a rollover. A misreading that lasts for two readings cannot be told from
+energy then: give every register its `max_rate`.
+
+Every decision looks at a bounded number of readings around it, so a window of the readings with
+`LOOK_AROUND` more on either side gives the very same steps inside the window as all of them do,
+and a new reading changes no step further away than that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+LOOK_AROUND = 6
+"""How many readings before and after a window decide the steps that overlap it."""
+
+CLOCK_ALLOWANCE_S = 2.0
+"""Two timestamps cut to whole seconds put a span wrong by up to this much."""
+
+HOUR_US = 3_600_000_000
+
+IncidentKind = Literal["rollover", "reset", "replacement", "transient", "confirmed", "jump"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Epoch:
+    """From `from_us` on the register counts from `start` (None: not known), for the reason given.
+
+    `modulus` None: that of the register's configuration.
+    """
+
+    from_us: int
+    start: float | None = None
+    reason: str = ""
+    modulus: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RegisterConfig:
+    """What is known about a register, in the unit of its values; `max_rate_per_h` in unit/hour.
+
+    `resolution` is the weight of its last digit; None takes it from the digits of the readings
+    (at most 1 unit). `epochs` in any order.
+    """
+
+    modulus: float | None = None
+    max_rate_per_h: float | None = None
+    epochs: tuple[Epoch, ...] = ()
+    resolution: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Held:
+    """A step that is not counted until a later reading confirms or retracts it.
+
+    `value` is how far the index moved from `t0_us` to `t1_us`, below zero for a fall.
+    """
+
+    t0_us: int
+    t1_us: int
+    value: float
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Incident:
+    """Something other than a plain rise, settled.
+
+    `before` and `after` are the indexes at `t0_us` and `t1_us` (`before` None: no reading);
+    `seen` the one in between that was stepped across; `counted` the amount taken for the span,
+    None when nothing could be said.
+    """
+
+    kind: IncidentKind
+    t0_us: int
+    t1_us: int
+    before: float | None
+    after: float
+    counted: float | None
+    reason: str
+    seen: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RegisterSteps:
+    """Every counted step in order of time, never overlapping; `amount` is never below zero."""
+
+    t0_us: Ints
+    t1_us: Ints
+    amount: Floats
+    held: tuple[Held, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Readings:
+    """The readings with all that is derived from one reading alone."""
+
+    ts: Ints
+    v: Floats
+    epoch: Ints
+    modulus: Floats
+    digit: Floats
+    max_rate: float | None
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the steps of one call add up to, while they are being walked."""
+
+    rows: list[tuple[int, int, float]] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+    incidents: list[Incident] = field(default_factory=list)
+
+
+def steps(ts_us: Ints, value: Floats, config: RegisterConfig) -> RegisterSteps:
+    """The counted steps of a register, and what was held or had to be judged.
+
+    `ts_us` ascends without duplicates, in integer microseconds; a value that is not finite is no
+    reading. To see only part of a register, give `LOOK_AROUND` readings more on both sides and use
+    the steps that overlap the part wanted.
+    """
+    readings = _prepare(ts_us, value, config)
+    if readings.ts.size == 0:
+        return _result(_Found(), readings, *(np.zeros(0, dtype=np.int64),) * 2, np.zeros(0))
+    epochs = tuple(sorted(config.epochs, key=lambda each: each.from_us))
+    skipped = _stepped_across(readings)
+    kept = np.flatnonzero(~skipped)
+    a, b = kept[:-1], kept[1:]
+    same = readings.epoch[a] == readings.epoch[b]
+    rise, plain = _rise(readings, a, b)
+    counted = same & plain
+    found = _Found()
+    _judge_first(readings, int(kept[0]), epochs, found)
+    for i in np.flatnonzero(~counted):
+        before, after = int(a[i]), int(b[i])
+        if not same[i]:
+            _begin_epoch(readings, before, after, epochs, found)
+        elif rise[i] >= 0:
+            _judge_leap(readings, before, after, found)
+        else:
+            _judge_fall(readings, before, after, skipped, found)
+    for i in np.flatnonzero(skipped):
+        found.incidents.append(_crossed(readings, int(i)))
+    return _result(
+        found, readings, a[counted].astype(np.int64), b[counted].astype(np.int64), rise[counted]
+    )
+
+
+def _prepare(ts_us: Ints, value: Floats, config: RegisterConfig) -> _Readings:
+    finite = np.isfinite(value)
+    ts, v = ts_us[finite], value[finite]
+    epochs = sorted(config.epochs, key=lambda each: each.from_us)
+    starts = np.array([each.from_us for each in epochs], dtype=np.int64)
+    epoch = np.searchsorted(starts, ts, side="right").astype(np.int64) - 1
+    moduli = [config.modulus, *(each.modulus or config.modulus for each in epochs)]
+    table = np.array([np.inf if each is None else each for each in moduli], dtype=np.float64)
+    digit = _last_digit(v) if config.resolution is None else np.full(v.size, config.resolution)
+    return _Readings(ts, v, epoch, table[epoch + 1], digit, config.max_rate_per_h)
+
+
+def _last_digit(v: Floats) -> Floats:
+    """The weight of the last decimal digit of each value, from 1 down to a millionth."""
+    digit = np.full(v.size, 1e-6)
+    for places in range(5, -1, -1):
+        scaled = v * 10.0**places
+        whole = np.abs(scaled - np.rint(scaled)) <= 1e-12 * np.maximum(np.abs(scaled), 1e3)
+        digit[whole] = 10.0**-places
+    return digit
+
+
+def _bound(r: _Readings, a: Ints, b: Ints) -> Floats:
+    """The most the register can have counted from one reading to another."""
+    if r.max_rate is None:
+        return np.full(a.shape, np.inf)
+    hours = (r.ts[b] - r.ts[a]) / HOUR_US + CLOCK_ALLOWANCE_S / 3600
+    return r.max_rate * hours + np.minimum(r.digit[a], r.digit[b])
+
+
+def _rise(r: _Readings, a: Ints, b: Ints) -> tuple[Floats, Bools]:
+    """How far the index moved, and whether that is a plausible plain rise.
+
+    A fall within the noise of a float (a sum kept by the device in binary) is no movement.
+    """
+    rise = r.v[b] - r.v[a]
+    rise = np.where((rise < 0) & (rise >= -(2.0**-40) * np.abs(r.v[a])), 0.0, rise)
+    return rise, (rise >= 0) & (rise <= _bound(r, a, b)) & (r.v[b] <= r.modulus[b])
+
+
+def _wrap(r: _Readings, a: Ints, b: Ints) -> tuple[Floats, Bools]:
+    """What was counted if the register rolled over in between, and whether it plausibly did."""
+    fall = r.v[a] - r.v[b]
+    modulus = r.modulus[b]
+    wrapped = modulus - fall
+    possible = (fall > 0) & np.isfinite(modulus) & (r.v[a] <= modulus) & (r.v[b] >= 0)
+    if r.max_rate is None:
+        return wrapped, possible & (wrapped < fall)
+    return wrapped, possible & (wrapped <= _bound(r, a, b))
+
+
+def _stepped_across(r: _Readings) -> Bools:
+    """Which readings the steps run across: transients, and those whose time is off."""
+    n = r.ts.size
+    skipped = np.zeros(n, dtype=np.bool_)
+    if n < 3:
+        return skipped
+    b = np.arange(1, n - 1)
+    a, c = b - 1, b + 1
+    one_epoch = (r.epoch[a] == r.epoch[b]) & (r.epoch[b] == r.epoch[c])
+    into, into_plain = _rise(r, a, b)
+    out, out_plain = _rise(r, b, c)
+    _, across_plain = _rise(r, a, c)
+    across_any = across_plain | _wrap(r, a, c)[1]
+    dip = (into < 0) & across_plain
+    if r.max_rate is None:
+        spike = (into > 0) & (out < 0) & across_plain
+        late = np.zeros(b.size, dtype=np.bool_)
+    else:
+        dip &= ~(_wrap(r, a, b)[1] & out_plain)
+        spike = (into >= 0) & ~into_plain & across_any
+        goes_on = np.zeros(b.size, dtype=np.bool_)
+        goes_on[:-1] = out_plain[1:] & one_epoch[1:]
+        late = into_plain & (out >= 0) & ~out_plain & across_plain & goes_on
+    # Of two neighbours only one can be stepped across: a dip before a spike before a late one,
+    # then the earlier.
+    rank = np.where(dip, 3, np.where(spike, 2, np.where(late, 1, 0)))
+    rank[~one_epoch] = 0
+    around = np.concatenate(([0], rank, [0]))
+    skipped[1:-1] = (rank > 0) & (rank > around[:-2]) & (rank >= around[2:])
+    return skipped
+
+
+def _judge_first(r: _Readings, first: int, epochs: tuple[Epoch, ...], found: _Found) -> None:
+    """The first reading of all: a declared start still tells what was counted before it."""
+    if r.epoch[first] >= 0 and epochs[r.epoch[first]].start is not None:
+        _begin_epoch(r, None, first, epochs, found)
+
+
+def _begin_epoch(
+    r: _Readings, before: int | None, after: int, epochs: tuple[Epoch, ...], found: _Found
+) -> None:
+    """From an epoch's declared start to its first reading."""
+    epoch = epochs[r.epoch[after]]
+    t1 = int(r.ts[after])
+    t0 = epoch.from_us if before is None else max(epoch.from_us, int(r.ts[before]))
+    old = None if before is None else float(r.v[before])
+    shown = float(r.v[after])
+    why = epoch.reason or "epoch"
+    amount: float | None = None
+    kind: IncidentKind = "replacement"
+    if epoch.start is None:
+        reason = f"{why}: the start index is not known, nothing is counted up to {shown:g}"
+    elif shown < epoch.start:
+        reason = f"{why}: the index {shown:g} is below its declared start {epoch.start:g}"
+    else:
+        amount = shown - epoch.start
+        hours = (t1 - t0) / HOUR_US + CLOCK_ALLOWANCE_S / 3600
+        limit = np.inf if r.max_rate is None else r.max_rate * hours + r.digit[after]
+        reason = f"{why}: counted from the declared start {epoch.start:g}"
+        if amount > limit:
+            reason = f"{why}: {amount:g} above the declared start in {hours:.4g} h is too much"
+            if after == r.ts.size - 1:
+                found.held.append(Held(t0_us=t0, t1_us=t1, value=amount, reason=reason))
+                return
+            kind, amount = "jump", None
+    found.incidents.append(
+        Incident(
+            kind=kind, t0_us=t0, t1_us=t1, before=old, after=shown, counted=amount, reason=reason
+        )
+    )
+    if amount is not None:
+        found.rows.append((t0, t1, amount))
+
+
+def _judge_leap(r: _Readings, before: int, after: int, found: _Found) -> None:
+    """A rise faster than the meter can count."""
+    t0, t1 = int(r.ts[before]), int(r.ts[after])
+    old, new = float(r.v[before]), float(r.v[after])
+    limit = float(_bound(r, np.array([before]), np.array([after]))[0])
+    reason = (
+        f"the index rose by {new - old:g} in {(t1 - t0) / HOUR_US:.4g} h, "
+        f"where max_rate allows {limit:.6g}"
+    )
+    if new > r.modulus[after]:
+        reason = f"the index {new:g} is above the modulus {float(r.modulus[after]):g}"
+    if after == r.ts.size - 1:
+        found.held.append(Held(t0_us=t0, t1_us=t1, value=new - old, reason=reason))
+        return
+    found.incidents.append(
+        Incident(
+            kind="jump", t0_us=t0, t1_us=t1, before=old, after=new, counted=None, reason=reason
+        )
+    )
+
+
+def _judge_fall(r: _Readings, before: int, after: int, skipped: Bools, found: _Found) -> None:
+    """A fall no next reading took back: a rollover or a reset."""
+    t0, t1 = int(r.ts[before]), int(r.ts[after])
+    old, new = float(r.v[before]), float(r.v[after])
+    wrapped, rolled = _wrap(r, np.array([before]), np.array([after]))
+    kind: IncidentKind = "reset"
+    amount: float | None = None
+    if rolled[0]:
+        kind, amount = "rollover", float(wrapped[0])
+        reason = f"the index rolled over at {float(r.modulus[after]):g}"
+    elif after == r.ts.size - 1:
+        reason = f"the index fell from {old:g} to {new:g}"
+        found.held.append(Held(t0_us=t0, t1_us=t1, value=new - old, reason=reason))
+        return
+    elif 0 <= new <= _brought_by_pace(r, before, after, skipped):
+        amount = new
+        reason = f"the index fell from {old:g} to {new:g}: it began again at zero"
+    else:
+        reason = f"the index fell from {old:g} to {new:g}: where it began again is not known"
+    found.incidents.append(
+        Incident(
+            kind=kind, t0_us=t0, t1_us=t1, before=old, after=new, counted=amount, reason=reason
+        )
+    )
+    if amount is not None:
+        found.rows.append((t0, t1, amount))
+
+
+def _brought_by_pace(r: _Readings, before: int, after: int, skipped: Bools) -> float:
+    """What the faster of the two steps beside a fall would have counted during it."""
+    pace = 0.0
+    for x, y in ((before - 1, before), (after, after + 1)):
+        if x < 0 or y >= r.ts.size or skipped[x] or skipped[y] or r.epoch[x] != r.epoch[y]:
+            continue
+        rise, plain = _rise(r, np.array([x]), np.array([y]))
+        if plain[0]:
+            pace = max(pace, float(rise[0]) / (int(r.ts[y]) - int(r.ts[x])))
+    own = float(min(r.digit[before], r.digit[after]))
+    limit = float(_bound(r, np.array([before]), np.array([after]))[0])
+    return min(pace * (int(r.ts[after]) - int(r.ts[before])) + own, limit)
+
+
+def _crossed(r: _Readings, i: int) -> Incident:
+    """The record of a reading that was stepped across."""
+    old, seen, new = (float(r.v[j]) for j in (i - 1, i, i + 1))
+    wrapped, _ = _wrap(r, np.array([i - 1]), np.array([i + 1]))
+    counted = max(new - old, 0.0) if new >= old else float(wrapped[0])
+    honest = old <= seen <= new
+    return Incident(
+        kind="confirmed" if honest else "transient",
+        t0_us=int(r.ts[i - 1]),
+        t1_us=int(r.ts[i + 1]),
+        before=old,
+        after=new,
+        counted=counted,
+        seen=seen,
+        reason=f"{seen:g} came too fast, the next reading confirmed it"
+        if honest
+        else f"{seen:g} was taken back by the next reading",
+    )
+
+
+def _result(found: _Found, r: _Readings, a: Ints, b: Ints, amount: Floats) -> RegisterSteps:
+    """Plain steps and judged ones, in order of time."""
+    t0 = np.concatenate((r.ts[a], np.array([row[0] for row in found.rows], dtype=np.int64)))
+    t1 = np.concatenate((r.ts[b], np.array([row[1] for row in found.rows], dtype=np.int64)))
+    amounts = np.concatenate((amount, np.array([row[2] for row in found.rows], dtype=np.float64)))
+    order = np.argsort(t1, kind="stable")
+    return RegisterSteps(
+        t0_us=t0[order],
+        t1_us=t1[order],
+        amount=amounts[order],
+        held=tuple(sorted(found.held, key=lambda each: each.t1_us)),
+        incidents=tuple(sorted(found.incidents, key=lambda each: each.t1_us)),
+    )

@@ -1,0 +1,129 @@
+"""Units: what a number on the wire means, and how it becomes another unit of the same quantity.
+
+Every unit stands for an exact rational number of its quantity's canonical (SI) unit, so a
+conversion is one correctly rounded ratio times the value. A gas volume is either *actual* (as it
+flowed, at an unnamed temperature and pressure) or *at reference conditions* (101.325 kPa and the
+unit's own temperature: 0 degC for Nm3, 15 degC for Sm3, 68 degF for scf). Units at reference
+conditions convert into each other by the ratio of their temperatures (ideal gas); between actual
+and reference nothing can be said without temperature and pressure: see
+`services.core.accounting.gas.actual_to_normal`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.accounting.unit_table import Unit, named_units
+
+__all__ = [
+    "QUANTITIES",
+    "Conversion",
+    "Unit",
+    "UnitError",
+    "conversion",
+    "convert",
+    "quantity_of",
+    "symbols",
+    "unit",
+]
+
+
+class UnitError(ValueError):
+    """A unit is unknown, or two units do not measure the same thing; the message names both."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conversion:
+    """From one unit to another: `value * scale + offset`, for a float or an array."""
+
+    from_unit: str
+    to_unit: str
+    scale: float
+    offset: float
+
+    @overload
+    def __call__(self, value: float) -> float: ...
+    @overload
+    def __call__(self, value: NDArray[np.float64]) -> NDArray[np.float64]: ...
+    def __call__(self, value: float | NDArray[np.float64]) -> float | NDArray[np.float64]:
+        """Convert; NaN stays NaN."""
+        return value * self.scale + self.offset
+
+
+def _key(name: str) -> str:
+    spelled = name.strip().replace("³", "3").replace("µ", "u").replace("μ", "u")
+    return " ".join(spelled.replace("_", " ").split())
+
+
+_UNITS: dict[str, Unit] = {_key(spelling): made for spelling, made in named_units()}
+
+QUANTITIES: frozenset[str] = frozenset(each.quantity for each in _UNITS.values())
+
+
+@cache
+def unit(name: str) -> Unit:
+    """The unit of that name; `m³`, `m^3` and `m3` are one.
+
+    Raises UnitError when there is none. Case matters (`MW` is not `mW`).
+    """
+    found = _UNITS.get(_key(name))
+    if found is None:
+        raise UnitError(f"unknown unit {name!r}{_alike(name)}")
+    return found
+
+
+def quantity_of(name: str) -> str:
+    """The quantity a unit measures, as a facility file names it; UnitError when unknown."""
+    return unit(name).quantity
+
+
+def symbols(quantity: str) -> tuple[str, ...]:
+    """Every unit of a quantity by its first spelling, sorted; UnitError for no such quantity."""
+    if quantity not in QUANTITIES:
+        raise UnitError(f"unknown quantity {quantity!r}; known: {', '.join(sorted(QUANTITIES))}")
+    return tuple(sorted({u.symbol for u in _UNITS.values() if u.quantity == quantity}))
+
+
+@cache
+def conversion(from_unit: str, to_unit: str) -> Conversion:
+    """How a value in `from_unit` becomes one in `to_unit`.
+
+    Raises UnitError, naming both, when either is unknown, when they measure different quantities,
+    or when one is an actual gas volume and the other one at reference conditions.
+    """
+    try:
+        source, target = unit(from_unit), unit(to_unit)
+    except UnitError as error:
+        raise UnitError(f"cannot convert {from_unit!r} to {to_unit!r}: {error}") from None
+    if source.quantity != target.quantity:
+        raise UnitError(
+            f"cannot convert {from_unit!r} to {to_unit!r}: "
+            f"{source.quantity} is not {target.quantity}"
+        )
+    if source.state != target.state:
+        raise UnitError(
+            f"cannot convert {from_unit!r} to {to_unit!r}: one is gas as it flows, the other at "
+            "reference conditions; temperature and pressure are needed to tell"
+        )
+    return Conversion(
+        from_unit=source.symbol,
+        to_unit=target.symbol,
+        scale=float(source.scale / target.scale),
+        offset=float((source.offset - target.offset) / target.scale),
+    )
+
+
+def convert(value: float, from_unit: str, to_unit: str) -> float:
+    """One value from one unit to another; UnitError as `conversion` raises it."""
+    return conversion(from_unit, to_unit)(value)
+
+
+def _alike(name: str) -> str:
+    folded = _key(name).casefold()
+    close = sorted({u.symbol for key, u in _UNITS.items() if key.casefold() == folded})
+    return f" (did you mean {' or '.join(close)}?)" if close else ""
