@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
+
+from services.core.accounting.stack.rounding import half_away
+from services.core.accounting.units import UnitError, conversion
 
 
 class Basis(StrEnum):
@@ -42,6 +46,17 @@ class Input:
     basis: Basis | None = None
     recorded_places: int | None = None
 
+    def record(self, value: float | Decimal | None) -> Decimal | None:
+        """Return an hourly average as the rule records it; None for a missing (NaN) one."""
+        if value is None:
+            return None
+        exact = value if isinstance(value, Decimal) else Decimal(str(float(value)))
+        if not exact.is_finite():
+            return None
+        if self.recorded_places is None:
+            return exact
+        return half_away(exact, self.recorded_places)
+
 
 def mismatches(
     equation_id: str, wanted: tuple[Input, ...], offered: Mapping[str, ChannelKind]
@@ -65,6 +80,11 @@ def mismatches(
                 f"{equation_id} takes '{item.name}' as {item.quantity} in {item.unit}; "
                 f"the channel gives {channel.quantity} in {channel.unit}"
             )
+        else:
+            try:
+                conversion(channel.unit, item.unit)
+            except UnitError as error:
+                reasons.append(f"{equation_id} takes '{item.name}' in {item.unit}: {error}")
         if item.basis and channel.basis and channel.basis != item.basis:
             reasons.append(
                 f"{equation_id} takes {item.meaning} on a {item.basis} basis; "
