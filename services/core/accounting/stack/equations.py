@@ -75,11 +75,12 @@ class Equation:
 
         Scalars and arrays broadcast. A NaN or absent input gives NaN: a missing input makes the
         result missing, never zero. A slightly negative measurement gives a slightly negative
-        rate, so that an analyser's noise around zero averages out.
+        rate, so that an analyser's noise around zero averages out. With a diluent, a `co2` among
+        the inputs (a substitute, in %) is taken instead of what the oxygen gives.
         """
         terms: dict[str, Any] = {item.name: inputs.get(item.name, np.nan) for item in self.inputs}
         if self.diluent is not None:
-            terms["co2"] = self.diluent.co2_percent(terms, self._f_factors())
+            terms["co2"] = inputs.get("co2", self.diluent.co2_percent(terms, self._f_factors()))
         if self.needs_fuel:
             terms["fc"] = self._f_factors().fc_scf_mmbtu
         rate: Numeric = self.formula(terms, float) * float(self.kg_per_unit)
@@ -89,14 +90,18 @@ class Equation:
         """Return the rate as the rule reports it, from the hour's averages as recorded.
 
         None or NaN for any input gives a rate without a value. Rounding is in decimal, halves
-        away from zero, at `hourly_places`; a negative rate becomes 0 with its code.
+        away from zero, at `hourly_places`; a negative rate becomes 0 with its code. With a
+        diluent, a `co2` among the inputs (a substitute, in %) is taken instead of the oxygen's.
         """
         terms: dict[str, Any] = {item.name: inputs.get(item.name) for item in self.inputs}
+        if self.diluent is not None:
+            co2 = inputs.get("co2")
+            if co2 is None:
+                # The rule reports the CO2 it got from O2 at 1 decimal and goes on from there.
+                co2 = self.diluent.reporting(terms, self._f_factors())
+            terms = {name: value for name, value in terms.items() if name != "o2"} | {"co2": co2}
         if any(value is None or value.is_nan() for value in terms.values()):
             return self._reported(None)
-        if self.diluent is not None:
-            # The rule reports the CO2 it got from O2 at 1 decimal and goes on from there.
-            terms["co2"] = self.diluent.reporting(terms, self._f_factors())
         if self.needs_fuel:
             terms["fc"] = self._f_factors().fc_scf_mmbtu
         with localcontext(ARITHMETIC):

@@ -1,0 +1,185 @@
+"""Quality assurance of a monitor: daily calibration, out-of-control periods, accuracy audits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
+from enum import StrEnum
+
+from services.core.accounting.stack.rounding import ARITHMETIC, half_away
+
+CALIBRATION_VALID_US = 26 * 3_600_000_000
+"""How long a passed daily calibration vouches for data: 26 clock hours.
+
+Unverified (general knowledge of 40 CFR 75 App. B section 2.1.5).
+"""
+
+LEAST_RUNS = 9
+"""Runs of a relative accuracy test audit (EPA's checking code requires nine)."""
+
+
+class Monitor(StrEnum):
+    """What a monitor measures, as far as its quality assurance differs."""
+
+    CO2 = "co2"
+    O2 = "o2"
+    MOISTURE = "h2o"
+    FLOW = "flow"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationError:
+    """The error of one injection: in % CO2 or O2, or in % of span for flow."""
+
+    error: Decimal
+    limit: Decimal
+
+    @property
+    def passed(self) -> bool:
+        """Whether the error is within the limit that keeps the monitor in control."""
+        return self.error <= self.limit
+
+
+def calibration_error(
+    monitor: Monitor, *, reference: Decimal, response: Decimal, span: Decimal | None = None
+) -> CalibrationError:
+    """Return the calibration error of one zero or upscale injection, 1 decimal.
+
+    CO2 and O2: |reference - response| in % CO2 or O2, at most 1.0. Flow: that as % of `span`, at
+    most 6.0 (EPA's checking code, daily calibration checks). ValueError for flow without a span
+    and for moisture, for which there is no such test.
+    """
+    difference = abs(reference - response)
+    if monitor in (Monitor.CO2, Monitor.O2):
+        return CalibrationError(error=half_away(difference, 1), limit=Decimal("1.0"))
+    if monitor is Monitor.FLOW:
+        if span is None or span <= 0:
+            raise ValueError("the calibration error of a flow monitor needs its span: give `span`")
+        with localcontext(ARITHMETIC):
+            share = difference / span * 100
+        return CalibrationError(error=half_away(share, 1), limit=Decimal("6.0"))
+    raise ValueError(f"there is no daily calibration error test for {monitor}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationTest:
+    """One daily calibration: when it ended (microseconds UTC) and whether it passed."""
+
+    ts_us: int
+    passed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutOfControl:
+    """A span whose data are not quality-assured; `to_us` None: still going on."""
+
+    from_us: int
+    to_us: int | None
+    reason: str
+
+
+def out_of_control(tests: Sequence[CalibrationTest], *, until_us: int) -> tuple[OutOfControl, ...]:
+    """Return the out-of-control periods up to `until_us`, in order.
+
+    A failed test begins one, the next passed test ends it (40 CFR 75.24(a)(1) and (c)). Where no
+    test follows a passed one for 26 hours, one begins by expiry. Before the first test nothing is
+    said. `tests` may come in any order.
+    """
+    periods: list[OutOfControl] = []
+    begun: tuple[int, str] | None = None
+    vouched_until: int | None = None
+    for test in sorted(tests, key=lambda each: (each.ts_us, each.passed)):
+        if test.ts_us > until_us:
+            break
+        if begun is None and vouched_until is not None and test.ts_us > vouched_until:
+            begun = (vouched_until, "expired")
+        if test.passed:
+            if begun is not None:
+                periods.append(OutOfControl(from_us=begun[0], to_us=test.ts_us, reason=begun[1]))
+            begun = None
+            vouched_until = test.ts_us + CALIBRATION_VALID_US
+        elif begun is None or begun[1] == "expired":
+            if begun is not None:
+                periods.append(OutOfControl(from_us=begun[0], to_us=test.ts_us, reason=begun[1]))
+            begun = (test.ts_us, "failed")
+    if begun is None and vouched_until is not None and until_us > vouched_until:
+        begun = (vouched_until, "expired")
+    if begun is not None:
+        periods.append(OutOfControl(from_us=begun[0], to_us=None, reason=begun[1]))
+    return tuple(periods)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of an audit: the reference method's value and the monitor's, same unit."""
+
+    reference: Decimal
+    monitor: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelativeAccuracy:
+    """The statistics of a relative accuracy test audit.
+
+    Differences, deviation and confidence coefficient in the monitor's unit; relative accuracy in
+    %; the bias factor multiplies later readings.
+    """
+
+    runs: int
+    mean_difference: Decimal
+    standard_deviation: Decimal
+    confidence_coefficient: Decimal
+    relative_accuracy_percent: Decimal
+    bias_factor: Decimal
+
+
+def relative_accuracy(monitor: Monitor, runs: Sequence[Run]) -> RelativeAccuracy:
+    """Return the relative accuracy and bias factor of an audit.
+
+    The arithmetic of EPA's checking code: differences reference - monitor, sample deviation,
+    confidence coefficient t(0.025) * s / sqrt(n) with t = 1 above 31 runs, relative accuracy
+    (|mean| + |cc|) / mean reference at 2 decimals, capped at 999.99. CO2, O2 and moisture never
+    carry a bias factor (it is 1); a flow monitor biased low carries 1 + |mean| / mean monitor at
+    3 decimals. ValueError below nine runs and for a mean of zero.
+    """
+    count = len(runs)
+    if count < LEAST_RUNS:
+        raise ValueError(f"an audit needs at least {LEAST_RUNS} runs, not {count}")
+    with localcontext(ARITHMETIC):
+        differences = [run.reference - run.monitor for run in runs]
+        total = sum(differences, Decimal(0))
+        mean = total / count
+        squares = sum((each * each for each in differences), Decimal(0)) - total * total / count
+        deviation = (max(squares, Decimal(0)) / (count - 1)).sqrt()
+        confidence = t_value(count) * deviation / Decimal(count).sqrt()
+        mean_reference = sum((run.reference for run in runs), Decimal(0)) / count
+        mean_monitor = sum((run.monitor for run in runs), Decimal(0)) / count
+        if mean_reference == 0 or mean_monitor == 0:
+            raise ValueError("an audit whose runs average zero has no relative accuracy")
+        accuracy = half_away((abs(mean) + abs(confidence)) / mean_reference * 100, 2)
+        bias = Decimal("1.000")
+        if monitor is Monitor.FLOW and mean > abs(confidence):
+            bias = half_away(1 + abs(mean) / mean_monitor, 3)
+    return RelativeAccuracy(
+        runs=count,
+        mean_difference=mean,
+        standard_deviation=deviation,
+        confidence_coefficient=confidence,
+        relative_accuracy_percent=min(accuracy, Decimal("999.99")),
+        bias_factor=bias,
+    )
+
+
+def t_value(runs: int) -> Decimal:
+    """Return Student's t (one tail of 0.025) for an audit's number of runs; 1 above 31 runs."""
+    return _T_025[runs - 2] if runs <= 31 else Decimal(1)
+
+
+# Student's t, one tail of 0.025, by degrees of freedom 1 to 30.
+_TABLE = """
+    12.706 4.303 3.182 2.776 2.571 2.447 2.365 2.306 2.262 2.228
+    2.201 2.179 2.160 2.145 2.131 2.120 2.110 2.101 2.093 2.086
+    2.080 2.074 2.069 2.064 2.060 2.056 2.052 2.048 2.045 2.042
+"""
+_T_025 = tuple(Decimal(value) for value in _TABLE.split())
