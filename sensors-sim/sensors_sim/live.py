@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from sensors_sim.broker import Broker
@@ -50,7 +49,6 @@ class LiveRun:
     speed: float
     step_s: int | None
     drain_s: float
-    say: Callable[[str], None]
 
 
 async def run_live(run: LiveRun) -> int:
@@ -158,8 +156,6 @@ async def _interrupted(
 
 
 async def _drain(run: LiveRun, publisher: Publisher, hurry: asyncio.Event) -> None:
-    if publisher.outstanding:
-        run.say(f"waiting for the broker to acknowledge {publisher.outstanding} messages")
     drained = asyncio.create_task(publisher.drain())
     hurried = asyncio.create_task(hurry.wait())
     try:
@@ -169,7 +165,7 @@ async def _drain(run: LiveRun, publisher: Publisher, hurry: asyncio.Event) -> No
         if not drained.done():
             raise UndeliveredError(
                 f"{publisher.outstanding} messages were never acknowledged by {run.broker}: "
-                "start the broker and run the same command again to publish them"
+                "a backfill over this time publishes them again"
             )
         drained.result()
     finally:

@@ -168,6 +168,11 @@ class PacketReader:
         self._buffer = bytearray()
         self._limit = max_packet_bytes
 
+    @property
+    def pending(self) -> bool:
+        """Whether a packet has begun and is not complete."""
+        return bool(self._buffer)
+
     def feed(self, data: bytes) -> list[Packet]:
         """Return the packets that are complete with these bytes.
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sensors_sim.devices import Channel, Device
+from sensors_sim.ids import checked
 from sensors_sim.noise import Noise
 from sensors_sim.registers import LoadProfile, Register
 from sensors_sim.signals import Signal
@@ -207,7 +208,8 @@ def delta_campus(seed: int) -> Facility:
 def plant(facility: str, seed: int) -> Facility:
     """Return a works like ``linz`` under any id; its devices carry the id as a prefix."""
     names = ("meter-1", "meter-2", "gas-1", "stack-1")
-    a, b, c, d = (f"{facility}-{name}" for name in names)
+    checked(facility, "facility")
+    a, b, c, d = (checked(f"{facility}-{name}", "device") for name in names)
     return _works(facility, (a, b, c, d), seed)
 
 
