@@ -1,1 +1,1 @@
-"""Placeholder docstring."""
+"""The shared kernel: imports nothing from the services."""

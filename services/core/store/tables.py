@@ -11,11 +11,14 @@ SQLAlchemy cannot express is in :mod:`services.core.store.ddl`.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Double,
     ForeignKey,
@@ -30,6 +33,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
@@ -50,7 +54,7 @@ def _id() -> Column[int]:
     return Column("id", Integer, Identity(always=True), primary_key=True)
 
 
-def _known_at() -> Column[object]:
+def _known_at() -> Column[Any]:
     return Column("known_at", _instant, nullable=False, server_default=func.now())
 
 
@@ -134,19 +138,22 @@ factor = Table(
     Column("facility_id", ForeignKey("facility.id"), comment="null: a built-in factor"),
     Column("slug", Text, nullable=False),
     Column("unit", Text, nullable=False, comment="masses are per this unit of activity"),
-    Column("basis", Text),
-    Column("co2_kg", Numeric, nullable=False),
-    Column("ch4_kg", Numeric, nullable=False),
-    Column("n2o_kg", Numeric, nullable=False),
-    Column("co2e_kg", Numeric, comment="as published; null: from the gases and the GWP set"),
-    Column("ch4_fossil", Boolean, nullable=False, server_default="false"),
+    Column("basis", Text, nullable=False),
+    Column("co2_kg", Double, comment="null: only CO2e is published"),
+    Column("ch4_kg", Double, nullable=False),
+    Column("n2o_kg", Double, nullable=False),
+    Column("co2e_kg", Double, comment="as published; null: from the gases and the GWP set"),
+    Column("ch4_origin", Text, nullable=False),
+    Column("heat_content_mj", Double, comment="per heat_content_unit of fuel"),
+    Column("heat_content_unit", Text),
+    Column("heat_content_citation", Text),
     Column("uncertainty_percent", Double),
-    Column("valid_from", _instant, nullable=False),
-    Column("valid_to", _instant, comment="exclusive; null: until further notice"),
+    Column("valid_from", Date, comment="a day of the facility, inclusive; null: always"),
+    Column("valid_to", Date, comment="exclusive; null: until further notice"),
     Column("known_from", _instant, nullable=False, server_default=func.now()),
     Column("known_to", _instant, comment="when a correction replaced this row; null: in force"),
     Column("data_year", Integer),
-    Column("release", Text),
+    Column("release", Text, nullable=False),
     Column("citation", Text, nullable=False),
     CheckConstraint("valid_to IS NULL OR valid_to > valid_from", name="valid"),
     CheckConstraint("known_to IS NULL OR known_to >= known_from", name="known"),
@@ -227,7 +234,7 @@ Index(
     "quarantine_open_idx",
     quarantine.c.reason,
     quarantine.c.id,
-    postgresql_where=quarantine.c.state == "open",
+    postgresql_where=text("state = 'open'"),
 )
 
 # -- emissions --------------------------------------------------------------------------------
@@ -253,7 +260,7 @@ _hour_figures = (
 )
 
 
-def _hour_columns() -> list[Column[object]]:
+def _hour_columns() -> list[Column[Any]]:
     return [
         *(Column(name, type_(), nullable=nullable) for name, type_, nullable in _hour_figures),
         Column("version", Integer, nullable=False),
@@ -276,7 +283,7 @@ emission_hour = Table(
 Index(
     "emission_hour_open_idx",
     emission_hour.c.hour,
-    postgresql_where=~emission_hour.c.final,
+    postgresql_where=text("NOT final"),
 )
 
 emission_hour_history = Table(

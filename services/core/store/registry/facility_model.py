@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, time
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -157,27 +156,28 @@ class Device(Part):
 
 
 class Factor(Part):
-    """One version of an emission factor: masses per unit of activity, for a span of time."""
+    """One version of an emission factor: masses per unit of activity, for a span of days."""
 
     id: Slug
     unit: str
-    co2_kg: Decimal
-    ch4_kg: Decimal = Decimal(0)
-    n2o_kg: Decimal = Decimal(0)
-    co2e_kg: Decimal | None = None
-    ch4_fossil: bool = False
-    basis: Literal["gross", "net", "location", "market"] | None = None
-    valid_from: Instant
-    valid_to: Instant | None = None
+    co2_kg: float
+    ch4_kg: float = 0.0
+    n2o_kg: float = 0.0
+    co2e_kg: float | None = None
+    ch4_origin: Literal["fossil", "non-fossil"] = "non-fossil"
+    basis: Literal["none", "gross", "net", "location", "market"] = "none"
+    #: days of the facility's time zone; valid_to is exclusive
+    valid_from: date | None = None
+    valid_to: date | None = None
     citation: Annotated[str, StringConstraints(min_length=1)]
     uncertainty: Percent | None = None
     data_year: int | None = None
-    release: str | None = None
+    release: str = ""
 
     @model_validator(mode="after")
     def _ends_after_start(self) -> Factor:
-        if self.valid_to is not None and self.valid_to <= self.valid_from:
-            raise ValueError("valid_to lies before valid_from; it is exclusive and comes after")
+        if self.valid_to and self.valid_from and self.valid_to <= self.valid_from:
+            raise ValueError("valid_to must come after valid_from; it is exclusive")
         return self
 
 

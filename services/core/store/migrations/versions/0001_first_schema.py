@@ -64,7 +64,7 @@ def upgrade() -> None:
         "emission_hour",
         ["hour"],
         unique=False,
-        postgresql_where=sa.text("final = 0"),
+        postgresql_where=sa.text("NOT final"),
     )
     op.create_table(
         "emission_hour_history",
@@ -348,24 +348,31 @@ def upgrade() -> None:
         sa.Column(
             "unit", sa.Text(), nullable=False, comment="masses are per this unit of activity"
         ),
-        sa.Column("basis", sa.Text(), nullable=True),
-        sa.Column("co2_kg", sa.Numeric(), nullable=False),
-        sa.Column("ch4_kg", sa.Numeric(), nullable=False),
-        sa.Column("n2o_kg", sa.Numeric(), nullable=False),
+        sa.Column("basis", sa.Text(), nullable=False),
+        sa.Column("co2_kg", sa.Double(), nullable=True, comment="null: only CO2e is published"),
+        sa.Column("ch4_kg", sa.Double(), nullable=False),
+        sa.Column("n2o_kg", sa.Double(), nullable=False),
         sa.Column(
             "co2e_kg",
-            sa.Numeric(),
+            sa.Double(),
             nullable=True,
             comment="as published; null: from the gases and the GWP set",
         ),
-        sa.Column("ch4_fossil", sa.Boolean(), server_default="false", nullable=False),
-        sa.Column("uncertainty_percent", sa.Double(), nullable=True),
-        sa.Column("valid_from", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ch4_origin", sa.Text(), nullable=False),
         sa.Column(
-            "valid_to",
-            sa.DateTime(timezone=True),
+            "heat_content_mj", sa.Double(), nullable=True, comment="per heat_content_unit of fuel"
+        ),
+        sa.Column("heat_content_unit", sa.Text(), nullable=True),
+        sa.Column("heat_content_citation", sa.Text(), nullable=True),
+        sa.Column("uncertainty_percent", sa.Double(), nullable=True),
+        sa.Column(
+            "valid_from",
+            sa.Date(),
             nullable=True,
-            comment="exclusive; null: until further notice",
+            comment="a day of the facility, inclusive; null: always",
+        ),
+        sa.Column(
+            "valid_to", sa.Date(), nullable=True, comment="exclusive; null: until further notice"
         ),
         sa.Column(
             "known_from",
@@ -380,7 +387,7 @@ def upgrade() -> None:
             comment="when a correction replaced this row; null: in force",
         ),
         sa.Column("data_year", sa.Integer(), nullable=True),
-        sa.Column("release", sa.Text(), nullable=True),
+        sa.Column("release", sa.Text(), nullable=False),
         sa.Column("citation", sa.Text(), nullable=False),
         sa.CheckConstraint(
             "known_to IS NULL OR known_to >= known_from", name=op.f("factor_known_check")

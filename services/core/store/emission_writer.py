@@ -1,0 +1,281 @@
+"""Writes what the aggregator computed: minutes, hours with their ledger, rolling totals.
+
+Everything is kept by difference: a minute that changes by d changes its hour and every rolling
+total it stands in by d. Figures are integers, so this is exact in any order, and the cost does not
+depend on how long a window is or how much history there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+_STAGE = """
+CREATE TEMPORARY TABLE IF NOT EXISTS minute_staging (
+    source_id int4 NOT NULL, minute int4 NOT NULL, co2_ug int8 NOT NULL, co2e_ug int8 NOT NULL,
+    activity_n int8, covered_ms int4 NOT NULL
+) ON COMMIT DELETE ROWS
+"""
+
+_COPY = (
+    "COPY minute_staging (source_id, minute, co2_ug, co2e_ug, activity_n, covered_ms)"
+    " FROM STDIN (FORMAT binary)"
+)
+
+# Only minutes that differ are written; one that nothing is known of, and never was, is not.
+# The LATERAL makes the planner look each minute up instead of reading the hypertable.
+_RECORD = """
+WITH changed AS (
+    SELECT s.source_id, timestamptz 'epoch' + make_interval(mins => s.minute) AS minute,
+           s.co2_ug, s.co2e_ug, s.activity_n, s.covered_ms,
+           s.co2_ug - coalesce(m.co2_ug, 0) AS d_co2_ug,
+           s.co2e_ug - coalesce(m.co2e_ug, 0) AS d_co2e_ug,
+           coalesce(s.activity_n, 0) - coalesce(m.activity_n, 0) AS d_activity_n,
+           s.covered_ms - coalesce(m.covered_ms, 0) AS d_covered_ms
+    FROM minute_staging s
+    LEFT JOIN LATERAL (
+        SELECT * FROM emission_minute e
+        WHERE e.source_id = s.source_id
+          AND e.minute = timestamptz 'epoch' + make_interval(mins => s.minute)
+        LIMIT 1) m ON true
+    WHERE (m.source_id IS NULL AND s.covered_ms > 0)
+       OR (m.source_id IS NOT NULL AND (m.co2_ug, m.co2e_ug, m.activity_n, m.covered_ms)
+           IS DISTINCT FROM (s.co2_ug, s.co2e_ug, s.activity_n, s.covered_ms))
+), written AS (
+    INSERT INTO emission_minute (source_id, minute, co2_ug, co2e_ug, activity_n, covered_ms)
+    SELECT source_id, minute, co2_ug, co2e_ug, activity_n, covered_ms FROM changed
+    ON CONFLICT (source_id, minute) DO UPDATE
+    SET co2_ug = excluded.co2_ug, co2e_ug = excluded.co2e_ug,
+        activity_n = excluded.activity_n, covered_ms = excluded.covered_ms
+)
+SELECT source_id, extract(epoch FROM minute)::int8 / 60, d_co2_ug, d_co2e_ug,
+       CASE WHEN activity_n IS NULL THEN NULL ELSE d_activity_n END, d_covered_ms
+FROM changed
+"""
+
+_CHANGES = """
+unnest(%(sources)s::int4[], %(minutes)s::int4[], %(co2_ug)s::int8[], %(co2e_ug)s::int8[],
+       %(activity_n)s::int8[], %(covered_ms)s::int4[])
+    AS d(source_id, minute, co2_ug, co2e_ug, activity_n, covered_ms)
+"""
+
+# A final hour that changes goes to the history first: the ledger only ever grows.
+_HOURS: LiteralString = (
+    """
+WITH d AS (
+    SELECT source_id,
+           timestamptz 'epoch' + make_interval(hours => minute / 60) AS hour,
+           sum(co2_ug)::int8 AS co2_ug, sum(co2e_ug)::int8 AS co2e_ug,
+           sum(activity_n)::int8 AS activity_n, sum(covered_ms)::int4 AS covered_ms
+    FROM """
+    + _CHANGES
+    + """
+    GROUP BY 1, 2
+), superseded AS (
+    INSERT INTO emission_hour_history
+        (source_id, hour, co2_ug, co2e_ug, activity_n, covered_ms, version, final, quality, code,
+         reason, known_at, superseded_at)
+    SELECT h.source_id, h.hour, h.co2_ug, h.co2e_ug, h.activity_n, h.covered_ms, h.version,
+           h.final, h.quality, h.code, h.reason, h.known_at, clock_timestamp()
+    FROM emission_hour h JOIN d USING (source_id, hour) WHERE h.final
+    RETURNING 1
+), written AS (
+    INSERT INTO emission_hour AS h
+        (source_id, hour, co2_ug, co2e_ug, activity_n, covered_ms, version, final, quality,
+         reason, known_at)
+    SELECT source_id, hour, co2_ug, co2e_ug, activity_n, covered_ms, 1, false,
+           CASE WHEN covered_ms >= 3600000 THEN 'measured' ELSE 'partial' END, 'open',
+           clock_timestamp()
+    FROM d
+    ON CONFLICT (source_id, hour) DO UPDATE
+    SET co2_ug = h.co2_ug + excluded.co2_ug,
+        co2e_ug = h.co2e_ug + excluded.co2e_ug,
+        activity_n = coalesce(h.activity_n, 0) + excluded.activity_n,
+        covered_ms = h.covered_ms + excluded.covered_ms,
+        version = h.version + h.final::int,
+        quality = CASE WHEN h.covered_ms + excluded.covered_ms >= 3600000 THEN 'measured'
+                       WHEN h.covered_ms + excluded.covered_ms > 0 THEN 'partial'
+                       ELSE 'missing' END,
+        reason = CASE WHEN h.final THEN %(reason)s ELSE h.reason END,
+        known_at = clock_timestamp()
+)
+SELECT count(*) FROM superseded
+"""
+)
+
+_CLOSE = """
+UPDATE emission_hour h SET final = true, reason = 'closed', known_at = clock_timestamp()
+FROM unnest(%(sources)s::int4[], %(lateness_s)s::float8[]) AS s(source_id, lateness_s)
+WHERE h.source_id = s.source_id AND NOT h.final
+  AND h.hour + interval '1 hour' + make_interval(secs => s.lateness_s) <= %(now)s
+  AND h.known_at <= clock_timestamp() - make_interval(secs => %(settle_s)s)
+"""
+
+_ROLL_CHANGES: LiteralString = (
+    """
+UPDATE rolling_total r
+SET co2_ug = r.co2_ug + c.co2_ug, co2e_ug = r.co2e_ug + c.co2e_ug,
+    covered_ms = r.covered_ms + c.covered_ms
+FROM (
+    SELECT t.source_id, t.span, sum(d.co2_ug) AS co2_ug, sum(d.co2e_ug) AS co2e_ug,
+           sum(d.covered_ms) AS covered_ms
+    FROM """
+    + _CHANGES
+    + """
+    JOIN rolling_total t ON t.source_id = d.source_id
+     AND timestamptz 'epoch' + make_interval(mins => d.minute) BETWEEN t.since AND t.upto
+    GROUP BY 1, 2
+) c
+WHERE r.source_id = c.source_id AND r.span = c.span
+"""
+)
+
+# What entered since the last advance is added, what left is taken away; a total whose period began
+# after the last advance starts from nothing.
+_ADVANCE = """
+UPDATE rolling_total r
+SET since = n.since, upto = %(upto)s,
+    co2_ug = CASE WHEN n.since > o.upto THEN 0 ELSE o.co2_ug END + e.co2_ug - l.co2_ug,
+    co2e_ug = CASE WHEN n.since > o.upto THEN 0 ELSE o.co2e_ug END + e.co2e_ug - l.co2e_ug,
+    covered_ms = CASE WHEN n.since > o.upto THEN 0 ELSE o.covered_ms END
+                 + e.covered_ms - l.covered_ms
+FROM rolling_total o
+JOIN unnest(%(spans)s::text[], %(since)s::timestamptz[]) AS n(span, since) ON n.span = o.span
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(co2_ug), 0) AS co2_ug, coalesce(sum(co2e_ug), 0) AS co2e_ug,
+           coalesce(sum(covered_ms), 0)::int8 AS covered_ms
+    FROM emission_minute m WHERE m.source_id = o.source_id
+     AND m.minute > o.upto AND m.minute >= n.since AND m.minute <= %(upto)s) e
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(co2_ug), 0) AS co2_ug, coalesce(sum(co2e_ug), 0) AS co2e_ug,
+           coalesce(sum(covered_ms), 0)::int8 AS covered_ms
+    FROM emission_minute m WHERE m.source_id = o.source_id AND n.since <= o.upto
+     AND m.minute >= o.since AND m.minute < n.since) l
+WHERE o.source_id = ANY(%(sources)s) AND o.upto < %(upto)s
+  AND r.source_id = o.source_id AND r.span = o.span
+"""
+
+_BEGIN = """
+INSERT INTO rolling_total (source_id, span, since, upto, co2_ug, co2e_ug, covered_ms)
+SELECT s.source_id, n.span, n.since, %(upto)s, t.co2_ug, t.co2e_ug, t.covered_ms
+FROM unnest(%(sources)s::int4[]) AS s(source_id)
+CROSS JOIN unnest(%(spans)s::text[], %(since)s::timestamptz[]) AS n(span, since)
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(co2_ug), 0) AS co2_ug, coalesce(sum(co2e_ug), 0) AS co2e_ug,
+           coalesce(sum(covered_ms), 0)::int8 AS covered_ms
+    FROM emission_minute m
+    WHERE m.source_id = s.source_id AND m.minute BETWEEN n.since AND %(upto)s) t
+WHERE NOT EXISTS (
+    SELECT FROM rolling_total r WHERE r.source_id = s.source_id AND r.span = n.span)
+ON CONFLICT DO NOTHING
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceMinutes:
+    """Computed minutes of one source, in the database's integers."""
+
+    source_id: int
+    minutes: NDArray[np.int64]
+    co2_ug: NDArray[np.int64]
+    co2e_ug: NDArray[np.int64]
+    #: None where the source has no activity
+    activity_n: NDArray[np.int64] | None
+    covered_ms: NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Changes:
+    """How much each minute that differed has changed, column by column."""
+
+    columns: Mapping[str, Sequence[Any]]
+
+    def __len__(self) -> int:
+        return len(self.columns["sources"])
+
+
+_COLUMNS = ("sources", "minutes", "co2_ug", "co2e_ug", "activity_n", "covered_ms")
+
+
+def record(connection: psycopg.Connection[Any], computed: Sequence[SourceMinutes]) -> Changes:
+    """Write the minutes that differ from what is stored and return by how much they do."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STAGE)
+        with cursor.copy(_COPY) as copy:
+            copy.set_types(["int4", "int4", "int8", "int8", "int8", "int4"])
+            for source in computed:
+                activity = (
+                    source.activity_n.tolist()
+                    if source.activity_n is not None
+                    else [None] * source.minutes.size
+                )
+                for row in zip(
+                    source.minutes.tolist(),
+                    source.co2_ug.tolist(),
+                    source.co2e_ug.tolist(),
+                    activity,
+                    source.covered_ms.tolist(),
+                    strict=True,
+                ):
+                    copy.write_row((source.source_id, *row))
+        rows = cursor.execute(_RECORD).fetchall()
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(_COLUMNS)
+    return Changes(columns={name: list(c) for name, c in zip(_COLUMNS, columns, strict=True)})
+
+
+def change_hours(connection: psycopg.Connection[Any], changes: Changes, reason: str) -> int:
+    """Change the hours by their minutes' changes; return how many final hours were restated."""
+    row = connection.execute(_HOURS, {**changes.columns, "reason": reason}).fetchone()
+    return int(row[0]) if row else 0
+
+
+def close_hours(
+    connection: psycopg.Connection[Any],
+    lateness_s: Mapping[int, float],
+    now: datetime,
+    settle_s: float,
+) -> int:
+    """Make final the hours whose lateness allowance (seconds, by source) has passed.
+
+    An hour that changed less than ``settle_s`` ago stays open: it is still being filled.
+    """
+    return connection.execute(
+        _CLOSE,
+        {
+            "sources": list(lateness_s),
+            "lateness_s": list(lateness_s.values()),
+            "now": now,
+            "settle_s": settle_s,
+        },
+    ).rowcount
+
+
+def change_rolling(connection: psycopg.Connection[Any], changes: Changes) -> None:
+    """Change the rolling totals that the changed minutes stand in."""
+    connection.execute(_ROLL_CHANGES, changes.columns)
+
+
+def advance_rolling(
+    connection: psycopg.Connection[Any],
+    source_ids: Sequence[int],
+    since: Mapping[str, datetime],
+    upto: datetime,
+) -> None:
+    """Move the totals of the sources on to the minute ``upto``; ``since`` by span.
+
+    Totals that do not exist yet are made from the minutes themselves.
+    """
+    parameters = {
+        "sources": list(source_ids),
+        "spans": list(since),
+        "since": list(since.values()),
+        "upto": upto,
+    }
+    connection.execute(_ADVANCE, parameters)
+    connection.execute(_BEGIN, parameters)

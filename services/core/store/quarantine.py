@@ -1,0 +1,174 @@
+"""Quarantine: what was refused, with its raw bytes and the reason, until somebody settles it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy import Select, func, select
+
+from services.core.store.tables import quarantine
+
+_COLUMNS: Final = (
+    "received_at, reason, detail, topic, payload, facility, device, channel, ts, value,"
+    " stored_value"
+)
+
+_COPY: Final = f"COPY quarantine ({_COLUMNS}) FROM STDIN (FORMAT BINARY)"
+
+_COPY_TYPES: Final = (
+    "timestamptz", "text", "text", "text", "bytea", "text", "text", "text", "timestamptz",
+    "float8", "float8",
+)  # fmt: skip
+
+#: For what may have been quarantined before: the same refusal twice says nothing new.
+_INSERT_NEW: Final = f"""
+INSERT INTO quarantine ({_COLUMNS})
+SELECT %(received_at)s, %(reason)s, %(detail)s, %(topic)s, %(payload)s, %(facility)s, %(device)s,
+       %(channel)s, %(ts)s::timestamptz, %(value)s::double precision,
+       %(stored_value)s::double precision
+WHERE NOT EXISTS (
+    SELECT FROM quarantine
+    WHERE reason = %(reason)s AND state = 'open' AND topic = %(topic)s AND payload = %(payload)s
+      AND (channel, ts, value) IS NOT DISTINCT FROM
+          (%(channel)s::text, %(ts)s::timestamptz, %(value)s::double precision)
+)
+"""  # noqa: S608 - the columns are the constant above
+
+#: Texts come from outside: longer ones are cut, the raw bytes are kept whole.
+_LONGEST: Final = {"detail": 2000, "topic": 1024, "facility": 128, "device": 128, "channel": 128}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QuarantineEntry:
+    """One refusal."""
+
+    received_at: datetime
+    #: a code of ``services.ingest.reasons``
+    reason: str
+    #: what is wrong and what to do
+    detail: str
+    topic: str
+    payload: bytes
+    facility: str | None = None
+    device: str | None = None
+    channel: str | None = None
+    ts: datetime | None = None
+    value: float | None = None
+    #: for a conflict: what is stored under the same key
+    stored_value: float | None = None
+    #: the message was delivered before, so that the same entry may exist
+    repeated: bool = False
+
+
+def add(connection: psycopg.Connection[Any], entries: Sequence[QuarantineEntry]) -> int:
+    """Insert entries inside the caller's transaction; return how many were new."""
+    fresh = [entry for entry in entries if not entry.repeated]
+    added = len(fresh)
+    with connection.cursor() as cursor:
+        if fresh:
+            with cursor.copy(_COPY) as copy:
+                copy.set_types(_COPY_TYPES)
+                for entry in fresh:
+                    copy.write_row(tuple(_storable(entry).values()))
+        for entry in entries:
+            if entry.repeated:
+                cursor.execute(_INSERT_NEW, _storable(entry))
+                added += cursor.rowcount
+    return added
+
+
+def _storable(entry: QuarantineEntry) -> dict[str, Any]:
+    """The entry's columns in the order of ``_COLUMNS``."""
+    return {
+        "received_at": entry.received_at,
+        "reason": str(entry.reason),
+        "detail": _text("detail", entry.detail),
+        "topic": _text("topic", entry.topic),
+        "payload": entry.payload,
+        "facility": _text("facility", entry.facility),
+        "device": _text("device", entry.device),
+        "channel": _text("channel", entry.channel),
+        "ts": entry.ts,
+        "value": entry.value,
+        "stored_value": entry.stored_value,
+    }
+
+
+def _text(column: str, text: str | None) -> str | None:
+    """Text as PostgreSQL can hold it: without NUL and lone surrogates, not too long."""
+    if text is None:
+        return None
+    encodable = text.encode("utf-8", "replace").decode("utf-8")
+    return encodable.replace("\0", "\N{REPLACEMENT CHARACTER}")[: _LONGEST[column]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QuarantineItem:
+    """A stored refusal; ``payload`` is cut where a listing asked for it."""
+
+    id: int
+    received_at: datetime
+    reason: str
+    detail: str
+    topic: str
+    payload: bytes
+    payload_bytes: int
+    facility: str | None
+    device: str | None
+    channel: str | None
+    ts: datetime | None
+    value: float | None
+    stored_value: float | None
+    state: str
+    settled_at: datetime | None
+
+
+def select_page(
+    *,
+    limit: int,
+    before_id: int | None = None,
+    states: Iterable[str] = (),
+    reasons: Iterable[str] = (),
+    facilities: Iterable[str] = (),
+    devices: Iterable[str] = (),
+    payload_bytes: int = 1024,
+) -> Select[Any]:
+    """The newest items first, ``limit`` at most, each with the payload's first bytes.
+
+    An empty filter means all; the next page begins before the last id of this one.
+    """
+    statement = _select(func.substr(quarantine.c.payload, 1, payload_bytes)).limit(limit)
+    for column, wanted in (
+        (quarantine.c.state, tuple(states)),
+        (quarantine.c.reason, tuple(reasons)),
+        (quarantine.c.facility, tuple(facilities)),
+        (quarantine.c.device, tuple(devices)),
+    ):
+        if wanted:
+            statement = statement.where(column.in_(wanted))
+    if before_id is not None:
+        statement = statement.where(quarantine.c.id < before_id)
+    return statement.order_by(quarantine.c.id.desc())
+
+
+def select_item(item_id: int) -> Select[Any]:
+    """One item with all its bytes."""
+    return _select(quarantine.c.payload).where(quarantine.c.id == item_id)
+
+
+def _select(payload: Any) -> Select[Any]:
+    c = quarantine.c
+    return select(
+        c.id, c.received_at, c.reason, c.detail, c.topic, payload.label("payload"),
+        func.octet_length(c.payload).label("payload_bytes"), c.facility, c.device, c.channel, c.ts,
+        c.value, c.stored_value, c.state, c.settled_at,
+    )  # fmt: skip
+
+
+def item(row: Mapping[str, Any]) -> QuarantineItem:
+    """A row of either statement as a record."""
+    return QuarantineItem(**{**row, "payload": bytes(row["payload"])})

@@ -1,0 +1,159 @@
+"""The writer of readings: COPY into a staging table, insert what is new, tell what is not.
+
+Everything here happens inside the caller's transaction and is durable with its COMMIT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import psycopg
+
+from services.core.store import notify
+
+#: PostgreSQL counts microseconds from 2000-01-01; 8 such bytes are a binary timestamptz.
+_POSTGRES_EPOCH_US: Final = 946_684_800_000_000
+
+_MINUTE_US: Final = 60_000_000
+
+#: Once for each connection; emptied by every COMMIT.
+_CREATE_STAGING: Final = """
+CREATE TEMPORARY TABLE IF NOT EXISTS staged_reading (
+    channel_id integer NOT NULL,
+    ts timestamptz NOT NULL,
+    value double precision,
+    quality smallint NOT NULL,
+    time_source smallint NOT NULL,
+    received_at timestamptz NOT NULL,
+    position integer NOT NULL
+) ON COMMIT DELETE ROWS
+"""
+
+_COPY: Final = """
+COPY staged_reading (channel_id, ts, value, quality, time_source, received_at, position)
+FROM STDIN (FORMAT BINARY)
+"""
+
+#: binary COPY casts nothing: an int8 of microseconds is what a timestamptz looks like
+_COPY_TYPES: Final = ("int4", "int8", "float8", "int2", "int2", "int8", "int4")
+
+#: In the order of the key, so that two writers never wait for each other crosswise; of two rows
+#: with one key the one that came first is stored.
+_INSERT: Final = """
+INSERT INTO reading (channel_id, ts, value, quality, time_source, received_at)
+SELECT channel_id, ts, value, quality, time_source, received_at
+FROM staged_reading ORDER BY channel_id, ts, position
+ON CONFLICT (channel_id, ts) DO NOTHING
+"""
+
+#: Staged rows whose key is stored with something else; the bounds keep other chunks out of it.
+_CONFLICTS: Final = """
+SELECT s.position, r.value, r.quality
+FROM staged_reading s JOIN reading r ON r.channel_id = s.channel_id AND r.ts = s.ts
+WHERE r.ts BETWEEN (SELECT min(ts) FROM staged_reading) AND (SELECT max(ts) FROM staged_reading)
+  AND (r.value, r.quality) IS DISTINCT FROM (s.value, s.quality)
+ORDER BY s.position
+"""
+
+_TOUCH: Final = "INSERT INTO touched (facility_id, channel_ids, minutes) VALUES (%s, %s, %s)"
+
+_NOTIFY: Final = "SELECT pg_notify(%s, %s)"
+
+
+class ReadingRow(NamedTuple):
+    """One reading to store."""
+
+    facility_id: int
+    channel_id: int
+    #: microseconds since the epoch, UTC
+    ts_us: int
+    #: in the channel's unit; None: an explicit gap
+    value: float | None
+    quality: int
+    time_source: int
+    #: microseconds since the epoch, UTC
+    received_us: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conflict:
+    """A row that was not stored because its key holds something else."""
+
+    #: index among the rows given to :func:`write`
+    position: int
+    stored_value: float | None
+    stored_quality: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """What became of the rows: stored, already there, or in conflict."""
+
+    stored: int
+    duplicates: int
+    conflicts: list[Conflict]
+
+
+def create_staging(connection: psycopg.Connection[Any]) -> None:
+    """Prepare a new connection for :func:`write`; outside a transaction."""
+    with connection.transaction():
+        connection.execute("SET client_min_messages = warning")
+        connection.execute(_CREATE_STAGING)
+
+
+def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Written:
+    """Store every row whose (channel, ts) is new, and mark its minute for the aggregator.
+
+    The same value and quality again is a duplicate and changes nothing.
+
+    :raises psycopg.Error: as the database says; the transaction is then to be rolled back.
+    """
+    if not rows:
+        return Written(stored=0, duplicates=0, conflicts=[])
+    with connection.cursor() as cursor:
+        with cursor.copy(_COPY) as copy:
+            copy.set_types(_COPY_TYPES)
+            write_row = copy.write_row
+            for position, row in enumerate(rows):
+                write_row(
+                    (
+                        row.channel_id,
+                        row.ts_us - _POSTGRES_EPOCH_US,
+                        row.value,
+                        row.quality,
+                        row.time_source,
+                        row.received_us - _POSTGRES_EPOCH_US,
+                        position,
+                    )
+                )
+        cursor.execute(_INSERT)
+        stored = cursor.rowcount
+        conflicts: list[Conflict] = []
+        if stored < len(rows):
+            cursor.execute(_CONFLICTS)
+            conflicts = [
+                Conflict(position=position, stored_value=value, stored_quality=quality)
+                for position, value, quality in cursor
+            ]
+        if stored:
+            _touch(cursor, rows)
+    return Written(
+        stored=stored,
+        duplicates=len(rows) - stored - len(conflicts),
+        conflicts=conflicts,
+    )
+
+
+def _touch(cursor: psycopg.Cursor[Any], rows: Iterable[ReadingRow]) -> None:
+    """Name the (channel, minute) pairs; naming one whose rows were all duplicates is harmless."""
+    pairs = {(row.facility_id, row.channel_id, row.ts_us // _MINUTE_US) for row in rows}
+    by_facility: dict[int, tuple[list[int], list[int]]] = {}
+    for facility_id, channel_id, minute in sorted(pairs):
+        channels, minutes = by_facility.setdefault(facility_id, ([], []))
+        channels.append(channel_id)
+        minutes.append(minute)
+    for facility_id, (channels, minutes) in by_facility.items():
+        cursor.execute(_TOUCH, (facility_id, channels, minutes))
+        cursor.execute(_NOTIFY, (notify.TOUCHED, str(facility_id)))

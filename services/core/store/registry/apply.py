@@ -1,0 +1,353 @@
+"""Write a facility file into the registry: idempotent, all or nothing, nothing forgotten.
+
+What the file no longer names is switched off, not deleted: its readings and totals stay. Every
+configuration a source ever had is kept, every version of a factor too. Where a change alters how
+past readings count, the spans concerned are queued to be computed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, exists, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from services.core.accounting.builtin_factors import BUILTIN
+from services.core.store import notify
+from services.core.store import tables as t
+from services.core.store.registry import build
+from services.core.store.registry import facility_model as model
+from services.core.store.registry.computable import factor_record, factor_versions
+from services.core.store.registry.factors import FIGURES, to_row
+
+_APPLY_LOCK = 0x746F6E70
+
+
+class ApplyError(ValueError):
+    """The file contradicts what the registry already holds; nothing was changed."""
+
+
+def apply(connection: Connection, file: model.FacilityFile) -> list[str]:
+    """Write ``file``; return a line for each change, none if it was all there already.
+
+    Runs in the caller's transaction.
+
+    :raises ApplyError: a device belongs to another facility, or a channel with readings would
+        change its quantity, unit or kind.
+    """
+    connection.execute(select(func.pg_advisory_xact_lock(_APPLY_LOCK)))
+    load_builtin_factors(connection)
+    changes: list[str] = []
+    facility_id = _facility(connection, file, changes)
+    channel_ids, altered = _devices(connection, file, facility_id, changes)
+    altered_factors = _factors(connection, file, facility_id, changes)
+    _sources(connection, file, facility_id, channel_ids, altered, altered_factors, changes)
+    if changes:
+        raise_revision(connection)
+    return changes
+
+
+def raise_revision(connection: Connection) -> None:
+    """Tell every cache of the registry that it changed."""
+    revision = connection.scalar(
+        update(t.registry_revision)
+        .values(revision=t.registry_revision.c.revision + 1, changed_at=func.now())
+        .returning(t.registry_revision.c.revision)
+    )
+    connection.execute(select(func.pg_notify(notify.REGISTRY, str(revision))))
+
+
+def load_builtin_factors(connection: Connection) -> None:
+    """Bring the built-in factors into the registry; those of an older release stay known."""
+    present = {
+        (row.slug, *(getattr(row, name) for name in FIGURES), row.known_to): row.id
+        for row in connection.execute(select(t.factor).where(t.factor.c.facility_id.is_(None)))
+    }
+    for factor in BUILTIN:
+        row = to_row(factor)
+        if (factor.id, *(row[name] for name in FIGURES), factor.known_to) in present:
+            continue
+        connection.execute(
+            insert(t.factor).values(
+                slug=factor.id,
+                known_from=factor.known_from or text("'-infinity'"),
+                known_to=factor.known_to,
+                **row,
+            )
+        )
+
+
+def _facility(connection: Connection, file: model.FacilityFile, changes: list[str]) -> int:
+    f = file.facility
+    document = file.model_dump(mode="json", by_alias=True, exclude_none=True)
+    before = connection.execute(select(t.facility).where(t.facility.c.slug == f.id)).one_or_none()
+    values = {"name": f.name, "timezone": f.timezone, "document": document}
+    if before is None:
+        facility_id = connection.scalar(
+            insert(t.facility).values(slug=f.id, **values).returning(t.facility.c.id)
+        )
+        connection.execute(insert(t.facility_progress).values(facility_id=facility_id, sequence=0))
+        changes.append(f"+ facility {f.id}")
+        return int(facility_id or 0)
+    if before.document != document:
+        connection.execute(
+            update(t.facility)
+            .where(t.facility.c.id == before.id)
+            .values(applied_at=func.now(), **values)
+        )
+        changes.append(f"~ facility {f.id}")
+    return int(before.id)
+
+
+def _devices(
+    connection: Connection, file: model.FacilityFile, facility_id: int, changes: list[str]
+) -> tuple[dict[str, int], set[int]]:
+    """Channel ids by ``device.channel``, and the ids whose way of counting changed."""
+    slugs = [device.id for device in file.devices]
+    before = {
+        row.slug: row
+        for row in connection.execute(
+            select(t.device).where(
+                t.device.c.slug.in_(slugs) | (t.device.c.facility_id == facility_id)
+            )
+        )
+    }
+    foreign = sorted(d for d in slugs if d in before and before[d].facility_id != facility_id)
+    if foreign:
+        raise ApplyError(
+            f"device id {', '.join(map(repr, foreign))} belongs to another facility;"
+            " a device id is unique in the whole system"
+        )
+    channel_ids: dict[str, int] = {}
+    altered: set[int] = set()
+    for device in file.devices:
+        values = {
+            "topic": device.topic,
+            "format": device.format,
+            "spec": {k: v for k, v in model.spec(device).items() if k != "channels"},
+            "active": True,
+        }
+        device_id = _upsert(
+            connection,
+            t.device,
+            before.get(device.id),
+            {"facility_id": facility_id, "slug": device.id},
+            values,
+            changes,
+            f"device {device.id}",
+        )
+        for channel_id, slug, changed in _channels(connection, device, device_id, changes):
+            channel_ids[f"{device.id}.{slug}"] = channel_id
+            if changed:
+                altered.add(channel_id)
+    for slug, row in before.items():
+        if slug not in slugs and row.active:
+            connection.execute(update(t.device).where(t.device.c.id == row.id).values(active=False))
+            changes.append(f"- device {slug}")
+    return channel_ids, altered
+
+
+def _channels(
+    connection: Connection, device: model.Device, device_id: int, changes: list[str]
+) -> Iterator[tuple[int, str, bool]]:
+    before = {
+        row.slug: row
+        for row in connection.execute(select(t.channel).where(t.channel.c.device_id == device_id))
+    }
+    for channel in device.channels:
+        name = f"channel {device.id}.{channel.id}"
+        old = before.pop(channel.id, None)
+        values = {
+            "quantity": channel.quantity,
+            "unit": channel.unit,
+            "kind": channel.kind,
+            "spec": model.spec(channel),
+            "active": True,
+        }
+        fixed = ("quantity", "unit", "kind")
+        if old and any(getattr(old, key) != values[key] for key in fixed):
+            has_readings = connection.scalar(
+                select(exists().where(t.reading.c.channel_id == old.id))
+            )
+            if has_readings:
+                raise ApplyError(
+                    f"{name} has readings in {old.unit} as a {old.kind} of {old.quantity}:"
+                    " give a channel that measures otherwise an id of its own"
+                )
+        changed = old is not None and old.spec != values["spec"]
+        channel_id = _upsert(
+            connection,
+            t.channel,
+            old,
+            {"device_id": device_id, "slug": channel.id},
+            values,
+            changes,
+            name,
+        )
+        yield channel_id, channel.id, changed
+    for slug, row in before.items():
+        if row.active:
+            connection.execute(
+                update(t.channel).where(t.channel.c.id == row.id).values(active=False)
+            )
+            changes.append(f"- channel {device.id}.{slug}")
+
+
+def _factors(
+    connection: Connection, file: model.FacilityFile, facility_id: int, changes: list[str]
+) -> set[str]:
+    """The ids of factors that got or lost a version."""
+    in_force = {
+        (row.slug, *(getattr(row, name) for name in FIGURES)): row
+        for row in connection.execute(
+            select(t.factor).where(
+                and_(t.factor.c.facility_id == facility_id, t.factor.c.known_to.is_(None))
+            )
+        )
+    }
+    altered = set()
+    for record in map(factor_record, file.factors):
+        row = to_row(record)
+        if in_force.pop((record.id, *(row[name] for name in FIGURES)), None) is not None:
+            continue
+        connection.execute(insert(t.factor).values(slug=record.id, facility_id=facility_id, **row))
+        changes.append(f"+ factor {record.id} from {record.valid_from or 'always'}")
+        altered.add(record.id)
+    for old in in_force.values():
+        connection.execute(
+            update(t.factor).where(t.factor.c.id == old.id).values(known_to=func.now())
+        )
+        changes.append(f"- factor {old.slug} from {old.valid_from or 'always'}, superseded")
+        altered.add(old.slug)
+    return altered
+
+
+def _sources(
+    connection: Connection,
+    file: model.FacilityFile,
+    facility_id: int,
+    channel_ids: Mapping[str, int],
+    altered_channels: set[int],
+    altered_factors: set[str],
+    changes: list[str],
+) -> None:
+    before = {
+        row.slug: row
+        for row in connection.execute(select(t.source).where(t.source.c.facility_id == facility_id))
+    }
+    own_factors = [factor_record(factor) for factor in file.factors]
+    for source in file.sources:
+        old = before.pop(source.id, None)
+        channels = {role: file.channel(ref) for role, ref in source.channels.items()}
+        factor = source.factor if isinstance(source, model.ActivitySource) else None
+        versions = factor_versions(factor, own_factors) if factor else []
+        method = build.method(
+            source,
+            {role: channel for role, channel in channels.items() if channel is not None},
+            enumerate(versions),
+            file.facility.timezone,
+        )
+        values = {
+            "scope": source.scope,
+            "method": source.method,
+            "activity_unit": method.activity_unit,
+            "spec": model.spec(source),
+            "active": True,
+        }
+        respecified = old is None or old.spec != values["spec"]
+        source_id = _upsert(
+            connection,
+            t.source,
+            old,
+            {"facility_id": facility_id, "slug": source.id},
+            values,
+            changes,
+            f"source {source.id}",
+        )
+        inputs = {role: channel_ids[ref] for role, ref in source.channels.items()}
+        if respecified:
+            _write_inputs(connection, source_id, inputs, values["spec"])
+        reason = _why_recompute(old, respecified, inputs, altered_channels, factor, altered_factors)
+        if reason:
+            queue_recompute(connection, facility_id, source_id, inputs.values(), reason)
+    for slug, row in before.items():
+        if row.active:
+            connection.execute(update(t.source).where(t.source.c.id == row.id).values(active=False))
+            changes.append(f"- source {slug}")
+
+
+def _write_inputs(
+    connection: Connection, source_id: int, inputs: Mapping[str, int], spec: Any
+) -> None:
+    connection.execute(t.source_input.delete().where(t.source_input.c.source_id == source_id))
+    for role, channel_id in inputs.items():
+        connection.execute(
+            insert(t.source_input).values(source_id=source_id, role=role, channel_id=channel_id)
+        )
+    connection.execute(
+        insert(t.source_revision)
+        .values(source_id=source_id, spec=spec)
+        .on_conflict_do_update(index_elements=["source_id", "known_at"], set_={"spec": spec})
+    )
+
+
+def _why_recompute(
+    old: Row[Any] | None,
+    respecified: bool,
+    inputs: Mapping[str, int],
+    altered_channels: set[int],
+    factor: str | None,
+    altered_factors: set[str],
+) -> str | None:
+    if old is None:
+        return "source added"
+    if respecified:
+        return "source configuration changed"
+    if altered_channels.intersection(inputs.values()):
+        return "channel configuration changed"
+    if factor in altered_factors:
+        return f"factor {factor} changed"
+    return None
+
+
+def queue_recompute(
+    connection: Connection, facility_id: int, source_id: int, channel_ids: Any, reason: str
+) -> None:
+    """Queue every minute that the channels' stored readings may speak of."""
+    first, last = connection.execute(
+        select(func.min(t.reading.c.ts), func.max(t.reading.c.ts)).where(
+            t.reading.c.channel_id.in_(list(channel_ids))
+        )
+    ).one()
+    if first is None:
+        return
+    connection.execute(
+        insert(t.recompute).values(
+            facility_id=facility_id,
+            source_id=source_id,
+            # an interval or a hold may reach a day beyond the reading that states it
+            from_minute=build.microseconds(first) // 60_000_000 - 1440,
+            to_minute=build.microseconds(last) // 60_000_000 + 1441,
+            reason=reason,
+        )
+    )
+
+
+def _upsert(
+    connection: Connection,
+    table: Any,
+    old: Row[Any] | None,
+    key: Mapping[str, Any],
+    values: Mapping[str, Any],
+    changes: list[str],
+    name: str,
+) -> int:
+    if old is None:
+        changes.append(f"+ {name}")
+        made = connection.scalar(insert(table).values(**key, **values).returning(table.c.id))
+        return int(made or 0)
+    if any(getattr(old, column) != value for column, value in values.items()):
+        changes.append(f"~ {name}")
+        connection.execute(update(table).where(table.c.id == old.id).values(**values))
+    return int(old.id)

@@ -1,0 +1,157 @@
+"""From the parts of a facility file to accounting's rules and methods.
+
+The one place where a configuration becomes something that computes: `tonne apply` builds it to see
+whether it can be computed, the aggregator to compute, an explanation to say how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
+
+from services.core.accounting.activity import co2_per_unit
+from services.core.accounting.factors import ConfigurationError, Factor
+from services.core.accounting.methods import ActivityMethod, FactorSpan, Method, StackMethod
+from services.core.accounting.registers import Epoch, RegisterConfig
+from services.core.accounting.series import ChannelRule
+from services.core.accounting.stack.equations import Equation, equation_for
+from services.core.accounting.stack.inputs import Basis, ChannelKind
+from services.core.accounting.units import Conversion, conversion, unit
+from services.core.store.registry import facility_model as model
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def microseconds(instant: datetime) -> int:
+    """Microseconds since the epoch of an aware instant, exact."""
+    since = instant - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def channel_rule(channel: model.Channel) -> ChannelRule:
+    """How the channel's readings become minutes."""
+    register = None
+    if channel.kind == "counter":
+        register = RegisterConfig(
+            modulus=channel.modulus,
+            max_rate_per_h=channel.max_rate,
+            epochs=tuple(
+                Epoch(
+                    from_us=microseconds(epoch.from_),
+                    start=epoch.start,
+                    reason=epoch.reason,
+                    modulus=epoch.modulus,
+                )
+                for epoch in channel.epochs
+            ),
+        )
+    return ChannelRule(
+        kind=channel.kind,
+        unit=channel.unit,
+        max_gap_us=round(channel.max_gap * 1e6),
+        length_us=round((channel.length or 0.0) * 1e6),
+        stamp=channel.stamp or "start",
+        register=register,
+    )
+
+
+def method(
+    source: model.Source,
+    channels: Mapping[str, model.Channel],
+    factors: Iterable[tuple[int, Factor]],
+    timezone: str,
+) -> Method:
+    """The method of a source; ``channels`` by role, ``factors`` the versions of its factor.
+
+    :raises ConfigurationError: it cannot be computed, with the reason and the way out.
+    """
+    if isinstance(source, model.StackSource):
+        return _stack(source, channels)
+    return _activity(source, channels["input"], factors, timezone)
+
+
+def equation(source: model.StackSource) -> Equation:
+    """The equation of a stack source, its diluent and fuel worked in."""
+    try:
+        return equation_for(source.equation, diluent=source.diluent, fuel=source.fuel)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def _stack(source: model.StackSource, channels: Mapping[str, model.Channel]) -> StackMethod:
+    chosen = equation(source)
+    reasons = chosen.check(
+        {
+            name: ChannelKind(
+                quantity=channel.quantity,
+                unit=channel.unit,
+                basis=Basis(channel.basis) if channel.basis else None,
+            )
+            for name, channel in channels.items()
+        }
+    )
+    reasons += [
+        f"{name} must be a gauge, {channel.id} is a {channel.kind}"
+        for name, channel in channels.items()
+        if channel.kind != "gauge"
+    ]
+    if reasons:
+        raise ConfigurationError("; ".join(reasons))
+    return StackMethod(
+        equation=chosen,
+        conversions={
+            item.name: conversion(channels[item.name].unit, item.unit) for item in chosen.inputs
+        },
+    )
+
+
+def _activity(
+    source: model.ActivitySource,
+    channel: model.Channel,
+    factors: Iterable[tuple[int, Factor]],
+    timezone: str,
+) -> ActivityMethod:
+    to_activity, activity_unit = _activity_unit(channel)
+    zone = ZoneInfo(timezone)
+    spans = []
+    for factor_id, factor in factors:
+        per_unit = co2_per_unit(factor, activity_unit, calorific_value=source.calorific_value)
+        spans.append(
+            FactorSpan(
+                from_minute=_local_midnight_minute(factor.valid_from or date(1970, 1, 1), zone),
+                to_minute=_local_midnight_minute(factor.valid_to, zone)
+                if factor.valid_to
+                else None,
+                co2_kg=per_unit.co2_kg,
+                co2e_kg=per_unit.co2e_kg,
+                factor_id=factor_id,
+            )
+        )
+    if not spans:
+        raise ConfigurationError(
+            f"factor {source.factor!r} is neither in this file nor built in;"
+            " `tonne factors list` names the built-in ones"
+        )
+    return ActivityMethod(to_activity=to_activity, activity_unit=activity_unit, spans=tuple(spans))
+
+
+def _activity_unit(channel: model.Channel) -> tuple[Conversion, str]:
+    """A counter's or interval's own unit; of a gauge, what its rate adds up to in an hour."""
+    if channel.kind != "gauge":
+        return conversion(channel.unit, channel.unit), channel.unit
+    quantity = unit(channel.unit).quantity
+    if quantity == "power":
+        return conversion(channel.unit, "kW"), "kWh"
+    if quantity == "mass_flow":
+        return conversion(channel.unit, "kg/h"), "kg"
+    if quantity == "volume_flow":
+        per_hour = "m3/h" if unit(channel.unit).state == "actual" else "Nm3/h"
+        return conversion(channel.unit, per_hour), per_hour.removesuffix("/h")
+    raise ConfigurationError(
+        f"a gauge of {quantity} has no activity; use power, mass_flow or volume_flow, or a counter"
+    )
+
+
+def _local_midnight_minute(day: date, zone: ZoneInfo) -> int:
+    return microseconds(datetime.combine(day, time(), zone)) // 60_000_000

@@ -1,0 +1,121 @@
+"""What must hold between the parts of a facility file so that its totals can be computed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from services.core.accounting.builtin_factors import BUILTIN
+from services.core.accounting.factors import ConfigurationError, Factor, overlaps
+from services.core.accounting.units import UnitError, unit
+from services.core.store.registry import build
+from services.core.store.registry import facility_model as model
+
+Path = tuple[str | int, ...]
+Finding = tuple[Path, str]
+
+
+def problems(file: model.FacilityFile) -> Iterator[Finding]:
+    """Every reason why the file cannot be used, with the path of the part it concerns."""
+    yield from _repeated(file)
+    for i, device in enumerate(file.devices):
+        for j, channel in enumerate(device.channels):
+            yield from _channel(("devices", i, "channels", j), device, channel)
+    factors = [factor_record(factor) for factor in file.factors]
+    for i, factor in enumerate(factors):
+        yield from _factor(("factors", i), factor, factors[:i])
+    for i, source in enumerate(file.sources):
+        yield from _source(("sources", i), file, source, factors)
+    known_sources = {source.id for source in file.sources}
+    for i, threshold in enumerate(file.thresholds):
+        if threshold.source is not None and threshold.source not in known_sources:
+            yield ("thresholds", i, "source"), f"there is no source {threshold.source!r}"
+        if threshold.channel is not None and file.channel(threshold.channel) is None:
+            yield ("thresholds", i, "channel"), f"there is no channel {threshold.channel!r}"
+
+
+def factor_record(factor: model.Factor) -> Factor:
+    """Accounting's record of a factor in a facility file."""
+    return Factor(**{name: getattr(factor, name) for name in model.Factor.model_fields})
+
+
+def factor_versions(name: str, own: list[Factor]) -> list[Factor]:
+    """The versions in force of a factor: the file's own, else the built-in ones."""
+    return [f for f in own if f.id == name] or [
+        f for f in BUILTIN if f.id == name and f.known_to is None
+    ]
+
+
+def _repeated(file: model.FacilityFile) -> Iterator[Finding]:
+    for kind in ("devices", "sources", "thresholds"):
+        ids = Counter[str]()
+        for i, part in enumerate(getattr(file, kind)):
+            ids[part.id] += 1
+            if ids[part.id] > 1:
+                yield (kind, i, "id"), f"{part.id!r} stands twice among the {kind}"
+    for i, device in enumerate(file.devices):
+        seen: set[str] = set()
+        for j, channel in enumerate(device.channels):
+            if channel.id in seen:
+                yield (
+                    ("devices", i, "channels", j, "id"),
+                    f"{channel.id!r} stands twice among the channels of {device.id}",
+                )
+            seen.add(channel.id)
+
+
+def _channel(path: Path, device: model.Device, channel: model.Channel) -> Iterator[Finding]:
+    try:
+        declared = unit(channel.unit)
+    except UnitError as error:
+        yield (*path, "unit"), str(error)
+        return
+    if declared.quantity != channel.quantity:
+        yield (
+            (*path, "quantity"),
+            f"{channel.unit} is a unit of {declared.quantity}, not of {channel.quantity}",
+        )
+    if channel.from_ is not None and device.format == "native":
+        yield (
+            (*path, "from"),
+            "from maps a foreign payload; the native one names the channel itself",
+        )
+
+
+def _factor(path: Path, factor: Factor, before: list[Factor]) -> Iterator[Finding]:
+    try:
+        unit(factor.unit)
+    except UnitError as error:
+        yield (*path, "unit"), str(error)
+    if overlaps([f for f in before if f.id == factor.id] + [factor]):
+        yield path, f"two versions of {factor.id!r} are valid at the same time"
+
+
+def _source(
+    path: Path, file: model.FacilityFile, source: model.Source, factors: list[Factor]
+) -> Iterator[Finding]:
+    channels: dict[str, model.Channel] = {}
+    for role, reference in source.channels.items():
+        place = (*path, "input") if role == "input" else (*path, "inputs", role)
+        channel = file.channel(reference)
+        if channel is None:
+            yield place, f"there is no channel {reference!r} among this file's devices"
+        else:
+            channels[role] = channel
+    if source.check is not None and source.check not in {s.id for s in file.sources}:
+        yield (*path, "check"), f"there is no source {source.check!r}"
+    if len(channels) < len(source.channels):
+        return
+    versions: list[Factor] = []
+    if isinstance(source, model.ActivitySource):
+        versions = factor_versions(source.factor, factors)
+        if not versions:
+            yield (
+                (*path, "factor"),
+                f"factor {source.factor!r} is neither in this file nor built in",
+            )
+            return
+    try:
+        build.method(source, channels, enumerate(versions), file.facility.timezone)
+    except (ConfigurationError, UnitError) as error:
+        yield path, f"source {source.id!r} cannot be computed: {error}"

@@ -1,0 +1,90 @@
+"""Factor rows of the registry to accounting's records and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from services.core.accounting.factors import Factor, HeatContent
+
+_COLUMNS = (
+    "unit",
+    "basis",
+    "co2_kg",
+    "ch4_kg",
+    "n2o_kg",
+    "co2e_kg",
+    "ch4_origin",
+    "valid_from",
+    "valid_to",
+    "data_year",
+    "release",
+    "citation",
+)
+
+#: What makes one version of a factor: rows that agree in all of it are the same version.
+FIGURES = (
+    *_COLUMNS,
+    "heat_content_mj",
+    "heat_content_unit",
+    "heat_content_citation",
+    "uncertainty_percent",
+)
+
+
+def to_row(factor: Factor) -> dict[str, Any]:
+    """The figures of a factor by column; known-at time and facility are the caller's."""
+    content = factor.heat_content
+    return {
+        **{name: getattr(factor, name) for name in _COLUMNS},
+        "heat_content_mj": content.mj if content else None,
+        "heat_content_unit": content.unit if content else None,
+        "heat_content_citation": content.citation if content else None,
+        "uncertainty_percent": factor.uncertainty,
+    }
+
+
+def from_row(row: Mapping[str, Any]) -> Factor:
+    """The record of a row of the table ``factor``."""
+    content = None
+    if row["heat_content_mj"] is not None:
+        content = HeatContent(
+            mj=row["heat_content_mj"],
+            unit=row["heat_content_unit"],
+            citation=row["heat_content_citation"],
+        )
+    return Factor(
+        id=row["slug"],
+        **{name: row[name] for name in _COLUMNS},
+        uncertainty=row["uncertainty_percent"],
+        known_from=row["known_from"],
+        known_to=row["known_to"],
+        heat_content=content,
+    )
+
+
+def in_force(
+    connection: psycopg.Connection[Any], facility_id: int, slugs: Sequence[str]
+) -> dict[str, list[tuple[int, Factor]]]:
+    """Row id and record of every version in force of the factors a facility may use, by slug.
+
+    A facility's own factor hides the built-in one of the same name.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(
+            "SELECT * FROM factor WHERE slug = ANY(%s) AND known_to IS NULL"
+            " AND (facility_id = %s OR facility_id IS NULL)"
+            " ORDER BY slug, facility_id NULLS LAST, valid_from NULLS FIRST",
+            (list(slugs), facility_id),
+        )
+        rows = cursor.fetchall()
+    own = {row["slug"] for row in rows if row["facility_id"] is not None}
+    found: dict[str, list[tuple[int, Factor]]] = {}
+    for row in rows:
+        if row["facility_id"] is None and row["slug"] in own:
+            continue
+        found.setdefault(row["slug"], []).append((row["id"], from_row(row)))
+    return found
