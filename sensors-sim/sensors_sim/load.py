@@ -88,7 +88,13 @@ class _Generator:
 
     async def run(self, stop: asyncio.Event) -> None:
         job = self.job
-        await asyncio.gather(*(one.connect(job.broker) for one in self.connections))
+        try:
+            await asyncio.gather(*(one.connect(job.broker) for one in self.connections))
+        except (OSError, TimeoutError) as error:
+            raise ConnectionError(
+                f"no MQTT broker takes {job.connections} connections at {job.broker} "
+                f"({error or 'no answer'}): start it, or name another with --broker"
+            ) from error
         keepers = [asyncio.create_task(self._keep(one)) for one in self.connections]
         start_s = time.monotonic()
         try:
@@ -207,7 +213,7 @@ async def run_load(job: Load) -> dict[str, Any]:
     """Publish until the duration, the count or a signal; return the books.
 
     Raises:
-        OSError: the broker was away or refused at the start.
+        ConnectionError: the broker was away or refused at the start.
 
     """
     stop = asyncio.Event()
