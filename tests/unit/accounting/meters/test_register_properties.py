@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.core.accounting.registers import (
+    LOOK_AROUND,
+    Epoch,
+    Floats,
+    Ints,
+    RegisterConfig,
+    RegisterSteps,
+    steps,
+)
+
+MINUTE = 60_000_000
+MODULUS = 1000.0
+
+#: Registers of every kind: slow, flat, resetting, misread, leaping, rolling over.
+MOVES = st.sampled_from([0.0, 0.1, 0.1, 0.3, 0.5, 2.0, 40.0, 300.0, -0.2, -5.0, -400.0])
+SPACING = st.sampled_from([1_000_000, MINUTE, MINUTE, 15 * MINUTE, 300 * MINUTE])
+CONFIGS = st.sampled_from(
+    [
+        RegisterConfig(),
+        RegisterConfig(max_rate_per_h=20.0),
+        RegisterConfig(max_rate_per_h=20.0, modulus=MODULUS),
+        RegisterConfig(modulus=MODULUS),
+        RegisterConfig(
+            max_rate_per_h=20.0,
+            modulus=MODULUS,
+            epochs=(
+                Epoch(from_us=30 * MINUTE, start=3.0, reason="replacement"),
+                Epoch(from_us=400 * MINUTE, reason="unknown"),
+            ),
+        ),
+    ]
+)
+
+
+@st.composite
+def registers(draw: st.DrawFn, max_size: int = 40) -> tuple[Ints, Floats]:
+    """Ascending times and what the register showed, any way it may go."""
+    size = draw(st.integers(0, max_size))
+    spacing = draw(st.lists(SPACING, min_size=size, max_size=size))
+    moves = draw(st.lists(MOVES, min_size=size, max_size=size))
+    glitches = draw(st.lists(st.integers(0, 12), min_size=size, max_size=size))
+    ts = np.cumsum(np.array(spacing, dtype=np.int64))
+    value, shown = 500.0, []
+    for move, glitch in zip(moves, glitches, strict=True):
+        value = (value + move) % MODULUS
+        shown.append({0: 0.0, 1: 999.0}.get(glitch, round(value, 1)))
+    return ts, np.array(shown)
+
+
+def _same(one: RegisterSteps, other: RegisterSteps) -> bool:
+    return (
+        one.t0_us.tolist() == other.t0_us.tolist()
+        and one.t1_us.tolist() == other.t1_us.tolist()
+        and one.amount.tolist() == other.amount.tolist()
+        and one.held == other.held
+        and one.incidents == other.incidents
+    )
+
+
+def _overlapping(result: RegisterSteps, first_us: int, last_us: int) -> list[object]:
+    rows: list[object] = [
+        (t0, t1, amount)
+        for t0, t1, amount in zip(
+            result.t0_us.tolist(), result.t1_us.tolist(), result.amount.tolist(), strict=True
+        )
+        if t1 > first_us and t0 < last_us
+    ]
+    rows.extend(each for each in result.held if each.t1_us > first_us and each.t0_us < last_us)
+    rows.extend(each for each in result.incidents if each.t1_us > first_us and each.t0_us < last_us)
+    return rows
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.floats(0, 5), min_size=1, max_size=50),
+    st.floats(0, 1e6),
+    st.booleans(),
+)
+def test_within_an_epoch_the_deltas_add_up_to_end_minus_start(
+    rises: list[float], start: float, bounded: bool
+) -> None:
+    value = np.cumsum([start, *rises])
+    ts = np.arange(value.size, dtype=np.int64) * 60 * MINUTE
+    config = RegisterConfig(max_rate_per_h=5.0 if bounded else None)
+    result = steps(ts, value, config)
+    assert result.amount.sum() == pytest.approx(value[-1] - value[0], abs=1e-6)
+    assert result.incidents == ()
+
+
+@settings(max_examples=80, deadline=None)
+@given(registers(), CONFIGS, st.randoms(use_true_random=False))
+def test_order_and_duplicates_of_the_same_readings_change_nothing(
+    readings: tuple[Ints, Floats], config: RegisterConfig, random: object
+) -> None:
+    ts, value = readings
+    arrived = list(zip(ts.tolist(), value.tolist(), strict=True)) * 2
+    random.shuffle(arrived)  # type: ignore[attr-defined]
+    stored = dict(arrived)
+    again = np.array(sorted(stored), dtype=np.int64)
+    shown = np.array([stored[each] for each in sorted(stored)], dtype=np.float64)
+    assert _same(steps(ts, value, config), steps(again, shown, config))
+
+
+@settings(max_examples=80, deadline=None)
+@given(registers(), CONFIGS)
+def test_no_readings_make_energy_negative_or_steps_overlap(
+    readings: tuple[Ints, Floats], config: RegisterConfig
+) -> None:
+    ts, value = readings
+    for size in range(ts.size + 1):
+        result = steps(ts[:size], value[:size], config)
+        assert (result.amount >= 0).all()
+        assert (result.t1_us >= result.t0_us).all()
+        assert (result.t0_us[1:] >= result.t1_us[:-1]).all()
+
+
+@settings(max_examples=80, deadline=None)
+@given(registers())
+def test_no_step_is_faster_than_the_meter(readings: tuple[Ints, Floats]) -> None:
+    config = RegisterConfig(max_rate_per_h=20.0, modulus=MODULUS, resolution=0.1)
+    result = steps(*readings, config)
+    hours = (result.t1_us - result.t0_us) / 3.6e9
+    assert (result.amount <= 20.0 * (hours + 2 / 3600) + 0.1 + 1e-9).all()
+
+
+@settings(max_examples=250, deadline=None)
+@given(registers(60), CONFIGS, st.integers(0, 60), st.integers(0, 30))
+def test_a_window_with_its_look_around_gives_the_same_steps(
+    readings: tuple[Ints, Floats], config: RegisterConfig, begin: int, length: int
+) -> None:
+    ts, value = readings
+    begin = min(begin, ts.size)
+    end = min(begin + length, ts.size)
+    first_us = int(ts[begin]) if begin < ts.size else int(ts[-1] if ts.size else 0) + MINUTE
+    last_us = int(ts[end - 1]) if end > begin else first_us + 1
+    window = slice(max(begin - LOOK_AROUND, 0), end + LOOK_AROUND)
+    part = steps(ts[window], value[window], config)
+    whole = steps(ts, value, config)
+    assert _overlapping(part, first_us, last_us) == _overlapping(whole, first_us, last_us)
+
+
+@settings(max_examples=80, deadline=None)
+@given(registers(30), CONFIGS, st.integers(0, 29), st.floats(0, 999))
+def test_a_reading_changes_no_step_further_away_than_its_look_around(
+    readings: tuple[Ints, Floats], config: RegisterConfig, place: int, shown: float
+) -> None:
+    ts, value = readings
+    if ts.size < 2:
+        return
+    place %= ts.size - 1
+    if ts[place + 1] - ts[place] < 2:
+        return
+    more_ts = np.insert(ts, place + 1, ts[place] + 1)
+    more = np.insert(value, place + 1, shown)
+    before, after = steps(ts, value, config), steps(more_ts, more, config)
+    untouched_before = place - LOOK_AROUND
+    if untouched_before > 0:
+        edge = int(ts[untouched_before])
+        assert _overlapping(before, -1, edge) == _overlapping(after, -1, edge)
+    untouched_after = place + 1 + LOOK_AROUND
+    if untouched_after < ts.size:
+        edge, end = int(ts[untouched_after]), int(ts[-1]) + 1
+        assert _overlapping(before, edge, end) == _overlapping(after, edge, end)
