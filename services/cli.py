@@ -19,7 +19,9 @@ from services.core.store.migrate import MigrationError, upgrade
 from services.core.store.registry.apply import ApplyError, apply
 from services.core.store.registry.facility_file import FacilityFileError, parse
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False
+)
 
 
 def _fail(sentence: str) -> typer.Exit:

@@ -8,9 +8,10 @@ past readings count, the spans concerned are queued to be computed again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, exists, func, select, text, update
+from sqlalchemy import Connection, Row, and_, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.core.accounting.builtin_factors import BUILTIN
@@ -22,6 +23,9 @@ from services.core.store.registry.computable import factor_record, factor_versio
 from services.core.store.registry.factors import FIGURES, to_row
 
 _APPLY_LOCK = 0x746F6E70
+
+#: Built-in factors that do not say since when they could be known.
+_ALWAYS_KNOWN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ApplyError(ValueError):
@@ -71,7 +75,7 @@ def load_builtin_factors(connection: Connection) -> None:
         connection.execute(
             insert(t.factor).values(
                 slug=factor.id,
-                known_from=factor.known_from or text("'-infinity'"),
+                known_from=factor.known_from or _ALWAYS_KNOWN,
                 known_to=factor.known_to,
                 **row,
             )
