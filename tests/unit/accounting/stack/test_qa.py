@@ -1,0 +1,166 @@
+"""Daily calibrations, out-of-control periods and accuracy audits."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+import pytest
+
+from services.core.accounting.stack.qa import (
+    CALIBRATION_VALID_US,
+    CalibrationTest,
+    Monitor,
+    OutOfControl,
+    Run,
+    calibration_error,
+    out_of_control,
+    relative_accuracy,
+    t_value,
+)
+
+HOUR_US = 3_600_000_000
+CEM = ["12.4", "12.6", "12.5", "12.3", "12.7", "12.5", "12.4", "12.6", "12.5"]
+REFERENCE = ["12.6", "12.7", "12.5", "12.6", "12.9", "12.6", "12.7", "12.7", "12.6"]
+RUNS = [
+    Run(reference=Decimal(reference), monitor=Decimal(monitor))
+    for reference, monitor in zip(REFERENCE, CEM, strict=True)
+]
+
+
+@pytest.mark.vector
+def test_a_relative_accuracy_audit() -> None:
+    audit = relative_accuracy(Monitor.CO2, RUNS)
+    assert round(audit.mean_difference, 6) == Decimal("0.155556")
+    assert round(audit.standard_deviation, 7) == Decimal("0.1013794")
+    assert round(audit.confidence_coefficient, 7) == Decimal("0.0779269")
+    assert audit.relative_accuracy_percent == Decimal("1.84")
+    assert audit.bias_factor == 1
+
+
+@pytest.mark.vector
+def test_a_flow_monitor_biased_low_carries_a_factor_and_gases_do_not() -> None:
+    # 1 + 0.155556 / 12.5 = 1.0124...
+    assert relative_accuracy(Monitor.FLOW, RUNS).bias_factor == Decimal("1.012")
+    for monitor in (Monitor.CO2, Monitor.O2, Monitor.MOISTURE):
+        assert relative_accuracy(monitor, RUNS).bias_factor == 1
+
+
+def test_a_monitor_biased_high_carries_no_factor() -> None:
+    swapped = [Run(reference=run.monitor, monitor=run.reference) for run in RUNS]
+    assert relative_accuracy(Monitor.FLOW, swapped).bias_factor == 1
+
+
+def test_a_perfect_monitor_has_no_error() -> None:
+    perfect = [Run(reference=run.reference, monitor=run.reference) for run in RUNS]
+    audit = relative_accuracy(Monitor.FLOW, perfect)
+    assert audit.relative_accuracy_percent == 0
+    assert audit.bias_factor == 1
+
+
+def test_a_hopeless_monitor_is_capped() -> None:
+    far = [Run(reference=Decimal("0.1"), monitor=Decimal(100)) for _ in range(9)]
+    assert relative_accuracy(Monitor.CO2, far).relative_accuracy_percent == Decimal("999.99")
+
+
+def test_an_audit_needs_nine_runs_and_a_value() -> None:
+    with pytest.raises(ValueError, match="at least 9 runs, not 8"):
+        relative_accuracy(Monitor.CO2, RUNS[:8])
+    with pytest.raises(ValueError, match="average zero"):
+        relative_accuracy(Monitor.CO2, [Run(reference=Decimal(0), monitor=Decimal(0))] * 9)
+
+
+def upper_tail(t: float, freedom: int) -> float:
+    """Student's upper tail by Simpson's rule on its density; no table involved."""
+    scale = math.gamma((freedom + 1) / 2) / (math.sqrt(freedom * math.pi) * math.gamma(freedom / 2))
+    steps = 2000
+    width = t / steps
+
+    def density(x: float) -> float:
+        return scale * math.pow(1 + x * x / freedom, -(freedom + 1) / 2)
+
+    inner = sum((4 if step % 2 else 2) * density(step * width) for step in range(1, steps))
+    return 0.5 - (density(0) + inner + density(t)) * width / 3
+
+
+@pytest.mark.parametrize("runs", range(2, 32))
+def test_the_t_table_against_the_density(runs: int) -> None:
+    tabled = float(t_value(runs))
+    assert upper_tail(tabled - 0.0006, runs - 1) > 0.025 > upper_tail(tabled + 0.0006, runs - 1)
+
+
+def test_above_31_runs_t_is_one() -> None:
+    assert t_value(32) == 1
+
+
+@pytest.mark.vector
+@pytest.mark.parametrize(
+    ("monitor", "reference", "response", "span", "error", "passed"),
+    [
+        (Monitor.CO2, "0.0", "1.04", None, "1.0", True),
+        (Monitor.CO2, "0.0", "1.05", None, "1.1", False),
+        (Monitor.O2, "20.9", "19.9", None, "1.0", True),
+        (Monitor.O2, "20.9", "19.8", None, "1.1", False),
+        (Monitor.FLOW, "60", "54.0", "100", "6.0", True),
+        (Monitor.FLOW, "60", "53.9", "100", "6.1", False),
+    ],
+)
+def test_calibration_errors(
+    monitor: Monitor, reference: str, response: str, span: str | None, error: str, passed: bool
+) -> None:
+    result = calibration_error(
+        monitor,
+        reference=Decimal(reference),
+        response=Decimal(response),
+        span=None if span is None else Decimal(span),
+    )
+    assert (result.error, result.passed) == (Decimal(error), passed)
+
+
+def test_a_flow_calibration_needs_a_span_and_moisture_has_none() -> None:
+    with pytest.raises(ValueError, match="span"):
+        calibration_error(Monitor.FLOW, reference=Decimal(1), response=Decimal(1))
+    with pytest.raises(ValueError, match="no daily calibration"):
+        calibration_error(Monitor.MOISTURE, reference=Decimal(1), response=Decimal(1))
+
+
+def at(hour: int, *, passed: bool) -> CalibrationTest:
+    return CalibrationTest(ts_us=hour * HOUR_US, passed=passed)
+
+
+def test_a_failed_calibration_puts_the_monitor_out_of_control_until_one_passes() -> None:
+    tests = [at(0, passed=True), at(24, passed=False), at(27, passed=True)]
+    expected = OutOfControl(from_us=24 * HOUR_US, to_us=27 * HOUR_US, reason="failed")
+    assert out_of_control(tests, until_us=30 * HOUR_US) == (expected,)
+    assert out_of_control(list(reversed(tests)), until_us=30 * HOUR_US) == (expected,)
+
+
+def test_a_failure_that_was_not_mended_goes_on() -> None:
+    tests = [at(0, passed=True), at(24, passed=False), at(25, passed=False)]
+    assert out_of_control(tests, until_us=40 * HOUR_US) == (
+        OutOfControl(from_us=24 * HOUR_US, to_us=None, reason="failed"),
+    )
+
+
+def test_a_calibration_vouches_for_26_hours() -> None:
+    passed = [at(0, passed=True)]
+    assert out_of_control(passed, until_us=26 * HOUR_US) == ()
+    expired = OutOfControl(from_us=CALIBRATION_VALID_US, to_us=None, reason="expired")
+    assert out_of_control(passed, until_us=26 * HOUR_US + 1) == (expired,)
+    late = [at(0, passed=True), at(30, passed=True)]
+    assert out_of_control(late, until_us=31 * HOUR_US) == (
+        OutOfControl(from_us=CALIBRATION_VALID_US, to_us=30 * HOUR_US, reason="expired"),
+    )
+
+
+def test_a_failure_after_expiry_begins_its_own_period() -> None:
+    tests = [at(0, passed=True), at(30, passed=False), at(31, passed=True)]
+    assert out_of_control(tests, until_us=32 * HOUR_US) == (
+        OutOfControl(from_us=CALIBRATION_VALID_US, to_us=30 * HOUR_US, reason="expired"),
+        OutOfControl(from_us=30 * HOUR_US, to_us=31 * HOUR_US, reason="failed"),
+    )
+
+
+def test_before_the_first_test_nothing_is_said() -> None:
+    assert out_of_control([], until_us=100 * HOUR_US) == ()
+    assert out_of_control([at(50, passed=False)], until_us=40 * HOUR_US) == ()
