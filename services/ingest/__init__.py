@@ -1,1 +1,21 @@
-"""Placeholder docstring."""
+"""Ingest: MQTT -> readings. Promise: a message is acknowledged only after its COMMIT.
+
+The way of a message, one step per file; :mod:`.pipeline` is the order of the steps:
+
+1. **receive** :mod:`.source` (the port), :mod:`.mqtt_source` (paho), :mod:`.buffered_socket`,
+   :mod:`.broker_url`, :mod:`.subscriptions` (which topics). The broker still owns the message.
+2. **route** :mod:`.route`: topic -> device, its status, or nothing of ours.
+3. **decode** :mod:`.decode`: bytes -> observations, one pure module per wire format.
+4. **resolve** :mod:`.resolve`: device and channel, from a cached registry.
+5. **check** :mod:`.check`: unit, range, time. Steps 2 to 5 are :mod:`.prepare`.
+6. **write** :mod:`.write`: one transaction a batch, durable when it returns.
+7. **acknowledge**: only now, back to :mod:`.source`.
+
+Where do I go to ...?
+
+- **... see why something is refused, and what to do?** :mod:`.reasons`.
+- **... add a wire format?** A module in :mod:`.decode` and its line in ``decode/__init__.py``.
+- **... see what happens while the database is away?** :mod:`.database`, :mod:`.sqlstate`.
+- **... see what is known of devices that come and go?** :mod:`.presence`.
+- **... name another adapter?** :mod:`.app`, the composition root, alone.
+"""

@@ -1,0 +1,99 @@
+"""The composition root of ingest: settings -> adapters -> pipeline -> exit code."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from prometheus_client import start_http_server
+
+from services.core.runtime import metrics
+from services.core.runtime.progress import ProgressReporter
+from services.core.runtime.settings import Settings
+from services.core.runtime.shutdown import Shutdown
+from services.core.store.connect import DatabaseUrlError
+from services.ingest import broker_url
+from services.ingest.broker_url import BrokerUrlError
+from services.ingest.database import Database, DatabaseUnusableError, DataRefusedError
+from services.ingest.mqtt_source import MqttSource
+from services.ingest.pipeline import Pipeline
+from services.ingest.prepare import TimeBounds
+from services.ingest.source import SourceError
+
+_log: Final = structlog.get_logger()
+
+
+def run(settings: Settings) -> int:
+    """Run ingest until SIGTERM or SIGINT; 0 after a clean stop, 1 if it cannot go on."""
+    shutdown = Shutdown()
+    shutdown.install()
+    try:
+        pipeline = _compose(settings, shutdown)
+        _serve_metrics(settings)
+        _log.info("ingest starts")
+        pipeline.run()
+    except (
+        BrokerUrlError,
+        DatabaseUrlError,
+        DatabaseUnusableError,
+        DataRefusedError,
+        SourceError,
+        UnusableSettingError,
+    ) as error:
+        _log.error("ingest cannot go on", reason=str(error))
+        return 1
+    _log.info("ingest has finished what it had in hand")
+    return 0
+
+
+class UnusableSettingError(ValueError):
+    """A setting has the right form and still cannot be used."""
+
+
+def _compose(settings: Settings, shutdown: Shutdown) -> Pipeline:
+    source = MqttSource(
+        broker_url.parse(settings.mqtt),
+        client_id=settings.mqtt_client_id,
+        most_waiting=2 * settings.batch_messages,
+        tls_ca=settings.mqtt_tls_ca,
+    )
+    return Pipeline(
+        source=source,
+        database=Database(settings.database, shutdown),
+        shutdown=shutdown,
+        bounds=TimeBounds(
+            oldest=_oldest(settings.oldest_reading),
+            future_tolerance=timedelta(seconds=settings.future_tolerance_s),
+        ),
+        batch_messages=settings.batch_messages,
+        flush_interval_s=settings.flush_interval_ms / 1000,
+        progress=ProgressReporter("ingest"),
+    )
+
+
+def _oldest(text: str) -> datetime:
+    try:
+        oldest = datetime.fromisoformat(text)
+    except ValueError:
+        oldest = None
+    if oldest is None or oldest.tzinfo is None:
+        raise UnusableSettingError(
+            f"TONNE_OLDEST_READING must be a time with an offset, such as 2000-01-01T00:00:00Z,"
+            f" not {text!r}"
+        )
+    return oldest
+
+
+def _serve_metrics(settings: Settings) -> None:
+    if not settings.ingest_metrics_port:
+        return
+    try:
+        start_http_server(
+            settings.ingest_metrics_port, addr=settings.metrics_host, registry=metrics.registry
+        )
+    except OSError as error:
+        raise UnusableSettingError(
+            f"metrics cannot listen on {settings.metrics_host}:{settings.ingest_metrics_port}"
+            f" ({error.strerror}); set TONNE_INGEST_METRICS_PORT to a free port, or to 0"
+        ) from None

@@ -1,0 +1,67 @@
+"""TONNE_MQTT_URL, taken apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, Literal
+from urllib.parse import unquote, urlsplit
+
+#: scheme -> (transport, TLS, port)
+_SCHEMES: Final[dict[str, tuple[Literal["tcp", "websockets"], bool, int]]] = {
+    "mqtt": ("tcp", False, 1883),
+    "mqtts": ("tcp", True, 8883),
+    "ws": ("websockets", False, 80),
+    "wss": ("websockets", True, 443),
+}
+
+
+class BrokerUrlError(ValueError):
+    """TONNE_MQTT_URL is not of the form mqtt://user:password@host:1883."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BrokerUrl:
+    """Where the broker is and how to speak to it."""
+
+    host: str
+    port: int
+    transport: Literal["tcp", "websockets"]
+    tls: bool
+    #: for websockets
+    path: str
+    username: str | None
+    password: str | None = field(repr=False)
+
+    @property
+    def address(self) -> str:
+        """Host and port, for messages; never the credentials."""
+        return f"{self.host}:{self.port}"
+
+
+def parse(url: str) -> BrokerUrl:
+    """Take the URL apart.
+
+    :raises BrokerUrlError: the scheme is not mqtt, mqtts, ws or wss, or the host is missing.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in _SCHEMES:
+        raise BrokerUrlError(
+            "TONNE_MQTT_URL must begin with mqtt://, mqtts://, ws:// or wss://,"
+            f" not {parts.scheme or 'nothing'}://"
+        )
+    transport, tls, default_port = _SCHEMES[parts.scheme]
+    try:
+        port = parts.port or default_port
+    except ValueError as error:
+        raise BrokerUrlError(f"TONNE_MQTT_URL: {error}") from None
+    if not parts.hostname:
+        raise BrokerUrlError("TONNE_MQTT_URL names no host")
+    return BrokerUrl(
+        host=parts.hostname,
+        port=port,
+        transport=transport,
+        tls=tls,
+        path=parts.path or "/mqtt",
+        username=unquote(parts.username) if parts.username is not None else None,
+        password=unquote(parts.password) if parts.password is not None else None,
+    )

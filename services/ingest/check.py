@@ -1,0 +1,72 @@
+"""Whether a value can be a reading of its channel: unit, range, time. Nothing is ever clipped."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from services.core.accounting.units import UnitError, conversion
+from services.ingest.decode.instant import NEWEST_US, OLDEST_US, from_us
+from services.ingest.decode.observation import QUALITY, Observation
+from services.ingest.reasons import Reason
+from services.ingest.resolve import Target
+
+#: Longer texts name no unit.
+_LONGEST_UNIT: Final = 32
+
+#: Up to this quality a reading counts, so that its value must be possible.
+_LAST_THAT_COUNTS: Final = QUALITY["uncertain"]
+
+
+class CheckError(Exception):
+    """The value cannot become a reading."""
+
+    def __init__(self, reason: Reason, what: str) -> None:
+        super().__init__(what)
+        self.reason = reason
+        self.what = what
+
+
+def check_time(ts_us: int, *, oldest_us: int, newest_us: int) -> None:
+    """Refuse times that only a wrong clock can say.
+
+    :raises CheckError: the time is before ``oldest_us`` or after ``newest_us``.
+    """
+    if oldest_us <= ts_us <= newest_us:
+        return
+    said = from_us(ts_us).isoformat() if OLDEST_US <= ts_us <= NEWEST_US else "the time"
+    where = "too far in the past" if ts_us < oldest_us else "ahead of the clock here"
+    raise CheckError(Reason.ABSURD_TIME, f"{said} is {where}")
+
+
+def checked_value(observation: Observation, target: Target) -> float | None:
+    """The value in the channel's unit; None stays None.
+
+    The range binds only values that count: under calibration gas a sensor may show what no
+    process can, and that it was under calibration must be stored.
+
+    :raises CheckError: the unit cannot be converted, or the value is not possible.
+    """
+    value = observation.value
+    if value is None:
+        return None
+    unit = observation.unit
+    if unit is not None and unit != target.unit:
+        value = _converted(value, unit, target.unit)
+    if not math.isfinite(value):
+        raise CheckError(Reason.NOT_FINITE, f"the value is not finite in {target.unit}")
+    if not target.lowest <= value <= target.highest and observation.quality <= _LAST_THAT_COUNTS:
+        raise CheckError(
+            Reason.OUT_OF_RANGE,
+            f"{value!r} {target.unit} is outside {target.lowest!r} to {target.highest!r}",
+        )
+    return value
+
+
+def _converted(value: float, unit: str, channel_unit: str) -> float:
+    if len(unit) > _LONGEST_UNIT:
+        raise CheckError(Reason.UNIT_NOT_CONVERTIBLE, f"{unit[:_LONGEST_UNIT]!r}... is no unit")
+    try:
+        return conversion(unit, channel_unit)(value)
+    except UnitError as error:
+        raise CheckError(Reason.UNIT_NOT_CONVERTIBLE, str(error)) from None

@@ -1,0 +1,124 @@
+"""The connection to the database: held, opened again when lost, and waited for while it is away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import psycopg
+import structlog
+
+from services.core.runtime import metrics
+from services.core.runtime.backoff import Backoff
+from services.core.runtime.shutdown import Shutdown
+from services.core.store import connect, readings
+from services.ingest.sqlstate import ErrorKind, classify
+
+Answer = TypeVar("Answer")
+
+#: (connection, whether an earlier try may have been committed) -> answer
+Action = Callable[[psycopg.Connection[Any], bool], Answer]
+
+_log: Final = structlog.get_logger()
+
+#: Refusals to connect that waiting does not cure. The client library gives no code for them.
+_NEVER: Final = re.compile(
+    r"authentication failed|no password supplied|does not exist|no pg_hba\.conf entry"
+    r"|is not permitted to log in|permission denied"
+)
+
+
+class DatabaseUnusableError(RuntimeError):
+    """The database answers, but waiting will not make it usable."""
+
+
+class DataRefusedError(Exception):
+    """The database will never take this data as it is."""
+
+
+class StoppedError(Exception):
+    """The process was asked to stop while the database was away."""
+
+
+class Database:
+    """Runs actions against the database, each until it succeeds."""
+
+    def __init__(self, url: str, shutdown: Shutdown) -> None:
+        self._url = url
+        self._shutdown = shutdown
+        self._connection: psycopg.Connection[Any] | None = None
+        self._away = False
+
+    def run(self, action: Action[Answer]) -> Answer:
+        """Run ``action`` (one transaction of its own) until it succeeds, backing off in between.
+
+        :raises DataRefusedError: the data is at fault.
+        :raises DatabaseUnusableError: schema, rights or address are wrong.
+        :raises StoppedError: a stop was asked for while the database was away.
+        """
+        backoff = Backoff()
+        tried = False
+        while True:
+            try:
+                connection = self._connection or self._connect()
+                answer = action(connection, tried)
+            except psycopg.Error as error:
+                kind = classify(error)
+                if kind is ErrorKind.REFUSED:
+                    raise DataRefusedError(_sentence(error)) from error
+                if kind is ErrorKind.FATAL:
+                    raise DatabaseUnusableError(
+                        f"the database refuses to work ({_sentence(error)}); run `tonne migrate`"
+                        " with a login that may create roles, then start ingest again"
+                    ) from error
+                tried = True
+                self._lost(error)
+                if self._shutdown.wait(backoff.next_s()):
+                    raise StoppedError from error
+            else:
+                if self._away:
+                    self._away = False
+                    _log.info("the database is back")
+                return answer
+
+    def close(self) -> None:
+        """Give up the connection, if there is one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        try:
+            connection = connect.connect(
+                self._url, process="ingest", role="tonne_ingest", autocommit=True
+            )
+        except psycopg.OperationalError as error:
+            if _NEVER.search(str(error)):
+                raise DatabaseUnusableError(
+                    f"cannot work with the database of TONNE_DATABASE_URL: {_sentence(error)};"
+                    " correct the URL, or run `tonne migrate` to make its schema and roles"
+                ) from error
+            raise
+        try:
+            readings.create_staging(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def _lost(self, error: psycopg.Error) -> None:
+        metrics.ingest_database_retries.inc()
+        self.close()
+        if not self._away:
+            self._away = True
+            _log.warning(
+                "the database is away; holding the batch until it is back",
+                error=_sentence(error),
+            )
+
+
+def _sentence(error: psycopg.Error) -> str:
+    message = error.diag.message_primary or str(error)
+    return " ".join(message.split()) + (f" [{error.sqlstate}]" if error.sqlstate else "")

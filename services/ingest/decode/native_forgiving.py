@@ -1,0 +1,170 @@
+"""tonne's own payload, the thorough way: every problem is named, what is good is kept."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from services.ingest.decode.instant import parse_number, parse_text
+from services.ingest.decode.observation import (
+    GOOD,
+    MOST_VALUES,
+    QUALITY,
+    Decoded,
+    Observation,
+    Problem,
+    UndecodableError,
+)
+from services.ingest.reasons import Reason
+
+
+def decode(payload: bytes, _received_us: int) -> Decoded:
+    """Decode one native payload; see :data:`.observation.Decoder`.
+
+    NaN and Infinity, which are not JSON, are understood so that only their own values are refused.
+    """
+    document = _document(payload)
+    readings = document if isinstance(document, list) else [document]
+    _count(readings)
+    collected = _Collected()
+    for reading in readings:
+        collected.reading(reading)
+    return Decoded(observations=collected.observations, problems=collected.problems)
+
+
+def _document(payload: bytes) -> Any:
+    try:
+        return json.loads(payload.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise UndecodableError(
+            Reason.MALFORMED_JSON, f"the payload is not UTF-8 (byte {error.start})"
+        ) from None
+    except json.JSONDecodeError as error:
+        raise UndecodableError(
+            Reason.MALFORMED_JSON, f"the payload is not JSON: {error.msg} (character {error.pos})"
+        ) from None
+    except RecursionError:
+        raise UndecodableError(
+            Reason.MALFORMED_JSON, "the payload is nested too deeply to be a reading"
+        ) from None
+    except ValueError:
+        raise UndecodableError(
+            Reason.MALFORMED_JSON, "the payload has an integer of thousands of digits"
+        ) from None
+
+
+def _count(readings: list[Any]) -> None:
+    number = sum(
+        len(reading["values"])
+        for reading in readings
+        if isinstance(reading, dict) and isinstance(reading.get("values"), dict)
+    )
+    # an array of objects without values costs as much to name as one of values
+    if max(number, len(readings)) > MOST_VALUES:
+        raise UndecodableError(
+            Reason.TOO_MANY_VALUES, f"the message has {max(number, len(readings))} values"
+        )
+
+
+class _Collected:
+    """What was found so far."""
+
+    def __init__(self) -> None:
+        self.observations: list[Observation] = []
+        self.problems: list[Problem] = []
+
+    def reading(self, reading: Any) -> None:
+        """Take one object of the message."""
+        if not isinstance(reading, dict):
+            self._problem(Reason.NOT_A_READING, f"{_shown(reading)} is not an object")
+            return
+        values = reading.get("values")
+        if not isinstance(values, dict):
+            self._problem(Reason.NOT_A_READING, "there is no object named values")
+            return
+        try:
+            ts_us = _instant(reading)
+        except ValueError as error:
+            self._problem(Reason.BAD_TIME, f"ts {error}")
+            return
+        for channel, value in values.items():
+            self._value(channel, ts_us, value)
+
+    def _value(self, channel: str, ts_us: int, sent: Any) -> None:
+        unit: str | None = None
+        quality = GOOD
+        value = sent
+        if isinstance(sent, dict):
+            if "v" not in sent:
+                self._problem(Reason.BAD_VALUE, "there is no v", channel=channel, ts_us=ts_us)
+                return
+            value, unit = sent["v"], sent.get("u")
+            if not (unit is None or isinstance(unit, str)):
+                self._problem(
+                    Reason.BAD_VALUE, f"u is {_shown(unit)}", channel=channel, ts_us=ts_us
+                )
+                return
+            said = sent.get("q")
+            known = GOOD if said is None else QUALITY.get(said) if isinstance(said, str) else None
+            if known is None:
+                self._problem(
+                    Reason.BAD_QUALITY, f"q is {_shown(said)}", channel=channel, ts_us=ts_us
+                )
+                return
+            quality = known
+        if value is None:
+            self.observations.append(Observation(channel, ts_us, None, unit, quality))
+            return
+        if not _is_number(value):
+            self._problem(
+                Reason.BAD_VALUE, f"{_shown(value)} is not a number", channel=channel, ts_us=ts_us
+            )
+            return
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if math.isfinite(number):
+            self.observations.append(Observation(channel, ts_us, number, unit, quality))
+        else:
+            self._problem(
+                Reason.NOT_FINITE, "the value is not finite", channel=channel, ts_us=ts_us
+            )
+
+    def _problem(
+        self, reason: Reason, what: str, *, channel: str | None = None, ts_us: int | None = None
+    ) -> None:
+        self.problems.append(Problem(reason=reason, what=what, channel=channel, ts_us=ts_us))
+
+
+def _instant(reading: dict[str, Any]) -> int:
+    if "ts" not in reading:
+        raise ValueError("is missing")
+    ts = reading["ts"]
+    if isinstance(ts, str):
+        try:
+            return parse_text(ts)
+        except (ValueError, OverflowError) as error:
+            raise ValueError(f"{_shown(ts)} is not a time: {error}") from None
+    try:
+        return parse_number(float(ts if _is_number(ts) else math.nan))
+    except (ValueError, OverflowError):
+        raise ValueError(f"{_shown(ts)} is not an instant between the years 1 and 9999") from None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _shown(value: Any) -> str:
+    """A value in a sentence, cut where it gets long."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "an array"
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except ValueError:
+        return "a number of thousands of digits"
+    return text if len(text) <= 60 else text[:57] + "..."

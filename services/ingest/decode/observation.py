@@ -1,0 +1,80 @@
+"""What every wire format decodes into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from services.ingest.reasons import Reason
+
+#: Payloads of this size and more are not decoded.
+TOO_LARGE_BYTES: Final = 1 << 20
+
+#: More values than this in one message are not decoded.
+MOST_VALUES: Final = 10_000
+
+#: quality as sent -> quality as stored
+QUALITY: Final[Mapping[str, int]] = {
+    "good": 0,
+    "uncertain": 1,
+    "bad": 2,
+    "calibration": 3,
+    "maintenance": 4,
+}
+
+GOOD: Final = 0
+
+#: time_source as stored
+TIME_FROM_DEVICE: Final = 0
+TIME_FROM_BROKER: Final = 1
+
+
+class Observation(NamedTuple):
+    """One value of one channel, as the device said it."""
+
+    channel: str
+    #: microseconds since the epoch, UTC
+    ts_us: int
+    #: None: an explicit gap
+    value: float | None
+    #: None: the channel's own unit
+    unit: str | None
+    quality: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """One thing of a message that cannot become a reading; the rest of the message still can."""
+
+    reason: Reason
+    what: str
+    channel: str | None = None
+    ts_us: int | None = None
+    value: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decoded:
+    """What a payload holds."""
+
+    observations: list[Observation]
+    problems: list[Problem] = field(default_factory=list)
+    time_source: int = TIME_FROM_DEVICE
+
+
+class UndecodableError(Exception):
+    """Nothing of a payload can be used."""
+
+    def __init__(self, reason: Reason, what: str) -> None:
+        super().__init__(what)
+        self.reason = reason
+        self.what = what
+
+
+#: (payload, arrival in microseconds since the epoch) -> what it holds.
+#: Raises UndecodableError and nothing else, whatever the payload.
+Decoder = Callable[[bytes, int], Decoded]
+
+#: (the device's part of the facility file) -> its decoder
+DecoderFactory = Callable[[Mapping[str, Any]], Decoder]

@@ -1,0 +1,284 @@
+"""One persistent MQTT 3.1.1 session, driven by its owner's thread; paho does the protocol."""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from services.core.runtime import metrics
+from services.ingest.broker_url import BrokerUrl
+from services.ingest.buffered_socket import BufferedSocket
+from services.ingest.source import Message, SourceError
+
+_log: Final = structlog.get_logger()
+
+_KEEPALIVE_S: Final = 30
+_CONNECT_TIMEOUT_S: Final = 5.0
+
+#: Packets read before acks get their turn.
+_BURST_PACKETS: Final = 500
+
+#: Refusals of CONNECT that waiting does not cure.
+_NEVER: Final = frozenset(
+    {"Client identifier not valid", "Bad user name or password", "Not authorized"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PacketToken:
+    """Acknowledges one message, on the connection that delivered it."""
+
+    generation: int
+    packet_id: int
+
+
+class _BufferedClient(Client):
+    """paho over a socket that reads ahead."""
+
+    def _create_socket(self) -> Any:
+        made = super()._create_socket()
+        return BufferedSocket(made) if isinstance(made, socket.socket) else made
+
+
+class MqttSession:
+    """Connects, subscribes, reads and acknowledges; not thread-safe, nothing here waits long."""
+
+    def __init__(
+        self,
+        url: BrokerUrl,
+        *,
+        client_id: str,
+        tls_ca: Path | None,
+        deliver: Callable[[list[Message]], None],
+        lost: Callable[[], None],
+    ) -> None:
+        self._url = url
+        self._deliver = deliver
+        self._lost = lost
+        self._client = self._made_client(client_id, tls_ca)
+        #: raised with every connection: acks belong to one
+        self._generation = 0
+        self._accepted = False
+        self._filters: frozenset[str] = frozenset()
+        self._subscribed: frozenset[str] = frozenset()
+        self._asked: dict[int, list[str]] = {}
+        self._burst: list[Message] = []
+        self._now = datetime.now(UTC)
+        self._away = False
+
+    def _made_client(self, client_id: str, tls_ca: Path | None) -> Client:
+        client = _BufferedClient(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=False,
+            # NATS speaks no other
+            protocol=MQTTProtocolVersion.MQTTv311,
+            transport=self._url.transport,
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        client.connect_timeout = _CONNECT_TIMEOUT_S
+        if self._url.transport == "websockets":
+            client.ws_set_options(path=self._url.path)
+        if self._url.tls:
+            client.tls_set(ca_certs=str(tls_ca) if tls_ca else None)
+        if self._url.username is not None:
+            client.username_pw_set(self._url.username, self._url.password)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        # with this set, paho queues packets instead of writing each at once
+        client.on_socket_register_write = _leave_it_to_turn
+        return client
+
+    @property
+    def open(self) -> bool:
+        """Whether there is a connection, be it still without a session."""
+        return self._client.socket() is not None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the broker has accepted the session and every subscription."""
+        return self._accepted and self._subscribed == self._filters
+
+    def connect(self) -> bool:
+        """Try once to connect; False if the broker is away."""
+        try:
+            self._client.connect(self._url.host, self._url.port, keepalive=_KEEPALIVE_S)
+        except (OSError, ValueError) as error:
+            # ValueError: a TLS certificate for another host, a name that cannot be one
+            self._say_away(str(error))
+            return False
+        return True
+
+    def subscribe(self, filters: frozenset[str]) -> None:
+        """Make ``filters`` what this session listens to, now and after every reconnect."""
+        if filters == self._filters:
+            return
+        self._filters = filters
+        if self._accepted:
+            gone = sorted(self._subscribed - filters)
+            if gone:
+                self._client.unsubscribe(gone)
+                self._subscribed &= filters
+            self._ask_for(filters - self._subscribed)
+
+    def ack(self, tokens: Iterable[PacketToken]) -> None:
+        """Acknowledge what this connection delivered; older tokens are dropped."""
+        for token in tokens:
+            if token.generation == self._generation and self._accepted:
+                self._client.ack(token.packet_id, 1)
+
+    def turn(self, *, read: bool, wake: socket.socket, timeout_s: float) -> None:
+        """Wait for the network or for ``wake``, then read a burst and write what is due."""
+        connection = self._client.socket()
+        if connection is None:
+            return
+        buffered = connection if isinstance(connection, BufferedSocket) else None
+        ahead = read and buffered is not None and buffered.pending() > 0
+        unsent = self._client.want_write() or (buffered is not None and buffered.unsent)
+        readable, _, _ = select.select(
+            [wake, connection] if read else [wake],
+            [connection] if unsent else [],
+            [],
+            0 if ahead else timeout_s,
+        )
+        if ahead or connection in readable:
+            self._read_burst(buffered)
+        self._write(buffered)
+        self._client.loop_misc()
+
+    def _read_burst(self, buffered: BufferedSocket | None) -> None:
+        self._now = datetime.now(UTC)
+        try:
+            for _ in range(_BURST_PACKETS):
+                if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                    break
+                if buffered is None or not buffered.pending():
+                    break
+        finally:
+            if self._burst:
+                burst, self._burst = self._burst, []
+                self._deliver(burst)
+
+    def _write(self, buffered: BufferedSocket | None) -> None:
+        if self._client.want_write():
+            self._client.loop_write()
+        if buffered is not None and self.open:
+            try:
+                buffered.flush()
+            except OSError:
+                # the next read finds the connection lost and says so
+                return
+
+    def leave(self) -> None:
+        """Disconnect; the broker keeps the session and what it has not seen acknowledged."""
+        if self.open:
+            self._away = True
+            self._client.disconnect()
+            self._client.loop_write()
+
+    # -- what paho calls, on the owner's thread -----------------------------------------------
+
+    def _on_connect(
+        self,
+        _client: Client,
+        _userdata: object,
+        _flags: ConnectFlags,
+        code: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if code.is_failure:
+            if code.getName() in _NEVER:
+                raise SourceError(
+                    f"the broker at {self._url.address} refuses the session"
+                    f" ({code.getName()}); correct the user, password or rights in TONNE_MQTT_URL"
+                )
+            self._say_away(code.getName())
+            return
+        self._generation += 1
+        self._accepted = True
+        self._away = False
+        metrics.ingest_connections.inc()
+        _log.info("connected to the broker", broker=self._url.address)
+        # a session that the broker forgot would otherwise listen to nothing
+        self._ask_for(self._filters)
+
+    def _ask_for(self, filters: Iterable[str]) -> None:
+        asked = sorted(filters)
+        if asked:
+            _, packet_id = self._client.subscribe([(each, 1) for each in asked])
+            if packet_id is not None:
+                self._asked[packet_id] = asked
+
+    def _on_subscribe(
+        self,
+        _client: Client,
+        _userdata: object,
+        packet_id: int,
+        codes: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        asked = self._asked.pop(packet_id, [])
+        for each, code in zip(asked, codes, strict=True):
+            if code.is_failure:
+                raise SourceError(
+                    f"the broker at {self._url.address} refuses the subscription {each!r}; give"
+                    " this user the right to read it, or, with NATS, lower mqtt.max_ack_pending:"
+                    " its sum over all subscriptions (a filter ending in # counts twice) must"
+                    " stay below 65536"
+                )
+        self._subscribed |= frozenset(asked)
+
+    def _on_disconnect(
+        self,
+        _client: Client,
+        _userdata: object,
+        _flags: DisconnectFlags,
+        code: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        self._accepted = False
+        self._subscribed = frozenset()
+        self._asked.clear()
+        self._burst.clear()
+        self._lost()
+        self._say_away(code.getName())
+
+    def _on_message(self, _client: Client, _userdata: object, packet: MQTTMessage) -> None:
+        try:
+            topic = packet.topic
+        except UnicodeDecodeError:
+            # brokers should refuse it; the message is still somebody's and gets its entry
+            topic = "emissions/(not UTF-8)"
+        self._burst.append(
+            Message(
+                topic=topic,
+                payload=bytes(packet.payload),
+                received_at=self._now,
+                token=PacketToken(self._generation, packet.mid) if packet.qos else None,
+                redelivered=packet.dup,
+                retained=packet.retain,
+            )
+        )
+
+    def _say_away(self, why: str) -> None:
+        if not self._away:
+            self._away = True
+            _log.warning("the broker is away; waiting for it", broker=self._url.address, reason=why)
+
+
+def _leave_it_to_turn(_client: Client, _userdata: object, _socket: object) -> None:
+    """Writing happens in :meth:`MqttSession.turn`."""

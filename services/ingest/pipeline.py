@@ -1,0 +1,175 @@
+"""The way of a message, in order: receive, prepare (route, decode, resolve, check), write, ack."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import psycopg
+
+from services.core.runtime import metrics
+from services.core.runtime.progress import ProgressReporter
+from services.core.runtime.shutdown import Shutdown
+from services.ingest import subscriptions
+from services.ingest.database import Database, StoppedError
+from services.ingest.prepare import Prepared, TimeBounds, prepare
+from services.ingest.presence import Presence
+from services.ingest.resolve import RegistryCache
+from services.ingest.source import Message, MessageSource
+from services.ingest.write import Outcome, write
+
+#: How long a turn without messages takes: progress is reported and a stop noticed in between.
+_IDLE_S: Final = 0.25
+
+#: How long a change of the registry may go unnoticed while all devices are known.
+_LOOK_AT_REGISTRY_S: Final = 1.0
+
+
+class Pipeline:
+    """Ingest's main loop."""
+
+    def __init__(
+        self,
+        *,
+        source: MessageSource,
+        database: Database,
+        shutdown: Shutdown,
+        bounds: TimeBounds,
+        batch_messages: int,
+        flush_interval_s: float,
+        progress: ProgressReporter,
+    ) -> None:
+        self._source = source
+        self._database = database
+        self._shutdown = shutdown
+        self._bounds = bounds
+        self._batch_messages = batch_messages
+        self._flush_interval_s = flush_interval_s
+        self._progress = progress
+        self._registry = RegistryCache()
+        self._presence = Presence()
+        self._look_at = 0.0
+        self._last_minute = _Tally()
+
+    def run(self) -> None:
+        """Turn until a stop is asked for; what is in hand is finished and acknowledged.
+
+        :raises SourceError, DatabaseUnusableError: it cannot go on; the process must end.
+        """
+        try:
+            # the registry names the topics, so the database comes first
+            self._database.run(lambda connection, _tried: self._registry.refresh(connection))
+            self._source.start(self._filters())
+            while not self._shutdown.requested:
+                self.turn()
+            self._database.run(self._farewell)
+        except StoppedError:
+            # what is in hand was never acknowledged: the broker delivers it again
+            return
+        finally:
+            self._source.close()
+            self._database.close()
+
+    def turn(self) -> None:
+        """One batch, or one look at an idle world."""
+        messages = self._source.receive(
+            most=self._batch_messages, gather_s=self._flush_interval_s, timeout_s=_IDLE_S
+        )
+        if time.monotonic() >= self._look_at:
+            self._database.run(self._look_at_registry)
+        if messages:
+            started = time.monotonic()
+            prepared = self._prepare(messages)
+            outcome = write(self._database, prepared)
+            self._source.ack(messages)
+            self._presence.note(prepared.sightings)
+            self._measure(messages, outcome, time.monotonic() - started)
+        if self._presence.due or self._progress.due:
+            self._database.run(self._report)
+
+    def _prepare(self, messages: Sequence[Message]) -> Prepared:
+        prepared = prepare(messages, self._registry.directory, self._bounds)
+        if prepared.missed and self._database.run(self._look_at_registry):
+            # registered a moment ago
+            prepared = prepare(messages, self._registry.directory, self._bounds)
+        return prepared
+
+    def _look_at_registry(self, connection: psycopg.Connection[Any], _tried: bool) -> bool:
+        changed = self._registry.refresh(connection)
+        self._look_at = time.monotonic() + _LOOK_AT_REGISTRY_S
+        if changed:
+            self._source.subscribe(self._filters())
+        return changed
+
+    def _filters(self) -> frozenset[str]:
+        return subscriptions.filters(self._registry.directory.own_topics)
+
+    def _report(self, connection: psycopg.Connection[Any], _tried: bool) -> None:
+        if self._presence.due:
+            self._presence.write(connection)
+        if self._progress.due:
+            self._progress.report(connection, self._state())
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "broker": "connected" if self._source.connected else "away",
+            **self._last_minute.state(),
+        }
+
+    def _farewell(self, connection: psycopg.Connection[Any], _tried: bool) -> None:
+        self._presence.write(connection)
+        self._progress.forget(connection)
+
+    def _measure(self, messages: Sequence[Message], outcome: Outcome, seconds: float) -> None:
+        now = datetime.now(UTC)
+        metrics.ingest_messages.inc(len(messages))
+        metrics.ingest_batch_messages.observe(len(messages))
+        metrics.ingest_batch_seconds.observe(seconds)
+        # messages of one burst arrived at one time
+        for received_at in {message.received_at for message in messages}:
+            metrics.ingest_ack_seconds.observe((now - received_at).total_seconds())
+        metrics.ingest_lag_seconds.set((now - messages[0].received_at).total_seconds())
+        for result, number in (
+            ("stored", outcome.stored),
+            ("duplicate", outcome.duplicates),
+            ("conflict", outcome.conflicts),
+        ):
+            metrics.ingest_readings.labels(result).inc(number)
+        for reason, number in Counter(outcome.refused).items():
+            metrics.ingest_quarantined.labels(reason).inc(number)
+        self._last_minute.add(len(messages), len(outcome.refused))
+
+
+class _Tally:
+    """Messages and refusals of this minute and the one before."""
+
+    def __init__(self) -> None:
+        self._minute = 0
+        self._now = (0, 0)
+        self._before = (0, 0)
+
+    def add(self, messages: int, refused: int) -> None:
+        """Count a batch."""
+        self._turn_over()
+        self._now = (self._now[0] + messages, self._now[1] + refused)
+
+    def state(self) -> dict[str, Any]:
+        """What readiness shows; ``mostly_refused`` when refusals outnumber half the messages."""
+        self._turn_over()
+        messages = self._now[0] + self._before[0]
+        refused = self._now[1] + self._before[1]
+        return {
+            "messages": messages,
+            "refused": refused,
+            "mostly_refused": messages >= 20 and refused * 2 > messages,
+        }
+
+    def _turn_over(self) -> None:
+        minute = int(time.monotonic() // 60)
+        if minute != self._minute:
+            self._before = self._now if minute == self._minute + 1 else (0, 0)
+            self._now = (0, 0)
+            self._minute = minute

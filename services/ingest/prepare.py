@@ -1,0 +1,221 @@
+"""Messages -> rows to store and what to quarantine: route, decode, resolve, check. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from services.core.store.quarantine import QuarantineEntry
+from services.core.store.readings import ReadingRow
+from services.ingest.check import CheckError, check_time, checked_value
+from services.ingest.decode.instant import NEWEST_US, OLDEST_US, from_us, to_us
+from services.ingest.decode.observation import (
+    TOO_LARGE_BYTES,
+    Observation,
+    Problem,
+    UndecodableError,
+)
+from services.ingest.reasons import Reason, explain
+from services.ingest.resolve import Destination, Directory, Publisher
+from services.ingest.route import Kind
+from services.ingest.source import Message
+
+#: Problems named one by one in the detail of a quarantined message.
+_MOST_NAMED: Final = 10
+
+#: Reasons that a change of the registry can remove.
+UNKNOWN: Final = frozenset({Reason.UNKNOWN_FACILITY, Reason.UNKNOWN_DEVICE, Reason.UNKNOWN_CHANNEL})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimeBounds:
+    """Which times are believed."""
+
+    oldest: datetime
+    future_tolerance: timedelta
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """Where a row comes from, should it be refused after all."""
+
+    message: Message
+    publisher: Publisher
+    channel: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sighting:
+    """A device was heard of."""
+
+    seen_at: datetime | None
+    #: what its status topic said; None: it said nothing now
+    online: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """A batch of messages, ready to be written; element i of rows and origins belong together."""
+
+    rows: list[ReadingRow] = field(default_factory=list)
+    origins: list[Origin] = field(default_factory=list)
+    quarantine: list[QuarantineEntry] = field(default_factory=list)
+    #: by device id
+    sightings: dict[int, Sighting] = field(default_factory=dict)
+    #: whether anything was refused that a newer registry may know
+    missed: bool = False
+
+
+def prepare(messages: Sequence[Message], directory: Directory, bounds: TimeBounds) -> Prepared:
+    """Take a batch through steps 2 to 5; never raises, whatever the messages hold."""
+    preparation = _Preparation(directory, bounds)
+    for message in messages:
+        preparation.take(message)
+    return Prepared(
+        rows=preparation.rows,
+        origins=preparation.origins,
+        quarantine=preparation.quarantine,
+        sightings=preparation.sightings,
+        missed=preparation.missed,
+    )
+
+
+class _Preparation:
+    def __init__(self, directory: Directory, bounds: TimeBounds) -> None:
+        self._directory = directory
+        self._oldest_us = to_us(bounds.oldest)
+        self._tolerance_us = bounds.future_tolerance // timedelta(microseconds=1)
+        self.rows: list[ReadingRow] = []
+        self.origins: list[Origin] = []
+        self.quarantine: list[QuarantineEntry] = []
+        self.sightings: dict[int, Sighting] = {}
+        self.missed = False
+
+    def take(self, message: Message) -> None:
+        """Take one message through steps 2 to 5."""
+        destination = self._directory.destination(message.topic)
+        if destination.kind is Kind.IGNORED:
+            return
+        if len(message.payload) >= TOO_LARGE_BYTES:
+            what = f"the message has {len(message.payload)} bytes"
+            self._refuse(message, destination, [Problem(reason=Reason.TOO_LARGE, what=what)])
+            return
+        if destination.reason is not None:
+            problem = Problem(reason=destination.reason, what=destination.what)
+            self._refuse(message, destination, [problem])
+            return
+        publisher = destination.publisher
+        if publisher is None:
+            raise AssertionError("a destination has a publisher or a reason")
+        if destination.kind is Kind.STATUS:
+            self._status(message, destination, publisher)
+        else:
+            self._readings(message, destination, publisher)
+
+    def _status(self, message: Message, destination: Destination, publisher: Publisher) -> None:
+        said = message.payload.strip()
+        if said not in {b"online", b"offline"}:
+            what = "the status is neither online nor offline"
+            self._refuse(message, destination, [Problem(reason=Reason.BAD_STATUS, what=what)])
+            return
+        online = said == b"online"
+        # a retained message says how things stand, not that the device spoke just now; "offline"
+        # is the device's will, spoken by the broker
+        heard = online and not message.retained
+        before = self.sightings.get(publisher.device_id)
+        seen_at = message.received_at if heard else before.seen_at if before else None
+        self.sightings[publisher.device_id] = Sighting(seen_at=seen_at, online=online)
+
+    def _readings(self, message: Message, destination: Destination, publisher: Publisher) -> None:
+        received_us = to_us(message.received_at)
+        try:
+            decoded = publisher.decode(message.payload, received_us)
+        except UndecodableError as error:
+            problem = Problem(reason=error.reason, what=error.what)
+            self._refuse(message, destination, [problem])
+            return
+        problems = decoded.problems
+        oldest_us, newest_us = self._oldest_us, received_us + self._tolerance_us
+        for observation in decoded.observations:
+            target = publisher.targets.get(observation.channel)
+            if target is None:
+                what = f"device {publisher.device!r} has no such channel"
+                problems.append(_problem(Reason.UNKNOWN_CHANNEL, what, observation))
+                continue
+            try:
+                check_time(observation.ts_us, oldest_us=oldest_us, newest_us=newest_us)
+                value = checked_value(observation, target)
+            except CheckError as error:
+                problems.append(_problem(error.reason, error.what, observation))
+                continue
+            self.rows.append(
+                ReadingRow(
+                    target.facility_id,
+                    target.channel_id,
+                    observation.ts_us,
+                    value,
+                    observation.quality,
+                    decoded.time_source,
+                    received_us,
+                )
+            )
+            self.origins.append(
+                Origin(message=message, publisher=publisher, channel=observation.channel)
+            )
+        if not message.retained:
+            before = self.sightings.get(publisher.device_id)
+            self.sightings[publisher.device_id] = Sighting(
+                seen_at=message.received_at, online=before.online if before else None
+            )
+        if problems:
+            self._refuse(message, destination, problems)
+
+    def _refuse(self, message: Message, destination: Destination, problems: list[Problem]) -> None:
+        """One entry for each reason, so that a message's bytes are not kept a thousand times."""
+        by_reason: dict[Reason, list[Problem]] = {}
+        for problem in problems:
+            by_reason.setdefault(problem.reason, []).append(problem)
+        publisher = destination.publisher
+        for reason, alike in by_reason.items():
+            self.missed = self.missed or reason in UNKNOWN
+            only = alike[0] if len(alike) == 1 else None
+            self.quarantine.append(
+                QuarantineEntry(
+                    received_at=message.received_at,
+                    reason=reason,
+                    detail=explain(reason, _summary(alike)),
+                    topic=message.topic,
+                    payload=message.payload,
+                    facility=publisher.facility if publisher else destination.facility,
+                    device=publisher.device if publisher else destination.device,
+                    channel=only.channel if only else None,
+                    ts=_datetime(only.ts_us) if only else None,
+                    value=only.value if only else None,
+                    repeated=message.redelivered,
+                )
+            )
+
+
+def _problem(reason: Reason, what: str, observation: Observation) -> Problem:
+    return Problem(
+        reason=reason,
+        what=what,
+        channel=observation.channel,
+        ts_us=observation.ts_us,
+        value=observation.value,
+    )
+
+
+def _summary(problems: list[Problem]) -> str:
+    named = [
+        f"{problem.channel[:80]}: {problem.what}" if problem.channel else problem.what
+        for problem in problems[:_MOST_NAMED]
+    ]
+    more = len(problems) - len(named)
+    return "; ".join(named) + (f"; and {more} more" if more else "")
+
+
+def _datetime(ts_us: int | None) -> datetime | None:
+    return from_us(ts_us) if ts_us is not None and OLDEST_US <= ts_us <= NEWEST_US else None

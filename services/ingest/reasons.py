@@ -1,0 +1,77 @@
+"""Why a message or a reading is in quarantine: a closed set, each with what to do about it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """The code stored in ``quarantine.reason``."""
+
+    BAD_TOPIC = "bad_topic"
+    UNKNOWN_FACILITY = "unknown_facility"
+    UNKNOWN_DEVICE = "unknown_device"
+    UNKNOWN_CHANNEL = "unknown_channel"
+    TOO_LARGE = "too_large"
+    TOO_MANY_VALUES = "too_many_values"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    MALFORMED_JSON = "malformed_json"
+    NOT_A_READING = "not_a_reading"
+    BAD_TIME = "bad_time"
+    ABSURD_TIME = "absurd_time"
+    BAD_VALUE = "bad_value"
+    NOT_FINITE = "not_finite"
+    BAD_QUALITY = "bad_quality"
+    BAD_STATUS = "bad_status"
+    UNIT_NOT_CONVERTIBLE = "unit_not_convertible"
+    OUT_OF_RANGE = "out_of_range"
+    CONFLICT = "conflict"
+    REFUSED_BY_DATABASE = "refused_by_database"
+
+
+#: What to do, one sentence each; it follows the description of what is wrong.
+ADVICE: dict[Reason, str] = {
+    Reason.BAD_TOPIC: (
+        "publish to emissions/{facility}/{device}/readings, ids of a-z, 0-9 and '-',"
+        " or name the topic in the device's facility file"
+    ),
+    Reason.UNKNOWN_FACILITY: "apply the facility's file with `tonne apply`, then replay this",
+    Reason.UNKNOWN_DEVICE: (
+        "add the device to its facility's file, run `tonne apply`, then replay this"
+    ),
+    Reason.UNKNOWN_CHANNEL: (
+        "add the channel to its device in the facility file, run `tonne apply`, then replay this"
+    ),
+    Reason.TOO_LARGE: "split the message: less than 1 MiB each",
+    Reason.TOO_MANY_VALUES: "split the message: at most 10000 values each",
+    Reason.UNSUPPORTED_FORMAT: (
+        "correct the device's format in the facility file, or update tonne, then replay this"
+    ),
+    Reason.MALFORMED_JSON: "publish one JSON document in UTF-8",
+    Reason.NOT_A_READING: (
+        'publish {"ts": ..., "values": {"channel": number}} or an array of such objects'
+    ),
+    Reason.BAD_TIME: (
+        "send ts as RFC 3339 with an offset, as epoch seconds or as epoch milliseconds"
+    ),
+    Reason.ABSURD_TIME: "set the device's clock",
+    Reason.BAD_VALUE: 'send a number, null, or {"v": number or null, "u": unit, "q": quality}',
+    Reason.NOT_FINITE: "send null where there is no value: NaN and infinity are not numbers",
+    Reason.BAD_QUALITY: "send q as good, uncertain, bad, calibration or maintenance",
+    Reason.BAD_STATUS: "publish online or offline, as plain text",
+    Reason.UNIT_NOT_CONVERTIBLE: (
+        "send the value in a unit of the channel's quantity, or declare the channel in the unit"
+        " it is sent in"
+    ),
+    Reason.OUT_OF_RANGE: "check the sensor, or widen the channel's range in the facility file",
+    Reason.CONFLICT: (
+        "the stored value stays; accept this one with `tonne quarantine replay --accept`"
+        " or discard it"
+    ),
+    Reason.REFUSED_BY_DATABASE: "read what the database says, put it right, then replay this",
+}
+
+
+def explain(reason: Reason, what: str) -> str:
+    """What is wrong and what to do, as one sentence."""
+    return f"{what}; {ADVICE[reason]}"

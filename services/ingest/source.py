@@ -1,0 +1,77 @@
+"""The port between a broker and the pipeline: receive a batch, commit it, acknowledge it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+#: What a source needs to acknowledge a message; nobody else looks inside.
+Token = object
+
+
+class SourceError(RuntimeError):
+    """The source cannot go on, and waiting will not help: the process must end with this message.
+
+    A broker that is merely away is not an error: the source waits for it.
+    """
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """One message as the broker delivered it."""
+
+    topic: str
+    payload: bytes
+    received_at: datetime
+    #: None: nothing to acknowledge (QoS 0)
+    token: Token | None
+    #: the broker had delivered it before, so parts of it may be stored already
+    redelivered: bool = False
+    #: kept by the broker for new subscribers: says nothing about when it was sent
+    retained: bool = False
+
+
+class MessageSource(Protocol):
+    """Delivers every message at least once; a message stays the broker's until it is acked.
+
+    While nobody calls :meth:`receive` (the database is away), memory stays bounded: the source
+    stops reading, and after some seconds gives up its connection, so that the broker keeps the
+    backlog instead of delivering the same messages again and again. The next :meth:`receive`
+    opens it again.
+    """
+
+    def start(self, filters: frozenset[str]) -> None:
+        """Begin to connect and subscribe; returns at once."""
+        ...
+
+    def subscribe(self, filters: frozenset[str]) -> None:
+        """Make ``filters`` the whole set of topic filters, now and after every reconnect."""
+        ...
+
+    def receive(self, *, most: int, gather_s: float, timeout_s: float) -> list[Message]:
+        """Wait up to ``timeout_s`` for a message, then up to ``gather_s`` for more.
+
+        Returns at most ``most`` messages in order of arrival; none at the time-out.
+
+        :raises SourceError: the source has ended.
+        """
+        ...
+
+    def ack(self, messages: Sequence[Message]) -> None:
+        """Tell the broker that these are durable; call after COMMIT only.
+
+        Those of an earlier connection are dropped: their broker delivers them again anyway, and a
+        stale packet id would acknowledge another message.
+        """
+        ...
+
+    @property
+    def connected(self) -> bool:
+        """Whether a session with the broker is open and subscribed."""
+        ...
+
+    def close(self) -> None:
+        """Send what acks are left and disconnect; the broker keeps the session."""
+        ...

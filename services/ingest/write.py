@@ -1,0 +1,150 @@
+"""A prepared batch into the database: one transaction, durable when :func:`write` returns.
+
+A row that the database refuses must not stop the line: the batch is halved until the row stands
+alone, that one goes to quarantine, the others are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import msgspec
+import psycopg
+import structlog
+
+from services.core.store import quarantine, readings
+from services.core.store.quarantine import QuarantineEntry
+from services.core.store.readings import Conflict, ReadingRow
+from services.ingest.database import Database, DataRefusedError
+from services.ingest.decode.instant import from_us
+from services.ingest.decode.observation import QUALITY
+from services.ingest.prepare import Origin, Prepared
+from services.ingest.reasons import Reason, explain
+
+_log: Final = structlog.get_logger()
+
+#: Payloads of a message's conflicts, all together; beyond, each keeps only its own reading.
+_MOST_CONFLICT_BYTES: Final = 256 * 1024
+
+_QUALITY_NAMES: Final = {code: name for name, code in QUALITY.items()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What became of a batch."""
+
+    stored: int
+    duplicates: int
+    conflicts: int
+    #: reason of each entry that went to quarantine
+    refused: list[str]
+
+    def __add__(self, other: Outcome) -> Outcome:
+        return Outcome(
+            stored=self.stored + other.stored,
+            duplicates=self.duplicates + other.duplicates,
+            conflicts=self.conflicts + other.conflicts,
+            refused=self.refused + other.refused,
+        )
+
+
+def write(database: Database, prepared: Prepared) -> Outcome:
+    """Store the batch, waiting for the database while it is away; see :meth:`Database.run`."""
+    try:
+        return database.run(_Transaction(prepared.rows, prepared.origins, prepared.quarantine))
+    except DataRefusedError as refusal:
+        if not prepared.rows:
+            raise
+        _log.warning("the database refuses a batch; looking for the row", error=str(refusal))
+    outcome = database.run(_Transaction([], [], prepared.quarantine))
+    return outcome + _halve(database, prepared.rows, prepared.origins)
+
+
+def _halve(database: Database, rows: Sequence[ReadingRow], origins: Sequence[Origin]) -> Outcome:
+    try:
+        return database.run(_Transaction(rows, origins, []))
+    except DataRefusedError as refusal:
+        if len(rows) == 1:
+            entry = _entry(Reason.REFUSED_BY_DATABASE, str(refusal), rows[0], origins[0])
+            return database.run(_Transaction([], [], [entry]))
+    middle = len(rows) // 2
+    return _halve(database, rows[:middle], origins[:middle]) + _halve(
+        database, rows[middle:], origins[middle:]
+    )
+
+
+class _Transaction:
+    """One try to store rows and refusals together."""
+
+    def __init__(
+        self,
+        rows: Sequence[ReadingRow],
+        origins: Sequence[Origin],
+        refused: Sequence[QuarantineEntry],
+    ) -> None:
+        self._rows = rows
+        self._origins = origins
+        self._refused = refused
+
+    def __call__(self, connection: psycopg.Connection[Any], tried: bool) -> Outcome:
+        with connection.transaction():
+            written = readings.write(connection, self._rows)
+            entries = [*self._refused, *self._conflicts(written.conflicts)]
+            if tried:
+                # the COMMIT whose answer was lost may have happened
+                entries = [replace(entry, repeated=True) for entry in entries]
+            quarantine.add(connection, entries)
+        return Outcome(
+            stored=written.stored,
+            duplicates=written.duplicates,
+            conflicts=len(written.conflicts),
+            refused=[entry.reason for entry in entries],
+        )
+
+    def _conflicts(self, conflicts: Sequence[Conflict]) -> list[QuarantineEntry]:
+        payload_bytes: dict[int, int] = {}
+        for conflict in conflicts:
+            message = self._origins[conflict.position].message
+            payload_bytes[id(message)] = payload_bytes.get(id(message), 0) + len(message.payload)
+        entries = []
+        for conflict in conflicts:
+            row, origin = self._rows[conflict.position], self._origins[conflict.position]
+            what = (
+                f"{origin.channel}: {_shown(row.value, row.quality)} was sent for a time that holds"
+                f" {_shown(conflict.stored_value, conflict.stored_quality)}"
+            )
+            entry = _entry(Reason.CONFLICT, what, row, origin)
+            entry = replace(entry, stored_value=conflict.stored_value)
+            if payload_bytes[id(origin.message)] > _MOST_CONFLICT_BYTES:
+                entry = replace(entry, payload=_alone(row, origin))
+            entries.append(entry)
+        return entries
+
+
+def _entry(reason: Reason, what: str, row: ReadingRow, origin: Origin) -> QuarantineEntry:
+    message = origin.message
+    return QuarantineEntry(
+        received_at=message.received_at,
+        reason=reason,
+        detail=explain(reason, what),
+        topic=message.topic,
+        payload=message.payload,
+        facility=origin.publisher.facility,
+        device=origin.publisher.device,
+        channel=origin.channel,
+        ts=from_us(row.ts_us),
+        value=row.value,
+        repeated=message.redelivered,
+    )
+
+
+def _shown(value: float | None, quality: int) -> str:
+    return f"{'null' if value is None else repr(value)} ({_QUALITY_NAMES[quality]})"
+
+
+def _alone(row: ReadingRow, origin: Origin) -> bytes:
+    """One reading of a message as a native payload, in the channel's unit."""
+    value = {"v": row.value, "q": _QUALITY_NAMES[row.quality]}
+    return msgspec.json.encode({"ts": from_us(row.ts_us), "values": {origin.channel: value}})
