@@ -8,9 +8,9 @@ can be asked for (``as_of``). Where the hours of a facility's time zone do not b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import TextClause, text
@@ -31,6 +31,7 @@ class Bucket:
 class EmissionRow:
     """What one source emitted in one bucket; null is unknown."""
 
+    #: index into the buckets asked for
     bucket: int
     source_id: int
     co2_ug: int | None
@@ -45,20 +46,26 @@ class EmissionRow:
     quality: Quality | None
 
 
-_FROM_MINUTES = """
+_BUCKETS = """
 WITH b AS (
-    SELECT ordinality - 1 AS bucket, begins, ends
+    SELECT ordinality AS bucket, begins, ends
     FROM unnest(CAST(:begins AS timestamptz[]), CAST(:ends AS timestamptz[]))
          WITH ORDINALITY AS u(begins, ends)
-), m AS (
-    SELECT m.source_id, {bucket} AS begins, sum(m.co2_ug) AS co2_ug, sum(m.co2e_ug) AS co2e_ug,
+)
+"""
+
+# Buckets are told apart by their first instants, so that no two calendars can disagree.
+_FROM_MINUTES = """
+, m AS (
+    SELECT m.source_id, width_bucket(m.minute, CAST(:begins AS timestamptz[])) AS bucket,
+           sum(m.co2_ug) AS co2_ug, sum(m.co2e_ug) AS co2e_ug,
            sum(m.activity_n) AS activity_n, sum(m.covered_ms) AS covered_ms
     FROM emission_minute m
     WHERE m.source_id = ANY(:sources) AND m.minute >= :first AND m.minute < :last
       AND m.minute <= :minute AND m.covered_ms > 0
     GROUP BY 1, 2
 ), h AS (
-    SELECT h.source_id, {hour_bucket} AS begins, max(h.version) AS version, bool_and(h.final) AS final
+    SELECT h.source_id, {hour_key} AS key, max(h.version) AS version, bool_and(h.final) AS final
     FROM emission_hour h
     WHERE h.source_id = ANY(:sources) AND h.hour >= date_trunc('hour', CAST(:first AS timestamptz))
       AND h.hour < :last
@@ -68,34 +75,26 @@ SELECT b.bucket, s.id AS source_id, m.co2_ug, m.co2e_ug, m.activity_n,
        coalesce(m.covered_ms, 0) AS covered_ms, h.version, coalesce(h.final, false) AS final,
        NULL AS quality
 FROM b CROSS JOIN unnest(CAST(:sources AS int[])) AS s(id)
-LEFT JOIN m ON m.source_id = s.id AND m.begins = b.begins
-LEFT JOIN h ON h.source_id = s.id AND h.begins = {hour_of_bucket}
+LEFT JOIN m ON m.source_id = s.id AND m.bucket = b.bucket
+LEFT JOIN h ON h.source_id = s.id AND h.key = {bucket_key}
 ORDER BY b.bucket, s.id
 """
 
-_MINUTES_BELOW_AN_HOUR = text(
-    _FROM_MINUTES.format(
-        bucket="date_bin(CAST(:step AS interval), m.minute, timestamptz 'epoch')",
-        hour_bucket="h.hour",
-        hour_of_bucket="date_trunc('hour', b.begins)",
-    )
+_PARTS_OF_HOURS = text(
+    _BUCKETS + _FROM_MINUTES.format(hour_key="h.hour", bucket_key="date_trunc('hour', b.begins)")
 )
 
-_MINUTES_BY_CALENDAR = text(
-    _FROM_MINUTES.format(
-        bucket="date_trunc(:unit, m.minute, :timezone)",
-        hour_bucket="date_trunc(:unit, h.hour, :timezone)",
-        hour_of_bucket="b.begins",
+_DAYS_OF_MINUTES = text(
+    _BUCKETS
+    + _FROM_MINUTES.format(
+        hour_key="greatest(1, width_bucket(h.hour, CAST(:begins AS timestamptz[])))",
+        bucket_key="b.bucket",
     )
 )
 
 _FROM_HOURS = """
-WITH b AS (
-    SELECT ordinality - 1 AS bucket, begins, ends
-    FROM unnest(CAST(:begins AS timestamptz[]), CAST(:ends AS timestamptz[]))
-         WITH ORDINALITY AS u(begins, ends)
-), v AS ({versions}), h AS (
-    SELECT v.source_id, {bucket} AS begins,
+, v AS ({versions}), h AS (
+    SELECT v.source_id, width_bucket(v.hour, CAST(:begins AS timestamptz[])) AS bucket,
            sum(v.co2_ug) FILTER (WHERE v.known) AS co2_ug,
            sum(v.co2e_ug) FILTER (WHERE v.known) AS co2e_ug,
            sum(v.activity_n) FILTER (WHERE v.known) AS activity_n,
@@ -118,7 +117,7 @@ SELECT b.bucket, s.id AS source_id, h.co2_ug, h.co2e_ug, h.activity_n,
                  < extract(epoch FROM least(b.ends, CAST(:minute AS timestamptz)) - b.begins) / 3600
             THEN 'partial' ELSE h.quality END AS quality
 FROM b CROSS JOIN unnest(CAST(:sources AS int[])) AS s(id)
-LEFT JOIN h ON h.source_id = s.id AND h.begins = b.begins
+LEFT JOIN h ON h.source_id = s.id AND h.bucket = b.bucket
 ORDER BY b.bucket, s.id
 """
 
@@ -135,80 +134,41 @@ _AS_KNOWN = (
     + " AND known_at <= :as_of AND superseded_at > :as_of"
 )
 
-_BY_HOUR = "v.hour"
-_BY_CALENDAR = "date_trunc(:unit, v.hour, :timezone)"
+_HOURS_IN_FORCE = text(_BUCKETS + _FROM_HOURS.format(versions=_IN_FORCE))
+_HOURS_AS_KNOWN = text(_BUCKETS + _FROM_HOURS.format(versions=_AS_KNOWN))
 
 
-def _hours_statement(*, calendar: bool, as_known: bool) -> TextClause:
-    return text(
-        _FROM_HOURS.format(
-            versions=_AS_KNOWN if as_known else _IN_FORCE,
-            bucket=_BY_CALENDAR if calendar else _BY_HOUR,
-        )
-    )
-
-
-_HOURS = {
-    (calendar, as_known): _hours_statement(calendar=calendar, as_known=as_known)
-    for calendar in (False, True)
-    for as_known in (False, True)
-}
-
-
-async def by_minutes(
-    connection: AsyncConnection,
-    sources: Sequence[int],
-    buckets: Sequence[Bucket],
-    *,
-    step: timedelta,
-    now: datetime,
+async def parts_of_hours(
+    connection: AsyncConnection, sources: Sequence[int], buckets: Sequence[Bucket], *, now: datetime
 ) -> list[EmissionRow]:
-    """Rows of equal buckets of ``step``, a divisor of the hour, aligned to the hour."""
-    return await _rows(
-        connection, _MINUTES_BELOW_AN_HOUR, sources, buckets, now=now, extra={"step": step}
-    )
+    """Rows of buckets that each lie within one UTC hour."""
+    return await _rows(connection, _PARTS_OF_HOURS, sources, buckets, now=now)
 
 
-async def by_calendar_minutes(
-    connection: AsyncConnection,
-    sources: Sequence[int],
-    buckets: Sequence[Bucket],
-    *,
-    unit: Literal["day", "month"],
-    timezone: str,
-    now: datetime,
+async def days_of_minutes(
+    connection: AsyncConnection, sources: Sequence[int], buckets: Sequence[Bucket], *, now: datetime
 ) -> list[EmissionRow]:
-    """Rows of days or months in ``timezone``, summed from minutes."""
-    return await _rows(
-        connection,
-        _MINUTES_BY_CALENDAR,
-        sources,
-        buckets,
-        now=now,
-        extra={"unit": unit, "timezone": timezone},
-    )
+    """Rows of buckets of any length, summed from minutes."""
+    return await _rows(connection, _DAYS_OF_MINUTES, sources, buckets, now=now)
 
 
-async def by_hours(
+async def whole_hours(
     connection: AsyncConnection,
     sources: Sequence[int],
     buckets: Sequence[Bucket],
     *,
-    unit: Literal["hour", "day", "month"],
-    timezone: str,
     now: datetime,
     as_of: datetime | None = None,
 ) -> list[EmissionRow]:
-    """Rows of hours, or of days or months of whole hours in ``timezone``.
+    """Rows of buckets of whole UTC hours.
 
     ``as_of``: as it was known then; None: as it is known now.
     """
-    calendar = unit != "hour"
-    extra: dict[str, Any] = {"unit": unit, "timezone": timezone} if calendar else {}
-    if as_of is not None:
-        extra["as_of"] = as_of
-    statement = _HOURS[calendar, as_of is not None]
-    return await _rows(connection, statement, sources, buckets, now=now, extra=extra)
+    if as_of is None:
+        return await _rows(connection, _HOURS_IN_FORCE, sources, buckets, now=now)
+    return await _rows(
+        connection, _HOURS_AS_KNOWN, sources, buckets, now=now, extra={"as_of": as_of}
+    )
 
 
 async def _rows(
@@ -218,7 +178,7 @@ async def _rows(
     buckets: Sequence[Bucket],
     *,
     now: datetime,
-    extra: dict[str, Any],
+    extra: Mapping[str, Any] | None = None,
 ) -> list[EmissionRow]:
     if not buckets or not sources:
         return []
@@ -231,12 +191,12 @@ async def _rows(
             "first": buckets[0].begins,
             "last": buckets[-1].ends,
             "minute": now.replace(second=0, microsecond=0),
-            **extra,
+            **(extra or {}),
         },
     )
     return [
         EmissionRow(
-            bucket=row.bucket,
+            bucket=row.bucket - 1,
             source_id=row.source_id,
             co2_ug=None if row.co2_ug is None else int(row.co2_ug),
             co2e_ug=None if row.co2e_ug is None else int(row.co2e_ug),

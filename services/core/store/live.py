@@ -42,7 +42,8 @@ WITH f AS (
         ORDER BY m.minute DESC LIMIT 1
     ) n ON true
 ), t AS (
-    SELECT r.*, s.timezone, greatest(CAST(:minute AS timestamptz), r.upto) AS at
+    SELECT r.*, s.timezone, greatest(CAST(:minute AS timestamptz), r.upto) AS at,
+           CASE r.span WHEN 'today' THEN 'day' ELSE r.span END AS unit
     FROM s JOIN rolling_total r ON r.source_id = s.id
 ), w AS (
     SELECT t.*, CASE span
@@ -51,9 +52,8 @@ WITH f AS (
         WHEN '7d' THEN at - interval '10079 minutes'
         WHEN '30d' THEN at - interval '43199 minutes'
         WHEN '365d' THEN at - interval '525599 minutes'
-        WHEN 'today' THEN date_trunc('day', at, timezone)
-        WHEN 'month' THEN date_trunc('month', at, timezone)
-        WHEN 'year' THEN date_trunc('year', at, timezone)
+        ELSE CASE WHEN date_trunc(unit, since, timezone) = date_trunc(unit, at, timezone)
+             THEN since ELSE date_trunc(unit, at, timezone) END
     END AS begins
     FROM t
 ), r AS MATERIALIZED (

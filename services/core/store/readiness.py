@@ -7,13 +7,13 @@ from functools import cache
 from pathlib import Path
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-_REVISIONS = text("SELECT to_regclass('alembic_version') IS NOT NULL")
+from services.core.store.connect import connect_async
 
-_PROGRESS = text(
-    "SELECT process, min(extract(epoch FROM now() - progressed_at)) AS age_s"
+_MIGRATED = "SELECT to_regclass('alembic_version') IS NOT NULL"
+
+_PROGRESS = (
+    "SELECT process, min(extract(epoch FROM now() - progressed_at))::float8"
     " FROM process_progress GROUP BY process"
 )
 
@@ -36,14 +36,25 @@ def newest_revision() -> str:
     return head or ""
 
 
-async def readiness(connection: AsyncConnection) -> Readiness:
-    """Read the schema's revision and the age of every process's progress."""
+async def readiness(url: str) -> Readiness:
+    """Read the schema's revision and the age of every process's progress.
+
+    Opens a connection of its own: that new ones can be had is part of being ready.
+
+    :raises psycopg.Error: the database cannot be reached or read.
+    """
     revision: str | None = None
     ages: dict[str, float] = {}
-    if await connection.scalar(_REVISIONS):
-        revision = await connection.scalar(text("SELECT version_num FROM alembic_version"))
-        rows = await connection.execute(_PROGRESS)
-        ages = {row.process: float(row.age_s) for row in rows}
+    async with await connect_async(url, process="api", autocommit=True) as connection:
+        migrated = await (await connection.execute(_MIGRATED)).fetchone()
+        if migrated is not None and migrated[0]:
+            cursor = await connection.execute("SELECT version_num FROM alembic_version")
+            row = await cursor.fetchone()
+            revision = None if row is None else str(row[0])
+            ages = {
+                str(process): float(age_s)
+                async for process, age_s in await connection.execute(_PROGRESS)
+            }
     return Readiness(
         schema_revision=revision, wanted_revision=newest_revision(), progress_age_s=ages
     )

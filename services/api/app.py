@@ -1,0 +1,164 @@
+"""The API's composition root: the only place that names what the parts are made of."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+from typing import Any
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.middleware.gzip import GZipMiddleware
+
+from services.api import problems
+from services.api.context import Context
+from services.api.limits import CountRequests, LimitBody, LoopbackHostOnly
+from services.api.listen import listen
+from services.api.live_feed import LiveFeed, Pace
+from services.api.routes import emissions, facilities, live, operation
+from services.api.routes.live import live_reader
+from services.core.runtime import logging
+from services.core.runtime.clock import Clock, SystemClock
+from services.core.runtime.settings import Settings
+from services.core.store.connect import async_engine
+
+log = structlog.get_logger()
+
+#: No read may hold a connection longer than this.
+_STATEMENT_TIMEOUT_MS = 15_000
+
+_DESCRIPTION = """\
+CO2 totals of facilities: live, by interval, explained.
+
+Times are RFC 3339 UTC; `from`, `to` and `as_of` may also be epoch seconds or milliseconds. Lists
+are repeated or comma separated. Masses are kilograms. `null` is unknown, `0` is zero. Errors are
+RFC 9457 problem details. Lists are root arrays of flat rows.
+"""
+
+
+def create_app(
+    settings: Settings, *, clock: Clock | None = None, pace: Pace | None = None
+) -> FastAPI:
+    """Build the API; it connects to the database when it is first asked."""
+    clock = clock or SystemClock()
+    engine = _reading_engine(settings)
+    feed = LiveFeed(live_reader(engine, clock), pace=pace)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        listening = asyncio.create_task(listen(settings.database, feed))
+        listening.add_done_callback(_end_loudly)
+        try:
+            yield
+        finally:
+            feed.close()
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
+            await engine.dispose()
+
+    app = FastAPI(
+        title="tonne",
+        version=version("tonne"),
+        description=_DESCRIPTION,
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    app.state.context = Context(settings=settings, engine=engine, clock=clock, feed=feed)
+    problems.install(app)
+    for module in (facilities, live, emissions, operation):
+        app.include_router(module.router)
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
+    app.add_middleware(LimitBody)
+    if settings.api_auth == "off":
+        app.add_middleware(LoopbackHostOnly)
+    app.add_middleware(CountRequests)
+    return app
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit code."""
+    logging.configure(process="api", level=settings.log_level, style=settings.log_format)
+    if settings.api_auth == "off" and not _is_loopback(settings.api_host):
+        return _refuse(
+            "TONNE_API_AUTH=off listens on this machine only; set TONNE_API_HOST=127.0.0.1"
+            " or TONNE_API_AUTH=required"
+        )
+    try:
+        listener = socket.create_server(
+            (settings.api_host, settings.api_port),
+            family=socket.AF_INET6 if ":" in settings.api_host else socket.AF_INET,
+            backlog=512,
+        )
+    except OSError as error:
+        return _refuse(
+            f"cannot listen on {settings.api_host} port {settings.api_port}: {error.strerror};"
+            " set TONNE_API_HOST or TONNE_API_PORT"
+        )
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5
+    )
+    log.info("serving", host=settings.api_host, port=settings.api_port, auth=settings.api_auth)
+    with listener:
+        asyncio.run(_Server(config, app.state.context.feed).serve(sockets=[listener]))
+    log.info("stopped")
+    return 0
+
+
+def _refuse(reason: str) -> int:
+    log.error("refused", reason=reason)
+    return 1
+
+
+class _Server(uvicorn.Server):
+    """Ends the live streams as it begins to stop: they would hold it up."""
+
+    def __init__(self, config: uvicorn.Config, feed: LiveFeed) -> None:
+        super().__init__(config)
+        self._feed = feed
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._feed.close()
+        await super().shutdown(sockets)
+
+
+def _reading_engine(settings: Settings) -> AsyncEngine:
+    engine = async_engine(settings.database, process="api", role="tonne_read").execution_options(
+        isolation_level="AUTOCOMMIT"
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _limit(connection: Any, _record: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET statement_timeout = {_STATEMENT_TIMEOUT_MS}")
+        connection.commit()
+
+    return engine
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _end_loudly(task: asyncio.Task[None]) -> None:
+    """A bug in a background task must not leave a process that only looks alive."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("background_task_failed", exc_info=error)
+        signal.raise_signal(signal.SIGTERM)

@@ -1,0 +1,100 @@
+"""Who asks, and what they may see: API keys as bearer tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
+from services.api.context import InContext
+from services.api.problems import Forbidden, NotFound, Unauthenticated
+from services.core.store import keys
+from services.core.store.facility_queries import FacilityRow, facilities
+
+#: Documents the scheme in the specification; the header is read by :func:`principal`.
+_bearer = HTTPBearer(auto_error=False, description="An API key, made by `tonne keys create`")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Principal:
+    """Someone who asks, with the rights of their key."""
+
+    scopes: frozenset[str]
+    #: facility slugs; None: all
+    facilities: frozenset[str] | None
+
+    def may(self, scope: keys.Scope) -> bool:
+        """Whether calls that need ``scope`` are allowed; admin includes the others."""
+        return scope in self.scopes or "admin" in self.scopes
+
+    def sees(self, facility: str) -> bool:
+        """Whether ``facility`` exists for this key."""
+        return self.facilities is None or facility in self.facilities
+
+
+#: Whoever asks while authentication is off.
+_ANYONE = Principal(scopes=frozenset(keys.SCOPES), facilities=None)
+
+
+async def principal(
+    request: Request, context: InContext, _documented: Annotated[object, Depends(_bearer)]
+) -> Principal:
+    """Find out who asks.
+
+    :raises Unauthenticated: no key, or one that is unknown, expired or revoked.
+    """
+    if context.settings.api_auth == "off":
+        return _ANYONE
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise Unauthenticated("Send the header `Authorization: Bearer KEY`.")
+    async with context.engine.connect() as connection:
+        found = await keys.find(connection, key.strip())
+    if found is None:
+        raise Unauthenticated("The API key is unknown, expired or revoked.")
+    return Principal(
+        scopes=frozenset(found.scopes),
+        facilities=None if found.facilities is None else frozenset(found.facilities),
+    )
+
+
+def needs(scope: keys.Scope) -> Callable[[Principal], Awaitable[Principal]]:
+    """A dependency that lets only keys with ``scope`` pass."""
+
+    async def check(who: Annotated[Principal, Depends(principal)]) -> Principal:
+        if not who.may(scope):
+            raise Forbidden(f"This call needs a key with the scope `{scope}`.")
+        return who
+
+    return check
+
+
+Reader = Annotated[Principal, Depends(needs("read"))]
+Writer = Annotated[Principal, Depends(needs("write"))]
+
+
+def no_facility(slug: str) -> NotFound:
+    """The answer for a facility that is not there, or not for this key: the two are the same."""
+    return NotFound(f"There is no facility {slug}; GET /v1/facilities lists them.")
+
+
+async def visible_facilities(
+    context: InContext, who: Principal, wanted: Sequence[str]
+) -> list[FacilityRow]:
+    """Read the facilities named ``wanted``, or all if none is named, that ``who`` may see.
+
+    :raises NotFound: one of ``wanted`` does not exist for this key.
+    """
+    for slug in wanted:
+        if not who.sees(slug):
+            raise no_facility(slug)
+    only = list(wanted) if wanted else (None if who.facilities is None else list(who.facilities))
+    async with context.engine.connect() as connection:
+        found = await facilities(connection, only=only)
+    missing = set(wanted) - {row.slug for row in found}
+    if missing:
+        raise no_facility(min(missing))
+    return found

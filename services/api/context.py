@@ -1,0 +1,34 @@
+"""What every request needs: settings, database, clock, feed. Built once by the composition root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.api.live_feed import LiveFeed
+from services.core.runtime.clock import Clock
+from services.core.runtime.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """The parts of one running API."""
+
+    settings: Settings
+    #: reads only, in autocommit: every answer is one statement or needs no common snapshot
+    engine: AsyncEngine
+    clock: Clock
+    feed: LiveFeed
+
+
+def context(request: Request) -> Context:
+    """The parts of the API that serves ``request``."""
+    found = request.app.state.context
+    assert isinstance(found, Context)  # noqa: S101 - set by create_app, nothing else
+    return found
+
+
+InContext = Annotated[Context, Depends(context)]

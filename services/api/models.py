@@ -1,0 +1,118 @@
+"""The shapes of answers, as the specification shows them and the tests hold them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Answer(BaseModel):
+    """A body that holds exactly its fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class FacilitySource(Answer):
+    """A source of a facility."""
+
+    id: str = Field(examples=["stack-1"])
+    scope: Literal[1, 2, 3] = Field(examples=[1])
+    method: str = Field(examples=["stack"])
+
+
+class Facility(Answer):
+    """A facility with its active sources."""
+
+    id: str = Field(examples=["linz"])
+    name: str = Field(examples=["Linz works"])
+    timezone: str = Field(examples=["Europe/Vienna"], description="IANA name")
+    sources: list[FacilitySource]
+
+
+class Total(Answer):
+    """What was emitted in a window."""
+
+    co2_kg: float | None = Field(examples=[10234.5], description="null: nothing is known")
+    co2e_kg: float | None = Field(examples=[10251.25])
+    coverage: float = Field(
+        ge=0, le=1, examples=[0.9993], description="known part of the window, 0 to 1"
+    )
+
+
+Totals = dict[Literal["1h", "24h", "7d", "30d", "365d", "today", "month", "year"], Total]
+
+
+class LiveSource(Answer):
+    """A source now."""
+
+    id: str = Field(examples=["stack-1"])
+    scope: Literal[1, 2, 3] = Field(examples=[1])
+    rate_kg_h: float | None = Field(
+        examples=[10180.2], description="kg CO2 per hour; null: nothing known in 15 minutes"
+    )
+    totals: Totals
+    newest_minute: datetime | None = Field(description="newest minute with data")
+
+
+class Live(Answer):
+    """A facility now."""
+
+    as_of: datetime
+    facility: str = Field(examples=["linz"])
+    rate_kg_h: float | None = Field(examples=[10592.7])
+    totals: Totals
+    sources: list[LiveSource]
+    alerts: list[dict[str, object]]
+    sequence: int = Field(examples=[4711], description="rises with every change of the totals")
+    changed_at: datetime | None = Field(description="when the totals last changed")
+    newest_minute: datetime | None = Field(description="newest minute with data")
+
+
+class Emission(Answer):
+    """What one source emitted in one interval."""
+
+    time: datetime = Field(description="start of the interval")
+    facility: str = Field(examples=["linz"])
+    source: str = Field(examples=["stack-1"])
+    scope: Literal[1, 2, 3] = Field(examples=[1])
+    co2_kg: float | None = Field(examples=[848.5], description="null: nothing is known")
+    co2e_kg: float | None = Field(examples=[849.25])
+    coverage: float = Field(ge=0, le=1, examples=[1.0])
+    quality: Literal["measured", "partial", "missing", "substituted", "estimated"]
+    version: int | None = Field(
+        examples=[1],
+        description="version of the hour, the highest of several; null: never computed",
+    )
+    activity: float | None = Field(examples=[412.5])
+    activity_unit: str | None = Field(examples=["kWh"])
+    state: Literal["provisional", "final"]
+
+
+class ReadingRow(Answer):
+    """One reading."""
+
+    time: datetime
+    device: str = Field(examples=["cems-1"])
+    channel: str = Field(examples=["co2"])
+    value: float | None = Field(examples=[12.5], description="null: the device said it has none")
+    unit: str = Field(examples=["%"])
+    quality: Literal["good", "uncertain", "bad", "calibration", "maintenance"]
+
+
+class ProcessState(Answer):
+    """A process that writes totals."""
+
+    ready: bool
+    age_s: float | None = Field(examples=[0.8], description="since the last turn of its main loop")
+
+
+class Ready(Answer):
+    """Whether answers can be trusted, and what is missing if not."""
+
+    ready: bool
+    database: bool
+    schema_current: bool
+    processes: dict[str, ProcessState]
+    missing: list[str] = Field(examples=[["ingest does not run; start `tonne ingest`"]])

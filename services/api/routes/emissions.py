@@ -1,0 +1,250 @@
+"""``/v1/emissions``: what was emitted, by interval."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header
+from fastapi import Query as FromQuery
+from fastapi.responses import Response
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.api.answers import MOST_ROWS, next_link, rfc3339, rows_answer
+from services.api.auth import Reader, visible_facilities
+from services.api.context import InContext
+from services.api.intervals import Interval, count_about, cut, finest, whole_hours
+from services.api.live_body import kg
+from services.api.models import Emission
+from services.api.parameters import Instant, SlugList, TimeSpan
+from services.api.problems import InvalidRequest, NotFound, TooManyRows, documented
+from services.core.store import emissions
+from services.core.store.emissions import Bucket, EmissionRow
+from services.core.store.facility_queries import FacilityRow, SourceRow, sources_between
+
+router = APIRouter(tags=["emissions"])
+
+_DAY = timedelta(days=1)
+_MINUTE = timedelta(minutes=1)
+_COLUMNS = tuple(Emission.model_fields)
+
+
+class EmissionsQuery(TimeSpan):
+    """Parameters of ``GET /v1/emissions``."""
+
+    facility: SlugList = Field([], description="facility ids; none: all", examples=[["linz"]])
+    source: SlugList = Field([], description="source ids; none: all", examples=[["stack-1"]])
+    interval: Literal["auto", "1m", "5m", "15m", "1h", "1d", "1mo"] = Field(
+        "auto",
+        description="length of an interval; days and months in the facility's time zone; `auto`:"
+        " the finest that gives each source at most `max_points` rows",
+    )
+    max_points: int = Field(1000, ge=1, le=MOST_ROWS, description="for `auto`: rows of a source")
+    as_of: Instant | None = Field(
+        None, description="the answer as it was known then; from intervals of an hour on"
+    )
+    limit: int | None = Field(
+        None, ge=1, le=MOST_ROWS, description="most rows; the `Link` header leads to the next"
+    )
+    cursor: str | None = Field(
+        None, description="where the last answer ended, from its `Link` header"
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Series:
+    """One facility's part of the answer."""
+
+    facility: FacilityRow
+    sources: tuple[SourceRow, ...]
+
+
+@router.get(
+    "/v1/emissions",
+    summary="Emissions by interval",
+    response_model=list[Emission],
+    responses={
+        200: {
+            "description": "Rows by time, facility and source. Intervals are whole: the first"
+            " begins at or before `from`. An interval without data is a row with null and"
+            " coverage 0, for a gap is not zero.",
+            "content": {
+                "text/csv": {
+                    "example": ",".join(_COLUMNS)
+                    + "\r\n2026-11-23T17:00:00Z,linz,stack-1,1,848.5,849.25,1.0,measured,1,,,final"
+                }
+            },
+        },
+        **documented(NotFound, TooManyRows),
+    },
+)
+async def get_emissions(
+    context: InContext,
+    who: Reader,
+    query: Annotated[EmissionsQuery, FromQuery()],
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Response:
+    """Rows of every source asked for, as JSON or, with ``Accept: text/csv``, as CSV."""
+    now = context.clock.now()
+    ends = query.to or now
+    begins = query.from_ or ends - _DAY
+    if begins >= ends:
+        raise InvalidRequest("from: must lie before `to`")
+    interval = _interval(query, begins, ends)
+    found = await visible_facilities(context, who, query.facility)
+    after = _read_cursor(query.cursor)
+    if after is not None:
+        begins = max(begins, after[0])
+    async with context.engine.connect() as connection:
+        series = await _series(connection, found, query, begins, ends)
+        count = sum(len(s.sources) for s in series)
+        # what lies ahead of the clock is no gap
+        until = min(ends, now)
+        if query.limit is None and count * count_about(interval, begins, until) > MOST_ROWS:
+            raise _too_many(count * count_about(interval, begins, until))
+        rows: list[dict[str, Any]] = []
+        for part in series:
+            buckets = cut(
+                interval,
+                begins,
+                until,
+                timezone=part.facility.timezone,
+                # one more than fit, for the cursor may stand within the first
+                most=MOST_ROWS if query.limit is None else query.limit // max(1, count) + 2,
+            )
+            answer = await _read(connection, part, buckets, interval, query.as_of, now)
+            rows.extend(_row(part, buckets, row, now) for row in answer)
+    rows.sort(key=_key)
+    if after is not None:
+        rows = [row for row in rows if _key(row) > after]
+    headers = {}
+    if query.limit is not None and len(rows) > query.limit:
+        rows = rows[: query.limit]
+        headers["Link"] = _next(query, rows[-1], interval, ends)
+    return rows_answer(rows, columns=_COLUMNS, accept=accept, headers=headers)
+
+
+def _interval(query: EmissionsQuery, begins: datetime, ends: datetime) -> Interval:
+    if query.interval != "auto":
+        interval = query.interval
+    else:
+        interval = finest(begins, ends, most=query.max_points)
+        if query.as_of is not None and interval in {"1m", "5m", "15m"}:
+            interval = "1h"
+    if query.as_of is not None and interval in {"1m", "5m", "15m"}:
+        raise InvalidRequest("as_of: only hours keep their versions; use interval 1h, 1d or 1mo")
+    return interval
+
+
+def _too_many(count: int) -> TooManyRows:
+    return TooManyRows(
+        f"The answer would have about {count} rows, more than {MOST_ROWS}; take a coarser"
+        " interval (or `auto`), a shorter time span, fewer sources, or page with `limit`."
+    )
+
+
+async def _series(
+    connection: AsyncConnection,
+    found: Sequence[FacilityRow],
+    query: EmissionsQuery,
+    begins: datetime,
+    ends: datetime,
+) -> list[_Series]:
+    series = []
+    unknown = set(query.source)
+    for facility in found:
+        all_sources = await sources_between(connection, facility.id, begins=begins, ends=ends)
+        unknown -= {source.slug for source in all_sources}
+        sources = tuple(s for s in all_sources if not query.source or s.slug in query.source)
+        series.append(_Series(facility=facility, sources=sources))
+    if unknown:
+        raise NotFound(f"There is no source {min(unknown)}; GET /v1/facilities lists them.")
+    return series
+
+
+async def _read(
+    connection: AsyncConnection,
+    part: _Series,
+    buckets: Sequence[Bucket],
+    interval: Interval,
+    as_of: datetime | None,
+    now: datetime,
+) -> list[EmissionRow]:
+    ids = [source.id for source in part.sources]
+    if not buckets or not ids:
+        return []
+    if interval in {"1m", "5m", "15m"}:
+        return await emissions.parts_of_hours(connection, ids, buckets, now=now)
+    if interval == "1h" or whole_hours(part.facility.timezone, buckets[0].begins, buckets[-1].ends):
+        return await emissions.whole_hours(connection, ids, buckets, now=now, as_of=as_of)
+    if as_of is not None:
+        raise InvalidRequest(
+            f"as_of: days and months of {part.facility.timezone} do not begin on a whole UTC hour,"
+            " and only hours keep their versions; use interval 1h"
+        )
+    return await emissions.days_of_minutes(connection, ids, buckets, now=now)
+
+
+def _row(
+    part: _Series, buckets: Sequence[Bucket], row: EmissionRow, now: datetime
+) -> dict[str, Any]:
+    source = next(s for s in part.sources if s.id == row.source_id)
+    bucket = buckets[row.bucket]
+    # the current minute counts, what lies after it cannot be known yet
+    known_until = min(bucket.ends, now.replace(second=0, microsecond=0) + _MINUTE)
+    length_ms = max(1.0, (known_until - bucket.begins).total_seconds() * 1000)
+    coverage = min(1.0, row.covered_ms / length_ms)
+    return {
+        "time": bucket.begins,
+        "facility": part.facility.slug,
+        "source": source.slug,
+        "scope": source.scope,
+        "co2_kg": None if row.co2_ug is None else kg(row.co2_ug),
+        "co2e_kg": None if row.co2e_ug is None else kg(row.co2e_ug),
+        "coverage": round(coverage, 6),
+        "quality": row.quality or _judged(coverage),
+        "version": row.version,
+        "activity": None if row.activity_n is None else row.activity_n / 1e9,
+        "activity_unit": source.activity_unit,
+        "state": "final" if row.final else "provisional",
+    }
+
+
+def _judged(coverage: float) -> str:
+    if coverage <= 0:
+        return "missing"
+    return "measured" if coverage >= 1 else "partial"
+
+
+def _key(row: dict[str, Any]) -> tuple[datetime, str, str]:
+    return row["time"], row["facility"], row["source"]
+
+
+def _next(query: EmissionsQuery, last: dict[str, Any], interval: Interval, ends: datetime) -> str:
+    cursor = " ".join((rfc3339(last["time"]), last["facility"], last["source"]))
+    given = query.model_dump(by_alias=True, exclude_unset=True, exclude={"cursor"})
+    times = {k: rfc3339(v) if isinstance(v, datetime) else v for k, v in given.items()}
+    return next_link(
+        "/v1/emissions",
+        **{
+            **times,
+            "interval": interval,
+            "to": rfc3339(ends),
+            "cursor": base64.urlsafe_b64encode(cursor.encode()).decode(),
+        },
+    )
+
+
+def _read_cursor(cursor: str | None) -> tuple[datetime, str, str] | None:
+    if cursor is None:
+        return None
+    try:
+        time, facility, source = base64.urlsafe_b64decode(cursor).decode().split(" ")
+        return datetime.fromisoformat(time), facility, source
+    except (binascii.Error, ValueError):
+        raise InvalidRequest("cursor: take it from the `Link` header of an answer") from None

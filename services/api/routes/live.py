@@ -1,0 +1,119 @@
+"""``/v1/live`` and ``/v1/stream``: a facility now, once or for as long as one watches."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter
+from fastapi import Query as FromQuery
+from fastapi.responses import Response
+from fastapi.sse import EventSourceResponse
+from pydantic import Field
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.api.answers import json_answer
+from services.api.auth import Principal, Reader, no_facility, visible_facilities
+from services.api.context import InContext
+from services.api.live_body import live_body
+from services.api.live_feed import FeedAwayError, LiveEvent, ReadLive
+from services.api.models import Live
+from services.api.parameters import Query
+from services.api.problems import (
+    DatabaseAway,
+    NotFound,
+    TooManyStreams,
+    TooSlow,
+    documented,
+    from_database,
+)
+from services.core.runtime.clock import Clock
+from services.core.store.live import facility_live
+
+router = APIRouter(tags=["live"])
+
+_STREAM_EXAMPLE = (
+    'event: live\ndata: {"as_of":"2026-11-23T18:00:05Z","facility":"linz",'
+    '"rate_kg_h":10592.7,"totals":{...},"sources":[...],"alerts":[]}\nid: 4711-29926680\n\n'
+)
+
+
+class LiveQuery(Query):
+    """Parameters of ``GET /v1/live`` and ``GET /v1/stream``."""
+
+    facility: str = Field(min_length=1, description="the facility's id", examples=["linz"])
+
+
+@router.get(
+    "/v1/live",
+    summary="Rate and totals of a facility now",
+    response_model=Live,
+    responses=documented(NotFound),
+)
+async def get_live(
+    context: InContext, who: Reader, query: Annotated[LiveQuery, FromQuery()]
+) -> Response:
+    """Rate, totals by window and coverage, of the facility and of each source."""
+    if not who.sees(query.facility):
+        raise no_facility(query.facility)
+    async with context.engine.connect() as connection:
+        state = await facility_live(connection, query.facility, now=context.clock.now())
+    if state is None:
+        raise no_facility(query.facility)
+    return json_answer(live_body(state))
+
+
+@router.get(
+    "/v1/stream",
+    summary="The same as it changes, as server-sent events",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Event `live` with the body of `GET /v1/live`: at once, on each change"
+            " (at most four a second) and at least every 15 seconds. Each event is the whole"
+            " state, so a client that reconnects with `Last-Event-ID` has missed nothing once it"
+            " has the first one. A stream ends after ten minutes; clients reconnect.",
+            "content": {"text/event-stream": {"example": _STREAM_EXAMPLE}},
+        },
+        **documented(NotFound, TooManyStreams),
+    },
+)
+async def get_stream(
+    context: InContext, who: Reader, query: Annotated[LiveQuery, FromQuery()]
+) -> Response:
+    """Events of one facility."""
+    await _must_exist(context, who, query.facility)
+    context.feed.admit()
+    return EventSourceResponse(
+        context.feed.stream(query.facility),
+        # a proxy that buffers would hold events back
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _must_exist(context: InContext, who: Principal, facility: str) -> None:
+    await visible_facilities(context, who, [facility])
+
+
+def live_reader(engine: AsyncEngine, clock: Clock) -> ReadLive:
+    """What the feed reads with: the state of a facility as one event."""
+
+    async def read(facility: str) -> LiveEvent | None:
+        now = clock.now()
+        try:
+            async with engine.connect() as connection:
+                state = await facility_live(connection, facility, now=now)
+        except (DBAPIError, PoolTimeoutError, OSError) as error:
+            if isinstance(from_database(error), DatabaseAway | TooSlow):
+                raise FeedAwayError(str(error)) from error
+            raise
+        if state is None:
+            return None
+        return LiveEvent(
+            id=f"{state.sequence}-{int(now.timestamp()) // 60}",
+            body=msgspec.json.encode(live_body(state)),
+        )
+
+    return read

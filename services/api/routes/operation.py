@@ -1,0 +1,95 @@
+"""Liveness, readiness, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+import structlog
+from fastapi import APIRouter
+from fastapi.responses import Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from services.api.answers import json_answer
+from services.api.context import Context, InContext
+from services.api.models import Ready
+from services.core.runtime.metrics import registry
+from services.core.runtime.progress import STALE_AFTER_S
+from services.core.store.readiness import Readiness, newest_revision, readiness
+
+router = APIRouter(tags=["operation"])
+log = structlog.get_logger()
+
+#: A database that answers later than this is away as far as readiness goes.
+_DATABASE_TIMEOUT_S = 3.0
+_WRITERS = {"ingest": "tonne ingest", "aggregator": "tonne aggregate"}
+
+
+@router.get("/healthz", summary="The process turns")
+async def healthz() -> dict[str, str]:
+    """Answer as long as the event loop does."""
+    return {"status": "ok"}
+
+
+@router.get(
+    "/readyz",
+    summary="Totals are current",
+    response_model=Ready,
+    responses={503: {"model": Ready, "description": "Not ready; `missing` says why"}},
+)
+async def readyz(context: InContext) -> Response:
+    """Whether the database is there and migrated, and ingest and aggregator progress."""
+    body = _judge(await _read(context))
+    answer = json_answer(body)
+    answer.status_code = 200 if body["ready"] else 503
+    return answer
+
+
+@router.get(
+    "/metrics",
+    summary="Prometheus metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"example": "tonne_api_streams 3.0\n"}}}},
+)
+async def metrics() -> Response:
+    """Every metric of this process."""
+    return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def _read(context: Context) -> Readiness | None:
+    try:
+        async with asyncio.timeout(_DATABASE_TIMEOUT_S):
+            return await readiness(context.settings.database)
+    except (psycopg.Error, OSError) as error:
+        log.warning("readiness_unknown", error=str(error))
+        return None
+
+
+def _judge(found: Readiness | None) -> dict[str, object]:
+    missing: list[str] = []
+    processes: dict[str, object] = {}
+    current = found is not None and found.schema_revision == found.wanted_revision
+    if found is None:
+        missing.append("the database does not answer; check TONNE_DATABASE_URL and the server")
+    elif not current:
+        missing.append(
+            f"the database's schema is {found.schema_revision or 'missing'}, not"
+            f" {newest_revision()}; run `tonne migrate`"
+        )
+    for process, command in _WRITERS.items():
+        age_s = None if found is None else found.progress_age_s.get(process)
+        ready = age_s is not None and age_s <= STALE_AFTER_S
+        processes[process] = {"ready": ready, "age_s": age_s}
+        if found is not None and age_s is None:
+            missing.append(f"{process} does not run; start `{command}`")
+        elif age_s is not None and not ready:
+            missing.append(
+                f"{process} made no progress for {age_s:.0f} s; see its log, start `{command}`"
+            )
+    return {
+        "ready": not missing,
+        "database": found is not None,
+        "schema_current": current,
+        "processes": processes,
+        "missing": missing,
+    }
