@@ -1,1 +1,13 @@
-"""Placeholder docstring."""
+"""Readings become totals; owns time: minutes, hours, windows, late data.
+
+One tick is one transaction for one facility, in the order of these modules:
+
+1. :mod:`.claim` takes the (channel, minute) pairs whose readings changed.
+2. :mod:`.expand` finds every minute that they may speak of, per source.
+3. :mod:`.compute` reads the readings around those minutes and computes the sources' masses.
+4. :mod:`services.core.store.emission_writer` writes what differs: minutes, hours, rolling totals.
+5. :mod:`.turn` says what a new minute brings: what still holds, leaves a window, or closes.
+
+A crash repeats a tick; none is half done. Late, duplicate and out-of-order readings are the same
+path: minutes are always computed from all their readings.
+"""

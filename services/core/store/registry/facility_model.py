@@ -131,7 +131,8 @@ class Channel(Part):
             ("length", "interval"),
             ("stamp", "interval"),
         ):
-            if name in self.model_fields_set and self.kind != kind:
+            stated = getattr(self, name) != type(self).model_fields[name].default
+            if stated and self.kind != kind:
                 raise ValueError(f"{name} belongs to a {kind}, and this channel is a {self.kind}")
         if self.kind == "interval" and self.length is None:
             raise ValueError("an interval channel needs its length, such as length: 15m")

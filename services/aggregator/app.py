@@ -1,0 +1,46 @@
+"""The aggregator's composition root."""
+
+from __future__ import annotations
+
+import psycopg
+import structlog
+from prometheus_client import start_http_server
+
+from services.aggregator.loop import Loop
+from services.core.runtime import metrics
+from services.core.runtime.backoff import Backoff
+from services.core.runtime.clock import SystemClock
+from services.core.runtime.progress import ProgressReporter
+from services.core.runtime.settings import Settings
+from services.core.runtime.shutdown import Shutdown
+from services.core.store.connect import connect
+
+log = structlog.get_logger()
+
+
+def run(settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT; the tick in hand is finished. Returns the exit code."""
+    shutdown = Shutdown()
+    shutdown.install()
+    if settings.aggregator_metrics_port:
+        start_http_server(settings.aggregator_metrics_port, settings.metrics_host, metrics.registry)
+    loop = Loop(clock=SystemClock(), shutdown=shutdown, progress=ProgressReporter("aggregator"))
+    backoff = Backoff()
+    while not shutdown.requested:
+        try:
+            with connect(
+                settings.database, process="aggregator", role="tonne_aggregate", autocommit=True
+            ) as connection:
+                log.info("aggregating")
+                backoff.reset()
+                loop.run(connection)
+        except psycopg.errors.UndefinedTable:
+            log.exception("the schema is missing; run `tonne migrate`")
+            return 1
+        except psycopg.OperationalError as error:
+            metrics.aggregator_database_retries.inc()
+            delay_s = backoff.next_s()
+            log.warning("database away, trying again", error=str(error), in_s=round(delay_s, 2))
+            shutdown.wait(delay_s)
+    log.info("stopped")
+    return 0

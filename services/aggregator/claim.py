@@ -1,0 +1,91 @@
+"""Take the work of one facility: one aggregator at a time, in order.
+
+The advisory lock ends with the transaction, so a killed aggregator gives it back at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+#: Any number that only the facility locks use.
+_LOCK_CLASS = 0x746F6E
+
+#: Bound on the pairs of one tick, so that a backlog is worked off in steps that show.
+_MOST_PAIRS = 100_000
+
+_CLAIM = """
+DELETE FROM touched WHERE id IN (
+    SELECT id FROM (
+        SELECT id, sum(cardinality(minutes)) OVER (ORDER BY id) - cardinality(minutes) AS before
+        FROM touched WHERE facility_id = %s ORDER BY id LIMIT 512) q
+    WHERE before < %s)
+RETURNING channel_ids, minutes
+"""
+
+_WAITING = """
+SELECT f.id FROM facility f
+WHERE EXISTS (SELECT FROM touched t WHERE t.facility_id = f.id)
+   OR EXISTS (SELECT FROM recompute r WHERE r.facility_id = f.id)
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecomputeSpan:
+    """Minutes of a source to compute again; both ends included."""
+
+    source_id: int
+    first_minute: int
+    last_minute: int
+    reason: str
+
+
+def waiting(connection: psycopg.Connection[Any]) -> list[int]:
+    """Ids of the facilities that have work."""
+    return [row[0] for row in connection.execute(_WAITING)]
+
+
+def lock(connection: psycopg.Connection[Any], facility_id: int) -> bool:
+    """Take the facility for this transaction; False if another aggregator has it."""
+    row = connection.execute(
+        "SELECT pg_try_advisory_xact_lock(%s, %s)", (_LOCK_CLASS, facility_id)
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def touched(connection: psycopg.Connection[Any], facility_id: int) -> dict[int, NDArray[np.int64]]:
+    """Take the oldest touched pairs: ascending minutes without duplicates, by channel."""
+    rows = connection.execute(_CLAIM, (facility_id, _MOST_PAIRS)).fetchall()
+    if not rows:
+        return {}
+    channels = np.concatenate([np.asarray(row[0], dtype=np.int64) for row in rows])
+    minutes = np.concatenate([np.asarray(row[1], dtype=np.int64) for row in rows])
+    return {
+        int(channel): np.unique(minutes[channels == channel]) for channel in np.unique(channels)
+    }
+
+
+def recompute_span(
+    connection: psycopg.Connection[Any], facility_id: int, most_minutes: int
+) -> RecomputeSpan | None:
+    """Take the next ``most_minutes`` of the oldest queued recomputation, None if none is queued."""
+    row = connection.execute(
+        "SELECT id, source_id, from_minute, to_minute, reason FROM recompute"
+        " WHERE facility_id = %s ORDER BY id LIMIT 1 FOR UPDATE",
+        (facility_id,),
+    ).fetchone()
+    if row is None:
+        return None
+    queue_id, source_id, first, end, reason = row
+    upto = min(end, first + most_minutes)
+    if upto == end:
+        connection.execute("DELETE FROM recompute WHERE id = %s", (queue_id,))
+    else:
+        connection.execute("UPDATE recompute SET from_minute = %s WHERE id = %s", (upto, queue_id))
+    return RecomputeSpan(
+        source_id=source_id, first_minute=first, last_minute=upto - 1, reason=reason
+    )

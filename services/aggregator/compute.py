@@ -1,0 +1,106 @@
+"""Compute sources over ranges of minutes, from the readings around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from services.aggregator.expand import Range, union
+from services.core.accounting.series import ChannelRule, MinuteSeries
+from services.core.store import reading_series
+from services.core.store.emission_writer import SourceMinutes
+from services.core.store.registry.plan import FacilityPlan, SourcePlan
+
+_MINUTE_US = 60_000_000
+
+
+def sources(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    ranges: Mapping[int, list[Range]],
+) -> list[SourceMinutes]:
+    """Masses of each source over its ranges, in the database's integers."""
+    wanted: dict[int, list[Range]] = {}
+    for source_id, of_source in ranges.items():
+        for channel_id in plan.sources[source_id].inputs.values():
+            wanted.setdefault(channel_id, []).extend(of_source)
+    series = _series(connection, plan.channels, wanted)
+    return [
+        _masses(plan.sources[source_id], series, of_source)
+        for source_id, of_source in ranges.items()
+    ]
+
+
+def _series(
+    connection: psycopg.Connection[Any],
+    rules: Mapping[int, ChannelRule],
+    wanted: Mapping[int, Iterable[Range]],
+) -> dict[int, list[MinuteSeries]]:
+    places: list[tuple[int, Range]] = []
+    spans: list[reading_series.Span] = []
+    for channel_id, ranges in wanted.items():
+        context = rules[channel_id].context
+        lead = -(-context.lead_us // _MINUTE_US)
+        trail = -(-context.trail_us // _MINUTE_US)
+        for first, last in union(ranges):
+            places.append((channel_id, (first, last)))
+            spans.append(
+                reading_series.Span(
+                    channel_id=channel_id,
+                    first_minute=first - lead,
+                    last_minute=last + trail,
+                    before=context.before,
+                    after=context.after,
+                )
+            )
+    found: dict[int, list[MinuteSeries]] = {}
+    for (channel_id, (first, last)), readings in zip(
+        places, reading_series.read(connection, spans), strict=True
+    ):
+        found.setdefault(channel_id, []).append(
+            rules[channel_id].minutes(readings.ts_us, readings.value, first, last)
+        )
+    return found
+
+
+def _masses(
+    source: SourcePlan, series: Mapping[int, list[MinuteSeries]], ranges: list[Range]
+) -> SourceMinutes:
+    parts = []
+    for first, last in ranges:
+        minutes = np.arange(first, last + 1, dtype=np.int64)
+        inputs = {
+            role: _containing(series[channel_id], first)
+            for role, channel_id in source.inputs.items()
+        }
+        parts.append((minutes, source.method.masses(inputs, minutes)))
+    has_activity = source.method.activity_unit is not None
+    known = [part.covered_us > 0 for _, part in parts]
+    return SourceMinutes(
+        source_id=source.id,
+        minutes=np.concatenate([minutes for minutes, _ in parts]),
+        co2_ug=_integers([part.co2_kg for _, part in parts], known),
+        co2e_ug=_integers([part.co2e_kg for _, part in parts], known),
+        activity_n=(
+            _integers([np.asarray(part.activity) for _, part in parts], known)
+            if has_activity
+            else None
+        ),
+        covered_ms=np.concatenate([part.covered_us for _, part in parts]) // 1000,
+    )
+
+
+def _integers(
+    values: list[NDArray[np.float64]], known: list[NDArray[np.bool_]]
+) -> NDArray[np.int64]:
+    """Billionths, rounded; 0 where nothing is known, so that equal ignorance is equal rows."""
+    joined = np.where(np.concatenate(known), np.concatenate(values), 0.0)
+    return np.rint(joined * 1e9).astype(np.int64)
+
+
+def _containing(series: list[MinuteSeries], minute: int) -> MinuteSeries:
+    return next(s for s in series if s.first_minute <= minute < s.first_minute + s.value.size)

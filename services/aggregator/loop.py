@@ -1,0 +1,94 @@
+"""The aggregator's main loop: wake on NOTIFY or when a minute begins, tick what is due."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import psycopg
+import structlog
+
+from services.aggregator import claim
+from services.aggregator.tick import tick
+from services.core.runtime import metrics
+from services.core.runtime.clock import Clock
+from services.core.runtime.progress import ProgressReporter
+from services.core.runtime.shutdown import Shutdown
+from services.core.store import notify
+from services.core.store.registry import read
+from services.core.store.registry.plan import FacilityPlan, facility_plans
+
+log = structlog.get_logger()
+
+#: Longest wait without looking: a lost notification costs no more than this.
+_LOOK_S = 1.0
+
+
+class Loop:
+    """Ticks every facility that has work, on one connection, until asked to stop."""
+
+    def __init__(self, *, clock: Clock, shutdown: Shutdown, progress: ProgressReporter) -> None:
+        self._clock = clock
+        self._shutdown = shutdown
+        self._progress = progress
+        self._plans: dict[int, FacilityPlan] = {}
+        self._revision = -1
+        self._minute = 0
+
+    def run(self, connection: psycopg.Connection[Any]) -> None:
+        """Turn until a stop is asked for; ``connection`` is in autocommit mode.
+
+        :raises psycopg.OperationalError: the database went away; nothing was half done.
+        """
+        connection.execute(f"LISTEN {notify.TOUCHED}")
+        connection.execute(f"LISTEN {notify.REGISTRY}")
+        self._revision = -1
+        while not self._shutdown.requested:
+            worked = self.turn(connection)
+            if not worked and not self._shutdown.requested:
+                for _ in connection.notifies(timeout=self._wait_s(), stop_after=1):
+                    pass
+        self._progress.forget(connection)
+
+    def turn(self, connection: psycopg.Connection[Any]) -> bool:
+        """Tick each facility that has work once; return whether there was any."""
+        self._refresh_plans(connection)
+        now = self._clock.now()
+        minute = int(now.timestamp()) // 60
+        due = claim.waiting(connection)
+        if minute != self._minute:
+            due = list(self._plans)
+            self._minute = minute
+        worked = False
+        for facility_id in due:
+            if facility_id not in self._plans or self._shutdown.requested:
+                continue
+            started = time.perf_counter()
+            done = tick(connection, self._plans[facility_id], self._clock.now())
+            if done.worked:
+                worked = True
+                metrics.aggregator_ticks.inc()
+                metrics.aggregator_tick_seconds.observe(time.perf_counter() - started)
+                metrics.aggregator_minutes.inc(done.minutes)
+                metrics.aggregator_restated_hours.inc(done.restated_hours)
+        if self._progress.due:
+            self._report(connection)
+        return worked
+
+    def _refresh_plans(self, connection: psycopg.Connection[Any]) -> None:
+        revision = read.revision(connection)
+        if revision != self._revision:
+            self._plans = facility_plans(connection)
+            self._revision = revision
+            self._minute = 0
+            log.info("registry read", revision=revision, facilities=len(self._plans))
+
+    def _report(self, connection: psycopg.Connection[Any]) -> None:
+        row = connection.execute("SELECT count(*) FROM touched").fetchone()
+        backlog = int(row[0]) if row else 0
+        metrics.aggregator_backlog_rows.set(backlog)
+        self._progress.report(connection, {"backlog_batches": backlog})
+
+    def _wait_s(self) -> float:
+        to_next_minute = 60.0 - self._clock.now().timestamp() % 60.0
+        return min(_LOOK_S, to_next_minute + 0.001)

@@ -1,0 +1,67 @@
+"""What a new minute brings, even when nothing arrives.
+
+Values that still hold are carried into it, windows move on to it, and hours whose lateness
+allowance has passed become final.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from services.aggregator import spans
+from services.aggregator.expand import Range, union
+from services.core.store import emission_writer, reading_series
+from services.core.store.registry.plan import FacilityPlan
+
+#: Rolling totals stand this many minutes back, where minutes have mostly stopped changing; a
+#: reader adds the newest ones itself. Nothing depends on it but how many rows a tick writes.
+_STAND_BACK = timedelta(minutes=2)
+
+#: An hour that changed within this time is still being filled and is not closed yet.
+_SETTLE_S = 60.0
+
+
+def carried(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    carried_to: int,
+    current_minute: int,
+) -> dict[int, list[Range]]:
+    """Ranges after ``carried_to`` that older readings hold into, by source."""
+    holding = {
+        channel_id: rule.holds_us for channel_id, rule in plan.channels.items() if rule.holds_us > 0
+    }
+    newest = reading_series.holding(
+        connection,
+        list(holding),
+        [holds_us / 1e6 for holds_us in holding.values()],
+        carried_to + 1,
+    )
+    ranges: dict[int, list[Range]] = {}
+    for channel_id, ts in newest.items():
+        until = int((ts + holding[channel_id] / 1e6) // 60)
+        for source_id in plan.fed_by[channel_id]:
+            ranges.setdefault(source_id, []).append(
+                (carried_to + 1, max(carried_to + 1, min(until, current_minute)))
+            )
+    return {source_id: union(of_source) for source_id, of_source in ranges.items()}
+
+
+def move_windows(
+    connection: psycopg.Connection[Any], plan: FacilityPlan, current_minute: int
+) -> None:
+    """Move the rolling and to-date totals on."""
+    upto = datetime.fromtimestamp(current_minute * 60, UTC) - _STAND_BACK
+    emission_writer.advance_rolling(
+        connection, list(plan.sources), spans.since(upto, plan.zone), upto
+    )
+
+
+def close_hours(connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime) -> int:
+    """Make hours final; return how many."""
+    lateness: Mapping[int, float] = {s.id: s.lateness_s for s in plan.sources.values()}
+    return emission_writer.close_hours(connection, lateness, now, _SETTLE_S)

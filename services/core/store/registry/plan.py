@@ -1,0 +1,97 @@
+"""A facility as the aggregator computes it: its sources with their methods, its channels' rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+from psycopg.rows import dict_row
+from pydantic import TypeAdapter
+
+from services.core.accounting.methods import Method
+from services.core.accounting.series import ChannelRule
+from services.core.store.registry import build, factors
+from services.core.store.registry import facility_model as model
+
+_SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourcePlan:
+    """One source: how it is computed, and from which channels."""
+
+    id: int
+    slug: str
+    method: Method = field(repr=False)
+    #: channel id by the role it plays in the method
+    inputs: Mapping[str, int]
+    lateness_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FacilityPlan:
+    """One facility at one revision of the registry."""
+
+    id: int
+    slug: str
+    zone: ZoneInfo
+    sources: Mapping[int, SourcePlan]
+    #: rules of the channels that sources use
+    channels: Mapping[int, ChannelRule]
+    #: ids of the sources that a channel feeds
+    fed_by: Mapping[int, tuple[int, ...]]
+
+
+def facility_plans(connection: psycopg.Connection[Any]) -> dict[int, FacilityPlan]:
+    """Every facility's plan, by facility id."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        facilities = cursor.execute("SELECT id, slug, timezone FROM facility").fetchall()
+    return {f["id"]: _plan(connection, f) for f in facilities}
+
+
+def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> FacilityPlan:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        source_rows = cursor.execute(
+            "SELECT id, slug, spec FROM source WHERE facility_id = %s AND active", (facility["id"],)
+        ).fetchall()
+        input_rows = cursor.execute(
+            "SELECT i.source_id, i.role, c.id, c.spec FROM source_input i"
+            " JOIN channel c ON c.id = i.channel_id JOIN source s ON s.id = i.source_id"
+            " WHERE s.facility_id = %s AND s.active",
+            (facility["id"],),
+        ).fetchall()
+    specs = {row["id"]: _SOURCE.validate_python(row["spec"]) for row in source_rows}
+    channels = {row["id"]: model.Channel.model_validate(row["spec"]) for row in input_rows}
+    used = {s.factor for s in specs.values() if isinstance(s, model.ActivitySource)}
+    versions = factors.in_force(connection, facility["id"], sorted(used))
+    sources: dict[int, SourcePlan] = {}
+    fed_by: dict[int, tuple[int, ...]] = {}
+    for row in source_rows:
+        spec = specs[row["id"]]
+        inputs = {i["role"]: i["id"] for i in input_rows if i["source_id"] == row["id"]}
+        own = versions.get(spec.factor, []) if isinstance(spec, model.ActivitySource) else []
+        sources[row["id"]] = SourcePlan(
+            id=row["id"],
+            slug=row["slug"],
+            method=build.method(
+                spec,
+                {role: channels[channel_id] for role, channel_id in inputs.items()},
+                own,
+                facility["timezone"],
+            ),
+            inputs=inputs,
+            lateness_s=spec.lateness,
+        )
+        for channel_id in inputs.values():
+            fed_by[channel_id] = (*fed_by.get(channel_id, ()), row["id"])
+    return FacilityPlan(
+        id=facility["id"],
+        slug=facility["slug"],
+        zone=ZoneInfo(facility["timezone"]),
+        sources=sources,
+        channels={channel_id: build.channel_rule(channels[channel_id]) for channel_id in fed_by},
+        fed_by=fed_by,
+    )
