@@ -1,4 +1,10 @@
-"""F-factors by fuel: flue gas and CO2 volume per heat input (40 CFR 75 App. F, Table 1)."""
+"""F-factors by fuel: flue gas and CO2 volume per heat input (40 CFR 75 App. F, Table 1).
+
+The table's own text was not at hand. Natural gas, propane, oil, bituminous, sub-bituminous and
+lignite agree with public transcriptions of the same table in EPA Method 19; anthracite, butane,
+wood bark and wood residue are unverified. All carbon factors are within 6.5 % of the default
+emission factors of 40 CFR 98 Table C-1, which a test holds.
+"""
 
 from __future__ import annotations
 

@@ -269,6 +269,15 @@ LOOK_BACK_HOURS: Mapping[Parameter, int] = MappingProxyType(
 )
 """Quality-assured hours a Part 75 look-back holds (40 CFR 75.33, Tables 1 and 2)."""
 
+DEFAULT_POTENTIAL: Mapping[Parameter, Decimal] = MappingProxyType(
+    {Parameter.CO2: Decimal("14.0"), Parameter.MOISTURE: Decimal("3.0")}
+)
+"""Potential values (%) for a source that names none: maximum CO2 of a boiler, minimum moisture.
+
+Moisture: the default EPA's checking code accepts. CO2: unverified (general knowledge of 40 CFR 75
+App. A section 2.1.3.1). A maximum potential flow is the plant's own; there is no default.
+"""
+
 
 def _low_is_conservative(parameter: Parameter) -> bool:
     return parameter in (Parameter.MOISTURE, Parameter.O2)
