@@ -20,6 +20,8 @@ from services.core.accounting.units import (
     unit,
 )
 
+Registry = pint.UnitRegistry[float]
+
 SPELLINGS = sorted({name for name, _ in named_units()})
 SYMBOLS = sorted({each.symbol for _, each in named_units()})
 
@@ -84,8 +86,8 @@ TO_NORMAL = {
 
 
 @pytest.fixture(scope="module")
-def registry() -> pint.UnitRegistry:
-    made = pint.UnitRegistry()
+def registry() -> Registry:
+    made: Registry = pint.UnitRegistry()
     for line in (
         "kilofoot3 = 1000 * foot ** 3",
         "hectofoot3 = 100 * foot ** 3",
@@ -118,7 +120,7 @@ def _reference_factor(symbol: str) -> Fraction:
 
 @pytest.mark.vector
 @pytest.mark.parametrize("symbol", SYMBOLS)
-def test_every_factor_agrees_with_pint(symbol: str, registry: pint.UnitRegistry) -> None:
+def test_every_factor_agrees_with_pint(symbol: str, registry: Registry) -> None:
     ours = unit(symbol)
     theirs = registry.Quantity(1.0, _pint_words(symbol)).to(CANONICAL[ours.quantity]).magnitude
     expected = theirs * float(_reference_factor(symbol))

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from services.core.accounting.activity import UK_VOLUME_CORRECTION, co2_per_unit
+from services.core.accounting.builtin_factors import BUILTIN
+from services.core.accounting.factors import ConfigurationError, Factor, at
+from services.core.accounting.gwp import AR5
+from services.core.accounting.units import UnitError
+
+PER_KWH = Factor(id="per-kwh", unit="kWh", co2_kg=1.0, basis="gross", citation="a kWh counter")
+
+
+def _builtin(name: str) -> Factor:
+    rows = [f for f in BUILTIN if f.id == name]
+    return at(rows, date(2026, 6, 1), datetime(2026, 11, 1, tzinfo=UTC))
+
+
+@pytest.mark.vector
+@pytest.mark.parametrize(
+    ("amount", "channel_unit", "calorific_value", "kwh", "places"),
+    [
+        (100.0, "m3", 39.3, "1116.382", 3),
+        (283.0, "m3", 39.3, "3159.361", 3),
+        (120.0, "m3", 40.0, "1363.52", 2),
+    ],
+)
+def test_a_british_gas_bill(
+    amount: float, channel_unit: str, calorific_value: float, kwh: str, places: int
+) -> None:
+    got = co2_per_unit(
+        PER_KWH,
+        channel_unit,
+        calorific_value=calorific_value,
+        volume_correction=UK_VOLUME_CORRECTION,
+    )
+    assert round(Decimal(got.co2_kg * amount), places) == Decimal(kwh)
+
+
+@pytest.mark.vector
+def test_gas_in_cubic_metres_by_its_calorific_value() -> None:
+    got = co2_per_unit(_builtin("natural-gas"), "m3", calorific_value=39.3)
+    exact = Decimal("39.3") / Decimal("1055.056") * Decimal("53.06")
+    assert got.co2_kg == pytest.approx(float(exact), rel=1e-15)
+    assert got.factor.citation
+
+
+@pytest.mark.vector
+@pytest.mark.parametrize(
+    ("name", "channel_unit", "co2_kg"),
+    [
+        ("natural-gas", "kWh", "0.181048"),
+        ("natural-gas", "scf", "0.0544396"),
+        ("natural-gas-ipcc", "t", "2692.8"),
+        ("natural-gas-ipcc", "kWh", "0.20196"),
+        ("coal-bituminous", "short ton", "2325.4704"),
+        ("diesel", "gal", "10.20648"),
+        ("lpg", "gal", "5.67732"),
+        ("grid-gb", "MWh", "174.89"),
+    ],
+)
+def test_one_unit(name: str, channel_unit: str, co2_kg: str) -> None:
+    expected = Decimal(co2_kg)
+    got = co2_per_unit(_builtin(name), channel_unit).co2_kg
+    assert round(Decimal(got), -int(expected.as_tuple().exponent)) == expected
+
+
+@pytest.mark.vector
+def test_a_cubic_metre_of_gas_at_the_ghg_protocols_density() -> None:
+    per_kg = co2_per_unit(_builtin("natural-gas-ipcc"), "kg").co2_kg
+    assert 0.7 * per_kg == pytest.approx(1.88496, rel=1e-14)
+
+
+def test_a_litre_is_a_part_of_a_gallon() -> None:
+    diesel = _builtin("diesel")
+    litre, gallon = co2_per_unit(diesel, "L").co2_kg, co2_per_unit(diesel, "gal").co2_kg
+    assert litre * 3.785411784 == pytest.approx(gallon, rel=1e-14)
+
+
+def test_co2e_follows_the_gwp_set() -> None:
+    got = co2_per_unit(_builtin("natural-gas-ipcc"), "TJ", gwp=AR5)
+    assert got.co2e_kg == pytest.approx(56_154.5)
+    assert got.co2_kg == 56_100.0
+
+
+def test_a_calorific_value_holds_at_the_channels_own_conditions() -> None:
+    for channel_unit, cubic_metres in (
+        ("m3", 1.0), ("Nm3", 1.0), ("Sm3", 1.0), ("L", 0.001), ("scf", 0.028316846592),
+        ("kscf", 28.316846592),
+    ):  # fmt: skip
+        got = co2_per_unit(PER_KWH, channel_unit, calorific_value=36.0)
+        assert got.co2_kg == pytest.approx(10 * cubic_metres, rel=1e-14)
+
+
+def test_a_heat_content_at_reference_conditions_follows_the_temperature() -> None:
+    gas = _builtin("natural-gas")
+    normal, standard = co2_per_unit(gas, "Nm3").co2_kg, co2_per_unit(gas, "Sm3").co2_kg
+    assert standard / normal == pytest.approx(273.15 / 288.15, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("factor", "channel_unit", "options", "reason"),
+    [
+        (PER_KWH, "m3", {}, "give the source its calorific_value"),
+        (_builtin("natural-gas"), "m3", {}, "needs its calorific_value"),
+        (_builtin("natural-gas-ipcc"), "m3", {"calorific_value": 39.3}, "net calorific value"),
+        (_builtin("grid-gb"), "m3", {"calorific_value": 39.3}, "gross or net"),
+        (_builtin("natural-gas"), "t", {}, "use a factor per mass"),
+        (_builtin("coal-bituminous"), "m3", {}, "calorific_value"),
+        (_builtin("coal-bituminous"), "t", {"calorific_value": 39.3}, "no volume"),
+        (PER_KWH, "kW", {}, "power cannot become energy"),
+        (PER_KWH, "m3", {"calorific_value": 0.0}, "above zero"),
+        (PER_KWH, "m3", {"calorific_value": 39.3, "volume_correction": 0.0}, "above zero"),
+        (PER_KWH, "Nm3", {"calorific_value": 39.3, "volume_correction": 1.02}, "no volume_corr"),
+        (
+            Factor(id="n", unit="Nm3", co2_kg=2.0, citation="lab"),
+            "m3",
+            {},
+            "temperature and pressure",
+        ),
+        (
+            Factor(id="e", unit="kWh", co2_kg=None, co2e_kg=0.2, citation="CO2e only"),
+            "kWh",
+            {},
+            "CO2e only",
+        ),
+    ],
+)
+def test_what_cannot_be_computed_is_refused_with_the_reason(
+    factor: Factor, channel_unit: str, options: dict[str, float], reason: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        co2_per_unit(factor, channel_unit, **options)  # type: ignore[arg-type]
+    assert reason in str(caught.value)
+
+
+def test_an_unknown_unit_is_a_unit_error() -> None:
+    with pytest.raises(UnitError, match="furlong"):
+        co2_per_unit(PER_KWH, "furlong")
