@@ -23,7 +23,7 @@ from services.api.context import Context
 from services.api.limits import CountRequests, LimitBody, LoopbackHostOnly
 from services.api.listen import listen
 from services.api.live_feed import LiveFeed, Pace
-from services.api.routes import emissions, facilities, live, operation
+from services.api.routes import dashboard, emissions, facilities, live, operation
 from services.api.routes.live import live_reader
 from services.core.runtime import logging
 from services.core.runtime.clock import Clock, SystemClock
@@ -77,7 +77,7 @@ def create_app(
     )
     app.state.context = Context(settings=settings, engine=engine, clock=clock, feed=feed)
     problems.install(app)
-    for module in (facilities, live, emissions, operation):
+    for module in (facilities, live, emissions, operation, dashboard):
         app.include_router(module.router)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     app.add_middleware(LimitBody)

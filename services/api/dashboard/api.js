@@ -1,0 +1,93 @@
+// The public API, with the key of this tab. Streams are read with fetch, for EventSource sends no key.
+
+const KEY = "tonne-api-key";
+
+export class ApiError extends Error {
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+export function rememberKey(key) {
+  sessionStorage.setItem(KEY, key);
+}
+
+function headers(extra = {}) {
+  const key = sessionStorage.getItem(KEY);
+  return key ? { ...extra, Authorization: `Bearer ${key}` } : extra;
+}
+
+async function failure(response) {
+  let detail = response.statusText;
+  try {
+    detail = (await response.json()).detail ?? detail;
+  } catch {
+    // not a problem body; the status text has to do
+  }
+  return new ApiError(response.status, detail);
+}
+
+export async function get(path, parameters = {}) {
+  const query = new URLSearchParams(parameters);
+  const response = await fetch(`${path}?${query}`, { headers: headers({ Accept: "application/json" }) });
+  if (!response.ok) throw await failure(response);
+  return response.json();
+}
+
+/** Follow the live stream of a facility until `signal` aborts; reconnects by itself. */
+export async function follow(facility, { signal, onLive, onState }) {
+  let lastId = "";
+  let tries = 0;
+  while (!signal.aborted) {
+    try {
+      const response = await fetch(`/v1/stream?${new URLSearchParams({ facility })}`, {
+        headers: headers({ Accept: "text/event-stream", ...(lastId && { "Last-Event-ID": lastId }) }),
+        cache: "no-store",
+        signal,
+      });
+      if (!response.ok) throw await failure(response);
+      for await (const event of events(response.body)) {
+        if (event.id) lastId = event.id;
+        if (event.event === "live") {
+          tries = 0;
+          onState("live");
+          onLive(JSON.parse(event.data));
+        }
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof ApiError && error.status < 500) throw error;
+    }
+    if (signal.aborted) return;
+    tries += 1;
+    // a stream that ran its course is taken up at once, without a word
+    if (tries > 1) onState(tries > 4 ? "offline" : "reconnecting");
+    const delay = tries === 1 ? 100 : Math.min(10_000, 500 * 2 ** tries) * (0.5 + Math.random() / 2);
+    await new Promise((done) => setTimeout(done, delay));
+  }
+}
+
+async function* events(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    text += value;
+    let end;
+    while ((end = text.indexOf("\n\n")) >= 0) {
+      yield parse(text.slice(0, end));
+      text = text.slice(end + 2);
+    }
+  }
+}
+
+function parse(block) {
+  const event = { event: "message", data: "", id: "" };
+  for (const line of block.split("\n")) {
+    const colon = line.indexOf(": ");
+    if (colon > 0) event[line.slice(0, colon)] = line.slice(colon + 2);
+  }
+  return event;
+}

@@ -1,0 +1,161 @@
+// The last 24 hours: bars of five minutes without a space between, stacked by source. A source
+// without data in an interval leaves a hatched column behind, for a gap is not zero.
+
+import { get } from "./api.js";
+import { NO_DATA, rate, wallTime } from "./format.js";
+import { colour } from "./sources.js";
+
+const STEP_MS = 5 * 60_000;
+const SPAN_MS = 24 * 3_600_000;
+/** Readings that come late change buckets that were drawn long ago. */
+const REFRESH_ALL_MS = 5 * 60_000;
+const REFRESH_MS = 4_000;
+/** Younger buckets are not called gaps: their readings are on the way. */
+const GRACE_MS = 2 * STEP_MS;
+
+let library;
+
+function loadLibrary() {
+  library ??= new Promise((done, failed) => {
+    const script = document.createElement("script");
+    script.src = document.querySelector("script[data-chart-library]").dataset.chartLibrary;
+    script.onload = () => done(window.Plotly);
+    script.onerror = () => failed(new Error("the chart library cannot be loaded"));
+    document.head.append(script);
+  });
+  return library;
+}
+
+export class Chart {
+  constructor(element, legend) {
+    this.element = element;
+    this.legend = legend;
+    this.facility = null;
+    this.rows = new Map();
+    this.readAllAt = 0;
+    this.readAt = 0;
+    this.busy = false;
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+  }
+
+  show(facility) {
+    this.facility = facility;
+    this.rows = new Map(facility.sources.map((source) => [source.id, new Map()]));
+    this.readAllAt = 0;
+    this.readAt = 0;
+    this.drawLegend();
+    return this.update();
+  }
+
+  /** Fetch the newest buckets, now and then all of them, and draw. */
+  async update() {
+    const now = Date.now();
+    if (this.busy || !this.facility || now - this.readAt < REFRESH_MS) return;
+    const facility = this.facility;
+    const all = now - this.readAllAt > REFRESH_ALL_MS;
+    this.busy = true;
+    this.readAt = now;
+    try {
+      const rows = await get("/v1/emissions", {
+        facility: facility.id,
+        interval: "5m",
+        from: Math.round(now - (all ? SPAN_MS : 3 * STEP_MS)),
+      });
+      if (facility !== this.facility) return;
+      if (all) this.readAllAt = now;
+      for (const row of rows) this.rows.get(row.source)?.set(Date.parse(row.time), row);
+      for (const ofSource of this.rows.values()) {
+        for (const time of ofSource.keys()) if (time < now - SPAN_MS - STEP_MS) ofSource.delete(time);
+      }
+      await this.draw();
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  async draw() {
+    if (!this.facility) return;
+    const Plotly = await loadLibrary();
+    const now = Date.now();
+    const style = getComputedStyle(document.documentElement);
+    const ink = (name) => style.getPropertyValue(name).trim();
+    const zone = this.facility.timezone;
+    const times = [...new Set([...this.rows.values()].flatMap((m) => [...m.keys()]))].sort((a, b) => a - b);
+    // wall time at one offset, today's: a clock that is set back must not draw an hour twice
+    const offset = Date.parse(`${wallTime(now, zone).replace(" ", "T")}Z`) - Math.floor(now / 1000) * 1000;
+    const axis = (time) => new Date(time + offset).toISOString().slice(0, 19);
+    const x = times.map((time) => axis(time + STEP_MS / 2));
+    const label = times.map(
+      (time) => `${wallTime(time, zone).slice(11, 16)} – ${wallTime(time + STEP_MS, zone).slice(11, 16)}`,
+    );
+    const traces = this.facility.sources.map((source, index) => {
+      const y = times.map((time) => meanRate(this.rows.get(source.id).get(time), now));
+      return {
+        type: "bar", name: source.id, x, y, width: STEP_MS * 1.04,
+        marker: { color: ink(`--source-${index % 8}`), line: { width: 0 } },
+        customdata: y.map((value, i) => [label[i], value === null ? NO_DATA : `${rate(value)} kg/h`]),
+        hovertemplate: "%{customdata[0]}<br>%{fullData.name}: <b>%{customdata[1]}</b><extra></extra>",
+      };
+    });
+    const lacking = times.map((time) =>
+      time + GRACE_MS > now ? [] : this.facility.sources.filter(
+        (source) => meanRate(this.rows.get(source.id).get(time), now) === null).map((s) => s.id));
+    const anyGap = lacking.some((names) => names.length > 0);
+    traces.unshift({
+      type: "bar", name: NO_DATA, x, y: lacking.map((names) => (names.length ? 1 : null)), yaxis: "y2",
+      width: STEP_MS * 1.04,
+      marker: {
+        color: "rgba(0,0,0,0)", line: { width: 0 },
+        pattern: { shape: "/", size: 6, solidity: 0.16, fgcolor: ink("--quiet"), fillmode: "overlay" },
+      },
+      customdata: lacking.map((names, i) => [label[i], names.join(", ")]),
+      hovertemplate: `%{customdata[0]}<br>${NO_DATA}: <b>%{customdata[1]}</b><extra></extra>`,
+    });
+    this.drawLegend(anyGap);
+    const narrow = this.element.clientWidth < 600;
+    await Plotly.react(this.element, traces, {
+      barmode: "stack", bargap: 0, showlegend: false, dragmode: false, hovermode: "closest",
+      margin: { l: narrow ? 44 : 58, r: 10, t: 10, b: 34 },
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: style.fontFamily, size: narrow ? 11 : 13, color: ink("--quiet") },
+      hoverlabel: { bgcolor: ink("--card"), bordercolor: ink("--line"), font: { color: ink("--ink") } },
+      xaxis: {
+        type: "date", range: [axis(now - SPAN_MS), axis(now)], fixedrange: true,
+        showgrid: false, tickformat: "%H:%M", ticks: "outside", ticklen: 5, tickcolor: ink("--line"),
+        linecolor: ink("--line"), dtick: (narrow ? 6 : 2) * 3_600_000, hoverformat: "%H:%M",
+      },
+      yaxis: {
+        fixedrange: true, rangemode: "tozero", gridcolor: ink("--line"), zeroline: false,
+        tickformat: narrow ? "~s" : ",.0f", nticks: 6,
+      },
+      yaxis2: { overlaying: "y", range: [0, 1], visible: false, fixedrange: true },
+    }, { displayModeBar: false, responsive: true });
+  }
+
+  drawLegend(anyGap = false) {
+    const items = this.facility.sources.map((source, index) => {
+      const item = document.createElement("li");
+      const swatch = document.createElement("span");
+      swatch.className = "swatch";
+      swatch.style.background = colour(index);
+      item.append(swatch, source.id);
+      return item;
+    });
+    if (anyGap) {
+      const item = document.createElement("li");
+      const swatch = document.createElement("span");
+      swatch.className = "swatch gap";
+      item.append(swatch, "a source without data");
+      items.push(item);
+    }
+    this.legend.replaceChildren(...items);
+  }
+}
+
+/** kg per hour over the part of the interval that is known; null where nothing is. */
+function meanRate(row, now) {
+  if (!row || row.co2_kg === null || row.coverage <= 0) return null;
+  const thisMinuteEnds = Math.floor(now / 60_000) * 60_000 + 60_000;
+  const elapsed = Math.min(STEP_MS, Math.max(60_000, thisMinuteEnds - Date.parse(row.time)));
+  return row.co2_kg / ((row.coverage * elapsed) / 3_600_000);
+}

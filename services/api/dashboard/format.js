@@ -1,0 +1,67 @@
+// Numbers for people: three or four significant figures, and "no data" for what is unknown.
+
+export const NO_DATA = "no data";
+
+const number = (digits) =>
+  new Intl.NumberFormat(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+const whole = number(0);
+const byDigits = [whole, number(1), number(2)];
+
+/** A value with about `figures` significant figures, never less than a whole number. */
+function significant(value, figures) {
+  const before = Math.max(1, Math.floor(Math.log10(Math.max(Math.abs(value), 1e-9))) + 1);
+  return byDigits[Math.min(2, Math.max(0, figures - before))].format(value);
+}
+
+/** A mass in kg as { value, unit }; value is null where the mass is unknown. */
+export function mass(kg) {
+  if (kg === null || kg === undefined) return { value: null, unit: "" };
+  if (Math.abs(kg) < 1000) return { value: significant(kg, 3), unit: "kg" };
+  return { value: significant(kg / 1000, 4), unit: "t" };
+}
+
+export function massText(kg) {
+  const { value, unit } = mass(kg);
+  return value === null ? NO_DATA : `${value} ${unit}`;
+}
+
+/** A rate in kg/h, always in kg so that a glance compares it with the last one. */
+export function rate(kgPerHour) {
+  return kgPerHour === null || kgPerHour === undefined ? null : significant(kgPerHour, 3);
+}
+
+/** A coverage of 0 to 1 as a percentage that says 100 only where it is. */
+export function percent(part) {
+  const value = part * 100;
+  if (value > 99.9 && value < 100) return "> 99.9 %";
+  if (value > 0 && value < 0.1) return "< 0.1 %";
+  return `${byDigits[Number.isInteger(value) ? 0 : 1].format(value)} %`;
+}
+
+/** How long ago an instant was, in words that stay short. */
+export function ago(instant, now = Date.now()) {
+  const seconds = Math.max(0, Math.round((now - instant) / 1000));
+  if (seconds < 90) return `${seconds} s ago`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 90) return `${minutes} min ago`;
+  const hours = Math.round(minutes / 60);
+  return hours < 48 ? `${hours} h ago` : `${Math.round(hours / 24)} days ago`;
+}
+
+/** A clock time in a facility's time zone. */
+export function clock(instant, timeZone) {
+  return new Intl.DateTimeFormat(undefined, {
+    hour: "2-digit", minute: "2-digit", hour12: false, timeZone,
+  }).format(instant);
+}
+
+/** An instant as the local wall time of a zone, in a form that needs no further conversion. */
+export function wallTime(instant, timeZone) {
+  const parts = Object.fromEntries(
+    new Intl.DateTimeFormat("en-GB", {
+      year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit",
+      second: "2-digit", hourCycle: "h23", timeZone,
+    }).formatToParts(instant).map(({ type, value }) => [type, value]),
+  );
+  return `${parts.year}-${parts.month}-${parts.day} ${parts.hour}:${parts.minute}:${parts.second}`;
+}

@@ -1,0 +1,137 @@
+// The dashboard: chooses a facility, follows its stream, and draws what comes.
+
+import { ApiError, follow, get, rememberKey } from "./api.js";
+import { Chart } from "./chart.js";
+import { NO_DATA, ago, clock, rate } from "./format.js";
+import { drawMix, drawSources } from "./sources.js";
+import { drawTotals } from "./totals.js";
+
+const $ = (id) => document.getElementById(id);
+const chart = new Chart($("chart"), $("legend"));
+const STATES = {
+  connecting: "connecting", live: "live", reconnecting: "reconnecting", offline: "not connected",
+};
+/** Later than this, the newest data is worth a word. */
+const STALE_MS = 5 * 60_000;
+
+let facilities = [];
+let facility = null;
+let newest = null;
+let following = null;
+
+start();
+setInterval(drawAge, 1000);
+
+async function start() {
+  try {
+    facilities = await get("/v1/facilities");
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) return askForKey();
+    say(error instanceof ApiError ? error.message : "The API cannot be reached; trying again.");
+    setTimeout(start, 3000);
+    return;
+  }
+  if (facilities.length === 0) {
+    say("There is no facility yet; add one with `tonne apply FILE`.");
+    setTimeout(start, 5000);
+    return;
+  }
+  say("");
+  drawChooser();
+  const wanted = new URLSearchParams(location.search).get("facility");
+  choose(facilities.find((f) => f.id === wanted) ?? facilities[0]);
+}
+
+function drawChooser() {
+  const select = $("facility");
+  select.replaceChildren(...facilities.map((f) => new Option(f.name, f.id)));
+  select.disabled = false;
+  select.onchange = () => choose(facilities.find((f) => f.id === select.value));
+}
+
+async function choose(chosen) {
+  facility = chosen;
+  newest = null;
+  $("facility").value = chosen.id;
+  $("timezone").textContent = chosen.timezone;
+  document.title = `${chosen.name} · tonne`;
+  history.replaceState(null, "", `?${new URLSearchParams({ facility: chosen.id })}`);
+  following?.abort();
+  following = new AbortController();
+  const { signal } = following;
+  setState("connecting");
+  drawChart(() => chart.show(chosen));
+  try {
+    await follow(chosen.id, {
+      signal,
+      onState: setState,
+      onLive: (live) => {
+        if (!signal.aborted) draw(live);
+      },
+    });
+  } catch (error) {
+    if (error.status === 401) return askForKey();
+    setState("offline");
+    say(error.message);
+  }
+}
+
+function draw(live) {
+  const value = rate(live.rate_kg_h);
+  $("rate").textContent = value ?? NO_DATA;
+  $("rate").classList.toggle("unknown", value === null);
+  $("rate-unit").textContent = value === null ? "" : "kg CO₂ / h";
+  const known = live.sources.filter((source) => source.rate_kg_h !== null).length;
+  $("rate-share").textContent = known === live.sources.length
+    ? `all ${known === 1 ? "of its one source" : `${known} sources`} known`
+    : `${known} of ${live.sources.length} sources known`;
+  newest = live.newest_minute === null ? null : Date.parse(live.newest_minute);
+  drawMix($("mix"), live.sources);
+  drawTotals($("totals"), live.totals);
+  drawSources($("sources"), live.sources);
+  drawAge();
+  drawChart(() => chart.update());
+}
+
+async function drawChart(action) {
+  try {
+    await action();
+  } catch (error) {
+    // the figures go on without the chart; the next event tries it again
+    console.warn(error);
+  }
+}
+
+function drawAge() {
+  if (newest === null || facility === null) {
+    $("newest").textContent = NO_DATA;
+    return;
+  }
+  // a minute is new until the next one could have come
+  const age = Math.max(0, Date.now() - newest - 60_000);
+  const time = clock(newest, facility.timezone);
+  $("newest").textContent = age === 0 ? `${time}, this minute` : `${time}, ${ago(newest + 60_000)}`;
+  if (age > STALE_MS) say(`No data since ${time} (${ago(newest + 60_000)}).`);
+  else if ($("notice").textContent.startsWith("No data since")) say("");
+}
+
+function setState(state) {
+  if ($("state").dataset.state === state) return;
+  $("state").dataset.state = state;
+  $("state-text").textContent = STATES[state];
+}
+
+function say(text) {
+  $("notice").textContent = text;
+  $("notice").hidden = text === "";
+}
+
+function askForKey() {
+  const dialog = $("key-dialog");
+  if (dialog.open) return;
+  $("key-form").onsubmit = () => {
+    rememberKey($("key").value.trim());
+    start();
+  };
+  dialog.showModal();
+}

@@ -1,0 +1,37 @@
+// One tile for each window: how much, and how much of the window is known.
+
+import { NO_DATA, mass, percent } from "./format.js";
+
+const WINDOWS = [
+  ["1h", "Last hour"], ["24h", "Last 24 hours"], ["7d", "Last 7 days"], ["30d", "Last 30 days"],
+  ["today", "Today"], ["month", "This month"], ["year", "This year"], ["365d", "Last 365 days"],
+];
+
+export function drawTotals(list, totals) {
+  if (list.children.length !== WINDOWS.length) list.replaceChildren(...WINDOWS.map(tile));
+  WINDOWS.forEach(([span], index) => {
+    const item = list.children[index];
+    const { co2_kg: kg, coverage } = totals[span];
+    const figure = item.querySelector(".mass");
+    const { value, unit } = mass(kg);
+    figure.classList.toggle("unknown", value === null);
+    figure.replaceChildren(value ?? NO_DATA);
+    if (value !== null) {
+      const small = document.createElement("small");
+      small.textContent = ` ${unit}`;
+      figure.append(small);
+    }
+    item.querySelector("i").style.width = `${coverage * 100}%`;
+    item.querySelector(".known").textContent = `${percent(coverage)} known`;
+  });
+}
+
+function tile([span, title]) {
+  const item = document.createElement("li");
+  item.className = "card";
+  item.dataset.window = span;
+  item.innerHTML =
+    '<p class="window"></p><p class="mass"></p><div class="meter" aria-hidden="true"><i></i></div><p class="known"></p>';
+  item.querySelector(".window").textContent = title;
+  return item;
+}

@@ -1,0 +1,109 @@
+"""The dashboard: static files over the public calls, and the chart library from its own package."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
+
+from services.api.problems import NotFound
+
+router = APIRouter(include_in_schema=False)
+
+_PAGE_HEADERS = {
+    # the chart library writes style attributes and draws into data: and blob: images
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline';"
+    " img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+_MEDIA_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+#: Asked for again on every visit, and mostly answered with 304.
+_REVALIDATE = "no-cache"
+#: The page names the library's version in its address.
+_FOREVER = "public, max-age=31536000, immutable"
+_CHART_LIBRARY = "plotly.min.js"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Asset:
+    plain: bytes
+    gzipped: bytes
+    etag: str
+    media_type: str
+    cache_control: str
+
+
+@router.get("/")
+async def page(request: Request) -> Response:
+    """The page itself."""
+    return _answer(request, await run_in_threadpool(_own, "index.html"))
+
+
+@router.get("/assets/{name}")
+async def asset(request: Request, name: str) -> Response:
+    """A file of the page."""
+    if name == _CHART_LIBRARY:
+        return _answer(request, await run_in_threadpool(_chart_library))
+    if name not in _names():
+        raise NotFound(f"There is no asset {name}.")
+    return _answer(request, await run_in_threadpool(_own, name))
+
+
+def _answer(request: Request, found: _Asset) -> Response:
+    headers = {
+        **_PAGE_HEADERS,
+        "Cache-Control": found.cache_control,
+        "ETag": found.etag,
+        "Vary": "Accept-Encoding",
+    }
+    if found.etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(
+            found.gzipped,
+            media_type=found.media_type,
+            headers={**headers, "Content-Encoding": "gzip"},
+        )
+    return Response(found.plain, media_type=found.media_type, headers=headers)
+
+
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(entry.name for entry in (files("services.api") / "dashboard").iterdir())
+
+
+@cache
+def _own(name: str) -> _Asset:
+    plain = (files("services.api") / "dashboard" / name).read_bytes()
+    if name == "index.html":
+        plain = plain.replace(b"PLOTLY_VERSION", version("plotly").encode())
+    return _asset(plain, name=name, cache_control=_REVALIDATE)
+
+
+@cache
+def _chart_library() -> _Asset:
+    plain = (files("plotly") / "package_data" / _CHART_LIBRARY).read_bytes()
+    return _asset(plain, name=_CHART_LIBRARY, cache_control=_FOREVER)
+
+
+def _asset(plain: bytes, *, name: str, cache_control: str) -> _Asset:
+    return _Asset(
+        plain=plain,
+        gzipped=gzip.compress(plain, compresslevel=6, mtime=0),
+        etag=f'"{hashlib.sha256(plain).hexdigest()[:24]}"',
+        media_type=_MEDIA_TYPES[name[name.rindex(".") :]],
+        cache_control=cache_control,
+    )
