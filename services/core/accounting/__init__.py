@@ -5,8 +5,10 @@ Where do I go to ...?
 * name a unit, or convert one ................... `units` (the numbers: `unit_table`)
 * bring gas to reference conditions ............. `gas`
 * turn a register's index into amounts .......... `registers`, for interval meters `intervals`
+  (what a register can physically do: `register_plausibility`, its records: `register_records`)
 * spread an amount over minutes ................. `spreading`
 * take the mean of a gauge over minutes ......... `gauges`
+* go from a channel's readings to its minutes ... `series`, and from there to CO2: `methods`
 * find the factor that holds at a time .......... `factors`, those shipped: `builtin_factors`
 * turn gases into CO2e .......................... `gwp`
 * turn an activity into kg, or refuse to ........ `activity`

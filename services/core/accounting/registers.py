@@ -34,106 +34,43 @@ and a new reading changes no step further away than that.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from services.core.accounting.register_plausibility import (
+    CLOCK_ALLOWANCE_S,
+    HOUR_US,
+    Bools,
+    Floats,
+    Ints,
+    Readings,
+    most_between,
+    prepare,
+    rise_between,
+    wrap_between,
+)
+from services.core.accounting.register_records import (
+    Epoch,
+    Held,
+    Incident,
+    IncidentKind,
+    RegisterConfig,
+    RegisterSteps,
+)
+
+__all__ = [
+    "LOOK_AROUND",
+    "Epoch",
+    "Held",
+    "Incident",
+    "IncidentKind",
+    "RegisterConfig",
+    "RegisterSteps",
+    "steps",
+]
 
 LOOK_AROUND = 6
 """How many readings before and after a window decide the steps that overlap it."""
-
-CLOCK_ALLOWANCE_S = 2.0
-"""Two timestamps cut to whole seconds put a span wrong by up to this much."""
-
-HOUR_US = 3_600_000_000
-
-IncidentKind = Literal["rollover", "reset", "replacement", "transient", "confirmed", "jump"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Epoch:
-    """From `from_us` on the register counts from `start` (None: not known), for the reason given.
-
-    `modulus` None: that of the register's configuration.
-    """
-
-    from_us: int
-    start: float | None = None
-    reason: str = ""
-    modulus: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RegisterConfig:
-    """What is known about a register, in the unit of its values; `max_rate_per_h` in unit/hour.
-
-    `resolution` is the weight of its last digit; None takes it from the digits of the readings
-    (at most 1 unit). `epochs` in any order.
-    """
-
-    modulus: float | None = None
-    max_rate_per_h: float | None = None
-    epochs: tuple[Epoch, ...] = ()
-    resolution: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Held:
-    """A step that is not counted until a later reading confirms or retracts it.
-
-    `value` is how far the index moved from `t0_us` to `t1_us`, below zero for a fall.
-    """
-
-    t0_us: int
-    t1_us: int
-    value: float
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Incident:
-    """Something other than a plain rise, settled.
-
-    `before` and `after` are the indexes at `t0_us` and `t1_us` (`before` None: no reading);
-    `seen` the one in between that was stepped across; `counted` the amount taken for the span,
-    None when nothing could be said.
-    """
-
-    kind: IncidentKind
-    t0_us: int
-    t1_us: int
-    before: float | None
-    after: float
-    counted: float | None
-    reason: str
-    seen: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RegisterSteps:
-    """Every counted step in order of time, never overlapping; `amount` is never below zero."""
-
-    t0_us: Ints
-    t1_us: Ints
-    amount: Floats
-    held: tuple[Held, ...] = ()
-    incidents: tuple[Incident, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Readings:
-    """The readings with all that is derived from one reading alone."""
-
-    ts: Ints
-    v: Floats
-    epoch: Ints
-    modulus: Floats
-    digit: Floats
-    max_rate: float | None
 
 
 @dataclass(slots=True)
@@ -152,7 +89,7 @@ def steps(ts_us: Ints, value: Floats, config: RegisterConfig) -> RegisterSteps:
     reading. To see only part of a register, give `LOOK_AROUND` readings more on both sides and use
     the steps that overlap the part wanted.
     """
-    readings = _prepare(ts_us, value, config)
+    readings = prepare(ts_us, value, config)
     if readings.ts.size == 0:
         return _result(_Found(), readings, *(np.zeros(0, dtype=np.int64),) * 2, np.zeros(0))
     epochs = tuple(sorted(config.epochs, key=lambda each: each.from_us))
@@ -160,7 +97,7 @@ def steps(ts_us: Ints, value: Floats, config: RegisterConfig) -> RegisterSteps:
     kept = np.flatnonzero(~skipped)
     a, b = kept[:-1], kept[1:]
     same = readings.epoch[a] == readings.epoch[b]
-    rise, plain = _rise(readings, a, b)
+    rise, plain = rise_between(readings, a, b)
     counted = same & plain
     found = _Found()
     _judge_first(readings, int(kept[0]), epochs, found)
@@ -179,58 +116,7 @@ def steps(ts_us: Ints, value: Floats, config: RegisterConfig) -> RegisterSteps:
     )
 
 
-def _prepare(ts_us: Ints, value: Floats, config: RegisterConfig) -> _Readings:
-    finite = np.isfinite(value)
-    ts, v = ts_us[finite], value[finite]
-    epochs = sorted(config.epochs, key=lambda each: each.from_us)
-    starts = np.array([each.from_us for each in epochs], dtype=np.int64)
-    epoch = np.searchsorted(starts, ts, side="right").astype(np.int64) - 1
-    moduli = [config.modulus, *(each.modulus or config.modulus for each in epochs)]
-    table = np.array([np.inf if each is None else each for each in moduli], dtype=np.float64)
-    digit = _last_digit(v) if config.resolution is None else np.full(v.size, config.resolution)
-    return _Readings(ts, v, epoch, table[epoch + 1], digit, config.max_rate_per_h)
-
-
-def _last_digit(v: Floats) -> Floats:
-    """The weight of the last decimal digit of each value, from 1 down to a millionth."""
-    digit = np.full(v.size, 1e-6)
-    for places in range(5, -1, -1):
-        scaled = v * 10.0**places
-        whole = np.abs(scaled - np.rint(scaled)) <= 1e-12 * np.maximum(np.abs(scaled), 1e3)
-        digit[whole] = 10.0**-places
-    return digit
-
-
-def _bound(r: _Readings, a: Ints, b: Ints) -> Floats:
-    """The most the register can have counted from one reading to another."""
-    if r.max_rate is None:
-        return np.full(a.shape, np.inf)
-    hours = (r.ts[b] - r.ts[a]) / HOUR_US + CLOCK_ALLOWANCE_S / 3600
-    return r.max_rate * hours + np.minimum(r.digit[a], r.digit[b])
-
-
-def _rise(r: _Readings, a: Ints, b: Ints) -> tuple[Floats, Bools]:
-    """How far the index moved, and whether that is a plausible plain rise.
-
-    A fall within the noise of a float (a sum kept by the device in binary) is no movement.
-    """
-    rise = r.v[b] - r.v[a]
-    rise = np.where((rise < 0) & (rise >= -(2.0**-40) * np.abs(r.v[a])), 0.0, rise)
-    return rise, (rise >= 0) & (rise <= _bound(r, a, b)) & (r.v[b] <= r.modulus[b])
-
-
-def _wrap(r: _Readings, a: Ints, b: Ints) -> tuple[Floats, Bools]:
-    """What was counted if the register rolled over in between, and whether it plausibly did."""
-    fall = r.v[a] - r.v[b]
-    modulus = r.modulus[b]
-    wrapped = modulus - fall
-    possible = (fall > 0) & np.isfinite(modulus) & (r.v[a] <= modulus) & (r.v[b] >= 0)
-    if r.max_rate is None:
-        return wrapped, possible & (wrapped < fall)
-    return wrapped, possible & (wrapped <= _bound(r, a, b))
-
-
-def _stepped_across(r: _Readings) -> Bools:
+def _stepped_across(r: Readings) -> Bools:
     """Which readings the steps run across: transients, and those whose time is off."""
     n = r.ts.size
     skipped = np.zeros(n, dtype=np.bool_)
@@ -239,16 +125,16 @@ def _stepped_across(r: _Readings) -> Bools:
     b = np.arange(1, n - 1)
     a, c = b - 1, b + 1
     one_epoch = (r.epoch[a] == r.epoch[b]) & (r.epoch[b] == r.epoch[c])
-    into, into_plain = _rise(r, a, b)
-    out, out_plain = _rise(r, b, c)
-    _, across_plain = _rise(r, a, c)
-    across_any = across_plain | _wrap(r, a, c)[1]
+    into, into_plain = rise_between(r, a, b)
+    out, out_plain = rise_between(r, b, c)
+    _, across_plain = rise_between(r, a, c)
+    across_any = across_plain | wrap_between(r, a, c)[1]
     dip = (into < 0) & across_plain
     if r.max_rate is None:
         spike = (into > 0) & (out < 0) & across_plain
         late = np.zeros(b.size, dtype=np.bool_)
     else:
-        dip &= ~(_wrap(r, a, b)[1] & out_plain)
+        dip &= ~(wrap_between(r, a, b)[1] & out_plain)
         spike = (into >= 0) & ~into_plain & across_any
         goes_on = np.zeros(b.size, dtype=np.bool_)
         goes_on[:-1] = out_plain[1:] & one_epoch[1:]
@@ -262,14 +148,14 @@ def _stepped_across(r: _Readings) -> Bools:
     return skipped
 
 
-def _judge_first(r: _Readings, first: int, epochs: tuple[Epoch, ...], found: _Found) -> None:
+def _judge_first(r: Readings, first: int, epochs: tuple[Epoch, ...], found: _Found) -> None:
     """The first reading of all: a declared start still tells what was counted before it."""
     if r.epoch[first] >= 0 and epochs[r.epoch[first]].start is not None:
         _begin_epoch(r, None, first, epochs, found)
 
 
 def _begin_epoch(
-    r: _Readings, before: int | None, after: int, epochs: tuple[Epoch, ...], found: _Found
+    r: Readings, before: int | None, after: int, epochs: tuple[Epoch, ...], found: _Found
 ) -> None:
     """From an epoch's declared start to its first reading."""
     epoch = epochs[r.epoch[after]]
@@ -304,11 +190,11 @@ def _begin_epoch(
         found.rows.append((t0, t1, amount))
 
 
-def _judge_leap(r: _Readings, before: int, after: int, found: _Found) -> None:
+def _judge_leap(r: Readings, before: int, after: int, found: _Found) -> None:
     """A rise faster than the meter can count."""
     t0, t1 = int(r.ts[before]), int(r.ts[after])
     old, new = float(r.v[before]), float(r.v[after])
-    limit = float(_bound(r, np.array([before]), np.array([after]))[0])
+    limit = float(most_between(r, np.array([before]), np.array([after]))[0])
     reason = (
         f"the index rose by {new - old:g} in {(t1 - t0) / HOUR_US:.4g} h, "
         f"where max_rate allows {limit:.6g}"
@@ -325,11 +211,11 @@ def _judge_leap(r: _Readings, before: int, after: int, found: _Found) -> None:
     )
 
 
-def _judge_fall(r: _Readings, before: int, after: int, skipped: Bools, found: _Found) -> None:
+def _judge_fall(r: Readings, before: int, after: int, skipped: Bools, found: _Found) -> None:
     """A fall no next reading took back: a rollover or a reset."""
     t0, t1 = int(r.ts[before]), int(r.ts[after])
     old, new = float(r.v[before]), float(r.v[after])
-    wrapped, rolled = _wrap(r, np.array([before]), np.array([after]))
+    wrapped, rolled = wrap_between(r, np.array([before]), np.array([after]))
     kind: IncidentKind = "reset"
     amount: float | None = None
     if rolled[0]:
@@ -353,24 +239,24 @@ def _judge_fall(r: _Readings, before: int, after: int, skipped: Bools, found: _F
         found.rows.append((t0, t1, amount))
 
 
-def _brought_by_pace(r: _Readings, before: int, after: int, skipped: Bools) -> float:
+def _brought_by_pace(r: Readings, before: int, after: int, skipped: Bools) -> float:
     """What the faster of the two steps beside a fall would have counted during it."""
     pace = 0.0
     for x, y in ((before - 1, before), (after, after + 1)):
         if x < 0 or y >= r.ts.size or skipped[x] or skipped[y] or r.epoch[x] != r.epoch[y]:
             continue
-        rise, plain = _rise(r, np.array([x]), np.array([y]))
+        rise, plain = rise_between(r, np.array([x]), np.array([y]))
         if plain[0]:
             pace = max(pace, float(rise[0]) / (int(r.ts[y]) - int(r.ts[x])))
     own = float(min(r.digit[before], r.digit[after]))
-    limit = float(_bound(r, np.array([before]), np.array([after]))[0])
+    limit = float(most_between(r, np.array([before]), np.array([after]))[0])
     return min(pace * (int(r.ts[after]) - int(r.ts[before])) + own, limit)
 
 
-def _crossed(r: _Readings, i: int) -> Incident:
+def _crossed(r: Readings, i: int) -> Incident:
     """The record of a reading that was stepped across."""
     old, seen, new = (float(r.v[j]) for j in (i - 1, i, i + 1))
-    wrapped, _ = _wrap(r, np.array([i - 1]), np.array([i + 1]))
+    wrapped, _ = wrap_between(r, np.array([i - 1]), np.array([i + 1]))
     counted = max(new - old, 0.0) if new >= old else float(wrapped[0])
     honest = old <= seen <= new
     return Incident(
@@ -387,7 +273,7 @@ def _crossed(r: _Readings, i: int) -> Incident:
     )
 
 
-def _result(found: _Found, r: _Readings, a: Ints, b: Ints, amount: Floats) -> RegisterSteps:
+def _result(found: _Found, r: Readings, a: Ints, b: Ints, amount: Floats) -> RegisterSteps:
     """Plain steps and judged ones, in order of time."""
     t0 = np.concatenate((r.ts[a], np.array([row[0] for row in found.rows], dtype=np.int64)))
     t1 = np.concatenate((r.ts[b], np.array([row[1] for row in found.rows], dtype=np.int64)))

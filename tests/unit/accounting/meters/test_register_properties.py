@@ -5,11 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.core.accounting.register_plausibility import Floats, Ints
 from services.core.accounting.registers import (
     LOOK_AROUND,
     Epoch,
-    Floats,
-    Ints,
     RegisterConfig,
     RegisterSteps,
     steps,

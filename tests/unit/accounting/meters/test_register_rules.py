@@ -3,13 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.core.accounting.registers import (
-    CLOCK_ALLOWANCE_S,
-    Epoch,
-    RegisterConfig,
-    RegisterSteps,
-    steps,
-)
+from services.core.accounting.register_plausibility import CLOCK_ALLOWANCE_S
+from services.core.accounting.registers import Epoch, RegisterConfig, RegisterSteps, steps
 
 HOUR = 3_600_000_000
 MAX_5 = RegisterConfig(max_rate_per_h=5.0, resolution=0.01)

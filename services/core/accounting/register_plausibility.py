@@ -1,0 +1,87 @@
+"""What one reading of a register to another can physically be.
+
+A rise is *plausible* up to `max_rate * elapsed`, plus one step of the register's last digit and
+`CLOCK_ALLOWANCE_S` of elapsed time; a fall is, when what it counts across the modulus is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.accounting.register_records import RegisterConfig
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+CLOCK_ALLOWANCE_S = 2.0
+"""Two timestamps cut to whole seconds put a span wrong by up to this much."""
+
+HOUR_US = 3_600_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """The readings with all that is derived from one reading alone."""
+
+    ts: Ints
+    v: Floats
+    epoch: Ints
+    modulus: Floats
+    digit: Floats
+    max_rate: float | None
+
+
+def prepare(ts_us: Ints, value: Floats, config: RegisterConfig) -> Readings:
+    """Drop what is no reading, and look up each reading's epoch, modulus and last digit."""
+    finite = np.isfinite(value)
+    ts, v = ts_us[finite], value[finite]
+    epochs = sorted(config.epochs, key=lambda each: each.from_us)
+    starts = np.array([each.from_us for each in epochs], dtype=np.int64)
+    epoch = np.searchsorted(starts, ts, side="right").astype(np.int64) - 1
+    moduli = [config.modulus, *(each.modulus or config.modulus for each in epochs)]
+    table = np.array([np.inf if each is None else each for each in moduli], dtype=np.float64)
+    digit = _last_digit(v) if config.resolution is None else np.full(v.size, config.resolution)
+    return Readings(ts, v, epoch, table[epoch + 1], digit, config.max_rate_per_h)
+
+
+def _last_digit(v: Floats) -> Floats:
+    """The weight of the last decimal digit of each value, from 1 down to a millionth."""
+    digit = np.full(v.size, 1e-6)
+    for places in range(5, -1, -1):
+        scaled = v * 10.0**places
+        whole = np.abs(scaled - np.rint(scaled)) <= 1e-12 * np.maximum(np.abs(scaled), 1e3)
+        digit[whole] = 10.0**-places
+    return digit
+
+
+def most_between(r: Readings, a: Ints, b: Ints) -> Floats:
+    """The most the register can have counted from one reading to another."""
+    if r.max_rate is None:
+        return np.full(a.shape, np.inf)
+    hours = (r.ts[b] - r.ts[a]) / HOUR_US + CLOCK_ALLOWANCE_S / 3600
+    return r.max_rate * hours + np.minimum(r.digit[a], r.digit[b])
+
+
+def rise_between(r: Readings, a: Ints, b: Ints) -> tuple[Floats, Bools]:
+    """How far the index moved, and whether that is a plausible plain rise.
+
+    A fall within the noise of a float (a sum kept by the device in binary) is no movement.
+    """
+    rise = r.v[b] - r.v[a]
+    rise = np.where((rise < 0) & (rise >= -(2.0**-40) * np.abs(r.v[a])), 0.0, rise)
+    return rise, (rise >= 0) & (rise <= most_between(r, a, b)) & (r.v[b] <= r.modulus[b])
+
+
+def wrap_between(r: Readings, a: Ints, b: Ints) -> tuple[Floats, Bools]:
+    """What was counted if the register rolled over in between, and whether it plausibly did."""
+    fall = r.v[a] - r.v[b]
+    modulus = r.modulus[b]
+    wrapped = modulus - fall
+    possible = (fall > 0) & np.isfinite(modulus) & (r.v[a] <= modulus) & (r.v[b] >= 0)
+    if r.max_rate is None:
+        return wrapped, possible & (wrapped < fall)
+    return wrapped, possible & (wrapped <= most_between(r, a, b))
