@@ -83,7 +83,7 @@ def affected(
 
 def _reach(rule: ChannelRule, first: int, last: int, current_minute: int) -> Range:
     held_until = last + -(-rule.holds_us // _MINUTE_US)
-    return (
-        first - -(-rule.reaches_back_us // _MINUTE_US),
-        max(last, min(held_until, current_minute)),
-    )
+    if last <= current_minute:
+        held_until = min(held_until, current_minute)
+    # else: a device's clock runs ahead; nothing would carry its value on later
+    return first - -(-rule.reaches_back_us // _MINUTE_US), held_until

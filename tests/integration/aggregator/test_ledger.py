@@ -1,0 +1,104 @@
+"""After an hour is final, whatever changes it writes a new version; nothing is overwritten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from services.core.store.connect import connect
+from tests.integration.aggregator.plant import FILE, Plant, Reading, apply_text, instant
+
+HOUR = instant("2026-06-01T10:00:00+02:00")
+LONG_AFTER = HOUR + timedelta(hours=3)
+
+
+@pytest.fixture
+def plant(database_url: str) -> Iterator[Plant]:
+    plant = Plant(database_url)
+    yield plant
+    plant.close()
+
+
+def settle(plant: Plant) -> None:
+    """Hours that changed in the last minute are not closed: let that minute have passed."""
+    plant.connection.execute("UPDATE emission_hour SET known_at = known_at - interval '1 minute'")
+
+
+def versions(plant: Plant) -> list[tuple[int, bool, float, str]]:
+    rows = plant.rows(
+        "SELECT version, final, co2_ug, reason FROM emission_hour_history"
+        " UNION ALL SELECT version, final, co2_ug, reason FROM emission_hour ORDER BY 1"
+    )
+    return [(version, final, co2_ug / 1e9, reason) for version, final, co2_ug, reason in rows]
+
+
+def closed_hour(plant: Plant) -> None:
+    plant.store([Reading("meter.quarter", HOUR + timedelta(minutes=15), 10.0)])
+    plant.tick(LONG_AFTER)
+    settle(plant)
+    plant.tick(LONG_AFTER + timedelta(minutes=1))
+
+
+def test_an_hour_is_provisional_until_its_lateness_has_passed(plant: Plant) -> None:
+    plant.store([Reading("meter.quarter", HOUR + timedelta(minutes=15), 10.0)])
+    plant.tick(HOUR + timedelta(minutes=74))
+    settle(plant)
+    plant.tick(HOUR + timedelta(minutes=74, seconds=59))
+    assert versions(plant) == [(1, False, pytest.approx(2.0), "open")]
+    plant.tick(HOUR + timedelta(minutes=75))
+    assert versions(plant) == [(1, True, pytest.approx(2.0), "closed")]
+
+
+def test_a_late_reading_restates_a_final_hour_and_keeps_the_old_version(plant: Plant) -> None:
+    closed_hour(plant)
+    plant.store([Reading("meter.quarter", HOUR + timedelta(minutes=30), 5.0)])
+    plant.tick(LONG_AFTER + timedelta(minutes=2))
+    assert versions(plant) == [
+        (1, True, pytest.approx(2.0), "closed"),
+        (2, True, pytest.approx(3.0), "late readings"),
+    ]
+
+
+def test_a_corrected_factor_restates_what_it_was_used_for(plant: Plant, database_url: str) -> None:
+    closed_hour(plant)
+    changes = apply_text(database_url, FILE.replace("co2_kg: 0.2,", "co2_kg: 0.3,"))
+    assert any(change.startswith("+ factor f") for change in changes)
+    plant.tick(LONG_AFTER + timedelta(minutes=2))
+    assert versions(plant) == [
+        (1, True, pytest.approx(2.0), "closed"),
+        (2, True, pytest.approx(3.0), "factor f changed"),
+    ]
+
+
+def test_the_same_readings_again_restate_nothing(plant: Plant) -> None:
+    closed_hour(plant)
+    plant.store([Reading("meter.quarter", HOUR + timedelta(minutes=15), 10.0)])
+    plant.tick(LONG_AFTER + timedelta(minutes=2))
+    assert len(versions(plant)) == 1
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        ("tonne_aggregate", "UPDATE emission_hour_history SET co2_ug = 0"),
+        ("tonne_aggregate", "DELETE FROM emission_hour_history"),
+        ("tonne_aggregate", "UPDATE reading SET value = 0"),
+        ("tonne_ingest", "UPDATE reading SET value = 0"),
+        ("tonne_ingest", "UPDATE emission_hour SET co2_ug = 0"),
+        ("tonne_read", "DELETE FROM quarantine"),
+        (
+            "tonne_read",
+            "INSERT INTO touched (facility_id, channel_ids, minutes) VALUES (1, '{}', '{}')",
+        ),
+        ("tonne_ingest", "SELECT digest FROM api_key"),
+    ],
+)
+def test_no_role_can_do_more_than_its_work(database_url: str, role: str, statement: str) -> None:
+    with (
+        connect(database_url, process="test", role=role) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute(statement)

@@ -1,0 +1,77 @@
+"""A fresh schema equals the sum of migrations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from services.core.store import ddl
+from services.core.store.connect import engine
+from services.core.store.migrate import upgrade
+from services.core.store.tables import metadata
+
+_CATALOGUE = {
+    "columns": "SELECT table_name, column_name, data_type, is_nullable, column_default,"
+    " is_identity FROM information_schema.columns WHERE table_schema = 'public'",
+    "indexes": "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    "constraints": "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)"
+    " FROM pg_constraint WHERE connamespace = 'public'::regnamespace",
+    "comments": "SELECT c.relname, d.objsubid, d.description FROM pg_description d"
+    " JOIN pg_class c ON c.oid = d.objoid WHERE c.relnamespace = 'public'::regnamespace",
+    "hypertables": "SELECT hypertable_name, column_name, time_interval"
+    " FROM timescaledb_information.dimensions",
+    "rights": "SELECT grantee, table_name, privilege_type"
+    " FROM information_schema.role_table_grants WHERE table_schema = 'public'",
+}
+
+
+def catalogue(url: str) -> dict[str, list[tuple[Any, ...]]]:
+    with psycopg.connect(url) as connection:
+        return {
+            name: sorted(
+                (
+                    row
+                    for row in connection.execute(sql).fetchall()
+                    if "alembic_version" not in str(row)
+                ),
+                key=repr,
+            )
+            for name, sql in _CATALOGUE.items()
+        }
+
+
+def test_a_fresh_schema_equals_the_sum_of_migrations(
+    database_url: str, empty_database_url: str
+) -> None:
+    bind = engine(empty_database_url, process="test")
+    with bind.begin() as connection:
+        ddl.create_extension(connection)
+        metadata.create_all(connection)
+        ddl.create_hypertables(connection)
+        ddl.create_roles(connection)
+        ddl.seed(connection)
+    bind.dispose()
+    fresh, migrated = catalogue(empty_database_url), catalogue(database_url)
+    for name in _CATALOGUE:
+        assert fresh[name] == migrated[name], name
+    assert len(migrated["hypertables"]) == 2
+
+
+def test_the_reading_hypertable_has_no_index_but_its_key(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute(
+            "SELECT indexdef FROM pg_indexes WHERE tablename = 'reading'"
+        ).fetchall()
+    assert len(rows) == 1
+    assert "UNIQUE" in rows[0][0]
+    assert rows[0][0].endswith("(channel_id, ts)")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_migrating_again_changes_nothing(database_url: str, times: int) -> None:
+    before = catalogue(database_url)
+    for _ in range(times):
+        upgrade(database_url)
+    assert catalogue(database_url) == before
