@@ -67,7 +67,8 @@ class Plant:
         apply_text(url, text)
         self.connection: psycopg.Connection[Any] = connect(url, process="test", autocommit=True)
         rows = self.connection.execute(
-            "SELECT d.slug || '.' || c.slug, c.id FROM channel c JOIN device d ON d.id = c.device_id"
+            "SELECT d.slug || '.' || c.slug, c.id"
+            " FROM channel c JOIN device d ON d.id = c.device_id"
         )
         self.channels: dict[str, int] = dict(rows.fetchall())
         self.facility_id = self.connection.execute("SELECT id FROM facility").fetchone()[0]

@@ -73,7 +73,8 @@ def test_hours_and_windows_are_the_sums_of_their_minutes(plant: Plant) -> None:
         assert (
             plant.rows(
                 "SELECT h.source_id, h.hour FROM emission_hour h LEFT JOIN LATERAL ("
-                " SELECT coalesce(sum(co2_ug), 0) AS co2_ug, coalesce(sum(covered_ms), 0) AS covered_ms"
+                " SELECT coalesce(sum(co2_ug), 0) AS co2_ug,"
+                " coalesce(sum(covered_ms), 0) AS covered_ms"
                 " FROM emission_minute m WHERE m.source_id = h.source_id AND m.minute >= h.hour"
                 " AND m.minute < h.hour + interval '1 hour') m ON true"
                 " WHERE m.co2_ug <> h.co2_ug OR m.covered_ms <> h.covered_ms"
@@ -83,7 +84,8 @@ def test_hours_and_windows_are_the_sums_of_their_minutes(plant: Plant) -> None:
         assert (
             plant.rows(
                 "SELECT r.source_id, r.span FROM rolling_total r LEFT JOIN LATERAL ("
-                " SELECT coalesce(sum(co2_ug), 0) AS co2_ug, coalesce(sum(covered_ms), 0) AS covered_ms"
+                " SELECT coalesce(sum(co2_ug), 0) AS co2_ug,"
+                " coalesce(sum(covered_ms), 0) AS covered_ms"
                 " FROM emission_minute m WHERE m.source_id = r.source_id"
                 " AND m.minute BETWEEN r.since AND r.upto) m ON true"
                 " WHERE m.co2_ug <> r.co2_ug OR m.covered_ms <> r.covered_ms"
