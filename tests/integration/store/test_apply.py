@@ -1,0 +1,119 @@
+"""`tonne apply`: idempotent, all or nothing, nothing forgotten."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from services.core.store.registry.apply import ApplyError
+from tests.integration.aggregator.plant import FILE, apply_text
+
+WORKS = FILE.replace("id: works, name", "id: other, name")
+
+
+def rows(url: str, sql: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_applying_again_changes_nothing(database_url: str) -> None:
+    assert "+ source stack" in apply_text(database_url)
+    revision = rows(database_url, "SELECT revision FROM registry_revision")
+    assert apply_text(database_url) == []
+    assert rows(database_url, "SELECT revision FROM registry_revision") == revision
+
+
+def test_a_device_of_another_facility_is_refused_and_nothing_written(database_url: str) -> None:
+    apply_text(database_url)
+    with pytest.raises(ApplyError, match="belongs to another facility"):
+        apply_text(database_url, WORKS)
+    assert rows(database_url, "SELECT slug FROM facility") == [("works",)]
+
+
+def test_a_channel_with_readings_keeps_its_unit(database_url: str) -> None:
+    apply_text(database_url)
+    changed = FILE.replace("unit: kW, kind: gauge", "unit: MW, kind: gauge")
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO reading (channel_id, ts, value, quality, received_at, time_source)"
+            " SELECT id, now(), 1, 0, now(), 0 FROM channel WHERE slug = 'power'"
+        )
+    with pytest.raises(ApplyError, match="an id of its own"):
+        apply_text(database_url, changed)
+
+
+def test_what_a_file_no_longer_names_is_switched_off_and_kept(database_url: str) -> None:
+    apply_text(database_url)
+    without = FILE[: FILE.index("  - id: stack\n")]
+    assert apply_text(database_url, without) == ["~ facility works", "- source stack"]
+    assert rows(database_url, "SELECT active FROM source WHERE slug = 'stack'") == [(False,)]
+    assert "~ source stack" in apply_text(database_url)
+
+
+def test_a_corrected_factor_keeps_what_was_known(database_url: str) -> None:
+    apply_text(database_url)
+    apply_text(database_url, FILE.replace("co2_kg: 0.2,", "co2_kg: 0.3,"))
+    found = rows(
+        database_url,
+        "SELECT co2_kg, known_to IS NULL FROM factor WHERE slug = 'f' ORDER BY id",
+    )
+    assert found == [(0.25, True), (0.2, False), (0.3, True)]
+
+
+def test_every_configuration_of_a_source_is_kept(database_url: str) -> None:
+    apply_text(database_url)
+    apply_text(
+        database_url,
+        FILE.replace(
+            "method: activity, input: meter.power",
+            "lateness: 1h, method: activity, input: meter.power",
+        ),
+    )
+    found = rows(
+        database_url,
+        "SELECT (r.spec->>'lateness')::float FROM source_revision r JOIN source s ON s.id = source_id"
+        " WHERE slug = 'by-gauge' ORDER BY known_at",
+    )
+    assert found == [(900.0,), (3600.0,)]
+
+
+def test_the_command_prints_every_error_with_file_and_line(
+    database_url: str, tmp_path: Path
+) -> None:
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text(FILE)
+    bad.write_text(FILE.replace("unit: kW,", "unit: kWx,").replace("equation: F-11", "equation: X"))
+    done = subprocess.run(
+        [Path(sys.executable).with_name("tonne"), "apply", good, bad],
+        env={**os.environ, "TONNE_DATABASE_URL": database_url},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert f"{bad}:7: " in done.stderr
+    assert "nothing was applied" in done.stderr
+    assert rows(database_url, "SELECT 1 FROM facility") == []
+
+
+def test_without_a_database_the_command_says_so_in_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "works.yaml"
+    file.write_text(FILE)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("tonne"), "apply", file],
+        env={**os.environ, "TONNE_DATABASE_URL": "postgresql://x:secret@127.0.0.1:9/x"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "the database cannot be used" in done.stderr
+    assert "secret" not in done.stderr

@@ -1,0 +1,100 @@
+"""A wrong facility file is refused whole, with every error named by line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from services.core.store.registry.facility_file import FacilityFileError, parse
+
+CONTRACT = (Path(__file__).parents[2] / "fixtures" / "contract-facility.yaml").read_text()
+
+LINES = CONTRACT.splitlines()
+
+
+def line_of(piece: str) -> int:
+    return next(i for i, line in enumerate(LINES, 1) if piece in line)
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(FacilityFileError) as caught:
+        parse(text)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_the_contracts_example_is_accepted() -> None:
+    file = parse(CONTRACT)
+    assert [device.id for device in file.devices] == [
+        "meter-grid",
+        "gas-meter",
+        "cems-1",
+        "cems-2",
+        "pow1",
+    ]
+    assert file.sources[2].lateness == 900.0
+    assert file.thresholds[0].for_ == 120.0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("kind: counter, modulus: 1000000", "kind: conuter", "kind"),
+        ("max_gap: 120}", "max_gop: 120}", "max_gop"),
+        ("max_gap: 120}", "max_gap: 120, modulus: 5}", "modulus belongs to a counter"),
+        ("timezone: Europe/Vienna}", "timezone: Europe/Wien}", "Europe/Wien"),
+        ("unit: kW, kind", "unit: kilowat, kind", "kilowat"),
+        ("quantity: power, unit: kW", "quantity: energy, unit: kW", "power, not of energy"),
+        ("id: gas-meter", "id: Gas_Meter", "is not an id"),
+        ("id: cems-2\n", "id: cems-1\n", "twice"),
+        ("input: gas-meter.volume", "input: gas-meter.valume", "gas-meter.valume"),
+        ("factor: works-grid}", "factor: works-grit}", "works-grit"),
+        (", calorific_value: 39.3}", "}", "calorific_value"),
+        ("kind: gauge, basis: wet, range", "kind: gauge, basis: dry, range", "wet basis"),
+        ("flow: cems-2.flow, h2o: cems-2.h2o}", "flow: cems-2.flow}", "moisture"),
+        ("equation: F-11", "equation: F-12", "F-12"),
+        ("fuel: natural-gas", "fuel: turf", "turf"),
+        ("range: [0, 25]", "range: [25, 0]", "range"),
+        ("lateness: 15m", "lateness: soon", "duration"),
+        ("valid_to: 2026-01-01", "valid_to: 2026-07-01", "same time"),
+        ("co2_kg: 0.25", "co2_kg: .nan", "finite"),
+        ("source: stack-1, measure", "source: stack-9, measure", "stack-9"),
+        ("above: 20000, for", "for", "above or below"),
+    ],
+)
+def test_each_mistake_is_named_with_its_line(old: str, new: str, says: str) -> None:
+    assert CONTRACT.count(old) >= 1
+    text = CONTRACT.replace(old, new, 1)
+    changed = text.splitlines()
+    differing = next(i for i, (a, b) in enumerate(zip(LINES, changed, strict=False), 1) if a != b)
+    found = problems(text)
+    assert any(says in problem for problem in found), found
+    lines = {int(re.match(r"line (\d+): ", problem)[1]) for problem in found}
+    # a source names what it cannot compute at its own line, a few below the channel's
+    assert any(abs(line - differing) <= 32 for line in lines), (differing, found)
+
+
+def test_every_error_is_named_not_only_the_first() -> None:
+    text = CONTRACT.replace(
+        "unit: kWh, kind: counter, modulus", "unit: kWk, kind: counter, modulus"
+    )
+    text = text.replace("equation: F-11", "equation: F-99").replace(
+        "gas-meter.volume", "gas.volume"
+    )
+    found = problems(text)
+    assert len(found) >= 3
+    assert f"line {line_of('import-energy')}: " in found[0]
+
+
+def test_a_key_that_stands_twice_and_broken_yaml_name_the_line() -> None:
+    assert problems("facility: {id: a, name: A, timezone: UTC}\nfacility: {id: b}\n")[0].startswith(
+        "line 2"
+    )
+    assert problems("facility:\n  - [unclosed\n")[0].startswith("line")
+    assert problems("just a text") == ["line 1: a facility file starts with facility: {id: ...}"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "facility: 1", "devices: {}", "a: *b", "\x00", "{{{"])
+def test_nothing_raises_anything_but_its_own_error(text: str) -> None:
+    problems(text)
