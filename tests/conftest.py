@@ -1,0 +1,72 @@
+"""Fixtures that every test may ask for. Nothing starts unless a test asks for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from services.core.store import migrate
+from tests.services import Mosquitto, Nats, Postgres, server_directory
+
+_TEMPLATE = "tonne_template"
+
+
+def pytest_configure() -> None:
+    """Tests see tonne's defaults, whatever the shell that starts them has set."""
+    for name in [name for name in os.environ if name.startswith("TONNE_")]:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[Postgres]:
+    """A running PostgreSQL with TimescaleDB, without tonne's schema."""
+    with server_directory(for_postgres=True) as directory:
+        server = Postgres(directory)
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_cluster: Postgres) -> str:
+    """Name of a database that all migrations have run on."""
+    postgres_cluster.execute(f'CREATE DATABASE "{_TEMPLATE}"')
+    migrate.upgrade(postgres_cluster.url_of(_TEMPLATE))
+    postgres_cluster.freeze_as_template(_TEMPLATE)
+    return _TEMPLATE
+
+
+@pytest.fixture
+def database_url(postgres_cluster: Postgres, migrated_template: str) -> Iterator[str]:
+    """URL of a fresh, migrated database of the test's own."""
+    with postgres_cluster.fresh_database(template=migrated_template) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(postgres_cluster: Postgres) -> Iterator[str]:
+    """URL of a fresh database without a schema."""
+    with postgres_cluster.fresh_database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def nats() -> Iterator[Nats]:
+    """A running NATS server; a test that stops it must start it again."""
+    with server_directory() as directory:
+        server = Nats(directory)
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def mosquitto() -> Iterator[Mosquitto]:
+    """A running mosquitto; a test that stops it must start it again."""
+    with server_directory() as directory:
+        server = Mosquitto(directory)
+        server.start()
+        yield server
+        server.stop()

@@ -1,0 +1,265 @@
+"""Real servers for tests, each on a free port of 127.0.0.1, with the settings that tonne ships.
+
+None outlives the test run: each is told to end when the process that started it dies.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from deploy.local import nats_server, postgres_server
+
+_START_DEADLINE_S = 60.0
+_STOP_DEADLINE_S = 30.0
+_MOSQUITTO_SETTINGS = Path(__file__).parent.parent / "deploy" / "mosquitto" / "tonne.conf"
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def accepts_connections(port: int) -> bool:
+    """Whether something listens on ``port`` of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Server(ABC):
+    """A program that is started, stopped and killed at will and keeps its data and port.
+
+    ``stop`` ends it in order, ``kill`` without warning (SIGKILL); ``start`` returns when it answers
+    and does nothing while it runs.
+    """
+
+    #: What asks the program to stop in order.
+    stop_signal = signal.SIGTERM
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self.log = directory / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """Command line that runs the program in the foreground."""
+
+    def environment(self) -> dict[str, str]:
+        """Environment variables beside those of the test run."""
+        return {}
+
+    def answers(self) -> bool:
+        """Whether the program can be used."""
+        return accepts_connections(self.port)
+
+    @property
+    def running(self) -> bool:
+        """Whether the program's process is alive."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running program."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start the program and wait until it answers."""
+        deadline = time.monotonic() + _START_DEADLINE_S
+        while not (self.running and self.answers()):
+            if time.monotonic() > deadline:
+                self.kill()
+                pytest.fail(f"{self.command()[-1]} did not start: {self.log_tail()}")
+            if not self.running:
+                with self.log.open("ab") as log:
+                    self._process = subprocess.Popen(
+                        self.command(),
+                        env={**os.environ, **self.environment()},
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        cwd="/",
+                        start_new_session=True,
+                    )
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Stop the program in order; does nothing if it does not run."""
+        self._end(self.stop_signal)
+
+    def kill(self) -> None:
+        """End the program without warning; does nothing if it does not run."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.send_signal(how)
+        try:
+            self._process.wait(_STOP_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            pytest.fail(f"process {self._process.args!r} did not stop: {self.log_tail()}")
+        self._process = None
+
+    def log_tail(self) -> str:
+        """The last lines that the program logged."""
+        if not self.log.exists():
+            return "it logged nothing"
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+
+
+class Postgres(Server):
+    """A throw-away PostgreSQL cluster with TimescaleDB; what it holds need not survive power loss.
+
+    ``url`` is that of its superuser on the database ``postgres``.
+    """
+
+    stop_signal = signal.SIGINT
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self._programs = postgres_server.find_programs()
+        self._data_dir = directory / "data"
+        postgres_server.make_cluster(self._programs, self._data_dir)
+
+    @property
+    def url(self) -> str:
+        """URL of the superuser on the database ``postgres``."""
+        return self.url_of("postgres")
+
+    def url_of(self, database: str) -> str:
+        """URL of the superuser on ``database``."""
+        return f"postgresql://{postgres_server.SUPERUSER}@127.0.0.1:{self.port}/{database}"
+
+    def command(self) -> list[str]:
+        """Settings that make many small databases cheap; durable against kill -9 all the same."""
+        cheap = [
+            "fsync=off",
+            "full_page_writes=off",
+            "max_connections=200",
+            "shared_buffers=128MB",
+            # without them no worker of TimescaleDB holds a database that is copied or dropped
+            "timescaledb.max_background_workers=0",
+        ]
+        return postgres_server.server_command(
+            self._programs, self._data_dir, self.port, settings=cheap
+        )
+
+    def answers(self) -> bool:
+        """Whether a connection is accepted and answered."""
+        try:
+            with psycopg.connect(self.url, connect_timeout=2):
+                return True
+        except psycopg.OperationalError:
+            return False
+
+    def execute(self, statement: str) -> None:
+        """Run one statement as superuser, outside a transaction."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    @contextmanager
+    def fresh_database(self, *, template: str = "template1") -> Iterator[str]:
+        """A new database, dropped at the end with whoever is connected; yields its URL."""
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        try:
+            yield self.url_of(name)
+        finally:
+            if self.running:
+                self.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def freeze_as_template(self, name: str) -> None:
+        """Let nobody connect to a database any more, so that it can be copied at any time."""
+        self.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS false IS_TEMPLATE true')
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+            )
+
+
+class Nats(Server):
+    """The broker that tonne ships with. ``url`` is its MQTT address, ``nats_url`` the other one."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.client_port = free_port()
+
+    @property
+    def url(self) -> str:
+        """MQTT address."""
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    @property
+    def nats_url(self) -> str:
+        """Address for NATS clients."""
+        return f"nats://127.0.0.1:{self.client_port}"
+
+    def command(self) -> list[str]:
+        """The shipped settings, as they are."""
+        return nats_server.server_command()
+
+    def environment(self) -> dict[str, str]:
+        """What the shipped settings ask for."""
+        return nats_server.server_environment(
+            store_dir=self.directory / "store",
+            mqtt_port=self.port,
+            client_port=self.client_port,
+        )
+
+
+class Mosquitto(Server):
+    """The other supported broker. ``url`` is its MQTT address."""
+
+    @property
+    def url(self) -> str:
+        """MQTT address."""
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def command(self) -> list[str]:
+        """The shipped settings with a listener, and data in a directory of its own."""
+        program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
+        if program is None:
+            pytest.fail("mosquitto is missing; run: deploy/local/bootstrap.sh test")
+        settings = self.directory / "mosquitto.conf"
+        settings.write_text(
+            f"{_MOSQUITTO_SETTINGS.read_text()}\n"
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\n"
+            f"persistence_location {self.directory}/\nuser {getpass.getuser()}\n"
+        )
+        return ["setpriv", "--pdeathsig", "TERM", "--", program, "-c", str(settings)]
+
+
+@contextmanager
+def server_directory(*, for_postgres: bool = False) -> Iterator[Path]:
+    """A temporary directory for one server, removed at the end."""
+    directory = Path(tempfile.mkdtemp(prefix="tonne-test-"))
+    try:
+        if for_postgres:
+            postgres_server.give_to_server_user(directory)
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
