@@ -76,7 +76,8 @@ def test_every_configuration_of_a_source_is_kept(database_url: str) -> None:
     )
     found = rows(
         database_url,
-        "SELECT (r.spec->>'lateness')::float FROM source_revision r JOIN source s ON s.id = source_id"
+        "SELECT (r.spec->>'lateness')::float"
+        " FROM source_revision r JOIN source s ON s.id = source_id"
         " WHERE slug = 'by-gauge' ORDER BY known_at",
     )
     assert found == [(900.0,), (3600.0,)]
