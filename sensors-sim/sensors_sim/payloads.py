@@ -8,10 +8,6 @@ from datetime import UTC, datetime
 
 from sensors_sim.devices import Sample
 
-#: Limits of one message as the receiving side states them.
-MAX_PAYLOAD_BYTES = 1_048_575
-MAX_VALUES = 10_000
-
 
 def rfc3339(ts_ms: int) -> str:
     """Return epoch milliseconds as RFC 3339 in UTC, with milliseconds."""

@@ -41,6 +41,15 @@ class SourceMinute:
 
 
 @dataclass(kw_only=True)
+class Folded:
+    """The sums of a source's minutes that are no longer kept one by one."""
+
+    co2_kg: float = 0.0
+    amount: float = 0.0
+    covered_s: float = 0.0
+
+
+@dataclass(kw_only=True)
 class ChannelTruth:
     """The minutes of one channel, fed with its values in order of time."""
 
@@ -53,20 +62,20 @@ class ChannelTruth:
         """Account for the next value. A time that is not later than the last one is ignored."""
         if self.last_ms is not None and ts_ms <= self.last_ms:
             return
-        if self.channel.kind == "interval" and value is not None:
+        kind = self.channel.kind
+        if value is None and kind != "gauge":
+            return
+        if kind == "interval" and value is not None:
             self._spread(ts_ms, ts_ms + self.channel.length_s * 1000, value)
-        elif self.last_ms is not None and self.last is not None:
-            if self.channel.kind == "gauge":
-                self._hold(ts_ms)
-            elif value is not None:
-                self._spread(self.last_ms, ts_ms, value - self.last)
-        self.last_ms = ts_ms
-        if value is not None or self.channel.kind == "gauge":
-            self.last = value
+        elif kind == "gauge":
+            self._hold(ts_ms)
+        elif self.last_ms is not None and self.last is not None and value is not None:
+            self._spread(self.last_ms, ts_ms, value - self.last)
+        self.last_ms, self.last = ts_ms, value
 
     def finish(self) -> None:
         """Let the last value of a gauge hold as long as it may."""
-        if self.last_ms is not None and self.last is not None and self.channel.kind == "gauge":
+        if self.last_ms is not None and self.channel.kind == "gauge":
             self._hold(self.last_ms + self.channel.max_gap_s * 1000)
             self.last = None
 
@@ -110,6 +119,7 @@ class FacilityTruth:
             for channel in present[source.device].channels
             if channel.id in _inputs(source)
         }
+        self.folded = {source.id: Folded() for source in self.sources}
 
     def add(self, device: str, sample: Sample) -> None:
         """Account for a sample of a device, given in order of time."""
@@ -117,6 +127,21 @@ class FacilityTruth:
             books = self._channels.get((device, channel))
             if books is not None:
                 books.add(sample.ts_ms, value)
+
+    def fold(self, before_ms: int) -> None:
+        """Keep only the sums of the minutes that ended before a time, to bound memory."""
+        minutes = {minute for books in self._channels.values() for minute in books.minutes}
+        old = {minute for minute in minutes if (minute + 1) * MINUTE_MS <= before_ms}
+        for source in self.sources:
+            sums = self.folded[source.id]
+            for minute in self.minutes(source):
+                if minute.start_ms // MINUTE_MS in old:
+                    sums.co2_kg += minute.co2_kg
+                    sums.amount += minute.amount or 0.0
+                    sums.covered_s += minute.covered_s
+        for books in self._channels.values():
+            for number in old & books.minutes.keys():
+                del books.minutes[number]
 
     def finish(self) -> None:
         """Close the books: nothing follows."""
@@ -130,7 +155,7 @@ class FacilityTruth:
         return self._channels[source.device, source.channel].channel.unit
 
     def minutes(self, source: Source) -> Iterator[SourceMinute]:
-        """Yield a source's minutes in order of time."""
+        """Yield a source's minutes in order of time, but for those that are folded."""
         if isinstance(source, ActivitySource):
             yield from self._activity(source)
         else:

@@ -16,26 +16,53 @@ from sensors_sim.payloads import rfc3339
 from sensors_sim.truth import FacilityTruth
 from sensors_sim.worlds import Facility, Source, StackSource
 
+#: Where minutes are not kept, those this much older than the newest sample are only summed.
+_KEPT_MS = 7_200_000
+
 
 class Books:
     """What was emitted over a whole call: every sample passes through ``add`` once."""
 
-    def __init__(self, facilities: Iterable[Facility], devices: tuple[Device, ...], seed: int):
-        """Keep books for the sources that these devices feed."""
+    def __init__(
+        self,
+        facilities: Iterable[Facility],
+        devices: tuple[Device, ...],
+        seed: int,
+        *,
+        keep_minutes: bool = True,
+    ) -> None:
+        """Keep books for the sources that these devices feed.
+
+        Without ``keep_minutes`` a run of any length needs the same memory, and the report's lists
+        of minutes hold the last hours only; its sums are whole.
+        """
         self._seed = seed
         self._truths = {one.id: FacilityTruth(one, devices) for one in facilities}
         self._from_ms: int | None = None
         self._to_ms: int | None = None
+        self._fold_at_ms: int | None = None
+        self._keep_minutes = keep_minutes
         self.samples = 0
         self.values = 0
 
     def add(self, device: Device, sample: Sample) -> None:
         """Account for a sample that is going to be published."""
+        ts_ms = sample.ts_ms
         self._truths[device.facility].add(device.id, sample)
         self.samples += 1
         self.values += len(sample.values)
-        self._from_ms = min(self._from_ms or sample.ts_ms, sample.ts_ms)
-        self._to_ms = max(self._to_ms or sample.ts_ms, sample.ts_ms)
+        self._from_ms = ts_ms if self._from_ms is None else min(self._from_ms, ts_ms)
+        self._to_ms = ts_ms if self._to_ms is None else max(self._to_ms, ts_ms)
+        if not self._keep_minutes:
+            self._fold(ts_ms)
+
+    def _fold(self, ts_ms: int) -> None:
+        if self._fold_at_ms is None:
+            self._fold_at_ms = ts_ms + 2 * _KEPT_MS
+        if ts_ms >= self._fold_at_ms:
+            self._fold_at_ms = ts_ms + _KEPT_MS
+            for truth in self._truths.values():
+                truth.fold(ts_ms - _KEPT_MS)
 
     def report(self, messages: int) -> dict[str, Any]:
         """Close the books and return them; the keys are described in the simulator's README."""
@@ -64,15 +91,17 @@ def _facility(truth: FacilityTruth) -> dict[str, Any]:
 
 def _source(truth: FacilityTruth, source: Source) -> dict[str, Any]:
     minutes = list(truth.minutes(source))
+    folded = truth.folded[source.id]
     is_stack = isinstance(source, StackSource)
+    amount = math.fsum([folded.amount, *(minute.amount or 0.0 for minute in minutes)])
     return {
         "id": source.id,
         "device": source.device,
         "method": "stack" if is_stack else "activity",
-        "co2_kg": math.fsum(minute.co2_kg for minute in minutes),
-        "amount": None if is_stack else math.fsum(minute.amount or 0.0 for minute in minutes),
+        "co2_kg": math.fsum([folded.co2_kg, *(minute.co2_kg for minute in minutes)]),
+        "amount": None if is_stack else amount,
         "unit": None if is_stack else truth.unit(source),
-        "covered_s": math.fsum(minute.covered_s for minute in minutes),
+        "covered_s": math.fsum([folded.covered_s, *(minute.covered_s for minute in minutes)]),
         "minutes": [
             {
                 "time": rfc3339(minute.start_ms),

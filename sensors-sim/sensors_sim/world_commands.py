@@ -78,7 +78,7 @@ def run(
     address = broker_of(broker)
     facilities, chosen_devices = _world(profile, facility, seed, devices)
     start_ms = _live_start_ms(start, speed, duration)
-    books = Books(facilities, chosen_devices, seed)
+    books = Books(facilities, chosen_devices, seed, keep_minutes=truth is not None)
     job = LiveRun(
         broker=address,
         devices=chosen_devices,
