@@ -28,8 +28,8 @@ factors:
 sources:
   - {{id: grid-hall-1, scope: 2, method: activity, input: {id}-meter-1.import-energy, factor: works-grid}}
   - {{id: grid-hall-2, scope: 2, method: activity, input: {id}-meter-2.import-energy, factor: works-grid}}
-  - {{id: boiler-2, scope: 1, method: activity, input: {id}-gas-1.volume, factor: works-gas}}
-  - id: stack-2
+  - {{id: boiler, scope: 1, method: activity, input: {id}-gas-1.volume, factor: works-gas}}
+  - id: stack
     scope: 1
     method: stack
     equation: F-11

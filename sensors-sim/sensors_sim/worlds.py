@@ -166,8 +166,8 @@ def _works(facility: str, names: tuple[str, str, str, str], seed: int) -> Facili
             ActivitySource(
                 id="grid-hall-2", device=hall_2, channel="import-energy", factor=_WORKS_GRID
             ),
-            ActivitySource(id="boiler-2", device=gas, channel="volume", factor=_WORKS_GAS),
-            StackSource(id="stack-2", device=stack, co2="co2", flow="flow"),
+            ActivitySource(id="boiler", device=gas, channel="volume", factor=_WORKS_GAS),
+            StackSource(id="stack", device=stack, co2="co2", flow="flow"),
         ),
     )
 
@@ -195,9 +195,9 @@ def _campus(facility: str, seed: int) -> Facility:
     )
 
 
-def linz(seed: int) -> Facility:
-    """Return the simulated part of the works of ``deploy/demo/linz.yaml``."""
-    return _works("linz", ("meter-hall-1", "meter-hall-2", "gas-meter-2", "cems-2"), seed)
+def aschach(seed: int) -> Facility:
+    """Return the works of ``deploy/demo/aschach.yaml``."""
+    return _works("aschach", ("meter-hall-1", "meter-hall-2", "gas-meter-2", "cems-2"), seed)
 
 
 def delta_campus(seed: int) -> Facility:
@@ -206,7 +206,7 @@ def delta_campus(seed: int) -> Facility:
 
 
 def plant(facility: str, seed: int) -> Facility:
-    """Return a works like ``linz`` under any id; its devices carry the id as a prefix."""
+    """Return a works like ``aschach`` under any id; its devices carry the id as a prefix."""
     names = ("meter-1", "meter-2", "gas-1", "stack-1")
     checked(facility, "facility")
     a, b, c, d = (checked(f"{facility}-{name}", "device") for name in names)
@@ -220,7 +220,7 @@ def chosen(profile: str, facility: str | None, seed: int) -> tuple[Facility, ...
         ValueError: the demo has no such facility.
 
     """
-    demo = (linz(seed), delta_campus(seed))
+    demo = (aschach(seed), delta_campus(seed))
     if facility is None:
         return demo if profile == "demo" else (plant("plant", seed),)
     known = tuple(one for one in demo if one.id == facility)
