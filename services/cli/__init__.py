@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-import psycopg
 import typer
-from sqlalchemy.exc import OperationalError
 
-from services.core.runtime import logging
-from services.core.runtime.settings import Settings, SettingsError, load
-from services.core.store.connect import DatabaseUrlError, engine
-from services.core.store.migrate import MigrationError, upgrade
-from services.core.store.registry.apply import ApplyError, apply
+from services.cli import factors, keys, process
+from services.cli.errors import clear_errors, failure
+from services.core.runtime.settings import Settings
+from services.core.store.connect import engine
+from services.core.store.migrate import upgrade
+from services.core.store.registry.apply import apply
 from services.core.store.registry.facility_file import FacilityFileError, parse
 
 app = typer.Typer(
@@ -24,42 +22,20 @@ app = typer.Typer(
 )
 
 
-def _fail(sentence: str) -> typer.Exit:
-    typer.echo(f"tonne: {logging.without_credentials(sentence)}", err=True)
-    return typer.Exit(1)
+def _serve(name: str, run: Callable[[Settings], int]) -> None:
+    with clear_errors():
+        raise typer.Exit(run(process.settings(name)))
 
 
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """What the operator can mend is one sentence and exit code 1, not a traceback."""
-    try:
-        yield
-    except (SettingsError, DatabaseUrlError, MigrationError, ApplyError) as error:
-        raise _fail(str(error)) from None
-    except (psycopg.OperationalError, OperationalError) as error:
-        reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
-        raise _fail(
-            f"the database cannot be used ({reason}); check TONNE_DATABASE_URL,"
-            " or start the local stack with `make up`"
-        ) from None
-
-
-def _settings(process: str) -> Settings:
-    settings = load()
-    logging.configure(process=process, level=settings.log_level, style=settings.log_format)
-    return settings
-
-
-def _serve(process: str, run: Callable[[Settings], int]) -> None:
-    with _clear_errors():
-        raise typer.Exit(run(_settings(process)))
+app.add_typer(keys.app, name="keys")
+app.add_typer(factors.app, name="factors")
 
 
 @app.command()
 def migrate() -> None:
     """Bring the database to the newest schema; does nothing if it is there already."""
-    with _clear_errors():
-        upgrade(_settings("migrate").database)
+    with clear_errors():
+        upgrade(process.settings("migrate").database)
     typer.echo("the schema is up to date")
 
 
@@ -81,9 +57,9 @@ def apply_files(
             refused = True
             typer.echo(f"{path}: cannot be read: {error}", err=True)
     if refused:
-        raise _fail("nothing was applied; mend the lines above and apply again")
-    with _clear_errors():
-        bind = engine(_settings("apply").database, process="apply")
+        raise failure("nothing was applied; mend the lines above and apply again")
+    with clear_errors():
+        bind = engine(process.settings("apply").database, process="apply")
         with bind.begin() as connection:
             for path, file in parsed:
                 changes = apply(connection, file)
@@ -120,7 +96,3 @@ def api() -> None:
 def main() -> None:
     """Run the command line."""
     sys.exit(app())
-
-
-if __name__ == "__main__":
-    main()
