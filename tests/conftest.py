@@ -70,3 +70,21 @@ def mosquitto() -> Iterator[Mosquitto]:
         server.start()
         yield server
         server.stop()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much the accounting was put to the test."""
+    passed = terminalreporter.stats.get("passed", [])
+    vectors = sum("vector" in report.keywords for report in passed)
+    incidents = sum("incident" in report.keywords for report in passed)
+    hours = sum(
+        int(str(value))
+        for report in passed
+        for name, value in report.user_properties
+        if name == "random_hours"
+    )
+    if vectors or incidents or hours:
+        terminalreporter.write_line(
+            f"accounting: {vectors} golden vectors, {incidents} field incidents,"
+            f" {hours} random hours against a second implementation"
+        )
