@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sensors_sim.devices import Channel, Device, Kind, Sample
 from sensors_sim.truth import ChannelTruth, FacilityTruth
 from sensors_sim.truth_report import Books
-from sensors_sim.worlds import ActivitySource, Facility, Factor, StackSource, linz
+from sensors_sim.worlds import ActivitySource, Facility, Factor, StackSource, aschach
 
 T0_S = 1_795_456_800
 
@@ -131,7 +131,7 @@ def test_a_factor_changes_at_its_minute() -> None:
 
 
 def test_the_report_sums_up_sources_and_its_minutes_sum_up_to_them() -> None:
-    facility = linz(7)
+    facility = aschach(7)
     books = Books((facility,), facility.devices, 7)
     for device in facility.devices:
         for due_ms in device.due_times(T0_S * 1000, (T0_S + 600) * 1000, 10):
@@ -156,13 +156,13 @@ def test_the_report_sums_up_sources_and_its_minutes_sum_up_to_them() -> None:
 
 
 def test_sources_whose_device_is_silent_have_no_books() -> None:
-    facility = linz(1)
+    facility = aschach(1)
     books = Books((facility,), facility.devices[:1], 1)
     assert [s["id"] for s in books.report(0)["facilities"][0]["sources"]] == ["grid-hall-1"]
 
 
 def test_folding_old_minutes_changes_no_sum() -> None:
-    facility = linz(7)
+    facility = aschach(7)
     whole, folded = (
         Books((facility,), facility.devices, 7, keep_minutes=keep) for keep in (True, False)
     )

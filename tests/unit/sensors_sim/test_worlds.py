@@ -10,7 +10,14 @@ from ruamel.yaml import YAML
 from sensors_sim.devices import Device
 from sensors_sim.facility_file import works_file
 from sensors_sim.payloads import encode_history, encode_sample
-from sensors_sim.worlds import ActivitySource, Facility, StackSource, chosen, delta_campus, linz
+from sensors_sim.worlds import (
+    ActivitySource,
+    Facility,
+    StackSource,
+    aschach,
+    chosen,
+    delta_campus,
+)
 from sensors_sim.worlds import plant as plant_world
 
 ROOT = Path(__file__).parents[3]
@@ -32,11 +39,11 @@ def devices() -> list[Device]:
 @pytest.mark.parametrize(
     ("facility", "file"),
     [
-        (linz(1), demo_file("linz.yaml")),
+        (aschach(1), demo_file("aschach.yaml")),
         (delta_campus(1), demo_file("delta-campus.yaml")),
         (plant_world("works-7", 1), declared(works_file("works-7"))),
     ],
-    ids=["linz", "delta-campus", "plant"],
+    ids=["aschach", "delta-campus", "plant"],
 )
 def test_the_facility_file_says_what_the_world_does(facility: Facility, file: Any) -> None:
     assert file["facility"]["id"] == facility.id
@@ -133,15 +140,15 @@ def test_payloads_keep_the_contract(device: Device) -> None:
 
 
 def test_a_farewell_ends_the_gauges_and_leaves_registers_alone() -> None:
-    meter = linz(1).devices[0]
+    meter = aschach(1).devices[0]
     farewell = meter.farewell(NOW_MS + 1)
     assert farewell is not None
     assert farewell.values == {"import-power": None}
-    assert linz(1).devices[2].farewell(NOW_MS) is None
+    assert aschach(1).devices[2].farewell(NOW_MS) is None
 
 
 def test_a_facility_that_the_demo_does_not_have_is_refused_with_the_choice() -> None:
-    with pytest.raises(ValueError, match="choose one of linz, delta-campus"):
+    with pytest.raises(ValueError, match="choose one of aschach, delta-campus"):
         chosen("demo", "nowhere", 1)
     with pytest.raises(ValueError, match="small letters"):
         chosen("plant", "No/Where", 1)
