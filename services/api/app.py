@@ -19,11 +19,20 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.middleware.gzip import GZipMiddleware
 
 from services.api import problems
-from services.api.context import Context
+from services.api.context import STATEMENT_TIMEOUT_MS, Context
 from services.api.limits import CountRequests, LimitBody, LoopbackHostOnly
 from services.api.listen import listen
 from services.api.live_feed import LiveFeed, Pace
-from services.api.routes import dashboard, emissions, facilities, live, operation
+from services.api.routes import (
+    dashboard,
+    emissions,
+    explain,
+    facilities,
+    live,
+    operation,
+    quarantine,
+    readings,
+)
 from services.api.routes.live import live_reader
 from services.core.runtime import logging
 from services.core.runtime.clock import Clock, SystemClock
@@ -31,9 +40,6 @@ from services.core.runtime.settings import Settings
 from services.core.store.connect import async_engine
 
 log = structlog.get_logger()
-
-#: No read may hold a connection longer than this.
-_STATEMENT_TIMEOUT_MS = 15_000
 
 _DESCRIPTION = """\
 CO2 totals of facilities: live, by interval, explained.
@@ -77,7 +83,16 @@ def create_app(
     )
     app.state.context = Context(settings=settings, engine=engine, clock=clock, feed=feed)
     problems.install(app)
-    for module in (facilities, live, emissions, operation, dashboard):
+    for module in (
+        facilities,
+        live,
+        emissions,
+        readings,
+        quarantine,
+        explain,
+        operation,
+        dashboard,
+    ):
         app.include_router(module.router)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     app.add_middleware(LimitBody)
@@ -142,7 +157,7 @@ def _reading_engine(settings: Settings) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "connect")
     def _limit(connection: Any, _record: object) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(f"SET statement_timeout = {_STATEMENT_TIMEOUT_MS}")
+            cursor.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
         connection.commit()
 
     return engine

@@ -12,6 +12,9 @@ from services.api.live_feed import LiveFeed
 from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings
 
+#: No read may hold a connection longer than this.
+STATEMENT_TIMEOUT_MS = 15_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Context:

@@ -116,3 +116,100 @@ class Ready(Answer):
     schema_current: bool
     processes: dict[str, ProcessState]
     missing: list[str] = Field(examples=[["ingest does not run; start `tonne ingest`"]])
+
+
+class QuarantineRow(Answer):
+    """One refusal."""
+
+    id: int
+    time: datetime = Field(description="when the message arrived")
+    reason: str = Field(examples=["unknown-channel"])
+    detail: str = Field(description="what is wrong and what to do")
+    topic: str = Field(examples=["emissions/linz/cems-1/readings"])
+    facility: str | None
+    device: str | None
+    channel: str | None
+    ts: datetime | None = Field(description="the reading's own time, where it could be read")
+    value: float | None
+    stored_value: float | None = Field(
+        description="for a conflict: the value that is stored under the same channel and time"
+    )
+    state: Literal["open", "replayed", "accepted", "discarded"]
+    settled_at: datetime | None
+    payload: str | None = Field(description="the raw bytes as text; null if they are not UTF-8")
+    payload_base64: str | None = Field(description="the raw bytes, if they are not UTF-8")
+    payload_bytes: int = Field(description="size of the message; of a large one the start is shown")
+
+
+class Applied(Answer):
+    """What a facility file changed."""
+
+    changes: list[str] = Field(examples=[["facility linz added"]])
+
+
+class HourVersion(Answer):
+    """One version of an hour."""
+
+    version: int
+    co2_kg: float | None = Field(examples=[10180.2])
+    co2e_kg: float | None = Field(examples=[10180.2])
+    activity: float | None
+    coverage: float = Field(ge=0, le=1)
+    quality: Literal["measured", "partial", "missing", "substituted", "estimated"]
+    code: str | None = Field(description="method code of the policy that judged the hour")
+    state: Literal["provisional", "final"]
+    reason: str = Field(examples=["closed"], description="why this version came to be")
+    known_at: datetime
+    superseded_at: datetime | None = Field(description="null: in force")
+
+
+class ExplainedInput(Answer):
+    """One input of the hour, in its channel's unit."""
+
+    role: str = Field(examples=["co2"])
+    device: str = Field(examples=["cems-1"])
+    channel: str = Field(examples=["co2"])
+    quantity: str = Field(examples=["fraction"])
+    unit: str = Field(examples=["%"])
+    kind: Literal["counter", "gauge", "interval"]
+    mean: float | None = Field(None, description="of a gauge: weighted by time")
+    amount: float | None = Field(None, description="of a counter or interval channel")
+    covered_s: float = Field(description="seconds of the hour that are known")
+    readings: dict[str, object] = Field(
+        description="count, gaps, by_quality, min, mean, max, first and last, as sent"
+    )
+
+
+class ExplainedMinute(Answer):
+    """One minute of the hour."""
+
+    time: datetime
+    co2_kg: float | None
+    co2e_kg: float | None
+    activity: float | None
+    coverage: float = Field(ge=0, le=1)
+    inputs: dict[str, float | None] = Field(description="mean or amount of each input, by role")
+
+
+class Explanation(Answer):
+    """All that led to the total of one source's hour."""
+
+    facility: str = Field(examples=["linz"])
+    source: str = Field(examples=["stack-1"])
+    scope: Literal[1, 2, 3]
+    hour: datetime
+    as_of: datetime
+    total: HourVersion | None = Field(description="the version in force; null: never computed")
+    activity_unit: str | None
+    method: str = Field(examples=["stack"])
+    configuration: dict[str, object] = Field(description="the source's part of the facility file")
+    configured_at: datetime
+    equation: dict[str, object] | None = Field(
+        description="of a stack: id, citation, unit, inputs and diluent"
+    )
+    factor: dict[str, object] | None = Field(
+        description="of an activity: the version that holds, its citation, and what it comes to"
+    )
+    inputs: list[ExplainedInput]
+    minutes: list[ExplainedMinute]
+    versions: list[HourVersion] = Field(description="oldest first")

@@ -1,20 +1,25 @@
-"""``/v1/facilities``: which facilities and sources there are."""
+"""``/v1/facilities``: which facilities and sources there are, and how they are configured."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 
 from services.api.answers import json_answer, next_link
-from services.api.auth import Reader, visible_facilities
+from services.api.auth import Reader, Writer, no_facility, visible_facilities
 from services.api.context import InContext
-from services.api.models import Facility
+from services.api.models import Applied, Facility
 from services.api.parameters import Query
-from services.api.problems import documented
+from services.api.problems import BodyTooLarge, Conflict, InvalidRequest, NotFound, documented
+from services.core.store.connect import engine
+from services.core.store.registry.apply import ApplyError, apply
+from services.core.store.registry.facility_file import FacilityFileError, parse
+from services.core.store.registry.facility_model import FacilityFile
 
 router = APIRouter(tags=["facilities"])
 
@@ -59,3 +64,57 @@ async def get_facilities(
             "/v1/facilities", limit=query.limit, cursor=page[-1].slug
         )
     return answer
+
+
+@router.put(
+    "/v1/facilities/{facility}",
+    summary="Apply a facility file",
+    response_model=Applied,
+    responses=documented(NotFound, Conflict, BodyTooLarge),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/yaml": {"schema": {"type": "string"}},
+                "application/json": {"schema": {"type": "object"}},
+            },
+        }
+    },
+)
+async def put_facility(
+    context: InContext, who: Writer, request: Request, facility: str
+) -> Response:
+    """Put a facility file, YAML or JSON, into force: all of it or, if any is wrong, nothing."""
+    if not who.sees(facility):
+        raise no_facility(facility)
+    file = await run_in_threadpool(_parse, await request.body())
+    if file.facility.id != facility:
+        raise InvalidRequest(
+            f"facility.id: the file is of {file.facility.id}, the address names {facility}"
+        )
+    changes = await run_in_threadpool(_apply, context.settings.database, file)
+    return json_answer({"changes": changes})
+
+
+def _parse(body: bytes) -> FacilityFile:
+    try:
+        return parse(body.decode())
+    except UnicodeDecodeError:
+        raise InvalidRequest("body: a facility file is UTF-8 text") from None
+    except FacilityFileError as error:
+        raise InvalidRequest(
+            str(error),
+            errors=[{"line": p.line, "message": p.message} for p in error.problems],
+        ) from None
+
+
+def _apply(database_url: str, file: FacilityFile) -> list[str]:
+    # the API reads with a role that may not write; configuration is the one exception
+    bind = engine(database_url, process="apply")
+    try:
+        with bind.begin() as connection:
+            return apply(connection, file)
+    except ApplyError as error:
+        raise Conflict(str(error)) from None
+    finally:
+        bind.dispose()

@@ -1,0 +1,154 @@
+"""The body of ``/v1/explain``: records of the store to kilograms and plain words."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from services.api.live_body import kg
+from services.core.accounting.gwp import AR6
+from services.core.accounting.stack.equations import Equation
+from services.core.store.explain import FactorUsed, HourExplanation, HourVersion
+from services.core.store.explain_inputs import InputHour
+
+_HOUR_MS = 3_600_000
+_MINUTE = timedelta(minutes=1)
+
+
+def explain_body(
+    found: HourExplanation, *, facility: str, source: str, hour: datetime, as_of: datetime
+) -> dict[str, Any]:
+    """Build the answer; what is unknown is null, never zero."""
+    in_force = next((v for v in reversed(found.versions) if v.superseded_at is None), None)
+    return {
+        "facility": facility,
+        "source": source,
+        "scope": found.scope,
+        "hour": hour,
+        "as_of": as_of,
+        "total": None if in_force is None else _version(in_force),
+        "activity_unit": found.activity_unit,
+        "method": found.configuration["method"],
+        "configuration": found.configuration,
+        "configured_at": found.configured_at,
+        "equation": None if found.equation is None else _equation(found.equation),
+        "factor": None if found.factor is None else _factor(found.factor),
+        "inputs": [_input(item) for item in found.inputs],
+        "minutes": _minutes(found, hour),
+        "versions": [_version(version) for version in found.versions],
+    }
+
+
+def _version(v: HourVersion) -> dict[str, Any]:
+    known = v.covered_ms > 0 or v.quality in {"substituted", "estimated"}
+    return {
+        "version": v.version,
+        "co2_kg": kg(v.co2_ug) if known else None,
+        "co2e_kg": kg(v.co2e_ug) if known else None,
+        "activity": None if v.activity_n is None or not known else v.activity_n / 1e9,
+        "coverage": round(min(1.0, v.covered_ms / _HOUR_MS), 6),
+        "quality": v.quality,
+        "code": v.code,
+        "state": "final" if v.final else "provisional",
+        "reason": v.reason,
+        "known_at": v.known_at,
+        "superseded_at": v.superseded_at,
+    }
+
+
+def _equation(equation: Equation) -> dict[str, Any]:
+    diluent = equation.diluent
+    return {
+        "id": equation.id,
+        "citation": equation.citation,
+        "unit": equation.unit,
+        "kg_per_unit": float(equation.kg_per_unit),
+        "inputs": [
+            {
+                "role": item.name,
+                "meaning": item.meaning,
+                "unit": item.unit,
+                "basis": None if item.basis is None else str(item.basis),
+            }
+            for item in equation.inputs
+        ],
+        "diluent": None if diluent is None else {"id": diluent.id, "citation": diluent.citation},
+    }
+
+
+def _factor(used: FactorUsed) -> dict[str, Any]:
+    factor = used.factor
+    return {
+        "id": factor.id,
+        "row": used.row_id,
+        "unit": factor.unit,
+        "basis": factor.basis,
+        "co2_kg": factor.co2_kg,
+        "ch4_kg": factor.ch4_kg,
+        "n2o_kg": factor.n2o_kg,
+        "co2e_kg": factor.total_co2e_kg(),
+        "gwp": None if factor.co2e_kg is not None else {"set": AR6.name, "citation": AR6.citation},
+        "valid_from": factor.valid_from,
+        "valid_to": factor.valid_to,
+        "known_from": factor.known_from,
+        "known_to": factor.known_to,
+        "data_year": factor.data_year,
+        "release": factor.release or None,
+        "uncertainty_percent": factor.uncertainty,
+        "citation": factor.citation,
+        "applied": {
+            "per": used.activity_unit,
+            "co2_kg": used.applied.co2_kg,
+            "co2e_kg": used.applied.co2e_kg,
+        },
+    }
+
+
+def _input(item: InputHour) -> dict[str, Any]:
+    channel, readings = item.channel, item.readings
+    return {
+        "role": channel.role,
+        "device": channel.device,
+        "channel": channel.channel,
+        "quantity": channel.spec.quantity,
+        "unit": channel.spec.unit,
+        "kind": channel.spec.kind,
+        "mean" if channel.spec.kind == "gauge" else "amount": item.value,
+        "covered_s": item.covered_s,
+        "readings": {
+            "count": readings.count,
+            "gaps": readings.gaps,
+            "by_quality": readings.by_quality,
+            "min": readings.least,
+            "mean": readings.mean,
+            "max": readings.greatest,
+            "first": _reading(readings.first_time, readings.first_value),
+            "last": _reading(readings.last_time, readings.last_value),
+        },
+    }
+
+
+def _reading(time: datetime | None, value: float | None) -> dict[str, Any] | None:
+    return None if time is None else {"time": time, "value": value}
+
+
+def _minutes(found: HourExplanation, hour: datetime) -> list[dict[str, Any]]:
+    stored = {row.minute: row for row in found.minutes}
+    rows = []
+    for index in range(60):
+        time = hour + index * _MINUTE
+        row = stored.get(time)
+        known = row is not None and row.covered_ms > 0
+        rows.append(
+            {
+                "time": time,
+                "co2_kg": kg(row.co2_ug) if row and known else None,
+                "co2e_kg": kg(row.co2e_ug) if row and known else None,
+                "activity": row.activity_n / 1e9
+                if row and known and row.activity_n is not None
+                else None,
+                "coverage": min(1.0, row.covered_ms / 60_000) if row else 0.0,
+                "inputs": {item.channel.role: item.minutes[index][0] for item in found.inputs},
+            }
+        )
+    return rows

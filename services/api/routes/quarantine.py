@@ -1,0 +1,109 @@
+"""``/v1/quarantine``: what was refused, with its raw bytes and what to do about it."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter
+from fastapi import Query as FromQuery
+from fastapi.responses import Response
+from pydantic import Field
+
+from services.api.answers import json_answer, next_link
+from services.api.auth import Reader, visible_facilities
+from services.api.context import InContext
+from services.api.models import QuarantineRow
+from services.api.parameters import Query, SlugList
+from services.api.problems import NotFound, documented
+from services.core.store.quarantine import QuarantineItem, item, select_page
+
+router = APIRouter(tags=["quarantine"])
+
+#: Of a larger payload, this much is shown; `payload_bytes` tells its size.
+_SHOWN_BYTES = 16 * 1024
+
+State = Literal["open", "replayed", "accepted", "discarded"]
+
+
+class QuarantineQuery(Query):
+    """Parameters of ``GET /v1/quarantine``."""
+
+    facility: SlugList = Field(
+        [], description="facility ids, as far as one could be read from the message; none: all"
+    )
+    device: SlugList = Field([], description="device ids; none: all")
+    reason: SlugList = Field([], description="reason codes; none: all", examples=[["not-json"]])
+    state: State | Literal["all"] = Field("open", description="`all`: settled ones too")
+    limit: int = Field(100, ge=1, le=1000, description="most rows in the answer")
+    cursor: int | None = Field(
+        None, ge=1, description="where the last answer ended, from its `Link` header"
+    )
+
+
+@router.get(
+    "/v1/quarantine",
+    summary="What was refused",
+    response_model=list[QuarantineRow],
+    responses=documented(NotFound),
+)
+async def get_quarantine(
+    context: InContext, who: Reader, query: Annotated[QuarantineQuery, FromQuery()]
+) -> Response:
+    """The newest first. A key that is limited to facilities sees what names one of them."""
+    facilities = list(query.facility)
+    if who.facilities is not None:
+        found = await visible_facilities(context, who, facilities)
+        facilities = [row.slug for row in found]
+        if not facilities:
+            return json_answer([])
+    statement = select_page(
+        limit=query.limit + 1,
+        before_id=query.cursor,
+        states=() if query.state == "all" else (query.state,),
+        reasons=query.reason,
+        facilities=facilities,
+        devices=query.device,
+        payload_bytes=_SHOWN_BYTES,
+    )
+    async with context.engine.connect() as connection:
+        rows = [item(dict(row)) for row in (await connection.execute(statement)).mappings()]
+    answer = json_answer([_row(row) for row in rows[: query.limit]])
+    if len(rows) > query.limit:
+        given = query.model_dump(exclude_unset=True, exclude={"cursor"})
+        given["cursor"] = rows[query.limit - 1].id
+        answer.headers["Link"] = next_link("/v1/quarantine", **given)
+    return answer
+
+
+def _row(refused: QuarantineItem) -> dict[str, Any]:
+    text, encoded = _readable(refused.payload)
+    return {
+        "id": refused.id,
+        "time": refused.received_at,
+        "reason": refused.reason,
+        "detail": refused.detail,
+        "topic": refused.topic,
+        "facility": refused.facility,
+        "device": refused.device,
+        "channel": refused.channel,
+        "ts": refused.ts,
+        "value": refused.value,
+        "stored_value": refused.stored_value,
+        "state": refused.state,
+        "settled_at": refused.settled_at,
+        "payload": text,
+        "payload_base64": encoded,
+        "payload_bytes": refused.payload_bytes,
+    }
+
+
+def _readable(payload: bytes) -> tuple[str | None, str | None]:
+    """The payload as text, or in base64 if it is none."""
+    try:
+        return payload.decode(), None
+    except UnicodeDecodeError as error:
+        # a text that was cut within its last character is still a text
+        if len(payload) == _SHOWN_BYTES and error.start > len(payload) - 4:
+            return payload[: error.start].decode(), None
+        return None, base64.b64encode(payload).decode()
