@@ -7,7 +7,7 @@ from sensors_sim.load import Load, device_ids
 _METER = """\
   - id: {id}
     channels:
-      - {{id: import-energy, quantity: energy, unit: kWh, kind: counter, modulus: 100000000}}
+      - {{id: import-energy, quantity: energy, unit: kWh, kind: counter, max_rate: 5000}}
       - {{id: import-power, quantity: power, unit: kW, kind: gauge, max_gap: 120}}
 """
 _WORKS = """\
@@ -15,7 +15,7 @@ facility: {{id: {id}, name: "Simulated works {id}", timezone: Europe/Vienna}}
 devices:
 {meters}\
   - id: {id}-gas-1
-    channels: [{{id: volume, quantity: volume, unit: m3, kind: counter}}]
+    channels: [{{id: volume, quantity: volume, unit: m3, kind: counter, max_rate: 900}}]
   - id: {id}-stack-1
     channels:
       - {{id: co2, quantity: fraction, unit: "%", kind: gauge, basis: wet, range: [0, 25], max_gap: 120}}

@@ -1,23 +1,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.integration.sensors_sim.harness import KillableNats, Simulator, Witness
+from tests.integration.sensors_sim.harness import Simulator, Witness
+from tests.services import Nats, server_directory
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[KillableNats]:
-    nats = KillableNats(tmp_path)
-    nats.start()
-    yield nats
-    nats.kill()
+def broker() -> Iterator[Nats]:
+    """A broker of the test's own, with an empty store; the test may kill it."""
+    with server_directory() as directory:
+        server = Nats(directory)
+        server.start()
+        yield server
+        server.kill()
 
 
 @pytest.fixture
-def witness(broker: KillableNats) -> Iterator[Witness]:
+def witness(broker: Nats) -> Iterator[Witness]:
     subscriber = Witness(broker.port, "emissions/#")
     yield subscriber
     subscriber.close()

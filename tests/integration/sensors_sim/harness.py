@@ -1,15 +1,12 @@
-"""A broker that a test may kill and start again, and a subscriber that outlives it."""
+"""A subscriber that outlives its broker, and the simulator as its own process."""
 
 from __future__ import annotations
 
 import json
-import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -17,8 +14,9 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.services import Nats
+
 SIMULATOR = [sys.executable, "-c", "from sensors_sim.cli import main; main()"]
-NATS_SERVER = Path(sys.executable).with_name("nats-server")
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> None:
@@ -30,49 +28,18 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> 
         time.sleep(0.02)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+class LockedNats(Nats):
+    """A broker that lets only the user ``meter`` with the password ``right`` in."""
 
-
-class KillableNats:
-    """One nats-server on fixed ports with a store that survives its process."""
-
-    def __init__(self, directory: Path, extra: str = "") -> None:
-        self.port = free_port()
-        self._config = directory / "nats.conf"
-        self._config.write_text(
-            f"listen: 127.0.0.1:{free_port()}\nserver_name: simulated\n"
-            f'jetstream {{ store_dir: "{directory}/store" }}\n'
-            f"mqtt {{ listen: 127.0.0.1:{self.port} }}\n{extra}"
+    def command(self) -> list[str]:
+        settings = self.directory / "locked.conf"
+        settings.write_text(
+            f"listen: 127.0.0.1:{self.client_port}\nserver_name: locked\n"
+            f'jetstream {{ store_dir: "{self.directory}/store" }}\n'
+            f"mqtt {{ listen: 127.0.0.1:{self.port} }}\n"
+            'authorization { user: "meter", password: "right" }\n'
         )
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"mqtt://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(
-            [NATS_SERVER, "-c", self._config],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        wait_for(self._listens, "nats-server listens")
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait()
-            self._process = None
-
-    def _listens(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1.0).close()
-        except OSError:
-            return False
-        return True
+        return [*super().command()[:-1], str(settings)]
 
 
 class Witness:

@@ -12,7 +12,8 @@ import pytest
 from sensors_sim.devices import Device
 from sensors_sim.payloads import rfc3339
 from sensors_sim.worlds import plant
-from tests.integration.sensors_sim.harness import KillableNats, Simulator, Witness, wait_for
+from tests.integration.sensors_sim.harness import Simulator, Witness, wait_for
+from tests.services import Nats
 
 pytestmark = pytest.mark.broker
 PLANT = ("--profile", "plant", "--facility", "works-7", "--seed", "3")
@@ -42,7 +43,7 @@ def counted(truth: Path) -> dict[str, Any]:
 
 
 def test_a_run_publishes_its_world_ends_its_gauges_and_tells_the_truth(
-    broker: KillableNats, witness: Witness, simulator: Simulator, tmp_path: Path
+    broker: Nats, witness: Witness, simulator: Simulator, tmp_path: Path
 ) -> None:
     start_ms = (int(time.time()) - 3600) * 1000
     truth = tmp_path / "truth.json"
@@ -75,7 +76,7 @@ def test_a_run_publishes_its_world_ends_its_gauges_and_tells_the_truth(
 
 
 def test_devices_are_online_while_it_runs_and_offline_after_it_is_asked_to_stop(
-    broker: KillableNats, simulator: Simulator
+    broker: Nats, simulator: Simulator
 ) -> None:
     process = simulator.start("run", *PLANT, "--broker", broker.url, "--interval", "1")
     witness = Witness(broker.port, "emissions/#")
@@ -93,7 +94,7 @@ def test_devices_are_online_while_it_runs_and_offline_after_it_is_asked_to_stop(
 
 
 def test_a_killed_simulator_leaves_the_word_to_its_will(
-    broker: KillableNats, witness: Witness, simulator: Simulator
+    broker: Nats, witness: Witness, simulator: Simulator
 ) -> None:
     process = simulator.start("run", *PLANT, "--broker", broker.url, "--interval", "1")
     topics = {f"emissions/works-7/{device.id}/status" for device in devices()}
@@ -107,7 +108,7 @@ def test_a_killed_simulator_leaves_the_word_to_its_will(
 
 
 def test_no_message_is_lost_when_the_broker_is_killed_twice(
-    broker: KillableNats, witness: Witness, simulator: Simulator, tmp_path: Path
+    broker: Nats, witness: Witness, simulator: Simulator, tmp_path: Path
 ) -> None:
     start_ms = (int(time.time()) - 7200) * 1000
     truth = tmp_path / "truth.json"

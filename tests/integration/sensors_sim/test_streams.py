@@ -10,7 +10,8 @@ import pytest
 
 from sensors_sim.broker import parse_broker
 from sensors_sim.publisher import BrokerAwayError, BrokerRefusedError, Message, Publisher
-from tests.integration.sensors_sim.harness import KillableNats, Simulator, Witness, wait_for
+from tests.integration.sensors_sim.harness import LockedNats, Simulator, Witness, wait_for
+from tests.services import Nats
 
 pytestmark = pytest.mark.broker
 SAMPLE = Path(__file__).parents[2] / "fixtures" / "household-hourly-kwh-2023-01.csv"
@@ -21,7 +22,7 @@ def arrived(witness: Witness, count: int) -> bool:
 
 
 def test_history_is_published_whole_and_a_second_time_the_same(
-    broker: KillableNats, witness: Witness, simulator: Simulator
+    broker: Nats, witness: Witness, simulator: Simulator
 ) -> None:
     arguments = (
         "backfill", "--broker", broker.url, "--days", "1", "--until", "2026-11-23T00:00:00Z",
@@ -40,7 +41,7 @@ def test_history_is_published_whole_and_a_second_time_the_same(
 
 
 def test_the_real_household_arrives_whole_twice_and_shuffled(
-    broker: KillableNats, witness: Witness, simulator: Simulator
+    broker: Nats, witness: Witness, simulator: Simulator
 ) -> None:
     out, _ = simulator.run(
         "replay", str(SAMPLE), "--facility", "home", "--device", "household", "--channel",
@@ -54,7 +55,7 @@ def test_the_real_household_arrives_whole_twice_and_shuffled(
 
 
 def test_every_number_the_load_booked_as_acknowledged_arrived_though_the_broker_was_killed(
-    broker: KillableNats, witness: Witness, simulator: Simulator
+    broker: Nats, witness: Witness, simulator: Simulator
 ) -> None:
     process = simulator.start(
         "load", "--broker", broker.url, "--rate", "1000", "--duration", "5", "--devices", "6",
@@ -87,9 +88,7 @@ def test_every_number_the_load_booked_as_acknowledged_arrived_though_the_broker_
         wait_for(partial(has, device["id"], expected), f"all of {device['id']}")
 
 
-def test_a_load_of_a_count_sends_exactly_so_many(
-    broker: KillableNats, simulator: Simulator
-) -> None:
+def test_a_load_of_a_count_sends_exactly_so_many(broker: Nats, simulator: Simulator) -> None:
     out, _ = simulator.run(
         "load", "--broker", broker.url, "--rate", "max", "--count", "1001", "--json"
     )
@@ -106,7 +105,7 @@ def test_a_load_goes_to_another_machine_only_if_allowed(simulator: Simulator) ->
 async def test_a_wrong_password_is_refused_in_one_sentence_without_the_password(
     tmp_path: Path,
 ) -> None:
-    nats = KillableNats(tmp_path, 'authorization { user: "meter", password: "right" }\n')
+    nats = LockedNats(tmp_path)
     nats.start()
     try:
         broker = parse_broker(nats.url.replace("//", "//meter:wrong@"))
