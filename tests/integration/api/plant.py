@@ -144,8 +144,9 @@ def roll(connection: psycopg.Connection[Any], plant: Plant, upto: datetime) -> N
 def announce(connection: psycopg.Connection[Any], plant: Plant) -> None:
     """Say that totals changed, as the aggregator does after each tick."""
     connection.execute(
-        "INSERT INTO facility_progress AS p (facility_id, sequence, changed_at) VALUES (%s, 1, now())"
-        " ON CONFLICT (facility_id) DO UPDATE SET sequence = p.sequence + 1, changed_at = now()",
+        "INSERT INTO facility_progress AS p (facility_id, sequence, changed_at)"
+        " VALUES (%s, 1, now()) ON CONFLICT (facility_id) DO UPDATE"
+        " SET sequence = p.sequence + 1, changed_at = now()",
         (plant.facility_id,),
     )
     connection.execute("SELECT pg_notify('tonne_live', %s)", (plant.slug,))

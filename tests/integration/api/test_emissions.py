@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+import csv
+import io
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from services.api.models import Emission
+from services.core.runtime.clock import FixedClock
+from tests.integration.api.plant import FULL, HOUR, MINUTE, at, found, minutes
+
+Connection = psycopg.Connection[Any]
+
+DAY = timedelta(days=1)
+
+
+async def emissions(client: httpx.AsyncClient, **parameters: Any) -> list[dict[str, Any]]:
+    given = {name.removesuffix("_"): value for name, value in parameters.items()}
+    response = await client.get("/v1/emissions", params=given)
+    assert response.status_code == 200, response.text
+    rows: list[dict[str, Any]] = response.json()
+    for row in rows:
+        Emission.model_validate(row)
+        assert list(row) == list(Emission.model_fields)
+    return rows
+
+
+async def problem(client: httpx.AsyncClient, **parameters: Any) -> dict[str, Any]:
+    given = {name.removesuffix("_"): value for name, value in parameters.items()}
+    response = await client.get("/v1/emissions", params=given)
+    assert response.status_code in {404, 422}, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = response.json()
+    assert body["status"] == response.status_code
+    return body
+
+
+async def test_a_gap_is_a_row_that_says_unknown(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    plant = found(connection, "linz", sources=[("grid", 2, "kWh")])
+    start = at("2026-11-23T10:00:00Z")
+    minutes(
+        connection,
+        plant.sources["grid"],
+        [(start, 0.0, FULL), (start + 10 * MINUTE, 1.5, FULL), (start + 11 * MINUTE, 0.5, 30_000)],
+        activity=4.0,
+    )
+    rows = await emissions(
+        client, facility="linz", interval="5m", from_=start.isoformat(),
+        to=(start + 20 * MINUTE).isoformat(),
+    )  # fmt: skip
+    assert [(r["time"], r["co2_kg"], r["coverage"], r["quality"]) for r in rows] == [
+        ("2026-11-23T10:00:00Z", 0.0, 0.2, "partial"),
+        ("2026-11-23T10:05:00Z", None, 0.0, "missing"),
+        ("2026-11-23T10:10:00Z", 2.0, 0.3, "partial"),
+        ("2026-11-23T10:15:00Z", None, 0.0, "missing"),
+    ]
+    assert [r["activity"] for r in rows] == [4.0, None, 8.0, None]
+    assert {r["activity_unit"] for r in rows} == {"kWh"}
+    assert {(r["version"], r["state"]) for r in rows} == {(1, "provisional")}
+
+
+@pytest.mark.parametrize(
+    ("timezone", "day", "begins", "hours"),
+    [
+        ("Europe/Vienna", "2026-03-29", "2026-03-28T23:00:00Z", 23),
+        ("Europe/Vienna", "2026-10-25", "2026-10-24T22:00:00Z", 25),
+        ("Asia/Kolkata", "2026-03-29", "2026-03-28T18:30:00Z", 24),
+        ("America/Havana", "2026-11-01", "2026-11-01T04:00:00Z", 25),
+        ("Australia/Lord_Howe", "2026-04-05", "2026-04-04T13:00:00Z", 24.5),
+    ],
+)
+async def test_days_are_local_also_when_the_clocks_change(
+    client: httpx.AsyncClient,
+    connection: Connection,
+    timezone: str,
+    day: str,
+    begins: str,
+    hours: float,
+) -> None:
+    plant = found(connection, "linz", timezone=timezone)
+    start = at(begins)
+    length = timedelta(hours=hours)
+    minutes(
+        connection,
+        plant.sources["stack-1"],
+        [(start + i * MINUTE, 1.0, FULL) for i in range(-60, int(length / MINUTE) + 60)],
+    )
+    rows = await emissions(
+        client, interval="1d", from_=(start + 6 * HOUR).isoformat(), to=(start + length).isoformat()
+    )
+    assert len(rows) == 1, day
+    assert (at(rows[0]["time"]), rows[0]["co2_kg"], rows[0]["coverage"]) == (
+        start, hours * 60, 1.0,
+    )  # fmt: skip
+    assert rows[0]["version"] == 1
+
+
+async def test_months_are_local(client: httpx.AsyncClient, connection: Connection) -> None:
+    plant = found(connection, "linz", timezone="Europe/Vienna")
+    edge = at("2026-02-28T23:00:00Z")
+    minutes(
+        connection,
+        plant.sources["stack-1"],
+        [(edge - HOUR, 1.0, FULL), (edge, 2.0, FULL), (at("2026-03-31T21:59:00Z"), 4.0, FULL)],
+    )
+    rows = await emissions(
+        client, interval="1mo", from_="2026-02-10T00:00:00Z", to="2026-03-31T22:00:00Z"
+    )
+    assert [(r["time"], r["co2_kg"]) for r in rows] == [
+        ("2026-01-31T23:00:00Z", 1.0),
+        ("2026-02-28T23:00:00Z", 6.0),
+    ]
+
+
+async def test_minutes_hours_days_and_months_add_up_to_the_same(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    plant = found(connection, "linz", timezone="Europe/Vienna")
+    start = at("2026-09-30T22:00:00Z")
+    minutes(
+        connection,
+        plant.sources["stack-1"],
+        [(start + i * 7 * MINUTE, i / 8, FULL) for i in range(400)],
+    )
+    sums = set()
+    for interval in ("1m", "5m", "15m", "1h", "1d", "1mo"):
+        rows = await emissions(
+            client, interval=interval, from_=start.isoformat(), to=(start + 31 * DAY).isoformat()
+        )
+        sums.add(sum(row["co2_kg"] or 0 for row in rows))
+    assert sums == {sum(i / 8 for i in range(400))}
+
+
+async def test_the_current_interval_counts_what_could_be_known(
+    client: httpx.AsyncClient, connection: Connection, clock: FixedClock
+) -> None:
+    plant = found(connection, "linz")
+    clock.instant = at("2026-11-23T18:02:20Z")
+    hour = at("2026-11-23T18:00:00Z")
+    minutes(
+        connection, plant.sources["stack-1"], [(hour + i * MINUTE, 1.0, FULL) for i in range(5)]
+    )
+    rows = await emissions(client, interval="5m", from_=hour.isoformat())
+    assert [(r["co2_kg"], r["coverage"]) for r in rows] == [(3.0, 1.0)]
+    future = await emissions(client, interval="5m", from_=hour.isoformat(), to="2026-11-23T20:00Z")
+    assert len(future) == 1
+
+
+async def test_a_past_state_can_be_asked_for(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    plant = found(connection, "linz")
+    connection.execute(
+        "INSERT INTO emission_hour_history (source_id, hour, co2_ug, co2e_ug, covered_ms, version,"
+        " final, quality, reason, known_at, superseded_at) VALUES (%s, '2026-11-01T10:00Z',"
+        " 5000000000, 5000000000, 3600000, 1, true, 'measured', 'closed', '2026-11-01T11:15Z',"
+        " '2026-11-05T00:00Z')",
+        (plant.sources["stack-1"],),
+    )
+    connection.execute(
+        "INSERT INTO emission_hour (source_id, hour, co2_ug, co2e_ug, covered_ms, version,"
+        " final, quality, reason, known_at) VALUES (%s, '2026-11-01T10:00Z',"
+        " 7000000000, 7000000000, 3600000, 2, false, 'measured', 'late', '2026-11-05T00:00Z')",
+        (plant.sources["stack-1"],),
+    )
+    for as_of, expected in (
+        ("2026-11-01T11:00:00Z", (None, None, "provisional", "missing")),
+        ("2026-11-02T00:00:00Z", (5.0, 1, "final", "measured")),
+        ("2026-11-05T00:00:00Z", (7.0, 2, "provisional", "measured")),
+        (None, (7.0, 2, "provisional", "measured")),
+    ):
+        rows = await emissions(
+            client, interval="1h", from_="2026-11-01T10:00:00Z", to="2026-11-01T11:00:00Z",
+            **({"as_of": as_of} if as_of else {}),
+        )  # fmt: skip
+        got = [(r["co2_kg"], r["version"], r["state"], r["quality"]) for r in rows]
+        assert got == [expected], as_of
+    refused = await problem(client, interval="5m", as_of="2026-11-02T00:00:00Z")
+    assert "1h" in refused["detail"]
+
+
+async def test_substituted_hours_count_and_make_their_day_substituted(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    plant = found(connection, "linz")
+    start = at("2026-11-01T00:00:00Z")
+    minutes(
+        connection, plant.sources["stack-1"], [(start + i * MINUTE, 1.0, FULL) for i in range(60)]
+    )
+    connection.execute(
+        "INSERT INTO emission_hour (source_id, hour, co2_ug, co2e_ug, covered_ms, version,"
+        " final, quality, reason) VALUES (%s, '2026-11-01T01:00Z', 30000000000, 30000000000, 0, 1,"
+        " true, 'substituted', 'closed')",
+        (plant.sources["stack-1"],),
+    )
+    hours = await emissions(
+        client, interval="1h", from_=start.isoformat(), to=(start + 3 * HOUR).isoformat()
+    )
+    assert [(h["co2_kg"], h["quality"]) for h in hours] == [
+        (60.0, "measured"), (30.0, "substituted"), (None, "missing"),
+    ]  # fmt: skip
+    (day,) = await emissions(
+        client, interval="1d", from_=start.isoformat(), to=(start + DAY).isoformat()
+    )
+    assert (day["co2_kg"], day["quality"], day["state"]) == (90.0, "substituted", "provisional")
+
+
+async def test_auto_takes_the_finest_interval_that_fits(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    found(connection, "linz")
+    for span, most, expected in (
+        (HOUR, 1000, MINUTE),
+        (DAY, 1000, 5 * MINUTE),
+        (DAY, 100, 15 * MINUTE),
+        (30 * DAY, 1000, HOUR),
+        (90 * DAY, 1000, DAY),
+    ):
+        end = at("2026-11-23T00:00:00Z")
+        rows = await emissions(
+            client, max_points=most, from_=(end - span).isoformat(), to=end.isoformat()
+        )
+        assert at(rows[1]["time"]) - at(rows[0]["time"]) == expected
+        assert len(rows) <= most
+
+
+async def test_csv_has_the_same_rows(client: httpx.AsyncClient, connection: Connection) -> None:
+    plant = found(connection, "linz")
+    start = at("2026-11-23T10:00:00Z")
+    minutes(connection, plant.sources["stack-1"], [(start, 1.25, FULL)])
+    parameters = {
+        "interval": "1m",
+        "from": start.isoformat(),
+        "to": (start + 2 * MINUTE).isoformat(),
+    }
+    response = await client.get("/v1/emissions", params=parameters, headers={"Accept": "text/csv"})
+    assert response.headers["content-type"].startswith("text/csv")
+    first, second = csv.DictReader(io.StringIO(response.text))
+    assert first["time"] == "2026-11-23T10:00:00Z"
+    assert float(first["co2_kg"]) == 1.25
+    assert (second["co2_kg"], second["coverage"], second["quality"]) == ("", "0.0", "missing")
+    assert list(first) == list(Emission.model_fields)
+    refused = await client.get("/v1/emissions", params=parameters, headers={"Accept": "image/png"})
+    assert refused.status_code == 406
+
+
+async def test_filters_and_lists(client: httpx.AsyncClient, connection: Connection) -> None:
+    for slug in ("linz", "graz"):
+        found(connection, slug, sources=[("a", 1, None), ("b", 1, None), ("c", 2, "kWh")])
+    span = {"interval": "1h", "from_": "2026-11-23T10:00:00Z", "to": "2026-11-23T11:00:00Z"}
+
+    async def pairs(**parameters: Any) -> list[tuple[str, str]]:
+        rows = await emissions(client, **span, **parameters)
+        return [(row["facility"], row["source"]) for row in rows]
+
+    assert len(await pairs()) == 6
+    assert await pairs(facility="linz", source="a,c") == [("linz", "a"), ("linz", "c")]
+    assert await pairs(facility=["graz", "linz"], source=["b"]) == [("graz", "b"), ("linz", "b")]
+    assert (await problem(client, **span, facility="nowhere"))["status"] == 404
+    assert (await problem(client, **span, facility="linz", source="z"))["status"] == 404
+
+
+async def test_pages_join_without_a_seam(client: httpx.AsyncClient, connection: Connection) -> None:
+    found(connection, "linz", sources=[("a", 1, None), ("b", 1, None), ("c", 2, "kWh")])
+    parameters = {"interval": "1h", "from": "2026-11-22T00:00:00Z", "to": "2026-11-23T00:00:00Z"}
+    everything = (await client.get("/v1/emissions", params=parameters)).json()
+    pages: list[dict[str, Any]] = []
+    response = await client.get("/v1/emissions", params={**parameters, "limit": 7})
+    while True:
+        pages += response.json()
+        if "next" not in response.links:
+            break
+        response = await client.get(response.links["next"]["url"])
+    assert pages == everything
+    assert len(pages) == 72
+
+
+@pytest.mark.parametrize("text", ["1795456800.25", "1795456800250", "2026-11-23T18:00:00.25Z"])
+async def test_times_are_written_in_three_ways(
+    client: httpx.AsyncClient, connection: Connection, clock: FixedClock, text: str
+) -> None:
+    found(connection, "linz")
+    clock.instant = at("2026-11-24T00:00:00Z")
+    rows = await emissions(client, interval="1h", from_=text, to="2026-11-23T19:00:00+00:00")
+    assert [row["time"] for row in rows] == ["2026-11-23T18:00:00Z"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name", "says"),
+    [
+        ({"from_": "yesterday"}, "from", "RFC 3339"),
+        ({"from_": "2026-11-23T18:00:00"}, "from", "offset"),
+        ({"to": "nan"}, "to", "accepted are"),
+        ({"interval": "2h"}, "interval", "'15m'"),
+        ({"max_points": "0"}, "max_points", "greater than or equal to 1"),
+        ({"frm": "1"}, "frm", "not a parameter"),
+        ({"from_": "2026-11-23T18:00:00Z", "to": "2026-11-23T18:00:00Z"}, "from", "before"),
+        ({"interval": "1m", "from_": "2016-01-01T00:00:00Z"}, "rows", "coarser"),
+        ({"cursor": "?"}, "cursor", "Link"),
+    ],
+)
+async def test_a_wrong_parameter_is_named_with_what_is_accepted(
+    client: httpx.AsyncClient,
+    connection: Connection,
+    parameters: dict[str, str],
+    name: str,
+    says: str,
+) -> None:
+    found(connection, "linz")
+    body = await problem(client, **parameters)
+    assert body["status"] == 422
+    assert name in body["detail"]
+    assert says in body["detail"]

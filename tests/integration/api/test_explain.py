@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from services.api.models import Explanation
+from tests.integration.api.plant import MINUTE, at
+
+Connection = psycopg.Connection[Any]
+
+HOUR = at("2026-11-23T10:00:00Z")
+FILE = """
+facility: {id: linz, name: Linz works, timezone: Europe/Vienna}
+devices:
+  - id: meter-grid
+    channels: [{id: import-energy, quantity: energy, unit: kWh, kind: counter, max_rate: 5000}]
+  - id: cems-1
+    channels:
+      - {id: co2, quantity: fraction, unit: "%", kind: gauge, basis: wet, max_gap: 60}
+      - {id: flow, quantity: volume_flow, unit: scf/h, kind: gauge, basis: wet, max_gap: 3600}
+factors:
+  - id: works-grid
+    unit: kWh
+    co2_kg: 0.25
+    valid_from: 2020-01-01
+    valid_to: 2026-01-01
+    citation: certificate 2025
+  - {id: works-grid, unit: kWh, co2_kg: 0.20, valid_from: 2026-01-01, citation: certificate 2026}
+sources:
+  - {id: grid, scope: 2, method: activity, input: meter-grid.import-energy, factor: works-grid}
+  - id: stack-1
+    scope: 1
+    method: stack
+    equation: F-11
+    inputs: {co2: cems-1.co2, flow: cems-1.flow}
+"""
+
+
+@pytest.fixture
+async def linz(client: httpx.AsyncClient) -> None:
+    response = await client.put("/v1/facilities/linz", content=FILE.encode())
+    assert response.status_code == 200, response.text
+
+
+def send(connection: Connection, channel: str, second: int, value: float | None) -> None:
+    connection.execute(
+        "INSERT INTO reading (ts, value, received_at, channel_id, quality, time_source)"
+        " SELECT %s, %s, now(), id, 0, 0 FROM channel WHERE slug = %s",
+        (HOUR + timedelta(seconds=second), value, channel),
+    )
+
+
+def total(connection: Connection, source: str, kg: float, *, version: int = 1) -> None:
+    """One minute's mass, its hour, and the versions before it."""
+    connection.execute(
+        "INSERT INTO emission_minute (source_id, minute, co2_ug, co2e_ug, covered_ms)"
+        " SELECT id, %s, %s, %s, 60000 FROM source WHERE slug = %s",
+        (HOUR, kg * 1e9, kg * 1e9, source),
+    )
+    for number in range(1, version + 1):
+        table = "emission_hour" if number == version else "emission_hour_history"
+        superseded = "" if number == version else ", superseded_at"
+        connection.execute(
+            f"INSERT INTO {table} (source_id, hour, co2_ug, co2e_ug, covered_ms, version, final,"  # noqa: S608
+            f" quality, reason, known_at{superseded}) SELECT id, %(hour)s, %(ug)s, %(ug)s, 60000,"
+            " %(n)s, true, 'partial', %(reason)s, %(hour)s + make_interval(days => %(n)s)"
+            + (", %(hour)s + make_interval(days => %(n)s + 1)" if superseded else "")
+            + " FROM source WHERE slug = %(source)s",
+            {
+                "hour": HOUR,
+                "ug": int((kg - version + number) * 1e9),
+                "n": number,
+                "reason": f"reason {number}",
+                "source": source,
+            },
+        )
+
+
+async def explain(client: httpx.AsyncClient, **parameters: Any) -> dict[str, Any]:
+    response = await client.get(
+        "/v1/explain",
+        params={"facility": "linz", "hour": "2026-11-23T10:20:00Z", "as_of": "2027-01-01T00:00:00Z"}
+        | parameters,
+    )
+    assert response.status_code == 200, response.text
+    Explanation.model_validate_json(response.content)
+    body: dict[str, Any] = response.json()
+    return body
+
+
+@pytest.mark.usefixtures("linz")
+async def test_a_stack_hour_names_equation_inputs_and_every_version(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    for second, value in ((0, 10.0), (30, 14.0), (90, None)):
+        send(connection, "co2", second, value)
+    send(connection, "flow", 0, 1_000_000.0)
+    total(connection, "stack-1", 103.0, version=3)
+    body = await explain(client, source="stack-1")
+    assert body["hour"] == "2026-11-23T10:00:00Z"
+    assert (body["method"], body["equation"]["id"]) == ("stack", "F-11")
+    assert body["equation"]["citation"].startswith("40 CFR 75 App. F")
+    assert body["factor"] is None
+    co2, flow = sorted(body["inputs"], key=lambda item: item["role"])
+    assert (co2["device"], co2["unit"], co2["covered_s"]) == ("cems-1", "%", 90.0)
+    assert co2["mean"] == pytest.approx((10.0 * 30 + 14.0 * 60) / 90)
+    assert co2["readings"] == {
+        "count": 3, "gaps": 1, "by_quality": {"good": 3}, "min": 10.0, "mean": 12.0, "max": 14.0,
+        "first": {"time": "2026-11-23T10:00:00Z", "value": 10.0},
+        "last": {"time": "2026-11-23T10:01:30Z", "value": None},
+    }  # fmt: skip
+    assert flow["covered_s"] == 3600.0
+    assert len(body["minutes"]) == 60
+    assert body["minutes"][0]["inputs"] == {"co2": 12.0, "flow": 1_000_000.0}
+    assert (body["minutes"][0]["co2_kg"], body["minutes"][0]["coverage"]) == (103.0, 1.0)
+    assert (body["minutes"][59]["co2_kg"], body["minutes"][59]["inputs"]["co2"]) == (None, None)
+    assert [(v["version"], v["co2_kg"], v["reason"]) for v in body["versions"]] == [
+        (1, 101.0, "reason 1"), (2, 102.0, "reason 2"), (3, 103.0, "reason 3"),
+    ]  # fmt: skip
+    assert body["total"] == body["versions"][-1]
+    assert [v["superseded_at"] is None for v in body["versions"]] == [False, False, True]
+
+
+@pytest.mark.usefixtures("linz")
+async def test_a_past_explanation_knows_nothing_of_what_came_later(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    total(connection, "stack-1", 103.0, version=3)
+    body = await explain(client, source="stack-1", as_of=(HOUR + timedelta(days=2.5)).isoformat())
+    assert [v["version"] for v in body["versions"]] == [1, 2]
+    assert body["total"]["co2_kg"] == 102.0
+    assert body["total"]["superseded_at"] is None
+    before = await explain(client, source="stack-1", as_of=HOUR.isoformat())
+    assert (before["total"], before["versions"]) == (None, [])
+
+
+@pytest.mark.usefixtures("linz")
+async def test_an_activity_hour_names_the_factor_that_holds(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    send(connection, "import-energy", -1800, 100.0)
+    send(connection, "import-energy", 1800, 160.0)
+    body = await explain(client, source="grid")
+    assert body["equation"] is None
+    factor = body["factor"]
+    assert (factor["id"], factor["co2_kg"], factor["citation"]) == (
+        "works-grid", 0.2, "certificate 2026",
+    )  # fmt: skip
+    assert factor["valid_from"] == "2026-01-01"
+    assert factor["applied"] == {"per": "kWh", "co2_kg": 0.2, "co2e_kg": 0.2}
+    (item,) = body["inputs"]
+    assert (item["role"], item["amount"], item["covered_s"]) == (
+        "input", pytest.approx(30.0), 1800.0,
+    )  # fmt: skip
+    older = await explain(client, source="grid", hour="2025-12-31T10:00:00Z")
+    assert older["factor"]["citation"] == "certificate 2025"
+    unknown = await explain(client, source="grid", hour="2019-12-31T10:00:00Z")
+    assert unknown["factor"] is None
+
+
+@pytest.mark.usefixtures("linz")
+async def test_an_hour_without_anything_is_explained_as_unknown(client: httpx.AsyncClient) -> None:
+    body = await explain(client, source="stack-1")
+    assert (body["total"], body["versions"]) == (None, [])
+    assert {minute["co2_kg"] for minute in body["minutes"]} == {None}
+    assert [minute["time"] for minute in body["minutes"]][-1] == "2026-11-23T10:59:00Z"
+    assert at(body["minutes"][1]["time"]) - at(body["minutes"][0]["time"]) == MINUTE
+    missing = await client.get(
+        "/v1/explain", params={"facility": "linz", "source": "stack-9", "hour": "0"}
+    )
+    assert missing.status_code == 404
+
+
+async def test_a_facility_file_is_applied_once_and_refused_whole(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    first = await client.put("/v1/facilities/linz", content=FILE.encode())
+    assert first.json()["changes"]
+    again = await client.put("/v1/facilities/linz", content=FILE.encode())
+    assert again.json() == {"changes": []}
+    wrong = FILE.replace("timezone: Europe/Vienna", "timezone: Mars").replace(
+        "kind: counter", "kind: x"
+    )
+    refused = await client.put("/v1/facilities/linz", content=wrong.encode())
+    assert refused.status_code == 422
+    assert {error["line"] for error in refused.json()["errors"]} == {2, 5}
+    other = await client.put("/v1/facilities/graz", content=FILE.encode())
+    assert other.status_code == 422
+    taken = await client.put(
+        "/v1/facilities/graz", content=FILE.replace("id: linz", "id: graz").encode()
+    )
+    assert taken.status_code == 409
+    rows = connection.execute("SELECT slug FROM facility").fetchall()
+    assert rows == [("linz",)]
+    listed = (await client.get("/v1/facilities")).json()
+    assert listed == [
+        {
+            "id": "linz",
+            "name": "Linz works",
+            "timezone": "Europe/Vienna",
+            "sources": [
+                {"id": "grid", "scope": 2, "method": "activity"},
+                {"id": "stack-1", "scope": 1, "method": "stack"},
+            ],
+        }
+    ]

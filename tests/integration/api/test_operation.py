@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import httpx
+import psycopg
+from pydantic import SecretStr
+
+from services.api.app import create_app
+from services.api.models import Ready
+from services.core.runtime.settings import Settings
+from tests.integration.api.conftest import serving
+
+Connection = psycopg.Connection[Any]
+
+
+def progress(connection: Connection, process: str, age_s: float) -> None:
+    connection.execute(
+        "INSERT INTO process_progress (process, instance, started_at, progressed_at, state)"
+        " VALUES (%s, 'a', now(), now() - make_interval(secs => %s), '{}')"
+        " ON CONFLICT (process, instance) DO UPDATE SET progressed_at = excluded.progressed_at",
+        (process, age_s),
+    )
+
+
+async def ready(client: httpx.AsyncClient) -> tuple[int, dict[str, Any]]:
+    response = await client.get("/readyz")
+    Ready.model_validate_json(response.content)
+    return response.status_code, response.json()
+
+
+async def test_ready_is_when_both_writers_progress(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    status, body = await ready(client)
+    assert (status, body["database"], body["schema_current"]) == (503, True, True)
+    assert ["tonne ingest" in m or "tonne aggregate" in m for m in body["missing"]] == [True, True]
+    progress(connection, "ingest", 1)
+    progress(connection, "aggregator", 60)
+    status, body = await ready(client)
+    assert status == 503
+    assert [name for name, state in body["processes"].items() if not state["ready"]] == [
+        "aggregator"
+    ]
+    progress(connection, "aggregator", 1)
+    status, body = await ready(client)
+    assert (status, body["missing"]) == (200, [])
+
+
+async def test_a_database_without_schema_is_not_ready(empty_database_url: str) -> None:
+    settings = Settings(database_url=SecretStr(empty_database_url), api_auth="off")
+    async with (
+        serving(create_app(settings)) as address,
+        httpx.AsyncClient(base_url=address, timeout=20) as client,
+    ):
+        status, body = await ready(client)
+    assert (status, body["schema_current"]) == (503, False)
+    assert "tonne migrate" in body["missing"][0]
+
+
+async def test_without_a_database_the_process_lives_and_says_so() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"postgresql://tonne@127.0.0.1:{taken.getsockname()[1]}/tonne"
+        settings = Settings(database_url=SecretStr(url), api_auth="off")
+        async with (
+            serving(create_app(settings)) as address,
+            httpx.AsyncClient(base_url=address, timeout=20) as client,
+        ):
+            assert (await client.get("/healthz")).json() == {"status": "ok"}
+            status, body = await ready(client)
+            assert (status, body["database"]) == (503, False)
+            for path in (
+                "/v1/facilities",
+                "/v1/live?facility=linz",
+                "/v1/stream?facility=linz",
+                "/v1/emissions",
+                "/v1/explain?facility=linz&source=a&hour=0",
+            ):
+                response = await client.get(path)
+                assert response.status_code == 503, path
+                assert response.json()["type"] == "urn:tonne:problem:database-away"
+                assert "retry-after" in response.headers
+
+
+async def test_the_api_comes_back_when_its_connections_were_cut(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    assert (await client.get("/v1/facilities")).status_code == 200
+    connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'tonne.api' AND datname = current_database()"
+    )
+    # every connection is tried before it is used again, so nobody notices
+    assert (await client.get("/v1/facilities")).status_code == 200
+
+
+async def test_the_api_reads_with_a_role_that_cannot_write(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    await client.get("/v1/facilities")
+    allowed = connection.execute(
+        "SELECT table_name FROM information_schema.role_table_grants"
+        " WHERE grantee = 'tonne_read' AND privilege_type <> 'SELECT'"
+    ).fetchall()
+    assert allowed == []
+
+
+async def test_metrics_name_the_route_and_not_the_path(client: httpx.AsyncClient) -> None:
+    await client.get("/v1/live", params={"facility": "secret-name"})
+    await client.get("/secret-path")
+    text = (await client.get("/metrics")).text
+    assert 'tonne_api_requests_total{method="GET",route="/v1/live",status="404"}' in text
+    assert "secret" not in text
+
+
+async def test_errors_are_problems_everywhere(client: httpx.AsyncClient) -> None:
+    for response, status, kind in (
+        (await client.get("/nothing"), 404, "not-found"),
+        (await client.post("/v1/live"), 405, "method-not-allowed"),
+        (await client.get("/assets/nothing.js"), 404, "not-found"),
+        (await client.get("/v1/live"), 422, "invalid-request"),
+        (await client.put("/v1/facilities/x", content=b"0" * 2**20 + b"0"), 413, "body-too-large"),
+        (await client.put("/v1/facilities/x", content=_chunks()), 413, "body-too-large"),
+    ):
+        assert response.status_code == status, response.request.url
+        assert response.headers["content-type"] == "application/problem+json"
+        body = response.json()
+        assert body["type"] == f"urn:tonne:problem:{kind}"
+        assert body["title"]
+        assert body["detail"]
+
+
+async def _chunks() -> Any:
+    for _ in range(40):
+        yield b"0" * 32_768
+
+
+async def test_the_dashboards_files_are_cached_and_compressed(client: httpx.AsyncClient) -> None:
+    page = await client.get("/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    (library,) = [part for part in page.text.split('"') if part.startswith("/assets/plotly")]
+    script = await client.get(library)
+    assert script.headers["content-encoding"] == "gzip"
+    assert "immutable" in script.headers["cache-control"]
+    assert len(script.text) > 1_000_000
+    again = await client.get(library, headers={"If-None-Match": script.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    plain = await client.get("/assets/main.js", headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in plain.headers

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from services.api.models import ReadingRow
+from tests.integration.api.plant import at, found
+
+Connection = psycopg.Connection[Any]
+START = at("2026-11-23T10:00:00Z")
+
+
+pytestmark = pytest.mark.usefixtures("cems")
+
+
+@pytest.fixture
+def cems(connection: Connection) -> None:
+    plant = found(connection, "linz")
+    connection.execute(
+        "INSERT INTO device (facility_id, slug, spec) VALUES (%s, 'cems-1', '{}')",
+        (plant.facility_id,),
+    )
+    for slug, unit in (("co2", "%"), ("flow", "scf/h")):
+        connection.execute(
+            "INSERT INTO channel (device_id, slug, quantity, unit, kind, spec)"
+            " SELECT id, %s, 'fraction', %s, 'gauge', '{}' FROM device",
+            (slug, unit),
+        )
+
+
+def send(
+    connection: Connection, channel: str, rows: list[tuple[datetime, float | None, int]]
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO reading (ts, value, received_at, channel_id, quality, time_source)"
+            " SELECT %s, %s, now(), id, %s, 0 FROM channel WHERE slug = %s",
+            [(ts, value, quality, channel) for ts, value, quality in rows],
+        )
+
+
+async def readings(client: httpx.AsyncClient, **parameters: Any) -> list[dict[str, Any]]:
+    response = await client.get(
+        "/v1/readings",
+        params={"from": START.isoformat(), "to": (START + timedelta(days=1)).isoformat()}
+        | parameters,
+    )
+    assert response.status_code == 200, response.text
+    rows: list[dict[str, Any]] = response.json()
+    for row in rows:
+        ReadingRow.model_validate(row)
+    return rows
+
+
+async def test_readings_are_given_as_they_were_sent(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    half = timedelta(milliseconds=500)
+    send(connection, "co2", [(START, 12.5, 0), (START + half, None, 0), (START + 3 * half, 9.0, 3)])
+    send(connection, "flow", [(START + half, 0.0, 1)])
+    rows = await readings(client, facility="linz")
+    assert [(r["time"], r["channel"], r["value"], r["unit"], r["quality"]) for r in rows] == [
+        ("2026-11-23T10:00:00Z", "co2", 12.5, "%", "good"),
+        ("2026-11-23T10:00:00.500000Z", "co2", None, "%", "good"),
+        ("2026-11-23T10:00:00.500000Z", "flow", 0.0, "scf/h", "uncertain"),
+        ("2026-11-23T10:00:01.500000Z", "co2", 9.0, "%", "calibration"),
+    ]
+    assert {r["channel"] for r in await readings(client, channel="flow")} == {"flow"}
+
+
+async def test_thinning_keeps_peaks_and_gaps(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    rows: list[tuple[datetime, float | None, int]] = [
+        (START + timedelta(seconds=5 * i), 10.0 + i % 3, 0) for i in range(17_280)
+    ]
+    rows[4321] = (rows[4321][0], 99.5, 1)
+    rows[9876] = (rows[9876][0], -3.5, 0)
+    rows[12_000:13_000] = [(ts, None, 2) for ts, _, _ in rows[12_000:13_000]]
+    send(connection, "co2", rows)
+    thinned = await readings(client, channel="co2", max_points=200)
+    assert 100 <= len(thinned) <= 200
+    sent = {ts: (value, quality) for ts, value, quality in rows}
+    names = ("good", "uncertain", "bad")
+    for row in thinned:
+        value, quality = sent[at(row["time"])]
+        assert (row["value"], row["quality"]) == (value, names[quality])
+    values = [row["value"] for row in thinned]
+    assert 99.5 in values
+    assert -3.5 in values
+    assert values.count(None) >= 4
+
+
+async def test_what_is_not_there_is_a_problem(client: httpx.AsyncClient) -> None:
+    for parameters in ({"facility": "nowhere"}, {"device": "nothing"}, {"channel": "nothing"}):
+        response = await client.get("/v1/readings", params=parameters)
+        assert response.status_code == 404, parameters
+    wrong = await client.get("/v1/readings", params={"max_points": 1})
+    assert wrong.json()["errors"][0]["parameter"] == "max_points"

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from services.api.app import create_app
+from services.api.live_feed import Pace
+from services.core.runtime.clock import FixedClock
+from services.core.runtime.settings import Settings
+from tests.integration.api.conftest import serving
+from tests.integration.api.plant import FULL, announce, at, found, minutes, roll
+
+Connection = psycopg.Connection[Any]
+DEADLINE_S = 15
+
+
+async def events(response: httpx.Response) -> AsyncIterator[dict[str, str]]:
+    """Events of a stream; comments are left out."""
+    event: dict[str, str] = {}
+    async for line in response.aiter_lines():
+        if line and not line.startswith(":"):
+            name, _, value = line.partition(": ")
+            event[name] = value
+        elif event:
+            yield event
+            event = {}
+
+
+async def test_the_first_event_comes_at_once_and_the_next_on_a_change(
+    client: httpx.AsyncClient, connection: Connection, clock: FixedClock
+) -> None:
+    plant = found(connection, "linz")
+    minute = clock.instant.replace(second=0)
+    minutes(connection, plant.sources["stack-1"], [(minute, 2.0, FULL)])
+    roll(connection, plant, minute)
+    announce(connection, plant)
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        client.stream("GET", "/v1/stream", params={"facility": "linz"}) as response,
+    ):
+        assert response.headers["content-type"].startswith("text/event-stream")
+        stream = events(response)
+        first = await anext(stream)
+        assert first["event"] == "live"
+        assert json.loads(first["data"])["rate_kg_h"] == pytest.approx(120.0)
+        assert first["id"]
+        minutes(connection, plant.sources["stack-1"], [(minute, 3.0, FULL)])
+        roll(connection, plant, minute)
+        announce(connection, plant)
+        async for event in stream:
+            body = json.loads(event["data"])
+            if body["rate_kg_h"] == pytest.approx(180.0):
+                assert body["totals"]["1h"]["co2_kg"] == 3.0
+                assert event["id"] != first["id"]
+                return
+
+
+async def test_each_facility_has_its_own_stream_and_all_viewers_the_same_body(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    linz, graz = found(connection, "linz"), found(connection, "graz")
+    async with asyncio.timeout(DEADLINE_S):
+        async with (
+            client.stream("GET", "/v1/stream", params={"facility": "linz"}) as one,
+            client.stream("GET", "/v1/stream", params={"facility": "linz"}) as two,
+            client.stream("GET", "/v1/stream", params={"facility": "graz"}) as other,
+        ):
+            streams = [events(one), events(two), events(other)]
+            bodies = [json.loads((await anext(stream))["data"]) for stream in streams]
+            assert [b["facility"] for b in bodies] == ["linz", "linz", "graz"]
+            assert bodies[0] == bodies[1]
+            announce(connection, graz)
+            assert json.loads((await anext(streams[2]))["data"])["sequence"] == 1
+            announce(connection, linz)
+            first, second = await anext(streams[0]), await anext(streams[1])
+            assert first == second
+
+
+async def test_a_client_that_comes_back_gets_the_present_state_at_once(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    plant = found(connection, "linz")
+    announce(connection, plant)
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        client.stream(
+            "GET", "/v1/stream", params={"facility": "linz"}, headers={"Last-Event-ID": "0-1"}
+        ) as response,
+    ):
+        event = await anext(events(response))
+        assert json.loads(event["data"])["sequence"] == 1
+
+
+async def test_time_moves_on_without_data(
+    settings: Settings, connection: Connection, clock: FixedClock
+) -> None:
+    plant = found(connection, "linz")
+    minute = clock.instant.replace(second=0)
+    minutes(connection, plant.sources["stack-1"], [(minute, 2.0, FULL)])
+    app = create_app(settings, clock=clock, pace=Pace(longest_pause_s=0.2))
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        serving(app) as address,
+        httpx.AsyncClient(base_url=address) as client,
+        client.stream("GET", "/v1/stream", params={"facility": "linz"}) as response,
+    ):
+        stream = events(response)
+        assert json.loads((await anext(stream))["data"])["rate_kg_h"] == pytest.approx(120.0)
+        clock.instant = at("2026-11-23T18:30:00Z")
+        async for event in stream:
+            if json.loads(event["data"])["rate_kg_h"] is None:
+                return
+
+
+async def test_a_stream_ends_with_its_life_and_with_the_server(
+    settings: Settings, connection: Connection
+) -> None:
+    found(connection, "linz")
+    short = create_app(settings, pace=Pace(life_s=0.5))
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        serving(short) as address,
+        httpx.AsyncClient(base_url=address) as client,
+        client.stream("GET", "/v1/stream", params={"facility": "linz"}) as response,
+    ):
+        kinds = {event["event"] async for event in events(response)}
+        assert kinds == {"live"}
+    app = create_app(settings)
+    async with asyncio.timeout(DEADLINE_S), httpx.AsyncClient() as client:
+        async with serving(app) as address:
+            request = client.build_request("GET", f"{address}/v1/stream?facility=linz")
+            response = await client.send(request, stream=True)
+            stream = events(response)
+            await anext(stream)
+        # leaving the block stops the server, which does not wait for the stream
+        assert [event async for event in stream] == []
+        await response.aclose()
+
+
+async def test_only_so_many_streams_are_open(settings: Settings, connection: Connection) -> None:
+    found(connection, "linz")
+    app = create_app(settings, pace=Pace(most_streams=1))
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        serving(app) as address,
+        httpx.AsyncClient(base_url=address) as client,
+        client.stream("GET", "/v1/stream", params={"facility": "linz"}) as response,
+    ):
+        stream = events(response)
+        await anext(stream)
+        refused = await client.get("/v1/stream", params={"facility": "linz"})
+        assert refused.status_code == 503
+        assert refused.json()["type"] == "urn:tonne:problem:too-many-streams"
+        assert (await client.get("/v1/live", params={"facility": "linz"})).status_code == 200
+
+
+async def test_a_stream_outlives_its_database_connection(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    plant = found(connection, "linz")
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        client.stream("GET", "/v1/stream", params={"facility": "linz"}) as response,
+    ):
+        stream = events(response)
+        await anext(stream)
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'tonne.api' AND datname = current_database()"
+        )
+        announce(connection, plant)
+        async for event in stream:
+            if json.loads(event["data"])["sequence"] == 1:
+                return
+
+
+async def test_an_unknown_facility_has_no_stream(client: httpx.AsyncClient) -> None:
+    response = await client.get("/v1/stream", params={"facility": "nowhere"})
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "application/problem+json"
