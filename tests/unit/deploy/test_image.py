@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import distribution, packages_distributions
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.unit.deploy.repository import DEPLOY, ROOT
+
+_LOCK = (ROOT / "requirements.lock").read_text()
+_COPIED = re.compile(r"^COPY (?!--from)(.+) \S+$", re.MULTILINE)
+
+
+def _runtime() -> set[str]:
+    """What ``pip install .`` brings along: the project's dependencies and theirs."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    waiting = [Requirement(text) for text in project["dependencies"]]
+    found: dict[str, set[str]] = {}
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        if name in found and requirement.extras <= found[name]:
+            continue
+        extras = found.setdefault(name, set()) | requirement.extras
+        found[name] = extras
+        for text in distribution(name).requires or []:
+            needed = Requirement(text)
+            marker = needed.marker
+            if marker is None or any(marker.evaluate({"extra": e}) for e in {"", *extras}):
+                waiting.append(needed)
+    return set(found)
+
+
+def test_the_lock_names_no_index_and_hashes_every_file() -> None:
+    assert "://" not in _LOCK
+    assert "--index" not in _LOCK
+    entries = re.split(r"\n(?=[a-z])", _LOCK.strip())
+    assert all("--hash=sha256:" in entry for entry in entries)
+
+
+def test_the_lock_holds_everything_that_the_image_installs() -> None:
+    locked = {canonicalize_name(name) for name in re.findall(r"^([\w.-]+)==", _LOCK, re.MULTILINE)}
+    assert _runtime() <= locked
+
+
+def test_what_is_copied_exists_and_reaches_the_builder() -> None:
+    admitted = {
+        line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line.startswith("!")
+    }
+    copied = {
+        word
+        for words in _COPIED.findall((DEPLOY / "Dockerfile").read_text())
+        for word in words.split()
+    }
+    assert copied == admitted
+    assert all((ROOT / path).exists() for path in copied)
+
+
+def test_the_image_does_not_run_as_root() -> None:
+    last_stage = (DEPLOY / "Dockerfile").read_text().rpartition("\nFROM ")[2]
+    assert re.search(r"^USER tonne$", last_stage, re.MULTILINE)
+
+
+_START_EVERYTHING = """
+import sys
+
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in HIDDEN:
+            raise ModuleNotFoundError(f"{name} is not in the image", name=name)
+
+sys.meta_path.insert(0, Hidden())
+from services.cli import app
+import services.ingest.app, services.aggregator.app, services.api.app
+from services.core.runtime.settings import Settings
+services.api.app.create_app(Settings())
+"""
+
+
+def test_every_process_starts_with_nothing_but_what_the_image_installs() -> None:
+    installed = _runtime() | {"tonne", "pip", "setuptools"}
+    hidden = {
+        module
+        for module, owners in packages_distributions().items()
+        if not {canonicalize_name(owner) for owner in owners} & installed
+    }
+    assert "pytest" in hidden
+    done = subprocess.run(
+        [sys.executable, "-c", f"HIDDEN = {hidden!r}\n{_START_EVERYTHING}"],
+        cwd=Path(ROOT),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
