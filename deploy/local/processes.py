@@ -1,0 +1,50 @@
+"""The processes of the local stack, in the order in which they start; they stop in reverse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.local import nats_server, postgres_server
+from deploy.local.places import Places, program
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """One program that supervisord runs."""
+
+    name: str
+    command: list[str]
+    stop_signal: str = "TERM"
+    #: seconds before it is killed: the simulator waits 30 s for its last acknowledgements
+    stop_wait_s: int = 40
+
+
+def processes(places: Places, cluster: Path | None) -> list[Process]:
+    """Every process of this stack.
+
+    :param cluster: directory of the database; None: the database is the user's own.
+    """
+    found = []
+    if cluster is not None:
+        command = postgres_server.server_command(
+            postgres_server.find_programs(), cluster, places.settings.db_port
+        )
+        # INT: disconnect everybody, write a checkpoint
+        found.append(Process(name="postgres", command=command, stop_signal="INT"))
+    if places.own_broker:
+        found.append(Process(name="nats", command=nats_server.server_command()))
+    for name, words in (
+        ("ingest", ["tonne", "ingest"]),
+        ("aggregator", ["tonne", "aggregate"]),
+        ("api", ["tonne", "api"]),
+        ("simulator", ["tonne-sim", "run", "--profile", "demo", "--drain", "5"]),
+    ):
+        found.append(Process(name=name, command=ending_with_starter(words)))
+    return found
+
+
+def ending_with_starter(words: list[str]) -> list[str]:
+    """Command line of one of tonne's own programs, told to stop when its starter dies."""
+    name, *arguments = words
+    return ["setpriv", "--pdeathsig", "TERM", "--", program(name), *arguments]

@@ -1,0 +1,145 @@
+"""The order of a start. Every step is skipped when it is done already, so a start can be repeated.
+
+Database and broker come first, then the services, and the devices last: a broker keeps a message
+only for sessions that exist, so ingest's session must exist before anything is published.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+
+from deploy.local import demo, postgres_server
+from deploy.local.places import Places, place_cluster
+from deploy.local.problem import StackError
+from deploy.local.supervision import Supervisor
+
+Say = Callable[[str], None]
+
+_DEADLINE_S = 90.0
+
+_INGEST_LISTENS = (
+    "SELECT count(*) FROM process_progress WHERE process = 'ingest'"
+    " AND state->>'broker' = 'connected' AND progressed_at > now() - interval '5 seconds'"
+    " AND started_at >= %s"
+)
+
+
+def prepare_cluster(places: Places, say: Say) -> Path:
+    """Make the database cluster if there is none; return its directory."""
+    programs = postgres_server.find_programs()
+    cluster = place_cluster(places)
+    if not postgres_server.cluster_exists(cluster):
+        say(f"making a database in {places.postgres_dir}")
+        postgres_server.make_cluster(programs, cluster)
+    postgres_server.check_version(programs, cluster)
+    return cluster
+
+
+def start_all(places: Places, supervisor: Supervisor, say: Say) -> None:
+    """Start everything in order; returns when ``/readyz`` says ready.
+
+    :raises StackError: what failed, with the last lines of its log.
+    """
+    settings = places.settings
+    if places.own_database:
+        say(f"starting PostgreSQL on 127.0.0.1:{settings.db_port}")
+        supervisor.start("postgres")
+    if places.own_broker:
+        say(f"starting NATS, MQTT on 127.0.0.1:{settings.mqtt_port}")
+        supervisor.start("nats")
+    if places.own_database:
+        _wait("postgres", supervisor, lambda: _make_database(places))
+    if places.own_broker:
+        _wait("nats", supervisor, lambda: _accepts(settings.mqtt_port))
+    say("bringing the schema up to date, applying the demo facilities")
+    demo.migrate_and_apply(places)
+    say("starting ingest, aggregator and api")
+    for name in ("ingest", "aggregator", "api"):
+        supervisor.start(name)
+    _wait("ingest", supervisor, lambda: _ingest_listens(places, supervisor))
+    missing = demo.missing_history(places, datetime.now(UTC))
+    if missing.days > 0:
+        say(f"publishing {missing.days} days of the demo's history")
+    demo.publish_history(places)
+    say("starting the simulator")
+    supervisor.start("simulator")
+    _wait_until_ready(places, supervisor)
+    say(f"ready: {places.api_url}")
+
+
+def unready(places: Places) -> str:
+    """Why ``/readyz`` does not say ready; empty when it does."""
+    try:
+        with urllib.request.urlopen(f"{places.api_url}/readyz", timeout=5):  # noqa: S310 - our own
+            return ""
+    except urllib.error.HTTPError as error:
+        with error:
+            body = error.read()
+        try:
+            return "; ".join(json.loads(body)["missing"])
+        except (ValueError, KeyError):
+            return f"/readyz answers {error.code}"
+    except OSError as error:
+        return f"the API does not answer ({error})"
+
+
+def _wait(name: str, supervisor: Supervisor, condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _DEADLINE_S
+    while not condition():
+        supervisor.check(name)
+        if time.monotonic() > deadline:
+            raise StackError(
+                f"{name} runs but is of no use after {_DEADLINE_S:.0f} s; its log ends with\n"
+                + supervisor.log_tail(name)
+            )
+        time.sleep(0.1)
+
+
+def _wait_until_ready(places: Places, supervisor: Supervisor) -> None:
+    deadline = time.monotonic() + _DEADLINE_S
+    while reason := unready(places):
+        for name in supervisor.states():
+            supervisor.check(name)
+        if time.monotonic() > deadline:
+            raise StackError(f"not ready after {_DEADLINE_S:.0f} s: {reason}")
+        time.sleep(0.2)
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _make_database(places: Places) -> bool:
+    """Whether the server answers; makes the database ``tonne`` if it has none."""
+    url = f"postgresql://{postgres_server.SUPERUSER}@127.0.0.1:{places.settings.db_port}/postgres"
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=2) as connection:
+            if not connection.execute(
+                "SELECT 1 FROM pg_database WHERE datname = 'tonne'"
+            ).fetchone():
+                connection.execute("CREATE DATABASE tonne")
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _ingest_listens(places: Places, supervisor: Supervisor) -> bool:
+    """Whether the ingest that runs now has its session with the broker."""
+    started_at = datetime.fromtimestamp(supervisor.states()["ingest"]["start"], UTC)
+    try:
+        with psycopg.connect(places.settings.database, connect_timeout=5) as connection:
+            found = connection.execute(_INGEST_LISTENS, (started_at,)).fetchone()
+    except psycopg.OperationalError:
+        return False
+    return found is not None and bool(found[0])
