@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.middleware.gzip import GZipMiddleware
@@ -76,6 +77,7 @@ def create_app(
         version=version("tonne"),
         description=_DESCRIPTION,
         openapi_url="/v1/openapi.json",
+        generate_unique_id_function=_operation_id,
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
@@ -161,6 +163,10 @@ def _reading_engine(settings: Settings) -> AsyncEngine:
         connection.commit()
 
     return engine
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
 
 
 def _is_loopback(host: str) -> bool:

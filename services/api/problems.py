@@ -162,7 +162,7 @@ class Internal(Problem):
     slug, title, status = "internal", "Something went wrong inside tonne", 500
 
 
-class ProblemModel(BaseModel):
+class ProblemDetails(BaseModel):
     """RFC 9457 problem details, as the specification shows them."""
 
     type: str = Field(examples=["urn:tonne:problem:not-found"])
@@ -185,7 +185,7 @@ def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
             "description": "; ".join(p.title for p in found),
             "content": {
                 MEDIA_TYPE: {
-                    "schema": {"$ref": "#/components/schemas/ProblemModel"},
+                    "schema": {"$ref": "#/components/schemas/ProblemDetails"},
                     "examples": {
                         p.slug: {
                             "value": {
@@ -244,7 +244,16 @@ def from_database(error: Exception) -> Problem:
 
 
 def install(app: FastAPI) -> None:
-    """Make ``app`` answer every error as a problem."""
+    """Make ``app`` answer every error as a problem, and its specification say so."""
+    without_problems = app.openapi
+
+    def specification() -> dict[str, Any]:
+        document = without_problems()
+        schemas = document["components"]["schemas"]
+        schemas.setdefault("ProblemDetails", ProblemDetails.model_json_schema())
+        return document
+
+    app.openapi = specification  # type: ignore[method-assign]  # FastAPI's way to extend it
 
     @app.exception_handler(Problem)
     async def _problem(_request: Request, error: Problem) -> Response:

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from services.api.specification import PATH, specification
+
+DOCUMENT: dict[str, Any] = json.loads(specification())
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        for value in node.values():
+            yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)
+
+
+def test_the_committed_specification_is_that_of_the_code() -> None:
+    assert PATH.read_text(encoding="utf-8") == specification(), (
+        "run python -m services.api.specification and commit what it writes"
+    )
+
+
+def test_every_reference_leads_somewhere() -> None:
+    for reference in _references(DOCUMENT):
+        node: Any = DOCUMENT
+        for part in reference.removeprefix("#/").split("/"):
+            node = node[part]
+        assert node
+
+
+def test_the_calls_of_the_contract_are_there_and_those_with_data_want_a_key() -> None:
+    calls = {
+        (method, path): call
+        for path, methods in DOCUMENT["paths"].items()
+        for method, call in methods.items()
+    }
+    guarded = {key for key, call in calls.items() if "security" in call}
+    assert guarded == {
+        ("get", "/v1/facilities"),
+        ("put", "/v1/facilities/{facility}"),
+        ("get", "/v1/live"),
+        ("get", "/v1/stream"),
+        ("get", "/v1/emissions"),
+        ("get", "/v1/readings"),
+        ("get", "/v1/quarantine"),
+        ("get", "/v1/explain"),
+    }
+    assert set(calls) - guarded == {("get", "/healthz"), ("get", "/readyz"), ("get", "/metrics")}
+    for key in guarded:
+        problems = [
+            status
+            for status, answer in calls[key]["responses"].items()
+            if "application/problem+json" in answer.get("content", {})
+        ]
+        assert {"401", "422", "503"} <= set(problems), key
+
+
+def test_every_parameter_is_described() -> None:
+    for path, methods in DOCUMENT["paths"].items():
+        for call in methods.values():
+            assert call["summary"], path
+            for parameter in call.get("parameters", []):
+                if parameter["in"] == "query":
+                    assert parameter["description"], (path, parameter["name"])
