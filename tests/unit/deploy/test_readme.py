@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import typer
-from sensors_sim.cli import app as sim_app
 
+from sensors_sim.cli import app as sim_app
 from services.cli import app as tonne_app
 from services.core.runtime.settings import Settings
 from tests.unit.deploy.repository import ROOT, commands
