@@ -7,7 +7,6 @@ import contextlib
 import os
 import shlex
 import signal
-import contextlib
 import subprocess
 import time
 from collections.abc import Sequence
