@@ -14,8 +14,8 @@ from pydantic import SecretStr
 from services.api.app import create_app
 from services.core.runtime.settings import Settings
 from services.core.store import keys
-from tests.integration.api.conftest import serving
 from tests.integration.api.plant import found
+from tests.integration.api.server import serving
 
 Connection = psycopg.Connection[Any]
 

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from services.api.app import create_app
 from services.api.models import Ready
 from services.core.runtime.settings import Settings
-from tests.integration.api.conftest import serving
+from tests.integration.api.server import serving
 
 Connection = psycopg.Connection[Any]
 

@@ -13,8 +13,8 @@ from services.api.app import create_app
 from services.api.live_feed import Pace
 from services.core.runtime.clock import FixedClock
 from services.core.runtime.settings import Settings
-from tests.integration.api.conftest import serving
 from tests.integration.api.plant import FULL, announce, at, found, minutes, roll
+from tests.integration.api.server import serving
 
 Connection = psycopg.Connection[Any]
 DEADLINE_S = 15

@@ -1,0 +1,219 @@
+"""The dashboard in a real browser, over the real API and database."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+from playwright.async_api import Browser, Page, async_playwright, expect
+from pydantic import SecretStr
+
+from services.api.app import create_app
+from services.core.runtime.settings import Settings
+from services.core.store import keys
+from tests.integration.api.plant import FULL, MINUTE, Plant, announce, found, minutes, roll
+from tests.integration.api.server import serving
+
+Connection = psycopg.Connection[Any]
+
+_CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+_FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+_DEADLINE_MS = 20_000
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(_CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
+]
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[Connection]:
+    with psycopg.connect(database_url, autocommit=True) as opened:
+        opened.execute("SET TimeZone = 'UTC'")
+        yield opened
+
+
+@pytest.fixture
+async def address(database_url: str) -> AsyncIterator[str]:
+    settings = Settings(database_url=SecretStr(database_url), api_auth="off")
+    async with serving(create_app(settings)) as url:
+        yield url
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        opened = await playwright.chromium.launch(executable_path=_CHROMIUM, args=_FLAGS)
+        yield opened
+        await opened.close()
+
+
+@pytest.fixture
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A page that fails the test if it logs an error or asks another host for anything."""
+    context = await browser.new_context(locale="en-GB", viewport={"width": 1440, "height": 900})
+    opened = await context.new_page()
+    opened.set_default_timeout(_DEADLINE_MS)
+    complaints: list[str] = []
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on(
+        "console", lambda line: complaints.append(line.text) if line.type == "error" else None
+    )
+    opened.on(
+        "request",
+        lambda request: (
+            complaints.append(request.url)
+            if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+            else None
+        ),
+    )
+    yield opened
+    await context.close()
+    assert [text for text in complaints if "401" not in text] == []
+
+
+def this_minute() -> datetime:
+    return datetime.now(UTC).replace(second=0, microsecond=0)
+
+
+def emit(connection: Connection, plant: Plant, kg_a_minute: float) -> None:
+    """The newest three hours at one rate, announced."""
+    now = this_minute()
+    for source_id in plant.sources.values():
+        minutes(
+            connection,
+            source_id,
+            [(now + (2 - i) * MINUTE, kg_a_minute, FULL) for i in range(182)],
+        )
+    roll(connection, plant, now)
+    announce(connection, plant)
+
+
+async def wait_for(page: Page, selector: str, text: str) -> None:
+    await expect(page.locator(selector)).to_have_text(text, timeout=_DEADLINE_MS)
+
+
+async def test_a_changed_rate_shows_by_itself(
+    address: str, page: Page, connection: Connection
+) -> None:
+    plant = found(connection, "linz", timezone="Europe/Vienna")
+    emit(connection, plant, 20.0)
+    await page.goto(address)
+    await wait_for(page, "#rate", "1,200")
+    await wait_for(page, "#state-text", "live")
+    await wait_for(page, "[data-window='1h'] .mass", "1.20 t")
+    emit(connection, plant, 30.0)
+    await wait_for(page, "#rate", "1,800")
+    await wait_for(page, "[data-window='1h'] .mass", "1.80 t")
+    await wait_for(page, "#sources tr td:nth-child(3)", "1,800 kg/h")
+
+
+async def test_the_chart_shows_a_gap_as_a_gap_and_moves_by_itself(
+    address: str, page: Page, connection: Connection
+) -> None:
+    plant = found(connection, "linz", timezone="Europe/Vienna")
+    emit(connection, plant, 20.0)
+    connection.execute(
+        "DELETE FROM emission_minute WHERE minute BETWEEN %s AND %s",
+        (this_minute() - 90 * MINUTE, this_minute() - 60 * MINUTE),
+    )
+    await page.goto(address)
+    await page.wait_for_function(
+        """() => {
+            const bars = document.getElementById("chart").data?.find((t) => t.name === "stack-1");
+            if (!bars) return false;
+            const lately = bars.y.slice(-30);
+            const known = lately.filter((v) => v !== null);
+            return lately.includes(null) && known.length > 10 && !known.includes(0)
+              && known.every((v) => Math.abs(v - 1200) < 1e-6);
+        }"""
+    )
+    emit(connection, plant, 30.0)
+    await page.wait_for_function(
+        """() => {
+            const bars = document.getElementById("chart").data.find((t) => t.name === "stack-1");
+            return Math.abs(bars.y.at(-1) - 1800) < 1e-6;
+        }"""
+    )
+
+
+async def test_unknown_is_not_shown_as_zero(
+    address: str, page: Page, connection: Connection
+) -> None:
+    plant = found(connection, "linz", sources=[("silent", 1, None)])
+    announce(connection, plant)
+    await page.goto(address)
+    await wait_for(page, "#state-text", "live")
+    await wait_for(page, "#rate", "no data")
+    for window in ("1h", "24h", "today", "year"):
+        await wait_for(page, f"[data-window='{window}'] .mass", "no data")
+    await wait_for(page, "#newest", "no data")
+    minutes(
+        connection,
+        plant.sources["silent"],
+        [(this_minute() + i * MINUTE, 0.0, FULL) for i in range(3)],
+    )
+    announce(connection, plant)
+    await wait_for(page, "#rate", "0.00")
+
+
+async def test_another_facility_can_be_chosen_and_linked_to(
+    address: str, page: Page, connection: Connection
+) -> None:
+    for slug, rate in (("graz", 1.0), ("linz", 2.0)):
+        emit(connection, found(connection, slug), rate)
+    await page.goto(f"{address}/?facility=linz")
+    await wait_for(page, "#rate", "120")
+    await page.select_option("#facility", "graz")
+    await wait_for(page, "#rate", "60.0")
+    assert page.url.endswith("?facility=graz")
+
+
+async def test_without_a_facility_the_page_says_what_to_do(
+    address: str, page: Page, connection: Connection
+) -> None:
+    await page.goto(address)
+    await expect(page.locator("#notice")).to_contain_text("tonne apply")
+    emit(connection, found(connection, "linz"), 1.0)
+    await wait_for(page, "#rate", "60.0")
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+async def test_nothing_is_wider_than_the_screen(
+    address: str, page: Page, connection: Connection, width: int
+) -> None:
+    emit(
+        connection,
+        found(
+            connection,
+            "linz",
+            sources=[("stack-1", 1, None), ("a-source-with-a-long-name", 2, "kWh")],
+        ),
+        200.0,
+    )
+    await page.set_viewport_size({"width": width, "height": 844})
+    await page.goto(address)
+    await wait_for(page, "#state-text", "live")
+    await page.wait_for_selector("#chart .plot-container")
+    assert await page.evaluate("document.documentElement.scrollWidth") == width
+
+
+async def test_where_a_key_is_needed_the_page_asks_for_it(
+    page: Page, database_url: str, connection: Connection
+) -> None:
+    emit(connection, found(connection, "linz"), 1.0)
+    key = keys.create(connection, name="screen")
+    settings = Settings(database_url=SecretStr(database_url))
+    async with serving(create_app(settings)) as guarded:
+        await page.goto(guarded)
+        await page.fill("#key", key)
+        await page.click("#key-form button")
+        await wait_for(page, "#rate", "60.0")
+        await page.goto("about:blank")
