@@ -6,8 +6,8 @@ import asyncio
 import ipaddress
 import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib.metadata import version
 from typing import Any
 
@@ -140,7 +140,7 @@ def _refuse(reason: str) -> int:
 
 
 class _Server(uvicorn.Server):
-    """Ends the live streams as it begins to stop: they would hold it up."""
+    """Ends the live streams as it begins to stop: they would hold it up. A signal is no failure."""
 
     def __init__(self, config: uvicorn.Config, feed: LiveFeed) -> None:
         super().__init__(config)
@@ -149,6 +149,14 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._feed.close()
         await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # uvicorn's own raises the signal again at the end, and the process would not exit with 0
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
 
 
 def _reading_engine(settings: Settings) -> AsyncEngine:

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -184,3 +187,36 @@ async def test_an_unknown_facility_has_no_stream(client: httpx.AsyncClient) -> N
     response = await client.get("/v1/stream", params={"facility": "nowhere"})
     assert response.status_code == 404
     assert response.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_signal_ends_the_process_at_once_with_open_streams(
+    database_url: str, connection: Connection
+) -> None:
+    found(connection, "linz")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    program = (
+        "import sys; from pydantic import SecretStr; from services.api.app import run;"
+        " from services.core.runtime.settings import Settings; raise SystemExit(run(Settings("
+        f"database_url=SecretStr({database_url!r}), api_auth='off', api_port={port})))"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
+    try:
+        async with asyncio.timeout(60), httpx.AsyncClient(timeout=30) as client:
+            while True:
+                with suppress(httpx.ConnectError):
+                    await client.get(f"http://127.0.0.1:{port}/healthz")
+                    break
+                await asyncio.sleep(0.05)
+            url = f"http://127.0.0.1:{port}/v1/stream?facility=linz"
+            async with client.stream("GET", url) as response:
+                stream = events(response)
+                await anext(stream)
+                process.terminate()
+                assert [event async for event in stream] == []
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
