@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from typing import Final
 
 _READ_AHEAD_BYTES: Final = 256 * 1024
+
+_CLOSE_TIMEOUT_S: Final = 1.0
 
 
 class BufferedSocket:
@@ -73,10 +76,20 @@ class BufferedSocket:
         self._inner.setblocking(flag)
 
     def close(self) -> None:
-        """Send what the network still takes, and close."""
+        """Send what is left, wait briefly until the peer has read it, and close.
+
+        Closed at once, with bytes of the peer unread, the connection would be reset, and the peer
+        could lose what it has not read yet: the last acknowledgements.
+        """
         try:
-            self.flush()
+            self._inner.settimeout(_CLOSE_TIMEOUT_S)
+            self._inner.sendall(self._unsent)
+            self._inner.shutdown(socket.SHUT_WR)
+            until = time.monotonic() + _CLOSE_TIMEOUT_S
+            while self._inner.recv(_READ_AHEAD_BYTES) and time.monotonic() < until:
+                continue
         except OSError:
-            # the connection is being given up either way
+            # the connection is gone or given up either way
             self._unsent.clear()
-        self._inner.close()
+        finally:
+            self._inner.close()

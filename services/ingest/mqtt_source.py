@@ -22,8 +22,8 @@ from services.ingest.source import Message
 _log: Final = structlog.get_logger()
 
 #: After so long without a call of ``receive`` the session is left to the broker: well within the
-#: time after which NATS delivers again what is not acknowledged (``ack_wait``, 30 s by default).
-_HOLD_S: Final = 10.0
+#: time after which NATS delivers again what is not acknowledged (``ack_wait``, 10 s as shipped).
+_HOLD_S: Final = 5.0
 
 #: How long the network thread sleeps at most: keep-alive and the rule above need it to look.
 _LOOK_S: Final = 0.5
@@ -90,6 +90,8 @@ class MqttSource:
 
     def close(self) -> None:
         """Send what acks are left and disconnect; the broker keeps the session."""
+        if self._closing:
+            return
         self._closing = True
         self._wake()
         if self._thread.ident is not None:

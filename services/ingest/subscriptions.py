@@ -1,7 +1,9 @@
-"""Which topic filters cover what ingest must hear, with as few subscriptions as possible.
+"""Which topic filters cover what ingest must hear, with few subscriptions that rarely change.
 
-Brokers bound what one session may have in flight over all its subscriptions together (NATS: 65535
-divided by ``max_ack_pending``), so devices' own topics that differ in one level share a filter.
+Few, because brokers bound what one session may have in flight over all its subscriptions together
+(NATS: 65535 divided by ``max_ack_pending``). Rarely changing, because ending a subscription makes
+the broker forget what it still holds for it: a filter made for one more device of a known shape
+must be the filter that is there already.
 """
 
 from __future__ import annotations
@@ -16,23 +18,11 @@ _NATIVE: Final = f"{ROOT}/#"
 
 
 def filters(own_topics: Iterable[str]) -> frozenset[str]:
-    """The topic filters to subscribe to; topics in no need of a device are ignored on arrival."""
-    needed = {topic for topic in own_topics if not topic.startswith(f"{ROOT}/")}
-    return frozenset({_NATIVE, *_merged(needed)})
+    """The topic filters to subscribe to; what they bring beside devices' topics is ignored."""
+    return frozenset({_NATIVE, *(_shape(t) for t in own_topics if not t.startswith(f"{ROOT}/"))})
 
 
-def _merged(topics: set[str]) -> set[str]:
-    """Replace every two and more topics that differ in one level by a filter with ``+`` there."""
-    by_filter: dict[str, set[str]] = {}
-    for topic in topics:
-        levels = topic.split("/")
-        for index in range(1, len(levels)):
-            pattern = "/".join([*levels[:index], "+", *levels[index + 1 :]])
-            by_filter.setdefault(pattern, set()).add(topic)
-    left = set(topics)
-    merged = set()
-    for pattern, alike in sorted(by_filter.items(), key=lambda each: (-len(each[1]), each[0])):
-        if len(alike & left) > 1:
-            merged.add(pattern)
-            left -= alike
-    return merged | left
+def _shape(topic: str) -> str:
+    """The first level and as many levels as the topic has: ``tele/pow1/SENSOR``, ``tele/+/+``."""
+    first, *others = topic.split("/")
+    return "/".join([first, *("+" for _ in others)])

@@ -1,0 +1,122 @@
+"""What these tests need of the wire: a publisher, a quick broker, a cable that can be cut."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.services import Nats
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> None:
+    """Return when the condition holds, or fail the test saying what never came true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {seconds:g} s: {what}")
+        time.sleep(0.01)
+
+
+def publish(
+    port: int, messages: Iterable[tuple[str, bytes]], *, qos: int = 1, retain: bool = False
+) -> None:
+    """Publish in order and return when the broker has acknowledged everything."""
+    client = paho.Client(CallbackAPIVersion.VERSION2)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    try:
+        for sent in [client.publish(t, p, qos=qos, retain=retain) for t, p in messages]:
+            sent.wait_for_publish(30)
+            assert sent.is_published()
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def forget_session(port: int, client_id: str) -> None:
+    """Let the broker drop a persistent session and what it holds for it."""
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    until(client.is_connected, "the session can be taken over")
+    client.disconnect()
+    client.loop_stop()
+
+
+class ImpatientNats(Nats):
+    """With the shipped settings, but that what is not acknowledged comes again after a second."""
+
+    def command(self) -> list[str]:
+        *words, shipped = super().command()
+        settings = self.directory / "impatient.conf"
+        text, changes = re.subn(
+            r'ack_wait: "\w+"', 'ack_wait: "1s"', Path(shipped).read_text(encoding="utf-8")
+        )
+        assert changes == 1
+        settings.write_text(text, encoding="utf-8")
+        return [*words, str(settings)]
+
+
+class Cable:
+    """A TCP relay to a port of this machine.
+
+    ``cut`` breaks what is connected through it; while ``mute``, nothing goes towards the port.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.mute = False
+        self._open: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._accepting = threading.Thread(target=self._accept)
+        self._accepting.start()
+
+    def cut(self) -> None:
+        with self._lock:
+            broken, self._open = self._open, []
+        for end in broken:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._accepting.join()
+        self.cut()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                far = socket.create_connection(("127.0.0.1", self._to))
+            except OSError:
+                near.close()
+                continue
+            with self._lock:
+                self._open += [near, far]
+            for ends in ((near, far, True), (far, near, False)):
+                threading.Thread(target=self._pump, args=ends, daemon=True).start()
+
+    def _pump(self, one: socket.socket, other: socket.socket, towards_port: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := one.recv(1 << 16):
+                if not (towards_port and self.mute):
+                    other.sendall(data)
+            other.shutdown(socket.SHUT_RDWR)

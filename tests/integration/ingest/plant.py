@@ -1,0 +1,149 @@
+"""A small facility, an ingest process of its own, and what both leave in the database."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from services.core.store.connect import engine
+from services.core.store.registry.apply import apply
+from services.core.store.registry.facility_file import parse
+from tests.contract.ingest.traffic import publish, until
+from tests.services import Server
+
+FILE = """
+facility: {id: linz, name: Linz works, timezone: Europe/Vienna}
+devices:
+  - id: meter-grid
+    channels:
+      - {id: import-energy, quantity: energy, unit: kWh, kind: counter, max_rate: 5000}
+      - {id: import-power, quantity: power, unit: kW, kind: gauge, max_gap: 120}
+  - id: cems-1
+    channels:
+      - {id: co2, quantity: fraction, unit: "%", kind: gauge, basis: wet, range: [0, 25]}
+      - {id: flow, quantity: volume_flow, unit: scf/h, kind: gauge, basis: wet}
+"""
+
+METER = "emissions/linz/meter-grid/readings"
+CEMS = "emissions/linz/cems-1/readings"
+
+
+@dataclass
+class Plant:
+    """Everything of one test; processes that still run at its end are killed."""
+
+    database: str
+    broker: Server
+    log: Path
+    client_id: str = field(default_factory=lambda: f"ingest-{uuid.uuid4().hex[:8]}")
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What ingest last said of itself."""
+        found = self.rows("SELECT state FROM process_progress ORDER BY progressed_at DESC LIMIT 1")
+        return dict(found[0]["state"]) if found else {}
+
+    def apply(self, text: str = FILE) -> None:
+        bind = engine(self.database, process="test")
+        try:
+            with bind.begin() as connection:
+                apply(connection, parse(text))
+        finally:
+            bind.dispose()
+
+    def start(self, **settings: str) -> None:
+        """Start ingest; returns at once."""
+        environment = {
+            "TONNE_DATABASE_URL": self.database,
+            "TONNE_MQTT_URL": f"mqtt://127.0.0.1:{self.broker.port}",
+            "TONNE_MQTT_CLIENT_ID": self.client_id,
+            "TONNE_INGEST_METRICS_PORT": "0",
+            "TONNE_LOG_FORMAT": "json",
+            **settings,
+        }
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", "from services.cli import main; main()", "ingest"],
+                env={**os.environ, **environment},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def started(self, **settings: str) -> None:
+        """Start ingest and wait until it listens."""
+        before = self.said("connected to the broker")
+        self.start(**settings)
+        until(
+            lambda: self.said("connected to the broker") > before or self.exited,
+            "ingest is connected",
+        )
+        assert not self.exited, self.log.read_text()
+
+    @property
+    def exited(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Stop ingest and return its exit code."""
+        assert self.process is not None
+        self.process.send_signal(how)
+        return self.process.wait(60)
+
+    def wait(self) -> int:
+        """Wait for ingest to end by itself and return its exit code."""
+        assert self.process is not None
+        return self.process.wait(60)
+
+    def said(self, text: str) -> int:
+        """How many lines of the log hold ``text``."""
+        if not self.log.exists():
+            return 0
+        return sum(text in line for line in self.log.read_text().splitlines())
+
+    def publish(self, *payloads: str | bytes, topic: str = METER, **options: Any) -> None:
+        encoded = [p.encode() if isinstance(p, str) else p for p in payloads]
+        publish(self.broker.port, [(topic, p) for p in encoded], **options)
+
+    def rows(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:
+        with (
+            psycopg.connect(self.database) as connection,
+            connection.cursor(row_factory=dict_row) as cursor,
+        ):
+            return cursor.execute(sql.encode(), parameters).fetchall()
+
+    def readings(self) -> list[tuple[str, datetime, float | None, int]]:
+        """Channel, time, value and quality of every stored reading."""
+        found = self.rows(
+            "SELECT c.slug, r.ts, r.value, r.quality FROM reading r"
+            " JOIN channel c ON c.id = r.channel_id ORDER BY c.slug, r.ts"
+        )
+        return [tuple(row.values()) for row in found]
+
+    def quarantine(self) -> list[dict[str, Any]]:
+        return self.rows("SELECT * FROM quarantine ORDER BY id")
+
+    def holds(self, *, readings: int | None = None, quarantine: int | None = None) -> None:
+        """Wait until the database holds so much."""
+        if readings is not None:
+            self._holds("reading", readings)
+        if quarantine is not None:
+            self._holds("quarantine", quarantine)
+
+    def _holds(self, table: str, number: int) -> None:
+        until(lambda: self.count(table) >= number, f"{number} rows in {table}")
+        assert self.count(table) == number
+
+    def count(self, table: str) -> int:
+        (row,) = self.rows(f"SELECT count(*) FROM {table}")  # noqa: S608 - a name of this module
+        return int(row["count"])

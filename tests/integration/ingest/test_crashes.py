@@ -1,0 +1,141 @@
+"""Nothing that the broker has acknowledged is lost or counted twice, whatever dies."""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from tests.contract.ingest.traffic import Cable, publish, until
+from tests.integration.ingest.plant import METER, Plant
+from tests.services import Postgres
+
+pytestmark = [pytest.mark.broker, pytest.mark.database]
+
+_FIRST_S = 1_700_000_000
+
+
+def reading(number: int) -> bytes:
+    return b'{"ts": %d, "values": {"import-energy": %d}}' % (_FIRST_S + number, number)
+
+
+def comes_to(plant: Plant, number: int) -> None:
+    until(lambda: plant.count("reading") >= number, f"{number} readings are stored")
+
+
+def all_there(plant: Plant, number: int) -> None:
+    plant.holds(readings=number, quarantine=0)
+    assert [(ts.timestamp(), value) for _, ts, value, _ in plant.readings()] == [
+        (float(_FIRST_S + i), float(i)) for i in range(number)
+    ]
+
+
+@pytest.fixture
+def cable(plant: Plant) -> Iterator[Cable]:
+    made = Cable(plant.broker.port)
+    yield made
+    made.close()
+
+
+def test_a_kill_between_commit_and_ack_doubles_nothing(plant: Plant, cable: Cable) -> None:
+    """No ack leaves ingest here, so it always dies between the two."""
+    plant.started(TONNE_MQTT_URL=f"mqtt://127.0.0.1:{cable.port}")
+    cable.mute = True
+    bad = [
+        b"{",
+        b'{"ts": 1700000000, "values": {"import-energy": 99, "import-power": "x"}}',
+    ]
+    messages = [reading(i) for i in range(100)] + bad
+    plant.publish(*messages)
+    plant.holds(readings=100, quarantine=3)
+    plant.end(signal.SIGKILL)
+    plant.started()
+    # what ingest that was killed did is still counted for its own process
+    until(lambda: plant.state.get("messages", 0) >= len(messages), "all messages came again")
+    plant.holds(readings=100, quarantine=3)
+    assert [entry["reason"] for entry in plant.quarantine()] == [
+        "malformed_json",
+        "bad_value",
+        "conflict",
+    ]
+
+
+def test_kills_at_any_instant_lose_nothing_and_double_nothing(plant: Plant) -> None:
+    number = 3000
+    dice = random.Random(4711)
+    plant.started()
+    publisher = threading.Thread(
+        target=publish, args=(plant.broker.port, [(METER, reading(i)) for i in range(number)])
+    )
+    publisher.start()
+    for _ in range(3):
+        aim = plant.count("reading") + dice.randrange(1, 400)
+        comes_to(plant, min(aim, number))
+        plant.end(signal.SIGKILL)
+        plant.started(TONNE_FLUSH_INTERVAL_MS=str(dice.randrange(1, 50)))
+    publisher.join()
+    all_there(plant, number)
+
+
+def test_a_database_that_is_killed_is_waited_for_and_the_broker_keeps_the_rest(
+    plant: Plant, postgres_cluster: Postgres
+) -> None:
+    plant.started()
+    plant.publish(*[reading(i) for i in range(50)])
+    plant.holds(readings=50)
+    postgres_cluster.kill()
+    try:
+        plant.publish(*[reading(i) for i in range(50, 500)])
+        until(lambda: plant.said("the database is away"), "the loss is said")
+        until(lambda: plant.said("leaving the messages to the broker"), "the session is left")
+    finally:
+        postgres_cluster.start()
+    plant.publish(*[reading(i) for i in range(500, 600)])
+    all_there(plant, 600)
+    assert plant.said("the database is away") == 1
+    assert plant.said("the database is back") == 1
+    assert plant.end() == 0
+
+
+def test_a_stop_while_the_database_is_away_leaves_the_messages_to_the_broker(
+    plant: Plant, postgres_cluster: Postgres
+) -> None:
+    plant.started()
+    postgres_cluster.kill()
+    try:
+        plant.publish(*[reading(i) for i in range(20)])
+        until(lambda: plant.said("the database is away"), "the loss is said")
+        assert plant.end() == 0
+    finally:
+        postgres_cluster.start()
+    plant.started()
+    all_there(plant, 20)
+
+
+def test_a_broker_that_is_killed_is_waited_for(plant: Plant) -> None:
+    plant.started()
+    plant.publish(*[reading(i) for i in range(50)])
+    plant.broker.kill()
+    until(lambda: plant.said("the broker is away"), "the loss is said")
+    plant.broker.start()
+    plant.publish(*[reading(i) for i in range(50, 100)])
+    all_there(plant, 100)
+
+
+def test_one_row_that_the_database_refuses_does_not_stop_the_others(plant: Plant) -> None:
+    with psycopg.connect(plant.database, autocommit=True) as superuser:
+        superuser.execute("ALTER TABLE reading ADD CONSTRAINT lucky CHECK (value <> 13)")
+    plant.started(TONNE_FLUSH_INTERVAL_MS="1000")
+    messages = [reading(i) for i in range(40)]
+    plant.publish(*messages, b"{")
+    plant.holds(readings=39, quarantine=2)
+    refused = [e for e in plant.quarantine() if e["reason"] == "refused_by_database"]
+    assert [(bytes(e["payload"]), e["channel"], e["value"]) for e in refused] == [
+        (messages[13], "import-energy", 13.0)
+    ]
+    assert "lucky" in refused[0]["detail"]
+    assert plant.end() == 0

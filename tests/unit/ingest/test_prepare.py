@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from services.core.store.registry.read import Channel, Device, Devices
+from services.ingest.decode.instant import to_us
+from services.ingest.prepare import Prepared, TimeBounds, prepare
+from services.ingest.reasons import Reason
+from services.ingest.resolve import Directory
+from services.ingest.source import Message
+
+NOW = datetime(2026, 11, 23, 18, 30, tzinfo=UTC)
+BOUNDS = TimeBounds(oldest=datetime(2000, 1, 1, tzinfo=UTC), future_tolerance=timedelta(minutes=10))
+
+
+def channel(number: int, device: str, slug: str, **spec: Any) -> Channel:
+    return Channel(
+        id=number, facility_id=7, facility="linz", device=device, slug=slug, quantity="energy",
+        unit="kWh", kind="gauge", spec=spec,
+    )  # fmt: skip
+
+
+def device(number: int, slug: str, topic: str | None = None, wire_format: str = "native") -> Device:
+    channels = (channel(10 * number, slug, "a"), channel(10 * number + 1, slug, "b", range=[0, 9]))
+    return Device(
+        id=number, facility_id=7, facility="linz", slug=slug, topic=topic, format=wire_format,
+        spec={}, channels={each.slug: each for each in channels},
+    )  # fmt: skip
+
+
+def directory() -> Directory:
+    devices = [device(1, "meter"), device(2, "own", "tele/own/SENSOR"), device(3, "odd", None, "x")]
+    return Directory(
+        Devices(
+            revision=1,
+            facilities=frozenset({"linz", "graz"}),
+            by_slug={each.slug: each for each in devices},
+            by_topic={each.topic: each for each in devices if each.topic},
+        )
+    )
+
+
+def message(topic: str, payload: str | bytes, *, retained: bool = False) -> Message:
+    return Message(
+        topic=topic,
+        payload=payload.encode() if isinstance(payload, str) else payload,
+        received_at=NOW,
+        token=1,
+        retained=retained,
+    )
+
+
+def prepared(topic: str, payload: str | bytes, *, retained: bool = False) -> Prepared:
+    return prepare([message(topic, payload, retained=retained)], directory(), BOUNDS)
+
+
+READINGS = "emissions/linz/meter/readings"
+GOOD = '{"ts": "2026-11-23T18:00:00Z", "values": {"a": 1, "b": {"v": 2000, "u": "Wh"}}}'
+
+
+def test_a_good_message_becomes_rows_in_the_channels_units() -> None:
+    result = prepared(READINGS, GOOD)
+    ts_us = to_us(datetime(2026, 11, 23, 18, tzinfo=UTC))
+    assert [tuple(row) for row in result.rows] == [
+        (7, 10, ts_us, 1.0, 0, 0, to_us(NOW)),
+        (7, 11, ts_us, 2.0, 0, 0, to_us(NOW)),
+    ]
+    assert [origin.channel for origin in result.origins] == ["a", "b"]
+    assert result.quarantine == []
+    assert not result.missed
+    assert result.sightings[1].seen_at == NOW
+
+
+@pytest.mark.parametrize(
+    ("topic", "reason", "missed"),
+    [
+        ("emissions/linz/readings", Reason.BAD_TOPIC, False),
+        ("emissions/wels/meter/readings", Reason.UNKNOWN_FACILITY, True),
+        ("emissions/linz/metre/readings", Reason.UNKNOWN_DEVICE, True),
+        ("emissions/graz/meter/readings", Reason.UNKNOWN_DEVICE, True),
+        ("emissions/linz/odd/readings", Reason.UNSUPPORTED_FORMAT, False),
+    ],
+)
+def test_a_message_without_a_way_is_quarantined_whole(
+    topic: str, reason: Reason, missed: bool
+) -> None:
+    result = prepared(topic, GOOD)
+    (entry,) = result.quarantine
+    assert (entry.reason, entry.topic, entry.payload) == (reason, topic, GOOD.encode())
+    assert entry.received_at == NOW
+    assert (result.rows, result.missed) == ([], missed)
+
+
+def test_a_device_at_its_own_topic_and_at_the_native_one() -> None:
+    for topic in ("tele/own/SENSOR", "emissions/linz/own/readings"):
+        assert [row.channel_id for row in prepared(topic, GOOD).rows] == [20, 21]
+
+
+@pytest.mark.parametrize("topic", ["tele/own/STATE", "emissions/linz/alerts/limit"])
+def test_what_is_not_for_ingest_leaves_no_trace(topic: str) -> None:
+    assert prepared(topic, "{") == Prepared()
+
+
+def test_a_message_of_one_mebibyte_is_not_decoded() -> None:
+    exactly = GOOD.encode() + b" " * ((1 << 20) - len(GOOD))
+    result = prepared(READINGS, exactly)
+    assert [(e.reason, e.payload) for e in result.quarantine] == [(Reason.TOO_LARGE, exactly)]
+    assert len(prepared(READINGS, exactly[:-1]).rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        ('"1"', Reason.BAD_VALUE),
+        ("NaN", Reason.NOT_FINITE),
+        ('{"v": 1, "u": "m3"}', Reason.UNIT_NOT_CONVERTIBLE),
+        ("10", Reason.OUT_OF_RANGE),
+    ],
+)
+def test_a_bad_value_is_quarantined_and_the_good_one_beside_it_stored(
+    sent: str, reason: Reason
+) -> None:
+    result = prepared(READINGS, f'{{"ts": 1795456800, "values": {{"a": 1, "b": {sent}}}}}')
+    assert [row.channel_id for row in result.rows] == [10]
+    (entry,) = result.quarantine
+    assert (entry.reason, entry.facility, entry.device, entry.channel) == (
+        reason,
+        "linz",
+        "meter",
+        "b",
+    )
+    assert entry.ts == datetime(2026, 11, 23, 18, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("ts", ["0", '"1970-01-01T00:00:00Z"', '"2106-02-07T06:28:15Z"', "1e13"])
+def test_times_that_only_a_wrong_clock_says(ts: str) -> None:
+    result = prepared(READINGS, f'{{"ts": {ts}, "values": {{"a": 1}}}}')
+    assert result.rows == []
+    assert [entry.reason for entry in result.quarantine] == [Reason.ABSURD_TIME]
+
+
+def test_the_future_is_believed_as_far_as_the_tolerance() -> None:
+    latest = NOW + timedelta(minutes=10)
+    payload = '{{"ts": "{}", "values": {{"a": 1}}}}'
+    assert len(prepared(READINGS, payload.format(latest.isoformat())).rows) == 1
+    beyond = latest + timedelta(microseconds=1)
+    assert prepared(READINGS, payload.format(beyond.isoformat())).rows == []
+
+
+def test_problems_of_one_kind_share_one_entry_so_that_the_bytes_are_kept_once() -> None:
+    values = ", ".join(f'"x{i}": {i}' for i in range(1000))
+    result = prepared(READINGS, f'{{"ts": 1795456800, "values": {{"a": 1, {values}}}}}')
+    assert len(result.rows) == 1
+    (entry,) = result.quarantine
+    assert entry.reason is Reason.UNKNOWN_CHANNEL
+    assert "x0: " in entry.detail
+    assert "and 990 more" in entry.detail
+    assert entry.channel is None
+
+
+def test_status_tells_who_is_there() -> None:
+    status = "emissions/linz/meter/status"
+    online = prepared(status, "online").sightings[1]
+    assert (online.online, online.seen_at) == (True, NOW)
+    offline = prepared(status, "offline").sightings[1]
+    assert (offline.online, offline.seen_at) == (False, None)
+    retained = prepared(status, "online", retained=True).sightings[1]
+    assert (retained.online, retained.seen_at) == (True, None)
+    assert [e.reason for e in prepared(status, "asleep").quarantine] == [Reason.BAD_STATUS]
+
+
+def test_the_last_word_of_a_batch_counts() -> None:
+    status = "emissions/linz/meter/status"
+    batch = [message(status, "offline"), message(status, "online"), message(READINGS, GOOD)]
+    sighting = prepare(batch, directory(), BOUNDS).sightings[1]
+    assert (sighting.online, sighting.seen_at) == (True, NOW)

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from services.ingest.subscriptions import filters
+
+
+def test_without_own_topics_everything_below_emissions() -> None:
+    assert filters([]) == {"emissions/#"}
+
+
+def test_own_topics_of_one_shape_share_a_filter_however_many() -> None:
+    one = filters(["tele/pow1/SENSOR"])
+    many = filters([f"tele/pow{i}/SENSOR" for i in range(100)])
+    assert one == many == {"emissions/#", "tele/+/+"}
+
+
+def test_shapes_and_single_levels_stay_apart() -> None:
+    topics = ["shellies/a/emeter/0/power", "tele/pow1/SENSOR", "meter7"]
+    assert filters(topics) == {"emissions/#", "shellies/+/+/+/+", "tele/+/+", "meter7"}
+
+
+def test_own_topics_below_emissions_need_no_filter_of_their_own() -> None:
+    assert filters(["emissions/linz/gateway/raw"]) == {"emissions/#"}
