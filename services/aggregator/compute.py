@@ -79,14 +79,15 @@ def _masses(
         }
         parts.append((minutes, source.method.masses(inputs, minutes)))
     has_activity = source.method.activity_unit is not None
-    known = [part.covered_us > 0 for _, part in parts]
+    minutes = np.concatenate([minutes for minutes, _ in parts])
+    known = np.concatenate([part.covered_us > 0 for _, part in parts])
     return SourceMinutes(
         source_id=source.id,
-        minutes=np.concatenate([minutes for minutes, _ in parts]),
-        co2_ug=_integers([part.co2_kg for _, part in parts], known),
-        co2e_ug=_integers([part.co2e_kg for _, part in parts], known),
+        minutes=minutes,
+        co2_ug=_billionths(minutes, known, [part.co2_kg for _, part in parts]),
+        co2e_ug=_billionths(minutes, known, [part.co2e_kg for _, part in parts]),
         activity_n=(
-            _integers([np.asarray(part.activity) for _, part in parts], known)
+            _billionths(minutes, known, [np.asarray(part.activity) for _, part in parts])
             if has_activity
             else None
         ),
@@ -94,12 +95,20 @@ def _masses(
     )
 
 
-def _integers(
-    values: list[NDArray[np.float64]], known: list[NDArray[np.bool_]]
+def _billionths(
+    minutes: NDArray[np.int64], known: NDArray[np.bool_], values: list[NDArray[np.float64]]
 ) -> NDArray[np.int64]:
-    """Billionths, rounded; 0 where nothing is known, so that equal ignorance is equal rows."""
-    joined = np.where(np.concatenate(known), np.concatenate(values), 0.0)
-    return np.rint(joined * 1e9).astype(np.int64)
+    """Values in whole billionths, so that equal minutes add up to what they are parts of.
+
+    Minute k of its hour gets what the rounded sum of k + 1 such minutes has more than that of k: an
+    amount spread evenly over any minutes of an hour keeps its sum, and a minute is off by less than
+    one billionth. It depends on the minute alone, never on what else is computed with it. Where
+    nothing is known it is 0, so that equal ignorance is equal rows.
+    """
+    billionths = np.where(known, np.concatenate(values), 0.0) * 1e9
+    k = minutes % 60
+    rounded = np.floor(billionths * (k + 1) + 0.5) - np.floor(billionths * k + 0.5)
+    return rounded.astype(np.int64)
 
 
 def _containing(series: list[MinuteSeries], minute: int) -> MinuteSeries:
