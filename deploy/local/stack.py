@@ -31,7 +31,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="stack", description=__doc__)
     parser.add_argument("command", choices=["run", "up", "down", "status", "clean"])
     command = parser.parse_args().command
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT too: a shell that starts us in the background has it ignored
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
         places = find_places()
@@ -47,7 +48,9 @@ def main() -> int:
 
 def _run(places: Places) -> int:
     """Start all, stay in the foreground until Ctrl-C, stop all."""
-    if Supervisor(places).alive:
+    running = Supervisor(places)
+    running.await_shutdown_under_way()
+    if running.alive:
         _say(f"the local stack runs already: {places.api_url} (make down stops it)")
         return 0
     try:
@@ -76,6 +79,7 @@ def _up(places: Places) -> int:
     supervisor = Supervisor(places)
     try:
         with _start_lock(places):
+            supervisor.await_shutdown_under_way()
             if not supervisor.alive:
                 supervisor, _ = _supervise(places, stay=True)
             startup.start_all(places, supervisor, _say)

@@ -50,28 +50,26 @@ def start_all(places: Places, supervisor: Supervisor, say: Say) -> None:
     :raises StackError: what failed, with the last lines of its log.
     """
     settings = places.settings
-    if places.own_database:
+    if places.own_database and supervisor.start("postgres"):
         say(f"starting PostgreSQL on 127.0.0.1:{settings.db_port}")
-        supervisor.start("postgres")
-    if places.own_broker:
+    if places.own_broker and supervisor.start("nats"):
         say(f"starting NATS, MQTT on 127.0.0.1:{settings.mqtt_port}")
-        supervisor.start("nats")
     if places.own_database:
         _wait("postgres", supervisor, lambda: _make_database(places))
     if places.own_broker:
         _wait("nats", supervisor, lambda: _accepts(settings.mqtt_port))
     say("bringing the schema up to date, applying the demo facilities")
     demo.migrate_and_apply(places)
-    say("starting ingest, aggregator and api")
     for name in ("ingest", "aggregator", "api"):
-        supervisor.start(name)
+        if supervisor.start(name):
+            say(f"starting {name}")
     _wait("ingest", supervisor, lambda: _ingest_listens(places, supervisor))
     missing = demo.missing_history(places, datetime.now(UTC))
     if missing.days > 0:
-        say(f"publishing {missing.days} days of the demo's history")
+        say(f"publishing {missing.days} days of the demo's history; totals follow within a minute")
     demo.publish_history(places)
-    say("starting the simulator")
-    supervisor.start("simulator")
+    if supervisor.start("simulator"):
+        say("starting the simulator")
     _wait_until_ready(places, supervisor)
     say(f"ready: {places.api_url}")
 

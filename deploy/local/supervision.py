@@ -14,6 +14,7 @@ from http.client import HTTPException
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
+from supervisor.states import SupervisorStates
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from deploy.local.places import REPOSITORY, Places, program
@@ -65,6 +66,10 @@ def write_configuration(places: Places, processes: Sequence[Process]) -> None:
         config.write(file)
 
 
+class SupervisorGoneError(StackError):
+    """supervisord does not answer on its socket."""
+
+
 class Supervisor:
     """A running supervisord, addressed through its socket."""
 
@@ -77,6 +82,11 @@ class Supervisor:
         try:
             server = ServerProxy("http://127.0.0.1", transport=transport)
             return getattr(server.supervisor, name)(*arguments)
+        except (OSError, HTTPException) as error:
+            raise SupervisorGoneError(
+                f"supervisord does not answer ({error}), and what it ran ends with it;"
+                f" see {self._places.log_of('supervisord')} and start again"
+            ) from None
         finally:
             transport.close()
 
@@ -85,21 +95,32 @@ class Supervisor:
         """Whether it takes orders."""
         try:
             self._call("getState")
-        except (OSError, HTTPException, Fault):
+        except SupervisorGoneError:
             return False
         return True
+
+    def await_shutdown_under_way(self) -> None:
+        """Return at once, unless a stop is under way: then when all has stopped."""
+        with contextlib.suppress(SupervisorGoneError):
+            if self._call("getState")["statecode"] < SupervisorStates.RUNNING:
+                self._await_end()
 
     def states(self) -> dict[str, dict[str, Any]]:
         """What supervisord says of each process, by name."""
         return {info["name"]: info for info in self._call("getAllProcessInfo")}
 
-    def start(self, name: str) -> None:
-        """Start a process unless it runs; does not wait until it is of use."""
+    def start(self, name: str) -> bool:
+        """Start a process unless it runs; does not wait until it is of use.
+
+        :return: whether it had to be started.
+        """
         try:
             self._call("startProcess", name, False)
         except Fault as fault:
             if fault.faultCode != Faults.ALREADY_STARTED:
                 raise StackError(f"{name} cannot be started: {fault.faultString}") from None
+            return False
+        return True
 
     def check(self, name: str) -> None:
         """Refuse a process that does not stay up.
@@ -123,8 +144,11 @@ class Supervisor:
 
         :raises StackError: it is still there after two minutes.
         """
-        with contextlib.suppress(OSError, HTTPException, Fault):
+        with contextlib.suppress(SupervisorGoneError, Fault):
             self._call("shutdown")
+        self._await_end()
+
+    def _await_end(self) -> None:
         deadline = time.monotonic() + _STOP_DEADLINE_S
         while self.alive:
             if time.monotonic() > deadline:

@@ -1,0 +1,54 @@
+# Every verb first installs what the machine lacks; `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run up down status test unit lint bench migrate clean
+
+BOOTSTRAP := deploy/local/bootstrap.sh
+PYTHON := .venv/bin/python
+STACK := $(PYTHON) -m deploy.local.stack
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+run:  ## start everything, with the demo; Ctrl-C stops it
+	@$(BOOTSTRAP) run
+	@exec $(STACK) run
+
+up:  ## start everything in the background; returns when it is ready
+	@$(BOOTSTRAP) run
+	@$(STACK) up
+
+down:  ## stop what `make up` started
+	@$(BOOTSTRAP) lint
+	@$(STACK) down
+
+status:  ## what runs, and whether it is ready
+	@$(BOOTSTRAP) lint
+	@$(STACK) status
+
+test:  ## every test, against real servers
+	@$(BOOTSTRAP) test
+	@$(PYTHON) -m pytest --ignore=tests/bench $(ARGS)
+
+unit:  ## the fast tests: no server
+	@$(BOOTSTRAP) lint
+	@$(PYTHON) -m pytest tests/unit $(ARGS)
+
+lint:  ## style, types, import rules, schemas
+	@$(BOOTSTRAP) lint
+	@deploy/local/lint.sh
+
+bench:  ## the benchmarks of tests/bench
+	@$(BOOTSTRAP) test
+	@shopt -s nullglob; for script in tests/bench/*.py; do echo "$$script"; $(PYTHON) "$$script"; done
+
+migrate:  ## bring the database to the newest schema
+	@$(BOOTSTRAP) run
+	@.venv/bin/tonne migrate
+
+clean:  ## stop everything; delete the local stack's data and all caches, but not .venv
+	@$(BOOTSTRAP) lint
+	@$(STACK) clean
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
+	@find services sensors-sim deploy tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Every static check, each to its end; fails if one of them does.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+failed=()
+check() {
+  echo "$1: ${*:2}"
+  "${@:2}" || failed+=("$1")
+}
+
+check ruff .venv/bin/ruff check
+check format .venv/bin/ruff format --check
+check types .venv/bin/mypy
+check "types of deploy/local" .venv/bin/mypy -p deploy.local
+check imports .venv/bin/lint-imports
+[ ! -e deploy/compose.yaml ] || check compose .venv/bin/check-jsonschema \
+  --builtin-schema vendor.compose-spec deploy/compose.yaml
+
+if [ "${#failed[@]}" -gt 0 ]; then
+  printf 'lint failed: %s\n' "$(IFS=,; echo "${failed[*]}")" >&2
+  exit 1
+fi

@@ -1,0 +1,132 @@
+# shellcheck shell=bash
+# What comes from the distribution: PostgreSQL, TimescaleDB and the tests' programs. Sourced by
+# bootstrap.sh. No service of the system is started: each checkout runs its own servers.
+
+readonly OLDEST_POSTGRES=15
+# 290 MB are chromium, 250 MB what TimescaleDB is built with
+readonly NEEDED_MB=1500
+
+# need_disk_mb DIRECTORY MEGABYTES: ends the script when fewer are free.
+need_disk_mb() {
+  local free
+  free=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
+  [ "$free" -ge "$2" ] ||
+    die "the disk of $(cd "$1" && pwd) has $free MB free, $2 MB are needed; free some space"
+}
+
+# Whether packages can be installed: Debian's tools, and root or sudo.
+can_install() {
+  command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || _can_sudo; }
+}
+
+_can_sudo() {
+  command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# _apt LOG ARGUMENTS...: apt-get without questions.
+_apt() {
+  local log=$1
+  shift
+  quietly "$log" as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 "$@"
+}
+
+_lists_are_fresh=
+
+# install_packages NAME...: without what they merely recommend, and without starting services.
+install_packages() {
+  local log policy=/usr/sbin/policy-rc.d own_policy=
+  log=$(mktemp)
+  need_disk_mb /var "$NEEDED_MB"
+  if [ -z "$_lists_are_fresh" ]; then
+    _apt "$log" update ||
+      die "the package lists cannot be read ($(tail -n 1 "$log")); check the network"
+    _lists_are_fresh=1
+  fi
+  if ! [ -e "$policy" ]; then
+    own_policy=1
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+  fi
+  local status=0
+  _apt "$log" install -y --no-install-recommends "$@" || status=$?
+  [ -z "$own_policy" ] || as_root rm -f "$policy"
+  [ "$status" = 0 ] ||
+    die "$* cannot be installed ($(grep -m 1 '^E:' "$log" || tail -n 1 "$log"));" \
+      "check the network and free disk space, and run the command again"
+  rm -f "$log"
+}
+
+# Prints the newest installed PostgreSQL major that tonne works on; fails if there is none.
+_postgres_major() {
+  local major
+  for major in $(ls /usr/lib/postgresql 2>/dev/null | sort -rn); do
+    if [ "$major" -ge "$OLDEST_POSTGRES" ] && [ -x "/usr/lib/postgresql/$major/bin/postgres" ]; then
+      echo "$major"
+      return
+    fi
+  done
+  return 1
+}
+
+_has_timescaledb() {
+  [ -e "/usr/share/postgresql/$1/extension/timescaledb.control" ]
+}
+
+_install_postgres() {
+  local major clusters=/etc/postgresql-common/createcluster.conf
+  say "installing PostgreSQL"
+  install_packages postgresql-common
+  major=$(apt-cache depends postgresql | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -n 1)
+  [ -n "$major" ] && [ "$major" -ge "$OLDEST_POSTGRES" ] ||
+    die "this release has PostgreSQL ${major:-none}, $OLDEST_POSTGRES is needed;" \
+      "install a newer one with TimescaleDB, or set TONNE_DATABASE_URL"
+  # the package would make a cluster of the system's own, on port 5432
+  as_root cp -p "$clusters" "$clusters.before-tonne"
+  echo 'create_main_cluster = false' | as_root tee "$clusters" >/dev/null
+  install_packages "postgresql-$major"
+  as_root mv "$clusters.before-tonne" "$clusters"
+}
+
+install_database() {
+  local major
+  [ -z "${TONNE_DATABASE_URL:-}" ] || return 0
+  major=$(_postgres_major) || major=
+  if [ -n "$major" ] && _has_timescaledb "$major"; then
+    return
+  fi
+  can_install ||
+    die "PostgreSQL >= $OLDEST_POSTGRES with TimescaleDB is missing, and installing it takes Debian" \
+      "or Ubuntu with root or sudo; run this as root, or set TONNE_DATABASE_URL to a database"
+  if [ -z "$major" ]; then
+    _install_postgres
+    major=$(_postgres_major)
+  fi
+  if [ -n "$(apt-cache policy "postgresql-$major-timescaledb" 2>/dev/null | grep 'Candidate: [0-9]')" ]; then
+    say "installing TimescaleDB"
+    install_packages "postgresql-$major-timescaledb"
+    return
+  fi
+  say "installing what TimescaleDB is built with"
+  install_packages "postgresql-server-dev-$major" cmake gcc g++ make dpkg-dev patch xz-utils \
+    libssl-dev libkrb5-dev
+  as_root env MESSAGES_START="$MESSAGES_START" \
+    "$PWD/deploy/postgres/build-timescaledb.sh" "$major"
+}
+
+install_test_programs() {
+  local missing=()
+  [ -x /usr/sbin/mosquitto ] || command -v mosquitto >/dev/null || missing+=(mosquitto)
+  [ -x /usr/bin/chromium ] || missing+=(chromium)
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  can_install || die "${missing[*]} is missing for the tests; install it"
+  say "installing ${missing[*]} for the tests"
+  install_packages "${missing[@]}"
+  # at the next boot it would take port 1883
+  if [[ " ${missing[*]} " == *" mosquitto "* ]] && command -v systemctl >/dev/null; then
+    as_root systemctl disable mosquitto >/dev/null 2>&1 || true
+  fi
+}
