@@ -8,7 +8,8 @@ The way of a message, one step per file; :mod:`.pipeline` is the order of the st
 3. **decode** :mod:`.decode`: bytes -> observations, one pure module per wire format.
 4. **resolve** :mod:`.resolve`: device and channel, from a cached registry.
 5. **check** :mod:`.check`: unit, range, time. Steps 2 to 5 are :mod:`.prepare`.
-6. **write** :mod:`.write`: one transaction a batch, durable when it returns.
+6. **write** :mod:`.write`: one transaction a batch, durable when it returns; :mod:`.allowance`
+   bounds what may lie in quarantine.
 7. **acknowledge**: only now, back to :mod:`.source`.
 
 Where do I go to ...?

@@ -9,17 +9,22 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import psycopg
+import structlog
 
 from services.core.runtime import metrics
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.shutdown import Shutdown
+from services.core.store import quarantine
 from services.ingest import subscriptions
+from services.ingest.allowance import Allowance
 from services.ingest.database import Database, StoppedError
 from services.ingest.prepare import Prepared, TimeBounds, prepare
 from services.ingest.presence import Presence
 from services.ingest.resolve import RegistryCache
 from services.ingest.source import Message, MessageSource
 from services.ingest.write import Outcome, write
+
+_log: Final = structlog.get_logger()
 
 #: How long a turn without messages takes: progress is reported and a stop noticed in between.
 _IDLE_S: Final = 0.25
@@ -51,6 +56,7 @@ class Pipeline:
         self._progress = progress
         self._registry = RegistryCache()
         self._presence = Presence()
+        self._allowance = Allowance()
         self._look_at = 0.0
         self._last_minute = _Tally()
 
@@ -83,7 +89,9 @@ class Pipeline:
         if messages:
             started = time.monotonic()
             prepared = self._prepare(messages)
-            outcome = write(self._database, prepared)
+            if prepared.quarantine and self._allowance.due:
+                self._database.run(self._look_at_quarantine)
+            outcome = write(self._database, prepared, self._allowance)
             self._source.ack(messages)
             self._presence.note(prepared.sightings)
             self._measure(messages, outcome, time.monotonic() - started)
@@ -103,6 +111,9 @@ class Pipeline:
         if changed:
             self._source.subscribe(self._filters())
         return changed
+
+    def _look_at_quarantine(self, connection: psycopg.Connection[Any], _tried: bool) -> None:
+        self._allowance.learn(quarantine.usages(connection))
 
     def _filters(self) -> frozenset[str]:
         return subscriptions.filters(self._registry.directory.own_topics)
@@ -140,36 +151,41 @@ class Pipeline:
             metrics.ingest_readings.labels(result).inc(number)
         for reason, number in Counter(outcome.refused).items():
             metrics.ingest_quarantined.labels(reason).inc(number)
-        self._last_minute.add(len(messages), len(outcome.refused))
+        if outcome.shed:
+            _log.warning("quarantine is full; settle what lies there", dropped=outcome.shed)
+        self._last_minute.add(len(messages), len(outcome.refused), outcome.shed)
 
 
 class _Tally:
-    """Messages and refusals of this minute and the one before."""
+    """Messages, refusals and what was shed, of this minute and the one before."""
 
     def __init__(self) -> None:
         self._minute = 0
-        self._now = (0, 0)
-        self._before = (0, 0)
+        self._now = (0, 0, 0)
+        self._before = (0, 0, 0)
 
-    def add(self, messages: int, refused: int) -> None:
+    def add(self, messages: int, refused: int, shed: int) -> None:
         """Count a batch."""
         self._turn_over()
-        self._now = (self._now[0] + messages, self._now[1] + refused)
+        now = self._now
+        self._now = (now[0] + messages, now[1] + refused, now[2] + shed)
 
     def state(self) -> dict[str, Any]:
         """What readiness shows; ``mostly_refused`` when refusals outnumber half the messages."""
         self._turn_over()
-        messages = self._now[0] + self._before[0]
-        refused = self._now[1] + self._before[1]
+        messages, refused, shed = (
+            now + before for now, before in zip(self._now, self._before, strict=True)
+        )
         return {
             "messages": messages,
             "refused": refused,
-            "mostly_refused": messages >= 20 and refused * 2 > messages,
+            "shed": shed,
+            "mostly_refused": messages >= 20 and (refused + shed) * 2 > messages,
         }
 
     def _turn_over(self) -> None:
         minute = int(time.monotonic() // 60)
         if minute != self._minute:
-            self._before = self._now if minute == self._minute + 1 else (0, 0)
-            self._now = (0, 0)
+            self._before = self._now if minute == self._minute + 1 else (0, 0, 0)
+            self._now = (0, 0, 0)
             self._minute = minute

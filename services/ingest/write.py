@@ -17,6 +17,7 @@ import structlog
 from services.core.store import quarantine, readings
 from services.core.store.quarantine import QuarantineEntry
 from services.core.store.readings import Conflict, ReadingRow
+from services.ingest.allowance import Allowance
 from services.ingest.database import Database, DataRefusedError
 from services.ingest.decode.instant import from_us
 from services.ingest.decode.observation import QUALITY
@@ -40,6 +41,8 @@ class Outcome:
     conflicts: int
     #: reason of each entry that went to quarantine
     refused: list[str]
+    #: entries for which quarantine had no room
+    shed: int
 
     def __add__(self, other: Outcome) -> Outcome:
         return Outcome(
@@ -47,31 +50,39 @@ class Outcome:
             duplicates=self.duplicates + other.duplicates,
             conflicts=self.conflicts + other.conflicts,
             refused=self.refused + other.refused,
+            shed=self.shed + other.shed,
         )
 
 
-def write(database: Database, prepared: Prepared) -> Outcome:
+def write(database: Database, prepared: Prepared, allowance: Allowance) -> Outcome:
     """Store the batch, waiting for the database while it is away; see :meth:`Database.run`."""
     try:
-        return database.run(_Transaction(prepared.rows, prepared.origins, prepared.quarantine))
+        return database.run(
+            _Transaction(allowance, prepared.rows, prepared.origins, prepared.quarantine)
+        )
     except DataRefusedError as refusal:
         if not prepared.rows:
             raise
         _log.warning("the database refuses a batch; looking for the row", error=str(refusal))
-    outcome = database.run(_Transaction([], [], prepared.quarantine))
-    return outcome + _halve(database, prepared.rows, prepared.origins)
+    outcome = database.run(_Transaction(allowance, [], [], prepared.quarantine))
+    return outcome + _halve(database, allowance, prepared.rows, prepared.origins)
 
 
-def _halve(database: Database, rows: Sequence[ReadingRow], origins: Sequence[Origin]) -> Outcome:
+def _halve(
+    database: Database,
+    allowance: Allowance,
+    rows: Sequence[ReadingRow],
+    origins: Sequence[Origin],
+) -> Outcome:
     try:
-        return database.run(_Transaction(rows, origins, []))
+        return database.run(_Transaction(allowance, rows, origins, []))
     except DataRefusedError as refusal:
         if len(rows) == 1:
             entry = _entry(Reason.REFUSED_BY_DATABASE, str(refusal), rows[0], origins[0])
-            return database.run(_Transaction([], [], [entry]))
+            return database.run(_Transaction(allowance, [], [], [entry]))
     middle = len(rows) // 2
-    return _halve(database, rows[:middle], origins[:middle]) + _halve(
-        database, rows[middle:], origins[middle:]
+    return _halve(database, allowance, rows[:middle], origins[:middle]) + _halve(
+        database, allowance, rows[middle:], origins[middle:]
     )
 
 
@@ -80,10 +91,12 @@ class _Transaction:
 
     def __init__(
         self,
+        allowance: Allowance,
         rows: Sequence[ReadingRow],
         origins: Sequence[Origin],
         refused: Sequence[QuarantineEntry],
     ) -> None:
+        self._allowance = allowance
         self._rows = rows
         self._origins = origins
         self._refused = refused
@@ -95,12 +108,15 @@ class _Transaction:
             if tried:
                 # the COMMIT whose answer was lost may have happened
                 entries = [replace(entry, repeated=True) for entry in entries]
-            quarantine.add(connection, entries)
+            admission = self._allowance.admit(entries)
+            quarantine.add(connection, admission.kept)
+        self._allowance.count(admission.kept)
         return Outcome(
             stored=written.stored,
             duplicates=written.duplicates,
             conflicts=len(written.conflicts),
-            refused=[entry.reason for entry in entries],
+            refused=[entry.reason for entry in admission.kept],
+            shed=admission.shed,
         )
 
     def _conflicts(self, conflicts: Sequence[Conflict]) -> list[QuarantineEntry]:

@@ -81,6 +81,28 @@ def add(connection: psycopg.Connection[Any], entries: Sequence[QuarantineEntry])
     return added
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    """What of one device lies open in quarantine."""
+
+    facility: str | None
+    device: str | None
+    entries: int
+    payload_bytes: int
+
+
+def usages(connection: psycopg.Connection[Any]) -> list[Usage]:
+    """How much lies open, by facility and device as the topics named them."""
+    found = connection.execute(
+        "SELECT facility, device, count(*), sum(octet_length(payload))"
+        " FROM quarantine WHERE state = 'open' GROUP BY facility, device"
+    )
+    return [
+        Usage(facility=facility, device=device, entries=entries, payload_bytes=int(size))
+        for facility, device, entries, size in found
+    ]
+
+
 def _storable(entry: QuarantineEntry) -> dict[str, Any]:
     """The entry's columns in the order of ``_COLUMNS``."""
     return {

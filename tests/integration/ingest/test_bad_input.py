@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine
 
@@ -148,3 +149,19 @@ def test_the_listing_pages_from_the_newest_and_cuts_payloads(plant: Plant) -> No
         (row,) = connection.execute(stored.select_item(middle.id)).mappings()
         assert stored.item(dict(row)).payload == b"[" * 3000
     bind.dispose()
+
+
+def test_a_device_that_has_filled_its_part_of_quarantine_is_shed_and_others_are_not(
+    plant: Plant,
+) -> None:
+    with psycopg.connect(plant.database, autocommit=True) as superuser:
+        superuser.execute(
+            "INSERT INTO quarantine (reason, detail, topic, payload, facility, device)"
+            " SELECT 'bad_value', '', '', '', 'linz', 'meter-grid' FROM generate_series(1, 100000)"
+        )
+    plant.started()
+    plant.publish(b"{", b'{"ts": 1700000000, "values": {"import-energy": 1, "x": 1}}')
+    plant.publish(b"{", topic="emissions/linz/cems-1/readings")
+    plant.holds(readings=1, quarantine=100_001)
+    until(lambda: plant.state["shed"] == 2, "readiness says what was dropped")
+    assert plant.said("quarantine is full") >= 1
