@@ -123,6 +123,9 @@ def run(settings: Settings) -> int:
             f"cannot listen on {settings.api_host} port {settings.api_port}: {error.strerror};"
             " set TONNE_API_HOST or TONNE_API_PORT"
         )
+    # connections inherit it; asyncio sets it only on sockets that it made itself, and without it
+    # an answer of two writes waits 40 ms for the other side's delayed acknowledgement
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     app = create_app(settings)
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5
