@@ -39,7 +39,7 @@ def _make_help() -> dict[str, str]:
         text=True,
         check=True,
     ).stdout
-    return dict(re.findall(r"^\s*make (\S+)\s+(.+)$", text, re.MULTILINE))
+    return dict(re.findall(r"^(\S+)\s+(.+)$", text, re.MULTILINE))
 
 
 def _rows_of(program: str) -> str:
