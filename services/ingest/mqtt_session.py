@@ -75,7 +75,9 @@ class MqttSession:
         self._asked: dict[int, list[str]] = {}
         self._burst: list[Message] = []
         self._now = datetime.now(UTC)
+        #: whether the log has said that the broker is away, or that it is there
         self._away = False
+        self._announced = False
 
     def _made_client(self, client_id: str, tls_ca: Path | None) -> Client:
         client = _BufferedClient(
@@ -210,9 +212,7 @@ class MqttSession:
             return
         self._generation += 1
         self._accepted = True
-        self._away = False
         metrics.ingest_connections.inc()
-        _log.info("connected to the broker", broker=self._url.address)
         # a session that the broker forgot would otherwise listen to nothing
         self._ask_for(self._filters)
 
@@ -241,6 +241,10 @@ class MqttSession:
                     " stay below 65536"
                 )
         self._subscribed |= frozenset(asked)
+        if self.ready and not self._announced:
+            self._announced = True
+            self._away = False
+            _log.info("listening at the broker", broker=self._url.address)
 
     def _on_disconnect(
         self,
@@ -251,6 +255,7 @@ class MqttSession:
         _properties: Properties | None,
     ) -> None:
         self._accepted = False
+        self._announced = False
         self._subscribed = frozenset()
         self._asked.clear()
         self._burst.clear()

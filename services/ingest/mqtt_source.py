@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import select
 import socket
 import threading
@@ -53,7 +54,10 @@ class MqttSource:
         self._acks: deque[PacketToken] = deque()
         self._filters: frozenset[str] = frozenset()
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+        # in a copy of this context, so that its log lines name the process too
+        self._thread = threading.Thread(
+            target=contextvars.copy_context().run, args=(self._run,), name="mqtt", daemon=True
+        )
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)

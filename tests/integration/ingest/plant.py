@@ -82,10 +82,10 @@ class Plant:
 
     def started(self, **settings: str) -> None:
         """Start ingest and wait until it listens."""
-        before = self.said("connected to the broker")
+        before = self.said("listening at the broker")
         self.start(**settings)
         until(
-            lambda: self.said("connected to the broker") > before or self.exited,
+            lambda: self.said("listening at the broker") > before or self.exited,
             "ingest is connected",
         )
         assert not self.exited, self.log.read_text()

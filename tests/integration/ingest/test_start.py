@@ -64,6 +64,6 @@ def test_a_database_that_is_away_is_waited_for(plant: Plant, postgres_cluster: P
         until(lambda: plant.said("the database is away"), "the loss is said")
     finally:
         postgres_cluster.start()
-    until(lambda: plant.said("connected to the broker"), "ingest is connected")
+    until(lambda: plant.said("listening at the broker"), "ingest is connected")
     plant.publish('{"ts": 1700000000, "values": {"import-energy": 1}}')
     plant.holds(readings=1)
