@@ -91,7 +91,8 @@ def _masses(
             if has_activity
             else None
         ),
-        covered_ms=np.concatenate([part.covered_us for _, part in parts]) // 1000,
+        # rounded up: a minute with any mass is a covered one, and its mass is told
+        covered_ms=-(-np.concatenate([part.covered_us for _, part in parts]) // 1000),
     )
 
 
