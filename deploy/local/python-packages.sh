@@ -2,9 +2,9 @@
 # The virtual environment .venv with the packages of requirements.lock. Sourced by bootstrap.sh in
 # the repository's root.
 
-# Hash of what decides the content of .venv.
+# Hash of what decides the content of .venv; it holds paths, so it does not survive a move.
 _wanted_packages() {
-  cat requirements.lock pyproject.toml | sha256sum | cut -d' ' -f1
+  { pwd && cat requirements.lock pyproject.toml; } | sha256sum | cut -d' ' -f1
 }
 
 # Prints the first Python >= 3.11 on PATH; fails if there is none.
@@ -48,7 +48,7 @@ install_python_packages() {
   say "installing $(grep -c '^[a-z]' requirements.lock) Python packages into .venv"
   quietly "$log" .venv/bin/python -m pip install --disable-pip-version-check --require-hashes \
     -r requirements.lock ||
-    die "the Python packages cannot be installed ($(grep -m 1 -i error "$log" || tail -n 1 "$log"));" \
+    die "the Python packages cannot be installed ($(grep -m 1 ^ERROR "$log" || tail -n 1 "$log"));" \
       "check the network and free disk space, and run the command again"
   quietly "$log" .venv/bin/python -m pip install --disable-pip-version-check --no-deps \
     --no-build-isolation -e . ||

@@ -113,6 +113,7 @@ def _start_lock(places: Places) -> Iterator[None]:
 
 def _stop(places: Places) -> int:
     supervisor = Supervisor(places)
+    supervisor.await_shutdown_under_way()
     if supervisor.alive:
         if supervisor.states()["simulator"]["statename"] == "RUNNING":
             demo.mark_history(places, datetime.now(UTC))

@@ -90,20 +90,25 @@ class Supervisor:
         finally:
             transport.close()
 
+    def _state(self) -> int | None:
+        """One of supervisor's states; None: it is gone."""
+        try:
+            return int(self._call("getState")["statecode"])
+        except SupervisorGoneError:
+            return None
+        except Fault:
+            # the answer to everything while it stops
+            return int(SupervisorStates.SHUTDOWN)
+
     @property
     def alive(self) -> bool:
-        """Whether it takes orders."""
-        try:
-            self._call("getState")
-        except SupervisorGoneError:
-            return False
-        return True
+        """Whether it is there, be it about to stop."""
+        return self._state() is not None
 
     def await_shutdown_under_way(self) -> None:
         """Return at once, unless a stop is under way: then when all has stopped."""
-        with contextlib.suppress(SupervisorGoneError):
-            if self._call("getState")["statecode"] < SupervisorStates.RUNNING:
-                self._await_end()
+        if self._state() not in {None, SupervisorStates.RUNNING}:
+            self._await_end()
 
     def states(self) -> dict[str, dict[str, Any]]:
         """What supervisord says of each process, by name."""
