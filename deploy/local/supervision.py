@@ -75,6 +75,7 @@ class Supervisor:
 
     def __init__(self, places: Places) -> None:
         self._places = places
+        self._seen_pids: dict[str, set[int]] = {}
 
     def _call(self, name: str, *arguments: object) -> Any:
         # a connection each: supervisor's transport cannot be used again once it failed
@@ -130,10 +131,14 @@ class Supervisor:
     def check(self, name: str) -> None:
         """Refuse a process that does not stay up.
 
-        :raises StackError: it ended right after its start; with the last lines of its log.
+        :raises StackError: it ended right after its start, or was started again since the first
+            call; with the last lines of its log.
         """
-        state = self.states()[name]["statename"]
-        if state in {"BACKOFF", "FATAL", "EXITED"}:
+        info = self.states()[name]
+        if info["pid"]:
+            self._seen_pids.setdefault(name, set()).add(info["pid"])
+        ended = info["statename"] in {"BACKOFF", "FATAL", "EXITED"}
+        if ended or len(self._seen_pids.get(name, ())) > 1:
             raise StackError(f"{name} does not stay up; its log ends with\n{self.log_tail(name)}")
 
     def log_tail(self, name: str) -> str:
