@@ -24,6 +24,14 @@ from deploy.local.supervision import Supervisor
 
 Say = Callable[[str], None]
 
+#: A demo's history is added up within this, or the start goes on without waiting longer.
+_ADD_UP_DEADLINE_S = 180.0
+
+#: No batch waiting for so long means that none is on its way either.
+_QUIET_S = 3.0
+
+_SAY_EVERY_S = 5.0
+
 _DEADLINE_S = 90.0
 
 _INGEST_LISTENS = (
@@ -66,8 +74,11 @@ def start_all(places: Places, supervisor: Supervisor, say: Say) -> None:
     _wait("ingest", supervisor, lambda: _ingest_listens(places, supervisor))
     missing = demo.missing_history(places, datetime.now(UTC))
     if missing.days > 0:
-        say(f"publishing {missing.days} days of the demo's history; totals follow within a minute")
+        say(f"publishing {missing.days} days of the demo's history, once")
     demo.publish_history(places)
+    if missing.days > 0:
+        say("adding it up")
+        _wait_until_added_up(places, supervisor, say)
     if supervisor.start("simulator"):
         say("starting the simulator")
     _wait_until_ready(places, supervisor)
@@ -110,6 +121,30 @@ def _wait_until_ready(places: Places, supervisor: Supervisor) -> None:
         if time.monotonic() > deadline:
             raise StackError(f"not ready after {_DEADLINE_S:.0f} s: {reason}")
         time.sleep(0.2)
+
+
+def _wait_until_added_up(
+    places: Places, supervisor: Supervisor, say: Callable[[str], None]
+) -> None:
+    """Until no batch has waited for the aggregator for a while: the broker's backlog is in too."""
+    deadline = time.monotonic() + _ADD_UP_DEADLINE_S
+    quiet_since = said_at = time.monotonic()
+    with psycopg.connect(places.settings.database, autocommit=True) as connection:
+        while time.monotonic() - quiet_since < _QUIET_S:
+            row = connection.execute("SELECT count(*) FROM touched").fetchone()
+            waiting = row[0] if row else 0
+            now = time.monotonic()
+            if waiting:
+                quiet_since = now
+            if now - said_at > _SAY_EVERY_S:
+                said_at = now
+                say(f"adding it up, {waiting} batches to go")
+            if now > deadline:
+                say("still adding it up; live totals are there already")
+                return
+            supervisor.check("ingest")
+            supervisor.check("aggregator")
+            time.sleep(0.2)
 
 
 def _accepts(port: int) -> bool:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 #: Any number that only the facility locks use.
 _LOCK_CLASS = 0x746F6E
 
-#: Bound on the pairs of one tick, so that a backlog is worked off in steps that show.
-_MOST_PAIRS = 100_000
+#: Bound on the pairs of one tick: a backlog is worked off in steps of about a second, between which
+#: other facilities get their turn.
+_MOST_PAIRS = 20_000
 
 _CLAIM = """
 DELETE FROM touched WHERE id IN (
