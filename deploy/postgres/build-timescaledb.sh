@@ -43,7 +43,7 @@ apt_aside=(
 )
 
 say "TimescaleDB: taking $NAME's own source package from $next"
-quietly "$work/apt.log" apt-get "${apt_aside[@]}" update ||
+quietly "$work/apt.log" apt-get "${apt_aside[@]}" update --error-on=any ||
   die "the package lists of $next cannot be read ($(tail -n 1 "$work/apt.log"));" \
     "check the network, or set TONNE_DATABASE_URL"
 (cd "$work/source" && quietly "$work/apt.log" apt-get "${apt_aside[@]}" source timescaledb) ||
