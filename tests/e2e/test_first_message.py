@@ -28,7 +28,9 @@ def device(stack: Stack) -> Iterator[Device]:
 
 
 def ago(seconds: float) -> datetime:
-    return datetime.now(UTC) - timedelta(seconds=seconds)
+    """An instant in whole milliseconds: covered time, and so a rate, is exact to those."""
+    then = datetime.now(UTC) - timedelta(seconds=seconds)
+    return then.replace(microsecond=then.microsecond // 1000 * 1000)
 
 
 def rfc3339(instant: datetime) -> str:
@@ -88,6 +90,7 @@ def test_the_contracts_stack_readings_are_seen_live(stack: Stack, device: Device
     )
     # 40 CFR 75 App. F, eq. F-11: short tons an hour; one short ton is 907.18474 kg
     rate_kg_h = 5.7e-7 * 12.5 * 101_234 * 907.18474
+    # covered time is kept in whole milliseconds, and a second of it is enough for a rate
     wait_for(
         lambda: source(stack, "stack-1")["rate_kg_h"] == pytest.approx(rate_kg_h),
         "the stack's rate shows in /v1/live",

@@ -37,7 +37,9 @@ WITH f AS (
     FROM f JOIN source s ON s.facility_id = f.id AND s.active
     LEFT JOIN LATERAL (
         SELECT m.minute, m.co2_ug, m.covered_ms FROM emission_minute m
-        WHERE m.source_id = s.id AND m.covered_ms > 0 AND m.minute <= CAST(:minute AS timestamptz)
+        WHERE m.source_id = s.id AND m.minute <= CAST(:minute AS timestamptz)
+          -- covered time is whole milliseconds: over less than a second no rate can be told
+          AND m.covered_ms >= 1000
           AND m.minute > CAST(:minute AS timestamptz) - interval '31 days'
         ORDER BY m.minute DESC LIMIT 1
     ) n ON true
