@@ -73,6 +73,7 @@ class MqttSession:
         self._filters: frozenset[str] = frozenset()
         self._subscribed: frozenset[str] = frozenset()
         self._asked: dict[int, list[str]] = {}
+        self._given_up: dict[int, list[str]] = {}
         self._burst: list[Message] = []
         self._now = datetime.now(UTC)
         #: whether the log has said that the broker is away, or that it is there
@@ -100,6 +101,7 @@ class MqttSession:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
+        client.on_unsubscribe = self._on_unsubscribe
         client.on_message = self._on_message
         # with this set, paho queues packets instead of writing each at once
         client.on_socket_register_write = _leave_it_to_turn
@@ -109,6 +111,11 @@ class MqttSession:
     def open(self) -> bool:
         """Whether there is a connection, be it still without a session."""
         return self._client.socket() is not None
+
+    @property
+    def filters(self) -> frozenset[str]:
+        """What this session was last told to listen to."""
+        return self._filters
 
     @property
     def ready(self) -> bool:
@@ -133,8 +140,9 @@ class MqttSession:
         if self._accepted:
             gone = sorted(self._subscribed - filters)
             if gone:
-                self._client.unsubscribe(gone)
-                self._subscribed &= filters
+                _, packet_id = self._client.unsubscribe(gone)
+                if packet_id is not None:
+                    self._given_up[packet_id] = gone
             self._ask_for(filters - self._subscribed)
 
     def ack(self, tokens: Iterable[PacketToken]) -> None:
@@ -246,6 +254,19 @@ class MqttSession:
             self._away = False
             _log.info("listening at the broker", broker=self._url.address)
 
+    def _on_unsubscribe(
+        self,
+        _client: Client,
+        _userdata: object,
+        packet_id: int,
+        _codes: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        gone = frozenset(self._given_up.pop(packet_id, []))
+        self._subscribed -= gone
+        # asked for again before the broker had answered
+        self._ask_for(gone & self._filters)
+
     def _on_disconnect(
         self,
         _client: Client,
@@ -258,6 +279,7 @@ class MqttSession:
         self._announced = False
         self._subscribed = frozenset()
         self._asked.clear()
+        self._given_up.clear()
         self._burst.clear()
         self._lost()
         self._say_away(code.getName())

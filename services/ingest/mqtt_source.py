@@ -90,7 +90,7 @@ class MqttSource:
     @property
     def connected(self) -> bool:
         """Whether a session with the broker is open and subscribed."""
-        return self._session.ready
+        return self._session.ready and self._session.filters == self._filters
 
     def close(self) -> None:
         """Send what acks are left and disconnect; the broker keeps the session."""
