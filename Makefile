@@ -33,7 +33,7 @@ test:  ## every test, against real servers
 
 unit:  ## the fast tests: no server
 	@$(BOOTSTRAP) lint
-	@$(PYTHON) -m pytest tests/unit $(ARGS)
+	@$(PYTHON) -m pytest tests/unit -n 2 $(ARGS)
 
 lint:  ## style, types, import rules, schemas
 	@$(BOOTSTRAP) lint
