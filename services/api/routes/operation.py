@@ -59,7 +59,7 @@ async def metrics() -> Response:
 async def _read(context: Context) -> Readiness | None:
     try:
         async with asyncio.timeout(_DATABASE_TIMEOUT_S):
-            return await readiness(context.settings.database)
+            return await readiness(context.settings.database, stale_after_s=STALE_AFTER_S)
     except (psycopg.Error, OSError) as error:
         log.warning("readiness_unknown", error=str(error))
         return None
@@ -86,6 +86,8 @@ def _judge(found: Readiness | None) -> dict[str, object]:
             missing.append(
                 f"{process} made no progress for {age_s:.0f} s; see its log, start `{command}`"
             )
+    if found is not None and found.broker_away:
+        missing.append("ingest has no session with the broker; check TONNE_MQTT_URL and the broker")
     return {
         "ready": not missing,
         "database": found is not None,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.accounting import gauges, intervals, registers
-from services.core.accounting.spreading import MINUTE_US, spread
+from services.core.accounting.spreading import spread
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,8 +112,3 @@ class ChannelRule:
         return MinuteSeries(
             first_minute=first_minute, value=amounts, covered_us=covered, is_rate=False
         )
-
-
-def minute_of(ts_us: int) -> int:
-    """The minute, counted from the epoch, that a time in microseconds lies in."""
-    return ts_us // MINUTE_US

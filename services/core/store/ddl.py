@@ -32,8 +32,6 @@ _WRITES: dict[str, dict[str, tuple[str, ...]]] = {
     "tonne_read": {},
 }
 
-ROLES = tuple(_WRITES)
-
 
 def create_extension(connection: Connection) -> None:
     """Load TimescaleDB into the database."""

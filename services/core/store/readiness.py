@@ -17,6 +17,12 @@ _PROGRESS = (
     " FROM process_progress GROUP BY process"
 )
 
+# An ingest that turns without a session takes nothing in: devices may publish to nobody.
+_BROKER_AWAY = (
+    "SELECT coalesce(bool_and(state->>'broker' = 'away'), false) FROM process_progress"
+    " WHERE process = 'ingest' AND progressed_at > now() - make_interval(secs => %s)"
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Readiness:
@@ -27,6 +33,8 @@ class Readiness:
     wanted_revision: str
     #: seconds since the last turn of the newest instance, by process
     progress_age_s: dict[str, float]
+    #: whether every ingest that works is without a session with the broker
+    broker_away: bool
 
 
 @cache
@@ -36,8 +44,10 @@ def newest_revision() -> str:
     return head or ""
 
 
-async def readiness(url: str) -> Readiness:
-    """Read the schema's revision and the age of every process's progress.
+async def readiness(url: str, *, stale_after_s: float) -> Readiness:
+    """Read the schema's revision, the age of every process's progress, and ingest's broker.
+
+    What an ingest said longer than ``stale_after_s`` ago no longer counts.
 
     Opens a connection of its own: that new ones can be had is part of being ready.
 
@@ -45,6 +55,7 @@ async def readiness(url: str) -> Readiness:
     """
     revision: str | None = None
     ages: dict[str, float] = {}
+    broker_away = False
     async with await connect_async(url, process="api", autocommit=True) as connection:
         migrated = await (await connection.execute(_MIGRATED)).fetchone()
         if migrated is not None and migrated[0]:
@@ -55,6 +66,11 @@ async def readiness(url: str) -> Readiness:
                 str(process): float(age_s)
                 async for process, age_s in await connection.execute(_PROGRESS)
             }
+            away = await (await connection.execute(_BROKER_AWAY, (stale_after_s,))).fetchone()
+            broker_away = away is not None and bool(away[0])
     return Readiness(
-        schema_revision=revision, wanted_revision=newest_revision(), progress_age_s=ages
+        schema_revision=revision,
+        wanted_revision=newest_revision(),
+        progress_age_s=ages,
+        broker_away=broker_away,
     )

@@ -48,6 +48,23 @@ async def test_ready_is_when_both_writers_progress(
     assert (status, body["missing"]) == (200, [])
 
 
+async def test_an_ingest_without_a_broker_is_not_ready(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    progress(connection, "ingest", 1)
+    progress(connection, "aggregator", 1)
+    connection.execute(
+        """UPDATE process_progress SET state = '{"broker": "away"}' WHERE process = 'ingest'"""
+    )
+    status, body = await ready(client)
+    assert status == 503
+    assert [m for m in body["missing"] if "broker" in m] == body["missing"]
+    connection.execute(
+        """UPDATE process_progress SET state = '{"broker": "connected"}' WHERE process = 'ingest'"""
+    )
+    assert (await ready(client))[0] == 200
+
+
 async def test_a_database_without_schema_is_not_ready(empty_database_url: str) -> None:
     settings = Settings(database_url=SecretStr(empty_database_url), api_auth="off")
     async with (
