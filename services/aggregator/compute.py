@@ -86,6 +86,7 @@ def _masses(
         minutes=minutes,
         co2_ug=_billionths(minutes, known, [part.co2_kg for _, part in parts]),
         co2e_ug=_billionths(minutes, known, [part.co2e_kg for _, part in parts]),
+        market_ug=_billionths(minutes, known, [part.market_kg for _, part in parts]),
         activity_n=(
             _billionths(minutes, known, [np.asarray(part.activity) for _, part in parts])
             if has_activity

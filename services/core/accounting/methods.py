@@ -25,6 +25,8 @@ class MinuteMasses:
 
     co2_kg: NDArray[np.float64]
     co2e_kg: NDArray[np.float64]
+    #: scope 2, market-based CO2; as co2_kg where no contract says otherwise
+    market_kg: NDArray[np.float64]
     #: in the source's activity unit; None for a method without an activity
     activity: NDArray[np.float64] | None
     covered_us: NDArray[np.int64]
@@ -57,6 +59,11 @@ class FactorSpan:
     #: the factor's row, for explanations
     factor_id: int
 
+    def holds(self, minutes: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """In which of the minutes it holds."""
+        inside = minutes >= self.from_minute
+        return inside if self.to_minute is None else inside & (minutes < self.to_minute)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ActivityMethod:
@@ -66,6 +73,8 @@ class ActivityMethod:
     to_activity: Conversion
     activity_unit: str
     spans: tuple[FactorSpan, ...]
+    #: of the market-based factor (scope 2); where it says nothing the other one holds
+    market_spans: tuple[FactorSpan, ...] = ()
 
     def masses(
         self, series: Mapping[str, MinuteSeries], minutes: NDArray[np.int64]
@@ -81,14 +90,21 @@ class ActivityMethod:
         co2e = np.zeros(minutes.size)
         known = np.zeros(minutes.size, dtype=bool)
         for span in self.spans:
-            inside = minutes >= span.from_minute
-            if span.to_minute is not None:
-                inside &= minutes < span.to_minute
+            inside = span.holds(minutes)
             co2[inside] = activity[inside] * span.co2_kg
             co2e[inside] = activity[inside] * span.co2e_kg
             known |= inside
-        covered = np.where(known, covered, 0)
-        return MinuteMasses(co2_kg=co2, co2e_kg=co2e, activity=activity, covered_us=covered)
+        market = co2.copy() if self.market_spans else co2
+        for span in self.market_spans:
+            inside = span.holds(minutes) & known
+            market[inside] = activity[inside] * span.co2_kg
+        return MinuteMasses(
+            co2_kg=co2,
+            co2e_kg=co2e,
+            market_kg=market,
+            activity=activity,
+            covered_us=np.where(known, covered, 0),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,4 +133,6 @@ class StackMethod:
         rate_kg_h = np.asarray(self.equation.rate_kg_h(inputs), dtype=np.float64)
         covered = np.where(np.isfinite(rate_kg_h), covered, 0)
         co2 = np.where(covered > 0, rate_kg_h * (covered / _HOUR_US), 0.0)
-        return MinuteMasses(co2_kg=co2, co2e_kg=co2, activity=None, covered_us=covered)
+        return MinuteMasses(
+            co2_kg=co2, co2e_kg=co2, market_kg=co2, activity=None, covered_us=covered
+        )

@@ -25,6 +25,8 @@ _WRITES: dict[str, dict[str, tuple[str, ...]]] = {
         "emission_hour": ("INSERT", "UPDATE", "DELETE"),
         # history is only ever added to: the right to change it is not given
         "emission_hour_history": ("INSERT",),
+        "source_hour_input": ("INSERT", "UPDATE", "DELETE"),
+        "calibration_test": ("INSERT", "UPDATE", "DELETE"),
         "rolling_total": ("INSERT", "UPDATE", "DELETE"),
         "facility_progress": ("INSERT", "UPDATE"),
         "process_progress": ("INSERT", "UPDATE", "DELETE"),

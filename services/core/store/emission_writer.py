@@ -19,23 +19,25 @@ from numpy.typing import NDArray
 _STAGE = """
 CREATE TEMPORARY TABLE IF NOT EXISTS minute_staging (
     source_id int4 NOT NULL, minute int4 NOT NULL, co2_ug int8 NOT NULL, co2e_ug int8 NOT NULL,
-    activity_n int8, covered_ms int4 NOT NULL
+    market_ug int8 NOT NULL, activity_n int8, covered_ms int4 NOT NULL
 ) ON COMMIT DELETE ROWS
 """
 
 _COPY = (
-    "COPY minute_staging (source_id, minute, co2_ug, co2e_ug, activity_n, covered_ms)"
+    "COPY minute_staging (source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, covered_ms)"
     " FROM STDIN (FORMAT binary)"
 )
 
 # Only minutes that differ are written; one that nothing is known of, and never was, is not.
 # The LATERAL makes the planner look each minute up instead of reading the hypertable.
+# closing_ug is left alone: it is the hour's matter, set when the hour is judged again.
 _RECORD = """
 WITH changed AS (
     SELECT s.source_id, timestamptz 'epoch' + make_interval(mins => s.minute) AS minute,
-           s.co2_ug, s.co2e_ug, s.activity_n, s.covered_ms,
+           s.co2_ug, s.co2e_ug, s.market_ug, s.activity_n, s.covered_ms,
            s.co2_ug - coalesce(m.co2_ug, 0) AS d_co2_ug,
            s.co2e_ug - coalesce(m.co2e_ug, 0) AS d_co2e_ug,
+           s.market_ug - coalesce(m.market_ug, 0) AS d_market_ug,
            coalesce(s.activity_n, 0) - coalesce(m.activity_n, 0) AS d_activity_n,
            s.covered_ms - coalesce(m.covered_ms, 0) AS d_covered_ms
     FROM minute_staging s
@@ -45,64 +47,69 @@ WITH changed AS (
           AND e.minute = timestamptz 'epoch' + make_interval(mins => s.minute)
         LIMIT 1) m ON true
     WHERE (m.source_id IS NULL AND s.covered_ms > 0)
-       OR (m.source_id IS NOT NULL AND (m.co2_ug, m.co2e_ug, m.activity_n, m.covered_ms)
-           IS DISTINCT FROM (s.co2_ug, s.co2e_ug, s.activity_n, s.covered_ms))
+       OR (m.source_id IS NOT NULL
+           AND (m.co2_ug, m.co2e_ug, m.market_ug, m.activity_n, m.covered_ms)
+           IS DISTINCT FROM (s.co2_ug, s.co2e_ug, s.market_ug, s.activity_n, s.covered_ms))
 ), written AS (
-    INSERT INTO emission_minute (source_id, minute, co2_ug, co2e_ug, activity_n, covered_ms)
-    SELECT source_id, minute, co2_ug, co2e_ug, activity_n, covered_ms FROM changed
+    INSERT INTO emission_minute
+        (source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, covered_ms)
+    SELECT source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, covered_ms FROM changed
     ON CONFLICT (source_id, minute) DO UPDATE
-    SET co2_ug = excluded.co2_ug, co2e_ug = excluded.co2e_ug,
+    SET co2_ug = excluded.co2_ug, co2e_ug = excluded.co2e_ug, market_ug = excluded.market_ug,
         activity_n = excluded.activity_n, covered_ms = excluded.covered_ms
 )
-SELECT source_id, extract(epoch FROM minute)::int8 / 60, d_co2_ug, d_co2e_ug,
+SELECT source_id, extract(epoch FROM minute)::int8 / 60, d_co2_ug, d_co2e_ug, d_market_ug,
        CASE WHEN activity_n IS NULL THEN NULL ELSE d_activity_n END, d_covered_ms
 FROM changed
 """
 
 _CHANGES = """
 unnest(%(sources)s::int4[], %(minutes)s::int4[], %(co2_ug)s::int8[], %(co2e_ug)s::int8[],
-       %(activity_n)s::int8[], %(covered_ms)s::int4[])
-    AS d(source_id, minute, co2_ug, co2e_ug, activity_n, covered_ms)
+       %(market_ug)s::int8[], %(activity_n)s::int8[], %(covered_ms)s::int4[])
+    AS d(source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, covered_ms)
 """
 
-# A final hour that changes goes to the history first: the ledger only ever grows.
+# An hour that was final, or judged though it waits for its final figure, goes to the history
+# before it changes: the ledger only ever grows.
 _HOURS: LiteralString = (
     """
 WITH d AS (
     SELECT source_id,
            timestamptz 'epoch' + make_interval(hours => minute / 60) AS hour,
            sum(co2_ug)::int8 AS co2_ug, sum(co2e_ug)::int8 AS co2e_ug,
-           sum(activity_n)::int8 AS activity_n, sum(covered_ms)::int4 AS covered_ms
+           sum(market_ug)::int8 AS market_ug, sum(activity_n)::int8 AS activity_n,
+           sum(covered_ms)::int4 AS covered_ms
     FROM """
     + _CHANGES
     + """
     GROUP BY 1, 2
 ), superseded AS (
     INSERT INTO emission_hour_history
-        (source_id, hour, co2_ug, co2e_ug, activity_n, covered_ms, version, final, quality, code,
-         reason, known_at, superseded_at)
-    SELECT h.source_id, h.hour, h.co2_ug, h.co2e_ug, h.activity_n, h.covered_ms, h.version,
-           h.final, h.quality, h.code, h.reason, h.known_at, clock_timestamp()
-    FROM emission_hour h JOIN d USING (source_id, hour) WHERE h.final
+        (source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, version, final,
+         quality, code, reason, known_at, superseded_at)
+    SELECT h.source_id, h.hour, h.co2_ug, h.co2e_ug, h.market_ug, h.activity_n, h.covered_ms,
+           h.version, h.final, h.quality, h.code, h.reason, h.known_at, clock_timestamp()
+    FROM emission_hour h JOIN d USING (source_id, hour) WHERE h.final OR h.code IS NOT NULL
     RETURNING 1
 ), written AS (
     INSERT INTO emission_hour AS h
-        (source_id, hour, co2_ug, co2e_ug, activity_n, covered_ms, version, final, quality,
-         reason, known_at)
-    SELECT source_id, hour, co2_ug, co2e_ug, activity_n, covered_ms, 1, false,
+        (source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, version, final,
+         quality, reason, known_at)
+    SELECT source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, 1, false,
            CASE WHEN covered_ms >= 3600000 THEN 'measured' ELSE 'partial' END, 'open',
            clock_timestamp()
     FROM d
     ON CONFLICT (source_id, hour) DO UPDATE
     SET co2_ug = h.co2_ug + excluded.co2_ug,
         co2e_ug = h.co2e_ug + excluded.co2e_ug,
+        market_ug = h.market_ug + excluded.market_ug,
         activity_n = coalesce(h.activity_n, 0) + excluded.activity_n,
         covered_ms = h.covered_ms + excluded.covered_ms,
-        version = h.version + h.final::int,
+        version = h.version + (h.final OR h.code IS NOT NULL)::int,
         quality = CASE WHEN h.covered_ms + excluded.covered_ms >= 3600000 THEN 'measured'
                        WHEN h.covered_ms + excluded.covered_ms > 0 THEN 'partial'
                        ELSE 'missing' END,
-        reason = CASE WHEN h.final THEN %(reason)s ELSE h.reason END,
+        reason = CASE WHEN h.final OR h.code IS NOT NULL THEN %(reason)s ELSE h.reason END,
         known_at = clock_timestamp()
 )
 SELECT count(*) FROM superseded
@@ -121,10 +128,10 @@ _ROLL_CHANGES: LiteralString = (
     """
 UPDATE rolling_total r
 SET co2_ug = r.co2_ug + c.co2_ug, co2e_ug = r.co2e_ug + c.co2e_ug,
-    covered_ms = r.covered_ms + c.covered_ms
+    market_ug = r.market_ug + c.market_ug, covered_ms = r.covered_ms + c.covered_ms
 FROM (
     SELECT t.source_id, t.span, sum(d.co2_ug) AS co2_ug, sum(d.co2e_ug) AS co2e_ug,
-           sum(d.covered_ms) AS covered_ms
+           sum(d.market_ug) AS market_ug, sum(d.covered_ms) AS covered_ms
     FROM """
     + _CHANGES
     + """
@@ -143,17 +150,23 @@ UPDATE rolling_total r
 SET since = n.since, upto = %(upto)s,
     co2_ug = CASE WHEN n.since > o.upto THEN 0 ELSE o.co2_ug END + e.co2_ug - l.co2_ug,
     co2e_ug = CASE WHEN n.since > o.upto THEN 0 ELSE o.co2e_ug END + e.co2e_ug - l.co2e_ug,
+    market_ug = CASE WHEN n.since > o.upto THEN 0 ELSE o.market_ug END
+                + e.market_ug - l.market_ug,
     covered_ms = CASE WHEN n.since > o.upto THEN 0 ELSE o.covered_ms END
                  + e.covered_ms - l.covered_ms
 FROM rolling_total o
 JOIN unnest(%(spans)s::text[], %(since)s::timestamptz[]) AS n(span, since) ON n.span = o.span
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(co2_ug), 0) AS co2_ug, coalesce(sum(co2e_ug), 0) AS co2e_ug,
+    SELECT coalesce(sum(co2_ug + closing_ug), 0) AS co2_ug,
+           coalesce(sum(co2e_ug + closing_ug), 0) AS co2e_ug,
+           coalesce(sum(market_ug + closing_ug), 0) AS market_ug,
            coalesce(sum(covered_ms), 0)::int8 AS covered_ms
     FROM emission_minute m WHERE m.source_id = o.source_id
      AND m.minute > o.upto AND m.minute >= n.since AND m.minute <= %(upto)s) e
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(co2_ug), 0) AS co2_ug, coalesce(sum(co2e_ug), 0) AS co2e_ug,
+    SELECT coalesce(sum(co2_ug + closing_ug), 0) AS co2_ug,
+           coalesce(sum(co2e_ug + closing_ug), 0) AS co2e_ug,
+           coalesce(sum(market_ug + closing_ug), 0) AS market_ug,
            coalesce(sum(covered_ms), 0)::int8 AS covered_ms
     FROM emission_minute m WHERE m.source_id = o.source_id AND n.since <= o.upto
      AND m.minute >= o.since AND m.minute < n.since) l
@@ -162,12 +175,14 @@ WHERE o.source_id = ANY(%(sources)s) AND o.upto < %(upto)s
 """
 
 _BEGIN = """
-INSERT INTO rolling_total (source_id, span, since, upto, co2_ug, co2e_ug, covered_ms)
-SELECT s.source_id, n.span, n.since, %(upto)s, t.co2_ug, t.co2e_ug, t.covered_ms
+INSERT INTO rolling_total (source_id, span, since, upto, co2_ug, co2e_ug, market_ug, covered_ms)
+SELECT s.source_id, n.span, n.since, %(upto)s, t.co2_ug, t.co2e_ug, t.market_ug, t.covered_ms
 FROM unnest(%(sources)s::int4[]) AS s(source_id)
 CROSS JOIN unnest(%(spans)s::text[], %(since)s::timestamptz[]) AS n(span, since)
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(co2_ug), 0) AS co2_ug, coalesce(sum(co2e_ug), 0) AS co2e_ug,
+    SELECT coalesce(sum(co2_ug + closing_ug), 0) AS co2_ug,
+           coalesce(sum(co2e_ug + closing_ug), 0) AS co2e_ug,
+           coalesce(sum(market_ug + closing_ug), 0) AS market_ug,
            coalesce(sum(covered_ms), 0)::int8 AS covered_ms
     FROM emission_minute m
     WHERE m.source_id = s.source_id AND m.minute BETWEEN n.since AND %(upto)s) t
@@ -185,6 +200,8 @@ class SourceMinutes:
     minutes: NDArray[np.int64]
     co2_ug: NDArray[np.int64]
     co2e_ug: NDArray[np.int64]
+    #: scope 2, market-based; as co2_ug where no contract says otherwise
+    market_ug: NDArray[np.int64]
     #: None where the source has no activity
     activity_n: NDArray[np.int64] | None
     covered_ms: NDArray[np.int64]
@@ -199,8 +216,21 @@ class Changes:
     def __len__(self) -> int:
         return len(self.columns["sources"])
 
+    def hours(self) -> dict[int, set[int]]:
+        """Hours since the epoch that hold a changed minute, by source."""
+        found: dict[int, set[int]] = {}
+        for source_id, minute in zip(self.columns["sources"], self.columns["minutes"], strict=True):
+            found.setdefault(source_id, set()).add(minute // 60)
+        return found
 
-_COLUMNS = ("sources", "minutes", "co2_ug", "co2e_ug", "activity_n", "covered_ms")
+    def plus(self, other: Changes) -> Changes:
+        """Both sets of changes as one."""
+        return Changes(
+            columns={name: [*self.columns[name], *other.columns[name]] for name in _COLUMNS}
+        )
+
+
+_COLUMNS = ("sources", "minutes", "co2_ug", "co2e_ug", "market_ug", "activity_n", "covered_ms")
 
 
 def record(connection: psycopg.Connection[Any], computed: Sequence[SourceMinutes]) -> Changes:
@@ -208,7 +238,7 @@ def record(connection: psycopg.Connection[Any], computed: Sequence[SourceMinutes
     with connection.cursor() as cursor:
         cursor.execute(_STAGE)
         with cursor.copy(_COPY) as copy:
-            copy.set_types(["int4", "int4", "int8", "int8", "int8", "int4"])
+            copy.set_types(["int4", "int4", "int8", "int8", "int8", "int8", "int4"])
             for source in computed:
                 activity = (
                     source.activity_n.tolist()
@@ -219,6 +249,7 @@ def record(connection: psycopg.Connection[Any], computed: Sequence[SourceMinutes
                     source.minutes.tolist(),
                     source.co2_ug.tolist(),
                     source.co2e_ug.tolist(),
+                    source.market_ug.tolist(),
                     activity,
                     source.covered_ms.tolist(),
                     strict=True,

@@ -36,6 +36,8 @@ class EmissionRow:
     source_id: int
     co2_ug: int | None
     co2e_ug: int | None
+    #: scope 2, market-based; as co2_ug where no contract says otherwise
+    market_ug: int | None
     #: 1e-9 of the source's activity unit
     activity_n: int | None
     covered_ms: int
@@ -58,11 +60,12 @@ WITH b AS (
 _FROM_MINUTES = """
 , m AS (
     SELECT m.source_id, width_bucket(m.minute, CAST(:begins AS timestamptz[])) AS bucket,
-           sum(m.co2_ug) AS co2_ug, sum(m.co2e_ug) AS co2e_ug,
+           sum(m.co2_ug + m.closing_ug) AS co2_ug, sum(m.co2e_ug + m.closing_ug) AS co2e_ug,
+           sum(m.market_ug + m.closing_ug) AS market_ug,
            sum(m.activity_n) AS activity_n, sum(m.covered_ms) AS covered_ms
     FROM emission_minute m
     WHERE m.source_id = ANY(:sources) AND m.minute >= :first AND m.minute < :last
-      AND m.minute <= :minute AND m.covered_ms > 0
+      AND m.minute <= :minute AND (m.covered_ms > 0 OR m.closing_ug <> 0)
     GROUP BY 1, 2
 ), h AS (
     SELECT h.source_id, {hour_key} AS key, max(h.version) AS version, bool_and(h.final) AS final
@@ -71,7 +74,7 @@ _FROM_MINUTES = """
       AND h.hour < :last
     GROUP BY 1, 2
 )
-SELECT b.bucket, s.id AS source_id, m.co2_ug, m.co2e_ug, m.activity_n,
+SELECT b.bucket, s.id AS source_id, m.co2_ug, m.co2e_ug, m.market_ug, m.activity_n,
        coalesce(m.covered_ms, 0) AS covered_ms, h.version, coalesce(h.final, false) AS final,
        NULL AS quality
 FROM b CROSS JOIN unnest(CAST(:sources AS int[])) AS s(id)
@@ -97,6 +100,7 @@ _FROM_HOURS = """
     SELECT v.source_id, width_bucket(v.hour, CAST(:begins AS timestamptz[])) AS bucket,
            sum(v.co2_ug) FILTER (WHERE v.known) AS co2_ug,
            sum(v.co2e_ug) FILTER (WHERE v.known) AS co2e_ug,
+           sum(v.market_ug) FILTER (WHERE v.known) AS market_ug,
            sum(v.activity_n) FILTER (WHERE v.known) AS activity_n,
            sum(v.covered_ms) AS covered_ms, max(v.version) AS version,
            bool_and(v.final) AS final, count(*) AS hours,
@@ -108,7 +112,7 @@ _FROM_HOURS = """
     FROM (SELECT *, covered_ms > 0 OR quality IN ('substituted', 'estimated') AS known FROM v) v
     GROUP BY 1, 2
 )
-SELECT b.bucket, s.id AS source_id, h.co2_ug, h.co2e_ug, h.activity_n,
+SELECT b.bucket, s.id AS source_id, h.co2_ug, h.co2e_ug, h.market_ug, h.activity_n,
        coalesce(h.covered_ms, 0) AS covered_ms, h.version,
        coalesce(h.final AND h.hours = round(extract(epoch FROM b.ends - b.begins) / 3600), false)
            AS final,
@@ -122,7 +126,8 @@ ORDER BY b.bucket, s.id
 """
 
 _IN_FORCE = """
-SELECT source_id, hour, co2_ug, co2e_ug, activity_n, covered_ms, version, final, quality
+SELECT source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, version, final,
+       quality
 FROM emission_hour
 WHERE source_id = ANY(:sources) AND hour >= :first AND hour < :last AND hour <= :minute
 """
@@ -200,6 +205,7 @@ async def _rows(
             source_id=row.source_id,
             co2_ug=None if row.co2_ug is None else int(row.co2_ug),
             co2e_ug=None if row.co2e_ug is None else int(row.co2e_ug),
+            market_ug=None if row.market_ug is None else int(row.market_ug),
             activity_n=None if row.activity_n is None else int(row.activity_n),
             covered_ms=int(row.covered_ms),
             version=row.version,

@@ -67,9 +67,10 @@ WITH f AS (
     UNION
     SELECT source_id, begins, at FROM r WHERE NOT kept
 ), sums AS MATERIALIZED (
-    SELECT ranges.source_id, ranges.lo, ranges.hi, x.co2_ug, x.co2e_ug, x.covered_ms
+    SELECT ranges.source_id, ranges.lo, ranges.hi, x.co2_ug, x.co2e_ug, x.market_ug, x.covered_ms
     FROM ranges, LATERAL (
-        SELECT sum(m.co2_ug) AS co2_ug, sum(m.co2e_ug) AS co2e_ug, sum(m.covered_ms) AS covered_ms
+        SELECT sum(m.co2_ug + m.closing_ug) AS co2_ug, sum(m.co2e_ug + m.closing_ug) AS co2e_ug,
+               sum(m.market_ug + m.closing_ug) AS market_ug, sum(m.covered_ms) AS covered_ms
         FROM emission_minute m
         WHERE m.source_id = ranges.source_id AND m.minute BETWEEN ranges.lo AND ranges.hi
     ) x
@@ -80,6 +81,8 @@ SELECT f.slug AS facility, f.sequence, f.changed_at, s.id AS source_id, s.slug A
          + coalesce(came.co2_ug, 0) - coalesce(went.co2_ug, 0) AS co2_ug,
        CASE WHEN r.kept THEN r.co2e_ug ELSE 0 END
          + coalesce(came.co2e_ug, 0) - coalesce(went.co2e_ug, 0) AS co2e_ug,
+       CASE WHEN r.kept THEN r.market_ug ELSE 0 END
+         + coalesce(came.market_ug, 0) - coalesce(went.market_ug, 0) AS market_ug,
        CASE WHEN r.kept THEN r.covered_ms ELSE 0 END
          + coalesce(came.covered_ms, 0) - coalesce(went.covered_ms, 0) AS covered_ms
 FROM f
@@ -100,6 +103,8 @@ class SpanTotal:
 
     co2_ug: int
     co2e_ug: int
+    #: scope 2, market-based; as co2_ug where no contract says otherwise
+    market_ug: int
     covered_ms: int
     #: length of the window
     window_ms: int
@@ -167,6 +172,7 @@ async def facility_live(
             totals[source_id][row["span"]] = SpanTotal(
                 co2_ug=int(row["co2_ug"]),
                 co2e_ug=int(row["co2e_ug"]),
+                market_ug=int(row["market_ug"]),
                 covered_ms=int(row["covered_ms"]),
                 window_ms=round(length.total_seconds() * 1000),
             )

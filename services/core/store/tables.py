@@ -245,6 +245,14 @@ emission_minute = Table(
     Column("minute", _instant, nullable=False),
     Column("co2_ug", BigInteger, nullable=False),
     Column("co2e_ug", BigInteger, nullable=False),
+    Column("market_ug", BigInteger, nullable=False, comment="market-based CO2; else as co2_ug"),
+    Column(
+        "closing_ug",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="the minute's share of what closing its hour added to all three masses",
+    ),
     Column("activity_n", BigInteger, comment="1e-9 of the source's activity unit"),
     Column("source_id", Integer, nullable=False),
     Column("covered_ms", Integer, nullable=False, comment="0: nothing is known of this minute"),
@@ -255,6 +263,7 @@ emission_minute = Table(
 _hour_figures = (
     ("co2_ug", BigInteger, False),
     ("co2e_ug", BigInteger, False),
+    ("market_ug", BigInteger, False),
     ("activity_n", BigInteger, True),
     ("covered_ms", Integer, False),
 )
@@ -300,6 +309,39 @@ emission_hour_history = Table(
     comment="every final version that a restatement replaced; rows are only ever added",
 )
 
+source_hour_input = Table(
+    "source_hour_input",
+    metadata,
+    Column("source_id", Integer, primary_key=True),
+    Column("role", Text, primary_key=True, comment="input of the equation, or co2 from its o2"),
+    Column("hour", _instant, primary_key=True),
+    Column("average", Numeric, comment="as the rule records it, in the equation's unit"),
+    Column("covered_ms", Integer, nullable=False),
+    Column("valid", Boolean, nullable=False),
+    Column("verdict", Text, nullable=False, comment="code of the validity policy"),
+    Column("verdict_reason", Text, nullable=False),
+    Column("value", Numeric, comment="what entered the equation: the average or a substitute"),
+    Column("code", Text, nullable=False, comment="method code of the value"),
+    Column("reason", Text, nullable=False, comment="why this value"),
+    comment="what each judged hour's equation was given; look-backs read it",
+)
+Index(
+    "source_hour_input_invalid_idx",
+    source_hour_input.c.source_id,
+    source_hour_input.c.hour,
+    postgresql_where=text("NOT valid"),
+)
+
+calibration_test = Table(
+    "calibration_test",
+    metadata,
+    Column("channel_id", Integer, primary_key=True),
+    Column("ended_at", _instant, primary_key=True),
+    Column("passed", Boolean, nullable=False),
+    Column("detail", Text, nullable=False, comment="each injection: reference, response, error"),
+    comment="daily calibrations, found among the readings of quality calibration",
+)
+
 rolling_total = Table(
     "rolling_total",
     metadata,
@@ -309,6 +351,7 @@ rolling_total = Table(
     Column("upto", _instant, nullable=False, comment="last minute counted"),
     Column("co2_ug", Numeric(30, 0), nullable=False),
     Column("co2e_ug", Numeric(30, 0), nullable=False),
+    Column("market_ug", Numeric(30, 0), nullable=False),
     Column("covered_ms", BigInteger, nullable=False),
     CheckConstraint(
         "span IN ('1h', '24h', '7d', '30d', '365d', 'today', 'month', 'year')", name="span"

@@ -78,9 +78,9 @@ def minutes(
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO emission_minute"
-            " (source_id, minute, co2_ug, co2e_ug, activity_n, covered_ms)"
-            " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (source_id, minute) DO UPDATE SET"
-            " co2_ug = excluded.co2_ug, co2e_ug = excluded.co2e_ug,"
+            " (source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, covered_ms)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (source_id, minute) DO UPDATE SET"
+            " co2_ug = excluded.co2_ug, co2e_ug = excluded.co2e_ug, market_ug = excluded.market_ug,"
             " activity_n = excluded.activity_n, covered_ms = excluded.covered_ms",
             [
                 (
@@ -88,6 +88,7 @@ def minutes(
                     minute,
                     round(kg * KG),
                     round(kg * KG * 1.01),
+                    round(kg * KG),
                     None if activity is None else round(activity * 1e9),
                     covered_ms,
                 )
@@ -95,14 +96,15 @@ def minutes(
             ],
         )
     connection.execute(
-        "INSERT INTO emission_hour AS h (source_id, hour, co2_ug, co2e_ug, activity_n, covered_ms,"
-        " version, final, quality, reason)"
-        " SELECT source_id, date_trunc('hour', minute), sum(co2_ug), sum(co2e_ug),"
+        "INSERT INTO emission_hour AS h (source_id, hour, co2_ug, co2e_ug, market_ug, activity_n,"
+        " covered_ms, version, final, quality, reason)"
+        " SELECT source_id, date_trunc('hour', minute), sum(co2_ug), sum(co2e_ug), sum(market_ug),"
         " sum(activity_n), sum(covered_ms), 1, false,"
         " CASE WHEN sum(covered_ms) >= 3600000 THEN 'measured' ELSE 'partial' END, 'open'"
         " FROM emission_minute WHERE source_id = %s GROUP BY 1, 2"
         " ON CONFLICT (source_id, hour) DO UPDATE SET co2_ug = excluded.co2_ug,"
-        " co2e_ug = excluded.co2e_ug, activity_n = excluded.activity_n,"
+        " co2e_ug = excluded.co2e_ug, market_ug = excluded.market_ug,"
+        " activity_n = excluded.activity_n,"
         " covered_ms = excluded.covered_ms, quality = excluded.quality",
         (source_id,),
     )
@@ -129,14 +131,15 @@ def roll(connection: psycopg.Connection[Any], plant: Plant, upto: datetime) -> N
             )
             connection.execute(
                 "INSERT INTO rolling_total"
-                " (source_id, span, since, upto, co2_ug, co2e_ug, covered_ms)"
+                " (source_id, span, since, upto, co2_ug, co2e_ug, market_ug, covered_ms)"
                 " SELECT %(s)s, %(span)s, %(since)s, %(upto)s, coalesce(sum(co2_ug), 0),"
-                " coalesce(sum(co2e_ug), 0), coalesce(sum(covered_ms), 0)"
+                " coalesce(sum(co2e_ug), 0), coalesce(sum(market_ug), 0),"
+                " coalesce(sum(covered_ms), 0)"
                 " FROM emission_minute WHERE source_id = %(s)s"
                 " AND minute BETWEEN %(since)s AND %(upto)s"
                 " ON CONFLICT (source_id, span) DO UPDATE SET since = excluded.since,"
                 " upto = excluded.upto, co2_ug = excluded.co2_ug, co2e_ug = excluded.co2e_ug,"
-                " covered_ms = excluded.covered_ms",
+                " market_ug = excluded.market_ug, covered_ms = excluded.covered_ms",
                 {"s": source_id, "span": span, "since": since, "upto": upto},
             )
 

@@ -57,16 +57,17 @@ def send(connection: Connection, channel: str, second: int, value: float | None)
 def total(connection: Connection, source: str, kg: float, *, version: int = 1) -> None:
     """One minute's mass, its hour, and the versions before it."""
     connection.execute(
-        "INSERT INTO emission_minute (source_id, minute, co2_ug, co2e_ug, covered_ms)"
-        " SELECT id, %s, %s, %s, 60000 FROM source WHERE slug = %s",
-        (HOUR, kg * 1e9, kg * 1e9, source),
+        "INSERT INTO emission_minute (source_id, minute, co2_ug, co2e_ug, market_ug, covered_ms)"
+        " SELECT id, %s, %s, %s, %s, 60000 FROM source WHERE slug = %s",
+        (HOUR, kg * 1e9, kg * 1e9, kg * 1e9, source),
     )
     for number in range(1, version + 1):
         table = "emission_hour" if number == version else "emission_hour_history"
         superseded = "" if number == version else ", superseded_at"
         connection.execute(
-            f"INSERT INTO {table} (source_id, hour, co2_ug, co2e_ug, covered_ms, version, final,"  # noqa: S608
-            f" quality, reason, known_at{superseded}) SELECT id, %(hour)s, %(ug)s, %(ug)s, 60000,"
+            f"INSERT INTO {table} (source_id, hour, co2_ug, co2e_ug, market_ug, covered_ms, version,"  # noqa: S608
+            f" final, quality, reason, known_at{superseded})"
+            " SELECT id, %(hour)s, %(ug)s, %(ug)s, %(ug)s, 60000,"
             " %(n)s, true, 'partial', %(reason)s, %(hour)s + make_interval(days => %(n)s)"
             + (", %(hour)s + make_interval(days => %(n)s + 1)" if superseded else "")
             + " FROM source WHERE slug = %(source)s",

@@ -18,8 +18,11 @@ _CATALOGUE = {
     "indexes": "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
     "constraints": "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)"
     " FROM pg_constraint WHERE connamespace = 'public'::regnamespace",
-    "comments": "SELECT c.relname, d.objsubid, d.description FROM pg_description d"
-    " JOIN pg_class c ON c.oid = d.objoid WHERE c.relnamespace = 'public'::regnamespace",
+    # by name: a migration can only add columns at the end
+    "comments": "SELECT c.relname, a.attname, d.description FROM pg_description d"
+    " JOIN pg_class c ON c.oid = d.objoid"
+    " LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.objsubid"
+    " WHERE c.relnamespace = 'public'::regnamespace AND d.classoid = 'pg_class'::regclass",
     "hypertables": "SELECT hypertable_name, column_name, time_interval"
     " FROM timescaledb_information.dimensions",
     "rights": "SELECT grantee, table_name, privilege_type"
