@@ -12,7 +12,10 @@ from services.core.store.tables import metadata
 #: Tables each role may write; every role may read all but the API keys' digests.
 _WRITES: dict[str, dict[str, tuple[str, ...]]] = {
     "tonne_ingest": {
-        "reading": ("INSERT",),
+        # UPDATE is for corrections; what they replace is in reading_correction
+        "reading": ("INSERT", "UPDATE (value, quality, time_source, received_at)"),
+        "reading_correction": ("INSERT",),
+        "replay_request": ("UPDATE",),
         "touched": ("INSERT",),
         "quarantine": ("INSERT", "UPDATE", "DELETE"),
         "device": ("UPDATE",),

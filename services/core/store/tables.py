@@ -194,6 +194,7 @@ touched = Table(
     Column("committed_at", _instant, nullable=False, server_default=func.now()),
     Column("channel_ids", ARRAY(Integer), nullable=False),
     Column("minutes", ARRAY(Integer), nullable=False, comment="minutes since the epoch"),
+    Column("reason", Text, comment="why, and who caused it; null: readings arrived"),
     comment="(channel, minute) pairs whose readings changed: element i of both is a pair",
 )
 Index("touched_facility_id_id_idx", touched.c.facility_id, touched.c.id)
@@ -226,6 +227,8 @@ quarantine = Table(
     Column("ts", _instant),
     Column("value", Double),
     Column("stored_value", Double, comment="for a conflict: what is stored under the same key"),
+    Column("quality", SmallInteger, comment="for a conflict: as sent"),
+    Column("stored_quality", SmallInteger, comment="for a conflict: as stored"),
     Column("state", Text, nullable=False, server_default="open"),
     Column("settled_at", _instant),
     CheckConstraint("state IN ('open', 'replayed', 'accepted', 'discarded')", name="state"),
@@ -235,6 +238,75 @@ Index(
     quarantine.c.reason,
     quarantine.c.id,
     postgresql_where=text("state = 'open'"),
+)
+Index(
+    "quarantine_open_arrival_idx",
+    quarantine.c.received_at,
+    quarantine.c.id,
+    postgresql_where=text("state = 'open'"),
+)
+Index("quarantine_message_idx", func.md5(quarantine.c.payload), quarantine.c.reason)
+Index(
+    "quarantine_settled_idx",
+    quarantine.c.settled_at,
+    postgresql_where=text("state <> 'open'"),
+)
+
+# -- corrections ------------------------------------------------------------------------------
+
+replay_request = Table(
+    "replay_request",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("requested_at", _instant, nullable=False, server_default=func.now()),
+    Column("requested_by", Text, nullable=False),
+    Column("note", Text, comment="why, in the words of whoever asked"),
+    Column("accept", Boolean, nullable=False, comment="conflicts replace what is stored"),
+    Column("ids", ARRAY(BigInteger), comment="entries of quarantine; null: all that match"),
+    Column("facilities", ARRAY(Text), comment="null: all"),
+    Column("devices", ARRAY(Text), comment="null: all"),
+    Column("reasons", ARRAY(Text), comment="null: all"),
+    Column("since", _instant, comment="arrived then or later; null: at any time"),
+    Column("until", _instant, comment="arrived before; null: at any time"),
+    Column("upto_id", BigInteger, nullable=False, comment="newest entry when it was asked for"),
+    Column("entries", Integer, nullable=False, comment="how many matched when it was asked for"),
+    Column("after_received_at", _instant, comment="with after_id: the last entry that was tried"),
+    Column("after_id", BigInteger),
+    Column("tried", Integer, nullable=False, server_default="0"),
+    Column("restored", Integer, nullable=False, server_default="0"),
+    Column("accepted", Integer, nullable=False, server_default="0"),
+    Column("refused", JSONB, nullable=False, server_default="{}", comment="entries by reason"),
+    Column("finished_at", _instant),
+    comment="what of quarantine ingest is to try again, and how far it is",
+)
+Index(
+    "replay_request_waiting_idx",
+    replay_request.c.id,
+    postgresql_where=text("finished_at IS NULL"),
+)
+
+reading_correction = Table(
+    "reading_correction",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("channel_id", Integer, nullable=False),
+    Column("ts", _instant, nullable=False),
+    Column("old_value", Double),
+    Column("old_quality", SmallInteger, nullable=False),
+    Column("old_time_source", SmallInteger, nullable=False),
+    Column("old_received_at", _instant, nullable=False),
+    Column("new_value", Double),
+    Column("new_quality", SmallInteger, nullable=False),
+    Column("corrected_at", _instant, nullable=False, server_default=func.now()),
+    Column("corrected_by", Text, nullable=False),
+    Column("note", Text, comment="why, in the words of whoever accepted it"),
+    Column("quarantine_id", BigInteger, nullable=False, comment="the conflict that was accepted"),
+    comment="every reading that was replaced; rows are only ever added",
+)
+Index(
+    "reading_correction_channel_id_ts_idx",
+    reading_correction.c.channel_id,
+    reading_correction.c.ts,
 )
 
 # -- emissions --------------------------------------------------------------------------------
