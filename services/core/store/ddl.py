@@ -12,9 +12,7 @@ from services.core.store.tables import metadata
 #: Tables each role may write; every role may read all but the API keys' digests.
 _WRITES: dict[str, dict[str, tuple[str, ...]]] = {
     "tonne_ingest": {
-        # UPDATE is for corrections; what they replace is in reading_correction
-        "reading": ("INSERT", "UPDATE (value, quality, time_source, received_at)"),
-        "reading_correction": ("INSERT",),
+        "reading": ("INSERT",),
         "replay_request": ("UPDATE",),
         "touched": ("INSERT",),
         "quarantine": ("INSERT", "UPDATE", "DELETE"),
@@ -36,6 +34,34 @@ _WRITES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "tonne_read": {},
 }
+
+#: The one way to change a reading: no role may UPDATE it, and this keeps what it replaces. Returns
+#: whether anything was to be changed. It runs with its owner's rights, so its names are looked up
+#: where no caller can put others.
+_CORRECT_READING = """
+CREATE OR REPLACE FUNCTION correct_reading(
+    of_channel integer, at timestamptz, now_value double precision, now_quality smallint,
+    now_time_source smallint, now_received_at timestamptz, by text, why text, entry bigint
+) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    INSERT INTO reading_correction
+        (channel_id, ts, old_value, old_quality, old_time_source, old_received_at, new_value,
+         new_quality, corrected_by, note, quarantine_id)
+    SELECT channel_id, ts, value, quality, time_source, received_at, now_value, now_quality, by,
+           why, entry
+    FROM reading
+    WHERE channel_id = of_channel AND ts = at
+      AND (value, quality) IS DISTINCT FROM (now_value, now_quality)
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE reading SET value = now_value, quality = now_quality, time_source = now_time_source,
+                       received_at = now_received_at
+    WHERE channel_id = of_channel AND ts = at;
+    RETURN true;
+END $$
+"""
 
 
 def create_extension(connection: Connection) -> None:
@@ -60,6 +86,8 @@ def create_hypertables(connection: Connection) -> None:
 
 def create_roles(connection: Connection) -> None:
     """Create the three roles where missing, make the current user a member, grant their rights.
+
+    The right to correct a reading is that to call the function that does it.
 
     Roles belong to the whole cluster, so another database may have made them already.
     """
@@ -90,6 +118,9 @@ def create_roles(connection: Connection) -> None:
             connection.execute(text(f"GRANT SELECT ON {table.name} TO {role}"))
         for table_name, rights in writes.items():
             connection.execute(text(f"GRANT {', '.join(rights)} ON {table_name} TO {role}"))
+    connection.execute(text(_CORRECT_READING))
+    connection.execute(text("REVOKE ALL ON FUNCTION correct_reading FROM PUBLIC"))
+    connection.execute(text("GRANT EXECUTE ON FUNCTION correct_reading TO tonne_ingest"))
     # the API authenticates before it reads
     connection.execute(text("GRANT SELECT ON api_key TO tonne_read"))
 
