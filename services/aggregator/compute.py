@@ -28,18 +28,19 @@ def sources(
     for source_id, of_source in ranges.items():
         for channel_id in plan.sources[source_id].inputs.values():
             wanted.setdefault(channel_id, []).extend(of_source)
-    series = _series(connection, plan.channels, wanted)
+    found = series(connection, plan.channels, wanted)
     return [
-        _masses(plan.sources[source_id], series, of_source)
+        _masses(plan.sources[source_id], found, of_source)
         for source_id, of_source in ranges.items()
     ]
 
 
-def _series(
+def series(
     connection: psycopg.Connection[Any],
     rules: Mapping[int, ChannelRule],
     wanted: Mapping[int, Iterable[Range]],
 ) -> dict[int, list[MinuteSeries]]:
+    """The minutes of each channel over its ranges, joined where these lie close together."""
     places: list[tuple[int, Range]] = []
     spans: list[reading_series.Span] = []
     for channel_id, ranges in wanted.items():
@@ -74,7 +75,7 @@ def _masses(
     for first, last in ranges:
         minutes = np.arange(first, last + 1, dtype=np.int64)
         inputs = {
-            role: _containing(series[channel_id], first)
+            role: containing(series[channel_id], first)
             for role, channel_id in source.inputs.items()
         }
         parts.append((minutes, source.method.masses(inputs, minutes)))
@@ -113,5 +114,6 @@ def _billionths(
     return rounded.astype(np.int64)
 
 
-def _containing(series: list[MinuteSeries], minute: int) -> MinuteSeries:
+def containing(series: list[MinuteSeries], minute: int) -> MinuteSeries:
+    """The one of a channel's series that holds a minute."""
     return next(s for s in series if s.first_minute <= minute < s.first_minute + s.value.size)

@@ -34,6 +34,8 @@ class Loop:
         self._plans: dict[int, FacilityPlan] = {}
         self._revision = -1
         self._minute = 0
+        #: facilities whose last tick left hours to close
+        self._unfinished: set[int] = set()
 
     def run(self, connection: psycopg.Connection[Any]) -> None:
         """Turn until a stop is asked for; ``connection`` is in autocommit mode.
@@ -55,7 +57,7 @@ class Loop:
         self._refresh_plans(connection)
         now = self._clock.now()
         minute = int(now.timestamp()) // 60
-        due = claim.waiting(connection)
+        due = list({*claim.waiting(connection), *self._unfinished})
         if minute != self._minute:
             due = list(self._plans)
             self._minute = minute
@@ -64,7 +66,15 @@ class Loop:
             if facility_id not in self._plans or self._shutdown.requested:
                 continue
             started = time.perf_counter()
-            done = tick(connection, self._plans[facility_id], self._clock.now())
+            done = tick(
+                connection,
+                self._plans[facility_id],
+                self._clock.now(),
+                resume=facility_id in self._unfinished,
+            )
+            self._unfinished.discard(facility_id)
+            if done.more:
+                self._unfinished.add(facility_id)
             if done.worked:
                 worked = True
                 metrics.aggregator_ticks.inc()

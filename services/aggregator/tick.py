@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 
-from services.aggregator import claim, compute, expand, turn
+from services.aggregator import calibrations, claim, closing, compute, expand, turn
+from services.aggregator.closing import Judged
 from services.aggregator.expand import Range
-from services.core.store import emission_writer, notify
+from services.core.store import emission_writer, hour_closing, notify
+from services.core.store.emission_writer import Changes
 from services.core.store.registry.plan import FacilityPlan
 
 #: A queued recomputation is worked off in slices of a week, so that live data comes between.
@@ -33,48 +35,79 @@ class Ticked:
 
     #: whether there was anything to do
     worked: bool
+    #: whether hours wait that can be closed now: tick again with ``resume``
+    more: bool = False
     minutes: int = 0
     restated_hours: int = 0
 
 
-def tick(connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime) -> Ticked:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Work:
+    """What is to be computed, and why."""
+
+    ranges: dict[int, list[Range]]
+    reason: str
+    #: first and last hours by source to be judged again where they were judged before
+    judge: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+
+def tick(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    now: datetime,
+    *,
+    resume: bool = False,
+) -> Ticked:
     """Work off what is due for one facility; return what was done.
 
     Blocks for as long as the database works. On return it is committed and told by NOTIFY, or,
-    where another aggregator has the facility, nothing was done.
+    where another aggregator has the facility, nothing was done. ``resume``: the last tick left
+    hours to close.
     """
     current_minute = int(now.timestamp()) // 60
     with connection.transaction():
         if not claim.lock(connection, plan.id):
             return Ticked(worked=False)
-        ranges, reason = _due(connection, plan, current_minute)
+        work = _due(connection, plan, current_minute)
         carried_to = _carried_to(connection, plan)
         minute_began = carried_to is None or carried_to < current_minute
-        if ranges is None and not minute_began:
+        if work is None and not minute_began and not resume:
             return Ticked(worked=False)
-        minutes, restated = _compute(connection, plan, ranges or {}, reason)
+        minutes, restated, more = 0, 0, False
+        if work is not None:
+            minutes, restated = _compute(connection, plan, work, now)
         if minute_began:
             restated += _begin_minute(connection, plan, carried_to, current_minute, now)
+        if minute_began or resume:
+            more = _close(connection, plan, now)
         instant = datetime.fromtimestamp(current_minute * 60, UTC)
         connection.execute(_CHANGED, (instant, plan.id))
         connection.execute("SELECT pg_notify(%s, %s)", (notify.LIVE, plan.slug))
-    return Ticked(worked=True, minutes=minutes, restated_hours=restated)
+    return Ticked(worked=True, more=more, minutes=minutes, restated_hours=restated)
 
 
 def _due(
     connection: psycopg.Connection[Any], plan: FacilityPlan, current_minute: int
-) -> tuple[dict[int, list[Range]] | None, str]:
+) -> _Work | None:
     """What to compute and why: touched minutes first, else the next slice of a recomputation."""
     touched = claim.touched(connection, plan.id)
     if touched:
-        return expand.affected(connection, plan, touched, current_minute), "late readings"
+        return _Work(
+            ranges=expand.affected(connection, plan, touched, current_minute),
+            reason="late readings",
+            judge=calibrations.refresh(connection, plan, touched),
+        )
     span = claim.recompute_span(connection, plan.id, _RECOMPUTE_MINUTES)
     if span is None:
-        return None, ""
+        return None
     if span.source_id not in plan.sources:
-        return {}, span.reason
+        return _Work(ranges={}, reason=span.reason)
     upto = min(span.last_minute, max(span.first_minute, current_minute))
-    return {span.source_id: [(span.first_minute, upto)]}, span.reason
+    return _Work(
+        ranges={span.source_id: [(span.first_minute, upto)]},
+        reason=span.reason,
+        judge={span.source_id: (span.first_minute // 60, upto // 60)},
+    )
 
 
 def _carried_to(connection: psycopg.Connection[Any], plan: FacilityPlan) -> int | None:
@@ -92,25 +125,55 @@ def _begin_minute(
     restated = 0
     if carried_to is not None:
         ranges = turn.carried(connection, plan, carried_to, current_minute)
-        restated = _compute(connection, plan, ranges, "value held on")[1]
+        restated = _compute(connection, plan, _Work(ranges=ranges, reason="value held on"), now)[1]
     turn.move_windows(connection, plan, current_minute)
-    turn.close_hours(connection, plan, now)
     return restated
 
 
+def _close(connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime) -> bool:
+    """Close what is due; return whether more can be closed at once."""
+    turn.close_hours(connection, plan, now)
+    hours, more = closing.due(connection, plan, now, turn.SETTLE_S)
+    if hours:
+        judged = closing.judge(connection, plan, hours, now)
+        first_time = {source_id: set(of_source) for source_id, of_source in hours.items()}
+        _apply(
+            connection, Changes.none(), judged, first_time, "validity or substitution rule added"
+        )
+    ended = closing.period_ended(connection, plan, now)
+    if ended:
+        _apply(connection, Changes.none(), closing.judge(connection, plan, ended, now), {}, "")
+    return more
+
+
 def _compute(
-    connection: psycopg.Connection[Any],
-    plan: FacilityPlan,
-    ranges: dict[int, list[Range]],
-    reason: str,
+    connection: psycopg.Connection[Any], plan: FacilityPlan, work: _Work, now: datetime
 ) -> tuple[int, int]:
     """Compute and write; return the minutes computed and the final hours restated."""
-    if not ranges:
-        return 0, 0
-    computed = compute.sources(connection, plan, ranges)
-    changes = emission_writer.record(connection, computed)
-    restated = 0
-    if len(changes):
-        restated = emission_writer.change_hours(connection, changes, reason)
-        emission_writer.change_rolling(connection, changes)
+    computed = compute.sources(connection, plan, work.ranges) if work.ranges else []
+    changes = emission_writer.record(connection, computed) if computed else Changes.none()
+    again = closing.recorded_again(connection, changes.hours(), work.judge)
+    judged = closing.judge(connection, plan, again, now)
+    restated = _apply(connection, changes, judged, changes.hours(), work.reason)
     return sum(source.minutes.size for source in computed), restated
+
+
+def _apply(
+    connection: psycopg.Connection[Any],
+    changes: Changes,
+    judged: Judged,
+    hours: dict[int, set[int]],
+    reason: str,
+) -> int:
+    """Bring minutes' changes and judgements into hours and windows; each hour changes once.
+
+    ``reason`` is that of ``hours``, by source; others changed because their substitutes did.
+    Returns the final hours restated.
+    """
+    direct, indirect = judged.adjustments.split(hours)
+    direct = changes.plus(direct)
+    restated = emission_writer.change_hours(connection, direct, reason)
+    restated += emission_writer.change_hours(connection, indirect, "substitution resolved")
+    emission_writer.change_rolling(connection, direct.plus(indirect))
+    hour_closing.judge_hours(connection, judged.verdicts)
+    return restated

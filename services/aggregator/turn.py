@@ -14,7 +14,7 @@ import psycopg
 
 from services.aggregator import spans
 from services.aggregator.expand import Range, union
-from services.core.store import emission_writer, reading_series
+from services.core.store import emission_writer, hour_closing, reading_series
 from services.core.store.registry.plan import FacilityPlan
 
 #: Rolling totals stand this many minutes back, where minutes have mostly stopped changing; a
@@ -22,7 +22,7 @@ from services.core.store.registry.plan import FacilityPlan
 _STAND_BACK = timedelta(minutes=2)
 
 #: An hour that changed within this time is still being filled and is not closed yet.
-_SETTLE_S = 60.0
+SETTLE_S = 60.0
 
 
 def carried(
@@ -62,6 +62,8 @@ def move_windows(
 
 
 def close_hours(connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime) -> int:
-    """Make hours final; return how many."""
-    lateness: Mapping[int, float] = {s.id: s.lateness_s for s in plan.sources.values()}
-    return emission_writer.close_hours(connection, lateness, now, _SETTLE_S)
+    """Make final the hours of the sources that are under no rule; return how many."""
+    lateness: Mapping[int, float] = {
+        source.id: source.lateness_s for source in plan.sources.values() if source.closing is None
+    }
+    return hour_closing.close_hours(connection, lateness, now, SETTLE_S)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import compress
 from typing import Any, LiteralString
 
 import numpy as np
@@ -116,14 +117,6 @@ SELECT count(*) FROM superseded
 """
 )
 
-_CLOSE = """
-UPDATE emission_hour h SET final = true, reason = 'closed', known_at = clock_timestamp()
-FROM unnest(%(sources)s::int4[], %(lateness_s)s::float8[]) AS s(source_id, lateness_s)
-WHERE h.source_id = s.source_id AND NOT h.final
-  AND h.hour + interval '1 hour' + make_interval(secs => s.lateness_s) <= %(now)s
-  AND h.known_at <= clock_timestamp() - make_interval(secs => %(settle_s)s)
-"""
-
 _ROLL_CHANGES: LiteralString = (
     """
 UPDATE rolling_total r
@@ -192,6 +185,10 @@ ON CONFLICT DO NOTHING
 """
 
 
+#: Of a :class:`Changes`, in the order of the statements that return them.
+COLUMNS = ("sources", "minutes", "co2_ug", "co2e_ug", "market_ug", "activity_n", "covered_ms")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceMinutes:
     """Computed minutes of one source, in the database's integers."""
@@ -213,6 +210,11 @@ class Changes:
 
     columns: Mapping[str, Sequence[Any]]
 
+    @classmethod
+    def none(cls) -> Changes:
+        """No change at all."""
+        return cls(columns={name: [] for name in COLUMNS})
+
     def __len__(self) -> int:
         return len(self.columns["sources"])
 
@@ -223,14 +225,26 @@ class Changes:
             found.setdefault(source_id, set()).add(minute // 60)
         return found
 
+    def split(self, hours: Mapping[int, set[int]]) -> tuple[Changes, Changes]:
+        """The changes within the hours (since the epoch, by source), and the others."""
+        inside = [
+            minute // 60 in hours.get(source_id, ())
+            for source_id, minute in zip(
+                self.columns["sources"], self.columns["minutes"], strict=True
+            )
+        ]
+        return self._where(inside), self._where([not each for each in inside])
+
+    def _where(self, chosen: Sequence[bool]) -> Changes:
+        return Changes(
+            columns={name: list(compress(self.columns[name], chosen)) for name in COLUMNS}
+        )
+
     def plus(self, other: Changes) -> Changes:
         """Both sets of changes as one."""
         return Changes(
-            columns={name: [*self.columns[name], *other.columns[name]] for name in _COLUMNS}
+            columns={name: [*self.columns[name], *other.columns[name]] for name in COLUMNS}
         )
-
-
-_COLUMNS = ("sources", "minutes", "co2_ug", "co2e_ug", "market_ug", "activity_n", "covered_ms")
 
 
 def record(connection: psycopg.Connection[Any], computed: Sequence[SourceMinutes]) -> Changes:
@@ -256,40 +270,22 @@ def record(connection: psycopg.Connection[Any], computed: Sequence[SourceMinutes
                 ):
                     copy.write_row((source.source_id, *row))
         rows = cursor.execute(_RECORD).fetchall()
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(_COLUMNS)
-    return Changes(columns={name: list(c) for name, c in zip(_COLUMNS, columns, strict=True)})
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(COLUMNS)
+    return Changes(columns={name: list(c) for name, c in zip(COLUMNS, columns, strict=True)})
 
 
 def change_hours(connection: psycopg.Connection[Any], changes: Changes, reason: str) -> int:
     """Change the hours by their minutes' changes; return how many final hours were restated."""
+    if not len(changes):
+        return 0
     row = connection.execute(_HOURS, {**changes.columns, "reason": reason}).fetchone()
     return int(row[0]) if row else 0
 
 
-def close_hours(
-    connection: psycopg.Connection[Any],
-    lateness_s: Mapping[int, float],
-    now: datetime,
-    settle_s: float,
-) -> int:
-    """Make final the hours whose lateness allowance (seconds, by source) has passed.
-
-    An hour that changed less than ``settle_s`` ago stays open: it is still being filled.
-    """
-    return connection.execute(
-        _CLOSE,
-        {
-            "sources": list(lateness_s),
-            "lateness_s": list(lateness_s.values()),
-            "now": now,
-            "settle_s": settle_s,
-        },
-    ).rowcount
-
-
 def change_rolling(connection: psycopg.Connection[Any], changes: Changes) -> None:
     """Change the rolling totals that the changed minutes stand in."""
-    connection.execute(_ROLL_CHANGES, changes.columns)
+    if len(changes):
+        connection.execute(_ROLL_CHANGES, changes.columns)
 
 
 def advance_rolling(

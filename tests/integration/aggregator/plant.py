@@ -99,8 +99,9 @@ class Plant:
     def tick(self, now: datetime) -> None:
         """Tick until there is nothing left to do; the plan is read anew, as after a restart."""
         plan = facility_plans(self.connection)[self.facility_id]
-        while tick(self.connection, plan, now).worked:
-            pass
+        done = tick(self.connection, plan, now)
+        while done.worked:
+            done = tick(self.connection, plan, now, resume=done.more)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return self.connection.execute(sql).fetchall()
@@ -126,7 +127,7 @@ class Plant:
         """Forget every reading and total; the registry stays."""
         self.connection.execute(
             "TRUNCATE reading, touched, recompute, emission_minute, emission_hour,"
-            " emission_hour_history, rolling_total"
+            " source_hour_input, calibration_test, emission_hour_history, rolling_total"
         )
         self.connection.execute("UPDATE facility_progress SET carried_to = NULL")
 

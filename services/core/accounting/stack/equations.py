@@ -70,6 +70,29 @@ class Equation:
     same_basis: bool = False
     """Concentration and flow may be wet or dry, but both the same."""
 
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The names that the formula itself takes: with a diluent its co2, not its o2."""
+        return tuple(item.name for item in EQUATIONS[self.id.partition("/")[0]].inputs)
+
+    def sensitivities(self, inputs: Mapping[str, float]) -> dict[str, float]:
+        """By input: percent that the rate changes when that input changes by one percent.
+
+        Central differences around the point `inputs`, in the units of `self.inputs`; NaN where
+        the rate is zero or an input is missing. For the propagation of uncertainty (JCGM 100:2008,
+        5.1.2), where it turns an input's relative uncertainty into the rate's.
+        """
+        rate = float(self.rate_kg_h(inputs))
+        found: dict[str, float] = {}
+        for item in self.inputs:
+            step = 1e-4 * inputs.get(item.name, np.nan)
+            up, down = (
+                float(self.rate_kg_h({**inputs, item.name: inputs.get(item.name, np.nan) + way}))
+                for way in (step, -step)
+            )
+            found[item.name] = abs((up - down) / (2e-4 * rate)) if rate else np.nan
+        return found
+
     def rate_kg_h(self, inputs: Mapping[str, Numeric]) -> Numeric:
         """Return the CO2 rate in kg/h, unrounded; `inputs` by name in the units of `self.inputs`.
 
@@ -86,6 +109,15 @@ class Equation:
         rate: Numeric = self.formula(terms, float) * float(self.kg_per_unit)
         return rate
 
+    def co2_from_diluent(self, inputs: Mapping[str, Decimal | None]) -> Decimal | None:
+        """CO2 in % as the rule reports it from the hour's O2; None where an input is missing.
+
+        ValueError for an equation without a diluent.
+        """
+        if self.diluent is None:
+            raise ValueError(f"{self.id} measures its CO2: it has no diluent")
+        return self.diluent.reporting(inputs, self._f_factors())
+
     def reporting(self, inputs: Mapping[str, Decimal | None]) -> ReportedRate:
         """Return the rate as the rule reports it, from the hour's averages as recorded.
 
@@ -99,7 +131,8 @@ class Equation:
             if co2 is None:
                 # The rule reports the CO2 it got from O2 at 1 decimal and goes on from there.
                 co2 = self.diluent.reporting(terms, self._f_factors())
-            terms = {name: value for name, value in terms.items() if name != "o2"} | {"co2": co2}
+            # what only the diluent takes is not asked for where its CO2 was substituted
+            terms = {name: co2 if name == "co2" else terms[name] for name in self.terms}
         if any(value is None or value.is_nan() for value in terms.values()):
             return self._reported(None)
         if self.needs_fuel:

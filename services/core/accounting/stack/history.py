@@ -1,10 +1,12 @@
-"""What a monitor's past says: its look-back values and its percent availability."""
+"""What a monitor's past says: its look-back values, its gaps and its percent availability."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+
+import numpy as np
 
 from services.core.accounting.stack.rounding import half_away
 
@@ -37,41 +39,89 @@ class UnitHour:
     code: str
 
 
-def look_back(past: Sequence[UnitHour], *, at_clock_hour: int, hours: int) -> tuple[Decimal, ...]:
-    """Return the values of the last `hours` measured hours before `at_clock_hour`, oldest first.
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """A missing period in unit operating hours, with the measured values on its two sides.
 
-    `past` is in order of time. Substituted hours never enter; nothing older than three years
-    does.
+    `after` None: no measured hour has followed yet.
     """
-    kept: list[Decimal] = []
-    for hour in reversed(past):
-        if hour.clock_hour >= at_clock_hour:
-            continue
-        if hour.clock_hour < at_clock_hour - THREE_YEARS_H or len(kept) == hours:
-            break
-        if hour.code in MEASURED_CODES and hour.value is not None:
-            kept.append(hour.value)
-    return tuple(reversed(kept))
+
+    hours: int
+    before: Decimal | None
+    after: Decimal | None
 
 
-def percent_availability(past: Sequence[UnitHour], *, at_clock_hour: int) -> Decimal | None:
-    """Return the percent monitor data availability at an hour, 1 decimal; None before any hour.
+class History:
+    """The operating hours of one parameter, in order of time; questions cost about log n."""
 
-    Quality-assured hours among the last 8,760 unit operating hours up to and with
-    `at_clock_hour`, none older than three years (40 CFR 75.32, eq. 8 and 9: with fewer operating
-    hours than 8,760, all there are). `past` is in order of time.
-    """
-    window = [
-        hour
-        for hour in past[-AVAILABILITY_WINDOW_H:]
-        if at_clock_hour - THREE_YEARS_H <= hour.clock_hour <= at_clock_hour
-    ]
-    if not window:
-        return None
-    available = sum(
-        hour.code in MEASURED_CODES and hour.code not in UNAVAILABLE_CODES for hour in window
-    )
-    return availability(quality_assured_hours=available, operating_hours=len(window))
+    def __init__(self, past: Sequence[UnitHour]) -> None:
+        """`past` ascends by clock hour."""
+        self._values = [hour.value for hour in past]
+        self._clock = np.array([hour.clock_hour for hour in past], dtype=np.int64)
+        measured = [hour.code in MEASURED_CODES and hour.value is not None for hour in past]
+        self._measured = np.flatnonzero(np.array(measured, dtype=bool))
+        self._measured_clock = self._clock[self._measured]
+        available = [
+            hour.code in MEASURED_CODES and hour.code not in UNAVAILABLE_CODES for hour in past
+        ]
+        self._available = np.concatenate(([0], np.cumsum(available, dtype=np.int64)))
+
+    def look_back(self, *, at_clock_hour: int, hours: int) -> tuple[Decimal, ...]:
+        """The values of the last `hours` measured hours before `at_clock_hour`, oldest first.
+
+        Substituted hours never enter; nothing older than three years does.
+        """
+        end = self._measured_before(at_clock_hour)
+        start = max(self._measured_before(at_clock_hour - THREE_YEARS_H), end - hours)
+        return self._measured_values(start, end)
+
+    def measured_between(self, first: int, end: int) -> tuple[Decimal, ...]:
+        """The values of the measured hours from clock hour `first` to before `end`."""
+        return self._measured_values(self._measured_before(first), self._measured_before(end))
+
+    def quality_assured_hours(self, *, at_clock_hour: int) -> int:
+        """How many measured hours lie before `at_clock_hour`."""
+        return self._measured_before(at_clock_hour)
+
+    def clock_hours(self, *, at_clock_hour: int) -> int:
+        """Clock hours since the first record."""
+        return max(0, at_clock_hour - int(self._clock[0])) if self._clock.size else 0
+
+    def gap(self, *, at_clock_hour: int) -> Gap:
+        """The missing period around an hour that was not measured."""
+        following = self._measured_before(at_clock_hour)
+        last = int(self._measured[following - 1]) if following else -1
+        is_open = following == self._measured.size
+        end = len(self._values) if is_open else int(self._measured[following])
+        return Gap(
+            hours=end - last - 1,
+            before=self._values[last] if following else None,
+            after=None if is_open else self._values[end],
+        )
+
+    def percent_availability(self, *, at_clock_hour: int) -> Decimal | None:
+        """The percent monitor data availability at an hour, 1 decimal; None before any hour.
+
+        Quality-assured hours among the last 8,760 unit operating hours up to and with
+        `at_clock_hour`, none older than three years (40 CFR 75.32, eq. 8 and 9: with fewer
+        operating hours than 8,760, all there are).
+        """
+        end = int(np.searchsorted(self._clock, at_clock_hour, side="right"))
+        oldest = int(np.searchsorted(self._clock, at_clock_hour - THREE_YEARS_H))
+        start = max(oldest, end - AVAILABILITY_WINDOW_H)
+        if end <= start:
+            return None
+        return availability(
+            quality_assured_hours=int(self._available[end] - self._available[start]),
+            operating_hours=end - start,
+        )
+
+    def _measured_before(self, clock_hour: int) -> int:
+        return int(np.searchsorted(self._measured_clock, clock_hour))
+
+    def _measured_values(self, start: int, end: int) -> tuple[Decimal, ...]:
+        values = (self._values[index] for index in self._measured[start:end].tolist())
+        return tuple(value for value in values if value is not None)
 
 
 def availability(*, quality_assured_hours: int, operating_hours: int) -> Decimal:

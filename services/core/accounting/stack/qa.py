@@ -15,6 +15,9 @@ CALIBRATION_VALID_US = 26 * 3_600_000_000
 Unverified (general knowledge of 40 CFR 75 App. B section 2.1.5).
 """
 
+SAME_TEST_US = 15 * 60_000_000
+"""Calibration readings no farther apart than this belong to one test: tonne's own rule."""
+
 LEAST_RUNS = 9
 """Runs of a relative accuracy test audit (EPA's checking code requires nine)."""
 
@@ -68,6 +71,56 @@ class CalibrationTest:
 
     ts_us: int
     passed: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationSetup:
+    """What a monitor is tested with: the reference values injected, and its span for flow.
+
+    In % for CO2 and O2, in any one unit for flow.
+    """
+
+    monitor: Monitor
+    references: tuple[Decimal, ...]
+    span: Decimal | None = None
+
+    def tests(self, ts_us: Sequence[int], responses: Sequence[Decimal]) -> list[CalibrationTest]:
+        """Find the tests in a monitor's calibration readings, in order of time.
+
+        Readings no more than 15 minutes apart are one test. Within it, successive readings that
+        lie nearest the same reference are one injection, and its last reading, when the monitor
+        has settled, is the response. A test passes when every injection does.
+        """
+        found: list[CalibrationTest] = []
+        start = 0
+        for end in range(1, len(ts_us) + 1):
+            if end < len(ts_us) and ts_us[end] - ts_us[end - 1] <= SAME_TEST_US:
+                continue
+            found.append(self._test(ts_us[end - 1], responses[start:end]))
+            start = end
+        return found
+
+    def _test(self, ended_us: int, responses: Sequence[Decimal]) -> CalibrationTest:
+        injections: list[tuple[Decimal, Decimal]] = []
+        for response in responses:
+            reference = min(self.references, key=lambda each: abs(each - response))
+            if injections and injections[-1][0] == reference:
+                injections.pop()
+            injections.append((reference, response))
+        errors = [
+            calibration_error(self.monitor, reference=reference, response=response, span=self.span)
+            for reference, response in injections
+        ]
+        return CalibrationTest(
+            ts_us=ended_us,
+            passed=all(error.passed for error in errors),
+            detail="; ".join(
+                f"reference {reference}, response {response}, error {error.error}"
+                f" (at most {error.limit})"
+                for (reference, response), error in zip(injections, errors, strict=True)
+            ),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,8 @@ class Parameter(StrEnum):
     O2 = "o2"
     MOISTURE = "h2o"
     FLOW = "flow"
+    HEAT_INPUT = "heat_input"
+    MASS_FLOW = "mass_flow"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -244,13 +244,16 @@ def _sources(
     for source in file.sources:
         old = before.pop(source.id, None)
         channels = {role: file.channel(ref) for role, ref in source.channels.items()}
-        factor = source.factor if isinstance(source, model.ActivitySource) else None
-        versions = factor_versions(factor, own_factors) if factor else []
+        activity = source if isinstance(source, model.ActivitySource) else None
+        factors = activity.factors if activity else ()
         method = build.method(
             source,
             {role: channel for role, channel in channels.items() if channel is not None},
-            enumerate(versions),
+            enumerate(factor_versions(activity.factor, own_factors) if activity else []),
             file.facility.timezone,
+            enumerate(factor_versions(activity.market_factor or "", own_factors))
+            if activity
+            else (),
         )
         values = {
             "scope": source.scope,
@@ -272,7 +275,9 @@ def _sources(
         inputs = {role: channel_ids[ref] for role, ref in source.channels.items()}
         if respecified:
             _write_inputs(connection, source_id, inputs, values["spec"])
-        reason = _why_recompute(old, respecified, inputs, altered_channels, factor, altered_factors)
+        reason = _why_recompute(
+            old, respecified, inputs, altered_channels, altered_factors.intersection(factors)
+        )
         if reason:
             queue_recompute(connection, facility_id, source_id, inputs.values(), reason)
     for slug, row in before.items():
@@ -301,7 +306,6 @@ def _why_recompute(
     respecified: bool,
     inputs: Mapping[str, int],
     altered_channels: set[int],
-    factor: str | None,
     altered_factors: set[str],
 ) -> str | None:
     if old is None:
@@ -310,8 +314,8 @@ def _why_recompute(
         return "source configuration changed"
     if altered_channels.intersection(inputs.values()):
         return "channel configuration changed"
-    if factor in altered_factors:
-        return f"factor {factor} changed"
+    if altered_factors:
+        return f"factor {', '.join(sorted(altered_factors))} changed"
     return None
 
 

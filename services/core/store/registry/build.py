@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from services.core.accounting.activity import co2_per_unit
@@ -15,8 +16,12 @@ from services.core.accounting.factors import ConfigurationError, Factor
 from services.core.accounting.methods import ActivityMethod, FactorSpan, Method, StackMethod
 from services.core.accounting.registers import Epoch, RegisterConfig
 from services.core.accounting.series import ChannelRule
+from services.core.accounting.stack.closing import ClosingRule
 from services.core.accounting.stack.equations import Equation, equation_for
 from services.core.accounting.stack.inputs import Basis, ChannelKind
+from services.core.accounting.stack.qa import CalibrationSetup, Monitor
+from services.core.accounting.stack.substitution import DEFAULT_POTENTIAL, SUBSTITUTION, Parameter
+from services.core.accounting.stack.validity import VALIDITY
 from services.core.accounting.units import Conversion, conversion, unit
 from services.core.store.registry import facility_model as model
 
@@ -61,14 +66,91 @@ def method(
     channels: Mapping[str, model.Channel],
     factors: Iterable[tuple[int, Factor]],
     timezone: str,
+    market: Iterable[tuple[int, Factor]] = (),
 ) -> Method:
     """The method of a source; ``channels`` by role, ``factors`` the versions of its factor.
+
+    ``market``: the versions of its market-based factor, if it names one.
 
     :raises ConfigurationError: it cannot be computed, with the reason and the way out.
     """
     if isinstance(source, model.StackSource):
         return _stack(source, channels)
-    return _activity(source, channels["input"], factors, timezone)
+    return _activity(source, channels["input"], factors, timezone, market)
+
+
+def closing_rule(source: model.Source, channels: Mapping[str, model.Channel]) -> ClosingRule | None:
+    """How the source's hours are closed; None: as the sum of their minutes, under no rule.
+
+    A channel's ``range`` gives the maximum potential concentration or flow: its upper end.
+
+    :raises ConfigurationError: a policy does not fit the source.
+    """
+    if source.validity == "none" and source.substitution == "none":
+        return None
+    if not isinstance(source, model.StackSource):
+        raise ConfigurationError(
+            "validity and substitution are rules for stacks: remove them from an activity source"
+        )
+    rule = ClosingRule(
+        equation=equation(source),
+        conversions=_stack(source, channels).conversions,
+        validity=VALIDITY[source.validity],
+        substitution=SUBSTITUTION[source.substitution],
+        potential=_potential(source, channels),
+    )
+    takes = set(rule.equation.terms)
+    if source.substitution == "part75" and not takes <= {"co2", "h2o", "flow"}:
+        raise ConfigurationError(
+            f"substitution part75 fills CO2, moisture and flow; {source.equation} takes"
+            f" {', '.join(rule.equation.terms)}: use substitution none"
+        )
+    if source.substitution == "mrr" and "co2" not in takes:
+        raise ConfigurationError(
+            f"substitution mrr fills a CO2 concentration; {source.equation} takes none:"
+            " use substitution none"
+        )
+    return rule
+
+
+def _potential(
+    source: model.StackSource, channels: Mapping[str, model.Channel]
+) -> dict[str, Decimal]:
+    found = {str(parameter): value for parameter, value in DEFAULT_POTENTIAL.items()}
+    for item in equation(source).inputs:
+        channel = channels[item.name]
+        if item.name in {Parameter.CO2, Parameter.FLOW} and channel.range is not None:
+            value = item.record(float(conversion(channel.unit, item.unit)(channel.range[1])))
+            if value is not None:
+                found[item.name] = value
+    return found
+
+
+def calibration_setup(channel: model.Channel) -> tuple[CalibrationSetup, Conversion] | None:
+    """What the channel's calibrations are judged by, and from its unit to theirs; None: nothing.
+
+    :raises ConfigurationError: there is no daily calibration for such a channel.
+    """
+    if channel.calibration is None:
+        return None
+    stated = channel.calibration
+    if channel.quantity == "fraction":
+        monitor, to_unit = Monitor.CO2, "%"
+    elif channel.quantity == "volume_flow":
+        monitor, to_unit = Monitor.FLOW, channel.unit
+        if stated.span is None:
+            raise ConfigurationError("the calibration of a flow monitor needs its span")
+    else:
+        raise ConfigurationError(
+            f"calibration is for a fraction or a volume_flow, not for {channel.quantity}"
+        )
+    convert = conversion(channel.unit, to_unit)
+    setup = CalibrationSetup(
+        monitor=monitor,
+        references=tuple(Decimal(repr(float(convert(each)))) for each in stated.references),
+        span=None if stated.span is None else Decimal(repr(float(convert(stated.span)))),
+    )
+    return setup, convert
 
 
 def equation(source: model.StackSource) -> Equation:
@@ -111,29 +193,54 @@ def _activity(
     channel: model.Channel,
     factors: Iterable[tuple[int, Factor]],
     timezone: str,
+    market: Iterable[tuple[int, Factor]],
 ) -> ActivityMethod:
     to_activity, activity_unit = _activity_unit(channel)
     zone = ZoneInfo(timezone)
-    spans = []
-    for factor_id, factor in factors:
-        per_unit = co2_per_unit(factor, activity_unit, calorific_value=source.calorific_value)
-        spans.append(
-            FactorSpan(
-                from_minute=_local_midnight_minute(factor.valid_from or date(1970, 1, 1), zone),
-                to_minute=_local_midnight_minute(factor.valid_to, zone)
-                if factor.valid_to
-                else None,
-                co2_kg=per_unit.co2_kg,
-                co2e_kg=per_unit.co2e_kg,
-                factor_id=factor_id,
+
+    def spans(name: str, versions: Iterable[tuple[int, Factor]]) -> tuple[FactorSpan, ...]:
+        found = tuple(
+            _factor_span(source, activity_unit, zone, factor_id, factor)
+            for factor_id, factor in versions
+        )
+        if not found:
+            raise ConfigurationError(
+                f"factor {name!r} is neither in this file nor built in;"
+                " `tonne factors list` names the built-in ones"
             )
-        )
-    if not spans:
-        raise ConfigurationError(
-            f"factor {source.factor!r} is neither in this file nor built in;"
-            " `tonne factors list` names the built-in ones"
-        )
-    return ActivityMethod(to_activity=to_activity, activity_unit=activity_unit, spans=tuple(spans))
+        return found
+
+    market_spans: tuple[FactorSpan, ...] = ()
+    if source.market_factor is not None:
+        if source.scope != 2:
+            raise ConfigurationError(
+                f"market_factor belongs to scope 2, and this source is scope {source.scope}"
+            )
+        market_spans = spans(source.market_factor, market)
+    return ActivityMethod(
+        to_activity=to_activity,
+        activity_unit=activity_unit,
+        spans=spans(source.factor, factors),
+        market_spans=market_spans,
+    )
+
+
+def _factor_span(
+    source: model.ActivitySource, activity_unit: str, zone: ZoneInfo, factor_id: int, factor: Factor
+) -> FactorSpan:
+    per_unit = co2_per_unit(
+        factor,
+        activity_unit,
+        calorific_value=source.calorific_value,
+        volume_correction=source.volume_correction,
+    )
+    return FactorSpan(
+        from_minute=_local_midnight_minute(factor.valid_from or date(1970, 1, 1), zone),
+        to_minute=_local_midnight_minute(factor.valid_to, zone) if factor.valid_to else None,
+        co2_kg=per_unit.co2_kg,
+        co2e_kg=per_unit.co2e_kg,
+        factor_id=factor_id,
+    )
 
 
 def _activity_unit(channel: model.Channel) -> tuple[Conversion, str]:

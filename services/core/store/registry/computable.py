@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from services.core.accounting.builtin_factors import BUILTIN
 from services.core.accounting.factors import ConfigurationError, Factor, overlaps
+from services.core.accounting.scopes import counted
 from services.core.accounting.units import UnitError, unit
 from services.core.store.registry import build
 from services.core.store.registry import facility_model as model
@@ -18,6 +19,7 @@ Finding = tuple[Path, str]
 def problems(file: model.FacilityFile) -> Iterator[Finding]:
     """Every reason why the file cannot be used, with the path of the part it concerns."""
     yield from _repeated(file)
+    yield from _checks(file)
     for i, device in enumerate(file.devices):
         for j, channel in enumerate(device.channels):
             yield from _channel(("devices", i, "channels", j), device, channel)
@@ -64,6 +66,14 @@ def _repeated(file: model.FacilityFile) -> Iterator[Finding]:
             seen.add(channel.id)
 
 
+def _checks(file: model.FacilityFile) -> Iterator[Finding]:
+    try:
+        counted((source.id, source.check) for source in file.sources)
+    except ConfigurationError as error:
+        named = [f"source {source.id!r} names" in str(error) for source in file.sources]
+        yield ("sources", named.index(True), "check"), str(error)
+
+
 def _channel(path: Path, device: model.Device, channel: model.Channel) -> Iterator[Finding]:
     try:
         declared = unit(channel.unit)
@@ -102,20 +112,23 @@ def _source(
             yield place, f"there is no channel {reference!r} among this file's devices"
         else:
             channels[role] = channel
-    if source.check is not None and source.check not in {s.id for s in file.sources}:
-        yield (*path, "check"), f"there is no source {source.check!r}"
     if len(channels) < len(source.channels):
         return
-    versions: list[Factor] = []
+    versions: dict[str, list[Factor]] = {}
     if isinstance(source, model.ActivitySource):
-        versions = factor_versions(source.factor, factors)
-        if not versions:
-            yield (
-                (*path, "factor"),
-                f"factor {source.factor!r} is neither in this file nor built in",
-            )
-            return
+        for key, name in zip(("factor", "market_factor"), source.factors, strict=False):
+            versions[key] = factor_versions(name, factors)
+            if not versions[key]:
+                yield (*path, key), f"factor {name!r} is neither in this file nor built in"
+                return
     try:
-        build.method(source, channels, enumerate(versions), file.facility.timezone)
+        build.method(
+            source,
+            channels,
+            enumerate(versions.get("factor", [])),
+            file.facility.timezone,
+            enumerate(versions.get("market_factor", [])),
+        )
+        build.closing_rule(source, channels)
     except (ConfigurationError, UnitError) as error:
         yield path, f"source {source.id!r} cannot be computed: {error}"

@@ -97,6 +97,14 @@ class Timestamp(Part):
     unit: Literal["s", "ms"] | None = None
 
 
+class Calibration(Part):
+    """What a stack monitor is tested with every day, in the channel's unit."""
+
+    references: tuple[float, ...] = Field(min_length=1)
+    #: flow: errors are told in percent of it
+    span: float | None = Field(None, gt=0)
+
+
 class Channel(Part):
     """One measured quantity of a device."""
 
@@ -117,6 +125,8 @@ class Channel(Part):
     range: tuple[float, float] | None = None
     #: percent of the value, at 95 % confidence
     uncertainty: Percent | None = None
+    #: gauge: readings of quality calibration are judged by it
+    calibration: Calibration | None = None
     #: interval: how long one is, and which of its ends the time names
     length: DurationS | None = None
     stamp: Literal["start", "end"] | None = None
@@ -128,6 +138,7 @@ class Channel(Part):
             ("max_rate", "counter"),
             ("epochs", "counter"),
             ("max_gap", "gauge"),
+            ("calibration", "gauge"),
             ("length", "interval"),
             ("stamp", "interval"),
         ):
@@ -204,11 +215,18 @@ class ActivitySource(_Source):
     market_factor: Slug | None = None
     #: MJ/m3, gross: turns gas volume into energy
     calorific_value: float | None = Field(None, gt=0)
+    #: from metered to reference volume where the meter does not correct (1.02264 in Great Britain)
+    volume_correction: float = Field(1.0, gt=0)
 
     @property
     def channels(self) -> dict[str, str]:
         """The channels it needs, ``device.channel`` by role."""
         return {"input": self.input}
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """The factors it needs: its own, and the market-based one where it names one."""
+        return (self.factor,) if self.market_factor is None else (self.factor, self.market_factor)
 
 
 class StackSource(_Source):

@@ -13,6 +13,9 @@ from pydantic import TypeAdapter
 
 from services.core.accounting.methods import Method
 from services.core.accounting.series import ChannelRule
+from services.core.accounting.stack.closing import ClosingRule
+from services.core.accounting.stack.qa import CalibrationSetup
+from services.core.accounting.units import Conversion
 from services.core.store.registry import build, factors
 from services.core.store.registry import facility_model as model
 
@@ -29,6 +32,8 @@ class SourcePlan:
     #: channel id by the role it plays in the method
     inputs: Mapping[str, int]
     lateness_s: float
+    #: None: hours close as the sum of their minutes
+    closing: ClosingRule | None = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +48,8 @@ class FacilityPlan:
     channels: Mapping[int, ChannelRule]
     #: ids of the sources that a channel feeds
     fed_by: Mapping[int, tuple[int, ...]]
+    #: of channels whose calibrations are judged: by what, and from their unit to its unit
+    calibrations: Mapping[int, tuple[CalibrationSetup, Conversion]]
 
 
 def facility_plans(connection: psycopg.Connection[Any]) -> dict[int, FacilityPlan]:
@@ -65,25 +72,33 @@ def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> F
         ).fetchall()
     specs = {row["id"]: _SOURCE.validate_python(row["spec"]) for row in source_rows}
     channels = {row["id"]: model.Channel.model_validate(row["spec"]) for row in input_rows}
-    used = {s.factor for s in specs.values() if isinstance(s, model.ActivitySource)}
+    used = {
+        name
+        for spec in specs.values()
+        if isinstance(spec, model.ActivitySource)
+        for name in spec.factors
+    }
     versions = factors.in_force(connection, facility["id"], sorted(used))
     sources: dict[int, SourcePlan] = {}
     fed_by: dict[int, tuple[int, ...]] = {}
     for row in source_rows:
         spec = specs[row["id"]]
         inputs = {i["role"]: i["id"] for i in input_rows if i["source_id"] == row["id"]}
-        own = versions.get(spec.factor, []) if isinstance(spec, model.ActivitySource) else []
+        activity = spec if isinstance(spec, model.ActivitySource) else None
+        inputs_by_role = {role: channels[channel_id] for role, channel_id in inputs.items()}
         sources[row["id"]] = SourcePlan(
             id=row["id"],
             slug=row["slug"],
             method=build.method(
                 spec,
-                {role: channels[channel_id] for role, channel_id in inputs.items()},
-                own,
+                inputs_by_role,
+                versions.get(activity.factor, []) if activity else [],
                 facility["timezone"],
+                versions.get(activity.market_factor or "", []) if activity else [],
             ),
             inputs=inputs,
             lateness_s=spec.lateness,
+            closing=build.closing_rule(spec, inputs_by_role),
         )
         for channel_id in inputs.values():
             fed_by[channel_id] = (*fed_by.get(channel_id, ()), row["id"])
@@ -94,4 +109,9 @@ def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> F
         sources=sources,
         channels={channel_id: build.channel_rule(channels[channel_id]) for channel_id in fed_by},
         fed_by=fed_by,
+        calibrations={
+            channel_id: setup
+            for channel_id in fed_by
+            if (setup := build.calibration_setup(channels[channel_id])) is not None
+        },
     )

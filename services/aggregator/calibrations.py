@@ -1,0 +1,87 @@
+"""Find daily calibrations among the readings that changed, and the hours they speak of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from services.core.accounting.stack.qa import CalibrationSetup, CalibrationTest
+from services.core.accounting.units import Conversion
+from services.core.store import calibrations
+from services.core.store.registry.plan import FacilityPlan
+
+_MINUTE_US = 60_000_000
+_HOUR_US = 3_600_000_000
+
+#: Looked at before and after changed minutes: no daily test is longer.
+_LONGEST_TEST_MINUTES = 120
+
+#: Until further notice: the year 2170, in hours since the epoch.
+_FOREVER_H = 1_753_200
+
+
+def refresh(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    touched: Mapping[int, NDArray[np.int64]],
+) -> dict[int, tuple[int, int]]:
+    """Bring the tests of touched channels up to date.
+
+    Returns the hours (first and last since the epoch) of each source whose data are newly in or out
+    of control.
+    """
+    concerned: dict[int, tuple[int, int]] = {}
+    for channel_id, minutes in touched.items():
+        if channel_id not in plan.calibrations:
+            continue
+        span = _refresh_channel(
+            connection, channel_id, plan.calibrations[channel_id], minutes[0], minutes[-1]
+        )
+        if span is None:
+            continue
+        for source_id in plan.fed_by[channel_id]:
+            first, last = concerned.get(source_id, span)
+            concerned[source_id] = (min(first, span[0]), max(last, span[1]))
+    return concerned
+
+
+def _refresh_channel(
+    connection: psycopg.Connection[Any],
+    channel_id: int,
+    setup: tuple[CalibrationSetup, Conversion],
+    first_minute: int,
+    last_minute: int,
+) -> tuple[int, int] | None:
+    first = int(first_minute) - _LONGEST_TEST_MINUTES
+    end = int(last_minute) + 1 + _LONGEST_TEST_MINUTES
+    rule, convert = setup
+    rows = calibrations.readings(connection, channel_id, first, end)
+    found = rule.tests(
+        [ts for ts, _ in rows], [Decimal(repr(float(convert(value)))) for _, value in rows]
+    )
+    span_us = (first * _MINUTE_US, end * _MINUTE_US)
+    stored = [
+        test
+        for test in calibrations.tests(connection, channel_id, *span_us)
+        if test.ts_us >= span_us[0]
+    ]
+    if found == stored:
+        return None
+    calibrations.replace(connection, channel_id, *span_us, found)
+    differing = [test.ts_us for test in _difference(found, stored)]
+    following = calibrations.next_test_us(connection, channel_id, max(differing))
+    return (
+        min(differing) // _HOUR_US,
+        _FOREVER_H if following is None else following // _HOUR_US,
+    )
+
+
+def _difference(
+    found: list[CalibrationTest], stored: list[CalibrationTest]
+) -> list[CalibrationTest]:
+    return [t for t in found if t not in stored] + [t for t in stored if t not in found]

@@ -1,0 +1,240 @@
+"""Closing an hour by rule: from what was measured to the figure that is reported.
+
+Two steps, each a pure function of what it is given. :meth:`ClosingRule.record` judges the hour of
+each input alone and records its average. :meth:`ClosingRule.figure` puts a substitute where an
+input is not valid, looking at the source's other recorded hours, and computes the rate with the
+rule's own rounding. So a source's hours depend on its recorded inputs only, in whatever order they
+came to be known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.accounting.stack.equations import Equation, ReportedRate
+from services.core.accounting.stack.history import History
+from services.core.accounting.stack.substitution import (
+    LOOK_BACK_HOURS,
+    MissingHour,
+    Parameter,
+    SubstitutionPolicy,
+)
+from services.core.accounting.stack.validity import HourOfReadings, ValidityPolicy
+from services.core.accounting.units import Conversion
+
+MEASURED = "01"
+"""Method code of a value from the primary monitoring system (40 CFR 75.57, Table 4a)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputMinutes:
+    """One input over the 60 minutes of an hour, in its channel's unit.
+
+    `assured[m]` is False where the monitor was out of control in minute m; `excused` whether
+    readings say that there was calibration or maintenance.
+    """
+
+    value: NDArray[np.float64]
+    covered_us: NDArray[np.int64]
+    assured: NDArray[np.bool_]
+    excused: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedInput:
+    """An input's hour as recorded: its average in the equation's unit, and whether it is valid."""
+
+    average: Decimal | None
+    covered_ms: int
+    valid: bool
+    verdict: str
+    verdict_reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputValue:
+    """What enters the equation for one input: the average or a substitute (None: missing)."""
+
+    value: Decimal | None
+    code: str
+    reason: str
+    provisional: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Period:
+    """A reporting period in clock hours since the epoch, `end` exclusive."""
+
+    first: int
+    end: int
+    closed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class HourFigure:
+    """The hour as reported; `provisional` while a later hour may still change a substitute."""
+
+    rate: ReportedRate
+    inputs: Mapping[str, InputValue]
+    quality: Literal["measured", "substituted", "missing"]
+    code: str
+    provisional: bool
+
+    @property
+    def kg(self) -> Decimal | None:
+        """Mass of the hour, operated in full; None: missing."""
+        return self.rate.kg_h
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClosingRule:
+    """How the hours of one stack source are judged, filled and computed.
+
+    `conversions` lead from each channel's unit to the equation's. `potential` holds the maximum
+    (moisture: minimum) potential value of each input, in the equation's unit, where there is one.
+    """
+
+    equation: Equation
+    conversions: Mapping[str, Conversion]
+    validity: ValidityPolicy
+    substitution: SubstitutionPolicy
+    potential: Mapping[str, Decimal]
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Every recorded input: the channels' own, and the CO2 that comes from a diluent."""
+        own = tuple(item.name for item in self.equation.inputs)
+        return own if self.equation.diluent is None else (*own, "co2")
+
+    def record(self, inputs: Mapping[str, InputMinutes]) -> dict[str, RecordedInput]:
+        """Judge one hour's inputs by the validity policy and record their averages."""
+        found = {item.name: self._record(item.name, inputs) for item in self.equation.inputs}
+        diluent = self.equation.diluent
+        if diluent is not None:
+            parts = [found[item.name] for item in diluent.inputs]
+            lacking = next((part for part in parts if not part.valid), parts[0])
+            found["co2"] = RecordedInput(
+                average=self.equation.co2_from_diluent(
+                    {item.name: found[item.name].average for item in diluent.inputs}
+                ),
+                covered_ms=min(part.covered_ms for part in parts),
+                valid=all(part.valid for part in parts),
+                verdict=lacking.verdict,
+                verdict_reason=lacking.verdict_reason,
+            )
+        return found
+
+    def _record(self, name: str, inputs: Mapping[str, InputMinutes]) -> RecordedInput:
+        minutes = inputs[name]
+        item = next(each for each in self.equation.inputs if each.name == name)
+        covered_us = np.where(minutes.assured, minutes.covered_us, 0)
+        known = covered_us > 0
+        average: float | None = None
+        if known.any():
+            converted = np.asarray(self.conversions[name](minutes.value[known]))
+            average = float(np.average(converted, weights=covered_us[known]))
+        verdict = self.validity.judge(
+            HourOfReadings.of_minutes((covered_us / 1e6).tolist(), excused=minutes.excused)
+        )
+        out_of_control = bool((~minutes.assured).any())
+        return RecordedInput(
+            average=item.record(average),
+            covered_ms=int(covered_us.sum() // 1000),
+            valid=verdict.valid,
+            verdict=verdict.code,
+            verdict_reason=verdict.reason
+            + (f"; {(~minutes.assured).sum()} minutes out of control" if out_of_control else ""),
+        )
+
+    def figure(
+        self,
+        clock_hour: int,
+        recorded: Mapping[str, RecordedInput],
+        histories: Mapping[str, History],
+        period: Period,
+    ) -> HourFigure:
+        """Compute the hour from what was recorded of it.
+
+        `histories` are asked only for inputs that are not valid; they hold this hour and its
+        neighbours too. `period` is the reporting period that the hour lies in.
+        """
+        values = {
+            name: self._value(name, recorded[name], histories, clock_hour, period)
+            for name in self.equation.terms
+        }
+        rate = self.equation.reporting({name: given.value for name, given in values.items()})
+        substituted = [name for name in values if not recorded[name].valid]
+        return HourFigure(
+            rate=rate,
+            inputs=values,
+            quality="missing"
+            if rate.value is None
+            else "substituted"
+            if substituted
+            else "measured",
+            code=self._code(recorded, values, substituted, rate),
+            provisional=any(given.provisional for given in values.values()),
+        )
+
+    def _value(
+        self,
+        name: str,
+        recorded: RecordedInput,
+        histories: Mapping[str, History],
+        clock_hour: int,
+        period: Period,
+    ) -> InputValue:
+        if recorded.valid:
+            return InputValue(value=recorded.average, code=MEASURED, reason=recorded.verdict_reason)
+        substitute = self.substitution.substitute(
+            _missing(name, histories[name], clock_hour, period, self.potential.get(name))
+        )
+        return InputValue(
+            value=substitute.value,
+            code=substitute.code,
+            reason=substitute.reason,
+            provisional=substitute.provisional,
+        )
+
+    def _code(
+        self,
+        recorded: Mapping[str, RecordedInput],
+        values: Mapping[str, InputValue],
+        substituted: list[str],
+        rate: ReportedRate,
+    ) -> str:
+        if not substituted:
+            words = [recorded[self.equation.terms[0]].verdict]
+        else:
+            words = [f"{name}:{values[name].code}" for name in substituted]
+        return " ".join([*words, *([rate.code] if rate.code else [])])
+
+
+def _missing(
+    name: str, history: History, clock_hour: int, period: Period, potential: Decimal | None
+) -> MissingHour:
+    parameter = Parameter(name)
+    gap = history.gap(at_clock_hour=clock_hour)
+    return MissingHour(
+        parameter=parameter,
+        quality_assured_hours=history.quality_assured_hours(at_clock_hour=clock_hour),
+        clock_hours=history.clock_hours(at_clock_hour=clock_hour),
+        availability_percent=history.percent_availability(at_clock_hour=clock_hour),
+        gap_hours=gap.hours,
+        before=gap.before,
+        after=gap.after,
+        look_back=history.look_back(
+            at_clock_hour=clock_hour, hours=LOOK_BACK_HOURS.get(parameter, 0)
+        ),
+        potential=potential,
+        # while the period runs an hour looks back only, so that what it is told does not depend
+        # on when it is asked
+        period=history.measured_between(period.first, period.end if period.closed else clock_hour),
+        period_closed=period.closed,
+    )

@@ -1,0 +1,97 @@
+"""Daily calibrations: found among readings, kept as tests, asked for when hours are judged."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+
+from services.core.accounting.stack.qa import CalibrationTest
+
+_READINGS = """
+SELECT (extract(epoch FROM ts) * 1000000)::int8, value FROM reading
+WHERE channel_id = %s AND quality = 3 AND value IS NOT NULL
+  AND ts >= timestamptz 'epoch' + make_interval(mins => %s)
+  AND ts < timestamptz 'epoch' + make_interval(mins => %s)
+ORDER BY ts
+"""
+
+# The last test before a span decides how the span begins.
+_TESTS = """
+SELECT (extract(epoch FROM ended_at) * 1000000)::int8, passed, detail FROM (
+    (SELECT * FROM calibration_test WHERE channel_id = %(channel)s AND ended_at < %(first)s
+     ORDER BY ended_at DESC LIMIT 1)
+    UNION ALL
+    (SELECT * FROM calibration_test
+     WHERE channel_id = %(channel)s AND ended_at >= %(first)s AND ended_at < %(end)s)) t
+ORDER BY 1
+"""
+
+_EXCUSED = """
+SELECT DISTINCT channel_id, (extract(epoch FROM ts)::int8 / 3600)::int4 FROM reading
+WHERE channel_id = ANY(%s) AND quality IN (3, 4)
+  AND ts >= timestamptz 'epoch' + make_interval(hours => %s)
+  AND ts < timestamptz 'epoch' + make_interval(hours => %s)
+"""
+
+
+def instant(ts_us: int) -> datetime:
+    """Microseconds since the epoch as an aware datetime, exact."""
+    seconds, microseconds = divmod(ts_us, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=microseconds)
+
+
+def readings(
+    connection: psycopg.Connection[Any], channel_id: int, first_minute: int, end_minute: int
+) -> list[tuple[int, float]]:
+    """Calibration readings (microseconds, value) of the minutes; ``end_minute`` exclusive."""
+    return connection.execute(_READINGS, (channel_id, first_minute, end_minute)).fetchall()
+
+
+def tests(
+    connection: psycopg.Connection[Any], channel_id: int, first_us: int, end_us: int
+) -> list[CalibrationTest]:
+    """The tests that ended in a span and the last one before it, in order of time."""
+    rows = connection.execute(
+        _TESTS,
+        {"channel": channel_id, "first": instant(first_us), "end": instant(end_us)},
+    )
+    return [CalibrationTest(ts_us=ts, passed=passed, detail=d) for ts, passed, d in rows]
+
+
+def next_test_us(connection: psycopg.Connection[Any], channel_id: int, after_us: int) -> int | None:
+    """When the first test after an instant ended; None: there is none."""
+    row = connection.execute(
+        "SELECT (extract(epoch FROM min(ended_at)) * 1000000)::int8 FROM calibration_test"
+        " WHERE channel_id = %s AND ended_at > %s",
+        (channel_id, instant(after_us)),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def replace(
+    connection: psycopg.Connection[Any],
+    channel_id: int,
+    first_us: int,
+    end_us: int,
+    found: list[CalibrationTest],
+) -> None:
+    """Keep ``found`` as the tests that ended in the span."""
+    connection.execute(
+        "DELETE FROM calibration_test WHERE channel_id = %s AND ended_at >= %s AND ended_at < %s",
+        (channel_id, instant(first_us), instant(end_us)),
+    )
+    connection.cursor().executemany(
+        "INSERT INTO calibration_test (channel_id, ended_at, passed, detail)"
+        " VALUES (%s, %s, %s, %s)",
+        [(channel_id, instant(t.ts_us), t.passed, t.detail) for t in found],
+    )
+
+
+def excused(
+    connection: psycopg.Connection[Any], channel_ids: list[int], first_hour: int, end_hour: int
+) -> set[tuple[int, int]]:
+    """(channel, hour) that a reading says calibration or maintenance of; ``end_hour`` exclusive."""
+    rows = connection.execute(_EXCUSED, (channel_ids, first_hour, end_hour)).fetchall()
+    return {(row[0], row[1]) for row in rows}

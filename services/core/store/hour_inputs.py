@@ -1,0 +1,191 @@
+"""What the equations of judged hours were given: written at closing, read as look-back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from services.core.accounting.stack.closing import MEASURED, InputValue, RecordedInput
+from services.core.accounting.stack.history import THREE_YEARS_H, UnitHour
+
+_HOUR = "(extract(epoch FROM hour)::int8 / 3600)::int4"
+
+_RECORD = """
+INSERT INTO source_hour_input (source_id, role, hour, average, covered_ms, valid, verdict,
+                               verdict_reason, code, reason)
+SELECT %(source)s, r.role, timestamptz 'epoch' + make_interval(hours => r.hour), r.average,
+       r.covered_ms, r.valid, r.verdict, r.verdict_reason, '', ''
+FROM unnest(%(roles)s::text[], %(hours)s::int4[], %(averages)s::numeric[], %(covered)s::int4[],
+            %(valid)s::bool[], %(verdicts)s::text[], %(reasons)s::text[])
+    AS r(role, hour, average, covered_ms, valid, verdict, verdict_reason)
+ON CONFLICT (source_id, role, hour) DO UPDATE
+SET average = excluded.average, covered_ms = excluded.covered_ms, valid = excluded.valid,
+    verdict = excluded.verdict, verdict_reason = excluded.verdict_reason
+"""
+
+_VALUES = """
+UPDATE source_hour_input i SET value = v.value, code = v.code, reason = v.reason
+FROM unnest(%(roles)s::text[], %(hours)s::int4[], %(values)s::numeric[], %(codes)s::text[],
+            %(reasons)s::text[]) AS v(role, hour, value, code, reason)
+WHERE i.source_id = %(source)s AND i.role = v.role
+  AND i.hour = timestamptz 'epoch' + make_interval(hours => v.hour)
+"""
+
+_EXTENT = """
+SELECT x.source_id,
+       (SELECT (extract(epoch FROM max(i.hour))::int8 / 3600)::int4 FROM source_hour_input i
+        WHERE i.source_id = x.source_id AND i.role = x.role),
+       (SELECT (extract(epoch FROM min(h.hour))::int8 / 3600)::int4 FROM emission_hour h
+        WHERE h.source_id = x.source_id)
+FROM unnest(%s::int4[], %s::text[]) AS x(source_id, role)
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extent:
+    """How far a source's hours are recorded; hours since the epoch, None: there is none."""
+
+    last_recorded: int | None
+    first_known: int | None
+
+
+def extents(connection: psycopg.Connection[Any], roles: Mapping[int, str]) -> dict[int, Extent]:
+    """The extent of each source; ``roles`` names one input of each, by source."""
+    rows = connection.execute(_EXTENT, (list(roles), list(roles.values())))
+    return {row[0]: Extent(last_recorded=row[1], first_known=row[2]) for row in rows}
+
+
+def recorded_hours(
+    connection: psycopg.Connection[Any], source_id: int, first: int, last: int
+) -> set[int]:
+    """Hours from ``first`` to ``last``, both included, that are recorded."""
+    rows = connection.execute(
+        f"SELECT DISTINCT {_HOUR} FROM source_hour_input WHERE source_id = %s"  # noqa: S608
+        " AND hour BETWEEN timestamptz 'epoch' + make_interval(hours => %s)"
+        " AND timestamptz 'epoch' + make_interval(hours => %s)",
+        (source_id, first, last),
+    )
+    return {row[0] for row in rows}
+
+
+def invalid_hours(connection: psycopg.Connection[Any], source_id: int) -> set[int]:
+    """Hours of which any input is not valid."""
+    rows = connection.execute(
+        f"SELECT DISTINCT {_HOUR} FROM source_hour_input"  # noqa: S608 - a constant
+        " WHERE source_id = %s AND NOT valid",
+        (source_id,),
+    )
+    return {row[0] for row in rows}
+
+
+def recorded(
+    connection: psycopg.Connection[Any], source_id: int, hours: Collection[int]
+) -> dict[int, dict[str, RecordedInput]]:
+    """What was recorded of the hours, by hour and role."""
+    found: dict[int, dict[str, RecordedInput]] = {}
+    rows = connection.execute(
+        f"SELECT {_HOUR}, role, average, covered_ms, valid, verdict, verdict_reason"  # noqa: S608
+        " FROM source_hour_input i"
+        " JOIN unnest(%s::int4[]) AS x(h)"
+        " ON i.hour = timestamptz 'epoch' + make_interval(hours => x.h)"
+        " WHERE i.source_id = %s",
+        (sorted(hours), source_id),
+    )
+    for hour, role, average, covered_ms, valid, verdict, reason in rows:
+        found.setdefault(hour, {})[role] = RecordedInput(
+            average=average,
+            covered_ms=covered_ms,
+            valid=valid,
+            verdict=verdict,
+            verdict_reason=reason,
+        )
+    return found
+
+
+def unit_hours(
+    connection: psycopg.Connection[Any], source_id: int, role: str, from_hour: int
+) -> list[UnitHour]:
+    """The hours of one input since three years before ``from_hour``, ascending.
+
+    An hour that is not valid is there without a value, whatever stood in for it.
+    """
+    rows = connection.execute(
+        f"SELECT {_HOUR}, average, valid FROM source_hour_input"  # noqa: S608 - a constant
+        " WHERE source_id = %s AND role = %s"
+        " AND hour >= timestamptz 'epoch' + make_interval(hours => %s) ORDER BY hour",
+        (source_id, role, from_hour - THREE_YEARS_H),
+    )
+    return [
+        UnitHour(
+            clock_hour=hour,
+            value=average if valid else None,
+            code=MEASURED if valid else "",
+        )
+        for hour, average, valid in rows
+    ]
+
+
+def record(
+    connection: psycopg.Connection[Any],
+    source_id: int,
+    hours: Mapping[int, Mapping[str, RecordedInput]],
+) -> None:
+    """Write what was recorded, by hour and role."""
+    rows = [(role, hour, r) for hour, roles in hours.items() for role, r in roles.items()]
+    connection.execute(
+        _RECORD,
+        {
+            "source": source_id,
+            "roles": [role for role, _, _ in rows],
+            "hours": [hour for _, hour, _ in rows],
+            "averages": [r.average for _, _, r in rows],
+            "covered": [r.covered_ms for _, _, r in rows],
+            "valid": [r.valid for _, _, r in rows],
+            "verdicts": [r.verdict for _, _, r in rows],
+            "reasons": [r.verdict_reason for _, _, r in rows],
+        },
+    )
+
+
+def write_values(
+    connection: psycopg.Connection[Any],
+    source_id: int,
+    values: Sequence[tuple[int, str, InputValue]],
+) -> None:
+    """Write what entered the equations: (hour, role, value)."""
+    connection.execute(
+        _VALUES,
+        {
+            "source": source_id,
+            "hours": [hour for hour, _, _ in values],
+            "roles": [role for _, role, _ in values],
+            "values": [value.value for _, _, value in values],
+            "codes": [value.code for _, _, value in values],
+            "reasons": [value.reason for _, _, value in values],
+        },
+    )
+
+
+def forget(
+    connection: psycopg.Connection[Any],
+    source_id: int,
+    *,
+    hours: Collection[int] = (),
+    roles_but: Collection[str] = (),
+) -> None:
+    """Delete the record of hours that are no longer judged, or of inputs no longer used."""
+    if hours:
+        connection.execute(
+            "DELETE FROM source_hour_input i USING unnest(%s::int4[]) AS x(h)"
+            " WHERE i.source_id = %s"
+            " AND i.hour = timestamptz 'epoch' + make_interval(hours => x.h)",
+            (sorted(hours), source_id),
+        )
+    if roles_but:
+        connection.execute(
+            "DELETE FROM source_hour_input WHERE source_id = %s AND role <> ALL(%s)",
+            (source_id, list(roles_but)),
+        )
