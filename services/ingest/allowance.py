@@ -52,6 +52,10 @@ class Allowance:
         """Whether :meth:`learn` should be called with fresh counts."""
         return time.monotonic() >= self._learn_at
 
+    def expire(self) -> None:
+        """Make :attr:`due` true: entries were settled, so that there is more room than known."""
+        self._learn_at = 0.0
+
     def learn(self, usages: Iterable[Usage]) -> None:
         """Take the counts of the database for true."""
         self._by_device = {}

@@ -221,6 +221,8 @@ class MqttSession:
         self._generation += 1
         self._accepted = True
         metrics.ingest_connections.inc()
+        if self._generation > 1:
+            metrics.ingest_reconnects.inc()
         # a session that the broker forgot would otherwise listen to nothing
         self._ask_for(self._filters)
 

@@ -1,30 +1,29 @@
-"""The way of a message, in order: receive, prepare (route, decode, resolve, check), write, ack."""
+"""The way of a message, in order: receive, prepare (route, decode, resolve, check), write, ack.
+
+Between two batches comes a step of what is replayed from quarantine, if that was asked for.
+"""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import psycopg
-import structlog
 
-from services.core.runtime import metrics
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.shutdown import Shutdown
 from services.core.store import quarantine
 from services.ingest import subscriptions
 from services.ingest.allowance import Allowance
 from services.ingest.database import Database, StoppedError
+from services.ingest.measure import Measures
 from services.ingest.prepare import Prepared, TimeBounds, prepare
 from services.ingest.presence import Presence
+from services.ingest.replay import Replay
 from services.ingest.resolve import RegistryCache
 from services.ingest.source import Message, MessageSource
-from services.ingest.write import Outcome, write
-
-_log: Final = structlog.get_logger()
+from services.ingest.write import write
 
 #: How long a turn without messages takes: progress is reported and a stop noticed in between.
 _IDLE_S: Final = 0.25
@@ -57,8 +56,9 @@ class Pipeline:
         self._registry = RegistryCache()
         self._presence = Presence()
         self._allowance = Allowance()
+        self._replay = Replay(database, bounds)
         self._look_at = 0.0
-        self._last_minute = _Tally()
+        self._measures = Measures()
 
     def run(self) -> None:
         """Turn until a stop is asked for; what is in hand is finished and acknowledged.
@@ -82,10 +82,14 @@ class Pipeline:
     def turn(self) -> None:
         """One batch, or one look at an idle world."""
         messages = self._source.receive(
-            most=self._batch_messages, gather_s=self._flush_interval_s, timeout_s=_IDLE_S
+            most=self._batch_messages,
+            gather_s=self._flush_interval_s,
+            timeout_s=0 if self._replay.busy else _IDLE_S,
         )
-        if time.monotonic() >= self._look_at:
+        if self._replay.busy or time.monotonic() >= self._look_at:
             self._database.run(self._look_at_registry)
+            if self._replay.step(self._registry.directory):
+                self._allowance.expire()
         if messages:
             started = time.monotonic()
             prepared = self._prepare(messages)
@@ -94,7 +98,8 @@ class Pipeline:
             outcome = write(self._database, prepared, self._allowance)
             self._source.ack(messages)
             self._presence.note(prepared.sightings)
-            self._measure(messages, outcome, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            self._measures.batch(messages, prepared.rows, outcome, seconds=seconds)
         if self._presence.due or self._progress.due:
             self._database.run(self._report)
 
@@ -127,65 +132,9 @@ class Pipeline:
     def _state(self) -> dict[str, Any]:
         return {
             "broker": "connected" if self._source.connected else "away",
-            **self._last_minute.state(),
+            **self._measures.state(),
         }
 
     def _farewell(self, connection: psycopg.Connection[Any], _tried: bool) -> None:
         self._presence.write(connection)
         self._progress.forget(connection)
-
-    def _measure(self, messages: Sequence[Message], outcome: Outcome, seconds: float) -> None:
-        now = datetime.now(UTC)
-        metrics.ingest_messages.inc(len(messages))
-        metrics.ingest_batch_messages.observe(len(messages))
-        metrics.ingest_batch_seconds.observe(seconds)
-        # messages of one burst arrived at one time
-        for received_at in {message.received_at for message in messages}:
-            metrics.ingest_ack_seconds.observe((now - received_at).total_seconds())
-        metrics.ingest_lag_seconds.set((now - messages[0].received_at).total_seconds())
-        for result, number in (
-            ("stored", outcome.stored),
-            ("duplicate", outcome.duplicates),
-            ("conflict", outcome.conflicts),
-        ):
-            metrics.ingest_readings.labels(result).inc(number)
-        for reason, number in Counter(outcome.refused).items():
-            metrics.ingest_quarantined.labels(reason).inc(number)
-        if outcome.shed:
-            _log.warning("quarantine is full; settle what lies there", dropped=outcome.shed)
-        self._last_minute.add(len(messages), len(outcome.refused), outcome.shed)
-
-
-class _Tally:
-    """Messages, refusals and what was shed, of this minute and the one before."""
-
-    def __init__(self) -> None:
-        self._minute = 0
-        self._now = (0, 0, 0)
-        self._before = (0, 0, 0)
-
-    def add(self, messages: int, refused: int, shed: int) -> None:
-        """Count a batch."""
-        self._turn_over()
-        now = self._now
-        self._now = (now[0] + messages, now[1] + refused, now[2] + shed)
-
-    def state(self) -> dict[str, Any]:
-        """What readiness shows; ``mostly_refused`` when refusals outnumber half the messages."""
-        self._turn_over()
-        messages, refused, shed = (
-            now + before for now, before in zip(self._now, self._before, strict=True)
-        )
-        return {
-            "messages": messages,
-            "refused": refused,
-            "shed": shed,
-            "mostly_refused": messages >= 20 and (refused + shed) * 2 > messages,
-        }
-
-    def _turn_over(self) -> None:
-        minute = int(time.monotonic() // 60)
-        if minute != self._minute:
-            self._before = self._now if minute == self._minute + 1 else (0, 0, 0)
-            self._now = (0, 0, 0)
-            self._minute = minute

@@ -23,6 +23,7 @@ from services.ingest.decode.instant import from_us
 from services.ingest.decode.observation import QUALITY
 from services.ingest.prepare import Origin, Prepared
 from services.ingest.reasons import Reason, explain
+from services.ingest.route import ROOT
 
 _log: Final = structlog.get_logger()
 
@@ -132,9 +133,13 @@ class _Transaction:
                 f" {_shown(conflict.stored_value, conflict.stored_quality)}"
             )
             entry = _entry(Reason.CONFLICT, what, row, origin)
-            entry = replace(entry, stored_value=conflict.stored_value)
+            entry = replace(
+                entry,
+                stored_value=conflict.stored_value,
+                stored_quality=conflict.stored_quality,
+            )
             if payload_bytes[id(origin.message)] > _MOST_CONFLICT_BYTES:
-                entry = replace(entry, payload=_alone(row, origin))
+                entry = replace(entry, topic=_native_topic(origin), payload=_alone(row, origin))
             entries.append(entry)
         return entries
 
@@ -152,6 +157,7 @@ def _entry(reason: Reason, what: str, row: ReadingRow, origin: Origin) -> Quaran
         channel=origin.channel,
         ts=from_us(row.ts_us),
         value=row.value,
+        quality=row.quality,
         repeated=message.redelivered,
     )
 
@@ -160,7 +166,12 @@ def _shown(value: float | None, quality: int) -> str:
     return f"{'null' if value is None else repr(value)} ({_QUALITY_NAMES[quality]})"
 
 
+def _native_topic(origin: Origin) -> str:
+    return f"{ROOT}/{origin.publisher.facility}/{origin.publisher.device}/readings"
+
+
 def _alone(row: ReadingRow, origin: Origin) -> bytes:
     """One reading of a message as a native payload, in the channel's unit."""
-    value = {"v": row.value, "q": _QUALITY_NAMES[row.quality]}
+    unit = origin.publisher.targets[origin.channel].unit
+    value = {"v": row.value, "u": unit, "q": _QUALITY_NAMES[row.quality]}
     return msgspec.json.encode({"ts": from_us(row.ts_us), "values": {origin.channel: value}})

@@ -29,6 +29,18 @@ ingest_quarantined = Counter(
     ["reason"],
     registry=registry,
 )
+ingest_shed = Counter(
+    "tonne_ingest_shed",
+    "Messages and readings refused while quarantine had no room for them: they are gone.",
+    registry=registry,
+)
+ingest_replayed = Counter(
+    "tonne_ingest_replayed",
+    "Entries of quarantine tried again; result: restored, accepted or refused.",
+    ["result"],
+    registry=registry,
+)
+ingest_batches = Counter("tonne_ingest_batches", "Committed batches.", registry=registry)
 ingest_batch_messages = Histogram(
     "tonne_ingest_batch_messages", "Messages in one batch.", buckets=_SIZES, registry=registry
 )
@@ -40,18 +52,21 @@ ingest_batch_seconds = Histogram(
 )
 ingest_ack_seconds = Histogram(
     "tonne_ingest_ack_seconds",
-    "From a message's arrival to its PUBACK.",
+    "From arrival at ingest to acknowledgement, after the COMMIT; once for each burst of messages.",
     buckets=_SECONDS,
     registry=registry,
 )
 ingest_lag_seconds = Gauge(
     "tonne_ingest_lag_seconds",
-    "Age of the oldest message in the batch last committed.",
+    "Time now less the newest time of a committed reading; NaN before the first.",
     registry=registry,
 )
 ingest_connections = Counter(
-    "tonne_ingest_connections",
-    "Sessions opened with the broker; more than one: reconnects.",
+    "tonne_ingest_connections", "Sessions opened with the broker.", registry=registry
+)
+ingest_reconnects = Counter(
+    "tonne_ingest_reconnects",
+    "Sessions opened with the broker after the first: each follows a lost one.",
     registry=registry,
 )
 ingest_database_retries = Counter(

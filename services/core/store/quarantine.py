@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
 
 import psycopg
 from sqlalchemy import Select, func, select
@@ -14,27 +14,30 @@ from services.core.store.tables import quarantine
 
 _COLUMNS: Final = (
     "received_at, reason, detail, topic, payload, facility, device, channel, ts, value,"
-    " stored_value"
+    " stored_value, quality, stored_quality"
 )
 
 _COPY: Final = f"COPY quarantine ({_COLUMNS}) FROM STDIN (FORMAT BINARY)"
 
 _COPY_TYPES: Final = (
     "timestamptz", "text", "text", "text", "bytea", "text", "text", "text", "timestamptz",
-    "float8", "float8",
+    "float8", "float8", "int2", "int2",
 )  # fmt: skip
 
-#: For what may have been quarantined before: the same refusal twice says nothing new.
+#: For what may have been quarantined before: the same refusal twice says nothing new, and what was
+#: discarded stays so.
 _INSERT_NEW: Final = f"""
 INSERT INTO quarantine ({_COLUMNS})
 SELECT %(received_at)s, %(reason)s, %(detail)s, %(topic)s, %(payload)s, %(facility)s, %(device)s,
        %(channel)s, %(ts)s::timestamptz, %(value)s::double precision,
-       %(stored_value)s::double precision
+       %(stored_value)s::double precision, %(quality)s::smallint, %(stored_quality)s::smallint
 WHERE NOT EXISTS (
     SELECT FROM quarantine
-    WHERE reason = %(reason)s AND state = 'open' AND topic = %(topic)s AND payload = %(payload)s
-      AND (channel, ts, value) IS NOT DISTINCT FROM
-          (%(channel)s::text, %(ts)s::timestamptz, %(value)s::double precision)
+    WHERE md5(payload) = md5(%(payload)s::bytea) AND reason = %(reason)s
+      AND state IN ('open', 'discarded') AND topic = %(topic)s AND payload = %(payload)s
+      AND (channel, ts, value, quality) IS NOT DISTINCT FROM
+          (%(channel)s::text, %(ts)s::timestamptz, %(value)s::double precision,
+           %(quality)s::smallint)
 )
 """  # noqa: S608 - the columns are the constant above
 
@@ -60,6 +63,9 @@ class QuarantineEntry:
     value: float | None = None
     #: for a conflict: what is stored under the same key
     stored_value: float | None = None
+    #: of one reading, as sent, and for a conflict as stored; codes as of ``reading.quality``
+    quality: int | None = None
+    stored_quality: int | None = None
     #: the message was delivered before, so that the same entry may exist
     repeated: bool = False
 
@@ -79,6 +85,48 @@ def add(connection: psycopg.Connection[Any], entries: Sequence[QuarantineEntry])
                 cursor.execute(_INSERT_NEW, _storable(entry))
                 added += cursor.rowcount
     return added
+
+
+#: What was settled longer ago than this is forgotten.
+SETTLED_KEPT: Final = timedelta(days=30)
+
+_SETTLE: Final = """
+UPDATE quarantine SET state = %s, settled_at = now() WHERE id = ANY(%s) AND state = 'open'
+"""
+
+_REFUSE_AGAIN: Final = """
+UPDATE quarantine
+SET detail = %(detail)s, channel = %(channel)s, ts = %(ts)s, value = %(value)s,
+    stored_value = %(stored_value)s, quality = %(quality)s, stored_quality = %(stored_quality)s
+WHERE id = %(id)s AND state = 'open'
+"""
+
+_FORGET: Final = "DELETE FROM quarantine WHERE state <> 'open' AND settled_at < now() - %s"
+
+
+def settle(
+    connection: psycopg.Connection[Any],
+    ids: Sequence[int],
+    state: Literal["replayed", "accepted"],
+) -> None:
+    """Let entries leave quarantine; they are kept as settled for :data:`SETTLED_KEPT`."""
+    connection.execute(_SETTLE, (state, list(ids)))
+
+
+def refuse_again(
+    connection: psycopg.Connection[Any], refusals: Mapping[int, QuarantineEntry]
+) -> None:
+    """Leave entries (by id) open, each with what is wrong with it now."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            _REFUSE_AGAIN,
+            [{**_storable(refusal), "id": item_id} for item_id, refusal in refusals.items()],
+        )
+
+
+def forget_settled(connection: psycopg.Connection[Any]) -> int:
+    """Delete what was settled longer than :data:`SETTLED_KEPT` ago; return how many entries."""
+    return connection.execute(_FORGET, (SETTLED_KEPT,)).rowcount
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,6 +165,8 @@ def _storable(entry: QuarantineEntry) -> dict[str, Any]:
         "ts": entry.ts,
         "value": entry.value,
         "stored_value": entry.stored_value,
+        "quality": entry.quality,
+        "stored_quality": entry.stored_quality,
     }
 
 
@@ -145,6 +195,8 @@ class QuarantineItem:
     ts: datetime | None
     value: float | None
     stored_value: float | None
+    quality: int | None
+    stored_quality: int | None
     state: str
     settled_at: datetime | None
 
@@ -157,11 +209,14 @@ def select_page(
     reasons: Iterable[str] = (),
     facilities: Iterable[str] = (),
     devices: Iterable[str] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
     payload_bytes: int = 1024,
 ) -> Select[Any]:
     """The newest items first, ``limit`` at most, each with the payload's first bytes.
 
-    An empty filter means all; the next page begins before the last id of this one.
+    An empty filter means all; the next page begins before the last id of this one. ``since`` and
+    ``until`` bound the arrival, the end exclusive.
     """
     statement = _select(func.substr(quarantine.c.payload, 1, payload_bytes)).limit(limit)
     for column, wanted in (
@@ -172,6 +227,10 @@ def select_page(
     ):
         if wanted:
             statement = statement.where(column.in_(wanted))
+    if since is not None:
+        statement = statement.where(quarantine.c.received_at >= since)
+    if until is not None:
+        statement = statement.where(quarantine.c.received_at < until)
     if before_id is not None:
         statement = statement.where(quarantine.c.id < before_id)
     return statement.order_by(quarantine.c.id.desc())
@@ -187,7 +246,7 @@ def _select(payload: Any) -> Select[Any]:
     return select(
         c.id, c.received_at, c.reason, c.detail, c.topic, payload.label("payload"),
         func.octet_length(c.payload).label("payload_bytes"), c.facility, c.device, c.channel, c.ts,
-        c.value, c.stored_value, c.state, c.settled_at,
+        c.value, c.stored_value, c.quality, c.stored_quality, c.state, c.settled_at,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import psycopg
@@ -17,6 +18,8 @@ from services.core.store import notify
 _POSTGRES_EPOCH_US: Final = 946_684_800_000_000
 
 _MINUTE_US: Final = 60_000_000
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: Once for each connection; emptied by every COMMIT.
 _CREATE_STAGING: Final = """
@@ -57,7 +60,14 @@ WHERE r.ts BETWEEN (SELECT min(ts) FROM staged_reading) AND (SELECT max(ts) FROM
 ORDER BY s.position
 """
 
-_TOUCH: Final = "INSERT INTO touched (facility_id, channel_ids, minutes) VALUES (%s, %s, %s)"
+_TOUCH: Final = (
+    "INSERT INTO touched (facility_id, channel_ids, minutes, reason) VALUES (%s, %s, %s, %s)"
+)
+
+#: See ``services.core.store.ddl``: it keeps what it replaces.
+_CORRECT: Final = """
+SELECT correct_reading(%s, %s, %s, %s::smallint, %s::smallint, %s, %s, %s, %s)
+"""
 
 _NOTIFY: Final = "SELECT pg_notify(%s, %s)"
 
@@ -146,7 +156,61 @@ def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Wr
     )
 
 
-def _touch(cursor: psycopg.Cursor[Any], rows: Iterable[ReadingRow]) -> None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Correction:
+    """A reading that is to replace the one stored under its key."""
+
+    row: ReadingRow
+    #: the conflict in quarantine that was accepted
+    quarantine_id: int
+
+
+def correct(
+    connection: psycopg.Connection[Any],
+    corrections: Sequence[Correction],
+    *,
+    by: str,
+    note: str | None,
+    reason: str,
+) -> int:
+    """Replace readings in order, keep what stood there, and mark their minutes with ``reason``.
+
+    ``by`` and ``note`` are kept beside the old values: who accepted it, and why. What holds the
+    value already is left alone. Returns how many readings were replaced.
+    """
+    replaced: list[ReadingRow] = []
+    with connection.cursor() as cursor:
+        for correction in corrections:
+            row = correction.row
+            cursor.execute(
+                _CORRECT,
+                (
+                    row.channel_id,
+                    _instant(row.ts_us),
+                    row.value,
+                    row.quality,
+                    row.time_source,
+                    _instant(row.received_us),
+                    by,
+                    note,
+                    correction.quarantine_id,
+                ),
+            )
+            answer = cursor.fetchone()
+            if answer is not None and answer[0]:
+                replaced.append(row)
+        if replaced:
+            _touch(cursor, replaced, reason)
+    return len(replaced)
+
+
+def _instant(us: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=us)
+
+
+def _touch(
+    cursor: psycopg.Cursor[Any], rows: Iterable[ReadingRow], reason: str | None = None
+) -> None:
     """Name the (channel, minute) pairs; naming one whose rows were all duplicates is harmless."""
     pairs = {(row.facility_id, row.channel_id, row.ts_us // _MINUTE_US) for row in rows}
     by_facility: dict[int, tuple[list[int], list[int]]] = {}
@@ -155,5 +219,5 @@ def _touch(cursor: psycopg.Cursor[Any], rows: Iterable[ReadingRow]) -> None:
         channels.append(channel_id)
         minutes.append(minute)
     for facility_id, (channels, minutes) in by_facility.items():
-        cursor.execute(_TOUCH, (facility_id, channels, minutes))
+        cursor.execute(_TOUCH, (facility_id, channels, minutes, reason))
         cursor.execute(_NOTIFY, (notify.TOUCHED, str(facility_id)))

@@ -227,7 +227,7 @@ quarantine = Table(
     Column("ts", _instant),
     Column("value", Double),
     Column("stored_value", Double, comment="for a conflict: what is stored under the same key"),
-    Column("quality", SmallInteger, comment="for a conflict: as sent"),
+    Column("quality", SmallInteger, comment="of one reading: as sent"),
     Column("stored_quality", SmallInteger, comment="for a conflict: as stored"),
     Column("state", Text, nullable=False, server_default="open"),
     Column("settled_at", _instant),

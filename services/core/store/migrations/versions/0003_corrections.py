@@ -35,7 +35,7 @@ def upgrade() -> None:
 def _extend_quarantine() -> None:
     op.add_column(
         "quarantine",
-        sa.Column("quality", sa.SmallInteger(), nullable=True, comment="for a conflict: as sent"),
+        sa.Column("quality", sa.SmallInteger(), nullable=True, comment="of one reading: as sent"),
     )
     op.add_column(
         "quarantine",
