@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
-from services.api.live_body import kg
+from services.api.bands import kg
 from services.core.accounting.gwp import AR6
 from services.core.accounting.stack.equations import Equation
+from services.core.store.calibrations import instant
 from services.core.store.explain import FactorUsed, HourExplanation, HourVersion
+from services.core.store.explain_closing import HourClosing
 from services.core.store.explain_inputs import InputHour
 
 _HOUR_MS = 3_600_000
@@ -33,6 +36,8 @@ def explain_body(
         "configured_at": found.configured_at,
         "equation": None if found.equation is None else _equation(found.equation),
         "factor": None if found.factor is None else _factor(found.factor),
+        "market_factor": None if found.market_factor is None else _factor(found.market_factor),
+        "closing": None if found.closing is None else _closing(found.closing),
         "inputs": [_input(item) for item in found.inputs],
         "minutes": _minutes(found, hour),
         "versions": [_version(version) for version in found.versions],
@@ -45,6 +50,7 @@ def _version(v: HourVersion) -> dict[str, Any]:
         "version": v.version,
         "co2_kg": kg(v.co2_ug) if known else None,
         "co2e_kg": kg(v.co2e_ug) if known else None,
+        "co2_market_kg": kg(v.market_ug) if known else None,
         "activity": None if v.activity_n is None or not known else v.activity_n / 1e9,
         "coverage": round(min(1.0, v.covered_ms / _HOUR_MS), 6),
         "quality": v.quality,
@@ -74,6 +80,51 @@ def _equation(equation: Equation) -> dict[str, Any]:
         ],
         "diluent": None if diluent is None else {"id": diluent.id, "citation": diluent.citation},
     }
+
+
+def _closing(closing: HourClosing) -> dict[str, Any]:
+    rule, rate = closing.rule, closing.rate
+    units = {item.name: item.unit for item in rule.equation.inputs} | (
+        {} if rule.equation.diluent is None else {"co2": "%"}
+    )
+    return {
+        "validity": {"name": rule.validity.name, "citation": rule.validity.citation},
+        "substitution": {"name": rule.substitution.name, "citation": rule.substitution.citation},
+        "rate": None
+        if rate is None
+        else {
+            "value": _number(rate.value),
+            "unit": rate.unit,
+            "kg_h": _number(rate.kg_h),
+            "code": rate.code,
+        },
+        "inputs": [
+            {
+                "role": each.role,
+                "unit": units.get(each.role),
+                "average": _number(each.average),
+                "coverage": round(min(1.0, each.covered_ms / _HOUR_MS), 6),
+                "valid": each.valid,
+                "verdict": each.verdict,
+                "verdict_reason": each.verdict_reason,
+                "value": _number(each.value),
+                "code": each.code or None,
+                "reason": each.reason or None,
+            }
+            for each in closing.inputs
+        ],
+        "calibrations": {
+            role: [
+                {"time": instant(test.ts_us), "passed": test.passed, "detail": test.detail}
+                for test in tests
+            ]
+            for role, tests in closing.calibrations.items()
+        },
+    }
+
+
+def _number(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _factor(used: FactorUsed) -> dict[str, Any]:
@@ -144,6 +195,7 @@ def _minutes(found: HourExplanation, hour: datetime) -> list[dict[str, Any]]:
                 "time": time,
                 "co2_kg": kg(row.co2_ug) if row and known else None,
                 "co2e_kg": kg(row.co2e_ug) if row and known else None,
+                "closing_kg": kg(row.closing_ug) if row else 0.0,
                 "activity": row.activity_n / 1e9
                 if row and known and row.activity_n is not None
                 else None,

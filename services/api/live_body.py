@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from services.api.bands import SourceMass, band_kg, kg
+from services.core.accounting.scopes import SourceTotal, difference
+from services.core.store.accounts import SourceAccount
 from services.core.store.live import SPANS, FacilityLive, SourceLive, SpanTotal
 
-_UG_PER_KG = 1_000_000_000
+Accounts = Mapping[str, SourceAccount]
 
 
-def kg(micrograms: int) -> float:
-    """Micrograms as kilograms."""
-    return micrograms / _UG_PER_KG
+def live_body(state: FacilityLive, accounts: Accounts) -> dict[str, Any]:
+    """Build the answer; what is unknown is null, never zero.
 
-
-def live_body(state: FacilityLive) -> dict[str, Any]:
-    """Build the answer; what is unknown is null, never zero."""
-    rates = [s.rate_ug_h for s in state.sources if s.rate_ug_h is not None]
+    A source that is another's check stands among the sources and counts in no sum.
+    """
+    counting = [s for s in state.sources if _counts(s, accounts)]
+    rates = [s.rate_ug_h for s in counting if s.rate_ug_h is not None]
     newest = [s.newest_minute for s in state.sources if s.newest_minute is not None]
+    scopes = sorted({source.scope for source in counting})
     return {
         "as_of": state.as_of,
         "facility": state.slug,
-        "rate_kg_h": sum(rates) / _UG_PER_KG if rates else None,
-        "totals": {
-            span: _facility_total([s.totals.get(span) for s in state.sources]) for span in SPANS
-        },
-        "sources": [_source(source) for source in state.sources],
+        "rate_kg_h": kg(sum(rates)) if rates else None,
+        "totals": _totals(state, counting, accounts),
+        "scopes": [
+            {
+                "scope": scope,
+                "totals": _totals(state, [s for s in counting if s.scope == scope], accounts),
+            }
+            for scope in scopes
+        ],
+        "sources": [_source(state, source, accounts) for source in state.sources],
+        "checks": _checks(state, accounts),
         "alerts": [],
         "sequence": state.sequence,
         "changed_at": state.changed_at,
@@ -35,24 +45,85 @@ def live_body(state: FacilityLive) -> dict[str, Any]:
     }
 
 
-def _source(source: SourceLive) -> dict[str, Any]:
+def _counts(source: SourceLive, accounts: Accounts) -> bool:
+    account = accounts.get(source.slug)
+    return account is None or account.counts
+
+
+def _source(state: FacilityLive, source: SourceLive, accounts: Accounts) -> dict[str, Any]:
     return {
         "id": source.slug,
         "scope": source.scope,
-        "rate_kg_h": None if source.rate_ug_h is None else source.rate_ug_h / _UG_PER_KG,
-        "totals": {span: _facility_total([source.totals.get(span)]) for span in SPANS},
+        "counts": _counts(source, accounts),
+        "rate_kg_h": None if source.rate_ug_h is None else kg(source.rate_ug_h),
+        "totals": _totals(state, [source], accounts),
         "newest_minute": source.newest_minute,
     }
 
 
-def _facility_total(parts: Sequence[SpanTotal | None]) -> dict[str, float | None]:
-    known = [part for part in parts if part is not None and part.covered_ms > 0]
-    coverage = sum(_coverage(part) for part in known) / len(parts) if parts else 0.0
+def _totals(
+    state: FacilityLive, sources: Sequence[SourceLive], accounts: Accounts
+) -> dict[str, dict[str, float | None]]:
+    return {span: _total(state, sources, span, accounts) for span in SPANS}
+
+
+def _total(
+    state: FacilityLive, sources: Sequence[SourceLive], span: str, accounts: Accounts
+) -> dict[str, float | None]:
+    parts = [(source, source.totals.get(span)) for source in sources]
+    known = [(source, part) for source, part in parts if part is not None and _is_known(part)]
+    coverage = sum(_coverage(part) for _, part in known) / len(parts) if parts else 0.0
+    low, high = band_kg(
+        (
+            SourceMass(
+                account=accounts.get(source.slug),
+                co2_ug=part.co2_ug,
+                begins=state.as_of - timedelta(milliseconds=part.window_ms),
+                ends=state.as_of,
+            )
+            for source, part in known
+        ),
+        ZoneInfo(state.timezone),
+    )
     return {
-        "co2_kg": kg(sum(part.co2_ug for part in known)) if known else None,
-        "co2e_kg": kg(sum(part.co2e_ug for part in known)) if known else None,
+        "co2_kg": kg(sum(part.co2_ug for _, part in known)) if known else None,
+        "co2e_kg": kg(sum(part.co2e_ug for _, part in known)) if known else None,
+        "co2_market_kg": kg(sum(part.market_ug for _, part in known)) if known else None,
+        "co2_low_kg": low,
+        "co2_high_kg": high,
         "coverage": round(coverage, 6),
     }
+
+
+def _checks(state: FacilityLive, accounts: Accounts) -> list[dict[str, Any]]:
+    """How far each source is from the one that checks it, by window."""
+    by_slug = {source.slug: source for source in state.sources}
+    found = []
+    for source in state.sources:
+        account = accounts.get(source.slug)
+        check = None if account is None else by_slug.get(account.check or "")
+        if check is None:
+            continue
+        spans = {}
+        for span in SPANS:
+            apart = difference(_source_total(source, span), _source_total(check, span))
+            spans[span] = {"difference_kg": apart.kg, "difference_percent": apart.percent}
+        found.append({"source": source.slug, "check": check.slug, "totals": spans})
+    return found
+
+
+def _source_total(source: SourceLive, span: str) -> SourceTotal:
+    part = source.totals.get(span)
+    known = part is not None and _is_known(part)
+    return SourceTotal(
+        source=source.slug,
+        scope=source.scope,
+        co2_kg=kg(part.co2_ug) if part is not None and known else None,
+    )
+
+
+def _is_known(total: SpanTotal) -> bool:
+    return total.covered_ms > 0 or total.co2_ug != 0
 
 
 def _coverage(total: SpanTotal) -> float:

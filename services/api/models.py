@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+QualityName = Literal["good", "uncertain", "bad", "calibration", "maintenance"]
+
 
 class Answer(BaseModel):
     """A body that holds exactly its fields."""
@@ -36,6 +38,16 @@ class Total(Answer):
 
     co2_kg: float | None = Field(examples=[10234.5], description="null: nothing is known")
     co2e_kg: float | None = Field(examples=[10251.25])
+    co2_market_kg: float | None = Field(
+        examples=[10234.5],
+        description="scope 2 market-based; as co2_kg where no contract says otherwise",
+    )
+    co2_low_kg: float | None = Field(
+        examples=[9978.6],
+        description="lower end of the 95 % interval of co2_kg; null: not every meter and factor"
+        " in it states its uncertainty",
+    )
+    co2_high_kg: float | None = Field(examples=[10490.4], description="upper end")
     coverage: float = Field(
         ge=0, le=1, examples=[0.9993], description="known part of the window, 0 to 1"
     )
@@ -49,11 +61,34 @@ class LiveSource(Answer):
 
     id: str = Field(examples=["stack-1"])
     scope: Literal[1, 2, 3] = Field(examples=[1])
+    counts: bool = Field(description="false: it checks another source and counts in no sum")
     rate_kg_h: float | None = Field(
         examples=[10180.2], description="kg CO2 per hour; null: nothing known in 15 minutes"
     )
     totals: Totals
     newest_minute: datetime | None = Field(description="newest minute with data")
+
+
+class ScopeTotals(Answer):
+    """What the counting sources of one scope emitted."""
+
+    scope: Literal[1, 2, 3] = Field(examples=[2])
+    totals: Totals
+
+
+class Difference(Answer):
+    """How far a source is from its check."""
+
+    difference_kg: float | None = Field(examples=[-12.5], description="source - check")
+    difference_percent: float | None = Field(examples=[-1.2], description="of the check")
+
+
+class Check(Answer):
+    """A source and the one that measures the same emission another way."""
+
+    source: str = Field(examples=["boiler"])
+    check: str = Field(examples=["stack-1"])
+    totals: dict[Literal["1h", "24h", "7d", "30d", "365d", "today", "month", "year"], Difference]
 
 
 class Live(Answer):
@@ -63,7 +98,9 @@ class Live(Answer):
     facility: str = Field(examples=["linz"])
     rate_kg_h: float | None = Field(examples=[10592.7])
     totals: Totals
+    scopes: list[ScopeTotals]
     sources: list[LiveSource]
+    checks: list[Check]
     alerts: list[dict[str, object]]
     sequence: int = Field(examples=[4711], description="rises with every change of the totals")
     changed_at: datetime | None = Field(description="when the totals last changed")
@@ -88,6 +125,17 @@ class Emission(Answer):
     activity: float | None = Field(examples=[412.5])
     activity_unit: str | None = Field(examples=["kWh"])
     state: Literal["provisional", "final"]
+    co2_market_kg: float | None = Field(
+        examples=[848.5],
+        description="scope 2 market-based; as co2_kg where no contract says otherwise",
+    )
+    co2_low_kg: float | None = Field(
+        examples=[827.3],
+        description="lower end of the 95 % interval of co2_kg; null: not every meter and factor"
+        " in it states its uncertainty",
+    )
+    co2_high_kg: float | None = Field(examples=[869.7], description="upper end")
+    counts: bool = Field(description="false: it checks another source and counts in no sum")
 
 
 class ReadingRow(Answer):
@@ -98,7 +146,7 @@ class ReadingRow(Answer):
     channel: str = Field(examples=["co2"])
     value: float | None = Field(examples=[12.5], description="null: the device said it has none")
     unit: str = Field(examples=["%"])
-    quality: Literal["good", "uncertain", "bad", "calibration", "maintenance"]
+    quality: QualityName
 
 
 class ProcessState(Answer):
@@ -116,6 +164,10 @@ class Ready(Answer):
     schema_current: bool
     processes: dict[str, ProcessState]
     missing: list[str] = Field(examples=[["ingest does not run; start `tonne ingest`"]])
+    warnings: list[str] = Field(
+        examples=[["quarantine is full: ingest dropped 12 refusals in the last 2 minutes"]],
+        description="what somebody should look at while answers can be trusted",
+    )
 
 
 class QuarantineRow(Answer):
@@ -123,7 +175,7 @@ class QuarantineRow(Answer):
 
     id: int
     time: datetime = Field(description="when the message arrived")
-    reason: str = Field(examples=["unknown-channel"])
+    reason: str = Field(examples=["unknown_channel"])
     detail: str = Field(description="what is wrong and what to do")
     topic: str = Field(examples=["emissions/linz/cems-1/readings"])
     facility: str | None
@@ -134,6 +186,10 @@ class QuarantineRow(Answer):
     stored_value: float | None = Field(
         description="for a conflict: the value that is stored under the same channel and time"
     )
+    quality: QualityName | None = Field(description="of one reading: as it was sent")
+    stored_quality: QualityName | None = Field(
+        description="for a conflict: the quality of the stored value; null: not a conflict"
+    )
     state: Literal["open", "replayed", "accepted", "discarded"]
     settled_at: datetime | None
     payload: str | None = Field(description="the raw bytes as text; null if they are not UTF-8")
@@ -141,10 +197,37 @@ class QuarantineRow(Answer):
     payload_bytes: int = Field(description="size of the message; of a large one the start is shown")
 
 
+class Replay(Answer):
+    """A second try of entries of quarantine."""
+
+    id: int = Field(examples=[3])
+    state: Literal["waiting", "running", "done"] = Field(
+        description="`waiting`: ingest has not begun; it serves one replay at a time"
+    )
+    requested_at: datetime
+    requested_by: str = Field(examples=["key operations"])
+    note: str | None
+    accept: bool = Field(description="whether conflicts replace what is stored")
+    entries: int = Field(examples=[120], description="how many open entries were meant")
+    tried: int = Field(examples=[120])
+    restored: int = Field(
+        examples=[118], description="left quarantine: what they hold is stored now"
+    )
+    accepted: int = Field(
+        examples=[1],
+        description="conflicts that replaced what was stored; their hours are restated",
+    )
+    refused: dict[str, int] = Field(
+        examples=[{"unknown_channel": 1}], description="still in quarantine, by reason"
+    )
+    finished_at: datetime | None
+
+
 class Applied(Answer):
     """What a facility file changed."""
 
     changes: list[str] = Field(examples=[["facility linz added"]])
+    warnings: list[str] = Field(description="what can be computed and may still surprise")
 
 
 class HourVersion(Answer):
@@ -153,6 +236,7 @@ class HourVersion(Answer):
     version: int
     co2_kg: float | None = Field(examples=[10180.2])
     co2e_kg: float | None = Field(examples=[10180.2])
+    co2_market_kg: float | None = Field(examples=[10180.2])
     activity: float | None
     coverage: float = Field(ge=0, le=1)
     quality: Literal["measured", "partial", "missing", "substituted", "estimated"]
@@ -184,8 +268,11 @@ class ExplainedMinute(Answer):
     """One minute of the hour."""
 
     time: datetime
-    co2_kg: float | None
+    co2_kg: float | None = Field(description="as measured")
     co2e_kg: float | None
+    closing_kg: float = Field(
+        description="the minute's share of what closing the hour by its rule added"
+    )
     activity: float | None
     coverage: float = Field(ge=0, le=1)
     inputs: dict[str, float | None] = Field(description="mean or amount of each input, by role")
@@ -209,6 +296,11 @@ class Explanation(Answer):
     )
     factor: dict[str, object] | None = Field(
         description="of an activity: the version that holds, its citation, and what it comes to"
+    )
+    market_factor: dict[str, object] | None = Field(description="scope 2: the market-based one")
+    closing: dict[str, object] | None = Field(
+        description="of a stack under a rule: validity and substitution policy, each input as"
+        " recorded with its verdict and what stood in for it, the reported rate, calibrations"
     )
     inputs: list[ExplainedInput]
     minutes: list[ExplainedMinute]

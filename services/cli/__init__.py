@@ -9,12 +9,13 @@ from typing import Annotated
 
 import typer
 
-from services.cli import factors, keys, process
+from services.cli import factors, keys, process, quarantine
 from services.cli.errors import clear_errors, failure
 from services.core.runtime.settings import Settings
 from services.core.store.connect import engine
 from services.core.store.migrate import upgrade
 from services.core.store.registry.apply import apply
+from services.core.store.registry.computable import doubts
 from services.core.store.registry.facility_file import FacilityFileError, parse
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ def _serve(name: str, run: Callable[[Settings], int]) -> None:
 
 app.add_typer(keys.app, name="keys")
 app.add_typer(factors.app, name="factors")
+app.add_typer(quarantine.app, name="quarantine")
 
 
 @app.command()
@@ -66,6 +68,8 @@ def apply_files(
                 typer.echo(f"{path}: {len(changes)} changes" if changes else f"{path}: unchanged")
                 for change in changes:
                     typer.echo(f"  {change}")
+                for doubt in doubts(file):
+                    typer.echo(f"  warning: {doubt}", err=True)
         bind.dispose()
 
 

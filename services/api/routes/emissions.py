@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Header
 from fastapi import Query as FromQuery
@@ -17,13 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.answers import MOST_ROWS, next_link, rfc3339, rows_answer
 from services.api.auth import Reader, visible_facilities
+from services.api.bands import SourceMass, band_kg, kg
 from services.api.context import InContext
 from services.api.intervals import Interval, count_about, cut, finest, whole_hours
-from services.api.live_body import kg
 from services.api.models import Emission
 from services.api.parameters import Instant, SlugList, TimeSpan
 from services.api.problems import InvalidRequest, NotFound, TooManyRows, documented
 from services.core.store import emissions
+from services.core.store.accounts import SourceAccount, source_accounts
 from services.core.store.emissions import Bucket, EmissionRow
 from services.core.store.facility_queries import FacilityRow, SourceRow, sources_between
 
@@ -62,6 +64,7 @@ class _Series:
 
     facility: FacilityRow
     sources: tuple[SourceRow, ...]
+    accounts: Mapping[str, SourceAccount]
 
 
 @router.get(
@@ -76,7 +79,8 @@ class _Series:
             "content": {
                 "text/csv": {
                     "example": ",".join(_COLUMNS)
-                    + "\r\n2026-11-23T17:00:00Z,linz,stack-1,1,848.5,849.25,1.0,measured,1,,,final"
+                    + "\r\n2026-11-23T17:00:00Z,linz,stack-1,1,848.5,849.25,1.0,measured,1,,,final,"
+                    "848.5,827.3,869.7,True"
                 }
             },
         },
@@ -161,7 +165,8 @@ async def _series(
         all_sources = await sources_between(connection, facility.id, begins=begins, ends=ends)
         unknown -= {source.slug for source in all_sources}
         sources = tuple(s for s in all_sources if not query.source or s.slug in query.source)
-        series.append(_Series(facility=facility, sources=sources))
+        accounts = await source_accounts(connection, facility.slug)
+        series.append(_Series(facility=facility, sources=sources, accounts=accounts))
     if unknown:
         raise NotFound(f"There is no source {min(unknown)}; GET /v1/facilities lists them.")
     return series
@@ -199,6 +204,11 @@ def _row(
     known_until = min(bucket.ends, now.replace(second=0, microsecond=0) + _MINUTE)
     length_ms = max(1.0, (known_until - bucket.begins).total_seconds() * 1000)
     coverage = min(1.0, row.covered_ms / length_ms)
+    account = part.accounts.get(source.slug)
+    mass = SourceMass(
+        account=account, co2_ug=row.co2_ug or 0, begins=bucket.begins, ends=bucket.ends
+    )
+    low, high = band_kg([] if row.co2_ug is None else [mass], ZoneInfo(part.facility.timezone))
     return {
         "time": bucket.begins,
         "facility": part.facility.slug,
@@ -212,6 +222,10 @@ def _row(
         "activity": None if row.activity_n is None else row.activity_n / 1e9,
         "activity_unit": source.activity_unit,
         "state": "final" if row.final else "provisional",
+        "co2_market_kg": None if row.market_ug is None else kg(row.market_ug),
+        "co2_low_kg": low,
+        "co2_high_kg": high,
+        "counts": account is None or account.counts,
     }
 
 

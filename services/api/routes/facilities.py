@@ -18,6 +18,7 @@ from services.api.parameters import Query
 from services.api.problems import BodyTooLarge, Conflict, InvalidRequest, NotFound, documented
 from services.core.store.connect import engine
 from services.core.store.registry.apply import ApplyError, apply
+from services.core.store.registry.computable import doubts
 from services.core.store.registry.facility_file import FacilityFileError, parse
 from services.core.store.registry.facility_model import FacilityFile
 
@@ -93,7 +94,7 @@ async def put_facility(
             f"facility.id: the file is of {file.facility.id}, the address names {facility}"
         )
     changes = await run_in_threadpool(_apply, context.settings.database, file)
-    return json_answer({"changes": changes})
+    return json_answer({"changes": changes, "warnings": list(doubts(file))})
 
 
 def _parse(body: bytes) -> FacilityFile:

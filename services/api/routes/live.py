@@ -30,6 +30,7 @@ from services.api.problems import (
     from_database,
 )
 from services.core.runtime.clock import Clock
+from services.core.store.accounts import source_accounts
 from services.core.store.live import facility_live
 
 router = APIRouter(tags=["live"])
@@ -60,9 +61,10 @@ async def get_live(
         raise no_facility(query.facility)
     async with context.engine.connect() as connection:
         state = await facility_live(connection, query.facility, now=context.clock.now())
+        accounts = await source_accounts(connection, query.facility)
     if state is None:
         raise no_facility(query.facility)
-    return json_answer(live_body(state))
+    return json_answer(live_body(state, accounts))
 
 
 @router.get(
@@ -105,6 +107,7 @@ def live_reader(engine: AsyncEngine, clock: Clock) -> ReadLive:
         try:
             async with engine.connect() as connection:
                 state = await facility_live(connection, facility, now=now)
+                accounts = await source_accounts(connection, facility)
         except (DBAPIError, PoolTimeoutError, OSError) as error:
             if isinstance(from_database(error), DatabaseAway | TooSlow):
                 raise FeedAwayError(str(error)) from error
@@ -113,7 +116,7 @@ def live_reader(engine: AsyncEngine, clock: Clock) -> ReadLive:
             return None
         return LiveEvent(
             id=f"{state.sequence}-{int(now.timestamp()) // 60}",
-            body=msgspec.json.encode(live_body(state)),
+            body=msgspec.json.encode(live_body(state, accounts)),
         )
 
     return read

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 from services.core.accounting.factors import ConfigurationError
 
@@ -26,7 +25,7 @@ class SourceTotal:
     """
 
     source: str
-    scope: Literal[1, 2]
+    scope: int
     co2_kg: float | None
     market_kg: float | None = None
     check: str | None = None
@@ -87,7 +86,7 @@ def totals(sources: Iterable[SourceTotal]) -> ScopeTotals:
         scope_2_location_kg=_sum([s.co2_kg for s in two]),
         scope_2_market_kg=_sum([s.co2_kg if s.market_kg is None else s.market_kg for s in two]),
         differences=tuple(
-            _difference(source, by_id[source.check])
+            difference(source, by_id[source.check])
             for source in by_id.values()
             if source.check is not None
         ),
@@ -99,7 +98,8 @@ def _sum(parts: list[float | None]) -> float | None:
     return sum(known) if len(known) == len(parts) else None
 
 
-def _difference(source: SourceTotal, check: SourceTotal) -> Difference:
+def difference(source: SourceTotal, check: SourceTotal) -> Difference:
+    """How far a source is from its check over the same span."""
     kg: float | None = None
     percent: float | None = None
     if source.co2_kg is not None and check.co2_kg is not None:

@@ -16,6 +16,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,3 +75,30 @@ def band(parts: Iterable[Part]) -> Band:
     kg = math.fsum(total)
     half = math.hypot(*(math.fsum(each) for each in shares.values()))
     return Band(kg=kg, half_kg=half, percent=None if kg == 0 else 100 * half / abs(kg))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FactorUncertainty:
+    """What the versions of one factor are known to.
+
+    `spans`: first day, day after the last (None: open), percent (None: not stated).
+    """
+
+    id: str
+    spans: tuple[tuple[date | None, date | None, float | None], ...]
+
+    def component(self, first: date, last: date) -> Component | None:
+        """The factor as a component of what was emitted from `first` to `last`, both included.
+
+        Where versions of different percentages hold in the span the largest counts, which is never
+        too little. None where any of them states nothing.
+        """
+        stated = [
+            percent
+            for begins, ends, percent in self.spans
+            if (begins is None or begins <= last) and (ends is None or ends > first)
+        ]
+        known = [percent for percent in stated if percent is not None]
+        if not known or len(known) < len(stated):
+            return None
+        return Component(id=self.id, percent=max(known))

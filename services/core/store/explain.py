@@ -16,6 +16,7 @@ from services.core.accounting import factors as accounting_factors
 from services.core.accounting.factors import Factor, FactorError
 from services.core.accounting.methods import ActivityMethod, FactorSpan
 from services.core.accounting.stack.equations import Equation
+from services.core.store.explain_closing import HourClosing, hour_closing
 from services.core.store.explain_inputs import InputChannel, InputHour, input_hours
 from services.core.store.registry import build
 from services.core.store.registry import facility_model as model
@@ -35,6 +36,7 @@ class HourVersion:
     version: int
     co2_ug: int
     co2e_ug: int
+    market_ug: int
     activity_n: int | None
     covered_ms: int
     final: bool
@@ -65,6 +67,8 @@ class Minute:
     minute: datetime
     co2_ug: int
     co2e_ug: int
+    #: the minute's share of what closing the hour added
+    closing_ug: int
     activity_n: int | None
     covered_ms: int
 
@@ -80,6 +84,10 @@ class HourExplanation:
     configured_at: datetime
     equation: Equation | None
     factor: FactorUsed | None
+    #: scope 2: the market-based one, where the source names one
+    market_factor: FactorUsed | None
+    #: None: the source is under no rule
+    closing: HourClosing | None
     inputs: tuple[InputHour, ...]
     minutes: tuple[Minute, ...]
     #: oldest first; the last is in force
@@ -99,7 +107,8 @@ LIMIT 1
 """
 
 _VERSION_COLUMNS = (
-    "version, co2_ug, co2e_ug, activity_n, covered_ms, final, quality, code, reason, known_at"
+    "version, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, final, quality, code, reason,"
+    " known_at"
 )
 
 _VERSIONS = f"""
@@ -114,7 +123,7 @@ ORDER BY version
 """  # noqa: S608 - the columns are the constant above
 
 _MINUTES = """
-SELECT minute, co2_ug, co2e_ug, activity_n, covered_ms FROM emission_minute
+SELECT minute, co2_ug, co2e_ug, closing_ug, activity_n, covered_ms FROM emission_minute
 WHERE source_id = %(id)s AND minute >= %(hour)s AND minute < %(hour)s + interval '1 hour'
 ORDER BY minute
 """
@@ -155,11 +164,18 @@ def explain_hour(
         configuration = _SOURCE.validate_python(row["spec"])
         channels = _channels(cursor, row["facility_id"], configuration)
         keys = {"id": row["id"], "hour": hour, "as_of": as_of}
-        equation, factor = None, None
+        equation, factor, market_factor, closing = None, None, None, None
         if isinstance(configuration, model.StackSource):
             equation = build.equation(configuration)
+            closing = hour_closing(connection, row["id"], configuration, channels, hour)
         else:
-            factor = _factor(cursor, row, configuration, channels, hour, as_of)
+            factor = _factor(
+                cursor, row, configuration, configuration.factor, channels, hour, as_of
+            )
+            if configuration.market_factor is not None:
+                market_factor = _factor(
+                    cursor, row, configuration, configuration.market_factor, channels, hour, as_of
+                )
         return HourExplanation(
             scope=row["scope"],
             activity_unit=row["activity_unit"],
@@ -167,6 +183,8 @@ def explain_hour(
             configured_at=row["known_at"],
             equation=equation,
             factor=factor,
+            market_factor=market_factor,
+            closing=closing,
             inputs=input_hours(connection, channels, hour),
             minutes=tuple(Minute(**r) for r in cursor.execute(_MINUTES, keys).fetchall()),
             versions=tuple(HourVersion(**r) for r in cursor.execute(_VERSIONS, keys).fetchall()),
@@ -197,13 +215,14 @@ def _factor(
     cursor: psycopg.Cursor[dict[str, Any]],
     source: Mapping[str, Any],
     configuration: model.ActivitySource,
+    slug: str,
     channels: list[InputChannel],
     hour: datetime,
     as_of: datetime,
 ) -> FactorUsed | None:
     rows = cursor.execute(
         _FACTORS,
-        {"slug": configuration.factor, "facility_id": source["facility_id"], "as_of": as_of},
+        {"slug": slug, "facility_id": source["facility_id"], "as_of": as_of},
     ).fetchall()
     own = [row for row in rows if row["facility_id"] is not None] or rows
     versions = [(row["id"], from_row(row)) for row in own]
@@ -214,7 +233,8 @@ def _factor(
         return None
     row_id = next(found for found, version in versions if version is factor)
     method = build.method(
-        configuration,
+        # how much one unit comes to does not depend on the role of the factor
+        configuration.model_copy(update={"factor": slug, "market_factor": None}),
         {channel.role: channel.spec for channel in channels},
         [(row_id, factor)],
         source["timezone"],

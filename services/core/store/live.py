@@ -75,7 +75,8 @@ WITH f AS (
         WHERE m.source_id = ranges.source_id AND m.minute BETWEEN ranges.lo AND ranges.hi
     ) x
 )
-SELECT f.slug AS facility, f.sequence, f.changed_at, s.id AS source_id, s.slug AS source, s.scope,
+SELECT f.slug AS facility, f.timezone, f.sequence, f.changed_at,
+       s.id AS source_id, s.slug AS source, s.scope,
        s.newest_minute, s.newest_co2_ug, s.newest_covered_ms, r.span, r.begins, r.at,
        CASE WHEN r.kept THEN r.co2_ug ELSE 0 END
          + coalesce(came.co2_ug, 0) - coalesce(went.co2_ug, 0) AS co2_ug,
@@ -129,6 +130,7 @@ class FacilityLive:
     """A facility now, source by source."""
 
     slug: str
+    timezone: str
     as_of: datetime
     #: rises with every change of the facility's totals
     sequence: int
@@ -178,6 +180,7 @@ async def facility_live(
             )
     return FacilityLive(
         slug=rows[0]["facility"],
+        timezone=rows[0]["timezone"],
         as_of=now,
         sequence=rows[0]["sequence"] or 0,
         changed_at=rows[0]["changed_at"],

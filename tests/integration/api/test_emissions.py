@@ -157,18 +157,18 @@ async def test_a_past_state_can_be_asked_for(
 ) -> None:
     plant = found(connection, "linz")
     connection.execute(
-        "INSERT INTO emission_hour_history (source_id, hour, co2_ug, co2e_ug, market_ug, covered_ms,"
-        " version,"
-        " final, quality, reason, known_at, superseded_at) VALUES (%s, '2026-11-01T10:00Z',"
-        " 5000000000, 5000000000, 5000000000, 3600000, 1, true, 'measured', 'closed', '2026-11-01T11:15Z',"
-        " '2026-11-05T00:00Z')",
+        "INSERT INTO emission_hour_history (source_id, hour, co2_ug, co2e_ug, market_ug,"
+        " covered_ms, version, final, quality, reason, known_at, superseded_at)"
+        " VALUES (%s, '2026-11-01T10:00Z', 5000000000, 5000000000, 5000000000, 3600000, 1,"
+        " true, 'measured', 'closed',"
+        " '2026-11-01T11:15Z', '2026-11-05T00:00Z')",
         (plant.sources["stack-1"],),
     )
     connection.execute(
         "INSERT INTO emission_hour (source_id, hour, co2_ug, co2e_ug, market_ug, covered_ms,"
-        " version,"
-        " final, quality, reason, known_at) VALUES (%s, '2026-11-01T10:00Z',"
-        " 7000000000, 7000000000, 7000000000, 3600000, 2, false, 'measured', 'late', '2026-11-05T00:00Z')",
+        " version, final, quality, reason, known_at) VALUES (%s, '2026-11-01T10:00Z',"
+        " 7000000000, 7000000000, 7000000000, 3600000, 2, false, 'measured', 'late',"
+        " '2026-11-05T00:00Z')",
         (plant.sources["stack-1"],),
     )
     for as_of, expected in (
@@ -197,8 +197,8 @@ async def test_substituted_hours_count_and_make_their_day_substituted(
     )
     connection.execute(
         "INSERT INTO emission_hour (source_id, hour, co2_ug, co2e_ug, market_ug, covered_ms,"
-        " version,"
-        " final, quality, reason) VALUES (%s, '2026-11-01T01:00Z', 30000000000, 30000000000, 30000000000, 0, 1,"
+        " version, final, quality, reason) VALUES (%s, '2026-11-01T01:00Z', 30000000000,"
+        " 30000000000, 30000000000, 0, 1,"
         " true, 'substituted', 'closed')",
         (plant.sources["stack-1"],),
     )

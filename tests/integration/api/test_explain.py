@@ -65,8 +65,8 @@ def total(connection: Connection, source: str, kg: float, *, version: int = 1) -
         table = "emission_hour" if number == version else "emission_hour_history"
         superseded = "" if number == version else ", superseded_at"
         connection.execute(
-            f"INSERT INTO {table} (source_id, hour, co2_ug, co2e_ug, market_ug, covered_ms, version,"  # noqa: S608
-            f" final, quality, reason, known_at{superseded})"
+            f"INSERT INTO {table} (source_id, hour, co2_ug, co2e_ug, market_ug, covered_ms,"  # noqa: S608
+            f" version, final, quality, reason, known_at{superseded})"
             " SELECT id, %(hour)s, %(ug)s, %(ug)s, %(ug)s, 60000,"
             " %(n)s, true, 'partial', %(reason)s, %(hour)s + make_interval(days => %(n)s)"
             + (", %(hour)s + make_interval(days => %(n)s + 1)" if superseded else "")
@@ -182,7 +182,7 @@ async def test_a_facility_file_is_applied_once_and_refused_whole(
     first = await client.put("/v1/facilities/linz", content=FILE.encode())
     assert first.json()["changes"]
     again = await client.put("/v1/facilities/linz", content=FILE.encode())
-    assert again.json() == {"changes": []}
+    assert again.json()["changes"] == []
     wrong = FILE.replace("timezone: Europe/Vienna", "timezone: Mars").replace(
         "kind: counter", "kind: x"
     )

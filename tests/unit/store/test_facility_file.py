@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.core.store.registry.computable import doubts
 from services.core.store.registry.facility_file import FacilityFileError, parse
 
 CONTRACT = (Path(__file__).parents[2] / "fixtures" / "contract-facility.yaml").read_text()
@@ -61,6 +62,25 @@ def test_the_contracts_example_is_accepted() -> None:
         ("co2_kg: 0.25", "co2_kg: .nan", "finite"),
         ("source: stack-1, measure", "source: stack-9, measure", "stack-9"),
         ("above: 20000, for", "for", "above or below"),
+        ("factor: works-grid}", "factor: works-grid, market_factor: no-such}", "no-such"),
+        ("factor: works-grid}", "factor: works-grid, check: grid}", "itself as its check"),
+        ("factor: works-grid}", "factor: works-grid, check: nobody}", "no such source"),
+        ("factor: works-grid}", "factor: works-grid, substitution: mrr}", "rules for stacks"),
+        (
+            "calorific_value: 39.3}",
+            "calorific_value: 39.3, market_factor: works-grid}",
+            "belongs to scope 2",
+        ),
+        (
+            "quantity: volume, unit: m3, kind: counter, max_rate: 900",
+            "quantity: volume, unit: m3, kind: counter, calibration: {references: [0]}",
+            "calibration belongs to a gauge",
+        ),
+        (
+            "unit: scf/h, kind: gauge",
+            "unit: scf/h, kind: gauge, calibration: {references: [0]}",
+            "span",
+        ),
     ],
 )
 def test_each_mistake_is_named_with_its_line(old: str, new: str, says: str) -> None:
@@ -98,3 +118,33 @@ def test_a_key_that_stands_twice_and_broken_yaml_name_the_line() -> None:
 @pytest.mark.parametrize("text", ["", "[]", "facility: 1", "devices: {}", "a: *b", "\x00", "{{{"])
 def test_nothing_raises_anything_but_its_own_error(text: str) -> None:
     problems(text)
+
+
+def test_policies_that_do_not_fit_the_equation_are_refused() -> None:
+    text = """
+facility: {id: a, name: A, timezone: UTC}
+devices:
+  - id: d
+    channels: [{id: m, quantity: mass_flow, unit: kg/h, kind: gauge}]
+sources:
+  - {id: s, scope: 1, method: stack, equation: mass-flow, inputs: {mass_flow: d.m},
+     substitution: POLICY}
+"""
+    for policy, says in (("part75", "fills CO2, moisture and flow"), ("mrr", "takes none")):
+        assert any(says in problem for problem in problems(text.replace("POLICY", policy)))
+    parse(text.replace("POLICY", "none"))
+
+
+def test_moisture_has_no_daily_calibration() -> None:
+    moisture = '{id: h2o, quantity: fraction, unit: "%", kind: gauge'
+    found = problems(CONTRACT.replace(moisture, moisture + ", calibration: {references: [0]}"))
+    assert any("no daily calibration" in problem for problem in found), found
+
+
+def test_what_may_go_unnoticed_is_doubted_aloud() -> None:
+    file = parse(CONTRACT.replace(", max_rate: 900", ""))
+    found = list(doubts(file))
+    assert any("gas-meter.volume" in doubt and "max_rate" in doubt for doubt in found)
+    # part75 without a maximum potential flow
+    assert any("cems-1.flow" in doubt and "range" in doubt for doubt in found)
+    assert not any("meter-grid.import-energy" in doubt for doubt in found)

@@ -36,6 +36,28 @@ def problems(file: model.FacilityFile) -> Iterator[Finding]:
             yield ("thresholds", i, "channel"), f"there is no channel {threshold.channel!r}"
 
 
+def doubts(file: model.FacilityFile) -> Iterator[str]:
+    """What can be computed and may still surprise: one sentence each, with what helps."""
+    for device in file.devices:
+        for channel in device.channels:
+            if channel.kind == "counter" and channel.max_rate is None:
+                yield (
+                    f"{device.id}.{channel.id} has no max_rate: an index that is wrong more than"
+                    " once in a row cannot be told from consumption; give the most it can rise in"
+                    " an hour"
+                )
+    for source in file.sources:
+        if not isinstance(source, model.StackSource) or source.substitution != "part75":
+            continue
+        reference = source.inputs.get("flow", "")
+        channel_ = file.channel(reference) if reference else None
+        if channel_ is not None and channel_.range is None:
+            yield (
+                f"{reference} has no range: where part75 asks for the maximum potential flow the"
+                f" hour of {source.id} stays missing; give range: [0, the maximum]"
+            )
+
+
 def factor_record(factor: model.Factor) -> Factor:
     """Accounting's record of a factor in a facility file."""
     return Factor(**{name: getattr(factor, name) for name in model.Factor.model_fields})
@@ -90,6 +112,10 @@ def _channel(path: Path, device: model.Device, channel: model.Channel) -> Iterat
             (*path, "from"),
             "from maps a foreign payload; the native one names the channel itself",
         )
+    try:
+        build.calibration_setup(channel)
+    except ConfigurationError as error:
+        yield (*path, "calibration"), str(error)
 
 
 def _factor(path: Path, factor: Factor, before: list[Factor]) -> Iterator[Finding]:
@@ -114,6 +140,11 @@ def _source(
             channels[role] = channel
     if len(channels) < len(source.channels):
         return
+    if "h2o" in channels and channels["h2o"].calibration is not None:
+        yield (
+            (*path, "inputs", "h2o"),
+            f"{source.channels['h2o']} is moisture, which has no daily calibration: remove it",
+        )
     versions: dict[str, list[Factor]] = {}
     if isinstance(source, model.ActivitySource):
         for key, name in zip(("factor", "market_factor"), source.factors, strict=False):

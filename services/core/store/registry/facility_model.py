@@ -61,6 +61,8 @@ Slug = Annotated[str, StringConstraints(pattern=_SLUG)]
 DurationS = Annotated[float, BeforeValidator(_duration_s), Field(gt=0)]
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 Zone = Annotated[str, AfterValidator(_zone)]
+#: An input of an equation, such as co2 or heat_input.
+Role = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]{0,62}$")]
 ChannelReference = Annotated[str, AfterValidator(_reference)]
 Percent = Annotated[float, Field(ge=0, le=1000)]
 
@@ -236,7 +238,7 @@ class StackSource(_Source):
     equation: str
     diluent: Literal["F-14A", "F-14B"] | None = None
     fuel: str | None = None
-    inputs: dict[Slug, ChannelReference] = Field(min_length=1)
+    inputs: dict[Role, ChannelReference] = Field(min_length=1)
 
     @property
     def channels(self) -> dict[str, str]:

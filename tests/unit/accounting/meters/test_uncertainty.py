@@ -1,12 +1,19 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.core.accounting.uncertainty import Component, Part, band, product_percent
+from services.core.accounting.uncertainty import (
+    Component,
+    FactorUncertainty,
+    Part,
+    band,
+    product_percent,
+)
 
 METER = Component(id="meter", percent=2.0)
 FACTOR = Component(id="factor", percent=3.5)
@@ -64,3 +71,29 @@ def test_a_band_does_not_reach_below_zero() -> None:
     result = band([Part(kg=10.0, components=(Component(id="a", percent=150.0),))])
     assert result.low_kg == 0.0
     assert result.high_kg == 25.0
+
+
+DAY = date(2026, 1, 1)
+
+
+def factor(*spans: tuple[date | None, date | None, float | None]) -> FactorUncertainty:
+    return FactorUncertainty(id="factor grid", spans=spans)
+
+
+def test_a_factor_counts_with_the_version_that_holds() -> None:
+    versions = factor((None, DAY, 5.0), (DAY, None, 2.0))
+    assert versions.component(date(2025, 12, 1), date(2025, 12, 31)) == Component(
+        id="factor grid", percent=5.0
+    )
+    assert versions.component(DAY, date(2026, 1, 31)) == Component(id="factor grid", percent=2.0)
+
+
+def test_over_several_versions_the_largest_counts() -> None:
+    versions = factor((None, DAY, 2.0), (DAY, None, 5.0))
+    assert versions.component(date(2025, 12, 31), DAY) == Component(id="factor grid", percent=5.0)
+
+
+def test_a_version_that_states_nothing_leaves_the_span_unknown() -> None:
+    versions = factor((None, DAY, None), (DAY, None, 5.0))
+    assert versions.component(date(2025, 12, 31), DAY) is None
+    assert versions.component(DAY, DAY) is not None

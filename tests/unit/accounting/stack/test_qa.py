@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from services.core.accounting.stack.qa import (
     CALIBRATION_VALID_US,
+    CalibrationSetup,
     CalibrationTest,
     Monitor,
     OutOfControl,
@@ -164,3 +166,36 @@ def test_a_failure_after_expiry_begins_its_own_period() -> None:
 def test_before_the_first_test_nothing_is_said() -> None:
     assert out_of_control([], until_us=100 * HOUR_US) == ()
     assert out_of_control([at(50, passed=False)], until_us=40 * HOUR_US) == ()
+
+
+MINUTE_US = 60_000_000
+
+
+def setup(**more: Any) -> CalibrationSetup:
+    return CalibrationSetup(
+        **{"monitor": Monitor.CO2, "references": (Decimal(0), Decimal(18)), **more}
+    )
+
+
+def test_calibration_readings_close_together_are_one_test() -> None:
+    ts_us = [minute * MINUTE_US for minute in (0, 1, 2, 3, 40, 41)]
+    responses = [Decimal(text) for text in ("5", "0.1", "17", "18.3", "0", "19.5")]
+    first, second = setup().tests(ts_us, responses)
+    # the readings while the monitor still settles are passed over
+    assert (first.ts_us, first.passed) == (3 * MINUTE_US, True)
+    assert first.detail == (
+        "reference 0, response 0.1, error 0.1 (at most 1.0); "
+        "reference 18, response 18.3, error 0.3 (at most 1.0)"
+    )
+    assert (second.ts_us, second.passed) == (41 * MINUTE_US, False)
+
+
+def test_no_calibration_readings_are_no_test() -> None:
+    assert setup().tests([], []) == []
+
+
+def test_a_flow_monitor_is_tested_in_percent_of_its_span() -> None:
+    flow = setup(monitor=Monitor.FLOW, references=(Decimal(0), Decimal(800)), span=Decimal(1000))
+    (test,) = flow.tests([0, MINUTE_US], [Decimal(10), Decimal(870)])
+    assert not test.passed
+    assert test.detail.endswith("error 7.0 (at most 6.0)")

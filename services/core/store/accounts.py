@@ -1,0 +1,149 @@
+"""What is needed to add up the sources of a facility: which count, and how well each is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.core.accounting.uncertainty import Component, FactorUncertainty
+from services.core.accounting.units import conversion
+from services.core.store.registry import build
+from services.core.store.registry import facility_model as model
+
+_SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
+
+# The newest usable reading tells at which point an equation's sensitivities are taken.
+_INPUTS = text(
+    """
+SELECT s.id, s.slug, s.scope, s.active, s.spec, i.role, c.id AS channel_id, c.unit,
+       CAST(c.spec ->> 'uncertainty' AS float8) AS percent, newest.value
+FROM facility f
+JOIN source s ON s.facility_id = f.id
+JOIN source_input i ON i.source_id = s.id
+JOIN channel c ON c.id = i.channel_id
+LEFT JOIN LATERAL (
+    SELECT r.value FROM reading r
+    WHERE s.method = 'stack' AND r.channel_id = c.id AND r.value IS NOT NULL AND r.quality <= 1
+      AND r.ts > now() - interval '31 days'
+    ORDER BY r.ts DESC LIMIT 1) newest ON true
+WHERE f.slug = :facility
+ORDER BY s.id
+"""
+)
+
+_FACTORS = text(
+    """
+SELECT x.slug, x.facility_id IS NOT NULL AS own, x.valid_from, x.valid_to, x.uncertainty_percent
+FROM factor x JOIN facility f ON f.slug = :facility
+WHERE x.slug = ANY(:slugs) AND x.known_to IS NULL
+  AND (x.facility_id = f.id OR x.facility_id IS NULL)
+"""
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceAccount:
+    """How one source enters a facility's totals."""
+
+    slug: str
+    scope: int
+    #: the source that measures the same emission and does not count
+    check: str | None
+    #: False: it is another source's check
+    counts: bool
+    #: its meters; empty: no channel states an uncertainty
+    meters: tuple[Component, ...]
+    factor: FactorUncertainty | None
+
+    def components(self, first: date, last: date) -> tuple[Component, ...] | None:
+        """What makes a mass of these days uncertain; None where a part of it is not stated."""
+        if not self.meters:
+            return None
+        if self.factor is None:
+            return self.meters
+        factor = self.factor.component(first, last)
+        return None if factor is None else (*self.meters, factor)
+
+
+async def source_accounts(connection: AsyncConnection, facility: str) -> dict[str, SourceAccount]:
+    """The accounts of a facility's sources, past ones too, by source."""
+    rows = (await connection.execute(_INPUTS, {"facility": facility})).mappings().all()
+    specs = {row["slug"]: _SOURCE.validate_python(row["spec"]) for row in rows}
+    factors = await _factors(
+        connection,
+        facility,
+        {spec.factor for spec in specs.values() if isinstance(spec, model.ActivitySource)},
+    )
+    checks = {
+        spec.check
+        for spec in specs.values()
+        if spec.check is not None and any(row["active"] for row in rows if row["slug"] == spec.id)
+    }
+    return {
+        slug: SourceAccount(
+            slug=slug,
+            scope=spec.scope,
+            check=spec.check,
+            counts=slug not in checks,
+            meters=_meters(spec, [dict(row) for row in rows if row["slug"] == slug]),
+            factor=factors.get(spec.factor) if isinstance(spec, model.ActivitySource) else None,
+        )
+        for slug, spec in specs.items()
+    }
+
+
+async def _factors(
+    connection: AsyncConnection, facility: str, slugs: set[str]
+) -> dict[str, FactorUncertainty]:
+    rows = await connection.execute(_FACTORS, {"facility": facility, "slugs": sorted(slugs)})
+    versions: dict[str, list[Any]] = {}
+    for row in rows:
+        versions.setdefault(row.slug, []).append(row)
+    return {
+        slug: FactorUncertainty(
+            id=f"factor {slug}",
+            spans=tuple(
+                (row.valid_from, row.valid_to, row.uncertainty_percent)
+                for row in found
+                # a facility's own factor hides the built-in one of the same name
+                if row.own or not any(each.own for each in found)
+            ),
+        )
+        for slug, found in versions.items()
+    }
+
+
+def _meters(spec: model.Source, rows: Sequence[Mapping[str, Any]]) -> tuple[Component, ...]:
+    """Each stated meter, its percentage times how strongly the rate follows it."""
+    stated = {row["role"]: row for row in rows if row["percent"] is not None}
+    if not stated:
+        return ()
+    sensitivities: dict[str, float] = {}
+    if isinstance(spec, model.StackSource):
+        equation = build.equation(spec)
+        units = {item.name: item.unit for item in equation.inputs}
+        sensitivities = equation.sensitivities(
+            {
+                row["role"]: float(conversion(row["unit"], units[row["role"]])(row["value"]))
+                for row in rows
+                if row["value"] is not None and row["role"] in units
+            }
+        )
+    return tuple(
+        Component(
+            id=f"channel {row['channel_id']}",
+            percent=row["percent"] * _known_or_one(sensitivities.get(role)),
+        )
+        for role, row in stated.items()
+    )
+
+
+def _known_or_one(sensitivity: float | None) -> float:
+    return 1.0 if sensitivity is None or not np.isfinite(sensitivity) else sensitivity

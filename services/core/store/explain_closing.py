@@ -1,0 +1,82 @@
+"""How an hour under a rule was judged: its inputs as recorded, substitutes, reported rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+from psycopg.rows import class_row
+
+from services.core.accounting.stack.closing import ClosingRule
+from services.core.accounting.stack.equations import ReportedRate
+from services.core.accounting.stack.qa import CalibrationTest
+from services.core.store import calibrations
+from services.core.store.explain_inputs import InputChannel
+from services.core.store.registry import build
+from services.core.store.registry import facility_model as model
+
+_INPUTS = """
+SELECT role, average, covered_ms, valid, verdict, verdict_reason, value, code, reason
+FROM source_hour_input WHERE source_id = %s AND hour = %s ORDER BY role
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgedInput:
+    """One input as recorded (in the equation's unit), and what entered the equation for it."""
+
+    role: str
+    average: Decimal | None
+    covered_ms: int
+    valid: bool
+    verdict: str
+    verdict_reason: str
+    value: Decimal | None
+    #: empty: the input enters only by the CO2 it gives
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HourClosing:
+    """The rule an hour is under, and what judging it came to."""
+
+    rule: ClosingRule
+    #: empty: the hour was not judged yet
+    inputs: tuple[JudgedInput, ...]
+    #: None: not judged yet
+    rate: ReportedRate | None
+    #: by role: tests that ended in the hour, and the last one before it
+    calibrations: dict[str, list[CalibrationTest]]
+
+
+def hour_closing(
+    connection: psycopg.Connection[Any],
+    source_id: int,
+    configuration: model.StackSource,
+    channels: list[InputChannel],
+    hour: datetime,
+) -> HourClosing | None:
+    """Read how the hour was judged; None where the source is under no rule."""
+    rule = build.closing_rule(configuration, {c.role: c.spec for c in channels})
+    if rule is None:
+        return None
+    with connection.cursor(row_factory=class_row(JudgedInput)) as cursor:
+        inputs = tuple(cursor.execute(_INPUTS, (source_id, hour)).fetchall())
+    first_us = build.microseconds(hour)
+    end_us = build.microseconds(hour + timedelta(hours=1))
+    return HourClosing(
+        rule=rule,
+        inputs=inputs,
+        rate=rule.equation.reporting({each.role: each.value for each in inputs})
+        if inputs
+        else None,
+        calibrations={
+            channel.role: calibrations.tests(connection, channel.id, first_us, end_us)
+            for channel in channels
+            if channel.spec.calibration is not None
+        },
+    )

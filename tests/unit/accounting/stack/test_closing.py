@@ -1,0 +1,146 @@
+"""What an hour comes to under a rule, from its inputs alone."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from services.core.accounting.stack.closing import (
+    ClosingRule,
+    InputMinutes,
+    Period,
+    RecordedInput,
+)
+from services.core.accounting.stack.equations import equation_for
+from services.core.accounting.stack.history import History, UnitHour
+from services.core.accounting.stack.substitution import SUBSTITUTION
+from services.core.accounting.stack.validity import VALIDITY
+from services.core.accounting.units import conversion
+
+YEAR = Period(first=0, end=8760, closed=False)
+
+
+def rule(equation: str = "F-11", policy: str = "part75", **more: str) -> ClosingRule:
+    chosen = equation_for(equation, **more)
+    return ClosingRule(
+        equation=chosen,
+        conversions={item.name: conversion(item.unit, item.unit) for item in chosen.inputs},
+        validity=VALIDITY[policy],
+        substitution=SUBSTITUTION[policy],
+        potential={"co2": Decimal("14.0"), "h2o": Decimal("3.0")},
+    )
+
+
+def minutes(value: float, known: range = range(60), out: range = range(0)) -> InputMinutes:
+    covered = np.zeros(60, dtype=np.int64)
+    covered[list(known)] = 60_000_000
+    assured = np.ones(60, dtype=bool)
+    assured[list(out)] = False
+    return InputMinutes(
+        value=np.where(covered > 0, value, np.nan),
+        covered_us=covered,
+        assured=assured,
+        excused=False,
+    )
+
+
+def recorded(average: str | None, *, valid: bool = True) -> RecordedInput:
+    return RecordedInput(
+        average=None if average is None else Decimal(average),
+        covered_ms=3_600_000,
+        valid=valid,
+        verdict="quadrants" if valid else "quadrant-missing",
+        verdict_reason="",
+    )
+
+
+def test_averages_are_recorded_as_the_rule_records_them() -> None:
+    found = rule().record({"co2": minutes(12.34), "flow": minutes(1_234_567.0)})
+    assert (found["co2"].average, found["flow"].average) == (Decimal("12.3"), Decimal(1_235_000))
+    assert found["co2"].valid
+    assert found["co2"].verdict == "quadrants"
+
+
+def test_an_average_is_weighted_by_the_time_that_is_known() -> None:
+    half = minutes(10.0)
+    half.value[30:] = 13.0
+    half.covered_us[30:] = 20_000_000
+    found = rule().record({"co2": half, "flow": minutes(1e6)})
+    # 30 minutes of 10 and 10 minutes of 13
+    assert found["co2"].average == Decimal("10.8")
+
+
+def test_data_of_a_monitor_out_of_control_are_no_data() -> None:
+    found = rule().record({"co2": minutes(12.0, out=range(50)), "flow": minutes(1e6)})
+    assert (found["co2"].valid, found["co2"].covered_ms) == (False, 600_000)
+    assert "50 minutes out of control" in found["co2"].verdict_reason
+
+
+def test_what_comes_from_oxygen_is_valid_when_the_oxygen_is() -> None:
+    chosen = rule("F-2", diluent="F-14A", fuel="natural-gas")
+    assert chosen.roles == ("o2", "flow", "h2o", "co2")
+    whole = {"o2": minutes(3.0), "flow": minutes(1e6), "h2o": minutes(10.0)}
+    assert chosen.record(whole)["co2"].valid
+    lacking = chosen.record(whole | {"o2": minutes(3.0, range(20))})
+    assert not lacking["co2"].valid
+    assert lacking["h2o"].valid
+
+
+def test_an_input_that_only_the_diluent_takes_is_not_missed_when_co2_is_substituted() -> None:
+    chosen = rule("F-11", diluent="F-14B", fuel="natural-gas")
+    inputs = {
+        "o2": recorded(None, valid=False),
+        "h2o": recorded(None, valid=False),
+        "co2": recorded(None, valid=False),
+        "flow": recorded("1000000"),
+    }
+    figure = chosen.figure(5, inputs, {"co2": History([])}, YEAR)
+    assert figure.inputs["co2"].value == Decimal("14.0")
+    assert figure.rate.value == Decimal("8.0")
+    assert figure.code == "co2:12"
+
+
+def test_each_input_is_substituted_alone_and_the_gap_waits_for_its_end() -> None:
+    past = [UnitHour(clock_hour=h, value=Decimal("12.0"), code="01") for h in range(5)]
+    inputs = {"co2": recorded(None, valid=False), "flow": recorded("1000000")}
+    gap = [*past, UnitHour(clock_hour=5, value=None, code="")]
+    waiting = rule().figure(5, inputs, {"co2": History(gap)}, YEAR)
+    assert (waiting.quality, waiting.code, waiting.provisional) == ("substituted", "co2:07", True)
+    closed = [*gap, UnitHour(clock_hour=6, value=Decimal("14.0"), code="01")]
+    found = rule().figure(5, inputs, {"co2": History(closed)}, YEAR)
+    assert (found.inputs["co2"].value, found.provisional) == (Decimal("13.0"), False)
+    assert found.inputs["flow"].code == "01"
+
+
+def test_a_negative_hour_is_zero_with_its_code() -> None:
+    inputs = {"co2": recorded("-0.3"), "flow": recorded("1000000")}
+    figure = rule().figure(5, inputs, {}, YEAR)
+    assert (figure.kg, figure.code) == (Decimal(0), "quadrants 21")
+
+
+def test_a_missing_input_makes_the_hour_missing_never_zero() -> None:
+    inputs = {"co2": recorded("12.0"), "flow": recorded(None, valid=False)}
+    figure = rule().figure(5, inputs, {"flow": History([])}, YEAR)
+    assert (figure.kg, figure.quality, figure.code) == (None, "missing", "flow:12")
+
+
+def test_an_open_period_looks_back_only_and_a_closed_one_at_all_of_it() -> None:
+    past = [
+        UnitHour(clock_hour=0, value=Decimal(10), code="01"),
+        UnitHour(clock_hour=1, value=Decimal(12), code="01"),
+        UnitHour(clock_hour=2, value=None, code=""),
+        UnitHour(clock_hour=3, value=Decimal(14), code="01"),
+    ]
+    inputs = {"co2": recorded(None, valid=False), "flow": recorded("1000000")}
+    figures = [
+        rule(policy="mrr").figure(
+            2, inputs, {"co2": History(past)}, Period(first=0, end=8760, closed=closed)
+        )
+        for closed in (False, True)
+    ]
+    assert [f.provisional for f in figures] == [True, False]
+    # 10, 12: 11 + 2 root 2; with 14: 12 + 2 * 2
+    assert figures[0].inputs["co2"].value == pytest.approx(Decimal(11) + 2 * Decimal(2).sqrt())
+    assert figures[1].inputs["co2"].value == Decimal(16)
