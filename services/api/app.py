@@ -33,6 +33,7 @@ from services.api.routes import (
     operation,
     quarantine,
     readings,
+    replay,
 )
 from services.api.routes.live import live_reader
 from services.core.runtime import logging
@@ -91,6 +92,7 @@ def create_app(
         emissions,
         readings,
         quarantine,
+        replay,
         explain,
         operation,
         dashboard,

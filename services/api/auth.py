@@ -22,6 +22,8 @@ _bearer = HTTPBearer(auto_error=False, description="An API key, made by `tonne k
 class Principal:
     """Someone who asks, with the rights of their key."""
 
+    #: as the ledger tells it
+    name: str
     scopes: frozenset[str]
     #: facility slugs; None: all
     facilities: frozenset[str] | None
@@ -36,7 +38,7 @@ class Principal:
 
 
 #: Whoever asks while authentication is off.
-_ANYONE = Principal(scopes=frozenset(keys.SCOPES), facilities=None)
+_ANYONE = Principal(name="someone without a key", scopes=frozenset(keys.SCOPES), facilities=None)
 
 
 async def principal(
@@ -56,6 +58,7 @@ async def principal(
     if found is None:
         raise Unauthenticated("The API key is unknown, expired or revoked.")
     return Principal(
+        name=f"key {found.name}",
         scopes=frozenset(found.scopes),
         facilities=None if found.facilities is None else frozenset(found.facilities),
     )

@@ -12,11 +12,14 @@ The way of a message, one step per file; :mod:`.pipeline` is the order of the st
    bounds what may lie in quarantine.
 7. **acknowledge**: only now, back to :mod:`.source`.
 
+What lies in quarantine goes the same way again when somebody asks for it: :mod:`.replay`.
+
 Where do I go to ...?
 
 - **... see why something is refused, and what to do?** :mod:`.reasons`.
 - **... add a wire format?** A module in :mod:`.decode` and its line in ``decode/__init__.py``.
 - **... see what happens while the database is away?** :mod:`.database`, :mod:`.sqlstate`.
+- **... see what ingest says of itself?** :mod:`.measure`.
 - **... see what is known of devices that come and go?** :mod:`.presence`.
 - **... name another adapter?** :mod:`.app`, the composition root, alone.
 """

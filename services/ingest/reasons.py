@@ -65,8 +65,8 @@ ADVICE: dict[Reason, str] = {
     ),
     Reason.OUT_OF_RANGE: "check the sensor, or widen the channel's range in the facility file",
     Reason.CONFLICT: (
-        "the stored value stays; accept this one with `tonne quarantine replay --accept`"
-        " or discard it"
+        "the stored value stays; let this one replace it with `tonne quarantine replay --accept`,"
+        " or give it up with `tonne quarantine discard`"
     ),
     Reason.REFUSED_BY_DATABASE: "read what the database says, put it right, then replay this",
 }

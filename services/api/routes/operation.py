@@ -94,4 +94,22 @@ def _judge(found: Readiness | None) -> dict[str, object]:
         "schema_current": current,
         "processes": processes,
         "missing": missing,
+        "warnings": _warnings(found),
     }
+
+
+def _warnings(found: Readiness | None) -> list[str]:
+    """What is wrong without making the totals wrong."""
+    warnings: list[str] = []
+    if found is None:
+        return warnings
+    if found.shed:
+        warnings.append(
+            f"quarantine is full: ingest dropped {found.shed} refusals in the last two minutes;"
+            " `tonne quarantine list` shows what lies there, replay or discard it"
+        )
+    if found.mostly_refused:
+        warnings.append(
+            "ingest refuses more than half of what arrives; `tonne quarantine list` shows why"
+        )
+    return warnings

@@ -14,9 +14,10 @@ from services.api.answers import json_answer, next_link
 from services.api.auth import Reader, visible_facilities
 from services.api.context import InContext
 from services.api.models import QuarantineRow
-from services.api.parameters import Query, SlugList
+from services.api.parameters import Instant, Query, SlugList
 from services.api.problems import NotFound, documented
 from services.core.store.quarantine import QuarantineItem, item, select_page
+from services.core.store.reading_queries import QUALITIES
 
 router = APIRouter(tags=["quarantine"])
 
@@ -33,8 +34,14 @@ class QuarantineQuery(Query):
         [], description="facility ids, as far as one could be read from the message; none: all"
     )
     device: SlugList = Field([], description="device ids; none: all")
-    reason: SlugList = Field([], description="reason codes; none: all", examples=[["not-json"]])
+    reason: SlugList = Field([], description="reason codes; none: all", examples=[["conflict"]])
     state: State | Literal["all"] = Field("open", description="`all`: settled ones too")
+    from_: Instant | None = Field(
+        None, alias="from", description="arrived then or later", examples=["2026-11-22T18:00:00Z"]
+    )
+    to: Instant | None = Field(
+        None, description="arrived before", examples=["2026-11-23T18:00:00Z"]
+    )
     limit: int = Field(100, ge=1, le=1000, description="most rows in the answer")
     cursor: int | None = Field(
         None, ge=1, description="where the last answer ended, from its `Link` header"
@@ -64,16 +71,22 @@ async def get_quarantine(
         reasons=query.reason,
         facilities=facilities,
         devices=query.device,
+        since=query.from_,
+        until=query.to,
         payload_bytes=_SHOWN_BYTES,
     )
     async with context.engine.connect() as connection:
         rows = [item(dict(row)) for row in (await connection.execute(statement)).mappings()]
     answer = json_answer([_row(row) for row in rows[: query.limit]])
     if len(rows) > query.limit:
-        given = query.model_dump(exclude_unset=True, exclude={"cursor"})
+        given = query.model_dump(exclude_unset=True, exclude={"cursor"}, by_alias=True, mode="json")
         given["cursor"] = rows[query.limit - 1].id
         answer.headers["Link"] = next_link("/v1/quarantine", **given)
     return answer
+
+
+def _quality(code: int | None) -> str | None:
+    return None if code is None else QUALITIES[code]
 
 
 def _row(refused: QuarantineItem) -> dict[str, Any]:
@@ -90,6 +103,8 @@ def _row(refused: QuarantineItem) -> dict[str, Any]:
         "ts": refused.ts,
         "value": refused.value,
         "stored_value": refused.stored_value,
+        "quality": _quality(refused.quality),
+        "stored_quality": _quality(refused.stored_quality),
         "state": refused.state,
         "settled_at": refused.settled_at,
         "payload": text,

@@ -23,6 +23,12 @@ _BROKER_AWAY = (
     " WHERE process = 'ingest' AND progressed_at > now() - make_interval(secs => %s)"
 )
 
+_WARNED = (
+    "SELECT coalesce(sum((state->>'shed')::bigint), 0)::bigint,"
+    " coalesce(bool_or((state->>'mostly_refused')::boolean), false) FROM process_progress"
+    " WHERE process = 'ingest' AND progressed_at > now() - make_interval(secs => %s)"
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Readiness:
@@ -35,6 +41,10 @@ class Readiness:
     progress_age_s: dict[str, float]
     #: whether every ingest that works is without a session with the broker
     broker_away: bool
+    #: refusals that quarantine had no room for, in about the last two minutes
+    shed: int
+    #: whether an ingest refuses more than half of what arrives
+    mostly_refused: bool
 
 
 @cache
@@ -56,6 +66,7 @@ async def readiness(url: str, *, stale_after_s: float) -> Readiness:
     revision: str | None = None
     ages: dict[str, float] = {}
     broker_away = False
+    shed, mostly_refused = 0, False
     async with await connect_async(url, process="api", autocommit=True) as connection:
         migrated = await (await connection.execute(_MIGRATED)).fetchone()
         if migrated is not None and migrated[0]:
@@ -68,9 +79,14 @@ async def readiness(url: str, *, stale_after_s: float) -> Readiness:
             }
             away = await (await connection.execute(_BROKER_AWAY, (stale_after_s,))).fetchone()
             broker_away = away is not None and bool(away[0])
+            warned = await (await connection.execute(_WARNED, (stale_after_s,))).fetchone()
+            if warned is not None:
+                shed, mostly_refused = warned
     return Readiness(
         schema_revision=revision,
         wanted_revision=newest_revision(),
         progress_age_s=ages,
         broker_away=broker_away,
+        shed=shed,
+        mostly_refused=mostly_refused,
     )

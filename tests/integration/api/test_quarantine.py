@@ -58,3 +58,30 @@ async def test_filter_and_pages(client: httpx.AsyncClient, connection: Connectio
     assert seen == [str(i) for i in range(23, 0, -2)]
     assert len(await quarantine(client, state="all")) == 26
     assert [row["payload"] for row in await quarantine(client, state="replayed")] == ["settled"]
+
+
+async def test_a_conflict_shows_both_values_and_what_to_do(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    connection.execute(
+        "INSERT INTO quarantine (reason, detail, topic, payload, value, quality, stored_value,"
+        " stored_quality) VALUES ('conflict', 'accept it or discard it', 't', '', 2, 1, NULL, 0)"
+    )
+    (row,) = await quarantine(client)
+    assert (row["value"], row["quality"]) == (2, "uncertain")
+    assert (row["stored_value"], row["stored_quality"]) == (None, "good")
+    assert row["detail"] == "accept it or discard it"
+
+
+async def test_a_span_of_arrival(client: httpx.AsyncClient, connection: Connection) -> None:
+    for hour in (10, 11, 12):
+        connection.execute(
+            "INSERT INTO quarantine (received_at, reason, detail, topic, payload)"
+            " VALUES (make_timestamptz(2026, 11, 23, %s, 0, 0), 'bad_value', '', 't', %s)",
+            (hour, str(hour).encode()),
+        )
+    span = {"from": "2026-11-23T10:00:00Z", "to": "2026-11-23T12:00:00Z", "limit": 1}
+    first = await client.get("/v1/quarantine", params=span)
+    rest = await client.get(first.links["next"]["url"])
+    assert [row["payload"] for answer in (first, rest) for row in answer.json()] == ["11", "10"]
+    assert "next" not in rest.links

@@ -49,6 +49,8 @@ def test_the_calls_of_the_contract_are_there_and_those_with_data_want_a_key() ->
         ("get", "/v1/emissions"),
         ("get", "/v1/readings"),
         ("get", "/v1/quarantine"),
+        ("post", "/v1/quarantine/replay"),
+        ("get", "/v1/quarantine/replay/{replay}"),
         ("get", "/v1/explain"),
     }
     assert set(calls) - guarded == {("get", "/healthz"), ("get", "/readyz"), ("get", "/metrics")}

@@ -1,0 +1,314 @@
+"""``tonne quarantine``: what was refused, why, and the second try."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+from sqlalchemy import Connection, text
+
+from services.cli.errors import clear_errors, failure
+from services.cli.process import settings
+from services.core.runtime.progress import STALE_AFTER_S
+from services.core.store import quarantine, replays
+from services.core.store.connect import engine
+from services.core.store.quarantine import QuarantineItem
+from services.core.store.reading_queries import QUALITIES
+from services.core.store.replays import ReplayRequest, Selection
+from services.ingest.reasons import Reason
+
+app = typer.Typer(no_args_is_help=True, help="What was refused, why, and the second try.")
+
+_LOOK_EVERY_S: Final = 0.2
+
+#: Of a larger payload, this much is shown.
+_SHOWN_BYTES: Final = 4096
+
+_NEWEST_ID: Final = (1 << 63) - 1
+
+_INGEST_WORKS: Final = text(
+    "SELECT EXISTS (SELECT FROM process_progress WHERE process = 'ingest'"
+    " AND progressed_at > now() - make_interval(secs => :seconds))"
+)
+
+Facilities = Annotated[list[str] | None, typer.Option("--facility", help="facility; repeat")]
+Devices = Annotated[list[str] | None, typer.Option("--device", help="device; repeat")]
+Reasons = Annotated[
+    list[Reason] | None, typer.Option("--reason", help="why it was refused; repeat")
+]
+Since = Annotated[
+    str | None, typer.Option("--from", help="arrived then or later, as 2026-11-22T18:00:00Z")
+]
+Until = Annotated[str | None, typer.Option("--to", help="arrived before")]
+Ids = Annotated[
+    list[int] | None,
+    typer.Argument(min=1, max=_NEWEST_ID, help="entries; none: all that match"),
+]
+
+
+@app.command("list")
+def list_(
+    facility: Facilities = None,
+    device: Devices = None,
+    reason: Reasons = None,
+    since: Since = None,
+    until: Until = None,
+    settled: Annotated[bool, typer.Option("--settled", help="settled ones instead")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="most entries")] = 50,
+) -> None:
+    """List what lies in quarantine, the newest first; of a conflict both values."""
+    statement = quarantine.select_page(
+        limit=limit + 1,
+        states=("replayed", "accepted", "discarded") if settled else ("open",),
+        reasons=reason or (),
+        facilities=facility or (),
+        devices=device or (),
+        since=_instant("--from", since),
+        until=_instant("--to", until),
+        payload_bytes=1,
+    )
+    with _database() as connection:
+        found = [quarantine.item(dict(row)) for row in connection.execute(statement).mappings()]
+    table = Table(
+        "id", "arrived", "state" if settled else "reason", "device", "channel", "time", "sent",
+        "stored", "what is wrong, what to do",
+    )  # fmt: skip
+    for item in found[:limit]:
+        table.add_row(
+            str(item.id),
+            _time(item.received_at),
+            item.state if settled else item.reason,
+            _plain(item.device or item.topic),
+            _plain(item.channel or ""),
+            _time(item.ts),
+            _reading(item.value, item.quality, known=item.ts is not None),
+            _reading(item.stored_value, item.stored_quality, known=item.stored_quality is not None),
+            _plain(item.detail),
+        )
+    console = Console()
+    console.print(table)
+    if len(found) > limit:
+        console.print(f"and older ones; --limit shows more than {limit}")
+
+
+@app.command()
+def show(
+    entry: Annotated[
+        int, typer.Argument(min=1, max=_NEWEST_ID, help="id, as `tonne quarantine list` says")
+    ],
+) -> None:
+    """Show one entry with its message."""
+    with _database() as connection:
+        row = connection.execute(quarantine.select_item(entry)).mappings().first()
+    if row is None:
+        raise failure(f"there is no entry {entry}; `tonne quarantine list` shows them")
+    item = quarantine.item(dict(row))
+    table = Table(show_header=False, box=None)
+    for name, value in (
+        ("id", str(item.id)),
+        ("arrived", _time(item.received_at)),
+        ("state", f"{item.state} {_time(item.settled_at)}".strip()),
+        ("reason", item.reason),
+        ("detail", _plain(item.detail)),
+        ("topic", _plain(item.topic)),
+        ("facility", _plain(item.facility or "")),
+        ("device", _plain(item.device or "")),
+        ("channel", _plain(item.channel or "")),
+        ("time", _time(item.ts)),
+        ("sent", _reading(item.value, item.quality, known=item.ts is not None)),
+        (
+            "stored",
+            _reading(item.stored_value, item.stored_quality, known=item.stored_quality is not None),
+        ),
+        ("size", f"{item.payload_bytes} bytes"),
+        ("message", _payload(item)),
+    ):
+        table.add_row(name, value)
+    Console().print(table)
+
+
+@app.command()
+def replay(
+    ids: Ids = None,
+    facility: Facilities = None,
+    device: Devices = None,
+    reason: Reasons = None,
+    since: Since = None,
+    until: Until = None,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="let conflicts replace what is stored")
+    ] = False,
+    note: Annotated[
+        str | None, typer.Option(help="why; shown with the restatement (at most 200 characters)")
+    ] = None,
+    wait: Annotated[bool, typer.Option(help="until it is done")] = True,
+) -> None:
+    """Try entries again, in the order of arrival; ingest does it."""
+    if note is not None and not 1 <= len(note) <= 200:
+        raise failure("--note takes 1 to 200 characters")
+    selection = _selection(ids, facility, device, reason, since, until)
+    with _database() as connection:
+        with connection.begin():
+            _refuse_unknown(connection, ids)
+            request_id = replays.submit(
+                connection, selection, accept=accept, by=f"user {getpass.getuser()}", note=note
+            )
+        if wait:
+            _tell(_followed(connection, request_id))
+        else:
+            typer.echo(f"replay {request_id} waits for ingest")
+
+
+@app.command()
+def discard(
+    ids: Ids = None,
+    facility: Facilities = None,
+    device: Devices = None,
+    reason: Reasons = None,
+    since: Since = None,
+    until: Until = None,
+    everything: Annotated[bool, typer.Option("--all", help="all that is open")] = False,
+) -> None:
+    """Give entries up for good, so that there is room for others."""
+    selection = _selection(ids, facility, device, reason, since, until)
+    if selection == Selection() and not everything:
+        raise failure("name entries, say which with --reason and the like, or give up --all")
+    with _database() as connection, connection.begin():
+        _refuse_unknown(connection, ids)
+        number = replays.discard(connection, selection)
+    typer.echo(f"discarded: {number}")
+
+
+def _selection(
+    ids: list[int] | None,
+    facility: list[str] | None,
+    device: list[str] | None,
+    reason: list[Reason] | None,
+    since: str | None,
+    until: str | None,
+) -> Selection:
+    return Selection(
+        ids=tuple(ids) if ids else None,
+        facilities=tuple(facility) if facility else None,
+        devices=tuple(device) if device else None,
+        reasons=tuple(reason) if reason else None,
+        since=_instant("--from", since),
+        until=_instant("--to", until),
+    )
+
+
+def _refuse_unknown(connection: Connection, ids: list[int] | None) -> None:
+    unknown = replays.unknown_ids(connection, ids, None) if ids else []
+    if unknown:
+        listed = ", ".join(str(each) for each in unknown[:10])
+        raise failure(f"there is no entry {listed}; `tonne quarantine list` shows them")
+
+
+def _followed(connection: Connection, request_id: int) -> ReplayRequest:
+    """Show how far the replay is until it is done."""
+    began = time.monotonic()
+    with Progress(
+        TextColumn("replaying"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        transient=True,
+    ) as progress:
+        task = progress.add_task("", total=None)
+        while True:
+            found = _request(connection, request_id)
+            # entries that were settled since the request are not tried
+            progress.update(task, total=max(found.entries, found.tried), completed=found.tried)
+            if found.finished_at is not None:
+                return found
+            if time.monotonic() > began + STALE_AFTER_S and not _ingest_works(connection):
+                raise failure(
+                    f"ingest does not run; replay {request_id} goes on when it does:"
+                    " start `tonne ingest`"
+                )
+            time.sleep(_LOOK_EVERY_S)
+
+
+def _request(connection: Connection, request_id: int) -> ReplayRequest:
+    with connection.begin():
+        return replays.request(
+            dict(connection.execute(replays.select_request(request_id)).mappings().one())
+        )
+
+
+def _ingest_works(connection: Connection) -> bool:
+    with connection.begin():
+        return bool(connection.scalar(_INGEST_WORKS, {"seconds": STALE_AFTER_S}))
+
+
+def _tell(done: ReplayRequest) -> None:
+    typer.echo(f"tried: {done.tried}")
+    typer.echo(f"restored: {done.restored}")
+    if done.accept:
+        typer.echo(f"accepted: {done.accepted}; hours that change are restated")
+    typer.echo(f"refused again: {sum(done.refused.values())}")
+    for reason, number in sorted(done.refused.items(), key=lambda each: (-each[1], each[0])):
+        typer.echo(f"  {reason}: {number}")
+
+
+@contextmanager
+def _database() -> Iterator[Connection]:
+    with clear_errors():
+        bind = engine(settings("admin").database, process="admin")
+        try:
+            with bind.connect() as connection:
+                yield connection
+        finally:
+            bind.dispose()
+
+
+def _instant(option: str, said: str | None) -> datetime | None:
+    if said is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(said)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise failure(f"{option} takes a time with an offset, as 2026-11-22T18:00:00Z")
+    return instant
+
+
+def _time(instant: datetime | None) -> str:
+    if instant is None:
+        return ""
+    said = instant.replace(tzinfo=None).isoformat(timespec="milliseconds")
+    return said.removesuffix(".000") + "Z"
+
+
+def _reading(value: float | None, quality: int | None, *, known: bool) -> str:
+    if not known:
+        return ""
+    said = "null" if value is None else f"{value!r}"
+    return said if not quality else f"{said} ({QUALITIES[quality]})"
+
+
+def _payload(item: QuarantineItem) -> Text:
+    shown = item.payload[:_SHOWN_BYTES]
+    try:
+        said = shown.decode()
+    except UnicodeDecodeError:
+        said = shown.hex(" ")
+    more = " ..." if len(item.payload) > len(shown) else ""
+    return _plain(said + more)
+
+
+def _plain(said: str) -> Text:
+    """What came from outside, without what a terminal would obey."""
+    return Text(
+        "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in said)
+    )
