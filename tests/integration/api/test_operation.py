@@ -167,3 +167,23 @@ async def test_the_dashboards_files_are_cached_and_compressed(client: httpx.Asyn
     assert (again.status_code, again.content) == (304, b"")
     plain = await client.get("/assets/main.js", headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers
+
+
+async def test_readiness_warns_of_what_quarantine_had_no_room_for(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    progress(connection, "ingest", 1)
+    progress(connection, "aggregator", 1)
+    assert (await ready(client))[1]["warnings"] == []
+    connection.execute(
+        'UPDATE process_progress SET state = \'{"shed": 12, "mostly_refused": true}\''
+        " WHERE process = 'ingest'"
+    )
+    status, body = await ready(client)
+    assert (status, body["ready"]) == (200, True)
+    full, most = body["warnings"]
+    assert "12" in full
+    assert "discard" in full
+    assert "more than half" in most
+    progress(connection, "ingest", 60)
+    assert (await ready(client))[1]["warnings"] == []
