@@ -170,14 +170,24 @@ def _judge(
     now: datetime,
 ) -> list[HourVerdict]:
     hour_inputs.forget(connection, source.id, roles_but=rule.roles)
-    recorded = _record(connection, plan, source, rule, sorted(hours))
+    extent = hour_inputs.extents(connection, {source.id: rule.roles[0]})[source.id]
+    if extent.first_recorded is not None and min(hours) < extent.first_recorded:
+        # what was the first hour of all is an hour like any other now
+        hours = {*hours, extent.first_recorded}
+    recorded = _record(connection, plan, source, rule, sorted(hours), extent.first_known)
     hour_inputs.record(connection, source.id, recorded)
     invalid = hour_inputs.invalid_hours(connection, source.id)
 
     def period(hour: int) -> Period:
         return _period(hour, plan.zone, source.lateness_s, now)
 
-    dependent = _dependent(rule, hours, invalid, period)
+    dependent = _dependent(
+        rule,
+        hours,
+        invalid,
+        period,
+        hour_inputs.last_valid_before(connection, source.id, min(hours)),
+    )
     recorded |= {
         hour: roles
         for hour, roles in hour_inputs.recorded(connection, source.id, dependent - hours).items()
@@ -201,6 +211,7 @@ def _record(
     source: SourcePlan,
     rule: ClosingRule,
     hours: list[int],
+    first_known: int | None,
 ) -> dict[int, dict[str, RecordedInput]]:
     ranges = [(hour * 60, hour * 60 + 59) for hour in hours]
     series = compute.series(
@@ -230,7 +241,7 @@ def _record(
                 assured=assured,
                 excused=(channel_id, hour) in excused,
             )
-        found[hour] = rule.record(inputs)
+        found[hour] = rule.record(inputs, first_of_all=hour == first_known)
     return found
 
 
@@ -246,14 +257,17 @@ def _uncontrolled(
 
 
 def _dependent(
-    rule: ClosingRule, hours: set[int], invalid: set[int], period: Callable[[int], Period]
+    rule: ClosingRule,
+    hours: set[int],
+    invalid: set[int],
+    period: Callable[[int], Period],
+    last_valid: int | None,
 ) -> set[int]:
     """Hours with a substitute that the changed hours may have a say in."""
     if rule.substitution.name == "none":
         return set()
-    first = min(hours)
-    while first - 1 in invalid:
-        first -= 1
+    # a gap that begins before the changed hours ends, or does not end, with them
+    first = min([*hours, *invalid]) if last_valid is None else last_valid + 1
     if rule.substitution.name == "mrr":
         # a closed period is looked at as a whole
         closed = [period(hour) for hour in (min(hours), max(hours))]

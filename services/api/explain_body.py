@@ -98,6 +98,7 @@ def _closing(closing: HourClosing) -> dict[str, Any]:
             "kg_h": _number(rate.kg_h),
             "code": rate.code,
         },
+        "operating_h": _number(closing.operating),
         "inputs": [
             {
                 "role": each.role,

@@ -20,6 +20,12 @@ export function mass(kg) {
   return { value: significant(kg / 1000, 4), unit: "t" };
 }
 
+/** The 95 % interval of a total as "± 3.1 %"; empty where it is not known. */
+export function band({ co2_kg: kg, co2_high_kg: high }) {
+  if (!kg || high === null || high === undefined) return "";
+  return `± ${byDigits[1].format(((high - kg) / kg) * 100)} %`;
+}
+
 export function massText(kg) {
   const { value, unit } = mass(kg);
   return value === null ? NO_DATA : `${value} ${unit}`;

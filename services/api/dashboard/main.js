@@ -3,7 +3,7 @@
 import { ApiError, follow, get, rememberKey } from "./api.js";
 import { Chart } from "./chart.js";
 import { NO_DATA, ago, clock, rate } from "./format.js";
-import { drawMix, drawSources } from "./sources.js";
+import { drawChecks, drawMix, drawSources } from "./sources.js";
 import { drawTotals } from "./totals.js";
 
 const $ = (id) => document.getElementById(id);
@@ -87,6 +87,7 @@ function draw(live) {
     : `${known} of ${live.sources.length} sources known`;
   newest = live.newest_minute === null ? null : Date.parse(live.newest_minute);
   drawMix($("mix"), live.sources);
+  drawChecks($("checks"), live.checks);
   drawTotals($("totals"), live.totals);
   drawSources($("sources"), live.sources);
   drawAge();

@@ -1,6 +1,6 @@
 // The table of sources and the bar of their shares.
 
-import { NO_DATA, massText, percent, rate } from "./format.js";
+import { NO_DATA, band, massText, percent, rate } from "./format.js";
 
 export const colour = (index) => `var(--source-${index % 8})`;
 
@@ -9,6 +9,7 @@ const COLUMNS = [
   ["Now", (source) => (source.rate_kg_h === null ? [null] : [rate(source.rate_kg_h), "kg/h"])],
   ["1 h", (source) => total(source, "1h")],
   ["24 h", (source) => total(source, "24h")],
+  ["±, 24 h", (source) => [band(source.totals["24h"]) || null]],
   ["Today", (source) => total(source, "today")],
   ["This month", (source) => total(source, "month")],
   ["This year", (source) => total(source, "year")],
@@ -30,6 +31,11 @@ function row(source, index) {
   head.innerHTML = '<span class="name"><span class="swatch" aria-hidden="true"></span></span>';
   head.firstChild.firstChild.style.background = colour(index);
   head.firstChild.append(source.id);
+  if (!source.counts) {
+    const note = document.createElement("small");
+    note.textContent = " check, not counted";
+    head.firstChild.append(note);
+  }
   line.append(head);
   for (const [label, read] of COLUMNS) {
     const cell = document.createElement("td");
@@ -47,12 +53,25 @@ function row(source, index) {
   return line;
 }
 
-export function drawMix(element, sources) {
+/** How far each source is from the one that measures the same emission another way. */
+export function drawChecks(list, checks) {
+  list.replaceChildren(...checks.map(({ source, check, totals }) => {
+    const item = document.createElement("li");
+    const { difference_kg: kg, difference_percent: share } = totals["24h"];
+    item.textContent = kg === null
+      ? `${source} against ${check}, 24 h: ${NO_DATA}`
+      : `${source} against ${check}, 24 h: ${massText(kg)}${share === null ? "" : ` (${share.toFixed(1)} %)`}`;
+    return item;
+  }));
+}
+
+export function drawMix(element, all) {
+  const sources = all.filter((source) => source.counts);
   while (element.children.length > sources.length) element.lastChild.remove();
   while (element.children.length < sources.length) element.append(document.createElement("span"));
   sources.forEach((source, index) => {
     const part = element.children[index];
-    part.style.background = colour(index);
+    part.style.background = colour(all.indexOf(source));
     part.style.flexGrow = Math.max(0, source.rate_kg_h ?? 0);
     part.title = source.rate_kg_h === null ? `${source.id}: ${NO_DATA}` : `${source.id}: ${rate(source.rate_kg_h)} kg/h`;
   });

@@ -1,6 +1,6 @@
-// One tile for each window: how much, and how much of the window is known.
+// One tile for each window: how much, how well and how much of the window is known.
 
-import { NO_DATA, mass, percent } from "./format.js";
+import { NO_DATA, band, mass, massText, percent } from "./format.js";
 
 const WINDOWS = [
   ["1h", "Last hour"], ["24h", "Last 24 hours"], ["7d", "Last 7 days"], ["30d", "Last 30 days"],
@@ -11,7 +11,7 @@ export function drawTotals(list, totals) {
   if (list.children.length !== WINDOWS.length) list.replaceChildren(...WINDOWS.map(tile));
   WINDOWS.forEach(([span], index) => {
     const item = list.children[index];
-    const { co2_kg: kg, coverage } = totals[span];
+    const { co2_kg: kg, co2_market_kg: market, coverage } = totals[span];
     const figure = item.querySelector(".mass");
     const { value, unit } = mass(kg);
     figure.classList.toggle("unknown", value === null);
@@ -21,6 +21,9 @@ export function drawTotals(list, totals) {
       small.textContent = ` ${unit}`;
       figure.append(small);
     }
+    item.querySelector(".band").textContent = band(totals[span]);
+    item.querySelector(".market").textContent =
+      market === kg ? "" : `market ${massText(market)}`;
     item.querySelector("i").style.width = `${coverage * 100}%`;
     item.querySelector(".known").textContent = `${percent(coverage)} known`;
   });
@@ -31,7 +34,7 @@ function tile([span, title]) {
   item.className = "card";
   item.dataset.window = span;
   item.innerHTML =
-    '<p class="window"></p><p class="mass"></p><div class="meter" aria-hidden="true"><i></i></div><p class="known"></p>';
+    '<p class="window"></p><p class="mass"></p><p class="band"></p><p class="market"></p><div class="meter" aria-hidden="true"><i></i></div><p class="known"></p>';
   item.querySelector(".window").textContent = title;
   return item;
 }

@@ -122,7 +122,11 @@ async def _factors(
 
 def _meters(spec: model.Source, rows: Sequence[Mapping[str, Any]]) -> tuple[Component, ...]:
     """Each stated meter, its percentage times how strongly the rate follows it."""
-    stated = {row["role"]: row for row in rows if row["percent"] is not None}
+    stated = {
+        row["role"]: row
+        for row in rows
+        if row["percent"] is not None and row["role"] != model.OPERATING
+    }
     if not stated:
         return ()
     sensitivities: dict[str, float] = {}

@@ -12,6 +12,7 @@ from psycopg.rows import class_row
 
 from services.core.accounting.stack.closing import ClosingRule
 from services.core.accounting.stack.equations import ReportedRate
+from services.core.accounting.stack.periods import operating_time
 from services.core.accounting.stack.qa import CalibrationTest
 from services.core.store import calibrations
 from services.core.store.explain_inputs import InputChannel
@@ -19,7 +20,7 @@ from services.core.store.registry import build
 from services.core.store.registry import facility_model as model
 
 _INPUTS = """
-SELECT role, average, covered_ms, valid, verdict, verdict_reason, value, code, reason
+SELECT role, average, covered_ms, operating_ms, valid, verdict, verdict_reason, value, code, reason
 FROM source_hour_input WHERE source_id = %s AND hour = %s ORDER BY role
 """
 
@@ -31,6 +32,7 @@ class JudgedInput:
     role: str
     average: Decimal | None
     covered_ms: int
+    operating_ms: int
     valid: bool
     verdict: str
     verdict_reason: str
@@ -49,6 +51,8 @@ class HourClosing:
     inputs: tuple[JudgedInput, ...]
     #: None: not judged yet
     rate: ReportedRate | None
+    #: fraction of the hour that the unit operated; None: not judged yet
+    operating: Decimal | None
     #: by role: tests that ended in the hour, and the last one before it
     calibrations: dict[str, list[CalibrationTest]]
 
@@ -74,6 +78,7 @@ def hour_closing(
         rate=rule.equation.reporting({each.role: each.value for each in inputs})
         if inputs
         else None,
+        operating=operating_time(inputs[0].operating_ms / 1000) if inputs else None,
         calibrations={
             channel.role: calibrations.tests(connection, channel.id, first_us, end_us)
             for channel in channels

@@ -14,16 +14,16 @@ from services.core.accounting.stack.history import THREE_YEARS_H, UnitHour
 _HOUR = "(extract(epoch FROM hour)::int8 / 3600)::int4"
 
 _RECORD = """
-INSERT INTO source_hour_input (source_id, role, hour, average, covered_ms, valid, verdict,
-                               verdict_reason, code, reason)
+INSERT INTO source_hour_input (source_id, role, hour, average, covered_ms, operating_ms, valid,
+                               verdict, verdict_reason, code, reason)
 SELECT %(source)s, r.role, timestamptz 'epoch' + make_interval(hours => r.hour), r.average,
-       r.covered_ms, r.valid, r.verdict, r.verdict_reason, '', ''
+       r.covered_ms, r.operating_ms, r.valid, r.verdict, r.verdict_reason, '', ''
 FROM unnest(%(roles)s::text[], %(hours)s::int4[], %(averages)s::numeric[], %(covered)s::int4[],
-            %(valid)s::bool[], %(verdicts)s::text[], %(reasons)s::text[])
-    AS r(role, hour, average, covered_ms, valid, verdict, verdict_reason)
+            %(operating)s::int4[], %(valid)s::bool[], %(verdicts)s::text[], %(reasons)s::text[])
+    AS r(role, hour, average, covered_ms, operating_ms, valid, verdict, verdict_reason)
 ON CONFLICT (source_id, role, hour) DO UPDATE
-SET average = excluded.average, covered_ms = excluded.covered_ms, valid = excluded.valid,
-    verdict = excluded.verdict, verdict_reason = excluded.verdict_reason
+SET average = excluded.average, covered_ms = excluded.covered_ms,
+    operating_ms = excluded.operating_ms, valid = excluded.valid, verdict = excluded.verdict, verdict_reason = excluded.verdict_reason
 """
 
 _VALUES = """
@@ -38,6 +38,8 @@ _EXTENT = """
 SELECT x.source_id,
        (SELECT (extract(epoch FROM max(i.hour))::int8 / 3600)::int4 FROM source_hour_input i
         WHERE i.source_id = x.source_id AND i.role = x.role),
+       (SELECT (extract(epoch FROM min(i.hour))::int8 / 3600)::int4 FROM source_hour_input i
+        WHERE i.source_id = x.source_id AND i.role = x.role),
        (SELECT (extract(epoch FROM min(h.hour))::int8 / 3600)::int4 FROM emission_hour h
         WHERE h.source_id = x.source_id)
 FROM unnest(%s::int4[], %s::text[]) AS x(source_id, role)
@@ -49,13 +51,17 @@ class Extent:
     """How far a source's hours are recorded; hours since the epoch, None: there is none."""
 
     last_recorded: int | None
+    first_recorded: int | None
     first_known: int | None
 
 
 def extents(connection: psycopg.Connection[Any], roles: Mapping[int, str]) -> dict[int, Extent]:
     """The extent of each source; ``roles`` names one input of each, by source."""
     rows = connection.execute(_EXTENT, (list(roles), list(roles.values())))
-    return {row[0]: Extent(last_recorded=row[1], first_known=row[2]) for row in rows}
+    return {
+        row[0]: Extent(last_recorded=row[1], first_recorded=row[2], first_known=row[3])
+        for row in rows
+    }
 
 
 def recorded_hours(
@@ -72,13 +78,27 @@ def recorded_hours(
 
 
 def invalid_hours(connection: psycopg.Connection[Any], source_id: int) -> set[int]:
-    """Hours of which any input is not valid."""
+    """Hours in which the unit operated and any input is not valid."""
     rows = connection.execute(
         f"SELECT DISTINCT {_HOUR} FROM source_hour_input"  # noqa: S608 - a constant
-        " WHERE source_id = %s AND NOT valid",
+        " WHERE source_id = %s AND NOT valid AND operating_ms > 0",
         (source_id,),
     )
     return {row[0] for row in rows}
+
+
+def last_valid_before(connection: psycopg.Connection[Any], source_id: int, hour: int) -> int | None:
+    """The newest hour before ``hour`` since which no input was missing from its side of a gap.
+
+    Of each input the newest valid hour, of these the oldest; None: one of them has none.
+    """
+    row = connection.execute(
+        f"SELECT min(h), bool_and(h IS NOT NULL) FROM (SELECT max({_HOUR}) FILTER (WHERE valid)"  # noqa: S608
+        " AS h FROM source_hour_input WHERE source_id = %s"
+        " AND hour < timestamptz 'epoch' + make_interval(hours => %s) GROUP BY role) x",
+        (source_id, hour),
+    ).fetchone()
+    return row[0] if row and row[1] else None
 
 
 def recorded(
@@ -87,17 +107,19 @@ def recorded(
     """What was recorded of the hours, by hour and role."""
     found: dict[int, dict[str, RecordedInput]] = {}
     rows = connection.execute(
-        f"SELECT {_HOUR}, role, average, covered_ms, valid, verdict, verdict_reason"  # noqa: S608
+        f"SELECT {_HOUR}, role, average, covered_ms, operating_ms, valid, verdict,"  # noqa: S608
+        " verdict_reason"
         " FROM source_hour_input i"
         " JOIN unnest(%s::int4[]) AS x(h)"
         " ON i.hour = timestamptz 'epoch' + make_interval(hours => x.h)"
         " WHERE i.source_id = %s",
         (sorted(hours), source_id),
     )
-    for hour, role, average, covered_ms, valid, verdict, reason in rows:
+    for hour, role, average, covered_ms, operating_ms, valid, verdict, reason in rows:
         found.setdefault(hour, {})[role] = RecordedInput(
             average=average,
             covered_ms=covered_ms,
+            operating_ms=operating_ms,
             valid=valid,
             verdict=verdict,
             verdict_reason=reason,
@@ -108,13 +130,13 @@ def recorded(
 def unit_hours(
     connection: psycopg.Connection[Any], source_id: int, role: str, from_hour: int
 ) -> list[UnitHour]:
-    """The hours of one input since three years before ``from_hour``, ascending.
+    """The operating hours of one input since three years before ``from_hour``, ascending.
 
     An hour that is not valid is there without a value, whatever stood in for it.
     """
     rows = connection.execute(
         f"SELECT {_HOUR}, average, valid FROM source_hour_input"  # noqa: S608 - a constant
-        " WHERE source_id = %s AND role = %s"
+        " WHERE source_id = %s AND role = %s AND operating_ms > 0"
         " AND hour >= timestamptz 'epoch' + make_interval(hours => %s) ORDER BY hour",
         (source_id, role, from_hour - THREE_YEARS_H),
     )
@@ -143,6 +165,7 @@ def record(
             "hours": [hour for _, hour, _ in rows],
             "averages": [r.average for _, _, r in rows],
             "covered": [r.covered_ms for _, _, r in rows],
+            "operating": [r.operating_ms for _, _, r in rows],
             "valid": [r.valid for _, _, r in rows],
             "verdicts": [r.verdict for _, _, r in rows],
             "reasons": [r.verdict_reason for _, _, r in rows],

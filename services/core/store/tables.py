@@ -389,6 +389,7 @@ source_hour_input = Table(
     Column("hour", _instant, primary_key=True),
     Column("average", Numeric, comment="as the rule records it, in the equation's unit"),
     Column("covered_ms", Integer, nullable=False),
+    Column("operating_ms", Integer, nullable=False, comment="0: the unit did not operate"),
     Column("valid", Boolean, nullable=False),
     Column("verdict", Text, nullable=False, comment="code of the validity policy"),
     Column("verdict_reason", Text, nullable=False),

@@ -278,3 +278,49 @@ def test_a_source_under_mrr_takes_mean_and_two_sigma_when_its_year_has_closed(
     assert hours(plant)[2][1:] == (
         pytest.approx(as_reported_kg("16", 1_000_000)), "substituted", "co2:mrr-2-sigma", True,
     )  # fmt: skip
+
+
+def test_the_hour_in_which_the_data_begin_is_one_of_partial_operation(plant: Plant) -> None:
+    plant.store(hour_of(1, 12.0, 1_200_000, range(35, 60)) + hour_of(2, 12.0, 1_200_000))
+    close_all(plant, START + 3 * HOUR + 20 * MINUTE)
+    first = hours(plant)[0]
+    assert first == (
+        1, pytest.approx(as_reported_kg("12.0", 1_200_000) / 2), "measured", "quadrants", True,
+    )  # fmt: skip
+    # earlier data make it an hour like any other
+    plant.store(hour_of(0, 14.0, 1_200_000))
+    close_all(plant, START + 3 * HOUR + 30 * MINUTE)
+    assert [(h[0], h[2], h[3]) for h in hours(plant)[:3]] == [
+        (0, "measured", "quadrants"),
+        (1, "substituted", "co2:07 flow:07"),
+        (2, "measured", "quadrants"),
+    ]
+
+
+def test_a_gap_goes_on_after_hours_without_operation(
+    database_url: str,
+) -> None:
+    text = FILE.replace(
+        "    validity: part75",
+        "    operating: {channel: boiler.load, above: 5}\n    validity: part75",
+    ).replace(
+        "sources:",
+        "  - {id: boiler, channels: [{id: load, quantity: power, unit: MW, kind: gauge,"
+        " max_gap: 7200}]}\nsources:",
+    )
+    plant = Plant(database_url, text)
+    loads = [100.0, 100.0, 0.0, 100.0, 100.0]
+    plant.store([Reading("boiler.load", START + i * HOUR, load) for i, load in enumerate(loads)])
+    plant.store(hour_of(0, 12.0, 1_200_000) + hour_of(4, 13.0, 1_200_000))
+    close_all(plant, START + 5 * HOUR + 20 * MINUTE)
+    assert [(h[2], h[3]) for h in hours(plant)[:5]] == [
+        ("measured", "quadrants"),
+        ("substituted", "co2:07 flow:07"),
+        ("measured", "not-operating"),
+        ("substituted", "co2:07 flow:07"),
+        ("measured", "quadrants"),
+    ]
+    assert hours(plant)[2][1] == 0
+    # both parts of the gap take the same hours around it
+    assert hours(plant)[1][1] == hours(plant)[3][1]
+    plant.close()

@@ -171,6 +171,7 @@ async def test_a_judged_hour_is_explained(client: httpx.AsyncClient) -> None:
     assert (inputs["flow"]["value"], inputs["flow"]["code"]) == (100_000.0, "01")
     tons = round(5.7e-7 * 14 * 100_000 * 0.9, 1)
     assert closing["rate"]["value"] == pytest.approx(tons)
+    assert closing["operating_h"] == 1.0
     assert body["total"]["co2_kg"] == pytest.approx(tons * 907.18474)
     assert body["total"]["code"] == "co2:12"
     minutes = body["minutes"]

@@ -19,14 +19,22 @@ from numpy.typing import NDArray
 
 from services.core.accounting.stack.equations import Equation, ReportedRate
 from services.core.accounting.stack.history import History
+from services.core.accounting.stack.periods import operating_time
 from services.core.accounting.stack.substitution import (
     LOOK_BACK_HOURS,
     MissingHour,
     Parameter,
     SubstitutionPolicy,
 )
-from services.core.accounting.stack.validity import HourOfReadings, ValidityPolicy
+from services.core.accounting.stack.validity import (
+    NOT_OPERATING,
+    HourOfReadings,
+    ValidityPolicy,
+)
 from services.core.accounting.units import Conversion
+
+OPERATING = "operating"
+"""Name among the inputs of the channel that tells whether the unit operates."""
 
 MEASURED = "01"
 """Method code of a value from the primary monitoring system (40 CFR 75.57, Table 4a)."""
@@ -52,6 +60,7 @@ class RecordedInput:
 
     average: Decimal | None
     covered_ms: int
+    operating_ms: int
     valid: bool
     verdict: str
     verdict_reason: str
@@ -82,14 +91,16 @@ class HourFigure:
 
     rate: ReportedRate
     inputs: Mapping[str, InputValue]
+    #: fraction of the hour that the unit operated, in the rule's steps
+    operating: Decimal
     quality: Literal["measured", "substituted", "missing"]
     code: str
     provisional: bool
 
     @property
     def kg(self) -> Decimal | None:
-        """Mass of the hour, operated in full; None: missing."""
-        return self.rate.kg_h
+        """Mass of the hour: rate times operating time (40 CFR 75 App. F, F-12); None: missing."""
+        return None if self.rate.kg_h is None else self.rate.kg_h * self.operating
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +109,8 @@ class ClosingRule:
 
     `conversions` lead from each channel's unit to the equation's. `potential` holds the maximum
     (moisture: minimum) potential value of each input, in the equation's unit, where there is one.
+    `operates_above`: the unit operates in the minutes whose input `operating` is above it or not
+    known; None: it always does.
     """
 
     equation: Equation
@@ -105,6 +118,7 @@ class ClosingRule:
     validity: ValidityPolicy
     substitution: SubstitutionPolicy
     potential: Mapping[str, Decimal]
+    operates_above: float | None = None
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -112,9 +126,19 @@ class ClosingRule:
         own = tuple(item.name for item in self.equation.inputs)
         return own if self.equation.diluent is None else (*own, "co2")
 
-    def record(self, inputs: Mapping[str, InputMinutes]) -> dict[str, RecordedInput]:
-        """Judge one hour's inputs by the validity policy and record their averages."""
-        found = {item.name: self._record(item.name, inputs) for item in self.equation.inputs}
+    def record(
+        self, inputs: Mapping[str, InputMinutes], *, first_of_all: bool = False
+    ) -> dict[str, RecordedInput]:
+        """Judge one hour's inputs by the validity policy and record their averages.
+
+        `first_of_all`: nothing is known from before this hour, so its account begins with its
+        first known minute, like an hour in which the unit starts.
+        """
+        operating = self._operating(inputs, first_of_all=first_of_all)
+        found = {
+            item.name: self._record(item.name, inputs[item.name], operating)
+            for item in self.equation.inputs
+        }
         diluent = self.equation.diluent
         if diluent is not None:
             parts = [found[item.name] for item in diluent.inputs]
@@ -124,28 +148,47 @@ class ClosingRule:
                     {item.name: found[item.name].average for item in diluent.inputs}
                 ),
                 covered_ms=min(part.covered_ms for part in parts),
+                operating_ms=parts[0].operating_ms,
                 valid=all(part.valid for part in parts),
                 verdict=lacking.verdict,
                 verdict_reason=lacking.verdict_reason,
             )
         return found
 
-    def _record(self, name: str, inputs: Mapping[str, InputMinutes]) -> RecordedInput:
-        minutes = inputs[name]
+    def _operating(
+        self, inputs: Mapping[str, InputMinutes], *, first_of_all: bool
+    ) -> NDArray[np.bool_]:
+        operating = np.ones(60, dtype=bool)
+        if self.operates_above is not None:
+            told = inputs[OPERATING]
+            operating &= (told.covered_us == 0) | (told.value > self.operates_above)
+        if first_of_all:
+            known = np.any([inputs[i.name].covered_us > 0 for i in self.equation.inputs], axis=0)
+            operating &= np.maximum.accumulate(known)
+        return operating
+
+    def _record(
+        self, name: str, minutes: InputMinutes, operating: NDArray[np.bool_]
+    ) -> RecordedInput:
         item = next(each for each in self.equation.inputs if each.name == name)
-        covered_us = np.where(minutes.assured, minutes.covered_us, 0)
+        covered_us = np.where(minutes.assured & operating, minutes.covered_us, 0)
         known = covered_us > 0
         average: float | None = None
         if known.any():
             converted = np.asarray(self.conversions[name](minutes.value[known]))
             average = float(np.average(converted, weights=covered_us[known]))
         verdict = self.validity.judge(
-            HourOfReadings.of_minutes((covered_us / 1e6).tolist(), excused=minutes.excused)
+            HourOfReadings.of_minutes(
+                (covered_us / 1e6).tolist(),
+                operating_minutes=operating.tolist(),
+                excused=minutes.excused,
+            )
         )
         out_of_control = bool((~minutes.assured).any())
         return RecordedInput(
             average=item.record(average),
             covered_ms=int(covered_us.sum() // 1000),
+            operating_ms=int(operating.sum()) * 60_000,
             valid=verdict.valid,
             verdict=verdict.code,
             verdict_reason=verdict.reason
@@ -164,6 +207,9 @@ class ClosingRule:
         `histories` are asked only for inputs that are not valid; they hold this hour and its
         neighbours too. `period` is the reporting period that the hour lies in.
         """
+        operating_ms = recorded[self.equation.terms[0]].operating_ms
+        if operating_ms == 0:
+            return self._idle()
         values = {
             name: self._value(name, recorded[name], histories, clock_hour, period)
             for name in self.equation.terms
@@ -173,6 +219,7 @@ class ClosingRule:
         return HourFigure(
             rate=rate,
             inputs=values,
+            operating=operating_time(operating_ms / 1000),
             quality="missing"
             if rate.value is None
             else "substituted"
@@ -180,6 +227,23 @@ class ClosingRule:
             else "measured",
             code=self._code(recorded, values, substituted, rate),
             provisional=any(given.provisional for given in values.values()),
+        )
+
+    def _idle(self) -> HourFigure:
+        """An hour in which the unit did not operate emitted nothing, whatever was measured."""
+        rate = ReportedRate(
+            equation=self.equation.id,
+            value=Decimal(0),
+            unit=self.equation.unit,
+            kg_per_unit=self.equation.kg_per_unit,
+        )
+        return HourFigure(
+            rate=rate,
+            inputs={},
+            operating=Decimal(0),
+            quality="measured",
+            code=NOT_OPERATING,
+            provisional=False,
         )
 
     def _value(

@@ -189,7 +189,8 @@ VALIDITY: Mapping[str, ValidityPolicy] = MappingProxyType(
         "part75": Quadrants(name="part75", citation="40 CFR 75.10(d)(1) and (3)"),
         "part60": Quadrants(name="part60", citation="40 CFR 60.13(h)(2)(i) to (iii)"),
         "mrr": FourFifths(name="mrr", citation="Regulation (EU) 2018/2066 Art. 44(2)"),
-        # Unverified: the 45 minutes are general knowledge of HJ 75-2017, not read in its text.
+        # Confirmed second-hand: an excerpt of the sister standard HJ 76-2017, App. B, says that an
+        # hour's data hold at least 45 minutes of valid data.
         "hj75": Minutes(name="hj75", citation="HJ 75-2017", least_s=45 * 60.0),
         "none": AnyData(name="none", citation="no rule"),
     }

@@ -98,6 +98,7 @@ def closing_rule(source: model.Source, channels: Mapping[str, model.Channel]) ->
         validity=VALIDITY[source.validity],
         substitution=SUBSTITUTION[source.substitution],
         potential=_potential(source, channels),
+        operates_above=None if source.operating is None else source.operating.above,
     )
     takes = set(rule.equation.terms)
     if source.substitution == "part75" and not takes <= {"co2", "h2o", "flow"}:
@@ -171,6 +172,7 @@ def _stack(source: model.StackSource, channels: Mapping[str, model.Channel]) -> 
                 basis=Basis(channel.basis) if channel.basis else None,
             )
             for name, channel in channels.items()
+            if name != model.OPERATING
         }
     )
     reasons += [

@@ -9,7 +9,7 @@ from services.core.accounting.builtin_factors import BUILTIN
 from services.core.accounting.factors import ConfigurationError, Factor, overlaps
 from services.core.accounting.scopes import counted
 from services.core.accounting.units import UnitError, unit
-from services.core.store.registry import build
+from services.core.store.registry import build, payload_mapping
 from services.core.store.registry import facility_model as model
 
 Path = tuple[str | int, ...]
@@ -20,6 +20,7 @@ def problems(file: model.FacilityFile) -> Iterator[Finding]:
     """Every reason why the file cannot be used, with the path of the part it concerns."""
     yield from _repeated(file)
     yield from _checks(file)
+    yield from payload_mapping.problems(file)
     for i, device in enumerate(file.devices):
         for j, channel in enumerate(device.channels):
             yield from _channel(("devices", i, "channels", j), device, channel)
@@ -132,7 +133,9 @@ def _source(
 ) -> Iterator[Finding]:
     channels: dict[str, model.Channel] = {}
     for role, reference in source.channels.items():
-        place = (*path, "input") if role == "input" else (*path, "inputs", role)
+        place = (*path, "inputs", role)
+        if role in {"input", model.OPERATING}:
+            place = (*path, role)
         channel = file.channel(reference)
         if channel is None:
             yield place, f"there is no channel {reference!r} among this file's devices"

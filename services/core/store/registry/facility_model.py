@@ -64,7 +64,14 @@ Zone = Annotated[str, AfterValidator(_zone)]
 #: An input of an equation, such as co2 or heat_input.
 Role = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]{0,62}$")]
 ChannelReference = Annotated[str, AfterValidator(_reference)]
+#: The role of the channel that tells whether a unit operates.
+OPERATING = "operating"
+
 Percent = Annotated[float, Field(ge=0, le=1000)]
+#: An MQTT topic without wildcards.
+Topic = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^+#\x00]+$")]
+#: An expression that finds something in a payload.
+Expression = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 class Part(BaseModel):
@@ -92,10 +99,13 @@ class Epoch(Part):
 
 
 class Timestamp(Part):
-    """Where a device's own format carries its time, and in which zone it is told."""
+    """Where a foreign JSON payload carries its time, and how it tells it."""
 
-    from_: str | None = Field(None, alias="from")
+    #: JMESPath; where a message has no such key, its arrival at the broker is its time
+    from_: Expression = Field(alias="from")
+    #: of texts without an offset
     timezone: Zone | None = None
+    #: of numbers; None: milliseconds from 1e11 on, else seconds
     unit: Literal["s", "ms"] | None = None
 
 
@@ -111,8 +121,13 @@ class Channel(Part):
     """One measured quantity of a device."""
 
     id: Slug
-    #: for formats other than native: where the value stands in the payload
-    from_: str | None = Field(None, alias="from")
+    #: where the value stands in a foreign payload. json: JMESPath, None: the payload is the value;
+    #: senml: a record's name or its last part, ``#s`` behind it for the sum, None: the channel's id
+    from_: Expression | None = Field(None, alias="from")
+    #: the channel's own topic, below the device's if that has one
+    topic: Topic | None = None
+    #: json: this channel's time where it differs from the device's
+    timestamp: Timestamp | None = None
     quantity: str
     unit: str
     kind: Literal["counter", "gauge", "interval"]
@@ -163,8 +178,10 @@ class Device(Part):
 
     id: Slug
     name: str | None = None
-    topic: Annotated[str, StringConstraints(min_length=1, pattern=r"^[^+#\x00]+$")] | None = None
+    topic: Topic | None = None
     format: Literal["native", "json", "senml"] = "native"
+    #: json: JMESPath to the readings in a message, each with its own values and time; None: one
+    records: Expression | None = None
     timestamp: Timestamp | None = None
     channels: tuple[Channel, ...] = Field(min_length=1)
 
@@ -231,6 +248,14 @@ class ActivitySource(_Source):
         return (self.factor,) if self.market_factor is None else (self.factor, self.market_factor)
 
 
+class Operating(Part):
+    """How it is told that the unit operates: while a gauge, such as its load, is above a value."""
+
+    channel: ChannelReference
+    #: in the channel's unit
+    above: float
+
+
 class StackSource(_Source):
     """Mass from what an emission monitoring system measures in the stack."""
 
@@ -239,11 +264,15 @@ class StackSource(_Source):
     diluent: Literal["F-14A", "F-14B"] | None = None
     fuel: str | None = None
     inputs: dict[Role, ChannelReference] = Field(min_length=1)
+    #: None: it always operates
+    operating: Operating | None = None
 
     @property
     def channels(self) -> dict[str, str]:
-        """The channels it needs, ``device.channel`` by role."""
-        return dict(self.inputs)
+        """The channels it needs, ``device.channel`` by role; ``operating`` is no input."""
+        if self.operating is None:
+            return dict(self.inputs)
+        return {**self.inputs, OPERATING: self.operating.channel}
 
 
 Source = Annotated[ActivitySource | StackSource, Field(discriminator="method")]
@@ -308,6 +337,13 @@ class FacilityFile(Part):
             if device.id == device_id:
                 return next((c for c in device.channels if c.id == channel_id), None)
         return None
+
+
+def own_topic(device_topic: str | None, channel_topic: str | None) -> str | None:
+    """The topic at which a channel's values come; None: the native one."""
+    if device_topic is not None and channel_topic is not None:
+        return f"{device_topic}/{channel_topic}"
+    return channel_topic or device_topic
 
 
 def spec(part: Part) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -46,10 +47,13 @@ def minutes(value: float, known: range = range(60), out: range = range(0)) -> In
     )
 
 
-def recorded(average: str | None, *, valid: bool = True) -> RecordedInput:
+def recorded(
+    average: str | None, *, valid: bool = True, operating_ms: int = 3_600_000
+) -> RecordedInput:
     return RecordedInput(
         average=None if average is None else Decimal(average),
         covered_ms=3_600_000,
+        operating_ms=operating_ms,
         valid=valid,
         verdict="quadrants" if valid else "quadrant-missing",
         verdict_reason="",
@@ -144,3 +148,41 @@ def test_an_open_period_looks_back_only_and_a_closed_one_at_all_of_it() -> None:
     # 10, 12: 11 + 2 root 2; with 14: 12 + 2 * 2
     assert figures[0].inputs["co2"].value == pytest.approx(Decimal(11) + 2 * Decimal(2).sqrt())
     assert figures[1].inputs["co2"].value == Decimal(16)
+
+
+def test_an_hour_of_partial_operation_needs_the_quadrants_of_its_operation_only() -> None:
+    chosen = replace(rule(), operates_above=5.0)
+    load = minutes(100.0)
+    load.value[:40] = 0.0
+    inputs = {"co2": minutes(12.0, range(40, 60)), "flow": minutes(1e6), "operating": load}
+    found = chosen.record(inputs)
+    assert found["co2"].valid
+    assert found["co2"].operating_ms == 20 * 60_000
+    figure = chosen.figure(5, found, {}, YEAR)
+    # 20 minutes are recorded as half an hour, in steps of a quarter
+    assert figure.operating == Decimal("0.5")
+    assert figure.kg == figure.rate.kg_h / 2
+
+
+def test_a_unit_that_does_not_operate_emits_nothing_and_asks_for_no_substitute() -> None:
+    chosen = replace(rule(), operates_above=5.0)
+    silent = minutes(np.nan, range(0))
+    found = chosen.record({"co2": silent, "flow": silent, "operating": minutes(0.0)})
+    figure = chosen.figure(5, found, {}, YEAR)
+    assert (figure.kg, figure.quality, figure.code) == (Decimal(0), "measured", "not-operating")
+
+
+def test_a_load_that_is_not_known_is_taken_as_operation() -> None:
+    chosen = replace(rule(), operates_above=5.0)
+    unknown = minutes(np.nan, range(0))
+    found = chosen.record({"co2": unknown, "flow": unknown, "operating": unknown})
+    assert found["co2"].operating_ms == 3_600_000
+    assert not found["co2"].valid
+
+
+def test_the_first_hour_of_all_begins_with_its_first_data() -> None:
+    inputs = {"co2": minutes(12.0, range(40, 60)), "flow": minutes(1e6, range(42, 60))}
+    found = rule().record(inputs, first_of_all=True)
+    assert found["flow"].valid
+    assert found["co2"].operating_ms == 20 * 60_000
+    assert not rule().record(inputs)["co2"].valid

@@ -59,6 +59,9 @@ def upgrade() -> None:
             comment="as the rule records it, in the equation's unit",
         ),
         sa.Column("covered_ms", sa.Integer(), nullable=False),
+        sa.Column(
+            "operating_ms", sa.Integer(), nullable=False, comment="0: the unit did not operate"
+        ),
         sa.Column("valid", sa.Boolean(), nullable=False),
         sa.Column("verdict", sa.Text(), nullable=False, comment="code of the validity policy"),
         sa.Column("verdict_reason", sa.Text(), nullable=False),
