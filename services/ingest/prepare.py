@@ -12,6 +12,7 @@ from services.core.store.readings import ReadingRow
 from services.ingest.check import CheckError, check_time, checked_value
 from services.ingest.decode.instant import NEWEST_US, OLDEST_US, from_us, to_us
 from services.ingest.decode.observation import (
+    TIME_FROM_BROKER,
     TOO_LARGE_BYTES,
     Observation,
     Problem,
@@ -136,9 +137,12 @@ class _Preparation:
             problem = Problem(reason=error.reason, what=error.what)
             self._refuse(message, destination, [problem])
             return
-        problems = decoded.problems
+        problems, observations = decoded.problems, decoded.observations
+        if message.retained:
+            # that it arrives now does not say that it was measured now
+            observations = [o for o in observations if o.time_source != TIME_FROM_BROKER]
         oldest_us, newest_us = self._oldest_us, received_us + self._tolerance_us
-        for observation in decoded.observations:
+        for observation in observations:
             target = publisher.targets.get(observation.channel)
             if target is None:
                 what = f"device {publisher.device!r} has no such channel"
@@ -157,7 +161,7 @@ class _Preparation:
                     observation.ts_us,
                     value,
                     observation.quality,
-                    decoded.time_source,
+                    observation.time_source,
                     received_us,
                 )
             )

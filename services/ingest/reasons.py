@@ -9,6 +9,7 @@ class Reason(StrEnum):
     """The code stored in ``quarantine.reason``."""
 
     BAD_TOPIC = "bad_topic"
+    AMBIGUOUS_TOPIC = "ambiguous_topic"
     UNKNOWN_FACILITY = "unknown_facility"
     UNKNOWN_DEVICE = "unknown_device"
     UNKNOWN_CHANNEL = "unknown_channel"
@@ -16,6 +17,8 @@ class Reason(StrEnum):
     TOO_MANY_VALUES = "too_many_values"
     UNSUPPORTED_FORMAT = "unsupported_format"
     MALFORMED_JSON = "malformed_json"
+    MALFORMED_SENML = "malformed_senml"
+    BAD_MAPPING = "bad_mapping"
     NOT_A_READING = "not_a_reading"
     BAD_TIME = "bad_time"
     ABSURD_TIME = "absurd_time"
@@ -35,6 +38,10 @@ ADVICE: dict[Reason, str] = {
         "publish to emissions/{facility}/{device}/readings, ids of a-z, 0-9 and '-',"
         " or name the topic in the device's facility file"
     ),
+    Reason.AMBIGUOUS_TOPIC: (
+        "let only one of them name the topic in its facility file, run `tonne apply`, then replay"
+        " this"
+    ),
     Reason.UNKNOWN_FACILITY: "apply the facility's file with `tonne apply`, then replay this",
     Reason.UNKNOWN_DEVICE: (
         "add the device to its facility's file, run `tonne apply`, then replay this"
@@ -48,14 +55,23 @@ ADVICE: dict[Reason, str] = {
         "correct the device's format in the facility file, or update tonne, then replay this"
     ),
     Reason.MALFORMED_JSON: "publish one JSON document in UTF-8",
+    Reason.MALFORMED_SENML: "publish one pack of records as RFC 8428 describes them",
+    Reason.BAD_MAPPING: (
+        "correct the expression in the device's facility file, run `tonne apply`, then replay this"
+    ),
     Reason.NOT_A_READING: (
-        'publish {"ts": ..., "values": {"channel": number}} or an array of such objects'
+        'publish {"ts": ..., "values": {"channel": number}} or an array of such objects, or say in'
+        " the facility file which format the device has"
     ),
     Reason.BAD_TIME: (
-        "send ts as RFC 3339 with an offset, as epoch seconds or as epoch milliseconds"
+        "send the time as RFC 3339 with an offset, as epoch seconds or as epoch milliseconds, or"
+        " say with timestamp in the facility file how the device tells it"
     ),
     Reason.ABSURD_TIME: "set the device's clock",
-    Reason.BAD_VALUE: 'send a number, null, or {"v": number or null, "u": unit, "q": quality}',
+    Reason.BAD_VALUE: (
+        'send a number, null, or {"v": number or null, "u": unit, "q": quality}, or say with from'
+        " in the facility file where in the payload the number stands"
+    ),
     Reason.NOT_FINITE: "send null where there is no value: NaN and infinity are not numbers",
     Reason.BAD_QUALITY: "send q as good, uncertain, bad, calibration or maintenance",
     Reason.BAD_STATUS: "publish online or offline, as plain text",

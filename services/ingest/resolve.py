@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import psycopg
 
 from services.core.store.registry import read
+from services.core.store.registry.facility_model import own_topic
 from services.ingest import route
-from services.ingest.decode import UnknownFormatError, decoder_for, native
+from services.ingest.decode import UnusableFormatError, decoder_for, native
 from services.ingest.decode.observation import Decoded, Decoder, UndecodableError
 from services.ingest.reasons import Reason
 
@@ -65,13 +66,32 @@ class Directory:
         self.revision = devices.revision
         self._facilities = devices.facilities
         self._devices = devices.by_slug
-        self._publishers = {slug: _publisher(d) for slug, d in devices.by_slug.items()}
         self._by_topic: dict[str, Destination] = {}
-        self._own = {
-            topic: Destination(kind=route.Kind.READINGS, publisher=self._publishers[d.slug])
-            for topic, d in devices.by_topic.items()
-        }
+        self._own: dict[str, Destination] = {}
+        #: what speaks at each device's native topic
+        self._publishers: dict[str, Publisher] = {}
+        for slug, device in devices.by_slug.items():
+            publishers = _publishers(device)
+            own = {topic: each for topic, each in publishers.items() if topic is not None}
+            for topic, publisher in own.items():
+                self._claim(topic, publisher)
+            # the device's format belongs to its own topics; beside them it speaks tonne's
+            self._publishers[slug] = (
+                replace(next(iter(own.values())), decode=native.decode) if own else publishers[None]
+            )
         self.own_topics = frozenset(self._own)
+
+    def _claim(self, topic: str, publisher: Publisher) -> None:
+        before = self._own.get(topic)
+        if before is None:
+            self._own[topic] = Destination(kind=route.Kind.READINGS, publisher=publisher)
+            return
+        first = before.publisher.device if before.publisher else "others"
+        self._own[topic] = Destination(
+            kind=route.Kind.READINGS,
+            reason=Reason.AMBIGUOUS_TOPIC,
+            what=f"the topic is that of device {publisher.device!r} and of {first!r}",
+        )
 
     def destination(self, topic: str) -> Destination:
         """What to do with a message at ``topic``."""
@@ -99,17 +119,7 @@ class Directory:
                 facility=address.facility,
                 device=address.device,
             )
-        publisher = self._publishers[address.device]
-        if self._devices[address.device].topic is not None:
-            # the device's format belongs to its own topic; here it speaks tonne's
-            publisher = Publisher(
-                device_id=publisher.device_id,
-                facility=publisher.facility,
-                device=publisher.device,
-                decode=native.decode,
-                targets=publisher.targets,
-            )
-        return Destination(kind=address.kind, publisher=publisher)
+        return Destination(kind=address.kind, publisher=self._publishers[address.device])
 
     def _unknown(self, address: route.Address) -> tuple[Reason | None, str]:
         if address.facility not in self._facilities:
@@ -126,20 +136,29 @@ class Directory:
         return None, ""
 
 
-def _publisher(device: read.Device) -> Publisher:
-    return Publisher(
-        device_id=device.id,
-        facility=device.facility,
-        device=device.slug,
-        decode=_decoder(device),
-        targets={slug: _target(channel) for slug, channel in device.channels.items()},
-    )
+def _publishers(device: read.Device) -> dict[str | None, Publisher]:
+    """A device's part at each of its topics; None stands for the native one."""
+    sharing: dict[str | None, list[read.Channel]] = {}
+    for channel in device.channels.values():
+        topic = own_topic(device.topic, channel.spec.get("topic"))
+        sharing.setdefault(topic, []).append(channel)
+    targets = {slug: _target(channel) for slug, channel in device.channels.items()}
+    return {
+        topic: Publisher(
+            device_id=device.id,
+            facility=device.facility,
+            device=device.slug,
+            decode=_decoder(device, channels),
+            targets=targets,
+        )
+        for topic, channels in (sharing or {device.topic: []}).items()
+    }
 
 
-def _decoder(device: read.Device) -> Decoder:
+def _decoder(device: read.Device, channels: Iterable[read.Channel]) -> Decoder:
     try:
-        return decoder_for(device.format, device.spec)
-    except UnknownFormatError as error:
+        return decoder_for(device.format, device.spec, [channel.spec for channel in channels])
+    except UnusableFormatError as error:
         what = str(error)
 
         def refuse(_payload: bytes, _received_us: int) -> Decoded:

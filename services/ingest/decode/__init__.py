@@ -1,31 +1,46 @@
 """Bytes -> observations: one pure module per wire format, chosen by device in the facility file.
 
+- :mod:`.native`: tonne's own payload; what is not as it should be goes to :mod:`.native_forgiving`.
+- :mod:`.json_mapping`: any JSON, with :mod:`.selection` (where a value stands) and
+  :mod:`.timestamp` (when it was measured).
+- :mod:`.senml`: RFC 8428, with :mod:`.senml_pack` (its bytes).
+
 No input makes a decoder raise anything but :class:`.observation.UndecodableError`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from services.ingest.decode import native
-from services.ingest.decode.observation import Decoder, DecoderFactory
+from services.ingest.decode import json_mapping, native, senml
+from services.ingest.decode.observation import Decoder, DecoderFactory, Part
 
-_FORMATS: Mapping[str, DecoderFactory] = {"native": native.decoder}
+_FORMATS: Mapping[str, DecoderFactory] = {
+    "native": native.decoder,
+    "json": json_mapping.decoder,
+    "senml": senml.decoder,
+}
 
 
-class UnknownFormatError(ValueError):
-    """The registry names a wire format that this version of ingest cannot decode."""
+class UnusableFormatError(ValueError):
+    """The registry names a wire format, or a mapping, that this version of ingest cannot use."""
 
 
-def decoder_for(wire_format: str, spec: Mapping[str, Any]) -> Decoder:
-    """The decoder of a device.
+def decoder_for(wire_format: str, device: Part, channels: Sequence[Part]) -> Decoder:
+    """The decoder of a device's messages at one topic.
 
-    :raises UnknownFormatError: no module decodes this format.
+    ``device`` and ``channels`` are the parts of the facility file; of the channels those whose
+    values come at that topic.
+
+    :raises UnusableFormatError: no module decodes this format, or the parts do not fit it.
     """
     factory = _FORMATS.get(wire_format)
     if factory is None:
-        raise UnknownFormatError(
+        raise UnusableFormatError(
             f"format {wire_format!r} is not one of {', '.join(sorted(_FORMATS))}"
         )
-    return factory(spec)
+    try:
+        return factory(device, channels)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        what = " ".join(str(error).split())[:200]
+        raise UnusableFormatError(f"what the facility file says cannot be used: {what}") from None

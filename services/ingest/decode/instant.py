@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -33,12 +32,35 @@ def parse_number(number: float) -> int:
 
     :raises ValueError: the number is no instant between the years 1 and 9999.
     """
-    if not math.isfinite(number):
-        raise ValueError("is not a finite number")
-    ts_us = round(number * (1e3 if abs(number) >= MILLISECONDS_FROM else 1e6))
-    if not OLDEST_US <= ts_us <= NEWEST_US:
-        raise ValueError("lies beyond the year 9999")
-    return ts_us
+    return _nearest(number * (1e3 if abs(number) >= MILLISECONDS_FROM else 1e6))
+
+
+def parse_epoch(number: float, unit: str | None) -> int:
+    """As :func:`parse_number`, of a number that may be known to be seconds or milliseconds.
+
+    :raises ValueError: the number is no instant between the years 1 and 9999.
+    """
+    if unit is None:
+        return parse_number(number)
+    return _nearest(number * (1e3 if unit == "ms" else 1e6))
+
+
+def _nearest(microseconds: float) -> int:
+    # no comparison with NaN holds
+    if not OLDEST_US <= microseconds <= NEWEST_US:
+        raise ValueError("it lies beyond the years 1 to 9999")
+    return round(microseconds)
+
+
+def parse_date_time(text: str) -> datetime:
+    """RFC 3339 to a datetime, naive if the text has no offset.
+
+    :raises ValueError: the text is not of that form.
+    """
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("it is not of the form 2026-11-23T18:00:00Z") from None
 
 
 def parse_text(text: str) -> int:
@@ -46,7 +68,7 @@ def parse_text(text: str) -> int:
 
     :raises ValueError: the text is not of that form, or has no offset.
     """
-    instant = datetime.fromisoformat(text)
+    instant = parse_date_time(text)
     if instant.tzinfo is None:
         raise ValueError("has no offset (such as Z or +01:00)")
     return to_us(instant)

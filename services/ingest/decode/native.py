@@ -6,9 +6,9 @@ keeps the readings that are good.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -21,6 +21,7 @@ from services.ingest.decode.observation import (
     Decoded,
     Decoder,
     Observation,
+    Part,
 )
 
 
@@ -38,7 +39,7 @@ class _Reading(msgspec.Struct, gc=False):
 _typed: Final = msgspec.json.Decoder(_Reading | list[_Reading])
 
 
-def decoder(_spec: Mapping[str, Any]) -> Decoder:
+def decoder(_device: Part, _channels: Sequence[Part]) -> Decoder:
     """The native decoder; it needs nothing from the facility file."""
     return decode
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
 from services.ingest.decode.instant import parse_number, parse_text
+from services.ingest.decode.json_document import read_thoroughly
 from services.ingest.decode.observation import (
     GOOD,
     MOST_VALUES,
@@ -16,42 +16,19 @@ from services.ingest.decode.observation import (
     Problem,
     UndecodableError,
 )
+from services.ingest.decode.shown import shown
 from services.ingest.reasons import Reason
 
 
 def decode(payload: bytes, _received_us: int) -> Decoded:
-    """Decode one native payload; see :data:`.observation.Decoder`.
-
-    NaN and Infinity, which are not JSON, are understood so that only their own values are refused.
-    """
-    document = _document(payload)
+    """Decode one native payload; see :data:`.observation.Decoder`."""
+    document = read_thoroughly(payload)
     readings = document if isinstance(document, list) else [document]
     _count(readings)
     collected = _Collected()
     for reading in readings:
         collected.reading(reading)
     return Decoded(observations=collected.observations, problems=collected.problems)
-
-
-def _document(payload: bytes) -> Any:
-    try:
-        return json.loads(payload.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise UndecodableError(
-            Reason.MALFORMED_JSON, f"the payload is not UTF-8 (byte {error.start})"
-        ) from None
-    except json.JSONDecodeError as error:
-        raise UndecodableError(
-            Reason.MALFORMED_JSON, f"the payload is not JSON: {error.msg} (character {error.pos})"
-        ) from None
-    except RecursionError:
-        raise UndecodableError(
-            Reason.MALFORMED_JSON, "the payload is nested too deeply to be a reading"
-        ) from None
-    except ValueError:
-        raise UndecodableError(
-            Reason.MALFORMED_JSON, "the payload has an integer of thousands of digits"
-        ) from None
 
 
 def _count(readings: list[Any]) -> None:
@@ -77,7 +54,7 @@ class _Collected:
     def reading(self, reading: Any) -> None:
         """Take one object of the message."""
         if not isinstance(reading, dict):
-            self._problem(Reason.NOT_A_READING, f"{_shown(reading)} is not an object")
+            self._problem(Reason.NOT_A_READING, f"{shown(reading)} is not an object")
             return
         values = reading.get("values")
         if not isinstance(values, dict):
@@ -101,15 +78,13 @@ class _Collected:
                 return
             value, unit = sent["v"], sent.get("u")
             if not (unit is None or isinstance(unit, str)):
-                self._problem(
-                    Reason.BAD_VALUE, f"u is {_shown(unit)}", channel=channel, ts_us=ts_us
-                )
+                self._problem(Reason.BAD_VALUE, f"u is {shown(unit)}", channel=channel, ts_us=ts_us)
                 return
             said = sent.get("q")
             known = GOOD if said is None else QUALITY.get(said) if isinstance(said, str) else None
             if known is None:
                 self._problem(
-                    Reason.BAD_QUALITY, f"q is {_shown(said)}", channel=channel, ts_us=ts_us
+                    Reason.BAD_QUALITY, f"q is {shown(said)}", channel=channel, ts_us=ts_us
                 )
                 return
             quality = known
@@ -118,7 +93,7 @@ class _Collected:
             return
         if not _is_number(value):
             self._problem(
-                Reason.BAD_VALUE, f"{_shown(value)} is not a number", channel=channel, ts_us=ts_us
+                Reason.BAD_VALUE, f"{shown(value)} is not a number", channel=channel, ts_us=ts_us
             )
             return
         try:
@@ -146,25 +121,12 @@ def _instant(reading: dict[str, Any]) -> int:
         try:
             return parse_text(ts)
         except (ValueError, OverflowError) as error:
-            raise ValueError(f"{_shown(ts)} is not a time: {error}") from None
+            raise ValueError(f"{shown(ts)} is not a time: {error}") from None
     try:
         return parse_number(float(ts if _is_number(ts) else math.nan))
     except (ValueError, OverflowError):
-        raise ValueError(f"{_shown(ts)} is not an instant between the years 1 and 9999") from None
+        raise ValueError(f"{shown(ts)} is not an instant between the years 1 and 9999") from None
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _shown(value: Any) -> str:
-    """A value in a sentence, cut where it gets long."""
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list):
-        return "an array"
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except ValueError:
-        return "a number of thousands of digits"
-    return text if len(text) <= 60 else text[:57] + "..."

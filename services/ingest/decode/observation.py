@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -41,6 +41,7 @@ class Observation(NamedTuple):
     #: None: the channel's own unit
     unit: str | None
     quality: int
+    time_source: int = TIME_FROM_DEVICE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +61,6 @@ class Decoded:
 
     observations: list[Observation]
     problems: list[Problem] = field(default_factory=list)
-    time_source: int = TIME_FROM_DEVICE
 
 
 class UndecodableError(Exception):
@@ -76,5 +76,9 @@ class UndecodableError(Exception):
 #: Raises UndecodableError and nothing else, whatever the payload.
 Decoder = Callable[[bytes, int], Decoded]
 
-#: (the device's part of the facility file) -> its decoder
-DecoderFactory = Callable[[Mapping[str, Any]], Decoder]
+#: A part of a facility file, validated, as the registry stores it.
+Part = Mapping[str, Any]
+
+#: (the device's part, those of its channels whose values come at the topic) -> the topic's decoder.
+#: Raises ValueError, KeyError or TypeError if the parts cannot be used.
+DecoderFactory = Callable[[Part, Sequence[Part]], Decoder]

@@ -38,7 +38,6 @@ def directory() -> Directory:
             revision=1,
             facilities=frozenset({"linz", "graz"}),
             by_slug={each.slug: each for each in devices},
-            by_topic={each.topic: each for each in devices if each.topic},
         )
     )
 

@@ -59,8 +59,6 @@ class Devices:
     facilities: frozenset[str]
     #: by device slug, which is unique in the whole system
     by_slug: Mapping[str, Device]
-    #: devices with a topic of their own
-    by_topic: Mapping[str, Device]
 
 
 def revision(connection: psycopg.Connection[Any]) -> int:
@@ -94,8 +92,5 @@ def devices(connection: psycopg.Connection[Any]) -> Devices:
         )
         found = [Device(**r, channels=channels.get(r["id"], {})) for r in cursor]
     return Devices(
-        revision=found_revision,
-        facilities=facilities,
-        by_slug={d.slug: d for d in found},
-        by_topic={d.topic: d for d in found if d.topic},
+        revision=found_revision, facilities=facilities, by_slug={d.slug: d for d in found}
     )

@@ -1,0 +1,103 @@
+"""JMESPath expressions, compiled once, that tell a missing key from an explicit null.
+
+To JMESPath both are null. A key that is missing says nothing: a device that sends only what changed
+leaves out the rest. An explicit null says that there is no value, which is a gap. Plain paths, such
+as ``ENERGY.Power[0]``, are therefore walked; all else is JMESPath's matter, and its null is taken
+as missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Final
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+
+#: What a plain path consists of: keys of objects and places in arrays.
+_Steps = tuple[str | int, ...]
+
+
+class Missing(Enum):
+    """Nothing stands there."""
+
+    MISSING = "missing"
+
+
+MISSING: Final = Missing.MISSING
+
+#: document -> what stands there, or MISSING. Raises SelectionError and nothing else.
+Selection = Callable[[Any], Any]
+
+
+class SelectionError(ValueError):
+    """The expression cannot be applied to this document."""
+
+
+def selection(expression: str | None) -> Selection:
+    """Compile an expression; None selects the whole document.
+
+    :raises ValueError: the text is not JMESPath.
+    """
+    if expression is None:
+        return _whole
+    compiled = jmespath.compile(expression)
+    steps = _steps(compiled.parsed)
+    return _Search(expression, compiled) if steps is None else _Walk(steps)
+
+
+def _whole(document: Any) -> Any:
+    return document
+
+
+class _Walk:
+    def __init__(self, steps: _Steps) -> None:
+        self._steps = steps
+
+    def __call__(self, document: Any) -> Any:
+        found = document
+        for step in self._steps:
+            if isinstance(step, str):
+                if not isinstance(found, dict) or step not in found:
+                    return MISSING
+            elif not isinstance(found, list) or not -len(found) <= step < len(found):
+                return MISSING
+            found = found[step]
+        return found
+
+
+class _Search:
+    def __init__(self, expression: str, compiled: Any) -> None:
+        self._expression = expression
+        self._compiled = compiled
+
+    def __call__(self, document: Any) -> Any:
+        try:
+            found = self._compiled.search(document)
+        except JMESPathError as error:
+            what = " ".join(str(error).split())
+            raise SelectionError(f"{self._expression[:60]!r} cannot be applied: {what}") from None
+        except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError) as error:
+            # functions of JMESPath on values that it does not expect, such as ceil of infinity
+            raise SelectionError(
+                f"{self._expression[:60]!r} cannot be applied: {type(error).__name__}"
+            ) from None
+        return MISSING if found is None else found
+
+
+def _steps(node: Any) -> _Steps | None:
+    """The steps of a plain path, None if the expression is more than that."""
+    if node["type"] in {"current", "identity"}:
+        return ()
+    if node["type"] in {"field", "index"}:
+        return (node["value"],)
+    if node["type"] not in {"subexpression", "index_expression"}:
+        return None
+    steps: _Steps = ()
+    for child in node["children"]:
+        more = _steps(child)
+        if more is None:
+            return None
+        steps += more
+    return steps

@@ -1,0 +1,82 @@
+"""When the values of a foreign payload were measured, by the rules of the facility file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from services.ingest.decode.instant import from_us, parse_date_time, parse_epoch, to_us
+from services.ingest.decode.observation import TIME_FROM_BROKER, TIME_FROM_DEVICE
+from services.ingest.decode.selection import MISSING, Selection, selection
+from services.ingest.decode.shown import shown
+from services.ingest.decode.text_number import number
+
+#: (microseconds since the epoch, whose clock told them: a time_source)
+Timed = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimeRule:
+    """Where a message says its time, and how."""
+
+    select: Selection
+    #: of texts without an offset
+    zone: ZoneInfo | None
+    unit: str | None
+
+    def time(self, record: Any, received_us: int) -> Timed:
+        """The time of a record; its arrival where it tells none.
+
+        :raises ValueError: it tells something that is no time.
+        """
+        said = self.select(record)
+        if said is MISSING or said is None:
+            return received_us, TIME_FROM_BROKER
+        try:
+            return self._instant_us(said, received_us), TIME_FROM_DEVICE
+        except (ValueError, OverflowError) as error:
+            raise ValueError(f"{shown(said)} is not a time: {error}") from None
+
+    def _instant_us(self, said: Any, received_us: int) -> int:
+        epoch = number(said)
+        if epoch is not None:
+            return parse_epoch(epoch, self.unit)
+        instant = parse_date_time(said.strip() if isinstance(said, str) else "")
+        if instant.tzinfo is not None:
+            return to_us(instant)
+        if self.zone is None:
+            raise ValueError("it has no offset, and timestamp in the facility file has no timezone")
+        return _local_us(instant, self.zone, received_us)
+
+
+#: Of messages that tell no time.
+ARRIVAL: Final = TimeRule(select=lambda _record: MISSING, zone=None, unit=None)
+
+
+def time_rule(part: Mapping[str, Any]) -> TimeRule:
+    """The rule that a ``timestamp`` of the facility file states.
+
+    :raises ValueError, KeyError: the part cannot be used.
+    """
+    zone = part.get("timezone")
+    return TimeRule(
+        select=selection(part["from"]),
+        zone=None if zone is None else ZoneInfo(zone),
+        unit=part.get("unit"),
+    )
+
+
+def _local_us(local: datetime, zone: ZoneInfo, received_us: int) -> int:
+    """The instant of a local time.
+
+    In the hour that comes twice when clocks are put back, the instant nearer to the arrival is
+    meant: devices send what they have just measured.
+    """
+    instants = {to_us(local.replace(tzinfo=zone, fold=fold)) for fold in (0, 1)}
+    real = [us for us in instants if from_us(us).astimezone(zone).replace(tzinfo=None) == local]
+    if not real:
+        raise ValueError(f"clocks in {zone.key} were put forward over it")
+    return min(real, key=lambda us: (abs(us - received_us), us))
