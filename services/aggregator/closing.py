@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,7 @@ import psycopg
 
 from services.aggregator import compute
 from services.core.accounting.stack.closing import (
+    OPERATING,
     ClosingRule,
     HourFigure,
     InputMinutes,
@@ -227,19 +229,32 @@ def _record(
     found = {}
     for hour in hours:
         minutes = np.arange(hour * 60, hour * 60 + 60, dtype=np.int64)
+        by_role = {
+            role: compute.containing(series[channel_id], hour * 60)
+            for role, channel_id in source.inputs.items()
+        }
         inputs = {}
-        for role, channel_id in source.inputs.items():
-            value, covered_us = compute.containing(series[channel_id], hour * 60).at(minutes)
+        for item in rule.equation.inputs:
+            value, covered_us = rule.inputs.at(item.name, by_role, minutes)
+            channels = [source.inputs[role] for role in rule.inputs.roles(item.name)]
             assured = np.ones(60, dtype=bool)
-            for first_us, end_us in uncontrolled.get(channel_id, []):
+            for first_us, end_us in chain(*(uncontrolled.get(c, []) for c in channels)):
                 assured &= ((minutes + 1) * _MINUTE_US <= first_us) | (
                     minutes * _MINUTE_US >= end_us
                 )
-            inputs[role] = InputMinutes(
+            inputs[item.name] = InputMinutes(
                 value=value,
                 covered_us=covered_us,
                 assured=assured,
-                excused=(channel_id, hour) in excused,
+                excused=any((channel_id, hour) in excused for channel_id in channels),
+            )
+        if OPERATING in by_role:
+            value, covered_us = by_role[OPERATING].at(minutes)
+            inputs[OPERATING] = InputMinutes(
+                value=value,
+                covered_us=covered_us,
+                assured=np.ones(60, dtype=bool),
+                excused=False,
             )
         found[hour] = rule.record(inputs, first_of_all=hour == first_known)
     return found

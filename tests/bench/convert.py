@@ -18,6 +18,7 @@ import numpy as np
 from services.core.accounting.methods import ActivityMethod, FactorSpan, Method, StackMethod
 from services.core.accounting.series import MinuteSeries
 from services.core.accounting.stack.equations import equation_for
+from services.core.accounting.stack.measured import StackInputs
 from services.core.accounting.units import conversion
 
 MINUTES = 1_000_000
@@ -63,7 +64,9 @@ def main() -> None:
         "F-11": (
             StackMethod(
                 equation=equation_for("F-11"),
-                conversions={"co2": conversion("%", "%"), "flow": conversion("scf/h", "scf/h")},
+                inputs=StackInputs(
+                    conversions={"co2": conversion("%", "%"), "flow": conversion("scf/h", "scf/h")}
+                ),
             ),
             {
                 "co2": series(rng, 8, 14, is_rate=True),

@@ -5,6 +5,7 @@ Masses here are unrounded kilograms; what the rules round is an hour's or a peri
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from services.core.accounting.series import MinuteSeries
 from services.core.accounting.stack.equations import Equation
+from services.core.accounting.stack.measured import StackInputs
 from services.core.accounting.units import Conversion
 
 _HOUR_US = 3_600_000_000
@@ -112,8 +114,7 @@ class StackMethod:
     """Mass from measured concentration and flow, by the source's equation."""
 
     equation: Equation
-    #: by input: from the channel's unit to the equation's
-    conversions: Mapping[str, Conversion]
+    inputs: StackInputs
 
     @property
     def activity_unit(self) -> None:
@@ -126,9 +127,8 @@ class StackMethod:
         """The equation on the minute's means, over the time that all inputs cover."""
         inputs: dict[str, NDArray[np.float64]] = {}
         covered = np.full(minutes.size, np.iinfo(np.int64).max)
-        for name, conversion in self.conversions.items():
-            value, covered_us = series[name].at(minutes)
-            inputs[name] = conversion(value)
+        for item in self.equation.inputs:
+            inputs[item.name], covered_us = self.inputs.at(item.name, series, minutes)
             covered = np.minimum(covered, covered_us)
         rate_kg_h = np.asarray(self.equation.rate_kg_h(inputs), dtype=np.float64)
         covered = np.where(np.isfinite(rate_kg_h), covered, 0)
@@ -136,3 +136,24 @@ class StackMethod:
         return MinuteMasses(
             co2_kg=co2, co2e_kg=co2, market_kg=co2, activity=None, covered_us=covered
         )
+
+    def sensitivities(self, channels: Mapping[str, float]) -> dict[str, float]:
+        """By channel: percent that the rate changes when its value changes by one percent.
+
+        Central differences around the values of `channels`, by role in their own units; NaN where
+        the rate is zero or an input is missing. For the propagation of uncertainty (JCGM 100:2008,
+        5.1.2): it turns a channel's relative uncertainty into the rate's.
+        """
+
+        def rate(values: Mapping[str, float]) -> float:
+            inputs = {i.name: self.inputs.value(i.name, values) for i in self.equation.inputs}
+            return float(self.equation.rate_kg_h(inputs))
+
+        found: dict[str, float] = {}
+        for role in {role for i in self.equation.inputs for role in self.inputs.roles(i.name)}:
+            if not set(self.inputs.conversions) <= set(channels) or rate(channels) == 0:
+                found[role] = math.nan
+                continue
+            up, down = (rate({**channels, role: channels[role] * f}) for f in (1.0001, 0.9999))
+            found[role] = abs((up - down) / (2e-4 * rate(channels)))
+        return found

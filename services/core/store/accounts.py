@@ -13,7 +13,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.accounting.uncertainty import Component, FactorUncertainty
-from services.core.accounting.units import conversion
 from services.core.store.registry import build
 from services.core.store.registry import facility_model as model
 
@@ -22,8 +21,8 @@ _SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
 # The newest usable reading tells at which point an equation's sensitivities are taken.
 _INPUTS = text(
     """
-SELECT s.id, s.slug, s.scope, s.active, s.spec, i.role, c.id AS channel_id, c.unit,
-       CAST(c.spec ->> 'uncertainty' AS float8) AS percent, newest.value
+SELECT s.id, s.slug, s.scope, s.active, s.spec, i.role, c.id AS channel_id,
+       c.spec AS channel, CAST(c.spec ->> 'uncertainty' AS float8) AS percent, newest.value
 FROM facility f
 JOIN source s ON s.facility_id = f.id
 JOIN source_input i ON i.source_id = s.id
@@ -131,14 +130,11 @@ def _meters(spec: model.Source, rows: Sequence[Mapping[str, Any]]) -> tuple[Comp
         return ()
     sensitivities: dict[str, float] = {}
     if isinstance(spec, model.StackSource):
-        equation = build.equation(spec)
-        units = {item.name: item.unit for item in equation.inputs}
-        sensitivities = equation.sensitivities(
-            {
-                row["role"]: float(conversion(row["unit"], units[row["role"]])(row["value"]))
-                for row in rows
-                if row["value"] is not None and row["role"] in units
-            }
+        method = build.stack_method(
+            spec, {row["role"]: model.Channel.model_validate(row["channel"]) for row in rows}
+        )
+        sensitivities = method.sensitivities(
+            {row["role"]: row["value"] for row in rows if row["value"] is not None}
         )
     return tuple(
         Component(

@@ -23,7 +23,8 @@ FROM unnest(%(roles)s::text[], %(hours)s::int4[], %(averages)s::numeric[], %(cov
     AS r(role, hour, average, covered_ms, operating_ms, valid, verdict, verdict_reason)
 ON CONFLICT (source_id, role, hour) DO UPDATE
 SET average = excluded.average, covered_ms = excluded.covered_ms,
-    operating_ms = excluded.operating_ms, valid = excluded.valid, verdict = excluded.verdict, verdict_reason = excluded.verdict_reason
+    operating_ms = excluded.operating_ms, valid = excluded.valid, verdict = excluded.verdict,
+    verdict_reason = excluded.verdict_reason
 """
 
 _VALUES = """

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from services.core.accounting.stack.equations import Equation, ReportedRate
 from services.core.accounting.stack.history import History
+from services.core.accounting.stack.measured import StackInputs
 from services.core.accounting.stack.periods import operating_time
 from services.core.accounting.stack.substitution import (
     LOOK_BACK_HOURS,
@@ -31,7 +32,6 @@ from services.core.accounting.stack.validity import (
     HourOfReadings,
     ValidityPolicy,
 )
-from services.core.accounting.units import Conversion
 
 OPERATING = "operating"
 """Name among the inputs of the channel that tells whether the unit operates."""
@@ -42,7 +42,7 @@ MEASURED = "01"
 
 @dataclass(frozen=True, kw_only=True)
 class InputMinutes:
-    """One input over the 60 minutes of an hour, in its channel's unit.
+    """One input over the 60 minutes of an hour, in the equation's unit.
 
     `assured[m]` is False where the monitor was out of control in minute m; `excused` whether
     readings say that there was calibration or maintenance.
@@ -107,14 +107,14 @@ class HourFigure:
 class ClosingRule:
     """How the hours of one stack source are judged, filled and computed.
 
-    `conversions` lead from each channel's unit to the equation's. `potential` holds the maximum
+    `inputs` tell how the equation's inputs come from the channels. `potential` holds the maximum
     (moisture: minimum) potential value of each input, in the equation's unit, where there is one.
     `operates_above`: the unit operates in the minutes whose input `operating` is above it or not
     known; None: it always does.
     """
 
     equation: Equation
-    conversions: Mapping[str, Conversion]
+    inputs: StackInputs
     validity: ValidityPolicy
     substitution: SubstitutionPolicy
     potential: Mapping[str, Decimal]
@@ -175,8 +175,7 @@ class ClosingRule:
         known = covered_us > 0
         average: float | None = None
         if known.any():
-            converted = np.asarray(self.conversions[name](minutes.value[known]))
-            average = float(np.average(converted, weights=covered_us[known]))
+            average = float(np.average(minutes.value[known], weights=covered_us[known]))
         verdict = self.validity.judge(
             HourOfReadings.of_minutes(
                 (covered_us / 1e6).tolist(),

@@ -75,24 +75,6 @@ class Equation:
         """The names that the formula itself takes: with a diluent its co2, not its o2."""
         return tuple(item.name for item in EQUATIONS[self.id.partition("/")[0]].inputs)
 
-    def sensitivities(self, inputs: Mapping[str, float]) -> dict[str, float]:
-        """By input: percent that the rate changes when that input changes by one percent.
-
-        Central differences around the point `inputs`, in the units of `self.inputs`; NaN where
-        the rate is zero or an input is missing. For the propagation of uncertainty (JCGM 100:2008,
-        5.1.2), where it turns an input's relative uncertainty into the rate's.
-        """
-        rate = float(self.rate_kg_h(inputs))
-        found: dict[str, float] = {}
-        for item in self.inputs:
-            step = 1e-4 * inputs.get(item.name, np.nan)
-            up, down = (
-                float(self.rate_kg_h({**inputs, item.name: inputs.get(item.name, np.nan) + way}))
-                for way in (step, -step)
-            )
-            found[item.name] = abs((up - down) / (2e-4 * rate)) if rate else np.nan
-        return found
-
     def rate_kg_h(self, inputs: Mapping[str, Numeric]) -> Numeric:
         """Return the CO2 rate in kg/h, unrounded; `inputs` by name in the units of `self.inputs`.
 

@@ -7,6 +7,7 @@ whether it can be computed, the aggregator to compute, an explanation to say how
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -19,6 +20,13 @@ from services.core.accounting.series import ChannelRule
 from services.core.accounting.stack.closing import ClosingRule
 from services.core.accounting.stack.equations import Equation, equation_for
 from services.core.accounting.stack.inputs import Basis, ChannelKind
+from services.core.accounting.stack.measured import (
+    FLOW,
+    MOISTURE,
+    PRESSURE,
+    TEMPERATURE,
+    StackInputs,
+)
 from services.core.accounting.stack.qa import CalibrationSetup, Monitor
 from services.core.accounting.stack.substitution import DEFAULT_POTENTIAL, SUBSTITUTION, Parameter
 from services.core.accounting.stack.validity import VALIDITY
@@ -75,7 +83,7 @@ def method(
     :raises ConfigurationError: it cannot be computed, with the reason and the way out.
     """
     if isinstance(source, model.StackSource):
-        return _stack(source, channels)
+        return stack_method(source, channels)
     return _activity(source, channels["input"], factors, timezone, market)
 
 
@@ -94,7 +102,7 @@ def closing_rule(source: model.Source, channels: Mapping[str, model.Channel]) ->
         )
     rule = ClosingRule(
         equation=equation(source),
-        conversions=_stack(source, channels).conversions,
+        inputs=stack_method(source, channels).inputs,
         validity=VALIDITY[source.validity],
         substitution=SUBSTITUTION[source.substitution],
         potential=_potential(source, channels),
@@ -120,6 +128,9 @@ def _potential(
     found = {str(parameter): value for parameter, value in DEFAULT_POTENTIAL.items()}
     for item in equation(source).inputs:
         channel = channels[item.name]
+        # of a flow as it flows the maximum at reference conditions is not known
+        if item.name == FLOW and unit(channel.unit).state == "actual":
+            continue
         if item.name in {Parameter.CO2, Parameter.FLOW} and channel.range is not None:
             value = item.record(float(conversion(channel.unit, item.unit)(channel.range[1])))
             if value is not None:
@@ -162,19 +173,16 @@ def equation(source: model.StackSource) -> Equation:
         raise ConfigurationError(str(error)) from None
 
 
-def _stack(source: model.StackSource, channels: Mapping[str, model.Channel]) -> StackMethod:
+def stack_method(source: model.StackSource, channels: Mapping[str, model.Channel]) -> StackMethod:
+    """The method of a stack source; ConfigurationError as :func:`method` raises it."""
     chosen = equation(source)
-    reasons = chosen.check(
-        {
-            name: ChannelKind(
-                quantity=channel.quantity,
-                unit=channel.unit,
-                basis=Basis(channel.basis) if channel.basis else None,
-            )
-            for name, channel in channels.items()
-            if name != model.OPERATING
-        }
-    )
+    inputs, consumed = _stack_inputs(chosen, channels)
+    offered = {
+        name: _kind(channel, inputs, name)
+        for name, channel in channels.items()
+        if name != model.OPERATING and name not in consumed
+    }
+    reasons = chosen.check(offered)
     reasons += [
         f"{name} must be a gauge, {channel.id} is a {channel.kind}"
         for name, channel in channels.items()
@@ -182,12 +190,62 @@ def _stack(source: model.StackSource, channels: Mapping[str, model.Channel]) -> 
     ]
     if reasons:
         raise ConfigurationError("; ".join(reasons))
+    own = {
+        item.name: conversion(channels[item.name].unit, item.unit)
+        for item in chosen.inputs
+        if item.name not in inputs.conversions
+    }
     return StackMethod(
         equation=chosen,
-        conversions={
-            item.name: conversion(channels[item.name].unit, item.unit) for item in chosen.inputs
-        },
+        inputs=replace(inputs, conversions={**own, **inputs.conversions}),
     )
+
+
+def _stack_inputs(
+    chosen: Equation, channels: Mapping[str, model.Channel]
+) -> tuple[StackInputs, set[str]]:
+    """What brings the flow to the equation's state of the gas, and the channels it takes up."""
+    flow = channels.get(FLOW)
+    target = next((item.unit for item in chosen.inputs if item.name == FLOW), None)
+    conversions: dict[str, Conversion] = {}
+    from_normal, consumed = None, set[str]()
+    if flow is not None and target is not None and unit(flow.unit).state == "actual":
+        if not {TEMPERATURE, PRESSURE} <= set(channels):
+            raise ConfigurationError(
+                f"{flow.id} measures gas as it flows ({flow.unit}), {chosen.id} takes {target}:"
+                " add its temperature and its absolute pressure as inputs"
+            )
+        conversions = {
+            FLOW: conversion(flow.unit, "m3/h"),
+            TEMPERATURE: conversion(channels[TEMPERATURE].unit, "degC"),
+            PRESSURE: conversion(channels[PRESSURE].unit, "kPa"),
+        }
+        from_normal = conversion("Nm3/h", target)
+        consumed = {TEMPERATURE, PRESSURE}
+    dry_flow = (
+        chosen.same_basis
+        and flow is not None
+        and flow.basis == "wet"
+        and MOISTURE in channels
+        and channels["co2"].basis == "dry"
+    )
+    if dry_flow:
+        conversions[MOISTURE] = conversion(channels[MOISTURE].unit, "%")
+        consumed.add(MOISTURE)
+    return StackInputs(
+        conversions=conversions, from_normal=from_normal, dry_flow=dry_flow
+    ), consumed
+
+
+def _kind(channel: model.Channel, inputs: StackInputs, name: str) -> ChannelKind:
+    """What the channel offers to its equation once the flow is in its state."""
+    basis = Basis(channel.basis) if channel.basis else None
+    found = ChannelKind(quantity=channel.quantity, unit=channel.unit, basis=basis)
+    if name == FLOW and inputs.from_normal is not None:
+        found = replace(found, unit=inputs.from_normal.to_unit)
+    if name == FLOW and inputs.dry_flow:
+        found = replace(found, basis=Basis.DRY)
+    return found
 
 
 def _activity(

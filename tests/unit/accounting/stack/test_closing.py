@@ -16,6 +16,7 @@ from services.core.accounting.stack.closing import (
 )
 from services.core.accounting.stack.equations import equation_for
 from services.core.accounting.stack.history import History, UnitHour
+from services.core.accounting.stack.measured import StackInputs
 from services.core.accounting.stack.substitution import SUBSTITUTION
 from services.core.accounting.stack.validity import VALIDITY
 from services.core.accounting.units import conversion
@@ -27,7 +28,9 @@ def rule(equation: str = "F-11", policy: str = "part75", **more: str) -> Closing
     chosen = equation_for(equation, **more)
     return ClosingRule(
         equation=chosen,
-        conversions={item.name: conversion(item.unit, item.unit) for item in chosen.inputs},
+        inputs=StackInputs(
+            conversions={item.name: conversion(item.unit, item.unit) for item in chosen.inputs}
+        ),
         validity=VALIDITY[policy],
         substitution=SUBSTITUTION[policy],
         potential={"co2": Decimal("14.0"), "h2o": Decimal("3.0")},

@@ -369,20 +369,3 @@ def test_hourly_averages_are_recorded_as_the_rule_records_them() -> None:
     assert flow.record(60_123_500.0) == Decimal(60_124_000)
     assert flow.record(math.nan) is None
     assert flow.record(None) is None
-
-
-def test_sensitivities_are_those_of_the_formula() -> None:
-    found = equation_for("F-2").sensitivities({"co2": 12.0, "flow": 1e6, "h2o": 10.0})
-    assert found == {
-        "co2": pytest.approx(1.0),
-        "flow": pytest.approx(1.0),
-        "h2o": pytest.approx(10 / 90),
-    }
-    oxygen = equation_for("F-2", diluent="F-14A", fuel="natural-gas").sensitivities(
-        {"o2": 15.0, "flow": 1e6, "h2o": 10.0}
-    )
-    assert oxygen["o2"] == pytest.approx(15 / 5.9)
-
-
-def test_sensitivities_without_an_input_are_not_known() -> None:
-    assert math.isnan(equation_for("F-11").sensitivities({"flow": 1e6})["flow"])
