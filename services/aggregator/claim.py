@@ -19,12 +19,20 @@ _LOCK_CLASS = 0x746F6E
 #: other facilities get their turn.
 _MOST_PAIRS = 20_000
 
+# What has a reason of its own comes first and alone: a minute that late readings touched too must
+# not be computed under theirs, for the corrected value is stored already.
+_REASON = """
+SELECT reason FROM touched WHERE facility_id = %s AND reason IS NOT NULL ORDER BY id LIMIT 1
+"""
+
 _CLAIM = """
 DELETE FROM touched WHERE id IN (
     SELECT id FROM (
         SELECT id, sum(cardinality(minutes)) OVER (ORDER BY id) - cardinality(minutes) AS before
-        FROM touched WHERE facility_id = %s ORDER BY id LIMIT 512) q
-    WHERE before < %s)
+        FROM touched
+        WHERE facility_id = %(facility)s AND reason IS NOT DISTINCT FROM %(reason)s
+        ORDER BY id LIMIT 512) q
+    WHERE before < %(most)s)
 RETURNING channel_ids, minutes
 """
 
@@ -33,6 +41,16 @@ SELECT f.id FROM facility f
 WHERE EXISTS (SELECT FROM touched t WHERE t.facility_id = f.id)
    OR EXISTS (SELECT FROM recompute r WHERE r.facility_id = f.id)
 """
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Touched:
+    """Minutes whose readings changed."""
+
+    #: ascending minutes without duplicates, by channel
+    minutes: dict[int, NDArray[np.int64]]
+    #: why, and who caused it; None: readings arrived
+    reason: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,16 +76,23 @@ def lock(connection: psycopg.Connection[Any], facility_id: int) -> bool:
     return bool(row and row[0])
 
 
-def touched(connection: psycopg.Connection[Any], facility_id: int) -> dict[int, NDArray[np.int64]]:
-    """Take the oldest touched pairs: ascending minutes without duplicates, by channel."""
-    rows = connection.execute(_CLAIM, (facility_id, _MOST_PAIRS)).fetchall()
+def touched(connection: psycopg.Connection[Any], facility_id: int) -> Touched | None:
+    """Take the oldest touched pairs of one reason; None if nothing is touched."""
+    row = connection.execute(_REASON, (facility_id,)).fetchone()
+    reason = row[0] if row else None
+    rows = connection.execute(
+        _CLAIM, {"facility": facility_id, "reason": reason, "most": _MOST_PAIRS}
+    ).fetchall()
     if not rows:
-        return {}
+        return None
     channels = np.concatenate([np.asarray(row[0], dtype=np.int64) for row in rows])
     minutes = np.concatenate([np.asarray(row[1], dtype=np.int64) for row in rows])
-    return {
-        int(channel): np.unique(minutes[channels == channel]) for channel in np.unique(channels)
-    }
+    return Touched(
+        minutes={
+            int(channel): np.unique(minutes[channels == channel]) for channel in np.unique(channels)
+        },
+        reason=reason,
+    )
 
 
 def recompute_span(

@@ -91,11 +91,11 @@ def _due(
 ) -> _Work | None:
     """What to compute and why: touched minutes first, else the next slice of a recomputation."""
     touched = claim.touched(connection, plan.id)
-    if touched:
+    if touched is not None:
         return _Work(
-            ranges=expand.affected(connection, plan, touched, current_minute),
-            reason="late readings",
-            judge=calibrations.refresh(connection, plan, touched),
+            ranges=expand.affected(connection, plan, touched.minutes, current_minute),
+            reason=touched.reason or "late readings",
+            judge=calibrations.refresh(connection, plan, touched.minutes),
         )
     span = claim.recompute_span(connection, plan.id, _RECOMPUTE_MINUTES)
     if span is None:

@@ -198,6 +198,12 @@ touched = Table(
     comment="(channel, minute) pairs whose readings changed: element i of both is a pair",
 )
 Index("touched_facility_id_id_idx", touched.c.facility_id, touched.c.id)
+Index(
+    "touched_reason_idx",
+    touched.c.facility_id,
+    touched.c.id,
+    postgresql_where=text("reason IS NOT NULL"),
+)
 
 recompute = Table(
     "recompute",

@@ -8,7 +8,9 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from services.core.store import readings
 from services.core.store.connect import connect
+from services.core.store.readings import Correction, ReadingRow
 from tests.integration.aggregator.plant import FILE, Plant, Reading, apply_text, instant
 
 HOUR = instant("2026-06-01T10:00:00+02:00")
@@ -60,6 +62,39 @@ def test_a_late_reading_restates_a_final_hour_and_keeps_the_old_version(plant: P
         (1, True, pytest.approx(2.0), "closed"),
         (2, True, pytest.approx(3.0), "late readings"),
     ]
+
+
+def test_an_accepted_correction_restates_the_hour_and_says_who_accepted_it(plant: Plant) -> None:
+    closed_hour(plant)
+    # another reading of that hour arrives at the same time
+    plant.store([Reading("meter.quarter", HOUR + timedelta(minutes=30), 5.0)])
+    (stored,) = plant.rows("SELECT channel_id, facility_id FROM reading r JOIN touched ON true")[:1]
+    at = HOUR + timedelta(minutes=15)
+    row = ReadingRow(
+        facility_id=stored[1],
+        channel_id=stored[0],
+        ts_us=int(at.timestamp()) * 1_000_000,
+        value=20.0,
+        quality=0,
+        time_source=0,
+        received_us=int(LONG_AFTER.timestamp()) * 1_000_000,
+    )
+    with plant.connection.transaction():
+        replaced = readings.correct(
+            plant.connection,
+            [Correction(row=row, quarantine_id=1)],
+            by="user berta",
+            note=None,
+            reason="accepted correction by user berta",
+        )
+    assert replaced == 1
+    plant.tick(LONG_AFTER + timedelta(minutes=2))
+    assert [(number, reason) for number, _, _, reason in versions(plant)] == [
+        (1, "closed"),
+        (2, "accepted correction by user berta"),
+        (3, "late readings"),
+    ]
+    assert versions(plant)[-1][2] == pytest.approx(5.0)
 
 
 def test_a_corrected_factor_restates_what_it_was_used_for(plant: Plant, database_url: str) -> None:

@@ -27,6 +27,12 @@ def upgrade() -> None:
             comment="why, and who caused it; null: readings arrived",
         ),
     )
+    op.create_index(
+        "touched_reason_idx",
+        "touched",
+        ["facility_id", "id"],
+        postgresql_where=sa.text("reason IS NOT NULL"),
+    )
     _extend_quarantine()
     _create_replay_request()
     _create_reading_correction()
