@@ -177,6 +177,28 @@ def _input(item: InputHour) -> dict[str, Any]:
             "first": _reading(readings.first_time, readings.first_value),
             "last": _reading(readings.last_time, readings.last_value),
         },
+        "held": [
+            {
+                "from": instant(each.t0_us),
+                "to": instant(each.t1_us),
+                "change": each.value,
+                "reason": each.reason,
+            }
+            for each in item.held
+        ],
+        "incidents": [
+            {
+                "kind": each.kind,
+                "from": instant(each.t0_us),
+                "to": instant(each.t1_us),
+                "before": each.before,
+                "seen": each.seen,
+                "after": each.after,
+                "counted": each.counted,
+                "reason": each.reason,
+            }
+            for each in item.incidents
+        ],
     }
 
 

@@ -262,6 +262,13 @@ class ExplainedInput(Answer):
     readings: dict[str, object] = Field(
         description="count, gaps, by_quality, min, mean, max, first and last, as sent"
     )
+    held: list[dict[str, object]] = Field(
+        description="of a register: steps not counted until a later reading confirms or retracts"
+        " them"
+    )
+    incidents: list[dict[str, object]] = Field(
+        description="of a register: rollovers, resets, transients and jumps, and what was counted"
+    )
 
 
 class ExplainedMinute(Answer):

@@ -82,6 +82,14 @@ class ChannelRule:
         """How long before its time a reading speaks; a counter's: to the readings before."""
         return self.length_us if self.kind == "interval" and self.stamp == "end" else 0
 
+    def register_steps(
+        self, ts_us: NDArray[np.int64], value: NDArray[np.float64]
+    ) -> registers.RegisterSteps:
+        """A counter's steps, with what was held and what had to be judged; arrays as `minutes`."""
+        known = np.isfinite(value)
+        assert self.register is not None  # noqa: S101 - a counter always has one
+        return registers.steps(ts_us[known], value[known], self.register)
+
     def minutes(
         self,
         ts_us: NDArray[np.int64],
@@ -104,9 +112,7 @@ class ChannelRule:
         if self.kind == "interval":
             t0, t1, amount = intervals.steps(ts_us, value, self.length_us, self.stamp)
         else:
-            known = np.isfinite(value)
-            assert self.register is not None  # noqa: S101 - a counter always has one
-            steps = registers.steps(ts_us[known], value[known], self.register)
+            steps = self.register_steps(ts_us, value)
             t0, t1, amount = steps.t0_us, steps.t1_us, steps.amount
         amounts, covered = spread(t0, t1, amount, first_minute, last_minute)
         return MinuteSeries(

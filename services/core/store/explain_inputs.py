@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import psycopg
 
+from services.core.accounting.register_records import Held, Incident
 from services.core.accounting.series import MinuteSeries
 from services.core.store import reading_series
 from services.core.store.reading_queries import QUALITIES
@@ -60,6 +61,10 @@ class InputHour:
     covered_s: float
     #: by minute of the hour: the mean or amount, and the seconds that are known
     minutes: tuple[tuple[float | None, float], ...]
+    #: steps of a register within the hour that wait for a reading to confirm or retract them
+    held: tuple[Held, ...]
+    #: what of a register within the hour was no plain rise, and how it was taken
+    incidents: tuple[Incident, ...]
 
 
 _SUMMARY = """
@@ -88,7 +93,7 @@ def input_hours(
 def _input_hour(
     connection: psycopg.Connection[Any], channel: InputChannel, hour: datetime
 ) -> InputHour:
-    series = _minutes(connection, channel, hour)
+    series, held, incidents = _minutes(connection, channel, hour)
     known = series.covered_us > 0
     value: float | None = None
     if known.any() and series.is_rate:
@@ -106,12 +111,14 @@ def _input_hour(
                 series.value.tolist(), series.covered_us.tolist(), strict=True
             )
         ),
+        held=held,
+        incidents=incidents,
     )
 
 
 def _minutes(
     connection: psycopg.Connection[Any], channel: InputChannel, hour: datetime
-) -> MinuteSeries:
+) -> tuple[MinuteSeries, tuple[Held, ...], tuple[Incident, ...]]:
     rule = build.channel_rule(channel.spec)
     first = build.microseconds(hour) // _MINUTE_US
     last = first + 59
@@ -128,7 +135,16 @@ def _minutes(
             )
         ],
     )
-    return rule.minutes(readings.ts_us, readings.value, first, last)
+    minutes = rule.minutes(readings.ts_us, readings.value, first, last)
+    if rule.kind != "counter":
+        return minutes, (), ()
+    steps = rule.register_steps(readings.ts_us, readings.value)
+    begins_us, ends_us = first * _MINUTE_US, (last + 1) * _MINUTE_US
+    return (
+        minutes,
+        tuple(each for each in steps.held if each.t1_us > begins_us and each.t0_us < ends_us),
+        tuple(each for each in steps.incidents if each.t1_us > begins_us and each.t0_us < ends_us),
+    )
 
 
 def _summary(

@@ -164,6 +164,25 @@ async def test_an_activity_hour_names_the_factor_that_holds(
 
 
 @pytest.mark.usefixtures("linz")
+async def test_what_a_register_did_not_count_is_shown(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    # a zero for one reading, then a leap that nothing has confirmed yet
+    for second, index in ((-60, 100.0), (300, 0.0), (600, 110.0), (900, 115.0), (1200, 9115.0)):
+        send(connection, "import-energy", second, index)
+    (meter,) = (await explain(client, source="grid"))["inputs"]
+    assert [(each["kind"], each["seen"], each["counted"]) for each in meter["incidents"]] == [
+        ("transient", 0.0, 10.0)
+    ]
+    (held,) = meter["held"]
+    assert (held["from"], held["to"], held["change"]) == (
+        "2026-11-23T10:15:00Z", "2026-11-23T10:20:00Z", 9000.0,
+    )  # fmt: skip
+    assert held["reason"]
+    assert meter["amount"] == pytest.approx(10.0 * 600 / 660 + 5.0)
+
+
+@pytest.mark.usefixtures("linz")
 async def test_an_hour_without_anything_is_explained_as_unknown(client: httpx.AsyncClient) -> None:
     body = await explain(client, source="stack-1")
     assert (body["total"], body["versions"]) == (None, [])

@@ -59,7 +59,7 @@ class StackInputs:
     def at(
         self, name: str, series: Mapping[str, MinuteSeries], minutes: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Values and covered microseconds of an input in `minutes`; of several channels the least."""
+        """Values and covered microseconds of one input; of several channels the least covered."""
         found = {role: series[role].at(minutes) for role in self.roles(name)}
         value = self.value(name, {role: value for role, (value, _) in found.items()})
         covered = np.minimum.reduce([covered for _, covered in found.values()])
