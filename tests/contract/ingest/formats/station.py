@@ -1,0 +1,135 @@
+"""A facility file of deploy/examples, as ingest knows it once it is applied, and what it receives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from services.core.store.quarantine import QuarantineEntry
+from services.core.store.registry import facility_model as model
+from services.core.store.registry import read
+from services.core.store.registry.facility_file import parse
+from services.ingest.decode.instant import from_us
+from services.ingest.prepare import TimeBounds, prepare
+from services.ingest.resolve import Directory
+from services.ingest.source import Message
+
+EXAMPLES = Path(__file__).parents[4] / "deploy" / "examples" / "devices"
+
+#: When messages arrive, unless a test says otherwise.
+ARRIVAL = datetime(2026, 11, 23, 18, 30, tzinfo=UTC)
+
+_BOUNDS = TimeBounds(
+    oldest=datetime(2000, 1, 1, tzinfo=UTC), future_tolerance=timedelta(minutes=10)
+)
+
+DEVICE_TIME, ARRIVAL_TIME = 0, 1
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A row as it would be stored."""
+
+    channel: str
+    ts: datetime
+    value: float | None
+    time_source: int = DEVICE_TIME
+
+
+@dataclass
+class Station:
+    """What came of the messages so far."""
+
+    directory: Directory
+    readings: list[Reading] = field(default_factory=list)
+    quarantine: list[QuarantineEntry] = field(default_factory=list)
+
+    def receive(
+        self,
+        topic: str,
+        payload: Any,
+        *,
+        at: datetime = ARRIVAL,
+        retained: bool = False,
+    ) -> list[Reading]:
+        """Take one message; return its readings."""
+        if isinstance(payload, str):
+            payload = payload.encode()
+        elif not isinstance(payload, bytes):
+            payload = json.dumps(payload).encode()
+        message = Message(
+            topic=topic, payload=payload, received_at=at, token=None, retained=retained
+        )
+        prepared = prepare([message], self.directory, _BOUNDS)
+        found = [
+            Reading(
+                f"{origin.publisher.device}.{origin.channel}",
+                from_us(row.ts_us),
+                row.value,
+                row.time_source,
+            )
+            for row, origin in zip(prepared.rows, prepared.origins, strict=True)
+        ]
+        self.readings += found
+        self.quarantine += prepared.quarantine
+        return found
+
+    def reasons(self) -> list[str]:
+        """Why messages or parts of them are in quarantine."""
+        return [entry.reason for entry in self.quarantine]
+
+
+def station(file: str) -> Station:
+    """The station of an example."""
+    return station_of((EXAMPLES / file).read_text())
+
+
+def station_of(text: str) -> Station:
+    """The station of a facility file."""
+    return Station(directory(parse(text)))
+
+
+def directory(*files: model.FacilityFile) -> Directory:
+    """What ingest reads from the registry after ``tonne apply``."""
+    devices: dict[str, read.Device] = {}
+    for file in files:
+        for device in file.devices:
+            devices[device.id] = _device(file.facility.id, device, 100 * len(devices))
+    return Directory(
+        read.Devices(
+            revision=1,
+            facilities=frozenset(file.facility.id for file in files),
+            by_slug=devices,
+        )
+    )
+
+
+def _device(facility: str, device: model.Device, number: int) -> read.Device:
+    channels: Mapping[str, read.Channel] = {
+        channel.id: read.Channel(
+            id=number + i,
+            facility_id=1,
+            facility=facility,
+            device=device.id,
+            slug=channel.id,
+            quantity=channel.quantity,
+            unit=channel.unit,
+            kind=channel.kind,
+            spec=model.spec(channel),
+        )
+        for i, channel in enumerate(device.channels)
+    }
+    return read.Device(
+        id=number,
+        facility_id=1,
+        facility=facility,
+        slug=device.id,
+        topic=device.topic,
+        format=device.format,
+        spec={key: part for key, part in model.spec(device).items() if key != "channels"},
+        channels=channels,
+    )
