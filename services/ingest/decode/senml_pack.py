@@ -35,8 +35,8 @@ _LABELS: Final[Mapping[int, str]] = {
 #: with one of these bytes.
 _CBOR_ARRAY: Final = range(0x80, 0xA0)
 
-#: An array of maps of plain values; one level more, for decimal fractions.
-_DEEPEST: Final = 3
+#: An array of maps of plain values, or of decimal fractions: a tag and an array more.
+_DEEPEST: Final = 4
 
 
 def read(payload: bytes) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A facility file of deploy/examples, as ingest knows it once it is applied, and what it receives."""
+"""A facility file as ingest knows it once it is applied, and what comes of messages then."""
 
 from __future__ import annotations
 

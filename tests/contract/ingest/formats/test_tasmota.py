@@ -1,4 +1,4 @@
-"""Payloads as Tasmota's documentation has them: docs/devices/Sonoff-Pow.md, Smart-Meter-Interface.md."""
+"""Tasmota, with payloads of its documentation (Sonoff Pow, Teleinfo, Smart Meter Interface)."""
 
 from __future__ import annotations
 
