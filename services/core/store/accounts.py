@@ -57,7 +57,7 @@ class SourceAccount:
     check: str | None
     #: False: it is another source's check
     counts: bool
-    #: its meters; empty: no channel states an uncertainty
+    #: its meters; empty: not every channel states its uncertainty
     meters: tuple[Component, ...]
     factor: FactorUncertainty | None
 
@@ -120,13 +120,9 @@ async def _factors(
 
 
 def _meters(spec: model.Source, rows: Sequence[Mapping[str, Any]]) -> tuple[Component, ...]:
-    """Each stated meter, its percentage times how strongly the rate follows it."""
-    stated = {
-        row["role"]: row
-        for row in rows
-        if row["percent"] is not None and row["role"] != model.OPERATING
-    }
-    if not stated:
+    """Each meter, its percentage times how strongly the rate follows it; empty if one says none."""
+    entering = {row["role"]: row for row in rows if row["role"] != model.OPERATING}
+    if any(row["percent"] is None for row in entering.values()):
         return ()
     sensitivities: dict[str, float] = {}
     if isinstance(spec, model.StackSource):
@@ -141,7 +137,7 @@ def _meters(spec: model.Source, rows: Sequence[Mapping[str, Any]]) -> tuple[Comp
             id=f"channel {row['channel_id']}",
             percent=row["percent"] * _known_or_one(sensitivities.get(role)),
         )
-        for role, row in stated.items()
+        for role, row in entering.items()
     )
 
 
