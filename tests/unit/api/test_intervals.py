@@ -19,6 +19,7 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+@pytest.mark.thorough
 @given(
     begins=INSTANTS,
     length=st.timedeltas(timedelta(microseconds=1), timedelta(days=70)),

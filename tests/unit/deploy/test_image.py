@@ -7,6 +7,7 @@ import tomllib
 from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -75,6 +76,7 @@ class Hidden:
             raise ModuleNotFoundError(f"{name} is not in the image", name=name)
 
 sys.meta_path.insert(0, Hidden())
+import pytest
 from services.cli import app
 import services.ingest.app, services.aggregator.app, services.api.app
 from services.core.runtime.settings import Settings
@@ -82,6 +84,7 @@ services.api.app.create_app(Settings())
 """
 
 
+@pytest.mark.thorough
 def test_every_process_starts_with_nothing_but_what_the_image_installs() -> None:
     installed = _runtime() | {"tonne", "pip", "setuptools"}
     hidden = {

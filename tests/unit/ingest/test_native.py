@@ -195,6 +195,7 @@ _readings = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.thorough
 @given(_readings | st.lists(_readings, max_size=4))
 def test_the_fast_way_and_the_thorough_way_agree_on_good_payloads(document: Any) -> None:
     payload = json.dumps(document).encode()
@@ -226,6 +227,7 @@ def test_no_bytes_make_the_decoder_raise_anything_but_its_own_error(payload: byt
     _holds(payload)
 
 
+@pytest.mark.thorough
 @given(_json | _almost | st.lists(_almost))
 def test_no_json_makes_the_decoder_raise_anything_but_its_own_error(document: Any) -> None:
     _holds(json.dumps(document).encode())

@@ -22,6 +22,7 @@ def register(seed: int = 1) -> Register:
 REGISTER = register()
 
 
+@pytest.mark.thorough
 @given(st.lists(st.integers(EPOCH_MS, SOME_DAY_MS), min_size=1, max_size=8))
 def test_a_reading_depends_on_seed_and_time_alone(times: list[int]) -> None:
     fresh = register()

@@ -80,6 +80,7 @@ def test_a_gap_is_told_with_the_measured_hours_on_its_sides() -> None:
     assert History(past[1:3]).gap(at_clock_hour=2) == Gap(hours=2, before=None, after=None)
 
 
+@pytest.mark.thorough
 def test_availability_at_a_past_hour_does_not_know_what_came_after() -> None:
     past = [measured(hour) for hour in range(10)]
     past += [measured(10 + hour, code="12") for hour in range(10_000)]
