@@ -22,6 +22,7 @@ _WRITES: dict[str, dict[str, tuple[str, ...]]] = {
     "tonne_aggregate": {
         "touched": ("INSERT", "UPDATE", "DELETE"),
         "recompute": ("INSERT", "UPDATE", "DELETE"),
+        "following_minutes": ("INSERT", "UPDATE", "DELETE"),
         "emission_minute": ("INSERT", "UPDATE", "DELETE"),
         "emission_hour": ("INSERT", "UPDATE", "DELETE"),
         # history is only ever added to: the right to change it is not given

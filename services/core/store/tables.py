@@ -111,6 +111,7 @@ source = Table(
     Column("activity_unit", Text, comment="unit of activity amounts; null where there is none"),
     Column("spec", JSONB, nullable=False, comment="the source's part of the facility file"),
     Column("active", Boolean, nullable=False, server_default="true"),
+    Column("retired_at", _instant, comment="when the facility file stopped to name it"),
     UniqueConstraint("facility_id", "slug"),
 )
 
@@ -215,7 +216,27 @@ recompute = Table(
     Column("to_minute", Integer, nullable=False, comment="exclusive"),
     Column("reason", Text, nullable=False),
     Column("requested_at", _instant, nullable=False, server_default=func.now()),
+    Column(
+        "step",
+        Text,
+        nullable=False,
+        server_default="readings",
+        comment="readings: all of it; factor: masses from stored amounts, hours before minutes",
+    ),
+    CheckConstraint("step IN ('readings', 'factor')", name="step"),
     comment="spans to compute again after a change of configuration or factor",
+)
+
+following_minutes = Table(
+    "following_minutes",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("facility_id", Integer, nullable=False, index=True),
+    Column("source_id", Integer, nullable=False),
+    Column("from_minute", Integer, nullable=False, comment="inclusive, minutes since the epoch"),
+    Column("to_minute", Integer, nullable=False, comment="exclusive"),
+    Column("pieces", JSONB, nullable=False, comment="kg per unit of activity, by span of minutes"),
+    comment="minutes whose hours and windows have a new factor's masses already, they not yet",
 )
 
 quarantine = Table(
@@ -334,6 +355,21 @@ emission_minute = Table(
     Column("activity_n", BigInteger, comment="1e-9 of the source's activity unit"),
     Column("source_id", Integer, nullable=False),
     Column("covered_ms", Integer, nullable=False, comment="0: nothing is known of this minute"),
+    Column("activity", Double, comment="activity_n before it was rounded: factors apply to it"),
+    Column(
+        "closing_ms",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="measured time: what closing the hour made of covered_ms, less covered_ms",
+    ),
+    Column(
+        "substituted_ms",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="time for which closing the hour put a substitute",
+    ),
     UniqueConstraint("source_id", "minute"),
     info={"hypertable": ("minute", "28 days")},
 )
@@ -365,6 +401,13 @@ emission_hour = Table(
     Column("hour", _instant, primary_key=True),
     *_hour_columns(),
     _known_at(),
+    Column(
+        "opened_at",
+        _instant,
+        nullable=False,
+        server_default=func.now(),
+        comment="when anything of this hour was known first",
+    ),
     comment="the version of each hour that is in force",
 )
 Index(
@@ -432,6 +475,8 @@ rolling_total = Table(
     Column("co2e_ug", Numeric(30, 0), nullable=False),
     Column("market_ug", Numeric(30, 0), nullable=False),
     Column("covered_ms", BigInteger, nullable=False),
+    Column("closing_ms", BigInteger, nullable=False, server_default="0"),
+    Column("substituted_ms", BigInteger, nullable=False, server_default="0"),
     CheckConstraint(
         "span IN ('1h', '24h', '7d', '30d', '365d', 'today', 'month', 'year')", name="span"
     ),
