@@ -2,11 +2,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run up down status test unit lint bench migrate clean
+.PHONY: help run up down status test unit fuzz lint bench migrate clean
 
 BOOTSTRAP := deploy/local/bootstrap.sh
 PYTHON := .venv/bin/python
 STACK := $(PYTHON) -m deploy.local.stack
+FUZZ_SECONDS ?= 30
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -33,7 +34,15 @@ test:  ## every test, against real servers
 
 unit:  ## the fast tests: no server
 	@$(BOOTSTRAP) lint
-	@$(PYTHON) -m pytest tests/unit -n 2 $(ARGS)
+	@$(PYTHON) -m pytest tests/unit -n 2 -m "not thorough" $(ARGS)
+
+fuzz:  ## look for input that breaks a decoder, FUZZ_SECONDS (30) for each format
+	@$(BOOTSTRAP) lint
+	@$(PYTHON) -c "import atheris" 2>/dev/null || $(PYTHON) -m pip install --quiet \
+	  --disable-pip-version-check --require-hashes -r tests/fuzz/requirements.lock
+	@for name in native json senml; do \
+	  $(PYTHON) -m tests.fuzz.harness $$name .tonne/fuzz -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
 
 lint:  ## style, types, import rules, schemas
 	@$(BOOTSTRAP) lint

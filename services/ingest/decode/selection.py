@@ -76,7 +76,7 @@ class _Search:
         try:
             found = self._compiled.search(document)
         except JMESPathError as error:
-            what = " ".join(str(error).split())
+            what = " ".join(str(error)[:200].split())
             raise SelectionError(f"{self._expression[:60]!r} cannot be applied: {what}") from None
         except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError) as error:
             # functions of JMESPath on values that it does not expect, such as ceil of infinity

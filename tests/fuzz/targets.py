@@ -1,0 +1,134 @@
+"""What is fuzzed: each decoder, and what must hold of its answer whatever the bytes.
+
+The only thing that a decoder may raise is UndecodableError; anything else is a find.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from services.core.store.registry import facility_model as model
+from services.core.store.registry.facility_file import parse
+from services.ingest.decode import decoder_for
+from services.ingest.decode.observation import (
+    MOST_VALUES,
+    TIME_FROM_BROKER,
+    Decoder,
+    UndecodableError,
+)
+
+_HERE: Final = Path(__file__).parent
+_EXAMPLES: Final = _HERE.parents[1] / "deploy" / "examples" / "devices"
+
+#: 2026-11-23T18:30:00Z
+_RECEIVED_US: Final = 1_795_458_600_000_000
+
+#: Mappings that ask more of JMESPath than the examples do.
+_DEMANDING: Final = """
+facility: {id: fuzz, name: Fuzz, timezone: Europe/Vienna}
+devices:
+  - id: functions
+    topic: functions
+    format: json
+    records: "r || [@]"
+    timestamp: {from: "t || max_by(l, &t).t", timezone: Europe/Vienna}
+    channels:
+      - {id: a, from: "ceil(a)", quantity: energy, unit: kWh, kind: gauge}
+      - {id: b, from: "sum(l)", quantity: energy, unit: kWh, kind: gauge}
+      - {id: c, from: "to_number(c)", quantity: energy, unit: kWh, kind: gauge}
+      - {id: d, from: "avg(l[?x > `1`].x)", quantity: energy, unit: kWh, kind: gauge}
+      - {id: e, from: "sort_by(l, &x)[-1].x", quantity: energy, unit: kWh, kind: gauge}
+      - {id: f, from: "length(join('', l))", quantity: energy, unit: kWh, kind: gauge}
+      - {id: g, from: "l[::-1] | [0]", quantity: energy, unit: kWh, kind: gauge}
+      - {id: h, from: "values(@) | [] | [0]", quantity: energy, unit: kWh, kind: gauge}
+      - id: i
+        from: "floor(t)"
+        quantity: energy
+        unit: kWh
+        kind: interval
+        length: 15m
+        stamp: end
+"""
+
+
+def _decoders(text: str) -> list[Decoder]:
+    made: list[Decoder] = []
+    for device in parse(text).devices:
+        sharing: dict[str | None, list[model.Channel]] = {}
+        for channel in device.channels:
+            topic = model.own_topic(device.topic, channel.topic)
+            sharing.setdefault(topic, []).append(channel)
+        spec = model.spec(device)
+        made += [
+            decoder_for(device.format, spec, [model.spec(c) for c in channels])
+            for channels in sharing.values()
+        ]
+    return made
+
+
+_FOREIGN: Final[list[Decoder]] = [
+    decoder
+    for path in sorted(_EXAMPLES.glob("*.yaml"))
+    if path.stem != "senml"
+    for decoder in _decoders(path.read_text())
+] + _decoders(_DEMANDING)
+
+_SENML: Final = _decoders((_EXAMPLES / "senml.yaml").read_text())
+
+
+def native(payload: bytes) -> None:
+    """Tonne's own payload."""
+    _holds(decoder_for("native", {}, []), payload)
+
+
+def json(payload: bytes) -> None:
+    """Foreign JSON, by the mappings of all examples and some more."""
+    for decoder in _FOREIGN:
+        _holds(decoder, payload)
+
+
+def senml(payload: bytes) -> None:
+    """SenML, JSON and CBOR."""
+    for decoder in _SENML:
+        _holds(decoder, payload)
+
+
+TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
+    "native": native,
+    "json": json,
+    "senml": senml,
+}
+
+
+def _holds(decoder: Decoder, payload: bytes) -> None:
+    try:
+        decoded = decoder(payload, _RECEIVED_US)
+    except UndecodableError as error:
+        _tells(error.what)
+        return
+    assert len(decoded.observations) <= 2 * MOST_VALUES
+    for observation in decoded.observations:
+        assert isinstance(observation.channel, str)
+        assert type(observation.ts_us) is int
+        assert observation.value is None or (
+            type(observation.value) is float and math.isfinite(observation.value)
+        )
+        assert observation.unit is None or isinstance(observation.unit, str)
+        assert observation.quality in range(5)
+        assert observation.time_source in {0, TIME_FROM_BROKER}
+    for problem in decoded.problems:
+        _tells(problem.what)
+
+
+def _tells(what: str) -> None:
+    assert 0 < len(what) < 500
+
+
+def corpus(name: str) -> list[bytes]:
+    """The inputs that are kept for a target: a bytes literal on each line."""
+    lines = (_HERE / "corpus" / f"{name}.txt").read_text().splitlines()
+    return [ast.literal_eval(line) for line in lines]
