@@ -4,7 +4,7 @@
 #
 #   bootstrap.sh           what the local stack needs
 #   bootstrap.sh lint      only the Python packages
-#   bootstrap.sh test      also what the tests need: mosquitto and chromium
+#   bootstrap.sh test      also what the tests need: mosquitto, chromium, Prometheus and Alertmanager
 #
 # A second call finds everything there and does nothing.
 set -euo pipefail

@@ -121,12 +121,18 @@ install_test_programs() {
   local missing=()
   [ -x /usr/sbin/mosquitto ] || command -v mosquitto >/dev/null || missing+=(mosquitto)
   [ -x /usr/bin/chromium ] || missing+=(chromium)
+  # promtool tests the rules; alerts are told to the real Alertmanager
+  command -v promtool >/dev/null || missing+=(prometheus)
+  command -v prometheus-alertmanager >/dev/null || missing+=(prometheus-alertmanager)
   [ "${#missing[@]}" -gt 0 ] || return 0
   can_install || die "${missing[*]} is missing for the tests; install it"
   say "installing ${missing[*]} for the tests"
   install_packages "${missing[@]}"
-  # at the next boot it would take port 1883
-  if [[ " ${missing[*]} " == *" mosquitto "* ]] && command -v systemctl >/dev/null; then
-    as_root systemctl disable mosquitto >/dev/null 2>&1 || true
+  # at the next boot their services would take ports
+  if command -v systemctl >/dev/null; then
+    local name
+    for name in "${missing[@]}"; do
+      [ "$name" = chromium ] || as_root systemctl disable "$name" >/dev/null 2>&1 || true
+    done
   fi
 }
