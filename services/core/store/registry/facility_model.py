@@ -57,6 +57,15 @@ def _reference(value: str) -> str:
     return value
 
 
+def _topic(value: str) -> str:
+    if not re.fullmatch(r"[^+#\x00]{1,1000}", value):
+        raise ValueError(
+            f"{value[:60]!r} is not one topic: write out the wildcards + and #, for instance with a"
+            " topic for each channel"
+        )
+    return value
+
+
 Slug = Annotated[str, StringConstraints(pattern=_SLUG)]
 DurationS = Annotated[float, BeforeValidator(_duration_s), Field(gt=0)]
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
@@ -69,7 +78,7 @@ OPERATING = "operating"
 
 Percent = Annotated[float, Field(ge=0, le=1000)]
 #: An MQTT topic without wildcards.
-Topic = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^+#\x00]+$")]
+Topic = Annotated[str, AfterValidator(_topic)]
 #: An expression that finds something in a payload.
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
