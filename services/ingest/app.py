@@ -8,13 +8,12 @@ from typing import Final
 import structlog
 from prometheus_client import start_http_server
 
-from services.core.runtime import metrics
+from services.core.runtime import broker_url, metrics
+from services.core.runtime.broker_url import BrokerUrlError
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.settings import Settings
 from services.core.runtime.shutdown import Shutdown
 from services.core.store.connect import DatabaseUrlError
-from services.ingest import broker_url
-from services.ingest.broker_url import BrokerUrlError
 from services.ingest.database import Database, DatabaseUnusableError, DataRefusedError
 from services.ingest.mqtt_source import MqttSource
 from services.ingest.pipeline import Pipeline

@@ -17,7 +17,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from services.core.runtime import metrics
-from services.ingest.broker_url import BrokerUrl
+from services.core.runtime.broker_url import BrokerUrl
 from services.ingest.buffered_socket import BufferedSocket
 from services.ingest.source import Message, SourceError
 

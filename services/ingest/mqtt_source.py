@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from services.core.runtime.backoff import Backoff
-from services.ingest.broker_url import BrokerUrl
+from services.core.runtime.broker_url import BrokerUrl
 from services.ingest.inbox import Inbox
 from services.ingest.mqtt_session import MqttSession, PacketToken
 from services.ingest.source import Message

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.ingest import broker_url
+from services.core.runtime import broker_url
 from services.ingest.mqtt_source import MqttSource
 from services.ingest.source import Message
 from tests.contract.ingest.traffic import Cable, ImpatientNats, forget_session, publish, until

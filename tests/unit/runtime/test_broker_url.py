@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+from services.core.runtime.broker_url import BrokerUrlError, parse
+
+
+def test_a_full_url() -> None:
+    url = parse("mqtt://plant:p%40ss@broker.example:1884")
+    assert (url.host, url.port, url.username, url.password) == (
+        "broker.example",
+        1884,
+        "plant",
+        "p@ss",
+    )
+    assert (url.transport, url.tls) == ("tcp", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "transport", "tls", "port"),
+    [
+        ("mqtt://b", "tcp", False, 1883),
+        ("mqtts://b", "tcp", True, 8883),
+        ("ws://b", "websockets", False, 80),
+        ("wss://b/path", "websockets", True, 443),
+    ],
+)
+def test_schemes_and_their_ports(text: str, transport: str, tls: bool, port: int) -> None:
+    url = parse(text)
+    assert (url.transport, url.tls, url.port) == (transport, tls, port)
+
+
+def test_the_password_is_not_shown() -> None:
+    assert "secret" not in repr(parse("mqtt://plant:secret@b"))
+
+
+@pytest.mark.parametrize("text", ["", "b:1883", "amqp://b", "mqtt://", "mqtt://b:99999"])
+def test_what_is_no_broker_url_is_refused_in_one_sentence(text: str) -> None:
+    with pytest.raises(BrokerUrlError, match="TONNE_MQTT_URL"):
+        parse(text)
