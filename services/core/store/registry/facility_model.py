@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -66,6 +67,35 @@ def _topic(value: str) -> str:
     return value
 
 
+def _mail_address(value: str) -> str:
+    if not re.fullmatch(r"[^\s@<>,;:\"()\[\]\\]+@[A-Za-z0-9.-]+", value):
+        raise ValueError(f"{value!r} is no mail address such as alerts@example.org")
+    return value
+
+
+def _secret_variable(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError("secret_env is the name of an environment variable, never the secret")
+    if name.upper().startswith(("TONNE_", "PG")):
+        raise ValueError(f"{name} holds a secret of tonne itself; choose a name of your own")
+    return name
+
+
+def _web_address(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        found = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        found = False
+    if not found or re.search(r"[\s\x00-\x20\x7f]", value):
+        raise ValueError(f"{value!r} is no address such as https://example.org/hook")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("an address holds no user and password: everybody may read this file")
+    if parts.fragment:
+        raise ValueError("an address is sent without what follows its #")
+    return value
+
+
 Slug = Annotated[str, StringConstraints(pattern=_SLUG)]
 DurationS = Annotated[float, BeforeValidator(_duration_s), Field(gt=0)]
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
@@ -76,6 +106,10 @@ ChannelReference = Annotated[str, AfterValidator(_reference)]
 #: The role of the channel that tells whether a unit operates.
 OPERATING = "operating"
 
+WebAddress = Annotated[str, AfterValidator(_web_address), Field(max_length=2000)]
+MailAddress = Annotated[str, AfterValidator(_mail_address), Field(max_length=254)]
+#: An environment variable; tonne's own and the database's hold other secrets.
+SecretVariable = Annotated[str, AfterValidator(_secret_variable)]
 Percent = Annotated[float, Field(ge=0, le=1000)]
 #: An MQTT topic without wildcards.
 Topic = Annotated[str, AfterValidator(_topic)]
@@ -315,17 +349,27 @@ class Threshold(Part):
 class Notify(Part):
     """Where alerts are told."""
 
-    webhook: str | None = None
-    secret_env: str | None = None
-    alertmanager: str | None = None
+    webhook: WebAddress | None = None
+    #: webhook: the environment variable of the notifier with the secret that messages are signed by
+    secret_env: SecretVariable | None = None
+    alertmanager: WebAddress | None = None
+    #: at the facility's own topics, which needs no entry; False: not there
     mqtt: bool | None = None
-    email: str | None = None
+    email: MailAddress | None = None
+    #: dead man's switch: how often it is told that alerts would be told
+    heartbeat: DurationS | None = Field(None, ge=10)
 
     @model_validator(mode="after")
     def _has_one_target(self) -> Notify:
         targets = [self.webhook, self.alertmanager, self.mqtt, self.email]
         if sum(target is not None for target in targets) != 1:
             raise ValueError("each entry of notify names one of webhook, alertmanager, mqtt, email")
+        if self.secret_env is not None and self.webhook is None:
+            raise ValueError("secret_env belongs to a webhook: nothing else is signed")
+        if self.alertmanager is not None and "?" in self.alertmanager:
+            raise ValueError("alertmanager is the address of its start page, without a query")
+        if self.heartbeat is not None and self.mqtt is False:
+            raise ValueError("heartbeat needs somewhere to go, and mqtt is false")
         return self
 
 

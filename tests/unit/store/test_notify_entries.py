@@ -1,0 +1,60 @@
+"""Recipients of alerts in a facility file: what is refused, and that it says what to write."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.core.store.registry.facility_file import FacilityFileError, parse
+from services.core.store.registry.facility_model import Notify
+
+_FILE = """
+facility: {id: a, name: A, timezone: UTC}
+devices:
+  - id: d
+    channels: [{id: power, quantity: power, unit: kW, kind: gauge}]
+notify:
+  - ENTRY
+"""
+
+
+def entry(text: str) -> Notify:
+    return parse(_FILE.replace("ENTRY", text)).notify[0]
+
+
+def test_every_kind_of_recipient() -> None:
+    assert entry('{webhook: "https://example.org/hook?a=b", secret_env: HOOK_SECRET}').secret_env
+    assert entry('{alertmanager: "http://127.0.0.1:9093"}').alertmanager == "http://127.0.0.1:9093"
+    assert entry("{mqtt: true, heartbeat: 5m}").heartbeat == 300.0
+    assert entry("{mqtt: false}").mqtt is False
+    assert entry("{email: alerts+linz@example.org, heartbeat: 1d}").email
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{}", "names one of"),
+        ('{webhook: "https://a.example", email: a@a.example}', "names one of"),
+        ('{webhook: "ftp://example.org/hook"}', "no address such as"),
+        ('{webhook: "https:///hook"}', "no address such as"),
+        ('{webhook: "https://example.org:port/hook"}', "no address such as"),
+        ('{webhook: "https://example.org/a hook"}', "no address such as"),
+        ('{webhook: "https://user:word@example.org/hook"}', "no user and password"),
+        ('{webhook: "https://example.org/hook#top"}', "#"),
+        ('{webhook: "https://example.org", secret_env: "s3cr3t!"}', "never the secret"),
+        ('{webhook: "https://example.org", secret_env: TONNE_DATABASE_URL}', "of tonne itself"),
+        ('{webhook: "https://example.org", secret_env: PGPASSWORD}', "of tonne itself"),
+        ("{email: a@example.org, secret_env: HOOK_SECRET}", "belongs to a webhook"),
+        ('{alertmanager: "http://a.example/?x="}', "without a query"),
+        ("{email: nobody}", "no mail address"),
+        ('{email: "a@example.org, b@example.org"}', "no mail address"),
+        ('{email: "A <a@example.org>"}', "no mail address"),
+        ("{mqtt: false, heartbeat: 5m}", "somewhere to go"),
+        ("{mqtt: true, heartbeat: 1s}", "heartbeat"),
+    ],
+)
+def test_what_cannot_be_told_is_refused_by_line(text: str, says: str) -> None:
+    with pytest.raises(FacilityFileError) as caught:
+        entry(text)
+    (problem,) = caught.value.problems
+    assert problem.line == 7
+    assert says in str(problem)
