@@ -20,3 +20,18 @@ def test_shapes_and_single_levels_stay_apart() -> None:
 
 def test_own_topics_below_emissions_need_no_filter_of_their_own() -> None:
     assert filters(["emissions/linz/gateway/raw"]) == {"emissions/#"}
+
+
+def test_too_many_beginnings_share_a_filter_for_each_number_of_levels() -> None:
+    topics = [f"shelly-{i}/events/rpc" for i in range(5)]
+    assert len(filters(topics)) == 6
+    assert filters([*topics, "zigbee2mqtt/plug", "dsmr/json"]) == {"emissions/#", "+/+/+", "+/+"}
+
+
+def test_tonnes_own_topics_are_never_brought_twice() -> None:
+    topics = [f"shelly-{i}/events/rpc" for i in range(6)]
+    assert filters([*topics, "emonhub/rx/10/values"]) == {
+        "emissions/#",
+        "+/+/+",
+        "emonhub/+/+/+",
+    }
