@@ -80,6 +80,7 @@ def _masses(
         }
         parts.append((minutes, source.method.masses(inputs, minutes)))
     has_activity = source.method.activity_unit is not None
+    activities = [np.asarray(part.activity) for _, part in parts] if has_activity else []
     minutes = np.concatenate([minutes for minutes, _ in parts])
     known = np.concatenate([part.covered_us > 0 for _, part in parts])
     return SourceMinutes(
@@ -88,11 +89,8 @@ def _masses(
         co2_ug=_billionths(minutes, known, [part.co2_kg for _, part in parts]),
         co2e_ug=_billionths(minutes, known, [part.co2e_kg for _, part in parts]),
         market_ug=_billionths(minutes, known, [part.market_kg for _, part in parts]),
-        activity_n=(
-            _billionths(minutes, known, [np.asarray(part.activity) for _, part in parts])
-            if has_activity
-            else None
-        ),
+        activity_n=_billionths(minutes, known, activities) if has_activity else None,
+        activity=np.where(known, np.concatenate(activities), 0.0) if has_activity else None,
         # rounded up: a minute with any mass is a covered one, and its mass is told
         covered_ms=-(-np.concatenate([part.covered_us for _, part in parts]) // 1000),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import psycopg
 
 from services.aggregator import calibrations, claim, closing, compute, expand, turn
+from services.aggregator.claim import Touched
 from services.aggregator.closing import Judged
 from services.aggregator.expand import Range
 from services.core.store import emission_writer, hour_closing, notify
+from services.core.store import restatement_reasons as why
 from services.core.store.emission_writer import Changes
 from services.core.store.registry.plan import FacilityPlan
 
@@ -46,7 +49,8 @@ class _Work:
     """What is to be computed, and why."""
 
     ranges: dict[int, list[Range]]
-    reason: str
+    #: by source: the reason of what this changes of closed hours
+    reasons: dict[int, str]
     #: first and last hours by source to be judged again where they were judged before
     judge: dict[int, tuple[int, int]] = field(default_factory=dict)
 
@@ -94,20 +98,32 @@ def _due(
     if touched is not None:
         return _Work(
             ranges=expand.affected(connection, plan, touched.minutes, current_minute),
-            reason=touched.reason or "late readings",
+            reasons=_reasons(plan, touched),
             judge=calibrations.refresh(connection, plan, touched.minutes),
         )
     span = claim.recompute_span(connection, plan.id, _RECOMPUTE_MINUTES)
     if span is None:
         return None
     if span.source_id not in plan.sources:
-        return _Work(ranges={}, reason=span.reason)
+        return _Work(ranges={}, reasons={})
     upto = min(span.last_minute, max(span.first_minute, current_minute))
     return _Work(
         ranges={span.source_id: [(span.first_minute, upto)]},
-        reason=span.reason,
+        reasons={span.source_id: span.reason},
         judge={span.source_id: (span.first_minute // 60, upto // 60)},
     )
+
+
+def _reasons(plan: FacilityPlan, touched: Touched) -> dict[int, str]:
+    """Late readings are told by their channels, of each source by its own."""
+    channels: dict[int, list[str]] = {}
+    for channel_id in touched.minutes:
+        for source_id in plan.fed_by.get(channel_id, ()):
+            channels.setdefault(source_id, []).append(plan.channel_names[channel_id])
+    return {
+        source_id: touched.reason or why.reason(why.LATE_READINGS, why.listed(sorted(names)))
+        for source_id, names in channels.items()
+    }
 
 
 def _carried_to(connection: psycopg.Connection[Any], plan: FacilityPlan) -> int | None:
@@ -125,7 +141,8 @@ def _begin_minute(
     restated = 0
     if carried_to is not None:
         ranges = turn.carried(connection, plan, carried_to, current_minute)
-        restated = _compute(connection, plan, _Work(ranges=ranges, reason="value held on"), now)[1]
+        work = _Work(ranges=ranges, reasons=dict.fromkeys(ranges, why.HELD_ON))
+        restated = _compute(connection, plan, work, now)[1]
     turn.move_windows(connection, plan, current_minute)
     return restated
 
@@ -136,25 +153,28 @@ def _close(connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetim
     hours, more = closing.due(connection, plan, now, turn.SETTLE_S)
     if hours:
         judged = closing.judge(connection, plan, hours, now)
-        first_time = {source_id: set(of_source) for source_id, of_source in hours.items()}
-        _apply(
-            connection, Changes.none(), judged, first_time, "validity or substitution rule added"
-        )
+        added = why.reason(why.SOURCE_CONFIGURATION, "validity or substitution rule added")
+        _apply(connection, Changes.none(), judged, hours, dict.fromkeys(hours, added))
     ended = closing.period_ended(connection, plan, now)
     if ended:
-        _apply(connection, Changes.none(), closing.judge(connection, plan, ended, now), {}, "")
+        resolved = why.reason(why.SUBSTITUTION_RESOLVED, "the reporting period ended")
+        judged = closing.judge(connection, plan, ended, now)
+        _apply(connection, Changes.none(), judged, ended, dict.fromkeys(ended, resolved))
     return more
 
 
 def _compute(
     connection: psycopg.Connection[Any], plan: FacilityPlan, work: _Work, now: datetime
 ) -> tuple[int, int]:
-    """Compute and write; return the minutes computed and the final hours restated."""
+    """Compute and write; return the minutes computed and the closed hours restated."""
     computed = compute.sources(connection, plan, work.ranges) if work.ranges else []
     changes = emission_writer.record(connection, computed) if computed else Changes.none()
     again = closing.recorded_again(connection, changes.hours(), work.judge)
     judged = closing.judge(connection, plan, again, now)
-    restated = _apply(connection, changes, judged, changes.hours(), work.reason)
+    hours: dict[int, set[int]] = changes.hours()
+    for source_id, of_source in again.items():
+        hours.setdefault(source_id, set()).update(of_source)
+    restated = _apply(connection, changes, judged, hours, work.reasons)
     return sum(source.minutes.size for source in computed), restated
 
 
@@ -162,18 +182,24 @@ def _apply(
     connection: psycopg.Connection[Any],
     changes: Changes,
     judged: Judged,
-    hours: dict[int, set[int]],
-    reason: str,
+    hours: Mapping[int, Collection[int]],
+    reasons: Mapping[int, str],
 ) -> int:
     """Bring minutes' changes and judgements into hours and windows; each hour changes once.
 
-    ``reason`` is that of ``hours``, by source; others changed because their substitutes did.
-    Returns the final hours restated.
+    ``reasons`` are those of ``hours``, by source; others changed because their substitutes did.
+    Returns the closed hours restated.
     """
     direct, indirect = judged.adjustments.split(hours)
     direct = changes.plus(direct)
-    restated = emission_writer.change_hours(connection, direct, reason)
-    restated += emission_writer.change_hours(connection, indirect, "substitution resolved")
+    restated = emission_writer.change_hours(connection, direct, reasons)
+    resolved = {
+        source_id: why.reason(
+            why.SUBSTITUTION_RESOLVED, why.hours_between(min(of_source), max(of_source))
+        )
+        for source_id, of_source in hours.items()
+    }
+    restated += emission_writer.change_hours(connection, indirect, resolved)
     emission_writer.change_rolling(connection, direct.plus(indirect))
     hour_closing.judge_hours(connection, judged.verdicts)
     return restated

@@ -54,16 +54,19 @@ def carried(
 def move_windows(
     connection: psycopg.Connection[Any], plan: FacilityPlan, current_minute: int
 ) -> None:
-    """Move the rolling and to-date totals on."""
+    """Move the rolling and to-date totals on; those of retired sources run out with time."""
     upto = datetime.fromtimestamp(current_minute * 60, UTC) - _STAND_BACK
     emission_writer.advance_rolling(
-        connection, list(plan.sources), spans.since(upto, plan.zone), upto
+        connection, [*plan.sources, *plan.retired], spans.since(upto, plan.zone), upto
     )
 
 
 def close_hours(connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime) -> int:
-    """Make final the hours of the sources that are under no rule; return how many."""
+    """Make final the hours of the sources that are under no rule; return how many.
+
+    So are those of retired sources: nothing that a rule could wait for will come.
+    """
     lateness: Mapping[int, float] = {
         source.id: source.lateness_s for source in plan.sources.values() if source.closing is None
-    }
+    } | dict(plan.retired)
     return hour_closing.close_hours(connection, lateness, now, SETTLE_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -64,7 +65,7 @@ def apply_files(
         bind = engine(process.settings("apply").database, process="apply")
         with bind.begin() as connection:
             for path, file in parsed:
-                changes = apply(connection, file)
+                changes = apply(connection, file, by=f"user {getpass.getuser()}")
                 typer.echo(f"{path}: {len(changes)} changes" if changes else f"{path}: unchanged")
                 for change in changes:
                     typer.echo(f"  {change}")

@@ -93,7 +93,7 @@ async def put_facility(
         raise InvalidRequest(
             f"facility.id: the file is of {file.facility.id}, the address names {facility}"
         )
-    changes = await run_in_threadpool(_apply, context.settings.database, file)
+    changes = await run_in_threadpool(_apply, context.settings.database, file, who.name)
     return json_answer({"changes": changes, "warnings": list(doubts(file))})
 
 
@@ -109,12 +109,12 @@ def _parse(body: bytes) -> FacilityFile:
         ) from None
 
 
-def _apply(database_url: str, file: FacilityFile) -> list[str]:
+def _apply(database_url: str, file: FacilityFile, by: str) -> list[str]:
     # the API reads with a role that may not write; configuration is the one exception
     bind = engine(database_url, process="apply")
     try:
         with bind.begin() as connection:
-            return apply(connection, file)
+            return apply(connection, file, by=by)
     except ApplyError as error:
         raise Conflict(str(error)) from None
     finally:

@@ -7,7 +7,7 @@ depend on how long a window is or how much history there is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import compress
@@ -16,26 +16,28 @@ from typing import Any, LiteralString
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
+from psycopg.types.json import Jsonb
 
 _STAGE = """
 CREATE TEMPORARY TABLE IF NOT EXISTS minute_staging (
     source_id int4 NOT NULL, minute int4 NOT NULL, co2_ug int8 NOT NULL, co2e_ug int8 NOT NULL,
-    market_ug int8 NOT NULL, activity_n int8, covered_ms int4 NOT NULL
+    market_ug int8 NOT NULL, activity_n int8, activity float8, covered_ms int4 NOT NULL
 ) ON COMMIT DELETE ROWS
 """
 
 _COPY = (
-    "COPY minute_staging (source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, covered_ms)"
+    "COPY minute_staging"
+    " (source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, activity, covered_ms)"
     " FROM STDIN (FORMAT binary)"
 )
 
 # Only minutes that differ are written; one that nothing is known of, and never was, is not.
 # The LATERAL makes the planner look each minute up instead of reading the hypertable.
-# closing_ug is left alone: it is the hour's matter, set when the hour is judged again.
+# What closing added is left alone: it is the hour's matter, set when the hour is judged again.
 _RECORD = """
 WITH changed AS (
     SELECT s.source_id, timestamptz 'epoch' + make_interval(mins => s.minute) AS minute,
-           s.co2_ug, s.co2e_ug, s.market_ug, s.activity_n, s.covered_ms,
+           s.co2_ug, s.co2e_ug, s.market_ug, s.activity_n, s.activity, s.covered_ms,
            s.co2_ug - coalesce(m.co2_ug, 0) AS d_co2_ug,
            s.co2e_ug - coalesce(m.co2e_ug, 0) AS d_co2e_ug,
            s.market_ug - coalesce(m.market_ug, 0) AS d_market_ug,
@@ -49,15 +51,18 @@ WITH changed AS (
         LIMIT 1) m ON true
     WHERE (m.source_id IS NULL AND s.covered_ms > 0)
        OR (m.source_id IS NOT NULL
-           AND (m.co2_ug, m.co2e_ug, m.market_ug, m.activity_n, m.covered_ms)
-           IS DISTINCT FROM (s.co2_ug, s.co2e_ug, s.market_ug, s.activity_n, s.covered_ms))
+           AND (m.co2_ug, m.co2e_ug, m.market_ug, m.activity_n, m.activity, m.covered_ms)
+           IS DISTINCT FROM
+           (s.co2_ug, s.co2e_ug, s.market_ug, s.activity_n, s.activity, s.covered_ms))
 ), written AS (
     INSERT INTO emission_minute
-        (source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, covered_ms)
-    SELECT source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, covered_ms FROM changed
+        (source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, activity, covered_ms)
+    SELECT source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, activity, covered_ms
+    FROM changed
     ON CONFLICT (source_id, minute) DO UPDATE
     SET co2_ug = excluded.co2_ug, co2e_ug = excluded.co2e_ug, market_ug = excluded.market_ug,
-        activity_n = excluded.activity_n, covered_ms = excluded.covered_ms
+        activity_n = excluded.activity_n, activity = excluded.activity,
+        covered_ms = excluded.covered_ms
 )
 SELECT source_id, extract(epoch FROM minute)::int8 / 60, d_co2_ug, d_co2e_ug, d_market_ug,
        CASE WHEN activity_n IS NULL THEN NULL ELSE d_activity_n END, d_covered_ms
@@ -66,12 +71,15 @@ FROM changed
 
 _CHANGES = """
 unnest(%(sources)s::int4[], %(minutes)s::int4[], %(co2_ug)s::int8[], %(co2e_ug)s::int8[],
-       %(market_ug)s::int8[], %(activity_n)s::int8[], %(covered_ms)s::int4[])
-    AS d(source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, covered_ms)
+       %(market_ug)s::int8[], %(activity_n)s::int8[], %(covered_ms)s::int4[],
+       %(closing_ms)s::int4[], %(substituted_ms)s::int4[])
+    AS d(source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, closing_ms,
+         substituted_ms)
 """
 
 # An hour that was final, or judged though it waits for its final figure, goes to the history
-# before it changes: the ledger only ever grows.
+# before it changes: the ledger only ever grows. The old version ends at the very instant at which
+# the new one begins to be known. Changes that cancel each other out change nothing.
 _HOURS: LiteralString = (
     """
 WITH d AS (
@@ -84,21 +92,23 @@ WITH d AS (
     + _CHANGES
     + """
     GROUP BY 1, 2
+    HAVING (sum(co2_ug), sum(co2e_ug), sum(market_ug), coalesce(sum(activity_n), 0),
+            sum(covered_ms)) IS DISTINCT FROM (0, 0, 0, 0, 0)
 ), superseded AS (
     INSERT INTO emission_hour_history
         (source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, version, final,
          quality, code, reason, known_at, superseded_at)
     SELECT h.source_id, h.hour, h.co2_ug, h.co2e_ug, h.market_ug, h.activity_n, h.covered_ms,
-           h.version, h.final, h.quality, h.code, h.reason, h.known_at, clock_timestamp()
+           h.version, h.final, h.quality, h.code, h.reason, h.known_at, statement_timestamp()
     FROM emission_hour h JOIN d USING (source_id, hour) WHERE h.final OR h.code IS NOT NULL
     RETURNING 1
 ), written AS (
     INSERT INTO emission_hour AS h
         (source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, version, final,
-         quality, reason, known_at)
+         quality, reason, known_at, opened_at)
     SELECT source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, 1, false,
            CASE WHEN covered_ms >= 3600000 THEN 'measured' ELSE 'partial' END, 'open',
-           clock_timestamp()
+           statement_timestamp(), statement_timestamp()
     FROM d
     ON CONFLICT (source_id, hour) DO UPDATE
     SET co2_ug = h.co2_ug + excluded.co2_ug,
@@ -110,8 +120,9 @@ WITH d AS (
         quality = CASE WHEN h.covered_ms + excluded.covered_ms >= 3600000 THEN 'measured'
                        WHEN h.covered_ms + excluded.covered_ms > 0 THEN 'partial'
                        ELSE 'missing' END,
-        reason = CASE WHEN h.final OR h.code IS NOT NULL THEN %(reason)s ELSE h.reason END,
-        known_at = clock_timestamp()
+        reason = CASE WHEN h.final OR h.code IS NOT NULL
+                      THEN %(reasons)s::jsonb ->> h.source_id::text ELSE h.reason END,
+        known_at = statement_timestamp()
 )
 SELECT count(*) FROM superseded
 """
@@ -121,10 +132,12 @@ _ROLL_CHANGES: LiteralString = (
     """
 UPDATE rolling_total r
 SET co2_ug = r.co2_ug + c.co2_ug, co2e_ug = r.co2e_ug + c.co2e_ug,
-    market_ug = r.market_ug + c.market_ug, covered_ms = r.covered_ms + c.covered_ms
+    market_ug = r.market_ug + c.market_ug, covered_ms = r.covered_ms + c.covered_ms,
+    closing_ms = r.closing_ms + c.closing_ms, substituted_ms = r.substituted_ms + c.substituted_ms
 FROM (
     SELECT t.source_id, t.span, sum(d.co2_ug) AS co2_ug, sum(d.co2e_ug) AS co2e_ug,
-           sum(d.market_ug) AS market_ug, sum(d.covered_ms) AS covered_ms
+           sum(d.market_ug) AS market_ug, sum(d.covered_ms) AS covered_ms,
+           sum(d.closing_ms) AS closing_ms, sum(d.substituted_ms) AS substituted_ms
     FROM """
     + _CHANGES
     + """
@@ -136,57 +149,80 @@ WHERE r.source_id = c.source_id AND r.span = c.span
 """
 )
 
-# What entered since the last advance is added, what left is taken away; a total whose period began
-# after the last advance starts from nothing.
-_ADVANCE = """
-UPDATE rolling_total r
-SET since = n.since, upto = %(upto)s,
-    co2_ug = CASE WHEN n.since > o.upto THEN 0 ELSE o.co2_ug END + e.co2_ug - l.co2_ug,
-    co2e_ug = CASE WHEN n.since > o.upto THEN 0 ELSE o.co2e_ug END + e.co2e_ug - l.co2e_ug,
-    market_ug = CASE WHEN n.since > o.upto THEN 0 ELSE o.market_ug END
-                + e.market_ug - l.market_ug,
-    covered_ms = CASE WHEN n.since > o.upto THEN 0 ELSE o.covered_ms END
-                 + e.covered_ms - l.covered_ms
-FROM rolling_total o
-JOIN unnest(%(spans)s::text[], %(since)s::timestamptz[]) AS n(span, since) ON n.span = o.span
-CROSS JOIN LATERAL (
-    SELECT coalesce(sum(co2_ug + closing_ug), 0) AS co2_ug,
+_SUMS: LiteralString = """
+           coalesce(sum(co2_ug + closing_ug), 0) AS co2_ug,
            coalesce(sum(co2e_ug + closing_ug), 0) AS co2e_ug,
            coalesce(sum(market_ug + closing_ug), 0) AS market_ug,
-           coalesce(sum(covered_ms), 0)::int8 AS covered_ms
+           coalesce(sum(covered_ms), 0)::int8 AS covered_ms,
+           coalesce(sum(closing_ms), 0)::int8 AS closing_ms,
+           coalesce(sum(substituted_ms), 0)::int8 AS substituted_ms
+"""
+
+# What entered since the last advance is added, what left is taken away; a total whose period began
+# after the last advance starts from nothing.
+_ADVANCE: LiteralString = (
+    """
+UPDATE rolling_total r
+SET since = n.since, upto = %(upto)s,
+    co2_ug = n.kept * o.co2_ug + e.co2_ug - l.co2_ug,
+    co2e_ug = n.kept * o.co2e_ug + e.co2e_ug - l.co2e_ug,
+    market_ug = n.kept * o.market_ug + e.market_ug - l.market_ug,
+    covered_ms = n.kept * o.covered_ms + e.covered_ms - l.covered_ms,
+    closing_ms = n.kept * o.closing_ms + e.closing_ms - l.closing_ms,
+    substituted_ms = n.kept * o.substituted_ms + e.substituted_ms - l.substituted_ms
+FROM rolling_total o
+JOIN unnest(%(spans)s::text[], %(since)s::timestamptz[]) AS x(span, since) ON x.span = o.span
+CROSS JOIN LATERAL (SELECT x.since, (x.since <= o.upto)::int AS kept) n
+CROSS JOIN LATERAL (
+    SELECT """
+    + _SUMS
+    + """
     FROM emission_minute m WHERE m.source_id = o.source_id
      AND m.minute > o.upto AND m.minute >= n.since AND m.minute <= %(upto)s) e
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(co2_ug + closing_ug), 0) AS co2_ug,
-           coalesce(sum(co2e_ug + closing_ug), 0) AS co2e_ug,
-           coalesce(sum(market_ug + closing_ug), 0) AS market_ug,
-           coalesce(sum(covered_ms), 0)::int8 AS covered_ms
+    SELECT """
+    + _SUMS
+    + """
     FROM emission_minute m WHERE m.source_id = o.source_id AND n.since <= o.upto
      AND m.minute >= o.since AND m.minute < n.since) l
 WHERE o.source_id = ANY(%(sources)s) AND o.upto < %(upto)s
   AND r.source_id = o.source_id AND r.span = o.span
 """
+)
 
-_BEGIN = """
-INSERT INTO rolling_total (source_id, span, since, upto, co2_ug, co2e_ug, market_ug, covered_ms)
-SELECT s.source_id, n.span, n.since, %(upto)s, t.co2_ug, t.co2e_ug, t.market_ug, t.covered_ms
+_BEGIN: LiteralString = (
+    """
+INSERT INTO rolling_total (source_id, span, since, upto, co2_ug, co2e_ug, market_ug, covered_ms,
+                           closing_ms, substituted_ms)
+SELECT s.source_id, n.span, n.since, %(upto)s, t.co2_ug, t.co2e_ug, t.market_ug, t.covered_ms,
+       t.closing_ms, t.substituted_ms
 FROM unnest(%(sources)s::int4[]) AS s(source_id)
 CROSS JOIN unnest(%(spans)s::text[], %(since)s::timestamptz[]) AS n(span, since)
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(co2_ug + closing_ug), 0) AS co2_ug,
-           coalesce(sum(co2e_ug + closing_ug), 0) AS co2e_ug,
-           coalesce(sum(market_ug + closing_ug), 0) AS market_ug,
-           coalesce(sum(covered_ms), 0)::int8 AS covered_ms
+    SELECT """
+    + _SUMS
+    + """
     FROM emission_minute m
     WHERE m.source_id = s.source_id AND m.minute BETWEEN n.since AND %(upto)s) t
 WHERE NOT EXISTS (
     SELECT FROM rolling_total r WHERE r.source_id = s.source_id AND r.span = n.span)
 ON CONFLICT DO NOTHING
 """
+)
 
 
 #: Of a :class:`Changes`, in the order of the statements that return them.
-COLUMNS = ("sources", "minutes", "co2_ug", "co2e_ug", "market_ug", "activity_n", "covered_ms")
+COLUMNS = (
+    "sources",
+    "minutes",
+    "co2_ug",
+    "co2e_ug",
+    "market_ug",
+    "activity_n",
+    "covered_ms",
+    "closing_ms",
+    "substituted_ms",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -201,6 +237,8 @@ class SourceMinutes:
     market_ug: NDArray[np.int64]
     #: None where the source has no activity
     activity_n: NDArray[np.int64] | None
+    #: the same before it was rounded
+    activity: NDArray[np.float64] | None
     covered_ms: NDArray[np.int64]
 
 
@@ -215,6 +253,13 @@ class Changes:
         """No change at all."""
         return cls(columns={name: [] for name in COLUMNS})
 
+    @classmethod
+    def of_rows(cls, rows: Sequence[Sequence[Any]]) -> Changes:
+        """Changes from rows in the order of :data:`COLUMNS`; what is missing at the end is 0."""
+        columns = list(zip(*rows, strict=True)) if rows else [()] * len(COLUMNS)
+        columns += [(0,) * len(rows)] * (len(COLUMNS) - len(columns))
+        return cls(columns={name: list(c) for name, c in zip(COLUMNS, columns, strict=True)})
+
     def __len__(self) -> int:
         return len(self.columns["sources"])
 
@@ -225,7 +270,7 @@ class Changes:
             found.setdefault(source_id, set()).add(minute // 60)
         return found
 
-    def split(self, hours: Mapping[int, set[int]]) -> tuple[Changes, Changes]:
+    def split(self, hours: Mapping[int, Collection[int]]) -> tuple[Changes, Changes]:
         """The changes within the hours (since the epoch, by source), and the others."""
         inside = [
             minute // 60 in hours.get(source_id, ())
@@ -252,33 +297,34 @@ def record(connection: psycopg.Connection[Any], computed: Sequence[SourceMinutes
     with connection.cursor() as cursor:
         cursor.execute(_STAGE)
         with cursor.copy(_COPY) as copy:
-            copy.set_types(["int4", "int4", "int8", "int8", "int8", "int8", "int4"])
+            copy.set_types(["int4", "int4", "int8", "int8", "int8", "int8", "float8", "int4"])
             for source in computed:
-                activity = (
-                    source.activity_n.tolist()
-                    if source.activity_n is not None
-                    else [None] * source.minutes.size
-                )
+                none = [None] * source.minutes.size
                 for row in zip(
                     source.minutes.tolist(),
                     source.co2_ug.tolist(),
                     source.co2e_ug.tolist(),
                     source.market_ug.tolist(),
-                    activity,
+                    none if source.activity_n is None else source.activity_n.tolist(),
+                    none if source.activity is None else source.activity.tolist(),
                     source.covered_ms.tolist(),
                     strict=True,
                 ):
                     copy.write_row((source.source_id, *row))
         rows = cursor.execute(_RECORD).fetchall()
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(COLUMNS)
-    return Changes(columns={name: list(c) for name, c in zip(COLUMNS, columns, strict=True)})
+    return Changes.of_rows(rows)
 
 
-def change_hours(connection: psycopg.Connection[Any], changes: Changes, reason: str) -> int:
-    """Change the hours by their minutes' changes; return how many final hours were restated."""
+def change_hours(
+    connection: psycopg.Connection[Any], changes: Changes, reasons: Mapping[int, str]
+) -> int:
+    """Change the hours by their minutes' changes; return how many closed hours were restated.
+
+    ``reasons`` by source: why, for those that were closed.
+    """
     if not len(changes):
         return 0
-    row = connection.execute(_HOURS, {**changes.columns, "reason": reason}).fetchone()
+    row = connection.execute(_HOURS, {**changes.columns, "reasons": Jsonb(reasons)}).fetchone()
     return int(row[0]) if row else 0
 
 

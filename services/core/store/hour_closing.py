@@ -9,10 +9,12 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from services.core.store.emission_writer import COLUMNS, Changes
+from services.core.store.emission_writer import Changes
 
 _CLOSE = """
-UPDATE emission_hour h SET final = true, reason = 'closed', known_at = clock_timestamp()
+UPDATE emission_hour h
+SET final = true, reason = CASE WHEN h.code IS NULL THEN 'closed' ELSE h.reason END,
+    known_at = CASE WHEN h.code IS NULL THEN clock_timestamp() ELSE h.known_at END
 FROM unnest(%(sources)s::int4[], %(lateness_s)s::float8[]) AS s(source_id, lateness_s)
 WHERE h.source_id = s.source_id AND NOT h.final
   AND h.hour + interval '1 hour' + make_interval(secs => s.lateness_s) <= %(now)s
@@ -26,11 +28,14 @@ unnest(%(sources)s::int4[], %(hours)s::int4[], %(co2_ug)s::int8[], %(final)s::bo
 """
 
 # What the hour's figure has more than its minutes is spread evenly over these: minute k gets what
-# the rounded sum of k + 1 shares has more than that of k, so that the sum is exact.
+# the rounded sum of k + 1 shares has more than that of k, so that the sum is exact. All the time of
+# an hour that a rule found valid is measured, all that of one with a substitute is substituted.
 _SET_CLOSING: LiteralString = (
     """
 WITH measured AS (
-    SELECT v.source_id, v.hour, v.co2_ug - coalesce(sum(m.co2_ug), 0) AS added
+    SELECT v.source_id, v.hour, v.co2_ug - coalesce(sum(m.co2_ug), 0) AS added,
+           v.code IS NOT NULL AND v.quality IN ('measured', 'substituted') AS judged,
+           coalesce(v.quality, '') AS quality
     FROM """
     + _VERDICTS
     + """
@@ -38,28 +43,38 @@ WITH measured AS (
         SELECT e.co2_ug FROM emission_minute e WHERE e.source_id = v.source_id
            AND e.minute >= timestamptz 'epoch' + make_interval(hours => v.hour)
            AND e.minute < timestamptz 'epoch' + make_interval(hours => v.hour + 1)) m ON true
-    GROUP BY v.source_id, v.hour, v.co2_ug
+    GROUP BY v.source_id, v.hour, v.co2_ug, v.quality, v.code
 ), wanted AS (
-    SELECT source_id, hour * 60 + k AS minute,
-           coalesce(floor(added * (k + 1) / 60.0) - floor(added * k / 60.0), 0)::int8 AS closing_ug
-    FROM measured CROSS JOIN generate_series(0, 59) AS k
-), changed AS (
-    SELECT w.*, w.closing_ug - coalesce(m.closing_ug, 0) AS d
-    FROM wanted w
+    SELECT w.source_id, hour * 60 + k AS minute,
+           coalesce(floor(added * (k + 1) / 60.0) - floor(added * k / 60.0), 0)::int8 AS closing_ug,
+           CASE WHEN judged THEN (quality = 'measured')::int * 60000 - coalesce(m.covered_ms, 0)
+                ELSE 0 END AS closing_ms,
+           (judged AND quality = 'substituted')::int * 60000 AS substituted_ms,
+           coalesce(m.closing_ug, 0) AS old_ug, coalesce(m.closing_ms, 0) AS old_ms,
+           coalesce(m.substituted_ms, 0) AS old_substituted_ms
+    FROM measured w CROSS JOIN generate_series(0, 59) AS k
     LEFT JOIN LATERAL (
-        SELECT e.closing_ug FROM emission_minute e
+        SELECT e.covered_ms, e.closing_ug, e.closing_ms, e.substituted_ms FROM emission_minute e
         WHERE e.source_id = w.source_id
-          AND e.minute = timestamptz 'epoch' + make_interval(mins => w.minute)
+          AND e.minute = timestamptz 'epoch' + make_interval(mins => w.hour * 60 + k)
         LIMIT 1) m ON true
-    WHERE w.closing_ug <> coalesce(m.closing_ug, 0)
+), changed AS (
+    SELECT * FROM wanted
+    WHERE (closing_ug, closing_ms, substituted_ms) <> (old_ug, old_ms, old_substituted_ms)
 ), written AS (
     INSERT INTO emission_minute
-        (source_id, minute, co2_ug, co2e_ug, market_ug, covered_ms, closing_ug)
-    SELECT source_id, timestamptz 'epoch' + make_interval(mins => minute), 0, 0, 0, 0, closing_ug
+        (source_id, minute, co2_ug, co2e_ug, market_ug, covered_ms, closing_ug, closing_ms,
+         substituted_ms)
+    SELECT source_id, timestamptz 'epoch' + make_interval(mins => minute), 0, 0, 0, 0, closing_ug,
+           closing_ms, substituted_ms
     FROM changed
-    ON CONFLICT (source_id, minute) DO UPDATE SET closing_ug = excluded.closing_ug
+    ON CONFLICT (source_id, minute) DO UPDATE
+    SET closing_ug = excluded.closing_ug, closing_ms = excluded.closing_ms,
+        substituted_ms = excluded.substituted_ms
 )
-SELECT source_id, minute, d, d, d, NULL::int8, 0 FROM changed
+SELECT source_id, minute, closing_ug - old_ug, closing_ug - old_ug, closing_ug - old_ug,
+       NULL::int8, 0, closing_ms - old_ms, substituted_ms - old_substituted_ms
+FROM changed
 """
 )
 
@@ -147,8 +162,7 @@ def set_closing(connection: psycopg.Connection[Any], verdicts: Sequence[HourVerd
     if not verdicts:
         return Changes.none()
     rows = connection.execute(_SET_CLOSING, _parameters(verdicts)).fetchall()
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(COLUMNS)
-    return Changes(columns={name: list(c) for name, c in zip(COLUMNS, columns, strict=True)})
+    return Changes.of_rows(rows)
 
 
 def judge_hours(connection: psycopg.Connection[Any], verdicts: Sequence[HourVerdict]) -> None:

@@ -51,11 +51,11 @@ class Reading:
     quality: int = 0
 
 
-def apply_text(url: str, text: str = FILE) -> list[str]:
+def apply_text(url: str, text: str = FILE, *, by: str | None = None) -> list[str]:
     bind = engine(url, process="test")
     try:
         with bind.begin() as connection:
-            return apply(connection, parse(text))
+            return apply(connection, parse(text), by=by)
     finally:
         bind.dispose()
 
@@ -126,8 +126,9 @@ class Plant:
     def empty(self) -> None:
         """Forget every reading and total; the registry stays."""
         self.connection.execute(
-            "TRUNCATE reading, touched, recompute, emission_minute, emission_hour,"
-            " source_hour_input, calibration_test, emission_hour_history, rolling_total"
+            "TRUNCATE reading, touched, recompute, following_minutes, emission_minute,"
+            " emission_hour, emission_hour_history, source_hour_input, calibration_test,"
+            " rolling_total"
         )
         self.connection.execute("UPDATE facility_progress SET carried_to = NULL")
 

@@ -126,7 +126,9 @@ def test_a_gap_takes_the_hours_around_it_and_waits_for_the_one_after(plant: Plan
         (1, filled, "substituted", "co2:07 flow:07", True),
         (2, filled, "substituted", "co2:07 flow:07", True),
     ]
-    assert (2, 2, "substituted", "substitution resolved") in ledger(plant)
+    assert (
+        2, 2, "substituted", "substitution resolved: hour 2026-03-01T03:00Z",
+    ) in ledger(plant)  # fmt: skip
 
 
 def test_late_readings_make_a_substituted_hour_measured(plant: Plant) -> None:
@@ -140,7 +142,7 @@ def test_late_readings_make_a_substituted_hour_measured(plant: Plant) -> None:
     )  # fmt: skip
     assert [row[1:] for row in ledger(plant) if row[0] == 1] == [
         (1, "substituted", "closed"),
-        (2, "measured", "late readings"),
+        (2, "measured", "late readings: cems.co2, cems.flow"),
     ]
 
 

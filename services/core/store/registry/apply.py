@@ -11,16 +11,19 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, exists, func, select, update
+from sqlalchemy import Connection, Row, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.core.accounting.builtin_factors import BUILTIN
 from services.core.store import notify
+from services.core.store import restatement_reasons as why
 from services.core.store import tables as t
-from services.core.store.registry import build
+from services.core.store.registry import build, recompute_queue
 from services.core.store.registry import facility_model as model
+from services.core.store.registry.apply_factors import FactorChange, apply_factors
 from services.core.store.registry.computable import factor_record, factor_versions
 from services.core.store.registry.factors import FIGURES, to_row
+from services.core.store.registry.recompute_queue import Recomputation
 
 _APPLY_LOCK = 0x746F6E70
 
@@ -32,10 +35,10 @@ class ApplyError(ValueError):
     """The file contradicts what the registry already holds; nothing was changed."""
 
 
-def apply(connection: Connection, file: model.FacilityFile) -> list[str]:
+def apply(connection: Connection, file: model.FacilityFile, *, by: str | None = None) -> list[str]:
     """Write ``file``; return a line for each change, none if it was all there already.
 
-    Runs in the caller's transaction.
+    Runs in the caller's transaction. ``by``: who applies it, as the ledger tells it.
 
     :raises ApplyError: a device belongs to another facility, or a channel with readings would
         change its quantity, unit or kind.
@@ -45,8 +48,8 @@ def apply(connection: Connection, file: model.FacilityFile) -> list[str]:
     changes: list[str] = []
     facility_id = _facility(connection, file, changes)
     channel_ids, altered = _devices(connection, file, facility_id, changes)
-    altered_factors = _factors(connection, file, facility_id, changes)
-    _sources(connection, file, facility_id, channel_ids, altered, altered_factors, changes)
+    altered_factors = apply_factors(connection, file, facility_id, changes)
+    _sources(connection, file, facility_id, channel_ids, altered, altered_factors, changes, by=by)
     if changes:
         raise_revision(connection)
     return changes
@@ -106,8 +109,8 @@ def _facility(connection: Connection, file: model.FacilityFile, changes: list[st
 
 def _devices(
     connection: Connection, file: model.FacilityFile, facility_id: int, changes: list[str]
-) -> tuple[dict[str, int], set[int]]:
-    """Channel ids by ``device.channel``, and the ids whose way of counting changed."""
+) -> tuple[dict[str, int], dict[int, str]]:
+    """Channel ids by ``device.channel``, and by id how each changed in its way of counting."""
     slugs = [device.id for device in file.devices]
     before = {
         row.slug: row
@@ -124,7 +127,7 @@ def _devices(
             " a device id is unique in the whole system"
         )
     channel_ids: dict[str, int] = {}
-    altered: set[int] = set()
+    altered: dict[int, str] = {}
     for device in file.devices:
         values = {
             "topic": device.topic,
@@ -143,8 +146,8 @@ def _devices(
         )
         for channel_id, slug, changed in _channels(connection, device, device_id, changes):
             channel_ids[f"{device.id}.{slug}"] = channel_id
-            if changed:
-                altered.add(channel_id)
+            if changed is not None:
+                altered[channel_id] = changed
     for slug, row in before.items():
         if slug not in slugs and row.active:
             connection.execute(update(t.device).where(t.device.c.id == row.id).values(active=False))
@@ -154,7 +157,7 @@ def _devices(
 
 def _channels(
     connection: Connection, device: model.Device, device_id: int, changes: list[str]
-) -> Iterator[tuple[int, str, bool]]:
+) -> Iterator[tuple[int, str, str | None]]:
     before = {
         row.slug: row
         for row in connection.execute(select(t.channel).where(t.channel.c.device_id == device_id))
@@ -179,7 +182,11 @@ def _channels(
                     f"{name} has readings in {old.unit} as a {old.kind} of {old.quantity}:"
                     " give a channel that measures otherwise an id of its own"
                 )
-        changed = old is not None and old.spec != values["spec"]
+        changed = None
+        if old is not None and old.spec != values["spec"]:
+            changed = recompute_queue.of_channel(
+                f"{device.id}.{channel.id}", old.spec, model.spec(channel)
+            )
         channel_id = _upsert(
             connection,
             t.channel,
@@ -198,43 +205,16 @@ def _channels(
             changes.append(f"- channel {device.id}.{slug}")
 
 
-def _factors(
-    connection: Connection, file: model.FacilityFile, facility_id: int, changes: list[str]
-) -> set[str]:
-    """The ids of factors that got or lost a version."""
-    in_force = {
-        (row.slug, *(getattr(row, name) for name in FIGURES)): row
-        for row in connection.execute(
-            select(t.factor).where(
-                and_(t.factor.c.facility_id == facility_id, t.factor.c.known_to.is_(None))
-            )
-        )
-    }
-    altered = set()
-    for record in map(factor_record, file.factors):
-        row = to_row(record)
-        if in_force.pop((record.id, *(row[name] for name in FIGURES)), None) is not None:
-            continue
-        connection.execute(insert(t.factor).values(slug=record.id, facility_id=facility_id, **row))
-        changes.append(f"+ factor {record.id} from {record.valid_from or 'always'}")
-        altered.add(record.id)
-    for old in in_force.values():
-        connection.execute(
-            update(t.factor).where(t.factor.c.id == old.id).values(known_to=func.now())
-        )
-        changes.append(f"- factor {old.slug} from {old.valid_from or 'always'}, superseded")
-        altered.add(old.slug)
-    return altered
-
-
 def _sources(
     connection: Connection,
     file: model.FacilityFile,
     facility_id: int,
     channel_ids: Mapping[str, int],
-    altered_channels: set[int],
-    altered_factors: set[str],
+    altered_channels: Mapping[int, str],
+    altered_factors: Mapping[str, FactorChange],
     changes: list[str],
+    *,
+    by: str | None,
 ) -> None:
     before = {
         row.slug: row
@@ -245,7 +225,6 @@ def _sources(
         old = before.pop(source.id, None)
         channels = {role: file.channel(ref) for role, ref in source.channels.items()}
         activity = source if isinstance(source, model.ActivitySource) else None
-        factors = activity.factors if activity else ()
         method = build.method(
             source,
             {role: channel for role, channel in channels.items() if channel is not None},
@@ -261,6 +240,7 @@ def _sources(
             "activity_unit": method.activity_unit,
             "spec": model.spec(source),
             "active": True,
+            "retired_at": None,
         }
         respecified = old is None or old.spec != values["spec"]
         source_id = _upsert(
@@ -275,14 +255,26 @@ def _sources(
         inputs = {role: channel_ids[ref] for role, ref in source.channels.items()}
         if respecified:
             _write_inputs(connection, source_id, inputs, values["spec"])
-        reason = _why_recompute(
-            old, respecified, inputs, altered_channels, altered_factors.intersection(factors)
+        wanted = _why_recompute(
+            old, source, values["spec"], inputs, altered_channels, altered_factors
         )
-        if reason:
-            queue_recompute(connection, facility_id, source_id, inputs.values(), reason)
+        if wanted is not None:
+            recompute_queue.queue(
+                connection,
+                facility_id,
+                source_id,
+                inputs.values(),
+                wanted,
+                timezone=file.facility.timezone,
+                by=by,
+            )
     for slug, row in before.items():
         if row.active:
-            connection.execute(update(t.source).where(t.source.c.id == row.id).values(active=False))
+            connection.execute(
+                update(t.source)
+                .where(t.source.c.id == row.id)
+                .values(active=False, retired_at=func.now())
+            )
             changes.append(f"- source {slug}")
 
 
@@ -303,43 +295,29 @@ def _write_inputs(
 
 def _why_recompute(
     old: Row[Any] | None,
-    respecified: bool,
+    source: model.Source,
+    spec: Any,
     inputs: Mapping[str, int],
-    altered_channels: set[int],
-    altered_factors: set[str],
-) -> str | None:
+    altered_channels: Mapping[int, str],
+    altered_factors: Mapping[str, FactorChange],
+) -> Recomputation | None:
     if old is None:
-        return "source added"
-    if respecified:
-        return "source configuration changed"
-    if altered_channels.intersection(inputs.values()):
-        return "channel configuration changed"
-    if altered_factors:
-        return f"factor {', '.join(sorted(altered_factors))} changed"
+        return Recomputation(reason=why.reason(why.SOURCE_ADDED, source.id))
+    if old.spec != spec:
+        cause = recompute_queue.of_spec(source.id, old.spec, spec)
+        return Recomputation(reason=why.reason(why.SOURCE_CONFIGURATION, cause))
+    if not old.active:
+        cause = f"{source.id} is in the facility file again"
+        return Recomputation(reason=why.reason(why.SOURCE_CONFIGURATION, cause))
+    reasons = [altered_channels[c] for c in inputs.values() if c in altered_channels]
+    if reasons:
+        return Recomputation(reason="; ".join(dict.fromkeys(reasons)))
+    if isinstance(source, model.ActivitySource):
+        altered = {
+            slug: altered_factors[slug] for slug in source.factors if slug in altered_factors
+        }
+        return recompute_queue.of_factors(altered, factor=source.factor)
     return None
-
-
-def queue_recompute(
-    connection: Connection, facility_id: int, source_id: int, channel_ids: Any, reason: str
-) -> None:
-    """Queue every minute that the channels' stored readings may speak of."""
-    first, last = connection.execute(
-        select(func.min(t.reading.c.ts), func.max(t.reading.c.ts)).where(
-            t.reading.c.channel_id.in_(list(channel_ids))
-        )
-    ).one()
-    if first is None:
-        return
-    connection.execute(
-        insert(t.recompute).values(
-            facility_id=facility_id,
-            source_id=source_id,
-            # an interval or a hold may reach a day beyond the reading that states it
-            from_minute=build.microseconds(first) // 60_000_000 - 1440,
-            to_minute=build.microseconds(last) // 60_000_000 + 1441,
-            reason=reason,
-        )
-    )
 
 
 def _upsert(

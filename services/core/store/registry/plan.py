@@ -50,6 +50,10 @@ class FacilityPlan:
     fed_by: Mapping[int, tuple[int, ...]]
     #: of channels whose calibrations are judged: by what, and from their unit to its unit
     calibrations: Mapping[int, tuple[CalibrationSetup, Conversion]]
+    #: ``device.channel`` of the channels that sources use
+    channel_names: Mapping[int, str] = field(repr=False)
+    #: lateness in seconds of each source that the file no longer names: its totals stay
+    retired: Mapping[int, float]
 
 
 def facility_plans(connection: psycopg.Connection[Any]) -> dict[int, FacilityPlan]:
@@ -65,9 +69,15 @@ def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> F
             "SELECT id, slug, spec FROM source WHERE facility_id = %s AND active", (facility["id"],)
         ).fetchall()
         input_rows = cursor.execute(
-            "SELECT i.source_id, i.role, c.id, c.spec FROM source_input i"
-            " JOIN channel c ON c.id = i.channel_id JOIN source s ON s.id = i.source_id"
+            "SELECT i.source_id, i.role, c.id, c.spec, d.slug || '.' || c.slug AS name"
+            " FROM source_input i JOIN channel c ON c.id = i.channel_id"
+            " JOIN device d ON d.id = c.device_id JOIN source s ON s.id = i.source_id"
             " WHERE s.facility_id = %s AND s.active",
+            (facility["id"],),
+        ).fetchall()
+        retired = cursor.execute(
+            "SELECT id, (spec ->> 'lateness')::float8 AS lateness_s FROM source"
+            " WHERE facility_id = %s AND NOT active",
             (facility["id"],),
         ).fetchall()
     specs = {row["id"]: _SOURCE.validate_python(row["spec"]) for row in source_rows}
@@ -114,4 +124,6 @@ def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> F
             for channel_id in fed_by
             if (setup := build.calibration_setup(channels[channel_id])) is not None
         },
+        channel_names={row["id"]: row["name"] for row in input_rows},
+        retired={row["id"]: row["lateness_s"] or 0.0 for row in retired},
     )

@@ -1,0 +1,127 @@
+"""Write a facility file's factors: a version that is replaced stays known, with its time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, insert, select, update
+
+from services.core.store import tables as t
+from services.core.store.registry import facility_model as model
+from services.core.store.registry.computable import factor_record
+from services.core.store.registry.factors import FIGURES, to_row
+
+_DaySpan = tuple[date, date]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FactorChange:
+    """What became of the versions of one factor."""
+
+    #: old and new rows in words
+    cause: str
+    #: the days (end exclusive) of the versions that came or went; None: without end
+    first_day: date | None
+    end_day: date | None
+    #: figures alone changed: the same days have a version as before
+    same_days: bool
+
+
+def apply_factors(
+    connection: Connection, file: model.FacilityFile, facility_id: int, changes: list[str]
+) -> dict[str, FactorChange]:
+    """Write the factors of ``file``; add a line to ``changes`` for each version that comes or goes.
+
+    Returns what happened to each factor that changed, by its id.
+    """
+    in_force = {
+        (row.slug, *(getattr(row, name) for name in FIGURES)): row
+        for row in connection.execute(
+            select(t.factor).where(
+                and_(t.factor.c.facility_id == facility_id, t.factor.c.known_to.is_(None))
+            )
+        )
+    }
+    before = list(in_force.values())
+    kept: list[Row[Any]] = []
+    added: list[Row[Any]] = []
+    for record in map(factor_record, file.factors):
+        row = to_row(record)
+        same = in_force.pop((record.id, *(row[name] for name in FIGURES)), None)
+        if same is not None:
+            kept.append(same)
+            continue
+        added.append(
+            connection.execute(
+                insert(t.factor)
+                .values(slug=record.id, facility_id=facility_id, **row)
+                .returning(t.factor)
+            ).one()
+        )
+        changes.append(f"+ factor {record.id} from {record.valid_from or 'always'}")
+    for old in in_force.values():
+        connection.execute(
+            update(t.factor).where(t.factor.c.id == old.id).values(known_to=func.now())
+        )
+        changes.append(f"- factor {old.slug} from {old.valid_from or 'always'}, superseded")
+    return {
+        slug: _change(
+            slug,
+            gone=[row for row in in_force.values() if row.slug == slug],
+            came=[row for row in added if row.slug == slug],
+            before=[row for row in before if row.slug == slug],
+            after=[row for row in (*kept, *added) if row.slug == slug],
+        )
+        for slug in {row.slug for row in (*added, *in_force.values())}
+    }
+
+
+def _change(
+    slug: str,
+    *,
+    gone: Sequence[Row[Any]],
+    came: Sequence[Row[Any]],
+    before: Sequence[Row[Any]],
+    after: Sequence[Row[Any]],
+) -> FactorChange:
+    old, new = (", ".join(map(_in_words, rows)) for rows in (gone, came))
+    if gone and came:
+        cause = f"{slug}, {old} replaced by {new}"
+    else:
+        cause = f"{slug}, {new} added" if came else f"{slug}, {old} withdrawn"
+    days = [_days(row) for row in (*gone, *came)]
+    # a facility's first version hides a built-in factor of the same name, its last uncovers it
+    everything = not before or not after
+    first = min(first for first, _ in days)
+    end = max(end for _, end in days)
+    return FactorChange(
+        cause=cause,
+        first_day=None if everything or first == date.min else first,
+        end_day=None if everything or end == date.max else end,
+        same_days=_union(map(_days, before)) == _union(map(_days, after)),
+    )
+
+
+def _in_words(row: Row[Any]) -> str:
+    figure = (
+        f"{row.co2_kg!r} kg CO2" if row.co2_kg is not None else f"{row.co2e_kg!r} kg CO2e"
+    ) + f"/{row.unit}"
+    until = f" to {row.valid_to}" if row.valid_to else ""
+    return f"row {row.id} ({figure} from {row.valid_from or 'always'}{until}; {row.citation})"
+
+
+def _days(row: Row[Any]) -> _DaySpan:
+    return row.valid_from or date.min, row.valid_to or date.max
+
+
+def _union(spans: Iterable[_DaySpan]) -> list[_DaySpan]:
+    joined: list[_DaySpan] = []
+    for first, end in sorted(spans):
+        if joined and first <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((first, end))
+    return joined

@@ -1,0 +1,139 @@
+"""What a change of configuration makes to be computed again, and why, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, func, insert, select
+
+from services.core.store import restatement_reasons as why
+from services.core.store import tables as t
+from services.core.store.registry import build
+from services.core.store.registry.apply_factors import FactorChange
+
+#: An interval or a hold may reach a day beyond the reading that states it.
+_REACH_MINUTES = 1440
+
+#: Of a longer value, this much is shown.
+_SHOWN = 60
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recomputation:
+    """Why a source is to be computed again, and how much of it."""
+
+    reason: str
+    #: ``factor``: masses alone change, from amounts that are stored
+    step: Literal["readings", "factor"] = "readings"
+    #: days of the facility, end exclusive; None: without end
+    first_day: date | None = None
+    end_day: date | None = None
+
+
+def of_spec(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """What differs between two configurations of ``name``."""
+    parts = [
+        f"{key} {_shown(before.get(key))} -> {_shown(after.get(key))}"
+        for key in sorted({*before, *after})
+        if before.get(key) != after.get(key)
+    ]
+    return f"{name} {', '.join(parts)}"
+
+
+def of_channel(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """The reason of a change of a channel's configuration."""
+    rest = [{k: v for k, v in spec.items() if k != "epochs"} for spec in (before, after)]
+    if rest[0] == rest[1]:
+        return why.reason(why.REGISTER_EPOCH, of_spec(name, before, after))
+    return why.reason(why.CHANNEL_CONFIGURATION, of_spec(name, before, after))
+
+
+def of_factors(altered: Mapping[str, FactorChange], *, factor: str | None) -> Recomputation | None:
+    """What changes of factors make of a source; ``factor``: the one that says what is known."""
+    if not altered:
+        return None
+    firsts = [change.first_day for change in altered.values()]
+    ends = [change.end_day for change in altered.values()]
+    figures_only = all(change.same_days or slug != factor for slug, change in altered.items())
+    return Recomputation(
+        reason=why.reason(
+            why.FACTOR_VERSION, "; ".join(change.cause for _, change in sorted(altered.items()))
+        ),
+        step="factor" if figures_only else "readings",
+        first_day=None if None in firsts else min(filter(None, firsts)),
+        end_day=None if None in ends else max(filter(None, ends)),
+    )
+
+
+def queue(
+    connection: Connection,
+    facility_id: int,
+    source_id: int,
+    channel_ids: Iterable[int],
+    wanted: Recomputation,
+    *,
+    timezone: str,
+    by: str | None,
+) -> None:
+    """Queue the minutes of the source that are known and lie in the days that are concerned."""
+    extent = (
+        _of_hours(connection, source_id)
+        if wanted.step == "factor"
+        else _of_readings(connection, list(channel_ids))
+    )
+    if extent is None:
+        return
+    zone = ZoneInfo(timezone)
+    first, end = extent
+    if wanted.first_day is not None:
+        first = max(first, _midnight(wanted.first_day, zone))
+    if wanted.end_day is not None:
+        end = min(end, _midnight(wanted.end_day, zone))
+    if first < end:
+        connection.execute(
+            insert(t.recompute).values(
+                facility_id=facility_id,
+                source_id=source_id,
+                from_minute=first,
+                to_minute=end,
+                reason=wanted.reason if by is None else f"{wanted.reason}; applied by {by}",
+                step=wanted.step,
+            )
+        )
+
+
+def _of_readings(connection: Connection, channel_ids: Collection[int]) -> tuple[int, int] | None:
+    first, last = connection.execute(
+        select(func.min(t.reading.c.ts), func.max(t.reading.c.ts)).where(
+            t.reading.c.channel_id.in_(channel_ids)
+        )
+    ).one()
+    if first is None:
+        return None
+    return _minute(first) - _REACH_MINUTES, _minute(last) + _REACH_MINUTES + 1
+
+
+def _of_hours(connection: Connection, source_id: int) -> tuple[int, int] | None:
+    first, last = connection.execute(
+        select(func.min(t.emission_hour.c.hour), func.max(t.emission_hour.c.hour)).where(
+            t.emission_hour.c.source_id == source_id
+        )
+    ).one()
+    return None if first is None else (_minute(first), _minute(last + timedelta(hours=1)))
+
+
+def _minute(instant: datetime) -> int:
+    return build.microseconds(instant) // 60_000_000
+
+
+def _midnight(day: date, zone: ZoneInfo) -> int:
+    return _minute(datetime.combine(day, time(), zone))
+
+
+def _shown(value: Any) -> str:
+    text = "none" if value is None or value == [] else str(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
