@@ -91,6 +91,14 @@ def aggregate() -> None:
 
 
 @app.command()
+def notify() -> None:
+    """Tell alerts to whom the facility files name."""
+    from services.notify.app import run  # noqa: PLC0415 - as above
+
+    _serve("notify", run)
+
+
+@app.command()
 def api() -> None:
     """Serve the API and the dashboard."""
     from services.api.app import run  # noqa: PLC0415 - as above

@@ -5,6 +5,12 @@ from __future__ import annotations
 import random
 
 
+def delay_s(failures: int, *, shortest_s: float, longest_s: float) -> float:
+    """The wait after one more than ``failures`` failures: doubling, half of it at random."""
+    whole_s = min(longest_s, shortest_s * 2.0 ** min(failures, 16))
+    return whole_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+
+
 class Backoff:
     """Delays 0.1 s, 0.2 s ... up to ``longest_s``, each cut at random to between half and all.
 
@@ -18,9 +24,8 @@ class Backoff:
 
     def next_s(self) -> float:
         """The next delay, in seconds."""
-        delay_s = min(self._longest_s, self._shortest_s * 2.0 ** min(self._tries, 16))
         self._tries += 1
-        return delay_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+        return delay_s(self._tries - 1, shortest_s=self._shortest_s, longest_s=self._longest_s)
 
     def reset(self) -> None:
         """Start over after a success."""

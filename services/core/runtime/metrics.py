@@ -100,6 +100,49 @@ aggregator_database_retries = Counter(
     registry=registry,
 )
 
+# -- notifier ---------------------------------------------------------------------------------
+# kind: webhook, alertmanager, mqtt or email
+
+notify_sent = Counter(
+    "tonne_notify_sent", "Messages that a recipient took.", ["kind"], registry=registry
+)
+notify_failed = Counter(
+    "tonne_notify_failed",
+    "Tries that a recipient did not take; each is tried again.",
+    ["kind"],
+    registry=registry,
+)
+notify_retries = Counter(
+    "tonne_notify_retries", "Tries after a message's first.", ["kind"], registry=registry
+)
+notify_abandoned = Counter(
+    "tonne_notify_abandoned",
+    "Messages given up because their facility's file names the recipient no more.",
+    ["kind"],
+    registry=registry,
+)
+notify_seconds = Histogram(
+    "tonne_notify_seconds",
+    "From the decision that something is to be told until its recipient took it.",
+    ["kind"],
+    buckets=(*_SECONDS, 60, 300, 3600, 86_400),
+    registry=registry,
+)
+notify_heartbeats = Counter(
+    "tonne_notify_heartbeats", "Heartbeats that a recipient took.", registry=registry
+)
+notify_waiting = Gauge("tonne_notify_waiting", "Messages that are not told yet.", registry=registry)
+notify_oldest_seconds = Gauge(
+    "tonne_notify_oldest_seconds",
+    "How long the oldest message that is not told yet has waited.",
+    registry=registry,
+)
+notify_database_retries = Counter(
+    "tonne_notify_database_retries",
+    "Sessions begun again because the database was away.",
+    registry=registry,
+)
+
 # -- api --------------------------------------------------------------------------------------
 
 api_requests = Counter(

@@ -35,7 +35,9 @@ _FORGET_OLD = (
 class ProgressReporter:
     """Writes this process's progress, at most once a second."""
 
-    def __init__(self, process: Literal["ingest", "aggregator"], instance: str = "") -> None:
+    def __init__(
+        self, process: Literal["ingest", "aggregator", "notify"], instance: str = ""
+    ) -> None:
         self._process = process
         self._instance = instance or f"{socket.gethostname()}:{os.getpid()}"
         self._started_at = datetime.now(UTC)
@@ -49,13 +51,26 @@ class ProgressReporter:
     def report(self, connection: psycopg.Connection[Any], state: dict[str, Any]) -> None:
         """Write the progress and commit; call when :attr:`due`, outside a transaction."""
         with connection.transaction():
-            connection.execute(
-                _REPORT, (self._process, self._instance, self._started_at, Jsonb(state))
-            )
+            connection.execute(_REPORT, self._row(state))
             connection.execute(_FORGET_OLD, (self._process,))
         self._next_at = time.monotonic() + 1.0
+
+    async def report_async(
+        self, connection: psycopg.AsyncConnection[Any], state: dict[str, Any]
+    ) -> None:
+        """Do the same from a loop of asyncio; ``connection`` is in autocommit mode."""
+        await connection.execute(_REPORT, self._row(state))
+        await connection.execute(_FORGET_OLD, (self._process,))
+        self._next_at = time.monotonic() + 1.0
+
+    def _row(self, state: dict[str, Any]) -> tuple[object, ...]:
+        return (self._process, self._instance, self._started_at, Jsonb(state))
 
     def forget(self, connection: psycopg.Connection[Any]) -> None:
         """Take this process off the list: it leaves of its own accord."""
         with connection.transaction():
             connection.execute(_FORGET, (self._process, self._instance))
+
+    async def forget_async(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Do the same from a loop of asyncio; ``connection`` is in autocommit mode."""
+        await connection.execute(_FORGET, (self._process, self._instance))

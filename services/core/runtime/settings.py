@@ -50,6 +50,16 @@ class Settings(BaseSettings):
     webhook_private: Literal["refuse", "allow"] = Field(
         "refuse", description="whether webhooks may go to private addresses"
     )
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="where mail is handed in: `smtp://user:pw@host:587`, `smtps://...`; without it"
+        " nobody gets mail",
+    )
+    smtp_from: str = Field(
+        "tonne@localhost",
+        pattern=r"^[^\s@<>]+@[A-Za-z0-9.-]+$",
+        description="sender of that mail",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least level that is logged"
     )
@@ -74,7 +84,10 @@ class Settings(BaseSettings):
     aggregator_metrics_port: int = Field(
         9102, ge=0, le=65535, description="Prometheus metrics of the aggregator; 0: none"
     )
-    metrics_host: str = Field("127.0.0.1", description="address that both metrics ports listen on")
+    notify_metrics_port: int = Field(
+        9103, ge=0, le=65535, description="Prometheus metrics of the notifier; 0: none"
+    )
+    metrics_host: str = Field("127.0.0.1", description="address that these ports listen on")
 
     @property
     def database(self) -> str:

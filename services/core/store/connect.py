@@ -1,7 +1,8 @@
 """Connections to the database, each with its process's name and the role it works as.
 
 ``TONNE_DATABASE_URL`` names one login; every process gives up what it does not need by taking one
-of the roles that the migrations create (``tonne_ingest``, ``tonne_aggregate``, ``tonne_read``).
+of the roles that the migrations create (``tonne_ingest``, ``tonne_aggregate``, ``tonne_notify``,
+``tonne_read``).
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import psycopg
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-ProcessName = Literal["ingest", "aggregator", "api", "migrate", "apply", "admin", "test"]
-RoleName = Literal["tonne_ingest", "tonne_aggregate", "tonne_read"]
+ProcessName = Literal["ingest", "aggregator", "notify", "api", "migrate", "apply", "admin", "test"]
+RoleName = Literal["tonne_ingest", "tonne_aggregate", "tonne_notify", "tonne_read"]
 
 #: A database that has vanished without a word is noticed after about 15 s.
 _KEEPALIVE = {

@@ -14,3 +14,6 @@ LIVE = "tonne_live"
 
 #: The registry changed; payload: its new revision.
 REGISTRY = "tonne_registry"
+
+#: Something is to be told; payload: empty.
+OUTBOX = "tonne_outbox"

@@ -1,0 +1,72 @@
+"""Which addresses a message may go to: a facility file must not make tonne call its neighbours."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from enum import Enum
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+#: RFC 6052, RFC 8215: IPv4 inside IPv6 for translators.
+_NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+#: RFC 3879: deprecated, and still routed inside a site where it is used.
+_SITE_LOCAL = ipaddress.IPv6Network("fec0::/10")
+#: RFC 4291, section 2.5.5.1: deprecated.
+_IPV4_COMPATIBLE = ipaddress.IPv6Network("::/96")
+
+
+class Reach(Enum):
+    """How far inside a message may go."""
+
+    #: only what every host of the internet can be reached at
+    PUBLIC = "public"
+    #: also the site's own networks and this machine, but never what configures a machine
+    SITE = "site"
+    #: wherever it is told to go
+    ANY = "any"
+
+
+def refusal(address: Address, reach: Reach) -> str | None:
+    """What kind of address it is that may not be gone to; None: it may.
+
+    An IPv6 address that carries an IPv4 address is judged as both.
+    """
+    if reach is Reach.ANY:
+        return None
+    return next(
+        (kind for each in _spellings(address) if (kind := _kind(each, reach)) is not None), None
+    )
+
+
+def _spellings(address: Address) -> Iterator[Address]:
+    yield address
+    if isinstance(address, ipaddress.IPv4Address):
+        return
+    if address.ipv4_mapped is not None:
+        yield address.ipv4_mapped
+    if address.sixtofour is not None:
+        yield address.sixtofour
+    if address.teredo is not None:
+        yield address.teredo[1]
+    if any(address in network for network in (*_NAT64, _IPV4_COMPATIBLE)):
+        yield ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+
+
+def _kind(address: Address, reach: Reach) -> str | None:
+    kinds = {
+        "link-local": address.is_link_local,
+        "multicast": address.is_multicast,
+        "unspecified": address.is_unspecified,
+    }
+    if reach is Reach.PUBLIC:
+        kinds |= {"loopback": address.is_loopback, "private": _is_private(address)}
+    return next((kind for kind, applies in kinds.items() if applies), None)
+
+
+def _is_private(address: Address) -> bool:
+    """Not reachable for every host of the internet."""
+    old = isinstance(address, ipaddress.IPv6Address) and (
+        address in _SITE_LOCAL or address in _IPV4_COMPATIBLE
+    )
+    return old or not address.is_global

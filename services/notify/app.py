@@ -1,0 +1,131 @@
+"""The notifier's composition root: settings -> ways to recipients -> loop -> exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import ssl
+from collections.abc import Callable
+from typing import Final
+
+import httpx
+import psycopg
+import structlog
+from prometheus_client import start_http_server
+
+from services.core.runtime import broker_url, metrics
+from services.core.runtime.broker_url import BrokerUrlError
+from services.core.runtime.clock import Clock, SystemClock
+from services.core.runtime.progress import ProgressReporter
+from services.core.runtime.settings import Settings
+from services.core.store.connect import DatabaseUrlError
+from services.notify import smtp_url
+from services.notify.address import Reach
+from services.notify.alertmanager import AlertmanagerChannel
+from services.notify.channel import Channel
+from services.notify.loop import Notifier
+from services.notify.mail import MailChannel
+from services.notify.mqtt import MqttChannel
+from services.notify.post import Poster
+from services.notify.recipients import address_of, kind_of
+from services.notify.resolve import SystemResolver
+from services.notify.smtp_url import SmtpUrlError
+from services.notify.webhook import WebhookChannel
+
+_log: Final = structlog.get_logger()
+
+
+def run(settings: Settings) -> int:
+    """Run the notifier until SIGTERM or SIGINT; 0 after a clean stop, 1 if it cannot go on."""
+    clock = SystemClock()
+    resolver = SystemResolver()
+    try:
+        channel_to = _ways(settings, resolver, clock)
+        if settings.notify_metrics_port:
+            start_http_server(settings.notify_metrics_port, settings.metrics_host, metrics.registry)
+        return asyncio.run(_run(settings, channel_to, clock))
+    except (BrokerUrlError, DatabaseUrlError, SmtpUrlError) as error:
+        _log.error("the notifier cannot go on", reason=str(error))
+        return 1
+    finally:
+        resolver.close()
+
+
+async def _run(settings: Settings, channel_to: Callable[[str], Channel], clock: Clock) -> int:
+    notifier = Notifier(
+        settings.database, channel_to=channel_to, clock=clock, progress=ProgressReporter("notify")
+    )
+    loop = asyncio.get_running_loop()
+
+    def stop(number: signal.Signals) -> None:
+        # a second signal ends the process
+        loop.remove_signal_handler(number)
+        notifier.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    missing = False
+    try:
+        await notifier.run()
+    except* psycopg.errors.UndefinedTable:
+        missing = True
+    if missing:
+        _log.error("the schema is missing; run `tonne migrate`")
+        return 1
+    _log.info("stopped")
+    return 0
+
+
+def _ways(settings: Settings, resolver: SystemResolver, clock: Clock) -> Callable[[str], Channel]:
+    """How to reach each kind of recipient.
+
+    :raises BrokerUrlError, SmtpUrlError: a setting cannot be used.
+    """
+    broker = broker_url.parse(settings.mqtt)
+    server = (
+        None if settings.smtp_url is None else smtp_url.parse(settings.smtp_url.get_secret_value())
+    )
+    tls = _trusted()
+    private = settings.webhook_private == "allow"
+
+    def poster(reach: Reach, most_at_once: int, *, quote_answers: bool) -> Poster:
+        return Poster(
+            resolver=resolver,
+            reach=Reach.ANY if private else reach,
+            clock=clock,
+            tls=tls,
+            most_at_once=most_at_once,
+            quote_answers=quote_answers,
+        )
+
+    def channel_to(target: str) -> Channel:
+        address = address_of(target)
+        match kind_of(target):
+            case "webhook":
+                return WebhookChannel(
+                    address,
+                    poster=poster(Reach.PUBLIC, WebhookChannel.most_at_once, quote_answers=True),
+                    clock=clock,
+                )
+            case "alertmanager":
+                # it stands in the house; what stands beside it must not be asked for its answers
+                return AlertmanagerChannel(
+                    address,
+                    poster=poster(
+                        Reach.SITE, AlertmanagerChannel.most_at_once, quote_answers=private
+                    ),
+                    clock=clock,
+                )
+            case "email":
+                return MailChannel(address, server=server, sender=settings.smtp_from, tls=tls)
+            case _:
+                return MqttChannel(broker, tls_ca=settings.mqtt_tls_ca)
+
+    return channel_to
+
+
+def _trusted() -> ssl.SSLContext:
+    """The authorities that httpx brings, and the machine's own: a works may have one."""
+    tls = httpx.create_ssl_context()
+    tls.load_default_certs()
+    return tls

@@ -1,0 +1,177 @@
+"""The notifier's main loop: sees to it that whoever is to be told something has a worker."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import structlog
+
+from services.core.runtime import metrics
+from services.core.runtime.backoff import Backoff
+from services.core.runtime.clock import Clock
+from services.core.runtime.progress import ProgressReporter
+from services.core.store import notify
+from services.core.store.connect import connect_async
+from services.notify.channel import Channel
+from services.notify.heartbeat import Pulse
+from services.notify.outbox import Outbox
+from services.notify.recipients import Recipients, kind_of, listed
+from services.notify.worker import Worker
+
+log = structlog.get_logger()
+
+#: Longest wait without looking: a lost notification costs no more than this.
+_LOOK_S = 1.0
+_FORGET_EVERY_S = 3600.0
+_REVISION = "SELECT revision FROM registry_revision"
+
+
+class Notifier:
+    """Works on the outbox until asked to stop; any number of them may, side by side."""
+
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        channel_to: Callable[[str], Channel],
+        clock: Clock,
+        progress: ProgressReporter,
+    ) -> None:
+        """Prepare it; ``channel_to`` opens the way to a target."""
+        self._url = database_url
+        self._channel_to = channel_to
+        self._clock = clock
+        self._progress = progress
+        self._pulse = Pulse(clock)
+        self._recipients = Recipients()
+        self._revision = -1
+        self._workers: dict[str, Worker] = {}
+        self._look = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._forget_at_s = 0.0
+
+    def stop(self) -> None:
+        """Finish what is on its way and return from :meth:`run`."""
+        self._stopping.set()
+        self._look.set()
+
+    async def run(self) -> None:
+        """Work; a database that goes away is waited for.
+
+        :raises ExceptionGroup: anything that is neither a receiver's nor the database's trouble.
+        """
+        backoff = Backoff()
+        while not self._stopping.is_set():
+            try:
+                await self._session(backoff)
+            except* psycopg.OperationalError as group:
+                metrics.notify_database_retries.inc()
+                delay_s = backoff.next_s()
+                log.warning(
+                    "database away, trying again",
+                    error=str(_first(group)).strip(),
+                    in_s=round(delay_s, 2),
+                )
+                await _wait_for(self._stopping, delay_s)
+
+    async def _session(self, backoff: Backoff) -> None:
+        """Work on one pair of connections; every lock is lost with the first of them."""
+        self._revision = -1
+        self._workers = {}
+        async with (
+            await self._connect() as books,
+            await self._connect() as ear,
+            asyncio.TaskGroup() as group,
+        ):
+            await ear.execute(f"LISTEN {notify.OUTBOX}")
+            await ear.execute(f"LISTEN {notify.REGISTRY}")
+            listening = group.create_task(self._listen(ear))
+            log.info("telling what the outbox holds")
+            outbox = Outbox(books)
+            while not self._stopping.is_set():
+                self._look.clear()
+                await self._turn(books, outbox, group)
+                backoff.reset()
+                await _wait_for(self._look, _LOOK_S)
+            while self._workers:
+                self._look.clear()
+                for worker in self._workers.values():
+                    worker.stop()
+                await self._look.wait()
+            await self._progress.forget_async(books)
+            listening.cancel()
+
+    async def _connect(self) -> psycopg.AsyncConnection[Any]:
+        return await connect_async(
+            self._url, process="notify", role="tonne_notify", autocommit=True
+        )
+
+    async def _listen(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        async for _ in connection.notifies():
+            self._look.set()
+
+    async def _turn(
+        self, connection: psycopg.AsyncConnection[Any], outbox: Outbox, group: asyncio.TaskGroup
+    ) -> None:
+        await self._follow_registry(connection)
+        if self._progress.due:
+            await self._report(connection, outbox)
+        if time.monotonic() >= self._forget_at_s:
+            self._forget_at_s = time.monotonic() + _FORGET_EVERY_S
+            await outbox.forget()
+        standing = {t for t in self._recipients.targets() if kind_of(t) == "alertmanager"}
+        for target in await outbox.due_targets() | self._pulse.targets() | standing:
+            if target in self._workers:
+                self._workers[target].wake()
+            elif await outbox.take(target):
+                worker = self._workers[target] = Worker(
+                    target,
+                    channel=self._channel_to(target),
+                    outbox=outbox,
+                    pulse=self._pulse,
+                    clock=self._clock,
+                    recipients=lambda: self._recipients,
+                )
+                group.create_task(self._work(target, worker, outbox))
+
+    async def _work(self, target: str, worker: Worker, outbox: Outbox) -> None:
+        await worker.run()
+        del self._workers[target]
+        await outbox.release(target)
+        self._look.set()
+
+    async def _follow_registry(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        row = await (await connection.execute(_REVISION)).fetchone()
+        revision = int(row[0]) if row else 0
+        if revision != self._revision:
+            self._recipients = await listed(connection)
+            self._pulse.follow(self._recipients)
+            self._revision = revision
+
+    async def _report(self, connection: psycopg.AsyncConnection[Any], outbox: Outbox) -> None:
+        await self._pulse.feel(connection)
+        waiting, oldest_s = await outbox.waiting()
+        metrics.notify_waiting.set(waiting)
+        metrics.notify_oldest_seconds.set(oldest_s)
+        await self._progress.report_async(
+            connection, {"waiting": waiting, "oldest_s": round(oldest_s, 3)}
+        )
+
+
+def _first(group: BaseExceptionGroup[psycopg.OperationalError]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+async def _wait_for(event: asyncio.Event, timeout_s: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,114 @@
+"""Who is to be told: what the facility files say now, by facility and recipient."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import psycopg
+import structlog
+from pydantic import ValidationError
+
+from services.core.store.registry.facility_model import Notify
+
+_log: Final = structlog.get_logger()
+
+#: The recipient that every facility has without naming it: its own topics.
+MQTT = "mqtt"
+
+_LISTED = "SELECT slug, coalesce(document->'notify', '[]') FROM facility ORDER BY slug"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Heartbeat:
+    """How often a recipient is told that a facility's alerts would be told."""
+
+    facility: str
+    every_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipients:
+    """Every entry of ``notify``, in force now."""
+
+    #: by facility and target
+    entries: dict[tuple[str, str], Notify] = field(default_factory=dict)
+
+    def entry(self, facility: str, target: str) -> Notify | None:
+        """The entry by which a facility names a target, None if it does not."""
+        return self.entries.get((facility, target))
+
+    def of_facility(self, facility: str) -> dict[str, Notify]:
+        """A facility's recipients, by target."""
+        return {target: entry for (slug, target), entry in self.entries.items() if slug == facility}
+
+    def heartbeats(self) -> dict[str, list[Heartbeat]]:
+        """The heartbeats that each target asked for."""
+        found: dict[str, list[Heartbeat]] = defaultdict(list)
+        for (facility, target), entry in self.entries.items():
+            if entry.heartbeat is not None:
+                found[target].append(Heartbeat(facility=facility, every_s=entry.heartbeat))
+        return found
+
+    def targets(self) -> set[str]:
+        """Every target that somebody names."""
+        return {target for _, target in self.entries}
+
+
+def target_of(entry: Notify) -> str:
+    """What tells one recipient from another, as the outbox's column ``target`` does."""
+    for kind in ("webhook", "alertmanager", "email"):
+        address = getattr(entry, kind)
+        if address is not None:
+            return f"{kind} {address}"
+    return MQTT
+
+
+def kind_of(target: str) -> str:
+    """How a target is reached: webhook, alertmanager, email or mqtt."""
+    return target.partition(" ")[0]
+
+
+def address_of(target: str) -> str:
+    """Where a target is."""
+    return target.partition(" ")[2]
+
+
+def shown(target: str) -> str:
+    """A target for logs and people: many webhooks' addresses are secrets beyond their host."""
+    kind, address = kind_of(target), address_of(target)
+    if kind in {"webhook", "alertmanager"}:
+        parts = urlsplit(address)
+        return f"{kind} {parts.scheme}://{parts.netloc}"
+    return target
+
+
+async def listed(connection: psycopg.AsyncConnection[Any]) -> Recipients:
+    """Read the recipients of every facility."""
+    cursor = await connection.execute(_LISTED)
+    return recipients_of(await cursor.fetchall())
+
+
+def recipients_of(facilities: Iterable[tuple[str, list[dict[str, Any]]]]) -> Recipients:
+    """The recipients, from each facility's id and its entries as the registry stores them."""
+    entries: dict[tuple[str, str], Notify] = {}
+    for facility, found in facilities:
+        entries[facility, MQTT] = Notify(mqtt=True)
+        for spec in found:
+            try:
+                entry = Notify.model_validate(spec)
+            except ValidationError as error:
+                _log.error(
+                    "a recipient cannot be understood; apply the facility file again",
+                    facility=facility,
+                    reason=str(error.errors()[0]["msg"]),
+                )
+                continue
+            if entry.mqtt is False:
+                entries.pop((facility, MQTT), None)
+            else:
+                entries[facility, target_of(entry)] = entry
+    return Recipients(entries=entries)

@@ -1,0 +1,68 @@
+"""TONNE_SMTP_URL, taken apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+#: scheme -> (TLS from the first byte, port)
+_SCHEMES: Final = {"smtp": (False, 587), "smtps": (True, 465)}
+
+
+class SmtpUrlError(ValueError):
+    """TONNE_SMTP_URL is not of the form smtp://user:password@host:587."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SmtpUrl:
+    """Where mail is handed in."""
+
+    host: str
+    port: int
+    #: TLS from the first byte; else STARTTLS where the server offers it
+    tls: bool
+    username: str | None
+    password: str | None = field(repr=False)
+
+    @property
+    def address(self) -> str:
+        """Host and port, for messages; never the credentials."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def must_encrypt(self) -> bool:
+        """Whether the server is not to be spoken to in the clear: a password would be heard."""
+        return self.username is not None and not _is_this_machine(self.host)
+
+
+def parse(url: str) -> SmtpUrl:
+    """Take the URL apart.
+
+    :raises SmtpUrlError: the scheme is not smtp or smtps, or the host is missing.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in _SCHEMES:
+        raise SmtpUrlError("TONNE_SMTP_URL must begin with smtp:// or smtps://")
+    tls, default_port = _SCHEMES[parts.scheme]
+    try:
+        port = parts.port or default_port
+    except ValueError as error:
+        raise SmtpUrlError(f"TONNE_SMTP_URL: {error}") from None
+    if not parts.hostname:
+        raise SmtpUrlError("TONNE_SMTP_URL names no host")
+    return SmtpUrl(
+        host=parts.hostname,
+        port=port,
+        tls=tls,
+        username=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password or "") if parts.username else None,
+    )
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,65 @@
+"""Webhooks: the alert as JSON, signed, to one address."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from services.core.runtime.clock import Clock
+from services.notify import signature
+from services.notify.channel import DeliveryError
+from services.notify.message import Message
+from services.notify.post import Poster
+
+
+class WebhookChannel:
+    """Posts each message on its own; the receiver takes it over by answering 2xx."""
+
+    most_at_once = 16
+    repeat_every_s = None
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        poster: Poster,
+        clock: Clock,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._url = url
+        self._poster = poster
+        self._clock = clock
+        self._environment = environment
+
+    async def send(self, message: Message) -> None:
+        """See :class:`.channel.Channel`."""
+        body = message.payload()
+        timestamp_s = int(self._clock.now().timestamp())
+        headers = {"webhook-id": message.key, "webhook-timestamp": str(timestamp_s)}
+        key = self._key(message.secret_env)
+        if key is not None:
+            headers["webhook-signature"] = signature.sign(
+                key, message_id=message.key, timestamp_s=timestamp_s, body=body
+            )
+        await self._poster.post(self._url, body, headers)
+
+    def _key(self, variable: str | None) -> bytes | None:
+        if variable is None:
+            return None
+        secret = self._environment.get(variable)
+        if secret is None:
+            raise DeliveryError(
+                f"{variable} is not set where the notifier runs; a message that is to be"
+                " signed is not sent without a signature"
+            )
+        try:
+            return signature.key_of(secret)
+        except signature.SecretError as error:
+            raise DeliveryError(f"{variable} holds no secret: {error}") from None
+
+    async def repeat(self, messages: Sequence[Message]) -> None:
+        """Nothing: a webhook remembers what it was told."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._poster.close()
