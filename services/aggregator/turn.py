@@ -12,8 +12,8 @@ from typing import Any
 
 import psycopg
 
-from services.aggregator import spans
 from services.aggregator.expand import Range, union
+from services.core.accounting import spans
 from services.core.store import emission_writer, hour_closing, reading_series
 from services.core.store.registry.plan import FacilityPlan
 

@@ -34,6 +34,7 @@ from services.api.routes import (
     quarantine,
     readings,
     replay,
+    restatements,
 )
 from services.api.routes.live import live_reader
 from services.core.runtime import logging
@@ -93,6 +94,7 @@ def create_app(
         readings,
         quarantine,
         replay,
+        restatements,
         explain,
         operation,
         dashboard,

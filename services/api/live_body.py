@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.api.bands import SourceMass, band_kg, kg
+from services.api.shares import shares
 from services.core.accounting.scopes import SourceTotal, difference
 from services.core.store.accounts import SourceAccount
 from services.core.store.live import SPANS, FacilityLive, SourceLive, SpanTotal
@@ -20,7 +21,8 @@ def live_body(state: FacilityLive, accounts: Accounts) -> dict[str, Any]:
 
     A source that is another's check stands among the sources and counts in no sum.
     """
-    counting = [s for s in state.sources if _counts(s, accounts)]
+    shown = [s for s in state.sources if s.active or _has_totals(s)]
+    counting = [s for s in shown if _counts(s, accounts)]
     rates = [s.rate_ug_h for s in counting if s.rate_ug_h is not None]
     newest = [s.newest_minute for s in state.sources if s.newest_minute is not None]
     scopes = sorted({source.scope for source in counting})
@@ -36,7 +38,7 @@ def live_body(state: FacilityLive, accounts: Accounts) -> dict[str, Any]:
             }
             for scope in scopes
         ],
-        "sources": [_source(state, source, accounts) for source in state.sources],
+        "sources": [_source(state, source, accounts) for source in shown],
         "checks": _checks(state, accounts),
         "alerts": [],
         "sequence": state.sequence,
@@ -47,13 +49,18 @@ def live_body(state: FacilityLive, accounts: Accounts) -> dict[str, Any]:
 
 def _counts(source: SourceLive, accounts: Accounts) -> bool:
     account = accounts.get(source.slug)
-    return account is None or account.counts
+    return (account is None or account.counts) and not source.succeeded
+
+
+def _has_totals(source: SourceLive) -> bool:
+    return any(_is_known(total) for total in source.totals.values())
 
 
 def _source(state: FacilityLive, source: SourceLive, accounts: Accounts) -> dict[str, Any]:
     return {
         "id": source.slug,
         "scope": source.scope,
+        "active": source.active,
         "counts": _counts(source, accounts),
         "rate_kg_h": None if source.rate_ug_h is None else kg(source.rate_ug_h),
         "totals": _totals(state, [source], accounts),
@@ -63,16 +70,17 @@ def _source(state: FacilityLive, source: SourceLive, accounts: Accounts) -> dict
 
 def _totals(
     state: FacilityLive, sources: Sequence[SourceLive], accounts: Accounts
-) -> dict[str, dict[str, float | None]]:
+) -> dict[str, dict[str, Any]]:
     return {span: _total(state, sources, span, accounts) for span in SPANS}
 
 
 def _total(
     state: FacilityLive, sources: Sequence[SourceLive], span: str, accounts: Accounts
-) -> dict[str, float | None]:
+) -> dict[str, Any]:
     parts = [(source, source.totals.get(span)) for source in sources]
     known = [(source, part) for source, part in parts if part is not None and _is_known(part)]
-    coverage = sum(_coverage(part) for _, part in known) / len(parts) if parts else 0.0
+    expected_ms = _expected_ms([part for _, part in parts])
+    covered_ms = sum(min(part.covered_ms, part.expected_ms) for _, part in known)
     low, high = band_kg(
         (
             SourceMass(
@@ -91,8 +99,20 @@ def _total(
         "co2_market_kg": kg(sum(part.market_ug for _, part in known)) if known else None,
         "co2_low_kg": low,
         "co2_high_kg": high,
-        "coverage": round(coverage, 6),
+        "coverage": round(covered_ms / expected_ms, 6) if expected_ms else 0.0,
+        "shares": shares(
+            expected_ms,
+            measured_ms=sum(min(part.measured_ms, part.expected_ms) for _, part in known),
+            substituted_ms=sum(part.substituted_ms for _, part in known),
+        ),
     }
+
+
+def _expected_ms(parts: Sequence[SpanTotal | None]) -> int:
+    """The time that should be known; of a source without totals yet, the whole window."""
+    stated = [part for part in parts if part is not None]
+    window_ms = max((part.window_ms for part in stated), default=1)
+    return sum(part.expected_ms for part in stated) + window_ms * (len(parts) - len(stated))
 
 
 def _checks(state: FacilityLive, accounts: Accounts) -> list[dict[str, Any]]:
@@ -123,11 +143,7 @@ def _source_total(source: SourceLive, span: str) -> SourceTotal:
 
 
 def _is_known(total: SpanTotal) -> bool:
-    return total.covered_ms > 0 or total.co2_ug != 0
-
-
-def _coverage(total: SpanTotal) -> float:
-    return min(1.0, total.covered_ms / total.window_ms)
+    return max(total.covered_ms, total.measured_ms, total.substituted_ms) > 0 or total.co2_ug != 0
 
 
 def _newest(minutes: Iterable[datetime]) -> datetime | None:

@@ -33,6 +33,22 @@ class Facility(Answer):
     sources: list[FacilitySource]
 
 
+class Shares(Answer):
+    """How much of a window's time each method stands for; the four add up to 1."""
+
+    measured: float = Field(
+        ge=0,
+        le=1,
+        examples=[0.9583],
+        description="by readings; of an hour under a rule that found it valid, the whole hour",
+    )
+    substituted: float = Field(
+        ge=0, le=1, examples=[0.0417], description="hours that a rule put a substitute for"
+    )
+    estimated: float = Field(ge=0, le=1, examples=[0.0])
+    missing: float = Field(ge=0, le=1, examples=[0.0], description="nothing is known")
+
+
 class Total(Answer):
     """What was emitted in a window."""
 
@@ -49,8 +65,12 @@ class Total(Answer):
     )
     co2_high_kg: float | None = Field(examples=[10490.4], description="upper end")
     coverage: float = Field(
-        ge=0, le=1, examples=[0.9993], description="known part of the window, 0 to 1"
+        ge=0,
+        le=1,
+        examples=[0.9993],
+        description="part of the window that readings cover, 0 to 1",
     )
+    shares: Shares
 
 
 Totals = dict[Literal["1h", "24h", "7d", "30d", "365d", "today", "month", "year"], Total]
@@ -61,7 +81,13 @@ class LiveSource(Answer):
 
     id: str = Field(examples=["stack-1"])
     scope: Literal[1, 2, 3] = Field(examples=[1])
-    counts: bool = Field(description="false: it checks another source and counts in no sum")
+    active: bool = Field(
+        description="false: the facility file names it no more; what it emitted stays in the totals"
+    )
+    counts: bool = Field(
+        description="false: it counts in no sum, for it checks another source, or an active source"
+        " counts the readings of this retired one"
+    )
     rate_kg_h: float | None = Field(
         examples=[10180.2], description="kg CO2 per hour; null: nothing known in 15 minutes"
     )
@@ -136,6 +162,43 @@ class Emission(Answer):
     )
     co2_high_kg: float | None = Field(examples=[869.7], description="upper end")
     counts: bool = Field(description="false: it checks another source and counts in no sum")
+    share_measured: float = Field(
+        ge=0,
+        le=1,
+        examples=[1.0],
+        description="of the interval's time: by readings; of an hour under a rule that found it"
+        " valid, the whole hour",
+    )
+    share_substituted: float = Field(ge=0, le=1, examples=[0.0])
+    share_estimated: float = Field(ge=0, le=1, examples=[0.0])
+    share_missing: float = Field(ge=0, le=1, examples=[0.0], description="nothing is known")
+
+
+class Restatement(Answer):
+    """A change of an hour after it was closed."""
+
+    time: datetime = Field(description="start of the hour")
+    facility: str = Field(examples=["linz"])
+    source: str = Field(examples=["stack-1"])
+    scope: Literal[1, 2, 3] = Field(examples=[1])
+    version: int = Field(examples=[2], description="that the change made")
+    old_co2_kg: float | None = Field(examples=[848.5], description="null: nothing was known")
+    new_co2_kg: float | None = Field(examples=[850.0])
+    difference_kg: float | None = Field(examples=[1.5], description="new - old; null counts as 0")
+    old_co2e_kg: float | None
+    new_co2e_kg: float | None
+    old_quality: Literal["measured", "partial", "missing", "substituted", "estimated"]
+    new_quality: Literal["measured", "partial", "missing", "substituted", "estimated"]
+    reason: str = Field(
+        examples=["late readings"],
+        description="late readings, value held on, accepted correction, factor version, channel"
+        " configuration, register epoch, source configuration, source added, substitution"
+        " resolved or recomputation",
+    )
+    cause: str | None = Field(
+        examples=["cems-1.co2"], description="what or who caused it: channels, rows, people"
+    )
+    known_at: datetime = Field(description="when the new version came to be")
 
 
 class ReadingRow(Answer):

@@ -24,6 +24,7 @@ from services.api.intervals import Interval, count_about, cut, finest, whole_hou
 from services.api.models import Emission
 from services.api.parameters import Instant, SlugList, TimeSpan
 from services.api.problems import InvalidRequest, NotFound, TooManyRows, documented
+from services.api.shares import shares
 from services.core.store import emissions
 from services.core.store.accounts import SourceAccount, source_accounts
 from services.core.store.emissions import Bucket, EmissionRow
@@ -48,7 +49,10 @@ class EmissionsQuery(TimeSpan):
     )
     max_points: int = Field(1000, ge=1, le=MOST_ROWS, description="for `auto`: rows of a source")
     as_of: Instant | None = Field(
-        None, description="the answer as it was known then; from intervals of an hour on"
+        None,
+        description="the answer as it was known then, from intervals of an hour on: the versions"
+        " in force then; of an hour that was still open its first figure, as provisional; nothing"
+        " of what came later",
     )
     limit: int | None = Field(
         None, ge=1, le=MOST_ROWS, description="most rows; the `Link` header leads to the next"
@@ -80,7 +84,7 @@ class _Series:
                 "text/csv": {
                     "example": ",".join(_COLUMNS)
                     + "\r\n2026-11-23T17:00:00Z,linz,stack-1,1,848.5,849.25,1.0,measured,1,,,final,"
-                    "848.5,827.3,869.7,True"
+                    "848.5,827.3,869.7,True,1.0,0.0,0.0,0.0"
                 }
             },
         },
@@ -95,6 +99,8 @@ async def get_emissions(
 ) -> Response:
     """Rows of every source asked for, as JSON or, with ``Accept: text/csv``, as CSV."""
     now = context.clock.now()
+    if query.as_of is not None:
+        now = min(now, query.as_of)
     ends = query.to or now
     begins = query.from_ or ends - _DAY
     if begins >= ends:
@@ -208,6 +214,12 @@ def _row(
     mass = SourceMass(
         account=account, co2_ug=row.co2_ug or 0, begins=bucket.begins, ends=bucket.ends
     )
+    by_method = shares(
+        length_ms,
+        measured_ms=row.measured_ms,
+        substituted_ms=row.substituted_ms,
+        estimated_ms=row.estimated_ms,
+    )
     low, high = band_kg([] if row.co2_ug is None else [mass], ZoneInfo(part.facility.timezone))
     return {
         "time": bucket.begins,
@@ -217,7 +229,7 @@ def _row(
         "co2_kg": None if row.co2_ug is None else kg(row.co2_ug),
         "co2e_kg": None if row.co2e_ug is None else kg(row.co2e_ug),
         "coverage": round(coverage, 6),
-        "quality": row.quality or _judged(coverage),
+        "quality": row.quality or _judged(by_method),
         "version": row.version,
         "activity": None if row.activity_n is None else row.activity_n / 1e9,
         "activity_unit": source.activity_unit,
@@ -226,13 +238,16 @@ def _row(
         "co2_low_kg": low,
         "co2_high_kg": high,
         "counts": account is None or account.counts,
+        **{f"share_{method}": share for method, share in by_method.items()},
     }
 
 
-def _judged(coverage: float) -> str:
-    if coverage <= 0:
+def _judged(by_method: Mapping[str, float]) -> str:
+    if by_method["missing"] >= 1:
         return "missing"
-    return "measured" if coverage >= 1 else "partial"
+    if by_method["substituted"] > 0:
+        return "substituted"
+    return "measured" if by_method["missing"] <= 0 else "partial"
 
 
 def _key(row: dict[str, Any]) -> tuple[datetime, str, str]:

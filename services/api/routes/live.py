@@ -20,7 +20,7 @@ from services.api.context import InContext
 from services.api.live_body import live_body
 from services.api.live_feed import FeedAwayError, LiveEvent, ReadLive
 from services.api.models import Live
-from services.api.parameters import Query
+from services.api.parameters import Instant, Query
 from services.api.problems import (
     DatabaseAway,
     NotFound,
@@ -32,6 +32,7 @@ from services.api.problems import (
 from services.core.runtime.clock import Clock
 from services.core.store.accounts import source_accounts
 from services.core.store.live import facility_live
+from services.core.store.live_as_of import facility_live_as_of
 
 router = APIRouter(tags=["live"])
 
@@ -42,7 +43,18 @@ _STREAM_EXAMPLE = (
 
 
 class LiveQuery(Query):
-    """Parameters of ``GET /v1/live`` and ``GET /v1/stream``."""
+    """Parameters of ``GET /v1/live``."""
+
+    facility: str = Field(min_length=1, description="the facility's id", examples=["linz"])
+    as_of: Instant | None = Field(
+        None,
+        description="the totals as they were known then: whole hours by the versions in force"
+        " then, the minutes of at most one hour at each end of a window as they are stored now",
+    )
+
+
+class StreamQuery(Query):
+    """Parameters of ``GET /v1/stream``."""
 
     facility: str = Field(min_length=1, description="the facility's id", examples=["linz"])
 
@@ -60,7 +72,13 @@ async def get_live(
     if not who.sees(query.facility):
         raise no_facility(query.facility)
     async with context.engine.connect() as connection:
-        state = await facility_live(connection, query.facility, now=context.clock.now())
+        now = context.clock.now()
+        if query.as_of is None:
+            state = await facility_live(connection, query.facility, now=now)
+        else:
+            state = await facility_live_as_of(
+                connection, query.facility, as_of=min(now, query.as_of)
+            )
         accounts = await source_accounts(connection, query.facility)
     if state is None:
         raise no_facility(query.facility)
@@ -83,7 +101,7 @@ async def get_live(
     },
 )
 async def get_stream(
-    context: InContext, who: Reader, query: Annotated[LiveQuery, FromQuery()]
+    context: InContext, who: Reader, query: Annotated[StreamQuery, FromQuery()]
 ) -> Response:
     """Events of one facility."""
     await _must_exist(context, who, query.facility)

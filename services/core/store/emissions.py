@@ -16,6 +16,8 @@ from typing import Any, Literal
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.core.store import hours_as_known
+
 Quality = Literal["measured", "partial", "missing", "substituted", "estimated"]
 
 
@@ -41,10 +43,14 @@ class EmissionRow:
     #: 1e-9 of the source's activity unit
     activity_n: int | None
     covered_ms: int
+    #: the time that each method stands for
+    measured_ms: int
+    substituted_ms: int
+    estimated_ms: int
     #: None: no hour of the bucket was ever computed
     version: int | None
     final: bool
-    #: None: to be judged by the coverage
+    #: None: to be judged by the methods' times
     quality: Quality | None
 
 
@@ -62,10 +68,12 @@ _FROM_MINUTES = """
     SELECT m.source_id, width_bucket(m.minute, CAST(:begins AS timestamptz[])) AS bucket,
            sum(m.co2_ug + m.closing_ug) AS co2_ug, sum(m.co2e_ug + m.closing_ug) AS co2e_ug,
            sum(m.market_ug + m.closing_ug) AS market_ug,
-           sum(m.activity_n) AS activity_n, sum(m.covered_ms) AS covered_ms
+           sum(m.activity_n) AS activity_n, sum(m.covered_ms) AS covered_ms,
+           sum(m.covered_ms + m.closing_ms) AS measured_ms, sum(m.substituted_ms) AS substituted_ms
     FROM emission_minute m
     WHERE m.source_id = ANY(:sources) AND m.minute >= :first AND m.minute < :last
-      AND m.minute <= :minute AND (m.covered_ms > 0 OR m.closing_ug <> 0)
+      AND m.minute <= :minute
+      AND (m.covered_ms > 0 OR m.closing_ug <> 0 OR m.closing_ms > 0 OR m.substituted_ms > 0)
     GROUP BY 1, 2
 ), h AS (
     SELECT h.source_id, {hour_key} AS key, max(h.version) AS version, bool_and(h.final) AS final
@@ -75,8 +83,9 @@ _FROM_MINUTES = """
     GROUP BY 1, 2
 )
 SELECT b.bucket, s.id AS source_id, m.co2_ug, m.co2e_ug, m.market_ug, m.activity_n,
-       coalesce(m.covered_ms, 0) AS covered_ms, h.version, coalesce(h.final, false) AS final,
-       NULL AS quality
+       coalesce(m.covered_ms, 0) AS covered_ms, coalesce(m.measured_ms, 0) AS measured_ms,
+       coalesce(m.substituted_ms, 0) AS substituted_ms, 0 AS estimated_ms, h.version,
+       coalesce(h.final, false) AS final, NULL AS quality
 FROM b CROSS JOIN unnest(CAST(:sources AS int[])) AS s(id)
 LEFT JOIN m ON m.source_id = s.id AND m.bucket = b.bucket
 LEFT JOIN h ON h.source_id = s.id AND h.key = {bucket_key}
@@ -102,18 +111,22 @@ _FROM_HOURS = """
            sum(v.co2e_ug) FILTER (WHERE v.known) AS co2e_ug,
            sum(v.market_ug) FILTER (WHERE v.known) AS market_ug,
            sum(v.activity_n) FILTER (WHERE v.known) AS activity_n,
-           sum(v.covered_ms) AS covered_ms, max(v.version) AS version,
+           sum(v.covered_ms) AS covered_ms, sum(v.measured_ms) AS measured_ms,
+           sum(v.substituted_ms) AS substituted_ms, sum(v.estimated_ms) AS estimated_ms,
+           max(v.version) AS version,
            bool_and(v.final) AS final, count(*) AS hours,
            CASE WHEN bool_and(v.quality = 'missing') THEN 'missing'
                 WHEN bool_or(v.quality = 'estimated') THEN 'estimated'
                 WHEN bool_or(v.quality = 'substituted') THEN 'substituted'
                 WHEN bool_and(v.quality = 'measured') THEN 'measured'
                 ELSE 'partial' END AS quality
-    FROM (SELECT *, covered_ms > 0 OR quality IN ('substituted', 'estimated') AS known FROM v) v
+    FROM (SELECT *, measured_ms + substituted_ms + estimated_ms > 0 AS known FROM v) v
     GROUP BY 1, 2
 )
 SELECT b.bucket, s.id AS source_id, h.co2_ug, h.co2e_ug, h.market_ug, h.activity_n,
-       coalesce(h.covered_ms, 0) AS covered_ms, h.version,
+       coalesce(h.covered_ms, 0) AS covered_ms, coalesce(h.measured_ms, 0) AS measured_ms,
+       coalesce(h.substituted_ms, 0) AS substituted_ms,
+       coalesce(h.estimated_ms, 0) AS estimated_ms, h.version,
        coalesce(h.final AND h.hours = round(extract(epoch FROM b.ends - b.begins) / 3600), false)
            AS final,
        CASE WHEN h.quality IS NULL THEN 'missing'
@@ -125,22 +138,8 @@ LEFT JOIN h ON h.source_id = s.id AND h.bucket = b.bucket
 ORDER BY b.bucket, s.id
 """
 
-_IN_FORCE = """
-SELECT source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, version, final,
-       quality
-FROM emission_hour
-WHERE source_id = ANY(:sources) AND hour >= :first AND hour < :last AND hour <= :minute
-"""
-
-_AS_KNOWN = (
-    _IN_FORCE
-    + " AND known_at <= :as_of UNION ALL "
-    + _IN_FORCE.replace("emission_hour", "emission_hour_history")
-    + " AND known_at <= :as_of AND superseded_at > :as_of"
-)
-
-_HOURS_IN_FORCE = text(_BUCKETS + _FROM_HOURS.format(versions=_IN_FORCE))
-_HOURS_AS_KNOWN = text(_BUCKETS + _FROM_HOURS.format(versions=_AS_KNOWN))
+_HOURS_IN_FORCE = text(_BUCKETS + _FROM_HOURS.format(versions=hours_as_known.IN_FORCE))
+_HOURS_AS_KNOWN = text(_BUCKETS + _FROM_HOURS.format(versions=hours_as_known.AS_KNOWN))
 
 
 async def parts_of_hours(
@@ -167,12 +166,12 @@ async def whole_hours(
 ) -> list[EmissionRow]:
     """Rows of buckets of whole UTC hours.
 
-    ``as_of``: as it was known then; None: as it is known now.
+    ``as_of``: as it was known then (:mod:`.hours_as_known`); None: as it is known now.
     """
     if as_of is None:
         return await _rows(connection, _HOURS_IN_FORCE, sources, buckets, now=now)
     return await _rows(
-        connection, _HOURS_AS_KNOWN, sources, buckets, now=now, extra={"as_of": as_of}
+        connection, _HOURS_AS_KNOWN, sources, buckets, now=now, extra=hours_as_known.at(as_of)
     )
 
 
@@ -208,6 +207,9 @@ async def _rows(
             market_ug=None if row.market_ug is None else int(row.market_ug),
             activity_n=None if row.activity_n is None else int(row.activity_n),
             covered_ms=int(row.covered_ms),
+            measured_ms=int(row.measured_ms),
+            substituted_ms=int(row.substituted_ms),
+            estimated_ms=int(row.estimated_ms),
             version=row.version,
             final=row.final,
             quality=row.quality,

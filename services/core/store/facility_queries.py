@@ -108,3 +108,12 @@ async def sources_between(
         _SOURCES_BETWEEN, {"facility_id": facility_id, "begins": begins, "ends": ends}
     )
     return [SourceRow(**row) for row in rows.mappings()]
+
+
+async def all_sources(connection: AsyncConnection, facility_id: int) -> list[SourceRow]:
+    """Read the sources of a facility, retired ones too."""
+    columns = (source.c.id, source.c.slug, source.c.scope, source.c.method, source.c.activity_unit)
+    rows = await connection.execute(
+        select(*columns).where(source.c.facility_id == facility_id).order_by(source.c.slug)
+    )
+    return [SourceRow(**row) for row in rows.mappings()]

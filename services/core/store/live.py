@@ -1,5 +1,8 @@
 """What a facility emits now: rates and totals by window, read in one statement.
 
+What a retired source emitted stays in the totals, unless an active source of the same scope counts
+the same readings in its place.
+
 The cost does not depend on the length of a window. ``rolling_total`` holds the exact total of the
 minutes ``since .. upto``; what a window gained and lost since the aggregator last moved it are a
 few minutes at its two ends, and those are summed here.
@@ -10,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,6 +25,7 @@ SPANS = ("1h", "24h", "7d", "30d", "365d", "today", "month", "year")
 RATE_HORIZON = timedelta(minutes=15)
 
 _MINUTE = timedelta(minutes=1)
+_MILLISECOND = timedelta(milliseconds=1)
 
 # Of each source and span: the stored total, plus the minutes that came since, minus those that
 # left. A to-date span that has just begun anew is summed from its start. `at` is the last minute
@@ -32,9 +37,14 @@ WITH f AS (
     FROM facility f LEFT JOIN facility_progress p ON p.facility_id = f.id
     WHERE f.slug = :facility
 ), s AS MATERIALIZED (
-    SELECT s.id, s.slug, s.scope, f.timezone,
+    SELECT s.id, s.slug, s.scope, s.active, s.retired_at, f.timezone,
+           NOT s.active AND EXISTS (
+               SELECT FROM source_input i
+               JOIN source_input j ON j.channel_id = i.channel_id AND j.role <> 'operating'
+               JOIN source o ON o.id = j.source_id AND o.active AND o.scope = s.scope
+               WHERE i.source_id = s.id AND i.role <> 'operating') AS succeeded,
            n.minute AS newest_minute, n.co2_ug AS newest_co2_ug, n.covered_ms AS newest_covered_ms
-    FROM f JOIN source s ON s.facility_id = f.id AND s.active
+    FROM f JOIN source s ON s.facility_id = f.id
     LEFT JOIN LATERAL (
         SELECT m.minute, m.co2_ug, m.covered_ms FROM emission_minute m
         WHERE m.source_id = s.id AND m.minute <= CAST(:minute AS timestamptz)
@@ -67,16 +77,18 @@ WITH f AS (
     UNION
     SELECT source_id, begins, at FROM r WHERE NOT kept
 ), sums AS MATERIALIZED (
-    SELECT ranges.source_id, ranges.lo, ranges.hi, x.co2_ug, x.co2e_ug, x.market_ug, x.covered_ms
+    SELECT ranges.source_id, ranges.lo, ranges.hi, x.co2_ug, x.co2e_ug, x.market_ug, x.covered_ms,
+           x.closing_ms, x.substituted_ms
     FROM ranges, LATERAL (
         SELECT sum(m.co2_ug + m.closing_ug) AS co2_ug, sum(m.co2e_ug + m.closing_ug) AS co2e_ug,
-               sum(m.market_ug + m.closing_ug) AS market_ug, sum(m.covered_ms) AS covered_ms
+               sum(m.market_ug + m.closing_ug) AS market_ug, sum(m.covered_ms) AS covered_ms,
+               sum(m.closing_ms) AS closing_ms, sum(m.substituted_ms) AS substituted_ms
         FROM emission_minute m
         WHERE m.source_id = ranges.source_id AND m.minute BETWEEN ranges.lo AND ranges.hi
     ) x
 )
 SELECT f.slug AS facility, f.timezone, f.sequence, f.changed_at,
-       s.id AS source_id, s.slug AS source, s.scope,
+       s.id AS source_id, s.slug AS source, s.scope, s.active, s.retired_at, s.succeeded,
        s.newest_minute, s.newest_co2_ug, s.newest_covered_ms, r.span, r.begins, r.at,
        CASE WHEN r.kept THEN r.co2_ug ELSE 0 END
          + coalesce(came.co2_ug, 0) - coalesce(went.co2_ug, 0) AS co2_ug,
@@ -85,7 +97,12 @@ SELECT f.slug AS facility, f.timezone, f.sequence, f.changed_at,
        CASE WHEN r.kept THEN r.market_ug ELSE 0 END
          + coalesce(came.market_ug, 0) - coalesce(went.market_ug, 0) AS market_ug,
        CASE WHEN r.kept THEN r.covered_ms ELSE 0 END
-         + coalesce(came.covered_ms, 0) - coalesce(went.covered_ms, 0) AS covered_ms
+         + coalesce(came.covered_ms, 0) - coalesce(went.covered_ms, 0) AS covered_ms,
+       CASE WHEN r.kept THEN r.covered_ms + r.closing_ms ELSE 0 END
+         + coalesce(came.covered_ms + came.closing_ms, 0)
+         - coalesce(went.covered_ms + went.closing_ms, 0) AS measured_ms,
+       CASE WHEN r.kept THEN r.substituted_ms ELSE 0 END
+         + coalesce(came.substituted_ms, 0) - coalesce(went.substituted_ms, 0) AS substituted_ms
 FROM f
 LEFT JOIN s ON true
 LEFT JOIN r ON r.source_id = s.id
@@ -107,8 +124,13 @@ class SpanTotal:
     #: scope 2, market-based; as co2_ug where no contract says otherwise
     market_ug: int
     covered_ms: int
+    #: covered, or found valid as a whole by the rule that the hour is under
+    measured_ms: int
+    substituted_ms: int
     #: length of the window
     window_ms: int
+    #: how much of it the source was there
+    expected_ms: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,6 +139,10 @@ class SourceLive:
 
     slug: str
     scope: int
+    #: False: the facility file names it no more; what it emitted stays
+    active: bool
+    #: an active source counts the same readings in its place
+    succeeded: bool
     #: micrograms per hour in the newest known minute; None: nothing known in the last 15 minutes
     rate_ug_h: float | None
     #: start of the newest known minute of the last 31 days
@@ -158,26 +184,9 @@ async def facility_live(
         if source_id is None:
             continue
         if source_id not in sources:
-            newest: datetime | None = row["newest_minute"]
-            recent = newest is not None and newest > minute - RATE_HORIZON
-            sources[source_id] = SourceLive(
-                slug=row["source"],
-                scope=row["scope"],
-                rate_ug_h=row["newest_co2_ug"] * 3_600_000 / row["newest_covered_ms"]
-                if recent
-                else None,
-                newest_minute=newest,
-                totals=totals.setdefault(source_id, {}),
-            )
+            sources[source_id] = source_live(row, minute, totals.setdefault(source_id, {}))
         if row["span"] is not None:
-            length = row["at"] - row["begins"] + _MINUTE
-            totals[source_id][row["span"]] = SpanTotal(
-                co2_ug=int(row["co2_ug"]),
-                co2e_ug=int(row["co2e_ug"]),
-                market_ug=int(row["market_ug"]),
-                covered_ms=int(row["covered_ms"]),
-                window_ms=round(length.total_seconds() * 1000),
-            )
+            totals[source_id][row["span"]] = span_total(row)
     return FacilityLive(
         slug=rows[0]["facility"],
         timezone=rows[0]["timezone"],
@@ -185,4 +194,40 @@ async def facility_live(
         sequence=rows[0]["sequence"] or 0,
         changed_at=rows[0]["changed_at"],
         sources=tuple(sources.values()),
+    )
+
+
+def source_live(
+    row: Mapping[Any, Any], minute: datetime, totals: Mapping[str, SpanTotal]
+) -> SourceLive:
+    """A source from a row with its newest known minute at ``minute``."""
+    newest: datetime | None = row["newest_minute"]
+    recent = newest is not None and newest > minute - RATE_HORIZON and row["active"]
+    return SourceLive(
+        slug=row["source"],
+        scope=row["scope"],
+        active=row["active"],
+        succeeded=row["succeeded"],
+        rate_ug_h=row["newest_co2_ug"] * 3_600_000 / row["newest_covered_ms"] if recent else None,
+        newest_minute=newest,
+        totals=totals,
+    )
+
+
+def span_total(row: Mapping[Any, Any]) -> SpanTotal:
+    """A window's total from a row with its first and last minute, ``begins`` and ``at``."""
+    ends = row["at"] + _MINUTE
+    length = ends - row["begins"]
+    there = length
+    if not row["active"]:
+        there = min(length, max(timedelta(0), (row["retired_at"] or ends) - row["begins"]))
+    return SpanTotal(
+        co2_ug=int(row["co2_ug"]),
+        co2e_ug=int(row["co2e_ug"]),
+        market_ug=int(row["market_ug"]),
+        covered_ms=int(row["covered_ms"]),
+        measured_ms=int(row["measured_ms"]),
+        substituted_ms=int(row["substituted_ms"]),
+        window_ms=length // _MILLISECOND,
+        expected_ms=there // _MILLISECOND,
     )

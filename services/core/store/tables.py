@@ -196,6 +196,11 @@ touched = Table(
     Column("channel_ids", ARRAY(Integer), nullable=False),
     Column("minutes", ARRAY(Integer), nullable=False, comment="minutes since the epoch"),
     Column("reason", Text, comment="why, and who caused it; null: readings arrived"),
+    Column(
+        "seconds",
+        ARRAY(SmallInteger),
+        comment="second of each minute at which its changes begin; null: at its start",
+    ),
     comment="(channel, minute) pairs whose readings changed: element i of both is a pair",
 )
 Index("touched_facility_id_id_idx", touched.c.facility_id, touched.c.id)
@@ -493,6 +498,53 @@ facility_progress = Table(
         _instant,
         comment="newest minute into which values that still hold were carried",
     ),
+    Column(
+        "hours_wait",
+        Boolean,
+        nullable=False,
+        server_default="false",
+        comment="more hours can be closed than the last tick did",
+    ),
+)
+
+# -- retention --------------------------------------------------------------------------------
+
+reading_horizon = Table(
+    "reading_horizon",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("horizon", _instant, nullable=False),
+    Column(
+        "raised_in",
+        BigInteger,
+        nullable=False,
+        comment="transaction that raised it: what began before may not know it",
+    ),
+    Column("raised_at", _instant, nullable=False, server_default=func.now()),
+    CheckConstraint("id = 1", name="single"),
+    comment="one row once readings were dropped: none from before is kept or taken",
+)
+
+channel_horizon = Table(
+    "channel_horizon",
+    metadata,
+    Column("channel_id", Integer, primary_key=True, autoincrement=False),
+    Column("horizon", _instant, nullable=False),
+    comment="channels that lost readings, and up to when: what these fed is not recomputed",
+)
+
+dropped_readings = Table(
+    "dropped_readings",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("chunk", Text, nullable=False),
+    Column("from_ts", _instant, nullable=False),
+    Column("to_ts", _instant, nullable=False),
+    Column("channels", Integer, nullable=False),
+    Column("readings", BigInteger, nullable=False),
+    Column("retention", Text, nullable=False, comment="the setting they fell under"),
+    Column("dropped_at", _instant, nullable=False, server_default=func.now()),
+    comment="every chunk of raw readings that was dropped; rows are only ever added",
 )
 
 # -- operation --------------------------------------------------------------------------------

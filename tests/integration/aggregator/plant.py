@@ -43,6 +43,19 @@ sources:
 """
 
 
+_KNOWN_COLUMNS = (
+    "emission_hour.known_at",
+    "emission_hour.opened_at",
+    "emission_hour_history.known_at",
+    "emission_hour_history.superseded_at",
+    "source_revision.known_at",
+    "source.retired_at",
+    "factor.known_from",
+    "factor.known_to",
+)
+"""When the database says that something was known."""
+
+
 @dataclass(frozen=True)
 class Reading:
     channel: str
@@ -66,6 +79,8 @@ class Plant:
     def __init__(self, url: str, text: str = FILE) -> None:
         apply_text(url, text)
         self.connection: psycopg.Connection[Any] = connect(url, process="test", autocommit=True)
+        #: nothing that a test dates itself is later than this
+        self.real_start = datetime.now(UTC) - timedelta(hours=1)
         rows = self.connection.execute(
             "SELECT d.slug || '.' || c.slug, c.id"
             " FROM channel c JOIN device d ON d.id = c.device_id"
@@ -102,6 +117,19 @@ class Plant:
         done = tick(self.connection, plan, now)
         while done.worked:
             done = tick(self.connection, plan, now, resume=done.more)
+
+    def tick_as_if(self, now: datetime) -> None:
+        """Tick, and date what that made known with ``now`` instead of the database's clock.
+
+        Applied configuration is dated with it too.
+        """
+        self.tick(now)
+        for column in _KNOWN_COLUMNS:
+            table, name = column.split(".")
+            self.connection.execute(
+                f"UPDATE {table} SET {name} = %s WHERE {name} > %s",  # noqa: S608 - names above
+                (now, self.real_start),
+            )
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return self.connection.execute(sql).fetchall()

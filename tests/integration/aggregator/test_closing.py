@@ -106,6 +106,40 @@ def test_minutes_and_windows_add_up_to_the_hours(plant: Plant) -> None:
     assert plant.rows("SELECT sum(co2_ug + closing_ug)::int8 FROM emission_minute") == [total]
     assert plant.rows("SELECT co2_ug::int8 FROM rolling_total WHERE span = '24h'") == [total]
     assert plant.rows("SELECT co2e_ug::int8 FROM rolling_total WHERE span = 'year'") == [total]
+    # two hours are measured; for the one between them and the one after there is a substitute
+    (by_minutes,) = plant.rows(
+        "SELECT sum(covered_ms + closing_ms), sum(substituted_ms) FROM emission_minute"
+    )
+    assert by_minutes == (2 * 3_600_000, 2 * 3_600_000)
+    assert set(
+        plant.rows(
+            "SELECT covered_ms + closing_ms, substituted_ms FROM rolling_total"
+            " WHERE span IN ('24h', 'month', '365d')"
+        )
+    ) == {by_minutes}
+
+
+def test_late_readings_turn_substituted_time_into_measured(plant: Plant) -> None:
+    plant.store(hour_of(0, 12.0, 1_200_000) + hour_of(2, 14.0, 1_200_000))
+    close_all(plant, START + 4 * HOUR + 20 * MINUTE)
+    times = (
+        "SELECT sum(covered_ms + closing_ms), sum(substituted_ms) FROM emission_minute"
+        " WHERE minute < '2026-03-01T03:00Z'"
+    )
+    assert plant.rows(times) == [(2 * 3_600_000, 3_600_000)]
+    # each quadrant has data, ten of its minutes have not
+    plant.store(hour_of(1, 16.0, 1_000_000, [*range(10), *range(18, 56)]))
+    close_all(plant, START + 4 * HOUR + 30 * MINUTE)
+    assert plant.rows(times) == [(3 * 3_600_000, 0)]
+    (window,) = plant.rows(
+        "SELECT covered_ms + closing_ms, substituted_ms FROM rolling_total WHERE span = '7d'"
+    )
+    assert (
+        window
+        == plant.rows(
+            "SELECT sum(covered_ms + closing_ms), sum(substituted_ms) FROM emission_minute"
+        )[0]
+    )
 
 
 def test_a_gap_takes_the_hours_around_it_and_waits_for_the_one_after(plant: Plant) -> None:
@@ -183,8 +217,14 @@ def test_the_order_of_arrival_does_not_matter(plant: Plant, seed: int) -> None:
                 "SELECT hour, role, average, valid, value, code FROM source_hour_input"
                 " ORDER BY 1, 2"
             ),
-            plant.rows("SELECT minute, co2_ug + closing_ug FROM emission_minute ORDER BY 1"),
-            plant.rows("SELECT span, co2_ug, market_ug FROM rolling_total ORDER BY 1"),
+            plant.rows(
+                "SELECT minute, co2_ug + closing_ug, covered_ms + closing_ms, substituted_ms"
+                " FROM emission_minute ORDER BY 1"
+            ),
+            plant.rows(
+                "SELECT span, co2_ug, market_ug, covered_ms + closing_ms, substituted_ms"
+                " FROM rolling_total ORDER BY 1"
+            ),
         )
 
     plant.store(readings)

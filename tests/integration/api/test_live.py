@@ -25,6 +25,9 @@ from tests.integration.api.plant import (
 
 Connection = psycopg.Connection[Any]
 
+MISSING = {"measured": 0.0, "substituted": 0.0, "estimated": 0.0, "missing": 1.0}
+MEASURED = {"measured": 1.0, "substituted": 0.0, "estimated": 0.0, "missing": 0.0}
+
 
 async def live(client: httpx.AsyncClient, facility: str = "linz") -> dict[str, Any]:
     response = await client.get("/v1/live", params={"facility": facility})
@@ -121,6 +124,7 @@ async def test_a_facility_is_the_sum_of_its_sources(
         "co2_low_kg": None,
         "co2_high_kg": None,
         "coverage": 0.75,
+        "shares": {"measured": 0.75, "substituted": 0.0, "estimated": 0.0, "missing": 0.25},
     }
     assert body["rate_kg_h"] == pytest.approx(60 * 2.0 + 60 * 0.5)
     assert [s["rate_kg_h"] for s in body["sources"]] == [pytest.approx(120.0), pytest.approx(30.0)]
@@ -138,7 +142,7 @@ async def test_unknown_is_null_and_zero_is_zero(
     assert silent["rate_kg_h"] is None
     assert silent["totals"]["24h"] == {
         "co2_kg": None, "co2e_kg": None, "co2_market_kg": None, "co2_low_kg": None,
-        "co2_high_kg": None, "coverage": 0.0,
+        "co2_high_kg": None, "coverage": 0.0, "shares": MISSING,
     }  # fmt: skip
     assert idle["rate_kg_h"] == 0.0
     assert idle["totals"]["24h"]["co2_kg"] == 0.0
@@ -182,7 +186,7 @@ async def test_totals_ahead_of_the_clock_stand_as_they_are(
     roll(connection, plant, upto)
     assert (await live(client))["totals"]["1h"] == {
         "co2_kg": 60.0, "co2e_kg": pytest.approx(60.6), "co2_market_kg": 60.0,
-        "co2_low_kg": None, "co2_high_kg": None, "coverage": 1.0,
+        "co2_low_kg": None, "co2_high_kg": None, "coverage": 1.0, "shares": MEASURED,
     }  # fmt: skip
 
 

@@ -1,0 +1,98 @@
+"""The ledger of restatements: every change of an hour after it was closed.
+
+An hour that was closed leaves its old version in ``emission_hour_history`` when it changes; the
+version that follows says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+_RESTATEMENTS = text(
+    """
+SELECT o.source_id, o.hour, n.version, o.co2_ug AS old_co2_ug, n.co2_ug AS new_co2_ug,
+       o.co2e_ug AS old_co2e_ug, n.co2e_ug AS new_co2e_ug, o.covered_ms AS old_covered_ms,
+       n.covered_ms AS new_covered_ms, o.quality AS old_quality, n.quality AS new_quality,
+       n.reason, n.known_at
+FROM emission_hour_history o
+CROSS JOIN LATERAL (
+    SELECT h.version, h.co2_ug, h.co2e_ug, h.covered_ms, h.quality, h.reason, h.known_at
+    FROM emission_hour h
+    WHERE h.source_id = o.source_id AND h.hour = o.hour AND h.version = o.version + 1
+    UNION ALL
+    SELECT p.version, p.co2_ug, p.co2e_ug, p.covered_ms, p.quality, p.reason, p.known_at
+    FROM emission_hour_history p
+    WHERE p.source_id = o.source_id AND p.hour = o.hour AND p.version = o.version + 1) n
+WHERE o.source_id = ANY(:sources)
+  AND (CAST(:begins AS timestamptz) IS NULL OR o.hour >= :begins)
+  AND (CAST(:ends AS timestamptz) IS NULL OR o.hour < :ends)
+  AND (CAST(:known_from AS timestamptz) IS NULL OR o.superseded_at >= :known_from)
+  AND (CAST(:known_to AS timestamptz) IS NULL OR o.superseded_at < :known_to)
+  AND (CAST(:after_hour AS timestamptz) IS NULL
+       OR (o.hour, o.source_id, n.version) > (:after_hour, :after_source, :after_version))
+ORDER BY o.hour, o.source_id, o.version LIMIT :most
+"""
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RestatementRow:
+    """One change; masses in micrograms, ``version`` the one that it made."""
+
+    source_id: int
+    hour: datetime
+    version: int
+    old_co2_ug: int
+    new_co2_ug: int
+    old_co2e_ug: int
+    new_co2e_ug: int
+    old_covered_ms: int
+    new_covered_ms: int
+    old_quality: str
+    new_quality: str
+    reason: str
+    known_at: datetime
+
+
+#: Where a page ended: hour, source id and version of its last row.
+Place = tuple[datetime, int, int]
+
+
+async def restatements(
+    connection: AsyncConnection,
+    sources: Sequence[int],
+    *,
+    begins: datetime | None,
+    ends: datetime | None,
+    known_from: datetime | None,
+    known_to: datetime | None,
+    after: Place | None,
+    most: int,
+) -> list[RestatementRow]:
+    """Changes by hour, source and version, at most ``most``; each end exclusive.
+
+    ``begins`` and ``ends`` bound the hours, ``known_from`` and ``known_to`` the changes.
+    """
+    if not sources:
+        return []
+    hour, source, version = after or (None, 0, 0)
+    rows = await connection.execute(
+        _RESTATEMENTS,
+        {
+            "sources": list(sources),
+            "begins": begins,
+            "ends": ends,
+            "known_from": known_from,
+            "known_to": known_to,
+            "after_hour": hour,
+            "after_source": source,
+            "after_version": version,
+            "most": most,
+        },
+    )
+    return [RestatementRow(**row) for row in rows.mappings()]
