@@ -2,12 +2,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run up down status test unit fuzz lint bench migrate clean
+.PHONY: help run up down status test unit fuzz faults lint bench migrate clean
 
 BOOTSTRAP := deploy/local/bootstrap.sh
 PYTHON := .venv/bin/python
 STACK := $(PYTHON) -m deploy.local.stack
 FUZZ_SECONDS ?= 30
+ROUNDS ?= 200
+SEED ?= 1
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -43,6 +45,10 @@ fuzz:  ## look for input that breaks a decoder, FUZZ_SECONDS (30) for each forma
 	@for name in native json senml; do \
 	  $(PYTHON) -m tests.fuzz.harness $$name .tonne/fuzz -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
+
+faults:  ## play ROUNDS (200) rounds of faults with SEED (1); the table is in deploy/docs/faults.md
+	@$(BOOTSTRAP) test
+	@$(PYTHON) -m tests.faults --rounds $(ROUNDS) --seed $(SEED) --table deploy/docs/faults.md
 
 lint:  ## style, types, import rules, schemas
 	@$(BOOTSTRAP) lint

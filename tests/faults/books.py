@@ -1,0 +1,32 @@
+"""What the broker has acknowledged: the promise that is held against the database."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One message of one device: its time (ms since the epoch) and values by channel."""
+
+    device: str
+    ts_ms: int
+    values: dict[str, float]
+
+
+@dataclass
+class Books:
+    """Acknowledged readings: value by (device.channel) and time."""
+
+    readings: dict[str, dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
+
+    def acknowledged(self, entry: Entry) -> None:
+        """Enter a message that PUBACK was received for."""
+        for channel, value in entry.values.items():
+            self.readings[f"{entry.device}.{channel}"][entry.ts_ms] = value
+
+    @property
+    def count(self) -> int:
+        """How many readings were acknowledged."""
+        return sum(len(of_channel) for of_channel in self.readings.values())

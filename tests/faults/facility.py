@@ -1,0 +1,62 @@
+"""The works that the rounds are played on: a register, a gauge and a stack."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from tests.faults.books import Entry
+
+FACILITY = "faults"
+
+FILE = """
+facility: {id: faults, name: Fault rounds, timezone: UTC}
+devices:
+  - id: f-meter
+    channels:
+      - {id: energy, quantity: energy, unit: kWh, kind: counter}
+      - {id: power, quantity: power, unit: kW, kind: gauge, max_gap: 60}
+  - id: f-cems
+    channels:
+      - {id: co2, quantity: fraction, unit: "%", kind: gauge, basis: wet, max_gap: 60}
+      - {id: flow, quantity: volume_flow, unit: scf/h, kind: gauge, basis: wet, max_gap: 60}
+factors:
+  - {id: f-grid, unit: kWh, co2_kg: 0.25, citation: fault rounds}
+sources:
+  - {id: register, scope: 2, method: activity, input: f-meter.energy, factor: f-grid}
+  - {id: gauge, scope: 2, method: activity, input: f-meter.power, factor: f-grid}
+  - id: stack
+    scope: 1
+    method: stack
+    equation: F-11
+    inputs: {co2: f-cems.co2, flow: f-cems.flow}
+"""
+
+CO2_KG_PER_KWH = 0.25
+
+#: 2026-01-01T00:00Z; each round has two hours of its own.
+_BEGIN_MS = 1_767_225_600_000
+_ROUND_MS = 2 * 3_600_000
+_STEP_MS = 4_000
+
+
+def entries(round_number: int, messages: int, dice: random.Random) -> Iterator[Entry]:
+    """A round's messages, in order of time; a register goes on rising from round to round."""
+    begin = _BEGIN_MS + round_number * _ROUND_MS
+    index = 1000.0 * round_number
+    for number in range(messages // 2):
+        ts_ms = begin + number * _STEP_MS
+        index = round(index + dice.uniform(0, 0.5), 3)
+        yield Entry(
+            device="f-meter",
+            ts_ms=ts_ms,
+            values={"energy": index, "power": round(dice.uniform(0, 500), 2)},
+        )
+        yield Entry(
+            device="f-cems",
+            ts_ms=ts_ms,
+            values={
+                "co2": round(dice.uniform(8, 14), 2),
+                "flow": round(dice.uniform(1e5, 2e5), 1),
+            },
+        )

@@ -1,0 +1,129 @@
+"""Holds the database against the books: readings one by one, totals by a plain recomputation."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import psycopg
+
+from tests.faults.books import Books
+from tests.faults.facility import CO2_KG_PER_KWH
+
+_HOLD_MS = 60_000
+_MINUTE_MS = 60_000
+_F_11_KG = 5.7e-7 * 907.18474
+
+_READINGS = """
+SELECT d.slug || '.' || c.slug, (extract(epoch FROM r.ts) * 1000)::int8, r.value
+FROM reading r JOIN channel c ON c.id = r.channel_id JOIN device d ON d.id = c.device_id
+"""
+_MINUTES = """
+SELECT s.slug, (extract(epoch FROM m.minute)::int8 / 60), m.co2_ug / 1e9, m.covered_ms
+FROM emission_minute m JOIN source s ON s.id = m.source_id WHERE m.covered_ms > 0
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What differs; a promise kept is all zeros."""
+
+    #: acknowledged and not stored
+    lost: int
+    #: stored and never acknowledged, or with another value
+    invented: int
+    #: minutes whose total differs from the recomputation
+    wrong_minutes: int
+    quarantined: int
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing differs."""
+        return not (self.lost or self.invented or self.wrong_minutes or self.quarantined)
+
+
+def compare(connection: psycopg.Connection[tuple[object, ...]], books: Books) -> Findings:
+    """Compare everything that was ever acknowledged with everything that is stored."""
+    stored = {(row[0], row[1]): row[2] for row in connection.execute(_READINGS)}
+    booked = {
+        (channel, ts_ms): value
+        for channel, of_channel in books.readings.items()
+        for ts_ms, value in of_channel.items()
+    }
+    row = connection.execute("SELECT count(*) FROM quarantine").fetchone()
+    return Findings(
+        lost=sum(key not in stored for key in booked),
+        invented=sum(booked.get(key) != value for key, value in stored.items()),
+        wrong_minutes=_wrong_minutes(connection, books),
+        quarantined=int(str(row[0])) if row else 0,
+    )
+
+
+def _wrong_minutes(connection: psycopg.Connection[tuple[object, ...]], books: Books) -> int:
+    told: dict[tuple[str, int], tuple[float, float]] = {
+        (str(source), int(str(minute))): (float(str(kg)), float(str(covered)) / 1000)
+        for source, minute, kg, covered in connection.execute(_MINUTES)
+    }
+    expected = recomputed(books.readings)
+    return sum(
+        not _alike(told.get(key, (0.0, 0.0)), expected.get(key, (0.0, 0.0)))
+        for key in told.keys() | expected.keys()
+    )
+
+
+def _alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return abs(one[0] - other[0]) < 1e-6 and abs(one[1] - other[1]) < 2e-3
+
+
+def recomputed(
+    readings: Mapping[str, Mapping[int, float]],
+) -> dict[tuple[str, int], tuple[float, float]]:
+    """kg CO2 and covered seconds by source and minute, the plain way."""
+    found: dict[tuple[str, int], tuple[float, float]] = {}
+    for minute, (kwh, seconds) in _register(readings.get("f-meter.energy", {})).items():
+        found["register", minute] = (kwh * CO2_KG_PER_KWH, seconds)
+    for minute, (kw, seconds) in _held(readings.get("f-meter.power", {})).items():
+        found["gauge", minute] = (kw * seconds / 3600 * CO2_KG_PER_KWH, seconds)
+    co2, flow = (_held(readings.get(f"f-cems.{name}", {})) for name in ("co2", "flow"))
+    for minute, (percent, seconds) in co2.items():
+        if minute in flow:
+            both = min(seconds, flow[minute][1])
+            found["stack", minute] = (_F_11_KG * percent * flow[minute][0] * both / 3600, both)
+    return found
+
+
+def _register(series: Mapping[int, float]) -> dict[int, tuple[float, float]]:
+    """Energy and covered seconds by minute: each rise spread evenly over its time."""
+    amounts: defaultdict[int, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    times = sorted(series)
+    for begin, end in pairwise(times):
+        rise = series[end] - series[begin]
+        for minute, length in _minutes(begin, end):
+            amounts[minute][0] += rise * length / (end - begin)
+            amounts[minute][1] += length / 1000
+    return {minute: (amount, seconds) for minute, (amount, seconds) in amounts.items()}
+
+
+def _held(series: Mapping[int, float]) -> dict[int, tuple[float, float]]:
+    """Mean and covered seconds by minute: a value holds until the next, a minute at most."""
+    sums: defaultdict[int, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    times = sorted(series)
+    for begin, following in zip(times, [*times[1:], None], strict=True):
+        end = begin + _HOLD_MS if following is None else min(following, begin + _HOLD_MS)
+        for minute, length in _minutes(begin, end):
+            sums[minute][0] += series[begin] * length
+            sums[minute][1] += length
+    return {minute: (total / length, length / 1000) for minute, (total, length) in sums.items()}
+
+
+def _minutes(begin_ms: int, end_ms: int) -> list[tuple[int, int]]:
+    """Minutes since the epoch that a span touches, with the milliseconds in each."""
+    pieces = []
+    at = begin_ms
+    while at < end_ms:
+        until = min(end_ms, (at // _MINUTE_MS + 1) * _MINUTE_MS)
+        pieces.append((at // _MINUTE_MS, until - at))
+        at = until
+    return pieces

@@ -1,0 +1,119 @@
+"""One round: publish while things go wrong, heal, wait until all is quiet, compare."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import psycopg
+
+from tests.faults.books import Books
+from tests.faults.facility import FACILITY, entries
+from tests.faults.nemesis import FAULTS, Fault, strike
+from tests.faults.oracle import Findings, compare
+from tests.faults.publisher import Publisher
+from tests.faults.world import World
+
+_QUIET_DEADLINE_S = 90.0
+_MESSAGES_PER_S = 250.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """What a round did, and what it found."""
+
+    number: int
+    faults: tuple[str, ...]
+    messages: int
+    #: from the end of the last fault until everything was stored and added up
+    recovery_s: float
+    findings: Findings
+    #: empty, or what never happened
+    stuck: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the promise was kept."""
+        return self.findings.clean and not self.stuck
+
+    def record(self) -> dict[str, object]:
+        """As a line of the journal."""
+        return {**asdict(self), "passed": self.passed}
+
+
+def planned(seed: int, number: int, *, disks: bool) -> tuple[tuple[Fault, ...], random.Random]:
+    """The faults of a round; the same for the same seed and number."""
+    dice = random.Random(f"{seed}/{number}")
+    possible = [fault for fault in FAULTS if disks or "disk" not in fault.name]
+    # every fault in its turn, others at random beside it
+    first = possible[number % len(possible)]
+    others = dice.sample([f for f in possible if f is not first], dice.choice([0, 0, 1, 2]))
+    chosen = [first, *others]
+    dice.shuffle(chosen)
+    return tuple(chosen), dice
+
+
+def play(world: World, publisher: Publisher, books: Books, seed: int, number: int) -> Round:
+    """Play one round; the world is healthy before and after."""
+    faults, dice = planned(seed, number, disks=world.database_disk.mounted)
+    messages = dice.randrange(400, 900)
+    publisher.send(FACILITY, list(entries(number, messages, dice)), _MESSAGES_PER_S)
+    pauses = tuple(dice.uniform(0.05, 1.2) for _ in range(len(faults) + 1))
+    strike(world, faults, pauses)
+    world.heal()
+    healed = time.monotonic()
+    stuck = _wait_until_quiet(world, publisher, books)
+    recovery_s = time.monotonic() - healed
+    with world.connect() as connection:
+        findings = compare(connection, books)
+    return Round(
+        number=number,
+        faults=tuple(fault.name for fault in faults),
+        messages=messages,
+        recovery_s=round(recovery_s, 2),
+        findings=findings,
+        stuck=stuck,
+    )
+
+
+def _wait_until_quiet(world: World, publisher: Publisher, books: Books) -> str:
+    deadline = time.monotonic() + _QUIET_DEADLINE_S
+    steps: tuple[tuple[str, Callable[[], bool]], ...] = (
+        ("the broker did not acknowledge every message", lambda: publisher.done),
+        ("not every acknowledged reading was stored", lambda: _stored(world) >= books.count),
+        ("what is stored was not added up", lambda: _settled(world)),
+    )
+    for complaint, condition in steps:
+        while not _holds(condition):
+            if time.monotonic() > deadline:
+                return complaint
+            # a server whose disk was full may have given up by itself: start it, as a
+            # supervisor does
+            for server in world.servers:
+                if not server.running:
+                    server.start()
+            time.sleep(0.05)
+    return ""
+
+
+def _holds(condition: Callable[[], bool]) -> bool:
+    try:
+        return condition()
+    except psycopg.OperationalError:
+        return False
+
+
+def _stored(world: World) -> int:
+    return _count(world, "SELECT count(*) FROM reading")
+
+
+def _settled(world: World) -> bool:
+    return _count(world, "SELECT count(*) FROM touched") == 0
+
+
+def _count(world: World, statement: str) -> int:
+    with world.connect() as connection:
+        row = connection.execute(statement.encode()).fetchone()
+    return int(str(row[0])) if row else 0

@@ -1,0 +1,42 @@
+"""A short run of the fault rounds; `make faults` plays hundreds."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.books import Books
+from tests.faults.oracle import recomputed
+from tests.faults.publisher import Publisher
+from tests.faults.rounds import play
+from tests.faults.world import running_world
+
+pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(240)]
+
+
+def test_no_acknowledged_reading_is_lost_or_counted_twice() -> None:
+    with running_world() as world:
+        books = Books()
+        publisher = Publisher(world.broker.port, books)
+        try:
+            # kill -9 of ingest, of the broker, a stalled database
+            for number in (0, 2, 13):
+                played = play(world, publisher, books, 7, number)
+                assert played.passed, played
+        finally:
+            publisher.close()
+    assert books.count > 1000
+
+
+def test_the_plain_recomputation_knows_what_a_minute_is() -> None:
+    readings = {
+        "f-meter.energy": {0: 10.0, 90_000: 13.0},
+        "f-meter.power": {0: 100.0, 30_000: 200.0},
+        "f-cems.co2": {0: 10.0},
+        "f-cems.flow": {30_000: 1e5},
+    }
+    found = recomputed(readings)
+    assert found["register", 0] == (pytest.approx(2.0 * 0.25), 60.0)
+    assert found["register", 1] == (pytest.approx(1.0 * 0.25), 30.0)
+    assert found["gauge", 0] == (pytest.approx(150.0 / 60 * 0.25), 60.0)
+    assert found["gauge", 1] == (pytest.approx(200.0 / 120 * 0.25), 30.0)
+    assert found["stack", 0] == (pytest.approx(5.7e-7 * 10 * 1e5 * 907.18474 / 120), 30.0)

@@ -1,0 +1,166 @@
+"""The stack of a fault run: servers that can be killed, proxies that can be cut, disks to fill."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import psycopg
+
+from deploy.local import nats_server, postgres_server
+from services.core.store import migrate
+from tests.e2e.stack import ROOT, Service
+from tests.faults.facility import FILE
+from tests.faults.proxy import Proxy
+from tests.services import Nats, Postgres, Server, server_directory
+
+_SHIPPED_NATS = ROOT / "deploy" / "nats" / "tonne.conf"
+
+_LISTENS = """
+SELECT count(*) FROM process_progress WHERE process = %s AND instance LIKE %s
+AND progressed_at > now() - interval '5 seconds'
+AND (process <> 'ingest' OR state->>'broker' = 'connected')
+"""
+
+
+class QuickNats(Nats):
+    """The shipped settings, but for ``ack_wait``: what a dead reader had in hand waits for it."""
+
+    ack_wait = "2s"
+
+    def command(self) -> list[str]:
+        settings = self.directory / "nats.conf"
+        settings.write_text(
+            _SHIPPED_NATS.read_text().replace('ack_wait: "10s"', f'ack_wait: "{self.ack_wait}"')
+        )
+        *program, _ = nats_server.server_command()
+        return [*program, str(settings)]
+
+
+class Disk:
+    """A small file system of its own that can be filled up; None where none can be mounted."""
+
+    def __init__(self, directory: Path, megabytes: int) -> None:
+        self.directory = directory
+        self.was_full = False
+        directory.mkdir()
+        self.mounted = (
+            subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(directory)],
+                check=False,
+                capture_output=True,
+            ).returncode
+            == 0
+        )
+
+    def fill(self) -> None:
+        """Leave no block free."""
+        self.was_full = True
+        with (self.directory / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+            while True:
+                filler.write(bytes(65_536))
+
+    def free(self) -> None:
+        """Take the filler away."""
+        (self.directory / "filler").unlink(missing_ok=True)
+
+    def unmount(self) -> None:
+        """Give the memory back."""
+        if self.mounted:
+            subprocess.run(["umount", "-l", str(self.directory)], check=False)
+
+
+class World:
+    """PostgreSQL, NATS, ingest and aggregator, the latter two behind proxies."""
+
+    def __init__(self, directory: Path, stack: ExitStack) -> None:
+        directory.chmod(0o755)
+        self.database_disk = Disk(directory / "pg", 600)
+        self.broker_disk = Disk(directory / "nats", 300)
+        stack.callback(self.database_disk.unmount)
+        stack.callback(self.broker_disk.unmount)
+        postgres_server.give_to_server_user(self.database_disk.directory)
+        self.postgres = Postgres(self.database_disk.directory)
+        self.broker = QuickNats(self.broker_disk.directory)
+        for server in (self.postgres, self.broker):
+            stack.callback(server.kill)
+            server.start()
+        migrate.upgrade(self.postgres.url)
+        self.to_broker, self.ingest_to_database, self.aggregator_to_database = (
+            Proxy(port) for port in (self.broker.port, self.postgres.port, self.postgres.port)
+        )
+        for proxy in self.proxies:
+            stack.callback(proxy.close)
+        self.ingest = self._service(directory, "ingest", self.ingest_to_database)
+        self.aggregator = self._service(directory, "aggregate", self.aggregator_to_database)
+        self._apply(directory)
+        for service in (self.ingest, self.aggregator):
+            stack.callback(service.kill)
+            service.start()
+
+    @property
+    def proxies(self) -> tuple[Proxy, ...]:
+        """Every connection that can be cut."""
+        return (self.to_broker, self.ingest_to_database, self.aggregator_to_database)
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """Every process that can be killed, in the order they are to be started."""
+        return (self.postgres, self.broker, self.ingest, self.aggregator)
+
+    def connect(self) -> psycopg.Connection[tuple[object, ...]]:
+        """A connection past the proxies."""
+        return psycopg.connect(self.postgres.url, autocommit=True, connect_timeout=5)
+
+    def heal(self) -> None:
+        """Disks free, connections flowing, every process running: what an operator sees to.
+
+        NATS acknowledges nothing more after a failed write until it is started again.
+        """
+        for disk in (self.database_disk, self.broker_disk):
+            disk.free()
+        if self.broker_disk.was_full:
+            self.broker.kill()
+            self.broker_disk.was_full = False
+        for proxy in self.proxies:
+            proxy.flow()
+        for server in self.servers:
+            server.start()
+
+    def _service(self, directory: Path, word: str, database: Proxy) -> Service:
+        settings = {
+            "TONNE_DATABASE_URL": f"postgresql://{postgres_server.SUPERUSER}@127.0.0.1:"
+            f"{database.port}/postgres",
+            "TONNE_MQTT_URL": f"mqtt://127.0.0.1:{self.to_broker.port}",
+        }
+        process = {"ingest": "ingest", "aggregate": "aggregator"}[word]
+        return Service(directory / word, word, settings, lambda pid: self._progresses(process, pid))
+
+    def _progresses(self, process: str, pid: int) -> bool:
+        try:
+            with self.connect() as connection:
+                row = connection.execute(_LISTENS, (process, f"%:{pid}")).fetchone()
+        except psycopg.OperationalError:
+            return False
+        return row is not None and row[0] == 1
+
+    def _apply(self, directory: Path) -> None:
+        file = directory / "faults.yaml"
+        file.write_text(FILE)
+        program = Path(self.ingest.command()[4])
+        subprocess.run(
+            [str(program), "apply", str(file)],
+            env={"TONNE_DATABASE_URL": self.postgres.url, "PATH": "/usr/bin:/bin"},
+            check=True,
+            capture_output=True,
+        )
+
+
+@contextmanager
+def running_world() -> Iterator[World]:
+    """Start everything; end every process and unmount every disk, also after a failure."""
+    with ExitStack() as stack:
+        directory = stack.enter_context(server_directory(for_postgres=True))
+        yield World(directory, stack)
