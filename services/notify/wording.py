@@ -13,7 +13,7 @@ def headline(message: Message) -> str:
         return f"{message.facility}: alerts are watched"
     severity = message.body.get("severity")
     weight = f" ({severity})" if isinstance(severity, str) else ""
-    return f"{message.facility}: {message.threshold} {message.kind}{weight}"
+    return " ".join(f"{message.facility}: {message.threshold} {message.kind}{weight}".split())
 
 
 def text(message: Message) -> str:

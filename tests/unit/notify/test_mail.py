@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+
+from services.notify.mail import mail_of
+from services.notify.smtp_url import SmtpUrlError, parse
+from tests.unit.notify.messages import message
+
+
+def test_a_second_delivery_is_the_same_mail() -> None:
+    first, second = (mail_of(message(), "a@example.org", "tonne@example.org") for _ in range(2))
+    assert first.as_bytes() == second.as_bytes()
+    assert first["Message-ID"].endswith("@example.org>")
+
+
+def test_an_alert_and_its_end_are_two_mails_of_one_thread() -> None:
+    fired, resolved = (
+        mail_of(message(kind), "a@example.org", "tonne@example.org")
+        for kind in ("firing", "resolved")
+    )
+    assert fired["Message-ID"] != resolved["Message-ID"]
+    assert fired["References"] == resolved["References"]
+    assert fired["Subject"] == "[tonne] linz: stack-1-hourly firing (critical)"
+
+
+def test_what_people_wrote_stays_in_the_body() -> None:
+    mail = mail_of(
+        message(message="first\nBcc: everybody@example.org", severity="bad\nBcc: x@y"),
+        "a@example.org",
+        "tonne@example.org",
+    )
+    assert mail["Bcc"] is None
+    assert "value: 12345.5" in mail.get_content()
+    assert "key: linz/stack-1-hourly/7/firing" in mail.get_content()
+
+
+def test_a_server() -> None:
+    server = parse("smtp://user:p%40ss@mail.example")
+    assert (server.host, server.port, server.tls) == ("mail.example", 587, False)
+    assert (server.username, server.password) == ("user", "p@ss")
+    assert "p@ss" not in repr(server)
+    assert parse("smtps://mail.example").port == 465
+
+
+@pytest.mark.parametrize(
+    ("url", "must"),
+    [
+        ("smtp://mail.example", False),
+        ("smtp://user:pw@mail.example", True),
+        ("smtp://user:pw@127.0.0.1:25", False),
+        ("smtp://user:pw@[::1]:25", False),
+        ("smtp://user:pw@localhost", False),
+    ],
+)
+def test_a_password_is_not_said_in_the_clear(url: str, must: bool) -> None:
+    assert parse(url).must_encrypt is must
+
+
+@pytest.mark.parametrize("url", ["mail.example", "http://mail.example", "smtp://", "smtp://a:b"])
+def test_what_is_no_server_is_refused(url: str) -> None:
+    with pytest.raises(SmtpUrlError, match="TONNE_SMTP_URL"):
+        parse(url)
