@@ -76,7 +76,6 @@ class Hidden:
             raise ModuleNotFoundError(f"{name} is not in the image", name=name)
 
 sys.meta_path.insert(0, Hidden())
-import pytest
 from services.cli import app
 import services.ingest.app, services.aggregator.app, services.api.app
 from services.core.runtime.settings import Settings
