@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
+from services.core.store import alert_tables
 from services.core.store.tables import metadata
 
 #: Tables each role may write; every role may read all but the API keys' digests.
@@ -31,6 +32,15 @@ _WRITES: dict[str, dict[str, tuple[str, ...]]] = {
         "calibration_test": ("INSERT", "UPDATE", "DELETE"),
         "rolling_total": ("INSERT", "UPDATE", "DELETE"),
         "facility_progress": ("INSERT", "UPDATE"),
+        "process_progress": ("INSERT", "UPDATE", "DELETE"),
+        # what was judged stays: only marks are put on it
+        alert_tables.alert.name: ("INSERT", "UPDATE"),
+        alert_tables.alert_transition.name: ("INSERT", "UPDATE"),
+        alert_tables.threshold_state.name: ("INSERT", "UPDATE", "DELETE"),
+        alert_tables.outbox.name: ("INSERT",),
+    },
+    "tonne_notify": {
+        alert_tables.outbox.name: ("UPDATE", "DELETE"),
         "process_progress": ("INSERT", "UPDATE", "DELETE"),
     },
     "tonne_read": {},
@@ -86,7 +96,7 @@ def create_hypertables(connection: Connection) -> None:
 
 
 def create_roles(connection: Connection) -> None:
-    """Create the three roles where missing, make the current user a member, grant their rights.
+    """Create the roles where missing, make the current user a member, grant their rights.
 
     The right to correct a reading is that to call the function that does it.
 

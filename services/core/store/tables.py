@@ -505,6 +505,7 @@ facility_progress = Table(
         server_default="false",
         comment="more hours can be closed than the last tick did",
     ),
+    Column("judged_to", _instant, comment="newest minute that thresholds were judged in"),
 )
 
 # -- retention --------------------------------------------------------------------------------
