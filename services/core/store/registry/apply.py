@@ -21,6 +21,7 @@ from services.core.store import tables as t
 from services.core.store.registry import build, recompute_queue
 from services.core.store.registry import facility_model as model
 from services.core.store.registry.apply_factors import FactorChange, apply_factors
+from services.core.store.registry.apply_thresholds import OwnedElsewhereError, apply_thresholds
 from services.core.store.registry.computable import factor_record, factor_versions
 from services.core.store.registry.factors import FIGURES, to_row
 from services.core.store.registry.recompute_queue import Recomputation
@@ -40,8 +41,8 @@ def apply(connection: Connection, file: model.FacilityFile, *, by: str | None = 
 
     Runs in the caller's transaction. ``by``: who applies it, as the ledger tells it.
 
-    :raises ApplyError: a device belongs to another facility, or a channel with readings would
-        change its quantity, unit or kind.
+    :raises ApplyError: a device belongs to another facility, a channel with readings would change
+        its quantity, unit or kind, or the API uses the id of a threshold or maintenance.
     """
     connection.execute(select(func.pg_advisory_xact_lock(_APPLY_LOCK)))
     load_builtin_factors(connection)
@@ -50,6 +51,10 @@ def apply(connection: Connection, file: model.FacilityFile, *, by: str | None = 
     channel_ids, altered = _devices(connection, file, facility_id, changes)
     altered_factors = apply_factors(connection, file, facility_id, changes)
     _sources(connection, file, facility_id, channel_ids, altered, altered_factors, changes, by=by)
+    try:
+        apply_thresholds(connection, file, facility_id, changes, by=by)
+    except OwnedElsewhereError as error:
+        raise ApplyError(str(error)) from None
     if changes:
         raise_revision(connection)
     return changes

@@ -9,7 +9,7 @@ from services.core.accounting.builtin_factors import BUILTIN
 from services.core.accounting.factors import ConfigurationError, Factor, overlaps
 from services.core.accounting.scopes import counted
 from services.core.accounting.units import UnitError, unit
-from services.core.store.registry import build, payload_mapping
+from services.core.store.registry import build, payload_mapping, threshold_problems
 from services.core.store.registry import facility_model as model
 
 Path = tuple[str | int, ...]
@@ -29,12 +29,7 @@ def problems(file: model.FacilityFile) -> Iterator[Finding]:
         yield from _factor(("factors", i), factor, factors[:i])
     for i, source in enumerate(file.sources):
         yield from _source(("sources", i), file, source, factors)
-    known_sources = {source.id for source in file.sources}
-    for i, threshold in enumerate(file.thresholds):
-        if threshold.source is not None and threshold.source not in known_sources:
-            yield ("thresholds", i, "source"), f"there is no source {threshold.source!r}"
-        if threshold.channel is not None and file.channel(threshold.channel) is None:
-            yield ("thresholds", i, "channel"), f"there is no channel {threshold.channel!r}"
+    yield from threshold_problems.problems(file)
 
 
 def doubts(file: model.FacilityFile) -> Iterator[str]:
@@ -72,7 +67,7 @@ def factor_versions(name: str, own: list[Factor]) -> list[Factor]:
 
 
 def _repeated(file: model.FacilityFile) -> Iterator[Finding]:
-    for kind in ("devices", "sources", "thresholds"):
+    for kind in ("devices", "sources", "thresholds", "maintenance"):
         ids = Counter[str]()
         for i, part in enumerate(getattr(file, kind)):
             ids[part.id] += 1

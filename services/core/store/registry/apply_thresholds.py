@@ -1,0 +1,231 @@
+"""Write thresholds and maintenance into the registry: versioned, nothing forgotten.
+
+What the facility file states belongs to it, what the API states belongs to the API: neither
+changes or takes away what is the other's.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from services.core.store import alert_tables as t
+from services.core.store.registry import facility_model as model
+from services.core.store.registry.threshold_model import Maintenance, Threshold
+from services.core.store.tables import channel, device, source
+
+Origin = Literal["file", "api"]
+
+
+class OwnedElsewhereError(ValueError):
+    """The id is already used by what the facility file, or the API, states."""
+
+
+def apply_thresholds(
+    connection: Connection,
+    file: model.FacilityFile,
+    facility_id: int,
+    changes: list[str],
+    *,
+    by: str | None,
+) -> None:
+    """Bring the file's thresholds and maintenance into force, and take out those it had before."""
+    for threshold in file.thresholds:
+        set_threshold(connection, facility_id, threshold, changes, origin="file", by=by)
+    for slug in _own(connection, t.threshold, facility_id) - {each.id for each in file.thresholds}:
+        unset_threshold(connection, facility_id, slug, changes, origin="file", by=by)
+    for maintenance in file.maintenance:
+        set_maintenance(connection, facility_id, maintenance, changes, origin="file", by=by)
+    for slug in _own(connection, t.maintenance, facility_id) - {e.id for e in file.maintenance}:
+        unset_maintenance(connection, facility_id, slug, changes, origin="file")
+
+
+def set_threshold(
+    connection: Connection,
+    facility_id: int,
+    threshold: Threshold,
+    changes: list[str],
+    *,
+    origin: Origin,
+    by: str | None,
+) -> None:
+    """Bring a threshold into force from this minute on; what it watches must be there.
+
+    :raises OwnedElsewhereError: the id is not ``origin``'s.
+    """
+    spec = model.spec(threshold)
+    old = _found(connection, t.threshold, facility_id, threshold.id)
+    _must_own(old, origin, "threshold", threshold.id)
+    if old is not None and old.active and old.spec == spec:
+        return
+    version = 1 if old is None else old.version + 1
+    values = {
+        "origin": origin,
+        "version": version,
+        "spec": spec,
+        "source_id": _id_of(connection, source, facility_id, threshold.source),
+        "scope": threshold.scope,
+        "channel_id": _channel_id(connection, facility_id, threshold.channel),
+        "device_id": _id_of(connection, device, facility_id, threshold.device),
+        "active": True,
+        "in_force_from": func.date_trunc("minute", func.now()),
+    }
+    if old is None:
+        threshold_id = connection.scalar(
+            insert(t.threshold)
+            .values(facility_id=facility_id, slug=threshold.id, **values)
+            .returning(t.threshold.c.id)
+        )
+        changes.append(f"+ threshold {threshold.id}")
+    else:
+        threshold_id = old.id
+        connection.execute(update(t.threshold).where(t.threshold.c.id == old.id).values(**values))
+        changes.append(f"{'~' if old.active else '+'} threshold {threshold.id}")
+    _keep(connection, threshold_id, version, spec, by)
+
+
+def unset_threshold(
+    connection: Connection,
+    facility_id: int,
+    slug: str,
+    changes: list[str],
+    *,
+    origin: Origin,
+    by: str | None,
+) -> bool:
+    """Take a threshold out of force; False if there is none.
+
+    :raises OwnedElsewhereError: it is not ``origin``'s.
+    """
+    old = _found(connection, t.threshold, facility_id, slug)
+    if old is None or not old.active:
+        return False
+    _must_own(old, origin, "threshold", slug)
+    connection.execute(
+        update(t.threshold)
+        .where(t.threshold.c.id == old.id)
+        .values(active=False, version=old.version + 1)
+    )
+    _keep(connection, old.id, old.version + 1, None, by)
+    changes.append(f"- threshold {slug}")
+    return True
+
+
+def set_maintenance(
+    connection: Connection,
+    facility_id: int,
+    maintenance: Maintenance,
+    changes: list[str],
+    *,
+    origin: Origin,
+    by: str | None,
+) -> None:
+    """State a maintenance.
+
+    :raises OwnedElsewhereError: the id is not ``origin``'s.
+    """
+    old = _found(connection, t.maintenance, facility_id, maintenance.id)
+    _must_own(old, origin, "maintenance", maintenance.id)
+    values: dict[str, Any] = {
+        "origin": origin,
+        "from_ts": maintenance.from_,
+        "to_ts": maintenance.to,
+        "sources": None if maintenance.sources is None else list(maintenance.sources),
+        "thresholds": None if maintenance.thresholds is None else list(maintenance.thresholds),
+        "reason": maintenance.reason,
+        "active": True,
+    }
+    if old is None:
+        connection.execute(
+            insert(t.maintenance).values(
+                facility_id=facility_id, slug=maintenance.id, stated_by=by, **values
+            )
+        )
+        changes.append(f"+ maintenance {maintenance.id}")
+    elif any(getattr(old, name) != value for name, value in values.items()):
+        connection.execute(
+            update(t.maintenance)
+            .where(t.maintenance.c.id == old.id)
+            .values(stated_by=by, stated_at=func.now(), **values)
+        )
+        changes.append(f"~ maintenance {maintenance.id}")
+
+
+def unset_maintenance(
+    connection: Connection, facility_id: int, slug: str, changes: list[str], *, origin: Origin
+) -> bool:
+    """Take a maintenance back; False if there is none.
+
+    :raises OwnedElsewhereError: it is not ``origin``'s.
+    """
+    old = _found(connection, t.maintenance, facility_id, slug)
+    if old is None or not old.active:
+        return False
+    _must_own(old, origin, "maintenance", slug)
+    connection.execute(
+        update(t.maintenance).where(t.maintenance.c.id == old.id).values(active=False)
+    )
+    changes.append(f"- maintenance {slug}")
+    return True
+
+
+def _own(connection: Connection, table: Any, facility_id: int) -> set[str]:
+    return set(
+        connection.scalars(
+            select(table.c.slug).where(
+                table.c.facility_id == facility_id, table.c.active, table.c.origin == "file"
+            )
+        )
+    )
+
+
+def _found(connection: Connection, table: Any, facility_id: int, slug: str) -> Row[Any] | None:
+    return connection.execute(
+        select(table).where(table.c.facility_id == facility_id, table.c.slug == slug)
+    ).one_or_none()
+
+
+def _must_own(old: Row[Any] | None, origin: Origin, kind: str, slug: str) -> None:
+    if old is None or not old.active or old.origin == origin:
+        return
+    if origin == "file":
+        raise OwnedElsewhereError(
+            f"the API has a {kind} {slug}: give the file's another id, or delete the API's first"
+        )
+    raise OwnedElsewhereError(
+        f"the {kind} {slug} stands in the facility file: change it there and apply the file"
+    )
+
+
+def _id_of(connection: Connection, table: Any, facility_id: int, slug: str | None) -> int | None:
+    if slug is None:
+        return None
+    return connection.scalar(
+        select(table.c.id).where(table.c.facility_id == facility_id, table.c.slug == slug)
+    )
+
+
+def _channel_id(connection: Connection, facility_id: int, reference: str | None) -> int | None:
+    if reference is None:
+        return None
+    device_slug, channel_slug = reference.split(".")
+    return connection.scalar(
+        select(channel.c.id)
+        .join(device, device.c.id == channel.c.device_id)
+        .where(
+            device.c.facility_id == facility_id,
+            device.c.slug == device_slug,
+            channel.c.slug == channel_slug,
+        )
+    )
+
+
+def _keep(
+    connection: Connection, threshold_id: int | None, version: int, spec: Any, by: str | None
+) -> None:
+    connection.execute(
+        insert(t.threshold_revision).values(
+            threshold_id=threshold_id, version=version, spec=spec, changed_by=by
+        )
+    )
