@@ -1,0 +1,89 @@
+"""From transitions to alerts, and from alerts as they were known to alerts as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from services.core.accounting.alerting.states import Transition
+
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Episode:
+    """A span of time in which a threshold fired; one alert."""
+
+    #: the transitions from firing to the last one before it resolved
+    transitions: tuple[Transition, ...]
+    #: None: it has not ended
+    resolved: int | None
+
+    @property
+    def started(self) -> int:
+        """First minute of what led to it."""
+        return self.transitions[0].since
+
+    @property
+    def fired(self) -> int:
+        """The minute in which it had lasted long enough."""
+        return self.transitions[0].minute
+
+    @property
+    def newest(self) -> Transition:
+        """What it is now, or was before it resolved."""
+        return self.transitions[-1]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known(Generic[Key]):
+    """An alert as it was known."""
+
+    key: Key
+    fired: int
+    resolved: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reconciled(Generic[Key]):
+    """What became of alerts when data changed."""
+
+    same: list[tuple[Known[Key], Episode]]
+    new: list[Episode]
+    undone: list[Known[Key]]
+
+
+def episodes(history: Iterable[Transition]) -> list[Episode]:
+    """The alerts of one threshold's history, oldest first."""
+    found: list[Episode] = []
+    running: list[Transition] = []
+    for transition in history:
+        if transition.is_open:
+            running.append(transition)
+        elif running:
+            found.append(Episode(transitions=tuple(running), resolved=transition.minute))
+            running = []
+    if running:
+        found.append(Episode(transitions=tuple(running), resolved=None))
+    return found
+
+
+def reconcile(known: Sequence[Known[Key]], now: Sequence[Episode]) -> Reconciled[Key]:
+    """Which alert is which: one that overlaps is the same, each at most once; both oldest first."""
+    left = list(known)
+    same: list[tuple[Known[Key], Episode]] = []
+    new: list[Episode] = []
+    for episode in now:
+        match = next((each for each in left if _overlap(each, episode)), None)
+        if match is None:
+            new.append(episode)
+        else:
+            left.remove(match)
+            same.append((match, episode))
+    return Reconciled(same=same, new=new, undone=left)
+
+
+def _overlap(known: Known[Key], episode: Episode) -> bool:
+    ends = [end for end in (known.resolved, episode.resolved) if end is not None]
+    return not ends or max(known.fired, episode.fired) < min(ends)

@@ -1,0 +1,65 @@
+"""What a value says of a limit, minute by minute; shapes are (thresholds, minutes) throughout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNKNOWN = -1
+CLEAR = 0
+#: Beyond neither the limit nor where it is clear: what was, goes on.
+BETWEEN = 1
+BEYOND = 2
+
+Verdicts = NDArray[np.int8]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """Limits of thresholds, all of one length."""
+
+    limit: NDArray[np.float64]
+    #: where it is over; the limit itself where no hysteresis is stated
+    clear: NDArray[np.float64]
+    #: False: it is below the limit that is too little
+    above: NDArray[np.bool_]
+    #: what is known of a value is no more than the value: true of sums of what is emitted
+    additive: NDArray[np.bool_]
+
+    def verdicts(
+        self, value: NDArray[np.float64], incomplete: NDArray[np.bool_] | None = None
+    ) -> Verdicts:
+        """Judge values; NaN is unknown.
+
+        ``incomplete``: a part of the value is unknown. Then only a sum that is too much already
+        says anything: it can but be more.
+        """
+        limit, clear, above = self.limit[:, None], self.clear[:, None], self.above[:, None]
+        beyond = np.where(above, value > limit, value < limit)
+        is_clear = np.where(above, value <= clear, value >= clear)
+        found = np.where(beyond, BEYOND, np.where(is_clear, CLEAR, BETWEEN)).astype(np.int8)
+        unknown = np.isnan(value)
+        if incomplete is not None:
+            certain = beyond & above & self.additive[:, None]
+            unknown = unknown | (incomplete & ~certain)
+        return np.where(unknown, np.int8(UNKNOWN), found)
+
+
+def at_the_end(
+    value: NDArray[np.float64], rate_per_minute: NDArray[np.float64], left: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """What a total will be at its window's end at the present rate; NaN where unknown.
+
+    ``left``: whole minutes of the window after the minute judged. No rate that is negative is
+    carried on.
+    """
+    return value + np.maximum(rate_per_minute, 0.0) * left
+
+
+def minutes_to_limit(value: float, limit: float, rate_per_minute: float) -> float | None:
+    """Minutes until a rising total passes its limit at the present rate; None: never."""
+    if not rate_per_minute > 0:
+        return None
+    return max(0.0, (limit - value) / rate_per_minute)
