@@ -9,10 +9,11 @@ from typing import Any
 
 import psycopg
 
-from services.aggregator import calibrations, claim, closing, compute, expand, turn
+from services.aggregator import calibrations, claim, closing, compute, expand, judge, turn
 from services.aggregator.claim import Touched
 from services.aggregator.closing import Judged
 from services.aggregator.expand import Range
+from services.aggregator.seen import Seen
 from services.core.store import emission_writer, hour_closing, notify
 from services.core.store import restatement_reasons as why
 from services.core.store.emission_writer import Changes
@@ -69,21 +70,23 @@ def tick(
     hours to close.
     """
     current_minute = int(now.timestamp()) // 60
+    seen = Seen()
     with connection.transaction():
         if not claim.lock(connection, plan.id):
             return Ticked(worked=False)
-        work = _due(connection, plan, current_minute)
+        work = _due(connection, plan, current_minute, seen)
         carried_to = _carried_to(connection, plan)
         minute_began = carried_to is None or carried_to < current_minute
         if work is None and not minute_began and not resume:
             return Ticked(worked=False)
         minutes, restated, more = 0, 0, False
         if work is not None:
-            minutes, restated = _compute(connection, plan, work, now)
+            minutes, restated = _compute(connection, plan, work, now, seen)
         if minute_began:
-            restated += _begin_minute(connection, plan, carried_to, current_minute, now)
+            restated += _begin_minute(connection, plan, carried_to, current_minute, now, seen)
         if minute_began or resume:
-            more = _close(connection, plan, now)
+            more = _close(connection, plan, now, seen)
+        judge.judge(connection, plan, seen, now)
         instant = datetime.fromtimestamp(current_minute * 60, UTC)
         connection.execute(_CHANGED, (instant, plan.id))
         connection.execute("SELECT pg_notify(%s, %s)", (notify.LIVE, plan.slug))
@@ -91,11 +94,12 @@ def tick(
 
 
 def _due(
-    connection: psycopg.Connection[Any], plan: FacilityPlan, current_minute: int
+    connection: psycopg.Connection[Any], plan: FacilityPlan, current_minute: int, seen: Seen
 ) -> _Work | None:
     """What to compute and why: touched minutes first, else the next slice of a recomputation."""
     touched = claim.touched(connection, plan.id)
     if touched is not None:
+        seen.note_readings(touched.minutes)
         return _Work(
             ranges=expand.affected(connection, plan, touched.minutes, current_minute),
             reasons=_reasons(plan, touched),
@@ -137,34 +141,41 @@ def _begin_minute(
     carried_to: int | None,
     current_minute: int,
     now: datetime,
+    seen: Seen,
 ) -> int:
     restated = 0
     if carried_to is not None:
         ranges = turn.carried(connection, plan, carried_to, current_minute)
         work = _Work(ranges=ranges, reasons=dict.fromkeys(ranges, why.HELD_ON))
-        restated = _compute(connection, plan, work, now)[1]
+        restated = _compute(connection, plan, work, now, seen)[1]
     turn.move_windows(connection, plan, current_minute)
     return restated
 
 
-def _close(connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime) -> bool:
+def _close(
+    connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime, seen: Seen
+) -> bool:
     """Close what is due; return whether more can be closed at once."""
     turn.close_hours(connection, plan, now)
     hours, more = closing.due(connection, plan, now, turn.SETTLE_S)
     if hours:
         judged = closing.judge(connection, plan, hours, now)
         added = why.reason(why.SOURCE_CONFIGURATION, "validity or substitution rule added")
-        _apply(connection, Changes.none(), judged, hours, dict.fromkeys(hours, added))
+        _apply(connection, Changes.none(), judged, hours, dict.fromkeys(hours, added), seen)
     ended = closing.period_ended(connection, plan, now)
     if ended:
         resolved = why.reason(why.SUBSTITUTION_RESOLVED, "the reporting period ended")
         judged = closing.judge(connection, plan, ended, now)
-        _apply(connection, Changes.none(), judged, ended, dict.fromkeys(ended, resolved))
+        _apply(connection, Changes.none(), judged, ended, dict.fromkeys(ended, resolved), seen)
     return more
 
 
 def _compute(
-    connection: psycopg.Connection[Any], plan: FacilityPlan, work: _Work, now: datetime
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    work: _Work,
+    now: datetime,
+    seen: Seen,
 ) -> tuple[int, int]:
     """Compute and write; return the minutes computed and the closed hours restated."""
     computed = compute.sources(connection, plan, work.ranges) if work.ranges else []
@@ -174,7 +185,7 @@ def _compute(
     hours: dict[int, set[int]] = changes.hours()
     for source_id, of_source in again.items():
         hours.setdefault(source_id, set()).update(of_source)
-    restated = _apply(connection, changes, judged, hours, work.reasons)
+    restated = _apply(connection, changes, judged, hours, work.reasons, seen)
     return sum(source.minutes.size for source in computed), restated
 
 
@@ -184,6 +195,7 @@ def _apply(
     judged: Judged,
     hours: Mapping[int, Collection[int]],
     reasons: Mapping[int, str],
+    seen: Seen,
 ) -> int:
     """Bring minutes' changes and judgements into hours and windows; each hour changes once.
 
@@ -200,6 +212,8 @@ def _apply(
         for source_id, of_source in hours.items()
     }
     restated += emission_writer.change_hours(connection, indirect, resolved)
-    emission_writer.change_rolling(connection, direct.plus(indirect))
+    changed = direct.plus(indirect)
+    emission_writer.change_rolling(connection, changed)
+    seen.note(changed, reasons)
     hour_closing.judge_hours(connection, judged.verdicts)
     return restated

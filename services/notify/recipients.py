@@ -13,11 +13,9 @@ import structlog
 from pydantic import ValidationError
 
 from services.core.store.registry.facility_model import Notify
+from services.core.store.registry.recipients import MQTT, target_of
 
 _log: Final = structlog.get_logger()
-
-#: The recipient that every facility has without naming it: its own topics.
-MQTT = "mqtt"
 
 _LISTED = "SELECT slug, coalesce(document->'notify', '[]') FROM facility ORDER BY slug"
 
@@ -56,15 +54,6 @@ class Recipients:
     def targets(self) -> set[str]:
         """Every target that somebody names."""
         return {target for _, target in self.entries}
-
-
-def target_of(entry: Notify) -> str:
-    """What tells one recipient from another, as the outbox's column ``target`` does."""
-    for kind in ("webhook", "alertmanager", "email"):
-        address = getattr(entry, kind)
-        if address is not None:
-            return f"{kind} {address}"
-    return MQTT
 
 
 def kind_of(target: str) -> str:

@@ -57,3 +57,31 @@ def minute_means(
     some = covered > 0
     means[some] = base[some] + total[some] / covered[some]
     return means, covered
+
+
+def minute_extremes(
+    ts_us: NDArray[np.int64],
+    value: NDArray[np.float64],
+    max_gap_us: int,
+    first_minute: int,
+    last_minute: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The lowest and the highest value that held in each minute; arguments as `minute_means`.
+
+    NaN where nothing held.
+    """
+    count = max(last_minute - first_minute + 1, 0)
+    low, high = np.full(count, np.inf), np.full(count, -np.inf)
+    if count and ts_us.size:
+        until = ts_us + max_gap_us
+        until[:-1] = np.minimum(until[:-1], ts_us[1:])
+        held = np.isfinite(value)
+        begins = np.maximum(ts_us[held] // MINUTE_US, first_minute) - first_minute
+        ends = np.minimum((until[held] - 1) // MINUTE_US, last_minute) - first_minute
+        pieces = np.maximum(ends - begins + 1, 0)
+        which = np.repeat(np.arange(pieces.size), pieces)
+        slot = begins[which] + np.arange(which.size) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+        np.minimum.at(low, slot, value[held][which])
+        np.maximum.at(high, slot, value[held][which])
+    unknown = np.isinf(low)
+    return np.where(unknown, np.nan, low), np.where(unknown, np.nan, high)

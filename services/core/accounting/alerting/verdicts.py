@@ -28,6 +28,15 @@ class Limits:
     #: what is known of a value is no more than the value: true of sums of what is emitted
     additive: NDArray[np.bool_]
 
+    def chosen(self, indices: NDArray[np.int64]) -> Limits:
+        """Those of some thresholds."""
+        return Limits(
+            limit=self.limit[indices],
+            clear=self.clear[indices],
+            above=self.above[indices],
+            additive=self.additive[indices],
+        )
+
     def verdicts(
         self, value: NDArray[np.float64], incomplete: NDArray[np.bool_] | None = None
     ) -> Verdicts:

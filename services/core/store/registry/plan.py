@@ -18,6 +18,7 @@ from services.core.accounting.stack.qa import CalibrationSetup
 from services.core.accounting.units import Conversion
 from services.core.store.registry import build, factors
 from services.core.store.registry import facility_model as model
+from services.core.store.registry.watch_plan import WatchPlan, watch_plan
 
 _SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
 
@@ -54,6 +55,8 @@ class FacilityPlan:
     channel_names: Mapping[int, str] = field(repr=False)
     #: lateness in seconds of each source that the file no longer names: its totals stay
     retired: Mapping[int, float]
+    #: the limits that are watched
+    watch: WatchPlan = field(repr=False)
 
 
 def facility_plans(connection: psycopg.Connection[Any]) -> dict[int, FacilityPlan]:
@@ -126,4 +129,5 @@ def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> F
         },
         channel_names={row["id"]: row["name"] for row in input_rows},
         retired={row["id"]: row["lateness_s"] or 0.0 for row in retired},
+        watch=watch_plan(connection, facility["id"]),
     )

@@ -1,0 +1,37 @@
+"""What a tick changed: from which minute on limits are to be judged again, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.store.emission_writer import Changes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """First changed minutes, by source and by channel; filled in as the tick goes on."""
+
+    sources: dict[int, int] = field(default_factory=dict)
+    channels: dict[int, int] = field(default_factory=dict)
+    #: by source: why it changed
+    reasons: dict[int, str] = field(default_factory=dict)
+
+    def note(self, changes: Changes, reasons: Mapping[int, str]) -> None:
+        """Take note of changed minutes of sources."""
+        for source, minute in zip(
+            changes.columns["sources"], changes.columns["minutes"], strict=True
+        ):
+            self.sources[source] = min(minute, self.sources.get(source, minute))
+            # what came first caused the rest
+            if source in reasons:
+                self.reasons.setdefault(source, reasons[source])
+
+    def note_readings(self, minutes: Mapping[int, NDArray[np.int64]]) -> None:
+        """Take note of readings, by channel."""
+        for channel, of_channel in minutes.items():
+            first = int(of_channel[0])
+            self.channels[channel] = min(first, self.channels.get(channel, first))

@@ -1,0 +1,224 @@
+"""A facility's thresholds as the aggregator judges them, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+from psycopg.rows import dict_row
+from pydantic import TypeAdapter
+
+from services.core.accounting.alerting.verdicts import Limits
+from services.core.accounting.series import ChannelRule
+from services.core.store.registry import build
+from services.core.store.registry.facility_model import Channel, Notify
+from services.core.store.registry.recipients import targets_of
+from services.core.store.registry.threshold_model import Threshold
+
+#: A source that has told nothing for so long is unknown, or for as long as its data may be late.
+_UNKNOWN_AFTER_S = 900.0
+
+_NOTIFY: TypeAdapter[tuple[Notify, ...]] = TypeAdapter(tuple[Notify, ...])
+
+# What a retired source emitted still counts, unless an active one counts the same readings.
+_SOURCES = """
+SELECT s.id, s.slug, s.scope, s.active, s.spec ->> 'check' AS check,
+       coalesce((s.spec ->> 'lateness')::float8, 0) AS lateness_s
+FROM source s WHERE s.facility_id = %(facility)s AND (s.active OR NOT EXISTS (
+    SELECT FROM source_input i
+    JOIN source_input j ON j.channel_id = i.channel_id AND j.role <> 'operating'
+    JOIN source o ON o.id = j.source_id AND o.active AND o.scope = s.scope
+    WHERE i.source_id = s.id AND i.role <> 'operating'))
+ORDER BY s.id
+"""
+
+_THRESHOLDS = """
+SELECT id, slug, version, spec, source_id, scope, channel_id, device_id,
+       extract(epoch FROM in_force_from)::int8 / 60 AS begins
+FROM threshold WHERE facility_id = %(facility)s AND active ORDER BY id
+"""
+
+_CHANNELS = """
+SELECT c.id, c.spec FROM channel c
+WHERE c.id IN (SELECT channel_id FROM threshold WHERE facility_id = %(facility)s AND active)
+"""
+
+_DEVICES = """
+SELECT d.id, array_agg(c.id) AS channels FROM device d JOIN channel c ON c.device_id = d.id
+WHERE d.id IN (SELECT device_id FROM threshold WHERE facility_id = %(facility)s AND active)
+GROUP BY d.id
+"""
+
+_MAINTENANCE = """
+SELECT id, slug, from_ts, to_ts, sources, thresholds FROM maintenance
+WHERE facility_id = %(facility)s AND active AND to_ts > now() - interval '40 days'
+ORDER BY from_ts, id
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Watched:
+    """One threshold in force."""
+
+    id: int
+    version: int
+    spec: Threshold = field(repr=False)
+    #: whose emissions it watches; empty where it watches something else
+    sources: tuple[int, ...]
+    channel_id: int | None
+    device_id: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Silence:
+    """A maintenance, by ids of the facility file; ``upto`` is exclusive."""
+
+    id: int
+    slug: str
+    since: datetime
+    upto: datetime
+    sources: frozenset[str] | None
+    thresholds: frozenset[str] | None
+
+    def covers(self, threshold: Threshold, at: datetime) -> bool:
+        """Whether what a threshold says of this instant is not told."""
+        if not self.since <= at < self.upto:
+            return False
+        if self.sources is None and self.thresholds is None:
+            return True
+        return threshold.id in (self.thresholds or ()) or threshold.source in (self.sources or ())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WatchPlan:
+    """Everything about a facility's limits at one revision of the registry."""
+
+    thresholds: tuple[Watched, ...]
+    limits: Limits = field(repr=False)
+    #: minutes that it must last
+    lasts: NDArray[np.int64] = field(repr=False)
+    #: first minute judged
+    begins: NDArray[np.int64] = field(repr=False)
+    #: by source that counts or is watched itself: minutes after which it is unknown; None: retired
+    unknown_after: Mapping[int, int | None] = field(repr=False)
+    #: of the gauges that are watched
+    channels: Mapping[int, ChannelRule] = field(repr=False)
+    #: channels of the devices that are watched
+    devices: Mapping[int, tuple[int, ...]] = field(repr=False)
+    targets: tuple[str, ...]
+    silences: tuple[Silence, ...]
+    zone: ZoneInfo
+    #: pairs of a threshold's index and the id of a source, or channel, that it depends on
+    of_sources: NDArray[np.int64] = field(repr=False)
+    of_channels: NDArray[np.int64] = field(repr=False)
+
+    def silence(self, threshold: Threshold, at: datetime) -> Silence | None:
+        """The maintenance for which this is not told, None if there is none."""
+        return next((each for each in self.silences if each.covers(threshold, at)), None)
+
+
+def watch_plan(connection: psycopg.Connection[Any], facility_id: int) -> WatchPlan:
+    """Read the thresholds of a facility, with what is needed to judge them and to tell of them."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+
+        def rows(sql: str) -> list[dict[str, Any]]:
+            return cursor.execute(sql, {"facility": facility_id}).fetchall()
+
+        found = cursor.execute(
+            "SELECT timezone, coalesce(document -> 'notify', '[]') AS notify FROM facility"
+            " WHERE id = %s",
+            (facility_id,),
+        ).fetchone()
+        assert found is not None  # noqa: S101 - whoever asks has its id from the table
+        sources, thresholds = rows(_SOURCES), rows(_THRESHOLDS)
+        channels, devices, maintenance = rows(_CHANNELS), rows(_DEVICES), rows(_MAINTENANCE)
+    watched = [_watched(row, sources) for row in thresholds]
+    return WatchPlan(
+        thresholds=tuple(watched),
+        limits=_limits([each.spec for each in watched]),
+        lasts=np.array([-(-each.spec.for_ // 60) for each in watched], dtype=np.int64),
+        begins=np.array([row["begins"] for row in thresholds], dtype=np.int64),
+        unknown_after={
+            row["id"]: -int(-max(_UNKNOWN_AFTER_S, row["lateness_s"]) // 60)
+            if row["active"]
+            else None
+            for row in sources
+        },
+        channels={
+            row["id"]: build.channel_rule(Channel.model_validate(row["spec"])) for row in channels
+        },
+        devices={row["id"]: tuple(row["channels"]) for row in devices},
+        targets=tuple(targets_of(_NOTIFY.validate_python(found["notify"]))),
+        silences=tuple(
+            Silence(
+                id=row["id"],
+                slug=row["slug"],
+                since=row["from_ts"],
+                upto=row["to_ts"],
+                sources=None if row["sources"] is None else frozenset(row["sources"]),
+                thresholds=None if row["thresholds"] is None else frozenset(row["thresholds"]),
+            )
+            for row in maintenance
+        ),
+        zone=ZoneInfo(found["timezone"]),
+        of_sources=_pairs((i, source) for i, each in enumerate(watched) for source in each.sources),
+        of_channels=_pairs(
+            (i, channel)
+            for i, each in enumerate(watched)
+            for channel in _channels(each, {row["id"]: row["channels"] for row in devices})
+        ),
+    )
+
+
+def _channels(watched: Watched, devices: Mapping[int, Sequence[int]]) -> Sequence[int]:
+    if watched.channel_id is not None:
+        return (watched.channel_id,)
+    return () if watched.device_id is None else devices.get(watched.device_id, ())
+
+
+def _pairs(pairs: Iterable[tuple[int, int]]) -> NDArray[np.int64]:
+    return np.array(list(pairs), dtype=np.int64).reshape(-1, 2)
+
+
+def _watched(row: Mapping[str, Any], sources: Sequence[Mapping[str, Any]]) -> Watched:
+    spec = Threshold.model_validate(row["spec"])
+    return Watched(
+        id=row["id"],
+        version=row["version"],
+        spec=spec,
+        sources=_sources(row, spec, sources),
+        channel_id=row["channel_id"],
+        device_id=row["device_id"],
+    )
+
+
+def _sources(
+    row: Mapping[str, Any], spec: Threshold, sources: Sequence[Mapping[str, Any]]
+) -> tuple[int, ...]:
+    if spec.measure not in {"rate", "total", "coverage", "budget"}:
+        return ()
+    if row["source_id"] is not None:
+        return (row["source_id"],)
+    checks = {each["check"] for each in sources if each["active"]}
+    return tuple(
+        each["id"]
+        for each in sources
+        if each["slug"] not in checks and (spec.scope is None or each["scope"] == spec.scope)
+    )
+
+
+def _limits(specs: Sequence[Threshold]) -> Limits:
+    return Limits(
+        limit=np.array([spec.limit for spec in specs], dtype=np.float64),
+        clear=np.array([spec.clear for spec in specs], dtype=np.float64),
+        above=np.array([spec.above is not None for spec in specs], dtype=bool),
+        additive=np.array(
+            [spec.measure in {"rate", "total", "budget"} for spec in specs], dtype=bool
+        ),
+    )

@@ -1,0 +1,257 @@
+"""What limits are judged by, as arrays: minutes of sources, their windows, when devices spoke.
+
+Masses are whole micrograms, so that sums do not depend on what else is summed; a window of one
+source beyond 9e18 of them counts as so much. Everything is read by COPY in binary, for there may be
+thousands of sources in every tick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+
+Integers = NDArray[np.int64]
+
+# Every minute of some ranges; the LATERAL has each range find its own chunks.
+_MINUTES = """
+SELECT m.source_id::int8, (extract(epoch FROM m.minute)::int8 / 60)::int8,
+       m.co2_ug + m.closing_ug, m.co2_ug, m.covered_ms::int8
+FROM unnest(%(firsts)s::int8[], %(lasts)s::int8[]) AS x(first, last)
+CROSS JOIN LATERAL (
+    SELECT * FROM emission_minute e
+    WHERE e.source_id = ANY(%(sources)s)
+      AND e.minute BETWEEN to_timestamp(x.first * 60) AND to_timestamp(x.last * 60)) m
+"""
+
+# The newest minute before a given one in which anything was known of the source.
+_KNOWN_BEFORE = """
+SELECT x.source_id::int8, (extract(epoch FROM m.minute)::int8 / 60)::int8,
+       m.co2_ug + m.closing_ug, m.co2_ug, m.covered_ms::int8
+FROM unnest(%(sources)s::int4[], %(after)s::int8[]) AS x(source_id, after)
+CROSS JOIN LATERAL (
+    SELECT * FROM emission_minute e
+    WHERE e.source_id = x.source_id AND e.covered_ms >= 1000
+      AND e.minute < to_timestamp(%(before)s * 60) AND e.minute > to_timestamp(x.after * 60)
+    ORDER BY e.minute DESC LIMIT 1) m
+"""
+
+_WINDOWS = """
+SELECT array_position(%(spans)s::text[], r.span)::int8, r.source_id::int8,
+       (extract(epoch FROM r.since)::int8 / 60)::int8,
+       (extract(epoch FROM r.upto)::int8 / 60)::int8,
+       least(greatest(r.co2_ug, -9e18), 9e18)::int8, r.covered_ms::int8
+FROM rolling_total r WHERE r.source_id = ANY(%(sources)s) AND r.span = ANY(%(spans)s)
+"""
+
+_SUMS = """
+SELECT m.source_id::int8, least(sum(m.co2_ug + m.closing_ug), 9e18)::int8, sum(m.covered_ms)::int8
+FROM emission_minute m
+WHERE m.source_id = ANY(%(sources)s)
+  AND m.minute >= to_timestamp(%(first)s * 60) AND m.minute < to_timestamp(%(end)s * 60)
+GROUP BY 1
+"""
+
+_SPOKE_BEFORE = """
+SELECT x.i::int8, (extract(epoch FROM max(r.ts))::int8 / 60)::int8
+FROM unnest(%(owners)s::int8[], %(channels)s::int4[]) AS x(i, channel_id)
+CROSS JOIN LATERAL (
+    SELECT ts FROM reading
+    WHERE channel_id = x.channel_id AND ts < to_timestamp(%(before)s * 60)
+      AND ts > to_timestamp(%(before)s * 60) - interval '40 days'
+    ORDER BY ts DESC LIMIT 1) r
+GROUP BY 1
+"""
+
+_SPOKE = """
+SELECT DISTINCT x.i::int8, (extract(epoch FROM r.ts)::int8 / 60)::int8
+FROM unnest(%(owners)s::int8[], %(channels)s::int4[]) AS x(i, channel_id)
+JOIN reading r ON r.channel_id = x.channel_id
+WHERE r.ts >= to_timestamp(%(first)s * 60) AND r.ts < to_timestamp((%(last)s + 1) * 60)
+"""
+
+_QUARANTINED = """
+SELECT coalesce(q.device, '') AS device, (extract(epoch FROM q.received_at)::int8 / 60)::int8,
+       count(*)
+FROM quarantine q JOIN facility f ON f.slug = q.facility
+WHERE f.id = %(facility)s AND q.state = 'open' AND q.received_at >= to_timestamp(%(first)s * 60)
+GROUP BY 1, 2
+"""
+
+_MINUTE = np.dtype(
+    [("source", ">i8"), ("minute", ">i8"), ("ug", ">i8"), ("own_ug", ">i8"), ("ms", ">i8")]
+)
+_WINDOW = np.dtype(
+    [
+        ("span", ">i8"),
+        ("source", ">i8"),
+        ("since", ">i8"),
+        ("upto", ">i8"),
+        ("ug", ">i8"),
+        ("ms", ">i8"),
+    ]
+)
+_SUM = np.dtype([("source", ">i8"), ("ug", ">i8"), ("ms", ">i8")])
+_SPOKEN = np.dtype([("owner", ">i8"), ("minute", ">i8")])
+
+Rows = NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WindowTotal:
+    """A window of many sources, from ``since`` to ``upto``, both included."""
+
+    since: int
+    upto: int
+    ug: Integers
+    covered_ms: Integers
+    #: False: there is no total of the source yet
+    there: NDArray[np.bool_]
+
+
+class Sources:
+    """Sources in the order of the arrays' rows."""
+
+    def __init__(self, ids: Iterable[int]) -> None:
+        self.ids = sorted(ids)
+        self._array = np.array(self.ids, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def rows(self, ids: Any) -> Integers:
+        """The row of each id, which must be there."""
+        return np.searchsorted(self._array, np.asarray(ids, dtype=np.int64))
+
+
+def minutes(
+    connection: psycopg.Connection[Any],
+    sources: Sources,
+    ranges: Sequence[tuple[int, int]],
+) -> Rows:
+    """Stored minutes of the sources in ranges of minutes, both ends included, in any order.
+
+    Columns: ``source``, ``minute``, ``ug`` with what closing added, ``own_ug`` without, ``ms``.
+    """
+    return _copied(
+        connection,
+        _MINUTES,
+        _MINUTE,
+        {
+            "sources": sources.ids,
+            "firsts": [first for first, _ in ranges],
+            "lasts": [last for _, last in ranges],
+        },
+    )
+
+
+def known_before(
+    connection: psycopg.Connection[Any], after: Mapping[int, int], before: int
+) -> Rows:
+    """The newest known minute of each source that lies after its own minute and before ``before``.
+
+    Columns as those of :func:`minutes`.
+    """
+    return _copied(
+        connection,
+        _KNOWN_BEFORE,
+        _MINUTE,
+        {"sources": list(after), "after": list(after.values()), "before": before},
+    )
+
+
+def windows(
+    connection: psycopg.Connection[Any], sources: Sources, spans: Sequence[str]
+) -> dict[str, WindowTotal]:
+    """The windows as the aggregator last moved them, by span."""
+    found = _copied(connection, _WINDOWS, _WINDOW, {"sources": sources.ids, "spans": list(spans)})
+    result = {}
+    for i, span in enumerate(spans, start=1):
+        mine = found[found["span"] == i]
+        if not mine.size:
+            continue
+        upto = int(mine["upto"].max())
+        mine = mine[mine["upto"] == upto]
+        ug, covered = _zeros(sources), _zeros(sources)
+        there = np.zeros(len(sources), dtype=bool)
+        rows = sources.rows(mine["source"])
+        ug[rows], covered[rows], there[rows] = mine["ug"], mine["ms"], True
+        result[span] = WindowTotal(
+            since=int(mine["since"].min()), upto=upto, ug=ug, covered_ms=covered, there=there
+        )
+    return result
+
+
+def sums(
+    connection: psycopg.Connection[Any], sources: Sources, first: int, end: int
+) -> tuple[Integers, Integers]:
+    """Micrograms and covered milliseconds of each source in ``[first, end)``."""
+    found = _copied(connection, _SUMS, _SUM, {"sources": sources.ids, "first": first, "end": end})
+    ug, covered = _zeros(sources), _zeros(sources)
+    rows = sources.rows(found["source"])
+    ug[rows], covered[rows] = found["ug"], found["ms"]
+    return ug, covered
+
+
+def _zeros(sources: Sources) -> Integers:
+    return np.zeros(len(sources), dtype=np.int64)
+
+
+def spoke(
+    connection: psycopg.Connection[Any],
+    devices: Sequence[Sequence[int]],
+    first: int,
+    last: int,
+) -> NDArray[np.int64]:
+    """The newest minute with a reading of each device up to each minute; -1: none in 40 days.
+
+    ``devices``: the channels of each; the answer's shape is (devices, minutes).
+    """
+    owners = [i for i, channels in enumerate(devices) for _ in channels]
+    channels = [channel for of_device in devices for channel in of_device]
+    parameters = {"owners": owners, "channels": channels, "first": first, "last": last}
+    newest = np.full((len(devices), last - first + 1), -1, dtype=np.int64)
+    before = _copied(connection, _SPOKE_BEFORE, _SPOKEN, {**parameters, "before": first})
+    newest[before["owner"], 0] = before["minute"]
+    inside = _copied(connection, _SPOKE, _SPOKEN, parameters)
+    newest[inside["owner"], inside["minute"] - first] = inside["minute"]
+    return np.maximum.accumulate(newest, axis=1)
+
+
+def quarantined(
+    connection: psycopg.Connection[Any], facility_id: int, first: int
+) -> list[tuple[str, int, int]]:
+    """Open entries by device and minute of arrival, from minute ``first`` on."""
+    return connection.execute(_QUARANTINED, {"facility": facility_id, "first": first}).fetchall()
+
+
+def _copied(
+    connection: psycopg.Connection[Any], sql: str, columns: np.dtype[Any], parameters: Any
+) -> Rows:
+    """Rows whose columns are all eight bytes and never null."""
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY ({sql}) TO STDOUT (FORMAT binary)", parameters) as copy,
+    ):
+        raw = b"".join(copy)
+    fields: list[tuple[str, str]] = [("", ">i2")]
+    for name in columns.names or ():
+        fields += [(f"length of {name}", ">i4"), (name, columns[name].str)]
+    fields[0] = ("columns", ">i2")
+    stored = np.dtype(fields)
+    found = np.frombuffer(
+        raw,
+        dtype=stored,
+        offset=len(_HEADER),
+        count=(len(raw) - len(_HEADER) - 2) // stored.itemsize,
+    )
+    rows = np.empty(found.size, dtype=columns.newbyteorder("="))
+    for name in columns.names or ():
+        rows[name] = found[name]
+    return rows
