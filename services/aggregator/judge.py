@@ -27,6 +27,7 @@ from services.core.accounting.alerting.verdicts import (
     Verdicts,
     minutes_to_limit,
 )
+from services.core.runtime import metrics
 from services.core.store import alert_history
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.registry.watch_plan import WatchPlan
@@ -64,6 +65,13 @@ def judge(
     connection: psycopg.Connection[Any], plan: FacilityPlan, seen: Seen, now: datetime
 ) -> None:
     """Judge all that changed, up to the minute of ``now``; write transitions, alerts, messages."""
+    with metrics.aggregator_judge_seconds.time():
+        _judge(connection, plan, seen, now)
+
+
+def _judge(
+    connection: psycopg.Connection[Any], plan: FacilityPlan, seen: Seen, now: datetime
+) -> None:
     current_minute = int(now.timestamp()) // 60
     row = connection.execute(_PROGRESS, (plan.id,)).fetchone()
     version, judged_to = row if row is not None else (1, None)

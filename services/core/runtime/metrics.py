@@ -83,6 +83,12 @@ aggregator_ticks = Counter(
 aggregator_tick_seconds = Histogram(
     "tonne_aggregator_tick_seconds", "Duration of one tick.", buckets=_SECONDS, registry=registry
 )
+aggregator_judge_seconds = Histogram(
+    "tonne_aggregator_judge_seconds",
+    "Duration of judging limits in one tick.",
+    buckets=_SECONDS,
+    registry=registry,
+)
 aggregator_minutes = Counter(
     "tonne_aggregator_source_minutes", "Source minutes computed.", registry=registry
 )

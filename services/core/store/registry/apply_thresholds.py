@@ -6,9 +6,10 @@ changes or takes away what is the other's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from services.core.store import alert_tables as t
 from services.core.store.registry import facility_model as model
@@ -16,6 +17,8 @@ from services.core.store.registry.threshold_model import Maintenance, Threshold
 from services.core.store.tables import channel, device, source
 
 Origin = Literal["file", "api"]
+
+_FROM_NOW_ON = func.date_trunc("minute", func.now())
 
 
 class OwnedElsewhereError(ValueError):
@@ -31,8 +34,20 @@ def apply_thresholds(
     by: str | None,
 ) -> None:
     """Bring the file's thresholds and maintenance into force, and take out those it had before."""
+    before = {
+        row.slug: row
+        for row in connection.execute(
+            select(t.threshold).where(t.threshold.c.facility_id == facility_id)
+        )
+    }
+    fresh = [each for each in file.thresholds if each.id not in before]
+    _add_all(connection, facility_id, fresh, by=by)
+    changes += [f"+ threshold {each.id}" for each in fresh]
     for threshold in file.thresholds:
-        set_threshold(connection, facility_id, threshold, changes, origin="file", by=by)
+        old = before.get(threshold.id)
+        same = old is not None and (old.origin, old.active) == ("file", True)
+        if old is not None and not (same and old.spec == model.spec(threshold)):
+            set_threshold(connection, facility_id, threshold, changes, origin="file", by=by)
     for slug in _own(connection, t.threshold, facility_id) - {each.id for each in file.thresholds}:
         unset_threshold(connection, facility_id, slug, changes, origin="file", by=by)
     for maintenance in file.maintenance:
@@ -59,30 +74,24 @@ def set_threshold(
     _must_own(old, origin, "threshold", threshold.id)
     if old is not None and old.active and old.spec == spec:
         return
-    version = 1 if old is None else old.version + 1
-    values = {
-        "origin": origin,
-        "version": version,
-        "spec": spec,
-        "source_id": _id_of(connection, source, facility_id, threshold.source),
-        "scope": threshold.scope,
-        "channel_id": _channel_id(connection, facility_id, threshold.channel),
-        "device_id": _id_of(connection, device, facility_id, threshold.device),
-        "active": True,
-        "in_force_from": func.date_trunc("minute", func.now()),
-    }
     if old is None:
-        threshold_id = connection.scalar(
-            insert(t.threshold)
-            .values(facility_id=facility_id, slug=threshold.id, **values)
-            .returning(t.threshold.c.id)
-        )
+        _add_all(connection, facility_id, [threshold], origin=origin, by=by)
         changes.append(f"+ threshold {threshold.id}")
-    else:
-        threshold_id = old.id
-        connection.execute(update(t.threshold).where(t.threshold.c.id == old.id).values(**values))
-        changes.append(f"{'~' if old.active else '+'} threshold {threshold.id}")
-    _keep(connection, threshold_id, version, spec, by)
+        return
+    version = old.version + 1
+    connection.execute(
+        update(t.threshold)
+        .where(t.threshold.c.id == old.id)
+        .values(
+            origin=origin,
+            version=version,
+            **_watched(threshold, _Places(connection, facility_id)),
+            active=True,
+            in_force_from=_FROM_NOW_ON,
+        )
+    )
+    changes.append(f"{'~' if old.active else '+'} threshold {threshold.id}")
+    _keep(connection, old.id, version, spec, by)
 
 
 def unset_threshold(
@@ -198,31 +207,74 @@ def _must_own(old: Row[Any] | None, origin: Origin, kind: str, slug: str) -> Non
     )
 
 
-def _id_of(connection: Connection, table: Any, facility_id: int, slug: str | None) -> int | None:
-    if slug is None:
-        return None
-    return connection.scalar(
-        select(table.c.id).where(table.c.facility_id == facility_id, table.c.slug == slug)
-    )
+class _Places:
+    """What a facility's thresholds can watch: ids by names."""
 
+    def __init__(self, connection: Connection, facility_id: int) -> None:
+        def ids(statement: Select[Any]) -> dict[str | None, int]:
+            return {name: each for name, each in connection.execute(statement)}  # noqa: C416
 
-def _channel_id(connection: Connection, facility_id: int, reference: str | None) -> int | None:
-    if reference is None:
-        return None
-    device_slug, channel_slug = reference.split(".")
-    return connection.scalar(
-        select(channel.c.id)
-        .join(device, device.c.id == channel.c.device_id)
-        .where(
-            device.c.facility_id == facility_id,
-            device.c.slug == device_slug,
-            channel.c.slug == channel_slug,
+        self.sources = ids(
+            select(source.c.slug, source.c.id).where(source.c.facility_id == facility_id)
         )
+        self.devices = ids(
+            select(device.c.slug, device.c.id).where(device.c.facility_id == facility_id)
+        )
+        self.channels = ids(
+            select(device.c.slug + "." + channel.c.slug, channel.c.id)
+            .join(device, device.c.id == channel.c.device_id)
+            .where(device.c.facility_id == facility_id)
+        )
+
+
+def _watched(threshold: Threshold, places: _Places) -> dict[str, Any]:
+    return {
+        "spec": model.spec(threshold),
+        "source_id": places.sources.get(threshold.source),
+        "scope": threshold.scope,
+        "channel_id": places.channels.get(threshold.channel),
+        "device_id": places.devices.get(threshold.device),
+    }
+
+
+def _add_all(
+    connection: Connection,
+    facility_id: int,
+    thresholds: Sequence[Threshold],
+    *,
+    origin: Origin = "file",
+    by: str | None,
+) -> None:
+    """Add thresholds whose ids were never used; a file may have thousands."""
+    if not thresholds:
+        return
+    places = _Places(connection, facility_id)
+    since = connection.scalar(select(_FROM_NOW_ON))
+    added = connection.execute(
+        insert(t.threshold).returning(t.threshold.c.id, t.threshold.c.spec),
+        [
+            {
+                "facility_id": facility_id,
+                "slug": each.id,
+                "origin": origin,
+                "version": 1,
+                **_watched(each, places),
+                "in_force_from": since,
+            }
+            for each in thresholds
+        ],
+    )
+    connection.execute(
+        insert(t.threshold_revision),
+        [
+            {"threshold_id": row.id, "version": 1, "spec": row.spec, "changed_by": by}
+            for row in added
+        ],
     )
 
 
 def _keep(
-    connection: Connection, threshold_id: int | None, version: int, spec: Any, by: str | None
+    connection: Connection, threshold_id: int, version: int, spec: Any, by: str | None
 ) -> None:
     connection.execute(
         insert(t.threshold_revision).values(
