@@ -25,6 +25,8 @@ from services.api.limits import CountRequests, LimitBody, LoopbackHostOnly
 from services.api.listen import listen
 from services.api.live_feed import LiveFeed, Pace
 from services.api.routes import (
+    alerts,
+    chart_annotations,
     dashboard,
     emissions,
     explain,
@@ -35,6 +37,7 @@ from services.api.routes import (
     readings,
     replay,
     restatements,
+    thresholds,
 )
 from services.api.routes.live import live_reader
 from services.core.runtime import logging
@@ -96,6 +99,9 @@ def create_app(
         replay,
         restatements,
         explain,
+        alerts,
+        thresholds,
+        chart_annotations,
         operation,
         dashboard,
     ):

@@ -16,8 +16,10 @@ from services.core.store.live import SPANS, FacilityLive, SourceLive, SpanTotal
 Accounts = Mapping[str, SourceAccount]
 
 
-def live_body(state: FacilityLive, accounts: Accounts) -> dict[str, Any]:
-    """Build the answer; what is unknown is null, never zero.
+def live_body(
+    state: FacilityLive, accounts: Accounts, alerts: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
+    """Build the answer; what is unknown is null, never zero. ``alerts``: those that stand.
 
     A source that is another's check stands among the sources and counts in no sum.
     """
@@ -40,7 +42,7 @@ def live_body(state: FacilityLive, accounts: Accounts) -> dict[str, Any]:
         ],
         "sources": [_source(state, source, accounts) for source in shown],
         "checks": _checks(state, accounts),
-        "alerts": [],
+        "alerts": list(alerts),
         "sequence": state.sequence,
         "changed_at": state.changed_at,
         "newest_minute": _newest(newest),

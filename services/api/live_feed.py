@@ -29,10 +29,22 @@ class LiveEvent:
     id: str
     #: JSON of one line
     body: bytes
+    #: of the totals' changes
+    sequence: int = 0
+    #: alerts that stand or changed lately, with the sequence at which they last did; ascending
+    alerts: tuple[tuple[int, bytes], ...] = ()
 
     def encoded(self) -> bytes:
         """The event in the wire format."""
         return format_sse_event(data_str=self.body.decode(), event="live", id=self.id)
+
+    def alerts_after(self, sequence: int) -> bytes:
+        """Events of the alerts that changed later, in the wire format."""
+        return b"".join(
+            format_sse_event(data_str=body.decode(), event="alert", id=str(changed))
+            for changed, body in self.alerts
+            if changed > sequence
+        )
 
 
 #: Reads the present state of a facility; None: it is gone.
@@ -56,7 +68,8 @@ class _Watched:
 
     viewers: int = 0
     version: int = 0
-    newest: bytes = b""
+    newest: LiveEvent | None = None
+    encoded: bytes = b""
     gone: bool = False
     #: totals may have changed since they were last read
     dirty: asyncio.Event = field(default_factory=asyncio.Event)
@@ -107,9 +120,11 @@ class LiveFeed:
                 " GET /v1/live."
             )
 
-    async def stream(self, facility: str) -> AsyncIterator[bytes]:
+    async def stream(self, facility: str, *, after: int | None = None) -> AsyncIterator[bytes]:
         """Events of ``facility``: the present state at once, then each newer one.
 
+        Alerts that changed come before the state they belong to; ``after``: the sequence that the
+        viewer has seen everything of, None: none of the past are wanted.
         Ends when the facility is gone, the stream's life is over or the feed is closed.
         """
         watched = self._join(facility)
@@ -119,7 +134,10 @@ class LiveFeed:
             while not self._closing and not watched.gone:
                 if watched.version != seen:
                     seen = watched.version
-                    yield watched.newest
+                    if (newest := watched.newest) is not None:
+                        missed = b"" if after is None else newest.alerts_after(after)
+                        after = newest.sequence
+                        yield missed + watched.encoded
                     continue
                 left_s = ends_at - time.monotonic()
                 if left_s <= 0 or (watched.task is not None and watched.task.done()):
@@ -161,7 +179,7 @@ class LiveFeed:
                 if event is None:
                     watched.gone = True
                 elif event is not _AWAY:
-                    watched.newest = event.encoded()
+                    watched.newest, watched.encoded = event, event.encoded()
                     watched.version += 1
                 watched.wake()
                 await asyncio.sleep(self._pace.least_pause_s)

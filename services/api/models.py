@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.api.alert_models import Alert
+
 QualityName = Literal["good", "uncertain", "bad", "calibration", "maintenance"]
 
 
@@ -127,7 +129,7 @@ class Live(Answer):
     scopes: list[ScopeTotals]
     sources: list[LiveSource]
     checks: list[Check]
-    alerts: list[dict[str, object]]
+    alerts: list[Alert] = Field(description="those that fire now")
     sequence: int = Field(examples=[4711], description="rises with every change of the totals")
     changed_at: datetime | None = Field(description="when the totals last changed")
     newest_minute: datetime | None = Field(description="newest minute with data")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse
@@ -31,6 +31,7 @@ from services.api.problems import (
 )
 from services.core.runtime.clock import Clock
 from services.core.store.accounts import source_accounts
+from services.core.store.alert_queries import alerts_as_of, is_open, live_alerts
 from services.core.store.live import facility_live
 from services.core.store.live_as_of import facility_live_as_of
 
@@ -80,9 +81,14 @@ async def get_live(
                 connection, query.facility, as_of=min(now, query.as_of)
             )
         accounts = await source_accounts(connection, query.facility)
+        alerts = (
+            await live_alerts(connection, query.facility)
+            if query.as_of is None
+            else await alerts_as_of(connection, query.facility, query.as_of)
+        )
     if state is None:
         raise no_facility(query.facility)
-    return json_answer(live_body(state, accounts))
+    return json_answer(live_body(state, accounts, [a for a in alerts if is_open(a)]))
 
 
 @router.get(
@@ -92,25 +98,36 @@ async def get_live(
     responses={
         200: {
             "description": "Event `live` with the body of `GET /v1/live`: at once, on each change"
-            " (at most four a second) and at least every 15 seconds. Each event is the whole"
-            " state, so a client that reconnects with `Last-Event-ID` has missed nothing once it"
-            " has the first one. A stream ends after ten minutes; clients reconnect.",
+            " (at most four a second) and at least every 15 seconds. Each is the whole state, so a"
+            " client that reconnects has missed nothing once it has the first one. Before it,"
+            " event `alert` with a row of `GET /v1/alerts` for each alert that changed since the"
+            " last event; with `Last-Event-ID`, since that one, up to a quarter of an hour back. A"
+            " stream ends after ten minutes; clients reconnect.",
             "content": {"text/event-stream": {"example": _STREAM_EXAMPLE}},
         },
         **documented(NotFound, TooManyStreams),
     },
 )
 async def get_stream(
-    context: InContext, who: Reader, query: Annotated[StreamQuery, FromQuery()]
+    context: InContext,
+    who: Reader,
+    query: Annotated[StreamQuery, FromQuery()],
+    last_event_id: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
     """Events of one facility."""
     await _must_exist(context, who, query.facility)
     context.feed.admit()
     return EventSourceResponse(
-        context.feed.stream(query.facility),
+        context.feed.stream(query.facility, after=_sequence_of(last_event_id)),
         # a proxy that buffers would hold events back
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
+
+
+def _sequence_of(event_id: str) -> int | None:
+    """Up to which change of the totals a client has seen all; None: it does not say."""
+    sequence = event_id.partition("-")[0]
+    return int(sequence) if sequence.isdecimal() and len(sequence) < 19 else None
 
 
 async def _must_exist(context: InContext, who: Principal, facility: str) -> None:
@@ -126,6 +143,7 @@ def live_reader(engine: AsyncEngine, clock: Clock) -> ReadLive:
             async with engine.connect() as connection:
                 state = await facility_live(connection, facility, now=now)
                 accounts = await source_accounts(connection, facility)
+                alerts = await live_alerts(connection, facility)
         except (DBAPIError, PoolTimeoutError, OSError) as error:
             if isinstance(from_database(error), DatabaseAway | TooSlow):
                 raise FeedAwayError(str(error)) from error
@@ -134,7 +152,11 @@ def live_reader(engine: AsyncEngine, clock: Clock) -> ReadLive:
             return None
         return LiveEvent(
             id=f"{state.sequence}-{int(now.timestamp()) // 60}",
-            body=msgspec.json.encode(live_body(state, accounts)),
+            body=msgspec.json.encode(
+                live_body(state, accounts, [each for each in alerts if is_open(each)])
+            ),
+            sequence=state.sequence,
+            alerts=tuple((each["data_version"], msgspec.json.encode(each)) for each in alerts),
         )
 
     return read

@@ -53,6 +53,16 @@ def test_the_calls_of_the_contract_are_there_and_those_with_data_want_a_key() ->
         ("post", "/v1/quarantine/replay"),
         ("get", "/v1/quarantine/replay/{replay}"),
         ("get", "/v1/explain"),
+        ("get", "/v1/alerts"),
+        ("get", "/v1/alerts/{alert}"),
+        ("post", "/v1/alerts/{alert}/ack"),
+        ("get", "/v1/thresholds"),
+        ("put", "/v1/thresholds/{threshold}"),
+        ("delete", "/v1/thresholds/{threshold}"),
+        ("get", "/v1/maintenance"),
+        ("put", "/v1/maintenance/{maintenance}"),
+        ("delete", "/v1/maintenance/{maintenance}"),
+        ("get", "/v1/annotations"),
     }
     assert set(calls) - guarded == {("get", "/healthz"), ("get", "/readyz"), ("get", "/metrics")}
     for key in guarded:

@@ -1,0 +1,39 @@
+"""Changes of configuration: the one thing that the API writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from starlette.concurrency import run_in_threadpool
+
+from services.api.context import Context
+from services.api.problems import Conflict, InvalidRequest
+from services.core.store.connect import engine
+from services.core.store.limit_changes import UnusableError
+from services.core.store.registry.apply_thresholds import OwnedElsewhereError
+
+Found = TypeVar("Found")
+
+
+async def write(context: Context, change: Callable[[Connection], Found]) -> Found:
+    """Run ``change`` in a transaction of its own.
+
+    :raises InvalidRequest, Conflict: it cannot be made, with the reason.
+    """
+    return await run_in_threadpool(_write, context.settings.database, change)
+
+
+def _write(database_url: str, change: Callable[[Connection], Found]) -> Found:
+    # the API reads with a role that may not write; configuration is the exception
+    bind = engine(database_url, process="api")
+    try:
+        with bind.begin() as connection:
+            return change(connection)
+    except OwnedElsewhereError as error:
+        raise Conflict(str(error)) from None
+    except UnusableError as error:
+        raise InvalidRequest(str(error)) from None
+    finally:
+        bind.dispose()

@@ -1,0 +1,217 @@
+"""``/v1/thresholds`` and ``/v1/maintenance``: what is watched, and when it is not told."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Path, Request
+from fastapi import Query as FromQuery
+from fastapi.responses import Response
+from pydantic import Field, TypeAdapter, ValidationError
+
+from services.api.alert_models import Changed, MaintenanceRow, ThresholdRow
+from services.api.answers import json_answer
+from services.api.auth import Principal, Reader, Writer, visible_facilities
+from services.api.context import Context, InContext
+from services.api.parameters import Instant, Query, SlugList
+from services.api.problems import Conflict, InvalidRequest, NotFound, documented
+from services.api.registry_write import write
+from services.core.store import alert_queries, limit_changes
+from services.core.store.registry.field_types import Part
+from services.core.store.registry.threshold_model import Maintenance, Threshold
+
+router = APIRouter(tags=["alerts"])
+
+Stated = TypeVar("Stated", bound=Part)
+
+_Id = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="its id")]
+_DICT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
+
+
+class FacilitiesQuery(Query):
+    """Of which facilities."""
+
+    facility: SlugList = Field([], description="facility ids; none: all", examples=[["linz"]])
+
+
+class FacilityQuery(Query):
+    """Of which facility."""
+
+    facility: str | None = Field(
+        None, description="facility id; may be left out where there is one only", examples=["linz"]
+    )
+
+
+class MaintenanceQuery(FacilitiesQuery):
+    """Parameters of ``GET /v1/maintenance``."""
+
+    from_: Instant | None = Field(None, alias="from", description="that lasts beyond then")
+    to: Instant | None = Field(None, description="that begins before then")
+
+
+def _body_of(part: type[Part]) -> dict[str, Any]:
+    """The specification of a body in the words of a facility file; its id is in the address."""
+    schema = part.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema["properties"] = {k: v for k, v in schema["properties"].items() if k != "id"}
+    schema["required"] = [name for name in schema["required"] if name != "id"]
+    schema.pop("$defs", None)
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+@router.get(
+    "/v1/thresholds",
+    summary="Limits that are watched",
+    response_model=list[ThresholdRow],
+    responses=documented(NotFound),
+)
+async def get_thresholds(
+    context: InContext, who: Reader, query: Annotated[FacilitiesQuery, FromQuery()]
+) -> Response:
+    """Thresholds in force, those of facility files and those of the API, with their states."""
+    found = await visible_facilities(context, who, query.facility)
+    async with context.engine.connect() as connection:
+        rows = await alert_queries.thresholds(connection, [each.id for each in found])
+    return json_answer([_threshold(row) for row in rows])
+
+
+@router.put(
+    "/v1/thresholds/{threshold}",
+    summary="Watch a limit",
+    response_model=Changed,
+    responses=documented(NotFound, Conflict),
+    openapi_extra=_body_of(Threshold),
+)
+async def put_threshold(
+    context: InContext,
+    who: Writer,
+    request: Request,
+    threshold: _Id,
+    query: Annotated[FacilityQuery, FromQuery()],
+) -> Response:
+    """Bring a threshold into force, or change it; the body is an entry of a facility file's list.
+
+    One that stands in the facility file is changed there.
+    """
+    facility = await _one_facility(context, who, query.facility)
+    stated = await _stated(Threshold, request, threshold)
+    changes = await write(
+        context, lambda c: limit_changes.put_threshold(c, facility, stated, by=who.name)
+    )
+    return json_answer({"changes": changes})
+
+
+@router.delete(
+    "/v1/thresholds/{threshold}",
+    summary="Watch a limit no more",
+    response_model=Changed,
+    responses=documented(NotFound, Conflict),
+)
+async def delete_threshold(
+    context: InContext, who: Writer, threshold: _Id, query: Annotated[FacilityQuery, FromQuery()]
+) -> Response:
+    """Take a threshold out of force; what it found stays, and an alert of it is resolved."""
+    facility = await _one_facility(context, who, query.facility)
+    if not await write(
+        context, lambda c: limit_changes.delete_threshold(c, facility, threshold, by=who.name)
+    ):
+        raise NotFound(f"There is no threshold {threshold}; GET /v1/thresholds lists them.")
+    return json_answer({"changes": [f"- threshold {threshold}"]})
+
+
+@router.get(
+    "/v1/maintenance",
+    summary="When alerts are not told",
+    response_model=list[MaintenanceRow],
+    responses=documented(NotFound),
+)
+async def get_maintenance(
+    context: InContext, who: Reader, query: Annotated[MaintenanceQuery, FromQuery()]
+) -> Response:
+    """Spans in which alerts are judged and kept, and not told."""
+    found = await visible_facilities(context, who, query.facility)
+    async with context.engine.connect() as connection:
+        rows = await alert_queries.maintenance(
+            connection, [each.id for each in found], begins=query.from_, ends=query.to
+        )
+    return json_answer(rows)
+
+
+@router.put(
+    "/v1/maintenance/{maintenance}",
+    summary="State a maintenance",
+    response_model=Changed,
+    responses=documented(NotFound, Conflict),
+    openapi_extra=_body_of(Maintenance),
+)
+async def put_maintenance(
+    context: InContext,
+    who: Writer,
+    request: Request,
+    maintenance: _Id,
+    query: Annotated[FacilityQuery, FromQuery()],
+) -> Response:
+    """What fires in it is told when it is over, if it still fires then."""
+    facility = await _one_facility(context, who, query.facility)
+    stated = await _stated(Maintenance, request, maintenance)
+    changes = await write(
+        context, lambda c: limit_changes.put_maintenance(c, facility, stated, by=who.name)
+    )
+    return json_answer({"changes": changes})
+
+
+@router.delete(
+    "/v1/maintenance/{maintenance}",
+    summary="Take a maintenance back",
+    response_model=Changed,
+    responses=documented(NotFound, Conflict),
+)
+async def delete_maintenance(
+    context: InContext, who: Writer, maintenance: _Id, query: Annotated[FacilityQuery, FromQuery()]
+) -> Response:
+    """End a maintenance at once."""
+    facility = await _one_facility(context, who, query.facility)
+    if not await write(
+        context, lambda c: limit_changes.delete_maintenance(c, facility, maintenance)
+    ):
+        raise NotFound(f"There is no maintenance {maintenance}; GET /v1/maintenance lists them.")
+    return json_answer({"changes": [f"- maintenance {maintenance}"]})
+
+
+async def _one_facility(context: Context, who: Principal, facility: str | None) -> str:
+    found = await visible_facilities(context, who, [] if facility is None else [facility])
+    if len(found) != 1:
+        raise InvalidRequest("facility: say which one, as in ?facility=linz")
+    return found[0].slug
+
+
+async def _stated(part: type[Stated], request: Request, slug: str) -> Stated:
+    try:
+        body = _DICT.validate_json(await request.body())
+        if body.setdefault("id", slug) != slug:
+            raise InvalidRequest(f"id: the body is of {body['id']}, the address names {slug}")
+        return part.model_validate(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(step) for step in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        raise InvalidRequest(f"{place}: {reason}" if place else reason) from None
+
+
+def _threshold(row: dict[str, Any]) -> dict[str, Any]:
+    spec = Threshold.model_validate(row["spec"])
+    stated = {
+        name: getattr(spec, name, None)
+        for name in ThresholdRow.model_fields
+        if name in Threshold.model_fields
+    }
+    return {
+        "facility": row["facility"],
+        **stated,
+        "origin": row["origin"],
+        "version": row["version"],
+        "in_force_from": row["in_force_from"],
+        "state": row["state"],
+        "since": row["since"],
+        "for_s": float(spec.for_),
+        "projected": spec.is_projected,
+    }

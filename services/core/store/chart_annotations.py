@@ -1,0 +1,139 @@
+"""What to know of a span of time in a chart: alerts, calibrations, gaps, registers, factors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+#: Up to this span gaps are told to the minute, beyond it by whole hours.
+_TO_THE_MINUTE = timedelta(days=7)
+
+#: Up to this span readings themselves are searched for registers that fell.
+_SEARCHED = timedelta(days=2)
+
+_ALERTS = """
+SELECT a.fired_at AS time, coalesce(a.resolved_at, a.undone_at) AS "timeEnd",
+       t.slug || CASE WHEN a.undone_at IS NOT NULL THEN ' (undone)'
+                      WHEN a.projected THEN ' (projected)' ELSE '' END AS title,
+       coalesce(t.spec ->> 'message',
+                concat(t.spec ->> 'measure', ' ', t.spec ->> 'window', ' ', a.value, ', limit ',
+                       a.limit_value)) AS text,
+       ARRAY['alert', f.slug, t.spec ->> 'severity', t.spec ->> 'source'] AS tags
+FROM alert a JOIN threshold t ON t.id = a.threshold_id JOIN facility f ON f.id = a.facility_id
+WHERE a.facility_id = ANY(:facilities) AND a.fired_at < :ends
+  AND coalesce(a.resolved_at, 'infinity') >= :begins
+"""
+
+_CALIBRATIONS = """
+SELECT k.ended_at, NULL::timestamptz,
+       concat('calibration of ', d.slug, '.', c.slug, CASE WHEN k.passed THEN ' passed'
+              ELSE ' failed' END), k.detail, ARRAY['calibration', f.slug, d.slug]
+FROM calibration_test k JOIN channel c ON c.id = k.channel_id JOIN device d ON d.id = c.device_id
+JOIN facility f ON f.id = d.facility_id
+WHERE f.id = ANY(:facilities) AND k.ended_at >= :begins AND k.ended_at < :ends
+"""
+
+# Minutes that are not known between those that are; a few are a message that came late, no gap.
+_GAPS_BY_MINUTE = """
+SELECT g.ended, g.begins, concat('no data of ', s.slug), '', ARRAY['gap', f.slug, s.slug]
+FROM source s JOIN facility f ON f.id = s.facility_id
+CROSS JOIN LATERAL (
+    SELECT m.minute + interval '1 minute' AS ended,
+           lead(m.minute) OVER (ORDER BY m.minute) AS begins
+    FROM emission_minute m
+    WHERE m.source_id = s.id AND m.covered_ms > 0 AND m.minute >= :begins AND m.minute < :ends) g
+WHERE f.id = ANY(:facilities) AND s.active
+  AND g.begins - g.ended >= interval '5 minutes'
+"""
+
+_GAPS_BY_HOUR = """
+SELECT g.ended, g.begins, concat('no data of ', s.slug), '', ARRAY['gap', f.slug, s.slug]
+FROM source s JOIN facility f ON f.id = s.facility_id
+CROSS JOIN LATERAL (
+    SELECT h.hour + interval '1 hour' AS ended, lead(h.hour) OVER (ORDER BY h.hour) AS begins
+    FROM emission_hour h
+    WHERE h.source_id = s.id AND h.covered_ms > 0 AND h.hour >= :begins AND h.hour < :ends) g
+WHERE f.id = ANY(:facilities) AND s.active AND g.begins > g.ended
+"""
+
+_EPOCHS = """
+SELECT (e ->> 'from')::timestamptz, NULL::timestamptz,
+       concat('register of ', d.slug, '.', c.slug, ': ', e ->> 'reason'),
+       CASE WHEN e ->> 'start' IS NULL THEN '' ELSE concat('starts at ', e ->> 'start', ' ', c.unit)
+       END, ARRAY['register', f.slug, d.slug]
+FROM channel c JOIN device d ON d.id = c.device_id JOIN facility f ON f.id = d.facility_id
+CROSS JOIN LATERAL jsonb_array_elements(coalesce(c.spec -> 'epochs', '[]')) AS e
+WHERE f.id = ANY(:facilities) AND c.active
+  AND (e ->> 'from')::timestamptz >= :begins AND (e ->> 'from')::timestamptz < :ends
+"""
+
+_FALLS = """
+SELECT r.ts, NULL::timestamptz, concat('register of ', d.slug, '.', c.slug, ' fell'),
+       concat(r.before, ' -> ', r.value, ' ', c.unit), ARRAY['register', f.slug, d.slug]
+FROM channel c JOIN device d ON d.id = c.device_id JOIN facility f ON f.id = d.facility_id
+CROSS JOIN LATERAL (
+    SELECT x.ts, x.value, lag(x.value) OVER (ORDER BY x.ts) AS before
+    FROM reading x
+    WHERE x.channel_id = c.id AND x.value IS NOT NULL AND x.quality <= 1
+      AND x.ts >= :begins AND x.ts < :ends) r
+WHERE f.id = ANY(:facilities) AND c.kind = 'counter' AND c.active AND r.value < r.before
+"""
+
+_FACTORS = """
+SELECT x.valid_from::timestamp AT TIME ZONE f.timezone, NULL::timestamptz,
+       concat('factor ', x.slug), concat(x.co2_kg, ' kg CO2 a ', x.unit, ', ', x.citation),
+       ARRAY['factor', f.slug, x.slug]
+FROM facility f
+CROSS JOIN LATERAL (
+    SELECT DISTINCT coalesce(s.spec ->> k, '') AS slug
+    FROM source s CROSS JOIN unnest(ARRAY['factor', 'market_factor']) AS k
+    WHERE s.facility_id = f.id AND s.active) used
+JOIN factor x ON x.slug = used.slug AND x.known_to IS NULL AND x.valid_from IS NOT NULL
+ AND (x.facility_id = f.id OR x.facility_id IS NULL AND NOT EXISTS (
+     SELECT FROM factor o WHERE o.slug = x.slug AND o.facility_id = f.id AND o.known_to IS NULL))
+WHERE f.id = ANY(:facilities)
+  AND x.valid_from::timestamp AT TIME ZONE f.timezone >= :begins
+  AND x.valid_from::timestamp AT TIME ZONE f.timezone < :ends
+"""
+
+_PARTS = {
+    "alert": _ALERTS,
+    "calibration": _CALIBRATIONS,
+    "register": _EPOCHS,
+    "factor": _FACTORS,
+}
+
+
+async def chart_annotations(
+    connection: AsyncConnection,
+    facility_ids: Sequence[int],
+    *,
+    begins: datetime,
+    ends: datetime,
+    kinds: Sequence[str],
+    most: int,
+) -> list[dict[str, Any]]:
+    """Annotations of the span, oldest first; ``kinds`` empty: all.
+
+    Registers that fell without being announced are looked for in spans of up to two days.
+    """
+    length = ends - begins
+    parts = {**_PARTS, "gap": _GAPS_BY_MINUTE if length <= _TO_THE_MINUTE else _GAPS_BY_HOUR}
+    if length <= _SEARCHED:
+        parts["register"] = f"{_EPOCHS} UNION ALL {_FALLS}"
+    wanted = [sql for kind, sql in parts.items() if not kinds or kind in kinds]
+    found = await connection.execute(
+        text(
+            "SELECT * FROM ("  # noqa: S608 - parts named above
+            + " UNION ALL ".join(wanted)
+            + ') AS a(time, "timeEnd", title, text, tags) ORDER BY 1, 3 LIMIT :most'
+        ),
+        {"facilities": list(facility_ids), "begins": begins, "ends": ends, "most": most},
+    )
+    return [
+        {**row, "tags": [tag for tag in row["tags"] if tag is not None]} for row in found.mappings()
+    ]

@@ -1,0 +1,239 @@
+"""Limits, alerts, maintenance and annotations over the API, with the aggregator run by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from services.api.app import create_app
+from services.core.runtime.clock import FixedClock
+from services.core.runtime.settings import Settings
+from services.core.store import keys
+from tests.integration.aggregator.plant import instant
+from tests.integration.aggregator.watch import Watch
+from tests.integration.api.plant import found
+from tests.integration.api.server import serving
+from tests.integration.api.test_stream import events
+
+T0 = instant("2026-11-23T17:50:00Z")
+MINUTE = timedelta(minutes=1)
+
+LIMITS = """
+thresholds:
+  - {id: high, source: by-gauge, measure: rate, above: 20, clear_below: 15, severity: critical, message: too much}
+  - {id: co2, channel: cems.co2, measure: value, above: 14}
+maintenance:
+  - {id: overhaul, from: 2026-11-25T00:00:00Z, to: 2026-11-26T00:00:00Z, reason: yearly}
+"""  # noqa: E501
+
+
+@pytest.fixture
+def works(database_url: str) -> Iterator[Watch]:
+    made = Watch(database_url, LIMITS, since=T0 - timedelta(hours=1))
+    yield made
+    made.close()
+
+
+def breach(works: Watch) -> None:
+    works.power(T0, [50])
+    works.tick(T0)
+    works.power(T0 + 2 * MINUTE, [150])
+    works.tick(T0 + 2 * MINUTE)
+
+
+async def test_an_alert_is_listed_shown_live_and_acknowledged(
+    works: Watch, client: httpx.AsyncClient
+) -> None:
+    breach(works)
+    listed = (await client.get("/v1/alerts", params={"state": "firing"})).json()
+    assert [(a["threshold"], a["state"], a["severity"]) for a in listed] == [
+        ("high", "firing", "critical")
+    ]
+    assert listed[0]["fired_at"] == "2026-11-23T17:52:00Z"
+    assert (await client.get("/v1/alerts?state=resolved")).json() == []
+    live = (await client.get("/v1/live", params={"facility": "works"})).json()
+    assert live["alerts"] == listed
+
+    address = f"/v1/alerts/{listed[0]['id']}"
+    await client.post(f"{address}/ack", json={"comment": "I look at it"})
+    told = await client.post(f"{address}/ack", json={"comment": "a valve stuck"})
+    assert told.status_code == 200
+    shown = (await client.get(address)).json()
+    assert shown == told.json()
+    assert shown["acked_by"] == "someone without a key"
+    assert [each["comment"] for each in shown["comments"]] == ["I look at it", "a valve stuck"]
+    assert [each["state"] for each in shown["transitions"]] == ["firing"]
+    assert shown["transitions"][0]["value"] == pytest.approx(30)
+    assert (await client.get("/v1/alerts")).json()[0]["comment"] == "a valve stuck"
+
+    works.power(T0 + 4 * MINUTE, [20])
+    works.tick(T0 + 4 * MINUTE)
+    assert (await client.get("/v1/live", params={"facility": "works"})).json()["alerts"] == []
+    then = {"facility": "works", "as_of": "2026-11-23T17:53:00Z"}
+    assert [a["state"] for a in (await client.get("/v1/live", params=then)).json()["alerts"]] == [
+        "firing"
+    ]
+
+
+async def test_thresholds_of_the_api_stand_beside_those_of_the_file(
+    works: Watch, client: httpx.AsyncClient
+) -> None:
+    put = {"source": "stack", "measure": "total", "window": "today", "above": 5000, "for": "5m"}
+    answer = await client.put("/v1/thresholds/stack-day", json=put)
+    assert answer.json() == {"changes": ["+ threshold stack-day"]}
+    assert (await client.put("/v1/thresholds/stack-day", json=put)).json() == {"changes": []}
+    rows = {row["id"]: row for row in (await client.get("/v1/thresholds")).json()}
+    assert {name: row["origin"] for name, row in rows.items()} == {
+        "high": "file", "co2": "file", "stack-day": "api",
+    }  # fmt: skip
+    assert rows["stack-day"]["for_s"] == 300
+    assert rows["stack-day"]["projected"] is True
+    # the file is applied again: what is the API's stays
+    works.restate(LIMITS)
+    assert len((await client.get("/v1/thresholds")).json()) == 3
+    refused = await client.put("/v1/thresholds/high", json=put)
+    assert refused.status_code == 409
+    assert "facility file" in refused.json()["detail"]
+    assert (await client.delete("/v1/thresholds/stack-day")).status_code == 200
+    assert (await client.delete("/v1/thresholds/stack-day")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"measure": "rate", "above": 1, "source": "nothing"}, "there is no source 'nothing'"),
+        ({"measure": "rate", "above": 1, "window": "1h"}, "it has no window"),
+        ({"measure": "value", "above": 1, "channel": "meter.energy"}, "only a gauge"),
+        ({"measure": "total", "above": 1, "window": "2h"}, "is one of 1h"),
+        ({"measure": "rate", "above": 1, "below": 0}, "either above or below"),
+        ({"measure": "rate", "above": 1, "clear_below": 2}, "clear_below lies below above"),
+        ({"measure": "silence", "above": 60}, "needs device"),
+        ({"measure": "speed", "above": 60}, "measure"),
+    ],
+)
+@pytest.mark.usefixtures("works")
+async def test_what_cannot_be_watched_is_refused_in_one_sentence(
+    client: httpx.AsyncClient, body: dict[str, Any], reason: str
+) -> None:
+    answer = await client.put("/v1/thresholds/new", json=body, params={"facility": "works"})
+    assert answer.status_code == 422
+    assert reason in answer.json()["detail"]
+
+
+async def test_a_threshold_that_is_taken_out_of_force_resolves_its_alert(
+    works: Watch, client: httpx.AsyncClient
+) -> None:
+    limit = {"source": "by-gauge", "measure": "rate", "above": 25}
+    await client.put("/v1/thresholds/mine", json=limit)
+    works.backdate()
+    breach(works)
+    await client.delete("/v1/thresholds/mine")
+    works.tick(T0 + 3 * MINUTE)
+    mine = (await client.get("/v1/alerts", params={"threshold": "mine"})).json()
+    assert [(a["state"], a["resolved_at"]) for a in mine] == [("resolved", "2026-11-23T17:53:00Z")]
+    assert [told for told in works.told() if told[0] == "mine"] == [
+        ("mine", "firing"), ("mine", "resolved"),
+    ]  # fmt: skip
+
+
+async def test_maintenance_silences_says_so_and_tells_what_still_fires_when_it_is_over(
+    works: Watch, client: httpx.AsyncClient
+) -> None:
+    span = {
+        "from": "2026-11-23T17:51:00Z",
+        "to": "2026-11-23T17:55:00Z",
+        "thresholds": ["high"],
+        "reason": "burner service",
+    }
+    assert (await client.put("/v1/maintenance/burner", json=span)).status_code == 200
+    listed = (await client.get("/v1/maintenance")).json()
+    assert [(m["id"], m["origin"]) for m in listed] == [("burner", "api"), ("overhaul", "file")]
+    breach(works)
+    silenced = (await client.get("/v1/alerts")).json()
+    assert [(a["state"], a["maintenance"]) for a in silenced] == [("firing", "burner")]
+    assert works.told() == []
+    works.power(T0 + 4 * MINUTE, [150, 150, 150])
+    works.tick(T0 + 6 * MINUTE)
+    assert works.told() == [("high", "firing")]
+    assert (await client.delete("/v1/maintenance/burner")).status_code == 200
+    assert (await client.delete("/v1/maintenance/overhaul")).status_code == 409
+
+
+async def test_the_stream_tells_alerts_as_they_change_and_what_was_missed(
+    works: Watch, client: httpx.AsyncClient
+) -> None:
+    works.power(T0, [50])
+    works.tick(T0)
+    query = {"facility": "works"}
+    async with asyncio.timeout(15):
+        async with client.stream("GET", "/v1/stream", params=query) as response:
+            stream = events(response)
+            first = await anext(stream)
+            assert first["event"] == "live"
+            works.power(T0 + 2 * MINUTE, [150])
+            await asyncio.to_thread(works.tick, T0 + 2 * MINUTE)
+            told = await anext(stream)
+            while told["event"] != "alert":
+                told = await anext(stream)
+            assert json.loads(told["data"])["threshold"] == "high"
+            assert told["id"]
+        headers = {"Last-Event-ID": first["id"]}
+        async with client.stream("GET", "/v1/stream", params=query, headers=headers) as response:
+            assert (await anext(events(response)))["event"] == "alert"
+        headers = {"Last-Event-ID": told["id"]}
+        async with client.stream("GET", "/v1/stream", params=query, headers=headers) as response:
+            assert (await anext(events(response)))["event"] == "live"
+
+
+async def test_annotations_tell_alerts_gaps_registers_and_factors(
+    works: Watch, client: httpx.AsyncClient
+) -> None:
+    breach(works)
+    works.power(T0 + 30 * MINUTE, [50])
+    works.tick(T0 + 30 * MINUTE)
+    span = {"from": "2026-11-23T00:00:00Z", "to": "2026-11-24T00:00:00Z"}
+    rows = (await client.get("/v1/annotations", params=span)).json()
+    assert [(row["title"], row["tags"][0]) for row in rows] == [
+        ("high", "alert"),
+        ("no data of by-gauge", "gap"),
+    ]
+    assert rows[0]["time"] == "2026-11-23T17:52:00Z"
+    assert rows[1]["timeEnd"] == "2026-11-23T18:20:00Z"
+    year = {"from": "2025-06-01T00:00:00Z", "to": "2026-06-01T00:00:00Z", "kind": "factor"}
+    rows = (await client.get("/v1/annotations", params=year)).json()
+    assert [(row["time"], row["title"]) for row in rows] == [("2025-12-31T23:00:00Z", "factor f")]
+
+
+async def test_a_key_sees_and_changes_no_more_than_it_may(
+    works: Watch, database_url: str, connection: psycopg.Connection[Any], clock: FixedClock
+) -> None:
+    breach(works)
+    found(connection, "elsewhere")
+    reader = keys.create(connection, name="reader", scopes=["read"])
+    other = keys.create(connection, name="other", scopes=["write"], facilities=["elsewhere"])
+    app = create_app(Settings(database_url=SecretStr(database_url)), clock=clock)
+    async with serving(app) as address, httpx.AsyncClient(base_url=address) as client:
+        mine = {"Authorization": f"Bearer {reader}"}
+        alert = (await client.get("/v1/alerts", headers=mine)).json()[0]["id"]
+        assert (await client.post(f"/v1/alerts/{alert}/ack", headers=mine)).status_code == 403
+        theirs = {"Authorization": f"Bearer {other}"}
+        assert (await client.get(f"/v1/alerts/{alert}", headers=mine)).status_code == 200
+        assert (await client.get(f"/v1/alerts/{alert}", headers=theirs)).status_code == 403
+        assert (await client.post(f"/v1/alerts/{alert}/ack", headers=theirs)).status_code == 404
+        assert (await client.get("/v1/alerts")).status_code == 401
+
+
+def test_no_service_erases_what_was_judged(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("SET ROLE tonne_aggregate")
+        for table in ("alert", "alert_transition", "threshold_revision"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608 - named above
