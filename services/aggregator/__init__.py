@@ -7,6 +7,8 @@ One tick is one transaction for one facility, in the order of these modules:
 3. :mod:`.compute` reads the readings around those minutes and computes the sources' masses.
 4. :mod:`services.core.store.emission_writer` writes what differs: minutes, hours, rolling totals.
 5. :mod:`.turn` says what a new minute brings: what still holds, leaves a window, or closes.
+6. :mod:`.judge` holds every value that changed against its limits: transitions, alerts (in
+   :mod:`.raise_alerts`), and the outbox's rows that tell of them.
 
 A crash repeats a tick; none is half done. Late, duplicate and out-of-order readings are the same
 path: minutes are always computed from all their readings.

@@ -20,7 +20,7 @@ from tests.integration.api.server import serving
 
 Connection = psycopg.Connection[Any]
 
-_CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -29,7 +29,7 @@ _DEADLINE_MS = 20_000
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(_CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
 ]
 
 
@@ -50,7 +50,7 @@ async def address(database_url: str) -> AsyncIterator[str]:
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=_CHROMIUM, args=_FLAGS)
+        opened = await playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS)
         yield opened
         await opened.close()
 

@@ -35,6 +35,16 @@ export async function get(path, parameters = {}) {
   return response.json();
 }
 
+export async function post(path, body) {
+  const response = await fetch(path, {
+    method: "POST",
+    headers: headers({ "Content-Type": "application/json", Accept: "application/json" }),
+    body: JSON.stringify(body),
+  });
+  if (!response.ok) throw await failure(response);
+  return response.json();
+}
+
 /** Follow the live stream of a facility until `signal` aborts; reconnects by itself. */
 export async function follow(facility, { signal, onLive, onState }) {
   let lastId = "";

@@ -3,6 +3,7 @@
 
 import { get } from "./api.js";
 import { NO_DATA, rate, wallTime } from "./format.js";
+import { limitLines, rateLimits } from "./limits.js";
 import { colour } from "./sources.js";
 
 const STEP_MS = 5 * 60_000;
@@ -32,6 +33,7 @@ export class Chart {
     this.legend = legend;
     this.facility = null;
     this.rows = new Map();
+    this.limits = [];
     this.readAllAt = 0;
     this.readAt = 0;
     this.busy = false;
@@ -61,7 +63,9 @@ export class Chart {
         interval: "5m",
         from: Math.round(now - (all ? SPAN_MS : 3 * STEP_MS)),
       });
+      const limits = all ? rateLimits(await get("/v1/thresholds", { facility: facility.id })) : this.limits;
       if (facility !== this.facility) return;
+      this.limits = limits;
       if (all) this.readAllAt = now;
       for (const row of rows) this.rows.get(row.source)?.set(Date.parse(row.time), row);
       for (const ofSource of this.rows.values()) {
@@ -112,6 +116,8 @@ export class Chart {
       hovertemplate: `%{customdata[0]}<br>${NO_DATA}: <b>%{customdata[1]}</b><extra></extra>`,
     });
     this.drawLegend(anyGap);
+    const sums = times.map((_, i) => traces.slice(1).reduce((sum, { y }) => sum + (y[i] ?? 0), 0));
+    const lines = limitLines(this.limits, Math.max(0, ...sums), ink);
     const narrow = this.element.clientWidth < 600;
     await Plotly.react(this.element, traces, {
       barmode: "stack", bargap: 0, showlegend: false, dragmode: false, hovermode: "closest",
@@ -124,7 +130,9 @@ export class Chart {
         showgrid: false, tickformat: "%H:%M", ticks: "outside", ticklen: 5, tickcolor: ink("--line"),
         linecolor: ink("--line"), dtick: (narrow ? 6 : 2) * 3_600_000, hoverformat: "%H:%M",
       },
+      shapes: lines.shapes, annotations: lines.annotations,
       yaxis: {
+        ...(lines.range ? { range: lines.range, autorange: false } : { autorange: true }),
         fixedrange: true, rangemode: "tozero", gridcolor: ink("--line"), zeroline: false,
         tickformat: narrow ? "~s" : ",.0f", nticks: 6,
       },

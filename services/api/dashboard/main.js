@@ -1,12 +1,14 @@
 // The dashboard: chooses a facility, follows its stream, and draws what comes.
 
-import { ApiError, follow, get, rememberKey } from "./api.js";
+import { Alerts } from "./alerts.js";
+import { ApiError, follow, get, post, rememberKey } from "./api.js";
 import { Chart } from "./chart.js";
 import { NO_DATA, ago, clock, rate } from "./format.js";
 import { drawChecks, drawMix, drawSources } from "./sources.js";
 import { drawTotals } from "./totals.js";
 
 const $ = (id) => document.getElementById(id);
+const alerts = new Alerts($("alerts-card"), $("alerts"), $("alerts-summary"), acknowledge);
 const chart = new Chart($("chart"), $("legend"));
 const STATES = {
   connecting: "connecting", live: "live", reconnecting: "reconnecting", offline: "not connected",
@@ -18,6 +20,9 @@ let facilities = [];
 let facility = null;
 let newest = null;
 let following = null;
+/** What stood when the last day's alerts were read. */
+let standing = "";
+let lately = [];
 
 start();
 setInterval(drawAge, 1000);
@@ -52,6 +57,8 @@ function drawChooser() {
 async function choose(chosen) {
   facility = chosen;
   newest = null;
+  standing = "";
+  lately = [];
   $("facility").value = chosen.id;
   $("timezone").textContent = chosen.timezone;
   document.title = `${chosen.name} · tonne`;
@@ -88,10 +95,40 @@ function draw(live) {
   newest = live.newest_minute === null ? null : Date.parse(live.newest_minute);
   drawMix($("mix"), live.sources);
   drawChecks($("checks"), live.checks);
+  drawAlerts(live.alerts);
   drawTotals($("totals"), live.totals);
   drawSources($("sources"), live.sources);
   drawAge();
   drawChart(() => chart.update());
+}
+
+/** What stands comes with every event; what is over is read when that changes. */
+async function drawAlerts(now) {
+  const { id, timezone } = facility;
+  const merged = () => [...now, ...lately.filter((old) => !now.some((alert) => alert.id === old.id))];
+  alerts.draw(merged().filter((alert) => alert.resolved_at || now.includes(alert)), timezone);
+  const state = JSON.stringify([id, now.map((alert) => alert.id)]);
+  if (state === standing) return;
+  standing = state;
+  try {
+    const from = Math.round(Date.now() - 24 * 3_600_000);
+    const found = await get("/v1/alerts", { facility: id, from, state: "resolved", limit: 50 });
+    if (facility.id !== id) return;
+    lately = found;
+    alerts.draw(merged(), timezone);
+  } catch (error) {
+    // what stands is drawn; the next change tries again
+    standing = "";
+    console.warn(error);
+  }
+}
+
+async function acknowledge(id, comment) {
+  try {
+    await post(`/v1/alerts/${id}/ack`, comment ? { comment } : {});
+  } catch (error) {
+    say(error instanceof ApiError ? error.message : "The API cannot be reached; try again.");
+  }
 }
 
 async function drawChart(action) {

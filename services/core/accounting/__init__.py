@@ -14,6 +14,7 @@ Where do I go to ...?
 * turn an activity into kg, or refuse to ........ `activity`
 * add up scopes, and count a boiler once ........ `scopes`
 * put a band on a total ......................... `uncertainty`
+* judge limits, and say what an alert is ......... `alerting`
 * compute a stack, judge and substitute hours ... `stack`
 
 Each rule, its source and the test that proves it stand in README.md beside this file.

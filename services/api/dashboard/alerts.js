@@ -1,0 +1,125 @@
+// Alerts: what fires now, what did in the last day, who knows of it and what they said.
+
+import { NO_DATA, ago, clock, massText, percent, rate } from "./format.js";
+
+/** A value of a measure, in the unit that people read it in. */
+export function measured(measure, value) {
+  if (value === null || value === undefined) return NO_DATA;
+  switch (measure) {
+    case "rate": return `${rate(value)} kg/h`;
+    case "total": return massText(value);
+    case "coverage": case "budget": return percent(value);
+    case "silence": return `${Math.round(value / 60)} min`;
+    case "quarantine": return `${Math.round(value)} messages`;
+    default: return new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 }).format(value);
+  }
+}
+
+const WORDS = {
+  rate: "rate", total: "total", value: "value", average: "average", coverage: "known",
+  silence: "silent for", quarantine: "in quarantine", budget: "of the budget",
+};
+
+function what({ measure, window, source, scope, channel, device }) {
+  const of = source ?? channel ?? device ?? (scope ? `scope ${scope}` : "the facility");
+  return `${WORDS[measure]}${window ? ` (${window})` : ""}, ${of}`;
+}
+
+function headline(alert) {
+  const limit = `${alert.direction} ${measured(alert.measure, alert.limit)}`;
+  return alert.projected ? `will pass ${measured(alert.measure, alert.limit)}` : limit;
+}
+
+function when(alert, zone) {
+  const at = (time) => clock(Date.parse(time), zone);
+  if (alert.undone_at) return `${at(alert.fired_at)}, undone by later data`;
+  if (alert.resolved_at) return `${at(alert.fired_at)} – ${at(alert.resolved_at)}`;
+  const since = `since ${at(alert.fired_at)}, ${ago(Date.parse(alert.fired_at))}`;
+  if (alert.state === "no-data") return `${since}; no data now`;
+  if (!alert.projected) return since;
+  const left = alert.room === null ? "" : `, ${measured(alert.measure, alert.room)} left`;
+  return alert.crosses_at ? `at ${moment(alert.crosses_at, zone)} at the present rate${left}` : since;
+}
+
+function moment(time, zone) {
+  const far = Date.parse(time) - Date.now() > 20 * 3_600_000;
+  return new Intl.DateTimeFormat(undefined, {
+    ...(far && { day: "numeric", month: "short" }),
+    hour: "2-digit", minute: "2-digit", hour12: false, timeZone: zone,
+  }).format(Date.parse(time));
+}
+
+export class Alerts {
+  /** `acknowledge(id, comment)` says to the API that somebody knows. */
+  constructor(card, list, summary, acknowledge) {
+    this.card = card;
+    this.list = list;
+    this.summary = summary;
+    this.acknowledge = acknowledge;
+    this.items = new Map();
+  }
+
+  /** Draw alerts, the newest first; what somebody is typing stays. */
+  draw(alerts, zone) {
+    const open = alerts.filter((alert) => !alert.resolved_at && !alert.undone_at);
+    this.card.hidden = alerts.length === 0;
+    this.card.classList.toggle("standing", open.length > 0);
+    this.summary.textContent = open.length ? `${open.length} now` : "none now; the last 24 hours";
+    const shown = [...open, ...alerts.filter((alert) => !open.includes(alert))].slice(0, 50);
+    const items = shown.map((alert) => {
+      const item = this.items.get(alert.id) ?? this.item(alert.id);
+      this.fill(item, alert, zone);
+      return item;
+    });
+    this.items = new Map(shown.map((alert, i) => [alert.id, items[i]]));
+    if (items.some((item, i) => this.list.children[i] !== item) || this.list.children.length !== items.length) {
+      this.list.replaceChildren(...items);
+    }
+  }
+
+  item(id) {
+    const item = document.createElement("li");
+    item.innerHTML =
+      '<p class="severity"></p><div class="what"><p class="title"></p><p class="quiet detail"></p>' +
+      '<p class="words"></p><p class="quiet known-by"></p></div>' +
+      '<form><label class="sr"></label><input maxlength="1000" placeholder="Comment" autocomplete="off">' +
+      '<button type="submit"></button></form>';
+    const [label, input] = [item.querySelector("label"), item.querySelector("input")];
+    input.id = `comment-${id}`;
+    label.htmlFor = input.id;
+    item.querySelector("form").onsubmit = async (event) => {
+      event.preventDefault();
+      const button = item.querySelector("button");
+      button.disabled = true;
+      try {
+        await this.acknowledge(id, input.value.trim());
+        input.value = "";
+      } finally {
+        button.disabled = false;
+      }
+    };
+    return item;
+  }
+
+  fill(item, alert, zone) {
+    const put = (selector, text) => {
+      const element = item.querySelector(selector);
+      if (element.textContent !== text) element.textContent = text;
+    };
+    const over = alert.resolved_at !== null || alert.undone_at !== null;
+    item.dataset.alert = alert.id;
+    item.dataset.severity = alert.severity;
+    item.dataset.state = alert.undone_at ? "undone" : over ? "resolved" : alert.state;
+    put(".severity", over ? (alert.undone_at ? "undone" : "over") : alert.severity);
+    put(".title", `${alert.threshold}: ${headline(alert)}`);
+    const silent = alert.maintenance && !over ? `; not told: ${alert.maintenance}` : "";
+    put(".detail", `${what(alert)} · ${when(alert, zone)}${silent}`);
+    put(".words", alert.message ?? "");
+    const by = alert.acked_by ? `Acknowledged by ${alert.acked_by}` : "";
+    put(".known-by", [by, alert.comment && `“${alert.comment}”`].filter(Boolean).join(": "));
+    put("label", `Comment on ${alert.threshold}`);
+    put("button", alert.acked_at ? "Comment" : "Acknowledge");
+    item.querySelector("form").hidden = over;
+    item.querySelector("input").required = Boolean(alert.acked_at);
+  }
+}

@@ -1,0 +1,29 @@
+// Limit lines: thresholds whose value is a rate, or a total of an hour, which is one too.
+
+/** Farther than this above the highest bar, a limit would only press the bars flat. */
+const FARTHEST = 4;
+
+export function rateLimits(thresholds) {
+  return thresholds
+    .filter(({ measure, window, above }) =>
+      above !== null && (measure === "rate" || (measure === "total" && (window === "1h" || window === "hour"))))
+    .map(({ id, above, severity }) => ({ id, value: above, severity }));
+}
+
+/** Shapes and annotations of a chart whose highest bar is `highest`, and how far its axis goes. */
+export function limitLines(limits, highest, ink) {
+  const near = limits.filter(({ value }) => value > 0 && value <= FARTHEST * highest);
+  const top = Math.max(highest, ...near.map(({ value }) => value)) * 1.08;
+  const colour = ({ severity }) => ink(severity === "critical" ? "--critical" : severity === "warning" ? "--warn" : "--quiet");
+  return {
+    range: near.length ? [0, top] : null,
+    shapes: near.map((limit) => ({
+      type: "line", xref: "paper", x0: 0, x1: 1, yref: "y", y0: limit.value, y1: limit.value,
+      name: limit.id, line: { color: colour(limit), width: 1.5, dash: "dash" },
+    })),
+    annotations: near.map((limit) => ({
+      xref: "paper", x: 0, xanchor: "left", yref: "y", y: limit.value, yanchor: "bottom",
+      showarrow: false, text: limit.id, font: { size: 11, color: colour(limit) },
+    })),
+  };
+}

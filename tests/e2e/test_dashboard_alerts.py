@@ -1,0 +1,102 @@
+"""Alerts and limits on the dashboard, in a real browser."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from typing import Any
+
+import psycopg
+import pytest
+from playwright.async_api import Page, expect
+from psycopg.types.json import Jsonb
+
+from tests.e2e.test_dashboard import (
+    CHROMIUM,
+    address,
+    browser,
+    connection,
+    emit,
+    page,
+    this_minute,
+    wait_for,
+)
+from tests.integration.api.plant import MINUTE, Plant, announce, found
+
+__all__ = ["address", "browser", "connection", "page"]
+
+Connection = psycopg.Connection[Any]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
+]
+
+
+def limit(connection: Connection, plant: Plant, **spec: Any) -> int:
+    row = connection.execute(
+        "INSERT INTO threshold (facility_id, slug, origin, version, spec, in_force_from)"
+        " VALUES (%s, %s, 'file', 1, %s, now()) RETURNING id",
+        (plant.facility_id, spec["id"], Jsonb({"severity": "critical", **spec})),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def fire(
+    connection: Connection, plant: Plant, threshold_id: int, fired: datetime, **columns: Any
+) -> None:
+    row = {
+        "facility_id": plant.facility_id, "threshold_id": threshold_id, "threshold_version": 1,
+        "state": "firing", "projected": False, "started_at": fired, "fired_at": fired,
+        "value": 1250.0, "limit_value": 1000.0, "data_version": 1, "told": True, **columns,
+    }  # fmt: skip
+    connection.execute(
+        f"INSERT INTO alert ({', '.join(row)}) VALUES ({', '.join(f'%({c})s' for c in row)})",  # noqa: S608
+        row,
+    )
+    announce(connection, plant)
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+async def test_alerts_are_listed_acknowledged_and_drawn_as_limits(
+    address: str, page: Page, connection: Connection, width: int
+) -> None:
+    plant = found(connection, "linz", timezone="Europe/Vienna")
+    emit(connection, plant, 20.0)
+    now = this_minute()
+    rate = limit(connection, plant, id="site-rate", measure="rate", above=1000, message="Throttle.")
+    month = limit(
+        connection, plant, id="month-budget", measure="budget", window="month", budget=1e6, above=1,
+        severity="warning",
+    )  # fmt: skip
+    fire(connection, plant, rate, now - 200 * MINUTE, resolved_at=now - 180 * MINUTE,
+         state="resolved")  # fmt: skip
+    await page.set_viewport_size({"width": width, "height": 900})
+    await page.goto(address)
+    await expect(page.locator("#alerts li")).to_have_count(1)
+    fire(connection, plant, month, now - MINUTE, projected=True, limit_value=1.0, value=0.8,
+         room=0.2, crosses_at=now + 500 * MINUTE)  # fmt: skip
+    fire(connection, plant, rate, now - 3 * MINUTE)
+    await expect(page.locator("#alerts li")).to_have_count(3)
+    await wait_for(page, "#alerts-summary", "2 now")
+    await expect(page.locator("li[data-state='firing']", has_text="month-budget")).to_contain_text(
+        "20 % left"
+    )
+    firing = page.locator("li[data-state='firing']", has_text="site-rate")
+    await expect(firing).to_contain_text("above 1,000 kg/h")
+    await expect(firing).to_contain_text("Throttle.")
+    await firing.locator("input").fill("a valve stuck")
+    await firing.locator("button").click()
+    await expect(firing.locator(".known-by")).to_contain_text("“a valve stuck”")
+    await expect(firing.locator("button")).to_have_text("Comment")
+    await page.wait_for_function(
+        """() => {
+            const { layout } = document.getElementById("chart");
+            const line = layout?.shapes?.find((shape) => shape.name === "site-rate");
+            return line?.y0 === 1000 && layout.yaxis.range[1] > 1000;
+        }"""
+    )
+    assert await page.evaluate("document.documentElement.scrollWidth") == width
+    if directory := os.environ.get("SCREENSHOTS"):
+        await page.screenshot(path=f"{directory}/alerts-{width}.png", full_page=True)
