@@ -100,15 +100,20 @@ def _first_minutes(
 ) -> NDArray[np.int64]:
     """From which minute on each threshold is to be judged; later than the current one: not now."""
     fresh = current_minute if judged_to is None else judged_to + 1
+    oldest = np.maximum(watch.begins, current_minute - _MOST_MINUTES)
     first = np.full(len(watch.thresholds), fresh, dtype=np.int64)
     for pairs, minutes in ((watch.of_sources, seen.sources), (watch.of_channels, seen.channels)):
-        if minutes and pairs.size:
-            ids = np.array(sorted(minutes), dtype=np.int64)
-            at = np.searchsorted(ids, pairs[:, 1]).clip(max=ids.size - 1)
-            hit = ids[at] == pairs[:, 1]
-            changed = np.array([minutes[each] for each in ids.tolist()], dtype=np.int64)
-            np.minimum.at(first, pairs[hit, 0], changed[at[hit]])
-    return np.maximum(np.maximum(first, watch.begins), current_minute - _MOST_MINUTES)
+        if not minutes or not pairs.size:
+            continue
+        ids = np.array(sorted(minutes), dtype=np.int64)
+        changed = np.array([minutes[each] for each in ids.tolist()], dtype=np.int64)
+        at = np.searchsorted(ids, pairs[:, 1]).clip(max=ids.size - 1)
+        index = pairs[:, 0]
+        # what changed long before may say nothing of the minutes that are judged
+        speaks = changed[at, 1] + watch.reaches[index] >= oldest[index]
+        hit = (ids[at] == pairs[:, 1]) & speaks
+        np.minimum.at(first, index[hit], changed[at[hit], 0])
+    return np.maximum(first, oldest)
 
 
 def _batches(first: NDArray[np.int64], current_minute: int) -> list[NDArray[np.int64]]:
@@ -180,7 +185,8 @@ def _fold(
             states.put(_of(transition, row))
     limits = watch.limits.chosen(chosen)
     found = _Judged(transitions=[], outlooks={})
-    step = max(60, _MOST_VALUES // chosen.size)
+    sources = {source for index in chosen for source in watch.thresholds[index].sources}
+    step = max(60, _MOST_VALUES // max(chosen.size, len(sources)))
     for begin in range(first, last + 1, step):
         end = min(last, begin + step - 1)
         part = values(connection, plan.id, watch, chosen.tolist(), begin, end)

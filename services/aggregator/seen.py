@@ -13,10 +13,10 @@ from services.core.store.emission_writer import Changes
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
-    """First changed minutes, by source and by channel; filled in as the tick goes on."""
+    """First and last changed minutes, by source and by channel; filled in as the tick goes on."""
 
-    sources: dict[int, int] = field(default_factory=dict)
-    channels: dict[int, int] = field(default_factory=dict)
+    sources: dict[int, tuple[int, int]] = field(default_factory=dict)
+    channels: dict[int, tuple[int, int]] = field(default_factory=dict)
     #: by source: why it changed
     reasons: dict[int, str] = field(default_factory=dict)
 
@@ -25,7 +25,8 @@ class Seen:
         for source, minute in zip(
             changes.columns["sources"], changes.columns["minutes"], strict=True
         ):
-            self.sources[source] = min(minute, self.sources.get(source, minute))
+            first, last = self.sources.get(source, (minute, minute))
+            self.sources[source] = min(minute, first), max(minute, last)
             # what came first caused the rest
             if source in reasons:
                 self.reasons.setdefault(source, reasons[source])
@@ -33,5 +34,4 @@ class Seen:
     def note_readings(self, minutes: Mapping[int, NDArray[np.int64]]) -> None:
         """Take note of readings, by channel."""
         for channel, of_channel in minutes.items():
-            first = int(of_channel[0])
-            self.channels[channel] = min(first, self.channels.get(channel, first))
+            self.channels[channel] = int(of_channel[0]), int(of_channel[-1])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,8 +13,9 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from psycopg.rows import dict_row
-from pydantic import TypeAdapter
+from pydantic import ValidationError
 
+from services.core.accounting.alerting.measures import window_minutes
 from services.core.accounting.alerting.verdicts import Limits
 from services.core.accounting.series import ChannelRule
 from services.core.store.registry import build
@@ -21,15 +23,23 @@ from services.core.store.registry.facility_model import Channel, Notify
 from services.core.store.registry.recipients import targets_of
 from services.core.store.registry.threshold_model import Threshold
 
-#: A source that has told nothing for so long is unknown, or for as long as its data may be late.
+#: A source that has told nothing for so long is unknown, or for as long as its data may be late;
+#: and before that, for as long as one of its intervals is.
 _UNKNOWN_AFTER_S = 900.0
 
-_NOTIFY: TypeAdapter[tuple[Notify, ...]] = TypeAdapter(tuple[Notify, ...])
+_A_DAY = 1440
+#: Devices are looked back for so many minutes.
+_LONGEST_SILENCE = 40 * _A_DAY
+#: Minutes that the windows of the calendar have at most.
+_LONGEST = {"hour": 60, "today": 25 * 60, "month": 31 * _A_DAY + 60, "year": 366 * _A_DAY + 60}
 
 # What a retired source emitted still counts, unless an active one counts the same readings.
 _SOURCES = """
 SELECT s.id, s.slug, s.scope, s.active, s.spec ->> 'check' AS check,
-       coalesce((s.spec ->> 'lateness')::float8, 0) AS lateness_s
+       greatest((s.spec ->> 'lateness')::float8, %(unknown_after_s)s) + coalesce((
+           SELECT max((c.spec ->> 'length')::float8)
+           FROM source_input i JOIN channel c ON c.id = i.channel_id
+           WHERE i.source_id = s.id), 0) AS unknown_after_s
 FROM source s WHERE s.facility_id = %(facility)s AND (s.active OR NOT EXISTS (
     SELECT FROM source_input i
     JOIN source_input j ON j.channel_id = i.channel_id AND j.role <> 'operating'
@@ -105,6 +115,8 @@ class WatchPlan:
     lasts: NDArray[np.int64] = field(repr=False)
     #: first minute judged
     begins: NDArray[np.int64] = field(repr=False)
+    #: minutes after a changed one in which its value may have changed with it
+    reaches: NDArray[np.int64] = field(repr=False)
     #: by source that counts or is watched itself: minutes after which it is unknown; None: retired
     unknown_after: Mapping[int, int | None] = field(repr=False)
     #: of the gauges that are watched
@@ -128,7 +140,9 @@ def watch_plan(connection: psycopg.Connection[Any], facility_id: int) -> WatchPl
     with connection.cursor(row_factory=dict_row) as cursor:
 
         def rows(sql: str) -> list[dict[str, Any]]:
-            return cursor.execute(sql, {"facility": facility_id}).fetchall()
+            return cursor.execute(
+                sql, {"facility": facility_id, "unknown_after_s": _UNKNOWN_AFTER_S}
+            ).fetchall()
 
         found = cursor.execute(
             "SELECT timezone, coalesce(document -> 'notify', '[]') AS notify FROM facility"
@@ -139,22 +153,22 @@ def watch_plan(connection: psycopg.Connection[Any], facility_id: int) -> WatchPl
         sources, thresholds = rows(_SOURCES), rows(_THRESHOLDS)
         channels, devices, maintenance = rows(_CHANNELS), rows(_DEVICES), rows(_MAINTENANCE)
     watched = [_watched(row, sources) for row in thresholds]
+    unknown_after = {
+        row["id"]: -int(-row["unknown_after_s"] // 60) if row["active"] else None for row in sources
+    }
+    longest = max((each for each in unknown_after.values() if each is not None), default=0)
     return WatchPlan(
         thresholds=tuple(watched),
         limits=_limits([each.spec for each in watched]),
         lasts=np.array([-(-each.spec.for_ // 60) for each in watched], dtype=np.int64),
         begins=np.array([row["begins"] for row in thresholds], dtype=np.int64),
-        unknown_after={
-            row["id"]: -int(-max(_UNKNOWN_AFTER_S, row["lateness_s"]) // 60)
-            if row["active"]
-            else None
-            for row in sources
-        },
+        reaches=np.array([_reach(each.spec, longest) for each in watched], dtype=np.int64),
+        unknown_after=unknown_after,
         channels={
             row["id"]: build.channel_rule(Channel.model_validate(row["spec"])) for row in channels
         },
         devices={row["id"]: tuple(row["channels"]) for row in devices},
-        targets=tuple(targets_of(_NOTIFY.validate_python(found["notify"]))),
+        targets=tuple(targets_of(_entries(found["notify"]))),
         silences=tuple(
             Silence(
                 id=row["id"],
@@ -174,6 +188,20 @@ def watch_plan(connection: psycopg.Connection[Any], facility_id: int) -> WatchPl
             for channel in _channels(each, {row["id"]: row["channels"] for row in devices})
         ),
     )
+
+
+def _entries(specs: Iterable[Any]) -> Iterator[Notify]:
+    for each in specs:
+        # one that an older version let pass; the notifier says so
+        with suppress(ValidationError):
+            yield Notify.model_validate(each)
+
+
+def _reach(spec: Threshold, unknown_after: int) -> int:
+    if spec.measure == "silence":
+        return _LONGEST_SILENCE
+    window = 1 if spec.window is None else window_minutes(spec.window)
+    return unknown_after + _A_DAY + (_LONGEST[spec.window or ""] if window is None else window)
 
 
 def _channels(watched: Watched, devices: Mapping[int, Sequence[int]]) -> Sequence[int]:
