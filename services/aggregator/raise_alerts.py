@@ -75,7 +75,8 @@ class Told:
             row["maintenance_id"] = silence_id
             return
         row["told"] = True
-        if row["resolved_at"] is not None:
+        if _kind(row) != "firing":
+            # it fired first, whatever became of it since
             self._say(row, "firing", document, state="firing", resolved_at=None)
         self._say(row, _kind(row), document)
 

@@ -129,7 +129,7 @@ class Live(Answer):
     scopes: list[ScopeTotals]
     sources: list[LiveSource]
     checks: list[Check]
-    alerts: list[Alert] = Field(description="those that fire now")
+    alerts: list[Alert] = Field(description="those that fire now, the newest 1 000")
     sequence: int = Field(examples=[4711], description="rises with every change of the totals")
     changed_at: datetime | None = Field(description="when the totals last changed")
     newest_minute: datetime | None = Field(description="newest minute with data")

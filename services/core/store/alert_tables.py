@@ -110,6 +110,7 @@ alert = Table(
     comment="spans of time beyond a limit",
 )
 Index("alert_facility_id_fired_at_idx", alert.c.facility_id, alert.c.fired_at)
+Index("alert_facility_id_changed_at_idx", alert.c.facility_id, alert.c.changed_at)
 Index(
     "alert_open_idx",
     alert.c.facility_id,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+import psycopg
 import pytest
 
 from tests.integration.aggregator.plant import Reading, batches, instant
@@ -114,8 +115,60 @@ def test_late_data_that_shows_a_breach_tells_it_and_its_end(watch: Make) -> None
     assert "resolved_at" not in firing
 
 
+@pytest.mark.parametrize("table", ["alert_transition", "threshold_state", "alert", "outbox"])
+def test_a_tick_that_fails_at_any_step_has_told_nothing_and_is_done_again(
+    watch: Make, table: str
+) -> None:
+    works = watch(RATE.replace("for: 2m, ", ""))
+    works.power(T0, [50])
+    works.tick(T0)
+    works.connection.execute(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE 'the disk is full'; END $$"
+    )
+    works.connection.execute(
+        f"CREATE TRIGGER fail BEFORE INSERT OR UPDATE ON {table} EXECUTE FUNCTION fail()"
+    )
+    works.power(T0 + MINUTE, [150])
+    with pytest.raises(psycopg.errors.RaiseException, match="the disk is full"):
+        works.tick(T0 + MINUTE)
+    assert works.alerts() == []
+    assert works.told() == []
+    works.connection.execute(f"DROP TRIGGER fail ON {table}")
+    works.tick(T0 + MINUTE)
+    assert [row[1] for row in works.alerts()] == ["firing"]
+    assert works.told() == [("high", "firing")]
+
+
 def judged_from_the_start(works: Watch) -> None:
     works.connection.execute("UPDATE facility_progress SET judged_to = %s", (T0 - MINUTE,))
+
+
+def alerts_follow_from_histories(works: Watch) -> None:
+    spans: list[tuple[str, datetime, datetime | None]] = []
+    running: dict[str, datetime] = {}
+    for slug, at, state, _, _ in works.history():
+        if state in {"firing", "firing-no-data"}:
+            running.setdefault(slug, at)
+        elif slug in running:
+            spans.append((slug, running.pop(slug), at))
+    spans += [(slug, at, None) for slug, at in running.items()]
+    stored = [
+        (slug, fired, ended) for slug, _, _, fired, ended, _, undone in works.alerts() if not undone
+    ]
+    assert sorted(stored, key=repr) == sorted(spans, key=repr)
+
+
+def who_heard_of_a_breach_heard_of_its_end(works: Watch) -> None:
+    rows = works.rows(
+        "SELECT a.id, a.resolved_at IS NULL, array_agg(o.kind ORDER BY o.id)"
+        " FROM alert a LEFT JOIN outbox o ON o.alert_id = a.id AND o.target = 'mqtt' GROUP BY a.id"
+    )
+    for _, is_open, kinds in rows:
+        assert kinds[0] == "firing"
+        assert (kinds[-1] == "resolved") == (not is_open)
+    lanes = works.rows("SELECT count(*) - count(DISTINCT (target, key)) FROM outbox")
+    assert lanes == [(0,)]
 
 
 ALL = """
@@ -159,6 +212,8 @@ def test_any_order_batching_and_restarts_give_the_same_history(watch: Make, seed
         works.tick(now)
     works.tick(end)
     piecewise = works.history()
+    alerts_follow_from_histories(works)
+    who_heard_of_a_breach_heard_of_its_end(works)
     works.empty()
     works.connection.execute(
         "TRUNCATE alert_comment, alert_transition, outbox, alert, threshold_state"

@@ -233,6 +233,9 @@ def _create_alert() -> None:
         "alert_facility_id_fired_at_idx", "alert", ["facility_id", "fired_at"], unique=False
     )
     op.create_index(
+        "alert_facility_id_changed_at_idx", "alert", ["facility_id", "changed_at"], unique=False
+    )
+    op.create_index(
         "alert_open_idx",
         "alert",
         ["facility_id", "threshold_id"],
