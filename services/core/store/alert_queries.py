@@ -44,20 +44,16 @@ _ONE = text(_ALERT + " WHERE a.id = :id")
 _MOST_LIVE = 1000
 
 # What fires, and what changed lately: for those who were told of less.
-_LIVE = text(  # noqa: S608 - nothing but names above
-    _ALERT
-    + """
-JOIN (
-    SELECT o.id FROM alert o JOIN facility x ON x.id = o.facility_id
-    WHERE x.slug = :facility AND o.resolved_at IS NULL AND o.undone_at IS NULL
-    UNION
-    SELECT o.id FROM alert o JOIN facility x ON x.id = o.facility_id
-    WHERE x.slug = :facility AND o.changed_at > now() - interval '15 minutes'
-    ORDER BY id DESC LIMIT :most
-) l ON l.id = a.id
-ORDER BY a.data_version, a.id
+_LIVE_IDS = """
+SELECT o.id FROM alert o JOIN facility x ON x.id = o.facility_id
+WHERE x.slug = :facility AND o.resolved_at IS NULL AND o.undone_at IS NULL
+UNION
+SELECT o.id FROM alert o JOIN facility x ON x.id = o.facility_id
+WHERE x.slug = :facility AND o.changed_at > now() - interval '15 minutes'
+ORDER BY id DESC LIMIT :most
 """
-)
+
+_LIVE = text(f"{_ALERT} WHERE a.id IN ({_LIVE_IDS}) ORDER BY a.data_version, a.id")
 
 _AS_OF = text(
     _ALERT
