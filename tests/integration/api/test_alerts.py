@@ -106,26 +106,26 @@ async def test_thresholds_of_the_api_stand_beside_those_of_the_file(
     assert (await client.delete("/v1/thresholds/stack-day")).status_code == 404
 
 
-@pytest.mark.parametrize(
-    ("body", "reason"),
-    [
-        ({"measure": "rate", "above": 1, "source": "nothing"}, "there is no source 'nothing'"),
-        ({"measure": "rate", "above": 1, "window": "1h"}, "it has no window"),
-        ({"measure": "value", "above": 1, "channel": "meter.energy"}, "only a gauge"),
-        ({"measure": "total", "above": 1, "window": "2h"}, "is one of 1h"),
-        ({"measure": "rate", "above": 1, "below": 0}, "either above or below"),
-        ({"measure": "rate", "above": 1, "clear_below": 2}, "clear_below lies below above"),
-        ({"measure": "silence", "above": 60}, "needs device"),
-        ({"measure": "speed", "above": 60}, "measure"),
-    ],
-)
+REFUSALS: list[tuple[dict[str, Any], str]] = [
+    ({"measure": "rate", "above": 1, "source": "nothing"}, "there is no source 'nothing'"),
+    ({"measure": "rate", "above": 1, "window": "1h"}, "it has no window"),
+    ({"measure": "value", "above": 1, "channel": "meter.energy"}, "only a gauge"),
+    ({"measure": "total", "above": 1, "window": "2h"}, "is one of 1h"),
+    ({"measure": "rate", "above": 1, "below": 0}, "either above or below"),
+    ({"measure": "rate", "above": 1, "clear_below": 2}, "clear_below lies below above"),
+    ({"measure": "silence", "above": 60}, "needs device"),
+    ({"measure": "speed", "above": 60}, "measure"),
+]
+
+
 @pytest.mark.usefixtures("works")
 async def test_what_cannot_be_watched_is_refused_in_one_sentence(
-    client: httpx.AsyncClient, body: dict[str, Any], reason: str
+    client: httpx.AsyncClient,
 ) -> None:
-    answer = await client.put("/v1/thresholds/new", json=body, params={"facility": "works"})
-    assert answer.status_code == 422
-    assert reason in answer.json()["detail"]
+    for body, reason in REFUSALS:
+        answer = await client.put("/v1/thresholds/new", json=body, params={"facility": "works"})
+        assert answer.status_code == 422, body
+        assert reason in answer.json()["detail"]
 
 
 async def test_a_threshold_that_is_taken_out_of_force_resolves_its_alert(
