@@ -12,6 +12,7 @@ import typer
 
 from services.cli import factors, keys, process, quarantine
 from services.cli.errors import clear_errors, failure
+from services.cli.verify import verify
 from services.core.runtime.settings import Settings
 from services.core.store.connect import engine
 from services.core.store.migrate import upgrade
@@ -104,6 +105,9 @@ def api() -> None:
     from services.api.app import run  # noqa: PLC0415 - as above
 
     _serve("api", run)
+
+
+app.command()(verify)
 
 
 def main() -> None:

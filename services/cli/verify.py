@@ -1,0 +1,108 @@
+"""``tonne verify``: whether the final hours are what their readings come to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import psycopg
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from services.aggregator import verify as check
+from services.aggregator.verify import BusyError, Difference, Step
+from services.cli import spans
+from services.cli.errors import clear_errors, failure
+from services.cli.process import database
+from services.cli.spans import SourceHours
+from services.core.store.registry.plan import facility_plans
+
+
+def verify(
+    facility: Annotated[
+        list[str] | None, typer.Option("--facility", help="facility; repeat; none: all")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", help="hours from then on, as 2026-11-22T18:00:00Z")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", help="hours before")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
+) -> None:
+    """Compute final hours again as they were made; exit 1 naming each that differs."""
+    first, end = spans.instant("--from", since), spans.instant("--to", until)
+    with clear_errors(), database() as connection:
+        try:
+            chosen = spans.sources(connection, facility or None)
+            extents = spans.extents(connection, chosen, first, end, final=True)
+            steps = list(_steps(connection, extents))
+        except BusyError as error:
+            raise failure(str(error)) from None
+    differences = [each for step in steps for each in step.differences]
+    counts = {
+        "checked": sum(step.checked for step in steps),
+        "waiting": sum(step.waiting for step in steps),
+        "unknown": sum(step.unknown for step in steps),
+    }
+    if as_json:
+        typer.echo(json.dumps({**counts, "differs": [_row(each) for each in differences]}))
+    else:
+        _tell(counts, differences)
+    if differences:
+        raise typer.Exit(1)
+
+
+def _steps(connection: psycopg.Connection[Any], extents: list[SourceHours]) -> Iterator[Step]:
+    plans = facility_plans(connection)
+    with Progress(
+        TextColumn("verifying"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("hours"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as progress:
+        task = progress.add_task("", total=sum(each.count for each in extents))
+        for each in extents:
+            for first, last in check.steps(each.first, each.last):
+                plan = plans[each.of.facility_id]
+                done = check.step(connection, plan, each.of, first, last, datetime.now(UTC))
+                progress.advance(task, done.checked + done.waiting + done.unknown)
+                yield done
+
+
+def _row(each: Difference) -> dict[str, Any]:
+    return {
+        "facility": each.facility,
+        "source": each.source,
+        "hour": _hour(each),
+        "stored_kg": None if each.stored_ug is None else each.stored_ug / 1e9,
+        "recomputed_kg": each.recomputed_ug / 1e9,
+        "figures": list(each.figures),
+    }
+
+
+def _tell(counts: dict[str, int], differences: list[Difference]) -> None:
+    if differences:
+        table = Table("facility", "source", "hour", "stored kg", "recomputed kg", "differs in")
+        for each in differences:
+            stored = "none" if each.stored_ug is None else repr(each.stored_ug / 1e9)
+            table.add_row(
+                each.facility, each.source, _hour(each), stored, repr(each.recomputed_ug / 1e9),
+                ", ".join(each.figures),
+            )  # fmt: skip
+        Console().print(table)
+    typer.echo(f"final hours checked: {counts['checked']}")
+    typer.echo(f"differ: {len(differences)}")
+    if counts["waiting"]:
+        typer.echo(f"left out, about to be computed again: {counts['waiting']}")
+    if counts["unknown"]:
+        typer.echo(f"left out, not all their readings are there as they were: {counts['unknown']}")
+
+
+def _hour(each: Difference) -> str:
+    return f"{each.hour:%Y-%m-%dT%H:%MZ}"

@@ -1,0 +1,160 @@
+"""Reads hours that are in force, and what of them is about to change, for a second computation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+from psycopg.rows import class_row
+
+_HOUR = "(extract(epoch FROM h.hour)::int8 / 3600)::int4"
+
+_SOURCES = """
+SELECT f.id AS facility_id, f.slug AS facility, f.timezone, s.id AS source_id, s.slug AS source,
+       CASE WHEN NOT s.active
+            THEN (extract(epoch FROM s.retired_at)::int8 / 3600)::int4 END AS retired_hour
+FROM source s JOIN facility f ON f.id = s.facility_id
+WHERE %(facilities)s::text[] IS NULL OR f.slug = ANY(%(facilities)s)
+ORDER BY f.slug, s.slug
+"""
+
+_EXTENT = f"""
+SELECT min({_HOUR}), max({_HOUR}), count(*) FROM emission_hour h
+WHERE h.source_id = %(source)s AND (h.final OR NOT %(final)s)
+  AND (%(first)s::timestamptz IS NULL OR h.hour >= %(first)s)
+  AND (%(end)s::timestamptz IS NULL OR h.hour < %(end)s)
+"""  # noqa: S608 - a constant
+
+_STORED = f"""
+SELECT {_HOUR} AS hour, h.co2_ug, h.co2e_ug, h.market_ug, coalesce(h.activity_n, 0) AS activity_n,
+       h.covered_ms, h.final, h.known_at
+FROM emission_hour h
+WHERE h.source_id = %(source)s AND h.hour >= timestamptz 'epoch' + make_interval(hours => %(first)s)
+  AND h.hour <= timestamptz 'epoch' + make_interval(hours => %(last)s)
+ORDER BY h.hour
+"""  # noqa: S608 - a constant
+
+_HORIZON = """
+SELECT (extract(epoch FROM max(c.horizon))::int8 / 3600)::int4 FROM channel_horizon c
+WHERE c.channel_id = ANY(%s)
+"""
+
+# A source that is retired is not computed again: what arrived since is not in its hours.
+_SINCE_RETIRED = """
+SELECT DISTINCT (extract(epoch FROM r.ts)::int8 / 3600)::int4
+FROM reading r JOIN source s ON s.id = %(source)s
+WHERE r.channel_id = ANY(%(channels)s) AND r.received_at > s.retired_at
+  AND r.ts >= timestamptz 'epoch' + make_interval(hours => %(first)s - 24)
+  AND r.ts < timestamptz 'epoch' + make_interval(hours => %(last)s + 25)
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredSource:
+    """A source that has, or had, totals."""
+
+    facility_id: int
+    facility: str
+    timezone: str
+    source_id: int
+    source: str
+    #: None: the facility file names it
+    retired_hour: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredHour:
+    """One hour (since the epoch) as it is in force, in the database's integers."""
+
+    hour: int
+    co2_ug: int
+    co2e_ug: int
+    market_ug: int
+    activity_n: int
+    covered_ms: int
+    final: bool
+    known_at: datetime
+
+
+def sources(
+    connection: psycopg.Connection[Any], facilities: Sequence[str] | None
+) -> list[StoredSource]:
+    """Every source of the facilities, None: of all; the retired ones too."""
+    with connection.cursor(row_factory=class_row(StoredSource)) as cursor:
+        wanted = None if facilities is None else list(facilities)
+        return cursor.execute(_SOURCES, {"facilities": wanted}).fetchall()
+
+
+def extent(
+    connection: psycopg.Connection[Any],
+    source_id: int,
+    first: datetime | None,
+    end: datetime | None,
+    *,
+    final: bool,
+) -> tuple[int, int, int] | None:
+    """First and last stored hour that begins in ``first .. end``, and how many there are."""
+    row = connection.execute(
+        _EXTENT, {"source": source_id, "first": first, "end": end, "final": final}
+    ).fetchone()
+    return None if row is None or row[0] is None else (row[0], row[1], row[2])
+
+
+def stored(
+    connection: psycopg.Connection[Any], source_id: int, first: int, last: int
+) -> list[StoredHour]:
+    """The source's hours from ``first`` to ``last``, both included."""
+    with connection.cursor(row_factory=class_row(StoredHour)) as cursor:
+        return cursor.execute(
+            _STORED, {"source": source_id, "first": first, "last": last}
+        ).fetchall()
+
+
+def horizon(connection: psycopg.Connection[Any], channel_ids: Sequence[int]) -> int | None:
+    """The hour before which readings of any of the channels were dropped; None: none were."""
+    row = connection.execute(_HORIZON, (list(channel_ids),)).fetchone()
+    return row[0] if row else None
+
+
+def after_retirement(
+    connection: psycopg.Connection[Any],
+    source_id: int,
+    channel_ids: Sequence[int],
+    first: int,
+    last: int,
+) -> set[int]:
+    """Hours, a day beyond the span too, with readings that came after the source was retired."""
+    rows = connection.execute(
+        _SINCE_RETIRED,
+        {"source": source_id, "channels": list(channel_ids), "first": first, "last": last},
+    )
+    return {row[0] for row in rows}
+
+
+def queued(connection: psycopg.Connection[Any], source_id: int) -> list[tuple[int, int]]:
+    """Spans of minutes of the source that wait to be computed again, both ends included."""
+    rows = connection.execute(
+        "SELECT from_minute, to_minute - 1 FROM recompute WHERE source_id = %s", (source_id,)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def touched(
+    connection: psycopg.Connection[Any], facility_id: int, channel_ids: Sequence[int]
+) -> dict[int, NDArray[np.int64]]:
+    """Ascending minutes of the channels whose readings wait to be computed."""
+    found: dict[int, set[int]] = {}
+    rows = connection.execute(
+        "SELECT DISTINCT x.channel_id, x.minute FROM touched t"
+        " CROSS JOIN LATERAL unnest(t.channel_ids, t.minutes) AS x(channel_id, minute)"
+        " WHERE t.facility_id = %s AND x.channel_id = ANY(%s)",
+        (facility_id, list(channel_ids)),
+    )
+    for channel_id, minute in rows:
+        found.setdefault(channel_id, set()).add(minute)
+    return {c: np.array(sorted(m), dtype=np.int64) for c, m in found.items()}

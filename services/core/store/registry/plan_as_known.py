@@ -1,0 +1,131 @@
+"""A source as it was computed at an instant: its configuration and factor versions of then.
+
+A channel's configuration has no history. A change of it computes everything again that the channel
+feeds, so the hours in force always follow the present one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+from pydantic import TypeAdapter
+
+from services.core.accounting.series import ChannelRule
+from services.core.store.registry import build
+from services.core.store.registry import facility_model as model
+from services.core.store.registry.factors import from_row
+from services.core.store.registry.plan import SourcePlan
+
+_SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
+
+# The first configuration speaks for the time before it.
+_SPEC = """
+SELECT spec FROM source_revision WHERE source_id = %(source)s
+ORDER BY (known_at <= %(as_of)s) DESC,
+         CASE WHEN known_at <= %(as_of)s THEN known_at END DESC, known_at
+LIMIT 1
+"""
+
+_CHANNEL = """
+SELECT c.id, c.spec FROM channel c JOIN device d ON d.id = c.device_id
+WHERE d.facility_id = %s AND d.slug = %s AND c.slug = %s
+"""
+
+_FACTORS = """
+SELECT * FROM factor
+WHERE slug = ANY(%(slugs)s) AND (facility_id = %(facility)s OR facility_id IS NULL)
+  AND known_from <= %(as_of)s AND (known_to IS NULL OR known_to > %(as_of)s)
+ORDER BY slug, facility_id NULLS LAST, valid_from NULLS FIRST
+"""
+
+_CHANGED = """
+SELECT known_at FROM source_revision WHERE source_id = %(source)s
+UNION
+SELECT t FROM factor f CROSS JOIN LATERAL (VALUES (f.known_from), (f.known_to)) AS x(t)
+WHERE t IS NOT NULL AND (f.facility_id = %(facility)s OR f.facility_id IS NULL)
+  AND f.slug IN (SELECT v FROM source_revision r
+                 CROSS JOIN LATERAL (VALUES (r.spec ->> 'factor'),
+                                            (r.spec ->> 'market_factor')) AS y(v)
+                 WHERE r.source_id = %(source)s)
+ORDER BY 1
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceAsKnown:
+    """A source, and the rules of its channels."""
+
+    source: SourcePlan
+    channels: Mapping[int, ChannelRule] = field(repr=False)
+
+
+def changes(
+    connection: psycopg.Connection[Any], facility_id: int, source_id: int
+) -> list[datetime]:
+    """Instants, ascending, at which anything that computes the source may have changed."""
+    rows = connection.execute(_CHANGED, {"source": source_id, "facility": facility_id})
+    return [row[0] for row in rows]
+
+
+def source_as_known(
+    connection: psycopg.Connection[Any],
+    *,
+    facility_id: int,
+    timezone: str,
+    source_id: int,
+    slug: str,
+    as_of: datetime,
+) -> SourceAsKnown:
+    """The source as it was configured at ``as_of``, with the factor versions known then.
+
+    :raises ConfigurationError: nothing could be computed with what was known then.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(_SPEC, {"source": source_id, "as_of": as_of}).fetchone()
+        if row is None:
+            raise LookupError(f"source {slug} has no configuration")
+        spec = _SOURCE.validate_python(row["spec"])
+        inputs: dict[str, int] = {}
+        channels: dict[str, model.Channel] = {}
+        for role, reference in spec.channels.items():
+            found = cursor.execute(_CHANNEL, (facility_id, *reference.split("."))).fetchone()
+            if found is None:
+                raise LookupError(f"source {slug} names the unknown channel {reference}")
+            inputs[role] = found["id"]
+            channels[role] = model.Channel.model_validate(found["spec"])
+        names = spec.factors if isinstance(spec, model.ActivitySource) else ()
+        rows = cursor.execute(
+            _FACTORS, {"slugs": list(names), "facility": facility_id, "as_of": as_of}
+        ).fetchall()
+    own = {row["slug"] for row in rows if row["facility_id"] is not None}
+    versions = [
+        (row["id"], from_row(row))
+        for row in rows
+        if row["facility_id"] is not None or row["slug"] not in own
+    ]
+    activity = spec if isinstance(spec, model.ActivitySource) else None
+    market = activity.market_factor if activity else None
+    return SourceAsKnown(
+        source=SourcePlan(
+            id=source_id,
+            slug=slug,
+            method=build.method(
+                spec,
+                channels,
+                [v for v in versions if activity and v[1].id == activity.factor],
+                timezone,
+                [v for v in versions if v[1].id == market],
+            ),
+            inputs=inputs,
+            lateness_s=spec.lateness,
+            closing=build.closing_rule(spec, channels),
+        ),
+        channels={
+            channel_id: build.channel_rule(channels[role]) for role, channel_id in inputs.items()
+        },
+    )

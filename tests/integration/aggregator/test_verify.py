@@ -1,0 +1,157 @@
+"""Final hours against a second computation, by the command an auditor runs."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from services.cli import app
+from tests.integration.aggregator import test_closing as ruled
+from tests.integration.aggregator.plant import (
+    FILE,
+    Plant,
+    Reading,
+    apply_text,
+    instant,
+    some_readings,
+)
+
+START = instant("2026-06-01T06:00:00+02:00")
+END = START + timedelta(hours=12)
+HOUR = timedelta(hours=1)
+
+Tonne = Callable[..., Result]
+
+
+@pytest.fixture
+def tonne(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Tonne:
+    monkeypatch.setenv("TONNE_DATABASE_URL", database_url)
+    monkeypatch.setenv("COLUMNS", "200")
+    return lambda *words: CliRunner().invoke(app, words)
+
+
+def verified(tonne: Tonne, *words: str) -> dict[str, Any]:
+    done = tonne("verify", "--json", *words)
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert done.exit_code == bool(found["differs"]), done.stderr
+    return found
+
+
+@pytest.fixture
+def plant(database_url: str) -> Iterator[Plant]:
+    """Nine hours of four kinds of source, closed."""
+    plant = Plant(database_url)
+    plant.store(some_readings(random.Random(3), START, 9))
+    ruled.close_all(plant, END)
+    yield plant
+    plant.close()
+
+
+def test_a_final_hour_that_was_tampered_with_is_named(plant: Plant, tonne: Tonne) -> None:
+    found = verified(tonne)
+    assert found["checked"] > 30
+    assert (found["waiting"], found["unknown"], found["differs"]) == (0, 0, [])
+
+    hour = START + 3 * HOUR
+    changed = (plant.sources["by-counter"], hour)
+    (before,) = plant.connection.execute(
+        "SELECT co2_ug FROM emission_hour WHERE source_id = %s AND hour = %s", changed
+    ).fetchone()
+    plant.connection.execute(
+        "UPDATE emission_hour SET co2_ug = co2_ug - 1000000000 WHERE source_id = %s AND hour = %s",
+        changed,
+    )
+    gone = (plant.sources["by-interval"], hour)
+    plant.connection.execute("DELETE FROM emission_hour WHERE source_id = %s AND hour = %s", gone)
+    counter, interval = verified(tonne)["differs"]
+    assert counter == {
+        "facility": "works",
+        "source": "by-counter",
+        "hour": "2026-06-01T07:00Z",
+        "stored_kg": (before - 10**9) / 1e9,
+        "recomputed_kg": before / 1e9,
+        "figures": ["co2_ug"],
+    }
+    assert (interval["source"], interval["stored_kg"]) == ("by-interval", None)
+
+    done = tonne("verify", "--facility", "works")
+    assert done.exit_code == 1
+    (line,) = [each for each in done.stdout.splitlines() if "by-counter" in each]
+    for shown in ("works", "2026-06-01T07:00Z", str((before - 10**9) / 1e9), str(before / 1e9)):
+        assert shown in line
+    elsewhere = ("--from", (hour + HOUR).isoformat(), "--to", (hour + 4 * HOUR).isoformat())
+    assert verified(tonne, *elsewhere)["differs"] == []
+
+
+def test_a_reading_that_was_tampered_with_is_noticed(plant: Plant, tonne: Tonne) -> None:
+    changed = plant.connection.execute(
+        "UPDATE reading SET value = value + 1 WHERE channel_id = %s AND ts > %s AND ts <= %s",
+        (plant.channels["meter.quarter"], START + 3 * HOUR, START + 4 * HOUR),
+    )
+    assert changed.rowcount > 0
+    (named,) = verified(tonne)["differs"]
+    assert (named["source"], named["hour"]) == ("by-interval", "2026-06-01T07:00Z")
+    assert named["recomputed_kg"] == pytest.approx(named["stored_kg"] + 0.2 * changed.rowcount)
+
+
+def test_an_hour_is_computed_with_what_was_known_when_it_came_into_force(
+    plant: Plant, tonne: Tonne, database_url: str
+) -> None:
+    corrected = FILE.replace("co2_kg: 0.2,", "co2_kg: 0.3,")
+    apply_text(database_url, corrected)
+    # not computed again yet: the hours are right as they were, and will change
+    found = verified(tonne)
+    assert found["differs"] == []
+    assert found["waiting"] > 0
+    plant.connection.execute("DELETE FROM recompute")
+    found = verified(tonne)
+    assert (found["waiting"], found["differs"]) == (0, [])
+
+    apply_text(database_url, corrected.replace("co2_kg: 0.3,", "co2_kg: 0.4,"))
+    plant.tick(END + timedelta(minutes=2))
+    plant.store([Reading("meter.quarter", START + timedelta(minutes=20), 7.0)])
+    assert verified(tonne)["waiting"] > 0
+    plant.tick(END + timedelta(minutes=3))
+    found = verified(tonne)
+    assert (found["waiting"], found["differs"]) == (0, [])
+
+
+def test_hours_that_a_rule_judged_are_judged_again(database_url: str, tonne: Tonne) -> None:
+    plant = Plant(database_url, ruled.FILE)
+    for number in range(8):
+        if number not in {4, 5}:
+            plant.store(ruled.hour_of(number, 10.0 + number, 1_000_000))
+    plant.store(ruled.hour_of(5, 12.0, 1_000_000, minutes=range(5)))
+    ruled.close_all(plant, ruled.START + 9 * HOUR)
+    before = plant.totals()
+    finals = plant.rows("SELECT count(*) FROM emission_hour WHERE final")[0][0]
+    assert plant.rows("SELECT count(*) FROM emission_hour WHERE quality = 'substituted'") != [(0,)]
+    assert verified(tonne) == {"checked": finals, "waiting": 0, "unknown": 0, "differs": []}
+    assert plant.totals() == before
+    plant.connection.execute(
+        "UPDATE emission_hour SET co2_ug = co2_ug + 1 WHERE hour = %s",
+        (ruled.START + 4 * HOUR,),
+    )
+    (named,) = verified(tonne)["differs"]
+    assert named["hour"] == "2026-03-01T04:00Z"
+    plant.close()
+
+
+@pytest.mark.usefixtures("plant")
+def test_a_mistake_is_one_sentence(tonne: Tonne) -> None:
+    for words, said in (
+        (("--facility", "nowhere"), "there is no facility nowhere"),
+        (("--from", "yesterday"), "--from takes a time with an offset"),
+        (("--from", END.isoformat(), "--to", START.isoformat()), "--to must be later than --from"),
+    ):
+        done = tonne("verify", *words)
+        assert done.exit_code == 1
+        assert said in done.stderr
+        assert len(done.stderr.splitlines()) == 1
