@@ -12,6 +12,7 @@ import typer
 
 from services.cli import factors, keys, process, quarantine
 from services.cli.errors import clear_errors, failure
+from services.cli.recompute import recompute
 from services.cli.verify import verify
 from services.core.runtime.settings import Settings
 from services.core.store.connect import engine
@@ -108,6 +109,7 @@ def api() -> None:
 
 
 app.command()(verify)
+app.command()(recompute)
 
 
 def main() -> None:

@@ -1,0 +1,140 @@
+"""``tonne recompute``: hours of a facility again, from their readings."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import psycopg
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from services.aggregator import preview
+from services.aggregator.preview import HourChange
+from services.aggregator.verify import BusyError, steps
+from services.cli import spans
+from services.cli.errors import clear_errors, failure
+from services.cli.process import database
+from services.core.runtime.progress import STALE_AFTER_S
+from services.core.store import recompute_request
+from services.core.store import restatement_reasons as why
+from services.core.store.final_hours import StoredSource
+from services.core.store.recompute_request import Request
+from services.core.store.registry.plan import facility_plans
+
+_LOOK_EVERY_S: Final = 0.2
+
+
+def recompute(
+    facility: Annotated[str, typer.Option(help="facility")],
+    since: Annotated[str, typer.Option("--from", help="as 2026-11-22T18:00:00Z")],
+    until: Annotated[str, typer.Option("--to", help="exclusive")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="print what would change, change nothing")
+    ] = False,
+    note: Annotated[
+        str | None, typer.Option(help="why; shown with the restatement (at most 200 characters)")
+    ] = None,
+    wait: Annotated[bool, typer.Option(help="until it is done")] = True,
+) -> None:
+    """Compute hours again from their readings; the aggregator does it, restating what differs."""
+    first, end = spans.instant("--from", since), spans.instant("--to", until)
+    assert first is not None  # noqa: S101 - both options are required
+    assert end is not None  # noqa: S101
+    if first >= end:
+        raise failure("--to must be later than --from")
+    if note is not None and not 1 <= len(note) <= 200:
+        raise failure("--note takes 1 to 200 characters")
+    first_hour = int(first.timestamp() // 3600)
+    last_hour = int(-(-min(end, datetime.now(UTC)).timestamp() // 3600)) - 1
+    if last_hour < first_hour:
+        raise failure("--from lies in the future; there is nothing to compute yet")
+    with clear_errors(), database() as connection:
+        chosen = [s for s in spans.sources(connection, [facility]) if s.retired_hour is None]
+        if dry_run:
+            try:
+                changes = _previewed(connection, chosen, first_hour, last_hour)
+            except BusyError as error:
+                raise failure(str(error)) from None
+            _tell(changes)
+            return
+        cause = f"user {getpass.getuser()}" + (f", {note}" if note else "")
+        request = recompute_request.submit(
+            connection,
+            [(each.facility_id, each.source_id) for each in chosen],
+            first_hour * 60,
+            (last_hour + 1) * 60,
+            why.reason(why.RECOMPUTATION, cause),
+        )
+        if not wait:
+            typer.echo(f"{len(request.ids)} sources wait for the aggregator")
+            return
+        try:
+            _follow(connection, request, (last_hour + 1 - first_hour) * 60)
+        except KeyboardInterrupt:
+            raise failure(
+                "the aggregator goes on with it; the same command again shows how far it is"
+            ) from None
+        restated = recompute_request.restated_hours(connection, request)
+        typer.echo(f"closed hours restated: {restated}")
+
+
+def _previewed(
+    connection: psycopg.Connection[Any], chosen: list[StoredSource], first: int, last: int
+) -> list[HourChange]:
+    plans = facility_plans(connection)
+    #: an hour whose substitute follows may come up in more than one step
+    found: dict[tuple[str, datetime], HourChange] = {}
+    with _progress("computing") as progress:
+        task = progress.add_task("", total=(last - first + 1) * len(chosen))
+        for of in chosen:
+            for begin, end in steps(first, last):
+                plan = plans[of.facility_id]
+                for each in preview.step(connection, plan, of, begin, end, datetime.now(UTC)):
+                    found[each.source, each.hour] = each
+                progress.advance(task, end - begin + 1)
+    return [found[key] for key in sorted(found)]
+
+
+def _follow(connection: psycopg.Connection[Any], request: Request, minutes_each: int) -> None:
+    """Show how far the request is until it is done."""
+    total = minutes_each * len(request.ids)
+    began = time.monotonic()
+    with _progress("recomputing") as progress:
+        task = progress.add_task("", total=total)
+        while remaining := recompute_request.remaining_minutes(connection, request):
+            progress.update(task, completed=total - remaining)
+            if time.monotonic() > began + STALE_AFTER_S and not (
+                recompute_request.aggregator_works(connection, STALE_AFTER_S)
+            ):
+                raise failure(
+                    "no aggregator runs; the recomputation goes on when one does:"
+                    " start `tonne aggregate`"
+                )
+            time.sleep(_LOOK_EVERY_S)
+        progress.update(task, completed=total)
+
+
+def _progress(doing: str) -> Progress:
+    return Progress(
+        TextColumn(doing),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+def _tell(changes: list[HourChange]) -> None:
+    if changes:
+        table = Table("source", "hour", "old kg", "new kg")
+        for each in changes:
+            old = "none" if each.old_ug is None else repr(each.old_ug / 1e9)
+            table.add_row(each.source, f"{each.hour:%Y-%m-%dT%H:%MZ}", old, repr(each.new_ug / 1e9))
+        Console().print(table)
+    typer.echo(f"hours that would change: {len(changes)}")
