@@ -7,7 +7,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from services.aggregator.tick import tick
+from services.core.store.registry.plan import facility_plans
 from tests.integration.aggregator.plant import Plant, batches, instant, some_readings
 
 START = instant("2026-03-28T20:17:00+01:00")
@@ -93,3 +97,53 @@ def test_hours_and_windows_are_the_sums_of_their_minutes(plant: Plant) -> None:
             == []
         )
     assert len(plant.rows("SELECT 1 FROM rolling_total")) == 8 * len(plant.sources)
+
+
+_SOME = sorted(some_readings(random.Random(11), START, 1.5), key=lambda r: r.ts)
+
+
+def _killed_tick(plant: Plant, batch_end: timedelta) -> None:
+    """A tick that is cut off before its commit; what follows it is another process."""
+    with plant.connection.transaction(force_rollback=True):
+        plan = facility_plans(plant.connection)[plant.facility_id]
+        tick(plant.connection, plan, START + batch_end)
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    order=st.permutations(range(len(_SOME))),
+    twice=st.lists(st.integers(0, len(_SOME) - 1), max_size=20),
+    cuts=st.sets(st.integers(1, len(_SOME) - 1), max_size=6),
+    # after each batch: minutes that pass, whether it is computed now, whether a kill comes first
+    turns=st.lists(
+        st.tuples(st.integers(0, 150), st.booleans(), st.booleans()), min_size=7, max_size=7
+    ),
+)
+def test_any_permutation_duplication_batching_and_kill_gives_the_same_totals(
+    plant: Plant,
+    order: list[int],
+    twice: list[int],
+    cuts: set[int],
+    turns: list[tuple[int, bool, bool]],
+) -> None:
+    plant.empty()
+    plant.store(_SOME)
+    plant.tick(END)
+    expected = plant.totals()
+    plant.empty()
+
+    arriving = [_SOME[i] for i in (*order, *twice)]
+    edges = [0, *sorted(cuts), len(arriving)]
+    passed = timedelta()
+    for begin, end, (minutes, computed, killed) in zip(edges, edges[1:], turns, strict=False):
+        plant.store(arriving[begin:end])
+        passed = min(END - START, passed + timedelta(minutes=minutes))
+        if killed:
+            _killed_tick(plant, passed)
+        if computed:
+            plant.tick(START + passed)
+    plant.tick(END)
+
+    assert plant.totals() == expected

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from services.core.accounting import spans
 from tests.integration.aggregator.plant import Plant, Reading, instant
 
 
@@ -76,3 +78,52 @@ def test_today_is_a_local_day_through_daylight_saving_changes(
     assert rolling(plant, "today")[0] == pytest.approx(hours * 4)
     plant.tick(end + timedelta(minutes=2, hours=1))
     assert rolling(plant, "today")[0] == pytest.approx(4 + 1 / 15)
+
+
+@pytest.mark.parametrize(
+    ("first", "last_minute", "hours"),
+    [
+        # the months of the two changes, each to its last local minute
+        ("2026-03-01T00:00:00+01:00", "2026-03-31T23:59:00+02:00", 31 * 24 - 1),
+        ("2026-10-01T00:00:00+02:00", "2026-10-31T23:59:00+01:00", 31 * 24 + 1),
+        # the year so far, a summer's and a winter's evening
+        ("2026-01-01T00:00:00+01:00", "2026-03-29T23:59:00+02:00", 88 * 24 - 1),
+        ("2026-01-01T00:00:00+01:00", "2026-10-25T23:59:00+01:00", 298 * 24),
+    ],
+)
+def test_month_and_year_begin_at_local_midnight_whatever_its_offset(
+    first: str, last_minute: str, hours: int
+) -> None:
+    upto = instant(last_minute)
+    begins = spans.since(upto, ZoneInfo("Europe/Vienna"))
+    month_or_year = "year" if "-01-01T" in first else "month"
+    assert begins[month_or_year] == instant(first)
+    assert upto - begins[month_or_year] + timedelta(minutes=1) == timedelta(hours=hours)
+    # a rolling span is as long as its name says through any change
+    assert upto - begins["7d"] + timedelta(minutes=1) == timedelta(days=7)
+    assert upto - begins["24h"] + timedelta(minutes=1) == timedelta(hours=24)
+
+
+@pytest.mark.parametrize("midnight", ["2026-03-29T00:00:00+01:00", "2026-10-25T00:00:00+02:00"])
+def test_every_window_is_exact_to_the_minute_while_the_clocks_change(
+    plant: Plant, midnight: str
+) -> None:
+    start = instant(midnight)
+    plant.store(
+        [
+            Reading("meter.quarter", start + timedelta(minutes=15 * i), 5.0 + i % 7)
+            for i in range(-9, 22)
+            if i % 5
+        ]
+    )
+    for minutes in (-61, 1, 2, 3, 59, 119, 121, 183, 244):
+        now = start + timedelta(minutes=minutes)
+        plant.tick(now)
+        upto = now - timedelta(minutes=2)
+        for span, since in spans.since(upto, ZoneInfo("Europe/Vienna")).items():
+            ((ug, covered_ms),) = plant.connection.execute(
+                "SELECT coalesce(sum(co2_ug), 0), coalesce(sum(covered_ms), 0) FROM emission_minute"
+                " WHERE source_id = %s AND minute BETWEEN %s AND %s",
+                (plant.sources["by-interval"], since, upto),
+            ).fetchall()
+            assert rolling(plant, span) == (float(ug) / 1e9, int(covered_ms)), (minutes, span)
