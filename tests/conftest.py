@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from services.core.store import migrate
 from tests.services import Mosquitto, Nats, Postgres, server_directory
@@ -17,6 +18,13 @@ def pytest_configure() -> None:
     """Tests see tonne's defaults, whatever the shell that starts them has set."""
     for name in [name for name in os.environ if name.startswith("TONNE_")]:
         del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _logging_of_its_own() -> Iterator[None]:
+    """A command that a test runs sets up logging to a stream that ends with it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
