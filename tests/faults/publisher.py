@@ -22,6 +22,8 @@ class Publisher:
         self._books = books
         self._lock = threading.Lock()
         self._unacknowledged: dict[int, Entry] = {}
+        #: acknowledged before publish() had said which message that is
+        self._acknowledged_early: set[int] = set()
         self._sending: threading.Thread | None = None
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id="faults-gateway", clean_session=False
@@ -56,17 +58,25 @@ class Publisher:
         for number, entry in enumerate(entries):
             time.sleep(max(0.0, began + number / per_second - time.monotonic()))
             payload = json.dumps({"ts": entry.ts_ms, "values": entry.values})
-            # the acknowledgement may come before publish() returns: it waits for the lock
+            # never under the lock: paho holds a lock of its own while it calls _on_puback
+            sent = self._client.publish(
+                f"emissions/{facility}/{entry.device}/readings", payload, qos=1
+            )
             with self._lock:
-                sent = self._client.publish(
-                    f"emissions/{facility}/{entry.device}/readings", payload, qos=1
-                )
-                self._unacknowledged[sent.mid] = entry
+                early = sent.mid in self._acknowledged_early
+                if early:
+                    self._acknowledged_early.remove(sent.mid)
+                else:
+                    self._unacknowledged[sent.mid] = entry
+            if early:
+                self._books.acknowledged(entry)
 
     def _on_puback(
         self, _client: object, _data: object, mid: int, _reason: object, _properties: object
     ) -> None:
         with self._lock:
             entry = self._unacknowledged.pop(mid, None)
+            if entry is None:
+                self._acknowledged_early.add(mid)
         if entry is not None:
             self._books.acknowledged(entry)
