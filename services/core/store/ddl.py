@@ -115,25 +115,43 @@ def create_roles(connection: Connection) -> None:
                 f" THEN EXECUTE format('GRANT {role} TO %I', current_user); END IF; END $$"
             )
         )
-        connection.execute(text(f"GRANT USAGE ON SCHEMA public TO {role}"))
         # staging tables of the writers live in the session's temporary schema
         connection.execute(
             text(
-                "DO $$ BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO "
-                f"{role}', current_database()); END $$"
+                f"DO $$ BEGIN IF NOT has_schema_privilege('{role}', 'public', 'USAGE') THEN"
+                f" GRANT USAGE ON SCHEMA public TO {role}; END IF;"
+                f" IF NOT has_database_privilege('{role}', current_database(), 'TEMPORARY') THEN"
+                f" EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO {role}', current_database());"
+                " END IF; END $$"
             )
         )
-        for table in metadata.sorted_tables:
-            if table.name == "api_key":
-                continue
-            connection.execute(text(f"GRANT SELECT ON {table.name} TO {role}"))
-        for table_name, rights in writes.items():
-            connection.execute(text(f"GRANT {', '.join(rights)} ON {table_name} TO {role}"))
+        # the API authenticates before it reads: of the roles only its own sees the keys
+        readable = [table.name for table in metadata.sorted_tables if table.name != "api_key"]
+        rights = [(name, "SELECT") for name in readable]
+        rights += [(name, right) for name, several in writes.items() for right in several]
+        if role == "tonne_read":
+            rights.append(("api_key", "SELECT"))
+        _grant_missing(connection, role, rights)
     connection.execute(text(_CORRECT_READING))
     connection.execute(text("REVOKE ALL ON FUNCTION correct_reading FROM PUBLIC"))
     connection.execute(text("GRANT EXECUTE ON FUNCTION correct_reading TO tonne_ingest"))
-    # the API authenticates before it reads
-    connection.execute(text("GRANT SELECT ON api_key TO tonne_read"))
+
+
+def _grant_missing(connection: Connection, role: str, rights: list[tuple[str, str]]) -> None:
+    """Grant a role what it lacks of ``(table, right)``.
+
+    A right that is there already is left alone: to grant it again would write the catalogue rows
+    of the table and its chunks, and fail where a running service makes or compresses one just then.
+    """
+    missing = connection.execute(
+        text(
+            "SELECT name, privilege FROM unnest(CAST(:names AS text[]), CAST(:rights AS text[]))"
+            " AS wanted (name, privilege) WHERE NOT has_table_privilege(:role, name, privilege)"
+        ),
+        {"role": role, "names": [r[0] for r in rights], "rights": [r[1] for r in rights]},
+    )
+    for name, right in missing.all():
+        connection.execute(text(f"GRANT {right} ON {name} TO {role}"))
 
 
 def seed(connection: Connection) -> None:
