@@ -17,6 +17,10 @@ from services.core.store.connect import connect
 
 log = structlog.get_logger()
 
+#: What only costs the tick in hand. A transaction in which nothing was asked for too long was taken
+#: away, so that another aggregator can have the facility.
+_AWAY = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout)
+
 
 def run(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT; the tick in hand is finished. Returns the exit code."""
@@ -37,7 +41,7 @@ def run(settings: Settings) -> int:
         except psycopg.errors.UndefinedTable:
             log.exception("the schema is missing; run `tonne migrate`")
             return 1
-        except psycopg.OperationalError as error:
+        except _AWAY as error:
             metrics.aggregator_database_retries.inc()
             delay_s = backoff.next_s()
             log.warning("database away, trying again", error=str(error), in_s=round(delay_s, 2))

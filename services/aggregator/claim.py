@@ -37,9 +37,12 @@ RETURNING channel_ids, minutes
 """
 
 _WAITING = """
-SELECT f.id FROM facility f
-WHERE EXISTS (SELECT FROM touched t WHERE t.facility_id = f.id)
-   OR EXISTS (SELECT FROM recompute r WHERE r.facility_id = f.id)
+SELECT p.facility_id FROM facility_progress p
+WHERE EXISTS (SELECT FROM touched t WHERE t.facility_id = p.facility_id)
+   OR EXISTS (SELECT FROM recompute r WHERE r.facility_id = p.facility_id)
+   OR p.hours_wait OR p.carried_to IS NULL
+   OR p.carried_to < timestamptz 'epoch' + make_interval(mins => %s)
+ORDER BY p.changed_at
 """
 
 
@@ -63,9 +66,12 @@ class RecomputeSpan:
     reason: str
 
 
-def waiting(connection: psycopg.Connection[Any]) -> list[int]:
-    """Ids of the facilities that have work."""
-    return [row[0] for row in connection.execute(_WAITING)]
+def waiting(connection: psycopg.Connection[Any], current_minute: int) -> list[int]:
+    """Ids of the facilities that have work, those first that were last seen to long ago.
+
+    Each has work when a minute begins, until one aggregator has done it.
+    """
+    return [row[0] for row in connection.execute(_WAITING, (current_minute,))]
 
 
 def lock(connection: psycopg.Connection[Any], facility_id: int) -> bool:

@@ -33,9 +33,6 @@ class Loop:
         self._progress = progress
         self._plans: dict[int, FacilityPlan] = {}
         self._revision = -1
-        self._minute = 0
-        #: facilities whose last tick left hours to close
-        self._unfinished: set[int] = set()
 
     def run(self, connection: psycopg.Connection[Any]) -> None:
         """Turn until a stop is asked for; ``connection`` is in autocommit mode.
@@ -55,26 +52,13 @@ class Loop:
     def turn(self, connection: psycopg.Connection[Any]) -> bool:
         """Tick each facility that has work once; return whether there was any."""
         self._refresh_plans(connection)
-        now = self._clock.now()
-        minute = int(now.timestamp()) // 60
-        due = list({*claim.waiting(connection), *self._unfinished})
-        if minute != self._minute:
-            due = list(self._plans)
-            self._minute = minute
+        minute = int(self._clock.now().timestamp()) // 60
         worked = False
-        for facility_id in due:
+        for facility_id in claim.waiting(connection, minute):
             if facility_id not in self._plans or self._shutdown.requested:
                 continue
             started = time.perf_counter()
-            done = tick(
-                connection,
-                self._plans[facility_id],
-                self._clock.now(),
-                resume=facility_id in self._unfinished,
-            )
-            self._unfinished.discard(facility_id)
-            if done.more:
-                self._unfinished.add(facility_id)
+            done = tick(connection, self._plans[facility_id], self._clock.now())
             if done.worked:
                 worked = True
                 metrics.aggregator_ticks.inc()
@@ -90,7 +74,6 @@ class Loop:
         if revision != self._revision:
             self._plans = facility_plans(connection)
             self._revision = revision
-            self._minute = 0
             log.info("registry read", revision=revision, facilities=len(self._plans))
 
     def _report(self, connection: psycopg.Connection[Any]) -> None:

@@ -23,12 +23,14 @@ from services.core.store.registry.plan import FacilityPlan
 _RECOMPUTE_MINUTES = 7 * 1440
 
 _PROGRESS = """
-SELECT extract(epoch FROM carried_to)::int8 / 60 FROM facility_progress WHERE facility_id = %s
+SELECT extract(epoch FROM carried_to)::int8 / 60, hours_wait
+FROM facility_progress WHERE facility_id = %s
 """
 
 _CHANGED = """
 UPDATE facility_progress
-SET sequence = sequence + 1, changed_at = clock_timestamp(), carried_to = greatest(carried_to, %s)
+SET sequence = sequence + 1, changed_at = clock_timestamp(), carried_to = greatest(carried_to, %s),
+    hours_wait = %s
 WHERE facility_id = %s
 """
 
@@ -39,8 +41,6 @@ class Ticked:
 
     #: whether there was anything to do
     worked: bool
-    #: whether hours wait that can be closed now: tick again with ``resume``
-    more: bool = False
     minutes: int = 0
     restated_hours: int = 0
 
@@ -56,41 +56,35 @@ class _Work:
     judge: dict[int, tuple[int, int]] = field(default_factory=dict)
 
 
-def tick(
-    connection: psycopg.Connection[Any],
-    plan: FacilityPlan,
-    now: datetime,
-    *,
-    resume: bool = False,
-) -> Ticked:
+def tick(connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime) -> Ticked:
     """Work off what is due for one facility; return what was done.
 
     Blocks for as long as the database works. On return it is committed and told by NOTIFY, or,
-    where another aggregator has the facility, nothing was done. ``resume``: the last tick left
-    hours to close.
+    where another aggregator has the facility, nothing was done.
     """
-    current_minute = int(now.timestamp()) // 60
     seen = Seen()
     with connection.transaction():
         if not claim.lock(connection, plan.id):
             return Ticked(worked=False)
+        carried_to, hours_wait = _progress(connection, plan)
+        # another aggregator's clock may be ahead: what it carried values into is not the future
+        current_minute = max(int(now.timestamp()) // 60, carried_to or 0)
         work = _due(connection, plan, current_minute, seen)
-        carried_to = _carried_to(connection, plan)
         minute_began = carried_to is None or carried_to < current_minute
-        if work is None and not minute_began and not resume:
+        if work is None and not minute_began and not hours_wait:
             return Ticked(worked=False)
-        minutes, restated, more = 0, 0, False
+        minutes, restated = 0, 0
         if work is not None:
             minutes, restated = _compute(connection, plan, work, now, seen)
         if minute_began:
             restated += _begin_minute(connection, plan, carried_to, current_minute, now, seen)
-        if minute_began or resume:
-            more = _close(connection, plan, now, seen)
+        if minute_began or hours_wait:
+            hours_wait = _close(connection, plan, now, seen)
         judge.judge(connection, plan, seen, now)
         instant = datetime.fromtimestamp(current_minute * 60, UTC)
-        connection.execute(_CHANGED, (instant, plan.id))
+        connection.execute(_CHANGED, (instant, hours_wait, plan.id))
         connection.execute("SELECT pg_notify(%s, %s)", (notify.LIVE, plan.slug))
-    return Ticked(worked=True, more=more, minutes=minutes, restated_hours=restated)
+    return Ticked(worked=True, minutes=minutes, restated_hours=restated)
 
 
 def _due(
@@ -130,9 +124,10 @@ def _reasons(plan: FacilityPlan, touched: Touched) -> dict[int, str]:
     }
 
 
-def _carried_to(connection: psycopg.Connection[Any], plan: FacilityPlan) -> int | None:
+def _progress(connection: psycopg.Connection[Any], plan: FacilityPlan) -> tuple[int | None, bool]:
+    """The minute that values were carried into, and whether the last tick left hours to close."""
     row = connection.execute(_PROGRESS, (plan.id,)).fetchone()
-    return row[0] if row else None
+    return (row[0], row[1]) if row else (None, False)
 
 
 def _begin_minute(

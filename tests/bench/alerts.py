@@ -121,7 +121,7 @@ def _evaluate(connection: psycopg.Connection[Any], ticks: int) -> dict[str, Any]
         _store(connection, plan, channels, now - timedelta(minutes=minutes_ago))
     done = tick(connection, plan, now)
     while done.worked:
-        done = tick(connection, plan, now, resume=done.more)
+        done = tick(connection, plan, now)
     connection.execute("ANALYZE")
     found = []
     for number in range(ticks):

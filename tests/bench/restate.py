@@ -79,7 +79,7 @@ def work_off(connection: psycopg.Connection[Any], now: datetime) -> FacilityPlan
     (plan,) = facility_plans(connection).values()
     done = tick(connection, plan, now)
     while done.worked:
-        done = tick(connection, plan, now, resume=done.more)
+        done = tick(connection, plan, now)
     return plan
 
 

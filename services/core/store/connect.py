@@ -28,6 +28,15 @@ _KEEPALIVE = {
 }
 
 
+#: An aggregator holds a facility for as long as its transaction lives. One that is killed in a long
+#: query, or stands still, must lose it within seconds, or nobody else computes that facility.
+_HOLDS_A_FACILITY = (
+    " -c client_connection_check_interval=1s"
+    " -c idle_in_transaction_session_timeout=5s"
+    " -c tcp_user_timeout=5s"
+)
+
+
 class DatabaseUrlError(ValueError):
     """TONNE_DATABASE_URL is not of the form postgresql://user@host:port/database."""
 
@@ -42,6 +51,8 @@ def check_url(url: str) -> str:
 def _parameters(process: ProcessName, role: RoleName | None) -> dict[str, Any]:
     # JIT compilation costs more than it saves on queries this short
     options = "-c TimeZone=UTC -c jit=off" + (f" -c role={role}" if role else "")
+    if process == "aggregator":
+        options += _HOLDS_A_FACILITY
     return {"application_name": f"tonne.{process}", "options": options, **_KEEPALIVE}
 
 

@@ -116,7 +116,7 @@ class Plant:
         plan = facility_plans(self.connection)[self.facility_id]
         done = tick(self.connection, plan, now)
         while done.worked:
-            done = tick(self.connection, plan, now, resume=done.more)
+            done = tick(self.connection, plan, now)
 
     def tick_as_if(self, now: datetime) -> None:
         """Tick, and date what that made known with ``now`` instead of the database's clock.

@@ -1,0 +1,164 @@
+"""Several aggregators share the facilities: one works on each, and another takes over in time."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from services.aggregator import claim
+from services.aggregator.tick import tick
+from services.core.store.connect import connect
+from services.core.store.registry.plan import facility_plans
+from tests.e2e.stack import Service, wait_for
+from tests.integration.aggregator.plant import Plant, Reading, instant
+
+START = instant("2026-06-01T10:00:00Z")
+
+_HOLDER = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted"
+_TURNS = "SELECT count(*) FROM process_progress WHERE process = 'aggregator' AND instance LIKE %s"
+
+Start = Callable[[str], Service]
+
+
+@pytest.fixture
+def plant(database_url: str) -> Iterator[Plant]:
+    plant = Plant(database_url)
+    yield plant
+    plant.close()
+
+
+@pytest.fixture
+def start(plant: Plant, database_url: str, tmp_path: Path) -> Iterator[Start]:
+    """Starts an aggregator, which needs to know the database and nothing else."""
+
+    def turns(pid: int) -> bool:
+        row = plant.connection.execute(_TURNS, (f"%:{pid}",)).fetchone()
+        return bool(row and row[0])
+
+    with ExitStack() as ending:
+
+        def started(name: str) -> Service:
+            service = Service(
+                tmp_path / name, "aggregate", {"TONNE_DATABASE_URL": database_url}, turns
+            )
+            ending.callback(service.kill)
+            service.start()
+            return service
+
+        yield started
+
+
+def _registers(plant: Plant, first: float) -> None:
+    plant.store(
+        [
+            Reading("meter.energy", START + timedelta(minutes=first + k), 100.0 + first + k)
+            for k in range(5)
+        ]
+    )
+    plant.connection.execute("SELECT pg_notify('tonne_touched', %s)", (str(plant.facility_id),))
+
+
+def _computed(plant: Plant) -> bool:
+    return not plant.rows("SELECT 1 FROM touched") and bool(
+        plant.rows("SELECT 1 FROM emission_minute")
+    )
+
+
+def _holder(plant: Plant) -> int | None:
+    row = plant.connection.execute(_HOLDER, (plant.facility_id,)).fetchone()
+    return row[0] if row else None
+
+
+@contextmanager
+def _minutes_cannot_be_written(url: str) -> Iterator[None]:
+    with connect(url, process="test") as connection:
+        connection.execute("LOCK TABLE emission_minute IN SHARE ROW EXCLUSIVE MODE")
+        yield
+
+
+def test_another_takes_over_when_one_is_killed_in_a_query(
+    plant: Plant, database_url: str, start: Start
+) -> None:
+    first = start("first")
+    with _minutes_cannot_be_written(database_url):
+        _registers(plant, 0)
+        held_by = wait_for(lambda: _holder(plant), "the first aggregator has the facility")
+        start("second")
+        first.kill()
+        wait_for(lambda: _holder(plant) not in {None, held_by}, "another has it", 10)
+    wait_for(lambda: _computed(plant), "what was touched is computed")
+
+
+def test_another_takes_over_when_one_stands_still_which_goes_on_later(
+    plant: Plant, database_url: str, start: Start
+) -> None:
+    first = start("first")
+    with _minutes_cannot_be_written(database_url):
+        _registers(plant, 0)
+        wait_for(lambda: _holder(plant), "the first aggregator has the facility")
+        start("second")
+        os.kill(first.pid, signal.SIGSTOP)
+    try:
+        wait_for(lambda: _computed(plant), "what was touched is computed", 15)
+    finally:
+        os.kill(first.pid, signal.SIGCONT)
+    plant.connection.execute("DELETE FROM process_progress")
+    wait_for(first.answers, "the first turns again")
+    _registers(plant, 5)
+    wait_for(lambda: _computed(plant), "what came later is computed")
+
+
+def test_a_facility_that_another_works_on_is_left_alone(plant: Plant, database_url: str) -> None:
+    _registers(plant, 0)
+    plan = facility_plans(plant.connection)[plant.facility_id]
+    with connect(database_url, process="test") as other:
+        assert claim.lock(other, plant.facility_id)
+        assert not tick(plant.connection, plan, START).worked
+        assert plant.rows("SELECT count(*) FROM touched") == [(1,)]
+    assert tick(plant.connection, plan, START).worked
+
+
+def test_work_that_one_has_done_is_not_there_for_the_next(plant: Plant, database_url: str) -> None:
+    _registers(plant, 0)
+    plan = facility_plans(plant.connection)[plant.facility_id]
+    minute = int(START.timestamp()) // 60
+    with connect(database_url, process="test", autocommit=True) as other:
+        assert claim.waiting(other, minute) == [plant.facility_id]
+        assert tick(plant.connection, plan, START).worked
+        assert claim.waiting(other, minute) == []
+        assert not tick(other, plan, START).worked
+        assert claim.waiting(other, minute + 1) == [plant.facility_id]
+
+
+def test_hours_that_one_left_are_closed_by_the_next(
+    plant: Plant, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = facility_plans(plant.connection)[plant.facility_id]
+    monkeypatch.setattr("services.aggregator.closing.due", lambda *_: ({}, True))
+    assert tick(plant.connection, plan, START).worked
+    monkeypatch.undo()
+    minute = int(START.timestamp()) // 60
+    with connect(database_url, process="test", autocommit=True) as other:
+        assert claim.waiting(other, minute) == [plant.facility_id]
+        assert tick(other, plan, START).worked
+        assert claim.waiting(other, minute) == []
+
+
+def test_a_clock_that_is_behind_does_not_keep_a_value_from_minutes_that_began(
+    plant: Plant,
+) -> None:
+    plan = facility_plans(plant.connection)[plant.facility_id]
+    plant.store([Reading("meter.power", START, 60.0)])
+    plant.tick(START + timedelta(seconds=61))
+    plant.store([Reading("meter.power", START + timedelta(seconds=59), 120.0)])
+    tick(plant.connection, plan, START + timedelta(seconds=59))
+    assert plant.rows("SELECT round(activity_n / 1e9) FROM emission_minute ORDER BY minute") == [
+        (1,),
+        (2,),
+    ]
