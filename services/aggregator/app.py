@@ -7,6 +7,7 @@ import structlog
 from prometheus_client import start_http_server
 
 from services.aggregator.loop import Loop
+from services.aggregator.retention import Retention
 from services.core.runtime import metrics
 from services.core.runtime.backoff import Backoff
 from services.core.runtime.clock import SystemClock
@@ -28,7 +29,12 @@ def run(settings: Settings) -> int:
     shutdown.install()
     if settings.aggregator_metrics_port:
         start_http_server(settings.aggregator_metrics_port, settings.metrics_host, metrics.registry)
-    loop = Loop(clock=SystemClock(), shutdown=shutdown, progress=ProgressReporter("aggregator"))
+    loop = Loop(
+        clock=SystemClock(),
+        shutdown=shutdown,
+        progress=ProgressReporter("aggregator"),
+        retention=Retention(settings.retention_days),
+    )
     backoff = Backoff()
     while not shutdown.requested:
         try:

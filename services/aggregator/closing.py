@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import psycopg
 
-from services.aggregator import compute
+from services.aggregator import compute, kept
 from services.core.accounting.stack.closing import (
     OPERATING,
     ClosingRule,
@@ -139,12 +139,17 @@ def judge(
     hours: Mapping[int, Collection[int]],
     now: datetime,
 ) -> Judged:
-    """Record the hours' inputs and compute these hours and all that depend on them."""
+    """Record the hours' inputs and compute these hours and all that depend on them.
+
+    Hours whose readings are not all there any more keep what was recorded of them.
+    """
     verdicts: list[HourVerdict] = []
+    whole = kept.hours(connection, plan, hours)
     for source_id, of_source in hours.items():
         source = plan.sources[source_id]
         if source.closing is not None:
-            verdicts += _judge(connection, plan, source, source.closing, set(of_source), now)
+            if whole[source_id]:
+                verdicts += _judge(connection, plan, source, source.closing, whole[source_id], now)
         else:
             verdicts += _release(connection, source, of_source)
     return Judged(adjustments=hour_closing.set_closing(connection, verdicts), verdicts=verdicts)

@@ -9,6 +9,7 @@ import psycopg
 import structlog
 
 from services.aggregator import claim
+from services.aggregator.retention import Retention
 from services.aggregator.tick import tick
 from services.core.runtime import metrics
 from services.core.runtime.clock import Clock
@@ -27,10 +28,13 @@ _LOOK_S = 1.0
 class Loop:
     """Ticks every facility that has work, on one connection, until asked to stop."""
 
-    def __init__(self, *, clock: Clock, shutdown: Shutdown, progress: ProgressReporter) -> None:
+    def __init__(
+        self, *, clock: Clock, shutdown: Shutdown, progress: ProgressReporter, retention: Retention
+    ) -> None:
         self._clock = clock
         self._shutdown = shutdown
         self._progress = progress
+        self._retention = retention
         self._plans: dict[int, FacilityPlan] = {}
         self._revision = -1
 
@@ -65,6 +69,7 @@ class Loop:
                 metrics.aggregator_tick_seconds.observe(time.perf_counter() - started)
                 metrics.aggregator_minutes.inc(done.minutes)
                 metrics.aggregator_restated_hours.inc(done.restated_hours)
+        self._retention.step(connection, self._clock.now())
         if self._progress.due:
             self._report(connection)
         return worked

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from services.aggregator import closing, compute
+from services.aggregator import closing, compute, kept
 from services.aggregator.verify import undone
 from services.core.store import emission_writer, final_hours
 from services.core.store.final_hours import StoredSource
@@ -44,7 +44,8 @@ def step(
         return []
     source_id = of.source_id
     with undone(connection, of.facility_id):
-        computed = compute.sources(connection, plan, {source_id: [(first * 60, upto)]})
+        ranges = kept.ranges(connection, plan, {source_id: [(first * 60, upto)]})
+        computed = compute.sources(connection, plan, ranges)
         changes = emission_writer.record(connection, computed)
         again = closing.recorded_again(connection, changes.hours(), {source_id: (first, last)})
         judged = closing.judge(connection, plan, again, now)

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from services.aggregator import calibrations, claim, closing, compute, expand, judge, turn
+from services.aggregator import calibrations, claim, closing, compute, expand, judge, kept, turn
 from services.aggregator.claim import Touched
 from services.aggregator.closing import Judged
 from services.aggregator.expand import Range
@@ -173,7 +173,8 @@ def _compute(
     seen: Seen,
 ) -> tuple[int, int]:
     """Compute and write; return the minutes computed and the closed hours restated."""
-    computed = compute.sources(connection, plan, work.ranges) if work.ranges else []
+    ranges = kept.ranges(connection, plan, work.ranges)
+    computed = compute.sources(connection, plan, ranges) if ranges else []
     changes = emission_writer.record(connection, computed) if computed else Changes.none()
     again = closing.recorded_again(connection, changes.hours(), work.judge)
     judged = closing.judge(connection, plan, again, now)

@@ -20,7 +20,7 @@ from services.cli import spans
 from services.cli.errors import clear_errors, failure
 from services.cli.process import database
 from services.core.runtime.progress import STALE_AFTER_S
-from services.core.store import recompute_request
+from services.core.store import recompute_request, retention
 from services.core.store import restatement_reasons as why
 from services.core.store.final_hours import StoredSource
 from services.core.store.recompute_request import Request
@@ -55,6 +55,12 @@ def recompute(
         raise failure("--from lies in the future; there is nothing to compute yet")
     with clear_errors(), database() as connection:
         chosen = [s for s in spans.sources(connection, [facility]) if s.retired_hour is None]
+        horizon = retention.horizon(connection)
+        if horizon is not None and first_hour * 3600 < horizon.timestamp():
+            typer.echo(
+                f"raw readings from before {horizon:%Y-%m-%dT%H:%MZ} were dropped:"
+                " hours before it stay as they are"
+            )
         if dry_run:
             try:
                 changes = _previewed(connection, chosen, first_hour, last_hour)

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     BAD_STATUS = "bad_status"
     UNIT_NOT_CONVERTIBLE = "unit_not_convertible"
     OUT_OF_RANGE = "out_of_range"
+    TOO_LATE = "too_late"
     CONFLICT = "conflict"
     REFUSED_BY_DATABASE = "refused_by_database"
 
@@ -80,6 +81,10 @@ ADVICE: dict[Reason, str] = {
         " it is sent in"
     ),
     Reason.OUT_OF_RANGE: "check the sensor, or widen the channel's range in the facility file",
+    Reason.TOO_LATE: (
+        "the totals of that time stand; discard it, and let devices deliver sooner than"
+        " TONNE_RETENTION_DAYS"
+    ),
     Reason.CONFLICT: (
         "the stored value stays; let this one replace it with `tonne quarantine replay --accept`,"
         " or give it up with `tonne quarantine discard`"

@@ -41,7 +41,7 @@ _MOST_BYTES: Final = 4 << 20
 _FORGET_EVERY_S: Final = 3600.0
 
 #: Reasons that speak of one reading; the rest of its message is not the entry's matter.
-_OF_ONE_READING: Final = frozenset({Reason.CONFLICT, Reason.REFUSED_BY_DATABASE})
+_OF_ONE_READING: Final = frozenset({Reason.CONFLICT, Reason.REFUSED_BY_DATABASE, Reason.TOO_LATE})
 
 
 @dataclass(kw_only=True, slots=True)

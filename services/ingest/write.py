@@ -106,6 +106,7 @@ class _Transaction:
         with connection.transaction():
             written = readings.write(connection, self._rows)
             entries = [*self._refused, *self._conflicts(written.conflicts)]
+            entries += [self._too_late(position) for position in written.too_late]
             if tried:
                 # the COMMIT whose answer was lost may have happened
                 entries = [replace(entry, repeated=True) for entry in entries]
@@ -119,6 +120,14 @@ class _Transaction:
             refused=[entry.reason for entry in admission.kept],
             shed=admission.shed,
         )
+
+    def _too_late(self, position: int) -> QuarantineEntry:
+        row, origin = self._rows[position], self._origins[position]
+        what = (
+            f"{origin.channel}: the raw readings of {from_us(row.ts_us).isoformat()} are not kept"
+            " any more"
+        )
+        return _entry(Reason.TOO_LATE, what, row, origin)
 
     def _conflicts(self, conflicts: Sequence[Conflict]) -> list[QuarantineEntry]:
         payload_bytes: dict[int, int] = {}

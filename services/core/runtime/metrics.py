@@ -95,6 +95,11 @@ aggregator_minutes = Counter(
 aggregator_restated_hours = Counter(
     "tonne_aggregator_restated_hours", "Final hours that got a new version.", registry=registry
 )
+aggregator_dropped_readings = Counter(
+    "tonne_aggregator_dropped_readings",
+    "Raw readings dropped because they were older than they are kept.",
+    registry=registry,
+)
 aggregator_backlog_rows = Gauge(
     "tonne_aggregator_backlog_rows",
     "Batches of touched minutes not yet aggregated.",

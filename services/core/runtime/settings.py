@@ -9,10 +9,12 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _PREFIX = "TONNE_"
+
+_LEAST_RETENTION_DAYS = 40
 
 
 class SettingsError(ValueError):
@@ -78,6 +80,12 @@ class Settings(BaseSettings):
     oldest_reading: str = Field(
         "2000-01-01T00:00:00Z", description="readings from before are quarantined as absurd"
     )
+    retention_days: int = Field(
+        0,
+        ge=0,
+        description="raw readings older than this are dropped by the week once every hour they feed"
+        " is final; 0: never, else at least 40",
+    )
     ingest_metrics_port: int = Field(
         9101, ge=0, le=65535, description="Prometheus metrics of ingest on 127.0.0.1; 0: none"
     )
@@ -88,6 +96,14 @@ class Settings(BaseSettings):
         9103, ge=0, le=65535, description="Prometheus metrics of the notifier; 0: none"
     )
     metrics_host: str = Field("127.0.0.1", description="address that these ports listen on")
+
+    @field_validator("retention_days")
+    @classmethod
+    def _limits_need_readings(cls, days: int) -> int:
+        """Limits are judged again for data that are up to 35 days late."""
+        if 0 < days < _LEAST_RETENTION_DAYS:
+            raise ValueError(f"Input should be 0 or at least {_LEAST_RETENTION_DAYS}")
+        return days
 
     @property
     def database(self) -> str:

@@ -32,6 +32,7 @@ _WRITES: dict[str, dict[str, tuple[str, ...]]] = {
         "calibration_test": ("INSERT", "UPDATE", "DELETE"),
         "rolling_total": ("INSERT", "UPDATE", "DELETE"),
         "facility_progress": ("INSERT", "UPDATE"),
+        "reading_horizon": ("INSERT", "UPDATE"),
         "process_progress": ("INSERT", "UPDATE", "DELETE"),
         # what was judged stays: only marks are put on it
         alert_tables.alert.name: ("INSERT", "UPDATE"),
@@ -71,6 +72,58 @@ BEGIN
                        received_at = now_received_at
     WHERE channel_id = of_channel AND ts = at;
     RETURN true;
+END $$
+"""
+
+#: The one way to drop readings. Nothing goes while anything below the horizon is not settled; the
+#: newest readings of each channel below it stay, as many as may decide about those that follow (see
+#: ``LOOK_AROUND`` of the registers); what goes is recorded. It runs with its owner's rights.
+_DROP_READINGS = """
+CREATE OR REPLACE FUNCTION drop_readings(under text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    upto timestamptz;
+    gone record;
+BEGIN
+    SELECT horizon INTO upto FROM reading_horizon WHERE dropped_at IS NULL FOR UPDATE;
+    IF upto IS NULL
+       OR EXISTS (SELECT FROM emission_hour WHERE NOT final AND hour < upto)
+       OR EXISTS (SELECT FROM recompute
+                  WHERE timestamptz 'epoch' + make_interval(mins => from_minute) < upto)
+       OR EXISTS (SELECT FROM touched t, unnest(t.minutes) AS m
+                  WHERE timestamptz 'epoch' + make_interval(mins => m) < upto)
+    THEN
+        RETURN;
+    END IF;
+    CREATE TEMPORARY TABLE kept_reading ON COMMIT DROP AS
+    SELECT r.* FROM channel c CROSS JOIN LATERAL (
+        (SELECT * FROM reading WHERE channel_id = c.id AND ts < upto ORDER BY ts DESC LIMIT 8)
+        UNION
+        (SELECT * FROM reading WHERE channel_id = c.id AND ts < upto
+           AND value IS NOT NULL AND quality <= 1 ORDER BY ts DESC LIMIT 8)) r;
+    FOR gone IN
+        SELECT format('%I.%I', chunk_schema, chunk_name) AS chunk, range_start, range_end
+        FROM timescaledb_information.chunks
+        WHERE hypertable_schema = 'public' AND hypertable_name = 'reading' AND range_end <= upto
+        ORDER BY range_start
+    LOOP
+        INSERT INTO dropped_readings (chunk, from_ts, to_ts, channels, readings, retention)
+        SELECT gone.chunk, gone.range_start, gone.range_end, count(DISTINCT r.channel_id),
+               count(*), under
+        FROM reading r
+        WHERE r.ts >= gone.range_start AND r.ts < gone.range_end AND NOT EXISTS (
+            SELECT FROM kept_reading k WHERE k.channel_id = r.channel_id AND k.ts = r.ts)
+        HAVING count(*) > 0;
+    END LOOP;
+    INSERT INTO channel_horizon (channel_id, horizon)
+    SELECT channel_id, date_trunc('minute', max(ts)) + interval '1 minute'
+    FROM kept_reading GROUP BY channel_id
+    ON CONFLICT (channel_id) DO UPDATE
+    SET horizon = greatest(channel_horizon.horizon, excluded.horizon);
+    PERFORM drop_chunks('reading'::regclass, older_than => upto);
+    INSERT INTO reading SELECT * FROM kept_reading;
+    UPDATE reading_horizon SET dropped_at = now();
+    DROP TABLE kept_reading;
 END $$
 """
 
@@ -135,6 +188,9 @@ def create_roles(connection: Connection) -> None:
     connection.execute(text(_CORRECT_READING))
     connection.execute(text("REVOKE ALL ON FUNCTION correct_reading FROM PUBLIC"))
     connection.execute(text("GRANT EXECUTE ON FUNCTION correct_reading TO tonne_ingest"))
+    connection.execute(text(_DROP_READINGS))
+    connection.execute(text("REVOKE ALL ON FUNCTION drop_readings FROM PUBLIC"))
+    connection.execute(text("GRANT EXECUTE ON FUNCTION drop_readings TO tonne_aggregate"))
 
 
 def _grant_missing(connection: Connection, role: str, rights: list[tuple[str, str]]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import psycopg
 
-from services.core.store import notify
+from services.core.store import notify, retention
 
 #: PostgreSQL counts microseconds from 2000-01-01; 8 such bytes are a binary timestamptz.
 _POSTGRES_EPOCH_US: Final = 946_684_800_000_000
@@ -60,6 +60,10 @@ WHERE r.ts BETWEEN (SELECT min(ts) FROM staged_reading) AND (SELECT max(ts) FROM
 ORDER BY s.position
 """
 
+_TOO_LATE: Final = """
+DELETE FROM staged_reading WHERE ts < %s RETURNING position
+"""
+
 _TOUCH: Final = (
     "INSERT INTO touched (facility_id, channel_ids, minutes, reason) VALUES (%s, %s, %s, %s)"
 )
@@ -99,11 +103,13 @@ class Conflict:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Written:
-    """What became of the rows: stored, already there, or in conflict."""
+    """What became of the rows: stored, already there, in conflict, or too late."""
 
     stored: int
     duplicates: int
     conflicts: list[Conflict]
+    #: indices among the rows of those older than raw readings are kept
+    too_late: list[int]
 
 
 def create_staging(connection: psycopg.Connection[Any]) -> None:
@@ -116,12 +122,13 @@ def create_staging(connection: psycopg.Connection[Any]) -> None:
 def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Written:
     """Store every row whose (channel, ts) is new, and mark its minute for the aggregator.
 
-    The same value and quality again is a duplicate and changes nothing.
+    The same value and quality again is a duplicate and changes nothing. What is older than raw
+    readings are kept is not stored.
 
     :raises psycopg.Error: as the database says; the transaction is then to be rolled back.
     """
     if not rows:
-        return Written(stored=0, duplicates=0, conflicts=[])
+        return Written(stored=0, duplicates=0, conflicts=[], too_late=[])
     with connection.cursor() as cursor:
         with cursor.copy(_COPY) as copy:
             copy.set_types(_COPY_TYPES)
@@ -138,6 +145,14 @@ def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Wr
                         position,
                     )
                 )
+        # after the COPY, which gave this transaction its number: see services.core.store.retention
+        horizon = retention.horizon(connection)
+        too_late: list[int] = []
+        if horizon is not None and min(row.ts_us for row in rows) < _us(horizon):
+            cursor.execute(_TOO_LATE, (horizon,))
+            too_late = sorted(position for (position,) in cursor)
+            refused = set(too_late)
+            rows = [row for position, row in enumerate(rows) if position not in refused]
         cursor.execute(_INSERT)
         stored = cursor.rowcount
         conflicts: list[Conflict] = []
@@ -153,6 +168,7 @@ def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Wr
         stored=stored,
         duplicates=len(rows) - stored - len(conflicts),
         conflicts=conflicts,
+        too_late=too_late,
     )
 
 
@@ -202,6 +218,10 @@ def correct(
         if replaced:
             _touch(cursor, replaced, reason)
     return len(replaced)
+
+
+def _us(instant: datetime) -> int:
+    return (instant - _EPOCH) // timedelta(microseconds=1)
 
 
 def _instant(us: int) -> datetime:

@@ -515,13 +515,8 @@ reading_horizon = Table(
     metadata,
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("horizon", _instant, nullable=False),
-    Column(
-        "raised_in",
-        BigInteger,
-        nullable=False,
-        comment="transaction that raised it: what began before may not know it",
-    ),
     Column("raised_at", _instant, nullable=False, server_default=func.now()),
+    Column("dropped_at", _instant, comment="null: what lies below it is still to be dropped"),
     CheckConstraint("id = 1", name="single"),
     comment="one row once readings were dropped: none from before is kept or taken",
 )

@@ -122,6 +122,21 @@ def test_a_conflict_within_one_batch_keeps_what_came_first(plant: Plant) -> None
     ]
 
 
+def test_a_reading_from_before_those_that_are_kept_is_too_late(plant: Plant) -> None:
+    plant.started()
+    with psycopg.connect(plant.database, autocommit=True) as connection:
+        connection.execute("INSERT INTO reading_horizon VALUES (1, to_timestamp(1700000000))")
+    plant.publish(
+        '[{"ts": 1699999999, "values": {"import-energy": 1}},'
+        ' {"ts": 1700000000, "values": {"import-energy": 2}}]'
+    )
+    plant.holds(readings=1, quarantine=1)
+    (entry,) = plant.quarantine()
+    assert (entry["reason"], entry["channel"], entry["value"]) == ("too_late", "import-energy", 1.0)
+    assert [value for _, _, value, _ in plant.readings()] == [2.0]
+    assert plant.count("touched") == 1
+
+
 def test_a_device_registered_while_ingest_runs_is_heard_at_once(plant: Plant) -> None:
     plant.started()
     topic = "emissions/graz/new/readings"
