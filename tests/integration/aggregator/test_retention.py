@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -154,7 +154,7 @@ def test_verify_leaves_out_hours_whose_readings_are_gone(plant: Plant) -> None:
     plan = facility_plans(plant.connection)[plant.facility_id]
     (of,) = [s for s in final_hours.sources(plant.connection, None) if s.source == "by-counter"]
     first, gone, last = (int(t.timestamp()) // 3600 for t in (START, horizon, END))
-    found = verify.step(plant.connection, plan, of, first, last, NOW)
+    found = verify.step(plant.connection, plan, of, first, last, datetime.now(UTC))
     assert found.differences == ()
     assert found.unknown >= gone - first - 3
     assert found.checked > 0
