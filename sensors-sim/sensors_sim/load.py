@@ -39,6 +39,9 @@ class Load:
     devices: int
     payload_bytes: int
     drain_s: float
+    #: Stamp the messages as if they had been sent over so many seconds until now; None: as they
+    #: are sent. Needs a count.
+    history_s: float | None = None
 
 
 def device_ids(job: Load) -> list[str]:
@@ -50,7 +53,7 @@ class _Generator:
     def __init__(self, job: Load) -> None:
         self.job = job
         self.latencies = Latencies()
-        self.books = [DeviceBook(device) for device in device_ids(job)]
+        self.books = _books(job)
         made = [
             (
                 template(
@@ -200,6 +203,16 @@ class _Generator:
                 for book in self.books
             ],
         }
+
+
+def _books(job: Load) -> list[DeviceBook]:
+    if job.history_s is None or job.count is None:
+        return [DeviceBook(device) for device in device_ids(job)]
+    # a connection deals its share out evenly, so the busiest device may get one message more
+    most = -(-job.count // job.devices) + 1
+    begin_ms = int((time.time() - job.history_s) * 1000)
+    step_ms = job.history_s * 1000 / most
+    return [DeviceBook(each, begin_ms=begin_ms, step_ms=step_ms) for each in device_ids(job)]
 
 
 def _share(job: Load, number: int) -> int | None:

@@ -44,13 +44,16 @@ class Latencies:
 class DeviceBook:
     """One device's messages: numbered from ``FIRST_NUMBER`` without a hole."""
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, *, begin_ms: int = 0, step_ms: float | None = None) -> None:
+        """Messages are stamped by the clock, or each ``step_ms`` from ``begin_ms`` on."""
         self.device = device
+        self._begin_ms = begin_ms
+        self._step_ms = step_ms
         #: The number that the next message gets.
         self.next_number = FIRST_NUMBER
         #: Every number below this one is acknowledged.
         self.acknowledged_below = FIRST_NUMBER
-        self.last_ms = 0
+        self._last_ms = 0
         self._ahead: set[int] = set()
 
     def acknowledge(self, number: int) -> None:
@@ -63,6 +66,13 @@ class DeviceBook:
             self._ahead.remove(number)
             number += 1
         self.acknowledged_below = number
+
+    def stamp_ms(self, number: int, now_ms: int) -> int:
+        """Return the time of the message ``number``; no two of a device have the same."""
+        if self._step_ms is not None:
+            now_ms = self._begin_ms + int((number - FIRST_NUMBER) * self._step_ms)
+        self._last_ms = max(now_ms, self._last_ms + 1)
+        return self._last_ms
 
     @property
     def sent(self) -> int:

@@ -173,8 +173,7 @@ class LoadConnection(asyncio.Protocol):
             if number > LAST_NUMBER:
                 raise OverflowError("a device has used up its numbers: add --devices")
             book.next_number = number + 1
-            ts_ms = book.last_ms = max(now_ms, book.last_ms + 1)
-            packet = template.packet(packet_id, ts_ms, number)
+            packet = template.packet(packet_id, book.stamp_ms(number, now_ms), number)
             in_flight[packet_id] = _InFlight(packet, book, number, intended_s)
             packets.append(packet)
             packet_id = packet_id % MAX_PACKET_ID + 1

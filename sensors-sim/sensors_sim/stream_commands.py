@@ -77,6 +77,14 @@ def load(
     drain: Annotated[
         float, typer.Option(min=0, max=3600, help="Seconds to wait for the last acknowledgements.")
     ] = 10.0,
+    history: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            max=31_536_000,
+            help="Stamp the --count messages evenly over so many seconds until now.",
+        ),
+    ] = None,
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Permit a broker on another machine.")
     ] = False,
@@ -90,6 +98,8 @@ def load(
     address = broker_of(broker)
     if devices < connections:
         raise fail(f"{connections} connections need as many --devices or more, not {devices}")
+    if history is not None and count is None:
+        raise fail("--history needs --count: how many messages lie in that time")
     try:
         job = Load(
             broker=address,
@@ -104,6 +114,7 @@ def load(
             devices=devices,
             payload_bytes=payload_bytes,
             drain_s=drain,
+            history_s=history,
         )
     except ValueError as error:
         raise fail(str(error)) from None

@@ -34,3 +34,19 @@ def test_a_percentile_is_right_to_four_per_cent(times: list[float], percent: int
 def test_without_a_time_there_is_no_percentile() -> None:
     assert Latencies().percentile_ms(99) is None
     assert Latencies().max_ms is None
+
+
+def test_messages_of_one_millisecond_have_times_of_their_own() -> None:
+    book = DeviceBook("d")
+    assert [book.stamp_ms(FIRST_NUMBER + n, now) for n, now in enumerate((5, 5, 6, 9))] == [
+        5,
+        6,
+        7,
+        9,
+    ]
+
+
+def test_a_history_is_stamped_by_number_and_not_by_the_clock() -> None:
+    book = DeviceBook("d", begin_ms=1_000, step_ms=250.0)
+    stamps = [book.stamp_ms(FIRST_NUMBER + n, now_ms=99_999) for n in range(3)]
+    assert stamps == [1_000, 1_250, 1_500]
