@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from sensors_sim.single import publish
 from sensors_sim.stream_commands import load, replay
 from sensors_sim.world_commands import backfill, facility_file, run
 
@@ -20,6 +21,7 @@ app.command()(run)
 app.command()(backfill)
 app.command()(replay)
 app.command()(load)
+app.command()(publish)
 app.command("facility-file")(facility_file)
 
 

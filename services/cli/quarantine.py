@@ -11,6 +11,7 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -78,24 +79,12 @@ def list_(
     )
     with _database() as connection:
         found = [quarantine.item(dict(row)) for row in connection.execute(statement).mappings()]
-    table = Table(
-        "id", "arrived", "state" if settled else "reason", "device", "channel", "time", "sent",
-        "stored", "what is wrong, what to do",
-    )  # fmt: skip
-    for item in found[:limit]:
-        table.add_row(
-            str(item.id),
-            _time(item.received_at),
-            item.state if settled else item.reason,
-            _plain(item.device or item.topic),
-            _plain(item.channel or ""),
-            _time(item.ts),
-            _reading(item.value, item.quality, known=item.ts is not None),
-            _reading(item.stored_value, item.stored_quality, known=item.stored_quality is not None),
-            _plain(item.detail),
-        )
     console = Console()
-    console.print(table)
+    if not found:
+        console.print("nothing that matches lies in quarantine")
+    for item in found[:limit]:
+        console.print(_headline(item, item.state if settled else item.reason))
+        console.print(Padding(_plain(item.detail), (0, 0, 0, 4)))
     if len(found) > limit:
         console.print(f"and older ones; --limit shows more than {limit}")
 
@@ -269,6 +258,21 @@ def _database() -> Iterator[Connection]:
                 yield connection
         finally:
             bind.dispose()
+
+
+def _headline(item: QuarantineItem, why: str) -> Text:
+    """Which entry it is, of whom, and what was sent for a time that may hold something else."""
+    whose = "/".join(name for name in (item.facility, item.device) if name) or item.topic
+    if item.channel:
+        whose += f".{item.channel}"
+    line = Text.assemble((str(item.id), "bold"), f"  {_time(item.received_at)}  ", (why, "bold"))
+    line.append("  ").append_text(_plain(whose))
+    if item.ts is not None:
+        line.append(f" at {_time(item.ts)}: sent {_reading(item.value, item.quality, known=True)}")
+    if item.stored_quality is not None:
+        stored = _reading(item.stored_value, item.stored_quality, known=True)
+        line.append(f", stored {stored}")
+    return line
 
 
 def _instant(option: str, said: str | None) -> datetime | None:

@@ -286,8 +286,7 @@ def test_the_command_lists_shows_replays_and_discards(plant: Plant) -> None:
     plant.holds(readings=1, quarantine=3)
     listed = tonne(plant, "quarantine", "list")
     assert "conflict" in listed
-    assert "2.0" in listed
-    assert "1.0" in listed
+    assert "sent 2.0, stored 1.0" in " ".join(listed.split())
     assert "--accept" in listed
     assert "meter-later" not in tonne(plant, "quarantine", "list", "--reason", "conflict")
     by_reason = {e["reason"]: str(e["id"]) for e in plant.quarantine()}
@@ -317,7 +316,7 @@ def test_the_command_lists_shows_replays_and_discards(plant: Plant) -> None:
         "unknown_device": "replayed",
         "malformed_json": "discarded",
     }
-    assert "2 " not in tonne(plant, "quarantine", "list").splitlines()[-1]
+    assert "nothing that matches" in tonne(plant, "quarantine", "list")
 
 
 def test_the_command_says_that_ingest_does_not_run(plant: Plant) -> None:

@@ -54,6 +54,15 @@ def test_the_real_household_arrives_whole_twice_and_shuffled(
     assert math.fsum(value for _, _, _, value in once) == pytest.approx(980.797, abs=1e-9)
 
 
+def test_a_message_of_ones_own_arrives_as_it_was_written(
+    broker: Nats, witness: Witness, simulator: Simulator
+) -> None:
+    topic, message = "emissions/linz/cems-1/readings", '{"ts": 1795456800, "values": {"co2": 1}}'
+    simulator.run("publish", topic, message, "--broker", broker.url)
+    wait_for(lambda: witness.messages, "it arrived")
+    assert [(t, p) for t, p, _ in witness.messages] == [(topic, message.encode())]
+
+
 def test_every_number_the_load_booked_as_acknowledged_arrived_though_the_broker_was_killed(
     broker: Nats, witness: Witness, simulator: Simulator
 ) -> None:
