@@ -20,17 +20,10 @@ import numpy as np
 import psycopg
 
 from services.aggregator import compute, kept
-from services.core.accounting.stack.closing import (
-    OPERATING,
-    ClosingRule,
-    HourFigure,
-    InputMinutes,
-    InputValue,
-    Period,
-    RecordedInput,
-)
+from services.core.accounting.stack.closing import ClosingRule, HourFigure, InputValue, Period
 from services.core.accounting.stack.history import History
 from services.core.accounting.stack.qa import out_of_control
+from services.core.accounting.stack.recording import LOAD, OPERATING, InputMinutes, RecordedInput
 from services.core.store import calibrations, hour_closing, hour_inputs
 from services.core.store.emission_writer import Changes
 from services.core.store.hour_closing import HourVerdict
@@ -253,15 +246,15 @@ def _record(
                 assured=assured,
                 excused=any((channel_id, hour) in excused for channel_id in channels),
             )
-        if OPERATING in by_role:
-            value, covered_us = by_role[OPERATING].at(minutes)
-            inputs[OPERATING] = InputMinutes(
+        for role in {OPERATING, LOAD} & set(by_role):
+            value, covered_us = by_role[role].at(minutes)
+            inputs[role] = InputMinutes(
                 value=value,
                 covered_us=covered_us,
                 assured=np.ones(60, dtype=bool),
                 excused=False,
             )
-        found[hour] = rule.record(inputs, first_of_all=hour == first_known)
+        found[hour] = rule.record(hour, inputs, first_of_all=hour == first_known)
     return found
 
 
@@ -305,7 +298,9 @@ def _histories(
     for role in rule.equation.terms:
         lacking = [hour for hour, roles in recorded.items() if not roles[role].valid]
         if lacking:
-            found[role] = History(hour_inputs.unit_hours(connection, source_id, role, min(lacking)))
+            found[role] = History(
+                hour_inputs.unit_hours(connection, source_id, role, min(lacking), rule.load_range)
+            )
     return found
 
 
@@ -314,7 +309,8 @@ def _verdict(
 ) -> HourVerdict:
     known = figure.kg is not None
     quality: str = figure.quality
-    if not known and min(each.covered_ms for each in recorded.values()) > 0:
+    measured = [each.covered_ms for role, each in recorded.items() if role != LOAD]
+    if not known and min(measured) > 0:
         quality = "partial"
     return HourVerdict(
         source_id=source_id,

@@ -8,6 +8,7 @@ from typing import Any
 
 from services.api.bands import kg
 from services.core.accounting.gwp import AR6
+from services.core.accounting.stack.audits import Audit
 from services.core.accounting.stack.equations import Equation
 from services.core.store.calibrations import instant
 from services.core.store.explain import FactorUsed, HourExplanation, HourVersion
@@ -104,6 +105,7 @@ def _closing(closing: HourClosing) -> dict[str, Any]:
                 "role": each.role,
                 "unit": units.get(each.role),
                 "average": _number(each.average),
+                "unadjusted": _number(each.unadjusted),
                 "coverage": round(min(1.0, each.covered_ms / _HOUR_MS), 6),
                 "valid": each.valid,
                 "verdict": each.verdict,
@@ -121,6 +123,32 @@ def _closing(closing: HourClosing) -> dict[str, Any]:
             ]
             for role, tests in closing.calibrations.items()
         },
+        "audits": {
+            role: [_audit(audit) for audit in audits] for role, audits in closing.audits.items()
+        },
+        "load": None
+        if closing.load_unit is None
+        else {
+            "value": _number(closing.load),
+            "unit": closing.load_unit,
+            "range": rule.load_range(closing.load) if closing.inputs else None,
+            "maximum": rule.load_maximum,
+        },
+    }
+
+
+def _audit(audit: Audit) -> dict[str, Any]:
+    found = audit.accuracy
+    return {
+        "time": instant(audit.ts_us),
+        "passed": audit.passed,
+        "bias_factor": float(audit.bias_factor),
+        "runs": None if found is None else found.runs,
+        "mean_difference": None if found is None else float(found.mean_difference),
+        "confidence_coefficient": None if found is None else float(found.confidence_coefficient),
+        "relative_accuracy_percent": None
+        if found is None
+        else float(found.relative_accuracy_percent),
     }
 
 

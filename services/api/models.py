@@ -372,7 +372,8 @@ class Explanation(Answer):
     market_factor: dict[str, object] | None = Field(description="scope 2: the market-based one")
     closing: dict[str, object] | None = Field(
         description="of a stack under a rule: validity and substitution policy, each input as"
-        " recorded with its verdict and what stood in for it, the reported rate, calibrations"
+        " recorded with its verdict and what stood in for it, the reported rate, calibrations,"
+        " audits with their bias factor, the load and its range"
     )
     inputs: list[ExplainedInput]
     minutes: list[ExplainedMinute]

@@ -121,7 +121,7 @@ async def _factors(
 
 def _meters(spec: model.Source, rows: Sequence[Mapping[str, Any]]) -> tuple[Component, ...]:
     """Each meter, its percentage times how strongly the rate follows it; empty if one says none."""
-    entering = {row["role"]: row for row in rows if row["role"] != model.OPERATING}
+    entering = {row["role"]: row for row in rows if row["role"] not in model.TELLING}
     if any(row["percent"] is None for row in entering.values()):
         return ()
     sensitivities: dict[str, float] = {}

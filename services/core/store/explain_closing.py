@@ -10,17 +10,20 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row
 
+from services.core.accounting.stack.audits import Audit
 from services.core.accounting.stack.closing import ClosingRule
 from services.core.accounting.stack.equations import ReportedRate
 from services.core.accounting.stack.periods import operating_time
 from services.core.accounting.stack.qa import CalibrationTest
+from services.core.accounting.stack.recording import LOAD
 from services.core.store import calibrations
 from services.core.store.explain_inputs import InputChannel
-from services.core.store.registry import build
+from services.core.store.registry import build, build_closing
 from services.core.store.registry import facility_model as model
 
 _INPUTS = """
-SELECT role, average, covered_ms, operating_ms, valid, verdict, verdict_reason, value, code, reason
+SELECT role, average, unadjusted, covered_ms, operating_ms, valid, verdict, verdict_reason, value,
+       code, reason
 FROM source_hour_input WHERE source_id = %s AND hour = %s ORDER BY role
 """
 
@@ -31,6 +34,8 @@ class JudgedInput:
 
     role: str
     average: Decimal | None
+    #: the average before the bias factor of an audit; None: none applies
+    unadjusted: Decimal | None
     covered_ms: int
     operating_ms: int
     valid: bool
@@ -55,6 +60,11 @@ class HourClosing:
     operating: Decimal | None
     #: by role: tests that ended in the hour, and the last one before it
     calibrations: dict[str, list[CalibrationTest]]
+    #: by role: audits that ended in the hour, and the last one before it
+    audits: dict[str, list[Audit]]
+    #: the unit's load in the hour; None: flow has one load range, or not judged yet
+    load: Decimal | None
+    load_unit: str | None
 
 
 def hour_closing(
@@ -65,11 +75,12 @@ def hour_closing(
     hour: datetime,
 ) -> HourClosing | None:
     """Read how the hour was judged; None where the source is under no rule."""
-    rule = build.closing_rule(configuration, {c.role: c.spec for c in channels})
+    rule = build_closing.closing_rule(configuration, {c.role: c.spec for c in channels})
     if rule is None:
         return None
     with connection.cursor(row_factory=class_row(JudgedInput)) as cursor:
-        inputs = tuple(cursor.execute(_INPUTS, (source_id, hour)).fetchall())
+        recorded = cursor.execute(_INPUTS, (source_id, hour)).fetchall()
+    inputs = tuple(each for each in recorded if each.role != LOAD)
     first_us = build.microseconds(hour)
     end_us = build.microseconds(hour + timedelta(hours=1))
     return HourClosing(
@@ -84,4 +95,13 @@ def hour_closing(
             for channel in channels
             if channel.spec.calibration is not None
         },
+        audits={role: _around(audits, first_us, end_us) for role, audits in rule.audits.items()},
+        load=next((each.average for each in recorded if each.role == LOAD), None),
+        load_unit=next((c.spec.unit for c in channels if c.role == LOAD), None),
     )
+
+
+def _around(audits: tuple[Audit, ...], first_us: int, end_us: int) -> list[Audit]:
+    ended = sorted((each for each in audits if each.ts_us < end_us), key=lambda each: each.ts_us)
+    before = [each for each in ended if each.ts_us < first_us]
+    return [*before[-1:], *(each for each in ended if each.ts_us >= first_us)]

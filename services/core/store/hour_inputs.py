@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import psycopg
 
-from services.core.accounting.stack.closing import MEASURED, InputValue, RecordedInput
+from services.core.accounting.stack.closing import MEASURED, InputValue
 from services.core.accounting.stack.history import THREE_YEARS_H, UnitHour
+from services.core.accounting.stack.recording import LOAD, RecordedInput
 
 _HOUR = "(extract(epoch FROM hour)::int8 / 3600)::int4"
 
 _RECORD = """
-INSERT INTO source_hour_input (source_id, role, hour, average, covered_ms, operating_ms, valid,
-                               verdict, verdict_reason, code, reason)
+INSERT INTO source_hour_input (source_id, role, hour, average, unadjusted, covered_ms, operating_ms,
+                               valid, verdict, verdict_reason, code, reason)
 SELECT %(source)s, r.role, timestamptz 'epoch' + make_interval(hours => r.hour), r.average,
-       r.covered_ms, r.operating_ms, r.valid, r.verdict, r.verdict_reason, '', ''
-FROM unnest(%(roles)s::text[], %(hours)s::int4[], %(averages)s::numeric[], %(covered)s::int4[],
-            %(operating)s::int4[], %(valid)s::bool[], %(verdicts)s::text[], %(reasons)s::text[])
-    AS r(role, hour, average, covered_ms, operating_ms, valid, verdict, verdict_reason)
+       r.unadjusted, r.covered_ms, r.operating_ms, r.valid, r.verdict, r.verdict_reason, '', ''
+FROM unnest(%(roles)s::text[], %(hours)s::int4[], %(averages)s::numeric[],
+            %(unadjusted)s::numeric[], %(covered)s::int4[], %(operating)s::int4[],
+            %(valid)s::bool[], %(verdicts)s::text[], %(reasons)s::text[])
+    AS r(role, hour, average, unadjusted, covered_ms, operating_ms, valid, verdict, verdict_reason)
 ON CONFLICT (source_id, role, hour) DO UPDATE
-SET average = excluded.average, covered_ms = excluded.covered_ms,
+SET average = excluded.average, unadjusted = excluded.unadjusted, covered_ms = excluded.covered_ms,
     operating_ms = excluded.operating_ms, valid = excluded.valid, verdict = excluded.verdict,
     verdict_reason = excluded.verdict_reason
 """
@@ -108,17 +111,18 @@ def recorded(
     """What was recorded of the hours, by hour and role."""
     found: dict[int, dict[str, RecordedInput]] = {}
     rows = connection.execute(
-        f"SELECT {_HOUR}, role, average, covered_ms, operating_ms, valid, verdict,"  # noqa: S608
-        " verdict_reason"
+        f"SELECT {_HOUR}, role, average, unadjusted, covered_ms, operating_ms, valid,"  # noqa: S608
+        " verdict, verdict_reason"
         " FROM source_hour_input i"
         " JOIN unnest(%s::int4[]) AS x(h)"
         " ON i.hour = timestamptz 'epoch' + make_interval(hours => x.h)"
         " WHERE i.source_id = %s",
         (sorted(hours), source_id),
     )
-    for hour, role, average, covered_ms, operating_ms, valid, verdict, reason in rows:
+    for hour, role, average, unadjusted, covered_ms, operating_ms, valid, verdict, reason in rows:
         found.setdefault(hour, {})[role] = RecordedInput(
             average=average,
+            unadjusted=unadjusted,
             covered_ms=covered_ms,
             operating_ms=operating_ms,
             valid=valid,
@@ -129,25 +133,33 @@ def recorded(
 
 
 def unit_hours(
-    connection: psycopg.Connection[Any], source_id: int, role: str, from_hour: int
+    connection: psycopg.Connection[Any],
+    source_id: int,
+    role: str,
+    from_hour: int,
+    range_of: Callable[[Decimal | None], int | None],
 ) -> list[UnitHour]:
     """The operating hours of one input since three years before ``from_hour``, ascending.
 
-    An hour that is not valid is there without a value, whatever stood in for it.
+    An hour that is not valid is there without a value, whatever stood in for it. ``range_of`` tells
+    the load range of an hour's load.
     """
     rows = connection.execute(
-        f"SELECT {_HOUR}, average, valid FROM source_hour_input"  # noqa: S608 - a constant
-        " WHERE source_id = %s AND role = %s AND operating_ms > 0"
-        " AND hour >= timestamptz 'epoch' + make_interval(hours => %s) ORDER BY hour",
-        (source_id, role, from_hour - THREE_YEARS_H),
+        "SELECT (extract(epoch FROM i.hour)::int8 / 3600)::int4, i.average, i.valid, l.average"
+        " FROM source_hour_input i LEFT JOIN source_hour_input l"
+        " ON l.source_id = i.source_id AND l.role = %s AND l.hour = i.hour"
+        " WHERE i.source_id = %s AND i.role = %s AND i.operating_ms > 0"
+        " AND i.hour >= timestamptz 'epoch' + make_interval(hours => %s) ORDER BY i.hour",
+        (LOAD, source_id, role, from_hour - THREE_YEARS_H),
     )
     return [
         UnitHour(
             clock_hour=hour,
             value=average if valid else None,
             code=MEASURED if valid else "",
+            load_range=range_of(load),
         )
-        for hour, average, valid in rows
+        for hour, average, valid, load in rows
     ]
 
 
@@ -165,6 +177,7 @@ def record(
             "roles": [role for role, _, _ in rows],
             "hours": [hour for _, hour, _ in rows],
             "averages": [r.average for _, _, r in rows],
+            "unadjusted": [r.unadjusted for _, _, r in rows],
             "covered": [r.covered_ms for _, _, r in rows],
             "operating": [r.operating_ms for _, _, r in rows],
             "valid": [r.valid for _, _, r in rows],

@@ -40,9 +40,10 @@ WITH f AS (
     SELECT s.id, s.slug, s.scope, s.active, s.retired_at, f.timezone,
            NOT s.active AND EXISTS (
                SELECT FROM source_input i
-               JOIN source_input j ON j.channel_id = i.channel_id AND j.role <> 'operating'
+               JOIN source_input j ON j.channel_id = i.channel_id
+                   AND j.role NOT IN ('operating', 'load')
                JOIN source o ON o.id = j.source_id AND o.active AND o.scope = s.scope
-               WHERE i.source_id = s.id AND i.role <> 'operating') AS succeeded,
+               WHERE i.source_id = s.id AND i.role NOT IN ('operating', 'load')) AS succeeded,
            n.minute AS newest_minute, n.co2_ug AS newest_co2_ug, n.covered_ms AS newest_covered_ms
     FROM f JOIN source s ON s.facility_id = f.id
     LEFT JOIN LATERAL (

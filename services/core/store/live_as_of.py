@@ -29,9 +29,10 @@ _SOURCES = text(
 SELECT s.id AS source_id, s.slug AS source, s.scope, a.active, s.retired_at,
        NOT a.active AND EXISTS (
            SELECT FROM source_input i
-           JOIN source_input j ON j.channel_id = i.channel_id AND j.role <> 'operating'
+           JOIN source_input j ON j.channel_id = i.channel_id
+               AND j.role NOT IN ('operating', 'load')
            JOIN source o ON o.id = j.source_id AND o.active AND o.scope = s.scope
-           WHERE i.source_id = s.id AND i.role <> 'operating') AS succeeded,
+           WHERE i.source_id = s.id AND i.role NOT IN ('operating', 'load')) AS succeeded,
        n.minute AS newest_minute, n.co2_ug AS newest_co2_ug, n.covered_ms AS newest_covered_ms
 FROM source s
 CROSS JOIN LATERAL (SELECT s.active OR s.retired_at > :as_of AS active) a

@@ -450,6 +450,11 @@ source_hour_input = Table(
     Column("value", Numeric, comment="what entered the equation: the average or a substitute"),
     Column("code", Text, nullable=False, comment="method code of the value"),
     Column("reason", Text, nullable=False, comment="why this value"),
+    Column(
+        "unadjusted",
+        Numeric,
+        comment="the average before the bias factor of an audit; null: none applies",
+    ),
     comment="what each judged hour's equation was given; look-backs read it",
 )
 Index(

@@ -130,7 +130,7 @@ sources:
   - {id: s, scope: 1, method: stack, equation: mass-flow, inputs: {mass_flow: d.m},
      substitution: POLICY}
 """
-    for policy, says in (("part75", "fills CO2, moisture and flow"), ("mrr", "takes none")):
+    for policy, says in (("part75", "fills CO2 in %, moisture and flow"), ("mrr", "takes none")):
         assert any(says in problem for problem in problems(text.replace("POLICY", policy)))
     parse(text.replace("POLICY", "none"))
 

@@ -10,60 +10,37 @@ came to be known.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.core.accounting.stack.audits import Audit
 from services.core.accounting.stack.equations import Equation, ReportedRate
 from services.core.accounting.stack.history import History
+from services.core.accounting.stack.load_ranges import load_range
 from services.core.accounting.stack.measured import StackInputs
 from services.core.accounting.stack.periods import operating_time
+from services.core.accounting.stack.recording import (
+    LOAD,
+    OPERATING,
+    InputMinutes,
+    RecordedInput,
+    record_input,
+    record_load,
+)
 from services.core.accounting.stack.substitution import (
     LOOK_BACK_HOURS,
     MissingHour,
     Parameter,
     SubstitutionPolicy,
 )
-from services.core.accounting.stack.validity import (
-    NOT_OPERATING,
-    HourOfReadings,
-    ValidityPolicy,
-)
-
-OPERATING = "operating"
-"""Name among the inputs of the channel that tells whether the unit operates."""
+from services.core.accounting.stack.validity import NOT_OPERATING, ValidityPolicy
 
 MEASURED = "01"
 """Method code of a value from the primary monitoring system (40 CFR 75.57, Table 4a)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class InputMinutes:
-    """One input over the 60 minutes of an hour, in the equation's unit.
-
-    `assured[m]` is False where the monitor was out of control in minute m; `excused` whether
-    readings say that there was calibration or maintenance.
-    """
-
-    value: NDArray[np.float64]
-    covered_us: NDArray[np.int64]
-    assured: NDArray[np.bool_]
-    excused: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecordedInput:
-    """An input's hour as recorded: its average in the equation's unit, and whether it is valid."""
-
-    average: Decimal | None
-    covered_ms: int
-    operating_ms: int
-    valid: bool
-    verdict: str
-    verdict_reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +87,8 @@ class ClosingRule:
     `inputs` tell how the equation's inputs come from the channels. `potential` holds the maximum
     (moisture: minimum) potential value of each input, in the equation's unit, where there is one.
     `operates_above`: the unit operates in the minutes whose input `operating` is above it or not
-    known; None: it always does.
+    known; None: it always does. `audits` are those of each input's monitor. `load_maximum`: the
+    greatest hourly load, in the unit of the input `load`; None: flow has one load range.
     """
 
     equation: Equation
@@ -119,15 +97,26 @@ class ClosingRule:
     substitution: SubstitutionPolicy
     potential: Mapping[str, Decimal]
     operates_above: float | None = None
+    audits: Mapping[str, tuple[Audit, ...]] = field(default_factory=dict)
+    load_maximum: float | None = None
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """Every recorded input: the channels' own, and the CO2 that comes from a diluent."""
+        """All that is recorded: the channels' own, the CO2 that comes from a diluent, the load."""
         own = tuple(item.name for item in self.equation.inputs)
-        return own if self.equation.diluent is None else (*own, "co2")
+        from_diluent = () if self.equation.diluent is None else ("co2",)
+        return (*own, *from_diluent, *(() if self.load_maximum is None else (LOAD,)))
+
+    def load_range(self, load: Decimal | None) -> int | None:
+        """The load range of an hour's load, None where flow has one range only."""
+        return None if self.load_maximum is None else load_range(load, self.load_maximum)
 
     def record(
-        self, inputs: Mapping[str, InputMinutes], *, first_of_all: bool = False
+        self,
+        clock_hour: int,
+        inputs: Mapping[str, InputMinutes],
+        *,
+        first_of_all: bool = False,
     ) -> dict[str, RecordedInput]:
         """Judge one hour's inputs by the validity policy and record their averages.
 
@@ -136,9 +125,18 @@ class ClosingRule:
         """
         operating = self._operating(inputs, first_of_all=first_of_all)
         found = {
-            item.name: self._record(item.name, inputs[item.name], operating)
+            item.name: record_input(
+                item,
+                inputs[item.name],
+                operating=operating,
+                validity=self.validity,
+                audits=self.audits.get(item.name, ()),
+                clock_hour=clock_hour,
+            )
             for item in self.equation.inputs
         }
+        if self.load_maximum is not None:
+            found[LOAD] = record_load(inputs[LOAD], operating=operating)
         diluent = self.equation.diluent
         if diluent is not None:
             parts = [found[item.name] for item in diluent.inputs]
@@ -167,33 +165,6 @@ class ClosingRule:
             operating &= np.maximum.accumulate(known)
         return operating
 
-    def _record(
-        self, name: str, minutes: InputMinutes, operating: NDArray[np.bool_]
-    ) -> RecordedInput:
-        item = next(each for each in self.equation.inputs if each.name == name)
-        covered_us = np.where(minutes.assured & operating, minutes.covered_us, 0)
-        known = covered_us > 0
-        average: float | None = None
-        if known.any():
-            average = float(np.average(minutes.value[known], weights=covered_us[known]))
-        verdict = self.validity.judge(
-            HourOfReadings.of_minutes(
-                (covered_us / 1e6).tolist(),
-                operating_minutes=operating.tolist(),
-                excused=minutes.excused,
-            )
-        )
-        out_of_control = bool((~minutes.assured).any())
-        return RecordedInput(
-            average=item.record(average),
-            covered_ms=int(covered_us.sum() // 1000),
-            operating_ms=int(operating.sum()) * 60_000,
-            valid=verdict.valid,
-            verdict=verdict.code,
-            verdict_reason=verdict.reason
-            + (f"; {(~minutes.assured).sum()} minutes out of control" if out_of_control else ""),
-        )
-
     def figure(
         self,
         clock_hour: int,
@@ -209,8 +180,9 @@ class ClosingRule:
         operating_ms = recorded[self.equation.terms[0]].operating_ms
         if operating_ms == 0:
             return self._idle()
+        load = recorded[LOAD].average if LOAD in recorded else None
         values = {
-            name: self._value(name, recorded[name], histories, clock_hour, period)
+            name: self._value(name, recorded[name], histories, clock_hour, period, load)
             for name in self.equation.terms
         }
         rate = self.equation.reporting({name: given.value for name, given in values.items()})
@@ -252,11 +224,19 @@ class ClosingRule:
         histories: Mapping[str, History],
         clock_hour: int,
         period: Period,
+        load: Decimal | None,
     ) -> InputValue:
         if recorded.valid:
             return InputValue(value=recorded.average, code=MEASURED, reason=recorded.verdict_reason)
         substitute = self.substitution.substitute(
-            _missing(name, histories[name], clock_hour, period, self.potential.get(name))
+            _missing(
+                Parameter(name),
+                histories[name],
+                clock_hour,
+                period,
+                self.potential.get(name),
+                self.load_range(load) if name == Parameter.FLOW else None,
+            )
         )
         return InputValue(
             value=substitute.value,
@@ -280,10 +260,21 @@ class ClosingRule:
 
 
 def _missing(
-    name: str, history: History, clock_hour: int, period: Period, potential: Decimal | None
+    parameter: Parameter,
+    history: History,
+    clock_hour: int,
+    period: Period,
+    potential: Decimal | None,
+    of_range: int | None,
 ) -> MissingHour:
-    parameter = Parameter(name)
     gap = history.gap(at_clock_hour=clock_hour)
+    most = LOOK_BACK_HOURS.get(parameter, 0)
+    if of_range is None:
+        look_back = history.look_back(at_clock_hour=clock_hour, hours=most)
+    else:
+        of_range, look_back = history.look_back_from_range(
+            of_range, at_clock_hour=clock_hour, hours=most
+        )
     return MissingHour(
         parameter=parameter,
         quality_assured_hours=history.quality_assured_hours(at_clock_hour=clock_hour),
@@ -292,9 +283,8 @@ def _missing(
         gap_hours=gap.hours,
         before=gap.before,
         after=gap.after,
-        look_back=history.look_back(
-            at_clock_hour=clock_hour, hours=LOOK_BACK_HOURS.get(parameter, 0)
-        ),
+        look_back=look_back,
+        load_range=of_range,
         potential=potential,
         # while the period runs an hour looks back only, so that what it is told does not depend
         # on when it is asked

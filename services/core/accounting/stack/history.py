@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import numpy as np
 
+from services.core.accounting.stack.load_ranges import LOAD_RANGES
 from services.core.accounting.stack.rounding import half_away
 
 THREE_YEARS_H = 26_280
@@ -32,11 +33,13 @@ class UnitHour:
     """One unit operating hour of a monitored parameter: its value and method code.
 
     `clock_hour` counts hours since the epoch. Hours without operation have no record.
+    `load_range`: None where there is one range only.
     """
 
     clock_hour: int
     value: Decimal | None
     code: str
+    load_range: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,7 @@ class History:
         measured = [hour.code in MEASURED_CODES and hour.value is not None for hour in past]
         self._measured = np.flatnonzero(np.array(measured, dtype=bool))
         self._measured_clock = self._clock[self._measured]
+        self._ranges = np.array([hour.load_range or 0 for hour in past], dtype=np.int8)
         available = [
             hour.code in MEASURED_CODES and hour.code not in UNAVAILABLE_CODES for hour in past
         ]
@@ -74,6 +78,24 @@ class History:
         end = self._measured_before(at_clock_hour)
         start = max(self._measured_before(at_clock_hour - THREE_YEARS_H), end - hours)
         return self._measured_values(start, end)
+
+    def look_back_from_range(
+        self, load_range: int, *, at_clock_hour: int, hours: int
+    ) -> tuple[int, tuple[Decimal, ...]]:
+        """As `look_back`, of the hours in a load range alone, and the range that they are of.
+
+        Where it has none, those of the next higher range that has, and nothing where none has (40
+        CFR 75.31(c), 75.33(c)(5)).
+        """
+        end = self._measured_before(at_clock_hour)
+        start = self._measured_before(at_clock_hour - THREE_YEARS_H)
+        of_hours = self._ranges[self._measured[start:end]]
+        for each in range(load_range, LOAD_RANGES + 1):
+            found = self._measured[start:end][of_hours == each][-hours:]
+            if found.size:
+                values = (self._values[index] for index in found.tolist())
+                return each, tuple(value for value in values if value is not None)
+        return load_range, ()
 
     def measured_between(self, first: int, end: int) -> tuple[Decimal, ...]:
         """The values of the measured hours from clock hour `first` to before `end`."""

@@ -9,11 +9,14 @@ from enum import StrEnum
 
 from services.core.accounting.stack.rounding import ARITHMETIC, half_away
 
-CALIBRATION_VALID_US = 26 * 3_600_000_000
-"""How long a passed daily calibration vouches for data: 26 clock hours.
+CALIBRATION_VALID_HOURS = 26
+"""Clock hours, with its own, that a passed daily calibration vouches for (40 CFR 75 App. B 2.1.5).
 
-Unverified (general knowledge of 40 CFR 75 App. B section 2.1.5).
+EPA's checking code asks for fewer than 26 hours between the hour of the test and that of the data.
+Its grace period for the first hours after a shutdown is not given here.
 """
+
+_HOUR_US = 3_600_000_000
 
 SAME_TEST_US = 15 * 60_000_000
 """Calibration readings no farther apart than this belong to one test: tonne's own rule."""
@@ -136,8 +139,8 @@ def out_of_control(tests: Sequence[CalibrationTest], *, until_us: int) -> tuple[
     """Return the out-of-control periods up to `until_us`, in order.
 
     A failed test begins one, the next passed test ends it (40 CFR 75.24(a)(1) and (c)). Where no
-    test follows a passed one for 26 hours, one begins by expiry. Before the first test nothing is
-    said. `tests` may come in any order.
+    test follows a passed one for 26 clock hours, one begins by expiry. Before the first test
+    nothing is said. `tests` may come in any order.
     """
     periods: list[OutOfControl] = []
     begun: tuple[int, str] | None = None
@@ -151,7 +154,7 @@ def out_of_control(tests: Sequence[CalibrationTest], *, until_us: int) -> tuple[
             if begun is not None:
                 periods.append(OutOfControl(from_us=begun[0], to_us=test.ts_us, reason=begun[1]))
             begun = None
-            vouched_until = test.ts_us + CALIBRATION_VALID_US
+            vouched_until = (test.ts_us // _HOUR_US + CALIBRATION_VALID_HOURS) * _HOUR_US
         elif begun is None or begun[1] == "expired":
             if begun is not None:
                 periods.append(OutOfControl(from_us=begun[0], to_us=test.ts_us, reason=begun[1]))

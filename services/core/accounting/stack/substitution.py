@@ -37,10 +37,10 @@ class MissingHour:
     data). `availability_percent` is the percent monitor data availability of this hour.
     `gap_hours` is the length of the missing period in unit operating hours, so far if `after` is
     None (the gap is still open). `before` and `after` are the valid values of the operating hours
-    around the gap. `look_back` holds measured values only: the last 720 (flow: 2,160, in the load
-    range of the missing hour), in any order. `potential` is the maximum potential concentration or
-    flow; for moisture and oxygen the minimum potential. `period` holds the measured values of the
-    reporting period, and `period_closed` whether it has ended.
+    around the gap. `look_back` holds measured values only: the last 720 (flow: 2,160, with a
+    `load_range` those in this range), in any order. `potential` is the maximum potential
+    concentration or flow; for moisture and oxygen the minimum potential. `period` holds the
+    measured values of the reporting period, and `period_closed` whether it has ended.
     """
 
     parameter: Parameter
@@ -51,6 +51,7 @@ class MissingHour:
     before: Decimal | None = None
     after: Decimal | None = None
     look_back: tuple[Decimal, ...] = ()
+    load_range: int | None = None
     potential: Decimal | None = None
     period: tuple[Decimal, ...] = ()
     period_closed: bool = False
@@ -136,7 +137,7 @@ class Part75:
                 value=_recorded(hour.parameter, _mean(hour.look_back)),
                 code="07",
                 provisional=False,
-                reason="initial procedure: average of all prior flows of the load range",
+                reason=f"initial procedure: average of all prior flows{_of_range(hour)}",
             )
         if hour.before is None:
             return self._potential(hour)
@@ -153,7 +154,7 @@ class Part75:
                 value=_recorded(hour.parameter, _mean(hour.look_back)),
                 code="11",
                 provisional=hour.after is None,
-                reason="average flow of the load range in the look-back",
+                reason=f"average flow{_of_range(hour)} in the look-back",
             )
         return Substitute(
             value=_around(hour),
@@ -174,7 +175,8 @@ class Part75:
             value=choice(candidates),
             code=code,
             provisional=hour.after is None,
-            reason=f"{word} of the {rank}th percentile and the average of the hours around",
+            reason=f"{word} of the {rank}th percentile{_of_range(hour)} and the average of the"
+            " hours around",
         )
 
     def _extreme(self, hour: MissingHour) -> Substitute:
@@ -183,7 +185,7 @@ class Part75:
             value=min(hour.look_back) if low else max(hour.look_back),
             code="10",
             provisional=False,
-            reason=f"{'minimum' if low else 'maximum'} in the look-back",
+            reason=f"{'minimum' if low else 'maximum'}{_of_range(hour)} in the look-back",
         )
 
     def _potential(self, hour: MissingHour) -> Substitute:
@@ -283,6 +285,10 @@ App. A section 2.1.3.1). A maximum potential flow is the plant's own; there is n
 
 def _low_is_conservative(parameter: Parameter) -> bool:
     return parameter in (Parameter.MOISTURE, Parameter.O2)
+
+
+def _of_range(hour: MissingHour) -> str:
+    return "" if hour.load_range is None else f" of load range {hour.load_range}"
 
 
 def _around(hour: MissingHour) -> Decimal | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
-from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from services.core.accounting.activity import co2_per_unit
@@ -17,7 +16,6 @@ from services.core.accounting.factors import ConfigurationError, Factor
 from services.core.accounting.methods import ActivityMethod, FactorSpan, Method, StackMethod
 from services.core.accounting.registers import Epoch, RegisterConfig
 from services.core.accounting.series import ChannelRule
-from services.core.accounting.stack.closing import ClosingRule
 from services.core.accounting.stack.equations import Equation, equation_for
 from services.core.accounting.stack.inputs import Basis, ChannelKind
 from services.core.accounting.stack.measured import (
@@ -27,9 +25,6 @@ from services.core.accounting.stack.measured import (
     TEMPERATURE,
     StackInputs,
 )
-from services.core.accounting.stack.qa import CalibrationSetup, Monitor
-from services.core.accounting.stack.substitution import DEFAULT_POTENTIAL, SUBSTITUTION, Parameter
-from services.core.accounting.stack.validity import VALIDITY
 from services.core.accounting.units import Conversion, conversion, unit
 from services.core.store.registry import facility_model as model
 
@@ -87,84 +82,6 @@ def method(
     return _activity(source, channels["input"], factors, timezone, market)
 
 
-def closing_rule(source: model.Source, channels: Mapping[str, model.Channel]) -> ClosingRule | None:
-    """How the source's hours are closed; None: as the sum of their minutes, under no rule.
-
-    A channel's ``range`` gives the maximum potential concentration or flow: its upper end.
-
-    :raises ConfigurationError: a policy does not fit the source.
-    """
-    if source.validity == "none" and source.substitution == "none":
-        return None
-    if not isinstance(source, model.StackSource):
-        raise ConfigurationError(
-            "validity and substitution are rules for stacks: remove them from an activity source"
-        )
-    rule = ClosingRule(
-        equation=equation(source),
-        inputs=stack_method(source, channels).inputs,
-        validity=VALIDITY[source.validity],
-        substitution=SUBSTITUTION[source.substitution],
-        potential=_potential(source, channels),
-        operates_above=None if source.operating is None else source.operating.above,
-    )
-    takes = set(rule.equation.terms)
-    if source.substitution == "part75" and not takes <= {"co2", "h2o", "flow"}:
-        raise ConfigurationError(
-            f"substitution part75 fills CO2, moisture and flow; {source.equation} takes"
-            f" {', '.join(rule.equation.terms)}: use substitution none"
-        )
-    if source.substitution == "mrr" and "co2" not in takes:
-        raise ConfigurationError(
-            f"substitution mrr fills a CO2 concentration; {source.equation} takes none:"
-            " use substitution none"
-        )
-    return rule
-
-
-def _potential(
-    source: model.StackSource, channels: Mapping[str, model.Channel]
-) -> dict[str, Decimal]:
-    found = {str(parameter): value for parameter, value in DEFAULT_POTENTIAL.items()}
-    for item in equation(source).inputs:
-        channel = channels[item.name]
-        # of a flow as it flows the maximum at reference conditions is not known
-        if item.name == FLOW and unit(channel.unit).state == "actual":
-            continue
-        if item.name in {Parameter.CO2, Parameter.FLOW} and channel.range is not None:
-            value = item.record(float(conversion(channel.unit, item.unit)(channel.range[1])))
-            if value is not None:
-                found[item.name] = value
-    return found
-
-
-def calibration_setup(channel: model.Channel) -> tuple[CalibrationSetup, Conversion] | None:
-    """What the channel's calibrations are judged by, and from its unit to theirs; None: nothing.
-
-    :raises ConfigurationError: there is no daily calibration for such a channel.
-    """
-    if channel.calibration is None:
-        return None
-    stated = channel.calibration
-    if channel.quantity == "fraction":
-        monitor, to_unit = Monitor.CO2, "%"
-    elif channel.quantity == "volume_flow":
-        monitor, to_unit = Monitor.FLOW, channel.unit
-        if stated.span is None:
-            raise ConfigurationError("the calibration of a flow monitor needs its span")
-    else:
-        raise ConfigurationError(
-            f"calibration is for a fraction or a volume_flow, not for {channel.quantity}"
-        )
-    convert = conversion(channel.unit, to_unit)
-    setup = CalibrationSetup(
-        monitor=monitor,
-        references=tuple(Decimal(repr(float(convert(each)))) for each in stated.references),
-        span=None if stated.span is None else Decimal(repr(float(convert(stated.span)))),
-    )
-    return setup, convert
-
-
 def equation(source: model.StackSource) -> Equation:
     """The equation of a stack source, its diluent and fuel worked in."""
     try:
@@ -180,7 +97,7 @@ def stack_method(source: model.StackSource, channels: Mapping[str, model.Channel
     offered = {
         name: _kind(channel, inputs, name)
         for name, channel in channels.items()
-        if name != model.OPERATING and name not in consumed
+        if name not in model.TELLING and name not in consumed
     }
     reasons = chosen.check(offered)
     reasons += [

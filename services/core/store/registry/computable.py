@@ -9,7 +9,12 @@ from services.core.accounting.builtin_factors import BUILTIN
 from services.core.accounting.factors import ConfigurationError, Factor, overlaps
 from services.core.accounting.scopes import counted
 from services.core.accounting.units import UnitError, unit
-from services.core.store.registry import build, payload_mapping, threshold_problems
+from services.core.store.registry import (
+    build,
+    build_closing,
+    payload_mapping,
+    threshold_problems,
+)
 from services.core.store.registry import facility_model as model
 
 Path = tuple[str | int, ...]
@@ -43,7 +48,20 @@ def doubts(file: model.FacilityFile) -> Iterator[str]:
                     " an hour"
                 )
     for source in file.sources:
-        if not isinstance(source, model.StackSource) or source.substitution != "part75":
+        if not isinstance(source, model.StackSource):
+            continue
+        if source.validity == source.substitution == "none":
+            judged = [
+                reference
+                for reference in source.inputs.values()
+                if (fed := file.channel(reference)) and (fed.audits or fed.calibration)
+            ]
+            if judged:
+                yield (
+                    f"{', '.join(judged)}: audits and calibrations act when hours are closed by a"
+                    f" rule, and {source.id} is under none; give it validity: part75"
+                )
+        if source.substitution != "part75":
             continue
         reference = source.inputs.get("flow", "")
         channel_ = file.channel(reference) if reference else None
@@ -109,7 +127,7 @@ def _channel(path: Path, device: model.Device, channel: model.Channel) -> Iterat
             "from maps a foreign payload; the native one names the channel itself",
         )
     try:
-        build.calibration_setup(channel)
+        build_closing.calibration_setup(channel)
     except ConfigurationError as error:
         yield (*path, "calibration"), str(error)
 
@@ -129,7 +147,7 @@ def _source(
     channels: dict[str, model.Channel] = {}
     for role, reference in source.channels.items():
         place = (*path, "inputs", role)
-        if role in {"input", model.OPERATING}:
+        if role == "input" or role in model.TELLING:
             place = (*path, role)
         channel = file.channel(reference)
         if channel is None:
@@ -158,6 +176,6 @@ def _source(
             file.facility.timezone,
             enumerate(versions.get("market_factor", [])),
         )
-        build.closing_rule(source, channels)
+        build_closing.closing_rule(source, channels)
     except (ConfigurationError, UnitError) as error:
         yield path, f"source {source.id!r} cannot be computed: {error}"

@@ -24,8 +24,13 @@ from services.core.store.registry.field_types import (
 )
 from services.core.store.registry.threshold_model import Maintenance, Threshold
 
-#: The role of the channel that tells whether a unit operates.
+#: Roles of the channels that tell whether a unit operates, and its load: no inputs of an equation.
 OPERATING = "operating"
+LOAD = "load"
+TELLING = frozenset({OPERATING, LOAD})
+
+#: Runs that a relative accuracy test audit has at least.
+_LEAST_RUNS = 9
 
 
 class Facility(Part):
@@ -65,6 +70,33 @@ class Calibration(Part):
     span: float | None = Field(None, gt=0)
 
 
+class Audit(Part):
+    """A relative accuracy test audit of a stack monitor: its runs, or what it came to."""
+
+    #: when its last run ended
+    at: Instant
+    #: each [reference, monitor], in the channel's unit
+    runs: tuple[tuple[float, float], ...] | None = None
+    passed: bool | None = None
+    #: flow: what later averages are multiplied with, as in the report of an audit of several loads
+    bias_factor: float | None = Field(None, ge=1, le=2)
+
+    @model_validator(mode="after")
+    def _says_what_it_came_to(self) -> Audit:
+        if self.runs is not None:
+            if self.passed is not None or self.bias_factor is not None:
+                raise ValueError("runs say whether the audit passed and its bias_factor: leave out")
+            if len(self.runs) < _LEAST_RUNS:
+                raise ValueError(
+                    f"an audit has at least {_LEAST_RUNS} runs, each [reference, monitor]"
+                )
+        elif self.passed is None and self.bias_factor is None:
+            raise ValueError("an audit needs its runs, or passed: true or false, or a bias_factor")
+        if self.passed is False and self.bias_factor is not None:
+            raise ValueError("a failed audit gives no bias_factor")
+        return self
+
+
 class Channel(Part):
     """One measured quantity of a device."""
 
@@ -92,6 +124,8 @@ class Channel(Part):
     uncertainty: Percent | None = None
     #: gauge: readings of quality calibration are judged by it
     calibration: Calibration | None = None
+    #: gauge: relative accuracy test audits; what they say holds when hours are closed by a rule
+    audits: tuple[Audit, ...] | None = None
     #: interval: how long one is, and which of its ends the time names
     length: DurationS | None = None
     stamp: Literal["start", "end"] | None = None
@@ -104,6 +138,7 @@ class Channel(Part):
             ("epochs", "counter"),
             ("max_gap", "gauge"),
             ("calibration", "gauge"),
+            ("audits", "gauge"),
             ("length", "interval"),
             ("stamp", "interval"),
         ):
@@ -204,6 +239,14 @@ class Operating(Part):
     above: float
 
 
+class Load(Part):
+    """The unit's load, by which a missing flow is filled from hours of about the same load."""
+
+    channel: ChannelReference
+    #: the greatest load of an hour, in the channel's unit
+    maximum: float = Field(gt=0)
+
+
 class StackSource(_Source):
     """Mass from what an emission monitoring system measures in the stack."""
 
@@ -214,13 +257,25 @@ class StackSource(_Source):
     inputs: dict[Role, ChannelReference] = Field(min_length=1)
     #: None: it always operates
     operating: Operating | None = None
+    #: None: flow has one load range
+    load: Load | None = None
+
+    @model_validator(mode="after")
+    def _inputs_are_inputs(self) -> StackSource:
+        for role in TELLING & set(self.inputs):
+            raise ValueError(
+                f"{role} is no input: it stands beside inputs, as {role}: {{channel:}}"
+            )
+        return self
 
     @property
     def channels(self) -> dict[str, str]:
-        """The channels it needs, ``device.channel`` by role; ``operating`` is no input."""
-        if self.operating is None:
-            return dict(self.inputs)
-        return {**self.inputs, OPERATING: self.operating.channel}
+        """The channels it needs, ``device.channel`` by role; those of ``TELLING`` are no inputs."""
+        telling = {OPERATING: self.operating, LOAD: self.load}
+        return {
+            **self.inputs,
+            **{role: part.channel for role, part in telling.items() if part is not None},
+        }
 
 
 Source = Annotated[ActivitySource | StackSource, Field(discriminator="method")]

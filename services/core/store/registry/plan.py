@@ -16,7 +16,7 @@ from services.core.accounting.series import ChannelRule
 from services.core.accounting.stack.closing import ClosingRule
 from services.core.accounting.stack.qa import CalibrationSetup
 from services.core.accounting.units import Conversion
-from services.core.store.registry import build, factors
+from services.core.store.registry import build, build_closing, factors
 from services.core.store.registry import facility_model as model
 from services.core.store.registry.watch_plan import WatchPlan, watch_plan
 
@@ -111,9 +111,10 @@ def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> F
             ),
             inputs=inputs,
             lateness_s=spec.lateness,
-            closing=build.closing_rule(spec, inputs_by_role),
+            closing=build_closing.closing_rule(spec, inputs_by_role),
         )
-        for channel_id in inputs.values():
+        # one channel may tell both the load and whether the unit operates
+        for channel_id in dict.fromkeys(inputs.values()):
             fed_by[channel_id] = (*fed_by.get(channel_id, ()), row["id"])
     return FacilityPlan(
         id=facility["id"],
@@ -125,7 +126,7 @@ def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> F
         calibrations={
             channel_id: setup
             for channel_id in fed_by
-            if (setup := build.calibration_setup(channels[channel_id])) is not None
+            if (setup := build_closing.calibration_setup(channels[channel_id])) is not None
         },
         channel_names={row["id"]: row["name"] for row in input_rows},
         retired={row["id"]: row["lateness_s"] or 0.0 for row in retired},

@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 from pydantic import TypeAdapter
 
 from services.core.accounting.series import ChannelRule
-from services.core.store.registry import build
+from services.core.store.registry import build, build_closing
 from services.core.store.registry import facility_model as model
 from services.core.store.registry.factors import from_row
 from services.core.store.registry.plan import SourcePlan
@@ -123,7 +123,7 @@ def source_as_known(
             ),
             inputs=inputs,
             lateness_s=spec.lateness,
-            closing=build.closing_rule(spec, channels),
+            closing=build_closing.closing_rule(spec, channels),
         ),
         channels={
             channel_id: build.channel_rule(channels[role]) for role, channel_id in inputs.items()

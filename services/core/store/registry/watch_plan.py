@@ -42,9 +42,9 @@ SELECT s.id, s.slug, s.scope, s.active, s.spec ->> 'check' AS check,
            WHERE i.source_id = s.id), 0) AS unknown_after_s
 FROM source s WHERE s.facility_id = %(facility)s AND (s.active OR NOT EXISTS (
     SELECT FROM source_input i
-    JOIN source_input j ON j.channel_id = i.channel_id AND j.role <> 'operating'
+    JOIN source_input j ON j.channel_id = i.channel_id AND j.role NOT IN ('operating', 'load')
     JOIN source o ON o.id = j.source_id AND o.active AND o.scope = s.scope
-    WHERE i.source_id = s.id AND i.role <> 'operating'))
+    WHERE i.source_id = s.id AND i.role NOT IN ('operating', 'load')))
 ORDER BY s.id
 """
 

@@ -8,19 +8,17 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from services.core.accounting.stack.closing import (
-    ClosingRule,
-    InputMinutes,
-    Period,
-    RecordedInput,
-)
+from services.core.accounting.stack.audits import Audit
+from services.core.accounting.stack.closing import ClosingRule, Period
 from services.core.accounting.stack.equations import equation_for
 from services.core.accounting.stack.history import History, UnitHour
 from services.core.accounting.stack.measured import StackInputs
+from services.core.accounting.stack.recording import InputMinutes, RecordedInput
 from services.core.accounting.stack.substitution import SUBSTITUTION
 from services.core.accounting.stack.validity import VALIDITY
 from services.core.accounting.units import conversion
 
+HOUR_US = 3_600_000_000
 YEAR = Period(first=0, end=8760, closed=False)
 
 
@@ -64,7 +62,7 @@ def recorded(
 
 
 def test_averages_are_recorded_as_the_rule_records_them() -> None:
-    found = rule().record({"co2": minutes(12.34), "flow": minutes(1_234_567.0)})
+    found = rule().record(0, {"co2": minutes(12.34), "flow": minutes(1_234_567.0)})
     assert (found["co2"].average, found["flow"].average) == (Decimal("12.3"), Decimal(1_235_000))
     assert found["co2"].valid
     assert found["co2"].verdict == "quadrants"
@@ -74,13 +72,13 @@ def test_an_average_is_weighted_by_the_time_that_is_known() -> None:
     half = minutes(10.0)
     half.value[30:] = 13.0
     half.covered_us[30:] = 20_000_000
-    found = rule().record({"co2": half, "flow": minutes(1e6)})
+    found = rule().record(0, {"co2": half, "flow": minutes(1e6)})
     # 30 minutes of 10 and 10 minutes of 13
     assert found["co2"].average == Decimal("10.8")
 
 
 def test_data_of_a_monitor_out_of_control_are_no_data() -> None:
-    found = rule().record({"co2": minutes(12.0, out=range(50)), "flow": minutes(1e6)})
+    found = rule().record(0, {"co2": minutes(12.0, out=range(50)), "flow": minutes(1e6)})
     assert (found["co2"].valid, found["co2"].covered_ms) == (False, 600_000)
     assert "50 minutes out of control" in found["co2"].verdict_reason
 
@@ -89,8 +87,8 @@ def test_what_comes_from_oxygen_is_valid_when_the_oxygen_is() -> None:
     chosen = rule("F-2", diluent="F-14A", fuel="natural-gas")
     assert chosen.roles == ("o2", "flow", "h2o", "co2")
     whole = {"o2": minutes(3.0), "flow": minutes(1e6), "h2o": minutes(10.0)}
-    assert chosen.record(whole)["co2"].valid
-    lacking = chosen.record(whole | {"o2": minutes(3.0, range(20))})
+    assert chosen.record(0, whole)["co2"].valid
+    lacking = chosen.record(0, whole | {"o2": minutes(3.0, range(20))})
     assert not lacking["co2"].valid
     assert lacking["h2o"].valid
 
@@ -158,7 +156,7 @@ def test_an_hour_of_partial_operation_needs_the_quadrants_of_its_operation_only(
     load = minutes(100.0)
     load.value[:40] = 0.0
     inputs = {"co2": minutes(12.0, range(40, 60)), "flow": minutes(1e6), "operating": load}
-    found = chosen.record(inputs)
+    found = chosen.record(0, inputs)
     assert found["co2"].valid
     assert found["co2"].operating_ms == 20 * 60_000
     figure = chosen.figure(5, found, {}, YEAR)
@@ -170,7 +168,7 @@ def test_an_hour_of_partial_operation_needs_the_quadrants_of_its_operation_only(
 def test_a_unit_that_does_not_operate_emits_nothing_and_asks_for_no_substitute() -> None:
     chosen = replace(rule(), operates_above=5.0)
     silent = minutes(np.nan, range(0))
-    found = chosen.record({"co2": silent, "flow": silent, "operating": minutes(0.0)})
+    found = chosen.record(0, {"co2": silent, "flow": silent, "operating": minutes(0.0)})
     figure = chosen.figure(5, found, {}, YEAR)
     assert (figure.kg, figure.quality, figure.code) == (Decimal(0), "measured", "not-operating")
 
@@ -178,14 +176,53 @@ def test_a_unit_that_does_not_operate_emits_nothing_and_asks_for_no_substitute()
 def test_a_load_that_is_not_known_is_taken_as_operation() -> None:
     chosen = replace(rule(), operates_above=5.0)
     unknown = minutes(np.nan, range(0))
-    found = chosen.record({"co2": unknown, "flow": unknown, "operating": unknown})
+    found = chosen.record(0, {"co2": unknown, "flow": unknown, "operating": unknown})
     assert found["co2"].operating_ms == 3_600_000
     assert not found["co2"].valid
 
 
 def test_the_first_hour_of_all_begins_with_its_first_data() -> None:
     inputs = {"co2": minutes(12.0, range(40, 60)), "flow": minutes(1e6, range(42, 60))}
-    found = rule().record(inputs, first_of_all=True)
+    found = rule().record(0, inputs, first_of_all=True)
     assert found["flow"].valid
     assert found["co2"].operating_ms == 20 * 60_000
-    assert not rule().record(inputs)["co2"].valid
+    assert not rule().record(0, inputs)["co2"].valid
+
+
+def test_a_flow_is_adjusted_by_the_factor_of_the_last_audit_and_rounded_again() -> None:
+    audited = Audit(ts_us=4 * HOUR_US, passed=True, bias_factor=Decimal("1.021"))
+    chosen = replace(rule(), audits={"flow": (audited,)})
+    inputs = {"co2": minutes(12.34), "flow": minutes(1_234_567.0)}
+    during, after = (chosen.record(hour, inputs)["flow"] for hour in (4, 5))
+    assert (during.average, during.unadjusted) == (Decimal(1_235_000), None)
+    # 1 235 000 x 1.021 = 1 260 935
+    assert (after.average, after.unadjusted) == (Decimal(1_261_000), Decimal(1_235_000))
+
+
+def test_a_failed_audit_takes_the_data_after_it_away() -> None:
+    half_past = 5 * HOUR_US + HOUR_US // 2
+    chosen = replace(rule(), audits={"co2": (Audit(ts_us=half_past, passed=False),)})
+    inputs = {"co2": minutes(12.0), "flow": minutes(1e6)}
+    found = chosen.record(5, inputs)
+    assert (found["co2"].valid, found["co2"].covered_ms) == (False, 30 * 60_000)
+    assert "30 minutes out of control" in found["co2"].verdict_reason
+    assert found["flow"].valid
+    assert chosen.record(4, inputs)["co2"].valid
+
+
+def test_a_missing_flow_takes_the_hours_of_its_load_range() -> None:
+    chosen = replace(rule(), load_maximum=100.0)
+    past = [
+        UnitHour(clock_hour=h, value=Decimal(v), code="01", load_range=r)
+        for h, (v, r) in enumerate([(2_000_000, 3), (2_200_000, 3), (5_000_000, 9)])
+    ]
+    gap = [*past, UnitHour(clock_hour=3, value=None, code="", load_range=3)]
+    inputs = {"co2": minutes(12.0), "flow": minutes(np.nan, range(0)), "load": minutes(25.0)}
+    found = chosen.record(3, inputs)
+    assert found["load"].average == Decimal("25.0")
+    low = chosen.figure(3, found, {"flow": History(gap)}, YEAR).inputs["flow"]
+    assert (low.value, low.code) == (Decimal(2_100_000), "07")
+    assert "load range 3" in low.reason
+    found = chosen.record(3, inputs | {"load": minutes(85.0)})
+    high = chosen.figure(3, found, {"flow": History(gap)}, YEAR).inputs["flow"]
+    assert high.value == Decimal(5_000_000)

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from services.core.accounting.stack.qa import (
-    CALIBRATION_VALID_US,
     CalibrationSetup,
     CalibrationTest,
     Monitor,
@@ -22,6 +21,7 @@ from services.core.accounting.stack.qa import (
 )
 
 HOUR_US = 3_600_000_000
+MINUTE_US = 60_000_000
 CEM = ["12.4", "12.6", "12.5", "12.3", "12.7", "12.5", "12.4", "12.6", "12.5"]
 REFERENCE = ["12.6", "12.7", "12.5", "12.6", "12.9", "12.6", "12.7", "12.7", "12.6"]
 RUNS = [
@@ -144,21 +144,26 @@ def test_a_failure_that_was_not_mended_goes_on() -> None:
     )
 
 
-def test_a_calibration_vouches_for_26_hours() -> None:
+def test_a_calibration_vouches_for_26_clock_hours() -> None:
+    # EPA's code: fewer than 26 hours between the clock hour of the test and that of the data
+    (expired,) = out_of_control(
+        [CalibrationTest(ts_us=6 * HOUR_US + 50 * MINUTE_US, passed=True)], until_us=40 * HOUR_US
+    )
+    assert expired.from_us == 32 * HOUR_US
     passed = [at(0, passed=True)]
     assert out_of_control(passed, until_us=26 * HOUR_US) == ()
-    expired = OutOfControl(from_us=CALIBRATION_VALID_US, to_us=None, reason="expired")
+    expired = OutOfControl(from_us=26 * HOUR_US, to_us=None, reason="expired")
     assert out_of_control(passed, until_us=26 * HOUR_US + 1) == (expired,)
     late = [at(0, passed=True), at(30, passed=True)]
     assert out_of_control(late, until_us=31 * HOUR_US) == (
-        OutOfControl(from_us=CALIBRATION_VALID_US, to_us=30 * HOUR_US, reason="expired"),
+        OutOfControl(from_us=26 * HOUR_US, to_us=30 * HOUR_US, reason="expired"),
     )
 
 
 def test_a_failure_after_expiry_begins_its_own_period() -> None:
     tests = [at(0, passed=True), at(30, passed=False), at(31, passed=True)]
     assert out_of_control(tests, until_us=32 * HOUR_US) == (
-        OutOfControl(from_us=CALIBRATION_VALID_US, to_us=30 * HOUR_US, reason="expired"),
+        OutOfControl(from_us=26 * HOUR_US, to_us=30 * HOUR_US, reason="expired"),
         OutOfControl(from_us=30 * HOUR_US, to_us=31 * HOUR_US, reason="failed"),
     )
 
@@ -166,9 +171,6 @@ def test_a_failure_after_expiry_begins_its_own_period() -> None:
 def test_before_the_first_test_nothing_is_said() -> None:
     assert out_of_control([], until_us=100 * HOUR_US) == ()
     assert out_of_control([at(50, passed=False)], until_us=40 * HOUR_US) == ()
-
-
-MINUTE_US = 60_000_000
 
 
 def setup(**more: Any) -> CalibrationSetup:
