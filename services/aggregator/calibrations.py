@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from services.core.accounting.stack.qa import CalibrationSetup, CalibrationTest
 from services.core.accounting.units import Conversion
 from services.core.store import calibrations
-from services.core.store.registry.plan import FacilityPlan
+from services.core.store.registry.plan import FacilityPlan, SourcePlan
 
 _MINUTE_US = 60_000_000
 _HOUR_US = 3_600_000_000
@@ -48,6 +48,21 @@ def refresh(
             first, last = concerned.get(source_id, span)
             concerned[source_id] = (min(first, span[0]), max(last, span[1]))
     return concerned
+
+
+def refresh_span(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    source: SourcePlan,
+    first_minute: int,
+    last_minute: int,
+) -> dict[int, tuple[int, int]]:
+    """As :func:`refresh`, for all inputs of a source over a span.
+
+    What they are tested with may have changed.
+    """
+    ends = np.array([first_minute, last_minute], dtype=np.int64)
+    return refresh(connection, plan, dict.fromkeys(source.inputs.values(), ends))
 
 
 def _refresh_channel(

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import psycopg
 
-from services.aggregator import compute, kept
+from services.aggregator import compute, expand, kept
 from services.core.accounting.stack.closing import ClosingRule, HourFigure, InputValue, Period
 from services.core.accounting.stack.history import History
 from services.core.accounting.stack.qa import out_of_control
@@ -103,18 +103,32 @@ def period_ended(
     return found
 
 
+def concerned(
+    plan: FacilityPlan, ranges: Mapping[int, Collection[expand.Range]]
+) -> dict[int, set[int]]:
+    """The hours that readings of these minutes speak of, by source under a rule.
+
+    Some change a judgement and no minute: a load, or one that tells of maintenance.
+    """
+    return {
+        source_id: {h for first, last in of_source for h in range(first // 60, last // 60 + 1)}
+        for source_id, of_source in ranges.items()
+        if plan.sources[source_id].closing is not None
+    }
+
+
 def recorded_again(
     connection: psycopg.Connection[Any],
-    changed: Mapping[int, Collection[int]],
+    hours: Mapping[int, Collection[int]],
     spans: Mapping[int, tuple[int, int]],
 ) -> dict[int, set[int]]:
     """Hours that were judged before and have to be judged again, by source.
 
-    Those among ``changed`` (hours), and all within ``spans`` (first and last hour).
+    Those among ``hours``, and all within ``spans`` (first and last hour).
     """
     found: dict[int, set[int]] = {}
-    for source_id in {*changed, *spans}:
-        mine = set(changed.get(source_id, ()))
+    for source_id in {*hours, *spans}:
+        mine = set(hours.get(source_id, ()))
         first, last = spans.get(source_id, (min(mine, default=0), max(mine, default=-1)))
         low, high = min([first, *mine]), max([last, *mine])
         have = hour_inputs.recorded_hours(connection, source_id, low, high)

@@ -105,10 +105,15 @@ def _due(
     if span.source_id not in plan.sources:
         return _Work(ranges={}, reasons={})
     upto = min(span.last_minute, max(span.first_minute, current_minute))
+    judge = calibrations.refresh_span(
+        connection, plan, plan.sources[span.source_id], span.first_minute, upto
+    )
+    first, last = judge.get(span.source_id, (span.first_minute // 60, upto // 60))
     return _Work(
         ranges={span.source_id: [(span.first_minute, upto)]},
         reasons={span.source_id: span.reason},
-        judge={span.source_id: (span.first_minute // 60, upto // 60)},
+        judge=judge
+        | {span.source_id: (min(first, span.first_minute // 60), max(last, upto // 60))},
     )
 
 
@@ -176,7 +181,7 @@ def _compute(
     ranges = kept.ranges(connection, plan, work.ranges)
     computed = compute.sources(connection, plan, ranges) if ranges else []
     changes = emission_writer.record(connection, computed) if computed else Changes.none()
-    again = closing.recorded_again(connection, changes.hours(), work.judge)
+    again = closing.recorded_again(connection, closing.concerned(plan, ranges), work.judge)
     judged = closing.judge(connection, plan, again, now)
     hours: dict[int, set[int]] = changes.hours()
     for source_id, of_source in again.items():

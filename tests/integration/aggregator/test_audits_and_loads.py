@@ -145,3 +145,26 @@ def test_a_missing_flow_is_filled_from_hours_of_its_load(plant: Plant) -> None:
     flow = next(each for each in closing["inputs"] if each["role"] == "flow")
     assert (flow["value"], "load range 4" in flow["reason"]) == (1_000_000, True)
     assert Decimal(str(closing["load"]["value"])) == 35
+
+
+def test_a_load_that_arrives_late_judges_its_hour_again(plant: Plant) -> None:
+    plant.store([load(n, 80) for n in (0, 1)])
+    plant.store(hour_of(0, 12.0, 1_200_000) + hour_of(1, 12.0, 1_200_000))
+    close_all(plant, START + 3 * HOUR + 20 * MINUTE)
+    assert hours(plant)[1][2:4] == ("measured", "quadrants")
+    plant.store([Reading("boiler.load", START + HOUR + timedelta(seconds=1), 0.0)])
+    close_all(plant, START + 3 * HOUR + 30 * MINUTE)
+    # one second of the hour's first minute had the old load: the mean of that minute is below 5
+    assert hours(plant)[1][1:4] == (0, "measured", "not-operating")
+
+
+def test_maintenance_that_is_told_late_excuses_its_hour(plant: Plant) -> None:
+    plant.store([load(n, 80) for n in (0, 1)])
+    # two quadrants have data: not valid, unless the others were lost to maintenance
+    plant.store(hour_of(0, 12.0, 1_200_000) + hour_of(1, 12.0, 1_200_000, range(28)))
+    close_all(plant, START + 3 * HOUR + 20 * MINUTE)
+    assert hours(plant)[1][2:4] == ("substituted", "co2:07 flow:07")
+    told = START + HOUR + 40 * MINUTE
+    plant.store([Reading(f"cems.{name}", told, None, 4) for name in ("co2", "flow")])
+    close_all(plant, START + 3 * HOUR + 30 * MINUTE)
+    assert hours(plant)[1][2:4] == ("measured", "two-points")

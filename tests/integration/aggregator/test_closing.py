@@ -296,6 +296,16 @@ def test_a_failed_calibration_puts_the_monitor_out_of_control_until_one_passes(
     ]
 
 
+def test_other_references_judge_past_calibrations_anew(plant: Plant, database_url: str) -> None:
+    plant.store(calibration(0, 0, 0.1, 16.0) + hour_of(0, 12.0, 1_200_000, range(10, 60)))
+    close_all(plant, START + 2 * HOUR)
+    # 16.0 lies nearest 18: an error of 2.0 %
+    assert hours(plant)[0][3] != "quadrants"
+    apply_text(database_url, FILE.replace("references: [0, 18]", "references: [0, 16]"))
+    close_all(plant, START + 2 * HOUR + 5 * MINUTE)
+    assert hours(plant)[0][2:4] == ("measured", "quadrants")
+
+
 def test_a_source_under_mrr_takes_mean_and_two_sigma_when_its_year_has_closed(
     plant: Plant, database_url: str
 ) -> None:
