@@ -36,10 +36,9 @@ def check_ports(places: Places) -> None:
         wanted["TONNE_DB_PORT"] = settings.db_port
     if places.own_broker:
         wanted["TONNE_MQTT_PORT"] = settings.mqtt_port
-    if settings.ingest_metrics_port:
-        wanted["TONNE_INGEST_METRICS_PORT"] = settings.ingest_metrics_port
-    if settings.aggregator_metrics_port:
-        wanted["TONNE_AGGREGATOR_METRICS_PORT"] = settings.aggregator_metrics_port
+    for process in ("ingest", "aggregator", "notify"):
+        if port := getattr(settings, f"{process}_metrics_port"):
+            wanted[f"TONNE_{process.upper()}_METRICS_PORT"] = port
     taken: dict[int, str] = {}
     for setting, port in wanted.items():
         if port in taken:

@@ -37,6 +37,7 @@ def processes(places: Places, cluster: Path | None) -> list[Process]:
     for name, words in (
         ("ingest", ["tonne", "ingest"]),
         ("aggregator", ["tonne", "aggregate"]),
+        ("notifier", ["tonne", "notify"]),
         ("api", ["tonne", "api"]),
         ("simulator", ["tonne-sim", "run", "--profile", "demo", "--drain", "5"]),
     ):

@@ -68,7 +68,7 @@ def start_all(places: Places, supervisor: Supervisor, say: Say) -> None:
         _wait("nats", supervisor, lambda: _accepts(settings.mqtt_port))
     say("bringing the schema up to date, applying the demo facilities")
     demo.migrate_and_apply(places)
-    for name in ("ingest", "aggregator", "api"):
+    for name in ("ingest", "aggregator", "notifier", "api"):
         if supervisor.start(name):
             say(f"starting {name}")
     _wait("ingest", supervisor, lambda: _ingest_listens(places, supervisor))

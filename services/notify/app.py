@@ -40,7 +40,7 @@ def run(settings: Settings) -> int:
     clock = SystemClock()
     resolver = SystemResolver()
     try:
-        channel_to = _ways(settings, resolver, clock)
+        channel_to = ways(settings, resolver, clock)
         if settings.notify_metrics_port:
             start_http_server(settings.notify_metrics_port, settings.metrics_host, metrics.registry)
         return asyncio.run(_run(settings, channel_to, clock))
@@ -76,7 +76,7 @@ async def _run(settings: Settings, channel_to: Callable[[str], Channel], clock: 
     return 0
 
 
-def _ways(settings: Settings, resolver: SystemResolver, clock: Clock) -> Callable[[str], Channel]:
+def ways(settings: Settings, resolver: SystemResolver, clock: Clock) -> Callable[[str], Channel]:
     """How to reach each kind of recipient.
 
     :raises BrokerUrlError, SmtpUrlError: a setting cannot be used.

@@ -28,6 +28,7 @@ SELECT o.id, f.slug AS facility, o.kind, o.target, o.body, o.key, o.created_at, 
 FROM outbox o JOIN facility f ON f.id = o.facility_id
 WHERE o.target = %(target)s AND o.delivered_at IS NULL AND o.abandoned_at IS NULL
   AND o.next_try_at <= now() AND o.id <> ALL(%(busy)s)
+  AND (%(only)s::text IS NULL OR o.kind = %(only)s)
   AND NOT EXISTS (
     SELECT FROM outbox e
     WHERE e.target = o.target AND e.lane = o.lane AND e.id < o.id
@@ -118,10 +119,14 @@ class Outbox:
         """Let others have a target."""
         await self._connection.execute(_RELEASE, (_lock_of(target),))
 
-    async def due(self, target: str, *, most: int, busy: Collection[int]) -> list[Row]:
-        """Messages to be told now, the oldest first; at most one of each lane."""
+    async def due(
+        self, target: str, *, most: int, busy: Collection[int], only: str | None = None
+    ) -> list[Row]:
+        """Messages to be told now, the oldest first, at most one of each lane; ``only`` a kind."""
         async with self._connection.cursor(row_factory=class_row(Row)) as cursor:
-            await cursor.execute(_DUE, {"target": target, "most": most, "busy": list(busy)})
+            await cursor.execute(
+                _DUE, {"target": target, "most": most, "busy": list(busy), "only": only}
+            )
             return await cursor.fetchall()
 
     async def told(self, ids: Collection[int]) -> None:

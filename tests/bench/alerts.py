@@ -35,7 +35,7 @@ from services.core.store.registry.apply import apply
 from services.core.store.registry.facility_model import FacilityFile
 from services.core.store.registry.plan import FacilityPlan, facility_plans
 from tests.bench.live_latency import DurablePostgres, own_stack
-from tests.e2e.stack import Service, Stack, wait_for
+from tests.e2e.stack import Stack, wait_for
 from tests.services import server_directory
 
 FACILITY = "bench"
@@ -244,14 +244,13 @@ def publish(mqtt_url: str, books: Books, *, rate: int, seconds: int) -> None:
     client.loop_stop()
 
 
-def latency(stack: Stack, notifier: Service, *, rate: int, seconds: int) -> dict[str, Any]:
+def latency(stack: Stack, *, rate: int, seconds: int) -> dict[str, Any]:
     """Publish, receive, and return the figures."""
     books = Books()
     with receiver(books) as webhook:
         file = stack.directory / "bench.yaml"
         file.write_text(json.dumps(facility_file(webhook)))
         stack.apply(file)
-        notifier.start()
         publish(stack.mqtt_url, books, rate=rate, seconds=seconds)
         wait_for(lambda: books.complete, "every breach is told", PATIENCE_S)
     found = sorted(told - books.due_s[source] for source, told in books.told_s.items())
@@ -282,16 +281,7 @@ def main() -> None:
         f" in a tick: p50 {judged['p50_s']} s, max {judged['max_s']} s"
     )
     with own_stack() as stack:
-        settings = {
-            "TONNE_DATABASE_URL": stack.database_url,
-            "TONNE_MQTT_URL": stack.mqtt_url,
-            "TONNE_WEBHOOK_PRIVATE": "allow",
-        }
-        notifier = Service(stack.directory / "notify", "notify", settings, lambda _pid: True)
-        try:
-            told = latency(stack, notifier, rate=arguments.rate, seconds=arguments.seconds)
-        finally:
-            notifier.kill()
+        told = latency(stack, rate=arguments.rate, seconds=arguments.seconds)
     print(
         f"{told['breaches']} breaches among {told['readings_a_second']} readings/s, published ->"
         f" webhook: p50 {told['p50_s']} s, p99 {told['p99_s']} s, max {told['max_s']} s"

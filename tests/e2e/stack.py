@@ -1,4 +1,4 @@
-"""All of tonne as an operator runs it: three services as processes, a broker, a database.
+"""All of tonne as an operator runs it: four services as processes, a broker, a database.
 
 Any of them can be killed and started again. None outlives the test run, whatever happens to it.
 """
@@ -37,8 +37,8 @@ SELECT count(*) FROM process_progress WHERE process = 'ingest' AND instance LIKE
 AND state->>'broker' = 'connected' AND progressed_at > now() - interval '5 seconds'
 """
 _TURNS = """
-SELECT count(*) FROM process_progress WHERE process = 'aggregator' AND instance LIKE %s
-AND progressed_at > now() - interval '5 seconds'
+SELECT count(*) FROM process_progress WHERE process IN ('aggregator', 'notify')
+AND instance LIKE %s AND progressed_at > now() - interval '5 seconds'
 """
 _WAITING = "SELECT (SELECT count(*) FROM touched) + (SELECT count(*) FROM recompute)"
 
@@ -70,7 +70,11 @@ class Service(Server):
         return ["setpriv", "--pdeathsig", "KILL", "--", str(_PROGRAMS / "tonne"), self._word]
 
     def environment(self) -> dict[str, str]:
-        setting = {"ingest": "INGEST_METRICS_PORT", "aggregate": "AGGREGATOR_METRICS_PORT"}
+        setting = {
+            "ingest": "INGEST_METRICS_PORT",
+            "aggregate": "AGGREGATOR_METRICS_PORT",
+            "notify": "NOTIFY_METRICS_PORT",
+        }
         port = setting.get(self._word, "API_PORT")
         return {**self._settings, f"TONNE_{port}": str(self.port)}
 
@@ -89,7 +93,7 @@ class Service(Server):
 
 
 class Stack:
-    """The three services over a migrated database and a broker, all demo facilities applied."""
+    """The services over a migrated database and a broker, all demo facilities applied."""
 
     def __init__(self, directory: Path, *, database_url: str, mqtt_url: str) -> None:
         self.database_url = database_url
@@ -99,11 +103,13 @@ class Stack:
             "TONNE_DATABASE_URL": database_url,
             "TONNE_MQTT_URL": mqtt_url,
             "TONNE_API_AUTH": "off",
+            "TONNE_WEBHOOK_PRIVATE": "allow",
         }
         self.ingest = self._service("ingest", lambda pid: self._progresses(_LISTENS, pid))
         self.aggregator = self._service("aggregate", lambda pid: self._progresses(_TURNS, pid))
+        self.notifier = self._service("notify", lambda pid: self._progresses(_TURNS, pid))
         self.api = self._service("api", lambda _pid: self.try_get("/healthz") is not None)
-        self.services = (self.ingest, self.aggregator, self.api)
+        self.services = (self.ingest, self.aggregator, self.notifier, self.api)
         self._client = httpx.Client(base_url=self.url, timeout=20)
         self._simulators: list[subprocess.Popen[str]] = []
         # a process dies with the thread that started it, so these live as long as the stack

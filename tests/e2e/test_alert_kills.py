@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.e2e.stack import Device, Service, Stack, wait_for
+from tests.e2e.stack import Device, Stack, wait_for
 from tests.e2e.test_kills import nothing_written_to, stuck
 
 pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(120)]
@@ -68,20 +68,6 @@ def receiver(told: list[dict[str, Any]]) -> Iterator[str]:
         thread.join()
 
 
-@contextmanager
-def notifier_of(stack: Stack) -> Iterator[Service]:
-    settings = {
-        "TONNE_DATABASE_URL": stack.database_url,
-        "TONNE_MQTT_URL": stack.mqtt_url,
-        "TONNE_WEBHOOK_PRIVATE": "allow",
-    }
-    service = Service(stack.directory / "notify", "notify", settings, lambda _pid: True)
-    try:
-        yield service
-    finally:
-        service.kill()
-
-
 def watch_from(stack: Stack, since: datetime) -> None:
     """Let the thresholds judge minutes from before they were stated."""
     with psycopg.connect(stack.database_url) as connection:
@@ -107,7 +93,9 @@ def test_every_breach_is_told_and_its_end_after_it_whoever_is_killed(
 ) -> None:
     told: list[dict[str, Any]] = []
     since = datetime.now(UTC).replace(second=0, microsecond=0) - 12 * MINUTE
-    with receiver(told) as hook, notifier_of(stack) as notifier, Device(stack.mqtt_url) as kiln:
+    notifier = stack.notifier
+    notifier.kill()
+    with receiver(told) as hook, Device(stack.mqtt_url) as kiln:
         (tmp_path / "kilns.yaml").write_text(FILE.replace("HOOK", hook))
         stack.apply(tmp_path / "kilns.yaml")
         watch_from(stack, since)

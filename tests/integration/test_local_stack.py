@@ -21,7 +21,7 @@ from tests.services import free_port, server_directory
 pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(300)]
 
 _REPOSITORY = Path(__file__).parent.parent.parent
-_SERVICES = ("postgres", "nats", "ingest", "aggregator", "api", "simulator")
+_SERVICES = ("postgres", "nats", "ingest", "aggregator", "notifier", "api", "simulator")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ def local() -> Iterator[Local]:
         directory.mkdir()
         # history up to now is there already: publishing ninety days is not what is tested
         (directory / "backfilled").write_text(datetime.now(UTC).isoformat())
-        names = ("MQTT", "DB", "API", "INGEST_METRICS", "AGGREGATOR_METRICS")
+        names = ("MQTT", "DB", "API", "INGEST_METRICS", "AGGREGATOR_METRICS", "NOTIFY_METRICS")
         stack = Local(
             directory=directory,
             environment=os.environ

@@ -22,7 +22,11 @@ log = structlog.get_logger()
 
 #: A database that answers later than this is away as far as readiness goes.
 _DATABASE_TIMEOUT_S = 3.0
-_WRITERS = {"ingest": "tonne ingest", "aggregator": "tonne aggregate"}
+_PROCESSES = {
+    "ingest": "tonne ingest", "aggregator": "tonne aggregate", "notify": "tonne notify"
+}  # fmt: skip
+#: A message that waits for longer is worth a word; the first tries are over by then.
+_UNTOLD_S = 300.0
 
 
 @router.get("/healthz", summary="The process turns")
@@ -38,7 +42,7 @@ async def healthz() -> dict[str, str]:
     responses={503: {"model": Ready, "description": "Not ready; `missing` says why"}},
 )
 async def readyz(context: InContext) -> Response:
-    """Whether the database is there and migrated, and ingest and aggregator progress."""
+    """Whether the database is there and migrated, and ingest, aggregator and notifier progress."""
     body = _judge(await _read(context))
     answer = json_answer(body)
     answer.status_code = 200 if body["ready"] else 503
@@ -76,7 +80,7 @@ def _judge(found: Readiness | None) -> dict[str, object]:
             f"the database's schema is {found.schema_revision or 'missing'}, not"
             f" {newest_revision()}; run `tonne migrate`"
         )
-    for process, command in _WRITERS.items():
+    for process, command in _PROCESSES.items():
         age_s = None if found is None else found.progress_age_s.get(process)
         ready = age_s is not None and age_s <= STALE_AFTER_S
         processes[process] = {"ready": ready, "age_s": age_s}
@@ -111,5 +115,10 @@ def _warnings(found: Readiness | None) -> list[str]:
     if found.mostly_refused:
         warnings.append(
             "ingest refuses more than half of what arrives; `tonne quarantine list` shows why"
+        )
+    if found.untold_s > _UNTOLD_S:
+        warnings.append(
+            f"{found.untold} messages of alerts wait to be told, the oldest for"
+            f" {found.untold_s:.0f} s; `tonne alerts waiting` shows whom they do not reach, and why"
         )
     return warnings

@@ -29,6 +29,12 @@ _WARNED = (
     " WHERE process = 'ingest' AND progressed_at > now() - make_interval(secs => %s)"
 )
 
+_UNTOLD = (
+    "SELECT coalesce(max((state->>'waiting')::bigint), 0)::bigint,"
+    " coalesce(max((state->>'oldest_s')::float8), 0)::float8 FROM process_progress"
+    " WHERE process = 'notify' AND progressed_at > now() - make_interval(secs => %s)"
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Readiness:
@@ -45,6 +51,9 @@ class Readiness:
     shed: int
     #: whether an ingest refuses more than half of what arrives
     mostly_refused: bool
+    #: messages of alerts that are not told yet, and how long the oldest of them has waited
+    untold: int
+    untold_s: float
 
 
 @cache
@@ -55,9 +64,9 @@ def newest_revision() -> str:
 
 
 async def readiness(url: str, *, stale_after_s: float) -> Readiness:
-    """Read the schema's revision, the age of every process's progress, and ingest's broker.
+    """Read the schema's revision, the age of every process's progress, and what they say.
 
-    What an ingest said longer than ``stale_after_s`` ago no longer counts.
+    What a process said longer than ``stale_after_s`` ago no longer counts.
 
     Opens a connection of its own: that new ones can be had is part of being ready.
 
@@ -67,6 +76,7 @@ async def readiness(url: str, *, stale_after_s: float) -> Readiness:
     ages: dict[str, float] = {}
     broker_away = False
     shed, mostly_refused = 0, False
+    untold, untold_s = 0, 0.0
     async with await connect_async(url, process="api", autocommit=True) as connection:
         migrated = await (await connection.execute(_MIGRATED)).fetchone()
         if migrated is not None and migrated[0]:
@@ -82,6 +92,9 @@ async def readiness(url: str, *, stale_after_s: float) -> Readiness:
             warned = await (await connection.execute(_WARNED, (stale_after_s,))).fetchone()
             if warned is not None:
                 shed, mostly_refused = warned
+            waits = await (await connection.execute(_UNTOLD, (stale_after_s,))).fetchone()
+            if waits is not None:
+                untold, untold_s = waits
     return Readiness(
         schema_revision=revision,
         wanted_revision=newest_revision(),
@@ -89,4 +102,6 @@ async def readiness(url: str, *, stale_after_s: float) -> Readiness:
         broker_away=broker_away,
         shed=shed,
         mostly_refused=mostly_refused,
+        untold=untold,
+        untold_s=untold_s,
     )

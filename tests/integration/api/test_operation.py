@@ -24,18 +24,26 @@ def progress(connection: Connection, process: str, age_s: float) -> None:
     )
 
 
+def everything_progresses(connection: Connection) -> None:
+    for process in ("ingest", "aggregator", "notify"):
+        progress(connection, process, 1)
+
+
 async def ready(client: httpx.AsyncClient) -> tuple[int, dict[str, Any]]:
     response = await client.get("/readyz")
     Ready.model_validate_json(response.content)
     return response.status_code, response.json()
 
 
-async def test_ready_is_when_both_writers_progress(
+async def test_ready_is_when_every_process_progresses(
     client: httpx.AsyncClient, connection: Connection
 ) -> None:
     status, body = await ready(client)
     assert (status, body["database"], body["schema_current"]) == (503, True, True)
-    assert ["tonne ingest" in m or "tonne aggregate" in m for m in body["missing"]] == [True, True]
+    assert len(body["missing"]) == 3
+    for command in ("ingest", "aggregate", "notify"):
+        assert any(f"`tonne {command}`" in m for m in body["missing"])
+    progress(connection, "notify", 1)
     progress(connection, "ingest", 1)
     progress(connection, "aggregator", 60)
     status, body = await ready(client)
@@ -51,8 +59,7 @@ async def test_ready_is_when_both_writers_progress(
 async def test_an_ingest_without_a_broker_is_not_ready(
     client: httpx.AsyncClient, connection: Connection
 ) -> None:
-    progress(connection, "ingest", 1)
-    progress(connection, "aggregator", 1)
+    everything_progresses(connection)
     connection.execute(
         """UPDATE process_progress SET state = '{"broker": "away"}' WHERE process = 'ingest'"""
     )
@@ -172,8 +179,7 @@ async def test_the_dashboards_files_are_cached_and_compressed(client: httpx.Asyn
 async def test_readiness_warns_of_what_quarantine_had_no_room_for(
     client: httpx.AsyncClient, connection: Connection
 ) -> None:
-    progress(connection, "ingest", 1)
-    progress(connection, "aggregator", 1)
+    everything_progresses(connection)
     assert (await ready(client))[1]["warnings"] == []
     connection.execute(
         'UPDATE process_progress SET state = \'{"shed": 12, "mostly_refused": true}\''
@@ -187,3 +193,20 @@ async def test_readiness_warns_of_what_quarantine_had_no_room_for(
     assert "more than half" in most
     progress(connection, "ingest", 60)
     assert (await ready(client))[1]["warnings"] == []
+
+
+async def test_readiness_warns_of_alerts_that_are_not_told(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    everything_progresses(connection)
+    for oldest_s, warned in ((5, False), (600, True)):
+        connection.execute(
+            "UPDATE process_progress SET state = jsonb_build_object('waiting', 3, 'oldest_s', %s)"
+            " WHERE process = 'notify'",
+            (oldest_s,),
+        )
+        status, body = await ready(client)
+        assert status == 200
+        assert [("3 messages" in w, "tonne alerts waiting" in w) for w in body["warnings"]] == (
+            [(True, True)] if warned else []
+        )

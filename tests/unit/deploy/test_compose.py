@@ -149,7 +149,7 @@ def test_no_secret_has_a_default() -> None:
 
 
 def test_the_schema_is_there_before_anything_uses_it() -> None:
-    for name in ("ingest", "aggregator", "api"):
+    for name in ("ingest", "aggregator", "notifier", "api"):
         waits_for = own_services()[name]["depends_on"]
         assert waits_for["migrate"] == {"condition": "service_completed_successfully"}
     assert own_services()["migrate"]["depends_on"] == {

@@ -77,7 +77,7 @@ class Hidden:
 
 sys.meta_path.insert(0, Hidden())
 from services.cli import app
-import services.ingest.app, services.aggregator.app, services.api.app
+import services.ingest.app, services.aggregator.app, services.api.app, services.notify.app
 from services.core.runtime.settings import Settings
 services.api.app.create_app(Settings())
 """

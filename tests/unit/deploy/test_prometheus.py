@@ -48,6 +48,7 @@ def test_every_process_is_scraped_where_it_listens() -> None:
     assert jobs == {
         "ingest": [f"ingest:{settings.ingest_metrics_port}"],
         "aggregator": [f"aggregator:{settings.aggregator_metrics_port}"],
+        "notifier": [f"notifier:{settings.notify_metrics_port}"],
         "api": [f"api:{settings.api_port}"],
     }
     for job in jobs:

@@ -1,0 +1,106 @@
+"""``tonne alerts``: whether alerts reach whom they are for."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+import psycopg
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from services.cli.errors import clear_errors, failure
+from services.cli.process import database
+from services.core.runtime.progress import STALE_AFTER_S
+from services.core.store import outbox_admin
+from services.core.store.outbox_admin import Entry, Trial
+from services.notify.recipients import shown
+
+app = typer.Typer(no_args_is_help=True, help="Whether alerts reach whom they are for.")
+
+_LOOK_EVERY_S: Final = 0.1
+
+
+class Kind(StrEnum):
+    """How a recipient is reached."""
+
+    WEBHOOK = "webhook"
+    ALERTMANAGER = "alertmanager"
+    MQTT = "mqtt"
+    EMAIL = "email"
+
+
+@app.command("test")
+def tell_test(
+    facility: Annotated[str, typer.Argument(help="whose recipients")],
+    to: Annotated[
+        list[Kind] | None, typer.Option(help="only recipients of this kind; repeat; default: all")
+    ] = None,
+    wait: Annotated[float, typer.Option(min=1, max=600, help="seconds to wait for all")] = 30,
+) -> None:
+    """Tell a test message to a facility's recipients; exit 1 if one does not take it."""
+    with clear_errors(), database() as connection:
+        if not outbox_admin.notifier_works(connection, STALE_AFTER_S):
+            raise failure("the notifier does not run; start `tonne notify`")
+        message = outbox_admin.tell_test(
+            connection, facility, kinds=to or (), by=f"user {getpass.getuser()}"
+        )
+        if message is None:
+            raise failure(f"there is no facility {facility!r}; `tonne apply FILE` adds one")
+        if not message.targets:
+            raise failure(f"{facility} has no such recipient; its facility file names them")
+        entries = _await(connection, message, wait)
+    console = Console(soft_wrap=True)
+    for entry in entries:
+        console.print(_outcome(entry, wait))
+    if any(entry.delivered_at is None for entry in entries):
+        raise typer.Exit(1)
+
+
+def _await(connection: psycopg.Connection[Any], message: Trial, wait_s: float) -> list[Entry]:
+    deadline = time.monotonic() + wait_s
+    while True:
+        entries = outbox_admin.of_test(connection, message)
+        if all(entry.delivered_at is not None for entry in entries):
+            return entries
+        if time.monotonic() > deadline:
+            outbox_admin.give_up(connection, message)
+            return outbox_admin.of_test(connection, message)
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _outcome(entry: Entry, wait_s: float) -> Text:
+    if entry.delivered_at is not None:
+        took_s = (entry.delivered_at - entry.created_at).total_seconds()
+        return Text(f"{shown(entry.target)}: told in {took_s:.1f} s")
+    reason = entry.reason or "it did not answer"
+    return Text(f"{shown(entry.target)}: not told within {wait_s:g} s: {reason}")
+
+
+@app.command()
+def waiting(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="most messages")] = 50,
+) -> None:
+    """List the messages of alerts that are not told yet, and why; the oldest first."""
+    with clear_errors(), database() as connection:
+        found = outbox_admin.waiting(connection, limit + 1)
+    table = Table("facility", "threshold", "says", "to", "since", "tries", "next try", "why")
+    for entry in found[:limit]:
+        table.add_row(
+            entry.facility,
+            entry.threshold,
+            entry.kind,
+            Text(shown(entry.target)),
+            entry.created_at.isoformat(timespec="seconds"),
+            str(entry.tries),
+            entry.next_try_at.isoformat(timespec="seconds"),
+            Text(entry.reason),
+        )
+    console = Console()
+    console.print(table)
+    if len(found) > limit:
+        console.print(f"and newer ones; --limit shows more than {limit}")
