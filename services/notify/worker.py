@@ -168,7 +168,8 @@ class Worker:
 
     async def _settle(self) -> None:
         """Write down what came of the messages that have come to an end."""
-        ended = [(row, task.result()) for task, row in self._on_their_way.items() if task.done()]
+        done = [task for task in self._on_their_way if task.done()]
+        ended = [(self._on_their_way[task], task.result()) for task in done]
         told = [row for row, error in ended if error is None]
         if told:
             await self._outbox.told([row.id for row in told])
@@ -180,7 +181,8 @@ class Worker:
         for row, error in ended:
             if error is not None:
                 await self._failed(row, error)
-        for task in [task for task in self._on_their_way if task.done()]:
+        # not those that came to an end meanwhile: they are not in the books yet
+        for task in done:
             del self._on_their_way[task]
 
     async def _failed(self, row: Row, error: DeliveryError) -> None:
