@@ -75,6 +75,8 @@ class Webhook:
                 """Say nothing."""
 
         class Server(ThreadingHTTPServer):
+            request_queue_size = 128
+
             def handle_error(self, *_: Any) -> None:
                 """A notifier that is killed hangs up: nothing to report."""
 

@@ -253,6 +253,34 @@ class Mosquitto(Server):
         return ["setpriv", "--pdeathsig", "TERM", "--", program, "-c", str(settings)]
 
 
+class Alertmanager(Server):
+    """The distribution's Prometheus Alertmanager, which tells one webhook, grouped by facility."""
+
+    def __init__(self, directory: Path, webhook: str) -> None:
+        super().__init__(directory)
+        self._settings = directory / "alertmanager.yml"
+        self._settings.write_text(
+            "route: {receiver: hook, group_by: [facility], group_wait: 300ms,"
+            " group_interval: 300ms}\n"
+            f"receivers: [{{name: hook, webhook_configs: [{{url: '{webhook}'}}]}}]\n"
+        )
+
+    @property
+    def url(self) -> str:
+        """Address of its start page."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def command(self) -> list[str]:
+        """Alone, on this machine only; alerts are in its memory."""
+        return [
+            "setpriv", "--pdeathsig", "KILL", "--", "prometheus-alertmanager",
+            f"--config.file={self._settings}",
+            f"--storage.path={self.directory / 'data'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+            "--cluster.listen-address=",
+        ]  # fmt: skip
+
+
 @contextmanager
 def server_directory(*, for_postgres: bool = False) -> Iterator[Path]:
     """A temporary directory for one server, removed at the end."""

@@ -92,6 +92,9 @@ class Works:
         return len([row for row in self.outbox("delivered_at") if row[0] is None])
 
 
+Make = Callable[[str], Works]
+
+
 def works_of(url: str, notify: str) -> Works:
     """Apply the facility with the entries of ``notify``, in YAML."""
     apply_text(url, f"{FILE}notify: {notify}\n")

@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import pytest
 
 from services.notify import signature
-from tests.integration.notify.harness import Works, notifier, until, works_of
+from tests.integration.notify.harness import Make, notifier, until
 from tests.receivers import Webhook
 
 pytestmark = pytest.mark.database
-
-Make = Callable[[str], Works]
-
-
-@pytest.fixture
-def make(database_url: str) -> Iterator[Make]:
-    made: list[Works] = []
-
-    def works(notify: str) -> Works:
-        made.append(works_of(database_url, notify))
-        return made[-1]
-
-    yield works
-    for each in made:
-        each.connection.close()
-
-
-@pytest.fixture
-def hook() -> Iterator[Webhook]:
-    with Webhook() as made:
-        yield made
 
 
 def kinds(hook: Webhook, threshold: str = "high") -> list[str]:
@@ -94,9 +71,7 @@ async def test_a_message_that_is_refused_for_its_own_sake_holds_up_its_alert_alo
 async def test_a_receiver_that_hangs_delays_nobody_else(make: Make, hook: Webhook) -> None:
     with Webhook() as hanging:
         hanging.answering.clear()
-        works = make(
-            f"[{{mqtt: false}}, {{webhook: '{hanging.url}'}}, {{webhook: '{hook.url}'}}]"
-        )
+        works = make(f"[{{mqtt: false}}, {{webhook: '{hanging.url}'}}, {{webhook: '{hook.url}'}}]")
         works.tell("firing")
         async with notifier(works.url):
             await until(lambda: hanging.held == 1, "the one hangs")

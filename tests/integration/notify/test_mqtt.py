@@ -1,0 +1,97 @@
+"""Alerts and heartbeats at the facility's own topics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+from pydantic import SecretStr
+
+from services.core.runtime.progress import ProgressReporter
+from tests.integration.notify.harness import Make, notifier, until
+from tests.services import Nats, server_directory
+
+pytestmark = [pytest.mark.database, pytest.mark.broker]
+
+
+@pytest.fixture
+def broker() -> Iterator[Nats]:
+    """One that no other test has left retained messages in."""
+    with server_directory() as directory:
+        server = Nats(directory)
+        server.start()
+        yield server
+        server.kill()
+
+
+class Listener:
+    """A client that subscribes to a facility's alerts; what it hears, by topic."""
+
+    def __init__(self, broker: Nats) -> None:
+        self.heard: dict[str, list[tuple[bool, Any]]] = {}
+        self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        self._client.on_message = self._on_message
+        self._client.on_connect = lambda client, *_: client.subscribe("emissions/works/alerts/#", 1)
+        self._client.connect("127.0.0.1", broker.port)
+        self._client.loop_start()
+
+    def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
+        name = message.topic.rpartition("/")[2]
+        self.heard.setdefault(name, []).append((message.retain, json.loads(message.payload)))
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@pytest.fixture
+def listen(broker: Nats) -> Iterator[Any]:
+    made: list[Listener] = []
+
+    def listener() -> Listener:
+        made.append(Listener(broker))
+        return made[-1]
+
+    yield listener
+    for each in made:
+        each.close()
+
+
+async def test_the_newest_message_of_each_alert_is_retained(
+    make: Make, broker: Nats, listen: Any
+) -> None:
+    works = make("[]")
+    works.tell("firing", "resolved", threshold="over")
+    works.tell("firing", threshold="stays")
+    async with notifier(works.url, mqtt_url=SecretStr(broker.url)):
+        await until(lambda: works.waiting() == 0, "everything is told")
+        late = listen()
+        await until(lambda: len(late.heard) == 2, "a late subscriber hears of both")
+        assert [(r, b["kind"]) for r, b in late.heard["over"]] == [(True, "resolved")]
+        assert [(r, b["kind"]) for r, b in late.heard["stays"]] == [(True, "firing")]
+        # the broker goes away and comes back
+        broker.kill()
+        works.tell("resolved", threshold="stays")
+        await until(lambda: works.outbox()[-1][1] >= 1, "it was tried")
+        broker.start()
+        await until(lambda: works.waiting() == 0, "it is told after all")
+
+
+async def test_a_heartbeat_beats_while_alerts_can_arise(
+    make: Make, broker: Nats, listen: Any
+) -> None:
+    works = make("[{mqtt: true, heartbeat: 10}]")
+    listener = listen()
+    async with notifier(works.url, mqtt_url=SecretStr(broker.url)):
+        works.tell("firing")
+        await until(lambda: "high" in listener.heard, "alerts are told")
+        assert "_heartbeat" not in listener.heard
+        for process in ("ingest", "aggregator"):
+            ProgressReporter(process).report(works.connection, {"broker": "connected"})
+        await until(lambda: "_heartbeat" in listener.heard, "it beats")
+    _, beat = listener.heard["_heartbeat"][0]
+    assert (beat["kind"], beat["facility"], beat["every_s"]) == ("heartbeat", "works", 10)

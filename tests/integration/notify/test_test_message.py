@@ -1,0 +1,69 @@
+"""``tonne alerts test`` and ``tonne alerts waiting``, as an administrator calls them."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.notify.harness import Make, notifier, until
+from tests.receivers import Webhook
+from tests.services import free_port
+
+pytestmark = pytest.mark.database
+
+_TONNE = str(Path(sys.executable).parent / "tonne")
+
+
+async def tonne(url: str, *words: str) -> tuple[int, str]:
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [_TONNE, *words],
+        env={"TONNE_DATABASE_URL": url, "PATH": "/usr/bin:/bin", "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+async def test_a_test_message_reaches_every_recipient_or_says_why_not(
+    make: Make, hook: Webhook
+) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}/T0/secret"
+    works = make(f"[{{mqtt: false}}, {{webhook: '{hook.url}'}}, {{alertmanager: '{nobody}'}}]")
+    status, said = await tonne(works.url, "alerts", "test", "works")
+    assert (status, said) == (1, "tonne: the notifier does not run; start `tonne notify`\n")
+    async with notifier(works.url):
+        status, said = await tonne(works.url, "alerts", "test", "works", "--to", "webhook")
+        assert status == 0
+        assert said.startswith(f"webhook {hook.url.removesuffix('/hook')}: told in ")
+        status, said = await tonne(works.url, "alerts", "test", "works", "--wait", "1.5")
+        assert status == 1
+        told, not_told = said.splitlines()
+        assert ": told in " in told
+        assert "not told within 1.5 s: ConnectError" in not_told
+        assert "secret" not in said
+    kinds = [(body["kind"], body["facility"], "threshold" in body) for body in hook.taken]
+    assert kinds == [("test", "works", False)] * 2
+    # it is not told days later, when nobody remembers
+    assert works.outbox("abandoned_at IS NULL, delivered_at IS NULL")[-1] == (False, True)
+
+
+async def test_a_recipient_that_rests_is_tried_at_once_by_a_test(make: Make, hook: Webhook) -> None:
+    hook.answers, hook.headers = [503], {"Retry-After": "600"}
+    works = make(f"[{{mqtt: false}}, {{webhook: '{hook.url}'}}]")
+    works.tell("firing")
+    async with notifier(works.url):
+        await until(lambda: works.outbox()[0][1] == 1, "it failed, and asks to be left alone")
+        status, said = await tonne(works.url, "alerts", "waiting")
+        assert status == 0
+        assert "high" in said
+        assert "the receiver answered 503" in said
+        works.tell("firing", threshold="other")
+        status, _ = await tonne(works.url, "alerts", "test", "works")
+        assert status == 0
+        await until(lambda: [b.get("threshold") for b in hook.taken] == [None, "other"], "it flows")
