@@ -36,6 +36,7 @@ from services.api.routes import (
     quarantine,
     readings,
     replay,
+    reports,
     restatements,
     thresholds,
 )
@@ -98,6 +99,7 @@ def create_app(
         quarantine,
         replay,
         restatements,
+        reports,
         explain,
         alerts,
         thresholds,

@@ -176,6 +176,35 @@ class Emission(Answer):
     share_missing: float = Field(ge=0, le=1, examples=[0.0], description="nothing is known")
 
 
+class Report(Answer):
+    """A quarter or year of one stack, as its rule reports it."""
+
+    time: datetime = Field(description="start of the period")
+    ends: datetime = Field(description="its end, exclusive")
+    facility: str = Field(examples=["linz"])
+    source: str = Field(examples=["stack-1"])
+    scope: Literal[1, 2, 3] = Field(examples=[1])
+    period: str = Field(examples=["2026-Q3", "2026"])
+    equation: str = Field(examples=["F-11"])
+    citation: str = Field(examples=["40 CFR 75 App. F, eq. F-11"])
+    unit: str = Field(examples=["short ton"])
+    value: float | None = Field(
+        examples=[812345.6], description="rounded once; null: not computable, or nothing judged"
+    )
+    unrounded: float | None = Field(examples=[812345.625])
+    co2_kg: float | None = Field(examples=[736947537.8], description="`value` in kg")
+    operating_h: float = Field(examples=[2190.25], description="hours of operation as reported")
+    hours: int = Field(examples=[2208], description="hours that were judged")
+    hours_waiting: int = Field(
+        examples=[0], description="hours that are over and have no final figure yet"
+    )
+    state: Literal["provisional", "final"]
+    reason: str | None = Field(
+        examples=["hour 2026-08-03T10:00:00Z operated and has no rate"],
+        description="why there is no value",
+    )
+
+
 class Restatement(Answer):
     """A change of an hour after it was closed."""
 

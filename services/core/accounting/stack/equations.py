@@ -60,9 +60,11 @@ class Equation:
     """The rule's own unit of the rate."""
     kg_per_unit: Decimal
     hourly_places: int | None
-    """Decimals of the hourly rate in `unit`; None where the rule rounds no hour."""
+    """Decimals of the hourly rate; None where the rule rounds no hour."""
     period_places: int
     """Decimals of a quarter's or year's total in tons or tonnes."""
+    year_of_quarters: bool
+    """A year is the sum of its quarters as reported, not rounded anew."""
     formula: Callable[[Mapping[str, Any], Callable[[str], Any]], Any]
     needs_fuel: bool = False
     factors: FFactors | None = None
@@ -202,19 +204,16 @@ _PART_75: Mapping[str, Any] = {
     "kg_per_unit": SHORT_TON_KG,
     "hourly_places": 1,
     "period_places": 1,
+    "year_of_quarters": True,
 }
 _PART_98: Mapping[str, Any] = {
     "unit": "t/h",
     "kg_per_unit": TONNE_KG,
     "hourly_places": None,
     "period_places": 1,
+    "year_of_quarters": False,
 }
-_EU_MRR: Mapping[str, Any] = {
-    "unit": "t/h",
-    "kg_per_unit": TONNE_KG,
-    "hourly_places": None,
-    "period_places": 0,
-}
+_EU_MRR: Mapping[str, Any] = {**_PART_98, "period_places": 0}
 
 EQUATIONS: Mapping[str, Equation] = MappingProxyType(
     {

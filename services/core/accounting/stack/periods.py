@@ -20,6 +20,7 @@ class HourRate:
 
     rate: Decimal | None
     op_time: Decimal | None
+    name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +32,10 @@ class PeriodTotal:
     reason: str | None = None
 
 
-def quarter_total(hours: Iterable[HourRate], *, places: int = 1) -> PeriodTotal:
+def period_total(hours: Iterable[HourRate], *, places: int = 1) -> PeriodTotal:
     """Return a quarter's mass (F-12): the sum of rate x operating time, rounded once.
+
+    Under rules that know no quarters, a year's.
 
     Not computable, with the reason, when an operating hour has no rate or any hour has no
     operating time within 0 to 1. No hours at all are a mass of zero.
@@ -40,14 +43,15 @@ def quarter_total(hours: Iterable[HourRate], *, places: int = 1) -> PeriodTotal:
     total = Decimal(0)
     with localcontext(ARITHMETIC):
         for number, hour in enumerate(hours):
+            name = hour.name or str(number)
             if hour.op_time is None or not Decimal(0) <= hour.op_time <= Decimal(1):
                 return _not_computable(
-                    f"hour {number} has the operating time {hour.op_time}, not one within 0 to 1"
+                    f"hour {name} has the operating time {hour.op_time}, not one within 0 to 1"
                 )
             if hour.op_time == 0:
                 continue
             if hour.rate is None or not hour.rate.is_finite():
-                return _not_computable(f"hour {number} operated and has no rate")
+                return _not_computable(f"hour {name} operated and has no rate")
             total += hour.rate * hour.op_time
     return PeriodTotal(value=half_away(total, places), unrounded=total)
 

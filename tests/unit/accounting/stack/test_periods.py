@@ -12,7 +12,7 @@ from services.core.accounting.stack.periods import (
     HourRate,
     PeriodTotal,
     operating_time,
-    quarter_total,
+    period_total,
     year_total,
 )
 
@@ -26,20 +26,20 @@ def hour(rate: str | None, op_time: str | None) -> HourRate:
 
 @pytest.mark.vector
 def test_an_hour_is_added_unrounded() -> None:
-    assert quarter_total([hour("427.5", "0.75")]).unrounded == Decimal("320.625")
+    assert period_total([hour("427.5", "0.75")]).unrounded == Decimal("320.625")
 
 
 @pytest.mark.vector
 def test_a_quarter_is_rounded_once() -> None:
     # Rounded hour by hour, 0.1 * 0.25 = 0.025 would vanish four times.
-    total = quarter_total([hour("0.1", "0.25")] * 6)
+    total = period_total([hour("0.1", "0.25")] * 6)
     assert total.unrounded == Decimal("0.150")
     assert total.value == Decimal("0.2")
 
 
 @pytest.mark.vector
 def test_a_year_is_the_sum_of_the_quarters_as_reported() -> None:
-    quarter = quarter_total([hour("0.1", "0.5")])
+    quarter = period_total([hour("0.1", "0.5")])
     assert quarter.value == Decimal("0.1")
     assert year_total([quarter] * 4).value == Decimal("0.4")
 
@@ -48,24 +48,24 @@ def test_a_year_is_the_sum_of_the_quarters_as_reported() -> None:
 def test_an_operating_time_outside_0_to_1_makes_the_quarter_not_computable(
     op_time: str | None,
 ) -> None:
-    total = quarter_total([hour("427.5", "1"), hour("427.5", op_time)])
+    total = period_total([hour("427.5", "1"), hour("427.5", op_time)])
     assert total.value is None
     assert total.reason is not None
     assert "hour 1" in total.reason
 
 
 def test_an_operating_hour_without_a_rate_is_not_counted_as_zero() -> None:
-    assert quarter_total([hour("427.5", "1"), hour(None, "0.5")]).value is None
-    assert quarter_total([hour("427.5", "1"), hour("NaN", "0.5")]).value is None
+    assert period_total([hour("427.5", "1"), hour(None, "0.5")]).value is None
+    assert period_total([hour("427.5", "1"), hour("NaN", "0.5")]).value is None
 
 
 def test_an_hour_without_operation_needs_no_rate() -> None:
-    assert quarter_total([hour("427.5", "1"), hour(None, "0")]).value == Decimal("427.5")
+    assert period_total([hour("427.5", "1"), hour(None, "0")]).value == Decimal("427.5")
 
 
 def test_one_quarter_that_is_not_computable_makes_the_year_so() -> None:
-    good = quarter_total([hour("1", "1")])
-    bad = quarter_total([hour("1", "2")])
+    good = period_total([hour("1", "1")])
+    bad = period_total([hour("1", "2")])
     year = year_total([good, bad, good, good])
     assert year.value is None
     assert year.reason is not None
@@ -73,7 +73,7 @@ def test_one_quarter_that_is_not_computable_makes_the_year_so() -> None:
 
 
 def test_no_hours_are_no_mass() -> None:
-    assert quarter_total([]).value == Decimal("0.0")
+    assert period_total([]).value == Decimal("0.0")
     assert year_total([]) == PeriodTotal(value=Decimal(0), unrounded=Decimal(0))
 
 
@@ -91,7 +91,7 @@ hours = st.lists(
 def test_the_order_of_hours_does_not_matter(year: list[HourRate], rng: object) -> None:
     shuffled = list(year)
     rng.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert quarter_total(shuffled).value == quarter_total(year).value
+    assert period_total(shuffled).value == period_total(year).value
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,115 @@
+"""Quarters and years in the rule's own rounding."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant
+
+FILE = """
+facility: {id: works, name: Works, timezone: America/New_York}
+devices:
+  - id: cems
+    channels:
+      - {id: co2, quantity: fraction, unit: "%", kind: gauge, basis: wet, max_gap: 120}
+      - {id: flow, quantity: volume_flow, unit: scf/h, kind: gauge, basis: wet, max_gap: 120}
+      - {id: load, quantity: power, unit: MW, kind: gauge, max_gap: 7200}
+sources:
+  - id: stack
+    scope: 1
+    method: stack
+    equation: F-11
+    inputs: {co2: cems.co2, flow: cems.flow}
+    operating: {channel: cems.load, above: 5}
+    validity: part75
+    substitution: part75
+"""
+MINUTE = timedelta(minutes=1)
+#: the third quarter ends with the first of these hours
+START = instant("2026-10-01T03:00:00Z")
+
+
+@pytest.fixture
+def plant(database_url: str) -> Iterator[Plant]:
+    plant = Plant(database_url, FILE)
+    yield plant
+    plant.close()
+
+
+def run(plant: Plant, *, flow: bool = True) -> None:
+    """A quarter of an hour of operation in each of two hours, at 8.5 short tons an hour."""
+    readings = []
+    for hour in range(2):
+        begins = START + timedelta(hours=hour)
+        readings += [
+            Reading("cems.load", begins, 80.0),
+            Reading("cems.load", begins + 15 * MINUTE, 0.0),
+        ]
+        for minute in range(15):
+            at = begins + minute * MINUTE
+            readings.append(Reading("cems.co2", at, 10.0))
+            if flow or hour == 0:
+                readings.append(Reading("cems.flow", at, 1_491_000.0))
+    plant.store(readings)
+    now = START + timedelta(hours=2, minutes=20)
+    plant.tick(now)
+    plant.connection.execute("UPDATE emission_hour SET known_at = known_at - interval '1 minute'")
+    plant.connection.execute("UPDATE touched SET committed_at = now()")
+    plant.tick(now + MINUTE)
+
+
+async def test_a_quarter_is_rounded_once_and_a_year_adds_quarters_as_reported(
+    plant: Plant, client: httpx.AsyncClient
+) -> None:
+    run(plant)
+    rows = (await client.get("/v1/reports", params={"facility": "works"})).json()
+    first, second, third, fourth, year = rows
+    assert [row["period"] for row in rows] == ["2026-Q1", "2026-Q2", "2026-Q3", "2026-Q4", "2026"]
+    assert (first["value"], first["reason"]) == (None, "no hour was judged")
+    assert (third["ends"], fourth["time"]) == ("2026-10-01T04:00:00Z", "2026-10-01T04:00:00Z")
+    # 8.5 x 0.25 = 2.125
+    assert (third["unrounded"], third["value"], third["unit"]) == (2.125, 2.1, "short ton")
+    assert third["co2_kg"] == pytest.approx(2.1 * 907.18474)
+    # 2.1 + 2.1, where one rounding of the year would make 4.3 of 4.25
+    assert (year["value"], year["unrounded"]) == (4.2, 4.2)
+    assert (third["state"], third["hours_waiting"], third["operating_h"]) == ("final", 0, 0.25)
+    assert (fourth["state"], second["state"], year["state"]) == ("provisional",) * 3
+    assert fourth["hours_waiting"] > 1000
+    assert (third["equation"], third["citation"]) == ("F-11", "40 CFR 75 App. F, eq. F-11")
+
+
+async def test_an_hour_that_cannot_be_computed_leaves_its_period_without_a_value(
+    plant: Plant, client: httpx.AsyncClient, database_url: str
+) -> None:
+    apply_text(database_url, FILE.replace("substitution: part75", "substitution: none"))
+    run(plant, flow=False)
+    rows = (await client.get("/v1/reports", params={"year": 2026, "source": "stack"})).json()
+    why = "hour 2026-10-01T04:00:00Z operated and has no rate"
+    assert (rows[3]["value"], rows[3]["reason"]) == (None, why)
+    assert rows[2]["value"] == 2.1
+    assert (rows[4]["value"], rows[4]["reason"]) == (None, f"quarter 4 is not computable: {why}")
+
+
+async def test_a_year_under_other_rules_is_rounded_once(
+    plant: Plant, client: httpx.AsyncClient, database_url: str
+) -> None:
+    apply_text(database_url, FILE.replace("equation: F-11", "equation: C-6"))
+    run(plant)
+    text = (await client.get("/v1/reports", headers={"Accept": "text/csv"})).text
+    rows = list(csv.DictReader(io.StringIO(text)))
+    # 5.18e-7 x 10 x 1 491 000 / 4 = 1.930845 t
+    assert [row["value"] for row in rows] == ["", "", "1.9", "1.9", "3.9"]
+    assert rows[4]["unit"] == "t"
+
+
+@pytest.mark.usefixtures("plant")
+async def test_what_has_no_report_is_not_found(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/v1/reports", params={"source": "other"})).status_code == 404
+    assert (await client.get("/v1/reports", params={"facility": "other"})).status_code == 404
+    assert (await client.get("/v1/reports", params={"year": 1})).status_code == 422
