@@ -76,6 +76,17 @@ def _factor_units(
     volume_correction: float,
 ) -> float:
     channel, per = unit(channel_unit), unit(factor.unit)
+    by_calorific_value = calorific_value is not None and channel.quantity != per.quantity
+    if calorific_value is not None and not by_calorific_value:
+        raise ConfigurationError(
+            f"factor {factor.id!r} is per {factor.unit} and the channel in {channel_unit}: "
+            "calorific_value would not be used, remove it"
+        )
+    if volume_correction != 1.0 and not by_calorific_value:
+        raise ConfigurationError(
+            f"volume_correction belongs to a calorific_value, which factor {factor.id!r} for a "
+            f"channel in {channel_unit} does not use: remove it"
+        )
     if channel.quantity == per.quantity:
         try:
             return convert(1.0, channel.symbol, per.symbol)

@@ -148,3 +148,78 @@ def test_what_may_go_unnoticed_is_doubted_aloud() -> None:
     # part75 without a maximum potential flow
     assert any("cems-1.flow" in doubt and "range" in doubt for doubt in found)
     assert not any("meter-grid.import-energy" in doubt for doubt in found)
+    assert not any("ends on" in doubt or "market-based" in doubt for doubt in found)
+
+
+def test_a_factor_that_ends_or_is_of_the_other_basis_is_doubted_aloud() -> None:
+    ended = CONTRACT.replace("co2_kg: 0.20,", "co2_kg: 0.20, valid_to: 2027-01-01,")
+    assert any("works-grid ends on 2027-01-01" in doubt for doubt in doubts(parse(ended)))
+    market = CONTRACT.replace("factor: works-grid", "factor: grid-cn-residual")
+    assert any("market-based" in doubt for doubt in doubts(parse(market)))
+
+
+REFUSED = {
+    "dry CO2 for F-11": ("unit: '%', kind: gauge, basis: dry", "F-11", "on a wet basis"),
+    "wet CO2 for F-2": ("unit: '%', kind: gauge, basis: wet", "F-2", "on a dry basis"),
+    "no moisture for F-2": ("unit: '%', kind: gauge", "F-2", "name a channel as its input 'h2o'"),
+    "no fuel": ("unit: '%', kind: gauge", "F-11, diluent: F-14B", "needs a fuel"),
+    "no such fuel": ("unit: '%', kind: gauge", "F-11, diluent: F-14B, fuel: peat", "'peat'"),
+    "a dry diluent": (
+        "unit: '%', kind: gauge",
+        "F-11, diluent: F-14A, fuel: oil",
+        "gives dry CO2 and F-11 takes it wet",
+    ),
+    "audits that nothing can judge": (
+        "unit: '%', kind: gauge, audits: [{at: 2026-01-01, bias_factor: 1.1}]",
+        "F-11, validity: part75",
+        "only a flow carries",
+    ),
+    "a load without a rule": (
+        "unit: '%', kind: gauge",
+        "F-11, load: {channel: d.co2, maximum: 9}",
+        "substitution part75",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_stack_that_cannot_be_computed_is_refused_with_line_and_reason(case: str) -> None:
+    co2, equation, reason = REFUSED[case]
+    text = f"""
+facility: {{id: a, name: A, timezone: UTC}}
+devices:
+  - id: d
+    channels:
+      - {{id: co2, quantity: fraction, {co2}}}
+      - {{id: flow, quantity: volume_flow, unit: scf/h, kind: gauge, basis: wet}}
+sources:
+  - {{id: s, scope: 1, method: stack, inputs: {{co2: d.co2, flow: d.flow}}, equation: {equation}}}
+"""
+    (problem,) = problems(text)
+    assert problem.startswith("line 9: source 's' cannot be computed: ")
+    assert reason in problem
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor", "reason"),
+    [
+        ("m3", "natural-gas", "needs its calorific_value in MJ/m3"),
+        ("m3", "per-nm3", "temperature and pressure are needed"),
+        ("m3", "natural-gas-ipcc, calorific_value: 39.3", "is on net calorific value"),
+        ("Nm3", "per-nm3, calorific_value: 39.3", "calorific_value would not be used"),
+    ],
+)
+def test_an_activity_that_cannot_be_computed_is_refused_with_line_and_reason(
+    unit: str, factor: str, reason: str
+) -> None:
+    text = f"""
+facility: {{id: a, name: A, timezone: UTC}}
+devices:
+  - {{id: d, channels: [{{id: v, quantity: volume, unit: {unit}, kind: counter, max_rate: 9}}]}}
+factors: [{{id: per-nm3, unit: Nm3, co2_kg: 2.0, citation: lab}}]
+sources:
+  - {{id: s, scope: 1, method: activity, input: d.v, factor: {factor}}}
+"""
+    (problem,) = problems(text)
+    assert problem.startswith("line 7: source 's' cannot be computed: ")
+    assert reason in problem

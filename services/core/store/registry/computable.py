@@ -47,8 +47,10 @@ def doubts(file: model.FacilityFile) -> Iterator[str]:
                     " once in a row cannot be told from consumption; give the most it can rise in"
                     " an hour"
                 )
+    own = [factor_record(factor) for factor in file.factors]
     for source in file.sources:
-        if not isinstance(source, model.StackSource):
+        if isinstance(source, model.ActivitySource):
+            yield from _doubts_of_factors(source, own)
             continue
         if source.validity == source.substitution == "none":
             judged = [
@@ -70,6 +72,22 @@ def doubts(file: model.FacilityFile) -> Iterator[str]:
                 f"{reference} has no range: where part75 asks for the maximum potential flow the"
                 f" hour of {source.id} stays missing; give range: [0, the maximum]"
             )
+
+
+def _doubts_of_factors(source: model.ActivitySource, own: list[Factor]) -> Iterator[str]:
+    for name in source.factors:
+        ends = [version.valid_to for version in factor_versions(name, own)]
+        known = [end for end in ends if end is not None]
+        if len(known) == len(ends):
+            yield (
+                f"the last version of {name} ends on {max(known)}: from then on {source.id} is"
+                " unknown until there is another"
+            )
+    if any(version.basis == "market" for version in factor_versions(source.factor, own)):
+        yield (
+            f"{source.factor} is market-based and counts as the location-based factor of"
+            f" {source.id}; name it as market_factor beside one of the grid"
+        )
 
 
 def factor_record(factor: model.Factor) -> Factor:
