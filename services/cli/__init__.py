@@ -12,14 +12,16 @@ import typer
 
 from services.cli import alerts, factors, keys, process, quarantine
 from services.cli.errors import clear_errors, failure
+from services.cli.files import read_file
 from services.cli.recompute import recompute
 from services.cli.verify import verify
 from services.core.runtime.settings import Settings
 from services.core.store.connect import engine
 from services.core.store.migrate import upgrade
 from services.core.store.registry.apply import apply
+from services.core.store.registry.apply_factors import shared_factors
 from services.core.store.registry.computable import doubts
-from services.core.store.registry.facility_file import FacilityFileError, parse
+from services.core.store.registry.facility_file import parse
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False
@@ -50,29 +52,20 @@ def apply_files(
     files: Annotated[list[Path], typer.Argument(help="facility files, YAML or JSON")],
 ) -> None:
     """Write facility files into the registry: all of them, or none if anything is wrong."""
-    parsed = []
-    refused = False
-    for path in files:
-        try:
-            parsed.append((path, parse(path.read_text(encoding="utf-8"))))
-        except FacilityFileError as error:
-            refused = True
-            for problem in error.problems:
-                typer.echo(f"{path}:{problem.line}: {problem.message}", err=True)
-        except (OSError, UnicodeDecodeError) as error:
-            refused = True
-            typer.echo(f"{path}: cannot be read: {error}", err=True)
-    if refused:
-        raise failure("nothing was applied; mend the lines above and apply again")
     with clear_errors():
         bind = engine(process.settings("apply").database, process="apply")
         with bind.begin() as connection:
+            shared = shared_factors(connection)
+            parsed = [(path, read_file(path, lambda text: parse(text, shared))) for path in files]
+            if any(file is None for _, file in parsed):
+                raise failure("nothing was applied; mend the lines above and apply again")
             for path, file in parsed:
+                assert file is not None  # noqa: S101 - that was refused above
                 changes = apply(connection, file, by=f"user {getpass.getuser()}")
                 typer.echo(f"{path}: {len(changes)} changes" if changes else f"{path}: unchanged")
                 for change in changes:
                     typer.echo(f"  {change}")
-                for doubt in doubts(file):
+                for doubt in doubts(file, shared):
                     typer.echo(f"  warning: {doubt}", err=True)
         bind.dispose()
 

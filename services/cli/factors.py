@@ -1,14 +1,23 @@
-"""``tonne factors``: the built-in emission factors."""
+"""``tonne factors``: the emission factors that every facility may use."""
 
 from __future__ import annotations
 
+import getpass
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from services.cli import process
+from services.cli.errors import clear_errors, failure
+from services.cli.files import read_file
 from services.core.accounting.builtin_factors import BUILTIN
+from services.core.runtime.clock import SystemClock
+from services.core.store.connect import engine
+from services.core.store.registry import factor_file
+from services.core.store.registry.import_factors import import_factors
 
 app = typer.Typer(no_args_is_help=True, help="Emission factors.")
 
@@ -31,3 +40,21 @@ def list_(
                 factor.citation + ("" if factor.known_to is None else " (superseded)"),
             )
     Console().print(table)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="CSV; its first line names the columns")],
+) -> None:
+    """Write a CSV of factors into the registry, for every facility: all of it, or nothing."""
+    rows = read_file(file, lambda text: factor_file.read(text, SystemClock().now()))
+    if rows is None:
+        raise failure("nothing was imported; mend the lines above and import again")
+    with clear_errors():
+        bind = engine(process.settings("import").database, process="apply")
+        with bind.begin() as connection:
+            changes = import_factors(connection, rows, by=f"user {getpass.getuser()}")
+        bind.dispose()
+    typer.echo(f"{file}: {len(changes)} changes" if changes else f"{file}: unchanged")
+    for change in changes:
+        typer.echo(f"  {change}")

@@ -16,8 +16,10 @@ from services.api.context import InContext
 from services.api.models import Applied, Facility
 from services.api.parameters import Query
 from services.api.problems import BodyTooLarge, Conflict, InvalidRequest, NotFound, documented
+from services.core.accounting.factors import Factor
 from services.core.store.connect import engine
 from services.core.store.registry.apply import ApplyError, apply
+from services.core.store.registry.apply_factors import shared_factors
 from services.core.store.registry.computable import doubts
 from services.core.store.registry.facility_file import FacilityFileError, parse
 from services.core.store.registry.facility_model import FacilityFile
@@ -88,18 +90,29 @@ async def put_facility(
     """Put a facility file, YAML or JSON, into force: all of it or, if any is wrong, nothing."""
     if not who.sees(facility):
         raise no_facility(facility)
-    file = await run_in_threadpool(_parse, await request.body())
+    database = context.settings.database
+    shared = await run_in_threadpool(_shared, database)
+    file = await run_in_threadpool(_parse, await request.body(), shared)
     if file.facility.id != facility:
         raise InvalidRequest(
             f"facility.id: the file is of {file.facility.id}, the address names {facility}"
         )
-    changes = await run_in_threadpool(_apply, context.settings.database, file, who.name)
-    return json_answer({"changes": changes, "warnings": list(doubts(file))})
+    changes = await run_in_threadpool(_apply, database, file, who.name)
+    return json_answer({"changes": changes, "warnings": list(doubts(file, shared))})
 
 
-def _parse(body: bytes) -> FacilityFile:
+def _shared(database_url: str) -> list[Factor]:
+    bind = engine(database_url, process="apply")
     try:
-        return parse(body.decode())
+        with bind.begin() as connection:
+            return shared_factors(connection)
+    finally:
+        bind.dispose()
+
+
+def _parse(body: bytes, shared: list[Factor]) -> FacilityFile:
+    try:
+        return parse(body.decode(), shared)
     except UnicodeDecodeError:
         raise InvalidRequest("body: a facility file is UTF-8 text") from None
     except FacilityFileError as error:

@@ -7,29 +7,29 @@ past readings count, the spans concerned are queued to be computed again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from services.core.accounting.builtin_factors import BUILTIN
+from services.core.accounting.factors import Factor
 from services.core.store import notify
 from services.core.store import restatement_reasons as why
 from services.core.store import tables as t
 from services.core.store.registry import build, recompute_queue
 from services.core.store.registry import facility_model as model
-from services.core.store.registry.apply_factors import FactorChange, apply_factors
+from services.core.store.registry.apply_factors import (
+    FactorChange,
+    apply_factors,
+    load_builtin_factors,
+    shared_factors,
+)
 from services.core.store.registry.apply_thresholds import OwnedElsewhereError, apply_thresholds
 from services.core.store.registry.computable import factor_record, factor_versions
-from services.core.store.registry.factors import FIGURES, to_row
 from services.core.store.registry.recompute_queue import Recomputation
 
 _APPLY_LOCK = 0x746F6E70
-
-#: Built-in factors that do not say since when they could be known.
-_ALWAYS_KNOWN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ApplyError(ValueError):
@@ -44,13 +44,16 @@ def apply(connection: Connection, file: model.FacilityFile, *, by: str | None = 
     :raises ApplyError: a device belongs to another facility, a channel with readings would change
         its quantity, unit or kind, or the API uses the id of a threshold or maintenance.
     """
-    connection.execute(select(func.pg_advisory_xact_lock(_APPLY_LOCK)))
+    lock(connection)
     load_builtin_factors(connection)
     changes: list[str] = []
     facility_id = _facility(connection, file, changes)
     channel_ids, altered = _devices(connection, file, facility_id, changes)
     altered_factors = apply_factors(connection, file, facility_id, changes)
-    _sources(connection, file, facility_id, channel_ids, altered, altered_factors, changes, by=by)
+    shared = shared_factors(connection)
+    _sources(
+        connection, file, facility_id, channel_ids, altered, altered_factors, shared, changes, by=by
+    )
     try:
         apply_thresholds(connection, file, facility_id, changes, by=by)
     except OwnedElsewhereError as error:
@@ -58,6 +61,11 @@ def apply(connection: Connection, file: model.FacilityFile, *, by: str | None = 
     if changes:
         raise_revision(connection)
     return changes
+
+
+def lock(connection: Connection) -> None:
+    """Let nobody else change the registry until the transaction ends."""
+    connection.execute(select(func.pg_advisory_xact_lock(_APPLY_LOCK)))
 
 
 def raise_revision(connection: Connection) -> None:
@@ -68,26 +76,6 @@ def raise_revision(connection: Connection) -> None:
         .returning(t.registry_revision.c.revision)
     )
     connection.execute(select(func.pg_notify(notify.REGISTRY, str(revision))))
-
-
-def load_builtin_factors(connection: Connection) -> None:
-    """Bring the built-in factors into the registry; those of an older release stay known."""
-    present = {
-        (row.slug, *(getattr(row, name) for name in FIGURES), row.known_to): row.id
-        for row in connection.execute(select(t.factor).where(t.factor.c.facility_id.is_(None)))
-    }
-    for factor in BUILTIN:
-        row = to_row(factor)
-        if (factor.id, *(row[name] for name in FIGURES), factor.known_to) in present:
-            continue
-        connection.execute(
-            insert(t.factor).values(
-                slug=factor.id,
-                known_from=factor.known_from or _ALWAYS_KNOWN,
-                known_to=factor.known_to,
-                **row,
-            )
-        )
 
 
 def _facility(connection: Connection, file: model.FacilityFile, changes: list[str]) -> int:
@@ -217,6 +205,7 @@ def _sources(
     channel_ids: Mapping[str, int],
     altered_channels: Mapping[int, str],
     altered_factors: Mapping[str, FactorChange],
+    shared: Sequence[Factor],
     changes: list[str],
     *,
     by: str | None,
@@ -233,9 +222,9 @@ def _sources(
         method = build.method(
             source,
             {role: channel for role, channel in channels.items() if channel is not None},
-            enumerate(factor_versions(activity.factor, own_factors) if activity else []),
+            enumerate(factor_versions(activity.factor, own_factors, shared) if activity else []),
             file.facility.timezone,
-            enumerate(factor_versions(activity.market_factor or "", own_factors))
+            enumerate(factor_versions(activity.market_factor or "", own_factors, shared))
             if activity
             else (),
         )

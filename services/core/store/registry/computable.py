@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from services.core.accounting.builtin_factors import BUILTIN
 from services.core.accounting.factors import ConfigurationError, Factor, overlaps
@@ -21,8 +21,11 @@ Path = tuple[str | int, ...]
 Finding = tuple[Path, str]
 
 
-def problems(file: model.FacilityFile) -> Iterator[Finding]:
-    """Every reason why the file cannot be used, with the path of the part it concerns."""
+def problems(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterator[Finding]:
+    """Every reason why the file cannot be used, with the path of the part it concerns.
+
+    ``shared``: the factors of the registry that every facility may use.
+    """
     yield from _repeated(file)
     yield from _checks(file)
     yield from payload_mapping.problems(file)
@@ -33,11 +36,11 @@ def problems(file: model.FacilityFile) -> Iterator[Finding]:
     for i, factor in enumerate(factors):
         yield from _factor(("factors", i), factor, factors[:i])
     for i, source in enumerate(file.sources):
-        yield from _source(("sources", i), file, source, factors)
+        yield from _source(("sources", i), file, source, factors, shared)
     yield from threshold_problems.problems(file)
 
 
-def doubts(file: model.FacilityFile) -> Iterator[str]:
+def doubts(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterator[str]:
     """What can be computed and may still surprise: one sentence each, with what helps."""
     for device in file.devices:
         for channel in device.channels:
@@ -50,7 +53,7 @@ def doubts(file: model.FacilityFile) -> Iterator[str]:
     own = [factor_record(factor) for factor in file.factors]
     for source in file.sources:
         if isinstance(source, model.ActivitySource):
-            yield from _doubts_of_factors(source, own)
+            yield from _doubts_of_factors(source, own, shared)
             continue
         if source.validity == source.substitution == "none":
             judged = [
@@ -74,16 +77,18 @@ def doubts(file: model.FacilityFile) -> Iterator[str]:
             )
 
 
-def _doubts_of_factors(source: model.ActivitySource, own: list[Factor]) -> Iterator[str]:
+def _doubts_of_factors(
+    source: model.ActivitySource, own: Sequence[Factor], shared: Sequence[Factor]
+) -> Iterator[str]:
     for name in source.factors:
-        ends = [version.valid_to for version in factor_versions(name, own)]
+        ends = [version.valid_to for version in factor_versions(name, own, shared)]
         known = [end for end in ends if end is not None]
         if len(known) == len(ends):
             yield (
                 f"the last version of {name} ends on {max(known)}: from then on {source.id} is"
                 " unknown until there is another"
             )
-    if any(version.basis == "market" for version in factor_versions(source.factor, own)):
+    if any(version.basis == "market" for version in factor_versions(source.factor, own, shared)):
         yield (
             f"{source.factor} is market-based and counts as the location-based factor of"
             f" {source.id}; name it as market_factor beside one of the grid"
@@ -95,11 +100,18 @@ def factor_record(factor: model.Factor) -> Factor:
     return Factor(**{name: getattr(factor, name) for name in model.Factor.model_fields})
 
 
-def factor_versions(name: str, own: list[Factor]) -> list[Factor]:
-    """The versions in force of a factor: the file's own, else the built-in ones."""
-    return [f for f in own if f.id == name] or [
-        f for f in BUILTIN if f.id == name and f.known_to is None
-    ]
+def factor_versions(
+    name: str, own: Sequence[Factor], shared: Sequence[Factor] = ()
+) -> list[Factor]:
+    """The versions in force of a factor: the file's own, else the registry's, else built-in ones.
+
+    ``shared``: those of the registry, imported and built in.
+    """
+    return (
+        [f for f in own if f.id == name]
+        or [f for f in shared if f.id == name]
+        or [f for f in BUILTIN if f.id == name and f.known_to is None]
+    )
 
 
 def _repeated(file: model.FacilityFile) -> Iterator[Finding]:
@@ -160,7 +172,11 @@ def _factor(path: Path, factor: Factor, before: list[Factor]) -> Iterator[Findin
 
 
 def _source(
-    path: Path, file: model.FacilityFile, source: model.Source, factors: list[Factor]
+    path: Path,
+    file: model.FacilityFile,
+    source: model.Source,
+    factors: Sequence[Factor],
+    shared: Sequence[Factor],
 ) -> Iterator[Finding]:
     channels: dict[str, model.Channel] = {}
     for role, reference in source.channels.items():
@@ -182,9 +198,12 @@ def _source(
     versions: dict[str, list[Factor]] = {}
     if isinstance(source, model.ActivitySource):
         for key, name in zip(("factor", "market_factor"), source.factors, strict=False):
-            versions[key] = factor_versions(name, factors)
+            versions[key] = factor_versions(name, factors, shared)
             if not versions[key]:
-                yield (*path, key), f"factor {name!r} is neither in this file nor built in"
+                yield (
+                    (*path, key),
+                    f"factor {name!r} is neither in this file nor built in nor imported",
+                )
                 return
     try:
         build.method(

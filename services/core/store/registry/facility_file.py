@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from services.core.accounting.factors import Factor
 from services.core.store.registry.computable import problems as computability_problems
 from services.core.store.registry.facility_model import FacilityFile
 
@@ -36,8 +38,8 @@ class FacilityFileError(ValueError):
         super().__init__("; ".join(map(str, self.problems)))
 
 
-def parse(text: str) -> FacilityFile:
-    """Read and check a facility file.
+def parse(text: str, shared: Sequence[Factor] = ()) -> FacilityFile:
+    """Read and check a facility file; ``shared``: the registry's factors for every facility.
 
     :raises FacilityFileError: with every problem found, each with its line.
     """
@@ -53,7 +55,7 @@ def parse(text: str) -> FacilityFile:
         ) from None
     found = [
         Problem(line=_line(document, path), message=message)
-        for path, message in computability_problems(model)
+        for path, message in computability_problems(model, shared)
     ]
     if found:
         raise FacilityFileError(found)

@@ -1,0 +1,25 @@
+"""Files that a command reads: every problem is told with its file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import typer
+
+from services.core.store.registry.facility_file import FacilityFileError
+
+Read = TypeVar("Read")
+
+
+def read_file(path: Path, read: Callable[[str], Read]) -> Read | None:
+    """What ``read`` makes of the file; None: it cannot be used, and the reasons were printed."""
+    try:
+        return read(path.read_text(encoding="utf-8"))
+    except FacilityFileError as error:
+        for problem in error.problems:
+            typer.echo(f"{path}:{problem.line}: {problem.message}", err=True)
+    except (OSError, UnicodeDecodeError) as error:
+        typer.echo(f"{path}: cannot be read: {error}", err=True)
+    return None
