@@ -36,7 +36,7 @@ test:  ## every test, against real servers
 
 unit:  ## the fast tests: no server
 	@$(BOOTSTRAP) lint
-	@$(PYTHON) -m pytest tests/unit -n 2 -m "not thorough" $(ARGS)
+	@$(PYTHON) -m pytest tests/unit -n 2 -m "not thorough" --hypothesis-profile=quick $(ARGS)
 
 fuzz:  ## look for input that breaks a decoder, FUZZ_SECONDS (30) for each format
 	@$(BOOTSTRAP) lint

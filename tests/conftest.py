@@ -7,11 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from services.core.store import migrate
 from tests.services import Mosquitto, Nats, Postgres, server_directory
 
 _TEMPLATE = "tonne_template"
+
+
+#: What `make unit` runs by, to be done in seconds; `make test` tries every property in full.
+settings.register_profile("quick", max_examples=20, deadline=None)
 
 
 def pytest_configure() -> None:

@@ -76,7 +76,7 @@ def _overlapping(result: RegisterSteps, first_us: int, last_us: int) -> list[obj
     return rows
 
 
-@settings(max_examples=80, deadline=None)
+@settings(deadline=None)
 @given(
     st.lists(st.floats(0, 5), min_size=1, max_size=50),
     st.floats(0, 1e6),
@@ -93,7 +93,7 @@ def test_within_an_epoch_the_deltas_add_up_to_end_minus_start(
     assert result.incidents == ()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(deadline=None)
 @given(registers(), CONFIGS, st.randoms(use_true_random=False))
 def test_order_and_duplicates_of_the_same_readings_change_nothing(
     readings: tuple[Ints, Floats], config: RegisterConfig, random: object
@@ -107,7 +107,7 @@ def test_order_and_duplicates_of_the_same_readings_change_nothing(
     assert _same(steps(ts, value, config), steps(again, shown, config))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(deadline=None)
 @given(registers(), CONFIGS)
 def test_no_readings_make_energy_negative_or_steps_overlap(
     readings: tuple[Ints, Floats], config: RegisterConfig
@@ -120,7 +120,7 @@ def test_no_readings_make_energy_negative_or_steps_overlap(
         assert (result.t0_us[1:] >= result.t1_us[:-1]).all()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(deadline=None)
 @given(registers())
 def test_no_step_is_faster_than_the_meter(readings: tuple[Ints, Floats]) -> None:
     config = RegisterConfig(max_rate_per_h=20.0, modulus=MODULUS, resolution=0.1)
@@ -146,7 +146,7 @@ def test_a_window_with_its_look_around_gives_the_same_steps(
     assert _overlapping(part, first_us, last_us) == _overlapping(whole, first_us, last_us)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(deadline=None)
 @given(registers(30), CONFIGS, st.integers(0, 29), st.floats(0, 999))
 def test_a_reading_changes_no_step_further_away_than_its_look_around(
     readings: tuple[Ints, Floats], config: RegisterConfig, place: int, shown: float
