@@ -10,6 +10,8 @@ One tick is one transaction for one facility, in the order of these modules:
 6. :mod:`.judge` holds every value that changed against its limits: transitions, alerts (in
    :mod:`.raise_alerts`), and the outbox's rows that tell of them.
 
+Before these, :mod:`.restate_factor` restates a part of the hours that a corrected factor changes.
+
 A crash repeats a tick; none is half done. Late, duplicate and out-of-order readings are the same
 path: minutes are always computed from all their readings.
 """

@@ -40,6 +40,7 @@ _WAITING = """
 SELECT p.facility_id FROM facility_progress p
 WHERE EXISTS (SELECT FROM touched t WHERE t.facility_id = p.facility_id)
    OR EXISTS (SELECT FROM recompute r WHERE r.facility_id = p.facility_id)
+   OR EXISTS (SELECT FROM following_minutes f WHERE f.facility_id = p.facility_id)
    OR p.hours_wait OR p.carried_to IS NULL
    OR p.carried_to < timestamptz 'epoch' + make_interval(mins => %s)
 ORDER BY p.changed_at
@@ -107,7 +108,7 @@ def recompute_span(
     """Take the next ``most_minutes`` of the oldest queued recomputation, None if none is queued."""
     row = connection.execute(
         "SELECT id, source_id, from_minute, to_minute, reason FROM recompute"
-        " WHERE facility_id = %s ORDER BY id LIMIT 1 FOR UPDATE",
+        " WHERE facility_id = %s AND step = 'readings' ORDER BY id LIMIT 1 FOR UPDATE",
         (facility_id,),
     ).fetchone()
     if row is None:

@@ -86,17 +86,17 @@ def _masses(
     return SourceMinutes(
         source_id=source.id,
         minutes=minutes,
-        co2_ug=_billionths(minutes, known, [part.co2_kg for _, part in parts]),
-        co2e_ug=_billionths(minutes, known, [part.co2e_kg for _, part in parts]),
-        market_ug=_billionths(minutes, known, [part.market_kg for _, part in parts]),
-        activity_n=_billionths(minutes, known, activities) if has_activity else None,
+        co2_ug=billionths(minutes, known, [part.co2_kg for _, part in parts]),
+        co2e_ug=billionths(minutes, known, [part.co2e_kg for _, part in parts]),
+        market_ug=billionths(minutes, known, [part.market_kg for _, part in parts]),
+        activity_n=billionths(minutes, known, activities) if has_activity else None,
         activity=np.where(known, np.concatenate(activities), 0.0) if has_activity else None,
         # rounded up: a minute with any mass is a covered one, and its mass is told
         covered_ms=-(-np.concatenate([part.covered_us for _, part in parts]) // 1000),
     )
 
 
-def _billionths(
+def billionths(
     minutes: NDArray[np.int64], known: NDArray[np.bool_], values: list[NDArray[np.float64]]
 ) -> NDArray[np.int64]:
     """Values in whole billionths, so that equal minutes add up to what they are parts of.

@@ -11,7 +11,7 @@ import psycopg
 
 from services.aggregator import closing, compute, kept
 from services.aggregator.verify import undone
-from services.core.store import emission_writer, final_hours
+from services.core.store import emission_writer, final_hours, following
 from services.core.store.final_hours import StoredSource
 from services.core.store.registry.plan import FacilityPlan
 
@@ -45,6 +45,7 @@ def step(
     source_id = of.source_id
     with undone(connection, of.facility_id):
         ranges = kept.ranges(connection, plan, {source_id: [(first * 60, upto)]})
+        following.settle(connection, plan.id, ranges)
         computed = compute.sources(connection, plan, ranges)
         changes = emission_writer.record(connection, computed)
         again = closing.recorded_again(connection, changes.hours(), {source_id: (first, last)})

@@ -25,11 +25,15 @@ class Seen:
         for source, minute in zip(
             changes.columns["sources"], changes.columns["minutes"], strict=True
         ):
-            first, last = self.sources.get(source, (minute, minute))
-            self.sources[source] = min(minute, first), max(minute, last)
-            # what came first caused the rest
-            if source in reasons:
-                self.reasons.setdefault(source, reasons[source])
+            self.note_span(source, minute, minute, reasons.get(source))
+
+    def note_span(self, source: int, first: int, last: int, reason: str | None) -> None:
+        """Take note of a source's minutes from ``first`` to ``last`` that changed."""
+        before = self.sources.get(source, (first, last))
+        self.sources[source] = min(first, before[0]), max(last, before[1])
+        # what came first caused the rest
+        if reason is not None:
+            self.reasons.setdefault(source, reason)
 
     def note_readings(self, minutes: Mapping[int, NDArray[np.int64]]) -> None:
         """Take note of readings, by channel."""

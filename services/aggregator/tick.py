@@ -9,18 +9,31 @@ from typing import Any
 
 import psycopg
 
-from services.aggregator import calibrations, claim, closing, compute, expand, judge, kept, turn
+from services.aggregator import (
+    calibrations,
+    claim,
+    closing,
+    compute,
+    expand,
+    judge,
+    kept,
+    restate_factor,
+    turn,
+)
 from services.aggregator.claim import Touched
 from services.aggregator.closing import Judged
 from services.aggregator.expand import Range
 from services.aggregator.seen import Seen
-from services.core.store import emission_writer, hour_closing, notify
+from services.core.store import emission_writer, following, hour_closing, notify
 from services.core.store import restatement_reasons as why
 from services.core.store.emission_writer import Changes
 from services.core.store.registry.plan import FacilityPlan
 
 #: A queued recomputation is worked off in slices of a week, so that live data comes between.
 _RECOMPUTE_MINUTES = 7 * 1440
+
+#: Minutes that follow a new factor in one tick, a fraction of a second's work.
+_FOLLOW_MINUTES = 20_000
 
 _PROGRESS = """
 SELECT extract(epoch FROM carried_to)::int8 / 60, hours_wait
@@ -69,13 +82,18 @@ def tick(connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime)
         carried_to, hours_wait = _progress(connection, plan)
         # another aggregator's clock may be ahead: what it carried values into is not the future
         current_minute = max(int(now.timestamp()) // 60, carried_to or 0)
+        # a new factor first: what is computed from here on has it, under a reason of its own
+        refactored = restate_factor.step(connection, plan, seen)
+        followed = refactored is None and following.step(connection, plan.id, _FOLLOW_MINUTES)
         work = _due(connection, plan, current_minute, seen)
         minute_began = carried_to is None or carried_to < current_minute
-        if work is None and not minute_began and not hours_wait:
-            return Ticked(worked=False)
-        minutes, restated = 0, 0
+        if work is None and refactored is None and not minute_began and not hours_wait:
+            # minutes that follow change nothing that anybody sees
+            return Ticked(worked=followed)
+        minutes, restated = 0, refactored or 0
         if work is not None:
-            minutes, restated = _compute(connection, plan, work, now, seen)
+            minutes, of_work = _compute(connection, plan, work, now, seen)
+            restated += of_work
         if minute_began:
             restated += _begin_minute(connection, plan, carried_to, current_minute, now, seen)
         if minute_began or hours_wait:
@@ -179,6 +197,7 @@ def _compute(
 ) -> tuple[int, int]:
     """Compute and write; return the minutes computed and the closed hours restated."""
     ranges = kept.ranges(connection, plan, work.ranges)
+    following.settle(connection, plan.id, ranges)
     computed = compute.sources(connection, plan, ranges) if ranges else []
     changes = emission_writer.record(connection, computed) if computed else Changes.none()
     again = closing.recorded_again(connection, closing.concerned(plan, ranges), work.judge)

@@ -68,6 +68,16 @@ class FactorSpan:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PerUnit:
+    """kg per unit of activity, minute by minute; 0 where not ``known``: no factor holds."""
+
+    co2_kg: NDArray[np.float64]
+    co2e_kg: NDArray[np.float64]
+    market_kg: NDArray[np.float64]
+    known: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ActivityMethod:
     """Mass = activity x emission factor (GHG Protocol Corporate Standard, ch. 6)."""
 
@@ -88,25 +98,34 @@ class ActivityMethod:
         activity = self.to_activity(value)
         if channel.is_rate:
             activity = activity * (covered / _HOUR_US)
+        per_unit = self.per_unit(minutes)
+        return MinuteMasses(
+            co2_kg=activity * per_unit.co2_kg,
+            co2e_kg=activity * per_unit.co2e_kg,
+            market_kg=activity * per_unit.market_kg,
+            activity=activity,
+            covered_us=np.where(per_unit.known, covered, 0),
+        )
+
+    def per_unit(self, minutes: NDArray[np.int64]) -> PerUnit:
+        """The factors that hold in each of the minutes."""
         co2 = np.zeros(minutes.size)
         co2e = np.zeros(minutes.size)
         known = np.zeros(minutes.size, dtype=bool)
         for span in self.spans:
             inside = span.holds(minutes)
-            co2[inside] = activity[inside] * span.co2_kg
-            co2e[inside] = activity[inside] * span.co2e_kg
+            co2[inside], co2e[inside] = span.co2_kg, span.co2e_kg
             known |= inside
         market = co2.copy() if self.market_spans else co2
         for span in self.market_spans:
-            inside = span.holds(minutes) & known
-            market[inside] = activity[inside] * span.co2_kg
-        return MinuteMasses(
-            co2_kg=co2,
-            co2e_kg=co2e,
-            market_kg=market,
-            activity=activity,
-            covered_us=np.where(known, covered, 0),
-        )
+            market[span.holds(minutes) & known] = span.co2_kg
+        return PerUnit(co2_kg=co2, co2e_kg=co2e, market_kg=market, known=known)
+
+    def changes(self) -> list[int]:
+        """Minutes, ascending, at which a factor begins or ceases to hold."""
+        spans = (*self.spans, *self.market_spans)
+        ends = {span.to_minute for span in spans if span.to_minute is not None}
+        return sorted({span.from_minute for span in spans} | ends)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from services.core.store import alert_tables
+from services.core.store import alert_tables, following
 from services.core.store.tables import metadata
 
 #: Tables each role may write; every role may read all but the API keys' digests.
@@ -127,6 +127,20 @@ BEGIN
 END $$
 """
 
+#: Minutes as hours and windows count them; what reads masses of minutes reads them here.
+_MINUTE_IN_FORCE = (
+    "CREATE OR REPLACE VIEW minute_in_force AS SELECT m.source_id, m.minute,"  # noqa: S608
+    + "".join(
+        f" CASE WHEN f.id IS NULL OR m.activity IS NULL THEN m.{name}_ug"
+        f" ELSE {following.mass(f'f.{name}_kg')} END AS {name}_ug,"
+        for name in ("co2", "co2e", "market")
+    )
+    + " m.closing_ug, m.activity_n, m.covered_ms, m.closing_ms, m.substituted_ms"
+    " FROM emission_minute m"
+    " LEFT JOIN following_minutes f"
+    " ON f.source_id = m.source_id AND m.minute >= f.begins AND m.minute < f.ends"
+)
+
 
 def create_extension(connection: Connection) -> None:
     """Load TimescaleDB into the database."""
@@ -146,6 +160,11 @@ def create_hypertables(connection: Connection) -> None:
             ),
             {"table": table.name, "column": column, "interval": interval},
         )
+
+
+def create_views(connection: Connection) -> None:
+    """Create the views that readers of totals share."""
+    connection.execute(text(_MINUTE_IN_FORCE))
 
 
 def create_roles(connection: Connection) -> None:
@@ -181,6 +200,7 @@ def create_roles(connection: Connection) -> None:
         # the API authenticates before it reads: of the roles only its own sees the keys
         readable = [table.name for table in metadata.sorted_tables if table.name != "api_key"]
         rights = [(name, "SELECT") for name in readable]
+        rights.append(("minute_in_force", "SELECT"))
         rights += [(name, right) for name, several in writes.items() for right in several]
         if role == "tonne_read":
             rights.append(("api_key", "SELECT"))

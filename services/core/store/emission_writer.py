@@ -177,13 +177,13 @@ CROSS JOIN LATERAL (
     SELECT """
     + _SUMS
     + """
-    FROM emission_minute m WHERE m.source_id = o.source_id
+    FROM minute_in_force m WHERE m.source_id = o.source_id
      AND m.minute > o.upto AND m.minute >= n.since AND m.minute <= %(upto)s) e
 CROSS JOIN LATERAL (
     SELECT """
     + _SUMS
     + """
-    FROM emission_minute m WHERE m.source_id = o.source_id AND n.since <= o.upto
+    FROM minute_in_force m WHERE m.source_id = o.source_id AND n.since <= o.upto
      AND m.minute >= o.since AND m.minute < n.since) l
 WHERE o.source_id = ANY(%(sources)s) AND o.upto < %(upto)s
   AND r.source_id = o.source_id AND r.span = o.span
@@ -202,7 +202,7 @@ CROSS JOIN LATERAL (
     SELECT """
     + _SUMS
     + """
-    FROM emission_minute m
+    FROM minute_in_force m
     WHERE m.source_id = s.source_id AND m.minute BETWEEN n.since AND %(upto)s) t
 WHERE NOT EXISTS (
     SELECT FROM rolling_total r WHERE r.source_id = s.source_id AND r.span = n.span)

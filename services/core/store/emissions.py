@@ -70,7 +70,7 @@ _FROM_MINUTES = """
            sum(m.market_ug + m.closing_ug) AS market_ug,
            sum(m.activity_n) AS activity_n, sum(m.covered_ms) AS covered_ms,
            sum(m.covered_ms + m.closing_ms) AS measured_ms, sum(m.substituted_ms) AS substituted_ms
-    FROM emission_minute m
+    FROM minute_in_force m
     WHERE m.source_id = ANY(:sources) AND m.minute >= :first AND m.minute < :last
       AND m.minute <= :minute
       AND (m.covered_ms > 0 OR m.closing_ug <> 0 OR m.closing_ms > 0 OR m.substituted_ms > 0)

@@ -40,7 +40,7 @@ WITH measured AS (
     + _VERDICTS
     + """
     LEFT JOIN LATERAL (
-        SELECT e.co2_ug FROM emission_minute e WHERE e.source_id = v.source_id
+        SELECT e.co2_ug FROM minute_in_force e WHERE e.source_id = v.source_id
            AND e.minute >= timestamptz 'epoch' + make_interval(hours => v.hour)
            AND e.minute < timestamptz 'epoch' + make_interval(hours => v.hour + 1)) m ON true
     GROUP BY v.source_id, v.hour, v.co2_ug, v.quality, v.code

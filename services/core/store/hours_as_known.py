@@ -51,7 +51,7 @@ FROM emission_hour h CROSS JOIN LATERAL (
     SELECT sum(co2_ug)::int8 AS co2_ug, sum(co2e_ug)::int8 AS co2e_ug,
            sum(market_ug)::int8 AS market_ug, sum(activity_n)::int8 AS activity_n,
            coalesce(sum(covered_ms), 0)::int4 AS covered_ms
-    FROM emission_minute WHERE source_id = h.source_id
+    FROM minute_in_force WHERE source_id = h.source_id
       AND minute >= CAST(:running AS timestamptz) AND minute <= CAST(:as_of AS timestamptz)) m
 WHERE h.source_id = ANY(:sources) AND h.hour = :running AND h.hour >= :first AND h.hour < :last
   AND h.opened_at <= :as_of AND m.co2_ug IS NOT NULL

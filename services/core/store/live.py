@@ -47,7 +47,7 @@ WITH f AS (
            n.minute AS newest_minute, n.co2_ug AS newest_co2_ug, n.covered_ms AS newest_covered_ms
     FROM f JOIN source s ON s.facility_id = f.id
     LEFT JOIN LATERAL (
-        SELECT m.minute, m.co2_ug, m.covered_ms FROM emission_minute m
+        SELECT m.minute, m.co2_ug, m.covered_ms FROM minute_in_force m
         WHERE m.source_id = s.id AND m.minute <= CAST(:minute AS timestamptz)
           -- covered time is whole milliseconds: over less than a second no rate can be told
           AND m.covered_ms >= 1000
@@ -84,7 +84,7 @@ WITH f AS (
         SELECT sum(m.co2_ug + m.closing_ug) AS co2_ug, sum(m.co2e_ug + m.closing_ug) AS co2e_ug,
                sum(m.market_ug + m.closing_ug) AS market_ug, sum(m.covered_ms) AS covered_ms,
                sum(m.closing_ms) AS closing_ms, sum(m.substituted_ms) AS substituted_ms
-        FROM emission_minute m
+        FROM minute_in_force m
         WHERE m.source_id = ranges.source_id AND m.minute BETWEEN ranges.lo AND ranges.hi
     ) x
 )

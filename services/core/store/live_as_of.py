@@ -37,7 +37,7 @@ SELECT s.id AS source_id, s.slug AS source, s.scope, a.active, s.retired_at,
 FROM source s
 CROSS JOIN LATERAL (SELECT s.active OR s.retired_at > :as_of AS active) a
 LEFT JOIN LATERAL (
-    SELECT m.minute, m.co2_ug, m.covered_ms FROM emission_minute m
+    SELECT m.minute, m.co2_ug, m.covered_ms FROM minute_in_force m
     WHERE m.source_id = s.id AND m.minute <= :as_of AND m.covered_ms >= 1000
       AND m.minute > CAST(:as_of AS timestamptz) - interval '31 days'
     ORDER BY m.minute DESC LIMIT 1
@@ -75,7 +75,7 @@ WITH n AS (
                sum(m.covered_ms) AS covered_ms,
                sum(m.covered_ms + c.kept * m.closing_ms) AS measured_ms,
                sum(c.kept * m.substituted_ms) AS substituted_ms
-        FROM emission_minute m
+        FROM minute_in_force m
         -- at that time the hour that was running had not been closed
         CROSS JOIN LATERAL (SELECT (m.minute < :running)::int AS kept) c
         JOIN emission_hour h ON h.source_id = m.source_id

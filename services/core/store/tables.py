@@ -100,6 +100,15 @@ channel = Table(
     CheckConstraint("kind IN ('counter', 'gauge', 'interval')", name="kind"),
 )
 
+channel_revision = Table(
+    "channel_revision",
+    metadata,
+    Column("channel_id", ForeignKey("channel.id"), primary_key=True),
+    Column("known_at", _instant, primary_key=True, server_default=func.now()),
+    Column("spec", JSONB, nullable=False),
+    comment="every configuration a channel ever had, for totals as they were known",
+)
+
 source = Table(
     "source",
     metadata,
@@ -237,10 +246,12 @@ following_minutes = Table(
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("facility_id", Integer, nullable=False, index=True),
-    Column("source_id", Integer, nullable=False),
-    Column("from_minute", Integer, nullable=False, comment="inclusive, minutes since the epoch"),
-    Column("to_minute", Integer, nullable=False, comment="exclusive"),
-    Column("pieces", JSONB, nullable=False, comment="kg per unit of activity, by span of minutes"),
+    Column("source_id", Integer, nullable=False, index=True),
+    Column("begins", _instant, nullable=False, comment="first minute"),
+    Column("ends", _instant, nullable=False, comment="exclusive"),
+    Column("co2_kg", Double, nullable=False, comment="per unit of activity, as the others"),
+    Column("co2e_kg", Double, nullable=False),
+    Column("market_kg", Double, nullable=False),
     comment="minutes whose hours and windows have a new factor's masses already, they not yet",
 )
 

@@ -22,7 +22,7 @@ SELECT m.source_id::int8, (extract(epoch FROM m.minute)::int8 / 60)::int8,
        m.co2_ug + m.closing_ug, m.co2_ug, m.covered_ms::int8
 FROM unnest(%(firsts)s::int8[], %(lasts)s::int8[]) AS x(first, last)
 CROSS JOIN LATERAL (
-    SELECT * FROM emission_minute e
+    SELECT * FROM minute_in_force e
     WHERE e.source_id = ANY(%(sources)s)
       AND e.minute BETWEEN to_timestamp(x.first * 60) AND to_timestamp(x.last * 60)) m
 """
@@ -33,7 +33,7 @@ SELECT x.source_id::int8, (extract(epoch FROM m.minute)::int8 / 60)::int8,
        m.co2_ug + m.closing_ug, m.co2_ug, m.covered_ms::int8
 FROM unnest(%(sources)s::int4[], %(after)s::int8[]) AS x(source_id, after)
 CROSS JOIN LATERAL (
-    SELECT * FROM emission_minute e
+    SELECT * FROM minute_in_force e
     WHERE e.source_id = x.source_id AND e.covered_ms >= 1000
       AND e.minute < to_timestamp(%(before)s * 60) AND e.minute > to_timestamp(x.after * 60)
     ORDER BY e.minute DESC LIMIT 1) m
@@ -49,7 +49,7 @@ FROM rolling_total r WHERE r.source_id = ANY(%(sources)s) AND r.span = ANY(%(spa
 
 _SUMS = """
 SELECT m.source_id::int8, least(sum(m.co2_ug + m.closing_ug), 9e18)::int8, sum(m.covered_ms)::int8
-FROM emission_minute m
+FROM minute_in_force m
 WHERE m.source_id = ANY(%(sources)s)
   AND m.minute >= to_timestamp(%(first)s * 60) AND m.minute < to_timestamp(%(end)s * 60)
 GROUP BY 1

@@ -25,6 +25,7 @@ _CATALOGUE = {
     " WHERE c.relnamespace = 'public'::regnamespace AND d.classoid = 'pg_class'::regclass",
     "hypertables": "SELECT hypertable_name, column_name, time_interval"
     " FROM timescaledb_information.dimensions",
+    "views": "SELECT viewname, definition FROM pg_views WHERE schemaname = 'public'",
     "rights": "SELECT grantee, table_name, privilege_type"
     " FROM information_schema.role_table_grants WHERE table_schema = 'public'",
 }
@@ -53,6 +54,7 @@ def test_a_fresh_schema_equals_the_sum_of_migrations(
         ddl.create_extension(connection)
         metadata.create_all(connection)
         ddl.create_hypertables(connection)
+        ddl.create_views(connection)
         ddl.create_roles(connection)
         ddl.seed(connection)
     bind.dispose()

@@ -1,0 +1,213 @@
+"""Restate hours after a factor changed: from the amounts of their minutes, not from readings.
+
+A step is a part of the hours of every source concerned, in the tick's transaction: the hours with
+their ledger and the windows get their masses, the minutes are noted to follow
+(:mod:`services.core.store.following`). The masses are those that computing the minutes again from
+their readings gives, to the last digit: the amounts are kept as they were before rounding, and the
+same code makes masses of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from services.aggregator.compute import billionths
+from services.aggregator.seen import Seen
+from services.core.accounting.methods import ActivityMethod
+from services.core.store import factor_restatement, following
+from services.core.store.factor_restatement import Amounts, Masses, Queued
+from services.core.store.registry.plan import FacilityPlan
+
+#: Minutes of all sources in one step: about half a second's work, so that live data come between.
+_STEP_MINUTES = 500_000
+
+#: Sources lie this far apart in what orders minutes by source: more than minutes since the epoch.
+_SOURCE_KEY = 1 << 32
+
+Integers = NDArray[np.int64]
+
+
+def step(connection: psycopg.Connection[Any], plan: FacilityPlan, seen: Seen) -> int | None:
+    """Restate the next hours that wait for a new factor; return how many that were closed.
+
+    None: nothing waits.
+    """
+    queued = factor_restatement.queued(connection, plan.id)
+    if not queued:
+        return None
+    methods = {
+        source_id: source.method
+        for source_id, source in plan.sources.items()
+        if isinstance(source.method, ActivityMethod)
+    }
+    # of a source that is counted otherwise by now another request takes care
+    factor_restatement.end(connection, [q.id for q in queued if q.source_id not in methods])
+    chosen, stop = _chosen([q for q in queued if q.source_id in methods])
+    if not chosen:
+        return 0
+    first = min(q.first for q in chosen) // 60 * 60
+    source_ids = [q.source_id for q in chosen]
+    amounts = factor_restatement.amounts(connection, source_ids, first, stop)
+    if amounts.unknown:
+        factor_restatement.from_readings(connection, amounts.unknown)
+        return 0
+    spans = [(q, q.first // 60 * 60, min(-(-q.stop // 60) * 60, stop)) for q in chosen]
+    pieces = [
+        piece for q, begin, end in spans for piece in _pieces(q, methods[q.source_id], begin, end)
+    ]
+    restated = _restate(connection, _masses(amounts, pieces), amounts, chosen, seen)
+    following.add(connection, plan.id, pieces)
+    factor_restatement.end(connection, [q.id for q in chosen if q.stop <= stop])
+    factor_restatement.advance(connection, {q.id: stop for q in chosen if q.stop > stop})
+    return restated
+
+
+def _chosen(queued: Sequence[Queued]) -> tuple[list[Queued], int]:
+    """A request of each source, and the minute up to which they are worked off.
+
+    A source's own requests come one after the other, in the order in which they were made.
+    """
+    oldest = {q.source_id: q for q in reversed(queued)}
+    if not oldest:
+        return [], 0
+    hours = max(1, _STEP_MINUTES // 60 // len(oldest))
+    stop = (min(q.first for q in oldest.values()) // 60 + hours) * 60
+    return [q for q in oldest.values() if q.first < stop], stop
+
+
+def _pieces(q: Queued, method: ActivityMethod, first: int, stop: int) -> list[following.Span]:
+    """The factors of a source by span, from ``first`` to ``stop``."""
+    cuts = [first, *(cut for cut in method.changes() if first < cut < stop), stop]
+    per_unit = method.per_unit(np.array(cuts[:-1], dtype=np.int64))
+    return [
+        following.Span(
+            source_id=q.source_id,
+            first=begin,
+            stop=end,
+            co2_kg=float(per_unit.co2_kg[i]),
+            co2e_kg=float(per_unit.co2e_kg[i]),
+            market_kg=float(per_unit.market_kg[i]),
+        )
+        for i, (begin, end) in enumerate(pairwise(cuts))
+    ]
+
+
+def _masses(amounts: Amounts, pieces: Sequence[following.Span]) -> Masses:
+    """Masses of the minutes in the pieces, by source and minute."""
+    key = amounts.source * _SOURCE_KEY + amounts.minute
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    # every minute's piece: the last one of its source that begins before
+    ordered = sorted(pieces, key=lambda piece: (piece.source_id, piece.first))
+    begins = np.array([piece.source_id * _SOURCE_KEY + piece.first for piece in ordered])
+    ends = np.array([piece.source_id * _SOURCE_KEY + piece.stop for piece in ordered])
+    at = np.searchsorted(begins, key, side="right") - 1
+    inside = (at >= 0) & (key < ends[np.maximum(at, 0)])
+    order, at = order[inside], at[inside]
+    source, minute = amounts.source[order], amounts.minute[order]
+    activity = amounts.activity[order]
+    known = np.ones(minute.size, dtype=bool)
+    found: dict[str, Integers] = {}
+    factors: dict[str, NDArray[np.float64]] = {}
+    for name in ("co2_kg", "co2e_kg", "market_kg"):
+        factors[name] = np.array([getattr(piece, name) for piece in ordered])
+        same = next((n for n in found if np.array_equal(factors[n], factors[name])), None)
+        found[name] = (
+            found[same]
+            if same is not None
+            else billionths(minute, known, [activity * factors[name][at]])
+        )
+    return Masses(
+        source=source,
+        minute=minute,
+        co2_ug=found["co2_kg"],
+        co2e_ug=found["co2e_kg"],
+        market_ug=found["market_kg"],
+    )
+
+
+def _restate(
+    connection: psycopg.Connection[Any],
+    minutes: Masses,
+    amounts: Amounts,
+    chosen: Sequence[Queued],
+    seen: Seen,
+) -> int:
+    """Write hours and windows; return how many closed hours changed."""
+    if not minutes.minute.size:
+        return 0
+    reasons = {q.source_id: q.reason for q in chosen}
+    begins = _hours_begin(minutes)
+    hours = _hours(minutes, begins, amounts)
+    changes, closed = factor_restatement.write_hours(connection, hours, reasons)
+    # an hour that no window begins or ends in lies in each as a whole, or not at all
+    edges = factor_restatement.edges(connection, list(reasons))
+    keys = list(zip(changes.source.tolist(), changes.minute.tolist(), strict=True))
+    parted = np.array([key in edges for key in keys], dtype=bool)
+    of_edges = _differences(connection, minutes, hours, begins, changes.where(parted))
+    factor_restatement.change_windows(connection, changes.where(~parted).plus(of_edges))
+    for source_id in np.unique(changes.source).tolist():
+        first = changes.minute[changes.source == source_id]
+        seen.note_span(source_id, int(first.min()), int(first.max()) + 59, reasons[source_id])
+    return closed
+
+
+def _hours_begin(minutes: Masses) -> Integers:
+    """Where in the minutes each hour of a source begins."""
+    hour = minutes.minute // 60
+    new = np.ones(hour.size, dtype=bool)
+    new[1:] = (hour[1:] != hour[:-1]) | (minutes.source[1:] != minutes.source[:-1])
+    return np.flatnonzero(new)
+
+
+def _hours(minutes: Masses, begins: Integers, amounts: Amounts) -> Masses:
+    """Sums of each hour, with what closing added to it."""
+    source, minute = minutes.source[begins], minutes.minute[begins] // 60 * 60
+    key = source * _SOURCE_KEY + minute
+    closed_source, closed_minute, closing_ug = amounts.closing
+    closed = closed_source * _SOURCE_KEY + closed_minute // 60 * 60
+    here = np.isin(closed, key)
+    added = np.zeros(key.size, dtype=np.int64)
+    np.add.at(added, np.searchsorted(key, closed[here]), closing_ug[here])
+    return Masses(
+        source=source,
+        minute=minute,
+        co2_ug=np.add.reduceat(minutes.co2_ug, begins) + added,
+        co2e_ug=np.add.reduceat(minutes.co2e_ug, begins) + added,
+        market_ug=np.add.reduceat(minutes.market_ug, begins) + added,
+    )
+
+
+def _differences(
+    connection: psycopg.Connection[Any],
+    minutes: Masses,
+    hours: Masses,
+    begins: Integers,
+    chosen: Masses,
+) -> Masses:
+    """By how much each minute of the chosen hours changes."""
+    key = hours.source * _SOURCE_KEY + hours.minute
+    at = np.searchsorted(key, chosen.source * _SOURCE_KEY + chosen.minute)
+    sizes = np.diff(np.append(begins, minutes.minute.size))
+    mine = np.zeros(minutes.minute.size, dtype=bool)
+    for begin, size in zip(begins[at].tolist(), sizes[at].tolist(), strict=True):
+        mine[begin : begin + size] = True
+    new = minutes.where(mine)
+    before = factor_restatement.minutes_in_force(
+        connection, list(zip(chosen.source.tolist(), chosen.minute.tolist(), strict=True))
+    )
+    keys = zip(new.source.tolist(), new.minute.tolist(), strict=True)
+    old = np.array([before[each] for each in keys], dtype=np.int64).reshape(-1, 3)
+    return Masses(
+        source=new.source,
+        minute=new.minute,
+        co2_ug=new.co2_ug - old[:, 0],
+        co2e_ug=new.co2e_ug - old[:, 1],
+        market_ug=new.market_ug - old[:, 2],
+    )

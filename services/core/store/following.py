@@ -1,0 +1,170 @@
+"""Minutes that follow a new factor: their hours and windows have its masses, they not yet.
+
+The spans of one source never overlap. Readers see such minutes with the new masses
+(``minute_in_force``); whoever changes minutes lets them follow first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, replace
+from typing import Any
+
+import psycopg
+
+_SPANS = """
+SELECT id, source_id, extract(epoch FROM begins)::int8 / 60, extract(epoch FROM ends)::int8 / 60,
+       co2_kg, co2e_kg, market_kg
+FROM following_minutes
+WHERE facility_id = %s AND (%s::int4[] IS NULL OR source_id = ANY(%s))
+ORDER BY ends DESC, id
+"""
+
+_INSERT = """
+INSERT INTO following_minutes
+    (facility_id, source_id, begins, ends, co2_kg, co2e_kg, market_kg)
+SELECT %s, source_id, to_timestamp(first * 60), to_timestamp(stop * 60), co2_kg, co2e_kg, market_kg
+FROM unnest(%s::int4[], %s::int8[], %s::int8[], %s::float8[], %s::float8[], %s::float8[])
+    AS x(source_id, first, stop, co2_kg, co2e_kg, market_kg)
+"""
+
+
+def mass(kg_per_unit: str) -> str:
+    """SQL of a minute's mass in micrograms, ``m`` the minute, from its amount.
+
+    It takes the same floating-point steps as the aggregator's ``billionths``, so that both come to
+    the same.
+    """
+    kg = f"m.activity * {kg_per_unit} * 1e9"
+    k = "(date_part('epoch', m.minute)::int8 / 60 % 60)"
+    return f"(floor({kg} * ({k} + 1) + 0.5) - floor({kg} * {k} + 0.5))::int8"
+
+
+_FOLLOW = f"""
+UPDATE emission_minute m
+SET co2_ug = {mass("%(co2_kg)s::float8")}, co2e_ug = {mass("%(co2e_kg)s::float8")},
+    market_ug = {mass("%(market_kg)s::float8")}
+WHERE m.source_id = %(source_id)s AND m.minute >= to_timestamp(%(first)s * 60)
+  AND m.minute < to_timestamp(%(stop)s * 60) AND m.activity IS NOT NULL
+""".replace("% 60)", "%% 60)")  # noqa: S608 - the expressions above
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Span:
+    """Minutes of a source (``stop`` exclusive, since the epoch), kg per unit of its activity."""
+
+    source_id: int
+    first: int
+    stop: int
+    co2_kg: float
+    co2e_kg: float
+    market_kg: float
+
+
+def add(connection: psycopg.Connection[Any], facility_id: int, spans: Sequence[Span]) -> None:
+    """Have the minutes follow; what they were to follow before is forgotten."""
+    _take(connection, facility_id, _ranges(spans))
+    _insert(connection, facility_id, spans)
+
+
+def settle(
+    connection: psycopg.Connection[Any],
+    facility_id: int,
+    ranges: Mapping[int, Iterable[tuple[int, int]]],
+) -> None:
+    """Let the minutes of the ranges (both ends included, by source) follow now."""
+    wanted = {
+        source_id: [(first, last + 1) for first, last in of_source]
+        for source_id, of_source in ranges.items()
+    }
+    _follow(connection, facility_id, wanted)
+
+
+def step(connection: psycopg.Connection[Any], facility_id: int, most_minutes: int) -> bool:
+    """Let the newest minutes follow that wait, about ``most_minutes``; return whether any did.
+
+    Those of all sources together: rows of one time mostly lie together.
+    """
+    spans = [span for _, span in _stored(connection, facility_id, None)]
+    if not spans:
+        return False
+    length = max(1, most_minutes // len({span.source_id for span in spans}))
+    first = spans[0].stop - length
+    newest = [replace(span, first=max(span.first, first)) for span in spans if span.stop > first]
+    _follow(connection, facility_id, _ranges(newest))
+    return True
+
+
+def _follow(
+    connection: psycopg.Connection[Any],
+    facility_id: int,
+    ranges: Mapping[int, list[tuple[int, int]]],
+) -> None:
+    stored = _stored(connection, facility_id, list(ranges))
+    for _, span in stored:
+        for first, stop in ranges[span.source_id]:
+            if first < span.stop and stop > span.first:
+                part = replace(span, first=max(first, span.first), stop=min(stop, span.stop))
+                connection.execute(_FOLLOW, asdict(part))
+    if stored:
+        _take(connection, facility_id, ranges)
+
+
+def _take(
+    connection: psycopg.Connection[Any],
+    facility_id: int,
+    ranges: Mapping[int, list[tuple[int, int]]],
+) -> None:
+    """Take the ranges out of the spans that are stored."""
+    gone: list[int] = []
+    rest: list[Span] = []
+    for row_id, span in _stored(connection, facility_id, list(ranges)):
+        parts = [span]
+        for first, stop in ranges[span.source_id]:
+            parts = [part for each in parts for part in _without(each, first, stop)]
+        if parts != [span]:
+            gone.append(row_id)
+            rest += parts
+    if gone:
+        connection.execute("DELETE FROM following_minutes WHERE id = ANY(%s)", (gone,))
+        _insert(connection, facility_id, rest)
+
+
+def _without(span: Span, first: int, stop: int) -> list[Span]:
+    if first >= span.stop or stop <= span.first:
+        return [span]
+    parts = [replace(span, stop=max(first, span.first)), replace(span, first=min(stop, span.stop))]
+    return [part for part in parts if part.first < part.stop]
+
+
+def _stored(
+    connection: psycopg.Connection[Any], facility_id: int, source_ids: list[int] | None
+) -> list[tuple[int, Span]]:
+    rows = connection.execute(_SPANS, (facility_id, source_ids, source_ids)).fetchall()
+    return [
+        (
+            row[0],
+            Span(
+                source_id=row[1],
+                first=row[2],
+                stop=row[3],
+                co2_kg=row[4],
+                co2e_kg=row[5],
+                market_kg=row[6],
+            ),
+        )
+        for row in rows
+    ]
+
+
+def _insert(connection: psycopg.Connection[Any], facility_id: int, spans: Sequence[Span]) -> None:
+    if spans:
+        columns = zip(*map(astuple, spans), strict=True)
+        connection.execute(_INSERT, (facility_id, *(list(column) for column in columns)))
+
+
+def _ranges(spans: Iterable[Span]) -> dict[int, list[tuple[int, int]]]:
+    found: dict[int, list[tuple[int, int]]] = {}
+    for span in spans:
+        found.setdefault(span.source_id, []).append((span.first, span.stop))
+    return found
