@@ -20,6 +20,7 @@ from services.core.store.explain_closing import HourClosing, hour_closing
 from services.core.store.explain_inputs import InputChannel, InputHour, input_hours
 from services.core.store.registry import build
 from services.core.store.registry import facility_model as model
+from services.core.store.registry.channel_as_known import channel_as_known
 from services.core.store.registry.factors import from_row
 
 _SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
@@ -123,14 +124,9 @@ ORDER BY version
 """  # noqa: S608 - the columns are the constant above
 
 _MINUTES = """
-SELECT minute, co2_ug, co2e_ug, closing_ug, activity_n, covered_ms FROM emission_minute
+SELECT minute, co2_ug, co2e_ug, closing_ug, activity_n, covered_ms FROM minute_in_force
 WHERE source_id = %(id)s AND minute >= %(hour)s AND minute < %(hour)s + interval '1 hour'
 ORDER BY minute
-"""
-
-_CHANNEL = """
-SELECT c.id, c.unit, c.kind, c.spec FROM channel c JOIN device d ON d.id = c.device_id
-WHERE d.facility_id = %s AND d.slug = %s AND c.slug = %s
 """
 
 _FACTORS = """
@@ -162,7 +158,7 @@ def explain_hour(
         if row is None:
             raise NothingKnownError(f"There is no source {source} in the facility {facility}.")
         configuration = _SOURCE.validate_python(row["spec"])
-        channels = _channels(cursor, row["facility_id"], configuration)
+        channels = _channels(connection, row["facility_id"], configuration, as_of)
         keys = {"id": row["id"], "hour": hour, "as_of": as_of}
         equation, factor, market_factor, closing = None, None, None, None
         if isinstance(configuration, model.StackSource):
@@ -192,21 +188,18 @@ def explain_hour(
 
 
 def _channels(
-    cursor: psycopg.Cursor[dict[str, Any]], facility_id: int, configuration: model.Source
+    connection: psycopg.Connection[Any],
+    facility_id: int,
+    configuration: model.Source,
+    as_of: datetime,
 ) -> list[InputChannel]:
     found = []
     for role, reference in configuration.channels.items():
-        device, channel = reference.split(".")
-        row = cursor.execute(_CHANNEL, (facility_id, device, channel)).fetchone()
-        if row is not None:
+        known = channel_as_known(connection, facility_id, reference, as_of)
+        if known is not None:
+            device, channel = reference.split(".")
             found.append(
-                InputChannel(
-                    role=role,
-                    device=device,
-                    channel=channel,
-                    id=row["id"],
-                    spec=model.Channel.model_validate(row["spec"]),
-                )
+                InputChannel(role=role, device=device, channel=channel, id=known[0], spec=known[1])
             )
     return found
 

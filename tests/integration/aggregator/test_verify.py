@@ -123,6 +123,25 @@ def test_an_hour_is_computed_with_what_was_known_when_it_came_into_force(
     assert (found["waiting"], found["differs"]) == (0, [])
 
 
+def test_an_hour_is_computed_with_the_channels_as_they_were(
+    plant: Plant, tonne: Tonne, database_url: str
+) -> None:
+    shorter = FILE.replace("kind: gauge, max_gap: 120", "kind: gauge, max_gap: 40")
+    apply_text(database_url, shorter)
+    queued = plant.rows("SELECT * FROM recompute")
+    assert queued
+    plant.connection.execute("DELETE FROM recompute")
+    found = verified(tonne)
+    assert (found["waiting"], found["differs"]) == (0, [])
+    assert found["checked"] > 30
+    # and with those of now, once they are
+    apply_text(database_url, FILE)
+    apply_text(database_url, shorter)
+    plant.tick(END + timedelta(minutes=2))
+    assert plant.rows("SELECT 1 FROM emission_hour WHERE version = 2")
+    assert verified(tonne)["differs"] == []
+
+
 def test_hours_that_a_rule_judged_are_judged_again(database_url: str, tonne: Tonne) -> None:
     plant = Plant(database_url, ruled.FILE)
     for number in range(8):

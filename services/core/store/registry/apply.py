@@ -1,8 +1,8 @@
 """Write a facility file into the registry: idempotent, all or nothing, nothing forgotten.
 
 What the file no longer names is switched off, not deleted: its readings and totals stay. Every
-configuration a source ever had is kept, every version of a factor too. Where a change alters how
-past readings count, the spans concerned are queued to be computed again.
+configuration a channel or source ever had is kept, every version of a factor too. Where a change
+alters how past readings count, the spans concerned are queued to be computed again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from services.core.accounting.factors import Factor
 from services.core.store import notify
 from services.core.store import restatement_reasons as why
 from services.core.store import tables as t
-from services.core.store.registry import build, recompute_queue
+from services.core.store.registry import build, recompute_queue, revisions
 from services.core.store.registry import facility_model as model
 from services.core.store.registry.apply_factors import (
     FactorChange,
@@ -189,6 +189,8 @@ def _channels(
             changes,
             name,
         )
+        if old is None or old.spec != values["spec"]:
+            revisions.keep(connection, t.channel_revision, channel_id, values["spec"])
         yield channel_id, channel.id, changed
     for slug, row in before.items():
         if row.active:
@@ -280,11 +282,7 @@ def _write_inputs(
         connection.execute(
             insert(t.source_input).values(source_id=source_id, role=role, channel_id=channel_id)
         )
-    connection.execute(
-        insert(t.source_revision)
-        .values(source_id=source_id, spec=spec)
-        .on_conflict_do_update(index_elements=["source_id", "known_at"], set_={"spec": spec})
-    )
+    revisions.keep(connection, t.source_revision, source_id, spec)
 
 
 def _why_recompute(

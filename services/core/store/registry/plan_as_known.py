@@ -1,8 +1,4 @@
-"""A source as it was computed at an instant: its configuration and factor versions of then.
-
-A channel's configuration has no history. A change of it computes everything again that the channel
-feeds, so the hours in force always follow the present one.
-"""
+"""A source as it was computed at an instant: configuration and factor versions of then."""
 
 from __future__ import annotations
 
@@ -18,6 +14,7 @@ from pydantic import TypeAdapter
 from services.core.accounting.series import ChannelRule
 from services.core.store.registry import build, build_closing
 from services.core.store.registry import facility_model as model
+from services.core.store.registry.channel_as_known import channel_as_known
 from services.core.store.registry.factors import from_row
 from services.core.store.registry.plan import SourcePlan
 
@@ -31,11 +28,6 @@ ORDER BY (known_at <= %(as_of)s) DESC,
 LIMIT 1
 """
 
-_CHANNEL = """
-SELECT c.id, c.spec FROM channel c JOIN device d ON d.id = c.device_id
-WHERE d.facility_id = %s AND d.slug = %s AND c.slug = %s
-"""
-
 _FACTORS = """
 SELECT * FROM factor
 WHERE slug = ANY(%(slugs)s) AND (facility_id = %(facility)s OR facility_id IS NULL)
@@ -45,6 +37,12 @@ ORDER BY slug, facility_id NULLS LAST, valid_from NULLS FIRST
 
 _CHANGED = """
 SELECT known_at FROM source_revision WHERE source_id = %(source)s
+UNION
+SELECT k.known_at FROM channel_revision k
+JOIN channel c ON c.id = k.channel_id JOIN device d ON d.id = c.device_id
+WHERE d.facility_id = %(facility)s AND EXISTS (
+    SELECT FROM source_revision r WHERE r.source_id = %(source)s
+       AND strpos(r.spec::text, '"' || d.slug || '.' || c.slug || '"') > 0)
 UNION
 SELECT t FROM factor f CROSS JOIN LATERAL (VALUES (f.known_from), (f.known_to)) AS x(t)
 WHERE t IS NOT NULL AND (f.facility_id = %(facility)s OR f.facility_id IS NULL)
@@ -93,11 +91,10 @@ def source_as_known(
         inputs: dict[str, int] = {}
         channels: dict[str, model.Channel] = {}
         for role, reference in spec.channels.items():
-            found = cursor.execute(_CHANNEL, (facility_id, *reference.split("."))).fetchone()
+            found = channel_as_known(connection, facility_id, reference, as_of)
             if found is None:
                 raise LookupError(f"source {slug} names the unknown channel {reference}")
-            inputs[role] = found["id"]
-            channels[role] = model.Channel.model_validate(found["spec"])
+            inputs[role], channels[role] = found
         names = spec.factors if isinstance(spec, model.ActivitySource) else ()
         rows = cursor.execute(
             _FACTORS, {"slugs": list(names), "facility": facility_id, "as_of": as_of}

@@ -1,0 +1,18 @@
+"""Every configuration that a channel or a source ever had."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects.postgresql import insert
+
+
+def keep(connection: Connection, table: Table, of: int, spec: Any) -> None:
+    """Add a configuration, known from now on; ``table``: ``channel_`` or ``source_revision``."""
+    key = next(iter(table.primary_key.columns))
+    connection.execute(
+        insert(table)
+        .values({key: of, "spec": spec})
+        .on_conflict_do_update(index_elements=[key, "known_at"], set_={"spec": spec})
+    )
