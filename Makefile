@@ -46,9 +46,10 @@ fuzz:  ## look for input that breaks a decoder, FUZZ_SECONDS (30) for each forma
 	  $(PYTHON) -m tests.fuzz.harness $$name .tonne/fuzz -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
 
-faults:  ## play ROUNDS (200) rounds of faults with SEED (1); the table is in deploy/docs/faults.md
+faults:  ## play ROUNDS (200) rounds of faults of each kind with SEED (1); the tables are in deploy/docs/faults.md
 	@$(BOOTSTRAP) test
 	@$(PYTHON) -m tests.faults --rounds $(ROUNDS) --seed $(SEED) --table deploy/docs/faults.md
+	@$(PYTHON) -m tests.faults.alerts --rounds $(ROUNDS) --seed $(SEED) --table deploy/docs/faults.md
 
 lint:  ## style, types, import rules, schemas
 	@$(BOOTSTRAP) lint

@@ -28,7 +28,9 @@ def run(settings: Settings) -> int:
     shutdown = Shutdown()
     shutdown.install()
     if settings.aggregator_metrics_port:
-        start_http_server(settings.aggregator_metrics_port, settings.metrics_host, metrics.registry)
+        start_http_server(
+            settings.aggregator_metrics_port, settings.metrics_host, metrics.aggregator_registry
+        )
     loop = Loop(
         clock=SystemClock(),
         shutdown=shutdown,

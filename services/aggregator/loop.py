@@ -15,7 +15,7 @@ from services.core.runtime import metrics
 from services.core.runtime.clock import Clock
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.shutdown import Shutdown
-from services.core.store import notify
+from services.core.store import hour_closing, notify
 from services.core.store.registry import read
 from services.core.store.registry.plan import FacilityPlan, facility_plans
 
@@ -23,6 +23,8 @@ log = structlog.get_logger()
 
 #: Longest wait without looking: a lost notification costs no more than this.
 _LOOK_S = 1.0
+#: How often open hours are looked at: they are many, and slow.
+_LOOK_AT_HOURS_S = 15.0
 
 
 class Loop:
@@ -37,6 +39,7 @@ class Loop:
         self._retention = retention
         self._plans: dict[int, FacilityPlan] = {}
         self._revision = -1
+        self._look_at_hours_s = 0.0
 
     def run(self, connection: psycopg.Connection[Any]) -> None:
         """Turn until a stop is asked for; ``connection`` is in autocommit mode.
@@ -85,6 +88,9 @@ class Loop:
         row = connection.execute("SELECT count(*) FROM touched").fetchone()
         backlog = int(row[0]) if row else 0
         metrics.aggregator_backlog_rows.set(backlog)
+        if time.monotonic() >= self._look_at_hours_s:
+            self._look_at_hours_s = time.monotonic() + _LOOK_AT_HOURS_S
+            metrics.aggregator_overdue_seconds.set(hour_closing.overdue_s(connection))
         self._progress.report(connection, {"backlog_batches": backlog})
 
     def _wait_s(self) -> float:

@@ -89,7 +89,9 @@ def _serve_metrics(settings: Settings) -> None:
         return
     try:
         start_http_server(
-            settings.ingest_metrics_port, addr=settings.metrics_host, registry=metrics.registry
+            settings.ingest_metrics_port,
+            addr=settings.metrics_host,
+            registry=metrics.ingest_registry,
         )
     except OSError as error:
         raise UnusableSettingError(

@@ -42,7 +42,9 @@ def run(settings: Settings) -> int:
     try:
         channel_to = ways(settings, resolver, clock)
         if settings.notify_metrics_port:
-            start_http_server(settings.notify_metrics_port, settings.metrics_host, metrics.registry)
+            start_http_server(
+                settings.notify_metrics_port, settings.metrics_host, metrics.notify_registry
+            )
         return asyncio.run(_run(settings, channel_to, clock))
     except (BrokerUrlError, DatabaseUrlError, SmtpUrlError) as error:
         _log.error("the notifier cannot go on", reason=str(error))

@@ -1,4 +1,4 @@
-"""The result table of a journal of rounds, as Markdown."""
+"""The result tables of journals of rounds, as Markdown."""
 
 from __future__ import annotations
 
@@ -8,17 +8,33 @@ from pathlib import Path
 from typing import Any
 
 _MARK = "<!-- the table of the last run; `make faults` writes it -->"
+_ALERTS_MARK = "<!-- the table of the last run with alerts; `make faults` writes it -->"
+
+Rounds = list[dict[str, Any]]
 
 
 def write_table(journal: Path, page: Path, *, seed: int) -> None:
-    """Replace the table in ``page``, which begins at its mark and ends with the page."""
-    rounds: list[dict[str, Any]] = [json.loads(line) for line in journal.read_text().splitlines()]
-    head, _, _ = page.read_text().partition(_MARK)
-    page.write_text(f"{head}{_MARK}\n\n{_table(rounds, seed)}")
+    """Replace the table in ``page`` that stands between its mark and the next heading."""
+    _replace(page, _MARK, _table(_rounds(journal), seed))
 
 
-def _table(rounds: list[dict[str, Any]], seed: int) -> str:
-    by_fault: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+def write_alert_table(journal: Path, page: Path, *, seed: int, messages: int) -> None:
+    """Replace the table of the rounds with alerts."""
+    _replace(page, _ALERTS_MARK, _alert_table(_rounds(journal), seed, messages))
+
+
+def _rounds(journal: Path) -> Rounds:
+    return [json.loads(line) for line in journal.read_text().splitlines()]
+
+
+def _replace(page: Path, mark: str, table: str) -> None:
+    head, _, rest = page.read_text().partition(mark)
+    _, heading, tail = rest.partition("\n## ")
+    page.write_text(f"{head}{mark}\n\n{table}{heading}{tail}")
+
+
+def _table(rounds: Rounds, seed: int) -> str:
+    by_fault: defaultdict[str, Rounds] = defaultdict(list)
     for played in rounds:
         for fault in played["faults"]:
             by_fault[fault].append(played)
@@ -36,8 +52,36 @@ def _table(rounds: list[dict[str, Any]], seed: int) -> str:
             sum(each["findings"][name] for each in played)
             for name in ("lost", "invented", "wrong_minutes", "quarantined")
         ]
-        longest = max(each["recovery_s"] for each in played)
-        lines.append(
-            f"| {fault} | {len(played)} | {' | '.join(map(str, figures))} | {longest:.1f} s |"
-        )
+        lines.append(_line(fault, played, figures))
     return "\n".join(lines) + "\n"
+
+
+def _alert_table(rounds: Rounds, seed: int, messages: int) -> str:
+    """Findings are of all rounds so far: what a round adds is the difference to the one before."""
+    names = ("untold", "invented", "disordered", "unlike", "twice")
+    before = dict.fromkeys(names, 0)
+    added: defaultdict[str, list[int]] = defaultdict(lambda: [0] * len(names))
+    by_step: defaultdict[str, Rounds] = defaultdict(list)
+    for played in rounds:
+        by_step[played["step"]].append(played)
+        for i, name in enumerate(names):
+            added[played["step"]][i] += played["findings"][name] - before[name]
+        before = played["findings"]
+    breaches = sum(played["breaches"] for played in rounds)
+    failed = sum(not played["passed"] for played in rounds)
+    said = (
+        f"{breaches} breaches and their ends, {messages} messages received: {failed} rounds failed."
+    )
+    lines = [
+        f"Seed {seed}, {len(rounds)} rounds, {said}",
+        "",
+        "| killed | rounds | untold | invented | end first | unlike | told twice | until told |",
+        "|---|---|---|---|---|---|---|---|",
+        *(_line(step, by_step[step], added[step]) for step in sorted(by_step)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _line(name: str, played: Rounds, figures: list[int]) -> str:
+    longest = max(each["recovery_s"] for each in played)
+    return f"| {name} | {len(played)} | {' | '.join(map(str, figures))} | {longest:.1f} s |"

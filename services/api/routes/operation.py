@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from services.api.answers import json_answer
 from services.api.context import Context, InContext
 from services.api.models import Ready
-from services.core.runtime.metrics import registry
+from services.core.runtime.metrics import api_registry
 from services.core.runtime.progress import STALE_AFTER_S
 from services.core.store.readiness import Readiness, newest_revision, readiness
 
@@ -57,7 +57,7 @@ async def readyz(context: InContext) -> Response:
 )
 async def metrics() -> Response:
     """Every metric of this process."""
-    return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    return Response(generate_latest(api_registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 async def _read(context: Context) -> Readiness | None:

@@ -105,6 +105,14 @@ SELECT source_id, (extract(epoch FROM hour)::int8 / 3600)::int4,
 FROM emission_hour WHERE NOT final AND code IS NULL AND source_id = ANY(%s)
 """
 
+# Retired sources' hours are closed too, but nobody waits for them.
+_OVERDUE = """
+SELECT coalesce(max(extract(epoch FROM now() - h.hour - interval '1 hour')
+                    - coalesce((s.spec ->> 'lateness')::float8, 0)), 0)::float8
+FROM emission_hour h JOIN source s ON s.id = h.source_id
+WHERE NOT h.final AND h.code IS NULL AND s.active
+"""
+
 _PROVISIONAL = """
 SELECT source_id, (extract(epoch FROM hour)::int8 / 3600)::int4
 FROM emission_hour WHERE NOT final AND code IS NOT NULL AND source_id = ANY(%s)
@@ -190,6 +198,15 @@ def provisional_hours(
         for source_id, hour in connection.execute(_PROVISIONAL, (list(source_ids),)):
             found.setdefault(source_id, []).append(hour)
     return found
+
+
+def overdue_s(connection: psycopg.Connection[Any]) -> float:
+    """How long ago, in seconds, the oldest open hour of any facility was due to be final; 0: none.
+
+    Hours that a rule judged and that wait for what follows them are not due.
+    """
+    row = connection.execute(_OVERDUE).fetchone()
+    return max(0.0, float(row[0])) if row else 0.0
 
 
 def backlog_s(connection: psycopg.Connection[Any], facility_id: int) -> float:

@@ -17,7 +17,7 @@ from services.api.app import create_app
 from services.core.runtime.clock import FixedClock
 from services.core.runtime.settings import Settings
 from services.core.store import keys
-from tests.integration.aggregator.plant import instant
+from tests.integration.aggregator.plant import FILE, Plant, Reading, instant
 from tests.integration.aggregator.watch import Watch
 from tests.integration.api.plant import found
 from tests.integration.api.server import serving
@@ -193,7 +193,53 @@ async def test_the_stream_tells_alerts_as_they_change_and_what_was_missed(
             assert (await anext(events(response)))["event"] == "live"
 
 
-async def test_annotations_tell_alerts_gaps_registers_and_factors(
+async def test_annotations_tell_registers_and_calibrations(
+    database_url: str, client: httpx.AsyncClient
+) -> None:
+    epoch = "epochs: [{from: 2026-11-23T12:00:00Z, start: 12.5, reason: replacement}]"
+    works = Plant(database_url, FILE.replace("max_rate: 1000", f"max_rate: 1000, {epoch}"))
+    works.store(
+        [
+            Reading("meter.energy", T0 + minute * MINUTE, value)
+            for minute, value in ((0, 900.0), (1, 905.0), (2, 3.0), (3, 4.0))
+        ]
+    )
+    works.connection.execute(
+        "INSERT INTO calibration_test (channel_id, ended_at, passed, detail)"
+        " VALUES (%s, %s, false, '14 %%: 15.2')",
+        (works.channels["cems.co2"], T0 + 5 * MINUTE),
+    )
+    works.close()
+    span = {"from": "2026-11-23T00:00:00Z", "to": "2026-11-24T00:00:00Z"}
+    rows = (await client.get("/v1/annotations", params=span)).json()
+    assert rows == [
+        {
+            "time": "2026-11-23T12:00:00Z",
+            "timeEnd": None,
+            "title": "register of meter.energy: replacement",
+            "text": "starts at 12.5 kWh",
+            "tags": ["register", "works", "meter"],
+        },
+        {
+            "time": "2026-11-23T17:52:00Z",
+            "timeEnd": None,
+            "title": "register of meter.energy fell",
+            "text": "905 -> 3 kWh",
+            "tags": ["register", "works", "meter"],
+        },
+        {
+            "time": "2026-11-23T17:55:00Z",
+            "timeEnd": None,
+            "title": "calibration of cems.co2 failed",
+            "text": "14 %: 15.2",
+            "tags": ["calibration", "works", "cems"],
+        },
+    ]
+    only = await client.get("/v1/annotations", params={**span, "kind": "calibration"})
+    assert only.json() == rows[2:]
+
+
+async def test_annotations_tell_alerts_gaps_and_factors(
     works: Watch, client: httpx.AsyncClient
 ) -> None:
     breach(works)

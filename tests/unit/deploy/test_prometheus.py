@@ -12,6 +12,7 @@ from services.core.runtime.settings import Settings
 from tests.unit.deploy.repository import DASHBOARDS, DEPLOY, read_yaml, services
 
 _FOLDER = DEPLOY / "prometheus"
+_RULES = sorted((_FOLDER / "rules").glob("*.yml"))
 _ENDINGS = {Counter: ("_total",), Gauge: ("",), Histogram: ("_bucket", "_sum", "_count")}
 
 
@@ -33,10 +34,18 @@ def _prose(text: str) -> str:
     return re.sub(r"(?m)^\s*(summary|action):.*$", "", text)
 
 
-@pytest.mark.parametrize("path", [_FOLDER / "rules.yml", *DASHBOARDS], ids=lambda p: p.name)
+@pytest.mark.parametrize("path", [*_RULES, *DASHBOARDS], ids=lambda p: p.name)
 def test_every_metric_that_is_asked_for_exists(path: Path) -> None:
     used = set(re.findall(r"\btonne_[a-z_]+", _prose(path.read_text())))
     assert used <= _exported()
+
+
+@pytest.mark.parametrize("process", ["ingest", "aggregator", "notify", "api"])
+def test_a_process_tells_only_what_it_counts_itself(process: str) -> None:
+    """A rule on what ingest stores must not see a zero of the API's."""
+    told = {family.name for family in getattr(metrics, f"{process}_registry").collect()}
+    assert told
+    assert all(name.startswith(f"tonne_{process}_") for name in told)
 
 
 def test_every_process_is_scraped_where_it_listens() -> None:
@@ -58,13 +67,14 @@ def test_every_process_is_scraped_where_it_listens() -> None:
 
 def test_rules_are_read_from_where_they_are_mounted() -> None:
     (path,) = read_yaml(_FOLDER / "prometheus.yml")["rule_files"]
-    assert path == "/etc/prometheus/rules.yml"
+    assert path == "/etc/prometheus/rules/*.yml"
+    assert _RULES
     assert "./prometheus:/etc/prometheus:ro" in services()["prometheus"]["volumes"]
 
 
 def test_every_rule_says_what_is_wrong_and_what_to_do() -> None:
     rules = [
-        rule for group in read_yaml(_FOLDER / "rules.yml")["groups"] for rule in group["rules"]
+        rule for path in _RULES for group in read_yaml(path)["groups"] for rule in group["rules"]
     ]
     assert rules
     for rule in rules:
