@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import psycopg
-from numpy.typing import NDArray
 
+from services.aggregator.touched import Touched
 from services.core.accounting.stack.qa import CalibrationSetup, CalibrationTest
 from services.core.accounting.units import Conversion
 from services.core.store import calibrations
@@ -28,7 +27,7 @@ _FOREVER_H = 1_753_200
 def refresh(
     connection: psycopg.Connection[Any],
     plan: FacilityPlan,
-    touched: Mapping[int, NDArray[np.int64]],
+    touched: Touched,
 ) -> dict[int, tuple[int, int]]:
     """Bring the tests of touched channels up to date.
 
@@ -36,11 +35,13 @@ def refresh(
     of control.
     """
     concerned: dict[int, tuple[int, int]] = {}
-    for channel_id, minutes in touched.items():
+    if not plan.calibrations:
+        return concerned
+    for channel_id, (first_minute, last_minute) in touched.extents().items():
         if channel_id not in plan.calibrations:
             continue
         span = _refresh_channel(
-            connection, channel_id, plan.calibrations[channel_id], minutes[0], minutes[-1]
+            connection, channel_id, plan.calibrations[channel_id], first_minute, last_minute
         )
         if span is None:
             continue
@@ -62,7 +63,9 @@ def refresh_span(
     What they are tested with may have changed.
     """
     ends = np.array([first_minute, last_minute], dtype=np.int64)
-    return refresh(connection, plan, dict.fromkeys(source.inputs.values(), ends))
+    return refresh(
+        connection, plan, Touched.whole(dict.fromkeys(source.inputs.values(), ends))
+    )
 
 
 def _refresh_channel(
@@ -72,8 +75,8 @@ def _refresh_channel(
     first_minute: int,
     last_minute: int,
 ) -> tuple[int, int] | None:
-    first = int(first_minute) - _LONGEST_TEST_MINUTES
-    end = int(last_minute) + 1 + _LONGEST_TEST_MINUTES
+    first = first_minute - _LONGEST_TEST_MINUTES
+    end = last_minute + 1 + _LONGEST_TEST_MINUTES
     rule, convert = setup
     rows = calibrations.readings(connection, channel_id, first, end)
     found = rule.tests(

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import psycopg
-from numpy.typing import NDArray
+
+from services.aggregator.touched import Touched
+from services.core.store.number_arrays import loaded
 
 #: Any number that only the facility locks use.
 _LOCK_CLASS = 0x746F6E
@@ -33,7 +35,8 @@ DELETE FROM touched WHERE id IN (
         WHERE facility_id = %(facility)s AND reason IS NOT DISTINCT FROM %(reason)s
         ORDER BY id LIMIT 512) q
     WHERE before < %(most)s)
-RETURNING channel_ids, minutes
+RETURNING array_send(channel_ids), array_send(minutes),
+          array_send(coalesce(seconds, array_fill(0::int2, ARRAY[cardinality(minutes)])))
 """
 
 _WAITING = """
@@ -45,16 +48,6 @@ WHERE EXISTS (SELECT FROM touched t WHERE t.facility_id = p.facility_id)
    OR p.carried_to < timestamptz 'epoch' + make_interval(mins => %s)
 ORDER BY p.changed_at
 """
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Touched:
-    """Minutes whose readings changed."""
-
-    #: ascending minutes without duplicates, by channel
-    minutes: dict[int, NDArray[np.int64]]
-    #: why, and who caused it; None: readings arrived
-    reason: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,18 +81,15 @@ def touched(connection: psycopg.Connection[Any], facility_id: int) -> Touched | 
     row = connection.execute(_REASON, (facility_id,)).fetchone()
     reason = row[0] if row else None
     rows = connection.execute(
-        _CLAIM, {"facility": facility_id, "reason": reason, "most": _MOST_PAIRS}
+        _CLAIM, {"facility": facility_id, "reason": reason, "most": _MOST_PAIRS}, binary=True
     ).fetchall()
     if not rows:
         return None
-    channels = np.concatenate([np.asarray(row[0], dtype=np.int64) for row in rows])
-    minutes = np.concatenate([np.asarray(row[1], dtype=np.int64) for row in rows])
-    return Touched(
-        minutes={
-            int(channel): np.unique(minutes[channels == channel]) for channel in np.unique(channels)
-        },
-        reason=reason,
+    channels, minutes, seconds = (
+        np.concatenate([loaded(sent, element) for sent in column]).astype(np.int64)
+        for column, element in zip(zip(*rows, strict=True), (">i4", ">i4", ">i2"), strict=True)
     )
+    return Touched.pairs(channels, minutes, seconds, reason)
 
 
 def recompute_span(

@@ -19,7 +19,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import psycopg
 
-from services.aggregator import compute, expand, kept
+from services.aggregator import compute, kept
+from services.aggregator.ranges import Ranges
 from services.core.accounting.stack.closing import ClosingRule, HourFigure, InputValue, Period
 from services.core.accounting.stack.history import History
 from services.core.accounting.stack.qa import out_of_control
@@ -27,6 +28,7 @@ from services.core.accounting.stack.recording import LOAD, OPERATING, InputMinut
 from services.core.store import calibrations, hour_closing, hour_inputs
 from services.core.store.emission_writer import Changes
 from services.core.store.hour_closing import HourVerdict
+from services.core.store.reading_series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
 
 _HOUR_US = 3_600_000_000
@@ -103,17 +105,17 @@ def period_ended(
     return found
 
 
-def concerned(
-    plan: FacilityPlan, ranges: Mapping[int, Collection[expand.Range]]
-) -> dict[int, set[int]]:
+def concerned(plan: FacilityPlan, ranges: Ranges) -> dict[int, set[int]]:
     """The hours that readings of these minutes speak of, by source under a rule.
 
     Some change a judgement and no minute: a load, or one that tells of maintenance.
     """
+    under_rule = [plan.sources[each].closing is not None for each in ranges.ids.tolist()]
     return {
         source_id: {h for first, last in of_source for h in range(first // 60, last // 60 + 1)}
-        for source_id, of_source in ranges.items()
-        if plan.sources[source_id].closing is not None
+        for source_id, of_source in ranges.where(np.array(under_rule, dtype=np.bool_))
+        .by_id()
+        .items()
     }
 
 
@@ -229,7 +231,7 @@ def _record(
 ) -> dict[int, dict[str, RecordedInput]]:
     ranges = [(hour * 60, hour * 60 + 59) for hour in hours]
     series = compute.series(
-        connection, plan.channels, dict.fromkeys(source.inputs.values(), ranges)
+        StoredReadings(connection), plan.channels, dict.fromkeys(source.inputs.values(), ranges)
     )
     channel_ids = list(source.inputs.values())
     excused = calibrations.excused(connection, channel_ids, hours[0], hours[-1] + 1)

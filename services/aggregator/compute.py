@@ -1,104 +1,179 @@
-"""Compute sources over ranges of minutes, from the readings around them."""
+"""Compute sources over ranges of minutes, from the readings around them.
+
+Channels under equal rules, and sources of equal methods, are computed side by side: a figure does
+not depend on what else is computed with it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-import psycopg
 from numpy.typing import NDArray
 
-from services.aggregator.expand import Range, union
-from services.core.accounting.series import ChannelRule, MinuteSeries
-from services.core.store import reading_series
+from services.aggregator.ranges import Integers, Range, Ranges
+from services.aggregator.recent import RecentReadings
+from services.core.accounting.series import ChannelRule, ChosenMinutes, MinuteSeries
 from services.core.store.emission_writer import SourceMinutes
+from services.core.store.reading_series import Spans, StoredReadings
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
 
 _MINUTE_US = 60_000_000
 
+AnyReadings = StoredReadings | RecentReadings
 
-def sources(
-    connection: psycopg.Connection[Any],
-    plan: FacilityPlan,
-    ranges: Mapping[int, list[Range]],
-) -> list[SourceMinutes]:
-    """Masses of each source over its ranges, in the database's integers."""
-    wanted: dict[int, list[Range]] = {}
-    for source_id, of_source in ranges.items():
-        for channel_id in plan.sources[source_id].inputs.values():
-            wanted.setdefault(channel_id, []).extend(of_source)
-    found = series(connection, plan.channels, wanted)
-    return [
-        _masses(plan.sources[source_id], found, of_source)
-        for source_id, of_source in ranges.items()
-    ]
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Computed:
+    """Minutes of channels: those of range i lie from ``begins[i]`` on."""
+
+    ranges: Ranges
+    begins: Integers
+    value: NDArray[np.float64]
+    covered_us: Integers
+
+    def series(self, i: int, *, is_rate: bool) -> MinuteSeries:
+        """One range."""
+        first = int(self.ranges.firsts[i])
+        mine = slice(self.begins[i], self.begins[i] + int(self.ranges.lasts[i]) - first + 1)
+        return MinuteSeries(
+            first_minute=first,
+            value=self.value[mine],
+            covered_us=self.covered_us[mine],
+            is_rate=is_rate,
+        )
+
+
+def sources(readings: AnyReadings, plan: FacilityPlan, ranges: Ranges) -> list[SourceMinutes]:
+    """Masses of the sources over their ranges, in the database's integers."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    channels: list[int] = []
+    rows: list[int] = []
+    places: list[int] = []
+    for row, source_id in enumerate(ranges.ids.tolist()):
+        source = plan.sources[source_id]
+        rates = tuple(plan.channels[channel].is_rate for channel in source.inputs.values())
+        groups.setdefault((id(source.method), tuple(source.inputs), rates), []).append(row)
+        places.append(len(channels))
+        channels.extend(source.inputs.values())
+        rows.extend([row] * len(source.inputs))
+    wanted, into = Ranges(
+        ids=np.array(channels, dtype=np.int64), firsts=ranges.firsts[rows], lasts=ranges.lasts[rows]
+    ).union()
+    computed = _minutes(readings, plan.channels, wanted)
+    place = np.array(places, dtype=np.int64)
+    found = []
+    for members in groups.values():
+        mine = np.array(members, dtype=np.int64)
+        of_group = Ranges(
+            ids=ranges.ids[mine], firsts=ranges.firsts[mine], lasts=ranges.lasts[mine]
+        )
+        source = plan.sources[int(of_group.ids[0])]
+        inputs = {
+            role: (plan.channels[channel].is_rate, into[place[mine] + k])
+            for k, (role, channel) in enumerate(source.inputs.items())
+        }
+        found.append(_masses(source, of_group, computed, inputs))
+    return found
 
 
 def series(
-    connection: psycopg.Connection[Any],
+    readings: AnyReadings,
     rules: Mapping[int, ChannelRule],
     wanted: Mapping[int, Iterable[Range]],
 ) -> dict[int, list[MinuteSeries]]:
     """The minutes of each channel over its ranges, joined where these lie close together."""
-    places: list[tuple[int, Range]] = []
-    spans: list[reading_series.Span] = []
-    for channel_id, ranges in wanted.items():
-        context = rules[channel_id].context
-        lead = -(-context.lead_us // _MINUTE_US)
-        trail = -(-context.trail_us // _MINUTE_US)
-        for first, last in union(ranges):
-            places.append((channel_id, (first, last)))
-            spans.append(
-                reading_series.Span(
-                    channel_id=channel_id,
-                    first_minute=first - lead,
-                    last_minute=last + trail,
-                    before=context.before,
-                    after=context.after,
-                )
-            )
+    computed = _minutes(readings, rules, Ranges.of(wanted).union()[0])
     found: dict[int, list[MinuteSeries]] = {}
-    for (channel_id, (first, last)), readings in zip(
-        places, reading_series.read(connection, spans), strict=True
-    ):
-        found.setdefault(channel_id, []).append(
-            rules[channel_id].minutes(readings.ts_us, readings.value, first, last)
-        )
+    for i, channel in enumerate(computed.ranges.ids.tolist()):
+        is_rate = rules[channel].is_rate
+        found.setdefault(channel, []).append(computed.series(i, is_rate=is_rate))
     return found
 
 
+def containing(series: list[MinuteSeries], minute: int) -> MinuteSeries:
+    """The one of a channel's series that holds a minute."""
+    return next(s for s in series if s.first_minute <= minute < s.first_minute + s.value.size)
+
+
+def _minutes(readings: AnyReadings, rules: Mapping[int, ChannelRule], ranges: Ranges) -> _Computed:
+    of = [rules[channel] for channel in ranges.ids.tolist()]
+    contexts = {id(rule): rule.context for rule in of}
+    each = [contexts[id(rule)] for rule in of]
+
+    def column(values: Iterable[int]) -> Integers:
+        return np.fromiter(values, dtype=np.int64, count=len(of))
+
+    found = readings.read(
+        Spans(
+            channels=ranges.ids,
+            firsts=ranges.firsts - column(-(-context.lead_us // _MINUTE_US) for context in each),
+            lasts=ranges.lasts + column(-(-context.trail_us // _MINUTE_US) for context in each),
+            before=column(context.before for context in each),
+            after=column(context.after for context in each),
+        )
+    )
+    sizes = ranges.lasts - ranges.firsts + 1
+    begins = np.cumsum(sizes) - sizes
+    total = int(sizes.sum())
+    value, covered_us = np.zeros(total), np.zeros(total, dtype=np.int64)
+    alike: dict[tuple[int, int, int], list[int]] = {}
+    for i, key in enumerate(
+        zip(map(id, of), ranges.firsts.tolist(), ranges.lasts.tolist(), strict=True)
+    ):
+        alike.setdefault(key, []).append(i)
+    counts = np.diff(found.bounds)
+    for (_, first, last), members in alike.items():
+        mine = np.array(members, dtype=np.int64)
+        own = counts[mine]
+        owner = np.repeat(np.arange(mine.size), own)
+        at = np.arange(owner.size) + (found.bounds[mine] - (np.cumsum(own) - own))[owner]
+        values, covered = of[members[0]].minutes_of_many(
+            found.ts_us[at], found.value[at], owner, mine.size, first, last
+        )
+        into = begins[mine][:, None] + np.arange(last - first + 1)
+        value[into], covered_us[into] = values, covered
+    return _Computed(ranges=ranges, begins=begins, value=value, covered_us=covered_us)
+
+
 def _masses(
-    source: SourcePlan, series: Mapping[int, list[MinuteSeries]], ranges: list[Range]
+    source: SourcePlan,
+    ranges: Ranges,
+    computed: _Computed,
+    inputs: Mapping[str, tuple[bool, Integers]],
 ) -> SourceMinutes:
-    parts = []
-    for first, last in ranges:
-        minutes = np.arange(first, last + 1, dtype=np.int64)
-        inputs = {
-            role: containing(series[channel_id], first)
-            for role, channel_id in source.inputs.items()
-        }
-        parts.append((minutes, source.method.masses(inputs, minutes)))
-    has_activity = source.method.activity_unit is not None
-    activities = [np.asarray(part.activity) for _, part in parts] if has_activity else []
-    minutes = np.concatenate([minutes for minutes, _ in parts])
-    known = np.concatenate([part.covered_us > 0 for _, part in parts])
+    """Masses of sources with the method of ``source``.
+
+    ``inputs`` by role: whether a rate, and for each range the number of the one computed that holds
+    it.
+    """
+    minutes, row = ranges.minutes()
+    chosen = {}
+    for role, (is_rate, into) in inputs.items():
+        at = (computed.begins[into] - computed.ranges.firsts[into])[row] + minutes
+        chosen[role] = ChosenMinutes(
+            value=computed.value[at], covered_us=computed.covered_us[at], is_rate=is_rate
+        )
+    masses = source.method.masses(chosen, minutes)
+    known = masses.covered_us > 0
+    activity = masses.activity
     return SourceMinutes(
-        source_id=source.id,
+        source_ids=ranges.ids[row],
         minutes=minutes,
-        co2_ug=billionths(minutes, known, [part.co2_kg for _, part in parts]),
-        co2e_ug=billionths(minutes, known, [part.co2e_kg for _, part in parts]),
-        market_ug=billionths(minutes, known, [part.market_kg for _, part in parts]),
-        activity_n=billionths(minutes, known, activities) if has_activity else None,
-        activity=np.where(known, np.concatenate(activities), 0.0) if has_activity else None,
+        co2_ug=billionths(minutes, known, masses.co2_kg),
+        co2e_ug=billionths(minutes, known, masses.co2e_kg),
+        market_ug=billionths(minutes, known, masses.market_kg),
+        activity_n=None if activity is None else billionths(minutes, known, activity),
+        activity=None if activity is None else np.where(known, activity, 0.0),
         # rounded up: a minute with any mass is a covered one, and its mass is told
-        covered_ms=-(-np.concatenate([part.covered_us for _, part in parts]) // 1000),
+        covered_ms=-(-masses.covered_us // 1000),
     )
 
 
 def billionths(
-    minutes: NDArray[np.int64], known: NDArray[np.bool_], values: list[NDArray[np.float64]]
-) -> NDArray[np.int64]:
+    minutes: Integers, known: NDArray[np.bool_], values: NDArray[np.float64]
+) -> Integers:
     """Values in whole billionths, so that equal minutes add up to what they are parts of.
 
     Minute k of its hour gets what the rounded sum of k + 1 such minutes has more than that of k: an
@@ -106,12 +181,7 @@ def billionths(
     one billionth. It depends on the minute alone, never on what else is computed with it. Where
     nothing is known it is 0, so that equal ignorance is equal rows.
     """
-    billionths = np.where(known, np.concatenate(values), 0.0) * 1e9
+    billionths = np.where(known, values, 0.0) * 1e9
     k = minutes % 60
     rounded = np.floor(billionths * (k + 1) + 0.5) - np.floor(billionths * k + 0.5)
     return rounded.astype(np.int64)
-
-
-def containing(series: list[MinuteSeries], minute: int) -> MinuteSeries:
-    """The one of a channel's series that holds a minute."""
-    return next(s for s in series if s.first_minute <= minute < s.first_minute + s.value.size)

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import psycopg
 
-from services.aggregator.expand import Range
+from services.aggregator.ranges import Ranges
 from services.core.store import retention
 from services.core.store.registry.plan import FacilityPlan
 
 
-def ranges(
-    connection: psycopg.Connection[Any],
-    plan: FacilityPlan,
-    of_sources: Mapping[int, list[Range]],
-) -> dict[int, list[Range]]:
-    """What of the ranges of minutes can be computed, by source."""
-    firsts = _first_minutes(connection, plan, of_sources)
-    kept = {
-        source_id: [
-            (max(first, firsts.get(source_id, first)), last)
-            for first, last in of_source
-            if last >= firsts.get(source_id, first)
-        ]
-        for source_id, of_source in of_sources.items()
-    }
-    return {source_id: of_source for source_id, of_source in kept.items() if of_source}
+def ranges(connection: psycopg.Connection[Any], plan: FacilityPlan, of_sources: Ranges) -> Ranges:
+    """What of the ranges of minutes can be computed."""
+    firsts = _first_minutes(connection, plan, of_sources.ids.tolist())
+    if not firsts:
+        return of_sources
+    first = np.array([firsts.get(each, 0) for each in of_sources.ids.tolist()], dtype=np.int64)
+    return replace(of_sources, firsts=np.maximum(of_sources.firsts, first)).where(
+        of_sources.lasts >= first
+    )
 
 
 def hours(
@@ -46,11 +41,15 @@ def hours(
 def _first_minutes(
     connection: psycopg.Connection[Any], plan: FacilityPlan, source_ids: Iterable[int]
 ) -> dict[int, int]:
-    return retention.first_minutes(
-        connection,
-        {
-            source_id: list(plan.sources[source_id].inputs.values())
-            for source_id in source_ids
-            if source_id in plan.sources
-        },
-    )
+    """The first minute (since the epoch) that all readings are there of, where some are gone."""
+    lost = retention.first_minutes(connection)
+    if not lost:
+        return {}
+    found = {
+        source_id: max(
+            (lost[c] for c in plan.sources[source_id].inputs.values() if c in lost), default=None
+        )
+        for source_id in source_ids
+        if source_id in plan.sources
+    }
+    return {source_id: minute for source_id, minute in found.items() if minute is not None}

@@ -9,6 +9,7 @@ import psycopg
 import structlog
 
 from services.aggregator import claim
+from services.aggregator.recent import Recent
 from services.aggregator.retention import Retention
 from services.aggregator.tick import tick
 from services.core.runtime import metrics
@@ -38,6 +39,7 @@ class Loop:
         self._progress = progress
         self._retention = retention
         self._plans: dict[int, FacilityPlan] = {}
+        self._recent: dict[int, Recent] = {}
         self._revision = -1
         self._look_at_hours_s = 0.0
 
@@ -65,7 +67,8 @@ class Loop:
             if facility_id not in self._plans or self._shutdown.requested:
                 continue
             started = time.perf_counter()
-            done = tick(connection, self._plans[facility_id], self._clock.now())
+            recent = self._recent.setdefault(facility_id, Recent())
+            done = tick(connection, self._plans[facility_id], self._clock.now(), recent)
             if done.worked:
                 worked = True
                 metrics.aggregator_ticks.inc()
@@ -81,6 +84,7 @@ class Loop:
         revision = read.revision(connection)
         if revision != self._revision:
             self._plans = facility_plans(connection)
+            self._recent = {}
             self._revision = revision
             log.info("registry read", revision=revision, facilities=len(self._plans))
 

@@ -10,9 +10,11 @@ from typing import Any
 import psycopg
 
 from services.aggregator import closing, compute, kept
+from services.aggregator.ranges import Ranges
 from services.aggregator.verify import undone
 from services.core.store import emission_writer, final_hours, following
 from services.core.store.final_hours import StoredSource
+from services.core.store.reading_series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan
 
 
@@ -44,15 +46,17 @@ def step(
         return []
     source_id = of.source_id
     with undone(connection, of.facility_id):
-        ranges = kept.ranges(connection, plan, {source_id: [(first * 60, upto)]})
-        following.settle(connection, plan.id, ranges)
-        computed = compute.sources(connection, plan, ranges)
+        ranges = kept.ranges(connection, plan, Ranges.of({source_id: [(first * 60, upto)]}))
+        following.settle(connection, plan.id, ranges.by_id())
+        computed = compute.sources(StoredReadings(connection), plan, ranges)
         changes = emission_writer.record(connection, computed)
         again = closing.recorded_again(connection, changes.hours(), {source_id: (first, last)})
         judged = closing.judge(connection, plan, again, now)
         columns = changes.plus(judged.adjustments).columns
         added: Counter[int] = Counter()
-        for minute, co2_ug in zip(columns["minutes"], columns["co2_ug"], strict=True):
+        for minute, co2_ug in zip(
+            columns["minutes"].tolist(), columns["co2_ug"].tolist(), strict=True
+        ):
             added[minute // 60] += co2_ug
         changed = sorted(hour for hour, co2_ug in added.items() if co2_ug)
         if not changed:

@@ -16,8 +16,10 @@ import psycopg
 from numpy.typing import NDArray
 
 from services.aggregator import closing, compute
+from services.aggregator.ranges import Ranges
 from services.core.store import hour_inputs
 from services.core.store.emission_writer import SourceMinutes
+from services.core.store.reading_series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan
 
 
@@ -47,7 +49,9 @@ def hours(
     upto = min(last * 60 + 59, int(now.timestamp()) // 60)
     if upto < first * 60:
         return {}
-    (computed,) = compute.sources(connection, plan, {source_id: [(first * 60, upto)]})
+    (computed,) = compute.sources(
+        StoredReadings(connection), plan, Ranges.of({source_id: [(first * 60, upto)]})
+    )
     found = _sums(computed, first, last)
     if plan.sources[source_id].closing is not None:
         have = hour_inputs.recorded_hours(connection, source_id, first, last)

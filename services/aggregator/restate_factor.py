@@ -121,7 +121,7 @@ def _masses(amounts: Amounts, pieces: Sequence[following.Span]) -> Masses:
         found[name] = (
             found[same]
             if same is not None
-            else billionths(minute, known, [activity * factors[name][at]])
+            else billionths(minute, known, activity * factors[name][at])
         )
     return Masses(
         source=source,

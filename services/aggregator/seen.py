@@ -10,32 +10,57 @@ from numpy.typing import NDArray
 
 from services.core.store.emission_writer import Changes
 
+Integers = NDArray[np.int64]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
-    """First and last changed minutes, by source and by channel; filled in as the tick goes on."""
+    """Taken note of as the tick goes on; nothing is made of it where nobody asks."""
 
-    sources: dict[int, tuple[int, int]] = field(default_factory=dict)
+    #: sources, minutes of them, and why
+    _changes: list[tuple[Integers, Integers, Mapping[int, str]]] = field(default_factory=list)
+    #: first and last changed minutes, by channel
     channels: dict[int, tuple[int, int]] = field(default_factory=dict)
-    #: by source: why it changed
-    reasons: dict[int, str] = field(default_factory=dict)
 
     def note(self, changes: Changes, reasons: Mapping[int, str]) -> None:
         """Take note of changed minutes of sources."""
-        for source, minute in zip(
-            changes.columns["sources"], changes.columns["minutes"], strict=True
-        ):
-            self.note_span(source, minute, minute, reasons.get(source))
+        if len(changes):
+            columns = changes.columns
+            self._changes.append((columns["sources"], columns["minutes"], reasons))
 
-    def note_span(self, source: int, first: int, last: int, reason: str | None) -> None:
+    def note_span(self, source: int, first: int, last: int, reason: str) -> None:
         """Take note of a source's minutes from ``first`` to ``last`` that changed."""
-        before = self.sources.get(source, (first, last))
-        self.sources[source] = min(first, before[0]), max(last, before[1])
-        # what came first caused the rest
-        if reason is not None:
-            self.reasons.setdefault(source, reason)
+        ends = np.array([first, last], dtype=np.int64)
+        self._changes.append((np.full(2, source), ends, {source: reason}))
 
-    def note_readings(self, minutes: Mapping[int, NDArray[np.int64]]) -> None:
-        """Take note of readings, by channel."""
-        for channel, of_channel in minutes.items():
-            self.channels[channel] = int(of_channel[0]), int(of_channel[-1])
+    @property
+    def sources(self) -> dict[int, tuple[int, int]]:
+        """First and last changed minutes, by source."""
+        if not self._changes:
+            return {}
+        source = np.concatenate([sources for sources, _, _ in self._changes])
+        minute = np.concatenate([minutes for _, minutes, _ in self._changes])
+        ids, of = np.unique(source, return_inverse=True)
+        first, last = _extreme(minute, of, ids.size)
+        ends = zip(first.tolist(), last.tolist(), strict=True)
+        return dict(zip(ids.tolist(), ends, strict=True))
+
+    @property
+    def reasons(self) -> dict[int, str]:
+        """Why each source changed; what came first caused the rest."""
+        found: dict[int, str] = {}
+        for sources, _, reasons in self._changes:
+            for source in np.unique(sources).tolist():
+                if source in reasons:
+                    found.setdefault(source, reasons[source])
+        return found
+
+
+def _extreme(
+    minute: Integers, of: Integers, size: int
+) -> tuple[Integers, Integers]:
+    first = np.full(size, np.iinfo(np.int64).max)
+    last = np.full(size, np.iinfo(np.int64).min)
+    np.minimum.at(first, of, minute)
+    np.maximum.at(last, of, minute)
+    return first, last

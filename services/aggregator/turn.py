@@ -7,19 +7,19 @@ allowance has passed become final.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 
-from services.aggregator.expand import Range, union
+from services.aggregator.ranges import Range
 from services.core.accounting import spans
 from services.core.store import emission_writer, hour_closing, reading_series
 from services.core.store.registry.plan import FacilityPlan
 
 #: Rolling totals stand this many minutes back, where minutes have mostly stopped changing; a
 #: reader adds the newest ones itself. Nothing depends on it but how many rows a tick writes.
-_STAND_BACK = timedelta(minutes=2)
+_STAND_BACK = 2
 
 #: An hour that changed within this time is still being filled and is not closed yet.
 SETTLE_S = 60.0
@@ -48,14 +48,19 @@ def carried(
             ranges.setdefault(source_id, []).append(
                 (carried_to + 1, max(carried_to + 1, min(until, current_minute)))
             )
-    return {source_id: union(of_source) for source_id, of_source in ranges.items()}
+    return ranges
+
+
+def windows_upto(current_minute: int) -> int:
+    """The last minute that the rolling totals may hold."""
+    return current_minute - _STAND_BACK
 
 
 def move_windows(
     connection: psycopg.Connection[Any], plan: FacilityPlan, current_minute: int
 ) -> None:
     """Move the rolling and to-date totals on; those of retired sources run out with time."""
-    upto = datetime.fromtimestamp(current_minute * 60, UTC) - _STAND_BACK
+    upto = datetime.fromtimestamp(windows_upto(current_minute) * 60, UTC)
     emission_writer.advance_rolling(
         connection, [*plan.sources, *plan.retired], spans.since(upto, plan.zone), upto
     )

@@ -19,8 +19,10 @@ import psycopg
 
 from services.aggregator import claim, expand, recomputed
 from services.aggregator.recomputed import HourFigures
+from services.aggregator.touched import Touched
 from services.core.store import final_hours
 from services.core.store.final_hours import StoredHour, StoredSource
+from services.core.store.reading_series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.registry.plan_as_known import changes, source_as_known
 
@@ -174,7 +176,8 @@ def _waiting(
     touched = final_hours.touched(connection, of.facility_id, list(plan.channels))
     if touched and of.retired_hour is None:
         minute = int(now.timestamp()) // 60
-        ranges += expand.affected(connection, plan, touched, minute).get(of.source_id, [])
+        affected = expand.affected(StoredReadings(connection), plan, Touched.whole(touched), minute)
+        ranges += affected.by_id().get(of.source_id, [])
     return _hours(ranges, first, last)
 
 

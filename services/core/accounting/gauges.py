@@ -19,8 +19,14 @@ def minute_means(
     max_gap_us: int,
     first_minute: int,
     last_minute: int,
+    owner: NDArray[np.int64] | None = None,
+    owners: int = 1,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The time-weighted mean and the covered microseconds of each minute.
+
+    With `owner`, the ascending number below `owners` of the gauge that each reading belongs to, the
+    answer holds the minutes of the first gauge, then those of the second, and so on; a gauge's are
+    the same, to the bit, as alone.
 
     `ts_us` ascends without duplicates; NaN in `value` is an explicit gap: it ends the hold of the
     value before it and holds nothing. For the same answer as over all readings, give every reading
@@ -28,13 +34,15 @@ def minute_means(
     nothing is covered.
     """
     count = max(last_minute - first_minute + 1, 0)
-    total = np.zeros(count)
-    covered = np.zeros(count, dtype=np.int64)
-    means = np.full(count, np.nan)
-    if count == 0 or ts_us.size == 0:
+    size = count * owners
+    total = np.zeros(size)
+    covered = np.zeros(size, dtype=np.int64)
+    means = np.full(size, np.nan)
+    if size == 0 or ts_us.size == 0:
         return means, covered
     until = ts_us + max_gap_us
-    until[:-1] = np.minimum(until[:-1], ts_us[1:])
+    ends = np.minimum(until[:-1], ts_us[1:])
+    until[:-1] = ends if owner is None else np.where(owner[:-1] == owner[1:], ends, until[:-1])
     held = np.isfinite(value)
     t0, t1, v = ts_us[held], until[held], value[held]
     low = np.maximum(t0 // MINUTE_US, first_minute)
@@ -49,9 +57,11 @@ def minute_means(
         t0[which], minute * MINUTE_US
     )
     slot = minute - first_minute
+    if owner is not None:
+        slot += owner[held][which] * count
     np.add.at(covered, slot, length)
     # Weighing the distance from the minute's first value keeps a constant exactly constant.
-    base = np.zeros(count)
+    base = np.zeros(size)
     base[slot[::-1]] = v[which][::-1]
     np.add.at(total, slot, (v[which] - base[slot]) * length)
     some = covered > 0

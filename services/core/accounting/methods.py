@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.accounting.series import MinuteSeries
+from services.core.accounting.series import Minutes
 from services.core.accounting.stack.equations import Equation
 from services.core.accounting.stack.measured import StackInputs
 from services.core.accounting.units import Conversion
@@ -42,9 +42,7 @@ class Method(Protocol):
         """Unit of the activity amounts, None where there are none."""
         ...
 
-    def masses(
-        self, series: Mapping[str, MinuteSeries], minutes: NDArray[np.int64]
-    ) -> MinuteMasses:
+    def masses(self, series: Mapping[str, Minutes], minutes: NDArray[np.int64]) -> MinuteMasses:
         """Masses of ``minutes`` (ascending) from each input's series, by role."""
         ...
 
@@ -88,9 +86,7 @@ class ActivityMethod:
     #: of the market-based factor (scope 2); where it says nothing the other one holds
     market_spans: tuple[FactorSpan, ...] = ()
 
-    def masses(
-        self, series: Mapping[str, MinuteSeries], minutes: NDArray[np.int64]
-    ) -> MinuteMasses:
+    def masses(self, series: Mapping[str, Minutes], minutes: NDArray[np.int64]) -> MinuteMasses:
         """A gauge's mean is integrated over its covered time; minutes without a factor unknown."""
         channel = series["input"]
         value, covered = channel.at(minutes)
@@ -140,9 +136,7 @@ class StackMethod:
         """A stack has no activity data."""
         return
 
-    def masses(
-        self, series: Mapping[str, MinuteSeries], minutes: NDArray[np.int64]
-    ) -> MinuteMasses:
+    def masses(self, series: Mapping[str, Minutes], minutes: NDArray[np.int64]) -> MinuteMasses:
         """The equation on the minute's means, over the time that all inputs cover."""
         inputs: dict[str, NDArray[np.float64]] = {}
         covered = np.full(minutes.size, np.iinfo(np.int64).max)

@@ -66,6 +66,7 @@ __all__ = [
     "IncidentKind",
     "RegisterConfig",
     "RegisterSteps",
+    "plain_steps",
     "steps",
 ]
 
@@ -80,6 +81,31 @@ class _Found:
     rows: list[tuple[int, int, float]] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
     incidents: list[Incident] = field(default_factory=list)
+
+
+def plain_steps(
+    ts_us: Ints, value: Floats, owner: Ints, owners: int, config: RegisterConfig
+) -> tuple[Ints, Ints, Floats, Ints, Bools]:
+    """Steps of registers of which nothing but plain rises was read, many of them at once.
+
+    `owner` is the ascending number below `owners` of the register that each reading belongs to;
+    `ts_us` ascends for each; every value is finite. Returns the steps' `t0_us`, `t1_us`, `amount`
+    and `owner`, and which registers are plain: of the others there are no steps here, :func:`steps`
+    judges them. Where every rise is plain no reading is stepped across, so that these are the same
+    steps, to the bit, as there.
+    """
+    if config.epochs:
+        nothing = np.zeros(0, dtype=np.int64)
+        return nothing, nothing, np.zeros(0), nothing, np.zeros(owners, dtype=np.bool_)
+    readings = prepare(ts_us, value, config)
+    a = np.flatnonzero(owner[:-1] == owner[1:])
+    rise, plain = rise_between(readings, a, a + 1)
+    of = owner[a]
+    all_plain = np.ones(owners, dtype=np.bool_)
+    all_plain[of[~plain]] = False
+    kept = all_plain[of]
+    a = a[kept]
+    return readings.ts[a], readings.ts[a + 1], rise[kept], of[kept], all_plain
 
 
 def steps(ts_us: Ints, value: Floats, config: RegisterConfig) -> RegisterSteps:

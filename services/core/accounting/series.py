@@ -7,7 +7,7 @@ The one way from readings to minutes: the aggregator, explanations and verificat
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,33 @@ class MinuteSeries:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ChosenMinutes:
+    """What is known of the very minutes that it is asked for, of one channel or of many."""
+
+    value: NDArray[np.float64]
+    covered_us: NDArray[np.int64]
+    is_rate: bool
+
+    def at(self, minutes: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Values and covered microseconds of all of them: as many as there are ``minutes``."""
+        assert minutes.size == self.value.size  # noqa: S101 - they were chosen for these
+        return self.value, self.covered_us
+
+
+class Minutes(Protocol):
+    """Minutes of a channel, as a method takes them."""
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether a value is a mean, not an amount."""
+        ...
+
+    def at(self, minutes: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Values and covered microseconds of the minutes."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ChannelRule:
     """How the readings of one channel become minutes."""
 
@@ -69,6 +96,11 @@ class ChannelRule:
                 return Context(lead_us=self.length_us)
             return Context(trail_us=self.length_us)
         return Context(before=registers.LOOK_AROUND + 1, after=registers.LOOK_AROUND + 1)
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether a minute's value is a mean, not an amount."""
+        return self.kind == "gauge"
 
     @property
     def holds_us(self) -> int:
@@ -102,19 +134,55 @@ class ChannelRule:
         ``ts_us`` ascends without duplicates and holds :attr:`context` beside the span's own
         readings; ``value`` NaN is an explicit gap.
         """
-        if self.kind == "gauge":
-            mean, covered = gauges.minute_means(
-                ts_us, value, self.max_gap_us, first_minute, last_minute
-            )
-            return MinuteSeries(
-                first_minute=first_minute, value=mean, covered_us=covered, is_rate=True
-            )
-        if self.kind == "interval":
-            t0, t1, amount = intervals.steps(ts_us, value, self.length_us, self.stamp)
-        else:
-            steps = self.register_steps(ts_us, value)
-            t0, t1, amount = steps.t0_us, steps.t1_us, steps.amount
-        amounts, covered = spread(t0, t1, amount, first_minute, last_minute)
+        owner = np.zeros(ts_us.size, dtype=np.int64)
+        values, covered = self.minutes_of_many(ts_us, value, owner, 1, first_minute, last_minute)
         return MinuteSeries(
-            first_minute=first_minute, value=amounts, covered_us=covered, is_rate=False
+            first_minute=first_minute, value=values[0], covered_us=covered[0], is_rate=self.is_rate
         )
+
+    def minutes_of_many(
+        self,
+        ts_us: NDArray[np.int64],
+        value: NDArray[np.float64],
+        owner: NDArray[np.int64],
+        owners: int,
+        first_minute: int,
+        last_minute: int,
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """The same of many channels under this rule: values and covered microseconds.
+
+        ``owner`` is the ascending number below ``owners`` of the channel that each reading belongs
+        to; the answers' shape is (owners, minutes). A channel's minutes are the same, to the bit,
+        whichever others are computed with it.
+        """
+        if self.kind == "gauge":
+            values, covered = gauges.minute_means(
+                ts_us, value, self.max_gap_us, first_minute, last_minute, owner, owners
+            )
+        else:
+            t0, t1, amount, of = self._steps(ts_us, value, owner, owners)
+            values, covered = spread(t0, t1, amount, first_minute, last_minute, of, owners)
+        shape = (owners, last_minute - first_minute + 1)
+        return values.reshape(shape), covered.reshape(shape)
+
+    def _steps(
+        self,
+        ts_us: NDArray[np.int64],
+        value: NDArray[np.float64],
+        owner: NDArray[np.int64],
+        owners: int,
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+        known = np.isfinite(value)
+        ts_us, value, owner = ts_us[known], value[known], owner[known]
+        if self.kind == "interval":
+            return *intervals.steps(ts_us, value, self.length_us, self.stamp), owner
+        assert self.register is not None  # noqa: S101 - a counter always has one
+        *plain, is_plain = registers.plain_steps(ts_us, value, owner, owners, self.register)
+        parts = [tuple(plain)]
+        for each in np.flatnonzero(~is_plain).tolist():
+            mine = slice(*np.searchsorted(owner, (each, each + 1)))
+            judged = registers.steps(ts_us[mine], value[mine], self.register)
+            of = np.full(judged.t0_us.size, each, dtype=np.int64)
+            parts.append((judged.t0_us, judged.t1_us, judged.amount, of))
+        t0, t1, amount, of = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return t0, t1, amount, of

@@ -18,8 +18,14 @@ def spread(
     amount: NDArray[np.float64],
     first_minute: int,
     last_minute: int,
+    owner: NDArray[np.int64] | None = None,
+    owners: int = 1,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The amount and the covered microseconds of each minute, `first_minute` to `last_minute`.
+
+    With `owner`, the number below `owners` of the register that each step belongs to, the answer
+    holds the minutes of the first register, then those of the second, and so on; a register's are
+    the same, to the bit, as alone.
 
     `t0_us`, `t1_us` (t0 <= t1) and `amount` describe the steps; what lies outside the minutes
     asked for is cut off. A step without length lands whole in the minute it stands in and covers
@@ -29,8 +35,8 @@ def spread(
     count = last_minute - first_minute + 1
     if count <= 0:
         return np.zeros(0), np.zeros(0, dtype=np.int64)
-    amounts = np.zeros(count)
-    covered = np.zeros(count, dtype=np.int64)
+    amounts = np.zeros(count * owners)
+    covered = np.zeros(count * owners, dtype=np.int64)
     first = t0_us // MINUTE_US
     # The end is exclusive: a step that ends on a minute's boundary does not touch that minute.
     last = np.maximum((t1_us - 1) // MINUTE_US, first)
@@ -49,6 +55,8 @@ def spread(
     span = (t1_us - t0_us)[step]
     share = np.where(span > 0, length / np.maximum(span, 1), 1.0)
     slot = minute - first_minute
+    if owner is not None:
+        slot += owner[step] * count
     np.add.at(amounts, slot, amount[step] * share)
     np.add.at(covered, slot, length)
     return amounts, np.minimum(covered, MINUTE_US)

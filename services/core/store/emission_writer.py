@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import compress
+from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 import numpy as np
@@ -18,42 +17,41 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
-_STAGE = """
-CREATE TEMPORARY TABLE IF NOT EXISTS minute_staging (
-    source_id int4 NOT NULL, minute int4 NOT NULL, co2_ug int8 NOT NULL, co2e_ug int8 NOT NULL,
-    market_ug int8 NOT NULL, activity_n int8, activity float8, covered_ms int4 NOT NULL
-) ON COMMIT DELETE ROWS
-"""
-
-_COPY = (
-    "COPY minute_staging"
-    " (source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, activity, covered_ms)"
-    " FROM STDIN (FORMAT binary)"
-)
+from services.core.store.number_arrays import loaded
 
 # Only minutes that differ are written; one that nothing is known of, and never was, is not.
-# The LATERAL makes the planner look each minute up instead of reading the hypertable.
+# The LATERAL makes the planner look each minute up instead of reading the hypertable; `oldest`
+# and `newest` keep it from looking in other chunks.
 # What closing added is left alone: it is the hour's matter, set when the hour is judged again.
 _RECORD = """
 WITH changed AS (
-    SELECT s.source_id, timestamptz 'epoch' + make_interval(mins => s.minute) AS minute,
-           s.co2_ug, s.co2e_ug, s.market_ug, s.activity_n, s.activity, s.covered_ms,
+    SELECT s.source_id, s.minute AS at, t.minute, s.co2_ug, s.co2e_ug, s.market_ug,
+           a.activity_n, a.activity, s.covered_ms,
            s.co2_ug - coalesce(m.co2_ug, 0) AS d_co2_ug,
            s.co2e_ug - coalesce(m.co2e_ug, 0) AS d_co2e_ug,
            s.market_ug - coalesce(m.market_ug, 0) AS d_market_ug,
-           coalesce(s.activity_n, 0) - coalesce(m.activity_n, 0) AS d_activity_n,
+           coalesce(a.activity_n, 0) - coalesce(m.activity_n, 0) AS d_activity_n,
            s.covered_ms - coalesce(m.covered_ms, 0) AS d_covered_ms
-    FROM minute_staging s
+    FROM unnest(%(sources)s::int4[], %(minutes)s::int4[], %(co2_ug)s::int8[], %(co2e_ug)s::int8[],
+                %(market_ug)s::int8[], %(activity_n)s::int8[], %(activity)s::float8[],
+                %(has_activity)s::bool[], %(covered_ms)s::int4[])
+         AS s(source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, activity, has_activity,
+              covered_ms)
+    CROSS JOIN LATERAL (
+        SELECT timestamptz 'epoch' + s.minute * interval '1 minute' AS minute) t
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN s.has_activity THEN s.activity_n END AS activity_n,
+               CASE WHEN s.has_activity THEN s.activity END AS activity) a
     LEFT JOIN LATERAL (
         SELECT * FROM emission_minute e
-        WHERE e.source_id = s.source_id
-          AND e.minute = timestamptz 'epoch' + make_interval(mins => s.minute)
+        WHERE e.source_id = s.source_id AND e.minute = t.minute
+          AND e.minute BETWEEN %(oldest)s::timestamptz AND %(newest)s::timestamptz
         LIMIT 1) m ON true
     WHERE (m.source_id IS NULL AND s.covered_ms > 0)
        OR (m.source_id IS NOT NULL
            AND (m.co2_ug, m.co2e_ug, m.market_ug, m.activity_n, m.activity, m.covered_ms)
            IS DISTINCT FROM
-           (s.co2_ug, s.co2e_ug, s.market_ug, s.activity_n, s.activity, s.covered_ms))
+           (s.co2_ug, s.co2e_ug, s.market_ug, a.activity_n, a.activity, s.covered_ms))
 ), written AS (
     INSERT INTO emission_minute
         (source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, activity, covered_ms)
@@ -64,17 +62,19 @@ WITH changed AS (
         activity_n = excluded.activity_n, activity = excluded.activity,
         covered_ms = excluded.covered_ms
 )
-SELECT source_id, extract(epoch FROM minute)::int8 / 60, d_co2_ug, d_co2e_ug, d_market_ug,
-       CASE WHEN activity_n IS NULL THEN NULL ELSE d_activity_n END, d_covered_ms
+SELECT array_send(array_agg(source_id)), array_send(array_agg(at)),
+       array_send(array_agg(d_co2_ug)), array_send(array_agg(d_co2e_ug)),
+       array_send(array_agg(d_market_ug)), array_send(array_agg(d_activity_n)),
+       array_send(array_agg(activity_n IS NOT NULL)), array_send(array_agg(d_covered_ms))
 FROM changed
 """
 
 _CHANGES = """
 unnest(%(sources)s::int4[], %(minutes)s::int4[], %(co2_ug)s::int8[], %(co2e_ug)s::int8[],
-       %(market_ug)s::int8[], %(activity_n)s::int8[], %(covered_ms)s::int4[],
-       %(closing_ms)s::int4[], %(substituted_ms)s::int4[])
-    AS d(source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, closing_ms,
-         substituted_ms)
+       %(market_ug)s::int8[], %(activity_n)s::int8[], %(has_activity)s::bool[],
+       %(covered_ms)s::int4[], %(closing_ms)s::int4[], %(substituted_ms)s::int4[])
+    AS d(source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, has_activity, covered_ms,
+         closing_ms, substituted_ms)
 """
 
 # An hour that was final, or judged though it waits for its final figure, goes to the history
@@ -86,14 +86,15 @@ WITH d AS (
     SELECT source_id,
            timestamptz 'epoch' + make_interval(hours => minute / 60) AS hour,
            sum(co2_ug)::int8 AS co2_ug, sum(co2e_ug)::int8 AS co2e_ug,
-           sum(market_ug)::int8 AS market_ug, sum(activity_n)::int8 AS activity_n,
+           sum(market_ug)::int8 AS market_ug,
+           sum(activity_n) FILTER (WHERE has_activity)::int8 AS activity_n,
            sum(covered_ms)::int4 AS covered_ms
     FROM """
     + _CHANGES
     + """
     GROUP BY 1, 2
-    HAVING (sum(co2_ug), sum(co2e_ug), sum(market_ug), coalesce(sum(activity_n), 0),
-            sum(covered_ms)) IS DISTINCT FROM (0, 0, 0, 0, 0)
+    HAVING (sum(co2_ug), sum(co2e_ug), sum(market_ug), sum(activity_n), sum(covered_ms))
+           IS DISTINCT FROM (0, 0, 0, 0, 0)
 ), superseded AS (
     INSERT INTO emission_hour_history
         (source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, version, final,
@@ -211,31 +212,32 @@ ON CONFLICT DO NOTHING
 )
 
 
-#: Of a :class:`Changes`, in the order of the statements that return them.
-COLUMNS = (
-    "sources",
-    "minutes",
-    "co2_ug",
-    "co2e_ug",
-    "market_ug",
-    "activity_n",
-    "covered_ms",
-    "closing_ms",
-    "substituted_ms",
-)
+#: Of a :class:`Changes`, in the order of the statements that return them, with their types.
+_COLUMNS: Mapping[str, str] = {
+    "sources": ">i4",
+    "minutes": ">i4",
+    "co2_ug": ">i8",
+    "co2e_ug": ">i8",
+    "market_ug": ">i8",
+    "activity_n": ">i8",
+    "has_activity": "?",
+    "covered_ms": ">i4",
+    "closing_ms": ">i4",
+    "substituted_ms": ">i4",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceMinutes:
-    """Computed minutes of one source, in the database's integers."""
+    """Computed minutes of sources, in the database's integers; element i of each is a minute."""
 
-    source_id: int
+    source_ids: NDArray[np.int64]
     minutes: NDArray[np.int64]
     co2_ug: NDArray[np.int64]
     co2e_ug: NDArray[np.int64]
     #: scope 2, market-based; as co2_ug where no contract says otherwise
     market_ug: NDArray[np.int64]
-    #: None where the source has no activity
+    #: None where the sources have no activity
     activity_n: NDArray[np.int64] | None
     #: the same before it was rounded
     activity: NDArray[np.float64] | None
@@ -244,21 +246,29 @@ class SourceMinutes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Changes:
-    """How much each minute that differed has changed, column by column."""
+    """How much each minute that differed has changed, column by column.
 
-    columns: Mapping[str, Sequence[Any]]
+    ``activity_n`` says something only where ``has_activity``.
+    """
+
+    columns: Mapping[str, NDArray[Any]]
 
     @classmethod
     def none(cls) -> Changes:
         """No change at all."""
-        return cls(columns={name: [] for name in COLUMNS})
+        return cls.of_arrays([])
 
     @classmethod
-    def of_rows(cls, rows: Sequence[Sequence[Any]]) -> Changes:
-        """Changes from rows in the order of :data:`COLUMNS`; what is missing at the end is 0."""
-        columns = list(zip(*rows, strict=True)) if rows else [()] * len(COLUMNS)
-        columns += [(0,) * len(rows)] * (len(COLUMNS) - len(columns))
-        return cls(columns={name: list(c) for name, c in zip(COLUMNS, columns, strict=True)})
+    def of_arrays(cls, sent: Sequence[bytes | None]) -> Changes:
+        """Changes from what ``array_send`` gave of each column; those missing at the end are 0."""
+        found = {
+            name: loaded(column, element)
+            for (name, element), column in zip(_COLUMNS.items(), sent, strict=False)
+        }
+        size = found["sources"].size if found else 0
+        for name, element in list(_COLUMNS.items())[len(found) :]:
+            found[name] = np.zeros(size, dtype=np.dtype(element).newbyteorder("="))
+        return cls(columns=found)
 
     def __len__(self) -> int:
         return len(self.columns["sources"])
@@ -266,53 +276,73 @@ class Changes:
     def hours(self) -> dict[int, set[int]]:
         """Hours since the epoch that hold a changed minute, by source."""
         found: dict[int, set[int]] = {}
-        for source_id, minute in zip(self.columns["sources"], self.columns["minutes"], strict=True):
-            found.setdefault(source_id, set()).add(minute // 60)
+        pairs = np.unique(
+            np.stack((self.columns["sources"], self.columns["minutes"] // 60)), axis=1
+        )
+        for source_id, hour in pairs.T.tolist():
+            found.setdefault(source_id, set()).add(hour)
         return found
 
     def split(self, hours: Mapping[int, Collection[int]]) -> tuple[Changes, Changes]:
         """The changes within the hours (since the epoch, by source), and the others."""
-        inside = [
-            minute // 60 in hours.get(source_id, ())
-            for source_id, minute in zip(
-                self.columns["sources"], self.columns["minutes"], strict=True
-            )
-        ]
-        return self._where(inside), self._where([not each for each in inside])
-
-    def _where(self, chosen: Sequence[bool]) -> Changes:
-        return Changes(
-            columns={name: list(compress(self.columns[name], chosen)) for name in COLUMNS}
+        inside = np.array(
+            [
+                minute // 60 in hours.get(source_id, ())
+                for source_id, minute in zip(
+                    self.columns["sources"].tolist(), self.columns["minutes"].tolist(), strict=True
+                )
+            ],
+            dtype=np.bool_,
         )
+        return self.where(inside), self.where(~inside)
+
+    def where(self, chosen: NDArray[np.bool_]) -> Changes:
+        """Those chosen."""
+        return Changes(columns={name: column[chosen] for name, column in self.columns.items()})
 
     def plus(self, other: Changes) -> Changes:
         """Both sets of changes as one."""
         return Changes(
-            columns={name: [*self.columns[name], *other.columns[name]] for name in COLUMNS}
+            columns={
+                name: np.concatenate((column, other.columns[name]))
+                for name, column in self.columns.items()
+            }
         )
 
 
 def record(connection: psycopg.Connection[Any], computed: Sequence[SourceMinutes]) -> Changes:
     """Write the minutes that differ from what is stored and return by how much they do."""
-    with connection.cursor() as cursor:
-        cursor.execute(_STAGE)
-        with cursor.copy(_COPY) as copy:
-            copy.set_types(["int4", "int4", "int8", "int8", "int8", "int8", "float8", "int4"])
-            for source in computed:
-                none = [None] * source.minutes.size
-                for row in zip(
-                    source.minutes.tolist(),
-                    source.co2_ug.tolist(),
-                    source.co2e_ug.tolist(),
-                    source.market_ug.tolist(),
-                    none if source.activity_n is None else source.activity_n.tolist(),
-                    none if source.activity is None else source.activity.tolist(),
-                    source.covered_ms.tolist(),
-                    strict=True,
-                ):
-                    copy.write_row((source.source_id, *row))
-        rows = cursor.execute(_RECORD).fetchall()
-    return Changes.of_rows(rows)
+    minutes = np.concatenate([each.minutes for each in computed])
+    if not minutes.size:
+        return Changes.none()
+    sizes = [each.minutes.size for each in computed]
+    row = connection.execute(
+        _RECORD,
+        {
+            "sources": np.concatenate([each.source_ids for each in computed]),
+            "minutes": minutes,
+            "co2_ug": np.concatenate([each.co2_ug for each in computed]),
+            "co2e_ug": np.concatenate([each.co2e_ug for each in computed]),
+            "market_ug": np.concatenate([each.market_ug for each in computed]),
+            "activity_n": np.concatenate(
+                [
+                    np.zeros_like(e.minutes) if e.activity_n is None else e.activity_n
+                    for e in computed
+                ]
+            ),
+            "activity": np.concatenate(
+                [np.zeros(e.minutes.size) if e.activity is None else e.activity for e in computed]
+            ),
+            "has_activity": np.repeat([e.activity_n is not None for e in computed], sizes),
+            "covered_ms": np.concatenate([each.covered_ms for each in computed]),
+            "oldest": datetime.fromtimestamp(int(minutes.min()) * 60, UTC),
+            "newest": datetime.fromtimestamp(int(minutes.max()) * 60, UTC),
+        },
+        binary=True,
+        # planned anew each time: only a plan for these very minutes leaves other chunks out
+        prepare=False,
+    ).fetchone()
+    return Changes.of_arrays(row or ())
 
 
 def change_hours(
@@ -328,10 +358,13 @@ def change_hours(
     return int(row[0]) if row else 0
 
 
-def change_rolling(connection: psycopg.Connection[Any], changes: Changes) -> None:
-    """Change the rolling totals that the changed minutes stand in."""
-    if len(changes):
-        connection.execute(_ROLL_CHANGES, changes.columns)
+def change_rolling(
+    connection: psycopg.Connection[Any], changes: Changes, newest_minute: int
+) -> None:
+    """Change the rolling totals that the changed minutes stand in; none holds a later minute."""
+    standing = changes.where(changes.columns["minutes"] <= newest_minute)
+    if len(standing):
+        connection.execute(_ROLL_CHANGES, standing.columns)
 
 
 def advance_rolling(

@@ -72,8 +72,12 @@ WITH measured AS (
     SET closing_ug = excluded.closing_ug, closing_ms = excluded.closing_ms,
         substituted_ms = excluded.substituted_ms
 )
-SELECT source_id, minute, closing_ug - old_ug, closing_ug - old_ug, closing_ug - old_ug,
-       NULL::int8, 0, closing_ms - old_ms, substituted_ms - old_substituted_ms
+SELECT array_send(array_agg(source_id)), array_send(array_agg(minute)),
+       array_send(array_agg(closing_ug - old_ug)), array_send(array_agg(closing_ug - old_ug)),
+       array_send(array_agg(closing_ug - old_ug)), array_send(array_agg(0::int8)),
+       array_send(array_agg(false)), array_send(array_agg(0::int4)),
+       array_send(array_agg(closing_ms - old_ms)),
+       array_send(array_agg(substituted_ms - old_substituted_ms))
 FROM changed
 """
 )
@@ -169,8 +173,8 @@ def set_closing(connection: psycopg.Connection[Any], verdicts: Sequence[HourVerd
     """Spread what the verdicts add over the hours' minutes; return by how much each changed."""
     if not verdicts:
         return Changes.none()
-    rows = connection.execute(_SET_CLOSING, _parameters(verdicts)).fetchall()
-    return Changes.of_rows(rows)
+    row = connection.execute(_SET_CLOSING, _parameters(verdicts), binary=True).fetchone()
+    return Changes.of_arrays(row or ())
 
 
 def judge_hours(connection: psycopg.Connection[Any], verdicts: Sequence[HourVerdict]) -> None:

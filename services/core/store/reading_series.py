@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, LiteralString
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from services.core.store.number_arrays import loaded
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
 #: Binary timestamps count microseconds from 2000-01-01 UTC.
 _POSTGRES_EPOCH_US = 946_684_800_000_000
-
-_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-
-#: One tuple of the binary COPY below; no column is null, so all have the same length.
-_TUPLE = np.dtype(
-    [
-        ("columns", ">i2"),
-        ("l0", ">i4"),
-        ("span", ">i8"),
-        ("l1", ">i4"),
-        ("ts", ">i8"),
-        ("l2", ">i4"),
-        ("value", ">f8"),
-    ]
-)
 
 # LIMIT takes the span's own number of neighbours; an index scan on (channel_id, ts) each.
 # Quality above 1 (bad, calibration, maintenance) is a gap for the account, like null.
 _READINGS = """
-COPY (
-SELECT x.i, r.ts,
-       CASE WHEN r.quality <= 1 THEN coalesce(r.value, 'NaN') ELSE 'NaN' END::float8
-FROM unnest(%(channels)s::int4[], %(first)s::int4[], %(last)s::int4[],
-            %(before)s::int4[], %(after)s::int4[])
+SELECT array_send(array_agg(x.i::int4)), array_send(array_agg(r.ts)), array_send(array_agg(
+       CASE WHEN r.quality <= 1 THEN coalesce(r.value, 'NaN') ELSE 'NaN' END))
+FROM unnest(%(channels)s::int8[], %(firsts)s::int8[], %(lasts)s::int8[],
+            %(before)s::int8[], %(after)s::int8[])
      WITH ORDINALITY AS x(channel_id, first, last, before, after, i)
-CROSS JOIN LATERAL (SELECT timestamptz 'epoch' + make_interval(mins => x.first) AS t0,
-                           timestamptz 'epoch' + make_interval(mins => x.last + 1) AS t1) b
+CROSS JOIN LATERAL (SELECT timestamptz 'epoch' + x.first * interval '1 minute' AS t0,
+                           timestamptz 'epoch' + (x.last + 1) * interval '1 minute' AS t1) b
 CROSS JOIN LATERAL (
     (SELECT ts, value, quality FROM reading
      WHERE channel_id = x.channel_id AND ts < b.t0
@@ -53,24 +42,37 @@ CROSS JOIN LATERAL (
      WHERE channel_id = x.channel_id AND ts >= b.t1 AND value IS NOT NULL AND quality <= 1
      ORDER BY ts LIMIT x.after)
 ) r
-) TO STDOUT (FORMAT binary)
 """
 
-# How far the k-th usable neighbours of a span lie from it.
+# How far the k-th usable neighbours of a span lie from it. `since` is in microseconds.
 _NEIGHBOURS = """
-SELECT coalesce((SELECT extract(epoch FROM min(ts))::int8 FROM (
+SELECT array_send(array_agg(before ORDER BY i)), array_send(array_agg(after ORDER BY i)) FROM (
+SELECT x.i,
+       coalesce((SELECT extract(epoch FROM min(ts))::int8 FROM (
            SELECT ts FROM reading
            WHERE channel_id = x.channel_id AND value IS NOT NULL AND quality <= 1
-             AND ts < timestamptz 'epoch' + make_interval(mins => x.first)
-           ORDER BY ts DESC LIMIT %(k)s) q) / 60, x.first)::int4,
+             AND ts < timestamptz 'epoch' + x.since * interval '1 microsecond'
+           ORDER BY ts DESC LIMIT %(k)s) q) / 60, x.since / 60000000) AS before,
        coalesce((SELECT extract(epoch FROM max(ts))::int8 FROM (
            SELECT ts FROM reading
            WHERE channel_id = x.channel_id AND value IS NOT NULL AND quality <= 1
-             AND ts >= timestamptz 'epoch' + make_interval(mins => x.last + 1)
-           ORDER BY ts LIMIT %(k)s) q) / 60, x.last)::int4
-FROM unnest(%(channels)s::int4[], %(first)s::int4[], %(last)s::int4[])
-     WITH ORDINALITY AS x(channel_id, first, last, i)
-ORDER BY x.i
+             AND ts >= timestamptz 'epoch' + (x.last + 1) * interval '1 minute'
+           ORDER BY ts LIMIT %(k)s) q) / 60, x.last) AS after
+FROM unnest(%(channels)s::int8[], %(since)s::int8[], %(lasts)s::int8[])
+     WITH ORDINALITY AS x(channel_id, since, last, i)
+) q
+"""
+
+# All that is known of channels from an instant of each on; `oldest` keeps other chunks out of it.
+_SINCE = """
+SELECT array_send(array_agg(x.i::int4)), array_send(array_agg(r.ts)), array_send(array_agg(
+       CASE WHEN r.quality <= 1 THEN coalesce(r.value, 'NaN') ELSE 'NaN' END))
+FROM unnest(%(channels)s::int8[], %(since)s::int8[]) WITH ORDINALITY AS x(channel_id, since, i)
+CROSS JOIN LATERAL (
+    SELECT ts, value, quality FROM reading
+    WHERE channel_id = x.channel_id AND ts >= %(oldest)s::timestamptz
+      AND ts >= timestamptz 'epoch' + x.since * interval '1 microsecond'
+    OFFSET 0) r
 """
 
 # The newest reading of each channel before the end of a minute, if it is not too old to hold.
@@ -101,59 +103,158 @@ class Span:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Spans:
+    """Many spans, column by column; see :class:`Span`."""
+
+    channels: Integers
+    firsts: Integers
+    lasts: Integers
+    before: Integers
+    after: Integers
+
+    def __len__(self) -> int:
+        return self.channels.size
+
+    def where(self, chosen: NDArray[np.bool_]) -> Spans:
+        """Those chosen."""
+        return Spans(
+            channels=self.channels[chosen],
+            firsts=self.firsts[chosen],
+            lasts=self.lasts[chosen],
+            before=self.before[chosen],
+            after=self.after[chosen],
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Readings:
     """Readings of one span, ascending; NaN where a reading says that nothing is known."""
 
-    ts_us: NDArray[np.int64]
-    value: NDArray[np.float64]
+    ts_us: Integers
+    value: Floats
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Series:
+    """Readings of several spans one after the other, each ascending.
+
+    Those of span i lie from ``bounds[i]`` to before ``bounds[i + 1]``.
+    """
+
+    ts_us: Integers
+    value: Floats
+    bounds: Integers
+
+    def __getitem__(self, i: int) -> Readings:
+        """Those of one span."""
+        mine = slice(self.bounds[i], self.bounds[i + 1])
+        return Readings(ts_us=self.ts_us[mine], value=self.value[mine])
+
+    @property
+    def owner(self) -> Integers:
+        """The number of the span that each reading belongs to."""
+        return np.repeat(np.arange(self.bounds.size - 1), np.diff(self.bounds))
+
+    @classmethod
+    def sorted(cls, owner: Integers, ts_us: Integers, value: Floats, spans: int) -> Series:
+        """From readings in any order, and the number of the span of each."""
+        same = owner[1:] == owner[:-1]
+        if np.any(owner[1:] < owner[:-1]) or np.any(same & (ts_us[1:] <= ts_us[:-1])):
+            order = np.lexsort((ts_us, owner))
+            owner, ts_us, value = owner[order], ts_us[order], value[order]
+        bounds = np.searchsorted(owner, np.arange(spans + 1))
+        return cls(ts_us=ts_us, value=value, bounds=bounds)
+
+
+class StoredReadings:
+    """The readings as they stand in the database."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+
+    def read(self, spans: Spans) -> Series:
+        """The readings of each span with its neighbours."""
+        return self._packed(
+            _READINGS,
+            {
+                "channels": spans.channels,
+                "firsts": spans.firsts,
+                "lasts": spans.lasts,
+                "before": spans.before,
+                "after": spans.after,
+            },
+            len(spans),
+        )
+
+    def since(self, channels: Integers, since_us: Integers) -> Series:
+        """All readings of each channel from its instant (microseconds since the epoch) on."""
+        oldest_s = int(since_us.min()) // 1_000_000 if since_us.size else 0
+        return self._packed(
+            _SINCE,
+            {
+                "channels": channels,
+                "since": since_us,
+                "oldest": datetime.fromtimestamp(oldest_s, UTC),
+            },
+            channels.size,
+            # planned anew each time: only a plan for this very instant leaves other chunks out
+            prepare=False,
+        )
+
+    def neighbours(
+        self, channels: Integers, since_us: Integers, lasts: Integers, count: int
+    ) -> tuple[Integers, Integers]:
+        """Minutes of the ``count``-th usable readings before ``since_us`` and after ``lasts``.
+
+        Of each channel; the first is an instant, the other a minute. Where there are fewer, of the
+        farthest; where there is none, the minute of ``since_us`` itself, or that of ``lasts``.
+        """
+        if not channels.size:
+            return channels, channels
+        row = self._connection.execute(
+            _NEIGHBOURS,
+            {"k": count, "channels": channels, "since": since_us, "lasts": lasts},
+            binary=True,
+        ).fetchone()
+        before, after = row if row is not None else (None, None)
+        return loaded(before, ">i8"), loaded(after, ">i8")
+
+    def _packed(
+        self,
+        sql: LiteralString,
+        parameters: Mapping[str, Any],
+        spans: int,
+        *,
+        prepare: bool | None = None,
+    ) -> Series:
+        owner, ts, value = None, None, None
+        if spans:
+            row = self._connection.execute(sql, parameters, binary=True, prepare=prepare).fetchone()
+            owner, ts, value = row if row is not None else (None, None, None)
+        return Series.sorted(
+            loaded(owner, ">i4").astype(np.int64) - 1,
+            loaded(ts, ">i8") + _POSTGRES_EPOCH_US,
+            loaded(value, ">f8"),
+            spans,
+        )
 
 
 def read(connection: psycopg.Connection[Any], spans: Sequence[Span]) -> list[Readings]:
     """The readings of each span with its neighbours, in the order of ``spans``."""
-    if not spans:
-        return []
-    parameters = {
-        "channels": [span.channel_id for span in spans],
-        "first": [span.first_minute for span in spans],
-        "last": [span.last_minute for span in spans],
-        "before": [span.before for span in spans],
-        "after": [span.after for span in spans],
-    }
-    with connection.cursor() as cursor, cursor.copy(_READINGS, parameters) as copy:
-        raw = b"".join(copy)
-    rows = np.frombuffer(raw, dtype=_TUPLE, offset=len(_HEADER), count=_count(raw))
-    span = rows["span"].astype(np.int64) - 1
-    ts_us = rows["ts"].astype(np.int64) + _POSTGRES_EPOCH_US
-    order = np.lexsort((ts_us, span))
-    span, ts_us = span[order], ts_us[order]
-    value = rows["value"].astype(np.float64)[order]
-    bounds = np.searchsorted(span, np.arange(len(spans) + 1))
-    return [Readings(ts_us=ts_us[a:b], value=value[a:b]) for a, b in pairwise(bounds.tolist())]
 
+    def column(name: str) -> Integers:
+        return np.array([getattr(span, name) for span in spans], dtype=np.int64)
 
-def _count(raw: bytes) -> int:
-    # the stream ends with a two-byte trailer of -1
-    return (len(raw) - len(_HEADER) - 2) // _TUPLE.itemsize
-
-
-def neighbours(
-    connection: psycopg.Connection[Any], spans: Sequence[Span], count: int
-) -> list[tuple[int, int]]:
-    """Minutes of the ``count``-th usable readings before and after each span.
-
-    Where there are fewer, of the farthest; where there is none, the span's own end.
-    """
-    if not spans:
-        return []
-    return connection.execute(
-        _NEIGHBOURS,
-        {
-            "k": count,
-            "channels": [span.channel_id for span in spans],
-            "first": [span.first_minute for span in spans],
-            "last": [span.last_minute for span in spans],
-        },
-    ).fetchall()
+    found = StoredReadings(connection).read(
+        Spans(
+            channels=column("channel_id"),
+            firsts=column("first_minute"),
+            lasts=column("last_minute"),
+            before=column("before"),
+            after=column("after"),
+        )
+    )
+    return [found[i] for i in range(len(spans))]
 
 
 def holding(

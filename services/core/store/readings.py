@@ -65,7 +65,8 @@ DELETE FROM staged_reading WHERE ts < %s RETURNING position
 """
 
 _TOUCH: Final = (
-    "INSERT INTO touched (facility_id, channel_ids, minutes, reason) VALUES (%s, %s, %s, %s)"
+    "INSERT INTO touched (facility_id, channel_ids, minutes, seconds, reason)"
+    " VALUES (%s, %s, %s, %s, %s)"
 )
 
 #: See ``services.core.store.ddl``: it keeps what it replaces.
@@ -231,13 +232,20 @@ def _instant(us: int) -> datetime:
 def _touch(
     cursor: psycopg.Cursor[Any], rows: Iterable[ReadingRow], reason: str | None = None
 ) -> None:
-    """Name the (channel, minute) pairs; naming one whose rows were all duplicates is harmless."""
-    pairs = {(row.facility_id, row.channel_id, row.ts_us // _MINUTE_US) for row in rows}
-    by_facility: dict[int, tuple[list[int], list[int]]] = {}
-    for facility_id, channel_id, minute in sorted(pairs):
-        channels, minutes = by_facility.setdefault(facility_id, ([], []))
+    """Name the (channel, minute) pairs, and from which second on each changes.
+
+    Naming one whose rows were all duplicates is harmless.
+    """
+    firsts: dict[tuple[int, int, int], int] = {}
+    for row in rows:
+        pair = (row.facility_id, row.channel_id, row.ts_us // _MINUTE_US)
+        firsts[pair] = min(row.ts_us, firsts.get(pair, row.ts_us))
+    by_facility: dict[int, tuple[list[int], list[int], list[int]]] = {}
+    for (facility_id, channel_id, minute), ts_us in sorted(firsts.items()):
+        channels, minutes, seconds = by_facility.setdefault(facility_id, ([], [], []))
         channels.append(channel_id)
         minutes.append(minute)
-    for facility_id, (channels, minutes) in by_facility.items():
-        cursor.execute(_TOUCH, (facility_id, channels, minutes, reason))
+        seconds.append(ts_us % _MINUTE_US // 1_000_000)
+    for facility_id, (channels, minutes, seconds) in by_facility.items():
+        cursor.execute(_TOUCH, (facility_id, channels, minutes, seconds, reason))
         cursor.execute(_NOTIFY, (notify.TOUCHED, str(facility_id)))

@@ -8,7 +8,6 @@ with them (see ``services.core.store.ddl``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -100,16 +99,9 @@ def drop(connection: psycopg.Connection[Any], retention: str) -> list[DroppedChu
         return cursor.execute(_DROPPED, (last[0] if last else 0,)).fetchall()
 
 
-def first_minutes(
-    connection: psycopg.Connection[Any], inputs: Mapping[int, Sequence[int]]
-) -> dict[int, int]:
-    """The first minute (since the epoch) that all readings are there of, by source.
+def first_minutes(connection: psycopg.Connection[Any]) -> dict[int, int]:
+    """The first minute (since the epoch) that all readings are there of, by channel.
 
-    ``inputs`` are the channels of each source; a source that lost no readings is left out.
+    Only of channels that lost readings.
     """
-    lost = dict(connection.execute(_FIRST_MINUTES).fetchall())
-    found = {
-        source_id: max((lost[c] for c in channels if c in lost), default=None)
-        for source_id, channels in inputs.items()
-    }
-    return {source_id: minute for source_id, minute in found.items() if minute is not None}
+    return dict(connection.execute(_FIRST_MINUTES).fetchall())

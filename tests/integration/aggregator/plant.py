@@ -10,11 +10,13 @@ from typing import Any
 
 import psycopg
 
+from services.aggregator.recent import Recent
 from services.aggregator.tick import tick
 from services.core.store.connect import connect, engine
+from services.core.store.registry import read
 from services.core.store.registry.apply import apply
 from services.core.store.registry.facility_file import parse
-from services.core.store.registry.plan import facility_plans
+from services.core.store.registry.plan import FacilityPlan, facility_plans
 
 FILE = """
 facility: {id: works, name: Works, timezone: Europe/Vienna}
@@ -78,6 +80,9 @@ class Plant:
 
     def __init__(self, url: str, text: str = FILE) -> None:
         apply_text(url, text)
+        self._plan: FacilityPlan | None = None
+        self._revision = -1
+        self._recent = Recent()
         self.connection: psycopg.Connection[Any] = connect(url, process="test", autocommit=True)
         #: nothing that a test dates itself is later than this
         self.real_start = datetime.now(UTC) - timedelta(hours=1)
@@ -103,20 +108,32 @@ class Plant:
                 [(self.channels[r.channel], r.ts, r.value, r.quality) for r in readings],
             )
             self.connection.execute(
-                "INSERT INTO touched (facility_id, channel_ids, minutes) VALUES (%s, %s, %s)",
+                "INSERT INTO touched (facility_id, channel_ids, minutes, seconds)"
+                " VALUES (%s, %s, %s, %s)",
                 (
                     self.facility_id,
                     [self.channels[r.channel] for r in readings],
                     [int(r.ts.timestamp()) // 60 for r in readings],
+                    [int(r.ts.timestamp()) % 60 for r in readings],
                 ),
             )
 
     def tick(self, now: datetime) -> None:
-        """Tick until there is nothing left to do; the plan is read anew, as after a restart."""
-        plan = facility_plans(self.connection)[self.facility_id]
-        done = tick(self.connection, plan, now)
+        """Tick until there is nothing left to do; what is remembered lasts, unless it is forgotten.
+
+        The plan is read anew when the registry has changed.
+        """
+        revision = read.revision(self.connection)
+        if self._plan is None or self._revision != revision:
+            self._plan = facility_plans(self.connection)[self.facility_id]
+            self._revision = revision
+        done = tick(self.connection, self._plan, now, self._recent)
         while done.worked:
-            done = tick(self.connection, plan, now)
+            done = tick(self.connection, self._plan, now, self._recent)
+
+    def restart(self) -> None:
+        """As if the aggregator were another process from now on."""
+        self._plan, self._recent = None, Recent()
 
     def tick_as_if(self, now: datetime) -> None:
         """Tick, and date what that made known with ``now`` instead of the database's clock.
@@ -153,6 +170,7 @@ class Plant:
 
     def empty(self) -> None:
         """Forget every reading and total; the registry stays."""
+        self.restart()
         self.connection.execute(
             "TRUNCATE reading, touched, recompute, following_minutes, emission_minute,"
             " emission_hour, emission_hour_history, source_hour_input, calibration_test,"

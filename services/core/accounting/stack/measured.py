@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.accounting.series import MinuteSeries
+from services.core.accounting.series import Minutes
 from services.core.accounting.stack.corrections import actual_to_normal_flow, flow_wet_to_dry
 from services.core.accounting.stack.numeric import Numeric
 from services.core.accounting.units import Conversion
@@ -57,7 +57,7 @@ class StackInputs:
         return value
 
     def at(
-        self, name: str, series: Mapping[str, MinuteSeries], minutes: NDArray[np.int64]
+        self, name: str, series: Mapping[str, Minutes], minutes: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Values and covered microseconds of one input; of several channels the least covered."""
         found = {role: series[role].at(minutes) for role in self.roles(name)}

@@ -93,22 +93,29 @@ def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> F
     }
     versions = factors.in_force(connection, facility["id"], sorted(used))
     sources: dict[int, SourcePlan] = {}
+    roles: dict[int, dict[str, int]] = {}
+    for row in input_rows:
+        roles.setdefault(row["source_id"], {})[row["role"]] = row["id"]
+    # what is equal is one object, so that it can be computed together
+    methods: dict[Method, Method] = {}
+    rules: dict[ChannelRule, ChannelRule] = {}
     fed_by: dict[int, tuple[int, ...]] = {}
     for row in source_rows:
         spec = specs[row["id"]]
-        inputs = {i["role"]: i["id"] for i in input_rows if i["source_id"] == row["id"]}
+        inputs = roles.get(row["id"], {})
         activity = spec if isinstance(spec, model.ActivitySource) else None
         inputs_by_role = {role: channels[channel_id] for role, channel_id in inputs.items()}
+        method = build.method(
+            spec,
+            inputs_by_role,
+            versions.get(activity.factor, []) if activity else [],
+            facility["timezone"],
+            versions.get(activity.market_factor or "", []) if activity else [],
+        )
         sources[row["id"]] = SourcePlan(
             id=row["id"],
             slug=row["slug"],
-            method=build.method(
-                spec,
-                inputs_by_role,
-                versions.get(activity.factor, []) if activity else [],
-                facility["timezone"],
-                versions.get(activity.market_factor or "", []) if activity else [],
-            ),
+            method=methods.setdefault(method, method) if activity else method,
             inputs=inputs,
             lateness_s=spec.lateness,
             closing=build_closing.closing_rule(spec, inputs_by_role),
@@ -121,7 +128,11 @@ def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> F
         slug=facility["slug"],
         zone=ZoneInfo(facility["timezone"]),
         sources=sources,
-        channels={channel_id: build.channel_rule(channels[channel_id]) for channel_id in fed_by},
+        channels={
+            channel_id: rules.setdefault(rule, rule)
+            for channel_id in fed_by
+            for rule in (build.channel_rule(channels[channel_id]),)
+        },
         fed_by=fed_by,
         calibrations={
             channel_id: setup

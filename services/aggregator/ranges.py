@@ -1,0 +1,77 @@
+"""Ranges of minutes of many sources or channels, column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+
+#: Minutes this close are one range: a range more costs more than computing a few minutes again.
+_JOIN_MINUTES = 60
+
+#: More than any minute.
+_APART = 1 << 33
+
+Range = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ranges:
+    """Row i: of ``ids[i]`` the minutes ``firsts[i]`` to ``lasts[i]``, both included."""
+
+    ids: Integers
+    firsts: Integers
+    lasts: Integers
+
+    @classmethod
+    def of(cls, ranges: Mapping[int, Iterable[Range]]) -> Ranges:
+        """From ranges by id."""
+        rows = [(each, *range_) for each, of_each in ranges.items() for range_ in of_each]
+        table = np.array(rows, dtype=np.int64).reshape(-1, 3)
+        return cls(ids=table[:, 0], firsts=table[:, 1], lasts=table[:, 2])
+
+    def __len__(self) -> int:
+        return self.ids.size
+
+    def where(self, chosen: NDArray[np.bool_]) -> Ranges:
+        """Those chosen."""
+        return Ranges(ids=self.ids[chosen], firsts=self.firsts[chosen], lasts=self.lasts[chosen])
+
+    def by_id(self) -> dict[int, list[Range]]:
+        """The ranges of each id."""
+        found: dict[int, list[Range]] = {}
+        for each, first, last in zip(
+            self.ids.tolist(), self.firsts.tolist(), self.lasts.tolist(), strict=True
+        ):
+            found.setdefault(each, []).append((first, last))
+        return found
+
+    def union(self) -> tuple[Ranges, Integers]:
+        """Ascending ranges with those joined that overlap or lie close together.
+
+        And for each of the rows before, which range it went into.
+        """
+        order = np.lexsort((self.firsts, self.ids))
+        ids, firsts = self.ids[order], self.firsts[order]
+        begins = np.ones(ids.size, dtype=np.bool_)
+        begins[1:] = ids[1:] != ids[:-1]
+        # the farthest minute so far, of each id by itself
+        shift = np.cumsum(begins) * _APART
+        reached = np.maximum.accumulate(self.lasts[order] + shift) - shift
+        begins[1:] |= firsts[1:] > reached[:-1] + _JOIN_MINUTES
+        at = np.flatnonzero(begins)
+        into = np.empty(ids.size, dtype=np.int64)
+        into[order] = np.cumsum(begins) - 1
+        ends = np.append(at[1:], ids.size) - 1 if at.size else at
+        return Ranges(ids=ids[at], firsts=firsts[at], lasts=reached[ends]), into
+
+    def minutes(self) -> tuple[Integers, Integers]:
+        """Every minute of every range, and the row that each is of."""
+        sizes = self.lasts - self.firsts + 1
+        row = np.repeat(np.arange(sizes.size), sizes)
+        begins = np.cumsum(sizes) - sizes
+        return np.arange(row.size) - begins[row] + self.firsts[row], row
