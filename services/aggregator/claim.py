@@ -6,6 +6,7 @@ The advisory lock ends with the transaction, so a killed aggregator gives it bac
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,10 @@ WHERE EXISTS (SELECT FROM touched t WHERE t.facility_id = p.facility_id)
    OR EXISTS (SELECT FROM recompute r WHERE r.facility_id = p.facility_id)
    OR EXISTS (SELECT FROM following_minutes f WHERE f.facility_id = p.facility_id)
    OR p.hours_wait OR p.carried_to IS NULL
-   OR p.carried_to < timestamptz 'epoch' + make_interval(mins => %s)
+   OR p.carried_to < date_trunc('minute', %(now)s::timestamptz)
+   OR p.rolled_to IS NULL
+   OR p.rolled_to < date_trunc(
+       'minute', %(now)s::timestamptz - make_interval(secs => (p.facility_id - 1) * 37 %% 60))
 ORDER BY p.changed_at
 """
 
@@ -60,12 +64,21 @@ class RecomputeSpan:
     reason: str
 
 
-def waiting(connection: psycopg.Connection[Any], current_minute: int) -> list[int]:
+def windows_minute(facility_id: int, now: datetime) -> int:
+    """The minute to which the facility's windows are due to be moved.
+
+    Each facility's are moved at another second, so that they do not all want to be at once.
+    """
+    return (int(now.timestamp()) - (facility_id - 1) * 37 % 60) // 60
+
+
+def waiting(connection: psycopg.Connection[Any], now: datetime) -> list[int]:
     """Ids of the facilities that have work, those first that were last seen to long ago.
 
-    Each has work when a minute begins, until one aggregator has done it.
+    Each has work when a minute begins, and when its windows are due (:func:`windows_minute`), until
+    one aggregator has done it.
     """
-    return [row[0] for row in connection.execute(_WAITING, (current_minute,))]
+    return [row[0] for row in connection.execute(_WAITING, {"now": now})]
 
 
 def lock(connection: psycopg.Connection[Any], facility_id: int) -> bool:

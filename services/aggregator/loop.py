@@ -27,6 +27,10 @@ _LOOK_S = 1.0
 #: How often open hours are looked at: they are many, and slow.
 _LOOK_AT_HOURS_S = 15.0
 
+#: From the begin of one tick of a facility to that of the next: what arrives meanwhile is computed
+#: together. A facility that was quiet is ticked at once, and one with queued work.
+_PACE_S = 0.25
+
 
 class Loop:
     """Ticks every facility that has work, on one connection, until asked to stop."""
@@ -42,6 +46,8 @@ class Loop:
         self._recent: dict[int, Recent] = {}
         self._revision = -1
         self._look_at_hours_s = 0.0
+        #: when a facility may be ticked again, in seconds of the monotonic clock
+        self._paced_until_s: dict[int, float] = {}
 
     def run(self, connection: psycopg.Connection[Any]) -> None:
         """Turn until a stop is asked for; ``connection`` is in autocommit mode.
@@ -54,25 +60,27 @@ class Loop:
         while not self._shutdown.requested:
             worked = self.turn(connection)
             if not worked and not self._shutdown.requested:
-                for _ in connection.notifies(timeout=self._wait_s(), stop_after=1):
-                    pass
+                self._wait(connection)
         self._progress.forget(connection)
 
     def turn(self, connection: psycopg.Connection[Any]) -> bool:
         """Tick each facility that has work once; return whether there was any."""
         self._refresh_plans(connection)
-        minute = int(self._clock.now().timestamp()) // 60
         worked = False
-        for facility_id in claim.waiting(connection, minute):
+        for facility_id in claim.waiting(connection, self._clock.now()):
+            started = time.monotonic()
             if facility_id not in self._plans or self._shutdown.requested:
                 continue
-            started = time.perf_counter()
+            if started < self._paced_until_s.get(facility_id, 0.0):
+                continue
             recent = self._recent.setdefault(facility_id, Recent())
             done = tick(connection, self._plans[facility_id], self._clock.now(), recent)
             if done.worked:
                 worked = True
+                if not done.more:
+                    self._paced_until_s[facility_id] = started + _PACE_S
                 metrics.aggregator_ticks.inc()
-                metrics.aggregator_tick_seconds.observe(time.perf_counter() - started)
+                metrics.aggregator_tick_seconds.observe(time.monotonic() - started)
                 metrics.aggregator_minutes.inc(done.minutes)
                 metrics.aggregator_restated_hours.inc(done.restated_hours)
         self._retention.step(connection, self._clock.now())
@@ -97,6 +105,15 @@ class Loop:
             metrics.aggregator_overdue_seconds.set(hour_closing.overdue_s(connection))
         self._progress.report(connection, {"backlog_batches": backlog})
 
-    def _wait_s(self) -> float:
-        to_next_minute = 60.0 - self._clock.now().timestamp() % 60.0
-        return min(_LOOK_S, to_next_minute + 0.001)
+    def _wait(self, connection: psycopg.Connection[Any]) -> None:
+        """Until a facility that may be ticked has work, or may be ticked again; or to look."""
+        now_s = time.monotonic()
+        self._paced_until_s = {f: s for f, s in self._paced_until_s.items() if s > now_s}
+        to_next_minute_s = 60.0 - self._clock.now().timestamp() % 60.0
+        until_s = min(
+            now_s + _LOOK_S, now_s + to_next_minute_s + 0.001, *self._paced_until_s.values()
+        )
+        for told in connection.notifies(timeout=max(0.0, until_s - now_s)):
+            of_facility = told.channel == notify.TOUCHED and told.payload.isdecimal()
+            if not of_facility or int(told.payload) not in self._paced_until_s:
+                return

@@ -38,14 +38,15 @@ _RECOMPUTE_MINUTES = 7 * 1440
 _FOLLOW_MINUTES = 20_000
 
 _PROGRESS = """
-SELECT extract(epoch FROM carried_to)::int8 / 60, hours_wait, sequence
+SELECT extract(epoch FROM carried_to)::int8 / 60, extract(epoch FROM rolled_to)::int8 / 60,
+       hours_wait, sequence
 FROM facility_progress WHERE facility_id = %s
 """
 
 _CHANGED = """
 UPDATE facility_progress
 SET sequence = sequence + 1, changed_at = clock_timestamp(), carried_to = greatest(carried_to, %s),
-    hours_wait = %s
+    rolled_to = greatest(rolled_to, %s), hours_wait = %s
 WHERE facility_id = %s
 """
 
@@ -56,6 +57,8 @@ class Ticked:
 
     #: whether there was anything to do
     worked: bool
+    #: whether there is more than what arrives from now on
+    more: bool = False
     minutes: int = 0
     restated_hours: int = 0
 
@@ -70,6 +73,8 @@ class _Work:
     reasons: Mapping[int, str]
     #: first and last hours by source to be judged again where they were judged before
     judge: dict[int, tuple[int, int]] = field(default_factory=dict)
+    #: readings arrived; else it was asked for, and there may be more of it
+    live: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +105,7 @@ def tick(
     with connection.transaction():
         if not claim.lock(connection, plan.id):
             return Ticked(worked=False)
-        carried_to, hours_wait, sequence = _progress(connection, plan)
+        carried_to, rolled_to, hours_wait, sequence = _progress(connection, plan)
         # another aggregator's clock may be ahead: what it carried values into is not the future
         current_minute = max(int(now.timestamp()) // 60, carried_to or 0)
         of = _Turn(
@@ -115,23 +120,31 @@ def tick(
         followed = refactored is None and following.step(connection, plan.id, _FOLLOW_MINUTES)
         work = _due(of)
         minute_began = carried_to is None or carried_to < current_minute
-        if work is None and refactored is None and not minute_began and not hours_wait:
-            # minutes that follow change nothing that anybody sees
-            return Ticked(worked=followed)
+        rolled_minute = claim.windows_minute(plan.id, now)
+        windows_due = rolled_to is None or rolled_to < rolled_minute
+        if work is None and refactored is None and not (minute_began or windows_due or hours_wait):
+            # minutes that follow change nothing that anybody sees, and no readings
+            recent.keep(sequence)
+            return Ticked(worked=followed, more=followed)
         minutes, restated = 0, refactored or 0
         if work is not None:
             minutes, of_work = _compute(of, work)
             restated += of_work
         if minute_began:
-            restated += _begin_minute(of, carried_to)
+            restated += _carry(of, carried_to)
+        if windows_due:
+            turn.move_windows(connection, plan, rolled_minute)
         if minute_began or hours_wait:
             hours_wait = _close(of)
         judge.judge(connection, plan, of.seen, now)
-        instant = datetime.fromtimestamp(current_minute * 60, UTC)
-        connection.execute(_CHANGED, (instant, hours_wait, plan.id))
+        carried, rolled = (
+            datetime.fromtimestamp(minute * 60, UTC) for minute in (current_minute, rolled_minute)
+        )
+        connection.execute(_CHANGED, (carried, rolled, hours_wait, plan.id))
         connection.execute("SELECT pg_notify(%s, %s)", (notify.LIVE, plan.slug))
     recent.keep(sequence + 1)
-    return Ticked(worked=True, minutes=minutes, restated_hours=restated)
+    asked_for = refactored is not None or followed or (work is not None and not work.live)
+    return Ticked(worked=True, more=hours_wait or asked_for, minutes=minutes, restated_hours=restated)
 
 
 def _due(of: _Turn) -> _Work | None:
@@ -146,12 +159,13 @@ def _due(of: _Turn) -> _Work | None:
             ranges=expand.affected(of.readings, plan, touched, of.current_minute),
             reasons=TouchedReasons(plan, touched),
             judge=calibrations.refresh(of.connection, plan, touched),
+            live=touched.reason is None,
         )
     span = claim.recompute_span(of.connection, plan.id, _RECOMPUTE_MINUTES)
     if span is None:
         return None
     if span.source_id not in plan.sources:
-        return _Work(ranges=Ranges.of({}), reasons={})
+        return _Work(ranges=Ranges.of({}), reasons={}, live=False)
     upto = min(span.last_minute, max(span.first_minute, of.current_minute))
     judge = calibrations.refresh_span(
         of.connection, plan, plan.sources[span.source_id], span.first_minute, upto
@@ -162,25 +176,25 @@ def _due(of: _Turn) -> _Work | None:
         reasons={span.source_id: span.reason},
         judge=judge
         | {span.source_id: (min(first, span.first_minute // 60), max(last, upto // 60))},
+        live=False,
     )
 
 
 def _progress(
     connection: psycopg.Connection[Any], plan: FacilityPlan
-) -> tuple[int | None, bool, int]:
-    """The minute that values were carried into, whether hours are left to close, the sequence."""
+) -> tuple[int | None, int | None, bool, int]:
+    """Minutes that values were carried and windows moved into, hours left to close, sequence."""
     row = connection.execute(_PROGRESS, (plan.id,)).fetchone()
-    return row or (None, False, 0)
+    return row or (None, None, False, 0)
 
 
-def _begin_minute(of: _Turn, carried_to: int | None) -> int:
-    restated = 0
-    if carried_to is not None:
-        ranges = turn.carried(of.connection, of.plan, carried_to, of.current_minute)
-        reasons = dict.fromkeys(ranges, why.HELD_ON)
-        restated = _compute(of, _Work(ranges=Ranges.of(ranges).union()[0], reasons=reasons))[1]
-    turn.move_windows(of.connection, of.plan, of.current_minute)
-    return restated
+def _carry(of: _Turn, carried_to: int | None) -> int:
+    """Carry values that hold into the minute that began; return the closed hours restated."""
+    if carried_to is None:
+        return 0
+    ranges = turn.carried(of.connection, of.plan, carried_to, of.current_minute)
+    reasons = dict.fromkeys(ranges, why.HELD_ON)
+    return _compute(of, _Work(ranges=Ranges.of(ranges).union()[0], reasons=reasons))[1]
 
 
 def _close(of: _Turn) -> bool:

@@ -56,11 +56,9 @@ def windows_upto(current_minute: int) -> int:
     return current_minute - _STAND_BACK
 
 
-def move_windows(
-    connection: psycopg.Connection[Any], plan: FacilityPlan, current_minute: int
-) -> None:
+def move_windows(connection: psycopg.Connection[Any], plan: FacilityPlan, minute: int) -> None:
     """Move the rolling and to-date totals on; those of retired sources run out with time."""
-    upto = datetime.fromtimestamp(windows_upto(current_minute) * 60, UTC)
+    upto = datetime.fromtimestamp(windows_upto(minute) * 60, UTC)
     emission_writer.advance_rolling(
         connection, [*plan.sources, *plan.retired], spans.since(upto, plan.zone), upto
     )

@@ -522,6 +522,7 @@ facility_progress = Table(
         comment="more hours can be closed than the last tick did",
     ),
     Column("judged_to", _instant, comment="newest minute that thresholds were judged in"),
+    Column("rolled_to", _instant, comment="minute that the rolling totals were last moved in"),
 )
 
 # -- retention --------------------------------------------------------------------------------

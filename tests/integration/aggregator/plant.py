@@ -176,7 +176,7 @@ class Plant:
             " emission_hour, emission_hour_history, source_hour_input, calibration_test,"
             " rolling_total"
         )
-        self.connection.execute("UPDATE facility_progress SET carried_to = NULL")
+        self.connection.execute("UPDATE facility_progress SET carried_to = NULL, rolled_to = NULL")
 
 
 def some_readings(rng: random.Random, start: datetime, hours: float) -> list[Reading]:

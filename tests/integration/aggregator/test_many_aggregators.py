@@ -127,13 +127,12 @@ def test_a_facility_that_another_works_on_is_left_alone(plant: Plant, database_u
 def test_work_that_one_has_done_is_not_there_for_the_next(plant: Plant, database_url: str) -> None:
     _registers(plant, 0)
     plan = facility_plans(plant.connection)[plant.facility_id]
-    minute = int(START.timestamp()) // 60
     with connect(database_url, process="test", autocommit=True) as other:
-        assert claim.waiting(other, minute) == [plant.facility_id]
+        assert claim.waiting(other, START) == [plant.facility_id]
         assert tick(plant.connection, plan, START).worked
-        assert claim.waiting(other, minute) == []
+        assert claim.waiting(other, START) == []
         assert not tick(other, plan, START).worked
-        assert claim.waiting(other, minute + 1) == [plant.facility_id]
+        assert claim.waiting(other, START + timedelta(minutes=1)) == [plant.facility_id]
 
 
 def test_hours_that_one_left_are_closed_by_the_next(
@@ -143,11 +142,10 @@ def test_hours_that_one_left_are_closed_by_the_next(
     monkeypatch.setattr("services.aggregator.closing.due", lambda *_: ({}, True))
     assert tick(plant.connection, plan, START).worked
     monkeypatch.undo()
-    minute = int(START.timestamp()) // 60
     with connect(database_url, process="test", autocommit=True) as other:
-        assert claim.waiting(other, minute) == [plant.facility_id]
+        assert claim.waiting(other, START) == [plant.facility_id]
         assert tick(other, plan, START).worked
-        assert claim.waiting(other, minute) == []
+        assert claim.waiting(other, START) == []
 
 
 def test_a_clock_that_is_behind_does_not_keep_a_value_from_minutes_that_began(
