@@ -63,9 +63,7 @@ def refresh_span(
     What they are tested with may have changed.
     """
     ends = np.array([first_minute, last_minute], dtype=np.int64)
-    return refresh(
-        connection, plan, Touched.whole(dict.fromkeys(source.inputs.values(), ends))
-    )
+    return refresh(connection, plan, Touched.whole(dict.fromkeys(source.inputs.values(), ends)))
 
 
 def _refresh_channel(

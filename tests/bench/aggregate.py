@@ -322,8 +322,8 @@ def live(bench: Bench, seconds: int, a_second: int) -> dict[str, Any]:
         begin_s, events = time.monotonic(), watcher.events
         before = {name: bench.cpu_s(name, each) for name, each in processes.items()}
         own_s = time.thread_time()
-        for _ in range(seconds * 5):
-            feeder.feed(0.2)
+        for _ in range(seconds * 2):
+            feeder.feed(0.5)
             row = bench.connection.execute(_OLDEST).fetchone()
             lags.append(row[0] if row and row[0] is not None else 0.0)
         took_s = time.monotonic() - begin_s
