@@ -56,9 +56,7 @@ class Seen:
         return found
 
 
-def _extreme(
-    minute: Integers, of: Integers, size: int
-) -> tuple[Integers, Integers]:
+def _extreme(minute: Integers, of: Integers, size: int) -> tuple[Integers, Integers]:
     first = np.full(size, np.iinfo(np.int64).max)
     last = np.full(size, np.iinfo(np.int64).min)
     np.minimum.at(first, of, minute)

@@ -144,7 +144,9 @@ def tick(
         connection.execute("SELECT pg_notify(%s, %s)", (notify.LIVE, plan.slug))
     recent.keep(sequence + 1)
     asked_for = refactored is not None or followed or (work is not None and not work.live)
-    return Ticked(worked=True, more=hours_wait or asked_for, minutes=minutes, restated_hours=restated)
+    return Ticked(
+        worked=True, more=hours_wait or asked_for, minutes=minutes, restated_hours=restated
+    )
 
 
 def _due(of: _Turn) -> _Work | None:
