@@ -24,20 +24,18 @@ _MOST_PAIRS = 20_000
 
 # What has a reason of its own comes first and alone: a minute that late readings touched too must
 # not be computed under theirs, for the corrected value is stored already.
-_REASON = """
-SELECT reason FROM touched WHERE facility_id = %s AND reason IS NOT NULL ORDER BY id LIMIT 1
-"""
-
 _CLAIM = """
 DELETE FROM touched WHERE id IN (
     SELECT id FROM (
         SELECT id, sum(cardinality(minutes)) OVER (ORDER BY id) - cardinality(minutes) AS before
         FROM touched
-        WHERE facility_id = %(facility)s AND reason IS NOT DISTINCT FROM %(reason)s
+        WHERE facility_id = %(facility)s AND reason IS NOT DISTINCT FROM (
+            SELECT reason FROM touched
+            WHERE facility_id = %(facility)s AND reason IS NOT NULL ORDER BY id LIMIT 1)
         ORDER BY id LIMIT 512) q
     WHERE before < %(most)s)
 RETURNING array_send(channel_ids), array_send(minutes),
-          array_send(coalesce(seconds, array_fill(0::int2, ARRAY[cardinality(minutes)])))
+          array_send(coalesce(seconds, array_fill(0::int2, ARRAY[cardinality(minutes)]))), reason
 """
 
 _WAITING = """
@@ -91,18 +89,17 @@ def lock(connection: psycopg.Connection[Any], facility_id: int) -> bool:
 
 def touched(connection: psycopg.Connection[Any], facility_id: int) -> Touched | None:
     """Take the oldest touched pairs of one reason; None if nothing is touched."""
-    row = connection.execute(_REASON, (facility_id,)).fetchone()
-    reason = row[0] if row else None
     rows = connection.execute(
-        _CLAIM, {"facility": facility_id, "reason": reason, "most": _MOST_PAIRS}, binary=True
+        _CLAIM, {"facility": facility_id, "most": _MOST_PAIRS}, binary=True
     ).fetchall()
     if not rows:
         return None
+    *sent, reasons = zip(*rows, strict=True)
     channels, minutes, seconds = (
-        np.concatenate([loaded(sent, element) for sent in column]).astype(np.int64)
-        for column, element in zip(zip(*rows, strict=True), (">i4", ">i4", ">i2"), strict=True)
+        np.concatenate([loaded(each, element) for each in column]).astype(np.int64)
+        for column, element in zip(sent, (">i4", ">i4", ">i2"), strict=True)
     )
-    return Touched.pairs(channels, minutes, seconds, reason)
+    return Touched.pairs(channels, minutes, seconds, reasons[0])
 
 
 def recompute_span(

@@ -27,9 +27,10 @@ _LOOK_S = 1.0
 #: How often open hours are looked at: they are many, and slow.
 _LOOK_AT_HOURS_S = 15.0
 
-#: From the begin of one tick of a facility to that of the next: what arrives meanwhile is computed
-#: together. A facility that was quiet is ticked at once, and one with queued work.
-_PACE_S = 0.25
+#: What arrives meanwhile is computed together: a facility is ticked once in each such span of the
+#: clock, all of them one after the other. One that was quiet is ticked at once, and so is one with
+#: queued work.
+_PACE_S = 0.4
 
 
 class Loop:
@@ -78,7 +79,7 @@ class Loop:
             if done.worked:
                 worked = True
                 if not done.more:
-                    self._paced_until_s[facility_id] = started + _PACE_S
+                    self._paced_until_s[facility_id] = (started // _PACE_S + 1) * _PACE_S
                 metrics.aggregator_ticks.inc()
                 metrics.aggregator_tick_seconds.observe(time.monotonic() - started)
                 metrics.aggregator_minutes.inc(done.minutes)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import psycopg
+from psycopg.rows import class_row
 
 from services.aggregator import (
     calibrations,
@@ -38,17 +39,38 @@ _RECOMPUTE_MINUTES = 7 * 1440
 _FOLLOW_MINUTES = 20_000
 
 _PROGRESS = """
-SELECT extract(epoch FROM carried_to)::int8 / 60, extract(epoch FROM rolled_to)::int8 / 60,
-       hours_wait, sequence
-FROM facility_progress WHERE facility_id = %s
+SELECT extract(epoch FROM carried_to)::int8 / 60 AS carried_to,
+       extract(epoch FROM rolled_to)::int8 / 60 AS rolled_to, hours_wait, sequence,
+       EXISTS (SELECT FROM recompute r
+               WHERE r.facility_id = p.facility_id AND r.step = 'factor') AS factor_waits,
+       EXISTS (SELECT FROM following_minutes f WHERE f.facility_id = p.facility_id) AS follows
+FROM facility_progress p WHERE facility_id = %s
 """
 
 _CHANGED = """
+WITH changed AS (
 UPDATE facility_progress
 SET sequence = sequence + 1, changed_at = clock_timestamp(), carried_to = greatest(carried_to, %s),
     rolled_to = greatest(rolled_to, %s), hours_wait = %s
-WHERE facility_id = %s
+WHERE facility_id = %s)
+SELECT pg_notify(%s, %s)
 """
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Progress:
+    """How far a facility is; minutes since the epoch."""
+
+    #: the minute that values were carried into, and that windows were moved in; None: never
+    carried_to: int | None = None
+    rolled_to: int | None = None
+    #: the last tick left hours to close
+    hours_wait: bool = False
+    sequence: int = 0
+    #: hours wait for a new factor
+    factor_waits: bool = False
+    #: minutes still follow one
+    follows: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +108,8 @@ class _Turn:
     now: datetime
     current_minute: int
     readings: RecentReadings
+    #: there may be minutes that follow a new factor
+    follows: bool
     seen: Seen = field(default_factory=Seen)
 
 
@@ -105,23 +129,23 @@ def tick(
     with connection.transaction():
         if not claim.lock(connection, plan.id):
             return Ticked(worked=False)
-        carried_to, rolled_to, hours_wait, sequence = _progress(connection, plan)
+        progress = _progress(connection, plan)
+        sequence, hours_wait = progress.sequence, progress.hours_wait
         # another aggregator's clock may be ahead: what it carried values into is not the future
-        current_minute = max(int(now.timestamp()) // 60, carried_to or 0)
+        current_minute = max(int(now.timestamp()) // 60, progress.carried_to or 0)
         of = _Turn(
             connection=connection,
             plan=plan,
             now=now,
             current_minute=current_minute,
             readings=recent.begin(connection, plan, sequence, current_minute),
+            follows=progress.factor_waits or progress.follows,
         )
-        # a new factor first: what is computed from here on has it, under a reason of its own
-        refactored = restate_factor.step(connection, plan, of.seen)
-        followed = refactored is None and following.step(connection, plan.id, _FOLLOW_MINUTES)
+        refactored, followed = _new_factor(of, progress)
         work = _due(of)
-        minute_began = carried_to is None or carried_to < current_minute
+        minute_began = progress.carried_to is None or progress.carried_to < current_minute
         rolled_minute = claim.windows_minute(plan.id, now)
-        windows_due = rolled_to is None or rolled_to < rolled_minute
+        windows_due = progress.rolled_to is None or progress.rolled_to < rolled_minute
         if work is None and refactored is None and not (minute_began or windows_due or hours_wait):
             # minutes that follow change nothing that anybody sees, and no readings
             recent.keep(sequence)
@@ -131,7 +155,7 @@ def tick(
             minutes, of_work = _compute(of, work)
             restated += of_work
         if minute_began:
-            restated += _carry(of, carried_to)
+            restated += _carry(of, progress.carried_to)
         if windows_due:
             turn.move_windows(connection, plan, rolled_minute)
         if minute_began or hours_wait:
@@ -140,8 +164,7 @@ def tick(
         carried, rolled = (
             datetime.fromtimestamp(minute * 60, UTC) for minute in (current_minute, rolled_minute)
         )
-        connection.execute(_CHANGED, (carried, rolled, hours_wait, plan.id))
-        connection.execute("SELECT pg_notify(%s, %s)", (notify.LIVE, plan.slug))
+        connection.execute(_CHANGED, (carried, rolled, hours_wait, plan.id, notify.LIVE, plan.slug))
     recent.keep(sequence + 1)
     asked_for = refactored is not None or followed or (work is not None and not work.live)
     return Ticked(
@@ -182,12 +205,22 @@ def _due(of: _Turn) -> _Work | None:
     )
 
 
-def _progress(
-    connection: psycopg.Connection[Any], plan: FacilityPlan
-) -> tuple[int | None, int | None, bool, int]:
-    """Minutes that values were carried and windows moved into, hours left to close, sequence."""
-    row = connection.execute(_PROGRESS, (plan.id,)).fetchone()
-    return row or (None, None, False, 0)
+def _progress(connection: psycopg.Connection[Any], plan: FacilityPlan) -> _Progress:
+    with connection.cursor(row_factory=class_row(_Progress)) as cursor:
+        return cursor.execute(_PROGRESS, (plan.id,)).fetchone() or _Progress()
+
+
+def _new_factor(of: _Turn, progress: _Progress) -> tuple[int | None, bool]:
+    """A new factor first: what is computed after it has it, under a reason of its own.
+
+    Returns the closed hours restated (None: nothing waits for one), and whether minutes followed.
+    """
+    refactored = None
+    if progress.factor_waits:
+        refactored = restate_factor.step(of.connection, of.plan, of.seen)
+    if refactored is None and progress.follows:
+        return None, following.step(of.connection, of.plan.id, _FOLLOW_MINUTES)
+    return refactored, False
 
 
 def _carry(of: _Turn, carried_to: int | None) -> int:
@@ -220,7 +253,7 @@ def _compute(of: _Turn, work: _Work) -> tuple[int, int]:
     """Compute and write; return the minutes computed and the closed hours restated."""
     connection, plan = of.connection, of.plan
     ranges = kept.ranges(connection, plan, work.ranges)
-    if following.waits(connection, plan.id):
+    if of.follows:
         following.settle(connection, plan.id, ranges.by_id())
     computed = compute.sources(of.readings, plan, ranges) if len(ranges) else []
     changes = emission_writer.record(connection, computed) if computed else Changes.none()

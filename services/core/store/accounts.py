@@ -74,7 +74,10 @@ class SourceAccount:
 async def source_accounts(connection: AsyncConnection, facility: str) -> dict[str, SourceAccount]:
     """The accounts of a facility's sources, past ones too, by source."""
     rows = (await connection.execute(_INPUTS, {"facility": facility})).mappings().all()
-    specs = {row["slug"]: _SOURCE.validate_python(row["spec"]) for row in rows}
+    inputs: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        inputs.setdefault(row["slug"], []).append(dict(row))
+    specs = {slug: _SOURCE.validate_python(own[0]["spec"]) for slug, own in inputs.items()}
     factors = await _factors(
         connection,
         facility,
@@ -83,7 +86,7 @@ async def source_accounts(connection: AsyncConnection, facility: str) -> dict[st
     checks = {
         spec.check
         for spec in specs.values()
-        if spec.check is not None and any(row["active"] for row in rows if row["slug"] == spec.id)
+        if spec.check is not None and any(row["active"] for row in inputs.get(spec.id, ()))
     }
     return {
         slug: SourceAccount(
@@ -91,7 +94,7 @@ async def source_accounts(connection: AsyncConnection, facility: str) -> dict[st
             scope=spec.scope,
             check=spec.check,
             counts=slug not in checks,
-            meters=_meters(spec, [dict(row) for row in rows if row["slug"] == slug]),
+            meters=_meters(spec, inputs[slug]),
             factor=factors.get(spec.factor) if isinstance(spec, model.ActivitySource) else None,
         )
         for slug, spec in specs.items()

@@ -67,14 +67,6 @@ def add(connection: psycopg.Connection[Any], facility_id: int, spans: Sequence[S
     _insert(connection, facility_id, spans)
 
 
-def waits(connection: psycopg.Connection[Any], facility_id: int) -> bool:
-    """Whether any minutes of the facility are still to follow."""
-    row = connection.execute(
-        "SELECT EXISTS (SELECT FROM following_minutes WHERE facility_id = %s)", (facility_id,)
-    ).fetchone()
-    return bool(row and row[0])
-
-
 def settle(
     connection: psycopg.Connection[Any],
     facility_id: int,
