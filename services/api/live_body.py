@@ -79,10 +79,27 @@ def _totals(
 def _total(
     state: FacilityLive, sources: Sequence[SourceLive], span: str, accounts: Accounts
 ) -> dict[str, Any]:
-    parts = [(source, source.totals.get(span)) for source in sources]
-    known = [(source, part) for source, part in parts if part is not None and _is_known(part)]
-    expected_ms = _expected_ms([part for _, part in parts])
-    covered_ms = sum(min(part.covered_ms, part.expected_ms) for _, part in known)
+    known: list[tuple[SourceLive, SpanTotal]] = []
+    # in one pass: there may be thousands of sources, each with every window
+    expected_ms = window_ms = unstated = covered_ms = measured_ms = substituted_ms = 0
+    co2_ug = co2e_ug = market_ug = 0
+    for source in sources:
+        part = source.totals.get(span)
+        if part is None:
+            unstated += 1
+            continue
+        expected_ms += part.expected_ms
+        window_ms = max(window_ms, part.window_ms)
+        if _is_known(part):
+            known.append((source, part))
+            covered_ms += min(part.covered_ms, part.expected_ms)
+            measured_ms += min(part.measured_ms, part.expected_ms)
+            substituted_ms += part.substituted_ms
+            co2_ug += part.co2_ug
+            co2e_ug += part.co2e_ug
+            market_ug += part.market_ug
+    # of a source without totals yet the whole window should be known
+    expected_ms += (window_ms or 1) * unstated
     low, high = band_kg(
         (
             SourceMass(
@@ -96,25 +113,14 @@ def _total(
         ZoneInfo(state.timezone),
     )
     return {
-        "co2_kg": kg(sum(part.co2_ug for _, part in known)) if known else None,
-        "co2e_kg": kg(sum(part.co2e_ug for _, part in known)) if known else None,
-        "co2_market_kg": kg(sum(part.market_ug for _, part in known)) if known else None,
+        "co2_kg": kg(co2_ug) if known else None,
+        "co2e_kg": kg(co2e_ug) if known else None,
+        "co2_market_kg": kg(market_ug) if known else None,
         "co2_low_kg": low,
         "co2_high_kg": high,
         "coverage": round(covered_ms / expected_ms, 6) if expected_ms else 0.0,
-        "shares": shares(
-            expected_ms,
-            measured_ms=sum(min(part.measured_ms, part.expected_ms) for _, part in known),
-            substituted_ms=sum(part.substituted_ms for _, part in known),
-        ),
+        "shares": shares(expected_ms, measured_ms=measured_ms, substituted_ms=substituted_ms),
     }
-
-
-def _expected_ms(parts: Sequence[SpanTotal | None]) -> int:
-    """The time that should be known; of a source without totals yet, the whole window."""
-    stated = [part for part in parts if part is not None]
-    window_ms = max((part.window_ms for part in stated), default=1)
-    return sum(part.expected_ms for part in stated) + window_ms * (len(parts) - len(stated))
 
 
 def _checks(state: FacilityLive, accounts: Accounts) -> list[dict[str, Any]]:
