@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from services.api.bands import kg
-from services.core.accounting.gwp import AR6
+from services.core.accounting.gwp import GwpSet, gwp_set
 from services.core.accounting.stack.audits import Audit
 from services.core.accounting.stack.equations import Equation
 from services.core.store.calibrations import instant
@@ -24,6 +24,7 @@ def explain_body(
 ) -> dict[str, Any]:
     """Build the answer; what is unknown is null, never zero."""
     in_force = next((v for v in reversed(found.versions) if v.superseded_at is None), None)
+    gwp = gwp_set(found.configuration.get("gwp"))
     return {
         "facility": facility,
         "source": source,
@@ -36,8 +37,8 @@ def explain_body(
         "configuration": found.configuration,
         "configured_at": found.configured_at,
         "equation": None if found.equation is None else _equation(found.equation),
-        "factor": None if found.factor is None else _factor(found.factor),
-        "market_factor": None if found.market_factor is None else _factor(found.market_factor),
+        "factor": None if found.factor is None else _factor(found.factor, gwp),
+        "market_factor": None if found.market_factor is None else _factor(found.market_factor, gwp),
         "closing": None if found.closing is None else _closing(found.closing),
         "inputs": [_input(item) for item in found.inputs],
         "minutes": _minutes(found, hour),
@@ -156,7 +157,7 @@ def _number(value: Decimal | None) -> float | None:
     return None if value is None else float(value)
 
 
-def _factor(used: FactorUsed) -> dict[str, Any]:
+def _factor(used: FactorUsed, gwp: GwpSet) -> dict[str, Any]:
     factor = used.factor
     return {
         "id": factor.id,
@@ -166,8 +167,8 @@ def _factor(used: FactorUsed) -> dict[str, Any]:
         "co2_kg": factor.co2_kg,
         "ch4_kg": factor.ch4_kg,
         "n2o_kg": factor.n2o_kg,
-        "co2e_kg": factor.total_co2e_kg(),
-        "gwp": None if factor.co2e_kg is not None else {"set": AR6.name, "citation": AR6.citation},
+        "co2e_kg": factor.total_co2e_kg(gwp),
+        "gwp": None if factor.co2e_kg is not None else {"set": gwp.name, "citation": gwp.citation},
         "valid_from": factor.valid_from,
         "valid_to": factor.valid_to,
         "known_from": factor.known_from,

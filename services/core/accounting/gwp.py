@@ -50,6 +50,11 @@ AR6 = GwpSet(
 GWP_SETS: dict[str, GwpSet] = {each.name: each for each in (AR4, AR5, AR6)}
 
 
+def gwp_set(name: str | None) -> GwpSet:
+    """The set of that name; None: the newest."""
+    return AR6 if name is None else GWP_SETS[name]
+
+
 def co2e_kg(
     co2_kg: float,
     ch4_kg: float = 0.0,

@@ -228,3 +228,20 @@ async def test_a_facility_file_is_applied_once_and_refused_whole(
             ],
         }
     ]
+
+
+async def test_the_gwp_set_of_the_file_makes_co2e_and_is_told(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    text = FILE.replace("Europe/Vienna}", "Europe/Vienna, gwp: AR4}").replace(
+        "co2_kg: 0.20,", "co2_kg: 0.20, ch4_kg: 0.001, n2o_kg: 0.0001,"
+    )
+    assert (await client.put("/v1/facilities/linz", content=text.encode())).status_code == 200
+    total(connection, "grid", 1.0)
+    params = {"facility": "linz", "source": "grid", "hour": "2026-11-23T10:00:00Z"}
+    params["as_of"] = "2100-01-01T00:00:00Z"
+    factor = (await client.get("/v1/explain", params=params)).json()["factor"]
+    # 0.2 + 0.001 x 25 + 0.0001 x 298
+    assert factor["co2e_kg"] == pytest.approx(0.2548)
+    assert factor["applied"]["co2e_kg"] == pytest.approx(0.2548)
+    assert factor["gwp"]["set"] == "AR4"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
@@ -57,7 +57,10 @@ def run(plant: Plant, *, flow: bool = True) -> None:
             if flow or hour == 0:
                 readings.append(Reading("cems.flow", at, 1_491_000.0))
     plant.store(readings)
-    now = START + timedelta(hours=2, minutes=20)
+    close(plant, START + timedelta(hours=2, minutes=20))
+
+
+def close(plant: Plant, now: datetime) -> None:
     plant.tick(now)
     plant.connection.execute("UPDATE emission_hour SET known_at = known_at - interval '1 minute'")
     plant.connection.execute("UPDATE touched SET committed_at = now()")
@@ -94,6 +97,33 @@ async def test_an_hour_that_cannot_be_computed_leaves_its_period_without_a_value
     assert (rows[3]["value"], rows[3]["reason"]) == (None, why)
     assert rows[2]["value"] == 2.1
     assert (rows[4]["value"], rows[4]["reason"]) == (None, f"quarter 4 is not computable: {why}")
+
+
+async def test_a_gap_at_the_end_of_a_quarter_waits_for_the_next_one(
+    plant: Plant, client: httpx.AsyncClient
+) -> None:
+    first = START - timedelta(hours=1)
+
+    def measured(begins: datetime, co2: float | None) -> list[Reading]:
+        found = []
+        for minute in range(60):
+            at = begins + minute * MINUTE
+            found.append(Reading("cems.flow", at, 1_000_000.0))
+            if co2 is not None:
+                found.append(Reading("cems.co2", at, co2))
+        return found
+
+    # the quarter's last hour has no CO2
+    plant.store(measured(first, 10.0) + measured(START, None))
+    close(plant, START + timedelta(hours=1, minutes=20))
+    third = (await client.get("/v1/reports")).json()[2]
+    # 10.0 and the hour before alone: 5.7 + 5.7
+    assert (third["value"], third["state"], third["hours_waiting"]) == (11.4, "provisional", 1)
+    plant.store(measured(START + timedelta(hours=1), 12.0))
+    close(plant, START + timedelta(hours=2, minutes=20))
+    third = (await client.get("/v1/reports")).json()[2]
+    # (10.0 + 12.0) / 2 makes 6.3
+    assert (third["value"], third["state"], third["hours_waiting"]) == (12.0, "final", 0)
 
 
 async def test_a_year_under_other_rules_is_rounded_once(

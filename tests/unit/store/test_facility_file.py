@@ -158,6 +158,18 @@ def test_a_factor_that_ends_or_is_of_the_other_basis_is_doubted_aloud() -> None:
     assert any("market-based" in doubt for doubt in doubts(parse(market)))
 
 
+def test_a_source_takes_the_facilitys_gwp_unless_it_names_its_own() -> None:
+    text = CONTRACT.replace("name: Linz works,", "name: Linz works, gwp: AR5,")
+    assert text != CONTRACT
+    by_id = {source.id: source for source in parse(text).sources}
+    assert [getattr(by_id[each], "gwp", None) for each in ("grid", "boiler", "stack-1")] == [
+        "AR5", "AR5", None,
+    ]  # fmt: skip
+    own = text.replace("input: gas-meter.volume,", "gwp: AR4, input: gas-meter.volume,")
+    assert {s.id: getattr(s, "gwp", None) for s in parse(own).sources}["boiler"] == "AR4"
+    assert any("gwp" in problem for problem in problems(text.replace("AR5", "AR7")))
+
+
 REFUSED = {
     "dry CO2 for F-11": ("unit: '%', kind: gauge, basis: dry", "F-11", "on a wet basis"),
     "wet CO2 for F-2": ("unit: '%', kind: gauge, basis: wet", "F-2", "on a dry basis"),

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from services.core.accounting.activity import co2_per_unit
 from services.core.accounting.factors import ConfigurationError, Factor
+from services.core.accounting.gwp import gwp_set
 from services.core.accounting.methods import ActivityMethod, FactorSpan, Method, StackMethod
 from services.core.accounting.registers import Epoch, RegisterConfig
 from services.core.accounting.series import ChannelRule
@@ -210,6 +211,7 @@ def _factor_span(
         activity_unit,
         calorific_value=source.calorific_value,
         volume_correction=source.volume_correction,
+        gwp=gwp_set(source.gwp),
     )
     return FactorSpan(
         from_minute=_local_midnight_minute(factor.valid_from or date(1970, 1, 1), zone),

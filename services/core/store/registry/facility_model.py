@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from services.core.accounting.gwp import GwpName
 from services.core.store.registry.field_types import (
     ChannelReference,
     DurationS,
@@ -39,6 +40,8 @@ class Facility(Part):
     id: Slug
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     timezone: Zone
+    #: by which set of global warming potentials gases become CO2e, unless a source names another
+    gwp: GwpName | None = None
 
 
 class Epoch(Part):
@@ -215,6 +218,8 @@ class ActivitySource(_Source):
     factor: Slug
     #: scope 2: the market-based factor beside the location-based one
     market_factor: Slug | None = None
+    #: None: the facility's, else AR6
+    gwp: GwpName | None = None
     #: MJ/m3, gross: turns gas volume into energy
     calorific_value: float | None = Field(None, gt=0)
     #: from metered to reference volume where the meter does not correct (1.02264 in Great Britain)
@@ -318,6 +323,24 @@ class FacilityFile(Part):
     thresholds: tuple[Threshold, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
     notify: tuple[Notify, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sources_take_the_facilitys_gwp(cls, data: Any) -> Any:
+        """A source keeps its own configuration, so that a past one can be told and computed."""
+        facility = data.get("facility") if isinstance(data, dict) else None
+        sources = data.get("sources") if isinstance(data, dict) else None
+        if not isinstance(facility, dict) or "gwp" not in facility or not isinstance(sources, list):
+            return data
+        return {
+            **data,
+            "sources": [
+                {"gwp": facility["gwp"], **source}
+                if isinstance(source, dict) and source.get("method") == "activity"
+                else source
+                for source in sources
+            ],
+        }
 
     def channel(self, reference: str) -> Channel | None:
         """The channel that ``device.channel`` names, None if there is none."""

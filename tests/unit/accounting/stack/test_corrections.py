@@ -59,6 +59,17 @@ def test_hot_gas_under_low_pressure_is_less_gas() -> None:
     assert normal < 600_000
 
 
+@pytest.mark.vector
+def test_the_dry_flow_of_a_chinese_stack() -> None:
+    # HJ 75-2017 writes 273 for 273.15: 381 558 m3/h, 0.017 % less
+    normal = actual_to_normal_flow(600_000.0, temperature_c=120.0, pressure_kpa=100.825)
+    dry = flow_wet_to_dry(normal, 8.0)
+    assert round(float(dry), 1) == 381_622.2
+    by_hj_75 = 600_000 * 273 / (273 + 120) * (101_325 - 500) / 101_325 * (1 - 0.08)
+    assert round(by_hj_75) == 381_558
+    assert dry == pytest.approx(by_hj_75, rel=1.7e-4)
+
+
 def test_missing_stays_missing() -> None:
     values = np.array([1.0, math.nan])
     assert np.isnan(np.asarray(concentration_wet_to_dry(values, 8.0))).tolist() == [False, True]

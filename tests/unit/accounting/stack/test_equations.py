@@ -21,6 +21,7 @@ from services.core.accounting.stack.equations import (
 from services.core.accounting.stack.fuels import F_FACTORS, f_factors
 from services.core.accounting.stack.heat_input import HEAT_INPUTS
 from services.core.accounting.stack.inputs import Basis, ChannelKind
+from services.core.accounting.units import convert
 
 CO2_WET = ChannelKind(quantity="fraction", unit="%", basis=Basis.WET)
 CO2_DRY = ChannelKind(quantity="fraction", unit="%", basis=Basis.DRY)
@@ -103,6 +104,14 @@ def test_the_metric_rate_of_part_75_is_0_175_percent_below_part_98() -> None:
     inputs = {"co2": 12.5, "flow": 6e7}
     ratio = EQUATIONS["F-11"].rate_kg_h(inputs) / EQUATIONS["C-6"].rate_kg_h(inputs)
     assert ratio == pytest.approx(0.99825348, abs=5e-9)
+
+
+@pytest.mark.vector
+@pytest.mark.parametrize(("equation", "kg"), [("F-11", 1.959812), ("C-6", 1.963241)])
+def test_the_density_of_carbon_dioxide_that_a_constant_implies(equation: str, kg: float) -> None:
+    # kg/Nm3; an ideal gas has 1.963485
+    pure = EQUATIONS[equation].rate_kg_h({"co2": 100.0, "flow": convert(1.0, "Nm3/h", "scf/h")})
+    assert round(float(pure), 6) == kg
 
 
 @pytest.mark.vector
