@@ -47,6 +47,11 @@ UPDATE outbox SET tries = tries + 1, last_error = %(reason)s,
 WHERE id = %(id)s
 """
 
+_DUE_NOW = """
+UPDATE outbox SET next_try_at = clock_timestamp()
+WHERE id = ANY(%s) AND delivered_at IS NULL AND abandoned_at IS NULL
+"""
+
 _ABANDON = """
 UPDATE outbox SET abandoned_at = clock_timestamp(), last_error = %(reason)s WHERE id = %(id)s
 """
@@ -138,6 +143,10 @@ class Outbox:
         await self._connection.execute(
             _POSTPONE, {"id": row_id, "wait_s": wait_s, "reason": reason[:1000]}
         )
+
+    async def due_now(self, ids: Collection[int]) -> None:
+        """Try messages again at once, as far as they still wait."""
+        await self._connection.execute(_DUE_NOW, (list(ids),))
 
     async def abandon(self, row_id: int, reason: str) -> None:
         """Try a message no more."""

@@ -52,6 +52,8 @@ class Worker:
         self._clock = clock
         self._recipients = recipients
         self._pace = Pace(channel.most_at_once)
+        #: messages that wait because the recipient was away, not for their own sake
+        self._put_off: set[int] = set()
         self._on_their_way: dict[asyncio.Task[DeliveryError | None], Row] = {}
         self._woken = asyncio.Event()
         self._stopping = False
@@ -94,6 +96,8 @@ class Worker:
         return (
             not (stands and self._channel.repeat_every_s is not None)
             and not self._pulse.wanted(self._target)
+            # another worker would know nothing of the rest that this recipient needs
+            and not self._resting
             and time.monotonic() - self._active_at_s > _IDLE_S
         )
 
@@ -174,6 +178,9 @@ class Worker:
         if told:
             await self._outbox.told([row.id for row in told])
             self._pace.taken()
+            if self._put_off:
+                await self._outbox.due_now(self._put_off)
+                self._put_off.clear()
         for row in told:
             metrics.notify_sent.labels(self._kind).inc()
             waited_s = (self._clock.now() - row.created_at).total_seconds()
@@ -190,6 +197,7 @@ class Worker:
             wait_s = retry.refused_again_s(row.tries + 1)
         else:
             wait_s = self._pace.failed(time.monotonic(), error.wait_s)
+            self._put_off.add(row.id)
         await self._outbox.postpone(row.id, wait_s=wait_s, reason=str(error))
         metrics.notify_failed.labels(self._kind).inc()
         log.warning(

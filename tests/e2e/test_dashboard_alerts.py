@@ -72,6 +72,10 @@ async def test_alerts_are_listed_acknowledged_and_drawn_as_limits(
     fire(connection, plant, rate, now - 200 * MINUTE, resolved_at=now - 180 * MINUTE,
          state="resolved")  # fmt: skip
     await page.goto(address)
+    month_tile = page.locator("#totals li[data-window='month'] .limit")
+    await expect(month_tile).to_contain_text("% of 1,000 t")
+    await expect(month_tile).to_have_attribute("title", "month-budget")
+    await expect(page.locator("#totals li[data-window='today'] .limit")).to_be_empty()
     await expect(page.locator("#alerts li")).to_have_count(1)
     fire(connection, plant, month, now - MINUTE, projected=True, limit_value=1.0, value=0.8,
          room=0.2, crosses_at=now + 500 * MINUTE)  # fmt: skip

@@ -3,7 +3,7 @@
 
 import { get } from "./api.js";
 import { NO_DATA, rate, wallTime } from "./format.js";
-import { limitLines, rateLimits } from "./limits.js";
+import { limitLines } from "./limits.js";
 import { colour } from "./sources.js";
 
 const STEP_MS = 5 * 60_000;
@@ -33,6 +33,7 @@ export class Chart {
     this.legend = legend;
     this.facility = null;
     this.rows = new Map();
+    /** Set by whoever reads them; drawn with the next update. */
     this.limits = [];
     this.readAllAt = 0;
     this.readAt = 0;
@@ -63,9 +64,7 @@ export class Chart {
         interval: "5m",
         from: Math.round(now - (all ? SPAN_MS : 3 * STEP_MS)),
       });
-      const limits = all ? rateLimits(await get("/v1/thresholds", { facility: facility.id })) : this.limits;
       if (facility !== this.facility) return;
-      this.limits = limits;
       if (all) this.readAllAt = now;
       for (const row of rows) this.rows.get(row.source)?.set(Date.parse(row.time), row);
       for (const ofSource of this.rows.values()) {

@@ -1,4 +1,5 @@
-// Limit lines: thresholds whose value is a rate, or a total of an hour, which is one too.
+// Limits as they are drawn: lines in the chart of rates (a total of an hour is one too), and beside
+// the totals of the same windows.
 
 /** Farther than this above the highest bar, a limit would only press the bars flat. */
 const FARTHEST = 4;
@@ -8,6 +9,18 @@ export function rateLimits(thresholds) {
     .filter(({ measure, window, above }) =>
       above !== null && (measure === "rate" || (measure === "total" && (window === "1h" || window === "hour"))))
     .map(({ id, above, severity }) => ({ id, value: above, severity }));
+}
+
+/** By window, the limit of the whole facility's total that is passed first: { id, value, severity }. */
+export function totalLimits(thresholds) {
+  const found = new Map();
+  for (const { id, measure, window, above, budget, severity, source, scope } of thresholds) {
+    if (above === null || source !== null || scope !== null) continue;
+    if (measure !== "total" && measure !== "budget") continue;
+    const value = measure === "budget" ? above * budget : above;
+    if (value > 0 && !(found.get(window)?.value <= value)) found.set(window, { id, value, severity });
+  }
+  return found;
 }
 
 /** Shapes and annotations of a chart whose highest bar is `highest`, and how far its axis goes. */

@@ -4,6 +4,7 @@ import { Alerts } from "./alerts.js";
 import { ApiError, follow, get, post, rememberKey } from "./api.js";
 import { Chart } from "./chart.js";
 import { NO_DATA, ago, clock, rate } from "./format.js";
+import { rateLimits, totalLimits } from "./limits.js";
 import { drawChecks, drawMix, drawSources } from "./sources.js";
 import { drawTotals } from "./totals.js";
 
@@ -15,6 +16,8 @@ const STATES = {
 };
 /** Later than this, the newest data is worth a word. */
 const STALE_MS = 5 * 60_000;
+/** How often limits are read: they change by hand. */
+const LIMITS_MS = 60_000;
 
 let facilities = [];
 let facility = null;
@@ -23,9 +26,11 @@ let following = null;
 /** What stood when the last day's alerts were read. */
 let standing = "";
 let lately = [];
+let limits = new Map();
 
 start();
 setInterval(drawAge, 1000);
+setInterval(readLimits, LIMITS_MS);
 
 async function start() {
   try {
@@ -59,6 +64,8 @@ async function choose(chosen) {
   newest = null;
   standing = "";
   lately = [];
+  limits = new Map();
+  chart.limits = [];
   $("facility").value = chosen.id;
   $("timezone").textContent = chosen.timezone;
   document.title = `${chosen.name} · tonne`;
@@ -67,6 +74,8 @@ async function choose(chosen) {
   following = new AbortController();
   const { signal } = following;
   setState("connecting");
+  await readLimits();
+  if (signal.aborted) return;
   drawChart(() => chart.show(chosen));
   try {
     await follow(chosen.id, {
@@ -96,10 +105,24 @@ function draw(live) {
   drawMix($("mix"), live.sources);
   drawChecks($("checks"), live.checks);
   drawAlerts(live.alerts);
-  drawTotals($("totals"), live.totals);
+  drawTotals($("totals"), live.totals, limits);
   drawSources($("sources"), live.sources);
   drawAge();
   drawChart(() => chart.update());
+}
+
+async function readLimits() {
+  if (facility === null) return;
+  const { id } = facility;
+  try {
+    const thresholds = await get("/v1/thresholds", { facility: id });
+    if (facility.id !== id) return;
+    limits = totalLimits(thresholds);
+    chart.limits = rateLimits(thresholds);
+  } catch (error) {
+    // figures and alerts go on without them; the next reading tries again
+    console.warn(error);
+  }
 }
 
 /** What stands comes with every event; what is over is read when that changes. */

@@ -7,7 +7,8 @@ const WINDOWS = [
   ["today", "Today"], ["month", "This month"], ["year", "This year"], ["365d", "Last 365 days"],
 ];
 
-export function drawTotals(list, totals) {
+/** `limits` by window, as `totalLimits` finds them. */
+export function drawTotals(list, totals, limits) {
   if (list.children.length !== WINDOWS.length) list.replaceChildren(...WINDOWS.map(tile));
   WINDOWS.forEach(([span], index) => {
     const item = list.children[index];
@@ -24,9 +25,19 @@ export function drawTotals(list, totals) {
     item.querySelector(".band").textContent = band(totals[span]);
     item.querySelector(".market").textContent =
       market === kg ? "" : `market ${massText(market)}`;
+    drawLimit(item, kg, limits.get(span));
     item.querySelector("i").style.width = `${coverage * 100}%`;
     item.querySelector(".known").textContent = `${percent(coverage)} known`;
   });
+}
+
+function drawLimit(item, kg, limit) {
+  const words = item.querySelector(".limit");
+  words.textContent = !limit ? "" : kg === null
+    ? `limit ${massText(limit.value)}`
+    : `${percent(kg / limit.value)} of ${massText(limit.value)}`;
+  words.title = limit?.id ?? "";
+  words.dataset.passed = limit && kg > limit.value ? limit.severity : "";
 }
 
 function tile([span, title]) {
@@ -34,7 +45,7 @@ function tile([span, title]) {
   item.className = "card";
   item.dataset.window = span;
   item.innerHTML =
-    '<p class="window"></p><p class="mass"></p><p class="band"></p><p class="market"></p><div class="meter" aria-hidden="true"><i></i></div><p class="known"></p>';
+    '<p class="window"></p><p class="mass"></p><p class="band"></p><p class="market"></p><p class="limit"></p><div class="meter" aria-hidden="true"><i></i></div><p class="known"></p>';
   item.querySelector(".window").textContent = title;
   return item;
 }

@@ -53,7 +53,10 @@ async def test_a_test_message_reaches_every_recipient_or_says_why_not(
     assert works.outbox("abandoned_at IS NULL, delivered_at IS NULL")[-1] == (False, True)
 
 
-async def test_a_recipient_that_rests_is_tried_at_once_by_a_test(make: Make, hook: Webhook) -> None:
+async def test_a_recipient_that_rests_is_tried_by_a_test_and_then_hears_everything(
+    make: Make, hook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.notify.worker._IDLE_S", 0.1)
     hook.answers, hook.headers = [503], {"Retry-After": "600"}
     works = make(f"[{{mqtt: false}}, {{webhook: '{hook.url}'}}]")
     works.tell("firing")
@@ -64,6 +67,9 @@ async def test_a_recipient_that_rests_is_tried_at_once_by_a_test(make: Make, hoo
         assert "high" in said
         assert "the receiver answered 503" in said
         works.tell("firing", threshold="other")
+        assert len(hook.requests) == 1, "it is left alone, whatever else is due"
         status, _ = await tonne(works.url, "alerts", "test", "works")
         assert status == 0
-        await until(lambda: [b.get("threshold") for b in hook.taken] == [None, "other"], "it flows")
+        await until(lambda: len(hook.taken) == 3, "what waited is told")
+    assert hook.taken[0]["kind"] == "test"
+    assert {body.get("threshold") for body in hook.taken[1:]} == {"high", "other"}
