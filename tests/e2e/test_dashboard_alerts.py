@@ -103,7 +103,10 @@ async def test_alerts_are_listed_acknowledged_and_drawn_as_limits(
         await page.set_viewport_size({"width": width, "height": 900})
         # the chart follows a moment later
         await page.wait_for_function(
-            "width => document.documentElement.scrollWidth === width", arg=width
+            """width => document.documentElement.scrollWidth === width
+               && document.getElementById("chart").layout.xaxis.dtick / 3_600_000
+                  === (width < 700 ? 6 : 2)""",
+            arg=width,
         )
         if directory := os.environ.get("SCREENSHOTS"):
             await page.screenshot(path=f"{directory}/alerts-{width}.png", full_page=True)

@@ -14,6 +14,9 @@ const REFRESH_MS = 4_000;
 /** Younger buckets are not called gaps: their readings are on the way. */
 const GRACE_MS = 2 * STEP_MS;
 
+/** A narrower chart has fewer and shorter labels. */
+const NARROW_PX = 600;
+
 let library;
 
 function loadLibrary() {
@@ -38,7 +41,9 @@ export class Chart {
     this.readAllAt = 0;
     this.readAt = 0;
     this.busy = false;
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+    for (const query of ["(prefers-color-scheme: dark)", `(max-width: ${NARROW_PX + 100}px)`]) {
+      matchMedia(query).addEventListener("change", () => this.draw());
+    }
   }
 
   show(facility) {
@@ -117,7 +122,7 @@ export class Chart {
     this.drawLegend(anyGap);
     const sums = times.map((_, i) => traces.slice(1).reduce((sum, { y }) => sum + (y[i] ?? 0), 0));
     const lines = limitLines(this.limits, Math.max(0, ...sums), ink);
-    const narrow = this.element.clientWidth < 600;
+    const narrow = this.element.clientWidth < NARROW_PX;
     await Plotly.react(this.element, traces, {
       barmode: "stack", bargap: 0, showlegend: false, dragmode: false, hovermode: "closest",
       margin: { l: narrow ? 44 : 58, r: 10, t: 10, b: 34 },
