@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import psycopg
+from psycopg.rows import class_row
 
 from services.aggregator.touched import Touched
 from services.core.store.number_arrays import loaded
@@ -39,7 +40,9 @@ RETURNING array_send(channel_ids), array_send(minutes),
 """
 
 _WAITING = """
-SELECT p.facility_id FROM facility_progress p
+SELECT p.facility_id, p.sequence,
+       extract(epoch FROM clock_timestamp() - p.changed_at)::float8 AS idle_s
+FROM facility_progress p
 WHERE EXISTS (SELECT FROM touched t WHERE t.facility_id = p.facility_id)
    OR EXISTS (SELECT FROM recompute r WHERE r.facility_id = p.facility_id)
    OR EXISTS (SELECT FROM following_minutes f WHERE f.facility_id = p.facility_id)
@@ -62,6 +65,17 @@ class RecomputeSpan:
     reason: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Waiting:
+    """A facility that has work."""
+
+    facility_id: int
+    #: as the last tick left it
+    sequence: int
+    #: seconds since that tick
+    idle_s: float
+
+
 def windows_minute(facility_id: int, now: datetime) -> int:
     """The minute to which the facility's windows are due to be moved.
 
@@ -70,13 +84,14 @@ def windows_minute(facility_id: int, now: datetime) -> int:
     return (int(now.timestamp()) - (facility_id - 1) * 37 % 60) // 60
 
 
-def waiting(connection: psycopg.Connection[Any], now: datetime) -> list[int]:
-    """Ids of the facilities that have work, those first that were last seen to long ago.
+def waiting(connection: psycopg.Connection[Any], now: datetime) -> list[Waiting]:
+    """The facilities that have work, those first that were last seen to long ago.
 
     Each has work when a minute begins, and when its windows are due (:func:`windows_minute`), until
     one aggregator has done it.
     """
-    return [row[0] for row in connection.execute(_WAITING, {"now": now})]
+    with connection.cursor(row_factory=class_row(Waiting)) as cursor:
+        return cursor.execute(_WAITING, {"now": now}).fetchall()
 
 
 def lock(connection: psycopg.Connection[Any], facility_id: int) -> bool:

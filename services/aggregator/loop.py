@@ -32,6 +32,10 @@ _LOOK_AT_HOURS_S = 15.0
 #: queued work.
 _PACE_S = 0.4
 
+#: A facility that another aggregator ticked less than this ago is left to it: it remembers what it
+#: has read. Where that one is gone, or cannot keep up, the facility changes hands.
+_LEAVE_S = 1.0
+
 
 class Loop:
     """Ticks every facility that has work, on one connection, until asked to stop."""
@@ -68,18 +72,21 @@ class Loop:
         """Tick each facility that has work once; return whether there was any."""
         self._refresh_plans(connection)
         worked = False
-        for facility_id in claim.waiting(connection, self._clock.now()):
-            started = time.monotonic()
+        for each in claim.waiting(connection, self._clock.now()):
+            facility_id, started = each.facility_id, time.monotonic()
             if facility_id not in self._plans or self._shutdown.requested:
                 continue
             if started < self._paced_until_s.get(facility_id, 0.0):
                 continue
             recent = self._recent.setdefault(facility_id, Recent())
+            if not recent.is_of(each.sequence) and each.idle_s < _LEAVE_S:
+                self._pace(facility_id, started)
+                continue
             done = tick(connection, self._plans[facility_id], self._clock.now(), recent)
             if done.worked:
                 worked = True
                 if not done.more:
-                    self._paced_until_s[facility_id] = (started // _PACE_S + 1) * _PACE_S
+                    self._pace(facility_id, started)
                 metrics.aggregator_ticks.inc()
                 metrics.aggregator_tick_seconds.observe(time.monotonic() - started)
                 metrics.aggregator_minutes.inc(done.minutes)
@@ -88,6 +95,9 @@ class Loop:
         if self._progress.due:
             self._report(connection)
         return worked
+
+    def _pace(self, facility_id: int, since_s: float) -> None:
+        self._paced_until_s[facility_id] = (since_s // _PACE_S + 1) * _PACE_S
 
     def _refresh_plans(self, connection: psycopg.Connection[Any]) -> None:
         revision = read.revision(connection)

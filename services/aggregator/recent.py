@@ -95,6 +95,10 @@ class Recent:
         self._drop_old((current_minute - _LIVE_MINUTES + 1) * _MINUTE_US)
         return RecentReadings(self, StoredReadings(connection), current_minute)
 
+    def is_of(self, sequence: int) -> bool:
+        """Whether this process did the tick that left the facility with this sequence."""
+        return self._sequence == sequence
+
     def keep(self, sequence: int) -> None:
         """The tick is committed and left the facility with this sequence."""
         self._sequence = sequence

@@ -6,9 +6,11 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
 from services.aggregator import claim
@@ -114,6 +116,10 @@ def test_another_takes_over_when_one_stands_still_which_goes_on_later(
     wait_for(lambda: _computed(plant), "what came later is computed")
 
 
+def _waiting(connection: psycopg.Connection[Any], now: datetime) -> list[int]:
+    return [each.facility_id for each in claim.waiting(connection, now)]
+
+
 def test_a_facility_that_another_works_on_is_left_alone(plant: Plant, database_url: str) -> None:
     _registers(plant, 0)
     plan = facility_plans(plant.connection)[plant.facility_id]
@@ -128,11 +134,11 @@ def test_work_that_one_has_done_is_not_there_for_the_next(plant: Plant, database
     _registers(plant, 0)
     plan = facility_plans(plant.connection)[plant.facility_id]
     with connect(database_url, process="test", autocommit=True) as other:
-        assert claim.waiting(other, START) == [plant.facility_id]
+        assert _waiting(other, START) == [plant.facility_id]
         assert tick(plant.connection, plan, START).worked
-        assert claim.waiting(other, START) == []
+        assert _waiting(other, START) == []
         assert not tick(other, plan, START).worked
-        assert claim.waiting(other, START + timedelta(minutes=1)) == [plant.facility_id]
+        assert _waiting(other, START + timedelta(minutes=1)) == [plant.facility_id]
 
 
 def test_hours_that_one_left_are_closed_by_the_next(
@@ -143,9 +149,9 @@ def test_hours_that_one_left_are_closed_by_the_next(
     assert tick(plant.connection, plan, START).worked
     monkeypatch.undo()
     with connect(database_url, process="test", autocommit=True) as other:
-        assert claim.waiting(other, START) == [plant.facility_id]
+        assert _waiting(other, START) == [plant.facility_id]
         assert tick(other, plan, START).worked
-        assert claim.waiting(other, START) == []
+        assert _waiting(other, START) == []
 
 
 def test_a_clock_that_is_behind_does_not_keep_a_value_from_minutes_that_began(
