@@ -323,17 +323,14 @@ def _histories(
 def _verdict(
     source_id: int, hour: int, recorded: Mapping[str, RecordedInput], figure: HourFigure
 ) -> HourVerdict:
-    known = figure.kg is not None
-    quality: str = figure.quality
+    kg, quality = figure.kg, str(figure.quality)
     measured = [each.covered_ms for role, each in recorded.items() if role != LOAD]
-    if not known and min(measured) > 0:
+    if kg is None and min(measured) > 0:
         quality = "partial"
     return HourVerdict(
         source_id=source_id,
         hour=hour,
-        co2_ug=int((figure.kg * Decimal(10**9)).to_integral_value())
-        if figure.kg is not None
-        else None,
+        co2_ug=None if kg is None else int((kg * Decimal(10**9)).to_integral_value()),
         final=not figure.provisional,
         quality=quality,
         code=figure.code,

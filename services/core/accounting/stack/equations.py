@@ -56,8 +56,7 @@ class Equation:
     id: str
     citation: str
     inputs: tuple[Input, ...]
-    unit: str
-    """The rule's own unit of the rate."""
+    unit: str  # of the rate, the rule's own
     kg_per_unit: Decimal
     hourly_places: int | None
     """Decimals of the hourly rate; None where the rule rounds no hour."""

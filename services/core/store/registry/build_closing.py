@@ -16,6 +16,7 @@ from services.core.accounting.stack.validity import VALIDITY
 from services.core.accounting.units import Conversion, conversion, unit
 from services.core.store.registry import build
 from services.core.store.registry import facility_model as model
+from services.core.store.registry.monitor_model import Audit as AuditPart
 
 
 def closing_rule(source: model.Source, channels: Mapping[str, model.Channel]) -> ClosingRule | None:
@@ -120,7 +121,7 @@ def audits(channel: model.Channel, role: str) -> tuple[Audit, ...]:
     return tuple(_audit(channel, role, stated) for stated in channel.audits or ())
 
 
-def _audit(channel: model.Channel, role: str, stated: model.Audit) -> Audit:
+def _audit(channel: model.Channel, role: str, stated: AuditPart) -> Audit:
     ts_us = build.microseconds(stated.at)
     if stated.bias_factor is not None and role != Monitor.FLOW:
         raise ConfigurationError(
