@@ -7,7 +7,7 @@ The spans of one source never overlap. Readers see such minutes with the new mas
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import psycopg
@@ -40,12 +40,17 @@ def mass(kg_per_unit: str) -> str:
     return f"(floor({kg} * ({k} + 1) + 0.5) - floor({kg} * {k} + 0.5))::int8"
 
 
+# With the outer bounds as constants only the chunks concerned are opened.
 _FOLLOW = f"""
 UPDATE emission_minute m
-SET co2_ug = {mass("%(co2_kg)s::float8")}, co2e_ug = {mass("%(co2e_kg)s::float8")},
-    market_ug = {mass("%(market_kg)s::float8")}
-WHERE m.source_id = %(source_id)s AND m.minute >= to_timestamp(%(first)s * 60)
-  AND m.minute < to_timestamp(%(stop)s * 60) AND m.activity IS NOT NULL
+SET co2_ug = {mass("f.co2_kg")}, co2e_ug = {mass("f.co2e_kg")}, market_ug = {mass("f.market_kg")}
+FROM unnest(%(sources)s::int4[], %(firsts)s::int8[], %(stops)s::int8[], %(co2_kg)s::float8[],
+            %(co2e_kg)s::float8[], %(market_kg)s::float8[])
+    AS f(source_id, first, stop, co2_kg, co2e_kg, market_kg)
+WHERE m.source_id = f.source_id
+  AND m.minute >= to_timestamp(f.first * 60) AND m.minute < to_timestamp(f.stop * 60)
+  AND m.minute >= to_timestamp(%(least)s * 60) AND m.minute < to_timestamp(%(most)s * 60)
+  AND m.activity IS NOT NULL
 """.replace("% 60)", "%% 60)")  # noqa: S608 - the expressions above
 
 
@@ -62,9 +67,23 @@ class Span:
 
 
 def add(connection: psycopg.Connection[Any], facility_id: int, spans: Sequence[Span]) -> None:
-    """Have the minutes follow; what they were to follow before is forgotten."""
+    """Have the minutes follow; what they were to follow before is forgotten.
+
+    A span that goes on where another one of equal factors ends becomes one with it.
+    """
     _take(connection, facility_id, _ranges(spans))
-    _insert(connection, facility_id, spans)
+    ending = {
+        replace(span, first=span.stop, stop=span.stop): (row_id, span.first)
+        for row_id, span in _stored(connection, facility_id, [span.source_id for span in spans])
+    }
+    joined: list[int] = []
+    longer = []
+    for span in spans:
+        row_id, first = ending.get(replace(span, stop=span.first), (None, span.first))
+        longer.append(replace(span, first=first))
+        joined += [] if row_id is None else [row_id]
+    _delete(connection, joined)
+    _insert(connection, facility_id, longer)
 
 
 def settle(
@@ -100,14 +119,28 @@ def _follow(
     facility_id: int,
     ranges: Mapping[int, list[tuple[int, int]]],
 ) -> None:
-    stored = _stored(connection, facility_id, list(ranges))
-    for _, span in stored:
-        for first, stop in ranges[span.source_id]:
-            if first < span.stop and stop > span.first:
-                part = replace(span, first=max(first, span.first), stop=min(stop, span.stop))
-                connection.execute(_FOLLOW, asdict(part))
-    if stored:
-        _take(connection, facility_id, ranges)
+    parts = [
+        replace(span, first=max(first, span.first), stop=min(stop, span.stop))
+        for _, span in _stored(connection, facility_id, list(ranges))
+        for first, stop in ranges[span.source_id]
+        if first < span.stop and stop > span.first
+    ]
+    if not parts:
+        return
+    connection.execute(
+        _FOLLOW,
+        {
+            "sources": [part.source_id for part in parts],
+            "firsts": [part.first for part in parts],
+            "stops": [part.stop for part in parts],
+            "co2_kg": [part.co2_kg for part in parts],
+            "co2e_kg": [part.co2e_kg for part in parts],
+            "market_kg": [part.market_kg for part in parts],
+            "least": min(part.first for part in parts),
+            "most": max(part.stop for part in parts),
+        },
+    )
+    _take(connection, facility_id, ranges)
 
 
 def _take(
@@ -125,9 +158,8 @@ def _take(
         if parts != [span]:
             gone.append(row_id)
             rest += parts
-    if gone:
-        connection.execute("DELETE FROM following_minutes WHERE id = ANY(%s)", (gone,))
-        _insert(connection, facility_id, rest)
+    _delete(connection, gone)
+    _insert(connection, facility_id, rest)
 
 
 def _without(span: Span, first: int, stop: int) -> list[Span]:
@@ -155,6 +187,11 @@ def _stored(
         )
         for row in rows
     ]
+
+
+def _delete(connection: psycopg.Connection[Any], ids: list[int]) -> None:
+    if ids:
+        connection.execute("DELETE FROM following_minutes WHERE id = ANY(%s)", (ids,))
 
 
 def _insert(connection: psycopg.Connection[Any], facility_id: int, spans: Sequence[Span]) -> None:
