@@ -6,7 +6,7 @@ What was known at ``as_of`` of an hour is
 - its first version, if it was open: nobody kept what an open hour looked like from minute to
   minute, so its first closed figure stands in, as provisional (it may hold readings that came
   between ``as_of`` and the closing, but no restatement);
-- the sum of its minutes so far, as they are stored now, if ``as_of`` lies in it;
+- its minutes so far, if ``as_of`` lies in it: their share of its first version;
 - nothing, if nothing of it had arrived.
 """
 
@@ -43,16 +43,52 @@ WHERE {_RANGE} AND hour < :running AND version = 1 AND known_at > :as_of
               AND h.opened_at <= :as_of)
 """
 
-_RUNNING: LiteralString = """
+#: The version of the hour ``h`` that was in force, or that stands in for it as said above; none:
+#: that in force.
+VERSION_THEN: LiteralString = """
+LEFT JOIN LATERAL (
+    SELECT * FROM emission_hour_history q
+    WHERE q.source_id = h.source_id AND q.hour = h.hour AND q.superseded_at > :as_of
+    ORDER BY q.version LIMIT 1) p ON true
+"""
+
+
+def as_then(figure: LiteralString, of_minute: LiteralString) -> LiteralString:
+    """SQL of a minute's share of what was known of its hour ``h`` at ``:as_of``.
+
+    Minutes keep no versions: those of an hour that changed since share what was known of it as they
+    share what is known now.
+    """
+    return (
+        "CASE WHEN p.version IS NULL THEN "
+        + of_minute
+        + " WHEN h."
+        + figure
+        + " = 0 THEN p."
+        + figure
+        + " / 60.0 ELSE ("
+        + of_minute
+        + ")::numeric * p."
+        + figure
+        + " / h."
+        + figure
+        + " END"
+    )
+
+
+_RUNNING: LiteralString = f"""
 SELECT h.source_id, h.hour, m.co2_ug, m.co2e_ug, m.market_ug, m.activity_n, m.covered_ms, 1, false,
        CASE WHEN m.covered_ms >= 3600000 THEN 'measured' WHEN m.covered_ms > 0 THEN 'partial'
             ELSE 'missing' END, NULL
-FROM emission_hour h CROSS JOIN LATERAL (
-    SELECT sum(co2_ug)::int8 AS co2_ug, sum(co2e_ug)::int8 AS co2e_ug,
-           sum(market_ug)::int8 AS market_ug, sum(activity_n)::int8 AS activity_n,
-           coalesce(sum(covered_ms), 0)::int4 AS covered_ms
-    FROM minute_in_force WHERE source_id = h.source_id
-      AND minute >= CAST(:running AS timestamptz) AND minute <= CAST(:as_of AS timestamptz)) m
+FROM emission_hour h {VERSION_THEN}
+CROSS JOIN LATERAL (
+    SELECT sum({as_then("co2_ug", "e.co2_ug")})::int8 AS co2_ug,
+           sum({as_then("co2e_ug", "e.co2e_ug")})::int8 AS co2e_ug,
+           sum({as_then("market_ug", "e.market_ug")})::int8 AS market_ug,
+           sum({as_then("activity_n", "e.activity_n")})::int8 AS activity_n,
+           coalesce(sum({as_then("covered_ms", "e.covered_ms")}), 0)::int4 AS covered_ms
+    FROM minute_in_force e WHERE e.source_id = h.source_id
+      AND e.minute >= CAST(:running AS timestamptz) AND e.minute <= CAST(:as_of AS timestamptz)) m
 WHERE h.source_id = ANY(:sources) AND h.hour = :running AND h.hour >= :first AND h.hour < :last
   AND h.opened_at <= :as_of AND m.co2_ug IS NOT NULL
 """

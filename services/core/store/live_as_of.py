@@ -1,7 +1,7 @@
 """What a facility's live totals were at an instant, as it was known then.
 
 A window is made of the whole hours in it, as they were known (:mod:`.hours_as_known`), and of the
-minutes of at most one hour at each end, as they are stored now: minutes keep no versions. Which
+minutes of at most one hour at each end: their share of what was known of that hour. Which
 sources there were is told by their configurations; how they are banded and checked is today's.
 """
 
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.accounting import spans
 from services.core.store import hours_as_known
+from services.core.store.hours_as_known import as_then
 from services.core.store.live import FacilityLive, source_live, span_total
 
 _FACILITY = text(
@@ -69,17 +70,30 @@ WITH n AS (
 ), of_minutes AS (
     SELECT s.id AS source_id, n.span, x.*
     FROM unnest(CAST(:sources AS int[])) AS s(id) CROSS JOIN n CROSS JOIN LATERAL (
-        SELECT sum(m.co2_ug + c.kept * m.closing_ug) AS co2_ug,
-               sum(m.co2e_ug + c.kept * m.closing_ug) AS co2e_ug,
-               sum(m.market_ug + c.kept * m.closing_ug) AS market_ug,
-               sum(m.covered_ms) AS covered_ms,
-               sum(m.covered_ms + c.kept * m.closing_ms) AS measured_ms,
+        SELECT round(sum("""
+    + as_then("co2_ug", "m.co2_ug + c.kept * m.closing_ug")
+    + """)) AS co2_ug,
+               round(sum("""
+    + as_then("co2e_ug", "m.co2e_ug + c.kept * m.closing_ug")
+    + """)) AS co2e_ug,
+               round(sum("""
+    + as_then("market_ug", "m.market_ug + c.kept * m.closing_ug")
+    + """)) AS market_ug,
+               round(sum("""
+    + as_then("covered_ms", "m.covered_ms")
+    + """)) AS covered_ms,
+               round(sum("""
+    + as_then("covered_ms", "m.covered_ms + c.kept * m.closing_ms")
+    + """)) AS measured_ms,
                sum(c.kept * m.substituted_ms) AS substituted_ms
         FROM minute_in_force m
         -- at that time the hour that was running had not been closed
         CROSS JOIN LATERAL (SELECT (m.minute < :running)::int AS kept) c
         JOIN emission_hour h ON h.source_id = m.source_id
          AND h.hour = date_trunc('hour', m.minute, 'UTC') AND h.opened_at <= :as_of
+        """
+    + hours_as_known.VERSION_THEN
+    + """
         WHERE m.source_id = s.id
           AND ((m.minute >= n.begins AND m.minute < n.lead_ends)
                OR (m.minute >= n.tail_begins AND m.minute <= :as_of))) x

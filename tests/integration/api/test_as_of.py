@@ -119,12 +119,16 @@ async def test_an_open_hour_is_told_by_its_first_figure_and_one_that_runs_by_its
     clock.instant = START + DAY
     span = {"from_": START.isoformat(), "to": (START + 3 * HOUR).isoformat(), "interval": "1h"}
     then = await rows(client, as_of=open_at.isoformat(), **span)
-    # the second hour runs: six of its minutes, as they are stored now
+    # the second hour runs: six of its minutes
     assert [(r["co2_kg"], r["state"]) for r in then] == [
         (pytest.approx(5.0), "provisional"),
-        (pytest.approx(10.0 * 6 / 60), "provisional"),
+        (pytest.approx(5.0 * 6 / 60), "provisional"),
     ]
     assert then[1]["coverage"] == 1.0
+    # windows end in hours that were restated since: the last 60 minutes
+    found = totals(await live(client, as_of=open_at.isoformat()))["source"]
+    assert found["1h"]["co2_kg"] == pytest.approx(5.0)
+    assert found["today"]["co2_kg"] == pytest.approx(5.0 * 66 / 60)
     # the source was not yet known to anybody
     before = await rows(client, as_of=(START - MINUTE).isoformat(), **span)
     assert before == []
