@@ -50,7 +50,7 @@ class LiveQuery(Query):
     as_of: Instant | None = Field(
         None,
         description="the totals as they were known then: whole hours by the versions in force"
-        " then, the minutes of at most one hour at each end of a window as they are stored now",
+        " then, of at most one hour at each end of a window its minutes' share of that",
     )
 
 
