@@ -14,7 +14,7 @@ import psycopg
 
 from services.aggregator.ranges import Range
 from services.core.accounting import spans
-from services.core.store import emission_writer, hour_closing, reading_series
+from services.core.store import earlier_windows, emission_writer, hour_closing, reading_series
 from services.core.store.registry.plan import FacilityPlan
 
 #: Rolling totals stand this many minutes back, where minutes have mostly stopped changing; a
@@ -59,9 +59,10 @@ def windows_upto(current_minute: int) -> int:
 def move_windows(connection: psycopg.Connection[Any], plan: FacilityPlan, minute: int) -> None:
     """Move the rolling and to-date totals on; those of retired sources run out with time."""
     upto = datetime.fromtimestamp(windows_upto(minute) * 60, UTC)
-    emission_writer.advance_rolling(
-        connection, [*plan.sources, *plan.retired], spans.since(upto, plan.zone), upto
-    )
+    source_ids = [*plan.sources, *plan.retired]
+    since = spans.since(upto, plan.zone)
+    earlier_windows.forget(connection, source_ids, since, upto)
+    emission_writer.advance_rolling(connection, source_ids, since, upto)
 
 
 def close_hours(connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime) -> int:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from services.core.accounting import spans
-from tests.integration.aggregator.plant import Plant, Reading, instant
+from tests.integration.aggregator.plant import FILE, Plant, Reading, apply_text, instant
 
 
 @pytest.fixture
@@ -78,6 +78,44 @@ def test_today_is_a_local_day_through_daylight_saving_changes(
     assert rolling(plant, "today")[0] == pytest.approx(hours * 4)
     plant.tick(end + timedelta(minutes=2, hours=1))
     assert rolling(plant, "today")[0] == pytest.approx(4 + 1 / 15)
+
+
+def test_another_time_zone_cuts_days_and_factors_anew_and_restates(
+    plant: Plant, database_url: str
+) -> None:
+    new_year = instant("2026-01-01T00:00:00+01:00")
+    # 1 kWh a minute, at 0.25 kg until the year ends and at 0.2 kg then
+    plant.store(
+        [
+            Reading("meter.quarter", new_year + timedelta(minutes=15 * i), 15.0)
+            for i in range(-47, 41)
+        ]
+    )
+    now = new_year + timedelta(hours=11, minutes=2)
+    plant.tick(now)
+    plant.connection.execute("UPDATE emission_hour SET known_at = known_at - interval '1 hour'")
+    plant.tick(now + timedelta(minutes=1))
+    assert rolling(plant, "today")[0] == pytest.approx(600 * 0.2)
+
+    # midnight of India is 18:30 UTC: earlier, and in the middle of an hour
+    zone = "time zone Europe/Vienna -> Asia/Kolkata"
+    apply_text(database_url, FILE.replace("Europe/Vienna", "Asia/Kolkata"), by="user berta")
+    plant.tick(now + timedelta(minutes=2))
+    for span in ("today", "month", "year"):
+        assert rolling(plant, span)[0] == pytest.approx((600 + 270) * 0.2), span
+    restated = plant.rows(
+        "SELECT hour, co2_ug / 1e9, reason FROM emission_hour WHERE version = 2 ORDER BY 1"
+    )
+    reason = f"source configuration: {zone}; applied by user berta"
+    assert restated == [
+        (new_year - timedelta(hours=5 - i), pytest.approx(60 * 0.2 + (i == 0) * 30 * 0.05), reason)
+        for i in range(5)
+    ]
+    # and back: days begin later
+    apply_text(database_url, FILE)
+    plant.tick(now + timedelta(minutes=3))
+    for span in ("today", "month", "year"):
+        assert rolling(plant, span)[0] == pytest.approx(600 * 0.2), span
 
 
 @pytest.mark.parametrize(

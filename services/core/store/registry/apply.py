@@ -15,7 +15,6 @@ from sqlalchemy.dialects.postgresql import insert
 
 from services.core.accounting.factors import Factor
 from services.core.store import notify
-from services.core.store import restatement_reasons as why
 from services.core.store import tables as t
 from services.core.store.registry import build, recompute_queue, revisions
 from services.core.store.registry import facility_model as model
@@ -27,7 +26,6 @@ from services.core.store.registry.apply_factors import (
 )
 from services.core.store.registry.apply_thresholds import OwnedElsewhereError, apply_thresholds
 from services.core.store.registry.computable import factor_record, factor_versions
-from services.core.store.registry.recompute_queue import Recomputation
 
 _APPLY_LOCK = 0x746F6E70
 
@@ -47,12 +45,22 @@ def apply(connection: Connection, file: model.FacilityFile, *, by: str | None = 
     lock(connection)
     load_builtin_factors(connection)
     changes: list[str] = []
+    rezoned = _rezoned(connection, file)
     facility_id = _facility(connection, file, changes)
     channel_ids, altered = _devices(connection, file, facility_id, changes)
     altered_factors = apply_factors(connection, file, facility_id, changes)
     shared = shared_factors(connection)
     _sources(
-        connection, file, facility_id, channel_ids, altered, altered_factors, shared, changes, by=by
+        connection,
+        file,
+        facility_id,
+        channel_ids,
+        altered,
+        altered_factors,
+        shared,
+        changes,
+        rezoned=rezoned,
+        by=by,
     )
     try:
         apply_thresholds(connection, file, facility_id, changes, by=by)
@@ -76,6 +84,16 @@ def raise_revision(connection: Connection) -> None:
         .returning(t.registry_revision.c.revision)
     )
     connection.execute(select(func.pg_notify(notify.REGISTRY, str(revision))))
+
+
+def _rezoned(connection: Connection, file: model.FacilityFile) -> str | None:
+    """How the time zone changes, if it does: factors and reporting periods change at midnight."""
+    zone = connection.scalar(
+        select(t.facility.c.timezone).where(t.facility.c.slug == file.facility.id)
+    )
+    if zone is None or zone == file.facility.timezone:
+        return None
+    return f"time zone {zone} -> {file.facility.timezone}"
 
 
 def _facility(connection: Connection, file: model.FacilityFile, changes: list[str]) -> int:
@@ -210,6 +228,7 @@ def _sources(
     shared: Sequence[Factor],
     changes: list[str],
     *,
+    rezoned: str | None,
     by: str | None,
 ) -> None:
     before = {
@@ -251,8 +270,8 @@ def _sources(
         inputs = {role: channel_ids[ref] for role, ref in source.channels.items()}
         if respecified:
             _write_inputs(connection, source_id, inputs, values["spec"])
-        wanted = _why_recompute(
-            old, source, values["spec"], inputs, altered_channels, altered_factors
+        wanted = recompute_queue.of_source(
+            old, source, values["spec"], inputs, altered_channels, altered_factors, rezoned
         )
         if wanted is not None:
             recompute_queue.queue(
@@ -283,33 +302,6 @@ def _write_inputs(
             insert(t.source_input).values(source_id=source_id, role=role, channel_id=channel_id)
         )
     revisions.keep(connection, t.source_revision, source_id, spec)
-
-
-def _why_recompute(
-    old: Row[Any] | None,
-    source: model.Source,
-    spec: Any,
-    inputs: Mapping[str, int],
-    altered_channels: Mapping[int, str],
-    altered_factors: Mapping[str, FactorChange],
-) -> Recomputation | None:
-    if old is None:
-        return Recomputation(reason=why.reason(why.SOURCE_ADDED, source.id))
-    if old.spec != spec:
-        cause = recompute_queue.of_spec(source.id, old.spec, spec)
-        return Recomputation(reason=why.reason(why.SOURCE_CONFIGURATION, cause))
-    if not old.active:
-        cause = f"{source.id} is in the facility file again"
-        return Recomputation(reason=why.reason(why.SOURCE_CONFIGURATION, cause))
-    reasons = [altered_channels[c] for c in inputs.values() if c in altered_channels]
-    if reasons:
-        return Recomputation(reason="; ".join(dict.fromkeys(reasons)))
-    if isinstance(source, model.ActivitySource):
-        altered = {
-            slug: altered_factors[slug] for slug in source.factors if slug in altered_factors
-        }
-        return recompute_queue.of_factors(altered, factor=source.factor)
-    return None
 
 
 def _upsert(

@@ -8,11 +8,12 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from services.core.store import restatement_reasons as why
 from services.core.store import tables as t
 from services.core.store.registry import build
+from services.core.store.registry import facility_model as model
 from services.core.store.registry.apply_factors import FactorChange
 
 #: An interval or a hold may reach a day beyond the reading that states it.
@@ -67,6 +68,40 @@ def of_factors(altered: Mapping[str, FactorChange], *, factor: str | None) -> Re
         first_day=None if None in firsts else min(filter(None, firsts)),
         end_day=None if None in ends else max(filter(None, ends)),
     )
+
+
+def of_source(
+    old: Row[Any] | None,
+    source: model.Source,
+    spec: Any,
+    inputs: Mapping[str, int],
+    altered_channels: Mapping[int, str],
+    altered_factors: Mapping[str, FactorChange],
+    rezoned: str | None,
+) -> Recomputation | None:
+    """What the changes make of a source; ``old``: its row before, ``spec``: as it is now.
+
+    ``rezoned``: how the facility's time zone changed, for factors and reporting periods change at
+    midnight.
+    """
+    if old is None:
+        return Recomputation(reason=why.reason(why.SOURCE_ADDED, source.id))
+    cause = rezoned
+    if old.spec != spec:
+        cause = of_spec(source.id, old.spec, spec)
+    elif not old.active:
+        cause = f"{source.id} is in the facility file again"
+    if cause is not None:
+        return Recomputation(reason=why.reason(why.SOURCE_CONFIGURATION, cause))
+    reasons = [altered_channels[c] for c in inputs.values() if c in altered_channels]
+    if reasons:
+        return Recomputation(reason="; ".join(dict.fromkeys(reasons)))
+    if isinstance(source, model.ActivitySource):
+        altered = {
+            slug: altered_factors[slug] for slug in source.factors if slug in altered_factors
+        }
+        return of_factors(altered, factor=source.factor)
+    return None
 
 
 def queue(
