@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, LiteralString
 
 import numpy as np
 import psycopg
@@ -27,15 +27,20 @@ FROM unnest(%s::int8[], %s::int4[]) AS v(id, first) WHERE recompute.id = v.id
 """
 
 # An amount that was rounded but not kept as it was before says too little: see activity.
-_AMOUNTS = """
+_AMOUNTS: LiteralString = """
 SELECT string_agg(int4send(source_id) || timestamptz_send(minute) || float8send(activity), ''),
        string_agg(int4send(source_id) || timestamptz_send(minute) || int8send(closing_ug), '')
            FILTER (WHERE closing_ug <> 0),
        array_agg(DISTINCT source_id) FILTER (WHERE activity IS NULL AND activity_n IS NOT NULL)
 FROM emission_minute
-WHERE source_id = ANY(%(sources)s)
+WHERE {sources}
   AND minute >= to_timestamp(%(first)s * 60) AND minute < to_timestamp(%(stop)s * 60)
 """
+
+# Where the ids of a facility's sources lie together, to read all between them takes two thirds of
+# the time that it takes to look each up.
+_TOGETHER: LiteralString = "source_id BETWEEN %(lowest)s AND %(highest)s"
+_EACH: LiteralString = "source_id = ANY(%(sources)s)"
 
 # As :mod:`.emission_writer` changes hours, but to figures and not by them; see there.
 _HOURS = """
@@ -191,12 +196,24 @@ def from_readings(connection: psycopg.Connection[Any], source_ids: Iterable[int]
 def amounts(
     connection: psycopg.Connection[Any], source_ids: Sequence[int], first: int, stop: int
 ) -> Amounts:
-    """The stored amounts of the sources from minute ``first`` to ``stop`` (exclusive).
+    """The stored amounts from minute ``first`` to ``stop`` (exclusive).
+
+    Those of the sources, and of others whose ids lie between theirs.
 
     They come as one value: taking up a million rows one by one costs more than finding them.
     """
+    lowest, highest = min(source_ids), max(source_ids)
+    together = highest - lowest < 2 * len(source_ids)
     row = connection.execute(
-        _AMOUNTS, {"sources": list(source_ids), "first": first, "stop": stop}, binary=True
+        _AMOUNTS.format(sources=_TOGETHER if together else _EACH),
+        {
+            "sources": list(source_ids),
+            "lowest": lowest,
+            "highest": highest,
+            "first": first,
+            "stop": stop,
+        },
+        binary=True,
     ).fetchone()
     raw, closing, unknown = row if row is not None else (None, None, None)
     found = np.frombuffer(raw or b"", dtype=_AMOUNT)
@@ -210,7 +227,7 @@ def amounts(
             _minutes(added["us"]),
             added["value"].astype(np.int64),
         ),
-        unknown=frozenset(unknown or ()),
+        unknown=frozenset(unknown or ()) & frozenset(source_ids),
     )
 
 

@@ -35,10 +35,10 @@ factors:
   - {id: gas, unit: kWh, basis: gross, co2_kg: 0.18, valid_from: 2020-01-01, citation: d}
 sources:
   - {id: by-counter, scope: 2, method: activity, input: meter.energy, factor: f}
+  - {id: stack, scope: 1, method: stack, equation: F-11, inputs: {co2: cems.co2, flow: cems.flow}}
+  - {id: by-gas, scope: 1, method: activity, input: meter.gas, factor: gas, calorific_value: 39.31}
   - {id: by-gauge, scope: 2, method: activity, input: meter.power, factor: f, market_factor: market}
   - {id: by-interval, scope: 2, method: activity, input: meter.quarter, factor: f}
-  - {id: by-gas, scope: 1, method: activity, input: meter.gas, factor: gas, calorific_value: 39.31}
-  - {id: stack, scope: 1, method: stack, equation: F-11, inputs: {co2: cems.co2, flow: cems.flow}}
 """
 CORRECTED = (
     FILE.replace("co2_kg: 0.2551", "co2_kg: 0.2553")
