@@ -51,7 +51,7 @@ _HOURS = """
 INSERT INTO emission_hour (source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms,
                            version, final, quality, reason)
 SELECT source_id, time_bucket('1 hour', minute), sum(co2_ug), sum(co2e_ug), sum(market_ug),
-       sum(activity_n), sum(covered_ms), 1, true, 'measured', 'closed'
+       sum(activity_n), sum(covered_ms), 1, max(minute) < %(open)s, 'measured', 'closed'
 FROM emission_minute GROUP BY 1, 2
 """
 _WRONG = """
@@ -97,7 +97,7 @@ class Works:
                 "ug": round(KWH_A_MINUTE * KG_A_KWH * 1e9),
             },
         )
-        self.connection.execute(_HOURS)
+        self.connection.execute(_HOURS, {"open": now - timedelta(hours=2)})
         self.connection.execute("VACUUM ANALYZE")
         self._plan: FacilityPlan
         (self._plan,) = facility_plans(self.connection).values()
