@@ -239,6 +239,10 @@ class Mosquitto(Server):
         """MQTT address."""
         return f"mqtt://127.0.0.1:{self.port}"
 
+    def listeners(self) -> str:
+        """Settings of further listeners."""
+        return ""
+
     def command(self) -> list[str]:
         """The shipped settings with a listener, and data in a directory of its own."""
         program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -247,7 +251,7 @@ class Mosquitto(Server):
         settings = self.directory / "mosquitto.conf"
         settings.write_text(
             f"{_MOSQUITTO_SETTINGS.read_text()}\n"
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\n"
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\n{self.listeners()}"
             f"persistence_location {self.directory}/\nuser {getpass.getuser()}\n"
         )
         return ["setpriv", "--pdeathsig", "TERM", "--", program, "-c", str(settings)]

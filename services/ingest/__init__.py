@@ -3,6 +3,7 @@
 The way of a message, one step per file; :mod:`.pipeline` is the order of the steps:
 
 1. **receive** :mod:`.source` (the port), :mod:`.mqtt_source` (paho), :mod:`.buffered_socket`,
+   :mod:`.jetstream_source` (nats-py, any number of processes on one consumer),
    :mod:`.subscriptions` (which topics). The broker still owns the message.
 2. **route** :mod:`.route`: topic -> device, its status, or nothing of ours.
 3. **decode** :mod:`.decode`: bytes -> observations, one pure module per wire format.

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 from prometheus_client import start_http_server
 
-from services.core.runtime import broker_url, metrics
+from services.core.runtime import broker_tls, broker_url, metrics
+from services.core.runtime.broker_tls import BrokerTlsError
 from services.core.runtime.broker_url import BrokerUrlError
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.settings import Settings
 from services.core.runtime.shutdown import Shutdown
 from services.core.store.connect import DatabaseUrlError
 from services.ingest.database import Database, DatabaseUnusableError, DataRefusedError
+from services.ingest.jetstream_source import JetstreamSource
 from services.ingest.mqtt_source import MqttSource
 from services.ingest.pipeline import Pipeline
 from services.ingest.prepare import TimeBounds
-from services.ingest.source import SourceError
+from services.ingest.source import MessageSource, SourceError
 
 _log: Final = structlog.get_logger()
+
+_CONSUMER_NAME: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
 
 
 def run(settings: Settings) -> int:
@@ -33,6 +38,7 @@ def run(settings: Settings) -> int:
         _log.info("ingest starts")
         pipeline.run()
     except (
+        BrokerTlsError,
         BrokerUrlError,
         DatabaseUrlError,
         DatabaseUnusableError,
@@ -51,14 +57,8 @@ class UnusableSettingError(ValueError):
 
 
 def _compose(settings: Settings, shutdown: Shutdown) -> Pipeline:
-    source = MqttSource(
-        broker_url.parse(settings.mqtt),
-        client_id=settings.mqtt_client_id,
-        most_waiting=2 * settings.batch_messages,
-        tls_ca=settings.mqtt_tls_ca,
-    )
     return Pipeline(
-        source=source,
+        source=_source(settings),
         database=Database(settings.database, shutdown),
         shutdown=shutdown,
         bounds=TimeBounds(
@@ -69,6 +69,22 @@ def _compose(settings: Settings, shutdown: Shutdown) -> Pipeline:
         flush_interval_s=settings.flush_interval_ms / 1000,
         progress=ProgressReporter("ingest"),
     )
+
+
+def _source(settings: Settings) -> MessageSource:
+    url = broker_url.parse(settings.mqtt)
+    tls = broker_tls.context(
+        url, ca=settings.mqtt_tls_ca, cert=settings.mqtt_tls_cert, key=settings.mqtt_tls_key
+    )
+    name, most_waiting = settings.mqtt_client_id, 2 * settings.batch_messages
+    if url.protocol == "mqtt":
+        return MqttSource(url, client_id=name, most_waiting=most_waiting, tls=tls)
+    if not _CONSUMER_NAME.match(name):
+        raise UnusableSettingError(
+            f"TONNE_MQTT_CLIENT_ID: with nats:// it names a consumer, which {name!r} cannot; take"
+            " letters, digits, - and _"
+        )
+    return JetstreamSource(url, durable=name, most_waiting=most_waiting, tls=tls)
 
 
 def _oldest(text: str) -> datetime:

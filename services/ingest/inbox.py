@@ -79,6 +79,11 @@ class Inbox:
         """Whether more may be read from the network."""
         return len(self._waiting) < self._most_waiting and self._waiting_bytes < _INBOX_BYTES
 
+    @property
+    def room(self) -> int:
+        """How many more messages may come."""
+        return self._most_waiting - len(self._waiting) if self.has_room else 0
+
     def silent_s(self) -> float:
         """For how many seconds nobody has asked for messages."""
         return 0.0 if self._asking else time.monotonic() - self._asked_at
@@ -92,12 +97,14 @@ class Inbox:
             if was_empty or self._enough():
                 self._changed.notify_all()
 
-    def drop_unacknowledged(self) -> None:
-        """Forget what the broker will deliver again; what it will not, stays."""
+    def take_back(self) -> list[Message]:
+        """Take out what the broker will deliver again; what it will not, stays."""
         with self._changed:
+            taken = [m for m in self._waiting if m.token is not None]
             kept = [m for m in self._waiting if m.token is None]
             self._waiting = deque(kept)
             self._waiting_bytes = sum(len(m.payload) for m in kept)
+            return taken
 
     def fail(self, failure: BaseException) -> None:
         """Let :meth:`receive` raise from now on."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -59,14 +59,14 @@ class MqttSession:
         url: BrokerUrl,
         *,
         client_id: str,
-        tls_ca: Path | None,
+        tls: ssl.SSLContext | None,
         deliver: Callable[[list[Message]], None],
-        lost: Callable[[], None],
+        lost: Callable[[], object],
     ) -> None:
         self._url = url
         self._deliver = deliver
         self._lost = lost
-        self._client = self._made_client(client_id, tls_ca)
+        self._client = self._made_client(client_id, tls)
         #: raised with every connection: acks belong to one
         self._generation = 0
         self._accepted = False
@@ -80,7 +80,7 @@ class MqttSession:
         self._away = False
         self._announced = False
 
-    def _made_client(self, client_id: str, tls_ca: Path | None) -> Client:
+    def _made_client(self, client_id: str, tls: ssl.SSLContext | None) -> Client:
         client = _BufferedClient(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
@@ -94,8 +94,8 @@ class MqttSession:
         client.connect_timeout = _CONNECT_TIMEOUT_S
         if self._url.transport == "websockets":
             client.ws_set_options(path=self._url.path)
-        if self._url.tls:
-            client.tls_set(ca_certs=str(tls_ca) if tls_ca else None)
+        if tls is not None:
+            client.tls_set_context(tls)
         if self._url.username is not None:
             client.username_pw_set(self._url.username, self._url.password)
         client.on_connect = self._on_connect
@@ -157,7 +157,7 @@ class MqttSession:
         if connection is None:
             return
         buffered = connection if isinstance(connection, BufferedSocket) else None
-        ahead = read and buffered is not None and buffered.pending() > 0
+        ahead = read and _pending(connection) > 0
         unsent = self._client.want_write() or (buffered is not None and buffered.unsent)
         readable, _, _ = select.select(
             [wake, connection] if read else [wake],
@@ -166,17 +166,17 @@ class MqttSession:
             0 if ahead else timeout_s,
         )
         if ahead or connection in readable:
-            self._read_burst(buffered)
+            self._read_burst(connection)
         self._write(buffered)
         self._client.loop_misc()
 
-    def _read_burst(self, buffered: BufferedSocket | None) -> None:
+    def _read_burst(self, connection: object) -> None:
         self._now = datetime.now(UTC)
         try:
             for _ in range(_BURST_PACKETS):
                 if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
                     break
-                if buffered is None or not buffered.pending():
+                if not (self.open and _more(connection)):
                     break
         finally:
             if self._burst:
@@ -307,6 +307,22 @@ class MqttSession:
         if not self._away:
             self._away = True
             _log.warning("the broker is away; waiting for it", broker=self._url.address, reason=why)
+
+
+def _pending(connection: object) -> int:
+    """Bytes that have arrived unseen by ``select``: read ahead, or decrypted already."""
+    asked: Callable[[], int] | None = getattr(connection, "pending", None)
+    return 0 if asked is None else asked()
+
+
+def _more(connection: Any) -> bool:
+    """Whether another packet can be read without waiting."""
+    if _pending(connection):
+        return True
+    # a WebSocket takes from the network what one packet needs, and leaves the rest there
+    return not isinstance(connection, BufferedSocket) and bool(
+        select.select([connection], [], [], 0)[0]
+    )
 
 
 def _leave_it_to_turn(_client: Client, _userdata: object, _socket: object) -> None:

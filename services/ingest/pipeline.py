@@ -121,7 +121,9 @@ class Pipeline:
         self._allowance.learn(quarantine.usages(connection))
 
     def _filters(self) -> frozenset[str]:
-        return subscriptions.filters(self._registry.directory.own_topics)
+        return subscriptions.filters(
+            self._registry.directory.own_topics, most_own=self._source.most_filters
+        )
 
     def _report(self, connection: psycopg.Connection[Any], _tried: bool) -> None:
         if self._presence.due:

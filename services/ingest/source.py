@@ -24,23 +24,36 @@ class Message:
 
     topic: str
     payload: bytes
+    #: by ingest
     received_at: datetime
     #: None: nothing to acknowledge (QoS 0)
     token: Token | None
+    #: when the broker stored it, where the source knows; the same at each delivery
+    stored_at: datetime | None = None
     #: the broker had delivered it before, so parts of it may be stored already
     redelivered: bool = False
     #: kept by the broker for new subscribers: says nothing about when it was sent
     retained: bool = False
 
+    @property
+    def arrived_at(self) -> datetime:
+        """When it came, as near to its sender as is known."""
+        return self.stored_at or self.received_at
+
 
 class MessageSource(Protocol):
     """Delivers every message at least once; a message stays the broker's until it is acked.
+
+    Messages of quality 0 are delivered while a connection is open, and need no ack.
 
     While nobody calls :meth:`receive` (the database is away), memory stays bounded: the source
     stops reading, and after some seconds gives up its connection, so that the broker keeps the
     backlog instead of delivering the same messages again and again. The next :meth:`receive`
     opens it again.
     """
+
+    most_filters: int | None
+    """How many filters may stand beside tonne's own; None: any number."""
 
     def start(self, filters: frozenset[str]) -> None:
         """Begin to connect and subscribe; returns at once."""
@@ -62,8 +75,9 @@ class MessageSource(Protocol):
     def ack(self, messages: Sequence[Message]) -> None:
         """Tell the broker that these are durable; call after COMMIT only.
 
-        Those of an earlier connection are dropped: their broker delivers them again anyway, and a
-        stale packet id would acknowledge another message.
+        No other message is ever acknowledged by mistake. Where an acknowledgement belongs to a
+        connection, as in MQTT, those of an earlier one are dropped: their broker delivers them
+        again anyway.
         """
         ...
 

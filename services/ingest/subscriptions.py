@@ -18,14 +18,13 @@ from services.ingest.route import ROOT
 _NATIVE: Final = f"{ROOT}/#"
 
 
-#: With :data:`_NATIVE`, which counts twice, 7 times the 8192 in flight that NATS is shipped with.
-_MOST_OWN: Final = 5
+def filters(own_topics: Iterable[str], *, most_own: int | None) -> frozenset[str]:
+    """The topic filters to subscribe to; what they bring beside devices' topics is ignored.
 
-
-def filters(own_topics: Iterable[str]) -> frozenset[str]:
-    """The topic filters to subscribe to; what they bring beside devices' topics is ignored."""
+    ``most_own`` is how many the broker takes beside tonne's; None: any number.
+    """
     own = {_shape(topic) for topic in own_topics if not topic.startswith(f"{ROOT}/")}
-    if len(own) > _MOST_OWN:
+    if most_own is not None and len(own) > most_own:
         own = {_without_first_level(shape) for shape in own}
     return frozenset({_NATIVE, *own})
 

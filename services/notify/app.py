@@ -13,7 +13,8 @@ import psycopg
 import structlog
 from prometheus_client import start_http_server
 
-from services.core.runtime import broker_url, metrics
+from services.core.runtime import broker_tls, broker_url, metrics
+from services.core.runtime.broker_tls import BrokerTlsError
 from services.core.runtime.broker_url import BrokerUrlError
 from services.core.runtime.clock import Clock, SystemClock
 from services.core.runtime.progress import ProgressReporter
@@ -46,7 +47,7 @@ def run(settings: Settings) -> int:
                 settings.notify_metrics_port, settings.metrics_host, metrics.notify_registry
             )
         return asyncio.run(_run(settings, channel_to, clock))
-    except (BrokerUrlError, DatabaseUrlError, SmtpUrlError) as error:
+    except (BrokerTlsError, BrokerUrlError, DatabaseUrlError, SmtpUrlError) as error:
         _log.error("the notifier cannot go on", reason=str(error))
         return 1
     finally:
@@ -81,9 +82,15 @@ async def _run(settings: Settings, channel_to: Callable[[str], Channel], clock: 
 def ways(settings: Settings, resolver: SystemResolver, clock: Clock) -> Callable[[str], Channel]:
     """How to reach each kind of recipient.
 
-    :raises BrokerUrlError, SmtpUrlError: a setting cannot be used.
+    :raises BrokerTlsError, BrokerUrlError, SmtpUrlError: a setting cannot be used.
     """
     broker = broker_url.parse(settings.mqtt)
+    broker_secured = broker_tls.context(
+        broker,
+        ca=settings.mqtt_tls_ca,
+        cert=settings.mqtt_tls_cert,
+        key=settings.mqtt_tls_key,
+    )
     server = (
         None if settings.smtp_url is None else smtp_url.parse(settings.smtp_url.get_secret_value())
     )
@@ -121,7 +128,7 @@ def ways(settings: Settings, resolver: SystemResolver, clock: Clock) -> Callable
             case "email":
                 return MailChannel(address, server=server, sender=settings.smtp_from, tls=tls)
             case _:
-                return MqttChannel(broker, tls_ca=settings.mqtt_tls_ca)
+                return MqttChannel(broker, tls=broker_secured)
 
     return channel_to
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import uuid
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -39,14 +39,19 @@ class MqttChannel:
     most_at_once = 64
     repeat_every_s = None
 
-    def __init__(self, broker: BrokerUrl, *, tls_ca: Path | None) -> None:
+    def __init__(self, broker: BrokerUrl, *, tls: ssl.SSLContext | None) -> None:
         self._broker = broker
-        self._tls_ca = tls_ca
+        self._tls = tls
         self._connection: _Connection | None = None
         self._connecting = asyncio.Lock()
 
     async def send(self, message: Message) -> None:
         """See :class:`.channel.Channel`."""
+        if self._broker.protocol != "mqtt":
+            raise DeliveryError(
+                "retained messages go by MQTT; give the notifier a TONNE_MQTT_URL that begins with"
+                " mqtt:// or mqtts://"
+            )
         connection = await self._connected()
         try:
             await connection.publish(
@@ -64,7 +69,7 @@ class MqttChannel:
                 if self._connection is not None:
                     await self._connection.close()
                 self._connection = None
-                connection = _Connection(self._broker, self._tls_ca)
+                connection = _Connection(self._broker, self._tls)
                 await connection.open()
                 self._connection = connection
             return self._connection
@@ -81,7 +86,7 @@ class MqttChannel:
 class _Connection:
     """One connection of paho, whose callbacks run in a thread of its own."""
 
-    def __init__(self, broker: BrokerUrl, tls_ca: Path | None) -> None:
+    def __init__(self, broker: BrokerUrl, tls: ssl.SSLContext | None) -> None:
         self._loop = asyncio.get_running_loop()
         self._broker = broker
         self._opened: asyncio.Future[None] = self._loop.create_future()
@@ -100,8 +105,8 @@ class _Connection:
         client.max_inflight_messages_set(MqttChannel.most_at_once)
         if broker.username is not None:
             client.username_pw_set(broker.username, broker.password)
-        if broker.tls:
-            client.tls_set(ca_certs=None if tls_ca is None else str(tls_ca))
+        if tls is not None:
+            client.tls_set_context(tls)
         if broker.transport == "websockets":
             client.ws_set_options(path=broker.path)
         client.on_connect = self._on_connect

@@ -6,12 +6,17 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
 
-#: scheme -> (transport, TLS, port)
-_SCHEMES: Final[dict[str, tuple[Literal["tcp", "websockets"], bool, int]]] = {
-    "mqtt": ("tcp", False, 1883),
-    "mqtts": ("tcp", True, 8883),
-    "ws": ("websockets", False, 80),
-    "wss": ("websockets", True, 443),
+Protocol = Literal["mqtt", "nats"]
+Transport = Literal["tcp", "websockets"]
+
+#: scheme -> (protocol, transport, TLS, port)
+_SCHEMES: Final[dict[str, tuple[Protocol, Transport, bool, int]]] = {
+    "mqtt": ("mqtt", "tcp", False, 1883),
+    "mqtts": ("mqtt", "tcp", True, 8883),
+    "ws": ("mqtt", "websockets", False, 80),
+    "wss": ("mqtt", "websockets", True, 443),
+    "nats": ("nats", "tcp", False, 4222),
+    "tls": ("nats", "tcp", True, 4222),
 }
 
 
@@ -25,7 +30,9 @@ class BrokerUrl:
 
     host: str
     port: int
-    transport: Literal["tcp", "websockets"]
+    #: nats: NATS' own
+    protocol: Protocol
+    transport: Transport
     tls: bool
     #: for websockets
     path: str
@@ -41,15 +48,16 @@ class BrokerUrl:
 def parse(url: str) -> BrokerUrl:
     """Take the URL apart.
 
-    :raises BrokerUrlError: the scheme is not mqtt, mqtts, ws or wss, or the host is missing.
+    :raises BrokerUrlError: the scheme is none of those that brokers have, or the host is missing.
     """
     parts = urlsplit(url)
     if parts.scheme not in _SCHEMES:
+        *others, last = [f"{scheme}://" for scheme in _SCHEMES]
         raise BrokerUrlError(
-            "TONNE_MQTT_URL must begin with mqtt://, mqtts://, ws:// or wss://,"
+            f"TONNE_MQTT_URL must begin with {', '.join(others)} or {last},"
             f" not {parts.scheme or 'nothing'}://"
         )
-    transport, tls, default_port = _SCHEMES[parts.scheme]
+    protocol, transport, tls, default_port = _SCHEMES[parts.scheme]
     try:
         port = parts.port or default_port
     except ValueError as error:
@@ -59,6 +67,7 @@ def parse(url: str) -> BrokerUrl:
     return BrokerUrl(
         host=parts.hostname,
         port=port,
+        protocol=protocol,
         transport=transport,
         tls=tls,
         path=parts.path or "/mqtt",

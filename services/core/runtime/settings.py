@@ -32,15 +32,26 @@ class Settings(BaseSettings):
     )
     mqtt_url: SecretStr | None = Field(
         None,
-        description="broker: `mqtt://user:pw@host:1883`, `mqtts://...`; the local stack's"
-        " if not set",
+        description="broker: `mqtt://user:pw@host:1883`, `mqtts://`, `ws://`, `wss://`, or NATS"
+        " itself: `nats://`, `tls://` (see Brokers); the local stack's if not set",
     )
     mqtt_client_id: str = Field(
         "tonne-ingest",
         min_length=1,
-        description="fixed id of ingest's persistent session; one per ingest process",
+        description="fixed id of ingest's persistent session, one per ingest process; with `nats://`"
+        " the consumer that all of them share",
     )
-    mqtt_tls_ca: Path | None = Field(None, description="CA file for `mqtts://`")
+    mqtt_tls_ca: Path | None = Field(
+        None,
+        description="authorities that the broker's certificate must come from, PEM; the machine's"
+        " own if not set",
+    )
+    mqtt_tls_cert: Path | None = Field(
+        None, description="client certificate that is shown to the broker, PEM"
+    )
+    mqtt_tls_key: Path | None = Field(
+        None, description="its private key, PEM, without a passphrase"
+    )
     api_host: str = Field("127.0.0.1", description="address that the API listens on")
     api_port: int = Field(8000, ge=1, le=65535, description="port that the API listens on")
     api_auth: Literal["required", "off"] = Field(

@@ -1,47 +1,103 @@
 from __future__ import annotations
 
+import ssl
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from services.core.runtime import broker_url
+from services.ingest.jetstream_source import JetstreamSource
 from services.ingest.mqtt_source import MqttSource
 from services.ingest.source import Message
-from tests.contract.ingest.traffic import Cable, ImpatientNats, forget_session, publish, until
-from tests.services import Mosquitto, Nats, server_directory
+from tests.contract.ingest.brokers import (
+    Certificates,
+    WiredMosquitto,
+    WiredNats,
+    forget_durable,
+)
+from tests.contract.ingest.traffic import Cable, forget_session, publish, until
+from tests.services import server_directory
 
 
 @dataclass
 class Line:
-    """A broker, a session name and a piece of the topic tree that belong to one test alone."""
+    """A way to a broker, a session name and a piece of the topic tree, of one test alone."""
 
-    port: int
+    broker: WiredNats | WiredMosquitto
+    scheme: str
+    certificates: Certificates
     name: str = field(default_factory=lambda: f"t{uuid.uuid4().hex[:10]}")
-    sources: list[MqttSource] = field(default_factory=list)
+    sources: list[MqttSource | JetstreamSource] = field(default_factory=list)
 
-    def source(self, *, port: int | None = None, **options: Any) -> MqttSource:
-        made = MqttSource(
-            broker_url.parse(f"mqtt://127.0.0.1:{port or self.port}"),
-            client_id=self.name,
-            **{"most_waiting": 1000, **options},
-        )
+    @property
+    def port(self) -> int:
+        """Where sources connect to."""
+        broker, scheme = self.broker, self.scheme
+        if isinstance(broker, WiredNats):
+            ports = {"ws": broker.websocket_port, "wss": broker.websocket_port}
+            return ports.get(scheme, broker.client_port if scheme in NATS else broker.port)
+        return {
+            "mqtt": broker.port,
+            "mqtts": broker.tls_port,
+            "ws": broker.websocket_port,
+            "wss": broker.tls_websocket_port,
+        }[scheme]
+
+    @property
+    def acks_outlive_connections(self) -> bool:
+        """Whether an acknowledgement names its message, and not a packet of one connection."""
+        return self.scheme in NATS
+
+    def tls(self, url: str) -> ssl.SSLContext | None:
+        return self.certificates.context(url)
+
+    def source(
+        self, *, port: int | None = None, most_waiting: int = 1000, **options: Any
+    ) -> MqttSource | JetstreamSource:
+        url = f"{self.scheme}://127.0.0.1:{port or self.port}"
+        options |= {"most_waiting": most_waiting, "tls": self.tls(url)}
+        made: MqttSource | JetstreamSource
+        if self.scheme in NATS:
+            options = {"ack_wait_s": 1.0, **options}
+            made = JetstreamSource(broker_url.parse(url), durable=self.name, **options)
+        else:
+            made = MqttSource(broker_url.parse(url), client_id=self.name, **options)
         self.sources.append(made)
         return made
 
-    def opened(self, **options: Any) -> MqttSource:
+    def opened(self, **options: Any) -> MqttSource | JetstreamSource:
         made = self.source(**options)
         made.start(frozenset({f"{self.name}/#"}))
         until(lambda: made.connected, "the source is connected")
         return made
 
     def publish(self, *payloads: bytes, below: str = "a", **options: Any) -> None:
-        publish(self.port, [(f"{self.name}/{below}", p) for p in payloads], **options)
+        messages = [(f"{self.name}/{below}", payload) for payload in payloads]
+        publish(self.broker.port, messages, tls=self._devices_tls, **options)
+
+    def forget(self) -> None:
+        """Let the broker drop what it holds for this line."""
+        if self.scheme in NATS:
+            url = f"{self.scheme}://127.0.0.1:{self.port}"
+            forget_durable(url, self.name, tls=self.tls(url))
+        else:
+            forget_session(self.broker.port, self.name, tls=self._devices_tls)
+
+    @property
+    def _devices_tls(self) -> ssl.SSLContext | None:
+        """Of the port that devices publish at."""
+        secured = isinstance(self.broker, WiredNats) and self.broker.certificates is not None
+        return self.certificates.context("mqtts://127.0.0.1") if secured else None
 
 
-def received(source: MqttSource, number: int) -> list[Message]:
+#: Schemes of NATS' own protocol.
+NATS = frozenset({"nats", "tls"})
+
+
+def received(source: MqttSource | JetstreamSource, number: int) -> list[Message]:
     """The next messages, ``number`` of them at least."""
     messages: list[Message] = []
 
@@ -58,34 +114,83 @@ def payloads(messages: list[Message]) -> list[bytes]:
 
 
 @pytest.fixture(scope="session")
-def impatient_nats() -> Iterator[Nats]:
+def certificates() -> Iterator[Certificates]:
     with server_directory() as directory:
-        server = ImpatientNats(directory)
+        yield Certificates(directory)
+
+
+@pytest.fixture(scope="session")
+def plain_nats() -> Iterator[WiredNats]:
+    with server_directory() as directory:
+        server = WiredNats(directory)
         server.start()
         yield server
         server.stop()
 
 
-@pytest.fixture(params=["impatient_nats", "mosquitto"], ids=["nats", "mosquitto"])
-def broker(request: pytest.FixtureRequest) -> Nats | Mosquitto:
-    """Each broker in turn."""
-    server: Nats | Mosquitto = request.getfixturevalue(request.param)
+@pytest.fixture(scope="session")
+def secured_nats(certificates: Certificates) -> Iterator[WiredNats]:
+    with server_directory() as directory:
+        server = WiredNats(directory, certificates)
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def wired_mosquitto(certificates: Certificates) -> Iterator[WiredMosquitto]:
+    with server_directory() as directory:
+        server = WiredMosquitto(directory, certificates)
+        server.start()
+        yield server
+        server.stop()
+
+
+Way = tuple[Literal["plain_nats", "secured_nats", "wired_mosquitto"], str]
+
+WAYS: dict[str, Way] = {
+    "nats-mqtt": ("plain_nats", "mqtt"),
+    "nats-mqtts": ("secured_nats", "mqtts"),
+    "nats-ws": ("plain_nats", "ws"),
+    "nats-wss": ("secured_nats", "wss"),
+    "nats-jetstream": ("plain_nats", "nats"),
+    "nats-jetstream-tls": ("secured_nats", "tls"),
+    "mosquitto-mqtt": ("wired_mosquitto", "mqtt"),
+    "mosquitto-mqtts": ("wired_mosquitto", "mqtts"),
+    "mosquitto-ws": ("wired_mosquitto", "ws"),
+    "mosquitto-wss": ("wired_mosquitto", "wss"),
+}
+
+
+@pytest.fixture(params=list(WAYS.values()), ids=list(WAYS))
+def way(request: pytest.FixtureRequest) -> Way:
+    """Each way to each broker in turn."""
+    chosen: Way = request.param
+    return chosen
+
+
+@pytest.fixture
+def broker(request: pytest.FixtureRequest, way: Way) -> WiredNats | WiredMosquitto:
+    """The broker at the end of the way."""
+    server: WiredNats | WiredMosquitto = request.getfixturevalue(way[0])
     server.start()
     return server
 
 
 @pytest.fixture
-def line(broker: Nats | Mosquitto) -> Iterator[Line]:
-    made = Line(broker.port)
+def line(
+    broker: WiredNats | WiredMosquitto, way: Way, certificates: Certificates
+) -> Iterator[Line]:
+    made = Line(broker, way[1], certificates)
     yield made
     for source in made.sources:
         source.close()
     broker.start()
-    forget_session(broker.port, made.name)
+    made.forget()
 
 
 @pytest.fixture
-def cable(broker: Nats | Mosquitto) -> Iterator[Cable]:
-    made = Cable(broker.port)
+def cable(line: Line) -> Iterator[Cable]:
+    made = Cable(line.port)
     yield made
     made.close()

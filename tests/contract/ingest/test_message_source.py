@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from services.ingest.source import Message, SourceError
+from tests.contract.ingest.brokers import WiredMosquitto, WiredNats
 from tests.contract.ingest.conftest import Line, payloads, received
 from tests.contract.ingest.traffic import Cable, until
-from tests.services import Mosquitto, Nats
 
 pytestmark = pytest.mark.broker
 
@@ -44,22 +44,24 @@ def test_what_is_published_while_nobody_is_there_waits(line: Line) -> None:
     assert payloads(received(line.opened(), 200)) == numbered(200)
 
 
-def test_acks_of_a_former_connection_are_dropped(line: Line, cable: Cable) -> None:
+def test_acks_of_a_former_connection_settle_nothing_else(line: Line, cable: Cable) -> None:
     source = line.opened(port=cable.port)
     line.publish(*numbered(3))
     before = received(source, 3)
     cable.cut()
     until(lambda: not source.connected, "the cut is noticed")
     again = received(source, 3)
-    assert sorted(payloads(again)) == numbered(3)
+    assert set(payloads(again)) == set(numbered(3))
     # packet ids start over: acknowledging the old ones would settle others by mistake
-    source.ack(before)
+    source.ack(before[:1])
     source.close()
-    assert sorted(payloads(received(line.opened(), 3))) == numbered(3)
+    settled = before[:1] if line.acks_outlive_connections else []
+    left = sorted(set(numbered(3)) - set(payloads(settled)))
+    assert sorted(payloads(received(line.opened(), len(left)))) == left
 
 
 def test_the_connection_comes_back_after_the_broker_was_killed(
-    line: Line, broker: Nats | Mosquitto
+    line: Line, broker: WiredNats | WiredMosquitto
 ) -> None:
     source = line.opened()
     broker.kill()
@@ -70,7 +72,9 @@ def test_the_connection_comes_back_after_the_broker_was_killed(
     assert b"after" in payloads(received(source, 1))
 
 
-def test_a_broker_that_is_not_there_yet_is_waited_for(line: Line, broker: Nats | Mosquitto) -> None:
+def test_a_broker_that_is_not_there_yet_is_waited_for(
+    line: Line, broker: WiredNats | WiredMosquitto
+) -> None:
     broker.stop()
     source = line.source()
     source.start(frozenset({f"{line.name}/#"}))
@@ -98,9 +102,10 @@ def test_a_source_that_nobody_asks_leaves_the_messages_to_the_broker(line: Line)
     early = received(source, 1)
     until(lambda: not source.connected, "the session is left")
     line.publish(b"late")
-    # the answer of the database came after all: too late for an ack
+    # the answer of the database came after all: too late for an ack of MQTT
     source.ack(early)
-    assert sorted(payloads(received(source, 2))) == [b"early", b"late"]
+    left = [b"late"] if line.acks_outlive_connections else [b"early", b"late"]
+    assert sorted(payloads(received(source, len(left)))) == left
 
 
 def test_topics_can_be_added_and_given_up(line: Line) -> None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from collections.abc import Iterator
 
+import nats
 import pytest
+from nats.js.api import ConsumerConfig, RetentionPolicy, StreamConfig
 
-from services.ingest.source import SourceError
-from tests.contract.ingest.conftest import Line
-from tests.services import Mosquitto, Nats, server_directory
+from services.core.runtime import broker_url
+from services.ingest.jetstream_durable import STREAM
+from services.ingest.jetstream_source import JetstreamSource
+from services.ingest.mqtt_source import MqttSource
+from services.ingest.source import MessageSource, SourceError
+from tests.contract.ingest.brokers import Certificates, ImpatientNats, WiredNats
+from tests.services import Mosquitto, server_directory
 
 pytestmark = pytest.mark.broker
 
@@ -23,6 +31,14 @@ class _Closed(Mosquitto):
         return words
 
 
+class _Guarded(ImpatientNats):
+    """Lets one user in who may publish nothing, and so ask for nothing."""
+
+    def settings(self) -> str:
+        users = '{user: "mute", password: "pw", permissions: {publish: {deny: ">"}}}'
+        return f"{super().settings()}authorization {{ users: [{users}] }}\n"
+
+
 @pytest.fixture
 def closed() -> Iterator[_Closed]:
     with server_directory() as directory:
@@ -32,20 +48,91 @@ def closed() -> Iterator[_Closed]:
         server.stop()
 
 
+@pytest.fixture
+def guarded() -> Iterator[_Guarded]:
+    with server_directory() as directory:
+        server = _Guarded(directory)
+        server.start()
+        yield server
+        server.stop()
+
+
+def complaint(source: MessageSource, *filters: str) -> str:
+    """What the source ends with."""
+    source.start(frozenset(filters or {"a"}))
+    try:
+        with pytest.raises(SourceError) as raised:
+            source.receive(most=1, gather_s=0.0, timeout_s=30.0)
+    finally:
+        source.close()
+    return str(raised.value)
+
+
+def by_mqtt(port: int) -> MqttSource:
+    url = broker_url.parse(f"mqtt://127.0.0.1:{port}")
+    return MqttSource(url, client_id="refused", most_waiting=10)
+
+
+def by_nats(port: int, *, user: str = "", tls: ssl.SSLContext | None = None) -> JetstreamSource:
+    scheme = "tls" if tls else "nats"
+    url = broker_url.parse(f"{scheme}://{user}127.0.0.1:{port}")
+    return JetstreamSource(url, durable="refused", most_waiting=10, tls=tls)
+
+
 def test_a_broker_that_refuses_the_user(closed: _Closed) -> None:
-    line = Line(closed.port)
-    source = line.source()
-    source.start(frozenset({"a"}))
-    with pytest.raises(SourceError, match=r"Not authorized.*TONNE_MQTT_URL"):
-        source.receive(most=1, gather_s=0.0, timeout_s=30.0)
-    source.close()
+    said = complaint(by_mqtt(closed.port))
+    assert "Not authorized" in said
+    assert "TONNE_MQTT_URL" in said
 
 
-def test_more_in_flight_than_nats_allows_to_one_session(nats: Nats) -> None:
-    nats.start()
-    line = Line(nats.port)
-    source = line.source()
-    source.start(frozenset(f"{line.name}/{i}/#" for i in range(8)))
-    with pytest.raises(SourceError, match="max_ack_pending"):
-        source.receive(most=1, gather_s=0.0, timeout_s=30.0)
-    source.close()
+def test_more_in_flight_than_nats_allows_to_one_session(plain_nats: WiredNats) -> None:
+    plain_nats.start()
+    said = complaint(by_mqtt(plain_nats.port), *(f"many/{i}/#" for i in range(8)))
+    assert "max_ack_pending" in said
+
+
+def test_nats_refuses_the_password(guarded: _Guarded) -> None:
+    said = complaint(by_nats(guarded.client_port, user="mute:wrong@"))
+    assert "Authorization Violation" in said
+    assert "TONNE_MQTT_URL" in said
+    assert "wrong" not in said
+
+
+def test_nats_does_not_let_the_user_ask(guarded: _Guarded) -> None:
+    said = complaint(by_nats(guarded.client_port, user="mute:pw@"))
+    assert "permissions violation" in said.lower()
+    assert "$js.api" in said.lower()
+
+
+def test_credentials_do_not_go_to_a_nats_without_tls(
+    guarded: _Guarded, certificates: Certificates
+) -> None:
+    tls = certificates.context("tls://127.0.0.1")
+    said = complaint(by_nats(guarded.client_port, user="mute:pw@", tls=tls))
+    assert "does not ask for TLS" in said
+
+
+def test_a_consumer_of_another_kind_stands_in_the_way(plain_nats: WiredNats) -> None:
+    plain_nats.start()
+
+    async def occupy() -> None:
+        client = await nats.connect(plain_nats.nats_url)
+        stream = client.jetstream()
+        await stream.add_stream(
+            StreamConfig(name=STREAM, subjects=["$MQTT.msgs.>"], retention=RetentionPolicy.INTEREST)
+        )
+        await stream.add_consumer(
+            STREAM, ConsumerConfig(durable_name="refused", deliver_subject="elsewhere")
+        )
+        await client.close()
+
+    async def vacate() -> None:
+        client = await nats.connect(plain_nats.nats_url)
+        await client.jetstream().delete_consumer(STREAM, "refused")
+        await client.close()
+
+    asyncio.run(occupy())
+    try:
+        assert "TONNE_MQTT_CLIENT_ID" in complaint(by_nats(plain_nats.client_port))
+    finally:
+        asyncio.run(vacate())

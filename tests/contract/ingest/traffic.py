@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
-
-from tests.services import Nats
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> None:
@@ -28,10 +25,17 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Non
 
 
 def publish(
-    port: int, messages: Iterable[tuple[str, bytes]], *, qos: int = 1, retain: bool = False
+    port: int,
+    messages: Iterable[tuple[str, bytes]],
+    *,
+    qos: int = 1,
+    retain: bool = False,
+    tls: ssl.SSLContext | None = None,
 ) -> None:
     """Publish in order and return when the broker has acknowledged everything."""
     client = paho.Client(CallbackAPIVersion.VERSION2)
+    if tls is not None:
+        client.tls_set_context(tls)
     client.connect("127.0.0.1", port)
     client.loop_start()
     try:
@@ -43,28 +47,16 @@ def publish(
         client.loop_stop()
 
 
-def forget_session(port: int, client_id: str) -> None:
+def forget_session(port: int, client_id: str, *, tls: ssl.SSLContext | None = None) -> None:
     """Let the broker drop a persistent session and what it holds for it."""
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True)
+    if tls is not None:
+        client.tls_set_context(tls)
     client.connect("127.0.0.1", port)
     client.loop_start()
     until(client.is_connected, "the session can be taken over")
     client.disconnect()
     client.loop_stop()
-
-
-class ImpatientNats(Nats):
-    """With the shipped settings, but that what is not acknowledged comes again after a second."""
-
-    def command(self) -> list[str]:
-        *words, shipped = super().command()
-        settings = self.directory / "impatient.conf"
-        text, changes = re.subn(
-            r'ack_wait: "\w+"', 'ack_wait: "1s"', Path(shipped).read_text(encoding="utf-8")
-        )
-        assert changes == 1
-        settings.write_text(text, encoding="utf-8")
-        return [*words, str(settings)]
 
 
 class Cable:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.contract.ingest.traffic import ImpatientNats, forget_session
+from tests.contract.ingest.brokers import ImpatientNats, forget_durable, make_durable
+from tests.contract.ingest.traffic import forget_session
 from tests.integration.ingest.plant import Plant
 from tests.services import Nats, server_directory
 
@@ -20,14 +22,33 @@ def impatient_nats() -> Iterator[Nats]:
 
 
 @pytest.fixture
-def plant(database_url: str, impatient_nats: Nats, tmp_path: Path) -> Iterator[Plant]:
-    """A registered facility; ingest is not running yet."""
+def plant(
+    request: pytest.FixtureRequest, database_url: str, impatient_nats: Nats, tmp_path: Path
+) -> Iterator[Plant]:
+    """A registered facility; ingest is not running yet. It comes by MQTT, or by ``jetstream``."""
     impatient_nats.start()
-    made = Plant(database=database_url, broker=impatient_nats, log=tmp_path / "ingest.log")
+    shared = getattr(request, "param", "mqtt") == "jetstream"
+    made = Plant(
+        database=database_url,
+        broker=impatient_nats,
+        url=impatient_nats.nats_url if shared else impatient_nats.url,
+        log=tmp_path / "ingest.log",
+    )
+    if shared:
+        make_durable(made.url, made.client_id, ack_wait_s=1.0)
     made.apply()
     yield made
-    if made.process is not None and made.process.poll() is None:
-        made.process.kill()
-        made.process.wait()
+    made.kill()
     impatient_nats.start()
-    forget_session(impatient_nats.port, made.client_id)
+    if shared:
+        forget_durable(made.url, made.client_id)
+    else:
+        forget_session(impatient_nats.port, made.client_id)
+
+
+@pytest.fixture
+def twin(plant: Plant) -> Iterator[Plant]:
+    """A second ingest that shares the consumer, the database and the facility with ``plant``."""
+    made = replace(plant, log=plant.log.with_name("twin.log"))
+    yield made
+    made.kill()

@@ -44,6 +44,8 @@ class Plant:
 
     database: str
     broker: Server
+    #: where ingest finds the broker
+    url: str
     log: Path
     client_id: str = field(default_factory=lambda: f"ingest-{uuid.uuid4().hex[:8]}")
     process: subprocess.Popen[bytes] | None = None
@@ -53,6 +55,14 @@ class Plant:
         """What ingest last said of itself."""
         found = self.rows("SELECT state FROM process_progress ORDER BY progressed_at DESC LIMIT 1")
         return dict(found[0]["state"]) if found else {}
+
+    @property
+    def at_work(self) -> int:
+        """How many ingest processes have taken messages."""
+        (row,) = self.rows(
+            "SELECT count(*) FROM process_progress WHERE (state->>'messages')::int > 0"
+        )
+        return int(row["count"])
 
     def apply(self, text: str = FILE) -> None:
         bind = engine(self.database, process="test")
@@ -66,7 +76,7 @@ class Plant:
         """Start ingest; returns at once."""
         environment = {
             "TONNE_DATABASE_URL": self.database,
-            "TONNE_MQTT_URL": f"mqtt://127.0.0.1:{self.broker.port}",
+            "TONNE_MQTT_URL": self.url,
             "TONNE_MQTT_CLIENT_ID": self.client_id,
             "TONNE_INGEST_METRICS_PORT": "0",
             "TONNE_LOG_FORMAT": "json",
@@ -99,6 +109,12 @@ class Plant:
         assert self.process is not None
         self.process.send_signal(how)
         return self.process.wait(60)
+
+    def kill(self) -> None:
+        """Make sure that ingest does not run."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
 
     def wait(self) -> int:
         """Wait for ingest to end by itself and return its exit code."""

@@ -64,6 +64,7 @@ def test_a_kill_between_commit_and_ack_doubles_nothing(plant: Plant, cable: Cabl
     ]
 
 
+@pytest.mark.parametrize("plant", ["mqtt", "jetstream"], indirect=True)
 def test_kills_at_any_instant_lose_nothing_and_double_nothing(plant: Plant) -> None:
     number = 3000
     dice = random.Random(4711)
@@ -81,6 +82,29 @@ def test_kills_at_any_instant_lose_nothing_and_double_nothing(plant: Plant) -> N
     all_there(plant, number)
 
 
+@pytest.mark.parametrize("plant", ["jetstream"], indirect=True)
+def test_of_two_that_share_a_consumer_either_may_be_killed(plant: Plant, twin: Plant) -> None:
+    number = 4000
+    dice = random.Random(1147)
+    plant.started()
+    twin.started()
+    messages = [(METER, reading(i)) for i in range(number)]
+    publish(plant.broker.port, messages[:500])
+    comes_to(plant, 500)
+    until(lambda: plant.at_work == 2, "both have taken messages")
+    publisher = threading.Thread(target=publish, args=(plant.broker.port, messages[500:]))
+    publisher.start()
+    for victim in (plant, twin, plant):
+        aim = plant.count("reading") + dice.randrange(1, 500)
+        comes_to(plant, min(aim, number))
+        victim.end(signal.SIGKILL)
+        comes_to(plant, min(plant.count("reading") + 200, number))
+        victim.started()
+    publisher.join()
+    all_there(plant, number)
+
+
+@pytest.mark.parametrize("plant", ["mqtt", "jetstream"], indirect=True)
 def test_a_database_that_is_killed_is_waited_for_and_the_broker_keeps_the_rest(
     plant: Plant, postgres_cluster: Postgres
 ) -> None:
@@ -116,6 +140,7 @@ def test_a_stop_while_the_database_is_away_leaves_the_messages_to_the_broker(
     all_there(plant, 20)
 
 
+@pytest.mark.parametrize("plant", ["mqtt", "jetstream"], indirect=True)
 def test_a_broker_that_is_killed_is_waited_for(plant: Plant) -> None:
     plant.started()
     plant.publish(*[reading(i) for i in range(50)])

@@ -76,7 +76,7 @@ def test_gathering_ends_when_the_batch_is_full() -> None:
 def test_a_lost_connection_takes_what_will_come_again() -> None:
     inbox = Inbox(most_waiting=2)
     inbox.put([message(), message(token=None)])
-    inbox.drop_unacknowledged()
+    inbox.take_back()
     assert inbox.has_room
     assert [m.token for m in take(inbox)] == [None]
 

@@ -23,11 +23,14 @@ def test_a_full_url() -> None:
         ("mqtts://b", "tcp", True, 8883),
         ("ws://b", "websockets", False, 80),
         ("wss://b/path", "websockets", True, 443),
+        ("nats://b", "tcp", False, 4222),
+        ("tls://b", "tcp", True, 4222),
     ],
 )
 def test_schemes_and_their_ports(text: str, transport: str, tls: bool, port: int) -> None:
     url = parse(text)
     assert (url.transport, url.tls, url.port) == (transport, tls, port)
+    assert url.protocol == ("nats" if port == 4222 else "mqtt")
 
 
 def test_the_password_is_not_shown() -> None:

@@ -1,0 +1,46 @@
+"""MQTT topics as NATS writes them: filters -> subjects of its streams, and back. Pure.
+
+NATS keeps each MQTT message of quality 1 or 2 in the stream ``$MQTT_msgs``, under the subject
+``$MQTT.msgs.`` and the topic with ``.`` for ``/``. What a subject cannot hold is written otherwise:
+an empty level as ``/``, a dot as ``//`` (nats-server, ``mqttToNATSSubjectConversion``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+MESSAGES: Final = "$MQTT.msgs."
+RETAINED: Final = "$MQTT.rmsgs."
+
+#: NATS refuses topics that hold one of these, so no message has any.
+_IMPOSSIBLE: Final = frozenset(" \t\n\r\f\x7f")
+
+
+def subjects(filters: Iterable[str]) -> frozenset[str]:
+    """The subjects, without prefix, that match what the topic filters match."""
+    found: set[str] = set()
+    for each in filters:
+        if _IMPOSSIBLE.isdisjoint(each):
+            found.add(_subject(each))
+            if each.endswith("/#"):
+                # MQTT's # matches its parent too, NATS' > does not
+                found.add(_subject(each[:-2]))
+    return frozenset(found)
+
+
+def _subject(filter_: str) -> str:
+    levels = filter_.split("/")
+    tokens = [_TOKENS.get(level) or level.replace(".", "//") for level in levels]
+    return ".".join(tokens)
+
+
+_TOKENS: Final = {"": "/", "+": "*", "#": ">"}
+
+
+def topic(subject: str) -> str:
+    """The topic of a subject without prefix."""
+    if "/" not in subject:
+        return subject.replace(".", "/")
+    tokens = subject.split(".")
+    return "/".join("" if token == "/" else token.replace("//", ".") for token in tokens)  # noqa: S105

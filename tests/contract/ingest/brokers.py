@@ -1,0 +1,142 @@
+"""Brokers with every listener that a source may come by: plain, TLS with client certificates, and
+WebSocket; and the certificates for them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nats
+import trustme
+
+from services.core.runtime import broker_tls, broker_url
+from services.ingest.jetstream_durable import STREAM, Durable
+from services.ingest.jetstream_subjects import subjects
+from tests.services import Mosquitto, Nats, free_port
+
+
+@dataclass
+class Certificates:
+    """An authority of its own, with a certificate for 127.0.0.1 and one for a client."""
+
+    directory: Path
+    ca: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        authority = trustme.CA()
+        self.ca = self._written("ca", authority.cert_pem)
+        for name, issued in (
+            ("server", authority.issue_cert("127.0.0.1")),
+            ("client", authority.issue_cert("ingest.tonne.example", common_name="tonne")),
+        ):
+            self._written(f"{name}-cert", *issued.cert_chain_pems)
+            self._written(f"{name}-key", issued.private_key_pem)
+        # Debian's mosquitto, started by root, goes on as another user
+        self.directory.chmod(0o755)
+
+    def file(self, name: str) -> Path:
+        """``server-cert``, ``server-key``, ``client-cert`` or ``client-key``."""
+        return self.directory / f"{name}.pem"
+
+    def context(self, url: str) -> ssl.SSLContext | None:
+        """As ingest makes it of its settings."""
+        parsed = broker_url.parse(url)
+        if not parsed.tls:
+            return None
+        return broker_tls.context(
+            parsed, ca=self.ca, cert=self.file("client-cert"), key=self.file("client-key")
+        )
+
+    def _written(self, name: str, *blobs: trustme.Blob) -> Path:
+        for blob in blobs:
+            blob.write_to_path(str(self.file(name)), append=True)
+        return self.file(name)
+
+
+def make_durable(url: str, name: str, *, ack_wait_s: float) -> None:
+    """Make the consumer that ingest will find, with a time of the test's own."""
+
+    async def make() -> None:
+        client = await nats.connect(url)
+        await Durable(client, name, ack_wait_s=ack_wait_s).ensure(subjects({"emissions/#"}))
+        await client.close()
+
+    asyncio.run(make())
+
+
+def forget_durable(url: str, name: str, *, tls: ssl.SSLContext | None = None) -> None:
+    """Let NATS drop the consumer and what it holds for it."""
+
+    async def forget() -> None:
+        client = await nats.connect(url, tls=tls)
+        await client.jetstream().delete_consumer(STREAM, name)
+        await client.close()
+
+    asyncio.run(forget())
+
+
+class ImpatientNats(Nats):
+    """With the shipped settings, but that what is not acknowledged comes again after a second."""
+
+    def settings(self) -> str:
+        """The settings file's text."""
+        *_, shipped = super().command()
+        text, changes = re.subn(
+            r'ack_wait: "\w+"', 'ack_wait: "1s"', Path(shipped).read_text(encoding="utf-8")
+        )
+        assert changes == 1
+        return text
+
+    def command(self) -> list[str]:
+        *words, _ = super().command()
+        written = self.directory / "impatient.conf"
+        written.write_text(self.settings(), encoding="utf-8")
+        return [*words, str(written)]
+
+
+class WiredNats(ImpatientNats):
+    """Listens for WebSockets too; with certificates, by TLS alone and to their clients only."""
+
+    def __init__(self, directory: Path, certificates: Certificates | None = None) -> None:
+        super().__init__(directory)
+        self.certificates = certificates
+        self.websocket_port = free_port()
+
+    def settings(self) -> str:
+        """The settings file's text."""
+        text = super().settings()
+        tls = "no_tls: true"
+        if self.certificates is not None:
+            tls = (
+                f'tls {{ cert_file: "{self.certificates.file("server-cert")}",'
+                f' key_file: "{self.certificates.file("server-key")}",'
+                f' ca_file: "{self.certificates.ca}", verify: true }}'
+            )
+            text = text.replace("mqtt {\n", f"mqtt {{\n  {tls}\n") + f"{tls}\n"
+        return f"{text}websocket {{\n host: 127.0.0.1\n port: {self.websocket_port}\n {tls}\n}}\n"
+
+
+class WiredMosquitto(Mosquitto):
+    """Listens for WebSockets too, and for both by TLS, there to clients with a certificate only."""
+
+    def __init__(self, directory: Path, certificates: Certificates) -> None:
+        super().__init__(directory)
+        self.certificates = certificates
+        self.websocket_port, self.tls_port, self.tls_websocket_port = (
+            free_port() for _ in range(3)
+        )
+
+    def listeners(self) -> str:
+        """What is listened on beside the plain port."""
+        tls = (
+            f"cafile {self.certificates.ca}\ncertfile {self.certificates.file('server-cert')}\n"
+            f"keyfile {self.certificates.file('server-key')}\nrequire_certificate true\n"
+        )
+        return (
+            f"listener {self.websocket_port} 127.0.0.1\nprotocol websockets\n"
+            f"listener {self.tls_port} 127.0.0.1\n{tls}"
+            f"listener {self.tls_websocket_port} 127.0.0.1\nprotocol websockets\n{tls}"
+        )

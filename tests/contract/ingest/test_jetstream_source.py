@@ -1,0 +1,208 @@
+"""What the source on NATS' own stream promises beyond every other."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nats
+import pytest
+
+from services.core.runtime import broker_url
+from services.ingest.jetstream_durable import STREAM
+from services.ingest.jetstream_source import JetstreamSource
+from tests.contract.ingest.brokers import ImpatientNats, WiredNats
+from tests.contract.ingest.conftest import Line, Way, payloads, received
+from tests.contract.ingest.traffic import Cable, publish, until
+from tests.services import server_directory
+
+pytestmark = pytest.mark.broker
+
+README = Path(__file__).parents[3] / "README.md"
+
+
+@pytest.fixture(params=[("plain_nats", "nats")], ids=["nats-jetstream"])
+def way(request: pytest.FixtureRequest) -> Way:
+    chosen: Way = request.param
+    return chosen
+
+
+def administer(server: WiredNats | ImpatientNats, method: str, *arguments: str) -> Any:
+    """Call JetStream as an administrator does."""
+
+    async def call() -> Any:
+        client = await nats.connect(server.nats_url)
+        try:
+            return await getattr(client.jetstream(), method)(*arguments)
+        finally:
+            await client.close()
+
+    return asyncio.run(call())
+
+
+def test_the_very_first_device_of_a_new_broker_is_heard() -> None:
+    with server_directory() as directory:
+        server = ImpatientNats(directory)
+        server.start()
+        url = broker_url.parse(server.nats_url)
+        source = JetstreamSource(url, durable="early", most_waiting=10)
+        try:
+            source.start(frozenset({"emissions/#"}))
+            until(lambda: source.connected, "the source is connected")
+            publish(server.port, [("emissions/linz/a/readings", b"first")])
+            assert payloads(received(source, 1)) == [b"first"]
+        finally:
+            source.close()
+            server.stop()
+
+
+def test_sources_of_one_name_share_the_messages(line: Line) -> None:
+    one, other = line.opened(), line.opened()
+    sent = [str(i).encode() for i in range(200)]
+    line.publish(*sent)
+    shares: list[list[bytes]] = [[], []]
+
+    def all_came() -> bool:
+        for share, source in zip(shares, (one, other), strict=True):
+            messages = source.receive(most=1000, gather_s=0.0, timeout_s=0.05)
+            source.ack(messages)
+            share.extend(payloads(messages))
+        return len(shares[0]) + len(shares[1]) >= len(sent)
+
+    until(all_came, "all messages arrive")
+    assert sorted(shares[0] + shares[1]) == sorted(sent)
+    assert all(shares)
+
+
+def test_what_a_stopped_source_had_not_handed_over_goes_to_another_at_once(line: Line) -> None:
+    # far longer than the test waits
+    first = line.opened(ack_wait_s=300.0)
+    line.publish(b"1", b"2", b"3")
+    assert isinstance(line.broker, WiredNats)
+    broker = line.broker
+    until(
+        lambda: administer(broker, "consumer_info", STREAM, line.name).num_ack_pending == 3,
+        "the messages are under way",
+    )
+    first.close()
+    assert sorted(payloads(received(line.opened(), 3))) == [b"1", b"2", b"3"]
+
+
+def test_the_time_of_arrival_is_the_same_at_each_delivery(line: Line) -> None:
+    first = line.opened()
+    line.publish(b"once")
+    (before,) = received(first, 1)
+    first.close()
+    (again,) = received(line.opened(), 1)
+    assert again.redelivered
+    assert again.arrived_at == before.arrived_at < before.received_at < again.received_at
+
+
+def test_what_one_source_asks_for_another_does_not_take_off(line: Line, cable: Cable) -> None:
+    behind = line.source(port=cable.port)
+    behind.start(frozenset({f"{line.name}/a"}))
+    until(lambda: behind.connected, "the first source is connected")
+    ahead = line.source()
+    ahead.start(frozenset({f"{line.name}/a", f"{line.name}/b"}))
+    until(lambda: ahead.connected, "the second source is connected")
+    cable.cut()
+    until(lambda: not behind.connected, "the cut is noticed")
+    until(lambda: behind.connected, "the first source is connected again")
+    ahead.close()
+    line.publish(b"new", below="b")
+    assert payloads(received(behind, 1)) == [b"new"]
+
+
+def test_dots_and_empty_levels_of_topics_come_through(line: Line) -> None:
+    source = line.opened()
+    line.publish(b"odd", below="v1.2//x")
+    assert [m.topic for m in received(source, 1)] == [f"{line.name}/v1.2//x"]
+
+
+def test_a_consumer_that_was_deleted_is_made_again(line: Line) -> None:
+    source = line.opened()
+    assert isinstance(line.broker, WiredNats)
+    administer(line.broker, "delete_consumer", STREAM, line.name)
+    until(lambda: not source.connected, "the loss is noticed")
+    until(lambda: source.connected, "the source is connected again")
+    line.publish(b"after")
+    assert payloads(received(source, 1)) == [b"after"]
+
+
+def test_acks_for_an_earlier_stream_settle_nothing_in_the_new_one() -> None:
+    with server_directory() as directory:
+        server = ImpatientNats(directory)
+        server.start()
+        url = broker_url.parse(server.nats_url)
+        options: dict[str, Any] = {"durable": "anew", "most_waiting": 10, "ack_wait_s": 1.0}
+        source, later = JetstreamSource(url, **options), JetstreamSource(url, **options)
+        try:
+            source.start(frozenset({"emissions/#"}))
+            until(lambda: source.connected, "the source is connected")
+            publish(server.port, [("emissions/a", b"old")])
+            old = received(source, 1)
+            administer(server, "delete_stream", STREAM)
+            until(lambda: not source.connected, "the loss is noticed")
+            until(lambda: source.connected, "the source is connected again")
+            publish(server.port, [("emissions/a", b"new")])
+            assert payloads(received(source, 1)) == [b"new"]
+            # of the same number as the new one
+            source.ack(old)
+            source.close()
+            later.start(frozenset({"emissions/#"}))
+            assert payloads(received(later, 1)) == [b"new"]
+        finally:
+            source.close()
+            later.close()
+            server.stop()
+
+
+class _Restricted(ImpatientNats):
+    """Gives its user for NATS' protocol the rights that README names and no others."""
+
+    def settings(self) -> str:
+        (text,) = re.findall(r"restricted rights needs to (.+)", README.read_text())
+        publishing, _, subscribing = text.partition("and to subscribe to")
+        publish_to = re.findall(r"`(\$[^`]+)`", publishing)
+        subscribe_to = re.findall(r"`([^`/]+>)`", subscribing)
+        assert len(publish_to) == 8
+        assert subscribe_to == ["_INBOX.>", "emissions.>"]
+        rights = f"publish: {publish_to}, subscribe: {[*subscribe_to, 'emissions', 'tele.*.*']}"
+        return (
+            f"{super().settings()}authorization {{ users: ["
+            f'{{user: ingest, password: pw, permissions: {{{rights}}}}}, {{user: "d", password: d}}'
+            "] }\nno_auth_user: d\n"
+        ).replace("'", '"')
+
+
+@pytest.fixture
+def restricted() -> Iterator[_Restricted]:
+    with server_directory() as directory:
+        server = _Restricted(directory)
+        server.start()
+        yield server
+        server.stop()
+
+
+def test_the_rights_that_the_readme_names_are_enough(restricted: _Restricted) -> None:
+    url = broker_url.parse(f"nats://ingest:pw@127.0.0.1:{restricted.client_port}")
+    source = JetstreamSource(url, durable="restricted", most_waiting=10)
+    status = "emissions/linz/a/status"
+    try:
+        source.start(frozenset({"emissions/#"}))
+        until(lambda: source.connected, "the source is connected")
+        source.subscribe(frozenset({"emissions/#", "tele/+/+"}))
+        publish(restricted.port, [(status, b"online")], retain=True)
+        publish(restricted.port, [("tele/pow1/SENSOR", b"{}")], qos=0)
+        messages = received(source, 2)
+        assert sorted(payloads(messages)) == [b"online", b"{}"]
+        source.ack(messages)
+        source.close()
+        source = JetstreamSource(url, durable="restricted", most_waiting=10)
+        source.start(frozenset({"emissions/#"}))
+        assert [(m.topic, m.retained) for m in received(source, 1)] == [(status, True)]
+    finally:
+        source.close()
