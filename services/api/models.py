@@ -26,13 +26,30 @@ class FacilitySource(Answer):
     method: str = Field(examples=["stack"])
 
 
+class FacilityDevice(Answer):
+    """A device of a facility, and what was heard of it."""
+
+    id: str = Field(examples=["cems-1"])
+    last_seen: datetime | None = Field(
+        description="when its newest message came; `null`: none yet",
+        examples=["2026-11-23T18:00:02Z"],
+    )
+    online: bool | None = Field(
+        description="what its status topic last said; `null`: never anything", examples=[True]
+    )
+    status_at: datetime | None = Field(
+        description="when it said so", examples=["2026-11-23T06:12:40Z"]
+    )
+
+
 class Facility(Answer):
-    """A facility with its active sources."""
+    """A facility with its active sources and devices."""
 
     id: str = Field(examples=["linz"])
     name: str = Field(examples=["Linz works"])
     timezone: str = Field(examples=["Europe/Vienna"], description="IANA name")
     sources: list[FacilitySource]
+    devices: list[FacilityDevice]
 
 
 class Shares(Answer):

@@ -52,8 +52,21 @@ class Sighting:
     """A device was heard of."""
 
     seen_at: datetime | None
-    #: what its status topic said; None: it said nothing now
+    #: what its status topic said, and when; None: it said nothing now
     online: bool | None = None
+    said_at: datetime | None = None
+
+    def followed_by(self, later: Sighting) -> Sighting:
+        """Both together; of two statuses the later one, in whichever order they were handed on."""
+        seen = [at for at in (self.seen_at, later.seen_at) if at is not None]
+        newest = later if _said_later(later.said_at, self.said_at) else self
+        return Sighting(
+            seen_at=max(seen, default=None), online=newest.online, said_at=newest.said_at
+        )
+
+
+def _said_later(one: datetime | None, other: datetime | None) -> bool:
+    return one is not None and (other is None or one >= other)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,14 +138,18 @@ class _Preparation:
         # a retained message says how things stand, not that the device spoke just now; "offline"
         # is the device's will, spoken by the broker
         heard = online and not message.retained
+        at = message.arrived_at
+        self._see(publisher, Sighting(seen_at=at if heard else None, online=online, said_at=at))
+
+    def _see(self, publisher: Publisher, sighting: Sighting) -> None:
         before = self.sightings.get(publisher.device_id)
-        seen_at = message.received_at if heard else before.seen_at if before else None
-        self.sightings[publisher.device_id] = Sighting(seen_at=seen_at, online=online)
+        self.sightings[publisher.device_id] = before.followed_by(sighting) if before else sighting
 
     def _readings(self, message: Message, destination: Destination, publisher: Publisher) -> None:
         received_us = to_us(message.received_at)
+        arrived_us = to_us(message.arrived_at)
         try:
-            decoded = publisher.decode(message.payload, received_us)
+            decoded = publisher.decode(message.payload, arrived_us)
         except UndecodableError as error:
             problem = Problem(reason=error.reason, what=error.what)
             self._refuse(message, destination, [problem])
@@ -141,7 +158,7 @@ class _Preparation:
         if message.retained:
             # that it arrives now does not say that it was measured now
             observations = [o for o in observations if o.time_source != TIME_FROM_BROKER]
-        oldest_us, newest_us = self._oldest_us, received_us + self._tolerance_us
+        oldest_us, newest_us = self._oldest_us, arrived_us + self._tolerance_us
         for observation in observations:
             target = publisher.targets.get(observation.channel)
             if target is None:
@@ -169,10 +186,7 @@ class _Preparation:
                 Origin(message=message, publisher=publisher, channel=observation.channel)
             )
         if not message.retained:
-            before = self.sightings.get(publisher.device_id)
-            self.sightings[publisher.device_id] = Sighting(
-                seen_at=message.received_at, online=before.online if before else None
-            )
+            self._see(publisher, Sighting(seen_at=message.arrived_at))
         if problems:
             self._refuse(message, destination, problems)
 
@@ -187,7 +201,7 @@ class _Preparation:
             only = alike[0] if len(alike) == 1 else None
             self.quarantine.append(
                 QuarantineEntry(
-                    received_at=message.received_at,
+                    received_at=message.arrived_at,
                     reason=reason,
                     detail=explain(reason, _summary(alike)),
                     topic=message.topic,

@@ -1,4 +1,7 @@
-"""Which devices were heard of, and when: ``device.last_seen`` and ``device.online``."""
+"""Which devices were heard of, and when: ``device.last_seen``, ``online`` and ``status_at``.
+
+Of two statuses the later one counts, whichever of several ingest processes writes it first.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,11 @@ from services.ingest.prepare import Sighting
 #: Ordered, so that two writers never wait for each other crosswise.
 _UPDATE: Final = """
 UPDATE device SET last_seen = greatest(device.last_seen, seen.seen_at),
-                  online = coalesce(seen.online, device.online)
-FROM (SELECT * FROM unnest(%s::integer[], %s::timestamptz[], %s::boolean[])
-      AS s (id, seen_at, online) ORDER BY id) seen
+                  online = CASE WHEN seen.said_at >= coalesce(device.status_at, '-infinity')
+                                THEN seen.online ELSE device.online END,
+                  status_at = greatest(device.status_at, seen.said_at)
+FROM (SELECT * FROM unnest(%s::integer[], %s::timestamptz[], %s::boolean[], %s::timestamptz[])
+      AS s (id, seen_at, online, said_at) ORDER BY id) seen
 WHERE device.id = seen.id
 """
 
@@ -35,10 +40,7 @@ class Presence:
         """Take the sightings of a committed batch."""
         for device_id, new in sightings.items():
             old = self._sightings.get(device_id)
-            self._sightings[device_id] = Sighting(
-                seen_at=new.seen_at or (old.seen_at if old else None),
-                online=new.online if new.online is not None else old.online if old else None,
-            )
+            self._sightings[device_id] = old.followed_by(new) if old else new
             self._urgent = self._urgent or new.online is not None
 
     @property
@@ -51,7 +53,15 @@ class Presence:
         ids = list(self._sightings)
         seen = list(self._sightings.values())
         with connection.transaction():
-            connection.execute(_UPDATE, (ids, [s.seen_at for s in seen], [s.online for s in seen]))
+            connection.execute(
+                _UPDATE,
+                (
+                    ids,
+                    [s.seen_at for s in seen],
+                    [s.online for s in seen],
+                    [s.said_at for s in seen],
+                ),
+            )
         self._sightings.clear()
         self._urgent = False
         self._next_at = time.monotonic() + _EVERY_S

@@ -156,7 +156,7 @@ class _Transaction:
 def _entry(reason: Reason, what: str, row: ReadingRow, origin: Origin) -> QuarantineEntry:
     message = origin.message
     return QuarantineEntry(
-        received_at=message.received_at,
+        received_at=message.arrived_at,
         reason=reason,
         detail=explain(reason, what),
         topic=message.topic,

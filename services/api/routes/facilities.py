@@ -18,6 +18,7 @@ from services.api.parameters import Query
 from services.api.problems import BodyTooLarge, Conflict, InvalidRequest, NotFound, documented
 from services.core.accounting.factors import Factor
 from services.core.store.connect import engine
+from services.core.store.facility_queries import devices
 from services.core.store.registry.apply import ApplyError, apply
 from services.core.store.registry.apply_factors import shared_factors
 from services.core.store.registry.computable import doubts
@@ -45,10 +46,12 @@ class FacilitiesQuery(Query):
 async def get_facilities(
     context: InContext, who: Reader, query: Annotated[FacilitiesQuery, FromQuery()]
 ) -> Response:
-    """Facilities with their active sources, by id."""
+    """Facilities with their active sources and devices, by id."""
     found = await visible_facilities(context, who, [])
     rows = [f for f in found if query.cursor is None or f.slug > query.cursor]
     page = rows[: query.limit]
+    async with context.engine.connect() as connection:
+        by_facility = await devices(connection, [f.id for f in page])
     answer = json_answer(
         [
             {
@@ -57,6 +60,15 @@ async def get_facilities(
                 "timezone": f.timezone,
                 "sources": [
                     {"id": s.slug, "scope": s.scope, "method": s.method} for s in f.sources
+                ],
+                "devices": [
+                    {
+                        "id": d.slug,
+                        "last_seen": d.last_seen,
+                        "online": d.online,
+                        "status_at": d.status_at,
+                    }
+                    for d in by_facility[f.id]
                 ],
             }
             for f in page

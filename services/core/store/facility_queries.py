@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.core.store.tables import facility, source
+from services.core.store.tables import device, facility, source
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +33,41 @@ class FacilityRow:
     #: IANA name
     timezone: str
     sources: tuple[SourceRow, ...] = field(default=())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeviceRow:
+    """One device, and what was heard of it."""
+
+    slug: str
+    #: None: never
+    last_seen: datetime | None
+    #: what its status topic last said, and when; None: never anything
+    online: bool | None
+    status_at: datetime | None
+
+
+async def devices(
+    connection: AsyncConnection, facility_ids: Sequence[int]
+) -> dict[int, list[DeviceRow]]:
+    """Read the active devices of facilities, by facility."""
+    columns = (device.c.slug, device.c.last_seen, device.c.online, device.c.status_at)
+    rows = await connection.execute(
+        select(device.c.facility_id, *columns)
+        .where(device.c.facility_id.in_(facility_ids), device.c.active)
+        .order_by(device.c.slug)
+    )
+    found: dict[int, list[DeviceRow]] = {each: [] for each in facility_ids}
+    for row in rows:
+        found[row.facility_id].append(
+            DeviceRow(
+                slug=row.slug,
+                last_seen=row.last_seen,
+                online=row.online,
+                status_at=row.status_at,
+            )
+        )
+    return found
 
 
 async def facilities(

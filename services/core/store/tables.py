@@ -83,6 +83,7 @@ device = Table(
     Column("active", Boolean, nullable=False, server_default="true"),
     Column("last_seen", _instant, comment="newest committed message or status"),
     Column("online", Boolean, comment="what the device's status topic last said; null: never"),
+    Column("status_at", _instant, comment="when it said so"),
 )
 
 channel = Table(

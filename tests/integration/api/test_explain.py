@@ -216,7 +216,19 @@ async def test_a_facility_file_is_applied_once_and_refused_whole(
     assert taken.status_code == 409
     rows = connection.execute("SELECT slug FROM facility").fetchall()
     assert rows == [("linz",)]
+    connection.execute(
+        "UPDATE device SET last_seen = '2026-11-23T18:00:02Z', online = true,"
+        " status_at = '2026-11-23T06:12:40Z' WHERE slug = 'cems-1'"
+    )
     listed = (await client.get("/v1/facilities")).json()
+    devices = listed[0].pop("devices")
+    assert {"id": "meter-grid", "last_seen": None, "online": None, "status_at": None} in devices
+    assert {
+        "id": "cems-1",
+        "last_seen": "2026-11-23T18:00:02Z",
+        "online": True,
+        "status_at": "2026-11-23T06:12:40Z",
+    } in devices
     assert listed == [
         {
             "id": "linz",

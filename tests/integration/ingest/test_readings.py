@@ -8,6 +8,8 @@ import psycopg
 import pytest
 
 from services.core.store import notify
+from services.ingest.prepare import Sighting
+from services.ingest.presence import Presence
 from tests.contract.ingest.traffic import until
 from tests.integration.ingest.plant import CEMS, METER, Plant
 
@@ -151,6 +153,7 @@ def test_a_device_registered_while_ingest_runs_is_heard_at_once(plant: Plant) ->
     assert plant.quarantine()[0]["reason"] == "unknown_facility"
 
 
+@pytest.mark.parametrize("plant", ["mqtt", "jetstream"], indirect=True)
 def test_devices_are_seen_and_their_status_is_kept(plant: Plant) -> None:
     plant.started()
     plant.publish('{"ts": 1700000000, "values": {"import-energy": 1}}')
@@ -166,6 +169,23 @@ def test_devices_are_seen_and_their_status_is_kept(plant: Plant) -> None:
     )
     plant.publish("offline", topic="emissions/linz/cems-1/status")
     until(lambda: devices()["cems-1"] == (True, False), "the device is offline")
+
+
+def test_a_status_that_is_written_late_does_not_undo_a_later_one(plant: Plant) -> None:
+    at = datetime(2026, 11, 23, 18, tzinfo=UTC)
+    (device,) = plant.rows("SELECT id FROM device WHERE slug = 'cems-1'")
+
+    def write(*, online: bool, said_at: datetime) -> None:
+        presence = Presence()
+        presence.note({device["id"]: Sighting(seen_at=None, online=online, said_at=said_at)})
+        with psycopg.connect(plant.database) as connection:
+            presence.write(connection)
+
+    write(online=True, said_at=at)
+    write(online=True, said_at=at + timedelta(seconds=2))
+    write(online=False, said_at=at + timedelta(seconds=1))
+    (found,) = plant.rows("SELECT online, status_at FROM device WHERE slug = 'cems-1'")
+    assert found == {"online": True, "status_at": at + timedelta(seconds=2)}
 
 
 def test_progress_is_reported_and_taken_back_at_the_end(plant: Plant) -> None:

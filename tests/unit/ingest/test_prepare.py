@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -176,3 +177,26 @@ def test_the_last_word_of_a_batch_counts() -> None:
     batch = [message(status, "offline"), message(status, "online"), message(READINGS, GOOD)]
     sighting = prepare(batch, directory(), BOUNDS).sightings[1]
     assert (sighting.online, sighting.seen_at) == (True, NOW)
+
+
+def test_of_two_statuses_the_later_one_counts_in_whichever_order_they_come() -> None:
+    status = "emissions/linz/meter/status"
+    earlier = replace(message(status, "offline"), stored_at=NOW - timedelta(seconds=2))
+    later = replace(message(status, "online"), stored_at=NOW - timedelta(seconds=1))
+    for batch in ([earlier, later], [later, earlier]):
+        sighting = prepare(batch, directory(), BOUNDS).sightings[1]
+        assert (sighting.online, sighting.said_at, sighting.seen_at) == (
+            True,
+            later.stored_at,
+            later.stored_at,
+        )
+
+
+def test_where_the_broker_knows_the_arrival_it_is_that_and_not_the_delivery() -> None:
+    stored_at = NOW - timedelta(minutes=25)
+    held = prepare([replace(message(READINGS, GOOD), stored_at=stored_at)], directory(), BOUNDS)
+    assert held.sightings[1].seen_at == stored_at
+    # when it came into the database is another matter
+    assert {row.received_us for row in held.rows} == {to_us(NOW)}
+    bad = prepare([replace(message(READINGS, "{"), stored_at=stored_at)], directory(), BOUNDS)
+    assert [entry.received_at for entry in bad.quarantine] == [stored_at]
