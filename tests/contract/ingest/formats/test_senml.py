@@ -10,7 +10,15 @@ from typing import Any
 import cbor2
 import pytest
 
-from tests.contract.ingest.formats.station import ARRIVAL, ARRIVAL_TIME, Reading, Station, station
+from services.ingest.decode.instant import to_us
+from tests.contract.ingest.formats.station import (
+    ARRIVAL,
+    ARRIVAL_TIME,
+    Reading,
+    Station,
+    station,
+    station_of,
+)
 
 TOPIC = "plant/gateway-1/senml"
 METER = "urn:dev:mac:0024befffe804ff1:"
@@ -47,6 +55,25 @@ def as_json(pack: list[dict[str, Any]]) -> bytes:
 
 def as_cbor(pack: list[dict[str, Any]]) -> bytes:
     return cbor2.dumps([{_CBOR_LABELS.get(k, k): v for k, v in record.items()} for record in pack])
+
+
+#: RFC 8428, section 5.1.2
+RFC_EXAMPLE = (
+    b'[{"bn":"urn:dev:ow:10e2073a0108006:","bt":1.276020076001e+09,"bu":"A","bver":5,'
+    b'"n":"voltage","u":"V","v":120.1},{"n":"current","t":-5,"v":1.2},'
+    b'{"n":"current","t":-4,"v":1.3},{"n":"current","t":-3,"v":1.4},'
+    b'{"n":"current","t":-2,"v":1.5},{"n":"current","t":-1,"v":1.6},{"n":"current","v":1.7}]'
+)
+RFC_METER = """
+facility: {id: lab, name: Lab, timezone: UTC}
+devices:
+  - id: meter
+    topic: lab/meter
+    format: senml
+    channels:
+      - {id: voltage, quantity: energy, unit: kWh, kind: gauge}
+      - {id: current, from: "urn:dev:ow:10e2073a0108006:current", quantity: power, unit: kW, kind: gauge}
+"""  # noqa: E501 - one line a channel
 
 
 @pytest.fixture
@@ -163,3 +190,17 @@ def test_fields_and_records_that_nobody_asked_for_are_ignored(gateway: Station) 
     pack = [{"n": "gas", "v": 7, "ut": 60, "x": {}}, {"n": "voltage", "v": "high"}]
     assert [r.value for r in gateway.receive(TOPIC, as_json(pack))] == [7.0]
     assert gateway.quarantine == []
+
+
+def test_the_example_of_the_rfc() -> None:
+    meter = station_of(RFC_METER).directory.destination("lab/meter").publisher
+    assert meter is not None
+    decoded = meter.decode(RFC_EXAMPLE, to_us(ARRIVAL))
+    assert decoded.problems == []
+    assert [(o.channel, o.ts_us, o.value, o.unit) for o in decoded.observations] == [
+        ("voltage", 1276020076_001000, 120.1, "V"),
+        *[
+            ("current", 1276020076_001000 - ago * 1_000_000, value, "A")
+            for ago, value in zip((5, 4, 3, 2, 1, 0), (1.2, 1.3, 1.4, 1.5, 1.6, 1.7), strict=True)
+        ],
+    ]

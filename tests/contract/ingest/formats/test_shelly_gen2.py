@@ -18,10 +18,13 @@ EMDATA = (
     '"c_total_act_ret_energy":131881.85,"total_act":26289.57,"total_act_ret":131881.86}}}'
 )
 EM = (
-    '{"src":"shellypro3em-1234567890ab","dst":"aiida","method":"NotifyStatus","params":'
-    '{"ts":1757059829.08,"em:0":{"id":0,"a_act_power":0,"a_aprt_power":0,"a_current":0.027,'
-    '"a_freq":198,"a_pf":1,"a_voltage":0,"b_act_power":0,"c_act_power":-18,"c_aprt_power":108.7,'
-    '"n_current":null,"total_act_power":-18.017,"total_aprt_power":108.708}}}'
+    '{"src":"shellypro3em-1234567890ab","dst":"aiida/12345678-1234-1234-1234-123456789abc/events",'
+    '"method":"NotifyStatus","params":{"ts":1757059829.08,"em:0":{"id":0,"a_act_power":0,'
+    '"a_aprt_power":0,"a_current":0.027,"a_freq":198,"a_pf":1,"a_voltage":0,"b_act_power":0,'
+    '"b_aprt_power":0,"b_current":0.027,"b_freq":160.7,"b_pf":1,"b_voltage":0,"c_act_power":-18,'
+    '"c_aprt_power":108.7,"c_current":0.476,"c_freq":50,"c_pf":0.55,"c_voltage":228.3,'
+    '"n_current":null,"total_act_power":-18.017,"total_aprt_power":108.708,'
+    '"total_current":0.531}}}'
 )
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
