@@ -10,6 +10,7 @@ STACK := $(PYTHON) -m deploy.local.stack
 FUZZ_SECONDS ?= 30
 ROUNDS ?= 200
 SEED ?= 1
+SOURCE ?= mqtt
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -46,9 +47,10 @@ fuzz:  ## look for input that breaks a decoder, FUZZ_SECONDS (30) for each forma
 	  $(PYTHON) -m tests.fuzz.harness $$name .tonne/fuzz -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
 
-faults:  ## play ROUNDS (200) rounds of faults of each kind with SEED (1); the tables are in deploy/docs/faults.md
+faults:  ## play ROUNDS (200) rounds of faults of each kind with SEED (1), SOURCE (mqtt) or jetstream
 	@$(BOOTSTRAP) test
-	@$(PYTHON) -m tests.faults --rounds $(ROUNDS) --seed $(SEED) --table deploy/docs/faults.md
+	@$(PYTHON) -m tests.faults --source $(SOURCE) --rounds $(ROUNDS) --seed $(SEED) \
+	  --table deploy/docs/faults.md
 	@$(PYTHON) -m tests.faults.alerts --rounds $(ROUNDS) --seed $(SEED) --table deploy/docs/faults.md
 
 lint:  ## style, types, import rules, schemas

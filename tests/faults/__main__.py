@@ -12,7 +12,7 @@ from tests.faults.books import Books
 from tests.faults.publisher import Publisher
 from tests.faults.rounds import play
 from tests.faults.table import write_table
-from tests.faults.world import running_world
+from tests.faults.world import SCHEMES, running_world
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,16 +22,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make faults")
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--source", choices=list(SCHEMES), default="mqtt")
     parser.add_argument("--first", type=int, default=0, help="number of the first round")
     parser.add_argument("--table", type=Path, default=None, help="write the result table here")
     given = parser.parse_args()
-    journal = ROOT / ".tonne" / "faults" / f"seed-{given.seed}.jsonl"
+    journal = ROOT / ".tonne" / "faults" / f"{given.source}-seed-{given.seed}.jsonl"
     journal.parent.mkdir(parents=True, exist_ok=True)
     if given.first == 0:
         journal.unlink(missing_ok=True)
     began = time.monotonic()
     failed = 0
-    with running_world() as world, journal.open("a") as lines:
+    with running_world(given.source) as world, journal.open("a") as lines:
         books = Books()
         publisher = Publisher(world.broker.port, books)
         try:
@@ -50,7 +51,7 @@ def main() -> int:
         finally:
             publisher.close()
     if given.table is not None:
-        write_table(journal, given.table, seed=given.seed)
+        write_table(journal, given.table, seed=given.seed, source=given.source)
     print(f"{given.rounds} rounds, {failed} failed; {books.count} readings acknowledged")  # noqa: T201
     return 1 if failed else 0
 

@@ -7,15 +7,15 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-_MARK = "<!-- the table of the last run; `make faults` writes it -->"
+_MARK = "<!-- the table of the last run; `make faults SOURCE={source}` writes it -->"
 _ALERTS_MARK = "<!-- the table of the last run with alerts; `make faults` writes it -->"
 
 Rounds = list[dict[str, Any]]
 
 
-def write_table(journal: Path, page: Path, *, seed: int) -> None:
-    """Replace the table in ``page`` that stands between its mark and the next heading."""
-    _replace(page, _MARK, _table(_rounds(journal), seed))
+def write_table(journal: Path, page: Path, *, seed: int, source: str) -> None:
+    """Replace the table of ``source`` in ``page``, between its mark and the next heading."""
+    _replace(page, _MARK.format(source=source), _table(_rounds(journal), seed))
 
 
 def write_alert_table(journal: Path, page: Path, *, seed: int, messages: int) -> None:

@@ -6,15 +6,21 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Final, Literal
 
 import psycopg
 
 from deploy.local import nats_server, postgres_server
 from services.core.store import migrate
+from tests.contract.ingest.brokers import make_durable
 from tests.e2e.stack import ROOT, Service
 from tests.faults.facility import FILE
 from tests.faults.proxy import Proxy
 from tests.services import Nats, Postgres, Server, server_directory
+
+#: How ingest hears of messages.
+Source = Literal["mqtt", "jetstream"]
+SCHEMES: Final[dict[Source, str]] = {"mqtt": "mqtt", "jetstream": "nats"}
 
 _SHIPPED_NATS = ROOT / "deploy" / "nats" / "tonne.conf"
 
@@ -28,12 +34,12 @@ AND (process <> 'ingest' OR state->>'broker' = 'connected')
 class QuickNats(Nats):
     """The shipped settings, but for ``ack_wait``: what a dead reader had in hand waits for it."""
 
-    ack_wait = "2s"
+    ack_wait_s = 2
 
     def command(self) -> list[str]:
         settings = self.directory / "nats.conf"
         settings.write_text(
-            _SHIPPED_NATS.read_text().replace('ack_wait: "10s"', f'ack_wait: "{self.ack_wait}"')
+            _SHIPPED_NATS.read_text().replace('ack_wait: "10s"', f'ack_wait: "{self.ack_wait_s}s"')
         )
         *program, _ = nats_server.server_command()
         return [*program, str(settings)]
@@ -75,7 +81,7 @@ class Disk:
 class World:
     """PostgreSQL, NATS, ingest and aggregator, the latter two behind proxies."""
 
-    def __init__(self, directory: Path, stack: ExitStack) -> None:
+    def __init__(self, directory: Path, stack: ExitStack, source: Source) -> None:
         directory.chmod(0o755)
         self.database_disk = Disk(directory / "pg", 600)
         self.broker_disk = Disk(directory / "nats", 300)
@@ -88,9 +94,13 @@ class World:
             stack.callback(server.kill)
             server.start()
         migrate.upgrade(self.postgres.url)
+        listens = self.broker.port if source == "mqtt" else self.broker.client_port
         self.to_broker, self.ingest_to_database, self.aggregator_to_database = (
-            Proxy(port) for port in (self.broker.port, self.postgres.port, self.postgres.port)
+            Proxy(port) for port in (listens, self.postgres.port, self.postgres.port)
         )
+        self._broker_url = f"{SCHEMES[source]}://127.0.0.1:{self.to_broker.port}"
+        if source == "jetstream":
+            make_durable(self.broker.nats_url, "tonne-ingest", ack_wait_s=QuickNats.ack_wait_s)
         for proxy in self.proxies:
             stack.callback(proxy.close)
         self.ingest = self._service(directory, "ingest", self.ingest_to_database)
@@ -133,7 +143,7 @@ class World:
         settings = {
             "TONNE_DATABASE_URL": f"postgresql://{postgres_server.SUPERUSER}@127.0.0.1:"
             f"{database.port}/postgres",
-            "TONNE_MQTT_URL": f"mqtt://127.0.0.1:{self.to_broker.port}",
+            "TONNE_MQTT_URL": self._broker_url,
         }
         process = {"ingest": "ingest", "aggregate": "aggregator"}[word]
         return Service(directory / word, word, settings, lambda pid: self._progresses(process, pid))
@@ -159,8 +169,8 @@ class World:
 
 
 @contextmanager
-def running_world() -> Iterator[World]:
+def running_world(source: Source = "mqtt") -> Iterator[World]:
     """Start everything; end every process and unmount every disk, also after a failure."""
     with ExitStack() as stack:
         directory = stack.enter_context(server_directory(for_postgres=True))
-        yield World(directory, stack)
+        yield World(directory, stack, source)
