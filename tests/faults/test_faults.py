@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from tests.faults.books import Books
 from tests.faults.oracle import recomputed
 from tests.faults.publisher import Publisher
 from tests.faults.rounds import play
+from tests.faults.table import write_table
 from tests.faults.world import running_world
 
 pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(240)]
@@ -25,6 +29,22 @@ def test_no_acknowledged_reading_is_lost_or_counted_twice() -> None:
         finally:
             publisher.close()
     assert books.count > 1000
+
+
+def test_a_table_replaces_its_own_and_leaves_the_other(tmp_path: Path) -> None:
+    page, journal = tmp_path / "faults.md", tmp_path / "rounds.jsonl"
+    page.write_text(
+        "# Faults\n\n## One\n\n<!-- the table of the last run; `make faults SOURCE=mqtt` writes it"
+        " -->\n\nold\n\n## Other\n\nstays\n"
+    )
+    findings = {"lost": 0, "invented": 0, "wrong_minutes": 0, "quarantined": 0}
+    played = {"faults": ["kill -9 ingest"], "messages": 5, "passed": True, "recovery_s": 1.5}
+    journal.write_text(json.dumps({**played, "findings": findings}) + "\n")
+    write_table(journal, page, seed=3, source="mqtt")
+    text = page.read_text()
+    assert "old" not in text
+    assert "Seed 3, 1 rounds, 10 acknowledged readings: 0 failed." in text
+    assert text.endswith("| kill -9 ingest | 1 | 0 | 0 | 0 | 0 | 1.5 s |\n\n## Other\n\nstays\n")
 
 
 def test_the_plain_recomputation_knows_what_a_minute_is() -> None:

@@ -36,6 +36,16 @@ def test_a_url_that_is_no_brokers(plant: Plant) -> None:
     assert not plant.said("secret")
 
 
+def test_a_certificate_without_its_key(plant: Plant) -> None:
+    plant.start(TONNE_MQTT_URL="mqtts://127.0.0.1", TONNE_MQTT_TLS_CERT="client.pem")
+    one_line(plant, "TONNE_MQTT_TLS_KEY belong together")
+
+
+def test_an_id_that_cannot_name_a_consumer(plant: Plant) -> None:
+    plant.start(TONNE_MQTT_URL="nats://127.0.0.1", TONNE_MQTT_CLIENT_ID="plant 1")
+    one_line(plant, "TONNE_MQTT_CLIENT_ID")
+
+
 def test_a_time_that_is_none_in_a_setting(plant: Plant) -> None:
     plant.start(TONNE_OLDEST_READING="long ago")
     one_line(plant, "TONNE_OLDEST_READING")
@@ -47,9 +57,10 @@ def test_a_port_for_metrics_that_is_taken(plant: Plant) -> None:
         one_line(plant, "TONNE_INGEST_METRICS_PORT")
 
 
-def test_a_broker_that_is_away_is_waited_for_and_named_once(plant: Plant) -> None:
+@pytest.mark.parametrize("scheme", ["mqtt", "nats"])
+def test_a_broker_that_is_away_is_waited_for_and_named_once(plant: Plant, scheme: str) -> None:
     port = free_port()
-    plant.start(TONNE_MQTT_URL=f"mqtt://plant:secret@127.0.0.1:{port}")
+    plant.start(TONNE_MQTT_URL=f"{scheme}://plant:secret@127.0.0.1:{port}")
     until(lambda: plant.state.get("broker") == "away", "readiness says that the broker is away")
     assert plant.said("the broker is away; waiting for it") == 1
     assert plant.said(str(port)) == 1
