@@ -51,6 +51,11 @@ class Line:
         """Whether an acknowledgement names its message, and not a packet of one connection."""
         return self.scheme in NATS
 
+    @property
+    def patient(self) -> dict[str, Any]:
+        """Options of a source to which nothing comes again that was not given back."""
+        return {"ack_wait_s": 300.0} if self.scheme in NATS else {}
+
     def tls(self, url: str) -> ssl.SSLContext | None:
         return self.certificates.context(url)
 

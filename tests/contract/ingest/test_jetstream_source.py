@@ -78,8 +78,7 @@ def test_sources_of_one_name_share_the_messages(line: Line) -> None:
 
 
 def test_what_a_stopped_source_had_not_handed_over_goes_to_another_at_once(line: Line) -> None:
-    # far longer than the test waits
-    first = line.opened(ack_wait_s=300.0)
+    first = line.opened(**line.patient)
     line.publish(b"1", b"2", b"3")
     assert isinstance(line.broker, WiredNats)
     broker = line.broker

@@ -85,7 +85,7 @@ def test_a_broker_that_is_not_there_yet_is_waited_for(
 
 
 def test_nothing_is_lost_when_more_arrives_than_may_wait(line: Line) -> None:
-    source = line.opened(most_waiting=10)
+    source = line.opened(most_waiting=10, **line.patient)
     line.publish(*numbered(2000))
     messages: list[Message] = []
     while len(messages) < 2000:
@@ -97,7 +97,7 @@ def test_nothing_is_lost_when_more_arrives_than_may_wait(line: Line) -> None:
 
 
 def test_a_source_that_nobody_asks_leaves_the_messages_to_the_broker(line: Line) -> None:
-    source = line.opened(hold_s=0.3)
+    source = line.opened(hold_s=0.3, **line.patient)
     line.publish(b"early")
     early = received(source, 1)
     until(lambda: not source.connected, "the session is left")
