@@ -56,6 +56,12 @@ class Line:
         """Options of a source to which nothing comes again that was not given back."""
         return {"ack_wait_s": 300.0} if self.scheme in NATS else {}
 
+    @property
+    def largest_bytes(self) -> int:
+        """What goes through within seconds: mosquitto 2.0 gives a WebSocket 40 kB a second."""
+        slow = self.scheme in {"ws", "wss"} and isinstance(self.broker, WiredMosquitto)
+        return (64 if slow else 2048) << 10
+
     def tls(self, url: str) -> ssl.SSLContext | None:
         return self.certificates.context(url)
 

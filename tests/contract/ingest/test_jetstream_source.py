@@ -60,7 +60,7 @@ def test_the_very_first_device_of_a_new_broker_is_heard() -> None:
 
 
 def test_sources_of_one_name_share_the_messages(line: Line) -> None:
-    one, other = line.opened(), line.opened()
+    one, other = line.opened(**line.patient), line.opened()
     sent = [str(i).encode() for i in range(200)]
     line.publish(*sent)
     shares: list[list[bytes]] = [[], []]

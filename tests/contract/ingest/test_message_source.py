@@ -87,13 +87,15 @@ def test_a_broker_that_is_not_there_yet_is_waited_for(
 def test_nothing_is_lost_when_more_arrives_than_may_wait(line: Line) -> None:
     source = line.opened(most_waiting=10, **line.patient)
     line.publish(*numbered(2000))
-    messages: list[Message] = []
-    while len(messages) < 2000:
+    # a dictionary keeps the order of first arrivals; on a slow machine some come again
+    arrived: dict[bytes, Message] = {}
+    while len(arrived) < 2000:
         batch = source.receive(most=100, gather_s=0.0, timeout_s=30.0)
         assert batch
         source.ack(batch)
-        messages += batch
-    assert payloads(messages) == numbered(2000)
+        for message in batch:
+            arrived.setdefault(message.payload, message)
+    assert list(arrived) == numbered(2000)
 
 
 def test_a_source_that_nobody_asks_leaves_the_messages_to_the_broker(line: Line) -> None:
@@ -141,9 +143,9 @@ def test_a_retained_message_says_that_it_is_one(line: Line) -> None:
     line.publish(b"", below="status", retain=True)
 
 
-def test_two_mebibytes_arrive_whole(line: Line) -> None:
+def test_a_large_message_arrives_whole(line: Line) -> None:
     source = line.opened()
-    large = bytes(range(256)) * 8192
+    large = bytes(range(256)) * (line.largest_bytes // 256)
     line.publish(large)
     assert payloads(received(source, 1)) == [large]
 
