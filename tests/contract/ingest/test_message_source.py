@@ -99,6 +99,8 @@ def test_nothing_is_lost_when_more_arrives_than_may_wait(line: Line) -> None:
 
 
 def test_a_source_that_nobody_asks_leaves_the_messages_to_the_broker(line: Line) -> None:
+    if line.scheme == "wss" and isinstance(line.broker, WiredMosquitto):
+        pytest.skip("README.md, Limits: nothing arrives after the session was left")
     source = line.opened(hold_s=0.3, **line.patient)
     line.publish(b"early")
     early = received(source, 1)
