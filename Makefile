@@ -43,7 +43,7 @@ fuzz:  ## look for input that breaks a decoder, FUZZ_SECONDS (30) for each forma
 	@$(BOOTSTRAP) lint
 	@$(PYTHON) -c "import atheris" 2>/dev/null || $(PYTHON) -m pip install --quiet \
 	  --disable-pip-version-check --require-hashes -r tests/fuzz/requirements.lock
-	@for name in native json senml; do \
+	@for name in native json senml packets; do \
 	  $(PYTHON) -m tests.fuzz.harness $$name .tonne/fuzz -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
 

@@ -120,6 +120,7 @@ install_database() {
 install_test_programs() {
   local missing=()
   [ -x /usr/sbin/mosquitto ] || command -v mosquitto >/dev/null || missing+=(mosquitto)
+  command -v mosquitto_sub >/dev/null || missing+=(mosquitto-clients)
   [ -x /usr/bin/chromium ] || missing+=(chromium)
   # promtool tests the rules; alerts are told to the real Alertmanager
   command -v promtool >/dev/null || missing+=(prometheus)

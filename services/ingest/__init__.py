@@ -2,9 +2,9 @@
 
 The way of a message, one step per file; :mod:`.pipeline` is the order of the steps:
 
-1. **receive** :mod:`.source` (the port), :mod:`.mqtt_source` (paho), :mod:`.buffered_socket`,
-   :mod:`.jetstream_source` (nats-py, any number of processes on one consumer),
-   :mod:`.subscriptions` (which topics). The broker still owns the message.
+1. **receive** :mod:`.source` (the port), :mod:`.mqtt_source` (paho, and :mod:`.publish_packets`
+   for what nearly every packet is), :mod:`.jetstream_source` (nats-py, any number of processes on
+   one consumer), :mod:`.subscriptions` (which topics). The broker still owns the message.
 2. **route** :mod:`.route`: topic -> device, its status, or nothing of ours.
 3. **decode** :mod:`.decode`: bytes -> observations, one pure module per wire format.
 4. **resolve** :mod:`.resolve`: device and channel, from a cached registry.

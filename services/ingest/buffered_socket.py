@@ -40,6 +40,23 @@ class BufferedSocket:
         self._position = start + len(chunk)
         return chunk
 
+    def read_ahead(self) -> tuple[bytes, int]:
+        """What has arrived and was not taken, and where in it that begins; asks the network once.
+
+        What the network has to say beside bytes it says to :meth:`recv`.
+        """
+        if self._position >= len(self._ahead):
+            try:
+                self._ahead = self._inner.recv(_READ_AHEAD_BYTES)
+            except OSError:
+                self._ahead = b""
+            self._position = 0
+        return self._ahead, self._position
+
+    def take_up_to(self, position: int) -> None:
+        """Count as taken what stands before ``position`` in what :meth:`read_ahead` gave."""
+        self._position = position
+
     def pending(self) -> int:
         """Bytes that can be read without asking the network."""
         inner = self._inner.pending() if isinstance(self._inner, ssl.SSLSocket) else 0

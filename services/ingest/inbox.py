@@ -61,6 +61,11 @@ class Inbox:
         )
 
     def _take(self, most: int) -> list[Message]:
+        if len(self._waiting) <= most and self._waiting_bytes <= _BATCH_BYTES:
+            everything = list(self._waiting)
+            self._waiting.clear()
+            self._waiting_bytes = 0
+            return everything
         batch: list[Message] = []
         size = 0
         while self._waiting and len(batch) < most:
@@ -93,7 +98,7 @@ class Inbox:
         with self._changed:
             was_empty = not self._waiting
             self._waiting.extend(messages)
-            self._waiting_bytes += sum(len(m.payload) for m in messages)
+            self._waiting_bytes += sum([len(m.payload) for m in messages])
             if was_empty or self._enough():
                 self._changed.notify_all()
 

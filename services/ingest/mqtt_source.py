@@ -54,7 +54,7 @@ class MqttSource:
             deliver=self._inbox.put,
             lost=self._inbox.take_back,
         )
-        self._acks: deque[PacketToken] = deque()
+        self._acks: deque[list[PacketToken]] = deque()
         self._filters: frozenset[str] = frozenset()
         self._closing = False
         # in a copy of this context, so that its log lines name the process too
@@ -87,7 +87,7 @@ class MqttSource:
 
     def ack(self, messages: Sequence[Message]) -> None:
         """Tell the broker that these are durable; those of an earlier connection are dropped."""
-        self._acks.extend(m.token for m in messages if isinstance(m.token, PacketToken))
+        self._acks.append([m.token for m in messages if isinstance(m.token, PacketToken)])
         self._wake()
 
     @property
@@ -151,10 +151,8 @@ class MqttSource:
         """Do what the pipeline has asked for."""
         self._drain()
         self._session.subscribe(self._filters)
-        tokens = []
         while self._acks:
-            tokens.append(self._acks.popleft())
-        self._session.ack(tokens)
+            self._session.ack(self._acks.popleft())
 
     def _wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+import msgspec
+
 from services.core.store.quarantine import QuarantineEntry
 from services.core.store.readings import ReadingRow
 from services.ingest.check import CheckError, check_time, checked_value
@@ -38,8 +40,7 @@ class TimeBounds:
     future_tolerance: timedelta
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True, gc=False):
     """Where a row comes from, should it be refused after all."""
 
     message: Message
@@ -104,8 +105,28 @@ class _Preparation:
         self.rows: list[ReadingRow] = []
         self.origins: list[Origin] = []
         self.quarantine: list[QuarantineEntry] = []
-        self.sightings: dict[int, Sighting] = {}
         self.missed = False
+        #: by device id: when its newest readings came, and what its status said
+        self._heard: dict[int, datetime] = {}
+        self._statuses: dict[int, Sighting] = {}
+        self._instant: tuple[datetime | None, int] = (None, 0)
+
+    def _us(self, instant: datetime) -> int:
+        """Microseconds since the epoch; messages of one burst arrived at one time."""
+        known, instant_us = self._instant
+        if known is not instant:
+            instant_us = to_us(instant)
+            self._instant = (instant, instant_us)
+        return instant_us
+
+    @property
+    def sightings(self) -> dict[int, Sighting]:
+        """What was heard of which device."""
+        found = dict(self._statuses)
+        for device_id, at in self._heard.items():
+            heard, status = Sighting(seen_at=at), found.get(device_id)
+            found[device_id] = status.followed_by(heard) if status else heard
+        return found
 
     def take(self, message: Message) -> None:
         """Take one message through steps 2 to 5."""
@@ -139,15 +160,14 @@ class _Preparation:
         # is the device's will, spoken by the broker
         heard = online and not message.retained
         at = message.arrived_at
-        self._see(publisher, Sighting(seen_at=at if heard else None, online=online, said_at=at))
-
-    def _see(self, publisher: Publisher, sighting: Sighting) -> None:
-        before = self.sightings.get(publisher.device_id)
-        self.sightings[publisher.device_id] = before.followed_by(sighting) if before else sighting
+        status = Sighting(seen_at=at if heard else None, online=online, said_at=at)
+        before = self._statuses.get(publisher.device_id)
+        self._statuses[publisher.device_id] = before.followed_by(status) if before else status
 
     def _readings(self, message: Message, destination: Destination, publisher: Publisher) -> None:
-        received_us = to_us(message.received_at)
-        arrived_us = to_us(message.arrived_at)
+        received_us = self._us(message.received_at)
+        arrived_at = message.arrived_at
+        arrived_us = self._us(arrived_at)
         try:
             decoded = publisher.decode(message.payload, arrived_us)
         except UndecodableError as error:
@@ -158,35 +178,44 @@ class _Preparation:
         if message.retained:
             # that it arrives now does not say that it was measured now
             observations = [o for o in observations if o.time_source != TIME_FROM_BROKER]
+        else:
+            before = self._heard.get(publisher.device_id)
+            if before is None or arrived_at > before:
+                self._heard[publisher.device_id] = arrived_at
+        targets, rows, origins = publisher.targets, self.rows, self.origins
         oldest_us, newest_us = self._oldest_us, arrived_us + self._tolerance_us
         for observation in observations:
-            target = publisher.targets.get(observation.channel)
+            channel, ts_us, value = observation.channel, observation.ts_us, observation.value
+            target = targets.get(channel)
             if target is None:
                 what = f"device {publisher.device!r} has no such channel"
                 problems.append(_problem(Reason.UNKNOWN_CHANNEL, what, observation))
                 continue
-            try:
-                check_time(observation.ts_us, oldest_us=oldest_us, newest_us=newest_us)
-                value = checked_value(observation, target)
-            except CheckError as error:
-                problems.append(_problem(error.reason, error.what, observation))
-                continue
-            self.rows.append(
+            plainly_good = (
+                value is not None
+                and observation.unit is None
+                and target.lowest <= value <= target.highest
+                and oldest_us <= ts_us <= newest_us
+            )
+            if not plainly_good:
+                try:
+                    check_time(ts_us, oldest_us=oldest_us, newest_us=newest_us)
+                    value = checked_value(observation, target)
+                except CheckError as error:
+                    problems.append(_problem(error.reason, error.what, observation))
+                    continue
+            rows.append(
                 ReadingRow(
                     target.facility_id,
                     target.channel_id,
-                    observation.ts_us,
+                    ts_us,
                     value,
                     observation.quality,
                     observation.time_source,
                     received_us,
                 )
             )
-            self.origins.append(
-                Origin(message=message, publisher=publisher, channel=observation.channel)
-            )
-        if not message.retained:
-            self._see(publisher, Sighting(seen_at=message.arrived_at))
+            origins.append(Origin(message, publisher, channel))
         if problems:
             self._refuse(message, destination, problems)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -30,7 +31,7 @@ class Target:
     slug: str
     #: the unit that readings are stored in
     unit: str
-    #: physical range in that unit, ends included
+    #: physical range in that unit, ends included, both finite
     lowest: float
     highest: float
 
@@ -174,8 +175,8 @@ def _target(channel: read.Channel) -> Target:
         channel_id=channel.id,
         slug=channel.slug,
         unit=channel.unit,
-        lowest=lowest,
-        highest=highest,
+        lowest=max(lowest, -sys.float_info.max),
+        highest=min(highest, sys.float_info.max),
     )
 
 

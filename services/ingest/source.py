@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+import msgspec
 
 #: What a source needs to acknowledge a message; nobody else looks inside.
 Token = object
@@ -18,9 +19,8 @@ class SourceError(RuntimeError):
     """
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Message:
-    """One message as the broker delivered it."""
+class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One message as the broker delivered it; a struct, because there are many of them."""
 
     topic: str
     payload: bytes

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["services.ingest.decode", "jmespath", "json"]):
+_OF_INTEREST = ["services.ingest.decode", "services.ingest.publish_packets", "jmespath", "json"]
+
+with atheris.instrument_imports(include=_OF_INTEREST):
     from tests.fuzz.targets import TARGETS, corpus
 
 _TOKENS = Path(__file__).parent / "tokens.dict"

@@ -1,6 +1,7 @@
 """What is fuzzed: each decoder, and what must hold of its answer whatever the bytes.
 
-The only thing that a decoder may raise is UndecodableError; anything else is a find.
+The only thing that a decoder may raise is UndecodableError; anything else is a find. PUBLISH
+packets must be read as paho reads them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from paho.mqtt import _packet
+from paho.mqtt.enums import MQTTProtocolVersion
+
 from services.core.store.registry import facility_model as model
 from services.core.store.registry.facility_file import parse
 from services.ingest.decode import decoder_for
@@ -20,6 +24,7 @@ from services.ingest.decode.observation import (
     Decoder,
     UndecodableError,
 )
+from services.ingest.publish_packets import take_publishes
 
 _HERE: Final = Path(__file__).parent
 _EXAMPLES: Final = _HERE.parents[1] / "deploy" / "examples" / "devices"
@@ -97,10 +102,38 @@ def senml(payload: bytes) -> None:
         _holds(decoder, payload)
 
 
+def packets(data: bytes) -> None:
+    """What a broker sends: whatever is taken in bulk, paho takes for the same."""
+    found, end = take_publishes(data, 0, most=1000)
+    at = 0
+    for each in found:
+        head, at = data[at], at + 1
+        length = shift = 0
+        while data[at] & 0x80:
+            length |= (data[at] & 0x7F) << shift
+            shift, at = shift + 7, at + 1
+        length, at = length | data[at] << shift, at + 1
+        assert shift <= 21
+        body, at = data[at : at + length], at + length
+        assert len(body) == length
+        read = _packet.decode_publish(head, body, MQTTProtocolVersion.MQTTv311)
+        assert head >> 4 == 3
+        assert read.qos < 2
+        assert each == (
+            read.topic,
+            read.payload,
+            read.mid if read.qos else None,
+            read.dup,
+            read.retain,
+        )
+    assert at == end
+
+
 TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "native": native,
     "json": json,
     "senml": senml,
+    "packets": packets,
 }
 
 

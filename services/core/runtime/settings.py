@@ -83,7 +83,7 @@ class Settings(BaseSettings):
         5000, ge=1, le=50_000, description="most messages that ingest writes in one transaction"
     )
     flush_interval_ms: int = Field(
-        50, ge=1, le=10_000, description="longest wait before ingest writes what it has"
+        10, ge=1, le=10_000, description="longest wait before ingest writes what it has"
     )
     future_tolerance_s: int = Field(
         600, ge=0, description="how far ahead of the clock a reading's time may be"

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+import msgspec
 import psycopg
 
 from services.core.store import notify, retention
@@ -64,21 +65,24 @@ _TOO_LATE: Final = """
 DELETE FROM staged_reading WHERE ts < %s RETURNING position
 """
 
-_TOUCH: Final = (
-    "INSERT INTO touched (facility_id, channel_ids, minutes, seconds, reason)"
-    " VALUES (%s, %s, %s, %s, %s)"
+#: The aggregators hear of it with the COMMIT.
+_TOUCH: Final = """
+WITH named AS (
+    INSERT INTO touched (facility_id, channel_ids, minutes, seconds, reason)
+    VALUES (%s, %s, %s, %s, %s)
+    RETURNING facility_id
 )
+SELECT pg_notify(%s, facility_id::text) FROM named
+"""
 
 #: See ``services.core.store.ddl``: it keeps what it replaces.
 _CORRECT: Final = """
 SELECT correct_reading(%s, %s, %s, %s::smallint, %s::smallint, %s, %s, %s, %s)
 """
 
-_NOTIFY: Final = "SELECT pg_notify(%s, %s)"
 
-
-class ReadingRow(NamedTuple):
-    """One reading to store."""
+class ReadingRow(msgspec.Struct, frozen=True, gc=False):
+    """One reading to store; a struct, because there are many of them."""
 
     facility_id: int
     channel_id: int
@@ -239,7 +243,9 @@ def _touch(
     firsts: dict[tuple[int, int, int], int] = {}
     for row in rows:
         pair = (row.facility_id, row.channel_id, row.ts_us // _MINUTE_US)
-        firsts[pair] = min(row.ts_us, firsts.get(pair, row.ts_us))
+        first_us = firsts.get(pair)
+        if first_us is None or row.ts_us < first_us:
+            firsts[pair] = row.ts_us
     by_facility: dict[int, tuple[list[int], list[int], list[int]]] = {}
     for (facility_id, channel_id, minute), ts_us in sorted(firsts.items()):
         channels, minutes, seconds = by_facility.setdefault(facility_id, ([], [], []))
@@ -247,5 +253,4 @@ def _touch(
         minutes.append(minute)
         seconds.append(ts_us % _MINUTE_US // 1_000_000)
     for facility_id, (channels, minutes, seconds) in by_facility.items():
-        cursor.execute(_TOUCH, (facility_id, channels, minutes, seconds, reason))
-        cursor.execute(_NOTIFY, (notify.TOUCHED, str(facility_id)))
+        cursor.execute(_TOUCH, (facility_id, channels, minutes, seconds, reason, notify.TOUCHED))

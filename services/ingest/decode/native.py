@@ -67,13 +67,13 @@ def _observations(readings: list[_Reading]) -> list[Observation]:
         else:
             ts_us = parse_number(ts)
         for channel, value in reading.values.items():
-            if isinstance(value, _Value):
-                quality = GOOD if value.q is None else QUALITY.get(value.q, -1)
-                if quality < 0:
-                    raise ValueError("no such quality")
-                add(Observation(channel, ts_us, value.v, value.u, quality))
-            else:
+            if not isinstance(value, _Value):
                 add(Observation(channel, ts_us, value, None, GOOD))
+                continue
+            quality = GOOD if value.q is None else QUALITY.get(value.q, -1)
+            if quality < 0:
+                raise ValueError("no such quality")
+            add(Observation(channel, ts_us, value.v, value.u, quality))
     if len(observations) > MOST_VALUES:
         raise ValueError("too many values")
     return observations

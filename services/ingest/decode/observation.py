@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
 
 from services.ingest.reasons import Reason
 
@@ -30,7 +32,7 @@ TIME_FROM_DEVICE: Final = 0
 TIME_FROM_BROKER: Final = 1
 
 
-class Observation(NamedTuple):
+class Observation(msgspec.Struct, frozen=True, gc=False):
     """One value of one channel, as the device said it."""
 
     channel: str
@@ -55,12 +57,11 @@ class Problem:
     value: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Decoded:
+class Decoded(msgspec.Struct, frozen=True, kw_only=True):
     """What a payload holds."""
 
     observations: list[Observation]
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = []
 
 
 class UndecodableError(Exception):

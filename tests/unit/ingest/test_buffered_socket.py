@@ -75,3 +75,26 @@ def test_closing_sends_what_is_left(ends: tuple[BufferedSocket, socket.socket]) 
     peer.shutdown(socket.SHUT_WR)
     buffered.close()
     assert peer.recv(10) == b"last"
+
+
+def test_what_has_arrived_can_be_looked_at_and_taken_in_part(
+    ends: tuple[BufferedSocket, socket.socket],
+) -> None:
+    buffered, peer = ends
+    assert buffered.read_ahead() == (b"", 0)
+    peer.sendall(b"0123456789")
+    assert buffered.read_ahead() == (b"0123456789", 0)
+    buffered.take_up_to(4)
+    peer.sendall(b"later")
+    assert buffered.read_ahead() == (b"0123456789", 4)
+    assert buffered.recv(100) == b"456789"
+    assert buffered.read_ahead() == (b"later", 0)
+
+
+def test_a_closed_peer_is_told_by_recv_alone(
+    ends: tuple[BufferedSocket, socket.socket],
+) -> None:
+    buffered, peer = ends
+    peer.close()
+    assert buffered.read_ahead() == (b"", 0)
+    assert buffered.recv(1) == b""

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import astuple, replace
 
 from services.core.store.registry.read import Channel, Device, Devices
 from services.ingest.decode.instant import to_us
@@ -64,7 +64,7 @@ GOOD = '{"ts": "2026-11-23T18:00:00Z", "values": {"a": 1, "b": {"v": 2000, "u": 
 def test_a_good_message_becomes_rows_in_the_channels_units() -> None:
     result = prepared(READINGS, GOOD)
     ts_us = to_us(datetime(2026, 11, 23, 18, tzinfo=UTC))
-    assert [tuple(row) for row in result.rows] == [
+    assert [astuple(row) for row in result.rows] == [
         (7, 10, ts_us, 1.0, 0, 0, to_us(NOW)),
         (7, 11, ts_us, 2.0, 0, 0, to_us(NOW)),
     ]
