@@ -61,6 +61,7 @@ def test_a_port_for_metrics_that_is_taken(plant: Plant) -> None:
 def test_a_broker_that_is_away_is_waited_for_and_named_once(plant: Plant, scheme: str) -> None:
     port = free_port()
     plant.start(TONNE_MQTT_URL=f"{scheme}://plant:secret@127.0.0.1:{port}")
+    until(lambda: plant.said("the broker is away; waiting for it"), "the loss is said")
     until(lambda: plant.state.get("broker") == "away", "readiness says that the broker is away")
     assert plant.said("the broker is away; waiting for it") == 1
     assert plant.said(str(port)) == 1
