@@ -19,7 +19,7 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._flowing = asyncio.Event()
         self._open: set[asyncio.StreamWriter] = set()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         self._server = self._call(asyncio.start_server(self._forward, "127.0.0.1", 0)).result()
         self._loop.call_soon_threadsafe(self._flowing.set)
@@ -48,6 +48,17 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._server.close)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_forever()
+        finally:
+            self._flowing.set()
+            while left := asyncio.all_tasks(self._loop):
+                # one that was still connecting has its other end only now
+                self._abort()
+                self._loop.run_until_complete(asyncio.wait(left, timeout=0.1))
+            self._loop.close()
 
     def _call(self, work: asyncio._CoroutineLike[asyncio.Server]) -> Future[asyncio.Server]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
