@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +20,14 @@ Floats = NDArray[np.float64]
 #: Binary timestamps count microseconds from 2000-01-01 UTC.
 _POSTGRES_EPOCH_US = 946_684_800_000_000
 
+_MINUTE_US = 60_000_000
+
+#: Neighbours are looked for this far before the oldest span, and only where these do not do in
+#: all of history: a day has them of a channel that reports each hour.
+_NEAR_MINUTES = 24 * 60
+
 # LIMIT takes the span's own number of neighbours; an index scan on (channel_id, ts) each.
+# `oldest` keeps older chunks out of the plan: a search for neighbours would open all there are.
 # Quality above 1 (bad, calibration, maintenance) is a gap for the account, like null.
 _READINGS = """
 SELECT array_send(array_agg(x.i::int4)), array_send(array_agg(r.ts)), array_send(array_agg(
@@ -31,15 +39,17 @@ CROSS JOIN LATERAL (SELECT timestamptz 'epoch' + x.first * interval '1 minute' A
                            timestamptz 'epoch' + (x.last + 1) * interval '1 minute' AS t1) b
 CROSS JOIN LATERAL (
     (SELECT ts, value, quality FROM reading
-     WHERE channel_id = x.channel_id AND ts < b.t0
+     WHERE channel_id = x.channel_id AND ts >= %(oldest)s::timestamptz AND ts < b.t0
        AND (x.after = 0 OR (value IS NOT NULL AND quality <= 1))
      ORDER BY ts DESC LIMIT x.before)
     UNION ALL
     (SELECT ts, value, quality FROM reading
-     WHERE channel_id = x.channel_id AND ts >= b.t0 AND ts < b.t1)
+     WHERE channel_id = x.channel_id AND ts >= %(oldest)s::timestamptz
+       AND ts >= b.t0 AND ts < b.t1)
     UNION ALL
     (SELECT ts, value, quality FROM reading
-     WHERE channel_id = x.channel_id AND ts >= b.t1 AND value IS NOT NULL AND quality <= 1
+     WHERE channel_id = x.channel_id AND ts >= %(oldest)s::timestamptz
+       AND ts >= b.t1 AND value IS NOT NULL AND quality <= 1
      ORDER BY ts LIMIT x.after)
 ) r
 """
@@ -75,13 +85,15 @@ CROSS JOIN LATERAL (
     OFFSET 0) r
 """
 
-# The newest reading of each channel before the end of a minute, if it is not too old to hold.
+# The newest reading of each channel before the end of a minute, if it is not too old to hold;
+# `oldest` and `end` keep other chunks out of it.
 _HOLDING = """
 SELECT x.channel_id, extract(epoch FROM r.ts)::float8
 FROM unnest(%(channels)s::int4[], %(holds_s)s::float8[]) AS x(channel_id, holds_s)
 CROSS JOIN LATERAL (
     SELECT ts FROM reading
     WHERE channel_id = x.channel_id AND ts < timestamptz 'epoch' + make_interval(mins => %(end)s)
+      AND ts >= %(oldest)s::timestamptz
       AND ts > timestamptz 'epoch' + make_interval(mins => %(end)s, secs => -x.holds_s)
     ORDER BY ts DESC LIMIT 1) r
 """
@@ -174,6 +186,25 @@ class StoredReadings:
 
     def read(self, spans: Spans) -> Series:
         """The readings of each span with its neighbours."""
+        if not len(spans):
+            return self._packed(_READINGS, {}, 0)
+        near = int(spans.firsts.min()) - _NEAR_MINUTES
+        found = self._from(spans, near)
+        early = found.ts_us < spans.firsts[found.owner] * _MINUTE_US
+        short = np.bincount(found.owner[early], minlength=len(spans)) < spans.before
+        if not short.any():
+            return found
+        far = self._from(spans.where(short), None)
+        kept = ~short[found.owner]
+        return Series.sorted(
+            np.concatenate((found.owner[kept], np.flatnonzero(short)[far.owner])),
+            np.concatenate((found.ts_us[kept], far.ts_us)),
+            np.concatenate((found.value[kept], far.value)),
+            len(spans),
+        )
+
+    def _from(self, spans: Spans, oldest_minute: int | None) -> Series:
+        """What there is of the spans from a minute on; None: from the beginning."""
         return self._packed(
             _READINGS,
             {
@@ -182,6 +213,9 @@ class StoredReadings:
                 "lasts": spans.lasts,
                 "before": spans.before,
                 "after": spans.after,
+                "oldest": "-infinity"
+                if oldest_minute is None
+                else datetime.fromtimestamp(oldest_minute * 60, UTC),
             },
             len(spans),
         )
@@ -197,8 +231,6 @@ class StoredReadings:
                 "oldest": datetime.fromtimestamp(oldest_s, UTC),
             },
             channels.size,
-            # planned anew each time: only a plan for this very instant leaves other chunks out
-            prepare=False,
         )
 
     def neighbours(
@@ -224,12 +256,11 @@ class StoredReadings:
         sql: LiteralString,
         parameters: Mapping[str, Any],
         spans: int,
-        *,
-        prepare: bool | None = None,
     ) -> Series:
         owner, ts, value = None, None, None
         if spans:
-            row = self._connection.execute(sql, parameters, binary=True, prepare=prepare).fetchone()
+            # planned anew each time: only a plan for this very instant leaves other chunks out
+            row = self._connection.execute(sql, parameters, binary=True, prepare=False).fetchone()
             owner, ts, value = row if row is not None else (None, None, None)
         return Series.sorted(
             loaded(owner, ">i4").astype(np.int64) - 1,
@@ -267,7 +298,16 @@ def holding(
 
     Channels whose newest reading before that minute is older than ``holds_s`` are left out.
     """
+    oldest_s = (end_minute * 60) - max(holds_s, default=0.0)
     rows = connection.execute(
-        _HOLDING, {"channels": list(channel_ids), "holds_s": list(holds_s), "end": end_minute}
+        _HOLDING,
+        {
+            "channels": list(channel_ids),
+            "holds_s": list(holds_s),
+            "end": end_minute,
+            "oldest": datetime.fromtimestamp(math.floor(oldest_s), UTC),
+        },
+        # planned anew each time, as above
+        prepare=False,
     )
     return dict(rows.fetchall())
