@@ -213,9 +213,7 @@ class StoredReadings:
                 "lasts": spans.lasts,
                 "before": spans.before,
                 "after": spans.after,
-                "oldest": "-infinity"
-                if oldest_minute is None
-                else datetime.fromtimestamp(oldest_minute * 60, UTC),
+                "oldest": _bound(-1 if oldest_minute is None else oldest_minute * 60),
             },
             len(spans),
         )
@@ -270,6 +268,11 @@ class StoredReadings:
         )
 
 
+def _bound(second: int) -> datetime | str:
+    """The instant, as a lower bound of times; none at all where it lies before the epoch."""
+    return datetime.fromtimestamp(second, UTC) if second >= 0 else "-infinity"
+
+
 def read(connection: psycopg.Connection[Any], spans: Sequence[Span]) -> list[Readings]:
     """The readings of each span with its neighbours, in the order of ``spans``."""
 
@@ -298,14 +301,14 @@ def holding(
 
     Channels whose newest reading before that minute is older than ``holds_s`` are left out.
     """
-    oldest_s = (end_minute * 60) - max(holds_s, default=0.0)
+    oldest_s = end_minute * 60 - max(holds_s, default=0.0)
     rows = connection.execute(
         _HOLDING,
         {
             "channels": list(channel_ids),
             "holds_s": list(holds_s),
             "end": end_minute,
-            "oldest": datetime.fromtimestamp(math.floor(oldest_s), UTC),
+            "oldest": _bound(math.floor(oldest_s)),
         },
         # planned anew each time, as above
         prepare=False,
