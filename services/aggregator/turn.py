@@ -14,7 +14,7 @@ import psycopg
 
 from services.aggregator.ranges import Range
 from services.core.accounting import spans
-from services.core.store import earlier_windows, emission_writer, hour_closing, reading_series
+from services.core.store import earlier_windows, hour_closing, reading_series, window_advance
 from services.core.store.registry.plan import FacilityPlan
 
 #: Rolling totals stand this many minutes back, where minutes have mostly stopped changing; a
@@ -62,7 +62,7 @@ def move_windows(connection: psycopg.Connection[Any], plan: FacilityPlan, minute
     source_ids = [*plan.sources, *plan.retired]
     since = spans.since(upto, plan.zone)
     earlier_windows.forget(connection, source_ids, since, upto)
-    emission_writer.advance_rolling(connection, source_ids, since, upto)
+    window_advance.advance(connection, source_ids, since, upto)
 
 
 def close_hours(connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 import numpy as np
@@ -149,73 +149,6 @@ FROM (
 WHERE r.source_id = c.source_id AND r.span = c.span
 """
 )
-
-_STANDING = """
-SELECT source_id, span, since, upto FROM rolling_total
-WHERE source_id = ANY(%(sources)s) AND span = ANY(%(spans)s)
-"""
-
-# What entered since the last advance is added, what left is taken away; a total whose period began
-# after the last advance starts from nothing. The minutes that do either are read once for all
-# totals, a branch for each stretch of them: only so are other chunks left out of the plan.
-_ADVANCE: LiteralString = """
-WITH m AS MATERIALIZED (
-    {minutes}
-)
-UPDATE rolling_total r
-SET since = c.since, upto = %(upto)s,
-    co2_ug = c.kept * r.co2_ug + c.co2_ug,
-    co2e_ug = c.kept * r.co2e_ug + c.co2e_ug,
-    market_ug = c.kept * r.market_ug + c.market_ug,
-    covered_ms = c.kept * r.covered_ms + c.covered_ms,
-    closing_ms = c.kept * r.closing_ms + c.closing_ms,
-    substituted_ms = c.kept * r.substituted_ms + c.substituted_ms
-FROM (
-    SELECT o.source_id, o.span, x.since, (x.since <= o.upto)::int AS kept,
-           coalesce(sum(s.sign * (m.co2_ug + m.closing_ug)), 0) AS co2_ug,
-           coalesce(sum(s.sign * (m.co2e_ug + m.closing_ug)), 0) AS co2e_ug,
-           coalesce(sum(s.sign * (m.market_ug + m.closing_ug)), 0) AS market_ug,
-           coalesce(sum(s.sign * m.covered_ms), 0)::int8 AS covered_ms,
-           coalesce(sum(s.sign * m.closing_ms), 0)::int8 AS closing_ms,
-           coalesce(sum(s.sign * m.substituted_ms), 0)::int8 AS substituted_ms
-    FROM rolling_total o
-    JOIN unnest(%(spans)s::text[], %(since)s::timestamptz[]) AS x(span, since) ON x.span = o.span
-    LEFT JOIN m ON m.source_id = o.source_id AND (
-        (m.minute > o.upto AND m.minute >= x.since)
-        OR (x.since <= o.upto AND m.minute >= o.since AND m.minute < x.since))
-    CROSS JOIN LATERAL (SELECT CASE WHEN m.minute > o.upto THEN 1 ELSE -1 END AS sign) s
-    WHERE o.source_id = ANY(%(sources)s) AND o.upto < %(upto)s
-    GROUP BY o.source_id, o.span, x.since, o.upto
-) c
-WHERE r.source_id = c.source_id AND r.span = c.span
-"""
-
-_STRETCH: LiteralString = """
-    SELECT * FROM minute_in_force
-    WHERE source_id = ANY(%(sources)s)
-      AND minute >= %(first_{i})s::timestamptz AND minute < %(stop_{i})s::timestamptz
-"""
-
-_BEGIN = """
-INSERT INTO rolling_total (source_id, span, since, upto, co2_ug, co2e_ug, market_ug, covered_ms,
-                           closing_ms, substituted_ms)
-SELECT s.source_id, n.span, n.since, %(upto)s, t.co2_ug, t.co2e_ug, t.market_ug, t.covered_ms,
-       t.closing_ms, t.substituted_ms
-FROM unnest(%(sources)s::int4[]) AS s(source_id)
-CROSS JOIN unnest(%(spans)s::text[], %(since)s::timestamptz[]) AS n(span, since)
-CROSS JOIN LATERAL (
-    SELECT coalesce(sum(co2_ug + closing_ug), 0) AS co2_ug,
-           coalesce(sum(co2e_ug + closing_ug), 0) AS co2e_ug,
-           coalesce(sum(market_ug + closing_ug), 0) AS market_ug,
-           coalesce(sum(covered_ms), 0)::int8 AS covered_ms,
-           coalesce(sum(closing_ms), 0)::int8 AS closing_ms,
-           coalesce(sum(substituted_ms), 0)::int8 AS substituted_ms
-    FROM minute_in_force m
-    WHERE m.source_id = s.source_id AND m.minute BETWEEN n.since AND %(upto)s) t
-WHERE NOT EXISTS (
-    SELECT FROM rolling_total r WHERE r.source_id = s.source_id AND r.span = n.span)
-ON CONFLICT DO NOTHING
-"""
 
 
 #: Of a :class:`Changes`, in the order of the statements that return them, with their types.
@@ -371,53 +304,3 @@ def change_rolling(
     standing = changes.where(changes.columns["minutes"] <= newest_minute)
     if len(standing):
         connection.execute(_ROLL_CHANGES, standing.columns)
-
-
-def advance_rolling(
-    connection: psycopg.Connection[Any],
-    source_ids: Sequence[int],
-    since: Mapping[str, datetime],
-    upto: datetime,
-) -> None:
-    """Move the totals of the sources on to the minute ``upto``; ``since`` by span.
-
-    Totals that do not exist yet are made from the minutes themselves.
-    """
-    parameters: dict[str, Any] = {
-        "sources": list(source_ids),
-        "spans": list(since),
-        "since": list(since.values()),
-        "upto": upto,
-    }
-    standing = connection.execute(_STANDING, parameters).fetchall()
-    stretches = _stretches(
-        {(since[span], begun, ended) for _, span, begun, ended in standing if ended < upto}, upto
-    )
-    if stretches:
-        minutes = "UNION ALL".join(_STRETCH.format(i=i) for i in range(len(stretches)))
-        bounds: dict[str, Any] = {}
-        for i, (first, stop) in enumerate(stretches):
-            bounds |= {f"first_{i}": first, f"stop_{i}": stop}
-        # planned anew each time: only a plan for these very minutes leaves other chunks out
-        connection.execute(_ADVANCE.format(minutes=minutes), parameters | bounds, prepare=False)
-    if len(standing) < len(source_ids) * len(since):
-        connection.execute(_BEGIN, parameters)
-
-
-def _stretches(
-    moved: Collection[tuple[datetime, datetime, datetime]], upto: datetime
-) -> list[tuple[datetime, datetime]]:
-    """Times (the latter exclusive) whose minutes enter or leave totals that move on to ``upto``.
-
-    Of each total: where it is to begin, where it began, and its last minute. Not two overlap.
-    """
-    minute = timedelta(minutes=1)
-    found = {(max(ended + minute, begins), upto + minute) for begins, _, ended in moved}
-    found |= {(begun, begins) for begins, begun, ended in moved if begun < begins <= ended}
-    joined: list[tuple[datetime, datetime]] = []
-    for first, stop in sorted(found):
-        if joined and first <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(stop, joined[-1][1]))
-        else:
-            joined.append((first, stop))
-    return joined
