@@ -54,14 +54,23 @@ async def connect(
     elif url.username is not None:
         options["token"] = url.username
     client = _Client()
+    heard: list[Exception] = []
+
+    async def hear(error: Exception) -> None:
+        heard.append(error)
+        await on_error(error)
+
     try:
         await client.connect(
             f"nats://{host}:{url.port}",
             name=name,
             allow_reconnect=False,
+            # nats-py would try sixty times by itself, two minutes without a word
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
             connect_timeout=CONNECT_TIMEOUT_S,
             ping_interval=_PING_EVERY_S,
-            error_cb=on_error,
+            error_cb=hear,
             closed_cb=on_closed,
             **options,
         )
@@ -69,6 +78,9 @@ async def connect(
         await close(client)
         if "authorization violation" in str(error).lower():
             raise refusal(url, "Authorization Violation") from None
+        if isinstance(error, nats.errors.NoServersError) and heard:
+            # why the server could not be reached
+            raise heard[-1] from None
         raise
     return client
 

@@ -57,10 +57,7 @@ def test_a_port_for_metrics_that_is_taken(plant: Plant) -> None:
         one_line(plant, "TONNE_INGEST_METRICS_PORT")
 
 
-_LATE = pytest.mark.xfail(reason="the log may not say it; README.md, Limits", strict=False)
-
-
-@pytest.mark.parametrize("scheme", ["mqtt", pytest.param("nats", marks=_LATE)])
+@pytest.mark.parametrize("scheme", ["mqtt", "nats"])
 def test_a_broker_that_is_away_is_waited_for_and_named_once(plant: Plant, scheme: str) -> None:
     port = free_port()
     plant.start(TONNE_MQTT_URL=f"{scheme}://plant:secret@127.0.0.1:{port}")
