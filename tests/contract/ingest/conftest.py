@@ -69,7 +69,8 @@ class Line:
         self, *, port: int | None = None, most_waiting: int = 1000, **options: Any
     ) -> MqttSource | JetstreamSource:
         url = f"{self.scheme}://127.0.0.1:{port or self.port}"
-        options |= {"most_waiting": most_waiting, "tls": self.tls(url)}
+        # nobody asks a source for messages while a test waits for something else
+        options = {"hold_s": 60.0, **options, "most_waiting": most_waiting, "tls": self.tls(url)}
         made: MqttSource | JetstreamSource
         if self.scheme in NATS:
             options = {"ack_wait_s": 1.0, **options}

@@ -70,6 +70,8 @@ class Cable:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.mute = False
+        #: connections through it so far
+        self.connections = 0
         self._open: list[socket.socket] = []
         self._lock = threading.Lock()
         self._accepting = threading.Thread(target=self._accept)
@@ -103,6 +105,7 @@ class Cable:
                 continue
             with self._lock:
                 self._open += [near, far]
+                self.connections += 1
             for ends in ((near, far, True), (far, near, False)):
                 threading.Thread(target=self._pump, args=ends, daemon=True).start()
 

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from typing import Literal
+
+import pytest
+from paho.mqtt.client import WebsocketConnectionError
+from paho.mqtt.enums import CallbackAPIVersion
+
+from services.ingest.buffered_client import BufferedClient
+
+
+class _Refusal:
+    """Answers one connection with something else than was asked for, and hears it end."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.ended = threading.Event()
+        self._thread = threading.Thread(target=self._refuse)
+        self._thread.start()
+
+    def _refuse(self) -> None:
+        connection, _ = self._listener.accept()
+        with connection:
+            connection.settimeout(10.0)
+            connection.recv(1 << 16)
+            connection.sendall(b"HTTP/1.1 404 Not Found\r\n\r\n")
+            try:
+                while connection.recv(1 << 16):
+                    continue
+            except TimeoutError:
+                return
+            except ConnectionResetError:
+                pass
+            self.ended.set()
+
+    def close(self) -> None:
+        self._thread.join()
+        self._listener.close()
+
+
+@pytest.fixture
+def refusal() -> Iterator[_Refusal]:
+    made = _Refusal()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("transport", "secured"), [("websockets", False), ("websockets", True), ("tcp", True)]
+)
+def test_a_connection_of_which_no_session_comes_is_closed(
+    refusal: _Refusal, transport: Literal["tcp", "websockets"], secured: bool
+) -> None:
+    client = BufferedClient(CallbackAPIVersion.VERSION2, transport=transport)
+    if secured:
+        client.tls_set_context(ssl.create_default_context())
+    # the failure is kept: with it would live what it leaves open
+    with pytest.raises((WebsocketConnectionError, ssl.SSLError)) as failure:
+        client.connect("127.0.0.1", refusal.port)
+    assert refusal.ended.wait(5.0), failure
