@@ -19,9 +19,9 @@ from services.core.runtime.settings import Settings
 from services.core.store.connect import engine
 from services.core.store.migrate import upgrade
 from services.core.store.registry.apply import apply
-from services.core.store.registry.apply_factors import shared_factors
 from services.core.store.registry.computable import doubts
 from services.core.store.registry.facility_file import parse
+from services.core.store.registry.shared_factors import shared_factors
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False

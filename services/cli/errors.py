@@ -14,7 +14,7 @@ from services.core.runtime.settings import SettingsError
 from services.core.store.connect import DatabaseUrlError
 from services.core.store.keys import KeyRequestError
 from services.core.store.migrate import MigrationError
-from services.core.store.registry.apply import ApplyError
+from services.core.store.registry.errors import ApplyError
 
 
 def failure(sentence: str) -> typer.Exit:

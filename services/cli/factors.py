@@ -14,10 +14,12 @@ from services.cli import process
 from services.cli.errors import clear_errors, failure
 from services.cli.files import read_file
 from services.core.accounting.builtin_factors import BUILTIN
+from services.core.accounting.factors import Factor
 from services.core.runtime.clock import SystemClock
 from services.core.store.connect import engine
 from services.core.store.registry import factor_file
 from services.core.store.registry.import_factors import import_factors
+from services.core.store.registry.shared_factors import every_version
 
 app = typer.Typer(no_args_is_help=True, help="Emission factors.")
 
@@ -25,10 +27,14 @@ app = typer.Typer(no_args_is_help=True, help="Emission factors.")
 @app.command("list")
 def list_(
     name: Annotated[str, typer.Argument(help="only ids that contain this")] = "",
+    *,
+    shipped: Annotated[
+        bool, typer.Option("--shipped", help="those of this release; needs no database")
+    ] = False,
 ) -> None:
-    """List the built-in factors, each version with its citation."""
-    table = Table("id", "per", "basis", "kg CO2", "valid from", "valid to", "citation")
-    for factor in BUILTIN:
+    """List the factors that every facility may use, each version with its citation."""
+    table = Table("id", "per", "basis", "kg CO2", "valid from", "valid to", "", "citation")
+    for factor, imported in _shipped() if shipped else _registered():
         if name in factor.id:
             table.add_row(
                 factor.id,
@@ -37,9 +43,23 @@ def list_(
                 "" if factor.co2_kg is None else f"{factor.co2_kg:g}",
                 str(factor.valid_from or "always"),
                 str(factor.valid_to or "open"),
+                "imported" if imported else "built in",
                 factor.citation + ("" if factor.known_to is None else " (superseded)"),
             )
     Console().print(table)
+
+
+def _shipped() -> list[tuple[Factor, bool]]:
+    return [(factor, False) for factor in BUILTIN]
+
+
+def _registered() -> list[tuple[Factor, bool]]:
+    with clear_errors():
+        bind = engine(process.settings("admin").database, process="admin")
+        with bind.connect() as connection:
+            found = every_version(connection)
+        bind.dispose()
+    return found
 
 
 @app.command("import")

@@ -19,11 +19,12 @@ from services.api.problems import BodyTooLarge, Conflict, InvalidRequest, NotFou
 from services.core.accounting.factors import Factor
 from services.core.store.connect import engine
 from services.core.store.facility_queries import devices
-from services.core.store.registry.apply import ApplyError, apply
-from services.core.store.registry.apply_factors import shared_factors
+from services.core.store.registry.apply import apply
 from services.core.store.registry.computable import doubts
+from services.core.store.registry.errors import ApplyError
 from services.core.store.registry.facility_file import FacilityFileError, parse
 from services.core.store.registry.facility_model import FacilityFile
+from services.core.store.registry.shared_factors import shared_factors
 
 router = APIRouter(tags=["facilities"])
 

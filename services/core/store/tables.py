@@ -163,6 +163,13 @@ factor = Table(
     Column("valid_to", Date, comment="exclusive; null: until further notice"),
     Column("known_from", _instant, nullable=False, server_default=func.now()),
     Column("known_to", _instant, comment="when a correction replaced this row; null: in force"),
+    Column(
+        "imported",
+        Boolean,
+        nullable=False,
+        server_default="false",
+        comment="an operator's, for every facility; a release of tonne does not replace it",
+    ),
     Column("data_year", Integer),
     Column("release", Text, nullable=False),
     Column("citation", Text, nullable=False),

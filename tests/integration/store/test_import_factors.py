@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from services.core.store.connect import engine
-from services.core.store.registry.apply import ApplyError
-from services.core.store.registry.apply_factors import shared_factors
 from services.core.store.registry.computable import factor_versions
+from services.core.store.registry.errors import ApplyError
 from services.core.store.registry.facility_file import FacilityFileError, parse
 from services.core.store.registry.factor_file import read
 from services.core.store.registry.import_factors import import_factors
+from services.core.store.registry.shared_factors import shared_factors
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant
 from tests.integration.aggregator.test_closing import close_all
 
@@ -139,10 +139,10 @@ def test_the_command_prints_every_error_with_file_and_line(
 ) -> None:
     file = tmp_path / "factors.csv"
 
-    def run() -> subprocess.CompletedProcess[str]:
+    def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [Path(sys.executable).with_name("tonne"), "factors", "import", file],
-            env={**os.environ, "TONNE_DATABASE_URL": database_url},
+            [Path(sys.executable).with_name("tonne"), "factors", *(words or ("import", file))],
+            env={**os.environ, "TONNE_DATABASE_URL": database_url, "COLUMNS": "160"},
             capture_output=True,
             text=True,
             check=False,
@@ -157,3 +157,6 @@ def test_the_command_prints_every_error_with_file_and_line(
     file.write_text(HEAD + "grid-at,kWh,0.2,,,,a\n")
     assert "+ factor grid-at from always" in run().stdout
     assert "unchanged" in run().stdout
+    assert "imported" in run("list", "grid-at").stdout
+    assert "built in" in run("list", "grid-gb").stdout
+    assert "grid-at" not in run("list", "--shipped").stdout

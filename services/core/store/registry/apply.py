@@ -18,20 +18,14 @@ from services.core.store import notify
 from services.core.store import tables as t
 from services.core.store.registry import build, recompute_queue, revisions
 from services.core.store.registry import facility_model as model
-from services.core.store.registry.apply_factors import (
-    FactorChange,
-    apply_factors,
-    load_builtin_factors,
-    shared_factors,
-)
+from services.core.store.registry.apply_factors import FactorChange, apply_factors
 from services.core.store.registry.apply_thresholds import OwnedElsewhereError, apply_thresholds
+from services.core.store.registry.builtin_release import load_builtin_factors
 from services.core.store.registry.computable import factor_record, factor_versions
+from services.core.store.registry.errors import ApplyError
+from services.core.store.registry.shared_factors import shared_factors
 
 _APPLY_LOCK = 0x746F6E70
-
-
-class ApplyError(ValueError):
-    """The file contradicts what the registry already holds; nothing was changed."""
 
 
 def apply(connection: Connection, file: model.FacilityFile, *, by: str | None = None) -> list[str]:
@@ -43,8 +37,7 @@ def apply(connection: Connection, file: model.FacilityFile, *, by: str | None = 
         its quantity, unit or kind, or the API uses the id of a threshold or maintenance.
     """
     lock(connection)
-    load_builtin_factors(connection)
-    changes: list[str] = []
+    changes = load_builtin_factors(connection)
     rezoned = _rezoned(connection, file)
     facility_id = _facility(connection, file, changes)
     channel_ids, altered = _devices(connection, file, facility_id, changes)

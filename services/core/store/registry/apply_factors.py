@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, insert, select, update
 
-from services.core.accounting.builtin_factors import BUILTIN
-from services.core.accounting.factors import Factor, overlaps
 from services.core.store import tables as t
 from services.core.store.registry import facility_model as model
 from services.core.store.registry.computable import factor_record
-from services.core.store.registry.factors import FIGURES, from_row, to_row
-
-#: Built-in factors that do not say since when they could be known.
-_ALWAYS_KNOWN = datetime(1970, 1, 1, tzinfo=UTC)
+from services.core.store.registry.factors import figures, stored_figures, to_row
 
 _DaySpan = tuple[date, date]
 
@@ -35,58 +30,6 @@ class FactorChange:
     same_days: bool
 
 
-def load_builtin_factors(connection: Connection) -> None:
-    """Bring the built-in factors into the registry; those of an older release stay known.
-
-    One that an imported factor has ended stays ended, and none comes into force beside an imported
-    one that is valid on the same days.
-    """
-    rows = connection.execute(select(t.factor).where(t.factor.c.facility_id.is_(None))).all()
-    present = {(*_version(row), row.known_to) for row in rows}
-    ended = {_version(row) for row in rows if row.known_to is not None}
-    shipped = {_shipped(factor) for factor in BUILTIN}
-    imported = {row.id for row in rows if row.known_to is None and _version(row) not in shipped}
-    in_force = [factor for row_id, factor in _shared(connection) if row_id in imported]
-    for factor in BUILTIN:
-        if (*_shipped(factor), factor.known_to) in present:
-            continue
-        if factor.known_to is None and (
-            _shipped(factor) in ended or any(overlaps([factor, other]) for other in in_force)
-        ):
-            continue
-        connection.execute(
-            insert(t.factor).values(
-                slug=factor.id,
-                known_from=factor.known_from or _ALWAYS_KNOWN,
-                known_to=factor.known_to,
-                **to_row(factor),
-            )
-        )
-
-
-def shared_factors(connection: Connection) -> list[Factor]:
-    """The versions in force of the factors that every facility may use."""
-    return [factor for _, factor in _shared(connection)]
-
-
-def _shared(connection: Connection) -> list[tuple[int, Factor]]:
-    rows = connection.execute(
-        select(t.factor)
-        .where(t.factor.c.facility_id.is_(None), t.factor.c.known_to.is_(None))
-        .order_by(t.factor.c.slug, t.factor.c.valid_from.nulls_first())
-    ).mappings()
-    return [(row["id"], from_row({str(key): value for key, value in row.items()})) for row in rows]
-
-
-def _version(row: Row[Any]) -> tuple[Any, ...]:
-    return (row.slug, *(getattr(row, name) for name in FIGURES))
-
-
-def _shipped(factor: Factor) -> tuple[Any, ...]:
-    row = to_row(factor)
-    return (factor.id, *(row[name] for name in FIGURES))
-
-
 def apply_factors(
     connection: Connection, file: model.FacilityFile, facility_id: int, changes: list[str]
 ) -> dict[str, FactorChange]:
@@ -95,7 +38,7 @@ def apply_factors(
     Returns what happened to each factor that changed, by its id.
     """
     in_force = {
-        (row.slug, *(getattr(row, name) for name in FIGURES)): row
+        (row.slug, *stored_figures(row)): row
         for row in connection.execute(
             select(t.factor).where(
                 and_(t.factor.c.facility_id == facility_id, t.factor.c.known_to.is_(None))
@@ -107,7 +50,7 @@ def apply_factors(
     added: list[Row[Any]] = []
     for record in map(factor_record, file.factors):
         row = to_row(record)
-        same = in_force.pop((record.id, *(row[name] for name in FIGURES)), None)
+        same = in_force.pop((record.id, *figures(record)), None)
         if same is not None:
             kept.append(same)
             continue

@@ -184,7 +184,7 @@ def _activity(
         if not found:
             raise ConfigurationError(
                 f"factor {name!r} is neither in this file nor built in;"
-                " `tonne factors list` names the built-in ones"
+                " `tonne factors list --shipped` names the built-in ones"
             )
         return found
 

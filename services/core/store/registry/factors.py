@@ -47,6 +47,17 @@ def to_row(factor: Factor) -> dict[str, Any]:
     }
 
 
+def figures(factor: Factor) -> tuple[Any, ...]:
+    """What makes a version of a factor, as :func:`stored_figures` has it."""
+    row = to_row(factor)
+    return tuple(row[name] for name in FIGURES)
+
+
+def stored_figures(row: Any) -> tuple[Any, ...]:
+    """What makes a version of a factor, of its row."""
+    return tuple(getattr(row, name) for name in FIGURES)
+
+
 def from_row(row: Mapping[str, Any]) -> Factor:
     """The record of a row of the table ``factor``."""
     content = None

@@ -1,0 +1,145 @@
+"""Factors that every facility may use: their versions, and the sources that use them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any, Protocol
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, Row, select
+
+from services.core.accounting.factors import ConfigurationError, Factor
+from services.core.store import tables as t
+from services.core.store.registry import build, recompute_queue
+from services.core.store.registry import facility_model as model
+from services.core.store.registry.apply_factors import FactorChange
+from services.core.store.registry.errors import ApplyError
+from services.core.store.registry.factors import from_row
+
+_SOURCE: TypeAdapter[model.ActivitySource] = TypeAdapter(model.ActivitySource)
+
+
+class Validity(Protocol):
+    """What is valid from a day on, up to another (exclusive); None: without end."""
+
+    @property
+    def valid_from(self) -> date | None:
+        """The first day."""
+        ...
+
+    @property
+    def valid_to(self) -> date | None:
+        """The day after the last."""
+        ...
+
+
+def share_days(one: Validity, other: Validity) -> bool:
+    """Whether both are valid on some day."""
+    return _begins_before_end(one, other) and _begins_before_end(other, one)
+
+
+def _begins_before_end(one: Validity, other: Validity) -> bool:
+    return one.valid_from is None or other.valid_to is None or one.valid_from < other.valid_to
+
+
+def all_versions(connection: Connection, slug: str) -> Sequence[Row[Any]]:
+    """Every version of a factor, superseded ones too."""
+    return connection.execute(
+        select(t.factor).where(t.factor.c.slug == slug, t.factor.c.facility_id.is_(None))
+    ).all()
+
+
+def in_force(connection: Connection, slug: str) -> list[Row[Any]]:
+    """The versions of a factor that hold."""
+    return [row for row in all_versions(connection, slug) if row.known_to is None]
+
+
+def shared_factors(connection: Connection) -> list[Factor]:
+    """The versions in force of all of them, by name and first day."""
+    return [factor for factor, _ in every_version(connection) if factor.known_to is None]
+
+
+def every_version(connection: Connection) -> list[tuple[Factor, bool]]:
+    """Every version of all of them, by name and first day, and whether it was imported."""
+    rows = connection.execute(
+        select(t.factor)
+        .where(t.factor.c.facility_id.is_(None))
+        .order_by(t.factor.c.slug, t.factor.c.valid_from.nulls_first(), t.factor.c.known_from)
+    ).mappings()
+    return [
+        (from_row({str(key): value for key, value in row.items()}), row["imported"]) for row in rows
+    ]
+
+
+def recompute_users(
+    connection: Connection, altered: Mapping[str, FactorChange], *, whose: str, by: str | None
+) -> None:
+    """Queue the sources that use one of the factors, unless their facility has one of its own.
+
+    :param whose: where the new versions come from, as a refusal tells it.
+    :raises ApplyError: a source could not be computed any more.
+    """
+    own = {
+        (row.facility_id, row.slug)
+        for row in connection.execute(
+            select(t.factor.c.facility_id, t.factor.c.slug).where(
+                t.factor.c.slug.in_(altered),
+                t.factor.c.facility_id.is_not(None),
+                t.factor.c.known_to.is_(None),
+            )
+        )
+    }
+    shared = shared_factors(connection)
+    rows = connection.execute(
+        select(
+            t.source.c.id,
+            t.source.c.spec,
+            t.facility.c.id.label("facility"),
+            t.facility.c.slug,
+            t.facility.c.timezone,
+        )
+        .join(t.facility, t.facility.c.id == t.source.c.facility_id)
+        .where(t.source.c.active, t.source.c.method == "activity")
+    ).all()
+    for row in rows:
+        source = _SOURCE.validate_python(row.spec)
+        mine = {
+            slug: altered[slug]
+            for slug in source.factors
+            if slug in altered and (row.facility, slug) not in own
+        }
+        wanted = recompute_queue.of_factors(mine, factor=source.factor)
+        if wanted is None:
+            continue
+        channel = connection.execute(
+            select(t.channel.c.id, t.channel.c.spec)
+            .join(t.source_input, t.source_input.c.channel_id == t.channel.c.id)
+            .where(t.source_input.c.source_id == row.id)
+        ).one()
+        unusable = _unusable(source, channel.spec, [f for f in shared if f.id in mine])
+        if unusable:
+            slug, why = unusable
+            raise ApplyError(
+                f"{row.slug}/{source.id} could not be computed with {whose} {slug}: {why}"
+            )
+        recompute_queue.queue(
+            connection, row.facility, row.id, [channel.id], wanted, timezone=row.timezone, by=by
+        )
+
+
+def _unusable(
+    source: model.ActivitySource, channel: Any, versions: Sequence[Factor]
+) -> tuple[str, str] | None:
+    """The factor that the source cannot use, and why."""
+    for slug in {version.id for version in versions}:
+        try:
+            build.method(
+                source.model_copy(update={"factor": slug, "market_factor": None}),
+                {"input": model.Channel.model_validate(channel)},
+                enumerate(version for version in versions if version.id == slug),
+                "UTC",
+            )
+        except ConfigurationError as error:
+            return slug, str(error)
+    return None

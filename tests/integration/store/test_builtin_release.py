@@ -1,0 +1,119 @@
+"""Factors that come with tonne, from one release to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from services.core.accounting.builtin_factors import BUILTIN
+from services.core.accounting.factors import Factor
+from services.core.store.registry import builtin_release
+from services.core.store.registry.errors import ApplyError
+from tests.integration.aggregator.plant import Plant, Reading, apply_text
+from tests.integration.aggregator.test_closing import close_all
+from tests.integration.store.test_import_factors import FILE, START, imported, versions
+
+TEXT = FILE.replace("FACTOR", "grid-gb")
+#: holds until a newer one is published
+LATEST = next(f for f in BUILTIN if f.id == "grid-gb" and f.valid_to is None and f.known_to is None)
+
+
+@pytest.fixture
+def plant(database_url: str) -> Iterator[Plant]:
+    plant = Plant(database_url, TEXT)
+    plant.store([Reading("m.e", START + i * timedelta(hours=1), 100.0 * i) for i in range(3)])
+    close_all(plant, START + timedelta(hours=3, minutes=30))
+    yield plant
+    plant.close()
+
+
+def release(monkeypatch: pytest.MonkeyPatch, *instead: Factor) -> None:
+    """Let a release bring these instead of the latest figure of the grid."""
+    rest = [factor for factor in BUILTIN if factor != LATEST]
+    monkeypatch.setattr(builtin_release, "BUILTIN", (*rest, *instead))
+
+
+def known(plant: Plant) -> Sequence[tuple[object, ...]]:
+    """Masses of the versions for the readings' day, and whether they are in force."""
+    return plant.rows(
+        "SELECT co2_kg, known_to IS NULL FROM factor WHERE slug = 'grid-gb'"
+        " AND (valid_to IS NULL OR valid_to > '2026-03-01') ORDER BY id"
+    )
+
+
+def test_a_corrected_figure_restates_what_used_the_old_one(
+    plant: Plant, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corrected = replace(LATEST, co2_kg=0.15, citation="corrected")
+    then = replace(LATEST, known_to=datetime(2026, 6, 1, tzinfo=UTC))
+    release(monkeypatch, then, replace(corrected, known_from=then.known_to))
+    apply_text(database_url, TEXT)
+    assert known(plant)[-2:] == [(LATEST.co2_kg, False), (0.15, True)]
+    # it was known here until this release came, whenever it was published elsewhere
+    assert plant.rows(
+        "SELECT count(*) FROM factor a JOIN factor b ON b.known_from = a.known_to"
+        " WHERE a.slug = 'grid-gb' AND b.citation = 'corrected'"
+        " AND b.known_from > now() - interval '1 minute'"
+    ) == [(1,)]
+    plant.tick(START + timedelta(hours=3, minutes=40))
+    assert plant.rows("SELECT sum(co2_ug)::float8 / 1e9 FROM emission_hour") == [
+        (pytest.approx(30.0),)
+    ]
+    ((reason,),) = plant.rows("SELECT DISTINCT reason FROM emission_hour")
+    assert reason.startswith("factor version: grid-gb")
+    assert "applied by tonne " in reason
+    # again it changes nothing
+    before = known(plant)
+    apply_text(database_url, TEXT)
+    assert known(plant) == before
+    assert plant.rows("SELECT count(*) FROM recompute") == [(0,)]
+
+
+def test_a_new_year_ends_the_figure_that_held_on(
+    plant: Plant, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    year = date(2026, 1, 1)
+    newer = replace(LATEST, co2_kg=0.15, valid_from=year, data_year=2026, citation="of 2026")
+    release(monkeypatch, replace(LATEST, valid_to=year), newer)
+    apply_text(database_url, TEXT)
+    assert versions(plant, "grid-gb")[-2:] == [
+        (LATEST.co2_kg, str(LATEST.valid_from), "2026-01-01"), (0.15, "2026-01-01", None),
+    ]  # fmt: skip
+    plant.tick(START + timedelta(hours=3, minutes=40))
+    assert plant.rows("SELECT sum(co2_ug)::float8 / 1e9 FROM emission_hour") == [
+        (pytest.approx(30.0),)
+    ]
+
+
+def test_what_was_imported_goes_before_what_a_release_brings(
+    plant: Plant, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported(database_url, "grid-gb,kWh,0.2,2026-01-01,,,a supplier\n")
+    plant.tick(START + timedelta(hours=3, minutes=40))
+    release(monkeypatch, replace(LATEST, co2_kg=0.15, citation="corrected"))
+    apply_text(database_url, TEXT)
+    assert versions(plant, "grid-gb")[-1] == (0.2, "2026-01-01", None)
+    assert plant.rows("SELECT count(*) FROM recompute") == [(0,)]
+
+
+def test_a_factor_that_a_release_brings_no_more_stays_in_force(
+    plant: Plant, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = versions(plant, "grid-gb")
+    rest = tuple(factor for factor in BUILTIN if factor.id != "grid-gb")
+    monkeypatch.setattr(builtin_release, "BUILTIN", rest)
+    apply_text(database_url, TEXT)
+    assert versions(plant, "grid-gb") == before
+
+
+def test_a_release_that_a_source_could_not_be_computed_with_is_refused_whole(
+    plant: Plant, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = versions(plant, "grid-gb")
+    release(monkeypatch, replace(LATEST, unit="m3", citation="by mistake"))
+    with pytest.raises(ApplyError, match="works/grid could not be computed with this release's"):
+        apply_text(database_url, TEXT)
+    assert versions(plant, "grid-gb") == before
