@@ -27,14 +27,13 @@ def _kill(pick: Callable[[World], Server]) -> Callable[[World], None]:
     return lambda world: pick(world).kill()
 
 
-def _restart(pick: Callable[[World], Server]) -> Callable[[World], None]:
-    def restart(world: World) -> None:
-        # a process that another fault has stopped hears nothing
-        _signal(pick, signal.SIGCONT)(world)
-        pick(world).stop()
-        pick(world).start()
-
-    return restart
+def _restart_database(world: World) -> None:
+    # a process that another fault has stopped hears nothing
+    _signal(_PROCESSES["database"], signal.SIGCONT)(world)
+    world.postgres.stop()
+    # without room for its lock file it is started when the disk is healed
+    if not world.database_disk.full:
+        world.postgres.start()
 
 
 def _signal(pick: Callable[[World], Server], number: signal.Signals) -> Callable[[World], None]:
@@ -80,7 +79,7 @@ FAULTS: tuple[Fault, ...] = (
         )
         for name, pick in _PROCESSES.items()
     ),
-    Fault(name="restart database", strike=_restart(_PROCESSES["database"])),
+    Fault(name="restart database", strike=_restart_database),
     *(Fault(name=f"cut {name}", strike=_proxy(pick, "cut")) for name, pick in _LINKS.items()),
     *(Fault(name=f"stall {name}", strike=_proxy(pick, "stall")) for name, pick in _LINKS.items()),
     *(Fault(name=f"full disk of {name}", strike=_fill(pick)) for name, pick in _DISKS.items()),

@@ -51,6 +51,7 @@ class Disk:
     def __init__(self, directory: Path, megabytes: int) -> None:
         self.directory = directory
         self.was_full = False
+        self._filler = directory / "filler"
         directory.mkdir()
         self.mounted = (
             subprocess.run(
@@ -64,13 +65,18 @@ class Disk:
     def fill(self) -> None:
         """Leave no block free."""
         self.was_full = True
-        with (self.directory / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+        with self._filler.open("wb", buffering=0) as filler, suppress(OSError):
             while True:
                 filler.write(bytes(65_536))
 
     def free(self) -> None:
         """Take the filler away."""
-        (self.directory / "filler").unlink(missing_ok=True)
+        self._filler.unlink(missing_ok=True)
+
+    @property
+    def full(self) -> bool:
+        """Whether it was filled up and not freed."""
+        return self._filler.exists()
 
     def unmount(self) -> None:
         """Give the memory back."""
