@@ -1,4 +1,4 @@
-"""Rows as JSON or CSV, sent in parts: the database is done before the first part leaves."""
+"""Rows as JSON, CSV or Arrow, sent in parts: the database is done before the first part leaves."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import msgspec
 from fastapi.responses import Response, StreamingResponse
 
+from services.api import arrow_stream
 from services.api.problems import NotAcceptable
 
 #: The longest list that one answer holds.
@@ -21,6 +22,8 @@ MOST_ROWS = 100_000
 
 _ROWS_A_PART = 1000
 _JSON, _CSV = "application/json", "text/csv"
+#: What one writes after ``Content-Type:``.
+_CONTENT_TYPES = {_CSV: f"{_CSV}; charset=utf-8; header=present"}
 
 Rows = Sequence[dict[str, Any]]
 
@@ -31,22 +34,37 @@ def json_answer(body: Any) -> Response:
 
 
 def rows_answer(
-    rows: Rows, *, columns: Sequence[str], accept: str, headers: dict[str, str] | None = None
+    rows: Rows,
+    *,
+    columns: Sequence[str],
+    accept: str,
+    headers: dict[str, str] | None = None,
+    arrow: arrow_stream.Columns | None = None,
 ) -> Response:
     """A list of flat rows as the caller wants it.
 
-    :raises NotAcceptable: ``accept`` allows neither JSON nor CSV.
+    :param arrow: types of the columns where Arrow is offered too.
+    :raises NotAcceptable: ``accept`` allows nothing that is offered.
     """
-    media_type = _choose(accept)
-    parts = _csv_parts(rows, columns) if media_type == _CSV else _json_parts(rows)
-    content_type = f"{_CSV}; charset=utf-8; header=present" if media_type == _CSV else _JSON
+    offered = [_JSON, _CSV] if arrow is None else [_JSON, _CSV, arrow_stream.MEDIA_TYPE]
+    media_type = _choose(accept, offered)
+    if media_type == _CSV:
+        parts = _csv_parts(rows, columns)
+    elif arrow is not None and media_type == arrow_stream.MEDIA_TYPE:
+        parts = arrow_stream.stream(_parts(rows), arrow)
+    else:
+        parts = _json_parts(rows)
     return StreamingResponse(
         _unhurried(parts),
-        headers={"Content-Type": content_type, "Vary": "Accept", **(headers or {})},
+        headers={
+            "Content-Type": _CONTENT_TYPES.get(media_type, media_type),
+            "Vary": "Accept",
+            **(headers or {}),
+        },
     )
 
 
-def _choose(accept: str) -> str:
+def _choose(accept: str, offered: Sequence[str]) -> str:
     weights: dict[str, float] = {}
     for item in accept.split(",") if accept.strip() else ["*/*"]:
         name, *parameters = (part.strip().lower() for part in item.split(";"))
@@ -60,9 +78,9 @@ def _choose(accept: str) -> str:
         family = media_type.split("/", maxsplit=1)[0] + "/*"
         return next((weights[name] for name in (media_type, family, "*/*") if name in weights), 0.0)
 
-    chosen = max((_JSON, _CSV), key=weight)
+    chosen = max(offered, key=weight)
     if weight(chosen) <= 0:
-        raise NotAcceptable(f"Offered are {_JSON} and {_CSV}; the request accepts `{accept}`.")
+        raise NotAcceptable(f"Offered: {', '.join(offered)}; the request accepts `{accept}`.")
     return chosen
 
 

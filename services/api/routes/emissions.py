@@ -16,6 +16,7 @@ from fastapi.responses import Response
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.api import arrow_stream
 from services.api.answers import MOST_ROWS, next_link, rfc3339, rows_answer
 from services.api.auth import Reader, visible_facilities
 from services.api.bands import SourceMass, band_kg, kg
@@ -35,6 +36,28 @@ router = APIRouter(tags=["emissions"])
 _DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
 _COLUMNS = tuple(Emission.model_fields)
+_ARROW: arrow_stream.Columns = {
+    "time": arrow_stream.TIME,
+    "facility": arrow_stream.TEXT,
+    "source": arrow_stream.TEXT,
+    "scope": arrow_stream.INTEGER,
+    "co2_kg": arrow_stream.NUMBER_OR_NULL,
+    "co2e_kg": arrow_stream.NUMBER_OR_NULL,
+    "coverage": arrow_stream.NUMBER,
+    "quality": arrow_stream.TEXT,
+    "version": arrow_stream.INTEGER_OR_NULL,
+    "activity": arrow_stream.NUMBER_OR_NULL,
+    "activity_unit": arrow_stream.TEXT_OR_NULL,
+    "state": arrow_stream.TEXT,
+    "co2_market_kg": arrow_stream.NUMBER_OR_NULL,
+    "co2_low_kg": arrow_stream.NUMBER_OR_NULL,
+    "co2_high_kg": arrow_stream.NUMBER_OR_NULL,
+    "counts": arrow_stream.TRUTH,
+    "share_measured": arrow_stream.NUMBER,
+    "share_substituted": arrow_stream.NUMBER,
+    "share_estimated": arrow_stream.NUMBER,
+    "share_missing": arrow_stream.NUMBER,
+}
 
 
 class EmissionsQuery(TimeSpan):
@@ -85,7 +108,8 @@ class _Series:
                     "example": ",".join(_COLUMNS)
                     + "\r\n2026-11-23T17:00:00Z,linz,stack-1,1,848.5,849.25,1.0,measured,1,,,final,"
                     "848.5,827.3,869.7,True,1.0,0.0,0.0,0.0"
-                }
+                },
+                arrow_stream.MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}},
             },
         },
         **documented(NotFound, TooManyRows),
@@ -97,7 +121,7 @@ async def get_emissions(
     query: Annotated[EmissionsQuery, FromQuery()],
     accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
-    """Rows of every source asked for, as JSON or, with ``Accept: text/csv``, as CSV."""
+    """Rows of every source asked for, as the header ``Accept`` says: JSON, CSV or Arrow."""
     now = context.clock.now()
     if query.as_of is not None:
         now = min(now, query.as_of)
@@ -136,7 +160,7 @@ async def get_emissions(
     if query.limit is not None and len(rows) > query.limit:
         rows = rows[: query.limit]
         headers["Link"] = _next(query, rows[-1], interval, ends)
-    return rows_answer(rows, columns=_COLUMNS, accept=accept, headers=headers)
+    return rows_answer(rows, columns=_COLUMNS, accept=accept, headers=headers, arrow=_ARROW)
 
 
 def _interval(query: EmissionsQuery, begins: datetime, ends: datetime) -> Interval:

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
+import nanoarrow
 import psycopg
 import pytest
 
@@ -251,6 +252,33 @@ async def test_csv_has_the_same_rows(client: httpx.AsyncClient, connection: Conn
     assert list(first) == list(Emission.model_fields)
     refused = await client.get("/v1/emissions", params=parameters, headers={"Accept": "image/png"})
     assert refused.status_code == 406
+
+
+async def test_arrow_has_the_same_rows(client: httpx.AsyncClient, connection: Connection) -> None:
+    plant = found(connection, "linz")
+    start = at("2026-11-23T10:00:00Z")
+    minutes(connection, plant.sources["stack-1"], [(start, 1.25, FULL)])
+    arrow = {"Accept": "application/vnd.apache.arrow.stream"}
+
+    async def both(begins: datetime, ends: datetime) -> tuple[list[Any], list[Any]]:
+        span = {"interval": "1m", "from": begins.isoformat(), "to": ends.isoformat()}
+        as_json = await client.get("/v1/emissions", params=span)
+        as_arrow = await client.get("/v1/emissions", params=span, headers=arrow)
+        assert as_arrow.headers["content-type"] == arrow["Accept"]
+        with nanoarrow.ArrayStream.from_readable(as_arrow.content) as stream:
+            return as_json.json(), stream.read_all().to_pylist()
+
+    rows, same = await both(start, start + 2 * MINUTE)
+    assert len(rows) == 2
+    assert [{**row, "time": at(row["time"])} for row in rows] == same
+    # in more than one batch
+    rows, same = await both(start - DAY, start + MINUTE)
+    assert [(at(row["time"]), row["co2_kg"]) for row in rows] == [
+        (row["time"], row["co2_kg"]) for row in same
+    ]
+    assert len(same) == 1441
+    # of what lies ahead there are no rows, but the columns
+    assert await both(start + 300 * DAY, start + 301 * DAY) == ([], [])
 
 
 async def test_filters_and_lists(client: httpx.AsyncClient, connection: Connection) -> None:
