@@ -32,6 +32,7 @@ class _Computed:
     begins: Integers
     value: NDArray[np.float64]
     covered_us: Integers
+    estimated_us: Integers
 
     def series(self, i: int, *, is_rate: bool) -> MinuteSeries:
         """One range."""
@@ -41,6 +42,7 @@ class _Computed:
             first_minute=first,
             value=self.value[mine],
             covered_us=self.covered_us[mine],
+            estimated_us=self.estimated_us[mine],
             is_rate=is_rate,
         )
 
@@ -118,6 +120,7 @@ def _minutes(readings: AnyReadings, rules: Mapping[int, ChannelRule], ranges: Ra
     begins = np.cumsum(sizes) - sizes
     total = int(sizes.sum())
     value, covered_us = np.zeros(total), np.zeros(total, dtype=np.int64)
+    estimated_us = np.zeros(total, dtype=np.int64)
     alike: dict[tuple[int, int, int], list[int]] = {}
     for i, key in enumerate(
         zip(map(id, of), ranges.firsts.tolist(), ranges.lasts.tolist(), strict=True)
@@ -129,12 +132,18 @@ def _minutes(readings: AnyReadings, rules: Mapping[int, ChannelRule], ranges: Ra
         own = counts[mine]
         owner = np.repeat(np.arange(mine.size), own)
         at = np.arange(owner.size) + (found.bounds[mine] - (np.cumsum(own) - own))[owner]
-        values, covered = of[members[0]].minutes_of_many(
+        values, covered, estimated = of[members[0]].minutes_of_many(
             found.ts_us[at], found.value[at], owner, mine.size, first, last
         )
         into = begins[mine][:, None] + np.arange(last - first + 1)
-        value[into], covered_us[into] = values, covered
-    return _Computed(ranges=ranges, begins=begins, value=value, covered_us=covered_us)
+        value[into], covered_us[into], estimated_us[into] = values, covered, estimated
+    return _Computed(
+        ranges=ranges,
+        begins=begins,
+        value=value,
+        covered_us=covered_us,
+        estimated_us=estimated_us,
+    )
 
 
 def _masses(
@@ -153,7 +162,10 @@ def _masses(
     for role, (is_rate, into) in inputs.items():
         at = (computed.begins[into] - computed.ranges.firsts[into])[row] + minutes
         chosen[role] = ChosenMinutes(
-            value=computed.value[at], covered_us=computed.covered_us[at], is_rate=is_rate
+            value=computed.value[at],
+            covered_us=computed.covered_us[at],
+            estimated_us=computed.estimated_us[at],
+            is_rate=is_rate,
         )
     masses = source.method.masses(chosen, minutes)
     known = masses.covered_us > 0
@@ -168,6 +180,7 @@ def _masses(
         activity=None if activity is None else np.where(known, activity, 0.0),
         # rounded up: a minute with any mass is a covered one, and its mass is told
         covered_ms=-(-masses.covered_us // 1000),
+        estimated_ms=-(-masses.estimated_us // 1000),
     )
 
 

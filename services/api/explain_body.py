@@ -47,7 +47,7 @@ def explain_body(
 
 
 def _version(v: HourVersion) -> dict[str, Any]:
-    known = v.covered_ms > 0 or v.quality in {"substituted", "estimated"}
+    known = v.covered_ms > 0 or v.quality == "substituted"
     return {
         "version": v.version,
         "co2_kg": kg(v.co2_ug) if known else None,

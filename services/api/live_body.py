@@ -81,7 +81,8 @@ def _total(
 ) -> dict[str, Any]:
     known: list[tuple[SourceLive, SpanTotal]] = []
     # in one pass: there may be thousands of sources, each with every window
-    expected_ms = window_ms = unstated = covered_ms = measured_ms = substituted_ms = 0
+    expected_ms = window_ms = unstated = covered_ms = 0
+    measured_ms = substituted_ms = estimated_ms = 0
     co2_ug = co2e_ug = market_ug = 0
     for source in sources:
         part = source.totals.get(span)
@@ -95,6 +96,7 @@ def _total(
             covered_ms += min(part.covered_ms, part.expected_ms)
             measured_ms += min(part.measured_ms, part.expected_ms)
             substituted_ms += part.substituted_ms
+            estimated_ms += min(part.estimated_ms, part.expected_ms)
             co2_ug += part.co2_ug
             co2e_ug += part.co2e_ug
             market_ug += part.market_ug
@@ -119,7 +121,12 @@ def _total(
         "co2_low_kg": low,
         "co2_high_kg": high,
         "coverage": round(covered_ms / expected_ms, 6) if expected_ms else 0.0,
-        "shares": shares(expected_ms, measured_ms=measured_ms, substituted_ms=substituted_ms),
+        "shares": shares(
+            expected_ms,
+            measured_ms=measured_ms,
+            substituted_ms=substituted_ms,
+            estimated_ms=estimated_ms,
+        ),
     }
 
 

@@ -64,7 +64,12 @@ class Shares(Answer):
     substituted: float = Field(
         ge=0, le=1, examples=[0.0417], description="hours that a rule put a substitute for"
     )
-    estimated: float = Field(ge=0, le=1, examples=[0.0])
+    estimated: float = Field(
+        ge=0,
+        le=1,
+        examples=[0.0],
+        description="between readings of a register that lie far apart: known in sum only",
+    )
     missing: float = Field(ge=0, le=1, examples=[0.0], description="nothing is known")
 
 
@@ -189,7 +194,9 @@ class Emission(Answer):
         " valid, the whole hour",
     )
     share_substituted: float = Field(ge=0, le=1, examples=[0.0])
-    share_estimated: float = Field(ge=0, le=1, examples=[0.0])
+    share_estimated: float = Field(
+        ge=0, le=1, examples=[0.0], description="between a register's readings that lie far apart"
+    )
     share_missing: float = Field(ge=0, le=1, examples=[0.0], description="nothing is known")
 
 

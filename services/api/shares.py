@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def shares(
-    length_ms: float, *, measured_ms: int, substituted_ms: int, estimated_ms: int = 0
+    length_ms: float, *, measured_ms: int, substituted_ms: int, estimated_ms: int
 ) -> dict[str, float]:
     """Shares of ``length_ms``, which add up to 1; what no method stands for is missing."""
     if length_ms <= 0:

@@ -31,6 +31,7 @@ def series(rng: np.random.Generator, low: float, high: float, *, is_rate: bool) 
         first_minute=0,
         value=rng.uniform(low, high, MINUTES),
         covered_us=np.where(rng.random(MINUTES) < 0.1, 30_000_000, 60_000_000).astype(np.int64),
+        estimated_us=np.zeros(MINUTES, dtype=np.int64),
         is_rate=is_rate,
     )
 

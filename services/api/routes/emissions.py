@@ -271,7 +271,9 @@ def _judged(by_method: Mapping[str, float]) -> str:
         return "missing"
     if by_method["substituted"] > 0:
         return "substituted"
-    return "measured" if by_method["missing"] <= 0 else "partial"
+    if by_method["missing"] > 0:
+        return "partial"
+    return "estimated" if by_method["estimated"] > 0 else "measured"
 
 
 def _key(row: dict[str, Any]) -> tuple[datetime, str, str]:

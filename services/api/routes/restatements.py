@@ -127,7 +127,7 @@ def _row(facility: str, source: str, scope: int, row: RestatementRow) -> dict[st
 
 
 def _is_known(covered_ms: int, quality: str) -> bool:
-    return covered_ms > 0 or quality in {"substituted", "estimated"}
+    return covered_ms > 0 or quality == "substituted"
 
 
 def _next(query: RestatementsQuery, last: RestatementRow) -> str:

@@ -32,6 +32,8 @@ class MinuteMasses:
     #: in the source's activity unit; None for a method without an activity
     activity: NDArray[np.float64] | None
     covered_us: NDArray[np.int64]
+    #: of the covered time, that for which the activity is known in a longer sum only
+    estimated_us: NDArray[np.int64]
 
 
 class Method(Protocol):
@@ -101,6 +103,7 @@ class ActivityMethod:
             market_kg=activity * per_unit.market_kg,
             activity=activity,
             covered_us=np.where(per_unit.known, covered, 0),
+            estimated_us=np.where(per_unit.known, channel.estimated_at(minutes), 0),
         )
 
     def per_unit(self, minutes: NDArray[np.int64]) -> PerUnit:
@@ -147,7 +150,13 @@ class StackMethod:
         covered = np.where(np.isfinite(rate_kg_h), covered, 0)
         co2 = np.where(covered > 0, rate_kg_h * (covered / _HOUR_US), 0.0)
         return MinuteMasses(
-            co2_kg=co2, co2e_kg=co2, market_kg=co2, activity=None, covered_us=covered
+            co2_kg=co2,
+            co2e_kg=co2,
+            market_kg=co2,
+            activity=None,
+            covered_us=covered,
+            # its inputs are means, told minute by minute
+            estimated_us=np.zeros_like(covered),
         )
 
     def sensitivities(self, channels: Mapping[str, float]) -> dict[str, float]:

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from services.core.accounting import gauges, intervals, registers
 from services.core.accounting.spreading import spread
 
+#: An hour's figure is as good as measured when its register is read at least once an hour.
+ESTIMATED_AFTER_US = 3_600_000_000
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
@@ -34,18 +37,24 @@ class MinuteSeries:
 
     ``value[i]`` belongs to minute ``first_minute + i``: the time-weighted mean of a gauge, or the
     amount of a counter or interval channel, in the channel's unit. Where ``covered_us`` is 0 a mean
-    is NaN and an amount 0, and neither says anything.
+    is NaN and an amount 0, and neither says anything. ``estimated_us`` is the part of the covered
+    time in which the amount is known in sum only.
     """
 
     first_minute: int
     value: NDArray[np.float64]
     covered_us: NDArray[np.int64]
+    estimated_us: NDArray[np.int64]
     is_rate: bool
 
     def at(self, minutes: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Values and covered microseconds of ``minutes``, which must lie inside the series."""
         index = minutes - self.first_minute
         return self.value[index], self.covered_us[index]
+
+    def estimated_at(self, minutes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Estimated microseconds of ``minutes``, which must lie inside the series."""
+        return self.estimated_us[minutes - self.first_minute]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,12 +63,18 @@ class ChosenMinutes:
 
     value: NDArray[np.float64]
     covered_us: NDArray[np.int64]
+    estimated_us: NDArray[np.int64]
     is_rate: bool
 
     def at(self, minutes: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Values and covered microseconds of all of them: as many as there are ``minutes``."""
         assert minutes.size == self.value.size  # noqa: S101 - they were chosen for these
         return self.value, self.covered_us
+
+    def estimated_at(self, minutes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Estimated microseconds of all of them."""
+        assert minutes.size == self.value.size  # noqa: S101 - they were chosen for these
+        return self.estimated_us
 
 
 class Minutes(Protocol):
@@ -74,6 +89,10 @@ class Minutes(Protocol):
         """Values and covered microseconds of the minutes."""
         ...
 
+    def estimated_at(self, minutes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How much of the covered time is estimated, in microseconds."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChannelRule:
@@ -85,6 +104,8 @@ class ChannelRule:
     length_us: int = 0
     stamp: Literal["start", "end"] = "start"
     register: registers.RegisterConfig | None = None
+    #: counter: over a longer step the amount is known, but when it flowed is a guess
+    estimated_after_us: int = ESTIMATED_AFTER_US
 
     @property
     def context(self) -> Context:
@@ -135,9 +156,15 @@ class ChannelRule:
         readings; ``value`` NaN is an explicit gap.
         """
         owner = np.zeros(ts_us.size, dtype=np.int64)
-        values, covered = self.minutes_of_many(ts_us, value, owner, 1, first_minute, last_minute)
+        values, covered, estimated = self.minutes_of_many(
+            ts_us, value, owner, 1, first_minute, last_minute
+        )
         return MinuteSeries(
-            first_minute=first_minute, value=values[0], covered_us=covered[0], is_rate=self.is_rate
+            first_minute=first_minute,
+            value=values[0],
+            covered_us=covered[0],
+            estimated_us=estimated[0],
+            is_rate=self.is_rate,
         )
 
     def minutes_of_many(
@@ -148,13 +175,15 @@ class ChannelRule:
         owners: int,
         first_minute: int,
         last_minute: int,
-    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """The same of many channels under this rule: values and covered microseconds.
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+        """The same of many channels under this rule: values, covered and estimated microseconds.
 
         ``owner`` is the ascending number below ``owners`` of the channel that each reading belongs
         to; the answers' shape is (owners, minutes). A channel's minutes are the same, to the bit,
         whichever others are computed with it.
         """
+        shape = (owners, last_minute - first_minute + 1)
+        estimated = np.zeros(shape, dtype=np.int64)
         if self.kind == "gauge":
             values, covered = gauges.minute_means(
                 ts_us, value, self.max_gap_us, first_minute, last_minute, owner, owners
@@ -162,8 +191,13 @@ class ChannelRule:
         else:
             t0, t1, amount, of = self._steps(ts_us, value, owner, owners)
             values, covered = spread(t0, t1, amount, first_minute, last_minute, of, owners)
-        shape = (owners, last_minute - first_minute + 1)
-        return values.reshape(shape), covered.reshape(shape)
+            long = t1 - t0 > self.estimated_after_us
+            if self.kind == "counter" and long.any():
+                _, time = spread(
+                    t0[long], t1[long], amount[long], first_minute, last_minute, of[long], owners
+                )
+                estimated = time.reshape(shape)
+        return values.reshape(shape), covered.reshape(shape), estimated
 
     def _steps(
         self,

@@ -135,7 +135,7 @@ _MINUTE_IN_FORCE = (
         f" ELSE {following.mass(f'f.{name}_kg')} END AS {name}_ug,"
         for name in ("co2", "co2e", "market")
     )
-    + " m.closing_ug, m.activity_n, m.covered_ms, m.closing_ms, m.substituted_ms"
+    + " m.closing_ug, m.activity_n, m.covered_ms, m.closing_ms, m.substituted_ms, m.estimated_ms"
     " FROM emission_minute m"
     " LEFT JOIN following_minutes f"
     " ON f.source_id = m.source_id AND m.minute >= f.begins AND m.minute < f.ends"

@@ -17,6 +17,7 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
+from services.core.store.hour_quality import hour_quality
 from services.core.store.number_arrays import loaded
 
 # Only minutes that differ are written; one that nothing is known of, and never was, is not.
@@ -26,17 +27,18 @@ from services.core.store.number_arrays import loaded
 _RECORD = """
 WITH changed AS (
     SELECT s.source_id, s.minute AS at, t.minute, s.co2_ug, s.co2e_ug, s.market_ug,
-           a.activity_n, a.activity, s.covered_ms,
+           a.activity_n, a.activity, s.covered_ms, s.estimated_ms,
            s.co2_ug - coalesce(m.co2_ug, 0) AS d_co2_ug,
            s.co2e_ug - coalesce(m.co2e_ug, 0) AS d_co2e_ug,
            s.market_ug - coalesce(m.market_ug, 0) AS d_market_ug,
            coalesce(a.activity_n, 0) - coalesce(m.activity_n, 0) AS d_activity_n,
-           s.covered_ms - coalesce(m.covered_ms, 0) AS d_covered_ms
+           s.covered_ms - coalesce(m.covered_ms, 0) AS d_covered_ms,
+           s.estimated_ms - coalesce(m.estimated_ms, 0) AS d_estimated_ms
     FROM unnest(%(sources)s::int4[], %(minutes)s::int4[], %(co2_ug)s::int8[], %(co2e_ug)s::int8[],
                 %(market_ug)s::int8[], %(activity_n)s::int8[], %(activity)s::float8[],
-                %(has_activity)s::bool[], %(covered_ms)s::int4[])
+                %(has_activity)s::bool[], %(covered_ms)s::int4[], %(estimated_ms)s::int4[])
          AS s(source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, activity, has_activity,
-              covered_ms)
+              covered_ms, estimated_ms)
     CROSS JOIN LATERAL (
         SELECT timestamptz 'epoch' + s.minute * interval '1 minute' AS minute) t
     CROSS JOIN LATERAL (
@@ -49,32 +51,38 @@ WITH changed AS (
         LIMIT 1) m ON true
     WHERE (m.source_id IS NULL AND s.covered_ms > 0)
        OR (m.source_id IS NOT NULL
-           AND (m.co2_ug, m.co2e_ug, m.market_ug, m.activity_n, m.activity, m.covered_ms)
+           AND (m.co2_ug, m.co2e_ug, m.market_ug, m.activity_n, m.activity, m.covered_ms,
+                m.estimated_ms)
            IS DISTINCT FROM
-           (s.co2_ug, s.co2e_ug, s.market_ug, a.activity_n, a.activity, s.covered_ms))
+               (s.co2_ug, s.co2e_ug, s.market_ug, a.activity_n, a.activity, s.covered_ms,
+                s.estimated_ms))
 ), written AS (
     INSERT INTO emission_minute
-        (source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, activity, covered_ms)
-    SELECT source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, activity, covered_ms
+        (source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, activity, covered_ms,
+         estimated_ms)
+    SELECT source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, activity, covered_ms,
+           estimated_ms
     FROM changed
     ON CONFLICT (source_id, minute) DO UPDATE
     SET co2_ug = excluded.co2_ug, co2e_ug = excluded.co2e_ug, market_ug = excluded.market_ug,
         activity_n = excluded.activity_n, activity = excluded.activity,
-        covered_ms = excluded.covered_ms
+        covered_ms = excluded.covered_ms, estimated_ms = excluded.estimated_ms
 )
 SELECT array_send(array_agg(source_id)), array_send(array_agg(at)),
        array_send(array_agg(d_co2_ug)), array_send(array_agg(d_co2e_ug)),
        array_send(array_agg(d_market_ug)), array_send(array_agg(d_activity_n)),
-       array_send(array_agg(activity_n IS NOT NULL)), array_send(array_agg(d_covered_ms))
+       array_send(array_agg(activity_n IS NOT NULL)), array_send(array_agg(d_covered_ms)),
+       array_send(array_agg(d_estimated_ms))
 FROM changed
 """
 
 _CHANGES = """
 unnest(%(sources)s::int4[], %(minutes)s::int4[], %(co2_ug)s::int8[], %(co2e_ug)s::int8[],
        %(market_ug)s::int8[], %(activity_n)s::int8[], %(has_activity)s::bool[],
-       %(covered_ms)s::int4[], %(closing_ms)s::int4[], %(substituted_ms)s::int4[])
+       %(covered_ms)s::int4[], %(estimated_ms)s::int4[], %(closing_ms)s::int4[],
+       %(substituted_ms)s::int4[])
     AS d(source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, has_activity, covered_ms,
-         closing_ms, substituted_ms)
+         estimated_ms, closing_ms, substituted_ms)
 """
 
 # An hour that was final, or judged though it waits for its final figure, goes to the history
@@ -88,28 +96,30 @@ WITH d AS (
            sum(co2_ug)::int8 AS co2_ug, sum(co2e_ug)::int8 AS co2e_ug,
            sum(market_ug)::int8 AS market_ug,
            sum(activity_n) FILTER (WHERE has_activity)::int8 AS activity_n,
-           sum(covered_ms)::int4 AS covered_ms
+           sum(covered_ms)::int4 AS covered_ms, sum(estimated_ms)::int4 AS estimated_ms
     FROM """
     + _CHANGES
     + """
     GROUP BY 1, 2
-    HAVING (sum(co2_ug), sum(co2e_ug), sum(market_ug), sum(activity_n), sum(covered_ms))
-           IS DISTINCT FROM (0, 0, 0, 0, 0)
+    HAVING (sum(co2_ug), sum(co2e_ug), sum(market_ug), sum(activity_n), sum(covered_ms),
+            sum(estimated_ms)) IS DISTINCT FROM (0, 0, 0, 0, 0, 0)
 ), superseded AS (
     INSERT INTO emission_hour_history
-        (source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, version, final,
-         quality, code, reason, known_at, superseded_at)
+        (source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, estimated_ms,
+         version, final, quality, code, reason, known_at, superseded_at)
     SELECT h.source_id, h.hour, h.co2_ug, h.co2e_ug, h.market_ug, h.activity_n, h.covered_ms,
-           h.version, h.final, h.quality, h.code, h.reason, h.known_at, statement_timestamp()
+           h.estimated_ms, h.version, h.final, h.quality, h.code, h.reason, h.known_at,
+           statement_timestamp()
     FROM emission_hour h JOIN d USING (source_id, hour) WHERE h.final OR h.code IS NOT NULL
     RETURNING 1
 ), written AS (
     INSERT INTO emission_hour AS h
-        (source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, version, final,
-         quality, reason, known_at, opened_at)
-    SELECT source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, 1, false,
-           CASE WHEN covered_ms >= 3600000 THEN 'measured' ELSE 'partial' END, 'open',
-           statement_timestamp(), statement_timestamp()
+        (source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, estimated_ms,
+         version, final, quality, reason, known_at, opened_at)
+    SELECT source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, estimated_ms,
+           1, false, """
+    + hour_quality("covered_ms", "estimated_ms")
+    + """, 'open', statement_timestamp(), statement_timestamp()
     FROM d
     ON CONFLICT (source_id, hour) DO UPDATE
     SET co2_ug = h.co2_ug + excluded.co2_ug,
@@ -117,10 +127,11 @@ WITH d AS (
         market_ug = h.market_ug + excluded.market_ug,
         activity_n = coalesce(h.activity_n, 0) + excluded.activity_n,
         covered_ms = h.covered_ms + excluded.covered_ms,
+        estimated_ms = h.estimated_ms + excluded.estimated_ms,
         version = h.version + (h.final OR h.code IS NOT NULL)::int,
-        quality = CASE WHEN h.covered_ms + excluded.covered_ms >= 3600000 THEN 'measured'
-                       WHEN h.covered_ms + excluded.covered_ms > 0 THEN 'partial'
-                       ELSE 'missing' END,
+        quality = """
+    + hour_quality("h.covered_ms + excluded.covered_ms", "h.estimated_ms + excluded.estimated_ms")
+    + """,
         reason = CASE WHEN h.final OR h.code IS NOT NULL
                       THEN %(reasons)s::jsonb ->> h.source_id::text ELSE h.reason END,
         known_at = statement_timestamp()
@@ -134,11 +145,13 @@ _ROLL_CHANGES: LiteralString = (
 UPDATE rolling_total r
 SET co2_ug = r.co2_ug + c.co2_ug, co2e_ug = r.co2e_ug + c.co2e_ug,
     market_ug = r.market_ug + c.market_ug, covered_ms = r.covered_ms + c.covered_ms,
-    closing_ms = r.closing_ms + c.closing_ms, substituted_ms = r.substituted_ms + c.substituted_ms
+    estimated_ms = r.estimated_ms + c.estimated_ms, closing_ms = r.closing_ms + c.closing_ms,
+    substituted_ms = r.substituted_ms + c.substituted_ms
 FROM (
     SELECT t.source_id, t.span, sum(d.co2_ug) AS co2_ug, sum(d.co2e_ug) AS co2e_ug,
            sum(d.market_ug) AS market_ug, sum(d.covered_ms) AS covered_ms,
-           sum(d.closing_ms) AS closing_ms, sum(d.substituted_ms) AS substituted_ms
+           sum(d.estimated_ms) AS estimated_ms, sum(d.closing_ms) AS closing_ms,
+           sum(d.substituted_ms) AS substituted_ms
     FROM """
     + _CHANGES
     + """
@@ -161,6 +174,7 @@ _COLUMNS: Mapping[str, str] = {
     "activity_n": ">i8",
     "has_activity": "?",
     "covered_ms": ">i4",
+    "estimated_ms": ">i4",
     "closing_ms": ">i4",
     "substituted_ms": ">i4",
 }
@@ -181,6 +195,8 @@ class SourceMinutes:
     #: the same before it was rounded
     activity: NDArray[np.float64] | None
     covered_ms: NDArray[np.int64]
+    #: of it, for which the activity is known in a longer sum only
+    estimated_ms: NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -274,6 +290,7 @@ def record(connection: psycopg.Connection[Any], computed: Sequence[SourceMinutes
             ),
             "has_activity": np.repeat([e.activity_n is not None for e in computed], sizes),
             "covered_ms": np.concatenate([each.covered_ms for each in computed]),
+            "estimated_ms": np.concatenate([each.estimated_ms for each in computed]),
             "oldest": datetime.fromtimestamp(int(minutes.min()) * 60, UTC),
             "newest": datetime.fromtimestamp(int(minutes.max()) * 60, UTC),
         },

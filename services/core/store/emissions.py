@@ -69,7 +69,8 @@ _FROM_MINUTES = """
            sum(m.co2_ug + m.closing_ug) AS co2_ug, sum(m.co2e_ug + m.closing_ug) AS co2e_ug,
            sum(m.market_ug + m.closing_ug) AS market_ug,
            sum(m.activity_n) AS activity_n, sum(m.covered_ms) AS covered_ms,
-           sum(m.covered_ms + m.closing_ms) AS measured_ms, sum(m.substituted_ms) AS substituted_ms
+           sum(m.covered_ms + m.closing_ms - m.estimated_ms) AS measured_ms,
+           sum(m.substituted_ms) AS substituted_ms, sum(m.estimated_ms) AS estimated_ms
     FROM minute_in_force m
     WHERE m.source_id = ANY(:sources) AND m.minute >= :first AND m.minute < :last
       AND m.minute <= :minute
@@ -84,7 +85,8 @@ _FROM_MINUTES = """
 )
 SELECT b.bucket, s.id AS source_id, m.co2_ug, m.co2e_ug, m.market_ug, m.activity_n,
        coalesce(m.covered_ms, 0) AS covered_ms, coalesce(m.measured_ms, 0) AS measured_ms,
-       coalesce(m.substituted_ms, 0) AS substituted_ms, 0 AS estimated_ms, h.version,
+       coalesce(m.substituted_ms, 0) AS substituted_ms,
+       coalesce(m.estimated_ms, 0) AS estimated_ms, h.version,
        coalesce(h.final, false) AS final, NULL AS quality
 FROM b CROSS JOIN unnest(CAST(:sources AS int[])) AS s(id)
 LEFT JOIN m ON m.source_id = s.id AND m.bucket = b.bucket

@@ -53,10 +53,10 @@ WITH changed AS (
     WHERE (h.co2_ug, h.co2e_ug, h.market_ug) <> (d.co2_ug, d.co2e_ug, d.market_ug)
 ), superseded AS (
     INSERT INTO emission_hour_history
-        (source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, version, final,
-         quality, code, reason, known_at, superseded_at)
-    SELECT source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, version, final,
-           quality, code, reason, known_at, statement_timestamp()
+        (source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, estimated_ms,
+         version, final, quality, code, reason, known_at, superseded_at)
+    SELECT source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, estimated_ms,
+           version, final, quality, code, reason, known_at, statement_timestamp()
     FROM changed WHERE final OR code IS NOT NULL
 ), written AS (
     UPDATE emission_hour h

@@ -76,6 +76,7 @@ SELECT array_send(array_agg(source_id)), array_send(array_agg(minute)),
        array_send(array_agg(closing_ug - old_ug)), array_send(array_agg(closing_ug - old_ug)),
        array_send(array_agg(closing_ug - old_ug)), array_send(array_agg(0::int8)),
        array_send(array_agg(false)), array_send(array_agg(0::int4)),
+       array_send(array_agg(0::int4)),
        array_send(array_agg(closing_ms - old_ms)),
        array_send(array_agg(substituted_ms - old_substituted_ms))
 FROM changed

@@ -15,7 +15,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, LiteralString
 
-_FIGURES: LiteralString = "co2_ug, co2e_ug, market_ug, activity_n, covered_ms, version"
+from services.core.store.hour_quality import hour_quality
+
+_FIGURES: LiteralString = (
+    "co2_ug, co2e_ug, market_ug, activity_n, covered_ms, estimated_ms, version"
+)
 
 _RANGE: LiteralString = (
     "source_id = ANY(:sources) AND hour >= :first AND hour < :last AND hour <= :minute"
@@ -77,16 +81,16 @@ def as_then(figure: LiteralString, of_minute: LiteralString) -> LiteralString:
 
 
 _RUNNING: LiteralString = f"""
-SELECT h.source_id, h.hour, m.co2_ug, m.co2e_ug, m.market_ug, m.activity_n, m.covered_ms, 1, false,
-       CASE WHEN m.covered_ms >= 3600000 THEN 'measured' WHEN m.covered_ms > 0 THEN 'partial'
-            ELSE 'missing' END, NULL
+SELECT h.source_id, h.hour, m.co2_ug, m.co2e_ug, m.market_ug, m.activity_n, m.covered_ms,
+       m.estimated_ms, 1, false, {hour_quality("m.covered_ms", "m.estimated_ms")}, NULL
 FROM emission_hour h {VERSION_THEN}
 CROSS JOIN LATERAL (
     SELECT sum({as_then("co2_ug", "e.co2_ug")})::int8 AS co2_ug,
            sum({as_then("co2e_ug", "e.co2e_ug")})::int8 AS co2e_ug,
            sum({as_then("market_ug", "e.market_ug")})::int8 AS market_ug,
            sum({as_then("activity_n", "e.activity_n")})::int8 AS activity_n,
-           coalesce(sum({as_then("covered_ms", "e.covered_ms")}), 0)::int4 AS covered_ms
+           coalesce(sum({as_then("covered_ms", "e.covered_ms")}), 0)::int4 AS covered_ms,
+           coalesce(sum({as_then("estimated_ms", "e.estimated_ms")}), 0)::int4 AS estimated_ms
     FROM minute_in_force e WHERE e.source_id = h.source_id
       AND e.minute >= CAST(:running AS timestamptz) AND e.minute <= CAST(:as_of AS timestamptz)) m
 WHERE h.source_id = ANY(:sources) AND h.hour = :running AND h.hour >= :first AND h.hour < :last
@@ -97,9 +101,8 @@ WHERE h.source_id = ANY(:sources) AND h.hour = :running AND h.hour >= :first AND
 _BY_METHOD: LiteralString = """
 SELECT *,
        CASE WHEN quality = 'measured' AND code IS NOT NULL THEN 3600000
-            WHEN quality IN ('substituted', 'estimated') THEN 0 ELSE covered_ms END AS measured_ms,
-       CASE quality WHEN 'substituted' THEN 3600000 ELSE 0 END AS substituted_ms,
-       CASE quality WHEN 'estimated' THEN 3600000 ELSE 0 END AS estimated_ms
+            WHEN quality = 'substituted' THEN 0 ELSE covered_ms - estimated_ms END AS measured_ms,
+       CASE quality WHEN 'substituted' THEN 3600000 ELSE 0 END AS substituted_ms
 FROM (
 """
 

@@ -79,11 +79,12 @@ WITH f AS (
     SELECT source_id, begins, at FROM r WHERE NOT kept
 ), sums AS MATERIALIZED (
     SELECT ranges.source_id, ranges.lo, ranges.hi, x.co2_ug, x.co2e_ug, x.market_ug, x.covered_ms,
-           x.closing_ms, x.substituted_ms
+           x.closing_ms, x.substituted_ms, x.estimated_ms
     FROM ranges, LATERAL (
         SELECT sum(m.co2_ug + m.closing_ug) AS co2_ug, sum(m.co2e_ug + m.closing_ug) AS co2e_ug,
                sum(m.market_ug + m.closing_ug) AS market_ug, sum(m.covered_ms) AS covered_ms,
-               sum(m.closing_ms) AS closing_ms, sum(m.substituted_ms) AS substituted_ms
+               sum(m.closing_ms) AS closing_ms, sum(m.substituted_ms) AS substituted_ms,
+               sum(m.estimated_ms) AS estimated_ms
         FROM minute_in_force m
         WHERE m.source_id = ranges.source_id AND m.minute BETWEEN ranges.lo AND ranges.hi
     ) x
@@ -99,11 +100,13 @@ SELECT f.slug AS facility, f.timezone, f.sequence, f.changed_at,
          + coalesce(came.market_ug, 0) - coalesce(went.market_ug, 0) AS market_ug,
        CASE WHEN r.kept THEN r.covered_ms ELSE 0 END
          + coalesce(came.covered_ms, 0) - coalesce(went.covered_ms, 0) AS covered_ms,
-       CASE WHEN r.kept THEN r.covered_ms + r.closing_ms ELSE 0 END
-         + coalesce(came.covered_ms + came.closing_ms, 0)
-         - coalesce(went.covered_ms + went.closing_ms, 0) AS measured_ms,
+       CASE WHEN r.kept THEN r.covered_ms + r.closing_ms - r.estimated_ms ELSE 0 END
+         + coalesce(came.covered_ms + came.closing_ms - came.estimated_ms, 0)
+         - coalesce(went.covered_ms + went.closing_ms - went.estimated_ms, 0) AS measured_ms,
        CASE WHEN r.kept THEN r.substituted_ms ELSE 0 END
-         + coalesce(came.substituted_ms, 0) - coalesce(went.substituted_ms, 0) AS substituted_ms
+         + coalesce(came.substituted_ms, 0) - coalesce(went.substituted_ms, 0) AS substituted_ms,
+       CASE WHEN r.kept THEN r.estimated_ms ELSE 0 END
+         + coalesce(came.estimated_ms, 0) - coalesce(went.estimated_ms, 0) AS estimated_ms
 FROM f
 LEFT JOIN s ON true
 LEFT JOIN r ON r.source_id = s.id
@@ -125,9 +128,11 @@ class SpanTotal:
     #: scope 2, market-based; as co2_ug where no contract says otherwise
     market_ug: int
     covered_ms: int
-    #: covered, or found valid as a whole by the rule that the hour is under
+    #: covered and not estimated, or found valid as a whole by the rule that the hour is under
     measured_ms: int
     substituted_ms: int
+    #: covered by a register's reading from too long before
+    estimated_ms: int
     #: length of the window
     window_ms: int
     #: how much of it the source was there
@@ -229,6 +234,7 @@ def span_total(row: Mapping[Any, Any]) -> SpanTotal:
         covered_ms=int(row["covered_ms"]),
         measured_ms=int(row["measured_ms"]),
         substituted_ms=int(row["substituted_ms"]),
+        estimated_ms=int(row["estimated_ms"]),
         window_ms=length // _MILLISECOND,
         expected_ms=there // _MILLISECOND,
     )

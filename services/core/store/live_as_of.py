@@ -64,7 +64,8 @@ WITH n AS (
 ), of_hours AS (
     SELECT v.source_id, n.span, sum(v.co2_ug) AS co2_ug, sum(v.co2e_ug) AS co2e_ug,
            sum(v.market_ug) AS market_ug, sum(v.covered_ms) AS covered_ms,
-           sum(v.measured_ms) AS measured_ms, sum(v.substituted_ms) AS substituted_ms
+           sum(v.measured_ms) AS measured_ms, sum(v.substituted_ms) AS substituted_ms,
+           sum(v.estimated_ms) AS estimated_ms
     FROM v JOIN n ON v.hour >= n.whole_from AND v.hour < :running
     GROUP BY 1, 2
 ), of_minutes AS (
@@ -83,9 +84,12 @@ WITH n AS (
     + as_then("covered_ms", "m.covered_ms")
     + """)) AS covered_ms,
                round(sum("""
-    + as_then("covered_ms", "m.covered_ms + c.kept * m.closing_ms")
+    + as_then("covered_ms", "m.covered_ms - m.estimated_ms + c.kept * m.closing_ms")
     + """)) AS measured_ms,
-               sum(c.kept * m.substituted_ms) AS substituted_ms
+               sum(c.kept * m.substituted_ms) AS substituted_ms,
+               round(sum("""
+    + as_then("estimated_ms", "m.estimated_ms")
+    + """)) AS estimated_ms
         FROM minute_in_force m
         -- at that time the hour that was running had not been closed
         CROSS JOIN LATERAL (SELECT (m.minute < :running)::int AS kept) c
@@ -101,7 +105,7 @@ WITH n AS (
 SELECT a.source_id, a.span, n.begins, CAST(:minute AS timestamptz) AS at,
        sum(co2_ug) AS co2_ug, sum(co2e_ug) AS co2e_ug, sum(market_ug) AS market_ug,
        sum(covered_ms) AS covered_ms, sum(measured_ms) AS measured_ms,
-       sum(substituted_ms) AS substituted_ms
+       sum(substituted_ms) AS substituted_ms, sum(estimated_ms) AS estimated_ms
 FROM (SELECT * FROM of_hours UNION ALL SELECT * FROM of_minutes WHERE co2_ug IS NOT NULL) a
 JOIN n USING (span)
 GROUP BY 1, 2, 3
@@ -116,6 +120,7 @@ _NOTHING = {
     "covered_ms": 0,
     "measured_ms": 0,
     "substituted_ms": 0,
+    "estimated_ms": 0,
 }
 
 

@@ -394,6 +394,13 @@ emission_minute = Table(
         server_default="0",
         comment="time for which closing the hour put a substitute",
     ),
+    Column(
+        "estimated_ms",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="of covered_ms, what a register's reading covers from too long before",
+    ),
     UniqueConstraint("source_id", "minute"),
     info={"hypertable": ("minute", "28 days")},
 )
@@ -415,6 +422,7 @@ def _hour_columns() -> list[Column[Any]]:
         Column("quality", Text, nullable=False),
         Column("code", Text, comment="the method code of the policy that judged the hour"),
         Column("reason", Text, nullable=False, comment="why this version came to be"),
+        Column("estimated_ms", Integer, nullable=False, server_default="0"),
     ]
 
 
@@ -506,6 +514,7 @@ rolling_total = Table(
     Column("covered_ms", BigInteger, nullable=False),
     Column("closing_ms", BigInteger, nullable=False, server_default="0"),
     Column("substituted_ms", BigInteger, nullable=False, server_default="0"),
+    Column("estimated_ms", BigInteger, nullable=False, server_default="0"),
     CheckConstraint(
         "span IN ('1h', '24h', '7d', '30d', '365d', 'today', 'month', 'year')", name="span"
     ),

@@ -26,6 +26,7 @@ SET since = c.since, upto = %(upto)s,
     co2e_ug = c.kept * r.co2e_ug + c.co2e_ug,
     market_ug = c.kept * r.market_ug + c.market_ug,
     covered_ms = c.kept * r.covered_ms + c.covered_ms,
+    estimated_ms = c.kept * r.estimated_ms + c.estimated_ms,
     closing_ms = c.kept * r.closing_ms + c.closing_ms,
     substituted_ms = c.kept * r.substituted_ms + c.substituted_ms
 FROM (
@@ -34,6 +35,7 @@ FROM (
            coalesce(sum(s.sign * (m.co2e_ug + m.closing_ug)), 0) AS co2e_ug,
            coalesce(sum(s.sign * (m.market_ug + m.closing_ug)), 0) AS market_ug,
            coalesce(sum(s.sign * m.covered_ms), 0)::int8 AS covered_ms,
+           coalesce(sum(s.sign * m.estimated_ms), 0)::int8 AS estimated_ms,
            coalesce(sum(s.sign * m.closing_ms), 0)::int8 AS closing_ms,
            coalesce(sum(s.sign * m.substituted_ms), 0)::int8 AS substituted_ms
     FROM rolling_total o
@@ -56,9 +58,9 @@ _STRETCH: LiteralString = """
 
 _BEGIN = """
 INSERT INTO rolling_total (source_id, span, since, upto, co2_ug, co2e_ug, market_ug, covered_ms,
-                           closing_ms, substituted_ms)
+                           estimated_ms, closing_ms, substituted_ms)
 SELECT s.source_id, n.span, n.since, %(upto)s, t.co2_ug, t.co2e_ug, t.market_ug, t.covered_ms,
-       t.closing_ms, t.substituted_ms
+       t.estimated_ms, t.closing_ms, t.substituted_ms
 FROM unnest(%(sources)s::int4[]) AS s(source_id)
 CROSS JOIN unnest(%(spans)s::text[], %(since)s::timestamptz[]) AS n(span, since)
 CROSS JOIN LATERAL (
@@ -66,6 +68,7 @@ CROSS JOIN LATERAL (
            coalesce(sum(co2e_ug + closing_ug), 0) AS co2e_ug,
            coalesce(sum(market_ug + closing_ug), 0) AS market_ug,
            coalesce(sum(covered_ms), 0)::int8 AS covered_ms,
+           coalesce(sum(estimated_ms), 0)::int8 AS estimated_ms,
            coalesce(sum(closing_ms), 0)::int8 AS closing_ms,
            coalesce(sum(substituted_ms), 0)::int8 AS substituted_ms
     FROM minute_in_force m

@@ -23,7 +23,8 @@ facility: {id: works, name: Works, timezone: Europe/Vienna}
 devices:
   - id: meter
     channels:
-      - {id: energy, quantity: energy, unit: kWh, kind: counter, max_rate: 1000}
+      - {id: energy, quantity: energy, unit: kWh, kind: counter, estimated_after: 20m,
+         max_rate: 1000}
       - {id: power, quantity: power, unit: kW, kind: gauge, max_gap: 120}
       - {id: quarter, quantity: energy, unit: kWh, kind: interval, length: 15m, stamp: end}
   - id: cems
@@ -155,15 +156,16 @@ class Plant:
         """Everything that readings decide; versions tell when, not what."""
         return {
             "minutes": self.rows(
-                "SELECT source_id, minute, co2_ug, co2e_ug, activity_n, covered_ms"
+                "SELECT source_id, minute, co2_ug, co2e_ug, activity_n, covered_ms, estimated_ms"
                 " FROM emission_minute WHERE covered_ms > 0 ORDER BY 1, 2"
             ),
             "hours": self.rows(
-                "SELECT source_id, hour, co2_ug, co2e_ug, activity_n, covered_ms, quality"
+                "SELECT source_id, hour, co2_ug, co2e_ug, activity_n, covered_ms, estimated_ms,"
+                " quality"
                 " FROM emission_hour WHERE covered_ms > 0 ORDER BY 1, 2"
             ),
             "rolling": self.rows(
-                "SELECT source_id, span, since, upto, co2_ug, co2e_ug, covered_ms"
+                "SELECT source_id, span, since, upto, co2_ug, co2e_ug, covered_ms, estimated_ms"
                 " FROM rolling_total ORDER BY 1, 2"
             ),
         }

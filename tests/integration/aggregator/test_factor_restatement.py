@@ -52,7 +52,7 @@ START = instant("2026-06-01T21:10:00+05:30")
 NOW = instant("2026-06-02T06:07:00+05:30")
 
 IN_FORCE = """
-SELECT source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, covered_ms
+SELECT source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, estimated_ms
 FROM minute_in_force WHERE covered_ms > 0 ORDER BY 1, 2
 """
 HOURS_THAT_ARE_NOT_THEIR_MINUTES = """
@@ -105,7 +105,7 @@ def sound(plant: Plant) -> None:
 
 def totals(plant: Plant) -> dict[str, list[tuple[Any, ...]]]:
     rolling = (
-        "SELECT source_id, span, since, upto, co2_ug, co2e_ug, market_ug, covered_ms"
+        "SELECT source_id, span, since, upto, co2_ug, co2e_ug, market_ug, covered_ms, estimated_ms"
         " FROM rolling_total ORDER BY 1, 2"
     )
     return {**plant.totals(), "minutes": plant.rows(IN_FORCE), "rolling": plant.rows(rolling)}

@@ -78,10 +78,12 @@ def test_hours_and_windows_are_the_sums_of_their_minutes(plant: Plant) -> None:
             plant.rows(
                 "SELECT h.source_id, h.hour FROM emission_hour h LEFT JOIN LATERAL ("
                 " SELECT coalesce(sum(co2_ug), 0) AS co2_ug,"
-                " coalesce(sum(covered_ms), 0) AS covered_ms"
+                " coalesce(sum(covered_ms), 0) AS covered_ms,"
+                " coalesce(sum(estimated_ms), 0) AS estimated_ms"
                 " FROM emission_minute m WHERE m.source_id = h.source_id AND m.minute >= h.hour"
                 " AND m.minute < h.hour + interval '1 hour') m ON true"
                 " WHERE m.co2_ug <> h.co2_ug OR m.covered_ms <> h.covered_ms"
+                " OR m.estimated_ms <> h.estimated_ms"
             )
             == []
         )
@@ -89,10 +91,12 @@ def test_hours_and_windows_are_the_sums_of_their_minutes(plant: Plant) -> None:
             plant.rows(
                 "SELECT r.source_id, r.span FROM rolling_total r LEFT JOIN LATERAL ("
                 " SELECT coalesce(sum(co2_ug), 0) AS co2_ug,"
-                " coalesce(sum(covered_ms), 0) AS covered_ms"
+                " coalesce(sum(covered_ms), 0) AS covered_ms,"
+                " coalesce(sum(estimated_ms), 0) AS estimated_ms"
                 " FROM emission_minute m WHERE m.source_id = r.source_id"
                 " AND m.minute BETWEEN r.since AND r.upto) m ON true"
                 " WHERE m.co2_ug <> r.co2_ug OR m.covered_ms <> r.covered_ms"
+                " OR m.estimated_ms <> r.estimated_ms"
             )
             == []
         )

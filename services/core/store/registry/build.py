@@ -16,7 +16,7 @@ from services.core.accounting.factors import ConfigurationError, Factor
 from services.core.accounting.gwp import gwp_set
 from services.core.accounting.methods import ActivityMethod, FactorSpan, Method, StackMethod
 from services.core.accounting.registers import Epoch, RegisterConfig
-from services.core.accounting.series import ChannelRule
+from services.core.accounting.series import ESTIMATED_AFTER_US, ChannelRule
 from services.core.accounting.stack.equations import Equation, equation_for
 from services.core.accounting.stack.inputs import Basis, ChannelKind
 from services.core.accounting.stack.measured import (
@@ -62,6 +62,11 @@ def channel_rule(channel: model.Channel) -> ChannelRule:
         length_us=round((channel.length or 0.0) * 1e6),
         stamp=channel.stamp or "start",
         register=register,
+        estimated_after_us=(
+            ESTIMATED_AFTER_US
+            if channel.estimated_after is None
+            else round(channel.estimated_after * 1e6)
+        ),
     )
 
 

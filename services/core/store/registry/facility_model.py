@@ -82,6 +82,8 @@ class Channel(Part):
     #: counter: the fastest that the register can rise, in the channel's unit per hour
     max_rate: float | None = Field(None, gt=0)
     epochs: tuple[Epoch, ...] = ()
+    #: counter: what flows between two readings further apart is estimated; None: an hour
+    estimated_after: DurationS | None = None
     #: gauge: how long a value holds when no other follows
     max_gap: DurationS = 300.0
     basis: Literal["wet", "dry"] | None = None
@@ -102,6 +104,7 @@ class Channel(Part):
             ("modulus", "counter"),
             ("max_rate", "counter"),
             ("epochs", "counter"),
+            ("estimated_after", "counter"),
             ("max_gap", "gauge"),
             ("calibration", "gauge"),
             ("audits", "gauge"),

@@ -39,7 +39,7 @@ def _register(rng: random.Random) -> Alone:
 
 def _side_by_side(
     rule: ChannelRule, channels: list[Alone]
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
     owner = np.repeat(np.arange(len(channels)), [ts.size for ts, _ in channels])
     return rule.minutes_of_many(
         np.concatenate([ts for ts, _ in channels]),
@@ -67,9 +67,10 @@ def test_registers(config: RegisterConfig) -> None:
     channels = [_register(rng) for _ in range(60)]
     channels[7] = (channels[7][0][:0], channels[7][1][:0])
     channels[9] = (channels[9][0][:1], channels[9][1][:1])
-    rule = ChannelRule(kind="counter", unit="kWh", register=config)
+    longest_us = 60 * SECOND
+    rule = ChannelRule(kind="counter", unit="kWh", register=config, estimated_after_us=longest_us)
 
-    amounts, covered = _side_by_side(rule, channels)
+    amounts, covered, estimated = _side_by_side(rule, channels)
 
     for i, (ts, value) in enumerate(channels):
         known = np.isfinite(value)
@@ -77,6 +78,10 @@ def test_registers(config: RegisterConfig) -> None:
         alone = spread(steps.t0_us, steps.t1_us, steps.amount, FIRST, LAST)
         assert amounts[i].tolist() == alone[0].tolist()
         assert covered[i].tolist() == alone[1].tolist()
+        long = steps.t1_us - steps.t0_us > longest_us
+        of_long = spread(steps.t0_us[long], steps.t1_us[long], steps.amount[long], FIRST, LAST)
+        assert estimated[i].tolist() == of_long[1].tolist()
+    assert 0 < estimated.sum() < covered.sum()
 
 
 def test_gauges() -> None:
@@ -84,9 +89,10 @@ def test_gauges() -> None:
     channels = [_register(rng) for _ in range(40)]
     rule = ChannelRule(kind="gauge", unit="kW", max_gap_us=90 * SECOND)
 
-    means, covered = _side_by_side(rule, channels)
+    means, covered, estimated = _side_by_side(rule, channels)
 
     for i, (ts, value) in enumerate(channels):
         alone = minute_means(ts, value, 90 * SECOND, FIRST, LAST)
         assert np.array_equal(means[i], alone[0], equal_nan=True)
         assert covered[i].tolist() == alone[1].tolist()
+    assert not estimated.any()

@@ -111,6 +111,7 @@ def test_a_minute_is_covered_where_all_its_channels_are() -> None:
             first_minute=0,
             value=np.array([value if covered_s else math.nan]),
             covered_us=np.array([covered_s * 1_000_000]),
+            estimated_us=np.array([0]),
             is_rate=True,
         )
 

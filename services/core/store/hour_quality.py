@@ -1,0 +1,18 @@
+"""How good an hour's figure is, in one word, where no rule judged it."""
+
+from __future__ import annotations
+
+from typing import LiteralString
+
+
+def hour_quality(covered_ms: LiteralString, estimated_ms: LiteralString) -> LiteralString:
+    """SQL of the quality of an hour that no rule judged."""
+    return (
+        "CASE WHEN "
+        + covered_ms
+        + " <= 0 THEN 'missing' WHEN "
+        + covered_ms
+        + " < 3600000 THEN 'partial' WHEN "
+        + estimated_ms
+        + " > 0 THEN 'estimated' ELSE 'measured' END"
+    )
