@@ -89,6 +89,7 @@ def test_the_command_prints_every_error_with_file_and_line(
     good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
     good.write_text(FILE)
     bad.write_text(FILE.replace("unit: kW,", "unit: kWx,").replace("equation: F-11", "equation: X"))
+    (wrong,) = [line for line in bad.read_text().splitlines() if "kWx" in line]
     done = subprocess.run(
         [Path(sys.executable).with_name("tonne"), "apply", good, bad],
         env={**os.environ, "TONNE_DATABASE_URL": database_url},
@@ -98,7 +99,8 @@ def test_the_command_prints_every_error_with_file_and_line(
         timeout=60,
     )
     assert done.returncode == 1
-    assert f"{bad}:7: " in done.stderr
+    line = bad.read_text().splitlines().index(wrong) + 1
+    assert f"{bad}:{line}: " in done.stderr
     assert "nothing was applied" in done.stderr
     assert rows(database_url, "SELECT 1 FROM facility") == []
 
