@@ -11,7 +11,8 @@ from services.api.bands import SourceMass, band_kg, kg
 from services.api.shares import shares
 from services.core.accounting.scopes import SourceTotal, difference
 from services.core.store.accounts import SourceAccount
-from services.core.store.live import SPANS, FacilityLive, SourceLive, SpanTotal
+from services.core.store.live import SPANS, FacilityLive, SourceLive
+from services.core.store.live_windows import SpanTotal
 
 Accounts = Mapping[str, SourceAccount]
 
@@ -27,19 +28,18 @@ def live_body(
     counting = [s for s in shown if _counts(s, accounts)]
     rates = [s.rate_ug_h for s in counting if s.rate_ug_h is not None]
     newest = [s.newest_minute for s in state.sources if s.newest_minute is not None]
-    scopes = sorted({source.scope for source in counting})
+    scopes = {
+        scope: _totals(state, [s for s in counting if s.scope == scope], accounts)
+        for scope in sorted({source.scope for source in counting})
+    }
+    # of thousands of sources each sum takes its time: one that stands already is not made again
+    totals = next(iter(scopes.values())) if len(scopes) == 1 else _totals(state, counting, accounts)
     return {
         "as_of": state.as_of,
         "facility": state.slug,
         "rate_kg_h": kg(sum(rates)) if rates else None,
-        "totals": _totals(state, counting, accounts),
-        "scopes": [
-            {
-                "scope": scope,
-                "totals": _totals(state, [s for s in counting if s.scope == scope], accounts),
-            }
-            for scope in scopes
-        ],
+        "totals": totals,
+        "scopes": [{"scope": scope, "totals": of_scope} for scope, of_scope in scopes.items()],
         "sources": [_source(state, source, accounts) for source in shown],
         "checks": _checks(state, accounts),
         "alerts": list(alerts),
@@ -55,7 +55,7 @@ def _counts(source: SourceLive, accounts: Accounts) -> bool:
 
 
 def _has_totals(source: SourceLive) -> bool:
-    return any(_is_known(total) for total in source.totals.values())
+    return any(total.is_known for total in source.totals.values())
 
 
 def _source(state: FacilityLive, source: SourceLive, accounts: Accounts) -> dict[str, Any]:
@@ -65,7 +65,9 @@ def _source(state: FacilityLive, source: SourceLive, accounts: Accounts) -> dict
         "active": source.active,
         "counts": _counts(source, accounts),
         "rate_kg_h": None if source.rate_ug_h is None else kg(source.rate_ug_h),
-        "totals": _totals(state, [source], accounts),
+        "totals": {
+            span: _total_of_one(state, source, source.totals.get(span), accounts) for span in SPANS
+        },
         "newest_minute": source.newest_minute,
     }
 
@@ -79,45 +81,63 @@ def _totals(
 def _total(
     state: FacilityLive, sources: Sequence[SourceLive], span: str, accounts: Accounts
 ) -> dict[str, Any]:
-    known: list[tuple[SourceLive, SpanTotal]] = []
-    # in one pass: there may be thousands of sources, each with every window
-    expected_ms = window_ms = unstated = covered_ms = 0
-    measured_ms = substituted_ms = estimated_ms = 0
-    co2_ug = co2e_ug = market_ug = 0
-    for source in sources:
-        part = source.totals.get(span)
-        if part is None:
-            unstated += 1
-            continue
-        expected_ms += part.expected_ms
-        window_ms = max(window_ms, part.window_ms)
-        if _is_known(part):
-            known.append((source, part))
-            covered_ms += min(part.covered_ms, part.expected_ms)
-            measured_ms += min(part.measured_ms, part.expected_ms)
-            substituted_ms += part.substituted_ms
-            estimated_ms += min(part.estimated_ms, part.expected_ms)
-            co2_ug += part.co2_ug
-            co2e_ug += part.co2e_ug
-            market_ug += part.market_ug
+    """Of several sources, column by column."""
+    stated = [(source, source.totals[span]) for source in sources if span in source.totals]
+    window_ms = max((part.window_ms for _, part in stated), default=0)
     # of a source without totals yet the whole window should be known
-    expected_ms += (window_ms or 1) * unstated
-    low, high = band_kg(
-        (
-            SourceMass(
-                account=accounts.get(source.slug),
-                co2_ug=part.co2_ug,
-                begins=state.as_of - timedelta(milliseconds=part.window_ms),
-                ends=state.as_of,
-            )
-            for source, part in known
-        ),
-        ZoneInfo(state.timezone),
+    expected_ms = sum(part.expected_ms for _, part in stated)
+    expected_ms += (window_ms or 1) * (len(sources) - len(stated))
+    known = [(source, part) for source, part in stated if part.is_known]
+    if not known:
+        return _answer(expected_ms, None, (None, None))
+    co2, co2e, market, covered, measured, substituted, estimated, window, expected = zip(
+        *(part for _, part in known), strict=True
     )
+    whole = SpanTotal(
+        co2_ug=sum(co2),
+        co2e_ug=sum(co2e),
+        market_ug=sum(market),
+        covered_ms=sum(map(min, covered, expected)),
+        measured_ms=sum(map(min, measured, expected)),
+        substituted_ms=sum(substituted),
+        estimated_ms=sum(map(min, estimated, expected)),
+        window_ms=max(window),
+        expected_ms=sum(expected),
+    )
+    return _answer(expected_ms, whole, _band(state, known, accounts))
+
+
+def _total_of_one(
+    state: FacilityLive, source: SourceLive, part: SpanTotal | None, accounts: Accounts
+) -> dict[str, Any]:
+    if part is None:
+        return _answer(1, None, (None, None))
+    if not part.is_known:
+        return _answer(part.expected_ms, None, (None, None))
+    there_ms = part.expected_ms
+    if max(part.covered_ms, part.measured_ms, part.estimated_ms) > there_ms:
+        part = part._replace(
+            covered_ms=min(part.covered_ms, there_ms),
+            measured_ms=min(part.measured_ms, there_ms),
+            estimated_ms=min(part.estimated_ms, there_ms),
+        )
+    return _answer(there_ms, part, _band(state, [(source, part)], accounts))
+
+
+def _answer(
+    expected_ms: int, known: SpanTotal | None, band: tuple[float | None, float | None]
+) -> dict[str, Any]:
+    """``known`` is of sources that something is known of, no longer than they were there."""
+    low, high = band
+    if known is None:
+        covered_ms = measured_ms = substituted_ms = estimated_ms = 0
+    else:
+        covered_ms, measured_ms = known.covered_ms, known.measured_ms
+        substituted_ms, estimated_ms = known.substituted_ms, known.estimated_ms
     return {
-        "co2_kg": kg(co2_ug) if known else None,
-        "co2e_kg": kg(co2e_ug) if known else None,
-        "co2_market_kg": kg(market_ug) if known else None,
+        "co2_kg": None if known is None else kg(known.co2_ug),
+        "co2e_kg": None if known is None else kg(known.co2e_ug),
+        "co2_market_kg": None if known is None else kg(known.market_ug),
         "co2_low_kg": low,
         "co2_high_kg": high,
         "coverage": round(covered_ms / expected_ms, 6) if expected_ms else 0.0,
@@ -128,6 +148,27 @@ def _total(
             estimated_ms=estimated_ms,
         ),
     }
+
+
+def _band(
+    state: FacilityLive, known: Sequence[tuple[SourceLive, SpanTotal]], accounts: Accounts
+) -> tuple[float | None, float | None]:
+    of = [accounts.get(source.slug) for source, _ in known]
+    # most facilities state nothing: no mass is looked at to find that out
+    if not all(account is not None and account.meters for account in of):
+        return None, None
+    return band_kg(
+        (
+            SourceMass(
+                account=account,
+                co2_ug=part.co2_ug,
+                begins=state.as_of - timedelta(milliseconds=part.window_ms),
+                ends=state.as_of,
+            )
+            for account, (_, part) in zip(of, known, strict=True)
+        ),
+        ZoneInfo(state.timezone),
+    )
 
 
 def _checks(state: FacilityLive, accounts: Accounts) -> list[dict[str, Any]]:
@@ -149,16 +190,12 @@ def _checks(state: FacilityLive, accounts: Accounts) -> list[dict[str, Any]]:
 
 def _source_total(source: SourceLive, span: str) -> SourceTotal:
     part = source.totals.get(span)
-    known = part is not None and _is_known(part)
+    known = part is not None and part.is_known
     return SourceTotal(
         source=source.slug,
         scope=source.scope,
         co2_kg=kg(part.co2_ug) if part is not None and known else None,
     )
-
-
-def _is_known(total: SpanTotal) -> bool:
-    return max(total.covered_ms, total.measured_ms, total.substituted_ms) > 0 or total.co2_ug != 0
 
 
 def _newest(minutes: Iterable[datetime]) -> datetime | None:

@@ -18,18 +18,32 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.core.store.live_windows import SpanTotal, windows
+
 #: Every window of a live answer, in the order it is shown.
 SPANS = ("1h", "24h", "7d", "30d", "365d", "today", "month", "year")
 
 #: A rate older than this is no present rate.
 RATE_HORIZON = timedelta(minutes=15)
 
-_MINUTE = timedelta(minutes=1)
-_MILLISECOND = timedelta(milliseconds=1)
+#: What the statement sends of each source, in arrays.
+_OF_SOURCE = (
+    "source_id",
+    "source",
+    "scope",
+    "active",
+    "succeeded",
+    "newest_minute",
+    "newest_co2_ug",
+    "newest_covered_ms",
+)
 
-# Of each source and span: the stored total, plus the minutes that came since, minus those that
-# left. A to-date span that has just begun anew is summed from its start. `at` is the last minute
-# of the window; a stored total that is ahead of this machine's clock is taken as it stands.
+# Of each source and span the stored total, and of each source the minutes that came to its windows
+# since or left them. A to-date span that has just begun anew is summed from its start. `at` is the
+# last minute of the window; a stored total that is ahead of this machine's clock is taken as it
+# stands. The answer is one row, each column of windows an array: there are eight of each source,
+# which the database would take longer to join, and the driver to take up, than to find. Masses are
+# text, for they have no bounds.
 _LIVE = text(
     """
 WITH f AS (
@@ -37,7 +51,9 @@ WITH f AS (
     FROM facility f LEFT JOIN facility_progress p ON p.facility_id = f.id
     WHERE f.slug = :facility
 ), s AS MATERIALIZED (
-    SELECT s.id, s.slug, s.scope, s.active, s.retired_at, f.timezone,
+    SELECT s.id, s.slug, s.scope, s.active, f.timezone,
+           CASE WHEN s.active THEN 'infinity'
+                ELSE coalesce(s.retired_at, 'infinity') END AS gone_at,
            NOT s.active AND EXISTS (
                SELECT FROM source_input i
                JOIN source_input j ON j.channel_id = i.channel_id
@@ -55,7 +71,7 @@ WITH f AS (
         ORDER BY m.minute DESC LIMIT 1
     ) n ON true
 ), t AS (
-    SELECT r.*, s.timezone, greatest(CAST(:minute AS timestamptz), r.upto) AS at,
+    SELECT r.*, s.timezone, s.gone_at, greatest(CAST(:minute AS timestamptz), r.upto) AS at,
            CASE r.span WHEN 'today' THEN 'day' ELSE r.span END AS unit
     FROM s JOIN rolling_total r ON r.source_id = s.id
 ), w AS (
@@ -77,9 +93,8 @@ WITH f AS (
     SELECT source_id, since, begins - interval '1 minute' FROM r WHERE kept AND since < begins
     UNION
     SELECT source_id, begins, at FROM r WHERE NOT kept
-), sums AS MATERIALIZED (
-    SELECT ranges.source_id, ranges.lo, ranges.hi, x.co2_ug, x.co2e_ug, x.market_ug, x.covered_ms,
-           x.closing_ms, x.substituted_ms, x.estimated_ms
+), sums AS (
+    SELECT ranges.source_id, ranges.lo, ranges.hi, x.*
     FROM ranges, LATERAL (
         SELECT sum(m.co2_ug + m.closing_ug) AS co2_ug, sum(m.co2e_ug + m.closing_ug) AS co2e_ug,
                sum(m.market_ug + m.closing_ug) AS market_ug, sum(m.covered_ms) AS covered_ms,
@@ -87,56 +102,45 @@ WITH f AS (
                sum(m.estimated_ms) AS estimated_ms
         FROM minute_in_force m
         WHERE m.source_id = ranges.source_id AND m.minute BETWEEN ranges.lo AND ranges.hi
+        HAVING count(*) > 0
     ) x
 )
-SELECT f.slug AS facility, f.timezone, f.sequence, f.changed_at,
-       s.id AS source_id, s.slug AS source, s.scope, s.active, s.retired_at, s.succeeded,
-       s.newest_minute, s.newest_co2_ug, s.newest_covered_ms, r.span, r.begins, r.at,
-       CASE WHEN r.kept THEN r.co2_ug ELSE 0 END
-         + coalesce(came.co2_ug, 0) - coalesce(went.co2_ug, 0) AS co2_ug,
-       CASE WHEN r.kept THEN r.co2e_ug ELSE 0 END
-         + coalesce(came.co2e_ug, 0) - coalesce(went.co2e_ug, 0) AS co2e_ug,
-       CASE WHEN r.kept THEN r.market_ug ELSE 0 END
-         + coalesce(came.market_ug, 0) - coalesce(went.market_ug, 0) AS market_ug,
-       CASE WHEN r.kept THEN r.covered_ms ELSE 0 END
-         + coalesce(came.covered_ms, 0) - coalesce(went.covered_ms, 0) AS covered_ms,
-       CASE WHEN r.kept THEN r.covered_ms + r.closing_ms - r.estimated_ms ELSE 0 END
-         + coalesce(came.covered_ms + came.closing_ms - came.estimated_ms, 0)
-         - coalesce(went.covered_ms + went.closing_ms - went.estimated_ms, 0) AS measured_ms,
-       CASE WHEN r.kept THEN r.substituted_ms ELSE 0 END
-         + coalesce(came.substituted_ms, 0) - coalesce(went.substituted_ms, 0) AS substituted_ms,
-       CASE WHEN r.kept THEN r.estimated_ms ELSE 0 END
-         + coalesce(came.estimated_ms, 0) - coalesce(went.estimated_ms, 0) AS estimated_ms
-FROM f
-LEFT JOIN s ON true
-LEFT JOIN r ON r.source_id = s.id
-LEFT JOIN sums came ON came.source_id = r.source_id AND came.hi = r.at
-    AND came.lo = CASE WHEN r.kept THEN r.upto + interval '1 minute' ELSE r.begins END
-LEFT JOIN sums went ON r.kept AND went.source_id = r.source_id AND went.lo = r.since
-    AND went.hi = r.begins - interval '1 minute'
-ORDER BY s.id
+SELECT f.slug AS facility, f.timezone, f.sequence, f.changed_at, of_source.*, of_window.*,
+       of_range.*
+FROM f CROSS JOIN (
+    SELECT array_agg(id) AS source_id, array_agg(slug) AS source, array_agg(scope) AS scope,
+           array_agg(active) AS active, array_agg(succeeded) AS succeeded,
+           array_agg(newest_minute) AS newest_minute, array_agg(newest_co2_ug) AS newest_co2_ug,
+           array_agg(newest_covered_ms) AS newest_covered_ms
+    FROM (SELECT * FROM s ORDER BY id) x
+) of_source CROSS JOIN (
+    SELECT array_send(array_agg(source_id)) AS window_source_id, array_agg(span) AS window_span,
+           array_send(array_agg(kept)) AS window_kept,
+           array_send(array_agg(since)) AS window_since, array_send(array_agg(upto)) AS window_upto,
+           array_send(array_agg(begins)) AS window_begins, array_send(array_agg(at)) AS window_at,
+           array_send(array_agg(least(at + interval '1 minute', gone_at))) AS window_gone_at,
+           string_agg(CAST(co2_ug AS text), ' ') AS window_co2_ug,
+           string_agg(CAST(co2e_ug AS text), ' ') AS window_co2e_ug,
+           string_agg(CAST(market_ug AS text), ' ') AS window_market_ug,
+           array_send(array_agg(covered_ms)) AS window_covered_ms,
+           array_send(array_agg(closing_ms)) AS window_closing_ms,
+           array_send(array_agg(substituted_ms)) AS window_substituted_ms,
+           array_send(array_agg(estimated_ms)) AS window_estimated_ms
+    FROM r
+) of_window CROSS JOIN (
+    SELECT array_send(array_agg(source_id)) AS range_source_id,
+           array_send(array_agg(lo)) AS range_lo, array_send(array_agg(hi)) AS range_hi,
+           string_agg(CAST(co2_ug AS text), ' ') AS range_co2_ug,
+           string_agg(CAST(co2e_ug AS text), ' ') AS range_co2e_ug,
+           string_agg(CAST(market_ug AS text), ' ') AS range_market_ug,
+           array_send(array_agg(covered_ms)) AS range_covered_ms,
+           array_send(array_agg(closing_ms)) AS range_closing_ms,
+           array_send(array_agg(substituted_ms)) AS range_substituted_ms,
+           array_send(array_agg(estimated_ms)) AS range_estimated_ms
+    FROM sums
+) of_range
 """
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SpanTotal:
-    """What one source emitted in one window; masses in micrograms."""
-
-    co2_ug: int
-    co2e_ug: int
-    #: scope 2, market-based; as co2_ug where no contract says otherwise
-    market_ug: int
-    covered_ms: int
-    #: covered and not estimated, or found valid as a whole by the rule that the hour is under
-    measured_ms: int
-    substituted_ms: int
-    #: covered by a register's reading from too long before
-    estimated_ms: int
-    #: length of the window
-    window_ms: int
-    #: how much of it the source was there
-    expected_ms: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,28 +182,25 @@ async def facility_live(
     :returns: None if there is no such facility.
     """
     minute = now.replace(second=0, microsecond=0)
-    rows = (
-        (await connection.execute(_LIVE, {"facility": facility, "minute": minute})).mappings().all()
+    row = (
+        (await connection.execute(_LIVE, {"facility": facility, "minute": minute}))
+        .mappings()
+        .one_or_none()
     )
-    if not rows:
+    if row is None:
         return None
-    totals: dict[int, dict[str, SpanTotal]] = {}
-    sources: dict[int, SourceLive] = {}
-    for row in rows:
-        source_id = row["source_id"]
-        if source_id is None:
-            continue
-        if source_id not in sources:
-            sources[source_id] = source_live(row, minute, totals.setdefault(source_id, {}))
-        if row["span"] is not None:
-            totals[source_id][row["span"]] = span_total(row)
+    totals = windows(row)
+    columns = [row[name] or () for name in _OF_SOURCE]
+    sources = [dict(zip(_OF_SOURCE, values, strict=True)) for values in zip(*columns, strict=True)]
     return FacilityLive(
-        slug=rows[0]["facility"],
-        timezone=rows[0]["timezone"],
+        slug=row["facility"],
+        timezone=row["timezone"],
         as_of=now,
-        sequence=rows[0]["sequence"] or 0,
-        changed_at=rows[0]["changed_at"],
-        sources=tuple(sources.values()),
+        sequence=row["sequence"] or 0,
+        changed_at=row["changed_at"],
+        sources=tuple(
+            source_live(source, minute, totals.get(source["source_id"], {})) for source in sources
+        ),
     )
 
 
@@ -217,24 +218,4 @@ def source_live(
         rate_ug_h=row["newest_co2_ug"] * 3_600_000 / row["newest_covered_ms"] if recent else None,
         newest_minute=newest,
         totals=totals,
-    )
-
-
-def span_total(row: Mapping[Any, Any]) -> SpanTotal:
-    """A window's total from a row with its first and last minute, ``begins`` and ``at``."""
-    ends = row["at"] + _MINUTE
-    length = ends - row["begins"]
-    there = length
-    if not row["active"]:
-        there = min(length, max(timedelta(0), (row["retired_at"] or ends) - row["begins"]))
-    return SpanTotal(
-        co2_ug=int(row["co2_ug"]),
-        co2e_ug=int(row["co2e_ug"]),
-        market_ug=int(row["market_ug"]),
-        covered_ms=int(row["covered_ms"]),
-        measured_ms=int(row["measured_ms"]),
-        substituted_ms=int(row["substituted_ms"]),
-        estimated_ms=int(row["estimated_ms"]),
-        window_ms=length // _MILLISECOND,
-        expected_ms=there // _MILLISECOND,
     )

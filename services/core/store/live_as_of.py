@@ -7,7 +7,9 @@ sources there were is told by their configurations; how they are banded and chec
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
@@ -16,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.core.accounting import spans
 from services.core.store import hours_as_known
 from services.core.store.hours_as_known import as_then
-from services.core.store.live import FacilityLive, source_live, span_total
+from services.core.store.live import FacilityLive, source_live
+from services.core.store.live_windows import SpanTotal
 
 _FACILITY = text(
     """
@@ -113,6 +116,8 @@ GROUP BY 1, 2, 3
 )
 
 _HOUR = timedelta(hours=1)
+_MINUTE = timedelta(minutes=1)
+_MILLISECOND = timedelta(milliseconds=1)
 _NOTHING = {
     "co2_ug": 0,
     "co2e_ug": 0,
@@ -166,7 +171,7 @@ async def facility_live_as_of(
                 source,
                 minute,
                 {
-                    span: span_total(
+                    span: _span_total(
                         {
                             **_NOTHING,
                             **totals.get((source["source_id"], span), {}),
@@ -188,3 +193,23 @@ def _whole_hour(instant: datetime) -> datetime:
     """The first start of an hour that is not before ``instant``."""
     hour = instant.replace(minute=0, second=0, microsecond=0)
     return hour if hour == instant else hour + _HOUR
+
+
+def _span_total(row: Mapping[Any, Any]) -> SpanTotal:
+    """A window's total from a row with its first and last minute, ``begins`` and ``at``."""
+    ends = row["at"] + _MINUTE
+    length = ends - row["begins"]
+    there = length
+    if not row["active"]:
+        there = min(length, max(timedelta(0), (row["retired_at"] or ends) - row["begins"]))
+    return SpanTotal(
+        co2_ug=int(row["co2_ug"]),
+        co2e_ug=int(row["co2e_ug"]),
+        market_ug=int(row["market_ug"]),
+        covered_ms=int(row["covered_ms"]),
+        measured_ms=int(row["measured_ms"]),
+        substituted_ms=int(row["substituted_ms"]),
+        estimated_ms=int(row["estimated_ms"]),
+        window_ms=length // _MILLISECOND,
+        expected_ms=there // _MILLISECOND,
+    )
