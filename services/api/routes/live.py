@@ -30,7 +30,7 @@ from services.api.problems import (
     from_database,
 )
 from services.core.runtime.clock import Clock
-from services.core.store.accounts import source_accounts
+from services.core.store.accounts import KnownAccounts, source_accounts
 from services.core.store.alert_queries import alerts_as_of, is_open, live_alerts
 from services.core.store.live import facility_live
 from services.core.store.live_as_of import facility_live_as_of
@@ -136,13 +136,14 @@ async def _must_exist(context: InContext, who: Principal, facility: str) -> None
 
 def live_reader(engine: AsyncEngine, clock: Clock) -> ReadLive:
     """What the feed reads with: the state of a facility as one event."""
+    known = KnownAccounts()
 
     async def read(facility: str) -> LiveEvent | None:
         now = clock.now()
         try:
             async with engine.connect() as connection:
                 state = await facility_live(connection, facility, now=now)
-                accounts = await source_accounts(connection, facility)
+                accounts = await known.read(connection, facility)
                 alerts = await live_alerts(connection, facility)
         except (DBAPIError, PoolTimeoutError, OSError) as error:
             if isinstance(from_database(error), DatabaseAway | TooSlow):

@@ -46,6 +46,15 @@ WHERE x.slug = ANY(:slugs) AND x.known_to IS NULL
 """
 )
 
+_VALIDITY = text(
+    """
+SELECT r.revision, EXISTS (
+    SELECT FROM source s JOIN facility f ON f.id = s.facility_id
+    WHERE f.slug = :facility AND s.method = 'stack') AS by_readings
+FROM registry_revision r
+"""
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceAccount:
@@ -99,6 +108,27 @@ async def source_accounts(connection: AsyncConnection, facility: str) -> dict[st
         )
         for slug, spec in specs.items()
     }
+
+
+class KnownAccounts:
+    """Accounts that are read again only where they may differ from those read before.
+
+    They follow from the registry; those of a facility with a stack from its newest readings too.
+    """
+
+    def __init__(self) -> None:
+        #: by facility, with the registry's revision
+        self._known: dict[str, tuple[int, dict[str, SourceAccount]]] = {}
+
+    async def read(self, connection: AsyncConnection, facility: str) -> dict[str, SourceAccount]:
+        """As :func:`source_accounts`."""
+        valid = (await connection.execute(_VALIDITY, {"facility": facility})).one()
+        revision, accounts = self._known.get(facility, (None, None))
+        if accounts is None or valid.by_readings or revision != valid.revision:
+            accounts = await source_accounts(connection, facility)
+            # what changed meanwhile has raised the revision, and is read next time
+            self._known[facility] = valid.revision, accounts
+        return accounts
 
 
 async def _factors(
