@@ -221,6 +221,24 @@ async def test_today_is_the_local_day_also_when_the_clocks_change(
     assert (await live(client))["totals"]["today"]["co2_kg"] is None
 
 
+async def test_a_mass_has_no_bounds(
+    client: httpx.AsyncClient, connection: Connection, clock: FixedClock
+) -> None:
+    plant = found(connection, "linz", sources=[("stack-1", 1, None), ("stack-2", 1, None)])
+    upto = clock.instant.replace(second=0)
+    each = 1.2e8
+    for source_id in plant.sources.values():
+        minutes(connection, source_id, [(upto - i * MINUTE, each, FULL) for i in range(150)])
+    roll(connection, plant, upto)
+    clock.instant += 10 * MINUTE
+    for source_id in plant.sources.values():
+        minutes(connection, source_id, [(upto + i * MINUTE, each, FULL) for i in range(1, 11)])
+    body = await live(client)
+    assert body["totals"]["1h"]["co2_kg"] == 2 * 60 * each
+    assert body["totals"]["24h"]["co2_kg"] == 2 * 160 * each
+    assert [s["totals"]["24h"]["co2_kg"] for s in body["sources"]] == [160 * each, 160 * each]
+
+
 async def test_an_unknown_facility_is_a_problem(client: httpx.AsyncClient) -> None:
     response = await client.get("/v1/live", params={"facility": "nowhere"})
     assert response.status_code == 404
