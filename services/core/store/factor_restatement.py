@@ -42,6 +42,12 @@ WHERE {sources}
 _TOGETHER: LiteralString = "source_id BETWEEN %(lowest)s AND %(highest)s"
 _EACH: LiteralString = "source_id = ANY(%(sources)s)"
 
+_CHUNK_END = """
+SELECT extract(epoch FROM range_end)::int8 / 60 FROM timescaledb_information.chunks
+WHERE hypertable_schema = 'public' AND hypertable_name = 'emission_minute'
+  AND range_start <= to_timestamp(%(minute)s * 60) AND range_end > to_timestamp(%(minute)s * 60)
+"""
+
 # As :mod:`.emission_writer` changes hours, but to figures and not by them; see there.
 _HOURS = """
 WITH changed AS (
@@ -193,6 +199,12 @@ def from_readings(connection: psycopg.Connection[Any], source_ids: Iterable[int]
     )
 
 
+def chunk_end(connection: psycopg.Connection[Any], minute: int) -> int | None:
+    """The first minute that is not in the chunk of ``minute`` any more; None: it has none."""
+    row = connection.execute(_CHUNK_END, {"minute": minute}).fetchone()
+    return None if row is None else int(row[0])
+
+
 def amounts(
     connection: psycopg.Connection[Any], source_ids: Sequence[int], first: int, stop: int
 ) -> Amounts:
@@ -214,6 +226,8 @@ def amounts(
             "stop": stop,
         },
         binary=True,
+        # planned anew each time: only a plan for these very minutes leaves other chunks out
+        prepare=False,
     ).fetchone()
     raw, closing, unknown = row if row is not None else (None, None, None)
     found = np.frombuffer(raw or b"", dtype=_AMOUNT)

@@ -13,7 +13,8 @@ from services.aggregator import restate_factor, tick
 from services.core.store import following
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant, some_readings
 
-#: Days begin in the middle of a UTC hour; the factor's versions meet in the middle of the readings.
+#: Days begin in the middle of a UTC hour; the factor's versions meet in the middle of the readings,
+#: and so do two chunks of minutes.
 FILE = """
 facility: {id: works, name: Works, timezone: Asia/Kolkata}
 devices:
@@ -29,9 +30,9 @@ devices:
       - {id: flow, quantity: volume_flow, unit: scf/h, kind: gauge, basis: wet, max_gap: 180}
 factors:
   - {id: f, unit: kWh, co2_kg: 0.2551, ch4_kg: 0.00001, n2o_kg: 0.000003, valid_from: 2020-01-01,
-     valid_to: 2026-06-02, citation: a}
-  - {id: f, unit: kWh, co2_kg: 0.2, valid_from: 2026-06-02, citation: b}
-  - {id: market, unit: kWh, co2_kg: 0.1, valid_from: 2026-06-02, citation: c}
+     valid_to: 2026-06-04, citation: a}
+  - {id: f, unit: kWh, co2_kg: 0.2, valid_from: 2026-06-04, citation: b}
+  - {id: market, unit: kWh, co2_kg: 0.1, valid_from: 2026-06-04, citation: c}
   - {id: gas, unit: kWh, basis: gross, co2_kg: 0.18, valid_from: 2020-01-01, citation: d}
 sources:
   - {id: by-counter, scope: 2, method: activity, input: meter.energy, factor: f}
@@ -48,8 +49,8 @@ CORRECTED = (
 )
 CORRECTED_AGAIN = CORRECTED.replace("co2_kg: 0.2553", "co2_kg: 0.31")
 
-START = instant("2026-06-01T21:10:00+05:30")
-NOW = instant("2026-06-02T06:07:00+05:30")
+START = instant("2026-06-03T23:10:00+05:30")
+NOW = instant("2026-06-04T08:07:00+05:30")
 
 IN_FORCE = """
 SELECT source_id, minute, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, estimated_ms
@@ -120,6 +121,8 @@ def test_stored_amounts_give_what_readings_give_whatever_comes_between(
     late = sorted(rng.sample(range(len(every)), 40))
     plant.store([each for i, each in enumerate(every) if i not in late])
     close(plant)
+    # no step goes beyond a chunk
+    assert len(plant.rows("SELECT show_chunks('emission_minute')")) == 2
     final = plant.rows("SELECT count(*) FROM emission_hour WHERE final")
     apply_text(database_url, CORRECTED)
 
@@ -177,7 +180,7 @@ def test_the_ledger_has_one_version_for_each_hour_and_change(
         "SELECT bool_and(h.co2_ug = p.co2_ug), bool_and(h.market_ug > p.market_ug)"
         " FROM emission_hour h JOIN emission_hour_history p USING (source_id, hour)"
         " JOIN source s ON s.id = h.source_id WHERE s.slug = 'by-gauge'"
-        " AND h.hour >= timestamptz '2026-06-02T00:30+05:30'"
+        " AND h.hour >= timestamptz '2026-06-04T00:30+05:30'"
     ) == [(True, True)]
 
 
