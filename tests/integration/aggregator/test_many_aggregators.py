@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from services.aggregator.tick import tick
 from services.core.store.connect import connect
 from services.core.store.registry.plan import facility_plans
 from tests.e2e.stack import Service, wait_for
-from tests.integration.aggregator.plant import Plant, Reading, instant
+from tests.integration.aggregator.plant import FILE, Plant, Reading, apply_text, instant
 
 START = instant("2026-06-01T10:00:00Z")
 
@@ -29,8 +30,9 @@ Start = Callable[[str], Service]
 
 
 @pytest.fixture
-def plant(database_url: str) -> Iterator[Plant]:
-    plant = Plant(database_url)
+def plant(database_url: str, request: pytest.FixtureRequest) -> Iterator[Plant]:
+    """The plant of the facility file that a test is parametrized with, or the common one."""
+    plant = Plant(database_url, getattr(request, "param", FILE))
     yield plant
     plant.close()
 
@@ -114,6 +116,91 @@ def test_another_takes_over_when_one_stands_still_which_goes_on_later(
     wait_for(first.answers, "the first turns again")
     _registers(plant, 5)
     wait_for(lambda: _computed(plant), "what came later is computed")
+
+
+FACTOR = """
+facility: {id: works, name: Works, timezone: UTC}
+devices:
+  - id: meter
+    channels: [{id: hourly, quantity: energy, unit: kWh, kind: interval, length: 1h, stamp: start}]
+factors: [{id: f, unit: kWh, co2_kg: 0.5, citation: a}]
+sources: [{id: grid, scope: 2, method: activity, input: meter.hourly, factor: f}]
+"""
+#: in three chunks of minutes and so in three steps of a restatement
+HOURS = 24 * 57
+
+
+@contextmanager
+def _no_hour_can_be_restated(url: str) -> Iterator[Callable[[], None]]:
+    """But one step's, each time that what it yields is called."""
+    with ExitStack() as ending:
+
+        def waiting() -> psycopg.Connection[Any]:
+            return ending.enter_context(connect(url, process="test"))
+
+        def hold(connection: psycopg.Connection[Any]) -> None:
+            connection.execute("LOCK TABLE emission_hour_history IN SHARE ROW EXCLUSIVE MODE")
+
+        holders = [waiting()]
+        hold(holders[0])
+
+        def let_one_pass() -> None:
+            # stands in the queue behind the step that waits
+            holders.append(waiting())
+            thread = threading.Thread(target=hold, args=(holders[-1],))
+            thread.start()
+            wait_for(lambda: _stopped(holders[0]) == 2, "the next lock is asked for")
+            holders.pop(0).rollback()
+            thread.join()
+
+        yield let_one_pass
+
+
+def _stopped(connection: psycopg.Connection[Any]) -> int:
+    row = connection.execute(
+        "SELECT count(*) FROM pg_locks"
+        " WHERE relation = 'emission_hour_history'::regclass AND NOT granted"
+    ).fetchone()
+    return row[0] if row else 0
+
+
+@pytest.mark.parametrize("plant", [FACTOR], indirect=True)
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_new_factor_restates_each_hour_once_whoever_dies_and_whoever_helps(
+    plant: Plant, database_url: str, start: Start, steps: int
+) -> None:
+    readings = [Reading("meter.hourly", START + timedelta(hours=n), 1.0) for n in range(HOURS)]
+    plant.store(readings)
+    now = datetime.now(UTC)
+    plant.tick(now)
+    plant.connection.execute("UPDATE emission_hour SET known_at = known_at - interval '1 hour'")
+    plant.tick(now + timedelta(minutes=1))
+    first = start("first")
+    with _no_hour_can_be_restated(database_url) as let_one_pass:
+        apply_text(database_url, FACTOR.replace("0.5", "0.25"))
+        wait_for(lambda: _stopped(plant.connection) == 1, "a step is under way")
+        for _ in range(steps):
+            let_one_pass()
+            wait_for(lambda: _stopped(plant.connection) == 1, "another step is under way")
+        held_by = _holder(plant)
+        others = [start("second"), start("third")]
+        first.kill()
+        wait_for(lambda: _holder(plant) not in {None, held_by}, "another has it", 10)
+    wait_for(
+        lambda: not plant.rows("SELECT 1 FROM recompute UNION ALL SELECT 1 FROM following_minutes"),
+        "hours and minutes are restated",
+        20,
+    )
+    assert all(other.running for other in others)
+    of_hours = "SELECT version, final, co2_ug, count(*) FROM emission_hour GROUP BY 1, 2, 3"
+    assert plant.rows(of_hours) == [(2, True, 250_000_000, HOURS)]
+    of_history = "SELECT version, co2_ug, count(*) FROM emission_hour_history GROUP BY 1, 2"
+    assert plant.rows(of_history) == [(1, 500_000_000, HOURS)]
+    assert plant.rows("SELECT sum(co2_ug) FROM emission_minute") == [(250_000_000 * HOURS,)]
+    assert plant.rows(
+        "SELECT count(*) FROM rolling_total r WHERE co2_ug <> (SELECT coalesce(sum(co2_ug), 0)"
+        " FROM emission_minute m WHERE m.minute BETWEEN r.since AND r.upto)"
+    ) == [(0,)]
 
 
 def _waiting(connection: psycopg.Connection[Any], now: datetime) -> list[int]:
