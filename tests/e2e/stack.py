@@ -16,12 +16,12 @@ from types import TracebackType
 from typing import Any
 
 import httpx
-import paho.mqtt.client as paho
 import psycopg
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from prometheus_client.parser import text_string_to_metric_families
 
+from services.core.runtime.mqtt_client import MqttClient
 from tests.services import Server, server_directory
 
 ROOT = Path(__file__).parents[2]
@@ -223,7 +223,7 @@ class Device:
 
     def __init__(self, mqtt_url: str) -> None:
         host, port = mqtt_url.removeprefix("mqtt://").split(":")
-        self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        self._client = MqttClient(CallbackAPIVersion.VERSION2)
         self._client.connect(host, int(port))
         self._client.loop_start()
 
@@ -238,6 +238,7 @@ class Device:
     ) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        self._client.release()
 
     def publish(self, topic: str, payload: bytes | str) -> None:
         """Publish at QoS 1; returns when the broker has acknowledged."""

@@ -7,9 +7,9 @@ import threading
 import time
 from collections.abc import Sequence
 
-import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from services.core.runtime.mqtt_client import MqttClient
 from tests.faults.books import Books, Entry
 
 _KEEPALIVE_S = 5
@@ -25,7 +25,7 @@ class Publisher:
         #: acknowledged before publish() had said which message that is
         self._acknowledged_early: set[int] = set()
         self._sending: threading.Thread | None = None
-        self._client = paho.Client(
+        self._client = MqttClient(
             CallbackAPIVersion.VERSION2, client_id="faults-gateway", clean_session=False
         )
         self._client.reconnect_delay_set(min_delay=1, max_delay=1)
@@ -52,6 +52,7 @@ class Publisher:
         """Disconnect."""
         self._client.disconnect()
         self._client.loop_stop()
+        self._client.release()
 
     def _send(self, facility: str, entries: Sequence[Entry], per_second: float) -> None:
         began = time.monotonic()

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+
+from services.core.runtime.mqtt_client import MqttClient
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> None:
@@ -33,7 +34,7 @@ def publish(
     tls: ssl.SSLContext | None = None,
 ) -> None:
     """Publish in order and return when the broker has acknowledged everything."""
-    client = paho.Client(CallbackAPIVersion.VERSION2)
+    client = MqttClient(CallbackAPIVersion.VERSION2)
     if tls is not None:
         client.tls_set_context(tls)
     client.connect("127.0.0.1", port)
@@ -45,11 +46,12 @@ def publish(
     finally:
         client.disconnect()
         client.loop_stop()
+        client.release()
 
 
 def forget_session(port: int, client_id: str, *, tls: ssl.SSLContext | None = None) -> None:
     """Let the broker drop a persistent session and what it holds for it."""
-    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True)
+    client = MqttClient(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True)
     if tls is not None:
         client.tls_set_context(tls)
     client.connect("127.0.0.1", port)
@@ -57,6 +59,7 @@ def forget_session(port: int, client_id: str, *, tls: ssl.SSLContext | None = No
     until(client.is_connected, "the session can be taken over")
     client.disconnect()
     client.loop_stop()
+    client.release()
 
 
 class Cable:

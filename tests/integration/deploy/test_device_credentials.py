@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from typer.testing import CliRunner
 
 from services.cli import app
+from services.core.runtime.mqtt_client import MqttClient
 from services.core.store.connect import engine
 from services.core.store.registry.apply import apply
 from services.core.store.registry.facility_file import parse
@@ -71,8 +71,8 @@ def made(*arguments: str) -> str:
 
 
 @contextmanager
-def connected(server: Server, user: str, password: str) -> Iterator[paho.Client]:
-    client = paho.Client(CallbackAPIVersion.VERSION2, reconnect_on_failure=False)
+def connected(server: Server, user: str, password: str) -> Iterator[MqttClient]:
+    client = MqttClient(CallbackAPIVersion.VERSION2, reconnect_on_failure=False)
     client.username_pw_set(user, password)
     codes: list[bool] = []
     client.on_connect = lambda _c, _u, _f, code, _p: codes.append(code.is_failure)
@@ -85,6 +85,7 @@ def connected(server: Server, user: str, password: str) -> Iterator[paho.Client]
     finally:
         client.disconnect()
         client.loop_stop()
+        client.release()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from pydantic import SecretStr
 
+from services.core.runtime.mqtt_client import MqttClient
 from services.core.runtime.progress import ProgressReporter
 from tests.integration.notify.harness import Make, notifier, until
 from tests.services import Nats, server_directory
@@ -33,7 +34,7 @@ class Listener:
 
     def __init__(self, broker: Nats) -> None:
         self.heard: dict[str, list[tuple[bool, Any]]] = {}
-        self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        self._client = MqttClient(CallbackAPIVersion.VERSION2)
         self._client.on_message = self._on_message
         self._client.on_connect = lambda client, *_: client.subscribe("emissions/works/alerts/#", 1)
         self._client.connect("127.0.0.1", broker.port)
@@ -46,6 +47,7 @@ class Listener:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        self._client.release()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from services.core.runtime.mqtt_client import MqttClient
 from tests.services import Nats
 
 SIMULATOR = [sys.executable, "-c", "from sensors_sim.cli import main; main()"]
@@ -49,7 +50,7 @@ class Witness:
         self._lock = Lock()
         self._messages: list[tuple[str, bytes, bool]] = []
         self._subscribed = False
-        self._client = paho.Client(
+        self._client = MqttClient(
             CallbackAPIVersion.VERSION2, client_id="witness", clean_session=False
         )
         self._client.reconnect_delay_set(min_delay=1, max_delay=1)
@@ -89,6 +90,7 @@ class Witness:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        self._client.release()
 
 
 class Simulator:
