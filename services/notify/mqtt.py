@@ -13,6 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from services.core.runtime.broker_url import BrokerUrl
+from services.core.runtime.mqtt_client import MqttClient
 from services.notify.channel import DeliveryError
 from services.notify.message import HEARTBEAT, TEST, Message
 
@@ -94,7 +95,8 @@ class _Connection:
         #: acknowledgements that overtook the call that they answer
         self._early: dict[int, str | None] = {}
         self.alive = False
-        self._client = client = paho.Client(
+        self._closed = False
+        self._client = client = MqttClient(
             CallbackAPIVersion.VERSION2,
             client_id=f"tonne-notify-{uuid.uuid4().hex[:12]}",
             protocol=MQTTProtocolVersion.MQTTv311,
@@ -116,9 +118,7 @@ class _Connection:
     async def open(self) -> None:
         try:
             async with asyncio.timeout(2 * _CONNECT_S):
-                await asyncio.to_thread(
-                    self._client.connect, self._broker.host, self._broker.port, keepalive=15
-                )
+                await asyncio.to_thread(self._connect)
                 self._client.loop_start()
                 await self._opened
         except (OSError, TimeoutError, ValueError) as error:
@@ -129,6 +129,12 @@ class _Connection:
         except DeliveryError:
             await self.close()
             raise
+
+    def _connect(self) -> None:
+        self._client.connect(self._broker.host, self._broker.port, keepalive=15)
+        if self._closed:
+            # it took longer than anybody waited
+            self._client.release()
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
         sent = self._client.publish(topic, payload, qos=1, retain=retain)
@@ -152,8 +158,10 @@ class _Connection:
 
     async def close(self) -> None:
         self._fail("the connection was closed")
+        self._closed = True
         self._client.disconnect()
         await asyncio.to_thread(self._client.loop_stop)
+        self._client.release()
 
     # -- callbacks, in paho's thread ----------------------------------------------------------
 

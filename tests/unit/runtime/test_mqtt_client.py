@@ -10,7 +10,7 @@ import pytest
 from paho.mqtt.client import WebsocketConnectionError
 from paho.mqtt.enums import CallbackAPIVersion
 
-from services.ingest.buffered_client import BufferedClient
+from services.core.runtime.mqtt_client import MqttClient
 
 
 class _Refusal:
@@ -56,7 +56,7 @@ def refusal() -> Iterator[_Refusal]:
 def test_a_connection_of_which_no_session_comes_is_closed(
     refusal: _Refusal, transport: Literal["tcp", "websockets"], secured: bool
 ) -> None:
-    client = BufferedClient(CallbackAPIVersion.VERSION2, transport=transport)
+    client = MqttClient(CallbackAPIVersion.VERSION2, transport=transport)
     if secured:
         client.tls_set_context(ssl.create_default_context())
     # the failure is kept: with it would live what it leaves open
