@@ -26,12 +26,14 @@ UPDATE recompute SET from_minute = v.first
 FROM unnest(%s::int8[], %s::int4[]) AS v(id, first) WHERE recompute.id = v.id
 """
 
-# An amount that was rounded but not kept as it was before says too little: see activity.
+# An amount that was rounded but not kept as it was before says too little: see activity. So does a
+# mass without an amount, of a time when the source was counted otherwise.
 _AMOUNTS: LiteralString = """
 SELECT string_agg(int4send(source_id) || timestamptz_send(minute) || float8send(activity), ''),
        string_agg(int4send(source_id) || timestamptz_send(minute) || int8send(closing_ug), '')
            FILTER (WHERE closing_ug <> 0),
-       array_agg(DISTINCT source_id) FILTER (WHERE activity IS NULL AND activity_n IS NOT NULL)
+       array_agg(DISTINCT source_id)
+           FILTER (WHERE activity IS NULL AND (activity_n IS NOT NULL OR co2_ug <> 0))
 FROM emission_minute
 WHERE {sources}
   AND minute >= to_timestamp(%(first)s * 60) AND minute < to_timestamp(%(stop)s * 60)

@@ -184,6 +184,20 @@ def test_the_ledger_has_one_version_for_each_hour_and_change(
     ) == [(True, True)]
 
 
+def test_an_hour_keeps_the_mass_of_a_minute_that_has_no_amount(
+    plant: Plant, database_url: str
+) -> None:
+    plant.store(readings(random.Random(4)))
+    close(plant)
+    plant.connection.execute(
+        "UPDATE emission_minute SET activity = NULL, activity_n = NULL WHERE minute ="
+        " (SELECT min(minute) FROM emission_minute WHERE activity > 0)"
+    )
+    apply_text(database_url, CORRECTED)
+    plant.tick(NOW + timedelta(minutes=1))
+    sound(plant)
+
+
 def test_amounts_that_were_not_kept_exactly_are_made_from_readings(
     plant: Plant, database_url: str
 ) -> None:
