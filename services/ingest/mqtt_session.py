@@ -229,6 +229,10 @@ class MqttSession:
             self._client.disconnect()
             self._client.loop_write()
 
+    def release(self) -> None:
+        """Close what is still open; the last call of all."""
+        self._client.release()
+
     # -- what paho calls, on the owner's thread -----------------------------------------------
 
     def _on_connect(

@@ -121,6 +121,8 @@ class MqttSource:
             self._work()
         except BaseException as failure:  # noqa: BLE001 - handed over to the pipeline's thread
             self._inbox.fail(failure)
+        finally:
+            self._session.release()
 
     def _work(self) -> None:
         backoff = Backoff()
