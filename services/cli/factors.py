@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
+from rich.text import Text
 
 from services.cli import process
 from services.cli.errors import clear_errors, failure
@@ -33,20 +34,26 @@ def list_(
     ] = False,
 ) -> None:
     """List the factors that every facility may use, each version with its citation."""
-    table = Table("id", "per", "basis", "kg CO2", "valid from", "valid to", "", "citation")
-    for factor, imported in _shipped() if shipped else _registered():
-        if name in factor.id:
-            table.add_row(
-                factor.id,
-                factor.unit,
-                factor.basis,
-                "" if factor.co2_kg is None else f"{factor.co2_kg:g}",
-                str(factor.valid_from or "always"),
-                str(factor.valid_to or "open"),
-                "imported" if imported else "built in",
-                factor.citation + ("" if factor.known_to is None else " (superseded)"),
-            )
-    Console().print(table)
+    console = Console(highlight=False)
+    found = [each for each in (_shipped() if shipped else _registered()) if name in each[0].id]
+    if not found:
+        console.print("there is no such factor")
+    for factor, imported in found:
+        console.print(Text(_headline(factor, imported)))
+        console.print(Padding(Text(factor.citation), (0, 0, 0, 4)))
+
+
+def _headline(factor: Factor, imported: bool) -> str:
+    figure = f"{factor.co2e_kg:g} kg CO2e" if factor.co2_kg is None else f"{factor.co2_kg:g} kg CO2"
+    parts = [
+        factor.id,
+        f"{figure}/{factor.unit}",
+        f"{factor.valid_from or 'always'} to {factor.valid_to or 'open'}",
+        *([] if factor.basis == "none" else [factor.basis]),
+        *(["imported"] if imported else []),
+        *([] if factor.known_to is None else ["superseded"]),
+    ]
+    return "  ".join(parts)
 
 
 def _shipped() -> list[tuple[Factor, bool]]:

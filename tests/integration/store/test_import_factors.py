@@ -158,5 +158,7 @@ def test_the_command_prints_every_error_with_file_and_line(
     assert "+ factor grid-at from always" in run().stdout
     assert "unchanged" in run().stdout
     assert "imported" in run("list", "grid-at").stdout
-    assert "built in" in run("list", "grid-gb").stdout
+    listed = run("list", "grid-gb").stdout
+    assert "grid-gb  0.17489 kg CO2" in listed
+    assert "imported" not in listed
     assert "grid-at" not in run("list", "--shipped").stdout
