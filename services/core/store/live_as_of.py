@@ -87,7 +87,9 @@ WITH n AS (
     + as_then("covered_ms", "m.covered_ms")
     + """)) AS covered_ms,
                round(sum("""
-    + as_then("covered_ms", "m.covered_ms - m.estimated_ms + c.kept * m.closing_ms")
+    + as_then("covered_ms", "m.covered_ms + c.kept * m.closing_ms")
+    + " - "
+    + as_then("estimated_ms", "m.estimated_ms")
     + """)) AS measured_ms,
                sum(c.kept * m.substituted_ms) AS substituted_ms,
                round(sum("""

@@ -90,6 +90,27 @@ async def test_what_lies_in_a_long_gap_is_estimated_until_a_reading_comes(
     assert [row["share_estimated"] for row in then] == [0.0, 0.0, 1.0, 1.0, 1.0, 0.0]
 
 
+async def test_the_totals_of_then_tell_what_was_estimated_then(
+    client: httpx.AsyncClient, plant: Plant, clock: FixedClock
+) -> None:
+    asked = START + timedelta(hours=27, minutes=30)
+    plant.store([Reading("m.e", START + n * HOUR, 100.0 * n) for n in (0, 1, 2, 5, 6)])
+    plant.tick_as_if(asked - timedelta(minutes=31))
+    plant.tick_as_if(asked - timedelta(minutes=30))
+    clock.instant = asked
+    before = await day(client)
+    # the window begins in the middle of an estimated hour
+    assert before["shares"]["estimated"] == pytest.approx(89 / 1440)
+    assert before["shares"]["measured"] == pytest.approx(60 / 1440)
+
+    plant.store([Reading("m.e", START + n * HOUR, 100.0 * n) for n in (3, 4)])
+    plant.tick_as_if(asked + HOUR)
+    clock.instant = asked + 2 * HOUR
+    query = {"facility": "works", "as_of": asked.isoformat()}
+    then = (await client.get("/v1/live", params=query)).json()["totals"]["24h"]
+    assert then["shares"] == pytest.approx(before["shares"])
+
+
 async def test_a_channel_says_how_far_apart_its_readings_may_be(
     client: httpx.AsyncClient, plant: Plant, database_url: str
 ) -> None:
