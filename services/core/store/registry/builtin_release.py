@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from services.core.accounting.builtin_factors import BUILTIN
 from services.core.accounting.factors import Factor
@@ -19,7 +19,6 @@ from services.core.store import tables as t
 from services.core.store.registry.apply_factors import FactorChange, change_of
 from services.core.store.registry.factors import figures, stored_figures, to_row
 from services.core.store.registry.shared_factors import (
-    all_versions,
     in_force,
     recompute_users,
     share_days,
@@ -38,10 +37,13 @@ def load_builtin_factors(connection: Connection) -> list[str]:
 
     :raises ApplyError: a source could not be computed any more.
     """
+    stored: dict[str, list[Row[Any]]] = {}
+    for row in connection.execute(select(t.factor).where(t.factor.c.facility_id.is_(None))):
+        stored.setdefault(row.slug, []).append(row)
     changes: list[str] = []
     altered: dict[str, FactorChange] = {}
     for slug in dict.fromkeys(factor.id for factor in BUILTIN):
-        rows = all_versions(connection, slug)
+        rows = stored.get(slug, [])
         shipped = [factor for factor in BUILTIN if factor.id == slug]
         before = [row for row in rows if row.known_to is None]
         ended = _end_replaced(connection, before, shipped)
