@@ -1,0 +1,126 @@
+"""A bench for inputs from the field: a facility file, messages as a broker hands them on, totals.
+
+Everything between is the real thing but for the broker: ingest's steps, the database, the
+aggregator's ticks. Time is the test's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from services.aggregator.recent import Recent
+from services.aggregator.tick import tick
+from services.core.runtime.shutdown import Shutdown
+from services.core.store.connect import connect, engine
+from services.core.store.registry.apply import apply
+from services.core.store.registry.facility_file import parse
+from services.core.store.registry.plan import facility_plans
+from services.ingest.allowance import Allowance
+from services.ingest.database import Database
+from services.ingest.prepare import TimeBounds, prepare
+from services.ingest.resolve import RegistryCache
+from services.ingest.source import Message
+from services.ingest.write import Outcome, write
+
+_BOUNDS = TimeBounds(oldest=datetime(2000, 1, 1, tzinfo=UTC), future_tolerance=timedelta(minutes=5))
+
+
+class FieldBench:
+    """One database with whatever facilities a test applies."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.connection: psycopg.Connection[dict[str, Any]] = psycopg.connect(
+            url, autocommit=True, row_factory=dict_row
+        )
+        self._database = Database(url, Shutdown())
+        self._registry = RegistryCache()
+        self._allowance = Allowance()
+
+    def close(self) -> None:
+        self._database.close()
+        self.connection.close()
+
+    def apply(self, text: str | Path, *, by: str | None = None) -> list[str]:
+        """Apply a facility file as ``tonne apply`` does; returns what it says."""
+        if isinstance(text, Path):
+            text = text.read_text()
+        bind = engine(self.url, process="test")
+        try:
+            with bind.begin() as connection:
+                return apply(connection, parse(text), by=by)
+        finally:
+            bind.dispose()
+
+    def deliver(
+        self,
+        messages: Iterable[tuple[str, str | bytes]],
+        *,
+        at: datetime,
+        retained: bool = False,
+        spaced: timedelta = timedelta(0),
+    ) -> Outcome:
+        """Take messages (topic, payload) through ingest as one batch that arrived at ``at``.
+
+        ``spaced``: how far after the one before each arrived.
+        """
+        batch = [
+            Message(
+                topic=topic,
+                payload=payload.encode() if isinstance(payload, str) else payload,
+                received_at=at + k * spaced,
+                token=None,
+                retained=retained,
+            )
+            for k, (topic, payload) in enumerate(messages)
+        ]
+        self._database.run(lambda connection, _tried: self._registry.refresh(connection))
+        prepared = prepare(batch, self._registry.directory, _BOUNDS)
+        return write(self._database, prepared, self._allowance)
+
+    def settle(self, now: datetime) -> None:
+        """Tick every facility as at ``now`` until nothing is left to do."""
+        with connect(self.url, process="test", autocommit=True) as connection:
+            for plan in facility_plans(connection).values():
+                recent = Recent()
+                while tick(connection, plan, now, recent).worked:
+                    pass
+
+    def rows(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:
+        return self.connection.execute(sql.encode(), parameters).fetchall()
+
+    def readings(self, channel: str) -> list[tuple[datetime, float | None, int]]:
+        """Time, value and quality of what is stored of ``device.channel``, in order."""
+        found = self.rows(
+            "SELECT r.ts, r.value, r.quality FROM reading r JOIN channel c ON c.id = r.channel_id"
+            " JOIN device d ON d.id = c.device_id WHERE d.slug || '.' || c.slug = %s ORDER BY r.ts",
+            channel,
+        )
+        return [(row["ts"], row["value"], row["quality"]) for row in found]
+
+    def hours(self, source: str) -> list[dict[str, Any]]:
+        """The hours of a source in order: hour, kg CO2, activity, coverage, quality, reason."""
+        return self.rows(
+            "SELECT h.hour, h.co2_ug / 1e9 AS co2_kg, h.activity_n / 1e9 AS activity,"
+            " h.covered_ms / 3.6e6 AS coverage, h.quality, h.reason, h.version"
+            " FROM emission_hour h JOIN source s ON s.id = h.source_id"
+            " WHERE s.slug = %s ORDER BY h.hour",
+            source,
+        )
+
+    def total(self, source: str) -> tuple[float, float]:
+        """Activity and kg CO2 of a source over all its hours."""
+        hours = self.hours(source)
+        return (
+            float(sum(h["activity"] or 0 for h in hours)),
+            float(sum(h["co2_kg"] or 0 for h in hours)),
+        )
+
+    def quarantine(self) -> list[dict[str, Any]]:
+        return self.rows("SELECT * FROM quarantine ORDER BY id")
