@@ -22,6 +22,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from services.api import problems
 from services.api.context import STATEMENT_TIMEOUT_MS, Context
+from services.api.health import HOLDS_S, Health
 from services.api.limits import CountRequests, LimitBody, LoopbackHostOnly
 from services.api.listen import listen
 from services.api.live_feed import LiveFeed, Pace
@@ -59,7 +60,11 @@ RFC 9457 problem details. Lists are root arrays of flat rows.
 
 
 def create_app(
-    settings: Settings, *, clock: Clock | None = None, pace: Pace | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    pace: Pace | None = None,
+    health_holds_s: float = HOLDS_S,
 ) -> FastAPI:
     """Build the API; it connects to the database when it is first asked."""
     clock = clock or SystemClock()
@@ -90,7 +95,13 @@ def create_app(
         lifespan=lifespan,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
-    app.state.context = Context(settings=settings, engine=engine, clock=clock, feed=feed)
+    app.state.context = Context(
+        settings=settings,
+        engine=engine,
+        clock=clock,
+        feed=feed,
+        health=Health(settings.database, holds_s=health_holds_s),
+    )
     problems.install(app)
     for module in (
         facilities,

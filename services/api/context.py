@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.api.health import Health
 from services.api.live_feed import LiveFeed
 from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings
@@ -25,6 +26,7 @@ class Context:
     engine: AsyncEngine
     clock: Clock
     feed: LiveFeed
+    health: Health
 
 
 def context(request: Request) -> Context:

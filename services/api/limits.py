@@ -13,6 +13,9 @@ from services.core.runtime.metrics import api_request_seconds, api_requests
 #: The largest body that is read; a facility file of a thousand channels is a fifth of it.
 MOST_BODY_BYTES = 1024 * 1024
 
+#: Any word may stand where a method should; it would become a series of metrics that never ends.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -59,7 +62,7 @@ class LoopbackHostOnly:
         """Serve one request."""
         if scope["type"] == "http":
             host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
-            if urlsplit(f"//{host}").hostname not in _LOOPBACK_NAMES:
+            if _name(host) not in _LOOPBACK_NAMES:
                 problem = MisdirectedHost(
                     "With TONNE_API_AUTH=off the API answers to localhost and 127.0.0.1 only."
                 )
@@ -68,8 +71,15 @@ class LoopbackHostOnly:
         await self._app(scope, receive, send)
 
 
+def _name(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
 class CountRequests:
-    """Count answers by route template; no path of a caller becomes a label."""
+    """Count answers by route template; no path or method of a caller becomes a label."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -92,6 +102,7 @@ class CountRequests:
             await self._app(scope, receive, noted)
         finally:
             route = getattr(scope.get("route"), "path", "(none)")
-            api_requests.labels(scope["method"], route, str(status)).inc()
+            method = scope["method"] if scope["method"] in _METHODS else "(other)"
+            api_requests.labels(method, route, str(status)).inc()
             if route != "/v1/stream":
                 api_request_seconds.labels(route).observe(time.perf_counter() - began_s)

@@ -274,6 +274,14 @@ class ProcessState(Answer):
     age_s: float | None = Field(examples=[0.8], description="since the last turn of its main loop")
 
 
+class ReadyNotice(Answer):
+    """Something to look at while answers can be trusted."""
+
+    code: str = Field(examples=["quarantine-full"], description="stays the same for ever")
+    process: str = Field(examples=["ingest"])
+    detail: str = Field(description="what is wrong and what to do")
+
+
 class Ready(Answer):
     """Whether answers can be trusted, and what is missing if not."""
 
@@ -286,6 +294,7 @@ class Ready(Answer):
         examples=[["quarantine is full: ingest dropped 12 refusals in the last 2 minutes"]],
         description="what somebody should look at while answers can be trusted",
     )
+    notices: list[ReadyNotice] = Field(description="the same warnings with their codes")
 
 
 class QuarantineRow(Answer):

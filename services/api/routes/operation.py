@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-
-import psycopg
-import structlog
 from fastapi import APIRouter
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from services.api.answers import json_answer
-from services.api.context import Context, InContext
+from services.api.context import InContext
 from services.api.models import Ready
 from services.core.runtime.metrics import api_registry
 from services.core.runtime.progress import STALE_AFTER_S
-from services.core.store.readiness import Readiness, newest_revision, readiness
+from services.core.store.readiness import Notice, Readiness, newest_revision
 
 router = APIRouter(tags=["operation"])
-log = structlog.get_logger()
 
-#: A database that answers later than this is away as far as readiness goes.
-_DATABASE_TIMEOUT_S = 3.0
 _PROCESSES = {
     "ingest": "tonne ingest", "aggregator": "tonne aggregate", "notify": "tonne notify"
 }  # fmt: skip
@@ -43,7 +36,7 @@ async def healthz() -> dict[str, str]:
 )
 async def readyz(context: InContext) -> Response:
     """Whether the database is there and migrated, and ingest, aggregator and notifier progress."""
-    body = _judge(await _read(context))
+    body = _judge(await context.health.read())
     answer = json_answer(body)
     answer.status_code = 200 if body["ready"] else 503
     return answer
@@ -58,15 +51,6 @@ async def readyz(context: InContext) -> Response:
 async def metrics() -> Response:
     """Every metric of this process."""
     return Response(generate_latest(api_registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-
-async def _read(context: Context) -> Readiness | None:
-    try:
-        async with asyncio.timeout(_DATABASE_TIMEOUT_S):
-            return await readiness(context.settings.database, stale_after_s=STALE_AFTER_S)
-    except (psycopg.Error, OSError) as error:
-        log.warning("readiness_unknown", error=str(error))
-        return None
 
 
 def _judge(found: Readiness | None) -> dict[str, object]:
@@ -92,33 +76,50 @@ def _judge(found: Readiness | None) -> dict[str, object]:
             )
     if found is not None and found.broker_away:
         missing.append("ingest has no session with the broker; check TONNE_MQTT_URL and the broker")
+    notices = [] if found is None else _notices(found)
     return {
         "ready": not missing,
         "database": found is not None,
         "schema_current": current,
         "processes": processes,
         "missing": missing,
-        "warnings": _warnings(found),
+        "warnings": [notice.detail for notice in notices],
+        "notices": [
+            {"code": notice.code, "process": notice.process, "detail": notice.detail}
+            for notice in notices
+        ],
     }
 
 
-def _warnings(found: Readiness | None) -> list[str]:
+def _notices(found: Readiness) -> list[Notice]:
     """What is wrong without making the totals wrong."""
-    warnings: list[str] = []
-    if found is None:
-        return warnings
+    notices: list[Notice] = []
     if found.shed:
-        warnings.append(
-            f"quarantine is full: ingest dropped {found.shed} refusals in the last two minutes;"
-            " `tonne quarantine list` shows what lies there, replay or discard it"
+        notices.append(
+            Notice(
+                process="ingest",
+                code="quarantine-full",
+                detail=f"quarantine is full: ingest dropped {found.shed} refusals in the last two"
+                " minutes; `tonne quarantine list` shows what lies there, replay or discard it",
+            )
         )
     if found.mostly_refused:
-        warnings.append(
-            "ingest refuses more than half of what arrives; `tonne quarantine list` shows why"
+        notices.append(
+            Notice(
+                process="ingest",
+                code="mostly-refused",
+                detail="ingest refuses more than half of what arrives; `tonne quarantine list`"
+                " shows why",
+            )
         )
     if found.untold_s > _UNTOLD_S:
-        warnings.append(
-            f"{found.untold} messages of alerts wait to be told, the oldest for"
-            f" {found.untold_s:.0f} s; `tonne alerts waiting` shows whom they do not reach, and why"
+        notices.append(
+            Notice(
+                process="notify",
+                code="alerts-untold",
+                detail=f"{found.untold} messages of alerts wait to be told, the oldest for"
+                f" {found.untold_s:.0f} s; `tonne alerts waiting` shows whom they do not reach,"
+                " and why",
+            )
         )
-    return warnings
+    return [*notices, *found.notices]

@@ -29,11 +29,30 @@ _WARNED = (
     " WHERE process = 'ingest' AND progressed_at > now() - make_interval(secs => %s)"
 )
 
+# What a process wants said beside readiness, in the words and under the code that it chose itself:
+# state -> 'notices' -> [{"code": "filter-refused", "detail": "one sentence saying what to do"}]
+_NOTICES = (
+    "SELECT DISTINCT process, notice->>'code', notice->>'detail'"
+    " FROM process_progress, jsonb_array_elements(state->'notices') AS notice"
+    " WHERE jsonb_typeof(state->'notices') = 'array'"
+    " AND progressed_at > now() - make_interval(secs => %s) ORDER BY 1, 2, 3 LIMIT 100"
+)
+
 _UNTOLD = (
     "SELECT coalesce(max((state->>'waiting')::bigint), 0)::bigint,"
     " coalesce(max((state->>'oldest_s')::float8), 0)::float8 FROM process_progress"
     " WHERE process = 'notify' AND progressed_at > now() - make_interval(secs => %s)"
 )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Notice:
+    """Something to look at while totals can be trusted; its code stays the same for ever."""
+
+    process: str
+    code: str
+    #: one sentence that says what to do
+    detail: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +73,8 @@ class Readiness:
     #: messages of alerts that are not told yet, and how long the oldest of them has waited
     untold: int
     untold_s: float
+    #: what processes say for themselves
+    notices: tuple[Notice, ...]
 
 
 @cache
@@ -77,6 +98,7 @@ async def readiness(url: str, *, stale_after_s: float) -> Readiness:
     broker_away = False
     shed, mostly_refused = 0, False
     untold, untold_s = 0, 0.0
+    notices: list[Notice] = []
     async with await connect_async(url, process="api", autocommit=True) as connection:
         migrated = await (await connection.execute(_MIGRATED)).fetchone()
         if migrated is not None and migrated[0]:
@@ -95,6 +117,13 @@ async def readiness(url: str, *, stale_after_s: float) -> Readiness:
             waits = await (await connection.execute(_UNTOLD, (stale_after_s,))).fetchone()
             if waits is not None:
                 untold, untold_s = waits
+            notices = [
+                Notice(process=process, code=code, detail=detail)
+                async for process, code, detail in await connection.execute(
+                    _NOTICES, (stale_after_s,)
+                )
+                if code and detail
+            ]
     return Readiness(
         schema_revision=revision,
         wanted_revision=newest_revision(),
@@ -104,4 +133,5 @@ async def readiness(url: str, *, stale_after_s: float) -> Readiness:
         mostly_refused=mostly_refused,
         untold=untold,
         untold_s=untold_s,
+        notices=tuple(notices),
     )

@@ -39,7 +39,7 @@ def settings(database_url: str) -> Settings:
 async def client(settings: Settings, clock: FixedClock) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the API without authentication."""
     async with (
-        serving(create_app(settings, clock=clock)) as address,
+        serving(create_app(settings, clock=clock, health_holds_s=0)) as address,
         httpx.AsyncClient(base_url=address, timeout=20) as opened,
     ):
         yield opened

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import json
 import socket
 from typing import Any
 
@@ -137,6 +139,54 @@ async def test_metrics_name_the_route_and_not_the_path(client: httpx.AsyncClient
     text = (await client.get("/metrics")).text
     assert 'tonne_api_requests_total{method="GET",route="/v1/live",status="404"}' in text
     assert "secret" not in text
+
+
+async def test_no_method_of_a_caller_becomes_a_label(client: httpx.AsyncClient) -> None:
+    async def length() -> int:
+        return len((await client.get("/metrics")).text)
+
+    async def ask(number: int) -> None:
+        for path in ("/v1/live", f"/nowhere/{number}", f"/v1/alerts/{number}"):
+            await client.request(f"METHOD{number}", path)
+
+    await ask(0)
+    before = await length()
+    for number in range(1, 50):
+        await ask(number)
+    # only the digits of counters grow
+    assert await length() < before + 500
+    assert "METHOD" not in (await client.get("/metrics")).text
+
+
+async def test_however_many_ask_readiness_takes_one_connection(
+    settings: Settings, connection: Connection
+) -> None:
+    everything_progresses(connection)
+    async with (
+        serving(create_app(settings, health_holds_s=60)) as address,
+        httpx.AsyncClient(base_url=address, timeout=20) as client,
+    ):
+        answers = await asyncio.gather(*(client.get("/readyz") for _ in range(100)))
+        assert {answer.status_code for answer in answers} == {200}
+        # all are of one look at the database, which nothing that came since has changed
+        assert len({answer.text for answer in answers}) == 1
+        progress(connection, "ingest", 3600)
+        assert (await client.get("/readyz")).json() == answers[0].json()
+
+
+async def test_a_process_says_what_it_wants_said_under_its_own_code(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    everything_progresses(connection)
+    notice = {"code": "filter-refused", "detail": "the broker refused a/+; shorten the topic"}
+    connection.execute(
+        "UPDATE process_progress SET state = jsonb_build_object('notices', %s::jsonb)"
+        " WHERE process = 'ingest'",
+        (json.dumps([notice]),),
+    )
+    status, body = await ready(client)
+    assert (status, body["warnings"]) == (200, [notice["detail"]])
+    assert body["notices"] == [{**notice, "process": "ingest"}]
 
 
 async def test_errors_are_problems_everywhere(client: httpx.AsyncClient) -> None:

@@ -1,0 +1,53 @@
+"""Readiness, read once for all who ask at the same time.
+
+Whoever may ask without a key must not be able to take the database's connections: however many
+ask, one connection is open, and an answer holds for a moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import psycopg
+import structlog
+
+from services.core.runtime.progress import STALE_AFTER_S
+from services.core.store.readiness import Readiness, readiness
+
+log = structlog.get_logger()
+
+#: So long an answer holds.
+HOLDS_S = 1.0
+#: A database that answers later than this is away as far as readiness goes.
+_DATABASE_TIMEOUT_S = 3.0
+
+
+class Health:
+    """What the database says of itself and of the processes, at most ``holds_s`` old."""
+
+    def __init__(self, database_url: str, *, holds_s: float = HOLDS_S) -> None:
+        self._database_url = database_url
+        self._holds_s = holds_s
+        self._reading: asyncio.Task[Readiness | None] | None = None
+        self._known: Readiness | None = None
+        self._known_at_s = -holds_s
+
+    async def read(self) -> Readiness | None:
+        """What is known now; None: the database does not answer."""
+        if time.monotonic() - self._known_at_s < self._holds_s:
+            return self._known
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read())
+        # who goes away must not take the answer from the others
+        return await asyncio.shield(self._reading)
+
+    async def _read(self) -> Readiness | None:
+        try:
+            async with asyncio.timeout(_DATABASE_TIMEOUT_S):
+                self._known = await readiness(self._database_url, stale_after_s=STALE_AFTER_S)
+        except (psycopg.Error, OSError) as error:
+            log.warning("readiness_unknown", error=str(error))
+            self._known = None
+        self._known_at_s = time.monotonic()
+        return self._known
