@@ -12,6 +12,7 @@ import psycopg
 import structlog
 from pydantic import ValidationError
 
+from services.core.store.registry import plain_words
 from services.core.store.registry.facility_model import Notify
 from services.core.store.registry.recipients import MQTT, target_of
 
@@ -93,7 +94,7 @@ def recipients_of(facilities: Iterable[tuple[str, list[dict[str, Any]]]]) -> Rec
                 _log.error(
                     "a recipient cannot be understood; apply the facility file again",
                     facility=facility,
-                    reason=str(error.errors()[0]["msg"]),
+                    reason=plain_words.first(error, spec, Notify),
                 )
                 continue
             if entry.mqtt is False:

@@ -17,6 +17,7 @@ from services.api.parameters import Instant, Query, SlugList
 from services.api.problems import Conflict, InvalidRequest, NotFound, documented
 from services.api.registry_write import write
 from services.core.store import alert_queries, limit_changes
+from services.core.store.registry import plain_words
 from services.core.store.registry.field_types import Part
 from services.core.store.registry.threshold_model import Maintenance, Threshold
 
@@ -187,14 +188,18 @@ async def _one_facility(context: Context, who: Principal, facility: str | None) 
 async def _stated(part: type[Stated], request: Request, slug: str) -> Stated:
     try:
         body = _DICT.validate_json(await request.body())
+    except ValidationError as error:
+        raise InvalidRequest(f"body: {error.errors()[0]['msg']}") from None
+    try:
         if body.setdefault("id", slug) != slug:
             raise InvalidRequest(f"id: the body is of {body['id']}, the address names {slug}")
-        return part.model_validate(body)
+        return part.stated(body)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(step) for step in first["loc"])
-        reason = first["msg"].removeprefix("Value error, ")
-        raise InvalidRequest(f"{place}: {reason}" if place else reason) from None
+        found = plain_words.findings(error, body, part)
+        raise InvalidRequest(
+            "; ".join(map(str, found)),
+            errors=[{"parameter": each.place.words, "message": each.what} for each in found],
+        ) from None
 
 
 def _threshold(row: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+from services.core.accounting.spelling import nearest
 from services.core.accounting.unit_table import Unit, named_units
 
 __all__ = [
@@ -55,6 +56,10 @@ class Conversion:
         return value * self.scale + self.offset
 
 
+#: A wrong name is shown up to here.
+_SHOWN = 60
+
+
 def _key(name: str) -> str:
     spelled = name.strip().replace("³", "3").replace("µ", "u").replace("μ", "u")
     return " ".join(spelled.replace("_", " ").split())
@@ -73,7 +78,7 @@ def unit(name: str) -> Unit:
     """
     found = _UNITS.get(_key(name))
     if found is None:
-        raise UnitError(f"unknown unit {name!r}{_alike(name)}")
+        raise UnitError(f"unknown unit {name[:_SHOWN]!r}{_alike(name)}")
     return found
 
 
@@ -99,6 +104,8 @@ def conversion(from_unit: str, to_unit: str) -> Conversion:
     try:
         source, target = unit(from_unit), unit(to_unit)
     except UnitError as error:
+        if from_unit == to_unit:
+            raise
         raise UnitError(f"cannot convert {from_unit!r} to {to_unit!r}: {error}") from None
     if source.quantity != target.quantity:
         raise UnitError(
@@ -126,4 +133,7 @@ def convert(value: float, from_unit: str, to_unit: str) -> float:
 def _alike(name: str) -> str:
     folded = _key(name).casefold()
     close = sorted({u.symbol for key, u in _UNITS.items() if key.casefold() == folded})
+    if not close:
+        near = nearest(_key(name), _UNITS)
+        close = [] if near is None else [_UNITS[near].symbol]
     return f" (did you mean {' or '.join(close)}?)" if close else ""

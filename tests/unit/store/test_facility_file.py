@@ -57,7 +57,7 @@ def test_the_contracts_example_is_accepted() -> None:
         ("equation: F-11", "equation: F-12", "F-12"),
         ("fuel: natural-gas", "fuel: turf", "turf"),
         ("range: [0, 25]", "range: [25, 0]", "range"),
-        ("lateness: 15m", "lateness: soon", "duration"),
+        ("lateness: 15m", "lateness: soon", "write seconds or a text such as 90s"),
         ("valid_to: 2026-01-01", "valid_to: 2026-07-01", "same time"),
         ("co2_kg: 0.25", "co2_kg: .nan", "finite"),
         ("source: stack-1, measure", "source: stack-9, measure", "stack-9"),

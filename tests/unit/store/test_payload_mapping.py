@@ -108,7 +108,10 @@ def test_a_topic_belongs_to_one_device() -> None:
         "  - id: b\n    format: json\n    topic: t\n"
         f"    channels: [{{id: y, topic: x, {POWER}}}]\n"
     )
-    assert said == "line 7: t/x belongs to a already; make it one device with all channels"
+    assert said == (
+        "line 7: device b, channel y, topic: t/x belongs to a already; make it one device with all"
+        " channels"
+    )
 
 
 @pytest.mark.parametrize(
@@ -157,4 +160,4 @@ def test_a_senml_record_feeds_one_channel() -> None:
         f"      - {{id: x, {POWER}}}\n      - {{id: y, from: 'x#v', {POWER}}}\n"
         f"      - {{id: z, from: 'x#s', {ENERGY}}}\n"
     )
-    assert said == "line 8: x#v feeds x already; one channel is enough"
+    assert said == ("line 8: device a, channel y, from: x#v feeds x already; one channel is enough")

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from services.core.accounting.builtin_factors import BUILTIN
 from services.core.accounting.factors import ConfigurationError, Factor, overlaps
 from services.core.accounting.scopes import counted
-from services.core.accounting.units import UnitError, unit
+from services.core.accounting.spelling import did_you_mean
+from services.core.accounting.units import QUANTITIES, UnitError, unit
 from services.core.store.registry import (
     build,
     build_closing,
@@ -147,10 +148,10 @@ def _channel(path: Path, device: model.Device, channel: model.Channel) -> Iterat
         yield (*path, "unit"), str(error)
         return
     if declared.quantity != channel.quantity:
-        yield (
-            (*path, "quantity"),
-            f"{channel.unit} is a unit of {declared.quantity}, not of {channel.quantity}",
-        )
+        what = f"{channel.unit} is a unit of {declared.quantity}, not of {channel.quantity[:60]}"
+        if channel.quantity not in QUANTITIES:
+            what += f", which is no quantity{did_you_mean(channel.quantity, QUANTITIES)}"
+        yield (*path, "quantity"), what
     if channel.from_ is not None and device.format == "native":
         yield (
             (*path, "from"),
@@ -160,6 +161,14 @@ def _channel(path: Path, device: model.Device, channel: model.Channel) -> Iterat
         build_closing.calibration_setup(channel)
     except ConfigurationError as error:
         yield (*path, "calibration"), str(error)
+
+
+def _has_unit(channel: model.Channel) -> bool:
+    try:
+        unit(channel.unit)
+    except UnitError:
+        return False
+    return True
 
 
 def _factor(path: Path, factor: Factor, before: list[Factor]) -> Iterator[Finding]:
@@ -185,10 +194,12 @@ def _source(
             place = (*path, role)
         channel = file.channel(reference)
         if channel is None:
-            yield place, f"there is no channel {reference!r} among this file's devices"
+            meant = did_you_mean(reference, file.channel_references())
+            yield place, f"there is no channel {reference!r} among this file's devices{meant}"
         else:
             channels[role] = channel
-    if len(channels) < len(source.channels):
+    if len(channels) < len(source.channels) or not all(map(_has_unit, channels.values())):
+        # that is said where it stands
         return
     if "h2o" in channels and channels["h2o"].calibration is not None:
         yield (
@@ -202,7 +213,8 @@ def _source(
             if not versions[key]:
                 yield (
                     (*path, key),
-                    f"factor {name!r} is neither in this file nor built in nor imported",
+                    f"factor {name!r} is neither in this file nor built in nor imported"
+                    + did_you_mean(name, {f.id for f in (*factors, *shared, *BUILTIN)}),
                 )
                 return
     try:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from services.core.accounting.factors import Factor
+from services.core.store.registry import places, plain_words
 from services.core.store.registry.computable import problems as computability_problems
 from services.core.store.registry.facility_model import FacilityFile
-
-Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -45,21 +45,25 @@ def parse(text: str, shared: Sequence[Factor] = ()) -> FacilityFile:
     """
     document = _load(text)
     try:
-        model = FacilityFile.model_validate(_plain(document))
+        model = FacilityFile.stated(_plain(document))
     except ValidationError as error:
         raise FacilityFileError(
             [
-                Problem(line=_line(document, tuple(e["loc"])), message=_message(e))
-                for e in error.errors()
+                Problem(line=each.place.line, message=str(each))
+                for each in plain_words.findings(error, document, FacilityFile)
             ]
         ) from None
-    found = [
-        Problem(line=_line(document, path), message=message)
-        for path, message in computability_problems(model, shared)
-    ]
+    found = [_problem(document, *each) for each in computability_problems(model, shared)]
     if found:
         raise FacilityFileError(found)
     return model
+
+
+def _problem(document: CommentedMap, path: places.Path, reason: str) -> Problem:
+    place = places.find(document, path)
+    # a reason that names whom it is about needs no place
+    named = place.id is not None and re.search(rf"(?<![\w-]){re.escape(place.id)}(?![\w-])", reason)
+    return Problem(line=place.line, message=reason if named else f"{place.words}: {reason}")
 
 
 def _load(text: str) -> CommentedMap:
@@ -92,35 +96,3 @@ def _plain(node: Any) -> Any:
         if isinstance(node, kind):
             return kind(node)
     return node
-
-
-def _line(document: CommentedMap, path: Path) -> int:
-    """The line of the deepest node that exists on ``path``, counted from 1."""
-    node: Any = document
-    line = document.lc.line
-    for step in path:
-        if isinstance(node, CommentedMap) and step in node:
-            line = node.lc.key(step)[0]
-            node = node[step]
-        elif isinstance(node, CommentedSeq) and isinstance(step, int) and step < len(node):
-            line = node.lc.item(step)[0]
-            node = node[step]
-        # else: a tag of a discriminated union, or a key that is missing; keep the parent's line
-    return int(line) + 1
-
-
-def _message(error: Any) -> str:
-    place = ".".join(
-        str(step) for step in error["loc"] if step not in {"activity", "stack", "function-before"}
-    )
-    what = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        what = "this key is not known here; check its spelling"
-    elif error["type"] == "missing":
-        what = "this key is missing"
-    elif error["type"] == "string_pattern_mismatch" and place.endswith("id"):
-        what = (
-            f"{error['input']!r} is not an id: small letters, digits and hyphens, at most 63,"
-            " starting with a letter or digit"
-        )
-    return f"{place}: {what}"

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
 from services.core.accounting.gwp import GwpName
 from services.core.store.registry.field_types import (
+    Capacity,
     ChannelReference,
+    Day,
     DurationS,
+    EveryS,
     Expression,
+    FactorKg,
+    Figure,
+    GasKg,
+    Index,
     Instant,
     MailAddress,
     Part,
     Percent,
+    PositiveFigure,
     Role,
     SecretVariable,
     Slug,
     Topic,
+    WaitS,
     WebAddress,
+    Within,
     Zone,
+    at_most,
 )
 from services.core.store.registry.monitor_model import Audit, Calibration
 from services.core.store.registry.threshold_model import Maintenance, Threshold
@@ -47,9 +57,9 @@ class Epoch(Part):
 
     from_: Instant = Field(alias="from")
     #: the register's index at that instant; None: unknown
-    start: float | None = None
+    start: Index | None = None
     reason: Literal["installation", "replacement", "reset", "rollover", "correction", "unknown"]
-    modulus: float | None = Field(None, gt=0)
+    modulus: Capacity | None = None
 
 
 class Timestamp(Part):
@@ -78,22 +88,22 @@ class Channel(Part):
     unit: str
     kind: Literal["counter", "gauge", "interval"]
     #: counter: the register's capacity, in the channel's unit
-    modulus: float | None = Field(None, gt=0)
+    modulus: Capacity | None = None
     #: counter: the fastest that the register can rise, in the channel's unit per hour
-    max_rate: float | None = Field(None, gt=0)
-    epochs: tuple[Epoch, ...] = ()
+    max_rate: PositiveFigure | None = None
+    epochs: Annotated[tuple[Epoch, ...], at_most(1000)] = ()
     #: counter: what flows between two readings further apart is estimated; None: an hour
     estimated_after: DurationS | None = None
     #: gauge: how long a value holds when no other follows
     max_gap: DurationS = 300.0
     basis: Literal["wet", "dry"] | None = None
-    range: tuple[float, float] | None = None
+    range: tuple[Figure, Figure] | None = None
     #: percent of the value, at 95 % confidence
     uncertainty: Percent | None = None
     #: gauge: readings of quality calibration are judged by it
     calibration: Calibration | None = None
     #: gauge: relative accuracy test audits; what they say holds when hours are closed by a rule
-    audits: tuple[Audit, ...] | None = None
+    audits: Annotated[tuple[Audit, ...], at_most(1000)] | None = None
     #: interval: how long one is, and which of its ends the time names
     length: DurationS | None = None
     stamp: Literal["start", "end"] | None = None
@@ -135,7 +145,7 @@ class Device(Part):
     #: json: JMESPath to the readings in a message, each with its own values and time; None: one
     records: Expression | None = None
     timestamp: Timestamp | None = None
-    channels: tuple[Channel, ...] = Field(min_length=1)
+    channels: Annotated[tuple[Channel, ...], at_most(2000)] = Field(min_length=1)
 
 
 class Factor(Part):
@@ -143,18 +153,18 @@ class Factor(Part):
 
     id: Slug
     unit: str
-    co2_kg: float
-    ch4_kg: float = 0.0
-    n2o_kg: float = 0.0
-    co2e_kg: float | None = None
+    co2_kg: FactorKg
+    ch4_kg: GasKg = 0.0
+    n2o_kg: GasKg = 0.0
+    co2e_kg: FactorKg | None = None
     ch4_origin: Literal["fossil", "non-fossil"] = "non-fossil"
     basis: Literal["none", "gross", "net", "location", "market"] = "none"
     #: days of the facility's time zone; valid_to is exclusive
-    valid_from: date | None = None
-    valid_to: date | None = None
+    valid_from: Day | None = None
+    valid_to: Day | None = None
     citation: Annotated[str, StringConstraints(min_length=1)]
     uncertainty: Percent | None = None
-    data_year: int | None = None
+    data_year: Annotated[int, Within(least=1900, most=2200)] | None = None
     release: str = ""
 
     @model_validator(mode="after")
@@ -171,7 +181,7 @@ class _Source(Part):
     validity: Literal["part75", "mrr", "hj75", "none"] = "none"
     substitution: Literal["part75", "mrr", "none"] = "none"
     #: how long after its end an hour stays provisional
-    lateness: DurationS = 900.0
+    lateness: WaitS = 900.0
     #: another source that measures the same emission: counted once, the difference reported
     check: Slug | None = None
 
@@ -187,9 +197,9 @@ class ActivitySource(_Source):
     #: None: the facility's, else AR6
     gwp: GwpName | None = None
     #: MJ/m3, gross: turns gas volume into energy
-    calorific_value: float | None = Field(None, gt=0)
+    calorific_value: Annotated[float, Field(gt=0), Within(least=0.1, most=1000)] | None = None
     #: from metered to reference volume where the meter does not correct (1.02264 in Great Britain)
-    volume_correction: float = Field(1.0, gt=0)
+    volume_correction: Annotated[float, Field(gt=0), Within(least=0.001, most=1000)] = 1.0
 
     @property
     def channels(self) -> dict[str, str]:
@@ -207,7 +217,7 @@ class Operating(Part):
 
     channel: ChannelReference
     #: in the channel's unit
-    above: float
+    above: Figure
 
 
 class Load(Part):
@@ -215,7 +225,7 @@ class Load(Part):
 
     channel: ChannelReference
     #: the greatest load of an hour, in the channel's unit
-    maximum: float = Field(gt=0)
+    maximum: PositiveFigure
 
 
 class StackSource(_Source):
@@ -263,7 +273,7 @@ class Notify(Part):
     mqtt: bool | None = None
     email: MailAddress | None = None
     #: dead man's switch: how often it is told that alerts would be told
-    heartbeat: DurationS | None = Field(None, ge=10)
+    heartbeat: EveryS | None = None
 
     @model_validator(mode="after")
     def _has_one_target(self) -> Notify:
@@ -283,12 +293,12 @@ class FacilityFile(Part):
     """A whole facility file."""
 
     facility: Facility
-    devices: tuple[Device, ...] = Field(min_length=1)
-    factors: tuple[Factor, ...] = ()
-    sources: tuple[Source, ...] = ()
-    thresholds: tuple[Threshold, ...] = ()
-    maintenance: tuple[Maintenance, ...] = ()
-    notify: tuple[Notify, ...] = ()
+    devices: Annotated[tuple[Device, ...], at_most(10_000)] = Field(min_length=1)
+    factors: Annotated[tuple[Factor, ...], at_most(10_000)] = ()
+    sources: Annotated[tuple[Source, ...], at_most(10_000)] = ()
+    thresholds: Annotated[tuple[Threshold, ...], at_most(10_000)] = ()
+    maintenance: Annotated[tuple[Maintenance, ...], at_most(10_000)] = ()
+    notify: Annotated[tuple[Notify, ...], at_most(100)] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -315,6 +325,10 @@ class FacilityFile(Part):
             if device.id == device_id:
                 return next((c for c in device.channels if c.id == channel_id), None)
         return None
+
+    def channel_references(self) -> list[str]:
+        """Every channel as ``device.channel``."""
+        return [f"{device.id}.{c.id}" for device in self.devices for c in device.channels]
 
 
 def own_topic(device_topic: str | None, channel_topic: str | None) -> str | None:

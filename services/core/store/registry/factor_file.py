@@ -8,8 +8,10 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
+from services.core.accounting.spelling import did_you_mean
 from services.core.accounting.units import UnitError, unit
 from services.core.store.registry import facility_model as model
+from services.core.store.registry import plain_words
 from services.core.store.registry.facility_file import FacilityFileError, Problem
 from services.core.store.registry.field_types import Instant
 
@@ -49,11 +51,11 @@ def read(text: str, now: datetime) -> list[FactorRow]:
                 continue
             given = {n: c.strip() for n, c in zip(header, cells, strict=True) if c.strip()}
             try:
-                row = FactorRow.model_validate({**given, "line": line})
+                row = FactorRow.stated({**given, "line": line})
             except ValidationError as error:
                 problems += [
-                    _problem(line, f"{'.'.join(map(str, e['loc'])) or 'row'}: {_message(e['msg'])}")
-                    for e in error.errors()
+                    _problem(line, str(each))
+                    for each in plain_words.findings(error, given, FactorRow)
                 ]
                 continue
             problems += [_problem(line, message) for message in _row_problems(row, rows, now)]
@@ -68,7 +70,7 @@ def read(text: str, now: datetime) -> list[FactorRow]:
 
 def _header_problems(header: list[str]) -> list[Problem]:
     found = [
-        f"there is no column {name!r}; it takes {', '.join(COLUMNS)}"
+        f"there is no column {name!r}{did_you_mean(name, COLUMNS)}; it takes {', '.join(COLUMNS)}"
         for name in header
         if name not in COLUMNS
     ]
@@ -99,10 +101,6 @@ def _meet(one: FactorRow, other: FactorRow) -> bool:
     return (
         one.valid_from is None or other.valid_to is None or one.valid_from < other.valid_to
     ) and (other.valid_from is None or one.valid_to is None or other.valid_from < one.valid_to)
-
-
-def _message(text: str) -> str:
-    return text.removeprefix("Value error, ")
 
 
 def _problem(line: int, message: str) -> Problem:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field, model_validator
 
 from services.core.accounting.stack.qa import LEAST_RUNS
-from services.core.store.registry.field_types import Instant, Part
+from services.core.store.registry.field_types import Figure, Instant, Part, PositiveFigure, at_most
 
 
 class Calibration(Part):
     """What a stack monitor is tested with every day, in the channel's unit."""
 
-    references: tuple[float, ...] = Field(min_length=1)
+    references: Annotated[tuple[Figure, ...], at_most(100)] = Field(min_length=1)
     #: flow: errors are told in percent of it
-    span: float | None = Field(None, gt=0)
+    span: PositiveFigure | None = None
 
 
 class Audit(Part):
@@ -22,7 +24,7 @@ class Audit(Part):
     #: when its last run ended
     at: Instant
     #: each [reference, monitor], in the channel's unit
-    runs: tuple[tuple[float, float], ...] | None = None
+    runs: Annotated[tuple[tuple[Figure, Figure], ...], at_most(1000)] | None = None
     passed: bool | None = None
     #: flow: what later averages are multiplied with, as in the report of an audit of several loads
     bias_factor: float | None = Field(None, ge=1, le=2)

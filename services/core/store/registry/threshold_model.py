@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, model_validator
 
 from services.core.accounting.alerting.measures import (
     FIXED_WINDOWS,
@@ -15,11 +15,18 @@ from services.core.accounting.alerting.measures import (
 )
 from services.core.store.registry.field_types import (
     ChannelReference,
-    DurationS,
+    Figure,
     Instant,
     Part,
+    PositiveFigure,
     Slug,
+    WaitS,
+    at_most,
+    is_stated,
 )
+
+#: Devices are looked back for so long.
+LONGEST_SILENCE_S = 40 * 86_400.0
 
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
@@ -48,6 +55,12 @@ _WINDOWS: dict[str, tuple[Callable[[str], bool], str] | None] = {
     "budget": (lambda window: window in {"month", "year"}, "month or year"),
 }
 
+#: What is counted from 0 on, up to what, and in which words.
+_COUNTED: dict[str, tuple[float, str]] = {
+    "silence": (LONGEST_SILENCE_S, "seconds, up to those of 40 days"),
+    "quarantine": (1e9, "messages"),
+}
+
 
 class Threshold(Part):
     """A limit that is watched.
@@ -66,12 +79,12 @@ class Threshold(Part):
     measure: Measure
     window: str | None = None
     #: kg of CO2 for the month or year that is the window
-    budget: float | None = Field(None, gt=0)
-    above: float | None = None
-    below: float | None = None
-    clear_below: float | None = None
-    clear_above: float | None = None
-    for_: DurationS | Literal[0] = Field(0, alias="for")
+    budget: PositiveFigure | None = None
+    above: Figure | None = None
+    below: Figure | None = None
+    clear_below: Figure | None = None
+    clear_above: Figure | None = None
+    for_: WaitS = Field(0.0, alias="for")
     severity: Literal["info", "warning", "critical"] = "warning"
     message: _Text | None = None
     #: told beforehand, at the present rate; None: wherever the window has an end
@@ -154,6 +167,16 @@ class Threshold(Part):
             raise ValueError("a share is a number such as 0.8 for 80 %")
         return self
 
+    @model_validator(mode="after")
+    def _can_be_reached(self, info: ValidationInfo) -> Threshold:
+        if is_stated(info) and self.measure in _COUNTED:
+            most, of_what = _COUNTED[self.measure]
+            if not 0 <= self.limit <= most:
+                raise ValueError(
+                    f"a limit of {self.limit:g} is never passed: {self.measure} counts {of_what}"
+                )
+        return self
+
 
 class Maintenance(Part):
     """A span in which alerts are judged and kept, and not told."""
@@ -163,8 +186,8 @@ class Maintenance(Part):
     #: exclusive
     to: Instant
     #: with thresholds None: the whole facility
-    sources: tuple[Slug, ...] | None = None
-    thresholds: tuple[Slug, ...] | None = None
+    sources: Annotated[tuple[Slug, ...], at_most(10_000)] | None = None
+    thresholds: Annotated[tuple[Slug, ...], at_most(10_000)] | None = None
     reason: _Text
 
     @model_validator(mode="after")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from services.core.accounting.spelling import did_you_mean
 from services.core.store.registry import facility_model as model
 from services.core.store.registry.threshold_model import Maintenance, Threshold
 
@@ -23,17 +24,18 @@ def problems(file: model.FacilityFile) -> Iterator[Finding]:
 
 def of_threshold(file: model.FacilityFile, threshold: Threshold) -> Iterator[tuple[str, str]]:
     """Keys of a threshold that name what is not there, or what cannot be watched so."""
-    if threshold.source is not None and threshold.source not in {s.id for s in file.sources}:
-        yield "source", f"there is no source {threshold.source!r}"
+    sources, devices = {s.id for s in file.sources}, {d.id for d in file.devices}
+    if threshold.source is not None and threshold.source not in sources:
+        yield "source", _no("source", threshold.source, sources)
     if threshold.scope is not None and threshold.scope not in {s.scope for s in file.sources}:
         yield "scope", f"there is no source of scope {threshold.scope}"
-    if threshold.device is not None and threshold.device not in {d.id for d in file.devices}:
-        yield "device", f"there is no device {threshold.device!r}"
+    if threshold.device is not None and threshold.device not in devices:
+        yield "device", _no("device", threshold.device, devices)
     if threshold.channel is None:
         return
     channel = file.channel(threshold.channel)
     if channel is None:
-        yield "channel", f"there is no channel {threshold.channel!r}"
+        yield "channel", _no("channel", threshold.channel, file.channel_references())
     elif channel.kind != "gauge":
         yield (
             "channel",
@@ -45,7 +47,12 @@ def of_maintenance(
     file: model.FacilityFile, maintenance: Maintenance, thresholds: set[str]
 ) -> Iterator[tuple[str, str]]:
     """Keys of a maintenance that name what is not there."""
-    for source in set(maintenance.sources or ()) - {s.id for s in file.sources}:
-        yield "sources", f"there is no source {source!r}"
-    for threshold in set(maintenance.thresholds or ()) - thresholds:
-        yield "thresholds", f"there is no threshold {threshold!r}"
+    sources = {s.id for s in file.sources}
+    for source in sorted(set(maintenance.sources or ()) - sources):
+        yield "sources", _no("source", source, sources)
+    for threshold in sorted(set(maintenance.thresholds or ()) - thresholds):
+        yield "thresholds", _no("threshold", threshold, thresholds)
+
+
+def _no(kind: str, name: str, known: Iterable[str]) -> str:
+    return f"there is no {kind} {name!r}{did_you_mean(name, known)}"

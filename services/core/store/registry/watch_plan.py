@@ -21,15 +21,14 @@ from services.core.accounting.series import ChannelRule
 from services.core.store.registry import build
 from services.core.store.registry.facility_model import Channel, Notify
 from services.core.store.registry.recipients import targets_of
-from services.core.store.registry.threshold_model import Threshold
+from services.core.store.registry.threshold_model import LONGEST_SILENCE_S, Threshold
 
 #: A source that has told nothing for so long is unknown, or for as long as its data may be late;
 #: and before that, for as long as one of its intervals is.
 _UNKNOWN_AFTER_S = 900.0
 
 _A_DAY = 1440
-#: Devices are looked back for so many minutes.
-_LONGEST_SILENCE = 40 * _A_DAY
+_LONGEST_SILENCE = int(LONGEST_SILENCE_S) // 60
 #: Minutes that the windows of the calendar have at most.
 _LONGEST = {"hour": 60, "today": 25 * 60, "month": 31 * _A_DAY + 60, "year": 366 * _A_DAY + 60}
 

@@ -1,0 +1,24 @@
+"""What somebody may have meant by a word that is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+#: Words that are no longer than this are worth comparing.
+_LONGEST = 130
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is spelled most like ``word``, None if none is."""
+    by_folded = {each.casefold(): each for each in sorted(known, reverse=True)}
+    if len(word) > _LONGEST:
+        return None
+    close = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.7)
+    return by_folded[close[0]] if close else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence that names the nearest known word; empty if there is none."""
+    found = nearest(word, known)
+    return "" if found is None else f"; did you mean {found}?"
