@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import msgspec
 import structlog
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -22,8 +21,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from services.core.runtime import metrics
 from services.core.runtime.broker_url import BrokerUrl
+from services.ingest.backlog import Backlog
 from services.ingest.buffered_client import BufferedClient
 from services.ingest.buffered_socket import BufferedSocket
+from services.ingest.packet_token import PacketToken
 from services.ingest.publish_packets import pubacks, take_publishes
 from services.ingest.source import Message, SourceError
 
@@ -42,13 +43,6 @@ _NOT_UTF_8: Final = "emissions/(not UTF-8)"
 _NEVER: Final = frozenset(
     {"Client identifier not valid", "Bad user name or password", "Not authorized"}
 )
-
-
-class PacketToken(msgspec.Struct, frozen=True, gc=False):
-    """Acknowledges one message, on the connection that delivered it."""
-
-    generation: int
-    packet_id: int
 
 
 class MqttSession:
@@ -76,6 +70,9 @@ class MqttSession:
         self._given_up: dict[int, list[str]] = {}
         self._burst: list[Message] = []
         self._now = datetime.now(UTC)
+        #: when this connection was begun: nothing of it arrived before
+        self._begun_at = self._now
+        self._backlog = Backlog(connected_at=self._now, kept=False)
         #: whether the log has said that the broker is away, or that it is there
         self._away = False
         self._announced = False
@@ -124,6 +121,7 @@ class MqttSession:
 
     def connect(self) -> bool:
         """Try once to connect; False if the broker is away."""
+        self._begun_at = datetime.now(UTC)
         try:
             self._client.connect(self._url.host, self._url.port, keepalive=_KEEPALIVE_S)
         except (OSError, ValueError) as error:
@@ -150,6 +148,7 @@ class MqttSession:
         if not (tokens and self._accepted):
             return
         ids = [token.packet_id for token in tokens if token.generation == self._generation]
+        self._backlog.acked(ids)
         connection = self._client.socket()
         if isinstance(connection, BufferedSocket):
             connection.send(pubacks(ids))
@@ -192,7 +191,7 @@ class MqttSession:
                     break
         finally:
             if self._burst:
-                burst, self._burst = self._burst, []
+                burst, self._burst = self._backlog.delivered(self._burst), []
                 self._deliver(burst)
 
     def _take_publishes(self, buffered: BufferedSocket) -> None:
@@ -239,7 +238,7 @@ class MqttSession:
         self,
         _client: Client,
         _userdata: object,
-        _flags: ConnectFlags,
+        flags: ConnectFlags,
         code: ReasonCode,
         _properties: Properties | None,
     ) -> None:
@@ -253,6 +252,7 @@ class MqttSession:
             return
         self._generation += 1
         self._accepted = True
+        self._backlog = Backlog(connected_at=self._begun_at, kept=flags.session_present)
         metrics.ingest_connections.inc()
         if self._generation > 1:
             metrics.ingest_reconnects.inc()

@@ -17,7 +17,8 @@ import structlog
 from services.core.runtime.backoff import Backoff
 from services.core.runtime.broker_url import BrokerUrl
 from services.ingest.inbox import Inbox
-from services.ingest.mqtt_session import MqttSession, PacketToken
+from services.ingest.mqtt_session import MqttSession
+from services.ingest.packet_token import PacketToken
 from services.ingest.source import Message
 
 _log: Final = structlog.get_logger()

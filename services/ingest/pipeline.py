@@ -16,6 +16,7 @@ from services.core.runtime.shutdown import Shutdown
 from services.core.store import quarantine
 from services.ingest import subscriptions
 from services.ingest.allowance import Allowance
+from services.ingest.arrivals import Arrivals
 from services.ingest.database import Database, StoppedError
 from services.ingest.measure import Measures
 from services.ingest.prepare import Prepared, TimeBounds, prepare
@@ -56,6 +57,7 @@ class Pipeline:
         self._registry = RegistryCache()
         self._presence = Presence()
         self._allowance = Allowance()
+        self._arrivals = Arrivals()
         self._replay = Replay(database, bounds)
         self._look_at = 0.0
         self._measures = Measures()
@@ -104,10 +106,10 @@ class Pipeline:
             self._database.run(self._report)
 
     def _prepare(self, messages: Sequence[Message]) -> Prepared:
-        prepared = prepare(messages, self._registry.directory, self._bounds)
+        prepared = prepare(messages, self._registry.directory, self._bounds, self._arrivals)
         if prepared.missed and self._database.run(self._look_at_registry):
             # registered a moment ago
-            prepared = prepare(messages, self._registry.directory, self._bounds)
+            prepared = prepare(messages, self._registry.directory, self._bounds, self._arrivals)
         return prepared
 
     def _look_at_registry(self, connection: psycopg.Connection[Any], _tried: bool) -> bool:

@@ -11,9 +11,11 @@ import msgspec
 
 from services.core.store.quarantine import QuarantineEntry
 from services.core.store.readings import ReadingRow
+from services.ingest.arrivals import Arrivals
 from services.ingest.check import CheckError, check_time, checked_value
 from services.ingest.decode.instant import NEWEST_US, OLDEST_US, from_us, to_us
 from services.ingest.decode.observation import (
+    TIME_AFTER_WAITING,
     TIME_FROM_BROKER,
     TOO_LARGE_BYTES,
     Observation,
@@ -83,9 +85,17 @@ class Prepared:
     missed: bool = False
 
 
-def prepare(messages: Sequence[Message], directory: Directory, bounds: TimeBounds) -> Prepared:
-    """Take a batch through steps 2 to 5; never raises, whatever the messages hold."""
-    preparation = _Preparation(directory, bounds)
+def prepare(
+    messages: Sequence[Message],
+    directory: Directory,
+    bounds: TimeBounds,
+    arrivals: Arrivals | None = None,
+) -> Prepared:
+    """Take a batch through steps 2 to 5; never raises, whatever the messages hold.
+
+    ``arrivals``: the times given to the batches before; None: there were none.
+    """
+    preparation = _Preparation(directory, bounds, arrivals or Arrivals())
     for message in messages:
         preparation.take(message)
     return Prepared(
@@ -98,8 +108,9 @@ def prepare(messages: Sequence[Message], directory: Directory, bounds: TimeBound
 
 
 class _Preparation:
-    def __init__(self, directory: Directory, bounds: TimeBounds) -> None:
+    def __init__(self, directory: Directory, bounds: TimeBounds, arrivals: Arrivals) -> None:
         self._directory = directory
+        self._arrivals = arrivals
         self._oldest_us = to_us(bounds.oldest)
         self._tolerance_us = bounds.future_tolerance // timedelta(microseconds=1)
         self.rows: list[ReadingRow] = []
@@ -131,7 +142,8 @@ class _Preparation:
     def take(self, message: Message) -> None:
         """Take one message through steps 2 to 5."""
         destination = self._directory.destination(message.topic)
-        if destination.kind is Kind.IGNORED:
+        if destination.kind is Kind.IGNORED or not message.payload:
+            # an empty payload is how MQTT takes back what was retained
             return
         if len(message.payload) >= TOO_LARGE_BYTES:
             what = f"the message has {len(message.payload)} bytes"
@@ -183,9 +195,16 @@ class _Preparation:
             if before is None or arrived_at > before:
                 self._heard[publisher.device_id] = arrived_at
         targets, rows, origins = publisher.targets, self.rows, self.origins
+        arrival: _Arrival | None = None
         oldest_us, newest_us = self._oldest_us, arrived_us + self._tolerance_us
         for observation in observations:
             channel, ts_us, value = observation.channel, observation.ts_us, observation.value
+            time_source = observation.time_source
+            if time_source:
+                arrival = arrival or _Arrival(
+                    message, publisher.device_id, arrived_us, self._arrivals
+                )
+                ts_us, time_source = arrival.timed(observation)
             target = targets.get(channel)
             if target is None:
                 what = f"device {publisher.device!r} has no such channel"
@@ -211,7 +230,7 @@ class _Preparation:
                     ts_us,
                     value,
                     observation.quality,
-                    observation.time_source,
+                    time_source,
                     received_us,
                 )
             )
@@ -243,6 +262,31 @@ class _Preparation:
                     repeated=message.redelivered,
                 )
             )
+
+
+class _Arrival:
+    """The times of what one message says without telling when."""
+
+    def __init__(
+        self, message: Message, device_id: int, arrived_us: int, arrivals: Arrivals
+    ) -> None:
+        self._message = message
+        self._device_id = device_id
+        self._arrivals = arrivals
+        self._shift_us = arrivals.shift_us(device_id, message, arrived_us)
+        self._source = TIME_AFTER_WAITING if message.waited else TIME_FROM_BROKER
+        #: how many values of a channel were timed by one instant
+        self._sharing: dict[tuple[str, int], int] = {}
+
+    def timed(self, observation: Observation) -> tuple[int, int]:
+        """Microseconds since the epoch, and whose clock told them; no two values share a time."""
+        key = (observation.channel, observation.ts_us)
+        before = self._sharing.get(key, 0)
+        self._sharing[key] = before + 1
+        ts_us = observation.ts_us + self._shift_us + before
+        if before:
+            self._arrivals.extend(self._device_id, self._message, ts_us)
+        return ts_us, self._source
 
 
 def _problem(reason: Reason, what: str, observation: Observation) -> Problem:

@@ -23,8 +23,10 @@ from services.core.store.quarantine import QuarantineEntry, QuarantineItem
 from services.core.store.readings import Correction, ReadingRow
 from services.core.store.replays import ReplayRequest
 from services.ingest.allowance import Admission, Allowance
+from services.ingest.arrivals import Arrivals
 from services.ingest.database import Database
 from services.ingest.decode.instant import to_us
+from services.ingest.decode.observation import TIME_FROM_DEVICE
 from services.ingest.prepare import Origin, Prepared, TimeBounds, prepare
 from services.ingest.reasons import Reason
 from services.ingest.resolve import Directory
@@ -93,6 +95,9 @@ class Replay:
         self._database = database
         self._bounds = bounds
         self._forget_at = 0.0
+        #: of one request: the next may begin at older entries again
+        self._arrivals = Arrivals()
+        self._request_id: int | None = None
         #: whether a request was found by the last step, so that the next should follow at once
         self.busy = False
 
@@ -115,7 +120,9 @@ class Replay:
             self._database.run(lambda connection, _: replays.finish(connection, request))
             _log.info("a replay is finished", request=request.id)
             return True
-        tries = [_tried(entry, directory, self._bounds) for entry in entries]
+        if request.id != self._request_id:
+            self._request_id, self._arrivals = request.id, Arrivals()
+        tries = [_tried(entry, directory, self._bounds, self._arrivals) for entry in entries]
         self._store(tries)
         self._database.run(lambda connection, _: _settle(connection, request, tries))
         return False
@@ -161,7 +168,9 @@ def _key_of_row(row: ReadingRow, origin: Origin) -> tuple[object, ...]:
     )
 
 
-def _tried(entry: QuarantineItem, directory: Directory, bounds: TimeBounds) -> _Try:
+def _tried(
+    entry: QuarantineItem, directory: Directory, bounds: TimeBounds, arrivals: Arrivals
+) -> _Try:
     message = Message(
         topic=entry.topic,
         payload=entry.payload,
@@ -169,7 +178,7 @@ def _tried(entry: QuarantineItem, directory: Directory, bounds: TimeBounds) -> _
         token=None,
         redelivered=True,
     )
-    prepared = prepare([message], directory, bounds)
+    prepared = prepare([message], directory, bounds, arrivals)
     rows, origins, refusals = prepared.rows, prepared.origins, prepared.quarantine
     understood = directory.destination(entry.topic).kind is not Kind.IGNORED
     if entry.reason in _OF_ONE_READING:
@@ -187,10 +196,12 @@ def _reading_of(
     if entry.ts is None:
         return []
     ts_us = to_us(entry.ts)
+    # a message that tells no time is not timed twice to the microsecond
     same_key = [
         i
         for i, row in enumerate(rows)
-        if row.ts_us == ts_us and origins[i].channel == entry.channel
+        if origins[i].channel == entry.channel
+        and (row.ts_us == ts_us or row.time_source != TIME_FROM_DEVICE)
     ]
     # a message may name one time twice; after a change of the channel's unit no value is the same
     return [i for i in same_key if rows[i].value == entry.value][:1] or same_key[:1]

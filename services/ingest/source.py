@@ -32,13 +32,17 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     stored_at: datetime | None = None
     #: the broker had delivered it before, so parts of it may be stored already
     redelivered: bool = False
+    #: when it was sent at the latest, where it was delivered on an earlier connection already
+    sent_before: datetime | None = None
+    #: it may have lain in the broker for a time that nobody tells
+    waited: bool = False
     #: kept by the broker for new subscribers: says nothing about when it was sent
     retained: bool = False
 
     @property
     def arrived_at(self) -> datetime:
         """When it came, as near to its sender as is known."""
-        return self.stored_at or self.received_at
+        return self.stored_at or self.sent_before or self.received_at
 
 
 class MessageSource(Protocol):

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import psycopg
 
-from services.core.store import notify, retention
+from services.core.store import arrival_order, notify, retention
 
 #: PostgreSQL counts microseconds from 2000-01-01; 8 such bytes are a binary timestamptz.
 _POSTGRES_EPOCH_US: Final = 946_684_800_000_000
@@ -150,6 +150,7 @@ def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Wr
                         position,
                     )
                 )
+        all_rows = rows
         # after the COPY, which gave this transaction its number: see services.core.store.retention
         horizon = retention.horizon(connection)
         too_late: list[int] = []
@@ -161,20 +162,36 @@ def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Wr
         cursor.execute(_INSERT)
         stored = cursor.rowcount
         conflicts: list[Conflict] = []
+        found: list[ReadingRow] = []
         if stored < len(rows):
             cursor.execute(_CONFLICTS)
             conflicts = [
                 Conflict(position=position, stored_value=value, stored_quality=quality)
                 for position, value, quality in cursor
             ]
+            moved = _moved_on(cursor, all_rows, conflicts)
+            conflicts = [c for c in conflicts if c.position not in moved]
+            found = [row for row in moved.values() if row is not None]
+            stored += len(found)
         if stored:
-            _touch(cursor, rows)
+            _touch(cursor, [*rows, *found] if found else rows)
     return Written(
         stored=stored,
         duplicates=len(rows) - stored - len(conflicts),
         conflicts=conflicts,
         too_late=too_late,
     )
+
+
+def _moved_on(
+    cursor: psycopg.Cursor[Any], rows: Sequence[ReadingRow], conflicts: Iterable[Conflict]
+) -> dict[int, ReadingRow | None]:
+    """By position, how what is timed by its arrival was stored after all; None: it is there."""
+    return {
+        each.position: arrival_order.store(cursor, rows[each.position])
+        for each in conflicts
+        if rows[each.position].time_source
+    }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -30,6 +30,8 @@ GOOD: Final = 0
 #: time_source as stored
 TIME_FROM_DEVICE: Final = 0
 TIME_FROM_BROKER: Final = 1
+#: as TIME_FROM_BROKER, and the message may have waited in the broker before it arrived here
+TIME_AFTER_WAITING: Final = 2
 
 
 class Observation(msgspec.Struct, frozen=True, gc=False):

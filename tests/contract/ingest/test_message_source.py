@@ -38,6 +38,27 @@ def test_what_was_acknowledged_never_comes_again_and_what_was_not_does(line: Lin
     assert [m.redelivered for m in again if m.payload == b"kept"] == [True]
 
 
+def test_what_is_delivered_again_is_older_than_what_is_delivered_first(line: Line) -> None:
+    first = line.opened()
+    line.publish(*numbered(5))
+    received(first, 5)
+    first.close()
+    line.publish(*(b"later %d" % each for each in range(5)))
+    source = line.opened()
+    arrived: dict[bytes, Message] = {}
+
+    def all_came() -> bool:
+        for message in source.receive(most=100, gather_s=0.0, timeout_s=0.05):
+            arrived.setdefault(message.payload, message)
+        return len(arrived) == 10
+
+    until(all_came, "all of them arrive")
+    again = [arrived[payload].arrived_at for payload in numbered(5)]
+    assert max(again) < min(m.arrived_at for p, m in arrived.items() if p.startswith(b"later"))
+    # where the broker tells when it stored a message, it is known how long that waited
+    assert all(m.waited or m.stored_at is not None for m in arrived.values())
+
+
 def test_what_is_published_while_nobody_is_there_waits(line: Line) -> None:
     line.opened().close()
     line.publish(*numbered(200))

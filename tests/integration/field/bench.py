@@ -22,6 +22,7 @@ from services.core.store.registry.apply import apply
 from services.core.store.registry.facility_file import parse
 from services.core.store.registry.plan import facility_plans
 from services.ingest.allowance import Allowance
+from services.ingest.arrivals import Arrivals
 from services.ingest.database import Database
 from services.ingest.prepare import TimeBounds, prepare
 from services.ingest.resolve import RegistryCache
@@ -42,6 +43,7 @@ class FieldBench:
         self._database = Database(url, Shutdown())
         self._registry = RegistryCache()
         self._allowance = Allowance()
+        self._arrivals = Arrivals()
 
     def close(self) -> None:
         self._database.close()
@@ -64,10 +66,12 @@ class FieldBench:
         *,
         at: datetime,
         retained: bool = False,
+        told: bool = False,
         spaced: timedelta = timedelta(0),
     ) -> Outcome:
         """Take messages (topic, payload) through ingest as one batch that arrived at ``at``.
 
+        ``told``: the broker says when it stored them.
         ``spaced``: how far after the one before each arrived.
         """
         batch = [
@@ -75,13 +79,14 @@ class FieldBench:
                 topic=topic,
                 payload=payload.encode() if isinstance(payload, str) else payload,
                 received_at=at + k * spaced,
+                stored_at=at + k * spaced if told else None,
                 token=None,
                 retained=retained,
             )
             for k, (topic, payload) in enumerate(messages)
         ]
         self._database.run(lambda connection, _tried: self._registry.refresh(connection))
-        prepared = prepare(batch, self._registry.directory, _BOUNDS)
+        prepared = prepare(batch, self._registry.directory, _BOUNDS, self._arrivals)
         return write(self._database, prepared, self._allowance)
 
     def settle(self, now: datetime) -> None:

@@ -39,7 +39,7 @@ def _with(value: str, *, good_at: int) -> bytes:
 WHOLE = [
     Bad("malformed_json", b'{"ts": 1700000000, "values": {"import-energy": 1'),
     Bad("malformed_json", b"\xff\xfe\x00"),
-    Bad("malformed_json", b""),
+    Bad("malformed_json", b" "),
     Bad("not_a_reading", b'"hello\\u0000"'),
     Bad("bad_time", b'{"values": {"import-energy": 1}}'),
     Bad("bad_time", b'{"ts": "2026-11-23T18:00:00", "values": {"import-energy": 1}}'),

@@ -200,3 +200,8 @@ def test_where_the_broker_knows_the_arrival_it_is_that_and_not_the_delivery() ->
     assert {row.received_us for row in held.rows} == {to_us(NOW)}
     bad = prepare([replace(message(READINGS, "{"), stored_at=stored_at)], directory(), BOUNDS)
     assert [entry.received_at for entry in bad.quarantine] == [stored_at]
+
+
+@pytest.mark.parametrize("topic", [READINGS, "emissions/linz/meter/status", "emissions/nowhere"])
+def test_an_empty_payload_takes_back_what_was_retained_and_says_nothing(topic: str) -> None:
+    assert prepared(topic, b"") == Prepared()

@@ -64,7 +64,7 @@ def test_a_time_that_cannot_be_read_is_refused_and_not_replaced(emon: Station, t
     assert emon.reasons() == ["bad_time"]
 
 
-@pytest.mark.parametrize("payload", ["10,,12", "10;11", "ten", "0x10", "10,nan", ""])
+@pytest.mark.parametrize("payload", ["10,,12", "10;11", "ten", "0x10", "10,nan", " "])
 def test_what_is_neither_json_nor_numbers(emon: Station, payload: str) -> None:
     assert emon.receive("emonhub/rx/10/values", payload) == []
     assert [(e.reason, e.payload) for e in emon.quarantine] == [

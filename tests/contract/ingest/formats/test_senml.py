@@ -165,7 +165,7 @@ def test_a_bad_record_leaves_the_others_of_the_pack(
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
-        (b"", "malformed_json"),
+        (b" ", "malformed_json"),
         (b'[{"n":"gas"', "malformed_json"),
         (b'{"n":"gas","v":7}', "malformed_senml"),
         (b"[7]", "malformed_senml"),

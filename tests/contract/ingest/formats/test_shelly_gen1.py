@@ -43,7 +43,14 @@ def test_other_quantities_are_ignored(gen1: Station, leaf: str) -> None:
     assert gen1.quarantine == []
 
 
-@pytest.mark.parametrize(("payload", "reason"), [("nan", "malformed_json"), ("", "malformed_json")])
+def test_an_empty_payload_takes_back_what_was_retained_and_says_nothing(gen1: Station) -> None:
+    assert gen1.receive(f"{EM}/emeter/0/power", b"") == []
+    assert gen1.quarantine == []
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"), [("nan", "malformed_json"), (" ", "malformed_json")]
+)
 def test_what_is_no_number(gen1: Station, payload: str, reason: str) -> None:
     assert gen1.receive(f"{EM}/emeter/0/power", payload) == []
     assert [(e.reason, e.payload) for e in gen1.quarantine] == [(reason, payload.encode())]
