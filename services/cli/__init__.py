@@ -54,10 +54,21 @@ def apply_files(
 ) -> None:
     """Write facility files into the registry: all of them, or none if anything is wrong."""
     with clear_errors():
-        bind = engine(process.settings("apply").database, process="apply")
+        settings = process.settings("apply")
+        bind = engine(settings.database, process="apply")
         with bind.begin() as connection:
             shared = shared_factors(connection)
-            parsed = [(path, read_file(path, lambda text: parse(text, shared))) for path in files]
+            parsed = [
+                (
+                    path,
+                    read_file(
+                        path,
+                        lambda text: parse(text, shared, most_bytes=settings.file_bytes),
+                        most_bytes=settings.file_bytes,
+                    ),
+                )
+                for path in files
+            ]
             if any(file is None for _, file in parsed):
                 raise failure("nothing was applied; mend the lines above and apply again")
             for path, file in parsed:

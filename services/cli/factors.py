@@ -74,11 +74,17 @@ def import_(
     file: Annotated[Path, typer.Argument(help="CSV; its first line names the columns")],
 ) -> None:
     """Write a CSV of factors into the registry, for every facility: all of it, or nothing."""
-    rows = read_file(file, lambda text: factor_file.read(text, SystemClock().now()))
+    with clear_errors():
+        settings = process.settings("import")
+    rows = read_file(
+        file,
+        lambda text: factor_file.read(text, SystemClock().now()),
+        most_bytes=settings.file_bytes,
+    )
     if rows is None:
         raise failure("nothing was imported; mend the lines above and import again")
     with clear_errors():
-        bind = engine(process.settings("import").database, process="apply")
+        bind = engine(settings.database, process="apply")
         with bind.begin() as connection:
             changes = import_factors(connection, rows, by=f"user {getpass.getuser()}")
         bind.dispose()

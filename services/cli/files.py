@@ -13,9 +13,13 @@ from services.core.store.registry.facility_file import FacilityFileError
 Read = TypeVar("Read")
 
 
-def read_file(path: Path, read: Callable[[str], Read]) -> Read | None:
+def read_file(path: Path, read: Callable[[str], Read], *, most_bytes: int) -> Read | None:
     """What ``read`` makes of the file; None: it cannot be used, and the reasons were printed."""
     try:
+        if path.stat().st_size > most_bytes:
+            what = f"has more than {most_bytes} bytes; split it, or raise TONNE_FILE_BYTES"
+            typer.echo(f"{path}: {what}", err=True)
+            return None
         return read(path.read_text(encoding="utf-8"))
     except FacilityFileError as error:
         for problem in error.problems:

@@ -73,6 +73,7 @@ def _compose(settings: Settings, shutdown: Shutdown) -> Pipeline:
         ),
         batch_messages=settings.batch_messages,
         flush_interval_s=settings.flush_interval_ms / 1000,
+        mapping_steps=settings.mapping_steps,
         progress=ProgressReporter("ingest"),
     )
 

@@ -45,6 +45,7 @@ class Pipeline:
         bounds: TimeBounds,
         batch_messages: int,
         flush_interval_s: float,
+        mapping_steps: int,
         progress: ProgressReporter,
     ) -> None:
         self._source = source
@@ -54,7 +55,7 @@ class Pipeline:
         self._batch_messages = batch_messages
         self._flush_interval_s = flush_interval_s
         self._progress = progress
-        self._registry = RegistryCache()
+        self._registry = RegistryCache(most_steps=mapping_steps)
         self._presence = Presence()
         self._allowance = Allowance()
         self._arrivals = Arrivals()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -90,12 +91,15 @@ def prepare(
     directory: Directory,
     bounds: TimeBounds,
     arrivals: Arrivals | None = None,
+    *,
+    facility: str | None = None,
 ) -> Prepared:
     """Take a batch through steps 2 to 5; never raises, whatever the messages hold.
 
-    ``arrivals``: the times given to the batches before; None: there were none.
+    ``arrivals``: the times given to the batches before; None: there were none. ``facility``: of a
+    topic that several share, only what is this one's; None: everybody's.
     """
-    preparation = _Preparation(directory, bounds, arrivals or Arrivals())
+    preparation = _Preparation(directory, bounds, arrivals or Arrivals(), facility)
     for message in messages:
         preparation.take(message)
     return Prepared(
@@ -108,9 +112,16 @@ def prepare(
 
 
 class _Preparation:
-    def __init__(self, directory: Directory, bounds: TimeBounds, arrivals: Arrivals) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        bounds: TimeBounds,
+        arrivals: Arrivals,
+        facility: str | None,
+    ) -> None:
         self._directory = directory
         self._arrivals = arrivals
+        self._facility = facility
         self._oldest_us = to_us(bounds.oldest)
         self._tolerance_us = bounds.future_tolerance // timedelta(microseconds=1)
         self.rows: list[ReadingRow] = []
@@ -145,27 +156,38 @@ class _Preparation:
         if destination.kind is Kind.IGNORED or not message.payload:
             # an empty payload is how MQTT takes back what was retained
             return
+        publishers = destination.publishers
+        if self._facility is not None:
+            publishers = tuple(p for p in publishers if p.facility == self._facility)
         if len(message.payload) >= TOO_LARGE_BYTES:
             what = f"the message has {len(message.payload)} bytes"
-            self._refuse(message, destination, [Problem(reason=Reason.TOO_LARGE, what=what)])
-            return
-        if destination.reason is not None:
+            self._refuse(
+                message, destination, publishers, Problem(reason=Reason.TOO_LARGE, what=what)
+            )
+        elif destination.reason is not None:
             problem = Problem(reason=destination.reason, what=destination.what)
-            self._refuse(message, destination, [problem])
-            return
-        publisher = destination.publisher
-        if publisher is None:
-            raise AssertionError("a destination has a publisher or a reason")
-        if destination.kind is Kind.STATUS:
-            self._status(message, destination, publisher)
+            self._refuse(message, destination, publishers, problem)
+        elif destination.kind is Kind.STATUS:
+            for publisher in publishers:
+                self._status(message, destination, publisher)
+        elif len(publishers) == 1:
+            problems = self._readings(message, publishers[0], shared=False)
+            if problems:
+                self._quarantine(message, [(publishers[0], each) for each in problems])
         else:
-            self._readings(message, destination, publisher)
+            found = [
+                (publisher, problem)
+                for publisher in publishers
+                for problem in self._readings(message, publisher, shared=True)
+            ]
+            self._quarantine(message, found)
 
     def _status(self, message: Message, destination: Destination, publisher: Publisher) -> None:
         said = message.payload.strip()
         if said not in {b"online", b"offline"}:
             what = "the status is neither online nor offline"
-            self._refuse(message, destination, [Problem(reason=Reason.BAD_STATUS, what=what)])
+            problem = Problem(reason=Reason.BAD_STATUS, what=what)
+            self._refuse(message, destination, (publisher,), problem)
             return
         online = said == b"online"
         # a retained message says how things stand, not that the device spoke just now; "offline"
@@ -176,24 +198,26 @@ class _Preparation:
         before = self._statuses.get(publisher.device_id)
         self._statuses[publisher.device_id] = before.followed_by(status) if before else status
 
-    def _readings(self, message: Message, destination: Destination, publisher: Publisher) -> None:
+    def _readings(
+        self, message: Message, publisher: Publisher, *, shared: bool
+    ) -> Sequence[Problem]:
+        """Take what is the publisher's; return what is wrong with it.
+
+        ``shared``: others publish at this topic too, so that a message may have nothing of it.
+        """
         received_us = self._us(message.received_at)
         arrived_at = message.arrived_at
         arrived_us = self._us(arrived_at)
         try:
             decoded = publisher.decode(message.payload, arrived_us)
         except UndecodableError as error:
-            problem = Problem(reason=error.reason, what=error.what)
-            self._refuse(message, destination, [problem])
-            return
+            return (Problem(reason=error.reason, what=error.what),)
         problems, observations = decoded.problems, decoded.observations
         if message.retained:
             # that it arrives now does not say that it was measured now
             observations = [o for o in observations if o.time_source != TIME_FROM_BROKER]
-        else:
-            before = self._heard.get(publisher.device_id)
-            if before is None or arrived_at > before:
-                self._heard[publisher.device_id] = arrived_at
+        elif observations or problems or not shared:
+            self._hear(publisher.device_id, arrived_at)
         targets, rows, origins = publisher.targets, self.rows, self.origins
         arrival: _Arrival | None = None
         oldest_us, newest_us = self._oldest_us, arrived_us + self._tolerance_us
@@ -207,6 +231,8 @@ class _Preparation:
                 ts_us, time_source = arrival.timed(observation)
             target = targets.get(channel)
             if target is None:
+                if channel in publisher.others:
+                    continue
                 what = f"device {publisher.device!r} has no such channel"
                 problems.append(_problem(Reason.UNKNOWN_CHANNEL, what, observation))
                 continue
@@ -235,27 +261,47 @@ class _Preparation:
                 )
             )
             origins.append(Origin(message, publisher, channel))
-        if problems:
-            self._refuse(message, destination, problems)
+        return problems
 
-    def _refuse(self, message: Message, destination: Destination, problems: list[Problem]) -> None:
-        """One entry for each reason, so that a message's bytes are not kept a thousand times."""
-        by_reason: dict[Reason, list[Problem]] = {}
-        for problem in problems:
-            by_reason.setdefault(problem.reason, []).append(problem)
-        publisher = destination.publisher
-        for reason, alike in by_reason.items():
+    def _hear(self, device_id: int, at: datetime) -> None:
+        before = self._heard.get(device_id)
+        if before is None or at > before:
+            self._heard[device_id] = at
+
+    def _refuse(
+        self,
+        message: Message,
+        destination: Destination,
+        publishers: Sequence[Publisher],
+        problem: Problem,
+    ) -> None:
+        """Refuse a message whole, for everybody whose it is."""
+        if publishers:
+            self._quarantine(message, [(publisher, problem) for publisher in publishers])
+        else:
+            self._quarantine(message, [(destination, problem)])
+
+    def _quarantine(
+        self, message: Message, problems: Sequence[tuple[Publisher | Destination, Problem]]
+    ) -> None:
+        """One entry for each facility and reason: bytes are not kept a thousand times."""
+        entries: dict[tuple[str | None, Reason], list[tuple[str | None, Problem]]] = {}
+        for owner, problem in problems:
+            key = (owner.facility, problem.reason)
+            entries.setdefault(key, []).append((owner.device, problem))
+        for (facility, reason), alike in entries.items():
             self.missed = self.missed or reason in UNKNOWN
-            only = alike[0] if len(alike) == 1 else None
+            only = alike[0][1] if len(alike) == 1 else None
+            devices = {device for device, _ in alike}
             self.quarantine.append(
                 QuarantineEntry(
                     received_at=message.arrived_at,
                     reason=reason,
-                    detail=explain(reason, _summary(alike)),
+                    detail=explain(reason, _summary(alike, named=len(devices) > 1)),
                     topic=message.topic,
                     payload=message.payload,
-                    facility=publisher.facility if publisher else destination.facility,
-                    device=publisher.device if publisher else destination.device,
+                    facility=facility,
+                    device=devices.pop() if len(devices) == 1 else None,
                     channel=only.channel if only else None,
                     ts=_datetime(only.ts_us) if only else None,
                     value=only.value if only else None,
@@ -299,13 +345,23 @@ def _problem(reason: Reason, what: str, observation: Observation) -> Problem:
     )
 
 
-def _summary(problems: list[Problem]) -> str:
-    named = [
-        f"{problem.channel[:80]}: {problem.what}" if problem.channel else problem.what
-        for problem in problems[:_MOST_NAMED]
+def _summary(problems: Sequence[tuple[str | None, Problem]], *, named: bool) -> str:
+    """What is wrong, ``named`` by device where it is not the same for all of them."""
+    by_text: dict[str, list[str]] = {}
+    for device, problem in problems:
+        place = f"{problem.channel[:80]}: " if problem.channel else ""
+        by_text.setdefault(f"{place}{problem.what}", []).append(device or "")
+    texts = [
+        f"{text} (devices {_list(devices)})" if named else text
+        for text, devices in islice(by_text.items(), _MOST_NAMED)
     ]
-    more = len(problems) - len(named)
-    return "; ".join(named) + (f"; and {more} more" if more else "")
+    more = len(by_text) - len(texts)
+    return "; ".join(texts) + (f"; and {more} more" if more else "")
+
+
+def _list(devices: Sequence[str]) -> str:
+    more = len(devices) - _MOST_NAMED
+    return ", ".join(devices[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _datetime(ts_us: int | None) -> datetime | None:

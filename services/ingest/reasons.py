@@ -9,7 +9,6 @@ class Reason(StrEnum):
     """The code stored in ``quarantine.reason``."""
 
     BAD_TOPIC = "bad_topic"
-    AMBIGUOUS_TOPIC = "ambiguous_topic"
     UNKNOWN_FACILITY = "unknown_facility"
     UNKNOWN_DEVICE = "unknown_device"
     UNKNOWN_CHANNEL = "unknown_channel"
@@ -17,8 +16,10 @@ class Reason(StrEnum):
     TOO_MANY_VALUES = "too_many_values"
     UNSUPPORTED_FORMAT = "unsupported_format"
     MALFORMED_JSON = "malformed_json"
+    REPEATED_KEY = "repeated_key"
     MALFORMED_SENML = "malformed_senml"
     BAD_MAPPING = "bad_mapping"
+    TOO_COSTLY = "too_costly"
     NOT_A_READING = "not_a_reading"
     BAD_TIME = "bad_time"
     ABSURD_TIME = "absurd_time"
@@ -39,10 +40,6 @@ ADVICE: dict[Reason, str] = {
         "publish to emissions/{facility}/{device}/readings, ids of a-z, 0-9 and '-',"
         " or name the topic in the device's facility file"
     ),
-    Reason.AMBIGUOUS_TOPIC: (
-        "let only one of them name the topic in its facility file, run `tonne apply`, then replay"
-        " this"
-    ),
     Reason.UNKNOWN_FACILITY: "apply the facility's file with `tonne apply`, then replay this",
     Reason.UNKNOWN_DEVICE: (
         "add the device to its facility's file, run `tonne apply`, then replay this"
@@ -56,9 +53,16 @@ ADVICE: dict[Reason, str] = {
         "correct the device's format in the facility file, or update tonne, then replay this"
     ),
     Reason.MALFORMED_JSON: "publish one JSON document in UTF-8",
+    Reason.REPEATED_KEY: (
+        "send each key of an object once: which of two values is meant cannot be known"
+    ),
     Reason.MALFORMED_SENML: "publish one pack of records as RFC 8428 describes them",
     Reason.BAD_MAPPING: (
         "correct the expression in the device's facility file, run `tonne apply`, then replay this"
+    ),
+    Reason.TOO_COSTLY: (
+        "let records split the message so that each value is looked for in its own record alone, or"
+        " send less at once; whoever runs tonne can raise TONNE_MAPPING_STEPS; then replay this"
     ),
     Reason.NOT_A_READING: (
         'publish {"ts": ..., "values": {"channel": number}} or an array of such objects, or say in'

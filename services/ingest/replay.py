@@ -29,7 +29,7 @@ from services.ingest.decode.instant import to_us
 from services.ingest.decode.observation import TIME_FROM_DEVICE
 from services.ingest.prepare import Origin, Prepared, TimeBounds, prepare
 from services.ingest.reasons import Reason
-from services.ingest.resolve import Directory
+from services.ingest.resolve import Destination, Directory
 from services.ingest.route import Kind
 from services.ingest.source import Message
 from services.ingest.write import write
@@ -178,15 +178,23 @@ def _tried(
         token=None,
         redelivered=True,
     )
-    prepared = prepare([message], directory, bounds, arrivals)
+    # of a topic that several facilities share, the entry is the matter of one
+    prepared = prepare([message], directory, bounds, arrivals, facility=entry.facility)
     rows, origins, refusals = prepared.rows, prepared.origins, prepared.quarantine
-    understood = directory.destination(entry.topic).kind is not Kind.IGNORED
+    understood = _has_taker(entry, directory.destination(entry.topic))
     if entry.reason in _OF_ONE_READING:
         chosen = _reading_of(entry, rows, origins)
         rows, origins = [rows[i] for i in chosen], [origins[i] for i in chosen]
         refusals = [] if chosen else refusals
         understood = bool(chosen)
     return _Try(entry=entry, rows=rows, origins=origins, refusals=refusals, understood=understood)
+
+
+def _has_taker(entry: QuarantineItem, destination: Destination) -> bool:
+    """Whether anybody takes messages at the entry's topic whose matter it can be."""
+    if entry.facility is None or not destination.publishers:
+        return destination.kind is not Kind.IGNORED
+    return any(publisher.facility == entry.facility for publisher in destination.publishers)
 
 
 def _reading_of(
@@ -202,6 +210,7 @@ def _reading_of(
         for i, row in enumerate(rows)
         if origins[i].channel == entry.channel
         and (row.ts_us == ts_us or row.time_source != TIME_FROM_DEVICE)
+        and origins[i].publisher.device == entry.device
     ]
     # a message may name one time twice; after a change of the channel's unit no value is the same
     return [i for i in same_key if rows[i].value == entry.value][:1] or same_key[:1]

@@ -12,6 +12,7 @@ import psycopg
 
 from services.core.store.registry import read
 from services.core.store.registry.facility_model import own_topic
+from services.core.store.registry.mapping_expression import MOST_STEPS
 from services.ingest import route
 from services.ingest.decode import UnusableFormatError, decoder_for, native
 from services.ingest.decode.observation import Decoded, Decoder, UndecodableError
@@ -45,6 +46,8 @@ class Publisher:
     device: str
     decode: Decoder
     targets: Mapping[str, Target]
+    #: channels that are no concern of this device: another one at the topic has them
+    others: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,8 +55,9 @@ class Destination:
     """What to do with messages at one topic."""
 
     kind: route.Kind
-    #: None with READINGS or STATUS: see ``reason``
-    publisher: Publisher | None = None
+    #: each takes of a message what its own mapping selects; none with READINGS or STATUS: see
+    #: ``reason``
+    publishers: tuple[Publisher, ...] = ()
     reason: Reason | None = None
     what: str = ""
     facility: str | None = None
@@ -63,36 +67,28 @@ class Destination:
 class Directory:
     """The registry at one revision, by topic."""
 
-    def __init__(self, devices: read.Devices) -> None:
+    def __init__(self, devices: read.Devices, *, most_steps: int = MOST_STEPS) -> None:
         self.revision = devices.revision
         self._facilities = devices.facilities
         self._devices = devices.by_slug
         self._by_topic: dict[str, Destination] = {}
-        self._own: dict[str, Destination] = {}
         #: what speaks at each device's native topic
         self._publishers: dict[str, Publisher] = {}
+        claims: dict[str, list[Publisher]] = {}
         for slug, device in devices.by_slug.items():
-            publishers = _publishers(device)
+            publishers = _publishers(device, most_steps)
             own = {topic: each for topic, each in publishers.items() if topic is not None}
             for topic, publisher in own.items():
-                self._claim(topic, publisher)
+                claims.setdefault(topic, []).append(publisher)
             # the device's format belongs to its own topics; beside them it speaks tonne's
             self._publishers[slug] = (
                 replace(next(iter(own.values())), decode=native.decode) if own else publishers[None]
             )
+        self._own = {
+            topic: Destination(kind=route.Kind.READINGS, publishers=_sharing(publishers))
+            for topic, publishers in claims.items()
+        }
         self.own_topics = frozenset(self._own)
-
-    def _claim(self, topic: str, publisher: Publisher) -> None:
-        before = self._own.get(topic)
-        if before is None:
-            self._own[topic] = Destination(kind=route.Kind.READINGS, publisher=publisher)
-            return
-        first = before.publisher.device if before.publisher else "others"
-        self._own[topic] = Destination(
-            kind=route.Kind.READINGS,
-            reason=Reason.AMBIGUOUS_TOPIC,
-            what=f"the topic is that of device {publisher.device!r} and of {first!r}",
-        )
 
     def destination(self, topic: str) -> Destination:
         """What to do with a message at ``topic``."""
@@ -120,7 +116,7 @@ class Directory:
                 facility=address.facility,
                 device=address.device,
             )
-        return Destination(kind=address.kind, publisher=self._publishers[address.device])
+        return Destination(kind=address.kind, publishers=(self._publishers[address.device],))
 
     def _unknown(self, address: route.Address) -> tuple[Reason | None, str]:
         if address.facility not in self._facilities:
@@ -137,7 +133,7 @@ class Directory:
         return None, ""
 
 
-def _publishers(device: read.Device) -> dict[str | None, Publisher]:
+def _publishers(device: read.Device, most_steps: int) -> dict[str | None, Publisher]:
     """A device's part at each of its topics; None stands for the native one."""
     sharing: dict[str | None, list[read.Channel]] = {}
     for channel in device.channels.values():
@@ -149,16 +145,36 @@ def _publishers(device: read.Device) -> dict[str | None, Publisher]:
             device_id=device.id,
             facility=device.facility,
             device=device.slug,
-            decode=_decoder(device, channels),
+            decode=_decoder(device, channels, most_steps),
             targets=targets,
         )
         for topic, channels in (sharing or {device.topic: []}).items()
     }
 
 
-def _decoder(device: read.Device, channels: Iterable[read.Channel]) -> Decoder:
+def _sharing(publishers: list[Publisher]) -> tuple[Publisher, ...]:
+    """Those who publish at one topic, each knowing which channels the others answer for."""
+    if len(publishers) == 1:
+        return tuple(publishers)
+    return tuple(
+        replace(
+            each,
+            others=frozenset(
+                channel for other in publishers if other is not each for channel in other.targets
+            ).difference(each.targets),
+        )
+        for each in sorted(publishers, key=lambda publisher: publisher.device_id)
+    )
+
+
+def _decoder(device: read.Device, channels: Iterable[read.Channel], most_steps: int) -> Decoder:
     try:
-        return decoder_for(device.format, device.spec, [channel.spec for channel in channels])
+        return decoder_for(
+            device.format,
+            device.spec,
+            [channel.spec for channel in channels],
+            most_steps=most_steps,
+        )
     except UnusableFormatError as error:
         what = str(error)
 
@@ -183,7 +199,9 @@ def _target(channel: read.Channel) -> Target:
 class RegistryCache:
     """Keeps a :class:`Directory` that is as new as the last look at the registry's revision."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most_steps: int = MOST_STEPS) -> None:
+        """``most_steps``: what a mapping may cost for one message."""
+        self._most_steps = most_steps
         self._directory: Directory | None = None
 
     @property
@@ -198,5 +216,5 @@ class RegistryCache:
         present = self._directory
         if present is not None and read.revision(connection) == present.revision:
             return False
-        self._directory = Directory(read.devices(connection))
+        self._directory = Directory(read.devices(connection), most_steps=self._most_steps)
         return True

@@ -105,7 +105,9 @@ async def put_facility(
         raise no_facility(facility)
     database = context.settings.database
     shared = await run_in_threadpool(_shared, database)
-    file = await run_in_threadpool(_parse, await request.body(), shared)
+    file = await run_in_threadpool(
+        _parse, await request.body(), shared, context.settings.file_bytes
+    )
     if file.facility.id != facility:
         raise InvalidRequest(
             f"facility.id: the file is of {file.facility.id}, the address names {facility}"
@@ -123,9 +125,9 @@ def _shared(database_url: str) -> list[Factor]:
         bind.dispose()
 
 
-def _parse(body: bytes, shared: list[Factor]) -> FacilityFile:
+def _parse(body: bytes, shared: list[Factor], most_bytes: int) -> FacilityFile:
     try:
-        return parse(body.decode(), shared)
+        return parse(body.decode(), shared, most_bytes=most_bytes)
     except UnicodeDecodeError:
         raise InvalidRequest("body: a facility file is UTF-8 text") from None
     except FacilityFileError as error:

@@ -91,6 +91,17 @@ class Settings(BaseSettings):
     oldest_reading: str = Field(
         "2000-01-01T00:00:00Z", description="readings from before are quarantined as absurd"
     )
+    mapping_steps: int = Field(
+        200_000,
+        ge=10_000,
+        description="most steps that the expressions of a device's mapping may take for one message"
+        " (some 0.3 s); a message that takes more is quarantined",
+    )
+    file_bytes: int = Field(
+        4 << 20,
+        ge=10_000,
+        description="size of the largest facility file or file of factors that is read",
+    )
     retention_days: int = Field(
         0,
         ge=0,

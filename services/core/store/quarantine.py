@@ -35,9 +35,9 @@ WHERE NOT EXISTS (
     SELECT FROM quarantine
     WHERE md5(payload) = md5(%(payload)s::bytea) AND reason = %(reason)s
       AND state IN ('open', 'discarded') AND topic = %(topic)s AND payload = %(payload)s
-      AND (channel, ts, value, quality) IS NOT DISTINCT FROM
-          (%(channel)s::text, %(ts)s::timestamptz, %(value)s::double precision,
-           %(quality)s::smallint)
+      AND (facility, device, channel, ts, value, quality) IS NOT DISTINCT FROM
+          (%(facility)s::text, %(device)s::text, %(channel)s::text, %(ts)s::timestamptz,
+           %(value)s::double precision, %(quality)s::smallint)
 )
 """  # noqa: S608 - the columns are the constant above
 

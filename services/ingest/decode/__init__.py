@@ -11,7 +11,9 @@ No input makes a decoder raise anything but :class:`.observation.UndecodableErro
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
+from services.core.store.registry.mapping_expression import MOST_STEPS
 from services.ingest.decode import json_mapping, native, senml
 from services.ingest.decode.observation import Decoder, DecoderFactory, Part
 
@@ -26,11 +28,14 @@ class UnusableFormatError(ValueError):
     """The registry names a wire format, or a mapping, that this version of ingest cannot use."""
 
 
-def decoder_for(wire_format: str, device: Part, channels: Sequence[Part]) -> Decoder:
+def decoder_for(
+    wire_format: str, device: Part, channels: Sequence[Part], *, most_steps: int = MOST_STEPS
+) -> Decoder:
     """The decoder of a device's messages at one topic.
 
     ``device`` and ``channels`` are the parts of the facility file; of the channels those whose
-    values come at that topic.
+    values come at that topic. ``most_steps``: what the expressions of a mapping may cost for one
+    message.
 
     :raises UnusableFormatError: no module decodes this format, or the parts do not fit it.
     """
@@ -39,6 +44,8 @@ def decoder_for(wire_format: str, device: Part, channels: Sequence[Part]) -> Dec
         raise UnusableFormatError(
             f"format {wire_format!r} is not one of {', '.join(sorted(_FORMATS))}"
         )
+    if factory is json_mapping.decoder:
+        factory = partial(json_mapping.decoder, most_steps=most_steps)
     try:
         return factory(device, channels)
     except (ValueError, KeyError, TypeError, RecursionError) as error:

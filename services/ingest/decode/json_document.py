@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from services.ingest.decode.observation import UndecodableError
+from services.ingest.decode.shown import shown
 from services.ingest.reasons import Reason
 
 
@@ -16,18 +17,43 @@ def read(payload: bytes) -> Any:
 
     NaN and Infinity, which are not JSON, are understood so that only their own values are refused.
 
-    :raises UndecodableError: the bytes are not JSON in UTF-8.
+    :raises UndecodableError: the bytes are not JSON in UTF-8, or an object has a key twice.
     """
     try:
-        return msgspec.json.decode(payload)
+        document = msgspec.json.decode(payload)
     except (ValueError, RecursionError):
         return read_thoroughly(payload)
+    if _may_repeat_keys(payload, document):
+        read_thoroughly(payload)
+    return document
+
+
+def refuse_repeated_keys(payload: bytes) -> None:
+    """See to it that no object has a key twice: which of its values was meant nobody knows.
+
+    :raises UndecodableError: one does.
+    """
+    read(payload)
+
+
+def _may_repeat_keys(payload: bytes, document: Any) -> bool:
+    """Whether what was read lacks something of the payload: of keys that repeat the last is left.
+
+    Written again, a document has as many quotation marks as the payload unless a key was lost, or
+    the payload writes one as an escape with its number.
+    """
+    if b"\\u" in payload:
+        return True
+    try:
+        return msgspec.json.encode(document).count(b'"') != payload.count(b'"')
+    except (ValueError, OverflowError, RecursionError):
+        return True
 
 
 def read_thoroughly(payload: bytes) -> Any:
     """As :func:`read`, slower; what it says is wrong has its place."""
     try:
-        return json.loads(payload.decode("utf-8"))
+        return json.loads(payload.decode("utf-8"), object_pairs_hook=_object)
     except UnicodeDecodeError as error:
         raise UndecodableError(
             Reason.MALFORMED_JSON, f"the payload is not UTF-8 (byte {error.start})"
@@ -44,3 +70,14 @@ def read_thoroughly(payload: bytes) -> Any:
         raise UndecodableError(
             Reason.MALFORMED_JSON, "the payload has an integer of thousands of digits"
         ) from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for i, key in enumerate(keys) if key in keys[:i])
+        raise UndecodableError(
+            Reason.REPEATED_KEY, f"the key {shown(twice)} stands twice in one object"
+        )
+    return found

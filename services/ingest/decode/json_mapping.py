@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from services.core.store.registry.mapping_expression import MOST_STEPS, Budget
 from services.ingest.decode import json_document
 from services.ingest.decode.observation import (
     GOOD,
@@ -25,7 +26,13 @@ from services.ingest.decode.observation import (
     Problem,
     UndecodableError,
 )
-from services.ingest.decode.selection import MISSING, Selection, SelectionError, selection
+from services.ingest.decode.selection import (
+    MISSING,
+    Selection,
+    SelectionCostError,
+    SelectionError,
+    selection,
+)
 from services.ingest.decode.shown import shown
 from services.ingest.decode.text_number import number
 from services.ingest.decode.timestamp import ARRIVAL, Timed, TimeRule, time_rule
@@ -54,23 +61,34 @@ class _Mapping:
     channels: tuple[_Channel, ...]
     #: whether any message can be of use that is neither an object nor an array
     takes_scalars: bool
+    #: of all expressions together, for one message
+    budget: Budget
 
 
-def decoder(device: Part, channels: Sequence[Part]) -> Decoder:
-    """The decoder of a device's messages at one topic; see :data:`.observation.DecoderFactory`."""
-    device_time = time_rule(device["timestamp"]) if "timestamp" in device else ARRIVAL
+def decoder(device: Part, channels: Sequence[Part], *, most_steps: int = MOST_STEPS) -> Decoder:
+    """The decoder of a device's messages at one topic; see :data:`.observation.DecoderFactory`.
+
+    ``most_steps``: what one message may cost, in steps of :mod:`.mapping_expression`.
+    """
+    budget = Budget(most_steps)
+    device_time = time_rule(device["timestamp"], budget) if "timestamp" in device else ARRIVAL
     mapping = _Mapping(
-        records=selection(device["records"]) if "records" in device else None,
+        records=selection(device["records"], budget) if "records" in device else None,
         channels=tuple(
             _Channel(
                 id=channel["id"],
-                select=selection(channel.get("from")),
-                time=time_rule(channel["timestamp"]) if "timestamp" in channel else device_time,
+                select=selection(channel.get("from"), budget),
+                time=(
+                    time_rule(channel["timestamp"], budget)
+                    if "timestamp" in channel
+                    else device_time
+                ),
                 needs_time=channel.get("kind") == "interval",
             )
             for channel in channels
         ),
         takes_scalars=any(channel.get("from", "@") == "@" for channel in channels),
+        budget=budget,
     )
     return partial(_decode, mapping)
 
@@ -82,8 +100,12 @@ def _decode(mapping: _Mapping, payload: bytes, received_us: int) -> Decoded:
             Reason.NOT_A_READING, f"the payload is {shown(document)}, not an object or array"
         )
     decoded = Decoded(observations=[])
-    for record in _records(mapping, document):
-        _Record(record, received_us, decoded).take(mapping.channels)
+    mapping.budget.renew(len(payload))
+    try:
+        for record in _records(mapping, document):
+            _Record(record, received_us, decoded).take(mapping.channels)
+    except SelectionCostError as error:
+        raise UndecodableError(Reason.TOO_COSTLY, str(error)) from None
     return decoded
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from services.ingest.decode import native_forgiving
+from services.ingest.decode import json_document, native_forgiving
 from services.ingest.decode.instant import parse_number, to_us
 from services.ingest.decode.observation import (
     GOOD,
@@ -49,14 +49,20 @@ def decode(payload: bytes, received_us: int) -> Decoded:
     try:
         found = _typed.decode(payload)
         readings = found if isinstance(found, list) else [found]
-        return Decoded(observations=_observations(readings))
+        observations, quotes = _observations(readings)
     except (ValueError, RecursionError, OverflowError):
         # msgspec's errors are ValueErrors; so are times and qualities that do not exist
         return native_forgiving.decode(payload, received_us)
+    if payload.count(b'"') != quotes:
+        # something beside what was read: keys that are ignored, or one that stands twice
+        json_document.refuse_repeated_keys(payload)
+    return Decoded(observations=observations)
 
 
-def _observations(readings: list[_Reading]) -> list[Observation]:
+def _observations(readings: list[_Reading]) -> tuple[list[Observation], int]:
+    """The observations, and how many quotation marks it takes to say them."""
     observations: list[Observation] = []
+    quotes = 4 * len(readings)
     add = observations.append
     for reading in readings:
         ts = reading.ts
@@ -64,8 +70,10 @@ def _observations(readings: list[_Reading]) -> list[Observation]:
             if ts.tzinfo is None:
                 raise ValueError("no offset")
             ts_us = to_us(ts)
+            quotes += 2
         else:
             ts_us = parse_number(ts)
+        quotes += 2 * len(reading.values)
         for channel, value in reading.values.items():
             if not isinstance(value, _Value):
                 add(Observation(channel, ts_us, value, None, GOOD))
@@ -73,7 +81,8 @@ def _observations(readings: list[_Reading]) -> list[Observation]:
             quality = GOOD if value.q is None else QUALITY.get(value.q, -1)
             if quality < 0:
                 raise ValueError("no such quality")
+            quotes += 2 + 4 * (value.u is not None) + 4 * (value.q is not None)
             add(Observation(channel, ts_us, value.v, value.u, quality))
     if len(observations) > MOST_VALUES:
         raise ValueError("too many values")
-    return observations
+    return observations, quotes

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, Final
 
-import jmespath
 from jmespath.exceptions import JMESPathError
+
+from services.core.store.registry.mapping_expression import Budget, Expression, OverBudgetError
 
 #: What a plain path consists of: keys of objects and places in arrays.
 _Steps = tuple[str | int, ...]
@@ -27,7 +28,8 @@ class Missing(Enum):
 
 MISSING: Final = Missing.MISSING
 
-#: document -> what stands there, or MISSING. Raises SelectionError and nothing else.
+#: document -> what stands there, or MISSING. Raises SelectionError, SelectionCostError and nothing
+#: else.
 Selection = Callable[[Any], Any]
 
 
@@ -35,16 +37,25 @@ class SelectionError(ValueError):
     """The expression cannot be applied to this document."""
 
 
-def selection(expression: str | None) -> Selection:
+class SelectionCostError(Exception):
+    """The message costs more than one may."""
+
+
+def selection(expression: str | None, budget: Budget | None = None) -> Selection:
     """Compile an expression; None selects the whole document.
 
-    :raises ValueError: the text is not JMESPath.
+    ``budget``: that of the messages it is applied to, renewed for each by the caller; None: each
+    document has one of its own.
+
+    :raises ValueError: the text is not JMESPath, or too large.
     """
     if expression is None:
         return _whole
-    compiled = jmespath.compile(expression)
-    steps = _steps(compiled.parsed)
-    return _Search(expression, compiled) if steps is None else _Walk(steps)
+    compiled = Expression(expression, budget or Budget())
+    steps = _steps(compiled.tree)
+    if steps is not None:
+        return _Walk(steps)
+    return _Search(expression, compiled, renews=budget is None)
 
 
 def _whole(document: Any) -> Any:
@@ -68,13 +79,18 @@ class _Walk:
 
 
 class _Search:
-    def __init__(self, expression: str, compiled: Any) -> None:
+    def __init__(self, expression: str, compiled: Expression, *, renews: bool) -> None:
         self._expression = expression
         self._compiled = compiled
+        self._renews = renews
 
     def __call__(self, document: Any) -> Any:
+        if self._renews:
+            self._compiled.budget.renew()
         try:
-            found = self._compiled.search(document)
+            found = self._compiled(document)
+        except OverBudgetError as error:
+            raise SelectionCostError(f"{self._expression[:60]!r}: {error}") from None
         except JMESPathError as error:
             what = " ".join(str(error)[:200].split())
             raise SelectionError(f"{self._expression[:60]!r} cannot be applied: {what}") from None

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from services.core.store.registry.mapping_expression import Budget
 from services.ingest.decode.instant import from_us, parse_date_time, parse_epoch, to_us
 from services.ingest.decode.observation import TIME_FROM_BROKER, TIME_FROM_DEVICE
 from services.ingest.decode.selection import MISSING, Selection, selection
@@ -56,14 +57,14 @@ class TimeRule:
 ARRIVAL: Final = TimeRule(select=lambda _record: MISSING, zone=None, unit=None)
 
 
-def time_rule(part: Mapping[str, Any]) -> TimeRule:
-    """The rule that a ``timestamp`` of the facility file states.
+def time_rule(part: Mapping[str, Any], budget: Budget | None = None) -> TimeRule:
+    """The rule that a ``timestamp`` of the facility file states; ``budget``: see :mod:`.selection`.
 
     :raises ValueError, KeyError: the part cannot be used.
     """
     zone = part.get("timezone")
     return TimeRule(
-        select=selection(part["from"]),
+        select=selection(part["from"], budget),
         zone=None if zone is None else ZoneInfo(zone),
         unit=part.get("unit"),
     )

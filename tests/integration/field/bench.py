@@ -21,10 +21,12 @@ from services.core.store.connect import connect, engine
 from services.core.store.registry.apply import apply
 from services.core.store.registry.facility_file import parse
 from services.core.store.registry.plan import facility_plans
+from services.core.store.replays import Selection, submit
 from services.ingest.allowance import Allowance
 from services.ingest.arrivals import Arrivals
 from services.ingest.database import Database
 from services.ingest.prepare import TimeBounds, prepare
+from services.ingest.replay import Replay
 from services.ingest.resolve import RegistryCache
 from services.ingest.source import Message
 from services.ingest.write import Outcome, write
@@ -67,6 +69,7 @@ class FieldBench:
         at: datetime,
         retained: bool = False,
         told: bool = False,
+        redelivered: bool = False,
         spaced: timedelta = timedelta(0),
     ) -> Outcome:
         """Take messages (topic, payload) through ingest as one batch that arrived at ``at``.
@@ -82,12 +85,27 @@ class FieldBench:
                 stored_at=at + k * spaced if told else None,
                 token=None,
                 retained=retained,
+                redelivered=redelivered,
             )
             for k, (topic, payload) in enumerate(messages)
         ]
         self._database.run(lambda connection, _tried: self._registry.refresh(connection))
         prepared = prepare(batch, self._registry.directory, _BOUNDS, self._arrivals)
         return write(self._database, prepared, self._allowance)
+
+    def replay(self, *, facility: str) -> None:
+        """Try a facility's open entries of quarantine again, as ingest does between batches."""
+        bind = engine(self.url, process="test")
+        try:
+            with bind.begin() as connection:
+                chosen = Selection(facilities=(facility,))
+                submit(connection, chosen, accept=False, by="test", note=None)
+        finally:
+            bind.dispose()
+        self._database.run(lambda connection, _tried: self._registry.refresh(connection))
+        replay = Replay(self._database, _BOUNDS)
+        while not replay.step(self._registry.directory):
+            assert replay.busy
 
     def settle(self, now: datetime) -> None:
         """Tick every facility as at ``now`` until nothing is left to do."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from services.core.store.registry.facility_file import FacilityFileError, parse
@@ -102,16 +104,47 @@ def test_channels_without_a_topic_need_the_device_to_have_one() -> None:
     assert said == "line 3: a needs a topic for those of its channels that name none"
 
 
-def test_a_topic_belongs_to_one_device() -> None:
+def test_devices_of_one_topic_select_each_their_own() -> None:
+    for one, other in (
+        ("from: a", "from: b"),
+        ("from: e", 'from: "[1].e"'),
+        ('from: e, timestamp: {from: "t"}', "from: f"),
+    ):
+        file = parse(
+            HEAD
+            + f"  - {{id: a, format: json, topic: t, channels: [{{id: x, {one}, {ENERGY}}}]}}\n"
+            f"  - {{id: b, format: json, topic: t, channels: [{{id: x, {other}, {ENERGY}}}]}}\n"
+        )
+        assert [device.topic for device in file.devices] == ["t", "t"]
+    records = "format: json, topic: t, records: \"[?id=='{}']\""
+    assert parse(
+        HEAD
+        + "".join(
+            f"  - {{id: {d}, {records.format(d)}, channels: [{{id: x, from: e, {ENERGY}}}]}}\n"
+            for d in "ab"
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("wire_format", "key"), [("json", ""), ("json", "from: e, "), ("senml", ""), ("native", "")]
+)
+def test_a_value_does_not_count_for_two_devices(wire_format: str, key: str) -> None:
+    rest = f"format: {wire_format}, topic: t, channels: [{{id: x, {key}{ENERGY}}}]"
+    said = refusal("".join(f"  - {{id: {device}, {rest}}}\n" for device in "ab"))
+    assert said == (
+        "line 4: b.x takes from t the same value as a.x, which would count twice; let each device"
+        " of a topic select its own, or make it one device"
+    )
+
+
+def test_topics_of_channels_are_looked_at_whole() -> None:
     said = refusal(
         f"  - {{id: a, format: json, topic: t/x, channels: [{{id: x, {ENERGY}}}]}}\n"
         "  - id: b\n    format: json\n    topic: t\n"
         f"    channels: [{{id: y, topic: x, {POWER}}}]\n"
     )
-    assert said == (
-        "line 7: device b, channel y, topic: t/x belongs to a already; make it one device with all"
-        " channels"
-    )
+    assert "b.y takes from t/x the same value as a.x" in said
 
 
 @pytest.mark.parametrize(
@@ -122,12 +155,55 @@ def test_tonnes_own_topics_are_not_to_be_had(topic: str) -> None:
     assert said == f"line 3: {topic} is a topic of tonne's own; let a publish elsewhere"
 
 
-@pytest.mark.parametrize("topic", ["tele/+/SENSOR", "tele/#", '""'])
-def test_a_topic_has_no_wildcards(topic: str) -> None:
-    said = refusals(
-        f"  - {{id: a, format: json, channels: [{{id: x, topic: {topic}, {ENERGY}}}]}}\n"
+@pytest.mark.parametrize(
+    ("topic", "says"),
+    [
+        ("tele/+/SENSOR", "is not one topic: write out the wildcards"),
+        ("tele/#", "is not one topic: write out the wildcards"),
+        ("", "at least one character"),
+        (">", "a wildcard to NATS"),
+        ("plant/>", "a wildcard to NATS"),
+        ("plant/*/x", "a wildcard to NATS"),
+        ("plant\n/x", "cannot be seen"),
+        ("plant\r", "cannot be seen"),
+        ("plant\x00", "cannot be seen"),
+        ("plant\x7f", "cannot be seen"),
+        ("plant\x85", "cannot be seen"),
+        ("plant\u2028user mallory", "cannot be seen"),
+        ("plant\u202e", "cannot be seen"),
+        ("plant\ufeff", "cannot be seen"),
+        ("plant\ud800", "cannot be seen"),
+        ("$SYS/broker", "begins with $"),
+        ("$share/g/plant", "begins with $"),
+        ("$JS/API/STREAM/DELETE/$MQTT_msgs", "begins with $"),
+        ("x" * 257, "at most 256"),
+        ("\N{LATIN SMALL LETTER A WITH DIAERESIS}" * 129, "at most 256"),
+        ("x" * 100_000, "longer than 1000 characters"),
+    ],
+)
+@pytest.mark.parametrize("where", ["device", "channel"])
+def test_a_topic_is_one_topic_and_can_be_written_into_any_file(
+    topic: str, says: str, where: str
+) -> None:
+    quoted = json.dumps(topic)
+    device, channel = (
+        (f"topic: {quoted}, ", "") if where == "device" else ("", f"topic: {quoted}, ")
     )
-    assert any("is not one topic: write out the wildcards" in each for each in said)
+    with pytest.raises(FacilityFileError) as caught:
+        parse(
+            f"{HEAD}  - {{id: a, format: json, {device}channels: [{{id: x, {channel}{ENERGY}}}]}}\n"
+        )
+    said = " ".join(map(str, caught.value.problems))
+    assert says in said or "valid string" in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    "topic", ["My Home/energy", "/leading", "a//b", "homie/d/$state", "a>b/c*", "Wärme/Zähler"]
+)
+def test_topics_that_devices_have_are_taken(topic: str) -> None:
+    device = f'{{id: a, format: json, topic: "{topic}", channels: [{{id: x, {ENERGY}}}]}}'
+    assert parse(f"{HEAD}  - {device}\n").devices[0].topic == topic
 
 
 def test_an_interval_needs_a_time() -> None:

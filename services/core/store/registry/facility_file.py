@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from services.core.accounting.factors import Factor
 from services.core.store.registry import places, plain_words
+from services.core.store.registry.bounded_yaml import TooMuchError, load_yaml
 from services.core.store.registry.computable import problems as computability_problems
 from services.core.store.registry.facility_model import FacilityFile
+
+#: Of a facility file that is read; one of a thousand channels has a fifth of a million.
+MOST_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -38,12 +41,14 @@ class FacilityFileError(ValueError):
         super().__init__("; ".join(map(str, self.problems)))
 
 
-def parse(text: str, shared: Sequence[Factor] = ()) -> FacilityFile:
+def parse(
+    text: str, shared: Sequence[Factor] = (), *, most_bytes: int = MOST_BYTES
+) -> FacilityFile:
     """Read and check a facility file; ``shared``: the registry's factors for every facility.
 
     :raises FacilityFileError: with every problem found, each with its line.
     """
-    document = _load(text)
+    document = _load(text, most_bytes)
     try:
         model = FacilityFile.stated(_plain(document))
     except ValidationError as error:
@@ -66,9 +71,12 @@ def _problem(document: CommentedMap, path: places.Path, reason: str) -> Problem:
     return Problem(line=place.line, message=reason if named else f"{place.words}: {reason}")
 
 
-def _load(text: str) -> CommentedMap:
+def _load(text: str, most_bytes: int) -> CommentedMap:
     try:
-        document = YAML(typ="rt").load(text)
+        document = load_yaml(text, most_bytes=most_bytes)
+    except TooMuchError as error:
+        what = f"{error}; split the facility, or raise TONNE_FILE_BYTES"
+        raise FacilityFileError([Problem(line=error.line, message=what)]) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 0

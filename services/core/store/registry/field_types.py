@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -33,6 +34,10 @@ _SLUG = r"^[a-z0-9][a-z0-9-]{0,62}$"
 #: Validation context of what somebody states now. What is stored was stated under the bounds of its
 #: time, and is read whatever they are today: a facility must not fall silent because of a release.
 _STATED: Final = {"stated": True}
+
+#: Control characters, marks of direction, surrogates, separators of lines and paragraphs, and what
+#: is no character: they would change the files and logs that topics are written to.
+_NOT_IN_TOPICS: Final = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,11 +146,25 @@ def _reference(value: str) -> str:
     return value
 
 
-def _topic(value: str) -> str:
-    if not re.fullmatch(r"[^+#\x00]{1,1000}", value):
+def _topic(value: str, info: ValidationInfo) -> str:
+    if not is_stated(info):
+        return value
+    if not value:
+        raise ValueError("a topic has at least one character")
+    shown = ascii(value[:60])
+    if re.search("[+#]", value):
         raise ValueError(
-            f"{value[:60]!r} is not one topic: write out the wildcards + and #, for instance with a"
+            f"{shown} is not one topic: write out the wildcards + and #, for instance with a"
             " topic for each channel"
+        )
+    if any(unicodedata.category(character) in _NOT_IN_TOPICS for character in value):
+        raise ValueError(
+            f"{shown} has a character that cannot be seen, such as a line break: a topic has none"
+        )
+    if any(level in {"*", ">"} for level in value.split("/")):
+        raise ValueError(
+            f"{shown} has a level * or >, which is a wildcard to NATS: let the device publish"
+            " elsewhere"
         )
     return value
 
@@ -231,7 +250,7 @@ MailAddress = Annotated[str, AfterValidator(_mail_address), Field(max_length=254
 SecretVariable = Annotated[str, AfterValidator(_secret_variable)]
 Percent = Annotated[float, Field(ge=0, le=1000)]
 #: An MQTT topic without wildcards.
-Topic = Annotated[str, AfterValidator(_topic)]
+Topic = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_topic)]
 #: An expression that finds something in a payload.
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 

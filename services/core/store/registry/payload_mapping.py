@@ -7,10 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-import jmespath
-from jmespath.exceptions import JMESPathError, JMESPathTypeError
-
 from services.core.store.registry import facility_model as model
+from services.core.store.registry import mapping_expression
 
 Path = tuple[str | int, ...]
 Finding = tuple[Path, str]
@@ -22,12 +20,19 @@ _SENML_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:./_-]*(?:#[vs])?\Z")
 _RESERVED: Final = re.compile(r"emissions/[^/]+/(?:[^/]+/(?:readings|status)|alerts/.*)\Z")
 
 
+#: As brokers in the cloud have it; those that run on a machine of one's own take more.
+_LONGEST_TOPIC_BYTES: Final = 256
+
+#: A topic, the format of its messages, and what is selected of them.
+_Taken = tuple[str, str, str | None, str]
+
+
 def problems(file: model.FacilityFile) -> Iterator[Finding]:
     """Every reason why messages of the file's devices could not be told apart or understood."""
-    owners: dict[str, str] = {}
+    takers: dict[_Taken, str] = {}
     for i, device in enumerate(file.devices):
         path: Path = ("devices", i)
-        yield from _topics(path, file.facility.id, device, owners)
+        yield from _topics(path, file.facility.id, device, takers)
         if device.format == "native":
             yield from _native(path, device)
         elif device.format == "json":
@@ -37,27 +42,39 @@ def problems(file: model.FacilityFile) -> Iterator[Finding]:
 
 
 def _topics(
-    path: Path, facility: str, device: model.Device, owners: dict[str, str]
+    path: Path, facility: str, device: model.Device, takers: dict[_Taken, str]
 ) -> Iterator[Finding]:
     if device.topic is None and 0 < sum(c.topic is not None for c in device.channels) < len(
         device.channels
     ):
         yield path, f"{device.id} needs a topic for those of its channels that name none"
     native = f"emissions/{facility}/{device.id}/readings"
-    for place, topic in _own_topics(path, device):
-        if topic != native and _RESERVED.match(topic):
-            yield place, f"{topic} is a topic of tonne's own; let {device.id} publish elsewhere"
-        owner = owners.setdefault(topic, device.id)
-        if owner != device.id:
-            yield place, f"{topic} belongs to {owner} already; make it one device with all channels"
-
-
-def _own_topics(path: Path, device: model.Device) -> Iterator[tuple[Path, str]]:
     for j, channel in enumerate(device.channels):
         topic = model.own_topic(device.topic, channel.topic)
-        if topic is not None:
-            place = ("channels", j, "topic") if channel.topic is not None else ("topic",)
-            yield (*path, *place), topic
+        if topic is None:
+            continue
+        place = (*path, "channels", j, "topic") if channel.topic is not None else (*path, "topic")
+        if topic != native and _RESERVED.match(topic):
+            yield place, f"{topic} is a topic of tonne's own; let {device.id} publish elsewhere"
+        if topic.startswith("$"):
+            yield place, f"{topic[:60]} begins with $, which brokers keep for themselves"
+        if len(topic.encode()) > _LONGEST_TOPIC_BYTES:
+            what = f"{topic[:60]}... has {len(topic.encode())} bytes"
+            yield place, f"{what}; a topic has at most {_LONGEST_TOPIC_BYTES}"
+        taker = takers.setdefault(_taken(topic, device, channel), f"{device.id}.{channel.id}")
+        if taker.partition(".")[0] != device.id:
+            what = f"{device.id}.{channel.id} takes from {topic} the same value as {taker}"
+            advice = "let each device of a topic select its own, or make it one device"
+            yield (*path, "channels", j), f"{what}, which would count twice; {advice}"
+
+
+def _taken(topic: str, device: model.Device, channel: model.Channel) -> _Taken:
+    """What a channel takes of the messages at a topic."""
+    if device.format == "json":
+        return topic, device.format, device.records, channel.from_ or "@"
+    if device.format == "senml":
+        return topic, device.format, None, (channel.from_ or channel.id).removesuffix("#v")
+    return topic, device.format, None, channel.id
 
 
 def _native(path: Path, device: model.Device) -> Iterator[Finding]:
@@ -112,14 +129,12 @@ def _senml(path: Path, device: model.Device) -> Iterator[Finding]:
 
 def _expression(place: Path, text: str) -> Iterator[Finding]:
     try:
-        jmespath.compile(text).search({})
-    except JMESPathTypeError:
-        # a function that finds nothing to work on in an empty payload
-        return
-    except (JMESPathError, ValueError, RecursionError) as error:
-        reason = str(error).partition("\n")[0].rstrip(":.")
+        mapping_expression.check(text)
+    except mapping_expression.ExpressionError as error:
         advice = """put keys in double quotes, such as '"1-0:1.8.0".value', where they have other"""
         yield (
             place,
-            f"{text!r} is not JMESPath: {reason}; {advice} characters than letters, digits and _",
+            f"{text!r} is not JMESPath: {error}; {advice} characters than letters, digits and _",
         )
+    except mapping_expression.OverBudgetError as error:
+        yield place, f"{text[:60]!r} cannot be taken: {error}"

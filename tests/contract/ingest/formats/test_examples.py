@@ -43,8 +43,8 @@ def test_it_is_valid_and_each_of_its_topics_is_heard(path: Path) -> None:
             assert any(covers(each, topic) for each in subscribed)
             destination = known.destination(topic)
             assert destination.kind is Kind.READINGS
-            assert destination.publisher is not None
-            assert destination.publisher.device == device.id
+            (publisher,) = destination.publishers
+            assert publisher.device == device.id
 
 
 def test_all_of_them_can_be_applied_together() -> None:

@@ -193,8 +193,7 @@ def test_fields_and_records_that_nobody_asked_for_are_ignored(gateway: Station) 
 
 
 def test_the_example_of_the_rfc() -> None:
-    meter = station_of(RFC_METER).directory.destination("lab/meter").publisher
-    assert meter is not None
+    (meter,) = station_of(RFC_METER).directory.destination("lab/meter").publishers
     decoded = meter.decode(RFC_EXAMPLE, to_us(ARRIVAL))
     assert decoded.problems == []
     assert [(o.channel, o.ts_us, o.value, o.unit) for o in decoded.observations] == [

@@ -1,0 +1,85 @@
+"""YAML that is measured while it is read: how deep it goes, and how much it is with its aliases.
+
+An alias stands for all that its anchor names, so a few hundred bytes can stand for millions of
+parts. They are counted before anything is built of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
+from ruamel.yaml.events import AliasEvent
+
+#: A facility file goes seven levels deep.
+DEEPEST: Final = 40
+
+#: What a key or value has at least on average, where a file is written by people.
+_BYTES_A_NODE: Final = 20
+
+
+class TooMuchError(ValueError):
+    """The document is more than may be read; ``line`` is counted from 1."""
+
+    def __init__(self, line: int, what: str) -> None:
+        super().__init__(what)
+        self.line = line
+
+
+def load_yaml(text: str, *, most_bytes: int) -> Any:
+    """Read YAML with its comments and lines: ruamel's round-trip types.
+
+    :raises TooMuchError: it is longer than ``most_bytes``, or has more keys and values than belong
+        to that length, aliases written out.
+    :raises ruamel.yaml.error.YAMLError, ValueError, RecursionError: it is no YAML.
+    """
+    if len(text.encode(errors="replace")) > most_bytes:
+        raise TooMuchError(1, f"it has more than {most_bytes} bytes")
+    most_nodes = most_bytes // _BYTES_A_NODE
+    if max(map(text.count, ",\n")) > most_nodes:
+        # said at once; to read it would take long
+        raise TooMuchError(1, _too_many(most_nodes))
+    reader = YAML(typ="rt")
+
+    class Bounded(_Composer):
+        most = most_nodes
+
+    reader.Composer = Bounded
+    return reader.load(text)
+
+
+def _too_many(most_nodes: int) -> str:
+    return f"it has more than {most_nodes} keys and values, those that aliases stand for included"
+
+
+class _Composer(Composer):
+    most: int
+
+    def __init__(self, loader: Any = None) -> None:
+        super().__init__(loader=loader)
+        self._deep = 0
+        self._nodes = 0
+        #: how many there are in what an anchor may name, by node
+        self._within: dict[int, int] = {}
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Compose a node with all that is in it."""
+        event = self.parser.peek_event()
+        line = event.start_mark.line + 1
+        if self._deep >= DEEPEST:
+            raise TooMuchError(line, f"it is nested deeper than {DEEPEST} levels")
+        before = self._nodes
+        self._deep += 1
+        node = super().compose_node(parent, index)
+        self._deep -= 1
+        if isinstance(event, AliasEvent):
+            if id(node) not in self._within:
+                raise TooMuchError(line, f"the alias *{event.anchor} stands in what it names")
+            self._nodes += self._within[id(node)]
+        else:
+            self._nodes += 1
+            self._within[id(node)] = self._nodes - before
+        if self._nodes > self.most:
+            raise TooMuchError(line, _too_many(self.most))
+        return node
