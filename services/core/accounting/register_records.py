@@ -8,7 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-IncidentKind = Literal["rollover", "reset", "replacement", "transient", "confirmed", "jump"]
+IncidentKind = Literal[
+    "rollover", "reset", "replacement", "transient", "confirmed", "jump", "jitter"
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +74,10 @@ class Incident:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegisterSteps:
-    """Every counted step in order of time, never overlapping; `amount` is never below zero."""
+    """Every counted step in order of time, never overlapping.
+
+    `amount` is below zero only where the index fell by jitter, and by no more than that.
+    """
 
     t0_us: NDArray[np.int64]
     t1_us: NDArray[np.int64]

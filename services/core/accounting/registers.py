@@ -12,6 +12,9 @@ physically do, `max_rate`, and by the readings next to it:
                one after: the clock was off, not the index. The step runs across, whole.
 *held*         nothing has been read since that could tell. Not counted, reported in `held`.
 *rollover*     a fall that is plausible across the modulus.
+*jitter*       a fall of at most one step of the coarser last digit, or of at most a tenth of the
+               index that the next `COMES_BACK_WITHIN` readings make up: rounding, flutter, two
+               gateways with a different lag. It takes back the rise before it.
 *reset*        any other fall. The index began again at zero if what it shows now is no more than
                the pace of the steps beside it would have brought, and then it is counted. Otherwise
                where it began is unknown (a replaced meter shows what its calibration left there),
@@ -26,6 +29,12 @@ the next reading takes back to at least where it came from, are still transients
 than half the modulus is a rollover. A misreading that lasts for two readings cannot be told from
 energy then: give every register its `max_rate`.
 
+Whatever is read: over a stretch of readings without a reset, a rollover, a jump or an epoch's
+beginning, the sum of the steps never exceeds the last reading minus the first, or zero where that
+is less; a reading that is held is not part of the stretch yet. A step is below zero where a fall
+takes back more than the `PEAK_READINGS` readings before it rose: the index did go back, and what
+was counted on its way up lies too far behind to be found.
+
 Every decision looks at a bounded number of readings around it, so a window of the readings with
 `LOOK_AROUND` more on either side gives the very same steps inside the window as all of them do,
 and a new reading changes no step further away than that.
@@ -37,6 +46,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from services.core.accounting import register_jitter
 from services.core.accounting.register_plausibility import (
     CLOCK_ALLOWANCE_S,
     HOUR_US,
@@ -70,7 +80,7 @@ __all__ = [
     "steps",
 ]
 
-LOOK_AROUND = 6
+LOOK_AROUND = 8
 """How many readings before and after a window decide the steps that overlap it."""
 
 
@@ -126,6 +136,7 @@ def steps(ts_us: Ints, value: Floats, config: RegisterConfig) -> RegisterSteps:
     rise, plain = rise_between(readings, a, b)
     counted = same & plain
     found = _Found()
+    taken_back: list[int] = []
     _judge_first(readings, int(kept[0]), epochs, found)
     for i in np.flatnonzero(~counted):
         before, after = int(a[i]), int(b[i])
@@ -133,12 +144,14 @@ def steps(ts_us: Ints, value: Floats, config: RegisterConfig) -> RegisterSteps:
             _begin_epoch(readings, before, after, epochs, found)
         elif rise[i] >= 0:
             _judge_leap(readings, before, after, found)
-        else:
-            _judge_fall(readings, before, after, skipped, found)
+        elif _judge_fall(readings, before, after, skipped, found):
+            taken_back.append(int(i))
+    counted[taken_back] = True
+    amount = register_jitter.amounts(readings, kept, rise, counted, taken_back)
     for i in np.flatnonzero(skipped):
         found.incidents.append(_crossed(readings, int(i)))
     return _result(
-        found, readings, a[counted].astype(np.int64), b[counted].astype(np.int64), rise[counted]
+        found, readings, a[counted].astype(np.int64), b[counted].astype(np.int64), amount[counted]
     )
 
 
@@ -237,32 +250,42 @@ def _judge_leap(r: Readings, before: int, after: int, found: _Found) -> None:
     )
 
 
-def _judge_fall(r: Readings, before: int, after: int, skipped: Bools, found: _Found) -> None:
-    """A fall no next reading took back: a rollover or a reset."""
+def _judge_fall(r: Readings, before: int, after: int, skipped: Bools, found: _Found) -> bool:
+    """A fall no next reading took back: a rollover, jitter or a reset.
+
+    :return: whether it is taken back from the rises before it.
+    """
     t0, t1 = int(r.ts[before]), int(r.ts[after])
     old, new = float(r.v[before]), float(r.v[after])
     wrapped, rolled = wrap_between(r, np.array([before]), np.array([after]))
+    from_zero = 0 <= new <= _brought_by_pace(r, before, after, skipped)
     kind: IncidentKind = "reset"
     amount: float | None = None
+    taken_back = False
+    reason = f"the index fell from {old:g} to {new:g}"
     if rolled[0]:
         kind, amount = "rollover", float(wrapped[0])
         reason = f"the index rolled over at {float(r.modulus[after]):g}"
+    elif not from_zero and register_jitter.is_jitter(r, before, after):
+        kind, taken_back = "jitter", True
+        reason = f"the index fell by {old - new:.4g}: taken back from the rise before"
     elif after == r.ts.size - 1:
-        reason = f"the index fell from {old:g} to {new:g}"
         found.held.append(Held(t0_us=t0, t1_us=t1, value=new - old, reason=reason))
-        return
-    elif 0 <= new <= _brought_by_pace(r, before, after, skipped):
+        return False
+    elif from_zero:
         amount = new
-        reason = f"the index fell from {old:g} to {new:g}: it began again at zero"
+        reason += ": it began again at zero"
     else:
-        reason = f"the index fell from {old:g} to {new:g}: where it began again is not known"
+        reason += ": where it began again is not known"
     found.incidents.append(
         Incident(
-            kind=kind, t0_us=t0, t1_us=t1, before=old, after=new, counted=amount, reason=reason
+            kind=kind, t0_us=t0, t1_us=t1, before=old, after=new, reason=reason,
+            counted=new - old if taken_back else amount,
         )
-    )
+    )  # fmt: skip
     if amount is not None:
         found.rows.append((t0, t1, amount))
+    return taken_back
 
 
 def _brought_by_pace(r: Readings, before: int, after: int, skipped: Bools) -> float:

@@ -109,15 +109,76 @@ def test_order_and_duplicates_of_the_same_readings_change_nothing(
 
 @settings(deadline=None)
 @given(registers(), CONFIGS)
-def test_no_readings_make_energy_negative_or_steps_overlap(
+def test_no_readings_make_steps_overlap_or_energy_negative_but_by_what_fell(
     readings: tuple[Ints, Floats], config: RegisterConfig
 ) -> None:
     ts, value = readings
     for size in range(ts.size + 1):
         result = steps(ts[:size], value[:size], config)
-        assert (result.amount >= 0).all()
+        fell = sum(each.counted or 0.0 for each in result.incidents if each.kind == "jitter")
+        assert result.amount[result.amount < 0].sum() >= fell - 1e-6
         assert (result.t1_us >= result.t0_us).all()
         assert (result.t0_us[1:] >= result.t1_us[:-1]).all()
+
+
+@st.composite
+def jittering(draw: st.DrawFn, max_size: int = 40) -> tuple[Ints, Floats]:
+    """A register that is told now exactly, now rounded or late; some of its readings are lost."""
+    size = draw(st.integers(2, max_size))
+    rises = draw(
+        st.lists(st.sampled_from([0.0, 0.0, 0.01, 0.03, 0.2]), min_size=size, max_size=size)
+    )
+    told = draw(st.lists(st.sampled_from("eeerrtlL"), min_size=size, max_size=size))
+    exact = 300.0 + np.cumsum(rises)
+    shown = []
+    for i, how in enumerate(told):
+        late = exact[max(i - {"l": 1, "L": 3}.get(how, 0), 0)]
+        tenths = late * 10
+        shown.append({"r": np.rint(tenths) / 10, "t": np.floor(tenths) / 10}.get(how, late))
+    ts = np.arange(size, dtype=np.int64) * draw(st.sampled_from([10_000_000, MINUTE, 15 * MINUTE]))
+    return ts, np.round(np.array(shown), 3)
+
+
+def _stretches(ts: Ints, result: RegisterSteps) -> list[tuple[int, int]]:
+    """From which reading to which one nothing but rises and jitter was recognised."""
+    breaks = [
+        each for each in result.incidents if each.kind not in {"transient", "confirmed", "jitter"}
+    ]
+    edges = sorted((each.t0_us, each.t1_us) for each in (*breaks, *result.held))
+    begins = [int(ts[0]), *(t1 for _, t1 in edges)]
+    # an epoch begins between two readings
+    ends = [int(ts[np.searchsorted(ts, t0, side="right") - 1]) for t0, _ in edges if t0 >= ts[0]]
+    return list(zip(begins[-len(ends) - 1 :], [*ends, int(ts[-1])], strict=True))
+
+
+@settings(max_examples=400, deadline=None)
+@given(registers() | jittering(), CONFIGS, st.data())
+def test_no_stretch_without_a_reset_counts_more_than_its_last_minus_its_first(
+    readings: tuple[Ints, Floats], config: RegisterConfig, data: st.DataObject
+) -> None:
+    begin = data.draw(st.integers(0, readings[0].size))
+    window = slice(begin, data.draw(st.integers(begin, readings[0].size)))
+    for ts, value in (readings, (readings[0][window], readings[1][window])):
+        if not ts.size:
+            continue
+        result = steps(ts, value, config)
+        shown = dict(zip(ts.tolist(), value.tolist(), strict=True))
+        for begins, ends in _stretches(ts, result):
+            inside = (result.t0_us >= begins) & (result.t1_us <= ends)
+            risen = shown[ends] - shown[begins]
+            assert result.amount[inside].sum() <= max(risen, 0.0) + 1e-6
+
+
+@settings(max_examples=300, deadline=None)
+@given(jittering())
+def test_rounding_and_lag_count_what_was_really_counted(readings: tuple[Ints, Floats]) -> None:
+    ts, value = readings
+    result = steps(ts, value, RegisterConfig())
+    if {each.kind for each in result.incidents} <= {"transient", "jitter"} and not result.held:
+        risen = value[-1] - value[0]
+        assert result.amount.sum() == pytest.approx(max(risen, 0.0), abs=0.1 + 1e-6)
+        if risen >= 0.1:
+            assert result.amount.sum() == pytest.approx(risen, abs=1e-6)
 
 
 @settings(deadline=None)
@@ -131,7 +192,7 @@ def test_no_step_is_faster_than_the_meter(readings: tuple[Ints, Floats]) -> None
 
 @pytest.mark.thorough
 @settings(max_examples=250, deadline=None)
-@given(registers(60), CONFIGS, st.integers(0, 60), st.integers(0, 30))
+@given(registers(60) | jittering(60), CONFIGS, st.integers(0, 60), st.integers(0, 30))
 def test_a_window_with_its_look_around_gives_the_same_steps(
     readings: tuple[Ints, Floats], config: RegisterConfig, begin: int, length: int
 ) -> None:
@@ -147,7 +208,7 @@ def test_a_window_with_its_look_around_gives_the_same_steps(
 
 
 @settings(deadline=None)
-@given(registers(30), CONFIGS, st.integers(0, 29), st.floats(0, 999))
+@given(registers(30) | jittering(30), CONFIGS, st.integers(0, 29), st.floats(0, 999))
 def test_a_reading_changes_no_step_further_away_than_its_look_around(
     readings: tuple[Ints, Floats], config: RegisterConfig, place: int, shown: float
 ) -> None:
