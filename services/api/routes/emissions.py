@@ -7,13 +7,13 @@ import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Header
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api import arrow_stream
@@ -21,7 +21,15 @@ from services.api.answers import MOST_ROWS, next_link, rfc3339, rows_answer
 from services.api.auth import Reader, visible_facilities
 from services.api.bands import SourceMass, band_kg, kg
 from services.api.context import InContext
-from services.api.intervals import Interval, count_about, cut, finest, whole_hours
+from services.api.intervals import (
+    HOURLY,
+    Interval,
+    count_about,
+    cut,
+    finest,
+    parse,
+    whole_hours,
+)
 from services.api.models import Emission
 from services.api.parameters import Instant, SlugList, TimeSpan
 from services.api.problems import InvalidRequest, NotFound, TooManyRows, documented
@@ -60,15 +68,25 @@ _ARROW: arrow_stream.Columns = {
 }
 
 
+def _checked(interval: str) -> str:
+    if interval != "auto":
+        parse(interval)
+    return interval
+
+
 class EmissionsQuery(TimeSpan):
     """Parameters of ``GET /v1/emissions``."""
 
     facility: SlugList = Field([], description="facility ids; none: all", examples=[["linz"]])
     source: SlugList = Field([], description="source ids; none: all", examples=[["stack-1"]])
-    interval: Literal["auto", "1m", "5m", "15m", "1h", "1d", "1mo"] = Field(
+    interval: Annotated[str, AfterValidator(_checked)] = Field(
         "auto",
-        description="length of an interval; days and months in the facility's time zone; `auto`:"
-        " the finest that gives each source at most `max_points` rows",
+        description="length of an interval: minutes that divide an hour, hours that divide a day,"
+        " days, weeks, months or a year (`1m`, `15m`, `30m`, `1h`, `6h`, `1d`, `1w`, `1mo`, `1y`,"
+        " `PT30M`, seconds); above an hour they begin with the day, the week (Monday), the month or"
+        " the year of the facility's time zone; `auto`: the finest of 1m, 5m, 15m, 1h, 1d, 1mo that"
+        " gives each source at most `max_points` rows",
+        examples=["auto"],
     )
     max_points: int = Field(1000, ge=1, le=MOST_ROWS, description="for `auto`: rows of a source")
     as_of: Instant | None = Field(
@@ -164,14 +182,15 @@ async def get_emissions(
 
 
 def _interval(query: EmissionsQuery, begins: datetime, ends: datetime) -> Interval:
-    if query.interval != "auto":
-        interval = query.interval
-    else:
+    if query.interval == "auto":
         interval = finest(begins, ends, most=query.max_points)
-        if query.as_of is not None and interval in {"1m", "5m", "15m"}:
-            interval = "1h"
-    if query.as_of is not None and interval in {"1m", "5m", "15m"}:
-        raise InvalidRequest("as_of: only hours keep their versions; use interval 1h, 1d or 1mo")
+        return HOURLY if query.as_of is not None and interval.in_hour else interval
+    interval = parse(query.interval)
+    if query.as_of is not None and not interval.of_hours:
+        raise InvalidRequest(
+            "as_of: only hours keep their versions; use an interval of whole hours, such as 1h, 1d"
+            " or 1mo"
+        )
     return interval
 
 
@@ -213,13 +232,16 @@ async def _read(
     ids = [source.id for source in part.sources]
     if not buckets or not ids:
         return []
-    if interval in {"1m", "5m", "15m"}:
+    if interval.in_hour:
         return await emissions.parts_of_hours(connection, ids, buckets, now=now)
-    if interval == "1h" or whole_hours(part.facility.timezone, buckets[0].begins, buckets[-1].ends):
+    if interval == HOURLY or (
+        interval.of_hours
+        and whole_hours(part.facility.timezone, buckets[0].begins, buckets[-1].ends)
+    ):
         return await emissions.whole_hours(connection, ids, buckets, now=now, as_of=as_of)
     if as_of is not None:
         raise InvalidRequest(
-            f"as_of: days and months of {part.facility.timezone} do not begin on a whole UTC hour,"
+            f"as_of: intervals of {part.facility.timezone} do not begin on a whole UTC hour,"
             " and only hours keep their versions; use interval 1h"
         )
     return await emissions.days_of_minutes(connection, ids, buckets, now=now)
@@ -273,7 +295,7 @@ def _judged(by_method: Mapping[str, float]) -> str:
         return "substituted"
     if by_method["missing"] > 0:
         return "partial"
-    return "estimated" if by_method["estimated"] > 0 else "measured"
+    return "estimated" if by_method["estimated"] > by_method["measured"] else "measured"
 
 
 def _key(row: dict[str, Any]) -> tuple[datetime, str, str]:
@@ -288,7 +310,7 @@ def _next(query: EmissionsQuery, last: dict[str, Any], interval: Interval, ends:
         "/v1/emissions",
         **{
             **times,
-            "interval": interval,
+            "interval": str(interval),
             "to": rfc3339(ends),
             "cursor": base64.urlsafe_b64encode(cursor.encode()).decode(),
         },

@@ -130,7 +130,10 @@ async def test_minutes_hours_days_and_months_add_up_to_the_same(
         [(start + i * 7 * MINUTE, i / 8, FULL) for i in range(400)],
     )
     sums = set()
-    for interval in ("1m", "5m", "15m", "1h", "1d", "1mo"):
+    for interval in (
+        "1m", "5m", "10m", "15m", "30m", "PT30M", "1h", "90m", "2h", "6h", "1d", "1w", "1mo", "3mo",
+        "1y",
+    ):  # fmt: skip
         rows = await emissions(
             client, interval=interval, from_=start.isoformat(), to=(start + 31 * DAY).isoformat()
         )
@@ -328,7 +331,8 @@ async def test_times_are_written_in_three_ways(
         ({"from_": "yesterday"}, "from", "RFC 3339"),
         ({"from_": "2026-11-23T18:00:00"}, "from", "offset"),
         ({"to": "nan"}, "to", "accepted are"),
-        ({"interval": "2h"}, "interval", "'15m'"),
+        ({"interval": "45s"}, "interval", "use 1m"),
+        ({"interval": "7h"}, "interval", "does not divide a day"),
         ({"max_points": "0"}, "max_points", "greater than or equal to 1"),
         ({"frm": "1"}, "frm", "not a parameter"),
         ({"from_": "2026-11-23T18:00:00Z", "to": "2026-11-23T18:00:00Z"}, "from", "before"),

@@ -8,10 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.api.intervals import INTERVALS, Interval, count_about, cut, finest, whole_hours
+from services.api.intervals import (
+    INTERVALS,
+    Interval,
+    count_about,
+    cut,
+    finest,
+    parse,
+    whole_hours,
+)
 
 ZONES = ("UTC", "Europe/Vienna", "Asia/Kolkata", "America/Havana", "Australia/Lord_Howe",
          "Pacific/Apia", "America/Sao_Paulo", "Africa/Casablanca")  # fmt: skip
+TRIED = ("5m", "15m", "30m", "1h", "90m", "2h", "6h", "12h", "1d", "2d", "1w", "1mo", "3mo", "1y")
 INSTANTS = st.datetimes(datetime(2000, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - Hypothesis wants naive bounds
 
 
@@ -23,7 +32,7 @@ def at(text: str) -> datetime:
 @given(
     begins=INSTANTS,
     length=st.timedeltas(timedelta(microseconds=1), timedelta(days=70)),
-    interval=st.sampled_from([i for i in INTERVALS if i != "1m"]),
+    interval=st.sampled_from(TRIED).map(parse),
     timezone=st.sampled_from(ZONES),
 )
 def test_intervals_join_and_cover_the_span(
@@ -42,7 +51,11 @@ def test_days_and_months_begin_at_a_local_date(
     begins: datetime, timezone: str, monthly: bool
 ) -> None:
     for bucket in cut(
-        "1mo" if monthly else "1d", begins, begins + timedelta(days=40), timezone=timezone, most=99
+        parse("1mo" if monthly else "1d"),
+        begins,
+        begins + timedelta(days=40),
+        timezone=timezone,
+        most=99,
     ):
         local = bucket.begins.astimezone(ZoneInfo(timezone))
         before = (bucket.begins - timedelta(microseconds=1)).astimezone(ZoneInfo(timezone))
@@ -55,7 +68,7 @@ def test_at_most_as_many_as_asked_for() -> None:
     begins = at("2026-01-01T00:00:00Z")
     for interval in INTERVALS:
         assert len(cut(interval, begins, at("2027-01-01T00:00:00Z"), timezone="UTC", most=3)) == 3
-    assert cut("1h", begins, begins, timezone="UTC", most=3) == []
+    assert cut(parse("1h"), begins, begins, timezone="UTC", most=3) == []
 
 
 @pytest.mark.parametrize(
@@ -71,7 +84,7 @@ def test_at_most_as_many_as_asked_for() -> None:
 )
 def test_the_finest_interval_that_fits(days: int, most: int, expected: str) -> None:
     begins = at("2026-01-01T00:00:00Z")
-    assert finest(begins, begins + timedelta(days=days), most=most) == expected
+    assert str(finest(begins, begins + timedelta(days=days), most=most)) == expected
 
 
 @pytest.mark.parametrize(
@@ -82,3 +95,53 @@ def test_the_finest_interval_that_fits(days: int, most: int, expected: str) -> N
 def test_whose_hours_begin_with_utcs(timezone: str, expected: bool) -> None:
     begins = at("2026-01-01T00:00:00Z")
     assert whole_hours(timezone, begins, begins + timedelta(days=365)) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1m", "1m"), ("30m", "30m"), ("1800", "30m"), ("1800s", "30m"), ("PT30M", "30m"),
+        ("60m", "1h"), ("1h30m", "90m"), ("PT1H30M", "90m"), ("2H", "2h"), ("24h", "1d"),
+        ("P1D", "1d"), ("7d", "1w"), ("1w", "1w"), ("P1W", "1w"), ("1mo", "1mo"), ("P1M", "1mo"),
+        ("12mo", "1y"), ("1y", "1y"), ("P1Y", "1y"),
+    ],
+)  # fmt: skip
+def test_an_interval_is_read_as_any_duration_is(text: str, expected: str) -> None:
+    assert str(parse(text)) == expected
+    assert parse(str(parse(text))) == parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "instead"),
+    [
+        ("", "write 1m"), ("P", "write 1m"), ("PT", "write 1m"), ("soon", "write 1m"),
+        ("-5m", "write 1m"), ("1.5h", "write 1m"), ("9" * 30, "write 1m"), ("0", "use 1m"),
+        ("30s", "use 1m"), ("90s", "use 1m"), ("7m", "30m"), ("7h", "90m"), ("25h", "2h"),
+        ("1d1h", "2h"), ("5mo", "3mo"), ("1mo1d", "3mo"), ("2y", "1y"), ("400d", "use 1y"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_cut_is_refused_with_what_can(text: str, instead: str) -> None:
+    with pytest.raises(ValueError, match=instead):
+        parse(text)
+
+
+def test_from_an_hour_up_intervals_follow_the_local_clock() -> None:
+    def begins(text: str, since: str, zone: str, most: int) -> list[str]:
+        found = cut(parse(text), at(since), at("2027-01-01T00:00Z"), timezone=zone, most=most)
+        return [each.begins.astimezone(ZoneInfo(zone)).strftime("%d.%m. %H:%M") for each in found]
+
+    # the clock jumps from 02:00 to 03:00 on 29 March: that interval is an hour shorter
+    assert begins("6h", "2026-03-28T22:30Z", "Europe/Vienna", 6) == [
+        "28.03. 18:00", "29.03. 00:00", "29.03. 06:00", "29.03. 12:00", "29.03. 18:00",
+        "30.03. 00:00",
+    ]  # fmt: skip
+    assert begins("2h", "2026-03-28T23:00Z", "Europe/Vienna", 3) == [
+        "29.03. 00:00", "29.03. 03:00", "29.03. 04:00",
+    ]  # fmt: skip
+    assert begins("90m", "2026-03-01T00:00Z", "Asia/Kolkata", 2) == ["01.03. 04:30", "01.03. 06:00"]
+    assert begins("1w", "2026-03-05T00:00Z", "Europe/Vienna", 2) == ["02.03. 00:00", "09.03. 00:00"]
+    assert begins("3mo", "2026-03-05T00:00Z", "Europe/Vienna", 2) == [
+        "01.01. 00:00",
+        "01.04. 00:00",
+    ]
+    assert begins("1y", "2025-12-31T23:00Z", "Europe/Vienna", 1) == ["01.01. 00:00"]
