@@ -133,7 +133,13 @@ def _minutes(readings: AnyReadings, rules: Mapping[int, ChannelRule], ranges: Ra
         owner = np.repeat(np.arange(mine.size), own)
         at = np.arange(owner.size) + (found.bounds[mine] - (np.cumsum(own) - own))[owner]
         values, covered, estimated = of[members[0]].minutes_of_many(
-            found.ts_us[at], found.value[at], owner, mine.size, first, last
+            found.ts_us[at],
+            found.value[at],
+            owner,
+            mine.size,
+            first,
+            last,
+            None if found.uncertain is None else found.uncertain[at],
         )
         into = begins[mine][:, None] + np.arange(last - first + 1)
         value[into], covered_us[into], estimated_us[into] = values, covered, estimated

@@ -15,7 +15,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from services.core.store.reading_series import Series, Spans, StoredReadings
+from services.core.store.reading_series import Series, Spans, StoredReadings, joined
 from services.core.store.registry.plan import FacilityPlan
 
 Integers = NDArray[np.int64]
@@ -24,8 +24,8 @@ Bools = NDArray[np.bool_]
 _MINUTE_US = 60_000_000
 
 #: Readings of a channel that are kept beside those of the newest minutes: what a register's steps
-#: depend on, from the 7th reading before a change back to the 7th before that one's minute.
-_AROUND = 20
+#: depend on, from the 9th reading before a change back to the 9th before that one's minute.
+_AROUND = 24
 
 #: Older minutes are no live ones: what is touched there is read from the database.
 _LIVE_MINUTES = 2
@@ -62,6 +62,8 @@ class Recent:
         self._base_us = 0
         self._keys = np.zeros(0, dtype=np.int64)
         self._value = np.zeros(0)
+        #: keys of uncertain readings, of which there are few or none
+        self._uncertain = np.zeros(0, dtype=np.int64)
         self._known = np.zeros(0, dtype=np.bool_)
         self._whole = np.zeros(0, dtype=np.bool_)
 
@@ -130,6 +132,13 @@ class Recent:
         ts_us = (self._keys[places] & ((1 << _TIME_BITS) - 1)) + self._base_us
         return ts_us, self._value[places]
 
+    def uncertain(self, places: Integers) -> Bools | None:
+        """Which are uncertain; None: none is."""
+        if not self._uncertain.size:
+            return None
+        found = np.isin(self._keys[places], self._uncertain)
+        return found if found.any() else None
+
     def forget(self, numbers: Integers) -> None:
         """Forget some channels."""
         if not self._known[numbers].any():
@@ -137,6 +146,7 @@ class Recent:
         self._known[numbers] = False
         kept = self._known[self._keys >> _TIME_BITS]
         self._keys, self._value = self._keys[kept], self._value[kept]
+        self._uncertain = self._uncertain[self._known[self._uncertain >> _TIME_BITS]]
 
     def put(self, numbers: Integers, since_us: Integers, series: Series) -> None:
         """Replace all of each channel from its instant on with the readings given."""
@@ -146,6 +156,10 @@ class Recent:
         owner = numbers[series.owner]
         said = ~self._registers[owner] | np.isfinite(series.value)
         keys = self._keys_of(owner[said], series.ts_us[said])
+        if self._uncertain.size or series.uncertain is not None:
+            left = self._uncertain[self._uncertain < since[self._uncertain >> _TIME_BITS]]
+            more = keys[:0] if series.uncertain is None else keys[series.uncertain[said]]
+            self._uncertain = np.concatenate((left, more))
         keys = np.concatenate((self._keys[kept], keys))
         value = np.concatenate((self._value[kept], series.value[said]))
         order = np.argsort(keys, kind="stable")
@@ -182,6 +196,8 @@ class Recent:
         begins[numbers] = first
         kept = np.arange(of.size) >= begins[of]
         self._keys, self._value = self._keys[kept], self._value[kept]
+        if self._uncertain.size:
+            self._uncertain = np.intersect1d(self._uncertain, self._keys, assume_unique=True)
 
 
 class RecentReadings:
@@ -225,7 +241,13 @@ class RecentReadings:
         far = np.zeros(channels.size, dtype=np.bool_)
         far[owner[~self._recent.in_reach(found.ts_us)]] = True
         kept = ~far[owner]
-        near = Series.sorted(owner[kept], found.ts_us[kept], found.value[kept], channels.size)
+        near = Series.sorted(
+            owner[kept],
+            found.ts_us[kept],
+            found.value[kept],
+            channels.size,
+            None if found.uncertain is None else found.uncertain[kept],
+        )
         before = np.bincount(near.owner[near.ts_us < self._live_from_us], minlength=channels.size)
         self._recent.put(numbers, np.zeros(channels.size, dtype=np.int64), near)
         self._recent.know(numbers[~far], (before < _AROUND)[~far])
@@ -246,8 +268,9 @@ class RecentReadings:
         bounds = np.concatenate(([0], np.cumsum(sizes)))
         places = np.repeat(lows - bounds[:-1], sizes) + np.arange(bounds[-1])
         ts_us, value = recent.at(places)
+        uncertain = recent.uncertain(places)
         if here.all():
-            return Series(ts_us=ts_us, value=value, bounds=bounds)
+            return Series(ts_us=ts_us, value=value, bounds=bounds, uncertain=uncertain)
         far = self._stored.read(spans.where(~here))
         owner = np.concatenate(
             (np.repeat(np.arange(len(spans)), sizes), np.flatnonzero(~here)[far.owner])
@@ -257,6 +280,7 @@ class RecentReadings:
             np.concatenate((ts_us, far.ts_us)),
             np.concatenate((value, far.value)),
             len(spans),
+            joined(uncertain, places.size, far),
         )
 
     def neighbours(

@@ -68,7 +68,8 @@ class Shares(Answer):
         ge=0,
         le=1,
         examples=[0.0],
-        description="between readings of a register that lie far apart: known in sum only",
+        description="between readings of a register that lie far apart, known in sum only; and"
+        " what rests on uncertain readings",
     )
     missing: float = Field(ge=0, le=1, examples=[0.0], description="nothing is known")
 
@@ -195,7 +196,10 @@ class Emission(Answer):
     )
     share_substituted: float = Field(ge=0, le=1, examples=[0.0])
     share_estimated: float = Field(
-        ge=0, le=1, examples=[0.0], description="between a register's readings that lie far apart"
+        ge=0,
+        le=1,
+        examples=[0.0],
+        description="between a register's readings that lie far apart, or from uncertain readings",
     )
     share_missing: float = Field(ge=0, le=1, examples=[0.0], description="nothing is known")
 
@@ -394,7 +398,8 @@ class ExplainedInput(Answer):
         " them"
     )
     incidents: list[dict[str, object]] = Field(
-        description="of a register: rollovers, resets, transients and jumps, and what was counted"
+        description="of a register: rollovers, resets, transients, jitter and jumps, and what was"
+        " counted"
     )
 
 

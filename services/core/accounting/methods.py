@@ -32,7 +32,8 @@ class MinuteMasses:
     #: in the source's activity unit; None for a method without an activity
     activity: NDArray[np.float64] | None
     covered_us: NDArray[np.int64]
-    #: of the covered time, that for which the activity is known in a longer sum only
+    #: of the covered time, that for which the activity is known in a longer sum only, or that rests
+    #: on uncertain readings
     estimated_us: NDArray[np.int64]
 
 
@@ -133,6 +134,8 @@ class StackMethod:
 
     equation: Equation
     inputs: StackInputs
+    #: a rule judges its hours: what an uncertain value is worth is for the rule to say
+    judged: bool = False
 
     @property
     def activity_unit(self) -> None:
@@ -143,9 +146,12 @@ class StackMethod:
         """The equation on the minute's means, over the time that all inputs cover."""
         inputs: dict[str, NDArray[np.float64]] = {}
         covered = np.full(minutes.size, np.iinfo(np.int64).max)
+        estimated = np.zeros(minutes.size, dtype=np.int64)
         for item in self.equation.inputs:
             inputs[item.name], covered_us = self.inputs.at(item.name, series, minutes)
             covered = np.minimum(covered, covered_us)
+            for role in () if self.judged else self.inputs.roles(item.name):
+                estimated = np.maximum(estimated, series[role].estimated_at(minutes))
         rate_kg_h = np.asarray(self.equation.rate_kg_h(inputs), dtype=np.float64)
         covered = np.where(np.isfinite(rate_kg_h), covered, 0)
         co2 = np.where(covered > 0, rate_kg_h * (covered / _HOUR_US), 0.0)
@@ -155,8 +161,7 @@ class StackMethod:
             market_kg=co2,
             activity=None,
             covered_us=covered,
-            # its inputs are means, told minute by minute
-            estimated_us=np.zeros_like(covered),
+            estimated_us=np.minimum(estimated, covered),
         )
 
     def sensitivities(self, channels: Mapping[str, float]) -> dict[str, float]:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from services.core.accounting import gauges, intervals, registers
 from services.core.accounting.spreading import spread
 
-#: An hour's figure is as good as measured when its register is read at least once an hour.
-ESTIMATED_AFTER_US = 3_600_000_000
+#: An hour's figure is as good as measured when its register is read once an hour; hourly readings
+#: come some seconds or minutes later or earlier than the one before.
+ESTIMATED_AFTER_US = 65 * 60_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +39,7 @@ class MinuteSeries:
     ``value[i]`` belongs to minute ``first_minute + i``: the time-weighted mean of a gauge, or the
     amount of a counter or interval channel, in the channel's unit. Where ``covered_us`` is 0 a mean
     is NaN and an amount 0, and neither says anything. ``estimated_us`` is the part of the covered
-    time in which the amount is known in sum only.
+    time in which the amount is known in sum only, or comes from uncertain readings.
     """
 
     first_minute: int
@@ -135,6 +136,13 @@ class ChannelRule:
         """How long before its time a reading speaks; a counter's: to the readings before."""
         return self.length_us if self.kind == "interval" and self.stamp == "end" else 0
 
+    @property
+    def is_stamped_at(self) -> tuple[bool, bool]:
+        """Whether a step begins and whether it ends at a reading that tells its amount."""
+        if self.kind == "interval":
+            return self.stamp == "start", self.stamp == "end"
+        return True, True
+
     def register_steps(
         self, ts_us: NDArray[np.int64], value: NDArray[np.float64]
     ) -> registers.RegisterSteps:
@@ -149,15 +157,17 @@ class ChannelRule:
         value: NDArray[np.float64],
         first_minute: int,
         last_minute: int,
+        uncertain: NDArray[np.bool_] | None = None,
     ) -> MinuteSeries:
         """Compute the minutes ``first_minute`` to ``last_minute``, both included.
 
         ``ts_us`` ascends without duplicates and holds :attr:`context` beside the span's own
-        readings; ``value`` NaN is an explicit gap.
+        readings; ``value`` NaN is an explicit gap; ``uncertain`` tells which readings are (None:
+        none is).
         """
         owner = np.zeros(ts_us.size, dtype=np.int64)
         values, covered, estimated = self.minutes_of_many(
-            ts_us, value, owner, 1, first_minute, last_minute
+            ts_us, value, owner, 1, first_minute, last_minute, uncertain
         )
         return MinuteSeries(
             first_minute=first_minute,
@@ -175,6 +185,7 @@ class ChannelRule:
         owners: int,
         first_minute: int,
         last_minute: int,
+        uncertain: NDArray[np.bool_] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
         """The same of many channels under this rule: values, covered and estimated microseconds.
 
@@ -184,18 +195,32 @@ class ChannelRule:
         """
         shape = (owners, last_minute - first_minute + 1)
         estimated = np.zeros(shape, dtype=np.int64)
+        if uncertain is not None and not uncertain.any():
+            uncertain = None
         if self.kind == "gauge":
             values, covered = gauges.minute_means(
                 ts_us, value, self.max_gap_us, first_minute, last_minute, owner, owners
             )
+            if uncertain is not None:
+                _, time = gauges.minute_means(
+                    ts_us, np.where(uncertain, value, np.nan), self.max_gap_us,
+                    first_minute, last_minute, owner, owners,
+                )  # fmt: skip
+                estimated = time.reshape(shape)
         else:
             t0, t1, amount, of = self._steps(ts_us, value, owner, owners)
             values, covered = spread(t0, t1, amount, first_minute, last_minute, of, owners)
-            long = t1 - t0 > self.estimated_after_us
-            if self.kind == "counter" and long.any():
-                _, time = spread(
-                    t0[long], t1[long], amount[long], first_minute, last_minute, of[long], owners
+            guessed = t1 - t0 > self.estimated_after_us if self.kind == "counter" else None
+            if uncertain is not None:
+                told = _from_uncertain(
+                    ts_us[uncertain], owner[uncertain], t0, t1, of, self.is_stamped_at
                 )
+                guessed = told if guessed is None else guessed | told
+            if guessed is not None and guessed.any():
+                _, time = spread(
+                    t0[guessed], t1[guessed], amount[guessed], first_minute, last_minute,
+                    of[guessed], owners,
+                )  # fmt: skip
                 estimated = time.reshape(shape)
         return values.reshape(shape), covered.reshape(shape), estimated
 
@@ -220,3 +245,22 @@ class ChannelRule:
             parts.append((judged.t0_us, judged.t1_us, judged.amount, of))
         t0, t1, amount, of = (np.concatenate(part) for part in zip(*parts, strict=True))
         return t0, t1, amount, of
+
+
+def _from_uncertain(
+    ts_us: NDArray[np.int64],
+    owner: NDArray[np.int64],
+    t0_us: NDArray[np.int64],
+    t1_us: NDArray[np.int64],
+    of: NDArray[np.int64],
+    ends: tuple[bool, bool],
+) -> NDArray[np.bool_]:
+    """Which steps begin or end at one of the readings given, of the same channel."""
+    found = np.zeros(t0_us.size, dtype=np.bool_)
+    for channel in np.unique(owner).tolist():
+        mine = of == channel
+        at = ts_us[owner == channel]
+        for is_reading, edge in zip(ends, (t0_us, t1_us), strict=True):
+            if is_reading:
+                found[mine] |= np.isin(edge[mine], at)
+    return found

@@ -118,10 +118,10 @@ _FROM_HOURS = """
            max(v.version) AS version,
            bool_and(v.final) AS final, count(*) AS hours,
            CASE WHEN bool_and(v.quality = 'missing') THEN 'missing'
-                WHEN bool_or(v.quality = 'estimated') THEN 'estimated'
                 WHEN bool_or(v.quality = 'substituted') THEN 'substituted'
-                WHEN bool_and(v.quality = 'measured') THEN 'measured'
-                ELSE 'partial' END AS quality
+                WHEN bool_or(v.quality IN ('missing', 'partial')) THEN 'partial'
+                WHEN sum(v.estimated_ms) > sum(v.measured_ms) THEN 'estimated'
+                ELSE 'measured' END AS quality
     FROM (SELECT *, measured_ms + substituted_ms + estimated_ms > 0 AS known FROM v) v
     GROUP BY 1, 2
 )
@@ -132,7 +132,7 @@ SELECT b.bucket, s.id AS source_id, h.co2_ug, h.co2e_ug, h.market_ug, h.activity
        coalesce(h.final AND h.hours = round(extract(epoch FROM b.ends - b.begins) / 3600), false)
            AS final,
        CASE WHEN h.quality IS NULL THEN 'missing'
-            WHEN h.quality = 'measured' AND h.hours
+            WHEN h.quality IN ('measured', 'estimated') AND h.hours
                  < extract(epoch FROM least(b.ends, CAST(:minute AS timestamptz)) - b.begins) / 3600
             THEN 'partial' ELSE h.quality END AS quality
 FROM b CROSS JOIN unnest(CAST(:sources AS int[])) AS s(id)

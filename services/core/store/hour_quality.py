@@ -6,13 +6,18 @@ from typing import LiteralString
 
 
 def hour_quality(covered_ms: LiteralString, estimated_ms: LiteralString) -> LiteralString:
-    """SQL of the quality of an hour that no rule judged."""
+    """SQL of the quality of an hour that no rule judged.
+
+    It is told by the greater share: a few minutes of guesswork make no hour estimated.
+    """
     return (
         "CASE WHEN "
         + covered_ms
         + " <= 0 THEN 'missing' WHEN "
         + covered_ms
-        + " < 3600000 THEN 'partial' WHEN "
+        + " < 3600000 THEN 'partial' WHEN 2 * ("
         + estimated_ms
-        + " > 0 THEN 'estimated' ELSE 'measured' END"
+        + ") > "
+        + covered_ms
+        + " THEN 'estimated' ELSE 'measured' END"
     )

@@ -16,6 +16,7 @@ from services.core.store.number_arrays import loaded
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 #: Binary timestamps count microseconds from 2000-01-01 UTC.
 _POSTGRES_EPOCH_US = 946_684_800_000_000
@@ -28,9 +29,11 @@ _NEAR_MINUTES = 24 * 60
 
 # LIMIT takes the span's own number of neighbours; an index scan on (channel_id, ts) each.
 # `oldest` keeps older chunks out of the plan: a search for neighbours would open all there are.
-# Quality above 1 (bad, calibration, maintenance) is a gap for the account, like null.
+# Quality above 1 (bad, calibration, maintenance) is a gap for the account, like null. A reading's
+# span is told by its number, below zero for an uncertain one: a column of its own would cost more.
 _READINGS = """
-SELECT array_send(array_agg(x.i::int4)), array_send(array_agg(r.ts)), array_send(array_agg(
+SELECT array_send(array_agg((CASE r.quality WHEN 1 THEN -x.i ELSE x.i END)::int4)),
+       array_send(array_agg(r.ts)), array_send(array_agg(
        CASE WHEN r.quality <= 1 THEN coalesce(r.value, 'NaN') ELSE 'NaN' END))
 FROM unnest(%(channels)s::int8[], %(firsts)s::int8[], %(lasts)s::int8[],
             %(before)s::int8[], %(after)s::int8[])
@@ -75,7 +78,8 @@ FROM unnest(%(channels)s::int8[], %(since)s::int8[], %(lasts)s::int8[])
 
 # All that is known of channels from an instant of each on; `oldest` keeps other chunks out of it.
 _SINCE = """
-SELECT array_send(array_agg(x.i::int4)), array_send(array_agg(r.ts)), array_send(array_agg(
+SELECT array_send(array_agg((CASE r.quality WHEN 1 THEN -x.i ELSE x.i END)::int4)),
+       array_send(array_agg(r.ts)), array_send(array_agg(
        CASE WHEN r.quality <= 1 THEN coalesce(r.value, 'NaN') ELSE 'NaN' END))
 FROM unnest(%(channels)s::int8[], %(since)s::int8[]) WITH ORDINALITY AS x(channel_id, since, i)
 CROSS JOIN LATERAL (
@@ -156,6 +160,8 @@ class Series:
     ts_us: Integers
     value: Floats
     bounds: Integers
+    #: which are uncertain; None: none is
+    uncertain: Bools | None = None
 
     def __getitem__(self, i: int) -> Readings:
         """Those of one span."""
@@ -168,14 +174,22 @@ class Series:
         return np.repeat(np.arange(self.bounds.size - 1), np.diff(self.bounds))
 
     @classmethod
-    def sorted(cls, owner: Integers, ts_us: Integers, value: Floats, spans: int) -> Series:
+    def sorted(
+        cls,
+        owner: Integers,
+        ts_us: Integers,
+        value: Floats,
+        spans: int,
+        uncertain: Bools | None = None,
+    ) -> Series:
         """From readings in any order, and the number of the span of each."""
         same = owner[1:] == owner[:-1]
         if np.any(owner[1:] < owner[:-1]) or np.any(same & (ts_us[1:] <= ts_us[:-1])):
             order = np.lexsort((ts_us, owner))
             owner, ts_us, value = owner[order], ts_us[order], value[order]
+            uncertain = None if uncertain is None else uncertain[order]
         bounds = np.searchsorted(owner, np.arange(spans + 1))
-        return cls(ts_us=ts_us, value=value, bounds=bounds)
+        return cls(ts_us=ts_us, value=value, bounds=bounds, uncertain=uncertain)
 
 
 class StoredReadings:
@@ -201,6 +215,7 @@ class StoredReadings:
             np.concatenate((found.ts_us[kept], far.ts_us)),
             np.concatenate((found.value[kept], far.value)),
             len(spans),
+            joined(None if found.uncertain is None else found.uncertain[kept], kept.sum(), far),
         )
 
     def _from(self, spans: Spans, oldest_minute: int | None) -> Series:
@@ -260,12 +275,27 @@ class StoredReadings:
             # planned anew each time: only a plan for this very instant leaves other chunks out
             row = self._connection.execute(sql, parameters, binary=True, prepare=False).fetchone()
             owner, ts, value = row if row is not None else (None, None, None)
+        number = loaded(owner, ">i4").astype(np.int64)
+        uncertain = number < 0
         return Series.sorted(
-            loaded(owner, ">i4").astype(np.int64) - 1,
+            np.abs(number) - 1,
             loaded(ts, ">i8") + _POSTGRES_EPOCH_US,
             loaded(value, ">f8"),
             spans,
+            uncertain if uncertain.any() else None,
         )
+
+
+def joined(uncertain: Bools | None, size: int, more: Series) -> Bools | None:
+    """Which of ``size`` readings and of those of ``more`` after them are uncertain."""
+    if uncertain is None and more.uncertain is None:
+        return None
+    return np.concatenate(
+        [
+            np.zeros(count, dtype=np.bool_) if each is None else each
+            for each, count in ((uncertain, size), (more.uncertain, more.ts_us.size))
+        ]
+    )
 
 
 def _bound(second: int) -> datetime | str:

@@ -121,6 +121,7 @@ def stack_method(source: model.StackSource, channels: Mapping[str, model.Channel
     return StackMethod(
         equation=chosen,
         inputs=replace(inputs, conversions={**own, **inputs.conversions}),
+        judged=(source.validity, source.substitution) != ("none", "none"),
     )
 
 
