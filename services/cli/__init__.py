@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli import alerts, devices, factors, keys, process, quarantine
+from services.cli import alerts, devices, factors, keys, process, quarantine, readings
 from services.cli.errors import clear_errors, failure
 from services.cli.files import read_file
 from services.cli.recompute import recompute
@@ -38,6 +38,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(factors.app, name="factors")
 app.add_typer(devices.app, name="devices")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(readings.app, name="readings")
 
 
 @app.command()

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from services.core.accounting.units import UnitError, conversion
 from services.ingest.decode.instant import NEWEST_US, OLDEST_US, from_us
 from services.ingest.decode.observation import QUALITY, Observation
 from services.ingest.reasons import Reason
-from services.ingest.resolve import Target
+
+if TYPE_CHECKING:
+    from services.ingest.resolve import Target
 
 #: Longer texts name no unit.
 _LONGEST_UNIT: Final = 32
 
 #: Up to this quality a reading counts, so that its value must be possible.
 _LAST_THAT_COUNTS: Final = QUALITY["uncertain"]
+
+#: From here on a number may be the largest of single or double precision, which devices send where
+#: they have no value.
+FLOAT_MARKERS_FROM: Final = 3.4e38
+_SINGLE_UP_TO: Final = 3.41e38
+_DOUBLE_FROM: Final = 1.79e308
 
 
 class CheckError(Exception):
@@ -37,6 +45,18 @@ def check_time(ts_us: int, *, oldest_us: int, newest_us: int) -> None:
     said = from_us(ts_us).isoformat() if OLDEST_US <= ts_us <= NEWEST_US else "the time"
     where = "too far in the past" if ts_us < oldest_us else "ahead of the clock here"
     raise CheckError(Reason.ABSURD_TIME, f"{said} is {where}")
+
+
+def is_marker(value: float | None, target: Target) -> bool:
+    """Whether a number as sent means that there is no value, by the channel or by custom."""
+    if value is None:
+        return False
+    size = abs(value)
+    return (
+        FLOAT_MARKERS_FROM <= size <= _SINGLE_UP_TO
+        or _DOUBLE_FROM <= size < math.inf
+        or value in target.markers
+    )
 
 
 def checked_value(observation: Observation, target: Target) -> float | None:

@@ -13,18 +13,21 @@ import msgspec
 from services.core.store.quarantine import QuarantineEntry
 from services.core.store.readings import ReadingRow
 from services.ingest.arrivals import Arrivals
-from services.ingest.check import CheckError, check_time, checked_value
+from services.ingest.check import CheckError, check_time, checked_value, is_marker
+from services.ingest.corrections import BAD
 from services.ingest.decode.instant import NEWEST_US, OLDEST_US, from_us, to_us
 from services.ingest.decode.observation import (
     TIME_AFTER_WAITING,
     TIME_FROM_BROKER,
+    TIME_FROM_DEVICE,
     TOO_LARGE_BYTES,
+    Decoded,
     Observation,
     Problem,
     UndecodableError,
 )
 from services.ingest.reasons import Reason, explain
-from services.ingest.resolve import Destination, Directory, Publisher
+from services.ingest.resolve import Destination, Directory, Publisher, Target
 from services.ingest.route import Kind
 from services.ingest.source import Message
 
@@ -49,6 +52,8 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
     message: Message
     publisher: Publisher
     channel: str
+    #: the row is the gap that stands for a value which was refused
+    for_refused: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -206,23 +211,19 @@ class _Preparation:
         ``shared``: others publish at this topic too, so that a message may have nothing of it.
         """
         received_us = self._us(message.received_at)
-        arrived_at = message.arrived_at
-        arrived_us = self._us(arrived_at)
+        arrived_us = self._us(message.arrived_at)
         try:
             decoded = publisher.decode(message.payload, arrived_us)
         except UndecodableError as error:
             return (Problem(reason=error.reason, what=error.what),)
-        problems, observations = decoded.problems, decoded.observations
-        if message.retained:
-            # that it arrives now does not say that it was measured now
-            observations = [o for o in observations if o.time_source != TIME_FROM_BROKER]
-        elif observations or problems or not shared:
-            self._hear(publisher.device_id, arrived_at)
+        problems = decoded.problems
+        observations = self._heard_of(message, publisher, decoded, shared=shared)
         targets, rows, origins = publisher.targets, self.rows, self.origins
         arrival: _Arrival | None = None
         oldest_us, newest_us = self._oldest_us, arrived_us + self._tolerance_us
         for observation in observations:
             channel, ts_us, value = observation.channel, observation.ts_us, observation.value
+            quality, refused = observation.quality, False
             time_source = observation.time_source
             if time_source:
                 arrival = arrival or _Arrival(
@@ -239,34 +240,72 @@ class _Preparation:
             plainly_good = (
                 value is not None
                 and observation.unit is None
-                and target.lowest <= value <= target.highest
+                and target.plain_lowest <= value <= target.plain_highest
                 and oldest_us <= ts_us <= newest_us
             )
             if not plainly_good:
                 try:
                     check_time(ts_us, oldest_us=oldest_us, newest_us=newest_us)
-                    value = checked_value(observation, target)
+                    value, quality = _second_look(observation, target)
                 except CheckError as error:
                     problems.append(_problem(error.reason, error.what, observation))
-                    continue
+                    if error.reason is Reason.ABSURD_TIME or not target.holds:
+                        continue
+                    # there was a value and nobody knows which: the one before holds no longer
+                    value, quality, refused = None, BAD, True
             rows.append(
                 ReadingRow(
                     target.facility_id,
                     target.channel_id,
                     ts_us,
                     value,
-                    observation.quality,
+                    quality,
                     time_source,
                     received_us,
                 )
             )
-            origins.append(Origin(message, publisher, channel))
+            origins.append(Origin(message, publisher, channel, refused))
         return problems
 
     def _hear(self, device_id: int, at: datetime) -> None:
         before = self._heard.get(device_id)
         if before is None or at > before:
             self._heard[device_id] = at
+
+    def _heard_of(
+        self, message: Message, publisher: Publisher, decoded: Decoded, *, shared: bool
+    ) -> Sequence[Observation]:
+        """Note that the device spoke; what is retained may be old, and only its own times count."""
+        if message.retained:
+            return [o for o in decoded.observations if o.time_source != TIME_FROM_BROKER]
+        if decoded.observations or decoded.problems or not shared:
+            self._hear(publisher.device_id, message.arrived_at)
+        if decoded.problems:
+            self._gaps(message, publisher, decoded.problems)
+        return decoded.observations
+
+    def _gaps(self, message: Message, publisher: Publisher, problems: Sequence[Problem]) -> None:
+        """End the hold of the values before those that a decoder could not understand."""
+        oldest_us, arrived_us = self._oldest_us, self._us(message.arrived_at)
+        newest_us = arrived_us + self._tolerance_us
+        for problem in problems:
+            target = publisher.targets.get(problem.channel or "")
+            ts_us = problem.ts_us
+            if target is None or not target.holds or ts_us is None:
+                continue
+            if oldest_us <= ts_us <= newest_us:
+                self.rows.append(
+                    ReadingRow(
+                        target.facility_id,
+                        target.channel_id,
+                        ts_us,
+                        None,
+                        BAD,
+                        TIME_FROM_BROKER if ts_us == arrived_us else TIME_FROM_DEVICE,
+                        self._us(message.received_at),
+                    )
+                )
+                self.origins.append(Origin(message, publisher, target.slug, True))
 
     def _refuse(
         self,
@@ -305,7 +344,8 @@ class _Preparation:
                     channel=only.channel if only else None,
                     ts=_datetime(only.ts_us) if only else None,
                     value=only.value if only else None,
-                    repeated=message.redelivered,
+                    repeated=message.redelivered or message.retained,
+                    whole_message=message.retained,
                 )
             )
 
@@ -333,6 +373,13 @@ class _Arrival:
         if before:
             self._arrivals.extend(self._device_id, self._message, ts_us)
         return ts_us, self._source
+
+
+def _second_look(observation: Observation, target: Target) -> tuple[float | None, int]:
+    """Value and quality to store of an observation that is not plainly good."""
+    if is_marker(observation.value, target):
+        return None, max(observation.quality, BAD)
+    return checked_value(observation, target), observation.quality
 
 
 def _problem(reason: Reason, what: str, observation: Observation) -> Problem:

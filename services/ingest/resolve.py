@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ from services.core.store.registry import read
 from services.core.store.registry.facility_model import own_topic
 from services.core.store.registry.mapping_expression import MOST_STEPS
 from services.ingest import route
+from services.ingest.check import FLOAT_MARKERS_FROM
+from services.ingest.corrections import Rule
 from services.ingest.decode import UnusableFormatError, decoder_for, native
 from services.ingest.decode.observation import Decoded, Decoder, UndecodableError
 from services.ingest.reasons import Reason
@@ -35,6 +38,15 @@ class Target:
     #: physical range in that unit, ends included, both finite
     lowest: float
     highest: float
+    #: as sent; between them no value needs a second look, neither at the range nor for markers
+    plain_lowest: float = -FLOAT_MARKERS_FROM
+    plain_highest: float = FLOAT_MARKERS_FROM
+    #: numbers as sent that mean no value
+    markers: frozenset[float] = frozenset()
+    #: whether a value goes on holding until the next one
+    holds: bool = False
+    #: which of two readings for one time stands
+    corrections: Rule = Rule.BETTER_QUALITY
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -184,8 +196,18 @@ def _decoder(device: read.Device, channels: Iterable[read.Channel], most_steps: 
         return refuse
 
 
+def _single(number: float) -> float:
+    try:
+        return float(struct.unpack("f", struct.pack("f", number))[0])
+    except OverflowError:
+        return number
+
+
 def _target(channel: read.Channel) -> Target:
     lowest, highest = channel.range or (-math.inf, math.inf)
+    named = [float(each) for each in channel.spec.get("invalid", ()) if not isinstance(each, str)]
+    # a device that counts in single precision sends the nearest number that it has
+    markers = frozenset(named) | frozenset(map(_single, named))
     return Target(
         facility_id=channel.facility_id,
         channel_id=channel.id,
@@ -193,6 +215,12 @@ def _target(channel: read.Channel) -> Target:
         unit=channel.unit,
         lowest=max(lowest, -sys.float_info.max),
         highest=min(highest, sys.float_info.max),
+        # where the channel names markers each value is compared with them
+        plain_lowest=math.inf if markers else max(lowest, -FLOAT_MARKERS_FROM),
+        plain_highest=-math.inf if markers else min(highest, FLOAT_MARKERS_FROM),
+        markers=markers,
+        holds=channel.kind == "gauge",
+        corrections=Rule(channel.spec.get("corrections", Rule.BETTER_QUALITY)),
     )
 
 

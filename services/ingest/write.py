@@ -16,8 +16,10 @@ import structlog
 
 from services.core.store import quarantine, readings
 from services.core.store.quarantine import QuarantineEntry
-from services.core.store.readings import Conflict, ReadingRow
+from services.core.store.readings import Conflict, ReadingRow, Supersession
+from services.ingest import corrections
 from services.ingest.allowance import Allowance
+from services.ingest.corrections import Verdict
 from services.ingest.database import Database, DataRefusedError
 from services.ingest.decode.instant import from_us
 from services.ingest.decode.observation import QUALITY
@@ -105,7 +107,8 @@ class _Transaction:
     def __call__(self, connection: psycopg.Connection[Any], tried: bool) -> Outcome:
         with connection.transaction():
             written = readings.write(connection, self._rows)
-            entries = [*self._refused, *self._conflicts(written.conflicts)]
+            conflicts = self._unsettled(connection, written.conflicts)
+            entries = [*self._refused, *self._conflicts(conflicts)]
             entries += [self._too_late(position) for position in written.too_late]
             if tried:
                 # the COMMIT whose answer was lost may have happened
@@ -115,11 +118,48 @@ class _Transaction:
         self._allowance.count(admission.kept)
         return Outcome(
             stored=written.stored,
-            duplicates=written.duplicates,
-            conflicts=len(written.conflicts),
+            duplicates=written.duplicates + len(written.conflicts) - len(conflicts),
+            conflicts=len(conflicts),
             refused=[entry.reason for entry in admission.kept],
             shed=admission.shed,
         )
+
+    def _unsettled(
+        self, connection: psycopg.Connection[Any], conflicts: Sequence[Conflict]
+    ) -> list[Conflict]:
+        """Let the rules of the channels settle what they can; return the conflicts that are left.
+
+        Those of one key are looked at one after the other: a message may name one time thrice.
+        """
+        left: list[Conflict] = []
+        while conflicts:
+            again: list[Conflict] = []
+            superseded: list[Supersession] = []
+            keys: set[tuple[int, int]] = set()
+            for conflict in conflicts:
+                row, origin = self._rows[conflict.position], self._origins[conflict.position]
+                key = (row.channel_id, row.ts_us)
+                if key in keys:
+                    again.append(conflict)
+                    continue
+                rule = origin.publisher.targets[origin.channel].corrections
+                judged = corrections.verdict(rule, row, conflict, for_refused=origin.for_refused)
+                if judged is Verdict.CONFLICT:
+                    left.append(conflict)
+                elif judged is not Verdict.DUPLICATE:
+                    keys.add(key)
+                    superseded.append(
+                        Supersession(
+                            row=row,
+                            conflict=conflict,
+                            wins=judged is Verdict.REPLACES,
+                            rule=rule,
+                            reason=corrections.reason(rule, row, conflict),
+                        )
+                    )
+            readings.supersede(connection, superseded)
+            conflicts = readings.conflicts(connection, [each.position for each in again])
+        return sorted(left, key=lambda conflict: conflict.position)
 
     def _too_late(self, position: int) -> QuarantineEntry:
         row, origin = self._rows[position], self._origins[position]
@@ -167,7 +207,7 @@ def _entry(reason: Reason, what: str, row: ReadingRow, origin: Origin) -> Quaran
         ts=from_us(row.ts_us),
         value=row.value,
         quality=row.quality,
-        repeated=message.redelivered,
+        repeated=message.redelivered or message.retained,
     )
 
 

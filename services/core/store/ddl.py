@@ -14,7 +14,8 @@ from services.core.store.tables import metadata
 _WRITES: dict[str, dict[str, tuple[str, ...]]] = {
     "tonne_ingest": {
         "reading": ("INSERT",),
-        "replay_request": ("UPDATE",),
+        # for what stood alone and is found to belong to a back-fill
+        "replay_request": ("INSERT", "UPDATE"),
         "touched": ("INSERT",),
         "quarantine": ("INSERT", "UPDATE", "DELETE"),
         "device": ("UPDATE",),
@@ -72,6 +73,49 @@ BEGIN
                        received_at = now_received_at
     WHERE channel_id = of_channel AND ts = at;
     RETURN true;
+END $$
+"""
+
+#: What becomes of a reading whose key holds another, where the channel's own rule decides. The one
+#: that does not stand is kept as if it had been replaced, in whichever order they came. Returns
+#: whether the stored one was replaced; null, and nothing is done, if it is not what the caller saw.
+_SUPERSEDE_READING = """
+CREATE OR REPLACE FUNCTION supersede_reading(
+    of_channel integer, at timestamptz, now_value double precision, now_quality smallint,
+    now_time_source smallint, now_received_at timestamptz, was_value double precision,
+    was_quality smallint, by text, why text, wins boolean
+) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    stored reading;
+BEGIN
+    SELECT * INTO stored FROM reading
+    WHERE channel_id = of_channel AND ts = at
+      AND (value, quality) IS NOT DISTINCT FROM (was_value, was_quality)
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    IF wins THEN
+        INSERT INTO reading_correction
+            (channel_id, ts, old_value, old_quality, old_time_source, old_received_at, new_value,
+             new_quality, corrected_by, note)
+        VALUES (of_channel, at, was_value, was_quality, stored.time_source, stored.received_at,
+                now_value, now_quality, by, why);
+        UPDATE reading SET value = now_value, quality = now_quality, time_source = now_time_source,
+                           received_at = now_received_at
+        WHERE channel_id = of_channel AND ts = at;
+    ELSE
+        INSERT INTO reading_correction
+            (channel_id, ts, old_value, old_quality, old_time_source, old_received_at, new_value,
+             new_quality, corrected_by, note)
+        SELECT of_channel, at, now_value, now_quality, now_time_source, now_received_at, was_value,
+               was_quality, by, why
+        WHERE NOT EXISTS (
+            SELECT FROM reading_correction
+            WHERE channel_id = of_channel AND ts = at
+              AND (old_value, old_quality) IS NOT DISTINCT FROM (now_value, now_quality));
+    END IF;
+    RETURN wins;
 END $$
 """
 
@@ -208,6 +252,9 @@ def create_roles(connection: Connection) -> None:
     connection.execute(text(_CORRECT_READING))
     connection.execute(text("REVOKE ALL ON FUNCTION correct_reading FROM PUBLIC"))
     connection.execute(text("GRANT EXECUTE ON FUNCTION correct_reading TO tonne_ingest"))
+    connection.execute(text(_SUPERSEDE_READING))
+    connection.execute(text("REVOKE ALL ON FUNCTION supersede_reading FROM PUBLIC"))
+    connection.execute(text("GRANT EXECUTE ON FUNCTION supersede_reading TO tonne_ingest"))
     connection.execute(text(_DROP_READINGS))
     connection.execute(text("REVOKE ALL ON FUNCTION drop_readings FROM PUBLIC"))
     connection.execute(text("GRANT EXECUTE ON FUNCTION drop_readings TO tonne_aggregate"))

@@ -35,9 +35,10 @@ WHERE NOT EXISTS (
     SELECT FROM quarantine
     WHERE md5(payload) = md5(%(payload)s::bytea) AND reason = %(reason)s
       AND state IN ('open', 'discarded') AND topic = %(topic)s AND payload = %(payload)s
-      AND (facility, device, channel, ts, value, quality) IS NOT DISTINCT FROM
-          (%(facility)s::text, %(device)s::text, %(channel)s::text, %(ts)s::timestamptz,
-           %(value)s::double precision, %(quality)s::smallint)
+      AND (facility, device) IS NOT DISTINCT FROM (%(facility)s::text, %(device)s::text)
+      AND (%(whole_message)s OR (channel, ts, value, quality) IS NOT DISTINCT FROM
+          (%(channel)s::text, %(ts)s::timestamptz, %(value)s::double precision,
+           %(quality)s::smallint))
 )
 """  # noqa: S608 - the columns are the constant above
 
@@ -68,6 +69,8 @@ class QuarantineEntry:
     stored_quality: int | None = None
     #: the message was delivered before, so that the same entry may exist
     repeated: bool = False
+    #: of what may be the same entry, the reason and the message tell; not when it is read as sent
+    whole_message: bool = False
 
 
 def add(connection: psycopg.Connection[Any], entries: Sequence[QuarantineEntry]) -> int:
@@ -82,7 +85,9 @@ def add(connection: psycopg.Connection[Any], entries: Sequence[QuarantineEntry])
                     copy.write_row(tuple(_storable(entry).values()))
         for entry in entries:
             if entry.repeated:
-                cursor.execute(_INSERT_NEW, _storable(entry))
+                cursor.execute(
+                    _INSERT_NEW, {**_storable(entry), "whole_message": entry.whole_message}
+                )
                 added += cursor.rowcount
     return added
 

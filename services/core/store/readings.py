@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import psycopg
 
-from services.core.store import arrival_order, notify, retention
+from services.core.store import arrival_order, notify
 
 #: PostgreSQL counts microseconds from 2000-01-01; 8 such bytes are a binary timestamptz.
 _POSTGRES_EPOCH_US: Final = 946_684_800_000_000
@@ -52,13 +52,34 @@ FROM staged_reading ORDER BY channel_id, ts, position
 ON CONFLICT (channel_id, ts) DO NOTHING
 """
 
-#: Staged rows whose key is stored with something else; the bounds keep other chunks out of it.
+#: Staged rows whose key is stored with something else, and whether that replaced just this before;
+#: the bounds keep other chunks out of it.
 _CONFLICTS: Final = """
-SELECT s.position, r.value, r.quality
+SELECT s.position, r.value, r.quality, r.received_at, EXISTS (
+    SELECT FROM reading_correction c
+    WHERE c.channel_id = s.channel_id AND c.ts = s.ts
+      AND (c.old_value, c.old_quality) IS NOT DISTINCT FROM (s.value, s.quality))
 FROM staged_reading s JOIN reading r ON r.channel_id = s.channel_id AND r.ts = s.ts
 WHERE r.ts BETWEEN (SELECT min(ts) FROM staged_reading) AND (SELECT max(ts) FROM staged_reading)
   AND (r.value, r.quality) IS DISTINCT FROM (s.value, s.quality)
+  AND (%(among)s::integer[] IS NULL OR s.position = ANY(%(among)s))
 ORDER BY s.position
+"""
+
+#: The horizon of what is kept, and up to when anything was ever discarded: one answer a batch.
+_LIMITS: Final = """
+SELECT (SELECT horizon FROM reading_horizon), (SELECT max(ts) FROM discarded_reading)
+"""
+
+#: Staged rows that somebody discarded under the same key, or that such a reading had replaced.
+_DISCARDED: Final = """
+DELETE FROM staged_reading s USING discarded_reading d
+WHERE d.channel_id = s.channel_id AND d.ts = s.ts
+  AND d.ts BETWEEN (SELECT min(ts) FROM staged_reading) AND (SELECT max(ts) FROM staged_reading)
+  AND (d.value IS NOT DISTINCT FROM s.value OR EXISTS (
+    SELECT FROM reading_correction c
+    WHERE c.channel_id = s.channel_id AND c.ts = s.ts AND c.old_value IS NOT DISTINCT FROM s.value))
+RETURNING s.position
 """
 
 _TOO_LATE: Final = """
@@ -78,6 +99,12 @@ SELECT pg_notify(%s, facility_id::text) FROM named
 #: See ``services.core.store.ddl``: it keeps what it replaces.
 _CORRECT: Final = """
 SELECT correct_reading(%s, %s, %s, %s::smallint, %s::smallint, %s, %s, %s, %s)
+"""
+
+
+#: See ``services.core.store.ddl``: the better of two readings, if the stored one is still that.
+_SUPERSEDE: Final = """
+SELECT supersede_reading(%s, %s, %s, %s::smallint, %s::smallint, %s, %s, %s::smallint, %s, %s, %s)
 """
 
 
@@ -104,6 +131,9 @@ class Conflict:
     position: int
     stored_value: float | None
     stored_quality: int
+    stored_received_us: int
+    #: what is stored replaced this very value and quality before
+    replaced_before: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +157,8 @@ def create_staging(connection: psycopg.Connection[Any]) -> None:
 def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Written:
     """Store every row whose (channel, ts) is new, and mark its minute for the aggregator.
 
-    The same value and quality again is a duplicate and changes nothing. What is older than raw
+    The same value and quality again is a duplicate and changes nothing; so is a value that was
+    discarded. What is older than raw
     readings are kept is not stored.
 
     :raises psycopg.Error: as the database says; the transaction is then to be rolled back.
@@ -152,33 +183,34 @@ def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Wr
                 )
         all_rows = rows
         # after the COPY, which gave this transaction its number: see services.core.store.retention
-        horizon = retention.horizon(connection)
+        horizon, newest_discarded = cursor.execute(_LIMITS).fetchone() or (None, None)
         too_late: list[int] = []
-        if horizon is not None and min(row.ts_us for row in rows) < _us(horizon):
-            cursor.execute(_TOO_LATE, (horizon,))
-            too_late = sorted(position for (position,) in cursor)
-            refused = set(too_late)
-            rows = [row for position, row in enumerate(rows) if position not in refused]
+        gone: set[int] = set()
+        if horizon is not None or newest_discarded is not None:
+            oldest_us = min(row.ts_us for row in rows)
+            if horizon is not None and oldest_us < _us(horizon):
+                cursor.execute(_TOO_LATE, (horizon,))
+                too_late = sorted(position for (position,) in cursor)
+            if newest_discarded is not None and oldest_us <= _us(newest_discarded):
+                gone = {position for (position,) in cursor.execute(_DISCARDED)}
+            if too_late or gone:
+                left_out = {*too_late, *gone}
+                rows = [row for position, row in enumerate(rows) if position not in left_out]
         cursor.execute(_INSERT)
         stored = cursor.rowcount
-        conflicts: list[Conflict] = []
-        found: list[ReadingRow] = []
-        if stored < len(rows):
-            cursor.execute(_CONFLICTS)
-            conflicts = [
-                Conflict(position=position, stored_value=value, stored_quality=quality)
-                for position, value, quality in cursor
-            ]
-            moved = _moved_on(cursor, all_rows, conflicts)
-            conflicts = [c for c in conflicts if c.position not in moved]
-            found = [row for row in moved.values() if row is not None]
-            stored += len(found)
+        found = conflicts(connection) if stored < len(rows) else []
+        moved = _moved_on(cursor, all_rows, found)
+        if moved:
+            found = [each for each in found if each.position not in moved]
+            moved_rows = [row for row in moved.values() if row is not None]
+            stored += len(moved_rows)
+            rows = [*rows, *moved_rows]
         if stored:
-            _touch(cursor, [*rows, *found] if found else rows)
+            _touch(cursor, rows)
     return Written(
         stored=stored,
-        duplicates=len(rows) - stored - len(conflicts),
-        conflicts=conflicts,
+        duplicates=len(all_rows) - len(too_late) - stored - len(found),
+        conflicts=found,
         too_late=too_late,
     )
 
@@ -192,6 +224,29 @@ def _moved_on(
         for each in conflicts
         if rows[each.position].time_source
     }
+
+
+def conflicts(
+    connection: psycopg.Connection[Any], among: Sequence[int] | None = None
+) -> list[Conflict]:
+    """Which rows of this transaction's :func:`write` meet something else under their key now.
+
+    ``among``: only those at these positions.
+    """
+    if among is not None and not among:
+        return []
+    return [
+        Conflict(
+            position=position,
+            stored_value=value,
+            stored_quality=quality,
+            stored_received_us=_us(received_at),
+            replaced_before=replaced_before,
+        )
+        for position, value, quality, received_at, replaced_before in connection.execute(
+            _CONFLICTS, {"among": None if among is None else list(among)}
+        )
+    ]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -240,6 +295,58 @@ def correct(
         if replaced:
             _touch(cursor, replaced, reason)
     return len(replaced)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Supersession:
+    """Two readings of one key of which a channel's own rule chooses one."""
+
+    row: ReadingRow
+    conflict: Conflict
+    #: whether the row takes the place of what is stored, else it is only kept beside it
+    wins: bool
+    #: the rule, as the record tells it
+    rule: str
+    #: why hours are restated
+    reason: str
+
+
+def supersede(connection: psycopg.Connection[Any], supersessions: Sequence[Supersession]) -> int:
+    """Carry out what channels' own rules decided; return how many readings were replaced.
+
+    The reading that does not stand is kept either way.
+
+    :raises psycopg.errors.SerializationFailure: somebody changed what is stored since it was looked
+        at; the transaction is to be tried again.
+    """
+    replaced: dict[str, list[ReadingRow]] = {}
+    with connection.cursor() as cursor:
+        for each in supersessions:
+            row, conflict = each.row, each.conflict
+            cursor.execute(
+                _SUPERSEDE,
+                (
+                    row.channel_id,
+                    _instant(row.ts_us),
+                    row.value,
+                    row.quality,
+                    row.time_source,
+                    _instant(row.received_us),
+                    conflict.stored_value,
+                    conflict.stored_quality,
+                    each.rule,
+                    each.reason,
+                    each.wins,
+                ),
+            )
+            answer = cursor.fetchone()
+            if answer is None or answer[0] is None:
+                raise psycopg.errors.SerializationFailure("a reading changed meanwhile")
+            if answer[0]:
+                replaced.setdefault(each.reason, []).append(row)
+        for reason, rows in replaced.items():
+            _touch(cursor, rows, reason)
+    return sum(map(len, replaced.values()))
 
 
 def _us(instant: datetime) -> int:

@@ -13,6 +13,9 @@ from typing import Final
 LATE_READINGS: Final = "late readings"
 HELD_ON: Final = "value held on"
 ACCEPTED_CORRECTION: Final = "accepted correction"
+BETTER_READING: Final = "better reading"
+NEWER_READING: Final = "newer reading"
+DISCARDED_READING: Final = "discarded reading"
 FACTOR_VERSION: Final = "factor version"
 CHANNEL_CONFIGURATION: Final = "channel configuration"
 REGISTER_EPOCH: Final = "register epoch"
@@ -25,6 +28,9 @@ KINDS: Final = (
     LATE_READINGS,
     HELD_ON,
     ACCEPTED_CORRECTION,
+    BETTER_READING,
+    NEWER_READING,
+    DISCARDED_READING,
     FACTOR_VERSION,
     CHANNEL_CONFIGURATION,
     REGISTER_EPOCH,
@@ -41,6 +47,11 @@ _MOST_NAMES = 5
 def reason(kind: str, cause: str = "") -> str:
     """The sentence that is stored."""
     return f"{kind}: {cause}" if cause else kind
+
+
+def discarded(by: str, cause: str) -> str:
+    """The sentence of readings that somebody took away."""
+    return f"{DISCARDED_READING} by {by}: {cause}"
 
 
 def parted(stored: str) -> tuple[str, str | None]:

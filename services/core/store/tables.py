@@ -282,6 +282,12 @@ quarantine = Table(
     Column("stored_quality", SmallInteger, comment="for a conflict: as stored"),
     Column("state", Text, nullable=False, server_default="open"),
     Column("settled_at", _instant),
+    Column(
+        "kept_at",
+        _instant,
+        server_default=func.now(),
+        comment="when it was written, by this clock; null: before that was kept",
+    ),
     CheckConstraint("state IN ('open', 'replayed', 'accepted', 'discarded')", name="state"),
 )
 Index(
@@ -295,6 +301,12 @@ Index(
     quarantine.c.received_at,
     quarantine.c.id,
     postgresql_where=text("state = 'open'"),
+)
+Index(
+    "quarantine_alone_idx",
+    quarantine.c.device,
+    quarantine.c.ts,
+    postgresql_where=text("state = 'open' AND reason = 'stands_alone'"),
 )
 Index("quarantine_message_idx", func.md5(quarantine.c.payload), quarantine.c.reason)
 Index(
@@ -351,14 +363,35 @@ reading_correction = Table(
     Column("corrected_at", _instant, nullable=False, server_default=func.now()),
     Column("corrected_by", Text, nullable=False),
     Column("note", Text, comment="why, in the words of whoever accepted it"),
-    Column("quarantine_id", BigInteger, nullable=False, comment="the conflict that was accepted"),
-    comment="every reading that was replaced; rows are only ever added",
+    Column(
+        "quarantine_id",
+        BigInteger,
+        comment="the conflict that was accepted; null: by the channel's own rule",
+    ),
+    comment="every reading that another replaced or came too late for; rows are only ever added",
 )
 Index(
     "reading_correction_channel_id_ts_idx",
     reading_correction.c.channel_id,
     reading_correction.c.ts,
 )
+
+discarded_reading = Table(
+    "discarded_reading",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("channel_id", Integer, nullable=False),
+    Column("ts", _instant, nullable=False),
+    Column("value", Double),
+    Column("quality", SmallInteger, nullable=False),
+    Column("time_source", SmallInteger, nullable=False),
+    Column("received_at", _instant, nullable=False),
+    Column("discarded_at", _instant, nullable=False, server_default=func.now()),
+    Column("discarded_by", Text, nullable=False),
+    Column("reason", Text, nullable=False, comment="why, in the words of whoever discarded it"),
+    comment="every reading that was taken away; rows are only ever added",
+)
+Index("discarded_reading_ts_channel_id_idx", discarded_reading.c.ts, discarded_reading.c.channel_id)
 
 # -- emissions --------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from services.ingest.decode import json_document
 from services.ingest.decode.observation import (
     GOOD,
     MOST_VALUES,
+    QUALITY,
     TIME_FROM_BROKER,
     Decoded,
     Decoder,
@@ -34,7 +35,7 @@ from services.ingest.decode.selection import (
     selection,
 )
 from services.ingest.decode.shown import shown
-from services.ingest.decode.text_number import number
+from services.ingest.decode.text_number import number, says_no_value
 from services.ingest.decode.timestamp import ARRIVAL, Timed, TimeRule, time_rule
 from services.ingest.reasons import Reason
 
@@ -48,6 +49,8 @@ class _Channel:
 
     id: str
     select: Selection
+    #: texts that mean no value, beside those that say it is not a number
+    no_value: frozenset[str]
     time: TimeRule
     #: whether a value that comes twice counts twice, so that its arrival is no time for it
     needs_time: bool
@@ -78,6 +81,7 @@ def decoder(device: Part, channels: Sequence[Part], *, most_steps: int = MOST_ST
             _Channel(
                 id=channel["id"],
                 select=selection(channel.get("from"), budget),
+                no_value=frozenset(t for t in channel.get("invalid", ()) if isinstance(t, str)),
                 time=(
                     time_rule(channel["timestamp"], budget)
                     if "timestamp" in channel
@@ -191,15 +195,17 @@ class _Record:
 
     def _value(self, channel: _Channel, found: Any, timed: Timed) -> None:
         ts_us, time_source = timed
-        value = number(found)
+        value, quality = number(found), GOOD
         if value is None and found is not None:
-            self._problem(Reason.BAD_VALUE, f"{shown(found)} is not a number", channel, ts_us)
+            if not (isinstance(found, str) and says_no_value(found, channel.no_value)):
+                self._problem(Reason.BAD_VALUE, f"{shown(found)} is not a number", channel, ts_us)
+                return
+            quality = QUALITY["bad"]
         elif value is not None and not math.isfinite(value):
-            self._problem(Reason.NOT_FINITE, "the value is not finite", channel, ts_us)
-        else:
-            self._decoded.observations.append(
-                Observation(channel.id, ts_us, value, None, GOOD, time_source)
-            )
+            value, quality = None, QUALITY["bad"]
+        self._decoded.observations.append(
+            Observation(channel.id, ts_us, value, None, quality, time_source)
+        )
 
     def _problem(
         self, reason: Reason, what: str, channel: _Channel | None = None, ts_us: int | None = None

@@ -11,6 +11,19 @@ _TEXT: Final = re.compile(r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*\
 _LONGEST_TEXT: Final = 400
 
 
+#: How devices and what stands before them write that a number is none.
+_NOT_A_NUMBER: Final = re.compile(
+    r"\s*[+-]?(?:nan|inf|infinity|1\.#(?:inf|qnan|snan|ind)0*)\s*\Z", re.ASCII | re.IGNORECASE
+)
+
+
+def says_no_value(text: str, no_value: frozenset[str]) -> bool:
+    """Whether a text stands for no value: by ``no_value``, or as ``NaN`` and ``Infinity`` do."""
+    return text in no_value or (
+        len(text) <= _LONGEST_TEXT and _NOT_A_NUMBER.match(text) is not None
+    )
+
+
 def number(value: Any) -> float | None:
     """The number that a number or a text is, infinite where it is too large; None: it is none."""
     if isinstance(value, bool):

@@ -17,11 +17,12 @@ from psycopg.rows import dict_row
 from services.aggregator.recent import Recent
 from services.aggregator.tick import tick
 from services.core.runtime.shutdown import Shutdown
+from services.core.store import replays
 from services.core.store.connect import connect, engine
 from services.core.store.registry.apply import apply
 from services.core.store.registry.facility_file import parse
 from services.core.store.registry.plan import facility_plans
-from services.core.store.replays import Selection, submit
+from services.core.store.replays import ReplayRequest, Selection
 from services.ingest.allowance import Allowance
 from services.ingest.arrivals import Arrivals
 from services.ingest.database import Database
@@ -93,19 +94,29 @@ class FieldBench:
         prepared = prepare(batch, self._registry.directory, _BOUNDS, self._arrivals)
         return write(self._database, prepared, self._allowance)
 
-    def replay(self, *, facility: str) -> None:
-        """Try a facility's open entries of quarantine again, as ingest does between batches."""
+    def replay(self, *, facility: str | None = None, accept: bool = False) -> ReplayRequest:
+        """Try what is open in quarantine again, as ``tonne quarantine replay`` asks for."""
+        chosen = Selection(facilities=None if facility is None else (facility,))
         bind = engine(self.url, process="test")
         try:
             with bind.begin() as connection:
-                chosen = Selection(facilities=(facility,))
-                submit(connection, chosen, accept=False, by="test", note=None)
+                asked = replays.submit(
+                    connection, chosen, accept=accept, by="user berta", note=None
+                )
+            self.serve_replays()
+            with bind.begin() as connection:
+                found = connection.execute(replays.select_request(asked)).mappings().one()
         finally:
             bind.dispose()
+        return replays.request(dict(found))
+
+    def serve_replays(self) -> None:
+        """Work off what replays wait, as ingest does between two batches."""
         self._database.run(lambda connection, _tried: self._registry.refresh(connection))
-        replay = Replay(self._database, _BOUNDS)
-        while not replay.step(self._registry.directory):
-            assert replay.busy
+        served = Replay(self._database, _BOUNDS)
+        served.step(self._registry.directory)
+        while served.busy:
+            served.step(self._registry.directory)
 
     def settle(self, now: datetime) -> None:
         """Tick every facility as at ``now`` until nothing is left to do."""

@@ -75,7 +75,7 @@ def test_each_is_quarantined_and_the_good_readings_beside_it_are_stored(plant: P
     bad = WHOLE + BESIDE_GOOD
     publish(plant.broker.port, [(each.topic, each.payload) for each in bad])
     plant.publish('{"ts": 1700000007, "values": {"import-energy": 1}}')
-    plant.holds(readings=len(BESIDE_GOOD) + 1, quarantine=len(bad))
+    plant.holds(quarantine=len(bad))
     entries = plant.quarantine()
     assert [(e["reason"], e["topic"], bytes(e["payload"])) for e in entries] == [
         (each.reason, each.topic, each.payload) for each in bad
@@ -85,8 +85,11 @@ def test_each_is_quarantined_and_the_good_readings_beside_it_are_stored(plant: P
         what, _, advice = entry["detail"].partition("; ")
         assert what
         assert advice
-    assert [ts.timestamp() for _, ts, _, _ in plant.readings()] == [
-        1_700_000_001.0 + i for i in range(len(BESIDE_GOOD) + 1)
+    stored = [(name, ts.timestamp(), value) for name, ts, value, _ in plant.readings()]
+    # the gauge holds what it held no longer: each refused value of it leaves a gap
+    assert stored == [
+        *(("import-energy", 1_700_000_001.0 + i, 1.0) for i in range(len(BESIDE_GOOD) + 1)),
+        *(("import-power", 1_700_000_001.0 + i, None) for i in range(len(BESIDE_GOOD) - 1)),
     ]
     assert plant.end() == 0
 
@@ -97,7 +100,8 @@ def test_a_value_outside_the_channels_range_is_kept_for_judgement(plant: Plant) 
         '{"ts": 1700000000, "values": {"co2": 25.5, "flow": 1}}',
         topic="emissions/linz/cems-1/readings",
     )
-    plant.holds(readings=1, quarantine=1)
+    # and a gap in its place: what the channel held, it holds no longer
+    plant.holds(readings=2, quarantine=1)
     (entry,) = plant.quarantine()
     assert (entry["reason"], entry["device"], entry["channel"], entry["value"]) == (
         "out_of_range",

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from msgspec.structs import astuple, replace
@@ -17,15 +17,22 @@ NOW = datetime(2026, 11, 23, 18, 30, tzinfo=UTC)
 BOUNDS = TimeBounds(oldest=datetime(2000, 1, 1, tzinfo=UTC), future_tolerance=timedelta(minutes=10))
 
 
-def channel(number: int, device: str, slug: str, **spec: Any) -> Channel:
+def channel(
+    number: int, device: str, slug: str, *, kind: Literal["gauge", "counter"] = "gauge", **spec: Any
+) -> Channel:
     return Channel(
         id=number, facility_id=7, facility="linz", device=device, slug=slug, quantity="energy",
-        unit="kWh", kind="gauge", spec=spec,
+        unit="kWh", kind=kind, spec=spec,
     )  # fmt: skip
 
 
 def device(number: int, slug: str, topic: str | None = None, wire_format: str = "native") -> Device:
-    channels = (channel(10 * number, slug, "a"), channel(10 * number + 1, slug, "b", range=[0, 9]))
+    channels = (
+        channel(10 * number, slug, "a"),
+        channel(10 * number + 1, slug, "b", range=[0, 9]),
+        channel(10 * number + 2, slug, "c", kind="counter"),
+        channel(10 * number + 3, slug, "m", invalid=[9999.9, -1, 9999900]),
+    )
     return Device(
         id=number, facility_id=7, facility="linz", slug=slug, topic=topic, format=wire_format,
         spec={}, channels={each.slug: each for each in channels},
@@ -124,7 +131,12 @@ def test_a_bad_value_is_quarantined_and_the_good_one_beside_it_stored(
     sent: str, reason: Reason
 ) -> None:
     result = prepared(READINGS, f'{{"ts": 1795456800, "values": {{"a": 1, "b": {sent}}}}}')
-    assert [row.channel_id for row in result.rows] == [10]
+    # that of the gauge is a gap: what it held before, it holds no longer
+    assert [(row.channel_id, row.value, row.quality) for row in result.rows] in (
+        [(10, 1.0, 0), (11, None, 2)],
+        [(11, None, 2), (10, 1.0, 0)],
+    )
+    assert [o.for_refused for o in result.origins] == [r.value is None for r in result.rows]
     (entry,) = result.quarantine
     assert (entry.reason, entry.facility, entry.device, entry.channel) == (
         reason,
@@ -133,6 +145,34 @@ def test_a_bad_value_is_quarantined_and_the_good_one_beside_it_stored(
         "b",
     )
     assert entry.ts == datetime(2026, 11, 23, 18, tzinfo=UTC)
+
+
+def test_a_refused_value_ends_no_hold_where_nothing_holds_or_no_time_is_known() -> None:
+    counter = '{"ts": 1795456800, "values": {"c": {"v": 1, "u": "m3"}, "zz": 1}}'
+    assert prepared(READINGS, counter).rows == []
+    untimed = '{"ts": "soon", "values": {"b": 10}}'
+    assert prepared(READINGS, untimed).rows == []
+    absurd = '{"ts": 0, "values": {"b": 10}}'
+    assert prepared(READINGS, absurd).rows == []
+    broken = '{"ts": 0, "values": {"b": "x"}}'
+    assert prepared(READINGS, broken).rows == []
+
+
+@pytest.mark.parametrize(
+    "sent",
+    ["3.4028235e38", "-3.4028234663852886e38", "1.7976931348623157e308", "9999.9", "9999.900390625",
+     "-1", '{"v": 9999900, "u": "Wh", "q": "uncertain"}'],
+)  # fmt: skip
+def test_a_number_that_means_no_value_is_a_gap(sent: str) -> None:
+    result = prepared(READINGS, f'{{"ts": 1795456800, "values": {{"m": {sent}}}}}')
+    assert [(row.value, row.quality) for row in result.rows] == [(None, 2)]
+    assert result.quarantine == []
+
+
+@pytest.mark.parametrize("sent", ["3.3e38", "9999.8", "0"])
+def test_a_number_beside_it_is_a_value(sent: str) -> None:
+    result = prepared(READINGS, f'{{"ts": 1795456800, "values": {{"m": {sent}}}}}')
+    assert [(row.value, row.quality) for row in result.rows] == [(float(sent), 0)]
 
 
 @pytest.mark.parametrize("ts", ["0", '"1970-01-01T00:00:00Z"', '"2106-02-07T06:28:15Z"', "1e13"])

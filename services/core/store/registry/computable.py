@@ -45,12 +45,7 @@ def doubts(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterator[
     """What can be computed and may still surprise: one sentence each, with what helps."""
     for device in file.devices:
         for channel in device.channels:
-            if channel.kind == "counter" and channel.max_rate is None:
-                yield (
-                    f"{device.id}.{channel.id} has no max_rate: an index that is wrong more than"
-                    " once in a row cannot be told from consumption; give the most it can rise in"
-                    " an hour"
-                )
+            yield from _doubts_of_channel(device, channel)
     own = [factor_record(factor) for factor in file.factors]
     for source in file.sources:
         if isinstance(source, model.ActivitySource):
@@ -76,6 +71,19 @@ def doubts(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterator[
                 f"{reference} has no range: where part75 asks for the maximum potential flow the"
                 f" hour of {source.id} stays missing; give range: [0, the maximum]"
             )
+
+
+def _doubts_of_channel(device: model.Device, channel: model.Channel) -> Iterator[str]:
+    if channel.kind == "counter" and channel.max_rate is None:
+        yield (
+            f"{device.id}.{channel.id} has no max_rate: an index that is wrong more than once in a"
+            " row cannot be told from consumption; give the most it can rise in an hour"
+        )
+    if channel.kind == "interval" and channel.range is None:
+        yield (
+            f"{device.id}.{channel.id} has no range: an amount that no interval can hold counts"
+            " until somebody corrects it; give range: [0, the most that flows in one interval]"
+        )
 
 
 def _doubts_of_factors(

@@ -73,6 +73,13 @@ class Timestamp(Part):
     unit: Literal["s", "ms"] | None = None
 
 
+#: A number or a text that stands for no value.
+InvalidMarker = (
+    Annotated[float, Field(strict=True, allow_inf_nan=False)]
+    | Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
+)
+
+
 class Channel(Part):
     """One measured quantity of a device."""
 
@@ -100,6 +107,11 @@ class Channel(Part):
     range: tuple[Figure, Figure] | None = None
     #: percent of the value, at 95 % confidence
     uncertainty: Percent | None = None
+    #: which of two readings for one time stands: the better one by its quality, the newest, or the
+    #: first until somebody accepts the other; None: better-quality
+    corrections: Literal["better-quality", "newest", "by-hand"] | None = None
+    #: what the device sends where it has no value: numbers as sent, and texts (json)
+    invalid: Annotated[tuple[InvalidMarker, ...], Field(max_length=20)] | None = None
     #: gauge: readings of quality calibration are judged by it
     calibration: Calibration | None = None
     #: gauge: relative accuracy test audits; what they say holds when hours are closed by a rule

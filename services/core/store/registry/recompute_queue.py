@@ -45,8 +45,17 @@ def of_spec(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> s
     return f"{name} {', '.join(parts)}"
 
 
-def of_channel(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """The reason of a change of a channel's configuration."""
+#: Keys that say what becomes of readings as they arrive: what is stored counts as before.
+_AT_ARRIVAL = frozenset({"corrections", "invalid"})
+
+
+def of_channel(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
+    """The reason of a change of a channel's configuration; None: it alters no total."""
+    before, after = (
+        {k: v for k, v in spec.items() if k not in _AT_ARRIVAL} for spec in (before, after)
+    )
+    if before == after:
+        return None
     rest = [{k: v for k, v in spec.items() if k != "epochs"} for spec in (before, after)]
     if rest[0] == rest[1]:
         return why.reason(why.REGISTER_EPOCH, of_spec(name, before, after))

@@ -1,0 +1,163 @@
+"""``tonne readings``: what is stored of a channel, and taking away what should not be."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+
+import psycopg
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from services.cli import spans
+from services.cli.errors import clear_errors, failure
+from services.cli.process import database
+from services.core.store import discards
+from services.core.store.discards import ChannelKey
+from services.core.store.reading_queries import QUALITIES
+
+app = typer.Typer(
+    no_args_is_help=True, help="What is stored of a channel, and taking away what should not be."
+)
+
+_FIRST: Final = datetime(1, 1, 2, tzinfo=UTC)
+_LAST: Final = datetime(9999, 12, 30, tzinfo=UTC)
+
+Facility = Annotated[str, typer.Option(help="facility")]
+Device = Annotated[str, typer.Option(help="device")]
+Channel = Annotated[str, typer.Option(help="channel")]
+Since = Annotated[
+    str | None, typer.Option("--from", help="measured then or later, as 2026-11-22T18:00:00Z")
+]
+Until = Annotated[str | None, typer.Option("--to", help="measured before")]
+At = Annotated[
+    str | None, typer.Option("--at", help="measured at this instant, to the microsecond")
+]
+Limit = Annotated[int, typer.Option(min=1, max=100_000, help="most readings")]
+
+
+@app.command("list")
+def list_(
+    facility: Facility,
+    device: Device,
+    channel: Channel,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 50,
+) -> None:
+    """List the stored readings of a channel, the oldest first."""
+    first, end = _span(since, until, None)
+    with clear_errors(), database() as connection:
+        of = _channel(connection, facility, device, channel)
+        found = discards.stored(connection, of.channel_id, first, end, most=limit + 1)
+    table = Table("time", f"value, {of.unit}", "quality", "received", box=None)
+    for each in found[:limit]:
+        table.add_row(
+            _time(each.ts), _value(each.value), QUALITIES[each.quality], _time(each.received_at)
+        )
+    console = Console()
+    console.print(table if found else "there are none")
+    if len(found) > limit:
+        console.print(f"and later ones; --limit shows more than {limit}")
+
+
+@app.command()
+def discarded(
+    facility: Facility,
+    device: Device,
+    channel: Channel,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 50,
+) -> None:
+    """List what was taken away of a channel, by whom and why; the last discarded first."""
+    first, end = _span(since, until, None)
+    with clear_errors(), database() as connection:
+        of = _channel(connection, facility, device, channel)
+        found = discards.record(connection, of.channel_id, first, end, most=limit)
+    table = Table(
+        "time", f"value, {of.unit}", "quality", "received", "discarded", "by", "reason", box=None
+    )
+    for each in found:
+        table.add_row(
+            _time(each.ts),
+            _value(each.value),
+            QUALITIES[each.quality],
+            _time(each.received_at),
+            _time(each.discarded_at),
+            each.discarded_by,
+            each.reason,
+        )
+    Console().print(table if found else "there are none")
+
+
+@app.command()
+def discard(
+    facility: Facility,
+    device: Device,
+    channel: Channel,
+    reason: Annotated[str, typer.Option(help="why; shown with the restatement")],
+    since: Since = None,
+    until: Until = None,
+    at: At = None,
+    by: Annotated[str | None, typer.Option(help="who; the login if not given")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+) -> None:
+    """Take stored readings away and restate what they fed; the record keeps them."""
+    if not 1 <= len(reason) <= 200 or not reason.isprintable():
+        raise failure("--reason takes 1 to 200 characters, on one line")
+    who = by or f"user {getpass.getuser()}"
+    if not len(who) <= 100 or not who.isprintable():
+        raise failure("--by takes up to 100 characters, on one line")
+    if at is None and (since is None or until is None):
+        raise failure("say which: --from and --to, or --at")
+    first, end = _span(since, until, at)
+    with clear_errors(), database() as connection:
+        of = _channel(connection, facility, device, channel)
+        extent = discards.extent(connection, of.channel_id, first, end)
+        if extent.first is None:
+            raise failure(f"{facility}/{device}.{channel} has no readings there")
+        typer.echo(
+            f"{extent.readings} readings of {facility}/{device}.{channel},"
+            f" {_time(extent.first)} to {_time(extent.last)}"
+        )
+        if not (yes or typer.confirm("discard them?")):
+            raise failure("nothing was discarded")
+        number = 0
+        while moved := discards.discard(connection, of, first, end, by=who, reason=reason):
+            number += moved
+    typer.echo(f"discarded: {number}; the aggregator restates what they fed")
+
+
+def _channel(
+    connection: psycopg.Connection[Any], facility: str, device: str, channel: str
+) -> ChannelKey:
+    found = discards.channel(connection, facility, device, channel)
+    if found is None:
+        raise failure(f"facility {facility} has no channel {device}.{channel}")
+    return found
+
+
+def _span(since: str | None, until: str | None, at: str | None) -> tuple[datetime, datetime]:
+    instant = spans.instant("--at", at)
+    if instant is not None:
+        if since is not None or until is not None:
+            raise failure("give --from and --to, or --at")
+        return instant, instant + timedelta(microseconds=1)
+    first = spans.instant("--from", since) or _FIRST
+    end = spans.instant("--to", until) or _LAST
+    if first >= end:
+        raise failure("--to must be later than --from")
+    return first, end
+
+
+def _time(instant: datetime | None) -> str:
+    if instant is None:
+        return ""
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+def _value(value: float | None) -> str:
+    return "null" if value is None else repr(value)
