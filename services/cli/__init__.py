@@ -10,7 +10,16 @@ from typing import Annotated
 
 import typer
 
-from services.cli import alerts, devices, factors, keys, process, quarantine, readings
+from services.cli import (
+    alerts,
+    devices,
+    factors,
+    grants,
+    keys,
+    process,
+    quarantine,
+    readings,
+)
 from services.cli.errors import clear_errors, failure
 from services.cli.files import read_file
 from services.cli.recompute import recompute
@@ -35,6 +44,8 @@ def _serve(name: str, run: Callable[[Settings], int]) -> None:
 
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(keys.app, name="keys")
+app.add_typer(grants.topics, name="topics")
+app.add_typer(grants.secrets, name="secrets")
 app.add_typer(factors.app, name="factors")
 app.add_typer(devices.app, name="devices")
 app.add_typer(quarantine.app, name="quarantine")

@@ -30,6 +30,8 @@ class Message:
     created_at: datetime
     #: the environment variable with the secret that a webhook's message is signed by
     secret_env: str | None = None
+    #: whether that secret is granted to the facility
+    may_sign: bool = False
 
     @property
     def threshold(self) -> str | None:

@@ -18,7 +18,11 @@ from services.core.store.registry.recipients import MQTT, target_of
 
 _log: Final = structlog.get_logger()
 
-_LISTED = "SELECT slug, coalesce(document->'notify', '[]') FROM facility ORDER BY slug"
+_LISTED = """
+SELECT f.slug, coalesce(f.document->'notify', '[]'),
+       ARRAY(SELECT g.name FROM facility_grant g WHERE g.facility_id = f.id AND g.kind = 'secret')
+FROM facility f ORDER BY f.slug
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +39,12 @@ class Recipients:
 
     #: by facility and target
     entries: dict[tuple[str, str], Notify] = field(default_factory=dict)
+    #: by facility: the secrets that an admin granted to it
+    secrets: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def may_sign(self, facility: str, variable: str | None) -> bool:
+        """Whether a facility's messages may be signed with a secret."""
+        return variable in self.secrets.get(facility, ())
 
     def entry(self, facility: str, target: str) -> Notify | None:
         """The entry by which a facility names a target, None if it does not."""
@@ -82,10 +92,14 @@ async def listed(connection: psycopg.AsyncConnection[Any]) -> Recipients:
     return recipients_of(await cursor.fetchall())
 
 
-def recipients_of(facilities: Iterable[tuple[str, list[dict[str, Any]]]]) -> Recipients:
-    """The recipients, from each facility's id and its entries as the registry stores them."""
+def recipients_of(
+    facilities: Iterable[tuple[str, list[dict[str, Any]], Iterable[str]]],
+) -> Recipients:
+    """The recipients, from each facility's id, its entries as stored, and its granted secrets."""
     entries: dict[tuple[str, str], Notify] = {}
-    for facility, found in facilities:
+    secrets: dict[str, frozenset[str]] = {}
+    for facility, found, granted in facilities:
+        secrets[facility] = frozenset(granted)
         entries[facility, MQTT] = Notify(mqtt=True)
         for spec in found:
             try:
@@ -101,4 +115,4 @@ def recipients_of(facilities: Iterable[tuple[str, list[dict[str, Any]]]]) -> Rec
                 entries.pop((facility, MQTT), None)
             else:
                 entries[facility, target_of(entry)] = entry
-    return Recipients(entries=entries)
+    return Recipients(entries=entries, secrets=secrets)

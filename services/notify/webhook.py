@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from services.core.runtime.clock import Clock
+from services.core.store.registry import secret_names
 from services.notify import signature
 from services.notify.channel import DeliveryError
 from services.notify.message import Message
@@ -36,16 +37,26 @@ class WebhookChannel:
         body = message.payload()
         timestamp_s = int(self._clock.now().timestamp())
         headers = {"webhook-id": message.key, "webhook-timestamp": str(timestamp_s)}
-        key = self._key(message.secret_env)
+        key = self._key(message)
         if key is not None:
             headers["webhook-signature"] = signature.sign(
                 key, message_id=message.key, timestamp_s=timestamp_s, body=body
             )
         await self._poster.post(self._url, body, headers)
 
-    def _key(self, variable: str | None) -> bytes | None:
+    def _key(self, message: Message) -> bytes | None:
+        variable = message.secret_env
         if variable is None:
             return None
+        # the registry may hold what was applied before this was looked at
+        if not secret_names.is_allowed(variable):
+            raise DeliveryError(secret_names.refusal(variable), only_this=True)
+        if not message.may_sign:
+            raise DeliveryError(
+                f"{variable} is not granted to facility {message.facility}; an admin does that with"
+                f" `tonne secrets grant {message.facility} {variable}`",
+                only_this=True,
+            )
         secret = self._environment.get(variable)
         if secret is None:
             raise DeliveryError(

@@ -124,7 +124,8 @@ class Worker:
 
     def _message_of(self, row: Row) -> Message | None:
         """What is told; None: the facility names this recipient no more."""
-        entry = self._recipients().entry(row.facility, self._target)
+        recipients = self._recipients()
+        entry = recipients.entry(row.facility, self._target)
         if entry is None:
             return None
         return Message(
@@ -134,6 +135,7 @@ class Worker:
             body=row.body,
             created_at=row.created_at,
             secret_env=entry.secret_env,
+            may_sign=recipients.may_sign(row.facility, entry.secret_env),
         )
 
     @property

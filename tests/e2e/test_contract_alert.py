@@ -50,7 +50,7 @@ def test_a_breach_is_told_to_the_webhook_and_to_alertmanager_and_so_is_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     alertmanager, desk = manager
-    monkeypatch.setenv("HOOK_SECRET", SECRET)
+    monkeypatch.setenv("TONNE_SECRET_HOOK", SECRET)
     stack.notifier.stop()
     stack.notifier.start()
     since = datetime.now(UTC).replace(second=0, microsecond=0) - 100 * MINUTE

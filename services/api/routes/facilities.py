@@ -15,7 +15,14 @@ from services.api.auth import Reader, Writer, no_facility, visible_facilities
 from services.api.context import InContext
 from services.api.models import Applied, Facility
 from services.api.parameters import Query
-from services.api.problems import BodyTooLarge, Conflict, InvalidRequest, NotFound, documented
+from services.api.problems import (
+    BodyTooLarge,
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    documented,
+)
 from services.core.accounting.factors import Factor
 from services.core.store.connect import engine
 from services.core.store.facility_queries import devices
@@ -24,6 +31,7 @@ from services.core.store.registry.computable import doubts
 from services.core.store.registry.errors import ApplyError
 from services.core.store.registry.facility_file import FacilityFileError, parse
 from services.core.store.registry.facility_model import FacilityFile
+from services.core.store.registry.grants import NotGrantedError
 from services.core.store.registry.shared_factors import shared_factors
 
 router = APIRouter(tags=["facilities"])
@@ -86,7 +94,7 @@ async def get_facilities(
     "/v1/facilities/{facility}",
     summary="Apply a facility file",
     response_model=Applied,
-    responses=documented(NotFound, Conflict, BodyTooLarge),
+    responses=documented(Forbidden, NotFound, Conflict, BodyTooLarge),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -100,7 +108,11 @@ async def get_facilities(
 async def put_facility(
     context: InContext, who: Writer, request: Request, facility: str
 ) -> Response:
-    """Put a facility file, YAML or JSON, into force: all of it or, if any is wrong, nothing."""
+    """Put a facility file, YAML or JSON, into force: all of it or, if any is wrong, nothing.
+
+    With a key that is limited to facilities the file may name the topics below
+    `emissions/{facility}/`, and other topics and secrets as far as an admin granted them.
+    """
     if not who.sees(facility):
         raise no_facility(facility)
     database = context.settings.database
@@ -112,7 +124,8 @@ async def put_facility(
         raise InvalidRequest(
             f"facility.id: the file is of {file.facility.id}, the address names {facility}"
         )
-    changes = await run_in_threadpool(_apply, database, file, who.name)
+    limited = who.facilities is not None
+    changes = await run_in_threadpool(_apply, database, file, who.name, limited)
     return json_answer({"changes": changes, "warnings": list(doubts(file, shared))})
 
 
@@ -137,12 +150,14 @@ def _parse(body: bytes, shared: list[Factor], most_bytes: int) -> FacilityFile:
         ) from None
 
 
-def _apply(database_url: str, file: FacilityFile, by: str) -> list[str]:
+def _apply(database_url: str, file: FacilityFile, by: str, limited: bool) -> list[str]:
     # the API reads with a role that may not write; configuration is the one exception
     bind = engine(database_url, process="apply")
     try:
         with bind.begin() as connection:
-            return apply(connection, file, by=by)
+            return apply(connection, file, by=by, limited=limited)
+    except NotGrantedError as error:
+        raise Forbidden(str(error)) from None
     except ApplyError as error:
         raise Conflict(str(error)) from None
     finally:

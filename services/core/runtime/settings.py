@@ -14,6 +14,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _PREFIX = "TONNE_"
 
+#: Secrets that facility files name, read by the notifier alone; they are no settings.
+_NO_SETTINGS = "TONNE_SECRET_"
+
 _LEAST_RETENTION_DAYS = 40
 
 
@@ -151,7 +154,7 @@ def load() -> Settings:
     problems = [
         f"{name} is not a setting of tonne; README.md lists every setting"
         for name in sorted(os.environ)
-        if name.startswith(_PREFIX) and name not in known
+        if name.startswith(_PREFIX) and name not in known and not name.startswith(_NO_SETTINGS)
     ]
     try:
         settings = Settings()

@@ -71,6 +71,23 @@ facility = Table(
     Column("applied_at", _instant, nullable=False, server_default=func.now()),
 )
 
+facility_grant = Table(
+    "facility_grant",
+    metadata,
+    Column("facility_id", ForeignKey("facility.id"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column(
+        "name",
+        Text,
+        primary_key=True,
+        comment="topic: the topic and all below it; secret: a variable of the notifier",
+    ),
+    Column("granted_at", _instant, nullable=False, server_default=func.now()),
+    Column("granted_by", Text, nullable=False),
+    CheckConstraint("kind IN ('topic', 'secret')", name="kind"),
+    comment="what a key that is limited to the facility may name in its file",
+)
+
 device = Table(
     "device",
     metadata,

@@ -18,8 +18,8 @@ def kinds(hook: Webhook, threshold: str = "high") -> list[str]:
 async def test_an_alert_is_told_once_in_order_and_signed(
     make: Make, hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOOK_SECRET", "whsec_c2VjcmV0")
-    works = make(f"[{{mqtt: false}}, {{webhook: '{hook.url}', secret_env: HOOK_SECRET}}]")
+    monkeypatch.setenv("TONNE_SECRET_HOOK", "whsec_c2VjcmV0")
+    works = make(f"[{{mqtt: false}}, {{webhook: '{hook.url}', secret_env: TONNE_SECRET_HOOK}}]")
     keys = works.tell("firing", "no-data", "resolved", value=30.5)
     async with notifier(works.url):
         await until(lambda: works.waiting() == 0, "everything is told")
@@ -107,15 +107,54 @@ async def test_a_private_address_is_refused_unless_that_is_set(
     assert "set TONNE_WEBHOOK_PRIVATE=allow if it is yours" in works.outbox()[0][2]
 
 
+_UNSET = "TONNE_SECRET_NOT_SET_HERE"
+
+
 async def test_nothing_is_told_without_the_signature_that_was_asked_for(
     make: Make, hook: Webhook
 ) -> None:
-    works = make(f"[{{mqtt: false}}, {{webhook: '{hook.url}', secret_env: NOT_SET_HERE}}]")
+    works = make(f"[{{mqtt: false}}, {{webhook: '{hook.url}', secret_env: {_UNSET}}}]")
     works.tell("firing")
     async with notifier(works.url):
         await until(lambda: works.outbox()[0][1] == 1, "it was tried")
     assert hook.requests == []
-    assert "NOT_SET_HERE is not set where the notifier runs" in works.outbox()[0][2]
+    assert f"{_UNSET} is not set where the notifier runs" in works.outbox()[0][2]
+
+
+async def test_a_variable_that_is_not_there_to_be_named_signs_nothing(
+    make: Make, hook: Webhook, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The registry may hold what was applied before names were looked at."""
+    monkeypatch.setenv("TONNE_SMTP_PASSWORD_FOR_TEST", "hunter2")
+    works = make(f"[{{mqtt: false}}, {{webhook: '{hook.url}', secret_env: {_UNSET}}}]")
+    works.connection.execute(
+        "UPDATE facility SET document = replace(document::text, %s, %s)::jsonb",
+        (_UNSET, "TONNE_SMTP_PASSWORD_FOR_TEST"),
+    )
+    works.connection.execute("UPDATE facility_grant SET name = 'TONNE_SMTP_PASSWORD_FOR_TEST'")
+    works.tell("firing")
+    async with notifier(works.url):
+        await until(lambda: works.outbox()[0][1] == 1, "it was tried")
+    assert hook.requests == []
+    said = works.outbox()[0][2]
+    assert "rename it to TONNE_SECRET_SMTP_PASSWORD_FOR_TEST where the notifier runs" in said
+    assert "hunter2" not in said + caplog.text
+
+
+async def test_a_secret_whose_grant_was_taken_back_signs_nothing_more(
+    make: Make, hook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TONNE_SECRET_HOOK", "secret")
+    works = make(f"[{{mqtt: false}}, {{webhook: '{hook.url}', secret_env: TONNE_SECRET_HOOK}}]")
+    async with notifier(works.url):
+        works.tell("firing")
+        await until(lambda: works.waiting() == 0, "it is told")
+        works.connection.execute("DELETE FROM facility_grant")
+        works.connection.execute("UPDATE registry_revision SET revision = revision + 1")
+        works.tell("resolved")
+        await until(lambda: works.outbox()[1][1] == 1, "the next was tried")
+    assert len(hook.requests) == 1
+    assert "`tonne secrets grant works TONNE_SECRET_HOOK`" in works.outbox()[1][2]
 
 
 async def test_two_notifiers_share_the_recipients_and_tell_each_message_once(

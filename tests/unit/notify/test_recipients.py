@@ -7,13 +7,15 @@ HOOK = "https://example.org/hook"
 
 
 def test_every_facility_publishes_at_its_own_topics_unless_it_says_no() -> None:
-    found = recipients_of([("a", []), ("b", [{"mqtt": False}]), ("c", [{"mqtt": True}])])
+    found = recipients_of(
+        [("a", [], ()), ("b", [{"mqtt": False}], ()), ("c", [{"mqtt": True}], ())]
+    )
     assert set(found.entries) == {("a", "mqtt"), ("c", "mqtt")}
 
 
 def test_one_recipient_of_two_facilities_is_one_target_with_a_secret_for_each() -> None:
     found = recipients_of(
-        [("a", [{"webhook": HOOK, "secret_env": "A"}]), ("b", [{"webhook": HOOK}])]
+        [("a", [{"webhook": HOOK, "secret_env": "A"}], ("A",)), ("b", [{"webhook": HOOK}], ())]
     )
     assert found.targets() == {"mqtt", f"webhook {HOOK}"}
     entries = [found.entry(slug, f"webhook {HOOK}") for slug in ("a", "b", "c")]
@@ -23,8 +25,8 @@ def test_one_recipient_of_two_facilities_is_one_target_with_a_secret_for_each() 
 def test_heartbeats_are_counted_for_each_facility() -> None:
     found = recipients_of(
         [
-            ("a", [{"mqtt": True, "heartbeat": 60}, {"email": "a@example.org"}]),
-            ("b", [{"mqtt": True, "heartbeat": 3600}]),
+            ("a", [{"mqtt": True, "heartbeat": 60}, {"email": "a@example.org"}], ()),
+            ("b", [{"mqtt": True, "heartbeat": 3600}], ()),
         ]
     )
     assert found.heartbeats() == {
@@ -33,7 +35,7 @@ def test_heartbeats_are_counted_for_each_facility() -> None:
 
 
 def test_an_entry_that_is_no_longer_understood_does_not_stop_the_others() -> None:
-    found = recipients_of([("a", [{"pager": "1"}, {"webhook": HOOK}])])
+    found = recipients_of([("a", [{"pager": "1"}, {"webhook": HOOK}], ())])
     assert found.targets() == {"mqtt", f"webhook {HOOK}"}
 
 
@@ -50,3 +52,11 @@ def test_targets() -> None:
 def test_what_is_shown_of_a_webhook_is_its_host() -> None:
     assert shown("webhook https://example.org/T0/secret?token=1") == "webhook https://example.org"
     assert shown("email a@example.org") == "email a@example.org"
+
+
+def test_a_secret_is_granted_to_a_facility() -> None:
+    found = recipients_of([("a", [], ("TONNE_SECRET_A",)), ("b", [], ())])
+    assert found.may_sign("a", "TONNE_SECRET_A")
+    assert not found.may_sign("b", "TONNE_SECRET_A")
+    assert not found.may_sign("a", None)
+    assert not found.may_sign("c", "TONNE_SECRET_A")

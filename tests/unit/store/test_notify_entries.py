@@ -17,12 +17,18 @@ notify:
 """
 
 
+def _signed(variable: str) -> str:
+    return f'{{webhook: "https://example.org", secret_env: {variable}}}'
+
+
 def entry(text: str) -> Notify:
     return parse(_FILE.replace("ENTRY", text)).notify[0]
 
 
 def test_every_kind_of_recipient() -> None:
-    assert entry('{webhook: "https://example.org/hook?a=b", secret_env: HOOK_SECRET}').secret_env
+    assert entry(
+        '{webhook: "https://example.org/hook?a=b", secret_env: TONNE_SECRET_HOOK}'
+    ).secret_env
     assert entry('{alertmanager: "http://127.0.0.1:9093"}').alertmanager == "http://127.0.0.1:9093"
     assert entry("{mqtt: true, heartbeat: 5m}").heartbeat == 300.0
     assert entry("{mqtt: false}").mqtt is False
@@ -41,9 +47,14 @@ def test_every_kind_of_recipient() -> None:
         ('{webhook: "https://user:word@example.org/hook"}', "no user and password"),
         ('{webhook: "https://example.org/hook#top"}', "#"),
         ('{webhook: "https://example.org", secret_env: "s3cr3t!"}', "never the secret"),
-        ('{webhook: "https://example.org", secret_env: TONNE_DATABASE_URL}', "of tonne itself"),
-        ('{webhook: "https://example.org", secret_env: PGPASSWORD}', "of tonne itself"),
-        ("{email: a@example.org, secret_env: HOOK_SECRET}", "belongs to a webhook"),
+        (_signed("TONNE_DATABASE_URL"), "rename it to TONNE_SECRET_DATABASE_URL"),
+        (_signed("PGPASSWORD"), "rename it to TONNE_SECRET_PGPASSWORD"),
+        (_signed("HOOK_SECRET"), "rename it to TONNE_SECRET_HOOK_SECRET"),
+        (_signed("tonne_secret_hook"), "rename it to TONNE_SECRET_HOOK"),
+        (_signed("TONNE_SECRET_"), "rename it to TONNE_SECRET_HOOK"),
+        (_signed("TONNE_SECRETS"), "rename it to TONNE_SECRET_"),
+        (_signed("PATH"), "where the notifier runs and in the facility file"),
+        ("{email: a@example.org, secret_env: TONNE_SECRET_HOOK}", "belongs to a webhook"),
         ('{alertmanager: "http://a.example/?x="}', "without a query"),
         ("{email: nobody}", "no mail address"),
         ('{email: "a@example.org, b@example.org"}', "no mail address"),

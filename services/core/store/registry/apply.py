@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from services.core.accounting.factors import Factor
 from services.core.store import notify
 from services.core.store import tables as t
-from services.core.store.registry import build, recompute_queue, revisions
+from services.core.store.registry import build, grants, recompute_queue, revisions
 from services.core.store.registry import facility_model as model
 from services.core.store.registry.apply_factors import FactorChange, apply_factors
 from services.core.store.registry.apply_thresholds import OwnedElsewhereError, apply_thresholds
@@ -28,18 +28,30 @@ from services.core.store.registry.shared_factors import shared_factors
 _APPLY_LOCK = 0x746F6E70
 
 
-def apply(connection: Connection, file: model.FacilityFile, *, by: str | None = None) -> list[str]:
+def apply(
+    connection: Connection,
+    file: model.FacilityFile,
+    *,
+    by: str | None = None,
+    limited: bool = False,
+) -> list[str]:
     """Write ``file``; return a line for each change, none if it was all there already.
 
-    Runs in the caller's transaction. ``by``: who applies it, as the ledger tells it.
+    Runs in the caller's transaction. ``by``: who applies it, as the ledger tells it. ``limited``:
+    they may configure some facilities only, so that the file names what its facility owns.
 
+    :raises NotGrantedError: with ``limited``, the file names what its facility does not own.
     :raises ApplyError: a device belongs to another facility, a channel with readings would change
         its quantity, unit or kind, or the API uses the id of a threshold or maintenance.
     """
     lock(connection)
+    if limited:
+        grants.refuse_what_is_not_owned(connection, file)
     changes = load_builtin_factors(connection)
     rezoned = _rezoned(connection, file)
     facility_id = _facility(connection, file, changes)
+    if not limited:
+        grants.grant_secrets(connection, facility_id, file, changes, by or "tonne apply")
     channel_ids, altered = _devices(connection, file, facility_id, changes)
     altered_factors = apply_factors(connection, file, facility_id, changes)
     shared = shared_factors(connection)

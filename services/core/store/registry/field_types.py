@@ -28,12 +28,13 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from services.core.accounting import durations
+from services.core.store.registry import secret_names
 
 _SLUG = r"^[a-z0-9][a-z0-9-]{0,62}$"
 
 #: Validation context of what somebody states now. What is stored was stated under the bounds of its
 #: time, and is read whatever they are today: a facility must not fall silent because of a release.
-_STATED: Final = {"stated": True}
+STATED: Final = {"stated": True}
 
 #: Control characters, marks of direction, surrogates, separators of lines and paragraphs, and what
 #: is no character: they would change the files and logs that topics are written to.
@@ -175,11 +176,11 @@ def _mail_address(value: str) -> str:
     return value
 
 
-def _secret_variable(name: str) -> str:
+def _secret_variable(name: str, info: ValidationInfo) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise ValueError("secret_env is the name of an environment variable, never the secret")
-    if name.upper().startswith(("TONNE_", "PG")):
-        raise ValueError(f"{name} holds a secret of tonne itself; choose a name of your own")
+    if is_stated(info) and not secret_names.is_allowed(name):
+        raise ValueError(secret_names.refusal(name))
     return name
 
 
@@ -246,7 +247,7 @@ Role = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]{0,62}$")]
 ChannelReference = Annotated[str, AfterValidator(_reference)]
 WebAddress = Annotated[str, AfterValidator(_web_address), Field(max_length=2000)]
 MailAddress = Annotated[str, AfterValidator(_mail_address), Field(max_length=254)]
-#: An environment variable; tonne's own and the database's hold other secrets.
+#: An environment variable of the notifier, by its name one that is there to be named.
 SecretVariable = Annotated[str, AfterValidator(_secret_variable)]
 Percent = Annotated[float, Field(ge=0, le=1000)]
 #: An MQTT topic without wildcards.
@@ -266,4 +267,4 @@ class Part(BaseModel):
 
         :raises pydantic.ValidationError: see :mod:`services.core.store.registry.plain_words`.
         """
-        return cls.model_validate(data, context=_STATED)
+        return cls.model_validate(data, context=STATED)
