@@ -5,6 +5,7 @@ The advisory lock ends with the transaction, so a killed aggregator gives it bac
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,9 +20,8 @@ from services.core.store.number_arrays import loaded
 #: Any number that only the facility locks use.
 _LOCK_CLASS = 0x746F6E
 
-#: Bound on the pairs of one tick: a backlog is worked off in steps of about a second, between which
-#: other facilities get their turn.
-_MOST_PAIRS = 20_000
+#: Rows of touched pairs that are claimed in one tick.
+_MOST_ROWS = 512
 
 # What has a reason of its own comes first and alone: a minute that late readings touched too must
 # not be computed under theirs, for the corrected value is stored already.
@@ -33,7 +33,7 @@ DELETE FROM touched WHERE id IN (
         WHERE facility_id = %(facility)s AND reason IS NOT DISTINCT FROM (
             SELECT reason FROM touched
             WHERE facility_id = %(facility)s AND reason IS NOT NULL ORDER BY id LIMIT 1)
-        ORDER BY id LIMIT 512) q
+        ORDER BY id LIMIT %(rows)s) q
     WHERE before < %(most)s)
 RETURNING array_send(channel_ids), array_send(minutes),
           array_send(coalesce(seconds, array_fill(0::int2, ARRAY[cardinality(minutes)]))), reason
@@ -102,10 +102,15 @@ def lock(connection: psycopg.Connection[Any], facility_id: int) -> bool:
     return bool(row and row[0])
 
 
-def touched(connection: psycopg.Connection[Any], facility_id: int) -> Touched | None:
-    """Take the oldest touched pairs of one reason; None if nothing is touched."""
+def touched(
+    connection: psycopg.Connection[Any], facility_id: int, most_pairs: int
+) -> Touched | None:
+    """Take the oldest touched pairs of one reason; None if nothing is touched.
+
+    About ``most_pairs`` of them, whole rows, one at least.
+    """
     rows = connection.execute(
-        _CLAIM, {"facility": facility_id, "most": _MOST_PAIRS}, binary=True
+        _CLAIM, {"facility": facility_id, "most": most_pairs, "rows": _MOST_ROWS}, binary=True
     ).fetchall()
     if not rows:
         return None
@@ -114,17 +119,31 @@ def touched(connection: psycopg.Connection[Any], facility_id: int) -> Touched | 
         np.concatenate([loaded(each, element) for each in column]).astype(np.int64)
         for column, element in zip(sent, (">i4", ">i4", ">i2"), strict=True)
     )
-    return Touched.pairs(channels, minutes, seconds, reasons[0])
+    return Touched.pairs(
+        channels,
+        minutes,
+        seconds,
+        reasons[0],
+        more=channels.size >= most_pairs or len(rows) >= _MOST_ROWS,
+    )
 
 
 def recompute_span(
-    connection: psycopg.Connection[Any], facility_id: int, most_minutes: int
+    connection: psycopg.Connection[Any],
+    facility_id: int,
+    most_minutes: int,
+    *,
+    but: Collection[int] = (),
 ) -> RecomputeSpan | None:
-    """Take the next ``most_minutes`` of the oldest queued recomputation, None if none is queued."""
+    """Take the next ``most_minutes`` of the oldest queued recomputation, None if none is queued.
+
+    ``but``: sources that are left alone.
+    """
     row = connection.execute(
         "SELECT id, source_id, from_minute, to_minute, reason FROM recompute"
-        " WHERE facility_id = %s AND step = 'readings' ORDER BY id LIMIT 1 FOR UPDATE",
-        (facility_id,),
+        " WHERE facility_id = %s AND step = 'readings' AND source_id <> ALL(%s)"
+        " ORDER BY id LIMIT 1 FOR UPDATE",
+        (facility_id, list(but)),
     ).fetchone()
     if row is None:
         return None

@@ -38,6 +38,12 @@ _MINUTE_US = 60_000_000
 #: transactions.
 _MOST_HOURS = 14 * 24
 
+#: Hours of all sources that are closed in one step, whatever each of them has waiting.
+_MOST_HOURS_IN_ALL = 2000
+
+#: More than this is no mass of an hour: see :data:`.compute.MOST_BILLIONTHS`.
+_MOST_KG = Decimal(60 * compute.MOST_BILLIONTHS) / 10**9
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judged:
@@ -55,8 +61,11 @@ def due(
 
     A source whose hours were still being filled less than ``settle_s`` ago waits.
     """
+    waiting = hour_closing.sources_that_wait(connection, plan.id)
     under_rule = {
-        source.id: source.closing for source in plan.sources.values() if source.closing is not None
+        source.id: source.closing
+        for source in plan.sources.values()
+        if source.closing is not None and source.id not in waiting
     }
     if not under_rule or hour_closing.backlog_s(connection, plan.id) > settle_s:
         return {}, False
@@ -79,8 +88,9 @@ def due(
             continue
         have = hour_inputs.recorded_hours(connection, source_id, first, last_due)
         hours = [hour for hour in range(first, last_due + 1) if hour not in have]
-        more |= len(hours) > _MOST_HOURS
-        found[source_id] = hours[:_MOST_HOURS]
+        most = min(_MOST_HOURS, _MOST_HOURS_IN_ALL - sum(map(len, found.values())))
+        more |= len(hours) > most
+        found[source_id] = hours[:most]
     return {source_id: hours for source_id, hours in found.items() if hours}, more
 
 
@@ -324,6 +334,9 @@ def _verdict(
     source_id: int, hour: int, recorded: Mapping[str, RecordedInput], figure: HourFigure
 ) -> HourVerdict:
     kg, quality = figure.kg, str(figure.quality)
+    if kg is not None and abs(kg) > _MOST_KG:
+        # no hour's mass: what is known of it is the sum of its minutes
+        kg = None
     measured = [each.covered_ms for role, each in recorded.items() if role != LOAD]
     if kg is None and min(measured) > 0:
         quality = "partial"

@@ -21,6 +21,10 @@ from services.core.store.registry.plan import FacilityPlan, SourcePlan
 
 _MINUTE_US = 60_000_000
 
+#: The greatest mass or amount of a minute: 50 000 tonnes, where all the world together emits about
+#: 70 000. The changes of an hour's minutes from one end of it to the other are a 64-bit integer.
+MOST_BILLIONTHS = 5 * 10**16
+
 AnyReadings = StoredReadings | RecentReadings
 
 
@@ -174,8 +178,11 @@ def _masses(
             is_rate=is_rate,
         )
     masses = source.method.masses(chosen, minutes)
-    known = masses.covered_us > 0
     activity = masses.activity
+    held = holdable(masses.co2_kg) & holdable(masses.co2e_kg) & holdable(masses.market_kg)
+    if activity is not None:
+        held &= holdable(activity)
+    known = (masses.covered_us > 0) & held
     return SourceMinutes(
         source_ids=ranges.ids[row],
         minutes=minutes,
@@ -185,9 +192,15 @@ def _masses(
         activity_n=None if activity is None else billionths(minutes, known, activity),
         activity=None if activity is None else np.where(known, activity, 0.0),
         # rounded up: a minute with any mass is a covered one, and its mass is told
-        covered_ms=-(-masses.covered_us // 1000),
-        estimated_ms=-(-masses.estimated_us // 1000),
+        covered_ms=np.where(held, -(-masses.covered_us // 1000), 0),
+        estimated_ms=np.where(held, -(-masses.estimated_us // 1000), 0),
+        beyond=(masses.covered_us > 0) & ~held,
     )
+
+
+def holdable(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which masses (kg) or amounts of a minute can be told; NaN cannot."""
+    return np.abs(values) <= MOST_BILLIONTHS / 1e9
 
 
 def billionths(

@@ -52,6 +52,12 @@ WHERE facility_id = %s
 """
 
 
+_POSTPONED = """
+UPDATE facility_progress SET judged_to = least(judged_to, to_timestamp(%s * 60))
+WHERE facility_id = %s AND judged_to IS NOT NULL
+"""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Judged:
     """What judging some thresholds from a minute on came to; thresholds by their index."""
@@ -67,6 +73,13 @@ def judge(
     """Judge all that changed, up to the minute of ``now``; write transitions, alerts, messages."""
     with metrics.aggregator_judge_seconds.time():
         _judge(connection, plan, seen, now)
+
+
+def postpone(connection: psycopg.Connection[Any], plan: FacilityPlan, seen: Seen) -> None:
+    """Judge what changed later on, when windows have been moved up to now."""
+    changed = [first for first, _ in (*seen.sources.values(), *seen.channels.values())]
+    if changed:
+        connection.execute(_POSTPONED, (min(changed) - 1, plan.id))
 
 
 def _judge(

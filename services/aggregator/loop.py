@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import structlog
 
 from services.aggregator import claim
+from services.aggregator.fair_turns import FairTurns
+from services.aggregator.pieces import Pieces
 from services.aggregator.recent import Recent
 from services.aggregator.retention import Retention
+from services.aggregator.setbacks import Setbacks
 from services.aggregator.tick import tick
 from services.core.runtime import metrics
 from services.core.runtime.clock import Clock
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.shutdown import Shutdown
-from services.core.store import hour_closing, notify
+from services.core.store import hour_closing, left_over, notify
 from services.core.store.registry import read
 from services.core.store.registry.plan import FacilityPlan, facility_plans
 
@@ -36,23 +40,38 @@ _PACE_S = 0.4
 #: has read. Where that one is gone, or cannot keep up, the facility changes hands.
 _LEAVE_S = 1.0
 
+#: After about so long it is looked again who waits, so that nobody waits for all that others have.
+_LOOK_AGAIN_S = 0.4
+
 
 class Loop:
     """Ticks every facility that has work, on one connection, until asked to stop."""
 
     def __init__(
-        self, *, clock: Clock, shutdown: Shutdown, progress: ProgressReporter, retention: Retention
+        self,
+        *,
+        clock: Clock,
+        shutdown: Shutdown,
+        progress: ProgressReporter,
+        retention: Retention,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._monotonic = monotonic
         self._clock = clock
         self._shutdown = shutdown
         self._progress = progress
         self._retention = retention
         self._plans: dict[int, FacilityPlan] = {}
         self._recent: dict[int, Recent] = {}
+        #: of facilities of which something is set aside, or was
+        self._reduced: dict[int, FacilityPlan] = {}
         self._revision = -1
         self._look_at_hours_s = 0.0
         #: when a facility may be ticked again, in seconds of the monotonic clock
         self._paced_until_s: dict[int, float] = {}
+        self._turns = FairTurns()
+        self._pieces: dict[int, Pieces] = {}
+        self._setbacks = Setbacks(monotonic)
 
     def run(self, connection: psycopg.Connection[Any]) -> None:
         """Turn until a stop is asked for; ``connection`` is in autocommit mode.
@@ -69,32 +88,84 @@ class Loop:
         self._progress.forget(connection)
 
     def turn(self, connection: psycopg.Connection[Any]) -> bool:
-        """Tick each facility that has work once; return whether there was any."""
+        """Tick facilities that have work, those first that cost least; return whether any had.
+
+        Each at most once, and no more of them than take about :data:`_LOOK_AGAIN_S`.
+        """
         self._refresh_plans(connection)
-        worked = False
-        for each in claim.waiting(connection, self._clock.now()):
-            facility_id, started = each.facility_id, time.monotonic()
+        self._setbacks.refresh(connection, self._revision)
+        worked, began = False, self._monotonic()
+        waiting = {each.facility_id: each for each in claim.waiting(connection, self._clock.now())}
+        for facility_id in self._turns.order(list(waiting)):
+            each, started = waiting[facility_id], self._monotonic()
             if facility_id not in self._plans or self._shutdown.requested:
                 continue
             if started < self._paced_until_s.get(facility_id, 0.0):
+                continue
+            if self._setbacks.is_left_alone(facility_id):
                 continue
             recent = self._recent.setdefault(facility_id, Recent())
             if not recent.is_of(each.sequence) and each.idle_s < _LEAVE_S:
                 self._pace(facility_id, started)
                 continue
-            done = tick(connection, self._plans[facility_id], self._clock.now(), recent)
-            if done.worked:
-                worked = True
-                if not done.more:
-                    self._pace(facility_id, started)
-                metrics.aggregator_ticks.inc()
-                metrics.aggregator_tick_seconds.observe(time.monotonic() - started)
-                metrics.aggregator_minutes.inc(done.minutes)
-                metrics.aggregator_restated_hours.inc(done.restated_hours)
+            try:
+                worked |= self._work(connection, facility_id, recent, started)
+            finally:
+                self._turns.spent(facility_id, self._monotonic() - started)
+            if self._monotonic() - began > _LOOK_AGAIN_S:
+                break
         self._retention.step(connection, self._clock.now())
         if self._progress.due:
             self._report(connection)
         return worked
+
+    def _work(
+        self,
+        connection: psycopg.Connection[Any],
+        facility_id: int,
+        recent: Recent,
+        started: float,
+    ) -> bool:
+        """Tick one facility, or do what comes before that; return whether anything was done."""
+        plan, now = self._plans[facility_id], self._clock.now()
+        if self._setbacks.first(connection, plan, now):
+            return True
+        usual = self._pieces.get(facility_id, Pieces())
+        try:
+            done = tick(
+                connection,
+                self._without(plan),
+                now,
+                recent,
+                self._setbacks.pieces(facility_id, usual),
+            )
+        except psycopg.errors.UndefinedTable:
+            raise
+        except Exception as error:
+            if connection.closed:
+                # the database is away, or this took too long for it
+                self._setbacks.cut(plan)
+                raise
+            self._setbacks.failed(plan, error)
+            return True
+        took_s = self._monotonic() - started
+        self._setbacks.succeeded(connection, plan)
+        if done.worked:
+            if not done.more:
+                self._pace(facility_id, started)
+            self._pieces[facility_id] = usual.after(took_s, done.old_minutes)
+            metrics.aggregator_ticks.inc()
+            metrics.aggregator_tick_seconds.observe(took_s)
+            metrics.aggregator_minutes.inc(done.minutes)
+            metrics.aggregator_restated_hours.inc(done.restated_hours)
+        return done.worked
+
+    def _without(self, plan: FacilityPlan) -> FacilityPlan:
+        """The plan without what is set aside: the same object as long as that is the same."""
+        reduced = self._setbacks.plan(plan)
+        if reduced.set_aside != self._reduced.get(plan.id, plan).set_aside:
+            self._reduced[plan.id] = reduced
+        return self._reduced.get(plan.id, plan)
 
     def _pace(self, facility_id: int, since_s: float) -> None:
         self._paced_until_s[facility_id] = (since_s // _PACE_S + 1) * _PACE_S
@@ -104,6 +175,8 @@ class Loop:
         if revision != self._revision:
             self._plans = facility_plans(connection)
             self._recent = {}
+            self._reduced = {}
+            self._turns.keep(self._plans)
             self._revision = revision
             log.info("registry read", revision=revision, facilities=len(self._plans))
 
@@ -111,6 +184,7 @@ class Loop:
         row = connection.execute("SELECT count(*) FROM touched").fetchone()
         backlog = int(row[0]) if row else 0
         metrics.aggregator_backlog_rows.set(backlog)
+        metrics.aggregator_waiting_minutes.set(left_over.waiting_minutes(connection))
         if time.monotonic() >= self._look_at_hours_s:
             self._look_at_hours_s = time.monotonic() + _LOOK_AT_HOURS_S
             metrics.aggregator_overdue_seconds.set(hour_closing.overdue_s(connection))
@@ -118,7 +192,7 @@ class Loop:
 
     def _wait(self, connection: psycopg.Connection[Any]) -> None:
         """Until a facility that may be ticked has work, or may be ticked again; or to look."""
-        now_s = time.monotonic()
+        now_s = self._monotonic()
         self._paced_until_s = {f: s for f, s in self._paced_until_s.items() if s > now_s}
         to_next_minute_s = 60.0 - self._clock.now().timestamp() % 60.0
         until_s = min(

@@ -9,7 +9,8 @@ same code makes masses of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from services.aggregator.compute import billionths
+from services.aggregator.compute import billionths, holdable
 from services.aggregator.seen import Seen
 from services.core.accounting.methods import ActivityMethod
 from services.core.store import factor_restatement, following
@@ -34,12 +35,22 @@ _SOURCE_KEY = 1 << 32
 Integers = NDArray[np.int64]
 
 
-def step(connection: psycopg.Connection[Any], plan: FacilityPlan, seen: Seen) -> int | None:
+def step(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    seen: Seen,
+    noted: Collection[int] = (),
+) -> int | None:
     """Restate the next hours that wait for a new factor; return how many that were closed.
 
-    None: nothing waits.
+    None: nothing waits. Masses that cannot be have no amount to start from: the sources that are
+    ``noted`` for them are computed from their readings, and so are those that would have some.
     """
-    queued = factor_restatement.queued(connection, plan.id)
+    queued = [
+        q
+        for q in factor_restatement.queued(connection, plan.id)
+        if q.source_id not in plan.set_aside
+    ]
     if not queued:
         return None
     methods = {
@@ -58,14 +69,19 @@ def step(connection: psycopg.Connection[Any], plan: FacilityPlan, seen: Seen) ->
     chosen = [q for q in oldest.values() if q.first < stop]
     source_ids = [q.source_id for q in chosen]
     amounts = factor_restatement.amounts(connection, source_ids, first, stop)
-    if amounts.unknown:
-        factor_restatement.from_readings(connection, amounts.unknown)
+    unknown = amounts.unknown.union(set(noted).intersection(source_ids))
+    if unknown:
+        factor_restatement.from_readings(connection, unknown)
         return 0
     spans = [(q, q.first // 60 * 60, min(-(-q.stop // 60) * 60, stop)) for q in chosen]
     pieces = [
         piece for q, begin, end in spans for piece in _pieces(q, methods[q.source_id], begin, end)
     ]
-    restated = _restate(connection, _masses(amounts, pieces), amounts, chosen, seen)
+    masses = _masses(amounts, pieces)
+    if masses.beyond:
+        factor_restatement.from_readings(connection, masses.beyond)
+        return 0
+    restated = _restate(connection, masses.minutes, amounts, chosen, seen)
     following.add(connection, plan.id, pieces)
     factor_restatement.end(connection, [q.id for q in chosen if q.stop <= stop])
     factor_restatement.advance(connection, {q.id: stop for q in chosen if q.stop > stop})
@@ -97,7 +113,15 @@ def _pieces(q: Queued, method: ActivityMethod, first: int, stop: int) -> list[fo
     ]
 
 
-def _masses(amounts: Amounts, pieces: Sequence[following.Span]) -> Masses:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Computed:
+    """Masses of minutes, and the sources of which some cannot be."""
+
+    minutes: Masses
+    beyond: set[int]
+
+
+def _masses(amounts: Amounts, pieces: Sequence[following.Span]) -> _Computed:
     """Masses of the minutes in the pieces, by source and minute."""
     key = amounts.source * _SOURCE_KEY + amounts.minute
     order = np.argsort(key, kind="stable")
@@ -113,21 +137,27 @@ def _masses(amounts: Amounts, pieces: Sequence[following.Span]) -> Masses:
     activity = amounts.activity[order]
     known = np.ones(minute.size, dtype=bool)
     found: dict[str, Integers] = {}
+    beyond: set[int] = set()
     factors: dict[str, NDArray[np.float64]] = {}
     for name in ("co2_kg", "co2e_kg", "market_kg"):
         factors[name] = np.array([getattr(piece, name) for piece in ordered])
         same = next((n for n in found if np.array_equal(factors[n], factors[name])), None)
-        found[name] = (
-            found[same]
-            if same is not None
-            else billionths(minute, known, activity * factors[name][at])
-        )
-    return Masses(
-        source=source,
-        minute=minute,
-        co2_ug=found["co2_kg"],
-        co2e_ug=found["co2e_kg"],
-        market_ug=found["market_kg"],
+        if same is not None:
+            found[name] = found[same]
+            continue
+        kg = activity * factors[name][at]
+        held = holdable(kg)
+        beyond.update(source[~held].tolist())
+        found[name] = billionths(minute, known & held, kg)
+    return _Computed(
+        minutes=Masses(
+            source=source,
+            minute=minute,
+            co2_ug=found["co2_kg"],
+            co2e_ug=found["co2e_kg"],
+            market_ug=found["market_kg"],
+        ),
+        beyond=beyond,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,28 +12,27 @@ import psycopg
 from psycopg.rows import class_row
 
 from services.aggregator import (
-    calibrations,
     claim,
     closing,
     compute,
-    expand,
+    due,
+    impossible,
     judge,
     kept,
     restate_factor,
     turn,
 )
+from services.aggregator import pieces as pieces_of
 from services.aggregator.closing import Judged
+from services.aggregator.due import Work
+from services.aggregator.pieces import LIVE_MINUTES, Pieces
 from services.aggregator.ranges import Ranges
 from services.aggregator.recent import Recent, RecentReadings
 from services.aggregator.seen import Seen
-from services.aggregator.touched import TouchedReasons
-from services.core.store import emission_writer, following, hour_closing, notify
+from services.core.store import emission_writer, following, hour_closing, left_over, notify
 from services.core.store import restatement_reasons as why
 from services.core.store.emission_writer import Changes
 from services.core.store.registry.plan import FacilityPlan
-
-#: A queued recomputation is worked off in slices of a week, so that live data comes between.
-_RECOMPUTE_MINUTES = 7 * 1440
 
 #: Minutes that follow a new factor in one tick, a fraction of a second's work.
 _FOLLOW_MINUTES = 20_000
@@ -43,7 +42,11 @@ SELECT extract(epoch FROM carried_to)::int8 / 60 AS carried_to,
        extract(epoch FROM rolled_to)::int8 / 60 AS rolled_to, hours_wait, sequence,
        EXISTS (SELECT FROM recompute r
                WHERE r.facility_id = p.facility_id AND r.step = 'factor') AS factor_waits,
-       EXISTS (SELECT FROM following_minutes f WHERE f.facility_id = p.facility_id) AS follows
+       EXISTS (SELECT FROM following_minutes f WHERE f.facility_id = p.facility_id) AS follows,
+       EXISTS (SELECT FROM recompute r
+               WHERE r.facility_id = p.facility_id AND r.step = 'rest') AS rest_waits,
+       EXISTS (SELECT FROM set_aside a WHERE a.facility_id = p.facility_id
+               AND a.service = 'aggregator' AND a.kind = 'masses') AS noted
 FROM facility_progress p WHERE facility_id = %s
 """
 
@@ -71,6 +74,10 @@ class _Progress:
     factor_waits: bool = False
     #: minutes still follow one
     follows: bool = False
+    #: minutes wait that did not fit into a tick
+    rest_waits: bool = False
+    #: masses of some minutes cannot be
+    noted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,24 +89,12 @@ class Ticked:
     #: whether there is more than what arrives from now on
     more: bool = False
     minutes: int = 0
+    #: of them, those that are nobody's live totals
+    old_minutes: int = 0
     restated_hours: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Work:
-    """What is to be computed, and why."""
-
-    #: by source
-    ranges: Ranges
-    #: by source: the reason of what this changes of closed hours
-    reasons: Mapping[int, str]
-    #: first and last hours by source to be judged again where they were judged before
-    judge: dict[int, tuple[int, int]] = field(default_factory=dict)
-    #: readings arrived; else it was asked for, and there may be more of it
-    live: bool = True
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class _Turn:
     """What the steps of one tick have in common."""
 
@@ -108,9 +103,24 @@ class _Turn:
     now: datetime
     current_minute: int
     readings: RecentReadings
+    pieces: Pieces
     #: there may be minutes that follow a new factor
     follows: bool
+    #: minutes wait that did not fit into a tick
+    rest_waits: bool
+    #: masses of some minutes cannot be
+    noted: bool
+    #: there is more of what is done than fitted into this tick
+    more: bool = False
     seen: Seen = field(default_factory=Seen)
+    minutes: int = 0
+    old_minutes: int = 0
+    restated_hours: int = 0
+
+    @property
+    def live_from(self) -> int:
+        """The first minute that a live total may be about."""
+        return (self.current_minute - LIVE_MINUTES) // 60 * 60
 
 
 def tick(
@@ -118,19 +128,23 @@ def tick(
     plan: FacilityPlan,
     now: datetime,
     recent: Recent | None = None,
+    pieces: Pieces | None = None,
+    *,
+    trial: bool = False,
 ) -> Ticked:
     """Work off what is due for one facility; return what was done.
 
-    Blocks for as long as the database works. On return it is committed and told by NOTIFY, or,
-    where another aggregator has the facility, nothing was done. ``recent`` is what this process
-    remembers of the facility, if it does.
+    Blocks for as long as the database works, on a piece of the work that ``pieces`` bounds. On
+    return it is committed and told by NOTIFY, or, where another aggregator has the facility,
+    nothing was done. ``recent`` is what this process remembers of the facility, if it does. A
+    ``trial`` does the same and takes it all back.
     """
     recent = Recent() if recent is None else recent
-    with connection.transaction():
+    with connection.transaction() as transaction:
         if not claim.lock(connection, plan.id):
             return Ticked(worked=False)
         progress = _progress(connection, plan)
-        sequence, hours_wait = progress.sequence, progress.hours_wait
+        sequence = progress.sequence
         # another aggregator's clock may be ahead: what it carried values into is not the future
         current_minute = max(int(now.timestamp()) // 60, progress.carried_to or 0)
         of = _Turn(
@@ -139,70 +153,118 @@ def tick(
             now=now,
             current_minute=current_minute,
             readings=recent.begin(connection, plan, sequence, current_minute),
+            pieces=Pieces() if pieces is None else pieces,
             follows=progress.factor_waits or progress.follows,
+            rest_waits=progress.rest_waits,
+            noted=progress.noted,
         )
-        refactored, followed = _new_factor(of, progress)
-        work = _due(of)
-        minute_began = progress.carried_to is None or progress.carried_to < current_minute
-        rolled_minute = claim.windows_minute(plan.id, now)
-        windows_due = progress.rolled_to is None or progress.rolled_to < rolled_minute
-        if work is None and refactored is None and not (minute_began or windows_due or hours_wait):
-            # minutes that follow change nothing that anybody sees, and no readings
-            recent.keep(sequence)
-            return Ticked(worked=followed, more=followed)
-        minutes, restated = 0, refactored or 0
-        if work is not None:
-            minutes, of_work = _compute(of, work)
-            restated += of_work
-        if minute_began:
-            restated += _carry(of, progress.carried_to)
-        if windows_due:
-            turn.move_windows(connection, plan, rolled_minute)
-        if minute_began or hours_wait:
-            hours_wait = _close(of)
+        done, changed = _steps(of, progress)
+        if trial:
+            raise psycopg.Rollback(transaction)
+    recent.keep(sequence + changed)
+    return done
+
+
+def _steps(of: _Turn, progress: _Progress) -> tuple[Ticked, bool]:
+    """All steps of a tick; returns what was done, and whether anything is seen of it."""
+    connection, plan, now, hours_wait = of.connection, of.plan, of.now, progress.hours_wait
+    refactored, followed = _new_factor(of, progress)
+    arrived = _touched(of)
+    asked_for = _asked_for(of, progress)
+    minute_began = progress.carried_to is None or progress.carried_to < of.current_minute
+    rolled_to = claim.windows_minute(plan.id, now)
+    windows_due = progress.rolled_to is None or progress.rolled_to < rolled_to
+    worked = arrived or asked_for or refactored is not None
+    if not (worked or minute_began or windows_due or hours_wait):
+        # minutes that follow change nothing that anybody sees, and no readings
+        return Ticked(worked=followed, more=followed), False
+    if minute_began:
+        _carry(of, progress.carried_to)
+    windows_wait = False
+    if windows_due:
+        rolled_due = rolled_to
+        rolled_to = turn.move_windows(connection, plan, progress.rolled_to, rolled_due)
+        windows_wait = rolled_to < rolled_due
+    if minute_began or hours_wait:
+        hours_wait = _close(of)
+    if windows_wait:
+        # they would be brought up to now minute by minute, only to be judged
+        judge.postpone(connection, plan, of.seen)
+    else:
         judge.judge(connection, plan, of.seen, now)
-        carried, rolled = (
-            datetime.fromtimestamp(minute * 60, UTC) for minute in (current_minute, rolled_minute)
-        )
-        connection.execute(_CHANGED, (carried, rolled, hours_wait, plan.id, notify.LIVE, plan.slug))
-    recent.keep(sequence + 1)
-    asked_for = refactored is not None or followed or (work is not None and not work.live)
+    carried, rolled = (
+        datetime.fromtimestamp(minute * 60, UTC) for minute in (of.current_minute, rolled_to)
+    )
+    connection.execute(_CHANGED, (carried, rolled, hours_wait, plan.id, notify.LIVE, plan.slug))
     return Ticked(
-        worked=True, more=hours_wait or asked_for, minutes=minutes, restated_hours=restated
+        worked=True,
+        more=of.more or hours_wait or windows_wait or refactored is not None or followed,
+        minutes=of.minutes,
+        old_minutes=of.old_minutes,
+        restated_hours=of.restated_hours + (refactored or 0),
+    ), True
+
+
+def _touched(of: _Turn) -> bool:
+    """Compute what readings changed, the newest first; return whether any did."""
+    connection, plan = of.connection, of.plan
+    changed = claim.touched(connection, plan.id, of.pieces.pairs)
+    if changed is None:
+        return False
+    of.seen.channels.update(changed.extents())
+    ranges = due.touched(of.readings, plan, changed, of.current_minute)
+    work = due.of_touched(connection, plan, changed, ranges)
+    if of.rest_waits:
+        waiting = left_over.reasons(connection, plan.id, ranges.by_id())
+        work = replace(work, reasons={**dict(work.reasons), **waiting})
+    of.more |= changed.more or changed.reason is not None
+    _compute(of, _fitting(of, work, live_only=changed.more))
+    return True
+
+
+def _asked_for(of: _Turn, progress: _Progress) -> bool:
+    """Compute a piece of what is queued; return whether anything was."""
+    most = max(of.pieces.old - of.old_minutes, of.pieces.old // 4, 60)
+    work = due.asked_for(
+        of.connection,
+        of.plan,
+        most,
+        of.current_minute,
+        # in turns, so that neither waits for the end of the other
+        rest_first=progress.sequence % 2 == 0,
     )
+    if work is None:
+        return False
+    of.more = True
+    of.old_minutes += int((work.ranges.lasts - work.ranges.firsts).sum()) + len(work.ranges)
+    _compute(of, work)
+    return True
 
 
-def _due(of: _Turn) -> _Work | None:
-    """What to compute and why: touched minutes first, else the next slice of a recomputation."""
-    plan = of.plan
-    touched = claim.touched(of.connection, plan.id)
-    if touched is not None:
-        of.seen.channels.update(touched.extents())
-        touched = touched.among(plan.channels)
-        of.readings.refresh(*touched.since())
-        return _Work(
-            ranges=expand.affected(of.readings, plan, touched, of.current_minute),
-            reasons=TouchedReasons(plan, touched),
-            judge=calibrations.refresh(of.connection, plan, touched),
-            live=touched.reason is None,
+def _fitting(of: _Turn, work: Work, *, live_only: bool = False) -> Work:
+    """What of the work fits into this tick; the rest is queued, and all of what is set aside."""
+    ranges, aside = work.ranges, work.ranges.where(np.zeros(len(work.ranges), np.bool_))
+    if of.plan.set_aside:
+        left_alone = np.isin(ranges.ids, list(of.plan.set_aside))
+        ranges, aside = ranges.where(~left_alone), ranges.where(left_alone)
+    parted = pieces_of.part(ranges, of.pieces, of.live_from, live_only=live_only)
+    of.old_minutes += parted.old_minutes
+    if len(parted.later) or len(aside):
+        of.rest_waits = True
+        of.more |= len(parted.later) > 0
+        left_over.put(
+            of.connection,
+            of.plan.id,
+            [
+                left_over.Span(
+                    source_id=source_id, first=first, stop=last + 1, reason=work.reasons[source_id]
+                )
+                for part in (parted.later, aside)
+                for source_id, of_source in part.by_id().items()
+                for first, last in of_source
+            ],
         )
-    span = claim.recompute_span(of.connection, plan.id, _RECOMPUTE_MINUTES)
-    if span is None:
-        return None
-    if span.source_id not in plan.sources:
-        return _Work(ranges=Ranges.of({}), reasons={}, live=False)
-    upto = min(span.last_minute, max(span.first_minute, of.current_minute))
-    judge = calibrations.refresh_span(
-        of.connection, plan, plan.sources[span.source_id], span.first_minute, upto
-    )
-    first, last = judge.get(span.source_id, (span.first_minute // 60, upto // 60))
-    return _Work(
-        ranges=Ranges.of({span.source_id: [(span.first_minute, upto)]}),
-        reasons={span.source_id: span.reason},
-        judge=judge
-        | {span.source_id: (min(first, span.first_minute // 60), max(last, upto // 60))},
-        live=False,
-    )
+    return work.but(parted.now)
 
 
 def _progress(connection: psycopg.Connection[Any], plan: FacilityPlan) -> _Progress:
@@ -217,25 +279,26 @@ def _new_factor(of: _Turn, progress: _Progress) -> tuple[int | None, bool]:
     """
     refactored = None
     if progress.factor_waits:
-        refactored = restate_factor.step(of.connection, of.plan, of.seen)
+        noted = impossible.sources(of.connection, of.plan) if of.noted else set[int]()
+        refactored = restate_factor.step(of.connection, of.plan, of.seen, noted)
     if refactored is None and progress.follows:
-        return None, following.step(of.connection, of.plan.id, _FOLLOW_MINUTES)
+        return None, following.step(of.connection, of.plan.id, _FOLLOW_MINUTES, of.plan.set_aside)
     return refactored, False
 
 
-def _carry(of: _Turn, carried_to: int | None) -> int:
-    """Carry values that hold into the minute that began; return the closed hours restated."""
+def _carry(of: _Turn, carried_to: int | None) -> None:
+    """Carry values that hold into the minute that began."""
     if carried_to is None:
-        return 0
+        return
     ranges = turn.carried(of.connection, of.plan, carried_to, of.current_minute)
     reasons = dict.fromkeys(ranges, why.HELD_ON)
-    return _compute(of, _Work(ranges=Ranges.of(ranges).union()[0], reasons=reasons))[1]
+    _compute(of, _fitting(of, Work(ranges=Ranges.of(ranges).union()[0], reasons=reasons)))
 
 
 def _close(of: _Turn) -> bool:
     """Close what is due; return whether more can be closed at once."""
     connection, plan, now = of.connection, of.plan, of.now
-    turn.close_hours(connection, plan, now)
+    more_to_close = turn.close_hours(connection, plan, now)
     hours, more = closing.due(connection, plan, now, turn.SETTLE_S)
     if hours:
         judged = closing.judge(connection, plan, hours, now)
@@ -246,16 +309,17 @@ def _close(of: _Turn) -> bool:
         resolved = why.reason(why.SUBSTITUTION_RESOLVED, "the reporting period ended")
         judged = closing.judge(connection, plan, ended, now)
         _apply(of, Changes.none(), judged, ended, dict.fromkeys(ended, resolved))
-    return more
+    return more or more_to_close
 
 
-def _compute(of: _Turn, work: _Work) -> tuple[int, int]:
-    """Compute and write; return the minutes computed and the closed hours restated."""
+def _compute(of: _Turn, work: Work) -> None:
+    """Compute and write."""
     connection, plan = of.connection, of.plan
     ranges = kept.ranges(connection, plan, work.ranges)
     if of.follows:
         following.settle(connection, plan.id, ranges.by_id())
     computed = compute.sources(of.readings, plan, ranges) if len(ranges) else []
+    of.noted = impossible.note(connection, plan, ranges, computed, noted=of.noted)
     changes = emission_writer.record(connection, computed) if computed else Changes.none()
     again = closing.recorded_again(connection, closing.concerned(plan, ranges), work.judge)
     judged = closing.judge(connection, plan, again, of.now)
@@ -263,8 +327,8 @@ def _compute(of: _Turn, work: _Work) -> tuple[int, int]:
     hours: dict[int, set[int]] = changes.hours() if again else {}
     for source_id, of_source in again.items():
         hours.setdefault(source_id, set()).update(of_source)
-    restated = _apply(of, changes, judged, hours, work.reasons)
-    return sum(source.minutes.size for source in computed), restated
+    _apply(of, changes, judged, hours, work.reasons)
+    of.minutes += sum(source.minutes.size for source in computed)
 
 
 def _apply(
@@ -273,16 +337,17 @@ def _apply(
     judged: Judged,
     hours: Mapping[int, Collection[int]],
     reasons: Mapping[int, str],
-) -> int:
+) -> None:
     """Bring minutes' changes and judgements into hours and windows; each hour changes once.
 
     ``reasons`` are those of ``hours``, by source; others changed because their substitutes did.
-    Returns the closed hours restated.
     """
     connection = of.connection
     direct, indirect = judged.adjustments.split(hours)
     direct = changes.plus(direct)
-    restated = emission_writer.change_hours(connection, direct, _of_ended(of, direct, reasons))
+    of.restated_hours += emission_writer.change_hours(
+        connection, direct, _of_ended(of, direct, reasons)
+    )
     resolved = {
         source_id: why.reason(
             why.SUBSTITUTION_RESOLVED, why.hours_between(min(of_source), max(of_source))
@@ -290,12 +355,11 @@ def _apply(
         for source_id, of_source in hours.items()
         if len(indirect)
     }
-    restated += emission_writer.change_hours(connection, indirect, resolved)
+    of.restated_hours += emission_writer.change_hours(connection, indirect, resolved)
     changed = direct.plus(indirect)
     emission_writer.change_rolling(connection, changed, turn.windows_upto(of.current_minute))
     of.seen.note(changed, reasons)
     hour_closing.judge_hours(connection, judged.verdicts)
-    return restated
 
 
 def _of_ended(of: _Turn, changes: Changes, reasons: Mapping[int, str]) -> dict[int, str]:

@@ -27,6 +27,8 @@ class Touched:
     seconds: Integers
     #: why, and who caused it; None: readings arrived
     reason: str | None = None
+    #: there may be more than was claimed
+    more: bool = False
 
     @classmethod
     def pairs(
@@ -35,6 +37,8 @@ class Touched:
         minutes: Integers,
         seconds: Integers,
         reason: str | None = None,
+        *,
+        more: bool = False,
     ) -> Touched:
         """From pairs in any order, some of them twice."""
         order = np.lexsort((seconds, minutes, channels))
@@ -46,6 +50,7 @@ class Touched:
             minutes=minutes[first],
             seconds=seconds[first],
             reason=reason,
+            more=more,
         )
 
     @classmethod

@@ -21,6 +21,11 @@ from services.core.store.registry.plan import FacilityPlan
 #: reader adds the newest ones itself. Nothing depends on it but how many rows a tick writes.
 _STAND_BACK = 2
 
+#: Windows move on by so many source minutes in one tick: each of the five rolling ones
+#: loses as many as all gain. A facility of many sources moves on by an hour at least.
+_MOST_MOVED = 100_000
+_LEAST_MOVE = 60
+
 #: An hour that changed within this time is still being filled and is not closed yet.
 SETTLE_S = 60.0
 
@@ -56,21 +61,32 @@ def windows_upto(current_minute: int) -> int:
     return current_minute - _STAND_BACK
 
 
-def move_windows(connection: psycopg.Connection[Any], plan: FacilityPlan, minute: int) -> None:
-    """Move the rolling and to-date totals on; those of retired sources run out with time."""
-    upto = datetime.fromtimestamp(windows_upto(minute) * 60, UTC)
+def move_windows(
+    connection: psycopg.Connection[Any], plan: FacilityPlan, rolled_to: int | None, minute: int
+) -> int:
+    """Move the rolling and to-date totals on; those of retired sources run out with time.
+
+    ``rolled_to`` is the minute that they were moved in before, ``minute`` that which they are due
+    to be moved in. Returns how far they came: after a long stop it takes several ticks.
+    """
     source_ids = [*plan.sources, *plan.retired]
+    if rolled_to is not None:
+        most = max(_LEAST_MOVE, _MOST_MOVED // max(1, len(source_ids)))
+        minute = min(minute, rolled_to + most)
+    upto = datetime.fromtimestamp(windows_upto(minute) * 60, UTC)
     since = spans.since(upto, plan.zone)
     earlier_windows.forget(connection, source_ids, since, upto)
     window_advance.advance(connection, source_ids, since, upto)
+    return minute
 
 
-def close_hours(connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime) -> int:
-    """Make final the hours of the sources that are under no rule; return how many.
+def close_hours(connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime) -> bool:
+    """Make final the hours of the sources that are under no rule; return whether more wait.
 
     So are those of retired sources: nothing that a rule could wait for will come.
     """
     lateness: Mapping[int, float] = {
         source.id: source.lateness_s for source in plan.sources.values() if source.closing is None
     } | dict(plan.retired)
-    return hour_closing.close_hours(connection, lateness, now, SETTLE_S)
+    closed = hour_closing.close_hours(connection, lateness, now, SETTLE_S)
+    return closed >= hour_closing.MOST_HOURS

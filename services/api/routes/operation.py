@@ -11,7 +11,7 @@ from services.api.context import InContext
 from services.api.models import Ready
 from services.core.runtime.metrics import api_registry
 from services.core.runtime.progress import STALE_AFTER_S
-from services.core.store.readiness import Notice, Readiness, newest_revision
+from services.core.store.readiness import LeftAlone, Notice, Readiness, newest_revision
 
 router = APIRouter(tags=["operation"])
 
@@ -122,4 +122,22 @@ def _notices(found: Readiness) -> list[Notice]:
                 " and why",
             )
         )
-    return [*notices, *found.notices]
+    return [*notices, *map(_left_alone, found.set_aside), *found.notices]
+
+
+def _left_alone(piece: LeftAlone) -> Notice:
+    """What is set aside, since when and why."""
+    of = f"{piece.facility}/{piece.name}" if piece.name else f"facility {piece.facility}"
+    since = f"since {piece.since:%Y-%m-%dT%H:%MZ}"
+    if piece.kind == "masses":
+        detail = f"{of}: {piece.reason} ({since})"
+        return Notice(process=piece.service, code="impossible-masses", detail=detail)
+    what = (
+        "is not computed" if piece.service == "aggregator" else f"is left alone by {piece.service}"
+    )
+    return Notice(
+        process=piece.service,
+        code="set-aside",
+        detail=f"{of} {what} {since}: {piece.reason}; it is tried again after a while, when a"
+        " facility file changes, and by `tonne recompute`",
+    )

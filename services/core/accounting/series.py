@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from services.core.accounting import gauges, intervals, registers
 from services.core.accounting.spreading import spread
 
+#: No unit makes a measure of a value beyond this, and no sum or product of such is beyond a float.
+BEYOND_MEASURE = 1e60
+
 #: An hour's figure is as good as measured when its register is read once an hour; hourly readings
 #: come some seconds or minutes later or earlier than the one before.
 ESTIMATED_AFTER_US = 65 * 60_000_000
@@ -107,6 +110,9 @@ class ChannelRule:
     register: registers.RegisterConfig | None = None
     #: counter: over a longer step the amount is known, but when it flowed is a guess
     estimated_after_us: int = ESTIMATED_AFTER_US
+    #: what the channel can show at all, in its unit, both ends included: any other value is a gap
+    least: float = -BEYOND_MEASURE
+    greatest: float = BEYOND_MEASURE
 
     @property
     def context(self) -> Context:
@@ -147,7 +153,7 @@ class ChannelRule:
         self, ts_us: NDArray[np.int64], value: NDArray[np.float64]
     ) -> registers.RegisterSteps:
         """A counter's steps, with what was held and what had to be judged; arrays as `minutes`."""
-        known = np.isfinite(value)
+        known = self._shown(value)
         assert self.register is not None  # noqa: S101 - a counter always has one
         return registers.steps(ts_us[known], value[known], self.register)
 
@@ -194,6 +200,7 @@ class ChannelRule:
         whichever others are computed with it.
         """
         shape = (owners, last_minute - first_minute + 1)
+        value = np.where(self._shown(value), value, np.nan)
         estimated = np.zeros(shape, dtype=np.int64)
         if uncertain is not None and not uncertain.any():
             uncertain = None
@@ -223,6 +230,10 @@ class ChannelRule:
                 )  # fmt: skip
                 estimated = time.reshape(shape)
         return values.reshape(shape), covered.reshape(shape), estimated
+
+    def _shown(self, value: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which values can be the channel's; NaN is none."""
+        return (value >= self.least) & (value <= self.greatest)
 
     def _steps(
         self,

@@ -125,6 +125,21 @@ aggregator_overdue_seconds = Gauge(
     " Hours that a rule judged and that wait for what follows do not count.",
     registry=aggregator_registry,
 )
+aggregator_waiting_minutes = Gauge(
+    "tonne_aggregator_waiting_minutes",
+    "Source minutes, of old readings or long steps, that wait for later ticks.",
+    registry=aggregator_registry,
+)
+aggregator_failed_ticks = Counter(
+    "tonne_aggregator_failed_ticks",
+    "Ticks of a facility that failed while the database was there; nothing of them was kept.",
+    registry=aggregator_registry,
+)
+aggregator_set_aside = Gauge(
+    "tonne_aggregator_set_aside",
+    "Sources and facilities that cannot be computed, and sources with masses that cannot be.",
+    registry=aggregator_registry,
+)
 aggregator_database_retries = Counter(
     "tonne_aggregator_database_retries",
     "Ticks repeated because the database was away.",

@@ -25,6 +25,7 @@ _WRITES: dict[str, dict[str, tuple[str, ...]]] = {
         "touched": ("INSERT", "UPDATE", "DELETE"),
         "recompute": ("INSERT", "UPDATE", "DELETE"),
         "following_minutes": ("INSERT", "UPDATE", "DELETE"),
+        "set_aside": ("INSERT", "UPDATE", "DELETE"),
         "emission_minute": ("INSERT", "UPDATE", "DELETE"),
         "emission_hour": ("INSERT", "UPDATE", "DELETE"),
         # history is only ever added to: the right to change it is not given
@@ -43,6 +44,7 @@ _WRITES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "tonne_notify": {
         alert_tables.outbox.name: ("UPDATE", "DELETE"),
+        "set_aside": ("INSERT", "UPDATE", "DELETE"),
         "process_progress": ("INSERT", "UPDATE", "DELETE"),
     },
     "tonne_read": {},

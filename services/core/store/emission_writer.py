@@ -197,6 +197,8 @@ class SourceMinutes:
     covered_ms: NDArray[np.int64]
     #: of it, for which the activity is known in a longer sum only
     estimated_ms: NDArray[np.int64]
+    #: masses that cannot be: nothing is told of such a minute
+    beyond: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -288,7 +290,9 @@ def record(connection: psycopg.Connection[Any], computed: Sequence[SourceMinutes
             "activity": np.concatenate(
                 [np.zeros(e.minutes.size) if e.activity is None else e.activity for e in computed]
             ),
-            "has_activity": np.repeat([e.activity_n is not None for e in computed], sizes),
+            # an amount that cannot be is none at all
+            "has_activity": np.repeat([e.activity_n is not None for e in computed], sizes)
+            & ~np.concatenate([each.beyond for each in computed]),
             "covered_ms": np.concatenate([each.covered_ms for each in computed]),
             "estimated_ms": np.concatenate([each.estimated_ms for each in computed]),
             "oldest": datetime.fromtimestamp(int(minutes.min()) * 60, UTC),

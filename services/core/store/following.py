@@ -6,7 +6,7 @@ The spans of one source never overlap. Readers see such minutes with the new mas
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
@@ -99,12 +99,20 @@ def settle(
     _follow(connection, facility_id, wanted)
 
 
-def step(connection: psycopg.Connection[Any], facility_id: int, most_minutes: int) -> bool:
+def step(
+    connection: psycopg.Connection[Any],
+    facility_id: int,
+    most_minutes: int,
+    but: Collection[int] = (),
+) -> bool:
     """Let the newest minutes follow that wait, about ``most_minutes``; return whether any did.
+
+    ``but``: sources that are left alone.
 
     Those of all sources together: rows of one time mostly lie together.
     """
-    spans = [span for _, span in _stored(connection, facility_id, None)]
+    stored = _stored(connection, facility_id, None)
+    spans = [span for _, span in stored if span.source_id not in but]
     if not spans:
         return False
     length = max(1, most_minutes // len({span.source_id for span in spans}))

@@ -11,15 +11,32 @@ import psycopg
 
 from services.core.store.emission_writer import Changes
 
+# An hour of which minutes wait to be computed stays open.
 _CLOSE = """
+WITH due AS MATERIALIZED (
+    SELECT h.source_id, h.hour
+    FROM emission_hour h
+    JOIN unnest(%(sources)s::int4[], %(lateness_s)s::float8[]) AS s(source_id, lateness_s)
+      ON h.source_id = s.source_id
+    WHERE NOT h.final
+      AND h.hour + interval '1 hour' + make_interval(secs => s.lateness_s) <= %(now)s
+      AND h.known_at <= clock_timestamp() - make_interval(secs => %(settle_s)s)
+      AND NOT EXISTS (
+          SELECT FROM recompute r WHERE r.source_id = h.source_id AND r.step = 'rest'
+          AND r.from_minute < (extract(epoch FROM h.hour)::int8 / 60) + 60
+          AND r.to_minute > extract(epoch FROM h.hour)::int8 / 60)
+    LIMIT %(most)s
+)
 UPDATE emission_hour h
 SET final = true, reason = CASE WHEN h.code IS NULL THEN 'closed' ELSE h.reason END,
     known_at = CASE WHEN h.code IS NULL THEN clock_timestamp() ELSE h.known_at END
-FROM unnest(%(sources)s::int4[], %(lateness_s)s::float8[]) AS s(source_id, lateness_s)
-WHERE h.source_id = s.source_id AND NOT h.final
-  AND h.hour + interval '1 hour' + make_interval(secs => s.lateness_s) <= %(now)s
-  AND h.known_at <= clock_timestamp() - make_interval(secs => %(settle_s)s)
+FROM due WHERE h.source_id = due.source_id AND h.hour = due.hour
 """
+
+#: Hours that are made final in one step, so that a long history takes many short transactions.
+MOST_HOURS = 20_000
+
+_WAIT = "SELECT DISTINCT source_id FROM recompute WHERE facility_id = %s AND step = 'rest'"
 
 _VERDICTS: LiteralString = """
 unnest(%(sources)s::int4[], %(hours)s::int4[], %(co2_ug)s::int8[], %(final)s::bool[],
@@ -156,6 +173,8 @@ def close_hours(
 ) -> int:
     """Make final, as the sum of their minutes, the hours whose lateness allowance has passed.
 
+    At most :data:`MOST_HOURS` of them; returns how many.
+
     ``lateness_s`` by source. An hour that changed less than ``settle_s`` ago stays open: it is
     still being filled.
     """
@@ -166,8 +185,14 @@ def close_hours(
             "lateness_s": list(lateness_s.values()),
             "now": now,
             "settle_s": settle_s,
+            "most": MOST_HOURS,
         },
     ).rowcount
+
+
+def sources_that_wait(connection: psycopg.Connection[Any], facility_id: int) -> set[int]:
+    """Sources of which minutes did not fit into a tick and wait to be computed."""
+    return {row[0] for row in connection.execute(_WAIT, (facility_id,))}
 
 
 def set_closing(connection: psycopg.Connection[Any], verdicts: Sequence[HourVerdict]) -> Changes:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
 from alembic.script import ScriptDirectory
+from psycopg.rows import class_row
 
 from services.core.store.connect import connect_async
 
@@ -45,6 +47,24 @@ _UNTOLD = (
 )
 
 
+_SET_ASIDE = """
+SELECT a.service, f.slug AS facility, a.kind, a.name, a.reason, a.since
+FROM set_aside a JOIN facility f ON f.id = a.facility_id ORDER BY a.since LIMIT 100
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeftAlone:
+    """A piece of work that a service has set aside; see :mod:`.set_aside`."""
+
+    service: str
+    facility: str
+    kind: str
+    name: str
+    reason: str
+    since: datetime
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Notice:
     """Something to look at while totals can be trusted; its code stays the same for ever."""
@@ -75,6 +95,8 @@ class Readiness:
     untold_s: float
     #: what processes say for themselves
     notices: tuple[Notice, ...]
+    #: what cannot be done, the oldest hundred
+    set_aside: tuple[LeftAlone, ...]
 
 
 @cache
@@ -99,6 +121,7 @@ async def readiness(url: str, *, stale_after_s: float) -> Readiness:
     shed, mostly_refused = 0, False
     untold, untold_s = 0, 0.0
     notices: list[Notice] = []
+    aside: tuple[LeftAlone, ...] = ()
     async with await connect_async(url, process="api", autocommit=True) as connection:
         migrated = await (await connection.execute(_MIGRATED)).fetchone()
         if migrated is not None and migrated[0]:
@@ -124,6 +147,10 @@ async def readiness(url: str, *, stale_after_s: float) -> Readiness:
                 )
                 if code and detail
             ]
+            if revision == newest_revision():
+                async with connection.cursor(row_factory=class_row(LeftAlone)) as rows:
+                    await rows.execute(_SET_ASIDE)
+                    aside = tuple(await rows.fetchall())
     return Readiness(
         schema_revision=revision,
         wanted_revision=newest_revision(),
@@ -134,4 +161,5 @@ async def readiness(url: str, *, stale_after_s: float) -> Readiness:
         untold=untold,
         untold_s=untold_s,
         notices=tuple(notices),
+        set_aside=aside,
     )

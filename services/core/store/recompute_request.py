@@ -19,10 +19,12 @@ _LOCK = 0x746F6E71
 
 # The same span that was asked for before and is not done yet is not queued twice.
 _QUEUED = """
-SELECT id FROM recompute
-WHERE source_id = %(source)s AND reason = %(reason)s AND step = 'readings'
-  AND to_minute = %(end)s AND from_minute >= %(first)s
-ORDER BY id LIMIT 1
+UPDATE recompute SET requested_at = now() WHERE id = (
+    SELECT id FROM recompute
+    WHERE source_id = %(source)s AND reason = %(reason)s AND step = 'readings'
+      AND to_minute = %(end)s AND from_minute >= %(first)s
+    ORDER BY id LIMIT 1)
+RETURNING id
 """
 
 _QUEUE = """

@@ -260,10 +260,17 @@ recompute = Table(
         Text,
         nullable=False,
         server_default="readings",
-        comment="readings: all of it; factor: masses from stored amounts, hours before minutes",
+        comment="readings: all of it; factor: masses from stored amounts, hours before minutes;"
+        " rest: what did not fit into a tick, newest first",
     ),
-    CheckConstraint("step IN ('readings', 'factor')", name="step"),
-    comment="spans to compute again after a change of configuration or factor",
+    CheckConstraint("step IN ('readings', 'factor', 'rest')", name="step"),
+    comment="spans to compute again after a change of configuration or factor, or later on",
+)
+Index(
+    "recompute_rest_idx",
+    recompute.c.facility_id,
+    recompute.c.to_minute,
+    postgresql_where=text("step = 'rest'"),
 )
 
 following_minutes = Table(
@@ -628,6 +635,26 @@ dropped_readings = Table(
 )
 
 # -- operation --------------------------------------------------------------------------------
+
+set_aside = Table(
+    "set_aside",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("service", Text, nullable=False, comment="whose work it is: aggregator or notify"),
+    Column("facility_id", ForeignKey("facility.id"), nullable=False),
+    Column("kind", Text, nullable=False, comment="what it is a piece of: facility, source, ..."),
+    Column("name", Text, nullable=False, comment="its name within the facility; empty: all of it"),
+    Column("reason", Text, nullable=False, comment="what is wrong and what to do"),
+    Column("since", _instant, nullable=False, server_default=func.now()),
+    Column("tried", Integer, nullable=False, server_default="1", comment="how often, in vain"),
+    Column("tried_at", _instant, nullable=False, server_default=func.now()),
+    Column("retry_at", _instant, comment="null: not by itself"),
+    Column("revision", BigInteger, comment="of the registry that it was last tried with"),
+    Column("from_minute", Integer, comment="of what goes on but for some minutes: the first one"),
+    Column("to_minute", Integer, comment="and the last one, minutes since the epoch"),
+    UniqueConstraint("service", "facility_id", "kind", "name"),
+    comment="pieces of work that cannot be done, so that the others are",
+)
 
 process_progress = Table(
     "process_progress",

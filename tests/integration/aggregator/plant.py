@@ -10,8 +10,9 @@ from typing import Any
 
 import psycopg
 
+from services.aggregator.pieces import Pieces
 from services.aggregator.recent import Recent
-from services.aggregator.tick import tick
+from services.aggregator.tick import Ticked, tick
 from services.core.store.connect import connect, engine
 from services.core.store.registry import read
 from services.core.store.registry.apply import apply
@@ -81,6 +82,8 @@ class Plant:
 
     def __init__(self, url: str, text: str = FILE) -> None:
         apply_text(url, text)
+        #: how much one tick does
+        self.pieces = Pieces()
         self._plan: FacilityPlan | None = None
         self._revision = -1
         self._recent = Recent()
@@ -128,9 +131,15 @@ class Plant:
         if self._plan is None or self._revision != revision:
             self._plan = facility_plans(self.connection)[self.facility_id]
             self._revision = revision
-        done = tick(self.connection, self._plan, now, self._recent)
-        while done.worked:
-            done = tick(self.connection, self._plan, now, self._recent)
+        while self.tick_once(now).worked:
+            pass
+
+    def tick_once(self, now: datetime) -> Ticked:
+        """One tick, by the plan as it was read last."""
+        if self._plan is None:
+            self._plan = facility_plans(self.connection)[self.facility_id]
+            self._revision = read.revision(self.connection)
+        return tick(self.connection, self._plan, now, self._recent, self.pieces)
 
     def restart(self) -> None:
         """As if the aggregator were another process from now on."""

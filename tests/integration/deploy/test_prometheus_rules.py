@@ -94,6 +94,12 @@ CASES = {
         quiet={f"tonne_aggregator_backlog_rows{{{_AGGREGATOR}}}": "0x20 5000x4 10x6"},
         labels={"instance": "aggregator:9102", "job": "aggregator"},
     ),
+    "TonneSetAside": Case(
+        fires={f"tonne_aggregator_set_aside{{{_AGGREGATOR}}}": "0x10 2x20"},
+        summary="2 sources or facilities cannot be computed",
+        quiet={f"tonne_aggregator_set_aside{{{_AGGREGATOR}}}": "0x20 2x2 0x8"},
+        labels={"instance": "aggregator:9102", "job": "aggregator"},
+    ),
     "TonneHoursNotClosing": Case(
         fires={f"tonne_aggregator_overdue_seconds{{{_AGGREGATOR}}}": "0+300x30"},
         summary="The oldest open hour should have been final 2h 30m 0s ago",

@@ -16,7 +16,7 @@ from services.core.accounting.factors import ConfigurationError, Factor
 from services.core.accounting.gwp import gwp_set
 from services.core.accounting.methods import ActivityMethod, FactorSpan, Method, StackMethod
 from services.core.accounting.registers import Epoch, RegisterConfig
-from services.core.accounting.series import ESTIMATED_AFTER_US, ChannelRule
+from services.core.accounting.series import BEYOND_MEASURE, ESTIMATED_AFTER_US, ChannelRule
 from services.core.accounting.stack.equations import Equation, equation_for
 from services.core.accounting.stack.inputs import Basis, ChannelKind
 from services.core.accounting.stack.measured import (
@@ -55,6 +55,7 @@ def channel_rule(channel: model.Channel) -> ChannelRule:
                 for epoch in channel.epochs
             ),
         )
+    least, greatest = channel.range or (-BEYOND_MEASURE, BEYOND_MEASURE)
     return ChannelRule(
         kind=channel.kind,
         unit=channel.unit,
@@ -67,6 +68,8 @@ def channel_rule(channel: model.Channel) -> ChannelRule:
             if channel.estimated_after is None
             else round(channel.estimated_after * 1e6)
         ),
+        least=max(least, -BEYOND_MEASURE),
+        greatest=min(greatest, BEYOND_MEASURE),
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -57,6 +57,13 @@ class FacilityPlan:
     retired: Mapping[int, float]
     #: the limits that are watched
     watch: WatchPlan = field(repr=False)
+    #: ids of sources that are left alone: not among ``sources``, their changes wait
+    set_aside: frozenset[int] = frozenset()
+
+    def without(self, source_ids: Collection[int]) -> FacilityPlan:
+        """The same with these sources left alone."""
+        kept = {each: source for each, source in self.sources.items() if each not in source_ids}
+        return replace(self, sources=kept, set_aside=frozenset(source_ids))
 
 
 def facility_plans(connection: psycopg.Connection[Any]) -> dict[int, FacilityPlan]:

@@ -1,0 +1,81 @@
+"""Say of which sources minutes have masses that cannot be: nothing is told of these minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import psycopg
+import structlog
+
+from services.aggregator.ranges import Ranges
+from services.core.store import set_aside
+from services.core.store.emission_writer import SourceMinutes
+from services.core.store.registry.plan import FacilityPlan
+from services.core.store.set_aside import Piece
+
+log = structlog.get_logger()
+
+#: What such a note is a piece of.
+MASSES = "masses"
+
+
+def note(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    ranges: Ranges,
+    computed: Sequence[SourceMinutes],
+    *,
+    noted: bool,
+) -> bool:
+    """Note the sources that have such minutes among those computed, and those that no longer do.
+
+    ``noted``: whether any of the facility are noted already; returns whether any are now.
+    """
+    bad = _extents(computed)
+    for source_id, (first, last) in bad.items():
+        source = plan.sources[source_id]
+        channels = sorted({plan.channel_names[channel] for channel in source.inputs.values()})
+        reason = (
+            f"readings of {', '.join(channels)} come to masses that cannot be: their minutes are"
+            " unknown; give the channel its range in the facility file, or look at the factor"
+        )
+        set_aside.note(connection, "aggregator", _piece(plan, source_id), reason, first, last)
+        log.warning("masses_that_cannot_be", facility=plan.slug, source=source.slug)
+    if noted:
+        by_source = {
+            each.name: each
+            for each in set_aside.of_facility(connection, "aggregator", plan.id)
+            if each.kind == MASSES
+        }
+        for source_id, of_source in ranges.by_id().items():
+            found = by_source.get(plan.sources[source_id].slug)
+            if found is not None and source_id not in bad:
+                first, last = min(f for f, _ in of_source), max(last for _, last in of_source)
+                set_aside.shorten(connection, "aggregator", found, first, last)
+    return noted or bool(bad)
+
+
+def sources(connection: psycopg.Connection[Any], plan: FacilityPlan) -> set[int]:
+    """The sources that are noted."""
+    found = set_aside.of_facility(connection, "aggregator", plan.id)
+    names = {each.name for each in found if each.kind == MASSES}
+    return {source.id for source in plan.sources.values() if source.slug in names}
+
+
+def _extents(computed: Sequence[SourceMinutes]) -> dict[int, tuple[int, int]]:
+    """First and last of the minutes that cannot be told, by source."""
+    found: dict[int, tuple[int, int]] = {}
+    for each in computed:
+        if not each.beyond.any():
+            continue
+        ids, minutes = each.source_ids[each.beyond], each.minutes[each.beyond]
+        for source_id in np.unique(ids).tolist():
+            mine = minutes[ids == source_id]
+            found[source_id] = (int(mine.min()), int(mine.max()))
+    return found
+
+
+def _piece(plan: FacilityPlan, source_id: int) -> Piece:
+    return Piece(facility_id=plan.id, kind=MASSES, name=plan.sources[source_id].slug)

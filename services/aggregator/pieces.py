@@ -1,0 +1,133 @@
+"""How much one tick computes, and what of more than that comes first.
+
+The newest minutes first, whole hours of them, so that an hour changes once. What is left waits in
+the database (:mod:`services.core.store.left_over`). Memory follows from these bounds: a source
+minute takes about a kilobyte while it is computed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from services.aggregator.ranges import Ranges
+
+#: Older minutes than this are nobody's live totals.
+LIVE_MINUTES = 24 * 60
+
+#: No piece is smaller: an hour of one source.
+_LEAST_MINUTES = 60
+
+#: A tick that computes older minutes is to take about this long.
+_AIM_S = 0.4
+
+_MOST_OLD = 40_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pieces:
+    """Bounds of one tick of one facility."""
+
+    #: (channel, minute) pairs that are claimed
+    pairs: int = 20_000
+    #: source minutes of the last day
+    live: int = 100_000
+    #: source minutes from before, of whatever asks for them
+    old: int = 10_000
+
+    def smaller(self, times: int) -> Pieces:
+        """What is tried after it failed so often: an eighth each time."""
+        if not times:
+            return self
+        by = 8 ** min(times, 4)
+        return replace(
+            self,
+            pairs=max(1, self.pairs // by),
+            live=max(_LEAST_MINUTES, self.live // by),
+            old=max(_LEAST_MINUTES, self.old // by),
+        )
+
+    def after(self, seconds: float, old_minutes: int) -> Pieces:
+        """Those of the next tick, after one took so long with so many older minutes."""
+        if seconds > 2 * _AIM_S and old_minutes > 0:
+            return replace(self, old=max(_LEAST_MINUTES, min(self.old, old_minutes) // 2))
+        if seconds < _AIM_S and old_minutes * 2 > self.old:
+            return replace(self, old=min(_MOST_OLD, self.old * 2))
+        return self
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parted:
+    """Ranges of minutes that are computed now, and those that wait."""
+
+    now: Ranges
+    later: Ranges
+    #: how many of those now are older ones
+    old_minutes: int
+
+
+def part(ranges: Ranges, pieces: Pieces, live_from: int, *, live_only: bool = False) -> Parted:
+    """Part what fits into a tick from what does not; ``live_from``: the first minute of a day.
+
+    ``live_only``: more is touched than was claimed, so that older minutes wait.
+    """
+    total = int((ranges.lasts - ranges.firsts).sum()) + len(ranges)
+    first = int(ranges.firsts.min()) if total else live_from
+    if first >= live_from and total <= pieces.live:
+        return Parted(
+            now=ranges, later=ranges.where(np.zeros(len(ranges), np.bool_)), old_minutes=0
+        )
+    live, older = _cut(ranges, live_from)
+    now, later = _newest(live, pieces.live)
+    now_old, later_old = _newest(older, 0 if live_only else pieces.old)
+    return Parted(
+        now=_joined(now, now_old),
+        later=_joined(later, later_old),
+        old_minutes=int((now_old.lasts - now_old.firsts).sum()) + len(now_old),
+    )
+
+
+def _newest(ranges: Ranges, most: int) -> tuple[Ranges, Ranges]:
+    """The newest hours of all rows that together have at most ``most`` minutes, and the rest.
+
+    Where a single hour of all rows has more, that hour of some of them.
+    """
+    if not most or not len(ranges):
+        return ranges.where(np.zeros(len(ranges), np.bool_)), ranges
+    low, high = int(ranges.firsts.min()) // 60, int(ranges.lasts.max()) // 60 + 1
+    # the first hour from which on everything fits
+    while low < high:
+        middle = (low + high) // 2
+        if (
+            int(np.maximum(ranges.lasts - np.maximum(ranges.firsts, middle * 60) + 1, 0).sum())
+            <= most
+        ):
+            high = middle
+        else:
+            low = middle + 1
+    now, rest = _cut(ranges, low * 60)
+    if len(now):
+        return now, rest
+    hour, _ = _cut(ranges, (low - 1) * 60)
+    sizes = hour.lasts - hour.firsts + 1
+    fits = np.cumsum(sizes) <= max(most, int(sizes[0]))
+    _, rest = _cut(ranges, (low - 1) * 60)
+    return hour.where(fits), _joined(rest, hour.where(~fits))
+
+
+def _cut(ranges: Ranges, minute: int) -> tuple[Ranges, Ranges]:
+    """What lies from a minute on, and what before it."""
+    late, early = ranges.lasts >= minute, ranges.firsts < minute
+    return (
+        replace(ranges, firsts=np.maximum(ranges.firsts, minute)).where(late),
+        replace(ranges, lasts=np.minimum(ranges.lasts, minute - 1)).where(early),
+    )
+
+
+def _joined(one: Ranges, other: Ranges) -> Ranges:
+    return Ranges(
+        ids=np.concatenate((one.ids, other.ids)),
+        firsts=np.concatenate((one.firsts, other.firsts)),
+        lasts=np.concatenate((one.lasts, other.lasts)),
+    ).union()[0]
