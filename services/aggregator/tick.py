@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -40,11 +40,9 @@ _FOLLOW_MINUTES = 20_000
 _PROGRESS = """
 SELECT extract(epoch FROM carried_to)::int8 / 60 AS carried_to,
        extract(epoch FROM rolled_to)::int8 / 60 AS rolled_to, hours_wait, sequence,
-       EXISTS (SELECT FROM recompute r
-               WHERE r.facility_id = p.facility_id AND r.step = 'factor') AS factor_waits,
+       ARRAY(SELECT DISTINCT step FROM recompute r
+             WHERE r.facility_id = p.facility_id) AS queued,
        EXISTS (SELECT FROM following_minutes f WHERE f.facility_id = p.facility_id) AS follows,
-       EXISTS (SELECT FROM recompute r
-               WHERE r.facility_id = p.facility_id AND r.step = 'rest') AS rest_waits,
        EXISTS (SELECT FROM set_aside a WHERE a.facility_id = p.facility_id
                AND a.service = 'aggregator' AND a.kind = 'masses') AS noted
 FROM facility_progress p WHERE facility_id = %s
@@ -70,12 +68,10 @@ class _Progress:
     #: the last tick left hours to close
     hours_wait: bool = False
     sequence: int = 0
-    #: hours wait for a new factor
-    factor_waits: bool = False
-    #: minutes still follow one
+    #: steps of what waits in ``recompute``
+    queued: Sequence[str] = ()
+    #: minutes still follow a new factor
     follows: bool = False
-    #: minutes wait that did not fit into a tick
-    rest_waits: bool = False
     #: masses of some minutes cannot be
     noted: bool = False
 
@@ -154,8 +150,8 @@ def tick(
             current_minute=current_minute,
             readings=recent.begin(connection, plan, sequence, current_minute),
             pieces=Pieces() if pieces is None else pieces,
-            follows=progress.factor_waits or progress.follows,
-            rest_waits=progress.rest_waits,
+            follows="factor" in progress.queued or progress.follows,
+            rest_waits="rest" in progress.queued,
             noted=progress.noted,
         )
         done, changed = _steps(of, progress)
@@ -170,7 +166,8 @@ def _steps(of: _Turn, progress: _Progress) -> tuple[Ticked, bool]:
     connection, plan, now, hours_wait = of.connection, of.plan, of.now, progress.hours_wait
     refactored, followed = _new_factor(of, progress)
     arrived = _touched(of)
-    asked_for = _asked_for(of, progress)
+    # what is queued by now may have come from this tick
+    asked_for = (of.rest_waits or "readings" in progress.queued) and _asked_for(of, progress)
     minute_began = progress.carried_to is None or progress.carried_to < of.current_minute
     rolled_to = claim.windows_minute(plan.id, now)
     windows_due = progress.rolled_to is None or progress.rolled_to < rolled_to
@@ -278,7 +275,7 @@ def _new_factor(of: _Turn, progress: _Progress) -> tuple[int | None, bool]:
     Returns the closed hours restated (None: nothing waits for one), and whether minutes followed.
     """
     refactored = None
-    if progress.factor_waits:
+    if "factor" in progress.queued:
         noted = impossible.sources(of.connection, of.plan) if of.noted else set[int]()
         refactored = restate_factor.step(of.connection, of.plan, of.seen, noted)
     if refactored is None and progress.follows:
