@@ -26,6 +26,9 @@ Integers = NDArray[np.int64]
 _UG_PER_KG = 1e9
 _KNOWN_MS = 1000
 
+#: What may come to a window's total, which is 9e18 at most.
+_MOST_EXACT_UG = 10**17
+
 #: Most minutes that :meth:`EmissionSeries.totals` looks back.
 MOST_BACK = 2
 
@@ -73,12 +76,17 @@ class EmissionSeries:
     ) -> None:
         found = watch_series.minutes(self._connection, self._sources, list(ranges.values()))
         #: by range: micrograms and covered time summed up from its first minute on
-        self._sums: dict[str, tuple[Integers, Integers]] = {}
+        self._sums: dict[str, tuple[Floats | Integers, Integers]] = {}
         for name, (low, high) in ranges.items():
             mine = found[(found["minute"] >= low) & (found["minute"] <= high)]
             at = (self._sources.rows(mine["source"]), mine["minute"] - low + 1)
             shape = (len(self._sources), high - low + 2)
-            ug, ms = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+            ms = np.zeros(shape, dtype=np.int64)
+            # exact but for masses that no plant has: sums of these are beyond 64 bits
+            greatest = int(np.abs(mine["ug"]).max(initial=0)) * shape[1]
+            ug: Floats | Integers = np.zeros(shape, dtype=np.int64)
+            if greatest > _MOST_EXACT_UG:
+                ug = np.zeros(shape, dtype=np.float64)
             ug[at], ms[at] = mine["ug"], mine["ms"]
             self._sums[name] = (ug.cumsum(axis=1), ms.cumsum(axis=1))
         known = found[

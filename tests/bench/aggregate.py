@@ -133,8 +133,10 @@ class Bench:
         self.connection.execute("SELECT pg_notify(%s, '')", (notify.TOUCHED,))
 
     def waiting(self) -> bool:
-        """Whether anything is touched and not computed."""
-        row = self.connection.execute("SELECT EXISTS (SELECT FROM touched)").fetchone()
+        """Whether anything is touched or queued and not computed."""
+        row = self.connection.execute(
+            "SELECT EXISTS (SELECT FROM touched) OR EXISTS (SELECT FROM recompute)"
+        ).fetchone()
         return bool(row and row[0])
 
     @contextmanager

@@ -48,7 +48,8 @@ FROM rolling_total r WHERE r.source_id = ANY(%(sources)s) AND r.span = ANY(%(spa
 """
 
 _SUMS = """
-SELECT m.source_id::int8, least(sum(m.co2_ug + m.closing_ug), 9e18)::int8, sum(m.covered_ms)::int8
+SELECT m.source_id::int8, least(greatest(sum(m.co2_ug + m.closing_ug), -9e18), 9e18)::int8,
+       sum(m.covered_ms)::int8
 FROM minute_in_force m
 WHERE m.source_id = ANY(%(sources)s)
   AND m.minute >= to_timestamp(%(first)s * 60) AND m.minute < to_timestamp(%(end)s * 60)
