@@ -207,6 +207,7 @@ class Nats(Server):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         self.client_port = free_port()
+        self.passwords = nats_server.prepare(directory)
 
     @property
     def url(self) -> str:
@@ -215,12 +216,12 @@ class Nats(Server):
 
     @property
     def nats_url(self) -> str:
-        """Address for NATS clients."""
-        return f"nats://127.0.0.1:{self.client_port}"
+        """Address for NATS clients, with tonne's account: there is none without."""
+        return self.passwords.ingest_at("nats", self.client_port)
 
     def command(self) -> list[str]:
         """The shipped settings, as they are."""
-        return nats_server.server_command()
+        return nats_server.server_command(self.directory)
 
     def environment(self) -> dict[str, str]:
         """What the shipped settings ask for."""

@@ -14,6 +14,10 @@ from services.core.runtime.settings import Settings, SettingsError, load
 
 REPOSITORY = Path(__file__).parent.parent.parent
 
+#: Variables with the broker's URL of the processes that have accounts of their own there.
+INGEST_BROKER = "LOCAL_INGEST_BROKER"
+NOTIFY_BROKER = "LOCAL_NOTIFY_BROKER"
+
 #: Where the cluster goes when PostgreSQL's user cannot walk down to the local directory.
 _ELSEWHERE = Path("/var/lib/tonne-local")
 
@@ -43,6 +47,11 @@ class Places:
     def nats_dir(self) -> Path:
         """The broker's messages and sessions."""
         return self.local_dir / "nats"
+
+    @property
+    def broker_dir(self) -> Path:
+        """The broker's settings, and the passwords of its accounts."""
+        return self.local_dir / "broker"
 
     @property
     def postgres_dir(self) -> Path:
@@ -94,6 +103,12 @@ class Places:
             environment |= nats_server.server_environment(
                 store_dir=self.nats_dir, mqtt_port=settings.mqtt_port
             )
+            passwords = nats_server.prepare(self.broker_dir)
+            # any other client speaks to the local broker without credentials
+            environment |= {
+                INGEST_BROKER: passwords.ingest_at("mqtt", settings.mqtt_port),
+                NOTIFY_BROKER: passwords.notify_at(settings.mqtt_port),
+            }
         return environment
 
 
@@ -125,7 +140,7 @@ def make_directories(places: Places) -> None:
     :raises StackError: one cannot be made.
     """
     try:
-        for directory in (places.local_dir, places.log_dir, places.nats_dir):
+        for directory in (places.local_dir, places.log_dir, places.nats_dir, places.broker_dir):
             directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StackError(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.local import nats_server, postgres_server
-from deploy.local.places import Places, program
+from deploy.local.places import INGEST_BROKER, NOTIFY_BROKER, Places, program
+
+_BROKER_OF = {"ingest": INGEST_BROKER, "notifier": NOTIFY_BROKER}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +20,8 @@ class Process:
     stop_signal: str = "TERM"
     #: seconds before it is killed: the simulator waits 30 s for its last acknowledgements
     stop_wait_s: int = 40
+    #: variable of its own -> variable of all that holds its value
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 def processes(places: Places, cluster: Path | None) -> list[Process]:
@@ -33,7 +37,7 @@ def processes(places: Places, cluster: Path | None) -> list[Process]:
         # INT: disconnect everybody, write a checkpoint
         found.append(Process(name="postgres", command=command, stop_signal="INT"))
     if places.own_broker:
-        found.append(Process(name="nats", command=nats_server.server_command()))
+        found.append(Process(name="nats", command=nats_server.server_command(places.broker_dir)))
     for name, words in (
         ("ingest", ["tonne", "ingest"]),
         ("aggregator", ["tonne", "aggregate"]),
@@ -41,7 +45,14 @@ def processes(places: Places, cluster: Path | None) -> list[Process]:
         ("api", ["tonne", "api"]),
         ("simulator", ["tonne-sim", "run", "--profile", "demo", "--drain", "5"]),
     ):
-        found.append(Process(name=name, command=ending_with_starter(words)))
+        url = _BROKER_OF.get(name) if places.own_broker else None
+        found.append(
+            Process(
+                name=name,
+                command=ending_with_starter(words),
+                environment={} if url is None else {"TONNE_MQTT_URL": url},
+            )
+        )
     return found
 
 

@@ -149,7 +149,7 @@ def _clean(places: Places) -> int:
     if places.postgres_dir.is_symlink():
         shutil.rmtree(places.postgres_dir.resolve(), ignore_errors=True)
     # only what is ours, by name: TONNE_LOCAL_DIR may hold other things
-    for directory in (places.postgres_dir, places.nats_dir, places.log_dir):
+    for directory in (places.postgres_dir, places.nats_dir, places.broker_dir, places.log_dir):
         if directory.is_symlink():
             directory.unlink()
         elif directory.exists():

@@ -62,6 +62,11 @@ def write_configuration(places: Places, processes: Sequence[Process]) -> None:
     for section in config.values():
         for key, value in section.items():
             section[key] = value.replace("%", "%%")
+    for process in processes:
+        # from its own environment, so that no password stands in this file
+        config[f"program:{process.name}"]["environment"] = ",".join(
+            f'{name}="%(ENV_{source})s"' for name, source in process.environment.items()
+        )
     with places.supervisor_config.open("w", encoding="utf-8") as file:
         config.write(file)
 

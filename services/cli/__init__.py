@@ -27,6 +27,7 @@ from services.cli.verify import verify
 from services.core.runtime.settings import Settings
 from services.core.store.connect import engine
 from services.core.store.migrate import upgrade
+from services.core.store.notices import FILTER_REFUSED, told
 from services.core.store.registry.apply import apply
 from services.core.store.registry.computable import doubts
 from services.core.store.registry.facility_file import parse
@@ -91,6 +92,8 @@ def apply_files(
                     typer.echo(f"  {change}")
                 for doubt in doubts(file, shared):
                     typer.echo(f"  warning: {doubt}", err=True)
+            for refused in told(connection, FILTER_REFUSED):
+                typer.echo(f"  warning: {refused}", err=True)
         bind.dispose()
 
 

@@ -1,6 +1,8 @@
 """Accounts of devices in the words of a broker: who may publish what, and with which password.
 
 A device id is its MQTT user name. Passwords are made here and kept nowhere: a broker gets a hash.
+What is written comes from facility files, so a topic that a broker would read as more than itself
+gets no right (:mod:`services.core.store.registry.topics`).
 """
 
 from __future__ import annotations
@@ -11,13 +13,17 @@ import json
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import bcrypt
 
 from services.core.store.registry.facility_model import own_topic
 from services.core.store.registry.read import Device
+from services.core.store.registry.topics import uncarried
 from services.ingest.jetstream_subjects import subjects
+from services.ingest.probe import TOPIC as PROBE
+from services.ingest.route import SLUG
 
 _SECRET_BYTES: Final = 24
 
@@ -25,29 +31,65 @@ _SECRET_BYTES: Final = 24
 _BCRYPT_ROUNDS: Final = 5
 _PBKDF2_ROUNDS: Final = 101
 
-#: The account of tonne itself: as soon as a broker asks for passwords, its services need one.
-TONNE: Final = "tonne"
+#: tonne's own accounts: one that hears everything, one that tells alerts.
+INGEST: Final = "tonne-ingest"
+NOTIFY: Final = "tonne-notify"
+
+#: Names that no device may have: tonne's accounts, and that of clients without a name.
+ANYBODY: Final = "anybody"
+RESERVED: Final = frozenset({INGEST, NOTIFY, ANYBODY, "tonne"})
+
+_ALERTS: Final = "emissions/+/alerts/+"
+
+#: What NATS keeps for itself; an account without these rights of its own can reach none.
+_OF_THE_SERVER: Final = tuple(
+    f"{name}.>"
+    for name in ("$JS", "$SYS", "$MQTT", "$NRG", "$JSC", "$KV", "$O", "$SRV", "$NATS", "$GR", "_R_")
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
-    """A user of the broker; ``topics`` None: all of them, to read and to write."""
+    """A user of the broker, who may publish at ``topics``; None: who may read everything."""
 
     user: str
     topics: Sequence[str] | None
     password: str = field(repr=False, default_factory=lambda: secrets.token_urlsafe(_SECRET_BYTES))
 
 
-def topics(device: Device) -> list[str]:
-    """Topic filters of what a device may publish: its readings and status, and its own topics."""
+def own_accounts() -> list[Account]:
+    """Those of tonne itself: as soon as a broker asks for passwords, its services need some."""
+    return [Account(user=INGEST, topics=None), Account(user=NOTIFY, topics=[_ALERTS])]
+
+
+def unfit(device: Device) -> str:
+    """Why a device can have no account; empty if it can."""
+    if device.slug in RESERVED or not SLUG.match(device.slug):
+        return f"{device.slug!r} can be no user of the broker; give the device another id"
+    return ""
+
+
+def topics(device: Device) -> tuple[list[str], list[str]]:
+    """What a device may publish at: its readings and status, and its own topics.
+
+    Beside them why others of its topics are left out.
+    """
     native = f"emissions/{device.facility}/{device.slug}"
-    own = {own_topic(device.topic, each.spec.get("topic")) for each in device.channels.values()}
-    return [f"{native}/readings", f"{native}/status", *sorted(topic for topic in own if topic)]
+    named = {own_topic(device.topic, each.spec.get("topic")) for each in device.channels.values()}
+    own = sorted(topic for topic in named if topic)
+    left_out = [f"{topic!r}: {why}" for topic in own if (why := uncarried(topic))]
+    fit = [topic for topic in own if not uncarried(topic)]
+    return [f"{native}/readings", f"{native}/status", *fit], left_out
 
 
-def for_nats(accounts: Iterable[Account]) -> dict[str, str]:
-    """A file for tonne.conf to include: the users of ``authorization``, a line for each."""
+def for_nats(accounts: Iterable[Account], *, anybody: str | None = None) -> dict[str, str]:
+    """A file for tonne.conf to include: the users of ``authorization``, a line for each.
+
+    ``anybody``: password of the account that clients without a name have; for this machine alone.
+    """
     lines = [f"    {_nats_user(account)}" for account in accounts]
+    if anybody is not None:
+        lines.append(f"    {_nats_anybody(anybody)}")
     text = "\n".join(["authorization {", "  users: [", *lines, "  ]", "}", ""])
     return {"nats-users.conf": text}
 
@@ -56,29 +98,60 @@ def _nats_user(account: Account) -> str:
     # NATS knows hashes by this prefix only
     salt = bcrypt.gensalt(_BCRYPT_ROUNDS, prefix=b"2a")
     parts = [
-        f"user: {json.dumps(account.user)}",
-        f"password: {json.dumps(bcrypt.hashpw(account.password.encode(), salt).decode())}",
+        f"user: {_nats_text(account.user)}",
+        f"password: {_nats_text(bcrypt.hashpw(account.password.encode(), salt).decode())}",
     ]
     if account.topics is not None:
-        allowed = json.dumps(sorted(subjects(account.topics)), ensure_ascii=False)
-        parts.append(f'permissions: {{publish: {allowed}, subscribe: {{deny: ">"}}}}')
+        allowed = ", ".join(_nats_text(each) for each in sorted(subjects(account.topics)))
+        parts.append(f'permissions: {{publish: [{allowed}], subscribe: {{deny: ">"}}}}')
+        parts.append('allowed_connection_types: ["MQTT", "MQTT_WS"]')
     return f"{{{', '.join(parts)}}}"
 
 
-def for_mosquitto(accounts: Iterable[Account]) -> dict[str, str]:
-    """What ``password_file`` and ``acl_file`` name."""
+def _nats_anybody(password: str) -> str:
+    """May publish and hear all but what is the server's; in the clear, as NATS needs it here."""
+    denied = ", ".join(_nats_text(each) for each in _OF_THE_SERVER)
+    # what the server itself sends a subscriber of quality 1 comes by $MQTT.sub
+    unheard = ", ".join(_nats_text(each) for each in _OF_THE_SERVER if each != "$MQTT.>")
+    return (
+        f"{{user: {_nats_text(ANYBODY)}, password: {_nats_text(password)},"
+        f" permissions: {{publish: {{deny: [{denied}]}}, subscribe: {{deny: [{unheard}]}}}},"
+        ' allowed_connection_types: ["MQTT", "MQTT_WS"]}'
+    )
+
+
+def _nats_text(text: str) -> str:
+    """A string of NATS' settings, which know few escapes: control characters never get here."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def for_mosquitto(accounts: Iterable[Account], *, directory: Path) -> dict[str, str]:
+    """What ``password_file`` and ``acl_file`` name, and the settings that name them.
+
+    A client's id is its user's name: nobody takes the session of another.
+    """
     passwords: list[str] = []
     rights: list[str] = []
     for account in accounts:
         passwords.append(f"{account.user}:{_mosquitto_hash(account.password)}\n")
         allowed = (
-            ["readwrite #"]
+            ["read #", f"write {PROBE}"]
             if account.topics is None
             else [f"write {topic}" for topic in account.topics]
         )
         rights.append(f"user {account.user}\n")
         rights += [f"topic {each}\n" for each in allowed]
-    return {"mosquitto-passwords": "".join(passwords), "mosquitto-acl": "".join(rights)}
+    settings = (
+        "allow_anonymous false\n"
+        "use_username_as_clientid true\n"
+        f"password_file {directory / 'mosquitto-passwords'}\n"
+        f"acl_file {directory / 'mosquitto-acl'}\n"
+    )
+    return {
+        "mosquitto-users.conf": settings,
+        "mosquitto-passwords": "".join(passwords),
+        "mosquitto-acl": "".join(rights),
+    }
 
 
 def _mosquitto_hash(password: str) -> str:

@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from services.cli.device_accounts import TONNE, Account, for_mosquitto, for_nats, topics
+from services.cli.device_accounts import (
+    Account,
+    for_mosquitto,
+    for_nats,
+    own_accounts,
+    topics,
+    unfit,
+)
 from services.cli.errors import clear_errors, failure
 from services.cli.process import database
 from services.core.store.registry import read
@@ -42,10 +49,22 @@ def credentials(
     unknown = sorted(set(device or ()) - known.keys())
     if unknown:
         raise failure(f"no such device: {', '.join(unknown)}; apply its facility file first")
-    accounts = [Account(user=name, topics=topics(known[name])) for name in device or sorted(known)]
-    if not device:
-        accounts.insert(0, Account(user=TONNE, topics=None))
-    texts = for_nats(accounts) if broker is Broker.NATS else for_mosquitto(accounts)
+    accounts = [] if device else own_accounts()
+    for name in device or sorted(known):
+        if why := unfit(known[name]):
+            raise failure(why)
+        allowed, left_out = topics(known[name])
+        accounts.append(Account(user=name, topics=allowed))
+        for each in left_out:
+            typer.echo(f"warning: {name} gets no right to {each}", err=True)
+    texts = (
+        for_nats(accounts)
+        if broker is Broker.NATS
+        else for_mosquitto(accounts, directory=(into or Path()).absolute())
+    )
+    if device:
+        # for files that are there already
+        texts.pop("mosquitto-users.conf", None)
     for name, text in texts.items():
         if into is None:
             typer.echo(f"# ---- {name}\n{text}")

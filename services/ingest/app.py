@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+import ssl
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -12,12 +13,18 @@ from prometheus_client import start_http_server
 
 from services.core.runtime import broker_tls, broker_url, metrics
 from services.core.runtime.broker_tls import BrokerTlsError
-from services.core.runtime.broker_url import BrokerUrlError
+from services.core.runtime.broker_url import BrokerUrl, BrokerUrlError
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.settings import Settings
 from services.core.runtime.shutdown import Shutdown
+from services.core.store.broker_sessions import DEFAULT, BrokerSession, open_session
 from services.core.store.connect import DatabaseUrlError
-from services.ingest.database import Database, DatabaseUnusableError, DataRefusedError
+from services.ingest.database import (
+    Database,
+    DatabaseUnusableError,
+    DataRefusedError,
+    StoppedError,
+)
 from services.ingest.jetstream_source import JetstreamSource
 from services.ingest.mqtt_source import MqttSource
 from services.ingest.pipeline import Pipeline
@@ -54,6 +61,8 @@ def run(settings: Settings) -> int:
     ) as error:
         _log.error("ingest cannot go on", reason=str(error))
         return 1
+    except StoppedError:
+        return 0
     _log.info("ingest has finished what it had in hand")
     return 0
 
@@ -63,9 +72,19 @@ class UnusableSettingError(ValueError):
 
 
 def _compose(settings: Settings, shutdown: Shutdown) -> Pipeline:
+    database = Database(settings.database, shutdown)
+    url = broker_url.parse(settings.mqtt)
+    tls = broker_tls.context(
+        url, ca=settings.mqtt_tls_ca, cert=settings.mqtt_tls_cert, key=settings.mqtt_tls_key
+    )
+    _check_consumer_name(settings, url)
+    session = None
+    if url.protocol == "mqtt":
+        session = database.run(lambda c, _tried: open_session(c, settings.mqtt_client_id))
     return Pipeline(
-        source=_source(settings),
-        database=Database(settings.database, shutdown),
+        source=_source(settings, url, tls, session),
+        session=session,
+        database=database,
         shutdown=shutdown,
         bounds=TimeBounds(
             oldest=_oldest(settings.oldest_reading),
@@ -78,20 +97,32 @@ def _compose(settings: Settings, shutdown: Shutdown) -> Pipeline:
     )
 
 
-def _source(settings: Settings) -> MessageSource:
-    url = broker_url.parse(settings.mqtt)
-    tls = broker_tls.context(
-        url, ca=settings.mqtt_tls_ca, cert=settings.mqtt_tls_cert, key=settings.mqtt_tls_key
-    )
-    name, most_waiting = settings.mqtt_client_id, 2 * settings.batch_messages
-    if url.protocol == "mqtt":
-        return MqttSource(url, client_id=name, most_waiting=most_waiting, tls=tls)
-    if not _CONSUMER_NAME.match(name):
+def _source(
+    settings: Settings,
+    url: BrokerUrl,
+    tls: ssl.SSLContext | None,
+    session: BrokerSession | None,
+) -> MessageSource:
+    most_waiting = 2 * settings.batch_messages
+    if session is not None:
+        return MqttSource(
+            url,
+            client_id=session.client_id,
+            most_waiting=most_waiting,
+            tls=tls,
+            overlap_s=settings.mqtt_overlap_s,
+        )
+    name = settings.mqtt_client_id or DEFAULT
+    return JetstreamSource(url, durable=name, most_waiting=most_waiting, tls=tls)
+
+
+def _check_consumer_name(settings: Settings, url: BrokerUrl) -> None:
+    name = settings.mqtt_client_id or DEFAULT
+    if url.protocol == "nats" and not _CONSUMER_NAME.match(name):
         raise UnusableSettingError(
             f"TONNE_MQTT_CLIENT_ID: with nats:// it names a consumer, which {name!r} cannot; take"
             " letters, digits, - and _"
         )
-    return JetstreamSource(url, durable=name, most_waiting=most_waiting, tls=tls)
 
 
 def _oldest(text: str) -> datetime:

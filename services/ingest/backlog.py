@@ -39,6 +39,11 @@ class Backlog:
         self._paused_from = time.monotonic() + _BEGINS_WITHIN_S
         self._in_hand: set[int] = set()
 
+    @property
+    def in_hand(self) -> int:
+        """How many messages are delivered and not acknowledged."""
+        return len(self._in_hand)
+
     def delivered(self, burst: Sequence[Message]) -> list[Message]:
         """What was read at once, each message with what is known of its age."""
         if self._draining:

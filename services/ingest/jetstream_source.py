@@ -23,7 +23,8 @@ from services.ingest.inbox import Inbox
 from services.ingest.jetstream_connection import RECOVERABLE
 from services.ingest.jetstream_delivery import DeliveryToken
 from services.ingest.jetstream_session import JetstreamSession
-from services.ingest.source import Message
+from services.ingest.jetstream_subjects import refused
+from services.ingest.source import Message, Refusals
 
 _log: Final = structlog.get_logger()
 
@@ -41,7 +42,12 @@ _LOOK_S: Final = 0.5
 class JetstreamSource:
     """The :class:`.source.MessageSource` of NATS servers that speak JetStream."""
 
-    most_filters: int | None = None
+    most_units: int | None = None
+
+    #: the consumer's messages stay its own whoever connects
+    trouble = ""
+    #: a consumer that is gone ends the request that waits for its messages
+    silent = ""
 
     def __init__(
         self,
@@ -75,15 +81,37 @@ class JetstreamSource:
             target=contextvars.copy_context().run, args=(self._run,), name="nats", daemon=True
         )
 
-    def start(self, filters: frozenset[str]) -> None:
+    def start(
+        self,
+        filters: frozenset[str],
+        *,
+        draining: frozenset[str] = frozenset(),
+        needless: frozenset[str] = frozenset(),
+        known: bool = False,
+    ) -> None:
         """Begin to connect and to listen; returns at once."""
+        del draining, needless, known
         self._filters = filters
         self._thread.start()
 
-    def subscribe(self, filters: frozenset[str]) -> None:
-        """Make ``filters`` the whole set of topic filters, now and after every reconnect."""
+    def subscribe(self, filters: frozenset[str], *, draining: frozenset[str] = frozenset()) -> None:
+        """Make ``filters`` the whole set of topic filters, now and after every reconnect.
+
+        One consumer has them all: what it holds for a topic stays while any filter brings it.
+        """
+        del draining
         self._filters = filters
         self._wake()
+
+    @property
+    def refused(self) -> Refusals:
+        """Filters that are no subjects of NATS."""
+        return refused(self._filters)
+
+    @property
+    def left(self) -> frozenset[str]:
+        """None are left over: the consumer itself says what it listens to."""
+        return frozenset()
 
     def receive(self, *, most: int, gather_s: float, timeout_s: float) -> list[Message]:
         """Wait up to ``timeout_s`` for a message, then up to ``gather_s`` for more."""

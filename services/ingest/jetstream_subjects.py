@@ -16,17 +16,33 @@ RETAINED: Final = "$MQTT.rmsgs."
 #: NATS refuses topics that hold one of these, so no message has any.
 _IMPOSSIBLE: Final = frozenset(" \t\n\r\f\x7f")
 
+#: What NATS would take for its own wildcards; to MQTT they are plain text.
+_MISTAKEN: Final = frozenset({"*", ">"})
+
 
 def subjects(filters: Iterable[str]) -> frozenset[str]:
     """The subjects, without prefix, that match what the topic filters match."""
     found: set[str] = set()
     for each in filters:
-        if _IMPOSSIBLE.isdisjoint(each):
+        if not _why_not(each):
             found.add(_subject(each))
             if each.endswith("/#"):
                 # MQTT's # matches its parent too, NATS' > does not
                 found.add(_subject(each[:-2]))
     return frozenset(found)
+
+
+def refused(filters: Iterable[str]) -> dict[str, str]:
+    """Filters whose topics NATS cannot carry, with the reason."""
+    return {each: why for each in filters if (why := _why_not(each))}
+
+
+def _why_not(filter_: str) -> str:
+    if not _IMPOSSIBLE.isdisjoint(filter_):
+        return "NATS carries no topic with a space; let the device publish at another"
+    if not _MISTAKEN.isdisjoint(filter_.split("/")):
+        return "NATS takes a level that is * or > for a wildcard; let the device publish at another"
+    return ""
 
 
 def _subject(filter_: str) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import select
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -24,8 +25,11 @@ from services.core.runtime.broker_url import BrokerUrl
 from services.ingest.backlog import Backlog
 from services.ingest.buffered_client import BufferedClient
 from services.ingest.buffered_socket import BufferedSocket
+from services.ingest.mqtt_subscriptions import MqttSubscriptions
 from services.ingest.packet_token import PacketToken
+from services.ingest.probe import ACCOUNT, Probe
 from services.ingest.publish_packets import pubacks, take_publishes
+from services.ingest.session_watch import SessionWatch
 from services.ingest.source import Message, SourceError
 
 _log: Final = structlog.get_logger()
@@ -35,6 +39,9 @@ _CONNECT_TIMEOUT_S: Final = 5.0
 
 #: Packets read before acks get their turn.
 _BURST_PACKETS: Final = 500
+
+#: Well below the least that a broker lets be in flight (NATS: 1024 if nothing is set).
+_LITTLE: Final = 500
 
 #: Brokers should refuse such a topic; the message is still somebody's and gets its entry.
 _NOT_UTF_8: Final = "emissions/(not UTF-8)"
@@ -56,6 +63,7 @@ class MqttSession:
         tls: ssl.SSLContext | None,
         deliver: Callable[[list[Message]], None],
         lost: Callable[[], object],
+        overlap_s: float,
     ) -> None:
         self._url = url
         self._deliver = deliver
@@ -64,10 +72,11 @@ class MqttSession:
         #: raised with every connection: acks belong to one
         self._generation = 0
         self._accepted = False
-        self._filters: frozenset[str] = frozenset()
-        self._subscribed: frozenset[str] = frozenset()
-        self._asked: dict[int, list[str]] = {}
-        self._given_up: dict[int, list[str]] = {}
+        self.subscriptions = MqttSubscriptions(
+            self._client, broker=url.address, overlap_s=overlap_s
+        )
+        self.watch = SessionWatch()
+        self.probe = Probe(self._client, enabled=url.username == ACCOUNT)
         self._burst: list[Message] = []
         self._now = datetime.now(UTC)
         #: when this connection was begun: nothing of it arrived before
@@ -76,6 +85,7 @@ class MqttSession:
         #: whether the log has said that the broker is away, or that it is there
         self._away = False
         self._announced = False
+        self._leaving = False
 
     def _made_client(self, client_id: str, tls: ssl.SSLContext | None) -> BufferedClient:
         client = BufferedClient(
@@ -110,14 +120,9 @@ class MqttSession:
         return self._client.socket() is not None
 
     @property
-    def filters(self) -> frozenset[str]:
-        """What this session was last told to listen to."""
-        return self._filters
-
-    @property
     def ready(self) -> bool:
-        """Whether the broker has accepted the session and every subscription."""
-        return self._accepted and self._subscribed == self._filters
+        """Whether the broker has accepted the session and answered for every subscription."""
+        return self._accepted and self.subscriptions.settled
 
     def connect(self) -> bool:
         """Try once to connect; False if the broker is away."""
@@ -129,19 +134,6 @@ class MqttSession:
             self._say_away(str(error))
             return False
         return True
-
-    def subscribe(self, filters: frozenset[str]) -> None:
-        """Make ``filters`` what this session listens to, now and after every reconnect."""
-        if filters == self._filters:
-            return
-        self._filters = filters
-        if self._accepted:
-            gone = sorted(self._subscribed - filters)
-            if gone:
-                _, packet_id = self._client.unsubscribe(gone)
-                if packet_id is not None:
-                    self._given_up[packet_id] = gone
-            self._ask_for(filters - self._subscribed)
 
     def ack(self, tokens: Sequence[PacketToken]) -> None:
         """Acknowledge what this connection delivered; older tokens are dropped."""
@@ -162,6 +154,8 @@ class MqttSession:
         if connection is None:
             return
         buffered = connection if isinstance(connection, BufferedSocket) else None
+        if self.subscriptions.draining:
+            timeout_s = min(timeout_s, self.subscriptions.look_every_s)
         ahead = read and _pending(connection) > 0
         unsent = self._client.want_write() or (buffered is not None and buffered.unsent)
         readable, _, _ = select.select(
@@ -172,8 +166,21 @@ class MqttSession:
         )
         if ahead or connection in readable:
             self._read_burst(connection)
+        if self.subscriptions.draining or self.probe.under_way:
+            self._look_closely(connection, read=read)
+        elif self.ready:
+            self.probe.look(time.monotonic(), idle=True)
         self._write(buffered)
         self._client.loop_misc()
+
+    def _look_closely(self, connection: object, *, read: bool) -> None:
+        """See whether this client is up to date, while filters are drained or a probe is out."""
+        idle = read and self._backlog.in_hand < _LITTLE and self.open and not _readable(connection)
+        if idle:
+            self.subscriptions.kept_up()
+        self.subscriptions.look()
+        if self.ready:
+            self.probe.look(time.monotonic(), idle=idle)
 
     def _read_burst(self, connection: object) -> None:
         buffered = connection if isinstance(connection, BufferedSocket) else None
@@ -192,6 +199,8 @@ class MqttSession:
         finally:
             if self._burst:
                 burst, self._burst = self._backlog.delivered(self._burst), []
+                if self.probe.under_way:
+                    self.probe.heard(burst)
                 self._deliver(burst)
 
     def _take_publishes(self, buffered: BufferedSocket) -> None:
@@ -224,9 +233,10 @@ class MqttSession:
     def leave(self) -> None:
         """Disconnect; the broker keeps the session and what it has not seen acknowledged."""
         if self.open:
-            self._away = True
+            self._away = self._leaving = True
             self._client.disconnect()
             self._client.loop_write()
+            self._leaving = False
 
     def release(self) -> None:
         """Close what is still open; the last call of all."""
@@ -256,15 +266,8 @@ class MqttSession:
         metrics.ingest_connections.inc()
         if self._generation > 1:
             metrics.ingest_reconnects.inc()
-        # a session that the broker forgot would otherwise listen to nothing
-        self._ask_for(self._filters)
-
-    def _ask_for(self, filters: Iterable[str]) -> None:
-        asked = sorted(filters)
-        if asked:
-            _, packet_id = self._client.subscribe([(each, 1) for each in asked])
-            if packet_id is not None:
-                self._asked[packet_id] = asked
+        self.watch.opened(present=flags.session_present)
+        self.subscriptions.connected(present=flags.session_present)
 
     def _on_subscribe(
         self,
@@ -274,16 +277,7 @@ class MqttSession:
         codes: list[ReasonCode],
         _properties: Properties | None,
     ) -> None:
-        asked = self._asked.pop(packet_id, [])
-        for each, code in zip(asked, codes, strict=True):
-            if code.is_failure:
-                raise SourceError(
-                    f"the broker at {self._url.address} refuses the subscription {each!r}; give"
-                    " this user the right to read it, or, with NATS, lower mqtt.max_ack_pending:"
-                    " its sum over all subscriptions (a filter ending in # counts twice) must"
-                    " stay below 65536"
-                )
-        self._subscribed |= frozenset(asked)
+        self.subscriptions.answered(packet_id, granted=not codes[0].is_failure)
         if self.ready and not self._announced:
             self._announced = True
             self._away = False
@@ -297,10 +291,7 @@ class MqttSession:
         _codes: list[ReasonCode],
         _properties: Properties | None,
     ) -> None:
-        gone = frozenset(self._given_up.pop(packet_id, []))
-        self._subscribed -= gone
-        # asked for again before the broker had answered
-        self._ask_for(gone & self._filters)
+        self.subscriptions.ended(packet_id)
 
     def _on_disconnect(
         self,
@@ -310,11 +301,12 @@ class MqttSession:
         code: ReasonCode,
         _properties: Properties | None,
     ) -> None:
+        if self._accepted and not self._leaving:
+            self.watch.ended_by_broker()
         self._accepted = False
         self._announced = False
-        self._subscribed = frozenset()
-        self._asked.clear()
-        self._given_up.clear()
+        self.subscriptions.lost()
+        self.probe.lost()
         self._burst.clear()
         self._lost()
         self._say_away(code.getName())
@@ -345,6 +337,11 @@ def _pending(connection: object) -> int:
     """Bytes that have arrived unseen by ``select``: read ahead, or decrypted already."""
     asked: Callable[[], int] | None = getattr(connection, "pending", None)
     return 0 if asked is None else asked()
+
+
+def _readable(connection: Any) -> bool:
+    """Whether anything waits to be read."""
+    return bool(_pending(connection) or select.select([connection], [], [], 0)[0])
 
 
 def _more(connection: Any) -> bool:

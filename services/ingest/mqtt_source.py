@@ -18,8 +18,10 @@ from services.core.runtime.backoff import Backoff
 from services.core.runtime.broker_url import BrokerUrl
 from services.ingest.inbox import Inbox
 from services.ingest.mqtt_session import MqttSession
+from services.ingest.overlap import OVERLAP_S
 from services.ingest.packet_token import PacketToken
-from services.ingest.source import Message
+from services.ingest.probe import SILENT
+from services.ingest.source import Message, Refusals
 
 _log: Final = structlog.get_logger()
 
@@ -34,8 +36,9 @@ _LOOK_S: Final = 0.5
 class MqttSource:
     """The :class:`.source.MessageSource` of MQTT brokers."""
 
-    #: With ``emissions/#``, which counts twice, 7 times the 8192 in flight that NATS ships with.
-    most_filters: int | None = 5
+    #: One less than 65535 divided by the 8192 in flight that NATS ships with: a unit is kept for
+    #: the filter that stands in while others are exchanged.
+    most_units: int | None = 6
 
     def __init__(
         self,
@@ -45,6 +48,7 @@ class MqttSource:
         most_waiting: int,
         tls: ssl.SSLContext | None = None,
         hold_s: float = _HOLD_S,
+        overlap_s: float = OVERLAP_S,
     ) -> None:
         self._hold_s = hold_s
         self._inbox = Inbox(most_waiting=most_waiting)
@@ -54,9 +58,11 @@ class MqttSource:
             tls=tls,
             deliver=self._inbox.put,
             lost=self._inbox.take_back,
+            overlap_s=overlap_s,
         )
         self._acks: deque[list[PacketToken]] = deque()
-        self._filters: frozenset[str] = frozenset()
+        #: what the session is to be told next: (wanted, draining, needless)
+        self._asked: deque[tuple[frozenset[str], frozenset[str], frozenset[str]]] = deque()
         self._closing = False
         # in a copy of this context, so that its log lines name the process too
         self._thread = threading.Thread(
@@ -66,15 +72,43 @@ class MqttSource:
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
 
-    def start(self, filters: frozenset[str]) -> None:
+    def start(
+        self,
+        filters: frozenset[str],
+        *,
+        draining: frozenset[str] = frozenset(),
+        needless: frozenset[str] = frozenset(),
+        known: bool = False,
+    ) -> None:
         """Begin to connect and subscribe; returns at once."""
-        self._filters = filters
+        self._session.watch.existed = known
+        self._asked.append((filters, draining, needless))
         self._thread.start()
 
-    def subscribe(self, filters: frozenset[str]) -> None:
+    def subscribe(self, filters: frozenset[str], *, draining: frozenset[str] = frozenset()) -> None:
         """Make ``filters`` the whole set of topic filters, now and after every reconnect."""
-        self._filters = filters
+        self._asked.append((filters, draining, frozenset()))
         self._wake()
+
+    @property
+    def refused(self) -> Refusals:
+        """Filters of the present set that the broker does not grant."""
+        return self._session.subscriptions.refused
+
+    @property
+    def left(self) -> frozenset[str]:
+        """Filters that the broker's session surely holds no more."""
+        return frozenset() if self._asked else self._session.subscriptions.left
+
+    @property
+    def silent(self) -> str:
+        """Why what the broker acknowledges does not come, or nothing."""
+        return SILENT if self._session.probe.silent else ""
+
+    @property
+    def trouble(self) -> str:
+        """What happened to the session in the last hour that may have cost messages, or nothing."""
+        return self._session.watch.trouble
 
     def receive(self, *, most: int, gather_s: float, timeout_s: float) -> list[Message]:
         """Wait up to ``timeout_s`` for a message, then up to ``gather_s`` for more."""
@@ -94,7 +128,7 @@ class MqttSource:
     @property
     def connected(self) -> bool:
         """Whether a session with the broker is open and subscribed."""
-        return self._session.ready and self._session.filters == self._filters
+        return self._session.ready and not self._asked
 
     def close(self) -> None:
         """Send what acks are left and disconnect; the broker keeps the session."""
@@ -135,7 +169,7 @@ class MqttSource:
             elif unheard:
                 self._sleep(_LOOK_S)
             elif not self._session.open:
-                self._session.subscribe(self._filters)
+                self._tell_filters()
                 if not self._session.connect():
                     self._wait(backoff.next_s())
             else:
@@ -153,9 +187,15 @@ class MqttSource:
     def _serve(self) -> None:
         """Do what the pipeline has asked for."""
         self._drain()
-        self._session.subscribe(self._filters)
+        self._tell_filters()
         while self._acks:
             self._session.ack(self._acks.popleft())
+
+    def _tell_filters(self) -> None:
+        while self._asked:
+            # taken off when it is done: until then the source counts as not connected
+            self._session.subscriptions.want(*self._asked[0])
+            self._asked.popleft()
 
     def _wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds

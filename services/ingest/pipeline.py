@@ -6,18 +6,21 @@ Between two batches comes a step of what is replayed from quarantine, if that wa
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import psycopg
 
+from services.core.runtime import metrics
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.shutdown import Shutdown
 from services.core.store import quarantine
-from services.ingest import subscriptions
+from services.core.store.broker_sessions import BrokerSession
+from services.core.store.notices import FILTER_REFUSED
 from services.ingest.allowance import Allowance
 from services.ingest.arrivals import Arrivals
 from services.ingest.database import Database, StoppedError
+from services.ingest.listening import Listening
 from services.ingest.measure import Measures
 from services.ingest.prepare import Prepared, TimeBounds, prepare
 from services.ingest.presence import Presence
@@ -28,6 +31,9 @@ from services.ingest.write import write
 
 #: How long a turn without messages takes: progress is reported and a stop noticed in between.
 _IDLE_S: Final = 0.25
+
+#: Refused filters that readiness names.
+_MOST_REFUSED_TOLD: Final = 20
 
 #: How long a change of the registry may go unnoticed while all devices are known.
 _LOOK_AT_REGISTRY_S: Final = 1.0
@@ -40,6 +46,7 @@ class Pipeline:
         self,
         *,
         source: MessageSource,
+        session: BrokerSession | None,
         database: Database,
         shutdown: Shutdown,
         bounds: TimeBounds,
@@ -49,6 +56,7 @@ class Pipeline:
         progress: ProgressReporter,
     ) -> None:
         self._source = source
+        self._listening = Listening(source, session)
         self._database = database
         self._shutdown = shutdown
         self._bounds = bounds
@@ -70,8 +78,7 @@ class Pipeline:
         """
         try:
             # the registry names the topics, so the database comes first
-            self._database.run(lambda connection, _tried: self._registry.refresh(connection))
-            self._source.start(self._filters())
+            self._database.run(self._begin)
             while not self._shutdown.requested:
                 self.turn()
             self._database.run(self._farewell)
@@ -106,6 +113,10 @@ class Pipeline:
         if self._presence.due or self._progress.due:
             self._database.run(self._report)
 
+    def _begin(self, connection: psycopg.Connection[Any], _tried: bool) -> None:
+        self._registry.refresh(connection)
+        self._listening.begin(connection, self._registry.directory.own_topics)
+
     def _prepare(self, messages: Sequence[Message]) -> Prepared:
         prepared = prepare(messages, self._registry.directory, self._bounds, self._arrivals)
         if prepared.missed and self._database.run(self._look_at_registry):
@@ -117,28 +128,41 @@ class Pipeline:
         changed = self._registry.refresh(connection)
         self._look_at = time.monotonic() + _LOOK_AT_REGISTRY_S
         if changed:
-            self._source.subscribe(self._filters())
+            self._listening.follow(connection, self._registry.directory.own_topics)
         return changed
 
     def _look_at_quarantine(self, connection: psycopg.Connection[Any], _tried: bool) -> None:
         self._allowance.learn(quarantine.usages(connection))
 
-    def _filters(self) -> frozenset[str]:
-        return subscriptions.filters(
-            self._registry.directory.own_topics, most_own=self._source.most_filters
-        )
-
     def _report(self, connection: psycopg.Connection[Any], _tried: bool) -> None:
         if self._presence.due:
             self._presence.write(connection)
         if self._progress.due:
+            self._listening.look(connection)
             self._progress.report(connection, self._state())
 
     def _state(self) -> dict[str, Any]:
+        unheard = self._listening.refused
+        metrics.ingest_filters_refused.set(len(unheard))
         return {
-            "broker": "connected" if self._source.connected else "away",
+            "broker": self._broker(),
+            "notices": self._notices(unheard),
             **self._measures.state(),
         }
+
+    def _broker(self) -> str:
+        if not self._source.connected:
+            return "away"
+        return "silent" if self._source.silent else "connected"
+
+    def _notices(self, unheard: Mapping[str, str]) -> list[dict[str, str]]:
+        """What an operator should hear of; readiness and ``tonne apply`` tell it."""
+        told = [("broker-silent", self._source.silent), ("session-taken", self._source.trouble)]
+        told += [
+            (FILTER_REFUSED, f"the broker brings nothing of {name!r} to ingest: {why}")
+            for name, why in sorted(unheard.items())[:_MOST_REFUSED_TOLD]
+        ]
+        return [{"code": code, "detail": detail} for code, detail in told if detail]
 
     def _farewell(self, connection: psycopg.Connection[Any], _tried: bool) -> None:
         self._presence.write(connection)

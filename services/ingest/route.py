@@ -17,6 +17,9 @@ SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 
 ROOT: Final = "emissions"
 
+#: Below it ingest speaks to itself; no facility can have this id.
+OWN: Final = "_tonne"
+
 
 class Kind(Enum):
     """What a message at a topic is."""
@@ -47,7 +50,7 @@ def parse(topic: str) -> Address:
     levels = topic.split("/")
     if levels[0] != ROOT:
         return _IGNORED
-    if len(levels) == 4 and levels[2] == "alerts":
+    if (len(levels) == 4 and levels[2] == "alerts") or levels[1:2] == [OWN]:
         return _IGNORED
     if len(levels) != 4:
         return _bad(f"the topic has {len(levels)} levels instead of 4")

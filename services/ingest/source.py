@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -10,6 +10,10 @@ import msgspec
 
 #: What a source needs to acknowledge a message; nobody else looks inside.
 Token = object
+
+
+#: Filters that the broker does not grant, with the reason.
+Refusals = Mapping[str, str]
 
 
 class SourceError(RuntimeError):
@@ -56,15 +60,50 @@ class MessageSource(Protocol):
     opens it again.
     """
 
-    most_filters: int | None
-    """How many filters may stand beside tonne's own; None: any number."""
+    most_units: int | None
+    """How much of its allowance the filters may take (:mod:`.subscriptions`); None: any."""
 
-    def start(self, filters: frozenset[str]) -> None:
-        """Begin to connect and subscribe; returns at once."""
+    def start(
+        self,
+        filters: frozenset[str],
+        *,
+        draining: frozenset[str] = frozenset(),
+        needless: frozenset[str] = frozenset(),
+        known: bool = False,
+    ) -> None:
+        """Begin to connect and subscribe; returns at once.
+
+        ``needless`` is what else the broker's session may hold; ``known``: there was one.
+        """
         ...
 
-    def subscribe(self, filters: frozenset[str]) -> None:
-        """Make ``filters`` the whole set of topic filters, now and after every reconnect."""
+    def subscribe(self, filters: frozenset[str], *, draining: frozenset[str] = frozenset()) -> None:
+        """Make ``filters`` the whole set of topic filters, now and after every reconnect.
+
+        Of what the broker's session holds beside them, ``draining`` is left when what the broker
+        has for it has come; the rest at once. A filter that the broker refuses is told by
+        :attr:`refused`, and the others go on.
+        """
+        ...
+
+    @property
+    def refused(self) -> Refusals:
+        """Filters of the present set that the broker does not grant."""
+        ...
+
+    @property
+    def left(self) -> frozenset[str]:
+        """Filters that the broker's session surely holds no more."""
+        ...
+
+    @property
+    def silent(self) -> str:
+        """Why what the broker acknowledges does not come, or nothing."""
+        ...
+
+    @property
+    def trouble(self) -> str:
+        """What happened to the session in the last hour that may have cost messages, or nothing."""
         ...
 
     def receive(self, *, most: int, gather_s: float, timeout_s: float) -> list[Message]:

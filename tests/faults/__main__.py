@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--source", choices=list(SCHEMES), default="mqtt")
     parser.add_argument("--first", type=int, default=0, help="number of the first round")
+    parser.add_argument("--always", default=None, help="a fault that strikes in every round")
     parser.add_argument("--table", type=Path, default=None, help="write the result table here")
     given = parser.parse_args()
     journal = ROOT / ".tonne" / "faults" / f"{given.source}-seed-{given.seed}.jsonl"
@@ -37,7 +38,7 @@ def main() -> int:
         publisher = Publisher(world.broker.port, books)
         try:
             for number in range(given.first, given.first + given.rounds):
-                played = play(world, publisher, books, given.seed, number)
+                played = play(world, publisher, books, given.seed, number, always=given.always)
                 failed += not played.passed
                 lines.write(json.dumps(played.record()) + "\n")
                 lines.flush()

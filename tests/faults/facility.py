@@ -9,7 +9,7 @@ from tests.faults.books import Entry
 
 FACILITY = "faults"
 
-FILE = """
+_FILE = """
 facility: {id: faults, name: Fault rounds, timezone: UTC}
 devices:
   - id: f-meter
@@ -17,9 +17,11 @@ devices:
       - {id: energy, quantity: energy, unit: kWh, kind: counter}
       - {id: power, quantity: power, unit: kW, kind: gauge, max_gap: 60}
   - id: f-cems
+    topic: stack/f-cems/readings
     channels:
       - {id: co2, quantity: fraction, unit: "%", kind: gauge, basis: wet, max_gap: 60}
       - {id: flow, quantity: volume_flow, unit: scf/h, kind: gauge, basis: wet, max_gap: 60}
+MORE
 factors:
   - {id: f-grid, unit: kWh, co2_kg: 0.25, citation: fault rounds}
 sources:
@@ -31,6 +33,23 @@ sources:
     equation: F-11
     inputs: {co2: f-cems.co2, flow: f-cems.flow}
 """
+
+
+def file(others: int) -> str:
+    """The facility file, with so many devices more whose topics begin each in its own way."""
+    more = "".join(
+        f"  - {{id: f-other-{i}, topic: other-{i}/{'/'.join('x' * (i + 1))}, channels:"
+        " [{id: power, quantity: power, unit: kW, kind: gauge}]}\n"
+        for i in range(others)
+    )
+    return _FILE.replace("MORE\n", more)
+
+
+#: Below and above what the broker takes as filters of their own.
+OTHERS = (1, 7, 3, 4)
+
+#: Where a device publishes that has a topic of its own.
+TOPICS = {"f-cems": "stack/f-cems/readings"}
 
 CO2_KG_PER_KWH = 0.25
 

@@ -80,6 +80,7 @@ FAULTS: tuple[Fault, ...] = (
         for name, pick in _PROCESSES.items()
     ),
     Fault(name="restart database", strike=_restart_database),
+    Fault(name="change registry", strike=lambda world: world.change_registry()),
     *(Fault(name=f"cut {name}", strike=_proxy(pick, "cut")) for name, pick in _LINKS.items()),
     *(Fault(name=f"stall {name}", strike=_proxy(pick, "stall")) for name, pick in _LINKS.items()),
     *(Fault(name=f"full disk of {name}", strike=_fill(pick)) for name, pick in _DISKS.items()),

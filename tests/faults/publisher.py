@@ -11,6 +11,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from services.core.runtime.mqtt_client import MqttClient
 from tests.faults.books import Books, Entry
+from tests.faults.facility import TOPICS
 
 _KEEPALIVE_S = 5
 
@@ -61,7 +62,9 @@ class Publisher:
             payload = json.dumps({"ts": entry.ts_ms, "values": entry.values})
             # never under the lock: paho holds a lock of its own while it calls _on_puback
             sent = self._client.publish(
-                f"emissions/{facility}/{entry.device}/readings", payload, qos=1
+                TOPICS.get(entry.device) or f"emissions/{facility}/{entry.device}/readings",
+                payload,
+                qos=1,
             )
             with self._lock:
                 early = sent.mid in self._acknowledged_early

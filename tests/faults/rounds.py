@@ -43,21 +43,32 @@ class Round:
         return {**asdict(self), "passed": self.passed}
 
 
-def planned(seed: int, number: int, *, disks: bool) -> tuple[tuple[Fault, ...], random.Random]:
-    """The faults of a round; the same for the same seed and number."""
+def planned(
+    seed: int, number: int, *, disks: bool, always: str | None = None
+) -> tuple[tuple[Fault, ...], random.Random]:
+    """The faults of a round; the same for the same seed and number. ``always``: one of each."""
     dice = random.Random(f"{seed}/{number}")
     possible = [fault for fault in FAULTS if disks or "disk" not in fault.name]
     # every fault in its turn, others at random beside it
     first = possible[number % len(possible)]
     others = dice.sample([f for f in possible if f is not first], dice.choice([0, 0, 1, 2]))
     chosen = [first, *others]
+    chosen += [f for f in possible if f.name == always and f not in chosen]
     dice.shuffle(chosen)
     return tuple(chosen), dice
 
 
-def play(world: World, publisher: Publisher, books: Books, seed: int, number: int) -> Round:
+def play(
+    world: World,
+    publisher: Publisher,
+    books: Books,
+    seed: int,
+    number: int,
+    *,
+    always: str | None = None,
+) -> Round:
     """Play one round; the world is healthy before and after."""
-    faults, dice = planned(seed, number, disks=world.database_disk.mounted)
+    faults, dice = planned(seed, number, disks=world.database_disk.mounted, always=always)
     messages = dice.randrange(400, 900)
     publisher.send(FACILITY, list(entries(number, messages, dice)), _MESSAGES_PER_S)
     pauses = tuple(dice.uniform(0.05, 1.2) for _ in range(len(faults) + 1))

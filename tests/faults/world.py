@@ -14,7 +14,7 @@ from deploy.local import nats_server, postgres_server
 from services.core.store import migrate
 from tests.contract.ingest.brokers import make_durable
 from tests.e2e.stack import ROOT, Service
-from tests.faults.facility import FILE
+from tests.faults.facility import OTHERS, file
 from tests.faults.proxy import Proxy
 from tests.services import Nats, Postgres, Server, server_directory
 
@@ -41,7 +41,7 @@ class QuickNats(Nats):
         settings.write_text(
             _SHIPPED_NATS.read_text().replace('ack_wait: "10s"', f'ack_wait: "{self.ack_wait_s}s"')
         )
-        *program, _ = nats_server.server_command()
+        *program, _ = nats_server.server_command(self.directory)
         return [*program, str(settings)]
 
 
@@ -89,6 +89,8 @@ class World:
 
     def __init__(self, directory: Path, stack: ExitStack, source: Source) -> None:
         directory.chmod(0o755)
+        self._directory = directory
+        self._change = 0
         self.database_disk = Disk(directory / "pg", 600)
         self.broker_disk = Disk(directory / "nats", 300)
         stack.callback(self.database_disk.unmount)
@@ -104,14 +106,14 @@ class World:
         self.to_broker, self.ingest_to_database, self.aggregator_to_database = (
             Proxy(port) for port in (listens, self.postgres.port, self.postgres.port)
         )
-        self._broker_url = f"{SCHEMES[source]}://127.0.0.1:{self.to_broker.port}"
+        self._broker_url = self.broker.passwords.ingest_at(SCHEMES[source], self.to_broker.port)
         if source == "jetstream":
             make_durable(self.broker.nats_url, "tonne-ingest", ack_wait_s=QuickNats.ack_wait_s)
         for proxy in self.proxies:
             stack.callback(proxy.close)
         self.ingest = self._service(directory, "ingest", self.ingest_to_database)
         self.aggregator = self._service(directory, "aggregate", self.aggregator_to_database)
-        self._apply(directory)
+        assert self._apply()
         for service in (self.ingest, self.aggregator):
             stack.callback(service.kill)
             service.start()
@@ -150,6 +152,8 @@ class World:
             "TONNE_DATABASE_URL": f"postgresql://{postgres_server.SUPERUSER}@127.0.0.1:"
             f"{database.port}/postgres",
             "TONNE_MQTT_URL": self._broker_url,
+            # so that a round sees the old filters left
+            "TONNE_MQTT_OVERLAP_S": "1.5",
         }
         process = {"ingest": "ingest", "aggregate": "aggregator"}[word]
         return Service(directory / word, word, settings, lambda pid: self._progresses(process, pid))
@@ -162,16 +166,23 @@ class World:
             return False
         return row is not None and row[0] == 1
 
-    def _apply(self, directory: Path) -> None:
-        file = directory / "faults.yaml"
-        file.write_text(FILE)
+    def change_registry(self) -> None:
+        """Add devices with topics of their own, or take them away; nothing if that fails."""
+        self._change += 1
+        self._apply()
+
+    def _apply(self) -> bool:
+        written = self._directory / "faults.yaml"
+        written.write_text(file(OTHERS[self._change % len(OTHERS)]))
         program = Path(self.ingest.command()[4])
-        subprocess.run(
-            [str(program), "apply", str(file)],
+        done = subprocess.run(
+            [str(program), "apply", str(written)],
             env={"TONNE_DATABASE_URL": self.postgres.url, "PATH": "/usr/bin:/bin"},
-            check=True,
+            check=False,
             capture_output=True,
+            timeout=60,
         )
+        return done.returncode == 0
 
 
 @contextmanager

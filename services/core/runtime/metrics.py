@@ -76,6 +76,21 @@ ingest_reconnects = Counter(
     "Sessions opened with the broker after the first: each follows a lost one.",
     registry=ingest_registry,
 )
+ingest_sessions_lost = Counter(
+    "tonne_ingest_sessions_lost",
+    "Times that the broker had forgotten ingest's session, with what it held for it.",
+    registry=ingest_registry,
+)
+ingest_sessions_taken = Counter(
+    "tonne_ingest_sessions_taken",
+    "Times that the broker ended ingest's session again and again: another client has its id.",
+    registry=ingest_registry,
+)
+ingest_filters_refused = Gauge(
+    "tonne_ingest_filters_refused",
+    "Topic filters that the broker does not grant; their devices are not heard.",
+    registry=ingest_registry,
+)
 ingest_database_retries = Counter(
     "tonne_ingest_database_retries",
     "Batches held because the database was away.",

@@ -38,11 +38,18 @@ class Settings(BaseSettings):
         description="broker: `mqtt://user:pw@host:1883`, `mqtts://`, `ws://`, `wss://`, or NATS"
         " itself: `nats://`, `tls://` (see Brokers); the local stack's if not set",
     )
-    mqtt_client_id: str = Field(
-        "tonne-ingest",
+    mqtt_client_id: str | None = Field(
+        None,
         min_length=1,
-        description="fixed id of ingest's persistent session, one per ingest process; with `nats://`"
-        " the consumer that all of them share",
+        description="fixed id of ingest's persistent session, one per ingest process, that no other"
+        " client can guess; if not set, one that tonne makes and keeps in its database. With"
+        " `nats://` the consumer that all of them share, `tonne-ingest` if not set",
+    )
+    mqtt_overlap_s: float = Field(
+        60,
+        gt=0,
+        description="for how long ingest goes on with filters that a change of the registry has"
+        " replaced, by MQTT: longer than what the broker waits for an acknowledgement",
     )
     mqtt_tls_ca: Path | None = Field(
         None,

@@ -19,6 +19,7 @@ _WRITES: dict[str, dict[str, tuple[str, ...]]] = {
         "touched": ("INSERT",),
         "quarantine": ("INSERT", "UPDATE", "DELETE"),
         "device": ("UPDATE",),
+        "broker_session": ("SELECT", "INSERT", "UPDATE"),
         "process_progress": ("INSERT", "UPDATE", "DELETE"),
     },
     "tonne_aggregate": {
@@ -243,8 +244,10 @@ def create_roles(connection: Connection) -> None:
                 " END IF; END $$"
             )
         )
-        # the API authenticates before it reads: of the roles only its own sees the keys
-        readable = [table.name for table in metadata.sorted_tables if table.name != "api_key"]
+        # the API authenticates before it reads: of the roles only its own sees the keys; whoever
+        # knows the client id can take ingest's session over
+        hidden = {"api_key", "broker_session"}
+        readable = [table.name for table in metadata.sorted_tables if table.name not in hidden]
         rights = [(name, "SELECT") for name in readable]
         rights.append(("minute_in_force", "SELECT"))
         rights += [(name, right) for name, several in writes.items() for right in several]

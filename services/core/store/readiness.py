@@ -19,9 +19,10 @@ _PROGRESS = (
     " FROM process_progress GROUP BY process"
 )
 
-# An ingest that turns without a session takes nothing in: devices may publish to nobody.
+# An ingest that turns without a session, or hears nothing of itself by it, takes nothing in:
+# devices may publish to nobody.
 _BROKER_AWAY = (
-    "SELECT coalesce(bool_and(state->>'broker' = 'away'), false) FROM process_progress"
+    "SELECT coalesce(bool_and(state->>'broker' IN ('away', 'silent')), false) FROM process_progress"
     " WHERE process = 'ingest' AND progressed_at > now() - make_interval(secs => %s)"
 )
 

@@ -666,6 +666,18 @@ process_progress = Table(
     Column("state", JSONB, nullable=False, comment="what it says of itself"),
 )
 
+broker_session = Table(
+    "broker_session",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("client_id", Text, nullable=False, comment="secret: it can be taken over"),
+    Column(
+        "filters",
+        ARRAY(Text),
+        comment="what the broker's session may listen to; null: not noted yet",
+    ),
+)
+
 api_key = Table(
     "api_key",
     metadata,

@@ -62,13 +62,19 @@ class Line:
         slow = self.scheme in {"ws", "wss"} and isinstance(self.broker, WiredMosquitto)
         return (64 if slow else 2048) << 10
 
+    def url(self, port: int) -> str:
+        """The broker's URL with tonne's account, where NATS' protocol asks for one."""
+        if self.scheme in NATS and isinstance(self.broker, WiredNats):
+            return self.broker.passwords.ingest_at(self.scheme, port)
+        return f"{self.scheme}://127.0.0.1:{port}"
+
     def tls(self, url: str) -> ssl.SSLContext | None:
         return self.certificates.context(url)
 
     def source(
         self, *, port: int | None = None, most_waiting: int = 1000, **options: Any
     ) -> MqttSource | JetstreamSource:
-        url = f"{self.scheme}://127.0.0.1:{port or self.port}"
+        url = self.url(port or self.port)
         # nobody asks a source for messages while a test waits for something else
         options = {"hold_s": 60.0, **options, "most_waiting": most_waiting, "tls": self.tls(url)}
         made: MqttSource | JetstreamSource
@@ -93,7 +99,7 @@ class Line:
     def forget(self) -> None:
         """Let the broker drop what it holds for this line."""
         if self.scheme in NATS:
-            url = f"{self.scheme}://127.0.0.1:{self.port}"
+            url = self.url(self.port)
             forget_durable(url, self.name, tls=self.tls(url))
         else:
             forget_session(self.broker.port, self.name, tls=self._devices_tls)

@@ -180,11 +180,15 @@ class _Restricted(ImpatientNats):
         assert len(publish_to) == 8
         assert subscribe_to == ["_INBOX.>", "emissions.>"]
         rights = f"publish: {publish_to}, subscribe: {[*subscribe_to, 'emissions', 'tele.*.*']}"
-        return (
-            f"{super().settings()}authorization {{ users: ["
-            f'{{user: ingest, password: pw, permissions: {{{rights}}}}}, {{user: "d", password: d}}'
-            "] }\nno_auth_user: d\n"
+        users = (
+            f"{{user: ingest, password: pw, permissions: {{{rights}}}}},"
+            ' {user: "anybody", password: d}'
         ).replace("'", '"')
+        return (
+            super()
+            .settings()
+            .replace("include nats-users.conf", f"authorization {{ users: [{users}] }}")
+        )
 
 
 @pytest.fixture

@@ -72,8 +72,8 @@ class Plant:
         finally:
             bind.dispose()
 
-    def start(self, **settings: str) -> None:
-        """Start ingest; returns at once."""
+    def start(self, **settings: str | None) -> None:
+        """Start ingest; returns at once. None takes a setting away."""
         environment = {
             "TONNE_DATABASE_URL": self.database,
             "TONNE_MQTT_URL": self.url,
@@ -85,12 +85,15 @@ class Plant:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", "from services.cli import main; main()", "ingest"],
-                env={**os.environ, **environment},
+                env={
+                    **os.environ,
+                    **{name: value for name, value in environment.items() if value is not None},
+                },
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
 
-    def started(self, **settings: str) -> None:
+    def started(self, **settings: str | None) -> None:
         """Start ingest and wait until it listens."""
         before = self.said("listening at the broker")
         self.start(**settings)

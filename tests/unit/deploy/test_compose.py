@@ -23,7 +23,8 @@ from tests.unit.deploy.repository import (
     with_defaults,
 )
 
-_NEEDED = re.compile(r"\$\{\w+:\?[^}]+\}")
+#: In quotes where a program reads the value as its own settings.
+_NEEDED = re.compile(r'"?\$\{\w+:\?[^}]+\}"?')
 
 
 def test_the_compose_file_is_what_compose_accepts() -> None:
@@ -173,10 +174,14 @@ def test_only_what_needs_the_database_can_reach_it() -> None:
 def test_the_broker_accepts_its_settings(tmp_path: Path) -> None:
     environment: dict[str, str] = services()["nats"]["environment"]
     settings = _mounted(services()["nats"], "/etc/nats/tonne.conf")
-    assert set(re.findall(r"\$(NATS_\w+)", settings.read_text())) == set(environment)
+    users = _mounted(services()["nats"], "/etc/nats/nats-users.conf")
+    asked = re.findall(r"[ :]\$(NATS_\w+)", settings.read_text() + users.read_text())
+    assert set(asked) == set(environment)
+    for file in (settings, users):
+        (tmp_path / file.name).write_text(file.read_text())
     program = Path(sys.executable).parent / "nats-server"
     done = subprocess.run(
-        [str(program), "-t", "-c", str(settings)],
+        [str(program), "-t", "-c", str(tmp_path / settings.name)],
         env={**os.environ, **environment},
         cwd=tmp_path,
         capture_output=True,

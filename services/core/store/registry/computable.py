@@ -17,6 +17,8 @@ from services.core.store.registry import (
     threshold_problems,
 )
 from services.core.store.registry import facility_model as model
+from services.core.store.registry.facility_model import own_topic
+from services.core.store.registry.topics import beyond_nats
 
 Path = tuple[str | int, ...]
 Finding = tuple[Path, str]
@@ -43,6 +45,7 @@ def problems(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
 
 def doubts(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterator[str]:
     """What can be computed and may still surprise: one sentence each, with what helps."""
+    yield from _doubts_of_topics(file)
     for device in file.devices:
         for channel in device.channels:
             yield from _doubts_of_channel(device, channel)
@@ -84,6 +87,16 @@ def _doubts_of_channel(device: model.Device, channel: model.Channel) -> Iterator
             f"{device.id}.{channel.id} has no range: an amount that no interval can hold counts"
             " until somebody corrects it; give range: [0, the most that flows in one interval]"
         )
+
+
+def _doubts_of_topics(file: model.FacilityFile) -> Iterator[str]:
+    for device in file.devices:
+        own = {own_topic(device.topic, channel.topic) for channel in device.channels}
+        for topic in sorted(topic for topic in own if topic is not None and beyond_nats(topic)):
+            yield (
+                f"{device.id}: NATS carries no topic with a space ({topic!r}) and ends the"
+                " connection of a device that publishes there; mosquitto does carry it"
+            )
 
 
 def _doubts_of_factors(

@@ -29,6 +29,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from services.core.accounting import durations
 from services.core.store.registry import secret_names
+from services.core.store.registry.topics import uncarried
 
 _SLUG = r"^[a-z0-9][a-z0-9-]{0,62}$"
 
@@ -167,6 +168,8 @@ def _topic(value: str, info: ValidationInfo) -> str:
             f"{shown} has a level * or >, which is a wildcard to NATS: let the device publish"
             " elsewhere"
         )
+    if why := uncarried(value):
+        raise ValueError(f"{shown} is no topic of a device: {why}")
     return value
 
 

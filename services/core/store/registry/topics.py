@@ -1,0 +1,38 @@
+"""Which topics a device can have: those that every broker carries and none takes for more."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+#: MQTT's wildcards, and characters for which mosquitto ends the connection that names them.
+_NEVER: Final = re.compile(r"[+#\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+
+#: mosquitto ends the connection above 200 levels.
+_MOST_LEVELS: Final = 100
+
+_MOST_BYTES: Final = 4000
+
+
+def uncarried(topic: str) -> str:
+    """Why no device can be heard at this topic; empty if it can.
+
+    What a broker would take for something else must not reach its settings or its subscriptions:
+    to NATS a level that is ``*`` or ``>`` is a wildcard, and topics with ``$`` are requests to it.
+    """
+    if topic.startswith("$"):
+        return "what begins with $ is the broker's own"
+    if not topic or _NEVER.search(topic):
+        return "it holds characters that brokers refuse in a topic"
+    if topic != topic.strip():
+        return "a broker's settings know no space at the beginning or end"
+    if not {"*", ">"}.isdisjoint(topic.split("/")):
+        return "NATS takes a level that is * or > for a wildcard"
+    if topic.count("/") >= _MOST_LEVELS or len(topic.encode()) > _MOST_BYTES:
+        return f"it has more than {_MOST_LEVELS} levels or {_MOST_BYTES} bytes"
+    return ""
+
+
+def beyond_nats(topic: str) -> bool:
+    """Whether NATS, the broker that tonne ships with, ends a connection that publishes there."""
+    return " " in topic
