@@ -1,32 +1,20 @@
 """Foreign JSON: the facility file says where in it each channel's value stands, and its time.
 
-A message is one record, or as many as the device's ``records`` finds. A channel whose value is not
-in a record gets no reading from it: devices send only what changed, and much that is no business of
-tonne's. A bare number is a record too, and so are numbers parted by commas, as an array.
+A message is one record, or as many as the device's ``records`` finds: see :mod:`.json_record`. A
+bare number is a record too, and so are numbers parted by commas, as an array.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from services.core.store.registry.mapping_expression import MOST_STEPS, Budget
+from services.core.store.registry.mapping_expression import MOST_STEPS, Budget, OverBudgetError
 from services.ingest.decode import json_document
-from services.ingest.decode.observation import (
-    GOOD,
-    MOST_VALUES,
-    QUALITY,
-    TIME_FROM_BROKER,
-    Decoded,
-    Decoder,
-    Observation,
-    Part,
-    Problem,
-    UndecodableError,
-)
+from services.ingest.decode.json_record import Channel, Columns, Taker
+from services.ingest.decode.observation import Decoded, Decoder, Part, UndecodableError
 from services.ingest.decode.selection import (
     MISSING,
     Selection,
@@ -35,25 +23,19 @@ from services.ingest.decode.selection import (
     selection,
 )
 from services.ingest.decode.shown import shown
-from services.ingest.decode.text_number import number, says_no_value
-from services.ingest.decode.timestamp import ARRIVAL, Timed, TimeRule, time_rule
+from services.ingest.decode.text_number import READERS, decimal, plain
+from services.ingest.decode.timestamp import ARRIVAL, time_rule
+from services.ingest.decode.wording import quality_rule, unit_rule
 from services.ingest.reasons import Reason
 
 #: Longer texts are not looked through for numbers.
 _LONGEST_LIST_BYTES: Final = 64 * 1024
 
+#: So many looks for a channel in a record cost as much as one step of an expression.
+_LOOKS_A_STEP: Final = 4
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Channel:
-    """Where the values of one channel come from."""
-
-    id: str
-    select: Selection
-    #: texts that mean no value, beside those that say it is not a number
-    no_value: frozenset[str]
-    time: TimeRule
-    #: whether a value that comes twice counts twice, so that its arrival is no time for it
-    needs_time: bool
+#: Ways of reading a number that JSON has not.
+_NOT_OF_JSON: Final = frozenset({"comma", "hex"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,9 +43,11 @@ class _Mapping:
     """What is known of the messages at one topic."""
 
     records: Selection | None
-    channels: tuple[_Channel, ...]
+    channels: tuple[Channel, ...]
     #: whether any message can be of use that is neither an object nor an array
     takes_scalars: bool
+    #: whether every message is one number as text, in a way of writing that JSON has not
+    is_text: bool
     #: of all expressions together, for one message
     budget: Budget
 
@@ -74,11 +58,14 @@ def decoder(device: Part, channels: Sequence[Part], *, most_steps: int = MOST_ST
     ``most_steps``: what one message may cost, in steps of :mod:`.mapping_expression`.
     """
     budget = Budget(most_steps)
+    # made once, for what a record tells by one rule is looked up once
     device_time = time_rule(device["timestamp"], budget) if "timestamp" in device else ARRIVAL
+    device_quality = quality_rule(device["quality"], budget) if "quality" in device else None
+    whole = [channel.get("from", "@") == "@" for channel in channels]
     mapping = _Mapping(
-        records=selection(device["records"], budget) if "records" in device else None,
+        records=selection(device["records"], budget, lists=False) if "records" in device else None,
         channels=tuple(
-            _Channel(
+            Channel(
                 id=channel["id"],
                 select=selection(channel.get("from"), budget),
                 no_value=frozenset(t for t in channel.get("invalid", ()) if isinstance(t, str)),
@@ -87,30 +74,47 @@ def decoder(device: Part, channels: Sequence[Part], *, most_steps: int = MOST_ST
                     if "timestamp" in channel
                     else device_time
                 ),
+                quality=(
+                    quality_rule(channel["quality"], budget)
+                    if "quality" in channel
+                    else device_quality
+                ),
+                unit=unit_rule(channel["unit_from"], budget) if "unit_from" in channel else None,
+                read=READERS[channel.get("number")],
                 needs_time=channel.get("kind") == "interval",
             )
             for channel in channels
         ),
-        takes_scalars=any(channel.get("from", "@") == "@" for channel in channels),
+        takes_scalars=any(whole),
+        is_text=bool(whole)
+        and all(whole)
+        and all(channel.get("number") in _NOT_OF_JSON for channel in channels),
         budget=budget,
     )
     return partial(_decode, mapping)
 
 
 def _decode(mapping: _Mapping, payload: bytes, received_us: int) -> Decoded:
-    document = _document(payload)
+    document = _text(payload) if mapping.is_text else _document(payload)
     if not (mapping.takes_scalars or isinstance(document, dict | list)):
         raise UndecodableError(
             Reason.NOT_A_READING, f"the payload is {shown(document)}, not an object or array"
         )
-    decoded = Decoded(observations=[])
+    taker = Taker(mapping.channels, received_us)
     mapping.budget.renew(len(payload))
     try:
         for record in _records(mapping, document):
-            _Record(record, received_us, decoded).take(mapping.channels)
+            taker.take(record)
     except SelectionCostError as error:
         raise UndecodableError(Reason.TOO_COSTLY, str(error)) from None
-    return decoded
+    return taker.finish()
+
+
+def _text(payload: bytes) -> str:
+    try:
+        return payload[:_LONGEST_LIST_BYTES].decode("ascii")
+    except UnicodeDecodeError:
+        raise UndecodableError(Reason.BAD_VALUE, "the payload is not a number as text") from None
 
 
 def _document(payload: bytes) -> Any:
@@ -123,18 +127,18 @@ def _document(payload: bytes) -> Any:
         return found
 
 
-def _numbers(payload: bytes) -> float | list[float] | None:
+def _numbers(payload: bytes) -> str | Columns | None:
     """What plain text says that JSON cannot: ``10,11,12``, ``+5``, ``007.5``."""
     if len(payload) > _LONGEST_LIST_BYTES:
         return None
     try:
-        found = [number(text) for text in payload.decode("ascii").split(",")]
+        texts = payload.decode("ascii").split(",")
     except UnicodeDecodeError:
         return None
-    numbers = [each for each in found if each is not None]
-    if len(numbers) != len(found):
+    if not all(map(plain, texts)):
         return None
-    return numbers[0] if len(numbers) == 1 else numbers
+    # several side by side are plainly decimal
+    return texts[0] if len(texts) == 1 else Columns(map(decimal, texts))
 
 
 def _records(mapping: _Mapping, document: Any) -> list[Any]:
@@ -146,70 +150,12 @@ def _records(mapping: _Mapping, document: Any) -> list[Any]:
         raise UndecodableError(Reason.BAD_MAPPING, f"records: {error}") from None
     if found is MISSING or found is None:
         return []
-    records = found if isinstance(found, list) else [found]
-    if len(records) * len(mapping.channels) > MOST_VALUES:
-        raise UndecodableError(
-            Reason.TOO_MANY_VALUES,
-            f"the message has {len(records)} records of up to {len(mapping.channels)} values",
-        )
+    if not isinstance(found, list):
+        return [found]
+    records = [record for record in found if record is not MISSING]
+    try:
+        mapping.budget.pay(len(records) * len(mapping.channels) // _LOOKS_A_STEP)
+    except OverBudgetError as error:
+        what = f"{len(records)} records for {len(mapping.channels)} channels"
+        raise SelectionCostError(f"{what}: {error}") from None
     return records
-
-
-class _Record:
-    """One record on its way; what it holds is added to ``decoded``."""
-
-    def __init__(self, record: Any, received_us: int, decoded: Decoded) -> None:
-        self._record = record
-        self._received_us = received_us
-        self._decoded = decoded
-        #: by rule, which most channels share; None: the record tells something that is no time
-        self._times: dict[int, Timed | None] = {}
-
-    def take(self, channels: Sequence[_Channel]) -> None:
-        """Take each channel's value, if the record has it."""
-        for channel in channels:
-            try:
-                found = channel.select(self._record)
-            except SelectionError as error:
-                self._problem(Reason.BAD_MAPPING, str(error), channel)
-                continue
-            if found is MISSING:
-                continue
-            timed = self._timed(channel)
-            if timed is not None:
-                self._value(channel, found, timed)
-
-    def _timed(self, channel: _Channel) -> Timed | None:
-        key = id(channel.time)
-        if key not in self._times:
-            try:
-                self._times[key] = channel.time.time(self._record, self._received_us)
-            except ValueError as error:
-                self._times[key] = None
-                self._problem(Reason.BAD_TIME, str(error))
-        timed = self._times[key]
-        if timed is not None and channel.needs_time and timed[1] == TIME_FROM_BROKER:
-            self._problem(Reason.BAD_TIME, "an interval needs the time that it lies at", channel)
-            return None
-        return timed
-
-    def _value(self, channel: _Channel, found: Any, timed: Timed) -> None:
-        ts_us, time_source = timed
-        value, quality = number(found), GOOD
-        if value is None and found is not None:
-            if not (isinstance(found, str) and says_no_value(found, channel.no_value)):
-                self._problem(Reason.BAD_VALUE, f"{shown(found)} is not a number", channel, ts_us)
-                return
-            quality = QUALITY["bad"]
-        elif value is not None and not math.isfinite(value):
-            value, quality = None, QUALITY["bad"]
-        self._decoded.observations.append(
-            Observation(channel.id, ts_us, value, None, quality, time_source)
-        )
-
-    def _problem(
-        self, reason: Reason, what: str, channel: _Channel | None = None, ts_us: int | None = None
-    ) -> None:
-        self._decoded.problems.append(
-            Problem(reason=reason, what=what, channel=channel.id if channel else None, ts_us=ts_us)
-        )

@@ -124,8 +124,8 @@ def _instant(reading: dict[str, Any]) -> int:
             raise ValueError(f"{shown(ts)} is not a time: {error}") from None
     try:
         return parse_number(float(ts if _is_number(ts) else math.nan))
-    except (ValueError, OverflowError):
-        raise ValueError(f"{shown(ts)} is not an instant between the years 1 and 9999") from None
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{shown(ts)} is not a time: {error}") from None
 
 
 def _is_number(value: Any) -> bool:

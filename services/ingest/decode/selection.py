@@ -3,7 +3,10 @@
 To JMESPath both are null. A key that is missing says nothing: a device that sends only what changed
 leaves out the rest. An explicit null says that there is no value, which is a gap. Plain paths, such
 as ``ENERGY.Power[0]``, are therefore walked; all else is JMESPath's matter, and its null is taken
-as missing.
+as missing. So is what a function makes of a null, as of the sum of phases that are not there.
+
+An expression that selects several things, such as ``[?macid=='x'].kwh | [0]``, gives all of them:
+see :mod:`services.core.store.registry.mapping_choice`.
 """
 
 from __future__ import annotations
@@ -12,9 +15,18 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, Final
 
-from jmespath.exceptions import JMESPathError
+from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
-from services.core.store.registry.mapping_expression import Budget, Expression, OverBudgetError
+from services.core.store.registry.mapping_choice import Choice, taken_apart
+from services.core.store.registry.mapping_expression import (
+    Budget,
+    DroppedError,
+    Expression,
+    OverBudgetError,
+)
+
+#: What to do about it.
+_KEEP: Final = "let records split the message, or write | [:1] | [0] if the first is meant"
 
 #: What a plain path consists of: keys of objects and places in arrays.
 _Steps = tuple[str | int, ...]
@@ -33,6 +45,10 @@ MISSING: Final = Missing.MISSING
 Selection = Callable[[Any], Any]
 
 
+class Several(list[Any]):
+    """What an expression selects of each of several things, MISSING where it has nothing of it."""
+
+
 class SelectionError(ValueError):
     """The expression cannot be applied to this document."""
 
@@ -41,9 +57,12 @@ class SelectionCostError(Exception):
     """The message costs more than one may."""
 
 
-def selection(expression: str | None, budget: Budget | None = None) -> Selection:
+def selection(
+    expression: str | None, budget: Budget | None = None, *, lists: bool = True
+) -> Selection:
     """Compile an expression; None selects the whole document.
 
+    ``lists``: whether an array that it makes is :class:`Several`, else it is one thing.
     ``budget``: that of the messages it is applied to, renewed for each by the caller; None: each
     document has one of its own.
 
@@ -55,7 +74,9 @@ def selection(expression: str | None, budget: Budget | None = None) -> Selection
     steps = _steps(compiled.tree)
     if steps is not None:
         return _Walk(steps)
-    return _Search(expression, compiled, renews=budget is None)
+    search = _Search(expression, compiled, renews=budget is None)
+    choice = taken_apart(compiled.tree, lists=lists)
+    return search if choice is None else _Choose(search, choice, compiled.budget)
 
 
 def _whole(document: Any) -> Any:
@@ -85,12 +106,31 @@ class _Search:
         self._renews = renews
 
     def __call__(self, document: Any) -> Any:
+        self.renew()
+        found = self.guarded(self._compiled, document)
+        return MISSING if found is None else found
+
+    def renew(self) -> None:
+        """Begin a document, if nobody else does."""
         if self._renews:
             self._compiled.budget.renew()
+
+    def guarded(self, evaluate: Callable[[Any], Any], document: Any) -> Any:
+        """What ``evaluate`` finds; None where it is applied to what is not there.
+
+        :raises SelectionError, SelectionCostError: it cannot be applied.
+        """
         try:
-            found = self._compiled(document)
+            return evaluate(document)
         except OverBudgetError as error:
             raise SelectionCostError(f"{self._expression[:60]!r}: {error}") from None
+        except DroppedError as error:
+            raise SelectionError(f"{self._expression[:60]!r}: {error}; {_KEEP}") from None
+        except JMESPathTypeError as error:
+            if _lacks_something(error.current_value):
+                return None
+            what = " ".join(str(error)[:200].split())
+            raise SelectionError(f"{self._expression[:60]!r} cannot be applied: {what}") from None
         except JMESPathError as error:
             what = " ".join(str(error)[:200].split())
             raise SelectionError(f"{self._expression[:60]!r} cannot be applied: {what}") from None
@@ -99,7 +139,37 @@ class _Search:
             raise SelectionError(
                 f"{self._expression[:60]!r} cannot be applied: {type(error).__name__}"
             ) from None
-        return MISSING if found is None else found
+
+
+class _Choose:
+    """Selects something of each of several things."""
+
+    def __init__(self, search: _Search, choice: Choice, budget: Budget) -> None:
+        self._search = search
+        self._elements = Expression(choice.elements, budget)
+        self._of_each = Expression(choice.of_each, budget)
+        self._kept = Expression(choice.kept, budget)
+
+    def __call__(self, document: Any) -> Any:
+        search = self._search
+        search.renew()
+        elements = search.guarded(self._elements, document)
+        if not isinstance(elements, list) or not elements:
+            found = search.guarded(self._kept, elements)
+            return MISSING if found is None else found
+        found = [search.guarded(self._one, element) for element in elements]
+        if len(found) == 1:
+            return MISSING if found[0] is None else found[0]
+        return Several(MISSING if each is None else each for each in found)
+
+    def _one(self, element: Any) -> Any:
+        found = self._of_each(element)
+        return self._kept([] if found is None else [found])
+
+
+def _lacks_something(argument: Any) -> bool:
+    """Whether a function was given nothing, or an array in which something is not there."""
+    return argument is None or (isinstance(argument, list) and None in argument)
 
 
 def _steps(node: Any) -> _Steps | None:

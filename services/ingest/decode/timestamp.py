@@ -13,7 +13,7 @@ from services.ingest.decode.instant import from_us, parse_date_time, parse_epoch
 from services.ingest.decode.observation import TIME_FROM_BROKER, TIME_FROM_DEVICE
 from services.ingest.decode.selection import MISSING, Selection, selection
 from services.ingest.decode.shown import shown
-from services.ingest.decode.text_number import number
+from services.ingest.decode.text_number import READERS, Reader, number
 
 #: (microseconds since the epoch, whose clock told them: a time_source)
 Timed = tuple[int, int]
@@ -27,13 +27,22 @@ class TimeRule:
     #: of texts without an offset
     zone: ZoneInfo | None
     unit: str | None
+    #: of dates written otherwise than RFC 3339, as strptime has it
+    format: str | None = None
+    read: Reader = number
 
     def time(self, record: Any, received_us: int) -> Timed:
         """The time of a record; its arrival where it tells none.
 
         :raises ValueError: it tells something that is no time.
         """
-        said = self.select(record)
+        return self.told(self.select(record), received_us)
+
+    def told(self, said: Any, received_us: int) -> Timed:
+        """The time that ``said`` tells; the arrival where it is nothing.
+
+        :raises ValueError: it is no time.
+        """
         if said is MISSING or said is None:
             return received_us, TIME_FROM_BROKER
         try:
@@ -42,16 +51,24 @@ class TimeRule:
             raise ValueError(f"{shown(said)} is not a time: {error}") from None
 
     def _instant_us(self, said: Any, received_us: int) -> int:
-        epoch = number(said)
-        if epoch is not None:
-            return parse_epoch(epoch, self.unit)
-        instant = parse_date_time(said.strip() if isinstance(said, str) else "")
+        if isinstance(said, list) and len(said) != 1:
+            raise ValueError(f"a list of {len(said)} times needs a list of as many values")
+        if self.format is not None:
+            instant = _by_format(said, self.format)
+        else:
+            epoch = self.read(said)
+            if epoch is not None:
+                return parse_epoch(epoch, self.unit)
+            instant = parse_date_time(said.strip() if isinstance(said, str) else "")
         if instant.tzinfo is not None:
             return to_us(instant)
         if self.zone is None:
             raise ValueError("it has no offset, and timestamp in the facility file has no timezone")
         return _local_us(instant, self.zone, received_us)
 
+
+#: A device's clock may be so much ahead.
+_AHEAD_US: Final = 300_000_000
 
 #: Of messages that tell no time.
 ARRIVAL: Final = TimeRule(select=lambda _record: MISSING, zone=None, unit=None)
@@ -67,17 +84,28 @@ def time_rule(part: Mapping[str, Any], budget: Budget | None = None) -> TimeRule
         select=selection(part["from"], budget),
         zone=None if zone is None else ZoneInfo(zone),
         unit=part.get("unit"),
+        format=part.get("format"),
+        read=READERS[part.get("number")],
     )
+
+
+def _by_format(said: Any, pattern: str) -> datetime:
+    text = said.strip() if isinstance(said, str) else str(said)
+    try:
+        return datetime.strptime(text, pattern)  # noqa: DTZ007 - its zone is looked at next
+    except ValueError:
+        raise ValueError(f"it is not of the form {pattern}") from None
 
 
 def _local_us(local: datetime, zone: ZoneInfo, received_us: int) -> int:
     """The instant of a local time.
 
     In the hour that comes twice when clocks are put back, the instant nearer to the arrival is
-    meant: devices send what they have just measured.
+    meant, and not one after it: devices send what they have just measured. What several times of
+    one message tell together: see :mod:`.put_back`.
     """
     instants = {to_us(local.replace(tzinfo=zone, fold=fold)) for fold in (0, 1)}
     real = [us for us in instants if from_us(us).astimezone(zone).replace(tzinfo=None) == local]
     if not real:
         raise ValueError(f"clocks in {zone.key} were put forward over it")
-    return min(real, key=lambda us: (abs(us - received_us), us))
+    return min(real, key=lambda us: (us > received_us + _AHEAD_US, abs(us - received_us), us))

@@ -92,10 +92,15 @@ def _load(text: str, most_bytes: int) -> CommentedMap:
     return document
 
 
+def _key(key: Any) -> str:
+    # true and false are words of devices too, as in quality: {map: {true: good}}
+    return str(key).lower() if isinstance(key, bool) else str(key)
+
+
 def _plain(node: Any) -> Any:
     """Strip the round-trip types, which carry comments and styles."""
     if isinstance(node, dict):
-        return {str(key): _plain(value) for key, value in node.items()}
+        return {_key(key): _plain(value) for key, value in node.items()}
     if isinstance(node, list):
         return [_plain(value) for value in node]
     if isinstance(node, bool) or node is None:

@@ -33,6 +33,7 @@ from services.core.store.registry.field_types import (
     Zone,
     at_most,
 )
+from services.core.store.registry.mapping_model import NumberKind, Quality, Timestamp, UnitFrom
 from services.core.store.registry.monitor_model import Audit, Calibration
 from services.core.store.registry.threshold_model import Maintenance, Threshold
 
@@ -62,17 +63,6 @@ class Epoch(Part):
     modulus: Capacity | None = None
 
 
-class Timestamp(Part):
-    """Where a foreign JSON payload carries its time, and how it tells it."""
-
-    #: JMESPath; where a message has no such key, its arrival at the broker is its time
-    from_: Expression = Field(alias="from")
-    #: of texts without an offset
-    timezone: Zone | None = None
-    #: of numbers; None: milliseconds from 1e11 on, else seconds
-    unit: Literal["s", "ms"] | None = None
-
-
 #: A number or a text that stands for no value.
 InvalidMarker = (
     Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -91,8 +81,15 @@ class Channel(Part):
     topic: Topic | None = None
     #: json: this channel's time where it differs from the device's
     timestamp: Timestamp | None = None
+    #: json: how good a value is, where that differs from the device's
+    quality: Quality | None = None
+    #: json: how texts are read as numbers; None: where they can be read in one way only
+    number: NumberKind | None = None
     quantity: str
+    #: that readings are kept in, and of values that tell none
     unit: str
+    #: json: where the payload tells it; ``unit: {from: ..., default: kWh}`` states both
+    unit_from: UnitFrom | None = None
     kind: Literal["counter", "gauge", "interval"]
     #: counter: the register's capacity, in the channel's unit
     modulus: Capacity | None = None
@@ -119,6 +116,19 @@ class Channel(Part):
     #: interval: how long one is, and which of its ends the time names
     length: DurationS | None = None
     stamp: Literal["start", "end"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unit_that_the_payload_tells(cls, data: Any) -> Any:
+        unit = data.get("unit") if isinstance(data, dict) else None
+        if not isinstance(unit, dict):
+            return data
+        if "default" not in unit:
+            raise ValueError(
+                "unit: {from: ...} needs default, the unit that readings are kept in, such as kWh"
+            )
+        told = {key: value for key, value in unit.items() if key != "default"}
+        return {**data, "unit": unit["default"], "unit_from": told}
 
     @model_validator(mode="after")
     def _fits_kind(self) -> Channel:
@@ -157,6 +167,8 @@ class Device(Part):
     #: json: JMESPath to the readings in a message, each with its own values and time; None: one
     records: Expression | None = None
     timestamp: Timestamp | None = None
+    #: json: how good the values of a message are
+    quality: Quality | None = None
     channels: Annotated[tuple[Channel, ...], at_most(2000)] = Field(min_length=1)
 
 

@@ -16,6 +16,8 @@ from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from jmespath.functions import Functions
 from jmespath.visitor import TreeInterpreter, Visitor, _Expression
 
+from services.core.store.registry.mapping_choice import drops_others
+
 #: Steps that one message may cost by default: some 0.3 s, where an honest one takes a few thousand.
 MOST_STEPS: Final = 200_000
 
@@ -47,6 +49,10 @@ Node: TypeAlias = Any
 
 class OverBudgetError(ValueError):
     """An expression is larger than one may be, or costs more than a message may."""
+
+
+class DroppedError(ValueError):
+    """An expression would keep one of several things and lose the others."""
 
 
 class ExpressionError(ValueError):
@@ -81,13 +87,13 @@ class Budget:
 class Expression:
     """An expression, compiled."""
 
-    def __init__(self, text: str, budget: Budget) -> None:
-        """Compile ``text``; what it costs is taken from ``budget``.
+    def __init__(self, text: str | Node, budget: Budget) -> None:
+        """Compile ``text``, or take a tree of its kind; what it costs is taken from ``budget``.
 
         :raises ExpressionError: it is no JMESPath.
         :raises OverBudgetError: it is too large.
         """
-        self.tree: Node = _compiled(text)
+        self.tree: Node = _compiled(text) if isinstance(text, str) else text
         self._nodes = _count(self.tree)
         self.budget = budget
         self._interpreter = _Interpreter(budget)
@@ -210,6 +216,22 @@ class _Interpreter(TreeInterpreter):
         if not _is_plain(value):
             self._budget.pay(_weight(value, self._budget.left))
 
+    def visit_pipe(self, node: Node, value: Any) -> Any:
+        """Apply the second part to what the first one selects."""
+        first, second = node["children"]
+        found = self.visit(first, value)
+        _refuse_loss(node, found)
+        return self.visit(second, found)
+
+    def visit_index_expression(self, node: Node, value: Any) -> Any:
+        """Take one element of an array."""
+        base, *indices = node["children"]
+        found = self.visit(base, value)
+        _refuse_loss(node, found)
+        for index in indices:
+            found = self.visit(index, found)
+        return found
+
     def visit_projection(self, node: Node, value: Any) -> Any:
         """Apply the rest to each element of an array."""
         base_node, rest = node["children"]
@@ -304,6 +326,11 @@ class _Interpreter(TreeInterpreter):
         if name == "join" and len(arguments) == 2 and isinstance(arguments[1], list):
             self._budget.pay(_characters(arguments[0]) * len(arguments[1]))
         return self._called.call_function(name, arguments)
+
+
+def _refuse_loss(node: Node, found: Any) -> None:
+    if isinstance(found, list) and len(found) > 1 and drops_others(node):
+        raise DroppedError(f"it keeps one of a list of {len(found)} and would lose the others")
 
 
 class _Keys(Visitor):

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from services.core.accounting.units import UnitError, conversion
 from services.core.store.registry import facility_model as model
 from services.core.store.registry import mapping_expression
 
@@ -15,6 +16,9 @@ Finding = tuple[Path, str]
 
 #: Names as RFC 8428 section 4.5.1 allows them, and which number of the record is meant.
 _SENML_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:./_-]*(?:#[vs])?\Z")
+
+#: Keys of a channel that map JSON.
+_OF_JSON: Final = ("timestamp", "quality", "number", "unit_from")
 
 #: Topics with a meaning of their own.
 _RESERVED: Final = re.compile(r"emissions/[^/]+/(?:[^/]+/(?:readings|status)|alerts/.*)\Z")
@@ -79,11 +83,11 @@ def _taken(topic: str, device: model.Device, channel: model.Channel) -> _Taken:
 
 def _native(path: Path, device: model.Device) -> Iterator[Finding]:
     what = "maps a foreign payload; the native one tells it itself: remove it, or give a format"
-    for key in ("timestamp", "records"):
+    for key in ("timestamp", "records", "quality"):
         if getattr(device, key) is not None:
             yield (*path, key), f"{key} {what}"
     for j, channel in enumerate(device.channels):
-        for key in ("topic", "timestamp"):
+        for key in ("topic", *_OF_JSON):
             if getattr(channel, key) is not None:
                 yield (*path, "channels", j, key), f"{key} {what}"
 
@@ -91,8 +95,7 @@ def _native(path: Path, device: model.Device) -> Iterator[Finding]:
 def _json(path: Path, device: model.Device) -> Iterator[Finding]:
     if device.records is not None:
         yield from _expression((*path, "records"), device.records)
-    if device.timestamp is not None:
-        yield from _expression((*path, "timestamp", "from"), device.timestamp.from_)
+    yield from _expressions(path, device)
     sharing = Counter(model.own_topic(device.topic, channel.topic) for channel in device.channels)
     for j, channel in enumerate(device.channels):
         place = (*path, "channels", j)
@@ -101,22 +104,22 @@ def _json(path: Path, device: model.Device) -> Iterator[Finding]:
         elif sharing[model.own_topic(device.topic, channel.topic)] > 1:
             what = f"{channel.id} needs from: where its value stands in the payload, such as"
             yield place, f"{what} ENERGY.Total, or a topic for itself"
-        if channel.timestamp is not None:
-            yield from _expression((*place, "timestamp", "from"), channel.timestamp.from_)
+        yield from _expressions(place, channel)
         if channel.kind == "interval" and channel.timestamp is None and device.timestamp is None:
             what = f"{channel.id} needs timestamp: {{from: ...}}: timed by arrival, an interval"
             yield place, f"{what} that the broker delivers twice would count twice"
 
 
 def _senml(path: Path, device: model.Device) -> Iterator[Finding]:
-    for key in ("timestamp", "records"):
+    for key in ("timestamp", "records", "quality"):
         if getattr(device, key) is not None:
             yield (*path, key), f"{key} maps JSON; SenML tells it itself: remove it"
     taken: dict[tuple[str | None, str], str] = {}
     for j, channel in enumerate(device.channels):
         place = (*path, "channels", j)
-        if channel.timestamp is not None:
-            yield (*place, "timestamp"), "timestamp maps JSON; SenML tells it itself: remove it"
+        for key in _OF_JSON:
+            if getattr(channel, key) is not None:
+                yield (*place, key), f"{key} maps JSON; SenML tells it itself: remove it"
         name = channel.from_ or channel.id
         if not _SENML_NAME.match(name):
             what = f"{name!r} is no name of a SenML record: letters, digits and - : . / _, with #s"
@@ -125,6 +128,20 @@ def _senml(path: Path, device: model.Device) -> Iterator[Finding]:
         owner = taken.setdefault(record, channel.id)
         if owner != channel.id:
             yield (*place, "from"), f"{name} feeds {owner} already; one channel is enough"
+
+
+def _expressions(path: Path, part: model.Device | model.Channel) -> Iterator[Finding]:
+    if part.timestamp is not None:
+        yield from _expression((*path, "timestamp", "from"), part.timestamp.from_)
+    if part.quality is not None:
+        yield from _expression((*path, "quality", "from"), part.quality.from_)
+    if isinstance(part, model.Channel) and part.unit_from is not None:
+        yield from _expression((*path, "unit", "from"), part.unit_from.from_)
+        for unit in (part.unit_from.map or {}).values():
+            try:
+                conversion(unit, part.unit)
+            except UnitError as error:
+                yield (*path, "unit", "map"), str(error)
 
 
 def _expression(place: Path, text: str) -> Iterator[Finding]:

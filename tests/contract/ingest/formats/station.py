@@ -78,6 +78,15 @@ class Station:
         self.quarantine += prepared.quarantine
         return found
 
+    def qualities(self, topic: str, payload: Any) -> list[int]:
+        """Take one message; return the qualities of its readings as stored."""
+        message = Message(
+            topic=topic, payload=json.dumps(payload).encode(), received_at=ARRIVAL, token=None
+        )
+        prepared = prepare([message], self.directory, _BOUNDS)
+        self.quarantine += prepared.quarantine
+        return [row.quality for row in prepared.rows]
+
     def reasons(self) -> list[str]:
         """Why messages or parts of them are in quarantine."""
         return [entry.reason for entry in self.quarantine]

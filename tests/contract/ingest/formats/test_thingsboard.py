@@ -53,5 +53,12 @@ def test_one_bad_time_leaves_the_rest_of_the_list(board: Station) -> None:
 
 
 def test_a_list_of_too_many(board: Station) -> None:
-    assert board.receive(TOPIC, [{"ts": i, "values": {}} for i in range(5001)]) == []
+    many = [{"ts": i, "values": {"energy": i}} for i in range(10_001)]
+    assert board.receive(TOPIC, many) == []
     assert board.reasons() == ["too_many_values"]
+
+
+def test_values_are_counted_not_records(board: Station) -> None:
+    sent = [{"ts": 1_451_649_600_000 + i, "values": {"energy": i}} for i in range(6000)]
+    assert len(board.receive(TOPIC, sent)) == 6000
+    assert board.quarantine == []

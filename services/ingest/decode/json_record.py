@@ -1,0 +1,235 @@
+"""One record of a foreign JSON message -> the values of the channels that are in it.
+
+A channel whose value is not in a record gets no reading from it: devices send only what changed,
+and much that is no business of tonne's. Where a channel selects a list, each of it is a reading
+with the time at the same place of the list of times; a list without its times is refused, for one
+of it alone would be a guess.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from services.ingest.decode.observation import (
+    GOOD,
+    MOST_VALUES,
+    QUALITY,
+    TIME_FROM_BROKER,
+    Decoded,
+    Observation,
+    Problem,
+    UndecodableError,
+)
+from services.ingest.decode.put_back import in_order
+from services.ingest.decode.selection import MISSING, Selection, SelectionError
+from services.ingest.decode.shown import shown
+from services.ingest.decode.text_number import Reader, advice, says_no_value
+from services.ingest.decode.timestamp import Timed, TimeRule
+from services.ingest.decode.wording import QualityRule, UnitRule
+from services.ingest.reasons import Reason
+
+#: What is no number under these says as much as null does.
+_NO_VALUE: Final = frozenset({QUALITY["bad"], QUALITY["maintenance"]})
+
+_BAD: Final = QUALITY["bad"]
+
+
+class Columns(list[float | None]):
+    """Numbers parted by commas, as plain text."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Channel:
+    """Where the values of one channel come from."""
+
+    id: str
+    select: Selection
+    #: texts that mean no value, beside those that say it is not a number
+    no_value: frozenset[str]
+    time: TimeRule
+    quality: QualityRule | None
+    unit: UnitRule | None
+    read: Reader
+    #: whether a value that comes twice counts twice, so that its arrival is no time for it
+    needs_time: bool
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where a channel's values of local time stand in what was decoded."""
+
+    rule: TimeRule
+    times_us: list[int] = field(default_factory=list)
+    #: by time: the place of its observation, None where it became none
+    found: list[int | None] = field(default_factory=list)
+
+
+class Taker:
+    """Takes the records of one message in order; what they hold is added to ``decoded``."""
+
+    def __init__(self, channels: Sequence[Channel], received_us: int) -> None:
+        self.decoded = Decoded(observations=[])
+        self._channels = channels
+        self._received_us = received_us
+        #: of the record in hand, by rule, which most channels share; None: it is no time
+        self._times: dict[int, Timed | None] = {}
+        self._record: Any = None
+        #: by channel
+        self._local: dict[str, _Place] = {}
+
+    def take(self, record: Any) -> None:
+        """Take each channel's value, if the record has it.
+
+        :raises UndecodableError: the message has more values than one may.
+        """
+        self._record = record
+        self._times.clear()
+        for channel in self._channels:
+            try:
+                found = channel.select(record)
+                if found is MISSING:
+                    continue
+                if isinstance(found, list):
+                    self._list(channel, found)
+                else:
+                    timed = self._timed(channel)
+                    if timed is not None:
+                        self._value(channel, found, timed, channel.quality, channel.unit)
+            except SelectionError as error:
+                self._problem(Reason.BAD_MAPPING, str(error), channel)
+        number = len(self.decoded.observations) + len(self.decoded.problems)
+        if number > MOST_VALUES:
+            raise UndecodableError(
+                Reason.TOO_MANY_VALUES, f"the message has more than {MOST_VALUES} values"
+            )
+
+    def finish(self) -> Decoded:
+        """What the message holds, its local times made sense of together."""
+        observations = self.decoded.observations
+        for place in self._local.values():
+            zone, times_us = place.rule.zone, place.times_us
+            if zone is None or len(times_us) < 2:
+                continue
+            for i, ts_us in zip(place.found, in_order(times_us, zone), strict=True):
+                if i is not None and observations[i].ts_us != ts_us:
+                    observations[i] = replace(observations[i], ts_us=ts_us)
+        return self.decoded
+
+    def _timed(self, channel: Channel) -> Timed | None:
+        key = id(channel.time)
+        if key not in self._times:
+            try:
+                self._times[key] = channel.time.time(self._record, self._received_us)
+            except ValueError as error:
+                self._times[key] = None
+                self._problem(Reason.BAD_TIME, str(error))
+        timed = self._times[key]
+        if timed is not None and channel.needs_time and timed[1] == TIME_FROM_BROKER:
+            self._problem(Reason.BAD_TIME, "an interval needs the time that it lies at", channel)
+            return None
+        return timed
+
+    def _list(self, channel: Channel, found: list[Any]) -> None:
+        """Take each value of a list with its own time, or refuse the list."""
+        number = len(found)
+        times = channel.time.select(self._record)
+        if not isinstance(times, list):
+            self._without_times(channel, found)
+            return
+        if len(times) != number:
+            what = f"it selects a list of {number} values and one of {len(times)} times"
+            self._problem(Reason.BAD_MAPPING, what, channel)
+            return
+        qualities = self._beside(channel.quality, number)
+        units = self._beside(channel.unit, number)
+        for value, said, quality, unit in zip(found, times, qualities, units, strict=True):
+            if value is MISSING:
+                continue
+            try:
+                timed = channel.time.told(said, self._received_us)
+            except ValueError as error:
+                self._problem(Reason.BAD_TIME, str(error), channel)
+                continue
+            if timed[1] == TIME_FROM_BROKER:
+                what = "a value of a list has no time beside it"
+                self._problem(Reason.BAD_TIME, what, channel)
+                continue
+            self._value(channel, value, timed, quality, unit)
+
+    def _beside(self, rule: Any, number: int) -> list[Any]:
+        """A rule for each value of a list: of the words that stand at its place."""
+        said = MISSING if rule is None else rule.select(self._record)
+        if isinstance(said, list) and len(said) == number:
+            return [rule.at(each) for each in said]
+        return [rule] * number
+
+    def _without_times(self, channel: Channel, found: list[Any]) -> None:
+        there = [value for value in found if value is not MISSING]
+        if len(there) == 1:
+            timed = self._timed(channel)
+            if timed is not None:
+                self._value(channel, there[0], timed, channel.quality, channel.unit)
+        elif there:
+            what = (
+                f"it selects a list of {len(there)} values, and there is no list of as many times"
+                " beside it; let records split the message, let timestamp select a list too, or"
+                " select one of them"
+            )
+            if isinstance(found, Columns):
+                what += "; if the comma is the decimal point, say number: comma for the channel"
+            self._problem(Reason.BAD_MAPPING, what, channel)
+
+    def _value(
+        self,
+        channel: Channel,
+        found: Any,
+        timed: Timed,
+        quality_rule: QualityRule | None,
+        unit_rule: UnitRule | None,
+    ) -> None:
+        ts_us, time_source = timed
+        place = None
+        if channel.time.zone is not None:
+            place = self._local.setdefault(channel.id, _Place(channel.time))
+            place.times_us.append(ts_us)
+            place.found.append(None)
+        quality, unit = GOOD, None
+        if quality_rule is not None:
+            try:
+                quality = quality_rule.quality(quality_rule.select(self._record))
+            except ValueError as error:
+                self._problem(Reason.BAD_QUALITY, str(error), channel, ts_us)
+                return
+        if unit_rule is not None:
+            try:
+                unit = unit_rule.unit(unit_rule.select(self._record))
+            except ValueError as error:
+                self._problem(Reason.UNIT_NOT_CONVERTIBLE, str(error), channel, ts_us)
+                return
+        value = channel.read(found)
+        if quality in _NO_VALUE:
+            value = value if value is not None and math.isfinite(value) else None
+        elif value is None and isinstance(found, str) and says_no_value(found, channel.no_value):
+            quality = _BAD
+        elif value is None and found is not None:
+            what = f"{shown(found)} is not a number{advice(found)}"
+            self._problem(Reason.BAD_VALUE, what, channel, ts_us)
+            return
+        elif value is not None and not math.isfinite(value):
+            value, quality = None, _BAD
+        observations = self.decoded.observations
+        if place is not None:
+            place.found[-1] = len(observations)
+        observations.append(Observation(channel.id, ts_us, value, unit, quality, time_source))
+
+    def _problem(
+        self, reason: Reason, what: str, channel: Channel | None = None, ts_us: int | None = None
+    ) -> None:
+        self.decoded.problems.append(
+            Problem(reason=reason, what=what, channel=channel.id if channel else None, ts_us=ts_us)
+        )

@@ -1,0 +1,85 @@
+"""Local times of one message in the hour that comes twice when clocks are put back.
+
+One such time alone is ambiguous. Several in a row tell more: where they go back, or repeat, the
+clock was put back between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from services.ingest.decode.instant import from_us
+
+_DAY_US: Final = 86_400_000_000
+#: Clocks are put back by no more than this.
+_MARGIN_US: Final = 3 * 3_600_000_000
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class _Fold(NamedTuple):
+    """When clocks are put back, and by how much, in microseconds."""
+
+    at_us: int
+    by_us: int
+
+
+def in_order(times_us: Sequence[int], zone: ZoneInfo) -> list[int]:
+    """The instants of local times that a message lists, in its order, oldest or newest first.
+
+    ``times_us``: each as it would be alone. Those in an hour that comes twice are moved to its
+    first or second pass, if the list has both.
+    """
+    folds = [_fold(zone, each) for each in times_us]
+    found = list(times_us)
+    if sum(fold is not None for fold in folds) < 2:
+        return found
+    local = [each + _offset_us(zone, each) for each in times_us]
+    steps = [later - earlier for earlier, later in pairwise(local)]
+    order = list(range(len(found)))
+    if sum(step < 0 for step in steps) > sum(step > 0 for step in steps):
+        order.reverse()
+    for fold in {each for each in folds if each is not None}:
+        twice = [i for i in order if folds[i] == fold]
+        back = [k for k, (a, b) in enumerate(pairwise(twice), 1) if local[b] <= local[a]]
+        if not back:
+            continue
+        for k, i in enumerate(twice):
+            second = found[i] >= fold.at_us
+            if k < back[0] and second:
+                found[i] -= fold.by_us
+            elif k >= back[0] and not second:
+                found[i] += fold.by_us
+    return found
+
+
+def _fold(zone: ZoneInfo, ts_us: int) -> _Fold | None:
+    """The change of clocks that makes the local time of an instant ambiguous."""
+    fold = _fold_of_day(zone, ts_us // _DAY_US)
+    return fold if fold is not None and -fold.by_us <= ts_us - fold.at_us < fold.by_us else None
+
+
+@lru_cache(maxsize=1000)
+def _fold_of_day(zone: ZoneInfo, day: int) -> _Fold | None:
+    """The change of clocks within a day of UTC, or shortly before or after it."""
+    low, high = day * _DAY_US - _MARGIN_US, (day + 1) * _DAY_US + _MARGIN_US
+    before = _offset_us(zone, low)
+    by_us = before - _offset_us(zone, high)
+    if by_us <= 0:
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _offset_us(zone, middle) == before:
+            low = middle
+        else:
+            high = middle
+    return _Fold(high, by_us)
+
+
+def _offset_us(zone: ZoneInfo, ts_us: int) -> int:
+    offset = from_us(ts_us).astimezone(zone).utcoffset()
+    return 0 if offset is None else offset // _MICROSECOND
