@@ -50,6 +50,10 @@ devices:
       - {id: f, from: "length(join('', l))", quantity: energy, unit: kWh, kind: gauge}
       - {id: g, from: "l[::-1] | [0]", quantity: energy, unit: kWh, kind: gauge}
       - {id: h, from: "values(@) | [] | [0]", quantity: energy, unit: kWh, kind: gauge}
+      - {id: j, from: "l[?x].v | [0]", timestamp: {from: "l[?x].t | [0]", timezone: Europe/Vienna}, quantity: energy, unit: kWh, kind: gauge}
+      - {id: k, from: "l[*].v", timestamp: {from: "l[].t", format: "%Y%m%d%H%M%S", number: hex}, quantity: energy, unit: {from: u, map: {MWH: MWh}, default: kWh}, kind: gauge, quality: {from: q, map: {true: good, a: bad}}}
+      - {id: m, from: a, number: hex, quantity: energy, unit: kWh, kind: gauge}
+      - {id: n, from: "max([l[?x].v | [0], a])", number: comma, quantity: energy, unit: kWh, kind: gauge}
       - id: i
         from: "floor(t)"
         quantity: energy
@@ -57,7 +61,7 @@ devices:
         kind: interval
         length: 15m
         stamp: end
-"""
+"""  # noqa: E501 - one line a channel
 
 
 def _decoders(text: str) -> list[Decoder]:

@@ -100,10 +100,11 @@ def _decode(mapping: _Mapping, payload: bytes, received_us: int) -> Decoded:
         raise UndecodableError(
             Reason.NOT_A_READING, f"the payload is {shown(document)}, not an object or array"
         )
-    taker = Taker(mapping.channels, received_us)
     mapping.budget.renew(len(payload))
     try:
-        for record in _records(mapping, document):
+        records = _records(mapping, document)
+        taker = Taker(mapping.channels, received_us, several=len(records) > 1)
+        for record in records:
             taker.take(record)
     except SelectionCostError as error:
         raise UndecodableError(Reason.TOO_COSTLY, str(error)) from None

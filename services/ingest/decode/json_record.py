@@ -72,13 +72,17 @@ class _Place:
 class Taker:
     """Takes the records of one message in order; what they hold is added to ``decoded``."""
 
-    def __init__(self, channels: Sequence[Channel], received_us: int) -> None:
+    def __init__(
+        self, channels: Sequence[Channel], received_us: int, *, several: bool = False
+    ) -> None:
+        """``several``: there are several records, whose times tell more together."""
         self.decoded = Decoded(observations=[])
         self._channels = channels
         self._received_us = received_us
         #: of the record in hand, by rule, which most channels share; None: it is no time
         self._times: dict[int, Timed | None] = {}
         self._record: Any = None
+        self._several = several
         #: by channel
         self._local: dict[str, _Place] = {}
 
@@ -102,6 +106,8 @@ class Taker:
                         self._value(channel, found, timed, channel.quality, channel.unit)
             except SelectionError as error:
                 self._problem(Reason.BAD_MAPPING, str(error), channel)
+        if not self._several:
+            return
         number = len(self.decoded.observations) + len(self.decoded.problems)
         if number > MOST_VALUES:
             raise UndecodableError(
@@ -136,6 +142,7 @@ class Taker:
 
     def _list(self, channel: Channel, found: list[Any]) -> None:
         """Take each value of a list with its own time, or refuse the list."""
+        self._several = True
         number = len(found)
         times = channel.time.select(self._record)
         if not isinstance(times, list):
@@ -194,7 +201,7 @@ class Taker:
     ) -> None:
         ts_us, time_source = timed
         place = None
-        if channel.time.zone is not None:
+        if self._several and channel.time.zone is not None:
             place = self._local.setdefault(channel.id, _Place(channel.time))
             place.times_us.append(ts_us)
             place.found.append(None)
@@ -211,17 +218,11 @@ class Taker:
             except ValueError as error:
                 self._problem(Reason.UNIT_NOT_CONVERTIBLE, str(error), channel, ts_us)
                 return
-        value = channel.read(found)
-        if quality in _NO_VALUE:
-            value = value if value is not None and math.isfinite(value) else None
-        elif value is None and isinstance(found, str) and says_no_value(found, channel.no_value):
-            quality = _BAD
-        elif value is None and found is not None:
-            what = f"{shown(found)} is not a number{advice(found)}"
-            self._problem(Reason.BAD_VALUE, what, channel, ts_us)
+        try:
+            value, quality = _number(channel, found, quality)
+        except ValueError as error:
+            self._problem(Reason.BAD_VALUE, str(error), channel, ts_us)
             return
-        elif value is not None and not math.isfinite(value):
-            value, quality = None, _BAD
         observations = self.decoded.observations
         if place is not None:
             place.found[-1] = len(observations)
@@ -233,3 +234,20 @@ class Taker:
         self.decoded.problems.append(
             Problem(reason=reason, what=what, channel=channel.id if channel else None, ts_us=ts_us)
         )
+
+
+def _number(channel: Channel, found: Any, quality: int) -> tuple[float | None, int]:
+    """The value that a payload tells, and its quality: bad where it says that it has none.
+
+    :raises ValueError: it is no number.
+    """
+    value = channel.read(found)
+    if quality in _NO_VALUE:
+        return (value if value is not None and math.isfinite(value) else None), quality
+    if value is None and found is not None:
+        if isinstance(found, str) and says_no_value(found, channel.no_value):
+            return None, _BAD
+        raise ValueError(f"{shown(found)} is not a number{advice(found)}")
+    if value is not None and not math.isfinite(value):
+        return None, _BAD
+    return value, quality

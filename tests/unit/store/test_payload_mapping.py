@@ -5,6 +5,7 @@ import json
 import pytest
 
 from services.core.store.registry.facility_file import FacilityFileError, parse
+from services.core.store.registry.facility_model import Channel, spec
 
 HEAD = "facility: {id: linz, name: Linz works, timezone: Europe/Vienna}\ndevices:\n"
 ENERGY = "quantity: energy, unit: kWh, kind: counter"
@@ -44,13 +45,17 @@ def test_the_contracts_example_stands_as_it_is() -> None:
         f"{{id: a, format: senml, channels: [{{id: x, from: 'x#s', {ENERGY}}}]}}",
         f"{{id: a,topic: emissions/linz/a/readings, format: json, channels: [{{id: x, {POWER}}}]}}",
         f"{{id: a, format: json, topic: t, channels: [{{id: x, from: 'sum(x)', {ENERGY}}}]}}",
+        f"{{id: a, format: json, topic: t, quality: {{from: q, map: {{true: good, 0: bad}}}}, channels: [{{id: x, number: hex, {ENERGY}}}]}}",  # noqa: E501
+        f"{{id: a, format: json, topic: t, timestamp: {{from: t, format: '%d.%m.%y %H:%M'}}, channels: [{{id: x, {ENERGY}}}]}}",  # noqa: E501
     ],
 )
 def test_devices_that_are_taken(device: str) -> None:
     assert parse(f"{HEAD}  - {device}\n").devices[0].id == "a"
 
 
-@pytest.mark.parametrize("key", ["timestamp: {from: t}", "records: r"])
+@pytest.mark.parametrize(
+    "key", ["timestamp: {from: t}", "records: r", "quality: {from: q, map: {a: good}}"]
+)
 def test_a_native_device_maps_nothing(key: str) -> None:
     said = refusal(f"  - {{id: a, {key}, channels: [{{id: x, {ENERGY}}}]}}\n")
     assert said.startswith(f"line 3: {key.partition(':')[0]} maps a foreign payload")
@@ -237,3 +242,44 @@ def test_a_senml_record_feeds_one_channel() -> None:
         f"      - {{id: z, from: 'x#s', {ENERGY}}}\n"
     )
     assert said == ("line 8: device a, channel y, from: x#v feeds x already; one channel is enough")
+
+
+JSON = "  - {id: a, format: json, topic: t, channels: [{id: x, quantity: energy, kind: counter, "
+
+
+def channel_of(keys: str) -> Channel:
+    return parse(f"{HEAD}{JSON}{keys}}}]}}\n").devices[0].channels[0]
+
+
+def test_a_unit_that_the_payload_tells_has_one_that_readings_are_kept_in() -> None:
+    found = channel_of("unit: {from: u, map: {MWH: MWh}, default: kWh}")
+    assert found.unit == "kWh"
+    assert found.unit_from is not None
+    assert (found.unit_from.from_, found.unit_from.map) == ("u", {"MWH": "MWh"})
+    # as the registry keeps it, and reads it again
+    assert Channel.model_validate(spec(found)) == found
+
+
+def test_words_are_texts_booleans_or_numbers() -> None:
+    found = channel_of("unit: kWh, quality: {from: q, map: {true: good, 192: good, N: bad}}")
+    assert found.quality is not None
+    assert found.quality.map == {"true": "good", "192": "good", "N": "bad"}
+    assert Channel.model_validate(spec(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ("unit: {from: u}", "needs default"),
+        ("unit: {from: u, map: {MWH: m3}, default: kWh}", "m3"),
+        ("unit: {from: '[', default: kWh}", "not JMESPath"),
+        ("unit: kWh, quality: {from: '[', map: {a: good}}", "not JMESPath"),
+        ("unit: kWh, quality: {from: q, map: {a: fine}}", "good"),
+        ("unit: kWh, quality: {from: q, map: {}}", "map"),
+        ("unit: kWh, timestamp: {from: t, format: YYYYMMDD}", "%Y%m%d%H%M%S"),
+        ("unit: kWh, timestamp: {from: t, format: '%H:%M'}", "does not tell a date"),
+        ("unit: kWh, number: octal", "hex"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_error(keys: str, words: str) -> None:
+    assert words in refusal(f"{JSON}{keys}}}]}}\n")
