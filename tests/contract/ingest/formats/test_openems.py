@@ -35,7 +35,8 @@ def test_other_topics_are_ignored(edge: Station, topic: str) -> None:
 
 
 def test_a_state_is_no_number(edge: Station) -> None:
-    assert edge.receive(f"{METER}/ActivePower", '"UNDEFINED"') == []
+    # the value before holds no longer
+    assert [r.value for r in edge.receive(f"{METER}/ActivePower", '"UNDEFINED"')] == [None]
     (entry,) = edge.quarantine
     assert (entry.reason, entry.channel, entry.payload) == (
         "bad_value",

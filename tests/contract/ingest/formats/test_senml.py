@@ -158,7 +158,9 @@ def test_a_bad_record_leaves_the_others_of_the_pack(
 ) -> None:
     good = {"n": "flue-temperature", "u": "Cel", "v": 131}
     payload = as_json([record, good])
-    assert [r.value for r in gateway.receive(TOPIC, payload)] == [131.0]
+    found = [r.value for r in gateway.receive(TOPIC, payload)]
+    # a gap may stand for the refused value, so that the one before does not hold on
+    assert [value for value in found if value is not None] == [131.0]
     assert {(e.reason, e.payload) for e in gateway.quarantine} == {(reason, payload)}
 
 
