@@ -89,6 +89,7 @@ def _compose(settings: Settings, shutdown: Shutdown) -> Pipeline:
         bounds=TimeBounds(
             oldest=_oldest(settings.oldest_reading),
             future_tolerance=timedelta(seconds=settings.future_tolerance_s),
+            alone_after=timedelta(days=settings.alone_after_days),
         ),
         batch_messages=settings.batch_messages,
         flush_interval_s=settings.flush_interval_ms / 1000,

@@ -18,6 +18,7 @@ from services.core.store import quarantine
 from services.core.store.broker_sessions import BrokerSession
 from services.core.store.notices import FILTER_REFUSED
 from services.ingest.allowance import Allowance
+from services.ingest.alone import Alone
 from services.ingest.arrivals import Arrivals
 from services.ingest.database import Database, StoppedError
 from services.ingest.listening import Listening
@@ -67,7 +68,8 @@ class Pipeline:
         self._presence = Presence()
         self._allowance = Allowance()
         self._arrivals = Arrivals()
-        self._replay = Replay(database, bounds)
+        self._alone = Alone(database, bounds.alone_after)
+        self._replay = Replay(database, bounds, self._alone)
         self._look_at = 0.0
         self._measures = Measures()
 
@@ -108,6 +110,7 @@ class Pipeline:
             outcome = write(self._database, prepared, self._allowance)
             self._source.ack(messages)
             self._presence.note(prepared.sightings)
+            self._alone.settle(self._registry.directory)
             seconds = time.monotonic() - started
             self._measures.batch(messages, prepared.rows, outcome, seconds=seconds)
         if self._presence.due or self._progress.due:
@@ -122,7 +125,7 @@ class Pipeline:
         if prepared.missed and self._database.run(self._look_at_registry):
             # registered a moment ago
             prepared = prepare(messages, self._registry.directory, self._bounds, self._arrivals)
-        return prepared
+        return self._alone.sift(prepared) if prepared.old else prepared
 
     def _look_at_registry(self, connection: psycopg.Connection[Any], _tried: bool) -> bool:
         changed = self._registry.refresh(connection)

@@ -44,6 +44,8 @@ class TimeBounds:
 
     oldest: datetime
     future_tolerance: timedelta
+    #: how far in the past a reading has to lie to be looked at by :mod:`.alone`; zero: none is
+    alone_after: timedelta = timedelta(0)
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False):
@@ -89,6 +91,8 @@ class Prepared:
     sightings: dict[int, Sighting] = field(default_factory=dict)
     #: whether anything was refused that a newer registry may know
     missed: bool = False
+    #: places of the rows that are as old as :mod:`.alone` looks at
+    old: list[int] = field(default_factory=list)
 
 
 def prepare(
@@ -113,6 +117,7 @@ def prepare(
         quarantine=preparation.quarantine,
         sightings=preparation.sightings,
         missed=preparation.missed,
+        old=preparation.old,
     )
 
 
@@ -129,10 +134,13 @@ class _Preparation:
         self._facility = facility
         self._oldest_us = to_us(bounds.oldest)
         self._tolerance_us = bounds.future_tolerance // timedelta(microseconds=1)
+        # without a limit nothing is that old
+        self._alone_us = bounds.alone_after // timedelta(microseconds=1) or 1 << 62
         self.rows: list[ReadingRow] = []
         self.origins: list[Origin] = []
         self.quarantine: list[QuarantineEntry] = []
         self.missed = False
+        self.old: list[int] = []
         #: by device id: when its newest readings came, and what its status said
         self._heard: dict[int, datetime] = {}
         self._statuses: dict[int, Sighting] = {}
@@ -221,6 +229,8 @@ class _Preparation:
         targets, rows, origins = publisher.targets, self.rows, self.origins
         arrival: _Arrival | None = None
         oldest_us, newest_us = self._oldest_us, arrived_us + self._tolerance_us
+        # so that the common case costs one comparison
+        recent_us = max(oldest_us, arrived_us - self._alone_us)
         for observation in observations:
             channel, ts_us, value = observation.channel, observation.ts_us, observation.value
             quality, refused = observation.quality, False
@@ -241,7 +251,7 @@ class _Preparation:
                 value is not None
                 and observation.unit is None
                 and target.plain_lowest <= value <= target.plain_highest
-                and oldest_us <= ts_us <= newest_us
+                and recent_us <= ts_us <= newest_us
             )
             if not plainly_good:
                 try:
@@ -253,6 +263,8 @@ class _Preparation:
                         continue
                     # there was a value and nobody knows which: the one before holds no longer
                     value, quality, refused = None, BAD, True
+                if ts_us < recent_us:
+                    self.old.append(len(rows))
             rows.append(
                 ReadingRow(
                     target.facility_id,

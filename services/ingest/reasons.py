@@ -23,6 +23,7 @@ class Reason(StrEnum):
     NOT_A_READING = "not_a_reading"
     BAD_TIME = "bad_time"
     ABSURD_TIME = "absurd_time"
+    STANDS_ALONE = "stands_alone"
     BAD_VALUE = "bad_value"
     NOT_FINITE = "not_finite"
     BAD_QUALITY = "bad_quality"
@@ -73,6 +74,10 @@ ADVICE: dict[Reason, str] = {
         " say with timestamp in the facility file how the device tells it"
     ),
     Reason.ABSURD_TIME: "set the device's clock",
+    Reason.STANDS_ALONE: (
+        "set the device's clock; if the time is right, let it in with `tonne quarantine replay"
+        " --accept`, or send what lies around it and it comes in by itself"
+    ),
     Reason.BAD_VALUE: (
         'send a number, null, or {"v": number or null, "u": unit, "q": quality}, or say with from'
         " in the facility file where in the payload the number stands"

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import psycopg
@@ -23,6 +24,7 @@ from services.core.store.quarantine import QuarantineEntry, QuarantineItem
 from services.core.store.readings import Correction, ReadingRow
 from services.core.store.replays import ReplayRequest
 from services.ingest.allowance import Admission, Allowance
+from services.ingest.alone import Alone, old_positions
 from services.ingest.arrivals import Arrivals
 from services.ingest.database import Database
 from services.ingest.decode.instant import to_us
@@ -43,7 +45,9 @@ _MOST_BYTES: Final = 4 << 20
 _FORGET_EVERY_S: Final = 3600.0
 
 #: Reasons that speak of one reading; the rest of its message is not the entry's matter.
-_OF_ONE_READING: Final = frozenset({Reason.CONFLICT, Reason.REFUSED_BY_DATABASE, Reason.TOO_LATE})
+_OF_ONE_READING: Final = frozenset(
+    {Reason.CONFLICT, Reason.REFUSED_BY_DATABASE, Reason.STANDS_ALONE, Reason.TOO_LATE}
+)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -91,9 +95,10 @@ class _Recorder(Allowance):
 class Replay:
     """Serves the requests of :mod:`services.core.store.replays`, a step at a time."""
 
-    def __init__(self, database: Database, bounds: TimeBounds) -> None:
+    def __init__(self, database: Database, bounds: TimeBounds, alone: Alone | None = None) -> None:
         self._database = database
         self._bounds = bounds
+        self._alone = alone or Alone(database, bounds.alone_after)
         self._forget_at = 0.0
         #: of one request: the next may begin at older entries again
         self._arrivals = Arrivals()
@@ -122,18 +127,31 @@ class Replay:
             return True
         if request.id != self._request_id:
             self._request_id, self._arrivals = request.id, Arrivals()
-        tries = [_tried(entry, directory, self._bounds, self._arrivals) for entry in entries]
-        self._store(tries)
+        tries = [
+            _tried(
+                entry,
+                directory,
+                _bounds_of(entry, self._bounds, accept=request.accept),
+                self._arrivals,
+            )
+            for entry in entries
+        ]
+        self._store(tries, accept=request.accept)
         self._database.run(lambda connection, _: _settle(connection, request, tries))
         return False
 
-    def _store(self, tries: Sequence[_Try]) -> None:
+    def _store(self, tries: Sequence[_Try], *, accept: bool) -> None:
         recorder = _Recorder()
         prepared = Prepared(
             rows=[row for each in tries for row in each.rows],
             origins=[origin for each in tries for origin in each.origins],
         )
-        write(self._database, prepared, recorder)
+        believed = [
+            accept and each.entry.reason == Reason.STANDS_ALONE for each in tries for _ in each.rows
+        ]
+        old = old_positions(prepared.rows, prepared.origins, self._alone.after_us)
+        prepared = replace(prepared, old=[i for i in old if not believed[i]])
+        write(self._database, self._alone.sift(prepared) if prepared.old else prepared, recorder)
         by_key = {_key(refusal): refusal for refusal in recorder.refusals}
         for each in tries:
             keys = dict.fromkeys(map(_key_of_row, each.rows, each.origins))
@@ -166,6 +184,18 @@ def _key_of_row(row: ReadingRow, origin: Origin) -> tuple[object, ...]:
         row.quality,
         row.received_us,
     )
+
+
+def _bounds_of(entry: QuarantineItem, bounds: TimeBounds, *, accept: bool) -> TimeBounds:
+    """What may lie ahead: of the database's clock when the entry was written, if ingest's was late.
+
+    Who accepts an entry says that its time is right, so that it may lie up to now.
+    """
+    if entry.reason != Reason.ABSURD_TIME:
+        return bounds
+    known_at = datetime.now(UTC) if accept else entry.kept_at or entry.received_at
+    late = max(known_at - entry.received_at, timedelta(0))
+    return replace(bounds, future_tolerance=bounds.future_tolerance + late)
 
 
 def _tried(

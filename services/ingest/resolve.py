@@ -102,6 +102,10 @@ class Directory:
         }
         self.own_topics = frozenset(self._own)
 
+    def publisher(self, device: str) -> Publisher | None:
+        """What a device is at its native topic; None: there is no such device."""
+        return self._publishers.get(device)
+
     def destination(self, topic: str) -> Destination:
         """What to do with a message at ``topic``."""
         known = self._by_topic.get(topic)

@@ -10,29 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import msgspec
 import psycopg
 import structlog
 
 from services.core.store import quarantine, readings
 from services.core.store.quarantine import QuarantineEntry
 from services.core.store.readings import Conflict, ReadingRow, Supersession
-from services.ingest import corrections
+from services.ingest import corrections, entry
 from services.ingest.allowance import Allowance
 from services.ingest.corrections import Verdict
 from services.ingest.database import Database, DataRefusedError
 from services.ingest.decode.instant import from_us
-from services.ingest.decode.observation import QUALITY
 from services.ingest.prepare import Origin, Prepared
-from services.ingest.reasons import Reason, explain
-from services.ingest.route import ROOT
+from services.ingest.reasons import Reason
 
 _log: Final = structlog.get_logger()
-
-#: Payloads of a message's conflicts, all together; beyond, each keeps only its own reading.
-_MOST_CONFLICT_BYTES: Final = 256 * 1024
-
-_QUALITY_NAMES: Final = {code: name for name, code in QUALITY.items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,8 +73,10 @@ def _halve(
         return database.run(_Transaction(allowance, rows, origins, []))
     except DataRefusedError as refusal:
         if len(rows) == 1:
-            entry = _entry(Reason.REFUSED_BY_DATABASE, str(refusal), rows[0], origins[0])
-            return database.run(_Transaction(allowance, [], [], [entry]))
+            refused = entry.of_reading(
+                Reason.REFUSED_BY_DATABASE, str(refusal), rows[0], origins[0]
+            )
+            return database.run(_Transaction(allowance, [], [], [refused]))
     middle = len(rows) // 2
     return _halve(database, allowance, rows[:middle], origins[:middle]) + _halve(
         database, allowance, rows[middle:], origins[middle:]
@@ -109,10 +103,14 @@ class _Transaction:
             written = readings.write(connection, self._rows)
             conflicts = self._unsettled(connection, written.conflicts)
             entries = [*self._refused, *self._conflicts(conflicts)]
-            entries += [self._too_late(position) for position in written.too_late]
+            entries += [
+                self._too_late(position)
+                for position in written.too_late
+                if not self._origins[position].for_refused
+            ]
             if tried:
                 # the COMMIT whose answer was lost may have happened
-                entries = [replace(entry, repeated=True) for entry in entries]
+                entries = [replace(each, repeated=True) for each in entries]
             admission = self._allowance.admit(entries)
             quarantine.add(connection, admission.kept)
         self._allowance.count(admission.kept)
@@ -120,7 +118,7 @@ class _Transaction:
             stored=written.stored,
             duplicates=written.duplicates + len(written.conflicts) - len(conflicts),
             conflicts=len(conflicts),
-            refused=[entry.reason for entry in admission.kept],
+            refused=[each.reason for each in admission.kept],
             shed=admission.shed,
         )
 
@@ -167,60 +165,23 @@ class _Transaction:
             f"{origin.channel}: the raw readings of {from_us(row.ts_us).isoformat()} are not kept"
             " any more"
         )
-        return _entry(Reason.TOO_LATE, what, row, origin)
+        return entry.of_reading(Reason.TOO_LATE, what, row, origin)
 
     def _conflicts(self, conflicts: Sequence[Conflict]) -> list[QuarantineEntry]:
-        payload_bytes: dict[int, int] = {}
-        for conflict in conflicts:
-            message = self._origins[conflict.position].message
-            payload_bytes[id(message)] = payload_bytes.get(id(message), 0) + len(message.payload)
-        entries = []
-        for conflict in conflicts:
-            row, origin = self._rows[conflict.position], self._origins[conflict.position]
-            what = (
-                f"{origin.channel}: {_shown(row.value, row.quality)} was sent for a time that holds"
-                f" {_shown(conflict.stored_value, conflict.stored_quality)}"
-            )
-            entry = _entry(Reason.CONFLICT, what, row, origin)
-            entry = replace(
-                entry,
+        rows = [self._rows[conflict.position] for conflict in conflicts]
+        origins = [self._origins[conflict.position] for conflict in conflicts]
+        entries = [
+            replace(
+                entry.of_reading(
+                    Reason.CONFLICT,
+                    f"{origin.channel}: {entry.shown(row.value, row.quality)} was sent for a time"
+                    f" that holds {entry.shown(conflict.stored_value, conflict.stored_quality)}",
+                    row,
+                    origin,
+                ),
                 stored_value=conflict.stored_value,
                 stored_quality=conflict.stored_quality,
             )
-            if payload_bytes[id(origin.message)] > _MOST_CONFLICT_BYTES:
-                entry = replace(entry, topic=_native_topic(origin), payload=_alone(row, origin))
-            entries.append(entry)
-        return entries
-
-
-def _entry(reason: Reason, what: str, row: ReadingRow, origin: Origin) -> QuarantineEntry:
-    message = origin.message
-    return QuarantineEntry(
-        received_at=message.arrived_at,
-        reason=reason,
-        detail=explain(reason, what),
-        topic=message.topic,
-        payload=message.payload,
-        facility=origin.publisher.facility,
-        device=origin.publisher.device,
-        channel=origin.channel,
-        ts=from_us(row.ts_us),
-        value=row.value,
-        quality=row.quality,
-        repeated=message.redelivered or message.retained,
-    )
-
-
-def _shown(value: float | None, quality: int) -> str:
-    return f"{'null' if value is None else repr(value)} ({_QUALITY_NAMES[quality]})"
-
-
-def _native_topic(origin: Origin) -> str:
-    return f"{ROOT}/{origin.publisher.facility}/{origin.publisher.device}/readings"
-
-
-def _alone(row: ReadingRow, origin: Origin) -> bytes:
-    """One reading of a message as a native payload, in the channel's unit."""
-    unit = origin.publisher.targets[origin.channel].unit
-    value = {"v": row.value, "u": unit, "q": _QUALITY_NAMES[row.quality]}
-    return msgspec.json.encode({"ts": from_us(row.ts_us), "values": {origin.channel: value}})
+            for conflict, row, origin in zip(conflicts, rows, origins, strict=True)
+        ]
+        return entry.own_payloads(entries, rows, origins)

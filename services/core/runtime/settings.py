@@ -112,6 +112,13 @@ class Settings(BaseSettings):
         ge=10_000,
         description="size of the largest facility file or file of factors that is read",
     )
+    alone_after_days: int = Field(
+        400,
+        ge=0,
+        le=36_500,
+        description="an older reading this far from all others of its device is quarantined, until"
+        " others lie around it; 0: never",
+    )
     retention_days: int = Field(
         0,
         ge=0,

@@ -204,6 +204,8 @@ class QuarantineItem:
     stored_quality: int | None
     state: str
     settled_at: datetime | None
+    #: when it was written, by the database's clock; None: not known, or not asked for
+    kept_at: datetime | None = None
 
 
 def select_page(

@@ -162,7 +162,7 @@ _OLDEST: Final = "SELECT * FROM replay_request WHERE finished_at IS NULL ORDER B
 _ENTRIES: Final = """
 SELECT q.id, q.received_at, q.reason, q.detail, q.topic, q.payload,
        octet_length(q.payload) AS payload_bytes, q.facility, q.device, q.channel, q.ts, q.value,
-       q.stored_value, q.quality, q.stored_quality, q.state, q.settled_at
+       q.stored_value, q.quality, q.stored_quality, q.state, q.settled_at, q.kept_at
 FROM (
     SELECT id, sum(octet_length(payload)) OVER (ORDER BY received_at, id)
                - octet_length(payload) AS before
@@ -192,9 +192,25 @@ SET after_received_at = %(at)s, after_id = %(id)s, tried = tried + %(tried)s,
 WHERE id = %(request)s AND finished_at IS NULL AND after_id IS NOT DISTINCT FROM %(after_id)s
 """
 
+_REQUEST: Final = """
+INSERT INTO replay_request (requested_by, note, accept, ids, upto_id, entries)
+SELECT 'ingest', %(note)s, false, array_agg(id ORDER BY id), max(id), count(*)
+FROM unnest(%(ids)s::bigint[]) AS id
+WHERE NOT EXISTS (
+    SELECT FROM replay_request r WHERE r.finished_at IS NULL AND id = ANY(r.ids))
+HAVING count(*) > 0
+"""
+
 _FINISH: Final = """
 UPDATE replay_request SET finished_at = now() WHERE id = %s AND finished_at IS NULL
 """
+
+
+def request_by_ingest(
+    connection: psycopg.Connection[Any], ids: Sequence[int], *, note: str
+) -> None:
+    """Ask for a replay of entries that no waiting request names already."""
+    connection.execute(_REQUEST, {"ids": list(ids), "note": note})
 
 
 def oldest_waiting(connection: psycopg.Connection[Any]) -> ReplayRequest | None:

@@ -24,6 +24,7 @@ from services.core.store.registry.facility_file import parse
 from services.core.store.registry.plan import facility_plans
 from services.core.store.replays import ReplayRequest, Selection
 from services.ingest.allowance import Allowance
+from services.ingest.alone import Alone
 from services.ingest.arrivals import Arrivals
 from services.ingest.database import Database
 from services.ingest.prepare import TimeBounds, prepare
@@ -32,7 +33,11 @@ from services.ingest.resolve import RegistryCache
 from services.ingest.source import Message
 from services.ingest.write import Outcome, write
 
-_BOUNDS = TimeBounds(oldest=datetime(2000, 1, 1, tzinfo=UTC), future_tolerance=timedelta(minutes=5))
+_BOUNDS = TimeBounds(
+    oldest=datetime(2000, 1, 1, tzinfo=UTC),
+    future_tolerance=timedelta(minutes=5),
+    alone_after=timedelta(days=400),
+)
 
 
 class FieldBench:
@@ -46,6 +51,7 @@ class FieldBench:
         self._database = Database(url, Shutdown())
         self._registry = RegistryCache()
         self._allowance = Allowance()
+        self._alone = Alone(self._database, _BOUNDS.alone_after)
         self._arrivals = Arrivals()
 
     def close(self) -> None:
@@ -92,7 +98,11 @@ class FieldBench:
         ]
         self._database.run(lambda connection, _tried: self._registry.refresh(connection))
         prepared = prepare(batch, self._registry.directory, _BOUNDS, self._arrivals)
-        return write(self._database, prepared, self._allowance)
+        if prepared.old:
+            prepared = self._alone.sift(prepared)
+        outcome = write(self._database, prepared, self._allowance)
+        self._alone.settle(self._registry.directory)
+        return outcome
 
     def replay(self, *, facility: str | None = None, accept: bool = False) -> ReplayRequest:
         """Try what is open in quarantine again, as ``tonne quarantine replay`` asks for."""
@@ -113,7 +123,7 @@ class FieldBench:
     def serve_replays(self) -> None:
         """Work off what replays wait, as ingest does between two batches."""
         self._database.run(lambda connection, _tried: self._registry.refresh(connection))
-        served = Replay(self._database, _BOUNDS)
+        served = Replay(self._database, _BOUNDS, self._alone)
         served.step(self._registry.directory)
         while served.busy:
             served.step(self._registry.directory)

@@ -1,0 +1,332 @@
+"""Readings that stand alone, years away from all others of their device: a clock that was not set.
+
+A reading of the last months is nobody's business here. An older one is taken where it belongs to a
+back-fill, that is where others of the device lie around it. So says what is stored, or the batch,
+or what lies in quarantine for the same reason: readings that follow each other faster than time
+does were recorded earlier, while a wrong clock goes on as fast as any. In the first hours of the
+epochs that clocks start from, other readings of such hours say nothing.
+
+A device of which nothing at all is known is believed, but in those hours. What was refused and is
+found to belong to a back-fill is tried again by itself, so that one that comes reading by reading
+loses nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+import psycopg
+
+from services.core.store import lone_readings
+from services.core.store.quarantine import QuarantineEntry
+from services.core.store.readings import ReadingRow
+from services.ingest.database import Database
+from services.ingest.decode.instant import NEWEST_US, OLDEST_US, from_us, to_us
+from services.ingest.entry import of_reading, own_payloads
+from services.ingest.prepare import Origin, Prepared
+from services.ingest.reasons import Reason
+from services.ingest.resolve import Directory, Publisher
+
+_HOUR_US: Final = 3_600_000_000
+_DAY_US: Final = 24 * _HOUR_US
+
+#: First midnights of clocks that were never set: Unix, DOS, GPS, and those of common clock chips.
+_EPOCHS: Final = (
+    (1970, 1, 1), (1980, 1, 1), (1980, 1, 6), (2000, 1, 1), (2010, 1, 1), (2020, 1, 1),
+)  # fmt: skip
+
+#: From midnight in the first time zone to the sixth hour in the last one.
+_BEFORE_US: Final = 14 * _HOUR_US
+_AFTER_US: Final = 18 * _HOUR_US
+
+EPOCH_HOURS: Final = tuple(
+    (midnight - _BEFORE_US, midnight + _AFTER_US)
+    for midnight in (to_us(datetime(*day, tzinfo=UTC)) for day in _EPOCHS)
+)
+
+#: A device may send at once what it recorded in so long, whether its clock is right or not.
+_BUFFERED_US: Final = _HOUR_US
+
+#: A back-fill is sent at least so many times faster than it was recorded.
+_FASTER: Final = 10
+
+#: How long what is known of a device is relied on, and how often the database is asked of one.
+_FORGET_AFTER_S: Final = 600.0
+_ASK_EVERY_S: Final = 2.0
+_SWEEP_EVERY_S: Final = 60.0
+
+_MOST_HELD: Final = 50
+_MOST_DEVICES: Final = 100_000
+_MOST_RELEASED: Final = 10_000
+
+Instant = tuple[int, int]
+"""When a reading was measured and when it arrived, in microseconds since the epoch."""
+
+
+@dataclass(kw_only=True, slots=True)
+class _Device:
+    """What is known of the times of one device."""
+
+    publisher: Publisher
+    forget_at: float
+    #: from the first to the last reading of each back-fill, the epochs' hours left out
+    known: list[tuple[int, int]] = field(default_factory=list)
+    #: of its readings that stand alone, those seen last
+    held: list[Instant] = field(default_factory=list)
+    #: anything of it is stored
+    has_others: bool = False
+    ask_at: float = 0.0
+    asked: tuple[int, int] = (0, -1)
+
+
+class Alone:
+    """Decides which old readings of a batch stand alone, and remembers what it decided by.
+
+    ``after``: how far from all others a reading stands alone; zero: none does.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        after: timedelta,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._monotonic = monotonic
+        self.after_us: Final = after // timedelta(microseconds=1)
+        self._devices: dict[int, _Device] = {}
+        self._release: dict[int, _Device] = {}
+        self._sweep_at = 0.0
+
+    def sift(self, prepared: Prepared) -> Prepared:
+        """Move readings that stand alone to what is quarantined."""
+        alone = sorted(self._alone(prepared))
+        if not alone:
+            return prepared
+        gone = set(alone)
+        kept = [i for i in range(len(prepared.rows)) if i not in gone]
+        return replace(
+            prepared,
+            rows=[prepared.rows[i] for i in kept],
+            origins=[prepared.origins[i] for i in kept],
+            quarantine=[*prepared.quarantine, *_entries(prepared, alone)],
+            old=[],
+        )
+
+    def _alone(self, prepared: Prepared) -> Iterator[int]:
+        by_device: dict[int, list[int]] = {}
+        for i in prepared.old:
+            by_device.setdefault(prepared.origins[i].publisher.device_id, []).append(i)
+        old = set(prepared.old)
+        for device_id, positions in by_device.items():
+            device = self._device(device_id, prepared.origins[positions[0]].publisher)
+            at = [prepared.rows[i].ts_us for i in positions]
+            if self._belongs(device, min(at), max(at)):
+                # a back-fill that goes on, which is nearly always
+                self._know(device, [t for t in at if not _is_epoch(t)])
+                continue
+            device.has_others = device.has_others or any(
+                i not in old and origin.publisher.device_id == device_id
+                for i, origin in enumerate(prepared.origins)
+            )
+            for cluster in self._clusters(prepared, positions):
+                if not self._is_back_fill(device_id, device, _instants(prepared, cluster)):
+                    yield from cluster
+
+    def _device(self, device_id: int, publisher: Publisher) -> _Device:
+        now = self._monotonic()
+        found = self._devices.get(device_id)
+        if found is None or now >= found.forget_at:
+            if len(self._devices) >= _MOST_DEVICES:
+                self._devices.clear()
+            found = _Device(publisher=publisher, forget_at=now + _FORGET_AFTER_S)
+            self._devices[device_id] = found
+        return found
+
+    def _clusters(self, prepared: Prepared, positions: Sequence[int]) -> Iterator[list[int]]:
+        """Part positions where the readings lie too far apart to speak for each other."""
+        ordered = sorted(positions, key=lambda i: prepared.rows[i].ts_us)
+        cluster = ordered[:1]
+        for i in ordered[1:]:
+            if prepared.rows[i].ts_us - prepared.rows[cluster[-1]].ts_us > self.after_us:
+                yield cluster
+                cluster = []
+            cluster.append(i)
+        yield cluster
+
+    def _is_back_fill(self, device_id: int, device: _Device, readings: list[Instant]) -> bool:
+        """Judge readings of one device that lie near each other, in the order of their times."""
+        lo, hi = readings[0][0], readings[-1][0]
+        anchors = [each for each in readings if not _is_epoch(each[0])]
+        if not self._is_supported(device, readings, anchors):
+            if self._may_ask(device, lo, hi):
+                self._database.run(lambda connection, _: self._ask(connection, device, lo, hi))
+            # the first that was ever heard of a device is believed
+            first = bool(anchors) and not (device.has_others or device.held)
+            if not first and not self._is_supported(device, readings, anchors):
+                device.held = [*device.held, *readings][-_MOST_HELD:]
+                return False
+        self._know(device, [at for at, _ in anchors])
+        if device.held:
+            self._release[device_id] = device
+        return True
+
+    def _is_supported(
+        self, device: _Device, readings: Sequence[Instant], anchors: Sequence[Instant]
+    ) -> bool:
+        if self._belongs(device, readings[0][0], readings[-1][0]):
+            return True
+        ends = (*readings[:1], *readings[-1:], *device.held)
+        return any(
+            abs(anchor[0] - other[0]) <= self.after_us and _is_recorded(anchor, other)
+            for anchor in (*anchors[:1], *anchors[-1:])
+            for other in ends
+        )
+
+    def _belongs(self, device: _Device, lo: int, hi: int) -> bool:
+        """Whether readings from ``lo`` to ``hi`` lie in or near one known back-fill."""
+        return any(
+            first - self.after_us <= lo and hi <= last + self.after_us
+            for first, last in device.known
+        )
+
+    def _know(self, device: _Device, at: Sequence[int]) -> None:
+        if not at:
+            return
+        first, last = min(at), max(at)
+        apart = []
+        for known in device.known:
+            if known[0] - self.after_us <= last and first <= known[1] + self.after_us:
+                first, last = min(first, known[0]), max(last, known[1])
+            else:
+                apart.append(known)
+        device.known = [*apart, (first, last)]
+
+    def _may_ask(self, device: _Device, lo: int, hi: int) -> bool:
+        now = self._monotonic()
+        if now < device.ask_at and device.asked[0] <= lo and hi <= device.asked[1]:
+            return False
+        device.ask_at = now + _ASK_EVERY_S
+        device.asked = (lo - _DAY_US, hi + _DAY_US)
+        return True
+
+    def _ask(self, connection: psycopg.Connection[Any], device: _Device, lo: int, hi: int) -> None:
+        """Learn what the database knows of a device around some instants, and what stood alone."""
+        publisher = device.publisher
+        channels = [target.channel_id for target in publisher.targets.values()]
+        spans = list(_without_epochs(lo - self.after_us, hi + self.after_us))
+        if lone_readings.any_stored(connection, channels, spans):
+            device.has_others = True
+            self._know(device, [lo, hi])
+        elif not device.has_others:
+            device.has_others = lone_readings.anything_stored(connection, channels)
+        entries = lone_readings.entries(
+            connection, publisher.facility, publisher.device, most=_MOST_RELEASED
+        )
+        instants = [(to_us(each.ts), to_us(each.received_at)) for each in entries]
+        half = _MOST_HELD // 2
+        device.held = [*instants[:half], *instants[half:][-half:]]
+
+    # -- what stands alone no longer -------------------------------------------------------------
+
+    def settle(self, directory: Directory) -> None:
+        """After a batch is committed: have tried again what is found to belong to a back-fill.
+
+        Now and then that is looked for, because another ingest may have taken the rest of it.
+        """
+        if self._monotonic() >= self._sweep_at and self.after_us:
+            self._sweep_at = self._monotonic() + _SWEEP_EVERY_S
+            self._database.run(lambda connection, _: self._sweep(connection, directory))
+        if self._release:
+            release, self._release = self._release, {}
+            for device in release.values():
+                self._database.run(partial(self._released, device))
+
+    def _sweep(self, connection: psycopg.Connection[Any], directory: Directory) -> None:
+        for slug in lone_readings.devices(connection, most=_MOST_HELD):
+            publisher = directory.publisher(slug)
+            if publisher is None:
+                continue
+            device = self._device(publisher.device_id, publisher)
+            for entry in lone_readings.entries(
+                connection, publisher.facility, publisher.device, most=_MOST_HELD
+            ):
+                at = to_us(entry.ts)
+                if not self._belongs(device, at, at):
+                    self._ask(connection, device, at, at)
+                if self._belongs(device, at, at):
+                    self._release[publisher.device_id] = device
+                    break
+
+    def _released(self, device: _Device, connection: psycopg.Connection[Any], _tried: bool) -> None:
+        publisher = device.publisher
+        entries = lone_readings.entries(
+            connection, publisher.facility, publisher.device, most=_MOST_RELEASED
+        )
+        ids = [e.id for e in entries if self._belongs(device, to_us(e.ts), to_us(e.ts))]
+        lone_readings.release(connection, ids)
+        device.held = []
+
+
+def old_positions(
+    rows: Sequence[ReadingRow], origins: Sequence[Origin], after_us: int
+) -> list[int]:
+    """Which of some rows :meth:`Alone.sift` is to look at."""
+    if not after_us:
+        return []
+    return [
+        i
+        for i, (row, origin) in enumerate(zip(rows, origins, strict=True))
+        if row.ts_us < to_us(origin.message.arrived_at) - after_us
+    ]
+
+
+def _instants(prepared: Prepared, positions: Iterable[int]) -> list[Instant]:
+    return [
+        (prepared.rows[i].ts_us, to_us(prepared.origins[i].message.arrived_at)) for i in positions
+    ]
+
+
+def _is_epoch(ts_us: int) -> bool:
+    return any(first <= ts_us < end for first, end in EPOCH_HOURS)
+
+
+def _is_recorded(one: Instant, other: Instant) -> bool:
+    """Whether two readings came so much faster than they were measured that they were recorded."""
+    measured, arrived = abs(one[0] - other[0]), abs(one[1] - other[1])
+    return measured > _BUFFERED_US and measured > _FASTER * arrived
+
+
+def _without_epochs(lo: int, hi: int) -> Iterator[tuple[datetime, datetime]]:
+    """Part a span of time at the hours in which readings say nothing."""
+    lo, hi = max(lo, OLDEST_US), min(hi, NEWEST_US)
+    for first, end in EPOCH_HOURS:
+        if lo < first < hi:
+            yield from_us(lo), from_us(first)
+        if first <= hi and lo < end:
+            lo = max(lo, end)
+    if lo < hi:
+        yield from_us(lo), from_us(hi)
+
+
+def _entries(prepared: Prepared, positions: Sequence[int]) -> list[QuarantineEntry]:
+    origins = [prepared.origins[i] for i in positions]
+    return own_payloads(
+        [
+            of_reading(
+                Reason.STANDS_ALONE,
+                f"{prepared.origins[i].channel}: {from_us(prepared.rows[i].ts_us).isoformat()} lies"
+                " years away from all other readings of the device",
+                prepared.rows[i],
+                prepared.origins[i],
+            )
+            for i in positions
+        ],
+        [prepared.rows[i] for i in positions],
+        origins,
+    )
