@@ -39,8 +39,14 @@ TARGET_S = 2.0
 PATIENCE_S = 30.0
 
 _WAITING = """
-SELECT (SELECT count(*) FROM touched)::int,
-       (SELECT coalesce(sum(to_minute - from_minute), 0) FROM recompute)::int8
+SELECT EXISTS (SELECT FROM recompute)
+    OR EXISTS (SELECT FROM touched t, unnest(t.minutes) AS minute WHERE minute <= %s)
+"""
+# The broker has a message before ingest does; each meter's are stored in their order.
+_STORED = """
+SELECT count(*)::int FROM channel c JOIN device d ON d.id = c.device_id
+WHERE d.slug LIKE '%%-old-%%'
+  AND EXISTS (SELECT FROM reading r WHERE r.channel_id = c.id AND r.ts = %s)
 """
 _COMPUTED = """
 SELECT count(*), coalesce(sum(m.activity_n), 0)::int8 FROM emission_minute m
@@ -167,12 +173,14 @@ def watch(url: str, facility: str, books: Books, ending: threading.Event) -> Non
                     return
 
 
-def settled_s(connection: psycopg.Connection[Any]) -> float:
+def settled_s(connection: psycopg.Connection[Any], meters: int, last: datetime) -> float:
     """Seconds until nothing old waits any more: what is left then is the last live readings."""
     began = time.monotonic()
+    while (connection.execute(_STORED, (last,)).fetchone() or (0,))[0] < meters:
+        time.sleep(0.5)
     while True:
-        batches, minutes = connection.execute(_WAITING).fetchone() or (0, 0)
-        if not minutes and batches < 50:
+        row = connection.execute(_WAITING, (int(last.timestamp()) // 60,)).fetchone()
+        if row == (False,):
             return time.monotonic() - began
         time.sleep(0.5)
 
@@ -194,17 +202,20 @@ def measure(stack: Stack, *, meters: int, count: int) -> dict[str, Any]:
     for thread in threads:
         thread.start()
     live.start()
-    end = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     # older than what live totals look at
-    published_s = publish_history(stack.mqtt_url, meters, count, end - timedelta(days=2))
+    end = midnight - timedelta(days=2)
+    published_s = publish_history(stack.mqtt_url, meters, count, end)
     with connect(stack.database_url, process="test", autocommit=True) as connection:
-        computed_s = published_s + settled_s(connection)
+        computed_s = published_s + settled_s(connection, meters, end - timedelta(minutes=15))
         published.set()
         live.join()
         patience_ends_s = time.monotonic() + PATIENCE_S
         while not books.is_complete and time.monotonic() < patience_ends_s:
             time.sleep(0.05)
         ending.set()
+        for thread in threads:
+            thread.join()
         minutes, activity_n = connection.execute(_COMPUTED).fetchone() or (0, 0)
     quarters = meters * (count * 96 - 1)
     assert minutes == quarters * 15, f"{minutes} of {quarters * 15} minutes"
