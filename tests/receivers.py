@@ -33,6 +33,8 @@ class Webhook:
     answers: list[int] = field(default_factory=list)
     #: sent along with every answer
     headers: dict[str, str] = field(default_factory=dict)
+    #: the body of every answer
+    said: bytes = b""
     requests: list[Request] = field(default_factory=list)
     #: cleared: it takes a request in and does not answer
     answering: threading.Event = field(default_factory=threading.Event)
@@ -68,8 +70,9 @@ class Webhook:
                 self.send_response(status)
                 for name, value in hook.headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(len(hook.said)))
                 self.end_headers()
+                self.wfile.write(hook.said)
 
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""

@@ -16,6 +16,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from services.api import arrow_stream
 from services.api.problems import NotAcceptable
+from services.core.runtime.escapes import csv_text
 
 #: The longest list that one answer holds.
 MOST_ROWS = 100_000
@@ -111,6 +112,8 @@ def _csv_parts(rows: Rows, columns: Sequence[str]) -> Iterator[bytes]:
 def _csv_cell(value: Any) -> Any:
     if isinstance(value, datetime):
         return rfc3339(value)
+    if isinstance(value, str):
+        return csv_text(value)
     return "" if value is None else value
 
 

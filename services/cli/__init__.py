@@ -23,6 +23,7 @@ from services.cli import (
 from services.cli.errors import clear_errors, failure
 from services.cli.files import read_file
 from services.cli.recompute import recompute
+from services.cli.say import say
 from services.cli.verify import verify
 from services.core.runtime.settings import Settings
 from services.core.store.connect import engine
@@ -58,7 +59,7 @@ def migrate() -> None:
     """Bring the database to the newest schema; does nothing if it is there already."""
     with clear_errors():
         upgrade(process.settings("migrate").database)
-    typer.echo("the schema is up to date")
+    say("the schema is up to date")
 
 
 @app.command("apply")
@@ -87,13 +88,13 @@ def apply_files(
             for path, file in parsed:
                 assert file is not None  # noqa: S101 - that was refused above
                 changes = apply(connection, file, by=f"user {getpass.getuser()}")
-                typer.echo(f"{path}: {len(changes)} changes" if changes else f"{path}: unchanged")
+                say(f"{path}: {len(changes)} changes" if changes else f"{path}: unchanged")
                 for change in changes:
-                    typer.echo(f"  {change}")
+                    say(f"  {change}")
                 for doubt in doubts(file, shared):
-                    typer.echo(f"  warning: {doubt}", err=True)
+                    say(f"  warning: {doubt}", err=True)
             for refused in told(connection, FILTER_REFUSED):
-                typer.echo(f"  warning: {refused}", err=True)
+                say(f"  warning: {refused}", err=True)
         bind.dispose()
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from services.cli.errors import clear_errors, failure
 from services.cli.process import database
+from services.cli.say import cell
 from services.core.runtime.progress import STALE_AFTER_S
 from services.core.store import outbox_admin
 from services.core.store.outbox_admin import Entry, Trial
@@ -76,9 +77,9 @@ def _await(connection: psycopg.Connection[Any], message: Trial, wait_s: float) -
 def _outcome(entry: Entry, wait_s: float) -> Text:
     if entry.delivered_at is not None:
         took_s = (entry.delivered_at - entry.created_at).total_seconds()
-        return Text(f"{shown(entry.target)}: told in {took_s:.1f} s")
+        return cell(f"{shown(entry.target)}: told in {took_s:.1f} s")
     reason = entry.reason or "it did not answer"
-    return Text(f"{shown(entry.target)}: not told within {wait_s:g} s: {reason}")
+    return cell(f"{shown(entry.target)}: not told within {wait_s:g} s: {reason}")
 
 
 @app.command()
@@ -91,14 +92,14 @@ def waiting(
     table = Table("facility", "threshold", "says", "to", "since", "tries", "next try", "why")
     for entry in found[:limit]:
         table.add_row(
-            entry.facility,
-            entry.threshold,
+            cell(entry.facility),
+            cell(entry.threshold),
             entry.kind,
-            Text(shown(entry.target)),
+            cell(shown(entry.target)),
             entry.created_at.isoformat(timespec="seconds"),
             str(entry.tries),
             entry.next_try_at.isoformat(timespec="seconds"),
-            Text(entry.reason),
+            cell(entry.reason),
         )
     console = Console()
     console.print(table)

@@ -18,6 +18,7 @@ from services.cli.device_accounts import (
 )
 from services.cli.errors import clear_errors, failure
 from services.cli.process import database
+from services.cli.say import say
 from services.core.store.registry import read
 
 app = typer.Typer(no_args_is_help=True, help="Devices: their accounts at the broker.")
@@ -67,13 +68,13 @@ def credentials(
         texts.pop("mosquitto-users.conf", None)
     for name, text in texts.items():
         if into is None:
-            typer.echo(f"# ---- {name}\n{text}")
+            say(f"# ---- {name}\n{text}")
         else:
             _write_new(into / name, text)
-            typer.echo(f"# wrote {into / name}")
-    typer.echo("# ---- passwords, shown this once")
+            say(f"# wrote {into / name}")
+    say("# ---- passwords, shown this once")
     for account in accounts:
-        typer.echo(f"{account.user} {account.password}")
+        say(f"{account.user} {account.password}")
 
 
 def _write_new(path: Path, text: str) -> None:

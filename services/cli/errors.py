@@ -9,6 +9,7 @@ import psycopg
 import typer
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from services.cli.say import say
 from services.core.runtime.logging import without_credentials
 from services.core.runtime.settings import SettingsError
 from services.core.store.connect import DatabaseUrlError
@@ -19,7 +20,7 @@ from services.core.store.registry.errors import ApplyError
 
 def failure(sentence: str) -> typer.Exit:
     """Say ``sentence`` without any credentials in it; raise what is returned."""
-    typer.echo(f"tonne: {without_credentials(sentence)}", err=True)
+    say(f"tonne: {without_credentials(sentence)}", err=True)
     return typer.Exit(1)
 
 

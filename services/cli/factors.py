@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.padding import Padding
-from rich.text import Text
 
 from services.cli import process
 from services.cli.errors import clear_errors, failure
 from services.cli.files import read_file
+from services.cli.say import cell, say
 from services.core.accounting.builtin_factors import BUILTIN
 from services.core.accounting.factors import Factor
 from services.core.runtime.clock import SystemClock
@@ -39,8 +39,8 @@ def list_(
     if not found:
         console.print("there is no such factor")
     for factor, imported in found:
-        console.print(Text(_headline(factor, imported)))
-        console.print(Padding(Text(factor.citation), (0, 0, 0, 4)))
+        console.print(cell(_headline(factor, imported)))
+        console.print(Padding(cell(factor.citation), (0, 0, 0, 4)))
 
 
 def _headline(factor: Factor, imported: bool) -> str:
@@ -88,6 +88,6 @@ def import_(
         with bind.begin() as connection:
             changes = import_factors(connection, rows, by=f"user {getpass.getuser()}")
         bind.dispose()
-    typer.echo(f"{file}: {len(changes)} changes" if changes else f"{file}: unchanged")
+    say(f"{file}: {len(changes)} changes" if changes else f"{file}: unchanged")
     for change in changes:
-        typer.echo(f"  {change}")
+        say(f"  {change}")

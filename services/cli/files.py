@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import typer
-
+from services.cli.say import say
 from services.core.store.registry.facility_file import FacilityFileError
 
 Read = TypeVar("Read")
@@ -23,7 +22,7 @@ def read_file(path: Path, read: Callable[[str], Read], *, most_bytes: int) -> Re
         return read(path.read_text(encoding="utf-8"))
     except FacilityFileError as error:
         for problem in error.problems:
-            typer.echo(f"{path}:{problem.line}: {problem.message}", err=True)
+            say(f"{path}:{problem.line}: {problem.message}", err=True)
     except (OSError, UnicodeDecodeError) as error:
-        typer.echo(f"{path}: cannot be read: {error}", err=True)
+        say(f"{path}: cannot be read: {error}", err=True)
     return None

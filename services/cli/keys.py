@@ -11,6 +11,7 @@ from rich.table import Table
 
 from services.cli.errors import clear_errors
 from services.cli.process import database
+from services.cli.say import cell
 from services.core.store import keys
 
 app = typer.Typer(no_args_is_help=True, help="API keys: shown once, stored hashed.")
@@ -53,7 +54,7 @@ def list_() -> None:
         for key in keys.list_keys(connection):
             table.add_row(
                 str(key.id),
-                key.name,
+                cell(key.name),
                 ", ".join(key.scopes),
                 ", ".join(key.facilities) if key.facilities is not None else "all",
                 *(

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, text
 
 from services.cli.errors import clear_errors, failure
 from services.cli.process import settings
+from services.cli.say import cell
 from services.core.runtime.progress import STALE_AFTER_S
 from services.core.store import quarantine, replays
 from services.core.store.connect import engine
@@ -84,7 +85,7 @@ def list_(
         console.print("nothing that matches lies in quarantine")
     for item in found[:limit]:
         console.print(_headline(item, item.state if settled else item.reason))
-        console.print(Padding(_plain(item.detail), (0, 0, 0, 4)))
+        console.print(Padding(cell(item.detail), (0, 0, 0, 4)))
     if len(found) > limit:
         console.print(f"and older ones; --limit shows more than {limit}")
 
@@ -107,11 +108,11 @@ def show(
         ("arrived", _time(item.received_at)),
         ("state", f"{item.state} {_time(item.settled_at)}".strip()),
         ("reason", item.reason),
-        ("detail", _plain(item.detail)),
-        ("topic", _plain(item.topic)),
-        ("facility", _plain(item.facility or "")),
-        ("device", _plain(item.device or "")),
-        ("channel", _plain(item.channel or "")),
+        ("detail", cell(item.detail)),
+        ("topic", cell(item.topic)),
+        ("facility", cell(item.facility or "")),
+        ("device", cell(item.device or "")),
+        ("channel", cell(item.channel or "")),
         ("time", _time(item.ts)),
         ("sent", _reading(item.value, item.quality, known=item.ts is not None)),
         (
@@ -266,7 +267,7 @@ def _headline(item: QuarantineItem, why: str) -> Text:
     if item.channel:
         whose += f".{item.channel}"
     line = Text.assemble((str(item.id), "bold"), f"  {_time(item.received_at)}  ", (why, "bold"))
-    line.append("  ").append_text(_plain(whose))
+    line.append("  ").append_text(cell(whose))
     if item.ts is not None:
         line.append(f" at {_time(item.ts)}: sent {_reading(item.value, item.quality, known=True)}")
     if item.stored_quality is not None:
@@ -308,11 +309,4 @@ def _payload(item: QuarantineItem) -> Text:
     except UnicodeDecodeError:
         said = shown.hex(" ")
     more = " ..." if len(item.payload) > len(shown) else ""
-    return _plain(said + more)
-
-
-def _plain(said: str) -> Text:
-    """What came from outside, without what a terminal would obey."""
-    return Text(
-        "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in said)
-    )
+    return cell(said + more)

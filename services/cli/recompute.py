@@ -19,6 +19,7 @@ from services.aggregator.verify import BusyError, steps
 from services.cli import spans
 from services.cli.errors import clear_errors, failure
 from services.cli.process import database
+from services.cli.say import say
 from services.core.runtime.progress import STALE_AFTER_S
 from services.core.store import recompute_request, retention
 from services.core.store import restatement_reasons as why
@@ -57,7 +58,7 @@ def recompute(
         chosen = [s for s in spans.sources(connection, [facility]) if s.retired_hour is None]
         horizon = retention.horizon(connection)
         if horizon is not None and first_hour * 3600 < horizon.timestamp():
-            typer.echo(
+            say(
                 f"raw readings from before {horizon:%Y-%m-%dT%H:%MZ} were dropped:"
                 " hours before it stay as they are"
             )
@@ -77,7 +78,7 @@ def recompute(
             why.reason(why.RECOMPUTATION, cause),
         )
         if not wait:
-            typer.echo(f"{len(request.ids)} sources wait for the aggregator")
+            say(f"{len(request.ids)} sources wait for the aggregator")
             return
         try:
             _follow(connection, request, (last_hour + 1 - first_hour) * 60)
@@ -86,7 +87,7 @@ def recompute(
                 "the aggregator goes on with it; the same command again shows how far it is"
             ) from None
         restated = recompute_request.restated_hours(connection, request)
-        typer.echo(f"closed hours restated: {restated}")
+        say(f"closed hours restated: {restated}")
 
 
 def _previewed(
@@ -143,4 +144,4 @@ def _tell(changes: list[HourChange]) -> None:
             old = "none" if each.old_ug is None else repr(each.old_ug / 1e9)
             table.add_row(each.source, f"{each.hour:%Y-%m-%dT%H:%MZ}", old, repr(each.new_ug / 1e9))
         Console().print(table)
-    typer.echo(f"hours that would change: {len(changes)}")
+    say(f"hours that would change: {len(changes)}")

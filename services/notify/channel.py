@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from services.core.runtime.escapes import shown
 from services.notify.message import Message
 
 
 class DeliveryError(Exception):
     """A message was not taken; the text says why, in one sentence, without any secret.
+
+    What a receiver answered may be in it, so control characters are written out.
 
     ``only_this`` says that the recipient works and refused this message alone: others go on.
     ``wait_s`` is how long the recipient asked to be left alone, None if it did not say.
@@ -18,7 +21,7 @@ class DeliveryError(Exception):
     def __init__(
         self, reason: str, *, only_this: bool = False, wait_s: float | None = None
     ) -> None:
-        super().__init__(reason)
+        super().__init__(shown(reason))
         self.only_this = only_this
         self.wait_s = wait_s
 

@@ -10,8 +10,14 @@ from typing import Any, Literal
 
 import structlog
 
+from services.core.runtime.escapes import shown
+
 #: user:password@ in a URL, wherever it turns up in a message
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*@")
+
+
+#: Parts of an event that have lines of their own.
+_BLOCKS = frozenset({"exception", "stack"})
 
 
 def without_credentials(text: str) -> str:
@@ -28,19 +34,31 @@ def _hide_credentials(
     return event
 
 
+def _write_out(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Let no value from outside command the terminal; JSON escapes by itself."""
+    for key, value in event.items():
+        event[key] = shown(value if isinstance(value, str) else repr(value), lines=key in _BLOCKS)
+    return event
+
+
 def configure(*, process: str, level: str, style: Literal["auto", "json", "console"]) -> None:
     """Set up structlog for this process; call once, at the composition root."""
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if console
+        else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([] if console else [structlog.processors.format_exc_info]),
+            structlog.processors.format_exc_info,
             _hide_credentials,
+            *([_write_out] if console else []),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(

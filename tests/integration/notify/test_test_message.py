@@ -73,3 +73,18 @@ async def test_a_recipient_that_rests_is_tried_by_a_test_and_then_hears_everythi
         await until(lambda: len(hook.taken) == 3, "what waited is told")
     assert hook.taken[0]["kind"] == "test"
     assert {body.get("threshold") for body in hook.taken[1:]} == {"high", "other"}
+
+
+async def test_a_receivers_answer_commands_no_terminal(make: Make, hook: Webhook) -> None:
+    # the NUL would also be refused by the database, as the reason of a try
+    hook.headers = {"Retry-After": "600"}
+    hook.answers, hook.said = [500], "\x1b]0;owned\x07\x1b[2J\0\u202etrue [bold]x".encode()
+    works = make(f"[{{mqtt: false}}, {{webhook: '{hook.url}'}}]")
+    works.tell("firing")
+    async with notifier(works.url):
+        await until(lambda: works.outbox()[0][1] == 1, "it failed once")
+        status, said = await tonne(works.url, "alerts", "waiting")
+    assert status == 0
+    assert "owned" in said
+    assert "[bold]x" in said
+    assert not set("\x1b\x07\0\u202e") & set(said)
