@@ -16,6 +16,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from services.api import arrow_stream
 from services.api.problems import NotAcceptable
+from services.api.spending import note_rows
 from services.core.runtime.escapes import csv_text
 
 #: The longest list that one answer holds.
@@ -31,6 +32,8 @@ Rows = Sequence[dict[str, Any]]
 
 def json_answer(body: Any) -> Response:
     """One JSON body; aware datetimes become RFC 3339."""
+    if isinstance(body, list):
+        note_rows(len(body))
     return Response(msgspec.json.encode(body), media_type=_JSON)
 
 
@@ -47,6 +50,7 @@ def rows_answer(
     :param arrow: types of the columns where Arrow is offered too.
     :raises NotAcceptable: ``accept`` allows nothing that is offered.
     """
+    note_rows(len(rows))
     offered = [_JSON, _CSV] if arrow is None else [_JSON, _CSV, arrow_stream.MEDIA_TYPE]
     media_type = _choose(accept, offered)
     if media_type == _CSV:

@@ -7,23 +7,24 @@ import gc
 import ipaddress
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import Any
 
 import structlog
-import uvicorn
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.middleware.gzip import GZipMiddleware
 
 from services.api import problems
+from services.api.admission import Admission, InTurn, Patience
 from services.api.context import STATEMENT_TIMEOUT_MS, Context
+from services.api.gate import Gate
 from services.api.health import HOLDS_S, Health
-from services.api.limits import CountRequests, LimitBody, LoopbackHostOnly
+from services.api.limits import CountRequests, LimitBody
 from services.api.listen import listen
 from services.api.live_feed import LiveFeed, Pace
 from services.api.routes import (
@@ -43,12 +44,19 @@ from services.api.routes import (
     thresholds,
 )
 from services.api.routes.live import live_reader
+from services.api.same_site import SameSiteOnly, no_form
+from services.api.serving import Server, server_config
+from services.api.standing_keys import StandingKeys
+from services.api.well_formed import WellFormedOnly
 from services.core.runtime import logging
 from services.core.runtime.clock import Clock, SystemClock
 from services.core.runtime.settings import Settings
 from services.core.store.connect import async_engine
 
 log = structlog.get_logger()
+
+#: A facility that is watched is read in milliseconds, whoever watches it.
+_FEED_CONNECTIONS = 4
 
 _DESCRIPTION = """\
 CO2 totals of facilities: live, by interval, explained.
@@ -68,21 +76,34 @@ def create_app(
 ) -> FastAPI:
     """Build the API; it connects to the database when it is first asked."""
     clock = clock or SystemClock()
-    engine = _reading_engine(settings)
-    feed = LiveFeed(live_reader(engine, clock), pace=pace)
+    # as many as may read at once: a request takes one connection at a time, and none ever waits
+    engine = _reading_engine(settings, settings.api_reads_at_once)
+    # streams go on whatever requests do
+    feeding = _reading_engine(settings, _FEED_CONNECTIONS)
+    feed = LiveFeed(
+        live_reader(feeding, clock), pace=pace or Pace(most_streams=settings.api_streams)
+    )
+    gate = Gate(settings)
+    standing = StandingKeys(feeding, feed)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        listening = asyncio.create_task(listen(settings.database, feed))
-        listening.add_done_callback(_end_loudly)
+        tasks = [
+            asyncio.create_task(listen(settings.database, feed)),
+            asyncio.create_task(standing.watch()),
+        ]
+        for task in tasks:
+            task.add_done_callback(_end_loudly)
         try:
             yield
         finally:
             feed.close()
-            listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await listening
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
             await engine.dispose()
+            await feeding.dispose()
 
     app = FastAPI(
         title="tonne",
@@ -93,6 +114,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        dependencies=[Depends(no_form)],
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.context = Context(
@@ -100,6 +122,7 @@ def create_app(
         engine=engine,
         clock=clock,
         feed=feed,
+        gate=gate,
         health=Health(settings.database, holds_s=health_holds_s),
     )
     problems.install(app)
@@ -121,9 +144,18 @@ def create_app(
     ):
         app.include_router(module.router)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
-    app.add_middleware(LimitBody)
-    if settings.api_auth == "off":
-        app.add_middleware(LoopbackHostOnly)
+    app.add_middleware(
+        InTurn,
+        gate=gate,
+        patience=Patience(
+            begins_within_s=settings.api_request_timeout_s,
+            fetched_within_s=settings.api_answer_timeout_s,
+        ),
+    )
+    app.add_middleware(WellFormedOnly)
+    app.add_middleware(LimitBody, most=settings.api_body_bytes)
+    app.add_middleware(SameSiteOnly, authenticated=settings.api_auth == "required")
+    app.add_middleware(Admission, gate=gate)
     app.add_middleware(CountRequests)
     return app
 
@@ -154,12 +186,10 @@ def run(settings: Settings) -> int:
     # the program itself is no garbage: to look through it takes 0.1 s, in which no stream speaks,
     # and the thousands of objects of an answer make the collector look all the time
     gc.freeze()
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5
-    )
+    config = server_config(app, settings)
     log.info("serving", host=settings.api_host, port=settings.api_port, auth=settings.api_auth)
     with listener:
-        asyncio.run(_Server(config, app.state.context.feed).serve(sockets=[listener]))
+        asyncio.run(Server(config, app.state.context.feed).serve(sockets=[listener]))
     log.info("stopped")
     return 0
 
@@ -169,30 +199,10 @@ def _refuse(reason: str) -> int:
     return 1
 
 
-class _Server(uvicorn.Server):
-    """Ends the live streams as it begins to stop: they would hold it up. A signal is no failure."""
-
-    def __init__(self, config: uvicorn.Config, feed: LiveFeed) -> None:
-        super().__init__(config)
-        self._feed = feed
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._feed.close()
-        await super().shutdown(sockets)
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        # uvicorn's own raises the signal again at the end, and the process would not exit with 0
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        yield
-
-
-def _reading_engine(settings: Settings) -> AsyncEngine:
-    engine = async_engine(settings.database, process="api", role="tonne_read").execution_options(
-        isolation_level="AUTOCOMMIT"
-    )
+def _reading_engine(settings: Settings, connections: int) -> AsyncEngine:
+    engine = async_engine(
+        settings.database, process="api", role="tonne_read", pool_size=connections, max_overflow=0
+    ).execution_options(isolation_level="AUTOCOMMIT")
 
     @event.listens_for(engine.sync_engine, "connect")
     def _limit(connection: Any, _record: object) -> None:

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from services.api.context import InContext
+from services.api.gate import address_of, key_of
 from services.api.problems import Forbidden, NotFound, Unauthenticated
 from services.core.store import keys
 from services.core.store.facility_queries import FacilityRow, facilities
@@ -27,6 +28,10 @@ class Principal:
     scopes: frozenset[str]
     #: facility slugs; None: all
     facilities: frozenset[str] | None
+    #: whose budget it counts for, see :class:`services.api.gate.Gate`
+    asker: str
+    #: None: without a key
+    key_id: int | None = None
 
     def may(self, scope: keys.Scope) -> bool:
         """Whether calls that need ``scope`` are allowed; admin includes the others."""
@@ -37,8 +42,14 @@ class Principal:
         return self.facilities is None or facility in self.facilities
 
 
-#: Whoever asks while authentication is off.
-_ANYONE = Principal(name="someone without a key", scopes=frozenset(keys.SCOPES), facilities=None)
+def _anyone(request: Request) -> Principal:
+    """Whoever asks while authentication is off."""
+    return Principal(
+        name="someone without a key",
+        scopes=frozenset(keys.SCOPES),
+        facilities=None,
+        asker=address_of(request.scope),
+    )
 
 
 async def principal(
@@ -49,18 +60,23 @@ async def principal(
     :raises Unauthenticated: no key, or one that is unknown, expired or revoked.
     """
     if context.settings.api_auth == "off":
-        return _ANYONE
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not key.strip():
+        return _anyone(request)
+    key = key_of(request.scope)
+    if key is None:
         raise Unauthenticated("Send the header `Authorization: Bearer KEY`.")
+    context.gate.try_key(request.scope, key)
     async with context.engine.connect() as connection:
-        found = await keys.find(connection, key.strip())
+        found = await keys.find(connection, key)
     if found is None:
+        context.gate.key_was_wrong(request.scope, key)
         raise Unauthenticated("The API key is unknown, expired or revoked.")
+    context.gate.key_was_right(key)
     return Principal(
         name=f"key {found.name}",
         scopes=frozenset(found.scopes),
         facilities=None if found.facilities is None else frozenset(found.facilities),
+        asker=context.gate.asker(request.scope),
+        key_id=found.id,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.api.gate import Gate
 from services.api.health import Health
 from services.api.live_feed import LiveFeed
 from services.core.runtime.clock import Clock
@@ -26,6 +27,8 @@ class Context:
     engine: AsyncEngine
     clock: Clock
     feed: LiveFeed
+    #: who may take how much of it
+    gate: Gate
     health: Health
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -92,6 +93,9 @@ class LiveFeed:
         self._watched: dict[str, _Watched] = {}
         self._viewers = 0
         self._closing = False
+        #: how many streams each key has open
+        self._keys: Counter[int] = Counter()
+        self._ended_keys: set[int] = set()
 
     def changed(self, facility: str) -> None:
         """Take note that the totals of ``facility`` changed; cheap, never blocks."""
@@ -120,18 +124,35 @@ class LiveFeed:
                 " GET /v1/live."
             )
 
-    async def stream(self, facility: str, *, after: int | None = None) -> AsyncIterator[bytes]:
+    def key_ids(self) -> set[int]:
+        """The keys that open streams were opened with."""
+        return set(self._keys)
+
+    def end_keys(self, ended: Collection[int]) -> None:
+        """End every stream of these keys now: they are in force no more."""
+        ended = self._keys.keys() & set(ended)
+        if ended:
+            self._ended_keys |= ended
+            for watched in self._watched.values():
+                watched.wake()
+
+    async def stream(
+        self, facility: str, *, after: int | None = None, key_id: int | None = None
+    ) -> AsyncIterator[bytes]:
         """Events of ``facility``: the present state at once, then each newer one.
 
         Alerts that changed come before the state they belong to; ``after``: the sequence that the
-        viewer has seen everything of, None: none of the past are wanted.
-        Ends when the facility is gone, the stream's life is over or the feed is closed.
+        viewer has seen everything of, None: none of the past are wanted. ``key_id``: of the key
+        that it was opened with.
+        Ends when the facility is gone, the stream's life or its key is over, or the feed is closed.
         """
         watched = self._join(facility)
+        if key_id is not None:
+            self._keys[key_id] += 1
         ends_at = time.monotonic() + self._pace.life_s
         seen = 0
         try:
-            while not self._closing and not watched.gone:
+            while not self._closing and not watched.gone and key_id not in self._ended_keys:
                 if watched.version != seen:
                     seen = watched.version
                     if (newest := watched.newest) is not None:
@@ -150,6 +171,11 @@ class LiveFeed:
                     yield KEEPALIVE_COMMENT
         finally:
             self._leave(facility, watched)
+            if key_id is not None:
+                self._keys[key_id] -= 1
+                if self._keys[key_id] <= 0:
+                    del self._keys[key_id]
+                    self._ended_keys.discard(key_id)
 
     def _join(self, facility: str) -> _Watched:
         watched = self._watched.get(facility)

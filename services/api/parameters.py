@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 _MILLISECONDS_FROM = 1e11
 
 #: Days of the proleptic calendar that PostgreSQL and Python agree on, with room for time zones.
-_OLDEST, _NEWEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+OLDEST, NEWEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 _ACCEPTED = (
     "is no time; accepted are RFC 3339 with an offset (2026-11-23T18:00:00Z), epoch seconds and"
@@ -42,7 +42,7 @@ def parse_instant(value: Any) -> Any:
         raise ValueError(f"`{value}` {_ACCEPTED}") from None
     if instant.tzinfo is None:
         raise ValueError(f"`{value}` has no offset; write {value}Z for UTC")
-    if not _OLDEST <= instant <= _NEWEST:
+    if not OLDEST <= instant <= NEWEST:
         raise ValueError(f"`{value}` lies outside the years 1900 to 2200")
     return instant.astimezone(UTC)
 

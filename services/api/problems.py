@@ -5,9 +5,11 @@ Raise a :class:`Problem` anywhere in a request; what other layers raise is trans
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import psycopg
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -23,6 +25,8 @@ MEDIA_TYPE = "application/problem+json"
 
 #: PostgreSQL's SQLSTATE for a statement that ran into statement_timeout
 _QUERY_CANCELED = "57014"
+#: PostgreSQL's SQLSTATEs for characters that its texts cannot hold
+_NO_TEXT = frozenset({"22021", "22P05"})
 
 
 class Problem(Exception):  # noqa: N818 - the word of RFC 9457
@@ -44,20 +48,30 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
         self.errors = list(errors)
         self.headers = dict(headers or {})
 
+    def body(self) -> dict[str, Any]:
+        """The problem's members."""
+        return {
+            "type": f"urn:tonne:problem:{self.slug}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            **({"errors": self.errors} if self.errors else {}),
+        }
+
     def response(self) -> Response:
         """The answer that tells of this problem."""
         return JSONResponse(
-            {
-                "type": f"urn:tonne:problem:{self.slug}",
-                "title": self.title,
-                "status": self.status,
-                "detail": self.detail,
-                **({"errors": self.errors} if self.errors else {}),
-            },
+            self.body(),
             status_code=self.status,
             headers=self.headers,
             media_type=MEDIA_TYPE,
         )
+
+
+class Malformed(Problem):
+    """Text that no call can use, or a cursor that no answer gave."""
+
+    slug, title, status = "malformed", "The request is malformed", 400
 
 
 class InvalidRequest(Problem):
@@ -117,10 +131,46 @@ class BodyTooLarge(Problem):
     slug, title, status = "body-too-large", "The request body is too large", 413
 
 
+class HeadTooLarge(Problem):
+    """The head of a request above the limit."""
+
+    slug, title, status = "head-too-large", "The head of the request is too large", 431
+
+
+class RequestTimeout(Problem):
+    """A request that did not arrive in time."""
+
+    slug, title, status = "request-timeout", "The request did not arrive in time", 408
+
+
+class TooManyConnections(Problem):
+    """More connections than all, or one address, may have open."""
+
+    slug, title, status = "too-many-connections", "Too many connections are open", 503
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Retry-After": "10"})
+
+
+class CrossSite(Problem):
+    """A change that a page of another site could have sent without its user knowing."""
+
+    slug, title, status = "cross-site", "Another site may not ask for this", 403
+
+
 class MisdirectedHost(Problem):
     """A host name that an unauthenticated API does not answer to."""
 
     slug, title, status = "misdirected", "The host name is not this machine's", 421
+
+
+class TooManyRequests(Problem):
+    """More than one key, or one address without a key, may ask for."""
+
+    slug, title, status = "too-many-requests", "Too much is asked for at once", 429
+
+    def __init__(self, detail: str, *, retry_after_s: float) -> None:
+        super().__init__(detail, headers={"Retry-After": str(max(1, math.ceil(retry_after_s)))})
 
 
 class TooManyStreams(Problem):
@@ -130,6 +180,21 @@ class TooManyStreams(Problem):
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, headers={"Retry-After": "10"})
+
+
+class TooManyStreamsOfOne(TooManyStreams):
+    """More open live streams than one key or address may hold; others may open more."""
+
+    status = 429
+
+
+class Busy(Problem):
+    """A request that waited for its turn as long as it may."""
+
+    slug, title, status = "busy", "There was no turn in time", 503
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Retry-After": "5"})
 
 
 class DatabaseAway(Problem):
@@ -152,7 +217,8 @@ class TooSlow(Problem):
     def __init__(self) -> None:
         super().__init__(
             "The query was stopped at its time limit; ask for a shorter time span, a coarser"
-            " interval or fewer sources."
+            " interval or fewer sources.",
+            headers={"Retry-After": "5"},
         )
 
 
@@ -177,7 +243,17 @@ class ProblemDetails(BaseModel):
 def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
     """OpenAPI's description of the problems that a call may answer with."""
     by_status: dict[int | str, list[type[Problem]]] = {}
-    wanted: tuple[type[Problem], ...] = (*problems, Unauthenticated, InvalidRequest, DatabaseAway)
+    wanted: tuple[type[Problem], ...] = (
+        *problems,
+        Malformed,
+        Unauthenticated,
+        Forbidden,
+        InvalidRequest,
+        TooManyRequests,
+        Busy,
+        TooSlow,
+        DatabaseAway,
+    )
     for problem in wanted:
         by_status.setdefault(problem.status, []).append(problem)
     return {
@@ -233,12 +309,24 @@ def _from_http(error: HTTPException) -> Problem:
 
 def from_database(error: Exception) -> Problem:
     """The problem that an error of the database means to the caller."""
-    if isinstance(error, DBAPIError):
-        if getattr(error.orig, "sqlstate", None) == _QUERY_CANCELED:
-            return TooSlow()
-        if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
-            return DatabaseAway()
-    if isinstance(error, PoolTimeoutError | OSError):
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    sqlstate = getattr(cause, "sqlstate", None)
+    if sqlstate == _QUERY_CANCELED:
+        return TooSlow()
+    # without a state it is psycopg that refuses to send what it was given
+    is_unsent = isinstance(cause, psycopg.DataError) and sqlstate is None
+    if sqlstate in _NO_TEXT or is_unsent or isinstance(error, UnicodeEncodeError):
+        return Malformed("A text holds NUL or half of a character, which cannot be stored.")
+    is_cut = isinstance(error, DBAPIError) and error.connection_invalidated
+    if is_cut or isinstance(
+        error,
+        OperationalError
+        | InterfaceError
+        | psycopg.OperationalError
+        | psycopg.InterfaceError
+        | PoolTimeoutError
+        | OSError,
+    ):
         return DatabaseAway()
     return Internal("The error is in the log of tonne's API.")
 
@@ -267,6 +355,8 @@ def install(app: FastAPI) -> None:
     async def _http(_request: Request, error: HTTPException) -> Response:
         return _from_http(error).response()
 
+    @app.exception_handler(psycopg.Error)
+    @app.exception_handler(UnicodeEncodeError)
     @app.exception_handler(DBAPIError)
     @app.exception_handler(PoolTimeoutError)
     @app.exception_handler(OSError)

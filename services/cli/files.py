@@ -17,7 +17,7 @@ def read_file(path: Path, read: Callable[[str], Read], *, most_bytes: int) -> Re
     try:
         if path.stat().st_size > most_bytes:
             what = f"has more than {most_bytes} bytes; split it, or raise TONNE_FILE_BYTES"
-            typer.echo(f"{path}: {what}", err=True)
+            say(f"{path}: {what}", err=True)
             return None
         return read(path.read_text(encoding="utf-8"))
     except FacilityFileError as error:

@@ -9,6 +9,7 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import BeforeValidator, Field
 
+from services.api import cursors
 from services.api.alert_models import Alert, AlertState, AlertWithHistory
 from services.api.answers import MOST_ROWS, json_answer, next_link, rows_answer
 from services.api.auth import Principal, Reader, Writer, visible_facilities
@@ -38,8 +39,8 @@ class AlertsQuery(Query):
     limit: int = Field(
         1000, ge=1, le=MOST_ROWS, description="most rows; the `Link` header leads to the next"
     )
-    cursor: int | None = Field(
-        None, ge=1, lt=1 << 63, description="where the last answer ended, from its `Link` header"
+    cursor: str | None = Field(
+        None, description="where the last answer ended, from its `Link` header"
     )
 
 
@@ -71,7 +72,7 @@ async def get_alerts(
             thresholds=query.threshold,
             begins=query.from_,
             ends=query.to,
-            before_id=query.cursor,
+            before_id=None if query.cursor is None else cursors.number(query.cursor),
             most=query.limit + 1,
         )
     page = rows[: query.limit]

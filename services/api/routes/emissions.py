@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +14,7 @@ from fastapi.responses import Response
 from pydantic import AfterValidator, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.api import arrow_stream
+from services.api import arrow_stream, cursors
 from services.api.answers import MOST_ROWS, next_link, rfc3339, rows_answer
 from services.api.auth import Reader, visible_facilities
 from services.api.bands import SourceMass, band_kg, kg
@@ -303,7 +301,6 @@ def _key(row: dict[str, Any]) -> tuple[datetime, str, str]:
 
 
 def _next(query: EmissionsQuery, last: dict[str, Any], interval: Interval, ends: datetime) -> str:
-    cursor = " ".join((rfc3339(last["time"]), last["facility"], last["source"]))
     given = query.model_dump(by_alias=True, exclude_unset=True, exclude={"cursor"})
     times = {k: rfc3339(v) if isinstance(v, datetime) else v for k, v in given.items()}
     return next_link(
@@ -312,7 +309,7 @@ def _next(query: EmissionsQuery, last: dict[str, Any], interval: Interval, ends:
             **times,
             "interval": str(interval),
             "to": rfc3339(ends),
-            "cursor": base64.urlsafe_b64encode(cursor.encode()).decode(),
+            "cursor": cursors.written(last["time"], last["facility"], last["source"]),
         },
     )
 
@@ -320,8 +317,5 @@ def _next(query: EmissionsQuery, last: dict[str, Any], interval: Interval, ends:
 def _read_cursor(cursor: str | None) -> tuple[datetime, str, str] | None:
     if cursor is None:
         return None
-    try:
-        time, facility, source = base64.urlsafe_b64decode(cursor).decode().split(" ")
-        return datetime.fromisoformat(time), facility, source
-    except (binascii.Error, ValueError):
-        raise InvalidRequest("cursor: take it from the `Link` header of an answer") from None
+    time, facility, source = cursors.parts_of(cursor, 3)
+    return cursors.instant(time), facility, source

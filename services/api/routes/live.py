@@ -25,6 +25,7 @@ from services.api.problems import (
     DatabaseAway,
     NotFound,
     TooManyStreams,
+    TooManyStreamsOfOne,
     TooSlow,
     documented,
     from_database,
@@ -105,7 +106,7 @@ async def get_live(
             " stream ends after ten minutes; clients reconnect.",
             "content": {"text/event-stream": {"example": _STREAM_EXAMPLE}},
         },
-        **documented(NotFound, TooManyStreams),
+        **documented(NotFound, TooManyStreams, TooManyStreamsOfOne),
     },
 )
 async def get_stream(
@@ -117,8 +118,9 @@ async def get_stream(
     """Events of one facility."""
     await _must_exist(context, who, query.facility)
     context.feed.admit()
+    context.gate.admit_stream(who.asker)
     return EventSourceResponse(
-        context.feed.stream(query.facility, after=_sequence_of(last_event_id)),
+        context.feed.stream(query.facility, after=_sequence_of(last_event_id), key_id=who.key_id),
         # a proxy that buffers would hold events back
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )

@@ -10,6 +10,7 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
 
+from services.api import cursors
 from services.api.answers import json_answer, next_link
 from services.api.auth import Reader, visible_facilities
 from services.api.context import InContext
@@ -43,8 +44,8 @@ class QuarantineQuery(Query):
         None, description="arrived before", examples=["2026-11-23T18:00:00Z"]
     )
     limit: int = Field(100, ge=1, le=1000, description="most rows in the answer")
-    cursor: int | None = Field(
-        None, ge=1, description="where the last answer ended, from its `Link` header"
+    cursor: str | None = Field(
+        None, description="where the last answer ended, from its `Link` header"
     )
 
 
@@ -66,7 +67,7 @@ async def get_quarantine(
             return json_answer([])
     statement = select_page(
         limit=query.limit + 1,
-        before_id=query.cursor,
+        before_id=None if query.cursor is None else cursors.number(query.cursor),
         states=() if query.state == "all" else (query.state,),
         reasons=query.reason,
         facilities=facilities,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -12,13 +10,14 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
 
+from services.api import cursors
 from services.api.answers import MOST_ROWS, next_link, rfc3339, rows_answer
 from services.api.auth import Reader, visible_facilities
 from services.api.bands import kg
 from services.api.context import InContext
 from services.api.models import Restatement
 from services.api.parameters import Instant, Query, SlugList
-from services.api.problems import InvalidRequest, NotFound, documented
+from services.api.problems import NotFound, documented
 from services.core.store.facility_queries import all_sources
 from services.core.store.restatement_reasons import parted
 from services.core.store.restatements import Place, RestatementRow, restatements
@@ -131,20 +130,16 @@ def _is_known(covered_ms: int, quality: str) -> bool:
 
 
 def _next(query: RestatementsQuery, last: RestatementRow) -> str:
-    cursor = f"{rfc3339(last.hour)} {last.source_id} {last.version}"
     given = query.model_dump(by_alias=True, exclude_unset=True, exclude={"cursor"})
     return next_link(
         "/v1/restatements",
         **{k: rfc3339(v) if isinstance(v, datetime) else v for k, v in given.items()},
-        cursor=base64.urlsafe_b64encode(cursor.encode()).decode(),
+        cursor=cursors.written(last.hour, last.source_id, last.version),
     )
 
 
 def _read_cursor(cursor: str | None) -> Place | None:
     if cursor is None:
         return None
-    try:
-        hour, source, version = base64.urlsafe_b64decode(cursor).decode().split(" ")
-        return datetime.fromisoformat(hour), int(source), int(version)
-    except (binascii.Error, ValueError):
-        raise InvalidRequest("cursor: take it from the `Link` header of an answer") from None
+    hour, source, version = cursors.parts_of(cursor, 3)
+    return cursors.instant(hour), cursors.number(source), cursors.number(version)

@@ -228,4 +228,7 @@ api_request_seconds = Histogram(
     buckets=_SECONDS,
     registry=api_registry,
 )
+api_connections = Gauge(
+    "tonne_api_connections", "Open connections, idle ones too.", registry=api_registry
+)
 api_streams = Gauge("tonne_api_streams", "Open live streams.", registry=api_registry)

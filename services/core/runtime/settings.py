@@ -5,6 +5,7 @@ A variable that no setting knows is an error: a misspelt setting must not be a s
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Literal
@@ -67,6 +68,60 @@ class Settings(BaseSettings):
     api_auth: Literal["required", "off"] = Field(
         "required", description="`off` binds to 127.0.0.1 only"
     )
+    api_trusted_proxies: str | None = Field(
+        None,
+        description="addresses or networks, comma separated, of proxies before the API whose"
+        " `X-Forwarded-For` is believed",
+    )
+    api_requests_per_minute: int = Field(
+        6000, ge=60, description="of one key, or of one address without a key; above: 429"
+    )
+    api_rows_per_minute: int = Field(
+        5_000_000, ge=1000, description="in the answers to one key or address; above: 429"
+    )
+    api_wrong_keys_per_minute: int = Field(
+        60, ge=1, description="of one address; above, only keys that were right are looked at"
+    )
+    api_reads_at_once: int = Field(
+        12, ge=2, le=60, description="requests that the API's database connections serve at once"
+    )
+    api_reads_at_once_per_key: int = Field(
+        6,
+        ge=1,
+        description="of them, of one key or address, at most two thirds for one kind of call; more"
+        " wait, in turns with others",
+    )
+    api_waiting_per_key: int = Field(
+        200, ge=1, description="requests of one key or address that may wait; above: 429"
+    )
+    api_longest_wait_s: float = Field(
+        20, gt=0, description="how long a request waits for its turn; then 503"
+    )
+    api_request_timeout_s: float = Field(
+        30, gt=0, description="how long an answer may take to begin; then 503"
+    )
+    api_answer_timeout_s: float = Field(
+        300, gt=0, description="how long an answer may take to be fetched; streams excepted"
+    )
+    api_streams: int = Field(500, ge=1, description="open live streams of all; above: 503")
+    api_streams_per_key: int = Field(
+        100, ge=1, description="open live streams of one key or address; above: 429"
+    )
+    api_connections: int = Field(1000, ge=10, description="open connections of all; above: 503")
+    api_connections_per_address: int = Field(
+        250, ge=1, description="open connections of one address, trusted proxies excepted"
+    )
+    api_header_timeout_s: float = Field(
+        10, gt=0, description="how long the head of a request may take to arrive; then 408"
+    )
+    api_body_timeout_s: float = Field(
+        30, gt=0, description="how long the body of a request may take to arrive; then 408"
+    )
+    api_stall_timeout_s: float = Field(
+        60, gt=0, description="how long a client may leave an answer lying unread; then it is cut"
+    )
+    api_header_bytes: int = Field(16_384, ge=1024, description="the head of a request; above: 431")
+    api_body_bytes: int = Field(1_048_576, ge=1024, description="the body of a request; above: 413")
     local_dir: Path = Field(Path(".tonne"), description="where the local stack keeps its data")
     mqtt_port: int = Field(1883, ge=1, le=65535, description="the local stack's broker")
     db_port: int = Field(5433, ge=1, le=65535, description="the local stack's database")
@@ -143,6 +198,26 @@ class Settings(BaseSettings):
         if 0 < days < _LEAST_RETENTION_DAYS:
             raise ValueError(f"Input should be 0 or at least {_LEAST_RETENTION_DAYS}")
         return days
+
+    @field_validator("api_trusted_proxies")
+    @classmethod
+    def _are_networks(cls, said: str | None) -> str | None:
+        for part in (said or "").split(","):
+            if part.strip():
+                try:
+                    ipaddress.ip_network(part.strip())
+                except ValueError:
+                    raise ValueError(
+                        f"`{part.strip()}` is neither an address nor a network such as 10.0.0.0/8"
+                    ) from None
+        return said
+
+    @property
+    def trusted_proxies(self) -> list[str]:
+        """Addresses and networks of the proxies before the API."""
+        return [
+            part.strip() for part in (self.api_trusted_proxies or "").split(",") if part.strip()
+        ]
 
     @property
     def database(self) -> str:

@@ -87,7 +87,12 @@ def engine(url: str, *, process: ProcessName, role: RoleName | None = None) -> E
 
 
 def async_engine(
-    url: str, *, process: ProcessName, role: RoleName | None = None, pool_size: int = 8
+    url: str,
+    *,
+    process: ProcessName,
+    role: RoleName | None = None,
+    pool_size: int = 8,
+    max_overflow: int = 8,
 ) -> AsyncEngine:
     """Build an asyncio SQLAlchemy engine that connects when first used."""
     return create_async_engine(
@@ -95,5 +100,5 @@ def async_engine(
         connect_args=_parameters(process, role),
         pool_pre_ping=True,
         pool_size=pool_size,
-        max_overflow=pool_size,
+        max_overflow=max_overflow,
     )

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
 import psycopg
 from psycopg.rows import dict_row
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.store.tables import api_key
@@ -127,17 +127,28 @@ async def find(connection: AsyncConnection, key: str) -> ApiKey | None:
                     api_key.c.created_at,
                     api_key.c.expires_at,
                     api_key.c.revoked_at,
-                ).where(
-                    api_key.c.digest == digest(key),
-                    api_key.c.revoked_at.is_(None),
-                    or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > func.now()),
-                )
+                ).where(api_key.c.digest == digest(key), _in_force())
             )
         )
         .mappings()
         .first()
     )
     return None if row is None else _key(dict(row))
+
+
+async def lapsed(connection: AsyncConnection, ids: Collection[int]) -> set[int]:
+    """Which of the keys ``ids`` are no longer in force."""
+    standing = await connection.execute(
+        select(api_key.c.id).where(api_key.c.id.in_(list(ids)), _in_force())
+    )
+    return set(ids) - set(standing.scalars())
+
+
+def _in_force() -> ColumnElement[bool]:
+    return and_(
+        api_key.c.revoked_at.is_(None),
+        or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > func.now()),
+    )
 
 
 def _key(row: dict[str, Any]) -> ApiKey:

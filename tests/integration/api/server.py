@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from services.api.serving import server_config
+
 
 class _Server(uvicorn.Server):
     """Leaves the signals to pytest."""
@@ -21,11 +23,9 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def serving(app: FastAPI) -> AsyncIterator[str]:
-    """Serve ``app`` on a free port; yields its address."""
+    """Serve ``app`` on a free port, with the limits of its settings; yields its address."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = _Server(
-        uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
-    )
+    server = _Server(server_config(app, app.state.context.settings))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         async with asyncio.timeout(20):

@@ -337,7 +337,6 @@ async def test_times_are_written_in_three_ways(
         ({"frm": "1"}, "frm", "not a parameter"),
         ({"from_": "2026-11-23T18:00:00Z", "to": "2026-11-23T18:00:00Z"}, "from", "before"),
         ({"interval": "1m", "from_": "2016-01-01T00:00:00Z"}, "rows", "coarser"),
-        ({"cursor": "?"}, "cursor", "Link"),
     ],
 )
 async def test_a_wrong_parameter_is_named_with_what_is_accepted(

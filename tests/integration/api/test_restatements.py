@@ -137,5 +137,5 @@ async def test_what_does_not_exist_is_a_problem(client: httpx.AsyncClient, plant
         response = await client.get("/v1/restatements", params=parameters)
         assert response.status_code == 404
     response = await client.get("/v1/restatements", params={"cursor": "x"})
-    assert response.status_code == 422
+    assert response.status_code == 400
     assert plant.rows("SELECT count(*) FROM emission_hour_history") == [(0,)]

@@ -136,6 +136,10 @@ async def test_what_a_broker_would_read_otherwise_is_no_topic_for_anybody(
 ) -> None:
     for side in sides:
         answer = await side.put(file("graz", topic))
+        if "\0" in topic:
+            # no text with NUL gets as far as the file
+            assert answer.status_code == 400
+            continue
         assert answer.status_code == 422, answer.text
         assert "topic" in answer.json()["detail"]
 

@@ -6,16 +6,19 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
+from pydantic import SecretStr
 
 from services.api.app import create_app
 from services.api.live_feed import Pace
 from services.core.runtime.clock import FixedClock
 from services.core.runtime.settings import Settings
+from services.core.store import keys
 from tests.integration.api.plant import FULL, announce, at, found, minutes, roll
 from tests.integration.api.server import serving
 
@@ -161,6 +164,39 @@ async def test_only_so_many_streams_are_open(settings: Settings, connection: Con
         assert refused.status_code == 503
         assert refused.json()["type"] == "urn:tonne:problem:too-many-streams"
         assert (await client.get("/v1/live", params={"facility": "linz"})).status_code == 200
+
+
+async def test_a_stream_ends_with_its_key_and_no_other_does(
+    database_url: str, connection: Connection
+) -> None:
+    found(connection, "linz")
+    names = ("revoked", "expires", "stays")
+    soon = datetime.now(UTC) + timedelta(seconds=3)
+    made = {
+        name: keys.create(connection, name=name, expires_at=soon if name == "expires" else None)
+        for name in names
+    }
+    settings = Settings(database_url=SecretStr(database_url))
+    async with (
+        asyncio.timeout(3 * DEADLINE_S),
+        serving(create_app(settings)) as address,
+        httpx.AsyncClient(base_url=address, timeout=DEADLINE_S) as client,
+    ):
+        streams = {}
+        for name, key in made.items():
+            request = client.build_request(
+                "GET", "/v1/stream?facility=linz", headers={"Authorization": f"Bearer {key}"}
+            )
+            response = await client.send(request, stream=True)
+            assert response.status_code == 200, name
+            streams[name] = events(response)
+            await anext(streams[name])
+        (id_,) = [key.id for key in keys.list_keys(connection) if key.name == "revoked"]
+        keys.revoke(connection, id_)
+        for name in ("revoked", "expires"):
+            assert [event["event"] async for event in streams[name]] in ([], ["live"]), name
+        connection.execute("SELECT pg_notify('tonne_live', 'linz')")
+        assert (await anext(streams["stays"]))["event"] == "live"
 
 
 async def test_a_stream_outlives_its_database_connection(

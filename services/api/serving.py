@@ -1,0 +1,69 @@
+"""The HTTP server under the API: uvicorn, with limits on connections and a quiet end."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from services.api.connections import ConnectionLimits, guarded
+from services.api.live_feed import LiveFeed
+from services.core.runtime.settings import Settings
+
+
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves ``app``."""
+    proxies = [ipaddress.ip_network(each) for each in settings.trusted_proxies]
+
+    def is_proxy(address: str) -> bool:
+        found = ipaddress.ip_address(address.partition("%")[0])
+        return any(found in network for network in proxies)
+
+    limits = ConnectionLimits(
+        most=settings.api_connections,
+        most_of_an_address=settings.api_connections_per_address,
+        head_within_s=settings.api_header_timeout_s,
+        body_within_s=settings.api_body_timeout_s,
+        stall_s=settings.api_stall_timeout_s,
+        is_proxy=is_proxy,
+    )
+    return uvicorn.Config(
+        app,
+        http=guarded(limits),
+        ws="none",
+        h11_max_incomplete_event_size=settings.api_header_bytes,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+class Server(uvicorn.Server):
+    """Ends the live streams as it begins to stop: they would hold it up. A signal is no failure."""
+
+    def __init__(self, config: uvicorn.Config, feed: LiveFeed) -> None:
+        super().__init__(config)
+        self._feed = feed
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop, streams first."""
+        self._feed.close()
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take the signals that end the process."""
+        # uvicorn's own raises the signal again at the end, and the process would not exit with 0
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield

@@ -1,0 +1,34 @@
+"""What the request at hand has cost so far: whoever lets requests in reads it from there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+
+@dataclass(kw_only=True, slots=True)
+class Spending:
+    """The cost of one request."""
+
+    #: of its answer
+    rows: int = 0
+    #: called once when the request is over, however it ended
+    at_end: list[Callable[[], None]] = field(default_factory=list)
+
+
+current: ContextVar[Spending | None] = ContextVar("spending", default=None)
+
+
+def note_rows(number: int) -> None:
+    """Take note that the answer has ``number`` rows."""
+    spending = current.get()
+    if spending is not None:
+        spending.rows += number
+
+
+def at_end(call: Callable[[], None]) -> None:
+    """Have ``call`` called when the request at hand is over."""
+    spending = current.get()
+    assert spending is not None  # noqa: S101 - whoever lets requests in has set it
+    spending.at_end.append(call)
