@@ -20,6 +20,7 @@ from services.core.store.notices import FILTER_REFUSED
 from services.ingest.allowance import Allowance
 from services.ingest.alone import Alone
 from services.ingest.arrivals import Arrivals
+from services.ingest.clock_offset import ClockOffset
 from services.ingest.database import Database, StoppedError
 from services.ingest.listening import Listening
 from services.ingest.measure import Measures
@@ -70,6 +71,7 @@ class Pipeline:
         self._arrivals = Arrivals()
         self._alone = Alone(database, bounds.alone_after)
         self._replay = Replay(database, bounds, self._alone)
+        self._clock = ClockOffset()
         self._look_at = 0.0
         self._measures = Measures()
 
@@ -102,9 +104,11 @@ class Pipeline:
             self._database.run(self._look_at_registry)
             if self._replay.step(self._registry.directory):
                 self._allowance.expire()
+        if self._clock.due:
+            self._database.run(lambda connection, _: self._clock.look(connection))
         if messages:
             started = time.monotonic()
-            prepared = self._prepare(messages)
+            prepared = self._prepare(self._clock.corrected(messages))
             if prepared.quarantine and self._allowance.due:
                 self._database.run(self._look_at_quarantine)
             outcome = write(self._database, prepared, self._allowance)
@@ -160,7 +164,11 @@ class Pipeline:
 
     def _notices(self, unheard: Mapping[str, str]) -> list[dict[str, str]]:
         """What an operator should hear of; readiness and ``tonne apply`` tell it."""
-        told = [("broker-silent", self._source.silent), ("session-taken", self._source.trouble)]
+        told = [
+            ("broker-silent", self._source.silent),
+            ("session-taken", self._source.trouble),
+            ("clock-differs", self._clock.trouble),
+        ]
         told += [
             (FILTER_REFUSED, f"the broker brings nothing of {name!r} to ingest: {why}")
             for name, why in sorted(unheard.items())[:_MOST_REFUSED_TOLD]

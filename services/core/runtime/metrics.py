@@ -86,6 +86,12 @@ ingest_sessions_taken = Counter(
     "Times that the broker ended ingest's session again and again: another client has its id.",
     registry=ingest_registry,
 )
+ingest_clock_ahead_seconds = Gauge(
+    "tonne_ingest_clock_ahead_seconds",
+    "By how much this machine's clock is ahead of the database's, whose time is used; 0: they agree"
+    " to 5 s.",
+    registry=ingest_registry,
+)
 ingest_filters_refused = Gauge(
     "tonne_ingest_filters_refused",
     "Topic filters that the broker does not grant; their devices are not heard.",
