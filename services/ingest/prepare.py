@@ -230,7 +230,8 @@ class _Preparation:
         arrival: _Arrival | None = None
         oldest_us, newest_us = self._oldest_us, arrived_us + self._tolerance_us
         # so that the common case costs one comparison
-        recent_us = max(oldest_us, arrived_us - self._alone_us)
+        recent_us = arrived_us - self._alone_us
+        recent_us = oldest_us if recent_us < oldest_us else recent_us  # noqa: FURB136 - twice as fast
         for observation in observations:
             channel, ts_us, value = observation.channel, observation.ts_us, observation.value
             quality, refused = observation.quality, False
@@ -279,11 +280,6 @@ class _Preparation:
             origins.append(Origin(message, publisher, channel, refused))
         return problems
 
-    def _hear(self, device_id: int, at: datetime) -> None:
-        before = self._heard.get(device_id)
-        if before is None or at > before:
-            self._heard[device_id] = at
-
     def _heard_of(
         self, message: Message, publisher: Publisher, decoded: Decoded, *, shared: bool
     ) -> Sequence[Observation]:
@@ -291,7 +287,10 @@ class _Preparation:
         if message.retained:
             return [o for o in decoded.observations if o.time_source != TIME_FROM_BROKER]
         if decoded.observations or decoded.problems or not shared:
-            self._hear(publisher.device_id, message.arrived_at)
+            at = message.arrived_at
+            before = self._heard.get(publisher.device_id)
+            if before is None or at > before:
+                self._heard[publisher.device_id] = at
         if decoded.problems:
             self._gaps(message, publisher, decoded.problems)
         return decoded.observations

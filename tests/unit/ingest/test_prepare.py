@@ -182,6 +182,18 @@ def test_times_that_only_a_wrong_clock_says(ts: str) -> None:
     assert [entry.reason for entry in result.quarantine] == [Reason.ABSURD_TIME]
 
 
+@pytest.mark.parametrize("alone_after", [timedelta(0), timedelta(days=400)])
+def test_the_oldest_reading_is_a_bound_however_recent_it_is(alone_after: timedelta) -> None:
+    bounds = TimeBounds(
+        oldest=NOW - timedelta(days=1), future_tolerance=timedelta(0), alone_after=alone_after
+    )
+    before = (NOW - timedelta(days=1, seconds=1)).isoformat()
+    sent = message(READINGS, f'{{"ts": "{before}", "values": {{"a": 1}}}}')
+    result = prepare([sent], directory(), bounds)
+    assert (result.rows, result.old) == ([], [])
+    assert [entry.reason for entry in result.quarantine] == [Reason.ABSURD_TIME]
+
+
 def test_the_future_is_believed_as_far_as_the_tolerance() -> None:
     latest = NOW + timedelta(minutes=10)
     payload = '{{"ts": "{}", "values": {{"a": 1}}}}'
