@@ -49,8 +49,9 @@ from services.api.serving import Server, server_config
 from services.api.standing_keys import StandingKeys
 from services.api.well_formed import WellFormedOnly
 from services.core.runtime import logging
-from services.core.runtime.clock import Clock, SystemClock
+from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings
+from services.core.runtime.steady_time import SteadyTime
 from services.core.store.connect import async_engine
 
 log = structlog.get_logger()
@@ -75,7 +76,8 @@ def create_app(
     health_holds_s: float = HOLDS_S,
 ) -> FastAPI:
     """Build the API; it connects to the database when it is first asked."""
-    clock = clock or SystemClock()
+    clock = SteadyTime() if clock is None else clock
+    steady = clock if isinstance(clock, SteadyTime) else None
     # as many as may read at once: a request takes one connection at a time, and none ever waits
     engine = _reading_engine(settings, settings.api_reads_at_once)
     # streams go on whatever requests do
@@ -89,7 +91,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         tasks = [
-            asyncio.create_task(listen(settings.database, feed)),
+            asyncio.create_task(listen(settings.database, feed, steady)),
             asyncio.create_task(standing.watch()),
         ]
         for task in tasks:

@@ -16,9 +16,10 @@ from prometheus_client import start_http_server
 from services.core.runtime import broker_tls, broker_url, metrics
 from services.core.runtime.broker_tls import BrokerTlsError
 from services.core.runtime.broker_url import BrokerUrlError
-from services.core.runtime.clock import Clock, SystemClock
+from services.core.runtime.clock import Clock
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.settings import Settings
+from services.core.runtime.steady_time import SteadyTime
 from services.core.store.connect import DatabaseUrlError
 from services.notify import smtp_url
 from services.notify.address import Reach
@@ -38,7 +39,7 @@ _log: Final = structlog.get_logger()
 
 def run(settings: Settings) -> int:
     """Run the notifier until SIGTERM or SIGINT; 0 after a clean stop, 1 if it cannot go on."""
-    clock = SystemClock()
+    clock = SteadyTime()
     resolver = SystemResolver()
     try:
         channel_to = ways(settings, resolver, clock)
@@ -54,7 +55,7 @@ def run(settings: Settings) -> int:
         resolver.close()
 
 
-async def _run(settings: Settings, channel_to: Callable[[str], Channel], clock: Clock) -> int:
+async def _run(settings: Settings, channel_to: Callable[[str], Channel], clock: SteadyTime) -> int:
     notifier = Notifier(
         settings.database, channel_to=channel_to, clock=clock, progress=ProgressReporter("notify")
     )

@@ -18,10 +18,10 @@ from services.notify.recipients import Heartbeat, Recipients
 
 _ALERTS_ARISE = """
 SELECT EXISTS (SELECT FROM process_progress WHERE process = 'ingest'
-               AND progressed_at > now() - make_interval(secs => %(stale_s)s)
+               AND abs(extract(epoch FROM now() - progressed_at)) < %(stale_s)s
                AND coalesce(state->>'broker', '') <> 'away')
    AND EXISTS (SELECT FROM process_progress WHERE process = 'aggregator'
-               AND progressed_at > now() - make_interval(secs => %(stale_s)s))
+               AND abs(extract(epoch FROM now() - progressed_at)) < %(stale_s)s)
 """
 
 

@@ -12,14 +12,17 @@ import structlog
 
 from services.core.runtime import metrics
 from services.core.runtime.backoff import Backoff
-from services.core.runtime.clock import Clock
 from services.core.runtime.progress import ProgressReporter
+from services.core.runtime.steady_time import SteadyTime
 from services.core.store import notify
 from services.core.store.connect import connect_async
+from services.core.store.database_time import look_async
 from services.notify.channel import Channel
 from services.notify.heartbeat import Pulse
+from services.notify.left_alone import LeftAlone, set_aside_notices
 from services.notify.outbox import Outbox
 from services.notify.recipients import Recipients, kind_of, listed
+from services.notify.retry import LONGEST_S
 from services.notify.worker import Worker
 
 log = structlog.get_logger()
@@ -38,7 +41,7 @@ class Notifier:
         database_url: str,
         *,
         channel_to: Callable[[str], Channel],
-        clock: Clock,
+        clock: SteadyTime,
         progress: ProgressReporter,
     ) -> None:
         """Prepare it; ``channel_to`` opens the way to a target."""
@@ -53,6 +56,8 @@ class Notifier:
         self._look = asyncio.Event()
         self._stopping = asyncio.Event()
         self._forget_at_s = 0.0
+        self._seen_turns = -1
+        self._left_alone = LeftAlone()
 
     def stop(self) -> None:
         """Finish what is on its way and return from :meth:`run`."""
@@ -117,6 +122,7 @@ class Notifier:
     async def _turn(
         self, connection: psycopg.AsyncConnection[Any], outbox: Outbox, group: asyncio.TaskGroup
     ) -> None:
+        await self._follow_clock(connection, outbox)
         await self._follow_registry(connection)
         if self._progress.due:
             await self._report(connection, outbox)
@@ -127,22 +133,48 @@ class Notifier:
         for target in await outbox.due_targets() | self._pulse.targets() | standing:
             if target in self._workers:
                 self._workers[target].wake()
-            elif await outbox.take(target):
-                worker = self._workers[target] = Worker(
-                    target,
-                    channel=self._channel_to(target),
-                    outbox=outbox,
-                    pulse=self._pulse,
-                    clock=self._clock,
-                    recipients=lambda: self._recipients,
-                )
-                group.create_task(self._work(target, worker, outbox))
+            elif self._left_alone.over(target) and await outbox.take(target):
+                await self._begin(target, outbox, group)
+
+    async def _begin(self, target: str, outbox: Outbox, group: asyncio.TaskGroup) -> None:
+        try:
+            worker = Worker(
+                target,
+                channel=self._channel_to(target),
+                outbox=outbox,
+                pulse=self._pulse,
+                clock=self._clock,
+                recipients=lambda: self._recipients,
+            )
+        except Exception as error:  # noqa: BLE001 - it is logged there, and the others are told
+            self._left_alone.add(target, error)
+            await outbox.release(target)
+            return
+        self._workers[target] = worker
+        group.create_task(self._work(target, worker, outbox))
 
     async def _work(self, target: str, worker: Worker, outbox: Outbox) -> None:
-        await worker.run()
+        try:
+            await worker.run()
+        except (psycopg.OperationalError, psycopg.errors.UndefinedTable):
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            self._left_alone.add(target, error)
+        else:
+            self._left_alone.forget(target)
         del self._workers[target]
         await outbox.release(target)
         self._look.set()
+
+    async def _follow_clock(self, connection: psycopg.AsyncConnection[Any], outbox: Outbox) -> None:
+        """See whether the clock jumped: then what was put off was put off by a wrong time."""
+        await look_async(connection, self._clock)
+        if self._clock.turns != self._seen_turns:
+            first = self._seen_turns < 0
+            self._seen_turns = self._clock.turns
+            again = await outbox.due_again(most_s=LONGEST_S if first else 0.0)
+            if again:
+                log.warning("the clock was wrong, waiting messages are tried now", messages=again)
 
     async def _follow_registry(self, connection: psycopg.AsyncConnection[Any]) -> None:
         row = await (await connection.execute(_REVISION)).fetchone()
@@ -158,7 +190,16 @@ class Notifier:
         metrics.notify_waiting.set(waiting)
         metrics.notify_oldest_seconds.set(oldest_s)
         await self._progress.report_async(
-            connection, {"waiting": waiting, "oldest_s": round(oldest_s, 3)}
+            connection,
+            {
+                "waiting": waiting,
+                "oldest_s": round(oldest_s, 3),
+                "notices": [
+                    *self._clock.notices(),
+                    *self._left_alone.notices(),
+                    *set_aside_notices(*await outbox.set_aside()),
+                ],
+            },
         )
 
 

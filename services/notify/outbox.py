@@ -11,11 +11,15 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row
 
+from services.core.runtime.storable import storable
+
 #: Messages that were told are kept for a month; the alerts themselves for good.
 _KEPT_DAYS = 30
 #: A resolved alert is repeated for so long to whoever wants to be told again and again.
 _RESOLVED_REPEAT_S = 900.0
 
+#: How the reason of a message begins that was set aside.
+CANNOT_BE_TOLD = "cannot be told: "
 
 _DUE_TARGETS = """
 SELECT DISTINCT target FROM outbox
@@ -50,6 +54,20 @@ WHERE id = %(id)s
 _DUE_NOW = """
 UPDATE outbox SET next_try_at = clock_timestamp()
 WHERE id = ANY(%s) AND delivered_at IS NULL AND abandoned_at IS NULL
+"""
+
+# A try is never put off for longer than a recipient may be left alone, and the first one not at
+# all: what is due later was dated by a clock that was ahead.
+_DUE_AGAIN = """
+UPDATE outbox SET next_try_at = clock_timestamp()
+WHERE delivered_at IS NULL AND abandoned_at IS NULL
+  AND next_try_at > clock_timestamp()
+      + make_interval(secs => CASE WHEN tries = 0 THEN 0 ELSE %(most_s)s END)
+"""
+
+_SET_ASIDE = """
+SELECT count(*), max(last_error) FROM outbox
+WHERE abandoned_at > now() - interval '1 day' AND starts_with(last_error, %s)
 """
 
 _ABANDON = """
@@ -141,16 +159,24 @@ class Outbox:
     async def postpone(self, row_id: int, *, wait_s: float, reason: str) -> None:
         """Try a message again later."""
         await self._connection.execute(
-            _POSTPONE, {"id": row_id, "wait_s": wait_s, "reason": reason[:1000]}
+            _POSTPONE, {"id": row_id, "wait_s": wait_s, "reason": storable(reason)[:1000]}
         )
 
     async def due_now(self, ids: Collection[int]) -> None:
         """Try messages again at once, as far as they still wait."""
         await self._connection.execute(_DUE_NOW, (list(ids),))
 
+    async def due_again(self, *, most_s: float) -> int:
+        """Make due what is put off for more than ``most_s``, or was never tried; return how many.
+
+        A clock that was set back would have it wait as long as that clock was ahead.
+        """
+        cursor = await self._connection.execute(_DUE_AGAIN, {"most_s": most_s})
+        return cursor.rowcount
+
     async def abandon(self, row_id: int, reason: str) -> None:
         """Try a message no more."""
-        await self._connection.execute(_ABANDON, {"id": row_id, "reason": reason})
+        await self._connection.execute(_ABANDON, {"id": row_id, "reason": storable(reason)[:1000]})
 
     async def standing(self, target: str) -> list[Row]:
         """What a target was told last of each alert that still fires or resolved lately."""
@@ -163,6 +189,12 @@ class Outbox:
         cursor = await self._connection.execute(_WAITING)
         row = await cursor.fetchone()
         return (0, 0.0) if row is None else (int(row[0]), float(row[1]))
+
+    async def set_aside(self) -> tuple[int, str]:
+        """How many messages were set aside in the last day, and why one of them was."""
+        cursor = await self._connection.execute(_SET_ASIDE, (CANNOT_BE_TOLD,))
+        row = await cursor.fetchone()
+        return (0, "") if row is None else (int(row[0]), str(row[1] or ""))
 
     async def forget(self) -> int:
         """Delete what was told long ago; return how many messages."""

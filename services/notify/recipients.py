@@ -101,7 +101,7 @@ def recipients_of(
     for facility, found, granted in facilities:
         secrets[facility] = frozenset(granted)
         entries[facility, MQTT] = Notify(mqtt=True)
-        for spec in found:
+        for spec in found if isinstance(found, list) else []:
             try:
                 entry = Notify.model_validate(spec)
             except ValidationError as error:

@@ -6,9 +6,9 @@ from services.core.runtime.backoff import delay_s
 
 _SHORTEST_S = 5.0
 #: Never given up while its recipient stands in the facility file: rules of a receiver are mended.
-_LONGEST_S = 3600.0
+LONGEST_S = 3600.0
 
 
 def refused_again_s(tries: int) -> float:
     """Seconds until the next try of a message that was tried ``tries`` times."""
-    return delay_s(tries - 1, shortest_s=_SHORTEST_S, longest_s=_LONGEST_S)
+    return delay_s(tries - 1, shortest_s=_SHORTEST_S, longest_s=LONGEST_S)

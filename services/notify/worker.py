@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
+import psycopg
 import structlog
 
 from services.core.runtime import metrics
@@ -19,7 +20,7 @@ from services.notify import retry
 from services.notify.channel import Channel, DeliveryError
 from services.notify.heartbeat import Pulse
 from services.notify.message import TEST, Message
-from services.notify.outbox import Outbox, Row
+from services.notify.outbox import CANNOT_BE_TOLD, Outbox, Row
 from services.notify.pace import Pace
 from services.notify.recipients import Recipients, kind_of, shown
 
@@ -29,6 +30,13 @@ log = structlog.get_logger()
 _IDLE_S = 30.0
 #: How long a worker sleeps at most: next tries come due without anybody saying so.
 _LOOK_S = 1.0
+
+#: A message that fails so often in a way that nobody thought of is set aside with its reason.
+_MOST_UNFORESEEN = 5
+
+
+class UnforeseenError(DeliveryError):
+    """Telling failed in a way that is neither the recipient's nor the network's."""
 
 
 class Worker:
@@ -152,7 +160,7 @@ class Worker:
             log.exception(
                 "telling failed in a way that nobody thought of", target=shown(self._target)
             )
-            return DeliveryError(f"{type(error).__name__}: {error}", only_this=True)
+            return UnforeseenError(f"{type(error).__name__}: {error}", only_this=True)
         return None
 
     async def _wait(self) -> None:
@@ -195,6 +203,14 @@ class Worker:
             del self._on_their_way[task]
 
     async def _failed(self, row: Row, error: DeliveryError) -> None:
+        if isinstance(error, UnforeseenError) and row.tries + 1 >= _MOST_UNFORESEEN:
+            # in its lane it would hold up what comes after it for ever
+            await self._outbox.abandon(row.id, f"{CANNOT_BE_TOLD}{error}")
+            metrics.notify_abandoned.labels(self._kind).inc()
+            log.error(
+                "message set aside", key=row.key, target=shown(self._target), reason=str(error)
+            )
+            return
         if error.only_this:
             wait_s = retry.refused_again_s(row.tries + 1)
         else:
@@ -246,8 +262,15 @@ class Worker:
     async def _attempt(self, call: Callable[[], Awaitable[None]]) -> None:
         try:
             await call()
-        except DeliveryError as error:
-            wait_s = self._pace.failed(time.monotonic(), error.wait_s)
+        except psycopg.Error:
+            raise
+        except Exception as error:
+            if not isinstance(error, DeliveryError):
+                log.exception(
+                    "telling failed in a way that nobody thought of", target=shown(self._target)
+                )
+            asked_s = error.wait_s if isinstance(error, DeliveryError) else None
+            wait_s = self._pace.failed(time.monotonic(), asked_s)
             log.warning(
                 "not told, trying again",
                 target=shown(self._target),

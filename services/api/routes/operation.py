@@ -9,8 +9,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from services.api.answers import json_answer
 from services.api.context import InContext
 from services.api.models import Ready
+from services.core.runtime.clock import Clock
 from services.core.runtime.metrics import api_registry
 from services.core.runtime.progress import STALE_AFTER_S
+from services.core.runtime.steady_time import SteadyTime
 from services.core.store.readiness import LeftAlone, Notice, Readiness, newest_revision
 
 router = APIRouter(tags=["operation"])
@@ -36,7 +38,7 @@ async def healthz() -> dict[str, str]:
 )
 async def readyz(context: InContext) -> Response:
     """Whether the database is there and migrated, and ingest, aggregator and notifier progress."""
-    body = _judge(await context.health.read())
+    body = _judge(await context.health.read(), context.clock)
     answer = json_answer(body)
     answer.status_code = 200 if body["ready"] else 503
     return answer
@@ -53,7 +55,7 @@ async def metrics() -> Response:
     return Response(generate_latest(api_registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _judge(found: Readiness | None) -> dict[str, object]:
+def _judge(found: Readiness | None, clock: Clock) -> dict[str, object]:
     missing: list[str] = []
     processes: dict[str, object] = {}
     current = found is not None and found.schema_revision == found.wanted_revision
@@ -77,6 +79,8 @@ def _judge(found: Readiness | None) -> dict[str, object]:
     if found is not None and found.broker_away:
         missing.append("ingest has no session with the broker; check TONNE_MQTT_URL and the broker")
     notices = [] if found is None else _notices(found)
+    if isinstance(clock, SteadyTime):
+        notices += [Notice(process="api", **each) for each in clock.notices()]
     return {
         "ready": not missing,
         "database": found is not None,

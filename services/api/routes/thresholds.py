@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
+import structlog
 from fastapi import APIRouter, Path, Request
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
@@ -20,6 +21,8 @@ from services.core.store import alert_queries, limit_changes
 from services.core.store.registry import plain_words
 from services.core.store.registry.field_types import Part
 from services.core.store.registry.threshold_model import Maintenance, Threshold
+
+log = structlog.get_logger()
 
 router = APIRouter(tags=["alerts"])
 
@@ -72,7 +75,8 @@ async def get_thresholds(
     found = await visible_facilities(context, who, query.facility)
     async with context.engine.connect() as connection:
         rows = await alert_queries.thresholds(connection, [each.id for each in found])
-    return json_answer([_threshold(row) for row in rows])
+    shown = map(_threshold, rows)
+    return json_answer([each for each in shown if each is not None])
 
 
 @router.put(
@@ -202,8 +206,18 @@ async def _stated(part: type[Stated], request: Request, slug: str) -> Stated:
         ) from None
 
 
-def _threshold(row: dict[str, Any]) -> dict[str, Any]:
-    spec = Threshold.model_validate(row["spec"])
+def _threshold(row: dict[str, Any]) -> dict[str, Any] | None:
+    try:
+        spec = Threshold.model_validate(row["spec"])
+    except ValidationError as error:
+        # one that cannot be understood must not hide the others
+        log.error(  # noqa: TRY400 - whose fault it is stands in the reason
+            "a stored threshold cannot be understood; state it again",
+            facility=row["facility"],
+            threshold=row["spec"].get("id") if isinstance(row["spec"], dict) else None,
+            reason=plain_words.first(error, row["spec"], Threshold),
+        )
+        return None
     stated = {
         name: getattr(spec, name, None)
         for name in ThresholdRow.model_fields

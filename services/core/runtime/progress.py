@@ -15,6 +15,8 @@ from typing import Any, Literal
 import psycopg
 from psycopg.types.json import Jsonb
 
+from services.core.runtime.storable import storable_state
+
 #: Reports older than this mean that the process hangs or is gone.
 STALE_AFTER_S = 10.0
 
@@ -28,7 +30,8 @@ SET started_at = excluded.started_at, progressed_at = now(), state = excluded.st
 _FORGET = "DELETE FROM process_progress WHERE process = %s AND instance = %s"
 
 _FORGET_OLD = (
-    "DELETE FROM process_progress WHERE process = %s AND progressed_at < now() - interval '1 hour'"
+    "DELETE FROM process_progress WHERE process = %s"
+    " AND abs(extract(epoch FROM now() - progressed_at)) > 3600"
 )
 
 
@@ -64,7 +67,7 @@ class ProgressReporter:
         self._next_at = time.monotonic() + 1.0
 
     def _row(self, state: dict[str, Any]) -> tuple[object, ...]:
-        return (self._process, self._instance, self._started_at, Jsonb(state))
+        return (self._process, self._instance, self._started_at, Jsonb(storable_state(state)))
 
     def forget(self, connection: psycopg.Connection[Any]) -> None:
         """Take this process off the list: it leaves of its own accord."""

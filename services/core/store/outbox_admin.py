@@ -19,7 +19,7 @@ _NOTIFY_OF = "SELECT id, coalesce(document -> 'notify', '[]') FROM facility WHER
 
 _WORKS = """
 SELECT EXISTS (SELECT FROM process_progress WHERE process = 'notify'
-               AND progressed_at > now() - make_interval(secs => %s))
+               AND abs(extract(epoch FROM now() - progressed_at)) < %s)
 """
 
 # One that was not tried yet waits because its recipient fails with others.

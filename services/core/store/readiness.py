@@ -14,8 +14,9 @@ from services.core.store.connect import connect_async
 
 _MIGRATED = "SELECT to_regclass('alembic_version') IS NOT NULL"
 
+# A clock that was set back leaves progress in the future, which is none: the age counts both ways.
 _PROGRESS = (
-    "SELECT process, min(extract(epoch FROM now() - progressed_at))::float8"
+    "SELECT process, min(abs(extract(epoch FROM now() - progressed_at)))::float8"
     " FROM process_progress GROUP BY process"
 )
 
@@ -23,13 +24,13 @@ _PROGRESS = (
 # devices may publish to nobody.
 _BROKER_AWAY = (
     "SELECT coalesce(bool_and(state->>'broker' IN ('away', 'silent')), false) FROM process_progress"
-    " WHERE process = 'ingest' AND progressed_at > now() - make_interval(secs => %s)"
+    " WHERE process = 'ingest' AND abs(extract(epoch FROM now() - progressed_at)) < %s"
 )
 
 _WARNED = (
     "SELECT coalesce(sum((state->>'shed')::bigint), 0)::bigint,"
     " coalesce(bool_or((state->>'mostly_refused')::boolean), false) FROM process_progress"
-    " WHERE process = 'ingest' AND progressed_at > now() - make_interval(secs => %s)"
+    " WHERE process = 'ingest' AND abs(extract(epoch FROM now() - progressed_at)) < %s"
 )
 
 # What a process wants said beside readiness, in the words and under the code that it chose itself:
@@ -38,13 +39,13 @@ _NOTICES = (
     "SELECT DISTINCT process, notice->>'code', notice->>'detail'"
     " FROM process_progress, jsonb_array_elements(state->'notices') AS notice"
     " WHERE jsonb_typeof(state->'notices') = 'array'"
-    " AND progressed_at > now() - make_interval(secs => %s) ORDER BY 1, 2, 3 LIMIT 100"
+    " AND abs(extract(epoch FROM now() - progressed_at)) < %s ORDER BY 1, 2, 3 LIMIT 100"
 )
 
 _UNTOLD = (
     "SELECT coalesce(max((state->>'waiting')::bigint), 0)::bigint,"
     " coalesce(max((state->>'oldest_s')::float8), 0)::float8 FROM process_progress"
-    " WHERE process = 'notify' AND progressed_at > now() - make_interval(secs => %s)"
+    " WHERE process = 'notify' AND abs(extract(epoch FROM now() - progressed_at)) < %s"
 )
 
 

@@ -41,7 +41,7 @@ WHERE source_id = ANY(%s) AND reason = %s AND known_at >= %s
 
 _WORKS = """
 SELECT EXISTS (SELECT FROM process_progress WHERE process = 'aggregator'
-               AND progressed_at > now() - make_interval(secs => %s))
+               AND abs(extract(epoch FROM now() - progressed_at)) < %s)
 """
 
 

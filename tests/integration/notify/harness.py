@@ -12,14 +12,15 @@ from typing import Any
 import psycopg
 from pydantic import SecretStr
 
-from services.core.runtime.clock import SystemClock
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.settings import Settings
+from services.core.runtime.steady_time import SteadyTime
 from services.core.store import alert_writer
 from services.core.store.connect import connect
 from services.core.store.registry.facility_model import Notify
 from services.core.store.registry.recipients import targets_of
 from services.notify.app import ways
+from services.notify.channel import Channel
 from services.notify.loop import Notifier
 from services.notify.resolve import SystemResolver
 from tests.integration.aggregator.plant import FILE, apply_text
@@ -110,8 +111,14 @@ def works_of(url: str, notify: str) -> Works:
 
 
 @asynccontextmanager
-async def notifier(url: str, **settings: Any) -> AsyncIterator[None]:
-    """A notifier that works until the end of the block."""
+async def notifier(
+    url: str,
+    *,
+    clock: SteadyTime | None = None,
+    through: Callable[[Callable[[str], Channel]], Callable[[str], Channel]] = lambda ways: ways,
+    **settings: Any,
+) -> AsyncIterator[None]:
+    """A notifier that works until the end of the block; ``through`` alters its ways."""
     read = Settings(
         **{
             "database_url": SecretStr(url),
@@ -121,10 +128,11 @@ async def notifier(url: str, **settings: Any) -> AsyncIterator[None]:
         }
     )
     resolver = SystemResolver()
+    clock = SteadyTime() if clock is None else clock
     working = Notifier(
         url,
-        channel_to=ways(read, resolver, SystemClock()),
-        clock=SystemClock(),
+        channel_to=through(ways(read, resolver, clock)),
+        clock=clock,
         progress=ProgressReporter("notify"),
     )
     task = asyncio.create_task(working.run())

@@ -1,0 +1,142 @@
+"""The time that totals move by: the database's, unless it jumps.
+
+Every process that shares a database goes by its clock, so that all of them have one. Between two
+looks at it, and where it jumps, time goes on as this machine's monotonic clock does, which nobody
+can set. A jump is believed when the new time has gone on evenly for a while; a clock that was set
+wrong and put right again before that leaves no trace.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from services.core.runtime.clock import Clock, SystemClock
+
+_log: Final = structlog.get_logger()
+
+#: Clocks that are kept right differ by less, and slow queries make it seem no more.
+TOLERANCE_S: Final = 5.0
+
+#: A new time is believed after it has gone on evenly for so long.
+BELIEVED_AFTER_S: Final = 300.0
+
+#: A look at the database's clock that took longer says too little.
+_LONGEST_LOOK_S: Final = 1.0
+
+
+def elapsed_s() -> float:
+    """Seconds on a clock that only rises; the machine's sleep counts where it can be told."""
+    source = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if source is None else time.clock_gettime(source)
+
+
+class SteadyTime:
+    """A clock for :class:`Clock`'s users; whoever has a connection lets it look at the database."""
+
+    def __init__(
+        self,
+        *,
+        machine: Clock | None = None,
+        elapsed_s: Callable[[], float] = elapsed_s,
+        believed_after_s: float = BELIEVED_AFTER_S,
+    ) -> None:
+        self._machine = SystemClock() if machine is None else machine
+        self._elapsed_s = elapsed_s
+        self._believed_after_s = believed_after_s
+        #: the time that is believed, and when it was so
+        self._anchor: datetime | None = None
+        self._anchored_s = 0.0
+        #: by how much the database's clock jumped, and since when it says so
+        self._jump_s: float | None = None
+        self._jumped_at_s = 0.0
+        self._machine_ahead_s = 0.0
+        #: how many jumps began or ended
+        self.turns = 0
+
+    def now(self) -> datetime:
+        """The current instant, aware, UTC; the machine's clock until the database's was seen."""
+        if self._anchor is None:
+            return self._machine.now()
+        return self._at(self._elapsed_s())
+
+    def begin_look(self) -> float:
+        """Call before the database is asked for ``clock_timestamp()``."""
+        return self._elapsed_s()
+
+    def seen(self, database: datetime, *, began_s: float) -> None:
+        """Take in what the database's clock said to a look that began at ``began_s``."""
+        now_s = self._elapsed_s()
+        if now_s - began_s > _LONGEST_LOOK_S:
+            return
+        self._machine_ahead_s = (self._machine.now() - database).total_seconds()
+        if self._anchor is None:
+            self._believe(database, now_s)
+            return
+        jump_s = (database - self._at(now_s)).total_seconds()
+        if abs(jump_s) <= TOLERANCE_S:
+            if self._jump_s is not None:
+                _log.warning("the database's clock is right again")
+                self.turns += 1
+            self._believe(database, now_s)
+        elif self._jump_s is None or abs(jump_s - self._jump_s) > TOLERANCE_S:
+            self._jump_s, self._jumped_at_s = jump_s, now_s
+            self.turns += 1
+            _log.error("the database's clock jumped", by_s=round(jump_s, 1), held=self.now())
+        elif now_s - self._jumped_at_s >= self._believed_after_s:
+            _log.warning("the database's clock is believed after its jump", by_s=round(jump_s, 1))
+            self._believe(database, now_s)
+
+    @property
+    def held(self) -> bool:
+        """Whether a jump is not believed yet: what cannot be undone has to wait."""
+        return self._jump_s is not None
+
+    @property
+    def jump_s(self) -> float:
+        """By how many seconds the database's clock jumped and is not believed; 0: not at all."""
+        return self._jump_s or 0.0
+
+    @property
+    def machine_ahead_s(self) -> float:
+        """Seconds by which this machine's clock is ahead of the database's."""
+        return self._machine_ahead_s
+
+    def notices(self) -> list[dict[str, str]]:
+        """What readiness should say of the clocks."""
+        found = []
+        if self._jump_s is not None:
+            found.append(
+                {
+                    "code": "clock-jumped",
+                    "detail": f"the database's clock jumped by {_told(self._jump_s)}: no hour is"
+                    " closed and time goes on as before until it has been steady for"
+                    f" {self._believed_after_s:.0f} s; check the time synchronisation of its"
+                    " machine",
+                }
+            )
+        if abs(self._machine_ahead_s) > TOLERANCE_S:
+            side = "ahead of" if self._machine_ahead_s > 0 else "behind"
+            found.append(
+                {
+                    "code": "clock-differs",
+                    "detail": f"the machine's clock is {_told(abs(self._machine_ahead_s))} {side}"
+                    " the database's, whose time is used; check the time synchronisation of both",
+                }
+            )
+        return found
+
+    def _at(self, elapsed_s: float) -> datetime:
+        assert self._anchor is not None  # noqa: S101 - both callers know
+        return self._anchor + timedelta(seconds=elapsed_s - self._anchored_s)
+
+    def _believe(self, instant: datetime, now_s: float) -> None:
+        self._anchor, self._anchored_s, self._jump_s = instant, now_s, None
+
+
+def _told(seconds: float) -> str:
+    return f"{seconds:.0f} s"
