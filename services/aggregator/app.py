@@ -10,10 +10,10 @@ from services.aggregator.loop import Loop
 from services.aggregator.retention import Retention
 from services.core.runtime import metrics
 from services.core.runtime.backoff import Backoff
-from services.core.runtime.clock import SystemClock
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.settings import Settings
 from services.core.runtime.shutdown import Shutdown
+from services.core.runtime.steady_time import SteadyTime
 from services.core.store.connect import connect
 
 log = structlog.get_logger()
@@ -32,7 +32,7 @@ def run(settings: Settings) -> int:
             settings.aggregator_metrics_port, settings.metrics_host, metrics.aggregator_registry
         )
     loop = Loop(
-        clock=SystemClock(),
+        clock=SteadyTime(),
         shutdown=shutdown,
         progress=ProgressReporter("aggregator"),
         retention=Retention(settings.retention_days),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, LiteralString
 
 import numpy as np
 import psycopg
@@ -39,9 +39,18 @@ RETURNING array_send(channel_ids), array_send(minutes),
           array_send(coalesce(seconds, array_fill(0::int2, ARRAY[cardinality(minutes)]))), reason
 """
 
-_WAITING = """
+#: Aggregators that share a database are less far from each other.
+_SLACK_S: Final = 180
+
+#: Whether a facility's progress lies in the future.
+IS_AHEAD: LiteralString = f"""
+greatest(p.carried_to, p.rolled_to, p.judged_to)
+    > %(now)s::timestamptz + interval '{_SLACK_S} seconds'
+"""
+
+_WAITING: LiteralString = f"""
 SELECT p.facility_id, p.sequence,
-       extract(epoch FROM clock_timestamp() - p.changed_at)::float8 AS idle_s
+       abs(extract(epoch FROM clock_timestamp() - p.changed_at))::float8 AS idle_s
 FROM facility_progress p
 WHERE EXISTS (SELECT FROM touched t WHERE t.facility_id = p.facility_id)
    OR EXISTS (SELECT FROM recompute r WHERE r.facility_id = p.facility_id)
@@ -49,10 +58,11 @@ WHERE EXISTS (SELECT FROM touched t WHERE t.facility_id = p.facility_id)
    OR p.hours_wait OR p.carried_to IS NULL
    OR p.carried_to < date_trunc('minute', %(now)s::timestamptz)
    OR p.rolled_to IS NULL
+   OR {IS_AHEAD}
    OR p.rolled_to < date_trunc(
        'minute', %(now)s::timestamptz - make_interval(secs => (p.facility_id - 1) * 37 %% 60))
 ORDER BY p.changed_at
-"""
+"""  # noqa: S608 - a condition of this module
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

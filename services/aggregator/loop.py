@@ -17,10 +17,10 @@ from services.aggregator.retention import Retention
 from services.aggregator.setbacks import Setbacks
 from services.aggregator.tick import tick
 from services.core.runtime import metrics
-from services.core.runtime.clock import Clock
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.shutdown import Shutdown
-from services.core.store import hour_closing, left_over, notify
+from services.core.runtime.steady_time import SteadyTime
+from services.core.store import database_time, hour_closing, left_over, notify
 from services.core.store.registry import read
 from services.core.store.registry.plan import FacilityPlan, facility_plans
 
@@ -50,7 +50,7 @@ class Loop:
     def __init__(
         self,
         *,
-        clock: Clock,
+        clock: SteadyTime,
         shutdown: Shutdown,
         progress: ProgressReporter,
         retention: Retention,
@@ -81,6 +81,7 @@ class Loop:
         connection.execute(f"LISTEN {notify.TOUCHED}")
         connection.execute(f"LISTEN {notify.REGISTRY}")
         self._revision = -1
+        database_time.adopt(connection, "aggregator", self._clock)
         while not self._shutdown.requested:
             worked = self.turn(connection)
             if not worked and not self._shutdown.requested:
@@ -92,6 +93,7 @@ class Loop:
 
         Each at most once, and no more of them than take about :data:`_LOOK_AGAIN_S`.
         """
+        database_time.look(connection, self._clock)
         self._refresh_plans(connection)
         self._setbacks.refresh(connection, self._revision)
         worked, began = False, self._monotonic()
@@ -114,7 +116,9 @@ class Loop:
                 self._turns.spent(facility_id, self._monotonic() - started)
             if self._monotonic() - began > _LOOK_AGAIN_S:
                 break
-        self._retention.step(connection, self._clock.now())
+        if self._clock.steady:
+            # what is dropped does not come back
+            self._retention.step(connection, self._clock.now())
         if self._progress.due:
             self._report(connection)
         return worked
@@ -138,6 +142,7 @@ class Loop:
                 now,
                 recent,
                 self._setbacks.pieces(facility_id, usual),
+                held=self._clock.held,
             )
         except psycopg.errors.UndefinedTable:
             raise
@@ -188,7 +193,16 @@ class Loop:
         if time.monotonic() >= self._look_at_hours_s:
             self._look_at_hours_s = time.monotonic() + _LOOK_AT_HOURS_S
             metrics.aggregator_overdue_seconds.set(hour_closing.overdue_s(connection))
-        self._progress.report(connection, {"backlog_batches": backlog})
+        metrics.aggregator_clock_jump_seconds.set(self._clock.jump_s)
+        metrics.aggregator_clock_ahead_seconds.set(self._clock.machine_ahead_s)
+        self._progress.report(
+            connection,
+            {
+                "backlog_batches": backlog,
+                "clock_jump_s": self._clock.jump_s,
+                "notices": self._clock.notices(),
+            },
+        )
 
     def _wait(self, connection: psycopg.Connection[Any]) -> None:
         """Until a facility that may be ticked has work, or may be ticked again; or to look."""

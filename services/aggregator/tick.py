@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import numpy as np
 import psycopg
@@ -26,6 +26,7 @@ from services.aggregator import pieces as pieces_of
 from services.aggregator.closing import Judged
 from services.aggregator.due import Work
 from services.aggregator.pieces import LIVE_MINUTES, Pieces
+from services.aggregator.put_back import put_back
 from services.aggregator.ranges import Ranges
 from services.aggregator.recent import Recent, RecentReadings
 from services.aggregator.seen import Seen
@@ -37,16 +38,17 @@ from services.core.store.registry.plan import FacilityPlan
 #: Minutes that follow a new factor in one tick, a fraction of a second's work.
 _FOLLOW_MINUTES = 20_000
 
-_PROGRESS = """
+_PROGRESS: LiteralString = f"""
 SELECT extract(epoch FROM carried_to)::int8 / 60 AS carried_to,
        extract(epoch FROM rolled_to)::int8 / 60 AS rolled_to, hours_wait, sequence,
        ARRAY(SELECT DISTINCT step FROM recompute r
              WHERE r.facility_id = p.facility_id) AS queued,
        EXISTS (SELECT FROM following_minutes f WHERE f.facility_id = p.facility_id) AS follows,
        EXISTS (SELECT FROM set_aside a WHERE a.facility_id = p.facility_id
-               AND a.service = 'aggregator' AND a.kind = 'masses') AS noted
-FROM facility_progress p WHERE facility_id = %s
-"""
+               AND a.service = 'aggregator' AND a.kind = 'masses') AS noted,
+       {claim.IS_AHEAD} AS ahead
+FROM facility_progress p WHERE facility_id = %(facility)s
+"""  # noqa: S608 - a condition of this package
 
 _CHANGED = """
 WITH changed AS (
@@ -74,6 +76,8 @@ class _Progress:
     follows: bool = False
     #: masses of some minutes cannot be
     noted: bool = False
+    #: it was made by a clock that was ahead
+    ahead: bool | None = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,21 +131,27 @@ def tick(
     pieces: Pieces | None = None,
     *,
     trial: bool = False,
+    held: bool = False,
 ) -> Ticked:
     """Work off what is due for one facility; return what was done.
 
     Blocks for as long as the database works, on a piece of the work that ``pieces`` bounds. On
     return it is committed and told by NOTIFY, or, where another aggregator has the facility,
     nothing was done. ``recent`` is what this process remembers of the facility, if it does. A
-    ``trial`` does the same and takes it all back.
+    ``trial`` does the same and takes it all back. With ``held`` no hour is closed: the time may be
+    wrong.
     """
     recent = Recent() if recent is None else recent
     with connection.transaction() as transaction:
         if not claim.lock(connection, plan.id):
             return Ticked(worked=False)
-        progress = _progress(connection, plan)
+        progress = _progress(connection, plan, now)
+        reopened = None
+        if progress.ahead:
+            reopened = put_back(connection, plan, now)
+            progress = _progress(connection, plan, now)
         sequence = progress.sequence
-        # another aggregator's clock may be ahead: what it carried values into is not the future
+        # another aggregator may be ahead by a moment: what it carried values into is not the future
         current_minute = max(int(now.timestamp()) // 60, progress.carried_to or 0)
         of = _Turn(
             connection=connection,
@@ -154,16 +164,23 @@ def tick(
             rest_waits="rest" in progress.queued,
             noted=progress.noted,
         )
-        done, changed = _steps(of, progress)
+        if reopened is not None:
+            # before windows are made anew, which then hold it already
+            _reopen(of, *reopened)
+        done, changed = _steps(of, progress, held=held, reopened=reopened is not None)
         if trial:
             raise psycopg.Rollback(transaction)
     recent.keep(sequence + changed)
     return done
 
 
-def _steps(of: _Turn, progress: _Progress) -> tuple[Ticked, bool]:
+def _steps(
+    of: _Turn, progress: _Progress, *, held: bool, reopened: bool
+) -> tuple[Ticked, bool]:
     """All steps of a tick; returns what was done, and whether anything is seen of it."""
-    connection, plan, now, hours_wait = of.connection, of.plan, of.now, progress.hours_wait
+    connection, plan, now = of.connection, of.plan, of.now
+    # where closing is held back, what waits for it goes on waiting and is no work
+    hours_wait = progress.hours_wait and not held
     refactored, followed = _new_factor(of, progress)
     arrived = _touched(of)
     # what is queued by now may have come from this tick
@@ -171,7 +188,7 @@ def _steps(of: _Turn, progress: _Progress) -> tuple[Ticked, bool]:
     minute_began = progress.carried_to is None or progress.carried_to < of.current_minute
     rolled_to = claim.windows_minute(plan.id, now)
     windows_due = progress.rolled_to is None or progress.rolled_to < rolled_to
-    worked = arrived or asked_for or refactored is not None
+    worked = arrived or asked_for or reopened or refactored is not None
     if not (worked or minute_began or windows_due or hours_wait):
         # minutes that follow change nothing that anybody sees, and no readings
         return Ticked(worked=followed, more=followed), False
@@ -182,7 +199,7 @@ def _steps(of: _Turn, progress: _Progress) -> tuple[Ticked, bool]:
         rolled_due = rolled_to
         rolled_to = turn.move_windows(connection, plan, progress.rolled_to, rolled_due)
         windows_wait = rolled_to < rolled_due
-    if minute_began or hours_wait:
+    if (minute_began or hours_wait) and not held:
         hours_wait = _close(of)
     if windows_wait:
         # they would be brought up to now minute by minute, only to be judged
@@ -192,7 +209,17 @@ def _steps(of: _Turn, progress: _Progress) -> tuple[Ticked, bool]:
     carried, rolled = (
         datetime.fromtimestamp(minute * 60, UTC) for minute in (of.current_minute, rolled_to)
     )
-    connection.execute(_CHANGED, (carried, rolled, hours_wait, plan.id, notify.LIVE, plan.slug))
+    connection.execute(
+        _CHANGED,
+        (
+            carried,
+            rolled,
+            progress.hours_wait if held else hours_wait,
+            plan.id,
+            notify.LIVE,
+            plan.slug,
+        ),
+    )
     return Ticked(
         worked=True,
         more=of.more or hours_wait or windows_wait or refactored is not None or followed,
@@ -264,9 +291,11 @@ def _fitting(of: _Turn, work: Work, *, live_only: bool = False) -> Work:
     return work.but(parted.now)
 
 
-def _progress(connection: psycopg.Connection[Any], plan: FacilityPlan) -> _Progress:
+def _progress(connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime) -> _Progress:
     with connection.cursor(row_factory=class_row(_Progress)) as cursor:
-        return cursor.execute(_PROGRESS, (plan.id,)).fetchone() or _Progress()
+        return (
+            cursor.execute(_PROGRESS, {"facility": plan.id, "now": now}).fetchone() or _Progress()
+        )
 
 
 def _new_factor(of: _Turn, progress: _Progress) -> tuple[int | None, bool]:
@@ -290,6 +319,11 @@ def _carry(of: _Turn, carried_to: int | None) -> None:
     ranges = turn.carried(of.connection, of.plan, carried_to, of.current_minute)
     reasons = dict.fromkeys(ranges, why.HELD_ON)
     _compute(of, _fitting(of, Work(ranges=Ranges.of(ranges).union()[0], reasons=reasons)))
+
+
+def _reopen(of: _Turn, judged: Judged, hours: Mapping[int, set[int]]) -> None:
+    """Take out of the totals what closing hours too early had added; they are open again."""
+    _apply(of, Changes.none(), judged, hours, dict.fromkeys(hours, why.RECOMPUTATION))
 
 
 def _close(of: _Turn) -> bool:

@@ -161,6 +161,17 @@ aggregator_set_aside = Gauge(
     "Sources and facilities that cannot be computed, and sources with masses that cannot be.",
     registry=aggregator_registry,
 )
+aggregator_clock_jump_seconds = Gauge(
+    "tonne_aggregator_clock_jump_seconds",
+    "By how much the database's clock jumped while that is not believed: no hour is closed; 0: not"
+    " at all.",
+    registry=aggregator_registry,
+)
+aggregator_clock_ahead_seconds = Gauge(
+    "tonne_aggregator_clock_ahead_seconds",
+    "By how much this machine's clock is ahead of the database's, whose time is used.",
+    registry=aggregator_registry,
+)
 aggregator_database_retries = Counter(
     "tonne_aggregator_database_retries",
     "Ticks repeated because the database was away.",

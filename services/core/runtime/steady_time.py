@@ -55,6 +55,8 @@ class SteadyTime:
         self._jump_s: float | None = None
         self._jumped_at_s = 0.0
         self._machine_ahead_s = 0.0
+        self._adopted_s = 0.0
+        self._steady_since_s = 0.0
         #: how many jumps began or ended
         self.turns = 0
 
@@ -75,21 +77,33 @@ class SteadyTime:
             return
         self._machine_ahead_s = (self._machine.now() - database).total_seconds()
         if self._anchor is None:
-            self._believe(database, now_s)
-            return
+            self._steady_since_s = now_s
+            self._believe(database - timedelta(seconds=self._adopted_s), now_s)
         jump_s = (database - self._at(now_s)).total_seconds()
         if abs(jump_s) <= TOLERANCE_S:
             if self._jump_s is not None:
                 _log.warning("the database's clock is right again")
                 self.turns += 1
+                self._steady_since_s = now_s
             self._believe(database, now_s)
         elif self._jump_s is None or abs(jump_s - self._jump_s) > TOLERANCE_S:
             self._jump_s, self._jumped_at_s = jump_s, now_s
+            self._steady_since_s = now_s
             self.turns += 1
             _log.error("the database's clock jumped", by_s=round(jump_s, 1), held=self.now())
         elif now_s - self._jumped_at_s >= self._believed_after_s:
             _log.warning("the database's clock is believed after its jump", by_s=round(jump_s, 1))
             self._believe(database, now_s)
+
+    def adopt(self, jump_s: float) -> None:
+        """Take over from another process that the database's clock jumped; call before looks."""
+        if self._anchor is None:
+            self._adopted_s = jump_s
+
+    @property
+    def steady(self) -> bool:
+        """Whether time went on evenly for a while: what cannot be undone may be done."""
+        return not self.held and self._elapsed_s() - self._steady_since_s >= self._believed_after_s
 
     @property
     def held(self) -> bool:

@@ -106,6 +106,19 @@ CASES = {
         quiet={f"tonne_aggregator_overdue_seconds{{{_AGGREGATOR}}}": "0x10 900x20"},
         labels={"instance": "aggregator:9102", "job": "aggregator"},
     ),
+    "TonneClockJumped": Case(
+        fires={f"tonne_aggregator_clock_jump_seconds{{{_AGGREGATOR}}}": "0x28 7200x2"},
+        summary="The database's clock jumped by 2h 0m 0s; no hour is closed until it has been"
+        " steady for five minutes",
+        quiet={f"tonne_aggregator_clock_jump_seconds{{{_AGGREGATOR}}}": "0x10 -3600x2 0x20"},
+        labels={"instance": "aggregator:9102", "job": "aggregator"},
+    ),
+    "TonneClocksDiffer": Case(
+        fires={f"tonne_aggregator_clock_ahead_seconds{{{_AGGREGATOR}}}": "0x20 -90x10"},
+        summary="The aggregator's machine and the database's are 1m 30s apart",
+        quiet={f"tonne_aggregator_clock_ahead_seconds{{{_AGGREGATOR}}}": "2x30"},
+        labels={"instance": "aggregator:9102", "job": "aggregator"},
+    ),
     "TonneOutboxStuck": Case(
         fires={f"tonne_notify_oldest_seconds{{{_NOTIFIER}}}": "0x10 0+60x20"},
         summary="An alert has not been told for 19m 0s",
