@@ -174,9 +174,7 @@ def tick(
     return done
 
 
-def _steps(
-    of: _Turn, progress: _Progress, *, held: bool, reopened: bool
-) -> tuple[Ticked, bool]:
+def _steps(of: _Turn, progress: _Progress, *, held: bool, reopened: bool) -> tuple[Ticked, bool]:
     """All steps of a tick; returns what was done, and whether anything is seen of it."""
     connection, plan, now = of.connection, of.plan, of.now
     # where closing is held back, what waits for it goes on waiting and is no work
