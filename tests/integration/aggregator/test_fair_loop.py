@@ -13,11 +13,11 @@ from services.aggregator import tick as ticking
 from services.aggregator.loop import Loop
 from services.aggregator.pieces import Pieces
 from services.aggregator.retention import Retention
-from services.core.runtime.clock import FixedClock
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.shutdown import Shutdown
 from services.core.store.connect import connect
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant
+from tests.integration.aggregator.set_time import SetTime
 
 START = instant("2026-06-15T09:00:00Z")
 QUIET = ("a", "b", "c", "d")
@@ -50,10 +50,10 @@ class Costs:
 def costs(monkeypatch: pytest.MonkeyPatch) -> Costs:
     made, real = Costs(), ticking.tick
 
-    def tick(connection: Any, plan: Any, now: Any, recent: Any, pieces: Any) -> Any:
+    def tick(connection: Any, plan: Any, now: Any, recent: Any, pieces: Any, *, held: bool) -> Any:
         busy = plan.slug == "busy"
         # little real work, whatever it is said to cost
-        done = real(connection, plan, now, recent, Pieces(old=120) if busy else pieces)
+        done = real(connection, plan, now, recent, Pieces(old=120) if busy else pieces, held=held)
         made.now_s += BUSY_S if busy else QUIET_S
         made.busy_ticks += busy
         return done
@@ -81,7 +81,7 @@ def connection(database_url: str) -> Iterator[psycopg.Connection[Any]]:
 def test_a_reading_waits_for_one_turn_of_the_busy_one_at_most(
     plant: Plant, connection: psycopg.Connection[Any], costs: Costs
 ) -> None:
-    clock = FixedClock(START)
+    clock = SetTime(START)
     loop = Loop(
         clock=clock,
         shutdown=Shutdown(),

@@ -15,7 +15,6 @@ from services.aggregator.loop import Loop
 from services.aggregator.retention import Retention
 from services.api.routes.operation import _judge
 from services.core.runtime import metrics
-from services.core.runtime.clock import FixedClock
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.shutdown import Shutdown
 from services.core.store import recompute_request, set_aside
@@ -24,6 +23,7 @@ from services.core.store.readiness import readiness
 from services.core.store.registry.plan import facility_plans
 from services.core.store.set_aside import Piece
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant
+from tests.integration.aggregator.set_time import SetTime
 
 START = instant("2026-06-15T09:00:00Z")
 
@@ -57,7 +57,7 @@ class Works:
         self.url = url
         apply_text(url, _TWO.format("other"))
         self.plant = Plant(url, _TWO.format("works"))
-        self.clock = FixedClock(START)
+        self.clock = SetTime(START)
         self.connection: psycopg.Connection[Any] = connect(
             url, process="test", role="tonne_aggregate", autocommit=True
         )
@@ -117,7 +117,7 @@ class Works:
 
     def warnings(self) -> list[str]:
         found = asyncio.run(readiness(self.url, stale_after_s=60))
-        warnings = _judge(found)["warnings"]
+        warnings = _judge(found, self.clock)["warnings"]
         assert isinstance(warnings, list)
         return warnings
 
