@@ -39,7 +39,7 @@ _NEWEST_ID: Final = (1 << 63) - 1
 
 _INGEST_WORKS: Final = text(
     "SELECT EXISTS (SELECT FROM process_progress WHERE process = 'ingest'"
-    " AND progressed_at > now() - make_interval(secs => :seconds))"
+    " AND abs(extract(epoch FROM now() - progressed_at)) < :seconds)"
 )
 
 Facilities = Annotated[list[str] | None, typer.Option("--facility", help="facility; repeat")]

@@ -15,7 +15,7 @@ _TOLD: Final = text(
     "SELECT DISTINCT notice->>'detail'"
     " FROM process_progress, jsonb_array_elements(state->'notices') AS notice"
     " WHERE jsonb_typeof(state->'notices') = 'array' AND notice->>'code' = :code"
-    " AND progressed_at > now() - make_interval(secs => :stale_after_s) ORDER BY 1 LIMIT 100"
+    " AND abs(extract(epoch FROM now() - progressed_at)) < :stale_after_s ORDER BY 1 LIMIT 100"
 )
 
 
