@@ -110,3 +110,24 @@ async def test_alerts_are_listed_acknowledged_and_drawn_as_limits(
         )
         if directory := os.environ.get("SCREENSHOTS"):
             await page.screenshot(path=f"{directory}/alerts-{width}.png", full_page=True)
+
+
+async def test_what_people_wrote_is_text_and_never_markup(
+    address: str, page: Page, connection: Connection
+) -> None:
+    hostile = "<img src=x onerror=\"document.title='owned'\"><b id=owned>"
+    plant = found(connection, "linz")
+    connection.execute("UPDATE facility SET name = %s", (hostile,))
+    emit(connection, plant, 20.0)
+    rate = limit(connection, plant, id="rate", measure="rate", above=1, message=hostile)
+    fire(connection, plant, rate, this_minute(), acked_at=this_minute(), acked_by=hostile)
+    await page.goto(address)
+    firing = page.locator("#alerts li")
+    await expect(firing.locator(".words")).to_have_text(hostile)
+    await expect(firing.locator(".known-by")).to_contain_text(hostile)
+    await firing.locator("input").fill(hostile)
+    await firing.locator("button").click()
+    await expect(firing.locator(".known-by")).to_contain_text(f"“{hostile}”")
+    # the page fixture fails for what its policy had to stop, and for what is fetched
+    await expect(page.locator("#owned, img[src=x]")).to_have_count(0)
+    assert await page.title() != "owned"
