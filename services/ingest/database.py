@@ -37,6 +37,10 @@ class DataRefusedError(Exception):
     """The database will never take this data as it is."""
 
 
+class TookTooLongError(Exception):
+    """The database cut the action off twice: less of it at once may get through."""
+
+
 class StoppedError(Exception):
     """The process was asked to stop while the database was away."""
 
@@ -50,15 +54,19 @@ class Database:
         self._connection: psycopg.Connection[Any] | None = None
         self._away = False
 
-    def run(self, action: Action[Answer]) -> Answer:
+    def run(self, action: Action[Answer], *, divisible: bool = False) -> Answer:
         """Run ``action`` (one transaction of its own) until it succeeds, backing off in between.
 
+        One that is ``divisible`` is given up when it took too long twice: what takes longer than
+        the database allows would do so for ever.
+
+        :raises TookTooLongError: as said.
         :raises DataRefusedError: the data is at fault.
         :raises DatabaseUnusableError: schema, rights or address are wrong.
         :raises StoppedError: a stop was asked for while the database was away.
         """
         backoff = Backoff()
-        tried = False
+        tried, cut_off = False, 0
         while True:
             try:
                 connection = self._connection or self._connect()
@@ -74,6 +82,9 @@ class Database:
                     ) from error
                 tried = True
                 self._lost(error)
+                cut_off += kind is ErrorKind.TOO_LONG
+                if divisible and cut_off > 1:
+                    raise TookTooLongError(_sentence(error)) from error
                 if self._shutdown.wait(backoff.next_s()):
                     raise StoppedError from error
             else:

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Final
 
 import msgspec
+import structlog
 
 from services.core.store.quarantine import QuarantineEntry
 from services.core.store.readings import ReadingRow
@@ -30,6 +31,8 @@ from services.ingest.reasons import Reason, explain
 from services.ingest.resolve import Destination, Directory, Publisher, Target
 from services.ingest.route import Kind
 from services.ingest.source import Message
+
+_log: Final = structlog.get_logger()
 
 #: Problems named one by one in the detail of a quarantined message.
 _MOST_NAMED: Final = 10
@@ -222,8 +225,8 @@ class _Preparation:
         arrived_us = self._us(message.arrived_at)
         try:
             decoded = publisher.decode(message.payload, arrived_us)
-        except UndecodableError as error:
-            return (Problem(reason=error.reason, what=error.what),)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it would come again and again
+            return (_undecodable(publisher, error),)
         problems = decoded.problems
         observations = self._heard_of(message, publisher, decoded, shared=shared)
         targets, rows, origins = publisher.targets, self.rows, self.origins
@@ -384,6 +387,17 @@ class _Arrival:
         if before:
             self._arrivals.extend(self._device_id, self._message, ts_us)
         return ts_us, self._source
+
+
+def _undecodable(publisher: Publisher, error: Exception) -> Problem:
+    """What a decoder says is wrong with a message; or what is wrong with the decoder."""
+    if isinstance(error, UndecodableError):
+        return Problem(reason=error.reason, what=error.what)
+    _log.error(
+        "decoder_failed", facility=publisher.facility, device=publisher.device, exc_info=error
+    )
+    what = f"the decoder of device {publisher.device!r} failed ({type(error).__name__})"
+    return Problem(reason=Reason.DECODER_FAILED, what=what)
 
 
 def _second_look(observation: Observation, target: Target) -> tuple[float | None, int]:

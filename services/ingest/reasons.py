@@ -19,6 +19,7 @@ class Reason(StrEnum):
     REPEATED_KEY = "repeated_key"
     MALFORMED_SENML = "malformed_senml"
     BAD_MAPPING = "bad_mapping"
+    DECODER_FAILED = "decoder_failed"
     TOO_COSTLY = "too_costly"
     NOT_A_READING = "not_a_reading"
     BAD_TIME = "bad_time"
@@ -64,6 +65,9 @@ ADVICE: dict[Reason, str] = {
     Reason.TOO_COSTLY: (
         "let records split the message so that each value is looked for in its own record alone, or"
         " send less at once; whoever runs tonne can raise TONNE_MAPPING_STEPS; then replay this"
+    ),
+    Reason.DECODER_FAILED: (
+        "this is a fault of tonne: report it with the message, update tonne, then replay this"
     ),
     Reason.NOT_A_READING: (
         'publish {"ts": ..., "values": {"channel": number}} or an array of such objects, or say in'

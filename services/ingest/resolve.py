@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import psycopg
+import structlog
 
 from services.core.store.registry import read
 from services.core.store.registry.facility_model import own_topic
@@ -20,6 +21,8 @@ from services.ingest.corrections import Rule
 from services.ingest.decode import UnusableFormatError, decoder_for, native
 from services.ingest.decode.observation import Decoded, Decoder, UndecodableError
 from services.ingest.reasons import Reason
+
+_log: Final = structlog.get_logger()
 
 #: Topics remembered at most, and their length; a flood of invented ones must not fill the memory.
 _MOST_TOPICS: Final = 100_000
@@ -192,12 +195,20 @@ def _decoder(device: read.Device, channels: Iterable[read.Channel], most_steps: 
             most_steps=most_steps,
         )
     except UnusableFormatError as error:
-        what = str(error)
+        return _refusing(str(error))
+    except Exception as error:  # noqa: BLE001 - one device's file must not end ingest for all
+        _log.exception("format_unusable", facility=device.facility, device=device.slug)
+        return _refusing(
+            f"what the facility file says of device {device.slug!r} cannot be used"
+            f" ({type(error).__name__})"
+        )
 
-        def refuse(_payload: bytes, _received_us: int) -> Decoded:
-            raise UndecodableError(Reason.UNSUPPORTED_FORMAT, what)
 
-        return refuse
+def _refusing(what: str) -> Decoder:
+    def refuse(_payload: bytes, _received_us: int) -> Decoded:
+        raise UndecodableError(Reason.UNSUPPORTED_FORMAT, what)
+
+    return refuse
 
 
 def _single(number: float) -> float:

@@ -1,7 +1,8 @@
 """A prepared batch into the database: one transaction, durable when :func:`write` returns.
 
 A row that the database refuses must not stop the line: the batch is halved until the row stands
-alone, that one goes to quarantine, the others are stored.
+alone, that one goes to quarantine, the others are stored. A batch that takes longer than the
+database allows is halved too, until its parts get through.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from services.core.store.readings import Conflict, ReadingRow, Supersession
 from services.ingest import corrections, entry
 from services.ingest.allowance import Allowance
 from services.ingest.corrections import Verdict
-from services.ingest.database import Database, DataRefusedError
+from services.ingest.database import Database, DataRefusedError, TookTooLongError
 from services.ingest.decode.instant import from_us
 from services.ingest.prepare import Origin, Prepared
 from services.ingest.reasons import Reason
@@ -53,12 +54,15 @@ def write(database: Database, prepared: Prepared, allowance: Allowance) -> Outco
     """Store the batch, waiting for the database while it is away; see :meth:`Database.run`."""
     try:
         return database.run(
-            _Transaction(allowance, prepared.rows, prepared.origins, prepared.quarantine)
+            _Transaction(allowance, prepared.rows, prepared.origins, prepared.quarantine),
+            divisible=len(prepared.rows) > 1,
         )
     except DataRefusedError as refusal:
         if not prepared.rows:
             raise
         _log.warning("the database refuses a batch; looking for the row", error=str(refusal))
+    except TookTooLongError as error:
+        _log.warning("the database cut a batch off twice; halving it", error=str(error))
     outcome = database.run(_Transaction(allowance, [], [], prepared.quarantine))
     return outcome + _halve(database, allowance, prepared.rows, prepared.origins)
 
@@ -70,7 +74,9 @@ def _halve(
     origins: Sequence[Origin],
 ) -> Outcome:
     try:
-        return database.run(_Transaction(allowance, rows, origins, []))
+        return database.run(_Transaction(allowance, rows, origins, []), divisible=len(rows) > 1)
+    except TookTooLongError:
+        pass
     except DataRefusedError as refusal:
         if len(rows) == 1:
             refused = entry.of_reading(

@@ -21,6 +21,8 @@ from services.ingest.sqlstate import ErrorKind, classify
         (errors.CannotConnectNow(), ErrorKind.RETRY),
         (errors.IoError(), ErrorKind.RETRY),
         (errors.ReadOnlySqlTransaction(), ErrorKind.RETRY),
+        (errors.QueryCanceled(), ErrorKind.TOO_LONG),
+        (errors.IdleInTransactionSessionTimeout(), ErrorKind.TOO_LONG),
         (errors.CheckViolation(), ErrorKind.REFUSED),
         (errors.NotNullViolation(), ErrorKind.REFUSED),
         (errors.NumericValueOutOfRange(), ErrorKind.REFUSED),
