@@ -291,7 +291,7 @@ def test_the_command_lists_shows_replays_and_discards(plant: Plant) -> None:
     assert "meter-later" not in tonne(plant, "quarantine", "list", "--reason", "conflict")
     by_reason = {e["reason"]: str(e["id"]) for e in plant.quarantine()}
     shown = tonne(plant, "quarantine", "show", by_reason["malformed_json"])
-    assert "{[red]\N{REPLACEMENT CHARACTER}[31m" in shown
+    assert "{[red]\\x1b[31m" in shown
     assert "there is no entry 999" in tonne(plant, "quarantine", "show", "999", code=1)
     assert "there is no entry 999" in tonne(plant, "quarantine", "replay", "999", code=1)
 

@@ -144,10 +144,15 @@ def _stretches(ts: Ints, result: RegisterSteps) -> list[tuple[int, int]]:
     breaks = [
         each for each in result.incidents if each.kind not in {"transient", "confirmed", "jitter"}
     ]
+    epochs = {each.t0_us for each in breaks if each.kind == "replacement"}
     edges = sorted((each.t0_us, each.t1_us) for each in (*breaks, *result.held))
     begins = [int(ts[0]), *(t1 for _, t1 in edges)]
-    # an epoch begins between two readings
-    ends = [int(ts[np.searchsorted(ts, t0, side="right") - 1]) for t0, _ in edges if t0 >= ts[0]]
+    # an epoch begins between two readings, or at one that is the first of it
+    ends = [
+        int(ts[np.searchsorted(ts, t0, side="left" if t0 in epochs else "right") - 1])
+        for t0, _ in edges
+        if t0 > ts[0] or (t0 == ts[0] and t0 not in epochs)
+    ]
     return list(zip(begins[-len(ends) - 1 :], [*ends, int(ts[-1])], strict=True))
 
 
