@@ -12,7 +12,7 @@ check() {
 check ruff .venv/bin/ruff check
 check format .venv/bin/ruff format --check
 check types .venv/bin/mypy
-check "types of deploy/local" .venv/bin/mypy -p deploy.local
+check "types of deploy" .venv/bin/mypy -p deploy.local -p deploy.reference
 check imports .venv/bin/lint-imports
 [ ! -e deploy/compose.yaml ] || check compose .venv/bin/check-jsonschema \
   --builtin-schema vendor.compose-spec deploy/compose.yaml

@@ -11,7 +11,7 @@ from services.core.store import alert_tables, following
 from services.core.store.tables import metadata
 
 #: Tables each role may write; every role may read all but the API keys' digests.
-_WRITES: dict[str, dict[str, tuple[str, ...]]] = {
+WRITES: dict[str, dict[str, tuple[str, ...]]] = {
     "tonne_ingest": {
         "reading": ("INSERT",),
         # for what stood alone and is found to belong to a back-fill
@@ -221,7 +221,7 @@ def create_roles(connection: Connection) -> None:
 
     Roles belong to the whole cluster, so another database may have made them already.
     """
-    for role, writes in _WRITES.items():
+    for role, writes in WRITES.items():
         connection.execute(
             text(
                 f"DO $$ BEGIN CREATE ROLE {role} NOLOGIN;"

@@ -119,6 +119,22 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.usefixtures("works")
+async def test_a_stored_threshold_that_cannot_be_read_hides_no_other(
+    client: httpx.AsyncClient, database_url: str
+) -> None:
+    """As an older version, or a hand in the database, may have left it."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "UPDATE threshold SET spec = jsonb_set(spec, '{measure}', '\"phase-of-the-moon\"')"
+            " WHERE slug = 'high'"
+        )
+    answer = await client.get("/v1/thresholds")
+    assert answer.status_code == 200
+    assert [each["id"] for each in answer.json()] == ["co2"]
+    assert (await client.get("/v1/live", params={"facility": "works"})).status_code == 200
+
+
+@pytest.mark.usefixtures("works")
 async def test_what_cannot_be_watched_is_refused_in_one_sentence(
     client: httpx.AsyncClient,
 ) -> None:

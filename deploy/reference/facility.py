@@ -1,0 +1,100 @@
+"""The page of the facility file."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from deploy.reference.markdown import code, page, table
+from services.core.store.registry.facility_model import FacilityFile
+from services.core.store.registry.field_types import Part
+
+_SEVERAL = {tuple, list}
+_EITHER = {Union, types.UnionType}
+
+#: What a plain type is called in the column of values.
+_WORDS = {
+    "str": "text",
+    "float": "number",
+    "int": "whole number",
+    "bool": "true or false",
+    "date": "day, such as 2026-01-01",
+}
+_EXAMPLE = """\
+```yaml
+facility: {id: mill, name: Paper mill, timezone: Europe/Vienna}
+devices:
+  - id: main-meter
+    channels:
+      - {id: import, quantity: energy, unit: kWh, kind: counter, max_rate: 5000}
+sources:
+  - {id: grid, scope: 2, method: activity, input: main-meter.import, factor: grid-gb}
+```"""
+
+
+def page_of_facility_file() -> str:
+    """Return the page: each part of a facility file with its keys, values and defaults."""
+    return page(
+        "Facility file",
+        "A facility file describes one site: its devices and channels, its factors, what emits,"
+        " what is watched and who hears of it. It is YAML or JSON. `tonne apply FILE` refuses the"
+        " whole file with every error and its line, or puts all of it into force; applied again it"
+        " changes nothing.",
+        _EXAMPLE,
+        "A *duration* is a number of seconds or a text such as `90s`, `15m`, `1h30m`, `1d`, `1w` or"
+        " `PT1H30M`. An *instant* is RFC 3339 with an offset, or a day, which begins at midnight"
+        " UTC. A *slug* is `[a-z0-9][a-z0-9-]{0,62}`.",
+        *_parts(FacilityFile, "", set()),
+    )
+
+
+def _parts(part: type[Part], path: str, done: set[type[Part]]) -> Iterator[str]:
+    if part in done:
+        return
+    done.add(part)
+    title = f"`{path}`" if path else "The file"
+    said = " ".join((part.__doc__ or "").split("\n\n")[0].split())
+    rows, below = [], []
+    for name, field in part.model_fields.items():
+        key = field.alias or name
+        values, parts, several = _values(field.annotation)
+        rows.append((code(key), values, _default(field), field.description))
+        inner = f"{path}.{key}" if path else key
+        below += [(each, f"{inner}[]" if several else inner) for each in parts]
+    yield f"## {title}\n\n{said}\n\n" + table(("key", "value", "default", "meaning"), rows)
+    for each, inner in below:
+        yield from _parts(each, inner, done)
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return "needed"
+    default = field.default
+    return "" if default is None or default == () else code(_shown(default))
+
+
+def _shown(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _values(kind: Any) -> tuple[str, list[type[Part]], bool]:
+    """Return the values in words, the parts among them, and whether there may be several."""
+    origin = get_origin(kind)
+    if origin is Annotated:
+        return _values(get_args(kind)[0])
+    if origin is Literal:
+        return " ".join(code(each) for each in get_args(kind)), [], False
+    if origin in _EITHER:
+        found = [_values(each) for each in get_args(kind) if each is not type(None)]
+        words = " or ".join(dict.fromkeys(word for word, _, _ in found))
+        return words, [p for _, parts, _ in found for p in parts], any(s for _, _, s in found)
+    if origin in _SEVERAL:
+        inner = [each for each in get_args(kind) if each is not Ellipsis]
+        words, parts, _ = _values(inner[0])
+        shown = f"list of {words}" if len(inner) == 1 else f"[{', '.join(['number'] * len(inner))}]"
+        return shown, parts, True
+    if isinstance(kind, type) and issubclass(kind, Part):
+        return "a part of its own, below", [kind], False
+    name = "keys and values" if origin is dict else getattr(kind, "__name__", str(kind))
+    return _WORDS.get(name, name), [], False

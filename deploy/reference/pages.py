@@ -1,0 +1,42 @@
+"""Every generated page, by its file name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deploy.reference import (
+    accounting,
+    command_line,
+    database,
+    devices,
+    facility,
+    factors,
+    http,
+    metrics,
+    quarantine,
+    settings,
+)
+
+#: Where the documentation is kept.
+DOCUMENTATION = Path(__file__).parents[1] / "docs"
+
+
+def pages() -> dict[str, str]:
+    """Return the text of each page by its path below the documentation."""
+    reference = {
+        "facility-file.md": facility.page_of_facility_file(),
+        "settings.md": settings.page_of_settings(),
+        "cli.md": command_line.page_of_commands(),
+        "http-api.md": http.page_of_calls(),
+        "errors.md": http.page_of_problems(),
+        "metrics.md": metrics.page_of_metrics(),
+        "quarantine-reasons.md": quarantine.page_of_reasons(),
+        "database.md": database.page_of_tables(),
+        "factors.md": factors.page_of_factors(),
+        "units.md": accounting.page_of_units(),
+        "equations.md": accounting.page_of_equations(),
+    }
+    return {
+        **{f"reference/{name}": text for name, text in reference.items()},
+        **{f"howto/devices/{name}": text for name, text in devices.pages_of_devices().items()},
+    }
