@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
+from services.core.accounting.registers import LOOK_AROUND
 from services.core.store import alert_tables, following
 from services.core.store.tables import metadata
 
@@ -144,10 +145,10 @@ BEGIN
     END IF;
     CREATE TEMPORARY TABLE kept_reading ON COMMIT DROP AS
     SELECT r.* FROM channel c CROSS JOIN LATERAL (
-        (SELECT * FROM reading WHERE channel_id = c.id AND ts < upto ORDER BY ts DESC LIMIT 8)
+        (SELECT * FROM reading WHERE channel_id = c.id AND ts < upto ORDER BY ts DESC LIMIT {kept})
         UNION
         (SELECT * FROM reading WHERE channel_id = c.id AND ts < upto
-           AND value IS NOT NULL AND quality <= 1 ORDER BY ts DESC LIMIT 8)) r;
+           AND value IS NOT NULL AND quality <= 1 ORDER BY ts DESC LIMIT {kept})) r;
     FOR gone IN
         SELECT format('%I.%I', chunk_schema, chunk_name) AS chunk, range_start, range_end
         FROM timescaledb_information.chunks
@@ -260,7 +261,7 @@ def create_roles(connection: Connection) -> None:
     connection.execute(text(_SUPERSEDE_READING))
     connection.execute(text("REVOKE ALL ON FUNCTION supersede_reading FROM PUBLIC"))
     connection.execute(text("GRANT EXECUTE ON FUNCTION supersede_reading TO tonne_ingest"))
-    connection.execute(text(_DROP_READINGS))
+    connection.execute(text(_DROP_READINGS.replace("{kept}", str(LOOK_AROUND + 2))))
     connection.execute(text("REVOKE ALL ON FUNCTION drop_readings FROM PUBLIC"))
     connection.execute(text("GRANT EXECUTE ON FUNCTION drop_readings TO tonne_aggregate"))
 
