@@ -80,7 +80,11 @@ def test_a_breach_is_told_to_the_webhook_and_to_alertmanager_and_so_is_its_end(
 
         wait_for(stored, "the breach is stored")
         wait_for(lambda: "stack-1-hourly" in told(hook), "the webhook is told")
-        wait_for(lambda: standing(alertmanager) >= {"stack-1-hourly"}, "Alertmanager is told")
+        # an alert that ends before Alertmanager has told of it is never told of
+        wait_for(
+            lambda: ("stack-1-hourly", "firing") in heard(desk),
+            "the desk behind Alertmanager heard of the breach",
+        )
         publish(range(12, 100), 1e4)
         wait_for(lambda: told(hook).get("stack-1-hourly") == "resolved", "so is its end")
         # the rate of the whole works is not known: of its other sources nothing came
@@ -89,8 +93,8 @@ def test_a_breach_is_told_to_the_webhook_and_to_alertmanager_and_so_is_its_end(
         )
         wait_for(lambda: standing(alertmanager) == {"site-rate"}, "Alertmanager knows of both")
         wait_for(
-            lambda: {("stack-1-hourly", "firing"), ("stack-1-hourly", "resolved")} <= heard(desk),
-            "the desk behind Alertmanager heard both",
+            lambda: ("stack-1-hourly", "resolved") in heard(desk),
+            "the desk behind Alertmanager heard of its end",
         )
     for request in hook.requests:
         assert verify(SECRET, request.headers, request.raw) == request.body
