@@ -9,7 +9,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from services.core.store import migrate
+from services.core.store.schema import migrate
 from tests.services import Mosquitto, Nats, Postgres, server_directory
 
 _TEMPLATE = "tonne_template"

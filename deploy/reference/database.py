@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sqlalchemy import Table
 
 from deploy.reference.markdown import code, page, table
-from services.core.store import alert_tables, ddl, tables
+from services.core.store.schema import alert_tables, ddl, tables
 
 _MODULES = (tables, alert_tables)
 

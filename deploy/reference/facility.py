@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from deploy.reference.markdown import code, page, table
-from services.core.store.registry.facility_model import FacilityFile
-from services.core.store.registry.field_types import Part
+from services.core.facility.fields import Part
+from services.core.facility.model import FacilityFile
 
 _SEVERAL = {tuple, list}
 _EITHER = {Union, types.UnionType}

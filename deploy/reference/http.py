@@ -7,7 +7,7 @@ from typing import Any
 
 from deploy.reference.markdown import code, page, table
 from services.api.app import create_app
-from services.api.problems import Problem
+from services.api.http.problems import Problem
 from services.core.runtime.settings import Settings
 
 

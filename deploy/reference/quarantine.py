@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deploy.reference.markdown import code, page, table
-from services.ingest.reasons import ADVICE, Reason
+from services.ingest.quarantine.reasons import ADVICE, Reason
 
 
 def page_of_reasons() -> str:

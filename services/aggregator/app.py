@@ -14,7 +14,7 @@ from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.settings import Settings
 from services.core.runtime.shutdown import Shutdown
 from services.core.runtime.steady_time import SteadyTime
-from services.core.store.connect import connect
+from services.core.store.database.connect import connect
 
 log = structlog.get_logger()
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from services.aggregator.touched import Touched
+from services.aggregator.invalidations import Touched
 from services.core.accounting.stack.qa import CalibrationSetup, CalibrationTest
 from services.core.accounting.units import Conversion
-from services.core.store import calibrations
+from services.core.store.readings import calibrations
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
 
 _MINUTE_US = 60_000_000

@@ -14,8 +14,8 @@ import numpy as np
 import psycopg
 from psycopg.rows import class_row
 
-from services.aggregator.touched import Touched
-from services.core.store.number_arrays import loaded
+from services.aggregator.invalidations import Touched
+from services.core.store.database.arrays import loaded
 
 #: Any number that only the facility locks use.
 _LOCK_CLASS = 0x746F6E

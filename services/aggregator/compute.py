@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from services.aggregator.head import RecentReadings
 from services.aggregator.ranges import Integers, Range, Ranges
-from services.aggregator.recent import RecentReadings
 from services.core.accounting.series import ChannelRule, ChosenMinutes, MinuteSeries
-from services.core.store.emission_writer import SourceMinutes
-from services.core.store.reading_series import Spans, StoredReadings
+from services.core.store.emissions.minutes_and_hours import SourceMinutes
+from services.core.store.readings.series import Spans, StoredReadings
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
 
 _MINUTE_US = 60_000_000

@@ -9,10 +9,10 @@ from typing import Any
 import psycopg
 
 from services.aggregator import calibrations, claim, expand
+from services.aggregator.head import RecentReadings
+from services.aggregator.invalidations import Touched, TouchedReasons
 from services.aggregator.ranges import Ranges
-from services.aggregator.recent import RecentReadings
-from services.aggregator.touched import Touched, TouchedReasons
-from services.core.store import left_over
+from services.core.store.emissions import left_over
 from services.core.store.registry.plan import FacilityPlan
 
 #: A queued recomputation is worked off in slices of a week, so that live data comes between.

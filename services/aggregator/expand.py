@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from services.aggregator.head import RecentReadings
+from services.aggregator.invalidations import Touched
 from services.aggregator.ranges import Ranges
-from services.aggregator.recent import RecentReadings
-from services.aggregator.touched import Touched
 from services.core.accounting.registers import LOOK_AROUND
 from services.core.accounting.series import ChannelRule
-from services.core.store.reading_series import StoredReadings
+from services.core.store.readings.series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan
 
 _MINUTE_US = 60_000_000

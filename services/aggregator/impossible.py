@@ -10,10 +10,10 @@ import psycopg
 import structlog
 
 from services.aggregator.ranges import Ranges
-from services.core.store import set_aside
-from services.core.store.emission_writer import SourceMinutes
+from services.core.store.emissions import set_aside
+from services.core.store.emissions.minutes_and_hours import SourceMinutes
+from services.core.store.emissions.set_aside import Piece
 from services.core.store.registry.plan import FacilityPlan
-from services.core.store.set_aside import Piece
 
 log = structlog.get_logger()
 

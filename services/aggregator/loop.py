@@ -11,8 +11,8 @@ import structlog
 
 from services.aggregator import claim
 from services.aggregator.fair_turns import FairTurns
+from services.aggregator.head import Recent
 from services.aggregator.pieces import Pieces
-from services.aggregator.recent import Recent
 from services.aggregator.retention import Retention
 from services.aggregator.setbacks import Setbacks
 from services.aggregator.tick import tick
@@ -20,7 +20,8 @@ from services.core.runtime import metrics
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.shutdown import Shutdown
 from services.core.runtime.steady_time import SteadyTime
-from services.core.store import database_time, hour_closing, left_over, notify
+from services.core.store.database import database_time, notify
+from services.core.store.emissions import hour_closing, left_over
 from services.core.store.registry import read
 from services.core.store.registry.plan import FacilityPlan, facility_plans
 

@@ -13,9 +13,9 @@ from typing import Any
 import psycopg
 import structlog
 
-from services.aggregator.closing import Judged
-from services.core.store import hour_closing, hour_inputs
-from services.core.store.hour_closing import HourVerdict
+from services.aggregator.close_hours import Judged
+from services.core.store.emissions import hour_closing, hour_inputs
+from services.core.store.emissions.hour_closing import HourVerdict
 from services.core.store.registry.plan import FacilityPlan
 
 log = structlog.get_logger()

@@ -2,7 +2,7 @@
 
 A step is a part of the hours of every source concerned, in the tick's transaction: the hours with
 their ledger and the windows get their masses, the minutes are noted to follow
-(:mod:`services.core.store.following`). The masses are those that computing the minutes again from
+(:mod:`services.core.store.emissions.deferred_minutes`). The masses are those that computing the minutes again from
 their readings gives, to the last digit: the amounts are kept as they were before rounding, and the
 same code makes masses of them.
 """
@@ -18,11 +18,11 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from services.aggregator.alerts.changed_ranges import Seen
 from services.aggregator.compute import billionths, holdable
-from services.aggregator.seen import Seen
 from services.core.accounting.methods import ActivityMethod
-from services.core.store import factor_restatement, following
-from services.core.store.factor_restatement import Amounts, Masses, Queued
+from services.core.store.emissions import deferred_minutes, factor_restatement
+from services.core.store.emissions.factor_restatement import Amounts, Masses, Queued
 from services.core.store.registry.plan import FacilityPlan
 
 #: Minutes of all sources in one step: about half a second's work, so that live data come between.
@@ -82,7 +82,7 @@ def step(
         factor_restatement.from_readings(connection, masses.beyond)
         return 0
     restated = _restate(connection, masses.minutes, amounts, chosen, seen)
-    following.add(connection, plan.id, pieces)
+    deferred_minutes.add(connection, plan.id, pieces)
     factor_restatement.end(connection, [q.id for q in chosen if q.stop <= stop])
     factor_restatement.advance(connection, {q.id: stop for q in chosen if q.stop > stop})
     return restated
@@ -96,12 +96,14 @@ def _stop(connection: psycopg.Connection[Any], first: int, sources: int) -> int:
     return stop if chunk_ends is None else min(stop, -(-chunk_ends // 60) * 60)
 
 
-def _pieces(q: Queued, method: ActivityMethod, first: int, stop: int) -> list[following.Span]:
+def _pieces(
+    q: Queued, method: ActivityMethod, first: int, stop: int
+) -> list[deferred_minutes.Span]:
     """The factors of a source by span, from ``first`` to ``stop``."""
     cuts = [first, *(cut for cut in method.changes() if first < cut < stop), stop]
     per_unit = method.per_unit(np.array(cuts[:-1], dtype=np.int64))
     return [
-        following.Span(
+        deferred_minutes.Span(
             source_id=q.source_id,
             first=begin,
             stop=end,
@@ -121,7 +123,7 @@ class _Computed:
     beyond: set[int]
 
 
-def _masses(amounts: Amounts, pieces: Sequence[following.Span]) -> _Computed:
+def _masses(amounts: Amounts, pieces: Sequence[deferred_minutes.Span]) -> _Computed:
     """Masses of the minutes in the pieces, by source and minute."""
     key = amounts.source * _SOURCE_KEY + amounts.minute
     order = np.argsort(key, kind="stable")

@@ -10,7 +10,7 @@ import psycopg
 import structlog
 
 from services.core.runtime import metrics
-from services.core.store import retention
+from services.core.store.readings import retention
 
 log = structlog.get_logger()
 

@@ -3,7 +3,7 @@
 Whatever may be better the next time (a timeout, a deadlock, memory) is tried again in smaller
 pieces, a few times, with others between. What fails in any other way, or again in the smallest
 piece, is looked for by halves (:mod:`.isolate`); what is found is set aside in the database
-(:mod:`services.core.store.set_aside`), by itself, until it is due to be tried again.
+(:mod:`services.core.store.emissions.set_aside`), by itself, until it is due to be tried again.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from services.aggregator.isolate import Isolation
 from services.aggregator.pieces import Pieces
 from services.aggregator.tick import tick
 from services.core.runtime import metrics
-from services.core.store import set_aside, windows_unknown
+from services.core.store.emissions import set_aside, windows_unknown
+from services.core.store.emissions.set_aside import Piece, SetAside
 from services.core.store.registry.plan import FacilityPlan
-from services.core.store.set_aside import Piece, SetAside
 
 log = structlog.get_logger()
 

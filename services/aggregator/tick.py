@@ -13,27 +13,33 @@ from psycopg.rows import class_row
 
 from services.aggregator import (
     claim,
-    closing,
+    close_hours,
+    computable_ranges,
     compute,
     due,
     impossible,
-    judge,
-    kept,
+    minute_rollover,
     restate_factor,
-    turn,
 )
 from services.aggregator import pieces as pieces_of
-from services.aggregator.closing import Judged
+from services.aggregator.alerts import evaluate
+from services.aggregator.alerts.changed_ranges import Seen
+from services.aggregator.close_hours import Judged
 from services.aggregator.due import Work
+from services.aggregator.head import Recent, RecentReadings
 from services.aggregator.pieces import LIVE_MINUTES, Pieces
 from services.aggregator.put_back import put_back
 from services.aggregator.ranges import Ranges
-from services.aggregator.recent import Recent, RecentReadings
-from services.aggregator.seen import Seen
-from services.core.store import emission_writer, following, hour_closing, left_over, notify
-from services.core.store import restatement_reasons as why
-from services.core.store.emission_writer import Changes
+from services.core.store.database import notify
+from services.core.store.emissions import (
+    deferred_minutes,
+    hour_closing,
+    left_over,
+    minutes_and_hours,
+)
+from services.core.store.emissions.minutes_and_hours import Changes
 from services.core.store.registry.plan import FacilityPlan
+from services.core.store.schema import restatement_reasons as why
 
 #: Minutes that follow a new factor in one tick, a fraction of a second's work.
 _FOLLOW_MINUTES = 20_000
@@ -195,15 +201,15 @@ def _steps(of: _Turn, progress: _Progress, *, held: bool, reopened: bool) -> tup
     windows_wait = False
     if windows_due:
         rolled_due = rolled_to
-        rolled_to = turn.move_windows(connection, plan, progress.rolled_to, rolled_due)
+        rolled_to = minute_rollover.move_windows(connection, plan, progress.rolled_to, rolled_due)
         windows_wait = rolled_to < rolled_due
     if (minute_began or hours_wait) and not held:
         hours_wait = _close(of)
     if windows_wait:
         # they would be brought up to now minute by minute, only to be judged
-        judge.postpone(connection, plan, of.seen)
+        evaluate.postpone(connection, plan, of.seen)
     else:
-        judge.judge(connection, plan, of.seen, now)
+        evaluate.judge(connection, plan, of.seen, now)
     carried, rolled = (
         datetime.fromtimestamp(minute * 60, UTC) for minute in (of.current_minute, rolled_to)
     )
@@ -306,7 +312,9 @@ def _new_factor(of: _Turn, progress: _Progress) -> tuple[int | None, bool]:
         noted = impossible.sources(of.connection, of.plan) if of.noted else set[int]()
         refactored = restate_factor.step(of.connection, of.plan, of.seen, noted)
     if refactored is None and progress.follows:
-        return None, following.step(of.connection, of.plan.id, _FOLLOW_MINUTES, of.plan.set_aside)
+        return None, deferred_minutes.step(
+            of.connection, of.plan.id, _FOLLOW_MINUTES, of.plan.set_aside
+        )
     return refactored, False
 
 
@@ -314,7 +322,7 @@ def _carry(of: _Turn, carried_to: int | None) -> None:
     """Carry values that hold into the minute that began."""
     if carried_to is None:
         return
-    ranges = turn.carried(of.connection, of.plan, carried_to, of.current_minute)
+    ranges = minute_rollover.carried(of.connection, of.plan, carried_to, of.current_minute)
     reasons = dict.fromkeys(ranges, why.HELD_ON)
     _compute(of, _fitting(of, Work(ranges=Ranges.of(ranges).union()[0], reasons=reasons)))
 
@@ -327,16 +335,16 @@ def _reopen(of: _Turn, judged: Judged, hours: Mapping[int, set[int]]) -> None:
 def _close(of: _Turn) -> bool:
     """Close what is due; return whether more can be closed at once."""
     connection, plan, now = of.connection, of.plan, of.now
-    more_to_close = turn.close_hours(connection, plan, now)
-    hours, more = closing.due(connection, plan, now, turn.SETTLE_S)
+    more_to_close = minute_rollover.close_hours(connection, plan, now)
+    hours, more = close_hours.due(connection, plan, now, minute_rollover.SETTLE_S)
     if hours:
-        judged = closing.judge(connection, plan, hours, now)
+        judged = close_hours.judge(connection, plan, hours, now)
         added = why.reason(why.SOURCE_CONFIGURATION, "validity or substitution rule added")
         _apply(of, Changes.none(), judged, hours, dict.fromkeys(hours, added))
-    ended = closing.period_ended(connection, plan, now)
+    ended = close_hours.period_ended(connection, plan, now)
     if ended:
         resolved = why.reason(why.SUBSTITUTION_RESOLVED, "the reporting period ended")
-        judged = closing.judge(connection, plan, ended, now)
+        judged = close_hours.judge(connection, plan, ended, now)
         _apply(of, Changes.none(), judged, ended, dict.fromkeys(ended, resolved))
     return more or more_to_close
 
@@ -344,14 +352,14 @@ def _close(of: _Turn) -> bool:
 def _compute(of: _Turn, work: Work) -> None:
     """Compute and write."""
     connection, plan = of.connection, of.plan
-    ranges = kept.ranges(connection, plan, work.ranges)
+    ranges = computable_ranges.ranges(connection, plan, work.ranges)
     if of.follows:
-        following.settle(connection, plan.id, ranges.by_id())
+        deferred_minutes.settle(connection, plan.id, ranges.by_id())
     computed = compute.sources(of.readings, plan, ranges) if len(ranges) else []
     of.noted = impossible.note(connection, plan, ranges, computed, noted=of.noted)
-    changes = emission_writer.record(connection, computed) if computed else Changes.none()
-    again = closing.recorded_again(connection, closing.concerned(plan, ranges), work.judge)
-    judged = closing.judge(connection, plan, again, of.now)
+    changes = minutes_and_hours.record(connection, computed) if computed else Changes.none()
+    again = close_hours.recorded_again(connection, close_hours.concerned(plan, ranges), work.judge)
+    judged = close_hours.judge(connection, plan, again, of.now)
     # where nothing is judged nobody asks which hours changed
     hours: dict[int, set[int]] = changes.hours() if again else {}
     for source_id, of_source in again.items():
@@ -374,7 +382,7 @@ def _apply(
     connection = of.connection
     direct, indirect = judged.adjustments.split(hours)
     direct = changes.plus(direct)
-    of.restated_hours += emission_writer.change_hours(
+    of.restated_hours += minutes_and_hours.change_hours(
         connection, direct, _of_ended(of, direct, reasons)
     )
     resolved = {
@@ -384,9 +392,11 @@ def _apply(
         for source_id, of_source in hours.items()
         if len(indirect)
     }
-    of.restated_hours += emission_writer.change_hours(connection, indirect, resolved)
+    of.restated_hours += minutes_and_hours.change_hours(connection, indirect, resolved)
     changed = direct.plus(indirect)
-    emission_writer.change_rolling(connection, changed, turn.windows_upto(of.current_minute))
+    minutes_and_hours.change_rolling(
+        connection, changed, minute_rollover.windows_upto(of.current_minute)
+    )
     of.seen.note(changed, reasons)
     hour_closing.judge_hours(connection, judged.verdicts)
 

@@ -19,14 +19,17 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.middleware.gzip import GZipMiddleware
 
-from services.api import problems
-from services.api.admission import Admission, InTurn, Patience
+from services.api.admission.gate import Gate
+from services.api.admission.requests import Admission, InTurn, Patience
 from services.api.context import STATEMENT_TIMEOUT_MS, Context
-from services.api.gate import Gate
 from services.api.health import HOLDS_S, Health
-from services.api.limits import CountRequests, LimitBody
-from services.api.listen import listen
-from services.api.live_feed import LiveFeed, Pace
+from services.api.http import problems
+from services.api.http.middleware import CountRequests, LimitBody
+from services.api.http.same_site import SameSiteOnly, no_form
+from services.api.http.well_formed import WellFormedOnly
+from services.api.live.feed import LiveFeed, Pace
+from services.api.live.listen import listen
+from services.api.live.standing_keys import StandingKeys
 from services.api.routes import (
     alerts,
     chart_annotations,
@@ -44,15 +47,12 @@ from services.api.routes import (
     thresholds,
 )
 from services.api.routes.live import live_reader
-from services.api.same_site import SameSiteOnly, no_form
 from services.api.serving import Server, server_config
-from services.api.standing_keys import StandingKeys
-from services.api.well_formed import WellFormedOnly
 from services.core.runtime import logging
 from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings
 from services.core.runtime.steady_time import SteadyTime
-from services.core.store.connect import async_engine
+from services.core.store.database.connect import async_engine
 
 log = structlog.get_logger()
 

@@ -9,11 +9,11 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
+from services.api.admission.gate import address_of, key_of
 from services.api.context import InContext
-from services.api.gate import address_of, key_of
-from services.api.problems import Forbidden, NotFound, Unauthenticated
-from services.core.store import keys
-from services.core.store.facility_queries import FacilityRow, facilities
+from services.api.http.problems import Forbidden, NotFound, Unauthenticated
+from services.core.store.answers.facility_queries import FacilityRow, facilities
+from services.core.store.operations import keys
 
 #: Documents the scheme in the specification; the header is read by :func:`principal`.
 _bearer = HTTPBearer(auto_error=False, description="An API key, made by `tonne keys create`")
@@ -28,7 +28,7 @@ class Principal:
     scopes: frozenset[str]
     #: facility slugs; None: all
     facilities: frozenset[str] | None
-    #: whose budget it counts for, see :class:`services.api.gate.Gate`
+    #: whose budget it counts for, see :class:`services.api.admission.gate.Gate`
     asker: str
     #: None: without a key
     key_id: int | None = None

@@ -8,9 +8,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.api.gate import Gate
+from services.api.admission.gate import Gate
 from services.api.health import Health
-from services.api.live_feed import LiveFeed
+from services.api.live.feed import LiveFeed
 from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings
 

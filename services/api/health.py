@@ -13,7 +13,7 @@ import psycopg
 import structlog
 
 from services.core.runtime.progress import STALE_AFTER_S
-from services.core.store.readiness import Readiness, readiness
+from services.core.store.operations.readiness import Readiness, readiness
 
 log = structlog.get_logger()
 

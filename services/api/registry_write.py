@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from services.api.context import Context
-from services.api.problems import Conflict, InvalidRequest
-from services.core.store.connect import engine
-from services.core.store.limit_changes import UnusableError
+from services.api.http.problems import Conflict, InvalidRequest
+from services.core.store.alerts.limit_changes import UnusableError
+from services.core.store.database.connect import engine
 from services.core.store.registry.apply_thresholds import OwnedElsewhereError
 
 Found = TypeVar("Found")

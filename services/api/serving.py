@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from services.api.connections import ConnectionLimits, guarded
-from services.api.live_feed import LiveFeed
+from services.api.admission.connections import ConnectionLimits, guarded
+from services.api.live.feed import LiveFeed
 from services.core.runtime.settings import Settings
 
 

@@ -25,14 +25,14 @@ from services.cli.files import read_file
 from services.cli.recompute import recompute
 from services.cli.say import say
 from services.cli.verify import verify
+from services.core.facility.checks import doubts
+from services.core.facility.file import parse
 from services.core.runtime.settings import Settings
-from services.core.store.connect import engine
-from services.core.store.migrate import upgrade
-from services.core.store.notices import FILTER_REFUSED, told
+from services.core.store.database.connect import engine
+from services.core.store.operations.notices import FILTER_REFUSED, told
 from services.core.store.registry.apply import apply
-from services.core.store.registry.computable import doubts
-from services.core.store.registry.facility_file import parse
 from services.core.store.registry.shared_factors import shared_factors
+from services.core.store.schema.migrate import upgrade
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False

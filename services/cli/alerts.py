@@ -17,8 +17,8 @@ from services.cli.errors import clear_errors, failure
 from services.cli.process import database
 from services.cli.say import cell
 from services.core.runtime.progress import STALE_AFTER_S
-from services.core.store import outbox_admin
-from services.core.store.outbox_admin import Entry, Trial
+from services.core.store.alerts import outbox
+from services.core.store.alerts.outbox import Entry, Trial
 from services.notify.recipients import shown
 
 app = typer.Typer(no_args_is_help=True, help="Whether alerts reach whom they are for.")
@@ -45,9 +45,9 @@ def tell_test(
 ) -> None:
     """Tell a test message to a facility's recipients; exit 1 if one does not take it."""
     with clear_errors(), database() as connection:
-        if not outbox_admin.notifier_works(connection, STALE_AFTER_S):
+        if not outbox.notifier_works(connection, STALE_AFTER_S):
             raise failure("the notifier does not run; start `tonne notify`")
-        message = outbox_admin.tell_test(
+        message = outbox.tell_test(
             connection, facility, kinds=to or (), by=f"user {getpass.getuser()}"
         )
         if message is None:
@@ -65,12 +65,12 @@ def tell_test(
 def _await(connection: psycopg.Connection[Any], message: Trial, wait_s: float) -> list[Entry]:
     deadline = time.monotonic() + wait_s
     while True:
-        entries = outbox_admin.of_test(connection, message)
+        entries = outbox.of_test(connection, message)
         if all(entry.delivered_at is not None for entry in entries):
             return entries
         if time.monotonic() > deadline:
-            outbox_admin.give_up(connection, message)
-            return outbox_admin.of_test(connection, message)
+            outbox.give_up(connection, message)
+            return outbox.of_test(connection, message)
         time.sleep(_LOOK_EVERY_S)
 
 
@@ -88,7 +88,7 @@ def waiting(
 ) -> None:
     """List the messages of alerts that are not told yet, and why; the oldest first."""
     with clear_errors(), database() as connection:
-        found = outbox_admin.waiting(connection, limit + 1)
+        found = outbox.waiting(connection, limit + 1)
     table = Table("facility", "threshold", "says", "to", "since", "tries", "next try", "why")
     for entry in found[:limit]:
         table.add_row(

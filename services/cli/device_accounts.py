@@ -2,7 +2,7 @@
 
 A device id is its MQTT user name. Passwords are made here and kept nowhere: a broker gets a hash.
 What is written comes from facility files, so a topic that a broker would read as more than itself
-gets no right (:mod:`services.core.store.registry.topics`).
+gets no right (:mod:`services.core.facility.topics`).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Final
 
 import bcrypt
 
-from services.core.store.registry.facility_model import own_topic
+from services.core.facility.model import own_topic
+from services.core.facility.topics import uncarried
 from services.core.store.registry.read import Device
-from services.core.store.registry.topics import uncarried
-from services.ingest.jetstream_subjects import subjects
-from services.ingest.probe import TOPIC as PROBE
 from services.ingest.route import SLUG
+from services.ingest.sources.jetstream.subjects import subjects
+from services.ingest.sources.probe import TOPIC as PROBE
 
 _SECRET_BYTES: Final = 24
 

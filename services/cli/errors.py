@@ -10,12 +10,12 @@ import typer
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from services.cli.say import say
+from services.core.facility.errors import ApplyError
 from services.core.runtime.logging import without_credentials
 from services.core.runtime.settings import SettingsError
-from services.core.store.connect import DatabaseUrlError
-from services.core.store.keys import KeyRequestError
-from services.core.store.migrate import MigrationError
-from services.core.store.registry.errors import ApplyError
+from services.core.store.database.connect import DatabaseUrlError
+from services.core.store.operations.keys import KeyRequestError
+from services.core.store.schema.migrate import MigrationError
 
 
 def failure(sentence: str) -> typer.Exit:

@@ -16,9 +16,9 @@ from services.cli.files import read_file
 from services.cli.say import cell, say
 from services.core.accounting.builtin_factors import BUILTIN
 from services.core.accounting.factors import Factor
+from services.core.facility import factor_file
 from services.core.runtime.clock import SystemClock
-from services.core.store.connect import engine
-from services.core.store.registry import factor_file
+from services.core.store.database.connect import engine
 from services.core.store.registry.import_factors import import_factors
 from services.core.store.registry.shared_factors import every_version
 

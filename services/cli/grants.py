@@ -15,10 +15,11 @@ from sqlalchemy import Connection
 
 from services.cli import process
 from services.cli.errors import clear_errors, failure
-from services.core.store.connect import engine
-from services.core.store.registry import grants, secret_names
+from services.core.facility import secret_names
+from services.core.facility.fields import STATED, Topic
+from services.core.store.database.connect import engine
+from services.core.store.registry import grants
 from services.core.store.registry.apply import raise_revision
-from services.core.store.registry.field_types import STATED, Topic
 
 topics = typer.Typer(no_args_is_help=True, help="Topics beyond its own that a facility may name.")
 secrets = typer.Typer(no_args_is_help=True, help="Secrets that a facility may sign messages with.")

@@ -12,7 +12,7 @@ from rich.table import Table
 from services.cli.errors import clear_errors
 from services.cli.process import database
 from services.cli.say import cell
-from services.core.store import keys
+from services.core.store.operations import keys
 
 app = typer.Typer(no_args_is_help=True, help="API keys: shown once, stored hashed.")
 

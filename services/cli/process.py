@@ -10,7 +10,7 @@ import psycopg
 
 from services.core.runtime import logging
 from services.core.runtime.settings import Settings, load
-from services.core.store.connect import connect
+from services.core.store.database.connect import connect
 
 
 def settings(process: str) -> Settings:

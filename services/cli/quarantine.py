@@ -21,12 +21,12 @@ from services.cli.errors import clear_errors, failure
 from services.cli.process import settings
 from services.cli.say import cell
 from services.core.runtime.progress import STALE_AFTER_S
-from services.core.store import quarantine, replays
-from services.core.store.connect import engine
-from services.core.store.quarantine import QuarantineItem
-from services.core.store.reading_queries import QUALITIES
-from services.core.store.replays import ReplayRequest, Selection
-from services.ingest.reasons import Reason
+from services.core.store.database.connect import engine
+from services.core.store.readings import quarantine, replays
+from services.core.store.readings.chart import QUALITIES
+from services.core.store.readings.quarantine import QuarantineItem
+from services.core.store.readings.replays import ReplayRequest, Selection
+from services.ingest.quarantine.reasons import Reason
 
 app = typer.Typer(no_args_is_help=True, help="What was refused, why, and the second try.")
 

@@ -14,9 +14,9 @@ from rich.table import Table
 from services.cli import spans
 from services.cli.errors import clear_errors, failure
 from services.cli.process import database
-from services.core.store import discards
-from services.core.store.discards import ChannelKey
-from services.core.store.reading_queries import QUALITIES
+from services.core.store.readings import discards
+from services.core.store.readings.chart import QUALITIES
+from services.core.store.readings.discards import ChannelKey
 
 app = typer.Typer(
     no_args_is_help=True, help="What is stored of a channel, and taking away what should not be."

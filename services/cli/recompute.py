@@ -13,19 +13,20 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from services.aggregator import preview
-from services.aggregator.preview import HourChange
-from services.aggregator.verify import BusyError, steps
+from services.aggregator.audit import preview
+from services.aggregator.audit.preview import HourChange
+from services.aggregator.audit.verify import BusyError, steps
 from services.cli import spans
 from services.cli.errors import clear_errors, failure
 from services.cli.process import database
 from services.cli.say import say
 from services.core.runtime.progress import STALE_AFTER_S
-from services.core.store import recompute_request, retention
-from services.core.store import restatement_reasons as why
-from services.core.store.final_hours import StoredSource
-from services.core.store.recompute_request import Request
+from services.core.store.emissions import recompute_request
+from services.core.store.emissions.final_hours import StoredSource
+from services.core.store.emissions.recompute_request import Request
+from services.core.store.readings import retention
 from services.core.store.registry.plan import facility_plans
+from services.core.store.schema import restatement_reasons as why
 
 _LOOK_EVERY_S: Final = 0.2
 

@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 
 from services.cli.errors import failure
-from services.core.store import final_hours
-from services.core.store.final_hours import StoredSource
+from services.core.store.emissions import final_hours
+from services.core.store.emissions.final_hours import StoredSource
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from services.aggregator import verify as check
-from services.aggregator.verify import BusyError, Difference, Step
+from services.aggregator.audit import verify as check
+from services.aggregator.audit.verify import BusyError, Difference, Step
 from services.cli import spans
 from services.cli.errors import clear_errors, failure
 from services.cli.process import database

@@ -22,14 +22,14 @@ from typing import Any, Final
 
 import psycopg
 
-from services.core.store import lone_readings
-from services.core.store.quarantine import QuarantineEntry
-from services.core.store.readings import ReadingRow
+from services.core.store.readings import lone_readings
+from services.core.store.readings.quarantine import QuarantineEntry
+from services.core.store.readings.writer import ReadingRow
 from services.ingest.database import Database
 from services.ingest.decode.instant import NEWEST_US, OLDEST_US, from_us, to_us
 from services.ingest.entry import of_reading, own_payloads
 from services.ingest.prepare import Origin, Prepared
-from services.ingest.reasons import Reason
+from services.ingest.quarantine.reasons import Reason
 from services.ingest.resolve import Directory, Publisher
 
 _HOUR_US: Final = 3_600_000_000

@@ -17,19 +17,19 @@ from services.core.runtime.broker_url import BrokerUrl, BrokerUrlError
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.settings import Settings
 from services.core.runtime.shutdown import Shutdown
-from services.core.store.broker_sessions import DEFAULT, BrokerSession, open_session
-from services.core.store.connect import DatabaseUrlError
+from services.core.store.database.connect import DatabaseUrlError
+from services.core.store.operations.broker_sessions import DEFAULT, BrokerSession, open_session
 from services.ingest.database import (
     Database,
     DatabaseUnusableError,
     DataRefusedError,
     StoppedError,
 )
-from services.ingest.jetstream_source import JetstreamSource
-from services.ingest.mqtt_source import MqttSource
 from services.ingest.pipeline import Pipeline
 from services.ingest.prepare import TimeBounds
-from services.ingest.source import MessageSource, SourceError
+from services.ingest.sources.jetstream.source import JetstreamSource
+from services.ingest.sources.mqtt.source import MqttSource
+from services.ingest.sources.source import MessageSource, SourceError
 
 _log: Final = structlog.get_logger()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.ingest.source import Message
+from services.ingest.sources.source import Message
 
 #: A clock that was put back by more than this is believed, rather than held until it catches up.
 _MOST_AHEAD_US: Final = 60_000_000
@@ -28,7 +28,7 @@ class Arrivals:
         """How much later than it arrived the message is taken to be, in microseconds.
 
         A time that the broker tells stays as it is, for the next delivery will tell it again: see
-        :mod:`services.core.store.arrival_order` for two messages in one microsecond.
+        :mod:`services.core.store.readings.arrival_order` for two messages in one microsecond.
         """
         if message.stored_at is not None:
             return 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from services.core.accounting.units import UnitError, conversion
 from services.ingest.decode.instant import NEWEST_US, OLDEST_US, from_us
 from services.ingest.decode.observation import QUALITY, Observation
-from services.ingest.reasons import Reason
+from services.ingest.quarantine.reasons import Reason
 
 if TYPE_CHECKING:
     from services.ingest.resolve import Target

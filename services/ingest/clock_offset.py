@@ -16,7 +16,7 @@ import psycopg
 import structlog
 
 from services.core.runtime import metrics
-from services.ingest.source import Message
+from services.ingest.sources.source import Message
 
 _log: Final = structlog.get_logger()
 

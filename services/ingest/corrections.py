@@ -15,8 +15,8 @@ from __future__ import annotations
 from enum import Enum, StrEnum, auto
 from typing import Final
 
-from services.core.store import restatement_reasons as why
-from services.core.store.readings import Conflict, ReadingRow
+from services.core.store.readings.writer import Conflict, ReadingRow
+from services.core.store.schema import restatement_reasons as why
 from services.ingest.decode.observation import QUALITY
 
 _NAMES: Final = {code: name for name, code in QUALITY.items()}

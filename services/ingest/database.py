@@ -12,7 +12,8 @@ import structlog
 from services.core.runtime import metrics
 from services.core.runtime.backoff import Backoff
 from services.core.runtime.shutdown import Shutdown
-from services.core.store import connect, readings
+from services.core.store.database import connect
+from services.core.store.readings import writer
 from services.ingest.sqlstate import ErrorKind, classify
 
 Answer = TypeVar("Answer")
@@ -112,7 +113,7 @@ class Database:
                 ) from error
             raise
         try:
-            readings.create_staging(connection)
+            writer.create_staging(connection)
         except BaseException:
             connection.close()
             raise

@@ -9,12 +9,12 @@ from typing import Final
 
 import msgspec
 
-from services.core.store.quarantine import QuarantineEntry
-from services.core.store.readings import ReadingRow
+from services.core.store.readings.quarantine import QuarantineEntry
+from services.core.store.readings.writer import ReadingRow
 from services.ingest.decode.instant import from_us
 from services.ingest.decode.observation import QUALITY
 from services.ingest.prepare import Origin
-from services.ingest.reasons import Reason, explain
+from services.ingest.quarantine.reasons import Reason, explain
 from services.ingest.route import ROOT
 
 #: Payloads that one message leaves, all together; beyond, each entry keeps only its own reading.

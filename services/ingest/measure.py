@@ -12,8 +12,8 @@ from typing import Any, Final
 import structlog
 
 from services.core.runtime import metrics
-from services.core.store.readings import ReadingRow
-from services.ingest.source import Message
+from services.core.store.readings.writer import ReadingRow
+from services.ingest.sources.source import Message
 from services.ingest.write import Outcome
 
 _log: Final = structlog.get_logger()

@@ -14,21 +14,21 @@ import psycopg
 from services.core.runtime import metrics
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.shutdown import Shutdown
-from services.core.store import quarantine
-from services.core.store.broker_sessions import BrokerSession
-from services.core.store.notices import FILTER_REFUSED
-from services.ingest.allowance import Allowance
+from services.core.store.operations.broker_sessions import BrokerSession
+from services.core.store.operations.notices import FILTER_REFUSED
+from services.core.store.readings import quarantine
 from services.ingest.alone import Alone
 from services.ingest.arrivals import Arrivals
 from services.ingest.clock_offset import ClockOffset
 from services.ingest.database import Database, StoppedError
-from services.ingest.listening import Listening
 from services.ingest.measure import Measures
 from services.ingest.prepare import Prepared, TimeBounds, prepare
 from services.ingest.presence import Presence
-from services.ingest.replay import Replay
+from services.ingest.quarantine.allowance import Allowance
+from services.ingest.quarantine.replay import Replay
 from services.ingest.resolve import RegistryCache
-from services.ingest.source import Message, MessageSource
+from services.ingest.sources.listening import Listening
+from services.ingest.sources.source import Message, MessageSource
 from services.ingest.write import write
 
 #: How long a turn without messages takes: progress is reported and a stop noticed in between.

@@ -11,8 +11,8 @@ from typing import Final
 import msgspec
 import structlog
 
-from services.core.store.quarantine import QuarantineEntry
-from services.core.store.readings import ReadingRow
+from services.core.store.readings.quarantine import QuarantineEntry
+from services.core.store.readings.writer import ReadingRow
 from services.ingest.arrivals import Arrivals
 from services.ingest.check import CheckError, check_time, checked_value, is_marker
 from services.ingest.corrections import BAD
@@ -27,10 +27,10 @@ from services.ingest.decode.observation import (
     Problem,
     UndecodableError,
 )
-from services.ingest.reasons import Reason, explain
+from services.ingest.quarantine.reasons import Reason, explain
 from services.ingest.resolve import Destination, Directory, Publisher, Target
 from services.ingest.route import Kind
-from services.ingest.source import Message
+from services.ingest.sources.source import Message
 
 _log: Final = structlog.get_logger()
 

@@ -12,15 +12,15 @@ from typing import Any, Final
 import psycopg
 import structlog
 
+from services.core.facility.mapping_expression import MOST_STEPS
+from services.core.facility.model import own_topic
 from services.core.store.registry import read
-from services.core.store.registry.facility_model import own_topic
-from services.core.store.registry.mapping_expression import MOST_STEPS
 from services.ingest import route
 from services.ingest.check import FLOAT_MARKERS_FROM
 from services.ingest.corrections import Rule
 from services.ingest.decode import UnusableFormatError, decoder_for, native
 from services.ingest.decode.observation import Decoded, Decoder, UndecodableError
-from services.ingest.reasons import Reason
+from services.ingest.quarantine.reasons import Reason
 
 _log: Final = structlog.get_logger()
 

@@ -14,16 +14,16 @@ from typing import Any, Final
 import psycopg
 import structlog
 
-from services.core.store import quarantine, readings
-from services.core.store.quarantine import QuarantineEntry
-from services.core.store.readings import Conflict, ReadingRow, Supersession
+from services.core.store.readings import quarantine, writer
+from services.core.store.readings.quarantine import QuarantineEntry
+from services.core.store.readings.writer import Conflict, ReadingRow, Supersession
 from services.ingest import corrections, entry
-from services.ingest.allowance import Allowance
 from services.ingest.corrections import Verdict
 from services.ingest.database import Database, DataRefusedError, TookTooLongError
 from services.ingest.decode.instant import from_us
 from services.ingest.prepare import Origin, Prepared
-from services.ingest.reasons import Reason
+from services.ingest.quarantine.allowance import Allowance
+from services.ingest.quarantine.reasons import Reason
 
 _log: Final = structlog.get_logger()
 
@@ -106,7 +106,7 @@ class _Transaction:
 
     def __call__(self, connection: psycopg.Connection[Any], tried: bool) -> Outcome:
         with connection.transaction():
-            written = readings.write(connection, self._rows)
+            written = writer.write(connection, self._rows)
             conflicts = self._unsettled(connection, written.conflicts)
             entries = [*self._refused, *self._conflicts(conflicts)]
             entries += [
@@ -161,8 +161,8 @@ class _Transaction:
                             reason=corrections.reason(rule, row, conflict),
                         )
                     )
-            readings.supersede(connection, superseded)
-            conflicts = readings.conflicts(connection, [each.position for each in again])
+            writer.supersede(connection, superseded)
+            conflicts = writer.conflicts(connection, [each.position for each in again])
         return sorted(left, key=lambda conflict: conflict.position)
 
     def _too_late(self, position: int) -> QuarantineEntry:

@@ -20,7 +20,7 @@ from services.core.runtime.clock import Clock
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.settings import Settings
 from services.core.runtime.steady_time import SteadyTime
-from services.core.store.connect import DatabaseUrlError
+from services.core.store.database.connect import DatabaseUrlError
 from services.notify import smtp_url
 from services.notify.address import Reach
 from services.notify.alertmanager import AlertmanagerChannel

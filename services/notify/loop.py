@@ -14,9 +14,9 @@ from services.core.runtime import metrics
 from services.core.runtime.backoff import Backoff
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.steady_time import SteadyTime
-from services.core.store import notify
-from services.core.store.connect import connect_async
-from services.core.store.database_time import look_async
+from services.core.store.database import notify
+from services.core.store.database.connect import connect_async
+from services.core.store.database.database_time import look_async
 from services.notify.channel import Channel
 from services.notify.heartbeat import Pulse
 from services.notify.left_alone import LeftAlone, set_aside_notices

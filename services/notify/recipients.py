@@ -12,9 +12,9 @@ import psycopg
 import structlog
 from pydantic import ValidationError
 
-from services.core.store.registry import plain_words
-from services.core.store.registry.facility_model import Notify
-from services.core.store.registry.recipients import MQTT, target_of
+from services.core.facility import plain_words
+from services.core.facility.model import Notify
+from services.core.facility.recipients import MQTT, target_of
 
 _log: Final = structlog.get_logger()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
+from services.core.facility import secret_names
 from services.core.runtime.clock import Clock
-from services.core.store.registry import secret_names
 from services.notify import signature
 from services.notify.channel import DeliveryError
 from services.notify.message import Message

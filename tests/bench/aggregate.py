@@ -28,11 +28,13 @@ import httpx
 import msgspec
 import psycopg
 
-from services.core.store import migrate, notify, readings
-from services.core.store.connect import connect, engine
-from services.core.store.readings import ReadingRow
+from services.core.facility.file import parse
+from services.core.store.database import notify
+from services.core.store.database.connect import connect, engine
+from services.core.store.readings import writer
+from services.core.store.readings.writer import ReadingRow
 from services.core.store.registry.apply import apply
-from services.core.store.registry.facility_file import parse
+from services.core.store.schema import migrate
 from tests.bench.live_latency import DurablePostgres
 from tests.e2e.stack import Service
 from tests.services import server_directory
@@ -254,7 +256,7 @@ class Feeder:
     def __init__(self, bench: Bench, a_second: int, books: Books, watched: str) -> None:
         self._connection = connect(bench.url, process="ingest", role="tonne_ingest")
         self._connection.autocommit = True
-        readings.create_staging(self._connection)
+        writer.create_staging(self._connection)
         self._a_second = a_second
         slots = FLUSHES_A_SECOND // a_second
         #: channels are due in turns: those of one meter together
@@ -298,7 +300,7 @@ class Feeder:
             if watched is not None:
                 self._books.due_s[watched].append(due_s)
         with self._connection.transaction():
-            readings.write(self._connection, rows)
+            writer.write(self._connection, rows)
 
     def close(self) -> None:
         """End the session."""

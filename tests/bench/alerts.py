@@ -28,12 +28,12 @@ import psycopg
 from paho.mqtt.enums import CallbackAPIVersion
 
 from services.aggregator.tick import tick
+from services.core.facility.model import FacilityFile
 from services.core.runtime import metrics
-from services.core.store import migrate
-from services.core.store.connect import connect, engine
+from services.core.store.database.connect import connect, engine
 from services.core.store.registry.apply import apply
-from services.core.store.registry.facility_model import FacilityFile
 from services.core.store.registry.plan import FacilityPlan, facility_plans
+from services.core.store.schema import migrate
 from tests.bench.live_latency import DurablePostgres, own_stack
 from tests.e2e.stack import Stack, wait_for
 from tests.services import server_directory

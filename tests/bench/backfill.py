@@ -25,7 +25,7 @@ import paho.mqtt.client as paho
 import psycopg
 from paho.mqtt.enums import CallbackAPIVersion
 
-from services.core.store.connect import connect
+from services.core.store.database.connect import connect
 from tests.bench.live_latency import own_stack
 from tests.e2e.stack import Stack
 

@@ -21,11 +21,11 @@ from typing import Any
 import psycopg
 
 from services.aggregator.tick import tick
-from services.core.store import migrate
-from services.core.store.connect import connect, engine
+from services.core.facility.file import parse
+from services.core.store.database.connect import connect, engine
 from services.core.store.registry.apply import apply
-from services.core.store.registry.facility_file import parse
 from services.core.store.registry.plan import FacilityPlan, facility_plans
+from services.core.store.schema import migrate
 from tests.bench.live_latency import DurablePostgres
 from tests.services import server_directory
 

@@ -24,7 +24,7 @@ import httpx
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from services.core.store import migrate
+from services.core.store.schema import migrate
 from tests.e2e.stack import Stack, running_stack
 from tests.services import Nats, Postgres, server_directory
 

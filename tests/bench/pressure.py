@@ -29,7 +29,7 @@ from typing import Any
 
 import psycopg
 
-from services.core.store import migrate
+from services.core.store.schema import migrate
 from tests.bench.live_latency import DurablePostgres
 from tests.e2e.stack import Stack, running_stack
 from tests.services import Nats, server_directory

@@ -22,13 +22,14 @@ from typing import Any
 
 import psycopg
 
-from services.aggregator import verify
+from services.aggregator.audit import verify
 from services.aggregator.tick import tick
-from services.core.store import final_hours, migrate, recompute_request
-from services.core.store.connect import connect, engine
+from services.core.facility.model import FacilityFile
+from services.core.store.database.connect import connect, engine
+from services.core.store.emissions import final_hours, recompute_request
 from services.core.store.registry.apply import apply
-from services.core.store.registry.facility_model import FacilityFile
 from services.core.store.registry.plan import FacilityPlan, facility_plans
+from services.core.store.schema import migrate
 from tests.bench.live_latency import DurablePostgres
 from tests.services import server_directory
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from services.api.app import create_app
 from services.core.runtime.settings import Settings
-from services.core.store import keys
+from services.core.store.operations import keys
 from tests.integration.api.plant import FULL, MINUTE, Plant, announce, found, minutes, roll
 from tests.integration.api.server import serving
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from services.core.store import migrate
+from services.core.store.schema import migrate
 from tests.e2e.stack import ROOT, Stack, running_stack
 from tests.faults import gates
 from tests.faults.alert_rounds import MINUTES_A_ROUND, play

@@ -11,7 +11,7 @@ from typing import Final, Literal
 import psycopg
 
 from deploy.local import nats_server, postgres_server
-from services.core.store import migrate
+from services.core.store.schema import migrate
 from tests.contract.ingest.brokers import make_durable
 from tests.e2e.stack import ROOT, Service
 from tests.faults.facility import OTHERS, file

@@ -11,7 +11,12 @@ from pathlib import Path
 
 import atheris
 
-_OF_INTEREST = ["services.ingest.decode", "services.ingest.publish_packets", "jmespath", "json"]
+_OF_INTEREST = [
+    "services.ingest.decode",
+    "services.ingest.sources.mqtt.publish_packets",
+    "jmespath",
+    "json",
+]
 
 with atheris.instrument_imports(include=_OF_INTEREST):
     from tests.fuzz.targets import TARGETS, corpus

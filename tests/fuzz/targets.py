@@ -15,8 +15,8 @@ from typing import Final
 from paho.mqtt import _packet
 from paho.mqtt.enums import MQTTProtocolVersion
 
-from services.core.store.registry import facility_model as model
-from services.core.store.registry.facility_file import parse
+from services.core.facility import model
+from services.core.facility.file import parse
 from services.ingest.decode import decoder_for
 from services.ingest.decode.observation import (
     MOST_VALUES,
@@ -24,7 +24,7 @@ from services.ingest.decode.observation import (
     Decoder,
     UndecodableError,
 )
-from services.ingest.publish_packets import take_publishes
+from services.ingest.sources.mqtt.publish_packets import take_publishes
 
 _HERE: Final = Path(__file__).parent
 _EXAMPLES: Final = _HERE.parents[1] / "deploy" / "examples" / "devices"

@@ -9,15 +9,15 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import BeforeValidator, Field
 
-from services.api import cursors
-from services.api.alert_models import Alert, AlertState, AlertWithHistory
-from services.api.answers import MOST_ROWS, json_answer, next_link, rows_answer
 from services.api.auth import Principal, Reader, Writer, visible_facilities
 from services.api.context import Context, InContext
-from services.api.parameters import Instant, Query, SlugList, split_list
-from services.api.problems import NotFound, documented
+from services.api.http import cursors
+from services.api.http.answers import MOST_ROWS, json_answer, next_link, rows_answer
+from services.api.http.parameters import Instant, Query, SlugList, split_list
+from services.api.http.problems import NotFound, documented
+from services.api.models.alerts import Alert, AlertState, AlertWithHistory
 from services.api.registry_write import write
-from services.core.store import alert_queries, limit_changes
+from services.core.store.alerts import limit_changes, queries
 
 router = APIRouter(tags=["alerts"])
 
@@ -65,7 +65,7 @@ async def get_alerts(
     """Alerts of the facilities that the key may see, those that were undone among them."""
     found = await visible_facilities(context, who, query.facility)
     async with context.engine.connect() as connection:
-        rows = await alert_queries.alerts(
+        rows = await queries.alerts(
             connection,
             [facility.id for facility in found],
             states=query.state,
@@ -120,7 +120,7 @@ async def post_ack(
 
 async def _visible(context: Context, who: Principal, alert: int) -> dict[str, object]:
     async with context.engine.connect() as connection:
-        found = await alert_queries.alert(connection, alert)
+        found = await queries.alert(connection, alert)
     if found is None or not who.sees(found["facility"]):
         raise NotFound(f"There is no alert {alert}; GET /v1/alerts lists them.")
     return found

@@ -10,13 +10,13 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import BeforeValidator, Field
 
-from services.api.alert_models import Annotation
-from services.api.answers import json_answer
 from services.api.auth import Reader, visible_facilities
 from services.api.context import InContext
-from services.api.parameters import SlugList, TimeSpan, split_list
-from services.api.problems import InvalidRequest, NotFound, documented
-from services.core.store.chart_annotations import chart_annotations
+from services.api.http.answers import json_answer
+from services.api.http.parameters import SlugList, TimeSpan, split_list
+from services.api.http.problems import InvalidRequest, NotFound, documented
+from services.api.models.alerts import Annotation
+from services.core.store.answers.chart_annotations import chart_annotations
 
 router = APIRouter(tags=["alerts"])
 

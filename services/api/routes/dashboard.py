@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from services.api.problems import NotFound
+from services.api.http.problems import NotFound
 
 router = APIRouter(include_in_schema=False)
 

@@ -14,12 +14,11 @@ from fastapi.responses import Response
 from pydantic import AfterValidator, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.api import arrow_stream, cursors
-from services.api.answers import MOST_ROWS, next_link, rfc3339, rows_answer
 from services.api.auth import Reader, visible_facilities
-from services.api.bands import SourceMass, band_kg, kg
 from services.api.context import InContext
-from services.api.intervals import (
+from services.api.http import arrow_stream, cursors
+from services.api.http.answers import MOST_ROWS, next_link, rfc3339, rows_answer
+from services.api.http.intervals import (
     HOURLY,
     Interval,
     count_about,
@@ -28,14 +27,15 @@ from services.api.intervals import (
     parse,
     whole_hours,
 )
-from services.api.models import Emission
-from services.api.parameters import Instant, SlugList, TimeSpan
-from services.api.problems import InvalidRequest, NotFound, TooManyRows, documented
-from services.api.shares import shares
-from services.core.store import emissions
-from services.core.store.accounts import SourceAccount, source_accounts
-from services.core.store.emissions import Bucket, EmissionRow
-from services.core.store.facility_queries import FacilityRow, SourceRow, sources_between
+from services.api.http.parameters import Instant, SlugList, TimeSpan
+from services.api.http.problems import InvalidRequest, NotFound, TooManyRows, documented
+from services.api.models.bands import SourceMass, band_kg, kg
+from services.api.models.models import Emission
+from services.api.models.shares import shares
+from services.core.store.answers import emissions
+from services.core.store.answers.emissions import Bucket, EmissionRow
+from services.core.store.answers.facility_queries import FacilityRow, SourceRow, sources_between
+from services.core.store.answers.source_uncertainty import SourceAccount, source_accounts
 
 router = APIRouter(tags=["emissions"])
 

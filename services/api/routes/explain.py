@@ -12,15 +12,15 @@ from fastapi.responses import Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from services.api.answers import json_answer
 from services.api.auth import Reader, visible_facilities
 from services.api.context import STATEMENT_TIMEOUT_MS, InContext
-from services.api.explain_body import explain_body
-from services.api.models import Explanation
-from services.api.parameters import Instant, Query
-from services.api.problems import DatabaseAway, NotFound, TooSlow, documented
-from services.core.store.connect import connect
-from services.core.store.explain import HourExplanation, NothingKnownError, explain_hour
+from services.api.http.answers import json_answer
+from services.api.http.parameters import Instant, Query
+from services.api.http.problems import DatabaseAway, NotFound, TooSlow, documented
+from services.api.models.explain import explain_body
+from services.api.models.models import Explanation
+from services.core.store.answers.explain import HourExplanation, NothingKnownError, explain_hour
+from services.core.store.database.connect import connect
 
 router = APIRouter(tags=["explain"])
 

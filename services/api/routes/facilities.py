@@ -10,12 +10,11 @@ from fastapi.responses import Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from services.api.answers import json_answer, next_link
 from services.api.auth import Reader, Writer, no_facility, visible_facilities
 from services.api.context import InContext
-from services.api.models import Applied, Facility
-from services.api.parameters import Query
-from services.api.problems import (
+from services.api.http.answers import json_answer, next_link
+from services.api.http.parameters import Query
+from services.api.http.problems import (
     BodyTooLarge,
     Conflict,
     Forbidden,
@@ -23,14 +22,15 @@ from services.api.problems import (
     NotFound,
     documented,
 )
+from services.api.models.models import Applied, Facility
 from services.core.accounting.factors import Factor
-from services.core.store.connect import engine
-from services.core.store.facility_queries import devices
+from services.core.facility.checks import doubts
+from services.core.facility.errors import ApplyError
+from services.core.facility.file import FacilityFileError, parse
+from services.core.facility.model import FacilityFile
+from services.core.store.answers.facility_queries import devices
+from services.core.store.database.connect import engine
 from services.core.store.registry.apply import apply
-from services.core.store.registry.computable import doubts
-from services.core.store.registry.errors import ApplyError
-from services.core.store.registry.facility_file import FacilityFileError, parse
-from services.core.store.registry.facility_model import FacilityFile
 from services.core.store.registry.grants import NotGrantedError
 from services.core.store.registry.shared_factors import shared_factors
 

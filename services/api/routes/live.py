@@ -14,14 +14,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.api.answers import json_answer
 from services.api.auth import Principal, Reader, no_facility, visible_facilities
 from services.api.context import InContext
-from services.api.live_body import live_body
-from services.api.live_feed import FeedAwayError, LiveEvent, ReadLive
-from services.api.models import Live
-from services.api.parameters import Instant, Query
-from services.api.problems import (
+from services.api.http.answers import json_answer
+from services.api.http.parameters import Instant, Query
+from services.api.http.problems import (
     DatabaseAway,
     NotFound,
     TooManyStreams,
@@ -30,11 +27,14 @@ from services.api.problems import (
     documented,
     from_database,
 )
+from services.api.live.body import live_body
+from services.api.live.feed import FeedAwayError, LiveEvent, ReadLive
+from services.api.models.models import Live
 from services.core.runtime.clock import Clock
-from services.core.store.accounts import KnownAccounts, source_accounts
-from services.core.store.alert_queries import alerts_as_of, is_open, live_alerts
-from services.core.store.live import facility_live
-from services.core.store.live_as_of import facility_live_as_of
+from services.core.store.alerts.queries import alerts_as_of, is_open, live_alerts
+from services.core.store.answers.live import facility_live
+from services.core.store.answers.live_as_of import facility_live_as_of
+from services.core.store.answers.source_uncertainty import KnownAccounts, source_accounts
 
 router = APIRouter(tags=["live"])
 

@@ -6,14 +6,14 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from services.api.answers import json_answer
 from services.api.context import InContext
-from services.api.models import Ready
+from services.api.http.answers import json_answer
+from services.api.models.models import Ready
 from services.core.runtime.clock import Clock
 from services.core.runtime.metrics import api_registry
 from services.core.runtime.progress import STALE_AFTER_S
 from services.core.runtime.steady_time import SteadyTime
-from services.core.store.readiness import LeftAlone, Notice, Readiness, newest_revision
+from services.core.store.operations.readiness import LeftAlone, Notice, Readiness, newest_revision
 
 router = APIRouter(tags=["operation"])
 

@@ -10,15 +10,15 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
 
-from services.api import cursors
-from services.api.answers import json_answer, next_link
 from services.api.auth import Reader, visible_facilities
 from services.api.context import InContext
-from services.api.models import QuarantineRow
-from services.api.parameters import Instant, Query, SlugList
-from services.api.problems import NotFound, documented
-from services.core.store.quarantine import QuarantineItem, item, select_page
-from services.core.store.reading_queries import QUALITIES
+from services.api.http import cursors
+from services.api.http.answers import json_answer, next_link
+from services.api.http.parameters import Instant, Query, SlugList
+from services.api.http.problems import NotFound, documented
+from services.api.models.models import QuarantineRow
+from services.core.store.readings.chart import QUALITIES
+from services.core.store.readings.quarantine import QuarantineItem, item, select_page
 
 router = APIRouter(tags=["quarantine"])
 

@@ -10,13 +10,13 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
 
-from services.api.answers import MOST_ROWS, rows_answer
 from services.api.auth import Reader, visible_facilities
 from services.api.context import InContext
-from services.api.models import ReadingRow
-from services.api.parameters import SlugList, TimeSpan
-from services.api.problems import InvalidRequest, NotFound, TooManyRows, documented
-from services.core.store.reading_queries import channels, readings
+from services.api.http.answers import MOST_ROWS, rows_answer
+from services.api.http.parameters import SlugList, TimeSpan
+from services.api.http.problems import InvalidRequest, NotFound, TooManyRows, documented
+from services.api.models.models import ReadingRow
+from services.core.store.readings.chart import channels, readings
 
 router = APIRouter(tags=["readings"])
 

@@ -11,15 +11,15 @@ from fastapi.responses import Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from services.api.answers import json_answer
 from services.api.auth import Principal, Reader, Writer, no_facility
 from services.api.context import Context, InContext
-from services.api.models import Replay
-from services.api.parameters import Instant, Query, SlugList
-from services.api.problems import NotFound, documented
-from services.core.store import replays
-from services.core.store.connect import engine
-from services.core.store.replays import ReplayRequest, Selection
+from services.api.http.answers import json_answer
+from services.api.http.parameters import Instant, Query, SlugList
+from services.api.http.problems import NotFound, documented
+from services.api.models.models import Replay
+from services.core.store.database.connect import engine
+from services.core.store.readings import replays
+from services.core.store.readings.replays import ReplayRequest, Selection
 
 router = APIRouter(tags=["quarantine"])
 

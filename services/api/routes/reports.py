@@ -13,14 +13,14 @@ from fastapi.responses import Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from services.api.answers import rows_answer
 from services.api.auth import Reader, visible_facilities
 from services.api.context import STATEMENT_TIMEOUT_MS, InContext
-from services.api.models import Report
-from services.api.parameters import Query, SlugList
-from services.api.problems import DatabaseAway, NotFound, TooSlow, documented
-from services.core.store.connect import connect
-from services.core.store.reported_periods import ReportedPeriod, reported_year
+from services.api.http.answers import rows_answer
+from services.api.http.parameters import Query, SlugList
+from services.api.http.problems import DatabaseAway, NotFound, TooSlow, documented
+from services.api.models.models import Report
+from services.core.store.answers.reported_periods import ReportedPeriod, reported_year
+from services.core.store.database.connect import connect
 
 router = APIRouter(tags=["reports"])
 

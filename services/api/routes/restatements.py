@@ -10,17 +10,17 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
 
-from services.api import cursors
-from services.api.answers import MOST_ROWS, next_link, rfc3339, rows_answer
 from services.api.auth import Reader, visible_facilities
-from services.api.bands import kg
 from services.api.context import InContext
-from services.api.models import Restatement
-from services.api.parameters import Instant, Query, SlugList
-from services.api.problems import NotFound, documented
-from services.core.store.facility_queries import all_sources
-from services.core.store.restatement_reasons import parted
-from services.core.store.restatements import Place, RestatementRow, restatements
+from services.api.http import cursors
+from services.api.http.answers import MOST_ROWS, next_link, rfc3339, rows_answer
+from services.api.http.parameters import Instant, Query, SlugList
+from services.api.http.problems import NotFound, documented
+from services.api.models.bands import kg
+from services.api.models.models import Restatement
+from services.core.store.answers.facility_queries import all_sources
+from services.core.store.answers.restatements import Place, RestatementRow, restatements
+from services.core.store.schema.restatement_reasons import parted
 
 router = APIRouter(tags=["restatements"])
 

@@ -10,17 +10,17 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field, TypeAdapter, ValidationError
 
-from services.api.alert_models import Changed, MaintenanceRow, ThresholdRow
-from services.api.answers import json_answer
 from services.api.auth import Principal, Reader, Writer, visible_facilities
 from services.api.context import Context, InContext
-from services.api.parameters import Instant, Query, SlugList
-from services.api.problems import Conflict, InvalidRequest, NotFound, documented
+from services.api.http.answers import json_answer
+from services.api.http.parameters import Instant, Query, SlugList
+from services.api.http.problems import Conflict, InvalidRequest, NotFound, documented
+from services.api.models.alerts import Changed, MaintenanceRow, ThresholdRow
 from services.api.registry_write import write
-from services.core.store import alert_queries, limit_changes
-from services.core.store.registry import plain_words
-from services.core.store.registry.field_types import Part
-from services.core.store.registry.threshold_model import Maintenance, Threshold
+from services.core.facility import plain_words
+from services.core.facility.fields import Part
+from services.core.facility.thresholds import Maintenance, Threshold
+from services.core.store.alerts import limit_changes, queries
 
 log = structlog.get_logger()
 
@@ -74,7 +74,7 @@ async def get_thresholds(
     """Thresholds in force, those of facility files and those of the API, with their states."""
     found = await visible_facilities(context, who, query.facility)
     async with context.engine.connect() as connection:
-        rows = await alert_queries.thresholds(connection, [each.id for each in found])
+        rows = await queries.thresholds(connection, [each.id for each in found])
     shown = map(_threshold, rows)
     return json_answer([each for each in shown if each is not None])
 
@@ -135,7 +135,7 @@ async def get_maintenance(
     """Spans in which alerts are judged and kept, and not told."""
     found = await visible_facilities(context, who, query.facility)
     async with context.engine.connect() as connection:
-        rows = await alert_queries.maintenance(
+        rows = await queries.maintenance(
             connection, [each.id for each in found], begins=query.from_, ends=query.to
         )
     return json_answer(rows)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from services.core.store.registry.mapping_expression import MOST_STEPS
+from services.core.facility.mapping_expression import MOST_STEPS
 from services.ingest.decode import json_mapping, native, senml
 from services.ingest.decode.observation import Decoder, DecoderFactory, Part
 

@@ -9,7 +9,7 @@ import msgspec
 
 from services.ingest.decode.observation import UndecodableError
 from services.ingest.decode.shown import shown
-from services.ingest.reasons import Reason
+from services.ingest.quarantine.reasons import Reason
 
 
 def read(payload: bytes) -> Any:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from services.core.store.registry.mapping_expression import MOST_STEPS, Budget, OverBudgetError
+from services.core.facility.mapping_expression import MOST_STEPS, Budget, OverBudgetError
 from services.ingest.decode import json_document
 from services.ingest.decode.json_record import Channel, Columns, Taker
 from services.ingest.decode.observation import Decoded, Decoder, Part, UndecodableError
@@ -26,7 +26,7 @@ from services.ingest.decode.shown import shown
 from services.ingest.decode.text_number import READERS, decimal, plain
 from services.ingest.decode.timestamp import ARRIVAL, time_rule
 from services.ingest.decode.wording import quality_rule, unit_rule
-from services.ingest.reasons import Reason
+from services.ingest.quarantine.reasons import Reason
 
 #: Longer texts are not looked through for numbers.
 _LONGEST_LIST_BYTES: Final = 64 * 1024

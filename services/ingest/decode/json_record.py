@@ -31,7 +31,7 @@ from services.ingest.decode.shown import shown
 from services.ingest.decode.text_number import Reader, advice, says_no_value
 from services.ingest.decode.timestamp import Timed, TimeRule
 from services.ingest.decode.wording import QualityRule, UnitRule
-from services.ingest.reasons import Reason
+from services.ingest.quarantine.reasons import Reason
 
 #: What is no number under these says as much as null does.
 _NO_VALUE: Final = frozenset({QUALITY["bad"], QUALITY["maintenance"]})

@@ -17,7 +17,7 @@ from services.ingest.decode.observation import (
     UndecodableError,
 )
 from services.ingest.decode.shown import shown
-from services.ingest.reasons import Reason
+from services.ingest.quarantine.reasons import Reason
 
 
 def decode(payload: bytes, _received_us: int) -> Decoded:

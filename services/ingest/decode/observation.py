@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from services.ingest.reasons import Reason
+from services.ingest.quarantine.reasons import Reason
 
 #: Payloads of this size and more are not decoded.
 TOO_LARGE_BYTES: Final = 1 << 20

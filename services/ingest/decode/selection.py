@@ -6,7 +6,7 @@ as ``ENERGY.Power[0]``, are therefore walked; all else is JMESPath's matter, and
 as missing. So is what a function makes of a null, as of the sum of phases that are not there.
 
 An expression that selects several things, such as ``[?macid=='x'].kwh | [0]``, gives all of them:
-see :mod:`services.core.store.registry.mapping_choice`.
+see :mod:`services.core.facility.mapping_choice`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
-from services.core.store.registry.mapping_choice import Choice, taken_apart
-from services.core.store.registry.mapping_expression import (
+from services.core.facility.mapping_choice import Choice, taken_apart
+from services.core.facility.mapping_expression import (
     Budget,
     DroppedError,
     Expression,

@@ -29,7 +29,7 @@ from services.ingest.decode.observation import (
     UndecodableError,
 )
 from services.ingest.decode.shown import shown
-from services.ingest.reasons import Reason
+from services.ingest.quarantine.reasons import Reason
 
 #: The version that RFC 8428 defines, and what a pack has that names none (section 4.2).
 _VERSION: Final = 10

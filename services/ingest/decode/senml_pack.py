@@ -10,7 +10,7 @@ import cbor2
 
 from services.ingest.decode import json_document
 from services.ingest.decode.observation import MOST_VALUES, UndecodableError
-from services.ingest.reasons import Reason
+from services.ingest.quarantine.reasons import Reason
 
 #: CBOR label -> JSON label (RFC 8428 section 6, table 4).
 _LABELS: Final[Mapping[int, str]] = {

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from services.core.store.registry.mapping_expression import Budget
+from services.core.facility.mapping_expression import Budget
 from services.ingest.decode.instant import from_us, parse_date_time, parse_epoch, to_us
 from services.ingest.decode.observation import TIME_FROM_BROKER, TIME_FROM_DEVICE
 from services.ingest.decode.selection import MISSING, Selection, selection

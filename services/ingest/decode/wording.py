@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from services.core.store.registry.mapping_expression import Budget
-from services.core.store.registry.mapping_model import word
+from services.core.facility.mapping_expression import Budget
+from services.core.facility.mapping_model import word
 from services.ingest.decode.observation import GOOD, QUALITY
 from services.ingest.decode.selection import MISSING, Selection, selection
 from services.ingest.decode.shown import shown

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local import postgres_server
-from services.core.store import migrate
-from services.core.store.connect import engine
+from services.core.facility.file import parse
+from services.core.store.database.connect import engine
 from services.core.store.registry.apply import apply
-from services.core.store.registry.facility_file import parse
+from services.core.store.schema import migrate
 from tests.bench.throughput.generator import facility_yaml
 from tests.services import Nats, Postgres, server_directory
 

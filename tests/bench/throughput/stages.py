@@ -11,10 +11,10 @@ import psycopg
 
 from services.core.runtime import broker_url
 from services.core.store.registry import read
-from services.ingest.mqtt_source import MqttSource
 from services.ingest.prepare import TimeBounds, prepare
 from services.ingest.resolve import Directory
-from services.ingest.source import Message
+from services.ingest.sources.mqtt.source import MqttSource
+from services.ingest.sources.source import Message
 from tests.bench.throughput.generator import FACILITY, VALUES, Generator
 from tests.bench.throughput.plant import Plant
 

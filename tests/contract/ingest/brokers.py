@@ -13,8 +13,8 @@ import nats
 import trustme
 
 from services.core.runtime import broker_tls, broker_url
-from services.ingest.jetstream_durable import STREAM, Durable
-from services.ingest.jetstream_subjects import subjects
+from services.ingest.sources.jetstream.durable import STREAM, Durable
+from services.ingest.sources.jetstream.subjects import subjects
 from tests.services import Mosquitto, Nats, free_port
 
 

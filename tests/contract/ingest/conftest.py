@@ -9,9 +9,9 @@ from typing import Any, Literal
 import pytest
 
 from services.core.runtime import broker_url
-from services.ingest.jetstream_source import JetstreamSource
-from services.ingest.mqtt_source import MqttSource
-from services.ingest.source import Message
+from services.ingest.sources.jetstream.source import JetstreamSource
+from services.ingest.sources.mqtt.source import MqttSource
+from services.ingest.sources.source import Message
 from tests.contract.ingest.brokers import (
     Certificates,
     WiredMosquitto,

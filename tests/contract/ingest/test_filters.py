@@ -10,8 +10,8 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from services.core.runtime.mqtt_client import MqttClient
-from services.ingest.jetstream_source import JetstreamSource
-from services.ingest.mqtt_source import MqttSource
+from services.ingest.sources.jetstream.source import JetstreamSource
+from services.ingest.sources.mqtt.source import MqttSource
 from tests.contract.ingest.brokers import WiredNats
 from tests.contract.ingest.conftest import Line, Way, payloads, received
 from tests.contract.ingest.traffic import until

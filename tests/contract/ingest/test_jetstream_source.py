@@ -13,8 +13,8 @@ import pytest
 from nats.js.errors import NotFoundError
 
 from services.core.runtime import broker_url
-from services.ingest.jetstream_durable import STREAM
-from services.ingest.jetstream_source import JetstreamSource
+from services.ingest.sources.jetstream.durable import STREAM
+from services.ingest.sources.jetstream.source import JetstreamSource
 from tests.contract.ingest.brokers import ImpatientNats, WiredNats
 from tests.contract.ingest.conftest import Line, Way, payloads, received
 from tests.contract.ingest.traffic import Cable, publish, until

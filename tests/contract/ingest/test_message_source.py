@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.ingest.source import Message, SourceError
+from services.ingest.sources.source import Message, SourceError
 from tests.contract.ingest.brokers import WiredMosquitto, WiredNats
 from tests.contract.ingest.conftest import Line, payloads, received
 from tests.contract.ingest.traffic import Cable, until

@@ -11,10 +11,10 @@ import pytest
 from nats.js.api import ConsumerConfig, RetentionPolicy, StreamConfig
 
 from services.core.runtime import broker_url
-from services.ingest.jetstream_durable import STREAM
-from services.ingest.jetstream_source import JetstreamSource
-from services.ingest.mqtt_source import MqttSource
-from services.ingest.source import MessageSource, SourceError
+from services.ingest.sources.jetstream.durable import STREAM
+from services.ingest.sources.jetstream.source import JetstreamSource
+from services.ingest.sources.mqtt.source import MqttSource
+from services.ingest.sources.source import MessageSource, SourceError
 from tests.contract.ingest.brokers import Certificates, ImpatientNats, WiredNats
 from tests.services import Mosquitto, server_directory
 

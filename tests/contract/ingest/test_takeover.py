@@ -8,9 +8,9 @@ import nats
 import pytest
 
 from services.core.runtime import broker_url
-from services.ingest import probe
-from services.ingest.jetstream_durable import STREAM
-from services.ingest.mqtt_source import MqttSource
+from services.ingest.sources import probe
+from services.ingest.sources.jetstream.durable import STREAM
+from services.ingest.sources.mqtt.source import MqttSource
 from tests.contract.ingest.brokers import WiredNats
 from tests.contract.ingest.conftest import Line, Way, payloads, received
 from tests.contract.ingest.traffic import forget_session, until

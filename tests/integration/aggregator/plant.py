@@ -10,13 +10,13 @@ from typing import Any
 
 import psycopg
 
+from services.aggregator.head import Recent
 from services.aggregator.pieces import Pieces
-from services.aggregator.recent import Recent
 from services.aggregator.tick import Ticked, tick
-from services.core.store.connect import connect, engine
+from services.core.facility.file import parse
+from services.core.store.database.connect import connect, engine
 from services.core.store.registry import read
 from services.core.store.registry.apply import apply
-from services.core.store.registry.facility_file import parse
 from services.core.store.registry.plan import FacilityPlan, facility_plans
 
 FILE = """

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from services.api.explain_body import explain_body
-from services.core.store.explain import explain_hour
+from services.api.models.explain import explain_body
+from services.core.store.answers.explain import explain_hour
 from tests.integration.aggregator.plant import Plant, Reading, apply_text
 from tests.integration.aggregator.test_closing import (
     HOUR,

@@ -14,7 +14,7 @@ from services.core.runtime.clock import FixedClock
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.shutdown import Shutdown
 from services.core.runtime.steady_time import SteadyTime
-from services.core.store import database_time
+from services.core.store.database import database_time
 from tests.integration.aggregator.plant import FILE, Plant, Reading, instant
 from tests.services import Postgres
 
@@ -58,7 +58,7 @@ class Bench:
         self.machine = FixedClock(START)
         monkeypatch.setattr(database_time, "look", self._look)
         # nothing was written just now: hours may be closed as soon as they are due
-        monkeypatch.setattr("services.aggregator.turn.SETTLE_S", 0.0)
+        monkeypatch.setattr("services.aggregator.minute_rollover.SETTLE_S", 0.0)
         # nobody else is there
         monkeypatch.setattr("services.aggregator.loop._LEAVE_S", 0.0)
         self.start()

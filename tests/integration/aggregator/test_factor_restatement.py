@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.aggregator import restate_factor, tick
-from services.core.store import following
+from services.core.store.emissions import deferred_minutes
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant, some_readings
 
 #: Days begin in the middle of a UTC hour; the factor's versions meet in the middle of the readings,
@@ -127,7 +127,7 @@ def test_stored_amounts_give_what_readings_give_whatever_comes_between(
     apply_text(database_url, CORRECTED)
 
     # nothing follows yet
-    monkeypatch.setattr(following, "step", lambda *_: False)
+    monkeypatch.setattr(deferred_minutes, "step", lambda *_: False)
     plant.tick(NOW + timedelta(minutes=1))
     assert plant.rows("SELECT 1 FROM recompute") == []
     assert plant.rows("SELECT count(DISTINCT source_id) FROM following_minutes") == [(4,)]

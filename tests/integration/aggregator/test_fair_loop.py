@@ -15,7 +15,7 @@ from services.aggregator.pieces import Pieces
 from services.aggregator.retention import Retention
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.shutdown import Shutdown
-from services.core.store.connect import connect
+from services.core.store.database.connect import connect
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant
 from tests.integration.aggregator.set_time import SetTime
 

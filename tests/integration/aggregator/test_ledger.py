@@ -9,9 +9,9 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from services.core.store import readings
-from services.core.store.connect import connect
-from services.core.store.readings import Correction, ReadingRow
+from services.core.store.database.connect import connect
+from services.core.store.readings import writer
+from services.core.store.readings.writer import Correction, ReadingRow
 from tests.integration.aggregator.plant import FILE, Plant, Reading, apply_text, instant
 
 HOUR = instant("2026-06-01T10:00:00+02:00")
@@ -88,7 +88,7 @@ def test_an_accepted_correction_restates_the_hour_and_says_who_accepted_it(plant
         received_us=int(LONG_AFTER.timestamp()) * 1_000_000,
     )
     with plant.connection.transaction():
-        replaced = readings.correct(
+        replaced = writer.correct(
             plant.connection,
             [Correction(row=row, quarantine_id=1)],
             by="user berta",

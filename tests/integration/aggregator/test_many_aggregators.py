@@ -16,7 +16,7 @@ import pytest
 
 from services.aggregator import claim
 from services.aggregator.tick import tick
-from services.core.store.connect import connect
+from services.core.store.database.connect import connect
 from services.core.store.registry.plan import facility_plans
 from tests.e2e.stack import Service, wait_for
 from tests.integration.aggregator.plant import FILE, Plant, Reading, apply_text, instant
@@ -232,7 +232,7 @@ def test_hours_that_one_left_are_closed_by_the_next(
     plant: Plant, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = facility_plans(plant.connection)[plant.facility_id]
-    monkeypatch.setattr("services.aggregator.closing.due", lambda *_: ({}, True))
+    monkeypatch.setattr("services.aggregator.close_hours.due", lambda *_: ({}, True))
     assert tick(plant.connection, plan, START).worked
     monkeypatch.undo()
     with connect(database_url, process="test", autocommit=True) as other:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.core.store.hour_closing import overdue_s
+from services.core.store.emissions.hour_closing import overdue_s
 from tests.integration.aggregator.plant import Plant, Reading, instant
 
 HOUR = instant("2026-11-20T10:00:00Z")

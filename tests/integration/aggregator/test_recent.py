@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.aggregator.recent import Recent
+from services.aggregator.head import Recent
 from services.aggregator.tick import tick
 from services.core.store.registry.plan import facility_plans
 from tests.integration.aggregator.plant import Plant, Reading, instant, some_readings

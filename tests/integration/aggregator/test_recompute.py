@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from services.aggregator.tick import tick
 from services.cli import app
-from services.core.store.connect import connect
+from services.core.store.database.connect import connect
 from services.core.store.registry.plan import facility_plans
 from tests.integration.aggregator.plant import Plant, instant, some_readings
 from tests.integration.aggregator.test_closing import close_all

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.aggregator import verify
+from services.aggregator.audit import verify
 from services.aggregator.retention import Retention
-from services.core.store import final_hours, readings, recompute_request, retention
-from services.core.store.readings import ReadingRow
+from services.core.store.emissions import final_hours, recompute_request
+from services.core.store.readings import retention, writer
+from services.core.store.readings.writer import ReadingRow
 from services.core.store.registry.plan import facility_plans
 from tests.integration.aggregator.plant import Plant, Reading, instant
 
@@ -119,10 +120,10 @@ def test_a_reading_for_a_time_whose_readings_are_gone_is_too_late(plant: Plant) 
     _settled(plant, _history())
     horizon = _drop(plant)
     assert horizon is not None
-    readings.create_staging(plant.connection)
+    writer.create_staging(plant.connection)
     before = plant.totals()
     with plant.connection.transaction():
-        written = readings.write(
+        written = writer.write(
             plant.connection,
             [
                 _row(plant, horizon - timedelta(seconds=1), 1.0),

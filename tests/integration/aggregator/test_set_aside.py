@@ -17,11 +17,11 @@ from services.api.routes.operation import _judge
 from services.core.runtime import metrics
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.shutdown import Shutdown
-from services.core.store import recompute_request, set_aside
-from services.core.store.connect import connect
-from services.core.store.readiness import readiness
+from services.core.store.database.connect import connect
+from services.core.store.emissions import recompute_request, set_aside
+from services.core.store.emissions.set_aside import Piece
+from services.core.store.operations.readiness import readiness
 from services.core.store.registry.plan import facility_plans
-from services.core.store.set_aside import Piece
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant
 from tests.integration.aggregator.set_time import SetTime
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from services.aggregator.watched_values import Values, values
+from services.aggregator.alerts.watched_values import Values, values
 from services.core.accounting.alerting.measures import ROLLING_WINDOWS, fixed_span
 from services.core.store.registry.plan import facility_plans
 from tests.integration.aggregator.plant import instant, some_readings

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from services.api.app import create_app
 from services.core.runtime.clock import FixedClock
 from services.core.runtime.settings import Settings
-from services.core.store import keys
+from services.core.store.operations import keys
 from tests.integration.aggregator.plant import FILE, Plant, Reading, instant
 from tests.integration.aggregator.watch import Watch
 from tests.integration.api.plant import found

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from services.core.store import keys
+from services.core.store.operations import keys
 from tests.integration.api.plant import found
 from tests.integration.api.test_auth import bearer, guarded
 

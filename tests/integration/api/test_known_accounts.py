@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.core.store.accounts import KnownAccounts, source_accounts
-from services.core.store.connect import async_engine, engine
+from services.core.facility.file import parse
+from services.core.store.answers.source_uncertainty import KnownAccounts, source_accounts
+from services.core.store.database.connect import async_engine, engine
 from services.core.store.registry.apply import apply
-from services.core.store.registry.facility_file import parse
 from tests.integration.aggregator.plant import Plant, Reading
 
 METERED = """

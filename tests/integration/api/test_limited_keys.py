@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from services.core.store import keys
+from services.core.store.operations import keys
 from tests.integration.aggregator.plant import apply_text
 from tests.integration.api.plant import Plant, at, minutes, roll
 from tests.integration.api.test_auth import bearer, guarded

@@ -13,9 +13,9 @@ import pytest
 from pydantic import SecretStr
 
 from services.api.app import create_app
-from services.api.models import Replay
+from services.api.models.models import Replay
 from services.core.runtime.settings import Settings
-from services.core.store import keys
+from services.core.store.operations import keys
 from tests.integration.api.plant import found
 from tests.integration.api.server import serving
 

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from services.api.app import create_app
 from services.core.runtime.settings import Settings
-from services.core.store import keys
-from services.core.store.connect import engine
+from services.core.store.database.connect import engine
+from services.core.store.operations import keys
 from services.core.store.registry import grants
 from tests.integration.api.server import serving
 

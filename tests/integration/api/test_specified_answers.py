@@ -31,7 +31,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from services.api.app import create_app
-from services.api.live_feed import Pace
+from services.api.live.feed import Pace
 from services.core.runtime.settings import Settings
 from tests.integration.aggregator.plant import apply_text
 from tests.integration.api.plant import FULL, MINUTE, Plant, announce, at, minutes, roll

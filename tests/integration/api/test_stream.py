@@ -15,10 +15,10 @@ import pytest
 from pydantic import SecretStr
 
 from services.api.app import create_app
-from services.api.live_feed import Pace
+from services.api.live.feed import Pace
 from services.core.runtime.clock import FixedClock
 from services.core.runtime.settings import Settings
-from services.core.store import keys
+from services.core.store.operations import keys
 from tests.integration.api.plant import FULL, announce, at, found, minutes, roll
 from tests.integration.api.server import serving
 

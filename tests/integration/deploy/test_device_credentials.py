@@ -17,10 +17,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 from typer.testing import CliRunner
 
 from services.cli import app
+from services.core.facility.file import parse
 from services.core.runtime.mqtt_client import MqttClient
-from services.core.store.connect import engine
+from services.core.store.database.connect import engine
 from services.core.store.registry.apply import apply
-from services.core.store.registry.facility_file import parse
 from tests.contract.ingest.brokers import ImpatientNats
 from tests.contract.ingest.traffic import until
 from tests.integration.ingest.plant import Plant

@@ -14,23 +14,23 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from services.aggregator.recent import Recent
+from services.aggregator.head import Recent
 from services.aggregator.tick import tick
+from services.core.facility.file import parse
 from services.core.runtime.shutdown import Shutdown
-from services.core.store import replays
-from services.core.store.connect import connect, engine
+from services.core.store.database.connect import connect, engine
+from services.core.store.readings import replays
+from services.core.store.readings.replays import ReplayRequest, Selection
 from services.core.store.registry.apply import apply
-from services.core.store.registry.facility_file import parse
 from services.core.store.registry.plan import facility_plans
-from services.core.store.replays import ReplayRequest, Selection
-from services.ingest.allowance import Allowance
 from services.ingest.alone import Alone
 from services.ingest.arrivals import Arrivals
 from services.ingest.database import Database
 from services.ingest.prepare import TimeBounds, prepare
-from services.ingest.replay import Replay
+from services.ingest.quarantine.allowance import Allowance
+from services.ingest.quarantine.replay import Replay
 from services.ingest.resolve import RegistryCache
-from services.ingest.source import Message
+from services.ingest.sources.source import Message
 from services.ingest.write import Outcome, write
 
 _BOUNDS = TimeBounds(

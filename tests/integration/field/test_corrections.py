@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from services.core.store.registry.computable import doubts
-from services.core.store.registry.facility_file import parse
+from services.core.facility.checks import doubts
+from services.core.facility.file import parse
 from tests.integration.field.bench import FieldBench
 
 #: hours are closed some time after the database heard of them first, which is now

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from services.core.store import restatement_reasons as why
+from services.core.store.schema import restatement_reasons as why
 from tests.integration.field.bench import FieldBench
 
 _START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from services.ingest.clock_offset import TOLERANCE_S, ClockOffset
-from services.ingest.source import Message
+from services.ingest.sources.source import Message
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from services.core.store.connect import engine
+from services.core.facility.file import parse
+from services.core.store.database.connect import engine
 from services.core.store.registry.apply import apply
-from services.core.store.registry.facility_file import parse
 from tests.contract.ingest.traffic import publish, until
 from tests.services import Server
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine
 
-from services.core.store import quarantine as stored
+from services.core.store.readings import quarantine as stored
 from tests.contract.ingest.traffic import publish, until
 from tests.integration.ingest.plant import METER, Plant
 

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from services.core.store.connect import engine
-from services.core.store.replays import Selection, submit
+from services.core.store.database.connect import engine
+from services.core.store.readings.replays import Selection, submit
 from tests.contract.ingest.traffic import until
 from tests.integration.ingest.plant import CEMS, Plant
 

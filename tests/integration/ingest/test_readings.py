@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from services.core.store import notify
+from services.core.store.database import notify
 from services.ingest.prepare import Sighting
 from services.ingest.presence import Presence
 from tests.contract.ingest.traffic import until

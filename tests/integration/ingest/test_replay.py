@@ -13,8 +13,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from services.core.store.connect import engine
-from services.core.store.replays import Selection, submit
+from services.core.store.database.connect import engine
+from services.core.store.readings.replays import Selection, submit
 from tests.contract.ingest.traffic import until
 from tests.integration.ingest.plant import CEMS, FILE, Plant
 

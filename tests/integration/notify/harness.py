@@ -12,13 +12,13 @@ from typing import Any
 import psycopg
 from pydantic import SecretStr
 
+from services.core.facility.model import Notify
+from services.core.facility.recipients import targets_of
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.settings import Settings
 from services.core.runtime.steady_time import SteadyTime
-from services.core.store import alert_writer
-from services.core.store.connect import connect
-from services.core.store.registry.facility_model import Notify
-from services.core.store.registry.recipients import targets_of
+from services.core.store.alerts import writer
+from services.core.store.database.connect import connect
 from services.notify.app import ways
 from services.notify.channel import Channel
 from services.notify.loop import Notifier
@@ -47,7 +47,7 @@ class Works:
                 key = f"works/{threshold}/{alert_id}/{len(keys)}/{kind}"
                 keys.append(key)
                 told = {"id": alert_id, "threshold": threshold, "severity": "critical", **body}
-                alert_writer.tell(
+                writer.tell(
                     self.connection,
                     self.facility_id,
                     self.targets,

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from services.core.store.registry.errors import ApplyError
+from services.core.facility.errors import ApplyError
 from tests.integration.aggregator.plant import FILE, apply_text
 
 WORKS = FILE.replace("id: works, name", "id: other, name")

@@ -10,8 +10,8 @@ import pytest
 
 from services.core.accounting.builtin_factors import BUILTIN
 from services.core.accounting.factors import Factor
+from services.core.facility.errors import ApplyError
 from services.core.store.registry import builtin_release
-from services.core.store.registry.errors import ApplyError
 from tests.integration.aggregator.plant import Plant, Reading, apply_text
 from tests.integration.aggregator.test_closing import close_all
 from tests.integration.store.test_import_factors import FILE, START, imported, versions

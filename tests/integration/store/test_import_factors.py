@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from services.core.store.connect import engine
-from services.core.store.registry.computable import factor_versions
-from services.core.store.registry.errors import ApplyError
-from services.core.store.registry.facility_file import FacilityFileError, parse
-from services.core.store.registry.factor_file import read
+from services.core.facility.checks import factor_versions
+from services.core.facility.errors import ApplyError
+from services.core.facility.factor_file import read
+from services.core.facility.file import FacilityFileError, parse
+from services.core.store.database.connect import engine
 from services.core.store.registry.import_factors import import_factors
 from services.core.store.registry.shared_factors import shared_factors
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant

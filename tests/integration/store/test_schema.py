@@ -7,10 +7,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from services.core.store import ddl
-from services.core.store.connect import engine
-from services.core.store.migrate import upgrade
-from services.core.store.tables import metadata
+from services.core.store.database.connect import engine
+from services.core.store.schema import ddl
+from services.core.store.schema.migrate import upgrade
+from services.core.store.schema.tables import metadata
 
 _CATALOGUE = {
     "columns": "SELECT table_name, column_name, data_type, is_nullable, column_default,"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.api.budgets import _MOST_REMEMBERED, Budget, network_of
+from services.api.admission.budgets import _MOST_REMEMBERED, Budget, network_of
 
 
 class Clock:

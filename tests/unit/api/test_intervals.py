@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.api.intervals import (
+from services.api.http.intervals import (
     INTERVALS,
     Interval,
     count_about,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.api.parameters import parse_instant, split_list
+from services.api.http.parameters import parse_instant, split_list
 
 INSTANT = datetime(2026, 11, 23, 18, 0, 0, 250_000, tzinfo=UTC)
 

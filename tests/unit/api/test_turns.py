@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from services.api.problems import Busy, TooManyRequests
-from services.api.turns import Places, Turns
+from services.api.admission.turns import Places, Turns
+from services.api.http.problems import Busy, TooManyRequests
 
 
 def turns(**given: float) -> Turns:

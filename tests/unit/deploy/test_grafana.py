@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from services.api.intervals import parse
-from services.api.models import LiveSource, Total
-from services.core.store.live import SPANS
+from services.api.http.intervals import parse
+from services.api.models.models import LiveSource, Total
+from services.core.store.answers.live import SPANS
 from tests.unit.deploy.repository import DASHBOARDS, DEPLOY, openapi, read_yaml, services
 
 _PROVISIONING = DEPLOY / "grafana" / "provisioning"

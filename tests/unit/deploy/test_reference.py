@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.reference.pages import DOCUMENTATION, pages
-from services.core.store.registry.facility_file import parse
+from services.core.facility.file import parse
 
 _PAGES = pages()
 _WRITTEN = sorted(DOCUMENTATION.rglob("*.md"))

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from services.core.store.quarantine import QuarantineEntry, Usage
-from services.ingest.allowance import Allowance, Limits
+from services.core.store.readings.quarantine import QuarantineEntry, Usage
+from services.ingest.quarantine.allowance import Allowance, Limits
 
 
 def entry(device: str | None, payload: bytes = b"x") -> QuarantineEntry:

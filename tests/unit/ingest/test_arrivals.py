@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from services.ingest import backlog
 from services.ingest.arrivals import Arrivals
-from services.ingest.backlog import Backlog
-from services.ingest.packet_token import PacketToken
-from services.ingest.source import Message
+from services.ingest.sources.mqtt import backlog
+from services.ingest.sources.mqtt.backlog import Backlog
+from services.ingest.sources.mqtt.packet_token import PacketToken
+from services.ingest.sources.source import Message
 
 NOW = datetime(2026, 11, 23, 18, 30, tzinfo=UTC)
 LIVE = Message(topic="t", payload=b"1", received_at=NOW, token=None)

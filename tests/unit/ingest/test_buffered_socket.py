@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.ingest.buffered_socket import BufferedSocket
+from services.ingest.sources.mqtt.buffered_socket import BufferedSocket
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from services.ingest.check import CheckError, check_time, checked_value
 from services.ingest.decode.observation import QUALITY, Observation
-from services.ingest.reasons import Reason
+from services.ingest.quarantine.reasons import Reason
 from services.ingest.resolve import Target
 
 

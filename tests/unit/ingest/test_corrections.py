@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from services.core.store.readings import Conflict, ReadingRow
+from services.core.store.readings.writer import Conflict, ReadingRow
 from services.ingest.corrections import Rule, Verdict, reason, verdict
 from services.ingest.decode.observation import QUALITY
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.ingest.inbox import Inbox
-from services.ingest.source import Message, SourceError
+from services.ingest.sources.inbox import Inbox
+from services.ingest.sources.source import Message, SourceError
 
 
 def message(payload: bytes = b"x", *, token: object | None = 1) -> Message:

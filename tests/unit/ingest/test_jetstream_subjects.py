@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.ingest.jetstream_subjects import subjects, topic
+from services.ingest.sources.jetstream.subjects import subjects, topic
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.ingest.decode import native, native_forgiving
 from services.ingest.decode.instant import to_us
 from services.ingest.decode.observation import Decoded, Observation, UndecodableError
-from services.ingest.reasons import Reason
+from services.ingest.quarantine.reasons import Reason
 
 SIX_PM_US = to_us(datetime(2026, 11, 23, 18, tzinfo=UTC))
 

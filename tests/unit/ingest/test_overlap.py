@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from services.ingest.overlap import Overlap
+from services.ingest.sources.overlap import Overlap
 
 
 def lasting(overlap: Overlap, begin: float, seconds: float, *, up: bool, alive: bool) -> bool:

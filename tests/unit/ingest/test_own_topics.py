@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from services.core.store.registry.facility_file import parse
+from services.core.facility.file import parse
 from services.ingest.prepare import TimeBounds, prepare
-from services.ingest.reasons import Reason
-from services.ingest.source import Message
+from services.ingest.quarantine.reasons import Reason
+from services.ingest.sources.source import Message
 from tests.contract.ingest.formats.station import Reading, Station, directory, station_of
 
 ENERGY = "quantity: energy, unit: kWh, kind: counter"

@@ -9,9 +9,9 @@ from msgspec.structs import astuple, replace
 from services.core.store.registry.read import Channel, Device, Devices
 from services.ingest.decode.instant import to_us
 from services.ingest.prepare import Prepared, TimeBounds, prepare
-from services.ingest.reasons import Reason
+from services.ingest.quarantine.reasons import Reason
 from services.ingest.resolve import Directory
-from services.ingest.source import Message
+from services.ingest.sources.source import Message
 
 NOW = datetime(2026, 11, 23, 18, 30, tzinfo=UTC)
 BOUNDS = TimeBounds(oldest=datetime(2000, 1, 1, tzinfo=UTC), future_tolerance=timedelta(minutes=10))

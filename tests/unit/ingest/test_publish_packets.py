@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.publish_packets import Publish, pubacks, take_publishes
+from services.ingest.sources.mqtt.publish_packets import Publish, pubacks, take_publishes
 from tests.fuzz.targets import TARGETS
 
 QOS_1 = b"\x32\x09\x00\x01t\x01\x02body"

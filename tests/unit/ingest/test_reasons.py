@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from services.ingest.reasons import ADVICE, Reason, explain
+from services.ingest.quarantine.reasons import ADVICE, Reason, explain
 
 
 def test_every_reason_says_what_to_do() -> None:

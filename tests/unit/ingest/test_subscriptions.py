@@ -7,16 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.core.store.registry.topics import uncarried
-from services.ingest.subscriptions import (
-    ALL,
-    NATIVE,
-    filters,
-    former,
-    matches,
-    step,
-    units,
-)
+from services.core.facility.topics import uncarried
+from services.ingest.sources.subscriptions import ALL, NATIVE, filters, former, matches, step, units
 
 MOST = 6
 #: What NATS as shipped takes: 65535 divided by 8192.

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from services.core.store.registry.facility_model import Notify
+from services.core.facility.model import Notify
 from services.notify.recipients import Heartbeat, recipients_of, shown, target_of
 
 HOOK = "https://example.org/hook"

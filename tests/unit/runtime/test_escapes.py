@@ -6,7 +6,7 @@ import re
 import pytest
 import structlog
 
-from services.api.answers import rows_answer
+from services.api.http.answers import rows_answer
 from services.core.runtime import logging
 from services.core.runtime.escapes import csv_text, shown
 from services.notify.channel import DeliveryError

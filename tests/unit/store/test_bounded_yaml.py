@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from services.core.store.registry.bounded_yaml import TooMuchError, load_yaml
-from services.core.store.registry.facility_file import FacilityFileError, parse
+from services.core.facility.bounded_yaml import TooMuchError, load_yaml
+from services.core.facility.file import FacilityFileError, parse
 
 ROOM = 1 << 20
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from services.core.store.registry.computable import doubts
-from services.core.store.registry.facility_file import FacilityFileError, parse
+from services.core.facility.checks import doubts
+from services.core.facility.file import FacilityFileError, parse
 
 CONTRACT = (Path(__file__).parents[2] / "fixtures" / "contract-facility.yaml").read_text()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-from services.core.store.registry.facility_file import FacilityFileError
-from services.core.store.registry.factor_file import COLUMNS, read
+from services.core.facility.factor_file import COLUMNS, read
+from services.core.facility.file import FacilityFileError
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 HEAD = "id,unit,co2_kg,valid_from,valid_to,known_at,citation\n"

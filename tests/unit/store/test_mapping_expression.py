@@ -10,13 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jmespath.exceptions import JMESPathError
 
-from services.core.store.registry.facility_file import FacilityFileError, parse
-from services.core.store.registry.mapping_expression import (
-    Budget,
-    Expression,
-    OverBudgetError,
-    check,
-)
+from services.core.facility.file import FacilityFileError, parse
+from services.core.facility.mapping_expression import Budget, Expression, OverBudgetError, check
 
 DOUBLED = "|".join(["[@, @]"] * 40)
 SPREAD = "|".join(["[@, @][]"] * 15)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.core.store.registry.facility_file import FacilityFileError, parse
-from services.core.store.registry.facility_model import Notify
+from services.core.facility.file import FacilityFileError, parse
+from services.core.facility.model import Notify
 
 _FILE = """
 facility: {id: a, name: A, timezone: UTC}

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from services.core.store.registry.facility_file import FacilityFileError, parse
-from services.core.store.registry.facility_model import Channel, spec
+from services.core.facility.file import FacilityFileError, parse
+from services.core.facility.model import Channel, spec
 
 HEAD = "facility: {id: linz, name: Linz works, timezone: Europe/Vienna}\ndevices:\n"
 ENERGY = "quantity: energy, unit: kWh, kind: counter"

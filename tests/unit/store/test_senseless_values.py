@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from services.core.store.registry import plain_words
-from services.core.store.registry.facility_file import FacilityFileError, parse
-from services.core.store.registry.facility_model import Channel, FacilityFile
-from services.core.store.registry.threshold_model import Threshold
+from services.core.facility import plain_words
+from services.core.facility.file import FacilityFileError, parse
+from services.core.facility.model import Channel, FacilityFile
+from services.core.facility.thresholds import Threshold
 
 CONTRACT = (Path(__file__).parents[2] / "fixtures" / "contract-facility.yaml").read_text()
 

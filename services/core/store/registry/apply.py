@@ -14,16 +14,16 @@ from sqlalchemy import Connection, Row, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.core.accounting.factors import Factor
-from services.core.store import notify
-from services.core.store import tables as t
-from services.core.store.registry import build, grants, recompute_queue, revisions
-from services.core.store.registry import facility_model as model
+from services.core.facility import assemble, model
+from services.core.facility.checks import factor_record, factor_versions
+from services.core.facility.errors import ApplyError
+from services.core.store.database import notify
+from services.core.store.registry import grants, recompute_queue, revisions
 from services.core.store.registry.apply_factors import FactorChange, apply_factors
 from services.core.store.registry.apply_thresholds import OwnedElsewhereError, apply_thresholds
 from services.core.store.registry.builtin_release import load_builtin_factors
-from services.core.store.registry.computable import factor_record, factor_versions
-from services.core.store.registry.errors import ApplyError
 from services.core.store.registry.shared_factors import shared_factors
+from services.core.store.schema import tables as t
 
 _APPLY_LOCK = 0x746F6E70
 
@@ -245,7 +245,7 @@ def _sources(
         old = before.pop(source.id, None)
         channels = {role: file.channel(ref) for role, ref in source.channels.items()}
         activity = source if isinstance(source, model.ActivitySource) else None
-        method = build.method(
+        method = assemble.method(
             source,
             {role: channel for role, channel in channels.items() if channel is not None},
             enumerate(factor_versions(activity.factor, own_factors, shared) if activity else []),

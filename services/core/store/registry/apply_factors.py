@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, insert, select, update
 
-from services.core.store import tables as t
-from services.core.store.registry import facility_model as model
-from services.core.store.registry.computable import factor_record
+from services.core.facility import model
+from services.core.facility.checks import factor_record
 from services.core.store.registry.factors import figures, stored_figures, to_row
+from services.core.store.schema import tables as t
 
 _DaySpan = tuple[date, date]
 

@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
-from services.core.store import alert_tables as t
-from services.core.store.registry import facility_model as model
-from services.core.store.registry.threshold_model import Maintenance, Threshold
-from services.core.store.tables import channel, device, source
+from services.core.facility import model
+from services.core.facility.thresholds import Maintenance, Threshold
+from services.core.store.schema import alert_tables as t
+from services.core.store.schema.tables import channel, device, source
 
 Origin = Literal["file", "api"]
 

@@ -15,7 +15,6 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from services.core.accounting.builtin_factors import BUILTIN
 from services.core.accounting.factors import Factor
-from services.core.store import tables as t
 from services.core.store.registry.apply_factors import FactorChange, change_of
 from services.core.store.registry.factors import figures, stored_figures, to_row
 from services.core.store.registry.shared_factors import (
@@ -23,6 +22,7 @@ from services.core.store.registry.shared_factors import (
     recompute_users,
     share_days,
 )
+from services.core.store.schema import tables as t
 
 #: Built-in factors that do not say since when they could be known.
 _ALWAYS_KNOWN = datetime(1970, 1, 1, tzinfo=UTC)

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from services.core.store.registry import facility_model as model
+from services.core.facility import model
 
 # The first configuration speaks for the time before it.
 _CHANNEL = """

@@ -16,9 +16,9 @@ from typing import Literal
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
-from services.core.store.registry import facility_model as model
-from services.core.store.registry.errors import ApplyError
-from services.core.store.tables import channel, device, facility, facility_grant
+from services.core.facility import model
+from services.core.facility.errors import ApplyError
+from services.core.store.schema.tables import channel, device, facility, facility_grant
 
 Kind = Literal["topic", "secret"]
 

@@ -13,12 +13,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, update
 
-from services.core.store import tables as t
+from services.core.facility.checks import factor_record
+from services.core.facility.factor_file import FactorRow
 from services.core.store.registry import apply as registry
 from services.core.store.registry.apply_factors import FactorChange, change_of
 from services.core.store.registry.builtin_release import load_builtin_factors
-from services.core.store.registry.computable import factor_record
-from services.core.store.registry.factor_file import FactorRow
 from services.core.store.registry.factors import FIGURES, figures, stored_figures, to_row
 from services.core.store.registry.shared_factors import (
     all_versions,
@@ -26,6 +25,7 @@ from services.core.store.registry.shared_factors import (
     recompute_users,
     share_days,
 )
+from services.core.store.schema import tables as t
 
 
 def import_factors(

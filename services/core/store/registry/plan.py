@@ -16,8 +16,8 @@ from services.core.accounting.series import ChannelRule
 from services.core.accounting.stack.closing import ClosingRule
 from services.core.accounting.stack.qa import CalibrationSetup
 from services.core.accounting.units import Conversion
-from services.core.store.registry import build, build_closing, factors
-from services.core.store.registry import facility_model as model
+from services.core.facility import assemble, assemble_closing, model
+from services.core.store.registry import factors
 from services.core.store.registry.watch_plan import WatchPlan, watch_plan
 
 _SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
@@ -112,7 +112,7 @@ def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> F
         inputs = roles.get(row["id"], {})
         activity = spec if isinstance(spec, model.ActivitySource) else None
         inputs_by_role = {role: channels[channel_id] for role, channel_id in inputs.items()}
-        method = build.method(
+        method = assemble.method(
             spec,
             inputs_by_role,
             versions.get(activity.factor, []) if activity else [],
@@ -125,7 +125,7 @@ def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> F
             method=methods.setdefault(method, method) if activity else method,
             inputs=inputs,
             lateness_s=spec.lateness,
-            closing=build_closing.closing_rule(spec, inputs_by_role),
+            closing=assemble_closing.closing_rule(spec, inputs_by_role),
         )
         # one channel may tell both the load and whether the unit operates
         for channel_id in dict.fromkeys(inputs.values()):
@@ -138,13 +138,13 @@ def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> F
         channels={
             channel_id: rules.setdefault(rule, rule)
             for channel_id in fed_by
-            for rule in (build.channel_rule(channels[channel_id]),)
+            for rule in (assemble.channel_rule(channels[channel_id]),)
         },
         fed_by=fed_by,
         calibrations={
             channel_id: setup
             for channel_id in fed_by
-            if (setup := build_closing.calibration_setup(channels[channel_id])) is not None
+            if (setup := assemble_closing.calibration_setup(channels[channel_id])) is not None
         },
         channel_names={row["id"]: row["name"] for row in input_rows},
         retired={row["id"]: row["lateness_s"] or 0.0 for row in retired},

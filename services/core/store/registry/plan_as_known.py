@@ -12,8 +12,7 @@ from psycopg.rows import dict_row
 from pydantic import TypeAdapter
 
 from services.core.accounting.series import ChannelRule
-from services.core.store.registry import build, build_closing
-from services.core.store.registry import facility_model as model
+from services.core.facility import assemble, assemble_closing, model
 from services.core.store.registry.channel_as_known import channel_as_known
 from services.core.store.registry.factors import from_row
 from services.core.store.registry.plan import SourcePlan
@@ -111,7 +110,7 @@ def source_as_known(
         source=SourcePlan(
             id=source_id,
             slug=slug,
-            method=build.method(
+            method=assemble.method(
                 spec,
                 channels,
                 [v for v in versions if activity and v[1].id == activity.factor],
@@ -120,9 +119,9 @@ def source_as_known(
             ),
             inputs=inputs,
             lateness_s=spec.lateness,
-            closing=build_closing.closing_rule(spec, channels),
+            closing=assemble_closing.closing_rule(spec, channels),
         ),
         channels={
-            channel_id: build.channel_rule(channels[role]) for role, channel_id in inputs.items()
+            channel_id: assemble.channel_rule(channels[role]) for role, channel_id in inputs.items()
         },
     )

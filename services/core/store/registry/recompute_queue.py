@@ -10,11 +10,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, func, insert, select
 
-from services.core.store import restatement_reasons as why
-from services.core.store import tables as t
-from services.core.store.registry import build
-from services.core.store.registry import facility_model as model
+from services.core.facility import assemble, model
 from services.core.store.registry.apply_factors import FactorChange
+from services.core.store.schema import restatement_reasons as why
+from services.core.store.schema import tables as t
 
 #: An interval or a hold may reach a day beyond the reading that states it.
 _REACH_MINUTES = 1440
@@ -171,7 +170,7 @@ def _of_hours(connection: Connection, source_id: int) -> tuple[int, int] | None:
 
 
 def _minute(instant: datetime) -> int:
-    return build.microseconds(instant) // 60_000_000
+    return assemble.microseconds(instant) // 60_000_000
 
 
 def _midnight(day: date, zone: ZoneInfo) -> int:

@@ -10,12 +10,12 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, select
 
 from services.core.accounting.factors import ConfigurationError, Factor
-from services.core.store import tables as t
-from services.core.store.registry import build, recompute_queue
-from services.core.store.registry import facility_model as model
+from services.core.facility import assemble, model
+from services.core.facility.errors import ApplyError
+from services.core.store.registry import recompute_queue
 from services.core.store.registry.apply_factors import FactorChange
-from services.core.store.registry.errors import ApplyError
 from services.core.store.registry.factors import from_row
+from services.core.store.schema import tables as t
 
 _SOURCE: TypeAdapter[model.ActivitySource] = TypeAdapter(model.ActivitySource)
 
@@ -134,7 +134,7 @@ def _unusable(
     """The factor that the source cannot use, and why."""
     for slug in {version.id for version in versions}:
         try:
-            build.method(
+            assemble.method(
                 source.model_copy(update={"factor": slug, "market_factor": None}),
                 {"input": model.Channel.model_validate(channel)},
                 enumerate(version for version in versions if version.id == slug),

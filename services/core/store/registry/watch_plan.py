@@ -18,10 +18,10 @@ from pydantic import ValidationError
 from services.core.accounting.alerting.measures import window_minutes
 from services.core.accounting.alerting.verdicts import Limits
 from services.core.accounting.series import ChannelRule
-from services.core.store.registry import build
-from services.core.store.registry.facility_model import Channel, Notify
-from services.core.store.registry.recipients import targets_of
-from services.core.store.registry.threshold_model import LONGEST_SILENCE_S, Threshold
+from services.core.facility import assemble
+from services.core.facility.model import Channel, Notify
+from services.core.facility.recipients import targets_of
+from services.core.facility.thresholds import LONGEST_SILENCE_S, Threshold
 
 #: A source that has told nothing for so long is unknown, or for as long as its data may be late;
 #: and before that, for as long as one of its intervals is.
@@ -164,7 +164,8 @@ def watch_plan(connection: psycopg.Connection[Any], facility_id: int) -> WatchPl
         reaches=np.array([_reach(each.spec, longest) for each in watched], dtype=np.int64),
         unknown_after=unknown_after,
         channels={
-            row["id"]: build.channel_rule(Channel.model_validate(row["spec"])) for row in channels
+            row["id"]: assemble.channel_rule(Channel.model_validate(row["spec"]))
+            for row in channels
         },
         devices={row["id"]: tuple(row["channels"]) for row in devices},
         targets=tuple(targets_of(_entries(found["notify"]))),

@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from services.core.store.quarantine import QuarantineEntry
-from services.core.store.registry import facility_model as model
+from services.core.facility import model
+from services.core.facility.file import parse
+from services.core.store.readings.quarantine import QuarantineEntry
 from services.core.store.registry import read
-from services.core.store.registry.facility_file import parse
 from services.ingest.decode.instant import from_us
 from services.ingest.prepare import TimeBounds, prepare
 from services.ingest.resolve import Directory
-from services.ingest.source import Message
+from services.ingest.sources.source import Message
 
 EXAMPLES = Path(__file__).parents[4] / "deploy" / "examples" / "devices"
 

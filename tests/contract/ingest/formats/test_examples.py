@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from services.core.store.registry import facility_model as model
-from services.core.store.registry.facility_file import parse
+from services.core.facility import model
+from services.core.facility.file import parse
 from services.ingest.route import Kind
-from services.ingest.subscriptions import filters
+from services.ingest.sources.subscriptions import filters
 from tests.contract.ingest.formats.station import EXAMPLES, directory
 
 FILES = sorted(EXAMPLES.glob("*.yaml"))

@@ -11,8 +11,7 @@ import pytest
 from services.core.accounting.factors import ConfigurationError
 from services.core.accounting.methods import StackMethod
 from services.core.accounting.series import MinuteSeries
-from services.core.store.registry import build
-from services.core.store.registry import facility_model as model
+from services.core.facility import assemble, model
 
 CO2 = {"id": "co2", "quantity": "concentration", "unit": "g/Nm3", "kind": "gauge"}
 FLOW = {"id": "flow", "quantity": "volume_flow", "unit": "m3/h", "kind": "gauge"}
@@ -34,7 +33,7 @@ def method(equation: str, channels: dict[str, dict[str, Any]], **more: str) -> S
             **more,
         }
     )
-    return build.stack_method(
+    return assemble.stack_method(
         source, {role: model.Channel.model_validate(each) for role, each in channels.items()}
     )
 

@@ -6,7 +6,7 @@ import pytest
 
 from services.ingest.decode import decoder_for
 from services.ingest.decode.observation import UndecodableError
-from services.ingest.reasons import Reason
+from services.ingest.quarantine.reasons import Reason
 
 NATIVE = decoder_for("native", {}, [])
 JSON = decoder_for("json", {}, [{"id": "x", "from": "a.x"}])

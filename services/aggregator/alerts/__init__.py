@@ -1,0 +1,1 @@
+"""Thresholds: what they watch, how they are evaluated, alerts and their messages."""

@@ -1,0 +1,78 @@
+"""What computing hours again would change: the steps that change them, taken and undone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+
+from services.aggregator import close_hours, computable_ranges, compute
+from services.aggregator.audit.verify import undone
+from services.aggregator.ranges import Ranges
+from services.core.store.emissions import deferred_minutes, final_hours, minutes_and_hours
+from services.core.store.emissions.final_hours import StoredSource
+from services.core.store.readings.series import StoredReadings
+from services.core.store.registry.plan import FacilityPlan
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HourChange:
+    """An hour whose CO2 would change; masses in micrograms."""
+
+    source: str
+    hour: datetime
+    #: None: there is no such hour yet
+    old_ug: int | None
+    new_ug: int
+
+
+def step(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    of: StoredSource,
+    first: int,
+    last: int,
+    now: datetime,
+) -> list[HourChange]:
+    """What changes if the hours ``first .. last`` (since the epoch, both included) are computed.
+
+    Hours beyond them whose substitutes follow are among it.
+    """
+    upto = min(last * 60 + 59, int(now.timestamp()) // 60)
+    if upto < first * 60:
+        return []
+    source_id = of.source_id
+    with undone(connection, of.facility_id):
+        ranges = computable_ranges.ranges(
+            connection, plan, Ranges.of({source_id: [(first * 60, upto)]})
+        )
+        deferred_minutes.settle(connection, plan.id, ranges.by_id())
+        computed = compute.sources(StoredReadings(connection), plan, ranges)
+        changes = minutes_and_hours.record(connection, computed)
+        again = close_hours.recorded_again(connection, changes.hours(), {source_id: (first, last)})
+        judged = close_hours.judge(connection, plan, again, now)
+        columns = changes.plus(judged.adjustments).columns
+        added: Counter[int] = Counter()
+        for minute, co2_ug in zip(
+            columns["minutes"].tolist(), columns["co2_ug"].tolist(), strict=True
+        ):
+            added[minute // 60] += co2_ug
+        changed = sorted(hour for hour, co2_ug in added.items() if co2_ug)
+        if not changed:
+            return []
+        stored = {
+            each.hour: each.co2_ug
+            for each in final_hours.stored(connection, source_id, changed[0], changed[-1])
+        }
+    return [
+        HourChange(
+            source=of.source,
+            hour=datetime.fromtimestamp(hour * 3600, UTC),
+            old_ug=stored.get(hour),
+            new_ug=stored.get(hour, 0) + added[hour],
+        )
+        for hour in changed
+    ]

@@ -1,0 +1,207 @@
+"""Hold the hours in force against a second computation from their readings.
+
+Each hour is computed with the configuration and the factor versions that were known when it came
+into force. An hour that waits to be computed again is left out, and so is one whose readings are
+gone: what they say is not what the hour is made of.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+
+from services.aggregator import claim, expand
+from services.aggregator.audit import recomputed
+from services.aggregator.audit.recomputed import HourFigures
+from services.aggregator.invalidations import Touched
+from services.core.store.emissions import final_hours
+from services.core.store.emissions.final_hours import StoredHour, StoredSource
+from services.core.store.readings.series import StoredReadings
+from services.core.store.registry.plan import FacilityPlan
+from services.core.store.registry.plan_as_known import changes, source_as_known
+
+#: Hours of a source in one step: the facility's aggregator waits for no longer than this takes.
+STEP_HOURS = 14 * 24
+
+#: A tick may take seconds after an outage.
+_PATIENCE_S = 120.0
+
+
+class BusyError(RuntimeError):
+    """Another process kept the facility for too long."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """An hour that is not what its readings come to; masses in micrograms."""
+
+    facility: str
+    source: str
+    hour: datetime
+    #: None: there is no such hour, though readings make one
+    stored_ug: int | None
+    recomputed_ug: int
+    #: the figures that differ
+    figures: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """What one step came to, in hours."""
+
+    checked: int
+    #: about to be computed again
+    waiting: int
+    #: their readings are gone, or are not those that they were made of
+    unknown: int
+    differences: tuple[Difference, ...]
+
+
+@contextmanager
+def undone(connection: psycopg.Connection[Any], facility_id: int) -> Iterator[None]:
+    """A transaction that holds the facility and leaves nothing behind."""
+    patience = time.monotonic() + _PATIENCE_S
+    while True:
+        with connection.transaction(force_rollback=True):
+            if claim.lock(connection, facility_id):
+                yield
+                return
+        if time.monotonic() > patience:
+            raise BusyError("the facility is being computed; try again when that is done")
+        time.sleep(0.05)
+
+
+def step(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    of: StoredSource,
+    first: int,
+    last: int,
+    now: datetime,
+) -> Step:
+    """Check the final hours of a source from ``first`` to ``last``, both included."""
+    with undone(connection, of.facility_id):
+        stored = {h.hour: h for h in final_hours.stored(connection, of.source_id, first, last)}
+        found: dict[int, HourFigures] = {}
+        cuts = changes(connection, of.facility_id, of.source_id)
+        eras: dict[int, list[int]] = {}
+        for hour in range(first, last + 1):
+            known_at = stored[hour].known_at if hour in stored else now
+            eras.setdefault(bisect_right(cuts, known_at), []).append(hour)
+        for hours in eras.values():
+            as_of = max(stored[h].known_at if h in stored else now for h in hours)
+            then = _plan_as_known(connection, plan, of, as_of)
+            with connection.transaction(force_rollback=True):
+                found |= recomputed.hours(connection, then, of.source_id, hours, now)
+        # last, for readings may have arrived meanwhile
+        present = _plan_as_known(connection, plan, of, now)
+        waiting = _waiting(connection, present, of, first, last, now)
+        unknown = _unknown(connection, present, of, first, last) - waiting
+    checked = {
+        h for h in found if h not in waiting | unknown and (h not in stored or stored[h].final)
+    }
+    finals = {h for h, each in stored.items() if each.final}
+    return Step(
+        checked=len(checked & finals),
+        waiting=len(finals & waiting),
+        unknown=len(finals & unknown),
+        differences=tuple(differences(of, stored, {h: found[h] for h in sorted(checked)})),
+    )
+
+
+def differences(
+    of: StoredSource, stored: dict[int, StoredHour], found: dict[int, HourFigures]
+) -> Iterator[Difference]:
+    """Hours of ``found`` that differ from what is stored."""
+    for hour, figures in found.items():
+        have = stored.get(hour)
+        if have is None and figures.covered_ms == 0:
+            continue
+        names = tuple(
+            name
+            for name in HourFigures.__dataclass_fields__
+            if have is None or getattr(have, name) != getattr(figures, name)
+        )
+        if names:
+            yield Difference(
+                facility=of.facility,
+                source=of.source,
+                hour=datetime.fromtimestamp(hour * 3600, UTC),
+                stored_ug=None if have is None else have.co2_ug,
+                recomputed_ug=figures.co2_ug,
+                figures=names,
+            )
+
+
+def steps(first: int, last: int) -> Iterator[tuple[int, int]]:
+    """The hours ``first .. last`` in steps, both ends included."""
+    for begin in range(first, last + 1, STEP_HOURS):
+        yield begin, min(last, begin + STEP_HOURS - 1)
+
+
+def _plan_as_known(
+    connection: psycopg.Connection[Any], plan: FacilityPlan, of: StoredSource, as_of: datetime
+) -> FacilityPlan:
+    known = source_as_known(
+        connection,
+        facility_id=of.facility_id,
+        timezone=of.timezone,
+        source_id=of.source_id,
+        slug=of.source,
+        as_of=as_of,
+    )
+    return replace(
+        plan,
+        sources={of.source_id: known.source},
+        channels=known.channels,
+        fed_by=dict.fromkeys(known.channels, (of.source_id,)),
+    )
+
+
+def _waiting(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    of: StoredSource,
+    first: int,
+    last: int,
+    now: datetime,
+) -> set[int]:
+    ranges = final_hours.queued(connection, of.source_id)
+    touched = final_hours.touched(connection, of.facility_id, list(plan.channels))
+    if touched and of.retired_hour is None:
+        minute = int(now.timestamp()) // 60
+        affected = expand.affected(StoredReadings(connection), plan, Touched.whole(touched), minute)
+        ranges += affected.by_id().get(of.source_id, [])
+    return _hours(ranges, first, last)
+
+
+def _unknown(
+    connection: psycopg.Connection[Any], plan: FacilityPlan, of: StoredSource, first: int, last: int
+) -> set[int]:
+    channel_ids: Sequence[int] = list(plan.channels)
+    found: set[int] = set()
+    horizon = final_hours.horizon(connection, channel_ids)
+    if horizon is not None:
+        found |= set(range(first, min(last, horizon) + 1))
+    if of.retired_hour is not None:
+        found |= set(range(max(first, of.retired_hour), last + 1))
+        for hour in final_hours.after_retirement(
+            connection, of.source_id, channel_ids, first, last
+        ):
+            found |= set(range(max(first, hour - 24), min(last, hour + 24) + 1))
+    return found
+
+
+def _hours(ranges: Sequence[tuple[int, int]], first: int, last: int) -> set[int]:
+    return {
+        hour
+        for begin, end in ranges
+        for hour in range(max(first, begin // 60), min(last, end // 60) + 1)
+    }

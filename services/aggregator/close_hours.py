@@ -1,0 +1,362 @@
+"""Close the hours of sources that are under a rule: judge, fill, compute as reported.
+
+An hour is judged once its lateness allowance has passed, and again whenever something it depends
+on changes: its own minutes, a calibration, a measured hour around its gap or in its look-back, the
+end of its reporting period. What the judgement adds to the sum of the hour's minutes is spread over
+these minutes, so that every window follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import chain
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import psycopg
+
+from services.aggregator import computable_ranges, compute
+from services.aggregator.ranges import Ranges
+from services.core.accounting.stack.closing import ClosingRule, HourFigure, InputValue, Period
+from services.core.accounting.stack.history import History
+from services.core.accounting.stack.qa import out_of_control
+from services.core.accounting.stack.recording import LOAD, OPERATING, InputMinutes, RecordedInput
+from services.core.store.emissions import hour_closing, hour_inputs
+from services.core.store.emissions.hour_closing import HourVerdict
+from services.core.store.emissions.minutes_and_hours import Changes
+from services.core.store.readings import calibrations
+from services.core.store.readings.series import StoredReadings
+from services.core.store.registry.plan import FacilityPlan, SourcePlan
+
+_HOUR_US = 3_600_000_000
+_MINUTE_US = 60_000_000
+
+#: Hours of one source that are closed in one step, so that a long history takes many short
+#: transactions.
+_MOST_HOURS = 14 * 24
+
+#: Hours of all sources that are closed in one step, whatever each of them has waiting.
+_MOST_HOURS_IN_ALL = 2000
+
+#: More than this is no mass of an hour: see :data:`.compute.MOST_BILLIONTHS`.
+_MOST_KG = Decimal(60 * compute.MOST_BILLIONTHS) / 10**9
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judged:
+    """What judging hours came to; nothing of it is in the hours yet."""
+
+    #: of minutes, by what the closing share of each changed
+    adjustments: Changes
+    verdicts: list[HourVerdict]
+
+
+def due(
+    connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime, settle_s: float
+) -> tuple[dict[int, list[int]], bool]:
+    """Hours to be judged for the first time, by source; and whether more are waiting.
+
+    A source whose hours were still being filled less than ``settle_s`` ago waits.
+    """
+    waiting = hour_closing.sources_that_wait(connection, plan.id)
+    under_rule = {
+        source.id: source.closing
+        for source in plan.sources.values()
+        if source.closing is not None and source.id not in waiting
+    }
+    if not under_rule or hour_closing.backlog_s(connection, plan.id) > settle_s:
+        return {}, False
+    extents = hour_inputs.extents(
+        connection, {source_id: rule.roles[0] for source_id, rule in under_rule.items()}
+    )
+    unjudged = hour_closing.unjudged_hours(connection, list(under_rule))
+    found: dict[int, list[int]] = {}
+    more = False
+    for source_id, extent in extents.items():
+        last_due = int((now.timestamp() - plan.sources[source_id].lateness_s) // 3600) - 1
+        mine = [hour for hour in unjudged.get(source_id, []) if hour.hour <= last_due]
+        if any(hour.age_s < settle_s for hour in mine):
+            continue
+        first = extent.first_known if extent.last_recorded is None else extent.last_recorded + 1
+        if first is None:
+            continue
+        first = min([first, *(hour.hour for hour in mine)])
+        if first > last_due:
+            continue
+        have = hour_inputs.recorded_hours(connection, source_id, first, last_due)
+        hours = [hour for hour in range(first, last_due + 1) if hour not in have]
+        most = min(_MOST_HOURS, _MOST_HOURS_IN_ALL - sum(map(len, found.values())))
+        more |= len(hours) > most
+        found[source_id] = hours[:most]
+    return {source_id: hours for source_id, hours in found.items() if hours}, more
+
+
+def period_ended(
+    connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime
+) -> dict[int, set[int]]:
+    """Judged hours that waited for the end of a reporting period, which has come."""
+    found: dict[int, set[int]] = {}
+    waiting = hour_closing.provisional_hours(
+        connection,
+        [
+            source.id
+            for source in plan.sources.values()
+            if source.closing is not None and source.closing.substitution.name == "mrr"
+        ],
+    )
+    for source_id, hours in waiting.items():
+        source = plan.sources[source_id]
+        ended = {hour for hour in hours if _period(hour, plan.zone, source.lateness_s, now).closed}
+        if ended:
+            found[source_id] = ended
+    return found
+
+
+def concerned(plan: FacilityPlan, ranges: Ranges) -> dict[int, set[int]]:
+    """The hours that readings of these minutes speak of, by source under a rule.
+
+    Some change a judgement and no minute: a load, or one that tells of maintenance.
+    """
+    under_rule = [plan.sources[each].closing is not None for each in ranges.ids.tolist()]
+    return {
+        source_id: {h for first, last in of_source for h in range(first // 60, last // 60 + 1)}
+        for source_id, of_source in ranges.where(np.array(under_rule, dtype=np.bool_))
+        .by_id()
+        .items()
+    }
+
+
+def recorded_again(
+    connection: psycopg.Connection[Any],
+    hours: Mapping[int, Collection[int]],
+    spans: Mapping[int, tuple[int, int]],
+) -> dict[int, set[int]]:
+    """Hours that were judged before and have to be judged again, by source.
+
+    Those among ``hours``, and all within ``spans`` (first and last hour).
+    """
+    found: dict[int, set[int]] = {}
+    for source_id in {*hours, *spans}:
+        mine = set(hours.get(source_id, ()))
+        first, last = spans.get(source_id, (min(mine, default=0), max(mine, default=-1)))
+        low, high = min([first, *mine]), max([last, *mine])
+        have = hour_inputs.recorded_hours(connection, source_id, low, high)
+        again = {hour for hour in have if hour in mine or first <= hour <= last}
+        if source_id not in spans:
+            again &= mine
+        if again:
+            found[source_id] = again
+    return found
+
+
+def judge(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    hours: Mapping[int, Collection[int]],
+    now: datetime,
+) -> Judged:
+    """Record the hours' inputs and compute these hours and all that depend on them.
+
+    Hours whose readings are not all there any more keep what was recorded of them.
+    """
+    verdicts: list[HourVerdict] = []
+    whole = computable_ranges.hours(connection, plan, hours)
+    for source_id, of_source in hours.items():
+        source = plan.sources[source_id]
+        if source.closing is not None:
+            if whole[source_id]:
+                verdicts += _judge(connection, plan, source, source.closing, whole[source_id], now)
+        else:
+            verdicts += _release(connection, source, of_source)
+    return Judged(adjustments=hour_closing.set_closing(connection, verdicts), verdicts=verdicts)
+
+
+def _release(
+    connection: psycopg.Connection[Any], source: SourcePlan, hours: Collection[int]
+) -> list[HourVerdict]:
+    """Take back what closing added to hours of a source that is under no rule any more."""
+    hour_inputs.forget(connection, source.id, hours=hours)
+    return [
+        HourVerdict(
+            source_id=source.id, hour=hour, co2_ug=None, final=True, quality=None, code=None
+        )
+        for hour in sorted(hours)
+    ]
+
+
+def _judge(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    source: SourcePlan,
+    rule: ClosingRule,
+    hours: set[int],
+    now: datetime,
+) -> list[HourVerdict]:
+    hour_inputs.forget(connection, source.id, roles_but=rule.roles)
+    extent = hour_inputs.extents(connection, {source.id: rule.roles[0]})[source.id]
+    if extent.first_recorded is not None and min(hours) < extent.first_recorded:
+        # what was the first hour of all is an hour like any other now
+        hours = {*hours, extent.first_recorded}
+    recorded = _record(connection, plan, source, rule, sorted(hours), extent.first_known)
+    hour_inputs.record(connection, source.id, recorded)
+    invalid = hour_inputs.invalid_hours(connection, source.id)
+
+    def period(hour: int) -> Period:
+        return _period(hour, plan.zone, source.lateness_s, now)
+
+    dependent = _dependent(
+        rule,
+        hours,
+        invalid,
+        period,
+        hour_inputs.last_valid_before(connection, source.id, min(hours)),
+    )
+    recorded |= {
+        hour: roles
+        for hour, roles in hour_inputs.recorded(connection, source.id, dependent - hours).items()
+        # an input that came with a change of configuration: the hour's own turn follows
+        if set(rule.roles) <= set(roles)
+    }
+    histories = _histories(connection, source.id, rule, recorded)
+    values: list[tuple[int, str, InputValue]] = []
+    verdicts = []
+    for hour in sorted(recorded):
+        figure = rule.figure(hour, recorded[hour], histories, period(hour))
+        values += [(hour, role, value) for role, value in figure.inputs.items()]
+        verdicts.append(_verdict(source.id, hour, recorded[hour], figure))
+    hour_inputs.write_values(connection, source.id, values)
+    return verdicts
+
+
+def _record(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    source: SourcePlan,
+    rule: ClosingRule,
+    hours: list[int],
+    first_known: int | None,
+) -> dict[int, dict[str, RecordedInput]]:
+    ranges = [(hour * 60, hour * 60 + 59) for hour in hours]
+    series = compute.series(
+        StoredReadings(connection), plan.channels, dict.fromkeys(source.inputs.values(), ranges)
+    )
+    channel_ids = list(source.inputs.values())
+    excused = calibrations.excused(connection, channel_ids, hours[0], hours[-1] + 1)
+    uncontrolled = {
+        channel_id: _uncontrolled(connection, channel_id, hours)
+        for channel_id in channel_ids
+        if channel_id in plan.calibrations
+    }
+    found = {}
+    for hour in hours:
+        minutes = np.arange(hour * 60, hour * 60 + 60, dtype=np.int64)
+        by_role = {
+            role: compute.containing(series[channel_id], hour * 60)
+            for role, channel_id in source.inputs.items()
+        }
+        inputs = {}
+        for item in rule.equation.inputs:
+            value, covered_us = rule.inputs.at(item.name, by_role, minutes)
+            channels = [source.inputs[role] for role in rule.inputs.roles(item.name)]
+            assured = np.ones(60, dtype=bool)
+            for first_us, end_us in chain(*(uncontrolled.get(c, []) for c in channels)):
+                assured &= ((minutes + 1) * _MINUTE_US <= first_us) | (
+                    minutes * _MINUTE_US >= end_us
+                )
+            inputs[item.name] = InputMinutes(
+                value=value,
+                covered_us=covered_us,
+                assured=assured,
+                excused=any((channel_id, hour) in excused for channel_id in channels),
+            )
+        for role in {OPERATING, LOAD} & set(by_role):
+            value, covered_us = by_role[role].at(minutes)
+            inputs[role] = InputMinutes(
+                value=value,
+                covered_us=covered_us,
+                assured=np.ones(60, dtype=bool),
+                excused=False,
+            )
+        found[hour] = rule.record(hour, inputs, first_of_all=hour == first_known)
+    return found
+
+
+def _uncontrolled(
+    connection: psycopg.Connection[Any], channel_id: int, hours: list[int]
+) -> list[tuple[int, int]]:
+    end_us = (hours[-1] + 1) * _HOUR_US
+    tests = calibrations.tests(connection, channel_id, hours[0] * _HOUR_US, end_us)
+    return [
+        (each.from_us, end_us if each.to_us is None else each.to_us)
+        for each in out_of_control(tests, until_us=end_us)
+    ]
+
+
+def _dependent(
+    rule: ClosingRule,
+    hours: set[int],
+    invalid: set[int],
+    period: Callable[[int], Period],
+    last_valid: int | None,
+) -> set[int]:
+    """Hours with a substitute that the changed hours may have a say in."""
+    if rule.substitution.name == "none":
+        return set()
+    # a gap that begins before the changed hours ends, or does not end, with them
+    first = min([*hours, *invalid]) if last_valid is None else last_valid + 1
+    if rule.substitution.name == "mrr":
+        # a closed period is looked at as a whole
+        closed = [period(hour) for hour in (min(hours), max(hours))]
+        first = min([first, *(each.first for each in closed if each.closed)])
+    return {hour for hour in invalid if hour >= first}
+
+
+def _histories(
+    connection: psycopg.Connection[Any],
+    source_id: int,
+    rule: ClosingRule,
+    recorded: Mapping[int, Mapping[str, RecordedInput]],
+) -> dict[str, History]:
+    found = {}
+    for role in rule.equation.terms:
+        lacking = [hour for hour, roles in recorded.items() if not roles[role].valid]
+        if lacking:
+            found[role] = History(
+                hour_inputs.unit_hours(connection, source_id, role, min(lacking), rule.load_range)
+            )
+    return found
+
+
+def _verdict(
+    source_id: int, hour: int, recorded: Mapping[str, RecordedInput], figure: HourFigure
+) -> HourVerdict:
+    kg, quality = figure.kg, str(figure.quality)
+    if kg is not None and abs(kg) > _MOST_KG:
+        # no hour's mass: what is known of it is the sum of its minutes
+        kg = None
+    measured = [each.covered_ms for role, each in recorded.items() if role != LOAD]
+    if kg is None and min(measured) > 0:
+        quality = "partial"
+    return HourVerdict(
+        source_id=source_id,
+        hour=hour,
+        co2_ug=None if kg is None else int((kg * Decimal(10**9)).to_integral_value()),
+        final=not figure.provisional,
+        quality=quality,
+        code=figure.code,
+    )
+
+
+def _period(hour: int, zone: ZoneInfo, lateness_s: float, now: datetime) -> Period:
+    """The calendar year of the facility that the hour begins in (MRR Art. 3: reporting period)."""
+    year = datetime.fromtimestamp(hour * 3600, UTC).astimezone(zone).year
+    first, end = (datetime(each, 1, 1, tzinfo=zone).timestamp() for each in (year, year + 1))
+    return Period(
+        first=int(first // 3600),
+        end=int(end // 3600),
+        closed=now.timestamp() >= end + lateness_s + 3600,
+    )

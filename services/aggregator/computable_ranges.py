@@ -1,0 +1,55 @@
+"""Leave minutes alone whose raw readings are gone: none is computed from a part of its readings."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import psycopg
+
+from services.aggregator.ranges import Ranges
+from services.core.store.readings import retention
+from services.core.store.registry.plan import FacilityPlan
+
+
+def ranges(connection: psycopg.Connection[Any], plan: FacilityPlan, of_sources: Ranges) -> Ranges:
+    """What of the ranges of minutes can be computed."""
+    firsts = _first_minutes(connection, plan, of_sources.ids.tolist())
+    if not firsts:
+        return of_sources
+    first = np.array([firsts.get(each, 0) for each in of_sources.ids.tolist()], dtype=np.int64)
+    return replace(of_sources, firsts=np.maximum(of_sources.firsts, first)).where(
+        of_sources.lasts >= first
+    )
+
+
+def hours(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    of_sources: Mapping[int, Collection[int]],
+) -> dict[int, set[int]]:
+    """What of the hours (since the epoch) can be judged from all of their readings, by source."""
+    firsts = _first_minutes(connection, plan, of_sources)
+    return {
+        source_id: {hour for hour in of_source if hour * 60 >= firsts.get(source_id, hour * 60)}
+        for source_id, of_source in of_sources.items()
+    }
+
+
+def _first_minutes(
+    connection: psycopg.Connection[Any], plan: FacilityPlan, source_ids: Iterable[int]
+) -> dict[int, int]:
+    """The first minute (since the epoch) that all readings are there of, where some are gone."""
+    lost = retention.first_minutes(connection)
+    if not lost:
+        return {}
+    found = {
+        source_id: max(
+            (lost[c] for c in plan.sources[source_id].inputs.values() if c in lost), default=None
+        )
+        for source_id in source_ids
+        if source_id in plan.sources
+    }
+    return {source_id: minute for source_id, minute in found.items() if minute is not None}

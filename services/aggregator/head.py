@@ -1,0 +1,305 @@
+"""The newest readings of a facility's channels, remembered from one tick to the next.
+
+A live channel is computed again and again from the same minute, of which each tick brings one
+reading more. What an aggregator has read it need not read again: a reading that is written,
+corrected or taken away names its minute in ``touched``, in the same transaction, and a tick claims
+that before it computes. Whether another aggregator claimed in between is told by the facility's
+sequence, which each tick raises. Where in doubt, everything is forgotten and read again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from services.core.store.readings.series import Series, Spans, StoredReadings, joined
+from services.core.store.registry.plan import FacilityPlan
+
+Integers = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+_MINUTE_US = 60_000_000
+
+#: Readings of a channel that are kept beside those of the newest minutes: what a register's steps
+#: depend on, from the 9th reading before a change back to the 9th before that one's minute.
+_AROUND = 24
+
+#: Older minutes are no live ones: what is touched there is read from the database.
+_LIVE_MINUTES = 2
+
+#: No more readings than this are remembered of one facility: 24 bytes each.
+_MOST = 4_000_000
+
+#: A key is the channel's number and its time, in microseconds from a year before now on.
+_TIME_BITS = 46
+
+#: More channels than this leave a key no room.
+_MOST_CHANNELS = 1 << 16
+
+#: Beyond every reading, for a span without end.
+_FOR_EVER = 10_000_000
+
+
+class Recent:
+    """What one process remembers of one facility.
+
+    Of each channel that is remembered these are its newest readings without a gap: every reading
+    from some instant on; of a register those only that say anything.
+    """
+
+    def __init__(self) -> None:
+        self._plan: FacilityPlan | None = None
+        #: of the facility after the tick that left this; None: not to be relied on
+        self._sequence: int | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self.channels = np.zeros(0, dtype=np.int64)
+        self._registers = np.zeros(0, dtype=np.bool_)
+        self._base_us = 0
+        self._keys = np.zeros(0, dtype=np.int64)
+        self._value = np.zeros(0)
+        #: keys of uncertain readings, of which there are few or none
+        self._uncertain = np.zeros(0, dtype=np.int64)
+        self._known = np.zeros(0, dtype=np.bool_)
+        self._whole = np.zeros(0, dtype=np.bool_)
+
+    def begin(
+        self,
+        connection: psycopg.Connection[Any],
+        plan: FacilityPlan,
+        sequence: int,
+        current_minute: int,
+    ) -> RecentReadings:
+        """Readings for one tick, which found the facility's sequence to be ``sequence``.
+
+        They are relied on in the next one only if :meth:`keep` is called after its commit.
+        """
+        begin_us = current_minute * _MINUTE_US
+        if (
+            self._plan is not plan
+            or self._sequence != sequence
+            or self._keys.size > _MOST
+            or abs(begin_us - self._base_us - (1 << (_TIME_BITS - 1))) > 1 << (_TIME_BITS - 2)
+        ):
+            self._forget()
+            self._plan = plan
+            self.channels = np.array(sorted(plan.channels), dtype=np.int64)
+            kinds = [plan.channels[c].kind for c in self.channels.tolist()]
+            self._registers = np.array([kind == "counter" for kind in kinds], dtype=np.bool_)
+            self._known = np.zeros(self.channels.size, dtype=np.bool_)
+            self._whole = np.zeros(self.channels.size, dtype=np.bool_)
+            self._base_us = begin_us - (1 << (_TIME_BITS - 1))
+        self._sequence = None
+        self._drop_old((current_minute - _LIVE_MINUTES + 1) * _MINUTE_US)
+        return RecentReadings(self, StoredReadings(connection), current_minute)
+
+    def is_of(self, sequence: int) -> bool:
+        """Whether this process did the tick that left the facility with this sequence."""
+        return self._sequence == sequence
+
+    def keep(self, sequence: int) -> None:
+        """The tick is committed and left the facility with this sequence."""
+        self._sequence = sequence
+
+    # -- what RecentReadings works with ---------------------------------------------------------
+
+    def numbers(self, channels: Integers) -> Integers:
+        """The number of each channel, which must be one of the plan's."""
+        return np.searchsorted(self.channels, channels)
+
+    def is_known(self, numbers: Integers) -> Bools:
+        """Whether the channels' newest readings are remembered."""
+        return self._known[numbers]
+
+    def is_whole(self, numbers: Integers) -> Bools:
+        """Whether there are no readings before those that are remembered."""
+        return self._whole[numbers]
+
+    def starts(self, numbers: Integers) -> Integers:
+        """Where each channel's readings begin; those of the next end there."""
+        return np.searchsorted(self._keys, numbers << _TIME_BITS)
+
+    def places(self, numbers: Integers, ts_us: Integers) -> Integers:
+        """Where each channel's readings from an instant on begin."""
+        return np.searchsorted(self._keys, self._keys_of(numbers, ts_us))
+
+    def at(self, places: Integers) -> tuple[Integers, NDArray[np.float64]]:
+        """Times and values."""
+        ts_us = (self._keys[places] & ((1 << _TIME_BITS) - 1)) + self._base_us
+        return ts_us, self._value[places]
+
+    def uncertain(self, places: Integers) -> Bools | None:
+        """Which are uncertain; None: none is."""
+        if not self._uncertain.size:
+            return None
+        found = np.isin(self._keys[places], self._uncertain)
+        return found if found.any() else None
+
+    def forget(self, numbers: Integers) -> None:
+        """Forget some channels."""
+        if not self._known[numbers].any():
+            return
+        self._known[numbers] = False
+        kept = self._known[self._keys >> _TIME_BITS]
+        self._keys, self._value = self._keys[kept], self._value[kept]
+        self._uncertain = self._uncertain[self._known[self._uncertain >> _TIME_BITS]]
+
+    def put(self, numbers: Integers, since_us: Integers, series: Series) -> None:
+        """Replace all of each channel from its instant on with the readings given."""
+        since = np.full(self.channels.size, np.iinfo(np.int64).max)
+        since[numbers] = self._keys_of(numbers, since_us)
+        kept = self._keys < since[self._keys >> _TIME_BITS]
+        owner = numbers[series.owner]
+        said = ~self._registers[owner] | np.isfinite(series.value)
+        keys = self._keys_of(owner[said], series.ts_us[said])
+        if self._uncertain.size or series.uncertain is not None:
+            left = self._uncertain[self._uncertain < since[self._uncertain >> _TIME_BITS]]
+            more = keys[:0] if series.uncertain is None else keys[series.uncertain[said]]
+            self._uncertain = np.concatenate((left, more))
+        keys = np.concatenate((self._keys[kept], keys))
+        value = np.concatenate((self._value[kept], series.value[said]))
+        order = np.argsort(keys, kind="stable")
+        self._keys, self._value = keys[order], value[order]
+
+    def know(self, numbers: Integers, whole: Bools) -> None:
+        """The channels' newest readings are all there; ``whole``: so are all of the others."""
+        self._known[numbers] = True
+        self._whole[numbers] = whole
+
+    def is_register(self, numbers: Integers) -> Bools:
+        """Whether each channel is a register."""
+        return self._registers[numbers]
+
+    def in_reach(self, ts_us: Integers) -> Bools:
+        """Whether an instant can be remembered: up to a year from now."""
+        return (ts_us > self._base_us) & (ts_us - self._base_us < (1 << _TIME_BITS) - 1)
+
+    def _keys_of(self, numbers: Integers, ts_us: Integers) -> Integers:
+        return (numbers << _TIME_BITS) + np.clip(ts_us - self._base_us, 0, (1 << _TIME_BITS) - 1)
+
+    def _drop_old(self, before_us: int) -> None:
+        if not self._keys.size:
+            return
+        numbers = np.flatnonzero(self._known)
+        starts = self.starts(numbers)
+        first = self.places(numbers, np.full(numbers.size, before_us)) - _AROUND
+        # not each time by a reading or two: each costs as much as all
+        if np.mean(first - starts) < _AROUND:
+            return
+        self._whole[numbers[first > starts]] = False
+        of = self._keys >> _TIME_BITS
+        begins = np.zeros(self.channels.size, dtype=np.int64)
+        begins[numbers] = first
+        kept = np.arange(of.size) >= begins[of]
+        self._keys, self._value = self._keys[kept], self._value[kept]
+        if self._uncertain.size:
+            self._uncertain = np.intersect1d(self._uncertain, self._keys, assume_unique=True)
+
+
+class RecentReadings:
+    """Readings for one tick: from memory where they are there, else from the database."""
+
+    def __init__(self, recent: Recent, stored: StoredReadings, current_minute: int) -> None:
+        self._recent, self._stored = recent, stored
+        self._live_from_us = (current_minute - _LIVE_MINUTES + 1) * _MINUTE_US
+
+    def refresh(self, channels: Integers, since_us: Integers) -> None:
+        """Take up what changed: ``channels`` of the plan ascending, each from an instant on."""
+        recent = self._recent
+        numbers = recent.numbers(channels)
+        live = since_us >= self._live_from_us
+        recent.forget(numbers[~live])
+        if recent.channels.size > _MOST_CHANNELS:
+            return
+        numbers, since_us, channels = numbers[live], since_us[live], channels[live]
+        known = recent.is_known(numbers)
+        if known.any():
+            found = self._stored.since(channels[known], since_us[known])
+            recent.put(numbers[known], since_us[known], found)
+        if not known.all():
+            self._load(channels[~known], numbers[~known])
+
+    def _load(self, channels: Integers, numbers: Integers) -> None:
+        register = self._recent.is_register(numbers)
+        first = self._live_from_us // _MINUTE_US
+        same = np.ones(channels.size, dtype=np.int64)
+        found = self._stored.read(
+            Spans(
+                channels=channels,
+                firsts=same * first,
+                lasts=same * (first + _FOR_EVER),
+                before=same * _AROUND,
+                after=register.astype(np.int64),
+            )
+        )
+        # a reading too far away to be remembered: such a channel is read from the database
+        owner = found.owner
+        far = np.zeros(channels.size, dtype=np.bool_)
+        far[owner[~self._recent.in_reach(found.ts_us)]] = True
+        kept = ~far[owner]
+        near = Series.sorted(
+            owner[kept],
+            found.ts_us[kept],
+            found.value[kept],
+            channels.size,
+            None if found.uncertain is None else found.uncertain[kept],
+        )
+        before = np.bincount(near.owner[near.ts_us < self._live_from_us], minlength=channels.size)
+        self._recent.put(numbers, np.zeros(channels.size, dtype=np.int64), near)
+        self._recent.know(numbers[~far], (before < _AROUND)[~far])
+
+    def read(self, spans: Spans) -> Series:
+        """As :meth:`StoredReadings.read`; the channels must be the plan's."""
+        recent = self._recent
+        numbers = recent.numbers(spans.channels)
+        starts = recent.starts(numbers)
+        lows = recent.places(numbers, spans.firsts * _MINUTE_US) - spans.before
+        here = recent.is_known(numbers) & ((lows >= starts) | recent.is_whole(numbers))
+        lows = np.maximum(lows, starts)
+        highs = np.minimum(
+            recent.places(numbers, (spans.lasts + 1) * _MINUTE_US) + spans.after,
+            recent.starts(numbers + 1),
+        )
+        sizes = np.where(here, highs - lows, 0)
+        bounds = np.concatenate(([0], np.cumsum(sizes)))
+        places = np.repeat(lows - bounds[:-1], sizes) + np.arange(bounds[-1])
+        ts_us, value = recent.at(places)
+        uncertain = recent.uncertain(places)
+        if here.all():
+            return Series(ts_us=ts_us, value=value, bounds=bounds, uncertain=uncertain)
+        far = self._stored.read(spans.where(~here))
+        owner = np.concatenate(
+            (np.repeat(np.arange(len(spans)), sizes), np.flatnonzero(~here)[far.owner])
+        )
+        return Series.sorted(
+            owner,
+            np.concatenate((ts_us, far.ts_us)),
+            np.concatenate((value, far.value)),
+            len(spans),
+            joined(uncertain, places.size, far),
+        )
+
+    def neighbours(
+        self, channels: Integers, since_us: Integers, lasts: Integers, count: int
+    ) -> tuple[Integers, Integers]:
+        """As :meth:`StoredReadings.neighbours`; the channels must be registers of the plan."""
+        recent = self._recent
+        numbers = recent.numbers(channels)
+        starts, ends = recent.starts(numbers), recent.starts(numbers + 1)
+        at = recent.places(numbers, since_us)
+        here = recent.is_known(numbers) & ((at - count >= starts) | recent.is_whole(numbers))
+        before, after = since_us // _MINUTE_US, lasts.copy()
+        some = here & (at > starts)
+        before[some] = recent.at(np.maximum(at - count, starts)[some])[0] // _MINUTE_US
+        at = recent.places(numbers, (lasts + 1) * _MINUTE_US)
+        some = here & (at < ends)
+        after[some] = recent.at(np.minimum(at + count, ends)[some] - 1)[0] // _MINUTE_US
+        if not here.all():
+            before[~here], after[~here] = self._stored.neighbours(
+                channels[~here], since_us[~here], lasts[~here], count
+            )
+        return before, after

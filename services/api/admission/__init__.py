@@ -1,0 +1,1 @@
+"""Who is let in, when, and for how much: budgets, turns, connections."""

@@ -1,0 +1,194 @@
+"""The server's side of a connection: what it may cost before a request is there, and after.
+
+uvicorn closes a connection that is idle between two requests. What it lacks stands here: a limit
+on connections, a time for the head of a request to arrive and one for its body, and one for how
+long a client may leave an answer lying unread. See ``deploy/docs/adr`` on budgets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from services.api.admission.budgets import network_of
+from services.api.http.problems import (
+    HeadTooLarge,
+    Malformed,
+    Problem,
+    RequestTimeout,
+    TooManyConnections,
+)
+from services.core.runtime.metrics import api_connections
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConnectionLimits:
+    """What connections may cost; times in seconds."""
+
+    most: int
+    most_of_an_address: int
+    head_within_s: float
+    body_within_s: float
+    stall_s: float
+    #: whether an address is that of a proxy, behind which many stand
+    is_proxy: Callable[[str], bool] = field(default=lambda _address: False)
+
+
+class GuardedProtocol(H11Protocol):
+    """HTTP/1.1 with limits; :func:`guarded` makes it with those of one server."""
+
+    limits: ConnectionLimits
+    open_by_address: Counter[str]
+
+    _deadline: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
+    _address = ""
+    _is_counted = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Count the connection, and wait for the head of a request."""
+        super().connection_made(transport)
+        # whatever the system does not take at once counts as unread
+        transport.set_write_buffer_limits(high=0)
+        self._address = network_of(self.client[0]) if self.client else ""
+        self.open_by_address[self._address] += 1
+        self._is_counted = True
+        api_connections.inc()
+        of_this = self.open_by_address[self._address]
+        is_proxy = self.client is not None and self.limits.is_proxy(self.client[0])
+        if self.open_by_address.total() > self.limits.most:
+            self._refuse(TooManyConnections("The API has as many connections as it may."))
+        elif of_this > self.limits.most_of_an_address and not is_proxy:
+            self._refuse(
+                TooManyConnections(
+                    f"This address has {self.limits.most_of_an_address} connections open; close"
+                    " some, or use one for several requests."
+                )
+            )
+        else:
+            self._expect(self.limits.head_within_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count it no more."""
+        if self._is_counted:
+            self._is_counted = False
+            api_connections.dec()
+            self.open_by_address[self._address] -= 1
+            if self.open_by_address[self._address] <= 0:
+                del self.open_by_address[self._address]
+        self._expect(None)
+        self._end_stall()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes in, and see what is still missing of the request."""
+        before = self.conn.their_state
+        super().data_received(data)
+        self._look(before)
+
+    def on_response_complete(self) -> None:
+        """The next request may have begun to arrive already."""
+        before = self.conn.their_state
+        super().on_response_complete()
+        if self.conn.their_state is not h11.IDLE or self.conn.trailing_data[0]:
+            self._look(before)
+
+    def _look(self, before: Any) -> None:
+        """Give what is still missing of a request its time; ``before``: what was missing."""
+        now = self.conn.their_state
+        if self.transport.is_closing():
+            self._expect(None)
+            return
+        if now is h11.IDLE:
+            # the first bytes of a head: from here on it has its time, however it trickles
+            if before is not h11.IDLE or self._deadline is None:
+                self._expect(self.limits.head_within_s)
+        elif now is h11.SEND_BODY:
+            if before is not h11.SEND_BODY:
+                self._expect(self.limits.body_within_s)
+        else:
+            self._expect(None)
+
+    def pause_writing(self) -> None:
+        """The client does not read: from here on it has its time to."""
+        super().pause_writing()
+        self._end_stall()
+        self._stalled = self.loop.call_later(self.limits.stall_s, self._cut)
+
+    def resume_writing(self) -> None:
+        """It reads on."""
+        super().resume_writing()
+        self._end_stall()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, or has too long a head, as every other error."""
+        too_large = self.conn.trailing_data[0] and len(self.conn.trailing_data[0]) > (
+            self.config.h11_max_incomplete_event_size or 0
+        )
+        if too_large:
+            self._refuse(
+                HeadTooLarge(
+                    "The head of the request is longer than"
+                    f" {self.config.h11_max_incomplete_event_size} bytes; name fewer things in"
+                    " the address, or have TONNE_API_HEADER_BYTES raised."
+                )
+            )
+        else:
+            self._refuse(Malformed(f"{msg} Send HTTP/1.1."))
+
+    def _expect(self, within_s: float | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if within_s is not None:
+            self._deadline = self.loop.call_later(within_s, self._too_late)
+
+    def _too_late(self) -> None:
+        self._deadline = None
+        part = "head" if self.conn.their_state is h11.IDLE else "body"
+        self._refuse(
+            RequestTimeout(f"The {part} of the request did not arrive in time; send it at once.")
+        )
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answer, if nothing was answered yet, and close."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            body = json.dumps(problem.body()).encode()
+            headers: list[tuple[bytes, bytes]] = [
+                (b"content-type", b"application/problem+json"),
+                (b"content-length", str(len(body)).encode()),
+                (b"connection", b"close"),
+                *((name.encode(), value.encode()) for name, value in problem.headers.items()),
+            ]
+            for event in (
+                h11.Response(status_code=problem.status, headers=headers),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+    def _cut(self) -> None:
+        self._stalled = None
+        self.transport.abort()
+
+    def _end_stall(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+
+def guarded(limits: ConnectionLimits) -> type[GuardedProtocol]:
+    """The protocol of one server, with its limits and its own count."""
+    members: dict[str, Any] = {"limits": limits, "open_by_address": Counter()}
+    return type("GuardedProtocol", (GuardedProtocol,), members)

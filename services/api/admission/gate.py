@@ -1,0 +1,135 @@
+"""What one key, or one address without a key, may take of the API; who is over it, and until when.
+
+A key counts for itself once it was found right; whatever else is sent as a key counts for the
+address that sent it, so that nobody gets a second budget by making up keys.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from typing import Final
+
+from starlette.types import Scope
+
+from services.api.admission.budgets import Budget, network_of
+from services.api.admission.spending import at_end
+from services.api.admission.turns import Places, Turns
+from services.api.http.problems import TooManyRequests, TooManyStreamsOfOne
+from services.core.runtime.settings import Settings
+from services.core.store.operations import keys
+
+#: Keys that were right lately; one that is forgotten counts for its address once.
+_MOST_KEYS: Final = 10_000
+
+
+class Gate:
+    """The budgets of everybody who asks."""
+
+    def __init__(self, settings: Settings) -> None:
+        each = settings.api_reads_at_once_per_key
+        self.turns = Turns(
+            Places(
+                at_once=settings.api_reads_at_once,
+                at_once_each=each,
+                at_once_of_a_kind=max(1, each * 2 // 3),
+                waiting_each=settings.api_waiting_per_key,
+                longest_wait_s=settings.api_longest_wait_s,
+            )
+        )
+        self._requests = Budget(settings.api_requests_per_minute)
+        self._rows = Budget(settings.api_rows_per_minute)
+        self._wrong_keys = Budget(settings.api_wrong_keys_per_minute)
+        self._right_keys: OrderedDict[bytes, None] = OrderedDict()
+        self._most_streams = settings.api_streams_per_key
+        self._streams: Counter[str] = Counter()
+
+    def asker(self, scope: Scope) -> str:
+        """Whose budget a request counts for."""
+        key = key_of(scope)
+        if key is not None:
+            digest = keys.digest(key)
+            if digest in self._right_keys:
+                return f"key {digest.hex()}"
+        return address_of(scope)
+
+    def ask(self, asker: str) -> None:
+        """Count one request.
+
+        :raises TooManyRequests: the minute's requests or rows are spent.
+        """
+        if wait_s := self._requests.wait_s(asker, 1):
+            raise TooManyRequests(
+                "This key or address has sent its requests of the minute; send fewer, or have"
+                " TONNE_API_REQUESTS_PER_MINUTE raised.",
+                retry_after_s=wait_s,
+            )
+        self._requests.spend(asker, 1)
+        if wait_s := self._rows.wait_s(asker):
+            raise TooManyRequests(
+                "This key or address has had its rows of the minute; ask for coarser intervals or"
+                " shorter spans, wait, or have TONNE_API_ROWS_PER_MINUTE raised.",
+                retry_after_s=wait_s,
+            )
+
+    def answered(self, asker: str, rows: int) -> None:
+        """Count the rows of an answer."""
+        if rows:
+            self._rows.spend(asker, rows)
+
+    def try_key(self, scope: Scope, key: str) -> None:
+        """Before a key is looked up in the database.
+
+        :raises TooManyRequests: the address has tried too many wrong ones, and this one was never
+            right.
+        """
+        wait_s = self._wrong_keys.wait_s(address_of(scope), 1)
+        if wait_s and keys.digest(key) not in self._right_keys:
+            raise TooManyRequests(
+                "Too many wrong keys came from this address; see which program sends one, and"
+                " give it a key made by `tonne keys create`.",
+                retry_after_s=wait_s,
+            )
+
+    def key_was_right(self, key: str) -> None:
+        """From now on this key counts for itself."""
+        digest = keys.digest(key)
+        self._right_keys[digest] = None
+        self._right_keys.move_to_end(digest)
+        while len(self._right_keys) > _MOST_KEYS:
+            self._right_keys.popitem(last=False)
+
+    def key_was_wrong(self, scope: Scope, key: str) -> None:
+        """It is unknown, expired or revoked."""
+        self._right_keys.pop(keys.digest(key), None)
+        self._wrong_keys.spend(address_of(scope), 1)
+
+    def admit_stream(self, asker: str) -> None:
+        """Count the stream that the request at hand opens, until it ends.
+
+        :raises TooManyStreamsOfOne: the key or address has as many open as it may.
+        """
+        if self._streams[asker] >= self._most_streams:
+            raise TooManyStreamsOfOne(
+                f"One key or address may hold {self._most_streams} streams; close some, poll"
+                " GET /v1/live, or use a key of its own for each screen."
+            )
+        self._streams[asker] += 1
+        at_end(lambda: self._end_stream(asker))
+
+    def _end_stream(self, asker: str) -> None:
+        self._streams[asker] -= 1
+        if self._streams[asker] <= 0:
+            del self._streams[asker]
+
+
+def key_of(scope: Scope) -> str | None:
+    """The key that a request sends; None: none."""
+    sent = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+    scheme, _, key = sent.decode("latin-1").partition(" ")
+    return key.strip() or None if scheme.lower() == "bearer" else None
+
+
+def address_of(scope: Scope) -> str:
+    """What stands for the address that a request comes from."""
+    client = scope.get("client")
+    return f"address {network_of(client[0]) if client else 'unknown'}"

@@ -1,0 +1,1 @@
+"""What every call has in common: parameters, answers, problems, middleware."""

@@ -1,0 +1,187 @@
+"""How a span of time is cut into intervals: minutes, hours, and days to years of a time zone.
+
+Up to an hour they begin with the UTC hour; from there on with the local day, week (Monday), month
+or year, and those that are shorter than a day restart at each local midnight.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from services.core.store.answers.emissions import Bucket
+
+_HOUR, _DAY, _WEEK, _YEAR = 60, 1440, 10_080, 12
+
+_WRITTEN = re.compile(
+    r"(?:(\d+)y)?(?:(\d+)mo)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?"
+)
+_ISO_8601 = re.compile(
+    r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A length of time: minutes, or months of a calendar where ``months`` is not 0."""
+
+    minutes: int
+    months: int = 0
+
+    def __str__(self) -> str:
+        """As the contract writes it, such as 30m, 6h, 1w, 1mo."""
+        if self.months:
+            whole, unit = (
+                (self.months, "mo") if self.months % _YEAR else (self.months // _YEAR, "y")
+            )
+            return f"{whole}{unit}"
+        for length, name in ((_WEEK, "w"), (_DAY, "d"), (_HOUR, "h")):
+            if self.minutes % length == 0:
+                return f"{self.minutes // length}{name}"
+        return f"{self.minutes}m"
+
+    @property
+    def in_hour(self) -> bool:
+        """Whether each lies within one UTC hour."""
+        return not self.months and self.minutes < _HOUR
+
+    @property
+    def of_hours(self) -> bool:
+        """Whether each is made of whole hours, of the time zone's clock or of UTC's."""
+        return bool(self.months) or self.minutes % _HOUR == 0
+
+    @property
+    def mean(self) -> timedelta:
+        """Its length; of months their mean length."""
+        return timedelta(days=30.4 * self.months, minutes=self.minutes)
+
+
+def parse(text: str) -> Interval:
+    """Read an interval: 30m, 1h30m, 1d, 1w, 1mo, 1y, PT30M, P1M, or seconds.
+
+    :raises ValueError: it is no length of time, or none that a span can be cut into; with what to
+        write instead.
+    """
+    text = text.strip()
+    match = _WRITTEN.fullmatch(text.lower()) or _ISO_8601.fullmatch(text)
+    if match is None or not any(match.groups()) or len(text) > 20:
+        raise ValueError(
+            f"`{text[:20]}` is no interval; write 1m, 30m, 1h, 6h, 1d, 1w, 1mo, 1y, PT30M or `auto`"
+        )
+    years, months, weeks, days, hours, minutes, seconds = (int(n or 0) for n in match.groups())
+    months += _YEAR * years
+    total_s = seconds + 60 * (minutes + 60 * hours + _DAY * days + _WEEK * weeks)
+    if months:
+        if total_s or _YEAR % months:
+            raise ValueError(f"`{text}` does not divide a year; use 1mo, 2mo, 3mo, 4mo, 6mo or 1y")
+        return Interval(0, months)
+    whole, rest = divmod(total_s, 60)
+    if rest or not whole:
+        raise ValueError(f"`{text}` is no whole number of minutes, the finest that is kept; use 1m")
+    if whole > 366 * _DAY:
+        raise ValueError(f"`{text}` is longer than a year; use 1y")
+    if whole < _HOUR and _HOUR % whole:
+        raise ValueError(f"`{text}` does not divide an hour; use 1m, 5m, 10m, 15m, 20m or 30m")
+    if whole % _DAY and (whole > _DAY or _DAY % whole):
+        raise ValueError(f"`{text}` does not divide a day; use 1h, 90m, 2h, 3h, 4h, 6h, 8h or 12h")
+    return Interval(whole)
+
+
+HOURLY = Interval(_HOUR)
+
+#: What ``auto`` chooses from, from the finest to the coarsest.
+INTERVALS: tuple[Interval, ...] = tuple(map(parse, ("1m", "5m", "15m", "1h", "1d", "1mo")))
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: A Monday: weeks, and spans of several days, are counted from here.
+_FIRST_DAY = datetime(1970, 1, 5)  # noqa: DTZ001 - a local date
+
+
+def count_about(interval: Interval, begins: datetime, ends: datetime) -> int:
+    """About how many intervals touch ``begins .. ends``; exact to one, at least one."""
+    return max(1, -((begins - ends) // interval.mean))
+
+
+def finest(begins: datetime, ends: datetime, *, most: int) -> Interval:
+    """The finest interval that cuts the span into at most ``most``; the coarsest if none does."""
+    for interval in INTERVALS:
+        if count_about(interval, begins, ends) <= most:
+            return interval
+    return INTERVALS[-1]
+
+
+def cut(
+    interval: Interval, begins: datetime, ends: datetime, *, timezone: str, most: int
+) -> list[Bucket]:
+    """The whole intervals that touch ``begins .. ends``, oldest first, at most ``most``."""
+    if ends <= begins:
+        return []
+    if not interval.months and interval.minutes <= _HOUR:
+        return _cut_evenly(interval.mean, begins, ends, most=most)
+    return _cut_by_calendar(interval, begins, ends, zone=ZoneInfo(timezone), most=most)
+
+
+def _cut_evenly(step: timedelta, begins: datetime, ends: datetime, *, most: int) -> list[Bucket]:
+    first = begins - (begins - _EPOCH) % step
+    count = min(most, -((first - ends) // step))
+    edges = [first + step * i for i in range(count + 1)]
+    return [Bucket(begins=a, ends=b) for a, b in pairwise(edges)]
+
+
+def _cut_by_calendar(
+    interval: Interval, begins: datetime, ends: datetime, *, zone: ZoneInfo, most: int
+) -> list[Bucket]:
+    buckets: list[Bucket] = []
+    edges = _local_edges(interval, begins.astimezone(zone).replace(tzinfo=None, fold=0))
+    edge = _instant(next(edges), zone)
+    for local in edges:
+        following = _instant(local, zone)
+        # a date that the clock skipped has no hours of its own
+        if following <= edge:
+            continue
+        if edge >= ends or len(buckets) == most:
+            break
+        if following > begins:
+            buckets.append(Bucket(begins=edge, ends=following))
+        edge = following
+    return buckets
+
+
+def _local_edges(interval: Interval, local: datetime) -> Iterator[datetime]:
+    """Where intervals begin by the local clock, from at or before the day of ``local`` on."""
+    day = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    if interval.months:
+        first = day.year * _YEAR + day.month - 1
+        first -= first % interval.months
+        while True:
+            yield datetime(first // _YEAR, first % _YEAR + 1, 1)  # noqa: DTZ001 - a local date
+            first += interval.months
+    step = timedelta(minutes=interval.minutes)
+    if interval.minutes >= _DAY:
+        day -= (day - _FIRST_DAY) % step
+    while True:
+        yield day
+        day += step
+
+
+def _instant(local: datetime, zone: ZoneInfo) -> datetime:
+    """The first instant of a local date; a midnight that the clock skipped is the jump's end."""
+    return local.replace(tzinfo=zone).astimezone(UTC)
+
+
+def whole_hours(timezone: str, begins: datetime, ends: datetime) -> bool:
+    """Whether the hours of ``timezone`` begin with UTC's all the time between the two instants."""
+    zone = ZoneInfo(timezone)
+    probe = begins
+    while True:
+        offset = probe.astimezone(zone).utcoffset() or timedelta()
+        if offset % timedelta(hours=1):
+            return False
+        if probe >= ends:
+            return True
+        # no zone keeps an offset for less than a few weeks
+        probe = min(ends, probe + timedelta(days=14))

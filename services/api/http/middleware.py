@@ -1,0 +1,76 @@
+"""What every request passes: the size limit and the count of what was answered."""
+
+from __future__ import annotations
+
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.api.http.problems import BodyTooLarge
+from services.core.runtime.metrics import api_request_seconds, api_requests
+
+#: Any word may stand where a method should; it would become a series of metrics that never ends.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class LimitBody:
+    """Refuse a request body of more bytes than ``most``, announced or not."""
+
+    def __init__(self, app: ASGIApp, *, most: int) -> None:
+        self._app = app
+        self._most = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        problem = BodyTooLarge(
+            f"Bodies are limited to {self._most} bytes; send less at once, or have"
+            " TONNE_API_BODY_BYTES raised."
+        )
+        if announced.isdigit() and int(announced) > self._most:
+            await problem.response()(scope, receive, send)
+            return
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._most:
+                raise problem
+            return message
+
+        await self._app(scope, counted, send)
+
+
+class CountRequests:
+    """Count answers by route template; no path or method of a caller becomes a label."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began_s = time.perf_counter()
+        status = 500
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        finally:
+            route = getattr(scope.get("route"), "path", "(none)")
+            method = scope["method"] if scope["method"] in _METHODS else "(other)"
+            api_requests.labels(method, route, str(status)).inc()
+            if route != "/v1/stream":
+                api_request_seconds.labels(route).observe(time.perf_counter() - began_s)

@@ -1,0 +1,1 @@
+"""Live totals: read once for all who watch, sent as they change."""

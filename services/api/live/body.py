@@ -1,0 +1,202 @@
+"""The body of ``/v1/live`` and of the event ``live``: integers of the store to kilograms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from services.api.models.bands import SourceMass, band_kg, kg
+from services.api.models.shares import shares
+from services.core.accounting.scopes import SourceTotal, difference
+from services.core.store.answers.live import SPANS, FacilityLive, SourceLive
+from services.core.store.answers.live_windows import SpanTotal
+from services.core.store.answers.source_uncertainty import SourceAccount
+
+Accounts = Mapping[str, SourceAccount]
+
+
+def live_body(
+    state: FacilityLive, accounts: Accounts, alerts: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
+    """Build the answer; what is unknown is null, never zero. ``alerts``: those that stand.
+
+    A source that is another's check stands among the sources and counts in no sum.
+    """
+    shown = [s for s in state.sources if s.active or _has_totals(s)]
+    counting = [s for s in shown if _counts(s, accounts)]
+    rates = [s.rate_ug_h for s in counting if s.rate_ug_h is not None]
+    newest = [s.newest_minute for s in state.sources if s.newest_minute is not None]
+    scopes = {
+        scope: _totals(state, [s for s in counting if s.scope == scope], accounts)
+        for scope in sorted({source.scope for source in counting})
+    }
+    # of thousands of sources each sum takes its time: one that stands already is not made again
+    totals = next(iter(scopes.values())) if len(scopes) == 1 else _totals(state, counting, accounts)
+    return {
+        "as_of": state.as_of,
+        "facility": state.slug,
+        "rate_kg_h": kg(sum(rates)) if rates else None,
+        "totals": totals,
+        "scopes": [{"scope": scope, "totals": of_scope} for scope, of_scope in scopes.items()],
+        "sources": [_source(state, source, accounts) for source in shown],
+        "checks": _checks(state, accounts),
+        "alerts": list(alerts),
+        "sequence": state.sequence,
+        "changed_at": state.changed_at,
+        "newest_minute": _newest(newest),
+    }
+
+
+def _counts(source: SourceLive, accounts: Accounts) -> bool:
+    account = accounts.get(source.slug)
+    return (account is None or account.counts) and not source.succeeded
+
+
+def _has_totals(source: SourceLive) -> bool:
+    return any(total.is_known for total in source.totals.values())
+
+
+def _source(state: FacilityLive, source: SourceLive, accounts: Accounts) -> dict[str, Any]:
+    return {
+        "id": source.slug,
+        "scope": source.scope,
+        "active": source.active,
+        "counts": _counts(source, accounts),
+        "rate_kg_h": None if source.rate_ug_h is None else kg(source.rate_ug_h),
+        "totals": {
+            span: _total_of_one(state, source, source.totals.get(span), accounts) for span in SPANS
+        },
+        "newest_minute": source.newest_minute,
+    }
+
+
+def _totals(
+    state: FacilityLive, sources: Sequence[SourceLive], accounts: Accounts
+) -> dict[str, dict[str, Any]]:
+    return {span: _total(state, sources, span, accounts) for span in SPANS}
+
+
+def _total(
+    state: FacilityLive, sources: Sequence[SourceLive], span: str, accounts: Accounts
+) -> dict[str, Any]:
+    """Of several sources, column by column."""
+    stated = [(source, source.totals[span]) for source in sources if span in source.totals]
+    window_ms = max((part.window_ms for _, part in stated), default=0)
+    # of a source without totals yet the whole window should be known
+    expected_ms = sum(part.expected_ms for _, part in stated)
+    expected_ms += (window_ms or 1) * (len(sources) - len(stated))
+    known = [(source, part) for source, part in stated if part.is_known]
+    if not known:
+        return _answer(expected_ms, None, (None, None))
+    co2, co2e, market, covered, measured, substituted, estimated, window, expected = zip(
+        *(part for _, part in known), strict=True
+    )
+    whole = SpanTotal(
+        co2_ug=sum(co2),
+        co2e_ug=sum(co2e),
+        market_ug=sum(market),
+        covered_ms=sum(map(min, covered, expected)),
+        measured_ms=sum(map(min, measured, expected)),
+        substituted_ms=sum(substituted),
+        estimated_ms=sum(map(min, estimated, expected)),
+        window_ms=max(window),
+        expected_ms=sum(expected),
+    )
+    return _answer(expected_ms, whole, _band(state, known, accounts))
+
+
+def _total_of_one(
+    state: FacilityLive, source: SourceLive, part: SpanTotal | None, accounts: Accounts
+) -> dict[str, Any]:
+    if part is None:
+        return _answer(1, None, (None, None))
+    if not part.is_known:
+        return _answer(part.expected_ms, None, (None, None))
+    there_ms = part.expected_ms
+    if max(part.covered_ms, part.measured_ms, part.estimated_ms) > there_ms:
+        part = part._replace(
+            covered_ms=min(part.covered_ms, there_ms),
+            measured_ms=min(part.measured_ms, there_ms),
+            estimated_ms=min(part.estimated_ms, there_ms),
+        )
+    return _answer(there_ms, part, _band(state, [(source, part)], accounts))
+
+
+def _answer(
+    expected_ms: int, known: SpanTotal | None, band: tuple[float | None, float | None]
+) -> dict[str, Any]:
+    """``known`` is of sources that something is known of, no longer than they were there."""
+    low, high = band
+    if known is None:
+        covered_ms = measured_ms = substituted_ms = estimated_ms = 0
+    else:
+        covered_ms, measured_ms = known.covered_ms, known.measured_ms
+        substituted_ms, estimated_ms = known.substituted_ms, known.estimated_ms
+    return {
+        "co2_kg": None if known is None else kg(known.co2_ug),
+        "co2e_kg": None if known is None else kg(known.co2e_ug),
+        "co2_market_kg": None if known is None else kg(known.market_ug),
+        "co2_low_kg": low,
+        "co2_high_kg": high,
+        "coverage": round(covered_ms / expected_ms, 6) if expected_ms else 0.0,
+        "shares": shares(
+            expected_ms,
+            measured_ms=measured_ms,
+            substituted_ms=substituted_ms,
+            estimated_ms=estimated_ms,
+        ),
+    }
+
+
+def _band(
+    state: FacilityLive, known: Sequence[tuple[SourceLive, SpanTotal]], accounts: Accounts
+) -> tuple[float | None, float | None]:
+    of = [accounts.get(source.slug) for source, _ in known]
+    # most facilities state nothing: no mass is looked at to find that out
+    if not all(account is not None and account.meters for account in of):
+        return None, None
+    return band_kg(
+        (
+            SourceMass(
+                account=account,
+                co2_ug=part.co2_ug,
+                begins=state.as_of - timedelta(milliseconds=part.window_ms),
+                ends=state.as_of,
+            )
+            for account, (_, part) in zip(of, known, strict=True)
+        ),
+        ZoneInfo(state.timezone),
+    )
+
+
+def _checks(state: FacilityLive, accounts: Accounts) -> list[dict[str, Any]]:
+    """How far each source is from the one that checks it, by window."""
+    by_slug = {source.slug: source for source in state.sources}
+    found = []
+    for source in state.sources:
+        account = accounts.get(source.slug)
+        check = None if account is None else by_slug.get(account.check or "")
+        if check is None:
+            continue
+        spans = {}
+        for span in SPANS:
+            apart = difference(_source_total(source, span), _source_total(check, span))
+            spans[span] = {"difference_kg": apart.kg, "difference_percent": apart.percent}
+        found.append({"source": source.slug, "check": check.slug, "totals": spans})
+    return found
+
+
+def _source_total(source: SourceLive, span: str) -> SourceTotal:
+    part = source.totals.get(span)
+    known = part is not None and part.is_known
+    return SourceTotal(
+        source=source.slug,
+        scope=source.scope,
+        co2_kg=kg(part.co2_ug) if part is not None and known else None,
+    )
+
+
+def _newest(minutes: Iterable[datetime]) -> datetime | None:
+    return max(minutes, default=None)

@@ -1,0 +1,47 @@
+"""Wake the live feed when the database says that totals changed, and keep its time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+import structlog
+from psycopg import sql
+
+from services.api.live.feed import LiveFeed
+from services.core.runtime.backoff import Backoff
+from services.core.runtime.steady_time import SteadyTime
+from services.core.store.database import notify
+from services.core.store.database.connect import connect_async
+from services.core.store.database.database_time import look_async
+
+log = structlog.get_logger()
+
+
+#: How often the database's clock is looked at.
+_LOOK_EVERY_S = 1.0
+
+
+async def listen(database_url: str, feed: LiveFeed, steady: SteadyTime | None = None) -> None:
+    """Pass notifications on until cancelled; reconnects when the database was away.
+
+    ``steady`` is shown the database's clock all the time.
+    """
+    backoff = Backoff()
+    while True:
+        try:
+            async with await connect_async(
+                database_url, process="api", role="tonne_read", autocommit=True
+            ) as connection:
+                await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(notify.LIVE)))
+                backoff.reset()
+                # what was notified while nobody listened
+                feed.all_changed()
+                while True:
+                    if steady is not None:
+                        await look_async(connection, steady)
+                    async for notification in connection.notifies(timeout=_LOOK_EVERY_S):
+                        feed.changed(notification.payload)
+        except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
+            log.warning("listen_interrupted", error=str(error))
+        await asyncio.sleep(backoff.next_s())

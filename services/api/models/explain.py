@@ -1,0 +1,258 @@
+"""The body of ``/v1/explain``: records of the store to kilograms and plain words."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from services.api.models.bands import kg
+from services.core.accounting.gwp import GwpSet, gwp_set
+from services.core.accounting.stack.audits import Audit
+from services.core.accounting.stack.equations import Equation
+from services.core.store.answers.explain import FactorUsed, HourExplanation, HourVersion
+from services.core.store.answers.explain_closing import HourClosing
+from services.core.store.answers.explain_inputs import InputHour
+from services.core.store.readings.calibrations import instant
+
+_HOUR_MS = 3_600_000
+_MINUTE = timedelta(minutes=1)
+
+
+def explain_body(
+    found: HourExplanation, *, facility: str, source: str, hour: datetime, as_of: datetime
+) -> dict[str, Any]:
+    """Build the answer; what is unknown is null, never zero."""
+    in_force = next((v for v in reversed(found.versions) if v.superseded_at is None), None)
+    gwp = gwp_set(found.configuration.get("gwp"))
+    return {
+        "facility": facility,
+        "source": source,
+        "scope": found.scope,
+        "hour": hour,
+        "as_of": as_of,
+        "total": None if in_force is None else _version(in_force),
+        "activity_unit": found.activity_unit,
+        "method": found.configuration["method"],
+        "configuration": found.configuration,
+        "configured_at": found.configured_at,
+        "equation": None if found.equation is None else _equation(found.equation),
+        "factor": None if found.factor is None else _factor(found.factor, gwp),
+        "market_factor": None if found.market_factor is None else _factor(found.market_factor, gwp),
+        "closing": None if found.closing is None else _closing(found.closing),
+        "inputs": [_input(item) for item in found.inputs],
+        "minutes": _minutes(found, hour),
+        "versions": [_version(version) for version in found.versions],
+    }
+
+
+def _version(v: HourVersion) -> dict[str, Any]:
+    known = v.covered_ms > 0 or v.quality == "substituted"
+    return {
+        "version": v.version,
+        "co2_kg": kg(v.co2_ug) if known else None,
+        "co2e_kg": kg(v.co2e_ug) if known else None,
+        "co2_market_kg": kg(v.market_ug) if known else None,
+        "activity": None if v.activity_n is None or not known else v.activity_n / 1e9,
+        "coverage": round(min(1.0, v.covered_ms / _HOUR_MS), 6),
+        "quality": v.quality,
+        "code": v.code,
+        "state": "final" if v.final else "provisional",
+        "reason": v.reason,
+        "known_at": v.known_at,
+        "superseded_at": v.superseded_at,
+    }
+
+
+def _equation(equation: Equation) -> dict[str, Any]:
+    diluent = equation.diluent
+    return {
+        "id": equation.id,
+        "citation": equation.citation,
+        "unit": equation.unit,
+        "kg_per_unit": float(equation.kg_per_unit),
+        "inputs": [
+            {
+                "role": item.name,
+                "meaning": item.meaning,
+                "unit": item.unit,
+                "basis": None if item.basis is None else str(item.basis),
+            }
+            for item in equation.inputs
+        ],
+        "diluent": None if diluent is None else {"id": diluent.id, "citation": diluent.citation},
+    }
+
+
+def _closing(closing: HourClosing) -> dict[str, Any]:
+    rule, rate = closing.rule, closing.rate
+    units = {item.name: item.unit for item in rule.equation.inputs} | (
+        {} if rule.equation.diluent is None else {"co2": "%"}
+    )
+    return {
+        "validity": {"name": rule.validity.name, "citation": rule.validity.citation},
+        "substitution": {"name": rule.substitution.name, "citation": rule.substitution.citation},
+        "rate": None
+        if rate is None
+        else {
+            "value": _number(rate.value),
+            "unit": rate.unit,
+            "kg_h": _number(rate.kg_h),
+            "code": rate.code,
+        },
+        "operating_h": _number(closing.operating),
+        "inputs": [
+            {
+                "role": each.role,
+                "unit": units.get(each.role),
+                "average": _number(each.average),
+                "unadjusted": _number(each.unadjusted),
+                "coverage": round(min(1.0, each.covered_ms / _HOUR_MS), 6),
+                "valid": each.valid,
+                "verdict": each.verdict,
+                "verdict_reason": each.verdict_reason,
+                "value": _number(each.value),
+                "code": each.code or None,
+                "reason": each.reason or None,
+            }
+            for each in closing.inputs
+        ],
+        "calibrations": {
+            role: [
+                {"time": instant(test.ts_us), "passed": test.passed, "detail": test.detail}
+                for test in tests
+            ]
+            for role, tests in closing.calibrations.items()
+        },
+        "audits": {
+            role: [_audit(audit) for audit in audits] for role, audits in closing.audits.items()
+        },
+        "load": None
+        if closing.load_unit is None
+        else {
+            "value": _number(closing.load),
+            "unit": closing.load_unit,
+            "range": rule.load_range(closing.load) if closing.inputs else None,
+            "maximum": rule.load_maximum,
+        },
+    }
+
+
+def _audit(audit: Audit) -> dict[str, Any]:
+    found = audit.accuracy
+    return {
+        "time": instant(audit.ts_us),
+        "passed": audit.passed,
+        "bias_factor": float(audit.bias_factor),
+        "runs": None if found is None else found.runs,
+        "mean_difference": None if found is None else float(found.mean_difference),
+        "confidence_coefficient": None if found is None else float(found.confidence_coefficient),
+        "relative_accuracy_percent": None
+        if found is None
+        else float(found.relative_accuracy_percent),
+    }
+
+
+def _number(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _factor(used: FactorUsed, gwp: GwpSet) -> dict[str, Any]:
+    factor = used.factor
+    return {
+        "id": factor.id,
+        "row": used.row_id,
+        "unit": factor.unit,
+        "basis": factor.basis,
+        "co2_kg": factor.co2_kg,
+        "ch4_kg": factor.ch4_kg,
+        "n2o_kg": factor.n2o_kg,
+        "co2e_kg": factor.total_co2e_kg(gwp),
+        "gwp": None if factor.co2e_kg is not None else {"set": gwp.name, "citation": gwp.citation},
+        "valid_from": factor.valid_from,
+        "valid_to": factor.valid_to,
+        "known_from": factor.known_from,
+        "known_to": factor.known_to,
+        "data_year": factor.data_year,
+        "release": factor.release or None,
+        "uncertainty_percent": factor.uncertainty,
+        "citation": factor.citation,
+        "applied": {
+            "per": used.activity_unit,
+            "co2_kg": used.applied.co2_kg,
+            "co2e_kg": used.applied.co2e_kg,
+        },
+    }
+
+
+def _input(item: InputHour) -> dict[str, Any]:
+    channel, readings = item.channel, item.readings
+    return {
+        "role": channel.role,
+        "device": channel.device,
+        "channel": channel.channel,
+        "quantity": channel.spec.quantity,
+        "unit": channel.spec.unit,
+        "kind": channel.spec.kind,
+        "mean" if channel.spec.kind == "gauge" else "amount": item.value,
+        "covered_s": item.covered_s,
+        "readings": {
+            "count": readings.count,
+            "gaps": readings.gaps,
+            "by_quality": readings.by_quality,
+            "min": readings.least,
+            "mean": readings.mean,
+            "max": readings.greatest,
+            "first": _reading(readings.first_time, readings.first_value),
+            "last": _reading(readings.last_time, readings.last_value),
+        },
+        "held": [
+            {
+                "from": instant(each.t0_us),
+                "to": instant(each.t1_us),
+                "change": each.value,
+                "reason": each.reason,
+            }
+            for each in item.held
+        ],
+        "incidents": [
+            {
+                "kind": each.kind,
+                "from": instant(each.t0_us),
+                "to": instant(each.t1_us),
+                "before": each.before,
+                "seen": each.seen,
+                "after": each.after,
+                "counted": each.counted,
+                "reason": each.reason,
+            }
+            for each in item.incidents
+        ],
+    }
+
+
+def _reading(time: datetime | None, value: float | None) -> dict[str, Any] | None:
+    return None if time is None else {"time": time, "value": value}
+
+
+def _minutes(found: HourExplanation, hour: datetime) -> list[dict[str, Any]]:
+    stored = {row.minute: row for row in found.minutes}
+    rows = []
+    for index in range(60):
+        time = hour + index * _MINUTE
+        row = stored.get(time)
+        known = row is not None and row.covered_ms > 0
+        rows.append(
+            {
+                "time": time,
+                "co2_kg": kg(row.co2_ug) if row and known else None,
+                "co2e_kg": kg(row.co2e_ug) if row and known else None,
+                "closing_kg": kg(row.closing_ug) if row else 0.0,
+                "activity": row.activity_n / 1e9
+                if row and known and row.activity_n is not None
+                else None,
+                "coverage": min(1.0, row.covered_ms / 60_000) if row else 0.0,
+                "inputs": {item.channel.role: item.minutes[index][0] for item in found.inputs},
+            }
+        )
+    return rows

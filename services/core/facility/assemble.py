@@ -1,0 +1,252 @@
+"""From the parts of a facility file to accounting's rules and methods.
+
+The one place where a configuration becomes something that computes: `tonne apply` builds it to see
+whether it can be computed, the aggregator to compute, an explanation to say how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
+
+from services.core.accounting.activity import co2_per_unit
+from services.core.accounting.factors import ConfigurationError, Factor
+from services.core.accounting.gwp import gwp_set
+from services.core.accounting.methods import ActivityMethod, FactorSpan, Method, StackMethod
+from services.core.accounting.registers import Epoch, RegisterConfig
+from services.core.accounting.series import BEYOND_MEASURE, ESTIMATED_AFTER_US, ChannelRule
+from services.core.accounting.stack.equations import Equation, equation_for
+from services.core.accounting.stack.inputs import Basis, ChannelKind
+from services.core.accounting.stack.measured import (
+    FLOW,
+    MOISTURE,
+    PRESSURE,
+    TEMPERATURE,
+    StackInputs,
+)
+from services.core.accounting.units import Conversion, conversion, unit
+from services.core.facility import model
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def microseconds(instant: datetime) -> int:
+    """Microseconds since the epoch of an aware instant, exact."""
+    since = instant - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def channel_rule(channel: model.Channel) -> ChannelRule:
+    """How the channel's readings become minutes."""
+    register = None
+    if channel.kind == "counter":
+        register = RegisterConfig(
+            modulus=channel.modulus,
+            max_rate_per_h=channel.max_rate,
+            epochs=tuple(
+                Epoch(
+                    from_us=microseconds(epoch.from_),
+                    start=epoch.start,
+                    reason=epoch.reason,
+                    modulus=epoch.modulus,
+                )
+                for epoch in channel.epochs
+            ),
+        )
+    least, greatest = channel.range or (-BEYOND_MEASURE, BEYOND_MEASURE)
+    return ChannelRule(
+        kind=channel.kind,
+        unit=channel.unit,
+        max_gap_us=round(channel.max_gap * 1e6),
+        length_us=round((channel.length or 0.0) * 1e6),
+        stamp=channel.stamp or "start",
+        register=register,
+        estimated_after_us=(
+            ESTIMATED_AFTER_US
+            if channel.estimated_after is None
+            else round(channel.estimated_after * 1e6)
+        ),
+        least=max(least, -BEYOND_MEASURE),
+        greatest=min(greatest, BEYOND_MEASURE),
+    )
+
+
+def method(
+    source: model.Source,
+    channels: Mapping[str, model.Channel],
+    factors: Iterable[tuple[int, Factor]],
+    timezone: str,
+    market: Iterable[tuple[int, Factor]] = (),
+) -> Method:
+    """The method of a source; ``channels`` by role, ``factors`` the versions of its factor.
+
+    ``market``: the versions of its market-based factor, if it names one.
+
+    :raises ConfigurationError: it cannot be computed, with the reason and the way out.
+    """
+    if isinstance(source, model.StackSource):
+        return stack_method(source, channels)
+    return _activity(source, channels["input"], factors, timezone, market)
+
+
+def equation(source: model.StackSource) -> Equation:
+    """The equation of a stack source, its diluent and fuel worked in."""
+    try:
+        return equation_for(source.equation, diluent=source.diluent, fuel=source.fuel)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def stack_method(source: model.StackSource, channels: Mapping[str, model.Channel]) -> StackMethod:
+    """The method of a stack source; ConfigurationError as :func:`method` raises it."""
+    chosen = equation(source)
+    inputs, consumed = _stack_inputs(chosen, channels)
+    offered = {
+        name: _kind(channel, inputs, name)
+        for name, channel in channels.items()
+        if name not in model.TELLING and name not in consumed
+    }
+    reasons = chosen.check(offered)
+    reasons += [
+        f"{name} must be a gauge, {channel.id} is a {channel.kind}"
+        for name, channel in channels.items()
+        if channel.kind != "gauge"
+    ]
+    if reasons:
+        raise ConfigurationError("; ".join(reasons))
+    own = {
+        item.name: conversion(channels[item.name].unit, item.unit)
+        for item in chosen.inputs
+        if item.name not in inputs.conversions
+    }
+    return StackMethod(
+        equation=chosen,
+        inputs=replace(inputs, conversions={**own, **inputs.conversions}),
+        judged=(source.validity, source.substitution) != ("none", "none"),
+    )
+
+
+def _stack_inputs(
+    chosen: Equation, channels: Mapping[str, model.Channel]
+) -> tuple[StackInputs, set[str]]:
+    """What brings the flow to the equation's state of the gas, and the channels it takes up."""
+    flow = channels.get(FLOW)
+    target = next((item.unit for item in chosen.inputs if item.name == FLOW), None)
+    conversions: dict[str, Conversion] = {}
+    from_normal, consumed = None, set[str]()
+    if flow is not None and target is not None and unit(flow.unit).state == "actual":
+        if not {TEMPERATURE, PRESSURE} <= set(channels):
+            raise ConfigurationError(
+                f"{flow.id} measures gas as it flows ({flow.unit}), {chosen.id} takes {target}:"
+                " add its temperature and its absolute pressure as inputs"
+            )
+        conversions = {
+            FLOW: conversion(flow.unit, "m3/h"),
+            TEMPERATURE: conversion(channels[TEMPERATURE].unit, "degC"),
+            PRESSURE: conversion(channels[PRESSURE].unit, "kPa"),
+        }
+        from_normal = conversion("Nm3/h", target)
+        consumed = {TEMPERATURE, PRESSURE}
+    dry_flow = (
+        chosen.same_basis
+        and flow is not None
+        and flow.basis == "wet"
+        and MOISTURE in channels
+        and channels["co2"].basis == "dry"
+    )
+    if dry_flow:
+        conversions[MOISTURE] = conversion(channels[MOISTURE].unit, "%")
+        consumed.add(MOISTURE)
+    return StackInputs(
+        conversions=conversions, from_normal=from_normal, dry_flow=dry_flow
+    ), consumed
+
+
+def _kind(channel: model.Channel, inputs: StackInputs, name: str) -> ChannelKind:
+    """What the channel offers to its equation once the flow is in its state."""
+    basis = Basis(channel.basis) if channel.basis else None
+    found = ChannelKind(quantity=channel.quantity, unit=channel.unit, basis=basis)
+    if name == FLOW and inputs.from_normal is not None:
+        found = replace(found, unit=inputs.from_normal.to_unit)
+    if name == FLOW and inputs.dry_flow:
+        found = replace(found, basis=Basis.DRY)
+    return found
+
+
+def _activity(
+    source: model.ActivitySource,
+    channel: model.Channel,
+    factors: Iterable[tuple[int, Factor]],
+    timezone: str,
+    market: Iterable[tuple[int, Factor]],
+) -> ActivityMethod:
+    to_activity, activity_unit = _activity_unit(channel)
+    zone = ZoneInfo(timezone)
+
+    def spans(name: str, versions: Iterable[tuple[int, Factor]]) -> tuple[FactorSpan, ...]:
+        found = tuple(
+            _factor_span(source, activity_unit, zone, factor_id, factor)
+            for factor_id, factor in versions
+        )
+        if not found:
+            raise ConfigurationError(
+                f"factor {name!r} is neither in this file nor built in;"
+                " `tonne factors list --shipped` names the built-in ones"
+            )
+        return found
+
+    market_spans: tuple[FactorSpan, ...] = ()
+    if source.market_factor is not None:
+        if source.scope != 2:
+            raise ConfigurationError(
+                f"market_factor belongs to scope 2, and this source is scope {source.scope}"
+            )
+        market_spans = spans(source.market_factor, market)
+    return ActivityMethod(
+        to_activity=to_activity,
+        activity_unit=activity_unit,
+        spans=spans(source.factor, factors),
+        market_spans=market_spans,
+    )
+
+
+def _factor_span(
+    source: model.ActivitySource, activity_unit: str, zone: ZoneInfo, factor_id: int, factor: Factor
+) -> FactorSpan:
+    per_unit = co2_per_unit(
+        factor,
+        activity_unit,
+        calorific_value=source.calorific_value,
+        volume_correction=source.volume_correction,
+        gwp=gwp_set(source.gwp),
+    )
+    return FactorSpan(
+        from_minute=_local_midnight_minute(factor.valid_from or date(1970, 1, 1), zone),
+        to_minute=_local_midnight_minute(factor.valid_to, zone) if factor.valid_to else None,
+        co2_kg=per_unit.co2_kg,
+        co2e_kg=per_unit.co2e_kg,
+        factor_id=factor_id,
+    )
+
+
+def _activity_unit(channel: model.Channel) -> tuple[Conversion, str]:
+    """A counter's or interval's own unit; of a gauge, what its rate adds up to in an hour."""
+    if channel.kind != "gauge":
+        return conversion(channel.unit, channel.unit), channel.unit
+    quantity = unit(channel.unit).quantity
+    if quantity == "power":
+        return conversion(channel.unit, "kW"), "kWh"
+    if quantity == "mass_flow":
+        return conversion(channel.unit, "kg/h"), "kg"
+    if quantity == "volume_flow":
+        per_hour = "m3/h" if unit(channel.unit).state == "actual" else "Nm3/h"
+        return conversion(channel.unit, per_hour), per_hour.removesuffix("/h")
+    raise ConfigurationError(
+        f"a gauge of {quantity} has no activity; use power, mass_flow or volume_flow, or a counter"
+    )
+
+
+def _local_midnight_minute(day: date, zone: ZoneInfo) -> int:
+    return microseconds(datetime.combine(day, time(), zone)) // 60_000_000

@@ -1,0 +1,152 @@
+"""From the parts of a facility file to the rule that hours are closed by, and monitors judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from services.core.accounting.factors import ConfigurationError
+from services.core.accounting.stack.audits import Audit, of_runs
+from services.core.accounting.stack.closing import ClosingRule
+from services.core.accounting.stack.equations import Equation
+from services.core.accounting.stack.measured import FLOW
+from services.core.accounting.stack.qa import CalibrationSetup, Monitor, Run
+from services.core.accounting.stack.substitution import DEFAULT_POTENTIAL, SUBSTITUTION, Parameter
+from services.core.accounting.stack.validity import VALIDITY
+from services.core.accounting.units import Conversion, conversion, unit
+from services.core.facility import assemble, model
+from services.core.facility.monitors import Audit as AuditPart
+
+
+def closing_rule(source: model.Source, channels: Mapping[str, model.Channel]) -> ClosingRule | None:
+    """How the source's hours are closed; None: as the sum of their minutes, under no rule.
+
+    A channel's ``range`` gives the maximum potential concentration or flow: its upper end.
+
+    :raises ConfigurationError: a policy does not fit the source.
+    """
+    if isinstance(source, model.StackSource) and source.load is not None:
+        takes = {item.name for item in assemble.equation(source).inputs}
+        if source.substitution != "part75" or FLOW not in takes:
+            raise ConfigurationError(
+                "load tells by which range substitution part75 fills a flow: remove it"
+            )
+    if source.validity == "none" and source.substitution == "none":
+        return None
+    if not isinstance(source, model.StackSource):
+        raise ConfigurationError(
+            "validity and substitution are rules for stacks: remove them from an activity source"
+        )
+    rule = ClosingRule(
+        equation=assemble.equation(source),
+        inputs=assemble.stack_method(source, channels).inputs,
+        validity=VALIDITY[source.validity],
+        substitution=SUBSTITUTION[source.substitution],
+        potential=_potential(source, channels),
+        operates_above=None if source.operating is None else source.operating.above,
+        audits={
+            role: audits(channel, role)
+            for role, channel in channels.items()
+            if channel.audits and role not in model.TELLING
+        },
+        load_maximum=None if source.load is None else source.load.maximum,
+    )
+    if source.substitution == "part75" and not _fills_part75(rule.equation):
+        raise ConfigurationError(
+            f"substitution part75 fills CO2 in %, moisture and flow; {source.equation} takes"
+            f" {', '.join(rule.equation.terms)}: use another substitution"
+        )
+    if source.substitution == "mrr" and "co2" not in rule.equation.terms:
+        raise ConfigurationError(
+            f"substitution mrr fills a CO2 concentration; {source.equation} takes none:"
+            " use substitution none"
+        )
+    return rule
+
+
+def _fills_part75(equation: Equation) -> bool:
+    in_percent = all(i.quantity == "fraction" for i in equation.inputs if i.name == Parameter.CO2)
+    return in_percent and set(equation.terms) <= {"co2", "h2o", "flow"}
+
+
+def _potential(
+    source: model.StackSource, channels: Mapping[str, model.Channel]
+) -> dict[str, Decimal]:
+    found = {str(parameter): value for parameter, value in DEFAULT_POTENTIAL.items()}
+    for item in assemble.equation(source).inputs:
+        channel = channels[item.name]
+        # of a flow as it flows the maximum at reference conditions is not known
+        if item.name == FLOW and unit(channel.unit).state == "actual":
+            continue
+        if item.name in {Parameter.CO2, Parameter.FLOW} and channel.range is not None:
+            value = item.record(float(conversion(channel.unit, item.unit)(channel.range[1])))
+            if value is not None:
+                found[item.name] = value
+    return found
+
+
+def calibration_setup(channel: model.Channel) -> tuple[CalibrationSetup, Conversion] | None:
+    """What the channel's calibrations are judged by, and from its unit to theirs; None: nothing.
+
+    :raises ConfigurationError: there is no daily calibration for such a channel.
+    """
+    if channel.calibration is None:
+        return None
+    stated = channel.calibration
+    if channel.quantity == "fraction":
+        monitor, to_unit = Monitor.CO2, "%"
+    elif channel.quantity == "volume_flow":
+        monitor, to_unit = Monitor.FLOW, channel.unit
+        if stated.span is None:
+            raise ConfigurationError("the calibration of a flow monitor needs its span")
+    else:
+        raise ConfigurationError(
+            f"calibration is for a fraction or a volume_flow, not for {channel.quantity}"
+        )
+    convert = conversion(channel.unit, to_unit)
+    setup = CalibrationSetup(
+        monitor=monitor,
+        references=tuple(Decimal(repr(float(convert(each)))) for each in stated.references),
+        span=None if stated.span is None else Decimal(repr(float(convert(stated.span)))),
+    )
+    return setup, convert
+
+
+def audits(channel: model.Channel, role: str) -> tuple[Audit, ...]:
+    """What the channel's audits came to, where it is a source's input ``role``.
+
+    :raises ConfigurationError: they cannot be judged, or give a factor that the rule knows not.
+    """
+    return tuple(_audit(channel, role, stated) for stated in channel.audits or ())
+
+
+def _audit(channel: model.Channel, role: str, stated: AuditPart) -> Audit:
+    ts_us = assemble.microseconds(stated.at)
+    if stated.bias_factor is not None and role != Monitor.FLOW:
+        raise ConfigurationError(
+            f"the audit of {channel.id} has a bias_factor, which only a flow carries: remove it"
+        )
+    if stated.runs is None:
+        return Audit(
+            ts_us=ts_us,
+            passed=stated.passed is not False,
+            bias_factor=Decimal(repr(stated.bias_factor or 1.0)),
+        )
+    quantities = {"fraction": "%", "volume_flow": channel.unit}
+    if channel.quantity not in quantities or role not in set(Monitor):
+        raise ConfigurationError(
+            f"the runs of an audit of {channel.quantity} cannot be judged: state passed instead"
+        )
+    convert = conversion(channel.unit, quantities[channel.quantity])
+    runs = [
+        Run(reference=_exact(convert(reference)), monitor=_exact(convert(monitor)))
+        for reference, monitor in stated.runs
+    ]
+    try:
+        return of_runs(Monitor(role), ts_us=ts_us, runs=runs)
+    except ValueError as error:
+        raise ConfigurationError(f"audit of {channel.id}: {error}") from None
+
+
+def _exact(value: object) -> Decimal:
+    return Decimal(repr(float(value)))  # type: ignore[arg-type]

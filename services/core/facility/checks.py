@@ -1,0 +1,251 @@
+"""What must hold between the parts of a facility file so that its totals can be computed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from services.core.accounting.builtin_factors import BUILTIN
+from services.core.accounting.factors import ConfigurationError, Factor, overlaps
+from services.core.accounting.scopes import counted
+from services.core.accounting.spelling import did_you_mean
+from services.core.accounting.units import QUANTITIES, UnitError, unit
+from services.core.facility import (
+    assemble,
+    assemble_closing,
+    model,
+    payload_mapping,
+    threshold_checks,
+)
+from services.core.facility.model import own_topic
+from services.core.facility.topics import beyond_nats
+
+Path = tuple[str | int, ...]
+Finding = tuple[Path, str]
+
+
+def problems(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterator[Finding]:
+    """Every reason why the file cannot be used, with the path of the part it concerns.
+
+    ``shared``: the factors of the registry that every facility may use.
+    """
+    yield from _repeated(file)
+    yield from _checks(file)
+    yield from payload_mapping.problems(file)
+    for i, device in enumerate(file.devices):
+        for j, channel in enumerate(device.channels):
+            yield from _channel(("devices", i, "channels", j), device, channel)
+    factors = [factor_record(factor) for factor in file.factors]
+    for i, factor in enumerate(factors):
+        yield from _factor(("factors", i), factor, factors[:i])
+    for i, source in enumerate(file.sources):
+        yield from _source(("sources", i), file, source, factors, shared)
+    yield from threshold_checks.problems(file)
+
+
+def doubts(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterator[str]:
+    """What can be computed and may still surprise: one sentence each, with what helps."""
+    yield from _doubts_of_topics(file)
+    for device in file.devices:
+        for channel in device.channels:
+            yield from _doubts_of_channel(device, channel)
+    own = [factor_record(factor) for factor in file.factors]
+    for source in file.sources:
+        if isinstance(source, model.ActivitySource):
+            yield from _doubts_of_factors(source, own, shared)
+            continue
+        if source.validity == source.substitution == "none":
+            judged = [
+                reference
+                for reference in source.inputs.values()
+                if (fed := file.channel(reference)) and (fed.audits or fed.calibration)
+            ]
+            if judged:
+                yield (
+                    f"{', '.join(judged)}: audits and calibrations act when hours are closed by a"
+                    f" rule, and {source.id} is under none; give it validity: part75"
+                )
+        if source.substitution != "part75":
+            continue
+        reference = source.inputs.get("flow", "")
+        channel_ = file.channel(reference) if reference else None
+        if channel_ is not None and channel_.range is None:
+            yield (
+                f"{reference} has no range: where part75 asks for the maximum potential flow the"
+                f" hour of {source.id} stays missing; give range: [0, the maximum]"
+            )
+
+
+def _doubts_of_channel(device: model.Device, channel: model.Channel) -> Iterator[str]:
+    if channel.kind == "counter" and channel.max_rate is None:
+        yield (
+            f"{device.id}.{channel.id} has no max_rate: an index that is wrong more than once in a"
+            " row cannot be told from consumption; give the most it can rise in an hour"
+        )
+    if channel.kind == "interval" and channel.range is None:
+        yield (
+            f"{device.id}.{channel.id} has no range: an amount that no interval can hold counts"
+            " until somebody corrects it; give range: [0, the most that flows in one interval]"
+        )
+
+
+def _doubts_of_topics(file: model.FacilityFile) -> Iterator[str]:
+    for device in file.devices:
+        own = {own_topic(device.topic, channel.topic) for channel in device.channels}
+        for topic in sorted(topic for topic in own if topic is not None and beyond_nats(topic)):
+            yield (
+                f"{device.id}: NATS carries no topic with a space ({topic!r}) and ends the"
+                " connection of a device that publishes there; mosquitto does carry it"
+            )
+
+
+def _doubts_of_factors(
+    source: model.ActivitySource, own: Sequence[Factor], shared: Sequence[Factor]
+) -> Iterator[str]:
+    for name in source.factors:
+        ends = [version.valid_to for version in factor_versions(name, own, shared)]
+        known = [end for end in ends if end is not None]
+        if len(known) == len(ends):
+            yield (
+                f"the last version of {name} ends on {max(known)}: from then on {source.id} is"
+                " unknown until there is another"
+            )
+    if any(version.basis == "market" for version in factor_versions(source.factor, own, shared)):
+        yield (
+            f"{source.factor} is market-based and counts as the location-based factor of"
+            f" {source.id}; name it as market_factor beside one of the grid"
+        )
+
+
+def factor_record(factor: model.Factor) -> Factor:
+    """Accounting's record of a factor in a facility file."""
+    return Factor(**{name: getattr(factor, name) for name in model.Factor.model_fields})
+
+
+def factor_versions(
+    name: str, own: Sequence[Factor], shared: Sequence[Factor] = ()
+) -> list[Factor]:
+    """The versions in force of a factor: the file's own, else the registry's, else built-in ones.
+
+    ``shared``: those of the registry, imported and built in.
+    """
+    return (
+        [f for f in own if f.id == name]
+        or [f for f in shared if f.id == name]
+        or [f for f in BUILTIN if f.id == name and f.known_to is None]
+    )
+
+
+def _repeated(file: model.FacilityFile) -> Iterator[Finding]:
+    for kind in ("devices", "sources", "thresholds", "maintenance"):
+        ids = Counter[str]()
+        for i, part in enumerate(getattr(file, kind)):
+            ids[part.id] += 1
+            if ids[part.id] > 1:
+                yield (kind, i, "id"), f"{part.id!r} stands twice among the {kind}"
+    for i, device in enumerate(file.devices):
+        seen: set[str] = set()
+        for j, channel in enumerate(device.channels):
+            if channel.id in seen:
+                yield (
+                    ("devices", i, "channels", j, "id"),
+                    f"{channel.id!r} stands twice among the channels of {device.id}",
+                )
+            seen.add(channel.id)
+
+
+def _checks(file: model.FacilityFile) -> Iterator[Finding]:
+    try:
+        counted((source.id, source.check) for source in file.sources)
+    except ConfigurationError as error:
+        named = [f"source {source.id!r} names" in str(error) for source in file.sources]
+        yield ("sources", named.index(True), "check"), str(error)
+
+
+def _channel(path: Path, device: model.Device, channel: model.Channel) -> Iterator[Finding]:
+    try:
+        declared = unit(channel.unit)
+    except UnitError as error:
+        yield (*path, "unit"), str(error)
+        return
+    if declared.quantity != channel.quantity:
+        what = f"{channel.unit} is a unit of {declared.quantity}, not of {channel.quantity[:60]}"
+        if channel.quantity not in QUANTITIES:
+            what += f", which is no quantity{did_you_mean(channel.quantity, QUANTITIES)}"
+        yield (*path, "quantity"), what
+    if channel.from_ is not None and device.format == "native":
+        yield (
+            (*path, "from"),
+            "from maps a foreign payload; the native one names the channel itself",
+        )
+    try:
+        assemble_closing.calibration_setup(channel)
+    except ConfigurationError as error:
+        yield (*path, "calibration"), str(error)
+
+
+def _has_unit(channel: model.Channel) -> bool:
+    try:
+        unit(channel.unit)
+    except UnitError:
+        return False
+    return True
+
+
+def _factor(path: Path, factor: Factor, before: list[Factor]) -> Iterator[Finding]:
+    try:
+        unit(factor.unit)
+    except UnitError as error:
+        yield (*path, "unit"), str(error)
+    if overlaps([f for f in before if f.id == factor.id] + [factor]):
+        yield path, f"two versions of {factor.id!r} are valid at the same time"
+
+
+def _source(
+    path: Path,
+    file: model.FacilityFile,
+    source: model.Source,
+    factors: Sequence[Factor],
+    shared: Sequence[Factor],
+) -> Iterator[Finding]:
+    channels: dict[str, model.Channel] = {}
+    for role, reference in source.channels.items():
+        place = (*path, "inputs", role)
+        if role == "input" or role in model.TELLING:
+            place = (*path, role)
+        channel = file.channel(reference)
+        if channel is None:
+            meant = did_you_mean(reference, file.channel_references())
+            yield place, f"there is no channel {reference!r} among this file's devices{meant}"
+        else:
+            channels[role] = channel
+    if len(channels) < len(source.channels) or not all(map(_has_unit, channels.values())):
+        # that is said where it stands
+        return
+    if "h2o" in channels and channels["h2o"].calibration is not None:
+        yield (
+            (*path, "inputs", "h2o"),
+            f"{source.channels['h2o']} is moisture, which has no daily calibration: remove it",
+        )
+    versions: dict[str, list[Factor]] = {}
+    if isinstance(source, model.ActivitySource):
+        for key, name in zip(("factor", "market_factor"), source.factors, strict=False):
+            versions[key] = factor_versions(name, factors, shared)
+            if not versions[key]:
+                yield (
+                    (*path, key),
+                    f"factor {name!r} is neither in this file nor built in nor imported"
+                    + did_you_mean(name, {f.id for f in (*factors, *shared, *BUILTIN)}),
+                )
+                return
+    try:
+        assemble.method(
+            source,
+            channels,
+            enumerate(versions.get("factor", [])),
+            file.facility.timezone,
+            enumerate(versions.get("market_factor", [])),
+        )
+        assemble_closing.closing_rule(source, channels)
+    except (ConfigurationError, UnitError) as error:
+        yield path, f"source {source.id!r} cannot be computed: {error}"

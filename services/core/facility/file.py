@@ -1,0 +1,111 @@
+"""Read a facility file: YAML or JSON into the model, every error with its line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from services.core.accounting.factors import Factor
+from services.core.facility import places, plain_words
+from services.core.facility.bounded_yaml import TooMuchError, load_yaml
+from services.core.facility.checks import problems as computability_problems
+from services.core.facility.model import FacilityFile
+
+#: Of a facility file that is read; one of a thousand channels has a fifth of a million.
+MOST_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Problem:
+    """One thing that is wrong with a facility file."""
+
+    #: counted from 1; 0 where the problem has no place
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.message}" if self.line else self.message
+
+
+class FacilityFileError(ValueError):
+    """The facility file is refused whole; :attr:`problems` has every reason."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = sorted(set(problems))
+        super().__init__("; ".join(map(str, self.problems)))
+
+
+def parse(
+    text: str, shared: Sequence[Factor] = (), *, most_bytes: int = MOST_BYTES
+) -> FacilityFile:
+    """Read and check a facility file; ``shared``: the registry's factors for every facility.
+
+    :raises FacilityFileError: with every problem found, each with its line.
+    """
+    document = _load(text, most_bytes)
+    try:
+        model = FacilityFile.stated(_plain(document))
+    except ValidationError as error:
+        raise FacilityFileError(
+            [
+                Problem(line=each.place.line, message=str(each))
+                for each in plain_words.findings(error, document, FacilityFile)
+            ]
+        ) from None
+    found = [_problem(document, *each) for each in computability_problems(model, shared)]
+    if found:
+        raise FacilityFileError(found)
+    return model
+
+
+def _problem(document: CommentedMap, path: places.Path, reason: str) -> Problem:
+    place = places.find(document, path)
+    # a reason that names whom it is about needs no place
+    named = place.id is not None and re.search(rf"(?<![\w-]){re.escape(place.id)}(?![\w-])", reason)
+    return Problem(line=place.line, message=reason if named else f"{place.words}: {reason}")
+
+
+def _load(text: str, most_bytes: int) -> CommentedMap:
+    try:
+        document = load_yaml(text, most_bytes=most_bytes)
+    except TooMuchError as error:
+        what = f"{error}; split the facility, or raise TONNE_FILE_BYTES"
+        raise FacilityFileError([Problem(line=error.line, message=what)]) from None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 0
+        raise FacilityFileError(
+            [Problem(line=line, message=f"not YAML: {error.problem}")]
+        ) from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise FacilityFileError([Problem(line=0, message=f"not YAML: {error}")]) from None
+    if not isinstance(document, CommentedMap):
+        raise FacilityFileError(
+            [Problem(line=1, message="a facility file starts with facility: {id: ...}")]
+        )
+    return document
+
+
+def _key(key: Any) -> str:
+    # true and false are words of devices too, as in quality: {map: {true: good}}
+    return str(key).lower() if isinstance(key, bool) else str(key)
+
+
+def _plain(node: Any) -> Any:
+    """Strip the round-trip types, which carry comments and styles."""
+    if isinstance(node, dict):
+        return {_key(key): _plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(value) for value in node]
+    if isinstance(node, bool) or node is None:
+        return node
+    for kind in (int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    return node

@@ -1,0 +1,45 @@
+"""What a facility file may say of a stack monitor's quality assurance."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from services.core.accounting.stack.qa import LEAST_RUNS
+from services.core.facility.fields import Figure, Instant, Part, PositiveFigure, at_most
+
+
+class Calibration(Part):
+    """What a stack monitor is tested with every day, in the channel's unit."""
+
+    references: Annotated[tuple[Figure, ...], at_most(100)] = Field(min_length=1)
+    #: flow: errors are told in percent of it
+    span: PositiveFigure | None = None
+
+
+class Audit(Part):
+    """A relative accuracy test audit of a stack monitor: its runs, or what it came to."""
+
+    #: when its last run ended
+    at: Instant
+    #: each [reference, monitor], in the channel's unit
+    runs: Annotated[tuple[tuple[Figure, Figure], ...], at_most(1000)] | None = None
+    passed: bool | None = None
+    #: flow: what later averages are multiplied with, as in the report of an audit of several loads
+    bias_factor: float | None = Field(None, ge=1, le=2)
+
+    @model_validator(mode="after")
+    def _says_what_it_came_to(self) -> Audit:
+        if self.runs is not None:
+            if self.passed is not None or self.bias_factor is not None:
+                raise ValueError("runs say whether the audit passed and its bias_factor: leave out")
+            if len(self.runs) < LEAST_RUNS:
+                raise ValueError(
+                    f"an audit has at least {LEAST_RUNS} runs, each [reference, monitor]"
+                )
+        elif self.passed is None and self.bias_factor is None:
+            raise ValueError("an audit needs its runs, or passed: true or false, or a bias_factor")
+        if self.passed is False and self.bias_factor is not None:
+            raise ValueError("a failed audit gives no bias_factor")
+        return self

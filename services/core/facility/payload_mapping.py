@@ -1,0 +1,156 @@
+"""What must hold in a facility file so that devices with a format of their own are understood."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from services.core.accounting.units import UnitError, conversion
+from services.core.facility import mapping_expression, model
+
+Path = tuple[str | int, ...]
+Finding = tuple[Path, str]
+
+#: Names as RFC 8428 section 4.5.1 allows them, and which number of the record is meant.
+_SENML_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:./_-]*(?:#[vs])?\Z")
+
+#: Keys of a channel that map JSON.
+_OF_JSON: Final = ("timestamp", "quality", "number", "unit_from")
+
+#: Topics with a meaning of their own.
+_RESERVED: Final = re.compile(r"emissions/[^/]+/(?:[^/]+/(?:readings|status)|alerts/.*)\Z")
+
+
+#: As brokers in the cloud have it; those that run on a machine of one's own take more.
+_LONGEST_TOPIC_BYTES: Final = 256
+
+#: A topic, the format of its messages, and what is selected of them.
+_Taken = tuple[str, str, str | None, str]
+
+
+def problems(file: model.FacilityFile) -> Iterator[Finding]:
+    """Every reason why messages of the file's devices could not be told apart or understood."""
+    takers: dict[_Taken, str] = {}
+    for i, device in enumerate(file.devices):
+        path: Path = ("devices", i)
+        yield from _topics(path, file.facility.id, device, takers)
+        if device.format == "native":
+            yield from _native(path, device)
+        elif device.format == "json":
+            yield from _json(path, device)
+        else:
+            yield from _senml(path, device)
+
+
+def _topics(
+    path: Path, facility: str, device: model.Device, takers: dict[_Taken, str]
+) -> Iterator[Finding]:
+    if device.topic is None and 0 < sum(c.topic is not None for c in device.channels) < len(
+        device.channels
+    ):
+        yield path, f"{device.id} needs a topic for those of its channels that name none"
+    native = f"emissions/{facility}/{device.id}/readings"
+    for j, channel in enumerate(device.channels):
+        topic = model.own_topic(device.topic, channel.topic)
+        if topic is None:
+            continue
+        place = (*path, "channels", j, "topic") if channel.topic is not None else (*path, "topic")
+        if topic != native and _RESERVED.match(topic):
+            yield place, f"{topic} is a topic of tonne's own; let {device.id} publish elsewhere"
+        if topic.startswith("$"):
+            yield place, f"{topic[:60]} begins with $, which brokers keep for themselves"
+        if len(topic.encode()) > _LONGEST_TOPIC_BYTES:
+            what = f"{topic[:60]}... has {len(topic.encode())} bytes"
+            yield place, f"{what}; a topic has at most {_LONGEST_TOPIC_BYTES}"
+        taker = takers.setdefault(_taken(topic, device, channel), f"{device.id}.{channel.id}")
+        if taker.partition(".")[0] != device.id:
+            what = f"{device.id}.{channel.id} takes from {topic} the same value as {taker}"
+            advice = "let each device of a topic select its own, or make it one device"
+            yield (*path, "channels", j), f"{what}, which would count twice; {advice}"
+
+
+def _taken(topic: str, device: model.Device, channel: model.Channel) -> _Taken:
+    """What a channel takes of the messages at a topic."""
+    if device.format == "json":
+        return topic, device.format, device.records, channel.from_ or "@"
+    if device.format == "senml":
+        return topic, device.format, None, (channel.from_ or channel.id).removesuffix("#v")
+    return topic, device.format, None, channel.id
+
+
+def _native(path: Path, device: model.Device) -> Iterator[Finding]:
+    what = "maps a foreign payload; the native one tells it itself: remove it, or give a format"
+    for key in ("timestamp", "records", "quality"):
+        if getattr(device, key) is not None:
+            yield (*path, key), f"{key} {what}"
+    for j, channel in enumerate(device.channels):
+        for key in ("topic", *_OF_JSON):
+            if getattr(channel, key) is not None:
+                yield (*path, "channels", j, key), f"{key} {what}"
+
+
+def _json(path: Path, device: model.Device) -> Iterator[Finding]:
+    if device.records is not None:
+        yield from _expression((*path, "records"), device.records)
+    yield from _expressions(path, device)
+    sharing = Counter(model.own_topic(device.topic, channel.topic) for channel in device.channels)
+    for j, channel in enumerate(device.channels):
+        place = (*path, "channels", j)
+        if channel.from_ is not None:
+            yield from _expression((*place, "from"), channel.from_)
+        elif sharing[model.own_topic(device.topic, channel.topic)] > 1:
+            what = f"{channel.id} needs from: where its value stands in the payload, such as"
+            yield place, f"{what} ENERGY.Total, or a topic for itself"
+        yield from _expressions(place, channel)
+        if channel.kind == "interval" and channel.timestamp is None and device.timestamp is None:
+            what = f"{channel.id} needs timestamp: {{from: ...}}: timed by arrival, an interval"
+            yield place, f"{what} that the broker delivers twice would count twice"
+
+
+def _senml(path: Path, device: model.Device) -> Iterator[Finding]:
+    for key in ("timestamp", "records", "quality"):
+        if getattr(device, key) is not None:
+            yield (*path, key), f"{key} maps JSON; SenML tells it itself: remove it"
+    taken: dict[tuple[str | None, str], str] = {}
+    for j, channel in enumerate(device.channels):
+        place = (*path, "channels", j)
+        for key in _OF_JSON:
+            if getattr(channel, key) is not None:
+                yield (*place, key), f"{key} maps JSON; SenML tells it itself: remove it"
+        name = channel.from_ or channel.id
+        if not _SENML_NAME.match(name):
+            what = f"{name!r} is no name of a SenML record: letters, digits and - : . / _, with #s"
+            yield (*place, "from"), f"{what} behind it for the record's sum"
+        record = (model.own_topic(device.topic, channel.topic), name.removesuffix("#v"))
+        owner = taken.setdefault(record, channel.id)
+        if owner != channel.id:
+            yield (*place, "from"), f"{name} feeds {owner} already; one channel is enough"
+
+
+def _expressions(path: Path, part: model.Device | model.Channel) -> Iterator[Finding]:
+    if part.timestamp is not None:
+        yield from _expression((*path, "timestamp", "from"), part.timestamp.from_)
+    if part.quality is not None:
+        yield from _expression((*path, "quality", "from"), part.quality.from_)
+    if isinstance(part, model.Channel) and part.unit_from is not None:
+        yield from _expression((*path, "unit", "from"), part.unit_from.from_)
+        for unit in (part.unit_from.map or {}).values():
+            try:
+                conversion(unit, part.unit)
+            except UnitError as error:
+                yield (*path, "unit", "map"), str(error)
+
+
+def _expression(place: Path, text: str) -> Iterator[Finding]:
+    try:
+        mapping_expression.check(text)
+    except mapping_expression.ExpressionError as error:
+        advice = """put keys in double quotes, such as '"1-0:1.8.0".value', where they have other"""
+        yield (
+            place,
+            f"{text!r} is not JMESPath: {error}; {advice} characters than letters, digits and _",
+        )
+    except mapping_expression.OverBudgetError as error:
+        yield place, f"{text[:60]!r} cannot be taken: {error}"

@@ -1,0 +1,211 @@
+"""What pydantic finds wrong with what somebody wrote, in one plain sentence for each mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from services.core.accounting.spelling import did_you_mean, nearest
+from services.core.facility import places
+from services.core.facility.places import Place
+
+#: A wrong text is shown up to here; a mistake may be megabytes long.
+_SHOWN: Final = 60
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One mistake."""
+
+    place: Place
+    #: what is wrong and what to write, without the place
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.place.words}: {self.what}" if self.place.words else self.what
+
+
+def findings(error: ValidationError, document: Any, model: type[BaseModel]) -> list[Finding]:
+    """Every mistake once; what only follows from another one is left out.
+
+    ``document`` is what was validated as ``model``, as plain or as YAML's containers.
+    """
+    errors = error.errors(include_url=False)
+    unknown = {e["loc"]: _keys(model, e["loc"][:-1]) for e in errors if _is(e, "extra_forbidden")}
+    misspelt = {(*loc[:-1], nearest(str(loc[-1]), keys)) for loc, keys in unknown.items() if loc}
+    found: dict[str, Finding] = {}
+    for each in errors:
+        place = places.find(document, each["loc"], missing=_is(each, "missing"))
+        if _is(each, "missing") and each["loc"] in misspelt:
+            continue
+        if _is(each, "too_short") and _has_entries(place.node):
+            # the entries are there, and each that is wrong has a finding of its own
+            continue
+        if each["loc"] in unknown:
+            what = _unknown(str(each["loc"][-1]), unknown[each["loc"]])
+        else:
+            what = _said(each)
+        made = Finding(place=place, what=what)
+        found.setdefault(f"{place.path} {what}", made)
+    return list(found.values())
+
+
+def first(error: ValidationError, document: Any, model: type[BaseModel]) -> str:
+    """The first mistake in one sentence."""
+    return str(findings(error, document, model)[0])
+
+
+def _is(error: ErrorDetails, kind: str) -> bool:
+    return bool(error["type"] == kind)
+
+
+def _has_entries(node: Any) -> bool:
+    return isinstance(node, Sequence) and not isinstance(node, str) and len(node) > 0
+
+
+def _unknown(key: str, known: Sequence[str]) -> str:
+    return f"this key is not known here{did_you_mean(key, known) or '; check its spelling'}"
+
+
+def _said(error: ErrorDetails) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "missing" and error["loc"] and isinstance(error["loc"][-1], int):
+        return f"this list is too short: it has {error['loc'][-1]} entries"
+    if kind == "string_pattern_mismatch":
+        return (
+            f"{_shown(error['input'])} is not an id: small letters, digits and hyphens, at most 63,"
+            " starting with a letter or digit"
+        )
+    words = _WORDS.get(kind)
+    if words is not None:
+        return words(error["input"], context)
+    if kind.endswith(("_type", "_parsing")) and kind.split("_")[0] in _WANTED:
+        return f"{_shown(error['input'])} is not {_WANTED[kind.split('_')[0]]}"
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def _choice(given: Any, choices: Sequence[str]) -> str:
+    listed = ", ".join(choices)
+    return f"{_shown(given)} is not one of {listed}{did_you_mean(str(given), choices)}"
+
+
+def _of_literal(given: Any, context: Mapping[str, Any]) -> str:
+    listed = str(context["expected"]).replace(" or ", ", ").split(", ")
+    return _choice(given, [each.strip("'") for each in listed])
+
+
+def _of_tag(given: Any, context: Mapping[str, Any]) -> str:
+    key = str(context["discriminator"]).strip("'")
+    tag = given.get(key) if isinstance(given, Mapping) else None
+    choices = [each.strip("'") for each in str(context.get("expected_tags", "")).split(", ")]
+    return f"{key}: {_choice(tag, choices)}"
+
+
+def _no_tag(given: Any, context: Mapping[str, Any]) -> str:
+    key = str(context["discriminator"]).strip("'")
+    written = nearest(key, map(str, given)) if isinstance(given, Mapping) else None
+    if written is not None:
+        return f"{written}: this key is not known here; did you mean {key}?"
+    return f"{key}: this key is missing"
+
+
+#: By the first word of pydantic's kind of error, what was wanted.
+_WANTED: Final = {
+    "string": 'a text: put it in quotes, as in "123"',
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "date": "a day such as 2026-11-22",
+    "datetime": "a time with its offset, such as 2026-11-22T18:00:00Z",
+    "tuple": "a list: [...] or lines that begin with -",
+    "list": "a list: [...] or lines that begin with -",
+    "dict": "a group of keys, such as {id: ...}",
+    "model": "a group of keys, such as {id: ...}",
+}
+
+_WORDS: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
+    "missing": lambda _given, _context: "this key is missing",
+    "literal_error": _of_literal,
+    "union_tag_invalid": _of_tag,
+    "union_tag_not_found": _no_tag,
+    "finite_number": lambda given, _context: f"{_shown(given)} is not a finite number",
+    "int_from_float": lambda given, _context: f"{_shown(given)} is not a whole number",
+    "int_parsing_size": lambda _given, _context: "this whole number is too large",
+    "timezone_aware": lambda given, _context: f"{_shown(given)} is not {_WANTED['datetime']}",
+    "datetime_from_date_parsing": lambda given, _context: (
+        f"{_shown(given)} is not {_WANTED['datetime']}"
+    ),
+    "date_from_datetime_parsing": lambda given, _context: (
+        f"{_shown(given)} is not {_WANTED['date']}"
+    ),
+    "date_from_datetime_inexact": lambda given, _context: (
+        f"{_shown(given)} is not {_WANTED['date']}"
+    ),
+    "greater_than": lambda given, context: f"{_shown(given)} is not more than {context['gt']:g}",
+    "greater_than_equal": lambda given, context: f"{_shown(given)} is less than {context['ge']:g}",
+    "less_than_equal": lambda given, context: f"{_shown(given)} is more than {context['le']:g}",
+    "string_too_short": lambda _given, _context: "this text is empty",
+    "string_too_long": lambda given, context: (
+        f"this text is longer than {context['max_length']} characters: {_shown(given)}"
+    ),
+    "too_short": lambda _given, context: (
+        f"this list needs at least {context['min_length']} entries"
+        if context["min_length"] > 1
+        else "this list needs at least one entry"
+    ),
+    "too_long": lambda _given, context: (
+        f"this list has {context['actual_length']} entries, and takes {context['max_length']}"
+    ),
+}
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    text = "a group of keys" if isinstance(value, Mapping) else repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    """The keys of what stands at ``path``: of every kind of it, or of the kind that it names."""
+    models = [model]
+    for step in path:
+        if isinstance(step, int):
+            continue
+        deeper = [m for each in models for m in _field(each, step)]
+        of_kind = [each for each in models if step in _kinds(each)]
+        models = deeper or of_kind or models
+    return sorted({key for each in models for key in _names(each)})
+
+
+def _names(model: type[BaseModel]) -> Iterator[str]:
+    for name, stated in model.model_fields.items():
+        yield stated.alias or name
+
+
+def _field(model: type[BaseModel], key: str) -> list[type[BaseModel]]:
+    for name, stated in model.model_fields.items():
+        if key == (stated.alias or name):
+            return list(_models(stated.annotation))
+    return []
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
+
+
+def _kinds(model: type[BaseModel]) -> set[str]:
+    """What pydantic calls the model in the path of an error: a value of a field with only one."""
+    found = {model.__name__}
+    for stated in model.model_fields.values():
+        values = get_args(stated.annotation)
+        if len(values) == 1 and isinstance(values[0], str):
+            found.add(values[0])
+    return found

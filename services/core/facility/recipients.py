@@ -1,0 +1,30 @@
+"""Whom a facility's alerts are told to, as the outbox's column ``target`` names them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from services.core.facility.model import Notify
+
+#: The recipient that every facility has without naming it: its own topics.
+MQTT = "mqtt"
+
+
+def target_of(entry: Notify) -> str:
+    """What tells one recipient from another."""
+    for kind in ("webhook", "alertmanager", "email"):
+        address = getattr(entry, kind)
+        if address is not None:
+            return f"{kind} {address}"
+    return MQTT
+
+
+def targets_of(entries: Iterable[Notify]) -> list[str]:
+    """Everybody that is told, each once; the facility's own topics unless an entry refuses them."""
+    found = dict.fromkeys([MQTT])
+    for entry in entries:
+        if entry.mqtt is False:
+            found.pop(MQTT, None)
+        else:
+            found[target_of(entry)] = None
+    return list(found)

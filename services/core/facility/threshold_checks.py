@@ -1,0 +1,58 @@
+"""What must hold between a facility's thresholds and what they watch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from services.core.accounting.spelling import did_you_mean
+from services.core.facility import model
+from services.core.facility.thresholds import Maintenance, Threshold
+
+Path = tuple[str | int, ...]
+Finding = tuple[Path, str]
+
+
+def problems(file: model.FacilityFile) -> Iterator[Finding]:
+    """Every reason why a threshold or a maintenance cannot be used, with its path in the file."""
+    for i, threshold in enumerate(file.thresholds):
+        for key, reason in of_threshold(file, threshold):
+            yield ("thresholds", i, key), reason
+    for i, maintenance in enumerate(file.maintenance):
+        for key, reason in of_maintenance(file, maintenance, {t.id for t in file.thresholds}):
+            yield ("maintenance", i, key), reason
+
+
+def of_threshold(file: model.FacilityFile, threshold: Threshold) -> Iterator[tuple[str, str]]:
+    """Keys of a threshold that name what is not there, or what cannot be watched so."""
+    sources, devices = {s.id for s in file.sources}, {d.id for d in file.devices}
+    if threshold.source is not None and threshold.source not in sources:
+        yield "source", _no("source", threshold.source, sources)
+    if threshold.scope is not None and threshold.scope not in {s.scope for s in file.sources}:
+        yield "scope", f"there is no source of scope {threshold.scope}"
+    if threshold.device is not None and threshold.device not in devices:
+        yield "device", _no("device", threshold.device, devices)
+    if threshold.channel is None:
+        return
+    channel = file.channel(threshold.channel)
+    if channel is None:
+        yield "channel", _no("channel", threshold.channel, file.channel_references())
+    elif channel.kind != "gauge":
+        yield (
+            "channel",
+            f"{threshold.channel} is a {channel.kind}; only a gauge has a value to watch",
+        )
+
+
+def of_maintenance(
+    file: model.FacilityFile, maintenance: Maintenance, thresholds: set[str]
+) -> Iterator[tuple[str, str]]:
+    """Keys of a maintenance that name what is not there."""
+    sources = {s.id for s in file.sources}
+    for source in sorted(set(maintenance.sources or ()) - sources):
+        yield "sources", _no("source", source, sources)
+    for threshold in sorted(set(maintenance.thresholds or ()) - thresholds):
+        yield "thresholds", _no("threshold", threshold, thresholds)
+
+
+def _no(kind: str, name: str, known: Iterable[str]) -> str:
+    return f"there is no {kind} {name!r}{did_you_mean(name, known)}"

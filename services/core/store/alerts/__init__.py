@@ -1,0 +1,1 @@
+"""Thresholds and alerts: series that are watched, history, outbox."""

@@ -1,0 +1,164 @@
+"""The histories of thresholds in the database: read from any minute on, revised, never erased."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from services.core.accounting.alerting.states import NAMES, Transition
+from services.core.facility.thresholds import Threshold
+
+_NUMBERS = {name: number for number, name in enumerate(NAMES)}
+
+_NEWEST = """
+SELECT threshold_id, state, projected, extract(epoch FROM since)::int8 / 60,
+       extract(epoch FROM at)::int8 / 60
+FROM threshold_state WHERE facility_id = %s
+"""
+
+_OF_RETIRED = """
+SELECT t.spec, s.threshold_id, s.state, s.projected, extract(epoch FROM s.since)::int8 / 60,
+       extract(epoch FROM s.at)::int8 / 60
+FROM threshold_state s JOIN threshold t ON t.id = s.threshold_id
+WHERE s.facility_id = %s AND NOT t.active AND s.state NOT IN ('inactive', 'resolved')
+"""
+
+_BEFORE = """
+SELECT x.id, h.state, h.projected, extract(epoch FROM h.since)::int8 / 60,
+       extract(epoch FROM h.at)::int8 / 60
+FROM unnest(%(ids)s::int4[]) AS x(id)
+CROSS JOIN LATERAL (
+    SELECT * FROM alert_transition t
+    WHERE t.threshold_id = x.id AND t.undone_at IS NULL AND t.at < to_timestamp(%(minute)s * 60)
+    ORDER BY t.at DESC LIMIT 1) h
+"""
+
+_SINCE = """
+SELECT threshold_id, state, projected, extract(epoch FROM since)::int8 / 60,
+       extract(epoch FROM at)::int8 / 60
+FROM unnest(%(ids)s::int4[], %(minutes)s::int8[]) AS x(id, minute)
+JOIN alert_transition t ON t.threshold_id = x.id AND t.undone_at IS NULL
+ AND t.at >= to_timestamp(x.minute * 60)
+ORDER BY threshold_id, at
+"""
+
+_UNDO = """
+UPDATE alert_transition t SET undone_at = statement_timestamp()
+FROM unnest(%(ids)s::int4[], %(minutes)s::int8[]) AS x(id, minute)
+WHERE t.threshold_id = x.id AND t.at = to_timestamp(x.minute * 60) AND t.undone_at IS NULL
+"""
+
+_ADD = """
+INSERT INTO alert_transition
+    (threshold_id, at, state, projected, since, value, limit_value, data_version)
+SELECT x.id, to_timestamp(x.minute * 60), x.state, x.projected, to_timestamp(x.since * 60),
+       x.value, x.limit_value, %(data_version)s
+FROM unnest(%(ids)s::int4[], %(minutes)s::int8[], %(states)s::text[], %(projected)s::bool[],
+            %(since)s::int8[], %(values)s::float8[], %(limits)s::float8[])
+     AS x(id, minute, state, projected, since, value, limit_value)
+ORDER BY x.minute
+"""
+
+_SETTLE = """
+WITH newest AS (
+    SELECT x.id, h.state, h.projected, h.since, h.at
+    FROM unnest(%(ids)s::int4[]) AS x(id)
+    LEFT JOIN LATERAL (
+        SELECT * FROM alert_transition t WHERE t.threshold_id = x.id AND t.undone_at IS NULL
+        ORDER BY t.at DESC LIMIT 1) h ON true
+), gone AS (
+    DELETE FROM threshold_state s USING newest n WHERE s.threshold_id = n.id AND n.at IS NULL
+)
+INSERT INTO threshold_state (threshold_id, facility_id, state, projected, since, at)
+SELECT id, %(facility)s, state, projected, since, at FROM newest WHERE at IS NOT NULL
+ON CONFLICT (threshold_id) DO UPDATE
+SET state = excluded.state, projected = excluded.projected, since = excluded.since,
+    at = excluded.at
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """What a transition was judged by."""
+
+    value: float | None
+    limit: float
+
+
+def newest(connection: psycopg.Connection[Any], facility_id: int) -> dict[int, Transition]:
+    """The newest transition of each threshold that ever had one, by the threshold's id."""
+    return {
+        row[0]: _transition(row) for row in connection.execute(_NEWEST, (facility_id,)).fetchall()
+    }
+
+
+def of_retired(
+    connection: psycopg.Connection[Any], facility_id: int
+) -> list[tuple[Threshold, Transition]]:
+    """Thresholds that are out of force while something stands, and their newest transition."""
+    rows = connection.execute(_OF_RETIRED, (facility_id,)).fetchall()
+    return [(Threshold.model_validate(row[0]), _transition(row[1:])) for row in rows]
+
+
+def before(
+    connection: psycopg.Connection[Any], ids: Sequence[int], minute: int
+) -> dict[int, Transition]:
+    """The newest transition before a minute, by the threshold's id."""
+    if not ids:
+        return {}
+    rows = connection.execute(_BEFORE, {"ids": list(ids), "minute": minute}).fetchall()
+    return {row[0]: _transition(row) for row in rows}
+
+
+def since(connection: psycopg.Connection[Any], first: Mapping[int, int]) -> list[Transition]:
+    """The transitions of thresholds from their own minutes on, ascending."""
+    if not first:
+        return []
+    rows = connection.execute(_SINCE, {"ids": list(first), "minutes": list(first.values())})
+    return [_transition(row) for row in rows.fetchall()]
+
+
+def revise(
+    connection: psycopg.Connection[Any],
+    facility_id: int,
+    *,
+    undone: Sequence[Transition],
+    added: Sequence[tuple[Transition, Seen]],
+    data_version: int,
+) -> None:
+    """Mark what did not happen after all, add what did; ``threshold`` is the threshold's id."""
+    if undone:
+        connection.execute(
+            _UNDO,
+            {"ids": [t.threshold for t in undone], "minutes": [t.minute for t in undone]},
+        )
+    if added:
+        connection.execute(
+            _ADD,
+            {
+                "ids": [t.threshold for t, _ in added],
+                "minutes": [t.minute for t, _ in added],
+                "states": [NAMES[t.state] for t, _ in added],
+                "projected": [t.projected for t, _ in added],
+                "since": [t.since for t, _ in added],
+                "values": [seen.value for _, seen in added],
+                "limits": [seen.limit for _, seen in added],
+                "data_version": data_version,
+            },
+        )
+    ids = {t.threshold for t in undone} | {t.threshold for t, _ in added}
+    connection.execute(_SETTLE, {"ids": sorted(ids), "facility": facility_id})
+
+
+def _transition(row: Sequence[Any]) -> Transition:
+    threshold_id, state, projected, since_minute, minute = row
+    return Transition(
+        threshold=threshold_id,
+        minute=minute,
+        state=_NUMBERS[state],
+        projected=projected,
+        since=since_minute,
+    )

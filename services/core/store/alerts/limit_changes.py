@@ -1,0 +1,109 @@
+"""What the API changes of limits: thresholds, maintenance, acknowledgements."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, func, insert, select, text, update
+
+from services.core.facility import threshold_checks
+from services.core.facility.model import FacilityFile
+from services.core.facility.thresholds import Maintenance, Threshold
+from services.core.store.database import notify
+from services.core.store.registry import apply_thresholds
+from services.core.store.registry.apply import raise_revision
+from services.core.store.schema import tables as t
+from services.core.store.schema.alert_tables import alert, alert_comment
+
+
+class UnusableError(ValueError):
+    """What is stated names something that is not there; the text says what."""
+
+
+def put_threshold(
+    connection: Connection, facility: str, threshold: Threshold, *, by: str
+) -> list[str]:
+    """Bring a threshold of the API's into force; return what changed.
+
+    :raises UnusableError: it watches what is not there.
+    :raises OwnedElsewhereError: the facility file has a threshold of that id.
+    """
+    facility_id, file = _facility(connection, facility)
+    for key, reason in threshold_checks.of_threshold(file, threshold):
+        raise UnusableError(f"{key}: {reason}")
+    changes: list[str] = []
+    apply_thresholds.set_threshold(connection, facility_id, threshold, changes, origin="api", by=by)
+    if changes:
+        raise_revision(connection)
+    return changes
+
+
+def delete_threshold(connection: Connection, facility: str, slug: str, *, by: str) -> bool:
+    """Take a threshold of the API's out of force; False if there is none.
+
+    :raises OwnedElsewhereError: it stands in the facility file.
+    """
+    facility_id, _ = _facility(connection, facility)
+    found = apply_thresholds.unset_threshold(connection, facility_id, slug, [], origin="api", by=by)
+    if found:
+        raise_revision(connection)
+    return found
+
+
+def put_maintenance(
+    connection: Connection, facility: str, maintenance: Maintenance, *, by: str
+) -> list[str]:
+    """State a maintenance; return what changed.
+
+    :raises UnusableError: it names what is not there.
+    :raises OwnedElsewhereError: the facility file has one of that id.
+    """
+    facility_id, file = _facility(connection, facility)
+    known = set(connection.scalars(_ACTIVE_THRESHOLDS, {"facility": facility_id}))
+    for key, reason in threshold_checks.of_maintenance(file, maintenance, known):
+        raise UnusableError(f"{key}: {reason}")
+    changes: list[str] = []
+    apply_thresholds.set_maintenance(
+        connection, facility_id, maintenance, changes, origin="api", by=by
+    )
+    if changes:
+        raise_revision(connection)
+    return changes
+
+
+_ACTIVE_THRESHOLDS = text("SELECT slug FROM threshold WHERE facility_id = :facility AND active")
+
+
+def delete_maintenance(connection: Connection, facility: str, slug: str) -> bool:
+    """Take a maintenance of the API's back; False if there is none.
+
+    :raises OwnedElsewhereError: it stands in the facility file.
+    """
+    facility_id, _ = _facility(connection, facility)
+    found = apply_thresholds.unset_maintenance(connection, facility_id, slug, [], origin="api")
+    if found:
+        raise_revision(connection)
+    return found
+
+
+def acknowledge(connection: Connection, alert_id: int, *, by: str, comment: str | None) -> None:
+    """Note that somebody knows of an alert; the first one stays the one who did."""
+    facility = connection.scalar(
+        update(alert)
+        .where(alert.c.id == alert_id, t.facility.c.id == alert.c.facility_id)
+        .values(
+            acked_at=func.coalesce(alert.c.acked_at, func.now()),
+            acked_by=func.coalesce(alert.c.acked_by, by),
+        )
+        .returning(t.facility.c.slug)
+    )
+    if comment is not None:
+        connection.execute(
+            insert(alert_comment).values(alert_id=alert_id, made_by=by, comment=comment)
+        )
+    connection.execute(select(func.pg_notify(notify.LIVE, facility)))
+
+
+def _facility(connection: Connection, slug: str) -> tuple[int, FacilityFile]:
+    row = connection.execute(
+        select(t.facility.c.id, t.facility.c.document).where(t.facility.c.slug == slug)
+    ).one()
+    return row.id, FacilityFile.model_validate(row.document)

@@ -1,0 +1,199 @@
+"""Alerts, thresholds and maintenance as the API shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.core.store.alerts.body import alert_body
+
+_ALERT = """
+SELECT a.*, f.slug AS facility, t.slug AS threshold, coalesce(v.spec, t.spec) AS spec,
+       m.slug AS maintenance, c.comment, a.data_version
+FROM alert a
+JOIN facility f ON f.id = a.facility_id
+JOIN threshold t ON t.id = a.threshold_id
+LEFT JOIN threshold_revision v
+       ON v.threshold_id = a.threshold_id AND v.version = a.threshold_version
+LEFT JOIN maintenance m ON m.id = a.maintenance_id
+LEFT JOIN LATERAL (
+    SELECT comment FROM alert_comment c WHERE c.alert_id = a.id ORDER BY c.id DESC LIMIT 1
+) c ON true
+"""
+
+_LISTED = text(
+    _ALERT
+    + """
+WHERE a.facility_id = ANY(CAST(:facilities AS int[]))
+  AND (CAST(:states AS text[]) IS NULL OR a.state = ANY(:states))
+  AND (CAST(:thresholds AS text[]) IS NULL OR t.slug = ANY(:thresholds))
+  AND (CAST(:begins AS timestamptz) IS NULL OR coalesce(a.resolved_at, 'infinity') >= :begins)
+  AND (CAST(:ends AS timestamptz) IS NULL OR a.fired_at < :ends)
+  AND (CAST(:before_id AS int8) IS NULL OR a.id < :before_id)
+ORDER BY a.id DESC LIMIT :most
+"""
+)
+
+_ONE = text(_ALERT + " WHERE a.id = :id")
+
+#: More than this at once is no use to anybody.
+_MOST_LIVE = 1000
+
+# What fires, and what changed lately: for those who were told of less.
+_LIVE_IDS = """
+SELECT o.id FROM alert o JOIN facility x ON x.id = o.facility_id
+WHERE x.slug = :facility AND o.resolved_at IS NULL AND o.undone_at IS NULL
+UNION
+SELECT o.id FROM alert o JOIN facility x ON x.id = o.facility_id
+WHERE x.slug = :facility AND o.changed_at > now() - interval '15 minutes'
+ORDER BY id DESC LIMIT :most
+"""
+
+_LIVE = text(f"{_ALERT} WHERE a.id IN ({_LIVE_IDS}) ORDER BY a.data_version, a.id")
+
+_AS_OF = text(
+    _ALERT
+    + """
+WHERE f.slug = :facility AND a.fired_at <= :as_of AND coalesce(a.resolved_at, 'infinity') > :as_of
+  AND coalesce(a.undone_at, 'infinity') > :as_of
+ORDER BY a.id
+"""
+)
+
+_TRANSITIONS = text(
+    """
+SELECT h.at, h.state, h.projected, h.value, h.limit_value AS "limit", h.data_version, h.judged_at,
+       h.undone_at
+FROM alert a JOIN alert_transition h ON h.threshold_id = a.threshold_id
+ AND h.at >= a.started_at AND h.at <= coalesce(a.resolved_at, 'infinity')
+WHERE a.id = :id ORDER BY h.id
+"""
+)
+
+_COMMENTS = text(
+    'SELECT made_at AS at, made_by AS "by", comment FROM alert_comment WHERE alert_id = :id'
+    " ORDER BY id"
+)
+
+_THRESHOLDS = text(
+    """
+SELECT f.slug AS facility, t.spec, t.origin, t.version, t.in_force_from,
+       coalesce(s.state, 'inactive') AS state, s.since
+FROM threshold t JOIN facility f ON f.id = t.facility_id
+LEFT JOIN threshold_state s ON s.threshold_id = t.id
+WHERE t.active AND t.facility_id = ANY(CAST(:facilities AS int[]))
+ORDER BY f.slug, t.slug
+"""
+)
+
+_MAINTENANCE = text(
+    """
+SELECT f.slug AS facility, m.slug AS id, m.origin, m.from_ts AS "from", m.to_ts AS "to", m.sources,
+       m.thresholds, m.reason, m.stated_by, m.stated_at
+FROM maintenance m JOIN facility f ON f.id = m.facility_id
+WHERE m.active AND m.facility_id = ANY(CAST(:facilities AS int[]))
+  AND (CAST(:begins AS timestamptz) IS NULL OR m.to_ts > :begins)
+  AND (CAST(:ends AS timestamptz) IS NULL OR m.from_ts < :ends)
+ORDER BY m.from_ts, m.id
+"""
+)
+
+
+async def alerts(
+    connection: AsyncConnection,
+    facility_ids: Sequence[int],
+    *,
+    states: Sequence[str],
+    thresholds: Sequence[str],
+    begins: datetime | None,
+    ends: datetime | None,
+    before_id: int | None,
+    most: int,
+) -> list[dict[str, Any]]:
+    """Alerts, the newest first; empty lists and None are no restriction."""
+    rows = await connection.execute(
+        _LISTED,
+        {
+            "facilities": list(facility_ids),
+            "states": list(states) or None,
+            "thresholds": list(thresholds) or None,
+            "begins": begins,
+            "ends": ends,
+            "before_id": before_id,
+            "most": most,
+        },
+    )
+    return [_shown(row) for row in rows.mappings()]
+
+
+async def alert(connection: AsyncConnection, alert_id: int) -> dict[str, Any] | None:
+    """One alert with its ``transitions`` and ``comments``; None if there is none."""
+    row = (await connection.execute(_ONE, {"id": alert_id})).mappings().first()
+    if row is None:
+        return None
+    transitions = await connection.execute(_TRANSITIONS, {"id": alert_id})
+    comments = await connection.execute(_COMMENTS, {"id": alert_id})
+    return {
+        **_shown(row),
+        "transitions": [dict(each) for each in transitions.mappings()],
+        "comments": [dict(each) for each in comments.mappings()],
+    }
+
+
+async def live_alerts(connection: AsyncConnection, facility: str) -> list[dict[str, Any]]:
+    """What fires in a facility, and what changed within a quarter of an hour; the newest 1 000."""
+    rows = await connection.execute(_LIVE, {"facility": facility, "most": _MOST_LIVE})
+    return [_shown(row) for row in rows.mappings()]
+
+
+async def alerts_as_of(
+    connection: AsyncConnection, facility: str, as_of: datetime
+) -> list[dict[str, Any]]:
+    """What fired at an instant, by the data that is known now; as it was then: without its end."""
+    rows = await connection.execute(_AS_OF, {"facility": facility, "as_of": as_of})
+    return [
+        {**_shown(row), "state": "firing", "resolved_at": None, "undone_at": None}
+        for row in rows.mappings()
+    ]
+
+
+def is_open(alert: dict[str, Any]) -> bool:
+    """Whether an alert still stands."""
+    return alert["resolved_at"] is None and alert["undone_at"] is None
+
+
+async def thresholds(
+    connection: AsyncConnection, facility_ids: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Thresholds in force, with the state that each is in."""
+    rows = await connection.execute(_THRESHOLDS, {"facilities": list(facility_ids)})
+    return [dict(row) for row in rows.mappings()]
+
+
+async def maintenance(
+    connection: AsyncConnection,
+    facility_ids: Sequence[int],
+    *,
+    begins: datetime | None,
+    ends: datetime | None,
+) -> list[dict[str, Any]]:
+    """Maintenance that touches a span of time; None: no bound."""
+    rows = await connection.execute(
+        _MAINTENANCE, {"facilities": list(facility_ids), "begins": begins, "ends": ends}
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+def _shown(row: Any) -> dict[str, Any]:
+    body = alert_body(row, row["spec"])
+    return {
+        "id": body.pop("id"),
+        "facility": row["facility"],
+        **body,
+        "comment": row["comment"],
+        "maintenance": row["maintenance"],
+    }

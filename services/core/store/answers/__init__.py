@@ -1,0 +1,1 @@
+"""What the API asks: live totals, emissions, explanations, restatements."""

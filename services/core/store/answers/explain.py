@@ -1,0 +1,240 @@
+"""Why an hour of a source has the total it has: read all that led to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+from psycopg.rows import dict_row
+from pydantic import TypeAdapter
+
+from services.core.accounting import factors as accounting_factors
+from services.core.accounting.factors import Factor, FactorError
+from services.core.accounting.methods import ActivityMethod, FactorSpan
+from services.core.accounting.stack.equations import Equation
+from services.core.facility import assemble, model
+from services.core.store.answers.explain_closing import HourClosing, hour_closing
+from services.core.store.answers.explain_inputs import InputChannel, InputHour, input_hours
+from services.core.store.registry.channel_as_known import channel_as_known
+from services.core.store.registry.factors import from_row
+
+_SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
+
+
+class NothingKnownError(LookupError):
+    """There is no such facility or source, or it was not yet configured at that time."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HourVersion:
+    """One version of the hour; masses in micrograms."""
+
+    version: int
+    co2_ug: int
+    co2e_ug: int
+    market_ug: int
+    activity_n: int | None
+    covered_ms: int
+    final: bool
+    quality: str
+    #: the method code of the policy that judged the hour
+    code: str | None
+    reason: str
+    known_at: datetime
+    #: None: in force
+    superseded_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FactorUsed:
+    """The version of a factor that holds in the hour, and what it comes to here."""
+
+    row_id: int
+    factor: Factor
+    #: kg per unit of the source's activity
+    applied: FactorSpan
+    activity_unit: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Minute:
+    """One minute of the hour; masses in micrograms."""
+
+    minute: datetime
+    co2_ug: int
+    co2e_ug: int
+    #: the minute's share of what closing the hour added
+    closing_ug: int
+    activity_n: int | None
+    covered_ms: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HourExplanation:
+    """Everything that led to the total of one source's hour."""
+
+    scope: int
+    activity_unit: str | None
+    #: the source's part of the facility file, as it was in force
+    configuration: Mapping[str, Any]
+    configured_at: datetime
+    equation: Equation | None
+    factor: FactorUsed | None
+    #: scope 2: the market-based one, where the source names one
+    market_factor: FactorUsed | None
+    #: None: the source is under no rule
+    closing: HourClosing | None
+    inputs: tuple[InputHour, ...]
+    minutes: tuple[Minute, ...]
+    #: oldest first; the last is in force
+    versions: tuple[HourVersion, ...]
+
+
+# the first configuration speaks for the time before it: readings may be older than the registry
+_SOURCE_AS_KNOWN = """
+SELECT s.id, s.scope, s.activity_unit, f.id AS facility_id, f.timezone, r.spec, r.known_at
+FROM facility f
+JOIN source s ON s.facility_id = f.id AND s.slug = %(source)s
+JOIN source_revision r ON r.source_id = s.id
+WHERE f.slug = %(facility)s
+ORDER BY (r.known_at <= %(as_of)s) DESC,
+         CASE WHEN r.known_at <= %(as_of)s THEN r.known_at END DESC, r.known_at
+LIMIT 1
+"""
+
+_VERSION_COLUMNS = (
+    "version, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, final, quality, code, reason,"
+    " known_at"
+)
+
+_VERSIONS = f"""
+SELECT {_VERSION_COLUMNS},
+       CASE WHEN superseded_at <= %(as_of)s THEN superseded_at END AS superseded_at
+FROM emission_hour_history
+WHERE source_id = %(id)s AND hour = %(hour)s AND known_at <= %(as_of)s
+UNION ALL
+SELECT {_VERSION_COLUMNS}, NULL
+FROM emission_hour WHERE source_id = %(id)s AND hour = %(hour)s AND known_at <= %(as_of)s
+ORDER BY version
+"""  # noqa: S608 - the columns are the constant above
+
+_MINUTES = """
+SELECT minute, co2_ug, co2e_ug, closing_ug, activity_n, covered_ms FROM minute_in_force
+WHERE source_id = %(id)s AND minute >= %(hour)s AND minute < %(hour)s + interval '1 hour'
+ORDER BY minute
+"""
+
+_FACTORS = """
+SELECT * FROM factor
+WHERE slug = %(slug)s AND (facility_id = %(facility_id)s OR facility_id IS NULL)
+  AND known_from <= %(as_of)s AND (known_to IS NULL OR known_to > %(as_of)s)
+"""
+
+
+def explain_hour(
+    connection: psycopg.Connection[Any],
+    *,
+    facility: str,
+    source: str,
+    hour: datetime,
+    as_of: datetime,
+) -> HourExplanation:
+    """Read what led to the total of ``hour`` (its start) as it was known at ``as_of``.
+
+    Readings and minutes are those that are stored now.
+
+    :raises NothingKnownError: there is no such source.
+    """
+    with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        row = cursor.execute(
+            _SOURCE_AS_KNOWN, {"facility": facility, "source": source, "as_of": as_of}
+        ).fetchone()
+        if row is None:
+            raise NothingKnownError(f"There is no source {source} in the facility {facility}.")
+        configuration = _SOURCE.validate_python(row["spec"])
+        channels = _channels(connection, row["facility_id"], configuration, as_of)
+        keys = {"id": row["id"], "hour": hour, "as_of": as_of}
+        equation, factor, market_factor, closing = None, None, None, None
+        if isinstance(configuration, model.StackSource):
+            equation = assemble.equation(configuration)
+            closing = hour_closing(connection, row["id"], configuration, channels, hour)
+        else:
+            factor = _factor(
+                cursor, row, configuration, configuration.factor, channels, hour, as_of
+            )
+            if configuration.market_factor is not None:
+                market_factor = _factor(
+                    cursor, row, configuration, configuration.market_factor, channels, hour, as_of
+                )
+        return HourExplanation(
+            scope=row["scope"],
+            activity_unit=row["activity_unit"],
+            configuration=row["spec"],
+            configured_at=row["known_at"],
+            equation=equation,
+            factor=factor,
+            market_factor=market_factor,
+            closing=closing,
+            inputs=input_hours(connection, channels, hour),
+            minutes=tuple(Minute(**r) for r in cursor.execute(_MINUTES, keys).fetchall()),
+            versions=tuple(HourVersion(**r) for r in cursor.execute(_VERSIONS, keys).fetchall()),
+        )
+
+
+def _channels(
+    connection: psycopg.Connection[Any],
+    facility_id: int,
+    configuration: model.Source,
+    as_of: datetime,
+) -> list[InputChannel]:
+    found = []
+    for role, reference in configuration.channels.items():
+        known = channel_as_known(connection, facility_id, reference, as_of)
+        if known is not None:
+            device, channel = reference.split(".")
+            found.append(
+                InputChannel(role=role, device=device, channel=channel, id=known[0], spec=known[1])
+            )
+    return found
+
+
+def _factor(
+    cursor: psycopg.Cursor[dict[str, Any]],
+    source: Mapping[str, Any],
+    configuration: model.ActivitySource,
+    slug: str,
+    channels: list[InputChannel],
+    hour: datetime,
+    as_of: datetime,
+) -> FactorUsed | None:
+    rows = cursor.execute(
+        _FACTORS,
+        {"slug": slug, "facility_id": source["facility_id"], "as_of": as_of},
+    ).fetchall()
+    own = [row for row in rows if row["facility_id"] is not None] or rows
+    versions = [(row["id"], from_row(row)) for row in own]
+    local = hour.astimezone(ZoneInfo(source["timezone"]))
+    try:
+        factor = accounting_factors.at([version for _, version in versions], local, as_of)
+    except FactorError:
+        return None
+    row_id = next(found for found, version in versions if version is factor)
+    method = assemble.method(
+        # how much one unit comes to does not depend on the role of the factor
+        configuration.model_copy(update={"factor": slug, "market_factor": None}),
+        {channel.role: channel.spec for channel in channels},
+        [(row_id, factor)],
+        source["timezone"],
+    )
+    assert isinstance(method, ActivityMethod)  # noqa: S101 - that is what its source asks for
+    return FactorUsed(
+        row_id=row_id,
+        factor=factor,
+        applied=method.spans[0],
+        activity_unit=method.activity_unit,
+    )

@@ -1,0 +1,106 @@
+"""How an hour under a rule was judged: its inputs as recorded, substitutes, reported rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+from psycopg.rows import class_row
+
+from services.core.accounting.stack.audits import Audit
+from services.core.accounting.stack.closing import ClosingRule
+from services.core.accounting.stack.equations import ReportedRate
+from services.core.accounting.stack.periods import operating_time
+from services.core.accounting.stack.qa import CalibrationTest
+from services.core.accounting.stack.recording import LOAD
+from services.core.facility import assemble, assemble_closing, model
+from services.core.store.answers.explain_inputs import InputChannel
+from services.core.store.readings import calibrations
+
+_INPUTS = """
+SELECT role, average, unadjusted, covered_ms, operating_ms, valid, verdict, verdict_reason, value,
+       code, reason
+FROM source_hour_input WHERE source_id = %s AND hour = %s ORDER BY role
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgedInput:
+    """One input as recorded (in the equation's unit), and what entered the equation for it."""
+
+    role: str
+    average: Decimal | None
+    #: the average before the bias factor of an audit; None: none applies
+    unadjusted: Decimal | None
+    covered_ms: int
+    operating_ms: int
+    valid: bool
+    verdict: str
+    verdict_reason: str
+    value: Decimal | None
+    #: empty: the input enters only by the CO2 it gives
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HourClosing:
+    """The rule an hour is under, and what judging it came to."""
+
+    rule: ClosingRule
+    #: empty: the hour was not judged yet
+    inputs: tuple[JudgedInput, ...]
+    #: None: not judged yet
+    rate: ReportedRate | None
+    #: fraction of the hour that the unit operated; None: not judged yet
+    operating: Decimal | None
+    #: by role: tests that ended in the hour, and the last one before it
+    calibrations: dict[str, list[CalibrationTest]]
+    #: by role: audits that ended in the hour, and the last one before it
+    audits: dict[str, list[Audit]]
+    #: the unit's load in the hour; None: flow has one load range, or not judged yet
+    load: Decimal | None
+    load_unit: str | None
+
+
+def hour_closing(
+    connection: psycopg.Connection[Any],
+    source_id: int,
+    configuration: model.StackSource,
+    channels: list[InputChannel],
+    hour: datetime,
+) -> HourClosing | None:
+    """Read how the hour was judged; None where the source is under no rule."""
+    rule = assemble_closing.closing_rule(configuration, {c.role: c.spec for c in channels})
+    if rule is None:
+        return None
+    with connection.cursor(row_factory=class_row(JudgedInput)) as cursor:
+        recorded = cursor.execute(_INPUTS, (source_id, hour)).fetchall()
+    inputs = tuple(each for each in recorded if each.role != LOAD)
+    first_us = assemble.microseconds(hour)
+    end_us = assemble.microseconds(hour + timedelta(hours=1))
+    return HourClosing(
+        rule=rule,
+        inputs=inputs,
+        rate=rule.equation.reporting({each.role: each.value for each in inputs})
+        if inputs
+        else None,
+        operating=operating_time(inputs[0].operating_ms / 1000) if inputs else None,
+        calibrations={
+            channel.role: calibrations.tests(connection, channel.id, first_us, end_us)
+            for channel in channels
+            if channel.spec.calibration is not None
+        },
+        audits={role: _around(audits, first_us, end_us) for role, audits in rule.audits.items()},
+        load=next((each.average for each in recorded if each.role == LOAD), None),
+        load_unit=next((c.spec.unit for c in channels if c.role == LOAD), None),
+    )
+
+
+def _around(audits: tuple[Audit, ...], first_us: int, end_us: int) -> list[Audit]:
+    ended = sorted((each for each in audits if each.ts_us < end_us), key=lambda each: each.ts_us)
+    before = [each for each in ended if each.ts_us < first_us]
+    return [*before[-1:], *(each for each in ended if each.ts_us >= first_us)]

@@ -1,0 +1,166 @@
+"""The inputs of an hour: what each channel sent, and what the account made of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import psycopg
+
+from services.core.accounting.register_records import Held, Incident
+from services.core.accounting.series import MinuteSeries
+from services.core.facility import assemble, model
+from services.core.store.readings import series as reading_series
+from services.core.store.readings.chart import QUALITIES
+
+_MINUTE_US = 60_000_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InputChannel:
+    """A channel and the role it plays in a source's method."""
+
+    role: str
+    device: str
+    channel: str
+    id: int
+    spec: model.Channel
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadingSummary:
+    """The readings of one channel in an hour, as sent."""
+
+    count: int
+    #: readings that said they have no value
+    gaps: int
+    by_quality: dict[str, int]
+    least: float | None
+    greatest: float | None
+    #: of the readings, not weighted by time
+    mean: float | None
+    first_time: datetime | None
+    first_value: float | None
+    last_time: datetime | None
+    last_value: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InputHour:
+    """One input over an hour; values in the channel's unit."""
+
+    channel: InputChannel
+    readings: ReadingSummary
+    #: the time-weighted mean of a gauge, else the amount; None: nothing is known
+    value: float | None
+    covered_s: float
+    #: by minute of the hour: the mean or amount, and the seconds that are known
+    minutes: tuple[tuple[float | None, float], ...]
+    #: steps of a register within the hour that wait for a reading to confirm or retract them
+    held: tuple[Held, ...]
+    #: what of a register within the hour was no plain rise, and how it was taken
+    incidents: tuple[Incident, ...]
+
+
+_SUMMARY = """
+SELECT count(*) AS count, count(*) - count(value) AS gaps, min(value) AS least,
+       max(value) AS greatest, avg(value) AS mean,
+       min(ts) AS first_time, first(value, ts) AS first_value,
+       max(ts) AS last_time, last(value, ts) AS last_value,
+       ARRAY[count(*) FILTER (WHERE quality = 0), count(*) FILTER (WHERE quality = 1),
+             count(*) FILTER (WHERE quality = 2), count(*) FILTER (WHERE quality = 3),
+             count(*) FILTER (WHERE quality = 4)] AS by_quality
+FROM reading WHERE channel_id = %s AND ts >= %s AND ts < %s + interval '1 hour'
+"""
+
+
+def input_hours(
+    connection: psycopg.Connection[Any], channels: Sequence[InputChannel], hour: datetime
+) -> tuple[InputHour, ...]:
+    """Summarise the readings of ``channels`` in the hour that begins at ``hour``.
+
+    Values come from the rule that the totals themselves come from, applied to the readings that are
+    stored now.
+    """
+    return tuple(_input_hour(connection, channel, hour) for channel in channels)
+
+
+def _input_hour(
+    connection: psycopg.Connection[Any], channel: InputChannel, hour: datetime
+) -> InputHour:
+    series, held, incidents = _minutes(connection, channel, hour)
+    known = series.covered_us > 0
+    value: float | None = None
+    if known.any() and series.is_rate:
+        value = float(np.average(series.value[known], weights=series.covered_us[known]))
+    elif known.any():
+        value = float(series.value[known].sum())
+    return InputHour(
+        channel=channel,
+        readings=_summary(connection, channel.id, hour),
+        value=value,
+        covered_s=float(series.covered_us.sum()) / 1e6,
+        minutes=tuple(
+            (_known(float(amount), covered), covered / 1e6)
+            for amount, covered in zip(
+                series.value.tolist(), series.covered_us.tolist(), strict=True
+            )
+        ),
+        held=held,
+        incidents=incidents,
+    )
+
+
+def _minutes(
+    connection: psycopg.Connection[Any], channel: InputChannel, hour: datetime
+) -> tuple[MinuteSeries, tuple[Held, ...], tuple[Incident, ...]]:
+    rule = assemble.channel_rule(channel.spec)
+    first = assemble.microseconds(hour) // _MINUTE_US
+    last = first + 59
+    context = rule.context
+    (readings,) = reading_series.read(
+        connection,
+        [
+            reading_series.Span(
+                channel_id=channel.id,
+                first_minute=first - math.ceil(context.lead_us / _MINUTE_US),
+                last_minute=last + math.ceil(context.trail_us / _MINUTE_US),
+                before=context.before,
+                after=context.after,
+            )
+        ],
+    )
+    minutes = rule.minutes(readings.ts_us, readings.value, first, last)
+    if rule.kind != "counter":
+        return minutes, (), ()
+    steps = rule.register_steps(readings.ts_us, readings.value)
+    begins_us, ends_us = first * _MINUTE_US, (last + 1) * _MINUTE_US
+    return (
+        minutes,
+        tuple(each for each in steps.held if each.t1_us > begins_us and each.t0_us < ends_us),
+        tuple(each for each in steps.incidents if each.t1_us > begins_us and each.t0_us < ends_us),
+    )
+
+
+def _summary(
+    connection: psycopg.Connection[Any], channel_id: int, hour: datetime
+) -> ReadingSummary:
+    row = connection.execute(_SUMMARY, (channel_id, hour, hour)).fetchone()
+    assert row is not None  # noqa: S101 - an aggregate always gives a row
+    *figures, by_quality = row
+    names = (
+        "count", "gaps", "least", "greatest", "mean", "first_time", "first_value", "last_time",
+        "last_value",
+    )  # fmt: skip
+    return ReadingSummary(
+        **dict(zip(names, figures, strict=True)),
+        by_quality={n: c for n, c in zip(QUALITIES, by_quality, strict=True) if c},
+    )
+
+
+def _known(value: float, covered_us: int) -> float | None:
+    return value if covered_us > 0 and math.isfinite(value) else None

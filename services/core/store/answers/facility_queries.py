@@ -1,0 +1,154 @@
+"""Which facilities and sources there are, as the API shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.core.store.schema.tables import device, facility, source
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceRow:
+    """One source of emissions."""
+
+    id: int
+    slug: str
+    scope: int
+    method: str
+    activity_unit: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FacilityRow:
+    """One facility with its active sources."""
+
+    id: int
+    slug: str
+    name: str
+    #: IANA name
+    timezone: str
+    sources: tuple[SourceRow, ...] = field(default=())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeviceRow:
+    """One device, and what was heard of it."""
+
+    slug: str
+    #: None: never
+    last_seen: datetime | None
+    #: what its status topic last said, and when; None: never anything
+    online: bool | None
+    status_at: datetime | None
+
+
+async def devices(
+    connection: AsyncConnection, facility_ids: Sequence[int]
+) -> dict[int, list[DeviceRow]]:
+    """Read the active devices of facilities, by facility."""
+    columns = (device.c.slug, device.c.last_seen, device.c.online, device.c.status_at)
+    rows = await connection.execute(
+        select(device.c.facility_id, *columns)
+        .where(device.c.facility_id.in_(facility_ids), device.c.active)
+        .order_by(device.c.slug)
+    )
+    found: dict[int, list[DeviceRow]] = {each: [] for each in facility_ids}
+    for row in rows:
+        found[row.facility_id].append(
+            DeviceRow(
+                slug=row.slug,
+                last_seen=row.last_seen,
+                online=row.online,
+                status_at=row.status_at,
+            )
+        )
+    return found
+
+
+async def facilities(
+    connection: AsyncConnection, *, only: Sequence[str] | None = None
+) -> list[FacilityRow]:
+    """Read facilities by name of their slug; ``only``: restrict to these slugs."""
+    statement = (
+        select(
+            facility.c.id,
+            facility.c.slug,
+            facility.c.name,
+            facility.c.timezone,
+            source.c.id.label("source_id"),
+            source.c.slug.label("source"),
+            source.c.scope,
+            source.c.method,
+            source.c.activity_unit,
+        )
+        .select_from(
+            facility.outerjoin(source, (source.c.facility_id == facility.c.id) & source.c.active)
+        )
+        .order_by(facility.c.slug, source.c.id)
+    )
+    if only is not None:
+        statement = statement.where(facility.c.slug.in_(only))
+    heads: dict[int, FacilityRow] = {}
+    sources: dict[int, list[SourceRow]] = {}
+    for row in await connection.execute(statement):
+        heads.setdefault(
+            row.id,
+            FacilityRow(id=row.id, slug=row.slug, name=row.name, timezone=row.timezone),
+        )
+        found = sources.setdefault(row.id, [])
+        if row.source_id is not None:
+            found.append(
+                SourceRow(
+                    id=row.source_id,
+                    slug=row.source,
+                    scope=row.scope,
+                    method=row.method,
+                    activity_unit=row.activity_unit,
+                )
+            )
+    return [
+        FacilityRow(
+            id=head.id,
+            slug=head.slug,
+            name=head.name,
+            timezone=head.timezone,
+            sources=tuple(sources[head.id]),
+        )
+        for head in heads.values()
+    ]
+
+
+_SOURCES_BETWEEN = text(
+    """
+SELECT s.id, s.slug, s.scope, s.method, s.activity_unit
+FROM source s
+WHERE s.facility_id = :facility_id AND (s.active OR EXISTS (
+    SELECT 1 FROM emission_hour h
+    WHERE h.source_id = s.id AND h.hour >= :begins AND h.hour < :ends))
+ORDER BY s.slug
+"""
+)
+
+
+async def sources_between(
+    connection: AsyncConnection, facility_id: int, *, begins: datetime, ends: datetime
+) -> list[SourceRow]:
+    """Read the sources of a facility that are active or have totals in ``begins .. ends``."""
+    rows = await connection.execute(
+        _SOURCES_BETWEEN, {"facility_id": facility_id, "begins": begins, "ends": ends}
+    )
+    return [SourceRow(**row) for row in rows.mappings()]
+
+
+async def all_sources(connection: AsyncConnection, facility_id: int) -> list[SourceRow]:
+    """Read the sources of a facility, retired ones too."""
+    columns = (source.c.id, source.c.slug, source.c.scope, source.c.method, source.c.activity_unit)
+    rows = await connection.execute(
+        select(*columns).where(source.c.facility_id == facility_id).order_by(source.c.slug)
+    )
+    return [SourceRow(**row) for row in rows.mappings()]

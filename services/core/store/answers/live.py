@@ -1,0 +1,221 @@
+"""What a facility emits now: rates and totals by window, read in one statement.
+
+What a retired source emitted stays in the totals, unless an active source of the same scope counts
+the same readings in its place.
+
+The cost does not depend on the length of a window. ``rolling_total`` holds the exact total of the
+minutes ``since .. upto``; what a window gained and lost since the aggregator last moved it are a
+few minutes at its two ends, and those are summed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.core.store.answers.live_windows import SpanTotal, windows
+
+#: Every window of a live answer, in the order it is shown.
+SPANS = ("1h", "24h", "7d", "30d", "365d", "today", "month", "year")
+
+#: A rate older than this is no present rate.
+RATE_HORIZON = timedelta(minutes=15)
+
+#: What the statement sends of each source, in arrays.
+_OF_SOURCE = (
+    "source_id",
+    "source",
+    "scope",
+    "active",
+    "succeeded",
+    "newest_minute",
+    "newest_co2_ug",
+    "newest_covered_ms",
+)
+
+# Of each source and span the stored total, and of each source the minutes that came to its windows
+# since or left them. A to-date span that has just begun anew is summed from its start. `at` is the
+# last minute of the window; a stored total that is ahead of this machine's clock is taken as it
+# stands. The answer is one row, each column of windows an array: there are eight of each source,
+# which the database would take longer to join, and the driver to take up, than to find. Masses are
+# text, for they have no bounds.
+_LIVE = text(
+    """
+WITH f AS (
+    SELECT f.id, f.slug, f.timezone, p.sequence, p.changed_at
+    FROM facility f LEFT JOIN facility_progress p ON p.facility_id = f.id
+    WHERE f.slug = :facility
+), s AS MATERIALIZED (
+    SELECT s.id, s.slug, s.scope, s.active, f.timezone,
+           CASE WHEN s.active THEN 'infinity'
+                ELSE coalesce(s.retired_at, 'infinity') END AS gone_at,
+           NOT s.active AND EXISTS (
+               SELECT FROM source_input i
+               JOIN source_input j ON j.channel_id = i.channel_id
+                   AND j.role NOT IN ('operating', 'load')
+               JOIN source o ON o.id = j.source_id AND o.active AND o.scope = s.scope
+               WHERE i.source_id = s.id AND i.role NOT IN ('operating', 'load')) AS succeeded,
+           n.minute AS newest_minute, n.co2_ug AS newest_co2_ug, n.covered_ms AS newest_covered_ms
+    FROM f JOIN source s ON s.facility_id = f.id
+    LEFT JOIN LATERAL (
+        SELECT m.minute, m.co2_ug, m.covered_ms FROM minute_in_force m
+        WHERE m.source_id = s.id AND m.minute <= CAST(:minute AS timestamptz)
+          -- covered time is whole milliseconds: over less than a second no rate can be told
+          AND m.covered_ms >= 1000
+          AND m.minute > CAST(:minute AS timestamptz) - interval '31 days'
+        ORDER BY m.minute DESC LIMIT 1
+    ) n ON true
+), t AS (
+    SELECT r.*, s.timezone, s.gone_at, greatest(CAST(:minute AS timestamptz), r.upto) AS at,
+           CASE r.span WHEN 'today' THEN 'day' ELSE r.span END AS unit
+    FROM s JOIN rolling_total r ON r.source_id = s.id
+), w AS (
+    SELECT t.*, CASE span
+        WHEN '1h' THEN at - interval '59 minutes'
+        WHEN '24h' THEN at - interval '1439 minutes'
+        WHEN '7d' THEN at - interval '10079 minutes'
+        WHEN '30d' THEN at - interval '43199 minutes'
+        WHEN '365d' THEN at - interval '525599 minutes'
+        ELSE CASE WHEN date_trunc(unit, since, timezone) = date_trunc(unit, at, timezone)
+             THEN since ELSE date_trunc(unit, at, timezone) END
+    END AS begins
+    FROM t
+), r AS MATERIALIZED (
+    SELECT w.*, (span NOT IN ('today', 'month', 'year') OR since = begins) AS kept FROM w
+), ranges AS (
+    SELECT source_id, upto + interval '1 minute' AS lo, at AS hi FROM r WHERE kept AND upto < at
+    UNION
+    SELECT source_id, since, begins - interval '1 minute' FROM r WHERE kept AND since < begins
+    UNION
+    SELECT source_id, begins, at FROM r WHERE NOT kept
+), sums AS (
+    SELECT ranges.source_id, ranges.lo, ranges.hi, x.*
+    FROM ranges, LATERAL (
+        SELECT sum(m.co2_ug + m.closing_ug) AS co2_ug, sum(m.co2e_ug + m.closing_ug) AS co2e_ug,
+               sum(m.market_ug + m.closing_ug) AS market_ug, sum(m.covered_ms) AS covered_ms,
+               sum(m.closing_ms) AS closing_ms, sum(m.substituted_ms) AS substituted_ms,
+               sum(m.estimated_ms) AS estimated_ms
+        FROM minute_in_force m
+        WHERE m.source_id = ranges.source_id AND m.minute BETWEEN ranges.lo AND ranges.hi
+        HAVING count(*) > 0
+    ) x
+)
+SELECT f.slug AS facility, f.timezone, f.sequence, f.changed_at, of_source.*, of_window.*,
+       of_range.*
+FROM f CROSS JOIN (
+    SELECT array_agg(id) AS source_id, array_agg(slug) AS source, array_agg(scope) AS scope,
+           array_agg(active) AS active, array_agg(succeeded) AS succeeded,
+           array_agg(newest_minute) AS newest_minute, array_agg(newest_co2_ug) AS newest_co2_ug,
+           array_agg(newest_covered_ms) AS newest_covered_ms
+    FROM (SELECT * FROM s ORDER BY id) x
+) of_source CROSS JOIN (
+    SELECT array_send(array_agg(source_id)) AS window_source_id, array_agg(span) AS window_span,
+           array_send(array_agg(kept)) AS window_kept,
+           array_send(array_agg(since)) AS window_since, array_send(array_agg(upto)) AS window_upto,
+           array_send(array_agg(begins)) AS window_begins, array_send(array_agg(at)) AS window_at,
+           array_send(array_agg(least(at + interval '1 minute', gone_at))) AS window_gone_at,
+           string_agg(CAST(co2_ug AS text), ' ') AS window_co2_ug,
+           string_agg(CAST(co2e_ug AS text), ' ') AS window_co2e_ug,
+           string_agg(CAST(market_ug AS text), ' ') AS window_market_ug,
+           array_send(array_agg(covered_ms)) AS window_covered_ms,
+           array_send(array_agg(closing_ms)) AS window_closing_ms,
+           array_send(array_agg(substituted_ms)) AS window_substituted_ms,
+           array_send(array_agg(estimated_ms)) AS window_estimated_ms
+    FROM r
+) of_window CROSS JOIN (
+    SELECT array_send(array_agg(source_id)) AS range_source_id,
+           array_send(array_agg(lo)) AS range_lo, array_send(array_agg(hi)) AS range_hi,
+           string_agg(CAST(co2_ug AS text), ' ') AS range_co2_ug,
+           string_agg(CAST(co2e_ug AS text), ' ') AS range_co2e_ug,
+           string_agg(CAST(market_ug AS text), ' ') AS range_market_ug,
+           array_send(array_agg(covered_ms)) AS range_covered_ms,
+           array_send(array_agg(closing_ms)) AS range_closing_ms,
+           array_send(array_agg(substituted_ms)) AS range_substituted_ms,
+           array_send(array_agg(estimated_ms)) AS range_estimated_ms
+    FROM sums
+) of_range
+"""
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceLive:
+    """One source now."""
+
+    slug: str
+    scope: int
+    #: False: the facility file names it no more; what it emitted stays
+    active: bool
+    #: an active source counts the same readings in its place
+    succeeded: bool
+    #: micrograms per hour in the newest known minute; None: nothing known in the last 15 minutes
+    rate_ug_h: float | None
+    #: start of the newest known minute of the last 31 days
+    newest_minute: datetime | None
+    #: by span; a span is missing while the aggregator has not yet seen the source
+    totals: Mapping[str, SpanTotal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FacilityLive:
+    """A facility now, source by source."""
+
+    slug: str
+    timezone: str
+    as_of: datetime
+    #: rises with every change of the facility's totals
+    sequence: int
+    changed_at: datetime | None
+    sources: tuple[SourceLive, ...]
+
+
+async def facility_live(
+    connection: AsyncConnection, facility: str, *, now: datetime
+) -> FacilityLive | None:
+    """Read the state of ``facility`` at ``now``, its current minute included.
+
+    :returns: None if there is no such facility.
+    """
+    minute = now.replace(second=0, microsecond=0)
+    row = (
+        (await connection.execute(_LIVE, {"facility": facility, "minute": minute}))
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        return None
+    totals = windows(row)
+    columns = [row[name] or () for name in _OF_SOURCE]
+    sources = [dict(zip(_OF_SOURCE, values, strict=True)) for values in zip(*columns, strict=True)]
+    return FacilityLive(
+        slug=row["facility"],
+        timezone=row["timezone"],
+        as_of=now,
+        sequence=row["sequence"] or 0,
+        changed_at=row["changed_at"],
+        sources=tuple(
+            source_live(source, minute, totals.get(source["source_id"], {})) for source in sources
+        ),
+    )
+
+
+def source_live(
+    row: Mapping[Any, Any], minute: datetime, totals: Mapping[str, SpanTotal]
+) -> SourceLive:
+    """A source from a row with its newest known minute at ``minute``."""
+    newest: datetime | None = row["newest_minute"]
+    recent = newest is not None and newest > minute - RATE_HORIZON and row["active"]
+    return SourceLive(
+        slug=row["source"],
+        scope=row["scope"],
+        active=row["active"],
+        succeeded=row["succeeded"],
+        rate_ug_h=row["newest_co2_ug"] * 3_600_000 / row["newest_covered_ms"] if recent else None,
+        newest_minute=newest,
+        totals=totals,
+    )

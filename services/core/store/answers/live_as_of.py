@@ -1,0 +1,217 @@
+"""What a facility's live totals were at an instant, as it was known then.
+
+A window is made of the whole hours in it, as they were known (:mod:`.hours_as_known`), and of the
+minutes of at most one hour at each end: their share of what was known of that hour. Which
+sources there were is told by their configurations; how they are banded and checked is today's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.core.accounting import spans
+from services.core.store.answers.live import FacilityLive, source_live
+from services.core.store.answers.live_windows import SpanTotal
+from services.core.store.emissions import hours_as_known
+from services.core.store.emissions.hours_as_known import as_then
+
+_FACILITY = text(
+    """
+SELECT f.id, f.slug, f.timezone, p.sequence, p.changed_at
+FROM facility f LEFT JOIN facility_progress p ON p.facility_id = f.id WHERE f.slug = :facility
+"""
+)
+
+_SOURCES = text(
+    """
+SELECT s.id AS source_id, s.slug AS source, s.scope, a.active, s.retired_at,
+       NOT a.active AND EXISTS (
+           SELECT FROM source_input i
+           JOIN source_input j ON j.channel_id = i.channel_id
+               AND j.role NOT IN ('operating', 'load')
+           JOIN source o ON o.id = j.source_id AND o.active AND o.scope = s.scope
+           WHERE i.source_id = s.id AND i.role NOT IN ('operating', 'load')) AS succeeded,
+       n.minute AS newest_minute, n.co2_ug AS newest_co2_ug, n.covered_ms AS newest_covered_ms
+FROM source s
+CROSS JOIN LATERAL (SELECT s.active OR s.retired_at > :as_of AS active) a
+LEFT JOIN LATERAL (
+    SELECT m.minute, m.co2_ug, m.covered_ms FROM minute_in_force m
+    WHERE m.source_id = s.id AND m.minute <= :as_of AND m.covered_ms >= 1000
+      AND m.minute > CAST(:as_of AS timestamptz) - interval '31 days'
+    ORDER BY m.minute DESC LIMIT 1
+) n ON true
+WHERE s.facility_id = :facility_id AND NOT (
+    EXISTS (SELECT FROM source_revision r WHERE r.source_id = s.id)
+    AND NOT EXISTS (SELECT FROM source_revision r
+                    WHERE r.source_id = s.id AND r.known_at <= :as_of))
+ORDER BY s.id
+"""
+)
+
+_TOTALS = text(
+    """
+WITH n AS (
+    SELECT *, least(whole_from, CAST(:running AS timestamptz)) AS lead_ends,
+           greatest(begins, CAST(:running AS timestamptz)) AS tail_begins
+    FROM unnest(CAST(:spans AS text[]), CAST(:begins AS timestamptz[]),
+                CAST(:whole_from AS timestamptz[])) AS x(span, begins, whole_from)
+), v AS ("""
+    + hours_as_known.CLOSED_AS_KNOWN
+    + """
+), of_hours AS (
+    SELECT v.source_id, n.span, sum(v.co2_ug) AS co2_ug, sum(v.co2e_ug) AS co2e_ug,
+           sum(v.market_ug) AS market_ug, sum(v.covered_ms) AS covered_ms,
+           sum(v.measured_ms) AS measured_ms, sum(v.substituted_ms) AS substituted_ms,
+           sum(v.estimated_ms) AS estimated_ms
+    FROM v JOIN n ON v.hour >= n.whole_from AND v.hour < :running
+    GROUP BY 1, 2
+), of_minutes AS (
+    SELECT s.id AS source_id, n.span, x.*
+    FROM unnest(CAST(:sources AS int[])) AS s(id) CROSS JOIN n CROSS JOIN LATERAL (
+        SELECT round(sum("""
+    + as_then("co2_ug", "m.co2_ug + c.kept * m.closing_ug")
+    + """)) AS co2_ug,
+               round(sum("""
+    + as_then("co2e_ug", "m.co2e_ug + c.kept * m.closing_ug")
+    + """)) AS co2e_ug,
+               round(sum("""
+    + as_then("market_ug", "m.market_ug + c.kept * m.closing_ug")
+    + """)) AS market_ug,
+               round(sum("""
+    + as_then("covered_ms", "m.covered_ms")
+    + """)) AS covered_ms,
+               round(sum("""
+    + as_then("covered_ms", "m.covered_ms + c.kept * m.closing_ms")
+    + " - "
+    + as_then("estimated_ms", "m.estimated_ms")
+    + """)) AS measured_ms,
+               sum(c.kept * m.substituted_ms) AS substituted_ms,
+               round(sum("""
+    + as_then("estimated_ms", "m.estimated_ms")
+    + """)) AS estimated_ms
+        FROM minute_in_force m
+        -- at that time the hour that was running had not been closed
+        CROSS JOIN LATERAL (SELECT (m.minute < :running)::int AS kept) c
+        JOIN emission_hour h ON h.source_id = m.source_id
+         AND h.hour = date_trunc('hour', m.minute, 'UTC') AND h.opened_at <= :as_of
+        """
+    + hours_as_known.VERSION_THEN
+    + """
+        WHERE m.source_id = s.id
+          AND ((m.minute >= n.begins AND m.minute < n.lead_ends)
+               OR (m.minute >= n.tail_begins AND m.minute <= :as_of))) x
+)
+SELECT a.source_id, a.span, n.begins, CAST(:minute AS timestamptz) AS at,
+       sum(co2_ug) AS co2_ug, sum(co2e_ug) AS co2e_ug, sum(market_ug) AS market_ug,
+       sum(covered_ms) AS covered_ms, sum(measured_ms) AS measured_ms,
+       sum(substituted_ms) AS substituted_ms, sum(estimated_ms) AS estimated_ms
+FROM (SELECT * FROM of_hours UNION ALL SELECT * FROM of_minutes WHERE co2_ug IS NOT NULL) a
+JOIN n USING (span)
+GROUP BY 1, 2, 3
+"""
+)
+
+_HOUR = timedelta(hours=1)
+_MINUTE = timedelta(minutes=1)
+_MILLISECOND = timedelta(milliseconds=1)
+_NOTHING = {
+    "co2_ug": 0,
+    "co2e_ug": 0,
+    "market_ug": 0,
+    "covered_ms": 0,
+    "measured_ms": 0,
+    "substituted_ms": 0,
+    "estimated_ms": 0,
+}
+
+
+async def facility_live_as_of(
+    connection: AsyncConnection, facility: str, *, as_of: datetime
+) -> FacilityLive | None:
+    """Read what was known at ``as_of`` (aware, not after now) of ``facility``.
+
+    :returns: None if there is no such facility.
+    """
+    head = (await connection.execute(_FACILITY, {"facility": facility})).one_or_none()
+    if head is None:
+        return None
+    minute = as_of.replace(second=0, microsecond=0)
+    sources = (
+        (await connection.execute(_SOURCES, {"facility_id": head.id, "as_of": as_of}))
+        .mappings()
+        .all()
+    )
+    begins = spans.since(minute, ZoneInfo(head.timezone))
+    found = await connection.execute(
+        _TOTALS,
+        {
+            **hours_as_known.at(as_of),
+            "sources": [source["source_id"] for source in sources],
+            "spans": list(begins),
+            "begins": list(begins.values()),
+            "whole_from": [_whole_hour(each) for each in begins.values()],
+            "first": min(begins.values()),
+            "last": as_of,
+            "minute": minute,
+        },
+    )
+    totals = {(row["source_id"], row["span"]): row for row in found.mappings()}
+    return FacilityLive(
+        slug=head.slug,
+        timezone=head.timezone,
+        as_of=as_of,
+        sequence=head.sequence or 0,
+        changed_at=head.changed_at,
+        sources=tuple(
+            source_live(
+                source,
+                minute,
+                {
+                    span: _span_total(
+                        {
+                            **_NOTHING,
+                            **totals.get((source["source_id"], span), {}),
+                            "begins": since,
+                            "at": minute,
+                            "active": source["active"],
+                            "retired_at": source["retired_at"],
+                        }
+                    )
+                    for span, since in begins.items()
+                },
+            )
+            for source in sources
+        ),
+    )
+
+
+def _whole_hour(instant: datetime) -> datetime:
+    """The first start of an hour that is not before ``instant``."""
+    hour = instant.replace(minute=0, second=0, microsecond=0)
+    return hour if hour == instant else hour + _HOUR
+
+
+def _span_total(row: Mapping[Any, Any]) -> SpanTotal:
+    """A window's total from a row with its first and last minute, ``begins`` and ``at``."""
+    ends = row["at"] + _MINUTE
+    length = ends - row["begins"]
+    there = length
+    if not row["active"]:
+        there = min(length, max(timedelta(0), (row["retired_at"] or ends) - row["begins"]))
+    return SpanTotal(
+        co2_ug=int(row["co2_ug"]),
+        co2e_ug=int(row["co2e_ug"]),
+        market_ug=int(row["market_ug"]),
+        covered_ms=int(row["covered_ms"]),
+        measured_ms=int(row["measured_ms"]),
+        substituted_ms=int(row["substituted_ms"]),
+        estimated_ms=int(row["estimated_ms"]),
+        window_ms=length // _MILLISECOND,
+        expected_ms=there // _MILLISECOND,
+    )

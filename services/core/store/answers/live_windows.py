@@ -1,0 +1,127 @@
+"""The windows of a live answer, from the columns that the database sends them in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.store.database.arrays import loaded
+
+_MILLISECOND_US = 1000
+_MINUTE_US = 60_000_000
+
+#: Columns of whole micrograms, and of milliseconds.
+_MASSES = ("co2_ug", "co2e_ug", "market_ug")
+_TIMES = ("covered_ms", "closing_ms", "substituted_ms", "estimated_ms")
+
+Integers = NDArray[np.int64]
+
+
+class SpanTotal(NamedTuple):
+    """What one source emitted in one window; masses in micrograms."""
+
+    co2_ug: int
+    co2e_ug: int
+    #: scope 2, market-based; as co2_ug where no contract says otherwise
+    market_ug: int
+    covered_ms: int
+    #: covered and not estimated, or found valid as a whole by the rule that the hour is under
+    measured_ms: int
+    substituted_ms: int
+    #: covered by a register's reading from too long before
+    estimated_ms: int
+    #: length of the window
+    window_ms: int
+    #: how much of it the source was there
+    expected_ms: int
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is known of the window."""
+        return bool(
+            self.covered_ms > 0 or self.measured_ms > 0 or self.substituted_ms > 0 or self.co2_ug
+        )
+
+
+def windows(row: Mapping[Any, Any]) -> dict[int, dict[str, SpanTotal]]:
+    """Totals by source and span.
+
+    Of each window: the stored total, if it is one of the same period, plus the minutes that came
+    since, minus those that left. Of a window that is kept the former lie after ``upto``, the latter
+    from ``since`` to before it ``begins``; of any other all of its minutes came.
+    """
+    sources = _integers(row, "window_source_id", ">i4").tolist()
+    since, upto, begins, at, gone_at = (
+        _integers(row, f"window_{name}") for name in ("since", "upto", "begins", "at", "gone_at")
+    )
+    kept = loaded(row["window_kept"], "?")
+    # a range without minutes is not sent: it is the last one, of nothing
+    places = {
+        key: place
+        for place, key in enumerate(
+            zip(
+                _integers(row, "range_source_id", ">i4").tolist(),
+                _integers(row, "range_lo").tolist(),
+                _integers(row, "range_hi").tolist(),
+                strict=True,
+            )
+        )
+    }
+    came_from = np.where(kept, upto + _MINUTE_US, begins)
+    came = [
+        places.get(key, -1) for key in zip(sources, came_from.tolist(), at.tolist(), strict=True)
+    ]
+    # a window that is not kept loses nothing: its total was of another period
+    went_upto = np.where(kept, begins - _MINUTE_US, since - 1)
+    went = [
+        places.get(key, -1) for key in zip(sources, since.tolist(), went_upto.tolist(), strict=True)
+    ]
+    masses = [_masses(row, name, kept.tolist(), came, went) for name in _MASSES]
+    covered, closing, substituted, estimated = (
+        _times(row, name, kept, came, went) for name in _TIMES
+    )
+    times = (
+        covered,
+        covered + closing - estimated,
+        substituted,
+        estimated,
+        (at + _MINUTE_US - begins) // _MILLISECOND_US,
+        np.maximum(gone_at - begins, 0) // _MILLISECOND_US,
+    )
+    found: dict[int, dict[str, SpanTotal]] = {}
+    totals = map(SpanTotal, *masses, *(column.tolist() for column in times))
+    for source, span, total in zip(sources, row["window_span"] or (), totals, strict=True):
+        found.setdefault(source, {})[span] = total
+    return found
+
+
+def _integers(row: Mapping[Any, Any], name: str, element: str = ">i8") -> Integers:
+    """Instants are microseconds."""
+    return loaded(row[name], element).astype(np.int64)
+
+
+def _masses(
+    row: Mapping[Any, Any],
+    name: str,
+    kept: Iterable[bool],
+    came: Iterable[int],
+    went: Iterable[int],
+) -> Iterable[int]:
+    """Whole numbers of any size."""
+    stood = map(int, (row[f"window_{name}"] or "").split())
+    of_range = [*map(int, (row[f"range_{name}"] or "").split()), 0]
+    return (
+        keeps * mass + of_range[comes] - of_range[goes]
+        for keeps, mass, comes, goes in zip(kept, stood, came, went, strict=True)
+    )
+
+
+def _times(
+    row: Mapping[Any, Any], name: str, kept: NDArray[np.bool_], came: list[int], went: list[int]
+) -> Integers:
+    of_range = np.append(_integers(row, f"range_{name}"), 0)
+    found: Integers = kept * _integers(row, f"window_{name}") + of_range[came] - of_range[went]
+    return found

@@ -1,0 +1,168 @@
+"""Quarters and years of stacks as their rule reports them: rounded once, in its unit."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+from psycopg.rows import dict_row
+from pydantic import TypeAdapter
+
+from services.core.accounting.stack.equations import Equation
+from services.core.accounting.stack.periods import (
+    HourRate,
+    PeriodTotal,
+    operating_time,
+    period_total,
+    year_total,
+)
+from services.core.facility import assemble, model
+
+_SOURCE: TypeAdapter[model.StackSource] = TypeAdapter(model.StackSource)
+_HOUR = timedelta(hours=1)
+
+_SOURCES = """
+SELECT f.slug AS facility, f.timezone, s.id, s.slug, s.scope, s.spec
+FROM source s JOIN facility f ON f.id = s.facility_id
+WHERE f.slug = ANY(%s) AND s.method = 'stack'
+  AND (s.spec ->> 'validity' <> 'none' OR s.spec ->> 'substitution' <> 'none')
+ORDER BY f.slug, s.slug
+"""
+
+_HOURS = """
+SELECT i.hour, i.role, i.value, i.operating_ms, coalesce(h.final, false) AS final
+FROM source_hour_input i
+LEFT JOIN emission_hour h ON h.source_id = i.source_id AND h.hour = i.hour
+WHERE i.source_id = %s AND i.hour >= %s AND i.hour < %s
+ORDER BY i.hour
+"""
+
+_FIRST = "SELECT min(hour) FROM source_hour_input WHERE source_id = %s"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportedPeriod:
+    """A quarter or year of one source; ``ends`` exclusive."""
+
+    facility: str
+    source: str
+    scope: int
+    #: 2026-Q1, or 2026
+    name: str
+    begins: datetime
+    ends: datetime
+    equation: Equation
+    total: PeriodTotal
+    #: hours that were judged, and hours of operation as reported
+    hours: int
+    operating: Decimal
+    #: hours that are over and not final yet
+    waiting: int
+    final: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Hour:
+    rate: HourRate
+    final: bool
+
+
+def reported_year(
+    connection: psycopg.Connection[Any],
+    facilities: Collection[str],
+    year: int | None,
+    now: datetime,
+) -> list[ReportedPeriod]:
+    """The quarters that have begun, and the year, of every stack under a rule.
+
+    ``year``: of the facility's calendar; None: the running one. Times in UTC.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        sources = cursor.execute(_SOURCES, (list(facilities),)).fetchall()
+    return [period for row in sources for period in _year_of(connection, row, year, now)]
+
+
+def _year_of(
+    connection: psycopg.Connection[Any], row: Mapping[str, Any], year: int | None, now: datetime
+) -> Iterator[ReportedPeriod]:
+    zone = ZoneInfo(row["timezone"])
+    year = now.astimezone(zone).year if year is None else year
+    equation = assemble.equation(_SOURCE.validate_python(row["spec"]))
+    starts = [datetime(year, month, 1, tzinfo=zone).astimezone(UTC) for month in (1, 4, 7, 10)]
+    starts.append(datetime(year + 1, 1, 1, tzinfo=zone).astimezone(UTC))
+    begun = [(n, starts[n - 1], starts[n]) for n in range(1, 5) if starts[n - 1] <= now]
+    first = connection.execute(_FIRST, (row["id"],)).fetchone()
+    known_from = first[0] if first and first[0] is not None else now
+    totals: list[PeriodTotal] = []
+    every: dict[datetime, _Hour] = {}
+
+    def period(
+        name: str, begins: datetime, ends: datetime, total: PeriodTotal, hours: Mapping[Any, _Hour]
+    ) -> ReportedPeriod:
+        over = max(0, int((min(ends, now) - max(begins, known_from)) // _HOUR))
+        waiting = max(0, over - sum(hour.final for hour in hours.values()))
+        return ReportedPeriod(
+            facility=row["facility"],
+            source=row["slug"],
+            scope=row["scope"],
+            name=name,
+            begins=begins,
+            ends=ends,
+            equation=equation,
+            total=total,
+            hours=len(hours),
+            operating=sum((h.rate.op_time or Decimal(0) for h in hours.values()), Decimal(0)),
+            waiting=waiting,
+            final=ends <= now and waiting == 0 and bool(hours),
+        )
+
+    for number, begins, ends in begun:
+        hours = _hours(connection, row["id"], equation, begins, ends)
+        every |= hours
+        total = _total(hours, equation)
+        totals.append(total if hours else period_total(()))
+        yield period(f"{year}-Q{number}", begins, ends, total, hours)
+    if begun:
+        whole = _total(every, equation)
+        if equation.year_of_quarters and every:
+            whole = year_total(totals)
+        yield period(str(year), starts[0], starts[-1], whole, every)
+
+
+def _total(hours: Mapping[datetime, _Hour], equation: Equation) -> PeriodTotal:
+    if not hours:
+        return PeriodTotal(value=None, unrounded=None, reason="no hour was judged")
+    return period_total((hour.rate for hour in hours.values()), places=equation.period_places)
+
+
+def _hours(
+    connection: psycopg.Connection[Any],
+    source_id: int,
+    equation: Equation,
+    begins: datetime,
+    ends: datetime,
+) -> dict[datetime, _Hour]:
+    rows = connection.execute(_HOURS, (source_id, begins, ends))
+    found: dict[datetime, _Hour] = {}
+    for hour, of_hour in groupby(rows, key=lambda each: each[0]):
+        values: dict[str, Decimal | None] = {}
+        operating_ms, final = 0, False
+        for _, role, value, operating_ms, final in of_hour:  # noqa: B007 - the hour's own
+            if role in equation.terms:
+                values[role] = value
+        op_time = operating_time(operating_ms / 1000)
+        found[hour] = _Hour(
+            rate=HourRate(
+                rate=equation.reporting(values).value if op_time else None,
+                op_time=op_time,
+                name=hour.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+            ),
+            final=final,
+        )
+    return found

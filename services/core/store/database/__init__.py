@@ -1,0 +1,1 @@
+"""The connection: opened, notified, locked, and filled with arrays of numbers."""

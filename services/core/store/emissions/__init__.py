@@ -1,0 +1,1 @@
+"""Emissions: minutes, hours with their versions, windows, and how each is changed."""

@@ -1,0 +1,261 @@
+"""Makes hours final: by the sum of their minutes, or by what a rule's judgement came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+
+import psycopg
+
+from services.core.store.emissions.minutes_and_hours import Changes
+
+# An hour of which minutes wait to be computed stays open.
+# What changed at a time to come did so by a clock that was ahead: nobody is filling it now.
+_CLOSE = """
+WITH due AS MATERIALIZED (
+    SELECT h.source_id, h.hour
+    FROM emission_hour h
+    JOIN unnest(%(sources)s::int4[], %(lateness_s)s::float8[]) AS s(source_id, lateness_s)
+      ON h.source_id = s.source_id
+    WHERE NOT h.final
+      AND h.hour + interval '1 hour' + make_interval(secs => s.lateness_s) <= %(now)s
+      AND abs(extract(epoch FROM clock_timestamp() - h.known_at)) >= %(settle_s)s
+      AND NOT EXISTS (
+          SELECT FROM recompute r WHERE r.source_id = h.source_id AND r.step = 'rest'
+          AND r.from_minute < (extract(epoch FROM h.hour)::int8 / 60) + 60
+          AND r.to_minute > extract(epoch FROM h.hour)::int8 / 60)
+    LIMIT %(most)s
+)
+UPDATE emission_hour h
+SET final = true, reason = CASE WHEN h.code IS NULL THEN 'closed' ELSE h.reason END,
+    known_at = CASE WHEN h.code IS NULL THEN clock_timestamp() ELSE h.known_at END
+FROM due WHERE h.source_id = due.source_id AND h.hour = due.hour
+"""
+
+#: Hours that are made final in one step, so that a long history takes many short transactions.
+MOST_HOURS = 20_000
+
+_WAIT = "SELECT DISTINCT source_id FROM recompute WHERE facility_id = %s AND step = 'rest'"
+
+_VERDICTS: LiteralString = """
+unnest(%(sources)s::int4[], %(hours)s::int4[], %(co2_ug)s::int8[], %(final)s::bool[],
+       %(qualities)s::text[], %(codes)s::text[])
+    AS v(source_id, hour, co2_ug, final, quality, code)
+"""
+
+# What the hour's figure has more than its minutes is spread evenly over these: minute k gets what
+# the rounded sum of k + 1 shares has more than that of k, so that the sum is exact. All the time of
+# an hour that a rule found valid is measured, all that of one with a substitute is substituted.
+_SET_CLOSING: LiteralString = (
+    """
+WITH measured AS (
+    SELECT v.source_id, v.hour, v.co2_ug - coalesce(sum(m.co2_ug), 0) AS added,
+           v.code IS NOT NULL AND v.quality IN ('measured', 'substituted') AS judged,
+           coalesce(v.quality, '') AS quality
+    FROM """
+    + _VERDICTS
+    + """
+    LEFT JOIN LATERAL (
+        SELECT e.co2_ug FROM minute_in_force e WHERE e.source_id = v.source_id
+           AND e.minute >= timestamptz 'epoch' + make_interval(hours => v.hour)
+           AND e.minute < timestamptz 'epoch' + make_interval(hours => v.hour + 1)) m ON true
+    GROUP BY v.source_id, v.hour, v.co2_ug, v.quality, v.code
+), wanted AS (
+    SELECT w.source_id, hour * 60 + k AS minute,
+           coalesce(floor(added * (k + 1) / 60.0) - floor(added * k / 60.0), 0)::int8 AS closing_ug,
+           CASE WHEN judged THEN (quality = 'measured')::int * 60000 - coalesce(m.covered_ms, 0)
+                ELSE 0 END AS closing_ms,
+           (judged AND quality = 'substituted')::int * 60000 AS substituted_ms,
+           coalesce(m.closing_ug, 0) AS old_ug, coalesce(m.closing_ms, 0) AS old_ms,
+           coalesce(m.substituted_ms, 0) AS old_substituted_ms
+    FROM measured w CROSS JOIN generate_series(0, 59) AS k
+    LEFT JOIN LATERAL (
+        SELECT e.covered_ms, e.closing_ug, e.closing_ms, e.substituted_ms FROM emission_minute e
+        WHERE e.source_id = w.source_id
+          AND e.minute = timestamptz 'epoch' + make_interval(mins => w.hour * 60 + k)
+        LIMIT 1) m ON true
+), changed AS (
+    SELECT * FROM wanted
+    WHERE (closing_ug, closing_ms, substituted_ms) <> (old_ug, old_ms, old_substituted_ms)
+), written AS (
+    INSERT INTO emission_minute
+        (source_id, minute, co2_ug, co2e_ug, market_ug, covered_ms, closing_ug, closing_ms,
+         substituted_ms)
+    SELECT source_id, timestamptz 'epoch' + make_interval(mins => minute), 0, 0, 0, 0, closing_ug,
+           closing_ms, substituted_ms
+    FROM changed
+    ON CONFLICT (source_id, minute) DO UPDATE
+    SET closing_ug = excluded.closing_ug, closing_ms = excluded.closing_ms,
+        substituted_ms = excluded.substituted_ms
+)
+SELECT array_send(array_agg(source_id)), array_send(array_agg(minute)),
+       array_send(array_agg(closing_ug - old_ug)), array_send(array_agg(closing_ug - old_ug)),
+       array_send(array_agg(closing_ug - old_ug)), array_send(array_agg(0::int8)),
+       array_send(array_agg(false)), array_send(array_agg(0::int4)),
+       array_send(array_agg(0::int4)),
+       array_send(array_agg(closing_ms - old_ms)),
+       array_send(array_agg(substituted_ms - old_substituted_ms))
+FROM changed
+"""
+)
+
+# An hour nobody measured has no row yet. One that is judged again keeps since when it is known,
+# for its figure, if that changed, was dated when it did.
+_JUDGE: LiteralString = (
+    """
+INSERT INTO emission_hour AS h (source_id, hour, co2_ug, co2e_ug, market_ug, covered_ms, version,
+                                final, quality, code, reason, known_at)
+SELECT v.source_id, timestamptz 'epoch' + make_interval(hours => v.hour), 0, 0, 0, 0, 1,
+       v.final, coalesce(v.quality, 'missing'), v.code, 'closed', clock_timestamp()
+FROM """
+    + _VERDICTS
+    + """
+ON CONFLICT (source_id, hour) DO UPDATE
+SET final = excluded.final, code = excluded.code,
+    quality = CASE WHEN excluded.code IS NULL THEN h.quality ELSE excluded.quality END,
+    reason = CASE WHEN h.final OR h.code IS NOT NULL THEN h.reason ELSE 'closed' END,
+    known_at = CASE WHEN h.final OR h.code IS NOT NULL THEN h.known_at ELSE clock_timestamp() END
+WHERE (h.final, h.code, h.quality) IS DISTINCT FROM
+      (excluded.final, excluded.code, excluded.quality)
+"""
+)
+
+_UNJUDGED = """
+SELECT source_id, (extract(epoch FROM hour)::int8 / 3600)::int4,
+       abs(extract(epoch FROM clock_timestamp() - known_at))::float8
+FROM emission_hour WHERE NOT final AND code IS NULL AND source_id = ANY(%s)
+"""
+
+# Retired sources' hours are closed too, but nobody waits for them.
+_OVERDUE = """
+SELECT coalesce(max(extract(epoch FROM now() - h.hour - interval '1 hour')
+                    - coalesce((s.spec ->> 'lateness')::float8, 0)), 0)::float8
+FROM emission_hour h JOIN source s ON s.id = h.source_id
+WHERE NOT h.final AND h.code IS NULL AND s.active
+"""
+
+_PROVISIONAL = """
+SELECT source_id, (extract(epoch FROM hour)::int8 / 3600)::int4
+FROM emission_hour WHERE NOT final AND code IS NOT NULL AND source_id = ANY(%s)
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HourVerdict:
+    """What judging an hour (since the epoch) came to.
+
+    ``co2_ug`` None: no figure by the rule, so the hour stays the sum of what was measured.
+    ``code`` and ``quality`` None: the source is under no rule any more.
+    """
+
+    source_id: int
+    hour: int
+    co2_ug: int | None
+    final: bool
+    quality: str | None
+    code: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnjudgedHour:
+    """An hour with data that was not closed yet, and the seconds since it last changed."""
+
+    hour: int
+    age_s: float
+
+
+def close_hours(
+    connection: psycopg.Connection[Any],
+    lateness_s: Mapping[int, float],
+    now: datetime,
+    settle_s: float,
+) -> int:
+    """Make final, as the sum of their minutes, the hours whose lateness allowance has passed.
+
+    At most :data:`MOST_HOURS` of them; returns how many.
+
+    ``lateness_s`` by source. An hour that changed less than ``settle_s`` ago stays open: it is
+    still being filled.
+    """
+    return connection.execute(
+        _CLOSE,
+        {
+            "sources": list(lateness_s),
+            "lateness_s": list(lateness_s.values()),
+            "now": now,
+            "settle_s": settle_s,
+            "most": MOST_HOURS,
+        },
+    ).rowcount
+
+
+def sources_that_wait(connection: psycopg.Connection[Any], facility_id: int) -> set[int]:
+    """Sources of which minutes did not fit into a tick and wait to be computed."""
+    return {row[0] for row in connection.execute(_WAIT, (facility_id,))}
+
+
+def set_closing(connection: psycopg.Connection[Any], verdicts: Sequence[HourVerdict]) -> Changes:
+    """Spread what the verdicts add over the hours' minutes; return by how much each changed."""
+    if not verdicts:
+        return Changes.none()
+    row = connection.execute(_SET_CLOSING, _parameters(verdicts), binary=True).fetchone()
+    return Changes.of_arrays(row or ())
+
+
+def judge_hours(connection: psycopg.Connection[Any], verdicts: Sequence[HourVerdict]) -> None:
+    """Write code, quality and finality of the hours; their figures were changed before."""
+    if verdicts:
+        connection.execute(_JUDGE, _parameters(verdicts))
+
+
+def unjudged_hours(
+    connection: psycopg.Connection[Any], source_ids: Sequence[int]
+) -> dict[int, list[UnjudgedHour]]:
+    """Hours with data that were never closed, by source."""
+    found: dict[int, list[UnjudgedHour]] = {}
+    for source_id, hour, age_s in connection.execute(_UNJUDGED, (list(source_ids),)):
+        found.setdefault(source_id, []).append(UnjudgedHour(hour=hour, age_s=age_s))
+    return found
+
+
+def provisional_hours(
+    connection: psycopg.Connection[Any], source_ids: Sequence[int]
+) -> dict[int, list[int]]:
+    """Hours that were judged and still wait for their final figure, by source."""
+    found: dict[int, list[int]] = {}
+    if source_ids:
+        for source_id, hour in connection.execute(_PROVISIONAL, (list(source_ids),)):
+            found.setdefault(source_id, []).append(hour)
+    return found
+
+
+def overdue_s(connection: psycopg.Connection[Any]) -> float:
+    """How long ago, in seconds, the oldest open hour of any facility was due to be final; 0: none.
+
+    Hours that a rule judged and that wait for what follows them are not due.
+    """
+    row = connection.execute(_OVERDUE).fetchone()
+    return max(0.0, float(row[0])) if row else 0.0
+
+
+def backlog_s(connection: psycopg.Connection[Any], facility_id: int) -> float:
+    """How long the oldest changed reading of the facility has been waiting, in seconds."""
+    row = connection.execute(
+        "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(committed_at)), 0)::float8"
+        " FROM touched WHERE facility_id = %s",
+        (facility_id,),
+    ).fetchone()
+    return float(row[0]) if row else 0.0
+
+
+def _parameters(verdicts: Sequence[HourVerdict]) -> dict[str, Any]:
+    return {
+        "sources": [v.source_id for v in verdicts],
+        "hours": [v.hour for v in verdicts],
+        "co2_ug": [v.co2_ug for v in verdicts],
+        "final": [v.final for v in verdicts],
+        "qualities": [v.quality for v in verdicts],
+        "codes": [v.code for v in verdicts],
+    }

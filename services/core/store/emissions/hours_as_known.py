@@ -1,0 +1,120 @@
+"""Hours as they are known now, or were at an instant: SQL that the answers to both are made of.
+
+What was known at ``as_of`` of an hour is
+
+- the version that was in force then, if the hour had been closed;
+- its first version, if it was open: nobody kept what an open hour looked like from minute to
+  minute, so its first closed figure stands in, as provisional (it may hold readings that came
+  between ``as_of`` and the closing, but no restatement);
+- its minutes so far, if ``as_of`` lies in it: their share of its first version;
+- nothing, if nothing of it had arrived.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, LiteralString
+
+from services.core.store.emissions.hour_quality import hour_quality
+
+_FIGURES: LiteralString = (
+    "co2_ug, co2e_ug, market_ug, activity_n, covered_ms, estimated_ms, version"
+)
+
+_RANGE: LiteralString = (
+    "source_id = ANY(:sources) AND hour >= :first AND hour < :last AND hour <= :minute"
+)
+
+_IN_FORCE: LiteralString = (
+    f"SELECT source_id, hour, {_FIGURES}, final, quality, code FROM emission_hour WHERE {_RANGE}"
+)
+
+_CLOSED: LiteralString = f"""
+SELECT source_id, hour, {_FIGURES}, final, quality, code FROM emission_hour
+WHERE {_RANGE} AND hour < :running AND known_at <= :as_of
+UNION ALL
+SELECT source_id, hour, {_FIGURES}, final, quality, code FROM emission_hour_history
+WHERE {_RANGE} AND hour < :running AND known_at <= :as_of AND superseded_at > :as_of
+"""
+
+_OPEN: LiteralString = f"""
+SELECT source_id, hour, {_FIGURES}, false, quality, code FROM emission_hour
+WHERE {_RANGE} AND hour < :running AND version = 1 AND known_at > :as_of AND opened_at <= :as_of
+UNION ALL
+SELECT source_id, hour, {_FIGURES}, false, quality, code FROM emission_hour_history p
+WHERE {_RANGE} AND hour < :running AND version = 1 AND known_at > :as_of
+  AND EXISTS (SELECT FROM emission_hour h WHERE h.source_id = p.source_id AND h.hour = p.hour
+              AND h.opened_at <= :as_of)
+"""
+
+#: The version of the hour ``h`` that was in force, or that stands in for it as said above; none:
+#: that in force.
+VERSION_THEN: LiteralString = """
+LEFT JOIN LATERAL (
+    SELECT * FROM emission_hour_history q
+    WHERE q.source_id = h.source_id AND q.hour = h.hour AND q.superseded_at > :as_of
+    ORDER BY q.version LIMIT 1) p ON true
+"""
+
+
+def as_then(figure: LiteralString, of_minute: LiteralString) -> LiteralString:
+    """SQL of a minute's share of what was known of its hour ``h`` at ``:as_of``.
+
+    Minutes keep no versions: those of an hour that changed since share what was known of it as they
+    share what is known now.
+    """
+    return (
+        "CASE WHEN p.version IS NULL THEN "
+        + of_minute
+        + " WHEN h."
+        + figure
+        + " = 0 THEN p."
+        + figure
+        + " / 60.0 ELSE ("
+        + of_minute
+        + ")::numeric * p."
+        + figure
+        + " / h."
+        + figure
+        + " END"
+    )
+
+
+_RUNNING: LiteralString = f"""
+SELECT h.source_id, h.hour, m.co2_ug, m.co2e_ug, m.market_ug, m.activity_n, m.covered_ms,
+       m.estimated_ms, 1, false, {hour_quality("m.covered_ms", "m.estimated_ms")}, NULL
+FROM emission_hour h {VERSION_THEN}
+CROSS JOIN LATERAL (
+    SELECT sum({as_then("co2_ug", "e.co2_ug")})::int8 AS co2_ug,
+           sum({as_then("co2e_ug", "e.co2e_ug")})::int8 AS co2e_ug,
+           sum({as_then("market_ug", "e.market_ug")})::int8 AS market_ug,
+           sum({as_then("activity_n", "e.activity_n")})::int8 AS activity_n,
+           coalesce(sum({as_then("covered_ms", "e.covered_ms")}), 0)::int4 AS covered_ms,
+           coalesce(sum({as_then("estimated_ms", "e.estimated_ms")}), 0)::int4 AS estimated_ms
+    FROM minute_in_force e WHERE e.source_id = h.source_id
+      AND e.minute >= CAST(:running AS timestamptz) AND e.minute <= CAST(:as_of AS timestamptz)) m
+WHERE h.source_id = ANY(:sources) AND h.hour = :running AND h.hour >= :first AND h.hour < :last
+  AND h.opened_at <= :as_of AND m.co2_ug IS NOT NULL
+"""
+
+# By what method the time of an hour came to its figure; a rule judges an hour as a whole.
+_BY_METHOD: LiteralString = """
+SELECT *,
+       CASE WHEN quality = 'measured' AND code IS NOT NULL THEN 3600000
+            WHEN quality = 'substituted' THEN 0 ELSE covered_ms - estimated_ms END AS measured_ms,
+       CASE quality WHEN 'substituted' THEN 3600000 ELSE 0 END AS substituted_ms
+FROM (
+"""
+
+#: Each: source_id, hour, figures, version, final, quality, code and the time of each method, of
+#: ``:sources`` and the hours ``:first`` to ``:last`` (exclusive), none after ``:minute``.
+IN_FORCE: LiteralString = f"{_BY_METHOD} {_IN_FORCE}) k"
+#: As above, as known at ``:as_of``, before the hour ``:running`` that it lies in; see :func:`at`.
+CLOSED_AS_KNOWN: LiteralString = f"{_BY_METHOD} {_CLOSED} UNION ALL {_OPEN}) k"
+#: As above, with that hour as far as it had come.
+AS_KNOWN: LiteralString = f"{_BY_METHOD} {_CLOSED} UNION ALL {_OPEN} UNION ALL {_RUNNING}) k"
+
+
+def at(as_of: datetime) -> dict[str, Any]:
+    """The parameters that tell when; ``as_of`` is aware."""
+    return {"as_of": as_of, "running": as_of.replace(minute=0, second=0, microsecond=0)}

@@ -1,0 +1,1 @@
+"""Keys and the readiness of the whole."""

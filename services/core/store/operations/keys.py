@@ -1,0 +1,160 @@
+"""API keys: made, listed, revoked and found; only their digest is stored.
+
+A key carries 256 bits of randomness, so a plain SHA-256 is enough: there is nothing to guess, and
+slow hashing would only slow every request down.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+import psycopg
+from psycopg.rows import dict_row
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.core.store.schema.tables import api_key
+
+Scope = Literal["read", "write", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+
+_PREFIX = "tonne_"
+
+
+class KeyRequestError(ValueError):
+    """A key cannot be made or revoked as asked."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ApiKey:
+    """What is stored of a key."""
+
+    id: int
+    name: str
+    scopes: tuple[str, ...]
+    #: facility slugs; None: all
+    facilities: tuple[str, ...] | None
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+def digest(key: str) -> bytes:
+    """What is stored in place of ``key``."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+def create(
+    connection: psycopg.Connection[Any],
+    *,
+    name: str,
+    scopes: Sequence[str] = ("read",),
+    facilities: Sequence[str] | None = None,
+    expires_at: datetime | None = None,
+) -> str:
+    """Store a new key and return it; it cannot be read again.
+
+    :raises KeyRequestError: an unknown scope, an unknown facility or an expiry without time zone.
+    """
+    unknown = sorted(set(scopes) - set(SCOPES))
+    if unknown or not scopes:
+        raise KeyRequestError(f"scopes are {', '.join(SCOPES)}; got {', '.join(unknown) or 'none'}")
+    if expires_at is not None and expires_at.tzinfo is None:
+        raise KeyRequestError("the expiry needs a time zone, as in 2027-01-01T00:00:00Z")
+    key = _PREFIX + secrets.token_urlsafe(32)
+    with connection.transaction():
+        if facilities is not None:
+            found = connection.execute(
+                "SELECT slug FROM facility WHERE slug = ANY(%s)", (list(facilities),)
+            ).fetchall()
+            missing = sorted(set(facilities) - {str(row[0]) for row in found})
+            if missing or not facilities:
+                raise KeyRequestError(
+                    f"no such facility: {', '.join(missing) or '(none named)'}; apply it first"
+                )
+        connection.execute(
+            "INSERT INTO api_key (name, digest, scopes, facilities, expires_at)"
+            " VALUES (%s, %s, %s, %s, %s)",
+            (
+                name,
+                digest(key),
+                sorted(set(scopes)),
+                None if facilities is None else sorted(set(facilities)),
+                expires_at,
+            ),
+        )
+    return key
+
+
+def list_keys(connection: psycopg.Connection[Any]) -> list[ApiKey]:
+    """Read every key ever made, oldest first, without its digest."""
+    with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(
+            "SELECT id, name, scopes, facilities, created_at, expires_at, revoked_at"
+            " FROM api_key ORDER BY id"
+        )
+        return [_key(row) for row in cursor]
+
+
+def revoke(connection: psycopg.Connection[Any], key_id: int) -> None:
+    """Make a key worthless from now on; revoking it again changes nothing.
+
+    :raises KeyRequestError: there is no such key.
+    """
+    with connection.transaction():
+        changed = connection.execute(
+            "UPDATE api_key SET revoked_at = coalesce(revoked_at, now()) WHERE id = %s", (key_id,)
+        )
+        if changed.rowcount == 0:
+            raise KeyRequestError(f"there is no key {key_id}; `tonne keys list` shows all")
+
+
+async def find(connection: AsyncConnection, key: str) -> ApiKey | None:
+    """Read a key that is in force; None if it is unknown, expired or revoked."""
+    row = (
+        (
+            await connection.execute(
+                select(
+                    api_key.c.id,
+                    api_key.c.name,
+                    api_key.c.scopes,
+                    api_key.c.facilities,
+                    api_key.c.created_at,
+                    api_key.c.expires_at,
+                    api_key.c.revoked_at,
+                ).where(api_key.c.digest == digest(key), _in_force())
+            )
+        )
+        .mappings()
+        .first()
+    )
+    return None if row is None else _key(dict(row))
+
+
+async def lapsed(connection: AsyncConnection, ids: Collection[int]) -> set[int]:
+    """Which of the keys ``ids`` are no longer in force."""
+    standing = await connection.execute(
+        select(api_key.c.id).where(api_key.c.id.in_(list(ids)), _in_force())
+    )
+    return set(ids) - set(standing.scalars())
+
+
+def _in_force() -> ColumnElement[bool]:
+    return and_(
+        api_key.c.revoked_at.is_(None),
+        or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > func.now()),
+    )
+
+
+def _key(row: dict[str, Any]) -> ApiKey:
+    facilities = row.pop("facilities")
+    return ApiKey(
+        facilities=None if facilities is None else tuple(facilities),
+        scopes=tuple(row.pop("scopes")),
+        **row,
+    )

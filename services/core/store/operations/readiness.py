@@ -1,0 +1,167 @@
+"""What must be there before the API can be trusted: schema and working processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+from alembic.script import ScriptDirectory
+from psycopg.rows import class_row
+
+from services.core.store.database.connect import connect_async
+
+_MIGRATED = "SELECT to_regclass('alembic_version') IS NOT NULL"
+
+# A clock that was set back leaves progress in the future, which is none: the age counts both ways.
+_PROGRESS = (
+    "SELECT process, min(abs(extract(epoch FROM now() - progressed_at)))::float8"
+    " FROM process_progress GROUP BY process"
+)
+
+# An ingest that turns without a session, or hears nothing of itself by it, takes nothing in:
+# devices may publish to nobody.
+_BROKER_AWAY = (
+    "SELECT coalesce(bool_and(state->>'broker' IN ('away', 'silent')), false) FROM process_progress"
+    " WHERE process = 'ingest' AND abs(extract(epoch FROM now() - progressed_at)) < %s"
+)
+
+_WARNED = (
+    "SELECT coalesce(sum((state->>'shed')::bigint), 0)::bigint,"
+    " coalesce(bool_or((state->>'mostly_refused')::boolean), false) FROM process_progress"
+    " WHERE process = 'ingest' AND abs(extract(epoch FROM now() - progressed_at)) < %s"
+)
+
+# What a process wants said beside readiness, in the words and under the code that it chose itself:
+# state -> 'notices' -> [{"code": "filter-refused", "detail": "one sentence saying what to do"}]
+_NOTICES = (
+    "SELECT DISTINCT process, notice->>'code', notice->>'detail'"
+    " FROM process_progress, jsonb_array_elements(state->'notices') AS notice"
+    " WHERE jsonb_typeof(state->'notices') = 'array'"
+    " AND abs(extract(epoch FROM now() - progressed_at)) < %s ORDER BY 1, 2, 3 LIMIT 100"
+)
+
+_UNTOLD = (
+    "SELECT coalesce(max((state->>'waiting')::bigint), 0)::bigint,"
+    " coalesce(max((state->>'oldest_s')::float8), 0)::float8 FROM process_progress"
+    " WHERE process = 'notify' AND abs(extract(epoch FROM now() - progressed_at)) < %s"
+)
+
+
+_SET_ASIDE = """
+SELECT a.service, f.slug AS facility, a.kind, a.name, a.reason, a.since
+FROM set_aside a JOIN facility f ON f.id = a.facility_id ORDER BY a.since LIMIT 100
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeftAlone:
+    """A piece of work that a service has set aside; see :mod:`.set_aside`."""
+
+    service: str
+    facility: str
+    kind: str
+    name: str
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Notice:
+    """Something to look at while totals can be trusted; its code stays the same for ever."""
+
+    process: str
+    code: str
+    #: one sentence that says what to do
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Readiness:
+    """What the database says of itself and of the processes that write to it."""
+
+    #: None: no migration was ever applied
+    schema_revision: str | None
+    wanted_revision: str
+    #: seconds since the last turn of the newest instance, by process
+    progress_age_s: dict[str, float]
+    #: whether every ingest that works is without a session with the broker
+    broker_away: bool
+    #: refusals that quarantine had no room for, in about the last two minutes
+    shed: int
+    #: whether an ingest refuses more than half of what arrives
+    mostly_refused: bool
+    #: messages of alerts that are not told yet, and how long the oldest of them has waited
+    untold: int
+    untold_s: float
+    #: what processes say for themselves
+    notices: tuple[Notice, ...]
+    #: what cannot be done, the oldest hundred
+    set_aside: tuple[LeftAlone, ...]
+
+
+@cache
+def newest_revision() -> str:
+    """The migration that this code is written for."""
+    head = ScriptDirectory(str(Path(__file__).parent / "migrations")).get_current_head()
+    return head or ""
+
+
+async def readiness(url: str, *, stale_after_s: float) -> Readiness:
+    """Read the schema's revision, the age of every process's progress, and what they say.
+
+    What a process said longer than ``stale_after_s`` ago no longer counts.
+
+    Opens a connection of its own: that new ones can be had is part of being ready.
+
+    :raises psycopg.Error: the database cannot be reached or read.
+    """
+    revision: str | None = None
+    ages: dict[str, float] = {}
+    broker_away = False
+    shed, mostly_refused = 0, False
+    untold, untold_s = 0, 0.0
+    notices: list[Notice] = []
+    aside: tuple[LeftAlone, ...] = ()
+    async with await connect_async(url, process="api", autocommit=True) as connection:
+        migrated = await (await connection.execute(_MIGRATED)).fetchone()
+        if migrated is not None and migrated[0]:
+            cursor = await connection.execute("SELECT version_num FROM alembic_version")
+            row = await cursor.fetchone()
+            revision = None if row is None else str(row[0])
+            ages = {
+                str(process): float(age_s)
+                async for process, age_s in await connection.execute(_PROGRESS)
+            }
+            away = await (await connection.execute(_BROKER_AWAY, (stale_after_s,))).fetchone()
+            broker_away = away is not None and bool(away[0])
+            warned = await (await connection.execute(_WARNED, (stale_after_s,))).fetchone()
+            if warned is not None:
+                shed, mostly_refused = warned
+            waits = await (await connection.execute(_UNTOLD, (stale_after_s,))).fetchone()
+            if waits is not None:
+                untold, untold_s = waits
+            notices = [
+                Notice(process=process, code=code, detail=detail)
+                async for process, code, detail in await connection.execute(
+                    _NOTICES, (stale_after_s,)
+                )
+                if code and detail
+            ]
+            if revision == newest_revision():
+                async with connection.cursor(row_factory=class_row(LeftAlone)) as rows:
+                    await rows.execute(_SET_ASIDE)
+                    aside = tuple(await rows.fetchall())
+    return Readiness(
+        schema_revision=revision,
+        wanted_revision=newest_revision(),
+        progress_age_s=ages,
+        broker_away=broker_away,
+        shed=shed,
+        mostly_refused=mostly_refused,
+        untold=untold,
+        untold_s=untold_s,
+        notices=tuple(notices),
+        set_aside=aside,
+    )

@@ -1,0 +1,1 @@
+"""Readings: written, read as series and charts, corrected, dropped, and what was refused."""

@@ -1,0 +1,75 @@
+"""Readings timed by their arrival, where another one stands at that very time.
+
+Such a time is not the device's word, so two values for it are no conflict: the later one goes to
+the first free microsecond after it. A broker that tells when it stored a message tells the same at
+each delivery, so a value that stands already in the unbroken run from there on is a duplicate.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import psycopg
+
+if TYPE_CHECKING:
+    from services.core.store.readings.writer import ReadingRow
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+#: Microseconds that are looked at at once.
+_STRETCH_US: Final = 1000
+
+_TAKEN: Final = """
+SELECT ts, value, quality FROM reading
+WHERE channel_id = %s AND ts >= %s AND ts < %s ORDER BY ts
+"""
+
+_INSERT: Final = """
+INSERT INTO reading (channel_id, ts, value, quality, time_source, received_at)
+VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (channel_id, ts) DO NOTHING
+"""
+
+
+def store(cursor: psycopg.Cursor[Any], row: ReadingRow) -> ReadingRow | None:
+    """Store ``row`` at the first free microsecond from its own on; None if it stands there already.
+
+    Returns the row as it was stored.
+    """
+    ts_us = row.ts_us
+    while True:
+        taken = {
+            _us(ts): (value, quality)
+            for ts, value, quality in cursor.execute(
+                _TAKEN, (row.channel_id, _instant(ts_us), _instant(ts_us + _STRETCH_US))
+            )
+        }
+        end_us = ts_us + _STRETCH_US
+        while ts_us < end_us and (stands := taken.get(ts_us)) is not None:
+            if stands == (row.value, row.quality):
+                return None
+            ts_us += 1
+        if ts_us == end_us:
+            continue
+        cursor.execute(
+            _INSERT,
+            (
+                row.channel_id,
+                _instant(ts_us),
+                row.value,
+                row.quality,
+                row.time_source,
+                _instant(row.received_us),
+            ),
+        )
+        if cursor.rowcount:
+            return msgspec.structs.replace(row, ts_us=ts_us)
+
+
+def _us(instant: datetime) -> int:
+    return (instant - _EPOCH) // timedelta(microseconds=1)
+
+
+def _instant(us: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=us)

@@ -1,0 +1,107 @@
+"""Readings for charts: as they are, or thinned out without losing a peak."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.core.store.schema.tables import channel, device, reading
+
+#: Names of the quality codes of the table ``reading``.
+QUALITIES = ("good", "uncertain", "bad", "calibration", "maintenance")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChannelRow:
+    """One channel of a facility."""
+
+    id: int
+    device: str
+    slug: str
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadingRow:
+    """One reading; a null value is an explicit gap."""
+
+    ts: datetime
+    value: float | None
+    quality: str
+
+
+async def channels(
+    connection: AsyncConnection,
+    facility_id: int,
+    *,
+    devices: Sequence[str] = (),
+    slugs: Sequence[str] = (),
+) -> list[ChannelRow]:
+    """Read the channels of a facility; an empty filter means all."""
+    statement = (
+        select(channel.c.id, device.c.slug.label("device"), channel.c.slug, channel.c.unit)
+        .join(device, device.c.id == channel.c.device_id)
+        .where(device.c.facility_id == facility_id)
+        .order_by(device.c.slug, channel.c.slug)
+    )
+    if devices:
+        statement = statement.where(device.c.slug.in_(devices))
+    if slugs:
+        statement = statement.where(channel.c.slug.in_(slugs))
+    return [ChannelRow(**row) for row in (await connection.execute(statement)).mappings()]
+
+
+# Of each bucket its least and its greatest reading, as they were; a bucket of gaps gives one gap.
+_EXTREMES = text(
+    """
+WITH b AS (
+    SELECT date_bin(CAST(:width AS interval), ts, CAST(:begins AS timestamptz)) AS bucket,
+           first(ts, value) FILTER (WHERE value IS NOT NULL) AS least_ts,
+           first(value, value) FILTER (WHERE value IS NOT NULL) AS least,
+           first(quality, value) FILTER (WHERE value IS NOT NULL) AS least_quality,
+           last(ts, value) FILTER (WHERE value IS NOT NULL) AS greatest_ts,
+           last(value, value) FILTER (WHERE value IS NOT NULL) AS greatest,
+           last(quality, value) FILTER (WHERE value IS NOT NULL) AS greatest_quality,
+           min(ts) AS first_ts, first(quality, ts) AS first_quality, count(value) AS known
+    FROM reading WHERE channel_id = :channel AND ts >= :begins AND ts < :ends
+    GROUP BY 1
+)
+SELECT least_ts AS ts, least AS value, least_quality AS quality FROM b WHERE known > 0
+UNION ALL
+SELECT greatest_ts, greatest, greatest_quality FROM b WHERE known > 0 AND greatest_ts <> least_ts
+UNION ALL
+SELECT first_ts, NULL, first_quality FROM b WHERE known = 0
+ORDER BY 1
+"""
+)
+
+
+async def readings(
+    connection: AsyncConnection,
+    channel_id: int,
+    *,
+    begins: datetime,
+    ends: datetime,
+    max_points: int,
+) -> list[ReadingRow]:
+    """Read ``begins <= ts < ends`` of a channel, oldest first, at most ``max_points`` rows.
+
+    More than that are thinned: the span is cut into ``max_points / 2`` buckets, and the least and
+    the greatest reading of each are kept, unchanged.
+    """
+    everything = (
+        select(reading.c.ts, reading.c.value, reading.c.quality)
+        .where(reading.c.channel_id == channel_id, reading.c.ts >= begins, reading.c.ts < ends)
+        .order_by(reading.c.ts)
+        .limit(max_points + 1)
+    )
+    rows = (await connection.execute(everything)).all()
+    if len(rows) > max_points:
+        width = (ends - begins) / max(1, max_points // 2) + timedelta(microseconds=1)
+        parameters = {"channel": channel_id, "begins": begins, "ends": ends, "width": width}
+        rows = list((await connection.execute(_EXTREMES, parameters)).all())[:max_points]
+    return [ReadingRow(ts=row.ts, value=row.value, quality=QUALITIES[row.quality]) for row in rows]

@@ -1,0 +1,201 @@
+"""Takes stored readings away: each moves to a record that is only added to; hours are restated.
+
+A second delivery of what was discarded does not bring it back (:mod:`.readings`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import psycopg
+from psycopg.rows import class_row
+
+from services.core.store.database import notify
+from services.core.store.schema import restatement_reasons as why
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+#: In one transaction: others wait for no more than this.
+_MOST: Final = 10_000
+
+_CHANNEL: Final = """
+SELECT d.facility_id, c.id AS channel_id, c.unit
+FROM channel c JOIN device d ON d.id = c.device_id JOIN facility f ON f.id = d.facility_id
+WHERE f.slug = %s AND d.slug = %s AND c.slug = %s
+"""
+
+_EXTENT: Final = """
+SELECT count(*) AS readings, min(ts) AS first, max(ts) AS last
+FROM reading WHERE channel_id = %s AND ts >= %s AND ts < %s
+"""
+
+_STORED: Final = """
+SELECT ts, value, quality, received_at FROM reading
+WHERE channel_id = %s AND ts >= %s AND ts < %s ORDER BY ts LIMIT %s
+"""
+
+#: The oldest first, so that what is left after an interruption is one span.
+_MOVE: Final = """
+WITH gone AS (
+    DELETE FROM reading WHERE channel_id = %(channel)s AND ts >= %(since)s AND ts < %(until)s
+      AND ts = ANY(ARRAY(
+        SELECT ts FROM reading WHERE channel_id = %(channel)s AND ts >= %(since)s AND ts < %(until)s
+        ORDER BY ts LIMIT %(most)s))
+    RETURNING ts, value, quality, time_source, received_at)
+INSERT INTO discarded_reading
+    (channel_id, ts, value, quality, time_source, received_at, discarded_by, reason)
+SELECT %(channel)s, ts, value, quality, time_source, received_at, %(by)s, %(reason)s
+FROM gone ORDER BY ts
+RETURNING ts
+"""
+
+_TOUCH: Final = """
+INSERT INTO touched (facility_id, channel_ids, minutes, seconds, reason)
+VALUES (%s, %s, %s, %s, %s)
+"""
+
+_RECORD: Final = """
+SELECT ts, value, quality, received_at, discarded_at, discarded_by, reason
+FROM discarded_reading WHERE channel_id = %s AND ts >= %s AND ts < %s ORDER BY id DESC LIMIT %s
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChannelKey:
+    """A channel as the registry knows it, whether the facility file still names it or not."""
+
+    facility_id: int
+    channel_id: int
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extent:
+    """How many readings a span holds, and where the first and the last of them lie."""
+
+    readings: int
+    first: datetime | None
+    last: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredReading:
+    """A reading as it is stored."""
+
+    ts: datetime
+    value: float | None
+    quality: int
+    received_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DiscardedReading(StoredReading):
+    """A reading that was taken away, by whom, when and why."""
+
+    discarded_at: datetime
+    discarded_by: str
+    reason: str
+
+
+def channel(
+    connection: psycopg.Connection[Any], facility: str, device: str, slug: str
+) -> ChannelKey | None:
+    """Look a channel up; None: there is none of these names."""
+    with connection.cursor(row_factory=class_row(ChannelKey)) as cursor:
+        return cursor.execute(_CHANNEL, (facility, device, slug)).fetchone()
+
+
+def extent(
+    connection: psycopg.Connection[Any], channel_id: int, since: datetime, until: datetime
+) -> Extent:
+    """Count the readings of a span, its end exclusive."""
+    with connection.cursor(row_factory=class_row(Extent)) as cursor:
+        found = cursor.execute(_EXTENT, (channel_id, since, until)).fetchone()
+    assert found is not None  # noqa: S101 - an aggregate has a row
+    return found
+
+
+def stored(
+    connection: psycopg.Connection[Any],
+    channel_id: int,
+    since: datetime,
+    until: datetime,
+    *,
+    most: int,
+) -> list[StoredReading]:
+    """List the oldest readings of a span, its end exclusive."""
+    with connection.cursor(row_factory=class_row(StoredReading)) as cursor:
+        return cursor.execute(_STORED, (channel_id, since, until, most)).fetchall()
+
+
+def record(
+    connection: psycopg.Connection[Any],
+    channel_id: int,
+    since: datetime,
+    until: datetime,
+    *,
+    most: int,
+) -> list[DiscardedReading]:
+    """List what was discarded of a span, its end exclusive; what was discarded last comes first."""
+    with connection.cursor(row_factory=class_row(DiscardedReading)) as cursor:
+        return cursor.execute(_RECORD, (channel_id, since, until, most)).fetchall()
+
+
+def discard(
+    connection: psycopg.Connection[Any],
+    of: ChannelKey,
+    since: datetime,
+    until: datetime,
+    *,
+    by: str,
+    reason: str,
+    most: int = _MOST,
+) -> int:
+    """Take away the oldest readings of a span, ``most`` at once; return how many there were.
+
+    One transaction, durable on return, with a connection in autocommit mode; call it again until it
+    returns 0. The aggregator computes again what depended on them.
+    """
+    with connection.transaction():
+        moved = connection.execute(
+            _MOVE,
+            {
+                "channel": of.channel_id,
+                "since": since,
+                "until": until,
+                "by": by,
+                "reason": reason,
+                "most": most,
+            },
+        ).fetchall()
+        if moved:
+            _touch(connection, of, [ts for (ts,) in moved], why.discarded(by, reason))
+    return len(moved)
+
+
+def _touch(
+    connection: psycopg.Connection[Any],
+    of: ChannelKey,
+    instants: Sequence[datetime],
+    reason: str,
+) -> None:
+    firsts: dict[int, int] = {}
+    for ts in instants:
+        seconds = (ts - _EPOCH) // timedelta(seconds=1)
+        minute = seconds // 60
+        firsts[minute] = min(firsts.get(minute, 59), seconds % 60)
+    minutes = sorted(firsts)
+    connection.execute(
+        _TOUCH,
+        (
+            of.facility_id,
+            [of.channel_id] * len(minutes),
+            minutes,
+            [firsts[minute] for minute in minutes],
+            reason,
+        ),
+    )
+    connection.execute("SELECT pg_notify(%s, %s)", (notify.TOUCHED, str(of.facility_id)))

@@ -1,0 +1,84 @@
+"""What is known of a device's times, and which of its entries in quarantine stand alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import psycopg
+
+from services.core.store.readings.replays import request_by_ingest
+
+#: As ``services.ingest.quarantine.reasons`` calls it; an index is made for it.
+STANDS_ALONE: Final = "stands_alone"
+
+_ANY_BETWEEN: Final = """
+SELECT EXISTS (SELECT FROM reading WHERE channel_id = ANY(%s) AND ts >= %s AND ts < %s)
+"""
+
+_ANY: Final = "SELECT EXISTS (SELECT FROM reading WHERE channel_id = ANY(%s))"
+
+_ENTRIES: Final = """
+SELECT id, ts, received_at FROM quarantine
+WHERE device = %s AND facility = %s AND state = 'open' AND reason = 'stands_alone'
+  AND ts IS NOT NULL
+ORDER BY ts, id LIMIT %s
+"""
+
+_DEVICES: Final = """
+SELECT DISTINCT device FROM quarantine
+WHERE state = 'open' AND reason = 'stands_alone' AND device IS NOT NULL LIMIT %s
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoneEntry:
+    """An entry in quarantine whose reading stood alone."""
+
+    id: int
+    ts: datetime
+    received_at: datetime
+
+
+def any_stored(
+    connection: psycopg.Connection[Any],
+    channel_ids: Sequence[int],
+    spans: Sequence[tuple[datetime, datetime]],
+) -> bool:
+    """Whether anything of the channels is stored in any of the spans, their ends exclusive."""
+    return any(
+        _told(connection.execute(_ANY_BETWEEN, (list(channel_ids), since, until)))
+        for since, until in spans
+    )
+
+
+def anything_stored(connection: psycopg.Connection[Any], channel_ids: Sequence[int]) -> bool:
+    """Whether anything of the channels is stored at all."""
+    return _told(connection.execute(_ANY, (list(channel_ids),)))
+
+
+def _told(cursor: psycopg.Cursor[Any]) -> bool:
+    row = cursor.fetchone()
+    return bool(row and row[0])
+
+
+def entries(
+    connection: psycopg.Connection[Any], facility: str, device: str, *, most: int
+) -> list[LoneEntry]:
+    """List a device's open entries that stand alone, by the time of their reading."""
+    return [
+        LoneEntry(id=item_id, ts=ts, received_at=received_at)
+        for item_id, ts, received_at in connection.execute(_ENTRIES, (device, facility, most))
+    ]
+
+
+def devices(connection: psycopg.Connection[Any], *, most: int) -> list[str]:
+    """List devices that have such entries."""
+    return [device for (device,) in connection.execute(_DEVICES, (most,))]
+
+
+def release(connection: psycopg.Connection[Any], ids: Sequence[int]) -> None:
+    """Have entries tried again, because they stand alone no longer."""
+    request_by_ingest(connection, ids, note="it belongs to a back-fill after all")

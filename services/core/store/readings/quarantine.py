@@ -1,0 +1,262 @@
+"""Quarantine: what was refused, with its raw bytes and the reason, until somebody settles it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+import psycopg
+from sqlalchemy import Select, func, select
+
+from services.core.store.schema.tables import quarantine
+
+_COLUMNS: Final = (
+    "received_at, reason, detail, topic, payload, facility, device, channel, ts, value,"
+    " stored_value, quality, stored_quality"
+)
+
+_COPY: Final = f"COPY quarantine ({_COLUMNS}) FROM STDIN (FORMAT BINARY)"
+
+_COPY_TYPES: Final = (
+    "timestamptz", "text", "text", "text", "bytea", "text", "text", "text", "timestamptz",
+    "float8", "float8", "int2", "int2",
+)  # fmt: skip
+
+#: For what may have been quarantined before: the same refusal twice says nothing new, and what was
+#: discarded stays so.
+_INSERT_NEW: Final = f"""
+INSERT INTO quarantine ({_COLUMNS})
+SELECT %(received_at)s, %(reason)s, %(detail)s, %(topic)s, %(payload)s, %(facility)s, %(device)s,
+       %(channel)s, %(ts)s::timestamptz, %(value)s::double precision,
+       %(stored_value)s::double precision, %(quality)s::smallint, %(stored_quality)s::smallint
+WHERE NOT EXISTS (
+    SELECT FROM quarantine
+    WHERE md5(payload) = md5(%(payload)s::bytea) AND reason = %(reason)s
+      AND state IN ('open', 'discarded') AND topic = %(topic)s AND payload = %(payload)s
+      AND (facility, device) IS NOT DISTINCT FROM (%(facility)s::text, %(device)s::text)
+      AND (%(whole_message)s OR (channel, ts, value, quality) IS NOT DISTINCT FROM
+          (%(channel)s::text, %(ts)s::timestamptz, %(value)s::double precision,
+           %(quality)s::smallint))
+)
+"""  # noqa: S608 - the columns are the constant above
+
+#: Texts come from outside: longer ones are cut, the raw bytes are kept whole.
+_LONGEST: Final = {"detail": 2000, "topic": 1024, "facility": 128, "device": 128, "channel": 128}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QuarantineEntry:
+    """One refusal."""
+
+    received_at: datetime
+    #: a code of ``services.ingest.quarantine.reasons``
+    reason: str
+    #: what is wrong and what to do
+    detail: str
+    topic: str
+    payload: bytes
+    facility: str | None = None
+    device: str | None = None
+    channel: str | None = None
+    ts: datetime | None = None
+    value: float | None = None
+    #: for a conflict: what is stored under the same key
+    stored_value: float | None = None
+    #: of one reading, as sent, and for a conflict as stored; codes as of ``reading.quality``
+    quality: int | None = None
+    stored_quality: int | None = None
+    #: the message was delivered before, so that the same entry may exist
+    repeated: bool = False
+    #: of what may be the same entry, the reason and the message tell; not when it is read as sent
+    whole_message: bool = False
+
+
+def add(connection: psycopg.Connection[Any], entries: Sequence[QuarantineEntry]) -> int:
+    """Insert entries inside the caller's transaction; return how many were new."""
+    fresh = [entry for entry in entries if not entry.repeated]
+    added = len(fresh)
+    with connection.cursor() as cursor:
+        if fresh:
+            with cursor.copy(_COPY) as copy:
+                copy.set_types(_COPY_TYPES)
+                for entry in fresh:
+                    copy.write_row(tuple(_storable(entry).values()))
+        for entry in entries:
+            if entry.repeated:
+                cursor.execute(
+                    _INSERT_NEW, {**_storable(entry), "whole_message": entry.whole_message}
+                )
+                added += cursor.rowcount
+    return added
+
+
+#: What was settled longer ago than this is forgotten.
+SETTLED_KEPT: Final = timedelta(days=30)
+
+_SETTLE: Final = """
+UPDATE quarantine SET state = %s, settled_at = now() WHERE id = ANY(%s) AND state = 'open'
+"""
+
+_REFUSE_AGAIN: Final = """
+UPDATE quarantine
+SET detail = %(detail)s, channel = %(channel)s, ts = %(ts)s, value = %(value)s,
+    stored_value = %(stored_value)s, quality = %(quality)s, stored_quality = %(stored_quality)s
+WHERE id = %(id)s AND state = 'open'
+"""
+
+_FORGET: Final = "DELETE FROM quarantine WHERE state <> 'open' AND settled_at < now() - %s"
+
+
+def settle(
+    connection: psycopg.Connection[Any],
+    ids: Sequence[int],
+    state: Literal["replayed", "accepted"],
+) -> None:
+    """Let entries leave quarantine; they are kept as settled for :data:`SETTLED_KEPT`."""
+    connection.execute(_SETTLE, (state, list(ids)))
+
+
+def refuse_again(
+    connection: psycopg.Connection[Any], refusals: Mapping[int, QuarantineEntry]
+) -> None:
+    """Leave entries (by id) open, each with what is wrong with it now."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            _REFUSE_AGAIN,
+            [{**_storable(refusal), "id": item_id} for item_id, refusal in refusals.items()],
+        )
+
+
+def forget_settled(connection: psycopg.Connection[Any]) -> int:
+    """Delete what was settled longer than :data:`SETTLED_KEPT` ago; return how many entries."""
+    return connection.execute(_FORGET, (SETTLED_KEPT,)).rowcount
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    """What of one device lies open in quarantine."""
+
+    facility: str | None
+    device: str | None
+    entries: int
+    payload_bytes: int
+
+
+def usages(connection: psycopg.Connection[Any]) -> list[Usage]:
+    """How much lies open, by facility and device as the topics named them."""
+    found = connection.execute(
+        "SELECT facility, device, count(*), sum(octet_length(payload))"
+        " FROM quarantine WHERE state = 'open' GROUP BY facility, device"
+    )
+    return [
+        Usage(facility=facility, device=device, entries=entries, payload_bytes=int(size))
+        for facility, device, entries, size in found
+    ]
+
+
+def _storable(entry: QuarantineEntry) -> dict[str, Any]:
+    """The entry's columns in the order of ``_COLUMNS``."""
+    return {
+        "received_at": entry.received_at,
+        "reason": str(entry.reason),
+        "detail": _text("detail", entry.detail),
+        "topic": _text("topic", entry.topic),
+        "payload": entry.payload,
+        "facility": _text("facility", entry.facility),
+        "device": _text("device", entry.device),
+        "channel": _text("channel", entry.channel),
+        "ts": entry.ts,
+        "value": entry.value,
+        "stored_value": entry.stored_value,
+        "quality": entry.quality,
+        "stored_quality": entry.stored_quality,
+    }
+
+
+def _text(column: str, text: str | None) -> str | None:
+    """Text as PostgreSQL can hold it: without NUL and lone surrogates, not too long."""
+    if text is None:
+        return None
+    encodable = text.encode("utf-8", "replace").decode("utf-8")
+    return encodable.replace("\0", "\N{REPLACEMENT CHARACTER}")[: _LONGEST[column]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QuarantineItem:
+    """A stored refusal; ``payload`` is cut where a listing asked for it."""
+
+    id: int
+    received_at: datetime
+    reason: str
+    detail: str
+    topic: str
+    payload: bytes
+    payload_bytes: int
+    facility: str | None
+    device: str | None
+    channel: str | None
+    ts: datetime | None
+    value: float | None
+    stored_value: float | None
+    quality: int | None
+    stored_quality: int | None
+    state: str
+    settled_at: datetime | None
+    #: when it was written, by the database's clock; None: not known, or not asked for
+    kept_at: datetime | None = None
+
+
+def select_page(
+    *,
+    limit: int,
+    before_id: int | None = None,
+    states: Iterable[str] = (),
+    reasons: Iterable[str] = (),
+    facilities: Iterable[str] = (),
+    devices: Iterable[str] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
+    payload_bytes: int = 1024,
+) -> Select[Any]:
+    """The newest items first, ``limit`` at most, each with the payload's first bytes.
+
+    An empty filter means all; the next page begins before the last id of this one. ``since`` and
+    ``until`` bound the arrival, the end exclusive.
+    """
+    statement = _select(func.substr(quarantine.c.payload, 1, payload_bytes)).limit(limit)
+    for column, wanted in (
+        (quarantine.c.state, tuple(states)),
+        (quarantine.c.reason, tuple(reasons)),
+        (quarantine.c.facility, tuple(facilities)),
+        (quarantine.c.device, tuple(devices)),
+    ):
+        if wanted:
+            statement = statement.where(column.in_(wanted))
+    if since is not None:
+        statement = statement.where(quarantine.c.received_at >= since)
+    if until is not None:
+        statement = statement.where(quarantine.c.received_at < until)
+    if before_id is not None:
+        statement = statement.where(quarantine.c.id < before_id)
+    return statement.order_by(quarantine.c.id.desc())
+
+
+def select_item(item_id: int) -> Select[Any]:
+    """One item with all its bytes."""
+    return _select(quarantine.c.payload).where(quarantine.c.id == item_id)
+
+
+def _select(payload: Any) -> Select[Any]:
+    c = quarantine.c
+    return select(
+        c.id, c.received_at, c.reason, c.detail, c.topic, payload.label("payload"),
+        func.octet_length(c.payload).label("payload_bytes"), c.facility, c.device, c.channel, c.ts,
+        c.value, c.stored_value, c.quality, c.stored_quality, c.state, c.settled_at,
+    )  # fmt: skip
+
+
+def item(row: Mapping[str, Any]) -> QuarantineItem:
+    """A row of either statement as a record."""
+    return QuarantineItem(**{**row, "payload": bytes(row["payload"])})

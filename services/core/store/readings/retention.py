@@ -1,0 +1,107 @@
+"""Drops raw readings by chunk, and says which minutes can still be computed from theirs.
+
+Two steps, so that no reading slips in between. First the horizon is raised: what is older is
+refused from then on. When every transaction that may not have known it has ended, the chunks below
+it are dropped. Of each channel the newest readings below stay, because what follows is computed
+with them (see ``services.core.store.schema.ddl``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import class_row
+
+_LOCK = 0x746F6E72
+
+# The end of the newest chunk that is old enough and ends before everything that is not settled.
+_CANDIDATE = """
+SELECT max(c.range_end) FROM timescaledb_information.chunks c
+WHERE c.hypertable_schema = 'public' AND c.hypertable_name = 'reading'
+  AND c.range_end <= %(before)s
+  AND NOT EXISTS (SELECT FROM emission_hour h WHERE NOT h.final AND h.hour < c.range_end)
+  AND NOT EXISTS (SELECT FROM recompute r
+                  WHERE timestamptz 'epoch' + make_interval(mins => r.from_minute) < c.range_end)
+  AND NOT EXISTS (SELECT FROM touched t, unnest(t.minutes) AS m
+                  WHERE timestamptz 'epoch' + make_interval(mins => m) < c.range_end)
+"""
+
+_RAISE = """
+INSERT INTO reading_horizon (id, horizon) VALUES (1, %s)
+ON CONFLICT (id) DO UPDATE SET horizon = excluded.horizon, raised_at = now(), dropped_at = NULL
+WHERE reading_horizon.horizon < excluded.horizon
+"""
+
+_DROPPED = """
+SELECT chunk, from_ts, to_ts, channels, readings FROM dropped_readings WHERE id > %s ORDER BY id
+"""
+
+_FIRST_MINUTES = """
+SELECT channel_id, ceil(extract(epoch FROM horizon) / 60)::int8 FROM channel_horizon
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DroppedChunk:
+    """A chunk of raw readings that is gone, as it was recorded."""
+
+    chunk: str
+    from_ts: datetime
+    to_ts: datetime
+    channels: int
+    readings: int
+
+
+def horizon(connection: psycopg.Connection[Any]) -> datetime | None:
+    """The instant before which no reading is taken any more; None: nothing was ever dropped."""
+    row = connection.execute("SELECT horizon FROM reading_horizon").fetchone()
+    return row[0] if row else None
+
+
+def raise_horizon(connection: psycopg.Connection[Any], before: datetime) -> int | None:
+    """Refuse from now on what lies before the newest chunk's end that can go, at most ``before``.
+
+    Returns what to give to :func:`may_drop` if there is anything to drop, else None. The connection
+    is in autocommit mode: what is raised is known to all.
+    """
+    row = connection.execute(_CANDIDATE, {"before": before}).fetchone()
+    if row and row[0] is not None:
+        connection.execute(_RAISE, (row[0],))
+    row = connection.execute(
+        "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::int8 FROM reading_horizon"
+        " WHERE dropped_at IS NULL"
+    ).fetchone()
+    return int(row[0]) if row else None
+
+
+def may_drop(connection: psycopg.Connection[Any], raised: int) -> bool:
+    """Whether every transaction has ended that may not have known the horizon."""
+    row = connection.execute(
+        "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::int8 >= %s", (raised,)
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def drop(connection: psycopg.Connection[Any], retention: str) -> list[DroppedChunk]:
+    """Drop the chunks below the horizon and record each; ``retention`` is the setting's value.
+
+    Nothing is dropped while anything below the horizon waits to be computed or closed.
+    """
+    with connection.transaction(), connection.cursor(row_factory=class_row(DroppedChunk)) as cursor:
+        free = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (_LOCK,)).fetchone()
+        if not (free and free[0]):
+            return []
+        last = connection.execute("SELECT coalesce(max(id), 0) FROM dropped_readings").fetchone()
+        connection.execute("SELECT drop_readings(%s)", (retention,))
+        return cursor.execute(_DROPPED, (last[0] if last else 0,)).fetchall()
+
+
+def first_minutes(connection: psycopg.Connection[Any]) -> dict[int, int]:
+    """The first minute (since the epoch) that all readings are there of, by channel.
+
+    Only of channels that lost readings.
+    """
+    return dict(connection.execute(_FIRST_MINUTES).fetchall())

@@ -1,0 +1,346 @@
+"""Readings of many channels as arrays, with the readings around them that a result depends on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, LiteralString
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from services.core.store.database.arrays import loaded
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+#: Binary timestamps count microseconds from 2000-01-01 UTC.
+_POSTGRES_EPOCH_US = 946_684_800_000_000
+
+_MINUTE_US = 60_000_000
+
+#: Neighbours are looked for this far before the oldest span, and only where these do not do in
+#: all of history: a day has them of a channel that reports each hour.
+_NEAR_MINUTES = 24 * 60
+
+# LIMIT takes the span's own number of neighbours; an index scan on (channel_id, ts) each.
+# `oldest` keeps older chunks out of the plan: a search for neighbours would open all there are.
+# Quality above 1 (bad, calibration, maintenance) is a gap for the account, like null. A reading's
+# span is told by its number, below zero for an uncertain one: a column of its own would cost more.
+_READINGS = """
+SELECT array_send(array_agg((CASE r.quality WHEN 1 THEN -x.i ELSE x.i END)::int4)),
+       array_send(array_agg(r.ts)), array_send(array_agg(
+       CASE WHEN r.quality <= 1 THEN coalesce(r.value, 'NaN') ELSE 'NaN' END))
+FROM unnest(%(channels)s::int8[], %(firsts)s::int8[], %(lasts)s::int8[],
+            %(before)s::int8[], %(after)s::int8[])
+     WITH ORDINALITY AS x(channel_id, first, last, before, after, i)
+CROSS JOIN LATERAL (SELECT timestamptz 'epoch' + x.first * interval '1 minute' AS t0,
+                           timestamptz 'epoch' + (x.last + 1) * interval '1 minute' AS t1) b
+CROSS JOIN LATERAL (
+    (SELECT ts, value, quality FROM reading
+     WHERE channel_id = x.channel_id AND ts >= %(oldest)s::timestamptz AND ts < b.t0
+       AND (x.after = 0 OR (value IS NOT NULL AND quality <= 1))
+     ORDER BY ts DESC LIMIT x.before)
+    UNION ALL
+    (SELECT ts, value, quality FROM reading
+     WHERE channel_id = x.channel_id AND ts >= %(oldest)s::timestamptz
+       AND ts >= b.t0 AND ts < b.t1)
+    UNION ALL
+    (SELECT ts, value, quality FROM reading
+     WHERE channel_id = x.channel_id AND ts >= %(oldest)s::timestamptz
+       AND ts >= b.t1 AND value IS NOT NULL AND quality <= 1
+     ORDER BY ts LIMIT x.after)
+) r
+"""
+
+# How far the k-th usable neighbours of a span lie from it. `since` is in microseconds.
+_NEIGHBOURS = """
+SELECT array_send(array_agg(before ORDER BY i)), array_send(array_agg(after ORDER BY i)) FROM (
+SELECT x.i,
+       coalesce((SELECT extract(epoch FROM min(ts))::int8 FROM (
+           SELECT ts FROM reading
+           WHERE channel_id = x.channel_id AND value IS NOT NULL AND quality <= 1
+             AND ts < timestamptz 'epoch' + x.since * interval '1 microsecond'
+           ORDER BY ts DESC LIMIT %(k)s) q) / 60, x.since / 60000000) AS before,
+       coalesce((SELECT extract(epoch FROM max(ts))::int8 FROM (
+           SELECT ts FROM reading
+           WHERE channel_id = x.channel_id AND value IS NOT NULL AND quality <= 1
+             AND ts >= timestamptz 'epoch' + (x.last + 1) * interval '1 minute'
+           ORDER BY ts LIMIT %(k)s) q) / 60, x.last) AS after
+FROM unnest(%(channels)s::int8[], %(since)s::int8[], %(lasts)s::int8[])
+     WITH ORDINALITY AS x(channel_id, since, last, i)
+) q
+"""
+
+# All that is known of channels from an instant of each on; `oldest` keeps other chunks out of it.
+_SINCE = """
+SELECT array_send(array_agg((CASE r.quality WHEN 1 THEN -x.i ELSE x.i END)::int4)),
+       array_send(array_agg(r.ts)), array_send(array_agg(
+       CASE WHEN r.quality <= 1 THEN coalesce(r.value, 'NaN') ELSE 'NaN' END))
+FROM unnest(%(channels)s::int8[], %(since)s::int8[]) WITH ORDINALITY AS x(channel_id, since, i)
+CROSS JOIN LATERAL (
+    SELECT ts, value, quality FROM reading
+    WHERE channel_id = x.channel_id AND ts >= %(oldest)s::timestamptz
+      AND ts >= timestamptz 'epoch' + x.since * interval '1 microsecond'
+    OFFSET 0) r
+"""
+
+# The newest reading of each channel before the end of a minute, if it is not too old to hold;
+# `oldest` and `end` keep other chunks out of it.
+_HOLDING = """
+SELECT x.channel_id, extract(epoch FROM r.ts)::float8
+FROM unnest(%(channels)s::int4[], %(holds_s)s::float8[]) AS x(channel_id, holds_s)
+CROSS JOIN LATERAL (
+    SELECT ts FROM reading
+    WHERE channel_id = x.channel_id AND ts < timestamptz 'epoch' + make_interval(mins => %(end)s)
+      AND ts >= %(oldest)s::timestamptz
+      AND ts > timestamptz 'epoch' + make_interval(mins => %(end)s, secs => -x.holds_s)
+    ORDER BY ts DESC LIMIT 1) r
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Span:
+    """Minutes of one channel, both ends included, and how many readings around them matter.
+
+    With ``after`` > 0 only usable readings count as neighbours (a register's), else any (a
+    gauge's: a gap ends what holds).
+    """
+
+    channel_id: int
+    first_minute: int
+    last_minute: int
+    before: int = 0
+    after: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spans:
+    """Many spans, column by column; see :class:`Span`."""
+
+    channels: Integers
+    firsts: Integers
+    lasts: Integers
+    before: Integers
+    after: Integers
+
+    def __len__(self) -> int:
+        return self.channels.size
+
+    def where(self, chosen: NDArray[np.bool_]) -> Spans:
+        """Those chosen."""
+        return Spans(
+            channels=self.channels[chosen],
+            firsts=self.firsts[chosen],
+            lasts=self.lasts[chosen],
+            before=self.before[chosen],
+            after=self.after[chosen],
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Readings:
+    """Readings of one span, ascending; NaN where a reading says that nothing is known."""
+
+    ts_us: Integers
+    value: Floats
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Series:
+    """Readings of several spans one after the other, each ascending.
+
+    Those of span i lie from ``bounds[i]`` to before ``bounds[i + 1]``.
+    """
+
+    ts_us: Integers
+    value: Floats
+    bounds: Integers
+    #: which are uncertain; None: none is
+    uncertain: Bools | None = None
+
+    def __getitem__(self, i: int) -> Readings:
+        """Those of one span."""
+        mine = slice(self.bounds[i], self.bounds[i + 1])
+        return Readings(ts_us=self.ts_us[mine], value=self.value[mine])
+
+    @property
+    def owner(self) -> Integers:
+        """The number of the span that each reading belongs to."""
+        return np.repeat(np.arange(self.bounds.size - 1), np.diff(self.bounds))
+
+    @classmethod
+    def sorted(
+        cls,
+        owner: Integers,
+        ts_us: Integers,
+        value: Floats,
+        spans: int,
+        uncertain: Bools | None = None,
+    ) -> Series:
+        """From readings in any order, and the number of the span of each."""
+        same = owner[1:] == owner[:-1]
+        if np.any(owner[1:] < owner[:-1]) or np.any(same & (ts_us[1:] <= ts_us[:-1])):
+            order = np.lexsort((ts_us, owner))
+            owner, ts_us, value = owner[order], ts_us[order], value[order]
+            uncertain = None if uncertain is None else uncertain[order]
+        bounds = np.searchsorted(owner, np.arange(spans + 1))
+        return cls(ts_us=ts_us, value=value, bounds=bounds, uncertain=uncertain)
+
+
+class StoredReadings:
+    """The readings as they stand in the database."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+
+    def read(self, spans: Spans) -> Series:
+        """The readings of each span with its neighbours."""
+        if not len(spans):
+            return self._packed(_READINGS, {}, 0)
+        near = int(spans.firsts.min()) - _NEAR_MINUTES
+        found = self._from(spans, near)
+        early = found.ts_us < spans.firsts[found.owner] * _MINUTE_US
+        short = np.bincount(found.owner[early], minlength=len(spans)) < spans.before
+        if not short.any():
+            return found
+        far = self._from(spans.where(short), None)
+        kept = ~short[found.owner]
+        return Series.sorted(
+            np.concatenate((found.owner[kept], np.flatnonzero(short)[far.owner])),
+            np.concatenate((found.ts_us[kept], far.ts_us)),
+            np.concatenate((found.value[kept], far.value)),
+            len(spans),
+            joined(None if found.uncertain is None else found.uncertain[kept], kept.sum(), far),
+        )
+
+    def _from(self, spans: Spans, oldest_minute: int | None) -> Series:
+        """What there is of the spans from a minute on; None: from the beginning."""
+        return self._packed(
+            _READINGS,
+            {
+                "channels": spans.channels,
+                "firsts": spans.firsts,
+                "lasts": spans.lasts,
+                "before": spans.before,
+                "after": spans.after,
+                "oldest": _bound(-1 if oldest_minute is None else oldest_minute * 60),
+            },
+            len(spans),
+        )
+
+    def since(self, channels: Integers, since_us: Integers) -> Series:
+        """All readings of each channel from its instant (microseconds since the epoch) on."""
+        oldest_s = int(since_us.min()) // 1_000_000 if since_us.size else 0
+        return self._packed(
+            _SINCE,
+            {
+                "channels": channels,
+                "since": since_us,
+                "oldest": datetime.fromtimestamp(oldest_s, UTC),
+            },
+            channels.size,
+        )
+
+    def neighbours(
+        self, channels: Integers, since_us: Integers, lasts: Integers, count: int
+    ) -> tuple[Integers, Integers]:
+        """Minutes of the ``count``-th usable readings before ``since_us`` and after ``lasts``.
+
+        Of each channel; the first is an instant, the other a minute. Where there are fewer, of the
+        farthest; where there is none, the minute of ``since_us`` itself, or that of ``lasts``.
+        """
+        if not channels.size:
+            return channels, channels
+        row = self._connection.execute(
+            _NEIGHBOURS,
+            {"k": count, "channels": channels, "since": since_us, "lasts": lasts},
+            binary=True,
+        ).fetchone()
+        before, after = row if row is not None else (None, None)
+        return loaded(before, ">i8"), loaded(after, ">i8")
+
+    def _packed(
+        self,
+        sql: LiteralString,
+        parameters: Mapping[str, Any],
+        spans: int,
+    ) -> Series:
+        owner, ts, value = None, None, None
+        if spans:
+            # planned anew each time: only a plan for this very instant leaves other chunks out
+            row = self._connection.execute(sql, parameters, binary=True, prepare=False).fetchone()
+            owner, ts, value = row if row is not None else (None, None, None)
+        number = loaded(owner, ">i4").astype(np.int64)
+        uncertain = number < 0
+        return Series.sorted(
+            np.abs(number) - 1,
+            loaded(ts, ">i8") + _POSTGRES_EPOCH_US,
+            loaded(value, ">f8"),
+            spans,
+            uncertain if uncertain.any() else None,
+        )
+
+
+def joined(uncertain: Bools | None, size: int, more: Series) -> Bools | None:
+    """Which of ``size`` readings and of those of ``more`` after them are uncertain."""
+    if uncertain is None and more.uncertain is None:
+        return None
+    return np.concatenate(
+        [
+            np.zeros(count, dtype=np.bool_) if each is None else each
+            for each, count in ((uncertain, size), (more.uncertain, more.ts_us.size))
+        ]
+    )
+
+
+def _bound(second: int) -> datetime | str:
+    """The instant, as a lower bound of times; none at all where it lies before the epoch."""
+    return datetime.fromtimestamp(second, UTC) if second >= 0 else "-infinity"
+
+
+def read(connection: psycopg.Connection[Any], spans: Sequence[Span]) -> list[Readings]:
+    """The readings of each span with its neighbours, in the order of ``spans``."""
+
+    def column(name: str) -> Integers:
+        return np.array([getattr(span, name) for span in spans], dtype=np.int64)
+
+    found = StoredReadings(connection).read(
+        Spans(
+            channels=column("channel_id"),
+            firsts=column("first_minute"),
+            lasts=column("last_minute"),
+            before=column("before"),
+            after=column("after"),
+        )
+    )
+    return [found[i] for i in range(len(spans))]
+
+
+def holding(
+    connection: psycopg.Connection[Any],
+    channel_ids: Sequence[int],
+    holds_s: Sequence[float],
+    end_minute: int,
+) -> dict[int, float]:
+    """The newest reading's time (epoch seconds) of each channel that may hold into ``end_minute``.
+
+    Channels whose newest reading before that minute is older than ``holds_s`` are left out.
+    """
+    oldest_s = end_minute * 60 - max(holds_s, default=0.0)
+    rows = connection.execute(
+        _HOLDING,
+        {
+            "channels": list(channel_ids),
+            "holds_s": list(holds_s),
+            "end": end_minute,
+            "oldest": _bound(math.floor(oldest_s)),
+        },
+        # planned anew each time, as above
+        prepare=False,
+    )
+    return dict(rows.fetchall())

@@ -1,0 +1,381 @@
+"""The writer of readings: COPY into a staging table, insert what is new, tell what is not.
+
+Everything here happens inside the caller's transaction and is durable with its COMMIT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+import psycopg
+
+from services.core.store.database import notify
+from services.core.store.readings import arrival_order
+
+#: PostgreSQL counts microseconds from 2000-01-01; 8 such bytes are a binary timestamptz.
+_POSTGRES_EPOCH_US: Final = 946_684_800_000_000
+
+_MINUTE_US: Final = 60_000_000
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+#: Once for each connection; emptied by every COMMIT.
+_CREATE_STAGING: Final = """
+CREATE TEMPORARY TABLE IF NOT EXISTS staged_reading (
+    channel_id integer NOT NULL,
+    ts timestamptz NOT NULL,
+    value double precision,
+    quality smallint NOT NULL,
+    time_source smallint NOT NULL,
+    received_at timestamptz NOT NULL,
+    position integer NOT NULL
+) ON COMMIT DELETE ROWS
+"""
+
+_COPY: Final = """
+COPY staged_reading (channel_id, ts, value, quality, time_source, received_at, position)
+FROM STDIN (FORMAT BINARY)
+"""
+
+#: binary COPY casts nothing: an int8 of microseconds is what a timestamptz looks like
+_COPY_TYPES: Final = ("int4", "int8", "float8", "int2", "int2", "int8", "int4")
+
+#: In the order of the key, so that two writers never wait for each other crosswise; of two rows
+#: with one key the one that came first is stored.
+_INSERT: Final = """
+INSERT INTO reading (channel_id, ts, value, quality, time_source, received_at)
+SELECT channel_id, ts, value, quality, time_source, received_at
+FROM staged_reading ORDER BY channel_id, ts, position
+ON CONFLICT (channel_id, ts) DO NOTHING
+"""
+
+#: Staged rows whose key is stored with something else, and whether that replaced just this before;
+#: the bounds keep other chunks out of it.
+_CONFLICTS: Final = """
+SELECT s.position, r.value, r.quality, r.received_at, EXISTS (
+    SELECT FROM reading_correction c
+    WHERE c.channel_id = s.channel_id AND c.ts = s.ts
+      AND (c.old_value, c.old_quality) IS NOT DISTINCT FROM (s.value, s.quality))
+FROM staged_reading s JOIN reading r ON r.channel_id = s.channel_id AND r.ts = s.ts
+WHERE r.ts BETWEEN (SELECT min(ts) FROM staged_reading) AND (SELECT max(ts) FROM staged_reading)
+  AND (r.value, r.quality) IS DISTINCT FROM (s.value, s.quality)
+  AND (%(among)s::integer[] IS NULL OR s.position = ANY(%(among)s))
+ORDER BY s.position
+"""
+
+#: The horizon of what is kept, and up to when anything was ever discarded: one answer a batch.
+_LIMITS: Final = """
+SELECT (SELECT horizon FROM reading_horizon), (SELECT max(ts) FROM discarded_reading)
+"""
+
+#: Staged rows that somebody discarded under the same key, or that such a reading had replaced.
+_DISCARDED: Final = """
+DELETE FROM staged_reading s USING discarded_reading d
+WHERE d.channel_id = s.channel_id AND d.ts = s.ts
+  AND d.ts BETWEEN (SELECT min(ts) FROM staged_reading) AND (SELECT max(ts) FROM staged_reading)
+  AND (d.value IS NOT DISTINCT FROM s.value OR EXISTS (
+    SELECT FROM reading_correction c
+    WHERE c.channel_id = s.channel_id AND c.ts = s.ts AND c.old_value IS NOT DISTINCT FROM s.value))
+RETURNING s.position
+"""
+
+_TOO_LATE: Final = """
+DELETE FROM staged_reading WHERE ts < %s RETURNING position
+"""
+
+#: The aggregators hear of it with the COMMIT.
+_TOUCH: Final = """
+WITH named AS (
+    INSERT INTO touched (facility_id, channel_ids, minutes, seconds, reason)
+    VALUES (%s, %s, %s, %s, %s)
+    RETURNING facility_id
+)
+SELECT pg_notify(%s, facility_id::text) FROM named
+"""
+
+#: See ``services.core.store.schema.ddl``: it keeps what it replaces.
+_CORRECT: Final = """
+SELECT correct_reading(%s, %s, %s, %s::smallint, %s::smallint, %s, %s, %s, %s)
+"""
+
+
+#: See ``services.core.store.schema.ddl``: the better of two readings, if the stored one is still that.
+_SUPERSEDE: Final = """
+SELECT supersede_reading(%s, %s, %s, %s::smallint, %s::smallint, %s, %s, %s::smallint, %s, %s, %s)
+"""
+
+
+class ReadingRow(msgspec.Struct, frozen=True, gc=False):
+    """One reading to store; a struct, because there are many of them."""
+
+    facility_id: int
+    channel_id: int
+    #: microseconds since the epoch, UTC
+    ts_us: int
+    #: in the channel's unit; None: an explicit gap
+    value: float | None
+    quality: int
+    time_source: int
+    #: microseconds since the epoch, UTC
+    received_us: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conflict:
+    """A row that was not stored because its key holds something else."""
+
+    #: index among the rows given to :func:`write`
+    position: int
+    stored_value: float | None
+    stored_quality: int
+    stored_received_us: int
+    #: what is stored replaced this very value and quality before
+    replaced_before: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """What became of the rows: stored, already there, in conflict, or too late."""
+
+    stored: int
+    duplicates: int
+    conflicts: list[Conflict]
+    #: indices among the rows of those older than raw readings are kept
+    too_late: list[int]
+
+
+def create_staging(connection: psycopg.Connection[Any]) -> None:
+    """Prepare a new connection for :func:`write`; outside a transaction."""
+    with connection.transaction():
+        connection.execute("SET client_min_messages = warning")
+        connection.execute(_CREATE_STAGING)
+
+
+def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Written:
+    """Store every row whose (channel, ts) is new, and mark its minute for the aggregator.
+
+    The same value and quality again is a duplicate and changes nothing; so is a value that was
+    discarded. What is older than raw
+    readings are kept is not stored.
+
+    :raises psycopg.Error: as the database says; the transaction is then to be rolled back.
+    """
+    if not rows:
+        return Written(stored=0, duplicates=0, conflicts=[], too_late=[])
+    with connection.cursor() as cursor:
+        with cursor.copy(_COPY) as copy:
+            copy.set_types(_COPY_TYPES)
+            write_row = copy.write_row
+            for position, row in enumerate(rows):
+                write_row(
+                    (
+                        row.channel_id,
+                        row.ts_us - _POSTGRES_EPOCH_US,
+                        row.value,
+                        row.quality,
+                        row.time_source,
+                        row.received_us - _POSTGRES_EPOCH_US,
+                        position,
+                    )
+                )
+        all_rows = rows
+        # after the COPY, which gave this transaction its number: see services.core.store.readings.retention
+        horizon, newest_discarded = cursor.execute(_LIMITS).fetchone() or (None, None)
+        too_late: list[int] = []
+        gone: set[int] = set()
+        if horizon is not None or newest_discarded is not None:
+            oldest_us = min(row.ts_us for row in rows)
+            if horizon is not None and oldest_us < _us(horizon):
+                cursor.execute(_TOO_LATE, (horizon,))
+                too_late = sorted(position for (position,) in cursor)
+            if newest_discarded is not None and oldest_us <= _us(newest_discarded):
+                gone = {position for (position,) in cursor.execute(_DISCARDED)}
+            if too_late or gone:
+                left_out = {*too_late, *gone}
+                rows = [row for position, row in enumerate(rows) if position not in left_out]
+        cursor.execute(_INSERT)
+        stored = cursor.rowcount
+        found = conflicts(connection) if stored < len(rows) else []
+        moved = _moved_on(cursor, all_rows, found)
+        if moved:
+            found = [each for each in found if each.position not in moved]
+            moved_rows = [row for row in moved.values() if row is not None]
+            stored += len(moved_rows)
+            rows = [*rows, *moved_rows]
+        if stored:
+            _touch(cursor, rows)
+    return Written(
+        stored=stored,
+        duplicates=len(all_rows) - len(too_late) - stored - len(found),
+        conflicts=found,
+        too_late=too_late,
+    )
+
+
+def _moved_on(
+    cursor: psycopg.Cursor[Any], rows: Sequence[ReadingRow], conflicts: Iterable[Conflict]
+) -> dict[int, ReadingRow | None]:
+    """By position, how what is timed by its arrival was stored after all; None: it is there."""
+    return {
+        each.position: arrival_order.store(cursor, rows[each.position])
+        for each in conflicts
+        if rows[each.position].time_source
+    }
+
+
+def conflicts(
+    connection: psycopg.Connection[Any], among: Sequence[int] | None = None
+) -> list[Conflict]:
+    """Which rows of this transaction's :func:`write` meet something else under their key now.
+
+    ``among``: only those at these positions.
+    """
+    if among is not None and not among:
+        return []
+    return [
+        Conflict(
+            position=position,
+            stored_value=value,
+            stored_quality=quality,
+            stored_received_us=_us(received_at),
+            replaced_before=replaced_before,
+        )
+        for position, value, quality, received_at, replaced_before in connection.execute(
+            _CONFLICTS, {"among": None if among is None else list(among)}
+        )
+    ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Correction:
+    """A reading that is to replace the one stored under its key."""
+
+    row: ReadingRow
+    #: the conflict in quarantine that was accepted
+    quarantine_id: int
+
+
+def correct(
+    connection: psycopg.Connection[Any],
+    corrections: Sequence[Correction],
+    *,
+    by: str,
+    note: str | None,
+    reason: str,
+) -> int:
+    """Replace readings in order, keep what stood there, and mark their minutes with ``reason``.
+
+    ``by`` and ``note`` are kept beside the old values: who accepted it, and why. What holds the
+    value already is left alone. Returns how many readings were replaced.
+    """
+    replaced: list[ReadingRow] = []
+    with connection.cursor() as cursor:
+        for correction in corrections:
+            row = correction.row
+            cursor.execute(
+                _CORRECT,
+                (
+                    row.channel_id,
+                    _instant(row.ts_us),
+                    row.value,
+                    row.quality,
+                    row.time_source,
+                    _instant(row.received_us),
+                    by,
+                    note,
+                    correction.quarantine_id,
+                ),
+            )
+            answer = cursor.fetchone()
+            if answer is not None and answer[0]:
+                replaced.append(row)
+        if replaced:
+            _touch(cursor, replaced, reason)
+    return len(replaced)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Supersession:
+    """Two readings of one key of which a channel's own rule chooses one."""
+
+    row: ReadingRow
+    conflict: Conflict
+    #: whether the row takes the place of what is stored, else it is only kept beside it
+    wins: bool
+    #: the rule, as the record tells it
+    rule: str
+    #: why hours are restated
+    reason: str
+
+
+def supersede(connection: psycopg.Connection[Any], supersessions: Sequence[Supersession]) -> int:
+    """Carry out what channels' own rules decided; return how many readings were replaced.
+
+    The reading that does not stand is kept either way.
+
+    :raises psycopg.errors.SerializationFailure: somebody changed what is stored since it was looked
+        at; the transaction is to be tried again.
+    """
+    replaced: dict[str, list[ReadingRow]] = {}
+    with connection.cursor() as cursor:
+        for each in supersessions:
+            row, conflict = each.row, each.conflict
+            cursor.execute(
+                _SUPERSEDE,
+                (
+                    row.channel_id,
+                    _instant(row.ts_us),
+                    row.value,
+                    row.quality,
+                    row.time_source,
+                    _instant(row.received_us),
+                    conflict.stored_value,
+                    conflict.stored_quality,
+                    each.rule,
+                    each.reason,
+                    each.wins,
+                ),
+            )
+            answer = cursor.fetchone()
+            if answer is None or answer[0] is None:
+                raise psycopg.errors.SerializationFailure("a reading changed meanwhile")
+            if answer[0]:
+                replaced.setdefault(each.reason, []).append(row)
+        for reason, rows in replaced.items():
+            _touch(cursor, rows, reason)
+    return sum(map(len, replaced.values()))
+
+
+def _us(instant: datetime) -> int:
+    return (instant - _EPOCH) // timedelta(microseconds=1)
+
+
+def _instant(us: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=us)
+
+
+def _touch(
+    cursor: psycopg.Cursor[Any], rows: Iterable[ReadingRow], reason: str | None = None
+) -> None:
+    """Name the (channel, minute) pairs, and from which second on each changes.
+
+    Naming one whose rows were all duplicates is harmless.
+    """
+    firsts: dict[tuple[int, int, int], int] = {}
+    for row in rows:
+        pair = (row.facility_id, row.channel_id, row.ts_us // _MINUTE_US)
+        first_us = firsts.get(pair)
+        if first_us is None or row.ts_us < first_us:
+            firsts[pair] = row.ts_us
+    by_facility: dict[int, tuple[list[int], list[int], list[int]]] = {}
+    for (facility_id, channel_id, minute), ts_us in sorted(firsts.items()):
+        channels, minutes, seconds = by_facility.setdefault(facility_id, ([], [], []))
+        channels.append(channel_id)
+        minutes.append(minute)
+        seconds.append(ts_us % _MINUTE_US // 1_000_000)
+    for facility_id, (channels, minutes, seconds) in by_facility.items():
+        cursor.execute(_TOUCH, (facility_id, channels, minutes, seconds, reason, notify.TOUCHED))

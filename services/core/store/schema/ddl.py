@@ -1,0 +1,291 @@
+"""The DDL that SQLAlchemy cannot express: extension, hypertables, roles and their rights.
+
+Both ways to a schema run it: the migrations, and ``create_all`` in the test that compares them.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+
+from services.core.accounting.registers import LOOK_AROUND
+from services.core.store.emissions import deferred_minutes
+from services.core.store.schema import alert_tables
+from services.core.store.schema.tables import metadata
+
+#: Tables each role may write; every role may read all but the API keys' digests.
+WRITES: dict[str, dict[str, tuple[str, ...]]] = {
+    "tonne_ingest": {
+        "reading": ("INSERT",),
+        # for what stood alone and is found to belong to a back-fill
+        "replay_request": ("INSERT", "UPDATE"),
+        "touched": ("INSERT",),
+        "quarantine": ("INSERT", "UPDATE", "DELETE"),
+        "device": ("UPDATE",),
+        "broker_session": ("SELECT", "INSERT", "UPDATE"),
+        "process_progress": ("INSERT", "UPDATE", "DELETE"),
+    },
+    "tonne_aggregate": {
+        "touched": ("INSERT", "UPDATE", "DELETE"),
+        "recompute": ("INSERT", "UPDATE", "DELETE"),
+        "following_minutes": ("INSERT", "UPDATE", "DELETE"),
+        "set_aside": ("INSERT", "UPDATE", "DELETE"),
+        "emission_minute": ("INSERT", "UPDATE", "DELETE"),
+        "emission_hour": ("INSERT", "UPDATE", "DELETE"),
+        # history is only ever added to: the right to change it is not given
+        "emission_hour_history": ("INSERT",),
+        "source_hour_input": ("INSERT", "UPDATE", "DELETE"),
+        "calibration_test": ("INSERT", "UPDATE", "DELETE"),
+        "rolling_total": ("INSERT", "UPDATE", "DELETE"),
+        "facility_progress": ("INSERT", "UPDATE"),
+        "reading_horizon": ("INSERT", "UPDATE"),
+        "process_progress": ("INSERT", "UPDATE", "DELETE"),
+        # what was judged stays: only marks are put on it
+        alert_tables.alert.name: ("INSERT", "UPDATE"),
+        alert_tables.alert_transition.name: ("INSERT", "UPDATE"),
+        alert_tables.threshold_state.name: ("INSERT", "UPDATE", "DELETE"),
+        alert_tables.outbox.name: ("INSERT",),
+    },
+    "tonne_notify": {
+        alert_tables.outbox.name: ("UPDATE", "DELETE"),
+        "set_aside": ("INSERT", "UPDATE", "DELETE"),
+        "process_progress": ("INSERT", "UPDATE", "DELETE"),
+    },
+    "tonne_read": {},
+}
+
+#: The one way to change a reading: no role may UPDATE it, and this keeps what it replaces. Returns
+#: whether anything was to be changed. It runs with its owner's rights, so its names are looked up
+#: where no caller can put others.
+_CORRECT_READING = """
+CREATE OR REPLACE FUNCTION correct_reading(
+    of_channel integer, at timestamptz, now_value double precision, now_quality smallint,
+    now_time_source smallint, now_received_at timestamptz, by text, why text, entry bigint
+) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    INSERT INTO reading_correction
+        (channel_id, ts, old_value, old_quality, old_time_source, old_received_at, new_value,
+         new_quality, corrected_by, note, quarantine_id)
+    SELECT channel_id, ts, value, quality, time_source, received_at, now_value, now_quality, by,
+           why, entry
+    FROM reading
+    WHERE channel_id = of_channel AND ts = at
+      AND (value, quality) IS DISTINCT FROM (now_value, now_quality)
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE reading SET value = now_value, quality = now_quality, time_source = now_time_source,
+                       received_at = now_received_at
+    WHERE channel_id = of_channel AND ts = at;
+    RETURN true;
+END $$
+"""
+
+#: What becomes of a reading whose key holds another, where the channel's own rule decides. The one
+#: that does not stand is kept as if it had been replaced, in whichever order they came. Returns
+#: whether the stored one was replaced; null, and nothing is done, if it is not what the caller saw.
+_SUPERSEDE_READING = """
+CREATE OR REPLACE FUNCTION supersede_reading(
+    of_channel integer, at timestamptz, now_value double precision, now_quality smallint,
+    now_time_source smallint, now_received_at timestamptz, was_value double precision,
+    was_quality smallint, by text, why text, wins boolean
+) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    stored reading;
+BEGIN
+    SELECT * INTO stored FROM reading
+    WHERE channel_id = of_channel AND ts = at
+      AND (value, quality) IS NOT DISTINCT FROM (was_value, was_quality)
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    IF wins THEN
+        INSERT INTO reading_correction
+            (channel_id, ts, old_value, old_quality, old_time_source, old_received_at, new_value,
+             new_quality, corrected_by, note)
+        VALUES (of_channel, at, was_value, was_quality, stored.time_source, stored.received_at,
+                now_value, now_quality, by, why);
+        UPDATE reading SET value = now_value, quality = now_quality, time_source = now_time_source,
+                           received_at = now_received_at
+        WHERE channel_id = of_channel AND ts = at;
+    ELSE
+        INSERT INTO reading_correction
+            (channel_id, ts, old_value, old_quality, old_time_source, old_received_at, new_value,
+             new_quality, corrected_by, note)
+        SELECT of_channel, at, now_value, now_quality, now_time_source, now_received_at, was_value,
+               was_quality, by, why
+        WHERE NOT EXISTS (
+            SELECT FROM reading_correction
+            WHERE channel_id = of_channel AND ts = at
+              AND (old_value, old_quality) IS NOT DISTINCT FROM (now_value, now_quality));
+    END IF;
+    RETURN wins;
+END $$
+"""
+
+#: The one way to drop readings. Nothing goes while anything below the horizon is not settled; the
+#: newest readings of each channel below it stay, as many as may decide about those that follow (see
+#: ``LOOK_AROUND`` of the registers); what goes is recorded. It runs with its owner's rights.
+_DROP_READINGS = """
+CREATE OR REPLACE FUNCTION drop_readings(under text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    upto timestamptz;
+    gone record;
+BEGIN
+    SELECT horizon INTO upto FROM reading_horizon WHERE dropped_at IS NULL FOR UPDATE;
+    IF upto IS NULL
+       OR EXISTS (SELECT FROM emission_hour WHERE NOT final AND hour < upto)
+       OR EXISTS (SELECT FROM recompute
+                  WHERE timestamptz 'epoch' + make_interval(mins => from_minute) < upto)
+       OR EXISTS (SELECT FROM touched t, unnest(t.minutes) AS m
+                  WHERE timestamptz 'epoch' + make_interval(mins => m) < upto)
+    THEN
+        RETURN;
+    END IF;
+    CREATE TEMPORARY TABLE kept_reading ON COMMIT DROP AS
+    SELECT r.* FROM channel c CROSS JOIN LATERAL (
+        (SELECT * FROM reading WHERE channel_id = c.id AND ts < upto ORDER BY ts DESC LIMIT {kept})
+        UNION
+        (SELECT * FROM reading WHERE channel_id = c.id AND ts < upto
+           AND value IS NOT NULL AND quality <= 1 ORDER BY ts DESC LIMIT {kept})) r;
+    FOR gone IN
+        SELECT format('%I.%I', chunk_schema, chunk_name) AS chunk, range_start, range_end
+        FROM timescaledb_information.chunks
+        WHERE hypertable_schema = 'public' AND hypertable_name = 'reading' AND range_end <= upto
+        ORDER BY range_start
+    LOOP
+        INSERT INTO dropped_readings (chunk, from_ts, to_ts, channels, readings, retention)
+        SELECT gone.chunk, gone.range_start, gone.range_end, count(DISTINCT r.channel_id),
+               count(*), under
+        FROM reading r
+        WHERE r.ts >= gone.range_start AND r.ts < gone.range_end AND NOT EXISTS (
+            SELECT FROM kept_reading k WHERE k.channel_id = r.channel_id AND k.ts = r.ts)
+        HAVING count(*) > 0;
+    END LOOP;
+    INSERT INTO channel_horizon (channel_id, horizon)
+    SELECT channel_id, date_trunc('minute', max(ts)) + interval '1 minute'
+    FROM kept_reading GROUP BY channel_id
+    ON CONFLICT (channel_id) DO UPDATE
+    SET horizon = greatest(channel_horizon.horizon, excluded.horizon);
+    PERFORM drop_chunks('reading'::regclass, older_than => upto);
+    INSERT INTO reading SELECT * FROM kept_reading;
+    UPDATE reading_horizon SET dropped_at = now();
+    DROP TABLE kept_reading;
+END $$
+"""
+
+#: Minutes as hours and windows count them; what reads masses of minutes reads them here.
+_MINUTE_IN_FORCE = (
+    "CREATE OR REPLACE VIEW minute_in_force AS SELECT m.source_id, m.minute,"  # noqa: S608
+    + "".join(
+        f" CASE WHEN f.id IS NULL OR m.activity IS NULL THEN m.{name}_ug"
+        f" ELSE {deferred_minutes.mass(f'f.{name}_kg')} END AS {name}_ug,"
+        for name in ("co2", "co2e", "market")
+    )
+    + " m.closing_ug, m.activity_n, m.covered_ms, m.closing_ms, m.substituted_ms, m.estimated_ms"
+    " FROM emission_minute m"
+    " LEFT JOIN following_minutes f"
+    " ON f.source_id = m.source_id AND m.minute >= f.begins AND m.minute < f.ends"
+)
+
+
+def create_extension(connection: Connection) -> None:
+    """Load TimescaleDB into the database."""
+    connection.execute(text("CREATE EXTENSION IF NOT EXISTS timescaledb"))
+
+
+def create_hypertables(connection: Connection) -> None:
+    """Turn every table that names a chunk interval into a hypertable without further indexes."""
+    for table in metadata.sorted_tables:
+        if "hypertable" not in table.info:
+            continue
+        column, interval = table.info["hypertable"]
+        connection.execute(
+            text(
+                "SELECT create_hypertable(CAST(:table AS regclass),"
+                " by_range(:column, CAST(:interval AS interval)), create_default_indexes => false)"
+            ),
+            {"table": table.name, "column": column, "interval": interval},
+        )
+
+
+def create_views(connection: Connection) -> None:
+    """Create the views that readers of totals share."""
+    connection.execute(text(_MINUTE_IN_FORCE))
+
+
+def create_roles(connection: Connection) -> None:
+    """Create the roles where missing, make the current user a member, grant their rights.
+
+    The right to correct a reading is that to call the function that does it.
+
+    Roles belong to the whole cluster, so another database may have made them already.
+    """
+    for role, writes in WRITES.items():
+        connection.execute(
+            text(
+                f"DO $$ BEGIN CREATE ROLE {role} NOLOGIN;"
+                " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+            )
+        )
+        connection.execute(
+            text(
+                f"DO $$ BEGIN IF NOT pg_has_role(current_user, '{role}', 'MEMBER')"
+                f" THEN EXECUTE format('GRANT {role} TO %I', current_user); END IF; END $$"
+            )
+        )
+        # staging tables of the writers live in the session's temporary schema
+        connection.execute(
+            text(
+                f"DO $$ BEGIN IF NOT has_schema_privilege('{role}', 'public', 'USAGE') THEN"
+                f" GRANT USAGE ON SCHEMA public TO {role}; END IF;"
+                f" IF NOT has_database_privilege('{role}', current_database(), 'TEMPORARY') THEN"
+                f" EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO {role}', current_database());"
+                " END IF; END $$"
+            )
+        )
+        # the API authenticates before it reads: of the roles only its own sees the keys; whoever
+        # knows the client id can take ingest's session over
+        hidden = {"api_key", "broker_session"}
+        readable = [table.name for table in metadata.sorted_tables if table.name not in hidden]
+        rights = [(name, "SELECT") for name in readable]
+        rights.append(("minute_in_force", "SELECT"))
+        rights += [(name, right) for name, several in writes.items() for right in several]
+        if role == "tonne_read":
+            rights.append(("api_key", "SELECT"))
+        _grant_missing(connection, role, rights)
+    connection.execute(text(_CORRECT_READING))
+    connection.execute(text("REVOKE ALL ON FUNCTION correct_reading FROM PUBLIC"))
+    connection.execute(text("GRANT EXECUTE ON FUNCTION correct_reading TO tonne_ingest"))
+    connection.execute(text(_SUPERSEDE_READING))
+    connection.execute(text("REVOKE ALL ON FUNCTION supersede_reading FROM PUBLIC"))
+    connection.execute(text("GRANT EXECUTE ON FUNCTION supersede_reading TO tonne_ingest"))
+    connection.execute(text(_DROP_READINGS.replace("{kept}", str(LOOK_AROUND + 2))))
+    connection.execute(text("REVOKE ALL ON FUNCTION drop_readings FROM PUBLIC"))
+    connection.execute(text("GRANT EXECUTE ON FUNCTION drop_readings TO tonne_aggregate"))
+
+
+def _grant_missing(connection: Connection, role: str, rights: list[tuple[str, str]]) -> None:
+    """Grant a role what it lacks of ``(table, right)``.
+
+    A right that is there already is left alone: to grant it again would write the catalogue rows
+    of the table and its chunks, and fail where a running service makes or compresses one just then.
+    """
+    missing = connection.execute(
+        text(
+            "SELECT name, privilege FROM unnest(CAST(:names AS text[]), CAST(:rights AS text[]))"
+            " AS wanted (name, privilege) WHERE NOT has_table_privilege(:role, name, privilege)"
+        ),
+        {"role": role, "names": [r[0] for r in rights], "rights": [r[1] for r in rights]},
+    )
+    for name, right in missing.all():
+        connection.execute(text(f"GRANT {right} ON {name} TO {role}"))
+
+
+def seed(connection: Connection) -> None:
+    """Insert the rows that every database starts with."""
+    connection.execute(
+        text("INSERT INTO registry_revision (id, revision) VALUES (1, 0) ON CONFLICT DO NOTHING")
+    )

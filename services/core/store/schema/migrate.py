@@ -1,0 +1,63 @@
+"""Bring a database to the newest schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
+
+from services.core.store.database.connect import engine
+from services.core.store.schema import ddl
+
+#: Any number that only migrations use: two of them at once wait for each other.
+_MIGRATION_LOCK = 0x746F6E6E
+
+#: The oldest TimescaleDB that the schema is tested with.
+_OLDEST_TIMESCALEDB = (2, 19)
+
+
+class MigrationError(RuntimeError):
+    """The database cannot carry tonne's schema."""
+
+
+def config(connection: Connection) -> Config:
+    """Alembic's configuration bound to an open connection."""
+    configuration = Config()
+    configuration.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    configuration.attributes["connection"] = connection
+    return configuration
+
+
+def upgrade(url: str) -> None:
+    """Apply every missing migration and the current rights, in one transaction.
+
+    Safe to call at any time and from several processes at once.
+
+    :raises MigrationError: PostgreSQL or TimescaleDB is missing or too old.
+    """
+    bind = engine(url, process="migrate")
+    try:
+        with bind.begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": _MIGRATION_LOCK})
+            _require_timescaledb(connection)
+            command.upgrade(config(connection), "head")
+            ddl.create_roles(connection)
+            ddl.seed(connection)
+    finally:
+        bind.dispose()
+
+
+def _require_timescaledb(connection: Connection) -> None:
+    available = connection.scalar(
+        text("SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb'")
+    )
+    if available is None:
+        raise MigrationError(
+            "TimescaleDB is not installed on this PostgreSQL server; install the package"
+            " postgresql-NN-timescaledb and set shared_preload_libraries = 'timescaledb'"
+        )
+    if tuple(int(part) for part in available.split(".")[:2]) < _OLDEST_TIMESCALEDB:
+        raise MigrationError(f"TimescaleDB {available} is too old; install 2.19 or newer")
+    ddl.create_extension(connection)

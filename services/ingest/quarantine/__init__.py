@@ -1,0 +1,1 @@
+"""What is refused: why, how much room there is for it, and the second try."""

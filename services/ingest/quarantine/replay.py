@@ -1,0 +1,314 @@
+"""Tries again what lies in quarantine: a delivery like any other, with quarantine as the broker.
+
+Entries come in the order of arrival, go the way of live messages (:mod:`.prepare`, :mod:`.write`),
+and are settled after that COMMIT as a message is acknowledged after its own. A crash in between
+costs a second try, which the key of a reading makes harmless. Requests wait in the database, so
+that a stop or a crash only interrupts them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import psycopg
+import structlog
+
+from services.core.runtime import metrics
+from services.core.store.readings import quarantine, replays, writer
+from services.core.store.readings.quarantine import QuarantineEntry, QuarantineItem
+from services.core.store.readings.replays import ReplayRequest
+from services.core.store.readings.writer import Correction, ReadingRow
+from services.ingest.alone import Alone, old_positions
+from services.ingest.arrivals import Arrivals
+from services.ingest.database import Database
+from services.ingest.decode.instant import to_us
+from services.ingest.decode.observation import TIME_FROM_DEVICE
+from services.ingest.prepare import Origin, Prepared, TimeBounds, prepare
+from services.ingest.quarantine.allowance import Admission, Allowance
+from services.ingest.quarantine.reasons import Reason
+from services.ingest.resolve import Destination, Directory
+from services.ingest.route import Kind
+from services.ingest.sources.source import Message
+from services.ingest.write import write
+
+_log: Final = structlog.get_logger()
+
+#: One step: live messages wait for no more than this.
+_MOST_ENTRIES: Final = 500
+_MOST_BYTES: Final = 4 << 20
+
+_FORGET_EVERY_S: Final = 3600.0
+
+#: Reasons that speak of one reading; the rest of its message is not the entry's matter.
+_OF_ONE_READING: Final = frozenset(
+    {Reason.CONFLICT, Reason.REFUSED_BY_DATABASE, Reason.STANDS_ALONE, Reason.TOO_LATE}
+)
+
+
+@dataclass(kw_only=True, slots=True)
+class _Try:
+    """An entry on its way."""
+
+    entry: QuarantineItem
+    rows: list[ReadingRow]
+    origins: list[Origin]
+    refusals: list[QuarantineEntry]
+    #: whether there is anything that could become of it
+    understood: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Verdict:
+    """What becomes of the entries of a step."""
+
+    replayed: list[int]
+    accepted: list[int]
+    open: dict[int, QuarantineEntry]
+    restored: int
+    refused: Counter[str]
+
+
+class _Recorder(Allowance):
+    """Keeps what is refused again out of quarantine: it lies there already."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: list[QuarantineEntry] = []
+        self.refusals: list[QuarantineEntry] = []
+
+    def admit(self, entries: Sequence[QuarantineEntry]) -> Admission:
+        """Let nothing in."""
+        self._seen = list(entries)
+        return Admission(kept=[], shed=0)
+
+    def count(self, entries: Iterable[QuarantineEntry]) -> None:  # noqa: ARG002 - none was kept
+        """Remember the refusals of a transaction that was committed."""
+        self.refusals += self._seen
+        self._seen = []
+
+
+class Replay:
+    """Serves the requests of :mod:`services.core.store.readings.replays`, a step at a time."""
+
+    def __init__(self, database: Database, bounds: TimeBounds, alone: Alone | None = None) -> None:
+        self._database = database
+        self._bounds = bounds
+        self._alone = alone or Alone(database, bounds.alone_after)
+        self._forget_at = 0.0
+        #: of one request: the next may begin at older entries again
+        self._arrivals = Arrivals()
+        self._request_id: int | None = None
+        #: whether a request was found by the last step, so that the next should follow at once
+        self.busy = False
+
+    def step(self, directory: Directory) -> bool:
+        """Try the next entries of the oldest request; return whether a request was finished.
+
+        ``directory`` must be as new as the call: what was registered meanwhile counts.
+        """
+        request = self._database.run(lambda connection, _: replays.oldest_waiting(connection))
+        self.busy = request is not None
+        if request is None:
+            self._forget()
+            return False
+        entries = self._database.run(
+            lambda connection, _: replays.next_entries(
+                connection, request, most=_MOST_ENTRIES, most_bytes=_MOST_BYTES
+            )
+        )
+        if not entries:
+            self._database.run(lambda connection, _: replays.finish(connection, request))
+            _log.info("a replay is finished", request=request.id)
+            return True
+        if request.id != self._request_id:
+            self._request_id, self._arrivals = request.id, Arrivals()
+        tries = [
+            _tried(
+                entry,
+                directory,
+                _bounds_of(entry, self._bounds, accept=request.accept),
+                self._arrivals,
+            )
+            for entry in entries
+        ]
+        self._store(tries, accept=request.accept)
+        self._database.run(lambda connection, _: _settle(connection, request, tries))
+        return False
+
+    def _store(self, tries: Sequence[_Try], *, accept: bool) -> None:
+        recorder = _Recorder()
+        prepared = Prepared(
+            rows=[row for each in tries for row in each.rows],
+            origins=[origin for each in tries for origin in each.origins],
+        )
+        believed = [
+            accept and each.entry.reason == Reason.STANDS_ALONE for each in tries for _ in each.rows
+        ]
+        old = old_positions(prepared.rows, prepared.origins, self._alone.after_us)
+        prepared = replace(prepared, old=[i for i in old if not believed[i]])
+        write(self._database, self._alone.sift(prepared) if prepared.old else prepared, recorder)
+        by_key = {_key(refusal): refusal for refusal in recorder.refusals}
+        for each in tries:
+            keys = dict.fromkeys(map(_key_of_row, each.rows, each.origins))
+            each.refusals += [by_key[key] for key in keys if key in by_key]
+
+    def _forget(self) -> None:
+        if time.monotonic() >= self._forget_at:
+            self._database.run(lambda connection, _: quarantine.forget_settled(connection))
+            self._forget_at = time.monotonic() + _FORGET_EVERY_S
+
+
+def _key(refusal: QuarantineEntry) -> tuple[object, ...]:
+    """What tells the refused row from all others of a step."""
+    return (
+        refusal.device,
+        refusal.channel,
+        None if refusal.ts is None else to_us(refusal.ts),
+        refusal.value,
+        refusal.quality,
+        to_us(refusal.received_at),
+    )
+
+
+def _key_of_row(row: ReadingRow, origin: Origin) -> tuple[object, ...]:
+    return (
+        origin.publisher.device,
+        origin.channel,
+        row.ts_us,
+        row.value,
+        row.quality,
+        row.received_us,
+    )
+
+
+def _bounds_of(entry: QuarantineItem, bounds: TimeBounds, *, accept: bool) -> TimeBounds:
+    """What may lie ahead: of the database's clock when the entry was written, if ingest's was late.
+
+    Who accepts an entry says that its time is right, so that it may lie up to now.
+    """
+    if entry.reason != Reason.ABSURD_TIME:
+        return bounds
+    known_at = datetime.now(UTC) if accept else entry.kept_at or entry.received_at
+    late = max(known_at - entry.received_at, timedelta(0))
+    return replace(bounds, future_tolerance=bounds.future_tolerance + late)
+
+
+def _tried(
+    entry: QuarantineItem, directory: Directory, bounds: TimeBounds, arrivals: Arrivals
+) -> _Try:
+    message = Message(
+        topic=entry.topic,
+        payload=entry.payload,
+        received_at=entry.received_at,
+        token=None,
+        redelivered=True,
+    )
+    # of a topic that several facilities share, the entry is the matter of one
+    prepared = prepare([message], directory, bounds, arrivals, facility=entry.facility)
+    rows, origins, refusals = prepared.rows, prepared.origins, prepared.quarantine
+    understood = _has_taker(entry, directory.destination(entry.topic))
+    if entry.reason in _OF_ONE_READING:
+        chosen = _reading_of(entry, rows, origins)
+        rows, origins = [rows[i] for i in chosen], [origins[i] for i in chosen]
+        refusals = [] if chosen else refusals
+        understood = bool(chosen)
+    return _Try(entry=entry, rows=rows, origins=origins, refusals=refusals, understood=understood)
+
+
+def _has_taker(entry: QuarantineItem, destination: Destination) -> bool:
+    """Whether anybody takes messages at the entry's topic whose matter it can be."""
+    if entry.facility is None or not destination.publishers:
+        return destination.kind is not Kind.IGNORED
+    return any(publisher.facility == entry.facility for publisher in destination.publishers)
+
+
+def _reading_of(
+    entry: QuarantineItem, rows: Sequence[ReadingRow], origins: Sequence[Origin]
+) -> list[int]:
+    """Where among the rows of its message the reading is that an entry speaks of."""
+    if entry.ts is None:
+        return []
+    ts_us = to_us(entry.ts)
+    # a message that tells no time is not timed twice to the microsecond
+    same_key = [
+        i
+        for i, row in enumerate(rows)
+        if origins[i].channel == entry.channel
+        and (row.ts_us == ts_us or row.time_source != TIME_FROM_DEVICE)
+        and origins[i].publisher.device == entry.device
+    ]
+    # a message may name one time twice; after a change of the channel's unit no value is the same
+    return [i for i in same_key if rows[i].value == entry.value][:1] or same_key[:1]
+
+
+def _settle(
+    connection: psycopg.Connection[Any], request: ReplayRequest, tries: Sequence[_Try]
+) -> None:
+    with connection.transaction() as transaction:
+        verdict = _judge(connection, request, tries)
+        quarantine.settle(connection, verdict.replayed, "replayed")
+        quarantine.settle(connection, verdict.accepted, "accepted")
+        quarantine.refuse_again(connection, verdict.open)
+        moved = replays.advance(
+            connection,
+            request,
+            last=tries[-1].entry,
+            restored=verdict.restored,
+            accepted=len(verdict.accepted),
+            refused=verdict.refused,
+        )
+        if not moved:
+            # another ingest was quicker, or the COMMIT whose answer was lost did happen
+            raise psycopg.Rollback(transaction)
+    metrics.ingest_replayed.labels("restored").inc(verdict.restored)
+    metrics.ingest_replayed.labels("accepted").inc(len(verdict.accepted))
+    metrics.ingest_replayed.labels("refused").inc(verdict.refused.total())
+
+
+def _judge(
+    connection: psycopg.Connection[Any], request: ReplayRequest, tries: Sequence[_Try]
+) -> _Verdict:
+    verdict = _Verdict(replayed=[], accepted=[], open={}, restored=0, refused=Counter())
+    restored = 0
+    corrections: list[Correction] = []
+    for each in tries:
+        entry = each.entry
+        again = [r for r in each.refusals if r.reason == entry.reason]
+        others = [r for r in each.refusals if r.reason != entry.reason]
+        if again and request.accept and entry.reason == Reason.CONFLICT:
+            corrections.append(Correction(row=each.rows[0], quarantine_id=entry.id))
+            verdict.accepted.append(entry.id)
+            continue
+        # what else is wrong with the message may lie in quarantine under its own reason already
+        added = quarantine.add(connection, [replace(r, repeated=True) for r in others])
+        if again:
+            verdict.open[entry.id] = again[0]
+            verdict.refused[entry.reason] += 1
+        elif not each.understood and not others:
+            verdict.refused[entry.reason] += 1
+        elif added:
+            verdict.replayed.append(entry.id)
+            verdict.refused[others[0].reason] += 1
+        else:
+            verdict.replayed.append(entry.id)
+            restored += 1
+    if corrections:
+        writer.correct(
+            connection,
+            corrections,
+            by=request.requested_by,
+            note=request.note,
+            reason=_reason(request),
+        )
+    return replace(verdict, restored=restored)
+
+
+def _reason(request: ReplayRequest) -> str:
+    """Why hours are restated, as the ledger tells it."""
+    why = f": {request.note}" if request.note else ""
+    return f"accepted correction by {request.requested_by}{why}"

@@ -1,0 +1,1 @@
+"""Brokers: the port that the pipeline receives from, and its two adapters."""

@@ -1,0 +1,124 @@
+"""The bounded queue between a source's network thread and the pipeline's thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from services.ingest.sources.source import Message, SourceError
+
+#: What may wait in memory, and what one batch may hold; a single message may be larger.
+_INBOX_BYTES: Final = 16 << 20
+_BATCH_BYTES: Final = 4 << 20
+
+
+class Inbox:
+    """Messages that have arrived and were not taken yet.
+
+    It also knows how long ago the pipeline last asked for more: one that does not ask is waiting
+    for the database, and what is delivered meanwhile only fills the memory.
+    """
+
+    def __init__(self, *, most_waiting: int) -> None:
+        self._most_waiting = most_waiting
+        self._changed = threading.Condition()
+        self._waiting: deque[Message] = deque()
+        self._waiting_bytes = 0
+        self._most_wanted = 1
+        self._asking = False
+        self._asked_at = time.monotonic()
+        self._failure: BaseException | None = None
+
+    # -- the pipeline's side ------------------------------------------------------------------
+
+    def receive(self, *, most: int, gather_s: float, timeout_s: float) -> list[Message]:
+        """See :meth:`.source.MessageSource.receive`."""
+        with self._changed:
+            self._asking = True
+            self._most_wanted = most
+            try:
+                self._changed.wait_for(lambda: self._waiting or self._failure, timeout_s)
+                if self._waiting:
+                    waited = datetime.now(UTC) - self._waiting[0].received_at
+                    self._changed.wait_for(self._enough, max(0, gather_s - waited.total_seconds()))
+                if self._failure is not None:
+                    raise SourceError(_sentence(self._failure)) from self._failure
+                return self._take(most)
+            finally:
+                self._asking = False
+                self._asked_at = time.monotonic()
+
+    def _enough(self) -> bool:
+        return (
+            len(self._waiting) >= self._most_wanted
+            or self._waiting_bytes >= _BATCH_BYTES
+            or not self.has_room
+            or self._failure is not None
+        )
+
+    def _take(self, most: int) -> list[Message]:
+        if len(self._waiting) <= most and self._waiting_bytes <= _BATCH_BYTES:
+            everything = list(self._waiting)
+            self._waiting.clear()
+            self._waiting_bytes = 0
+            return everything
+        batch: list[Message] = []
+        size = 0
+        while self._waiting and len(batch) < most:
+            size += len(self._waiting[0].payload)
+            if batch and size > _BATCH_BYTES:
+                break
+            message = self._waiting.popleft()
+            self._waiting_bytes -= len(message.payload)
+            batch.append(message)
+        return batch
+
+    # -- the network thread's side ------------------------------------------------------------
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more may be read from the network."""
+        return len(self._waiting) < self._most_waiting and self._waiting_bytes < _INBOX_BYTES
+
+    @property
+    def room(self) -> int:
+        """How many more messages may come."""
+        return self._most_waiting - len(self._waiting) if self.has_room else 0
+
+    def silent_s(self) -> float:
+        """For how many seconds nobody has asked for messages."""
+        return 0.0 if self._asking else time.monotonic() - self._asked_at
+
+    def put(self, messages: Sequence[Message]) -> None:
+        """Add what has arrived."""
+        with self._changed:
+            was_empty = not self._waiting
+            self._waiting.extend(messages)
+            self._waiting_bytes += sum([len(m.payload) for m in messages])
+            if was_empty or self._enough():
+                self._changed.notify_all()
+
+    def take_back(self) -> list[Message]:
+        """Take out what the broker will deliver again; what it will not, stays."""
+        with self._changed:
+            taken = [m for m in self._waiting if m.token is not None]
+            kept = [m for m in self._waiting if m.token is None]
+            self._waiting = deque(kept)
+            self._waiting_bytes = sum(len(m.payload) for m in kept)
+            return taken
+
+    def fail(self, failure: BaseException) -> None:
+        """Let :meth:`receive` raise from now on."""
+        with self._changed:
+            self._failure = failure
+            self._changed.notify_all()
+
+
+def _sentence(failure: BaseException) -> str:
+    if isinstance(failure, SourceError):
+        return str(failure)
+    return f"the connection to the broker ended with a bug: {type(failure).__name__}: {failure}"

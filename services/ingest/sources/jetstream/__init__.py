@@ -1,0 +1,1 @@
+"""Messages from NATS' own stream of them, one durable consumer shared by any number."""

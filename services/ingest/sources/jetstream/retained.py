@@ -1,0 +1,69 @@
+"""What NATS retains for new subscribers, as an MQTT broker hands it to a new subscription."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js.api import AckPolicy, ConsumerConfig
+from nats.js.errors import NotFoundError
+
+from services.ingest.sources.jetstream.subjects import RETAINED, topic
+from services.ingest.sources.source import Message
+
+_STREAM: Final = "$MQTT_rmsgs"
+_AT_ONCE: Final = 200
+_ANSWER_S: Final = 5.0
+
+
+async def retained(client: Client, subjects: frozenset[str]) -> AsyncIterator[list[Message]]:
+    """Retained messages of ``subjects``, which are without prefix; the newest of each topic.
+
+    :raises nats.errors.Error: NATS does not answer, or refuses.
+    """
+    stream = client.jetstream()
+    try:
+        info = await stream.add_consumer(
+            _STREAM,
+            ConsumerConfig(
+                ack_policy=AckPolicy.NONE,
+                filter_subjects=sorted(RETAINED + subject for subject in subjects),
+                inactive_threshold=_ANSWER_S * 2,
+                mem_storage=True,
+            ),
+        )
+    except NotFoundError:
+        # no MQTT client was ever there
+        return
+    left = info.num_pending or 0
+    reader = await stream.pull_subscribe_bind(info.name, _STREAM)
+    try:
+        while left > 0:
+            try:
+                fetched = await reader.fetch(_AT_ONCE, timeout=_ANSWER_S)
+            except nats.errors.TimeoutError:
+                # replaced or taken back meanwhile
+                return
+            left -= len(fetched)
+            now = datetime.now(UTC)
+            # without a payload: a retained message that was taken back
+            yield [_message(each, now) for each in fetched if each.data]
+    finally:
+        with suppress(nats.errors.Error):
+            await reader.unsubscribe()
+
+
+def _message(found: Msg, now: datetime) -> Message:
+    return Message(
+        topic=topic(found.subject.removeprefix(RETAINED)),
+        payload=found.data,
+        received_at=now,
+        stored_at=found.metadata.timestamp,
+        token=None,
+        retained=True,
+    )

@@ -1,0 +1,109 @@
+"""Keeps what the broker's session listens to in step with the registry, and durably known.
+
+A persistent session outlives its client. What it may hold is noted before the broker is asked, so
+that a process that starts after a change of the registry knows which filters to leave, and in which
+order. See :mod:`.subscriptions`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import psycopg
+import structlog
+
+from services.core.facility.topics import uncarried
+from services.core.store.operations.broker_sessions import BrokerSession, keep_filters
+from services.ingest.sources import subscriptions
+from services.ingest.sources.source import MessageSource
+
+_log: Final = structlog.get_logger()
+
+
+class Listening:
+    """What is asked of a source, step by step."""
+
+    def __init__(self, source: MessageSource, session: BrokerSession | None) -> None:
+        """``session``: None where the broker itself says what is listened to."""
+        self._source = source
+        self._session = session
+        #: what the broker's session may hold
+        self._held: frozenset[str] = frozenset()
+        self._noted: frozenset[str] | None = None
+        self._own: frozenset[str] = frozenset()
+        self._step: subscriptions.Step | None = None
+        self._refused: frozenset[str] = frozenset()
+
+    def begin(self, connection: psycopg.Connection[Any], own_topics: frozenset[str]) -> None:
+        """Start the source."""
+        self._own = own_topics
+        session = self._session
+        if session is not None:
+            former = session.filters
+            self._held = subscriptions.former(own_topics) if former is None else former
+            self._noted = former
+        next_step = self._next()
+        self._note(connection, next_step)
+        self._source.start(
+            next_step.wanted,
+            draining=next_step.draining,
+            needless=next_step.needless,
+            known=bool(self._noted) and bool(session and session.filters),
+        )
+
+    def follow(self, connection: psycopg.Connection[Any], own_topics: frozenset[str]) -> None:
+        """The registry has changed."""
+        self._own = own_topics
+        # what was refused is asked for again
+        self._refused = frozenset()
+        self._take(connection, again=bool(self._source.refused))
+
+    def look(self, connection: psycopg.Connection[Any]) -> None:
+        """Note what was left and refused, and take the next step; call every second or so."""
+        if self._session is None or not self._source.connected:
+            return
+        self._held -= self._source.left
+        self._refused |= frozenset(self._source.refused)
+        self._take(connection, again=False)
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Filters and topics that the broker does not bring, with the reason."""
+        found = dict(self._source.refused)
+        for topic in sorted(self._own):
+            if why := uncarried(topic):
+                found[topic] = why
+        return found
+
+    def _next(self) -> subscriptions.Step:
+        most = self._source.most_units
+        return subscriptions.step(
+            self._held,
+            subscriptions.filters(self._own, most_units=most),
+            self._own,
+            most_units=most,
+            refused=self._refused,
+        )
+
+    def _take(self, connection: psycopg.Connection[Any], *, again: bool) -> None:
+        next_step = self._next()
+        before = self._step
+        self._note(connection, next_step)
+        changed = before is None or (next_step.wanted, next_step.draining) != (
+            before.wanted,
+            before.draining,
+        )
+        if changed or again:
+            _log.info(
+                "listening to other filters",
+                filters=sorted(next_step.wanted),
+                until_drained=sorted(next_step.draining),
+            )
+            self._source.subscribe(next_step.wanted, draining=next_step.draining)
+
+    def _note(self, connection: psycopg.Connection[Any], next_step: subscriptions.Step) -> None:
+        self._step = next_step
+        self._held |= next_step.wanted
+        if self._session is not None and self._held != self._noted:
+            keep_filters(connection, self._session.name, self._held)
+            self._noted = self._held

@@ -1,0 +1,215 @@
+"""Messages from any MQTT 3.1.1 broker: a session on a thread of its own, an inbox in between."""
+
+from __future__ import annotations
+
+import contextvars
+import select
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from services.core.runtime.backoff import Backoff
+from services.core.runtime.broker_url import BrokerUrl
+from services.ingest.sources.inbox import Inbox
+from services.ingest.sources.mqtt.packet_token import PacketToken
+from services.ingest.sources.mqtt.session import MqttSession
+from services.ingest.sources.overlap import OVERLAP_S
+from services.ingest.sources.probe import SILENT
+from services.ingest.sources.source import Message, Refusals
+
+_log: Final = structlog.get_logger()
+
+#: After so long without a call of ``receive`` the session is left to the broker: well within the
+#: time after which NATS delivers again what is not acknowledged (``ack_wait``, 10 s as shipped).
+_HOLD_S: Final = 5.0
+
+#: How long the network thread sleeps at most: keep-alive and the rule above need it to look.
+_LOOK_S: Final = 0.5
+
+
+class MqttSource:
+    """The :class:`.source.MessageSource` of MQTT brokers."""
+
+    #: One less than 65535 divided by the 8192 in flight that NATS ships with: a unit is kept for
+    #: the filter that stands in while others are exchanged.
+    most_units: int | None = 6
+
+    def __init__(
+        self,
+        url: BrokerUrl,
+        *,
+        client_id: str,
+        most_waiting: int,
+        tls: ssl.SSLContext | None = None,
+        hold_s: float = _HOLD_S,
+        overlap_s: float = OVERLAP_S,
+    ) -> None:
+        self._hold_s = hold_s
+        self._inbox = Inbox(most_waiting=most_waiting)
+        self._session = MqttSession(
+            url,
+            client_id=client_id,
+            tls=tls,
+            deliver=self._inbox.put,
+            lost=self._inbox.take_back,
+            overlap_s=overlap_s,
+        )
+        self._acks: deque[list[PacketToken]] = deque()
+        #: what the session is to be told next: (wanted, draining, needless)
+        self._asked: deque[tuple[frozenset[str], frozenset[str], frozenset[str]]] = deque()
+        self._closing = False
+        # in a copy of this context, so that its log lines name the process too
+        self._thread = threading.Thread(
+            target=contextvars.copy_context().run, args=(self._run,), name="mqtt", daemon=True
+        )
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._wake_read.setblocking(False)
+        self._wake_write.setblocking(False)
+
+    def start(
+        self,
+        filters: frozenset[str],
+        *,
+        draining: frozenset[str] = frozenset(),
+        needless: frozenset[str] = frozenset(),
+        known: bool = False,
+    ) -> None:
+        """Begin to connect and subscribe; returns at once."""
+        self._session.watch.existed = known
+        self._asked.append((filters, draining, needless))
+        self._thread.start()
+
+    def subscribe(self, filters: frozenset[str], *, draining: frozenset[str] = frozenset()) -> None:
+        """Make ``filters`` the whole set of topic filters, now and after every reconnect."""
+        self._asked.append((filters, draining, frozenset()))
+        self._wake()
+
+    @property
+    def refused(self) -> Refusals:
+        """Filters of the present set that the broker does not grant."""
+        return self._session.subscriptions.refused
+
+    @property
+    def left(self) -> frozenset[str]:
+        """Filters that the broker's session surely holds no more."""
+        return frozenset() if self._asked else self._session.subscriptions.left
+
+    @property
+    def silent(self) -> str:
+        """Why what the broker acknowledges does not come, or nothing."""
+        return SILENT if self._session.probe.silent else ""
+
+    @property
+    def trouble(self) -> str:
+        """What happened to the session in the last hour that may have cost messages, or nothing."""
+        return self._session.watch.trouble
+
+    def receive(self, *, most: int, gather_s: float, timeout_s: float) -> list[Message]:
+        """Wait up to ``timeout_s`` for a message, then up to ``gather_s`` for more."""
+        if self._inbox.silent_s() > self._hold_s:
+            self._wake()
+        crowded = not self._inbox.has_room
+        batch = self._inbox.receive(most=most, gather_s=gather_s, timeout_s=timeout_s)
+        if crowded:
+            self._wake()
+        return batch
+
+    def ack(self, messages: Sequence[Message]) -> None:
+        """Tell the broker that these are durable; those of an earlier connection are dropped."""
+        self._acks.append([m.token for m in messages if isinstance(m.token, PacketToken)])
+        self._wake()
+
+    @property
+    def connected(self) -> bool:
+        """Whether a session with the broker is open and subscribed."""
+        return self._session.ready and not self._asked
+
+    def close(self) -> None:
+        """Send what acks are left and disconnect; the broker keeps the session."""
+        if self._closing:
+            return
+        self._closing = True
+        self._wake()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._wake_read.close()
+        self._wake_write.close()
+
+    def _wake(self) -> None:
+        try:
+            self._wake_write.send(b"\0")
+        except BlockingIOError:
+            # wake-ups enough are under way
+            return
+
+    # -- the network thread -------------------------------------------------------------------
+
+    def _run(self) -> None:
+        """Whatever goes wrong here ends the pipeline too: its next ``receive`` raises it."""
+        try:
+            self._work()
+        except BaseException as failure:  # noqa: BLE001 - handed over to the pipeline's thread
+            self._inbox.fail(failure)
+        finally:
+            self._session.release()
+
+    def _work(self) -> None:
+        backoff = Backoff()
+        while not self._closing:
+            unheard = self._inbox.silent_s() > self._hold_s
+            if unheard and self._session.open:
+                _log.warning("nothing can be stored; leaving the messages to the broker")
+                self._session.leave()
+            elif unheard:
+                self._sleep(_LOOK_S)
+            elif not self._session.open:
+                self._tell_filters()
+                if not self._session.connect():
+                    self._wait(backoff.next_s())
+            else:
+                self._session.turn(
+                    read=self._inbox.has_room, wake=self._wake_read, timeout_s=_LOOK_S
+                )
+                self._serve()
+                if self._session.ready:
+                    backoff.reset()
+                elif not self._session.open:
+                    self._wait(backoff.next_s())
+        self._serve()
+        self._session.leave()
+
+    def _serve(self) -> None:
+        """Do what the pipeline has asked for."""
+        self._drain()
+        self._tell_filters()
+        while self._acks:
+            self._session.ack(self._acks.popleft())
+
+    def _tell_filters(self) -> None:
+        while self._asked:
+            # taken off when it is done: until then the source counts as not connected
+            self._session.subscriptions.want(*self._asked[0])
+            self._asked.popleft()
+
+    def _wait(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._closing and (left := until - time.monotonic()) > 0:
+            self._sleep(min(left, _LOOK_S))
+
+    def _sleep(self, seconds: float) -> None:
+        """Until something is asked for, at most ``seconds``."""
+        select.select([self._wake_read], [], [], seconds)
+        self._drain()
+
+    def _drain(self) -> None:
+        try:
+            while self._wake_read.recv(4096):
+                continue
+        except BlockingIOError:
+            return

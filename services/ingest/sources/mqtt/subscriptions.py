@@ -1,0 +1,182 @@
+"""The subscriptions of one MQTT session: asked for, granted, refused, drained, left."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Final
+
+import structlog
+from paho.mqtt.client import Client
+
+from services.ingest.sources.overlap import Overlap
+from services.ingest.sources.source import Refusals
+
+_log: Final = structlog.get_logger()
+
+#: Leaving a filter that is not there changes nothing, and every broker answers it.
+_BARRIER: Final = "emissions/_tonne/barrier"
+
+#: How often a connection may end while a filter is asked for, until it counts as the reason.
+_STRIKES: Final = 3
+
+_REFUSED: Final = (
+    "the broker refuses the subscription; give tonne's user the right to read it, or, with NATS,"
+    " lower mqtt.max_ack_pending: its sum over all subscriptions (a filter that ends in /# counts"
+    " twice) must stay below 65536"
+)
+_SPACE: Final = "NATS carries no topic with a space; let the device publish at another"
+_ENDS: Final = "the broker ends the connection when it is asked for this; give the device another"
+
+
+class MqttSubscriptions:
+    """Keeps a session's subscriptions as its owner wants them; a filter that is refused is said.
+
+    One filter a packet, so that each has its own answer.
+    """
+
+    def __init__(self, client: Client, *, broker: str, overlap_s: float) -> None:
+        self._client = client
+        self._broker = broker
+        self._overlap = Overlap(overlap_s)
+        self._connected = False
+        self.wanted: frozenset[str] = frozenset()
+        self._draining: frozenset[str] = frozenset()
+        #: granted, on this connection or an earlier one of the same session
+        self._granted: set[str] = set()
+        self._asked: dict[int, str] = {}
+        self._leaving: dict[int, str] = {}
+        self._strikes: Counter[str] = Counter()
+        #: filters that the broker does not grant, with the reason
+        self._refused: dict[str, str] = {}
+        self._left: frozenset[str] = frozenset()
+
+    @property
+    def settled(self) -> bool:
+        """Whether the broker has answered for every filter."""
+        return (
+            self._connected
+            and not (self._asked or self._leaving)
+            and self.wanted <= self._granted | self._refused.keys()
+        )
+
+    @property
+    def refused(self) -> Refusals:
+        """Filters that the broker does not grant, with the reason; never changed, only replaced."""
+        return self._refused
+
+    @property
+    def left(self) -> frozenset[str]:
+        """Filters that this session has ended."""
+        return self._left
+
+    @property
+    def draining(self) -> bool:
+        """Whether old filters stand beside the new, so that signs are looked for."""
+        return bool(self._draining) and self._connected
+
+    @property
+    def look_every_s(self) -> float:
+        """How often :meth:`look` has to be called while filters are drained."""
+        return self._overlap.look_every_s
+
+    def want(
+        self, wanted: frozenset[str], draining: frozenset[str], needless: frozenset[str]
+    ) -> None:
+        """Listen to ``wanted``, leave ``draining`` when drained and all others at once."""
+        self.wanted, self._draining = wanted, draining
+        self._granted |= draining | needless
+        self._left -= wanted | draining | needless
+        # what was refused may be granted by now: rights change, and so does what else is held
+        self._refused = {}
+        self._strikes.clear()
+        self._overlap.restart()
+        if self._connected:
+            self._ask()
+
+    def connected(self, *, present: bool) -> None:
+        """A session is open; ``present``: with what was asked for in earlier connections."""
+        self._connected = True
+        self._overlap.restart()
+        if not present:
+            self._left |= (self._granted | self._draining) - self.wanted
+            self._draining = frozenset()
+        self._refused = {each: why for each, why in self._refused.items() if why == _ENDS}
+        # what is there is asked for again, for a session that was lost may look present
+        self._granted = self._granted - self.wanted if present else set()
+        self._ask()
+
+    def lost(self) -> None:
+        """The connection has ended."""
+        if self._asked:
+            # what comes first is answered first
+            first = self._asked[min(self._asked)]
+            self._strikes[first] += 1
+            if self._strikes[first] >= _STRIKES:
+                self._refuse(first, _ENDS)
+        self._connected = False
+        self._asked.clear()
+        self._leaving.clear()
+
+    def answered(self, packet_id: int, *, granted: bool) -> None:
+        """The broker has answered a subscription."""
+        each = self._asked.pop(packet_id, None)
+        if each is None:
+            return
+        self._strikes.pop(each, None)
+        if granted:
+            self._granted.add(each)
+        else:
+            self._granted.discard(each)
+            self._refuse(each, _SPACE if any(map(str.isspace, each)) else _REFUSED)
+        # wanted no more by the time of the answer
+        self._ask()
+
+    def ended(self, packet_id: int) -> None:
+        """The broker has answered an end of subscriptions."""
+        self._overlap.alive(time.monotonic())
+        each = self._leaving.pop(packet_id, None)
+        if each is not None:
+            self._granted.discard(each)
+            self._left |= {each}
+            # asked for again before the broker had answered
+            self._ask()
+
+    def kept_up(self) -> None:
+        """All that had arrived was read, and little of it is not acknowledged."""
+        self._overlap.kept_up(time.monotonic())
+
+    def look(self) -> None:
+        """Leave the old filters when they are drained."""
+        if not self.draining or not self.settled:
+            return
+        now = time.monotonic()
+        if self._overlap.asks(now):
+            self._client.unsubscribe([_BARRIER])
+        # what is refused is not heard by the new filters: the old ones stay
+        if self._overlap.over(now) and not self._refused.keys() & self.wanted:
+            _log.info("leaving the filters that were replaced", filters=sorted(self._draining))
+            self._draining = frozenset()
+            self._ask()
+
+    def _ask(self) -> None:
+        """Leave what is neither wanted nor drained, and ask for what is not there yet."""
+        under_way = set(self._asked.values()) | set(self._leaving.values())
+        for each in sorted(self._granted - self.wanted - self._draining - under_way):
+            _, packet_id = self._client.unsubscribe([each])
+            if packet_id is not None:
+                self._leaving[packet_id] = each
+        missing = self.wanted - self._granted - self._refused.keys() - under_way
+        for each in sorted(missing):
+            _, packet_id = self._client.subscribe([(each, 1)])
+            if packet_id is not None:
+                self._asked[packet_id] = each
+
+    def _refuse(self, each: str, why: str) -> None:
+        self._refused = {**self._refused, each: why}
+        _log.error(
+            "a filter is refused; the others go on",
+            filter=each,
+            broker=self._broker,
+            reason=why,
+        )
