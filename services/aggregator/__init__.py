@@ -4,12 +4,16 @@ One tick is one transaction for one facility, in the order of these modules:
 
 1. :mod:`.claim` takes the (channel, minute) pairs whose readings changed.
 2. :mod:`.expand` finds every minute that they may speak of, per source.
-3. :mod:`.compute` takes the readings around those minutes, those that :mod:`.recent` remembers
+3. :mod:`.compute` takes the readings around those minutes, those that :mod:`.head` remembers
    among them, and computes the sources' masses.
-4. :mod:`services.core.store.emissions.minutes_and_hours` writes what differs: minutes, hours, rolling totals.
-5. :mod:`.turn` says what a new minute brings: what still holds, leaves a window, or closes.
-6. :mod:`.judge` holds every value that changed against its limits: transitions, alerts (in
-   :mod:`.raise_alerts`), and the outbox's rows that tell of them.
+4. :mod:`services.core.store.emissions.minutes_and_hours` writes what differs: minutes, hours,
+   rolling totals.
+5. :mod:`.minute_rollover` says what a new minute brings: what still holds, leaves a window, or
+   closes.
+6. :mod:`.alerts.evaluate` compares every value that changed with its thresholds: transitions,
+   alerts (in :mod:`.alerts.raise_alerts`), and the outbox's rows that announce them.
+
+:mod:`.audit` computes totals a second time: to verify them, or to see what a change would do.
 
 Before these, :mod:`.restate_factor` restates a part of the hours that a corrected factor changes.
 

@@ -28,7 +28,8 @@ def affected(
     """Ranges of minutes to compute, by source; ``touched`` are channels of the plan.
 
     A value that holds beyond the current minute is carried there when that minute begins
-    (:mod:`.turn`), so that a live value writes one row and not one for each minute it may hold.
+    (:mod:`.minute_rollover`), so that a live value writes one row and not one for each minute it
+    may hold.
     """
     pairs = Ranges(ids=touched.channels, firsts=touched.minutes, lasts=touched.minutes)
     spans, into = pairs.union()

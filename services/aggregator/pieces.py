@@ -1,8 +1,8 @@
 """How much one tick computes, and what of more than that comes first.
 
 The newest minutes first, whole hours of them, so that an hour changes once. What is left waits in
-the database (:mod:`services.core.store.emissions.left_over`). Memory follows from these bounds: a source
-minute takes about a kilobyte while it is computed.
+the database (:mod:`services.core.store.emissions.left_over`). Memory follows from these bounds: a
+source minute takes about a kilobyte while it is computed.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 A step is a part of the hours of every source concerned, in the tick's transaction: the hours with
 their ledger and the windows get their masses, the minutes are noted to follow
-(:mod:`services.core.store.emissions.deferred_minutes`). The masses are those that computing the minutes again from
-their readings gives, to the last digit: the amounts are kept as they were before rounding, and the
-same code makes masses of them.
+(:mod:`services.core.store.emissions.deferred_minutes`). The masses are those that computing the
+minutes again from their readings gives, to the last digit: the amounts are kept as they were before
+rounding, and the same code makes masses of them.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class _Mapping:
 def decoder(device: Part, channels: Sequence[Part], *, most_steps: int = MOST_STEPS) -> Decoder:
     """The decoder of a device's messages at one topic; see :data:`.observation.DecoderFactory`.
 
-    ``most_steps``: what one message may cost, in steps of :mod:`.mapping_expression`.
+    ``most_steps``: what one message may cost, in steps of ``facility.mapping_expression``.
     """
     budget = Budget(most_steps)
     # made once, for what a record tells by one rule is looked up once

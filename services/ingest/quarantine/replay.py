@@ -1,9 +1,9 @@
 """Tries again what lies in quarantine: a delivery like any other, with quarantine as the broker.
 
-Entries come in the order of arrival, go the way of live messages (:mod:`.prepare`, :mod:`.write`),
-and are settled after that COMMIT as a message is acknowledged after its own. A crash in between
-costs a second try, which the key of a reading makes harmless. Requests wait in the database, so
-that a stop or a crash only interrupts them.
+Entries come in the order of arrival, go the way of live messages (:mod:`..prepare`, then
+:mod:`..write`), and are settled after that COMMIT as a message is acknowledged after its own. A
+crash in between costs a second try, which the key of a reading makes harmless. Requests wait in the
+database, so that a stop or a crash only interrupts them.
 """
 
 from __future__ import annotations

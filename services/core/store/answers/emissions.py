@@ -168,7 +168,7 @@ async def whole_hours(
 ) -> list[EmissionRow]:
     """Rows of buckets of whole UTC hours.
 
-    ``as_of``: as it was known then (:mod:`.hours_as_known`); None: as it is known now.
+    ``as_of``: as it was known then (:mod:`..emissions.hours_as_known`); None: as it is known now.
     """
     if as_of is None:
         return await _rows(connection, _HOURS_IN_FORCE, sources, buckets, now=now)

@@ -1,8 +1,9 @@
 """What a facility's live totals were at an instant, as it was known then.
 
-A window is made of the whole hours in it, as they were known (:mod:`.hours_as_known`), and of the
-minutes of at most one hour at each end: their share of what was known of that hour. Which
-sources there were is told by their configurations; how they are banded and checked is today's.
+A window is made of the whole hours in it, as they were known
+(:mod:`..emissions.hours_as_known`), and of the minutes of at most one hour at each end: their share
+of what was known of that hour. Which sources there were is told by their configurations; how they
+are banded and checked is today's.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from typing import Any
 
 import psycopg
 
+from services.core.store.schema.minute_mass import minute_mass
+
 _SPANS = """
 SELECT id, source_id, extract(epoch FROM begins)::int8 / 60, extract(epoch FROM ends)::int8 / 60,
        co2_kg, co2e_kg, market_kg
@@ -29,21 +31,11 @@ FROM unnest(%s::int4[], %s::int8[], %s::int8[], %s::float8[], %s::float8[], %s::
 """
 
 
-def mass(kg_per_unit: str) -> str:
-    """SQL of a minute's mass in micrograms, ``m`` the minute, from its amount.
-
-    It takes the same floating-point steps as the aggregator's ``billionths``, so that both come to
-    the same.
-    """
-    kg = f"m.activity * {kg_per_unit} * 1e9"
-    k = "(date_part('epoch', m.minute)::int8 / 60 % 60)"
-    return f"(floor({kg} * ({k} + 1) + 0.5) - floor({kg} * {k} + 0.5))::int8"
-
-
 # With the outer bounds as constants only the chunks concerned are opened.
 _FOLLOW = f"""
 UPDATE emission_minute m
-SET co2_ug = {mass("f.co2_kg")}, co2e_ug = {mass("f.co2e_kg")}, market_ug = {mass("f.market_kg")}
+SET co2_ug = {minute_mass("f.co2_kg")}, co2e_ug = {minute_mass("f.co2e_kg")},
+    market_ug = {minute_mass("f.market_kg")}
 FROM unnest(%(sources)s::int4[], %(firsts)s::int8[], %(stops)s::int8[], %(co2_kg)s::float8[],
             %(co2e_kg)s::float8[], %(market_kg)s::float8[])
     AS f(source_id, first, stop, co2_kg, co2e_kg, market_kg)

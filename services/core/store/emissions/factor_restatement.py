@@ -50,7 +50,7 @@ WHERE hypertable_schema = 'public' AND hypertable_name = 'emission_minute'
   AND range_start <= to_timestamp(%(minute)s * 60) AND range_end > to_timestamp(%(minute)s * 60)
 """
 
-# As :mod:`.emission_writer` changes hours, but to figures and not by them; see there.
+# As :mod:`.minutes_and_hours` changes hours, but to figures and not by them; see there.
 _HOURS = """
 WITH changed AS (
     SELECT h.*, d.co2_ug AS new_co2_ug, d.co2e_ug AS new_co2e_ug, d.market_ug AS new_market_ug

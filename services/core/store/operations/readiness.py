@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from pathlib import Path
 
 from alembic.script import ScriptDirectory
 from psycopg.rows import class_row
 
 from services.core.store.database.connect import connect_async
+from services.core.store.schema.migrate import MIGRATIONS
 
 _MIGRATED = "SELECT to_regclass('alembic_version') IS NOT NULL"
 
@@ -57,7 +57,7 @@ FROM set_aside a JOIN facility f ON f.id = a.facility_id ORDER BY a.since LIMIT 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LeftAlone:
-    """A piece of work that a service has set aside; see :mod:`.set_aside`."""
+    """A piece of work that a service has set aside; see :mod:`..emissions.set_aside`."""
 
     service: str
     facility: str
@@ -104,7 +104,7 @@ class Readiness:
 @cache
 def newest_revision() -> str:
     """The migration that this code is written for."""
-    head = ScriptDirectory(str(Path(__file__).parent / "migrations")).get_current_head()
+    head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
     return head or ""
 
 

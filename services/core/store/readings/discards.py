@@ -1,6 +1,6 @@
 """Takes stored readings away: each moves to a record that is only added to; hours are restated.
 
-A second delivery of what was discarded does not bring it back (:mod:`.readings`).
+A second delivery of what was discarded does not bring it back (:mod:`.writer`).
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ SELECT correct_reading(%s, %s, %s, %s::smallint, %s::smallint, %s, %s, %s, %s)
 """
 
 
-#: See ``services.core.store.schema.ddl``: the better of two readings, if the stored one is still that.
+#: See ``store.schema.ddl``: the better of two readings, if the stored one is still that.
 _SUPERSEDE: Final = """
 SELECT supersede_reading(%s, %s, %s, %s::smallint, %s::smallint, %s, %s, %s::smallint, %s, %s, %s)
 """
@@ -183,7 +183,7 @@ def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Wr
                     )
                 )
         all_rows = rows
-        # after the COPY, which gave this transaction its number: see services.core.store.readings.retention
+        # after the COPY, which gave this transaction its number: see readings.retention
         horizon, newest_discarded = cursor.execute(_LIMITS).fetchone() or (None, None)
         too_late: list[int] = []
         gone: set[int] = set()

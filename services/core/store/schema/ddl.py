@@ -8,8 +8,8 @@ from __future__ import annotations
 from sqlalchemy import Connection, text
 
 from services.core.accounting.registers import LOOK_AROUND
-from services.core.store.emissions import deferred_minutes
 from services.core.store.schema import alert_tables
+from services.core.store.schema.minute_mass import minute_mass
 from services.core.store.schema.tables import metadata
 
 #: Tables each role may write; every role may read all but the API keys' digests.
@@ -181,7 +181,7 @@ _MINUTE_IN_FORCE = (
     "CREATE OR REPLACE VIEW minute_in_force AS SELECT m.source_id, m.minute,"  # noqa: S608
     + "".join(
         f" CASE WHEN f.id IS NULL OR m.activity IS NULL THEN m.{name}_ug"
-        f" ELSE {deferred_minutes.mass(f'f.{name}_kg')} END AS {name}_ug,"
+        f" ELSE {minute_mass(f'f.{name}_kg')} END AS {name}_ug,"
         for name in ("co2", "co2e", "market")
     )
     + " m.closing_ug, m.activity_n, m.covered_ms, m.closing_ms, m.substituted_ms, m.estimated_ms"

@@ -11,6 +11,9 @@ from sqlalchemy import Connection, text
 from services.core.store.database.connect import engine
 from services.core.store.schema import ddl
 
+#: Where the steps from one schema to the next stand.
+MIGRATIONS = Path(__file__).parent / "migrations"
+
 #: Any number that only migrations use: two of them at once wait for each other.
 _MIGRATION_LOCK = 0x746F6E6E
 
@@ -25,7 +28,7 @@ class MigrationError(RuntimeError):
 def config(connection: Connection) -> Config:
     """Alembic's configuration bound to an open connection."""
     configuration = Config()
-    configuration.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    configuration.set_main_option("script_location", str(MIGRATIONS))
     configuration.attributes["connection"] = connection
     return configuration
 

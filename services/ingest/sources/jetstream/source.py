@@ -1,7 +1,7 @@
 """Messages from NATS' own stream of them: a session on an event loop of its own, an inbox between.
 
-Where :mod:`.mqtt_source` is one client with one session, any number of these share a durable
-consumer: each message goes to one of them, and to another if it is not acknowledged in time.
+Where :mod:`..mqtt` is one client with one session, any number of these share a durable consumer:
+each message goes to one of them, and to another if it is not acknowledged in time.
 """
 
 from __future__ import annotations

@@ -139,12 +139,12 @@ def jittering(draw: st.DrawFn, max_size: int = 40) -> tuple[Ints, Floats]:
     return ts, np.round(np.array(shown), 3)
 
 
-def _stretches(ts: Ints, result: RegisterSteps) -> list[tuple[int, int]]:
+def _stretches(ts: Ints, result: RegisterSteps, config: RegisterConfig) -> list[tuple[int, int]]:
     """From which reading to which one nothing but rises and jitter was recognised."""
     breaks = [
         each for each in result.incidents if each.kind not in {"transient", "confirmed", "jitter"}
     ]
-    epochs = {each.t0_us for each in breaks if each.kind == "replacement"}
+    epochs = {each.from_us for each in config.epochs}
     edges = sorted((each.t0_us, each.t1_us) for each in (*breaks, *result.held))
     begins = [int(ts[0]), *(t1 for _, t1 in edges)]
     # an epoch begins between two readings, or at one that is the first of it
@@ -168,7 +168,7 @@ def test_no_stretch_without_a_reset_counts_more_than_its_last_minus_its_first(
             continue
         result = steps(ts, value, config)
         shown = dict(zip(ts.tolist(), value.tolist(), strict=True))
-        for begins, ends in _stretches(ts, result):
+        for begins, ends in _stretches(ts, result, config):
             inside = (result.t0_us >= begins) & (result.t1_us <= ends)
             risen = shown[ends] - shown[begins]
             assert result.amount[inside].sum() <= max(risen, 0.0) + 1e-6
