@@ -35,7 +35,7 @@ def _logging_of_its_own() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgres_cluster() -> Iterator[Postgres]:
     """A running PostgreSQL with TimescaleDB, without tonne's schema."""
-    with server_directory(for_postgres=True) as directory:
+    with server_directory(for_postgres=True, in_memory=True) as directory:
         server = Postgres(directory)
         server.start()
         yield server

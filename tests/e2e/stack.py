@@ -22,14 +22,13 @@ from paho.mqtt.enums import CallbackAPIVersion
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.core.runtime.mqtt_client import MqttClient
+from tests.patience import PATIENCE_S
 from tests.services import Server, server_directory
 
 ROOT = Path(__file__).parents[2]
 DEMO = tuple(sorted((ROOT / "deploy" / "demo").glob("*.yaml")))
 
 _PROGRAMS = Path(sys.executable).parent
-_COMMAND_DEADLINE_S = 60.0
-_PUBACK_DEADLINE_S = 15.0
 
 #: A session with the broker, subscribed: a broker keeps messages only for sessions that exist.
 _LISTENS = """
@@ -43,7 +42,7 @@ AND instance LIKE %s AND progressed_at > now() - interval '5 seconds'
 _WAITING = "SELECT (SELECT count(*) FROM touched) + (SELECT count(*) FROM recompute)"
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -> Any:
     """Return the condition's value once it is true, or fail the test saying what never was."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
@@ -83,7 +82,7 @@ class Service(Server):
 
     def metric(self, name: str, **labels: str) -> float:
         """Present value of one of the process's metrics; 0 if it was never counted."""
-        text = httpx.get(f"http://127.0.0.1:{self.port}/metrics", timeout=5).text
+        text = httpx.get(f"http://127.0.0.1:{self.port}/metrics", timeout=PATIENCE_S).text
         return sum(
             sample.value
             for family in text_string_to_metric_families(text)
@@ -110,7 +109,7 @@ class Stack:
         self.notifier = self._service("notify", lambda pid: self._progresses(_TURNS, pid))
         self.api = self._service("api", lambda _pid: self.try_get("/healthz") is not None)
         self.services = (self.ingest, self.aggregator, self.notifier, self.api)
-        self._client = httpx.Client(base_url=self.url, timeout=20)
+        self._client = httpx.Client(base_url=self.url, timeout=PATIENCE_S)
         self._simulators: list[subprocess.Popen[str]] = []
         # a process dies with the thread that started it, so these live as long as the stack
         self._starters = ThreadPoolExecutor(len(self.services))
@@ -152,7 +151,7 @@ class Stack:
             env=self._settings | {"PATH": "/usr/bin:/bin"},
             capture_output=True,
             text=True,
-            timeout=_COMMAND_DEADLINE_S,
+            timeout=PATIENCE_S,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -242,7 +241,7 @@ class Device:
 
     def publish(self, topic: str, payload: bytes | str) -> None:
         """Publish at QoS 1; returns when the broker has acknowledged."""
-        self._client.publish(topic, payload, qos=1).wait_for_publish(_PUBACK_DEADLINE_S)
+        self._client.publish(topic, payload, qos=1).wait_for_publish(PATIENCE_S)
 
 
 @contextmanager

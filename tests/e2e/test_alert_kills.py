@@ -8,7 +8,7 @@ from tests.e2e.stack import Stack
 from tests.faults.alert_rounds import STEPS, play
 from tests.faults.alerts import kilns_on
 
-pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(600)]
 
 #: where judging writes last, at its COMMIT both ways, while a message is under way, and after that
 _PLAYED = (

@@ -17,6 +17,7 @@ from services.core.runtime.settings import Settings
 from services.core.store.operations import keys
 from tests.integration.api.plant import FULL, MINUTE, Plant, announce, found, minutes, roll
 from tests.integration.api.server import serving
+from tests.patience import PATIENCE_S
 
 Connection = psycopg.Connection[Any]
 
@@ -25,7 +26,7 @@ _FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-_DEADLINE_MS = 20_000
+_DEADLINE_MS = PATIENCE_S * 1000
 
 pytestmark = [
     pytest.mark.browser,
@@ -61,6 +62,7 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     context = await browser.new_context(locale="en-GB", viewport={"width": 1440, "height": 900})
     opened = await context.new_page()
     opened.set_default_timeout(_DEADLINE_MS)
+    expect.set_options(timeout=_DEADLINE_MS)
     complaints: list[str] = []
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     opened.on(
@@ -97,7 +99,7 @@ def emit(connection: Connection, plant: Plant, kg_a_minute: float) -> None:
 
 
 async def wait_for(page: Page, selector: str, text: str) -> None:
-    await expect(page.locator(selector)).to_have_text(text, timeout=_DEADLINE_MS)
+    await expect(page.locator(selector)).to_have_text(text)
 
 
 async def test_a_changed_rate_shows_by_itself(

@@ -18,9 +18,10 @@ import psycopg
 import pytest
 
 from tests.e2e.stack import Stack, wait_for
+from tests.patience import PATIENCE_S
 from tests.services import Nats, Postgres, Server
 
-pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(600)]
 
 #: For how long a killed process stays away: several samples of every device.
 OUTAGE_S = 1.5
@@ -65,7 +66,7 @@ def tells_of(stack: Stack, begin: datetime, since: datetime) -> bool:
 
 def wait_until_it_works_again(stack: Stack, begin: datetime) -> None:
     since = datetime.now(UTC)
-    wait_for(lambda: tells_of(stack, begin, since), "new readings reach the totals", seconds=45)
+    wait_for(lambda: tells_of(stack, begin, since), "new readings reach the totals")
 
 
 def first_reading(stack: Stack) -> datetime | None:
@@ -106,7 +107,7 @@ def fall_and_rise(server: Server) -> None:
 
 def said_at_the_end_by(simulator: subprocess.Popen[str], truth: Path) -> dict[str, Any]:
     """Wait for the simulator's end; return what it says it emitted."""
-    _, complaints = simulator.communicate(timeout=90)
+    _, complaints = simulator.communicate(timeout=PATIENCE_S * 2)
     assert simulator.returncode == 0, complaints
     return json.loads(truth.read_text())  # type: ignore[no-any-return]
 
@@ -142,7 +143,7 @@ def assert_the_truth(stack: Stack, report: dict[str, Any], *, before: int = 0) -
     """Wait until everything published is stored, then compare minute by minute."""
     expected = emitted(report)
     values = before + report["values"]
-    wait_for(lambda: stack.readings() == values, "every value is stored", seconds=40)
+    wait_for(lambda: stack.readings() == values, "every value is stored")
     wait_for(stack.settled, "it is aggregated")
     found = served(stack, report)
     assert found.keys() == expected.keys()
@@ -210,7 +211,7 @@ def test_killing_the_writers_within_a_transaction_leaves_nothing_half_done(stack
         wait_for(lambda: stuck(stack, "tonne.aggregator"), "the aggregator is writing")
         stack.aggregator.kill()
     stack.aggregator.start()
-    wait_for(lambda: stack.readings() == before + 744, "every value is stored", seconds=40)
+    wait_for(lambda: stack.readings() == before + 744, "every value is stored")
     wait_for(stack.settled, "it is aggregated")
     rows = stack.get(
         "/v1/emissions", facility="home", interval="1h",

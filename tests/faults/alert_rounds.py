@@ -134,7 +134,7 @@ def play(kilns: Kilns, seed: int, number: int) -> Round:
     struck = time.monotonic()
     for server in (kilns.stack.aggregator, kilns.stack.notifier):
         server.start()
-    wait_for(lambda: kilns.quiet, "everything is told", 60)
+    wait_for(lambda: kilns.quiet, "everything is told")
     return Round(
         number=number,
         step=step.name,

@@ -15,8 +15,8 @@ from tests.faults.nemesis import FAULTS, Fault, strike
 from tests.faults.oracle import Findings, compare
 from tests.faults.publisher import Publisher
 from tests.faults.world import World
+from tests.patience import PATIENCE_S
 
-_QUIET_DEADLINE_S = 90.0
 _MESSAGES_PER_S = 250.0
 
 
@@ -90,7 +90,7 @@ def play(
 
 
 def _wait_until_quiet(world: World, publisher: Publisher, books: Books) -> str:
-    deadline = time.monotonic() + _QUIET_DEADLINE_S
+    deadline = time.monotonic() + PATIENCE_S
     steps: tuple[tuple[str, Callable[[], bool]], ...] = (
         ("the broker did not acknowledge every message", lambda: publisher.done),
         ("not every acknowledged reading was stored", lambda: _stored(world) >= books.count),

@@ -14,7 +14,7 @@ from tests.faults.rounds import play
 from tests.faults.table import write_table
 from tests.faults.world import running_world
 
-pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(600)]
 
 
 def test_no_acknowledged_reading_is_lost_or_counted_twice() -> None:

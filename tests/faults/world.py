@@ -16,6 +16,7 @@ from tests.contract.ingest.brokers import make_durable
 from tests.e2e.stack import ROOT, Service
 from tests.faults.facility import OTHERS, file
 from tests.faults.proxy import Proxy
+from tests.patience import PATIENCE_S
 from tests.services import Nats, Postgres, Server, server_directory
 
 #: How ingest hears of messages.
@@ -180,7 +181,7 @@ class World:
             env={"TONNE_DATABASE_URL": self.postgres.url, "PATH": "/usr/bin:/bin"},
             check=False,
             capture_output=True,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
         return done.returncode == 0
 

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.services import free_port, server_directory
 
-pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(600)]
 
 _REPOSITORY = Path(__file__).parent.parent.parent
 _SERVICES = ("postgres", "nats", "ingest", "aggregator", "notifier", "api", "simulator")
@@ -96,7 +97,7 @@ def local() -> Iterator[Local]:
         stack.call("down")
 
 
-def _eventually(condition: Callable[[], bool], *, within_s: float = 60.0) -> None:
+def _eventually(condition: Callable[[], bool], *, within_s: float = PATIENCE_S) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, "what was waited for did not come"
@@ -137,21 +138,23 @@ def test_nothing_outlives_the_launcher(local: Local) -> None:
             )
 
     launcher = launch()
-    _eventually(local.ready, within_s=90)
+    _eventually(local.ready)
     launcher.kill()
     launcher.wait()
     # started at once, it waits for those before it
     launcher = launch()
-    _eventually(lambda: len(local.pids()) == len(_SERVICES) and local.ready(), within_s=120)
+    _eventually(
+        lambda: len(local.pids()) == len(_SERVICES) and local.ready(), within_s=2 * PATIENCE_S
+    )
     supervisor = int((local.directory / "supervisord.pid").read_text())
     os.kill(supervisor, signal.SIGKILL)
-    assert launcher.wait(60) == 1
+    assert launcher.wait(PATIENCE_S) == 1
     _eventually(lambda: local.processes() == [])
 
     launcher = launch()
-    _eventually(local.ready, within_s=90)
+    _eventually(local.ready)
     launcher.send_signal(signal.SIGINT)
-    assert launcher.wait(90) == 0
+    assert launcher.wait(PATIENCE_S) == 0
     assert local.processes() == []
 
 

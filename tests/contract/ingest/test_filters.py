@@ -15,6 +15,7 @@ from services.ingest.sources.mqtt.source import MqttSource
 from tests.contract.ingest.brokers import WiredNats
 from tests.contract.ingest.conftest import Line, Way, payloads, received
 from tests.contract.ingest.traffic import until
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.broker
 
@@ -47,7 +48,7 @@ class Flow:
     def _run(self) -> None:
         while not self._ended.is_set():
             payload = str(len(self.sent)).encode()
-            self._client.publish(self._topic, payload, qos=1).wait_for_publish(30)
+            self._client.publish(self._topic, payload, qos=1).wait_for_publish(PATIENCE_S)
             self.sent.append(payload)
 
     def end(self) -> None:
@@ -95,7 +96,7 @@ def test_nothing_is_lost_while_filters_are_exchanged_under_load(line: Line) -> N
         hear()
         return heard >= sent
 
-    until(complete, f"all {len(sent)} arrive", seconds=15)
+    until(complete, f"all {len(sent)} arrive")
     # and the old filter is gone indeed
     line.publish(b"other", below="other")
     line.publish(b"last", below="flow")

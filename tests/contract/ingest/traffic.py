@@ -14,9 +14,10 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from services.core.runtime.mqtt_client import MqttClient
+from tests.patience import PATIENCE_S
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> None:
+def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -> None:
     """Return when the condition holds, or fail the test saying what never came true."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -41,7 +42,7 @@ def publish(
     client.loop_start()
     try:
         for sent in [client.publish(t, p, qos=qos, retain=retain) for t, p in messages]:
-            sent.wait_for_publish(30)
+            sent.wait_for_publish(PATIENCE_S)
             assert sent.is_published()
     finally:
         client.disconnect()

@@ -15,6 +15,7 @@ from services.core.runtime.clock import FixedClock
 from services.core.runtime.settings import Settings
 from tests.integration.api.plant import at
 from tests.integration.api.server import serving
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -40,6 +41,6 @@ async def client(settings: Settings, clock: FixedClock) -> AsyncIterator[httpx.A
     """A client of the API without authentication."""
     async with (
         serving(create_app(settings, clock=clock, health_holds_s=0)) as address,
-        httpx.AsyncClient(base_url=address, timeout=20) as opened,
+        httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as opened,
     ):
         yield opened

@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.api.serving import server_config
+from tests.patience import PATIENCE_S
 
 
 class _Server(uvicorn.Server):
@@ -28,7 +29,7 @@ async def serving(app: FastAPI) -> AsyncIterator[str]:
     server = _Server(server_config(app, app.state.context.settings))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while not server.started:
                 assert not task.done(), task
                 await asyncio.sleep(0.01)
@@ -36,6 +37,6 @@ async def serving(app: FastAPI) -> AsyncIterator[str]:
     finally:
         app.state.context.feed.close()
         server.should_exit = True
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await task
         listener.close()

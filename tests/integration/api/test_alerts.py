@@ -22,6 +22,7 @@ from tests.integration.aggregator.watch import Watch
 from tests.integration.api.plant import found
 from tests.integration.api.server import serving
 from tests.integration.api.test_stream import events
+from tests.patience import PATIENCE_S
 
 T0 = instant("2026-11-23T17:50:00Z")
 MINUTE = timedelta(minutes=1)
@@ -189,7 +190,7 @@ async def test_the_stream_tells_alerts_as_they_change_and_what_was_missed(
     works.power(T0, [50])
     works.tick(T0)
     query = {"facility": "works"}
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE_S):
         async with client.stream("GET", "/v1/stream", params=query) as response:
             stream = events(response)
             first = await anext(stream)

@@ -16,6 +16,7 @@ from services.core.runtime.settings import Settings
 from services.core.store.operations import keys
 from tests.integration.api.plant import found
 from tests.integration.api.server import serving
+from tests.patience import PATIENCE_S
 
 Connection = psycopg.Connection[Any]
 
@@ -36,7 +37,7 @@ async def guarded(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
     settings = Settings(database_url=SecretStr(database_url))
     async with (
         serving(create_app(settings)) as address,
-        httpx.AsyncClient(base_url=address, timeout=20) as client,
+        httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client,
     ):
         yield client
 
@@ -185,7 +186,11 @@ def test_where_it_must_not_or_cannot_listen_it_does_not_start(given: str, says: 
         f" raise SystemExit(run(Settings({given})))"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert ended.returncode != 0
     assert says in ended.stderr

@@ -22,12 +22,12 @@ from services.core.store.operations import keys
 from tests.integration.api.plant import found
 from tests.integration.api.server import serving
 from tests.integration.api.test_auth import bearer
+from tests.patience import PATIENCE_S
 
 Connection = psycopg.Connection[Any]
 
 pytestmark = pytest.mark.usefixtures("plant")
 
-DEADLINE_S = 30
 READ_HOURS = {"from": "2026-11-23T00:00:00Z", "to": "2026-11-23T02:00:00Z"}
 
 
@@ -68,15 +68,15 @@ async def served(
     app = create_app(Settings(database_url=SecretStr(database_url), **given))
     limits = httpx.Limits(max_connections=300)
     async with (
-        asyncio.timeout(DEADLINE_S * 3),
+        asyncio.timeout(PATIENCE_S * 3),
         serving(app) as address,
-        httpx.AsyncClient(base_url=address, timeout=DEADLINE_S, limits=limits) as client,
+        httpx.AsyncClient(base_url=address, timeout=PATIENCE_S, limits=limits) as client,
     ):
         yield app, client
 
 
 async def until(holds: Callable[[], bool], what: str) -> None:
-    for _ in range(DEADLINE_S * 100):
+    for _ in range(int(PATIENCE_S * 100)):
         if holds():
             return
         await asyncio.sleep(0.01)

@@ -16,8 +16,8 @@ import pytest
 from services.api.app import create_app
 from services.core.runtime.settings import Settings
 from tests.integration.api.server import serving
+from tests.patience import PATIENCE_S
 
-DEADLINE_S = 30
 #: No test asks the database for anything.
 NOWHERE = "postgresql://tonne@127.0.0.1:1/tonne"
 
@@ -27,7 +27,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 @asynccontextmanager
 async def served(**given: Any) -> AsyncIterator[tuple[str, int]]:
     settings = Settings(database_url=NOWHERE, **given)  # type: ignore[arg-type]
-    async with asyncio.timeout(DEADLINE_S), serving(create_app(settings)) as address:
+    async with asyncio.timeout(PATIENCE_S), serving(create_app(settings)) as address:
         parts = urlsplit(address)
         assert parts.hostname is not None
         assert parts.port is not None

@@ -13,6 +13,7 @@ from services.api.app import create_app
 from services.api.models.models import Ready
 from services.core.runtime.settings import Settings
 from tests.integration.api.server import serving
+from tests.patience import PATIENCE_S
 
 Connection = psycopg.Connection[Any]
 
@@ -78,7 +79,7 @@ async def test_a_database_without_schema_is_not_ready(empty_database_url: str) -
     settings = Settings(database_url=SecretStr(empty_database_url), api_auth="off")
     async with (
         serving(create_app(settings)) as address,
-        httpx.AsyncClient(base_url=address, timeout=20) as client,
+        httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client,
     ):
         status, body = await ready(client)
     assert (status, body["schema_current"]) == (503, False)
@@ -92,7 +93,7 @@ async def test_without_a_database_the_process_lives_and_says_so() -> None:
         settings = Settings(database_url=SecretStr(url), api_auth="off")
         async with (
             serving(create_app(settings)) as address,
-            httpx.AsyncClient(base_url=address, timeout=20) as client,
+            httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client,
         ):
             assert (await client.get("/healthz")).json() == {"status": "ok"}
             status, body = await ready(client)
@@ -164,7 +165,7 @@ async def test_however_many_ask_readiness_takes_one_connection(
     everything_progresses(connection)
     async with (
         serving(create_app(settings, health_holds_s=60)) as address,
-        httpx.AsyncClient(base_url=address, timeout=20) as client,
+        httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client,
     ):
         answers = await asyncio.gather(*(client.get("/readyz") for _ in range(100)))
         # all are of one look at the database, which nothing that came since has changed

@@ -18,6 +18,7 @@ from services.core.runtime.settings import Settings
 from services.core.store.operations import keys
 from tests.integration.api.plant import found
 from tests.integration.api.server import serving
+from tests.patience import PATIENCE_S
 
 Connection = psycopg.Connection[Any]
 
@@ -28,7 +29,7 @@ async def guarded(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
     settings = Settings(database_url=SecretStr(database_url))
     async with (
         serving(create_app(settings)) as address,
-        httpx.AsyncClient(base_url=address, timeout=20) as client,
+        httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client,
     ):
         yield client
 
@@ -85,7 +86,7 @@ async def test_it_answers_at_once_when_ingest_is_quick(
 ) -> None:
     refuse(connection, "linz")
     asked = asyncio.create_task(replay(guarded, bearer(connection, "write"), 200))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not connection.execute(  # noqa: ASYNC110 - nothing tells when the row is there
             "UPDATE replay_request SET tried = 1, restored = 1, finished_at = now()"
         ).rowcount:

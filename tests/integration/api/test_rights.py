@@ -16,6 +16,7 @@ from services.core.store.database.connect import engine
 from services.core.store.operations import keys
 from services.core.store.registry import grants
 from tests.integration.api.server import serving
+from tests.patience import PATIENCE_S
 
 SECRET_TOPIC = "plant/linz-boiler/meters"
 
@@ -66,7 +67,7 @@ async def sides(
     settings = Settings(database_url=SecretStr(database_url))
     async with (
         serving(create_app(settings)) as address,
-        httpx.AsyncClient(base_url=address, timeout=30) as client,
+        httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client,
     ):
         admin = Side(client, keys.create(connection, name="admin", scopes=["admin"]))
         for made in (file("linz", SECRET_TOPIC, notify="TONNE_SECRET_LINZ"), file("graz")):

@@ -36,6 +36,7 @@ from services.core.runtime.settings import Settings
 from tests.integration.aggregator.plant import apply_text
 from tests.integration.api.plant import FULL, MINUTE, Plant, announce, at, minutes, roll
 from tests.integration.api.server import serving
+from tests.patience import PATIENCE_S
 
 #: Of each call, once as the specification allows it and once as it does not.
 EXAMPLES = int(os.environ.get("SPECIFIED_EXAMPLES", "20"))
@@ -85,14 +86,13 @@ def address(database_url: str) -> Iterator[str]:
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
     thread.start()
-    assert ready.wait(30)
+    assert ready.wait(PATIENCE_S)
     yield place[0]
     loop.call_soon_threadsafe(stop.set)
     thread.join()
     loop.close()
 
 
-@pytest.mark.timeout(300)
 def test_every_answer_is_one_that_the_specification_names(address: str) -> None:
     schema = schemathesis.openapi.from_url(
         f"{address}/v1/openapi.json", config=SchemathesisConfig()
@@ -121,7 +121,7 @@ def ask(call: Any, mode: GenerationMode, address: str, failures: dict[str, str])
     )
     @given(case=call.as_strategy(generation_mode=mode))
     def examples(case: Any) -> None:
-        response = case.call(base_url=address, timeout=20)
+        response = case.call(base_url=address, timeout=PATIENCE_S)
         try:
             case.validate_response(response, checks=checks)
         except FailureGroup as found:

@@ -14,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from deploy.local import nats_server
 from services.core.runtime.mqtt_client import MqttClient
 from tests.contract.ingest.traffic import publish, until
+from tests.patience import PATIENCE_S
 from tests.services import Nats, server_directory
 
 pytestmark = pytest.mark.broker
@@ -116,7 +117,9 @@ def test_nobody_speaks_nats_own_protocol_without_tonnes_password(
         """Whether NATS answers to a ping after this name and password."""
         named = {"user": user, "pass": password} if user else {}
         said = json.dumps({"verbose": False, "pedantic": False, "lang": "x", **named})
-        with socket.create_connection(("127.0.0.1", server.client_port), timeout=10) as wire:
+        with socket.create_connection(
+            ("127.0.0.1", server.client_port), timeout=PATIENCE_S
+        ) as wire:
             wire.sendall(f"CONNECT {said}\r\nPING\r\n".encode())
             answer = b""
             while b"PONG" not in answer and b"-ERR" not in answer:

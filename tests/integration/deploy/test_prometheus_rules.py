@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.unit.deploy.repository import DEPLOY, read_yaml
 
 _FOLDER = DEPLOY / "prometheus"
@@ -200,7 +201,7 @@ def test_prometheus_accepts_its_settings() -> None:
 def promtool(*words: str) -> None:
     try:
         done = subprocess.run(
-            ["promtool", *words], capture_output=True, text=True, check=False, timeout=60
+            ["promtool", *words], capture_output=True, text=True, check=False, timeout=PATIENCE_S
         )
     except FileNotFoundError:
         pytest.fail("promtool is missing; run: deploy/local/bootstrap.sh test")

@@ -13,6 +13,7 @@ import pytest
 
 from services.core.store.schema import restatement_reasons as why
 from tests.integration.field.bench import FieldBench
+from tests.patience import PATIENCE_S
 
 _START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
 _CLOSED = _START + timedelta(hours=98)
@@ -57,7 +58,7 @@ def _tonne(field: FieldBench, *words: str, code: int = 0, asked: str = "") -> st
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert ended.returncode == code, ended.stdout + ended.stderr
     return ended.stdout + ended.stderr

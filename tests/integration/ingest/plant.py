@@ -19,6 +19,7 @@ from services.core.facility.file import parse
 from services.core.store.database.connect import engine
 from services.core.store.registry.apply import apply
 from tests.contract.ingest.traffic import publish, until
+from tests.patience import PATIENCE_S
 from tests.services import Server
 
 FILE = """
@@ -113,7 +114,7 @@ class Plant:
         """Stop ingest and return its exit code."""
         assert self.process is not None
         self.process.send_signal(how)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE_S)
 
     def kill(self) -> None:
         """Make sure that ingest does not run."""
@@ -124,7 +125,7 @@ class Plant:
     def wait(self) -> int:
         """Wait for ingest to end by itself and return its exit code."""
         assert self.process is not None
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE_S)
 
     def said(self, text: str) -> int:
         """How many lines of the log hold ``text``."""

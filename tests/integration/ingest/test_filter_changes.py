@@ -13,6 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from services.core.runtime.mqtt_client import MqttClient
 from tests.contract.ingest.traffic import until
 from tests.integration.ingest.plant import Plant
+from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]
 
@@ -79,7 +80,7 @@ class Load:
         while not self._ended.is_set():
             number += 1
             payload = json.dumps({"t": BEGIN_MS + number, "e": number})
-            self._client.publish(self._topic, payload, qos=1).wait_for_publish(30)
+            self._client.publish(self._topic, payload, qos=1).wait_for_publish(PATIENCE_S)
             self.acknowledged.add(number)
 
     def end(self) -> None:

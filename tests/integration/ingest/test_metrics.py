@@ -16,6 +16,7 @@ from services.core.store.database.connect import engine
 from services.core.store.readings.replays import Selection, submit
 from tests.contract.ingest.traffic import until
 from tests.integration.ingest.plant import CEMS, Plant
+from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]
 
@@ -28,7 +29,9 @@ class Metrics:
 
     def samples(self) -> dict[tuple[str, str], float]:
         """Values by name and the value of the only label, as far as there is one."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{self.port}/metrics", timeout=PATIENCE_S
+        ) as answer:
             text = answer.read().decode()
         found = {}
         for family in text_string_to_metric_families(text):

@@ -12,6 +12,7 @@ from services.ingest.prepare import Sighting
 from services.ingest.presence import Presence
 from tests.contract.ingest.traffic import until
 from tests.integration.ingest.plant import CEMS, METER, Plant
+from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]
 
@@ -38,7 +39,7 @@ def test_the_contracts_examples_become_readings_and_touched_minutes(plant: Plant
         )
         plant.holds(readings=5)
         (facility,) = plant.rows("SELECT id FROM facility")
-        woken = next(listener.notifies(timeout=30, stop_after=1))
+        woken = next(listener.notifies(timeout=PATIENCE_S, stop_after=1))
         assert (woken.channel, woken.payload) == (notify.TOUCHED, str(facility["id"]))
     assert plant.readings() == [
         ("co2", SIX + QUARTER, 12.5, 0),

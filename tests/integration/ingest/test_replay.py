@@ -17,6 +17,7 @@ from services.core.store.database.connect import engine
 from services.core.store.readings.replays import Selection, submit
 from tests.contract.ingest.traffic import until
 from tests.integration.ingest.plant import CEMS, FILE, Plant
+from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]
 
@@ -77,7 +78,7 @@ def tonne(plant: Plant, *words: str, code: int = 0) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert ended.returncode == code, ended.stdout + ended.stderr
     return ended.stdout + ended.stderr

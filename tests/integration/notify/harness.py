@@ -24,6 +24,7 @@ from services.notify.channel import Channel
 from services.notify.loop import Notifier
 from services.notify.resolve import SystemResolver
 from tests.integration.aggregator.plant import FILE, apply_text
+from tests.patience import PATIENCE_S
 
 #: Nobody listens there: what is told over MQTT fails at once.
 _NO_BROKER = "mqtt://127.0.0.1:1"
@@ -140,11 +141,11 @@ async def notifier(
         yield
     finally:
         working.stop()
-        await asyncio.wait_for(task, 30)
+        await asyncio.wait_for(task, PATIENCE_S)
         resolver.close()
 
 
-async def until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
+async def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -> Any:
     """Return the condition's value once it is true."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

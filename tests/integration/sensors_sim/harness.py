@@ -15,12 +15,13 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from services.core.runtime.mqtt_client import MqttClient
+from tests.patience import PATIENCE_S
 from tests.services import Nats
 
 SIMULATOR = [sys.executable, "-c", "from sensors_sim.cli import main; main()"]
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> None:
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -> None:
     """Return when the condition holds, or fail the test saying what never came true."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -111,7 +112,7 @@ class Simulator:
         return process
 
     def finish(self, process: subprocess.Popen[str], status: int = 0) -> tuple[str, str]:
-        out, err = process.communicate(timeout=90)
+        out, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == status, err
         return out, err
 

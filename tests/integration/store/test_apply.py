@@ -12,6 +12,7 @@ import pytest
 
 from services.core.facility.errors import ApplyError
 from tests.integration.aggregator.plant import FILE, apply_text
+from tests.patience import PATIENCE_S
 
 WORKS = FILE.replace("id: works, name", "id: other, name")
 
@@ -96,7 +97,7 @@ def test_the_command_prints_every_error_with_file_and_line(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 1
     line = bad.read_text().splitlines().index(wrong) + 1
@@ -114,7 +115,7 @@ def test_without_a_database_the_command_says_so_in_one_sentence(tmp_path: Path) 
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 1
     assert len(done.stderr.strip().splitlines()) == 1

@@ -20,6 +20,7 @@ from services.core.store.registry.import_factors import import_factors
 from services.core.store.registry.shared_factors import shared_factors
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant
 from tests.integration.aggregator.test_closing import close_all
+from tests.patience import PATIENCE_S
 
 HEAD = "id,unit,co2_kg,valid_from,valid_to,known_at,citation\n"
 FILE = """
@@ -146,7 +147,7 @@ def test_the_command_prints_every_error_with_file_and_line(
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
 
     file.write_text(HEAD + "grid-at,kWx,0.2,,,,a\n")
