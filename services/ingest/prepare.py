@@ -132,7 +132,7 @@ class _Preparation:
         arrivals: Arrivals,
         facility: str | None,
     ) -> None:
-        self._directory = directory
+        self._destination = directory.destination
         self._arrivals = arrivals
         self._facility = facility
         self._oldest_us = to_us(bounds.oldest)
@@ -147,15 +147,18 @@ class _Preparation:
         #: by device id: when its newest readings came, and what its status said
         self._heard: dict[int, datetime] = {}
         self._statuses: dict[int, Sighting] = {}
-        self._instant: tuple[datetime | None, int] = (None, 0)
+        #: when the message before arrived, and what follows from it
+        self._arrived_at: datetime | None = None
+        self._received_at: datetime | None = None
+        self._arrived_us = self._received_us = self._recent_us = self._newest_us = 0
 
-    def _us(self, instant: datetime) -> int:
-        """Microseconds since the epoch; messages of one burst arrived at one time."""
-        known, instant_us = self._instant
-        if known is not instant:
-            instant_us = to_us(instant)
-            self._instant = (instant, instant_us)
-        return instant_us
+    def _arrive(self, arrived_at: datetime, received_at: datetime) -> None:
+        """Take other times of arrival; messages of one burst have the same."""
+        self._arrived_at, self._received_at = arrived_at, received_at
+        self._arrived_us, self._received_us = to_us(arrived_at), to_us(received_at)
+        # times between these need no second look
+        self._recent_us = max(self._oldest_us, self._arrived_us - self._alone_us)
+        self._newest_us = self._arrived_us + self._tolerance_us
 
     @property
     def sightings(self) -> dict[int, Sighting]:
@@ -168,7 +171,15 @@ class _Preparation:
 
     def take(self, message: Message) -> None:
         """Take one message through steps 2 to 5."""
-        destination = self._directory.destination(message.topic)
+        destination = self._destination(message.topic)
+        only = destination.only
+        if only is None or self._facility or not 0 < len(message.payload) < TOO_LARGE_BYTES:
+            self._take_unusual(message, destination)
+        elif problems := self._readings(message, only, shared=False):
+            self._quarantine(message, [(only, each) for each in problems])
+
+    def _take_unusual(self, message: Message, destination: Destination) -> None:
+        """Take a message that is not just the readings of one device."""
         if destination.kind is Kind.IGNORED or not message.payload:
             # an empty payload is how MQTT takes back what was retained
             return
@@ -186,15 +197,12 @@ class _Preparation:
         elif destination.kind is Kind.STATUS:
             for publisher in publishers:
                 self._status(message, destination, publisher)
-        elif len(publishers) == 1:
-            problems = self._readings(message, publishers[0], shared=False)
-            if problems:
-                self._quarantine(message, [(publishers[0], each) for each in problems])
         else:
+            shared = len(publishers) > 1
             found = [
                 (publisher, problem)
                 for publisher in publishers
-                for problem in self._readings(message, publisher, shared=True)
+                for problem in self._readings(message, publisher, shared=shared)
             ]
             self._quarantine(message, found)
 
@@ -221,24 +229,27 @@ class _Preparation:
 
         ``shared``: others publish at this topic too, so that a message may have nothing of it.
         """
-        received_us = self._us(message.received_at)
-        arrived_us = self._us(message.arrived_at)
+        arrived_at, received_at = message.arrived_at, message.received_at
+        if arrived_at is not self._arrived_at or received_at is not self._received_at:
+            self._arrive(arrived_at, received_at)
+        arrived_us, received_us = self._arrived_us, self._received_us
+        recent_us, newest_us = self._recent_us, self._newest_us
         try:
             decoded = publisher.decode(message.payload, arrived_us)
         except Exception as error:  # noqa: BLE001 - whatever it is, it would come again and again
             return (_undecodable(publisher, error),)
         problems = decoded.problems
-        observations = self._heard_of(message, publisher, decoded, shared=shared)
-        targets, rows, origins = publisher.targets, self.rows, self.origins
+        observations: Sequence[Observation] = decoded.observations
+        if problems or message.retained or self._heard.get(publisher.device_id) is not arrived_at:
+            # of the messages of one burst only the first has anything to note
+            observations = self._heard_of(message, publisher, decoded, shared=shared)
+        targets, rows = publisher.targets, self.rows
+        add_row, add_origin = rows.append, self.origins.append
         arrival: _Arrival | None = None
-        oldest_us, newest_us = self._oldest_us, arrived_us + self._tolerance_us
-        # so that the common case costs one comparison
-        recent_us = arrived_us - self._alone_us
-        recent_us = oldest_us if recent_us < oldest_us else recent_us  # noqa: FURB136 - twice as fast
         for observation in observations:
             channel, ts_us, value = observation.channel, observation.ts_us, observation.value
-            quality, refused = observation.quality, False
-            time_source = observation.time_source
+            quality, time_source = observation.quality, observation.time_source
+            refused = False
             if time_source:
                 arrival = arrival or _Arrival(
                     message, publisher.device_id, arrived_us, self._arrivals
@@ -246,30 +257,21 @@ class _Preparation:
                 ts_us, time_source = arrival.timed(observation)
             target = targets.get(channel)
             if target is None:
-                if channel in publisher.others:
-                    continue
-                what = f"device {publisher.device!r} has no such channel"
-                problems.append(_problem(Reason.UNKNOWN_CHANNEL, what, observation))
+                problems += _unknown(publisher, observation)
                 continue
-            plainly_good = (
-                value is not None
-                and observation.unit is None
-                and target.plain_lowest <= value <= target.plain_highest
-                and recent_us <= ts_us <= newest_us
-            )
-            if not plainly_good:
-                try:
-                    check_time(ts_us, oldest_us=oldest_us, newest_us=newest_us)
-                    value, quality = _second_look(observation, target)
-                except CheckError as error:
-                    problems.append(_problem(error.reason, error.what, observation))
-                    if error.reason is Reason.ABSURD_TIME or not target.holds:
-                        continue
-                    # there was a value and nobody knows which: the one before holds no longer
-                    value, quality, refused = None, BAD, True
+            if (
+                value is None
+                or observation.unit is not None
+                or not target.plain_lowest <= value <= target.plain_highest
+                or not recent_us <= ts_us <= newest_us
+            ):
+                looked_at = self._second_look(observation, target, ts_us, problems)
+                if looked_at is None:
+                    continue
+                value, quality, refused = looked_at
                 if ts_us < recent_us:
                     self.old.append(len(rows))
-            rows.append(
+            add_row(
                 ReadingRow(
                     target.facility_id,
                     target.channel_id,
@@ -280,7 +282,7 @@ class _Preparation:
                     received_us,
                 )
             )
-            origins.append(Origin(message, publisher, channel, refused))
+            add_origin(Origin(message, publisher, channel, refused))
         return problems
 
     def _heard_of(
@@ -298,16 +300,34 @@ class _Preparation:
             self._gaps(message, publisher, decoded.problems)
         return decoded.observations
 
+    def _second_look(
+        self, observation: Observation, target: Target, ts_us: int, problems: list[Problem]
+    ) -> tuple[float | None, int, bool] | None:
+        """Value and quality to store of what is not plainly good; None: nothing is stored.
+
+        Beside them whether they stand for a value that was refused. What is wrong is added to
+        ``problems``.
+        """
+        try:
+            check_time(ts_us, oldest_us=self._oldest_us, newest_us=self._newest_us)
+            if is_marker(observation.value, target):
+                return None, max(observation.quality, BAD), False
+            return checked_value(observation, target), observation.quality, False
+        except CheckError as error:
+            problems.append(_problem(error.reason, error.what, observation))
+            if error.reason is Reason.ABSURD_TIME or not target.holds:
+                return None
+            # there was a value and nobody knows which: the one before holds no longer
+            return None, BAD, True
+
     def _gaps(self, message: Message, publisher: Publisher, problems: Sequence[Problem]) -> None:
         """End the hold of the values before those that a decoder could not understand."""
-        oldest_us, arrived_us = self._oldest_us, self._us(message.arrived_at)
-        newest_us = arrived_us + self._tolerance_us
         for problem in problems:
             target = publisher.targets.get(problem.channel or "")
             ts_us = problem.ts_us
             if target is None or not target.holds or ts_us is None:
                 continue
-            if oldest_us <= ts_us <= newest_us:
+            if self._oldest_us <= ts_us <= self._newest_us:
                 self.rows.append(
                     ReadingRow(
                         target.facility_id,
@@ -315,8 +335,8 @@ class _Preparation:
                         ts_us,
                         None,
                         BAD,
-                        TIME_FROM_BROKER if ts_us == arrived_us else TIME_FROM_DEVICE,
-                        self._us(message.received_at),
+                        TIME_FROM_BROKER if ts_us == self._arrived_us else TIME_FROM_DEVICE,
+                        self._received_us,
                     )
                 )
                 self.origins.append(Origin(message, publisher, target.slug, True))
@@ -400,11 +420,11 @@ def _undecodable(publisher: Publisher, error: Exception) -> Problem:
     return Problem(reason=Reason.DECODER_FAILED, what=what)
 
 
-def _second_look(observation: Observation, target: Target) -> tuple[float | None, int]:
-    """Value and quality to store of an observation that is not plainly good."""
-    if is_marker(observation.value, target):
-        return None, max(observation.quality, BAD)
-    return checked_value(observation, target), observation.quality
+def _unknown(publisher: Publisher, observation: Observation) -> list[Problem]:
+    if observation.channel in publisher.others:
+        return []
+    what = f"device {publisher.device!r} has no such channel"
+    return [_problem(Reason.UNKNOWN_CHANNEL, what, observation)]
 
 
 def _problem(reason: Reason, what: str, observation: Observation) -> Problem:

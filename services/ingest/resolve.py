@@ -73,6 +73,8 @@ class Destination:
     #: each takes of a message what its own mapping selects; none with READINGS or STATUS: see
     #: ``reason``
     publishers: tuple[Publisher, ...] = ()
+    #: the one whose readings all messages at the topic are; None: there is more to be asked
+    only: Publisher | None = None
     reason: Reason | None = None
     what: str = ""
     facility: str | None = None
@@ -100,7 +102,7 @@ class Directory:
                 replace(next(iter(own.values())), decode=native.decode) if own else publishers[None]
             )
         self._own = {
-            topic: Destination(kind=route.Kind.READINGS, publishers=_sharing(publishers))
+            topic: _destination(route.Kind.READINGS, _sharing(publishers))
             for topic, publishers in claims.items()
         }
         self.own_topics = frozenset(self._own)
@@ -135,7 +137,7 @@ class Directory:
                 facility=address.facility,
                 device=address.device,
             )
-        return Destination(kind=address.kind, publishers=(self._publishers[address.device],))
+        return _destination(address.kind, (self._publishers[address.device],))
 
     def _unknown(self, address: route.Address) -> tuple[Reason | None, str]:
         if address.facility not in self._facilities:
@@ -150,6 +152,11 @@ class Directory:
             what = f"device {address.device!r} belongs to facility {device.facility!r}"
             return Reason.UNKNOWN_DEVICE, f"{what}, not to {address.facility!r}"
         return None, ""
+
+
+def _destination(kind: route.Kind, publishers: tuple[Publisher, ...]) -> Destination:
+    only = publishers[0] if kind is route.Kind.READINGS and len(publishers) == 1 else None
+    return Destination(kind=kind, publishers=publishers, only=only)
 
 
 def _publishers(device: read.Device, most_steps: int) -> dict[str | None, Publisher]:

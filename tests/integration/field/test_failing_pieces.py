@@ -36,14 +36,14 @@ def _native(facility: str, k: int) -> tuple[str, str]:
 def test_a_decoder_that_fails_unexpectedly_costs_its_own_message(
     field: FieldBench, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    real = native.decode
+    real = native.Native.decode
 
-    def decode(payload: bytes, received_us: int) -> Any:
+    def decode(self: native.Native, payload: bytes, received_us: int) -> Any:
         if b"13" in payload.partition(b"values")[2]:
             raise error("planted")
-        return real(payload, received_us)
+        return real(self, payload, received_us)
 
-    monkeypatch.setattr(native, "decode", decode)
+    monkeypatch.setattr(native.Native, "decode", decode)
     field.apply(_FILE.format("works"))
     field.deliver([_native("works", k) for k in (12, 13, 14)], at=_NOW)
     assert [value for _, value, _ in field.readings("works-a.e")] == [12, 14]

@@ -191,7 +191,9 @@ _values = (
 )
 _times = st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat) | st.integers(0, 2 * 10**12)
 _readings = st.fixed_dictionaries(
-    {"ts": _times, "values": st.dictionaries(st.text(), _values, max_size=5)}
+    {"ts": _times, "values": st.dictionaries(st.text(), _values, max_size=5)},
+    # what stands beside them is learned, and means nothing
+    optional={"seq": st.integers(), "note": st.text(), "more": st.lists(st.none() | st.text())},
 )
 
 

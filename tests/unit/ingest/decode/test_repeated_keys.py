@@ -38,6 +38,31 @@ def test_tonnes_own_format(payload: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "beside",
+    [
+        b'"seq": 1, "seq": 2',
+        b'"seq": 1, "\\u0073eq": 2',
+        # as many quotation marks as in what was learned of the device
+        b'"values": {"a": 1}',
+        b'"ts": 3, "seq": 1',
+        b'"seq": 1, "note": 1, "note": 2',
+        b'"seq": 1, "more": {"\\u0022\\u0022": 1, "b": 1, "b": 2}',
+        b'"seq": 1, "more": [{"b": 1, "b": 2}]',
+        b'"seq": "\\u0022", "note": "x", "seq": 1',
+        b'"seq": {"b": "c", "b": "c"}',
+    ],
+)
+def test_tonnes_own_format_after_the_device_is_known(beside: bytes) -> None:
+    decode = decoder_for("native", {}, [])
+    for known in (b'"seq": 1, "note": "x"', b'"more": {"b": 1}', b'"seq": "word", "more": []'):
+        payload = b'{"ts": 1795456800, "values": {"a": 1}, %b}' % known
+        assert [o.value for o in decode(payload, 0).observations] == [1.0]
+    with pytest.raises(UndecodableError, match="stands twice in one object") as caught:
+        decode(b'{"ts": 1795456800, "values": {"a": 2}, %b}' % beside, 0)
+    assert caught.value.reason is Reason.REPEATED_KEY
+
+
+@pytest.mark.parametrize(
     "payload",
     [
         b'{"a": {"x": 1, "x": 2}}',
