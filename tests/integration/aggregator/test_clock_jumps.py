@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -127,21 +129,24 @@ def bench(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]
     plant.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def undisturbed(
-    postgres_cluster: Postgres, migrated_template: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[int], list[list[Any]]]]:
-    """The totals of a run in which no clock jumps."""
-    with postgres_cluster.fresh_database(template=migrated_template) as url:
-        plant = Plant(url, RULED)
+    postgres_cluster: Postgres, migrated_template: str
+) -> Callable[[int], list[list[Any]]]:
+    """The totals of a run in which no clock jumps: of one length, the same for every test."""
 
-        def run(seconds: int) -> list[list[Any]]:
-            bench = Bench(plant, monkeypatch)
+    @cache
+    def run(seconds: int) -> list[list[Any]]:
+        with (
+            postgres_cluster.fresh_database(template=migrated_template) as url,
+            pytest.MonkeyPatch.context() as patch,
+            closing(Plant(url, RULED)) as plant,
+        ):
+            bench = Bench(plant, patch)
             bench.go_on(seconds)
             return bench.totals()
 
-        yield run
-        plant.close()
+    return run
 
 
 JUMPS = {
