@@ -26,6 +26,8 @@ from deploy.local import nats_server, postgres_server
 from tests.patience import PATIENCE_S
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the directory within is made by mkdtemp
+#: Begins the name of a directory; the process that made it follows.
+_OURS = "tonne-test-"
 #: Several times what one cluster takes; a container's usual 64 MB is too little.
 _ROOM_BYTES = 2 << 30
 _MOSQUITTO_SETTINGS = Path(__file__).parent.parent / "deploy" / "mosquitto" / "tonne.conf"
@@ -295,6 +297,10 @@ def _memory() -> Path | None:
     """Where files are kept in memory; None if there is no such place, or a small one."""
     if not _SHARED_MEMORY.is_dir() or not os.access(_SHARED_MEMORY, os.W_OK | os.X_OK):
         return None
+    for left in _SHARED_MEMORY.glob(f"{_OURS}[0-9]*-*"):
+        # of a run that was killed: it would be taken from memory until the machine starts anew
+        if not Path("/proc", left.name.split("-")[2]).exists():
+            shutil.rmtree(left, ignore_errors=True)
     roomy = shutil.disk_usage(_SHARED_MEMORY).free >= _ROOM_BYTES
     return _SHARED_MEMORY if roomy else None
 
@@ -306,7 +312,7 @@ def server_directory(*, for_postgres: bool = False, in_memory: bool = False) -> 
     :param in_memory: the file system is one in memory where this machine has room on one.
     """
     place = _memory() if in_memory else None
-    directory = Path(tempfile.mkdtemp(prefix="tonne-test-", dir=place))
+    directory = Path(tempfile.mkdtemp(prefix=f"{_OURS}{os.getpid()}-", dir=place))
     try:
         if for_postgres:
             postgres_server.give_to_server_user(directory)

@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 from pydantic import SecretStr
 
 from services.api.app import create_app
+from services.api.live.feed import Pace
 from services.core.runtime.settings import Settings
 from services.core.store.operations import keys
 from tests.integration.api.plant import FULL, MINUTE, Plant, announce, found, minutes, roll
@@ -44,11 +45,12 @@ def connection(database_url: str) -> Iterator[Connection]:
 @pytest.fixture
 async def address(database_url: str) -> AsyncIterator[str]:
     settings = Settings(database_url=SecretStr(database_url), api_auth="off")
-    async with serving(create_app(settings)) as url:
+    # the chart looks again with the first word of the stream after some seconds
+    async with serving(create_app(settings, pace=Pace(longest_pause_s=1.0))) as url:
         yield url
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         opened = await playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS)
