@@ -6,10 +6,13 @@ parts. They are counted before anything is built of them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.composer import Composer
+from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.events import AliasEvent
 
 #: A facility file goes seven levels deep.
@@ -46,6 +49,7 @@ def load_yaml(text: str, *, most_bytes: int) -> Any:
         most = most_nodes
 
     reader.Composer = Bounded
+    reader.Constructor = _Constructor
     return reader.load(text)
 
 
@@ -83,3 +87,23 @@ class _Composer(Composer):
         if self._nodes > self.most:
             raise TooMuchError(line, _too_many(self.most))
         return node
+
+
+class _Map(CommentedMap):
+    def add_referent(self, cm: Any) -> None:
+        """Forget who merges this mapping: only a mapping that is changed has to know.
+
+        ruamel compares each newcomer with all before it, which takes minutes for ten thousand.
+        """
+
+
+class _Constructor(RoundTripConstructor):
+    def construct_yaml_map(self, node: Any) -> Iterator[CommentedMap]:
+        """Construct a mapping with its lines."""
+        data = _Map()
+        data._yaml_set_line_col(node.start_mark.line, node.start_mark.column)  # noqa: SLF001
+        yield data
+        self.construct_mapping(node, data, deep=True)
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:map", _Constructor.construct_yaml_map)

@@ -18,7 +18,7 @@ from services.core.facility.checks import problems as computability_problems
 from services.core.facility.model import FacilityFile
 
 #: Of a facility file that is read; one of a thousand channels has a fifth of a million.
-MOST_BYTES = 4 << 20
+MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True, order=True)

@@ -163,7 +163,7 @@ class Settings(BaseSettings):
         " (some 0.3 s); a message that takes more is quarantined",
     )
     file_bytes: int = Field(
-        4 << 20,
+        1 << 20,
         ge=10_000,
         description="size of the largest facility file or file of factors that is read",
     )
