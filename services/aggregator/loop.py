@@ -23,7 +23,7 @@ from services.core.runtime.steady_time import SteadyTime
 from services.core.store.database import database_time, notify
 from services.core.store.emissions import hour_closing, left_over
 from services.core.store.registry import read
-from services.core.store.registry.plan import FacilityPlan, facility_plans
+from services.core.store.registry.plan import FacilityPlan, usable_plans
 
 log = structlog.get_logger()
 
@@ -179,7 +179,9 @@ class Loop:
     def _refresh_plans(self, connection: psycopg.Connection[Any]) -> None:
         revision = read.revision(connection)
         if revision != self._revision:
-            self._plans = facility_plans(connection)
+            self._plans, failures = usable_plans(connection)
+            for facility_id, error in failures.items():
+                self._setbacks.unplanned(connection, facility_id, error, revision)
             self._recent = {}
             self._reduced = {}
             self._turns.keep(self._plans)
@@ -201,7 +203,7 @@ class Loop:
             {
                 "backlog_batches": backlog,
                 "clock_jump_s": self._clock.jump_s,
-                "notices": self._clock.notices(),
+                "notices": [*self._clock.notices(), *self._retention.notices()],
             },
         )
 

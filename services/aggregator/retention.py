@@ -28,12 +28,40 @@ class Retention:
         self._keep_days = keep_days
         self._next_at = 0.0
         self._raised: int | None = None
+        self._failure: str | None = None
 
     def step(self, connection: psycopg.Connection[Any], now: datetime) -> None:
-        """Drop what can go, if it is time to look; says in the log what went."""
+        """Drop the oldest chunk that can go, if it is time to look; says in the log what went.
+
+        What fails is tried again at the next look: totals do not wait for it.
+
+        :raises psycopg.Error: the connection is gone.
+        """
         if not self._keep_days or time.monotonic() < self._next_at:
             return
         self._next_at = time.monotonic() + _LOOK_EVERY_S
+        try:
+            self._drop(connection, now)
+        except Exception as error:
+            if connection.closed:
+                raise
+            self._failure = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+            log.exception("raw readings could not be dropped", keep_days=self._keep_days)
+        else:
+            self._failure = None
+
+    def notices(self) -> list[dict[str, str]]:
+        """Return what an operator should hear of."""
+        if self._failure is None:
+            return []
+        detail = (
+            f"raw readings older than {self._keep_days} days could not be dropped"
+            f" ({self._failure}); they are kept, and it is tried again every"
+            f" {_LOOK_EVERY_S / 60:g} minutes: see the aggregator's log"
+        )
+        return [{"code": "retention-failed", "detail": detail}]
+
+    def _drop(self, connection: psycopg.Connection[Any], now: datetime) -> None:
         if self._raised is None:
             before = now - timedelta(days=self._keep_days)
             self._raised = retention.raise_horizon(connection, before)
@@ -43,6 +71,8 @@ class Retention:
             self._next_at = time.monotonic() + _LOOK_AGAIN_S
             return
         self._raised = None
+        # the next chunk may be old enough too
+        self._next_at = time.monotonic() + _LOOK_AGAIN_S
         for gone in retention.drop(connection, f"{self._keep_days} days"):
             metrics.aggregator_dropped_readings.inc(gone.readings)
             log.warning(

@@ -133,6 +133,19 @@ class Setbacks:
         else:
             trouble.isolation = Isolation(plan.sources)
 
+    def unplanned(
+        self,
+        connection: psycopg.Connection[Any],
+        facility_id: int,
+        error: Exception,
+        revision: int,
+    ) -> None:
+        """Set a facility aside whose configuration, as it is stored, cannot be used."""
+        reason = f"its configuration cannot be used: {said(error)}; apply its file again"
+        piece = Piece(facility_id=facility_id, kind=FACILITY)
+        set_aside.put(connection, SERVICE, piece, reason, revision)
+        log.error("set_aside", facility_id=facility_id, reason=reason, exc_info=error)
+
     def cut(self, plan: FacilityPlan) -> None:
         """The connection was lost in a tick of the facility: a smaller one comes next."""
         self._troubles.setdefault(plan.id, _Trouble()).failures += 1

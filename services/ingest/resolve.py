@@ -93,7 +93,7 @@ class Directory:
         self._publishers: dict[str, Publisher] = {}
         claims: dict[str, list[Publisher]] = {}
         for slug, device in devices.by_slug.items():
-            publishers = _publishers(device, most_steps)
+            publishers = _usable_publishers(device, most_steps)
             own = {topic: each for topic, each in publishers.items() if topic is not None}
             for topic, publisher in own.items():
                 claims.setdefault(topic, []).append(publisher)
@@ -159,6 +159,14 @@ def _destination(kind: route.Kind, publishers: tuple[Publisher, ...]) -> Destina
     return Destination(kind=kind, publishers=publishers, only=only)
 
 
+def _usable_publishers(device: read.Device, most_steps: int) -> dict[str | None, Publisher]:
+    try:
+        return _publishers(device, most_steps)
+    except Exception as error:  # noqa: BLE001 - one device's rows must not end ingest for all
+        _log.exception("device_unusable", facility=device.facility, device=device.slug)
+        return {device.topic: _unusable(device, error)}
+
+
 def _publishers(device: read.Device, most_steps: int) -> dict[str | None, Publisher]:
     """A device's part at each of its topics; None stands for the native one."""
     sharing: dict[str | None, list[read.Channel]] = {}
@@ -205,10 +213,24 @@ def _decoder(device: read.Device, channels: Iterable[read.Channel], most_steps: 
         return _refusing(str(error))
     except Exception as error:  # noqa: BLE001 - one device's file must not end ingest for all
         _log.exception("format_unusable", facility=device.facility, device=device.slug)
-        return _refusing(
-            f"what the facility file says of device {device.slug!r} cannot be used"
-            f" ({type(error).__name__})"
-        )
+        return _refusing(_cannot_be_used(device, error))
+
+
+def _unusable(device: read.Device, error: Exception) -> Publisher:
+    return Publisher(
+        device_id=device.id,
+        facility=device.facility,
+        device=device.slug,
+        decode=_refusing(_cannot_be_used(device, error)),
+        targets={},
+    )
+
+
+def _cannot_be_used(device: read.Device, error: Exception) -> str:
+    return (
+        f"what the facility file says of device {device.slug!r} cannot be used"
+        f" ({type(error).__name__}); apply the file again"
+    )
 
 
 def _refusing(what: str) -> Decoder:

@@ -4,6 +4,9 @@ Entries come in the order of arrival, go the way of live messages (:mod:`..prepa
 :mod:`..write`), and are settled after that COMMIT as a message is acknowledged after its own. A
 crash in between costs a second try, which the key of a reading makes harmless. Requests wait in the
 database, so that a stop or a crash only interrupts them.
+
+A step that fails is tried with fewer entries; one that fails by itself stays in quarantine, and the
+others go on.
 """
 
 from __future__ import annotations
@@ -25,7 +28,13 @@ from services.core.store.readings.replays import ReplayRequest
 from services.core.store.readings.writer import Correction, ReadingRow
 from services.ingest.alone import Alone, old_positions
 from services.ingest.arrivals import Arrivals
-from services.ingest.database import Database
+from services.ingest.database import (
+    Database,
+    DatabaseUnusableError,
+    DataRefusedError,
+    StoppedError,
+    TookTooLongError,
+)
 from services.ingest.decode.instant import to_us
 from services.ingest.decode.observation import TIME_FROM_DEVICE
 from services.ingest.prepare import Origin, Prepared, TimeBounds, prepare
@@ -41,6 +50,13 @@ _log: Final = structlog.get_logger()
 #: One step: live messages wait for no more than this.
 _MOST_ENTRIES: Final = 500
 _MOST_BYTES: Final = 4 << 20
+
+#: After a failure so many times fewer entries are tried.
+_FEWER: Final = 8
+
+#: Of a longer error, this much is shown with the entry.
+_SHOWN: Final = 300
+_FAILED: Final = "; its replay failed: "
 
 _FORGET_EVERY_S: Final = 3600.0
 
@@ -103,6 +119,8 @@ class Replay:
         #: of one request: the next may begin at older entries again
         self._arrivals = Arrivals()
         self._request_id: int | None = None
+        #: entries of one step, fewer after a failure
+        self._most = _MOST_ENTRIES
         #: whether a request was found by the last step, so that the next should follow at once
         self.busy = False
 
@@ -111,16 +129,22 @@ class Replay:
 
         ``directory`` must be as new as the call: what was registered meanwhile counts.
         """
+        try:
+            finished = self._step(directory)
+        except (DatabaseUnusableError, StoppedError):
+            raise
+        except Exception as error:  # noqa: BLE001 - no entry of quarantine may end ingest for all
+            return self._failed(error)
+        self._most = min(2 * self._most, _MOST_ENTRIES)
+        return finished
+
+    def _step(self, directory: Directory) -> bool:
         request = self._database.run(lambda connection, _: replays.oldest_waiting(connection))
         self.busy = request is not None
         if request is None:
             self._forget()
             return False
-        entries = self._database.run(
-            lambda connection, _: replays.next_entries(
-                connection, request, most=_MOST_ENTRIES, most_bytes=_MOST_BYTES
-            )
-        )
+        entries = self._next(request, most=self._most)
         if not entries:
             self._database.run(lambda connection, _: replays.finish(connection, request))
             _log.info("a replay is finished", request=request.id)
@@ -137,7 +161,40 @@ class Replay:
             for entry in entries
         ]
         self._store(tries, accept=request.accept)
-        self._database.run(lambda connection, _: _settle(connection, request, tries))
+        self._database.run(
+            lambda connection, _: _settle(connection, request, tries), divisible=True
+        )
+        return False
+
+    def _next(self, request: ReplayRequest, *, most: int) -> list[QuarantineItem]:
+        return self._database.run(
+            lambda connection, _: replays.next_entries(
+                connection, request, most=most, most_bytes=_MOST_BYTES
+            ),
+            divisible=True,
+        )
+
+    def _failed(self, error: Exception) -> bool:
+        """Take fewer entries, or leave alone the one that fails; return whether that was the last.
+
+        What cannot even be read ends its request: the entries stay where they are.
+        """
+        if self._most > 1:
+            self._most = max(self._most // _FEWER, 1)
+            _log.warning("a replay failed; fewer at once", entries=self._most, exc_info=error)
+            return False
+        request = self._database.run(lambda connection, _: replays.oldest_waiting(connection))
+        if request is None:
+            return False
+        try:
+            (entry,) = self._next(request, most=1)
+        except (DataRefusedError, TookTooLongError, ValueError):
+            _log.error("a replay is given up: its entries cannot be read", request=request.id)
+            self._database.run(lambda connection, _: replays.finish(connection, request))
+            return True
+        _log.error("an entry of quarantine cannot be replayed", entry=entry.id, exc_info=error)
+        why = f"{type(error).__name__}: {error}"
+        self._database.run(lambda connection, _: _leave(connection, request, entry, why))
         return False
 
     def _store(self, tries: Sequence[_Try], *, accept: bool) -> None:
@@ -268,6 +325,24 @@ def _settle(
     metrics.ingest_replayed.labels("restored").inc(verdict.restored)
     metrics.ingest_replayed.labels("accepted").inc(len(verdict.accepted))
     metrics.ingest_replayed.labels("refused").inc(verdict.refused.total())
+
+
+def _leave(
+    connection: psycopg.Connection[Any], request: ReplayRequest, entry: QuarantineItem, why: str
+) -> None:
+    """Count an entry as refused again, say in it why, and move the request past it."""
+    with connection.transaction():
+        before = entry.detail.partition(_FAILED)[0]
+        quarantine.explain(connection, entry.id, f"{before}{_FAILED}{why[:_SHOWN]}")
+        replays.advance(
+            connection,
+            request,
+            last=entry,
+            restored=0,
+            accepted=0,
+            refused={entry.reason: 1},
+        )
+    metrics.ingest_replayed.labels("refused").inc()
 
 
 def _judge(

@@ -129,6 +129,11 @@ def refuse_again(
         )
 
 
+def explain(connection: psycopg.Connection[Any], item_id: int, detail: str) -> None:
+    """Leave an entry open, with this to say of it."""
+    connection.execute("UPDATE quarantine SET detail = %s WHERE id = %s", (detail, item_id))
+
+
 def forget_settled(connection: psycopg.Connection[Any]) -> int:
     """Delete what was settled longer than :data:`SETTLED_KEPT` ago; return how many entries."""
     return connection.execute(_FORGET, (SETTLED_KEPT,)).rowcount

@@ -1,7 +1,8 @@
 """Drops raw readings by chunk, and says which minutes can still be computed from theirs.
 
-Two steps, so that no reading slips in between. First the horizon is raised: what is older is
-refused from then on. When every transaction that may not have known it has ended, the chunks below
+The oldest chunk first, one at a time, so that a drop that is cut off has less to do the next time.
+Each in two steps, so that no reading slips in between. First the horizon is raised: what is older
+is refused from then on. When every transaction that may not have known it has ended, the chunks below
 it are dropped. Of each channel the newest readings below stay, because what follows is computed
 with them (see ``services.core.store.schema.ddl``).
 """
@@ -17,11 +18,13 @@ from psycopg.rows import class_row
 
 _LOCK = 0x746F6E72
 
-# The end of the newest chunk that is old enough and ends before everything that is not settled.
+# The end of the oldest chunk that is still whole, if it is old enough and ends before everything
+# that is not settled.
 _CANDIDATE = """
-SELECT max(c.range_end) FROM timescaledb_information.chunks c
+SELECT min(c.range_end) FROM timescaledb_information.chunks c
 WHERE c.hypertable_schema = 'public' AND c.hypertable_name = 'reading'
   AND c.range_end <= %(before)s
+  AND c.range_end > coalesce((SELECT horizon FROM reading_horizon), '-infinity')
   AND NOT EXISTS (SELECT FROM emission_hour h WHERE NOT h.final AND h.hour < c.range_end)
   AND NOT EXISTS (SELECT FROM recompute r
                   WHERE timestamptz 'epoch' + make_interval(mins => r.from_minute) < c.range_end)
@@ -62,7 +65,7 @@ def horizon(connection: psycopg.Connection[Any]) -> datetime | None:
 
 
 def raise_horizon(connection: psycopg.Connection[Any], before: datetime) -> int | None:
-    """Refuse from now on what lies before the newest chunk's end that can go, at most ``before``.
+    """Refuse from now on what lies before the oldest chunk's end that can go, at most ``before``.
 
     Returns what to give to :func:`may_drop` if there is anything to drop, else None. The connection
     is in autocommit mode: what is raised is known to all.

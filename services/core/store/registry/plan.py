@@ -67,10 +67,34 @@ class FacilityPlan:
 
 
 def facility_plans(connection: psycopg.Connection[Any]) -> dict[int, FacilityPlan]:
-    """Every facility's plan, by facility id."""
+    """Read every facility's plan, by facility id."""
+    return {f["id"]: _plan(connection, f) for f in _facilities(connection)}
+
+
+def usable_plans(
+    connection: psycopg.Connection[Any],
+) -> tuple[dict[int, FacilityPlan], dict[int, Exception]]:
+    """Read the plans that can be made, by facility id, and why the others cannot.
+
+    What one facility's rows hold must not stop the totals of all others.
+
+    :raises psycopg.Error: the connection is gone.
+    """
+    plans: dict[int, FacilityPlan] = {}
+    failures: dict[int, Exception] = {}
+    for facility in _facilities(connection):
+        try:
+            plans[facility["id"]] = _plan(connection, facility)
+        except Exception as error:
+            if connection.closed:
+                raise
+            failures[facility["id"]] = error
+    return plans, failures
+
+
+def _facilities(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
     with connection.cursor(row_factory=dict_row) as cursor:
-        facilities = cursor.execute("SELECT id, slug, timezone FROM facility").fetchall()
-    return {f["id"]: _plan(connection, f) for f in facilities}
+        return cursor.execute("SELECT id, slug, timezone FROM facility").fetchall()
 
 
 def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> FacilityPlan:

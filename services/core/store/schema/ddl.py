@@ -124,9 +124,14 @@ BEGIN
 END $$
 """
 
+#: A reading decides about steps up to so many readings before it (``LOOK_AROUND`` of the registers),
+#: and what it decides there takes as many more readings before those.
+_REACH = LOOK_AROUND + 1
+
 #: The one way to drop readings. Nothing goes while anything below the horizon is not settled; the
-#: newest readings of each channel below it stay, as many as may decide about those that follow (see
-#: ``LOOK_AROUND`` of the registers); what goes is recorded. It runs with its owner's rights.
+#: newest readings of each channel below it stay, so that a reading that comes later still changes
+#: the minutes before it that it decides about; what goes is recorded. It runs with its owner's
+#: rights.
 _DROP_READINGS = """
 CREATE OR REPLACE FUNCTION drop_readings(under text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -165,8 +170,15 @@ BEGIN
         HAVING count(*) > 0;
     END LOOP;
     INSERT INTO channel_horizon (channel_id, horizon)
-    SELECT channel_id, date_trunc('minute', max(ts)) + interval '1 minute'
-    FROM kept_reading GROUP BY channel_id
+    SELECT channel_id, date_trunc('minute', greatest(
+               (array_agg(ts ORDER BY ts DESC) FILTER (WHERE nth_good = {reach}))[1],
+               min(ts) FILTER (WHERE nth <= {kept}))) + interval '1 minute'
+    FROM (SELECT channel_id, ts, row_number() OVER by_time AS nth,
+                 CASE WHEN value IS NOT NULL AND quality <= 1 THEN
+                     count(*) FILTER (WHERE value IS NOT NULL AND quality <= 1) OVER by_time
+                 END AS nth_good
+          FROM kept_reading WINDOW by_time AS (PARTITION BY channel_id ORDER BY ts DESC)) k
+    GROUP BY channel_id
     ON CONFLICT (channel_id) DO UPDATE
     SET horizon = greatest(channel_horizon.horizon, excluded.horizon);
     PERFORM drop_chunks('reading'::regclass, older_than => upto);
@@ -262,7 +274,9 @@ def create_roles(connection: Connection) -> None:
     connection.execute(text(_SUPERSEDE_READING))
     connection.execute(text("REVOKE ALL ON FUNCTION supersede_reading FROM PUBLIC"))
     connection.execute(text("GRANT EXECUTE ON FUNCTION supersede_reading TO tonne_ingest"))
-    connection.execute(text(_DROP_READINGS.replace("{kept}", str(LOOK_AROUND + 2))))
+    connection.execute(
+        text(_DROP_READINGS.replace("{kept}", str(2 * _REACH)).replace("{reach}", str(_REACH)))
+    )
     connection.execute(text("REVOKE ALL ON FUNCTION drop_readings FROM PUBLIC"))
     connection.execute(text("GRANT EXECUTE ON FUNCTION drop_readings TO tonne_aggregate"))
 
