@@ -258,6 +258,65 @@ def test_what_takes_too_long_is_done_in_smaller_pieces(
     assert works.aside() == []
 
 
+def test_a_facility_whose_configuration_cannot_be_used_stops_no_other(works: Works) -> None:
+    works.report(0)
+    works.report(1)
+    works.settle()
+    whole = works.plant.rows(
+        "UPDATE source s SET spec = s.spec - 'method' FROM facility f"
+        " WHERE f.id = s.facility_id AND f.slug = 'works' AND s.slug = 'bad' RETURNING s.slug"
+    )
+    assert whole == [("bad",)]
+    works.plant.connection.execute("UPDATE registry_revision SET revision = revision + 1")
+    works.report(2)
+    works.settle()
+    assert works.kg("other/good") == works.kg("other/bad") == 0.5
+    assert works.kg("works/good") == 0.25
+    assert works.aside() == [("works", "facility", "", 1)]
+    (warning,) = works.warnings()
+    assert warning.startswith("facility works is not computed since")
+    assert "configuration cannot be used" in warning
+    apply_text(works.url, _TWO.format("works").replace("name: works", "name: Works"))
+    works.plant.connection.execute(
+        'UPDATE source s SET spec = o.spec || \'{"input": "works-m.a"}\' FROM source o'
+        " WHERE s.spec ->> 'method' IS NULL AND o.slug = 'bad' AND o.id <> s.id"
+    )
+    works.plant.connection.execute("UPDATE registry_revision SET revision = revision + 1")
+    works.settle()
+    works.clock.instant += timedelta(minutes=1)
+    works.settle()
+    assert works.aside() == []
+    assert works.kg("works/good") == works.kg("works/bad") == 0.5
+
+
+def test_queued_work_that_fails_is_left_to_its_source_and_the_rest_of_the_queue_is_done(
+    works: Works,
+) -> None:
+    for minute in range(3):
+        works.report(minute)
+    works.settle()
+    _plant(works, "emission_hour", f"NEW.source_id = {works.sources['works/bad']}")
+    # a new figure is restated hour by hour from the queue, without the readings
+    apply_text(works.url, _TWO.format("works").replace("0.25", "0.5"))
+    assert works.plant.rows("SELECT DISTINCT step FROM recompute") == [("factor",)]
+    works.settle()
+    works.clock.instant += timedelta(minutes=1)
+    works.settle()
+    assert works.aside() == [("works", "source", "bad", 1)]
+    assert works.kg("works/good") == 1.0
+    assert works.plant.rows("SELECT DISTINCT source_id FROM recompute") == [
+        (works.sources["works/bad"],)
+    ]
+    works.plant.connection.execute(_PULL.format(table="emission_hour"))
+    works.plant.connection.execute("UPDATE set_aside SET retry_at = now()")
+    works.settle()
+    works.clock.instant += timedelta(minutes=1)
+    works.settle()
+    assert works.aside() == []
+    assert works.kg("works/bad") == 1.0
+    assert works.plant.rows("SELECT count(*) FROM recompute") == [(0,)]
+
+
 def test_a_service_sets_aside_whatever_it_works_on(works: Works) -> None:
     piece = Piece(facility_id=works.facilities["works"], kind="recipient", name="desk")
     set_aside.put(works.plant.connection, "notify", piece, "its  address\nis none", 7)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from services.core.store.readings import replays
 from services.ingest import resolve
 from services.ingest.decode import native
 from tests.integration.field.bench import FieldBench
@@ -93,3 +94,66 @@ def test_a_batch_that_takes_longer_than_the_database_allows_is_stored_in_parts(
     assert outcome.stored == 1000
     assert [value for _, value, _ in field.readings("works-a.e")] == list(range(1000))
     assert field.quarantine() == []
+
+
+def test_a_device_whose_rows_cannot_be_used_silences_itself_alone(field: FieldBench) -> None:
+    field.apply(_FILE.format("works"))
+    field.connection.execute(
+        'UPDATE channel c SET spec = c.spec || \'{"corrections": "never heard of"}\''
+        " FROM device d WHERE d.id = c.device_id AND d.slug = 'works-b'"
+    )
+    field.connection.execute("UPDATE registry_revision SET revision = revision + 1")
+    payload = json.dumps({"t": _NOW.isoformat(), "e": 7})
+    field.deliver([("plant/works/b", payload), _native("works", 1)], at=_NOW)
+    assert [value for _, value, _ in field.readings("works-a.e")] == [1]
+    (entry,) = field.quarantine()
+    assert (entry["reason"], entry["device"]) == ("unsupported_format", "works-b")
+    assert "apply the file again" in entry["detail"]
+    field.apply(_FILE.format("works").replace("Works", "The works"))
+    field.connection.execute("UPDATE channel SET spec = spec - 'corrections'")
+    field.connection.execute("UPDATE registry_revision SET revision = revision + 1")
+    assert field.replay().restored == 1
+    assert [value for _, value, _ in field.readings("works-b.e")] == [7]
+
+
+def test_an_entry_that_cannot_be_replayed_stays_and_the_others_are_restored(
+    field: FieldBench,
+) -> None:
+    later = _FILE.format("works").replace("works-a", "works-c")
+    field.apply(_FILE.format("works"))
+    messages = [_native("works", k) for k in range(20)]
+    field.deliver([(t.replace("works-a", "works-c"), p) for t, p in messages], at=_NOW)
+    assert len(field.quarantine()) == 20
+    field.connection.execute(
+        "CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'planted failure'; END $$"
+    )
+    poisoned = field.quarantine()[13]["id"]
+    field.connection.execute(
+        "CREATE TRIGGER planted BEFORE UPDATE OF state ON quarantine FOR EACH ROW"
+        f" WHEN (OLD.id = {poisoned}) EXECUTE FUNCTION planted()"
+    )
+    field.apply(later)
+    request = field.replay()
+    assert (request.tried, request.restored, request.refused) == (20, 19, {"unknown_device": 1})
+    assert request.finished_at is not None
+    (left,) = [entry for entry in field.quarantine() if entry["state"] == "open"]
+    assert left["id"] == poisoned
+    assert "planted failure" in left["detail"]
+    # what had failed is mended: asked for again, it is settled
+    field.connection.execute("DROP TRIGGER planted ON quarantine")
+    assert field.replay().restored == 1
+
+
+def test_a_replay_whose_entries_cannot_be_read_is_given_up_and_ingest_goes_on(
+    field: FieldBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any, **__: Any) -> Any:
+        raise ValueError("planted")
+
+    field.apply(_FILE.format("works"))
+    field.deliver([("emissions/works/works-z/readings", "{}")], at=_NOW)
+    monkeypatch.setattr(replays, "next_entries", refused)
+    request = field.replay()
+    assert (request.tried, request.finished_at is not None) == (0, True)
+    assert [entry["state"] for entry in field.quarantine()] == ["open"]

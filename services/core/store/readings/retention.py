@@ -2,9 +2,9 @@
 
 The oldest chunk first, one at a time, so that a drop that is cut off has less to do the next time.
 Each in two steps, so that no reading slips in between. First the horizon is raised: what is older
-is refused from then on. When every transaction that may not have known it has ended, the chunks below
-it are dropped. Of each channel the newest readings below stay, because what follows is computed
-with them (see ``services.core.store.schema.ddl``).
+is refused from then on. When every transaction that may not have known it has ended, the chunks
+below it are dropped. Of each channel the newest readings below stay, because what follows is
+computed with them (see ``services.core.store.schema.ddl``).
 """
 
 from __future__ import annotations

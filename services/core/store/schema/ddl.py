@@ -124,8 +124,8 @@ BEGIN
 END $$
 """
 
-#: A reading decides about steps up to so many readings before it (``LOOK_AROUND`` of the registers),
-#: and what it decides there takes as many more readings before those.
+#: A reading decides about steps up to so many readings before it (``LOOK_AROUND`` of the
+#: registers), and what it decides there takes as many more readings before those.
 _REACH = LOOK_AROUND + 1
 
 #: The one way to drop readings. Nothing goes while anything below the horizon is not settled; the
