@@ -68,5 +68,5 @@ migrate:  ## bring the database to the newest schema
 clean:  ## stop everything; delete the local stack's data and all caches, but not .venv
 	@$(BOOTSTRAP) lint
 	@$(STACK) clean
-	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build services/api/documentation
 	@find services sensors-sim deploy tests -name __pycache__ -type d -prune -exec rm -rf {} +

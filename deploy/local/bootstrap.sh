@@ -3,7 +3,7 @@
 # with root or sudo, PostgreSQL with TimescaleDB (unless TONNE_DATABASE_URL names a database).
 #
 #   bootstrap.sh           what the local stack needs
-#   bootstrap.sh lint      only the Python packages
+#   bootstrap.sh lint      only the Python packages (the other two also build the documentation)
 #   bootstrap.sh test      also what the tests need: mosquitto, chromium, Prometheus and Alertmanager
 #
 # A second call finds everything there and does nothing.
@@ -25,5 +25,6 @@ esac
 cd "$here/../.."
 
 install_python_packages
+[ "$purpose" = lint ] || build_documentation
 [ "$purpose" = lint ] || install_database
 [ "$purpose" != test ] || install_test_programs

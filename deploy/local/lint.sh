@@ -12,8 +12,10 @@ check() {
 check ruff .venv/bin/ruff check
 check format .venv/bin/ruff format --check
 check types .venv/bin/mypy
-check "types of deploy" .venv/bin/mypy -p deploy.local -p deploy.reference
+check "types of deploy" .venv/bin/mypy -p deploy.local -p deploy.reference -p deploy.site
 check imports .venv/bin/lint-imports
+# A site that is there was built strictly from these very sources, or it is built now.
+check documentation .venv/bin/python -m deploy.site
 [ ! -e deploy/compose.yaml ] || check compose .venv/bin/check-jsonschema \
   --builtin-schema vendor.compose-spec deploy/compose.yaml
 

@@ -57,3 +57,8 @@ install_python_packages() {
   printf '%s\n' "$wanted" >"$stamp"
   say "Python packages installed"
 }
+
+# Builds the documentation that the API serves, unless it is there and of today's sources.
+build_documentation() {
+  .venv/bin/python -m deploy.site || die "the documentation cannot be built; see above"
+}

@@ -8,6 +8,7 @@ from deploy.reference import (
     accounting,
     command_line,
     database,
+    decisions,
     devices,
     facility,
     factors,
@@ -37,6 +38,7 @@ def pages() -> dict[str, str]:
         "equations.md": accounting.page_of_equations(),
     }
     return {
+        "adr/index.md": decisions.page_of_decisions(),
         **{f"reference/{name}": text for name, text in reference.items()},
         **{f"howto/devices/{name}": text for name, text in devices.pages_of_devices().items()},
     }

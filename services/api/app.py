@@ -34,6 +34,7 @@ from services.api.routes import (
     alerts,
     chart_annotations,
     dashboard,
+    documentation,
     emissions,
     explain,
     facilities,
@@ -143,6 +144,7 @@ def create_app(
         chart_annotations,
         operation,
         dashboard,
+        documentation,
     ):
         app.include_router(module.router)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)

@@ -17,7 +17,7 @@ Where do I go to ...?
 * judge limits, and say what an alert is ......... `alerting`
 * compute a stack, judge and substitute hours ... `stack`
 
-Each rule, its source and the test that proves it stand in README.md beside this file.
+Each rule, its source and the test that proves it are in ``deploy/docs/trust/rules.md``.
 """
 
 from __future__ import annotations

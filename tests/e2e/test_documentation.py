@@ -1,0 +1,52 @@
+"""The documentation in a real browser: whole at both widths, and nothing from elsewhere."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from deploy.site.build import build_if_stale
+from tests.e2e.test_dashboard import CHROMIUM, address, browser
+from tests.patience import PATIENCE_S
+
+__all__ = ["address", "browser"]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
+]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_pages_search_and_the_interactive_reference(
+    browser: Browser,
+    address: str,
+    width: int,
+) -> None:
+    build_if_stale()
+    context = await browser.new_context(viewport={"width": width, "height": 844})
+    page = await context.new_page()
+    page.set_default_timeout(PATIENCE_S * 1000)
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    page.on(
+        "request",
+        lambda r: None if r.url.startswith((address, "data:")) else complaints.append(r.url),
+    )
+    for path in ("", "reference/facility-file.html", "trust/limits.html", "howto/stack.html"):
+        await page.goto(f"{address}/docs/{path}", wait_until="networkidle")
+        too_wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert too_wide <= 0, path
+    if width > 1000:
+        await page.fill("input.md-search__input", "quarantine")
+        await expect(page.locator(".md-search-result__item").first).to_be_visible()
+    await page.goto(f"{address}/docs/reference/http.html")
+    frame = page.frame_locator("iframe.swagger-ui-iframe")
+    await frame.locator("#operations-facilities-get_facilities .opblock-summary-control").click()
+    await frame.locator(".try-out__btn").click()
+    await frame.locator(".execute").click()
+    # the server's own answer, which is that there is no facility
+    await expect(frame.locator(".live-responses-table").first).to_be_visible()
+    assert complaints == []
+    await context.close()
