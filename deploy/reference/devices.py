@@ -44,7 +44,7 @@ def _index(paths: list[Path]) -> str:
 
 
 def _page(path: Path) -> str:
-    text = path.read_text(encoding="utf-8")
+    text = _without_editor_line(path.read_text(encoding="utf-8"))
     head = re.match(r"(?:#.*\n)+", text)
     said = " ".join(line.lstrip("# ").rstrip() for line in head[0].splitlines()) if head else ""
     introduction = said.partition(": ")[2] or said
@@ -56,3 +56,8 @@ def _page(path: Path) -> str:
         " topics to yours, and apply it with `tonne apply`:",
         f"```yaml\n{file.rstrip()}\n```",
     )
+
+
+def _without_editor_line(text: str) -> str:
+    first, _, rest = text.partition("\n")
+    return rest if first.startswith("# yaml-language-server:") else text

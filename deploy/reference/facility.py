@@ -20,6 +20,7 @@ _WORDS = {
     "int": "whole number",
     "bool": "true or false",
     "date": "day, such as 2026-01-01",
+    "AwareDatetime": "instant",
 }
 _EXAMPLE = """\
 ```yaml
@@ -31,6 +32,20 @@ devices:
 sources:
   - {id: grid, scope: 2, method: activity, input: main-meter.import, factor: grid-gb}
 ```"""
+
+
+_EDITORS = """\
+## While you write
+
+An editor with a YAML language server completes keys, shows what they mean and marks mistakes when
+the file begins with the address of its JSON Schema, which the API serves:
+
+```yaml
+# yaml-language-server: $schema=http://127.0.0.1:8000/docs/reference/facility.schema.json
+```
+
+`tonne schema > facility.schema.json` writes the same schema to a file; a path works in that line,
+too. The schema is [here](facility.schema.json)."""
 
 
 def page_of_facility_file() -> str:
@@ -45,6 +60,7 @@ def page_of_facility_file() -> str:
         "A *duration* is a number of seconds or a text such as `90s`, `15m`, `1h30m`, `1d`, `1w` or"
         " `PT1H30M`. An *instant* is RFC 3339 with an offset, or a day, which begins at midnight"
         " UTC. A *slug* is `[a-z0-9][a-z0-9-]{0,62}`.",
+        _EDITORS,
         *_parts(FacilityFile, "", set()),
     )
 
@@ -54,9 +70,14 @@ def _parts(part: type[Part], path: str, done: set[type[Part]]) -> Iterator[str]:
         return
     done.add(part)
     title = f"`{path}`" if path else "The file"
+    if "method" in part.model_fields:
+        (method,) = get_args(part.model_fields["method"].annotation)
+        title += f" of method `{method}`"
     said = " ".join((part.__doc__ or "").split("\n\n")[0].split())
     rows, below = [], []
     for name, field in part.model_fields.items():
+        if name == "unit_from":
+            continue  # it is written as unit: {from: ..., default: ...}
         key = field.alias or name
         values, parts, several = _values(field.annotation)
         rows.append((code(key), values, _default(field), field.description))

@@ -17,6 +17,7 @@ from deploy.reference import (
     quarantine,
     settings,
 )
+from services.core.facility.schema import schema_text
 
 #: Where the documentation is kept.
 DOCUMENTATION = Path(__file__).parents[1] / "docs"
@@ -38,6 +39,7 @@ def pages() -> dict[str, str]:
         "equations.md": accounting.page_of_equations(),
     }
     return {
+        "reference/facility.schema.json": schema_text(),
         "adr/index.md": decisions.page_of_decisions(),
         **{f"reference/{name}": text for name, text in reference.items()},
         **{f"howto/devices/{name}": text for name, text in devices.pages_of_devices().items()},

@@ -27,6 +27,7 @@ from services.cli.say import say
 from services.cli.verify import verify
 from services.core.facility.checks import doubts
 from services.core.facility.file import parse
+from services.core.facility.schema import schema_text
 from services.core.runtime.settings import Settings
 from services.core.store.database.connect import engine
 from services.core.store.operations.notices import FILTER_REFUSED, told
@@ -96,6 +97,12 @@ def apply_files(
             for refused in told(connection, FILTER_REFUSED):
                 say(f"  warning: {refused}", err=True)
         bind.dispose()
+
+
+@app.command("schema")
+def print_schema() -> None:
+    """Print the JSON Schema of facility files, for editors that complete and check them."""
+    typer.echo(schema_text(), nl=False)
 
 
 @app.command()

@@ -52,45 +52,79 @@ def _date_format(text: str) -> str:
 
 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+DateFormat = Annotated[
+    str, StringConstraints(min_length=2, max_length=100), AfterValidator(_date_format)
+]
 
 
 class Timestamp(Part):
     """Where a foreign JSON payload carries its time, and how it tells it."""
 
-    #: JMESPath; where a message has no such key, its arrival at the broker is its time
-    from_: Expression = Field(alias="from")
-    #: of texts without an offset
-    timezone: Zone | None = None
-    #: of numbers; None: milliseconds from 1e11 on, else seconds
-    unit: Literal["s", "ms", "us", "ns"] | None = None
-    #: of texts and numbers that are a date written otherwise than RFC 3339, as strptime has it
-    format: (
-        Annotated[
-            str, StringConstraints(min_length=2, max_length=100), AfterValidator(_date_format)
-        ]
-        | None
-    ) = None
-    #: of numbers as text
-    number: NumberKind | None = None
+    from_: Expression = Field(
+        alias="from",
+        description=(
+            "JMESPath to the time in the message. A message without it is timed by its arrival."
+        ),
+    )
+    timezone: Zone | None = Field(
+        None,
+        description=(
+            "IANA time zone of times that carry no offset. Default: such times are refused."
+        ),
+    )
+    unit: Literal["s", "ms", "us", "ns"] | None = Field(
+        None,
+        description=(
+            "Unit of times that are numbers. Default: milliseconds from 1e11 on, else seconds."
+        ),
+    )
+    format: DateFormat | None = Field(
+        None,
+        description=(
+            "How a date is written that is not RFC 3339, as strptime has it: '%Y%m%d%H%M%S' for"
+            " 20261123180005."
+        ),
+    )
+    number: NumberKind | None = Field(
+        None,
+        description=(
+            "How times that are text are read as numbers: decimal, comma or hex. Default: only "
+            "what can be read in one way."
+        ),
+    )
 
 
 class Quality(Part):
     """Where a foreign JSON payload tells the quality of a value, and in which words."""
 
-    #: JMESPath
-    from_: Expression = Field(alias="from")
+    from_: Expression = Field(
+        alias="from", description="JMESPath to the word that says how good the value is."
+    )
     map: Annotated[
         dict[Word, QualityName], BeforeValidator(_words), Field(min_length=1, max_length=1000)
-    ]
-    #: of a word that is not in map, and where there is none; None: such a word is refused, and
-    #: where there is none the value is good
-    default: QualityName | None = None
+    ] = Field(
+        description=(
+            "The payload's words, each with the quality it means: good, uncertain, bad, "
+            "calibration or maintenance."
+        )
+    )
+    default: QualityName | None = Field(
+        None,
+        description=(
+            "Quality of a word that is not in map, and of a value without a word. Default: such"
+            " a word is refused, and a value without a word is good."
+        ),
+    )
 
 
 class UnitFrom(Part):
     """Where a foreign JSON payload tells the unit of a value, and in which words."""
 
-    #: JMESPath
-    from_: Expression = Field(alias="from")
-    #: the payload's words for units; None: they are units already
-    map: Annotated[dict[Word, str], BeforeValidator(_words), Field(max_length=1000)] | None = None
+    from_: Expression = Field(alias="from", description="JMESPath to the unit.")
+    map: Annotated[dict[Word, str], BeforeValidator(_words), Field(max_length=1000)] | None = Field(
+        None,
+        description=(
+            "The payload's words, each with the unit it means. Default: the words are units "
+            "already."
+        ),
+    )

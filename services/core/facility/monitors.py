@@ -13,21 +13,32 @@ from services.core.facility.fields import Figure, Instant, Part, PositiveFigure,
 class Calibration(Part):
     """What a stack monitor is tested with every day, in the channel's unit."""
 
-    references: Annotated[tuple[Figure, ...], at_most(100)] = Field(min_length=1)
-    #: flow: errors are told in percent of it
-    span: PositiveFigure | None = None
+    references: Annotated[tuple[Figure, ...], at_most(100)] = Field(
+        min_length=1, description="Values of the reference gases or signals, in the channel's unit."
+    )
+    span: PositiveFigure | None = Field(
+        None, description="flow: span that errors are percent of, in the channel's unit."
+    )
 
 
 class Audit(Part):
     """A relative accuracy test audit of a stack monitor: its runs, or what it came to."""
 
-    #: when its last run ended
-    at: Instant
-    #: each [reference, monitor], in the channel's unit
-    runs: Annotated[tuple[tuple[Figure, Figure], ...], at_most(1000)] | None = None
-    passed: bool | None = None
-    #: flow: what later averages are multiplied with, as in the report of an audit of several loads
-    bias_factor: float | None = Field(None, ge=1, le=2)
+    at: Instant = Field(description="When its last run ended.")
+    runs: Annotated[tuple[tuple[Figure, Figure], ...], at_most(1000)] | None = Field(
+        None, description="Nine or more runs, each [reference, monitor], in the channel's unit."
+    )
+    passed: bool | None = Field(
+        None, description="Result of the audit, where the runs are not stated."
+    )
+    bias_factor: float | None = Field(
+        None,
+        ge=1,
+        le=2,
+        description=(
+            "flow: factor that later averages are multiplied by, where the runs are not stated."
+        ),
+    )
 
     @model_validator(mode="after")
     def _says_what_it_came_to(self) -> Audit:

@@ -70,25 +70,59 @@ class Threshold(Part):
     messages (quarantine).
     """
 
-    id: Slug
-    #: at most one of the next four; none: the whole facility
-    source: Slug | None = None
-    scope: Literal[1, 2, 3] | None = None
-    channel: ChannelReference | None = None
-    device: Slug | None = None
-    measure: Measure
-    window: str | None = None
-    #: kg of CO2 for the month or year that is the window
-    budget: PositiveFigure | None = None
-    above: Figure | None = None
-    below: Figure | None = None
-    clear_below: Figure | None = None
-    clear_above: Figure | None = None
-    for_: WaitS = Field(0.0, alias="for")
-    severity: Literal["info", "warning", "critical"] = "warning"
-    message: _Text | None = None
-    #: told beforehand, at the present rate; None: wherever the window has an end
-    projected: bool | None = None
+    id: Slug = Field(description="Name of the threshold. A slug.")
+    source: Slug | None = Field(
+        None,
+        description=(
+            "Source that is watched. At most one of source, scope, channel and device; without "
+            "any: the whole facility."
+        ),
+    )
+    scope: Literal[1, 2, 3] | None = Field(None, description="Scope that is watched.")
+    channel: ChannelReference | None = Field(
+        None, description="Gauge that is watched, as device.channel."
+    )
+    device: Slug | None = Field(None, description="Device that is watched.")
+    measure: Measure = Field(description="What is compared with the limit.")
+    window: str | None = Field(
+        None, description="Span that the measure covers, such as 1h or year."
+    )
+    budget: PositiveFigure | None = Field(
+        None, description="kg of CO2 for the month or year that is the window."
+    )
+    above: Figure | None = Field(
+        None,
+        description=(
+            "Limit that must not be passed upwards. Unit by measure: kg CO2/h (rate), kg CO2 "
+            "(total), the channel's (value, average), a share from 0 to 1 (coverage, budget), "
+            "seconds (silence), messages (quarantine)."
+        ),
+    )
+    below: Figure | None = Field(
+        None, description="Limit that must not be passed downwards, in the same units."
+    )
+    clear_below: Figure | None = Field(
+        None, description="With above: the alert ends below this value. Default: the limit."
+    )
+    clear_above: Figure | None = Field(
+        None, description="With below: the alert ends above this value. Default: the limit."
+    )
+    for_: WaitS = Field(
+        0.0,
+        alias="for",
+        description="How long the limit must be passed before the alert fires, a duration.",
+    )
+    severity: Literal["info", "warning", "critical"] = Field(
+        "warning", description="How bad it is."
+    )
+    message: _Text | None = Field(None, description="Text that goes with the alert.")
+    projected: bool | None = Field(
+        None,
+        description=(
+            "Warn before the limit is passed at the present rate. Default: where the window has"
+            " an end."
+        ),
+    )
 
     @property
     def limit(self) -> float:
@@ -181,14 +215,19 @@ class Threshold(Part):
 class Maintenance(Part):
     """A span in which alerts are judged and kept, and not told."""
 
-    id: Slug
-    from_: Instant = Field(alias="from")
-    #: exclusive
-    to: Instant
-    #: with thresholds None: the whole facility
-    sources: Annotated[tuple[Slug, ...], at_most(10_000)] | None = None
-    thresholds: Annotated[tuple[Slug, ...], at_most(10_000)] | None = None
-    reason: _Text
+    id: Slug = Field(description="Name of the maintenance. A slug.")
+    from_: Instant = Field(alias="from", description="Its beginning.")
+    to: Instant = Field(description="Its end, exclusive.")
+    sources: Annotated[tuple[Slug, ...], at_most(10_000)] | None = Field(
+        None,
+        description=(
+            "Sources whose alerts are not sent. Without sources and thresholds: the whole facility."
+        ),
+    )
+    thresholds: Annotated[tuple[Slug, ...], at_most(10_000)] | None = Field(
+        None, description="Thresholds whose alerts are not sent."
+    )
+    reason: _Text = Field(description="Why, for who looks later.")
 
     @model_validator(mode="after")
     def _ends_after_start(self) -> Maintenance:

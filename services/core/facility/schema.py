@@ -1,0 +1,58 @@
+"""The JSON Schema of a facility file: what an editor completes and checks while one writes it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from services.core.facility.model import FacilityFile
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_INSTANT = {"type": "string", "format": "date-time"}
+
+
+def schema_text() -> str:
+    """Return the schema as it is printed and served."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def schema() -> dict[str, Any]:
+    """Return the schema of the file as people write it.
+
+    It refuses misspelt keys, values of a wrong type and bounds that are passed; what only the whole
+    file tells (a factor that is not there, a unit that does not convert) `tonne apply` refuses.
+    """
+    document = _as_written(FacilityFile.model_json_schema(by_alias=True))
+    channel = document["$defs"]["Channel"]["properties"]
+    del channel["unit_from"]  # it is written as unit: {from: ..., default: ...}
+    channel["unit"] = {
+        "description": channel["unit"]["description"],
+        "anyOf": [{"type": "string"}, _unit_that_the_payload_tells(document["$defs"]["UnitFrom"])],
+    }
+    del document["$defs"]["UnitFrom"]
+    return {"$schema": _DIALECT, **document, "title": "tonne facility file"}
+
+
+def _unit_that_the_payload_tells(stored: dict[str, Any]) -> dict[str, Any]:
+    default = {"type": "string", "description": "Unit that readings are stored in."}
+    return {
+        **stored,
+        "properties": {**stored["properties"], "default": default},
+        "required": [*stored["required"], "default"],
+    }
+
+
+def _as_written(node: Any) -> Any:
+    """Drop titles that repeat the keys; let an instant be a day, as the file's reader does."""
+    if isinstance(node, list):
+        return [_as_written(entry) for entry in node]
+    if not isinstance(node, dict):
+        return node
+    if {key: node.get(key) for key in _INSTANT} == _INSTANT:
+        rest = {key: value for key, value in node.items() if key not in {*_INSTANT, "title"}}
+        return {**rest, "anyOf": [_INSTANT, {"type": "string", "format": "date"}]}
+    return {
+        key: _as_written(value)
+        for key, value in node.items()
+        if not (key == "title" and isinstance(value, str))
+    }
