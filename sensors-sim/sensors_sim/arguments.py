@@ -43,7 +43,11 @@ FacilityOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option(help="The same seed gives the same readings for ever.")]
 DevicesOption = Annotated[
-    list[str] | None, typer.Option("--devices", help="Only these device ids; repeat or use commas.")
+    list[str] | None,
+    typer.Option(
+        "--devices",
+        help="Only these devices, as facility/device or by id alone; repeat or use commas.",
+    ),
 ]
 TruthOption = Annotated[
     Path | None, typer.Option("--truth", help="Write the true totals to this file as JSON.")

@@ -88,7 +88,9 @@ async def _device(
     run: LiveRun, device: Device, pace: Pace, stop: asyncio.Event, hurry: asyncio.Event
 ) -> int:
     publisher = Publisher(
-        broker=run.broker, client_id=f"sim-{device.id}", status_topic=device.status_topic
+        broker=run.broker,
+        client_id=f"sim-{device.facility}_{device.id}",
+        status_topic=device.status_topic,
     )
     async with publisher:
         refused = asyncio.create_task(publisher.failed())

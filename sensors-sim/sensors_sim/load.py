@@ -68,7 +68,7 @@ class _Generator:
         ]
         self.connections = [
             LoadConnection(
-                client_id=f"sim-load-{job.prefix}-{number}",
+                client_id=f"sim-load-{job.facility}_{job.prefix}-{number}",
                 devices=made[number :: job.connections],
                 window=job.window,
                 latencies=self.latencies,

@@ -58,7 +58,10 @@ async def run_replay(job: Replay, points: list[Point]) -> int:
 
     """
     publisher = Publisher(
-        broker=job.broker, client_id=f"sim-replay-{job.device}", window=256, patience_s=15.0
+        broker=job.broker,
+        client_id=f"sim-replay-{job.facility}_{job.device}",
+        window=256,
+        patience_s=15.0,
     )
     async with publisher:
         for message in messages(job, points):

@@ -41,12 +41,16 @@ def _world(
     devices = tuple(device for one in facilities for device in one.devices)
     if only:
         wanted = {name for names in only for name in names.split(",") if name}
-        unknown = wanted - {device.id for device in devices}
+        unknown = wanted.difference(*map(_names, devices))
         if unknown:
-            known = ", ".join(device.id for device in devices)
+            known = ", ".join(f"{device.facility}/{device.id}" for device in devices)
             raise fail(f"no device {', '.join(sorted(unknown))}: choose among {known}")
-        devices = tuple(device for device in devices if device.id in wanted)
+        devices = tuple(device for device in devices if _names(device) & wanted)
     return facilities, devices
+
+
+def _names(device: Device) -> set[str]:
+    return {device.id, f"{device.facility}/{device.id}"}
 
 
 def run(

@@ -1,8 +1,8 @@
 """Accounts of devices in the words of a broker: who may publish what, and with which password.
 
-A device id is its MQTT user name. Passwords are made here and kept nowhere: a broker gets a hash.
-What is written comes from facility files, so a topic that a broker would read as more than itself
-gets no right (:mod:`services.core.facility.topics`).
+A device's MQTT user name is ``facility.device``. Passwords are made here and kept nowhere: a broker
+gets a hash. What is written comes from facility files, so a topic that a broker would read as more
+than itself gets no right (:mod:`services.core.facility.topics`).
 """
 
 from __future__ import annotations
@@ -31,13 +31,11 @@ _SECRET_BYTES: Final = 24
 _BCRYPT_ROUNDS: Final = 5
 _PBKDF2_ROUNDS: Final = 101
 
-#: tonne's own accounts: one that hears everything, one that tells alerts.
+#: tonne's own accounts: one that hears everything, one that tells alerts. They and that of clients
+#: without a name have no dot in them, as the name of each device has.
 INGEST: Final = "tonne-ingest"
 NOTIFY: Final = "tonne-notify"
-
-#: Names that no device may have: tonne's accounts, and that of clients without a name.
 ANYBODY: Final = "anybody"
-RESERVED: Final = frozenset({INGEST, NOTIFY, ANYBODY, "tonne"})
 
 _ALERTS: Final = "emissions/+/alerts/+"
 
@@ -46,6 +44,10 @@ _OF_THE_SERVER: Final = tuple(
     f"{name}.>"
     for name in ("$JS", "$SYS", "$MQTT", "$NRG", "$JSC", "$KV", "$O", "$SRV", "$NATS", "$GR", "_R_")
 )
+
+
+class UnfitIdError(ValueError):
+    """A device can have no account."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,11 +64,15 @@ def own_accounts() -> list[Account]:
     return [Account(user=INGEST, topics=None), Account(user=NOTIFY, topics=[_ALERTS])]
 
 
-def unfit(device: Device) -> str:
-    """Why a device can have no account; empty if it can."""
-    if device.slug in RESERVED or not SLUG.match(device.slug):
-        return f"{device.slug!r} can be no user of the broker; give the device another id"
-    return ""
+def user_name(device: Device) -> str:
+    """A device's MQTT user name; no id has a dot in it, so no two devices share one.
+
+    :raises UnfitIdError: an id that no facility file can hold.
+    """
+    for slug in (device.facility, device.slug):
+        if not SLUG.match(slug):
+            raise UnfitIdError(f"{slug!r} can be in no user name of the broker; take another id")
+    return f"{device.facility}.{device.slug}"
 
 
 def topics(device: Device) -> tuple[list[str], list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,12 +11,14 @@ import typer
 
 from services.cli.device_accounts import (
     Account,
+    UnfitIdError,
     for_mosquitto,
     for_nats,
     own_accounts,
     topics,
-    unfit,
+    user_name,
 )
+from services.cli.device_names import chosen
 from services.cli.errors import clear_errors, failure
 from services.cli.process import database
 from services.cli.say import say
@@ -39,31 +42,35 @@ def _group() -> None:
 @app.command()
 def credentials(
     broker: Annotated[Broker, typer.Option(help="whose settings to write")],
-    device: Annotated[list[str] | None, typer.Argument(help="default: all, and tonne")] = None,
+    device: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="facility/device, or an id that only one facility has; default: all, and tonne"
+        ),
+    ] = None,
+    facility: Annotated[
+        str | None, typer.Option(help="whose device is meant; without any: all of this facility's")
+    ] = None,
     into: Annotated[
         Path | None, typer.Option(help="write the settings to new files in this directory")
     ] = None,
 ) -> None:
     """Make passwords, shown once and kept nowhere, and the broker's settings for them."""
     with clear_errors(), database() as connection:
-        known = read.devices(connection).by_slug
-    unknown = sorted(set(device or ()) - known.keys())
-    if unknown:
-        raise failure(f"no such device: {', '.join(unknown)}; apply its facility file first")
-    accounts = [] if device else own_accounts()
-    for name in device or sorted(known):
-        if why := unfit(known[name]):
-            raise failure(why)
-        allowed, left_out = topics(known[name])
-        accounts.append(Account(user=name, topics=allowed))
-        for each in left_out:
-            typer.echo(f"warning: {name} gets no right to {each}", err=True)
+        known = read.devices(connection).by_name
+    some = bool(device or facility)
+    accounts = [] if some else own_accounts()
+    for each in _chosen(device, facility, known):
+        account, left_out = _account(each)
+        accounts.append(account)
+        for topic in left_out:
+            typer.echo(f"warning: {account.user} gets no right to {topic}", err=True)
     texts = (
         for_nats(accounts)
         if broker is Broker.NATS
         else for_mosquitto(accounts, directory=(into or Path()).absolute())
     )
-    if device:
+    if some:
         # for files that are there already
         texts.pop("mosquitto-users.conf", None)
     for name, text in texts.items():
@@ -75,6 +82,27 @@ def credentials(
     say("# ---- passwords, shown this once")
     for account in accounts:
         say(f"{account.user} {account.password}")
+
+
+def _chosen(
+    typed: list[str] | None, facility: str | None, known: Mapping[tuple[str, str], read.Device]
+) -> list[read.Device]:
+    if typed:
+        # a device that is named twice has one account
+        return [known[name] for name in dict.fromkeys(chosen(t, facility, known) for t in typed)]
+    names = sorted(name for name in known if facility in (None, name[0]))
+    if facility is not None and not names:
+        raise failure(f"facility {facility} has no device; apply its facility file first")
+    return [known[name] for name in names]
+
+
+def _account(device: read.Device) -> tuple[Account, list[str]]:
+    """Its account, and which topics it gets no right to, each with why."""
+    allowed, left_out = topics(device)
+    try:
+        return Account(user=user_name(device), topics=allowed), left_out
+    except UnfitIdError as error:
+        raise failure(str(error)) from None
 
 
 def _write_new(path: Path, text: str) -> None:

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection, text
 
+from services.cli.device_names import ambiguous, spelled
 from services.cli.errors import clear_errors, failure
 from services.cli.process import settings
 from services.cli.say import cell
@@ -43,7 +44,14 @@ _INGEST_WORKS: Final = text(
 )
 
 Facilities = Annotated[list[str] | None, typer.Option("--facility", help="facility; repeat")]
-Devices = Annotated[list[str] | None, typer.Option("--device", help="device; repeat")]
+Devices = Annotated[
+    list[str] | None,
+    typer.Option("--device", help="facility/device, or an id of any facility; repeat"),
+]
+MeantDevices = Annotated[
+    list[str] | None,
+    typer.Option("--device", help="facility/device, or an id that only one facility has; repeat"),
+]
 Reasons = Annotated[
     list[Reason] | None, typer.Option("--reason", help="why it was refused; repeat")
 ]
@@ -73,7 +81,7 @@ def list_(
         states=("replayed", "accepted", "discarded") if settled else ("open",),
         reasons=reason or (),
         facilities=facility or (),
-        devices=device or (),
+        devices=[spelled(each) for each in device or ()],
         since=_instant("--from", since),
         until=_instant("--to", until),
         payload_bytes=1,
@@ -130,7 +138,7 @@ def show(
 def replay(
     ids: Ids = None,
     facility: Facilities = None,
-    device: Devices = None,
+    device: MeantDevices = None,
     reason: Reasons = None,
     since: Since = None,
     until: Until = None,
@@ -149,6 +157,7 @@ def replay(
     with _database() as connection:
         with connection.begin():
             _refuse_unknown(connection, ids)
+            _refuse_ambiguous(connection, selection)
             request_id = replays.submit(
                 connection, selection, accept=accept, by=f"user {getpass.getuser()}", note=note
             )
@@ -162,7 +171,7 @@ def replay(
 def discard(
     ids: Ids = None,
     facility: Facilities = None,
-    device: Devices = None,
+    device: MeantDevices = None,
     reason: Reasons = None,
     since: Since = None,
     until: Until = None,
@@ -174,6 +183,7 @@ def discard(
         raise failure("name entries, say which with --reason and the like, or give up --all")
     with _database() as connection, connection.begin():
         _refuse_unknown(connection, ids)
+        _refuse_ambiguous(connection, selection)
         number = replays.discard(connection, selection)
     typer.echo(f"discarded: {number}")
 
@@ -189,7 +199,7 @@ def _selection(
     return Selection(
         ids=tuple(ids) if ids else None,
         facilities=tuple(facility) if facility else None,
-        devices=tuple(device) if device else None,
+        devices=tuple(spelled(each) for each in device) if device else None,
         reasons=tuple(reason) if reason else None,
         since=_instant("--from", since),
         until=_instant("--to", until),
@@ -201,6 +211,19 @@ def _refuse_unknown(connection: Connection, ids: list[int] | None) -> None:
     if unknown:
         listed = ", ".join(str(each) for each in unknown[:10])
         raise failure(f"there is no entry {listed}; `tonne quarantine list` shows them")
+
+
+def _refuse_ambiguous(connection: Connection, selection: Selection) -> None:
+    """Let nobody who means one site's device settle what another's of the same id sent."""
+    if selection.facilities is not None or selection.ids is not None:
+        return
+    named = set(selection.devices or ())
+    owners: dict[str, list[str]] = {}
+    for facility, device in replays.senders(connection, selection) if named else ():
+        owners.setdefault(device, []).append(facility)
+    for device, facilities in owners.items():
+        if device in named and len(facilities) > 1:
+            raise ambiguous(device, facilities)
 
 
 def _followed(connection: Connection, request_id: int) -> ReplayRequest:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.cli import spans
+from services.cli.device_names import chosen, spelled
 from services.cli.errors import clear_errors, failure
 from services.cli.process import database
 from services.core.store.readings import discards
@@ -25,8 +26,8 @@ app = typer.Typer(
 _FIRST: Final = datetime(1, 1, 2, tzinfo=UTC)
 _LAST: Final = datetime(9999, 12, 30, tzinfo=UTC)
 
-Facility = Annotated[str, typer.Option(help="facility")]
-Device = Annotated[str, typer.Option(help="device")]
+Facility = Annotated[str | None, typer.Option(help="facility; not needed where --device says it")]
+Device = Annotated[str, typer.Option(help="facility/device, or an id that only one facility has")]
 Channel = Annotated[str, typer.Option(help="channel")]
 Since = Annotated[
     str | None, typer.Option("--from", help="measured then or later, as 2026-11-22T18:00:00Z")
@@ -40,9 +41,9 @@ Limit = Annotated[int, typer.Option(min=1, max=100_000, help="most readings")]
 
 @app.command("list")
 def list_(
-    facility: Facility,
     device: Device,
     channel: Channel,
+    facility: Facility = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = 50,
@@ -50,7 +51,7 @@ def list_(
     """List the stored readings of a channel, the oldest first."""
     first, end = _span(since, until, None)
     with clear_errors(), database() as connection:
-        of = _channel(connection, facility, device, channel)
+        of, _ = _channel(connection, facility, device, channel)
         found = discards.stored(connection, of.channel_id, first, end, most=limit + 1)
     table = Table("time", f"value, {of.unit}", "quality", "received", box=None)
     for each in found[:limit]:
@@ -65,9 +66,9 @@ def list_(
 
 @app.command()
 def discarded(
-    facility: Facility,
     device: Device,
     channel: Channel,
+    facility: Facility = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = 50,
@@ -75,7 +76,7 @@ def discarded(
     """List what was taken away of a channel, by whom and why; the last discarded first."""
     first, end = _span(since, until, None)
     with clear_errors(), database() as connection:
-        of = _channel(connection, facility, device, channel)
+        of, _ = _channel(connection, facility, device, channel)
         found = discards.record(connection, of.channel_id, first, end, most=limit)
     table = Table(
         "time", f"value, {of.unit}", "quality", "received", "discarded", "by", "reason", box=None
@@ -95,10 +96,10 @@ def discarded(
 
 @app.command()
 def discard(
-    facility: Facility,
     device: Device,
     channel: Channel,
     reason: Annotated[str, typer.Option(help="why; shown with the restatement")],
+    facility: Facility = None,
     since: Since = None,
     until: Until = None,
     at: At = None,
@@ -115,13 +116,12 @@ def discard(
         raise failure("say which: --from and --to, or --at")
     first, end = _span(since, until, at)
     with clear_errors(), database() as connection:
-        of = _channel(connection, facility, device, channel)
+        of, name = _channel(connection, facility, device, channel)
         extent = discards.extent(connection, of.channel_id, first, end)
         if extent.first is None:
-            raise failure(f"{facility}/{device}.{channel} has no readings there")
+            raise failure(f"{name} has no readings there")
         typer.echo(
-            f"{extent.readings} readings of {facility}/{device}.{channel},"
-            f" {_time(extent.first)} to {_time(extent.last)}"
+            f"{extent.readings} readings of {name}, {_time(extent.first)} to {_time(extent.last)}"
         )
         if not (yes or typer.confirm("discard them?")):
             raise failure("nothing was discarded")
@@ -132,12 +132,16 @@ def discard(
 
 
 def _channel(
-    connection: psycopg.Connection[Any], facility: str, device: str, channel: str
-) -> ChannelKey:
-    found = discards.channel(connection, facility, device, channel)
+    connection: psycopg.Connection[Any], facility: str | None, typed: str, channel: str
+) -> tuple[ChannelKey, str]:
+    """The channel that is meant, and its name in full."""
+    device = spelled(typed).rpartition("/")[2]
+    known = {(owner, device) for owner in discards.owners(connection, device)}
+    owner, device = chosen(typed, facility, known)
+    found = discards.channel(connection, owner, device, channel)
     if found is None:
-        raise failure(f"facility {facility} has no channel {device}.{channel}")
-    return found
+        raise failure(f"facility {owner} has no channel {device}.{channel}")
+    return found, f"{owner}/{device}.{channel}"
 
 
 def _span(since: str | None, until: str | None, at: str | None) -> tuple[datetime, datetime]:

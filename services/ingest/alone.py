@@ -248,8 +248,8 @@ class Alone:
                 self._database.run(partial(self._released, device))
 
     def _sweep(self, connection: psycopg.Connection[Any], directory: Directory) -> None:
-        for slug in lone_readings.devices(connection, most=_MOST_HELD):
-            publisher = directory.publisher(slug)
+        for facility, name in lone_readings.devices(connection, most=_MOST_HELD):
+            publisher = directory.publisher(facility, name)
             if publisher is None:
                 continue
             device = self._device(publisher.device_id, publisher)

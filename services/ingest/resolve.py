@@ -87,18 +87,17 @@ class Directory:
     def __init__(self, devices: read.Devices, *, most_steps: int = MOST_STEPS) -> None:
         self.revision = devices.revision
         self._facilities = devices.facilities
-        self._devices = devices.by_slug
         self._by_topic: dict[str, Destination] = {}
-        #: what speaks at each device's native topic
-        self._publishers: dict[str, Publisher] = {}
+        #: what speaks at each device's native topic, by facility and device
+        self._publishers: dict[tuple[str, str], Publisher] = {}
         claims: dict[str, list[Publisher]] = {}
-        for slug, device in devices.by_slug.items():
+        for name, device in devices.by_name.items():
             publishers = _usable_publishers(device, most_steps)
             own = {topic: each for topic, each in publishers.items() if topic is not None}
             for topic, publisher in own.items():
                 claims.setdefault(topic, []).append(publisher)
             # the device's format belongs to its own topics; beside them it speaks tonne's
-            self._publishers[slug] = (
+            self._publishers[name] = (
                 replace(next(iter(own.values())), decode=native.decode) if own else publishers[None]
             )
         self._own = {
@@ -107,9 +106,9 @@ class Directory:
         }
         self.own_topics = frozenset(self._own)
 
-    def publisher(self, device: str) -> Publisher | None:
+    def publisher(self, facility: str, device: str) -> Publisher | None:
         """What a device is at its native topic; None: there is no such device."""
-        return self._publishers.get(device)
+        return self._publishers.get((facility, device))
 
     def destination(self, topic: str) -> Destination:
         """What to do with a message at ``topic``."""
@@ -128,30 +127,24 @@ class Directory:
             return Destination(kind=address.kind)
         if address.kind is route.Kind.BAD:
             return Destination(kind=address.kind, reason=Reason.BAD_TOPIC, what=address.what)
+        publisher = self.publisher(address.facility, address.device)
+        if publisher is not None:
+            return _destination(address.kind, (publisher,))
         reason, what = self._unknown(address)
-        if reason is not None:
-            return Destination(
-                kind=address.kind,
-                reason=reason,
-                what=what,
-                facility=address.facility,
-                device=address.device,
-            )
-        return _destination(address.kind, (self._publishers[address.device],))
+        return Destination(
+            kind=address.kind,
+            reason=reason,
+            what=what,
+            facility=address.facility,
+            device=address.device,
+        )
 
-    def _unknown(self, address: route.Address) -> tuple[Reason | None, str]:
+    def _unknown(self, address: route.Address) -> tuple[Reason, str]:
         if address.facility not in self._facilities:
             return Reason.UNKNOWN_FACILITY, f"there is no facility {address.facility!r}"
-        device = self._devices.get(address.device)
-        if device is None:
-            return (
-                Reason.UNKNOWN_DEVICE,
-                f"facility {address.facility!r} has no device {address.device!r}",
-            )
-        if device.facility != address.facility:
-            what = f"device {address.device!r} belongs to facility {device.facility!r}"
-            return Reason.UNKNOWN_DEVICE, f"{what}, not to {address.facility!r}"
-        return None, ""
+        # what other facilities have makes no difference: an answer tells nothing of them
+        what = f"facility {address.facility!r} has no device {address.device!r}"
+        return Reason.UNKNOWN_DEVICE, what
 
 
 def _destination(kind: route.Kind, publishers: tuple[Publisher, ...]) -> Destination:

@@ -269,6 +269,7 @@ class ReadingRow(Answer):
     value: float | None = Field(examples=[12.5], description="null: the device said it has none")
     unit: str = Field(examples=["%"])
     quality: QualityName
+    facility: str = Field(examples=["linz"], description="whose device it is")
 
 
 class ProcessState(Answer):

@@ -34,7 +34,7 @@ class QuarantineQuery(Query):
     facility: SlugList = Field(
         [], description="facility ids, as far as one could be read from the message; none: all"
     )
-    device: SlugList = Field([], description="device ids; none: all")
+    device: SlugList = Field([], description="device ids, of any facility asked for; none: all")
     reason: SlugList = Field([], description="reason codes; none: all", examples=[["conflict"]])
     state: State | Literal["all"] = Field("open", description="`all`: settled ones too")
     from_: Instant | None = Field(

@@ -27,7 +27,9 @@ class ReadingsQuery(TimeSpan):
     """Parameters of ``GET /v1/readings``."""
 
     facility: SlugList = Field([], description="facility ids; none: all", examples=[["linz"]])
-    device: SlugList = Field([], description="device ids; none: all", examples=[["cems-1"]])
+    device: SlugList = Field(
+        [], description="device ids, of any facility asked for; none: all", examples=[["cems-1"]]
+    )
     channel: SlugList = Field([], description="channel ids; none: all", examples=[["co2"]])
     max_points: int = Field(
         1000,
@@ -47,7 +49,7 @@ class ReadingsQuery(TimeSpan):
             "content": {
                 "text/csv": {
                     "example": ",".join(_COLUMNS)
-                    + "\r\n2026-11-23T18:00:00.250Z,cems-1,co2,12.5,%,good"
+                    + "\r\n2026-11-23T18:00:00.250Z,cems-1,co2,12.5,%,good,linz"
                 }
             }
         },
@@ -60,7 +62,10 @@ async def get_readings(
     query: Annotated[ReadingsQuery, FromQuery()],
     accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
-    """Rows by time, device and channel, in the unit that the channel was declared with."""
+    """Rows by time, facility, device and channel, in the unit that the channel was declared with.
+
+    Facilities may have devices of the same id: `facility` says whose a row is.
+    """
     ends = query.to or context.clock.now()
     begins = query.from_ or ends - timedelta(days=1)
     if begins >= ends:
@@ -69,19 +74,19 @@ async def get_readings(
     rows: list[dict[str, Any]] = []
     async with context.engine.connect() as connection:
         wanted = [
-            channel
+            (facility.slug, channel)
             for facility in found
             for channel in await channels(
                 connection, facility.id, devices=query.device, slugs=query.channel
             )
         ]
         for parameter, named, present in (
-            ("device", query.device, {c.device for c in wanted}),
-            ("channel", query.channel, {c.slug for c in wanted}),
+            ("device", query.device, {c.device for _, c in wanted}),
+            ("channel", query.channel, {c.slug for _, c in wanted}),
         ):
             if missing := set(named) - present:
                 raise NotFound(f"There is no {parameter} {min(missing)} in what was asked for.")
-        for channel in wanted:
+        for slug, channel in wanted:
             part = await readings(
                 connection, channel.id, begins=begins, ends=ends, max_points=query.max_points
             )
@@ -93,6 +98,7 @@ async def get_readings(
                     "value": reading.value,
                     "unit": channel.unit,
                     "quality": reading.quality,
+                    "facility": slug,
                 }
                 for reading in part
             )
@@ -101,5 +107,5 @@ async def get_readings(
                     f"The answer would have more than {MOST_ROWS} rows; name fewer channels, or"
                     " ask for fewer `max_points`."
                 )
-    rows.sort(key=lambda row: (row["time"], row["device"], row["channel"]))
+    rows.sort(key=lambda row: (row["time"], row["facility"], row["device"], row["channel"]))
     return rows_answer(rows, columns=_COLUMNS, accept=accept)

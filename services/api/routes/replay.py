@@ -37,7 +37,7 @@ class ReplayBody(Query):
         None, min_length=1, max_length=10_000, description="entries, as GET /v1/quarantine lists"
     )
     facility: SlugList = Field([], description="facility ids; none: all")
-    device: SlugList = Field([], description="device ids; none: all")
+    device: SlugList = Field([], description="device ids, of any facility asked for; none: all")
     reason: SlugList = Field([], description="reason codes; none: all")
     from_: Instant | None = Field(None, alias="from", description="arrived then or later")
     to: Instant | None = Field(None, description="arrived before")

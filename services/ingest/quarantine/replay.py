@@ -223,6 +223,7 @@ class Replay:
 def _key(refusal: QuarantineEntry) -> tuple[object, ...]:
     """What tells the refused row from all others of a step."""
     return (
+        refusal.facility,
         refusal.device,
         refusal.channel,
         None if refusal.ts is None else to_us(refusal.ts),
@@ -234,6 +235,7 @@ def _key(refusal: QuarantineEntry) -> tuple[object, ...]:
 
 def _key_of_row(row: ReadingRow, origin: Origin) -> tuple[object, ...]:
     return (
+        origin.publisher.facility,
         origin.publisher.device,
         origin.channel,
         row.ts_us,

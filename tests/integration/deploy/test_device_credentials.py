@@ -41,6 +41,14 @@ devices:
     channels: [{id: energy, from: E, quantity: energy, unit: kWh, kind: counter}]
 """
 
+#: Another site, set up alike.
+GRAZ = """
+facility: {id: graz, name: Graz works, timezone: Europe/Vienna}
+devices:
+  - id: cems-1
+    channels: [{id: co2, quantity: fraction, unit: "%", kind: gauge}]
+"""
+
 
 class _GuardedNats(ImpatientNats):
     def __init__(self, directory: Path) -> None:
@@ -72,6 +80,7 @@ def registered(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     bind = engine(database_url, process="test")
     with bind.begin() as connection:
         apply(connection, parse(FILE))
+        apply(connection, parse(GRAZ))
     bind.dispose()
 
 
@@ -79,6 +88,11 @@ def made(*arguments: str) -> str:
     result = CliRunner().invoke(app, ["devices", "credentials", *arguments])
     assert result.exit_code == 0, result.output
     return result.stdout
+
+
+def passwords_of(output: str) -> list[str]:
+    """The lines with a user and its password."""
+    return output.split("shown this once\n")[1].splitlines()
 
 
 @contextmanager
@@ -180,23 +194,32 @@ def test_a_device_speaks_for_itself_alone(
 ) -> None:
     del registered
     with guarding(broker, guarded) as there:
-        assert set(there.passwords) == {"tonne-ingest", "tonne-notify", "cems-1", "cems-2", "pow1"}
+        assert set(there.passwords) == {
+            "tonne-ingest", "tonne-notify",
+            "graz.cems-1", "linz.cems-1", "linz.cems-2", "linz.pow1",
+        }  # fmt: skip
         with there.listening():
             for user, topic, payload in (
-                ("cems-1", "emissions/linz/cems-2/readings", b"forged"),
-                ("cems-1", "emissions/linz/cems-2/status", b"forged"),
-                ("cems-1", "emissions/linz/alerts/limit", b"forged"),
-                ("cems-1", "tele/pow1.a/SENSOR", b"forged"),
-                ("pow1", "emissions/linz/cems-1/readings", b"forged"),
+                ("linz.cems-1", "emissions/linz/cems-2/readings", b"forged"),
+                ("linz.cems-1", "emissions/linz/cems-2/status", b"forged"),
+                ("linz.cems-1", "emissions/linz/alerts/limit", b"forged"),
+                # of the same id at another site
+                ("graz.cems-1", "emissions/linz/cems-1/readings", b"forged"),
+                ("linz.cems-1", "emissions/graz/cems-1/readings", b"forged"),
+                ("linz.cems-1", "emissions/graz/cems-1/status", b"forged"),
+                ("linz.cems-1", "tele/pow1.a/SENSOR", b"forged"),
+                ("linz.pow1", "emissions/linz/cems-1/readings", b"forged"),
                 ("tonne-notify", "emissions/linz/cems-1/readings", b"forged"),
                 ("tonne-notify", "emissions/linz/alerts/limit", b"told"),
-                ("cems-1", "emissions/linz/cems-1/status", b"online"),
-                ("cems-1", "emissions/linz/cems-1/readings", b"own"),
-                ("pow1", "tele/pow1.a/SENSOR", b"own"),
+                ("linz.cems-1", "emissions/linz/cems-1/status", b"online"),
+                ("linz.cems-1", "emissions/linz/cems-1/readings", b"own"),
+                ("linz.pow1", "tele/pow1.a/SENSOR", b"own"),
+                ("graz.cems-1", "emissions/graz/cems-1/readings", b"own"),
             ):
                 there.publish(user, topic, payload)
-            until(lambda: len(there.heard) >= 4, "what is allowed arrives")
+            until(lambda: len(there.heard) >= 5, "what is allowed arrives")
         assert sorted(there.heard) == [
+            ("emissions/graz/cems-1/readings", b"own"),
             ("emissions/linz/alerts/limit", b"told"),
             ("emissions/linz/cems-1/readings", b"own"),
             ("emissions/linz/cems-1/status", b"online"),
@@ -210,7 +233,7 @@ def test_nobody_without_a_password_gets_in(
 ) -> None:
     del registered
     with guarding(broker, guarded) as there:
-        for user, password in ((None, None), ("anybody", ""), ("cems-1", "guessed")):
+        for user, password in ((None, None), ("anybody", ""), ("linz.cems-1", "guessed")):
             assert refuses(there.server, user, password)
 
 
@@ -261,15 +284,15 @@ def test_no_topic_of_a_facility_file_becomes_a_right_for_others(
         with guarding(broker, guarded) as there:
             assert refuses(there.server, "eve", "eve"), evil
             with there.listening():
-                there.publish("pow1", "emissions/linz/cems-1/readings", b"forged")
-                there.publish("pow1", "emissions/linz/cems-2/readings", b"forged")
-                there.publish("cems-1", "emissions/linz/cems-2/readings", b"forged")
-                there.publish("pow1", "other/topic", b"forged")
-                there.publish("cems-2", "emissions/linz/cems-2/readings", b"own")
+                there.publish("linz.pow1", "emissions/linz/cems-1/readings", b"forged")
+                there.publish("linz.pow1", "emissions/linz/cems-2/readings", b"forged")
+                there.publish("linz.cems-1", "emissions/linz/cems-2/readings", b"forged")
+                there.publish("linz.pow1", "other/topic", b"forged")
+                there.publish("linz.cems-2", "emissions/linz/cems-2/readings", b"own")
                 until(lambda there=there: there.heard, "what is allowed arrives")
             assert there.heard == [("emissions/linz/cems-2/readings", b"own")], evil
             if broker == "nats":
-                assert_streams_stand(there, user="pow1")
+                assert_streams_stand(there, user="linz.pow1")
 
 
 def assert_streams_stand(there: Guarded, *, user: str) -> None:
@@ -317,13 +340,18 @@ def test_a_device_that_names_itself_ingest_takes_nothing(
             begin = 1_700_000_000_000
             for number in range(20):
                 payload = json.dumps({"ts": begin + number, "values": {"co2": number}}).encode()
-                for taken in ("tonne-ingest", "tonne-notify", "cems-2"):
+                # NATS takes no client id with a dot
+                others = ("cems-2", "linz_cems-2") if broker == "nats" else ("graz.cems-1",)
+                for taken in ("tonne-ingest", "tonne-notify", *others):
                     with connected(
-                        there.server, "cems-1", there.passwords["cems-1"], client_id=taken
+                        there.server, "linz.cems-1", there.passwords["linz.cems-1"], client_id=taken
                     ):
                         pass
                 there.publish(
-                    "cems-1", "emissions/linz/cems-1/readings", payload, client_id="tonne-ingest"
+                    "linz.cems-1",
+                    "emissions/linz/cems-1/readings",
+                    payload,
+                    client_id="tonne-ingest",
                 )
             until(
                 lambda: plant_.rows("SELECT count(*) FROM reading")[0]["count"] == 20,
@@ -335,24 +363,84 @@ def test_a_device_that_names_itself_ingest_takes_nothing(
             plant_.kill()
 
 
+@pytest.mark.usefixtures("registered")
+def test_a_device_of_the_same_id_elsewhere_ends_nobodys_connection() -> None:
+    """With mosquitto's generated settings; NATS lets every account choose any id."""
+    with guarding("mosquitto", _GuardedMosquitto) as there:
+        own, other = "linz.cems-1", "graz.cems-1"
+        with connected(there.server, own, there.passwords[own]) as device:
+            for taken in (own, "cems-1", ""):
+                with connected(there.server, other, there.passwords[other], client_id=taken):
+                    done = device.publish("emissions/linz/cems-1/readings", b"own", qos=1)
+                    until(done.is_published, "the broker answers")
+            assert device.is_connected()
+
+
 @pytest.mark.parametrize("name", ["tonne", "tonne-ingest", "tonne-notify", "anybody"])
-def test_no_device_gets_the_account_of_tonne(
-    registered: None, database_url: str, name: str
-) -> None:
-    del registered
+@pytest.mark.usefixtures("registered")
+def test_no_device_gets_the_account_of_tonne(database_url: str, name: str) -> None:
+    """Its own has the facility's id in front, so that a device may bear any id."""
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE device SET slug = %s WHERE slug = 'pow1'", (name,))
-    result = CliRunner().invoke(app, ["devices", "credentials", "--broker", "nats"])
-    assert result.exit_code == 1
-    assert "give the device another id" in result.output
+    users = [line.split()[0] for line in passwords_of(made("--broker", "mosquitto"))]
+    own = {"tonne-ingest", "tonne-notify"}
+    assert len(users) == len(set(users))
+    assert set(users) == {"graz.cems-1", "linz.cems-1", "linz.cems-2", f"linz.{name}"} | own
 
 
 @pytest.mark.usefixtures("registered")
-def test_one_device_gets_new_credentials_alone() -> None:
-    output = made("cems-2", "--broker", "mosquitto")
+@pytest.mark.parametrize(
+    ("facility", "device"), [("linz", "a.b"), ("linz.a", "b"), ("linz", "a\nuser x"), ("", "b")]
+)
+def test_no_two_devices_share_an_account(database_url: str, facility: str, device: str) -> None:
+    """Ids past all that would refuse them, which put together read like another's."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE device SET slug = %s WHERE slug = 'pow1'", (device,))
+        connection.execute("UPDATE facility SET slug = %s WHERE slug = 'linz'", (facility,))
+    result = CliRunner().invoke(app, ["devices", "credentials", "--broker", "nats"])
+    assert result.exit_code == 1
+    assert "take another id" in result.output
+    assert "password" not in result.stdout
+
+
+@pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize("named", [
+    ["cems-2"], ["linz/cems-2"], ["linz.cems-2"], ["cems-2", "linz/cems-2"],
+    ["cems-2", "--facility", "linz"],
+])  # fmt: skip
+def test_one_device_gets_new_credentials_alone(named: list[str]) -> None:
+    output = made(*named, "--broker", "mosquitto")
+    assert "user linz.cems-2\n" in output
     assert "topic write emissions/linz/cems-2/readings" in output
     assert "cems-1" not in output
     assert "tonne" not in output
+    assert len(passwords_of(output)) == 1
+
+
+@pytest.mark.usefixtures("registered")
+def test_the_devices_of_one_facility_get_new_credentials_alone() -> None:
+    output = made("--facility", "graz", "--broker", "mosquitto")
+    assert [line.split()[0] for line in passwords_of(output)] == ["graz.cems-1"]
+    assert "linz" not in output
+
+
+@pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize(
+    ("named", "answer"),
+    [
+        (["cems-1"], "several facilities have a device cems-1; name one: graz/cems-1, linz/cems-1"),
+        (["nobody"], "no facility has a device nobody; apply its facility file first"),
+        (["graz/cems-2"], "facility graz has no device cems-2; apply its facility file first"),
+        (["cems-2", "--facility", "graz"], "facility graz has no device cems-2"),
+        (["linz/cems-2", "--facility", "graz"], "linz/cems-2 is not a device of facility graz"),
+        (["--facility", "nowhere"], "facility nowhere has no device; apply its facility file"),
+        (["linz/cems-2/x"], "facility linz has no device cems-2/x"),
+    ],
+)
+def test_a_device_that_is_not_meant_for_certain_gets_none(named: list[str], answer: str) -> None:
+    result = CliRunner().invoke(app, ["devices", "credentials", *named, "--broker", "nats"])
+    assert result.exit_code == 1
+    assert answer in " ".join(result.output.split())
 
 
 @pytest.mark.usefixtures("registered")
@@ -364,10 +452,3 @@ def test_files_with_passwords_in_use_are_not_overwritten(tmp_path: Path) -> None
     assert result.exit_code == 1
     assert "is there already" in result.output
     assert (tmp_path / "nats-users.conf").read_text() == before
-
-
-@pytest.mark.usefixtures("registered")
-def test_a_device_that_is_not_registered_gets_none() -> None:
-    result = CliRunner().invoke(app, ["devices", "credentials", "nobody", "--broker", "nats"])
-    assert result.exit_code == 1
-    assert "apply its facility file first" in result.output

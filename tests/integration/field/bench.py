@@ -104,9 +104,15 @@ class FieldBench:
         self._alone.settle(self._registry.directory)
         return outcome
 
-    def replay(self, *, facility: str | None = None, accept: bool = False) -> ReplayRequest:
+    def replay(
+        self,
+        *,
+        facility: str | None = None,
+        chosen: Selection | None = None,
+        accept: bool = False,
+    ) -> ReplayRequest:
         """Try what is open in quarantine again, as ``tonne quarantine replay`` asks for."""
-        chosen = Selection(facilities=None if facility is None else (facility,))
+        chosen = chosen or Selection(facilities=None if facility is None else (facility,))
         bind = engine(self.url, process="test")
         try:
             with bind.begin() as connection:
@@ -139,28 +145,37 @@ class FieldBench:
     def rows(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:
         return self.connection.execute(sql.encode(), parameters).fetchall()
 
-    def readings(self, channel: str) -> list[tuple[datetime, float | None, int]]:
-        """Time, value and quality of what is stored of ``device.channel``, in order."""
+    def readings(
+        self, channel: str, *, facility: str | None = None
+    ) -> list[tuple[datetime, float | None, int]]:
+        """Time, value and quality of what is stored of ``device.channel``, in order.
+
+        ``facility``: whose, where several have a device of that name.
+        """
         found = self.rows(
             "SELECT r.ts, r.value, r.quality FROM reading r JOIN channel c ON c.id = r.channel_id"
-            " JOIN device d ON d.id = c.device_id WHERE d.slug || '.' || c.slug = %s ORDER BY r.ts",
+            " JOIN device d ON d.id = c.device_id JOIN facility f ON f.id = d.facility_id"
+            " WHERE d.slug || '.' || c.slug = %s AND f.slug = coalesce(%s, f.slug) ORDER BY r.ts",
             channel,
+            facility,
         )
         return [(row["ts"], row["value"], row["quality"]) for row in found]
 
-    def hours(self, source: str) -> list[dict[str, Any]]:
+    def hours(self, source: str, *, facility: str | None = None) -> list[dict[str, Any]]:
         """The hours of a source in order: hour, kg CO2, activity, coverage, quality, reason."""
         return self.rows(
             "SELECT h.hour, h.co2_ug / 1e9 AS co2_kg, h.activity_n / 1e9 AS activity,"
             " h.covered_ms / 3.6e6 AS coverage, h.quality, h.reason, h.version"
             " FROM emission_hour h JOIN source s ON s.id = h.source_id"
-            " WHERE s.slug = %s ORDER BY h.hour",
+            " JOIN facility f ON f.id = s.facility_id"
+            " WHERE s.slug = %s AND f.slug = coalesce(%s, f.slug) ORDER BY h.hour",
             source,
+            facility,
         )
 
-    def total(self, source: str) -> tuple[float, float]:
+    def total(self, source: str, *, facility: str | None = None) -> tuple[float, float]:
         """Activity and kg CO2 of a source over all its hours."""
-        hours = self.hours(source)
+        hours = self.hours(source, facility=facility)
         return (
             float(sum(h["activity"] or 0 for h in hours)),
             float(sum(h["co2_kg"] or 0 for h in hours)),

@@ -176,3 +176,28 @@ def test_a_wrong_call_says_what_is_wrong(field: FieldBench, words: list[str], sa
     assert said in _tonne(field, "discard", *_channel("e"), *words, "--yes", code=1)
     missing = [*_channel("x"), "--at", "2026-01-01T00:00:00Z", "--reason", "r"]
     assert "has no channel meter.x" in _tonne(field, "discard", *missing, "--yes", code=1)
+
+
+def test_an_id_that_two_facilities_have_needs_its_facility(field: FieldBench) -> None:
+    field.apply(_FILE)
+    field.apply(_FILE.replace("id: works, name: Works", "id: other, name: Other"))
+    field.deliver([_message(0, p=1.0)], at=_at(200))
+    other = (_TOPIC.replace("works", "other"), _message(0, p=7.0)[1])
+    field.deliver([other], at=_at(200))
+    named = ["--channel", "p", "--at", _at(0).isoformat(), "--reason", "misread", "--yes"]
+    said = _tonne(field, "discard", "--device", "meter", *named, code=1)
+    assert "several facilities have a device meter; name one: other/meter, works/meter" in said
+    shown = _tonne(field, "list", "--device", "other/meter", "--channel", "p")
+    assert "7.0" in shown
+    assert "1.0" not in shown
+    said = _tonne(field, "discard", "--device", "other/meter", *named)
+    assert "1 readings of other/meter.p" in said
+    assert field.readings("meter.p", facility="other") == []
+    assert [value for _, value, _ in field.readings("meter.p", facility="works")] == [1.0]
+    shown = _tonne(field, "discarded", "--facility", "other", "--device", "meter", "--channel", "p")
+    assert "7.0" in shown
+    for words, answer in (
+        (["--device", "nowhere/meter"], "facility nowhere has no device meter"),
+        (["--device", "nobody"], "no facility has a device nobody"),
+    ):
+        assert answer in _tonne(field, "list", *words, "--channel", "p", code=1)

@@ -11,7 +11,7 @@ from services.core.store.database import notify
 from services.ingest.prepare import Sighting
 from services.ingest.presence import Presence
 from tests.contract.ingest.traffic import until
-from tests.integration.ingest.plant import CEMS, METER, Plant
+from tests.integration.ingest.plant import CEMS, FILE, METER, Plant
 from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]
@@ -170,6 +170,26 @@ def test_devices_are_seen_and_their_status_is_kept(plant: Plant) -> None:
     )
     plant.publish("offline", topic="emissions/linz/cems-1/status")
     until(lambda: devices()["cems-1"] == (True, False), "the device is offline")
+
+
+@pytest.mark.parametrize("plant", ["mqtt", "jetstream"], indirect=True)
+def test_devices_of_one_id_in_two_facilities_are_heard_apart(plant: Plant) -> None:
+    plant.apply(FILE.replace("id: linz, name: Linz", "id: graz, name: Graz"))
+    plant.started()
+    graz = "emissions/graz/cems-1"
+    plant.publish("online", topic=f"{graz}/status")
+    plant.publish('{"ts": 1700000000, "values": {"co2": 9}}', topic=f"{graz}/readings")
+    plant.publish('{"ts": 1700000000, "values": {"co2": 12.5}}', topic=CEMS)
+    plant.holds(readings=2)
+
+    def devices() -> dict[str, tuple[bool | None, float]]:
+        found = plant.rows(
+            "SELECT f.slug, d.online, r.value FROM reading r JOIN channel c ON c.id = r.channel_id"
+            " JOIN device d ON d.id = c.device_id JOIN facility f ON f.id = d.facility_id"
+        )
+        return {row["slug"]: (row["online"], row["value"]) for row in found}
+
+    until(lambda: devices() == {"graz": (True, 9.0), "linz": (None, 12.5)}, "both are heard")
 
 
 def test_a_status_that_is_written_late_does_not_undo_a_later_one(plant: Plant) -> None:

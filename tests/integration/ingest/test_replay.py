@@ -320,6 +320,33 @@ def test_the_command_lists_shows_replays_and_discards(plant: Plant) -> None:
     assert "nothing that matches" in tonne(plant, "quarantine", "list")
 
 
+def test_the_command_settles_what_the_device_of_one_facility_sent(plant: Plant) -> None:
+    """Whoever names an id that two facilities have is asked whose they mean."""
+    plant.apply(LATER_FILE)
+    plant.apply(LATER_FILE.replace("id: linz, name: Linz", "id: graz, name: Graz"))
+    plant.started()
+    for topic in (LATER, LATER.replace("linz", "graz")):
+        plant.publish(b"{", b"[", topic=topic)
+    plant.holds(quarantine=4)
+
+    def open_of() -> list[str]:
+        return sorted(e["facility"] for e in plant.quarantine() if e["state"] == "open")
+
+    asked = "name one: graz/meter-later, linz/meter-later"
+    for command in ("replay", "discard"):
+        named = ["quarantine", command, "--device", "meter-later"]
+        assert asked in tonne(plant, *named, code=1)
+    assert open_of() == ["graz", "graz", "linz", "linz"]
+    assert tonne(plant, "quarantine", "list", "--device", "meter-later").count("malformed") == 4
+    assert tonne(plant, "quarantine", "list", "--device", "graz/meter-later").count("graz/") == 2
+    assert "tried: 2" in tonne(plant, "quarantine", "replay", "--device", "graz/meter-later")
+    said = tonne(plant, "quarantine", "discard", "--device", "meter-later", "--facility", "graz")
+    assert "discarded: 2" in said
+    # what is left is of one facility
+    assert open_of() == ["linz", "linz"]
+    assert "discarded: 2" in tonne(plant, "quarantine", "discard", "--device", "meter-later")
+
+
 def test_the_command_says_that_ingest_does_not_run(plant: Plant) -> None:
     plant.started()
     plant.publish(b"{")

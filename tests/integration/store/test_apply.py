@@ -14,7 +14,7 @@ from services.core.facility.errors import ApplyError
 from tests.integration.aggregator.plant import FILE, apply_text
 from tests.patience import PATIENCE_S
 
-WORKS = FILE.replace("id: works, name", "id: other, name")
+OTHER = FILE.replace("id: works, name", "id: other, name")
 
 
 def rows(url: str, sql: str) -> list[tuple[object, ...]]:
@@ -29,11 +29,34 @@ def test_applying_again_changes_nothing(database_url: str) -> None:
     assert rows(database_url, "SELECT revision FROM registry_revision") == revision
 
 
-def test_a_device_of_another_facility_is_refused_and_nothing_written(database_url: str) -> None:
+def test_facilities_name_their_devices_apart_from_each_other(database_url: str) -> None:
     apply_text(database_url)
-    with pytest.raises(ApplyError, match="belongs to another facility"):
-        apply_text(database_url, WORKS)
-    assert rows(database_url, "SELECT slug FROM facility") == [("works",)]
+    assert "+ device meter" in apply_text(database_url, OTHER)
+    # each file changes its own device alone
+    apply_text(database_url, OTHER.replace("max_rate: 1000", "max_rate: 2000"))
+    apply_text(
+        database_url, OTHER.replace("id: cems\n", "id: stack-gas\n").replace("cems.", "stack-gas.")
+    )
+    found = rows(
+        database_url,
+        "SELECT f.slug, d.slug, d.active, c.spec ->> 'max_rate' FROM device d"
+        " JOIN facility f ON f.id = d.facility_id"
+        " LEFT JOIN channel c ON c.device_id = d.id AND c.slug = 'energy' ORDER BY 1, 2",
+    )
+    assert found == [
+        ("other", "cems", False, None),
+        ("other", "meter", True, "1000.0"),
+        ("other", "stack-gas", True, None),
+        ("works", "cems", True, None),
+        ("works", "meter", True, "1000.0"),
+    ]
+    inputs = rows(
+        database_url,
+        "SELECT count(*) FROM source_input i JOIN source s ON s.id = i.source_id"
+        " JOIN channel c ON c.id = i.channel_id JOIN device d ON d.id = c.device_id"
+        " WHERE d.facility_id <> s.facility_id",
+    )
+    assert inputs == [(0,)]
 
 
 def test_a_channel_with_readings_keeps_its_unit(database_url: str) -> None:

@@ -45,7 +45,7 @@ def directory() -> Directory:
         Devices(
             revision=1,
             facilities=frozenset({"linz", "graz"}),
-            by_slug={each.slug: each for each in devices},
+            by_name={(each.facility, each.slug): each for each in devices},
         )
     )
 

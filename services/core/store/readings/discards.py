@@ -27,6 +27,10 @@ FROM channel c JOIN device d ON d.id = c.device_id JOIN facility f ON f.id = d.f
 WHERE f.slug = %s AND d.slug = %s AND c.slug = %s
 """
 
+_OWNERS: Final = """
+SELECT f.slug FROM device d JOIN facility f ON f.id = d.facility_id WHERE d.slug = %s
+"""
+
 _EXTENT: Final = """
 SELECT count(*) AS readings, min(ts) AS first, max(ts) AS last
 FROM reading WHERE channel_id = %s AND ts >= %s AND ts < %s
@@ -106,6 +110,11 @@ def channel(
     """Look a channel up; None: there is none of these names."""
     with connection.cursor(row_factory=class_row(ChannelKey)) as cursor:
         return cursor.execute(_CHANNEL, (facility, device, slug)).fetchone()
+
+
+def owners(connection: psycopg.Connection[Any], device: str) -> list[str]:
+    """Which facilities have, or had, a device of this id."""
+    return [facility for (facility,) in connection.execute(_OWNERS, (device,))]
 
 
 def extent(

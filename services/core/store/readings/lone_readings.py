@@ -22,14 +22,15 @@ _ANY: Final = "SELECT EXISTS (SELECT FROM reading WHERE channel_id = ANY(%s))"
 
 _ENTRIES: Final = """
 SELECT id, ts, received_at FROM quarantine
-WHERE device = %s AND facility = %s AND state = 'open' AND reason = 'stands_alone'
+WHERE facility = %s AND device = %s AND state = 'open' AND reason = 'stands_alone'
   AND ts IS NOT NULL
 ORDER BY ts, id LIMIT %s
 """
 
 _DEVICES: Final = """
-SELECT DISTINCT device FROM quarantine
-WHERE state = 'open' AND reason = 'stands_alone' AND device IS NOT NULL LIMIT %s
+SELECT DISTINCT facility, device FROM quarantine
+WHERE state = 'open' AND reason = 'stands_alone' AND facility IS NOT NULL AND device IS NOT NULL
+LIMIT %s
 """
 
 
@@ -70,13 +71,13 @@ def entries(
     """List a device's open entries that stand alone, by the time of their reading."""
     return [
         LoneEntry(id=item_id, ts=ts, received_at=received_at)
-        for item_id, ts, received_at in connection.execute(_ENTRIES, (device, facility, most))
+        for item_id, ts, received_at in connection.execute(_ENTRIES, (facility, device, most))
     ]
 
 
-def devices(connection: psycopg.Connection[Any], *, most: int) -> list[str]:
-    """List devices that have such entries."""
-    return [device for (device,) in connection.execute(_DEVICES, (most,))]
+def devices(connection: psycopg.Connection[Any], *, most: int) -> list[tuple[str, str]]:
+    """List devices that have such entries, each by its facility and its id."""
+    return [(facility, device) for facility, device in connection.execute(_DEVICES, (most,))]
 
 
 def release(connection: psycopg.Connection[Any], ids: Sequence[int]) -> None:

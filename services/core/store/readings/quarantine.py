@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 import psycopg
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from services.core.store.schema.tables import quarantine
 
@@ -228,17 +228,18 @@ def select_page(
     """The newest items first, ``limit`` at most, each with the payload's first bytes.
 
     An empty filter means all; the next page begins before the last id of this one. ``since`` and
-    ``until`` bound the arrival, the end exclusive.
+    ``until`` bound the arrival, the end exclusive. ``devices``: see :func:`names_device`.
     """
     statement = _select(func.substr(quarantine.c.payload, 1, payload_bytes)).limit(limit)
     for column, wanted in (
         (quarantine.c.state, tuple(states)),
         (quarantine.c.reason, tuple(reasons)),
         (quarantine.c.facility, tuple(facilities)),
-        (quarantine.c.device, tuple(devices)),
     ):
         if wanted:
             statement = statement.where(column.in_(wanted))
+    if devices := tuple(devices):
+        statement = statement.where(names_device(devices))
     if since is not None:
         statement = statement.where(quarantine.c.received_at >= since)
     if until is not None:
@@ -246,6 +247,15 @@ def select_page(
     if before_id is not None:
         statement = statement.where(quarantine.c.id < before_id)
     return statement.order_by(quarantine.c.id.desc())
+
+
+def names_device(names: Sequence[str]) -> ColumnElement[bool]:
+    """Whether an entry is of one of some devices, each named by its id or as ``facility/device``.
+
+    No id has a slash in it, and no topic can bring one into these columns.
+    """
+    c = quarantine.c
+    return c.device.in_(names) | (c.facility + "/" + c.device).in_(names)
 
 
 def select_item(item_id: int) -> Select[Any]:

@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, update
 
-from services.core.store.readings.quarantine import QuarantineItem
+from services.core.store.readings.quarantine import QuarantineItem, names_device
 from services.core.store.schema.tables import quarantine, replay_request
 
 
@@ -27,6 +27,7 @@ class Selection:
 
     ids: tuple[int, ...] | None = None
     facilities: tuple[str, ...] | None = None
+    #: by id: of any facility; or as ``facility/device``
     devices: tuple[str, ...] | None = None
     reasons: tuple[str, ...] | None = None
     #: arrival, the end exclusive
@@ -67,11 +68,12 @@ def _matches(selection: Selection) -> list[ColumnElement[bool]]:
         for column, wanted in (
             (c.id, selection.ids),
             (c.facility, selection.facilities),
-            (c.device, selection.devices),
             (c.reason, selection.reasons),
         )
         if wanted is not None
     ]
+    if selection.devices is not None:
+        conditions.append(names_device(selection.devices))
     if selection.since is not None:
         conditions.append(c.received_at >= selection.since)
     if selection.until is not None:
@@ -116,6 +118,17 @@ def unknown_ids(
     if facilities is not None:
         statement = statement.where(quarantine.c.facility.in_(facilities))
     return sorted(set(ids) - set(connection.scalars(statement)))
+
+
+def senders(connection: Connection, selection: Selection) -> list[tuple[str, str]]:
+    """Facility and device of what is selected, each once, as far as both are known."""
+    c = quarantine.c
+    found = connection.execute(
+        select(c.facility, c.device)
+        .distinct()
+        .where(*_matches(selection), c.facility.is_not(None), c.device.is_not(None))
+    )
+    return [(facility, device) for facility, device in found]
 
 
 def discard(connection: Connection, selection: Selection) -> int:
@@ -172,7 +185,8 @@ FROM (
           AND (received_at, id) > (%(after_at)s::timestamptz, %(after_id)s::bigint)
           AND (%(ids)s::bigint[] IS NULL OR id = ANY(%(ids)s))
           AND (%(facilities)s::text[] IS NULL OR facility = ANY(%(facilities)s))
-          AND (%(devices)s::text[] IS NULL OR device = ANY(%(devices)s))
+          AND (%(devices)s::text[] IS NULL OR device = ANY(%(devices)s)
+               OR facility || '/' || device = ANY(%(devices)s))
           AND (%(reasons)s::text[] IS NULL OR reason = ANY(%(reasons)s))
           AND (%(since)s::timestamptz IS NULL OR received_at >= %(since)s)
           AND (%(until)s::timestamptz IS NULL OR received_at < %(until)s)

@@ -41,8 +41,8 @@ def apply(
     they may configure some facilities only, so that the file names what its facility owns.
 
     :raises NotGrantedError: with ``limited``, the file names what its facility does not own.
-    :raises ApplyError: a device belongs to another facility, a channel with readings would change
-        its quantity, unit or kind, or the API uses the id of a threshold or maintenance.
+    :raises ApplyError: a channel with readings would change its quantity, unit or kind, or the API
+        uses the id of a threshold or maintenance.
     """
     lock(connection)
     if limited:
@@ -127,21 +127,10 @@ def _devices(
     connection: Connection, file: model.FacilityFile, facility_id: int, changes: list[str]
 ) -> tuple[dict[str, int], dict[int, str]]:
     """Channel ids by ``device.channel``, and by id how each changed in its way of counting."""
-    slugs = [device.id for device in file.devices]
     before = {
         row.slug: row
-        for row in connection.execute(
-            select(t.device).where(
-                t.device.c.slug.in_(slugs) | (t.device.c.facility_id == facility_id)
-            )
-        )
+        for row in connection.execute(select(t.device).where(t.device.c.facility_id == facility_id))
     }
-    foreign = sorted(d for d in slugs if d in before and before[d].facility_id != facility_id)
-    if foreign:
-        raise ApplyError(
-            f"device id {', '.join(map(repr, foreign))} belongs to another facility;"
-            " a device id is unique in the whole system"
-        )
     channel_ids: dict[str, int] = {}
     altered: dict[int, str] = {}
     for device in file.devices:
@@ -164,8 +153,9 @@ def _devices(
             channel_ids[f"{device.id}.{slug}"] = channel_id
             if changed is not None:
                 altered[channel_id] = changed
+    named = {device.id for device in file.devices}
     for slug, row in before.items():
-        if slug not in slugs and row.active:
+        if slug not in named and row.active:
             connection.execute(update(t.device).where(t.device.c.id == row.id).values(active=False))
             changes.append(f"- device {slug}")
     return channel_ids, altered

@@ -57,8 +57,8 @@ class Devices:
     revision: int
     #: facility slugs
     facilities: frozenset[str]
-    #: by device slug, which is unique in the whole system
-    by_slug: Mapping[str, Device]
+    #: by the slugs of facility and device: a device's own is unique within its facility
+    by_name: Mapping[tuple[str, str], Device]
 
 
 def revision(connection: psycopg.Connection[Any]) -> int:
@@ -92,5 +92,7 @@ def devices(connection: psycopg.Connection[Any]) -> Devices:
         )
         found = [Device(**r, channels=channels.get(r["id"], {})) for r in cursor]
     return Devices(
-        revision=found_revision, facilities=facilities, by_slug={d.slug: d for d in found}
+        revision=found_revision,
+        facilities=facilities,
+        by_name={(d.facility, d.slug): d for d in found},
     )

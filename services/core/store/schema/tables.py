@@ -93,7 +93,7 @@ device = Table(
     metadata,
     _id(),
     Column("facility_id", ForeignKey("facility.id"), nullable=False),
-    Column("slug", Text, nullable=False, unique=True, comment="unique in the whole system"),
+    Column("slug", Text, nullable=False, comment="unique within its facility"),
     Column("topic", Text, comment="the device's own topic; null: the native topic"),
     Column("format", Text, nullable=False, server_default="native"),
     Column("spec", JSONB, nullable=False, comment="the device's part of the facility file"),
@@ -101,6 +101,7 @@ device = Table(
     Column("last_seen", _instant, comment="newest committed message or status"),
     Column("online", Boolean, comment="what the device's status topic last said; null: never"),
     Column("status_at", _instant, comment="when it said so"),
+    UniqueConstraint("facility_id", "slug"),
 )
 
 channel = Table(
@@ -328,6 +329,7 @@ Index(
 )
 Index(
     "quarantine_alone_idx",
+    quarantine.c.facility,
     quarantine.c.device,
     quarantine.c.ts,
     postgresql_where=text("state = 'open' AND reason = 'stands_alone'"),

@@ -104,15 +104,16 @@ def station_of(text: str) -> Station:
 
 def directory(*files: model.FacilityFile) -> Directory:
     """What ingest reads from the registry after ``tonne apply``."""
-    devices: dict[str, read.Device] = {}
+    devices: dict[tuple[str, str], read.Device] = {}
     for file in files:
         for device in file.devices:
-            devices[device.id] = _device(file.facility.id, device, 100 * len(devices))
+            slug = file.facility.id
+            devices[slug, device.id] = _device(slug, device, 100 * len(devices))
     return Directory(
         read.Devices(
             revision=1,
             facilities=frozenset(file.facility.id for file in files),
-            by_slug=devices,
+            by_name=devices,
         )
     )
 
