@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -12,6 +14,9 @@ from deploy.reference.markdown import code, page, table
 from sensors_sim.cli import app as simulator
 from services.cli import app as tonne
 
+_ROOT = Path(__file__).parents[2]
+_TARGET = re.compile(r"([a-z]+):.*?## (.+)")
+
 
 def page_of_commands() -> str:
     """Return the page: each command with its arguments and options."""
@@ -20,8 +25,18 @@ def page_of_commands() -> str:
         "`tonne` runs the services, one process each, and administers them; `tonne-sim` publishes"
         " what meters and stacks would. Both end with 0 when they did what was asked, with 1 when"
         " they could not, and with 2 when the command line is wrong.",
+        _make(),
         *_parts("tonne", tonne),
         *_parts("tonne-sim", simulator),
+    )
+
+
+def _make() -> str:
+    lines = (_ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
+    targets = [found.groups() for line in lines if (found := _TARGET.match(line))]
+    return (
+        "## `make`\n\nIn the repository. Every verb first installs what the machine lacks.\n\n"
+        + table(("verb", "meaning"), [(code(f"make {name}"), said) for name, said in targets])
     )
 
 

@@ -241,7 +241,7 @@ def load() -> Settings:
     """
     known = {_PREFIX + name.upper() for name in Settings.model_fields}
     problems = [
-        f"{name} is not a setting of tonne; README.md lists every setting"
+        f"{name} is not a setting of tonne; deploy/docs/reference/settings.md lists every setting"
         for name in sorted(os.environ)
         if name.startswith(_PREFIX) and name not in known and not name.startswith(_NO_SETTINGS)
     ]

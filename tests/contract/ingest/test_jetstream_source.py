@@ -22,7 +22,7 @@ from tests.services import server_directory
 
 pytestmark = pytest.mark.broker
 
-README = Path(__file__).parents[3] / "README.md"
+BROKERS = Path(__file__).parents[3] / "deploy" / "docs" / "howto" / "brokers.md"
 
 
 @pytest.fixture(params=[("plain_nats", "nats")], ids=["nats-jetstream"])
@@ -170,10 +170,10 @@ def test_acks_for_an_earlier_stream_settle_nothing_in_the_new_one() -> None:
 
 
 class _Restricted(ImpatientNats):
-    """Gives its user for NATS' protocol the rights that README names and no others."""
+    """Gives its user for NATS' protocol the rights that the documentation names and no others."""
 
     def settings(self) -> str:
-        (text,) = re.findall(r"restricted rights needs to (.+)", README.read_text())
+        (text,) = re.findall(r"restricted rights needs to (.+)", BROKERS.read_text())
         publishing, _, subscribing = text.partition("and to subscribe to")
         publish_to = re.findall(r"`(\$[^`]+)`", publishing)
         subscribe_to = re.findall(r"`([^`/]+>)`", subscribing)

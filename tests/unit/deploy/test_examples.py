@@ -1,0 +1,167 @@
+"""Every example in the documentation does what the page says, as far as no server is needed.
+
+Those that need one run in ``tests/e2e/test_examples.py``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shlex
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+import pytest
+import typer.main
+from ruamel.yaml import YAML
+
+from sensors_sim.cli import app as sim_app
+from services.cli import app as tonne_app
+from services.core.facility import factor_file
+from services.core.facility.file import parse
+from tests.contract.ingest.formats.station import station_of
+from tests.examples import PAGES, ROOT, Example, all_examples, examples_of
+from tests.unit.deploy.repository import openapi
+
+_LINZ = (ROOT / "deploy" / "demo" / "linz.yaml").read_text(encoding="utf-8")
+_LANGUAGES = {"yaml", "json", "sh", "python", "csv", "text"}
+_PROGRAMS = {"tonne": tonne_app, "tonne-sim": sim_app}
+#: Shell words that need no check of ours.
+_TRUSTED = {"curl", "mkdir", "sleep", "sed", "export", "docker", "cd", "git", "uv"}
+_TARGETS = set(
+    re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+)
+
+
+def _name(example: Example) -> str:
+    return example.name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_example_is_one_that_is_checked(page: Any) -> None:
+    text = page.read_text(encoding="utf-8")
+    found = examples_of(page)
+    assert 2 * len(found) == len(re.findall(r"^ *```", text, re.MULTILINE)), "an unclosed fence"
+    marks = re.findall(r"^ *<!-- example:", text, re.MULTILINE)
+    assert len(marks) == sum(bool(each.mark) for each in found), "a stray mark"
+    for example in found:
+        assert example.language in _LANGUAGES, f"{example.name}: name the example's language"
+        if example.language == "text":
+            assert example.mark or page.name == "map.md", f"{example.name}: say why it is not run"
+
+
+@pytest.mark.parametrize("example", all_examples("yaml"), ids=_name)
+def test_a_facility_file_is_taken_whole_and_so_is_a_part_of_one(example: Example) -> None:
+    if example.is_facility_file:
+        parse(example.text)
+        return
+    stated = YAML(typ="safe").load(example.text)
+    if stated is None:
+        return  # the line that editors look for
+    whole = YAML(typ="safe").load(_LINZ)
+    if "devices" in stated:
+        # a file without its head: the devices and what is said of them belong together
+        whole = {"facility": whole["facility"]}
+    text = io.StringIO()
+    YAML(typ="safe").dump({**whole, **stated}, text)
+    parse(text.getvalue())
+
+
+@pytest.mark.parametrize("example", all_examples("json"), ids=_name)
+def test_a_payload_is_decoded_with_the_facility_it_speaks_of(example: Example) -> None:
+    document = json.loads(example.text)
+    if example.mark == "an answer":
+        return
+    topic = example.mark.removeprefix("a message at ")
+    assert topic != example.mark, "say <!-- example: a message at TOPIC --> or an answer"
+    files = [
+        each.text
+        for each in examples_of(example.page)
+        if each.is_facility_file and each.line < example.line
+    ]
+    station = station_of(files[-1] if files else _LINZ)
+    readings = station.receive(topic, document, at=datetime(2026, 11, 28, tzinfo=UTC))
+    assert station.reasons() == []
+    assert readings
+
+
+@pytest.mark.parametrize("example", all_examples("csv"), ids=_name)
+def test_a_table_of_factors_is_taken(example: Example) -> None:
+    assert factor_file.read(example.text, datetime(2026, 11, 28, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("example", all_examples("python"), ids=_name)
+def test_a_program_runs(example: Example) -> None:
+    exec(compile(example.text, example.name, "exec"), {})  # noqa: S102 - our own documentation
+
+
+def _commands(example: Example) -> list[list[str]]:
+    text = re.sub(r"\\\n", " ", example.text)
+    # what the shell puts in is one word here
+    text = re.sub(r"'\$\(([^()]*)\)'|\$\([^()]*(?:\([^()]*\))?[^()]*\)", "1", text)
+    return [
+        words
+        for line in text.splitlines()
+        if (words := shlex.split(line.partition(" #")[0], comments=True))
+    ]
+
+
+@pytest.mark.parametrize("example", all_examples("sh"), ids=_name)
+def test_a_command_is_one_that_its_program_knows(example: Example) -> None:
+    for words in _commands(example):
+        program = words[0].removeprefix(".venv/bin/")
+        if program == "make":
+            assert set(words[1:2]) <= _TARGETS, words
+        elif program in _PROGRAMS:
+            _parse(_PROGRAMS[program], words[1:])
+        elif program.startswith("python") and "-m" in words:
+            continue
+        else:
+            assert program in _TRUSTED or "=" in program, words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_command_or_call_in_a_sentence_is_one_that_there_is(page: Any) -> None:
+    text = re.sub(
+        r"^ *```.*?^ *```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
+    for method, path in re.findall(r"`(GET|PUT|POST|DELETE) (/[^`?\s]*)", text):
+        assert _is_a_call(method, path), f"{method} {path}"
+    for command in re.findall(r"`(?:\.venv/bin/)?(tonne(?:-sim)? [a-z][^`]*)`", text):
+        words = command.replace("|", " ").split()
+        _find(_PROGRAMS[words[0]], words[1:])
+
+
+def _is_a_call(method: str, path: str) -> bool:
+    for template, calls in openapi()["paths"].items():
+        pattern = re.sub(r"\\\{[^}]*\\\}", "[^/]+", re.escape(template))
+        if re.fullmatch(pattern, path.rstrip(".")) and method.lower() in calls:
+            return True
+    return False
+
+
+def _find(app: typer.Typer, words: list[str]) -> tuple[Any, list[str]]:
+    """The command that words name, and the words behind it; fails where a word is no command."""
+    command: Any = typer.main.get_command(app)
+    while (children := getattr(command, "commands", None)) and words:
+        assert words[0] in children, f"there is no command {' '.join(words)}"
+        command, words = children[words[0]], words[1:]
+    known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
+    for word in words:
+        if word.startswith("--"):
+            assert word.partition("=")[0] in known | {"--help"}, f"there is no option {word}"
+    return command, words
+
+
+def _parse(app: typer.Typer, words: list[str]) -> None:
+    command, rest = _find(app, words)
+    for stop in (">", "|"):
+        rest = rest[: rest.index(stop)] if stop in rest else rest
+    try:
+        command.make_context("example", list(rest))
+    except click.exceptions.Exit:
+        pass
+    except click.UsageError as error:
+        pytest.fail(error.format_message())
