@@ -29,7 +29,20 @@ _LINZ = (ROOT / "deploy" / "demo" / "linz.yaml").read_text(encoding="utf-8")
 _LANGUAGES = {"yaml", "json", "sh", "python", "csv", "text"}
 _PROGRAMS = {"tonne": tonne_app, "tonne-sim": sim_app}
 #: Shell words that need no check of ours.
-_TRUSTED = {"curl", "mkdir", "sleep", "sed", "export", "docker", "cd", "git", "uv"}
+_TRUSTED = {
+    "curl",
+    "psql",
+    "pg_dump",
+    "pg_restore",
+    "mkdir",
+    "sleep",
+    "sed",
+    "export",
+    "docker",
+    "cd",
+    "git",
+    "uv",
+}
 _TARGETS = set(
     re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 )
