@@ -1,0 +1,265 @@
+"""What a facility file may say of devices: their channels, and where their messages come."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from services.core.facility.fields import (
+    Capacity,
+    DurationS,
+    Expression,
+    Figure,
+    Index,
+    Instant,
+    Part,
+    Percent,
+    PositiveFigure,
+    Slug,
+    Topic,
+    at_most,
+)
+from services.core.facility.mapping_model import NumberKind, Quality, Timestamp, UnitFrom
+from services.core.facility.monitors import Audit, Calibration
+
+
+class Epoch(Part):
+    """From when on a counter counts from which index, and why."""
+
+    from_: Instant = Field(
+        alias="from", description="Instant from which the register counts in this epoch."
+    )
+    start: Index | None = Field(
+        None,
+        description=(
+            "The register's index at that instant, in the channel's unit. Default: unknown."
+        ),
+    )
+    reason: Literal["installation", "replacement", "reset", "rollover", "correction", "unknown"] = (
+        Field(description="Why a new epoch begins.")
+    )
+    modulus: Capacity | None = Field(
+        None,
+        description=(
+            "Capacity of the register from then on, in the channel's unit. Default: the channel's."
+        ),
+    )
+
+
+#: A number or a text that stands for no value.
+InvalidMarker = (
+    Annotated[float, Field(strict=True, allow_inf_nan=False)]
+    | Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
+)
+
+
+class Channel(Part):
+    """One measured quantity of a device."""
+
+    id: Slug = Field(description="Name of the channel, unique within its device. A slug.")
+    from_: Expression | None = Field(
+        None,
+        alias="from",
+        description=(
+            "Where the value stands in a mapped payload. json: JMESPath; without it the payload"
+            " is the value. senml: the record's name or its last part, #s behind it for the "
+            "sum; without it the channel's id."
+        ),
+    )
+    topic: Topic | None = Field(
+        None, description="Topic of this channel alone, below the device's topic if that has one."
+    )
+    timestamp: Timestamp | None = Field(
+        None, description="json: time of this channel, where it differs from the device's."
+    )
+    quality: Quality | None = Field(
+        None, description="json: quality of this channel, where it differs from the device's."
+    )
+    number: NumberKind | None = Field(
+        None,
+        description=(
+            "json: how text is read as a number: decimal, comma (1.234,5) or hex. Default: only"
+            " what can be read in one way."
+        ),
+    )
+    quantity: str = Field(
+        description="What is measured, such as energy, power, volume, volume_flow, fraction, mass."
+    )
+    unit: str = Field(
+        description=(
+            "Unit of the values, any unit of the quantity; readings are stored in it. json: "
+            "also {from: JMESPath, default: kWh}, with map, where the payload carries the unit;"
+            " readings are stored in default."
+        )
+    )
+    unit_from: UnitFrom | None = Field(
+        None,
+        description=(
+            "json: where the payload carries the unit, as stored; in a file write unit: {from: "
+            "..., default: ...}."
+        ),
+    )
+    kind: Literal["counter", "gauge", "interval"] = Field(
+        description=(
+            "counter: a register that only rises. gauge: a value that holds until the next. "
+            "interval: the amount of one interval."
+        )
+    )
+    modulus: Capacity | None = Field(
+        None,
+        description=(
+            "counter: capacity at which the register rolls over, in the channel's unit. "
+            "Default: it never does."
+        ),
+    )
+    max_rate: PositiveFigure | None = Field(
+        None,
+        description=(
+            "counter: fastest that the register can rise, in the channel's unit per hour. "
+            "Default: every rise is believed."
+        ),
+    )
+    epochs: Annotated[tuple[Epoch, ...], at_most(1000)] = Field(
+        (),
+        description=(
+            "counter: when the register was replaced or set, and from which index it counts."
+        ),
+    )
+    estimated_after: DurationS | None = Field(
+        None,
+        description=(
+            "counter: what flows between two readings further apart counts as estimated. "
+            "Default: 65 minutes."
+        ),
+    )
+    max_gap: DurationS = Field(
+        300.0, description="gauge: how long a value holds when no other follows, a duration."
+    )
+    basis: Literal["wet", "dry"] | None = Field(
+        None,
+        description=(
+            "Whether a gas is measured with its water vapour (wet) or without (dry). Default: "
+            "what the equation needs."
+        ),
+    )
+    range: tuple[Figure, Figure] | None = Field(
+        None,
+        description=(
+            "Plausible values [least, greatest] in the channel's unit; what lies outside goes "
+            "to quarantine. Under a substitution rule the upper end is the maximum potential "
+            "value. Default: every value is plausible."
+        ),
+    )
+    uncertainty: Percent | None = Field(
+        None, description="Percent of the value, half the 95 % interval. Default: not known."
+    )
+    corrections: Literal["better-quality", "newest", "by-hand"] | None = Field(
+        None,
+        description=(
+            "Which of two values for one time stands. better-quality: the better one by its "
+            "quality. newest: the one that came last. by-hand: the first, until somebody "
+            "accepts the other. Default: better-quality."
+        ),
+    )
+    invalid: Annotated[tuple[InvalidMarker, ...], Field(max_length=20)] | None = Field(
+        None,
+        description=(
+            "What the device sends where it has no value, such as [9999.9, -1]: numbers as sent"
+            " and, with json, text. They are gaps."
+        ),
+    )
+    calibration: Calibration | None = Field(
+        None,
+        description=(
+            "gauge: references of the daily calibration; readings of quality calibration are "
+            "compared with them."
+        ),
+    )
+    audits: Annotated[tuple[Audit, ...], at_most(1000)] | None = Field(
+        None, description="gauge: relative accuracy test audits."
+    )
+    length: DurationS | None = Field(
+        None, description="interval: length of one interval, a duration."
+    )
+    stamp: Literal["start", "end"] | None = Field(
+        None, description="interval: which end of the interval the time names."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unit_that_the_payload_tells(cls, data: Any) -> Any:
+        unit = data.get("unit") if isinstance(data, dict) else None
+        if not isinstance(unit, dict):
+            return data
+        if "default" not in unit:
+            raise ValueError(
+                "unit: {from: ...} needs default, the unit that readings are kept in, such as kWh"
+            )
+        told = {key: value for key, value in unit.items() if key != "default"}
+        return {**data, "unit": unit["default"], "unit_from": told}
+
+    @model_validator(mode="after")
+    def _fits_kind(self) -> Channel:
+        for name, kind in (
+            ("modulus", "counter"),
+            ("max_rate", "counter"),
+            ("epochs", "counter"),
+            ("estimated_after", "counter"),
+            ("max_gap", "gauge"),
+            ("calibration", "gauge"),
+            ("audits", "gauge"),
+            ("length", "interval"),
+            ("stamp", "interval"),
+        ):
+            stated = getattr(self, name) != type(self).model_fields[name].default
+            if stated and self.kind != kind:
+                raise ValueError(f"{name} belongs to a {kind}, and this channel is a {self.kind}")
+        if self.kind == "interval" and self.length is None:
+            raise ValueError("an interval channel needs its length, such as length: 15m")
+        if self.kind == "interval" and self.stamp is None:
+            raise ValueError(
+                "an interval channel needs stamp: start or end, the end of it that ts names"
+            )
+        if self.range is not None and self.range[0] >= self.range[1]:
+            raise ValueError("range is [least, greatest]")
+        return self
+
+
+class Device(Part):
+    """A publisher of readings."""
+
+    id: Slug = Field(
+        description="Name of the device in topics, unique within the facility. A slug."
+    )
+    name: str | None = Field(None, description="Name that people read.")
+    topic: Topic | None = Field(
+        None,
+        description=(
+            "Topic of the device's own messages, without wildcards. Default: "
+            "emissions/{facility}/{device}/readings."
+        ),
+    )
+    format: Literal["native", "json", "senml"] = Field(
+        "native", description="Format of the messages at the device's own topics."
+    )
+    records: Expression | None = Field(
+        None,
+        description=(
+            "json: JMESPath to the readings of a message that contains several, each with its "
+            "own values and time. Default: a message is one reading."
+        ),
+    )
+    timestamp: Timestamp | None = Field(
+        None,
+        description="json: where the message carries its time. Default: its arrival is its time.",
+    )
+    quality: Quality | None = Field(
+        None,
+        description=(
+            "json: where the message says how good its values are. Default: every value is good."
+        ),
+    )
+    channels: Annotated[tuple[Channel, ...], at_most(2000)] = Field(
+        min_length=1, description="What the device measures."
+    )

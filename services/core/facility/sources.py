@@ -1,0 +1,151 @@
+"""What a facility file may say of sources: what emits, by which method, from which channels."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from services.core.accounting.gwp import GwpName
+from services.core.facility.fields import (
+    ChannelReference,
+    Figure,
+    Part,
+    PositiveFigure,
+    Role,
+    Slug,
+    WaitS,
+    Within,
+)
+
+#: Roles of the channels that tell whether a unit operates, and its load: no inputs of an equation.
+OPERATING = "operating"
+LOAD = "load"
+TELLING = frozenset({OPERATING, LOAD})
+
+
+class _Source(Part):
+    id: Slug = Field(description="Name of the source, unique within the facility. A slug.")
+    name: str | None = Field(None, description="Name that people read.")
+    scope: Literal[1, 2, 3] = Field(description="Scope of the GHG Protocol.")
+    validity: Literal["part75", "mrr", "hj75", "none"] = Field(
+        "none", description="Rule that decides whether an hour of the source is valid."
+    )
+    substitution: Literal["part75", "mrr", "none"] = Field(
+        "none", description="Rule that fills an hour that is missing or invalid."
+    )
+    lateness: WaitS = Field(
+        900.0,
+        description="How long after its end an hour stays open for late readings, a duration.",
+    )
+    check: Slug | None = Field(
+        None,
+        description=(
+            "Another source that measures the same emission: this one counts in no sum, the "
+            "difference is reported."
+        ),
+    )
+
+
+class ActivitySource(_Source):
+    """Mass = activity x emission factor."""
+
+    method: Literal["activity"] = Field(description="Mass = activity x emission factor.")
+    input: ChannelReference = Field(
+        description="Channel that measures the activity, as device.channel."
+    )
+    factor: Slug = Field(description="Factor of this file, an imported or a built-in one.")
+    market_factor: Slug | None = Field(
+        None, description="Scope 2: market-based factor beside the location-based one."
+    )
+    gwp: GwpName | None = Field(
+        None,
+        description=(
+            "Set of global warming potentials of this source. Default: the facility's, else AR6."
+        ),
+    )
+    calorific_value: Annotated[float, Field(gt=0), Within(least=0.1, most=1000)] | None = Field(
+        None,
+        description=(
+            "MJ per m3, gross: turns a gas volume into energy where the factor is by energy."
+        ),
+    )
+    volume_correction: Annotated[float, Field(gt=0), Within(least=0.001, most=1000)] = Field(
+        1.0,
+        description=(
+            "From the metered to the reference volume where the meter does not correct; 1.02264"
+            " in Great Britain."
+        ),
+    )
+
+    @property
+    def channels(self) -> dict[str, str]:
+        """The channels it needs, ``device.channel`` by role."""
+        return {"input": self.input}
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """The factors it needs: its own, and the market-based one where it names one."""
+        return (self.factor,) if self.market_factor is None else (self.factor, self.market_factor)
+
+
+class Operating(Part):
+    """How it is told that the unit operates: while a gauge, such as its load, is above a value."""
+
+    channel: ChannelReference = Field(
+        description="Gauge that tells whether the unit operates, as device.channel."
+    )
+    above: Figure = Field(
+        description="The unit operates while the gauge is above this value, in the channel's unit."
+    )
+
+
+class Load(Part):
+    """The unit's load, by which a missing flow is filled from hours of about the same load."""
+
+    channel: ChannelReference = Field(description="Gauge of the unit's load, as device.channel.")
+    maximum: PositiveFigure = Field(
+        description=(
+            "Greatest load of an hour, in the channel's unit; it is divided into ten load ranges."
+        )
+    )
+
+
+class StackSource(_Source):
+    """Mass from what an emission monitoring system measures in the stack."""
+
+    method: Literal["stack"] = Field(description="Mass from the monitors of a stack.")
+    equation: str = Field(description="Equation, such as F-11.")
+    diluent: Literal["F-14A", "F-14B"] | None = Field(
+        None, description="Equation that gives CO2 from O2."
+    )
+    fuel: str | None = Field(None, description="Fuel whose F-factors a diluent or G-4 uses.")
+    inputs: dict[Role, ChannelReference] = Field(
+        min_length=1, description="Channels of the equation's inputs, as role: device.channel."
+    )
+    operating: Operating | None = Field(
+        None, description="How it is known that the unit operates. Default: always."
+    )
+    load: Load | None = Field(
+        None, description="Load by which a missing flow is filled. Default: one load range."
+    )
+
+    @model_validator(mode="after")
+    def _inputs_are_inputs(self) -> StackSource:
+        for role in TELLING & set(self.inputs):
+            raise ValueError(
+                f"{role} is no input: it stands beside inputs, as {role}: {{channel:}}"
+            )
+        return self
+
+    @property
+    def channels(self) -> dict[str, str]:
+        """The channels it needs, ``device.channel`` by role; those of ``TELLING`` are no inputs."""
+        telling = {OPERATING: self.operating, LOAD: self.load}
+        return {
+            **self.inputs,
+            **{role: part.channel for role, part in telling.items() if part is not None},
+        }
+
+
+Source = Annotated[ActivitySource | StackSource, Field(discriminator="method")]
