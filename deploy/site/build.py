@@ -6,6 +6,7 @@ of what builds it.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import shutil
 import tempfile
@@ -25,18 +26,25 @@ _BUILT_BY = ("mkdocs", "mkdocs-material", "mkdocs-swagger-ui-tag", "pymdown-exte
 
 def build_if_stale() -> bool:
     """Build the site unless it is there and of today's sources; return whether it was built."""
-    wanted = _fingerprint()
-    stamp = SITE / _STAMP
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
-        return False
-    # a reader of the old site, and a start beside this one, never see half of the new
+    # one at a time: two starts would put their sites into each other's place
+    with _CONFIGURATION.open("rb") as one:
+        fcntl.flock(one, fcntl.LOCK_EX)
+        wanted = _fingerprint()
+        stamp = SITE / _STAMP
+        if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
+            return False
+        _replace(wanted)
+    return True
+
+
+def _replace(wanted: str) -> None:
+    # a reader of the old site never sees half of the new
     with tempfile.TemporaryDirectory(dir=SITE.parent, prefix=".documentation-") as made:
         site = Path(made) / "site"
         build(site)
         (site / _STAMP).write_text(wanted, encoding="utf-8")
         shutil.rmtree(SITE, ignore_errors=True)
         site.rename(SITE)
-    return True
 
 
 def build(site: Path) -> None:
@@ -51,6 +59,9 @@ def build(site: Path) -> None:
         build_site(configuration)
     finally:
         configuration.plugins.on_shutdown()
+    # half of the bytes, for who mends the theme's own scripts
+    for source_map in site.rglob("*.map"):
+        source_map.unlink()
 
 
 def _fingerprint() -> str:

@@ -68,6 +68,16 @@ def _run(stack: Stack, directory: Path, example: Example) -> None:
     assert done.returncode == 0, f"{example.name}:\n{done.stdout}\n{done.stderr}"
 
 
+def test_the_message_of_readme_gives_the_rate_that_it_says(stack: Stack, tmp_path: Path) -> None:
+    test_the_commands_of_a_page_do_what_it_says(stack, tmp_path, "README.md")
+
+    def rate() -> float | None:
+        sources = stack.get("/v1/live", facility="linz")["sources"]
+        return next(each["rate_kg_h"] for each in sources if each["id"] == "stack-1")  # type: ignore[no-any-return]
+
+    wait_for(lambda: round(rate() or 0, 3) == 654.345, "654.345 kg/h, as README says")
+
+
 def test_the_corrected_certificate_restates_the_hour(stack: Stack, tmp_path: Path) -> None:
     """The tutorial's figures, after the page has run once more from its beginning."""
     test_the_commands_of_a_page_do_what_it_says(
