@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from deploy.reference.markdown import code, page, table
+from services.core.accounting import durations
 from services.core.facility.fields import Part
 from services.core.facility.model import FacilityFile
 
+#: Stands for the links to the parts until their places are known.
+_PART = "PART"
+_DURATION = "duration"
 _SEVERAL = {tuple, list}
 _EITHER = {Union, types.UnionType}
 
@@ -50,6 +55,7 @@ too. The schema is [here](facility.schema.json)."""
 
 def page_of_facility_file() -> str:
     """Return the page: each part of a facility file with its keys, values and defaults."""
+    places = _places(FacilityFile, "", {})
     return page(
         "Facility file",
         "A facility file describes one site: its devices and channels, its factors, what emits,"
@@ -61,49 +67,80 @@ def page_of_facility_file() -> str:
         " `PT1H30M`. An *instant* is RFC 3339 with an offset, or a day, which begins at midnight"
         " UTC. A *slug* is `[a-z0-9][a-z0-9-]{0,62}`.",
         _EDITORS,
-        *_parts(FacilityFile, "", set()),
+        *(_section(part, places) for part in places),
     )
 
 
-def _parts(part: type[Part], path: str, done: set[type[Part]]) -> Iterator[str]:
-    if part in done:
-        return
-    done.add(part)
+def _places(part: type[Part], path: str, found: dict[type[Part], str]) -> dict[type[Part], str]:
+    """Return where each part stands first, from the file's top down."""
+    if part not in found:
+        found[part] = path
+        for key, field in _keys(part):
+            _, parts, several = _values(_kind(field))
+            inner = (f"{path}.{key}" if path else key) + ("[]" if several else "")
+            for each in parts:
+                _places(each, inner, found)
+    return found
+
+
+def _section(part: type[Part], places: dict[type[Part], str]) -> str:
+    said = " ".join((part.__doc__ or "").split("\n\n")[0].split())
+    rows = []
+    for key, field in _keys(part):
+        values, parts, _ = _values(_kind(field))
+        titles = [_title(each, places[each]) for each in parts]
+        links = " or ".join(f"[{title}](#{_anchor(title)})" for title in titles)
+        shown = values.replace(_PART, links)
+        rows.append((code(key), shown, _default(field, values), field.description))
+    header = ("key", "value", "default", "meaning")
+    return f"## {_title(part, places[part])}\n\n{said}\n\n" + table(header, rows)
+
+
+def _keys(part: type[Part]) -> Iterator[tuple[str, Any]]:
+    for name, field in part.model_fields.items():
+        # it is written as unit: {from: ..., default: ...}
+        if name != "unit_from":
+            yield field.alias or name, field
+
+
+def _kind(field: Any) -> Any:
+    return Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+
+
+def _title(part: type[Part], path: str) -> str:
     title = f"`{path}`" if path else "The file"
     if "method" in part.model_fields:
         (method,) = get_args(part.model_fields["method"].annotation)
         title += f" of method `{method}`"
-    said = " ".join((part.__doc__ or "").split("\n\n")[0].split())
-    rows, below = [], []
-    for name, field in part.model_fields.items():
-        if name == "unit_from":
-            continue  # it is written as unit: {from: ..., default: ...}
-        key = field.alias or name
-        values, parts, several = _values(field.annotation)
-        rows.append((code(key), values, _default(field), field.description))
-        inner = f"{path}.{key}" if path else key
-        below += [(each, f"{inner}[]" if several else inner) for each in parts]
-    yield f"## {title}\n\n{said}\n\n" + table(("key", "value", "default", "meaning"), rows)
-    for each, inner in below:
-        yield from _parts(each, inner, done)
+    return title
 
 
-def _default(field: Any) -> str:
+def _anchor(title: str) -> str:
+    """Return what a heading is linked to by, in the site and in the repository alike."""
+    return re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-")
+
+
+def _default(field: Any, values: str) -> str:
     if field.is_required():
         return "needed"
     default = field.default
-    return "" if default is None or default == () else code(_shown(default))
+    if default is None or default == ():
+        return ""
+    return code(f"{_shown(default)}s" if values == _DURATION and default else _shown(default))
 
 
 def _shown(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _values(kind: Any) -> tuple[str, list[type[Part]], bool]:
+def _values(kind: Any) -> tuple[str, list[type[Part]], bool]:  # noqa: PLR0911 - a line a kind
     """Return the values in words, the parts among them, and whether there may be several."""
     origin = get_origin(kind)
     if origin is Annotated:
-        return _values(get_args(kind)[0])
+        inner, *said = get_args(kind)
+        if any(getattr(each, "func", None) is durations.seconds for each in said):
+            return _DURATION, [], False
+        return _values(inner)
     if origin is Literal:
         return " ".join(code(each) for each in get_args(kind)), [], False
     if origin in _EITHER:
@@ -116,6 +153,6 @@ def _values(kind: Any) -> tuple[str, list[type[Part]], bool]:
         shown = f"list of {words}" if len(inner) == 1 else f"[{', '.join(['number'] * len(inner))}]"
         return shown, parts, True
     if isinstance(kind, type) and issubclass(kind, Part):
-        return "a part of its own, below", [kind], False
+        return _PART, [kind], False
     name = "keys and values" if origin is dict else getattr(kind, "__name__", str(kind))
     return _WORDS.get(name, name), [], False
