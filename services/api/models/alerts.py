@@ -80,9 +80,9 @@ class AlertWithHistory(Alert):
 
 
 class ThresholdRow(BaseModel):
-    """A limit that is watched."""
+    """A limit that is watched; PUT takes it as it is given here."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     facility: str = Field(examples=["linz"])
     id: str = Field(examples=["stack-1-hourly"])
@@ -102,7 +102,8 @@ class ThresholdRow(BaseModel):
     below: float | None
     clear_below: float | None
     clear_above: float | None
-    for_s: float = Field(description="how long it must last, in seconds")
+    for_: str = Field(alias="for", description="how long it must last", examples=["2m"])
+    for_s: float = Field(description="the same in seconds")
     severity: Literal["info", "warning", "critical"]
     message: str | None
     projected: bool = Field(description="told beforehand, at the present rate")

@@ -8,7 +8,7 @@ import structlog
 from fastapi import APIRouter, Path, Request
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from services.api.auth import Principal, Reader, Writer, visible_facilities
 from services.api.context import Context, InContext
@@ -17,6 +17,7 @@ from services.api.http.parameters import Instant, Query, SlugList
 from services.api.http.problems import Conflict, InvalidRequest, NotFound, documented
 from services.api.models.alerts import Changed, MaintenanceRow, ThresholdRow
 from services.api.registry_write import write
+from services.core.accounting.durations import in_words, seconds
 from services.core.facility import plain_words
 from services.core.facility.fields import Part
 from services.core.facility.thresholds import Maintenance, Threshold
@@ -95,10 +96,11 @@ async def put_threshold(
 ) -> Response:
     """Bring a threshold into force, or change it; the body is an entry of a facility file's list.
 
-    One that stands in the facility file is changed there.
+    What GET gives is taken too. One that stands in the facility file is changed there.
     """
-    facility = await _one_facility(context, who, query.facility)
-    stated = await _stated(Threshold, request, threshold)
+    body = await _body(request)
+    facility = await _one_facility(context, who, _facility_of(body, query.facility))
+    stated = _as_by_default(_stated(Threshold, _without_shown(body, ThresholdRow), threshold))
     changes = await write(
         context, lambda c: limit_changes.put_threshold(c, facility, stated, by=who.name)
     )
@@ -156,8 +158,9 @@ async def put_maintenance(
     query: Annotated[FacilityQuery, FromQuery()],
 ) -> Response:
     """What fires in it is told when it is over, if it still fires then."""
-    facility = await _one_facility(context, who, query.facility)
-    stated = await _stated(Maintenance, request, maintenance)
+    body = await _body(request)
+    facility = await _one_facility(context, who, _facility_of(body, query.facility))
+    stated = _stated(Maintenance, _without_shown(body, MaintenanceRow), maintenance)
     changes = await write(
         context, lambda c: limit_changes.put_maintenance(c, facility, stated, by=who.name)
     )
@@ -189,14 +192,56 @@ async def _one_facility(context: Context, who: Principal, facility: str | None) 
     return found[0].slug
 
 
-async def _stated(part: type[Stated], request: Request, slug: str) -> Stated:
+async def _body(request: Request) -> dict[str, Any]:
     try:
-        body = _DICT.validate_json(await request.body())
+        return _DICT.validate_json(await request.body())
     except ValidationError as error:
         raise InvalidRequest(f"body: {error.errors()[0]['msg']}") from None
+
+
+def _facility_of(body: dict[str, Any], named: str | None) -> str | None:
+    """The facility that the address or the body names, as GET puts it there."""
+    said = body.pop("facility", None)
+    if said is None:
+        return named
+    if not isinstance(said, str) or named not in (None, said):
+        raise InvalidRequest(f"facility: the body is of {said}, the address names {named}")
+    return said
+
+
+def _without_shown(body: dict[str, Any], row: type[BaseModel]) -> dict[str, Any]:
+    """The body without what GET shows beside what is stated; ``for_s`` stands for ``for``."""
+    part = Threshold if row is ThresholdRow else Maintenance
+    stated = {field.alias or name for name, field in part.model_fields.items()}
+    shown = {field.alias or name for name, field in row.model_fields.items()} - stated
+    kept = {key: value for key, value in body.items() if key not in shown}
+    if row is ThresholdRow and "for_s" in body:
+        kept.setdefault("for", body["for_s"])
+        if _seconds(kept["for"]) != _seconds(body["for_s"]):
+            raise InvalidRequest(
+                f"for: {kept['for']} and for_s: {body['for_s']} differ; leave one of them out"
+            )
+    return kept
+
+
+def _seconds(said: Any) -> float | None:
+    """A duration; None: it is none, which reading the threshold tells in its own words."""
     try:
-        if body.setdefault("id", slug) != slug:
-            raise InvalidRequest(f"id: the body is of {body['id']}, the address names {slug}")
+        return seconds(said)
+    except ValueError:
+        return None
+
+
+def _as_by_default(threshold: Threshold) -> Threshold:
+    """GET shows whether it is told beforehand; what is so by default is not stated by that."""
+    unstated = threshold.model_copy(update={"projected": None})
+    return unstated if unstated.is_projected == threshold.is_projected else threshold
+
+
+def _stated(part: type[Stated], body: dict[str, Any], slug: str) -> Stated:
+    if body.setdefault("id", slug) != slug:
+        raise InvalidRequest(f"id: the body is of {body['id']}, the address names {slug}")
+    try:
         return part.stated(body)
     except ValidationError as error:
         found = plain_words.findings(error, body, part)
@@ -221,7 +266,7 @@ def _threshold(row: dict[str, Any]) -> dict[str, Any] | None:
     stated = {
         name: getattr(spec, name, None)
         for name in ThresholdRow.model_fields
-        if name in Threshold.model_fields
+        if name in Threshold.model_fields and name != "for_"
     }
     return {
         "facility": row["facility"],
@@ -231,6 +276,7 @@ def _threshold(row: dict[str, Any]) -> dict[str, Any] | None:
         "in_force_from": row["in_force_from"],
         "state": row["state"],
         "since": row["since"],
+        "for": in_words(spec.for_),
         "for_s": float(spec.for_),
         "projected": spec.is_projected,
     }

@@ -51,8 +51,8 @@ def in_words(duration_s: float) -> str:
     """Tell a duration in the largest unit that it is a plain number of."""
     for unit in ("w", "d", "h", "m"):
         if duration_s >= _SECONDS[unit] and duration_s % _SECONDS[unit] == 0:
-            return f"{duration_s / _SECONDS[unit]:g}{unit}"
-    return f"{duration_s:g}s"
+            return f"{duration_s / _SECONDS[unit]:.0f}{unit}"
+    return f"{duration_s:.0f}s" if duration_s == round(duration_s) else f"{duration_s!r}s"
 
 
 def _of_text(text: str) -> float | None:

@@ -107,6 +107,31 @@ async def test_thresholds_of_the_api_stand_beside_those_of_the_file(
     assert (await client.delete("/v1/thresholds/stack-day")).status_code == 404
 
 
+async def test_what_get_gives_of_a_threshold_and_a_maintenance_put_takes(
+    works: Watch, client: httpx.AsyncClient
+) -> None:
+    put = {"source": "stack", "measure": "total", "window": "today", "above": 5000, "for": "1h30m"}
+    await client.put("/v1/thresholds/mine", json=put)
+    row = next(r for r in (await client.get("/v1/thresholds")).json() if r["id"] == "mine")
+    assert (row["facility"], row["for"], row["for_s"]) == ("works", "90m", 5400)
+    assert (await client.put("/v1/thresholds/mine", json=row)).json() == {"changes": []}
+    # a client that knows the older field alone
+    older = {key: value for key, value in row.items() if key != "for"} | {"for_s": 60}
+    assert (await client.put("/v1/thresholds/mine", json=older)).json() == {
+        "changes": ["~ threshold mine"]
+    }
+    differing = await client.put("/v1/thresholds/mine", json={**row, "for_s": 60})
+    assert differing.status_code == 422
+    assert "for: 90m and for_s: 60 differ" in differing.json()["detail"]
+    elsewhere = await client.put("/v1/thresholds/mine?facility=works", json={**row, "facility": "x"})
+    assert elsewhere.status_code == 422
+
+    span = {"from": "2026-11-25T00:00:00Z", "to": "2026-11-26T00:00:00Z", "reason": "yearly"}
+    await client.put("/v1/maintenance/pause", json=span)
+    shown = next(r for r in (await client.get("/v1/maintenance")).json() if r["id"] == "pause")
+    assert (await client.put("/v1/maintenance/pause", json=shown)).json() == {"changes": []}
+
+
 REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"measure": "rate", "above": 1, "source": "nothing"}, "there is no source 'nothing'"),
     ({"measure": "rate", "above": 1, "window": "1h"}, "it has no window"),
