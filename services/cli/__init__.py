@@ -28,10 +28,12 @@ from services.cli.verify import verify
 from services.core.facility.checks import doubts
 from services.core.facility.file import parse
 from services.core.facility.schema import schema_text
+from services.core.runtime.escapes import shown
 from services.core.runtime.settings import Settings
 from services.core.store.database.connect import engine
 from services.core.store.operations.notices import FILTER_REFUSED, told
-from services.core.store.registry.apply import apply
+from services.core.store.registry import applied_file, queued
+from services.core.store.registry.apply import apply, lock
 from services.core.store.registry.shared_factors import shared_factors
 from services.core.store.schema.migrate import upgrade
 
@@ -66,37 +68,74 @@ def migrate() -> None:
 @app.command("apply")
 def apply_files(
     files: Annotated[list[Path], typer.Argument(help="facility files, YAML or JSON")],
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="show what would change, and change nothing")
+    ] = False,
 ) -> None:
     """Write facility files into the registry: all of them, or none if anything is wrong."""
     with clear_errors():
         settings = process.settings("apply")
         bind = engine(settings.database, process="apply")
-        with bind.begin() as connection:
+        with bind.connect() as connection, connection.begin() as transaction:
             shared = shared_factors(connection)
             parsed = [
                 (
                     path,
                     read_file(
                         path,
-                        lambda text: parse(text, shared, most_bytes=settings.file_bytes),
+                        lambda text: (
+                            text,
+                            parse(text, shared, most_bytes=settings.file_bytes),
+                        ),
                         most_bytes=settings.file_bytes,
                     ),
                 )
                 for path in files
             ]
-            if any(file is None for _, file in parsed):
+            if any(found is None for _, found in parsed):
                 raise failure("nothing was applied; mend the lines above and apply again")
-            for path, file in parsed:
-                assert file is not None  # noqa: S101 - that was refused above
-                changes = apply(connection, file, by=f"user {getpass.getuser()}")
-                say(f"{path}: {len(changes)} changes" if changes else f"{path}: unchanged")
+            for path, found in parsed:
+                assert found is not None  # noqa: S101 - that was refused above
+                text, file = found
+                lock(connection)
+                before = queued.newest(connection)
+                changes = apply(connection, file, text=text, by=f"user {getpass.getuser()}")
+                counted = f"{len(changes)} changes" + (" would be made" if dry_run else "")
+                say(f"{path}: {counted}" if changes else f"{path}: unchanged")
                 for change in changes:
                     say(f"  {change}")
+                for restated in queued.since(connection, before, file.facility.id):
+                    say(f"  {'would be restated' if dry_run else 'is restated'}: {restated}")
                 for doubt in doubts(file, shared):
                     say(f"  warning: {doubt}", err=True)
             for refused in told(connection, FILTER_REFUSED):
                 say(f"  warning: {refused}", err=True)
+            if dry_run:
+                transaction.rollback()
         bind.dispose()
+    if dry_run:
+        say("nothing was changed")
+
+
+@app.command()
+def export(
+    facility: Annotated[str, typer.Argument(help="its id")],
+) -> None:
+    """Print a facility's file as it was applied; applied again, it changes nothing."""
+    with clear_errors():
+        bind = engine(process.settings("admin").database, process="admin")
+        with bind.connect() as connection:
+            row = connection.execute(applied_file.of(facility)).one_or_none()
+        bind.dispose()
+    if row is None:
+        raise failure(f"there is no facility {facility}; `tonne apply` makes one")
+    # bytes as they were applied, to be applied again: escaping would change them
+    sys.stdout.write(
+        applied_file.text(row)
+        if not sys.stdout.isatty()
+        else shown(applied_file.text(row), lines=True)
+    )
 
 
 @app.command("schema")

@@ -360,6 +360,11 @@ class Applied(Answer):
 
     changes: list[str] = Field(examples=[["facility linz added"]])
     warnings: list[str] = Field(description="what can be computed and may still surprise")
+    restated: list[str] = Field(
+        description="what is computed again, from when and why",
+        examples=[["source grid from 2026-01-01T00:00Z: factor version: grid, ..."]],
+    )
+    dry_run: bool = Field(description="true: nothing was changed, this is what would be")
 
 
 class HourVersion(Answer):

@@ -30,7 +30,8 @@ from services.core.facility.file import FacilityFileError, parse
 from services.core.facility.model import FacilityFile
 from services.core.store.answers.facility_queries import devices
 from services.core.store.database.connect import engine
-from services.core.store.registry.apply import apply
+from services.core.store.registry import applied_file, queued
+from services.core.store.registry.apply import apply, lock
 from services.core.store.registry.grants import NotGrantedError
 from services.core.store.registry.shared_factors import shared_factors
 
@@ -90,6 +91,36 @@ async def get_facilities(
     return answer
 
 
+class ApplyQuery(Query):
+    """Parameters of ``PUT /v1/facilities/{facility}``."""
+
+    dry_run: bool = Field(False, description="show what would change, and change nothing")
+
+
+@router.get(
+    "/v1/facilities/{facility}",
+    summary="A facility file as applied",
+    response_class=Response,
+    responses={
+        **documented(Forbidden, NotFound),
+        200: {"content": {"application/yaml": {"schema": {"type": "string"}}}},
+    },
+)
+async def get_facility(context: InContext, who: Writer, facility: str) -> Response:
+    """Give the text that was applied, with its comments; applied again, it changes nothing.
+
+    It names where alerts are sent, so it takes a key that may write.
+    """
+    if not who.sees(facility):
+        raise no_facility(facility)
+    async with context.engine.connect() as connection:
+        row = (await connection.execute(applied_file.of(facility))).one_or_none()
+    if row is None:
+        raise no_facility(facility)
+    text = await run_in_threadpool(applied_file.text, row)
+    return Response(text, media_type="application/yaml")
+
+
 @router.put(
     "/v1/facilities/{facility}",
     summary="Apply a facility file",
@@ -106,7 +137,11 @@ async def get_facilities(
     },
 )
 async def put_facility(
-    context: InContext, who: Writer, request: Request, facility: str
+    context: InContext,
+    who: Writer,
+    request: Request,
+    facility: str,
+    query: Annotated[ApplyQuery, FromQuery()],
 ) -> Response:
     """Put a facility file, YAML or JSON, into force: all of it or, if any is wrong, nothing.
 
@@ -117,16 +152,29 @@ async def put_facility(
         raise no_facility(facility)
     database = context.settings.database
     shared = await run_in_threadpool(_shared, database)
-    file = await run_in_threadpool(
-        _parse, await request.body(), shared, context.settings.file_bytes
-    )
+    body = await request.body()
+    file = await run_in_threadpool(_parse, body, shared, context.settings.file_bytes)
     if file.facility.id != facility:
         raise InvalidRequest(
             f"facility.id: the file is of {file.facility.id}, the address names {facility}"
         )
-    limited = who.facilities is not None
-    changes = await run_in_threadpool(_apply, database, file, who.name, limited)
-    return json_answer({"changes": changes, "warnings": list(doubts(file, shared))})
+    changes, restated = await run_in_threadpool(
+        _apply,
+        database,
+        file,
+        body.decode(),
+        who.name,
+        limited=who.facilities is not None,
+        dry_run=query.dry_run,
+    )
+    return json_answer(
+        {
+            "changes": changes,
+            "warnings": list(doubts(file, shared)),
+            "restated": restated,
+            "dry_run": query.dry_run,
+        }
+    )
 
 
 def _shared(database_url: str) -> list[Factor]:
@@ -150,12 +198,21 @@ def _parse(body: bytes, shared: list[Factor], most_bytes: int) -> FacilityFile:
         ) from None
 
 
-def _apply(database_url: str, file: FacilityFile, by: str, limited: bool) -> list[str]:
+def _apply(
+    database_url: str, file: FacilityFile, text: str, by: str, *, limited: bool, dry_run: bool
+) -> tuple[list[str], list[str]]:
+    """What changed, and what is computed again because of it."""
     # the API reads with a role that may not write; configuration is the one exception
     bind = engine(database_url, process="apply")
     try:
-        with bind.begin() as connection:
-            return apply(connection, file, by=by, limited=limited)
+        with bind.connect() as connection, connection.begin() as transaction:
+            lock(connection)
+            before = queued.newest(connection)
+            changes = apply(connection, file, text=text, by=by, limited=limited)
+            restated = queued.since(connection, before, file.facility.id)
+            if dry_run:
+                transaction.rollback()
+            return changes, restated
     except NotGrantedError as error:
         raise Forbidden(str(error)) from None
     except ApplyError as error:

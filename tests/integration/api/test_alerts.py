@@ -107,8 +107,9 @@ async def test_thresholds_of_the_api_stand_beside_those_of_the_file(
     assert (await client.delete("/v1/thresholds/stack-day")).status_code == 404
 
 
+@pytest.mark.usefixtures("works")
 async def test_what_get_gives_of_a_threshold_and_a_maintenance_put_takes(
-    works: Watch, client: httpx.AsyncClient
+    client: httpx.AsyncClient,
 ) -> None:
     put = {"source": "stack", "measure": "total", "window": "today", "above": 5000, "for": "1h30m"}
     await client.put("/v1/thresholds/mine", json=put)
@@ -123,7 +124,9 @@ async def test_what_get_gives_of_a_threshold_and_a_maintenance_put_takes(
     differing = await client.put("/v1/thresholds/mine", json={**row, "for_s": 60})
     assert differing.status_code == 422
     assert "for: 90m and for_s: 60 differ" in differing.json()["detail"]
-    elsewhere = await client.put("/v1/thresholds/mine?facility=works", json={**row, "facility": "x"})
+    elsewhere = await client.put(
+        "/v1/thresholds/mine?facility=works", json={**row, "facility": "x"}
+    )
     assert elsewhere.status_code == 422
 
     span = {"from": "2026-11-25T00:00:00Z", "to": "2026-11-26T00:00:00Z", "reason": "yearly"}

@@ -43,6 +43,7 @@ def test_the_calls_of_the_contract_are_there_and_those_with_data_want_a_key() ->
     guarded = {key for key, call in calls.items() if "security" in call}
     assert guarded == {
         ("get", "/v1/facilities"),
+        ("get", "/v1/facilities/{facility}"),
         ("put", "/v1/facilities/{facility}"),
         ("get", "/v1/live"),
         ("get", "/v1/stream"),

@@ -32,13 +32,15 @@ def apply(
     connection: Connection,
     file: model.FacilityFile,
     *,
+    text: str | None = None,
     by: str | None = None,
     limited: bool = False,
 ) -> list[str]:
     """Write ``file``; return a line for each change, none if it was all there already.
 
-    Runs in the caller's transaction. ``by``: who applies it, as the ledger tells it. ``limited``:
-    they may configure some facilities only, so that the file names what its facility owns.
+    Runs in the caller's transaction. ``text``: the file as it was written, to be given back.
+    ``by``: who applies it, as the ledger tells it. ``limited``: they may configure some facilities
+    only, so that the file names what its facility owns.
 
     :raises NotGrantedError: with ``limited``, the file names what its facility does not own.
     :raises ApplyError: a channel with readings would change its quantity, unit or kind, or the API
@@ -49,7 +51,7 @@ def apply(
         grants.refuse_what_is_not_owned(connection, file)
     changes = load_builtin_factors(connection)
     rezoned = _rezoned(connection, file)
-    facility_id = _facility(connection, file, changes)
+    facility_id = _facility(connection, file, text, changes)
     if not limited:
         grants.grant_secrets(connection, facility_id, file, changes, by or "tonne apply")
     channel_ids, altered = _devices(connection, file, facility_id, changes)
@@ -101,14 +103,16 @@ def _rezoned(connection: Connection, file: model.FacilityFile) -> str | None:
     return f"time zone {zone} -> {file.facility.timezone}"
 
 
-def _facility(connection: Connection, file: model.FacilityFile, changes: list[str]) -> int:
+def _facility(
+    connection: Connection, file: model.FacilityFile, written: str | None, changes: list[str]
+) -> int:
     f = file.facility
     document = file.model_dump(mode="json", by_alias=True, exclude_none=True)
     before = connection.execute(select(t.facility).where(t.facility.c.slug == f.id)).one_or_none()
     values = {"name": f.name, "timezone": f.timezone, "document": document}
     if before is None:
         facility_id = connection.scalar(
-            insert(t.facility).values(slug=f.id, **values).returning(t.facility.c.id)
+            insert(t.facility).values(slug=f.id, file=written, **values).returning(t.facility.c.id)
         )
         connection.execute(insert(t.facility_progress).values(facility_id=facility_id, sequence=0))
         changes.append(f"+ facility {f.id}")
@@ -117,9 +121,14 @@ def _facility(connection: Connection, file: model.FacilityFile, changes: list[st
         connection.execute(
             update(t.facility)
             .where(t.facility.c.id == before.id)
-            .values(applied_at=func.now(), **values)
+            .values(applied_at=func.now(), file=written, **values)
         )
         changes.append(f"~ facility {f.id}")
+    elif written is not None and before.file != written:
+        # comments and order alone differ: nothing that counts, and still what is given back
+        connection.execute(
+            update(t.facility).where(t.facility.c.id == before.id).values(file=written)
+        )
     return int(before.id)
 
 

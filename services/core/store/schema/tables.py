@@ -69,6 +69,7 @@ facility = Table(
     Column("timezone", Text, nullable=False, comment="IANA name; days and months are cut in it"),
     Column("document", JSONB, nullable=False, comment="the facility file as last applied"),
     Column("applied_at", _instant, nullable=False, server_default=func.now()),
+    Column("file", Text, comment="its text as last applied, with comments; null: not kept"),
 )
 
 facility_grant = Table(

@@ -1,0 +1,21 @@
+"""The facility file that is in force, as it was applied."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import Row, Select, select
+
+from services.core.facility.written import written
+from services.core.store.schema import tables as t
+
+
+def of(slug: str) -> Select[Any]:
+    """Ask for what is kept of a facility's file."""
+    return select(t.facility.c.file, t.facility.c.document).where(t.facility.c.slug == slug)
+
+
+def text(row: Row[Any]) -> str:
+    """Return the file with its comments; where its text is not kept, what it states."""
+    found: Final[str | None] = row.file
+    return written(row.document) if found is None else found
