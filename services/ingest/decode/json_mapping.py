@@ -6,7 +6,7 @@ bare number is a record too, and so are numbers parted by commas, as an array.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -20,6 +20,7 @@ from services.ingest.decode.selection import (
     Selection,
     SelectionCostError,
     SelectionError,
+    is_path,
     selection,
 )
 from services.ingest.decode.shown import shown
@@ -33,6 +34,8 @@ _LONGEST_LIST_BYTES: Final = 64 * 1024
 
 #: So many looks for a channel in a record cost as much as one step of an expression.
 _LOOKS_A_STEP: Final = 4
+
+_CONTAINERS: Final = (dict, list)
 
 #: Ways of reading a number that JSON has not.
 _NOT_OF_JSON: Final = frozenset({"comma", "hex"})
@@ -50,6 +53,8 @@ class _Mapping:
     is_text: bool
     #: of all expressions together, for one message
     budget: Budget
+    #: whether anything is taken from it
+    costs: bool
 
 
 def decoder(device: Part, channels: Sequence[Part], *, most_steps: int = MOST_STEPS) -> Decoder:
@@ -62,45 +67,56 @@ def decoder(device: Part, channels: Sequence[Part], *, most_steps: int = MOST_ST
     device_time = time_rule(device["timestamp"], budget) if "timestamp" in device else ARRIVAL
     device_quality = quality_rule(device["quality"], budget) if "quality" in device else None
     whole = [channel.get("from", "@") == "@" for channel in channels]
+    records = selection(device["records"], budget, lists=False) if "records" in device else None
+    taken = tuple(
+        Channel(
+            id=channel["id"],
+            select=selection(channel.get("from"), budget),
+            no_value=frozenset(t for t in channel.get("invalid", ()) if isinstance(t, str)),
+            time=(
+                time_rule(channel["timestamp"], budget) if "timestamp" in channel else device_time
+            ),
+            quality=(
+                quality_rule(channel["quality"], budget) if "quality" in channel else device_quality
+            ),
+            unit=unit_rule(channel["unit_from"], budget) if "unit_from" in channel else None,
+            read=READERS[channel.get("number")],
+            needs_time=channel.get("kind") == "interval",
+        )
+        for channel in channels
+    )
     mapping = _Mapping(
-        records=selection(device["records"], budget, lists=False) if "records" in device else None,
-        channels=tuple(
-            Channel(
-                id=channel["id"],
-                select=selection(channel.get("from"), budget),
-                no_value=frozenset(t for t in channel.get("invalid", ()) if isinstance(t, str)),
-                time=(
-                    time_rule(channel["timestamp"], budget)
-                    if "timestamp" in channel
-                    else device_time
-                ),
-                quality=(
-                    quality_rule(channel["quality"], budget)
-                    if "quality" in channel
-                    else device_quality
-                ),
-                unit=unit_rule(channel["unit_from"], budget) if "unit_from" in channel else None,
-                read=READERS[channel.get("number")],
-                needs_time=channel.get("kind") == "interval",
-            )
-            for channel in channels
-        ),
+        records=records,
+        channels=taken,
         takes_scalars=any(whole),
         is_text=bool(whole)
         and all(whole)
         and all(channel.get("number") in _NOT_OF_JSON for channel in channels),
         budget=budget,
+        costs=records is not None or not all(map(is_path, _selections(taken))),
     )
     return partial(_decode, mapping)
 
 
+def _selections(channels: Sequence[Channel]) -> Iterator[Selection]:
+    """All that a record is put through."""
+    for channel in channels:
+        yield channel.select
+        yield from (
+            rule.select
+            for rule in (channel.time, channel.quality, channel.unit)
+            if rule is not None
+        )
+
+
 def _decode(mapping: _Mapping, payload: bytes, received_us: int) -> Decoded:
     document = _text(payload) if mapping.is_text else _document(payload)
-    if not (mapping.takes_scalars or isinstance(document, dict | list)):
+    if not (mapping.takes_scalars or isinstance(document, _CONTAINERS)):
         raise UndecodableError(
             Reason.NOT_A_READING, f"the payload is {shown(document)}, not an object or array"
         )
-    mapping.budget.renew(len(payload))
+    if mapping.costs:
+        mapping.budget.renew(len(payload))
     try:
         records = _records(mapping, document)
         taker = Taker(mapping.channels, received_us, several=len(records) > 1)

@@ -29,7 +29,7 @@ from services.ingest.decode.put_back import in_order
 from services.ingest.decode.selection import MISSING, Selection, SelectionError
 from services.ingest.decode.shown import shown
 from services.ingest.decode.text_number import Reader, advice, says_no_value
-from services.ingest.decode.timestamp import Timed, TimeRule
+from services.ingest.decode.timestamp import ARRIVAL, Timed, TimeRule
 from services.ingest.decode.wording import QualityRule, UnitRule
 from services.ingest.quarantine.reasons import Reason
 
@@ -127,6 +127,8 @@ class Taker:
         return self.decoded
 
     def _timed(self, channel: Channel) -> Timed | None:
+        if channel.time is ARRIVAL and not channel.needs_time:
+            return self._received_us, TIME_FROM_BROKER
         key = id(channel.time)
         if key not in self._times:
             try:
@@ -242,12 +244,12 @@ def _number(channel: Channel, found: Any, quality: int) -> tuple[float | None, i
     :raises ValueError: it is no number.
     """
     value = channel.read(found)
+    if value is not None and math.isfinite(value):
+        return value, quality
     if quality in _NO_VALUE:
-        return (value if value is not None and math.isfinite(value) else None), quality
+        return None, quality
     if value is None and found is not None:
         if isinstance(found, str) and says_no_value(found, channel.no_value):
             return None, _BAD
         raise ValueError(f"{shown(found)} is not a number{advice(found)}")
-    if value is not None and not math.isfinite(value):
-        return None, _BAD
-    return value, quality
+    return None, quality if value is None else _BAD

@@ -79,6 +79,16 @@ def selection(
     return search if choice is None else _Choose(search, choice, compiled.budget)
 
 
+def is_path(select: Selection) -> bool:
+    """Whether a selection is a plain path, which costs next to nothing."""
+    return select is _whole or select is nothing or isinstance(select, _Walk)
+
+
+def nothing(_document: Any) -> Any:
+    """Select nothing."""
+    return MISSING
+
+
 def _whole(document: Any) -> Any:
     return document
 

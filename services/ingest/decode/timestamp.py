@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from services.core.facility.mapping_expression import Budget
 from services.ingest.decode.instant import from_us, parse_date_time, parse_epoch, to_us
 from services.ingest.decode.observation import TIME_FROM_BROKER, TIME_FROM_DEVICE
-from services.ingest.decode.selection import MISSING, Selection, selection
+from services.ingest.decode.selection import MISSING, Selection, nothing, selection
 from services.ingest.decode.shown import shown
 from services.ingest.decode.text_number import READERS, Reader, number
 
@@ -71,7 +71,7 @@ class TimeRule:
 _AHEAD_US: Final = 300_000_000
 
 #: Of messages that tell no time.
-ARRIVAL: Final = TimeRule(select=lambda _record: MISSING, zone=None, unit=None)
+ARRIVAL: Final = TimeRule(select=nothing, zone=None, unit=None)
 
 
 def time_rule(part: Mapping[str, Any], budget: Budget | None = None) -> TimeRule:
@@ -104,7 +104,11 @@ def _local_us(local: datetime, zone: ZoneInfo, received_us: int) -> int:
     meant, and not one after it: devices send what they have just measured. What several times of
     one message tell together: see :mod:`.put_back`.
     """
-    instants = {to_us(local.replace(tzinfo=zone, fold=fold)) for fold in (0, 1)}
+    first, second = (to_us(local.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
+    if first == second:
+        # neither in the hour that comes twice nor in the one that is left out
+        return first
+    instants = {first, second}
     real = [us for us in instants if from_us(us).astimezone(zone).replace(tzinfo=None) == local]
     if not real:
         raise ValueError(f"clocks in {zone.key} were put forward over it")

@@ -69,6 +69,14 @@ def test_tonnes_own_format_after_the_device_is_known(beside: bytes) -> None:
         b'{"a": {"x": 1}, "a": {"x": 2}}',
         b'{"a": {"x": 1}, "other": [{"y": 1, "y": 1}]}',
         b'{"a": {"x": "\\u0022\\u0022", "y": 1, "y": 2}}',
+        b'{"a.x": 1, "y": 1, "y": 2}',
+        b'{"a.x": "10:30", "y": 1, "y": 2}',
+        # with as many colons as keys are left, each where the other's belongs
+        b'{"a.x": "10:30", "y" : 1, "y": 2}',
+        b'{"a.x": "10:30", "y"\n: 1, "y"\t: 2, "z": "\\":"}',
+        b'{"a.x": "\\":", "y" : 1, "y": 2}',
+        b'["ab", {"x": 1, "x": {"y": 1}}]',
+        b'[{"y": 1}, {"x": 1, "x": 2}]',
     ],
 )
 def test_foreign_json(payload: bytes) -> None:
