@@ -10,6 +10,7 @@ import json
 import re
 import shlex
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import click
@@ -27,7 +28,10 @@ from tests.unit.deploy.repository import openapi
 
 _LINZ = (ROOT / "deploy" / "demo" / "linz.yaml").read_text(encoding="utf-8")
 _LANGUAGES = {"yaml", "json", "sh", "python", "csv", "text"}
-_PROGRAMS = {"tonne": tonne_app, "tonne-sim": sim_app}
+_PROGRAMS = {
+    "tonne": typer.main.get_command(tonne_app),
+    "tonne-sim": typer.main.get_command(sim_app),
+}
 #: Shell words that need no check of ours.
 _TRUSTED = {
     "curl",
@@ -147,17 +151,23 @@ def test_a_command_or_call_in_a_sentence_is_one_that_there_is(page: Any) -> None
         _find(_PROGRAMS[words[0]], words[1:])
 
 
+@cache
+def _calls() -> list[tuple[re.Pattern[str], frozenset[str]]]:
+    return [
+        (re.compile(re.sub(r"\\\{[^}]*\\\}", "[^/]+", re.escape(template))), frozenset(calls))
+        for template, calls in openapi()["paths"].items()
+    ]
+
+
 def _is_a_call(method: str, path: str) -> bool:
-    for template, calls in openapi()["paths"].items():
-        pattern = re.sub(r"\\\{[^}]*\\\}", "[^/]+", re.escape(template))
-        if re.fullmatch(pattern, path.rstrip(".")) and method.lower() in calls:
-            return True
-    return False
+    return any(
+        pattern.fullmatch(path.rstrip(".")) and method.lower() in methods
+        for pattern, methods in _calls()
+    )
 
 
-def _find(app: typer.Typer, words: list[str]) -> tuple[Any, list[str]]:
+def _find(command: Any, words: list[str]) -> tuple[Any, list[str]]:
     """The command that words name, and the words behind it; fails where a word is no command."""
-    command: Any = typer.main.get_command(app)
     while (children := getattr(command, "commands", None)) and words:
         assert words[0] in children, f"there is no command {' '.join(words)}"
         command, words = children[words[0]], words[1:]
@@ -168,8 +178,8 @@ def _find(app: typer.Typer, words: list[str]) -> tuple[Any, list[str]]:
     return command, words
 
 
-def _parse(app: typer.Typer, words: list[str]) -> None:
-    command, rest = _find(app, words)
+def _parse(program: Any, words: list[str]) -> None:
+    command, rest = _find(program, words)
     for stop in (">", "|"):
         rest = rest[: rest.index(stop)] if stop in rest else rest
     try:

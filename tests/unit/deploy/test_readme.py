@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from deploy.reference.database import page_of_tables
+from deploy.reference.metrics import page_of_metrics
 from services.core.runtime.settings import Settings
 from tests.examples import PAGES
 from tests.unit.deploy.repository import ROOT
 
 _KNOWN = {f"TONNE_{name.upper()}" for name in Settings.model_fields}
+
+_SERIES_OR_ROLE = re.compile(r"`(tonne_\w+)`")
+_SERIES_AND_ROLES = set(_SERIES_OR_ROLE.findall(page_of_metrics() + page_of_tables()))
 
 
 def _id(page: Path) -> str:
@@ -34,3 +39,8 @@ def test_files_that_prose_names_exist(page: Path) -> None:
     for path in re.findall(r"`((?:deploy|services|tests|sensors-sim)/[\w./-]+)`", page.read_text()):
         if path not in {"deploy/.env", "deploy/notify.env"}:
             assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_id)
+def test_metrics_and_roles_that_prose_names_exist(page: Path) -> None:
+    assert set(_SERIES_OR_ROLE.findall(page.read_text())) <= _SERIES_AND_ROLES
