@@ -25,6 +25,7 @@ from services.api.context import STATEMENT_TIMEOUT_MS, Context
 from services.api.health import HOLDS_S, Health
 from services.api.http import problems
 from services.api.http.middleware import CountRequests, LimitBody
+from services.api.http.parameters import TellTime
 from services.api.http.same_site import SameSiteOnly, no_form
 from services.api.http.well_formed import WellFormedOnly
 from services.api.live.feed import LiveFeed, Pace
@@ -63,9 +64,11 @@ _FEED_CONNECTIONS = 4
 _DESCRIPTION = """\
 CO2 totals of facilities: live, by interval, explained.
 
-Times are RFC 3339 UTC; `from`, `to` and `as_of` may also be epoch seconds or milliseconds. Lists
-are repeated or comma separated. Masses are kilograms. `null` is unknown, `0` is zero. Errors are
-RFC 9457 problem details. Lists are root arrays of flat rows.
+Times are RFC 3339 UTC. `from`, `to`, `as_of` and every other time in a request may also be a date
+(midnight UTC), epoch seconds or milliseconds, or relative as in Grafana: `now`, `now-7d`, `now/d`,
+`now-1d/d`; `/d` is the day's beginning, in `to` its end. Lists are repeated or comma separated.
+Masses are kilograms. `null` is unknown, `0` is zero. Errors are RFC 9457 problem details. Lists are
+root arrays of flat rows.
 """
 
 
@@ -160,6 +163,7 @@ def create_app(
     app.add_middleware(LimitBody, most=settings.api_body_bytes)
     app.add_middleware(SameSiteOnly, authenticated=settings.api_auth == "required")
     app.add_middleware(Admission, gate=gate)
+    app.add_middleware(TellTime, clock=clock)
     app.add_middleware(CountRequests)
     return app
 

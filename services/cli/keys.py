@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from services.cli import spans
 from services.cli.errors import clear_errors
 from services.cli.process import database
 from services.cli.say import cell
@@ -24,16 +24,13 @@ def create(
     facility: Annotated[
         list[str] | None, typer.Option(help="only this facility; repeat; default: all")
     ] = None,
-    expires: Annotated[str | None, typer.Option(help="RFC 3339 time; default: never")] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="a time, a date or such as now+90d; default: never")
+    ] = None,
 ) -> None:
     """Make a key and print it; it cannot be shown again."""
     with clear_errors():
-        try:
-            expires_at = datetime.fromisoformat(expires) if expires else None
-        except ValueError:
-            raise keys.KeyRequestError(
-                f"{expires!r} is not a time as in 2027-01-01T00:00:00Z"
-            ) from None
+        expires_at = spans.instant("--expires", expires or None)
         with database() as connection:
             typer.echo(
                 keys.create(

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection, text
 
+from services.cli import spans
 from services.cli.device_names import ambiguous, spelled
 from services.cli.errors import clear_errors, failure
 from services.cli.process import settings
@@ -82,8 +83,8 @@ def list_(
         reasons=reason or (),
         facilities=facility or (),
         devices=[spelled(each) for each in device or ()],
-        since=_instant("--from", since),
-        until=_instant("--to", until),
+        since=spans.instant("--from", since),
+        until=spans.instant("--to", until),
         payload_bytes=1,
     )
     with _database() as connection:
@@ -201,8 +202,8 @@ def _selection(
         facilities=tuple(facility) if facility else None,
         devices=tuple(spelled(each) for each in device) if device else None,
         reasons=tuple(reason) if reason else None,
-        since=_instant("--from", since),
-        until=_instant("--to", until),
+        since=spans.instant("--from", since),
+        until=spans.instant("--to", until),
     )
 
 
@@ -297,18 +298,6 @@ def _headline(item: QuarantineItem, why: str) -> Text:
         stored = _reading(item.stored_value, item.stored_quality, known=True)
         line.append(f", stored {stored}")
     return line
-
-
-def _instant(option: str, said: str | None) -> datetime | None:
-    if said is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(said)
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise failure(f"{option} takes a time with an offset, as 2026-11-22T18:00:00Z")
-    return instant
 
 
 def _time(instant: datetime | None) -> str:

@@ -152,8 +152,7 @@ def _span(since: str | None, until: str | None, at: str | None) -> tuple[datetim
         return instant, instant + timedelta(microseconds=1)
     first = spans.instant("--from", since) or _FIRST
     end = spans.instant("--to", until) or _LAST
-    if first >= end:
-        raise failure("--to must be later than --from")
+    spans.in_order(first, end)
     return first, end
 
 

@@ -47,8 +47,7 @@ def recompute(
     first, end = spans.instant("--from", since), spans.instant("--to", until)
     assert first is not None  # noqa: S101 - both options are required
     assert end is not None  # noqa: S101
-    if first >= end:
-        raise failure("--to must be later than --from")
+    spans.in_order(first, end)
     if note is not None and not 1 <= len(note) <= 200:
         raise failure("--note takes 1 to 200 characters")
     first_hour = int(first.timestamp() // 3600)

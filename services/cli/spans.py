@@ -10,6 +10,8 @@ from typing import Any
 import psycopg
 
 from services.cli.errors import failure
+from services.core.accounting import instants
+from services.core.runtime.clock import SystemClock
 from services.core.store.emissions import final_hours
 from services.core.store.emissions.final_hours import StoredSource
 
@@ -25,16 +27,21 @@ class SourceHours:
 
 
 def instant(option: str, said: str | None) -> datetime | None:
-    """The time that was given, with its offset."""
+    """The time that was given, None if none was."""
     if said is None:
         return None
     try:
-        found = datetime.fromisoformat(said)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise failure(f"{option} takes a time with an offset, as 2026-11-22T18:00:00Z")
-    return found
+        return instants.read(said, now=SystemClock().now(), is_end=option == "--to")
+    except ValueError as error:
+        raise failure(f"{option}: {error}") from None
+
+
+def in_order(begins: datetime | None, ends: datetime | None) -> None:
+    """Refuse a span that is reversed or empty."""
+    try:
+        instants.in_order(begins, ends)
+    except ValueError as error:
+        raise failure(str(error)) from None
 
 
 def sources(
@@ -59,8 +66,7 @@ def extents(
     final: bool,
 ) -> list[SourceHours]:
     """Where the sources have hours that begin in the span; with ``final`` only such hours count."""
-    if since is not None and until is not None and since >= until:
-        raise failure("--to must be later than --from")
+    in_order(since, until)
     found = []
     for of in chosen:
         extent = final_hours.extent(connection, of.source_id, since, until, final=final)

@@ -7,8 +7,8 @@ import binascii
 from datetime import datetime
 
 from services.api.http.answers import rfc3339
-from services.api.http.parameters import NEWEST, OLDEST
 from services.api.http.problems import Malformed
+from services.core.accounting.instants import NEWEST, OLDEST
 
 #: Ids and versions are bigint columns.
 _LARGEST = (1 << 63) - 1

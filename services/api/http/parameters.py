@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-#: From here on a number is epoch milliseconds, below it epoch seconds.
-_MILLISECONDS_FROM = 1e11
+from services.api.http.problems import InvalidRequest
+from services.core.accounting import instants
+from services.core.runtime.clock import Clock
 
-#: Days of the proleptic calendar that PostgreSQL and Python agree on, with room for time zones.
-OLDEST, NEWEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+#: When the request that is answered came: what `now` means in its parameters.
+_ASKED_AT: ContextVar[datetime | None] = ContextVar("asked_at", default=None)
 
-_ACCEPTED = (
-    "is no time; accepted are RFC 3339 with an offset (2026-11-23T18:00:00Z), epoch seconds and"
-    " epoch milliseconds"
-)
+
+class TellTime:
+    """Let `now` mean one instant in all parameters of a request."""
+
+    def __init__(self, app: ASGIApp, *, clock: Clock) -> None:
+        self._app = app
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http":
+            _ASKED_AT.set(self._clock.now())
+        await self._app(scope, receive, send)
 
 
 def parse_instant(value: Any) -> Any:
@@ -25,29 +37,36 @@ def parse_instant(value: Any) -> Any:
 
     :raises ValueError: the text is no time, has no offset or lies outside 1900 .. 2200.
     """
+    return _read(value, is_end=False)
+
+
+def parse_end(value: Any) -> Any:
+    """Read a time that ends a span: `now/d` is the end of the day.
+
+    :raises ValueError: as above.
+    """
+    return _read(value, is_end=True)
+
+
+def _read(value: Any, *, is_end: bool) -> Any:
     if not isinstance(value, str):
         return value
-    try:
-        number = float(value)
-    except ValueError:
-        number = None
-    try:
-        if number is not None:
-            seconds = number / 1000 if abs(number) >= _MILLISECONDS_FROM else number
-            instant = datetime.fromtimestamp(seconds, UTC)
-        else:
-            # a plus sign that was not percent-encoded arrives as a space
-            instant = datetime.fromisoformat(value.strip().replace(" ", "+"))
-    except (ValueError, OverflowError, OSError):
-        raise ValueError(f"`{value}` {_ACCEPTED}") from None
-    if instant.tzinfo is None:
-        raise ValueError(f"`{value}` has no offset; write {value}Z for UTC")
-    if not OLDEST <= instant <= NEWEST:
-        raise ValueError(f"`{value}` lies outside the years 1900 to 2200")
-    return instant.astimezone(UTC)
+    return instants.read(value, now=_ASKED_AT.get() or datetime.now(UTC), is_end=is_end)
 
 
 Instant = Annotated[datetime, BeforeValidator(parse_instant)]
+End = Annotated[datetime, BeforeValidator(parse_end)]
+
+
+def check_span(begins: datetime | None, ends: datetime | None) -> None:
+    """Refuse a span that is reversed or empty.
+
+    :raises InvalidRequest: it is.
+    """
+    try:
+        instants.in_order(begins, ends)
+    except ValueError as error:
+        raise InvalidRequest(str(error)) from None
 
 
 def split_list(value: Any) -> Any:
@@ -67,6 +86,11 @@ class Query(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
+    @model_validator(mode="after")
+    def _span_is_in_order(self) -> Self:
+        instants.in_order(getattr(self, "from_", None), getattr(self, "to", None))
+        return self
+
 
 class TimeSpan(Query):
     """``from`` and ``to`` of a call; 24 hours up to now where they are not given."""
@@ -77,6 +101,6 @@ class TimeSpan(Query):
         description="start, inclusive; default: 24 hours before `to`",
         examples=["2026-11-22T18:00:00Z"],
     )
-    to: Instant | None = Field(
+    to: End | None = Field(
         None, description="end, exclusive; default: now", examples=["2026-11-23T18:00:00Z"]
     )

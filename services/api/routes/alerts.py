@@ -13,7 +13,7 @@ from services.api.auth import Principal, Reader, Writer, visible_facilities
 from services.api.context import Context, InContext
 from services.api.http import cursors
 from services.api.http.answers import MOST_ROWS, json_answer, next_link, rows_answer
-from services.api.http.parameters import Instant, Query, SlugList, split_list
+from services.api.http.parameters import End, Instant, Query, SlugList, split_list
 from services.api.http.problems import NotFound, documented
 from services.api.models.alerts import Alert, AlertState, AlertWithHistory
 from services.api.registry_write import write
@@ -35,7 +35,7 @@ class AlertsQuery(Query):
     )
     threshold: SlugList = Field([], description="threshold ids; none: all")
     from_: Instant | None = Field(None, alias="from", description="that lasted until then or later")
-    to: Instant | None = Field(None, description="that fired before then")
+    to: End | None = Field(None, description="that fired before then")
     limit: int = Field(
         1000, ge=1, le=MOST_ROWS, description="most rows; the `Link` header leads to the next"
     )

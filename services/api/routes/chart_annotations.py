@@ -13,8 +13,8 @@ from pydantic import BeforeValidator, Field
 from services.api.auth import Reader, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import json_answer
-from services.api.http.parameters import SlugList, TimeSpan, split_list
-from services.api.http.problems import InvalidRequest, NotFound, documented
+from services.api.http.parameters import SlugList, TimeSpan, check_span, split_list
+from services.api.http.problems import NotFound, documented
 from services.api.models.alerts import Annotation
 from services.core.store.answers.chart_annotations import chart_annotations
 
@@ -46,8 +46,7 @@ async def get_annotations(
     found = await visible_facilities(context, who, query.facility)
     ends = query.to or context.clock.now()
     begins = query.from_ or ends - timedelta(days=1)
-    if begins >= ends:
-        raise InvalidRequest("to must come after from")
+    check_span(begins, ends)
     async with context.engine.connect() as connection:
         rows = await chart_annotations(
             connection,

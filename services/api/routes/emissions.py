@@ -27,7 +27,7 @@ from services.api.http.intervals import (
     parse,
     whole_hours,
 )
-from services.api.http.parameters import Instant, SlugList, TimeSpan
+from services.api.http.parameters import Instant, SlugList, TimeSpan, check_span
 from services.api.http.problems import InvalidRequest, NotFound, TooManyRows, documented
 from services.api.models.bands import SourceMass, band_kg, kg
 from services.api.models.models import Emission
@@ -143,8 +143,7 @@ async def get_emissions(
         now = min(now, query.as_of)
     ends = query.to or now
     begins = query.from_ or ends - _DAY
-    if begins >= ends:
-        raise InvalidRequest("from: must lie before `to`")
+    check_span(begins, ends)
     interval = _interval(query, begins, ends)
     found = await visible_facilities(context, who, query.facility)
     after = _read_cursor(query.cursor)

@@ -14,7 +14,7 @@ from services.api.auth import Reader, visible_facilities
 from services.api.context import InContext
 from services.api.http import cursors
 from services.api.http.answers import json_answer, next_link
-from services.api.http.parameters import Instant, Query, SlugList
+from services.api.http.parameters import End, Instant, Query, SlugList
 from services.api.http.problems import NotFound, documented
 from services.api.models.models import QuarantineRow
 from services.core.store.readings.chart import QUALITIES
@@ -40,9 +40,7 @@ class QuarantineQuery(Query):
     from_: Instant | None = Field(
         None, alias="from", description="arrived then or later", examples=["2026-11-22T18:00:00Z"]
     )
-    to: Instant | None = Field(
-        None, description="arrived before", examples=["2026-11-23T18:00:00Z"]
-    )
+    to: End | None = Field(None, description="arrived before", examples=["2026-11-23T18:00:00Z"])
     limit: int = Field(100, ge=1, le=1000, description="most rows in the answer")
     cursor: str | None = Field(
         None, description="where the last answer ended, from its `Link` header"

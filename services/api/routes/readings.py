@@ -13,8 +13,8 @@ from pydantic import Field
 from services.api.auth import Reader, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import MOST_ROWS, rows_answer
-from services.api.http.parameters import SlugList, TimeSpan
-from services.api.http.problems import InvalidRequest, NotFound, TooManyRows, documented
+from services.api.http.parameters import SlugList, TimeSpan, check_span
+from services.api.http.problems import NotFound, TooManyRows, documented
 from services.api.models.models import ReadingRow
 from services.core.store.readings.chart import channels, readings
 
@@ -68,8 +68,7 @@ async def get_readings(
     """
     ends = query.to or context.clock.now()
     begins = query.from_ or ends - timedelta(days=1)
-    if begins >= ends:
-        raise InvalidRequest("from: must lie before `to`")
+    check_span(begins, ends)
     found = await visible_facilities(context, who, query.facility)
     rows: list[dict[str, Any]] = []
     async with context.engine.connect() as connection:

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from services.api.auth import Principal, Reader, Writer, no_facility
 from services.api.context import Context, InContext
 from services.api.http.answers import json_answer
-from services.api.http.parameters import Instant, Query, SlugList
+from services.api.http.parameters import End, Instant, Query, SlugList
 from services.api.http.problems import NotFound, documented
 from services.api.models.models import Replay
 from services.core.store.database.connect import engine
@@ -40,7 +40,7 @@ class ReplayBody(Query):
     device: SlugList = Field([], description="device ids, of any facility asked for; none: all")
     reason: SlugList = Field([], description="reason codes; none: all")
     from_: Instant | None = Field(None, alias="from", description="arrived then or later")
-    to: Instant | None = Field(None, description="arrived before")
+    to: End | None = Field(None, description="arrived before")
     accept: bool = Field(
         False,
         description="let entries of the reason `conflict` replace what is stored; the old value is"

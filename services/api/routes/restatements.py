@@ -14,7 +14,7 @@ from services.api.auth import Reader, visible_facilities
 from services.api.context import InContext
 from services.api.http import cursors
 from services.api.http.answers import MOST_ROWS, next_link, rfc3339, rows_answer
-from services.api.http.parameters import Instant, Query, SlugList
+from services.api.http.parameters import End, Instant, Query, SlugList
 from services.api.http.problems import NotFound, documented
 from services.api.models.bands import kg
 from services.api.models.models import Restatement
@@ -35,9 +35,9 @@ class RestatementsQuery(Query):
     from_: Instant | None = Field(
         None, alias="from", description="hours from then on; default: from the beginning"
     )
-    to: Instant | None = Field(None, description="hours before then; default: all")
+    to: End | None = Field(None, description="hours before then; default: all")
     known_from: Instant | None = Field(None, description="changes made then or later")
-    known_to: Instant | None = Field(None, description="changes made before then")
+    known_to: End | None = Field(None, description="changes made before then")
     limit: int = Field(
         1000, ge=1, le=MOST_ROWS, description="most rows; the `Link` header leads to the next"
     )

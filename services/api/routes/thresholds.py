@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from services.api.auth import Principal, Reader, Writer, visible_facilities
 from services.api.context import Context, InContext
 from services.api.http.answers import json_answer
-from services.api.http.parameters import Instant, Query, SlugList
+from services.api.http.parameters import End, Instant, Query, SlugList
 from services.api.http.problems import Conflict, InvalidRequest, NotFound, documented
 from services.api.models.alerts import Changed, MaintenanceRow, ThresholdRow
 from services.api.registry_write import write
@@ -51,7 +51,7 @@ class MaintenanceQuery(FacilitiesQuery):
     """Parameters of ``GET /v1/maintenance``."""
 
     from_: Instant | None = Field(None, alias="from", description="that lasts beyond then")
-    to: Instant | None = Field(None, description="that begins before then")
+    to: End | None = Field(None, description="that begins before then")
 
 
 def _body_of(part: type[Part]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def test_a_time_in_every_spelling(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "now", "2026-11-23T18:00:00", "nan", "inf", "1e300", "-1e20", "1066-10-14T09:00:00Z"],
+    ["", "then", "2026-11-23T18:00:00", "nan", "inf", "1e300", "-1e20", "1066-10-14T09:00:00Z"],
 )
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="`"):
