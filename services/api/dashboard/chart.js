@@ -99,7 +99,7 @@ export class Chart {
     const traces = this.facility.sources.map((source, index) => {
       const y = times.map((time) => meanRate(this.rows.get(source.id).get(time), now));
       return {
-        type: "bar", name: source.id, x, y, width: STEP_MS * 1.04,
+        type: "bar", name: source.name, x, y, width: STEP_MS * 1.04,
         marker: { color: ink(`--source-${index % 8}`), line: { width: 0 } },
         customdata: y.map((value, i) => [label[i], value === null ? NO_DATA : `${rate(value)} kg/h`]),
         hovertemplate: "%{customdata[0]}<br>%{fullData.name}: <b>%{customdata[1]}</b><extra></extra>",
@@ -107,7 +107,7 @@ export class Chart {
     });
     const lacking = times.map((time) =>
       time + GRACE_MS > now ? [] : this.facility.sources.filter(
-        (source) => meanRate(this.rows.get(source.id).get(time), now) === null).map((s) => s.id));
+        (source) => meanRate(this.rows.get(source.id).get(time), now) === null).map((s) => s.name));
     const anyGap = lacking.some((names) => names.length > 0);
     traces.unshift({
       type: "bar", name: NO_DATA, x, y: lacking.map((names) => (names.length ? 1 : null)), yaxis: "y2",
@@ -150,7 +150,7 @@ export class Chart {
       const swatch = document.createElement("span");
       swatch.className = "swatch";
       swatch.style.background = colour(index);
-      item.append(swatch, source.id);
+      item.append(swatch, source.name);
       return item;
     });
     if (anyGap) {

@@ -103,7 +103,7 @@ function draw(live) {
     : `${known} of ${live.sources.length} sources known`;
   newest = live.newest_minute === null ? null : Date.parse(live.newest_minute);
   drawMix($("mix"), live.sources);
-  drawChecks($("checks"), live.checks);
+  drawChecks($("checks"), live.checks, live.sources);
   drawAlerts(live.alerts);
   drawTotals($("totals"), live.totals, limits);
   drawSources($("sources"), live.sources);

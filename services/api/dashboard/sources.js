@@ -30,7 +30,8 @@ function row(source, index) {
   const head = document.createElement("td");
   head.innerHTML = '<span class="name"><span class="swatch" aria-hidden="true"></span></span>';
   head.firstChild.firstChild.style.background = colour(index);
-  head.firstChild.append(source.id);
+  head.firstChild.append(source.name);
+  if (source.name !== source.id) head.firstChild.title = source.id;
   if (!source.counts) {
     const note = document.createElement("small");
     note.textContent = " check, not counted";
@@ -54,13 +55,14 @@ function row(source, index) {
 }
 
 /** How far each source is from the one that measures the same emission another way. */
-export function drawChecks(list, checks) {
+export function drawChecks(list, checks, sources) {
+  const names = new Map(sources.map(({ id, name }) => [id, name]));
   list.replaceChildren(...checks.map(({ source, check, totals }) => {
     const item = document.createElement("li");
     const { difference_kg: kg, difference_percent: share } = totals["24h"];
     item.textContent = kg === null
-      ? `${source} against ${check}, 24 h: ${NO_DATA}`
-      : `${source} against ${check}, 24 h: ${massText(kg)}${share === null ? "" : ` (${share.toFixed(1)} %)`}`;
+      ? `${names.get(source) ?? source} against ${names.get(check) ?? check}, 24 h: ${NO_DATA}`
+      : `${names.get(source) ?? source} against ${names.get(check) ?? check}, 24 h: ${massText(kg)}${share === null ? "" : ` (${share.toFixed(1)} %)`}`;
     return item;
   }));
 }
@@ -73,6 +75,6 @@ export function drawMix(element, all) {
     const part = element.children[index];
     part.style.background = colour(all.indexOf(source));
     part.style.flexGrow = Math.max(0, source.rate_kg_h ?? 0);
-    part.title = source.rate_kg_h === null ? `${source.id}: ${NO_DATA}` : `${source.id}: ${rate(source.rate_kg_h)} kg/h`;
+    part.title = source.rate_kg_h === null ? `${source.name}: ${NO_DATA}` : `${source.name}: ${rate(source.rate_kg_h)} kg/h`;
   });
 }

@@ -61,6 +61,7 @@ def _has_totals(source: SourceLive) -> bool:
 def _source(state: FacilityLive, source: SourceLive, accounts: Accounts) -> dict[str, Any]:
     return {
         "id": source.slug,
+        "name": source.name,
         "scope": source.scope,
         "active": source.active,
         "counts": _counts(source, accounts),

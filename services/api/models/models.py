@@ -22,6 +22,7 @@ class FacilitySource(Answer):
     """A source of a facility."""
 
     id: str = Field(examples=["stack-1"])
+    name: str = Field(examples=["Kiln 1"], description="its id where the file gives it no name")
     scope: Literal[1, 2, 3] = Field(examples=[1])
     method: str = Field(examples=["stack"])
 
@@ -30,6 +31,9 @@ class FacilityDevice(Answer):
     """A device of a facility, and what was heard of it."""
 
     id: str = Field(examples=["cems-1"])
+    name: str = Field(
+        examples=["Analyser, kiln 1"], description="its id where the file gives it no name"
+    )
     last_seen: datetime | None = Field(
         description="when its newest message came; `null`: none yet",
         examples=["2026-11-23T18:00:02Z"],
@@ -105,6 +109,7 @@ class LiveSource(Answer):
     """A source now."""
 
     id: str = Field(examples=["stack-1"])
+    name: str = Field(examples=["Kiln 1"], description="its id where the file gives it no name")
     scope: Literal[1, 2, 3] = Field(examples=[1])
     active: bool = Field(
         description="false: the facility file names it no more; what it emitted stays in the totals"
@@ -202,6 +207,9 @@ class Emission(Answer):
         description="between a register's readings that lie far apart, or from uncertain readings",
     )
     share_missing: float = Field(ge=0, le=1, examples=[0.0], description="nothing is known")
+    source_name: str = Field(
+        examples=["Kiln 1"], description="its id where the file gives it no name"
+    )
 
 
 class Report(Answer):

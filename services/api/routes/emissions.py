@@ -63,6 +63,7 @@ _ARROW: arrow_stream.Columns = {
     "share_substituted": arrow_stream.NUMBER,
     "share_estimated": arrow_stream.NUMBER,
     "share_missing": arrow_stream.NUMBER,
+    "source_name": arrow_stream.TEXT,
 }
 
 
@@ -282,6 +283,7 @@ def _row(
         "co2_high_kg": high,
         "counts": account is None or account.counts,
         **{f"share_{method}": share for method, share in by_method.items()},
+        "source_name": source.name,
     }
 
 

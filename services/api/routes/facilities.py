@@ -69,11 +69,13 @@ async def get_facilities(
                 "name": f.name,
                 "timezone": f.timezone,
                 "sources": [
-                    {"id": s.slug, "scope": s.scope, "method": s.method} for s in f.sources
+                    {"id": s.slug, "name": s.name, "scope": s.scope, "method": s.method}
+                    for s in f.sources
                 ],
                 "devices": [
                     {
                         "id": d.slug,
+                        "name": d.name,
                         "last_seen": d.last_seen,
                         "online": d.online,
                         "status_at": d.status_at,

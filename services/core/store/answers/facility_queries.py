@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import select, text
+from sqlalchemy import Label, Table, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.store.schema.tables import device, facility, source
@@ -18,6 +18,8 @@ class SourceRow:
 
     id: int
     slug: str
+    #: the id where the file gives it none
+    name: str
     scope: int
     method: str
     activity_unit: str | None
@@ -40,6 +42,8 @@ class DeviceRow:
     """One device, and what was heard of it."""
 
     slug: str
+    #: the id where the file gives it none
+    name: str
     #: None: never
     last_seen: datetime | None
     #: what its status topic last said, and when; None: never anything
@@ -47,11 +51,22 @@ class DeviceRow:
     status_at: datetime | None
 
 
+def _name(table: Table) -> Label[str]:
+    """What people call a device or source: its id where the file gives it no name."""
+    return func.coalesce(table.c.spec["name"].astext, table.c.slug).label("name")
+
+
 async def devices(
     connection: AsyncConnection, facility_ids: Sequence[int]
 ) -> dict[int, list[DeviceRow]]:
     """Read the active devices of facilities, by facility."""
-    columns = (device.c.slug, device.c.last_seen, device.c.online, device.c.status_at)
+    columns = (
+        device.c.slug,
+        _name(device),
+        device.c.last_seen,
+        device.c.online,
+        device.c.status_at,
+    )
     rows = await connection.execute(
         select(device.c.facility_id, *columns)
         .where(device.c.facility_id.in_(facility_ids), device.c.active)
@@ -62,6 +77,7 @@ async def devices(
         found[row.facility_id].append(
             DeviceRow(
                 slug=row.slug,
+                name=row.name,
                 last_seen=row.last_seen,
                 online=row.online,
                 status_at=row.status_at,
@@ -82,6 +98,7 @@ async def facilities(
             facility.c.timezone,
             source.c.id.label("source_id"),
             source.c.slug.label("source"),
+            _name(source).label("source_name"),
             source.c.scope,
             source.c.method,
             source.c.activity_unit,
@@ -106,6 +123,7 @@ async def facilities(
                 SourceRow(
                     id=row.source_id,
                     slug=row.source,
+                    name=row.source_name,
                     scope=row.scope,
                     method=row.method,
                     activity_unit=row.activity_unit,
@@ -125,7 +143,7 @@ async def facilities(
 
 _SOURCES_BETWEEN = text(
     """
-SELECT s.id, s.slug, s.scope, s.method, s.activity_unit
+SELECT s.id, s.slug, coalesce(s.spec->>'name', s.slug) AS name, s.scope, s.method, s.activity_unit
 FROM source s
 WHERE s.facility_id = :facility_id AND (s.active OR EXISTS (
     SELECT 1 FROM emission_hour h
@@ -147,7 +165,14 @@ async def sources_between(
 
 async def all_sources(connection: AsyncConnection, facility_id: int) -> list[SourceRow]:
     """Read the sources of a facility, retired ones too."""
-    columns = (source.c.id, source.c.slug, source.c.scope, source.c.method, source.c.activity_unit)
+    columns = (
+        source.c.id,
+        source.c.slug,
+        _name(source),
+        source.c.scope,
+        source.c.method,
+        source.c.activity_unit,
+    )
     rows = await connection.execute(
         select(*columns).where(source.c.facility_id == facility_id).order_by(source.c.slug)
     )

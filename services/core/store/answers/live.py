@@ -30,6 +30,7 @@ RATE_HORIZON = timedelta(minutes=15)
 _OF_SOURCE = (
     "source_id",
     "source",
+    "name",
     "scope",
     "active",
     "succeeded",
@@ -51,7 +52,7 @@ WITH f AS (
     FROM facility f LEFT JOIN facility_progress p ON p.facility_id = f.id
     WHERE f.slug = :facility
 ), s AS MATERIALIZED (
-    SELECT s.id, s.slug, s.scope, s.active, f.timezone,
+    SELECT s.id, s.slug, coalesce(s.spec->>'name', s.slug) AS name, s.scope, s.active, f.timezone,
            CASE WHEN s.active THEN 'infinity'
                 ELSE coalesce(s.retired_at, 'infinity') END AS gone_at,
            NOT s.active AND EXISTS (
@@ -108,7 +109,8 @@ WITH f AS (
 SELECT f.slug AS facility, f.timezone, f.sequence, f.changed_at, of_source.*, of_window.*,
        of_range.*
 FROM f CROSS JOIN (
-    SELECT array_agg(id) AS source_id, array_agg(slug) AS source, array_agg(scope) AS scope,
+    SELECT array_agg(id) AS source_id, array_agg(slug) AS source, array_agg(name) AS name,
+           array_agg(scope) AS scope,
            array_agg(active) AS active, array_agg(succeeded) AS succeeded,
            array_agg(newest_minute) AS newest_minute, array_agg(newest_co2_ug) AS newest_co2_ug,
            array_agg(newest_covered_ms) AS newest_covered_ms
@@ -148,6 +150,8 @@ class SourceLive:
     """One source now."""
 
     slug: str
+    #: the id where the file gives it none
+    name: str
     scope: int
     #: False: the facility file names it no more; what it emitted stays
     active: bool
@@ -212,6 +216,7 @@ def source_live(
     recent = newest is not None and newest > minute - RATE_HORIZON and row["active"]
     return SourceLive(
         slug=row["source"],
+        name=row["name"],
         scope=row["scope"],
         active=row["active"],
         succeeded=row["succeeded"],

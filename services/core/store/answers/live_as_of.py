@@ -31,7 +31,8 @@ FROM facility f LEFT JOIN facility_progress p ON p.facility_id = f.id WHERE f.sl
 
 _SOURCES = text(
     """
-SELECT s.id AS source_id, s.slug AS source, s.scope, a.active, s.retired_at,
+SELECT s.id AS source_id, s.slug AS source, coalesce(s.spec->>'name', s.slug) AS name, s.scope,
+       a.active, s.retired_at,
        NOT a.active AND EXISTS (
            SELECT FROM source_input i
            JOIN source_input j ON j.channel_id = i.channel_id

@@ -95,8 +95,10 @@ def of_source(
     if old is None:
         return Recomputation(reason=why.reason(why.SOURCE_ADDED, source.id))
     cause = rezoned
-    if old.spec != spec:
-        cause = of_spec(source.id, old.spec, spec)
+    # what people call it alters no total
+    before, after = ({k: v for k, v in s.items() if k != "name"} for s in (old.spec, spec))
+    if before != after:
+        cause = of_spec(source.id, before, after)
     elif not old.active:
         cause = f"{source.id} is in the facility file again"
     if cause is not None:
