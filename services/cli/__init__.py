@@ -31,6 +31,7 @@ from services.core.facility.schema import schema_text
 from services.core.runtime.escapes import shown
 from services.core.runtime.settings import Settings
 from services.core.store.database.connect import engine
+from services.core.store.operations import standing
 from services.core.store.operations.notices import FILTER_REFUSED, told
 from services.core.store.registry import applied_file, queued
 from services.core.store.registry.apply import apply, lock
@@ -107,7 +108,10 @@ def apply_files(
                     say(f"  {change}")
                 for restated in queued.since(connection, before, file.facility.id):
                     say(f"  {'would be restated' if dry_run else 'is restated'}: {restated}")
-                for doubt in doubts(file, shared):
+                for doubt in (
+                    *doubts(file, shared),
+                    *standing.at_apply(connection, file.facility.id),
+                ):
                     say(f"  warning: {doubt}", err=True)
             for refused in told(connection, FILTER_REFUSED):
                 say(f"  warning: {refused}", err=True)

@@ -57,7 +57,11 @@ def run(settings: Settings) -> int:
 
 async def _run(settings: Settings, channel_to: Callable[[str], Channel], clock: SteadyTime) -> int:
     notifier = Notifier(
-        settings.database, channel_to=channel_to, clock=clock, progress=ProgressReporter("notify")
+        settings.database,
+        channel_to=channel_to,
+        clock=clock,
+        progress=ProgressReporter("notify"),
+        mails=settings.smtp_url is not None,
     )
     loop = asyncio.get_running_loop()
 

@@ -43,12 +43,14 @@ class Notifier:
         channel_to: Callable[[str], Channel],
         clock: SteadyTime,
         progress: ProgressReporter,
+        mails: bool = True,
     ) -> None:
-        """Prepare it; ``channel_to`` opens the way to a target."""
+        """Prepare it; ``channel_to`` opens the way to a target, ``mails``: also to mailboxes."""
         self._url = database_url
         self._channel_to = channel_to
         self._clock = clock
         self._progress = progress
+        self._mails = mails
         self._pulse = Pulse(clock)
         self._recipients = Recipients()
         self._revision = -1
@@ -192,6 +194,7 @@ class Notifier:
         await self._progress.report_async(
             connection,
             {
+                "mail": self._mails,
                 "waiting": waiting,
                 "oldest_s": round(oldest_s, 3),
                 "notices": [

@@ -30,6 +30,7 @@ from services.core.facility.file import FacilityFileError, parse
 from services.core.facility.model import FacilityFile
 from services.core.store.answers.facility_queries import devices
 from services.core.store.database.connect import engine
+from services.core.store.operations import standing
 from services.core.store.registry import applied_file, queued
 from services.core.store.registry.apply import apply, lock
 from services.core.store.registry.grants import NotGrantedError
@@ -160,7 +161,7 @@ async def put_facility(
         raise InvalidRequest(
             f"facility.id: the file is of {file.facility.id}, the address names {facility}"
         )
-    changes, restated = await run_in_threadpool(
+    changes, restated, warnings = await run_in_threadpool(
         _apply,
         database,
         file,
@@ -172,7 +173,7 @@ async def put_facility(
     return json_answer(
         {
             "changes": changes,
-            "warnings": list(doubts(file, shared)),
+            "warnings": [*doubts(file, shared), *warnings],
             "restated": restated,
             "dry_run": query.dry_run,
         }
@@ -202,8 +203,8 @@ def _parse(body: bytes, shared: list[Factor], most_bytes: int) -> FacilityFile:
 
 def _apply(
     database_url: str, file: FacilityFile, text: str, by: str, *, limited: bool, dry_run: bool
-) -> tuple[list[str], list[str]]:
-    """What changed, and what is computed again because of it."""
+) -> tuple[list[str], list[str], list[str]]:
+    """What changed, what is computed again because of it, and what stands and will surprise."""
     # the API reads with a role that may not write; configuration is the one exception
     bind = engine(database_url, process="apply")
     try:
@@ -212,9 +213,10 @@ def _apply(
             before = queued.newest(connection)
             changes = apply(connection, file, text=text, by=by, limited=limited)
             restated = queued.since(connection, before, file.facility.id)
+            warnings = standing.at_apply(connection, file.facility.id)
             if dry_run:
                 transaction.rollback()
-            return changes, restated
+            return changes, restated, warnings
     except NotGrantedError as error:
         raise Forbidden(str(error)) from None
     except ApplyError as error:

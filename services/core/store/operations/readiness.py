@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 from psycopg.rows import class_row
 
 from services.core.store.database.connect import connect_async
+from services.core.store.operations import standing
 from services.core.store.schema.migrate import MIGRATIONS
 
 _MIGRATED = "SELECT to_regclass('alembic_version') IS NOT NULL"
@@ -153,6 +154,11 @@ async def readiness(url: str, *, stale_after_s: float) -> Readiness:
                 async with connection.cursor(row_factory=class_row(LeftAlone)) as rows:
                     await rows.execute(_SET_ASIDE)
                     aside = tuple(await rows.fetchall())
+                stands = await (await connection.execute(standing.FOUND)).fetchall()
+                notices += [
+                    Notice(process="api", code=code, detail=detail)
+                    for code, _, detail in standing.sentences(stands)
+                ]
     return Readiness(
         schema_revision=revision,
         wanted_revision=newest_revision(),

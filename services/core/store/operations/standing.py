@@ -1,0 +1,100 @@
+"""What stands in the registry and will surprise: told at ``tonne apply`` and in ``/readyz``.
+
+One list in one place. Nothing of it makes totals wrong today; each says what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+#: A factor that runs out within so many days is told beforehand.
+SOON_DAYS: Final = 30
+
+#: A notifier that said longer ago whether it can send mail says nothing any more, in seconds.
+_STALE_S: Final = 60
+
+# A facility's own versions of a factor hide the shared ones of its name, as when it is counted.
+FOUND: Final = f"""
+WITH used AS (
+    SELECT f.id, f.slug AS facility, s.slug AS source, n.name
+    FROM source s JOIN facility f ON f.id = s.facility_id
+    CROSS JOIN LATERAL (VALUES (s.spec->>'factor'), (s.spec->>'market_factor')) n(name)
+    WHERE s.active AND s.method = 'activity' AND n.name IS NOT NULL
+), versions AS (
+    SELECT u.facility, u.source, u.name, x.valid_from, x.valid_to, x.basis, x.unit,
+           least(x.co2_kg, x.co2e_kg) AS least_kg
+    FROM used u JOIN factor x ON x.slug = u.name AND x.known_to IS NULL AND (
+        x.facility_id = u.id OR x.facility_id IS NULL AND NOT EXISTS (
+            SELECT FROM factor o
+            WHERE o.facility_id = u.id AND o.slug = u.name AND o.known_to IS NULL))
+), last AS (
+    SELECT facility, name, string_agg(DISTINCT source, ', ' ORDER BY source) AS sources,
+           max(valid_to) AS ends
+    FROM versions GROUP BY facility, name HAVING bool_and(valid_to IS NOT NULL)
+), negative AS (
+    SELECT facility, name, string_agg(DISTINCT source, ', ' ORDER BY source) AS sources,
+           min(least_kg) AS least_kg, min(unit) AS unit
+    FROM versions WHERE least_kg < 0 GROUP BY facility, name
+)
+(SELECT CASE WHEN ends <= current_date THEN 'factor-run-out' ELSE 'factor-runs-out' END AS code,
+        facility, name, sources, CAST(ends AS text) AS figure
+ FROM last WHERE ends <= current_date + {SOON_DAYS}
+ UNION ALL
+ SELECT 'factor-negative', facility, name, sources, least_kg || ' kg/' || unit FROM negative
+ UNION ALL
+ SELECT 'mail-unset', f.slug, told->>'email', NULL, NULL
+ FROM facility f CROSS JOIN LATERAL jsonb_array_elements(
+     CASE jsonb_typeof(f.document->'notify') WHEN 'array' THEN f.document->'notify'
+          ELSE '[]' END) told
+ WHERE told ? 'email' AND EXISTS (
+     SELECT FROM process_progress WHERE process = 'notify' AND state->>'mail' = 'false'
+     AND abs(extract(epoch FROM now() - progressed_at)) < {_STALE_S}))
+ORDER BY 1, 2, 3 LIMIT 100
+"""  # noqa: S608 - of constants
+
+_SENTENCES: Final = {
+    "factor-run-out": (
+        "{facility}: the last version of {name} ended on {figure}, since then {sources} is unknown;"
+        " add a version that is in force"
+    ),
+    "factor-runs-out": (
+        "{facility}: the last version of {name} ends on {figure}, from then on {sources} is"
+        " unknown; add the next version"
+    ),
+    "factor-negative": (
+        "{facility}: {name} is negative ({figure}), so that {sources} lowers the totals; if that is"
+        " not meant, correct the factor"
+    ),
+    "mail-unset": (
+        "{facility}: alerts go to {name}, and no mail can be sent; set TONNE_SMTP_URL where the"
+        " notifier runs"
+    ),
+}
+
+
+def sentences(rows: Iterable[Sequence[Any]]) -> list[tuple[str, str, str]]:
+    """Return code, facility and sentence of each row of :data:`FOUND`."""
+    return [
+        (
+            code,
+            facility,
+            _SENTENCES[code].format(facility=facility, name=name, sources=sources, figure=figure),
+        )
+        for code, facility, name, sources, figure in rows
+    ]
+
+
+def at_apply(connection: Connection, facility: str) -> list[str]:
+    """Return what is told of a facility whose file was just applied.
+
+    That a factor ends is told of the file itself, whenever it does
+    (:func:`services.core.facility.checks.doubts`).
+    """
+    return [
+        sentence
+        for code, slug, sentence in sentences(connection.exec_driver_sql(FOUND))
+        if slug == facility and not code.startswith("factor-run")
+    ]
