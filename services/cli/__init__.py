@@ -22,6 +22,7 @@ from services.cli import (
 )
 from services.cli.errors import clear_errors, failure
 from services.cli.files import read_file
+from services.cli.listing import ends_with_its_reader
 from services.cli.recompute import recompute
 from services.cli.say import say
 from services.cli.verify import verify
@@ -145,7 +146,7 @@ def export(
 @app.command("schema")
 def print_schema() -> None:
     """Print the JSON Schema of facility files, for editors that complete and check them."""
-    typer.echo(schema_text(), nl=False)
+    sys.stdout.write(schema_text())
 
 
 @app.command()
@@ -186,4 +187,5 @@ app.command()(recompute)
 
 def main() -> None:
     """Run the command line."""
-    sys.exit(app())
+    with ends_with_its_reader():
+        sys.exit(app())

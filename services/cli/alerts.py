@@ -9,13 +9,12 @@ from typing import Annotated, Any, Final
 
 import psycopg
 import typer
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from services.cli.errors import clear_errors, failure
+from services.cli.listing import AsJson, console, show
 from services.cli.process import database
-from services.cli.say import cell
+from services.cli.say import cell, say
 from services.core.runtime.progress import STALE_AFTER_S
 from services.core.store.alerts import outbox
 from services.core.store.alerts.outbox import Entry, Trial
@@ -55,9 +54,9 @@ def tell_test(
         if not message.targets:
             raise failure(f"{facility} has no such recipient; its facility file names them")
         entries = _await(connection, message, wait)
-    console = Console(soft_wrap=True)
+    out = console()
     for entry in entries:
-        console.print(_outcome(entry, wait))
+        out.print(_outcome(entry, wait))
     if any(entry.delivered_at is None for entry in entries):
         raise typer.Exit(1)
 
@@ -85,23 +84,26 @@ def _outcome(entry: Entry, wait_s: float) -> Text:
 @app.command()
 def waiting(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="most messages")] = 50,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """List the messages of alerts that are not told yet, and why; the oldest first."""
     with clear_errors(), database() as connection:
         found = outbox.waiting(connection, limit + 1)
-    table = Table("facility", "threshold", "says", "to", "since", "tries", "next try", "why")
-    for entry in found[:limit]:
-        table.add_row(
-            cell(entry.facility),
-            cell(entry.threshold),
+    columns = ("facility", "threshold", "says", "to", "since", "tries", "next try", "why")
+    rows = [
+        (
+            entry.facility,
+            entry.threshold,
             entry.kind,
-            cell(shown(entry.target)),
-            entry.created_at.isoformat(timespec="seconds"),
-            str(entry.tries),
-            entry.next_try_at.isoformat(timespec="seconds"),
-            cell(entry.reason),
+            shown(entry.target),
+            entry.created_at,
+            entry.tries,
+            entry.next_try_at,
+            entry.reason,
         )
-    console = Console()
-    console.print(table)
+        for entry in found[:limit]
+    ]
+    show(columns, rows, as_json=as_json)
     if len(found) > limit:
-        console.print(f"and newer ones; --limit shows more than {limit}")
+        say(f"and newer ones; --limit shows more than {limit}", err=as_json)

@@ -64,7 +64,7 @@ def credentials(
         account, left_out = _account(each)
         accounts.append(account)
         for topic in left_out:
-            typer.echo(f"warning: {account.user} gets no right to {topic}", err=True)
+            say(f"warning: {account.user} gets no right to {topic}", err=True)
     texts = (
         for_nats(accounts)
         if broker is Broker.NATS

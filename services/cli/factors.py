@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import getpass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.padding import Padding
 
 from services.cli import process
 from services.cli.errors import clear_errors, failure
 from services.cli.files import read_file
+from services.cli.listing import AsJson, show_json
+from services.cli.listing import console as listing_console
 from services.cli.say import cell, say
 from services.core.accounting.builtin_factors import BUILTIN
 from services.core.accounting.factors import Factor
@@ -32,10 +34,14 @@ def list_(
     shipped: Annotated[
         bool, typer.Option("--shipped", help="those of this release; needs no database")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the factors that every facility may use, each version with its citation."""
-    console = Console(highlight=False)
     found = [each for each in (_shipped() if shipped else _registered()) if name in each[0].id]
+    if as_json:
+        show_json([{**asdict(factor), "imported": imported} for factor, imported in found])
+        return
+    console = listing_console()
     if not found:
         console.print("there is no such factor")
     for factor, imported in found:

@@ -9,12 +9,12 @@ from typing import Annotated, TypeVar
 
 import typer
 from pydantic import TypeAdapter, ValidationError
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy import Connection
 
 from services.cli import process
 from services.cli.errors import clear_errors, failure
+from services.cli.listing import AsJson, show
+from services.cli.say import say
 from services.core.facility import secret_names
 from services.core.facility.fields import STATED, Topic
 from services.core.store.database.connect import engine
@@ -49,7 +49,7 @@ def _grant(facility: str, kind: grants.Kind, name: str) -> None:
         return new
 
     new = _run(work)
-    typer.echo(f"{facility} may name {name}" if new else f"{facility} may name {name} already")
+    say(f"{facility} may name {name}" if new else f"{facility} may name {name} already")
 
 
 def _revoke(facility: str, kind: grants.Kind, name: str) -> None:
@@ -59,17 +59,17 @@ def _revoke(facility: str, kind: grants.Kind, name: str) -> None:
         return grants.still_named(connection, facility, name) if kind == "topic" else []
 
     named = _run(work)
-    typer.echo(f"{facility} may no longer name {name}")
+    say(f"{facility} may no longer name {name}")
     for topic in named:
-        typer.echo(f"  its file in force still names {topic}: apply it without", err=True)
+        say(f"  its file in force still names {topic}: apply it without", err=True)
 
 
-def _list(kind: grants.Kind) -> None:
-    table = Table("facility", kind, "granted", "by")
-    for each in _run(lambda connection: grants.list_grants(connection, kind)):
-        granted = each.granted_at.isoformat(timespec="seconds")
-        table.add_row(each.facility, each.name, granted, each.granted_by)
-    Console().print(table)
+def _list(kind: grants.Kind, *, as_json: bool) -> None:
+    rows = [
+        (each.facility, each.name, each.granted_at, each.granted_by)
+        for each in _run(lambda connection: grants.list_grants(connection, kind))
+    ]
+    show(("facility", kind, "granted", "by"), rows, as_json=as_json)
 
 
 def _prefix(text: str) -> str:
@@ -102,9 +102,9 @@ def revoke_topic(facility: _Facility, prefix: _Prefix) -> None:
 
 
 @topics.command("list")
-def list_topics() -> None:
+def list_topics(*, as_json: AsJson = False) -> None:
     """List the topics that are granted."""
-    _list("topic")
+    _list("topic", as_json=as_json)
 
 
 @secrets.command("grant")
@@ -122,6 +122,6 @@ def revoke_secret(facility: _Facility, name: _Name) -> None:
 
 
 @secrets.command("list")
-def list_secrets() -> None:
+def list_secrets(*, as_json: AsJson = False) -> None:
     """List the secrets that are granted, by their names."""
-    _list("secret")
+    _list("secret", as_json=as_json)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from services.cli import spans
 from services.cli.errors import clear_errors
+from services.cli.listing import AsJson, show
 from services.cli.process import database
-from services.cli.say import cell
+from services.cli.say import say
 from services.core.store.operations import keys
 
 app = typer.Typer(no_args_is_help=True, help="API keys: shown once, stored hashed.")
@@ -32,7 +31,7 @@ def create(
     with clear_errors():
         expires_at = spans.instant("--expires", expires or None)
         with database() as connection:
-            typer.echo(
+            say(
                 keys.create(
                     connection,
                     name=name,
@@ -44,22 +43,23 @@ def create(
 
 
 @app.command("list")
-def list_() -> None:
+def list_(*, as_json: AsJson = False) -> None:
     """List every key ever made; never the keys themselves."""
-    table = Table("id", "name", "scopes", "facilities", "created", "expires", "revoked")
     with clear_errors(), database() as connection:
-        for key in keys.list_keys(connection):
-            table.add_row(
-                str(key.id),
-                cell(key.name),
-                ", ".join(key.scopes),
-                ", ".join(key.facilities) if key.facilities is not None else "all",
-                *(
-                    when.isoformat(timespec="seconds") if when else ""
-                    for when in (key.created_at, key.expires_at, key.revoked_at)
-                ),
+        found = [
+            (
+                key.id,
+                key.name,
+                list(key.scopes),
+                ["all"] if key.facilities is None and not as_json else key.facilities,
+                key.created_at,
+                key.expires_at,
+                key.revoked_at,
             )
-    Console().print(table)
+            for key in keys.list_keys(connection)
+        ]
+    columns = ("id", "name", "scopes", "facilities", "created", "expires", "revoked")
+    show(columns, found, as_json=as_json)
 
 
 @app.command()
@@ -67,4 +67,4 @@ def revoke(key_id: Annotated[int, typer.Argument(help="as `tonne keys list` show
     """Make a key worthless from now on."""
     with clear_errors(), database() as connection:
         keys.revoke(connection, key_id)
-    typer.echo(f"key {key_id} is revoked")
+    say(f"key {key_id} is revoked")

@@ -7,10 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -20,8 +19,10 @@ from sqlalchemy import Connection, text
 from services.cli import spans
 from services.cli.device_names import ambiguous, spelled
 from services.cli.errors import clear_errors, failure
+from services.cli.listing import AsJson, show_json
+from services.cli.listing import console as listing_console
 from services.cli.process import settings
-from services.cli.say import cell
+from services.cli.say import cell, say
 from services.core.runtime.progress import STALE_AFTER_S
 from services.core.store.database.connect import engine
 from services.core.store.readings import quarantine, replays
@@ -75,6 +76,7 @@ def list_(
     until: Until = None,
     settled: Annotated[bool, typer.Option("--settled", help="settled ones instead")] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="most entries")] = 50,
+    as_json: AsJson = False,
 ) -> None:
     """List what lies in quarantine, the newest first; of a conflict both values."""
     statement = quarantine.select_page(
@@ -89,7 +91,10 @@ def list_(
     )
     with _database() as connection:
         found = [quarantine.item(dict(row)) for row in connection.execute(statement).mappings()]
-    console = Console()
+    if as_json:
+        show_json([_flat(item) for item in found[:limit]])
+        return
+    console = listing_console()
     if not found:
         console.print("nothing that matches lies in quarantine")
     for item in found[:limit]:
@@ -97,6 +102,17 @@ def list_(
         console.print(Padding(cell(item.detail), (0, 0, 0, 4)))
     if len(found) > limit:
         console.print(f"and older ones; --limit shows more than {limit}")
+
+
+def _flat(item: QuarantineItem) -> dict[str, Any]:
+    """An entry, for programs; its message is what `tonne quarantine show` shows."""
+    return {
+        name: getattr(item, name)
+        for name in (
+            "id", "received_at", "state", "settled_at", "reason", "detail", "topic", "facility",
+            "device", "channel", "ts", "value", "stored_value", "payload_bytes",
+        )
+    }  # fmt: skip
 
 
 @app.command()
@@ -132,7 +148,7 @@ def show(
         ("message", _payload(item)),
     ):
         table.add_row(name, value)
-    Console().print(table)
+    listing_console().print(table)
 
 
 @app.command()
@@ -165,7 +181,7 @@ def replay(
         if wait:
             _tell(_followed(connection, request_id))
         else:
-            typer.echo(f"replay {request_id} waits for ingest")
+            say(f"replay {request_id} waits for ingest")
 
 
 @app.command()
@@ -186,7 +202,7 @@ def discard(
         _refuse_unknown(connection, ids)
         _refuse_ambiguous(connection, selection)
         number = replays.discard(connection, selection)
-    typer.echo(f"discarded: {number}")
+    say(f"discarded: {number}")
 
 
 def _selection(
@@ -265,13 +281,13 @@ def _ingest_works(connection: Connection) -> bool:
 
 
 def _tell(done: ReplayRequest) -> None:
-    typer.echo(f"tried: {done.tried}")
-    typer.echo(f"restored: {done.restored}")
+    say(f"tried: {done.tried}")
+    say(f"restored: {done.restored}")
     if done.accept:
-        typer.echo(f"accepted: {done.accepted}; hours that change are restated")
-    typer.echo(f"refused again: {sum(done.refused.values())}")
+        say(f"accepted: {done.accepted}; hours that change are restated")
+    say(f"refused again: {sum(done.refused.values())}")
     for reason, number in sorted(done.refused.items(), key=lambda each: (-each[1], each[0])):
-        typer.echo(f"  {reason}: {number}")
+        say(f"  {reason}: {number}")
 
 
 @contextmanager

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Final
 
 import psycopg
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from services.cli import spans
 from services.cli.device_names import chosen, spelled
 from services.cli.errors import clear_errors, failure
+from services.cli.listing import AsJson, show, show_json
 from services.cli.process import database
+from services.cli.say import say
 from services.core.store.readings import discards
 from services.core.store.readings.chart import QUALITIES
 from services.core.store.readings.discards import ChannelKey
@@ -47,21 +47,25 @@ def list_(
     since: Since = None,
     until: Until = None,
     limit: Limit = 50,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """List the stored readings of a channel, the oldest first."""
     first, end = _span(since, until, None)
     with clear_errors(), database() as connection:
         of, _ = _channel(connection, facility, device, channel)
         found = discards.stored(connection, of.channel_id, first, end, most=limit + 1)
-    table = Table("time", f"value, {of.unit}", "quality", "received", box=None)
-    for each in found[:limit]:
-        table.add_row(
-            _time(each.ts), _value(each.value), QUALITIES[each.quality], _time(each.received_at)
-        )
-    console = Console()
-    console.print(table if found else "there are none")
+    columns = ("time", f"value, {of.unit}", "quality", "received")
+    rows = [
+        (_time(r.ts), _value(r.value), QUALITIES[r.quality], _time(r.received_at))
+        for r in found[:limit]
+    ]
+    if as_json:
+        show_json([_measured(r, of.unit) for r in found[:limit]])
+    else:
+        show(columns, rows, as_json=False)
     if len(found) > limit:
-        console.print(f"and later ones; --limit shows more than {limit}")
+        say(f"and later ones; --limit shows more than {limit}", err=as_json)
 
 
 @app.command()
@@ -72,26 +76,51 @@ def discarded(
     since: Since = None,
     until: Until = None,
     limit: Limit = 50,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """List what was taken away of a channel, by whom and why; the last discarded first."""
     first, end = _span(since, until, None)
     with clear_errors(), database() as connection:
         of, _ = _channel(connection, facility, device, channel)
         found = discards.record(connection, of.channel_id, first, end, most=limit)
-    table = Table(
-        "time", f"value, {of.unit}", "quality", "received", "discarded", "by", "reason", box=None
-    )
-    for each in found:
-        table.add_row(
-            _time(each.ts),
-            _value(each.value),
-            QUALITIES[each.quality],
-            _time(each.received_at),
-            _time(each.discarded_at),
-            each.discarded_by,
-            each.reason,
+    if as_json:
+        told = [
+            {
+                **_measured(r, of.unit),
+                "discarded_at": r.discarded_at,
+                "by": r.discarded_by,
+                "reason": r.reason,
+            }
+            for r in found
+        ]
+        show_json(told)
+        return
+    columns = ("time", f"value, {of.unit}", "quality", "received", "discarded", "by", "reason")
+    rows = [
+        (
+            _time(r.ts),
+            _value(r.value),
+            QUALITIES[r.quality],
+            _time(r.received_at),
+            _time(r.discarded_at),
+            r.discarded_by,
+            r.reason,
         )
-    Console().print(table if found else "there are none")
+        for r in found
+    ]
+    show(columns, rows, as_json=False)
+
+
+def _measured(reading: Any, unit: str) -> dict[str, Any]:
+    """A reading, for programs."""
+    return {
+        "time": reading.ts,
+        "value": reading.value,
+        "unit": unit,
+        "quality": QUALITIES[reading.quality],
+        "received_at": reading.received_at,
+    }
 
 
 @app.command()
@@ -120,15 +149,13 @@ def discard(
         extent = discards.extent(connection, of.channel_id, first, end)
         if extent.first is None:
             raise failure(f"{name} has no readings there")
-        typer.echo(
-            f"{extent.readings} readings of {name}, {_time(extent.first)} to {_time(extent.last)}"
-        )
+        say(f"{extent.readings} readings of {name}, {_time(extent.first)} to {_time(extent.last)}")
         if not (yes or typer.confirm("discard them?")):
             raise failure("nothing was discarded")
         number = 0
         while moved := discards.discard(connection, of, first, end, by=who, reason=reason):
             number += moved
-    typer.echo(f"discarded: {number}; the aggregator restates what they fed")
+    say(f"discarded: {number}; the aggregator restates what they fed")
 
 
 def _channel(

@@ -18,6 +18,7 @@ from services.aggregator.audit.preview import HourChange
 from services.aggregator.audit.verify import BusyError, steps
 from services.cli import spans
 from services.cli.errors import clear_errors, failure
+from services.cli.listing import console
 from services.cli.process import database
 from services.cli.say import say
 from services.core.runtime.progress import STALE_AFTER_S
@@ -143,5 +144,5 @@ def _tell(changes: list[HourChange]) -> None:
         for each in changes:
             old = "none" if each.old_ug is None else repr(each.old_ug / 1e9)
             table.add_row(each.source, f"{each.hour:%Y-%m-%dT%H:%MZ}", old, repr(each.new_ug / 1e9))
-        Console().print(table)
+        console().print(table)
     say(f"hours that would change: {len(changes)}")

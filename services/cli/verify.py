@@ -17,7 +17,9 @@ from services.aggregator.audit import verify as check
 from services.aggregator.audit.verify import BusyError, Difference, Step
 from services.cli import spans
 from services.cli.errors import clear_errors, failure
+from services.cli.listing import console
 from services.cli.process import database
+from services.cli.say import say
 from services.cli.spans import SourceHours
 from services.core.store.registry.plan import facility_plans
 
@@ -48,7 +50,7 @@ def verify(
         "unknown": sum(step.unknown for step in steps),
     }
     if as_json:
-        typer.echo(json.dumps({**counts, "differs": [_row(each) for each in differences]}))
+        say(json.dumps({**counts, "differs": [_row(each) for each in differences]}))
     else:
         _tell(counts, differences)
     if differences:
@@ -95,13 +97,13 @@ def _tell(counts: dict[str, int], differences: list[Difference]) -> None:
                 each.facility, each.source, _hour(each), stored, repr(each.recomputed_ug / 1e9),
                 ", ".join(each.figures),
             )  # fmt: skip
-        Console().print(table)
-    typer.echo(f"final hours checked: {counts['checked']}")
-    typer.echo(f"differ: {len(differences)}")
+        console().print(table)
+    say(f"final hours checked: {counts['checked']}")
+    say(f"differ: {len(differences)}")
     if counts["waiting"]:
-        typer.echo(f"left out, about to be computed again: {counts['waiting']}")
+        say(f"left out, about to be computed again: {counts['waiting']}")
     if counts["unknown"]:
-        typer.echo(f"left out, not all their readings are there as they were: {counts['unknown']}")
+        say(f"left out, not all their readings are there as they were: {counts['unknown']}")
 
 
 def _hour(each: Difference) -> str:

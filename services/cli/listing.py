@@ -1,0 +1,77 @@
+"""How a command lists things: a table for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from services.cli.say import cell
+
+#: The option of every listing command.
+AsJson = Annotated[bool, typer.Option("--json", help="JSON, an array of flat objects")]
+
+#: Columns of a line that no terminal wraps or cuts.
+_UNCUT: Final = 100_000
+
+
+def console() -> Console:
+    """Return where tables go; what is no terminal gets every line whole."""
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(highlight=False, width=_UNCUT, soft_wrap=True)
+
+
+def show(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: bool) -> None:
+    """Print rows as a table, or as JSON with the columns' names as keys."""
+    if as_json:
+        show_json([dict(zip(map(_key, columns), row, strict=True)) for row in rows])
+        return
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(cell(_said(value)) for value in row))
+    console().print(table if rows else "there are none")
+
+
+def show_json(rows: Sequence[dict[str, Any]]) -> None:
+    """Print an array; what is no ASCII is escaped, so that nothing in it commands a terminal."""
+    sys.stdout.write(json.dumps(rows, indent=1, default=_plain) + "\n")
+
+
+@contextmanager
+def ends_with_its_reader() -> Iterator[None]:
+    """Let a command end in silence when nobody reads on, as with ``| head``."""
+    try:
+        yield
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # what is still in the buffer must not be tried again at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _key(column: str) -> str:
+    return column.replace(" ", "_")
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
+
+
+def _said(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    if isinstance(value, list | tuple | frozenset | set):
+        return ", ".join(map(str, value))
+    return str(value)
