@@ -72,6 +72,8 @@ class Loop:
         self._paced_until_s: dict[int, float] = {}
         self._turns = FairTurns()
         self._pieces: dict[int, Pieces] = {}
+        #: facilities whose last tick computed what arrived, and left older work to the next one
+        self._history_first: set[int] = set()
         self._setbacks = Setbacks(monotonic)
 
     def run(self, connection: psycopg.Connection[Any]) -> None:
@@ -143,6 +145,7 @@ class Loop:
                 now,
                 recent,
                 self._setbacks.pieces(facility_id, usual),
+                history_first=facility_id in self._history_first,
                 held=self._clock.held,
             )
         except psycopg.errors.UndefinedTable:
@@ -156,6 +159,9 @@ class Loop:
             return True
         took_s = self._monotonic() - started
         self._setbacks.succeeded(connection, plan)
+        self._history_first.discard(facility_id)
+        if done.history_waits:
+            self._history_first.add(facility_id)
         if done.worked:
             if not done.more:
                 self._pace(facility_id, started)

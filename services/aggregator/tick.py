@@ -98,6 +98,8 @@ class Ticked:
     #: of them, those that are nobody's live totals
     old_minutes: int = 0
     restated_hours: int = 0
+    #: what is older waits for a tick of its own: what arrived came first
+    history_waits: bool = False
 
 
 @dataclass(kw_only=True, slots=True)
@@ -136,6 +138,7 @@ def tick(
     recent: Recent | None = None,
     pieces: Pieces | None = None,
     *,
+    history_first: bool = False,
     trial: bool = False,
     held: bool = False,
 ) -> Ticked:
@@ -143,9 +146,10 @@ def tick(
 
     Blocks for as long as the database works, on a piece of the work that ``pieces`` bounds. On
     return it is committed and told by NOTIFY, or, where another aggregator has the facility,
-    nothing was done. ``recent`` is what this process remembers of the facility, if it does. A
-    ``trial`` does the same and takes it all back. With ``held`` no hour is closed: the time may be
-    wrong.
+    nothing was done. ``recent`` is what this process remembers of the facility, if it does. With
+    ``history_first`` a piece of what is queued is computed and nothing else, else what arrived: who
+    calls takes them in turns. A ``trial`` does the same and takes it all back. With ``held`` no
+    hour is closed: the time may be wrong.
     """
     recent = Recent() if recent is None else recent
     with connection.transaction() as transaction:
@@ -173,7 +177,10 @@ def tick(
         if reopened is not None:
             # before windows are made anew, which then hold it already
             _reopen(of, *reopened)
-        done, changed = _steps(of, progress, held=held, reopened=reopened is not None)
+        history = None
+        if history_first and reopened is None:
+            history = _history(of, progress)
+        done, changed = history or _steps(of, progress, held=held, reopened=reopened is not None)
         if trial:
             raise psycopg.Rollback(transaction)
     recent.keep(sequence + changed)
@@ -188,10 +195,12 @@ def _steps(of: _Turn, progress: _Progress, *, held: bool, reopened: bool) -> tup
     refactored, followed = _new_factor(of, progress)
     arrived = _touched(of)
     # what is queued by now may have come from this tick
-    asked_for = (of.rest_waits or "readings" in progress.queued) and _asked_for(of, progress)
-    minute_began = progress.carried_to is None or progress.carried_to < of.current_minute
+    history_waits = of.rest_waits or "readings" in progress.queued
+    # what arrived is to be seen at once, and not when a piece of history is done
+    asked_for = not arrived and history_waits and _asked_for(of, progress)
+    minute_began = _minute_began(of, progress)
     rolled_to = claim.windows_minute(plan.id, now)
-    windows_due = progress.rolled_to is None or progress.rolled_to < rolled_to
+    windows_due = _windows_due(of, progress)
     worked = arrived or asked_for or reopened or refactored is not None
     if not (worked or minute_began or windows_due or hours_wait):
         # minutes that follow change nothing that anybody sees, and no readings
@@ -226,10 +235,50 @@ def _steps(of: _Turn, progress: _Progress, *, held: bool, reopened: bool) -> tup
     )
     return Ticked(
         worked=True,
-        more=of.more or hours_wait or windows_wait or refactored is not None or followed,
+        more=(
+            of.more
+            or hours_wait
+            or windows_wait
+            or refactored is not None
+            or followed
+            or (arrived and history_waits)
+        ),
         minutes=of.minutes,
         old_minutes=of.old_minutes,
         restated_hours=of.restated_hours + (refactored or 0),
+        history_waits=arrived and history_waits,
+    ), True
+
+
+def _minute_began(of: _Turn, progress: _Progress) -> bool:
+    return progress.carried_to is None or progress.carried_to < of.current_minute
+
+
+def _windows_due(of: _Turn, progress: _Progress) -> bool:
+    due_to = claim.windows_minute(of.plan.id, of.now)
+    return progress.rolled_to is None or progress.rolled_to < due_to
+
+
+def _history(of: _Turn, progress: _Progress) -> tuple[Ticked, bool] | None:
+    """Compute a piece of what is queued and nothing else; None: something else comes first.
+
+    That is a new factor, and what a minute brings: limits are judged with windows of now.
+    """
+    if not (of.rest_waits or "readings" in progress.queued):
+        return None
+    if "factor" in progress.queued or _minute_began(of, progress) or _windows_due(of, progress):
+        return None
+    if not _asked_for(of, progress):
+        return None
+    evaluate.judge(of.connection, of.plan, of.seen, of.now)
+    unchanged = (progress.hours_wait, of.plan.id, notify.LIVE, of.plan.slug)
+    of.connection.execute(_CHANGED, (None, None, *unchanged))
+    return Ticked(
+        worked=True,
+        more=True,
+        minutes=of.minutes,
+        old_minutes=of.old_minutes,
+        restated_hours=of.restated_hours,
     ), True
 
 
@@ -258,8 +307,8 @@ def _asked_for(of: _Turn, progress: _Progress) -> bool:
         of.plan,
         most,
         of.current_minute,
-        # in turns, so that neither waits for the end of the other
-        rest_first=progress.sequence % 2 == 0,
+        # in turns, so that neither waits for the end of the other; each second tick is of history
+        rest_first=progress.sequence // 2 % 2 == 0,
     )
     if work is None:
         return False

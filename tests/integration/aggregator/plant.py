@@ -87,6 +87,7 @@ class Plant:
         self._plan: FacilityPlan | None = None
         self._revision = -1
         self._recent = Recent()
+        self._history_first = False
         self.connection: psycopg.Connection[Any] = connect(url, process="test", autocommit=True)
         #: nothing that a test dates itself is later than this
         self.real_start = datetime.now(UTC) - timedelta(hours=1)
@@ -139,11 +140,20 @@ class Plant:
         if self._plan is None:
             self._plan = facility_plans(self.connection)[self.facility_id]
             self._revision = read.revision(self.connection)
-        return tick(self.connection, self._plan, now, self._recent, self.pieces)
+        done = tick(
+            self.connection,
+            self._plan,
+            now,
+            self._recent,
+            self.pieces,
+            history_first=self._history_first,
+        )
+        self._history_first = done.history_waits
+        return done
 
     def restart(self) -> None:
         """As if the aggregator were another process from now on."""
-        self._plan, self._recent = None, Recent()
+        self._plan, self._recent, self._history_first = None, Recent(), False
 
     def tick_as_if(self, now: datetime) -> None:
         """Tick, and date what that made known with ``now`` instead of the database's clock.

@@ -50,10 +50,10 @@ class Costs:
 def costs(monkeypatch: pytest.MonkeyPatch) -> Costs:
     made, real = Costs(), ticking.tick
 
-    def tick(connection: Any, plan: Any, now: Any, recent: Any, pieces: Any, *, held: bool) -> Any:
+    def tick(connection: Any, plan: Any, now: Any, recent: Any, pieces: Any, **turn: bool) -> Any:
         busy = plan.slug == "busy"
         # little real work, whatever it is said to cost
-        done = real(connection, plan, now, recent, Pieces(old=120) if busy else pieces, held=held)
+        done = real(connection, plan, now, recent, Pieces(old=120) if busy else pieces, **turn)
         made.now_s += BUSY_S if busy else QUIET_S
         made.busy_ticks += busy
         return done
