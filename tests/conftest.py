@@ -10,6 +10,7 @@ import structlog
 from hypothesis import settings
 
 from services.core.store.schema import migrate
+from services.core.store.schema.ddl import LOGINS
 from tests.services import Mosquitto, Nats, Postgres, server_directory
 
 _TEMPLATE = "tonne_template"
@@ -47,6 +48,9 @@ def migrated_template(postgres_cluster: Postgres) -> str:
     """Name of a database that all migrations have run on."""
     postgres_cluster.execute(f'CREATE DATABASE "{_TEMPLATE}"')
     migrate.upgrade(postgres_cluster.url_of(_TEMPLATE))
+    for login in LOGINS:
+        # without a password: this server asks for none
+        postgres_cluster.execute(f"ALTER ROLE {login} LOGIN")
     postgres_cluster.freeze_as_template(_TEMPLATE)
     return _TEMPLATE
 

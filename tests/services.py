@@ -48,6 +48,11 @@ def accepts_connections(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def as_login(url: str, login: str) -> str:
+    """The URL of a test's database for the login of a process."""
+    return url.replace(f"//{postgres_server.SUPERUSER}@", f"//{login}@")
+
+
 class Server(ABC):
     """A program that is started, stopped and killed at will and keeps its data and port.
 

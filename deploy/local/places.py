@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deploy.local import nats_server, postgres_server
 from deploy.local.problem import StackError
-from services.core.runtime.settings import Settings, SettingsError, load
+from services.core.runtime.settings import Settings, SettingsError, load, local_database
 
 REPOSITORY = Path(__file__).parent.parent.parent
 
@@ -59,6 +59,11 @@ class Places:
         return self.local_dir / "postgres"
 
     @property
+    def logins_dir(self) -> Path:
+        """Passwords of the database's logins, each for its process."""
+        return self.local_dir / "logins"
+
+    @property
     def supervisor_config(self) -> Path:
         """What supervisord is started with."""
         return self.local_dir / "supervisord.conf"
@@ -87,11 +92,17 @@ class Places:
         """The log file of one process."""
         return self.log_dir / f"{process}.log"
 
+    @property
+    def owner_url(self) -> str:
+        """URL of the database with the login that owns it. No process gets it: each has its own."""
+        if not self.own_database:
+            return self.settings.database
+        return local_database(postgres_server.SUPERUSER, self.settings.db_port, self.logins_dir)
+
     def environment(self) -> dict[str, str]:
         """Environment of every process: the user's, and the local stack's where that is silent."""
         settings = self.settings
         environment = {
-            "TONNE_DATABASE_URL": settings.database,
             "TONNE_MQTT_URL": settings.mqtt,
             "TONNE_API_AUTH": "off",
             "TONNE_API_HOST": "127.0.0.1",

@@ -5,6 +5,7 @@ PostgreSQL refuses to run as root; as root it is started as the system user ``po
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 import shutil
@@ -18,7 +19,7 @@ from deploy.local.problem import StackError
 #: The oldest PostgreSQL that tonne works on.
 OLDEST_MAJOR = 15
 
-#: Superuser of the cluster. Everything listens on loopback only and asks for no password.
+#: Superuser of the cluster. Everything listens on loopback only.
 SUPERUSER = "tonne"
 
 _SETTINGS = Path(__file__).parent.parent / "postgres" / "tonne.conf"
@@ -143,6 +144,29 @@ def make_cluster(programs: PostgresPrograms, data_dir: Path) -> None:
     (data_dir / "tonne-ready").touch()
 
 
+def set_superuser_password(programs: PostgresPrograms, data_dir: Path, password: str) -> None:
+    """Give the superuser a password while the server is stopped; once for each password.
+
+    :raises StackError: the server's program refused.
+    """
+    mark = data_dir / "tonne-password"
+    digest = hashlib.sha256(password.encode()).hexdigest()
+    if mark.exists() and mark.read_text(encoding="utf-8") == digest:
+        return
+    done = subprocess.run(
+        # without the libraries of the shipped settings: this needs none
+        [*as_server_user(), programs.program("postgres"), "--single", "-D", str(data_dir),
+         "template1"],
+        input=f"ALTER ROLE {SUPERUSER} PASSWORD '{password}'\n",
+        capture_output=True, text=True, check=False, cwd="/",
+    )  # fmt: skip
+    if done.returncode != 0 or "ERROR" in done.stderr:
+        reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
+        raise StackError(f"the database's superuser could not be given a password: {reason}")
+    mark.write_text(digest, encoding="utf-8")
+    mark.chmod(0o600)
+
+
 def check_version(programs: PostgresPrograms, data_dir: Path) -> None:
     """Refuse a cluster that another major version made.
 
@@ -164,6 +188,7 @@ def server_command(
     data_dir: Path,
     port: int,
     *,
+    passwords: bool = False,
     settings: Sequence[str] = (),
 ) -> list[str]:
     """Command line that runs the cluster in the foreground on 127.0.0.1.
@@ -171,12 +196,18 @@ def server_command(
     The shipped settings are copied beside the data, because PostgreSQL's user may not be able to
     read the checkout. The server stops (fast) when the process that started it dies.
 
+    :param passwords: ask every login for its password, whatever the cluster was made with.
     :param settings: more of them, ``name=value``, which win over the shipped ones.
     """
     own_settings = data_dir / "tonne.conf"
     own_settings.write_text(f"include 'postgresql.conf'\n{_SETTINGS.read_text()}", encoding="utf-8")
     own_settings.chmod(0o644)
     fixed = [f"config_file={own_settings}", f"port={port}", *settings]
+    if passwords:
+        own_rules = data_dir / "tonne-hba.conf"
+        own_rules.write_text("host all all 127.0.0.1/32 scram-sha-256\n", encoding="utf-8")
+        own_rules.chmod(0o644)
+        fixed.append(f"hba_file={own_rules}")
     return [
         *as_server_user(death_signal="INT"),
         programs.program("postgres"),

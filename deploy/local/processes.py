@@ -32,7 +32,7 @@ def processes(places: Places, cluster: Path | None) -> list[Process]:
     found = []
     if cluster is not None:
         command = postgres_server.server_command(
-            postgres_server.find_programs(), cluster, places.settings.db_port
+            postgres_server.find_programs(), cluster, places.settings.db_port, passwords=True
         )
         # INT: disconnect everybody, write a checkpoint
         found.append(Process(name="postgres", command=command, stop_signal="INT"))

@@ -18,6 +18,7 @@ from deploy.local.places import Places, find_places, make_directories
 from deploy.local.problem import StackError
 from deploy.local.processes import processes
 from deploy.local.supervision import Supervisor, start_supervisor, write_configuration
+from services.core.runtime.credentials import without_credentials
 
 _BEGAN = time.monotonic()
 
@@ -40,7 +41,7 @@ def main() -> int:
             places
         )
     except StackError as error:
-        print(f"tonne: {error}", file=sys.stderr)
+        print(f"tonne: {without_credentials(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -149,7 +150,14 @@ def _clean(places: Places) -> int:
     if places.postgres_dir.is_symlink():
         shutil.rmtree(places.postgres_dir.resolve(), ignore_errors=True)
     # only what is ours, by name: TONNE_LOCAL_DIR may hold other things
-    for directory in (places.postgres_dir, places.nats_dir, places.broker_dir, places.log_dir):
+    ours = (
+        places.postgres_dir,
+        places.nats_dir,
+        places.broker_dir,
+        places.log_dir,
+        places.logins_dir,
+    )
+    for directory in ours:
         if directory.is_symlink():
             directory.unlink()
         elif directory.exists():

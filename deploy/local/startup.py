@@ -21,6 +21,7 @@ from deploy.local import demo, postgres_server
 from deploy.local.places import Places, place_cluster
 from deploy.local.problem import StackError
 from deploy.local.supervision import Supervisor
+from services.core.store.schema import logins
 
 Say = Callable[[str], None]
 
@@ -49,6 +50,8 @@ def prepare_cluster(places: Places, say: Say) -> Path:
         say(f"making a database in {places.postgres_dir}")
         postgres_server.make_cluster(programs, cluster)
     postgres_server.check_version(programs, cluster)
+    password = logins.password_of(places.logins_dir, postgres_server.SUPERUSER)
+    postgres_server.set_superuser_password(programs, cluster, password)
     return cluster
 
 
@@ -129,7 +132,7 @@ def _wait_until_added_up(
     """Until no batch has waited for the aggregator for a while: the broker's backlog is in too."""
     deadline = time.monotonic() + _ADD_UP_DEADLINE_S
     quiet_since = said_at = time.monotonic()
-    with psycopg.connect(places.settings.database, autocommit=True) as connection:
+    with psycopg.connect(places.owner_url, autocommit=True) as connection:
         while time.monotonic() - quiet_since < _QUIET_S:
             row = connection.execute("SELECT count(*) FROM touched").fetchone()
             waiting = row[0] if row else 0
@@ -155,9 +158,11 @@ def _accepts(port: int) -> bool:
 
 def _make_database(places: Places) -> bool:
     """Whether the server answers; makes the database ``tonne`` if it has none."""
-    url = f"postgresql://{postgres_server.SUPERUSER}@127.0.0.1:{places.settings.db_port}/postgres"
+    url = places.owner_url
     try:
-        with psycopg.connect(url, autocommit=True, connect_timeout=2) as connection:
+        with psycopg.connect(
+            url, dbname="postgres", autocommit=True, connect_timeout=2
+        ) as connection:
             if not connection.execute(
                 "SELECT 1 FROM pg_database WHERE datname = 'tonne'"
             ).fetchone():
@@ -171,7 +176,7 @@ def _ingest_listens(places: Places, supervisor: Supervisor) -> bool:
     """Whether the ingest that runs now has its session with the broker."""
     started_at = datetime.fromtimestamp(supervisor.states()["ingest"]["start"], UTC)
     try:
-        with psycopg.connect(places.settings.database, connect_timeout=5) as connection:
+        with psycopg.connect(places.owner_url, connect_timeout=5) as connection:
             found = connection.execute(_INGEST_LISTENS, (started_at,)).fetchone()
     except psycopg.OperationalError:
         return False

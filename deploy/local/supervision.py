@@ -180,7 +180,8 @@ def start_supervisor(places: Places, *, stay: bool) -> tuple[Supervisor, subproc
     :param stay: outlive the process that calls; otherwise it stops all when that dies.
     :raises StackError: it does not take orders.
     """
-    command = [program("supervisord"), "-c", str(places.supervisor_config)]
+    command = [program("python"), "-m", "deploy.local.supervisord"]
+    command += ["-c", str(places.supervisor_config)]
     if not stay:
         command = ["setpriv", "--pdeathsig", "TERM", "--", *command]
     with places.log_of("supervisord-output").open("wb") as output:

@@ -21,10 +21,9 @@ def page_of_tables() -> str:
     ]
     return page(
         "Database tables and roles",
-        "Each process works with rights of its own. Every role may read every table but the digests"
-        " of API keys, which only `tonne_read`, the API's role, may read. No role may change or"
-        " delete a reading: the functions `correct_reading` and `drop_readings` do, and keep a"
-        " record.",
+        "Each process logs in as a role of its own. Every role may read every table but the digests"
+        " of API keys, which only `tonne_read`, the role of the API's reads, and `tonne_admin` may"
+        " read. No role may change or delete a reading: functions do, and keep a record.",
         f"## Roles\n\n{table(('role', 'table', 'may'), rights)}",
         *_parts(),
     )

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import ssl
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
+
+#: A URL that can be read in one way only: scheme, user and password, host, port.
+_FORM = re.compile(
+    r"[A-Za-z]+://(?:(?:[^\s/?#@%\[\]]|%[0-9A-Fa-f]{2})*@)?"
+    r"(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(?::[0-9]{1,5})?/?"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +61,22 @@ def parse_broker(url: str) -> Broker:
 
     """
     hint = "give the broker as mqtt://host:1883 or mqtts://host:8883"
+    if url.partition("://")[0].lower() not in _PORTS:
+        raise ValueError(f"the simulator speaks MQTT only: {hint}")
+    # never a part of the URL itself: what is malformed may be a password
+    malformed = ValueError(
+        f"the broker's URL is malformed: {hint}, and in its user and password write / as %2F,"
+        " @ as %40, # as %23, ? as %3F, % as %25 and a space as %20"
+    )
+    if not _FORM.fullmatch(url):
+        raise malformed
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise ValueError(f"the broker's URL is malformed ({error}): {hint}") from error
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise ValueError(f"the simulator speaks MQTT only, not {parts.scheme or 'that'}: {hint}")
+    except ValueError:
+        raise malformed from None
+    if not parts.hostname:
+        raise malformed
     return Broker(
         host=parts.hostname,
         port=port or _PORTS[parts.scheme],

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import Any
 
+import psycopg
 import structlog
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
@@ -54,7 +55,7 @@ from services.core.runtime import logging
 from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings
 from services.core.runtime.steady_time import SteadyTime
-from services.core.store.database.connect import async_engine
+from services.core.store.database.connect import async_engine, connect
 
 log = structlog.get_logger()
 
@@ -176,6 +177,10 @@ def run(settings: Settings) -> int:
             "TONNE_API_AUTH=off listens on this machine only; set TONNE_API_HOST=127.0.0.1"
             " or TONNE_API_AUTH=required"
         )
+    try:
+        connect(settings.database, process="api").close()
+    except psycopg.OperationalError:
+        log.warning("the database is away; serving what needs none until it is back")
     try:
         listener = socket.create_server(
             (settings.api_host, settings.api_port),

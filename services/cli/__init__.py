@@ -30,7 +30,7 @@ from services.core.facility.checks import doubts
 from services.core.facility.file import parse
 from services.core.facility.schema import schema_text
 from services.core.runtime.escapes import shown
-from services.core.runtime.settings import Settings
+from services.core.runtime.settings import Settings, load
 from services.core.store.database.connect import engine
 from services.core.store.operations import standing
 from services.core.store.operations.notices import FILTER_REFUSED, told
@@ -60,10 +60,21 @@ app.add_typer(readings.app, name="readings")
 
 
 @app.command()
-def migrate() -> None:
+def migrate(
+    logins: Annotated[
+        Path | None,
+        typer.Option(
+            help="directory of a password file for each process' own login, ROLE/pgpass; what is"
+            " missing there is made; with the local stack its own"
+        ),
+    ] = None,
+) -> None:
     """Bring the database to the newest schema; does nothing if it is there already."""
     with clear_errors():
-        upgrade(process.settings("migrate").database)
+        settings = process.settings("migrate")
+        if logins is None and load().database_url is None:
+            logins = settings.local_logins
+        upgrade(settings.database, logins_directory=logins)
     say("the schema is up to date")
 
 

@@ -11,10 +11,12 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from services.cli.say import say
 from services.core.facility.errors import ApplyError
-from services.core.runtime.logging import without_credentials
+from services.core.runtime.credentials import without_credentials
 from services.core.runtime.settings import SettingsError
 from services.core.store.database.connect import DatabaseUrlError
+from services.core.store.database.schema_version import SchemaError
 from services.core.store.operations.keys import KeyRequestError
+from services.core.store.schema.logins import LoginError
 from services.core.store.schema.migrate import MigrationError
 
 
@@ -29,14 +31,39 @@ def clear_errors() -> Iterator[None]:
     """Turn the errors that an operator can mend into their sentence."""
     try:
         yield
-    except (SettingsError, DatabaseUrlError, MigrationError, ApplyError, KeyRequestError) as error:
+    except (
+        SettingsError,
+        DatabaseUrlError,
+        MigrationError,
+        LoginError,
+        SchemaError,
+        ApplyError,
+        KeyRequestError,
+    ) as error:
         raise failure(str(error)) from None
-    except (psycopg.errors.UndefinedTable, ProgrammingError) as error:
-        if not isinstance(getattr(error, "orig", error), psycopg.errors.UndefinedTable):
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.InsufficientPrivilege,
+        ProgrammingError,
+    ) as error:
+        cause = getattr(error, "orig", error)
+        if isinstance(cause, psycopg.errors.InsufficientPrivilege):
+            said = str(cause).splitlines()[0]
+            raise failure(
+                f"the database refuses it ({said}); name another login in TONNE_DATABASE_URL:"
+                " tonne_aggregate for verify and recompute, the database's owner for migrate,"
+                " tonne_admin for other commands"
+            ) from None
+        if not isinstance(cause, psycopg.errors.UndefinedTable):
             raise
         raise failure("the database has no schema yet; run `tonne migrate`") from None
     except (psycopg.OperationalError, OperationalError) as error:
         reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
+        if "no password supplied" in reason:
+            raise failure(
+                "the database asks for a password and there is none; name it in TONNE_DATABASE_URL,"
+                " or for the local stack run this beside its .tonne, or set TONNE_LOCAL_DIR"
+            ) from None
         raise failure(
             f"the database cannot be used ({reason}); check TONNE_DATABASE_URL,"
             " or start the local stack with `make up`"

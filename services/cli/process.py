@@ -15,13 +15,13 @@ from services.core.store.database.connect import connect
 
 def settings(process: str) -> Settings:
     """Read the settings and set up the logs of this process."""
-    found = load()
+    found = load().of_process(process)
     logging.configure(process=process, level=found.log_level, style=found.log_format)
     return found
 
 
 @contextmanager
-def database() -> Iterator[psycopg.Connection[Any]]:
+def database(command: str = "admin") -> Iterator[psycopg.Connection[Any]]:
     """A connection for administration, in autocommit mode."""
-    with connect(settings("admin").database, process="admin", autocommit=True) as connection:
+    with connect(settings(command).database, process="admin", autocommit=True) as connection:
         yield connection

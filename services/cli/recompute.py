@@ -55,7 +55,7 @@ def recompute(
     last_hour = int(-(-min(end, datetime.now(UTC)).timestamp() // 3600)) - 1
     if last_hour < first_hour:
         raise failure("--from lies in the future; there is nothing to compute yet")
-    with clear_errors(), database() as connection:
+    with clear_errors(), database("recompute") as connection:
         chosen = [s for s in spans.sources(connection, [facility]) if s.retired_hour is None]
         horizon = retention.horizon(connection)
         if horizon is not None and first_hour * 3600 < horizon.timestamp():

@@ -36,7 +36,7 @@ def verify(
 ) -> None:
     """Compute final hours again as they were made; exit 1 naming each that differs."""
     first, end = spans.instant("--from", since), spans.instant("--to", until)
-    with clear_errors(), database() as connection:
+    with clear_errors(), database("verify") as connection:
         try:
             chosen = spans.sources(connection, facility or None)
             extents = spans.extents(connection, chosen, first, end, final=True)

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row
 
+from services.core.runtime.credentials import without_credentials
 from services.core.runtime.storable import storable
 
 #: Messages that were told are kept for a month; the alerts themselves for good.
@@ -103,6 +104,11 @@ _TAKE = "SELECT pg_try_advisory_lock(%s)"
 _RELEASE = "SELECT pg_advisory_unlock(%s)"
 
 
+def _kept(reason: str) -> str:
+    """A reason as it is stored and shown."""
+    return storable(without_credentials(reason))[:1000]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     """One message in the outbox."""
@@ -159,7 +165,12 @@ class Outbox:
     async def postpone(self, row_id: int, *, wait_s: float, reason: str) -> None:
         """Try a message again later."""
         await self._connection.execute(
-            _POSTPONE, {"id": row_id, "wait_s": wait_s, "reason": storable(reason)[:1000]}
+            _POSTPONE,
+            {
+                "id": row_id,
+                "wait_s": wait_s,
+                "reason": _kept(reason),
+            },
         )
 
     async def due_now(self, ids: Collection[int]) -> None:
@@ -176,7 +187,7 @@ class Outbox:
 
     async def abandon(self, row_id: int, reason: str) -> None:
         """Try a message no more."""
-        await self._connection.execute(_ABANDON, {"id": row_id, "reason": storable(reason)[:1000]})
+        await self._connection.execute(_ABANDON, {"id": row_id, "reason": _kept(reason)})
 
     async def standing(self, target: str) -> list[Row]:
         """What a target was told last of each alert that still fires or resolved lately."""

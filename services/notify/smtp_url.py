@@ -7,6 +7,8 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from services.core.runtime.credentials import ADVICE, unclear
+
 #: scheme -> (TLS from the first byte, port)
 _SCHEMES: Final = {"smtp": (False, 587), "smtps": (True, 465)}
 
@@ -42,14 +44,16 @@ def parse(url: str) -> SmtpUrl:
 
     :raises SmtpUrlError: the scheme is not smtp or smtps, or the host is missing.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in _SCHEMES:
+    if url.partition("://")[0].lower() not in _SCHEMES:
         raise SmtpUrlError("TONNE_SMTP_URL must begin with smtp:// or smtps://")
+    if unclear(url):
+        raise SmtpUrlError(f"TONNE_SMTP_URL {ADVICE}")
+    parts = urlsplit(url)
     tls, default_port = _SCHEMES[parts.scheme]
     try:
         port = parts.port or default_port
-    except ValueError as error:
-        raise SmtpUrlError(f"TONNE_SMTP_URL: {error}") from None
+    except ValueError:
+        raise SmtpUrlError("TONNE_SMTP_URL: a port is a number from 0 to 65535") from None
     if not parts.hostname:
         raise SmtpUrlError("TONNE_SMTP_URL names no host")
     return SmtpUrl(

@@ -19,6 +19,7 @@ from services.core.store.operations import keys
 from tests.integration.api.plant import FULL, MINUTE, Plant, announce, found, minutes, roll
 from tests.integration.api.server import serving
 from tests.patience import PATIENCE_S
+from tests.services import as_login
 
 Connection = psycopg.Connection[Any]
 
@@ -44,7 +45,7 @@ def connection(database_url: str) -> Iterator[Connection]:
 
 @pytest.fixture
 async def address(database_url: str) -> AsyncIterator[str]:
-    settings = Settings(database_url=SecretStr(database_url), api_auth="off")
+    settings = Settings(database_url=SecretStr(as_login(database_url, "tonne_api")), api_auth="off")
     # the chart looks again with the first word of the stream after some seconds
     async with serving(create_app(settings, pace=Pace(longest_pause_s=1.0))) as url:
         yield url
@@ -214,7 +215,7 @@ async def test_where_a_key_is_needed_the_page_asks_for_it(
 ) -> None:
     emit(connection, found(connection, "linz"), 1.0)
     key = keys.create(connection, name="screen")
-    settings = Settings(database_url=SecretStr(database_url))
+    settings = Settings(database_url=SecretStr(as_login(database_url, "tonne_api")))
     async with serving(create_app(settings)) as guarded:
         await page.goto(guarded)
         await page.fill("#key", key)

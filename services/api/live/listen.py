@@ -31,7 +31,7 @@ async def listen(database_url: str, feed: LiveFeed, steady: SteadyTime | None = 
     while True:
         try:
             async with await connect_async(
-                database_url, process="api", role="tonne_read", autocommit=True
+                database_url, process="api", role="tonne_read", autocommit=True, any_schema=True
             ) as connection:
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(notify.LIVE)))
                 backoff.reset()

@@ -13,7 +13,8 @@ from services.core.runtime.clock import Clock
 from services.core.runtime.metrics import api_registry
 from services.core.runtime.progress import STALE_AFTER_S
 from services.core.runtime.steady_time import SteadyTime
-from services.core.store.operations.readiness import LeftAlone, Notice, Readiness, newest_revision
+from services.core.store.database.schema_version import objection
+from services.core.store.operations.readiness import LeftAlone, Notice, Readiness
 
 router = APIRouter(tags=["operation"])
 
@@ -58,14 +59,11 @@ async def metrics() -> Response:
 def _judge(found: Readiness | None, clock: Clock) -> dict[str, object]:
     missing: list[str] = []
     processes: dict[str, object] = {}
-    current = found is not None and found.schema_revision == found.wanted_revision
+    outdated = None if found is None else objection(found.schema_revision)
     if found is None:
         missing.append("the database does not answer; check TONNE_DATABASE_URL and the server")
-    elif not current:
-        missing.append(
-            f"the database's schema is {found.schema_revision or 'missing'}, not"
-            f" {newest_revision()}; run `tonne migrate`"
-        )
+    elif outdated is not None:
+        missing.append(outdated)
     for process, command in _PROCESSES.items():
         age_s = None if found is None else found.progress_age_s.get(process)
         ready = age_s is not None and age_s <= STALE_AFTER_S
@@ -84,7 +82,7 @@ def _judge(found: Readiness | None, clock: Clock) -> dict[str, object]:
     return {
         "ready": not missing,
         "database": found is not None,
-        "schema_current": current,
+        "schema_current": found is not None and outdated is None,
         "processes": processes,
         "missing": missing,
         "warnings": [notice.detail for notice in notices],

@@ -194,7 +194,9 @@ def _web_address(value: str) -> str:
     except ValueError:
         found = False
     if not found or re.search(r"[\s\x00-\x20\x7f]", value):
-        raise ValueError(f"{value!r} is no address such as https://example.org/hook")
+        # a password that somebody put there is not said back
+        which = "this" if "@" in value else repr(value)
+        raise ValueError(f"{which} is no address such as https://example.org/hook")
     if parts.username is not None or parts.password is not None:
         raise ValueError("an address holds no user and password: everybody may read this file")
     if parts.fragment:

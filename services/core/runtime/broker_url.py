@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
 
+from services.core.runtime.credentials import ADVICE, unclear
+
 Protocol = Literal["mqtt", "nats"]
 Transport = Literal["tcp", "websockets"]
 
@@ -50,18 +52,17 @@ def parse(url: str) -> BrokerUrl:
 
     :raises BrokerUrlError: the scheme is none of those that brokers have, or the host is missing.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in _SCHEMES:
+    if url.partition("://")[0].lower() not in _SCHEMES:
         *others, last = [f"{scheme}://" for scheme in _SCHEMES]
-        raise BrokerUrlError(
-            f"TONNE_MQTT_URL must begin with {', '.join(others)} or {last},"
-            f" not {parts.scheme or 'nothing'}://"
-        )
+        raise BrokerUrlError(f"TONNE_MQTT_URL must begin with {', '.join(others)} or {last}")
+    if unclear(url):
+        raise BrokerUrlError(f"TONNE_MQTT_URL {ADVICE}")
+    parts = urlsplit(url)
     protocol, transport, tls, default_port = _SCHEMES[parts.scheme]
     try:
         port = parts.port or default_port
-    except ValueError as error:
-        raise BrokerUrlError(f"TONNE_MQTT_URL: {error}") from None
+    except ValueError:
+        raise BrokerUrlError("TONNE_MQTT_URL: a port is a number from 0 to 65535") from None
     if not parts.hostname:
         raise BrokerUrlError("TONNE_MQTT_URL names no host")
     return BrokerUrl(

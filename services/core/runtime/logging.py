@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
+import threading
+import traceback
 from collections.abc import MutableMapping
+from types import TracebackType
 from typing import Any, Literal
 
 import structlog
 
+from services.core.runtime.credentials import all_without_credentials, without_credentials
 from services.core.runtime.escapes import shown
-
-#: user:password@ in a URL, wherever it turns up in a message
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*@")
-
 
 #: Parts of an event that have lines of their own.
 _BLOCKS = frozenset({"exception", "stack"})
-
-
-def without_credentials(text: str) -> str:
-    """Return ``text`` with the user and password of every URL in it replaced by ``***``."""
-    return _CREDENTIALS.sub("***@", text)
 
 
 def _hide_credentials(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     for key, value in event.items():
-        if isinstance(value, str) and "://" in value:
-            event[key] = without_credentials(value)
+        event[key] = all_without_credentials(value)
     return event
+
+
+class _WithoutCredentials(logging.Formatter):
+    """For what libraries log by Python's own means."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_credentials(super().format(record))
+
+
+def _say_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Write what ended the process, as Python does."""
+    lines = traceback.format_exception(kind, error, trace)
+    sys.stderr.write(without_credentials("".join(lines)))
+
+
+def _say_end_of_thread(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_value is not None and not isinstance(ended.exc_value, SystemExit):
+        _say_end(ended.exc_type, ended.exc_value, ended.exc_traceback)
 
 
 def _write_out(
@@ -68,3 +79,8 @@ def configure(*, process: str, level: str, style: Literal["auto", "json", "conso
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(process=process)
+    sys.excepthook = _say_end
+    threading.excepthook = _say_end_of_thread
+    if logging.lastResort is not None:
+        # where the records of libraries end up, as no handler is set
+        logging.lastResort.setFormatter(_WithoutCredentials())

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import psycopg
 from psycopg.types.json import Jsonb
 
+from services.core.runtime.credentials import all_without_credentials
 from services.core.runtime.storable import storable_state
 
 #: Reports older than this mean that the process hangs or is gone.
@@ -67,7 +68,12 @@ class ProgressReporter:
         self._next_at = time.monotonic() + 1.0
 
     def _row(self, state: dict[str, Any]) -> tuple[object, ...]:
-        return (self._process, self._instance, self._started_at, Jsonb(storable_state(state)))
+        return (
+            self._process,
+            self._instance,
+            self._started_at,
+            Jsonb(storable_state(all_without_credentials(state))),
+        )
 
     def forget(self, connection: psycopg.Connection[Any]) -> None:
         """Take this process off the list: it leaves of its own accord."""

@@ -9,6 +9,7 @@ import ipaddress
 import os
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -19,6 +20,18 @@ _PREFIX = "TONNE_"
 _NO_SETTINGS = "TONNE_SECRET_"
 
 _LEAST_RETENTION_DAYS = 40
+
+#: Who a process is at the local stack's database; commands of people are ``tonne_admin``.
+_LOCAL_LOGINS = {
+    "migrate": "tonne",
+    "ingest": "tonne_ingest",
+    "aggregator": "tonne_aggregate",
+    "notify": "tonne_notify",
+    "api": "tonne_api",
+    # they compute as the aggregator does, and undo it
+    "verify": "tonne_aggregate",
+    "recompute": "tonne_aggregate",
+}
 
 
 class SettingsError(ValueError):
@@ -224,7 +237,22 @@ class Settings(BaseSettings):
         """The database's URL, the local stack's where none is set."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
-        return f"postgresql://tonne@127.0.0.1:{self.db_port}/tonne"
+        return self._local_database("admin")
+
+    def of_process(self, name: str) -> Settings:
+        """These settings with the login that a process has at the local stack's database."""
+        if self.database_url is not None:
+            return self
+        return self.model_copy(update={"database_url": SecretStr(self._local_database(name))})
+
+    def _local_database(self, process: str) -> str:
+        login = _LOCAL_LOGINS.get(process, "tonne_admin")
+        return local_database(login, self.db_port, self.local_logins)
+
+    @property
+    def local_logins(self) -> Path:
+        """Passwords of the logins at the local stack's database, each in a directory of its own."""
+        return self.local_dir.absolute() / "logins"
 
     @property
     def mqtt(self) -> str:
@@ -232,6 +260,12 @@ class Settings(BaseSettings):
         if self.mqtt_url is not None:
             return self.mqtt_url.get_secret_value()
         return f"mqtt://127.0.0.1:{self.mqtt_port}"
+
+
+def local_database(login: str, port: int, logins: Path) -> str:
+    """URL of the local stack's database for one of its logins, by the login's password file."""
+    file = quote(str(logins / login / "pgpass"), safe="")
+    return f"postgresql://{login}@127.0.0.1:{port}/tonne?passfile={file}"
 
 
 def load() -> Settings:

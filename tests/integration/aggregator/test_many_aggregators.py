@@ -20,6 +20,7 @@ from services.core.store.database.connect import connect
 from services.core.store.registry.plan import facility_plans
 from tests.e2e.stack import Service, wait_for
 from tests.integration.aggregator.plant import FILE, Plant, Reading, apply_text, instant
+from tests.services import as_login
 
 START = instant("2026-06-01T10:00:00Z")
 
@@ -49,7 +50,10 @@ def start(plant: Plant, database_url: str, tmp_path: Path) -> Iterator[Start]:
 
         def started(name: str) -> Service:
             service = Service(
-                tmp_path / name, "aggregate", {"TONNE_DATABASE_URL": database_url}, turns
+                tmp_path / name,
+                "aggregate",
+                {"TONNE_DATABASE_URL": as_login(database_url, "tonne_aggregate")},
+                turns,
             )
             ending.callback(service.kill)
             service.start()

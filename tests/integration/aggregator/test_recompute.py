@@ -19,6 +19,7 @@ from services.core.store.database.connect import connect
 from services.core.store.registry.plan import facility_plans
 from tests.integration.aggregator.plant import Plant, instant, some_readings
 from tests.integration.aggregator.test_closing import close_all
+from tests.services import as_login
 
 START = instant("2026-06-01T06:00:00+02:00")
 END = START + timedelta(hours=12)
@@ -31,7 +32,7 @@ Tonne = Callable[..., Result]
 
 @pytest.fixture
 def tonne(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Tonne:
-    monkeypatch.setenv("TONNE_DATABASE_URL", database_url)
+    monkeypatch.setenv("TONNE_DATABASE_URL", as_login(database_url, "tonne_aggregate"))
     monkeypatch.setenv("COLUMNS", "200")
     return lambda *words: CliRunner().invoke(app, ["recompute", *words])
 

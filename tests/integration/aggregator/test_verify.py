@@ -22,6 +22,7 @@ from tests.integration.aggregator.plant import (
     instant,
     some_readings,
 )
+from tests.services import as_login
 
 START = instant("2026-06-01T06:00:00+02:00")
 END = START + timedelta(hours=12)
@@ -32,7 +33,7 @@ Tonne = Callable[..., Result]
 
 @pytest.fixture
 def tonne(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Tonne:
-    monkeypatch.setenv("TONNE_DATABASE_URL", database_url)
+    monkeypatch.setenv("TONNE_DATABASE_URL", as_login(database_url, "tonne_aggregate"))
     monkeypatch.setenv("COLUMNS", "200")
     return lambda *words: CliRunner().invoke(app, words)
 

@@ -16,6 +16,7 @@ from services.core.runtime.settings import Settings
 from tests.integration.api.plant import at
 from tests.integration.api.server import serving
 from tests.patience import PATIENCE_S
+from tests.services import as_login
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def clock() -> FixedClock:
 
 @pytest.fixture
 def settings(database_url: str) -> Settings:
-    return Settings(database_url=SecretStr(database_url), api_auth="off")
+    return Settings(database_url=SecretStr(as_login(database_url, "tonne_api")), api_auth="off")
 
 
 @pytest.fixture

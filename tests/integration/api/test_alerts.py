@@ -23,6 +23,7 @@ from tests.integration.api.plant import found
 from tests.integration.api.server import serving
 from tests.integration.api.test_stream import events
 from tests.patience import PATIENCE_S
+from tests.services import as_login
 
 T0 = instant("2026-11-23T17:50:00Z")
 MINUTE = timedelta(minutes=1)
@@ -310,7 +311,9 @@ async def test_a_key_sees_and_changes_no_more_than_it_may(
     found(connection, "elsewhere")
     reader = keys.create(connection, name="reader", scopes=["read"])
     other = keys.create(connection, name="other", scopes=["write"], facilities=["elsewhere"])
-    app = create_app(Settings(database_url=SecretStr(database_url)), clock=clock)
+    app = create_app(
+        Settings(database_url=SecretStr(as_login(database_url, "tonne_api"))), clock=clock
+    )
     async with serving(app) as address, httpx.AsyncClient(base_url=address) as client:
         mine = {"Authorization": f"Bearer {reader}"}
         alert = (await client.get("/v1/alerts", headers=mine)).json()[0]["id"]

@@ -17,6 +17,7 @@ from services.core.store.operations import keys
 from tests.integration.api.plant import found
 from tests.integration.api.server import serving
 from tests.patience import PATIENCE_S
+from tests.services import as_login
 
 Connection = psycopg.Connection[Any]
 
@@ -34,7 +35,7 @@ CALLS = (
 @pytest.fixture
 async def guarded(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an API that requires keys."""
-    settings = Settings(database_url=SecretStr(database_url))
+    settings = Settings(database_url=SecretStr(as_login(database_url, "tonne_api")))
     async with (
         serving(create_app(settings)) as address,
         httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client,

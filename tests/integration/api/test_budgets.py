@@ -23,6 +23,7 @@ from tests.integration.api.plant import found
 from tests.integration.api.server import serving
 from tests.integration.api.test_auth import bearer
 from tests.patience import PATIENCE_S
+from tests.services import as_login
 
 Connection = psycopg.Connection[Any]
 
@@ -65,7 +66,7 @@ def long_reads(database_url: str) -> Iterator[None]:
 async def served(
     database_url: str, **given: Any
 ) -> AsyncIterator[tuple[FastAPI, httpx.AsyncClient]]:
-    app = create_app(Settings(database_url=SecretStr(database_url), **given))
+    app = create_app(Settings(database_url=SecretStr(as_login(database_url, "tonne_api")), **given))
     limits = httpx.Limits(max_connections=300)
     async with (
         asyncio.timeout(PATIENCE_S * 3),

@@ -17,6 +17,7 @@ from services.core.store.operations import keys
 from services.core.store.registry import grants
 from tests.integration.api.server import serving
 from tests.patience import PATIENCE_S
+from tests.services import as_login
 
 SECRET_TOPIC = "plant/linz-boiler/meters"
 
@@ -64,7 +65,7 @@ async def sides(
     database_url: str, connection: psycopg.Connection[Any]
 ) -> AsyncIterator[tuple[Side, Side]]:
     """An admin who has applied ``linz`` and ``graz``, and a writer of ``graz`` alone."""
-    settings = Settings(database_url=SecretStr(database_url))
+    settings = Settings(database_url=SecretStr(as_login(database_url, "tonne_api")))
     async with (
         serving(create_app(settings)) as address,
         httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client,

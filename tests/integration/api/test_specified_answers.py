@@ -37,6 +37,7 @@ from tests.integration.aggregator.plant import apply_text
 from tests.integration.api.plant import FULL, MINUTE, Plant, announce, at, minutes, roll
 from tests.integration.api.server import serving
 from tests.patience import PATIENCE_S
+from tests.services import as_login
 
 #: Of each call, once as the specification allows it and once as it does not.
 EXAMPLES = int(os.environ.get("SPECIFIED_EXAMPLES", "20"))
@@ -69,7 +70,9 @@ def address(database_url: str) -> Iterator[str]:
         announce(connection, plant)
     app = create_app(
         Settings(
-            database_url=SecretStr(database_url), api_auth="off", api_requests_per_minute=10**6
+            database_url=SecretStr(as_login(database_url, "tonne_api")),
+            api_auth="off",
+            api_requests_per_minute=10**6,
         ),
         pace=Pace(life_s=0.1),
     )

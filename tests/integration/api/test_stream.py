@@ -21,6 +21,7 @@ from services.core.store.operations import keys
 from tests.integration.api.plant import FULL, announce, at, found, minutes, roll
 from tests.integration.api.server import serving
 from tests.patience import PATIENCE_S
+from tests.services import as_login
 
 Connection = psycopg.Connection[Any]
 
@@ -171,7 +172,7 @@ async def test_a_stream_ends_with_its_key_and_no_other_does(
     found(connection, "linz")
     names = ("revoked", "expires", "stays")
     made = {name: keys.create(connection, name=name) for name in names}
-    settings = Settings(database_url=SecretStr(database_url))
+    settings = Settings(database_url=SecretStr(as_login(database_url, "tonne_api")))
     async with (
         asyncio.timeout(PATIENCE_S),
         serving(create_app(settings)) as address,
@@ -233,7 +234,8 @@ async def test_a_signal_ends_the_process_at_once_with_open_streams(
     program = (
         "import sys; from pydantic import SecretStr; from services.api.app import run;"
         " from services.core.runtime.settings import Settings; raise SystemExit(run(Settings("
-        f"database_url=SecretStr({database_url!r}), api_auth='off', api_port={port})))"
+        f"database_url=SecretStr({as_login(database_url, 'tonne_api')!r}), api_auth='off',"
+        f" api_port={port})))"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
     try:

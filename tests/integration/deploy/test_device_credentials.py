@@ -24,7 +24,7 @@ from services.core.store.registry.apply import apply
 from tests.contract.ingest.brokers import ImpatientNats
 from tests.contract.ingest.traffic import until
 from tests.integration.ingest.plant import Plant
-from tests.services import Mosquitto, Server, server_directory
+from tests.services import Mosquitto, Server, as_login, server_directory
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]
 
@@ -76,7 +76,7 @@ class _GuardedMosquitto(Mosquitto):
 
 @pytest.fixture
 def registered(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TONNE_DATABASE_URL", database_url)
+    monkeypatch.setenv("TONNE_DATABASE_URL", as_login(database_url, "tonne_admin"))
     bind = engine(database_url, process="test")
     with bind.begin() as connection:
         apply(connection, parse(FILE))

@@ -7,13 +7,14 @@ from typer.testing import CliRunner
 
 from services.cli import app
 from tests.integration.aggregator.plant import FILE, apply_text
+from tests.services import as_login
 
 pytestmark = pytest.mark.database
 
 
 @pytest.fixture
 def tonne(database_url: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
-    monkeypatch.setenv("TONNE_DATABASE_URL", database_url)
+    monkeypatch.setenv("TONNE_DATABASE_URL", as_login(database_url, "tonne_admin"))
     monkeypatch.setenv("COLUMNS", "200")
     apply_text(database_url)
     return CliRunner()

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from services.core.runtime.progress import ProgressReporter
+from tests.services import as_login
 from tests.unit.deploy.repository import ROOT, services
 
 
@@ -19,7 +20,7 @@ def test_a_process_is_healthy_while_its_main_loop_turns(database_url: str) -> No
     def healthy() -> bool:
         done = subprocess.run(
             [sys.executable, "-c", check[3]],
-            env={**os.environ, "TONNE_DATABASE_URL": database_url},
+            env={**os.environ, "TONNE_DATABASE_URL": as_login(database_url, "tonne_ingest")},
             cwd=ROOT,
             capture_output=True,
             text=True,

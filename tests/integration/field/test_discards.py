@@ -14,6 +14,7 @@ import pytest
 from services.core.store.schema import restatement_reasons as why
 from tests.integration.field.bench import FieldBench
 from tests.patience import PATIENCE_S
+from tests.services import as_login
 
 _START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
 _CLOSED = _START + timedelta(hours=98)
@@ -53,7 +54,11 @@ def _settle(field: FieldBench, minute: int = 0) -> None:
 def _tonne(field: FieldBench, *words: str, code: int = 0, asked: str = "") -> str:
     ended = subprocess.run(
         [sys.executable, "-c", "from services.cli import main; main()", "readings", *words],
-        env={**os.environ, "TONNE_DATABASE_URL": field.url, "COLUMNS": "200"},
+        env={
+            **os.environ,
+            "TONNE_DATABASE_URL": as_login(field.url, "tonne_admin"),
+            "COLUMNS": "200",
+        },
         input=asked,
         capture_output=True,
         text=True,

@@ -20,7 +20,7 @@ from services.core.store.database.connect import engine
 from services.core.store.registry.apply import apply
 from tests.contract.ingest.traffic import publish, until
 from tests.patience import PATIENCE_S
-from tests.services import Server
+from tests.services import Server, as_login
 
 FILE = """
 facility: {id: linz, name: Linz works, timezone: Europe/Vienna}
@@ -76,7 +76,7 @@ class Plant:
     def start(self, **settings: str | None) -> None:
         """Start ingest; returns at once. None takes a setting away."""
         environment = {
-            "TONNE_DATABASE_URL": self.database,
+            "TONNE_DATABASE_URL": as_login(self.database, "tonne_ingest"),
             "TONNE_MQTT_URL": self.url,
             "TONNE_MQTT_CLIENT_ID": self.client_id,
             "TONNE_INGEST_METRICS_PORT": "0",

@@ -18,6 +18,7 @@ from services.core.store.readings.replays import Selection, submit
 from tests.contract.ingest.traffic import until
 from tests.integration.ingest.plant import CEMS, FILE, Plant
 from tests.patience import PATIENCE_S
+from tests.services import as_login
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]
 
@@ -74,7 +75,11 @@ def replayed(
 def tonne(plant: Plant, *words: str, code: int = 0) -> str:
     ended = subprocess.run(
         [sys.executable, "-c", "from services.cli import main; main()", *words],
-        env={**os.environ, "TONNE_DATABASE_URL": plant.database, "COLUMNS": "300"},
+        env={
+            **os.environ,
+            "TONNE_DATABASE_URL": as_login(plant.database, "tonne_admin"),
+            "COLUMNS": "300",
+        },
         capture_output=True,
         text=True,
         check=False,

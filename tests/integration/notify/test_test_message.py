@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.notify.harness import Make, notifier, until
 from tests.receivers import Webhook
-from tests.services import free_port
+from tests.services import as_login, free_port
 
 pytestmark = pytest.mark.database
 
@@ -22,7 +22,11 @@ async def tonne(url: str, *words: str) -> tuple[int, str]:
     done = await asyncio.to_thread(
         subprocess.run,
         [_TONNE, *words],
-        env={"TONNE_DATABASE_URL": url, "PATH": "/usr/bin:/bin", "COLUMNS": "200"},
+        env={
+            "TONNE_DATABASE_URL": as_login(url, "tonne_admin"),
+            "PATH": "/usr/bin:/bin",
+            "COLUMNS": "200",
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -13,6 +13,7 @@ import pytest
 from services.core.facility.errors import ApplyError
 from tests.integration.aggregator.plant import FILE, apply_text
 from tests.patience import PATIENCE_S
+from tests.services import as_login
 
 OTHER = FILE.replace("id: works, name", "id: other, name")
 
@@ -116,7 +117,7 @@ def test_the_command_prints_every_error_with_file_and_line(
     (wrong,) = [line for line in bad.read_text().splitlines() if "kWx" in line]
     done = subprocess.run(
         [Path(sys.executable).with_name("tonne"), "apply", good, bad],
-        env={**os.environ, "TONNE_DATABASE_URL": database_url},
+        env={**os.environ, "TONNE_DATABASE_URL": as_login(database_url, "tonne_admin")},
         capture_output=True,
         text=True,
         check=False,

@@ -21,6 +21,7 @@ from services.core.store.registry.shared_factors import shared_factors
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant
 from tests.integration.aggregator.test_closing import close_all
 from tests.patience import PATIENCE_S
+from tests.services import as_login
 
 HEAD = "id,unit,co2_kg,valid_from,valid_to,known_at,citation\n"
 FILE = """
@@ -143,7 +144,11 @@ def test_the_command_prints_every_error_with_file_and_line(
     def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [Path(sys.executable).with_name("tonne"), "factors", *(words or ("import", file))],
-            env={**os.environ, "TONNE_DATABASE_URL": database_url, "COLUMNS": "160"},
+            env={
+                **os.environ,
+                "TONNE_DATABASE_URL": as_login(database_url, "tonne_admin"),
+                "COLUMNS": "160",
+            },
             capture_output=True,
             text=True,
             check=False,

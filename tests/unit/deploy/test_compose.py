@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from services.cli import app
 from services.core.runtime.settings import Settings
+from services.core.store.schema.ddl import LOGINS
 from tests.unit.deploy.repository import (
     COMPOSE,
     DEPLOY,
@@ -19,6 +21,7 @@ from tests.unit.deploy.repository import (
     mounts,
     openapi,
     own_services,
+    read_yaml,
     services,
     with_defaults,
 )
@@ -54,7 +57,11 @@ def _words(service: dict[str, Any]) -> list[str]:
 
 def test_every_tonne_command_exists() -> None:
     known = {name.split()[0] for name in commands(app)}
-    used = {name: _words(service) for name, service in own_services().items()}
+    used = {
+        name: _words(service)
+        for name, service in own_services().items()
+        if service["command"] != ["--help"]
+    }
     assert all(used.values()), used
     assert {word for words in used.values() for word in words} <= known
 
@@ -117,6 +124,41 @@ def test_facility_files_are_looked_for_where_they_are_mounted() -> None:
     (container,) = mounts(service)
     assert f"{container}/*.yaml" in service["command"][0]
     assert list(mounts(service)[container].glob("*.yaml"))
+
+
+def test_each_process_logs_in_to_the_database_as_itself() -> None:
+    seen = {}
+    for name, service in own_services().items():
+        if name == "migrate":
+            continue
+        url = urlsplit(service["environment"]["TONNE_DATABASE_URL"])
+        assert url.username is not None
+        assert url.password is None
+        assert parse_qs(url.query) == {"passfile": [f"/logins/{url.username}/pgpass"]}
+        # nobody else's password is there to be read
+        (volume,) = service["volumes"]
+        assert volume.endswith(f":/logins/{url.username}:ro")
+        assert "PGPASSWORD" not in service["environment"]
+        seen[name] = url.username
+    assert seen == {
+        "ingest": "tonne_ingest",
+        "aggregator": "tonne_aggregate",
+        "notifier": "tonne_notify",
+        "api": "tonne_api",
+        "admin": "tonne_admin",
+    }
+    assert set(seen.values()) == set(LOGINS)
+
+
+def test_every_login_has_a_volume_that_its_password_can_be_written_to() -> None:
+    written = [volume for volume in services()["migrate"]["volumes"] if ":/logins/" in volume]
+    names = {volume.split(":")[0] for volume in written}
+    assert {volume.split(":")[1] for volume in written} == {f"/logins/{each}" for each in LOGINS}
+    assert names <= set(read_yaml(COMPOSE)["volumes"])
+    # a new volume is owned as the directory of the image is that it is put over
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    (made,) = re.findall(r"^RUN for login in ([a-z ]+);", dockerfile, re.MULTILINE)
+    assert {f"tonne_{each}" for each in made.split()} == set(LOGINS)
 
 
 def test_nothing_is_published_beyond_this_machine() -> None:

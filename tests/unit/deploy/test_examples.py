@@ -42,6 +42,7 @@ _TRUSTED = {
     "sleep",
     "sed",
     "export",
+    "chown",
     "docker",
     "cd",
     "git",

@@ -8,11 +8,14 @@ of the roles that the migrations create (``tonne_ingest``, ``tonne_aggregate``, 
 from __future__ import annotations
 
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import psycopg
-from sqlalchemy import Engine, create_engine
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from services.core.runtime.credentials import ADVICE, unclear
+from services.core.store.database import schema_version
 
 ProcessName = Literal["ingest", "aggregator", "notify", "api", "migrate", "apply", "admin", "test"]
 RoleName = Literal["tonne_ingest", "tonne_aggregate", "tonne_notify", "tonne_read"]
@@ -43,9 +46,24 @@ class DatabaseUrlError(ValueError):
 
 def check_url(url: str) -> str:
     """Return ``url`` if it is a PostgreSQL URL, else raise :class:`DatabaseUrlError`."""
-    if urlsplit(url).scheme not in {"postgresql", "postgres"}:
+    if url.partition("://")[0] not in {"postgresql", "postgres"}:
         raise DatabaseUrlError(DatabaseUrlError.__doc__)
+    if unclear(url) or not _is_understood(url):
+        raise DatabaseUrlError(f"TONNE_DATABASE_URL {ADVICE}")
     return url
+
+
+def _is_understood(url: str) -> bool:
+    try:
+        conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        # its message quotes what it does not understand
+        return False
+    return True
+
+
+#: What brings the schema up to date, and tests of any schema.
+_ANY_SCHEMA: frozenset[ProcessName] = frozenset({"migrate", "test"})
 
 
 def _parameters(process: ProcessName, role: RoleName | None) -> dict[str, Any]:
@@ -59,20 +77,42 @@ def _parameters(process: ProcessName, role: RoleName | None) -> dict[str, Any]:
 def connect(
     url: str, *, process: ProcessName, role: RoleName | None = None, autocommit: bool = False
 ) -> psycopg.Connection[Any]:
-    """Open a blocking psycopg connection.
+    """Open a blocking psycopg connection to a database with this code's schema.
 
     :raises psycopg.OperationalError: the database cannot be reached (recoverable).
+    :raises SchemaError: its schema is older or newer than this code.
     """
-    return psycopg.connect(check_url(url), autocommit=autocommit, **_parameters(process, role))
+    connection = psycopg.connect(check_url(url), autocommit=True, **_parameters(process, role))
+    try:
+        if process not in _ANY_SCHEMA:
+            schema_version.check(connection)
+        connection.autocommit = autocommit
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 async def connect_async(
-    url: str, *, process: ProcessName, role: RoleName | None = None, autocommit: bool = False
+    url: str,
+    *,
+    process: ProcessName,
+    role: RoleName | None = None,
+    autocommit: bool = False,
+    any_schema: bool = False,
 ) -> psycopg.AsyncConnection[Any]:
     """Open an asyncio psycopg connection; see :func:`connect`."""
-    return await psycopg.AsyncConnection.connect(
-        check_url(url), autocommit=autocommit, **_parameters(process, role)
+    connection = await psycopg.AsyncConnection.connect(
+        check_url(url), autocommit=True, **_parameters(process, role)
     )
+    try:
+        if not any_schema and process not in _ANY_SCHEMA:
+            await schema_version.check_async(connection)
+        await connection.set_autocommit(autocommit)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
 
 
 def _sqlalchemy_url(url: str) -> str:
@@ -80,10 +120,18 @@ def _sqlalchemy_url(url: str) -> str:
 
 
 def engine(url: str, *, process: ProcessName, role: RoleName | None = None) -> Engine:
-    """Build a SQLAlchemy engine that connects when first used."""
-    return create_engine(
+    """Build a SQLAlchemy engine that connects when first used; see :func:`connect`."""
+    found = create_engine(
         _sqlalchemy_url(url), connect_args=_parameters(process, role), pool_pre_ping=True
     )
+    if process not in _ANY_SCHEMA:
+
+        @event.listens_for(found, "connect")
+        def _check(connection: Any, _record: object) -> None:
+            schema_version.check(connection)
+            connection.rollback()
+
+    return found
 
 
 def async_engine(

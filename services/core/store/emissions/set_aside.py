@@ -15,6 +15,8 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row
 
+from services.core.runtime.credentials import without_credentials
+
 #: The first wait, which doubles up to the longest one.
 _FIRST_WAIT_S = 60
 _LONGEST_WAIT_S = 3600
@@ -105,7 +107,7 @@ def put(
         _PUT,
         {
             **_key(service, piece),
-            "reason": " ".join(reason.split())[:_MOST_CHARACTERS],
+            "reason": " ".join(without_credentials(reason).split())[:_MOST_CHARACTERS],
             "revision": revision,
             "first": _FIRST_WAIT_S,
             "longest": _LONGEST_WAIT_S,

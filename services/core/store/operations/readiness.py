@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 
-from alembic.script import ScriptDirectory
 from psycopg.rows import class_row
 
 from services.core.store.database.connect import connect_async
+from services.core.store.database.schema_version import newest_revision
 from services.core.store.operations import standing
-from services.core.store.schema.migrate import MIGRATIONS
 
 _MIGRATED = "SELECT to_regclass('alembic_version') IS NOT NULL"
 
@@ -102,13 +100,6 @@ class Readiness:
     set_aside: tuple[LeftAlone, ...]
 
 
-@cache
-def newest_revision() -> str:
-    """The migration that this code is written for."""
-    head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
-    return head or ""
-
-
 async def readiness(url: str, *, stale_after_s: float) -> Readiness:
     """Read the schema's revision, the age of every process's progress, and what they say.
 
@@ -125,7 +116,9 @@ async def readiness(url: str, *, stale_after_s: float) -> Readiness:
     untold, untold_s = 0, 0.0
     notices: list[Notice] = []
     aside: tuple[LeftAlone, ...] = ()
-    async with await connect_async(url, process="api", autocommit=True) as connection:
+    async with await connect_async(
+        url, process="api", autocommit=True, any_schema=True
+    ) as connection:
         migrated = await (await connection.execute(_MIGRATED)).fetchone()
         if migrated is not None and migrated[0]:
             cursor = await connection.execute("SELECT version_num FROM alembic_version")

@@ -43,17 +43,7 @@ WHERE channel_id = %s AND ts >= %s AND ts < %s ORDER BY ts LIMIT %s
 
 #: The oldest first, so that what is left after an interruption is one span.
 _MOVE: Final = """
-WITH gone AS (
-    DELETE FROM reading WHERE channel_id = %(channel)s AND ts >= %(since)s AND ts < %(until)s
-      AND ts = ANY(ARRAY(
-        SELECT ts FROM reading WHERE channel_id = %(channel)s AND ts >= %(since)s AND ts < %(until)s
-        ORDER BY ts LIMIT %(most)s))
-    RETURNING ts, value, quality, time_source, received_at)
-INSERT INTO discarded_reading
-    (channel_id, ts, value, quality, time_source, received_at, discarded_by, reason)
-SELECT %(channel)s, ts, value, quality, time_source, received_at, %(by)s, %(reason)s
-FROM gone ORDER BY ts
-RETURNING ts
+SELECT discard_readings(%(channel)s, %(since)s, %(until)s, %(most)s, %(by)s, %(reason)s)
 """
 
 _TOUCH: Final = """

@@ -167,5 +167,6 @@ def _grant(connection: Connection, facility_id: int, kind: Kind, name: str, by: 
         insert(facility_grant)
         .values(facility_id=facility_id, kind=kind, name=name, granted_by=by)
         .on_conflict_do_nothing()
+        .returning(facility_grant.c.name)
     )
-    return made.rowcount > 0
+    return made.first() is not None

@@ -12,6 +12,28 @@ from services.core.store.schema import alert_tables
 from services.core.store.schema.minute_mass import minute_mass
 from services.core.store.schema.tables import metadata
 
+#: What a facility file and the API's calls write. Nothing measured, computed or recorded is here.
+_CONFIGURE: dict[str, tuple[str, ...]] = {
+    "registry_revision": ("UPDATE",),
+    "facility": ("INSERT", "UPDATE"),
+    "facility_grant": ("INSERT", "UPDATE", "DELETE"),
+    "facility_progress": ("INSERT",),
+    "device": ("INSERT", "UPDATE"),
+    "channel": ("INSERT", "UPDATE"),
+    "channel_revision": ("INSERT", "UPDATE"),
+    "source": ("INSERT", "UPDATE"),
+    "source_input": ("INSERT", "UPDATE", "DELETE"),
+    "source_revision": ("INSERT", "UPDATE"),
+    "factor": ("INSERT", "UPDATE"),
+    alert_tables.threshold.name: ("INSERT", "UPDATE"),
+    alert_tables.threshold_revision.name: ("INSERT", "UPDATE"),
+    alert_tables.maintenance.name: ("INSERT", "UPDATE"),
+    alert_tables.alert.name: ("UPDATE",),
+    alert_tables.alert_comment.name: ("INSERT",),
+    "recompute": ("INSERT", "UPDATE"),
+    "replay_request": ("INSERT",),
+}
+
 #: Tables each role may write; every role may read all but the API keys' digests.
 WRITES: dict[str, dict[str, tuple[str, ...]]] = {
     "tonne_ingest": {
@@ -51,7 +73,22 @@ WRITES: dict[str, dict[str, tuple[str, ...]]] = {
         "process_progress": ("INSERT", "UPDATE", "DELETE"),
     },
     "tonne_read": {},
+    "tonne_api": _CONFIGURE,
+    "tonne_admin": {
+        **_CONFIGURE,
+        # grants, keys, readings and messages are given, taken and tried by people alone
+        "api_key": ("SELECT", "INSERT", "UPDATE"),
+        alert_tables.outbox.name: ("INSERT", "UPDATE"),
+        "quarantine": ("UPDATE",),
+        "touched": ("INSERT",),
+    },
 }
+
+#: Roles that processes log in as, once they have a password (:mod:`.logins`).
+LOGINS = ("tonne_ingest", "tonne_aggregate", "tonne_notify", "tonne_api", "tonne_admin")
+
+#: Of them those whose reads are done as ``tonne_read``.
+_READERS = ("tonne_api", "tonne_admin")
 
 #: The one way to change a reading: no role may UPDATE it, and this keeps what it replaces. Returns
 #: whether anything was to be changed. It runs with its owner's rights, so its names are looked up
@@ -188,6 +225,27 @@ BEGIN
 END $$
 """
 
+#: The one way to take readings away: the oldest of a span, at most as many as asked; each moves to
+#: a record that is only added to. Returns their times.
+_DISCARD_READINGS = """
+CREATE OR REPLACE FUNCTION discard_readings(
+    of_channel integer, since timestamptz, until timestamptz, most bigint, by text, why text
+) RETURNS SETOF timestamptz
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    WITH gone AS (
+        DELETE FROM reading WHERE channel_id = of_channel AND ts >= since AND ts < until
+          AND ts = ANY(ARRAY(
+            SELECT ts FROM reading WHERE channel_id = of_channel AND ts >= since AND ts < until
+            ORDER BY ts LIMIT most))
+        RETURNING ts, value, quality, time_source, received_at)
+    INSERT INTO discarded_reading
+        (channel_id, ts, value, quality, time_source, received_at, discarded_by, reason)
+    SELECT of_channel, ts, value, quality, time_source, received_at, by, why
+    FROM gone ORDER BY ts
+    RETURNING ts
+$$
+"""
+
 #: Minutes as hours and windows count them; what reads masses of minutes reads them here.
 _MINUTE_IN_FORCE = (
     "CREATE OR REPLACE VIEW minute_in_force AS SELECT m.source_id, m.minute,"  # noqa: S608
@@ -264,10 +322,19 @@ def create_roles(connection: Connection) -> None:
         readable = [table.name for table in metadata.sorted_tables if table.name not in hidden]
         rights = [(name, "SELECT") for name in readable]
         rights.append(("minute_in_force", "SELECT"))
+        if connection.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL")):
+            rights.append(("alembic_version", "SELECT"))
         rights += [(name, right) for name, several in writes.items() for right in several]
         if role == "tonne_read":
             rights.append(("api_key", "SELECT"))
         _grant_missing(connection, role, rights)
+    for role in _READERS:
+        connection.execute(
+            text(
+                f"DO $$ BEGIN IF NOT pg_has_role('{role}', 'tonne_read', 'MEMBER')"
+                f" THEN GRANT tonne_read TO {role}; END IF; END $$"
+            )
+        )
     connection.execute(text(_CORRECT_READING))
     connection.execute(text("REVOKE ALL ON FUNCTION correct_reading FROM PUBLIC"))
     connection.execute(text("GRANT EXECUTE ON FUNCTION correct_reading TO tonne_ingest"))
@@ -279,6 +346,9 @@ def create_roles(connection: Connection) -> None:
     )
     connection.execute(text("REVOKE ALL ON FUNCTION drop_readings FROM PUBLIC"))
     connection.execute(text("GRANT EXECUTE ON FUNCTION drop_readings TO tonne_aggregate"))
+    connection.execute(text(_DISCARD_READINGS))
+    connection.execute(text("REVOKE ALL ON FUNCTION discard_readings FROM PUBLIC"))
+    connection.execute(text("GRANT EXECUTE ON FUNCTION discard_readings TO tonne_admin"))
 
 
 def _grant_missing(connection: Connection, role: str, rights: list[tuple[str, str]]) -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
+from services.core.store.database import schema_version
 from services.core.store.database.connect import engine
-from services.core.store.schema import ddl
-
-#: Where the steps from one schema to the next stand.
-MIGRATIONS = Path(__file__).parent / "migrations"
+from services.core.store.database.schema_version import MIGRATIONS
+from services.core.store.schema import ddl, logins
 
 #: Any number that only migrations use: two of them at once wait for each other.
 _MIGRATION_LOCK = 0x746F6E6E
@@ -33,23 +33,36 @@ def config(connection: Connection) -> Config:
     return configuration
 
 
-def upgrade(url: str) -> None:
+def upgrade(url: str, *, logins_directory: Path | None = None) -> None:
     """Apply every missing migration and the current rights, in one transaction.
+
+    With ``logins_directory`` the processes' roles may log in, each with the password of its file
+    there (:mod:`.logins`).
 
     Safe to call at any time and from several processes at once.
 
-    :raises MigrationError: PostgreSQL or TimescaleDB is missing or too old.
+    :raises MigrationError: PostgreSQL or TimescaleDB is missing or too old, or the schema is
+        newer than this code.
     """
     bind = engine(url, process="migrate")
     try:
         with bind.begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": _MIGRATION_LOCK})
             _require_timescaledb(connection)
+            _refuse_newer(connection)
             command.upgrade(config(connection), "head")
             ddl.create_roles(connection)
             ddl.seed(connection)
+            if logins_directory is not None:
+                logins.let_in(connection, logins_directory)
     finally:
         bind.dispose()
+
+
+def _refuse_newer(connection: Connection) -> None:
+    revision = MigrationContext.configure(connection).get_current_revision()
+    if revision is not None and not schema_version.is_known(revision):
+        raise MigrationError(schema_version.objection(revision))
 
 
 def _require_timescaledb(connection: Connection) -> None:

@@ -1,0 +1,97 @@
+"""Whether the database's schema is the one that this code is written for.
+
+Older code must not work on a newer schema: it would write what that schema no longer means.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from alembic.script import ScriptDirectory
+
+#: Where the steps from one schema to the next stand.
+MIGRATIONS = Path(__file__).parent.parent / "schema" / "migrations"
+
+_MIGRATED = "SELECT to_regclass('public.alembic_version') IS NOT NULL"
+_REVISION = "SELECT version_num FROM public.alembic_version"
+
+
+class SchemaError(RuntimeError):
+    """The database's schema is not that of this version of tonne; the message says what to do."""
+
+
+@cache
+def _script() -> ScriptDirectory:
+    return ScriptDirectory(str(MIGRATIONS))
+
+
+@cache
+def newest_revision() -> str:
+    """The migration that this code is written for."""
+    return _script().get_current_head() or ""
+
+
+@cache
+def _known() -> frozenset[str]:
+    return frozenset(each.revision for each in _script().walk_revisions())
+
+
+def is_known(revision: str) -> bool:
+    """Whether this code holds that migration."""
+    return revision in _known()
+
+
+def objection(revision: str | None) -> str | None:
+    """What is wrong with a database of this revision (None: of none), and what to do; or None."""
+    wanted = newest_revision()
+    if revision == wanted:
+        return None
+    if revision is None:
+        return "the database has no schema yet; run `tonne migrate`"
+    if is_known(revision):
+        return (
+            f"the database's schema ({revision}) is older than this version of tonne needs"
+            f" ({wanted}); run `tonne migrate`"
+        )
+    return (
+        f"the database's schema ({revision}) is newer than this version of tonne knows ({wanted});"
+        " upgrade tonne"
+    )
+
+
+def check(connection: psycopg.Connection[Any]) -> None:
+    """Refuse a database with another schema than this code's.
+
+    :raises SchemaError: with what to do.
+    """
+    try:
+        migrated = connection.execute(_MIGRATED).fetchone()
+        row = connection.execute(_REVISION).fetchone() if migrated and migrated[0] else None
+    except psycopg.errors.InsufficientPrivilege:
+        raise SchemaError(_UNREADABLE) from None
+    _refuse(row)
+
+
+async def check_async(connection: psycopg.AsyncConnection[Any]) -> None:
+    """As :func:`check`."""
+    try:
+        migrated = await (await connection.execute(_MIGRATED)).fetchone()
+        row = (
+            await (await connection.execute(_REVISION)).fetchone()
+            if migrated and migrated[0]
+            else None
+        )
+    except psycopg.errors.InsufficientPrivilege:
+        raise SchemaError(_UNREADABLE) from None
+    _refuse(row)
+
+
+_UNREADABLE = "the login may not read the schema's version; run `tonne migrate`, which grants it"
+
+
+def _refuse(row: Any) -> None:
+    if (reason := objection(None if row is None else str(row[0]))) is not None:
+        raise SchemaError(reason)

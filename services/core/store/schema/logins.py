@@ -1,0 +1,78 @@
+"""Passwords of the roles that processes log in as, each in a file that PostgreSQL's clients read.
+
+Whoever may read a role's file may log in as it, so each process is given its own alone.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from sqlalchemy import Connection, text
+
+from services.core.store.schema.ddl import LOGINS
+
+#: What a role may do that none of ours needs.
+_MORE = """
+SELECT name FROM pg_roles, LATERAL (VALUES
+    ('SUPERUSER', rolsuper), ('CREATEDB', rolcreatedb), ('CREATEROLE', rolcreaterole),
+    ('REPLICATION', rolreplication), ('BYPASSRLS', rolbypassrls)) AS may (name, granted)
+WHERE rolname = :role AND granted
+"""
+
+
+class LoginError(RuntimeError):
+    """The files of passwords cannot be written or read; the message says what to do."""
+
+
+def password_file(directory: Path, role: str) -> Path:
+    """The file of a role's password, in the form that ``PGPASSFILE`` and ``passfile`` take."""
+    return directory / role / "pgpass"
+
+
+def password_of(directory: Path, role: str) -> str:
+    """The role's password; made and written, readable for its owner alone, where there is none.
+
+    :raises LoginError: the file cannot be read or written, or is not one of these.
+    """
+    file = password_file(directory, role)
+    prefix = f"*:*:*:{role}:"
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not file.exists():
+            made = file.with_name(f"pgpass.{os.getpid()}")
+            descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as new:
+                new.write(f"{prefix}{secrets.token_urlsafe(24)}\n")
+            made.replace(file)
+        line = file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise LoginError(
+            f"{file} cannot be used ({error.strerror}); name a directory that can be written"
+        ) from None
+    if not line.startswith(prefix) or len(line) == len(prefix):
+        raise LoginError(f"{file} is not one line {prefix}PASSWORD; delete it and migrate again")
+    return line.removeprefix(prefix)
+
+
+def let_in(connection: Connection, directory: Path) -> None:
+    """Let every role of a process log in with its password, and with no more rights than its own.
+
+    :raises LoginError: as :func:`password_of`.
+    """
+    raw = connection.connection.driver_connection
+    assert raw is not None  # noqa: S101 - the transaction is open
+    for role in LOGINS:
+        # hashed here, so that the password is in no statement and in no log of the server
+        verifier = raw.pgconn.encrypt_password(
+            password_of(directory, role).encode(), role.encode(), b"scram-sha-256"
+        )
+        # a login that may not give such rights may not name them either
+        more = connection.execute(text(_MORE), {"role": role}).scalars()
+        less = " ".join(f"NO{right}" for right in more)
+        connection.execute(
+            text(
+                f"ALTER ROLE {role} LOGIN {less} PASSWORD '{verifier.decode()}'".replace(":", "\\:")
+            )
+        )

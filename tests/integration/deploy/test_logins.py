@@ -1,0 +1,197 @@
+"""Each process logs in to the database as itself, and reaches no further, whatever is injected."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from deploy.local import postgres_server
+from services.core.runtime.settings import local_database
+from services.core.store.schema import logins
+from services.core.store.schema.ddl import LOGINS
+from services.core.store.schema.migrate import upgrade
+from tests.integration.every_process import run
+from tests.services import Postgres, server_directory
+
+pytestmark = [pytest.mark.database, pytest.mark.timeout(300)]
+
+
+class AskingPostgres(Postgres):
+    """A cluster as the local stack has it: every login is asked for its password."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.logins = directory / "logins"
+        password = logins.password_of(self.logins, postgres_server.SUPERUSER)
+        for _ in range(2):
+            postgres_server.set_superuser_password(self._programs, self._data_dir, password)
+
+    def url_as(self, login: str, database: str) -> str:
+        url = local_database(login, self.port, self.logins)
+        return url.replace("/tonne?", f"/{database}?")
+
+    def url_of(self, database: str) -> str:
+        return self.url_as(postgres_server.SUPERUSER, database)
+
+    def command(self) -> list[str]:
+        return postgres_server.server_command(
+            self._programs, self._data_dir, self.port, passwords=True, settings=["fsync=off"]
+        )
+
+
+@pytest.fixture(scope="module")
+def asking() -> Iterator[AskingPostgres]:
+    with server_directory(for_postgres=True) as directory:
+        server = AskingPostgres(directory)
+        server.start()
+        server.execute("CREATE DATABASE tonne")
+        upgrade(server.url_of("tonne"), logins_directory=server.logins)
+        yield server
+        server.stop()
+
+
+def test_passwords_are_made_once_and_for_their_owner_alone(asking: AskingPostgres) -> None:
+    before = {role: logins.password_of(asking.logins, role) for role in LOGINS}
+    upgrade(asking.url_of("tonne"), logins_directory=asking.logins)
+    assert {role: logins.password_of(asking.logins, role) for role in LOGINS} == before
+    assert len(set(before.values())) == len(LOGINS)
+    for role in LOGINS:
+        file = logins.password_file(asking.logins, role)
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert file.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_nobody_logs_in_without_the_password(asking: AskingPostgres) -> None:
+    for login in (*LOGINS, postgres_server.SUPERUSER, "postgres"):
+        for password in ("", "wrong", login):
+            with pytest.raises(psycopg.OperationalError, match="password"):
+                psycopg.connect(
+                    f"postgresql://{login}@127.0.0.1:{asking.port}/tonne",
+                    password=password,
+                    passfile="/dev/null",
+                )
+
+
+@pytest.mark.parametrize("login", LOGINS)
+@pytest.mark.parametrize("begin", ["", "RESET ROLE", "SET SESSION AUTHORIZATION DEFAULT"])
+def test_no_login_reaches_further_than_its_rights(
+    asking: AskingPostgres, login: str, begin: str
+) -> None:
+    forbidden = [
+        "COPY (SELECT 1) TO PROGRAM 'true'",
+        "COPY (SELECT 1) TO '/tmp/tonne-was-here'",
+        "SELECT pg_read_file('/etc/passwd')",
+        "SET ROLE tonne",
+        "CREATE ROLE intruder SUPERUSER LOGIN",
+        f"ALTER ROLE {login} SUPERUSER",
+        "CREATE TABLE mine (a int)",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "UPDATE reading SET value = 0",
+        "DELETE FROM reading",
+        "UPDATE emission_hour_history SET co2_ug = 0",
+        "DELETE FROM emission_hour_history",
+        "UPDATE reading_correction SET note = ''",
+        "UPDATE alembic_version SET version_num = ''",
+        "SELECT rolpassword FROM pg_authid",
+        "SELECT * FROM pg_stat_file('/')",
+        "TRUNCATE facility CASCADE",
+        "DROP TABLE emission_hour_history",
+        "ALTER TABLE emission_hour_history OWNER TO CURRENT_USER",
+        "DROP VIEW minute_in_force",
+        "CREATE OR REPLACE FUNCTION drop_readings(text) RETURNS void LANGUAGE sql AS ''",
+    ]
+    forbidden += [f"SET ROLE {role}" for role in LOGINS if role != login]
+    forbidden += [f"ALTER ROLE {role} PASSWORD 'mine'" for role in LOGINS if role != login]
+    forbidden += [
+        statement
+        for statement, allowed in {
+            "INSERT INTO reading SELECT * FROM reading": {"tonne_ingest"},
+            "INSERT INTO emission_hour_history SELECT * FROM emission_hour_history": {
+                "tonne_aggregate"
+            },
+            "DELETE FROM emission_hour": {"tonne_aggregate"},
+            "UPDATE emission_minute SET co2_ug = 0": {"tonne_aggregate"},
+            "SELECT drop_readings('')": {"tonne_aggregate"},
+            "SELECT discard_readings(1, now(), now(), 1, '', '')": {"tonne_admin"},
+            "SELECT correct_reading(1, now(), 0, 0::int2, 0::int2, now(), '', '', 1)": {
+                "tonne_ingest"
+            },
+            "SELECT digest FROM api_key": {"tonne_api", "tonne_admin"},
+            "INSERT INTO api_key (name, digest, scopes) VALUES ('a', '', '{}')": {"tonne_admin"},
+            "UPDATE api_key SET revoked_at = NULL": {"tonne_admin"},
+            "SELECT client_id FROM broker_session": {"tonne_ingest"},
+            "UPDATE facility SET name = ''": {"tonne_api", "tonne_admin"},
+            "INSERT INTO facility_grant DEFAULT VALUES": {"tonne_api", "tonne_admin"},
+            "INSERT INTO threshold_revision DEFAULT VALUES": {"tonne_api", "tonne_admin"},
+            "DELETE FROM quarantine": {"tonne_ingest"},
+            "DELETE FROM outbox": {"tonne_notify"},
+        }.items()
+        if login not in allowed
+    ]
+    with psycopg.connect(asking.url_as(login, "tonne"), autocommit=True) as connection:
+        if begin:
+            connection.execute(begin.encode())
+        for statement in forbidden:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement.encode())
+        connection.execute("SELECT count(*) FROM facility")
+
+
+def test_every_process_works_by_its_own_login(asking: AskingPostgres, tmp_path: Path) -> None:
+    file = tmp_path / "works.yaml"
+    file.write_text(
+        "facility: {id: works, name: Works, timezone: UTC}\n"
+        "devices: [{id: m, channels: [{id: e, quantity: energy, unit: kWh, kind: counter}]}]\n"
+        "factors: [{id: f, unit: kWh, co2_kg: 0.5, citation: a}]\n"
+        "sources: [{id: grid, scope: 2, method: activity, input: m.e, factor: f}]\n"
+    )
+
+    def by(login: str, *commands: str, runs_on_s: float = 60) -> list[str]:
+        environment = {
+            "TONNE_DATABASE_URL": asking.url_as(login, "tonne"), "TONNE_API_AUTH": "off",
+        }  # fmt: skip
+        ended = run(commands, environment=environment, runs_on_s=runs_on_s)
+        for each in ended:
+            assert each.code in {0, None}, each
+        return [each.said for each in ended]
+
+    for login in ("tonne_admin", "tonne_api"):
+        file.write_text(file.read_text().replace("co2_kg: 0.5", f"co2_kg: 0.{len(login)}"))
+        by(login, f"apply {file}")
+    by(
+        "tonne_admin",
+        "keys create --scope read grafana",
+        "keys list",
+        "quarantine list",
+        "alerts waiting",
+        "factors list",
+    )
+    by("tonne_aggregate", "verify")  # fmt: skip
+    for login, command in (
+        ("tonne_ingest", "ingest"), ("tonne_aggregate", "aggregate"), ("tonne_notify", "notify"),
+        ("tonne_api", "api"),
+    ):  # fmt: skip
+        (said,) = by(login, command, runs_on_s=15)
+        assert "permission denied" not in said
+        assert "Traceback" not in said
+
+
+def test_another_user_of_the_machine_runs_nothing_as_the_database(asking: AskingPostgres) -> None:
+    url = urlsplit(asking.url)
+    done = subprocess.run(
+        ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "env",
+         f"PGPASSFILE={logins.password_file(asking.logins, postgres_server.SUPERUSER)}",
+         str(asking._programs.program("psql")), "-w", "-h", "127.0.0.1", "-p", str(url.port),
+         "-U", postgres_server.SUPERUSER, "-d", "postgres", "-c",
+         "COPY (SELECT 1) TO PROGRAM 'true'"],
+        capture_output=True, text=True, check=False, cwd="/",
+    )  # fmt: skip
+    if "setpriv" in done.stderr:
+        pytest.skip("becoming another user takes root")
+    assert done.returncode != 0
+    assert "password" in done.stderr

@@ -1,0 +1,74 @@
+"""Every process and command of tonne that speaks to a database, run side by side to its end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from tests.patience import PATIENCE_S
+from tests.services import free_port
+
+SERVICES = ("ingest", "aggregate", "notify", "api")
+COMMANDS = ("migrate", "keys list", "quarantine list", "factors list", "alerts waiting", "verify")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """What a process said and how it ended; code None: it went on and was stopped."""
+
+    command: str
+    code: int | None
+    said: str
+
+
+def run(
+    commands: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    lines: int | None = None,
+    runs_on_s: float = PATIENCE_S,
+) -> list[Ended]:
+    """Run the commands at once; what runs on after so many seconds or lines is stopped."""
+    program = str(Path(sys.executable).parent / "tonne")
+    ports = {
+        f"TONNE_{name}_PORT": str(free_port())
+        for name in ("API", "INGEST_METRICS", "AGGREGATOR_METRICS", "NOTIFY_METRICS")
+    }
+    ended = []
+    with ExitStack() as stack:
+        started = []
+        for command in commands:
+            output = stack.enter_context(TemporaryFile("w+"))
+            process = subprocess.Popen(
+                [program, *command.split()],
+                env={**os.environ, **ports, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            stack.callback(process.kill)
+            started.append((command, process, output))
+        deadline = time.monotonic() + runs_on_s
+        for command, process, output in started:
+            stopped = False
+            while process.poll() is None:
+                output.seek(0)
+                enough = lines is not None and output.read().count("\n") >= lines
+                if enough or time.monotonic() > deadline:
+                    stopped = True
+                    process.terminate()
+                    process.wait(PATIENCE_S)
+                else:
+                    time.sleep(0.1)
+            output.seek(0)
+            code = None if stopped else process.returncode
+            ended.append(Ended(command=command, code=code, said=output.read()))
+    return ended

@@ -1,0 +1,46 @@
+"""Code works with the schema that it was written for, and says so in one sentence if it is not."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from services.core.store.database.schema_version import newest_revision
+from tests.integration.every_process import COMMANDS, SERVICES, run
+
+pytestmark = [pytest.mark.database, pytest.mark.timeout(300)]
+
+
+def _set_revision(url: str, revision: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = %s", (revision,))
+
+
+def test_older_code_refuses_a_newer_schema_in_one_sentence(database_url: str) -> None:
+    _set_revision(database_url, "9999")
+    for ended in run([*SERVICES, *COMMANDS], environment={"TONNE_DATABASE_URL": database_url}):
+        lines = ended.said.strip().splitlines()
+        assert ended.code == 1, ended
+        # what is no log
+        (sentence,) = [line for line in lines if not line.startswith("{")]
+        assert sentence == (
+            "tonne: the database's schema (9999) is newer than this version of tonne knows"
+            f" ({newest_revision()}); upgrade tonne"
+        ), ended.command
+
+
+def test_newer_code_asks_for_the_migration_of_an_older_schema(database_url: str) -> None:
+    _set_revision(database_url, "0014")
+    commands = [command for command in COMMANDS if command != "migrate"]
+    for ended in run([*SERVICES, *commands], environment={"TONNE_DATABASE_URL": database_url}):
+        assert ended.code == 1, ended
+        assert "(0014) is older than this version of tonne needs" in ended.said, ended
+        assert ended.said.count("run `tonne migrate`") == 1
+        assert "Traceback" not in ended.said
+
+
+def test_a_database_without_a_schema_is_told_from_one_that_is_away(empty_database_url: str) -> None:
+    environment = {"TONNE_DATABASE_URL": empty_database_url}
+    for ended in run(["api", "aggregate", "keys list"], environment=environment):
+        assert ended.code == 1, ended
+        assert "the database has no schema yet; run `tonne migrate`" in ended.said, ended
