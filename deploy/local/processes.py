@@ -53,6 +53,10 @@ def processes(places: Places, cluster: Path | None) -> list[Process]:
                 environment={} if url is None else {"TONNE_MQTT_URL": url},
             )
         )
+    if places.own_broker:
+        command = ["setpriv", "--pdeathsig", "TERM", "--", program("python")]
+        command += ["-m", "deploy.local.broker_watch"]
+        found.append(Process(name="broker-watch", command=command))
     return found
 
 

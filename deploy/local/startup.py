@@ -60,20 +60,14 @@ def start_all(places: Places, supervisor: Supervisor, say: Say) -> None:
 
     :raises StackError: what failed, with the last lines of its log.
     """
-    settings = places.settings
-    if places.own_database and supervisor.start("postgres"):
-        say(f"starting PostgreSQL on 127.0.0.1:{settings.db_port}")
-    if places.own_broker and supervisor.start("nats"):
-        say(f"starting NATS, MQTT on 127.0.0.1:{settings.mqtt_port}")
-    if places.own_database:
-        _wait("postgres", supervisor, lambda: _make_database(places))
-    if places.own_broker:
-        _wait("nats", supervisor, lambda: _accepts(settings.mqtt_port))
+    _start_servers(places, supervisor, say)
     say("bringing the schema up to date, applying the demo facilities")
     demo.migrate_and_apply(places)
     for name in ("ingest", "aggregator", "notifier", "api"):
         if supervisor.start(name):
             say(f"starting {name}")
+    if places.own_broker:
+        supervisor.start("broker-watch")
     _wait("ingest", supervisor, lambda: _ingest_listens(places, supervisor))
     missing = demo.missing_history(places, datetime.now(UTC))
     if missing.days > 0:
@@ -86,6 +80,18 @@ def start_all(places: Places, supervisor: Supervisor, say: Say) -> None:
         say("starting the simulator")
     _wait_until_ready(places, supervisor)
     say(f"ready: {places.api_url}")
+
+
+def _start_servers(places: Places, supervisor: Supervisor, say: Say) -> None:
+    settings = places.settings
+    if places.own_database and supervisor.start("postgres"):
+        say(f"starting PostgreSQL on 127.0.0.1:{settings.db_port}")
+    if places.own_broker and supervisor.start("nats"):
+        say(f"starting NATS, MQTT on 127.0.0.1:{settings.mqtt_port}")
+    if places.own_database:
+        _wait("postgres", supervisor, lambda: _make_database(places))
+    if places.own_broker:
+        _wait("nats", supervisor, lambda: _accepts(settings.mqtt_port))
 
 
 def unready(places: Places) -> str:

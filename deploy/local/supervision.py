@@ -133,6 +133,16 @@ class Supervisor:
             return False
         return True
 
+    def end(self, name: str) -> None:
+        """Tell a process to end; supervisord starts it again.
+
+        :raises StackError: it does not run, or supervisord does not answer.
+        """
+        try:
+            self._call("signalProcess", name, "TERM")
+        except Fault as fault:
+            raise StackError(f"{name} cannot be ended: {fault.faultString}") from None
+
     def check(self, name: str) -> None:
         """Refuse a process that does not stay up.
 

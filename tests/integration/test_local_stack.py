@@ -22,7 +22,16 @@ from tests.services import free_port, server_directory
 pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(600)]
 
 _REPOSITORY = Path(__file__).parent.parent.parent
-_SERVICES = ("postgres", "nats", "ingest", "aggregator", "notifier", "api", "simulator")
+_SERVICES = (
+    "postgres",
+    "nats",
+    "ingest",
+    "aggregator",
+    "notifier",
+    "api",
+    "simulator",
+    "broker-watch",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

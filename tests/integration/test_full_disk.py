@@ -1,0 +1,156 @@
+"""A disk that fills up under the local stack: it comes back by itself when there is room."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+import psycopg
+import pytest
+
+from services.core.runtime.settings import local_database
+from tests.integration.test_local_stack import Local
+from tests.patience import PATIENCE_S
+from tests.services import free_port, server_directory
+
+pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(900)]
+
+_SIZE_MB = 900
+_FILE = """
+facility: {id: tight, name: Tight, timezone: UTC}
+devices:
+  - {id: tight-m, channels: [{id: p, quantity: power, unit: kW, kind: gauge}]}
+"""
+
+
+@pytest.fixture
+def tight() -> Iterator[Local]:
+    """A local stack whose directory is a small disk of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk takes root")
+    with server_directory() as parent:
+        parent.chmod(0o755)
+        directory = parent / "tonne"
+        directory.mkdir()
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={_SIZE_MB}m,mode=755", "tmpfs", str(directory)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if mounted.returncode != 0:
+            pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
+        (directory / "backfilled").write_text(datetime.now(UTC).isoformat())
+        names = ("MQTT", "DB", "API", "INGEST_METRICS", "AGGREGATOR_METRICS", "NOTIFY_METRICS")
+        stack = Local(
+            directory=directory,
+            environment=os.environ
+            | {"TONNE_LOCAL_DIR": str(directory)}
+            | {f"TONNE_{name}_PORT": str(free_port()) for name in names},
+        )
+        yield stack
+        stack.call("down")
+        subprocess.run(["umount", "-l", str(directory)], check=False)
+
+
+class Publisher:
+    """Publishes a reading every 20 ms at QoS 1, and remembers which were acknowledged."""
+
+    def __init__(self, port: int) -> None:
+        self._start = datetime.now(UTC).replace(microsecond=0)
+        self._sent: dict[int, datetime] = {}
+        self.acknowledged: set[datetime] = set()
+        self._ending = threading.Event()
+        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="tight-m")
+        self._client.on_publish = self._on_publish
+        self._client.reconnect_delay_set(1, 2)
+        self._client.connect_async("127.0.0.1", port)
+        self._client.loop_start()
+        self._thread = threading.Thread(target=self._publish)
+        self._thread.start()
+
+    def _publish(self) -> None:
+        for k in range(100_000):
+            if self._ending.wait(0.02):
+                return
+            ts = self._start + timedelta(milliseconds=k)
+            payload = f'{{"ts": "{ts.isoformat()}", "values": {{"p": {k}}}}}'
+            sent = self._client.publish("emissions/tight/tight-m/readings", payload, qos=1)
+            self._sent[sent.mid] = ts
+
+    def _on_publish(self, _client: object, _data: object, mid: int, *_: object) -> None:
+        if (ts := self._sent.get(mid)) is not None:
+            self.acknowledged.add(ts)
+
+    def end(self) -> None:
+        self._ending.set()
+        self._thread.join()
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def _until(condition: Callable[[], bool], what: str, *, within_s: float = 2 * PATIENCE_S) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.2)
+
+
+def _fill(directory: Path) -> Path:
+    """Take all the room there is, again and again, until none is left for anybody."""
+    filling = directory / "filling"
+    with filling.open("wb") as file:
+        for size in (1 << 20, 1 << 12, 1):
+            while True:
+                try:
+                    os.write(file.fileno(), b"x" * size)
+                except OSError:
+                    break
+    return filling
+
+
+def test_the_stack_comes_back_when_there_is_room_and_has_lost_nothing(tight: Local) -> None:
+    done = tight.call("up")
+    assert done.returncode == 0, done.stdout + done.stderr
+    file = tight.directory / "tight.yaml"
+    file.write_text(_FILE)
+    subprocess.run(
+        [Path(sys.executable).parent / "tonne", "apply", str(file)],
+        env=tight.environment, check=True,
+    )  # fmt: skip
+    supervisor = int((tight.directory / "supervisord.pid").read_text())
+    publisher = Publisher(int(tight.environment["TONNE_MQTT_PORT"]))
+    try:
+        _until(lambda: len(publisher.acknowledged) > 100, "nothing is acknowledged")
+        filling = _fill(tight.directory)
+        _until(lambda: not tight.ready(), "a full disk does not show")
+        # every process has tried to write by now, and supervisord to log what became of it
+        for _ in range(20):
+            _fill(tight.directory)
+            time.sleep(0.5)
+        os.kill(supervisor, 0)
+        filling.unlink()
+        _until(tight.ready, "the stack does not come back")
+        before = len(publisher.acknowledged)
+        _until(lambda: len(publisher.acknowledged) > before + 100, "nothing more is acknowledged")
+    finally:
+        publisher.end()
+    os.kill(supervisor, 0)
+    url = local_database(
+        "tonne", int(tight.environment["TONNE_DB_PORT"]), tight.directory / "logins"
+    )
+
+    def missing() -> set[datetime]:
+        with psycopg.connect(url) as connection:
+            rows = connection.execute(
+                "SELECT ts FROM reading r JOIN channel c ON c.id = r.channel_id"
+                " JOIN device d ON d.id = c.device_id WHERE d.slug = 'tight-m'"
+            ).fetchall()
+        return publisher.acknowledged - {row[0] for row in rows}
+
+    _until(lambda: not missing(), "acknowledged readings are not stored")
