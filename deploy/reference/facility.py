@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from deploy.reference.markdown import code, page, table
-from services.core.accounting import durations
+from services.core.timeline import durations
 from services.core.facility.fields import Part
 from services.core.facility.model import FacilityFile
 

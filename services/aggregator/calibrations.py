@@ -13,9 +13,7 @@ from services.core.accounting.stack.qa import CalibrationSetup, CalibrationTest
 from services.core.accounting.units import Conversion
 from services.core.store.readings import calibrations
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
-
-_MINUTE_US = 60_000_000
-_HOUR_US = 3_600_000_000
+from services.core.timeline.instants import HOUR_US, MINUTE_US
 
 #: Looked at before and after changed minutes: no daily test is longer.
 _LONGEST_TEST_MINUTES = 120
@@ -80,7 +78,7 @@ def _refresh_channel(
     found = rule.tests(
         [ts for ts, _ in rows], [Decimal(repr(float(convert(value)))) for _, value in rows]
     )
-    span_us = (first * _MINUTE_US, end * _MINUTE_US)
+    span_us = (first * MINUTE_US, end * MINUTE_US)
     stored = [
         test
         for test in calibrations.tests(connection, channel_id, *span_us)
@@ -92,8 +90,8 @@ def _refresh_channel(
     differing = [test.ts_us for test in _difference(found, stored)]
     following = calibrations.next_test_us(connection, channel_id, max(differing))
     return (
-        min(differing) // _HOUR_US,
-        _FOREVER_H if following is None else following // _HOUR_US,
+        min(differing) // HOUR_US,
+        _FOREVER_H if following is None else following // HOUR_US,
     )
 
 

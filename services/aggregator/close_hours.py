@@ -31,9 +31,7 @@ from services.core.store.emissions.minutes_and_hours import Changes
 from services.core.store.readings import calibrations
 from services.core.store.readings.series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
-
-_HOUR_US = 3_600_000_000
-_MINUTE_US = 60_000_000
+from services.core.timeline.instants import HOUR_US, MINUTE_US
 
 #: Hours of one source that are closed in one step, so that a long history takes many short
 #: transactions.
@@ -264,9 +262,7 @@ def _record(
             channels = [source.inputs[role] for role in rule.inputs.roles(item.name)]
             assured = np.ones(60, dtype=bool)
             for first_us, end_us in chain(*(uncontrolled.get(c, []) for c in channels)):
-                assured &= ((minutes + 1) * _MINUTE_US <= first_us) | (
-                    minutes * _MINUTE_US >= end_us
-                )
+                assured &= ((minutes + 1) * MINUTE_US <= first_us) | (minutes * MINUTE_US >= end_us)
             inputs[item.name] = InputMinutes(
                 value=value,
                 covered_us=covered_us,
@@ -288,8 +284,8 @@ def _record(
 def _uncontrolled(
     connection: psycopg.Connection[Any], channel_id: int, hours: list[int]
 ) -> list[tuple[int, int]]:
-    end_us = (hours[-1] + 1) * _HOUR_US
-    tests = calibrations.tests(connection, channel_id, hours[0] * _HOUR_US, end_us)
+    end_us = (hours[-1] + 1) * HOUR_US
+    tests = calibrations.tests(connection, channel_id, hours[0] * HOUR_US, end_us)
     return [
         (each.from_us, end_us if each.to_us is None else each.to_us)
         for each in out_of_control(tests, until_us=end_us)

@@ -18,8 +18,7 @@ from services.core.accounting.series import ChannelRule, ChosenMinutes, MinuteSe
 from services.core.store.emissions.minutes_and_hours import SourceMinutes
 from services.core.store.readings.series import Spans, StoredReadings
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
-
-_MINUTE_US = 60_000_000
+from services.core.timeline.instants import MINUTE_US
 
 #: The greatest mass or amount of a minute: 50 000 tonnes, where all the world together emits about
 #: 70 000. The changes of an hour's minutes from one end of it to the other are a 64-bit integer.
@@ -114,8 +113,8 @@ def _minutes(readings: AnyReadings, rules: Mapping[int, ChannelRule], ranges: Ra
     found = readings.read(
         Spans(
             channels=ranges.ids,
-            firsts=ranges.firsts - column(-(-context.lead_us // _MINUTE_US) for context in each),
-            lasts=ranges.lasts + column(-(-context.trail_us // _MINUTE_US) for context in each),
+            firsts=ranges.firsts - column(-(-context.lead_us // MINUTE_US) for context in each),
+            lasts=ranges.lasts + column(-(-context.trail_us // MINUTE_US) for context in each),
             before=column(context.before for context in each),
             after=column(context.after for context in each),
         )

@@ -15,8 +15,7 @@ from services.core.accounting.registers import LOOK_AROUND
 from services.core.accounting.series import ChannelRule
 from services.core.store.readings.series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan
-
-_MINUTE_US = 60_000_000
+from services.core.timeline.instants import MINUTE_US
 
 
 def affected(
@@ -50,8 +49,8 @@ def affected(
 
 
 def _reach(rule: ChannelRule, first: int, last: int, current_minute: int) -> tuple[int, int]:
-    held_until = last + -(-rule.holds_us // _MINUTE_US)
+    held_until = last + -(-rule.holds_us // MINUTE_US)
     if last <= current_minute:
         held_until = min(held_until, current_minute)
     # else: a device's clock runs ahead; nothing would carry its value on later
-    return first - -(-rule.reaches_back_us // _MINUTE_US), held_until
+    return first - -(-rule.reaches_back_us // MINUTE_US), held_until

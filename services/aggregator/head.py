@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from services.core.store.readings.series import Series, Spans, StoredReadings, joined
 from services.core.store.registry.plan import FacilityPlan
+from services.core.timeline.instants import MINUTE_US
 
 Integers = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-_MINUTE_US = 60_000_000
 
 #: Readings of a channel that are kept beside those of the newest minutes: what a register's steps
 #: depend on, from the 9th reading before a change back to the 9th before that one's minute.
@@ -78,7 +78,7 @@ class Recent:
 
         They are relied on in the next one only if :meth:`keep` is called after its commit.
         """
-        begin_us = current_minute * _MINUTE_US
+        begin_us = current_minute * MINUTE_US
         if (
             self._plan is not plan
             or self._sequence != sequence
@@ -94,7 +94,7 @@ class Recent:
             self._whole = np.zeros(self.channels.size, dtype=np.bool_)
             self._base_us = begin_us - (1 << (_TIME_BITS - 1))
         self._sequence = None
-        self._drop_old((current_minute - _LIVE_MINUTES + 1) * _MINUTE_US)
+        self._drop_old((current_minute - _LIVE_MINUTES + 1) * MINUTE_US)
         return RecentReadings(self, StoredReadings(connection), current_minute)
 
     def is_of(self, sequence: int) -> bool:
@@ -205,7 +205,7 @@ class RecentReadings:
 
     def __init__(self, recent: Recent, stored: StoredReadings, current_minute: int) -> None:
         self._recent, self._stored = recent, stored
-        self._live_from_us = (current_minute - _LIVE_MINUTES + 1) * _MINUTE_US
+        self._live_from_us = (current_minute - _LIVE_MINUTES + 1) * MINUTE_US
 
     def refresh(self, channels: Integers, since_us: Integers) -> None:
         """Take up what changed: ``channels`` of the plan ascending, each from an instant on."""
@@ -225,7 +225,7 @@ class RecentReadings:
 
     def _load(self, channels: Integers, numbers: Integers) -> None:
         register = self._recent.is_register(numbers)
-        first = self._live_from_us // _MINUTE_US
+        first = self._live_from_us // MINUTE_US
         same = np.ones(channels.size, dtype=np.int64)
         found = self._stored.read(
             Spans(
@@ -257,11 +257,11 @@ class RecentReadings:
         recent = self._recent
         numbers = recent.numbers(spans.channels)
         starts = recent.starts(numbers)
-        lows = recent.places(numbers, spans.firsts * _MINUTE_US) - spans.before
+        lows = recent.places(numbers, spans.firsts * MINUTE_US) - spans.before
         here = recent.is_known(numbers) & ((lows >= starts) | recent.is_whole(numbers))
         lows = np.maximum(lows, starts)
         highs = np.minimum(
-            recent.places(numbers, (spans.lasts + 1) * _MINUTE_US) + spans.after,
+            recent.places(numbers, (spans.lasts + 1) * MINUTE_US) + spans.after,
             recent.starts(numbers + 1),
         )
         sizes = np.where(here, highs - lows, 0)
@@ -292,12 +292,12 @@ class RecentReadings:
         starts, ends = recent.starts(numbers), recent.starts(numbers + 1)
         at = recent.places(numbers, since_us)
         here = recent.is_known(numbers) & ((at - count >= starts) | recent.is_whole(numbers))
-        before, after = since_us // _MINUTE_US, lasts.copy()
+        before, after = since_us // MINUTE_US, lasts.copy()
         some = here & (at > starts)
-        before[some] = recent.at(np.maximum(at - count, starts)[some])[0] // _MINUTE_US
-        at = recent.places(numbers, (lasts + 1) * _MINUTE_US)
+        before[some] = recent.at(np.maximum(at - count, starts)[some])[0] // MINUTE_US
+        at = recent.places(numbers, (lasts + 1) * MINUTE_US)
         some = here & (at < ends)
-        after[some] = recent.at(np.minimum(at + count, ends)[some] - 1)[0] // _MINUTE_US
+        after[some] = recent.at(np.minimum(at + count, ends)[some] - 1)[0] // MINUTE_US
         if not here.all():
             before[~here], after[~here] = self._stored.neighbours(
                 channels[~here], since_us[~here], lasts[~here], count

@@ -13,10 +13,10 @@ from typing import Any
 import psycopg
 
 from services.aggregator.ranges import Range
-from services.core.accounting import spans
 from services.core.store.emissions import earlier_windows, hour_closing, window_advance
 from services.core.store.readings import series
 from services.core.store.registry.plan import FacilityPlan
+from services.core.timeline import windows
 
 #: Rolling totals stand this many minutes back, where minutes have mostly stopped changing; a
 #: reader adds the newest ones itself. Nothing depends on it but how many rows a tick writes.
@@ -75,7 +75,7 @@ def move_windows(
         most = max(_LEAST_MOVE, _MOST_MOVED // max(1, len(source_ids)))
         minute = min(minute, rolled_to + most)
     upto = datetime.fromtimestamp(windows_upto(minute) * 60, UTC)
-    since = spans.since(upto, plan.zone)
+    since = windows.first_minutes(upto, plan.zone)
     earlier_windows.forget(connection, source_ids, since, upto)
     window_advance.advance(connection, source_ids, since, upto)
     return minute

@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 
 from services.cli.errors import failure
-from services.core.accounting import instants
 from services.core.runtime.clock import SystemClock
 from services.core.store.emissions import final_hours
 from services.core.store.emissions.final_hours import StoredSource
+from services.core.timeline import relative
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +31,7 @@ def instant(option: str, said: str | None) -> datetime | None:
     if said is None:
         return None
     try:
-        return instants.read(said, now=SystemClock().now(), is_end=option == "--to")
+        return relative.read(said, now=SystemClock().now(), is_end=option == "--to")
     except ValueError as error:
         raise failure(f"{option}: {error}") from None
 
@@ -39,7 +39,7 @@ def instant(option: str, said: str | None) -> datetime | None:
 def in_order(begins: datetime | None, ends: datetime | None) -> None:
     """Refuse a span that is reversed or empty."""
     try:
-        instants.in_order(begins, ends)
+        relative.in_order(begins, ends)
     except ValueError as error:
         raise failure(str(error)) from None
 

@@ -25,15 +25,15 @@ import psycopg
 from services.core.store.readings import lone_readings
 from services.core.store.readings.quarantine import QuarantineEntry
 from services.core.store.readings.writer import ReadingRow
+from services.core.timeline.instants import HOUR_US, from_us, to_us
 from services.ingest.database import Database
-from services.ingest.decode.instant import NEWEST_US, OLDEST_US, from_us, to_us
+from services.ingest.decode.instant import NEWEST_US, OLDEST_US
 from services.ingest.entry import of_reading, own_payloads
 from services.ingest.prepare import Origin, Prepared
 from services.ingest.quarantine.reasons import Reason
 from services.ingest.resolve import Directory, Publisher
 
-_HOUR_US: Final = 3_600_000_000
-_DAY_US: Final = 24 * _HOUR_US
+_DAY_US: Final = 24 * HOUR_US
 
 #: First midnights of clocks that were never set: Unix, DOS, GPS, and those of common clock chips.
 _EPOCHS: Final = (
@@ -41,8 +41,8 @@ _EPOCHS: Final = (
 )  # fmt: skip
 
 #: From midnight in the first time zone to the sixth hour in the last one.
-_BEFORE_US: Final = 14 * _HOUR_US
-_AFTER_US: Final = 18 * _HOUR_US
+_BEFORE_US: Final = 14 * HOUR_US
+_AFTER_US: Final = 18 * HOUR_US
 
 EPOCH_HOURS: Final = tuple(
     (midnight - _BEFORE_US, midnight + _AFTER_US)
@@ -50,7 +50,7 @@ EPOCH_HOURS: Final = tuple(
 )
 
 #: A device may send at once what it recorded in so long, whether its clock is right or not.
-_BUFFERED_US: Final = _HOUR_US
+_BUFFERED_US: Final = HOUR_US
 
 #: A back-fill is sent at least so many times faster than it was recorded.
 _FASTER: Final = 10

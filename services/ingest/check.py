@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from services.core.accounting.units import UnitError, conversion
-from services.ingest.decode.instant import NEWEST_US, OLDEST_US, from_us
+from services.core.timeline.instants import from_us
+from services.ingest.decode.instant import NEWEST_US, OLDEST_US
 from services.ingest.decode.observation import QUALITY, Observation
 from services.ingest.quarantine.reasons import Reason
 

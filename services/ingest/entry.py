@@ -11,7 +11,7 @@ import msgspec
 
 from services.core.store.readings.quarantine import QuarantineEntry
 from services.core.store.readings.writer import ReadingRow
-from services.ingest.decode.instant import from_us
+from services.core.timeline.instants import from_us
 from services.ingest.decode.observation import QUALITY
 from services.ingest.prepare import Origin
 from services.ingest.quarantine.reasons import Reason, explain

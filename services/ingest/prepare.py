@@ -13,10 +13,11 @@ import structlog
 
 from services.core.store.readings.quarantine import QuarantineEntry
 from services.core.store.readings.writer import ReadingRow
+from services.core.timeline.instants import from_us, to_us
 from services.ingest.arrivals import Arrivals
 from services.ingest.check import CheckError, check_time, checked_value, is_marker
 from services.ingest.corrections import BAD
-from services.ingest.decode.instant import NEWEST_US, OLDEST_US, from_us, to_us
+from services.ingest.decode.instant import NEWEST_US, OLDEST_US
 from services.ingest.decode.observation import (
     TIME_AFTER_WAITING,
     TIME_FROM_BROKER,

@@ -17,10 +17,10 @@ import structlog
 from services.core.store.readings import quarantine, writer
 from services.core.store.readings.quarantine import QuarantineEntry
 from services.core.store.readings.writer import Conflict, ReadingRow, Supersession
+from services.core.timeline.instants import from_us
 from services.ingest import corrections, entry
 from services.ingest.corrections import Verdict
 from services.ingest.database import Database, DataRefusedError, TookTooLongError
-from services.ingest.decode.instant import from_us
 from services.ingest.prepare import Origin, Prepared
 from services.ingest.quarantine.allowance import Allowance
 from services.ingest.quarantine.reasons import Reason

@@ -9,11 +9,11 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from services.core.accounting.alerting.measures import window_minutes
 from services.core.accounting.gauges import minute_extremes, minute_means
 from services.core.accounting.series import ChannelRule
 from services.core.store.readings import series
 from services.core.store.registry.watch_plan import Watched
+from services.core.timeline.windows import rolling_minutes
 
 Floats = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ def values(
     A value is the farthest one towards the limit that held in the minute, so that no reading that
     comes later in it can take it back. An average is weighted by time.
     """
-    lengths = [window_minutes(each.spec.window or "1m") or 1 for _, each in watched]
+    lengths = [rolling_minutes(each.spec.window or "1m") or 1 for _, each in watched]
     spans = [
         series.Span(
             channel_id=each.channel_id or 0, first_minute=first - length + 1, last_minute=last,

@@ -9,9 +9,9 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from services.core.accounting.alerting.measures import window_minutes
 from services.core.store.alerts import watch_series
 from services.core.store.registry.watch_plan import Watched, WatchPlan
+from services.core.timeline.windows import rolling_minutes
 
 Floats = NDArray[np.float64]
 
@@ -49,7 +49,7 @@ def quarantined(
     """How many messages that wait in quarantine now came in the window of each minute."""
     if not watched:
         return
-    lengths = [window_minutes(each.spec.window or "1h") or 60 for _, each in watched]
+    lengths = [rolling_minutes(each.spec.window or "1h") or 60 for _, each in watched]
     low = first - max(lengths)
     entries = watch_series.quarantined(connection, facility_id, low)
     of_device: dict[str | None, NDArray[np.int64]] = {}

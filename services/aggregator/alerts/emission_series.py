@@ -16,9 +16,9 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from services.core.accounting.alerting.measures import ROLLING_WINDOWS, fixed_span
 from services.core.store.alerts import watch_series
 from services.core.store.alerts.watch_series import Sources, WindowTotal
+from services.core.timeline.windows import ROLLING_MINUTES, fixed_bounds
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -67,7 +67,7 @@ class EmissionSeries:
         self._high = max([last, *upto])
         ranges = {"": (self._low, self._high)}
         for name in self._windows:
-            if (length := ROLLING_WINDOWS.get(name)) is not None:
+            if (length := ROLLING_MINUTES.get(name)) is not None:
                 ranges[name] = (self._low - length, self._high - length)
         self._read(ranges, unknown_after)
 
@@ -125,11 +125,11 @@ class EmissionSeries:
     def totals(self, window: str, *, back: int = 0) -> Totals:
         """The window's total in each minute, or in that ``back`` (up to MOST_BACK) before it."""
         minutes = np.arange(self._first, self._last + 1) - back
-        length = ROLLING_WINDOWS.get(window)
+        length = ROLLING_MINUTES.get(window)
         standing = self._windows.get(window)
         if length is not None:
             return self._rolling(window, standing, minutes, length)
-        spans = [fixed_span(window, int(minute), self._zone) for minute in minutes]
+        spans = [fixed_bounds(window, int(minute), self._zone) for minute in minutes]
         begins = np.array([begin for begin, _ in spans])
         shape = (len(self._sources), minutes.size)
         kg, covered = np.full(shape, np.nan), np.full(shape, np.nan)

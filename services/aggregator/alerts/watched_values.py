@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from services.aggregator.alerts import channel_values, device_values
 from services.aggregator.alerts.emission_series import MOST_BACK, EmissionSeries
-from services.core.accounting.alerting.measures import fixed_span
 from services.core.accounting.alerting.verdicts import at_the_end
 from services.core.store.alerts.watch_series import Sources
 from services.core.store.registry.watch_plan import Watched, WatchPlan
+from services.core.timeline.windows import fixed_bounds
 
 Floats = NDArray[np.float64]
 
@@ -141,7 +141,7 @@ def _project(
         mean = series.totals(mean_of)
         covered = mean.covered_ms / 60_000.0
         rate = np.where(covered > 0, mean.kg / np.where(covered > 0, covered, 1.0), np.nan)
-    left = np.array([fixed_span(window, int(m), plan.zone)[1] - 1 - m for m in minutes])
+    left = np.array([fixed_bounds(window, int(m), plan.zone)[1] - 1 - m for m in minutes])
     rows = of_class.projected_rows
     rise = np.full_like(found.rise, np.nan)
     of_class.put(rise, rate, active_only=True)

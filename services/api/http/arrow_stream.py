@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import nanoarrow as na
 from nanoarrow import ipc
+
+from services.core.timeline.instants import EPOCH, MICROSECOND
 
 #: As registered with IANA.
 MEDIA_TYPE: Final = "application/vnd.apache.arrow.stream"
@@ -22,8 +24,6 @@ NUMBER: Final = na.float64(nullable=False)
 NUMBER_OR_NULL: Final = na.float64()
 TRUTH: Final = na.bool_(nullable=False)
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 #: Type of each column, in order.
 Columns = Mapping[str, na.Schema]
@@ -50,7 +50,7 @@ def _batch(rows: Sequence[dict[str, Any]], schema: na.Schema, columns: Columns) 
 
 
 def _cell(value: Any) -> Any:
-    return (value - _EPOCH) // _MICROSECOND if isinstance(value, datetime) else value
+    return (value - EPOCH) // MICROSECOND if isinstance(value, datetime) else value
 
 
 def _taken(sink: io.BytesIO) -> bytes:

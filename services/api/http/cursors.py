@@ -8,7 +8,7 @@ from datetime import datetime
 
 from services.api.http.answers import rfc3339
 from services.api.http.problems import Malformed
-from services.core.accounting.instants import NEWEST, OLDEST
+from services.core.timeline.relative import NEWEST, OLDEST
 
 #: Ids and versions are bigint columns.
 _LARGEST = (1 << 63) - 1

@@ -14,6 +14,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from services.core.store.answers.emissions import Bucket
+from services.core.timeline.instants import EPOCH
 
 _HOUR, _DAY, _WEEK, _YEAR = 60, 1440, 10_080, 12
 
@@ -96,7 +97,6 @@ HOURLY = Interval(_HOUR)
 #: What ``auto`` chooses from, from the finest to the coarsest.
 INTERVALS: tuple[Interval, ...] = tuple(map(parse, ("1m", "5m", "15m", "1h", "1d", "1mo")))
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: A Monday: weeks, and spans of several days, are counted from here.
 _FIRST_DAY = datetime(1970, 1, 5)  # noqa: DTZ001 - a local date
 
@@ -126,7 +126,7 @@ def cut(
 
 
 def _cut_evenly(step: timedelta, begins: datetime, ends: datetime, *, most: int) -> list[Bucket]:
-    first = begins - (begins - _EPOCH) % step
+    first = begins - (begins - EPOCH) % step
     count = min(most, -((first - ends) // step))
     edges = [first + step * i for i in range(count + 1)]
     return [Bucket(begins=a, ends=b) for a, b in pairwise(edges)]

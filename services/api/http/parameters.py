@@ -11,8 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.api.http.problems import InvalidRequest
-from services.core.accounting import instants
 from services.core.runtime.clock import Clock
+from services.core.timeline import relative
 
 #: When the request that is answered came: what `now` means in its parameters.
 _ASKED_AT: ContextVar[datetime | None] = ContextVar("asked_at", default=None)
@@ -51,7 +51,7 @@ def parse_end(value: Any) -> Any:
 def _read(value: Any, *, is_end: bool) -> Any:
     if not isinstance(value, str):
         return value
-    return instants.read(value, now=_ASKED_AT.get() or datetime.now(UTC), is_end=is_end)
+    return relative.read(value, now=_ASKED_AT.get() or datetime.now(UTC), is_end=is_end)
 
 
 Instant = Annotated[datetime, BeforeValidator(parse_instant)]
@@ -64,7 +64,7 @@ def check_span(begins: datetime | None, ends: datetime | None) -> None:
     :raises InvalidRequest: it is.
     """
     try:
-        instants.in_order(begins, ends)
+        relative.in_order(begins, ends)
     except ValueError as error:
         raise InvalidRequest(str(error)) from None
 
@@ -88,7 +88,7 @@ class Query(BaseModel):
 
     @model_validator(mode="after")
     def _span_is_in_order(self) -> Self:
-        instants.in_order(getattr(self, "from_", None), getattr(self, "to", None))
+        relative.in_order(getattr(self, "from_", None), getattr(self, "to", None))
         return self
 
 

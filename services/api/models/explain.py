@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -13,10 +13,7 @@ from services.core.accounting.stack.equations import Equation
 from services.core.store.answers.explain import FactorUsed, HourExplanation, HourVersion
 from services.core.store.answers.explain_closing import HourClosing
 from services.core.store.answers.explain_inputs import InputHour
-from services.core.store.readings.calibrations import instant
-
-_HOUR_MS = 3_600_000
-_MINUTE = timedelta(minutes=1)
+from services.core.timeline.instants import HOUR_MS, MINUTE, from_us
 
 
 def explain_body(
@@ -54,7 +51,7 @@ def _version(v: HourVersion) -> dict[str, Any]:
         "co2e_kg": kg(v.co2e_ug) if known else None,
         "co2_market_kg": kg(v.market_ug) if known else None,
         "activity": None if v.activity_n is None or not known else v.activity_n / 1e9,
-        "coverage": round(min(1.0, v.covered_ms / _HOUR_MS), 6),
+        "coverage": round(min(1.0, v.covered_ms / HOUR_MS), 6),
         "quality": v.quality,
         "code": v.code,
         "state": "final" if v.final else "provisional",
@@ -107,7 +104,7 @@ def _closing(closing: HourClosing) -> dict[str, Any]:
                 "unit": units.get(each.role),
                 "average": _number(each.average),
                 "unadjusted": _number(each.unadjusted),
-                "coverage": round(min(1.0, each.covered_ms / _HOUR_MS), 6),
+                "coverage": round(min(1.0, each.covered_ms / HOUR_MS), 6),
                 "valid": each.valid,
                 "verdict": each.verdict,
                 "verdict_reason": each.verdict_reason,
@@ -119,7 +116,7 @@ def _closing(closing: HourClosing) -> dict[str, Any]:
         ],
         "calibrations": {
             role: [
-                {"time": instant(test.ts_us), "passed": test.passed, "detail": test.detail}
+                {"time": from_us(test.ts_us), "passed": test.passed, "detail": test.detail}
                 for test in tests
             ]
             for role, tests in closing.calibrations.items()
@@ -141,7 +138,7 @@ def _closing(closing: HourClosing) -> dict[str, Any]:
 def _audit(audit: Audit) -> dict[str, Any]:
     found = audit.accuracy
     return {
-        "time": instant(audit.ts_us),
+        "time": from_us(audit.ts_us),
         "passed": audit.passed,
         "bias_factor": float(audit.bias_factor),
         "runs": None if found is None else found.runs,
@@ -208,8 +205,8 @@ def _input(item: InputHour) -> dict[str, Any]:
         },
         "held": [
             {
-                "from": instant(each.t0_us),
-                "to": instant(each.t1_us),
+                "from": from_us(each.t0_us),
+                "to": from_us(each.t1_us),
                 "change": each.value,
                 "reason": each.reason,
             }
@@ -218,8 +215,8 @@ def _input(item: InputHour) -> dict[str, Any]:
         "incidents": [
             {
                 "kind": each.kind,
-                "from": instant(each.t0_us),
-                "to": instant(each.t1_us),
+                "from": from_us(each.t0_us),
+                "to": from_us(each.t1_us),
                 "before": each.before,
                 "seen": each.seen,
                 "after": each.after,
@@ -239,7 +236,7 @@ def _minutes(found: HourExplanation, hour: datetime) -> list[dict[str, Any]]:
     stored = {row.minute: row for row in found.minutes}
     rows = []
     for index in range(60):
-        time = hour + index * _MINUTE
+        time = hour + index * MINUTE
         row = stored.get(time)
         known = row is not None and row.covered_ms > 0
         rows.append(

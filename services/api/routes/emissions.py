@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -36,11 +36,10 @@ from services.core.store.answers import emissions
 from services.core.store.answers.emissions import Bucket, EmissionRow
 from services.core.store.answers.facility_queries import FacilityRow, SourceRow, sources_between
 from services.core.store.answers.source_uncertainty import SourceAccount, source_accounts
+from services.core.timeline.instants import DAY, MINUTE
 
 router = APIRouter(tags=["emissions"])
 
-_DAY = timedelta(days=1)
-_MINUTE = timedelta(minutes=1)
 _COLUMNS = tuple(Emission.model_fields)
 _ARROW: arrow_stream.Columns = {
     "time": arrow_stream.TIME,
@@ -143,7 +142,7 @@ async def get_emissions(
     if query.as_of is not None:
         now = min(now, query.as_of)
     ends = query.to or now
-    begins = query.from_ or ends - _DAY
+    begins = query.from_ or ends - DAY
     check_span(begins, ends)
     interval = _interval(query, begins, ends)
     found = await visible_facilities(context, who, query.facility)
@@ -251,7 +250,7 @@ def _row(
     source = next(s for s in part.sources if s.id == row.source_id)
     bucket = buckets[row.bucket]
     # the current minute counts, what lies after it cannot be known yet
-    known_until = min(bucket.ends, now.replace(second=0, microsecond=0) + _MINUTE)
+    known_until = min(bucket.ends, now.replace(second=0, microsecond=0) + MINUTE)
     length_ms = max(1.0, (known_until - bucket.begins).total_seconds() * 1000)
     coverage = min(1.0, row.covered_ms / length_ms)
     account = part.accounts.get(source.slug)

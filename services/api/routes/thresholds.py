@@ -17,11 +17,11 @@ from services.api.http.parameters import End, Instant, Query, SlugList
 from services.api.http.problems import Conflict, InvalidRequest, NotFound, documented
 from services.api.models.alerts import Changed, MaintenanceRow, ThresholdRow
 from services.api.registry_write import write
-from services.core.accounting.durations import in_words, seconds
 from services.core.facility import plain_words
 from services.core.facility.fields import Part
 from services.core.facility.thresholds import Maintenance, Threshold
 from services.core.store.alerts import limit_changes, queries
+from services.core.timeline.durations import in_words, seconds
 
 log = structlog.get_logger()
 

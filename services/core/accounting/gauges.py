@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.accounting.spreading import MINUTE_US
+from services.core.timeline.instants import MINUTE_US
 
 
 def minute_means(

@@ -17,8 +17,7 @@ from services.core.accounting.series import Minutes
 from services.core.accounting.stack.equations import Equation
 from services.core.accounting.stack.measured import StackInputs
 from services.core.accounting.units import Conversion
-
-_HOUR_US = 3_600_000_000
+from services.core.timeline.instants import HOUR_US
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,7 +95,7 @@ class ActivityMethod:
         value = np.where(covered > 0, value, 0.0)
         activity = self.to_activity(value)
         if channel.is_rate:
-            activity = activity * (covered / _HOUR_US)
+            activity = activity * (covered / HOUR_US)
         per_unit = self.per_unit(minutes)
         return MinuteMasses(
             co2_kg=activity * per_unit.co2_kg,
@@ -154,7 +153,7 @@ class StackMethod:
                 estimated = np.maximum(estimated, series[role].estimated_at(minutes))
         rate_kg_h = np.asarray(self.equation.rate_kg_h(inputs), dtype=np.float64)
         covered = np.where(np.isfinite(rate_kg_h), covered, 0)
-        co2 = np.where(covered > 0, rate_kg_h * (covered / _HOUR_US), 0.0)
+        co2 = np.where(covered > 0, rate_kg_h * (covered / HOUR_US), 0.0)
         return MinuteMasses(
             co2_kg=co2,
             co2e_kg=co2,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.accounting.register_records import RegisterConfig
+from services.core.timeline.instants import HOUR_US
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -19,8 +20,6 @@ Bools = NDArray[np.bool_]
 
 CLOCK_ALLOWANCE_S = 2.0
 """Two timestamps cut to whole seconds put a span wrong by up to this much."""
-
-HOUR_US = 3_600_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,6 @@ import numpy as np
 from services.core.accounting import register_jitter
 from services.core.accounting.register_plausibility import (
     CLOCK_ALLOWANCE_S,
-    HOUR_US,
     Bools,
     Floats,
     Ints,
@@ -67,6 +66,7 @@ from services.core.accounting.register_records import (
     RegisterConfig,
     RegisterSteps,
 )
+from services.core.timeline.instants import HOUR_US
 
 __all__ = [
     "LOOK_AROUND",

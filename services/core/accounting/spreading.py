@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-MINUTE_US = 60_000_000
+from services.core.timeline.instants import MINUTE_US
 
 
 def spread(

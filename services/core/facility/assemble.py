@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
 from services.core.accounting.activity import co2_per_unit
@@ -28,14 +28,7 @@ from services.core.accounting.stack.measured import (
 )
 from services.core.accounting.units import Conversion, conversion, unit
 from services.core.facility import model
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def microseconds(instant: datetime) -> int:
-    """Microseconds since the epoch of an aware instant, exact."""
-    since = instant - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+from services.core.timeline.instants import to_us
 
 
 def channel_rule(channel: model.Channel) -> ChannelRule:
@@ -47,7 +40,7 @@ def channel_rule(channel: model.Channel) -> ChannelRule:
             max_rate_per_h=channel.max_rate,
             epochs=tuple(
                 Epoch(
-                    from_us=microseconds(epoch.from_),
+                    from_us=to_us(epoch.from_),
                     start=epoch.start,
                     reason=epoch.reason,
                     modulus=epoch.modulus,
@@ -249,4 +242,4 @@ def _activity_unit(channel: model.Channel) -> tuple[Conversion, str]:
 
 
 def _local_midnight_minute(day: date, zone: ZoneInfo) -> int:
-    return microseconds(datetime.combine(day, time(), zone)) // 60_000_000
+    return to_us(datetime.combine(day, time(), zone)) // 60_000_000

@@ -16,6 +16,7 @@ from services.core.accounting.stack.validity import VALIDITY
 from services.core.accounting.units import Conversion, conversion, unit
 from services.core.facility import assemble, model
 from services.core.facility.monitors import Audit as AuditPart
+from services.core.timeline.instants import to_us
 
 
 def closing_rule(source: model.Source, channels: Mapping[str, model.Channel]) -> ClosingRule | None:
@@ -121,7 +122,7 @@ def audits(channel: model.Channel, role: str) -> tuple[Audit, ...]:
 
 
 def _audit(channel: model.Channel, role: str, stated: AuditPart) -> Audit:
-    ts_us = assemble.microseconds(stated.at)
+    ts_us = to_us(stated.at)
     if stated.bias_factor is not None and role != Monitor.FLOW:
         raise ConfigurationError(
             f"the audit of {channel.id} has a bias_factor, which only a flow carries: remove it"

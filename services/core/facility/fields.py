@@ -27,9 +27,9 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from services.core.accounting import durations
 from services.core.facility import secret_names
 from services.core.facility.topics import uncarried
+from services.core.timeline import durations
 
 _SLUG = r"^[a-z0-9][a-z0-9-]{0,62}$"
 

@@ -7,12 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, ValidationInfo, model_validator
 
-from services.core.accounting.alerting.measures import (
-    FIXED_WINDOWS,
-    ROLLING_WINDOWS,
-    Measure,
-    window_minutes,
-)
+from services.core.accounting.alerting.measures import Measure
 from services.core.facility.fields import (
     ChannelReference,
     Figure,
@@ -24,6 +19,7 @@ from services.core.facility.fields import (
     at_most,
     is_stated,
 )
+from services.core.timeline.windows import FIXED, ROLLING_MINUTES, rolling_minutes
 
 #: Devices are looked back for so long.
 LONGEST_SILENCE_S = 40 * 86_400.0
@@ -36,11 +32,11 @@ _OF_DEVICE = {"silence", "quarantine"}
 _OF_EMISSIONS = {"rate", "total", "coverage", "budget"}
 
 _TOTALS = (
-    lambda window: window in ROLLING_WINDOWS or window in FIXED_WINDOWS,
-    f"one of {', '.join((*ROLLING_WINDOWS, *FIXED_WINDOWS))}",
+    lambda window: window in ROLLING_MINUTES or window in FIXED,
+    f"one of {', '.join((*ROLLING_MINUTES, *FIXED))}",
 )
 _SHORT = (
-    lambda window: 1 <= (window_minutes(window) or 0) <= 1440,
+    lambda window: 1 <= (rolling_minutes(window) or 0) <= 1440,
     "whole minutes or hours up to 24h, such as 15m",
 )
 #: By measure: which windows there are, as a test and in words; None: it has none.
@@ -145,9 +141,7 @@ class Threshold(Part):
     @property
     def _can_be_projected(self) -> bool:
         return (
-            self.measure in {"total", "budget"}
-            and self.window in FIXED_WINDOWS
-            and self.above is not None
+            self.measure in {"total", "budget"} and self.window in FIXED and self.above is not None
         )
 
     @model_validator(mode="after")
@@ -165,7 +159,7 @@ class Threshold(Part):
         if self.projected and not self._can_be_projected:
             raise ValueError(
                 "projected is for above a total or budget whose window has an end: "
-                + ", ".join(FIXED_WINDOWS)
+                + ", ".join(FIXED)
             )
         return self
 

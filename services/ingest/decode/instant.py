@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
+from services.core.timeline.instants import to_us
 
 #: Numbers from here on are milliseconds: as seconds they would lie beyond the year 5138.
 MILLISECONDS_FROM: Final = 1e11
@@ -35,16 +34,6 @@ _IN_MICROSECONDS: Final = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
 NEWEST_US: Final = 253_402_300_799_999_999
 #: The first microsecond of the year 1.
 OLDEST_US: Final = -62_135_596_800_000_000
-
-
-def to_us(instant: datetime) -> int:
-    """Microseconds since the epoch of an aware datetime."""
-    return (instant - _EPOCH) // _MICROSECOND
-
-
-def from_us(ts_us: int) -> datetime:
-    """The aware datetime of microseconds between OLDEST_US and NEWEST_US."""
-    return _EPOCH + timedelta(microseconds=ts_us)
 
 
 def parse_number(number: float) -> int:

@@ -13,8 +13,9 @@ from typing import Any, Final, final
 
 import msgspec
 
+from services.core.timeline.instants import to_us
 from services.ingest.decode import json_document, native_forgiving
-from services.ingest.decode.instant import parse_number, to_us
+from services.ingest.decode.instant import parse_number
 from services.ingest.decode.observation import (
     GOOD,
     MOST_VALUES,

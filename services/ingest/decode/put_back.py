@@ -7,18 +7,15 @@ clock was put back between them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.ingest.decode.instant import from_us
+from services.core.timeline.instants import DAY_US, MICROSECOND, from_us
 
-_DAY_US: Final = 86_400_000_000
 #: Clocks are put back by no more than this.
 _MARGIN_US: Final = 3 * 3_600_000_000
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class _Fold(NamedTuple):
@@ -59,14 +56,14 @@ def in_order(times_us: Sequence[int], zone: ZoneInfo) -> list[int]:
 
 def _fold(zone: ZoneInfo, ts_us: int) -> _Fold | None:
     """The change of clocks that makes the local time of an instant ambiguous."""
-    fold = _fold_of_day(zone, ts_us // _DAY_US)
+    fold = _fold_of_day(zone, ts_us // DAY_US)
     return fold if fold is not None and -fold.by_us <= ts_us - fold.at_us < fold.by_us else None
 
 
 @lru_cache(maxsize=1000)
 def _fold_of_day(zone: ZoneInfo, day: int) -> _Fold | None:
     """The change of clocks within a day of UTC, or shortly before or after it."""
-    low, high = day * _DAY_US - _MARGIN_US, (day + 1) * _DAY_US + _MARGIN_US
+    low, high = day * DAY_US - _MARGIN_US, (day + 1) * DAY_US + _MARGIN_US
     before = _offset_us(zone, low)
     by_us = before - _offset_us(zone, high)
     if by_us <= 0:
@@ -82,4 +79,4 @@ def _fold_of_day(zone: ZoneInfo, day: int) -> _Fold | None:
 
 def _offset_us(zone: ZoneInfo, ts_us: int) -> int:
     offset = from_us(ts_us).astimezone(zone).utcoffset()
-    return 0 if offset is None else offset // _MICROSECOND
+    return 0 if offset is None else offset // MICROSECOND

@@ -9,7 +9,8 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from services.core.facility.mapping_expression import Budget
-from services.ingest.decode.instant import from_us, parse_date_time, parse_epoch, to_us
+from services.core.timeline.instants import from_us, to_us
+from services.ingest.decode.instant import parse_date_time, parse_epoch
 from services.ingest.decode.observation import TIME_FROM_BROKER, TIME_FROM_DEVICE
 from services.ingest.decode.selection import MISSING, Selection, nothing, selection
 from services.ingest.decode.shown import shown

@@ -26,6 +26,7 @@ from services.core.store.readings import quarantine, replays, writer
 from services.core.store.readings.quarantine import QuarantineEntry, QuarantineItem
 from services.core.store.readings.replays import ReplayRequest
 from services.core.store.readings.writer import Correction, ReadingRow
+from services.core.timeline.instants import to_us
 from services.ingest.alone import Alone, old_positions
 from services.ingest.arrivals import Arrivals
 from services.ingest.database import (
@@ -35,7 +36,6 @@ from services.ingest.database import (
     StoppedError,
     TookTooLongError,
 )
-from services.ingest.decode.instant import to_us
 from services.ingest.decode.observation import TIME_FROM_DEVICE
 from services.ingest.prepare import Origin, Prepared, TimeBounds, prepare
 from services.ingest.quarantine.allowance import Admission, Allowance

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from services.aggregator.alerts.watched_values import Values, values
-from services.core.accounting.alerting.measures import ROLLING_WINDOWS, fixed_span
 from services.core.store.registry.plan import facility_plans
+from services.core.timeline.windows import ROLLING_MINUTES, fixed_bounds
 from tests.integration.aggregator.plant import instant, some_readings
 from tests.integration.aggregator.watch import Watch
 
@@ -92,8 +92,8 @@ def totals_and_coverage(works: Watch, back: int) -> None:
         for i, minute in enumerate(range(first, last + 1)):
             # what covers a minute is told two minutes later
             at = minute if spec.measure == "total" else minute - 2
-            length = ROLLING_WINDOWS.get(spec.window)
-            begins = fixed_span(spec.window, at, ZONE)[0] if length is None else at - length + 1
+            length = ROLLING_MINUTES.get(spec.window)
+            begins = fixed_bounds(spec.window, at, ZONE)[0] if length is None else at - length + 1
             expected = total(begins, at) / 1e9
             if spec.measure == "coverage":
                 expected = total(begins, at) / (60_000 * (at - begins + 1) * len(sources))
@@ -116,7 +116,7 @@ def test_a_budget_is_projected_at_the_rate_of_the_last_day(works: Watch) -> None
         / (by_hand(works, "covered_ms", {each})(last - 1439, last) / 60_000)
         for each in sources
     )
-    begins, ends = fixed_span("month", last, ZONE)
+    begins, ends = fixed_bounds("month", last, ZONE)
     so_far = kg(begins, last) / 1e9
     assert found.value[0, 0] == pytest.approx(so_far / 500)
     assert found.ends[0, 0] == pytest.approx((so_far + rise * (ends - 1 - last)) / 500)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.core.accounting import spans
+from services.core.timeline import windows
 from tests.integration.aggregator.plant import FILE, Plant, Reading, apply_text, instant
 
 
@@ -133,7 +133,7 @@ def test_month_and_year_begin_at_local_midnight_whatever_its_offset(
     first: str, last_minute: str, hours: int
 ) -> None:
     upto = instant(last_minute)
-    begins = spans.since(upto, ZoneInfo("Europe/Vienna"))
+    begins = windows.first_minutes(upto, ZoneInfo("Europe/Vienna"))
     month_or_year = "year" if "-01-01T" in first else "month"
     assert begins[month_or_year] == instant(first)
     assert upto - begins[month_or_year] + timedelta(minutes=1) == timedelta(hours=hours)
@@ -158,7 +158,7 @@ def test_every_window_is_exact_to_the_minute_while_the_clocks_change(
         now = start + timedelta(minutes=minutes)
         plant.tick(now)
         upto = now - timedelta(minutes=2)
-        for span, since in spans.since(upto, ZoneInfo("Europe/Vienna")).items():
+        for span, since in windows.first_minutes(upto, ZoneInfo("Europe/Vienna")).items():
             ((ug, covered_ms),) = plant.connection.execute(
                 "SELECT coalesce(sum(co2_ug), 0), coalesce(sum(covered_ms), 0) FROM emission_minute"
                 " WHERE source_id = %s AND minute BETWEEN %s AND %s",

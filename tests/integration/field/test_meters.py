@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from services.core.timeline.instants import HOUR
 from tests.integration.field.bench import FieldBench
 
 _FILE = """
@@ -24,7 +25,6 @@ _REGISTER = "quantity: energy, unit: kWh, kind: counter, max_rate: 40"
 _QUARTERS = "quantity: energy, unit: kWh, kind: interval, length: 15m, stamp: end"
 _POWER = "quantity: power, unit: kW, kind: gauge, max_gap: 15m"
 _START = datetime(2026, 3, 1, tzinfo=UTC)
-_HOUR = timedelta(hours=1)
 
 
 def file_of(channel: str, facility: str = "works") -> str:
@@ -78,9 +78,9 @@ def test_an_hourly_register_is_measured_though_it_comes_seconds_late(field: Fiel
     index = (100, 104, 108, 112, 116, 116, 124, 128, 132)
     field.deliver(
         [told(_START + timedelta(seconds=s), v) for s, v in zip(seconds, index, strict=True)],
-        at=_START + 9 * _HOUR,
+        at=_START + 9 * HOUR,
     )
-    field.settle(_START + 12 * _HOUR)
+    field.settle(_START + 12 * HOUR)
     hours = field.hours("grid")[1:8]
     assert [hour["quality"] for hour in hours] == ["measured"] * 7
     assert [float(hour["activity"]) for hour in hours] == pytest.approx(
@@ -92,23 +92,23 @@ def test_an_hour_is_what_its_greater_part_is(field: FieldBench) -> None:
     field.apply(file_of(_REGISTER + ", estimated_after: 10m"))
     minutes = (*range(36), *range(60, 91), 120)
     field.deliver(
-        [told(_START + timedelta(minutes=m), 100 + m / 60) for m in minutes], at=_START + 3 * _HOUR
+        [told(_START + timedelta(minutes=m), 100 + m / 60) for m in minutes], at=_START + 3 * HOUR
     )
-    field.settle(_START + 3 * _HOUR)
+    field.settle(_START + 3 * HOUR)
     (row,) = field.rows(
         "SELECT array_agg(estimated_ms ORDER BY hour) AS estimated,"
         " array_agg(quality ORDER BY hour) AS quality FROM emission_hour"
     )
     assert row["estimated"] == [25 * 60_000, 30 * 60_000]
     assert row["quality"] == ["measured", "measured"]
-    field.connection.execute("DELETE FROM reading WHERE ts = %s", (_START + 35 * _HOUR / 60,))
+    field.connection.execute("DELETE FROM reading WHERE ts = %s", (_START + 35 * HOUR / 60,))
     field.apply(file_of(_REGISTER + ", estimated_after: 30s"))
-    field.settle(_START + 3 * _HOUR)
+    field.settle(_START + 3 * HOUR)
     assert [hour["quality"] for hour in field.hours("grid")] == ["estimated"] * 2
 
 
 def _quarters(value: Callable[[int], str]) -> list[tuple[str, str]]:
-    return [told(_START + k * _HOUR / 4, 0.1, value(k)) for k in range(1, 9)]
+    return [told(_START + k * HOUR / 4, 0.1, value(k)) for k in range(1, 9)]
 
 
 @pytest.mark.incident
@@ -116,15 +116,15 @@ def _quarters(value: Callable[[int], str]) -> list[tuple[str, str]]:
 def test_uncertain_intervals_are_estimated(field: FieldBench, stamp: str) -> None:
     # https://github.com/BottlecapDave/HomeAssistant-OctopusEnergy/issues/817
     field.apply(file_of(_QUARTERS.replace("end", stamp)))
-    shift = _HOUR / 4 if stamp == "start" else timedelta(0)
+    shift = HOUR / 4 if stamp == "start" else timedelta(0)
     field.deliver(
         [
-            told(_START + k * _HOUR / 4 - shift, 0.1, "uncertain" if k <= 5 else "good")
+            told(_START + k * HOUR / 4 - shift, 0.1, "uncertain" if k <= 5 else "good")
             for k in range(1, 9)
         ],
-        at=_START + 2 * _HOUR,
+        at=_START + 2 * HOUR,
     )
-    field.settle(_START + 3 * _HOUR)
+    field.settle(_START + 3 * HOUR)
     rows = field.rows("SELECT quality, estimated_ms, covered_ms FROM emission_hour ORDER BY hour")
     assert [row["quality"] for row in rows] == ["estimated", "measured"]
     assert [row["estimated_ms"] for row in rows] == [3_600_000, 900_000]
@@ -138,9 +138,9 @@ def test_a_step_of_a_register_is_estimated_if_either_end_is_uncertain(field: Fie
             told(_START + timedelta(minutes=10 * k), 100 + k, "uncertain" if k == 3 else "good")
             for k in range(7)
         ],
-        at=_START + _HOUR,
+        at=_START + HOUR,
     )
-    field.settle(_START + _HOUR)
+    field.settle(_START + HOUR)
     assert [
         row["n"]
         for row in field.rows(
@@ -166,7 +166,7 @@ def test_what_an_uncertain_value_of_a_gauge_holds_is_estimated(field: FieldBench
 
 def test_bad_values_stay_gaps(field: FieldBench) -> None:
     field.apply(file_of(_QUARTERS))
-    field.deliver(_quarters(lambda k: "bad" if k % 2 else "uncertain"), at=_START + 2 * _HOUR)
-    field.settle(_START + 2 * _HOUR)
+    field.deliver(_quarters(lambda k: "bad" if k % 2 else "uncertain"), at=_START + 2 * HOUR)
+    field.settle(_START + 2 * HOUR)
     rows = field.rows("SELECT covered_ms, estimated_ms FROM emission_hour ORDER BY hour")
     assert rows == [{"covered_ms": 1_800_000, "estimated_ms": 1_800_000}] * 2

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
+from services.core.timeline.instants import MICROSECOND
 from tests.integration.field.bench import FieldBench
 
 pytestmark = pytest.mark.database
@@ -20,7 +21,6 @@ devices:
     channels: [{id: power, from: p, quantity: power, unit: W, kind: gauge}]
 """
 _AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def deliver(plug: FieldBench, *powers: float) -> tuple[int, int, int]:
 def test_what_the_broker_stored_in_one_microsecond_is_kept_in_order(plug: FieldBench) -> None:
     assert deliver(plug, 1, 2, 3) == (3, 0, 0)
     assert deliver(plug, 4) == (1, 0, 0)
-    assert plug.readings("plug.power") == [(_AT + k * _MICROSECOND, k + 1, 0) for k in range(4)]
+    assert plug.readings("plug.power") == [(_AT + k * MICROSECOND, k + 1, 0) for k in range(4)]
     assert plug.quarantine() == []
 
 
@@ -57,7 +57,7 @@ def test_more_than_is_looked_at_at_once(plug: FieldBench) -> None:
 
 
 def test_every_minute_that_was_moved_into_is_summarised(plug: FieldBench) -> None:
-    last = _AT - _MICROSECOND
+    last = _AT - MICROSECOND
     for power in (1, 2):
         plug.deliver([("plug", f'{{"p": {power}}}')], at=last, told=True)
     minutes = plug.rows("SELECT DISTINCT unnest(minutes) AS minute FROM touched ORDER BY 1")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.core.timeline.instants import to_us
 from services.ingest.decode import native, native_forgiving
-from services.ingest.decode.instant import to_us
 from services.ingest.decode.observation import Decoded, Observation, UndecodableError
 from services.ingest.quarantine.reasons import Reason
 

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import astuple, replace
 
 from services.core.store.registry.read import Channel, Device, Devices
-from services.ingest.decode.instant import to_us
+from services.core.timeline.instants import to_us
 from services.ingest.prepare import Prepared, TimeBounds, prepare
 from services.ingest.quarantine.reasons import Reason
 from services.ingest.resolve import Directory

@@ -14,8 +14,7 @@ from services.core.accounting.stack.qa import (
     relative_accuracy,
 )
 from services.core.accounting.stack.rounding import half_away
-
-_HOUR_US = 3_600_000_000
+from services.core.timeline.instants import HOUR_US
 
 LARGEST_INACCURACY = Decimal("10.0")
 """Percent relative accuracy, at one decimal, that an audit passes with (40 CFR 75 App. A 3.3)."""
@@ -61,7 +60,7 @@ def in_force(audits: Sequence[Audit], *, clock_hour: int) -> Audit | None:
     A bias factor holds from the hour after the audit on, until the next one (40 CFR 75 App. A
     7.6.5; the hour as EPA's checking code takes it).
     """
-    past = [each for each in audits if each.passed and each.ts_us // _HOUR_US < clock_hour]
+    past = [each for each in audits if each.passed and each.ts_us // HOUR_US < clock_hour]
     return max(past, key=lambda each: each.ts_us, default=None)
 
 

@@ -8,6 +8,7 @@ from decimal import Decimal, localcontext
 from enum import StrEnum
 
 from services.core.accounting.stack.rounding import ARITHMETIC, half_away
+from services.core.timeline.instants import HOUR_US
 
 CALIBRATION_VALID_HOURS = 26
 """Clock hours, with its own, that a passed daily calibration vouches for (40 CFR 75 App. B 2.1.5).
@@ -16,7 +17,6 @@ EPA's checking code asks for fewer than 26 hours between the hour of the test an
 Its grace period for the first hours after a shutdown is not given here.
 """
 
-_HOUR_US = 3_600_000_000
 
 SAME_TEST_US = 15 * 60_000_000
 """Calibration readings no farther apart than this belong to one test: tonne's own rule."""
@@ -154,7 +154,7 @@ def out_of_control(tests: Sequence[CalibrationTest], *, until_us: int) -> tuple[
             if begun is not None:
                 periods.append(OutOfControl(from_us=begun[0], to_us=test.ts_us, reason=begun[1]))
             begun = None
-            vouched_until = (test.ts_us // _HOUR_US + CALIBRATION_VALID_HOURS) * _HOUR_US
+            vouched_until = (test.ts_us // HOUR_US + CALIBRATION_VALID_HOURS) * HOUR_US
         elif begun is None or begun[1] == "expired":
             if begun is not None:
                 periods.append(OutOfControl(from_us=begun[0], to_us=test.ts_us, reason=begun[1]))

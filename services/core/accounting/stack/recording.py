@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from services.core.accounting.stack.audits import Audit, failed_periods, in_force
 from services.core.accounting.stack.inputs import Input
 from services.core.accounting.stack.validity import HourOfReadings, ValidityPolicy
+from services.core.timeline.instants import MINUTE_US
 
 OPERATING = "operating"
 """Name among the inputs of the channel that tells whether the unit operates."""
 
 LOAD = "load"
 """Name among the inputs, and the recorded ones, of the unit's load."""
-
-_MINUTE_US = 60_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,10 +115,10 @@ def _mean(value: NDArray[np.float64], covered_us: NDArray[np.int64]) -> float | 
 
 def _passed(audits: Sequence[Audit], clock_hour: int) -> NDArray[np.bool_]:
     """Of each minute of the hour whether no failed audit stands against its data."""
-    starts_us = (clock_hour * 60 + np.arange(60, dtype=np.int64)) * _MINUTE_US
-    end_us = int(starts_us[-1]) + _MINUTE_US
+    starts_us = (clock_hour * 60 + np.arange(60, dtype=np.int64)) * MINUTE_US
+    end_us = int(starts_us[-1]) + MINUTE_US
     passed = np.ones(60, dtype=bool)
     for period in failed_periods(audits, until_us=end_us):
         to_us = end_us if period.to_us is None else period.to_us
-        passed &= (starts_us + _MINUTE_US <= period.from_us) | (starts_us >= to_us)
+        passed &= (starts_us + MINUTE_US <= period.from_us) | (starts_us >= to_us)
     return passed

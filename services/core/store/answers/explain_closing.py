@@ -16,9 +16,10 @@ from services.core.accounting.stack.equations import ReportedRate
 from services.core.accounting.stack.periods import operating_time
 from services.core.accounting.stack.qa import CalibrationTest
 from services.core.accounting.stack.recording import LOAD
-from services.core.facility import assemble, assemble_closing, model
+from services.core.facility import assemble_closing, model
 from services.core.store.answers.explain_inputs import InputChannel
 from services.core.store.readings import calibrations
+from services.core.timeline.instants import to_us
 
 _INPUTS = """
 SELECT role, average, unadjusted, covered_ms, operating_ms, valid, verdict, verdict_reason, value,
@@ -80,8 +81,8 @@ def hour_closing(
     with connection.cursor(row_factory=class_row(JudgedInput)) as cursor:
         recorded = cursor.execute(_INPUTS, (source_id, hour)).fetchall()
     inputs = tuple(each for each in recorded if each.role != LOAD)
-    first_us = assemble.microseconds(hour)
-    end_us = assemble.microseconds(hour + timedelta(hours=1))
+    first_us = to_us(hour)
+    end_us = to_us(hour + timedelta(hours=1))
     return HourClosing(
         rule=rule,
         inputs=inputs,

@@ -16,8 +16,7 @@ from services.core.accounting.series import MinuteSeries
 from services.core.facility import assemble, model
 from services.core.store.readings import series as reading_series
 from services.core.store.readings.chart import QUALITIES
-
-_MINUTE_US = 60_000_000
+from services.core.timeline.instants import MINUTE_US, to_us
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,7 +118,7 @@ def _minutes(
     connection: psycopg.Connection[Any], channel: InputChannel, hour: datetime
 ) -> tuple[MinuteSeries, tuple[Held, ...], tuple[Incident, ...]]:
     rule = assemble.channel_rule(channel.spec)
-    first = assemble.microseconds(hour) // _MINUTE_US
+    first = to_us(hour) // MINUTE_US
     last = first + 59
     context = rule.context
     (readings,) = reading_series.read(
@@ -127,8 +126,8 @@ def _minutes(
         [
             reading_series.Span(
                 channel_id=channel.id,
-                first_minute=first - math.ceil(context.lead_us / _MINUTE_US),
-                last_minute=last + math.ceil(context.trail_us / _MINUTE_US),
+                first_minute=first - math.ceil(context.lead_us / MINUTE_US),
+                last_minute=last + math.ceil(context.trail_us / MINUTE_US),
                 before=context.before,
                 after=context.after,
             )
@@ -138,7 +137,7 @@ def _minutes(
     if rule.kind != "counter":
         return minutes, (), ()
     steps = rule.register_steps(readings.ts_us, readings.value)
-    begins_us, ends_us = first * _MINUTE_US, (last + 1) * _MINUTE_US
+    begins_us, ends_us = first * MINUTE_US, (last + 1) * MINUTE_US
     return (
         minutes,
         tuple(each for each in steps.held if each.t1_us > begins_us and each.t0_us < ends_us),

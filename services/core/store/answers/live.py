@@ -19,9 +19,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.store.answers.live_windows import SpanTotal, windows
+from services.core.timeline.windows import TOTALS
 
 #: Every window of a live answer, in the order it is shown.
-SPANS = ("1h", "24h", "7d", "30d", "365d", "today", "month", "year")
+SPANS = TOTALS
 
 #: A rate older than this is no present rate.
 RATE_HORIZON = timedelta(minutes=15)

@@ -16,11 +16,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.core.accounting import spans
 from services.core.store.answers.live import FacilityLive, source_live
 from services.core.store.answers.live_windows import SpanTotal
 from services.core.store.emissions import hours_as_known
 from services.core.store.emissions.hours_as_known import as_then
+from services.core.timeline import windows
+from services.core.timeline.instants import HOUR, MILLISECOND, MINUTE
 
 _FACILITY = text(
     """
@@ -119,9 +120,6 @@ GROUP BY 1, 2, 3
 """
 )
 
-_HOUR = timedelta(hours=1)
-_MINUTE = timedelta(minutes=1)
-_MILLISECOND = timedelta(milliseconds=1)
 _NOTHING = {
     "co2_ug": 0,
     "co2e_ug": 0,
@@ -149,7 +147,7 @@ async def facility_live_as_of(
         .mappings()
         .all()
     )
-    begins = spans.since(minute, ZoneInfo(head.timezone))
+    begins = windows.first_minutes(minute, ZoneInfo(head.timezone))
     found = await connection.execute(
         _TOTALS,
         {
@@ -196,12 +194,12 @@ async def facility_live_as_of(
 def _whole_hour(instant: datetime) -> datetime:
     """The first start of an hour that is not before ``instant``."""
     hour = instant.replace(minute=0, second=0, microsecond=0)
-    return hour if hour == instant else hour + _HOUR
+    return hour if hour == instant else hour + HOUR
 
 
 def _span_total(row: Mapping[Any, Any]) -> SpanTotal:
     """A window's total from a row with its first and last minute, ``begins`` and ``at``."""
-    ends = row["at"] + _MINUTE
+    ends = row["at"] + MINUTE
     length = ends - row["begins"]
     there = length
     if not row["active"]:
@@ -214,6 +212,6 @@ def _span_total(row: Mapping[Any, Any]) -> SpanTotal:
         measured_ms=int(row["measured_ms"]),
         substituted_ms=int(row["substituted_ms"]),
         estimated_ms=int(row["estimated_ms"]),
-        window_ms=length // _MILLISECOND,
-        expected_ms=there // _MILLISECOND,
+        window_ms=length // MILLISECOND,
+        expected_ms=there // MILLISECOND,
     )

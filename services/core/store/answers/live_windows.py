@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.store.database.arrays import loaded
+from services.core.timeline.instants import MINUTE_US
 
 _MILLISECOND_US = 1000
-_MINUTE_US = 60_000_000
 
 #: Columns of whole micrograms, and of milliseconds.
 _MASSES = ("co2_ug", "co2e_ug", "market_ug")
@@ -70,12 +70,12 @@ def windows(row: Mapping[Any, Any]) -> dict[int, dict[str, SpanTotal]]:
             )
         )
     }
-    came_from = np.where(kept, upto + _MINUTE_US, begins)
+    came_from = np.where(kept, upto + MINUTE_US, begins)
     came = [
         places.get(key, -1) for key in zip(sources, came_from.tolist(), at.tolist(), strict=True)
     ]
     # a window that is not kept loses nothing: its total was of another period
-    went_upto = np.where(kept, begins - _MINUTE_US, since - 1)
+    went_upto = np.where(kept, begins - MINUTE_US, since - 1)
     went = [
         places.get(key, -1) for key in zip(sources, since.tolist(), went_upto.tolist(), strict=True)
     ]
@@ -88,7 +88,7 @@ def windows(row: Mapping[Any, Any]) -> dict[int, dict[str, SpanTotal]]:
         covered + closing - estimated,
         substituted,
         estimated,
-        (at + _MINUTE_US - begins) // _MILLISECOND_US,
+        (at + MINUTE_US - begins) // _MILLISECOND_US,
         np.maximum(gone_at - begins, 0) // _MILLISECOND_US,
     )
     found: dict[int, dict[str, SpanTotal]] = {}

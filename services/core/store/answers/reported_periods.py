@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
@@ -23,9 +23,9 @@ from services.core.accounting.stack.periods import (
     year_total,
 )
 from services.core.facility import assemble, model
+from services.core.timeline.instants import HOUR
 
 _SOURCE: TypeAdapter[model.StackSource] = TypeAdapter(model.StackSource)
-_HOUR = timedelta(hours=1)
 
 _SOURCES = """
 SELECT f.slug AS facility, f.timezone, s.id, s.slug, s.scope, s.spec
@@ -105,7 +105,7 @@ def _year_of(
     def period(
         name: str, begins: datetime, ends: datetime, total: PeriodTotal, hours: Mapping[Any, _Hour]
     ) -> ReportedPeriod:
-        over = max(0, int((min(ends, now) - max(begins, known_from)) // _HOUR))
+        over = max(0, int((min(ends, now) - max(begins, known_from)) // HOUR))
         waiting = max(0, over - sum(hour.final for hour in hours.values()))
         return ReportedPeriod(
             facility=row["facility"],

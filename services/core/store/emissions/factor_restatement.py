@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
 import services.core.store.database.arrays  # noqa: F401 - arrays as parameters
+from services.core.timeline.instants import MINUTE_US
 
 _QUEUED = """
 SELECT id, source_id, from_minute, to_minute, reason FROM recompute
@@ -114,7 +115,6 @@ CROSS JOIN LATERAL (
 
 #: PostgreSQL counts from 2000-01-01
 _EPOCH_MINUTE = 946_684_800 // 60
-_MINUTE_US = 60_000_000
 
 _CHANGE = np.dtype(
     [("source", ">i8"), ("minute", ">i8"), ("co2", ">i8"), ("co2e", ">i8"), ("market", ">i8")]
@@ -248,7 +248,7 @@ def amounts(
 
 
 def _minutes(us: NDArray[Any]) -> Integers:
-    return us.astype(np.int64) // _MINUTE_US + _EPOCH_MINUTE
+    return us.astype(np.int64) // MINUTE_US + _EPOCH_MINUTE
 
 
 def write_hours(

@@ -7,16 +7,16 @@ each delivery, so a value that stands already in the unbroken run from there on 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import psycopg
 
+from services.core.timeline.instants import from_us, to_us
+
 if TYPE_CHECKING:
     from services.core.store.readings.writer import ReadingRow
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: Microseconds that are looked at at once.
 _STRETCH_US: Final = 1000
@@ -40,9 +40,9 @@ def store(cursor: psycopg.Cursor[Any], row: ReadingRow) -> ReadingRow | None:
     ts_us = row.ts_us
     while True:
         taken = {
-            _us(ts): (value, quality)
+            to_us(ts): (value, quality)
             for ts, value, quality in cursor.execute(
-                _TAKEN, (row.channel_id, _instant(ts_us), _instant(ts_us + _STRETCH_US))
+                _TAKEN, (row.channel_id, from_us(ts_us), from_us(ts_us + _STRETCH_US))
             )
         }
         end_us = ts_us + _STRETCH_US
@@ -56,20 +56,12 @@ def store(cursor: psycopg.Cursor[Any], row: ReadingRow) -> ReadingRow | None:
             _INSERT,
             (
                 row.channel_id,
-                _instant(ts_us),
+                from_us(ts_us),
                 row.value,
                 row.quality,
                 row.time_source,
-                _instant(row.received_us),
+                from_us(row.received_us),
             ),
         )
         if cursor.rowcount:
             return msgspec.structs.replace(row, ts_us=ts_us)
-
-
-def _us(instant: datetime) -> int:
-    return (instant - _EPOCH) // timedelta(microseconds=1)
-
-
-def _instant(us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=us)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 
 from services.core.accounting.stack.qa import CalibrationTest
+from services.core.timeline.instants import from_us
 
 _READINGS = """
 SELECT (extract(epoch FROM ts) * 1000000)::int8, value FROM reading
@@ -36,12 +36,6 @@ WHERE channel_id = ANY(%s) AND quality IN (3, 4)
 """
 
 
-def instant(ts_us: int) -> datetime:
-    """Microseconds since the epoch as an aware datetime, exact."""
-    seconds, microseconds = divmod(ts_us, 1_000_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=microseconds)
-
-
 def readings(
     connection: psycopg.Connection[Any], channel_id: int, first_minute: int, end_minute: int
 ) -> list[tuple[int, float]]:
@@ -55,7 +49,7 @@ def tests(
     """The tests that ended in a span and the last one before it, in order of time."""
     rows = connection.execute(
         _TESTS,
-        {"channel": channel_id, "first": instant(first_us), "end": instant(end_us)},
+        {"channel": channel_id, "first": from_us(first_us), "end": from_us(end_us)},
     )
     return [CalibrationTest(ts_us=ts, passed=passed, detail=d) for ts, passed, d in rows]
 
@@ -65,7 +59,7 @@ def next_test_us(connection: psycopg.Connection[Any], channel_id: int, after_us:
     row = connection.execute(
         "SELECT (extract(epoch FROM min(ended_at)) * 1000000)::int8 FROM calibration_test"
         " WHERE channel_id = %s AND ended_at > %s",
-        (channel_id, instant(after_us)),
+        (channel_id, from_us(after_us)),
     ).fetchone()
     return row[0] if row else None
 
@@ -80,12 +74,12 @@ def replace(
     """Keep ``found`` as the tests that ended in the span."""
     connection.execute(
         "DELETE FROM calibration_test WHERE channel_id = %s AND ended_at >= %s AND ended_at < %s",
-        (channel_id, instant(first_us), instant(end_us)),
+        (channel_id, from_us(first_us), from_us(end_us)),
     )
     connection.cursor().executemany(
         "INSERT INTO calibration_test (channel_id, ended_at, passed, detail)"
         " VALUES (%s, %s, %s, %s)",
-        [(channel_id, instant(t.ts_us), t.passed, t.detail) for t in found],
+        [(channel_id, from_us(t.ts_us), t.passed, t.detail) for t in found],
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import psycopg
@@ -15,8 +15,7 @@ from psycopg.rows import class_row
 
 from services.core.store.database import notify
 from services.core.store.schema import restatement_reasons as why
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+from services.core.timeline.instants import EPOCH, SECOND
 
 #: In one transaction: others wait for no more than this.
 _MOST: Final = 10_000
@@ -183,7 +182,7 @@ def _touch(
 ) -> None:
     firsts: dict[int, int] = {}
     for ts in instants:
-        seconds = (ts - _EPOCH) // timedelta(seconds=1)
+        seconds = (ts - EPOCH) // SECOND
         minute = seconds // 60
         firsts[minute] = min(firsts.get(minute, 59), seconds % 60)
     minutes = sorted(firsts)

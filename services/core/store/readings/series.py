@@ -13,15 +13,14 @@ import psycopg
 from numpy.typing import NDArray
 
 from services.core.store.database.arrays import loaded
+from services.core.timeline.instants import MINUTE_US, POSTGRES_EPOCH_US
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 #: Binary timestamps count microseconds from 2000-01-01 UTC.
-_POSTGRES_EPOCH_US = 946_684_800_000_000
 
-_MINUTE_US = 60_000_000
 
 #: Neighbours are looked for this far before the oldest span, and only where these do not do in
 #: all of history: a day has them of a channel that reports each hour.
@@ -204,7 +203,7 @@ class StoredReadings:
             return self._packed(_READINGS, {}, 0)
         near = int(spans.firsts.min()) - _NEAR_MINUTES
         found = self._from(spans, near)
-        early = found.ts_us < spans.firsts[found.owner] * _MINUTE_US
+        early = found.ts_us < spans.firsts[found.owner] * MINUTE_US
         short = np.bincount(found.owner[early], minlength=len(spans)) < spans.before
         if not short.any():
             return found
@@ -279,7 +278,7 @@ class StoredReadings:
         uncertain = number < 0
         return Series.sorted(
             np.abs(number) - 1,
-            loaded(ts, ">i8") + _POSTGRES_EPOCH_US,
+            loaded(ts, ">i8") + POSTGRES_EPOCH_US,
             loaded(value, ">f8"),
             spans,
             uncertain if uncertain.any() else None,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -15,13 +14,10 @@ import psycopg
 
 from services.core.store.database import notify
 from services.core.store.readings import arrival_order
+from services.core.timeline.instants import MINUTE_US, POSTGRES_EPOCH_US, from_us, to_us
 
 #: PostgreSQL counts microseconds from 2000-01-01; 8 such bytes are a binary timestamptz.
-_POSTGRES_EPOCH_US: Final = 946_684_800_000_000
 
-_MINUTE_US: Final = 60_000_000
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: Once for each connection; emptied by every COMMIT.
 _CREATE_STAGING: Final = """
@@ -174,11 +170,11 @@ def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Wr
                 write_row(
                     (
                         row.channel_id,
-                        row.ts_us - _POSTGRES_EPOCH_US,
+                        row.ts_us - POSTGRES_EPOCH_US,
                         row.value,
                         row.quality,
                         row.time_source,
-                        row.received_us - _POSTGRES_EPOCH_US,
+                        row.received_us - POSTGRES_EPOCH_US,
                         position,
                     )
                 )
@@ -189,10 +185,10 @@ def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Wr
         gone: set[int] = set()
         if horizon is not None or newest_discarded is not None:
             oldest_us = min(row.ts_us for row in rows)
-            if horizon is not None and oldest_us < _us(horizon):
+            if horizon is not None and oldest_us < to_us(horizon):
                 cursor.execute(_TOO_LATE, (horizon,))
                 too_late = sorted(position for (position,) in cursor)
-            if newest_discarded is not None and oldest_us <= _us(newest_discarded):
+            if newest_discarded is not None and oldest_us <= to_us(newest_discarded):
                 gone = {position for (position,) in cursor.execute(_DISCARDED)}
             if too_late or gone:
                 left_out = {*too_late, *gone}
@@ -241,7 +237,7 @@ def conflicts(
             position=position,
             stored_value=value,
             stored_quality=quality,
-            stored_received_us=_us(received_at),
+            stored_received_us=to_us(received_at),
             replaced_before=replaced_before,
         )
         for position, value, quality, received_at, replaced_before in connection.execute(
@@ -280,11 +276,11 @@ def correct(
                 _CORRECT,
                 (
                     row.channel_id,
-                    _instant(row.ts_us),
+                    from_us(row.ts_us),
                     row.value,
                     row.quality,
                     row.time_source,
-                    _instant(row.received_us),
+                    from_us(row.received_us),
                     by,
                     note,
                     correction.quarantine_id,
@@ -328,11 +324,11 @@ def supersede(connection: psycopg.Connection[Any], supersessions: Sequence[Super
                 _SUPERSEDE,
                 (
                     row.channel_id,
-                    _instant(row.ts_us),
+                    from_us(row.ts_us),
                     row.value,
                     row.quality,
                     row.time_source,
-                    _instant(row.received_us),
+                    from_us(row.received_us),
                     conflict.stored_value,
                     conflict.stored_quality,
                     each.rule,
@@ -350,14 +346,6 @@ def supersede(connection: psycopg.Connection[Any], supersessions: Sequence[Super
     return sum(map(len, replaced.values()))
 
 
-def _us(instant: datetime) -> int:
-    return (instant - _EPOCH) // timedelta(microseconds=1)
-
-
-def _instant(us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=us)
-
-
 def _touch(
     cursor: psycopg.Cursor[Any], rows: Iterable[ReadingRow], reason: str | None = None
 ) -> None:
@@ -367,7 +355,7 @@ def _touch(
     """
     firsts: dict[tuple[int, int, int], int] = {}
     for row in rows:
-        pair = (row.facility_id, row.channel_id, row.ts_us // _MINUTE_US)
+        pair = (row.facility_id, row.channel_id, row.ts_us // MINUTE_US)
         first_us = firsts.get(pair)
         if first_us is None or row.ts_us < first_us:
             firsts[pair] = row.ts_us
@@ -376,6 +364,6 @@ def _touch(
         channels, minutes, seconds = by_facility.setdefault(facility_id, ([], [], []))
         channels.append(channel_id)
         minutes.append(minute)
-        seconds.append(ts_us % _MINUTE_US // 1_000_000)
+        seconds.append(ts_us % MINUTE_US // 1_000_000)
     for facility_id, (channels, minutes, seconds) in by_facility.items():
         cursor.execute(_TOUCH, (facility_id, channels, minutes, seconds, reason, notify.TOUCHED))

@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, func, insert, select
 
-from services.core.facility import assemble, model
+from services.core.facility import model
 from services.core.store.registry.apply_factors import FactorChange
 from services.core.store.schema import restatement_reasons as why
 from services.core.store.schema import tables as t
+from services.core.timeline.instants import to_minute
 
 #: An interval or a hold may reach a day beyond the reading that states it.
 _REACH_MINUTES = 1440
@@ -172,7 +173,7 @@ def _of_hours(connection: Connection, source_id: int) -> tuple[int, int] | None:
 
 
 def _minute(instant: datetime) -> int:
-    return assemble.microseconds(instant) // 60_000_000
+    return to_minute(instant)
 
 
 def _midnight(day: date, zone: ZoneInfo) -> int:

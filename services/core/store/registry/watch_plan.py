@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from psycopg.rows import dict_row
 from pydantic import ValidationError
 
-from services.core.accounting.alerting.measures import window_minutes
 from services.core.accounting.alerting.verdicts import Limits
 from services.core.accounting.series import ChannelRule
 from services.core.facility import assemble
 from services.core.facility.model import Channel, Notify
 from services.core.facility.recipients import targets_of
 from services.core.facility.thresholds import LONGEST_SILENCE_S, Threshold
+from services.core.timeline.windows import rolling_minutes
 
 #: A source that has told nothing for so long is unknown, or for as long as its data may be late;
 #: and before that, for as long as one of its intervals is.
@@ -200,7 +200,7 @@ def _entries(specs: Iterable[Any]) -> Iterator[Notify]:
 def _reach(spec: Threshold, unknown_after: int) -> int:
     if spec.measure == "silence":
         return _LONGEST_SILENCE
-    window = 1 if spec.window is None else window_minutes(spec.window)
+    window = 1 if spec.window is None else rolling_minutes(spec.window)
     return unknown_after + _A_DAY + (_LONGEST[spec.window or ""] if window is None else window)
 
 

@@ -13,7 +13,7 @@ from services.core.facility import model
 from services.core.facility.file import parse
 from services.core.store.readings.quarantine import QuarantineEntry
 from services.core.store.registry import read
-from services.ingest.decode.instant import from_us
+from services.core.timeline.instants import from_us
 from services.ingest.prepare import TimeBounds, prepare
 from services.ingest.resolve import Directory
 from services.ingest.sources.source import Message

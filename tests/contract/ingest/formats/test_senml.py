@@ -10,7 +10,7 @@ from typing import Any
 import cbor2
 import pytest
 
-from services.ingest.decode.instant import to_us
+from services.core.timeline.instants import to_us
 from tests.contract.ingest.formats.station import (
     ARRIVAL,
     ARRIVAL_TIME,

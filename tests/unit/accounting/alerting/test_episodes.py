@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from services.core.accounting.alerting.episodes import Known, episodes, reconcile
-from services.core.accounting.alerting.measures import fixed_span, window_minutes
 from services.core.accounting.alerting.states import (
     FIRING,
     FIRING_NO_DATA,
@@ -17,6 +16,7 @@ from services.core.accounting.alerting.states import (
     RESOLVED,
     Transition,
 )
+from services.core.timeline.windows import fixed_bounds, rolling_minutes
 
 
 def history(*steps: tuple[int, int]) -> list[Transition]:
@@ -68,11 +68,11 @@ def minute(*when: int) -> int:
 def test_fixed_windows_follow_the_facilitys_calendar(
     window: str, begins: tuple[int, ...], ends: tuple[int, ...]
 ) -> None:
-    span = fixed_span(window, minute(2026, 3, 29, 10, 30), ZoneInfo("Europe/Vienna"))
+    span = fixed_bounds(window, minute(2026, 3, 29, 10, 30), ZoneInfo("Europe/Vienna"))
     assert span == (minute(*begins), minute(*ends))
 
 
 def test_rolling_windows() -> None:
-    assert [window_minutes(w) for w in ("15m", "1h", "365d", "today", "0")] == [
+    assert [rolling_minutes(w) for w in ("15m", "1h", "365d", "today", "0")] == [
         15, 60, 525_600, None, None,
     ]  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.ingest.decode.instant import from_us, to_us
+from services.core.timeline.instants import from_us, to_us
 from services.ingest.decode.observation import TIME_FROM_BROKER, TIME_FROM_DEVICE
 from services.ingest.decode.timestamp import time_rule
 

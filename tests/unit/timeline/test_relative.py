@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.core.accounting import instants
+from services.core.timeline import relative
 
 #: A Thursday.
 NOW = datetime(2026, 11, 26, 18, 30, 15, 500_000, tzinfo=UTC)
@@ -39,13 +39,13 @@ def at(text: str) -> datetime:
     ],
 )
 def test_what_people_write_is_understood(written: str, begins: str, ends: str | None) -> None:
-    assert instants.read(written, now=NOW) == at(begins)
-    assert instants.read(written, now=NOW, is_end=True) == at(ends or begins)
+    assert relative.read(written, now=NOW) == at(begins)
+    assert relative.read(written, now=NOW, is_end=True) == at(ends or begins)
 
 
 def test_a_month_without_the_day_ends_with_its_last() -> None:
     march = datetime(2024, 3, 31, 12, tzinfo=UTC)
-    assert instants.read("now-1M", now=march) == datetime(2024, 2, 29, 12, tzinfo=UTC)
+    assert relative.read("now-1M", now=march) == datetime(2024, 2, 29, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -67,12 +67,12 @@ def test_a_month_without_the_day_ends_with_its_last() -> None:
 )
 def test_what_is_no_time_is_told_what_to_write(written: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        instants.read(written, now=NOW)
+        relative.read(written, now=NOW)
 
 
 def test_a_span_that_is_reversed_or_empty_is_refused_with_both_ends() -> None:
-    instants.in_order(None, NOW)
-    instants.in_order(NOW - timedelta(days=1), NOW)
+    relative.in_order(None, NOW)
+    relative.in_order(NOW - timedelta(days=1), NOW)
     for begins in (NOW, NOW + timedelta(days=1)):
         with pytest.raises(ValueError, match=r"does not lie before 2026-11-26T18:30:15\.500000Z"):
-            instants.in_order(begins, NOW)
+            relative.in_order(begins, NOW)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.core.accounting import durations
+from services.core.timeline import durations
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,44 @@
+"""Instants as aware datetimes, and as whole numbers since the epoch."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+#: What PostgreSQL counts from in its binary format, 2000-01-01, in microseconds since the epoch.
+POSTGRES_EPOCH_US: Final = 946_684_800_000_000
+
+MICROSECOND: Final = timedelta(microseconds=1)
+MILLISECOND: Final = timedelta(milliseconds=1)
+SECOND: Final = timedelta(seconds=1)
+MINUTE: Final = timedelta(minutes=1)
+HOUR: Final = timedelta(hours=1)
+DAY: Final = timedelta(days=1)
+
+MINUTE_US: Final = 60_000_000
+HOUR_US: Final = 60 * MINUTE_US
+DAY_US: Final = 24 * HOUR_US
+
+HOUR_MS: Final = 3_600_000
+
+
+def to_us(instant: datetime) -> int:
+    """Return the microseconds since the epoch of an aware datetime, exact."""
+    return (instant - EPOCH) // MICROSECOND
+
+
+def from_us(us: int) -> datetime:
+    """Return microseconds since the epoch (years 1 to 9999) as an aware datetime, exact."""
+    return EPOCH + timedelta(microseconds=us)
+
+
+def to_minute(instant: datetime) -> int:
+    """Return the minute since the epoch that holds an aware datetime."""
+    return (instant - EPOCH) // MINUTE
+
+
+def from_minute(minute: int) -> datetime:
+    """Return the beginning of a minute since the epoch as an aware datetime."""
+    return EPOCH + timedelta(minutes=minute)
