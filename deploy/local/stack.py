@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import os
 import shutil
 import signal
 import subprocess
@@ -37,14 +38,19 @@ def main() -> int:
         signal.signal(number, signal.default_int_handler)
     try:
         places = find_places()
-        return {"run": _run, "up": _up, "down": _down, "status": _status, "clean": _clean}[command](
-            places
-        )
+        commands = {"run": _run, "up": _up, "down": _down, "status": _status, "clean": _clean}
+        code = commands[command](places)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # whoever read the output has seen enough; what is left of it goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except StackError as error:
         print(f"tonne: {without_credentials(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+    return code
 
 
 def _run(places: Places) -> int:

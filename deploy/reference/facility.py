@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from deploy.reference.markdown import code, page, table
-from services.core.timeline import durations
 from services.core.facility.fields import Part
 from services.core.facility.model import FacilityFile
+from services.core.timeline import durations
 
 #: Stands for the links to the parts until their places are known.
 _PART = "PART"
