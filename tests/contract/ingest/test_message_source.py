@@ -54,7 +54,8 @@ def test_what_is_delivered_again_is_older_than_what_is_delivered_first(line: Lin
 
     until(all_came, "all of them arrive")
     again = [arrived[payload].arrived_at for payload in numbered(5)]
-    assert max(again) < min(m.arrived_at for p, m in arrived.items() if p.startswith(b"later"))
+    # equal where the connection was made twice: then all of them are delivered again
+    assert max(again) <= min(m.arrived_at for p, m in arrived.items() if p.startswith(b"later"))
     # where the broker tells when it stored a message, it is known how long that waited
     assert all(m.waited or m.stored_at is not None for m in arrived.values())
 
