@@ -293,13 +293,22 @@ def create_roles(connection: Connection) -> None:
 
     Roles belong to the whole cluster, so another database may have made them already.
     """
-    for role, writes in WRITES.items():
+    for role in WRITES:
         connection.execute(
             text(
                 f"DO $$ BEGIN CREATE ROLE {role} NOLOGIN;"
                 " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
             )
         )
+    # before the rights: what a role has as a member is not granted to it again
+    for role in _READERS:
+        connection.execute(
+            text(
+                f"DO $$ BEGIN IF NOT pg_has_role('{role}', 'tonne_read', 'MEMBER')"
+                f" THEN GRANT tonne_read TO {role}; END IF; END $$"
+            )
+        )
+    for role, writes in WRITES.items():
         connection.execute(
             text(
                 f"DO $$ BEGIN IF NOT pg_has_role(current_user, '{role}', 'MEMBER')"
@@ -328,13 +337,6 @@ def create_roles(connection: Connection) -> None:
         if role == "tonne_read":
             rights.append(("api_key", "SELECT"))
         _grant_missing(connection, role, rights)
-    for role in _READERS:
-        connection.execute(
-            text(
-                f"DO $$ BEGIN IF NOT pg_has_role('{role}', 'tonne_read', 'MEMBER')"
-                f" THEN GRANT tonne_read TO {role}; END IF; END $$"
-            )
-        )
     connection.execute(text(_CORRECT_READING))
     connection.execute(text("REVOKE ALL ON FUNCTION correct_reading FROM PUBLIC"))
     connection.execute(text("GRANT EXECUTE ON FUNCTION correct_reading TO tonne_ingest"))
