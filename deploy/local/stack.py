@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import fcntl
-import os
 import shutil
 import signal
 import subprocess
@@ -20,6 +19,7 @@ from deploy.local.problem import StackError
 from deploy.local.processes import processes
 from deploy.local.supervision import Supervisor, start_supervisor, write_configuration
 from services.core.runtime.credentials import without_credentials
+from services.core.runtime.output import ends_with_its_reader
 
 _BEGAN = time.monotonic()
 
@@ -38,19 +38,14 @@ def main() -> int:
         signal.signal(number, signal.default_int_handler)
     try:
         places = find_places()
-        commands = {"run": _run, "up": _up, "down": _down, "status": _status, "clean": _clean}
-        code = commands[command](places)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # whoever read the output has seen enough; what is left of it goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return {"run": _run, "up": _up, "down": _down, "status": _status, "clean": _clean}[command](
+            places
+        )
     except StackError as error:
         print(f"tonne: {without_credentials(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    return code
 
 
 def _run(places: Places) -> int:
@@ -174,4 +169,5 @@ def _clean(places: Places) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with ends_with_its_reader():
+        sys.exit(main())

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import structlog
 
+from services.aggregator.setbacks import said
 from services.core.runtime import metrics
 from services.core.store.readings import retention
 
@@ -45,7 +46,7 @@ class Retention:
         except Exception as error:
             if connection.closed:
                 raise
-            self._failure = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+            self._failure = said(error)
             log.exception("raw readings could not be dropped", keep_days=self._keep_days)
         else:
             self._failure = None

@@ -22,7 +22,6 @@ from services.cli import (
 )
 from services.cli.errors import clear_errors, failure
 from services.cli.files import read_file
-from services.cli.listing import ends_with_its_reader
 from services.cli.recompute import recompute
 from services.cli.say import say
 from services.cli.verify import verify
@@ -30,12 +29,12 @@ from services.core.facility.checks import doubts
 from services.core.facility.file import parse
 from services.core.facility.schema import schema_text
 from services.core.runtime.escapes import shown
+from services.core.runtime.output import ends_with_its_reader
 from services.core.runtime.settings import Settings, load
 from services.core.store.database.connect import engine
-from services.core.store.operations import standing
+from services.core.store.operations.apply_facility import apply_facility
 from services.core.store.operations.notices import FILTER_REFUSED, told
-from services.core.store.registry import applied_file, queued
-from services.core.store.registry.apply import apply, lock
+from services.core.store.registry import applied_file
 from services.core.store.registry.shared_factors import shared_factors
 from services.core.store.schema.migrate import upgrade
 
@@ -111,19 +110,15 @@ def apply_files(
             for path, found in parsed:
                 assert found is not None  # noqa: S101 - that was refused above
                 text, file = found
-                lock(connection)
-                before = queued.newest(connection)
-                changes = apply(connection, file, text=text, by=f"user {getpass.getuser()}")
-                counted = f"{len(changes)} changes" + (" would be made" if dry_run else "")
-                say(f"{path}: {counted}" if changes else f"{path}: unchanged")
-                for change in changes:
+                by = f"user {getpass.getuser()}"
+                applied = apply_facility(connection, file, text=text, by=by)
+                counted = f"{len(applied.changes)} changes" + (" would be made" if dry_run else "")
+                say(f"{path}: {counted}" if applied.changes else f"{path}: unchanged")
+                for change in applied.changes:
                     say(f"  {change}")
-                for restated in queued.since(connection, before, file.facility.id):
+                for restated in applied.restated:
                     say(f"  {'would be restated' if dry_run else 'is restated'}: {restated}")
-                for doubt in (
-                    *doubts(file, shared),
-                    *standing.at_apply(connection, file.facility.id),
-                ):
+                for doubt in (*doubts(file, shared), *applied.warnings):
                     say(f"  warning: {doubt}", err=True)
             for refused in told(connection, FILTER_REFUSED):
                 say(f"  warning: {refused}", err=True)

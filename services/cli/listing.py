@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -44,19 +42,6 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: bool
 def show_json(rows: Sequence[dict[str, Any]]) -> None:
     """Print an array; what is no ASCII is escaped, so that nothing in it commands a terminal."""
     sys.stdout.write(json.dumps(rows, indent=1, default=_plain) + "\n")
-
-
-@contextmanager
-def ends_with_its_reader() -> Iterator[None]:
-    """Let a command end in silence when nobody reads on, as with ``| head``."""
-    try:
-        yield
-    finally:
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # what is still in the buffer must not be tried again at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _key(column: str) -> str:

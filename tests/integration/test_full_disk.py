@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from services.core.runtime.settings import local_database
+from tests.e2e.stack import wait_for
 from tests.integration.test_local_stack import Local
 from tests.patience import PATIENCE_S
 from tests.services import free_port, server_directory
@@ -94,13 +95,6 @@ class Publisher:
         self._client.loop_stop()
 
 
-def _until(condition: Callable[[], bool], what: str, *, within_s: float = 2 * PATIENCE_S) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.2)
-
-
 def _fill(directory: Path) -> Path:
     """Take all the room there is, again and again, until none is left for anybody."""
     filling = directory / "filling"
@@ -126,18 +120,24 @@ def test_the_stack_comes_back_when_there_is_room_and_has_lost_nothing(tight: Loc
     supervisor = int((tight.directory / "supervisord.pid").read_text())
     publisher = Publisher(int(tight.environment["TONNE_MQTT_PORT"]))
     try:
-        _until(lambda: len(publisher.acknowledged) > 100, "nothing is acknowledged")
+        wait_for(
+            lambda: len(publisher.acknowledged) > 100, "messages are acknowledged", 2 * PATIENCE_S
+        )
         filling = _fill(tight.directory)
-        _until(lambda: not tight.ready(), "a full disk does not show")
+        wait_for(lambda: not tight.ready(), "a full disk shows", 2 * PATIENCE_S)
         # every process has tried to write by now, and supervisord to log what became of it
         for _ in range(20):
             _fill(tight.directory)
             time.sleep(0.5)
         os.kill(supervisor, 0)
         filling.unlink()
-        _until(tight.ready, "the stack does not come back")
+        wait_for(tight.ready, "the stack comes back", 2 * PATIENCE_S)
         before = len(publisher.acknowledged)
-        _until(lambda: len(publisher.acknowledged) > before + 100, "nothing more is acknowledged")
+        wait_for(
+            lambda: len(publisher.acknowledged) > before + 100,
+            "messages are acknowledged again",
+            2 * PATIENCE_S,
+        )
     finally:
         publisher.end()
     os.kill(supervisor, 0)
@@ -153,4 +153,4 @@ def test_the_stack_comes_back_when_there_is_room_and_has_lost_nothing(tight: Loc
             ).fetchall()
         return publisher.acknowledged - {row[0] for row in rows}
 
-    _until(lambda: not missing(), "acknowledged readings are not stored")
+    wait_for(lambda: not missing(), "acknowledged readings are stored", 2 * PATIENCE_S)

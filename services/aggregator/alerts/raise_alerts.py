@@ -29,6 +29,7 @@ from services.core.store.alerts.body import alert_body, as_told
 from services.core.store.alerts.writer import Row
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.registry.watch_plan import Watched
+from services.core.timeline.instants import to_minute
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,7 +123,7 @@ def reconcile_alerts(
     for row in found:
         rows[row["threshold_id"]].append(row)
     starts = {
-        threshold_id: min([first, *(_minute(row["fired_at"]) for row in of_threshold)])
+        threshold_id: min([first, *(to_minute(row["fired_at"]) for row in of_threshold)])
         for threshold_id, of_threshold in rows.items()
     }
     histories = _by_threshold(history.since(connection, starts))
@@ -130,7 +131,7 @@ def reconcile_alerts(
     for threshold_id, each in watched.items():
         result = reconcile(
             [
-                Known(key=i, fired=_minute(row["fired_at"]), resolved=_minute_or_none(row))
+                Known(key=i, fired=to_minute(row["fired_at"]), resolved=_minute_or_none(row))
                 for i, row in enumerate(rows[threshold_id])
             ],
             episodes(histories.get(threshold_id, ())),
@@ -163,7 +164,7 @@ def retire(
     connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime, version: int
 ) -> None:
     """End what belongs to thresholds that are out of force."""
-    minute = _minute(now)
+    minute = to_minute(now)
     told = Told(plan, now, version)
     ended = []
     for threshold, newest in history.of_retired(connection, plan.id):
@@ -240,7 +241,7 @@ def _blank(plan: FacilityPlan, watched: Watched) -> Row:
 
 
 def _undone(row: Row, reason: str, now: datetime) -> Row:
-    ended = row["resolved_at"] or _instant(_minute(now))
+    ended = row["resolved_at"] or _instant(to_minute(now))
     return {
         **row,
         "state": "resolved",
@@ -266,12 +267,8 @@ def _by_threshold(transitions: Iterable[Transition]) -> dict[int, list[Transitio
     }
 
 
-def _minute(instant: datetime) -> int:
-    return int(instant.timestamp()) // 60
-
-
 def _minute_or_none(row: Row) -> int | None:
-    return None if row["resolved_at"] is None else _minute(row["resolved_at"])
+    return None if row["resolved_at"] is None else to_minute(row["resolved_at"])
 
 
 def _instant(minute: float) -> datetime:

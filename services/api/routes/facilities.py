@@ -30,9 +30,8 @@ from services.core.facility.file import FacilityFileError, parse
 from services.core.facility.model import FacilityFile
 from services.core.store.answers.facility_queries import devices
 from services.core.store.database.connect import engine
-from services.core.store.operations import standing
-from services.core.store.registry import applied_file, queued
-from services.core.store.registry.apply import apply, lock
+from services.core.store.operations.apply_facility import AppliedFacility, apply_facility
+from services.core.store.registry import applied_file
 from services.core.store.registry.grants import NotGrantedError
 from services.core.store.registry.shared_factors import shared_factors
 
@@ -161,7 +160,7 @@ async def put_facility(
         raise InvalidRequest(
             f"facility.id: the file is of {file.facility.id}, the address names {facility}"
         )
-    changes, restated, warnings = await run_in_threadpool(
+    applied = await run_in_threadpool(
         _apply,
         database,
         file,
@@ -172,9 +171,9 @@ async def put_facility(
     )
     return json_answer(
         {
-            "changes": changes,
-            "warnings": [*doubts(file, shared), *warnings],
-            "restated": restated,
+            "changes": applied.changes,
+            "warnings": [*doubts(file, shared), *applied.warnings],
+            "restated": applied.restated,
             "dry_run": query.dry_run,
         }
     )
@@ -203,20 +202,15 @@ def _parse(body: bytes, shared: list[Factor], most_bytes: int) -> FacilityFile:
 
 def _apply(
     database_url: str, file: FacilityFile, text: str, by: str, *, limited: bool, dry_run: bool
-) -> tuple[list[str], list[str], list[str]]:
-    """What changed, what is computed again because of it, and what stands and will surprise."""
+) -> AppliedFacility:
     # the API reads with a role that may not write; configuration is the one exception
     bind = engine(database_url, process="apply")
     try:
         with bind.connect() as connection, connection.begin() as transaction:
-            lock(connection)
-            before = queued.newest(connection)
-            changes = apply(connection, file, text=text, by=by, limited=limited)
-            restated = queued.since(connection, before, file.facility.id)
-            warnings = standing.at_apply(connection, file.facility.id)
+            applied = apply_facility(connection, file, text=text, by=by, limited=limited)
             if dry_run:
                 transaction.rollback()
-            return changes, restated, warnings
+            return applied
     except NotGrantedError as error:
         raise Forbidden(str(error)) from None
     except ApplyError as error:

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from services.core.accounting import gauges, intervals, registers
 from services.core.accounting.spreading import spread
+from services.core.timeline.instants import MINUTE_US
 
 #: No unit makes a measure of a value beyond this, and no sum or product of such is beyond a float.
 BEYOND_MEASURE = 1e60
 
 #: An hour's figure is as good as measured when its register is read once an hour; hourly readings
 #: come some seconds or minutes later or earlier than the one before.
-ESTIMATED_AFTER_US = 65 * 60_000_000
+ESTIMATED_AFTER_US = 65 * MINUTE_US
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -28,7 +28,7 @@ from services.core.accounting.stack.measured import (
 )
 from services.core.accounting.units import Conversion, conversion, unit
 from services.core.facility import model
-from services.core.timeline.instants import to_us
+from services.core.timeline.instants import to_minute, to_us
 
 
 def channel_rule(channel: model.Channel) -> ChannelRule:
@@ -242,4 +242,4 @@ def _activity_unit(channel: model.Channel) -> tuple[Conversion, str]:
 
 
 def _local_midnight_minute(day: date, zone: ZoneInfo) -> int:
-    return to_us(datetime.combine(day, time(), zone)) // 60_000_000
+    return to_minute(datetime.combine(day, time(), zone))

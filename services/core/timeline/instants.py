@@ -37,8 +37,3 @@ def from_us(us: int) -> datetime:
 def to_minute(instant: datetime) -> int:
     """Return the minute since the epoch that holds an aware datetime."""
     return (instant - EPOCH) // MINUTE
-
-
-def from_minute(minute: int) -> datetime:
-    """Return the beginning of a minute since the epoch as an aware datetime."""
-    return EPOCH + timedelta(minutes=minute)

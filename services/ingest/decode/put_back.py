@@ -12,10 +12,10 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.core.timeline.instants import DAY_US, MICROSECOND, from_us
+from services.core.timeline.instants import DAY_US, HOUR_US, MICROSECOND, from_us
 
 #: Clocks are put back by no more than this.
-_MARGIN_US: Final = 3 * 3_600_000_000
+_MARGIN_US: Final = 3 * HOUR_US
 
 
 class _Fold(NamedTuple):

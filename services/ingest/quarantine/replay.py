@@ -333,10 +333,10 @@ def _leave(
     connection: psycopg.Connection[Any], request: ReplayRequest, entry: QuarantineItem, why: str
 ) -> None:
     """Count an entry as refused again, say in it why, and move the request past it."""
-    with connection.transaction():
+    with connection.transaction() as transaction:
         before = entry.detail.partition(_FAILED)[0]
         quarantine.explain(connection, entry.id, f"{before}{_FAILED}{why[:_SHOWN]}")
-        replays.advance(
+        moved = replays.advance(
             connection,
             request,
             last=entry,
@@ -344,6 +344,8 @@ def _leave(
             accepted=0,
             refused={entry.reason: 1},
         )
+        if not moved:
+            raise psycopg.Rollback(transaction)
     metrics.ingest_replayed.labels("refused").inc()
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal, localcontext
 from enum import StrEnum
 
 from services.core.accounting.stack.rounding import ARITHMETIC, half_away
-from services.core.timeline.instants import HOUR_US
+from services.core.timeline.instants import HOUR_US, MINUTE_US
 
 CALIBRATION_VALID_HOURS = 26
 """Clock hours, with its own, that a passed daily calibration vouches for (40 CFR 75 App. B 2.1.5).
@@ -18,7 +18,7 @@ Its grace period for the first hours after a shutdown is not given here.
 """
 
 
-SAME_TEST_US = 15 * 60_000_000
+SAME_TEST_US = 15 * MINUTE_US
 """Calibration readings no farther apart than this belong to one test: tonne's own rule."""
 
 LEAST_RUNS = 9

@@ -1,8 +1,8 @@
 """Connections to the database, each with its process's name and the role it works as.
 
-``TONNE_DATABASE_URL`` names one login; every process gives up what it does not need by taking one
-of the roles that the migrations create (``tonne_ingest``, ``tonne_aggregate``, ``tonne_notify``,
-``tonne_read``).
+``TONNE_DATABASE_URL`` names the process's own login, or one for all: then every process gives up
+what it does not need by taking one of the roles that the migrations create (``tonne_ingest``,
+``tonne_aggregate``, ``tonne_notify``, ``tonne_read``).
 """
 
 from __future__ import annotations

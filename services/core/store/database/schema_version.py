@@ -72,26 +72,30 @@ def check(connection: psycopg.Connection[Any]) -> None:
         row = connection.execute(_REVISION).fetchone() if migrated and migrated[0] else None
     except psycopg.errors.InsufficientPrivilege:
         raise SchemaError(_UNREADABLE) from None
-    _refuse(row)
+    _refuse(None if row is None else str(row[0]))
 
 
 async def check_async(connection: psycopg.AsyncConnection[Any]) -> None:
     """As :func:`check`."""
     try:
-        migrated = await (await connection.execute(_MIGRATED)).fetchone()
-        row = (
-            await (await connection.execute(_REVISION)).fetchone()
-            if migrated and migrated[0]
-            else None
-        )
+        found = await revision(connection)
     except psycopg.errors.InsufficientPrivilege:
         raise SchemaError(_UNREADABLE) from None
-    _refuse(row)
+    _refuse(found)
+
+
+async def revision(connection: psycopg.AsyncConnection[Any]) -> str | None:
+    """Read the migration that the database is at; None: none was ever applied."""
+    migrated = await (await connection.execute(_MIGRATED)).fetchone()
+    if not (migrated and migrated[0]):
+        return None
+    row = await (await connection.execute(_REVISION)).fetchone()
+    return None if row is None else str(row[0])
 
 
 _UNREADABLE = "the login may not read the schema's version; run `tonne migrate`, which grants it"
 
 
-def _refuse(row: Any) -> None:
-    if (reason := objection(None if row is None else str(row[0]))) is not None:
+def _refuse(found: str | None) -> None:
+    if (reason := objection(found)) is not None:
         raise SchemaError(reason)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
 import services.core.store.database.arrays  # noqa: F401 - arrays as parameters
-from services.core.timeline.instants import MINUTE_US
+from services.core.timeline.instants import MINUTE_US, POSTGRES_EPOCH_US
 
 _QUEUED = """
 SELECT id, source_id, from_minute, to_minute, reason FROM recompute
@@ -113,8 +113,7 @@ CROSS JOIN LATERAL (
        AND v.minute < timestamptz 'epoch' + make_interval(hours => x.hour + 1)) m
 """
 
-#: PostgreSQL counts from 2000-01-01
-_EPOCH_MINUTE = 946_684_800 // 60
+_EPOCH_MINUTE = POSTGRES_EPOCH_US // MINUTE_US
 
 _CHANGE = np.dtype(
     [("source", ">i8"), ("minute", ">i8"), ("co2", ">i8"), ("co2e", ">i8"), ("market", ">i8")]

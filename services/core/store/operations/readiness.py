@@ -7,11 +7,9 @@ from datetime import datetime
 
 from psycopg.rows import class_row
 
+from services.core.store.database import schema_version
 from services.core.store.database.connect import connect_async
-from services.core.store.database.schema_version import newest_revision
 from services.core.store.operations import standing
-
-_MIGRATED = "SELECT to_regclass('alembic_version') IS NOT NULL"
 
 # A clock that was set back leaves progress in the future, which is none: the age counts both ways.
 _PROGRESS = (
@@ -82,7 +80,6 @@ class Readiness:
 
     #: None: no migration was ever applied
     schema_revision: str | None
-    wanted_revision: str
     #: seconds since the last turn of the newest instance, by process
     progress_age_s: dict[str, float]
     #: whether every ingest that works is without a session with the broker
@@ -109,7 +106,6 @@ async def readiness(url: str, *, stale_after_s: float) -> Readiness:
 
     :raises psycopg.Error: the database cannot be reached or read.
     """
-    revision: str | None = None
     ages: dict[str, float] = {}
     broker_away = False
     shed, mostly_refused = 0, False
@@ -119,11 +115,8 @@ async def readiness(url: str, *, stale_after_s: float) -> Readiness:
     async with await connect_async(
         url, process="api", autocommit=True, any_schema=True
     ) as connection:
-        migrated = await (await connection.execute(_MIGRATED)).fetchone()
-        if migrated is not None and migrated[0]:
-            cursor = await connection.execute("SELECT version_num FROM alembic_version")
-            row = await cursor.fetchone()
-            revision = None if row is None else str(row[0])
+        revision = await schema_version.revision(connection)
+        if revision is not None:
             ages = {
                 str(process): float(age_s)
                 async for process, age_s in await connection.execute(_PROGRESS)
@@ -143,7 +136,7 @@ async def readiness(url: str, *, stale_after_s: float) -> Readiness:
                 )
                 if code and detail
             ]
-            if revision == newest_revision():
+            if revision == schema_version.newest_revision():
                 async with connection.cursor(row_factory=class_row(LeftAlone)) as rows:
                     await rows.execute(_SET_ASIDE)
                     aside = tuple(await rows.fetchall())
@@ -154,7 +147,6 @@ async def readiness(url: str, *, stale_after_s: float) -> Readiness:
                 ]
     return Readiness(
         schema_revision=revision,
-        wanted_revision=newest_revision(),
         progress_age_s=ages,
         broker_away=broker_away,
         shed=shed,

@@ -10,11 +10,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from services.core.runtime.progress import STALE_AFTER_S
+
 #: A factor that runs out within so many days is told beforehand.
 SOON_DAYS: Final = 30
-
-#: A notifier that said longer ago whether it can send mail says nothing any more, in seconds.
-_STALE_S: Final = 60
 
 # A facility's own versions of a factor hide the shared ones of its name, as when it is counted.
 FOUND: Final = f"""
@@ -51,7 +50,7 @@ WITH used AS (
           ELSE '[]' END) told
  WHERE told ? 'email' AND EXISTS (
      SELECT FROM process_progress WHERE process = 'notify' AND state->>'mail' = 'false'
-     AND abs(extract(epoch FROM now() - progressed_at)) < {_STALE_S}))
+     AND abs(extract(epoch FROM now() - progressed_at)) < {STALE_AFTER_S}))
 ORDER BY 1, 2, 3 LIMIT 100
 """  # noqa: S608 - of constants
 

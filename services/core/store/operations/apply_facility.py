@@ -1,0 +1,40 @@
+"""A facility file put into force, with all that whoever applies it should hear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from services.core.facility import model
+from services.core.store.operations import standing
+from services.core.store.registry import queued
+from services.core.store.registry.apply import apply, lock
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AppliedFacility:
+    """What became of a facility file, a line each."""
+
+    changes: list[str]
+    #: what is computed again because of it: source, from when, why
+    restated: list[str]
+    #: what stands in the registry now and will surprise
+    warnings: list[str]
+
+
+def apply_facility(
+    connection: Connection, file: model.FacilityFile, *, text: str, by: str, limited: bool = False
+) -> AppliedFacility:
+    """Apply ``file`` in the caller's transaction; to try it only, roll that back.
+
+    :raises ApplyError: as :func:`services.core.store.registry.apply.apply`.
+    """
+    lock(connection)
+    before = queued.newest(connection)
+    changes = apply(connection, file, text=text, by=by, limited=limited)
+    return AppliedFacility(
+        changes=changes,
+        restated=queued.since(connection, before, file.facility.id),
+        warnings=standing.at_apply(connection, file.facility.id),
+    )
