@@ -24,12 +24,11 @@ import psycopg
 
 from services.core.store.readings import lone_readings
 from services.core.store.readings.quarantine import QuarantineEntry
-from services.core.store.readings.writer import ReadingRow
 from services.core.timeline.instants import HOUR_US, from_us, to_us
 from services.ingest.database import Database
 from services.ingest.decode.instant import NEWEST_US, OLDEST_US
 from services.ingest.entry import of_reading, own_payloads
-from services.ingest.prepare import Origin, Prepared
+from services.ingest.prepare import Candidate, Prepared
 from services.ingest.quarantine.reasons import Reason
 from services.ingest.resolve import Directory, Publisher
 
@@ -113,7 +112,6 @@ class Alone:
         return replace(
             prepared,
             rows=[prepared.rows[i] for i in kept],
-            origins=[prepared.origins[i] for i in kept],
             quarantine=[*prepared.quarantine, *_entries(prepared, alone)],
             old=[],
         )
@@ -121,18 +119,18 @@ class Alone:
     def _alone(self, prepared: Prepared) -> Iterator[int]:
         by_device: dict[int, list[int]] = {}
         for i in prepared.old:
-            by_device.setdefault(prepared.origins[i].publisher.device_id, []).append(i)
+            by_device.setdefault(prepared.rows[i].publisher.device_id, []).append(i)
         old = set(prepared.old)
         for device_id, positions in by_device.items():
-            device = self._device(device_id, prepared.origins[positions[0]].publisher)
+            device = self._device(device_id, prepared.rows[positions[0]].publisher)
             at = [prepared.rows[i].ts_us for i in positions]
             if self._belongs(device, min(at), max(at)):
                 # a back-fill that goes on, which is nearly always
                 self._know(device, [t for t in at if not _is_epoch(t)])
                 continue
             device.has_others = device.has_others or any(
-                i not in old and origin.publisher.device_id == device_id
-                for i, origin in enumerate(prepared.origins)
+                i not in old and row.publisher.device_id == device_id
+                for i, row in enumerate(prepared.rows)
             )
             for cluster in self._clusters(prepared, positions):
                 if not self._is_back_fill(device_id, device, _instants(prepared, cluster)):
@@ -273,22 +271,16 @@ class Alone:
         device.held = []
 
 
-def old_positions(
-    rows: Sequence[ReadingRow], origins: Sequence[Origin], after_us: int
-) -> list[int]:
+def old_positions(rows: Sequence[Candidate], after_us: int) -> list[int]:
     """Which of some rows :meth:`Alone.sift` is to look at."""
     if not after_us:
         return []
-    return [
-        i
-        for i, (row, origin) in enumerate(zip(rows, origins, strict=True))
-        if row.ts_us < to_us(origin.message.arrived_at) - after_us
-    ]
+    return [i for i, row in enumerate(rows) if row.ts_us < to_us(row.message.arrived_at) - after_us]
 
 
 def _instants(prepared: Prepared, positions: Iterable[int]) -> list[Instant]:
     return [
-        (prepared.rows[i].ts_us, to_us(prepared.origins[i].message.arrived_at)) for i in positions
+        (row.ts_us, to_us(row.message.arrived_at)) for row in (prepared.rows[i] for i in positions)
     ]
 
 
@@ -315,18 +307,16 @@ def _without_epochs(lo: int, hi: int) -> Iterator[tuple[datetime, datetime]]:
 
 
 def _entries(prepared: Prepared, positions: Sequence[int]) -> list[QuarantineEntry]:
-    origins = [prepared.origins[i] for i in positions]
+    rows = [prepared.rows[i] for i in positions]
     return own_payloads(
         [
             of_reading(
                 Reason.STANDS_ALONE,
-                f"{prepared.origins[i].channel}: {from_us(prepared.rows[i].ts_us).isoformat()} lies"
-                " years away from all other readings of the device",
-                prepared.rows[i],
-                prepared.origins[i],
+                f"{row.channel}: {from_us(row.ts_us).isoformat()} lies years away from all other"
+                " readings of the device",
+                row,
             )
-            for i in positions
+            for row in rows
         ],
-        [prepared.rows[i] for i in positions],
-        origins,
+        rows,
     )

@@ -10,10 +10,9 @@ from typing import Final
 import msgspec
 
 from services.core.store.readings.quarantine import QuarantineEntry
-from services.core.store.readings.writer import ReadingRow
 from services.core.timeline.instants import from_us
 from services.ingest.decode.observation import QUALITY
-from services.ingest.prepare import Origin
+from services.ingest.prepare import Candidate
 from services.ingest.quarantine.reasons import Reason, explain
 from services.ingest.route import ROOT
 
@@ -23,18 +22,18 @@ _MOST_BYTES: Final = 256 * 1024
 _QUALITY_NAMES: Final = {code: name for name, code in QUALITY.items()}
 
 
-def of_reading(reason: Reason, what: str, row: ReadingRow, origin: Origin) -> QuarantineEntry:
+def of_reading(reason: Reason, what: str, row: Candidate) -> QuarantineEntry:
     """The entry of a row that is not stored."""
-    message = origin.message
+    message = row.message
     return QuarantineEntry(
         received_at=message.arrived_at,
         reason=reason,
         detail=explain(reason, what),
         topic=message.topic,
         payload=message.payload,
-        facility=origin.publisher.facility,
-        device=origin.publisher.device,
-        channel=origin.channel,
+        facility=row.publisher.facility,
+        device=row.publisher.device,
+        channel=row.channel,
         ts=from_us(row.ts_us),
         value=row.value,
         quality=row.quality,
@@ -43,17 +42,17 @@ def of_reading(reason: Reason, what: str, row: ReadingRow, origin: Origin) -> Qu
 
 
 def own_payloads(
-    entries: Sequence[QuarantineEntry], rows: Sequence[ReadingRow], origins: Sequence[Origin]
+    entries: Sequence[QuarantineEntry], rows: Sequence[Candidate]
 ) -> list[QuarantineEntry]:
-    """Keep no large message once for each of its entries; element i of all three is of one row."""
+    """Keep no large message once for each of its entries; element i of both is of one row."""
     size = Counter[int]()
-    for origin in origins:
-        size[id(origin.message)] += len(origin.message.payload)
+    for row in rows:
+        size[id(row.message)] += len(row.message.payload)
     return [
-        replace(entry, topic=_native_topic(origin), payload=_alone(row, origin))
-        if size[id(origin.message)] > _MOST_BYTES
+        replace(entry, topic=_native_topic(row), payload=_alone(row))
+        if size[id(row.message)] > _MOST_BYTES
         else entry
-        for entry, row, origin in zip(entries, rows, origins, strict=True)
+        for entry, row in zip(entries, rows, strict=True)
     ]
 
 
@@ -62,12 +61,12 @@ def shown(value: float | None, quality: int) -> str:
     return f"{'null' if value is None else repr(value)} ({_QUALITY_NAMES[quality]})"
 
 
-def _native_topic(origin: Origin) -> str:
-    return f"{ROOT}/{origin.publisher.facility}/{origin.publisher.device}/readings"
+def _native_topic(row: Candidate) -> str:
+    return f"{ROOT}/{row.publisher.facility}/{row.publisher.device}/readings"
 
 
-def _alone(row: ReadingRow, origin: Origin) -> bytes:
+def _alone(row: Candidate) -> bytes:
     """One reading of a message as a native payload, in the channel's unit."""
-    unit = origin.publisher.targets[origin.channel].unit
+    unit = row.publisher.targets[row.channel].unit
     value = {"v": row.value, "u": unit, "q": _QUALITY_NAMES[row.quality]}
-    return msgspec.json.encode({"ts": from_us(row.ts_us), "values": {origin.channel: value}})
+    return msgspec.json.encode({"ts": from_us(row.ts_us), "values": {row.channel: value}})

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
-import msgspec
 import structlog
 
 from services.core.store.readings.quarantine import QuarantineEntry
@@ -52,13 +51,13 @@ class TimeBounds:
     alone_after: timedelta = timedelta(0)
 
 
-class Origin(msgspec.Struct, frozen=True, gc=False):
-    """Where a row comes from, should it be refused after all."""
+class Candidate(ReadingRow, frozen=True, gc=False):
+    """A reading to store, and where it comes from, should it be refused after all."""
 
     message: Message
     publisher: Publisher
     channel: str
-    #: the row is the gap that stands for a value which was refused
+    #: it is the gap that stands for a value which was refused
     for_refused: bool = False
 
 
@@ -86,10 +85,9 @@ def _said_later(one: datetime | None, other: datetime | None) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prepared:
-    """A batch of messages, ready to be written; element i of rows and origins belong together."""
+    """A batch of messages, ready to be written."""
 
-    rows: list[ReadingRow] = field(default_factory=list)
-    origins: list[Origin] = field(default_factory=list)
+    rows: list[Candidate] = field(default_factory=list)
     quarantine: list[QuarantineEntry] = field(default_factory=list)
     #: by device id
     sightings: dict[int, Sighting] = field(default_factory=dict)
@@ -117,7 +115,6 @@ def prepare(
         preparation.take(message)
     return Prepared(
         rows=preparation.rows,
-        origins=preparation.origins,
         quarantine=preparation.quarantine,
         sightings=preparation.sightings,
         missed=preparation.missed,
@@ -140,8 +137,7 @@ class _Preparation:
         self._tolerance_us = bounds.future_tolerance // timedelta(microseconds=1)
         # without a limit nothing is that old
         self._alone_us = bounds.alone_after // timedelta(microseconds=1) or 1 << 62
-        self.rows: list[ReadingRow] = []
-        self.origins: list[Origin] = []
+        self.rows: list[Candidate] = []
         self.quarantine: list[QuarantineEntry] = []
         self.missed = False
         self.old: list[int] = []
@@ -245,7 +241,7 @@ class _Preparation:
             # of the messages of one burst only the first has anything to note
             observations = self._heard_of(message, publisher, decoded, shared=shared)
         targets, rows = publisher.targets, self.rows
-        add_row, add_origin = rows.append, self.origins.append
+        add_row = rows.append
         arrival: _Arrival | None = None
         for observation in observations:
             channel, ts_us, value = observation.channel, observation.ts_us, observation.value
@@ -273,7 +269,7 @@ class _Preparation:
                 if ts_us < recent_us:
                     self.old.append(len(rows))
             add_row(
-                ReadingRow(
+                Candidate(
                     target.facility_id,
                     target.channel_id,
                     ts_us,
@@ -281,9 +277,12 @@ class _Preparation:
                     quality,
                     time_source,
                     received_us,
+                    message,
+                    publisher,
+                    channel,
+                    refused,
                 )
             )
-            add_origin(Origin(message, publisher, channel, refused))
         return problems
 
     def _heard_of(
@@ -330,7 +329,7 @@ class _Preparation:
                 continue
             if self._oldest_us <= ts_us <= self._newest_us:
                 self.rows.append(
-                    ReadingRow(
+                    Candidate(
                         target.facility_id,
                         target.channel_id,
                         ts_us,
@@ -338,9 +337,12 @@ class _Preparation:
                         BAD,
                         TIME_FROM_BROKER if ts_us == self._arrived_us else TIME_FROM_DEVICE,
                         self._received_us,
+                        message,
+                        publisher,
+                        target.slug,
+                        for_refused=True,
                     )
                 )
-                self.origins.append(Origin(message, publisher, target.slug, True))
 
     def _refuse(
         self,

@@ -16,12 +16,12 @@ import structlog
 
 from services.core.store.readings import quarantine, writer
 from services.core.store.readings.quarantine import QuarantineEntry
-from services.core.store.readings.writer import Conflict, ReadingRow, Supersession
+from services.core.store.readings.writer import Conflict, Supersession
 from services.core.timeline.instants import from_us
 from services.ingest import corrections, entry
 from services.ingest.corrections import Verdict
 from services.ingest.database import Database, DataRefusedError, TookTooLongError
-from services.ingest.prepare import Origin, Prepared
+from services.ingest.prepare import Candidate, Prepared
 from services.ingest.quarantine.allowance import Allowance
 from services.ingest.quarantine.reasons import Reason
 
@@ -54,7 +54,7 @@ def write(database: Database, prepared: Prepared, allowance: Allowance) -> Outco
     """Store the batch, waiting for the database while it is away; see :meth:`Database.run`."""
     try:
         return database.run(
-            _Transaction(allowance, prepared.rows, prepared.origins, prepared.quarantine),
+            _Transaction(allowance, prepared.rows, prepared.quarantine),
             divisible=len(prepared.rows) > 1,
         )
     except DataRefusedError as refusal:
@@ -63,30 +63,21 @@ def write(database: Database, prepared: Prepared, allowance: Allowance) -> Outco
         _log.warning("the database refuses a batch; looking for the row", error=str(refusal))
     except TookTooLongError as error:
         _log.warning("the database cut a batch off twice; halving it", error=str(error))
-    outcome = database.run(_Transaction(allowance, [], [], prepared.quarantine))
-    return outcome + _halve(database, allowance, prepared.rows, prepared.origins)
+    outcome = database.run(_Transaction(allowance, [], prepared.quarantine))
+    return outcome + _halve(database, allowance, prepared.rows)
 
 
-def _halve(
-    database: Database,
-    allowance: Allowance,
-    rows: Sequence[ReadingRow],
-    origins: Sequence[Origin],
-) -> Outcome:
+def _halve(database: Database, allowance: Allowance, rows: Sequence[Candidate]) -> Outcome:
     try:
-        return database.run(_Transaction(allowance, rows, origins, []), divisible=len(rows) > 1)
+        return database.run(_Transaction(allowance, rows, []), divisible=len(rows) > 1)
     except TookTooLongError:
         pass
     except DataRefusedError as refusal:
         if len(rows) == 1:
-            refused = entry.of_reading(
-                Reason.REFUSED_BY_DATABASE, str(refusal), rows[0], origins[0]
-            )
-            return database.run(_Transaction(allowance, [], [], [refused]))
+            refused = entry.of_reading(Reason.REFUSED_BY_DATABASE, str(refusal), rows[0])
+            return database.run(_Transaction(allowance, [], [refused]))
     middle = len(rows) // 2
-    return _halve(database, allowance, rows[:middle], origins[:middle]) + _halve(
-        database, allowance, rows[middle:], origins[middle:]
-    )
+    return _halve(database, allowance, rows[:middle]) + _halve(database, allowance, rows[middle:])
 
 
 class _Transaction:
@@ -95,13 +86,11 @@ class _Transaction:
     def __init__(
         self,
         allowance: Allowance,
-        rows: Sequence[ReadingRow],
-        origins: Sequence[Origin],
+        rows: Sequence[Candidate],
         refused: Sequence[QuarantineEntry],
     ) -> None:
         self._allowance = allowance
         self._rows = rows
-        self._origins = origins
         self._refused = refused
 
     def __call__(self, connection: psycopg.Connection[Any], tried: bool) -> Outcome:
@@ -112,7 +101,7 @@ class _Transaction:
             entries += [
                 self._too_late(position)
                 for position in written.too_late
-                if not self._origins[position].for_refused
+                if not self._rows[position].for_refused
             ]
             if tried:
                 # the COMMIT whose answer was lost may have happened
@@ -141,13 +130,13 @@ class _Transaction:
             superseded: list[Supersession] = []
             keys: set[tuple[int, int]] = set()
             for conflict in conflicts:
-                row, origin = self._rows[conflict.position], self._origins[conflict.position]
+                row = self._rows[conflict.position]
                 key = (row.channel_id, row.ts_us)
                 if key in keys:
                     again.append(conflict)
                     continue
-                rule = origin.publisher.targets[origin.channel].corrections
-                judged = corrections.verdict(rule, row, conflict, for_refused=origin.for_refused)
+                rule = row.publisher.targets[row.channel].corrections
+                judged = corrections.verdict(rule, row, conflict, for_refused=row.for_refused)
                 if judged is Verdict.CONFLICT:
                     left.append(conflict)
                 elif judged is not Verdict.DUPLICATE:
@@ -166,28 +155,26 @@ class _Transaction:
         return sorted(left, key=lambda conflict: conflict.position)
 
     def _too_late(self, position: int) -> QuarantineEntry:
-        row, origin = self._rows[position], self._origins[position]
+        row = self._rows[position]
         what = (
-            f"{origin.channel}: the raw readings of {from_us(row.ts_us).isoformat()} are not kept"
+            f"{row.channel}: the raw readings of {from_us(row.ts_us).isoformat()} are not kept"
             " any more"
         )
-        return entry.of_reading(Reason.TOO_LATE, what, row, origin)
+        return entry.of_reading(Reason.TOO_LATE, what, row)
 
     def _conflicts(self, conflicts: Sequence[Conflict]) -> list[QuarantineEntry]:
         rows = [self._rows[conflict.position] for conflict in conflicts]
-        origins = [self._origins[conflict.position] for conflict in conflicts]
         entries = [
             replace(
                 entry.of_reading(
                     Reason.CONFLICT,
-                    f"{origin.channel}: {entry.shown(row.value, row.quality)} was sent for a time"
+                    f"{row.channel}: {entry.shown(row.value, row.quality)} was sent for a time"
                     f" that holds {entry.shown(conflict.stored_value, conflict.stored_quality)}",
                     row,
-                    origin,
                 ),
                 stored_value=conflict.stored_value,
                 stored_quality=conflict.stored_quality,
             )
-            for conflict, row, origin in zip(conflicts, rows, origins, strict=True)
+            for conflict, row in zip(conflicts, rows, strict=True)
         ]
-        return entry.own_payloads(entries, rows, origins)
+        return entry.own_payloads(entries, rows)

@@ -141,14 +141,14 @@ class Stack:
         self._starters.shutdown()
         self._client.close()
 
-    def apply(self, *files: Path) -> None:
+    def apply(self, *files: Path, **settings: str) -> None:
         """Write facility files into the registry."""
-        self._command("tonne", "apply", *map(str, files))
+        self._command("tonne", "apply", *map(str, files), **settings)
 
-    def _command(self, program: str, *arguments: str) -> str:
+    def _command(self, program: str, *arguments: str, **settings: str) -> str:
         done = subprocess.run(
             [str(_PROGRAMS / program), *arguments],
-            env=self._settings | {"PATH": "/usr/bin:/bin"},
+            env=self._settings | settings | {"PATH": "/usr/bin:/bin"},
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,

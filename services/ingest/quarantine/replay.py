@@ -25,7 +25,7 @@ from services.core.runtime import metrics
 from services.core.store.readings import quarantine, replays, writer
 from services.core.store.readings.quarantine import QuarantineEntry, QuarantineItem
 from services.core.store.readings.replays import ReplayRequest
-from services.core.store.readings.writer import Correction, ReadingRow
+from services.core.store.readings.writer import Correction
 from services.core.timeline.instants import to_us
 from services.ingest.alone import Alone, old_positions
 from services.ingest.arrivals import Arrivals
@@ -37,7 +37,7 @@ from services.ingest.database import (
     TookTooLongError,
 )
 from services.ingest.decode.observation import TIME_FROM_DEVICE
-from services.ingest.prepare import Origin, Prepared, TimeBounds, prepare
+from services.ingest.prepare import Candidate, Prepared, TimeBounds, prepare
 from services.ingest.quarantine.allowance import Admission, Allowance
 from services.ingest.quarantine.reasons import Reason
 from services.ingest.resolve import Destination, Directory
@@ -71,8 +71,7 @@ class _Try:
     """An entry on its way."""
 
     entry: QuarantineItem
-    rows: list[ReadingRow]
-    origins: list[Origin]
+    rows: list[Candidate]
     refusals: list[QuarantineEntry]
     #: whether there is anything that could become of it
     understood: bool
@@ -199,19 +198,16 @@ class Replay:
 
     def _store(self, tries: Sequence[_Try], *, accept: bool) -> None:
         recorder = _Recorder()
-        prepared = Prepared(
-            rows=[row for each in tries for row in each.rows],
-            origins=[origin for each in tries for origin in each.origins],
-        )
+        prepared = Prepared(rows=[row for each in tries for row in each.rows])
         believed = [
             accept and each.entry.reason == Reason.STANDS_ALONE for each in tries for _ in each.rows
         ]
-        old = old_positions(prepared.rows, prepared.origins, self._alone.after_us)
+        old = old_positions(prepared.rows, self._alone.after_us)
         prepared = replace(prepared, old=[i for i in old if not believed[i]])
         write(self._database, self._alone.sift(prepared) if prepared.old else prepared, recorder)
         by_key = {_key(refusal): refusal for refusal in recorder.refusals}
         for each in tries:
-            keys = dict.fromkeys(map(_key_of_row, each.rows, each.origins))
+            keys = dict.fromkeys(map(_key_of_row, each.rows))
             each.refusals += [by_key[key] for key in keys if key in by_key]
 
     def _forget(self) -> None:
@@ -233,11 +229,11 @@ def _key(refusal: QuarantineEntry) -> tuple[object, ...]:
     )
 
 
-def _key_of_row(row: ReadingRow, origin: Origin) -> tuple[object, ...]:
+def _key_of_row(row: Candidate) -> tuple[object, ...]:
     return (
-        origin.publisher.facility,
-        origin.publisher.device,
-        origin.channel,
+        row.publisher.facility,
+        row.publisher.device,
+        row.channel,
         row.ts_us,
         row.value,
         row.quality,
@@ -269,14 +265,13 @@ def _tried(
     )
     # of a topic that several facilities share, the entry is the matter of one
     prepared = prepare([message], directory, bounds, arrivals, facility=entry.facility)
-    rows, origins, refusals = prepared.rows, prepared.origins, prepared.quarantine
+    rows, refusals = prepared.rows, prepared.quarantine
     understood = _has_taker(entry, directory.destination(entry.topic))
     if entry.reason in _OF_ONE_READING:
-        chosen = _reading_of(entry, rows, origins)
-        rows, origins = [rows[i] for i in chosen], [origins[i] for i in chosen]
-        refusals = [] if chosen else refusals
-        understood = bool(chosen)
-    return _Try(entry=entry, rows=rows, origins=origins, refusals=refusals, understood=understood)
+        rows = _reading_of(entry, rows)
+        refusals = [] if rows else refusals
+        understood = bool(rows)
+    return _Try(entry=entry, rows=rows, refusals=refusals, understood=understood)
 
 
 def _has_taker(entry: QuarantineItem, destination: Destination) -> bool:
@@ -286,23 +281,21 @@ def _has_taker(entry: QuarantineItem, destination: Destination) -> bool:
     return any(publisher.facility == entry.facility for publisher in destination.publishers)
 
 
-def _reading_of(
-    entry: QuarantineItem, rows: Sequence[ReadingRow], origins: Sequence[Origin]
-) -> list[int]:
-    """Where among the rows of its message the reading is that an entry speaks of."""
+def _reading_of(entry: QuarantineItem, rows: Sequence[Candidate]) -> list[Candidate]:
+    """Find the reading that an entry speaks of among those of its message; one or none."""
     if entry.ts is None:
         return []
     ts_us = to_us(entry.ts)
     # a message that tells no time is not timed twice to the microsecond
     same_key = [
-        i
-        for i, row in enumerate(rows)
-        if origins[i].channel == entry.channel
+        row
+        for row in rows
+        if row.channel == entry.channel
         and (row.ts_us == ts_us or row.time_source != TIME_FROM_DEVICE)
-        and origins[i].publisher.device == entry.device
+        and row.publisher.device == entry.device
     ]
     # a message may name one time twice; after a change of the channel's unit no value is the same
-    return [i for i in same_key if rows[i].value == entry.value][:1] or same_key[:1]
+    return [row for row in same_key if row.value == entry.value][:1] or same_key[:1]
 
 
 def _settle(

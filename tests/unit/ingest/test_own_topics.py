@@ -135,7 +135,7 @@ def test_a_device_was_heard_of_only_where_a_message_of_its_topic_spoke_of_it() -
         topic=GATEWAY, payload=b'[{"id": "9", "kwh": 3}]', received_at=SIX_PM, token=None
     )
     prepared = prepare([message], known, BOUNDS)
-    (publisher,) = [origin.publisher for origin in prepared.origins]
+    (publisher,) = [row.publisher for row in prepared.rows]
     assert set(prepared.sightings) == {publisher.device_id}
 
 

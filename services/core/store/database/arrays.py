@@ -1,12 +1,13 @@
-"""NumPy arrays as PostgreSQL arrays, in the binary format, both ways.
+"""NumPy arrays in PostgreSQL's binary format: as array parameters, as array results, for COPY.
 
 An array is one parameter or one value, whatever its length: to take up thousands of rows one by one
-costs more than to find or to write them. No element is null.
+costs more than to find or to write them. No element of an array is null.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +19,10 @@ from psycopg.pq import Format
 #: Dimensions, whether there are nulls, type of the elements, length, first index.
 _HEADER = struct.Struct(">iiIii")
 _EMPTY = struct.Struct(">iiI")
+
+#: What binary COPY begins and ends with: its signature, no flags, no more of a header.
+_COPY_BEGIN = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+_COPY_END = b"\xff\xff"
 
 
 class _ArrayDumper(Dumper):
@@ -65,3 +70,35 @@ def loaded(sent: bytes | None, element: str) -> NDArray[Any]:
     row = np.dtype([("length", ">i4"), ("value", dtype)])
     rows = np.frombuffer(sent, dtype=row, offset=_HEADER.size)
     return rows["value"].astype(dtype.newbyteorder("="))
+
+
+def copy_data(
+    columns: Mapping[str, NDArray[Any]], null: Mapping[str, NDArray[np.bool_]] | None = None
+) -> bytes:
+    """Everything that ``COPY ... FROM STDIN (FORMAT BINARY)`` reads, of columns of one length.
+
+    Binary COPY casts nothing: each column has the very type that its integers or floats are sent
+    as, int64 microseconds since 2000 being what a timestamptz looks like. ``null``: where the
+    columns named there hold nothing.
+    """
+    fields: list[tuple[str, str]] = [("number", ">i2")]
+    begins: dict[str, int] = {}
+    for name, column in columns.items():
+        fields.append((f"length of {name}", ">i4"))
+        begins[name] = np.dtype(fields).itemsize
+        fields.append((name, column.dtype.newbyteorder(">").str))
+    row = np.dtype(fields)
+    size = next(iter(columns.values())).size
+    rows = np.empty(size, dtype=row)
+    rows["number"] = len(columns)
+    for name, column in columns.items():
+        rows[f"length of {name}"] = column.itemsize
+        rows[name] = column
+    if not null:
+        return b"".join((_COPY_BEGIN, rows.tobytes(), _COPY_END))
+    sent = np.ones((size, row.itemsize), dtype=np.bool_)
+    for name, absent in null.items():
+        rows[f"length of {name}"][absent] = -1
+        sent[absent, begins[name] : begins[name] + columns[name].itemsize] = False
+    data = rows.view(np.uint8).reshape(size, row.itemsize)[sent]
+    return b"".join((_COPY_BEGIN, data.tobytes(), _COPY_END))

@@ -67,12 +67,12 @@ class Station:
         prepared = prepare([message], self.directory, _BOUNDS)
         found = [
             Reading(
-                f"{origin.publisher.device}.{origin.channel}",
+                f"{row.publisher.device}.{row.channel}",
                 from_us(row.ts_us),
                 row.value,
                 row.time_source,
             )
-            for row, origin in zip(prepared.rows, prepared.origins, strict=True)
+            for row in prepared.rows
         ]
         self.readings += found
         self.quarantine += prepared.quarantine
