@@ -87,7 +87,7 @@ class Waiting:
 
 
 def windows_minute(facility_id: int, now: datetime) -> int:
-    """The minute to which the facility's windows are due to be moved.
+    """Return the minute to which the facility's windows are due to be moved.
 
     Each facility's are moved at another second, so that they do not all want to be at once.
     """
@@ -95,7 +95,7 @@ def windows_minute(facility_id: int, now: datetime) -> int:
 
 
 def waiting(connection: psycopg.Connection[Any], now: datetime) -> list[Waiting]:
-    """The facilities that have work, those first that were last seen to long ago.
+    """Return the facilities that have work, those first that were last seen to long ago.
 
     Each has work when a minute begins, and when its windows are due (:func:`windows_minute`), until
     one aggregator has done it.

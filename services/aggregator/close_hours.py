@@ -115,7 +115,7 @@ def period_ended(
 
 
 def concerned(plan: FacilityPlan, ranges: Ranges) -> dict[int, set[int]]:
-    """The hours that readings of these minutes speak of, by source under a rule.
+    """Return the hours that readings of these minutes speak of, by source under a rule.
 
     Some change a judgement and no minute: a load, or one that tells of maintenance.
     """
@@ -348,7 +348,7 @@ def _verdict(
 
 
 def _period(hour: int, zone: ZoneInfo, lateness_s: float, now: datetime) -> Period:
-    """The calendar year of the facility that the hour begins in (MRR Art. 3: reporting period)."""
+    """Return the facility's calendar year in which the hour begins (MRR Art. 3)."""
     year = datetime.fromtimestamp(hour * 3600, UTC).astimezone(zone).year
     first, end = (datetime(each, 1, 1, tzinfo=zone).timestamp() for each in (year, year + 1))
     return Period(

@@ -15,7 +15,7 @@ from services.core.store.registry.plan import FacilityPlan
 
 
 def ranges(connection: psycopg.Connection[Any], plan: FacilityPlan, of_sources: Ranges) -> Ranges:
-    """What of the ranges of minutes can be computed."""
+    """Return the part of the ranges of minutes that can be computed."""
     firsts = _first_minutes(connection, plan, of_sources.ids.tolist())
     if not firsts:
         return of_sources
@@ -30,7 +30,7 @@ def hours(
     plan: FacilityPlan,
     of_sources: Mapping[int, Collection[int]],
 ) -> dict[int, set[int]]:
-    """What of the hours (since the epoch) can be judged from all of their readings, by source."""
+    """Return the hours (since the epoch) that still have all of their readings, by source."""
     firsts = _first_minutes(connection, plan, of_sources)
     return {
         source_id: {hour for hour in of_source if hour * 60 >= firsts.get(source_id, hour * 60)}
@@ -41,7 +41,7 @@ def hours(
 def _first_minutes(
     connection: psycopg.Connection[Any], plan: FacilityPlan, source_ids: Iterable[int]
 ) -> dict[int, int]:
-    """The first minute (since the epoch) that all readings are there of, where some are gone."""
+    """Return the first minute with all its readings of each source that has lost some."""
     lost = retention.first_minutes(connection)
     if not lost:
         return {}

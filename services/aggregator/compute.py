@@ -88,7 +88,7 @@ def series(
     rules: Mapping[int, ChannelRule],
     wanted: Mapping[int, Iterable[Range]],
 ) -> dict[int, list[MinuteSeries]]:
-    """The minutes of each channel over its ranges, joined where these lie close together."""
+    """Compute each channel's minutes over its ranges, joined where these lie close together."""
     computed = _minutes(readings, rules, Ranges.of(wanted).union()[0])
     found: dict[int, list[MinuteSeries]] = {}
     for i, channel in enumerate(computed.ranges.ids.tolist()):
@@ -98,7 +98,7 @@ def series(
 
 
 def containing(series: list[MinuteSeries], minute: int) -> MinuteSeries:
-    """The one of a channel's series that holds a minute."""
+    """Return the one of a channel's series that holds a minute."""
     return next(s for s in series if s.first_minute <= minute < s.first_minute + s.value.size)
 
 

@@ -31,14 +31,14 @@ class Work:
     judge: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def but(self, ranges: Ranges) -> Work:
-        """The same of these ranges."""
+        """Return the same for these ranges."""
         return replace(self, ranges=ranges)
 
 
 def touched(
     readings: RecentReadings, plan: FacilityPlan, changed: Touched, current_minute: int
 ) -> Ranges:
-    """The minutes that changed readings may speak of, by source of the plan."""
+    """Return the minutes that changed readings may speak of, by source of the plan."""
     mine = changed.among(plan.channels)
     readings.refresh(*mine.since())
     return expand.affected(readings, plan, mine, current_minute)
@@ -64,7 +64,7 @@ def asked_for(
     *,
     rest_first: bool,
 ) -> Work | None:
-    """The next piece of what was asked for, or of what did not fit into a tick; None: neither."""
+    """Return the next piece of what was asked for or did not fit into a tick; None: neither."""
     if rest_first:
         return _rest(connection, plan, most_minutes) or _requested(
             connection, plan, most_minutes, current_minute

@@ -74,7 +74,7 @@ class Recent:
         sequence: int,
         current_minute: int,
     ) -> RecentReadings:
-        """Readings for one tick, which found the facility's sequence to be ``sequence``.
+        """Return the readings for one tick that found the facility's sequence to be ``sequence``.
 
         They are relied on in the next one only if :meth:`keep` is called after its commit.
         """
@@ -102,13 +102,13 @@ class Recent:
         return self._sequence == sequence
 
     def keep(self, sequence: int) -> None:
-        """The tick is committed and left the facility with this sequence."""
+        """Note that the tick is committed and left the facility with this sequence."""
         self._sequence = sequence
 
     # -- what RecentReadings works with ---------------------------------------------------------
 
     def numbers(self, channels: Integers) -> Integers:
-        """The number of each channel, which must be one of the plan's."""
+        """Return the number of each channel, which must be one of the plan's."""
         return np.searchsorted(self.channels, channels)
 
     def is_known(self, numbers: Integers) -> Bools:
@@ -128,7 +128,7 @@ class Recent:
         return np.searchsorted(self._keys, self._keys_of(numbers, ts_us))
 
     def at(self, places: Integers) -> tuple[Integers, NDArray[np.float64]]:
-        """Times and values."""
+        """Return times and values."""
         ts_us = (self._keys[places] & ((1 << _TIME_BITS) - 1)) + self._base_us
         return ts_us, self._value[places]
 
@@ -166,7 +166,7 @@ class Recent:
         self._keys, self._value = keys[order], value[order]
 
     def know(self, numbers: Integers, whole: Bools) -> None:
-        """The channels' newest readings are all there; ``whole``: so are all of the others."""
+        """Note that the channels' newest readings are all there; ``whole``: so are all others."""
         self._known[numbers] = True
         self._whole[numbers] = whole
 

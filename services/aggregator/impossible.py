@@ -58,7 +58,7 @@ def note(
 
 
 def sources(connection: psycopg.Connection[Any], plan: FacilityPlan) -> set[int]:
-    """The sources that are noted."""
+    """Return the sources that are noted."""
     found = set_aside.of_facility(connection, "aggregator", plan.id)
     names = {each.name for each in found if each.kind == MASSES}
     return {source.id for source in plan.sources.values() if source.slug in names}

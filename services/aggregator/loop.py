@@ -173,7 +173,7 @@ class Loop:
         return done.worked
 
     def _without(self, plan: FacilityPlan) -> FacilityPlan:
-        """The plan without what is set aside: the same object as long as that is the same."""
+        """Return the plan without what is set aside; the same object while that is the same."""
         reduced = self._setbacks.plan(plan)
         if reduced.set_aside != self._reduced.get(plan.id, plan).set_aside:
             self._reduced[plan.id] = reduced

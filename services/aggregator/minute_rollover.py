@@ -58,7 +58,7 @@ def carried(
 
 
 def windows_upto(current_minute: int) -> int:
-    """The last minute that the rolling totals may hold."""
+    """Return the last minute that the rolling totals may hold."""
     return current_minute - _STAND_BACK
 
 

@@ -41,7 +41,7 @@ class Pieces:
     old: int = 10_000
 
     def smaller(self, times: int) -> Pieces:
-        """What is tried after it failed so often: an eighth each time."""
+        """Return what is tried after so many failures: an eighth each time."""
         if not times:
             return self
         by = 8 ** min(times, 4)
@@ -94,7 +94,7 @@ def part(ranges: Ranges, pieces: Pieces, live_from: int, *, live_only: bool = Fa
 
 
 def _newest(ranges: Ranges, most: int) -> tuple[Ranges, Ranges]:
-    """The newest hours of all rows that together have at most ``most`` minutes, and the rest.
+    """Split off the newest hours of all rows with at most ``most`` minutes together.
 
     Where a single hour of all rows has more, that hour of some of them.
     """
@@ -122,7 +122,7 @@ def _newest(ranges: Ranges, most: int) -> tuple[Ranges, Ranges]:
 
 
 def _cut(ranges: Ranges, minute: int) -> tuple[Ranges, Ranges]:
-    """What lies from a minute on, and what before it."""
+    """Split at a minute: what lies from it on, and what before it."""
     late, early = ranges.lasts >= minute, ranges.firsts < minute
     return (
         replace(ranges, firsts=np.maximum(ranges.firsts, minute)).where(late),

@@ -42,7 +42,7 @@ class Ranges:
         return Ranges(ids=self.ids[chosen], firsts=self.firsts[chosen], lasts=self.lasts[chosen])
 
     def by_id(self) -> dict[int, list[Range]]:
-        """The ranges of each id."""
+        """Return the ranges of each id."""
         found: dict[int, list[Range]] = {}
         for each, first, last in zip(
             self.ids.tolist(), self.firsts.tolist(), self.lasts.tolist(), strict=True

@@ -89,7 +89,7 @@ def step(
 
 
 def _stop(connection: psycopg.Connection[Any], first: int, sources: int) -> int:
-    """The hour's end up to which a step from minute ``first`` goes."""
+    """Return the hour's end up to which a step from minute ``first`` goes."""
     stop = first + max(1, _STEP_MINUTES // 60 // sources) * 60
     # what lies in one chunk is read in one go; a part of it costs as much
     chunk_ends = factor_restatement.chunk_end(connection, first)
@@ -99,7 +99,7 @@ def _stop(connection: psycopg.Connection[Any], first: int, sources: int) -> int:
 def _pieces(
     q: Queued, method: ActivityMethod, first: int, stop: int
 ) -> list[deferred_minutes.Span]:
-    """The factors of a source by span, from ``first`` to ``stop``."""
+    """Return the factors of a source by span, from ``first`` to ``stop``."""
     cuts = [first, *(cut for cut in method.changes() if first < cut < stop), stop]
     per_unit = method.per_unit(np.array(cuts[:-1], dtype=np.int64))
     return [
@@ -198,7 +198,7 @@ def _hours_begin(minutes: Masses) -> Integers:
 
 
 def _hours(minutes: Masses, begins: Integers, amounts: Amounts) -> Masses:
-    """Sums of each hour, with what closing added to it."""
+    """Sum each hour, with what closing added to it."""
     source, minute = minutes.source[begins], minutes.minute[begins] // 60 * 60
     key = source * _SOURCE_KEY + minute
     closed_source, closed_minute, closing_ug = amounts.closing

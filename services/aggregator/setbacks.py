@@ -86,7 +86,7 @@ class Setbacks:
         return usual if trouble is None else usual.smaller(trouble.failures)
 
     def plan(self, plan: FacilityPlan) -> FacilityPlan:
-        """The facility without the sources that are set aside."""
+        """Return the facility without the sources that are set aside."""
         names = {each.name for each in self._of(plan.id) if each.kind == SOURCE}
         if not names:
             return plan
@@ -108,7 +108,7 @@ class Setbacks:
         return False
 
     def succeeded(self, connection: psycopg.Connection[Any], plan: FacilityPlan) -> None:
-        """A tick of the facility was done."""
+        """Note that a tick of the facility was done."""
         self._troubles.pop(plan.id, None)
         for each in self._of(plan.id):
             if each.kind == FACILITY:
@@ -116,7 +116,7 @@ class Setbacks:
                 log.info("taken_up_again", facility=plan.slug)
 
     def failed(self, plan: FacilityPlan, error: Exception) -> None:
-        """A tick of the facility failed; nothing of it was kept."""
+        """Note that a tick of the facility failed; nothing of it was kept."""
         trouble = self._troubles.setdefault(plan.id, _Trouble())
         trouble.failures += 1
         metrics.aggregator_failed_ticks.inc()
@@ -147,7 +147,7 @@ class Setbacks:
         log.error("set_aside", facility_id=facility_id, reason=reason, exc_info=error)
 
     def cut(self, plan: FacilityPlan) -> None:
-        """The connection was lost in a tick of the facility: a smaller one comes next."""
+        """Note that the connection was lost in a tick: a smaller one comes next."""
         self._troubles.setdefault(plan.id, _Trouble()).failures += 1
 
     def _of(self, facility_id: int) -> list[SetAside]:
@@ -222,6 +222,6 @@ class Setbacks:
 
 
 def said(error: Exception) -> str:
-    """An error in one line."""
+    """Return an error in one line."""
     first = next(iter(str(error).splitlines()), "")
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

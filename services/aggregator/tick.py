@@ -319,7 +319,7 @@ def _asked_for(of: _Turn, progress: _Progress) -> bool:
 
 
 def _fitting(of: _Turn, work: Work, *, live_only: bool = False) -> Work:
-    """What of the work fits into this tick; the rest is queued, and all of what is set aside."""
+    """Return the work that fits into this tick; queue the rest, and all that is set aside."""
     ranges, aside = work.ranges, work.ranges.where(np.zeros(len(work.ranges), np.bool_))
     if of.plan.set_aside:
         left_alone = np.isin(ranges.ids, list(of.plan.set_aside))
@@ -352,7 +352,7 @@ def _progress(connection: psycopg.Connection[Any], plan: FacilityPlan, now: date
 
 
 def _new_factor(of: _Turn, progress: _Progress) -> tuple[int | None, bool]:
-    """A new factor first: what is computed after it has it, under a reason of its own.
+    """Take a new factor first: what is computed after it has it, under a reason of its own.
 
     Returns the closed hours restated (None: nothing waits for one), and whether minutes followed.
     """
@@ -451,7 +451,7 @@ def _apply(
 
 
 def _of_ended(of: _Turn, changes: Changes, reasons: Mapping[int, str]) -> dict[int, str]:
-    """The reasons of changes of hours that have ended: only such an hour can be closed."""
+    """Return the reasons of changes of ended hours: only such an hour can be closed."""
     ended = changes.columns["minutes"] < of.current_minute // 60 * 60
     sources = np.unique(changes.columns["sources"][ended]).tolist()
     return {source: reasons[source] for source in sources if source in reasons}

@@ -61,7 +61,7 @@ def is_marker(value: float | None, target: Target) -> bool:
 
 
 def checked_value(observation: Observation, target: Target) -> float | None:
-    """The value in the channel's unit; None stays None.
+    """Return the value in the channel's unit; None stays None.
 
     The range binds only values that count: under calibration gas a sensor may show what no
     process can, and that it was under calibration must be stored.

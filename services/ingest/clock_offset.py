@@ -82,7 +82,7 @@ class ClockOffset:
             _log.info("the clock of this machine is right again")
 
     def corrected(self, messages: Sequence[Message]) -> Sequence[Message]:
-        """The messages as they arrived by the database's clock."""
+        """Date the messages by the database's clock."""
         if not self.offset_s:
             return messages
         by = timedelta(seconds=self.offset_s)

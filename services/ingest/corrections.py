@@ -97,7 +97,7 @@ def _by_quality(sent: ReadingRow, stored: Conflict) -> Verdict:
 
 
 def _rank(value: float | None, quality: int) -> int:
-    """The lower, the better: measured, estimated, what does not count, no value."""
+    """Rank a quality, the lower the better: measured, estimated, not counted, no value."""
     return _GAP if value is None else min(quality, _NOT_COUNTED)
 
 

@@ -23,7 +23,7 @@ _QUALITY_NAMES: Final = {code: name for name, code in QUALITY.items()}
 
 
 def of_reading(reason: Reason, what: str, row: Candidate) -> QuarantineEntry:
-    """The entry of a row that is not stored."""
+    """Return the entry of a row that is not stored."""
     message = row.message
     return QuarantineEntry(
         received_at=message.arrived_at,
@@ -57,7 +57,7 @@ def own_payloads(
 
 
 def shown(value: float | None, quality: int) -> str:
-    """A reading as a person reads it."""
+    """Show a reading as a person reads it."""
     return f"{'null' if value is None else repr(value)} ({_QUALITY_NAMES[quality]})"
 
 

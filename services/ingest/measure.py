@@ -63,7 +63,7 @@ class Measures:
         self._tally.add(len(messages), len(outcome.refused), outcome.shed)
 
     def state(self) -> dict[str, Any]:
-        """What readiness shows."""
+        """Return what readiness shows."""
         lag_s = self._lag_s()
         return {**self._tally.state(), "lag_s": None if math.isnan(lag_s) else round(lag_s, 1)}
 
@@ -102,7 +102,7 @@ class _Tally:
         self._now = (now[0] + messages, now[1] + refused, now[2] + shed)
 
     def state(self) -> dict[str, Any]:
-        """What readiness shows; ``mostly_refused`` when refusals outnumber half the messages."""
+        """Return what readiness shows; ``mostly_refused``: refusals outnumber half the messages."""
         self._turn_over()
         messages, refused, shed = (
             now + before for now, before in zip(self._now, self._before, strict=True)

@@ -163,7 +163,7 @@ class Pipeline:
         return "silent" if self._source.silent else "connected"
 
     def _notices(self, unheard: Mapping[str, str]) -> list[dict[str, str]]:
-        """What an operator should hear of; readiness and ``tonne apply`` tell it."""
+        """Return what an operator should hear of; readiness and ``tonne apply`` tell it."""
         told = [
             ("broker-silent", self._source.silent),
             ("session-taken", self._source.trouble),

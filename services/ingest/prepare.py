@@ -413,7 +413,7 @@ class _Arrival:
 
 
 def _undecodable(publisher: Publisher, error: Exception) -> Problem:
-    """What a decoder says is wrong with a message; or what is wrong with the decoder."""
+    """Return what a decoder says is wrong with a message, or what is wrong with the decoder."""
     if isinstance(error, UndecodableError):
         return Problem(reason=error.reason, what=error.what)
     _log.error(
@@ -441,7 +441,7 @@ def _problem(reason: Reason, what: str, observation: Observation) -> Problem:
 
 
 def _summary(problems: Sequence[tuple[str | None, Problem]], *, named: bool) -> str:
-    """What is wrong, ``named`` by device where it is not the same for all of them."""
+    """Say what is wrong, ``named`` by device where it is not the same for all of them."""
     by_text: dict[str, list[str]] = {}
     for device, problem in problems:
         place = f"{problem.channel[:80]}: " if problem.channel else ""

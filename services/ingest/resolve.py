@@ -107,11 +107,11 @@ class Directory:
         self.own_topics = frozenset(self._own)
 
     def publisher(self, facility: str, device: str) -> Publisher | None:
-        """What a device is at its native topic; None: there is no such device."""
+        """Return what a device is at its native topic; None: there is no such device."""
         return self._publishers.get((facility, device))
 
     def destination(self, topic: str) -> Destination:
-        """What to do with a message at ``topic``."""
+        """Return what to do with a message at ``topic``."""
         known = self._by_topic.get(topic)
         if known is not None:
             return known
@@ -161,7 +161,7 @@ def _usable_publishers(device: read.Device, most_steps: int) -> dict[str | None,
 
 
 def _publishers(device: read.Device, most_steps: int) -> dict[str | None, Publisher]:
-    """A device's part at each of its topics; None stands for the native one."""
+    """Return a device's part at each of its topics; None stands for the native one."""
     sharing: dict[str | None, list[read.Channel]] = {}
     for channel in device.channels.values():
         topic = own_topic(device.topic, channel.spec.get("topic"))

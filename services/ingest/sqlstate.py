@@ -42,7 +42,7 @@ _REFUSED_CLASSES: Final = frozenset({"22", "23", "P0", "XX"})
 
 
 def classify(error: psycopg.Error) -> ErrorKind:
-    """What to do about ``error``."""
+    """Return what to do about ``error``."""
     state = error.sqlstate
     if state is None:
         # raised by the client library: the connection is gone, or was never made

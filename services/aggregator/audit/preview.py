@@ -37,7 +37,7 @@ def step(
     last: int,
     now: datetime,
 ) -> list[HourChange]:
-    """What changes if the hours ``first .. last`` (since the epoch, both included) are computed.
+    """Preview what computing the hours ``first .. last`` (since the epoch, inclusive) changes.
 
     Hours beyond them whose substitutes follow are among it.
     """

@@ -63,7 +63,7 @@ def hours(
 
 
 def _closed(minutes: HourFigures, co2_ug: int) -> HourFigures:
-    """What closing adds to the sum of the minutes it adds to all three masses."""
+    """Return what closing adds to the sum of the minutes it adds to all three masses."""
     added = co2_ug - minutes.co2_ug
     return HourFigures(
         co2_ug=co2_ug,

@@ -66,7 +66,7 @@ class Step:
 
 @contextmanager
 def undone(connection: psycopg.Connection[Any], facility_id: int) -> Iterator[None]:
-    """A transaction that holds the facility and leaves nothing behind."""
+    """Open a transaction that holds the facility and leaves nothing behind."""
     patience = time.monotonic() + _PATIENCE_S
     while True:
         with connection.transaction(force_rollback=True):
@@ -141,7 +141,7 @@ def differences(
 
 
 def steps(first: int, last: int) -> Iterator[tuple[int, int]]:
-    """The hours ``first .. last`` in steps, both ends included."""
+    """Split the hours ``first .. last`` into steps, both ends included."""
     for begin in range(first, last + 1, STEP_HOURS):
         yield begin, min(last, begin + STEP_HOURS - 1)
 

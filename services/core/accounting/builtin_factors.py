@@ -109,7 +109,7 @@ def _lb_mwh(pounds: float) -> float:
 
 
 def _grid(name: str, *figures: _Published) -> Iterator[Factor]:
-    """The versions of a grid's factor, from its figures in the order they were published.
+    """Build a grid's factor versions, from its figures in the order they were published.
 
     Each holds from its data year on; when the next one is published it is known to end where that
     one begins, or to have been wrong where both are for the same year.
@@ -191,7 +191,7 @@ def _gb(year: int, co2: float, co2e: float, since: datetime | None = None) -> _P
 
 
 def _us(year: int, release: str, pounds: float, *, whole: bool = False) -> _Published:
-    """A rate in lb CO2 per MWh; CH4 and N2O are stated for the whole US in eGRID2023 only."""
+    """Build a rate in lb CO2 per MWh; eGRID2023 states CH4 and N2O for the whole US only."""
     gases = whole and year == 2023
     return _Published(
         data_year=year,

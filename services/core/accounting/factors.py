@@ -75,7 +75,7 @@ class Factor:
 
 
 def at(factors: Iterable[Factor], when: date | datetime, known_at: datetime) -> Factor:
-    """The version of one factor (all `factors` share an id) that holds for an activity.
+    """Return the version of one factor (all `factors` share an id) that holds for an activity.
 
     `when` as a datetime is aware and in the facility's time zone: its calendar day counts.
     `known_at` is aware. Raises FactorError when no version holds, naming what there is, and when

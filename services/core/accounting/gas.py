@@ -51,7 +51,7 @@ def normal_to_actual(
     reference_c: float = NORMAL_C,
     compressibility: float = 1.0,
 ) -> float:
-    """The inverse of `actual_to_normal`."""
+    """Invert `actual_to_normal`."""
     return volume_nm3 / actual_to_normal(
         1.0,
         temperature_c=temperature_c,

@@ -22,7 +22,7 @@ def minute_means(
     owner: NDArray[np.int64] | None = None,
     owners: int = 1,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The time-weighted mean and the covered microseconds of each minute.
+    """Compute the time-weighted mean and the covered microseconds of each minute.
 
     With `owner`, the ascending number below `owners` of the gauge that each reading belongs to, the
     answer holds the minutes of the first gauge, then those of the second, and so on; a gauge's are
@@ -76,7 +76,7 @@ def minute_extremes(
     first_minute: int,
     last_minute: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The lowest and the highest value that held in each minute; arguments as `minute_means`.
+    """Compute the lowest and highest value held in each minute; arguments as `minute_means`.
 
     NaN where nothing held.
     """

@@ -30,7 +30,7 @@ class GwpSet:
     citation: str
 
     def ch4(self, origin: MethaneOrigin) -> float:
-        """The value for methane of that origin."""
+        """Return the value for methane of that origin."""
         return self.ch4_fossil if origin == "fossil" else self.ch4_non_fossil
 
 
@@ -51,7 +51,7 @@ GWP_SETS: dict[str, GwpSet] = {each.name: each for each in (AR4, AR5, AR6)}
 
 
 def gwp_set(name: str | None) -> GwpSet:
-    """The set of that name; None: the newest."""
+    """Return the set of that name; None: the newest."""
     return AR6 if name is None else GWP_SETS[name]
 
 

@@ -16,7 +16,7 @@ Stamp = Literal["start", "end"]
 def steps(
     ts_us: NDArray[np.int64], value: NDArray[np.float64], length_us: int, stamp: Stamp
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """The spans `[t0_us, t1_us)` and amounts for `spreading.spread`.
+    """Return the spans `[t0_us, t1_us)` and amounts for `spreading.spread`.
 
     `[ts, ts + length)` when stamped at the start, `[ts - length, ts)` when at the end. `ts_us`
     ascends without duplicates. NaN (an explicit gap) makes no step. Where two intervals overlap

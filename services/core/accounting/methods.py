@@ -89,7 +89,7 @@ class ActivityMethod:
     market_spans: tuple[FactorSpan, ...] = ()
 
     def masses(self, series: Mapping[str, Minutes], minutes: NDArray[np.int64]) -> MinuteMasses:
-        """A gauge's mean is integrated over its covered time; minutes without a factor unknown."""
+        """Integrate a gauge's mean over its covered time; minutes without a factor are unknown."""
         channel = series["input"]
         value, covered = channel.at(minutes)
         value = np.where(covered > 0, value, 0.0)
@@ -107,7 +107,7 @@ class ActivityMethod:
         )
 
     def per_unit(self, minutes: NDArray[np.int64]) -> PerUnit:
-        """The factors that hold in each of the minutes."""
+        """Return the factors that hold in each of the minutes."""
         co2 = np.zeros(minutes.size)
         co2e = np.zeros(minutes.size)
         known = np.zeros(minutes.size, dtype=bool)
@@ -142,7 +142,7 @@ class StackMethod:
         return
 
     def masses(self, series: Mapping[str, Minutes], minutes: NDArray[np.int64]) -> MinuteMasses:
-        """The equation on the minute's means, over the time that all inputs cover."""
+        """Apply the equation to the minute's means, over the time that all inputs cover."""
         inputs: dict[str, NDArray[np.float64]] = {}
         covered = np.full(minutes.size, np.iinfo(np.int64).max)
         estimated = np.zeros(minutes.size, dtype=np.int64)

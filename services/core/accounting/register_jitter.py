@@ -59,7 +59,7 @@ def is_jitter(r: Readings, before: int, after: int) -> bool:
 def amounts(
     r: Readings, kept: Ints, rise: Floats, counted: Bools, taken_back: Sequence[int]
 ) -> Floats:
-    """What each step from a kept reading to the next counts; `rise` where no fall is near.
+    """Compute what each step from a kept reading to the next counts; `rise` if no fall is near.
 
     `rise[i]` and `counted[i]` are of the step from `kept[i]` to `kept[i + 1]`; `taken_back` names
     the counted ones that fall, ascending.

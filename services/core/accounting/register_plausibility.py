@@ -48,7 +48,7 @@ def prepare(ts_us: Ints, value: Floats, config: RegisterConfig) -> Readings:
 
 
 def _last_digit(v: Floats) -> Floats:
-    """The weight of the last decimal digit of each value, from 1 down to a millionth."""
+    """Return the weight of each value's last decimal digit, from 1 down to a millionth."""
     digit = np.full(v.size, 1e-6)
     for places in range(5, -1, -1):
         scaled = v * 10.0**places
@@ -58,7 +58,7 @@ def _last_digit(v: Floats) -> Floats:
 
 
 def most_between(r: Readings, a: Ints, b: Ints) -> Floats:
-    """The most the register can have counted from one reading to another."""
+    """Compute the most the register can have counted from one reading to another."""
     if r.max_rate is None:
         return np.full(a.shape, np.inf)
     hours = (r.ts[b] - r.ts[a]) / HOUR_US + CLOCK_ALLOWANCE_S / 3600
@@ -76,7 +76,7 @@ def rise_between(r: Readings, a: Ints, b: Ints) -> tuple[Floats, Bools]:
 
 
 def wrap_between(r: Readings, a: Ints, b: Ints) -> tuple[Floats, Bools]:
-    """What was counted if the register rolled over in between, and whether it plausibly did."""
+    """Compute what a rollover in between would have counted, and whether it is plausible."""
     fall = r.v[a] - r.v[b]
     modulus = r.modulus[b]
     wrapped = modulus - fall

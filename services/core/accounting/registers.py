@@ -96,7 +96,7 @@ class _Found:
 def plain_steps(
     ts_us: Ints, value: Floats, owner: Ints, owners: int, config: RegisterConfig
 ) -> tuple[Ints, Ints, Floats, Ints, Bools]:
-    """Steps of registers of which nothing but plain rises was read, many of them at once.
+    """Compute the steps of many registers at once of which nothing but plain rises was read.
 
     `owner` is the ascending number below `owners` of the register that each reading belongs to;
     `ts_us` ascends for each; every value is finite. Returns the steps' `t0_us`, `t1_us`, `amount`
@@ -119,7 +119,7 @@ def plain_steps(
 
 
 def steps(ts_us: Ints, value: Floats, config: RegisterConfig) -> RegisterSteps:
-    """The counted steps of a register, and what was held or had to be judged.
+    """Compute the counted steps of a register, and what was held or had to be judged.
 
     `ts_us` ascends without duplicates, in integer microseconds; a value that is not finite is no
     reading. To see only part of a register, give `LOOK_AROUND` readings more on both sides and use
@@ -188,7 +188,7 @@ def _stepped_across(r: Readings) -> Bools:
 
 
 def _judge_first(r: Readings, first: int, epochs: tuple[Epoch, ...], found: _Found) -> None:
-    """The first reading of all: a declared start still tells what was counted before it."""
+    """Take the first reading of all: a declared start still tells what was counted before it."""
     if r.epoch[first] >= 0 and epochs[r.epoch[first]].start is not None:
         _begin_epoch(r, None, first, epochs, found)
 
@@ -230,7 +230,7 @@ def _begin_epoch(
 
 
 def _judge_leap(r: Readings, before: int, after: int, found: _Found) -> None:
-    """A rise faster than the meter can count."""
+    """Take a rise faster than the meter can count."""
     t0, t1 = int(r.ts[before]), int(r.ts[after])
     old, new = float(r.v[before]), float(r.v[after])
     limit = float(most_between(r, np.array([before]), np.array([after]))[0])
@@ -251,7 +251,7 @@ def _judge_leap(r: Readings, before: int, after: int, found: _Found) -> None:
 
 
 def _judge_fall(r: Readings, before: int, after: int, skipped: Bools, found: _Found) -> bool:
-    """A fall no next reading took back: a rollover, jitter or a reset.
+    """Take a fall no next reading took back: a rollover, jitter or a reset.
 
     :return: whether it is taken back from the rises before it.
     """
@@ -289,7 +289,7 @@ def _judge_fall(r: Readings, before: int, after: int, skipped: Bools, found: _Fo
 
 
 def _brought_by_pace(r: Readings, before: int, after: int, skipped: Bools) -> float:
-    """What the faster of the two steps beside a fall would have counted during it."""
+    """Compute what the faster of the two steps beside a fall would have counted during it."""
     pace = 0.0
     for x, y in ((before - 1, before), (after, after + 1)):
         if x < 0 or y >= r.ts.size or skipped[x] or skipped[y] or r.epoch[x] != r.epoch[y]:
@@ -303,7 +303,7 @@ def _brought_by_pace(r: Readings, before: int, after: int, skipped: Bools) -> fl
 
 
 def _crossed(r: Readings, i: int) -> Incident:
-    """The record of a reading that was stepped across."""
+    """Return the record of a reading that was stepped across."""
     old, seen, new = (float(r.v[j]) for j in (i - 1, i, i + 1))
     wrapped, _ = wrap_between(r, np.array([i - 1]), np.array([i + 1]))
     counted = max(new - old, 0.0) if new >= old else float(wrapped[0])

@@ -153,7 +153,7 @@ class ChannelRule:
     def register_steps(
         self, ts_us: NDArray[np.int64], value: NDArray[np.float64]
     ) -> registers.RegisterSteps:
-        """A counter's steps, with what was held and what had to be judged; arrays as `minutes`."""
+        """Compute a counter's steps, what was held and what was judged; arrays as `minutes`."""
         known = self._shown(value)
         assert self.register is not None  # noqa: S101 - a counter always has one
         return registers.steps(ts_us[known], value[known], self.register)
@@ -194,7 +194,7 @@ class ChannelRule:
         last_minute: int,
         uncertain: NDArray[np.bool_] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-        """The same of many channels under this rule: values, covered and estimated microseconds.
+        """Compute many channels under this rule: values, covered and estimated microseconds.
 
         ``owner`` is the ascending number below ``owners`` of the channel that each reading belongs
         to; the answers' shape is (owners, minutes). A channel's minutes are the same, to the bit,

@@ -10,7 +10,7 @@ _LONGEST = 130
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that is spelled most like ``word``, None if none is."""
+    """Return the known word that is spelled most like ``word``, None if none is."""
     by_folded = {each.casefold(): each for each in sorted(known, reverse=True)}
     if len(word) > _LONGEST:
         return None
@@ -19,6 +19,6 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The end of a sentence that names the nearest known word; empty if there is none."""
+    """Return the end of a sentence that names the nearest known word; empty if there is none."""
     found = nearest(word, known)
     return "" if found is None else f"; did you mean {found}?"

@@ -21,7 +21,7 @@ def spread(
     owner: NDArray[np.int64] | None = None,
     owners: int = 1,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The amount and the covered microseconds of each minute, `first_minute` to `last_minute`.
+    """Compute amount and covered microseconds of minutes `first_minute` to `last_minute`.
 
     With `owner`, the number below `owners` of the register that each step belongs to, the answer
     holds the minutes of the first register, then those of the second, and so on; a register's are

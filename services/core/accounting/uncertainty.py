@@ -60,7 +60,7 @@ def product_percent(*percents: float) -> float:
 
 
 def band(parts: Iterable[Part]) -> Band:
-    """The band on the sum of parts.
+    """Return the band on the sum of parts.
 
     Each component's error is the plain sum over the parts that have it (the correlated case); the
     components are independent of each other (equation 3.2). A component with different percentages
@@ -88,7 +88,7 @@ class FactorUncertainty:
     spans: tuple[tuple[date | None, date | None, float | None], ...]
 
     def component(self, first: date, last: date) -> Component | None:
-        """The factor as a component of what was emitted from `first` to `last`, both included.
+        """Return the factor's share in what was emitted from `first` to `last`, both included.
 
         Where versions of different percentages hold in the span the largest counts, which is never
         too little. None where any of them states nothing.

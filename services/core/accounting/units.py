@@ -72,7 +72,7 @@ QUANTITIES: frozenset[str] = frozenset(each.quantity for each in _UNITS.values()
 
 @cache
 def unit(name: str) -> Unit:
-    """The unit of that name; `m³`, `m^3` and `m3` are one.
+    """Return the unit of that name; `m³`, `m^3` and `m3` are one.
 
     Raises UnitError when there is none. Case matters (`MW` is not `mW`).
     """
@@ -83,7 +83,7 @@ def unit(name: str) -> Unit:
 
 
 def quantity_of(name: str) -> str:
-    """The quantity a unit measures, as a facility file names it; UnitError when unknown."""
+    """Return the quantity a unit measures, as a facility file names it; UnitError when unknown."""
     return unit(name).quantity
 
 

@@ -73,7 +73,7 @@ def method(
     timezone: str,
     market: Iterable[tuple[int, Factor]] = (),
 ) -> Method:
-    """The method of a source; ``channels`` by role, ``factors`` the versions of its factor.
+    """Return the method of a source; ``channels`` by role, ``factors`` the versions of its factor.
 
     ``market``: the versions of its market-based factor, if it names one.
 
@@ -85,7 +85,7 @@ def method(
 
 
 def equation(source: model.StackSource) -> Equation:
-    """The equation of a stack source, its diluent and fuel worked in."""
+    """Return the equation of a stack source, its diluent and fuel worked in."""
     try:
         return equation_for(source.equation, diluent=source.diluent, fuel=source.fuel)
     except ValueError as error:
@@ -93,7 +93,7 @@ def equation(source: model.StackSource) -> Equation:
 
 
 def stack_method(source: model.StackSource, channels: Mapping[str, model.Channel]) -> StackMethod:
-    """The method of a stack source; ConfigurationError as :func:`method` raises it."""
+    """Return the method of a stack source; ConfigurationError as :func:`method` raises it."""
     chosen = equation(source)
     inputs, consumed = _stack_inputs(chosen, channels)
     offered = {
@@ -124,7 +124,7 @@ def stack_method(source: model.StackSource, channels: Mapping[str, model.Channel
 def _stack_inputs(
     chosen: Equation, channels: Mapping[str, model.Channel]
 ) -> tuple[StackInputs, set[str]]:
-    """What brings the flow to the equation's state of the gas, and the channels it takes up."""
+    """Return what brings the flow to the equation's state of the gas, and the channels it uses."""
     flow = channels.get(FLOW)
     target = next((item.unit for item in chosen.inputs if item.name == FLOW), None)
     conversions: dict[str, Conversion] = {}
@@ -158,7 +158,7 @@ def _stack_inputs(
 
 
 def _kind(channel: model.Channel, inputs: StackInputs, name: str) -> ChannelKind:
-    """What the channel offers to its equation once the flow is in its state."""
+    """Return what the channel offers to its equation once the flow is in its state."""
     basis = Basis(channel.basis) if channel.basis else None
     found = ChannelKind(quantity=channel.quantity, unit=channel.unit, basis=basis)
     if name == FLOW and inputs.from_normal is not None:
@@ -225,7 +225,7 @@ def _factor_span(
 
 
 def _activity_unit(channel: model.Channel) -> tuple[Conversion, str]:
-    """A counter's or interval's own unit; of a gauge, what its rate adds up to in an hour."""
+    """Return a counter's or interval's own unit; a gauge's rate times one hour."""
     if channel.kind != "gauge":
         return conversion(channel.unit, channel.unit), channel.unit
     quantity = unit(channel.unit).quantity

@@ -87,7 +87,7 @@ def _potential(
 
 
 def calibration_setup(channel: model.Channel) -> tuple[CalibrationSetup, Conversion] | None:
-    """What the channel's calibrations are judged by, and from its unit to theirs; None: nothing.
+    """Return the rule for the channel's calibrations, in their unit; None: there is none.
 
     :raises ConfigurationError: there is no daily calibration for such a channel.
     """
@@ -114,7 +114,7 @@ def calibration_setup(channel: model.Channel) -> tuple[CalibrationSetup, Convers
 
 
 def audits(channel: model.Channel, role: str) -> tuple[Audit, ...]:
-    """What the channel's audits came to, where it is a source's input ``role``.
+    """Return what the channel's audits came to, where it is a source's input ``role``.
 
     :raises ConfigurationError: they cannot be judged, or give a factor that the rule knows not.
     """

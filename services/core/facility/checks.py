@@ -44,7 +44,7 @@ def problems(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
 
 
 def doubts(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterator[str]:
-    """What can be computed and may still surprise: one sentence each, with what helps."""
+    """List what can be computed and may still surprise: one sentence each, with what helps."""
     yield from _doubts_of_topics(file)
     for device in file.devices:
         for channel in device.channels:
@@ -125,7 +125,7 @@ def factor_record(factor: model.Factor) -> Factor:
 def factor_versions(
     name: str, own: Sequence[Factor], shared: Sequence[Factor] = ()
 ) -> list[Factor]:
-    """The versions in force of a factor: the file's own, else the registry's, else built-in ones.
+    """Return a factor's versions in force: the file's own, else the registry's, else built-in.
 
     ``shared``: those of the registry, imported and built in.
     """

@@ -34,7 +34,7 @@ class Choice(NamedTuple):
 
 
 def taken_apart(tree: Node, *, lists: bool) -> Choice | None:
-    """The parts of an expression that keeps one of several; ``lists``: or that keeps all.
+    """Return the parts of an expression that keeps one of several; ``lists``: or all.
 
     None: it is of another kind.
     """

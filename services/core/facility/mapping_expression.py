@@ -168,7 +168,7 @@ def _depth(node: Node) -> int:
 
 
 def _weight(value: Any, most: int) -> int:
-    """Steps to go through a value, as soon as they are known to be more than ``most``."""
+    """Count the steps to go through a value, up to just above ``most``."""
     steps, waiting = 0, [value]
     while waiting and steps <= most:
         each = waiting.pop()
@@ -350,7 +350,7 @@ class _Keys(Visitor):
 
 
 def _characters(value: Any) -> int:
-    """Steps to go through a text; nothing for other values and short ones."""
+    """Count the steps to go through a text; nothing for other values and short ones."""
     return len(value) // _CHARACTERS_A_STEP if isinstance(value, str) else 0
 
 

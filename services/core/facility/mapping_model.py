@@ -20,7 +20,7 @@ NumberKind = Literal["decimal", "comma", "hex"]
 
 
 def word(value: Any) -> str | None:
-    """A word of a payload, or of a map, as text; None: it is none."""
+    """Return a word of a payload, or of a map, as text; None: it is none."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():

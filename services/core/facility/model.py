@@ -196,7 +196,7 @@ class FacilityFile(Part):
     @model_validator(mode="before")
     @classmethod
     def _sources_take_the_facilitys_gwp(cls, data: Any) -> Any:
-        """A source keeps its own configuration, so that a past one can be told and computed."""
+        """Dump the source's own configuration, so that a past one can be shown and computed."""
         facility = data.get("facility") if isinstance(data, dict) else None
         sources = data.get("sources") if isinstance(data, dict) else None
         if not isinstance(facility, dict) or "gwp" not in facility or not isinstance(sources, list):
@@ -212,7 +212,7 @@ class FacilityFile(Part):
         }
 
     def channel(self, reference: str) -> Channel | None:
-        """The channel that ``device.channel`` names, None if there is none."""
+        """Return the channel that ``device.channel`` names, None if there is none."""
         device_id, channel_id = reference.split(".")
         for device in self.devices:
             if device.id == device_id:
@@ -225,12 +225,12 @@ class FacilityFile(Part):
 
 
 def own_topic(device_topic: str | None, channel_topic: str | None) -> str | None:
-    """The topic at which a channel's values come; None: the native one."""
+    """Return the topic at which a channel's values come; None: the native one."""
     if device_topic is not None and channel_topic is not None:
         return f"{device_topic}/{channel_topic}"
     return channel_topic or device_topic
 
 
 def spec(part: Part) -> dict[str, Any]:
-    """A part as JSON, the way the registry stores it."""
+    """Dump a part as JSON, the way the registry stores it."""
     return part.model_dump(mode="json", by_alias=True, exclude_none=True)

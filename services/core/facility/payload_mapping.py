@@ -72,7 +72,7 @@ def _topics(
 
 
 def _taken(topic: str, device: model.Device, channel: model.Channel) -> _Taken:
-    """What a channel takes of the messages at a topic."""
+    """Return what a channel takes of the messages at a topic."""
     if device.format == "json":
         return topic, device.format, device.records, channel.from_ or "@"
     if device.format == "senml":

@@ -55,7 +55,7 @@ def findings(error: ValidationError, document: Any, model: type[BaseModel]) -> l
 
 
 def first(error: ValidationError, document: Any, model: type[BaseModel]) -> str:
-    """The first mistake in one sentence."""
+    """Say the first mistake in one sentence."""
     return str(findings(error, document, model)[0])
 
 
@@ -171,7 +171,7 @@ def _shown(value: Any) -> str:
 
 
 def _keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
-    """The keys of what stands at ``path``: of every kind of it, or of the kind that it names."""
+    """Return the keys at ``path``: of every kind of it, or of the kind that it names."""
     models = [model]
     for step in path:
         if isinstance(step, int):
@@ -202,7 +202,7 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _kinds(model: type[BaseModel]) -> set[str]:
-    """What pydantic calls the model in the path of an error: a value of a field with only one."""
+    """Return what pydantic calls the model in an error's path: the value of its only literal."""
     found = {model.__name__}
     for stated in model.model_fields.values():
         values = get_args(stated.annotation)

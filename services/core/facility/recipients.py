@@ -11,7 +11,7 @@ MQTT = "mqtt"
 
 
 def target_of(entry: Notify) -> str:
-    """What tells one recipient from another."""
+    """Return what tells one recipient from another."""
     for kind in ("webhook", "alertmanager", "email"):
         address = getattr(entry, kind)
         if address is not None:

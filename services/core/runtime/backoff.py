@@ -6,7 +6,7 @@ import random
 
 
 def delay_s(failures: int, *, shortest_s: float, longest_s: float) -> float:
-    """The wait after one more than ``failures`` failures: doubling, half of it at random."""
+    """Return the wait after one more than ``failures`` failures: doubling, half at random."""
     whole_s = min(longest_s, shortest_s * 2.0 ** min(failures, 16))
     return whole_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
 
@@ -23,7 +23,7 @@ class Backoff:
         self._tries = 0
 
     def next_s(self) -> float:
-        """The next delay, in seconds."""
+        """Return the next delay, in seconds."""
         self._tries += 1
         return delay_s(self._tries - 1, shortest_s=self._shortest_s, longest_s=self._longest_s)
 

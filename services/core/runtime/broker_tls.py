@@ -15,7 +15,7 @@ class BrokerTlsError(ValueError):
 def context(
     url: BrokerUrl, *, ca: Path | None, cert: Path | None, key: Path | None
 ) -> ssl.SSLContext | None:
-    """What a connection to ``url`` is made with; None without TLS.
+    """Return what a connection to ``url`` is made with; None without TLS.
 
     The files are PEM; without ``ca`` the machine's own authorities are trusted.
 
@@ -65,7 +65,7 @@ def _show(tls: ssl.SSLContext, certificate: Path, key: Path) -> None:
 
 
 def _no_passphrase() -> str:
-    """Called for an encrypted key; without it OpenSSL would ask at the terminal."""
+    """Refuse an encrypted key; without this OpenSSL would ask at the terminal."""
     raise BrokerTlsError("TONNE_MQTT_TLS_KEY is encrypted; give it without a passphrase")
 
 

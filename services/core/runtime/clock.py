@@ -10,7 +10,7 @@ class Clock(Protocol):
     """Tells the time."""
 
     def now(self) -> datetime:
-        """The current instant, aware, UTC."""
+        """Return the current instant, aware, UTC."""
         ...
 
 
@@ -18,7 +18,7 @@ class SystemClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
-        """The current instant, aware, UTC."""
+        """Return the current instant, aware, UTC."""
         return datetime.now(UTC)
 
 
@@ -29,5 +29,5 @@ class FixedClock:
         self.instant = instant
 
     def now(self) -> datetime:
-        """The instant it was set to."""
+        """Return the instant it was set to."""
         return self.instant

@@ -63,7 +63,7 @@ def without_credentials(text: str) -> str:
 
 
 def all_without_credentials(value: Any) -> Any:
-    """The same of every text in a value that is logged or stored as JSON."""
+    """Mask every text in a value that is logged or stored as JSON."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, dict):

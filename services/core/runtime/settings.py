@@ -240,7 +240,7 @@ class Settings(BaseSettings):
         return self._local_database("admin")
 
     def of_process(self, name: str) -> Settings:
-        """These settings with the login that a process has at the local stack's database."""
+        """Return these settings with the login that a process has at the local stack's database."""
         if self.database_url is not None:
             return self
         return self.model_copy(update={"database_url": SecretStr(self._local_database(name))})

@@ -61,7 +61,7 @@ class SteadyTime:
         self.turns = 0
 
     def now(self) -> datetime:
-        """The current instant, aware, UTC; the machine's clock until the database's was seen."""
+        """Return the current instant, aware, UTC; by the machine until the database's was seen."""
         if self._anchor is None:
             return self._machine.now()
         return self._at(self._elapsed_s())
@@ -121,7 +121,7 @@ class SteadyTime:
         return self._machine_ahead_s
 
     def notices(self) -> list[dict[str, str]]:
-        """What readiness should say of the clocks."""
+        """Return what readiness should say of the clocks."""
         found = []
         if self._jump_s is not None:
             found.append(

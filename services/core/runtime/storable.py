@@ -6,12 +6,12 @@ from typing import Any
 
 
 def storable(text: str) -> str:
-    """A text without NUL bytes and lone surrogates."""
+    """Strip NUL bytes and lone surrogates from a text."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def storable_state(state: Any) -> Any:
-    """The same of every text in what is stored as JSON."""
+    """Strip every text in what is stored as JSON."""
     if isinstance(state, str):
         return storable(state)
     if isinstance(state, dict):

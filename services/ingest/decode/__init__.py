@@ -31,7 +31,7 @@ class UnusableFormatError(ValueError):
 def decoder_for(
     wire_format: str, device: Part, channels: Sequence[Part], *, most_steps: int = MOST_STEPS
 ) -> Decoder:
-    """The decoder of a device's messages at one topic.
+    """Return the decoder of a device's messages at one topic.
 
     ``device`` and ``channels`` are the parts of the facility file; of the channels those whose
     values come at that topic. ``most_steps``: what the expressions of a mapping may cost for one

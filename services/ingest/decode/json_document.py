@@ -13,7 +13,7 @@ from services.ingest.quarantine.reasons import Reason
 
 
 def read(payload: bytes) -> Any:
-    """The document as dicts, lists, texts, numbers, booleans and None.
+    """Return the document as dicts, lists, texts, numbers, booleans and None.
 
     NaN and Infinity, which are not JSON, are understood so that only their own values are refused.
 

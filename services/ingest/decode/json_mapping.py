@@ -58,7 +58,7 @@ class _Mapping:
 
 
 def decoder(device: Part, channels: Sequence[Part], *, most_steps: int = MOST_STEPS) -> Decoder:
-    """The decoder of a device's messages at one topic; see :data:`.observation.DecoderFactory`.
+    """Build the decoder of a device at one topic; see :data:`.observation.DecoderFactory`.
 
     ``most_steps``: what one message may cost, in steps of ``facility.mapping_expression``.
     """
@@ -145,7 +145,7 @@ def _document(payload: bytes) -> Any:
 
 
 def _numbers(payload: bytes) -> str | Columns | None:
-    """What plain text says that JSON cannot: ``10,11,12``, ``+5``, ``007.5``."""
+    """Return what plain text says that JSON cannot: ``10,11,12``, ``+5``, ``007.5``."""
     if len(payload) > _LONGEST_LIST_BYTES:
         return None
     try:

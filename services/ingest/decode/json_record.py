@@ -115,7 +115,7 @@ class Taker:
             )
 
     def finish(self) -> Decoded:
-        """What the message holds, its local times made sense of together."""
+        """Decode what the message holds, its local times made sense of together."""
         observations = self.decoded.observations
         for place in self._local.values():
             zone, times_us = place.rule.zone, place.times_us
@@ -171,7 +171,7 @@ class Taker:
             self._value(channel, value, timed, quality, unit)
 
     def _beside(self, rule: Any, number: int) -> list[Any]:
-        """A rule for each value of a list: of the words that stand at its place."""
+        """Build a rule for each value of a list: of the words that stand at its place."""
         said = MISSING if rule is None else rule.select(self._record)
         if isinstance(said, list) and len(said) == number:
             return [rule.at(each) for each in said]
@@ -239,7 +239,7 @@ class Taker:
 
 
 def _number(channel: Channel, found: Any, quality: int) -> tuple[float | None, int]:
-    """The value that a payload tells, and its quality: bad where it says that it has none.
+    """Return the value that a payload tells, and its quality: bad where it says that it has none.
 
     :raises ValueError: it is no number.
     """

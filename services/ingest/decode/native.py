@@ -48,7 +48,7 @@ class _Reading(msgspec.Struct, gc=False):
 
 
 def decoder(_device: Part, _channels: Sequence[Part]) -> Decoder:
-    """The native decoder of one device; it needs nothing from the facility file."""
+    """Return the native decoder of one device; it needs nothing from the facility file."""
     return Native().decode
 
 
@@ -90,7 +90,7 @@ class Native:
 
 @lru_cache(maxsize=256)
 def _typed(beside: frozenset[str]) -> msgspec.json.Decoder[_Reading | list[_Reading]]:
-    """A decoder of readings; what stands ``beside`` them becomes beside_0, beside_1 and so on."""
+    """Build a decoder of readings; keys ``beside`` them become beside_0, beside_1 and so on."""
     names = {f"beside_{i}": key for i, key in enumerate(sorted(beside))}
     reading = msgspec.defstruct(
         "_Reading",
@@ -109,7 +109,7 @@ def _is_learnable(key: str) -> bool:
 def _observations(
     readings: Sequence[_Reading], beside: Sequence[str]
 ) -> tuple[list[Observation], int]:
-    """The observations, and how many quotation marks it takes to say all that was read.
+    """Return the observations, and how many quotation marks say all that was read.
 
     ``beside``: fields of the readings that hold what stands beside them.
     """

@@ -26,7 +26,7 @@ class _Fold(NamedTuple):
 
 
 def in_order(times_us: Sequence[int], zone: ZoneInfo) -> list[int]:
-    """The instants of local times that a message lists, in its order, oldest or newest first.
+    """Resolve the local times that a message lists, in its order, oldest or newest first.
 
     ``times_us``: each as it would be alone. Those in an hour that comes twice are moved to its
     first or second pass, if the list has both.
@@ -55,14 +55,14 @@ def in_order(times_us: Sequence[int], zone: ZoneInfo) -> list[int]:
 
 
 def _fold(zone: ZoneInfo, ts_us: int) -> _Fold | None:
-    """The change of clocks that makes the local time of an instant ambiguous."""
+    """Return the change of clocks that makes the local time of an instant ambiguous."""
     fold = _fold_of_day(zone, ts_us // DAY_US)
     return fold if fold is not None and -fold.by_us <= ts_us - fold.at_us < fold.by_us else None
 
 
 @lru_cache(maxsize=1000)
 def _fold_of_day(zone: ZoneInfo, day: int) -> _Fold | None:
-    """The change of clocks within a day of UTC, or shortly before or after it."""
+    """Return the change of clocks within a day of UTC, or shortly before or after it."""
     low, high = day * DAY_US - _MARGIN_US, (day + 1) * DAY_US + _MARGIN_US
     before = _offset_us(zone, low)
     by_us = before - _offset_us(zone, high)

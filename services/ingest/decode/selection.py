@@ -126,7 +126,7 @@ class _Search:
             self._compiled.budget.renew()
 
     def guarded(self, evaluate: Callable[[Any], Any], document: Any) -> Any:
-        """What ``evaluate`` finds; None where it is applied to what is not there.
+        """Return what ``evaluate`` finds; None where it is applied to what is not there.
 
         :raises SelectionError, SelectionCostError: it cannot be applied.
         """
@@ -183,7 +183,7 @@ def _lacks_something(argument: Any) -> bool:
 
 
 def _steps(node: Any) -> _Steps | None:
-    """The steps of a plain path, None if the expression is more than that."""
+    """Return the steps of a plain path, None if the expression is more than that."""
     if node["type"] in {"current", "identity"}:
         return ()
     if node["type"] in {"field", "index"}:

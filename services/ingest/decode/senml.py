@@ -86,7 +86,7 @@ class _Pack:
 
 
 def decoder(_device: Part, channels: Sequence[Part]) -> Decoder:
-    """The decoder of a device's messages at one topic; see :data:`.observation.DecoderFactory`."""
+    """Build the decoder of a device at one topic; see :data:`.observation.DecoderFactory`."""
     values: dict[str, str] = {}
     sums: dict[str, str] = {}
     for channel in channels:
@@ -106,7 +106,7 @@ def _decode(names: _Names, payload: bytes, received_us: int) -> Decoded:
 
 
 def _take_base(base: _Base, record: Mapping[str, Any]) -> None:
-    """What a record changes for itself and those after it; wrong, it spoils them all."""
+    """Take what a record changes for itself and those after it; wrong, it spoils them all."""
     for label in record:
         if label.endswith("_"):
             # section 4.4: a field that must be understood

@@ -40,7 +40,7 @@ _DEEPEST: Final = 4
 
 
 def read(payload: bytes) -> list[dict[str, Any]]:
-    """The records as sent, with the labels of JSON; what the fields hold is not looked at.
+    """Return the records as sent, with the labels of JSON; what fields hold is not looked at.
 
     :raises UndecodableError: the bytes are no pack.
     """

@@ -38,7 +38,7 @@ def says_no_value(text: str, no_value: frozenset[str]) -> bool:
 
 
 def number(value: Any) -> float | None:
-    """The number that a number or a text is, if it can be read in one way only."""
+    """Return the number that a number or a text is, if it can be read in one way only."""
     if isinstance(value, str):
         return None if _TWO_WAYS.match(value[:_LONGEST_TEXT]) else decimal(value)
     return _of_number(value)
@@ -61,7 +61,7 @@ def comma(value: Any) -> float | None:
 
 
 def hexadecimal(value: Any) -> float | None:
-    """The number that a text of hexadecimal digits is; a JSON number is none."""
+    """Return the number that a text of hexadecimal digits is; a JSON number is none."""
     if isinstance(value, str) and len(value) <= _LONGEST_TEXT and _HEX.match(value):
         return float(int(value, 16))
     return None
@@ -82,7 +82,7 @@ def plain(text: str) -> bool:
 
 
 def advice(value: Any) -> str:
-    """What to do about a text that is no number, where that can be told; else nothing."""
+    """Return what to do about a text that is no number, where that can be told; else nothing."""
     if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
         return ""
     if _TWO_WAYS.match(value):

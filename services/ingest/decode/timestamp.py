@@ -33,14 +33,14 @@ class TimeRule:
     read: Reader = number
 
     def time(self, record: Any, received_us: int) -> Timed:
-        """The time of a record; its arrival where it tells none.
+        """Return the time of a record; its arrival where it tells none.
 
         :raises ValueError: it tells something that is no time.
         """
         return self.told(self.select(record), received_us)
 
     def told(self, said: Any, received_us: int) -> Timed:
-        """The time that ``said`` tells; the arrival where it is nothing.
+        """Return the time that ``said`` tells; the arrival where it is nothing.
 
         :raises ValueError: it is no time.
         """
@@ -76,7 +76,7 @@ ARRIVAL: Final = TimeRule(select=nothing, zone=None, unit=None)
 
 
 def time_rule(part: Mapping[str, Any], budget: Budget | None = None) -> TimeRule:
-    """The rule that a ``timestamp`` of the facility file states; ``budget``: see :mod:`.selection`.
+    """Return the rule that a file's ``timestamp`` states; ``budget``: see :mod:`.selection`.
 
     :raises ValueError, KeyError: the part cannot be used.
     """
@@ -99,7 +99,7 @@ def _by_format(said: Any, pattern: str) -> datetime:
 
 
 def _local_us(local: datetime, zone: ZoneInfo, received_us: int) -> int:
-    """The instant of a local time.
+    """Return the instant of a local time.
 
     In the hour that comes twice when clocks are put back, the instant nearer to the arrival is
     meant, and not one after it: devices send what they have just measured. What several times of

@@ -23,11 +23,11 @@ class QualityRule:
     default: int | None
 
     def at(self, said: Any) -> QualityRule:
-        """The rule for one value of a list, whose quality ``said`` tells."""
+        """Return the rule for one value of a list, whose quality ``said`` tells."""
         return replace(self, select=lambda _record: said)
 
     def quality(self, said: Any) -> int:
-        """The quality as stored that a word means.
+        """Return the quality as stored that a word means.
 
         :raises ValueError: the word is not known.
         """
@@ -50,11 +50,11 @@ class UnitRule:
     words: Mapping[str, str]
 
     def at(self, said: Any) -> UnitRule:
-        """The rule for one value of a list, whose unit ``said`` tells."""
+        """Return the rule for one value of a list, whose unit ``said`` tells."""
         return replace(self, select=lambda _record: said)
 
     def unit(self, said: Any) -> str | None:
-        """The unit that a word means; None: none is told.
+        """Return the unit that a word means; None: none is told.
 
         :raises ValueError: it is no word.
         """
@@ -67,7 +67,7 @@ class UnitRule:
 
 
 def quality_rule(part: Mapping[str, Any], budget: Budget) -> QualityRule:
-    """The rule that a ``quality`` of the facility file states."""
+    """Return the rule that a ``quality`` of the facility file states."""
     default = part.get("default")
     return QualityRule(
         select=selection(part["from"], budget),
@@ -77,5 +77,5 @@ def quality_rule(part: Mapping[str, Any], budget: Budget) -> QualityRule:
 
 
 def unit_rule(part: Mapping[str, Any], budget: Budget) -> UnitRule:
-    """The rule that ``unit: {from: ...}`` of the facility file states."""
+    """Return the rule that ``unit: {from: ...}`` of the facility file states."""
     return UnitRule(select=selection(part["from"], budget), words=part.get("map") or {})

@@ -107,5 +107,5 @@ ADVICE: dict[Reason, str] = {
 
 
 def explain(reason: Reason, what: str) -> str:
-    """What is wrong and what to do, as one sentence."""
+    """Say what is wrong and what to do, as one sentence."""
     return f"{what}; {ADVICE[reason]}"

@@ -217,7 +217,7 @@ class Replay:
 
 
 def _key(refusal: QuarantineEntry) -> tuple[object, ...]:
-    """What tells the refused row from all others of a step."""
+    """Return what tells the refused row from all others of a step."""
     return (
         refusal.facility,
         refusal.device,
@@ -242,7 +242,7 @@ def _key_of_row(row: Candidate) -> tuple[object, ...]:
 
 
 def _bounds_of(entry: QuarantineItem, bounds: TimeBounds, *, accept: bool) -> TimeBounds:
-    """What may lie ahead: of the database's clock when the entry was written, if ingest's was late.
+    """Allow what lay ahead of ingest's clock, if that was late when the entry was written.
 
     Who accepts an entry says that its time is right, so that it may lie up to now.
     """

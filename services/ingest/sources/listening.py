@@ -52,7 +52,7 @@ class Listening:
         )
 
     def follow(self, connection: psycopg.Connection[Any], own_topics: frozenset[str]) -> None:
-        """The registry has changed."""
+        """Note that the registry has changed."""
         self._own = own_topics
         # what was refused is asked for again
         self._refused = frozenset()

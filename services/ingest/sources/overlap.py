@@ -37,7 +37,7 @@ class Overlap:
         self._kept_up_at = now
 
     def alive(self, now: float) -> None:
-        """The broker has answered."""
+        """Note that the broker has answered."""
         self._alive_at = now
 
     def asks(self, now: float) -> bool:

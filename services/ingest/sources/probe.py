@@ -83,7 +83,7 @@ class Probe:
             self._sent_at, self._silent, self._proven, self._unanswered = None, False, True, 0
 
     def lost(self) -> None:
-        """The connection has ended."""
+        """Note that the connection has ended."""
         if self._sent_at is not None and self._proven:
             # a broker that cannot store what is published ends the connection of who publishes
             self._unanswered += 1

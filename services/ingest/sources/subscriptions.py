@@ -29,7 +29,7 @@ def units(filters: Iterable[str]) -> int:
 
 
 def filters(own_topics: Iterable[str], *, most_units: int | None) -> frozenset[str]:
-    """The topic filters to subscribe to; what they bring beside devices' topics is ignored.
+    """Return the topic filters to subscribe to; what they bring beside devices' is ignored.
 
     ``most_units``: how much of the allowance they may take; None: any. First one filter for each
     first level and number of levels; where that is too many, one for all below a first level; at
@@ -49,14 +49,14 @@ def filters(own_topics: Iterable[str], *, most_units: int | None) -> frozenset[s
 
 
 def former(own_topics: Iterable[str]) -> frozenset[str]:
-    """What a session may hold from a version that did not note it: shapes, or levels alone."""
+    """Return what a session may hold from a version that did not note it."""
     shapes = {_shape(topic) for topic in own_topics if not topic.startswith(f"{ROOT}/")}
     levels = {"/".join("+" for _ in shape.split("/")) for shape in shapes}
     return frozenset({NATIVE, *shapes, *levels})
 
 
 def _shape(topic: str) -> str:
-    """The first level and as many levels as the topic has: ``tele/pow1/SENSOR``, ``tele/+/+``."""
+    """Keep the first level and the number of levels: ``tele/pow1/SENSOR``, ``tele/+/+``."""
     first, *others = topic.split("/")
     return "/".join([first, *("+" for _ in others)])
 
@@ -104,7 +104,7 @@ def step(
     most_units: int | None,
     refused: Set[str] = frozenset(),
 ) -> Step:
-    """The next step from the filters that a session holds towards those that are wanted.
+    """Return the next step from the filters that a session holds towards those that are wanted.
 
     To leave a filter makes NATS forget what it holds for it, so the old ones stand beside the new
     until they are drained. Where both do not fit, or the broker refuses one, the filter for

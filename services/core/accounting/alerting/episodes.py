@@ -55,7 +55,7 @@ class Reconciled(Generic[Key]):
 
 
 def episodes(history: Iterable[Transition]) -> list[Episode]:
-    """The alerts of one threshold's history, oldest first."""
+    """Build the alerts of one threshold's history, oldest first."""
     found: list[Episode] = []
     running: list[Transition] = []
     for transition in history:

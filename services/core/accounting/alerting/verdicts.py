@@ -59,7 +59,7 @@ class Limits:
 def at_the_end(
     value: NDArray[np.float64], rate_per_minute: NDArray[np.float64], left: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """What a total will be at its window's end at the present rate; NaN where unknown.
+    """Return what a total will be at its window's end at the present rate; NaN where unknown.
 
     ``left``: whole minutes of the window after the minute judged. No rate that is negative is
     carried on.

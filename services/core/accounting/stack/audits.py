@@ -55,7 +55,7 @@ def of_runs(monitor: Monitor, *, ts_us: int, runs: Sequence[Run]) -> Audit:
 
 
 def in_force(audits: Sequence[Audit], *, clock_hour: int) -> Audit | None:
-    """The last passed audit that ended before the clock hour began, None: there is none.
+    """Return the last passed audit that ended before the clock hour began, None: there is none.
 
     A bias factor holds from the hour after the audit on, until the next one (40 CFR 75 App. A
     7.6.5; the hour as EPA's checking code takes it).
@@ -65,7 +65,7 @@ def in_force(audits: Sequence[Audit], *, clock_hour: int) -> Audit | None:
 
 
 def failed_periods(audits: Sequence[Audit], *, until_us: int) -> tuple[OutOfControl, ...]:
-    """The out-of-control periods up to `until_us`: from a failed audit to the next passed one.
+    """Return out-of-control periods up to `until_us`: from a failed audit to the next passed one.
 
     40 CFR 75.24(a)(3) and (c).
     """

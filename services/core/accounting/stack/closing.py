@@ -108,7 +108,7 @@ class ClosingRule:
         return (*own, *from_diluent, *(() if self.load_maximum is None else (LOAD,)))
 
     def load_range(self, load: Decimal | None) -> int | None:
-        """The load range of an hour's load, None where flow has one range only."""
+        """Return the load range of an hour's load, None where flow has one range only."""
         return None if self.load_maximum is None else load_range(load, self.load_maximum)
 
     def record(
@@ -201,7 +201,7 @@ class ClosingRule:
         )
 
     def _idle(self) -> HourFigure:
-        """An hour in which the unit did not operate emitted nothing, whatever was measured."""
+        """Close an hour in which the unit did not operate: zero, whatever was measured."""
         rate = ReportedRate(
             equation=self.equation.id,
             value=Decimal(0),

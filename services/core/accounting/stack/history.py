@@ -71,7 +71,7 @@ class History:
         self._available = np.concatenate(([0], np.cumsum(available, dtype=np.int64)))
 
     def look_back(self, *, at_clock_hour: int, hours: int) -> tuple[Decimal, ...]:
-        """The values of the last `hours` measured hours before `at_clock_hour`, oldest first.
+        """Return values of the last `hours` measured hours before `at_clock_hour`, oldest first.
 
         Substituted hours never enter; nothing older than three years does.
         """
@@ -98,7 +98,7 @@ class History:
         return load_range, ()
 
     def measured_between(self, first: int, end: int) -> tuple[Decimal, ...]:
-        """The values of the measured hours from clock hour `first` to before `end`."""
+        """Return the values of the measured hours from clock hour `first` to before `end`."""
         return self._measured_values(self._measured_before(first), self._measured_before(end))
 
     def quality_assured_hours(self, *, at_clock_hour: int) -> int:
@@ -110,7 +110,7 @@ class History:
         return max(0, at_clock_hour - int(self._clock[0])) if self._clock.size else 0
 
     def gap(self, *, at_clock_hour: int) -> Gap:
-        """The missing period around an hour that was not measured."""
+        """Return the missing period around an hour that was not measured."""
         following = self._measured_before(at_clock_hour)
         last = int(self._measured[following - 1]) if following else -1
         is_open = following == self._measured.size
@@ -122,7 +122,7 @@ class History:
         )
 
     def percent_availability(self, *, at_clock_hour: int) -> Decimal | None:
-        """The percent monitor data availability at an hour, 1 decimal; None before any hour.
+        """Compute percent monitor data availability at an hour, 1 decimal; None before any hour.
 
         Quality-assured hours among the last 8,760 unit operating hours up to and with
         `at_clock_hour`, none older than three years (40 CFR 75.32, eq. 8 and 9: with fewer

@@ -10,7 +10,7 @@ LOAD_RANGES = 10
 
 
 def load_range(load: Decimal | None, maximum: float) -> int:
-    """The range, 1 to 10, that an hour's load falls in; `maximum` in the same unit, above zero.
+    """Return the range, 1 to 10, of an hour's load; `maximum` in the same unit, above zero.
 
     floor(10 x load / maximum) + 1, and 10 from the maximum on, as EPA's checking code has it. A
     load that is not known is taken as the highest: tonne's own rule, the one that gives the most.

@@ -36,14 +36,14 @@ class StackInputs:
     dry_flow: bool = False
 
     def roles(self, name: str) -> tuple[str, ...]:
-        """The channels that one input comes from."""
+        """Return the channels that one input comes from."""
         if name != FLOW:
             return (name,)
         conditions = () if self.from_normal is None else (TEMPERATURE, PRESSURE)
         return (FLOW, *conditions, *((MOISTURE,) if self.dry_flow else ()))
 
     def value(self, name: str, channels: Mapping[str, Numeric]) -> Numeric:
-        """The input in the equation's unit, from values in the channels' own units."""
+        """Return the input in the equation's unit, from values in the channels' own units."""
         own = {role: self.conversions[role](channels[role]) for role in self.roles(name)}
         value = own[name]
         if name == FLOW and self.from_normal is not None:

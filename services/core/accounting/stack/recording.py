@@ -92,7 +92,7 @@ def record_input(
 
 
 def record_load(minutes: InputMinutes, *, operating: NDArray[np.bool_]) -> RecordedInput:
-    """The mean load while the unit operates, in the channel's unit; None where it is not known.
+    """Compute the mean load while the unit operates, in the channel's unit; None: unknown.
 
     It enters no equation, so there is nothing to judge.
     """

@@ -30,7 +30,7 @@ class Burst:
         self._gathered.append(message)
 
     def take_back(self) -> list[Message]:
-        """What was not handed over, and now will not be."""
+        """Return what was not handed over, and now will not be."""
         gathered, self._gathered = self._gathered, []
         return gathered
 

@@ -28,7 +28,7 @@ class DeliveryToken:
 
 
 def message(delivered: Msg, *, received_at: datetime, era: datetime | None) -> Message:
-    """The MQTT message that lay in the stream."""
+    """Return the MQTT message that lay in the stream."""
     # nats-py's own metadata takes ten times as long
     parts = delivered.reply.split(".", _TIME_NS + _LONGER_BY + 1)
     more = 0 if len(parts) == _SHORT else _LONGER_BY

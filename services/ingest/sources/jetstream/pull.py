@@ -103,7 +103,7 @@ class Pull:
         self._burst.add(message(answer, received_at=arrival, era=self._era))
 
     def _on_status(self, headers: dict[str, str]) -> None:
-        """A request has ended: its time is over, it brought enough bytes, or something is wrong."""
+        """Note that a request has ended: time over, bytes enough, or something is wrong."""
         unserved = headers.get("Nats-Pending-Messages")
         self._asked = 0 if unserved is None else max(0, self._asked - int(unserved))
         status, said = headers.get("Status", ""), headers.get("Description", "")

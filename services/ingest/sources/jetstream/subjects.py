@@ -21,7 +21,7 @@ _MISTAKEN: Final = frozenset({"*", ">"})
 
 
 def subjects(filters: Iterable[str]) -> frozenset[str]:
-    """The subjects, without prefix, that match what the topic filters match."""
+    """Return the subjects, without prefix, that match what the topic filters match."""
     found: set[str] = set()
     for each in filters:
         if not _why_not(each):
@@ -33,7 +33,7 @@ def subjects(filters: Iterable[str]) -> frozenset[str]:
 
 
 def refused(filters: Iterable[str]) -> dict[str, str]:
-    """Filters whose topics NATS cannot carry, with the reason."""
+    """Return the filters whose topics NATS cannot carry, with the reason."""
     return {each: why for each in filters if (why := _why_not(each))}
 
 
@@ -55,7 +55,7 @@ _TOKENS: Final = {"": "/", "+": "*", "#": ">"}
 
 
 def topic(subject: str) -> str:
-    """The topic of a subject without prefix."""
+    """Return the topic of a subject without prefix."""
     if "/" not in subject:
         return subject.replace(".", "/")
     tokens = subject.split(".")

@@ -45,7 +45,7 @@ class Backlog:
         return len(self._in_hand)
 
     def delivered(self, burst: Sequence[Message]) -> list[Message]:
-        """What was read at once, each message with what is known of its age."""
+        """Return what was read at once, each message with what is known of its age."""
         if self._draining:
             now = time.monotonic()
             self._draining = now < self._paused_from or len(self._in_hand) >= _FEW
@@ -56,7 +56,7 @@ class Backlog:
         return list(burst)
 
     def acked(self, packet_ids: Iterable[int]) -> None:
-        """These are no longer in hand."""
+        """Note that these are no longer in hand."""
         self._in_hand.difference_update(packet_ids)
 
     def _is_in_hand(self, message: Message) -> bool:

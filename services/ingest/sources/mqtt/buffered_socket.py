@@ -41,7 +41,7 @@ class BufferedSocket:
         return chunk
 
     def read_ahead(self) -> tuple[bytes, int]:
-        """What has arrived and was not taken, and where in it that begins; asks the network once.
+        """Return what arrived and was not taken, and where that begins; ask the network once.
 
         What the network has to say beside bytes it says to :meth:`recv`.
         """
@@ -85,7 +85,7 @@ class BufferedSocket:
             del self._unsent[:sent]
 
     def fileno(self) -> int:
-        """The file descriptor, for ``select``."""
+        """Return the file descriptor, for ``select``."""
         return self._inner.fileno()
 
     def setblocking(self, flag: bool) -> None:

@@ -34,7 +34,7 @@ class Publish(NamedTuple):
 
 
 def take_publishes(data: bytes, start: int, *, most: int) -> tuple[list[Publish], int]:
-    """The packets that stand whole in ``data`` from ``start`` on, up to the first of another kind.
+    """Split off the whole packets in ``data`` from ``start`` on, up to the first of another kind.
 
     Returns at most ``most`` of them, and where the next packet begins; never raises.
     """
@@ -68,7 +68,7 @@ def take_publishes(data: bytes, start: int, *, most: int) -> tuple[list[Publish]
 
 
 def _length(data: bytes, position: int) -> tuple[int, int]:
-    """A packet's remaining length and where the rest begins; a length of 0 if it is not there."""
+    """Read a packet's remaining length and where the rest begins; 0 if it is not there."""
     length = 0
     for i, byte in enumerate(data[position : position + _LENGTH_BYTES]):
         length |= (byte & 0x7F) << (7 * i)
@@ -78,5 +78,5 @@ def _length(data: bytes, position: int) -> tuple[int, int]:
 
 
 def pubacks(packet_ids: list[int]) -> bytes:
-    """The acknowledgements of these packets, one behind the other; section 3.4."""
+    """Return the acknowledgements of these packets, one behind the other; section 3.4."""
     return b"".join([_PUBACK + packet_id.to_bytes(2, "big") for packet_id in packet_ids])

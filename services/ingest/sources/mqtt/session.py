@@ -362,4 +362,4 @@ def _text(topic: bytes) -> str:
 
 
 def _leave_it_to_turn(_client: Client, _userdata: object, _socket: object) -> None:
-    """Writing happens in :meth:`MqttSession.turn`."""
+    """Leave writing to :meth:`MqttSession.turn`."""

@@ -41,14 +41,14 @@ class SessionWatch:
         self._said_at = 0.0
 
     def opened(self, *, present: bool) -> None:
-        """The broker has accepted the session, and says whether it knew it."""
+        """Note that the broker has accepted the session, and whether it knew it."""
         if self.existed and not present:
             metrics.ingest_sessions_lost.inc()
             self._say(_FORGOTTEN)
         self.existed = True
 
     def ended_by_broker(self) -> None:
-        """A session that was accepted has ended, and nobody here had asked for it."""
+        """Note that an accepted session has ended, and nobody here had asked for it."""
         self._ends.append(time.monotonic())
         if len(self._ends) == _ENDS and self._ends[-1] - self._ends[0] < _SPAN_S:
             metrics.ingest_sessions_taken.inc()

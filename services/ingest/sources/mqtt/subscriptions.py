@@ -95,7 +95,7 @@ class MqttSubscriptions:
             self._ask()
 
     def connected(self, *, present: bool) -> None:
-        """A session is open; ``present``: with what was asked for in earlier connections."""
+        """Note that a session is open; ``present``: with the filters of earlier connections."""
         self._connected = True
         self._overlap.restart()
         if not present:
@@ -107,7 +107,7 @@ class MqttSubscriptions:
         self._ask()
 
     def lost(self) -> None:
-        """The connection has ended."""
+        """Note that the connection has ended."""
         if self._asked:
             # what comes first is answered first
             first = self._asked[min(self._asked)]
@@ -119,7 +119,7 @@ class MqttSubscriptions:
         self._leaving.clear()
 
     def answered(self, packet_id: int, *, granted: bool) -> None:
-        """The broker has answered a subscription."""
+        """Note that the broker has answered a subscription."""
         each = self._asked.pop(packet_id, None)
         if each is None:
             return
@@ -133,7 +133,7 @@ class MqttSubscriptions:
         self._ask()
 
     def ended(self, packet_id: int) -> None:
-        """The broker has answered an end of subscriptions."""
+        """Note that the broker has answered an end of subscriptions."""
         self._overlap.alive(time.monotonic())
         each = self._leaving.pop(packet_id, None)
         if each is not None:
