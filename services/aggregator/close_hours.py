@@ -27,7 +27,7 @@ from services.core.accounting.stack.qa import out_of_control
 from services.core.accounting.stack.recording import LOAD, OPERATING, InputMinutes, RecordedInput
 from services.core.store.emissions import hour_closing, hour_inputs
 from services.core.store.emissions.hour_closing import HourVerdict
-from services.core.store.emissions.minutes_and_hours import Changes
+from services.core.store.emissions.minute_changes import Changes
 from services.core.store.readings import calibrations
 from services.core.store.readings.series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan, SourcePlan

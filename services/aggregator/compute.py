@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from services.aggregator.head import RecentReadings
 from services.aggregator.ranges import Integers, Range, Ranges
 from services.core.accounting.series import ChannelRule, ChosenMinutes, MinuteSeries
-from services.core.store.emissions.minutes_and_hours import SourceMinutes
+from services.core.store.emissions.minute_changes import SourceMinutes
 from services.core.store.readings.series import Spans, StoredReadings
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
+from services.core.store.schema.figures import MASSES
 from services.core.timeline.instants import MINUTE_US
 
 #: The greatest mass or amount of a minute: 50 000 tonnes, where all the world together emits about
@@ -178,21 +179,23 @@ def _masses(
         )
     masses = source.method.masses(chosen, minutes)
     activity = masses.activity
-    held = holdable(masses.co2_kg) & holdable(masses.co2e_kg) & holdable(masses.market_kg)
-    if activity is not None:
-        held &= holdable(activity)
+    kg = {mass.name: getattr(masses, mass.in_kg) for mass in MASSES}
+    amounts = [*kg.values()] if activity is None else [*kg.values(), activity]
+    held = np.logical_and.reduce([holdable(each) for each in amounts])
     known = (masses.covered_us > 0) & held
     return SourceMinutes(
         source_ids=ranges.ids[row],
         minutes=minutes,
-        co2_ug=billionths(minutes, known, masses.co2_kg),
-        co2e_ug=billionths(minutes, known, masses.co2e_kg),
-        market_ug=billionths(minutes, known, masses.market_kg),
-        activity_n=None if activity is None else billionths(minutes, known, activity),
+        figures={
+            **{name: billionths(minutes, known, mass) for name, mass in kg.items()},
+            "activity_n": np.zeros_like(minutes)
+            if activity is None
+            else billionths(minutes, known, activity),
+            # rounded up: a minute with any mass is a covered one, and its mass is told
+            "covered_ms": np.where(held, -(-masses.covered_us // 1000), 0),
+            "estimated_ms": np.where(held, -(-masses.estimated_us // 1000), 0),
+        },
         activity=None if activity is None else np.where(known, activity, 0.0),
-        # rounded up: a minute with any mass is a covered one, and its mass is told
-        covered_ms=np.where(held, -(-masses.covered_us // 1000), 0),
-        estimated_ms=np.where(held, -(-masses.estimated_us // 1000), 0),
         beyond=(masses.covered_us > 0) & ~held,
     )
 

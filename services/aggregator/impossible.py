@@ -11,7 +11,7 @@ import structlog
 
 from services.aggregator.ranges import Ranges
 from services.core.store.emissions import set_aside
-from services.core.store.emissions.minutes_and_hours import SourceMinutes
+from services.core.store.emissions.minute_changes import SourceMinutes
 from services.core.store.emissions.set_aside import Piece
 from services.core.store.registry.plan import FacilityPlan
 

@@ -24,6 +24,7 @@ from services.core.accounting.methods import ActivityMethod
 from services.core.store.emissions import deferred_minutes, factor_restatement
 from services.core.store.emissions.factor_restatement import Amounts, Masses, Queued
 from services.core.store.registry.plan import FacilityPlan
+from services.core.store.schema.figures import MASSES, names
 
 #: Minutes of all sources in one step: about half a second's work, so that live data come between.
 #: Four weeks of twenty sources, which is a chunk of them, are fewer.
@@ -102,14 +103,13 @@ def _pieces(
     """Return the factors of a source by span, from ``first`` to ``stop``."""
     cuts = [first, *(cut for cut in method.changes() if first < cut < stop), stop]
     per_unit = method.per_unit(np.array(cuts[:-1], dtype=np.int64))
+    columns = [getattr(per_unit, mass.in_kg) for mass in MASSES]
     return [
         deferred_minutes.Span(
             source_id=q.source_id,
             first=begin,
             stop=end,
-            co2_kg=float(per_unit.co2_kg[i]),
-            co2e_kg=float(per_unit.co2e_kg[i]),
-            market_kg=float(per_unit.market_kg[i]),
+            per_unit_kg=tuple(float(column[i]) for column in columns),
         )
         for i, (begin, end) in enumerate(pairwise(cuts))
     ]
@@ -141,8 +141,8 @@ def _masses(amounts: Amounts, pieces: Sequence[deferred_minutes.Span]) -> _Compu
     found: dict[str, Integers] = {}
     beyond: set[int] = set()
     factors: dict[str, NDArray[np.float64]] = {}
-    for name in ("co2_kg", "co2e_kg", "market_kg"):
-        factors[name] = np.array([getattr(piece, name) for piece in ordered])
+    for i, name in enumerate(names(MASSES)):
+        factors[name] = np.array([piece.per_unit_kg[i] for piece in ordered])
         same = next((n for n in found if np.array_equal(factors[n], factors[name])), None)
         if same is not None:
             found[name] = found[same]
@@ -151,16 +151,7 @@ def _masses(amounts: Amounts, pieces: Sequence[deferred_minutes.Span]) -> _Compu
         held = holdable(kg)
         beyond.update(source[~held].tolist())
         found[name] = billionths(minute, known & held, kg)
-    return _Computed(
-        minutes=Masses(
-            source=source,
-            minute=minute,
-            co2_ug=found["co2_kg"],
-            co2e_ug=found["co2e_kg"],
-            market_ug=found["market_kg"],
-        ),
-        beyond=beyond,
-    )
+    return _Computed(minutes=Masses(source=source, minute=minute, ug=found), beyond=beyond)
 
 
 def _restate(
@@ -209,9 +200,10 @@ def _hours(minutes: Masses, begins: Integers, amounts: Amounts) -> Masses:
     return Masses(
         source=source,
         minute=minute,
-        co2_ug=np.add.reduceat(minutes.co2_ug, begins) + added,
-        co2e_ug=np.add.reduceat(minutes.co2e_ug, begins) + added,
-        market_ug=np.add.reduceat(minutes.market_ug, begins) + added,
+        ug={
+            mass.name: np.add.reduceat(minutes.ug[mass.name], begins) + added * mass.closing_adds
+            for mass in MASSES
+        },
     )
 
 
@@ -234,11 +226,9 @@ def _differences(
         connection, list(zip(chosen.source.tolist(), chosen.minute.tolist(), strict=True))
     )
     keys = zip(new.source.tolist(), new.minute.tolist(), strict=True)
-    old = np.array([before[each] for each in keys], dtype=np.int64).reshape(-1, 3)
+    old = np.array([before[each] for each in keys], dtype=np.int64).reshape(-1, len(MASSES))
     return Masses(
         source=new.source,
         minute=new.minute,
-        co2_ug=new.co2_ug - old[:, 0],
-        co2e_ug=new.co2e_ug - old[:, 1],
-        market_ug=new.market_ug - old[:, 2],
+        ug={name: new.ug[name] - old[:, i] for i, name in enumerate(names(MASSES))},
     )

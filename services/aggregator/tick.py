@@ -37,7 +37,7 @@ from services.core.store.emissions import (
     left_over,
     minutes_and_hours,
 )
-from services.core.store.emissions.minutes_and_hours import Changes
+from services.core.store.emissions.minute_changes import Changes
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.schema import restatement_reasons as why
 

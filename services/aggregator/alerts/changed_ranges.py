@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.store.emissions.minutes_and_hours import Changes
+from services.core.store.emissions.minute_changes import Changes
 
 Integers = NDArray[np.int64]
 

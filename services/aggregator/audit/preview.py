@@ -64,7 +64,7 @@ def step(
         if not changed:
             return []
         stored = {
-            each.hour: each.co2_ug
+            each.hour: each.figures["co2_ug"]
             for each in final_hours.stored(connection, source_id, changed[0], changed[-1])
         }
     return [

@@ -6,35 +6,24 @@ transaction that holds the facility and is rolled back.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 import psycopg
-from numpy.typing import NDArray
 
 from services.aggregator import close_hours, compute
 from services.aggregator.ranges import Ranges
 from services.core.store.emissions import hour_inputs
-from services.core.store.emissions.minutes_and_hours import SourceMinutes
+from services.core.store.emissions.final_hours import CHECKED
+from services.core.store.emissions.minute_changes import SourceMinutes
 from services.core.store.readings.series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan
+from services.core.store.schema.figures import MASSES, names
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HourFigures:
-    """One hour's figures in the database's integers."""
-
-    co2_ug: int
-    co2e_ug: int
-    market_ug: int
-    activity_n: int
-    covered_ms: int
-
-
-NOTHING = HourFigures(co2_ug=0, co2e_ug=0, market_ug=0, activity_n=0, covered_ms=0)
+#: One hour's figures by name, in the database's integers.
+HourFigures = Mapping[str, int]
 
 
 def hours(
@@ -63,37 +52,16 @@ def hours(
 
 
 def _closed(minutes: HourFigures, co2_ug: int) -> HourFigures:
-    """Return what closing adds to the sum of the minutes it adds to all three masses."""
-    added = co2_ug - minutes.co2_ug
-    return HourFigures(
-        co2_ug=co2_ug,
-        co2e_ug=minutes.co2e_ug + added,
-        market_ug=minutes.market_ug + added,
-        activity_n=minutes.activity_n,
-        covered_ms=minutes.covered_ms,
-    )
+    """Return the figures of the minutes with what closing adds, which it adds to masses."""
+    added = co2_ug - minutes["co2_ug"]
+    return {**minutes, **{m.name: minutes[m.name] + added * m.closing_adds for m in MASSES}}
 
 
 def _sums(computed: SourceMinutes, first: int, last: int) -> dict[int, HourFigures]:
     at = computed.minutes // 60 - first
-
-    def summed(values: NDArray[np.int64] | None) -> list[int]:
-        sums = np.zeros(last - first + 1, dtype=np.int64)
-        if values is not None:
-            np.add.at(sums, at, values)
-        return [int(each) for each in sums]
-
-    columns = zip(
-        summed(computed.co2_ug),
-        summed(computed.co2e_ug),
-        summed(computed.market_ug),
-        summed(computed.activity_n),
-        summed(computed.covered_ms),
-        strict=True,
-    )
-    return {
-        first + i: HourFigures(
-            co2_ug=co2, co2e_ug=co2e, market_ug=market, activity_n=activity, covered_ms=covered
-        )
-        for i, (co2, co2e, market, activity, covered) in enumerate(columns)
-    }
+    sums = {}
+    for name in names(CHECKED):
+        sums[name] = np.zeros(last - first + 1, dtype=np.int64)
+        np.add.at(sums[name], at, computed.figures[name])
+    hours = zip(*(column.tolist() for column in sums.values()), strict=True)
+    return {first + i: dict(zip(sums, hour, strict=True)) for i, hour in enumerate(hours)}

@@ -122,20 +122,18 @@ def differences(
     """Hours of ``found`` that differ from what is stored."""
     for hour, figures in found.items():
         have = stored.get(hour)
-        if have is None and figures.covered_ms == 0:
+        if have is None and figures["covered_ms"] == 0:
             continue
         names = tuple(
-            name
-            for name in HourFigures.__dataclass_fields__
-            if have is None or getattr(have, name) != getattr(figures, name)
+            name for name in figures if have is None or have.figures[name] != figures[name]
         )
         if names:
             yield Difference(
                 facility=of.facility,
                 source=of.source,
                 hour=datetime.fromtimestamp(hour * 3600, UTC),
-                stored_ug=None if have is None else have.co2_ug,
-                recomputed_ug=figures.co2_ug,
+                stored_ug=None if have is None else have.figures["co2_ug"],
+                recomputed_ug=figures["co2_ug"],
                 figures=names,
             )
 

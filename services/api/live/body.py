@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.api.models.bands import SourceMass, band_kg, kg
+from services.api.models.bands import SourceMass, band_kg, kg, masses_kg
 from services.api.models.shares import shares
 from services.core.accounting.scopes import SourceTotal, difference
 from services.core.store.answers.live import SPANS, FacilityLive, SourceLive
@@ -91,13 +91,11 @@ def _total(
     known = [(source, part) for source, part in stated if part.is_known]
     if not known:
         return _answer(expected_ms, None, (None, None))
-    co2, co2e, market, covered, measured, substituted, estimated, window, expected = zip(
+    masses, covered, measured, substituted, estimated, window, expected = zip(
         *(part for _, part in known), strict=True
     )
     whole = SpanTotal(
-        co2_ug=sum(co2),
-        co2e_ug=sum(co2e),
-        market_ug=sum(market),
+        masses_ug=tuple(map(sum, zip(*masses, strict=True))),
         covered_ms=sum(map(min, covered, expected)),
         measured_ms=sum(map(min, measured, expected)),
         substituted_ms=sum(substituted),
@@ -136,9 +134,7 @@ def _answer(
         covered_ms, measured_ms = known.covered_ms, known.measured_ms
         substituted_ms, estimated_ms = known.substituted_ms, known.estimated_ms
     return {
-        "co2_kg": None if known is None else kg(known.co2_ug),
-        "co2e_kg": None if known is None else kg(known.co2e_ug),
-        "co2_market_kg": None if known is None else kg(known.market_ug),
+        **masses_kg(None if known is None else known.masses_ug),
         "co2_low_kg": low,
         "co2_high_kg": high,
         "coverage": round(covered_ms / expected_ms, 6) if expected_ms else 0.0,

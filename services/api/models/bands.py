@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from services.core.accounting.uncertainty import Part, band
 from services.core.store.answers.source_uncertainty import SourceAccount
+from services.core.store.schema.figures import MASSES
 
 _UG_PER_KG = 1_000_000_000
+_KEYS = tuple(mass.answer for mass in MASSES)
 
 
 def kg(micrograms: float) -> float:
     """Micrograms as kilograms."""
     return micrograms / _UG_PER_KG
+
+
+def masses_kg(masses_ug: Sequence[int] | None) -> dict[str, float | None]:
+    """Return masses, in the order in which the store has them, by their keys in answers."""
+    if masses_ug is None:
+        return dict.fromkeys(_KEYS)
+    return {key: kg(micrograms) for key, micrograms in zip(_KEYS, masses_ug, strict=True)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from services.api.models.bands import kg
+from services.api.models.bands import kg, masses_kg
 from services.core.accounting.gwp import GwpSet, gwp_set
 from services.core.accounting.stack.audits import Audit
 from services.core.accounting.stack.equations import Equation
@@ -47,9 +47,7 @@ def _version(v: HourVersion) -> dict[str, Any]:
     known = v.covered_ms > 0 or v.quality == "substituted"
     return {
         "version": v.version,
-        "co2_kg": kg(v.co2_ug) if known else None,
-        "co2e_kg": kg(v.co2e_ug) if known else None,
-        "co2_market_kg": kg(v.market_ug) if known else None,
+        **masses_kg(v.masses_ug if known else None),
         "activity": None if v.activity_n is None or not known else v.activity_n / 1e9,
         "coverage": round(min(1.0, v.covered_ms / HOUR_MS), 6),
         "quality": v.quality,

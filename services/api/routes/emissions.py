@@ -29,7 +29,7 @@ from services.api.http.intervals import (
 )
 from services.api.http.parameters import Instant, SlugList, TimeSpan, check_span
 from services.api.http.problems import InvalidRequest, NotFound, TooManyRows, documented
-from services.api.models.bands import SourceMass, band_kg, kg
+from services.api.models.bands import SourceMass, band_kg, masses_kg
 from services.api.models.models import Emission
 from services.api.models.shares import shares
 from services.core.store.answers import emissions
@@ -263,21 +263,22 @@ def _row(
         substituted_ms=row.substituted_ms,
         estimated_ms=row.estimated_ms,
     )
+    masses = masses_kg(row.masses_ug)
     low, high = band_kg([] if row.co2_ug is None else [mass], ZoneInfo(part.facility.timezone))
     return {
         "time": bucket.begins,
         "facility": part.facility.slug,
         "source": source.slug,
         "scope": source.scope,
-        "co2_kg": None if row.co2_ug is None else kg(row.co2_ug),
-        "co2e_kg": None if row.co2e_ug is None else kg(row.co2e_ug),
+        "co2_kg": masses.pop("co2_kg"),
+        "co2e_kg": masses.pop("co2e_kg"),
         "coverage": round(coverage, 6),
         "quality": row.quality or _judged(by_method),
         "version": row.version,
         "activity": None if row.activity_n is None else row.activity_n / 1e9,
         "activity_unit": source.activity_unit,
         "state": "final" if row.final else "provisional",
-        "co2_market_kg": None if row.market_ug is None else kg(row.market_ug),
+        **masses,
         "co2_low_kg": low,
         "co2_high_kg": high,
         "counts": account is None or account.counts,

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, LiteralString
 
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.store.emissions import hours_as_known
+from services.core.store.schema.figures import IN_HOURS, MASSES, TIMES, names, per_figure
 
 Quality = Literal["measured", "partial", "missing", "substituted", "estimated"]
 
@@ -36,10 +37,8 @@ class EmissionRow:
     #: index into the buckets asked for
     bucket: int
     source_id: int
-    co2_ug: int | None
-    co2e_ug: int | None
-    #: scope 2, market-based; as co2_ug where no contract says otherwise
-    market_ug: int | None
+    #: in the order of ``MASSES``, CO2 first; all of them are known or none is
+    masses_ug: tuple[int, ...] | None
     #: 1e-9 of the source's activity unit
     activity_n: int | None
     covered_ms: int
@@ -53,8 +52,16 @@ class EmissionRow:
     #: None: to be judged by the methods' times
     quality: Quality | None
 
+    @property
+    def co2_ug(self) -> int | None:
+        """The mass of CO2."""
+        return None if self.masses_ug is None else self.masses_ug[0]
 
-_BUCKETS = """
+
+#: Figures that are answered as they are; times are answered by method.
+_AMOUNTS = tuple(figure for figure in IN_HOURS if figure.unit != "ms")
+
+_BUCKETS: LiteralString = """
 WITH b AS (
     SELECT ordinality AS bucket, begins, ends
     FROM unnest(CAST(:begins AS timestamptz[]), CAST(:ends AS timestamptz[]))
@@ -62,13 +69,24 @@ WITH b AS (
 )
 """
 
-# Buckets are told apart by their first instants, so that no two calendars can disagree.
-_FROM_MINUTES = """
-, m AS (
+# What is not there covers nothing; a mass of it is unknown.
+_ANSWERED: LiteralString = (
+    per_figure(_AMOUNTS, "x.{f}")
+    + ", "
+    + ", ".join(f"coalesce(x.{time}, 0) AS {time}" for time in TIMES)
+)
+
+
+def _from_minutes(*, hour_key: LiteralString, bucket_key: LiteralString) -> TextClause:
+    """Return the statement; buckets are told apart by their first instants.
+
+    So no two calendars can disagree.
+    """
+    return text(
+        f"""{_BUCKETS}
+, x AS (
     SELECT m.source_id, width_bucket(m.minute, CAST(:begins AS timestamptz[])) AS bucket,
-           sum(m.co2_ug + m.closing_ug) AS co2_ug, sum(m.co2e_ug + m.closing_ug) AS co2e_ug,
-           sum(m.market_ug + m.closing_ug) AS market_ug,
-           sum(m.activity_n) AS activity_n, sum(m.covered_ms) AS covered_ms,
+           {per_figure(_AMOUNTS, "sum({f.closed}) AS {f}")}, sum(m.covered_ms) AS covered_ms,
            sum(m.covered_ms + m.closing_ms - m.estimated_ms) AS measured_ms,
            sum(m.substituted_ms) AS substituted_ms, sum(m.estimated_ms) AS estimated_ms
     FROM minute_in_force m
@@ -83,38 +101,30 @@ _FROM_MINUTES = """
       AND h.hour < :last
     GROUP BY 1, 2
 )
-SELECT b.bucket, s.id AS source_id, m.co2_ug, m.co2e_ug, m.market_ug, m.activity_n,
-       coalesce(m.covered_ms, 0) AS covered_ms, coalesce(m.measured_ms, 0) AS measured_ms,
-       coalesce(m.substituted_ms, 0) AS substituted_ms,
-       coalesce(m.estimated_ms, 0) AS estimated_ms, h.version,
+SELECT b.bucket, s.id AS source_id, {_ANSWERED}, h.version,
        coalesce(h.final, false) AS final, NULL AS quality
 FROM b CROSS JOIN unnest(CAST(:sources AS int[])) AS s(id)
-LEFT JOIN m ON m.source_id = s.id AND m.bucket = b.bucket
+LEFT JOIN x ON x.source_id = s.id AND x.bucket = b.bucket
 LEFT JOIN h ON h.source_id = s.id AND h.key = {bucket_key}
 ORDER BY b.bucket, s.id
-"""
-
-_PARTS_OF_HOURS = text(
-    _BUCKETS + _FROM_MINUTES.format(hour_key="h.hour", bucket_key="date_trunc('hour', b.begins)")
-)
-
-_DAYS_OF_MINUTES = text(
-    _BUCKETS
-    + _FROM_MINUTES.format(
-        hour_key="greatest(1, width_bucket(h.hour, CAST(:begins AS timestamptz[])))",
-        bucket_key="b.bucket",
+"""  # noqa: S608 - constants
     )
+
+
+_PARTS_OF_HOURS = _from_minutes(hour_key="h.hour", bucket_key="date_trunc('hour', b.begins)")
+_DAYS_OF_MINUTES = _from_minutes(
+    hour_key="greatest(1, width_bucket(h.hour, CAST(:begins AS timestamptz[])))",
+    bucket_key="b.bucket",
 )
 
-_FROM_HOURS = """
-, v AS ({versions}), h AS (
+
+def _from_hours(versions: LiteralString) -> TextClause:
+    return text(
+        f"""{_BUCKETS}
+, v AS ({versions}), x AS (
     SELECT v.source_id, width_bucket(v.hour, CAST(:begins AS timestamptz[])) AS bucket,
-           sum(v.co2_ug) FILTER (WHERE v.known) AS co2_ug,
-           sum(v.co2e_ug) FILTER (WHERE v.known) AS co2e_ug,
-           sum(v.market_ug) FILTER (WHERE v.known) AS market_ug,
-           sum(v.activity_n) FILTER (WHERE v.known) AS activity_n,
-           sum(v.covered_ms) AS covered_ms, sum(v.measured_ms) AS measured_ms,
-           sum(v.substituted_ms) AS substituted_ms, sum(v.estimated_ms) AS estimated_ms,
+           {per_figure(_AMOUNTS, "sum(v.{f}) FILTER (WHERE v.known) AS {f}")},
+           {", ".join(f"sum(v.{time}) AS {time}" for time in TIMES)},
            max(v.version) AS version,
            bool_and(v.final) AS final, count(*) AS hours,
            CASE WHEN bool_and(v.quality = 'missing') THEN 'missing'
@@ -125,23 +135,22 @@ _FROM_HOURS = """
     FROM (SELECT *, measured_ms + substituted_ms + estimated_ms > 0 AS known FROM v) v
     GROUP BY 1, 2
 )
-SELECT b.bucket, s.id AS source_id, h.co2_ug, h.co2e_ug, h.market_ug, h.activity_n,
-       coalesce(h.covered_ms, 0) AS covered_ms, coalesce(h.measured_ms, 0) AS measured_ms,
-       coalesce(h.substituted_ms, 0) AS substituted_ms,
-       coalesce(h.estimated_ms, 0) AS estimated_ms, h.version,
-       coalesce(h.final AND h.hours = round(extract(epoch FROM b.ends - b.begins) / 3600), false)
+SELECT b.bucket, s.id AS source_id, {_ANSWERED}, x.version,
+       coalesce(x.final AND x.hours = round(extract(epoch FROM b.ends - b.begins) / 3600), false)
            AS final,
-       CASE WHEN h.quality IS NULL THEN 'missing'
-            WHEN h.quality IN ('measured', 'estimated') AND h.hours
+       CASE WHEN x.quality IS NULL THEN 'missing'
+            WHEN x.quality IN ('measured', 'estimated') AND x.hours
                  < extract(epoch FROM least(b.ends, CAST(:minute AS timestamptz)) - b.begins) / 3600
-            THEN 'partial' ELSE h.quality END AS quality
+            THEN 'partial' ELSE x.quality END AS quality
 FROM b CROSS JOIN unnest(CAST(:sources AS int[])) AS s(id)
-LEFT JOIN h ON h.source_id = s.id AND h.bucket = b.bucket
+LEFT JOIN x ON x.source_id = s.id AND x.bucket = b.bucket
 ORDER BY b.bucket, s.id
-"""
+"""  # noqa: S608 - constants
+    )
 
-_HOURS_IN_FORCE = text(_BUCKETS + _FROM_HOURS.format(versions=hours_as_known.IN_FORCE))
-_HOURS_AS_KNOWN = text(_BUCKETS + _FROM_HOURS.format(versions=hours_as_known.AS_KNOWN))
+
+_HOURS_IN_FORCE = _from_hours(hours_as_known.IN_FORCE)
+_HOURS_AS_KNOWN = _from_hours(hours_as_known.AS_KNOWN)
 
 
 async def parts_of_hours(
@@ -204,14 +213,11 @@ async def _rows(
         EmissionRow(
             bucket=row.bucket - 1,
             source_id=row.source_id,
-            co2_ug=None if row.co2_ug is None else int(row.co2_ug),
-            co2e_ug=None if row.co2e_ug is None else int(row.co2e_ug),
-            market_ug=None if row.market_ug is None else int(row.market_ug),
+            masses_ug=None
+            if row.co2_ug is None
+            else tuple(int(getattr(row, name)) for name in names(MASSES)),
             activity_n=None if row.activity_n is None else int(row.activity_n),
-            covered_ms=int(row.covered_ms),
-            measured_ms=int(row.measured_ms),
-            substituted_ms=int(row.substituted_ms),
-            estimated_ms=int(row.estimated_ms),
+            **{time: int(getattr(row, time)) for time in TIMES},
             version=row.version,
             final=row.final,
             quality=row.quality,

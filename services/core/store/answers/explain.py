@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,7 @@ from services.core.store.answers.explain_closing import HourClosing, hour_closin
 from services.core.store.answers.explain_inputs import InputChannel, InputHour, input_hours
 from services.core.store.registry.channel_as_known import channel_as_known
 from services.core.store.registry.factors import from_row
+from services.core.store.schema.figures import MASSES, per_figure
 
 _SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
 
@@ -31,12 +32,11 @@ class NothingKnownError(LookupError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HourVersion:
-    """One version of the hour; masses in micrograms."""
+    """One version of the hour."""
 
     version: int
-    co2_ug: int
-    co2e_ug: int
-    market_ug: int
+    #: in the order of ``MASSES``, CO2 first
+    masses_ug: Sequence[int]
     activity_n: int | None
     covered_ms: int
     final: bool
@@ -107,8 +107,8 @@ LIMIT 1
 """
 
 _VERSION_COLUMNS = (
-    "version, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, final, quality, code, reason,"
-    " known_at"
+    f"version, ARRAY[{per_figure(MASSES)}] AS masses_ug, activity_n, covered_ms, final, quality,"
+    " code, reason, known_at"
 )
 
 _VERSIONS = f"""

@@ -13,13 +13,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.core.store.answers.live_windows import SpanTotal, windows
-from services.core.timeline.windows import TOTALS
+from services.core.store.answers.live_windows import WINDOW_TIMES, SpanTotal, windows
+from services.core.store.registry.replaced_sources import is_replaced
+from services.core.store.schema.figures import IN_WINDOWS, MASSES, per_figure
+from services.core.timeline.windows import ROLLING_MINUTES, TO_DATE, TOTALS
 
 #: Every window of a live answer, in the order it is shown.
 SPANS = TOTALS
@@ -40,6 +42,12 @@ _OF_SOURCE = (
     "newest_covered_ms",
 )
 
+_ROLLING_BEGIN: LiteralString = " ".join(
+    f"WHEN '{name}' THEN at - interval '{minutes - 1} minutes'"
+    for name, minutes in ROLLING_MINUTES.items()
+)
+_TO_DATE: LiteralString = ", ".join(f"'{name}'" for name in TO_DATE)
+
 # Of each source and span the stored total, and of each source the minutes that came to its windows
 # since or left them. A to-date span that has just begun anew is summed from its start. `at` is the
 # last minute of the window; a stored total that is ahead of this machine's clock is taken as it
@@ -47,7 +55,7 @@ _OF_SOURCE = (
 # which the database would take longer to join, and the driver to take up, than to find. Masses are
 # text, for they have no bounds.
 _LIVE = text(
-    """
+    f"""
 WITH f AS (
     SELECT f.id, f.slug, f.timezone, p.sequence, p.changed_at
     FROM facility f LEFT JOIN facility_progress p ON p.facility_id = f.id
@@ -56,12 +64,7 @@ WITH f AS (
     SELECT s.id, s.slug, coalesce(s.spec->>'name', s.slug) AS name, s.scope, s.active, f.timezone,
            CASE WHEN s.active THEN 'infinity'
                 ELSE coalesce(s.retired_at, 'infinity') END AS gone_at,
-           NOT s.active AND EXISTS (
-               SELECT FROM source_input i
-               JOIN source_input j ON j.channel_id = i.channel_id
-                   AND j.role NOT IN ('operating', 'load')
-               JOIN source o ON o.id = j.source_id AND o.active AND o.scope = s.scope
-               WHERE i.source_id = s.id AND i.role NOT IN ('operating', 'load')) AS succeeded,
+           {is_replaced()} AS succeeded,
            n.minute AS newest_minute, n.co2_ug AS newest_co2_ug, n.covered_ms AS newest_covered_ms
     FROM f JOIN source s ON s.facility_id = f.id
     LEFT JOIN LATERAL (
@@ -78,17 +81,13 @@ WITH f AS (
     FROM s JOIN rolling_total r ON r.source_id = s.id
 ), w AS (
     SELECT t.*, CASE span
-        WHEN '1h' THEN at - interval '59 minutes'
-        WHEN '24h' THEN at - interval '1439 minutes'
-        WHEN '7d' THEN at - interval '10079 minutes'
-        WHEN '30d' THEN at - interval '43199 minutes'
-        WHEN '365d' THEN at - interval '525599 minutes'
+        {_ROLLING_BEGIN}
         ELSE CASE WHEN date_trunc(unit, since, timezone) = date_trunc(unit, at, timezone)
              THEN since ELSE date_trunc(unit, at, timezone) END
     END AS begins
     FROM t
 ), r AS MATERIALIZED (
-    SELECT w.*, (span NOT IN ('today', 'month', 'year') OR since = begins) AS kept FROM w
+    SELECT w.*, (span NOT IN ({_TO_DATE}) OR since = begins) AS kept FROM w
 ), ranges AS (
     SELECT source_id, upto + interval '1 minute' AS lo, at AS hi FROM r WHERE kept AND upto < at
     UNION
@@ -98,10 +97,7 @@ WITH f AS (
 ), sums AS (
     SELECT ranges.source_id, ranges.lo, ranges.hi, x.*
     FROM ranges, LATERAL (
-        SELECT sum(m.co2_ug + m.closing_ug) AS co2_ug, sum(m.co2e_ug + m.closing_ug) AS co2e_ug,
-               sum(m.market_ug + m.closing_ug) AS market_ug, sum(m.covered_ms) AS covered_ms,
-               sum(m.closing_ms) AS closing_ms, sum(m.substituted_ms) AS substituted_ms,
-               sum(m.estimated_ms) AS estimated_ms
+        SELECT {per_figure(IN_WINDOWS, "sum({f.closed}) AS {f}")}
         FROM minute_in_force m
         WHERE m.source_id = ranges.source_id AND m.minute BETWEEN ranges.lo AND ranges.hi
         HAVING count(*) > 0
@@ -122,27 +118,17 @@ FROM f CROSS JOIN (
            array_send(array_agg(since)) AS window_since, array_send(array_agg(upto)) AS window_upto,
            array_send(array_agg(begins)) AS window_begins, array_send(array_agg(at)) AS window_at,
            array_send(array_agg(least(at + interval '1 minute', gone_at))) AS window_gone_at,
-           string_agg(CAST(co2_ug AS text), ' ') AS window_co2_ug,
-           string_agg(CAST(co2e_ug AS text), ' ') AS window_co2e_ug,
-           string_agg(CAST(market_ug AS text), ' ') AS window_market_ug,
-           array_send(array_agg(covered_ms)) AS window_covered_ms,
-           array_send(array_agg(closing_ms)) AS window_closing_ms,
-           array_send(array_agg(substituted_ms)) AS window_substituted_ms,
-           array_send(array_agg(estimated_ms)) AS window_estimated_ms
+           {per_figure(MASSES, "string_agg(CAST({f} AS text), ' ') AS window_{f}")},
+           {per_figure(WINDOW_TIMES, "array_send(array_agg({f})) AS window_{f}")}
     FROM r
 ) of_window CROSS JOIN (
     SELECT array_send(array_agg(source_id)) AS range_source_id,
            array_send(array_agg(lo)) AS range_lo, array_send(array_agg(hi)) AS range_hi,
-           string_agg(CAST(co2_ug AS text), ' ') AS range_co2_ug,
-           string_agg(CAST(co2e_ug AS text), ' ') AS range_co2e_ug,
-           string_agg(CAST(market_ug AS text), ' ') AS range_market_ug,
-           array_send(array_agg(covered_ms)) AS range_covered_ms,
-           array_send(array_agg(closing_ms)) AS range_closing_ms,
-           array_send(array_agg(substituted_ms)) AS range_substituted_ms,
-           array_send(array_agg(estimated_ms)) AS range_estimated_ms
+           {per_figure(MASSES, "string_agg(CAST({f} AS text), ' ') AS range_{f}")},
+           {per_figure(WINDOW_TIMES, "array_send(array_agg({f})) AS range_{f}")}
     FROM sums
 ) of_range
-"""
+"""  # noqa: S608 - constants
 )
 
 

@@ -20,6 +20,8 @@ from services.core.store.answers.live import FacilityLive, source_live
 from services.core.store.answers.live_windows import SpanTotal
 from services.core.store.emissions import hours_as_known
 from services.core.store.emissions.hours_as_known import as_then
+from services.core.store.registry.replaced_sources import is_replaced
+from services.core.store.schema.figures import MASSES, TIMES, names, per_figure
 from services.core.timeline import windows
 from services.core.timeline.instants import HOUR, MILLISECOND, MINUTE
 
@@ -31,15 +33,10 @@ FROM facility f LEFT JOIN facility_progress p ON p.facility_id = f.id WHERE f.sl
 )
 
 _SOURCES = text(
-    """
+    f"""
 SELECT s.id AS source_id, s.slug AS source, coalesce(s.spec->>'name', s.slug) AS name, s.scope,
        a.active, s.retired_at,
-       NOT a.active AND EXISTS (
-           SELECT FROM source_input i
-           JOIN source_input j ON j.channel_id = i.channel_id
-               AND j.role NOT IN ('operating', 'load')
-           JOIN source o ON o.id = j.source_id AND o.active AND o.scope = s.scope
-           WHERE i.source_id = s.id AND i.role NOT IN ('operating', 'load')) AS succeeded,
+       {is_replaced("a.active")} AS succeeded,
        n.minute AS newest_minute, n.co2_ug AS newest_co2_ug, n.covered_ms AS newest_covered_ms
 FROM source s
 CROSS JOIN LATERAL (SELECT s.active OR s.retired_at > :as_of AS active) a
@@ -58,77 +55,51 @@ ORDER BY s.id
 )
 
 _TOTALS = text(
-    """
+    f"""
 WITH n AS (
     SELECT *, least(whole_from, CAST(:running AS timestamptz)) AS lead_ends,
            greatest(begins, CAST(:running AS timestamptz)) AS tail_begins
     FROM unnest(CAST(:spans AS text[]), CAST(:begins AS timestamptz[]),
                 CAST(:whole_from AS timestamptz[])) AS x(span, begins, whole_from)
-), v AS ("""
-    + hours_as_known.CLOSED_AS_KNOWN
-    + """
+), v AS ({hours_as_known.CLOSED_AS_KNOWN}
 ), of_hours AS (
-    SELECT v.source_id, n.span, sum(v.co2_ug) AS co2_ug, sum(v.co2e_ug) AS co2e_ug,
-           sum(v.market_ug) AS market_ug, sum(v.covered_ms) AS covered_ms,
-           sum(v.measured_ms) AS measured_ms, sum(v.substituted_ms) AS substituted_ms,
-           sum(v.estimated_ms) AS estimated_ms
+    SELECT v.source_id, n.span, {per_figure(MASSES, "sum(v.{f}) AS {f}")},
+           {", ".join(f"sum(v.{time}) AS {time}" for time in TIMES)}
     FROM v JOIN n ON v.hour >= n.whole_from AND v.hour < :running
     GROUP BY 1, 2
 ), of_minutes AS (
     SELECT s.id AS source_id, n.span, x.*
     FROM unnest(CAST(:sources AS int[])) AS s(id) CROSS JOIN n CROSS JOIN LATERAL (
-        SELECT round(sum("""
-    + as_then("co2_ug", "m.co2_ug + c.kept * m.closing_ug")
-    + """)) AS co2_ug,
-               round(sum("""
-    + as_then("co2e_ug", "m.co2e_ug + c.kept * m.closing_ug")
-    + """)) AS co2e_ug,
-               round(sum("""
-    + as_then("market_ug", "m.market_ug + c.kept * m.closing_ug")
-    + """)) AS market_ug,
-               round(sum("""
-    + as_then("covered_ms", "m.covered_ms")
-    + """)) AS covered_ms,
-               round(sum("""
-    + as_then("covered_ms", "m.covered_ms + c.kept * m.closing_ms")
-    + " - "
-    + as_then("estimated_ms", "m.estimated_ms")
-    + """)) AS measured_ms,
+        SELECT {
+        per_figure(
+            MASSES, "round(sum(" + as_then("{f}", "m.{f} + c.kept * {f.added}") + ")) AS {f}"
+        )
+    },
+               round(sum({as_then("covered_ms", "m.covered_ms")})) AS covered_ms,
+               round(sum({as_then("covered_ms", "m.covered_ms + c.kept * m.closing_ms")}
+                         - {as_then("estimated_ms", "m.estimated_ms")})) AS measured_ms,
                sum(c.kept * m.substituted_ms) AS substituted_ms,
-               round(sum("""
-    + as_then("estimated_ms", "m.estimated_ms")
-    + """)) AS estimated_ms
+               round(sum({as_then("estimated_ms", "m.estimated_ms")})) AS estimated_ms
         FROM minute_in_force m
         -- at that time the hour that was running had not been closed
         CROSS JOIN LATERAL (SELECT (m.minute < :running)::int AS kept) c
         JOIN emission_hour h ON h.source_id = m.source_id
          AND h.hour = date_trunc('hour', m.minute, 'UTC') AND h.opened_at <= :as_of
-        """
-    + hours_as_known.VERSION_THEN
-    + """
+        {hours_as_known.VERSION_THEN}
         WHERE m.source_id = s.id
           AND ((m.minute >= n.begins AND m.minute < n.lead_ends)
                OR (m.minute >= n.tail_begins AND m.minute <= :as_of))) x
 )
 SELECT a.source_id, a.span, n.begins, CAST(:minute AS timestamptz) AS at,
-       sum(co2_ug) AS co2_ug, sum(co2e_ug) AS co2e_ug, sum(market_ug) AS market_ug,
-       sum(covered_ms) AS covered_ms, sum(measured_ms) AS measured_ms,
-       sum(substituted_ms) AS substituted_ms, sum(estimated_ms) AS estimated_ms
+       {per_figure(MASSES, "sum({f}) AS {f}")},
+       {", ".join(f"sum({time}) AS {time}" for time in TIMES)}
 FROM (SELECT * FROM of_hours UNION ALL SELECT * FROM of_minutes WHERE co2_ug IS NOT NULL) a
 JOIN n USING (span)
 GROUP BY 1, 2, 3
 """
 )
 
-_NOTHING = {
-    "co2_ug": 0,
-    "co2e_ug": 0,
-    "market_ug": 0,
-    "covered_ms": 0,
-    "measured_ms": 0,
-    "substituted_ms": 0,
-    "estimated_ms": 0,
-}
+_NOTHING = dict.fromkeys((*names(MASSES), *TIMES), 0)
 
 
 async def facility_live_as_of(
@@ -205,13 +176,8 @@ def _span_total(row: Mapping[Any, Any]) -> SpanTotal:
     if not row["active"]:
         there = min(length, max(timedelta(0), (row["retired_at"] or ends) - row["begins"]))
     return SpanTotal(
-        co2_ug=int(row["co2_ug"]),
-        co2e_ug=int(row["co2e_ug"]),
-        market_ug=int(row["market_ug"]),
-        covered_ms=int(row["covered_ms"]),
-        measured_ms=int(row["measured_ms"]),
-        substituted_ms=int(row["substituted_ms"]),
-        estimated_ms=int(row["estimated_ms"]),
+        masses_ug=tuple(int(row[name]) for name in names(MASSES)),
+        **{time: int(row[time]) for time in TIMES},
         window_ms=length // MILLISECOND,
         expected_ms=there // MILLISECOND,
     )

@@ -9,24 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.store.database.arrays import loaded
+from services.core.store.schema.figures import IN_WINDOWS, MASSES
 from services.core.timeline.instants import MINUTE_US
 
 _MILLISECOND_US = 1000
 
-#: Columns of whole micrograms, and of milliseconds.
-_MASSES = ("co2_ug", "co2e_ug", "market_ug")
-_TIMES = ("covered_ms", "closing_ms", "substituted_ms", "estimated_ms")
+#: Times of windows that are sent; masses are sent otherwise, for they have no bounds.
+WINDOW_TIMES = tuple(figure for figure in IN_WINDOWS if figure not in MASSES)
 
 Integers = NDArray[np.int64]
 
 
 class SpanTotal(NamedTuple):
-    """What one source emitted in one window; masses in micrograms."""
+    """What one source emitted in one window."""
 
-    co2_ug: int
-    co2e_ug: int
-    #: scope 2, market-based; as co2_ug where no contract says otherwise
-    market_ug: int
+    #: in the order of ``MASSES``, CO2 first
+    masses_ug: tuple[int, ...]
     covered_ms: int
     #: covered and not estimated, or found valid as a whole by the rule that the hour is under
     measured_ms: int
@@ -37,6 +35,11 @@ class SpanTotal(NamedTuple):
     window_ms: int
     #: how much of it the source was there
     expected_ms: int
+
+    @property
+    def co2_ug(self) -> int:
+        """The mass of CO2."""
+        return self.masses_ug[0]
 
     @property
     def is_known(self) -> bool:
@@ -79,20 +82,19 @@ def windows(row: Mapping[Any, Any]) -> dict[int, dict[str, SpanTotal]]:
     went = [
         places.get(key, -1) for key in zip(sources, since.tolist(), went_upto.tolist(), strict=True)
     ]
-    masses = [_masses(row, name, kept.tolist(), came, went) for name in _MASSES]
-    covered, closing, substituted, estimated = (
-        _times(row, name, kept, came, went) for name in _TIMES
-    )
+    masses = [_masses(row, mass.name, kept.tolist(), came, went) for mass in MASSES]
+    sent = {time.name: _times(row, time.name, kept, came, went) for time in WINDOW_TIMES}
+    covered, estimated = sent["covered_ms"], sent["estimated_ms"]
     times = (
         covered,
-        covered + closing - estimated,
-        substituted,
+        covered + sent["closing_ms"] - estimated,
+        sent["substituted_ms"],
         estimated,
         (at + MINUTE_US - begins) // _MILLISECOND_US,
         np.maximum(gone_at - begins, 0) // _MILLISECOND_US,
     )
     found: dict[int, dict[str, SpanTotal]] = {}
-    totals = map(SpanTotal, *masses, *(column.tolist() for column in times))
+    totals = map(SpanTotal, zip(*masses, strict=True), *(column.tolist() for column in times))
     for source, span, total in zip(sources, row["window_span"] or (), totals, strict=True):
         found.setdefault(source, {})[span] = total
     return found

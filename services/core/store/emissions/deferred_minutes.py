@@ -7,38 +7,39 @@ The spans of one source never overlap. Readers see such minutes with the new mas
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, LiteralString
 
 import psycopg
 
+from services.core.store.schema.figures import MASSES, per_figure
 from services.core.store.schema.minute_mass import minute_mass
 
-_SPANS = """
+_PER_UNIT: LiteralString = per_figure(MASSES, "{f.in_kg}")
+
+_SPANS: LiteralString = f"""
 SELECT id, source_id, extract(epoch FROM begins)::int8 / 60, extract(epoch FROM ends)::int8 / 60,
-       co2_kg, co2e_kg, market_kg
+       {_PER_UNIT}
 FROM following_minutes
 WHERE facility_id = %s AND (%s::int4[] IS NULL OR source_id = ANY(%s))
 ORDER BY ends DESC, id
-"""
+"""  # noqa: S608 - constants
 
-_INSERT = """
-INSERT INTO following_minutes
-    (facility_id, source_id, begins, ends, co2_kg, co2e_kg, market_kg)
-SELECT %s, source_id, to_timestamp(first * 60), to_timestamp(stop * 60), co2_kg, co2e_kg, market_kg
-FROM unnest(%s::int4[], %s::int8[], %s::int8[], %s::float8[], %s::float8[], %s::float8[])
-    AS x(source_id, first, stop, co2_kg, co2e_kg, market_kg)
-"""
+_INSERT: LiteralString = f"""
+INSERT INTO following_minutes (facility_id, source_id, begins, ends, {_PER_UNIT})
+SELECT %s, source_id, to_timestamp(first * 60), to_timestamp(stop * 60), {_PER_UNIT}
+FROM unnest(%s::int4[], %s::int8[], %s::int8[], {per_figure(MASSES, "%s::float8[]")})
+    AS x(source_id, first, stop, {_PER_UNIT})
+"""  # noqa: S608 - constants
 
 
 # With the outer bounds as constants only the chunks concerned are opened.
-_FOLLOW = f"""
+_FOLLOW: LiteralString = f"""
 UPDATE emission_minute m
-SET co2_ug = {minute_mass("f.co2_kg")}, co2e_ug = {minute_mass("f.co2e_kg")},
-    market_ug = {minute_mass("f.market_kg")}
-FROM unnest(%(sources)s::int4[], %(firsts)s::int8[], %(stops)s::int8[], %(co2_kg)s::float8[],
-            %(co2e_kg)s::float8[], %(market_kg)s::float8[])
-    AS f(source_id, first, stop, co2_kg, co2e_kg, market_kg)
+SET {per_figure(MASSES, "{f} = " + minute_mass("f.{f.in_kg}"))}
+FROM unnest(%(sources)s::int4[], %(firsts)s::int8[], %(stops)s::int8[],
+            {per_figure(MASSES, "%({f.in_kg})s::float8[]")})
+    AS f(source_id, first, stop, {_PER_UNIT})
 WHERE m.source_id = f.source_id
   AND m.minute >= to_timestamp(f.first * 60) AND m.minute < to_timestamp(f.stop * 60)
   AND m.minute >= to_timestamp(%(least)s * 60) AND m.minute < to_timestamp(%(most)s * 60)
@@ -53,9 +54,8 @@ class Span:
     source_id: int
     first: int
     stop: int
-    co2_kg: float
-    co2e_kg: float
-    market_kg: float
+    #: of each mass
+    per_unit_kg: tuple[float, ...]
 
 
 def add(connection: psycopg.Connection[Any], facility_id: int, spans: Sequence[Span]) -> None:
@@ -133,9 +133,9 @@ def _follow(
             "sources": [part.source_id for part in parts],
             "firsts": [part.first for part in parts],
             "stops": [part.stop for part in parts],
-            "co2_kg": [part.co2_kg for part in parts],
-            "co2e_kg": [part.co2e_kg for part in parts],
-            "market_kg": [part.market_kg for part in parts],
+            **{
+                mass.in_kg: [part.per_unit_kg[i] for part in parts] for i, mass in enumerate(MASSES)
+            },
             "least": min(part.first for part in parts),
             "most": max(part.stop for part in parts),
         },
@@ -174,17 +174,7 @@ def _stored(
 ) -> list[tuple[int, Span]]:
     rows = connection.execute(_SPANS, (facility_id, source_ids, source_ids)).fetchall()
     return [
-        (
-            row[0],
-            Span(
-                source_id=row[1],
-                first=row[2],
-                stop=row[3],
-                co2_kg=row[4],
-                co2e_kg=row[5],
-                market_kg=row[6],
-            ),
-        )
+        (row[0], Span(source_id=row[1], first=row[2], stop=row[3], per_unit_kg=row[4:]))
         for row in rows
     ]
 
@@ -196,8 +186,11 @@ def _delete(connection: psycopg.Connection[Any], ids: list[int]) -> None:
 
 def _insert(connection: psycopg.Connection[Any], facility_id: int, spans: Sequence[Span]) -> None:
     if spans:
-        columns = zip(*map(astuple, spans), strict=True)
-        connection.execute(_INSERT, (facility_id, *(list(column) for column in columns)))
+        columns = zip(
+            *((span.source_id, span.first, span.stop, *span.per_unit_kg) for span in spans),
+            strict=True,
+        )
+        connection.execute(_INSERT, (facility_id, *map(list, columns)))
 
 
 def _ranges(spans: Iterable[Span]) -> dict[int, list[tuple[int, int]]]:

@@ -6,7 +6,7 @@ Microseconds and minutes count from the epoch, masses are whole micrograms.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, LiteralString
 
 import numpy as np
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
 import services.core.store.database.arrays  # noqa: F401 - arrays as parameters
+from services.core.store.emissions.hour_ledger import NEXT_VERSION, supersede
+from services.core.store.schema.figures import MASSES, names, per_figure
 from services.core.timeline.instants import MINUTE_US, POSTGRES_EPOCH_US
 
 _QUEUED = """
@@ -52,46 +54,34 @@ WHERE hypertable_schema = 'public' AND hypertable_name = 'emission_minute'
 """
 
 # As :mod:`.minutes_and_hours` changes hours, but to figures and not by them; see there.
-_HOURS = """
+_HOURS: LiteralString = f"""
 WITH changed AS (
-    SELECT h.*, d.co2_ug AS new_co2_ug, d.co2e_ug AS new_co2e_ug, d.market_ug AS new_market_ug
-    FROM unnest(%(sources)s::int8[], %(hours)s::int8[], %(co2_ug)s::int8[], %(co2e_ug)s::int8[],
-                %(market_ug)s::int8[]) AS d(source_id, hour, co2_ug, co2e_ug, market_ug)
+    SELECT h.*, {per_figure(MASSES, "d.{f} AS new_{f}")}
+    FROM unnest(%(sources)s::int8[], %(hours)s::int8[], {per_figure(MASSES, "%({f})s::int8[]")})
+         AS d(source_id, hour, {per_figure(MASSES)})
     JOIN emission_hour h ON h.source_id = d.source_id
      AND h.hour = timestamptz 'epoch' + make_interval(hours => d.hour::int4)
-    WHERE (h.co2_ug, h.co2e_ug, h.market_ug) <> (d.co2_ug, d.co2e_ug, d.market_ug)
+    WHERE ({per_figure(MASSES, "h.{f}")}) <> ({per_figure(MASSES, "d.{f}")})
 ), superseded AS (
-    INSERT INTO emission_hour_history
-        (source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, estimated_ms,
-         version, final, quality, code, reason, known_at, superseded_at)
-    SELECT source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms, estimated_ms,
-           version, final, quality, code, reason, known_at, statement_timestamp()
-    FROM changed WHERE final OR code IS NOT NULL
+    {supersede("changed h")}
 ), written AS (
     UPDATE emission_hour h
-    SET co2_ug = c.new_co2_ug, co2e_ug = c.new_co2e_ug, market_ug = c.new_market_ug,
-        version = c.version + (c.final OR c.code IS NOT NULL)::int,
-        reason = CASE WHEN c.final OR c.code IS NOT NULL
-                      THEN %(reasons)s::jsonb ->> c.source_id::text ELSE c.reason END,
-        known_at = statement_timestamp()
+    SET {per_figure(MASSES, "{f} = c.new_{f}")}, {NEXT_VERSION}
     FROM changed c WHERE h.source_id = c.source_id AND h.hour = c.hour
 )
 SELECT string_agg(int8send(source_id) || int8send(date_part('epoch', hour)::int8 / 60)
-                  || int8send(new_co2_ug - co2_ug) || int8send(new_co2e_ug - co2e_ug)
-                  || int8send(new_market_ug - market_ug), ''),
-       count(*) FILTER (WHERE final OR code IS NOT NULL)
+                  || {" || ".join(f"int8send(new_{mass} - {mass})" for mass in MASSES)}, ''),
+       (SELECT count(*) FROM superseded)
 FROM changed
 """
 
-_WINDOWS = """
+_WINDOWS: LiteralString = f"""
 UPDATE rolling_total r
-SET co2_ug = r.co2_ug + c.co2_ug, co2e_ug = r.co2e_ug + c.co2e_ug,
-    market_ug = r.market_ug + c.market_ug
+SET {per_figure(MASSES, "{f} = r.{f} + c.{f}")}
 FROM (
-    SELECT t.source_id, t.span, sum(d.co2_ug) AS co2_ug, sum(d.co2e_ug) AS co2e_ug,
-           sum(d.market_ug) AS market_ug
-    FROM unnest(%(sources)s::int8[], %(minutes)s::int8[], %(co2_ug)s::int8[], %(co2e_ug)s::int8[],
-                %(market_ug)s::int8[]) AS d(source_id, minute, co2_ug, co2e_ug, market_ug)
+    SELECT t.source_id, t.span, {per_figure(MASSES, "sum(d.{f}) AS {f}")}
+    FROM unnest(%(sources)s::int8[], %(minutes)s::int8[], {per_figure(MASSES, "%({f})s::int8[]")})
+         AS d(source_id, minute, {per_figure(MASSES)})
     JOIN rolling_total t ON t.source_id = d.source_id
      AND to_timestamp(d.minute * 60) BETWEEN t.since AND t.upto
     GROUP BY 1, 2) c
@@ -104,8 +94,8 @@ FROM rolling_total r CROSS JOIN LATERAL (VALUES (r.since), (r.upto)) AS x(edge)
 WHERE r.source_id = ANY(%s)
 """
 
-_MINUTES = """
-SELECT x.source_id, date_part('epoch', m.minute)::int8 / 60, m.co2_ug, m.co2e_ug, m.market_ug
+_MINUTES: LiteralString = f"""
+SELECT x.source_id, date_part('epoch', m.minute)::int8 / 60, {per_figure(MASSES, "m.{f}")}
 FROM unnest(%s::int4[], %s::int4[]) AS x(source_id, hour)
 CROSS JOIN LATERAL (
     SELECT * FROM minute_in_force v WHERE v.source_id = x.source_id
@@ -115,9 +105,7 @@ CROSS JOIN LATERAL (
 
 _EPOCH_MINUTE = POSTGRES_EPOCH_US // MINUTE_US
 
-_CHANGE = np.dtype(
-    [("source", ">i8"), ("minute", ">i8"), ("co2", ">i8"), ("co2e", ">i8"), ("market", ">i8")]
-)
+_CHANGE = np.dtype([(name, ">i8") for name in ("source", "minute", *names(MASSES))])
 _AMOUNT = np.dtype([("source", ">i4"), ("us", ">i8"), ("value", ">f8")])
 _CLOSING = np.dtype([("source", ">i4"), ("us", ">i8"), ("value", ">i8")])
 
@@ -155,21 +143,23 @@ class Masses:
     source: Integers
     #: the first one of an hour
     minute: Integers
-    co2_ug: Integers
-    co2e_ug: Integers
-    market_ug: Integers
+    #: by name, of each mass
+    ug: Mapping[str, Integers]
 
     def where(self, chosen: NDArray[np.bool_]) -> Masses:
         """Those that are chosen."""
-        return Masses(**{each.name: getattr(self, each.name)[chosen] for each in fields(self)})
+        return Masses(
+            source=self.source[chosen],
+            minute=self.minute[chosen],
+            ug={name: column[chosen] for name, column in self.ug.items()},
+        )
 
     def plus(self, other: Masses) -> Masses:
         """Both."""
         return Masses(
-            **{
-                each.name: np.concatenate([getattr(self, each.name), getattr(other, each.name)])
-                for each in fields(self)
-            }
+            source=np.concatenate([self.source, other.source]),
+            minute=np.concatenate([self.minute, other.minute]),
+            ug={name: np.concatenate([column, other.ug[name]]) for name, column in self.ug.items()},
         )
 
 
@@ -262,9 +252,7 @@ def write_hours(
         {
             "sources": hours.source,
             "hours": hours.minute // 60,
-            "co2_ug": hours.co2_ug,
-            "co2e_ug": hours.co2e_ug,
-            "market_ug": hours.market_ug,
+            **hours.ug,
             "reasons": Jsonb(reasons),
         },
         binary=True,
@@ -275,9 +263,7 @@ def write_hours(
     return Masses(
         source=changes["source"],
         minute=changes["minute"],
-        co2_ug=changes["co2"],
-        co2e_ug=changes["co2e"],
-        market_ug=changes["market"],
+        ug={name: changes[name] for name in names(MASSES)},
     ), int(closed)
 
 
@@ -288,9 +274,7 @@ def change_windows(connection: psycopg.Connection[Any], changes: Masses) -> None
         {
             "sources": changes.source,
             "minutes": changes.minute,
-            "co2_ug": changes.co2_ug,
-            "co2e_ug": changes.co2e_ug,
-            "market_ug": changes.market_ug,
+            **changes.ug,
         },
     )
 
@@ -302,7 +286,7 @@ def edges(connection: psycopg.Connection[Any], source_ids: Sequence[int]) -> set
 
 def minutes_in_force(
     connection: psycopg.Connection[Any], hours: Sequence[tuple[int, int]]
-) -> dict[tuple[int, int], tuple[int, int, int]]:
-    """CO2, CO2e and market-based CO2 by source and minute; ``hours``: source and first minute."""
+) -> dict[tuple[int, int], tuple[int, ...]]:
+    """Masses by source and minute; ``hours``: source and first minute."""
     rows = connection.execute(_MINUTES, ([h[0] for h in hours], [h[1] // 60 for h in hours]))
-    return {(row[0], row[1]): (row[2], row[3], row[4]) for row in rows}
+    return {(row[0], row[1]): row[2:] for row in rows}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,8 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from psycopg.rows import class_row
+
+from services.core.store.schema.figures import IN_HOURS, names, per_figure
 
 _HOUR = "(extract(epoch FROM h.hour)::int8 / 3600)::int4"
 
@@ -30,9 +32,11 @@ WHERE h.source_id = %(source)s AND (h.final OR NOT %(final)s)
   AND (%(end)s::timestamptz IS NULL OR h.hour < %(end)s)
 """  # noqa: S608 - a constant
 
+#: What a second computation is held against: not what older hours do not have.
+CHECKED = tuple(figure for figure in IN_HOURS if not figure.later)
+
 _STORED = f"""
-SELECT {_HOUR} AS hour, h.co2_ug, h.co2e_ug, h.market_ug, coalesce(h.activity_n, 0) AS activity_n,
-       h.covered_ms, h.final, h.known_at
+SELECT {_HOUR}, h.final, h.known_at, {per_figure(CHECKED, "coalesce(h.{f}, 0)")}
 FROM emission_hour h
 WHERE h.source_id = %(source)s AND h.hour >= timestamptz 'epoch' + make_interval(hours => %(first)s)
   AND h.hour <= timestamptz 'epoch' + make_interval(hours => %(last)s)
@@ -72,13 +76,10 @@ class StoredHour:
     """One hour (since the epoch) as it is in force, in the database's integers."""
 
     hour: int
-    co2_ug: int
-    co2e_ug: int
-    market_ug: int
-    activity_n: int
-    covered_ms: int
     final: bool
     known_at: datetime
+    #: by name, those of ``CHECKED``
+    figures: Mapping[str, int]
 
 
 def sources(
@@ -109,10 +110,16 @@ def stored(
     connection: psycopg.Connection[Any], source_id: int, first: int, last: int
 ) -> list[StoredHour]:
     """The source's hours from ``first`` to ``last``, both included."""
-    with connection.cursor(row_factory=class_row(StoredHour)) as cursor:
-        return cursor.execute(
-            _STORED, {"source": source_id, "first": first, "last": last}
-        ).fetchall()
+    rows = connection.execute(_STORED, {"source": source_id, "first": first, "last": last})
+    return [
+        StoredHour(
+            hour=hour,
+            final=final,
+            known_at=known_at,
+            figures=dict(zip(names(CHECKED), figures, strict=True)),
+        )
+        for hour, final, known_at, *figures in rows
+    ]
 
 
 def horizon(connection: psycopg.Connection[Any], channel_ids: Sequence[int]) -> int | None:

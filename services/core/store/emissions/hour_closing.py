@@ -9,7 +9,16 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from services.core.store.emissions.minutes_and_hours import Changes
+from services.core.store.emissions.hour_ledger import IS_CLOSED
+from services.core.store.emissions.minute_changes import Changes
+from services.core.store.schema.figures import (
+    CLOSING_UG,
+    COMPUTED,
+    IN_HOURS,
+    MASSES,
+    SET_BY_CLOSING,
+    per_figure,
+)
 
 # An hour of which minutes wait to be computed stays open.
 # What changed at a time to come did so by a clock that was ahead: nobody is filling it now.
@@ -45,18 +54,23 @@ unnest(%(sources)s::int4[], %(hours)s::int4[], %(co2_ug)s::int8[], %(final)s::bo
     AS v(source_id, hour, co2_ug, final, quality, code)
 """
 
+#: What closing sets in a minute, and what of the minute it adds to.
+_SET = (CLOSING_UG, *SET_BY_CLOSING)
+_RAISED = tuple(mass for mass in MASSES if mass.closing_adds)
+
+# A minute or an hour that nobody measured has no row yet: nothing was counted, amounts are unknown.
+_COUNTED = tuple(figure for figure in COMPUTED if not figure.nullable)
+_COUNTED_IN_HOURS = tuple(figure for figure in IN_HOURS if not figure.nullable)
+
 # What the hour's figure has more than its minutes is spread evenly over these: minute k gets what
 # the rounded sum of k + 1 shares has more than that of k, so that the sum is exact. All the time of
 # an hour that a rule found valid is measured, all that of one with a substitute is substituted.
-_SET_CLOSING: LiteralString = (
-    """
+_SET_CLOSING: LiteralString = f"""
 WITH measured AS (
     SELECT v.source_id, v.hour, v.co2_ug - coalesce(sum(m.co2_ug), 0) AS added,
            v.code IS NOT NULL AND v.quality IN ('measured', 'substituted') AS judged,
            coalesce(v.quality, '') AS quality
-    FROM """
-    + _VERDICTS
-    + """
+    FROM {_VERDICTS}
     LEFT JOIN LATERAL (
         SELECT e.co2_ug FROM minute_in_force e WHERE e.source_id = v.source_id
            AND e.minute >= timestamptz 'epoch' + make_interval(hours => v.hour)
@@ -68,59 +82,46 @@ WITH measured AS (
            CASE WHEN judged THEN (quality = 'measured')::int * 60000 - coalesce(m.covered_ms, 0)
                 ELSE 0 END AS closing_ms,
            (judged AND quality = 'substituted')::int * 60000 AS substituted_ms,
-           coalesce(m.closing_ug, 0) AS old_ug, coalesce(m.closing_ms, 0) AS old_ms,
-           coalesce(m.substituted_ms, 0) AS old_substituted_ms
+           {per_figure(_SET, "coalesce(m.{f}, 0) AS old_{f}")}
     FROM measured w CROSS JOIN generate_series(0, 59) AS k
     LEFT JOIN LATERAL (
-        SELECT e.covered_ms, e.closing_ug, e.closing_ms, e.substituted_ms FROM emission_minute e
+        SELECT e.* FROM emission_minute e
         WHERE e.source_id = w.source_id
           AND e.minute = timestamptz 'epoch' + make_interval(mins => w.hour * 60 + k)
         LIMIT 1) m ON true
 ), changed AS (
-    SELECT * FROM wanted
-    WHERE (closing_ug, closing_ms, substituted_ms) <> (old_ug, old_ms, old_substituted_ms)
+    SELECT * FROM wanted WHERE ({per_figure(_SET)}) <> ({per_figure(_SET, "old_{f}")})
 ), written AS (
-    INSERT INTO emission_minute
-        (source_id, minute, co2_ug, co2e_ug, market_ug, covered_ms, closing_ug, closing_ms,
-         substituted_ms)
-    SELECT source_id, timestamptz 'epoch' + make_interval(mins => minute), 0, 0, 0, 0, closing_ug,
-           closing_ms, substituted_ms
+    INSERT INTO emission_minute (source_id, minute, {per_figure(_COUNTED)}, {per_figure(_SET)})
+    SELECT source_id, timestamptz 'epoch' + make_interval(mins => minute),
+           {per_figure(_COUNTED, "0")}, {per_figure(_SET)}
     FROM changed
-    ON CONFLICT (source_id, minute) DO UPDATE
-    SET closing_ug = excluded.closing_ug, closing_ms = excluded.closing_ms,
-        substituted_ms = excluded.substituted_ms
+    ON CONFLICT (source_id, minute) DO UPDATE SET {per_figure(_SET, "{f} = excluded.{f}")}
 )
 SELECT array_send(array_agg(source_id)), array_send(array_agg(minute)),
-       array_send(array_agg(closing_ug - old_ug)), array_send(array_agg(closing_ug - old_ug)),
-       array_send(array_agg(closing_ug - old_ug)), array_send(array_agg(0::int8)),
-       array_send(array_agg(false)), array_send(array_agg(0::int4)),
-       array_send(array_agg(0::int4)),
-       array_send(array_agg(closing_ms - old_ms)),
-       array_send(array_agg(substituted_ms - old_substituted_ms))
+       array_send(array_agg(false)),
+       {per_figure(_RAISED, "array_send(array_agg(closing_ug - old_closing_ug))")},
+       {per_figure(SET_BY_CLOSING, "array_send(array_agg({f} - old_{f}))")}
 FROM changed
 """
-)
 
 # An hour nobody measured has no row yet. One that is judged again keeps since when it is known,
 # for its figure, if that changed, was dated when it did.
-_JUDGE: LiteralString = (
-    """
-INSERT INTO emission_hour AS h (source_id, hour, co2_ug, co2e_ug, market_ug, covered_ms, version,
-                                final, quality, code, reason, known_at)
-SELECT v.source_id, timestamptz 'epoch' + make_interval(hours => v.hour), 0, 0, 0, 0, 1,
-       v.final, coalesce(v.quality, 'missing'), v.code, 'closed', clock_timestamp()
-FROM """
-    + _VERDICTS
-    + """
+_JUDGE: LiteralString = f"""
+INSERT INTO emission_hour AS h (source_id, hour, {per_figure(_COUNTED_IN_HOURS)}, version, final,
+                                quality, code, reason, known_at)
+SELECT v.source_id, timestamptz 'epoch' + make_interval(hours => v.hour),
+       {per_figure(_COUNTED_IN_HOURS, "0")}, 1, v.final, coalesce(v.quality, 'missing'), v.code,
+       'closed', clock_timestamp()
+FROM {_VERDICTS}
 ON CONFLICT (source_id, hour) DO UPDATE
 SET final = excluded.final, code = excluded.code,
     quality = CASE WHEN excluded.code IS NULL THEN h.quality ELSE excluded.quality END,
-    reason = CASE WHEN h.final OR h.code IS NOT NULL THEN h.reason ELSE 'closed' END,
-    known_at = CASE WHEN h.final OR h.code IS NOT NULL THEN h.known_at ELSE clock_timestamp() END
+    reason = CASE WHEN {IS_CLOSED} THEN h.reason ELSE 'closed' END,
+    known_at = CASE WHEN {IS_CLOSED} THEN h.known_at ELSE clock_timestamp() END
 WHERE (h.final, h.code, h.quality) IS DISTINCT FROM
       (excluded.final, excluded.code, excluded.quality)
 """
-)
 
 _UNJUDGED = """
 SELECT source_id, (extract(epoch FROM hour)::int8 / 3600)::int4,
@@ -201,7 +202,7 @@ def set_closing(connection: psycopg.Connection[Any], verdicts: Sequence[HourVerd
     if not verdicts:
         return Changes.none()
     row = connection.execute(_SET_CLOSING, _parameters(verdicts), binary=True).fetchone()
-    return Changes.of_arrays(row or ())
+    return Changes.none() if row is None else Changes.of_arrays(row, (*_RAISED, *SET_BY_CLOSING))
 
 
 def judge_hours(connection: psycopg.Connection[Any], verdicts: Sequence[HourVerdict]) -> None:

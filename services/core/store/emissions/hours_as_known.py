@@ -16,32 +16,32 @@ from datetime import datetime
 from typing import Any, LiteralString
 
 from services.core.store.emissions.hour_quality import hour_quality
+from services.core.store.schema.figures import IN_HOURS, per_figure
 
-_FIGURES: LiteralString = (
-    "co2_ug, co2e_ug, market_ug, activity_n, covered_ms, estimated_ms, version"
-)
+_FIGURES: LiteralString = per_figure(IN_HOURS)
 
 _RANGE: LiteralString = (
     "source_id = ANY(:sources) AND hour >= :first AND hour < :last AND hour <= :minute"
 )
 
 _IN_FORCE: LiteralString = (
-    f"SELECT source_id, hour, {_FIGURES}, final, quality, code FROM emission_hour WHERE {_RANGE}"
+    f"SELECT source_id, hour, {_FIGURES}, version, final, quality, code FROM emission_hour"
+    f" WHERE {_RANGE}"
 )
 
 _CLOSED: LiteralString = f"""
-SELECT source_id, hour, {_FIGURES}, final, quality, code FROM emission_hour
+SELECT source_id, hour, {_FIGURES}, version, final, quality, code FROM emission_hour
 WHERE {_RANGE} AND hour < :running AND known_at <= :as_of
 UNION ALL
-SELECT source_id, hour, {_FIGURES}, final, quality, code FROM emission_hour_history
+SELECT source_id, hour, {_FIGURES}, version, final, quality, code FROM emission_hour_history
 WHERE {_RANGE} AND hour < :running AND known_at <= :as_of AND superseded_at > :as_of
 """
 
 _OPEN: LiteralString = f"""
-SELECT source_id, hour, {_FIGURES}, false, quality, code FROM emission_hour
+SELECT source_id, hour, {_FIGURES}, version, false, quality, code FROM emission_hour
 WHERE {_RANGE} AND hour < :running AND version = 1 AND known_at > :as_of AND opened_at <= :as_of
 UNION ALL
-SELECT source_id, hour, {_FIGURES}, false, quality, code FROM emission_hour_history p
+SELECT source_id, hour, {_FIGURES}, version, false, quality, code FROM emission_hour_history p
 WHERE {_RANGE} AND hour < :running AND version = 1 AND known_at > :as_of
   AND EXISTS (SELECT FROM emission_hour h WHERE h.source_id = p.source_id AND h.hour = p.hour
               AND h.opened_at <= :as_of)
@@ -61,7 +61,7 @@ def as_then(figure: LiteralString, of_minute: LiteralString) -> LiteralString:
     """SQL of a minute's share of what was known of its hour ``h`` at ``:as_of``.
 
     Minutes keep no versions: those of an hour that changed since share what was known of it as they
-    share what is known now.
+    share what is known now. Both may be patterns of figures.
     """
     return (
         "CASE WHEN p.version IS NULL THEN "
@@ -80,17 +80,17 @@ def as_then(figure: LiteralString, of_minute: LiteralString) -> LiteralString:
     )
 
 
+_SHARE: LiteralString = as_then("{f}", "e.{f}")
+_AMOUNTS = tuple(figure for figure in IN_HOURS if figure.unit != "ms")
+_TIMES = tuple(figure for figure in IN_HOURS if figure.unit == "ms")
+
 _RUNNING: LiteralString = f"""
-SELECT h.source_id, h.hour, m.co2_ug, m.co2e_ug, m.market_ug, m.activity_n, m.covered_ms,
-       m.estimated_ms, 1, false, {hour_quality("m.covered_ms", "m.estimated_ms")}, NULL
+SELECT h.source_id, h.hour, {per_figure(IN_HOURS, "m.{f}")}, 1, false,
+       {hour_quality("m.covered_ms", "m.estimated_ms")}, NULL
 FROM emission_hour h {VERSION_THEN}
 CROSS JOIN LATERAL (
-    SELECT sum({as_then("co2_ug", "e.co2_ug")})::int8 AS co2_ug,
-           sum({as_then("co2e_ug", "e.co2e_ug")})::int8 AS co2e_ug,
-           sum({as_then("market_ug", "e.market_ug")})::int8 AS market_ug,
-           sum({as_then("activity_n", "e.activity_n")})::int8 AS activity_n,
-           coalesce(sum({as_then("covered_ms", "e.covered_ms")}), 0)::int4 AS covered_ms,
-           coalesce(sum({as_then("estimated_ms", "e.estimated_ms")}), 0)::int4 AS estimated_ms
+    SELECT {per_figure(_AMOUNTS, "sum(" + _SHARE + ")::{f.type} AS {f}")},
+           {per_figure(_TIMES, "coalesce(sum(" + _SHARE + "), 0)::{f.type} AS {f}")}
     FROM minute_in_force e WHERE e.source_id = h.source_id
       AND e.minute >= CAST(:running AS timestamptz) AND e.minute <= CAST(:as_of AS timestamptz)) m
 WHERE h.source_id = ANY(:sources) AND h.hour = :running AND h.hour >= :first AND h.hour < :last

@@ -8,6 +8,8 @@ from typing import Any, LiteralString
 
 import psycopg
 
+from services.core.store.schema.figures import IN_WINDOWS, per_figure
+
 _STANDING = """
 SELECT source_id, span, since, upto FROM rolling_total
 WHERE source_id = ANY(%(sources)s) AND span = ANY(%(spans)s)
@@ -16,28 +18,15 @@ WHERE source_id = ANY(%(sources)s) AND span = ANY(%(spans)s)
 # What entered since the last advance is added, what left is taken away; a total whose period began
 # after the last advance starts from nothing. The minutes that do either are read once for all
 # totals, a branch for each stretch of them: only so are other chunks left out of the plan.
-_ADVANCE: LiteralString = """
+_ADVANCE: LiteralString = f"""
 WITH m AS MATERIALIZED (
-    {minutes}
+    {{minutes}}
 )
 UPDATE rolling_total r
-SET since = c.since, upto = %(upto)s,
-    co2_ug = c.kept * r.co2_ug + c.co2_ug,
-    co2e_ug = c.kept * r.co2e_ug + c.co2e_ug,
-    market_ug = c.kept * r.market_ug + c.market_ug,
-    covered_ms = c.kept * r.covered_ms + c.covered_ms,
-    estimated_ms = c.kept * r.estimated_ms + c.estimated_ms,
-    closing_ms = c.kept * r.closing_ms + c.closing_ms,
-    substituted_ms = c.kept * r.substituted_ms + c.substituted_ms
+SET since = c.since, upto = %(upto)s, {per_figure(IN_WINDOWS, "{f} = c.kept * r.{f} + c.{f}")}
 FROM (
     SELECT o.source_id, o.span, x.since, (x.since <= o.upto)::int AS kept,
-           coalesce(sum(s.sign * (m.co2_ug + m.closing_ug)), 0) AS co2_ug,
-           coalesce(sum(s.sign * (m.co2e_ug + m.closing_ug)), 0) AS co2e_ug,
-           coalesce(sum(s.sign * (m.market_ug + m.closing_ug)), 0) AS market_ug,
-           coalesce(sum(s.sign * m.covered_ms), 0)::int8 AS covered_ms,
-           coalesce(sum(s.sign * m.estimated_ms), 0)::int8 AS estimated_ms,
-           coalesce(sum(s.sign * m.closing_ms), 0)::int8 AS closing_ms,
-           coalesce(sum(s.sign * m.substituted_ms), 0)::int8 AS substituted_ms
+           {per_figure(IN_WINDOWS, "coalesce(sum(s.sign * ({f.closed})), 0){f.window_cast} AS {f}")}
     FROM rolling_total o
     JOIN unnest(%(spans)s::text[], %(since)s::timestamptz[]) AS x(span, since) ON x.span = o.span
     LEFT JOIN m ON m.source_id = o.source_id AND (
@@ -48,7 +37,7 @@ FROM (
     GROUP BY o.source_id, o.span, x.since, o.upto
 ) c
 WHERE r.source_id = c.source_id AND r.span = c.span
-"""
+"""  # noqa: S608 - constants
 
 _STRETCH: LiteralString = """
     SELECT * FROM minute_in_force
@@ -56,27 +45,19 @@ _STRETCH: LiteralString = """
       AND minute >= %(first_{i})s::timestamptz AND minute < %(stop_{i})s::timestamptz
 """
 
-_BEGIN = """
-INSERT INTO rolling_total (source_id, span, since, upto, co2_ug, co2e_ug, market_ug, covered_ms,
-                           estimated_ms, closing_ms, substituted_ms)
-SELECT s.source_id, n.span, n.since, %(upto)s, t.co2_ug, t.co2e_ug, t.market_ug, t.covered_ms,
-       t.estimated_ms, t.closing_ms, t.substituted_ms
+_BEGIN: LiteralString = f"""
+INSERT INTO rolling_total (source_id, span, since, upto, {per_figure(IN_WINDOWS)})
+SELECT s.source_id, n.span, n.since, %(upto)s, {per_figure(IN_WINDOWS, "t.{f}")}
 FROM unnest(%(sources)s::int4[]) AS s(source_id)
 CROSS JOIN unnest(%(spans)s::text[], %(since)s::timestamptz[]) AS n(span, since)
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(co2_ug + closing_ug), 0) AS co2_ug,
-           coalesce(sum(co2e_ug + closing_ug), 0) AS co2e_ug,
-           coalesce(sum(market_ug + closing_ug), 0) AS market_ug,
-           coalesce(sum(covered_ms), 0)::int8 AS covered_ms,
-           coalesce(sum(estimated_ms), 0)::int8 AS estimated_ms,
-           coalesce(sum(closing_ms), 0)::int8 AS closing_ms,
-           coalesce(sum(substituted_ms), 0)::int8 AS substituted_ms
+    SELECT {per_figure(IN_WINDOWS, "coalesce(sum({f.closed}), 0){f.window_cast} AS {f}")}
     FROM minute_in_force m
     WHERE m.source_id = s.source_id AND m.minute BETWEEN n.since AND %(upto)s) t
 WHERE NOT EXISTS (
     SELECT FROM rolling_total r WHERE r.source_id = s.source_id AND r.span = n.span)
 ON CONFLICT DO NOTHING
-"""
+"""  # noqa: S608 - constants
 
 
 def advance(

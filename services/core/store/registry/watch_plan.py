@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -21,6 +21,7 @@ from services.core.facility import assemble
 from services.core.facility.model import Channel, Notify
 from services.core.facility.recipients import targets_of
 from services.core.facility.thresholds import LONGEST_SILENCE_S, Threshold
+from services.core.store.registry.replaced_sources import is_replaced
 from services.core.timeline.windows import rolling_minutes
 
 #: A source that has told nothing for so long is unknown, or for as long as its data may be late;
@@ -33,19 +34,15 @@ _LONGEST_SILENCE = int(LONGEST_SILENCE_S) // 60
 _LONGEST = {"hour": 60, "today": 25 * 60, "month": 31 * _A_DAY + 60, "year": 366 * _A_DAY + 60}
 
 # What a retired source emitted still counts, unless an active one counts the same readings.
-_SOURCES = """
+_SOURCES: LiteralString = f"""
 SELECT s.id, s.slug, s.scope, s.active, s.spec ->> 'check' AS check,
        greatest((s.spec ->> 'lateness')::float8, %(unknown_after_s)s) + coalesce((
            SELECT max((c.spec ->> 'length')::float8)
            FROM source_input i JOIN channel c ON c.id = i.channel_id
            WHERE i.source_id = s.id), 0) AS unknown_after_s
-FROM source s WHERE s.facility_id = %(facility)s AND (s.active OR NOT EXISTS (
-    SELECT FROM source_input i
-    JOIN source_input j ON j.channel_id = i.channel_id AND j.role NOT IN ('operating', 'load')
-    JOIN source o ON o.id = j.source_id AND o.active AND o.scope = s.scope
-    WHERE i.source_id = s.id AND i.role NOT IN ('operating', 'load')))
+FROM source s WHERE s.facility_id = %(facility)s AND NOT {is_replaced()}
 ORDER BY s.id
-"""
+"""  # noqa: S608 - constants
 
 _THRESHOLDS = """
 SELECT id, slug, version, spec, source_id, scope, channel_id, device_id,

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 
 from services.core.accounting.registers import LOOK_AROUND
 from services.core.store.schema import alert_tables
+from services.core.store.schema.figures import FIGURES, MASSES, per_figure
 from services.core.store.schema.minute_mass import minute_mass
 from services.core.store.schema.tables import metadata
 
@@ -248,14 +249,15 @@ $$
 
 #: Minutes as hours and windows count them; what reads masses of minutes reads them here.
 _MINUTE_IN_FORCE = (
-    "CREATE OR REPLACE VIEW minute_in_force AS SELECT m.source_id, m.minute,"  # noqa: S608
-    + "".join(
-        f" CASE WHEN f.id IS NULL OR m.activity IS NULL THEN m.{name}_ug"
-        f" ELSE {minute_mass(f'f.{name}_kg')} END AS {name}_ug,"
-        for name in ("co2", "co2e", "market")
+    "CREATE OR REPLACE VIEW minute_in_force AS SELECT m.source_id, m.minute, "  # noqa: S608
+    + per_figure(
+        MASSES,
+        "CASE WHEN f.id IS NULL OR m.activity IS NULL THEN m.{f}"
+        " ELSE " + minute_mass("f.{f.in_kg}") + " END AS {f}",
     )
-    + " m.closing_ug, m.activity_n, m.covered_ms, m.closing_ms, m.substituted_ms, m.estimated_ms"
-    " FROM emission_minute m"
+    + ", m.closing_ug, "
+    + per_figure((figure for figure in FIGURES if figure not in MASSES), "m.{f}")
+    + " FROM emission_minute m"
     " LEFT JOIN following_minutes f"
     " ON f.source_id = m.source_id AND m.minute >= f.begins AND m.minute < f.ends"
 )

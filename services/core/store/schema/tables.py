@@ -1,9 +1,8 @@
 """The database schema as SQLAlchemy Core tables: what passes between the services.
 
 Masses are integer micrograms (1 kg = 1e9), activity amounts integer nano-units of the source's
-activity unit, covered time integer milliseconds: integer sums are exact, so no order of addition
-can change a total. Times are ``timestamptz``; the column ``minute`` or ``hour`` holds the start of
-that minute or hour, in UTC.
+activity unit, covered time integer milliseconds: see :mod:`.figures`. Times are ``timestamptz``;
+the column ``minute`` or ``hour`` holds the start of that minute or hour, in UTC.
 
 ``table.info["hypertable"]`` names the time column and chunk interval of a hypertable; the DDL that
 SQLAlchemy cannot express is in :mod:`services.core.store.schema.ddl`.
@@ -36,6 +35,17 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.types import TypeEngine
+
+from services.core.store.schema.figures import (
+    CLOSING_UG,
+    FIGURES,
+    IN_HOURS,
+    IN_WINDOWS,
+    MASSES,
+    Figure,
+)
+from services.core.timeline.windows import TOTALS
 
 metadata = MetaData(
     naming_convention={
@@ -283,9 +293,15 @@ following_minutes = Table(
     Column("source_id", Integer, nullable=False, index=True),
     Column("begins", _instant, nullable=False, comment="first minute"),
     Column("ends", _instant, nullable=False, comment="exclusive"),
-    Column("co2_kg", Double, nullable=False, comment="per unit of activity, as the others"),
-    Column("co2e_kg", Double, nullable=False),
-    Column("market_kg", Double, nullable=False),
+    *(
+        Column(
+            mass.in_kg,
+            Double,
+            nullable=False,
+            comment="per unit of activity, as the others" if mass is MASSES[0] else None,
+        )
+        for mass in MASSES
+    ),
     comment="minutes whose hours and windows have a new factor's masses already, they not yet",
 )
 
@@ -422,67 +438,42 @@ Index("discarded_reading_ts_channel_id_idx", discarded_reading.c.ts, discarded_r
 
 # -- emissions --------------------------------------------------------------------------------
 
+#: Type of a figure, by its own in minutes and hours.
+_INTEGERS: dict[str, type[Integer]] = {"int8": BigInteger, "int4": Integer}
+
+
+def _figure(
+    figure: Figure, type_: TypeEngine[Any] | None = None, *, comment: str | None = None
+) -> Column[Any]:
+    return Column(
+        figure.name,
+        type_ or _INTEGERS[figure.type](),
+        nullable=figure.nullable,
+        server_default="0" if figure.later else None,
+        comment=comment,
+    )
+
+
 emission_minute = Table(
     "emission_minute",
     metadata,
     Column("minute", _instant, nullable=False),
-    Column("co2_ug", BigInteger, nullable=False),
-    Column("co2e_ug", BigInteger, nullable=False),
-    Column("market_ug", BigInteger, nullable=False, comment="market-based CO2; else as co2_ug"),
-    Column(
-        "closing_ug",
-        BigInteger,
-        nullable=False,
-        server_default="0",
-        comment="the minute's share of what closing its hour added to all three masses",
-    ),
-    Column("activity_n", BigInteger, comment="1e-9 of the source's activity unit"),
+    *(_figure(figure, comment=figure.what) for figure in (*FIGURES, CLOSING_UG)),
     Column("source_id", Integer, nullable=False),
-    Column("covered_ms", Integer, nullable=False, comment="0: nothing is known of this minute"),
     Column("activity", Double, comment="activity_n before it was rounded: factors apply to it"),
-    Column(
-        "closing_ms",
-        Integer,
-        nullable=False,
-        server_default="0",
-        comment="measured time: what closing the hour made of covered_ms, less covered_ms",
-    ),
-    Column(
-        "substituted_ms",
-        Integer,
-        nullable=False,
-        server_default="0",
-        comment="time for which closing the hour put a substitute",
-    ),
-    Column(
-        "estimated_ms",
-        Integer,
-        nullable=False,
-        server_default="0",
-        comment="of covered_ms, what a register's reading covers from too long before",
-    ),
     UniqueConstraint("source_id", "minute"),
     info={"hypertable": ("minute", "28 days")},
-)
-
-_hour_figures = (
-    ("co2_ug", BigInteger, False),
-    ("co2e_ug", BigInteger, False),
-    ("market_ug", BigInteger, False),
-    ("activity_n", BigInteger, True),
-    ("covered_ms", Integer, False),
 )
 
 
 def _hour_columns() -> list[Column[Any]]:
     return [
-        *(Column(name, type_(), nullable=nullable) for name, type_, nullable in _hour_figures),
+        *(_figure(figure) for figure in IN_HOURS),
         Column("version", Integer, nullable=False),
         Column("final", Boolean, nullable=False),
         Column("quality", Text, nullable=False),
         Column("code", Text, comment="the method code of the policy that judged the hour"),
         Column("reason", Text, nullable=False, comment="why this version came to be"),
-        Column("estimated_ms", Integer, nullable=False, server_default="0"),
     ]
 
 
@@ -568,16 +559,11 @@ rolling_total = Table(
     Column("span", Text, primary_key=True),
     Column("since", _instant, nullable=False, comment="first minute counted"),
     Column("upto", _instant, nullable=False, comment="last minute counted"),
-    Column("co2_ug", Numeric(30, 0), nullable=False),
-    Column("co2e_ug", Numeric(30, 0), nullable=False),
-    Column("market_ug", Numeric(30, 0), nullable=False),
-    Column("covered_ms", BigInteger, nullable=False),
-    Column("closing_ms", BigInteger, nullable=False, server_default="0"),
-    Column("substituted_ms", BigInteger, nullable=False, server_default="0"),
-    Column("estimated_ms", BigInteger, nullable=False, server_default="0"),
-    CheckConstraint(
-        "span IN ('1h', '24h', '7d', '30d', '365d', 'today', 'month', 'year')", name="span"
+    *(
+        _figure(figure, Numeric(30, 0) if figure.unit == "ug" else BigInteger())
+        for figure in IN_WINDOWS
     ),
+    CheckConstraint("span IN ({})".format(", ".join(f"'{name}'" for name in TOTALS)), name="span"),
 )
 
 facility_progress = Table(

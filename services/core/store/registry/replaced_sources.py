@@ -1,0 +1,25 @@
+"""Retired sources whose readings an active source counts in their place."""
+
+from __future__ import annotations
+
+from typing import LiteralString
+
+from services.core.facility.model import TELLING
+
+#: Inputs that only tell whether and how much a unit runs: no emission is counted from them.
+_TELLING: LiteralString = ", ".join(f"'{role}'" for role in sorted(TELLING))
+
+
+def is_replaced(active: LiteralString = "s.active") -> LiteralString:
+    """Return the SQL of whether the source ``s`` is retired but replaced.
+
+    What it emitted stays in totals, unless an active source of the same scope counts the same
+    readings. ``active``: whether ``s`` itself is active.
+    """
+    return (
+        "(NOT " + active + " AND EXISTS (SELECT FROM source_input i"
+        " JOIN source_input j ON j.channel_id = i.channel_id AND j.role NOT IN ("
+        + _TELLING
+        + ") JOIN source o ON o.id = j.source_id AND o.active AND o.scope = s.scope"
+        " WHERE i.source_id = s.id AND i.role NOT IN (" + _TELLING + ")))"
+    )

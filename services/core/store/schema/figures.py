@@ -1,0 +1,169 @@
+"""The figures of a total, each named once: what it is, and which tables hold it.
+
+A figure is a whole number of a minute, which the hours and windows that hold the minute add up:
+integer sums are exact, so no order of addition can change a total. The tables, the SQL of every
+statement about totals, the records that pass between the services and the masses of answers follow
+from this list; the recipe for one more figure is in CONTRIBUTING.md.
+
+It stands with the schema, below all that reads or writes totals, for the tables are made of it. The
+accounting that computes masses knows no column: it names them in kilograms (``in_kg``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal, LiteralString
+
+#: Integer type of a figure in minutes and hours, by unit: micrograms, 1e-9 of the source's activity
+#: unit, milliseconds.
+_TYPES: Final[dict[str, LiteralString]] = {"ug": "int8", "n": "int8", "ms": "int4"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figure:
+    """One column of minutes, and of the hours and windows that add it up."""
+
+    name: LiteralString
+    unit: Literal["ug", "n", "ms"]
+    #: what the comment on the minute's column says; None: nothing that its name does not say
+    what: str | None = None
+    #: emission_hour and emission_hour_history have it
+    in_hours: bool = True
+    #: rolling_total has it
+    in_windows: bool = True
+    #: NULL where the source has no such thing
+    nullable: bool = False
+    #: it was kept later than the others: rows from before say 0
+    later: bool = False
+    #: closing an hour sets it; it is not computed from readings
+    set_by_closing: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def type(self) -> LiteralString:
+        """Return its type in minutes and hours."""
+        return _TYPES[self.unit]
+
+    @property
+    def window_cast(self) -> LiteralString:
+        """Return the cast from a sum to its type in windows; a mass there has no bounds."""
+        return "" if self.unit == "ug" else "::int8"
+
+    @property
+    def added(self) -> LiteralString:
+        """Return the SQL of what closing the hour added to it in the minute ``m``."""
+        return "0"
+
+    @property
+    def closed(self) -> LiteralString:
+        """Return the SQL of what it is in the minute ``m``, with what closing the hour added."""
+        return f"m.{self.name}" if self.added == "0" else f"m.{self.name} + {self.added}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mass(Figure):
+    """A mass: micrograms, made of the method's kilograms and shown in kilograms."""
+
+    unit: Literal["ug", "n", "ms"] = "ug"
+    #: as the method names it, and per unit of activity as a factor does
+    in_kg: LiteralString
+    #: its key in answers
+    answer: str
+    #: closing an hour adds the minute's ``closing_ug`` to it
+    closing_adds: bool = True
+
+    @property
+    def added(self) -> LiteralString:
+        """Return the SQL of what closing the hour added to it in the minute ``m``."""
+        return "m.closing_ug" if self.closing_adds else "0"
+
+
+#: Masses in the order in which statements, records and answers have them, CO2 first.
+MASSES: Final = (
+    Mass(name="co2_ug", in_kg="co2_kg", answer="co2_kg"),
+    Mass(name="co2e_ug", in_kg="co2e_kg", answer="co2e_kg"),
+    Mass(
+        name="market_ug",
+        in_kg="market_kg",
+        answer="co2_market_kg",
+        what="market-based CO2; else as co2_ug",
+    ),
+)
+
+#: Every figure, in the order in which statements have them.
+FIGURES: Final[tuple[Figure, ...]] = (
+    *MASSES,
+    Figure(
+        name="activity_n",
+        unit="n",
+        what="1e-9 of the source's activity unit",
+        in_windows=False,
+        nullable=True,
+    ),
+    Figure(name="covered_ms", unit="ms", what="0: nothing is known of this minute"),
+    Figure(
+        name="closing_ms",
+        unit="ms",
+        what="measured time: what closing the hour made of covered_ms, less covered_ms",
+        in_hours=False,
+        later=True,
+        set_by_closing=True,
+    ),
+    Figure(
+        name="substituted_ms",
+        unit="ms",
+        what="time for which closing the hour put a substitute",
+        in_hours=False,
+        later=True,
+        set_by_closing=True,
+    ),
+    Figure(
+        name="estimated_ms",
+        unit="ms",
+        what="of covered_ms, what a register's reading covers from too long before",
+        later=True,
+    ),
+)
+
+#: A minute's share of what closing its hour added to masses; hours and windows have it in these.
+CLOSING_UG: Final = Figure(
+    name="closing_ug",
+    unit="ug",
+    what="the minute's share of what closing its hour added to all three masses",
+    in_hours=False,
+    in_windows=False,
+    later=True,
+    set_by_closing=True,
+)
+
+#: What is computed of each minute from its readings.
+COMPUTED: Final = tuple(f for f in FIGURES if not f.set_by_closing)
+
+#: What closing an hour sets in each of its minutes.
+SET_BY_CLOSING: Final = tuple(f for f in FIGURES if f.set_by_closing)
+
+#: What an hour and each of its versions have.
+IN_HOURS: Final = tuple(f for f in FIGURES if f.in_hours)
+
+#: What rolling and to-date totals have.
+IN_WINDOWS: Final = tuple(f for f in FIGURES if f.in_windows)
+
+#: Times of a total in answers: each method's, and all that readings cover. What is covered and not
+#: estimated is measured, and so is what a rule found valid as a whole.
+TIMES: Final = ("covered_ms", "measured_ms", "substituted_ms", "estimated_ms")
+
+
+def per_figure(figures: Iterable[Figure], pattern: str = "{f}") -> LiteralString:
+    """Return the SQL of a list: the pattern for each figure, with a comma between.
+
+    In the pattern ``{f}`` is the figure's name, ``{f.type}`` and the like its properties.
+    """
+    return ", ".join(pattern.format(f=figure) for figure in figures)
+
+
+def names(figures: Iterable[Figure]) -> tuple[str, ...]:
+    """Return the names of the figures' columns."""
+    return tuple(figure.name for figure in figures)
