@@ -21,6 +21,7 @@ import psycopg
 
 from services.aggregator import computable_ranges, compute
 from services.aggregator.ranges import Ranges
+from services.core.accounting.minute_rounding import MOST_BILLIONTHS
 from services.core.accounting.stack.closing import ClosingRule, HourFigure, InputValue, Period
 from services.core.accounting.stack.history import History
 from services.core.accounting.stack.qa import out_of_control
@@ -40,8 +41,8 @@ _MOST_HOURS = 14 * 24
 #: Hours of all sources that are closed in one step, whatever each of them has waiting.
 _MOST_HOURS_IN_ALL = 2000
 
-#: More than this is no mass of an hour: see :data:`.compute.MOST_BILLIONTHS`.
-_MOST_KG = Decimal(60 * compute.MOST_BILLIONTHS) / 10**9
+#: More than this is no mass of an hour: its minutes have no more.
+_MOST_KG = Decimal(60 * MOST_BILLIONTHS) / 10**9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,16 +14,13 @@ from numpy.typing import NDArray
 
 from services.aggregator.head import RecentReadings
 from services.aggregator.ranges import Integers, Range, Ranges
+from services.core.accounting.minute_rounding import billionths, holdable
 from services.core.accounting.series import ChannelRule, ChosenMinutes, MinuteSeries
 from services.core.store.emissions.minute_changes import SourceMinutes
 from services.core.store.readings.series import Spans, StoredReadings
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
 from services.core.store.schema.figures import MASSES
 from services.core.timeline.instants import MINUTE_US
-
-#: The greatest mass or amount of a minute: 50 000 tonnes, where all the world together emits about
-#: 70 000. The changes of an hour's minutes from one end of it to the other are a 64-bit integer.
-MOST_BILLIONTHS = 5 * 10**16
 
 AnyReadings = StoredReadings | RecentReadings
 
@@ -198,24 +195,3 @@ def _masses(
         activity=None if activity is None else np.where(known, activity, 0.0),
         beyond=(masses.covered_us > 0) & ~held,
     )
-
-
-def holdable(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which masses (kg) or amounts of a minute can be told; NaN cannot."""
-    return np.abs(values) <= MOST_BILLIONTHS / 1e9
-
-
-def billionths(
-    minutes: Integers, known: NDArray[np.bool_], values: NDArray[np.float64]
-) -> Integers:
-    """Values in whole billionths, so that equal minutes add up to what they are parts of.
-
-    Minute k of its hour gets what the rounded sum of k + 1 such minutes has more than that of k: an
-    amount spread evenly over any minutes of an hour keeps its sum, and a minute is off by less than
-    one billionth. It depends on the minute alone, never on what else is computed with it. Where
-    nothing is known it is 0, so that equal ignorance is equal rows.
-    """
-    billionths = np.where(known, values, 0.0) * 1e9
-    k = minutes % 60
-    rounded = np.floor(billionths * (k + 1) + 0.5) - np.floor(billionths * k + 0.5)
-    return rounded.astype(np.int64)

@@ -19,8 +19,8 @@ import psycopg
 from numpy.typing import NDArray
 
 from services.aggregator.alerts.changed_ranges import Seen
-from services.aggregator.compute import billionths, holdable
 from services.core.accounting.methods import ActivityMethod
+from services.core.accounting.minute_rounding import billionths, holdable
 from services.core.store.emissions import deferred_minutes, factor_restatement
 from services.core.store.emissions.factor_restatement import Amounts, Masses, Queued
 from services.core.store.registry.plan import FacilityPlan

@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 from services.api.models.bands import SourceMass, band_kg, kg, masses_kg
 from services.api.models.shares import shares
 from services.core.accounting.scopes import SourceTotal, difference
-from services.core.store.answers.live import SPANS, FacilityLive, SourceLive
+from services.core.store.answers.live import FacilityLive, SourceLive
 from services.core.store.answers.live_windows import SpanTotal
 from services.core.store.answers.source_uncertainty import SourceAccount
+from services.core.timeline.windows import TOTALS
 
 Accounts = Mapping[str, SourceAccount]
 
@@ -67,7 +68,7 @@ def _source(state: FacilityLive, source: SourceLive, accounts: Accounts) -> dict
         "counts": _counts(source, accounts),
         "rate_kg_h": None if source.rate_ug_h is None else kg(source.rate_ug_h),
         "totals": {
-            span: _total_of_one(state, source, source.totals.get(span), accounts) for span in SPANS
+            span: _total_of_one(state, source, source.totals.get(span), accounts) for span in TOTALS
         },
         "newest_minute": source.newest_minute,
     }
@@ -76,7 +77,7 @@ def _source(state: FacilityLive, source: SourceLive, accounts: Accounts) -> dict
 def _totals(
     state: FacilityLive, sources: Sequence[SourceLive], accounts: Accounts
 ) -> dict[str, dict[str, Any]]:
-    return {span: _total(state, sources, span, accounts) for span in SPANS}
+    return {span: _total(state, sources, span, accounts) for span in TOTALS}
 
 
 def _total(
@@ -178,7 +179,7 @@ def _checks(state: FacilityLive, accounts: Accounts) -> list[dict[str, Any]]:
         if check is None:
             continue
         spans = {}
-        for span in SPANS:
+        for span in TOTALS:
             apart = difference(_source_total(source, span), _source_total(check, span))
             spans[span] = {"difference_kg": apart.kg, "difference_percent": apart.percent}
         found.append({"source": source.slug, "check": check.slug, "totals": spans})

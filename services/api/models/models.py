@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.api.models.alerts import Alert
+from services.core.timeline.windows import Window
 
 QualityName = Literal["good", "uncertain", "bad", "calibration", "maintenance"]
 
@@ -102,7 +103,7 @@ class Total(Answer):
     shares: Shares
 
 
-Totals = dict[Literal["1h", "24h", "7d", "30d", "365d", "today", "month", "year"], Total]
+Totals = dict[Window, Total]
 
 
 class LiveSource(Answer):
@@ -144,7 +145,7 @@ class Check(Answer):
 
     source: str = Field(examples=["boiler"])
     check: str = Field(examples=["stack-1"])
-    totals: dict[Literal["1h", "24h", "7d", "30d", "365d", "today", "month", "year"], Difference]
+    totals: dict[Window, Difference]
 
 
 class Live(Answer):

@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from services.core.timeline.instants import MINUTE
 
-#: Minutes of the windows that move on with every minute.
-ROLLING_MINUTES: Final = {"1h": 60, "24h": 1440, "7d": 10_080, "30d": 43_200, "365d": 525_600}
+#: Windows that move on with every minute.
+Rolling = Literal["1h", "24h", "7d", "30d", "365d"]
 
 #: Windows that began at local midnight of today, of the month's first day, of the year's.
-TO_DATE: Final = ("today", "month", "year")
+ToDate = Literal["today", "month", "year"]
 
 #: Every window of a live total, in the order in which they are shown.
-TOTALS: Final = (*ROLLING_MINUTES, *TO_DATE)
+Window = Literal[Rolling, ToDate]
+
+#: Minutes of the windows that move on with every minute.
+ROLLING_MINUTES: Final[dict[str, int]] = dict(
+    zip(get_args(Rolling), (60, 1440, 10_080, 43_200, 525_600), strict=True)
+)
+
+TO_DATE: Final[tuple[str, ...]] = get_args(ToDate)
+TOTALS: Final[tuple[str, ...]] = get_args(Window)
 
 #: Windows of thresholds that begin and end by the facility's calendar.
 FIXED: Final = ("hour", *TO_DATE)
+
+# A day has 25 hours when clocks are put back.
+_LONGEST_FIXED: Final = {
+    "hour": 60,
+    "today": 25 * 60,
+    "month": 31 * 24 * 60 + 60,
+    "year": 366 * 24 * 60 + 60,
+}
 
 _DURATION: Final = re.compile(r"^(\d+)(m|h)$")
 
@@ -48,6 +64,12 @@ def rolling_minutes(window: str) -> int | None:
         return ROLLING_MINUTES[window]
     match = _DURATION.match(window)
     return None if match is None else int(match[1]) * (60 if match[2] == "h" else 1)
+
+
+def longest_minutes(window: str) -> int:
+    """Return the minutes that a window of a threshold has at most."""
+    rolling = rolling_minutes(window)
+    return _LONGEST_FIXED[window] if rolling is None else rolling
 
 
 def fixed_bounds(window: str, minute: int, zone: ZoneInfo) -> tuple[int, int]:

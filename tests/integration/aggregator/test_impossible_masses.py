@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.aggregator.compute import MOST_BILLIONTHS
+from services.core.accounting.minute_rounding import MOST_BILLIONTHS
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant
 
 START = instant("2026-06-15T09:00:00Z")

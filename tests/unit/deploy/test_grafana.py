@@ -10,7 +10,7 @@ import pytest
 
 from services.api.http.intervals import parse
 from services.api.models.models import LiveSource, Total
-from services.core.store.answers.live import SPANS
+from services.core.timeline.windows import TOTALS
 from tests.unit.deploy.repository import DASHBOARDS, DEPLOY, openapi, read_yaml, services
 
 _PROVISIONING = DEPLOY / "grafana" / "provisioning"
@@ -116,7 +116,7 @@ def test_every_column_exists(query: dict[str, Any]) -> None:
     made = set(re.findall(r'"(\w+)":', root))
     assert selectors == made
     for span, field in re.findall(r"totals\.`?(\w+)`?\.(\w+)", root):
-        assert span in SPANS
+        assert span in TOTALS
         assert field in Total.model_fields
     for field in re.findall(r": (\w+)[,}]", root):
         assert field in LiveSource.model_fields

@@ -21,10 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.core.store.answers.live_windows import WINDOW_TIMES, SpanTotal, windows
 from services.core.store.registry.replaced_sources import is_replaced
 from services.core.store.schema.figures import IN_WINDOWS, MASSES, per_figure
-from services.core.timeline.windows import ROLLING_MINUTES, TO_DATE, TOTALS
-
-#: Every window of a live answer, in the order it is shown.
-SPANS = TOTALS
+from services.core.timeline.windows import ROLLING_MINUTES, TO_DATE
 
 #: A rate older than this is no present rate.
 RATE_HORIZON = timedelta(minutes=15)

@@ -22,7 +22,7 @@ from services.core.facility.model import Channel, Notify
 from services.core.facility.recipients import targets_of
 from services.core.facility.thresholds import LONGEST_SILENCE_S, Threshold
 from services.core.store.registry.replaced_sources import is_replaced
-from services.core.timeline.windows import rolling_minutes
+from services.core.timeline.windows import longest_minutes
 
 #: A source that has told nothing for so long is unknown, or for as long as its data may be late;
 #: and before that, for as long as one of its intervals is.
@@ -30,8 +30,6 @@ _UNKNOWN_AFTER_S = 900.0
 
 _A_DAY = 1440
 _LONGEST_SILENCE = int(LONGEST_SILENCE_S) // 60
-#: Minutes that the windows of the calendar have at most.
-_LONGEST = {"hour": 60, "today": 25 * 60, "month": 31 * _A_DAY + 60, "year": 366 * _A_DAY + 60}
 
 # What a retired source emitted still counts, unless an active one counts the same readings.
 _SOURCES: LiteralString = f"""
@@ -197,8 +195,8 @@ def _entries(specs: Iterable[Any]) -> Iterator[Notify]:
 def _reach(spec: Threshold, unknown_after: int) -> int:
     if spec.measure == "silence":
         return _LONGEST_SILENCE
-    window = 1 if spec.window is None else rolling_minutes(spec.window)
-    return unknown_after + _A_DAY + (_LONGEST[spec.window or ""] if window is None else window)
+    window = 1 if spec.window is None else longest_minutes(spec.window)
+    return unknown_after + _A_DAY + window
 
 
 def _channels(watched: Watched, devices: Mapping[int, Sequence[int]]) -> Sequence[int]:
