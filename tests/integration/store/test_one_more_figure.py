@@ -1,0 +1,30 @@
+"""One more figure touches few files, and goes from minutes to every table and answer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.integration.store import trial_figure
+from tests.unit.deploy.repository import ROOT
+
+
+def test_one_more_figure_touches_at_most_six_product_files(
+    tmp_path: Path, empty_database_url: str
+) -> None:
+    touched = trial_figure.copy_with_it(tmp_path)
+    assert len(touched) <= 6, touched
+
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.integration.store.trial_run", empty_database_url],
+        cwd=tmp_path,
+        # the copy comes first, the tests are those of the repository
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
