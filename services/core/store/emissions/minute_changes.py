@@ -46,12 +46,12 @@ class Changes:
 
     @classmethod
     def none(cls) -> Changes:
-        """No change at all."""
+        """Return no change at all."""
         return cls.of_arrays([None] * 3, ())
 
     @classmethod
     def of_arrays(cls, sent: Sequence[bytes | None], figures: Iterable[Figure]) -> Changes:
-        """Changes from what ``array_send`` gave of sources, minutes, has_activity, the figures.
+        """Return changes: sources, minutes, has_activity, figures, as ``array_send`` gave them.
 
         Other figures changed by 0.
         """
@@ -73,7 +73,7 @@ class Changes:
         return len(self.columns["sources"])
 
     def hours(self) -> dict[int, set[int]]:
-        """Hours since the epoch that hold a changed minute, by source."""
+        """Return the hours since the epoch that hold a changed minute, by source."""
         found: dict[int, set[int]] = {}
         pairs = np.unique(
             np.stack((self.columns["sources"], self.columns["minutes"] // 60)), axis=1
@@ -83,7 +83,7 @@ class Changes:
         return found
 
     def split(self, hours: Mapping[int, Collection[int]]) -> tuple[Changes, Changes]:
-        """The changes within the hours (since the epoch, by source), and the others."""
+        """Return the changes within the hours (since the epoch, by source), and the others."""
         inside = np.array(
             [
                 minute // 60 in hours.get(source_id, ())
@@ -96,11 +96,11 @@ class Changes:
         return self.where(inside), self.where(~inside)
 
     def where(self, chosen: NDArray[np.bool_]) -> Changes:
-        """Those chosen."""
+        """Return those chosen."""
         return Changes(columns={name: column[chosen] for name, column in self.columns.items()})
 
     def plus(self, other: Changes) -> Changes:
-        """Both sets of changes as one."""
+        """Return both sets of changes as one."""
         return Changes(
             columns={
                 name: np.concatenate((column, other.columns[name]))
