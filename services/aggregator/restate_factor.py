@@ -18,7 +18,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from services.aggregator.alerts.changed_ranges import Seen
+from services.aggregator.alerts.changed_ranges import ChangedRanges
 from services.core.accounting.methods import ActivityMethod
 from services.core.accounting.minute_rounding import billionths, holdable
 from services.core.store.emissions import deferred_minutes, factor_restatement
@@ -39,7 +39,7 @@ Integers = NDArray[np.int64]
 def step(
     connection: psycopg.Connection[Any],
     plan: FacilityPlan,
-    seen: Seen,
+    changed: ChangedRanges,
     noted: Collection[int] = (),
 ) -> int | None:
     """Restate the next hours that wait for a new factor; return how many that were closed.
@@ -82,7 +82,7 @@ def step(
     if masses.beyond:
         factor_restatement.from_readings(connection, masses.beyond)
         return 0
-    restated = _restate(connection, masses.minutes, amounts, chosen, seen)
+    restated = _restate(connection, masses.minutes, amounts, chosen, changed)
     deferred_minutes.add(connection, plan.id, pieces)
     factor_restatement.end(connection, [q.id for q in chosen if q.stop <= stop])
     factor_restatement.advance(connection, {q.id: stop for q in chosen if q.stop > stop})
@@ -159,7 +159,7 @@ def _restate(
     minutes: Masses,
     amounts: Amounts,
     chosen: Sequence[Queued],
-    seen: Seen,
+    changed: ChangedRanges,
 ) -> int:
     """Write hours and windows; return how many closed hours changed."""
     if not minutes.minute.size:
@@ -176,7 +176,7 @@ def _restate(
     factor_restatement.change_windows(connection, changes.where(~parted).plus(of_edges))
     for source_id in np.unique(changes.source).tolist():
         first = changes.minute[changes.source == source_id]
-        seen.note_span(source_id, int(first.min()), int(first.max()) + 59, reasons[source_id])
+        changed.add_range(source_id, int(first.min()), int(first.max()) + 59, reasons[source_id])
     return closed
 
 

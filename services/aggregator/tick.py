@@ -23,7 +23,7 @@ from services.aggregator import (
 )
 from services.aggregator import pieces as pieces_of
 from services.aggregator.alerts import evaluate
-from services.aggregator.alerts.changed_ranges import Seen
+from services.aggregator.alerts.changed_ranges import ChangedRanges
 from services.aggregator.close_hours import Judged
 from services.aggregator.due import Work
 from services.aggregator.head import Recent, RecentReadings
@@ -120,7 +120,7 @@ class _Turn:
     noted: bool
     #: there is more of what is done than fitted into this tick
     more: bool = False
-    seen: Seen = field(default_factory=Seen)
+    changed_ranges: ChangedRanges = field(default_factory=ChangedRanges)
     minutes: int = 0
     old_minutes: int = 0
     restated_hours: int = 0
@@ -216,9 +216,9 @@ def _steps(of: _Turn, progress: _Progress, *, held: bool, reopened: bool) -> tup
         hours_wait = _close(of)
     if windows_wait:
         # they would be brought up to now minute by minute, only to be judged
-        evaluate.postpone(connection, plan, of.seen)
+        evaluate.postpone(connection, plan, of.changed_ranges)
     else:
-        evaluate.judge(connection, plan, of.seen, now)
+        evaluate.thresholds(connection, plan, of.changed_ranges, now)
     carried, rolled = (
         datetime.fromtimestamp(minute * 60, UTC) for minute in (of.current_minute, rolled_to)
     )
@@ -270,7 +270,7 @@ def _history(of: _Turn, progress: _Progress) -> tuple[Ticked, bool] | None:
         return None
     if not _asked_for(of, progress):
         return None
-    evaluate.judge(of.connection, of.plan, of.seen, of.now)
+    evaluate.thresholds(of.connection, of.plan, of.changed_ranges, of.now)
     unchanged = (progress.hours_wait, of.plan.id, notify.LIVE, of.plan.slug)
     of.connection.execute(_CHANGED, (None, None, *unchanged))
     return Ticked(
@@ -288,7 +288,7 @@ def _touched(of: _Turn) -> bool:
     changed = claim.touched(connection, plan.id, of.pieces.pairs)
     if changed is None:
         return False
-    of.seen.channels.update(changed.extents())
+    of.changed_ranges.channels.update(changed.extents())
     ranges = due.touched(of.readings, plan, changed, of.current_minute)
     work = due.of_touched(connection, plan, changed, ranges)
     if of.rest_waits:
@@ -359,7 +359,7 @@ def _new_factor(of: _Turn, progress: _Progress) -> tuple[int | None, bool]:
     refactored = None
     if "factor" in progress.queued:
         noted = impossible.sources(of.connection, of.plan) if of.noted else set[int]()
-        refactored = restate_factor.step(of.connection, of.plan, of.seen, noted)
+        refactored = restate_factor.step(of.connection, of.plan, of.changed_ranges, noted)
     if refactored is None and progress.follows:
         return None, deferred_minutes.step(
             of.connection, of.plan.id, _FOLLOW_MINUTES, of.plan.set_aside
@@ -446,7 +446,7 @@ def _apply(
     minutes_and_hours.change_rolling(
         connection, changed, minute_rollover.windows_upto(of.current_minute)
     )
-    of.seen.note(changed, reasons)
+    of.changed_ranges.add(changed, reasons)
     hour_closing.judge_hours(connection, judged.verdicts)
 
 

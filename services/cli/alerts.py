@@ -1,4 +1,4 @@
-"""``tonne alerts``: whether alerts reach whom they are for."""
+"""``tonne alerts``: whether notifications reach their recipients."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import typer
 from rich.text import Text
 
 from services.cli.errors import clear_errors, failure
-from services.cli.listing import AsJson, console, show
+from services.cli.listing import AsJson, console, show, show_rest
 from services.cli.process import database
-from services.cli.say import cell, say
+from services.cli.say import cell
 from services.core.runtime.progress import STALE_AFTER_S
 from services.core.store.alerts import outbox
-from services.core.store.alerts.outbox import Entry, Trial
+from services.core.store.alerts.outbox import Entry, SentTest
 from services.notify.recipients import shown
 
-app = typer.Typer(no_args_is_help=True, help="Whether alerts reach whom they are for.")
+app = typer.Typer(no_args_is_help=True, help="Whether notifications reach their recipients.")
 
 _LOOK_EVERY_S: Final = 0.1
 
@@ -35,18 +35,18 @@ class Kind(StrEnum):
 
 
 @app.command("test")
-def tell_test(
-    facility: Annotated[str, typer.Argument(help="whose recipients")],
+def send_test(
+    facility: Annotated[str, typer.Argument(help="facility whose recipients are tested")],
     to: Annotated[
         list[Kind] | None, typer.Option(help="only recipients of this kind; repeat; default: all")
     ] = None,
     wait: Annotated[float, typer.Option(min=1, max=600, help="seconds to wait for all")] = 30,
 ) -> None:
-    """Tell a test message to a facility's recipients; exit 1 if one does not take it."""
+    """Send a test message to a facility's recipients; exit 1 if one does not accept it."""
     with clear_errors(), database() as connection:
         if not outbox.notifier_works(connection, STALE_AFTER_S):
             raise failure("the notifier does not run; start `tonne notify`")
-        message = outbox.tell_test(
+        message = outbox.enqueue_test(
             connection, facility, kinds=to or (), by=f"user {getpass.getuser()}"
         )
         if message is None:
@@ -61,24 +61,24 @@ def tell_test(
         raise typer.Exit(1)
 
 
-def _await(connection: psycopg.Connection[Any], message: Trial, wait_s: float) -> list[Entry]:
+def _await(connection: psycopg.Connection[Any], message: SentTest, wait_s: float) -> list[Entry]:
     deadline = time.monotonic() + wait_s
     while True:
-        entries = outbox.of_test(connection, message)
+        entries = outbox.entries_of_test(connection, message)
         if all(entry.delivered_at is not None for entry in entries):
             return entries
         if time.monotonic() > deadline:
-            outbox.give_up(connection, message)
-            return outbox.of_test(connection, message)
+            outbox.abandon_test(connection, message)
+            return outbox.entries_of_test(connection, message)
         time.sleep(_LOOK_EVERY_S)
 
 
 def _outcome(entry: Entry, wait_s: float) -> Text:
     if entry.delivered_at is not None:
         took_s = (entry.delivered_at - entry.created_at).total_seconds()
-        return cell(f"{shown(entry.target)}: told in {took_s:.1f} s")
+        return cell(f"{shown(entry.target)}: delivered in {took_s:.1f} s")
     reason = entry.reason or "it did not answer"
-    return cell(f"{shown(entry.target)}: not told within {wait_s:g} s: {reason}")
+    return cell(f"{shown(entry.target)}: not delivered within {wait_s:g} s: {reason}")
 
 
 @app.command()
@@ -87,9 +87,9 @@ def waiting(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """List the messages of alerts that are not told yet, and why; the oldest first."""
+    """List notifications that are not delivered yet, and why; the oldest first."""
     with clear_errors(), database() as connection:
-        found = outbox.waiting(connection, limit + 1)
+        found = outbox.pending(connection, limit + 1)
     columns = ("facility", "threshold", "says", "to", "since", "tries", "next try", "why")
     rows = [
         (
@@ -105,5 +105,4 @@ def waiting(
         for entry in found[:limit]
     ]
     show(columns, rows, as_json=as_json)
-    if len(found) > limit:
-        say(f"and newer ones; --limit shows more than {limit}", err=as_json)
+    show_rest(found, limit, which="newer", as_json=as_json)

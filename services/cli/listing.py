@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from services.cli.say import cell
+from services.cli.say import cell, say
 
 #: The option of every listing command.
 AsJson = Annotated[bool, typer.Option("--json", help="JSON, an array of flat objects")]
@@ -37,6 +37,12 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: bool
     for row in rows:
         table.add_row(*(cell(_said(value)) for value in row))
     console().print(table if rows else "there are none")
+
+
+def show_rest(found: Sequence[object], limit: int, *, which: str, as_json: bool) -> None:
+    """Say whether there is more than the rows shown; on stderr where a program reads JSON."""
+    if len(found) > limit:
+        say(f"and {which} ones; --limit shows more than {limit}", err=as_json)
 
 
 def show_json(rows: Sequence[dict[str, Any]]) -> None:

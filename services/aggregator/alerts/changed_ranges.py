@@ -1,4 +1,4 @@
-"""What a tick changed: from which minute on limits are to be judged again, and why."""
+"""What a tick changed: from which minute on thresholds must be evaluated again, and why."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
-    """Taken note of as the tick goes on; nothing is made of it where nobody asks."""
+class ChangedRanges:
+    """Changed minutes, collected as the tick goes on; nothing is computed until somebody asks."""
 
     #: sources, minutes of them, and why
     _changes: list[tuple[Integers, Integers, Mapping[int, str]]] = field(default_factory=list)
     #: first and last changed minutes, by channel
     channels: dict[int, tuple[int, int]] = field(default_factory=dict)
 
-    def note(self, changes: Changes, reasons: Mapping[int, str]) -> None:
-        """Take note of changed minutes of sources."""
+    def add(self, changes: Changes, reasons: Mapping[int, str]) -> None:
+        """Add changed minutes of sources."""
         if len(changes):
             columns = changes.columns
             self._changes.append((columns["sources"], columns["minutes"], reasons))
 
-    def note_span(self, source: int, first: int, last: int, reason: str) -> None:
-        """Take note of a source's minutes from ``first`` to ``last`` that changed."""
+    def add_range(self, source: int, first: int, last: int, reason: str) -> None:
+        """Add a source's changed minutes from ``first`` to ``last``, both included."""
         ends = np.array([first, last], dtype=np.int64)
         self._changes.append((np.full(2, source), ends, {source: reason}))
 
     @property
     def sources(self) -> dict[int, tuple[int, int]]:
-        """First and last changed minutes, by source."""
+        """Return the first and last changed minutes, by source."""
         if not self._changes:
             return {}
         source = np.concatenate([sources for sources, _, _ in self._changes])
         minute = np.concatenate([minutes for _, minutes, _ in self._changes])
-        ids, of = np.unique(source, return_inverse=True)
-        first, last = _extreme(minute, of, ids.size)
+        ids, row = np.unique(source, return_inverse=True)
+        first, last = _bounds(minute, row, ids.size)
         ends = zip(first.tolist(), last.tolist(), strict=True)
         return dict(zip(ids.tolist(), ends, strict=True))
 
     @property
     def reasons(self) -> dict[int, str]:
-        """Why each source changed; what came first caused the rest."""
+        """Return why each source changed; the first reason caused the rest."""
         found: dict[int, str] = {}
         for sources, _, reasons in self._changes:
             for source in np.unique(sources).tolist():
@@ -56,9 +56,9 @@ class Seen:
         return found
 
 
-def _extreme(minute: Integers, of: Integers, size: int) -> tuple[Integers, Integers]:
+def _bounds(minute: Integers, row: Integers, size: int) -> tuple[Integers, Integers]:
     first = np.full(size, np.iinfo(np.int64).max)
     last = np.full(size, np.iinfo(np.int64).min)
-    np.minimum.at(first, of, minute)
-    np.maximum.at(last, of, minute)
+    np.minimum.at(first, row, minute)
+    np.maximum.at(last, row, minute)
     return first, last

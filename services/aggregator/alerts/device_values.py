@@ -1,64 +1,61 @@
-"""What thresholds on devices watch: how long one has been silent, and what of it is refused."""
+"""Values of thresholds on devices, from when they sent readings and what is in quarantine."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
-
 import numpy as np
-import psycopg
 from numpy.typing import NDArray
 
+from services.aggregator.alerts.value_request import ValueRequest
+from services.core.accounting.alerting.measures.devices import ArrivalMeasure, RefusalMeasure
+from services.core.accounting.alerting.measures.values import Values
 from services.core.store.alerts import watch_series
-from services.core.store.registry.watch_plan import Watched, WatchPlan
-from services.core.timeline.windows import rolling_minutes
-
-Floats = NDArray[np.float64]
 
 
-def silence(
-    connection: psycopg.Connection[Any],
-    plan: WatchPlan,
-    watched: Sequence[tuple[int, Watched]],
-    first: int,
-    last: int,
-) -> Iterator[tuple[int, Floats]]:
-    """Seconds, in whole minutes, since each device's newest reading by the time of its readings.
+def fill_arrivals(found: Values, request: ValueRequest) -> None:
+    """Fill in the values of measures of a device's newest reading.
 
-    Of a device that never spoke: since the threshold came into force.
+    A device that never sent any counts as if it had when its threshold came into force.
     """
-    if not watched:
+    plan = request.plan
+    selected = [
+        (row, each, each.measure)
+        for row, each in request.rows
+        if isinstance(each.measure, ArrivalMeasure)
+    ]
+    if not selected:
         return
     begins = {each.id: int(begin) for each, begin in zip(plan.thresholds, plan.begins, strict=True)}
-    newest = watch_series.spoke(
-        connection, [plan.devices.get(each.device_id or 0, ()) for _, each in watched], first, last
+    newest = watch_series.newest_readings(
+        request.connection,
+        [plan.devices.get(each.device_id or 0, ()) for _, each, _ in selected],
+        request.first,
+        request.last,
     )
-    minutes = np.arange(first, last + 1)
-    for (row, each), of_device in zip(watched, newest, strict=True):
-        spoke = np.where(of_device < 0, begins[each.id], of_device)
-        yield row, np.maximum(minutes - spoke, 0) * 60.0
+    minutes = np.arange(request.first, request.last + 1)
+    for (row, each, measure), of_device in zip(selected, newest, strict=True):
+        newest_minute = np.where(of_device < 0, begins[each.id], of_device)
+        found.value[row] = measure.values(minutes, newest_minute)
 
 
-def quarantined(
-    connection: psycopg.Connection[Any],
-    facility_id: int,
-    watched: Sequence[tuple[int, Watched]],
-    first: int,
-    last: int,
-) -> Iterator[tuple[int, Floats]]:
-    """How many messages that wait in quarantine now came in the window of each minute."""
-    if not watched:
+def fill_refusals(found: Values, request: ValueRequest) -> None:
+    """Fill in the values of measures of what is in quarantine."""
+    first, last = request.first, request.last
+    selected = [
+        (row, each, each.measure, each.measure.window_minutes(each.spec.window))
+        for row, each in request.rows
+        if isinstance(each.measure, RefusalMeasure)
+    ]
+    if not selected:
         return
-    lengths = [rolling_minutes(each.spec.window or "1h") or 60 for _, each in watched]
-    low = first - max(lengths)
-    entries = watch_series.quarantined(connection, facility_id, low)
-    of_device: dict[str | None, NDArray[np.int64]] = {}
+    low = first - max(length for _, _, _, length in selected)
+    entries = watch_series.quarantined(request.connection, request.facility_id, low)
+    counts: dict[str | None, NDArray[np.int64]] = {}
     for device, minute, count in entries:
         for key in (None, device):
-            counts = of_device.setdefault(key, np.zeros(last - low + 2, dtype=np.int64))
-            counts[min(minute, last) - low + 1] += count
+            of_device = counts.setdefault(key, np.zeros(last - low + 2, dtype=np.int64))
+            of_device[min(minute, last) - low + 1] += count
     at = np.arange(first, last + 1) - low + 1
     nothing = np.zeros(last - low + 2, dtype=np.int64)
-    for (row, each), length in zip(watched, lengths, strict=True):
-        sums = of_device.get(each.spec.device, nothing).cumsum()
-        yield row, (sums[at] - sums[at - length]).astype(np.float64)
+    for row, each, measure, length in selected:
+        sums = counts.get(each.spec.device, nothing).cumsum()
+        found.value[row] = measure.values(sums, at, length)

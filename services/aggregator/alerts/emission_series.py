@@ -1,14 +1,13 @@
 """Rates and totals of sources, minute by minute, as thresholds ask for them.
 
-A window's total in any minute is the total that stands in the database, moved on by what came and
-what left since, or back: the cost depends on how far that is, never on how long the window is.
+A window's total in any minute is the stored total, moved by the minutes that entered and left it
+since: the cost depends on how far it is moved, never on how long the window is.
 Shapes are (sources, minutes).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,6 +15,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from services.core.accounting.alerting.measures.emissions import COVERAGE_DELAY, Totals
 from services.core.store.alerts import watch_series
 from services.core.store.alerts.watch_series import Sources, WindowTotal
 from services.core.timeline.windows import ROLLING_MINUTES, fixed_bounds
@@ -26,21 +26,8 @@ Integers = NDArray[np.int64]
 _UG_PER_KG = 1e9
 _KNOWN_MS = 1000
 
-#: What may come to a window's total, which is 9e18 at most.
-_MOST_EXACT_UG = 10**17
-
-#: Most minutes that :meth:`EmissionSeries.totals` looks back.
-MOST_BACK = 2
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Totals:
-    """A window in each minute; NaN where there is no total yet."""
-
-    kg: Floats
-    covered_ms: Floats
-    #: length of the window so far, in minutes
-    minutes: Integers
+#: Sums up to here can be added to a window's total, 9e18 at most, within 64 bits.
+_MAX_EXACT_UG = 10**17
 
 
 class EmissionSeries:
@@ -59,17 +46,21 @@ class EmissionSeries:
     ) -> None:
         self._connection, self._sources, self._zone = connection, sources, zone
         self._first, self._last = first, last
-        standing = [window for window in windows if window != "hour"]
-        self._windows = watch_series.windows(connection, sources, standing) if standing else {}
+        #: by row: whether the source is retired
+        self.retired = np.array([unknown_after.get(s) is None for s in sources.ids], dtype=bool)
+        stored = [window for window in windows if window != "hour"]
+        self._windows = watch_series.windows(connection, sources, stored) if stored else {}
         upto = {window.upto for window in self._windows.values()}
-        #: minutes at hand, so that every window that stands can be moved to every minute
-        self._low = min([first - MOST_BACK, *(each + 1 for each in upto)])
+        #: minutes in memory, so that every stored window can be moved to every minute
+        self._low = min([first - COVERAGE_DELAY, *(each + 1 for each in upto)])
         self._high = max([last, *upto])
         ranges = {"": (self._low, self._high)}
         for name in self._windows:
             if (length := ROLLING_MINUTES.get(name)) is not None:
                 ranges[name] = (self._low - length, self._high - length)
         self._read(ranges, unknown_after)
+        #: where the rate of a source that is not retired is unknown
+        self.unknown = np.isnan(self.rate_kg_h) & ~self.retired[:, None]
 
     def _read(
         self, ranges: Mapping[str, tuple[int, int]], unknown_after: Mapping[int, int | None]
@@ -78,16 +69,16 @@ class EmissionSeries:
         #: by range: micrograms and covered time summed up from its first minute on
         self._sums: dict[str, tuple[Floats | Integers, Integers]] = {}
         for name, (low, high) in ranges.items():
-            mine = found[(found["minute"] >= low) & (found["minute"] <= high)]
-            at = (self._sources.rows(mine["source"]), mine["minute"] - low + 1)
+            of_range = found[(found["minute"] >= low) & (found["minute"] <= high)]
+            at = (self._sources.rows(of_range["source"]), of_range["minute"] - low + 1)
             shape = (len(self._sources), high - low + 2)
             ms = np.zeros(shape, dtype=np.int64)
             # exact but for masses that no plant has: sums of these are beyond 64 bits
-            greatest = int(np.abs(mine["ug"]).max(initial=0)) * shape[1]
+            greatest = int(np.abs(of_range["ug"]).max(initial=0)) * shape[1]
             ug: Floats | Integers = np.zeros(shape, dtype=np.int64)
-            if greatest > _MOST_EXACT_UG:
+            if greatest > _MAX_EXACT_UG:
                 ug = np.zeros(shape, dtype=np.float64)
-            ug[at], ms[at] = mine["ug"], mine["ms"]
+            ug[at], ms[at] = of_range["ug"], of_range["ms"]
             self._sums[name] = (ug.cumsum(axis=1), ms.cumsum(axis=1))
         known = found[
             (found["ms"] >= _KNOWN_MS)
@@ -97,7 +88,7 @@ class EmissionSeries:
         self.rate_kg_h = self._rates(known, unknown_after)
 
     def _rates(self, known: Any, unknown_after: Mapping[int, int | None]) -> Floats:
-        """Kg per hour in the newest known minute of each minute; NaN: unknown for too long."""
+        """Return kg per hour in the newest known minute, by minute; NaN: unknown for too long."""
         horizon = {s: unknown_after.get(s) for s in self._sources.ids}
         before = watch_series.known_before(
             self._connection,
@@ -112,7 +103,7 @@ class EmissionSeries:
             at = (self._sources.rows(found["source"]), column)
             newest[at] = found["minute"]
             rate[at] = found["own_ug"] * 3_600_000.0 / found["ms"] / _UG_PER_KG
-        # carried on: the column of the newest known minute so far
+        # carried forward: the column of the newest known minute so far
         columns = np.where(newest > -(10**12), np.arange(count + 1), 0)
         columns = np.maximum.accumulate(columns, axis=1)
         newest = np.take_along_axis(newest, columns, axis=1)[:, 1:]
@@ -122,39 +113,47 @@ class EmissionSeries:
         rate[minutes - newest > lasts] = np.nan
         return rate[:, self._first - self._low :]
 
+    def minutes_left(self, window: str) -> Integers:
+        """Return the whole minutes of a calendar's window after each minute."""
+        minutes = range(self._first, self._last + 1)
+        return np.array([fixed_bounds(window, m, self._zone)[1] - 1 - m for m in minutes])
+
     def totals(self, window: str, *, back: int = 0) -> Totals:
-        """The window's total in each minute, or in that ``back`` (up to MOST_BACK) before it."""
+        """Return the window's total in each minute, or in that ``back`` before it.
+
+        ``back``: COVERAGE_DELAY at most.
+        """
         minutes = np.arange(self._first, self._last + 1) - back
         length = ROLLING_MINUTES.get(window)
-        standing = self._windows.get(window)
+        stored = self._windows.get(window)
         if length is not None:
-            return self._rolling(window, standing, minutes, length)
+            return self._rolling(window, stored, minutes, length)
         spans = [fixed_bounds(window, int(minute), self._zone) for minute in minutes]
         begins = np.array([begin for begin, _ in spans])
         shape = (len(self._sources), minutes.size)
         kg, covered = np.full(shape, np.nan), np.full(shape, np.nan)
         for begin in np.unique(begins):
             of_window = begins == begin
-            base_ug, base_ms, there, base_at = self._base(int(begin), standing)
+            base_ug, base_ms, present, base_at = self._base(int(begin), stored)
             ug, ms = (
                 base[:, None] + sums[:, minutes[of_window] - self._low + 1] - sums[:, [base_at]]
                 for base, sums in zip((base_ug, base_ms), self._sums[""], strict=True)
             )
-            kg[:, of_window] = np.where(there[:, None], ug / _UG_PER_KG, np.nan)
-            covered[:, of_window] = np.where(there[:, None], ms, np.nan)
+            kg[:, of_window] = np.where(present[:, None], ug / _UG_PER_KG, np.nan)
+            covered[:, of_window] = np.where(present[:, None], ms, np.nan)
         return Totals(kg=kg, covered_ms=covered, minutes=minutes - begins + 1)
 
     def _base(
-        self, begin: int, standing: WindowTotal | None
+        self, begin: int, stored: WindowTotal | None
     ) -> tuple[Integers, Integers, NDArray[np.bool_], int]:
-        """A total of the window that began then, and the column of sums that it goes up to."""
+        """Return a total of the window that began then, and the column of sums where it ends."""
         everywhere = np.ones(len(self._sources), dtype=bool)
-        if standing is not None and standing.since == begin:
+        if stored is not None and stored.since == begin:
             return (
-                standing.ug,
-                standing.covered_ms,
-                standing.there,
-                standing.upto - self._low + 1,
+                stored.ug,
+                stored.covered_ms,
+                stored.present,
+                stored.upto - self._low + 1,
             )
         if begin >= self._low:
             nothing = np.zeros(len(self._sources), dtype=np.int64)
@@ -163,22 +162,22 @@ class EmissionSeries:
         return ug, ms, everywhere, 0
 
     def _rolling(
-        self, window: str, standing: WindowTotal | None, minutes: Integers, length: int
+        self, window: str, stored: WindowTotal | None, minutes: Integers, length: int
     ) -> Totals:
         shape = (len(self._sources), minutes.size)
-        if standing is None:
+        if stored is None:
             nothing = np.full(shape, np.nan)
             return Totals(kg=nothing, covered_ms=nothing, minutes=np.full(minutes.size, length))
-        at, stands = minutes - self._low + 1, standing.upto - self._low + 1
+        at, stored_at = minutes - self._low + 1, stored.upto - self._low + 1
         moved = []
         for base, came, left in zip(
-            (standing.ug, standing.covered_ms), self._sums[""], self._sums[window], strict=True
+            (stored.ug, stored.covered_ms), self._sums[""], self._sums[window], strict=True
         ):
-            total = base[:, None] + came[:, at] - came[:, [stands]]
-            moved.append(total - left[:, at] + left[:, [stands]])
-        there = standing.there[:, None]
+            total = base[:, None] + came[:, at] - came[:, [stored_at]]
+            moved.append(total - left[:, at] + left[:, [stored_at]])
+        present = stored.present[:, None]
         return Totals(
-            kg=np.where(there, moved[0] / _UG_PER_KG, np.nan),
-            covered_ms=np.where(there, moved[1], np.nan),
+            kg=np.where(present, moved[0] / _UG_PER_KG, np.nan),
+            covered_ms=np.where(present, moved[1], np.nan),
             minutes=np.full(minutes.size, length),
         )

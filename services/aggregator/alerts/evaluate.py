@@ -1,7 +1,7 @@
-"""Judge limits: what this tick changed, and every limit when time moved on.
+"""Evaluate thresholds: those whose values this tick changed, and all of them in a new minute.
 
-Part of the tick's transaction: what is found, and what is to be told of it, is there as soon as the
-totals are that it follows from, or neither is.
+Part of the tick's transaction: transitions, alerts and messages are committed together with the
+totals that they follow from, or none of them is.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import psycopg
 from numpy.typing import NDArray
 
 from services.aggregator.alerts import raise_alerts
-from services.aggregator.alerts.changed_ranges import Seen
+from services.aggregator.alerts.changed_ranges import ChangedRanges
 from services.aggregator.alerts.raise_alerts import Outlook
-from services.aggregator.alerts.watched_values import Values, values
+from services.aggregator.alerts.watched_values import values
 from services.core.accounting.alerting.history import revise
+from services.core.accounting.alerting.measures.values import Values
 from services.core.accounting.alerting.states import States, Transition, fold
 from services.core.accounting.alerting.verdicts import (
     CLEAR,
@@ -33,13 +34,13 @@ from services.core.store.registry.plan import FacilityPlan
 from services.core.store.registry.watch_plan import WatchPlan
 
 #: Data that is later than this changes no alert.
-_MOST_MINUTES = 35 * 1440
+_MAX_MINUTES = 35 * 1440
 
-#: Minutes this new are judged together, whatever changed in which of them.
-_RECENT = 5
+#: Minutes this new are evaluated together, whatever changed in which of them.
+_NEWEST_MINUTES = 5
 
 #: Values held in memory at once, of each kind.
-_MOST_VALUES = 2_000_000
+_MAX_VALUES = 2_000_000
 
 _PROGRESS = """
 SELECT sequence + 1, extract(epoch FROM judged_to)::int8 / 60 FROM facility_progress
@@ -59,122 +60,135 @@ WHERE facility_id = %s AND judged_to IS NOT NULL
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Judged:
-    """What judging some thresholds from a minute on came to; thresholds by their index."""
+class _Evaluated:
+    """The transitions of some thresholds from a minute on; thresholds by their index."""
 
     transitions: list[Transition]
-    #: what each was judged by, by index and minute
+    #: what each follows from, by index and minute
     outlooks: dict[tuple[int, int], Outlook]
 
 
-def judge(
-    connection: psycopg.Connection[Any], plan: FacilityPlan, seen: Seen, now: datetime
+def thresholds(
+    connection: psycopg.Connection[Any], plan: FacilityPlan, changed: ChangedRanges, now: datetime
 ) -> None:
-    """Judge all that changed, up to the minute of ``now``; write transitions, alerts, messages."""
+    """Evaluate all that changed, up to ``now``; write transitions, alerts and messages."""
     with metrics.aggregator_judge_seconds.time():
-        _judge(connection, plan, seen, now)
+        _evaluate(connection, plan, changed, now)
 
 
-def postpone(connection: psycopg.Connection[Any], plan: FacilityPlan, seen: Seen) -> None:
-    """Judge what changed later on, when windows have been moved up to now."""
-    changed = [first for first, _ in (*seen.sources.values(), *seen.channels.values())]
-    if changed:
-        connection.execute(_POSTPONED, (min(changed) - 1, plan.id))
+def postpone(
+    connection: psycopg.Connection[Any], plan: FacilityPlan, changed: ChangedRanges
+) -> None:
+    """Leave what changed to a later tick, when windows have been moved up to now."""
+    first = [first for first, _ in (*changed.sources.values(), *changed.channels.values())]
+    if first:
+        connection.execute(_POSTPONED, (min(first) - 1, plan.id))
 
 
-def _judge(
-    connection: psycopg.Connection[Any], plan: FacilityPlan, seen: Seen, now: datetime
+def _evaluate(
+    connection: psycopg.Connection[Any], plan: FacilityPlan, changed: ChangedRanges, now: datetime
 ) -> None:
     current_minute = int(now.timestamp()) // 60
     row = connection.execute(_PROGRESS, (plan.id,)).fetchone()
-    version, judged_to = row if row is not None else (1, None)
-    moved = judged_to is None or judged_to < current_minute
-    # a clock that went back must not leave what changed unjudged
-    upto = max(current_minute, judged_to or 0)
-    if moved:
+    version, evaluated_to = row if row is not None else (1, None)
+    minute_began = evaluated_to is None or evaluated_to < current_minute
+    # a clock that went back must leave nothing unevaluated that changed
+    upto = max(current_minute, evaluated_to or 0)
+    if minute_began:
         raise_alerts.retire(connection, plan, now, version)
         connection.execute(_JUDGED, (current_minute, plan.id))
     watch = plan.watch
     if not watch.thresholds:
         return
-    first = _first_minutes(watch, seen, judged_to, upto)
+    first = _first_minutes(watch, changed, evaluated_to, upto)
     newest: dict[int, Transition] | None = None
-    for chosen in _batches(first, upto):
+    for selected in _batches(first, upto):
         newest = history.newest(connection, plan.id) if newest is None else newest
-        _judge_batch(
-            connection, plan, seen, newest, chosen, int(first[chosen].min()), upto, now, version
+        _evaluate_batch(
+            connection,
+            plan,
+            changed,
+            newest,
+            selected,
+            int(first[selected].min()),
+            upto,
+            now,
+            version,
         )
-    if moved:
-        raise_alerts.end_silence(connection, plan, now, version)
+    if minute_began:
+        raise_alerts.announce_muted(connection, plan, now, version)
 
 
 def _first_minutes(
-    watch: WatchPlan, seen: Seen, judged_to: int | None, current_minute: int
+    watch: WatchPlan, changed: ChangedRanges, evaluated_to: int | None, current_minute: int
 ) -> NDArray[np.int64]:
-    """From which minute on each threshold is to be judged; later than the current one: not now."""
-    fresh = current_minute if judged_to is None else judged_to + 1
-    oldest = np.maximum(watch.begins, current_minute - _MOST_MINUTES)
+    """Return the first minute to evaluate of each threshold; after the current one: none."""
+    fresh = current_minute if evaluated_to is None else evaluated_to + 1
+    oldest = np.maximum(watch.begins, current_minute - _MAX_MINUTES)
     first = np.full(len(watch.thresholds), fresh, dtype=np.int64)
-    for pairs, minutes in ((watch.of_sources, seen.sources), (watch.of_channels, seen.channels)):
-        if not minutes or not pairs.size:
+    for pairs, ranges in (
+        (watch.of_sources, changed.sources),
+        (watch.of_channels, changed.channels),
+    ):
+        if not ranges or not pairs.size:
             continue
-        ids = np.array(sorted(minutes), dtype=np.int64)
-        changed = np.array([minutes[each] for each in ids.tolist()], dtype=np.int64)
+        ids = np.array(sorted(ranges), dtype=np.int64)
+        bounds = np.array([ranges[each] for each in ids.tolist()], dtype=np.int64)
         at = np.searchsorted(ids, pairs[:, 1]).clip(max=ids.size - 1)
         index = pairs[:, 0]
-        # what changed long before may say nothing of the minutes that are judged
-        speaks = changed[at, 1] + watch.reaches[index] >= oldest[index]
-        hit = (ids[at] == pairs[:, 1]) & speaks
-        np.minimum.at(first, index[hit], changed[at[hit], 0])
+        # what changed long ago may reach none of the minutes that can still be evaluated
+        reaches = bounds[at, 1] + watch.reaches[index] >= oldest[index]
+        hit = (ids[at] == pairs[:, 1]) & reaches
+        np.minimum.at(first, index[hit], bounds[at[hit], 0])
     return np.maximum(first, oldest)
 
 
 def _batches(first: NDArray[np.int64], current_minute: int) -> list[NDArray[np.int64]]:
-    """Indices of thresholds that are judged together: the recent ones, and what is late."""
+    """Return indices of thresholds to evaluate together: of newest minutes, and of late data."""
     due = first <= current_minute
-    recent = first > current_minute - _RECENT
-    found = [np.flatnonzero(due & recent), np.flatnonzero(due & ~recent)]
+    newest = first > current_minute - _NEWEST_MINUTES
+    found = [np.flatnonzero(due & newest), np.flatnonzero(due & ~newest)]
     return [each for each in found if each.size]
 
 
-def _judge_batch(
+def _evaluate_batch(
     connection: psycopg.Connection[Any],
     plan: FacilityPlan,
-    seen: Seen,
+    changed: ChangedRanges,
     newest: dict[int, Transition],
-    chosen: NDArray[np.int64],
+    selected: NDArray[np.int64],
     first: int,
     last: int,
     now: datetime,
     version: int,
 ) -> None:
     watch = plan.watch
-    ids = {int(index): watch.thresholds[index].id for index in chosen}
+    ids = {int(index): watch.thresholds[index].id for index in selected}
     index_of = {threshold_id: index for index, threshold_id in ids.items()}
-    mine = {i: t for i, t in newest.items() if i in index_of}
-    late = [threshold_id for threshold_id, t in mine.items() if t.minute >= first]
-    at_start = {i: t for i, t in mine.items() if t.minute < first}
+    of_batch = {i: t for i, t in newest.items() if i in index_of}
+    late = [threshold_id for threshold_id, t in of_batch.items() if t.minute >= first]
+    at_start = {i: t for i, t in of_batch.items() if t.minute < first}
     at_start |= history.before(connection, late, first)
-    judged = _fold(connection, plan, chosen, at_start, first, last)
+    evaluated = _fold(connection, plan, selected, at_start, first, last)
     before = history.since(connection, dict.fromkeys(late, first))
-    again = [_of(each, ids[each.threshold]) for each in judged.transitions]
+    again = [_with_threshold(each, ids[each.threshold]) for each in evaluated.transitions]
     revised = revise(before, again)
-    if not revised.undone and not revised.added:
+    if not revised.retracted and not revised.added:
         return
-    outlooks = {(ids[i], minute): each for (i, minute), each in judged.outlooks.items()}
+    outlooks = {(ids[i], minute): each for (i, minute), each in evaluated.outlooks.items()}
     history.revise(
         connection,
         plan.id,
-        undone=revised.undone,
-        added=[(t, outlooks[t.threshold, t.minute].seen) for t in revised.added],
+        retracted=revised.retracted,
+        added=[(t, outlooks[t.threshold, t.minute].evaluation) for t in revised.added],
         data_version=version,
     )
-    touched = {each.threshold for each in (*revised.undone, *revised.added)}
+    revised_ids = {each.threshold for each in (*revised.retracted, *revised.added)}
     raise_alerts.reconcile_alerts(
         connection,
         plan,
-        seen,
-        {threshold_id: watch.thresholds[index_of[threshold_id]] for threshold_id in touched},
+        changed,
+        {threshold_id: watch.thresholds[index_of[threshold_id]] for threshold_id in revised_ids},
         outlooks,
         first=first,
         now=now,
@@ -185,31 +199,31 @@ def _judge_batch(
 def _fold(
     connection: psycopg.Connection[Any],
     plan: FacilityPlan,
-    chosen: NDArray[np.int64],
+    selected: NDArray[np.int64],
     at_start: dict[int, Transition],
     first: int,
     last: int,
-) -> _Judged:
+) -> _Evaluated:
     watch = plan.watch
-    states = States.inactive(chosen.size)
-    for row, index in enumerate(chosen.tolist()):
+    states = States.inactive(selected.size)
+    for row, index in enumerate(selected.tolist()):
         transition = at_start.get(watch.thresholds[index].id)
         if transition is not None:
-            states.put(_of(transition, row))
-    limits = watch.limits.chosen(chosen)
-    found = _Judged(transitions=[], outlooks={})
-    sources = {source for index in chosen for source in watch.thresholds[index].sources}
-    step = max(60, _MOST_VALUES // max(chosen.size, len(sources)))
+            states.put(_with_threshold(transition, row))
+    limits = watch.limits.select(selected)
+    found = _Evaluated(transitions=[], outlooks={})
+    sources = {source for index in selected for source in watch.thresholds[index].sources}
+    step = max(60, _MAX_VALUES // max(selected.size, len(sources)))
     for begin in range(first, last + 1, step):
         end = min(last, begin + step - 1)
-        part = values(connection, plan.id, watch, chosen.tolist(), begin, end)
+        part = values(connection, plan.id, watch, selected.tolist(), begin, end)
         verdicts = limits.verdicts(part.value, part.incomplete)
         ahead = limits.verdicts(part.ends)
         # what is not known now is not known for the end
         ahead[(ahead == UNKNOWN) | (verdicts == UNKNOWN)] = CLEAR
-        for each in _folded(watch, states, chosen, verdicts, ahead, begin):
-            index = int(chosen[each.threshold])
-            found.transitions.append(_of(each, index))
+        for each in _folded(watch, states, selected, verdicts, ahead, begin):
+            index = int(selected[each.threshold])
+            found.transitions.append(_with_threshold(each, index))
             found.outlooks[index, each.minute] = _outlook(
                 part, each, begin, float(limits.limit[each.threshold])
             )
@@ -219,7 +233,7 @@ def _fold(
 def _folded(
     watch: WatchPlan,
     states: States,
-    chosen: NDArray[np.int64],
+    selected: NDArray[np.int64],
     verdicts: Verdicts,
     ahead: Verdicts,
     first: int,
@@ -229,8 +243,8 @@ def _folded(
         verdicts=verdicts,
         ahead=ahead,
         first_minute=first,
-        lasts=watch.lasts[chosen],
-        begins=watch.begins[chosen],
+        lasts=watch.lasts[selected],
+        begins=watch.begins[selected],
     )
 
 
@@ -242,10 +256,10 @@ def _outlook(part: Values, transition: Transition, first: int, limit: float) -> 
     if transition.projected and known is not None:
         left = minutes_to_limit(known, limit, rise)
         crosses = None if left is None else transition.minute + left
-    return Outlook(seen=history.Seen(value=known, limit=limit), crosses_minute=crosses)
+    return Outlook(evaluation=history.Evaluation(value=known, limit=limit), crosses_minute=crosses)
 
 
-def _of(transition: Transition, threshold: int) -> Transition:
+def _with_threshold(transition: Transition, threshold: int) -> Transition:
     return Transition(
         threshold=threshold,
         minute=transition.minute,

@@ -1,7 +1,8 @@
 """From changed histories to alerts, and from alerts to messages.
 
-An alert that overlaps what its history says now is the same one; what no longer has a place in it
-is marked as undone and stays. Whoever was told that something fires is told that it ended.
+An alert that overlaps what its history says now is the same one; an alert that has no place in it
+any more is marked as retracted and stays. Whoever was notified that something fires is notified of
+its end.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 import psycopg
 
-from services.aggregator.alerts.changed_ranges import Seen
+from services.aggregator.alerts.changed_ranges import ChangedRanges
 from services.core.accounting.alerting.episodes import Episode, Known, episodes, reconcile
 from services.core.accounting.alerting.states import (
     FIRING_NO_DATA,
@@ -24,19 +25,22 @@ from services.core.accounting.alerting.states import (
     Transition,
 )
 from services.core.facility.model import spec
+from services.core.facility.thresholds import Threshold
 from services.core.store.alerts import history, writer
-from services.core.store.alerts.body import alert_body, as_told
+from services.core.store.alerts.body import alert_body, message_body
+from services.core.store.alerts.history import Evaluation
 from services.core.store.alerts.writer import Row
 from services.core.store.registry.plan import FacilityPlan
-from services.core.store.registry.watch_plan import Watched
+from services.core.store.registry.watch_plan import MaintenanceWindow, Watched
+from services.core.store.registry.watched_names import WatchedNames
 from services.core.timeline.instants import to_minute
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outlook:
-    """What a transition was judged by, and what it lets expect."""
+    """What a transition follows from, and what it lets expect."""
 
-    seen: history.Seen
+    evaluation: Evaluation
     #: projected: the minute in which the limit will be passed, with its fraction
     crosses_minute: float | None
 
@@ -44,64 +48,86 @@ class Outlook:
 Outlooks = Mapping[tuple[int, int], Outlook]
 
 
-class Told:
-    """Alerts to write and messages to tell, gathered and then written at once."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Message:
+    """What is sent to every recipient: a kind of transition, and the alert as it was then."""
+
+    #: gets its id when it is written
+    row: Row
+    kind: str
+    shown: Row
+    spec: Mapping[str, Any]
+    names: WatchedNames
+
+
+class AlertChanges:
+    """Alerts to write and messages to send, gathered and then written at once."""
 
     def __init__(self, plan: FacilityPlan, now: datetime, version: int) -> None:
         self._plan, self._now, self._version = plan, now, version
         self._new: list[Row] = []
         self._changed: list[Row] = []
-        self._messages: list[tuple[Row, str, Row, Mapping[str, Any]]] = []
+        self._messages: list[_Message] = []
 
-    def put(self, old: Row | None, row: Row, threshold: Any) -> None:
+    def add(self, old: Row | None, row: Row, threshold: Threshold, names: WatchedNames) -> None:
         """Take over an alert as it is now; ``old``: as it was, None: it is new."""
         if old == row:
             return
         row["data_version"] = self._version
         (self._new if old is None else self._changed).append(row)
         at = self._now if row["resolved_at"] is None else row["fired_at"]
-        silence = self._plan.watch.silence(threshold, at)
-        document = spec(threshold)
+        muted_by = self._plan.watch.muted_by(threshold, at)
+        kinds: list[tuple[str, dict[str, Any]]] = []
         if old is None or not old["told"]:
-            self._first(row, None if silence is None else silence.id, document)
+            kinds = self._first_kinds(row, muted_by)
         elif _kind(old) == _kind(row) and old["projected"] == row["projected"]:
             return
-        elif silence is None or _kind(row) == "resolved":
-            self._say(row, _kind(row), document)
+        elif muted_by is None or _kind(row) == "resolved":
+            kinds = [(_kind(row), {})]
+        self._messages += [
+            _Message(
+                row=row, kind=kind, shown={**row, **as_it_was}, spec=spec(threshold), names=names
+            )
+            for kind, as_it_was in kinds
+        ]
 
-    def _first(self, row: Row, silence_id: int | None, document: Mapping[str, Any]) -> None:
+    @staticmethod
+    def _first_kinds(
+        row: Row, muted_by: MaintenanceWindow | None
+    ) -> list[tuple[str, dict[str, Any]]]:
+        """Return what is sent of an alert of which nothing was sent yet."""
         if row["undone_at"] is not None:
-            return
-        if silence_id is not None:
-            row["maintenance_id"] = silence_id
-            return
+            return []
+        if muted_by is not None:
+            row["maintenance_id"] = muted_by.id
+            return []
         row["told"] = True
-        if _kind(row) != "firing":
-            # it fired first, whatever became of it since
-            self._say(row, "firing", document, state="firing", resolved_at=None)
-        self._say(row, _kind(row), document)
-
-    def _say(self, row: Row, kind: str, document: Mapping[str, Any], **as_it_was: Any) -> None:
-        self._messages.append((row, kind, {**row, **as_it_was}, document))
+        present: tuple[str, dict[str, Any]] = (_kind(row), {})
+        if _kind(row) == "firing":
+            return [present]
+        # it fired first, whatever became of it since
+        return [("firing", {"state": "firing", "resolved_at": None}), present]
 
     def write(self, connection: psycopg.Connection[Any]) -> None:
         """Write the alerts and put the messages into the outbox."""
         writer.insert(connection, self._new)
         writer.update(connection, self._changed)
         slug = self._plan.slug
-        writer.tell(
+        writer.enqueue(
             connection,
             self._plan.id,
             self._plan.watch.targets,
             [
                 {
-                    "kind": kind,
-                    "lane": f"{slug}/{document['id']}",
-                    "alert_id": row["id"],
-                    "body": as_told(alert_body({**shown, "id": row["id"]}, document)),
-                    "key": f"{slug}/{document['id']}/{row['id']}/{self._version}/{kind}",
+                    "kind": each.kind,
+                    "lane": f"{slug}/{each.spec['id']}",
+                    "alert_id": each.row["id"],
+                    "body": message_body(
+                        alert_body({**each.shown, "id": each.row["id"]}, each.spec, each.names)
+                    ),
+                    "key": f"{slug}/{each.spec['id']}/{each.row['id']}/{self._version}/{each.kind}",
                 }
-                for row, kind, shown, document in self._messages
+                for each in self._messages
             ],
         )
 
@@ -109,7 +135,7 @@ class Told:
 def reconcile_alerts(
     connection: psycopg.Connection[Any],
     plan: FacilityPlan,
-    seen: Seen,
+    changed: ChangedRanges,
     watched: Mapping[int, Watched],
     outlooks: Outlooks,
     *,
@@ -127,7 +153,7 @@ def reconcile_alerts(
         for threshold_id, of_threshold in rows.items()
     }
     histories = _by_threshold(history.since(connection, starts))
-    told = Told(plan, now, version)
+    changes = AlertChanges(plan, now, version)
     for threshold_id, each in watched.items():
         result = reconcile(
             [
@@ -136,38 +162,42 @@ def reconcile_alerts(
             ],
             episodes(histories.get(threshold_id, ())),
         )
-        for known in result.undone:
+        for known in result.retracted:
             row = rows[threshold_id][known.key]
-            told.put(row, _undone(row, _reason(seen, each), now), each.spec)
+            present = _retracted(row, _reason(changed, each), now)
+            changes.add(row, present, each.spec, each.names)
         for known, episode in result.same:
             row = rows[threshold_id][known.key]
-            told.put(row, _present(row, each, episode, outlooks), each.spec)
+            changes.add(row, _present(row, each, episode, outlooks), each.spec, each.names)
         for episode in result.new:
-            told.put(None, _present(_blank(plan, each), each, episode, outlooks), each.spec)
-    told.write(connection)
+            present = _present(_blank(plan, each), each, episode, outlooks)
+            changes.add(None, present, each.spec, each.names)
+    changes.write(connection)
 
 
-def end_silence(
+def announce_muted(
     connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime, version: int
 ) -> None:
-    """Tell what still fires and was not told during a maintenance that is over."""
+    """Send what still fires and was muted by a maintenance that is over."""
     by_id = {each.id: each for each in plan.watch.thresholds}
-    told = Told(plan, now, version)
-    for row in writer.untold(connection, plan.id):
+    changes = AlertChanges(plan, now, version)
+    for row in writer.unannounced(connection, plan.id):
         watched = by_id.get(row["threshold_id"])
-        if watched is not None and plan.watch.silence(watched.spec, now) is None:
-            told.put(row, {**row, "told": False, "data_version": version}, watched.spec)
-    told.write(connection)
+        if watched is not None and plan.watch.muted_by(watched.spec, now) is None:
+            present = {**row, "told": False, "data_version": version}
+            changes.add(row, present, watched.spec, watched.names)
+    changes.write(connection)
 
 
 def retire(
     connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime, version: int
 ) -> None:
-    """End what belongs to thresholds that are out of force."""
+    """End the states and alerts of thresholds that are out of force."""
     minute = to_minute(now)
-    told = Told(plan, now, version)
+    changes = AlertChanges(plan, now, version)
     ended = []
-    for threshold, newest in history.of_retired(connection, plan.id):
+    for retired in history.retired(connection, plan.id):
+        newest = retired.newest
         after = max(minute, newest.minute + 1)
         state = RESOLVED if newest.is_open else INACTIVE
         ended.append(
@@ -179,20 +209,20 @@ def retire(
                     projected=False,
                     since=after,
                 ),
-                history.Seen(value=None, limit=threshold.limit),
+                Evaluation(value=None, limit=retired.spec.limit),
             )
         )
         for row in writer.known(connection, {newest.threshold: newest.minute}):
             if row["resolved_at"] is None:
-                over = {**row, "state": "resolved", "resolved_at": _instant(after)}
-                told.put(row, over, threshold)
+                resolved = {**row, "state": "resolved", "resolved_at": _instant(after)}
+                changes.add(row, resolved, retired.spec, retired.names)
     if ended:
-        history.revise(connection, plan.id, undone=[], added=ended, data_version=version)
-    told.write(connection)
+        history.revise(connection, plan.id, retracted=[], added=ended, data_version=version)
+    changes.write(connection)
 
 
 def _present(row: Row, watched: Watched, episode: Episode, outlooks: Outlooks) -> Row:
-    """The alert as its history says."""
+    """Return the alert as its history says."""
     newest = episode.newest
     found = {
         **row,
@@ -204,12 +234,12 @@ def _present(row: Row, watched: Watched, episode: Episode, outlooks: Outlooks) -
     }
     at_firing = outlooks.get((watched.id, episode.fired))
     if at_firing is not None and found["fired_at"] != row["fired_at"]:
-        found |= {"value": at_firing.seen.value, "limit_value": at_firing.seen.limit}
+        found |= {"value": at_firing.evaluation.value, "limit_value": at_firing.evaluation.limit}
     latest = outlooks.get((watched.id, newest.minute))
     if not newest.projected:
         found |= {"crosses_at": None, "room": None}
     elif latest is not None:
-        value, crosses = latest.seen.value, latest.crosses_minute
+        value, crosses = latest.evaluation.value, latest.crosses_minute
         found |= {
             "crosses_at": None if crosses is None else _instant(crosses),
             "room": None if value is None else watched.spec.limit - value,
@@ -240,7 +270,7 @@ def _blank(plan: FacilityPlan, watched: Watched) -> Row:
     }
 
 
-def _undone(row: Row, reason: str, now: datetime) -> Row:
+def _retracted(row: Row, reason: str, now: datetime) -> Row:
     ended = row["resolved_at"] or _instant(to_minute(now))
     return {
         **row,
@@ -251,8 +281,8 @@ def _undone(row: Row, reason: str, now: datetime) -> Row:
     }
 
 
-def _reason(seen: Seen, watched: Watched) -> str:
-    reasons = [seen.reasons[s] for s in watched.sources if s in seen.reasons]
+def _reason(changed: ChangedRanges, watched: Watched) -> str:
+    reasons = [changed.reasons[s] for s in watched.sources if s in changed.reasons]
     return "; ".join(dict.fromkeys(reasons)) or "readings arrived"
 
 

@@ -1,43 +1,39 @@
-// Alerts: what fires now, what did in the last day, who knows of it and what they said.
+// Alerts: those that fire now, those of the last day, acknowledgements and comments.
 
 import { NO_DATA, ago, clock, massText, percent, rate } from "./format.js";
 
-/** A value of a measure, in the unit that people read it in. */
-export function measured(measure, value) {
+/** A value in its unit, as people read it. */
+export function inUnit(unit, value) {
   if (value === null || value === undefined) return NO_DATA;
-  switch (measure) {
-    case "rate": return `${rate(value)} kg/h`;
-    case "total": return massText(value);
-    case "coverage": case "budget": return percent(value);
-    case "silence": return `${Math.round(value / 60)} min`;
-    case "quarantine": return `${Math.round(value)} messages`;
-    default: return new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 }).format(value);
+  switch (unit) {
+    case "kg/h": return `${rate(value)} kg/h`;
+    case "kg": return massText(value);
+    case "ratio": return percent(value);
+    case "s": return `${Math.round(value / 60)} min`;
+    default: return `${new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 }).format(value)} ${unit ?? ""}`.trim();
   }
 }
 
-const WORDS = {
-  rate: "rate", total: "total", value: "value", average: "average", coverage: "known",
-  silence: "silent for", quarantine: "in quarantine", budget: "of the budget",
-};
-
-function what({ measure, window, source, scope, channel, device }) {
-  const of = source ?? channel ?? device ?? (scope ? `scope ${scope}` : "the facility");
-  return `${WORDS[measure]}${window ? ` (${window})` : ""}, ${of}`;
+function what(alert) {
+  const { measure, window, source, scope, channel, device } = alert;
+  const sensor = channel ? `${alert.device_name ?? channel.split(".")[0]}.${channel.split(".")[1]}` : null;
+  const watched = alert.source_name ?? source ?? sensor ?? alert.device_name ?? device;
+  return `${measure}${window ? ` (${window})` : ""}, ${watched ?? (scope ? `scope ${scope}` : "the facility")}`;
 }
 
 function headline(alert) {
-  const limit = `${alert.direction} ${measured(alert.measure, alert.limit)}`;
-  return alert.projected ? `will pass ${measured(alert.measure, alert.limit)}` : limit;
+  const limit = inUnit(alert.unit, alert.limit);
+  return alert.projected ? `will pass ${limit}` : `${alert.direction} ${limit}`;
 }
 
 function when(alert, zone) {
   const at = (time) => clock(Date.parse(time), zone);
-  if (alert.undone_at) return `${at(alert.fired_at)}, undone by later data`;
+  if (alert.undone_at) return `${at(alert.fired_at)}, retracted by later data`;
   if (alert.resolved_at) return `${at(alert.fired_at)} – ${at(alert.resolved_at)}`;
   const since = `since ${at(alert.fired_at)}, ${ago(Date.parse(alert.fired_at))}`;
   if (alert.state === "no-data") return `${since}; no data now`;
   if (!alert.projected) return since;
-  const left = alert.room === null ? "" : `, ${measured(alert.measure, alert.room)} left`;
+  const left = alert.room === null ? "" : `, ${inUnit(alert.unit, alert.room)} left`;
   return alert.crosses_at ? `at ${moment(alert.crosses_at, zone)} at the present rate${left}` : since;
 }
 
@@ -50,7 +46,7 @@ function moment(time, zone) {
 }
 
 export class Alerts {
-  /** `acknowledge(id, comment)` says to the API that somebody knows. */
+  /** `acknowledge(id, comment)` acknowledges an alert through the API. */
   constructor(card, list, summary, acknowledge) {
     this.card = card;
     this.list = list;
@@ -59,7 +55,7 @@ export class Alerts {
     this.items = new Map();
   }
 
-  /** Draw alerts, the newest first; what somebody is typing stays. */
+  /** Draw alerts, the newest first; a comment that is being typed stays. */
   draw(alerts, zone) {
     const open = alerts.filter((alert) => !alert.resolved_at && !alert.undone_at);
     this.card.hidden = alerts.length === 0;
@@ -110,9 +106,9 @@ export class Alerts {
     item.dataset.alert = alert.id;
     item.dataset.severity = alert.severity;
     item.dataset.state = alert.undone_at ? "undone" : over ? "resolved" : alert.state;
-    put(".severity", over ? (alert.undone_at ? "undone" : "over") : alert.severity);
+    put(".severity", over ? (alert.undone_at ? "retracted" : "resolved") : alert.severity);
     put(".title", `${alert.threshold}: ${headline(alert)}`);
-    const silent = alert.maintenance && !over ? `; not told: ${alert.maintenance}` : "";
+    const silent = alert.maintenance && !over ? `; muted by ${alert.maintenance}` : "";
     put(".detail", `${what(alert)} · ${when(alert, zone)}${silent}`);
     put(".words", alert.message ?? "");
     const by = alert.acked_by ? `Acknowledged by ${alert.acked_by}` : "";

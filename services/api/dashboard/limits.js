@@ -6,18 +6,18 @@ const FARTHEST = 4;
 
 export function rateLimits(thresholds) {
   return thresholds
-    .filter(({ measure, window, above }) =>
-      above !== null && (measure === "rate" || (measure === "total" && (window === "1h" || window === "hour"))))
+    .filter(({ unit, window, above, channel }) =>
+      above !== null && channel === null && (unit === "kg/h" || (unit === "kg" && (window === "1h" || window === "hour"))))
     .map(({ id, above, severity }) => ({ id, value: above, severity }));
 }
 
 /** By window, the limit of the whole facility's total that is passed first: { id, value, severity }. */
 export function totalLimits(thresholds) {
   const found = new Map();
-  for (const { id, measure, window, above, budget, severity, source, scope } of thresholds) {
-    if (above === null || source !== null || scope !== null) continue;
-    if (measure !== "total" && measure !== "budget") continue;
-    const value = measure === "budget" ? above * budget : above;
+  for (const { id, unit, window, above, budget, severity, source, scope, channel } of thresholds) {
+    if (above === null || source !== null || scope !== null || channel !== null) continue;
+    if (unit !== "kg" && budget === null) continue;
+    const value = budget === null ? above : above * budget;
     if (value > 0 && !(found.get(window)?.value <= value)) found.set(window, { id, value, severity });
   }
   return found;

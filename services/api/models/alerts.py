@@ -1,4 +1,4 @@
-"""The shapes of answers about limits, as the specification shows them."""
+"""The shapes of answers about thresholds and alerts, as the specification shows them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ThresholdState = Literal["inactive", "pending", "firing", "firing-no-data", "res
 
 
 class Alert(BaseModel):
-    """A span of time beyond a limit."""
+    """A period in which a threshold fired."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -21,9 +21,11 @@ class Alert(BaseModel):
     threshold: str = Field(examples=["stack-1-hourly"])
     version: int = Field(description="of the threshold, when it fired")
     state: AlertState = Field(
-        description="no-data: it fired, and nothing is known now: that is not its end"
+        description="no-data: it fired and its value is unknown now, which does not end it"
     )
-    projected: bool = Field(description="the limit is not passed yet, at the present rate it will")
+    projected: bool = Field(
+        description="the limit is not passed yet, but will be at the present rate"
+    )
     source: str | None
     scope: int | None
     device: str | None
@@ -43,12 +45,22 @@ class Alert(BaseModel):
     acked_at: datetime | None
     acked_by: str | None
     undone_at: datetime | None = Field(
-        description="when changed data showed that the limit was not passed; the alert stays"
+        description="when changed data retracted it: the limit was not passed; the alert stays"
     )
     undone_by: str | None = Field(description="why the data changed")
-    data_version: int = Field(description="of the facility's totals that it was judged by")
-    comment: str | None = Field(description="the newest one")
-    maintenance: str | None = Field(description="the maintenance that kept it from being told")
+    data_version: int = Field(description="version of the facility's totals that it follows from")
+    comment: str | None = Field(description="the newest comment")
+    maintenance: str | None = Field(description="the maintenance that muted it")
+    source_name: str | None = Field(
+        examples=["Kiln 1"], description="name of the source, its id where the file gives it none"
+    )
+    device_name: str | None = Field(
+        examples=["Analyser, kiln 1"],
+        description="name of the device, or of the channel's device",
+    )
+    unit: str | None = Field(
+        examples=["kg"], description="of value, limit and room; null: the channel is gone"
+    )
 
 
 class AlertTransition(BaseModel):
@@ -65,7 +77,7 @@ class AlertTransition(BaseModel):
 
 
 class AlertComment(BaseModel):
-    """What somebody said of an alert."""
+    """A comment on an alert."""
 
     at: datetime
     by: str
@@ -73,20 +85,20 @@ class AlertComment(BaseModel):
 
 
 class AlertWithHistory(Alert):
-    """An alert, how it came about, and what was said of it."""
+    """An alert with its transitions and comments."""
 
     transitions: list[AlertTransition]
     comments: list[AlertComment]
 
 
 class ThresholdRow(BaseModel):
-    """A limit that is watched; PUT takes it as it is given here."""
+    """A threshold; PUT accepts it as GET returns it."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     facility: str = Field(examples=["linz"])
     id: str = Field(examples=["stack-1-hourly"])
-    origin: Literal["file", "api"] = Field(description="where it is stated, and may be changed")
+    origin: Literal["file", "api"] = Field(description="where it is defined, and can be changed")
     version: int
     in_force_from: datetime
     state: ThresholdState
@@ -102,15 +114,25 @@ class ThresholdRow(BaseModel):
     below: float | None
     clear_below: float | None
     clear_above: float | None
-    for_: str = Field(alias="for", description="how long it must last", examples=["2m"])
+    for_: str = Field(alias="for", description="how long the limit must be passed", examples=["2m"])
     for_s: float = Field(description="the same in seconds")
     severity: Literal["info", "warning", "critical"]
     message: str | None
-    projected: bool = Field(description="told beforehand, at the present rate")
+    projected: bool = Field(
+        description="fires before the limit is passed, if the present rate leads there"
+    )
+    source_name: str | None = Field(
+        examples=["Kiln 1"], description="name of the source, its id where the file gives it none"
+    )
+    device_name: str | None = Field(
+        examples=["Analyser, kiln 1"],
+        description="name of the device, or of the channel's device",
+    )
+    unit: str | None = Field(examples=["kg"], description="of the limit")
 
 
 class MaintenanceRow(BaseModel):
-    """A span in which alerts are judged and kept, and not told."""
+    """A period in which alerts are recorded and nobody is notified."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
@@ -135,7 +157,7 @@ class Changed(BaseModel):
 
 
 class Annotation(BaseModel):
-    """Something to know of a span of time in a chart."""
+    """A note on a period of a chart."""
 
     model_config = ConfigDict(extra="forbid")
 

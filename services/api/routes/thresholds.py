@@ -279,4 +279,7 @@ def _threshold(row: dict[str, Any]) -> dict[str, Any] | None:
         "for": in_words(spec.for_),
         "for_s": float(spec.for_),
         "projected": spec.is_projected,
+        "source_name": row["source_name"],
+        "device_name": row["device_name"],
+        "unit": row["unit"],
     }

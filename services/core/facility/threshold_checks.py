@@ -1,4 +1,4 @@
-"""What must hold between a facility's thresholds and what they watch."""
+"""Checks of thresholds against the facility that they watch."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ Finding = tuple[Path, str]
 
 
 def problems(file: model.FacilityFile) -> Iterator[Finding]:
-    """Every reason why a threshold or a maintenance cannot be used, with its path in the file."""
+    """Yield each reason why a threshold or maintenance cannot be used, with its path."""
     for i, threshold in enumerate(file.thresholds):
-        for key, reason in of_threshold(file, threshold):
+        for key, reason in threshold_problems(file, threshold):
             yield ("thresholds", i, key), reason
     for i, maintenance in enumerate(file.maintenance):
-        for key, reason in of_maintenance(file, maintenance, {t.id for t in file.thresholds}):
+        for key, reason in maintenance_problems(file, maintenance, {t.id for t in file.thresholds}):
             yield ("maintenance", i, key), reason
 
 
-def of_threshold(file: model.FacilityFile, threshold: Threshold) -> Iterator[tuple[str, str]]:
-    """Keys of a threshold that name what is not there, or what cannot be watched so."""
+def threshold_problems(file: model.FacilityFile, threshold: Threshold) -> Iterator[tuple[str, str]]:
+    """Yield keys of a threshold that name something unknown or unsuitable, with the reason."""
     sources, devices = {s.id for s in file.sources}, {d.id for d in file.devices}
     if threshold.source is not None and threshold.source not in sources:
         yield "source", _no("source", threshold.source, sources)
@@ -43,10 +43,10 @@ def of_threshold(file: model.FacilityFile, threshold: Threshold) -> Iterator[tup
         )
 
 
-def of_maintenance(
+def maintenance_problems(
     file: model.FacilityFile, maintenance: Maintenance, thresholds: set[str]
 ) -> Iterator[tuple[str, str]]:
-    """Keys of a maintenance that name what is not there."""
+    """Yield keys of a maintenance that name something unknown, with the reason."""
     sources = {s.id for s in file.sources}
     for source in sorted(set(maintenance.sources or ()) - sources):
         yield "sources", _no("source", source, sources)

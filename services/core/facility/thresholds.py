@@ -1,13 +1,14 @@
-"""What a facility file or the API may say of limits: what is watched, when it is too much."""
+"""What a facility file or the API may say of thresholds: what is watched, and its limit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, StringConstraints, ValidationInfo, model_validator
 
-from services.core.accounting.alerting.measures import Measure
+from services.core.accounting.alerting.measures import MEASURES, MeasureName
+from services.core.accounting.alerting.measures.measure import Measure, Subject
 from services.core.facility.fields import (
     ChannelReference,
     Figure,
@@ -19,52 +20,27 @@ from services.core.facility.fields import (
     at_most,
     is_stated,
 )
-from services.core.timeline.windows import FIXED, ROLLING_MINUTES, rolling_minutes
-
-#: Devices are looked back for so long.
-LONGEST_SILENCE_S = 40 * 86_400.0
+from services.core.timeline.windows import FIXED
 
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
-#: What each measure watches beside sources, scopes and the whole facility.
-_OF_CHANNEL = {"value", "average"}
-_OF_DEVICE = {"silence", "quarantine"}
-_OF_EMISSIONS = {"rate", "total", "coverage", "budget"}
+_SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 
-_TOTALS = (
-    lambda window: window in ROLLING_MINUTES or window in FIXED,
-    f"one of {', '.join((*ROLLING_MINUTES, *FIXED))}",
-)
-_SHORT = (
-    lambda window: 1 <= (rolling_minutes(window) or 0) <= 1440,
-    "whole minutes or hours up to 24h, such as 15m",
-)
-#: By measure: which windows there are, as a test and in words; None: it has none.
-_WINDOWS: dict[str, tuple[Callable[[str], bool], str] | None] = {
-    "rate": None,
-    "value": None,
-    "silence": None,
-    "total": _TOTALS,
-    "coverage": _TOTALS,
-    "average": _SHORT,
-    "quarantine": _SHORT,
-    "budget": (lambda window: window in {"month", "year"}, "month or year"),
-}
 
-#: What is counted from 0 on, up to what, and in which words.
-_COUNTED: dict[str, tuple[float, str]] = {
-    "silence": (LONGEST_SILENCE_S, "seconds, up to those of 40 days"),
-    "quarantine": (1e9, "messages"),
-}
+def _names(measures: Iterable[Measure]) -> str:
+    return " or ".join(measure.name for measure in measures)
+
+
+def _limit_units() -> str:
+    """Return the unit of a limit by measure, for people."""
+    names: dict[str, list[str]] = {}
+    for measure in MEASURES.values():
+        names.setdefault(measure.unit_text, []).append(measure.name)
+    return ", ".join(f"{unit} ({', '.join(of_unit)})" for unit, of_unit in names.items())
 
 
 class Threshold(Part):
-    """A limit that is watched.
-
-    Units of ``above`` and its like: kg of CO2 per hour (rate), kg of CO2 (total), the channel's
-    unit (value, average), 0 to 1 (coverage, and budget: the share of it), seconds (silence),
-    messages (quarantine).
-    """
+    """A limit that is watched."""
 
     id: Slug = Field(description="Name of the threshold. A slug.")
     source: Slug | None = Field(
@@ -79,7 +55,7 @@ class Threshold(Part):
         None, description="Gauge that is watched, as device.channel."
     )
     device: Slug | None = Field(None, description="Device that is watched.")
-    measure: Measure = Field(description="What is compared with the limit.")
+    measure: MeasureName = Field(description="What is compared with the limit.")
     window: str | None = Field(
         None, description="Span that the measure covers, such as 1h or year."
     )
@@ -88,11 +64,7 @@ class Threshold(Part):
     )
     above: Figure | None = Field(
         None,
-        description=(
-            "Limit that must not be passed upwards. Unit by measure: kg CO2/h (rate), kg CO2 "
-            "(total), the channel's (value, average), a share from 0 to 1 (coverage, budget), "
-            "seconds (silence), messages (quarantine)."
-        ),
+        description=f"Limit that must not be passed upwards. Unit by measure: {_limit_units()}.",
     )
     below: Figure | None = Field(
         None, description="Limit that must not be passed downwards, in the same units."
@@ -121,28 +93,31 @@ class Threshold(Part):
     )
 
     @property
+    def definition(self) -> Measure:
+        """Return the measure itself."""
+        return MEASURES[self.measure]
+
+    @property
     def limit(self) -> float:
-        """The limit, whichever side of it is watched."""
+        """Return the limit, whichever side of it is watched."""
         found = self.below if self.above is None else self.above
         assert found is not None  # noqa: S101 - one of the two is there
         return found
 
     @property
     def clear(self) -> float:
-        """Where it is over: the limit itself unless stated."""
+        """Return the value that ends an alert: the limit itself unless stated."""
         found = self.clear_above if self.above is None else self.clear_below
         return self.limit if found is None else found
 
     @property
     def is_projected(self) -> bool:
-        """Whether it is told beforehand."""
+        """Return whether it fires before the limit is passed."""
         return self._can_be_projected if self.projected is None else self.projected
 
     @property
     def _can_be_projected(self) -> bool:
-        return (
-            self.measure in {"total", "budget"} and self.window in FIXED and self.above is not None
-        )
+        return self.definition.is_cumulative and self.window in FIXED and self.above is not None
 
     @model_validator(mode="after")
     def _has_one_limit(self) -> Threshold:
@@ -157,57 +132,61 @@ class Threshold(Part):
         if self.below is not None and self.clear < self.below:
             raise ValueError("clear_above lies above below, or it would never stay clear")
         if self.projected and not self._can_be_projected:
+            cumulative = _names(each for each in MEASURES.values() if each.is_cumulative)
             raise ValueError(
-                "projected is for above a total or budget whose window has an end: "
+                f"projected is for above a {cumulative} whose window has an end: "
                 + ", ".join(FIXED)
             )
         return self
 
     @model_validator(mode="after")
     def _watches_one_thing(self) -> Threshold:
-        targets = [self.source, self.scope, self.channel, self.device]
-        if sum(target is not None for target in targets) > 1:
+        measure = self.definition
+        stated = [key for key in _SUBJECTS if getattr(self, key) is not None]
+        if len(stated) > 1:
             raise ValueError("a threshold watches one of source, scope, channel, device, or none")
-        if (self.channel is not None) != (self.measure in _OF_CHANNEL):
-            raise ValueError(
-                "measure value or average, and no other, needs channel: device.channel"
-            )
-        if self.measure == "silence" and self.device is None:
-            raise ValueError("measure silence needs device")
-        if self.device is not None and self.measure not in _OF_DEVICE:
-            raise ValueError("device belongs to measure silence or quarantine")
-        if (self.source or self.scope) and self.measure not in _OF_EMISSIONS:
-            raise ValueError(f"measure {self.measure} is not of a source or scope")
+        for key in stated:
+            if key not in measure.subjects:
+                takers = _names(each for each in MEASURES.values() if key in each.subjects)
+                raise ValueError(f"{key} belongs to measure {takers}, not to {self.measure}")
+        if not stated and not measure.facility_wide:
+            raise ValueError(f"measure {self.measure} needs {_written(measure.subjects)}")
         return self
 
     @model_validator(mode="after")
     def _has_its_window(self) -> Threshold:
-        window, wanted = self.window, _WINDOWS[self.measure]
-        if window is None and wanted is not None:
-            raise ValueError(f"measure {self.measure} needs a window: {wanted[1]}")
-        if window is not None and wanted is None:
+        measure = self.definition
+        window, rule = self.window, measure.windows
+        if window is None and rule is not None:
+            raise ValueError(f"measure {self.measure} needs a window: {rule.text}")
+        if window is not None and rule is None:
             raise ValueError(f"measure {self.measure} is of one minute: it has no window")
-        if window is not None and wanted is not None and not wanted[0](window):
-            raise ValueError(f"the window of measure {self.measure} is {wanted[1]}")
-        if (self.budget is not None) != (self.measure == "budget"):
-            raise ValueError("measure budget, and no other, needs budget: kg of CO2")
-        if self.measure in {"budget", "coverage"} and not 0 <= self.limit <= 10:
-            raise ValueError("a share is a number such as 0.8 for 80 %")
+        if window is not None and rule is not None and not rule.accepts(window):
+            raise ValueError(f"the window of measure {self.measure} is {rule.text}")
+        if (self.budget is not None) != measure.has_budget:
+            takers = _names(each for each in MEASURES.values() if each.has_budget)
+            raise ValueError(f"measure {takers}, and no other, needs budget: kg of CO2")
+        if (error := measure.limit_error(self.limit)) is not None:
+            raise ValueError(error)
         return self
 
     @model_validator(mode="after")
     def _can_be_reached(self, info: ValidationInfo) -> Threshold:
-        if is_stated(info) and self.measure in _COUNTED:
-            most, of_what = _COUNTED[self.measure]
-            if not 0 <= self.limit <= most:
-                raise ValueError(
-                    f"a limit of {self.limit:g} is never passed: {self.measure} counts {of_what}"
-                )
+        error = self.definition.reachability_error(self.limit) if is_stated(info) else None
+        if error is not None:
+            raise ValueError(error)
         return self
 
 
+def _written(subjects: Iterable[Subject]) -> str:
+    """Return how the file names what is watched."""
+    return " or ".join(
+        "channel: device.channel" if key == "channel" else key for key in sorted(subjects)
+    )
+
+
 class Maintenance(Part):
-    """A span in which alerts are judged and kept, and not told."""
+    """A period in which alerts are recorded and nobody is notified."""
 
     id: Slug = Field(description="Name of the maintenance. A slug.")
     from_: Instant = Field(alias="from", description="Its beginning.")

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from services.aggregator.alerts.watched_values import Values, values
+from services.aggregator.alerts.watched_values import values
+from services.core.accounting.alerting.measures.values import Values
 from services.core.store.registry.plan import facility_plans
 from services.core.timeline.windows import ROLLING_MINUTES, fixed_bounds
 from tests.integration.aggregator.plant import instant, some_readings

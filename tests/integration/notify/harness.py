@@ -48,7 +48,7 @@ class Works:
                 key = f"works/{threshold}/{alert_id}/{len(keys)}/{kind}"
                 keys.append(key)
                 told = {"id": alert_id, "threshold": threshold, "severity": "critical", **body}
-                writer.tell(
+                writer.enqueue(
                     self.connection,
                     self.facility_id,
                     self.targets,

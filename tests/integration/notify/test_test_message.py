@@ -44,12 +44,12 @@ async def test_a_test_message_reaches_every_recipient_or_says_why_not(
     async with notifier(works.url):
         status, said = await tonne(works.url, "alerts", "test", "works", "--to", "webhook")
         assert status == 0
-        assert said.startswith(f"webhook {hook.url.removesuffix('/hook')}: told in ")
+        assert said.startswith(f"webhook {hook.url.removesuffix('/hook')}: delivered in ")
         status, said = await tonne(works.url, "alerts", "test", "works", "--wait", "1.5")
         assert status == 1
         told, not_told = said.splitlines()
-        assert ": told in " in told
-        assert "not told within 1.5 s: ConnectError" in not_told
+        assert ": delivered in " in told
+        assert "not delivered within 1.5 s: ConnectError" in not_told
         assert "secret" not in said
     kinds = [(body["kind"], body["facility"], "threshold" in body) for body in hook.taken]
     assert kinds == [("test", "works", False)] * 2

@@ -1,5 +1,5 @@
 """Alerting: from values, minute by minute, to states; data time alone decides.
 
-``measures`` names what can be watched and over which windows, ``verdicts`` tells what a value says
-of a limit, ``states`` turns verdicts into transitions, ``episodes`` transitions into alerts.
+``measures`` are what can be watched, ``verdicts`` compares values with limits, ``states`` turns
+verdicts into transitions, ``episodes`` transitions into alerts.
 """

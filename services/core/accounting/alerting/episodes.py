@@ -1,4 +1,4 @@
-"""From transitions to alerts, and from alerts as they were known to alerts as they are now."""
+"""From transitions to alerts, and from the alerts known before to those of now."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Episode:
-    """A span of time in which a threshold fired; one alert."""
+    """A period in which a threshold fired: one alert."""
 
     #: the transitions from firing to the last one before it resolved
     transitions: tuple[Transition, ...]
@@ -22,17 +22,17 @@ class Episode:
 
     @property
     def started(self) -> int:
-        """First minute of what led to it."""
+        """Return the first minute of what led to it."""
         return self.transitions[0].since
 
     @property
     def fired(self) -> int:
-        """The minute in which it had lasted long enough."""
+        """Return the minute in which it had lasted long enough."""
         return self.transitions[0].minute
 
     @property
     def newest(self) -> Transition:
-        """What it is now, or was before it resolved."""
+        """Return the newest transition, or the last one before it resolved."""
         return self.transitions[-1]
 
 
@@ -51,11 +51,12 @@ class Reconciled(Generic[Key]):
 
     same: list[tuple[Known[Key], Episode]]
     new: list[Episode]
-    undone: list[Known[Key]]
+    #: alerts that did not happen after all
+    retracted: list[Known[Key]]
 
 
 def episodes(history: Iterable[Transition]) -> list[Episode]:
-    """Build the alerts of one threshold's history, oldest first."""
+    """Return the alerts of one threshold's history, oldest first."""
     found: list[Episode] = []
     running: list[Transition] = []
     for transition in history:
@@ -70,7 +71,10 @@ def episodes(history: Iterable[Transition]) -> list[Episode]:
 
 
 def reconcile(known: Sequence[Known[Key]], now: Sequence[Episode]) -> Reconciled[Key]:
-    """Which alert is which: one that overlaps is the same, each at most once; both oldest first."""
+    """Match episodes with known alerts: one that overlaps is the same, each at most once.
+
+    Both are given oldest first.
+    """
     left = list(known)
     same: list[tuple[Known[Key], Episode]] = []
     new: list[Episode] = []
@@ -81,7 +85,7 @@ def reconcile(known: Sequence[Known[Key]], now: Sequence[Episode]) -> Reconciled
         else:
             left.remove(match)
             same.append((match, episode))
-    return Reconciled(same=same, new=new, undone=left)
+    return Reconciled(same=same, new=new, retracted=left)
 
 
 def _overlap(known: Known[Key], episode: Episode) -> bool:

@@ -1,4 +1,4 @@
-"""What judging minutes again makes of a history."""
+"""What evaluating minutes again makes of a history."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from services.core.accounting.alerting.states import Transition
 class Revised:
     """How a history changed."""
 
-    #: of the old one, what did not happen after all
-    undone: list[Transition]
+    #: transitions of the old history that did not happen after all
+    retracted: list[Transition]
     added: list[Transition]
 
 
 def revise(before: Iterable[Transition], now: Iterable[Transition]) -> Revised:
-    """Compare the transitions of the same minutes; what is in both stays as it was."""
+    """Compare the transitions of the same minutes; those in both stay as they were."""
     old = {(each.threshold, each.minute): each for each in before}
     new = {(each.threshold, each.minute): each for each in now}
     return Revised(
-        undone=[each for key, each in old.items() if new.get(key) != each],
+        retracted=[each for key, each in old.items() if new.get(key) != each],
         added=[each for key, each in new.items() if old.get(key) != each],
     )

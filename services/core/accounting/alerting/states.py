@@ -28,7 +28,7 @@ Minutes = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Transition:
-    """A threshold's change of state, and what it was judged by."""
+    """A threshold's change of state."""
 
     #: index of the threshold
     threshold: int
@@ -40,13 +40,13 @@ class Transition:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is an alert from then on."""
+        """Return whether there is an alert from then on."""
         return self.state in {FIRING, FIRING_NO_DATA}
 
 
 @dataclass(kw_only=True, slots=True)
 class States:
-    """The state of each threshold, changed in place as minutes are judged."""
+    """The state of each threshold, changed in place as minutes are evaluated."""
 
     state: NDArray[np.int8]
     projected: NDArray[np.bool_]
@@ -54,7 +54,7 @@ class States:
 
     @classmethod
     def inactive(cls, count: int) -> States:
-        """Nothing has happened yet."""
+        """Return the states of thresholds to which nothing has happened yet."""
         return cls(
             state=np.zeros(count, dtype=np.int8),
             projected=np.zeros(count, dtype=bool),
@@ -62,7 +62,7 @@ class States:
         )
 
     def put(self, transition: Transition) -> None:
-        """Be in the state that a transition leads to."""
+        """Set the state that a transition leads to."""
         self.state[transition.threshold] = transition.state
         self.projected[transition.threshold] = transition.projected
         self.since[transition.threshold] = transition.since
@@ -77,7 +77,7 @@ def fold(
     lasts: Minutes,
     begins: Minutes,
 ) -> list[Transition]:
-    """Judge consecutive minutes from ``first_minute`` on; return the transitions, by minute.
+    """Evaluate consecutive minutes from ``first_minute`` on; return the transitions, by minute.
 
     ``verdicts`` of the values, ``ahead`` of what the windows will end with (CLEAR where nothing is
     projected), both (thresholds, minutes). ``lasts``: minutes that it must last before it fires.

@@ -1,4 +1,4 @@
-"""What a value says of a limit, minute by minute; shapes are (thresholds, minutes) throughout."""
+"""How values compare with limits, minute by minute; shapes are (thresholds, minutes) throughout."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Verdicts = NDArray[np.int8]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """Limits of thresholds, all of one length."""
+    """The limits of thresholds, as arrays of one length."""
 
     limit: NDArray[np.float64]
     #: where it is over; the limit itself where no hysteresis is stated
@@ -28,8 +28,8 @@ class Limits:
     #: what is known of a value is no more than the value: true of sums of what is emitted
     additive: NDArray[np.bool_]
 
-    def chosen(self, indices: NDArray[np.int64]) -> Limits:
-        """Those of some thresholds."""
+    def select(self, indices: NDArray[np.int64]) -> Limits:
+        """Return the limits of some thresholds."""
         return Limits(
             limit=self.limit[indices],
             clear=self.clear[indices],
@@ -40,35 +40,34 @@ class Limits:
     def verdicts(
         self, value: NDArray[np.float64], incomplete: NDArray[np.bool_] | None = None
     ) -> Verdicts:
-        """Judge values; NaN is unknown.
+        """Compare values with the limits; NaN is unknown.
 
-        ``incomplete``: a part of the value is unknown. Then only a sum that is too much already
-        says anything: it can but be more.
+        ``incomplete``: a part of the value is unknown. Then only a sum beyond its upper limit is
+        certain: the rest can only add to it.
         """
         limit, clear, above = self.limit[:, None], self.clear[:, None], self.above[:, None]
         beyond = np.where(above, value > limit, value < limit)
         is_clear = np.where(above, value <= clear, value >= clear)
-        found = np.where(beyond, BEYOND, np.where(is_clear, CLEAR, BETWEEN)).astype(np.int8)
+        verdicts = np.where(beyond, BEYOND, np.where(is_clear, CLEAR, BETWEEN)).astype(np.int8)
         unknown = np.isnan(value)
         if incomplete is not None:
             certain = beyond & above & self.additive[:, None]
             unknown = unknown | (incomplete & ~certain)
-        return np.where(unknown, np.int8(UNKNOWN), found)
+        return np.where(unknown, np.int8(UNKNOWN), verdicts)
 
 
-def at_the_end(
+def projected_value(
     value: NDArray[np.float64], rate_per_minute: NDArray[np.float64], left: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Return what a total will be at its window's end at the present rate; NaN where unknown.
 
-    ``left``: whole minutes of the window after the minute judged. No rate that is negative is
-    carried on.
+    ``left``: whole minutes of the window after each minute. A negative rate counts as zero.
     """
     return value + np.maximum(rate_per_minute, 0.0) * left
 
 
 def minutes_to_limit(value: float, limit: float, rate_per_minute: float) -> float | None:
-    """Minutes until a rising total passes its limit at the present rate; None: never."""
+    """Return the minutes until a rising total passes its limit at this rate; None: never."""
     if not rate_per_minute > 0:
         return None
     return max(0.0, (limit - value) / rate_per_minute)

@@ -1,1 +1,1 @@
-"""Thresholds and alerts: series that are watched, history, outbox."""
+"""Thresholds and alerts: watched series, histories, outbox."""

@@ -1,4 +1,4 @@
-"""An alert as everybody outside sees it: the API, the screen, whoever is told."""
+"""An alert as the outside sees it: the API, the dashboard, the recipients of messages."""
 
 from __future__ import annotations
 
@@ -6,12 +6,29 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-#: Of the threshold, what an alert tells along.
+from services.core.accounting.alerting.measures import MEASURES
+from services.core.store.registry.watched_names import WatchedNames
+
+#: Keys of the threshold that an alert repeats.
 _OF_THRESHOLD = ("source", "scope", "device", "channel", "measure", "window", "severity", "message")
 
 
-def alert_body(alert: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The alert; ``alert`` by the columns of its table, ``spec`` the threshold's."""
+def names_and_unit(spec: Mapping[str, Any], names: WatchedNames) -> dict[str, Any]:
+    """Return what people call what a threshold watches, and the unit of its values."""
+    # one that cannot be understood must not hide the others
+    stated = spec.get("measure") if isinstance(spec, Mapping) else None
+    measure = MEASURES.get(stated) if isinstance(stated, str) else None
+    return {
+        "source_name": names.source,
+        "device_name": names.device,
+        "unit": names.channel_unit if measure is None or measure.unit is None else measure.unit,
+    }
+
+
+def alert_body(
+    alert: Mapping[str, Any], spec: Mapping[str, Any], names: WatchedNames
+) -> dict[str, Any]:
+    """Return the alert; ``alert`` by the columns of its table, ``spec`` the threshold's."""
     return {
         "id": alert["id"],
         "threshold": spec["id"],
@@ -32,11 +49,12 @@ def alert_body(alert: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, A
         "undone_at": alert.get("undone_at"),
         "undone_by": alert.get("undone_by"),
         "data_version": alert["data_version"],
+        **names_and_unit(spec, names),
     }
 
 
-def as_told(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The alert as it is put into the outbox: instants as RFC 3339, what is not there left out."""
+def message_body(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the alert as the outbox holds it: instants in RFC 3339, without what is null."""
     return {
         name: _rfc3339(value) if isinstance(value, datetime) else value
         for name, value in body.items()

@@ -10,6 +10,8 @@ import psycopg
 
 from services.core.accounting.alerting.states import NAMES, Transition
 from services.core.facility.thresholds import Threshold
+from services.core.store.registry import watched_names
+from services.core.store.registry.watched_names import WatchedNames
 
 _NUMBERS = {name: number for number, name in enumerate(NAMES)}
 
@@ -19,12 +21,13 @@ SELECT threshold_id, state, projected, extract(epoch FROM since)::int8 / 60,
 FROM threshold_state WHERE facility_id = %s
 """
 
-_OF_RETIRED = """
+_RETIRED = f"""
 SELECT t.spec, s.threshold_id, s.state, s.projected, extract(epoch FROM s.since)::int8 / 60,
-       extract(epoch FROM s.at)::int8 / 60
+       extract(epoch FROM s.at)::int8 / 60, {watched_names.COLUMNS}
 FROM threshold_state s JOIN threshold t ON t.id = s.threshold_id
+{watched_names.joins("t.facility_id", "t.spec")}
 WHERE s.facility_id = %s AND NOT t.active AND s.state NOT IN ('inactive', 'resolved')
-"""
+"""  # noqa: S608 - joins of this package
 
 _BEFORE = """
 SELECT x.id, h.state, h.projected, extract(epoch FROM h.since)::int8 / 60,
@@ -45,7 +48,7 @@ JOIN alert_transition t ON t.threshold_id = x.id AND t.undone_at IS NULL
 ORDER BY threshold_id, at
 """
 
-_UNDO = """
+_RETRACT = """
 UPDATE alert_transition t SET undone_at = statement_timestamp()
 FROM unnest(%(ids)s::int4[], %(minutes)s::int8[]) AS x(id, minute)
 WHERE t.threshold_id = x.id AND t.at = to_timestamp(x.minute * 60) AND t.undone_at IS NULL
@@ -81,32 +84,46 @@ SET state = excluded.state, projected = excluded.projected, since = excluded.sin
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
-    """What a transition was judged by."""
+class Evaluation:
+    """The value and the limit that a transition follows from."""
 
     value: float | None
     limit: float
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetiredThreshold:
+    """A threshold out of force, and its newest transition."""
+
+    spec: Threshold
+    newest: Transition
+    names: WatchedNames
+
+
 def newest(connection: psycopg.Connection[Any], facility_id: int) -> dict[int, Transition]:
-    """The newest transition of each threshold that ever had one, by the threshold's id."""
+    """Return the newest transition of each threshold that ever had one, by the threshold's id."""
     return {
         row[0]: _transition(row) for row in connection.execute(_NEWEST, (facility_id,)).fetchall()
     }
 
 
-def of_retired(
-    connection: psycopg.Connection[Any], facility_id: int
-) -> list[tuple[Threshold, Transition]]:
-    """Thresholds that are out of force while something stands, and their newest transition."""
-    rows = connection.execute(_OF_RETIRED, (facility_id,)).fetchall()
-    return [(Threshold.model_validate(row[0]), _transition(row[1:])) for row in rows]
+def retired(connection: psycopg.Connection[Any], facility_id: int) -> list[RetiredThreshold]:
+    """Return the thresholds that are out of force and were left in another state than inactive."""
+    rows = connection.execute(_RETIRED, (facility_id,)).fetchall()
+    return [
+        RetiredThreshold(
+            spec=Threshold.model_validate(row[0]),
+            newest=_transition(row[1:6]),
+            names=WatchedNames(source=row[6], device=row[7], channel_unit=row[8]),
+        )
+        for row in rows
+    ]
 
 
 def before(
     connection: psycopg.Connection[Any], ids: Sequence[int], minute: int
 ) -> dict[int, Transition]:
-    """The newest transition before a minute, by the threshold's id."""
+    """Return the newest transition before a minute, by the threshold's id."""
     if not ids:
         return {}
     rows = connection.execute(_BEFORE, {"ids": list(ids), "minute": minute}).fetchall()
@@ -114,7 +131,7 @@ def before(
 
 
 def since(connection: psycopg.Connection[Any], first: Mapping[int, int]) -> list[Transition]:
-    """The transitions of thresholds from their own minutes on, ascending."""
+    """Return the transitions of thresholds from their own minutes on, ascending."""
     if not first:
         return []
     rows = connection.execute(_SINCE, {"ids": list(first), "minutes": list(first.values())})
@@ -125,15 +142,15 @@ def revise(
     connection: psycopg.Connection[Any],
     facility_id: int,
     *,
-    undone: Sequence[Transition],
-    added: Sequence[tuple[Transition, Seen]],
+    retracted: Sequence[Transition],
+    added: Sequence[tuple[Transition, Evaluation]],
     data_version: int,
 ) -> None:
-    """Mark what did not happen after all, add what did; ``threshold`` is the threshold's id."""
-    if undone:
+    """Mark transitions as retracted and add others; ``threshold`` is the threshold's id."""
+    if retracted:
         connection.execute(
-            _UNDO,
-            {"ids": [t.threshold for t in undone], "minutes": [t.minute for t in undone]},
+            _RETRACT,
+            {"ids": [t.threshold for t in retracted], "minutes": [t.minute for t in retracted]},
         )
     if added:
         connection.execute(
@@ -144,12 +161,12 @@ def revise(
                 "states": [NAMES[t.state] for t, _ in added],
                 "projected": [t.projected for t, _ in added],
                 "since": [t.since for t, _ in added],
-                "values": [seen.value for _, seen in added],
-                "limits": [seen.limit for _, seen in added],
+                "values": [evaluation.value for _, evaluation in added],
+                "limits": [evaluation.limit for _, evaluation in added],
                 "data_version": data_version,
             },
         )
-    ids = {t.threshold for t in undone} | {t.threshold for t, _ in added}
+    ids = {t.threshold for t in retracted} | {t.threshold for t, _ in added}
     connection.execute(_SETTLE, {"ids": sorted(ids), "facility": facility_id})
 
 

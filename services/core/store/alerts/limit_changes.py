@@ -1,4 +1,4 @@
-"""What the API changes of limits: thresholds, maintenance, acknowledgements."""
+"""Changes by the API: thresholds, maintenance, acknowledgements."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from services.core.store.schema.alert_tables import alert, alert_comment
 
 
 class UnusableError(ValueError):
-    """What is stated names something that is not there; the text says what."""
+    """The definition names something unknown; the text says what."""
 
 
 def put_threshold(
     connection: Connection, facility: str, threshold: Threshold, *, by: str
 ) -> list[str]:
-    """Bring a threshold of the API's into force; return what changed.
+    """Put a threshold into force; return what changed.
 
-    :raises UnusableError: it watches what is not there.
-    :raises OwnedElsewhereError: the facility file has a threshold of that id.
+    :raises UnusableError: it watches something unknown.
+    :raises OwnedElsewhereError: the facility file has a threshold with that id.
     """
     facility_id, file = _facility(connection, facility)
-    for key, reason in threshold_checks.of_threshold(file, threshold):
+    for key, reason in threshold_checks.threshold_problems(file, threshold):
         raise UnusableError(f"{key}: {reason}")
     changes: list[str] = []
     apply_thresholds.set_threshold(connection, facility_id, threshold, changes, origin="api", by=by)
@@ -37,9 +37,9 @@ def put_threshold(
 
 
 def delete_threshold(connection: Connection, facility: str, slug: str, *, by: str) -> bool:
-    """Take a threshold of the API's out of force; False if there is none.
+    """Take a threshold out of force; return False if there is none.
 
-    :raises OwnedElsewhereError: it stands in the facility file.
+    :raises OwnedElsewhereError: the facility file defines it.
     """
     facility_id, _ = _facility(connection, facility)
     found = apply_thresholds.unset_threshold(connection, facility_id, slug, [], origin="api", by=by)
@@ -51,14 +51,14 @@ def delete_threshold(connection: Connection, facility: str, slug: str, *, by: st
 def put_maintenance(
     connection: Connection, facility: str, maintenance: Maintenance, *, by: str
 ) -> list[str]:
-    """State a maintenance; return what changed.
+    """Put a maintenance into force; return what changed.
 
-    :raises UnusableError: it names what is not there.
-    :raises OwnedElsewhereError: the facility file has one of that id.
+    :raises UnusableError: it names something unknown.
+    :raises OwnedElsewhereError: the facility file has one with that id.
     """
     facility_id, file = _facility(connection, facility)
     known = set(connection.scalars(_ACTIVE_THRESHOLDS, {"facility": facility_id}))
-    for key, reason in threshold_checks.of_maintenance(file, maintenance, known):
+    for key, reason in threshold_checks.maintenance_problems(file, maintenance, known):
         raise UnusableError(f"{key}: {reason}")
     changes: list[str] = []
     apply_thresholds.set_maintenance(
@@ -73,9 +73,9 @@ _ACTIVE_THRESHOLDS = text("SELECT slug FROM threshold WHERE facility_id = :facil
 
 
 def delete_maintenance(connection: Connection, facility: str, slug: str) -> bool:
-    """Take a maintenance of the API's back; False if there is none.
+    """Delete a maintenance; return False if there is none.
 
-    :raises OwnedElsewhereError: it stands in the facility file.
+    :raises OwnedElsewhereError: the facility file defines it.
     """
     facility_id, _ = _facility(connection, facility)
     found = apply_thresholds.unset_maintenance(connection, facility_id, slug, [], origin="api")
@@ -85,7 +85,7 @@ def delete_maintenance(connection: Connection, facility: str, slug: str) -> bool
 
 
 def acknowledge(connection: Connection, alert_id: int, *, by: str, comment: str | None) -> None:
-    """Note that somebody knows of an alert; the first one stays the one who did."""
+    """Acknowledge an alert, with an optional comment; the first acknowledgement stays."""
     facility = connection.scalar(
         update(alert)
         .where(alert.c.id == alert_id, t.facility.c.id == alert.c.facility_id)

@@ -1,4 +1,4 @@
-"""The outbox as an administrator sees it: what waits to be told and why, and test messages."""
+"""The outbox as an administrator sees it: pending messages with the reason, test messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SELECT EXISTS (SELECT FROM process_progress WHERE process = 'notify'
                AND abs(extract(epoch FROM now() - progressed_at)) < %s)
 """
 
-# One that was not tried yet waits because its recipient fails with others.
+# A message that was not tried yet is pending because other messages to its recipient fail.
 _ENTRIES = """
 SELECT o.id, f.slug AS facility, coalesce(o.body ->> 'threshold', '') AS threshold, o.kind,
        o.target, o.created_at, o.tries, o.next_try_at, o.delivered_at,
@@ -35,7 +35,7 @@ LEFT JOIN LATERAL (
     ORDER BY x.next_try_at DESC LIMIT 1) e ON true
 """
 
-_WAITING = (
+_PENDING = (
     _ENTRIES + " WHERE o.delivered_at IS NULL AND o.abandoned_at IS NULL ORDER BY o.id LIMIT %s"
 )
 
@@ -61,13 +61,13 @@ class Entry:
     tries: int
     next_try_at: datetime
     delivered_at: datetime | None
-    #: why it was not taken, or why nothing is tried now; empty: nothing failed
+    #: why it was not accepted, or why nothing is sent now; empty: nothing failed
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Trial:
-    """A test message under way to every recipient of a facility."""
+class SentTest:
+    """A test message to the recipients of a facility."""
 
     #: of its rows in the outbox
     lane: str
@@ -80,12 +80,12 @@ def notifier_works(connection: psycopg.Connection[Any], stale_after_s: float) ->
     return bool(row and row[0])
 
 
-def tell_test(
+def enqueue_test(
     connection: psycopg.Connection[Any], facility: str, *, kinds: Iterable[str], by: str
-) -> Trial | None:
+) -> SentTest | None:
     """Put a test message into the outbox for each recipient; None if there is no such facility.
 
-    ``kinds``: of the recipients that are meant, as in ``webhook``; none: all.
+    ``kinds``: kinds of recipients, such as ``webhook``; none: all.
     """
     row = connection.execute(_NOTIFY_OF, (facility,)).fetchone()
     if row is None:
@@ -99,7 +99,7 @@ def tell_test(
     ]
     lane = f"{facility}/test/{uuid.uuid4().hex}"
     with connection.transaction():
-        writer.tell(
+        writer.enqueue(
             connection,
             facility_id,
             targets,
@@ -109,26 +109,26 @@ def tell_test(
                     "lane": lane,
                     "alert_id": None,
                     "key": lane,
-                    "body": {"message": f"A test message, asked for by {by}. Nothing fires."},
+                    "body": {"message": f"A test message, requested by {by}. Nothing fires."},
                 }
             ],
         )
-    return Trial(lane=lane, targets=targets)
+    return SentTest(lane=lane, targets=targets)
 
 
-def of_test(connection: psycopg.Connection[Any], test: Trial) -> list[Entry]:
-    """What has become of a test message so far."""
+def entries_of_test(connection: psycopg.Connection[Any], test: SentTest) -> list[Entry]:
+    """Return the entries of a test message, one for each recipient."""
     return _entries(connection, _OF_TEST, test.lane)
 
 
-def give_up(connection: psycopg.Connection[Any], test: Trial) -> None:
-    """Try a test message no more: days later it would only puzzle."""
+def abandon_test(connection: psycopg.Connection[Any], test: SentTest) -> None:
+    """Stop retrying a test message: it would only confuse, days later."""
     connection.execute(_GIVE_UP, (test.lane,))
 
 
-def waiting(connection: psycopg.Connection[Any], most: int) -> list[Entry]:
-    """Messages that are not told yet, the oldest first."""
-    return _entries(connection, _WAITING, most)
+def pending(connection: psycopg.Connection[Any], limit: int) -> list[Entry]:
+    """Return messages that are not delivered yet, the oldest first."""
+    return _entries(connection, _PENDING, limit)
 
 
 def _entries(connection: psycopg.Connection[Any], sql: str, parameter: Any) -> list[Entry]:

@@ -9,11 +9,14 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.core.store.alerts.body import alert_body
+from services.core.store.alerts.body import alert_body, names_and_unit
+from services.core.store.registry import watched_names
+from services.core.store.registry.watched_names import WatchedNames
 
-_ALERT = """
+_ALERT = f"""
 SELECT a.*, f.slug AS facility, t.slug AS threshold, coalesce(v.spec, t.spec) AS spec,
-       m.slug AS maintenance, c.comment, a.data_version
+       m.slug AS maintenance, c.comment, a.data_version,
+       {watched_names.COLUMNS}
 FROM alert a
 JOIN facility f ON f.id = a.facility_id
 JOIN threshold t ON t.id = a.threshold_id
@@ -23,7 +26,8 @@ LEFT JOIN maintenance m ON m.id = a.maintenance_id
 LEFT JOIN LATERAL (
     SELECT comment FROM alert_comment c WHERE c.alert_id = a.id ORDER BY c.id DESC LIMIT 1
 ) c ON true
-"""
+{watched_names.joins("a.facility_id", "coalesce(v.spec, t.spec)")}
+"""  # noqa: S608 - joins of this package
 
 _LISTED = text(
     _ALERT
@@ -40,10 +44,10 @@ ORDER BY a.id DESC LIMIT :most
 
 _ONE = text(_ALERT + " WHERE a.id = :id")
 
-#: More than this at once is no use to anybody.
-_MOST_LIVE = 1000
+#: Alerts of a live answer at most.
+_MAX_LIVE = 1000
 
-# What fires, and what changed lately: for those who were told of less.
+# Alerts that fire, and those that changed lately, for clients that missed their change.
 _LIVE_IDS = """
 SELECT o.id FROM alert o JOIN facility x ON x.id = o.facility_id
 WHERE x.slug = :facility AND o.resolved_at IS NULL AND o.undone_at IS NULL
@@ -80,14 +84,16 @@ _COMMENTS = text(
 )
 
 _THRESHOLDS = text(
-    """
+    f"""
 SELECT f.slug AS facility, t.spec, t.origin, t.version, t.in_force_from,
-       coalesce(s.state, 'inactive') AS state, s.since
+       coalesce(s.state, 'inactive') AS state, s.since,
+       {watched_names.COLUMNS}
 FROM threshold t JOIN facility f ON f.id = t.facility_id
 LEFT JOIN threshold_state s ON s.threshold_id = t.id
+{watched_names.joins("t.facility_id", "t.spec")}
 WHERE t.active AND t.facility_id = ANY(CAST(:facilities AS int[]))
 ORDER BY f.slug, t.slug
-"""
+"""  # noqa: S608 - joins of this package
 )
 
 _MAINTENANCE = text(
@@ -114,7 +120,7 @@ async def alerts(
     before_id: int | None,
     most: int,
 ) -> list[dict[str, Any]]:
-    """Alerts, the newest first; empty lists and None are no restriction."""
+    """Return alerts, the newest first; empty lists and None restrict nothing."""
     rows = await connection.execute(
         _LISTED,
         {
@@ -131,7 +137,7 @@ async def alerts(
 
 
 async def alert(connection: AsyncConnection, alert_id: int) -> dict[str, Any] | None:
-    """One alert with its ``transitions`` and ``comments``; None if there is none."""
+    """Return an alert with its ``transitions`` and ``comments``; None if there is none."""
     row = (await connection.execute(_ONE, {"id": alert_id})).mappings().first()
     if row is None:
         return None
@@ -145,15 +151,15 @@ async def alert(connection: AsyncConnection, alert_id: int) -> dict[str, Any] | 
 
 
 async def live_alerts(connection: AsyncConnection, facility: str) -> list[dict[str, Any]]:
-    """What fires in a facility, and what changed within a quarter of an hour; the newest 1 000."""
-    rows = await connection.execute(_LIVE, {"facility": facility, "most": _MOST_LIVE})
+    """Return alerts that fire or changed within a quarter of an hour; the newest 1 000."""
+    rows = await connection.execute(_LIVE, {"facility": facility, "most": _MAX_LIVE})
     return [_shown(row) for row in rows.mappings()]
 
 
 async def alerts_as_of(
     connection: AsyncConnection, facility: str, as_of: datetime
 ) -> list[dict[str, Any]]:
-    """What fired at an instant, by the data that is known now; as it was then: without its end."""
+    """Return the alerts that fired at an instant, by present data and without their end."""
     rows = await connection.execute(_AS_OF, {"facility": facility, "as_of": as_of})
     return [
         {**_shown(row), "state": "firing", "resolved_at": None, "undone_at": None}
@@ -162,16 +168,19 @@ async def alerts_as_of(
 
 
 def is_open(alert: dict[str, Any]) -> bool:
-    """Whether an alert still stands."""
+    """Return whether an alert neither resolved nor was retracted."""
     return alert["resolved_at"] is None and alert["undone_at"] is None
 
 
 async def thresholds(
     connection: AsyncConnection, facility_ids: Sequence[int]
 ) -> list[dict[str, Any]]:
-    """Thresholds in force, with the state that each is in."""
+    """Return the thresholds in force with their states and the names of what they watch."""
     rows = await connection.execute(_THRESHOLDS, {"facilities": list(facility_ids)})
-    return [dict(row) for row in rows.mappings()]
+    return [
+        {**row, **names_and_unit(row["spec"], WatchedNames.of_row(row))}
+        for row in map(dict, rows.mappings())
+    ]
 
 
 async def maintenance(
@@ -181,7 +190,7 @@ async def maintenance(
     begins: datetime | None,
     ends: datetime | None,
 ) -> list[dict[str, Any]]:
-    """Maintenance that touches a span of time; None: no bound."""
+    """Return maintenance that overlaps a period; None: no bound."""
     rows = await connection.execute(
         _MAINTENANCE, {"facilities": list(facility_ids), "begins": begins, "ends": ends}
     )
@@ -189,7 +198,7 @@ async def maintenance(
 
 
 def _shown(row: Any) -> dict[str, Any]:
-    body = alert_body(row, row["spec"])
+    body = alert_body(row, row["spec"], WatchedNames.of_row(row))
     return {
         "id": body.pop("id"),
         "facility": row["facility"],

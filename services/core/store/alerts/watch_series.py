@@ -1,7 +1,7 @@
-"""What limits are judged by, as arrays: minutes of sources, their windows, when devices spoke.
+"""What thresholds are evaluated from, as arrays: minutes and windows of sources, device activity.
 
-Masses are whole micrograms, so that sums do not depend on what else is summed; a window of one
-source beyond 9e18 of them counts as so much.
+Masses are whole micrograms, so that sums do not depend on their order; a window of one source
+beyond 9e18 of them counts as 9e18.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class WindowTotal:
     ug: Integers
     covered_ms: Integers
     #: False: there is no total of the source yet
-    there: NDArray[np.bool_]
+    present: NDArray[np.bool_]
 
 
 class Sources:
@@ -124,7 +124,7 @@ class Sources:
         return len(self.ids)
 
     def rows(self, ids: Any) -> Integers:
-        """The row of each id, which must be there."""
+        """Return the row of each id, which must be present."""
         return np.searchsorted(self._array, np.asarray(ids, dtype=np.int64))
 
 
@@ -133,7 +133,7 @@ def minutes(
     sources: Sources,
     ranges: Sequence[tuple[int, int]],
 ) -> Rows:
-    """Stored minutes of the sources in ranges of minutes, both ends included, in any order.
+    """Return the stored minutes of sources in ranges, both ends included, in any order.
 
     Columns: ``source``, ``minute``, ``ug`` with what closing added, ``own_ug`` without, ``ms``.
     """
@@ -152,7 +152,7 @@ def minutes(
 def known_before(
     connection: psycopg.Connection[Any], after: Mapping[int, int], before: int
 ) -> Rows:
-    """The newest known minute of each source that lies after its own minute and before ``before``.
+    """Return each source's newest known minute after its own minute and before ``before``.
 
     Columns as those of :func:`minutes`.
     """
@@ -167,21 +167,21 @@ def known_before(
 def windows(
     connection: psycopg.Connection[Any], sources: Sources, spans: Sequence[str]
 ) -> dict[str, WindowTotal]:
-    """The windows as the aggregator last moved them, by span."""
+    """Return the windows as the aggregator last moved them, by name."""
     found = _read(connection, _WINDOWS, _WINDOW, {"sources": sources.ids, "spans": list(spans)})
     result = {}
     for i, span in enumerate(spans, start=1):
-        mine = found[found["span"] == i]
-        if not mine.size:
+        of_span = found[found["span"] == i]
+        if not of_span.size:
             continue
-        upto = int(mine["upto"].max())
-        mine = mine[mine["upto"] == upto]
+        upto = int(of_span["upto"].max())
+        of_span = of_span[of_span["upto"] == upto]
         ug, covered = _zeros(sources), _zeros(sources)
-        there = np.zeros(len(sources), dtype=bool)
-        rows = sources.rows(mine["source"])
-        ug[rows], covered[rows], there[rows] = mine["ug"], mine["ms"], True
+        present = np.zeros(len(sources), dtype=bool)
+        rows = sources.rows(of_span["source"])
+        ug[rows], covered[rows], present[rows] = of_span["ug"], of_span["ms"], True
         result[span] = WindowTotal(
-            since=int(mine["since"].min()), upto=upto, ug=ug, covered_ms=covered, there=there
+            since=int(of_span["since"].min()), upto=upto, ug=ug, covered_ms=covered, present=present
         )
     return result
 
@@ -189,7 +189,7 @@ def windows(
 def sums(
     connection: psycopg.Connection[Any], sources: Sources, first: int, end: int
 ) -> tuple[Integers, Integers]:
-    """Micrograms and covered milliseconds of each source in ``[first, end)``."""
+    """Return micrograms and covered milliseconds of each source in ``[first, end)``."""
     found = _read(connection, _SUMS, _SUM, {"sources": sources.ids, "first": first, "end": end})
     ug, covered = _zeros(sources), _zeros(sources)
     rows = sources.rows(found["source"])
@@ -201,13 +201,13 @@ def _zeros(sources: Sources) -> Integers:
     return np.zeros(len(sources), dtype=np.int64)
 
 
-def spoke(
+def newest_readings(
     connection: psycopg.Connection[Any],
     devices: Sequence[Sequence[int]],
     first: int,
     last: int,
 ) -> NDArray[np.int64]:
-    """The newest minute with a reading of each device up to each minute; -1: none in 40 days.
+    """Return each device's newest minute with a reading, by minute; -1: none in 40 days.
 
     ``devices``: the channels of each; the answer's shape is (devices, minutes).
     """
@@ -225,16 +225,16 @@ def spoke(
 def quarantined(
     connection: psycopg.Connection[Any], facility_id: int, first: int
 ) -> list[tuple[str, int, int]]:
-    """Open entries by device and minute of arrival, from minute ``first`` on."""
+    """Return open entries by device and minute of arrival, from minute ``first`` on."""
     return connection.execute(_QUARANTINED, {"facility": facility_id, "first": first}).fetchall()
 
 
 def _read(
     connection: psycopg.Connection[Any], sql: str, columns: np.dtype[Any], parameters: Any
 ) -> Rows:
-    """Rows whose columns are all whole numbers of eight bytes and never null.
+    """Read rows whose columns are all whole numbers of eight bytes and never null.
 
-    They come as one value: taking up thousands of rows one by one costs more than finding them.
+    They come as one value: fetching thousands of rows one by one costs more than finding them.
     """
     names = columns.names or ()
     packed = " || ".join(f"int8send({name})" for name in names)

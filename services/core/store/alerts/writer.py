@@ -1,4 +1,4 @@
-"""Alerts and what is to be told of them, written in the transaction that judged."""
+"""Alerts and the messages about them, written in the transaction that evaluated thresholds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from services.core.store.database import notify
 
-# An alert that no later data can reach any more is left alone.
+# Alerts that no later data can change are not read.
 _KNOWN = """
 SELECT a.* FROM unnest(%(ids)s::int4[], %(minutes)s::int8[]) AS x(id, minute)
 JOIN alert a ON a.threshold_id = x.id AND a.undone_at IS NULL
@@ -19,7 +19,7 @@ JOIN alert a ON a.threshold_id = x.id AND a.undone_at IS NULL
 ORDER BY a.fired_at
 """
 
-_UNTOLD = """
+_UNANNOUNCED = """
 SELECT a.* FROM alert a
 WHERE a.facility_id = %s AND a.resolved_at IS NULL AND a.undone_at IS NULL AND NOT a.told
 """
@@ -55,7 +55,7 @@ _UPDATE = (
     + ", changed_at = statement_timestamp() WHERE id = %(id)s"
 )
 
-_TELL = """
+_ENQUEUE = """
 INSERT INTO outbox (facility_id, kind, target, lane, alert_id, body, key)
 SELECT %(facility)s, m.kind, t.target, m.lane, m.alert_id, m.body, m.key
 FROM unnest(%(kinds)s::text[], %(lanes)s::text[], %(alerts)s::int8[], %(bodies)s::jsonb[],
@@ -68,13 +68,13 @@ Row = dict[str, Any]
 
 
 def known(connection: psycopg.Connection[Any], first: Mapping[int, int]) -> list[Row]:
-    """Alerts of thresholds that were there in or after their own minutes, oldest first."""
+    """Return the alerts of thresholds that lasted into or after their minutes, oldest first."""
     return _rows(connection, _KNOWN, {"ids": list(first), "minutes": list(first.values())})
 
 
-def untold(connection: psycopg.Connection[Any], facility_id: int) -> list[Row]:
-    """Alerts that fire and were kept from being told."""
-    return _rows(connection, _UNTOLD, (facility_id,))
+def unannounced(connection: psycopg.Connection[Any], facility_id: int) -> list[Row]:
+    """Return alerts that fire and of which no message was sent yet."""
+    return _rows(connection, _UNANNOUNCED, (facility_id,))
 
 
 def insert(connection: psycopg.Connection[Any], alerts: Sequence[Row]) -> None:
@@ -90,13 +90,13 @@ def insert(connection: psycopg.Connection[Any], alerts: Sequence[Row]) -> None:
 
 
 def update(connection: psycopg.Connection[Any], alerts: Sequence[Row]) -> None:
-    """Bring alerts up to what they are now."""
+    """Update alerts to what they are now."""
     if alerts:
         with connection.cursor() as cursor:
             cursor.executemany(_UPDATE, alerts)
 
 
-def tell(
+def enqueue(
     connection: psycopg.Connection[Any],
     facility_id: int,
     targets: Sequence[str],
@@ -109,7 +109,7 @@ def tell(
     if not messages or not targets:
         return
     connection.execute(
-        _TELL,
+        _ENQUEUE,
         {
             "facility": facility_id,
             "kinds": [m["kind"] for m in messages],

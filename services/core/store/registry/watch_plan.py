@@ -1,4 +1,4 @@
-"""A facility's thresholds as the aggregator judges them, all at once."""
+"""A facility's thresholds as the aggregator evaluates them, all at once."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from numpy.typing import NDArray
 from psycopg.rows import dict_row
 from pydantic import ValidationError
 
+from services.core.accounting.alerting.measures.emissions import EmissionMeasure
+from services.core.accounting.alerting.measures.measure import Measure
 from services.core.accounting.alerting.verdicts import Limits
 from services.core.accounting.series import ChannelRule
 from services.core.facility import assemble
 from services.core.facility.model import Channel, Notify
 from services.core.facility.recipients import targets_of
-from services.core.facility.thresholds import LONGEST_SILENCE_S, Threshold
+from services.core.facility.thresholds import Threshold
+from services.core.store.registry import watched_names
 from services.core.store.registry.replaced_sources import is_replaced
-from services.core.timeline.windows import longest_minutes
+from services.core.store.registry.watched_names import WatchedNames
 
-#: A source that has told nothing for so long is unknown, or for as long as its data may be late;
-#: and before that, for as long as one of its intervals is.
+#: A source without data is unknown after this time or after its lateness, whichever is longer, plus
+#: the length of its longest interval.
 _UNKNOWN_AFTER_S = 900.0
-
-_A_DAY = 1440
-_LONGEST_SILENCE = int(LONGEST_SILENCE_S) // 60
 
 # What a retired source emitted still counts, unless an active one counts the same readings.
 _SOURCES: LiteralString = f"""
@@ -42,11 +42,14 @@ FROM source s WHERE s.facility_id = %(facility)s AND NOT {is_replaced()}
 ORDER BY s.id
 """  # noqa: S608 - constants
 
-_THRESHOLDS = """
-SELECT id, slug, version, spec, source_id, scope, channel_id, device_id,
-       extract(epoch FROM in_force_from)::int8 / 60 AS begins
-FROM threshold WHERE facility_id = %(facility)s AND active ORDER BY id
-"""
+_THRESHOLDS = f"""
+SELECT t.id, t.slug, t.version, t.spec, t.source_id, t.scope, t.channel_id, t.device_id,
+       extract(epoch FROM t.in_force_from)::int8 / 60 AS begins,
+       {watched_names.COLUMNS}
+FROM threshold t
+{watched_names.joins("t.facility_id", "t.spec")}
+WHERE t.facility_id = %(facility)s AND t.active ORDER BY t.id
+"""  # noqa: S608 - joins of this package
 
 _CHANNELS = """
 SELECT c.id, c.spec FROM channel c
@@ -77,10 +80,16 @@ class Watched:
     sources: tuple[int, ...]
     channel_id: int | None
     device_id: int | None
+    names: WatchedNames = field(default=WatchedNames(), repr=False)
+
+    @property
+    def measure(self) -> Measure:
+        """What it compares with its limit."""
+        return self.spec.definition
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Silence:
+class MaintenanceWindow:
     """A maintenance, by ids of the facility file; ``upto`` is exclusive."""
 
     id: int
@@ -91,7 +100,7 @@ class Silence:
     thresholds: frozenset[str] | None
 
     def covers(self, threshold: Threshold, at: datetime) -> bool:
-        """Whether what a threshold says of this instant is not told."""
+        """Return whether messages about this instant are muted for a threshold."""
         if not self.since <= at < self.upto:
             return False
         if self.sources is None and self.thresholds is None:
@@ -101,13 +110,13 @@ class Silence:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WatchPlan:
-    """Everything about a facility's limits at one revision of the registry."""
+    """Everything about a facility's thresholds at one revision of the registry."""
 
     thresholds: tuple[Watched, ...]
     limits: Limits = field(repr=False)
     #: minutes that it must last
     lasts: NDArray[np.int64] = field(repr=False)
-    #: first minute judged
+    #: first minute evaluated
     begins: NDArray[np.int64] = field(repr=False)
     #: minutes after a changed one in which its value may have changed with it
     reaches: NDArray[np.int64] = field(repr=False)
@@ -118,19 +127,19 @@ class WatchPlan:
     #: channels of the devices that are watched
     devices: Mapping[int, tuple[int, ...]] = field(repr=False)
     targets: tuple[str, ...]
-    silences: tuple[Silence, ...]
+    maintenance: tuple[MaintenanceWindow, ...]
     zone: ZoneInfo
     #: pairs of a threshold's index and the id of a source, or channel, that it depends on
     of_sources: NDArray[np.int64] = field(repr=False)
     of_channels: NDArray[np.int64] = field(repr=False)
 
-    def silence(self, threshold: Threshold, at: datetime) -> Silence | None:
-        """The maintenance for which this is not told, None if there is none."""
-        return next((each for each in self.silences if each.covers(threshold, at)), None)
+    def muted_by(self, threshold: Threshold, at: datetime) -> MaintenanceWindow | None:
+        """Return the maintenance that mutes a threshold at an instant, None if none does."""
+        return next((each for each in self.maintenance if each.covers(threshold, at)), None)
 
 
 def watch_plan(connection: psycopg.Connection[Any], facility_id: int) -> WatchPlan:
-    """Read the thresholds of a facility, with what is needed to judge them and to tell of them."""
+    """Read the thresholds of a facility, and what evaluating and announcing them needs."""
     with connection.cursor(row_factory=dict_row) as cursor:
 
         def rows(sql: str) -> list[dict[str, Any]]:
@@ -156,7 +165,10 @@ def watch_plan(connection: psycopg.Connection[Any], facility_id: int) -> WatchPl
         limits=_limits([each.spec for each in watched]),
         lasts=np.array([-(-each.spec.for_ // 60) for each in watched], dtype=np.int64),
         begins=np.array([row["begins"] for row in thresholds], dtype=np.int64),
-        reaches=np.array([_reach(each.spec, longest) for each in watched], dtype=np.int64),
+        reaches=np.array(
+            [each.measure.reach_minutes(each.spec.window, longest) for each in watched],
+            dtype=np.int64,
+        ),
         unknown_after=unknown_after,
         channels={
             row["id"]: assemble.channel_rule(Channel.model_validate(row["spec"]))
@@ -164,8 +176,8 @@ def watch_plan(connection: psycopg.Connection[Any], facility_id: int) -> WatchPl
         },
         devices={row["id"]: tuple(row["channels"]) for row in devices},
         targets=tuple(targets_of(_entries(found["notify"]))),
-        silences=tuple(
-            Silence(
+        maintenance=tuple(
+            MaintenanceWindow(
                 id=row["id"],
                 slug=row["slug"],
                 since=row["from_ts"],
@@ -192,13 +204,6 @@ def _entries(specs: Iterable[Any]) -> Iterator[Notify]:
             yield Notify.model_validate(each)
 
 
-def _reach(spec: Threshold, unknown_after: int) -> int:
-    if spec.measure == "silence":
-        return _LONGEST_SILENCE
-    window = 1 if spec.window is None else longest_minutes(spec.window)
-    return unknown_after + _A_DAY + window
-
-
 def _channels(watched: Watched, devices: Mapping[int, Sequence[int]]) -> Sequence[int]:
     if watched.channel_id is not None:
         return (watched.channel_id,)
@@ -218,13 +223,14 @@ def _watched(row: Mapping[str, Any], sources: Sequence[Mapping[str, Any]]) -> Wa
         sources=_sources(row, spec, sources),
         channel_id=row["channel_id"],
         device_id=row["device_id"],
+        names=WatchedNames.of_row(row),
     )
 
 
 def _sources(
     row: Mapping[str, Any], spec: Threshold, sources: Sequence[Mapping[str, Any]]
 ) -> tuple[int, ...]:
-    if spec.measure not in {"rate", "total", "coverage", "budget"}:
+    if not isinstance(spec.definition, EmissionMeasure):
         return ()
     if row["source_id"] is not None:
         return (row["source_id"],)
@@ -241,7 +247,5 @@ def _limits(specs: Sequence[Threshold]) -> Limits:
         limit=np.array([spec.limit for spec in specs], dtype=np.float64),
         clear=np.array([spec.clear for spec in specs], dtype=np.float64),
         above=np.array([spec.above is not None for spec in specs], dtype=bool),
-        additive=np.array(
-            [spec.measure in {"rate", "total", "budget"} for spec in specs], dtype=bool
-        ),
+        additive=np.array([spec.definition.is_additive for spec in specs], dtype=bool),
     )

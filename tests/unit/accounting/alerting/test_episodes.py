@@ -41,15 +41,15 @@ def test_an_alert_that_overlaps_is_the_same_one() -> None:
     found = reconcile(known, now)
     assert [(k.key, e.fired) for k, e in found.same] == [("a", 3)]
     assert [e.fired for e in found.new] == [20]
-    assert [k.key for k in found.undone] == ["b"]
+    assert [k.key for k in found.retracted] == ["b"]
 
 
-def test_two_alerts_that_turn_out_to_be_one_leave_one_undone() -> None:
+def test_two_alerts_that_turn_out_to_be_one_leave_one_retracted() -> None:
     now = episodes(history((3, FIRING)))
     known = [Known(key="a", fired=3, resolved=6), Known(key="b", fired=9, resolved=None)]
     found = reconcile(known, now)
     assert [k.key for k, _ in found.same] == ["a"]
-    assert [k.key for k in found.undone] == ["b"]
+    assert [k.key for k in found.retracted] == ["b"]
 
 
 def minute(*when: int) -> int:

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from services.core.accounting.alerting.history import revise
 from services.core.accounting.alerting.states import NAMES, States, Transition, fold
-from services.core.accounting.alerting.verdicts import CLEAR, Limits, at_the_end, minutes_to_limit
+from services.core.accounting.alerting.verdicts import (
+    CLEAR,
+    Limits,
+    minutes_to_limit,
+    projected_value,
+)
 
 NAN = float("nan")
 
@@ -119,7 +124,7 @@ def test_a_threshold_judges_nothing_from_before_it_came_into_force() -> None:
 
 
 def test_what_a_window_ends_with_at_the_present_rate() -> None:
-    ends = at_the_end(np.array([[100.0]]), np.array([[2.0]]), np.array([[30]]))
+    ends = projected_value(np.array([[100.0]]), np.array([[2.0]]), np.array([[30]]))
     assert ends.tolist() == [[160.0]]
     assert minutes_to_limit(100, 150, 2.0) == pytest.approx(25)
     assert minutes_to_limit(100, 150, 0.0) is None
@@ -153,7 +158,7 @@ class Engine:
             first=first,
         )
         revised = revise([t for t in self.history if t.minute >= first], now)
-        kept = [t for t in self.history if t not in revised.undone]
+        kept = [t for t in self.history if t not in revised.retracted]
         self.history = sorted([*kept, *revised.added], key=lambda t: t.minute)
         self.judged_to = upto
 

@@ -1,0 +1,36 @@
+"""The values of thresholds, minute by minute; shapes are (thresholds, minutes)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Values:
+    """What is compared with the limits; NaN is unknown."""
+
+    value: Floats
+    #: a part of the value is unknown
+    incomplete: Booleans
+    #: what the window will end with at the present rate; NaN where that is not asked for
+    ends: Floats
+    #: how fast the value rises, per minute, where that is asked for
+    rise: Floats
+
+    @classmethod
+    def unknown(cls, thresholds: int, minutes: int) -> Values:
+        """Return values of which nothing is known yet."""
+        shape = (thresholds, minutes)
+        return cls(
+            value=np.full(shape, np.nan),
+            incomplete=np.zeros(shape, dtype=bool),
+            ends=np.full(shape, np.nan),
+            rise=np.full(shape, np.nan),
+        )
