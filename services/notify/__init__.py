@@ -1,1 +1,1 @@
-"""The notifier: alerts -> people and machines. Promise: told at least once, never silently lost."""
+"""The notifier: alerts -> people and machines. Promise: delivered at least once, never lost."""

@@ -1,4 +1,4 @@
-"""Which addresses a message may go to: a facility file must not make tonne call its neighbours."""
+"""Which addresses messages may go to: no facility file may make tonne call its neighbours."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ _IPV4_COMPATIBLE = ipaddress.IPv6Network("::/96")
 class Reach(Enum):
     """How far inside a message may go."""
 
-    #: only what every host of the internet can be reached at
+    #: only addresses that the whole internet can reach
     PUBLIC = "public"
-    #: also the site's own networks and this machine, but never what configures a machine
+    #: also the site's own networks and this machine, but never link-local addresses, where machines
+    #: of a cloud are configured
     SITE = "site"
-    #: wherever it is told to go
+    #: any address
     ANY = "any"
 
 
 def refusal(address: Address, reach: Reach) -> str | None:
-    """What kind of address it is that may not be gone to; None: it may.
+    """Return the kind of an address that is refused; None: messages may go there.
 
-    An IPv6 address that carries an IPv4 address is judged as both.
+    An IPv6 address that carries an IPv4 address is checked as both.
     """
     if reach is Reach.ANY:
         return None
@@ -65,7 +66,7 @@ def _kind(address: Address, reach: Reach) -> str | None:
 
 
 def _is_private(address: Address) -> bool:
-    """Not reachable for every host of the internet."""
+    """Return whether some hosts of the internet cannot reach it."""
     old = isinstance(address, ipaddress.IPv6Address) and (
         address in _SITE_LOCAL or address in _IPV4_COMPATIBLE
     )

@@ -1,7 +1,7 @@
-"""Prometheus Alertmanager, API v2: it groups, silences and routes what it is told.
+"""Prometheus Alertmanager, API v2: it groups, silences and routes alerts.
 
-It keeps alerts in memory only, so what still fires is told again every minute, and a resolved one
-for a quarter of an hour more, as Prometheus itself does.
+It keeps alerts in memory only, so firing ones are sent again every minute, and resolved ones for
+another quarter of an hour, as Prometheus itself does.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from services.notify import wording
 from services.notify.message import HEARTBEAT, RESOLVED, TEST, Message, rfc3339
 from services.notify.post import Poster
 
-#: An alert that nobody repeats any more ends by itself: far beyond any restart of the notifier.
-_FIRES_ON = timedelta(hours=4)
+#: An alert that is not repeated ends by itself: long after any restart of the notifier.
+_EXPIRES_AFTER = timedelta(hours=4)
 #: Alerts in one request.
-_MOST = 500
-#: What tells one alert from another there; what may change in an alert's life is an annotation.
+_MAX_ALERTS = 500
+#: What identifies an alert there; what may change while it lasts is an annotation.
 _LABELS = ("threshold", "source", "scope", "device", "channel", "measure", "window", "severity")
 
 
@@ -42,8 +42,8 @@ class AlertmanagerChannel:
 
     async def repeat(self, messages: Sequence[Message]) -> None:
         """See :class:`.channel.Channel`."""
-        for first in range(0, len(messages), _MOST):
-            await self._post(messages[first : first + _MOST])
+        for first in range(0, len(messages), _MAX_ALERTS):
+            await self._post(messages[first : first + _MAX_ALERTS])
 
     async def _post(self, messages: Sequence[Message]) -> None:
         now = self._clock.now()
@@ -56,8 +56,8 @@ class AlertmanagerChannel:
 
 
 def alert_of(message: Message, now: datetime) -> dict[str, Any]:
-    """A message as Alertmanager's ``postableAlert``."""
-    starts, ends = _span(message, now)
+    """Return a message as Alertmanager's ``postableAlert``."""
+    starts, ends = _period(message, now)
     return {
         "labels": _labels(message),
         "annotations": _annotations(message),
@@ -75,23 +75,23 @@ def _labels(message: Message) -> dict[str, str]:
 
 
 def _annotations(message: Message) -> dict[str, str]:
-    told = {
+    annotations = {
         name: str(value)
         for name, value in message.body.items()
         if name not in _LABELS and isinstance(value, str | int | float) and value != ""
     }
-    return {**told, "summary": wording.headline(message), "key": message.key}
+    return {**annotations, "summary": wording.headline(message), "key": message.key}
 
 
-def _span(message: Message, now: datetime) -> tuple[datetime, datetime]:
-    """When it fires from and until; Alertmanager refuses an end before the start."""
+def _period(message: Message, now: datetime) -> tuple[datetime, datetime]:
+    """Return when it starts and ends; Alertmanager refuses an end before the start."""
     if message.kind == TEST:
         return now, now + timedelta(minutes=1)
     if message.kind == HEARTBEAT:
         return now, now + timedelta(seconds=3 * float(message.body["every_s"]))
     starts = min(_instant(message.body.get("fired_at")) or message.created_at, now)
     if message.kind != RESOLVED:
-        return starts, now + _FIRES_ON
+        return starts, now + _EXPIRES_AFTER
     ends = min(_instant(message.body.get("resolved_at")) or message.created_at, now)
     return min(starts, ends), ends
 

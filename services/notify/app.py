@@ -1,4 +1,4 @@
-"""The notifier's composition root: settings -> ways to recipients -> loop -> exit code."""
+"""The notifier's composition root: settings -> channels to recipients -> loop -> exit code."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def run(settings: Settings) -> int:
             )
         return asyncio.run(_run(settings, channel_to, clock))
     except (BrokerTlsError, BrokerUrlError, DatabaseUrlError, SmtpUrlError) as error:
-        _log.error("the notifier cannot go on", reason=str(error))
+        _log.error("the notifier cannot start", reason=str(error))
         return 1
     finally:
         resolver.close()
@@ -85,7 +85,7 @@ async def _run(settings: Settings, channel_to: Callable[[str], Channel], clock: 
 
 
 def ways(settings: Settings, resolver: SystemResolver, clock: Clock) -> Callable[[str], Channel]:
-    """How to reach each kind of recipient.
+    """Return a function that opens the channel to a target.
 
     :raises BrokerTlsError, BrokerUrlError, SmtpUrlError: a setting cannot be used.
     """
@@ -122,7 +122,7 @@ def ways(settings: Settings, resolver: SystemResolver, clock: Clock) -> Callable
                     clock=clock,
                 )
             case "alertmanager":
-                # it stands in the house; what stands beside it must not be asked for its answers
+                # it is inside the site; answers of its neighbours must not be quoted
                 return AlertmanagerChannel(
                     address,
                     poster=poster(
@@ -139,7 +139,7 @@ def ways(settings: Settings, resolver: SystemResolver, clock: Clock) -> Callable
 
 
 def _trusted() -> ssl.SSLContext:
-    """The authorities that httpx brings, and the machine's own: a works may have one."""
+    """Trust the authorities that httpx brings, and the machine's own: a site may have one."""
     tls = httpx.create_ssl_context()
     tls.load_default_certs()
     return tls

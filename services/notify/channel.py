@@ -1,4 +1,4 @@
-"""The port to a recipient: what a way of telling must be able to do, and how it fails."""
+"""The port to a recipient: what a channel can do, and how it fails."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from services.notify.message import Message
 
 
 class DeliveryError(Exception):
-    """A message was not taken; the text says why, in one sentence, without any secret.
+    """A message was not accepted; the text says why, in one sentence, without any secret.
 
-    What a receiver answered may be in it, so control characters are written out.
+    It may quote the recipient's answer, so control characters are escaped.
 
-    ``only_this`` says that the recipient works and refused this message alone: others go on.
-    ``wait_s`` is how long the recipient asked to be left alone, None if it did not say.
+    ``only_this``: the recipient works and refused this message alone; others can still be sent.
+    ``wait_s``: how long the recipient asked to wait, None if it did not say.
     """
 
     def __init__(
@@ -31,28 +31,28 @@ class Channel(Protocol):
 
     @property
     def most_at_once(self) -> int:
-        """How many messages of different alerts may be on their way at once."""
+        """Return how many messages of different alerts may be in flight at once."""
         ...
 
     @property
     def repeat_every_s(self) -> float | None:
-        """How often what still fires is told again to one that forgets; None: never."""
+        """Return how often firing alerts are repeated to one that forgets; None: never."""
         ...
 
     async def send(self, message: Message) -> None:
-        """Tell it. Returns when the recipient has taken it over.
+        """Send a message; return when the recipient has accepted it.
 
-        :raises DeliveryError: it did not, or did not say so in time.
+        :raises DeliveryError: it refused, or did not answer in time.
         """
         ...
 
     async def repeat(self, messages: Sequence[Message]) -> None:
-        """Tell again what still fires.
+        """Send the messages of firing alerts again.
 
-        :raises DeliveryError: the recipient did not take all of it.
+        :raises DeliveryError: the recipient did not accept all of them.
         """
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         ...

@@ -19,10 +19,10 @@ from services.core.store.database.connect import connect_async
 from services.core.store.database.database_time import look_async
 from services.notify.channel import Channel
 from services.notify.heartbeat import Pulse
-from services.notify.left_alone import LeftAlone, set_aside_notices
 from services.notify.outbox import Outbox
 from services.notify.recipients import Recipients, kind_of, listed
 from services.notify.retry import LONGEST_S
+from services.notify.suspended_recipients import SuspendedRecipients, set_aside_notices
 from services.notify.worker import Worker
 
 log = structlog.get_logger()
@@ -59,7 +59,7 @@ class Notifier:
         self._stopping = asyncio.Event()
         self._forget_at_s = 0.0
         self._seen_turns = -1
-        self._left_alone = LeftAlone()
+        self._suspended = SuspendedRecipients()
 
     def stop(self) -> None:
         """Finish what is on its way and return from :meth:`run`."""
@@ -135,7 +135,7 @@ class Notifier:
         for target in await outbox.due_targets() | self._pulse.targets() | standing:
             if target in self._workers:
                 self._workers[target].wake()
-            elif self._left_alone.over(target) and await outbox.take(target):
+            elif self._suspended.may_try(target) and await outbox.take(target):
                 await self._begin(target, outbox, group)
 
     async def _begin(self, target: str, outbox: Outbox, group: asyncio.TaskGroup) -> None:
@@ -149,7 +149,7 @@ class Notifier:
                 recipients=lambda: self._recipients,
             )
         except Exception as error:  # noqa: BLE001 - it is logged there, and the others are told
-            self._left_alone.add(target, error)
+            self._suspended.suspend(target, error)
             await outbox.release(target)
             return
         self._workers[target] = worker
@@ -161,9 +161,9 @@ class Notifier:
         except (psycopg.OperationalError, psycopg.errors.UndefinedTable):
             raise
         except Exception as error:  # noqa: BLE001 - as above
-            self._left_alone.add(target, error)
+            self._suspended.suspend(target, error)
         else:
-            self._left_alone.forget(target)
+            self._suspended.clear(target)
         del self._workers[target]
         await outbox.release(target)
         self._look.set()
@@ -199,7 +199,7 @@ class Notifier:
                 "oldest_s": round(oldest_s, 3),
                 "notices": [
                     *self._clock.notices(),
-                    *self._left_alone.notices(),
+                    *self._suspended.notices(),
                     *set_aside_notices(*await outbox.set_aside()),
                 ],
             },

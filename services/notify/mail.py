@@ -22,7 +22,7 @@ _STEP_S = 10.0
 
 
 class MailChannel:
-    """Hands in each message on a connection of its own; a second one has the same Message-ID."""
+    """Submits each message on its own connection; a second delivery has the same Message-ID."""
 
     most_at_once = 2
     repeat_every_s = None
@@ -41,9 +41,9 @@ class MailChannel:
             raise DeliveryError("no mail can be sent: TONNE_SMTP_URL is not set for the notifier")
         try:
             async with asyncio.timeout(_TOTAL_S):
-                await self._hand_in(self._server, mail_of(message, self._recipient, self._sender))
+                await self._submit(self._server, mail_of(message, self._recipient, self._sender))
         except TimeoutError:
-            raise DeliveryError(f"{self._server.address} did not take it in time") from None
+            raise DeliveryError(f"{self._server.address} did not accept it in time") from None
         except aiosmtplib.SMTPRecipientsRefused as error:
             # 4xx: not now; the mailbox is full, or the sender is not known yet
             refused = error.recipients[0]
@@ -58,7 +58,7 @@ class MailChannel:
         except (aiosmtplib.SMTPException, OSError) as error:
             raise DeliveryError(f"{self._server.address}: {error}") from None
 
-    async def _hand_in(self, server: SmtpUrl, mail: EmailMessage) -> None:
+    async def _submit(self, server: SmtpUrl, mail: EmailMessage) -> None:
         client = aiosmtplib.SMTP(
             hostname=server.host,
             port=server.port,
@@ -73,14 +73,14 @@ class MailChannel:
             await client.send_message(mail)
 
     async def repeat(self, messages: Sequence[Message]) -> None:
-        """Nothing: mail is kept by whoever gets it."""
+        """Do nothing: mailboxes keep mail."""
 
     async def close(self) -> None:
-        """Nothing is open between two messages."""
+        """Do nothing: no connection stays open between two messages."""
 
 
 def mail_of(message: Message, recipient: str, sender: str) -> EmailMessage:
-    """A message as mail; equal for every delivery."""
+    """Return a message as mail, equal for every delivery."""
     mail = EmailMessage()
     host = sender.rpartition("@")[2]
     mail["From"] = Address("tonne", addr_spec=sender)

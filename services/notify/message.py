@@ -1,4 +1,4 @@
-"""What is told: one transition of an alert, a test, or a heartbeat."""
+"""What is sent: one transition of an alert, a test, or a heartbeat."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-#: Kinds that are no transition of an alert.
+#: Kinds other than transitions of alerts.
 TEST = "test"
 HEARTBEAT = "heartbeat"
-#: The kind after which an alert fires no more.
+#: The kind that ends an alert.
 RESOLVED = "resolved"
 
 
@@ -19,28 +19,28 @@ RESOLVED = "resolved"
 class Message:
     """One message to one recipient."""
 
-    #: the same for every delivery of this message: a receiver that knows it has had it
+    #: the same for every delivery of this message, so that receivers can drop repetitions
     key: str
     #: firing, resolved or another transition of an alert; or test, heartbeat
     kind: str
     facility: str
     #: what happened: the alert as the API shows it
     body: dict[str, Any]
-    #: when it was decided that this is to be told
+    #: when it was put into the outbox
     created_at: datetime
-    #: the environment variable with the secret that a webhook's message is signed by
+    #: the environment variable with the secret that signs a webhook's message
     secret_env: str | None = None
     #: whether that secret is granted to the facility
     may_sign: bool = False
 
     @property
     def threshold(self) -> str | None:
-        """Id of the threshold that the alert belongs to."""
+        """Return the id of the alert's threshold."""
         found = self.body.get("threshold")
         return found if isinstance(found, str) else None
 
     def payload(self) -> bytes:
-        """The message as JSON; equal for every delivery."""
+        """Return the message as JSON, equal for every delivery."""
         return msgspec.json.encode(
             {
                 **self.body,
@@ -53,5 +53,5 @@ class Message:
 
 
 def rfc3339(instant: datetime) -> str:
-    """An instant in UTC, to the millisecond."""
+    """Return an instant in UTC, to the millisecond."""
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -25,16 +25,16 @@ _OWN_TOPICS = {TEST: "_test", HEARTBEAT: "_heartbeat"}
 
 
 def topic_of(message: Message) -> str:
-    """Where a message is published."""
+    """Return the topic of a message."""
     name = _OWN_TOPICS.get(message.kind) or message.threshold
     return f"emissions/{message.facility}/alerts/{name}"
 
 
 class MqttChannel:
-    """Publishes at QoS 1; the broker takes a message over with its PUBACK.
+    """Publishes at QoS 1; the broker accepts a message with its PUBACK.
 
-    A connection that failed is thrown away with what it still wanted to publish: an old message
-    that came after a newer one would be retained in its place.
+    A failed connection is dropped with its unsent messages: an old message that arrived after a
+    newer one would be retained in its place.
     """
 
     most_at_once = 64
@@ -76,7 +76,7 @@ class MqttChannel:
             return self._connection
 
     async def repeat(self, messages: Sequence[Message]) -> None:
-        """Nothing: the broker retains what it was told."""
+        """Do nothing: the broker retains messages."""
 
     async def close(self) -> None:
         """Disconnect."""
@@ -133,7 +133,7 @@ class _Connection:
     def _connect(self) -> None:
         self._client.connect(self._broker.host, self._broker.port, keepalive=15)
         if self._closed:
-            # it took longer than anybody waited
+            # the caller has given up
             self._client.release()
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
@@ -185,7 +185,7 @@ class _Connection:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(call, *arguments)
 
-    # -- what they tell, in the event loop ----------------------------------------------------
+    # -- results of callbacks, in the event loop ----------------------------------------------
 
     def _connected(self, reason: ReasonCode) -> None:
         if reason.is_failure:
@@ -210,5 +210,5 @@ class _Connection:
         for waiting in (self._opened, *self._acks.values()):
             if not waiting.done():
                 waiting.set_exception(DeliveryError(reason))
-                # nobody may be waiting for it
+                # mark it as retrieved: nobody may be waiting for it
                 waiting.exception()

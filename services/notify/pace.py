@@ -1,16 +1,16 @@
-"""How fast one recipient is told: a failing one is left alone ever longer, then tried gently."""
+"""How fast messages go to one recipient: failures pause it, ever longer; then few go at once."""
 
 from __future__ import annotations
 
 from services.core.runtime.backoff import Backoff
 
-#: The longest that a failing recipient is left alone: an hour of silence is noticed.
+#: The longest pause of a failing recipient; an hour without messages is noticed.
 LONGEST_PAUSE_S = 900.0
 _FIRST_PAUSE_S = 1.0
 
 
 class Pace:
-    """The width of the stream to one recipient, and whether it rests."""
+    """How many messages may be in flight to one recipient, and how long it is paused."""
 
     def __init__(self, most_at_once: int) -> None:
         self._most = most_at_once
@@ -18,23 +18,23 @@ class Pace:
         self._until_s = 0.0
         self.width = most_at_once
 
-    def resting_s(self, now_s: float) -> float:
-        """How long nothing may be sent yet; ``now_s`` is of a clock that only rises."""
+    def paused_s(self, now_s: float) -> float:
+        """Return how long the pause still lasts; ``now_s`` is of a monotonic clock."""
         return max(0.0, self._until_s - now_s)
 
-    def taken(self) -> None:
-        """The recipient took a message: twice as many may be on their way, as it proves itself."""
+    def succeeded(self) -> None:
+        """Allow twice as many messages in flight: the recipient accepted one."""
         self.width = min(self._most, self.width * 2)
         self._backoff.reset()
         self._until_s = 0.0
 
     def failed(self, now_s: float, wait_s: float | None = None) -> float:
-        """The recipient is away; return how long it is left alone, at least ``wait_s``.
+        """Pause after a failure; return for how long, at least ``wait_s``.
 
-        Messages that were on their way together fail together: they count once.
+        Messages in flight together fail together: they count once.
         """
-        if (resting_s := self.resting_s(now_s)) > 0:
-            return resting_s
+        if (paused_s := self.paused_s(now_s)) > 0:
+            return paused_s
         self.width = 1
         pause_s = max(self._backoff.next_s(), wait_s or 0.0)
         self._until_s = now_s + pause_s

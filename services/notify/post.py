@@ -1,4 +1,4 @@
-"""POST over HTTP with every bound that a stranger's server calls for."""
+"""POST over HTTP, with bounds on time and size: the server is a stranger's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from services.notify.resolve import Resolver
 #: From the look-up of the name to the last byte of the answer.
 TOTAL_S = 15.0
 _TIMEOUT = httpx.Timeout(10.0, connect=5.0)
-#: What is read of an answer: an endless one must not fill the memory.
+#: Bytes read of an answer: an endless one must not fill the memory.
 _ANSWER_BYTES = 500
 _LONGEST_WAIT_S = 3600.0
 #: The message itself is at fault, not the address: 400, 413, 415, 422.
@@ -39,7 +39,7 @@ class Poster:
         most_at_once: int,
         quote_answers: bool,
     ) -> None:
-        """Prepare it; ``quote_answers`` lets an error tell what the receiver answered."""
+        """Create the client; ``quote_answers``: errors may quote the receiver's answer."""
         self._clock = clock
         self._quote_answers = quote_answers
         limits = httpx.Limits(max_connections=most_at_once, max_keepalive_connections=most_at_once)
@@ -87,12 +87,12 @@ class Poster:
                     " name the final address"
                 )
             raise DeliveryError(
-                f"the receiver answered {response.status_code}{await self._said(response)}",
+                f"the receiver answered {response.status_code}{await self._quoted(response)}",
                 only_this=response.status_code in _REFUSED,
                 wait_s=self._wait_s(response),
             )
 
-    async def _said(self, response: httpx.Response) -> str:
+    async def _quoted(self, response: httpx.Response) -> str:
         if not self._quote_answers:
             return ""
         read = b""
@@ -104,7 +104,7 @@ class Poster:
         return f": {text}" if text else ""
 
     def _wait_s(self, response: httpx.Response) -> float | None:
-        """``Retry-After``, in seconds or as a date; None: it says nothing that can be read."""
+        """Read ``Retry-After``, seconds or a date; None: missing or unreadable."""
         text = response.headers.get("retry-after")
         if text is None:
             return None

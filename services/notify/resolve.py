@@ -1,4 +1,4 @@
-"""Host names become addresses, off the event loop: a resolver that hangs holds up its own name."""
+"""Host names to addresses, off the event loop: a look-up that hangs delays only its own name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Resolver(Protocol):
     """Looks up a name."""
 
     async def addresses(self, host: str, port: int) -> list[Address]:
-        """The host's addresses, the preferred first; never empty.
+        """Return the host's addresses, the preferred first; never empty.
 
         :raises OSError: the name is unknown or cannot be looked up now.
         """
@@ -36,7 +36,7 @@ class SystemResolver:
         return list(dict.fromkeys(ipaddress.ip_address(name) for name in found))
 
     def close(self) -> None:
-        """Wait for no name any more."""
+        """Cancel pending look-ups."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

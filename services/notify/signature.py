@@ -1,7 +1,7 @@
-"""Signatures of webhook messages, as https://www.standardwebhooks.com lays them down.
+"""Signatures of webhook messages, as https://www.standardwebhooks.com specifies.
 
-A receiver computes HMAC-SHA256 over ``id.timestamp.body`` and compares; the timestamp keeps an old
-message from being played again, the id tells a second delivery from a second message.
+A receiver computes HMAC-SHA256 over ``id.timestamp.body`` and compares; the timestamp
+prevents replays of old messages, the id tells a second delivery from a second message.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ _PREFIX = "whsec_"
 
 
 class SecretError(ValueError):
-    """The secret is no usable one."""
+    """The secret cannot be used."""
 
 
 def key_of(secret: str) -> bytes:
-    """The key's bytes: after ``whsec_`` in base64, else the text itself.
+    """Return the key's bytes: after ``whsec_`` in base64, else the text itself.
 
     :raises SecretError: it is empty, or what follows ``whsec_`` is not base64.
     """
@@ -36,7 +36,7 @@ def key_of(secret: str) -> bytes:
 
 
 def sign(key: bytes, *, message_id: str, timestamp_s: int, body: bytes) -> str:
-    """The header ``webhook-signature``."""
+    """Return the header ``webhook-signature``."""
     signed = b".".join((message_id.encode(), str(timestamp_s).encode(), body))
     digest = hmac.new(key, signed, hashlib.sha256).digest()
     return f"v1,{base64.b64encode(digest).decode()}"

@@ -19,7 +19,7 @@ class SmtpUrlError(ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SmtpUrl:
-    """Where mail is handed in."""
+    """The server that mail is submitted to."""
 
     host: str
     port: int
@@ -35,7 +35,7 @@ class SmtpUrl:
 
     @property
     def must_encrypt(self) -> bool:
-        """Whether the server is not to be spoken to in the clear: a password would be heard."""
+        """Return whether TLS is required, as a password would cross the network."""
         return self.username is not None and not _is_this_machine(self.host)
 
 

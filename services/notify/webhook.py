@@ -14,7 +14,7 @@ from services.notify.post import Poster
 
 
 class WebhookChannel:
-    """Posts each message on its own; the receiver takes it over by answering 2xx."""
+    """Posts each message on its own; the receiver accepts it by answering 2xx."""
 
     most_at_once = 16
     repeat_every_s = None
@@ -48,7 +48,7 @@ class WebhookChannel:
         variable = message.secret_env
         if variable is None:
             return None
-        # the registry may hold what was applied before this was looked at
+        # the registry may hold an entry from before names were checked
         if not secret_names.is_allowed(variable):
             raise DeliveryError(secret_names.refusal(variable), only_this=True)
         if not message.may_sign:
@@ -69,7 +69,7 @@ class WebhookChannel:
             raise DeliveryError(f"{variable} holds no secret: {error}") from None
 
     async def repeat(self, messages: Sequence[Message]) -> None:
-        """Nothing: a webhook remembers what it was told."""
+        """Do nothing: a webhook keeps what it got."""
 
     async def close(self) -> None:
         """Close the connections."""

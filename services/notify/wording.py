@@ -6,7 +6,7 @@ from services.notify.message import HEARTBEAT, TEST, Message
 
 
 def headline(message: Message) -> str:
-    """One line that says what happened; nothing in it can break out of a header."""
+    """Return one line that says what happened, safe in a mail's header."""
     if message.kind == TEST:
         return f"{message.facility}: test message"
     if message.kind == HEARTBEAT:
@@ -17,7 +17,7 @@ def headline(message: Message) -> str:
 
 
 def text(message: Message) -> str:
-    """The whole message: the headline, then each thing known on a line of its own."""
+    """Return the whole message: the headline, then each field on a line of its own."""
     lines = [headline(message)]
     words = message.body.get("message")
     if isinstance(words, str) and words:

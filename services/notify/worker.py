@@ -1,6 +1,6 @@
-"""One recipient's worker: takes what is due to it, tells it in order, keeps the books.
+"""One recipient's worker: takes due messages, sends them in order, records the results.
 
-Each recipient has its own, so one that hangs or fails holds up nobody else.
+Each recipient has its own, so one that hangs or fails delays no other.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from services.notify.recipients import Recipients, kind_of, shown
 
 log = structlog.get_logger()
 
-#: A worker without anything to do for so long ends, and lets go of its recipient.
+#: An idle worker ends after this time and releases its recipient.
 _IDLE_S = 30.0
-#: How long a worker sleeps at most: next tries come due without anybody saying so.
+#: Longest sleep of a worker: nothing wakes it when a retry becomes due.
 _LOOK_S = 1.0
 
-#: A message that fails so often in a way that nobody thought of is set aside with its reason.
-_MOST_UNFORESEEN = 5
+#: A message is set aside with its reason after so many unexpected errors.
+_MAX_UNEXPECTED = 5
 
 
-class UnforeseenError(DeliveryError):
-    """Telling failed in a way that is neither the recipient's nor the network's."""
+class UnexpectedError(DeliveryError):
+    """Sending failed for a reason that is neither the recipient's nor the network's."""
 
 
 class Worker:
-    """Tells one recipient what is due, for as long as its notifier holds that recipient's lock."""
+    """Sends one recipient its due messages while the notifier holds that recipient's lock."""
 
     def __init__(
         self,
@@ -60,78 +60,80 @@ class Worker:
         self._clock = clock
         self._recipients = recipients
         self._pace = Pace(channel.most_at_once)
-        #: messages that wait because the recipient was away, not for their own sake
-        self._put_off: set[int] = set()
-        self._on_their_way: dict[asyncio.Task[DeliveryError | None], Row] = {}
+        #: messages that wait because the recipient was away
+        self._postponed: set[int] = set()
+        self._in_flight: dict[asyncio.Task[DeliveryError | None], Row] = {}
         self._woken = asyncio.Event()
         self._stopping = False
         self._repeat_at_s = 0.0
         self._active_at_s = time.monotonic()
 
     def wake(self) -> None:
-        """Look at once: something may be due."""
+        """Look for due messages at once."""
         self._woken.set()
 
     def stop(self) -> None:
-        """Take nothing more; :meth:`run` returns when what is on its way has come to an end."""
+        """Take no more messages; :meth:`run` returns when those in flight are finished."""
         self._stopping = True
         self._woken.set()
 
     async def run(self) -> None:
-        """Work until asked to stop, or until there was nothing to do for a while.
+        """Work until asked to stop, or until idle for a while.
 
-        :raises psycopg.OperationalError: the database went away; what was told and could not be
-            marked is told again, with the same key.
+        :raises psycopg.OperationalError: the database went away; messages that were delivered and
+            could not be marked are sent again, with the same key.
         """
         try:
             while True:
                 if not self._stopping:
-                    await self._again_and_again()
+                    await self._send_periodic()
                     await self._take()
-                if not self._on_their_way and (self._stopping or self._idle):
+                if not self._in_flight and (self._stopping or self._idle):
                     return
                 await self._wait()
-                await self._settle()
+                await self._record()
         finally:
-            for task in self._on_their_way:
+            for task in self._in_flight:
                 task.cancel()
-            await asyncio.gather(*self._on_their_way, return_exceptions=True)
+            await asyncio.gather(*self._in_flight, return_exceptions=True)
             await self._channel.close()
 
     @property
     def _idle(self) -> bool:
-        stands = self._target in self._recipients().targets()
+        is_named = self._target in self._recipients().targets()
         return (
-            not (stands and self._channel.repeat_every_s is not None)
+            not (is_named and self._channel.repeat_every_s is not None)
             and not self._pulse.wanted(self._target)
-            # another worker would know nothing of the rest that this recipient needs
-            and not self._resting
+            # a new worker would not know of the pause
+            and not self._paused
             and time.monotonic() - self._active_at_s > _IDLE_S
         )
 
-    # -- what is due --------------------------------------------------------------------------
+    # -- due messages -------------------------------------------------------------------------
 
     async def _take(self) -> None:
-        room = self._pace.width - len(self._on_their_way)
+        room = self._pace.width - len(self._in_flight)
         if room <= self._pace.width // 2:
             return
-        busy = [row.id for row in self._on_their_way.values()]
-        # whoever sends a test wants to know now: a recipient that rests is tried all the same
-        only = TEST if self._resting else None
+        busy = [row.id for row in self._in_flight.values()]
+        # a test is sent at once, also to a recipient that is paused
+        only = TEST if self._paused else None
         for row in await self._outbox.due(self._target, most=room, busy=busy, only=only):
             self._active_at_s = time.monotonic()
             message = self._message_of(row)
             if message is not None:
                 if row.tries > 0:
                     metrics.notify_retries.labels(self._kind).inc()
-                self._on_their_way[asyncio.create_task(self._tell(message))] = row
+                self._in_flight[asyncio.create_task(self._send(message))] = row
                 continue
-            await self._outbox.abandon(row.id, "its facility file names this recipient no more")
+            await self._outbox.abandon(row.id, "the facility file no longer names this recipient")
             metrics.notify_abandoned.labels(self._kind).inc()
-            log.warning("recipient gone, message given up", key=row.key, target=shown(self._target))
+            log.warning(
+                "message abandoned, the recipient is gone", key=row.key, target=shown(self._target)
+            )
 
     def _message_of(self, row: Row) -> Message | None:
-        """What is told; None: the facility names this recipient no more."""
+        """Return the message to send; None: the facility no longer names this recipient."""
         recipients = self._recipients()
         entry = recipients.entry(row.facility, self._target)
         if entry is None:
@@ -147,28 +149,28 @@ class Worker:
         )
 
     @property
-    def _resting(self) -> bool:
-        return self._pace.resting_s(time.monotonic()) > 0
+    def _paused(self) -> bool:
+        return self._pace.paused_s(time.monotonic()) > 0
 
-    async def _tell(self, message: Message) -> DeliveryError | None:
-        """Tell it; whatever goes wrong is this recipient's trouble and nobody else's."""
+    async def _send(self, message: Message) -> DeliveryError | None:
+        """Send it; return what went wrong, which must not affect other recipients."""
         try:
             await self._channel.send(message)
         except DeliveryError as error:
             return error
         except Exception as error:
             log.exception(
-                "telling failed in a way that nobody thought of", target=shown(self._target)
+                "unexpected error while sending a notification", target=shown(self._target)
             )
-            return UnforeseenError(f"{type(error).__name__}: {error}", only_this=True)
+            return UnexpectedError(f"{type(error).__name__}: {error}", only_this=True)
         return None
 
     async def _wait(self) -> None:
-        """Until a message has come to an end, somebody wakes this worker, or a while has passed."""
+        """Wait until a message is finished, the worker is woken, or a while has passed."""
         woken = asyncio.create_task(self._woken.wait())
         try:
             await asyncio.wait(
-                {woken, *self._on_their_way},
+                {woken, *self._in_flight},
                 timeout=_LOOK_S,
                 return_when=asyncio.FIRST_COMPLETED,
             )
@@ -178,48 +180,51 @@ class Worker:
                 await woken
         self._woken.clear()
 
-    # -- the books ----------------------------------------------------------------------------
+    # -- results ------------------------------------------------------------------------------
 
-    async def _settle(self) -> None:
-        """Write down what came of the messages that have come to an end."""
-        done = [task for task in self._on_their_way if task.done()]
-        ended = [(self._on_their_way[task], task.result()) for task in done]
-        told = [row for row, error in ended if error is None]
-        if told:
-            await self._outbox.told([row.id for row in told])
-            self._pace.taken()
-            if self._put_off:
-                await self._outbox.due_now(self._put_off)
-                self._put_off.clear()
-        for row in told:
+    async def _record(self) -> None:
+        """Record the results of finished messages."""
+        done = [task for task in self._in_flight if task.done()]
+        finished = [(self._in_flight[task], task.result()) for task in done]
+        delivered = [row for row, error in finished if error is None]
+        if delivered:
+            await self._outbox.told([row.id for row in delivered])
+            self._pace.succeeded()
+            if self._postponed:
+                await self._outbox.due_now(self._postponed)
+                self._postponed.clear()
+        for row in delivered:
             metrics.notify_sent.labels(self._kind).inc()
             waited_s = (self._clock.now() - row.created_at).total_seconds()
             metrics.notify_seconds.labels(self._kind).observe(max(0.0, waited_s))
-        for row, error in ended:
+        for row, error in finished:
             if error is not None:
                 await self._failed(row, error)
-        # not those that came to an end meanwhile: they are not in the books yet
+        # not those that finished meanwhile: they are not recorded yet
         for task in done:
-            del self._on_their_way[task]
+            del self._in_flight[task]
 
     async def _failed(self, row: Row, error: DeliveryError) -> None:
-        if isinstance(error, UnforeseenError) and row.tries + 1 >= _MOST_UNFORESEEN:
-            # in its lane it would hold up what comes after it for ever
+        if isinstance(error, UnexpectedError) and row.tries + 1 >= _MAX_UNEXPECTED:
+            # it would block its lane for ever
             await self._outbox.abandon(row.id, f"{CANNOT_BE_TOLD}{error}")
             metrics.notify_abandoned.labels(self._kind).inc()
             log.error(
-                "message set aside", key=row.key, target=shown(self._target), reason=str(error)
+                "message set aside after repeated errors",
+                key=row.key,
+                target=shown(self._target),
+                reason=str(error),
             )
             return
         if error.only_this:
-            wait_s = retry.refused_again_s(row.tries + 1)
+            wait_s = retry.refused_wait_s(row.tries + 1)
         else:
             wait_s = self._pace.failed(time.monotonic(), error.wait_s)
-            self._put_off.add(row.id)
+            self._postponed.add(row.id)
         await self._outbox.postpone(row.id, wait_s=wait_s, reason=str(error))
         metrics.notify_failed.labels(self._kind).inc()
         log.warning(
-            "not told, trying again",
+            "notification not delivered, will retry",
             target=shown(self._target),
             key=row.key,
             tries=row.tries + 1,
@@ -229,22 +234,22 @@ class Worker:
 
     # -- heartbeats and repetitions -----------------------------------------------------------
 
-    async def _again_and_again(self) -> None:
-        """Tell heartbeats and what still fires, alone: a repetition must not overtake its end."""
+    async def _send_periodic(self) -> None:
+        """Send heartbeats and repetitions, alone: a repetition must not overtake its end."""
         now_s = time.monotonic()
         every_s = self._channel.repeat_every_s
         repeats = every_s is not None and now_s >= self._repeat_at_s
         beats = self._pulse.due(self._target, now_s)
-        if self._resting or not (repeats or beats):
+        if self._paused or not (repeats or beats):
             return
-        while self._on_their_way:
+        while self._in_flight:
             await self._wait()
-            await self._settle()
+            await self._record()
         if every_s is not None and repeats:
             self._repeat_at_s = now_s + every_s
             await self._attempt(self._repeat)
         for message in beats:
-            if self._resting:
+            if self._paused:
                 return
             await self._attempt(partial(self._beat, message))
 
@@ -267,12 +272,12 @@ class Worker:
         except Exception as error:
             if not isinstance(error, DeliveryError):
                 log.exception(
-                    "telling failed in a way that nobody thought of", target=shown(self._target)
+                    "unexpected error while sending a notification", target=shown(self._target)
                 )
             asked_s = error.wait_s if isinstance(error, DeliveryError) else None
             wait_s = self._pace.failed(time.monotonic(), asked_s)
             log.warning(
-                "not told, trying again",
+                "notification not delivered, will retry",
                 target=shown(self._target),
                 reason=str(error),
                 in_s=round(wait_s, 1),

@@ -26,6 +26,13 @@ def test_an_alert_and_its_end_have_the_same_labels() -> None:
     assert fired["annotations"]["value"] == "12345.5"
 
 
+def test_names_and_the_unit_are_annotations_so_that_a_new_name_is_no_new_alert() -> None:
+    shown = {"source_name": "Kiln 1", "device_name": "Analyser", "unit": "kg"}
+    alert = alert_of(message(**shown), NOON)
+    assert alert["labels"] == alert_of(message(), NOON)["labels"]
+    assert shown.items() <= alert["annotations"].items()
+
+
 def test_it_fires_on_beyond_a_restart_of_the_notifier() -> None:
     fired = alert_of(message(fired_at="2026-11-24T11:58:00Z"), NOON)
     assert instant(fired["startsAt"]) == NOON - timedelta(minutes=2)

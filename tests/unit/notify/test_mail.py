@@ -34,6 +34,13 @@ def test_what_people_wrote_stays_in_the_body() -> None:
     assert "key: linz/stack-1-hourly/7/firing" in mail.get_content()
 
 
+def test_names_and_the_unit_are_in_the_body() -> None:
+    told = message(source_name="Kiln 1", unit="kg")
+    text = mail_of(told, "a@example.org", "tonne@example.org").get_content()
+    assert "source name: Kiln 1\n" in text
+    assert "unit: kg\n" in text
+
+
 def test_a_server() -> None:
     server = parse("smtp://user:p%40ss@mail.example")
     assert (server.host, server.port, server.tls) == ("mail.example", 587, False)
