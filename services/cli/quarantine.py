@@ -19,7 +19,7 @@ from sqlalchemy import Connection, text
 from services.cli import spans
 from services.cli.device_names import ambiguous, spelled
 from services.cli.errors import clear_errors, failure
-from services.cli.listing import AsJson, show_json
+from services.cli.listing import AsJson, show_json, show_rest
 from services.cli.listing import console as listing_console
 from services.cli.process import settings
 from services.cli.say import cell, say
@@ -93,6 +93,7 @@ def list_(
         found = [quarantine.item(dict(row)) for row in connection.execute(statement).mappings()]
     if as_json:
         show_json([_flat(item) for item in found[:limit]])
+        show_rest(found, limit, which="older", as_json=True)
         return
     console = listing_console()
     if not found:
@@ -100,8 +101,7 @@ def list_(
     for item in found[:limit]:
         console.print(_headline(item, item.state if settled else item.reason))
         console.print(Padding(cell(item.detail), (0, 0, 0, 4)))
-    if len(found) > limit:
-        console.print(f"and older ones; --limit shows more than {limit}")
+    show_rest(found, limit, which="older", as_json=False)
 
 
 def _flat(item: QuarantineItem) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import typer
 from services.cli import spans
 from services.cli.device_names import chosen, spelled
 from services.cli.errors import clear_errors, failure
-from services.cli.listing import AsJson, show, show_json
+from services.cli.listing import AsJson, show, show_json, show_rest
 from services.cli.process import database
 from services.cli.say import say
 from services.core.store.readings import discards
@@ -64,8 +64,7 @@ def list_(
         show_json([_measured(r, of.unit) for r in found[:limit]])
     else:
         show(columns, rows, as_json=False)
-    if len(found) > limit:
-        say(f"and later ones; --limit shows more than {limit}", err=as_json)
+    show_rest(found, limit, which="later", as_json=as_json)
 
 
 @app.command()
@@ -83,18 +82,19 @@ def discarded(
     first, end = _span(since, until, None)
     with clear_errors(), database() as connection:
         of, _ = _channel(connection, facility, device, channel)
-        found = discards.record(connection, of.channel_id, first, end, most=limit)
+        found = discards.record(connection, of.channel_id, first, end, most=limit + 1)
     if as_json:
-        told = [
+        rows: list[Any] = [
             {
                 **_measured(r, of.unit),
                 "discarded_at": r.discarded_at,
                 "by": r.discarded_by,
                 "reason": r.reason,
             }
-            for r in found
+            for r in found[:limit]
         ]
-        show_json(told)
+        show_json(rows)
+        show_rest(found, limit, which="earlier discarded", as_json=True)
         return
     columns = ("time", f"value, {of.unit}", "quality", "received", "discarded", "by", "reason")
     rows = [
@@ -107,9 +107,10 @@ def discarded(
             r.discarded_by,
             r.reason,
         )
-        for r in found
+        for r in found[:limit]
     ]
     show(columns, rows, as_json=False)
+    show_rest(found, limit, which="earlier discarded", as_json=False)
 
 
 def _measured(reading: Any, unit: str) -> dict[str, Any]:

@@ -20,6 +20,11 @@ LONG = "\x1b[31m" + "so long that no terminal has a line for it " * 12
 
 
 def run(url: str, *arguments: str) -> str:
+    return run_both(url, *arguments).stdout
+
+
+def run_both(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that succeeds; return what it printed, to stdout and stderr."""
     done = subprocess.run(
         [TONNE, *arguments],
         env={"TONNE_DATABASE_URL": url, "PATH": "/usr/bin:/bin"},
@@ -29,7 +34,7 @@ def run(url: str, *arguments: str) -> str:
         timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return done
 
 
 @pytest.fixture
@@ -76,6 +81,50 @@ def test_a_list_is_json_for_programs(
 )
 def test_a_list_of_nothing_is_an_empty_array(url: str, arguments: tuple[str, ...]) -> None:
     assert json.loads(run(url, *arguments, "--json")) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rest"),
+    [
+        (("quarantine", "list"), "and older ones; --limit shows more than 1"),
+        (("readings", "list", "--device", "meter", "--channel", "energy"), "and later ones"),
+        (
+            ("readings", "discarded", "--device", "meter", "--channel", "energy"),
+            "and earlier discarded ones",
+        ),
+        (("alerts", "waiting"), "and newer ones"),
+    ],
+)
+def test_a_list_says_when_there_is_more_and_json_says_so_beside_the_array(
+    url: str, arguments: tuple[str, ...], rest: str
+) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "INSERT INTO quarantine (reason, detail, topic, payload, facility)"
+            " VALUES ('bad_topic', 'b', 'a', 'b', 'works')"
+        )
+        connection.execute(
+            "INSERT INTO reading (channel_id, ts, value, quality, received_at, time_source)"
+            " SELECT channel_id, ts + interval '1 s', value, quality, received_at, time_source"
+            " FROM reading"
+        )
+        connection.execute(
+            "INSERT INTO discarded_reading (channel_id, ts, value, quality, received_at,"
+            " time_source, discarded_by, reason)"
+            " SELECT channel_id, ts, value, quality, received_at, time_source, 'a', 'b'"
+            " FROM reading"
+        )
+        connection.execute(
+            "INSERT INTO outbox (facility_id, kind, target, lane, body, key)"
+            " SELECT id, 'test', 'mqtt', i::text, '{}', i::text"
+            " FROM facility, generate_series(1, 2) AS i"
+        )
+    listed = run_both(url, *arguments, "--limit", "1", "--json")
+    assert len(json.loads(listed.stdout)) == 1
+    assert rest in listed.stderr
+    assert rest in run(url, *arguments, "--limit", "1")
+    whole = run_both(url, *arguments, "--limit", "2", "--json")
+    assert (len(json.loads(whole.stdout)), whole.stderr) == (2, "")
 
 
 def test_what_is_no_terminal_gets_whole_lines_without_commands(url: str) -> None:
