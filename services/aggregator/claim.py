@@ -15,10 +15,8 @@ import psycopg
 from psycopg.rows import class_row
 
 from services.aggregator.invalidations import Touched
+from services.core.store.database import locks
 from services.core.store.database.arrays import loaded
-
-#: Any number that only the facility locks use.
-_LOCK_CLASS = 0x746F6E
 
 #: Rows of touched pairs that are claimed in one tick.
 _MOST_ROWS = 512
@@ -51,16 +49,17 @@ greatest(p.carried_to, p.rolled_to, p.judged_to)
 _WAITING: LiteralString = f"""
 SELECT p.facility_id, p.sequence,
        abs(extract(epoch FROM clock_timestamp() - p.changed_at))::float8 AS idle_s
-FROM facility_progress p
+FROM facility_progress p JOIN facility f ON f.id = p.facility_id
 WHERE EXISTS (SELECT FROM touched t WHERE t.facility_id = p.facility_id)
    OR EXISTS (SELECT FROM recompute r WHERE r.facility_id = p.facility_id)
-   OR EXISTS (SELECT FROM following_minutes f WHERE f.facility_id = p.facility_id)
-   OR p.hours_wait OR p.carried_to IS NULL
-   OR p.carried_to < date_trunc('minute', %(now)s::timestamptz)
-   OR p.rolled_to IS NULL
-   OR {IS_AHEAD}
-   OR p.rolled_to < date_trunc(
-       'minute', %(now)s::timestamptz - make_interval(secs => (p.facility_id - 1) * 37 %% 60))
+   OR EXISTS (SELECT FROM following_minutes m WHERE m.facility_id = p.facility_id)
+   OR NOT coalesce(p.settled_at >= f.retired_at, false) AND (
+      p.hours_wait OR p.carried_to IS NULL
+      OR p.carried_to < date_trunc('minute', %(now)s::timestamptz)
+      OR p.rolled_to IS NULL
+      OR {IS_AHEAD}
+      OR p.rolled_to < date_trunc(
+          'minute', %(now)s::timestamptz - make_interval(secs => (p.facility_id - 1) * 37 %% 60)))
 ORDER BY p.changed_at
 """  # noqa: S608 - a condition of this module
 
@@ -98,7 +97,8 @@ def waiting(connection: psycopg.Connection[Any], now: datetime) -> list[Waiting]
     """Return the facilities that have work, those first that were last seen to long ago.
 
     Each has work when a minute begins, and when its windows are due (:func:`windows_minute`), until
-    one aggregator has done it.
+    one aggregator has done it. One that is retired, and all closed, has work only where something
+    of its history changes.
     """
     with connection.cursor(row_factory=class_row(Waiting)) as cursor:
         return cursor.execute(_WAITING, {"now": now}).fetchall()
@@ -107,7 +107,7 @@ def waiting(connection: psycopg.Connection[Any], now: datetime) -> list[Waiting]
 def lock(connection: psycopg.Connection[Any], facility_id: int) -> bool:
     """Take the facility for this transaction; False if another aggregator has it."""
     row = connection.execute(
-        "SELECT pg_try_advisory_xact_lock(%s, %s)", (_LOCK_CLASS, facility_id)
+        "SELECT pg_try_advisory_xact_lock(%s, %s)", (locks.FACILITY, facility_id)
     ).fetchone()
     return bool(row and row[0])
 

@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import chain
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import psycopg
 
 from services.aggregator import computable_ranges, compute
+from services.aggregator.minute_rollover import SETTLE_S
 from services.aggregator.ranges import Ranges
 from services.core.accounting.minute_rounding import MOST_BILLIONTHS
 from services.core.accounting.stack.closing import ClosingRule, HourFigure, InputValue, Period
@@ -32,6 +32,7 @@ from services.core.store.emissions.minute_changes import Changes
 from services.core.store.readings import calibrations
 from services.core.store.readings.series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
+from services.core.store.registry.retirements import Retirement
 from services.core.timeline.instants import HOUR_US, MINUTE_US
 
 #: Hours of one source that are closed in one step, so that a long history takes many short
@@ -77,6 +78,8 @@ def due(
     more = False
     for source_id, extent in extents.items():
         last_due = int((now.timestamp() - plan.sources[source_id].lateness_s) // 3600) - 1
+        if plan.retirement is not None:
+            last_due = min(last_due, plan.retirement.minute // 60 - 1)
         mine = [hour for hour in unjudged.get(source_id, []) if hour.hour <= last_due]
         if any(hour.age_s < settle_s for hour in mine):
             continue
@@ -94,6 +97,31 @@ def due(
     return {source_id: hours for source_id, hours in found.items() if hours}, more
 
 
+def close_last(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    retirement: Retirement,
+    now: datetime,
+) -> bool:
+    """Make final what a retired facility's rules leave open; return whether more waits.
+
+    That is the hour that it was retired in, of which a rule would want what nobody measures any
+    more: it is the sum of its minutes. And hours whose substitute waits for what follows.
+    """
+    if hour_closing.backlog_s(connection, plan.id) > 0:
+        return False
+    under_rule = [source.id for source in plan.sources.values() if source.closing is not None]
+    unjudged = hour_closing.unjudged_hours(connection, under_rule)
+    last_hour = retirement.minute // 60
+    judged = {
+        source_id: plan.sources[source_id].lateness_s
+        for source_id in under_rule
+        if all(each.hour >= last_hour for each in unjudged.get(source_id, ()))
+    }
+    closed = hour_closing.close_hours(connection, judged, now, SETTLE_S)
+    return closed >= hour_closing.MOST_HOURS
+
+
 def period_ended(
     connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime
 ) -> dict[int, set[int]]:
@@ -109,7 +137,7 @@ def period_ended(
     )
     for source_id, hours in waiting.items():
         source = plan.sources[source_id]
-        ended = {hour for hour in hours if _period(hour, plan.zone, source.lateness_s, now).closed}
+        ended = {hour for hour in hours if _period(hour, plan, source.lateness_s, now).closed}
         if ended:
             found[source_id] = ended
     return found
@@ -205,7 +233,7 @@ def _judge(
     invalid = hour_inputs.invalid_hours(connection, source.id)
 
     def period(hour: int) -> Period:
-        return _period(hour, plan.zone, source.lateness_s, now)
+        return _period(hour, plan, source.lateness_s, now)
 
     dependent = _dependent(
         rule,
@@ -348,12 +376,16 @@ def _verdict(
     )
 
 
-def _period(hour: int, zone: ZoneInfo, lateness_s: float, now: datetime) -> Period:
-    """Return the facility's calendar year in which the hour begins (MRR Art. 3)."""
-    year = datetime.fromtimestamp(hour * 3600, UTC).astimezone(zone).year
-    first, end = (datetime(each, 1, 1, tzinfo=zone).timestamp() for each in (year, year + 1))
+def _period(hour: int, plan: FacilityPlan, lateness_s: float, now: datetime) -> Period:
+    """Return the facility's calendar year in which the hour begins (MRR Art. 3).
+
+    Of a facility that was retired in it nothing more comes: it is closed with the retirement.
+    """
+    year = datetime.fromtimestamp(hour * 3600, UTC).astimezone(plan.zone).year
+    first, end = (datetime(each, 1, 1, tzinfo=plan.zone).timestamp() for each in (year, year + 1))
+    ends = end if plan.retirement is None else min(end, plan.retirement.at.timestamp())
     return Period(
         first=int(first // 3600),
         end=int(end // 3600),
-        closed=now.timestamp() >= end + lateness_s + 3600,
+        closed=now.timestamp() >= ends + lateness_s + 3600,
     )

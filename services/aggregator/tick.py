@@ -36,6 +36,7 @@ from services.core.store.emissions import (
     hour_closing,
     left_over,
     minutes_and_hours,
+    retired_facilities,
 )
 from services.core.store.emissions.minute_changes import Changes
 from services.core.store.registry.plan import FacilityPlan
@@ -124,6 +125,12 @@ class _Turn:
     minutes: int = 0
     old_minutes: int = 0
     restated_hours: int = 0
+
+    @property
+    def newest_minute(self) -> int:
+        """The last minute that readings may speak of."""
+        retired = self.plan.retirement
+        return self.current_minute if retired is None else min(self.current_minute, retired.minute)
 
     @property
     def live_from(self) -> int:
@@ -233,6 +240,8 @@ def _steps(of: _Turn, progress: _Progress, *, held: bool, reopened: bool) -> tup
             plan.slug,
         ),
     )
+    if plan.retirement is not None:
+        retired_facilities.settle(connection, plan.id, minute=plan.retirement.minute)
     return Ticked(
         worked=True,
         more=(
@@ -289,7 +298,7 @@ def _touched(of: _Turn) -> bool:
     if changed is None:
         return False
     of.changed_ranges.channels.update(changed.extents())
-    ranges = due.touched(of.readings, plan, changed, of.current_minute)
+    ranges = due.touched(of.readings, plan, changed, of.newest_minute)
     work = due.of_touched(connection, plan, changed, ranges)
     if of.rest_waits:
         waiting = left_over.reasons(connection, plan.id, ranges.by_id())
@@ -306,7 +315,7 @@ def _asked_for(of: _Turn, progress: _Progress) -> bool:
         of.connection,
         of.plan,
         most,
-        of.current_minute,
+        of.newest_minute,
         # in turns, so that neither waits for the end of the other; each second tick is of history
         rest_first=progress.sequence // 2 % 2 == 0,
     )
@@ -369,9 +378,9 @@ def _new_factor(of: _Turn, progress: _Progress) -> tuple[int | None, bool]:
 
 def _carry(of: _Turn, carried_to: int | None) -> None:
     """Carry values that hold into the minute that began."""
-    if carried_to is None:
+    if carried_to is None or carried_to >= of.newest_minute:
         return
-    ranges = minute_rollover.carried(of.connection, of.plan, carried_to, of.current_minute)
+    ranges = minute_rollover.carried(of.connection, of.plan, carried_to, of.newest_minute)
     reasons = dict.fromkeys(ranges, why.HELD_ON)
     _compute(of, _fitting(of, Work(ranges=Ranges.of(ranges).union()[0], reasons=reasons)))
 
@@ -395,6 +404,8 @@ def _close(of: _Turn) -> bool:
         resolved = why.reason(why.SUBSTITUTION_RESOLVED, "the reporting period ended")
         judged = close_hours.judge(connection, plan, ended, now)
         _apply(of, Changes.none(), judged, ended, dict.fromkeys(ended, resolved))
+    if plan.retirement is not None and not hours:
+        more_to_close |= close_hours.close_last(connection, plan, plan.retirement, now)
     return more or more_to_close
 
 

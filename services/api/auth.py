@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,7 +11,8 @@ from fastapi.security import HTTPBearer
 
 from services.api.admission.gate import address_of, key_of
 from services.api.context import InContext
-from services.api.http.problems import Forbidden, NotFound, Unauthenticated
+from services.api.http.problems import FacilityRetired, Forbidden, NotFound, Unauthenticated
+from services.core.accounting.spelling import did_you_mean
 from services.core.store.answers.facility_queries import FacilityRow, facilities
 from services.core.store.operations import keys
 
@@ -95,9 +96,42 @@ Reader = Annotated[Principal, Depends(needs("read"))]
 Writer = Annotated[Principal, Depends(needs("write"))]
 
 
-def no_facility(slug: str) -> NotFound:
-    """The answer for a facility that is not there, or not for this key: the two are the same."""
-    return NotFound(f"There is no facility {slug}; GET /v1/facilities lists them.")
+def no_facility(slug: str, known: Iterable[str] = ()) -> NotFound:
+    """The answer for a facility that is not there, or not for this key: the two are the same.
+
+    ``known``: those that the key may see, of which one may be meant.
+    """
+    meant = did_you_mean(slug, known) or "; GET /v1/facilities lists them."
+    return NotFound(f"There is no facility {slug}{meant}")
+
+
+def retired(found: FacilityRow) -> FacilityRetired:
+    """The answer for what only a facility in force has."""
+    return FacilityRetired(
+        f"Facility {found.slug} was retired at {found.retired_at:%Y-%m-%dT%H:%MZ}: it has no live"
+        f" totals. GET /v1/emissions?facility={found.slug} has its history, and as_of its totals"
+        " as they were; applying its file again brings it back."
+    )
+
+
+async def in_force(context: InContext, who: Principal, slug: str) -> FacilityRow:
+    """Read a facility that ``who`` may see.
+
+    :raises NotFound: it does not exist for this key.
+    :raises FacilityRetired: it is retired.
+    """
+    (found,) = await visible_facilities(context, who, [slug])
+    if found.retired_at is not None:
+        raise retired(found)
+    return found
+
+
+async def _visible_slugs(context: InContext, who: Principal) -> list[str]:
+    async with context.engine.connect() as connection:
+        found = await facilities(
+            connection, only=None if who.facilities is None else list(who.facilities)
+        )
+    return [row.slug for row in found]
 
 
 async def visible_facilities(
@@ -105,15 +139,17 @@ async def visible_facilities(
 ) -> list[FacilityRow]:
     """Read the facilities named ``wanted``, or all if none is named, that ``who`` may see.
 
+    Retired ones are among them: their history counts in every sum over the past.
+
     :raises NotFound: one of ``wanted`` does not exist for this key.
     """
     for slug in wanted:
         if not who.sees(slug):
-            raise no_facility(slug)
+            raise no_facility(slug, await _visible_slugs(context, who))
     only = list(wanted) if wanted else (None if who.facilities is None else list(who.facilities))
     async with context.engine.connect() as connection:
         found = await facilities(connection, only=only)
     missing = set(wanted) - {row.slug for row in found}
     if missing:
-        raise no_facility(min(missing))
+        raise no_facility(min(missing), await _visible_slugs(context, who))
     return found

@@ -122,7 +122,8 @@ class Pipeline:
 
     def _begin(self, connection: psycopg.Connection[Any], _tried: bool) -> None:
         self._registry.refresh(connection)
-        self._listening.begin(connection, self._registry.directory.own_topics)
+        directory = self._registry.directory
+        self._listening.begin(connection, directory.own_topics, directory.retired_topics)
 
     def _prepare(self, messages: Sequence[Message]) -> Prepared:
         prepared = prepare(messages, self._registry.directory, self._bounds, self._arrivals)
@@ -135,7 +136,8 @@ class Pipeline:
         changed = self._registry.refresh(connection)
         self._look_at = time.monotonic() + _LOOK_AT_REGISTRY_S
         if changed:
-            self._listening.follow(connection, self._registry.directory.own_topics)
+            directory = self._registry.directory
+            self._listening.follow(connection, directory.own_topics, directory.retired_topics)
         return changed
 
     def _look_at_quarantine(self, connection: psycopg.Connection[Any], _tried: bool) -> None:

@@ -38,7 +38,14 @@ _log: Final = structlog.get_logger()
 _MOST_NAMED: Final = 10
 
 #: Reasons that a change of the registry can remove.
-UNKNOWN: Final = frozenset({Reason.UNKNOWN_FACILITY, Reason.UNKNOWN_DEVICE, Reason.UNKNOWN_CHANNEL})
+UNKNOWN: Final = frozenset(
+    {
+        Reason.UNKNOWN_FACILITY,
+        Reason.RETIRED_FACILITY,
+        Reason.UNKNOWN_DEVICE,
+        Reason.UNKNOWN_CHANNEL,
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -87,6 +87,7 @@ class Directory:
     def __init__(self, devices: read.Devices, *, most_steps: int = MOST_STEPS) -> None:
         self.revision = devices.revision
         self._facilities = devices.facilities
+        self._retired_at = devices.retired
         self._by_topic: dict[str, Destination] = {}
         #: what speaks at each device's native topic, by facility and device
         self._publishers: dict[tuple[str, str], Publisher] = {}
@@ -105,6 +106,14 @@ class Directory:
             for topic, publishers in claims.items()
         }
         self.own_topics = frozenset(self._own)
+        # nobody listens at these; what the broker still holds of them must not be lost
+        unheard = {
+            each.topic: self._unheard(route.Kind.READINGS, each.facility, each.device)
+            for each in devices.retired_topics
+            if each.topic not in self._own
+        }
+        self.retired_topics = frozenset(unheard)
+        self._own |= unheard
 
     def publisher(self, facility: str, device: str) -> Publisher | None:
         """Return what a device is at its native topic; None: there is no such device."""
@@ -130,21 +139,21 @@ class Directory:
         publisher = self.publisher(address.facility, address.device)
         if publisher is not None:
             return _destination(address.kind, (publisher,))
-        reason, what = self._unknown(address)
-        return Destination(
-            kind=address.kind,
-            reason=reason,
-            what=what,
-            facility=address.facility,
-            device=address.device,
-        )
+        return self._unheard(address.kind, address.facility, address.device)
 
-    def _unknown(self, address: route.Address) -> tuple[Reason, str]:
-        if address.facility not in self._facilities:
-            return Reason.UNKNOWN_FACILITY, f"there is no facility {address.facility!r}"
+    def _unheard(self, kind: route.Kind, facility: str, device: str) -> Destination:
+        reason, what = self._unknown(facility, device)
+        return Destination(kind=kind, reason=reason, what=what, facility=facility, device=device)
+
+    def _unknown(self, facility: str, device: str) -> tuple[Reason, str]:
+        if facility not in self._facilities:
+            return Reason.UNKNOWN_FACILITY, f"there is no facility {facility!r}"
+        retired_at = self._retired_at.get(facility)
+        if retired_at is not None:
+            what = f"facility {facility!r} was retired at {retired_at:%Y-%m-%dT%H:%MZ}"
+            return Reason.RETIRED_FACILITY, what
         # what other facilities have makes no difference: an answer tells nothing of them
-        what = f"facility {address.facility!r} has no device {address.device!r}"
-        return Reason.UNKNOWN_DEVICE, what
+        return Reason.UNKNOWN_DEVICE, f"facility {facility!r} has no device {device!r}"
 
 
 def _destination(kind: route.Kind, publishers: tuple[Publisher, ...]) -> Destination:

@@ -20,7 +20,8 @@ _log: Final = structlog.get_logger()
 
 _LISTED = """
 SELECT f.slug, coalesce(f.document->'notify', '[]'),
-       ARRAY(SELECT g.name FROM facility_grant g WHERE g.facility_id = f.id AND g.kind = 'secret')
+       ARRAY(SELECT g.name FROM facility_grant g WHERE g.facility_id = f.id AND g.kind = 'secret'),
+       f.retired_at IS NOT NULL
 FROM facility f ORDER BY f.slug
 """
 
@@ -41,6 +42,8 @@ class Recipients:
     entries: dict[tuple[str, str], Notify] = field(default_factory=dict)
     #: by facility: the secrets that an admin granted to it
     secrets: dict[str, frozenset[str]] = field(default_factory=dict)
+    #: facilities that raise no alerts any more; how those they had ended is told
+    retired: frozenset[str] = frozenset()
 
     def may_sign(self, facility: str, variable: str | None) -> bool:
         """Whether a facility's messages may be signed with a secret."""
@@ -58,7 +61,7 @@ class Recipients:
         """The heartbeats that each target asked for."""
         found: dict[str, list[Heartbeat]] = defaultdict(list)
         for (facility, target), entry in self.entries.items():
-            if entry.heartbeat is not None:
+            if entry.heartbeat is not None and facility not in self.retired:
                 found[target].append(Heartbeat(facility=facility, every_s=entry.heartbeat))
         return found
 
@@ -89,11 +92,16 @@ def shown(target: str) -> str:
 async def listed(connection: psycopg.AsyncConnection[Any]) -> Recipients:
     """Read the recipients of every facility."""
     cursor = await connection.execute(_LISTED)
-    return recipients_of(await cursor.fetchall())
+    rows = await cursor.fetchall()
+    return recipients_of(
+        (row[:3] for row in rows), retired=frozenset(slug for slug, *_, retired in rows if retired)
+    )
 
 
 def recipients_of(
     facilities: Iterable[tuple[str, list[dict[str, Any]], Iterable[str]]],
+    *,
+    retired: frozenset[str] = frozenset(),
 ) -> Recipients:
     """The recipients, from each facility's id, its entries as stored, and its granted secrets."""
     entries: dict[tuple[str, str], Notify] = {}
@@ -115,4 +123,4 @@ def recipients_of(
                 entries.pop((facility, MQTT), None)
             else:
                 entries[facility, target_of(entry)] = entry
-    return Recipients(entries=entries, secrets=secrets)
+    return Recipients(entries=entries, secrets=secrets, retired=retired)

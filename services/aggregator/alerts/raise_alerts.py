@@ -192,8 +192,9 @@ def announce_muted(
 def retire(
     connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime, version: int
 ) -> None:
-    """End the states and alerts of thresholds that are out of force."""
+    """End the states and alerts of thresholds out of force, as all of a retired facility are."""
     minute = to_minute(now)
+    cause = _cause(plan)
     changes = AlertChanges(plan, now, version)
     ended = []
     for retired in history.retired(connection, plan.id):
@@ -214,11 +215,25 @@ def retire(
         )
         for row in writer.known(connection, {newest.threshold: newest.minute}):
             if row["resolved_at"] is None:
-                resolved = {**row, "state": "resolved", "resolved_at": _instant(after)}
+                resolved = {
+                    **row,
+                    "state": "resolved",
+                    "resolved_at": _instant(after),
+                    "ended_by": cause,
+                }
                 changes.add(row, resolved, retired.spec, retired.names)
     if ended:
         history.revise(connection, plan.id, retracted=[], added=ended, data_version=version)
     changes.write(connection)
+
+
+def _cause(plan: FacilityPlan) -> str:
+    """What took a threshold out of force."""
+    retirement = plan.retirement
+    if retirement is None:
+        return "the threshold was deleted"
+    why = "" if retirement.reason is None else f": {retirement.reason}"
+    return f"the facility was retired by {retirement.by}{why}"
 
 
 def _present(row: Row, watched: Watched, episode: Episode, outlooks: Outlooks) -> Row:
@@ -232,6 +247,9 @@ def _present(row: Row, watched: Watched, episode: Episode, outlooks: Outlooks) -
         "fired_at": _instant(episode.fired),
         "resolved_at": None if episode.resolved is None else _instant(episode.resolved),
     }
+    if episode.resolved is None:
+        # a facility that came back within the minute goes on where it was
+        found["ended_by"] = None
     at_firing = outlooks.get((watched.id, episode.fired))
     if at_firing is not None and found["fired_at"] != row["fired_at"]:
         found |= {"value": at_firing.evaluation.value, "limit_value": at_firing.evaluation.limit}
@@ -267,6 +285,7 @@ def _blank(plan: FacilityPlan, watched: Watched) -> Row:
         "told": False,
         "undone_at": None,
         "undone_by": None,
+        "ended_by": None,
     }
 
 

@@ -173,7 +173,7 @@ def _waiting(
 ) -> set[int]:
     ranges = final_hours.queued(connection, of.source_id)
     touched = final_hours.touched(connection, of.facility_id, list(plan.channels))
-    if touched and of.retired_hour is None:
+    if touched and (of.retired_hour is None or plan.retirement is not None):
         minute = int(now.timestamp()) // 60
         affected = expand.affected(StoredReadings(connection), plan, Touched.whole(touched), minute)
         ranges += affected.by_id().get(of.source_id, [])

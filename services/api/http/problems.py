@@ -107,6 +107,12 @@ class NotFound(Problem):
     slug, title, status = "not-found", "There is no such thing", 404
 
 
+class FacilityRetired(Problem):
+    """Live totals of a facility that is retired; its history is still there."""
+
+    slug, title, status = "facility-retired", "The facility is retired", 410
+
+
 class MethodNotAllowed(Problem):
     """A path that does not know the method."""
 

@@ -48,6 +48,10 @@ class Alert(BaseModel):
         description="when changed data retracted it: the limit was not passed; the alert stays"
     )
     undone_by: str | None = Field(description="why the data changed")
+    ended_by: str | None = Field(
+        description="what ended it where its values did not: its threshold was deleted, or the"
+        " facility was retired"
+    )
     data_version: int = Field(description="version of the facility's totals that it follows from")
     comment: str | None = Field(description="the newest comment")
     maintenance: str | None = Field(description="the maintenance that muted it")

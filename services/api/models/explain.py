@@ -17,13 +17,20 @@ from services.core.timeline.instants import HOUR_MS, MINUTE, from_us
 
 
 def explain_body(
-    found: HourExplanation, *, facility: str, source: str, hour: datetime, as_of: datetime
+    found: HourExplanation,
+    *,
+    facility: str,
+    facility_retired_at: datetime | None = None,
+    source: str,
+    hour: datetime,
+    as_of: datetime,
 ) -> dict[str, Any]:
     """Build the answer; what is unknown is null, never zero."""
     in_force = next((v for v in reversed(found.versions) if v.superseded_at is None), None)
     gwp = gwp_set(found.configuration.get("gwp"))
     return {
         "facility": facility,
+        "facility_retired_at": facility_retired_at,
         "source": source,
         "scope": found.scope,
         "hour": hour,

@@ -53,6 +53,10 @@ class Facility(Answer):
     id: str = Field(examples=["linz"])
     name: str = Field(examples=["Linz works"])
     timezone: str = Field(examples=["Europe/Vienna"], description="IANA name")
+    retired_at: datetime | None = Field(
+        description="null: it is in force; else its history alone is there, and `sources` and"
+        " `devices` are those it had"
+    )
     sources: list[FacilitySource]
     devices: list[FacilityDevice]
 
@@ -376,6 +380,29 @@ class Applied(Answer):
     dry_run: bool = Field(description="true: nothing was changed, this is what would be")
 
 
+class Retired(Answer):
+    """A facility that is retired, or would be, and what of it is no longer in force."""
+
+    facility: str = Field(examples=["linz"])
+    name: str = Field(examples=["Linz works"])
+    retired_at: datetime | None = Field(
+        description="since when; null: it would be retired, this was a dry run",
+        examples=["2026-11-23T18:00:00Z"],
+    )
+    retired_by: str | None = Field(examples=["key operations"])
+    reason: str | None = Field(examples=["kiln sold"])
+    devices: list[str] = Field(
+        examples=[["meter-grid"]], description="what they send goes to quarantine"
+    )
+    sources: list[str] = Field(
+        examples=[["grid"]], description="their totals stay, their running hours are closed"
+    )
+    thresholds: list[str] = Field(
+        examples=[["site-rate"]], description="they are evaluated no longer; open alerts end"
+    )
+    dry_run: bool = Field(description="true: nothing was changed, this is what would be")
+
+
 class HourVersion(Answer):
     """One version of an hour."""
 
@@ -436,6 +463,7 @@ class Explanation(Answer):
     """All that led to the total of one source's hour."""
 
     facility: str = Field(examples=["linz"])
+    facility_retired_at: datetime | None = Field(description="null: it is in force")
     source: str = Field(examples=["stack-1"])
     scope: Literal[1, 2, 3]
     hour: datetime

@@ -20,7 +20,7 @@ from services.core.store.answers.chart_annotations import chart_annotations
 
 router = APIRouter(tags=["alerts"])
 
-Kind = Literal["alert", "calibration", "gap", "register", "factor"]
+Kind = Literal["alert", "calibration", "gap", "register", "factor", "facility"]
 
 
 class AnnotationsQuery(TimeSpan):
@@ -28,14 +28,16 @@ class AnnotationsQuery(TimeSpan):
 
     facility: SlugList = Field([], description="facility ids; none: all", examples=[["linz"]])
     kind: Annotated[list[Kind], BeforeValidator(split_list)] = Field(
-        [], description="alert, calibration, gap, register, factor; none: all"
+        [],
+        description="alert, calibration, gap, register, factor, facility (that one was retired);"
+        " none: all",
     )
     limit: int = Field(1000, ge=1, le=10_000, description="most rows in the answer")
 
 
 @router.get(
     "/v1/annotations",
-    summary="Alerts, calibrations, gaps, register resets and factor changes",
+    summary="Alerts, calibrations, gaps, register resets, factor changes and retirements",
     response_model=list[Annotation],
     responses=documented(NotFound),
 )

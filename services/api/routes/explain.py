@@ -49,14 +49,21 @@ async def get_explain(
 
     Configuration, factor and versions are as known at `as_of`; readings and minutes as stored now.
     """
-    await visible_facilities(context, who, [query.facility])
+    (facility,) = await visible_facilities(context, who, [query.facility])
     hour = query.hour.replace(minute=0, second=0, microsecond=0)
     as_of = query.as_of or context.clock.now()
     found = await run_in_threadpool(
         _read, context.settings.database, query.facility, query.source, hour, as_of
     )
     return json_answer(
-        explain_body(found, facility=query.facility, source=query.source, hour=hour, as_of=as_of)
+        explain_body(
+            found,
+            facility=facility.slug,
+            facility_retired_at=facility.retired_at,
+            source=query.source,
+            hour=hour,
+            as_of=as_of,
+        )
     )
 
 

@@ -22,7 +22,8 @@ from services.api.http.problems import (
     NotFound,
     documented,
 )
-from services.api.models.models import Applied, Facility
+from services.api.models.models import Applied, Facility, Retired
+from services.api.registry_write import write
 from services.core.accounting.factors import Factor
 from services.core.facility.checks import doubts
 from services.core.facility.errors import ApplyError
@@ -31,6 +32,7 @@ from services.core.facility.model import FacilityFile
 from services.core.store.answers.facility_queries import devices
 from services.core.store.database.connect import engine
 from services.core.store.operations.apply_facility import AppliedFacility, apply_facility
+from services.core.store.operations.retire_facility import look_up, retire_facility
 from services.core.store.registry import applied_file
 from services.core.store.registry.grants import NotGrantedError
 from services.core.store.registry.shared_factors import shared_factors
@@ -41,6 +43,7 @@ router = APIRouter(tags=["facilities"])
 class FacilitiesQuery(Query):
     """Parameters of ``GET /v1/facilities``."""
 
+    retired: bool = Field(False, description="list those that are retired too")
     limit: int = Field(1000, ge=1, le=10_000, description="most facilities in the answer")
     cursor: str | None = Field(
         None, description="where the last answer ended, from its `Link` header"
@@ -58,7 +61,12 @@ async def get_facilities(
 ) -> Response:
     """Facilities with their active sources and devices, by id."""
     found = await visible_facilities(context, who, [])
-    rows = [f for f in found if query.cursor is None or f.slug > query.cursor]
+    rows = [
+        f
+        for f in found
+        if (query.retired or f.retired_at is None)
+        and (query.cursor is None or f.slug > query.cursor)
+    ]
     page = rows[: query.limit]
     async with context.engine.connect() as connection:
         by_facility = await devices(connection, [f.id for f in page])
@@ -68,6 +76,7 @@ async def get_facilities(
                 "id": f.slug,
                 "name": f.name,
                 "timezone": f.timezone,
+                "retired_at": f.retired_at,
                 "sources": [
                     {"id": s.slug, "name": s.name, "scope": s.scope, "method": s.method}
                     for s in f.sources
@@ -88,7 +97,10 @@ async def get_facilities(
     )
     if len(rows) > len(page):
         answer.headers["Link"] = next_link(
-            "/v1/facilities", limit=query.limit, cursor=page[-1].slug
+            "/v1/facilities",
+            **({"retired": "true"} if query.retired else {}),
+            limit=query.limit,
+            cursor=page[-1].slug,
         )
     return answer
 
@@ -174,6 +186,61 @@ async def put_facility(
             "changes": applied.changes,
             "warnings": [*doubts(file, shared), *applied.warnings],
             "restated": applied.restated,
+            "dry_run": query.dry_run,
+        }
+    )
+
+
+class RetireQuery(Query):
+    """Parameters of ``DELETE /v1/facilities/{facility}``."""
+
+    dry_run: bool = Field(False, description="show what would be retired, and change nothing")
+    reason: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\x00-\x1f\x7f]+$",
+        description="why; kept with the retirement",
+        examples=["kiln sold"],
+    )
+
+
+@router.delete(
+    "/v1/facilities/{facility}",
+    summary="Retire a facility",
+    response_model=Retired,
+    responses=documented(Forbidden, NotFound),
+)
+async def delete_facility(
+    context: InContext, who: Writer, facility: str, query: Annotated[RetireQuery, FromQuery()]
+) -> Response:
+    """Take a facility out of force; its history stays, and can be asked for as before.
+
+    What its devices still send goes to quarantine. Its running hours are closed, its open alerts
+    end and that is told, and it leaves live totals and streams. A second call answers the same.
+    Applying its file again brings it back. Deleting its data is for the command line alone:
+    `tonne remove FACILITY --purge`.
+    """
+    (named,) = await visible_facilities(context, who, [facility])
+    found = await write(
+        context,
+        lambda connection: (
+            look_up(connection, named.slug)
+            if query.dry_run
+            else retire_facility(connection, named.slug, by=who.name, reason=query.reason)
+        ),
+    )
+    retirement = found.retirement
+    return json_answer(
+        {
+            "facility": found.slug,
+            "name": found.name,
+            "retired_at": None if retirement is None else retirement.at,
+            "retired_by": None if retirement is None else retirement.by,
+            "reason": None if retirement is None else retirement.reason,
+            "devices": found.devices,
+            "sources": found.sources,
+            "thresholds": found.thresholds,
             "dry_run": query.dry_run,
         }
     )

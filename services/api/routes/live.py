@@ -14,12 +14,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.api.auth import Principal, Reader, no_facility, visible_facilities
+from services.api.auth import Reader, in_force, no_facility
 from services.api.context import InContext
 from services.api.http.answers import json_answer
 from services.api.http.parameters import Instant, Query
 from services.api.http.problems import (
     DatabaseAway,
+    FacilityRetired,
     NotFound,
     TooManyStreams,
     TooManyStreamsOfOne,
@@ -65,12 +66,15 @@ class StreamQuery(Query):
     "/v1/live",
     summary="Rate and totals of a facility now",
     response_model=Live,
-    responses=documented(NotFound),
+    responses=documented(NotFound, FacilityRetired),
 )
 async def get_live(
     context: InContext, who: Reader, query: Annotated[LiveQuery, FromQuery()]
 ) -> Response:
-    """Rate, totals by window and coverage, of the facility and of each source."""
+    """Rate, totals by window and coverage, of the facility and of each source.
+
+    Of a facility that is retired there are none but those of the past, with `as_of`.
+    """
     if not who.sees(query.facility):
         raise no_facility(query.facility)
     async with context.engine.connect() as connection:
@@ -88,6 +92,7 @@ async def get_live(
             else await alerts_as_of(connection, query.facility, query.as_of)
         )
     if state is None:
+        await in_force(context, who, query.facility)
         raise no_facility(query.facility)
     return json_answer(live_body(state, accounts, [a for a in alerts if is_open(a)]))
 
@@ -106,7 +111,7 @@ async def get_live(
             " stream ends after ten minutes; clients reconnect.",
             "content": {"text/event-stream": {"example": _STREAM_EXAMPLE}},
         },
-        **documented(NotFound, TooManyStreams, TooManyStreamsOfOne),
+        **documented(NotFound, FacilityRetired, TooManyStreams, TooManyStreamsOfOne),
     },
 )
 async def get_stream(
@@ -116,7 +121,7 @@ async def get_stream(
     last_event_id: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
     """Events of one facility."""
-    await _must_exist(context, who, query.facility)
+    await in_force(context, who, query.facility)
     context.feed.admit()
     context.gate.admit_stream(who.asker)
     return EventSourceResponse(
@@ -130,10 +135,6 @@ def _sequence_of(event_id: str) -> int | None:
     """Up to which change of the totals a client has seen all; None: it does not say."""
     sequence = event_id.partition("-")[0]
     return int(sequence) if sequence.isdecimal() and len(sequence) < 19 else None
-
-
-async def _must_exist(context: InContext, who: Principal, facility: str) -> None:
-    await visible_facilities(context, who, [facility])
 
 
 def live_reader(engine: AsyncEngine, clock: Clock) -> ReadLive:

@@ -10,6 +10,7 @@ class Reason(StrEnum):
 
     BAD_TOPIC = "bad_topic"
     UNKNOWN_FACILITY = "unknown_facility"
+    RETIRED_FACILITY = "retired_facility"
     UNKNOWN_DEVICE = "unknown_device"
     UNKNOWN_CHANNEL = "unknown_channel"
     TOO_LARGE = "too_large"
@@ -43,6 +44,10 @@ ADVICE: dict[Reason, str] = {
         " or name the topic in the device's facility file"
     ),
     Reason.UNKNOWN_FACILITY: "apply the facility's file with `tonne apply`, then replay this",
+    Reason.RETIRED_FACILITY: (
+        "stop its devices and discard this, or bring the facility back with `tonne apply`, then"
+        " replay this"
+    ),
     Reason.UNKNOWN_DEVICE: (
         "add the device to its facility's file, run `tonne apply`, then replay this"
     ),

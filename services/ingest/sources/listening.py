@@ -31,12 +31,19 @@ class Listening:
         self._held: frozenset[str] = frozenset()
         self._noted: frozenset[str] | None = None
         self._own: frozenset[str] = frozenset()
+        #: topics of retired facilities: what the broker holds of them is still taken
+        self._retired: frozenset[str] = frozenset()
         self._step: subscriptions.Step | None = None
         self._refused: frozenset[str] = frozenset()
 
-    def begin(self, connection: psycopg.Connection[Any], own_topics: frozenset[str]) -> None:
+    def begin(
+        self,
+        connection: psycopg.Connection[Any],
+        own_topics: frozenset[str],
+        retired_topics: frozenset[str] = frozenset(),
+    ) -> None:
         """Start the source."""
-        self._own = own_topics
+        self._own, self._retired = own_topics, retired_topics
         session = self._session
         if session is not None:
             former = session.filters
@@ -51,9 +58,14 @@ class Listening:
             known=bool(self._noted) and bool(session and session.filters),
         )
 
-    def follow(self, connection: psycopg.Connection[Any], own_topics: frozenset[str]) -> None:
+    def follow(
+        self,
+        connection: psycopg.Connection[Any],
+        own_topics: frozenset[str],
+        retired_topics: frozenset[str] = frozenset(),
+    ) -> None:
         """Note that the registry has changed."""
-        self._own = own_topics
+        self._own, self._retired = own_topics, retired_topics
         # what was refused is asked for again
         self._refused = frozenset()
         self._take(connection, again=bool(self._source.refused))
@@ -80,7 +92,7 @@ class Listening:
         return subscriptions.step(
             self._held,
             subscriptions.filters(self._own, most_units=most),
-            self._own,
+            self._own | self._retired,
             most_units=most,
             refused=self._refused,
         )

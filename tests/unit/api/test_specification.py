@@ -45,6 +45,7 @@ def test_the_calls_of_the_contract_are_there_and_those_with_data_want_a_key() ->
         ("get", "/v1/facilities"),
         ("get", "/v1/facilities/{facility}"),
         ("put", "/v1/facilities/{facility}"),
+        ("delete", "/v1/facilities/{facility}"),
         ("get", "/v1/live"),
         ("get", "/v1/stream"),
         ("get", "/v1/emissions"),

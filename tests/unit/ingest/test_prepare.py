@@ -6,7 +6,7 @@ from typing import Any, Literal
 import pytest
 from msgspec.structs import astuple, replace
 
-from services.core.store.registry.read import Channel, Device, Devices
+from services.core.store.registry.read import Channel, Device, Devices, RetiredTopic
 from services.core.timeline.instants import to_us
 from services.ingest.prepare import Prepared, TimeBounds, prepare
 from services.ingest.quarantine.reasons import Reason
@@ -44,8 +44,13 @@ def directory() -> Directory:
     return Directory(
         Devices(
             revision=1,
-            facilities=frozenset({"linz", "graz"}),
+            facilities=frozenset({"linz", "graz", "wien"}),
             by_name={(each.facility, each.slug): each for each in devices},
+            retired={"wien": NOW},
+            retired_topics=(
+                RetiredTopic(topic="tele/gone/SENSOR", facility="wien", device="gone"),
+                RetiredTopic(topic="tele/own/SENSOR", facility="wien", device="shared"),
+            ),
         )
     )
 
@@ -88,6 +93,8 @@ def test_a_good_message_becomes_rows_in_the_channels_units() -> None:
         ("emissions/wels/meter/readings", Reason.UNKNOWN_FACILITY, True),
         ("emissions/linz/metre/readings", Reason.UNKNOWN_DEVICE, True),
         ("emissions/graz/meter/readings", Reason.UNKNOWN_DEVICE, True),
+        ("emissions/wien/meter/readings", Reason.RETIRED_FACILITY, True),
+        ("tele/gone/SENSOR", Reason.RETIRED_FACILITY, True),
         ("emissions/linz/odd/readings", Reason.UNSUPPORTED_FORMAT, False),
     ],
 )

@@ -60,3 +60,14 @@ def test_a_secret_is_granted_to_a_facility() -> None:
     assert not found.may_sign("b", "TONNE_SECRET_A")
     assert not found.may_sign("a", None)
     assert not found.may_sign("c", "TONNE_SECRET_A")
+
+
+def test_a_retired_facility_says_no_longer_that_its_alerts_are_watched() -> None:
+    rows = [
+        ("a", [{"mqtt": True, "heartbeat": 60}], ()),
+        ("b", [{"mqtt": True, "heartbeat": 60}], ()),
+    ]
+    found = recipients_of(rows, retired=frozenset({"a"}))
+    assert found.heartbeats() == {"mqtt": [Heartbeat(facility="b", every_s=60)]}
+    # how its last alerts ended is told
+    assert found.entry("a", "mqtt") is not None

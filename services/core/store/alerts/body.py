@@ -48,6 +48,7 @@ def alert_body(
         "acked_by": alert.get("acked_by"),
         "undone_at": alert.get("undone_at"),
         "undone_by": alert.get("undone_by"),
+        "ended_by": alert.get("ended_by"),
         "data_version": alert["data_version"],
         **names_and_unit(spec, names),
     }

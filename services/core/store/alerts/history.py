@@ -26,7 +26,9 @@ SELECT t.spec, s.threshold_id, s.state, s.projected, extract(epoch FROM s.since)
        extract(epoch FROM s.at)::int8 / 60, {watched_names.COLUMNS}
 FROM threshold_state s JOIN threshold t ON t.id = s.threshold_id
 {watched_names.joins("t.facility_id", "t.spec")}
-WHERE s.facility_id = %s AND NOT t.active AND s.state NOT IN ('inactive', 'resolved')
+WHERE s.facility_id = %s AND s.state NOT IN ('inactive', 'resolved')
+  AND (NOT t.active OR EXISTS (
+      SELECT FROM facility f WHERE f.id = s.facility_id AND f.retired_at IS NOT NULL))
 """  # noqa: S608 - joins of this package
 
 _BEFORE = """

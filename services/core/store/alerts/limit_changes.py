@@ -10,6 +10,7 @@ from services.core.facility.thresholds import Maintenance, Threshold
 from services.core.store.database import notify
 from services.core.store.registry import apply_thresholds
 from services.core.store.registry.apply import raise_revision
+from services.core.store.registry.retirements import RetiredError
 from services.core.store.schema import tables as t
 from services.core.store.schema.alert_tables import alert, alert_comment
 
@@ -24,6 +25,7 @@ def put_threshold(
     """Put a threshold into force; return what changed.
 
     :raises UnusableError: it watches something unknown.
+    :raises RetiredError: the facility is retired.
     :raises OwnedElsewhereError: the facility file has a threshold with that id.
     """
     facility_id, file = _facility(connection, facility)
@@ -40,6 +42,7 @@ def delete_threshold(connection: Connection, facility: str, slug: str, *, by: st
     """Take a threshold out of force; return False if there is none.
 
     :raises OwnedElsewhereError: the facility file defines it.
+    :raises RetiredError: the facility is retired.
     """
     facility_id, _ = _facility(connection, facility)
     found = apply_thresholds.unset_threshold(connection, facility_id, slug, [], origin="api", by=by)
@@ -54,6 +57,7 @@ def put_maintenance(
     """Put a maintenance into force; return what changed.
 
     :raises UnusableError: it names something unknown.
+    :raises RetiredError: the facility is retired.
     :raises OwnedElsewhereError: the facility file has one with that id.
     """
     facility_id, file = _facility(connection, facility)
@@ -76,6 +80,7 @@ def delete_maintenance(connection: Connection, facility: str, slug: str) -> bool
     """Delete a maintenance; return False if there is none.
 
     :raises OwnedElsewhereError: the facility file defines it.
+    :raises RetiredError: the facility is retired.
     """
     facility_id, _ = _facility(connection, facility)
     found = apply_thresholds.unset_maintenance(connection, facility_id, slug, [], origin="api")
@@ -104,6 +109,13 @@ def acknowledge(connection: Connection, alert_id: int, *, by: str, comment: str 
 
 def _facility(connection: Connection, slug: str) -> tuple[int, FacilityFile]:
     row = connection.execute(
-        select(t.facility.c.id, t.facility.c.document).where(t.facility.c.slug == slug)
+        select(t.facility.c.id, t.facility.c.document, t.facility.c.retired_at).where(
+            t.facility.c.slug == slug
+        )
     ).one()
+    if row.retired_at is not None:
+        raise RetiredError(
+            f"facility {slug} was retired at {row.retired_at:%Y-%m-%dT%H:%MZ}: nothing watches it;"
+            " apply its file to bring it back"
+        )
     return row.id, FacilityFile.model_validate(row.document)

@@ -91,7 +91,7 @@ SELECT f.slug AS facility, t.spec, t.origin, t.version, t.in_force_from,
 FROM threshold t JOIN facility f ON f.id = t.facility_id
 LEFT JOIN threshold_state s ON s.threshold_id = t.id
 {watched_names.joins("t.facility_id", "t.spec")}
-WHERE t.active AND t.facility_id = ANY(CAST(:facilities AS int[]))
+WHERE t.active AND f.retired_at IS NULL AND t.facility_id = ANY(CAST(:facilities AS int[]))
 ORDER BY f.slug, t.slug
 """  # noqa: S608 - joins of this package
 )

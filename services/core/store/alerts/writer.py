@@ -39,6 +39,7 @@ _COLUMNS = (
     "told",
     "undone_at",
     "undone_by",
+    "ended_by",
 )
 
 _INSERT = (

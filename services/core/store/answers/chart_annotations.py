@@ -1,4 +1,4 @@
-"""What to know of a span of time in a chart: alerts, calibrations, gaps, registers, factors."""
+"""What to know of a span of time in a chart: alerts, gaps, registers, factors, retirements."""
 
 from __future__ import annotations
 
@@ -100,7 +100,16 @@ WHERE f.id = ANY(:facilities)
   AND x.valid_from::timestamp AT TIME ZONE f.timezone < :ends
 """
 
+_RETIREMENTS = """
+SELECT r.retired_at, r.returned_at, concat(f.slug, ' is retired'),
+       concat_ws(': ', concat('by ', r.retired_by), r.reason), ARRAY['facility', f.slug]
+FROM facility_retirement r JOIN facility f ON f.id = r.facility_id
+WHERE f.id = ANY(:facilities) AND r.retired_at < :ends
+  AND coalesce(r.returned_at, 'infinity') >= :begins
+"""
+
 _PARTS = {
+    "facility": _RETIREMENTS,
     "alert": _ALERTS,
     "calibration": _CALIBRATIONS,
     "register": _EPOCHS,

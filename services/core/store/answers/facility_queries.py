@@ -27,13 +27,15 @@ class SourceRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FacilityRow:
-    """One facility with its active sources."""
+    """One facility with its active sources, or those that were retired with it."""
 
     id: int
     slug: str
     name: str
     #: IANA name
     timezone: str
+    #: None: it is in force
+    retired_at: datetime | None = None
     sources: tuple[SourceRow, ...] = field(default=())
 
 
@@ -89,13 +91,14 @@ async def devices(
 async def facilities(
     connection: AsyncConnection, *, only: Sequence[str] | None = None
 ) -> list[FacilityRow]:
-    """Read facilities by name of their slug; ``only``: restrict to these slugs."""
+    """Read facilities by name of their slug, retired ones too; ``only``: these slugs."""
     statement = (
         select(
             facility.c.id,
             facility.c.slug,
             facility.c.name,
             facility.c.timezone,
+            facility.c.retired_at,
             source.c.id.label("source_id"),
             source.c.slug.label("source"),
             _name(source).label("source_name"),
@@ -104,7 +107,11 @@ async def facilities(
             source.c.activity_unit,
         )
         .select_from(
-            facility.outerjoin(source, (source.c.facility_id == facility.c.id) & source.c.active)
+            facility.outerjoin(
+                source,
+                (source.c.facility_id == facility.c.id)
+                & (source.c.active | (source.c.retired_at == facility.c.retired_at)),
+            )
         )
         .order_by(facility.c.slug, source.c.id)
     )
@@ -115,7 +122,13 @@ async def facilities(
     for row in await connection.execute(statement):
         heads.setdefault(
             row.id,
-            FacilityRow(id=row.id, slug=row.slug, name=row.name, timezone=row.timezone),
+            FacilityRow(
+                id=row.id,
+                slug=row.slug,
+                name=row.name,
+                timezone=row.timezone,
+                retired_at=row.retired_at,
+            ),
         )
         found = sources.setdefault(row.id, [])
         if row.source_id is not None:
@@ -135,6 +148,7 @@ async def facilities(
             slug=head.slug,
             name=head.name,
             timezone=head.timezone,
+            retired_at=head.retired_at,
             sources=tuple(sources[head.id]),
         )
         for head in heads.values()

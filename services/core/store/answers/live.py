@@ -56,7 +56,7 @@ _LIVE = text(
 WITH f AS (
     SELECT f.id, f.slug, f.timezone, p.sequence, p.changed_at
     FROM facility f LEFT JOIN facility_progress p ON p.facility_id = f.id
-    WHERE f.slug = :facility
+    WHERE f.slug = :facility AND f.retired_at IS NULL
 ), s AS MATERIALIZED (
     SELECT s.id, s.slug, coalesce(s.spec->>'name', s.slug) AS name, s.scope, s.active, f.timezone,
            CASE WHEN s.active THEN 'infinity'
@@ -167,7 +167,7 @@ async def facility_live(
 ) -> FacilityLive | None:
     """Read the state of ``facility`` at ``now``, its current minute included.
 
-    :returns: None if there is no such facility.
+    :returns: None if there is no such facility, or it is retired.
     """
     minute = now.replace(second=0, microsecond=0)
     row = (

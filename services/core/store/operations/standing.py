@@ -48,7 +48,7 @@ WITH used AS (
  FROM facility f CROSS JOIN LATERAL jsonb_array_elements(
      CASE jsonb_typeof(f.document->'notify') WHEN 'array' THEN f.document->'notify'
           ELSE '[]' END) told
- WHERE told ? 'email' AND EXISTS (
+ WHERE told ? 'email' AND f.retired_at IS NULL AND EXISTS (
      SELECT FROM process_progress WHERE process = 'notify' AND state->>'mail' = 'false'
      AND abs(extract(epoch FROM now() - progressed_at)) < {STALE_AFTER_S}))
 ORDER BY 1, 2, 3 LIMIT 100

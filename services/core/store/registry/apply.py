@@ -2,7 +2,8 @@
 
 What the file no longer names is switched off, not deleted: its readings and totals stay. Every
 configuration a channel or source ever had is kept, every version of a factor too. Where a change
-alters how past readings count, the spans concerned are queued to be computed again.
+alters how past readings count, the spans concerned are queued to be computed again. A facility that
+was retired comes back as it was, its history too.
 """
 
 from __future__ import annotations
@@ -18,9 +19,13 @@ from services.core.facility import assemble, model
 from services.core.facility.checks import factor_record, factor_versions
 from services.core.facility.errors import ApplyError
 from services.core.store.database import notify
-from services.core.store.registry import grants, recompute_queue, revisions
+from services.core.store.registry import grants, recompute_queue, retirements, revisions
 from services.core.store.registry.apply_factors import FactorChange, apply_factors
-from services.core.store.registry.apply_thresholds import OwnedElsewhereError, apply_thresholds
+from services.core.store.registry.apply_thresholds import (
+    OwnedElsewhereError,
+    apply_thresholds,
+    begin_anew,
+)
 from services.core.store.registry.builtin_release import load_builtin_factors
 from services.core.store.registry.shared_factors import shared_factors
 from services.core.store.schema import tables as t
@@ -43,15 +48,15 @@ def apply(
     only, so that the file names what its facility owns.
 
     :raises NotGrantedError: with ``limited``, the file names what its facility does not own.
-    :raises ApplyError: a channel with readings would change its quantity, unit or kind, or the API
-        uses the id of a threshold or maintenance.
+    :raises ApplyError: a channel with readings would change its quantity, unit or kind, the API
+        uses the id of a threshold or maintenance, or the facility is being purged.
     """
     lock(connection)
     if limited:
         grants.refuse_what_is_not_owned(connection, file)
     changes = load_builtin_factors(connection)
     rezoned = _rezoned(connection, file)
-    facility_id = _facility(connection, file, text, changes)
+    facility_id = _facility(connection, file, text, changes, by)
     if not limited:
         grants.grant_secrets(connection, facility_id, file, changes, by or "tonne apply")
     channel_ids, altered = _devices(connection, file, facility_id, changes)
@@ -104,9 +109,14 @@ def _rezoned(connection: Connection, file: model.FacilityFile) -> str | None:
 
 
 def _facility(
-    connection: Connection, file: model.FacilityFile, written: str | None, changes: list[str]
+    connection: Connection,
+    file: model.FacilityFile,
+    written: str | None,
+    changes: list[str],
+    by: str | None,
 ) -> int:
     f = file.facility
+    retirements.refuse_if_purged(connection, f.id)
     document = file.model_dump(mode="json", by_alias=True, exclude_none=True)
     before = connection.execute(select(t.facility).where(t.facility.c.slug == f.id)).one_or_none()
     values = {"name": f.name, "timezone": f.timezone, "document": document}
@@ -117,6 +127,10 @@ def _facility(
         connection.execute(insert(t.facility_progress).values(facility_id=facility_id, sequence=0))
         changes.append(f"+ facility {f.id}")
         return int(facility_id or 0)
+    if before.retired_at is not None:
+        retirements.end(connection, before.id, by=by)
+        begin_anew(connection, before.id)
+        changes.append(f"+ facility {f.id}, retired since {before.retired_at:%Y-%m-%dT%H:%MZ}")
     if before.document != document:
         connection.execute(
             update(t.facility)

@@ -56,6 +56,15 @@ def apply_thresholds(
         unset_maintenance(connection, facility_id, slug, changes, origin="file")
 
 
+def begin_anew(connection: Connection, facility_id: int) -> None:
+    """Let a facility's thresholds judge from this minute on: before, nobody watched it."""
+    connection.execute(
+        update(t.threshold)
+        .where(t.threshold.c.facility_id == facility_id, t.threshold.c.active)
+        .values(in_force_from=_FROM_NOW_ON)
+    )
+
+
 def set_threshold(
     connection: Connection,
     facility_id: int,

@@ -18,9 +18,38 @@ from services.core.accounting.stack.qa import CalibrationSetup
 from services.core.accounting.units import Conversion
 from services.core.facility import assemble, assemble_closing, model
 from services.core.store.registry import factors
+from services.core.store.registry.retirements import Retirement
 from services.core.store.registry.watch_plan import WatchPlan, watch_plan
 
 _SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
+
+# Of one that is being purged nothing is computed any more.
+_FACILITIES = """
+SELECT f.id, f.slug, f.timezone, r.retired_at, r.retired_by, r.reason
+FROM facility f
+LEFT JOIN facility_retirement r ON r.facility_id = f.id AND r.returned_at IS NULL
+WHERE NOT EXISTS (
+    SELECT FROM facility_purge p WHERE p.facility = f.slug AND p.finished_at IS NULL)
+"""
+
+# What arrived before a facility was retired counts, and its hours are closed by their rules: the
+# sources that were retired with it are computed as if they were in force.
+_COMPUTED = (
+    "facility_id = %(facility)s AND (active OR coalesce(retired_at = %(retired_at)s, false))"
+)
+
+_SOURCES = f"SELECT id, slug, spec FROM source WHERE {_COMPUTED}"  # noqa: S608 - as above
+
+_INPUTS = f"""
+SELECT i.source_id, i.role, c.id, c.spec, d.slug || '.' || c.slug AS name
+FROM source_input i JOIN channel c ON c.id = i.channel_id JOIN device d ON d.id = c.device_id
+WHERE i.source_id IN (SELECT id FROM source WHERE {_COMPUTED})
+"""  # noqa: S608 - as above
+
+_RETIRED = f"""
+SELECT id, (spec ->> 'lateness')::float8 AS lateness_s FROM source
+WHERE facility_id = %(facility)s AND NOT ({_COMPUTED})
+"""  # noqa: S608 - as above
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +86,8 @@ class FacilityPlan:
     retired: Mapping[int, float]
     #: the limits that are watched
     watch: WatchPlan = field(repr=False)
+    #: None: the facility is in force
+    retirement: Retirement | None = None
     #: ids of sources that are left alone: not among ``sources``, their changes wait
     set_aside: frozenset[int] = frozenset()
 
@@ -94,26 +125,15 @@ def usable_plans(
 
 def _facilities(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute("SELECT id, slug, timezone FROM facility").fetchall()
+        return cursor.execute(_FACILITIES).fetchall()
 
 
 def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> FacilityPlan:
+    of = {"facility": facility["id"], "retired_at": facility["retired_at"]}
     with connection.cursor(row_factory=dict_row) as cursor:
-        source_rows = cursor.execute(
-            "SELECT id, slug, spec FROM source WHERE facility_id = %s AND active", (facility["id"],)
-        ).fetchall()
-        input_rows = cursor.execute(
-            "SELECT i.source_id, i.role, c.id, c.spec, d.slug || '.' || c.slug AS name"
-            " FROM source_input i JOIN channel c ON c.id = i.channel_id"
-            " JOIN device d ON d.id = c.device_id JOIN source s ON s.id = i.source_id"
-            " WHERE s.facility_id = %s AND s.active",
-            (facility["id"],),
-        ).fetchall()
-        retired = cursor.execute(
-            "SELECT id, (spec ->> 'lateness')::float8 AS lateness_s FROM source"
-            " WHERE facility_id = %s AND NOT active",
-            (facility["id"],),
-        ).fetchall()
+        source_rows = cursor.execute(_SOURCES, of).fetchall()
+        input_rows = cursor.execute(_INPUTS, of).fetchall()
+        retired = cursor.execute(_RETIRED, of).fetchall()
     specs = {row["id"]: _SOURCE.validate_python(row["spec"]) for row in source_rows}
     channels = {row["id"]: model.Channel.model_validate(row["spec"]) for row in input_rows}
     used = {
@@ -173,4 +193,9 @@ def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> F
         channel_names={row["id"]: row["name"] for row in input_rows},
         retired={row["id"]: row["lateness_s"] or 0.0 for row in retired},
         watch=watch_plan(connection, facility["id"]),
+        retirement=None
+        if facility["retired_at"] is None
+        else Retirement(
+            at=facility["retired_at"], by=facility["retired_by"], reason=facility["reason"]
+        ),
     )

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 import psycopg
 from psycopg.rows import dict_row
+
+from services.core.facility.model import own_topic
+
+_RETIRED_TOPICS = """
+SELECT DISTINCT f.slug AS facility, d.slug AS device, d.topic AS device_topic,
+       c.spec ->> 'topic' AS channel_topic
+FROM facility f JOIN device d ON d.facility_id = f.id JOIN channel c ON c.device_id = d.id
+WHERE f.retired_at IS NOT NULL AND d.active AND c.active
+ORDER BY 1, 2
+"""
 
 ChannelKind = Literal["counter", "gauge", "interval"]
 
@@ -51,14 +62,26 @@ class Device:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RetiredTopic:
+    """A device's own topic that is heard no longer, for its facility is retired."""
+
+    topic: str
+    facility: str
+    device: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Devices:
-    """Every active device at one revision of the registry."""
+    """Every active device of the facilities in force, at one revision of the registry."""
 
     revision: int
-    #: facility slugs
+    #: facility slugs, those of retired ones too
     facilities: frozenset[str]
     #: by the slugs of facility and device: a device's own is unique within its facility
     by_name: Mapping[tuple[str, str], Device]
+    #: by slug: when it was retired
+    retired: Mapping[str, datetime] = field(default_factory=dict)
+    retired_topics: tuple[RetiredTopic, ...] = ()
 
 
 def revision(connection: psycopg.Connection[Any]) -> int:
@@ -74,13 +97,14 @@ def devices(connection: psycopg.Connection[Any]) -> Devices:
         cursor.execute("SELECT revision FROM registry_revision")
         row = cursor.fetchone()
         found_revision = int(row["revision"]) if row else 0
-        cursor.execute("SELECT slug FROM facility")
-        facilities = frozenset(str(r["slug"]) for r in cursor)
+        cursor.execute("SELECT slug, retired_at FROM facility")
+        retired_at = {str(r["slug"]): r["retired_at"] for r in cursor}
         cursor.execute(
             "SELECT c.id, c.device_id, c.slug, c.quantity, c.unit, c.kind, c.spec,"
             " d.slug AS device, d.facility_id, f.slug AS facility"
             " FROM channel c JOIN device d ON d.id = c.device_id"
-            " JOIN facility f ON f.id = d.facility_id WHERE c.active AND d.active"
+            " JOIN facility f ON f.id = d.facility_id"
+            " WHERE c.active AND d.active AND f.retired_at IS NULL"
         )
         channels: dict[int, dict[str, Channel]] = {}
         for r in cursor:
@@ -88,11 +112,20 @@ def devices(connection: psycopg.Connection[Any]) -> Devices:
             owner[r["slug"]] = Channel(**r)
         cursor.execute(
             "SELECT d.id, d.facility_id, f.slug AS facility, d.slug, d.topic, d.format, d.spec"
-            " FROM device d JOIN facility f ON f.id = d.facility_id WHERE d.active"
+            " FROM device d JOIN facility f ON f.id = d.facility_id"
+            " WHERE d.active AND f.retired_at IS NULL"
         )
         found = [Device(**r, channels=channels.get(r["id"], {})) for r in cursor]
+        cursor.execute(_RETIRED_TOPICS)
+        retired_topics = tuple(
+            RetiredTopic(topic=topic, facility=r["facility"], device=r["device"])
+            for r in cursor
+            if (topic := own_topic(r["device_topic"], r["channel_topic"])) is not None
+        )
     return Devices(
         revision=found_revision,
-        facilities=facilities,
+        facilities=frozenset(retired_at),
         by_name={(d.facility, d.slug): d for d in found},
+        retired={slug: at for slug, at in retired_at.items() if at is not None},
+        retired_topics=retired_topics,
     )

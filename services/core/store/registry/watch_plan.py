@@ -48,7 +48,9 @@ SELECT t.id, t.slug, t.version, t.spec, t.source_id, t.scope, t.channel_id, t.de
        {watched_names.COLUMNS}
 FROM threshold t
 {watched_names.joins("t.facility_id", "t.spec")}
-WHERE t.facility_id = %(facility)s AND t.active ORDER BY t.id
+WHERE t.facility_id = %(facility)s AND t.active
+  AND EXISTS (SELECT FROM facility f WHERE f.id = t.facility_id AND f.retired_at IS NULL)
+ORDER BY t.id
 """  # noqa: S608 - joins of this package
 
 _CHANNELS = """

@@ -105,6 +105,7 @@ alert = Table(
     Column("acked_by", Text),
     Column("undone_at", _instant, comment="when changed data showed that it never was"),
     Column("undone_by", Text, comment="why the data changed"),
+    Column("ended_by", Text, comment="what ended it, where its values did not"),
     Column("changed_at", _instant, nullable=False, server_default=func.now()),
     CheckConstraint("state IN ('firing', 'no-data', 'resolved')", name="state"),
     comment="spans of time beyond a limit",

@@ -19,6 +19,7 @@ _CONFIGURE: dict[str, tuple[str, ...]] = {
     "facility": ("INSERT", "UPDATE"),
     "facility_grant": ("INSERT", "UPDATE", "DELETE"),
     "facility_progress": ("INSERT",),
+    "facility_retirement": ("INSERT", "UPDATE"),
     "device": ("INSERT", "UPDATE"),
     "channel": ("INSERT", "UPDATE"),
     "channel_revision": ("INSERT", "UPDATE"),

@@ -80,6 +80,41 @@ facility = Table(
     Column("document", JSONB, nullable=False, comment="the facility file as last applied"),
     Column("applied_at", _instant, nullable=False, server_default=func.now()),
     Column("file", Text, comment="its text as last applied, with comments; null: not kept"),
+    Column("retired_at", _instant, comment="null: it is in force"),
+)
+
+facility_retirement = Table(
+    "facility_retirement",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("facility_id", ForeignKey("facility.id"), nullable=False, index=True),
+    Column("retired_at", _instant, nullable=False),
+    Column("retired_by", Text, nullable=False),
+    Column("reason", Text, comment="why, in the words of whoever retired it"),
+    Column("returned_at", _instant, comment="when its file was applied again; null: it was not"),
+    Column("returned_by", Text),
+    comment="every time that a facility was retired",
+)
+
+facility_purge = Table(
+    "facility_purge",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("facility", Text, nullable=False, comment="its id; the name may be used again since"),
+    Column("name", Text, nullable=False),
+    Column("retired_at", _instant, nullable=False),
+    Column("begun_at", _instant, nullable=False, server_default=func.now()),
+    Column("begun_by", Text, nullable=False),
+    Column("reason", Text, nullable=False, comment="why, in the words of whoever purged it"),
+    Column("removed", JSONB, nullable=False, server_default="{}", comment="rows by table"),
+    Column("finished_at", _instant, comment="null: something of it is still there"),
+    comment="facilities whose data were deleted for ever; written by the database's owner alone",
+)
+Index(
+    "facility_purge_unfinished_idx",
+    facility_purge.c.facility,
+    unique=True,
+    postgresql_where=text("finished_at IS NULL"),
 )
 
 facility_grant = Table(
@@ -150,7 +185,11 @@ source = Table(
     Column("activity_unit", Text, comment="unit of activity amounts; null where there is none"),
     Column("spec", JSONB, nullable=False, comment="the source's part of the facility file"),
     Column("active", Boolean, nullable=False, server_default="true"),
-    Column("retired_at", _instant, comment="when the facility file stopped to name it"),
+    Column(
+        "retired_at",
+        _instant,
+        comment="when the facility file stopped to name it, or the facility was retired with it",
+    ),
     UniqueConstraint("facility_id", "slug"),
 )
 
@@ -586,6 +625,11 @@ facility_progress = Table(
     ),
     Column("judged_to", _instant, comment="newest minute that thresholds were judged in"),
     Column("rolled_to", _instant, comment="minute that the rolling totals were last moved in"),
+    Column(
+        "settled_at",
+        _instant,
+        comment="when all of a retired facility was closed; from before it was retired: not yet",
+    ),
 )
 
 # -- retention --------------------------------------------------------------------------------

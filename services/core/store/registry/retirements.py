@@ -1,0 +1,99 @@
+"""Facilities that are retired: since when and by whom, and that they came back.
+
+A facility that is retired keeps its file, its devices and its thresholds as they are; that it is
+retired is what keeps them from being heard and evaluated. Its sources are retired with it, at the
+same instant, for a source says by itself up to when its hours are expected.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
+
+from services.core.facility.errors import ApplyError
+from services.core.store.schema import tables as t
+from services.core.timeline.instants import to_minute
+
+
+class RetiredError(ApplyError):
+    """Something of a retired facility cannot be changed; the text says what to do."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retirement:
+    """That a facility is retired: nothing of it is computed of a later minute."""
+
+    at: datetime
+    by: str
+    #: in the words of whoever retired it
+    reason: str | None
+
+    @property
+    def minute(self) -> int:
+        """The minute (since the epoch) that it was retired in, its last one."""
+        return to_minute(self.at)
+
+
+def in_force(facility_id: int) -> Select[Any]:
+    """Ask for the retirement that a facility is in; no row: it is in force."""
+    r = t.facility_retirement.c
+    return (
+        select(r.retired_at.label("at"), r.retired_by.label("by"), r.reason)
+        .where(r.facility_id == facility_id, r.returned_at.is_(None))
+        .order_by(r.id.desc())
+        .limit(1)
+    )
+
+
+def of_row(row: Row[Any]) -> Retirement:
+    """The retirement of a row that :func:`in_force` asked for."""
+    return Retirement(at=row.at, by=row.by, reason=row.reason)
+
+
+def begin(connection: Connection, facility_id: int, *, by: str, reason: str | None) -> None:
+    """Retire a facility, and with it the sources that its file names."""
+    connection.execute(
+        update(t.facility).where(t.facility.c.id == facility_id).values(retired_at=func.now())
+    )
+    connection.execute(
+        update(t.source)
+        .where(t.source.c.facility_id == facility_id, t.source.c.active)
+        .values(active=False, retired_at=func.now())
+    )
+    connection.execute(
+        insert(t.facility_retirement).values(
+            facility_id=facility_id, retired_at=func.now(), retired_by=by, reason=reason
+        )
+    )
+
+
+def end(connection: Connection, facility_id: int, *, by: str | None) -> None:
+    """Bring a facility back into force; its sources follow as its file is applied."""
+    connection.execute(
+        update(t.facility).where(t.facility.c.id == facility_id).values(retired_at=None)
+    )
+    connection.execute(
+        update(t.facility_retirement)
+        .where(
+            t.facility_retirement.c.facility_id == facility_id,
+            t.facility_retirement.c.returned_at.is_(None),
+        )
+        .values(returned_at=func.now(), returned_by=by)
+    )
+
+
+def refuse_if_purged(connection: Connection, slug: str) -> None:
+    """Let nobody bring back a facility of which a part is deleted already.
+
+    :raises RetiredError: a purge of it has begun and is not finished.
+    """
+    p = t.facility_purge.c
+    begun = connection.scalar(select(p.begun_at).where(p.facility == slug, p.finished_at.is_(None)))
+    if begun is not None:
+        raise RetiredError(
+            f"facility {slug} is being purged since {begun:%Y-%m-%dT%H:%MZ}: a part of its data is"
+            f" gone; finish it with `tonne remove {slug} --purge`, then apply the file"
+        )
