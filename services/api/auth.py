@@ -106,7 +106,7 @@ def no_facility(slug: str, known: Iterable[str] = ()) -> NotFound:
 
 
 def retired(found: FacilityRow) -> FacilityRetired:
-    """The answer for what only a facility in force has."""
+    """Make the answer for what only a facility in force has."""
     return FacilityRetired(
         f"Facility {found.slug} was retired at {found.retired_at:%Y-%m-%dT%H:%MZ}: it has no live"
         f" totals. GET /v1/emissions?facility={found.slug} has its history, and as_of its totals"

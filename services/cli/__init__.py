@@ -23,6 +23,7 @@ from services.cli import (
 from services.cli.errors import clear_errors, failure
 from services.cli.files import read_file
 from services.cli.recompute import recompute
+from services.cli.remove import remove, removed
 from services.cli.say import say
 from services.cli.verify import verify
 from services.core.facility.checks import doubts
@@ -189,6 +190,8 @@ def api() -> None:
 
 app.command()(verify)
 app.command()(recompute)
+app.command()(remove)
+app.command()(removed)
 
 
 def main() -> None:

@@ -51,8 +51,8 @@ def clear_errors() -> Iterator[None]:
             said = str(cause).splitlines()[0]
             raise failure(
                 f"the database refuses it ({said}); name another login in TONNE_DATABASE_URL:"
-                " tonne_aggregate for verify and recompute, the database's owner for migrate,"
-                " tonne_admin for other commands"
+                " tonne_aggregate for verify and recompute, the database's owner for migrate and"
+                " remove --purge, tonne_admin for other commands"
             ) from None
         if not isinstance(cause, psycopg.errors.UndefinedTable):
             raise

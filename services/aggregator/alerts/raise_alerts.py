@@ -228,7 +228,7 @@ def retire(
 
 
 def _cause(plan: FacilityPlan) -> str:
-    """What took a threshold out of force."""
+    """Say what took a threshold out of force."""
     retirement = plan.retirement
     if retirement is None:
         return "the threshold was deleted"

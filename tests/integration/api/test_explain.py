@@ -234,6 +234,7 @@ async def test_a_facility_file_is_applied_once_and_refused_whole(
             "id": "linz",
             "name": "Linz works",
             "timezone": "Europe/Vienna",
+            "retired_at": None,
             "sources": [
                 {"id": "grid", "name": "grid", "scope": 2, "method": "activity"},
                 {"id": "stack-1", "name": "stack-1", "scope": 1, "method": "stack"},

@@ -67,7 +67,7 @@ class StoredRows:
 
 
 def look_up(connection: Connection, slug: str) -> RetiredFacility:
-    """What a facility has, whether it is retired or not.
+    """Read what a facility has, whether it is retired or not.
 
     :raises UnknownFacilityError: there is no such facility.
     """
@@ -117,5 +117,5 @@ def stored_rows(connection: Connection, facility_id: int) -> StoredRows:
 
 
 def known(connection: Connection) -> list[str]:
-    """The ids of all facilities, the retired ones too."""
+    """Read the ids of all facilities, the retired ones too."""
     return list(connection.scalars(select(t.facility.c.slug).order_by(t.facility.c.slug)))

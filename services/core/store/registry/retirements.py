@@ -49,7 +49,7 @@ def in_force(facility_id: int) -> Select[Any]:
 
 
 def of_row(row: Row[Any]) -> Retirement:
-    """The retirement of a row that :func:`in_force` asked for."""
+    """Read the retirement of a row that :func:`in_force` asked for."""
     return Retirement(at=row.at, by=row.by, reason=row.reason)
 
 

@@ -1,0 +1,95 @@
+"""`tonne remove` and `tonne removed`."""
+
+from __future__ import annotations
+
+import json
+
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from services.cli import app
+from tests.integration.aggregator.plant import Plant, Reading, instant
+from tests.services import as_login
+
+pytestmark = pytest.mark.database
+
+
+class Operator:
+    """Somebody at a command line, with one login or another."""
+
+    def __init__(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._url, self._monkeypatch = url, monkeypatch
+        monkeypatch.setenv("COLUMNS", "200")
+
+    def said(self, *words: str, login: str | None = "tonne_admin", code: int = 0) -> str:
+        url = self._url if login is None else as_login(self._url, login)
+        self._monkeypatch.setenv("TONNE_DATABASE_URL", url)
+        result = CliRunner().invoke(app, list(words))
+        assert result.exit_code == code, result.output
+        return result.output
+
+
+@pytest.fixture
+def operator(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Operator:
+    plant = Plant(database_url)
+    at = instant("2026-11-20T10:00:00Z")
+    plant.store([Reading("meter.power", at.replace(minute=i), 60.0) for i in range(20)])
+    plant.tick(at.replace(minute=30))
+    plant.close()
+    return Operator(database_url, monkeypatch)
+
+
+def test_a_facility_is_retired(operator: Operator) -> None:
+    tried = operator.said("remove", "works", "--dry-run")
+    assert "works (Works) would be retired" in tried
+    assert "2 (cems, meter)" in tried
+    assert "4 (by-counter, by-gauge, by-interval, stack)" in tried
+    assert "20 readings, 1 hours" in tried
+    assert "nothing was changed" in tried
+    assert operator.said("removed").strip() == "there are none"
+    done = operator.said("remove", "works", "--reason", "kiln sold")
+    assert "works (Works) is retired" in done
+    assert "`tonne export works` prints it" in done
+    again = operator.said("remove", "works")
+    assert "is retired since" in again
+    assert "(kiln sold); nothing to do" in again
+    (row,) = json.loads(operator.said("removed", "--json"))
+    assert (row["facility"], row["state"], row["reason"]) == ("works", "retired", "kiln sold")
+
+
+def test_an_unknown_one_is_not_retired(operator: Operator) -> None:
+    refused = operator.said("remove", "work", code=1)
+    assert refused.startswith("tonne: there is no facility work; did you mean works?")
+
+
+def test_it_is_deleted_only_when_it_is_meant(operator: Operator, database_url: str) -> None:
+    def readings() -> int:
+        with psycopg.connect(database_url) as connection:
+            row = connection.execute("SELECT count(*) FROM reading").fetchone()
+        return int(row[0]) if row else 0
+
+    purge = ("remove", "works", "--purge")
+    # the first ask is to retire it
+    first = operator.said(*purge, login=None, code=1)
+    assert "retire it first with `tonne remove works`" in first
+    operator.said("remove", "works")
+    tried = operator.said(*purge, "--dry-run", login=None)
+    assert "is deleted for ever" in tried
+    assert "3 years under 40 CFR 75.57(a)" in tried
+    assert "reading: 20 rows" in tried
+    assert "say why with --reason" in operator.said(*purge, login=None, code=1)
+    why = (*purge, "--reason", "test facility")
+    assert "add --confirm works" in operator.said(*why, login=None, code=1)
+    assert "that is not works" in operator.said(*why, "--confirm", "work", login=None, code=1)
+    refused = operator.said(*why, "--confirm", "works", code=1)
+    assert "the database's owner for migrate and remove --purge" in refused
+    assert readings() == 20
+    gone = operator.said(*why, "--confirm", "works", login=None)
+    assert "works is deleted" in gone
+    assert readings() == 0
+    (row,) = json.loads(operator.said("removed", "--json"))
+    assert (row["state"], row["reason"]) == ("purged", "test facility")
+    assert row["by"].startswith("user ")
+    assert ", login " in row["by"]
+    assert row["rows_deleted"] > 20
