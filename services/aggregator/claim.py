@@ -104,10 +104,17 @@ def waiting(connection: psycopg.Connection[Any], now: datetime) -> list[Waiting]
         return cursor.execute(_WAITING, {"now": now}).fetchall()
 
 
-def lock(connection: psycopg.Connection[Any], facility_id: int) -> bool:
-    """Take the facility for this transaction; False if another aggregator has it."""
+def lock(
+    connection: psycopg.Connection[Any], facility_id: int, dated: datetime | None = None
+) -> bool:
+    """Take the facility for this transaction; False if another aggregator has it.
+
+    ``dated``: the time that is believed, by which the ledger is dated should the database's clock
+    say something else.
+    """
     row = connection.execute(
-        "SELECT pg_try_advisory_xact_lock(%s, %s)", (locks.FACILITY, facility_id)
+        "SELECT pg_try_advisory_xact_lock(%s, %s), set_config('tonne.now', %s, true)",
+        (locks.FACILITY, facility_id, "" if dated is None else str(dated.timestamp())),
     ).fetchone()
     return bool(row and row[0])
 

@@ -147,6 +147,7 @@ class Loop:
                 self._setbacks.pieces(facility_id, usual),
                 history_first=facility_id in self._history_first,
                 held=self._clock.held,
+                dated=now,
             )
         except psycopg.errors.UndefinedTable:
             raise

@@ -1,8 +1,8 @@
 """Progress that lies in the future was made by a clock that was ahead: it is put back.
 
 Windows that stand at minutes to come would show nothing but the end of what is known, and hours
-would be final before they are over. Windows are made anew from minutes, and hours that are not due
-are open again.
+would be final before they are over. Windows are made anew from minutes, hours that are not due are
+open again, and what the ledger says was known in the future is known now.
 """
 
 from __future__ import annotations
@@ -65,11 +65,13 @@ def put_back(
             )
             for hour in sorted(hours)
         ]
+    redated = hour_closing.redate(connection, list(lateness))
     log.warning(
         "progress lay in the future, put back",
         facility=plan.slug,
         now=now.isoformat(),
         reopened=sum(map(len, reopened.values())),
+        redated=redated,
     )
     judged = Judged(adjustments=hour_closing.set_closing(connection, verdicts), verdicts=verdicts)
     return judged, reopened

@@ -148,6 +148,7 @@ def tick(
     history_first: bool = False,
     trial: bool = False,
     held: bool = False,
+    dated: datetime | None = None,
 ) -> Ticked:
     """Work off what is due for one facility; return what was done.
 
@@ -156,11 +157,11 @@ def tick(
     nothing was done. ``recent`` is what this process remembers of the facility, if it does. With
     ``history_first`` a piece of what is queued is computed and nothing else, else what arrived: who
     calls takes them in turns. A ``trial`` does the same and takes it all back. With ``held`` no
-    hour is closed: the time may be wrong.
+    hour is closed: the time may be wrong. ``dated``: see :func:`.claim.lock`.
     """
     recent = Recent() if recent is None else recent
     with connection.transaction() as transaction:
-        if not claim.lock(connection, plan.id):
+        if not claim.lock(connection, plan.id, dated):
             return Ticked(worked=False)
         progress = _progress(connection, plan, now)
         reopened = None

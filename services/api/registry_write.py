@@ -12,6 +12,7 @@ from services.api.context import Context
 from services.api.http.problems import Conflict, InvalidRequest, NotFound
 from services.core.store.alerts.limit_changes import UnusableError
 from services.core.store.database.connect import engine
+from services.core.store.database.database_time import date_as_believed
 from services.core.store.operations.retire_facility import UnknownFacilityError
 from services.core.store.registry.apply_thresholds import OwnedElsewhereError
 from services.core.store.registry.retirements import RetiredError
@@ -32,6 +33,7 @@ def _write(database_url: str, change: Callable[[Connection], Found]) -> Found:
     bind = engine(database_url, process="api")
     try:
         with bind.begin() as connection:
+            date_as_believed(connection)
             return change(connection)
     except (OwnedElsewhereError, RetiredError) as error:
         raise Conflict(str(error)) from None

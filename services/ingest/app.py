@@ -92,6 +92,7 @@ def _compose(settings: Settings, shutdown: Shutdown) -> Pipeline:
             alone_after=timedelta(days=settings.alone_after_days),
         ),
         batch_messages=settings.batch_messages,
+        batch_rows=settings.batch_rows,
         flush_interval_s=settings.flush_interval_ms / 1000,
         mapping_steps=settings.mapping_steps,
         progress=ProgressReporter("ingest"),

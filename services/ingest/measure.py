@@ -40,11 +40,12 @@ class Measures:
         *,
         seconds: float,
     ) -> None:
-        """Count a batch that was committed and acknowledged ``seconds`` after it was received."""
+        """Count a transaction, and the messages of which all is durable with it."""
         now = datetime.now(UTC)
         metrics.ingest_messages.inc(len(messages))
         metrics.ingest_batches.inc()
-        metrics.ingest_batch_messages.observe(len(messages))
+        if messages:
+            metrics.ingest_batch_messages.observe(len(messages))
         metrics.ingest_batch_seconds.observe(seconds)
         # messages of one burst arrived at one time
         for received_at in {message.received_at for message in messages}:

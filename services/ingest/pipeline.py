@@ -1,12 +1,14 @@
 """The way of a message, in order: receive, prepare (route, decode, resolve, check), write, ack.
 
-Between two batches comes a step of what is replayed from quarantine, if that was asked for.
+Between two batches comes a piece of history that waits to be written, and a step of what is
+replayed from quarantine, if that was asked for.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import psycopg
@@ -14,12 +16,14 @@ import psycopg
 from services.core.runtime import metrics
 from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.shutdown import Shutdown
+from services.core.runtime.steady_time import SteadyTime
+from services.core.store.database import database_time
 from services.core.store.operations.broker_sessions import BrokerSession
 from services.core.store.operations.notices import FILTER_REFUSED
 from services.core.store.readings import quarantine
+from services.ingest import arrival_time
 from services.ingest.alone import Alone
 from services.ingest.arrivals import Arrivals
-from services.ingest.clock_offset import ClockOffset
 from services.ingest.database import Database, StoppedError
 from services.ingest.measure import Measures
 from services.ingest.prepare import Prepared, TimeBounds, prepare
@@ -30,6 +34,7 @@ from services.ingest.resolve import RegistryCache
 from services.ingest.sources.listening import Listening
 from services.ingest.sources.source import Message, MessageSource
 from services.ingest.write import write
+from services.ingest.write_queue import WriteQueue
 
 #: How long a turn without messages takes: progress is reported and a stop noticed in between.
 _IDLE_S: Final = 0.25
@@ -37,8 +42,9 @@ _IDLE_S: Final = 0.25
 #: Refused filters that readiness names.
 _MOST_REFUSED_TOLD: Final = 20
 
-#: How long a change of the registry may go unnoticed while all devices are known.
-_LOOK_AT_REGISTRY_S: Final = 1.0
+#: How long a change of the registry may go unnoticed while all devices are known, and one of the
+#: database's clock.
+_LOOK_S: Final = 1.0
 
 
 class Pipeline:
@@ -53,6 +59,7 @@ class Pipeline:
         shutdown: Shutdown,
         bounds: TimeBounds,
         batch_messages: int,
+        batch_rows: int,
         flush_interval_s: float,
         mapping_steps: int,
         progress: ProgressReporter,
@@ -71,8 +78,11 @@ class Pipeline:
         self._arrivals = Arrivals()
         self._alone = Alone(database, bounds.alone_after)
         self._replay = Replay(database, bounds, self._alone)
-        self._clock = ClockOffset()
+        self._clock = SteadyTime()
         self._look_at = 0.0
+        self._queue = WriteQueue(
+            partial(write, database, allowance=self._allowance), most_rows=batch_rows
+        )
         self._measures = Measures()
 
     def run(self) -> None:
@@ -85,6 +95,8 @@ class Pipeline:
             self._database.run(self._begin)
             while not self._shutdown.requested:
                 self.turn()
+            while self._queue.busy:
+                self._write_piece()
             self._database.run(self._farewell)
         except StoppedError:
             # what is in hand was never acknowledged: the broker delivers it again
@@ -95,46 +107,64 @@ class Pipeline:
 
     def turn(self) -> None:
         """One batch, or one look at an idle world."""
-        messages = self._source.receive(
-            most=self._batch_messages,
-            gather_s=self._flush_interval_s,
-            timeout_s=0 if self._replay.busy else _IDLE_S,
-        )
+        messages = self._receive()
         if self._replay.busy or time.monotonic() >= self._look_at:
-            self._database.run(self._look_at_registry)
+            self._database.run(self._look)
             if self._replay.step(self._registry.directory):
                 self._allowance.expire()
-        if self._clock.due:
-            self._database.run(lambda connection, _: self._clock.look(connection))
         if messages:
             started = time.monotonic()
-            prepared = self._prepare(self._clock.corrected(messages))
+            prepared = self._prepare(arrival_time.corrected(messages, self._clock))
             if prepared.quarantine and self._allowance.due:
                 self._database.run(self._look_at_quarantine)
-            outcome = write(self._database, prepared, self._allowance)
-            self._source.ack(messages)
+            self._queue.add(messages, prepared)
+            while self._queue.has_live:
+                self._write_piece(started)
+                started = time.monotonic()
             self._presence.note(prepared.sightings)
             self._alone.settle(self._registry.directory)
-            seconds = time.monotonic() - started
-            self._measures.batch(messages, prepared.rows, outcome, seconds=seconds)
+        if self._queue.busy:
+            self._write_piece()
         if self._presence.due or self._progress.due:
             self._database.run(self._report)
 
+    def _receive(self) -> Sequence[Message]:
+        if self._queue.full:
+            return ()
+        return self._source.receive(
+            most=self._batch_messages,
+            gather_s=self._flush_interval_s,
+            timeout_s=0 if self._replay.busy or self._queue.busy else _IDLE_S,
+        )
+
+    def _write_piece(self, started: float | None = None) -> None:
+        """Write a piece, and acknowledge the messages that are durable with it."""
+        started = time.monotonic() if started is None else started
+        done = self._queue.write_piece()
+        if done.messages:
+            self._source.ack(done.messages)
+        seconds = time.monotonic() - started
+        self._measures.batch(done.messages, done.rows, done.outcome, seconds=seconds)
+
     def _begin(self, connection: psycopg.Connection[Any], _tried: bool) -> None:
+        database_time.adopt(connection, "ingest", self._clock)
+        database_time.look(connection, self._clock)
         self._registry.refresh(connection)
         directory = self._registry.directory
         self._listening.begin(connection, directory.own_topics, directory.retired_topics)
 
     def _prepare(self, messages: Sequence[Message]) -> Prepared:
         prepared = prepare(messages, self._registry.directory, self._bounds, self._arrivals)
-        if prepared.missed and self._database.run(self._look_at_registry):
+        if prepared.missed and self._database.run(self._look):
             # registered a moment ago
             prepared = prepare(messages, self._registry.directory, self._bounds, self._arrivals)
         return self._alone.sift(prepared) if prepared.old else prepared
 
-    def _look_at_registry(self, connection: psycopg.Connection[Any], _tried: bool) -> bool:
+    def _look(self, connection: psycopg.Connection[Any], _tried: bool) -> bool:
+        """Look at the database's clock, and at the registry; return whether that changed."""
+        database_time.look(connection, self._clock)
         changed = self._registry.refresh(connection)
-        self._look_at = time.monotonic() + _LOOK_AT_REGISTRY_S
+        self._look_at = time.monotonic() + _LOOK_S
         if changed:
             directory = self._registry.directory
             self._listening.follow(connection, directory.own_topics, directory.retired_topics)
@@ -153,8 +183,10 @@ class Pipeline:
     def _state(self) -> dict[str, Any]:
         unheard = self._listening.refused
         metrics.ingest_filters_refused.set(len(unheard))
+        metrics.ingest_clock_ahead_seconds.set(self._clock.machine_ahead_s)
         return {
             "broker": self._broker(),
+            "clock_jump_s": self._clock.jump_s,
             "notices": self._notices(unheard),
             **self._measures.state(),
         }
@@ -169,13 +201,15 @@ class Pipeline:
         told = [
             ("broker-silent", self._source.silent),
             ("session-taken", self._source.trouble),
-            ("clock-differs", self._clock.trouble),
         ]
         told += [
             (FILTER_REFUSED, f"the broker brings nothing of {name!r} to ingest: {why}")
             for name, why in sorted(unheard.items())[:_MOST_REFUSED_TOLD]
         ]
-        return [{"code": code, "detail": detail} for code, detail in told if detail]
+        return [
+            *self._clock.notices(),
+            *({"code": code, "detail": detail} for code, detail in told if detail),
+        ]
 
     def _farewell(self, connection: psycopg.Connection[Any], _tried: bool) -> None:
         self._presence.write(connection)

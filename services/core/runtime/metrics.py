@@ -19,7 +19,7 @@ _SIZES = (1, 5, 10, 50, 100, 500, 1000, 2500, 5000, 10_000, 50_000)
 # -- ingest -----------------------------------------------------------------------------------
 
 ingest_messages = Counter(
-    "tonne_ingest_messages", "Messages whose batch was committed.", registry=ingest_registry
+    "tonne_ingest_messages", "Messages of which all is committed.", registry=ingest_registry
 )
 ingest_readings = Counter(
     "tonne_ingest_readings",
@@ -44,16 +44,18 @@ ingest_replayed = Counter(
     ["result"],
     registry=ingest_registry,
 )
-ingest_batches = Counter("tonne_ingest_batches", "Committed batches.", registry=ingest_registry)
+ingest_batches = Counter(
+    "tonne_ingest_batches", "Committed transactions with readings.", registry=ingest_registry
+)
 ingest_batch_messages = Histogram(
     "tonne_ingest_batch_messages",
-    "Messages in one batch.",
+    "Messages acknowledged after one transaction.",
     buckets=_SIZES,
     registry=ingest_registry,
 )
 ingest_batch_seconds = Histogram(
     "tonne_ingest_batch_seconds",
-    "Decoding, checking and writing one batch, COMMIT included.",
+    "Decoding, checking and writing what one transaction holds, COMMIT included.",
     buckets=_SECONDS,
     registry=ingest_registry,
 )

@@ -158,7 +158,14 @@ class Settings(BaseSettings):
         "auto", description="`auto`: console on a terminal, else JSON"
     )
     batch_messages: int = Field(
-        5000, ge=1, le=50_000, description="most messages that ingest writes in one transaction"
+        5000, ge=1, le=50_000, description="most messages that ingest takes at once"
+    )
+    batch_rows: int = Field(
+        10_000,
+        ge=10,
+        le=1_000_000,
+        description="most readings that ingest writes in one transaction; what more arrives at once"
+        " is written piece by piece, what is older than an hour last",
     )
     flush_interval_ms: int = Field(
         10, ge=1, le=10_000, description="longest wait before ingest writes what it has"

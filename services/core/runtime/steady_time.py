@@ -55,6 +55,7 @@ class SteadyTime:
         self._jump_s: float | None = None
         self._jumped_at_s = 0.0
         self._machine_ahead_s = 0.0
+        self._machine_is_said = False
         self._adopted_s = 0.0
         self._steady_since_s = 0.0
         #: how many jumps began or ended
@@ -75,10 +76,10 @@ class SteadyTime:
         now_s = self._elapsed_s()
         if now_s - began_s > _LONGEST_LOOK_S:
             return
-        self._machine_ahead_s = (self._machine.now() - database).total_seconds()
         if self._anchor is None:
             self._steady_since_s = now_s
             self._believe(database - timedelta(seconds=self._adopted_s), now_s)
+        self._see_machine(database, now_s)
         jump_s = (database - self._at(now_s)).total_seconds()
         if abs(jump_s) <= TOLERANCE_S:
             if self._jump_s is not None:
@@ -117,8 +118,14 @@ class SteadyTime:
 
     @property
     def machine_ahead_s(self) -> float:
-        """Seconds by which this machine's clock is ahead of the database's."""
+        """Seconds by which this machine's clock is ahead of the database's, as that was or is."""
         return self._machine_ahead_s
+
+    @property
+    def correction_s(self) -> float:
+        """What is to be added to a time that this machine told; 0 while that is about right."""
+        by_s = (self.now() - self._machine.now()).total_seconds()
+        return by_s if abs(by_s) > TOLERANCE_S else 0.0
 
     def notices(self) -> list[dict[str, str]]:
         """Return what readiness should say of the clocks."""
@@ -143,6 +150,20 @@ class SteadyTime:
                 }
             )
         return found
+
+    def _see_machine(self, database: datetime, now_s: float) -> None:
+        """Compare this machine's clock with the database's; one that jumped with it is no other."""
+        machine = self._machine.now()
+        self._machine_ahead_s = min(
+            ((machine - other).total_seconds() for other in (database, self._at(now_s))), key=abs
+        )
+        differs = abs(self._machine_ahead_s) > TOLERANCE_S
+        if differs != self._machine_is_said:
+            self._machine_is_said = differs
+            if differs:
+                _log.warning("this machine's clock is wrong", ahead_s=round(self._machine_ahead_s))
+            else:
+                _log.info("this machine's clock is right again")
 
     def _at(self, elapsed_s: float) -> datetime:
         assert self._anchor is not None  # noqa: S101 - both callers know

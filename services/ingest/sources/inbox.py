@@ -13,7 +13,7 @@ from services.ingest.sources.source import Message, SourceError
 
 #: What may wait in memory, and what one batch may hold; a single message may be larger.
 _INBOX_BYTES: Final = 16 << 20
-_BATCH_BYTES: Final = 4 << 20
+_BATCH_BYTES: Final = 1 << 20
 
 
 class Inbox:

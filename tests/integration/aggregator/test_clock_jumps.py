@@ -34,7 +34,8 @@ RULED = FILE.replace(
 #: Whatever a run without a jump must have in common with one.
 TOTALS = (
     (
-        "SELECT s.slug, h.hour, h.co2_ug, h.covered_ms, h.final, h.version, h.quality, h.code"
+        "SELECT s.slug, h.hour, h.co2_ug, h.covered_ms, h.final, h.version, h.quality, h.code,"
+        " h.known_at, h.opened_at"
         " FROM emission_hour h JOIN source s ON s.id = h.source_id ORDER BY 1, 2"
     ),
     (
@@ -45,7 +46,10 @@ TOTALS = (
         "SELECT s.slug, r.span, r.since, r.upto, r.co2_ug, r.covered_ms, r.closing_ms"
         " FROM rolling_total r JOIN source s ON s.id = r.source_id ORDER BY 1, 2"
     ),
-    "SELECT source_id, hour, version FROM emission_hour_history ORDER BY 1, 2, 3",
+    (
+        "SELECT source_id, hour, version, known_at, superseded_at FROM emission_hour_history"
+        " ORDER BY 1, 2, 3"
+    ),
     "SELECT carried_to, rolled_to, judged_to FROM facility_progress",
 )
 

@@ -1,80 +1,101 @@
-"""A clock of ingest's machine that is wrong, and what readings are judged by meanwhile."""
+"""Clocks that are wrong where ingest runs, and what readings are judged by meanwhile."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-import psycopg
 import pytest
 
-from services.ingest.clock_offset import TOLERANCE_S, ClockOffset
+from services.core.runtime.clock import FixedClock
+from services.core.runtime.steady_time import TOLERANCE_S, SteadyTime
+from services.ingest.arrival_time import corrected
 from services.ingest.sources.source import Message
 
-
-@pytest.fixture
-def connection(database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(database_url, autocommit=True) as made:
-        yield made
+START = datetime(2026, 6, 15, 12, tzinfo=UTC)
 
 
-class _Machine:
-    """A machine whose clock is wrong by some seconds, and may be set."""
+@dataclass
+class _Ingest:
+    """Ingest's look at the time, on a machine whose clock and whose database's somebody may set."""
 
-    def __init__(self, wrong_s: float) -> None:
-        self.wrong_s = wrong_s
+    machine_off: timedelta = timedelta()
+    database_off: timedelta = timedelta()
+    passed_s: float = 0.0
+    machine: FixedClock = field(default_factory=lambda: FixedClock(START))
 
-    def wall_s(self) -> float:
-        return time.time() + self.wrong_s
+    def __post_init__(self) -> None:
+        self.steady = SteadyTime(machine=self.machine, elapsed_s=lambda: 1e6 + self.passed_s)
+        self.go_on()
 
-    def message(self) -> Message:
-        at = datetime.fromtimestamp(self.wall_s(), UTC)
-        return Message(topic="t", payload=b"", received_at=at, token=1, sent_before=at)
+    @property
+    def true(self) -> datetime:
+        return START + timedelta(seconds=self.passed_s)
 
+    def go_on(self, seconds: int = 1, *, look_takes_s: float = 0.0) -> None:
+        for _ in range(seconds):
+            self.passed_s += 1
+            began_s = self.steady.begin_look()
+            self.passed_s += look_takes_s
+            self.machine.instant = self.true + self.machine_off
+            self.steady.seen(self.true + self.database_off, began_s=began_s)
 
-def _off_s(message: Message) -> float:
-    assert message.sent_before == message.received_at
-    return (message.received_at - datetime.now(UTC)) / timedelta(seconds=1)
+    def off_s(self) -> float:
+        """By how much a message that arrives now is timed wrongly."""
+        self.machine.instant = at = self.true + self.machine_off
+        message = Message(topic="t", payload=b"", received_at=at, token=1, sent_before=at)
+        (seen,) = corrected([message], self.steady)
+        assert seen.sent_before == seen.received_at
+        return (seen.received_at - self.true) / timedelta(seconds=1)
+
+    @property
+    def said(self) -> dict[str, str]:
+        return {each["code"]: each["detail"] for each in self.steady.notices()}
 
 
 @pytest.mark.incident
-@pytest.mark.parametrize("wrong_s", [-3600.0, 7200.0])
+@pytest.mark.parametrize("wrong", [timedelta(hours=-1), timedelta(hours=2)])
 def test_a_wrong_clock_is_noticed_and_what_arrives_is_timed_by_the_databases(
-    connection: psycopg.Connection[Any], wrong_s: float
+    wrong: timedelta,
 ) -> None:
-    machine = _Machine(wrong_s)
-    clock = ClockOffset(wall_s=machine.wall_s)
-    assert clock.due
-    clock.look(connection)
-    assert not clock.due
-    (corrected,) = clock.corrected([machine.message()])
-    assert abs(_off_s(corrected)) < TOLERANCE_S
-    assert clock.trouble is not None
-    assert ("behind" in clock.trouble) == (wrong_s < 0)
-    # put right: that is noticed at once, not at the next look
-    machine.wrong_s = 0.0
-    assert clock.due
-    clock.look(connection)
-    assert (clock.offset_s, clock.trouble) == (0.0, None)
-    message = machine.message()
-    assert clock.corrected([message]) == [message]
+    ingest = _Ingest(machine_off=wrong)
+    assert abs(ingest.off_s()) < TOLERANCE_S
+    assert ("behind" in ingest.said["clock-differs"]) == (wrong < timedelta())
+    # put right: what arrives is timed by it at once, and that is said at the next look
+    ingest.machine_off = timedelta()
+    assert ingest.off_s() == 0
+    ingest.go_on()
+    assert ingest.said == {}
 
 
-def test_a_clock_that_is_right_is_left_alone(connection: psycopg.Connection[Any]) -> None:
-    machine = _Machine(1.0)
-    clock = ClockOffset(wall_s=machine.wall_s)
-    clock.look(connection)
-    assert (clock.offset_s, clock.trouble) == (0.0, None)
-
-
-def test_a_look_that_took_long_says_nothing_and_is_repeated(
-    connection: psycopg.Connection[Any],
+@pytest.mark.incident
+@pytest.mark.parametrize("jump", [timedelta(hours=-1), timedelta(hours=2), timedelta(days=400)])
+@pytest.mark.parametrize("both", [True, False], ids=["of both", "of the database"])
+def test_what_arrives_while_the_databases_clock_jumps_is_timed_as_before(
+    jump: timedelta, both: bool
 ) -> None:
-    machine = _Machine(-3600.0)
-    passed = iter([0.0, 2.0, 2.0])
-    clock = ClockOffset(wall_s=machine.wall_s, elapsed_s=lambda: next(passed))
-    clock.look(connection)
-    assert clock.offset_s == 0.0
-    assert clock.due
+    ingest = _Ingest()
+    ingest.database_off = jump
+    ingest.machine_off = jump if both else timedelta()
+    ingest.go_on(75)
+    assert abs(ingest.off_s()) < TOLERANCE_S
+    assert list(ingest.said) == ["clock-jumped"]
+    ingest.database_off = ingest.machine_off = timedelta()
+    ingest.go_on()
+    assert (ingest.off_s(), ingest.said) == (0, {})
+
+
+def test_clocks_that_are_right_are_left_alone() -> None:
+    ingest = _Ingest(machine_off=timedelta(seconds=1))
+    # what was received was timed right enough
+    assert ingest.off_s() == 1.0
+    assert ingest.said == {}
+
+
+def test_a_look_that_took_long_says_nothing() -> None:
+    ingest = _Ingest()
+    ingest.machine_off = timedelta(hours=-1)
+    ingest.go_on(look_takes_s=2.0)
+    assert ingest.said == {}
+    ingest.go_on()
+    assert "clock-differs" in ingest.said

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import psycopg
@@ -81,6 +83,48 @@ def test_kills_at_any_instant_lose_nothing_and_double_nothing(plant: Plant) -> N
         plant.started(TONNE_FLUSH_INTERVAL_MS=str(dice.randrange(1, 50)))
     publisher.join()
     all_there(plant, number)
+
+
+@pytest.mark.parametrize("plant", ["mqtt", "jetstream"], indirect=True)
+def test_a_kill_between_the_pieces_of_a_message_loses_nothing_and_doubles_nothing(
+    plant: Plant,
+) -> None:
+    """It holds live readings too, which come first; the second piece of history waits for a key."""
+    now_s = int(time.time())
+    history = [{"ts": _FIRST_S + i, "values": {"import-energy": i}} for i in range(250)]
+    live = [{"ts": now_s - i, "values": {"import-energy": 1000 - i}} for i in range(2)]
+    plant.started(TONNE_BATCH_ROWS="100")
+    # so that there is a chunk, which otherwise only one of two makes
+    plant.publish(reading(0))
+    comes_to(plant, 1)
+    with psycopg.connect(plant.database) as other:
+        other.execute(
+            "INSERT INTO reading (channel_id, ts, value, quality, time_source, received_at)"
+            " SELECT id, to_timestamp(%s), 0, 0, 0, now() FROM channel"
+            " WHERE slug = 'import-energy'",
+            (_FIRST_S + 150,),
+        )
+        plant.publish(json.dumps([*history, *live]))
+        comes_to(plant, 102)
+        until(
+            lambda: plant.rows("SELECT FROM pg_locks WHERE NOT granted"), "the second piece waits"
+        )
+        times = [ts.timestamp() for _, ts, _, _ in plant.readings()]
+        assert times == [*range(_FIRST_S, _FIRST_S + 100), now_s - 1, now_s]
+        # nothing is taken back by what was begun
+        plant.end(signal.SIGKILL)
+        other.rollback()
+    plant.started(TONNE_BATCH_ROWS="100")
+    plant.holds(readings=252)
+    until(lambda: plant.state.get("messages", 0) >= 1, "the message is acknowledged")
+    plant.holds(readings=252, quarantine=0)
+    assert [value for _, _, value, _ in plant.readings()] == [*range(250), 999, 1000]
+    # and does not come again
+    plant.end()
+    plant.started()
+    plant.publish(reading(1000))
+    plant.holds(readings=253, quarantine=0)
+    until(lambda: plant.state.get("messages", 0) == 1, "only the new message came")
 
 
 @pytest.mark.parametrize("plant", ["jetstream"], indirect=True)

@@ -51,7 +51,7 @@ ORDER BY threshold_id, at
 """
 
 _RETRACT = """
-UPDATE alert_transition t SET undone_at = statement_timestamp()
+UPDATE alert_transition t SET undone_at = known_now()
 FROM unnest(%(ids)s::int4[], %(minutes)s::int8[]) AS x(id, minute)
 WHERE t.threshold_id = x.id AND t.at = to_timestamp(x.minute * 60) AND t.undone_at IS NULL
 """

@@ -53,7 +53,7 @@ _INSERT = (
 _UPDATE = (
     "UPDATE alert SET "  # noqa: S608 - names above
     + ", ".join(f"{name} = %({name})s" for name in _COLUMNS)
-    + ", changed_at = statement_timestamp() WHERE id = %(id)s"
+    + ", changed_at = known_now() WHERE id = %(id)s"
 )
 
 _ENQUEUE = """

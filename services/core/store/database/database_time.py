@@ -1,15 +1,35 @@
-"""Looks at the database's clock."""
+"""The database's clock: looks at it, and by what rows are dated while it is not believed."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import psycopg
+from sqlalchemy import ColumnElement, Connection, Float, cast, func, text
 
 from services.core.runtime.progress import STALE_AFTER_S
 from services.core.runtime.steady_time import SteadyTime
 
 _LOOK = "SELECT clock_timestamp()"
+
+#: The present, by which configurations are dated: one instant in a transaction. It is the
+#: database's, unless :func:`date_as_believed` found that it jumped.
+NOW: ColumnElement[Any] = func.coalesce(
+    func.to_timestamp(cast(func.nullif(func.current_setting("tonne.now", True), ""), Float)),
+    func.now(),
+)
+
+# What processes that look at the clock all the time say of it. No version of a factor begins before
+# one that it may replace.
+_DATE_AS_BELIEVED = text("""
+SELECT set_config('tonne.now', extract(epoch FROM greatest(
+    now() - make_interval(secs => jump_s),
+    (SELECT max(greatest(known_from, known_to)) + interval '1 millisecond' FROM factor)))::text,
+    true)
+FROM (SELECT (state ->> 'clock_jump_s')::float8 AS jump_s FROM process_progress
+      WHERE abs(extract(epoch FROM now() - progressed_at)) < :stale_after_s) q
+WHERE jump_s <> 0 ORDER BY abs(jump_s) DESC LIMIT 1
+""")
 
 _JUMPED = """
 SELECT (state ->> 'clock_jump_s')::float8 FROM process_progress
@@ -32,6 +52,11 @@ def adopt(connection: psycopg.Connection[Any], process: str, steady: SteadyTime)
     row = connection.execute(_JUMPED, (process, STALE_AFTER_S)).fetchone()
     if row is not None and row[0]:
         steady.adopt(row[0])
+
+
+def date_as_believed(connection: Connection) -> None:
+    """Let :data:`NOW` be the time that processes go by, until the transaction ends."""
+    connection.execute(_DATE_AS_BELIEVED, {"stale_after_s": STALE_AFTER_S})
 
 
 async def look_async(connection: psycopg.AsyncConnection[Any], steady: SteadyTime) -> None:

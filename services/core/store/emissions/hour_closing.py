@@ -30,7 +30,7 @@ WITH due AS MATERIALIZED (
       ON h.source_id = s.source_id
     WHERE NOT h.final
       AND h.hour + interval '1 hour' + make_interval(secs => s.lateness_s) <= %(now)s
-      AND abs(extract(epoch FROM clock_timestamp() - h.known_at)) >= %(settle_s)s
+      AND abs(extract(epoch FROM known_now() - h.known_at)) >= %(settle_s)s
       AND NOT EXISTS (
           SELECT FROM recompute r WHERE r.source_id = h.source_id AND r.step = 'rest'
           AND r.from_minute < (extract(epoch FROM h.hour)::int8 / 60) + 60
@@ -39,7 +39,7 @@ WITH due AS MATERIALIZED (
 )
 UPDATE emission_hour h
 SET final = true, reason = CASE WHEN h.code IS NULL THEN 'closed' ELSE h.reason END,
-    known_at = CASE WHEN h.code IS NULL THEN clock_timestamp() ELSE h.known_at END
+    known_at = CASE WHEN h.code IS NULL THEN known_now() ELSE h.known_at END
 FROM due WHERE h.source_id = due.source_id AND h.hour = due.hour
 """
 
@@ -112,20 +112,20 @@ INSERT INTO emission_hour AS h (source_id, hour, {per_figure(_COUNTED_IN_HOURS)}
                                 quality, code, reason, known_at)
 SELECT v.source_id, timestamptz 'epoch' + make_interval(hours => v.hour),
        {per_figure(_COUNTED_IN_HOURS, "0")}, 1, v.final, coalesce(v.quality, 'missing'), v.code,
-       'closed', clock_timestamp()
+       'closed', known_now()
 FROM {_VERDICTS}
 ON CONFLICT (source_id, hour) DO UPDATE
 SET final = excluded.final, code = excluded.code,
     quality = CASE WHEN excluded.code IS NULL THEN h.quality ELSE excluded.quality END,
     reason = CASE WHEN {IS_CLOSED} THEN h.reason ELSE 'closed' END,
-    known_at = CASE WHEN {IS_CLOSED} THEN h.known_at ELSE clock_timestamp() END
+    known_at = CASE WHEN {IS_CLOSED} THEN h.known_at ELSE known_now() END
 WHERE (h.final, h.code, h.quality) IS DISTINCT FROM
       (excluded.final, excluded.code, excluded.quality)
 """
 
 _UNJUDGED = """
 SELECT source_id, (extract(epoch FROM hour)::int8 / 3600)::int4,
-       abs(extract(epoch FROM clock_timestamp() - known_at))::float8
+       abs(extract(epoch FROM known_now() - known_at))::float8
 FROM emission_hour WHERE NOT final AND code IS NULL AND source_id = ANY(%s)
 """
 
@@ -230,6 +230,12 @@ def provisional_hours(
         for source_id, hour in connection.execute(_PROVISIONAL, (list(source_ids),)):
             found.setdefault(source_id, []).append(hour)
     return found
+
+
+def redate(connection: psycopg.Connection[Any], source_ids: Sequence[int]) -> int:
+    """Let what the ledger says is known in the future be known now; return how many versions."""
+    row = connection.execute("SELECT redate_hours(%s)", (list(source_ids),)).fetchone()
+    return int(row[0]) if row else 0
 
 
 def overdue_s(connection: psycopg.Connection[Any]) -> float:

@@ -15,6 +15,10 @@ from services.core.store.schema.figures import IN_HOURS, per_figure
 IS_CLOSED: LiteralString = "(h.final OR h.code IS NOT NULL)"
 
 
+#: When a version ends and the next begins: the present, but never before it began itself.
+_FROM_NOW_ON: LiteralString = "greatest(known_now(), h.known_at)"
+
+
 def supersede(changing: LiteralString) -> LiteralString:
     """Return the one statement that writes the ledger; ``changing``: FROM what, with ``h``.
 
@@ -27,8 +31,9 @@ def supersede(changing: LiteralString) -> LiteralString:
         + ", version, final, quality, code, reason, known_at, superseded_at)"
         " SELECT h.source_id, h.hour, "
         + per_figure(IN_HOURS, "h.{f}")
-        + ", h.version, h.final, h.quality, h.code, h.reason, h.known_at, statement_timestamp()"
-        " FROM " + changing + " WHERE " + IS_CLOSED + " RETURNING 1"
+        + ", h.version, h.final, h.quality, h.code, h.reason, h.known_at, "
+        + _FROM_NOW_ON
+        + " FROM " + changing + " WHERE " + IS_CLOSED + " RETURNING 1"
     )
 
 
@@ -39,5 +44,6 @@ NEXT_VERSION: LiteralString = (
     + "::int, reason = CASE WHEN "
     + IS_CLOSED
     + " THEN %(reasons)s::jsonb ->> h.source_id::text ELSE h.reason END,"
-    " known_at = statement_timestamp()"
+    " known_at = "
+    + _FROM_NOW_ON
 )

@@ -89,8 +89,8 @@ WITH d AS (
         (source_id, hour, {per_figure(IN_HOURS)}, version, final, quality, reason, known_at,
          opened_at)
     SELECT source_id, hour, {per_figure(IN_HOURS)}, 1, false,
-           {hour_quality("covered_ms", "estimated_ms")}, 'open', statement_timestamp(),
-           statement_timestamp()
+           {hour_quality("covered_ms", "estimated_ms")}, 'open', known_now(),
+           known_now()
     FROM d
     ON CONFLICT (source_id, hour) DO UPDATE
     SET {per_figure(IN_HOURS, "{f} = coalesce(h.{f}, 0) + excluded.{f}")}, {NEXT_VERSION},

@@ -18,7 +18,7 @@ from services.core.accounting.factors import Factor
 from services.core.facility import assemble, model
 from services.core.facility.checks import factor_record, factor_versions
 from services.core.facility.errors import ApplyError
-from services.core.store.database import notify
+from services.core.store.database import database_time, notify
 from services.core.store.registry import grants, recompute_queue, retirements, revisions
 from services.core.store.registry.apply_factors import FactorChange, apply_factors
 from services.core.store.registry.apply_thresholds import (
@@ -84,8 +84,9 @@ def apply(
 
 
 def lock(connection: Connection) -> None:
-    """Let nobody else change the registry until the transaction ends."""
+    """Let nobody else change the registry until the transaction ends, and date what this does."""
     connection.execute(select(func.pg_advisory_xact_lock(_APPLY_LOCK)))
+    database_time.date_as_believed(connection)
 
 
 def raise_revision(connection: Connection) -> None:
@@ -306,7 +307,7 @@ def _sources(
             connection.execute(
                 update(t.source)
                 .where(t.source.c.id == row.id)
-                .values(active=False, retired_at=func.now())
+                .values(active=False, retired_at=database_time.NOW)
             )
             changes.append(f"- source {slug}")
 

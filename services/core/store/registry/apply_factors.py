@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, insert, select, update
 
 from services.core.facility import model
 from services.core.facility.checks import factor_record
+from services.core.store.database import database_time
 from services.core.store.registry.factors import figures, stored_figures, to_row
 from services.core.store.schema import tables as t
 
@@ -57,14 +58,16 @@ def apply_factors(
         added.append(
             connection.execute(
                 insert(t.factor)
-                .values(slug=record.id, facility_id=facility_id, **row)
+                .values(
+                    slug=record.id, facility_id=facility_id, known_from=database_time.NOW, **row
+                )
                 .returning(t.factor)
             ).one()
         )
         changes.append(f"+ factor {record.id} from {record.valid_from or 'always'}")
     for old in in_force.values():
         connection.execute(
-            update(t.factor).where(t.factor.c.id == old.id).values(known_to=func.now())
+            update(t.factor).where(t.factor.c.id == old.id).values(known_to=database_time.NOW)
         )
         changes.append(f"- factor {old.slug} from {old.valid_from or 'always'}, superseded")
     return {

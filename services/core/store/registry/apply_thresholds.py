@@ -13,12 +13,13 @@ from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from services.core.facility import model
 from services.core.facility.thresholds import Maintenance, Threshold
+from services.core.store.database import database_time
 from services.core.store.schema import alert_tables as t
 from services.core.store.schema.tables import channel, device, source
 
 Origin = Literal["file", "api"]
 
-_FROM_NOW_ON = func.date_trunc("minute", func.now())
+_FROM_NOW_ON = func.date_trunc("minute", database_time.NOW)
 
 
 class OwnedElsewhereError(ValueError):
@@ -165,7 +166,7 @@ def set_maintenance(
         connection.execute(
             update(t.maintenance)
             .where(t.maintenance.c.id == old.id)
-            .values(stated_by=by, stated_at=func.now(), **values)
+            .values(stated_by=by, stated_at=database_time.NOW, **values)
         )
         changes.append(f"~ maintenance {maintenance.id}")
 

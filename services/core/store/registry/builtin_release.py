@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from services.core.accounting.builtin_factors import BUILTIN
 from services.core.accounting.factors import Factor
+from services.core.store.database import database_time
 from services.core.store.registry.apply_factors import FactorChange, change_of
 from services.core.store.registry.factors import figures, stored_figures, to_row
 from services.core.store.registry.shared_factors import (
@@ -68,7 +69,7 @@ def _end_replaced(
     ended = [row for row in before if not row.imported and stored_figures(row) not in current]
     for row in ended:
         connection.execute(
-            update(t.factor).where(t.factor.c.id == row.id).values(known_to=func.now())
+            update(t.factor).where(t.factor.c.id == row.id).values(known_to=database_time.NOW)
         )
     return ended
 
@@ -90,7 +91,7 @@ def _insert(
         if holds and any(share_days(row, factor) for row in imported):
             continue
         # until now what it replaces was what was known here
-        since = func.now() if holds and ended else factor.known_from or _ALWAYS_KNOWN
+        since = database_time.NOW if holds and ended else factor.known_from or _ALWAYS_KNOWN
         row_id = connection.scalar(
             insert(t.factor)
             .values(slug=factor.id, known_from=since, known_to=factor.known_to, **to_row(factor))

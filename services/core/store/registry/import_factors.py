@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, update
+from sqlalchemy import Connection, Row, insert, update
 
 from services.core.facility.checks import factor_record
 from services.core.facility.factor_file import FactorRow
+from services.core.store.database import database_time
 from services.core.store.registry import apply as registry
 from services.core.store.registry.apply_factors import FactorChange, change_of
 from services.core.store.registry.builtin_release import load_builtin_factors
@@ -79,7 +80,7 @@ def _lay(
     """Insert a version; end those in force that it overlaps, but for the days it does not cover."""
     over = [r for r in in_force(connection, row.id) if share_days(r, row)]
     known_from = row.known_at if all(r.id in came for r in over) else None
-    since = func.now() if known_from is None else known_from
+    since = database_time.NOW if known_from is None else known_from
     for old in over:
         connection.execute(update(t.factor).where(t.factor.c.id == old.id).values(known_to=since))
         changes.append(f"- factor {old.slug} from {old.valid_from or 'always'}, superseded")

@@ -7,12 +7,14 @@ from typing import Any
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects.postgresql import insert
 
+from services.core.store.database import database_time
+
 
 def keep(connection: Connection, table: Table, of: int, spec: Any) -> None:
     """Add a configuration, known from now on; ``table``: ``channel_`` or ``source_revision``."""
     key = next(iter(table.primary_key.columns))
     connection.execute(
         insert(table)
-        .values({key: of, "spec": spec})
+        .values({key: of, "known_at": database_time.NOW, "spec": spec})
         .on_conflict_do_update(index_elements=[key, "known_at"], set_={"spec": spec})
     )

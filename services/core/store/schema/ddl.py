@@ -248,6 +248,41 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$
 """
 
+#: The present, by which the ledger is dated: the database's clock, unless that is more than 5 s
+#: from the time that the process which writes goes by (:mod:`services.core.runtime.steady_time`):
+#: then the clock jumped. One expression, so that PostgreSQL computes it in line, for each of many rows.
+_KNOWN_NOW = """
+CREATE OR REPLACE FUNCTION known_now() RETURNS timestamptz LANGUAGE sql STABLE AS $$
+SELECT CASE
+    WHEN abs(extract(epoch FROM statement_timestamp())::float8
+             - nullif(current_setting('tonne.now', true), '')::float8) > 5
+    THEN to_timestamp(current_setting('tonne.now', true)::float8)
+    ELSE statement_timestamp() END
+$$
+"""
+
+#: The one way to change when a version of an hour was known: what lies in the future was dated by a
+#: clock that was ahead, and becomes the present. It runs with its owner's rights.
+_REDATE_HOURS = """
+CREATE OR REPLACE FUNCTION redate_hours(of_sources integer[]) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    present timestamptz := clock_timestamp();
+    redated bigint;
+    of_history bigint;
+BEGIN
+    UPDATE emission_hour
+    SET known_at = least(known_at, present), opened_at = least(opened_at, present)
+    WHERE source_id = ANY(of_sources) AND greatest(known_at, opened_at) > present;
+    GET DIAGNOSTICS redated = ROW_COUNT;
+    UPDATE emission_hour_history
+    SET known_at = least(known_at, present), superseded_at = least(superseded_at, present)
+    WHERE source_id = ANY(of_sources) AND greatest(known_at, superseded_at) > present;
+    GET DIAGNOSTICS of_history = ROW_COUNT;
+    RETURN redated + of_history;
+END $$
+"""
+
 #: Minutes as hours and windows count them; what reads masses of minutes reads them here.
 _MINUTE_IN_FORCE = (
     "CREATE OR REPLACE VIEW minute_in_force AS SELECT m.source_id, m.minute, "  # noqa: S608
@@ -312,9 +347,12 @@ def create_roles(connection: Connection) -> None:
             )
         )
     for role, writes in WRITES.items():
+        # from PostgreSQL 16 on, who made a role is a member that may not become it
         connection.execute(
             text(
-                f"DO $$ BEGIN IF NOT pg_has_role(current_user, '{role}', 'MEMBER')"
+                f"DO $$ BEGIN IF NOT pg_has_role(current_user, '{role}',"
+                " CASE WHEN CAST(current_setting('server_version_num') AS int) >= 160000"
+                " THEN 'SET' ELSE 'MEMBER' END)"
                 f" THEN EXECUTE format('GRANT {role} TO %I', current_user); END IF; END $$"
             )
         )
@@ -351,6 +389,10 @@ def create_roles(connection: Connection) -> None:
     )
     connection.execute(text("REVOKE ALL ON FUNCTION drop_readings FROM PUBLIC"))
     connection.execute(text("GRANT EXECUTE ON FUNCTION drop_readings TO tonne_aggregate"))
+    connection.execute(text(_KNOWN_NOW))
+    connection.execute(text(_REDATE_HOURS))
+    connection.execute(text("REVOKE ALL ON FUNCTION redate_hours FROM PUBLIC"))
+    connection.execute(text("GRANT EXECUTE ON FUNCTION redate_hours TO tonne_aggregate"))
     connection.execute(text(_DISCARD_READINGS))
     connection.execute(text("REVOKE ALL ON FUNCTION discard_readings FROM PUBLIC"))
     connection.execute(text("GRANT EXECUTE ON FUNCTION discard_readings TO tonne_admin"))

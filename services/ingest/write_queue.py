@@ -1,0 +1,151 @@
+"""What is prepared and not durable yet: written in bounded transactions, live readings first.
+
+A device that sends what it kept for weeks may put tens of thousands of readings into one message.
+In one transaction everything that comes behind it would wait for its end, so it is written piece by
+piece, and between two pieces comes what arrived meanwhile.
+
+Of two readings with one key the one that came first is still written first: both are live, or both
+are history, and each kind keeps its order; or the second is history where the first was live.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from services.core.store.readings.quarantine import QuarantineEntry
+from services.core.store.readings.writer import ReadingRow
+from services.core.timeline.instants import MINUTE_US
+from services.ingest.prepare import Origin, Prepared
+from services.ingest.sources.source import Message
+from services.ingest.write import Outcome
+
+#: A reading is live up to so long after its time.
+_LIVE_US: Final = 60 * MINUTE_US
+
+#: Pieces of history that may wait before no more is taken from the broker: they have to be durable
+#: before it delivers their messages again (10 s as NATS is shipped).
+_MOST_PIECES_WAITING: Final = 4
+
+
+@dataclass(kw_only=True, slots=True)
+class _Batch:
+    """Messages that were received together, and how many parts of them are not durable."""
+
+    messages: Sequence[Message]
+    parts: int
+
+
+@dataclass(kw_only=True, slots=True)
+class _Part:
+    """Rows of one batch that are written in order; those before ``at`` are durable."""
+
+    batch: _Batch
+    rows: Sequence[ReadingRow]
+    origins: Sequence[Origin]
+    quarantine: Sequence[QuarantineEntry] = ()
+    at: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Committed:
+    """One transaction."""
+
+    rows: Sequence[ReadingRow]
+    outcome: Outcome
+    #: of which all is durable with it, in the order in which they came
+    messages: Sequence[Message]
+
+
+class WriteQueue:
+    """Hands prepared batches to ``write``, at most ``most_rows`` readings at once."""
+
+    def __init__(self, write: Callable[[Prepared], Outcome], *, most_rows: int) -> None:
+        self._write = write
+        self._most_rows = most_rows
+        self._batches: deque[_Batch] = deque()
+        self._live: deque[_Part] = deque()
+        self._history: deque[_Part] = deque()
+        self._history_rows = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits to be written."""
+        return bool(self._live or self._history)
+
+    @property
+    def has_live(self) -> bool:
+        """Whether anything waits that must not wait for history."""
+        return bool(self._live)
+
+    @property
+    def full(self) -> bool:
+        """Whether so much history waits that no more should be received."""
+        return self._history_rows >= _MOST_PIECES_WAITING * self._most_rows
+
+    def add(self, messages: Sequence[Message], prepared: Prepared) -> None:
+        """Take over a batch; :meth:`write_piece` tells when its messages may be acknowledged."""
+        batch = _Batch(messages=messages, parts=0)
+        self._batches.append(batch)
+        rows, origins = prepared.rows, prepared.origins
+        if self._history or len(rows) > self._most_rows:
+            live = [i for i, row in enumerate(rows) if row.ts_us >= row.received_us - _LIVE_US]
+            if len(live) < len(rows):
+                chosen = set(live)
+                old = [i for i in range(len(rows)) if i not in chosen]
+                self._history_rows += len(old)
+                self._put(self._history, batch, [rows[i] for i in old], [origins[i] for i in old])
+                rows, origins = [rows[i] for i in live], [origins[i] for i in live]
+        self._put(self._live, batch, rows, origins, prepared.quarantine)
+
+    def _put(
+        self,
+        queue: deque[_Part],
+        batch: _Batch,
+        rows: Sequence[ReadingRow],
+        origins: Sequence[Origin],
+        quarantine: Sequence[QuarantineEntry] = (),
+    ) -> None:
+        batch.parts += 1
+        queue.append(_Part(batch=batch, rows=rows, origins=origins, quarantine=quarantine))
+
+    def write_piece(self) -> Committed:
+        """Write what is live, or else the oldest history; all of it is durable on return.
+
+        Call while :attr:`busy`.
+        """
+        queue = self._live or self._history
+        piece = Prepared()
+        ended: list[_Batch] = []
+        taken: list[tuple[_Part, int]] = []
+        room = self._most_rows
+        for part in queue:
+            upto = min(len(part.rows), part.at + room)
+            piece.rows.extend(part.rows[part.at : upto])
+            piece.origins.extend(part.origins[part.at : upto])
+            if part.at == 0:
+                piece.quarantine.extend(part.quarantine)
+            taken.append((part, upto))
+            room -= upto - part.at
+            if upto == len(part.rows):
+                ended.append(part.batch)
+            if room <= 0:
+                break
+        outcome = self._write(piece)
+        for part, upto in taken:
+            part.at = upto
+        for batch in ended:
+            queue.popleft()
+            batch.parts -= 1
+        if queue is self._history:
+            self._history_rows -= len(piece.rows)
+        return Committed(rows=piece.rows, outcome=outcome, messages=self._durable())
+
+    def _durable(self) -> list[Message]:
+        """Messages that may be acknowledged: in order, as MQTT wants it (MQTT-4.6.0-2)."""
+        found: list[Message] = []
+        while self._batches and not self._batches[0].parts:
+            found += self._batches.popleft().messages
+        return found

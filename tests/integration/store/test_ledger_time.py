@@ -1,0 +1,127 @@
+"""What dates the ledger while the database's clock is not believed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.integration.aggregator.plant import FILE, Plant, Reading, apply_text, instant
+from tests.services import as_login
+
+pytestmark = pytest.mark.database
+
+NOW = instant("2026-06-15T09:30:00Z")
+HOUR = timedelta(hours=1)
+SOON = timedelta(seconds=5)
+
+
+@pytest.fixture
+def plant(database_url: str) -> Iterator[Plant]:
+    plant = Plant(database_url, FILE)
+    yield plant
+    plant.close()
+
+
+def believe(connection: psycopg.Connection[Any], jump: timedelta) -> None:
+    """Let an aggregator that runs say that the database's clock jumped by so much."""
+    connection.execute(
+        "INSERT INTO process_progress (process, instance, started_at, progressed_at, state)"
+        " VALUES ('aggregator', 'a', now(), now(), %s)"
+        " ON CONFLICT (process, instance) DO UPDATE SET state = excluded.state",
+        (json.dumps({"clock_jump_s": jump.total_seconds()}),),
+    )
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=2), -HOUR, timedelta(seconds=-60)])
+def test_a_clock_that_jumped_does_not_date_the_ledger(plant: Plant, ahead: timedelta) -> None:
+    connection = plant.connection
+    with connection.transaction():
+        ((now,),) = plant.rows("SELECT now()")
+        believed = now - ahead
+        connection.execute("SELECT set_config('tonne.now', %s, true)", (str(believed.timestamp()),))
+        assert plant.rows("SELECT known_now()") == [(believed,)]
+    # a clock that goes on evenly dates it itself, statement by statement
+    for believed_s in ("", str(datetime.now(UTC).timestamp())):
+        with connection.transaction():
+            connection.execute("SELECT set_config('tonne.now', %s, true)", (believed_s,))
+            ((same,),) = plant.rows("SELECT known_now() = statement_timestamp()")
+            assert same
+
+
+def test_it_costs_a_large_change_of_hours_nothing(plant: Plant) -> None:
+    plan = plant.rows("EXPLAIN (VERBOSE) SELECT known_now() FROM generate_series(1, 9)")
+    assert not any("known_now" in line for (line,) in plan)
+
+
+def test_what_is_configured_is_dated_by_the_time_that_processes_go_by(
+    plant: Plant, database_url: str
+) -> None:
+    plant.connection.execute("UPDATE factor SET known_from = known_from - %s", (24 * HOUR,))
+    believe(plant.connection, timedelta(hours=2))
+    before = datetime.now(UTC) - timedelta(hours=2)
+    changed = FILE.replace("co2_kg: 0.2,", "co2_kg: 0.3,").replace("max_gap: 120", "max_gap: 60")
+    assert apply_text(database_url, changed)
+    dates = plant.connection.execute(
+        "SELECT known_to FROM factor WHERE facility_id IS NOT NULL AND known_to IS NOT NULL"
+        " UNION ALL SELECT known_from FROM factor WHERE facility_id IS NOT NULL AND co2_kg = 0.3"
+        " UNION ALL SELECT min(known_at) FROM channel_revision WHERE channel_id = %s",
+        (plant.channels["meter.power"],),
+    ).fetchall()
+    # one instant
+    assert (len(dates), len(set(dates))) == (3, 1)
+    assert before <= dates[0][0] <= before + 12 * SOON
+    # and by the database's clock again when it is right
+    believe(plant.connection, timedelta())
+    apply_text(database_url, FILE.replace("co2_kg: 0.2,", "co2_kg: 0.4,"))
+    ((since,),) = plant.rows("SELECT known_from FROM factor WHERE co2_kg = 0.4")
+    assert since > before + HOUR
+
+
+def test_a_factor_is_replaced_whatever_the_clock_says(plant: Plant, database_url: str) -> None:
+    # it was stated a moment ago, which is two hours to come by what is believed
+    believe(plant.connection, timedelta(hours=2))
+    assert apply_text(database_url, FILE.replace("co2_kg: 0.2,", "co2_kg: 0.3,"))
+    assert plant.rows(
+        "SELECT count(*), count(DISTINCT o.known_to = n.known_from) FROM factor o JOIN factor n"
+        " ON o.known_to = n.known_from WHERE n.co2_kg = 0.3"
+    ) == [(1, 1)]
+
+
+def test_a_version_never_begins_before_the_one_it_replaces(plant: Plant) -> None:
+    plant.store([Reading("meter.energy", NOW - HOUR * k, 100.0 - k) for k in range(4)])
+    plant.tick(NOW)
+    plant.connection.execute(
+        "UPDATE emission_hour SET final = true, known_at = now() + %s", (HOUR,)
+    )
+    plant.store([Reading("meter.energy", NOW - HOUR * 1.5, 98.9)])
+    plant.tick(NOW)
+    versions = plant.rows(
+        "SELECT p.known_at, p.superseded_at, h.known_at FROM emission_hour_history p"
+        " JOIN emission_hour h USING (source_id, hour)"
+    )
+    assert versions
+    assert all(known <= end == begin for known, end, begin in versions)
+
+
+def test_what_was_known_in_the_future_is_known_now(plant: Plant, database_url: str) -> None:
+    plant.store([Reading("meter.energy", NOW - HOUR * k, 100.0 - k) for k in range(4)])
+    plant.tick(NOW)
+    plant.connection.execute(
+        "UPDATE emission_hour SET final = true, known_at = now() + %s", (HOUR,)
+    )
+    plant.store([Reading("meter.energy", NOW - HOUR * 1.5, 98.9)])
+    plant.tick(NOW)
+    sources = list(plant.sources.values())
+    with psycopg.connect(as_login(database_url, "tonne_aggregate"), autocommit=True) as aggregate:
+        ((redated,),) = aggregate.execute("SELECT redate_hours(%s)", (sources,)).fetchall()
+        assert redated
+        assert aggregate.execute("SELECT redate_hours(%s)", (sources,)).fetchall() == [(0,)]
+    assert plant.rows(
+        "SELECT count(*) FROM emission_hour_history p JOIN emission_hour h USING (source_id, hour)"
+        " WHERE p.superseded_at <> h.known_at OR h.known_at > now()"
+    ) == [(0,)]

@@ -1,0 +1,176 @@
+"""What waits to be written: bounded, live first, each reading once, acknowledged when durable."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+
+from services.core.store.readings.quarantine import QuarantineEntry
+from services.core.store.readings.writer import ReadingRow
+from services.ingest.prepare import Origin, Prepared
+from services.ingest.sources.source import Message
+from services.ingest.write import Outcome
+from services.ingest.write_queue import WriteQueue
+
+NOW_US = 1_780_000_000_000_000
+HOUR_US = 3_600_000_000
+AT = datetime.fromtimestamp(NOW_US / 1e6, UTC)
+
+
+@dataclass
+class Database:
+    """What was written, a transaction each."""
+
+    transactions: list[list[ReadingRow]] = field(default_factory=list)
+    quarantined: list[str] = field(default_factory=list)
+    refuses: bool = False
+
+    def write(self, prepared: Prepared) -> Outcome:
+        if self.refuses:
+            raise ConnectionError
+        assert [row.channel_id for row in prepared.rows] == [
+            int(origin.channel) for origin in prepared.origins
+        ]
+        self.transactions.append(prepared.rows)
+        self.quarantined += [entry.detail for entry in prepared.quarantine]
+        return Outcome(stored=len(prepared.rows), duplicates=0, conflicts=0, refused=[], shed=0)
+
+    @property
+    def rows(self) -> list[ReadingRow]:
+        return [row for rows in self.transactions for row in rows]
+
+
+def message(k: int) -> Message:
+    return Message(topic=str(k), payload=b"", received_at=AT, token=k)
+
+
+def prepared(of: Message, ages_h: list[float], *, channel: int = 1, refused: int = 0) -> Prepared:
+    rows = [
+        ReadingRow(1, channel, NOW_US - int(age * HOUR_US), float(i), 0, 0, NOW_US)
+        for i, age in enumerate(ages_h)
+    ]
+    return Prepared(
+        rows=rows,
+        origins=[Origin(of, None, str(channel)) for _ in rows],  # type: ignore[arg-type]
+        quarantine=[
+            QuarantineEntry(
+                received_at=AT, reason="r", detail=f"{of.topic}/{i}", topic="t", payload=b""
+            )
+            for i in range(refused)
+        ],
+    )
+
+
+@pytest.fixture
+def database() -> Database:
+    return Database()
+
+
+def test_what_fits_is_one_transaction_whatever_its_age(database: Database) -> None:
+    queue = WriteQueue(database.write, most_rows=10)
+    one = message(1)
+    queue.add([one], prepared(one, [0, 500, 0, 9000], refused=1))
+    done = queue.write_piece()
+    assert (done.messages, len(database.transactions)) == ([one], 1)
+    assert database.quarantined == ["1/0"]
+    assert not queue.busy
+
+
+def test_a_message_is_acknowledged_when_all_of_it_is_durable(database: Database) -> None:
+    queue = WriteQueue(database.write, most_rows=10)
+    one = message(1)
+    queue.add([one], prepared(one, [0.0] * 5 + [100.0 + k for k in range(27)]))
+    acknowledged = []
+    while queue.busy:
+        acknowledged.append(queue.write_piece().messages)
+    assert acknowledged == [[], [], [], [one]]
+    assert [len(rows) for rows in database.transactions] == [5, 10, 10, 7]
+
+
+def test_live_readings_overtake_history_and_acknowledgements_do_not(database: Database) -> None:
+    queue = WriteQueue(database.write, most_rows=10)
+    old, new = message(1), message(2)
+    queue.add([old], prepared(old, [100.0 + k for k in range(25)]))
+    # what it has to refuse does not wait either
+    assert queue.write_piece().messages == []
+    queue.write_piece()
+    queue.add([new], prepared(new, [0.0, 200.0], channel=2, refused=1))
+    assert queue.has_live
+    assert queue.write_piece().messages == []
+    assert [row.channel_id for row in database.transactions[-1]] == [2]
+    assert database.quarantined == ["2/0"]
+    assert queue.write_piece().messages == []
+    # the last piece of the one takes up what the other had of history
+    done = queue.write_piece()
+    assert done.messages == [old, new]
+    assert [row.channel_id for row in done.rows] == [1] * 5 + [2]
+
+
+def test_so_much_history_may_wait_and_no_more(database: Database) -> None:
+    queue = WriteQueue(database.write, most_rows=10)
+    one = message(1)
+    queue.add([one], prepared(one, [100.0] * 39))
+    assert not queue.full
+    queue.add([one], prepared(one, [100.0]))
+    assert queue.full
+    while queue.has_live:
+        queue.write_piece()
+    queue.write_piece()
+    assert not queue.full
+
+
+def test_a_failure_loses_nothing_and_acknowledges_nothing(database: Database) -> None:
+    queue = WriteQueue(database.write, most_rows=10)
+    one = message(1)
+    queue.add([one], prepared(one, [100.0] * 25, refused=1))
+    queue.write_piece()
+    database.refuses = True
+    with pytest.raises(ConnectionError):
+        queue.write_piece()
+    database.refuses = False
+    acknowledged: list[Message] = []
+    while queue.busy:
+        acknowledged += queue.write_piece().messages
+    assert (len(database.rows), acknowledged, database.quarantined) == (25, [one], ["1/0"])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_each_reading_is_written_once_and_those_of_one_key_in_their_order(
+    database: Database, seed: int
+) -> None:
+    rng = random.Random(seed)
+    queue = WriteQueue(database.write, most_rows=rng.choice([1, 7, 40]))
+    sent: list[ReadingRow] = []
+    messages: list[Message] = []
+    acknowledged: list[Message] = []
+    for k in range(30):
+        one = message(k)
+        # few keys, so that many messages name the same; later ones see them as older
+        received_us = NOW_US + k * HOUR_US // 4
+        rows = [
+            ReadingRow(1, 1, NOW_US + rng.randint(-3, 6) * HOUR_US, rng.random(), 0, 0, received_us)
+            for _ in range(rng.choice([0, 1, 5, 60]))
+        ]
+        sent += rows
+        messages.append(one)
+        origins = [Origin(one, None, "1") for _ in rows]  # type: ignore[arg-type]
+        queue.add([one], Prepared(rows=rows, origins=origins))
+        while queue.has_live:
+            acknowledged += queue.write_piece().messages
+        if queue.busy and rng.random() < 0.5:
+            acknowledged += queue.write_piece().messages
+    while queue.busy:
+        acknowledged += queue.write_piece().messages
+    assert acknowledged == messages
+
+    def by_key(rows: list[ReadingRow]) -> dict[int, list[float | None]]:
+        found: dict[int, list[float | None]] = {}
+        for row in rows:
+            found.setdefault(row.ts_us, []).append(row.value)
+        return found
+
+    assert by_key(database.rows) == by_key(sent)
+    assert max(map(len, database.transactions)) <= queue._most_rows
