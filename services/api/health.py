@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import psycopg
 import structlog
 
 from services.core.runtime.progress import STALE_AFTER_S
-from services.core.store.operations.readiness import Readiness, readiness
+from services.core.store.operations.readiness import Notice, Readiness, readiness
 
 log = structlog.get_logger()
 
 #: So long an answer holds.
 HOLDS_S = 1.0
+#: What stands in the registry holds so much longer: it takes a look at every source and factor.
+_STANDS_HOLDS_TIMES = 30
 #: A database that answers later than this is away as far as readiness goes.
 _DATABASE_TIMEOUT_S = 3.0
 
@@ -32,6 +35,8 @@ class Health:
         self._reading: asyncio.Task[Readiness | None] | None = None
         self._known: Readiness | None = None
         self._known_at_s = -holds_s
+        self._stands: Sequence[Notice] | None = None
+        self._stands_at_s = 0.0
 
     async def read(self) -> Readiness | None:
         """What is known now; None: the database does not answer."""
@@ -45,9 +50,20 @@ class Health:
     async def _read(self) -> Readiness | None:
         try:
             async with asyncio.timeout(_DATABASE_TIMEOUT_S):
-                self._known = await readiness(self._database_url, stale_after_s=STALE_AFTER_S)
+                self._known = await self._look()
         except (psycopg.Error, OSError) as error:
             log.warning("readiness_unknown", error=str(error))
             self._known = None
         self._known_at_s = time.monotonic()
         return self._known
+
+    async def _look(self) -> Readiness:
+        now_s = time.monotonic()
+        if now_s - self._stands_at_s >= _STANDS_HOLDS_TIMES * self._holds_s:
+            self._stands = None
+        found = await readiness(
+            self._database_url, stale_after_s=STALE_AFTER_S, stands=self._stands
+        )
+        if self._stands is None:
+            self._stands, self._stands_at_s = found.stands, now_s
+        return found

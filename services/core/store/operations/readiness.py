@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from psycopg.rows import class_row
@@ -81,78 +82,80 @@ class Readiness:
     #: None: no migration was ever applied
     schema_revision: str | None
     #: seconds since the last turn of the newest instance, by process
-    progress_age_s: dict[str, float]
+    progress_age_s: Mapping[str, float] = field(default_factory=dict)
     #: whether every ingest that works is without a session with the broker
-    broker_away: bool
+    broker_away: bool = False
     #: refusals that quarantine had no room for, in about the last two minutes
-    shed: int
+    shed: int = 0
     #: whether an ingest refuses more than half of what arrives
-    mostly_refused: bool
+    mostly_refused: bool = False
     #: messages of alerts that are not told yet, and how long the oldest of them has waited
-    untold: int
-    untold_s: float
+    untold: int = 0
+    untold_s: float = 0.0
     #: what processes say for themselves
-    notices: tuple[Notice, ...]
+    notices: tuple[Notice, ...] = ()
+    #: of them, what stands in the registry and will surprise
+    stands: tuple[Notice, ...] = ()
     #: what cannot be done, the oldest hundred
-    set_aside: tuple[LeftAlone, ...]
+    set_aside: tuple[LeftAlone, ...] = ()
 
 
-async def readiness(url: str, *, stale_after_s: float) -> Readiness:
+async def readiness(
+    url: str, *, stale_after_s: float, stands: Sequence[Notice] | None = None
+) -> Readiness:
     """Read the schema's revision, the age of every process's progress, and what they say.
 
-    What a process said longer than ``stale_after_s`` ago no longer counts.
+    What a process said longer than ``stale_after_s`` ago no longer counts. ``stands``: what stands
+    in the registry and will surprise, where that was read not long ago; None: it is read now.
 
-    Opens a connection of its own: that new ones can be had is part of being ready.
+    Opens a connection of its own: that new ones can be had is part of being ready. On it the
+    database is asked twice: which schema it has, and all else at once.
 
     :raises psycopg.Error: the database cannot be reached or read.
     """
-    ages: dict[str, float] = {}
-    broker_away = False
-    shed, mostly_refused = 0, False
-    untold, untold_s = 0, 0.0
-    notices: list[Notice] = []
-    aside: tuple[LeftAlone, ...] = ()
+    recent = (stale_after_s,)
     async with await connect_async(
         url, process="api", autocommit=True, any_schema=True
     ) as connection:
         revision = await schema_version.revision(connection)
-        if revision is not None:
-            ages = {
-                str(process): float(age_s)
-                async for process, age_s in await connection.execute(_PROGRESS)
-            }
-            away = await (await connection.execute(_BROKER_AWAY, (stale_after_s,))).fetchone()
-            broker_away = away is not None and bool(away[0])
-            warned = await (await connection.execute(_WARNED, (stale_after_s,))).fetchone()
-            if warned is not None:
-                shed, mostly_refused = warned
-            waits = await (await connection.execute(_UNTOLD, (stale_after_s,))).fetchone()
-            if waits is not None:
-                untold, untold_s = waits
-            notices = [
-                Notice(process=process, code=code, detail=detail)
-                async for process, code, detail in await connection.execute(
-                    _NOTICES, (stale_after_s,)
-                )
-                if code and detail
+        if revision is None:
+            return Readiness(schema_revision=None)
+        current = revision == schema_version.newest_revision()
+        aside = connection.cursor(row_factory=class_row(LeftAlone))
+        surprises = connection.cursor()
+        async with connection.pipeline():
+            progress = await connection.execute(_PROGRESS)
+            broker = await connection.execute(_BROKER_AWAY, recent)
+            warned = await connection.execute(_WARNED, recent)
+            untold = await connection.execute(_UNTOLD, recent)
+            told = await connection.execute(_NOTICES, recent)
+            if current:
+                await aside.execute(_SET_ASIDE)
+            if current and stands is None:
+                await surprises.execute(standing.FOUND)
+        if current and stands is None:
+            stands = [
+                Notice(process="api", code=code, detail=detail)
+                for code, _, detail in standing.sentences(await surprises.fetchall())
             ]
-            if revision == schema_version.newest_revision():
-                async with connection.cursor(row_factory=class_row(LeftAlone)) as rows:
-                    await rows.execute(_SET_ASIDE)
-                    aside = tuple(await rows.fetchall())
-                stands = await (await connection.execute(standing.FOUND)).fetchall()
-                notices += [
-                    Notice(process="api", code=code, detail=detail)
-                    for code, _, detail in standing.sentences(stands)
-                ]
-    return Readiness(
-        schema_revision=revision,
-        progress_age_s=ages,
-        broker_away=broker_away,
-        shed=shed,
-        mostly_refused=mostly_refused,
-        untold=untold,
-        untold_s=untold_s,
-        notices=tuple(notices),
-        set_aside=aside,
-    )
+        stands = tuple(stands or ()) if current else ()
+        ((broker_away,),) = await broker.fetchall()
+        ((shed, mostly_refused),) = await warned.fetchall()
+        ((waiting, oldest_s),) = await untold.fetchall()
+        notices = [
+            Notice(process=process, code=code, detail=detail)
+            for process, code, detail in await told.fetchall()
+            if code and detail
+        ]
+        return Readiness(
+            schema_revision=revision,
+            progress_age_s={str(name): float(age_s) for name, age_s in await progress.fetchall()},
+            broker_away=bool(broker_away),
+            shed=shed,
+            mostly_refused=mostly_refused,
+            untold=waiting,
+            untold_s=oldest_s,
+            notices=(*notices, *stands),
+            stands=stands,
+            set_aside=tuple(await aside.fetchall()) if current else (),
+        )
