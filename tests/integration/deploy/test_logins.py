@@ -12,9 +12,10 @@ import pytest
 
 from deploy.local import postgres_server
 from services.core.runtime.settings import local_database
+from services.core.store.database.connect import connect
 from services.core.store.schema import logins
 from services.core.store.schema.ddl import LOGINS
-from services.core.store.schema.migrate import upgrade
+from services.core.store.schema.migrate import MigrationError, upgrade
 from tests.integration.every_process import run
 from tests.services import Postgres, server_directory
 
@@ -179,6 +180,43 @@ def test_every_process_works_by_its_own_login(asking: AskingPostgres, tmp_path: 
         (said,) = by(login, command, runs_on_s=15)
         assert "permission denied" not in said
         assert "Traceback" not in said
+
+
+@pytest.fixture(scope="module")
+def rented() -> Iterator[AskingPostgres]:
+    """A server of somebody else, where tonne has a database and may create roles, and no more."""
+    with server_directory(for_postgres=True) as directory:
+        server = AskingPostgres(directory)
+        server.start()
+        server.execute("CREATE ROLE renter LOGIN CREATEROLE PASSWORD 'rent'")
+        server.execute("CREATE ROLE guest LOGIN PASSWORD 'rent'")
+        yield server
+        server.stop()
+
+
+def _rent(rented: AskingPostgres, database: str, owner: str) -> str:
+    rented.execute(f"CREATE DATABASE {database} OWNER {owner}")
+    return f"postgresql://{owner}:rent@127.0.0.1:{rented.port}/{database}"
+
+
+def test_an_owner_who_is_no_superuser_migrates(rented: AskingPostgres) -> None:
+    url = _rent(rented, "tonne", "renter")
+    for _ in range(2):
+        upgrade(url, logins_directory=rented.logins)
+    for login in LOGINS:
+        with psycopg.connect(rented.url_as(login, "tonne")) as connection:
+            connection.execute("SELECT count(*) FROM facility")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute("UPDATE emission_hour_history SET co2_ug = 0")
+    # one login for all, which gives up what it does not need
+    with connect(url, process="ingest", role="tonne_ingest") as connection:
+        connection.execute("SELECT count(*) FROM reading")
+
+
+def test_an_owner_who_may_not_create_roles_is_told_so(rented: AskingPostgres) -> None:
+    url = _rent(rented, "other", "guest")
+    with pytest.raises(MigrationError, match=r"may not do what .*be allowed to create roles"):
+        upgrade(url, logins_directory=rented.logins)
 
 
 def test_another_user_of_the_machine_runs_nothing_as_the_database(asking: AskingPostgres) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from services.core.store.database import schema_version
 from services.core.store.database.connect import engine
@@ -46,7 +50,7 @@ def upgrade(url: str, *, logins_directory: Path | None = None) -> None:
     """
     bind = engine(url, process="migrate")
     try:
-        with bind.begin() as connection:
+        with _clear_refusals(), bind.begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": _MIGRATION_LOCK})
             _require_timescaledb(connection)
             _refuse_newer(connection)
@@ -57,6 +61,21 @@ def upgrade(url: str, *, logins_directory: Path | None = None) -> None:
                 logins.let_in(connection, logins_directory)
     finally:
         bind.dispose()
+
+
+@contextmanager
+def _clear_refusals() -> Iterator[None]:
+    """Say what a login lacks."""
+    try:
+        yield
+    except DBAPIError as error:
+        if not isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
+            raise
+        said = error.orig.diag.message_primary or str(error.orig)
+        raise MigrationError(
+            f"the login may not do what the migrations need ({said}); it must own the database and"
+            " its tables and be allowed to create roles (`ALTER ROLE ... CREATEROLE`)"
+        ) from None
 
 
 def _refuse_newer(connection: Connection) -> None:
