@@ -1,7 +1,8 @@
 """What is fuzzed: each decoder, and what must hold of its answer whatever the bytes.
 
-The only thing that a decoder may raise is UndecodableError; anything else is a find. PUBLISH
-packets must be read as paho reads them.
+The only thing that a decoder may raise is UndecodableError; anything else is a find. A mapping's
+expression may be refused when it is read, or else decodes. PUBLISH packets must be read as paho
+reads them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 
 from services.core.facility import model
 from services.core.facility.file import parse
+from services.core.facility.mapping_expression import ExpressionError, OverBudgetError, check
 from services.ingest.decode import decoder_for
 from services.ingest.decode.observation import (
     MOST_VALUES,
@@ -106,6 +108,30 @@ def senml(payload: bytes) -> None:
         _holds(decoder, payload)
 
 
+#: What expressions are tried at.
+_DOCUMENTS: Final = (
+    b"{}",
+    b"17.5",
+    b'{"a": 1.5, "b": "2,5", "t": 1795458600, "u": "kWh", "q": "good", "n": null, "ok": true}',
+    b'{"l": [{"x": 1, "v": 2.5, "t": 1795458600}, {"x": 2, "v": "3"}], "m": {"k": [1, [2, [3]]]}}',
+    b'[{"x": -1, "v": 2}, [], "text", 0, false, null]',
+)
+
+
+def expressions(data: bytes) -> None:
+    """A mapping's expression, as whoever may write a facility file writes it."""
+    text = data.decode(errors="replace")[:1000]
+    try:
+        check(text)
+    except (ExpressionError, OverBudgetError) as error:
+        _tells(str(error))
+        return
+    for parts in ({"from": text}, {"from": "v", "quality": {"from": text, "map": {"good": "bad"}}}):
+        decoder = decoder_for("json", {}, [{"id": "a", **parts}])
+        for payload in _DOCUMENTS:
+            _holds(decoder, payload)
+
+
 def packets(data: bytes) -> None:
     """What a broker sends: whatever is taken in bulk, paho takes for the same."""
     found, end = take_publishes(data, 0, most=1000)
@@ -138,6 +164,7 @@ TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "json": json,
     "senml": senml,
     "packets": packets,
+    "expressions": expressions,
 }
 
 
