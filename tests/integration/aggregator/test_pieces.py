@@ -24,7 +24,7 @@ from tests.integration.aggregator.plant import (
 
 NOW = instant("2026-06-15T09:30:00Z")
 
-_METER = """
+METER = """
 facility: {id: works, name: Works, timezone: Europe/Vienna}
 devices:
   - id: meter
@@ -40,7 +40,7 @@ sources:
 
 @pytest.fixture
 def plant(database_url: str, request: pytest.FixtureRequest) -> Iterator[Plant]:
-    plant = Plant(database_url, getattr(request, "param", _METER))
+    plant = Plant(database_url, getattr(request, "param", METER))
     yield plant
     plant.close()
 
@@ -238,7 +238,7 @@ def test_a_recomputation_goes_on_while_readings_arrive(plant: Plant, database_ur
     start = NOW - timedelta(days=30)
     plant.store([Reading("meter.energy", start + timedelta(days=k), 24.0 * k) for k in range(30)])
     plant.tick(NOW)
-    apply_text(database_url, _METER.replace("kind: counter", "kind: counter, max_rate: 1000"))
+    apply_text(database_url, METER.replace("kind: counter", "kind: counter, max_rate: 1000"))
     for k in range(1, 200):
         now = NOW + timedelta(minutes=k)
         plant.store([Reading("meter.energy", now, 24.0 * 30 + k)])
