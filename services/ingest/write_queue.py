@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.core.store.readings.quarantine import QuarantineEntry
-from services.core.store.readings.writer import ReadingRow
 from services.core.timeline.instants import MINUTE_US
-from services.ingest.prepare import Origin, Prepared
+from services.ingest.prepare import Candidate, Prepared
 from services.ingest.sources.source import Message
 from services.ingest.write import Outcome
 
@@ -43,8 +42,7 @@ class _Part:
     """Rows of one batch that are written in order; those before ``at`` are durable."""
 
     batch: _Batch
-    rows: Sequence[ReadingRow]
-    origins: Sequence[Origin]
+    rows: Sequence[Candidate]
     quarantine: Sequence[QuarantineEntry] = ()
     at: int = 0
 
@@ -53,7 +51,7 @@ class _Part:
 class Committed:
     """One transaction."""
 
-    rows: Sequence[ReadingRow]
+    rows: Sequence[Candidate]
     outcome: Outcome
     #: of which all is durable with it, in the order in which they came
     messages: Sequence[Message]
@@ -89,27 +87,25 @@ class WriteQueue:
         """Take over a batch; :meth:`write_piece` tells when its messages may be acknowledged."""
         batch = _Batch(messages=messages, parts=0)
         self._batches.append(batch)
-        rows, origins = prepared.rows, prepared.origins
+        rows = prepared.rows
         if self._history or len(rows) > self._most_rows:
-            live = [i for i, row in enumerate(rows) if row.ts_us >= row.received_us - _LIVE_US]
+            live = [row for row in rows if row.ts_us >= row.received_us - _LIVE_US]
             if len(live) < len(rows):
-                chosen = set(live)
-                old = [i for i in range(len(rows)) if i not in chosen]
+                old = [row for row in rows if row.ts_us < row.received_us - _LIVE_US]
                 self._history_rows += len(old)
-                self._put(self._history, batch, [rows[i] for i in old], [origins[i] for i in old])
-                rows, origins = [rows[i] for i in live], [origins[i] for i in live]
-        self._put(self._live, batch, rows, origins, prepared.quarantine)
+                self._put(self._history, batch, old)
+                rows = live
+        self._put(self._live, batch, rows, prepared.quarantine)
 
     def _put(
         self,
         queue: deque[_Part],
         batch: _Batch,
-        rows: Sequence[ReadingRow],
-        origins: Sequence[Origin],
+        rows: Sequence[Candidate],
         quarantine: Sequence[QuarantineEntry] = (),
     ) -> None:
         batch.parts += 1
-        queue.append(_Part(batch=batch, rows=rows, origins=origins, quarantine=quarantine))
+        queue.append(_Part(batch=batch, rows=rows, quarantine=quarantine))
 
     def write_piece(self) -> Committed:
         """Write what is live, or else the oldest history; all of it is durable on return.
@@ -124,7 +120,6 @@ class WriteQueue:
         for part in queue:
             upto = min(len(part.rows), part.at + room)
             piece.rows.extend(part.rows[part.at : upto])
-            piece.origins.extend(part.origins[part.at : upto])
             if part.at == 0:
                 piece.quarantine.extend(part.quarantine)
             taken.append((part, upto))

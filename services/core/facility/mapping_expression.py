@@ -43,6 +43,8 @@ _COMPARISONS: Final = 16
 _LOOKS_DEEP: Final = frozenset({"contains", "to_string"})
 _LOOKS_AT_TEXTS: Final = frozenset({"join", "max", "min", "sort"})
 
+_LONGEST_REASON: Final = 200
+
 #: As the parser makes it: a dict of type, children and value.
 Node: TypeAlias = Any
 
@@ -144,7 +146,9 @@ def _compiled(text: str) -> Node:
 
 
 def _reason(error: Exception) -> str:
-    return str(error).partition("\n")[0].rstrip(":.")
+    what = str(error).partition("\n")[0].rstrip(":.")
+    # it quotes what it does not understand, which may be nearly all of the expression
+    return what if len(what) <= _LONGEST_REASON else f"{what[:_LONGEST_REASON]}..."
 
 
 def _children(node: Node) -> list[Node]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from services.core.store.readings.quarantine import QuarantineEntry
-from services.core.store.readings.writer import ReadingRow
-from services.ingest.prepare import Origin, Prepared
+from services.ingest.prepare import Candidate, Prepared
 from services.ingest.sources.source import Message
 from services.ingest.write import Outcome
 from services.ingest.write_queue import WriteQueue
@@ -24,37 +24,39 @@ AT = datetime.fromtimestamp(NOW_US / 1e6, UTC)
 class Database:
     """What was written, a transaction each."""
 
-    transactions: list[list[ReadingRow]] = field(default_factory=list)
+    transactions: list[list[Candidate]] = field(default_factory=list)
     quarantined: list[str] = field(default_factory=list)
     refuses: bool = False
 
     def write(self, prepared: Prepared) -> Outcome:
         if self.refuses:
             raise ConnectionError
-        assert [row.channel_id for row in prepared.rows] == [
-            int(origin.channel) for origin in prepared.origins
-        ]
         self.transactions.append(prepared.rows)
         self.quarantined += [entry.detail for entry in prepared.quarantine]
         return Outcome(stored=len(prepared.rows), duplicates=0, conflicts=0, refused=[], shed=0)
 
     @property
-    def rows(self) -> list[ReadingRow]:
-        return [row for rows in self.transactions for row in rows]
+    def rows(self) -> list[Candidate]:
+        return [each for rows in self.transactions for each in rows]
 
 
 def message(k: int) -> Message:
     return Message(topic=str(k), payload=b"", received_at=AT, token=k)
 
 
+def row(
+    of: Message, ts_us: int, value: float, *, channel: int = 1, received_us: int = NOW_US
+) -> Candidate:
+    nobody: Any = None
+    return Candidate(1, channel, ts_us, value, 0, 0, received_us, of, nobody, str(channel))
+
+
 def prepared(of: Message, ages_h: list[float], *, channel: int = 1, refused: int = 0) -> Prepared:
-    rows = [
-        ReadingRow(1, channel, NOW_US - int(age * HOUR_US), float(i), 0, 0, NOW_US)
-        for i, age in enumerate(ages_h)
-    ]
     return Prepared(
-        rows=rows,
-        origins=[Origin(of, None, str(channel)) for _ in rows],  # type: ignore[arg-type]
+        rows=[
+            row(of, NOW_US - int(age * HOUR_US), float(i), channel=channel)
+            for i, age in enumerate(ages_h)
+        ],
         quarantine=[
             QuarantineEntry(
                 received_at=AT, reason="r", detail=f"{of.topic}/{i}", topic="t", payload=b""
@@ -100,13 +102,13 @@ def test_live_readings_overtake_history_and_acknowledgements_do_not(database: Da
     queue.add([new], prepared(new, [0.0, 200.0], channel=2, refused=1))
     assert queue.has_live
     assert queue.write_piece().messages == []
-    assert [row.channel_id for row in database.transactions[-1]] == [2]
+    assert [each.channel_id for each in database.transactions[-1]] == [2]
     assert database.quarantined == ["2/0"]
     assert queue.write_piece().messages == []
     # the last piece of the one takes up what the other had of history
     done = queue.write_piece()
     assert done.messages == [old, new]
-    assert [row.channel_id for row in done.rows] == [1] * 5 + [2]
+    assert [each.channel_id for each in done.rows] == [1] * 5 + [2]
 
 
 def test_so_much_history_may_wait_and_no_more(database: Database) -> None:
@@ -143,7 +145,7 @@ def test_each_reading_is_written_once_and_those_of_one_key_in_their_order(
 ) -> None:
     rng = random.Random(seed)
     queue = WriteQueue(database.write, most_rows=rng.choice([1, 7, 40]))
-    sent: list[ReadingRow] = []
+    sent: list[Candidate] = []
     messages: list[Message] = []
     acknowledged: list[Message] = []
     for k in range(30):
@@ -151,13 +153,17 @@ def test_each_reading_is_written_once_and_those_of_one_key_in_their_order(
         # few keys, so that many messages name the same; later ones see them as older
         received_us = NOW_US + k * HOUR_US // 4
         rows = [
-            ReadingRow(1, 1, NOW_US + rng.randint(-3, 6) * HOUR_US, rng.random(), 0, 0, received_us)
+            row(
+                one,
+                NOW_US + rng.randint(-3, 6) * HOUR_US,
+                rng.random(),
+                received_us=received_us,
+            )
             for _ in range(rng.choice([0, 1, 5, 60]))
         ]
         sent += rows
         messages.append(one)
-        origins = [Origin(one, None, "1") for _ in rows]  # type: ignore[arg-type]
-        queue.add([one], Prepared(rows=rows, origins=origins))
+        queue.add([one], Prepared(rows=rows))
         while queue.has_live:
             acknowledged += queue.write_piece().messages
         if queue.busy and rng.random() < 0.5:
@@ -166,10 +172,10 @@ def test_each_reading_is_written_once_and_those_of_one_key_in_their_order(
         acknowledged += queue.write_piece().messages
     assert acknowledged == messages
 
-    def by_key(rows: list[ReadingRow]) -> dict[int, list[float | None]]:
+    def by_key(rows: list[Candidate]) -> dict[int, list[float | None]]:
         found: dict[int, list[float | None]] = {}
-        for row in rows:
-            found.setdefault(row.ts_us, []).append(row.value)
+        for each in rows:
+            found.setdefault(each.ts_us, []).append(each.value)
         return found
 
     assert by_key(database.rows) == by_key(sent)

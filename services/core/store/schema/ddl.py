@@ -250,7 +250,7 @@ $$
 
 #: The present, by which the ledger is dated: the database's clock, unless that is more than 5 s
 #: from the time that the process which writes goes by (:mod:`services.core.runtime.steady_time`):
-#: then the clock jumped. One expression, so that PostgreSQL computes it in line, for each of many rows.
+#: then the clock jumped. One expression, so that PostgreSQL computes it in line for many rows.
 _KNOWN_NOW = """
 CREATE OR REPLACE FUNCTION known_now() RETURNS timestamptz LANGUAGE sql STABLE AS $$
 SELECT CASE
