@@ -33,7 +33,11 @@ def supersede(changing: LiteralString) -> LiteralString:
         + per_figure(IN_HOURS, "h.{f}")
         + ", h.version, h.final, h.quality, h.code, h.reason, h.known_at, "
         + _FROM_NOW_ON
-        + " FROM " + changing + " WHERE " + IS_CLOSED + " RETURNING 1"
+        + " FROM "
+        + changing
+        + " WHERE "
+        + IS_CLOSED
+        + " RETURNING 1"
     )
 
 
@@ -44,6 +48,5 @@ NEXT_VERSION: LiteralString = (
     + "::int, reason = CASE WHEN "
     + IS_CLOSED
     + " THEN %(reasons)s::jsonb ->> h.source_id::text ELSE h.reason END,"
-    " known_at = "
-    + _FROM_NOW_ON
+    " known_at = " + _FROM_NOW_ON
 )
