@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, insert, select, update
 
 from services.core.facility.errors import ApplyError
+from services.core.store.database import database_time
 from services.core.store.schema import tables as t
 from services.core.timeline.instants import to_minute
 
@@ -56,16 +57,18 @@ def of_row(row: Row[Any]) -> Retirement:
 def begin(connection: Connection, facility_id: int, *, by: str, reason: str | None) -> None:
     """Retire a facility, and with it the sources that its file names."""
     connection.execute(
-        update(t.facility).where(t.facility.c.id == facility_id).values(retired_at=func.now())
+        update(t.facility)
+        .where(t.facility.c.id == facility_id)
+        .values(retired_at=database_time.NOW)
     )
     connection.execute(
         update(t.source)
         .where(t.source.c.facility_id == facility_id, t.source.c.active)
-        .values(active=False, retired_at=func.now())
+        .values(active=False, retired_at=database_time.NOW)
     )
     connection.execute(
         insert(t.facility_retirement).values(
-            facility_id=facility_id, retired_at=func.now(), retired_by=by, reason=reason
+            facility_id=facility_id, retired_at=database_time.NOW, retired_by=by, reason=reason
         )
     )
 
@@ -81,7 +84,7 @@ def end(connection: Connection, facility_id: int, *, by: str | None) -> None:
             t.facility_retirement.c.facility_id == facility_id,
             t.facility_retirement.c.returned_at.is_(None),
         )
-        .values(returned_at=func.now(), returned_by=by)
+        .values(returned_at=database_time.NOW, returned_by=by)
     )
 
 
