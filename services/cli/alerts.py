@@ -90,7 +90,7 @@ def waiting(
     """List notifications that are not delivered yet, and why; the oldest first."""
     with clear_errors(), database() as connection:
         found = outbox.pending(connection, limit + 1)
-    columns = ("facility", "threshold", "says", "to", "since", "tries", "next try", "why")
+    columns = ("facility", "threshold", "says", "to", "since", "tries", "next try", "why", "name")
     rows = [
         (
             entry.facility,
@@ -101,6 +101,7 @@ def waiting(
             entry.tries,
             entry.next_try_at,
             entry.reason,
+            entry.name,
         )
         for entry in found[:limit]
     ]

@@ -20,7 +20,7 @@ from services.cli import spans
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import console
 from services.cli.process import database
-from services.cli.say import say
+from services.cli.say import cell, say
 from services.core.runtime.progress import STALE_AFTER_S
 from services.core.store.emissions import recompute_request
 from services.core.store.emissions.final_hours import StoredSource
@@ -140,9 +140,12 @@ def _progress(doing: str) -> Progress:
 
 def _tell(changes: list[HourChange]) -> None:
     if changes:
-        table = Table("source", "hour", "old kg", "new kg")
+        table = Table("source", "name", "hour", "old kg", "new kg")
         for each in changes:
             old = "none" if each.old_ug is None else repr(each.old_ug / 1e9)
-            table.add_row(each.source, f"{each.hour:%Y-%m-%dT%H:%MZ}", old, repr(each.new_ug / 1e9))
+            table.add_row(
+                each.source, cell(each.source_name), f"{each.hour:%Y-%m-%dT%H:%MZ}", old,
+                repr(each.new_ug / 1e9),
+            )  # fmt: skip
         console().print(table)
     say(f"hours that would change: {len(changes)}")

@@ -19,7 +19,7 @@ from services.cli import spans
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import console
 from services.cli.process import database
-from services.cli.say import say
+from services.cli.say import cell, say
 from services.cli.spans import SourceHours
 from services.core.store.registry.plan import facility_plans
 
@@ -85,16 +85,20 @@ def _row(each: Difference) -> dict[str, Any]:
         "stored_kg": None if each.stored_ug is None else each.stored_ug / 1e9,
         "recomputed_kg": each.recomputed_ug / 1e9,
         "figures": list(each.figures),
+        "source_name": each.source_name,
     }
 
 
 def _tell(counts: dict[str, int], differences: list[Difference]) -> None:
     if differences:
-        table = Table("facility", "source", "hour", "stored kg", "recomputed kg", "differs in")
+        table = Table(
+            "facility", "source", "name", "hour", "stored kg", "recomputed kg", "differs in"
+        )
         for each in differences:
             stored = "none" if each.stored_ug is None else repr(each.stored_ug / 1e9)
             table.add_row(
-                each.facility, each.source, _hour(each), stored, repr(each.recomputed_ug / 1e9),
+                each.facility, each.source, cell(each.source_name), _hour(each), stored,
+                repr(each.recomputed_ug / 1e9),
                 ", ".join(each.figures),
             )  # fmt: skip
         console().print(table)

@@ -23,6 +23,7 @@ class HourChange:
     """An hour whose CO2 would change; masses in micrograms."""
 
     source: str
+    source_name: str
     hour: datetime
     #: None: there is no such hour yet
     old_ug: int | None
@@ -70,6 +71,7 @@ def step(
     return [
         HourChange(
             source=of.source,
+            source_name=of.source_name,
             hour=datetime.fromtimestamp(hour * 3600, UTC),
             old_ug=stored.get(hour),
             new_ug=stored.get(hour, 0) + added[hour],

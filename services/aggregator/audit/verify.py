@@ -44,6 +44,7 @@ class Difference:
 
     facility: str
     source: str
+    source_name: str
     hour: datetime
     #: None: there is no such hour, though readings make one
     stored_ug: int | None
@@ -131,6 +132,7 @@ def differences(
             yield Difference(
                 facility=of.facility,
                 source=of.source,
+                source_name=of.source_name,
                 hour=datetime.fromtimestamp(hour * 3600, UTC),
                 stored_ug=None if have is None else have.figures["co2_ug"],
                 recomputed_ug=figures["co2_ug"],

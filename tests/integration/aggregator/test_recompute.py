@@ -79,6 +79,9 @@ def test_a_dry_run_tells_what_a_run_then_does(plant: Plant, tonne: Tonne) -> Non
     before = everything(plant)
     version, old, reason = hour(plant)
     assert (version, reason) == (1, "closed")
+    plant.connection.execute(
+        "UPDATE source SET spec = spec || '{\"name\": \"Kiln 1\"}' WHERE slug = 'by-interval'"
+    )
     told = tonne(*SPAN, "--dry-run")
     assert (told.exit_code, everything(plant)) == (0, before)
     assert "hours that would change: 1\n" in told.stdout
@@ -92,7 +95,7 @@ def test_a_dry_run_tells_what_a_run_then_does(plant: Plant, tonne: Tonne) -> Non
         2, f"recomputation: user {getpass.getuser()}, a value was mended by hand",
     )  # fmt: skip
     assert new > old
-    for shown in ("2026-06-01T07:00Z", repr(old), repr(new)):
+    for shown in ("Kiln 1", "2026-06-01T07:00Z", repr(old), repr(new)):
         assert shown in line
     assert plant.rows("SELECT count(*) FROM emission_hour_history") == [(1,)]
     assert "hours that would change: 0\n" in tonne(*SPAN, "--dry-run").stdout

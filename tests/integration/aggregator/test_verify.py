@@ -79,13 +79,23 @@ def test_a_final_hour_that_was_tampered_with_is_named(plant: Plant, tonne: Tonne
         "stored_kg": (before - 10**9) / 1e9,
         "recomputed_kg": before / 1e9,
         "figures": ["co2_ug"],
+        "source_name": "by-counter",
     }
     assert (interval["source"], interval["stored_kg"]) == ("by-interval", None)
 
+    plant.connection.execute(
+        "UPDATE source SET spec = spec || '{\"name\": \"Kiln 1\"}' WHERE slug = 'by-counter'"
+    )
     done = tonne("verify", "--facility", "works")
     assert done.exit_code == 1
     (line,) = [each for each in done.stdout.splitlines() if "by-counter" in each]
-    for shown in ("works", "2026-06-01T07:00Z", str((before - 10**9) / 1e9), str(before / 1e9)):
+    for shown in (
+        "works",
+        "Kiln 1",
+        "2026-06-01T07:00Z",
+        str((before - 10**9) / 1e9),
+        str(before / 1e9),
+    ):
         assert shown in line
     elsewhere = ("--from", (hour + HOUR).isoformat(), "--to", (hour + 4 * HOUR).isoformat())
     assert verified(tonne, *elsewhere)["differs"] == []

@@ -63,12 +63,13 @@ async def test_a_recipient_that_rests_is_tried_by_a_test_and_then_hears_everythi
     monkeypatch.setattr("services.notify.worker._IDLE_S", 0.1)
     hook.answers, hook.headers = [503], {"Retry-After": "600"}
     works = make(f"[{{mqtt: false}}, {{webhook: '{hook.url}'}}]")
-    works.tell("firing")
+    works.tell("firing", source_name="Kiln 1")
     async with notifier(works.url):
         await until(lambda: works.outbox()[0][1] == 1, "it failed, and asks to be left alone")
         status, said = await tonne(works.url, "alerts", "waiting")
         assert status == 0
         assert "high" in said
+        assert "Kiln 1" in said
         assert "the receiver answered 503" in said
         works.tell("firing", threshold="other")
         assert len(hook.requests) == 1, "it is left alone, whatever else is due"

@@ -24,7 +24,8 @@ SELECT EXISTS (SELECT FROM process_progress WHERE process = 'notify'
 
 # A message that was not tried yet is pending because other messages to its recipient fail.
 _ENTRIES = """
-SELECT o.id, f.slug AS facility, coalesce(o.body ->> 'threshold', '') AS threshold, o.kind,
+SELECT o.id, f.slug AS facility, coalesce(o.body ->> 'threshold', '') AS threshold,
+       coalesce(o.body ->> 'source_name', o.body ->> 'device_name', '') AS name, o.kind,
        o.target, o.created_at, o.tries, o.next_try_at, o.delivered_at,
        coalesce(o.last_error, e.last_error, '') AS reason
 FROM outbox o JOIN facility f ON f.id = o.facility_id
@@ -55,6 +56,8 @@ class Entry:
     facility: str
     #: empty: a test
     threshold: str
+    #: of the source or device that the threshold watches; empty: of neither
+    name: str
     kind: str
     target: str
     created_at: datetime

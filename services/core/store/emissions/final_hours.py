@@ -18,6 +18,7 @@ _HOUR = "(extract(epoch FROM h.hour)::int8 / 3600)::int4"
 
 _SOURCES = """
 SELECT f.id AS facility_id, f.slug AS facility, f.timezone, s.id AS source_id, s.slug AS source,
+       coalesce(s.spec ->> 'name', s.slug) AS source_name,
        CASE WHEN NOT s.active
             THEN (extract(epoch FROM s.retired_at)::int8 / 3600)::int4 END AS retired_hour
 FROM source s JOIN facility f ON f.id = s.facility_id
@@ -67,6 +68,8 @@ class StoredSource:
     timezone: str
     source_id: int
     source: str
+    #: its id where the facility file gives it no name
+    source_name: str
     #: None: the facility file names it
     retired_hour: int | None
 
