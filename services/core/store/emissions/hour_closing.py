@@ -85,7 +85,7 @@ WITH measured AS (
            {per_figure(_SET, "coalesce(m.{f}, 0) AS old_{f}")}
     FROM measured w CROSS JOIN generate_series(0, 59) AS k
     LEFT JOIN LATERAL (
-        SELECT e.* FROM emission_minute e
+        SELECT e.covered_ms, {per_figure(_SET, "e.{f}")} FROM emission_minute e
         WHERE e.source_id = w.source_id
           AND e.minute = timestamptz 'epoch' + make_interval(mins => w.hour * 60 + k)
         LIMIT 1) m ON true

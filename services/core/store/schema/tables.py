@@ -337,6 +337,7 @@ following_minutes = Table(
             mass.in_kg,
             Double,
             nullable=False,
+            server_default="0" if mass.later else None,
             comment="per unit of activity, as the others" if mass is MASSES[0] else None,
         )
         for mass in MASSES
