@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.problem import StackError
+from services.core.store.schema.logins import password_statement
 
 #: The oldest PostgreSQL that tonne works on.
 OLDEST_MAJOR = 15
@@ -157,7 +158,7 @@ def set_superuser_password(programs: PostgresPrograms, data_dir: Path, password:
         # without the libraries of the shipped settings: this needs none
         [*as_server_user(), programs.program("postgres"), "--single", "-D", str(data_dir),
          "template1"],
-        input=f"ALTER ROLE {SUPERUSER} PASSWORD '{password}'\n",
+        input=password_statement(SUPERUSER, password) + "\n",
         capture_output=True, text=True, check=False, cwd="/",
     )  # fmt: skip
     if done.returncode != 0 or "ERROR" in done.stderr:

@@ -21,6 +21,9 @@ from deploy.local import demo, postgres_server
 from deploy.local.places import Places, place_cluster
 from deploy.local.problem import StackError
 from deploy.local.supervision import Supervisor
+from services.core.store.database.connect import create_database
+from services.core.store.emissions import claims
+from services.core.store.operations.readiness import ingest_listens
 from services.core.store.schema import logins
 
 Say = Callable[[str], None]
@@ -34,12 +37,6 @@ _QUIET_S = 3.0
 _SAY_EVERY_S = 5.0
 
 _DEADLINE_S = 90.0
-
-_INGEST_LISTENS = (
-    "SELECT count(*) FROM process_progress WHERE process = 'ingest'"
-    " AND state->>'broker' = 'connected' AND progressed_at > now() - interval '5 seconds'"
-    " AND started_at >= %s"
-)
 
 
 def prepare_cluster(places: Places, say: Say) -> Path:
@@ -140,8 +137,7 @@ def _wait_until_added_up(
     quiet_since = said_at = time.monotonic()
     with psycopg.connect(places.owner_url, autocommit=True) as connection:
         while time.monotonic() - quiet_since < _QUIET_S:
-            row = connection.execute("SELECT count(*) FROM touched").fetchone()
-            waiting = row[0] if row else 0
+            waiting = claims.backlog(connection)
             now = time.monotonic()
             if waiting:
                 quiet_since = now
@@ -164,15 +160,11 @@ def _accepts(port: int) -> bool:
 
 def _make_database(places: Places) -> bool:
     """Whether the server answers; makes the database ``tonne`` if it has none."""
-    url = places.owner_url
     try:
         with psycopg.connect(
-            url, dbname="postgres", autocommit=True, connect_timeout=2
+            places.owner_url, dbname="postgres", autocommit=True, connect_timeout=2
         ) as connection:
-            if not connection.execute(
-                "SELECT 1 FROM pg_database WHERE datname = 'tonne'"
-            ).fetchone():
-                connection.execute("CREATE DATABASE tonne")
+            create_database(connection, "tonne")
     except psycopg.OperationalError:
         return False
     return True
@@ -183,7 +175,6 @@ def _ingest_listens(places: Places, supervisor: Supervisor) -> bool:
     started_at = datetime.fromtimestamp(supervisor.states()["ingest"]["start"], UTC)
     try:
         with psycopg.connect(places.owner_url, connect_timeout=5) as connection:
-            found = connection.execute(_INGEST_LISTENS, (started_at,)).fetchone()
+            return ingest_listens(connection, started_at)
     except psycopg.OperationalError:
         return False
-    return found is not None and bool(found[0])

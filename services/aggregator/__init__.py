@@ -2,7 +2,8 @@
 
 One tick is one transaction for one facility, in the order of these modules:
 
-1. :mod:`.claim` takes the (channel, minute) pairs whose readings changed.
+1. :mod:`services.core.store.emissions.claims` takes the (channel, minute) pairs whose readings
+   changed.
 2. :mod:`.expand` finds every minute that they may speak of, per source.
 3. :mod:`.compute` takes the readings around those minutes, those that :mod:`.head` remembers
    among them, and computes the sources' masses.

@@ -10,11 +10,11 @@ from services.aggregator.loop import Loop
 from services.aggregator.retention import Retention
 from services.core.runtime import metrics
 from services.core.runtime.backoff import Backoff
-from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.settings import Settings
 from services.core.runtime.shutdown import Shutdown
 from services.core.runtime.steady_time import SteadyTime
 from services.core.store.database.connect import connect
+from services.core.store.database.progress import ProgressReporter
 
 log = structlog.get_logger()
 

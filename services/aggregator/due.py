@@ -8,11 +8,11 @@ from typing import Any
 
 import psycopg
 
-from services.aggregator import calibrations, claim, expand
+from services.aggregator import calibrations, expand
 from services.aggregator.head import RecentReadings
 from services.aggregator.invalidations import Touched, TouchedReasons
 from services.aggregator.ranges import Ranges
-from services.core.store.emissions import left_over
+from services.core.store.emissions import claims, left_over
 from services.core.store.registry.plan import FacilityPlan
 
 #: A queued recomputation is worked off in slices of a week, so that live data comes between.
@@ -77,7 +77,7 @@ def asked_for(
 def _requested(
     connection: psycopg.Connection[Any], plan: FacilityPlan, most_minutes: int, current_minute: int
 ) -> Work | None:
-    span = claim.recompute_span(
+    span = claims.recompute_span(
         connection, plan.id, min(most_minutes, _RECOMPUTE_MINUTES), but=plan.set_aside
     )
     if span is None:

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from services.core.store.emissions.claims import ClaimedPairs
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.schema import restatement_reasons as why
 
@@ -51,6 +52,13 @@ class Touched:
             seconds=seconds[first],
             reason=reason,
             more=more,
+        )
+
+    @classmethod
+    def claimed(cls, pairs: ClaimedPairs) -> Touched:
+        """From pairs as they were claimed."""
+        return cls.pairs(
+            pairs.channels, pairs.minutes, pairs.seconds, pairs.reason, more=pairs.more
         )
 
     @classmethod

@@ -9,7 +9,6 @@ from typing import Any
 import psycopg
 import structlog
 
-from services.aggregator import claim
 from services.aggregator.fair_turns import FairTurns
 from services.aggregator.head import Recent
 from services.aggregator.pieces import Pieces
@@ -17,11 +16,11 @@ from services.aggregator.retention import Retention
 from services.aggregator.setbacks import Setbacks
 from services.aggregator.tick import tick
 from services.core.runtime import metrics
-from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.shutdown import Shutdown
 from services.core.runtime.steady_time import SteadyTime
 from services.core.store.database import database_time, notify
-from services.core.store.emissions import hour_closing, left_over
+from services.core.store.database.progress import ProgressReporter
+from services.core.store.emissions import claims, facility_progress, hour_closing, left_over
 from services.core.store.registry import read
 from services.core.store.registry.plan import FacilityPlan, usable_plans
 
@@ -81,8 +80,7 @@ class Loop:
 
         :raises psycopg.OperationalError: the database went away; nothing was half done.
         """
-        connection.execute(f"LISTEN {notify.TOUCHED}")
-        connection.execute(f"LISTEN {notify.REGISTRY}")
+        notify.listen(connection, notify.TOUCHED, notify.REGISTRY)
         self._revision = -1
         database_time.adopt(connection, "aggregator", self._clock)
         while not self._shutdown.requested:
@@ -100,7 +98,10 @@ class Loop:
         self._refresh_plans(connection)
         self._setbacks.refresh(connection, self._revision)
         worked, began = False, self._monotonic()
-        waiting = {each.facility_id: each for each in claim.waiting(connection, self._clock.now())}
+        waiting = {
+            each.facility_id: each
+            for each in facility_progress.waiting(connection, self._clock.now())
+        }
         for facility_id in self._turns.order(list(waiting)):
             each, started = waiting[facility_id], self._monotonic()
             if facility_id not in self._plans or self._shutdown.requested:
@@ -196,8 +197,7 @@ class Loop:
             log.info("registry read", revision=revision, facilities=len(self._plans))
 
     def _report(self, connection: psycopg.Connection[Any]) -> None:
-        row = connection.execute("SELECT count(*) FROM touched").fetchone()
-        backlog = int(row[0]) if row else 0
+        backlog = claims.backlog(connection)
         metrics.aggregator_backlog_rows.set(backlog)
         metrics.aggregator_waiting_minutes.set(left_over.waiting_minutes(connection))
         if time.monotonic() >= self._look_at_hours_s:

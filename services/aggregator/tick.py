@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Any, LiteralString
+from datetime import datetime
+from typing import Any
 
 import numpy as np
 import psycopg
-from psycopg.rows import class_row
 
 from services.aggregator import (
-    claim,
     close_hours,
     computable_ranges,
     compute,
@@ -27,64 +25,26 @@ from services.aggregator.alerts.changed_ranges import ChangedRanges
 from services.aggregator.close_hours import Judged
 from services.aggregator.due import Work
 from services.aggregator.head import Recent, RecentReadings
+from services.aggregator.invalidations import Touched
 from services.aggregator.pieces import LIVE_MINUTES, Pieces
 from services.aggregator.put_back import put_back
 from services.aggregator.ranges import Ranges
-from services.core.store.database import notify
 from services.core.store.emissions import (
+    claims,
     deferred_minutes,
+    facility_progress,
     hour_closing,
     left_over,
     minutes_and_hours,
     retired_facilities,
 )
+from services.core.store.emissions.facility_progress import Progress
 from services.core.store.emissions.minute_changes import Changes
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.schema import restatement_reasons as why
 
 #: Minutes that follow a new factor in one tick, a fraction of a second's work.
 _FOLLOW_MINUTES = 20_000
-
-_PROGRESS: LiteralString = f"""
-SELECT extract(epoch FROM carried_to)::int8 / 60 AS carried_to,
-       extract(epoch FROM rolled_to)::int8 / 60 AS rolled_to, hours_wait, sequence,
-       ARRAY(SELECT DISTINCT step FROM recompute r
-             WHERE r.facility_id = p.facility_id) AS queued,
-       EXISTS (SELECT FROM following_minutes f WHERE f.facility_id = p.facility_id) AS follows,
-       EXISTS (SELECT FROM set_aside a WHERE a.facility_id = p.facility_id
-               AND a.service = 'aggregator' AND a.kind = 'masses') AS noted,
-       {claim.IS_AHEAD} AS ahead
-FROM facility_progress p WHERE facility_id = %(facility)s
-"""  # noqa: S608 - a condition of this package
-
-_CHANGED = """
-WITH changed AS (
-UPDATE facility_progress
-SET sequence = sequence + 1, changed_at = clock_timestamp(), carried_to = greatest(carried_to, %s),
-    rolled_to = greatest(rolled_to, %s), hours_wait = %s
-WHERE facility_id = %s)
-SELECT pg_notify(%s, %s)
-"""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Progress:
-    """How far a facility is; minutes since the epoch."""
-
-    #: the minute that values were carried into, and that windows were moved in; None: never
-    carried_to: int | None = None
-    rolled_to: int | None = None
-    #: the last tick left hours to close
-    hours_wait: bool = False
-    sequence: int = 0
-    #: steps of what waits in ``recompute``
-    queued: Sequence[str] = ()
-    #: minutes still follow a new factor
-    follows: bool = False
-    #: masses of some minutes cannot be
-    noted: bool = False
-    #: it was made by a clock that was ahead
-    ahead: bool | None = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,13 +121,13 @@ def tick(
     """
     recent = Recent() if recent is None else recent
     with connection.transaction() as transaction:
-        if not claim.lock(connection, plan.id, dated):
+        if not claims.lock(connection, plan.id, dated):
             return Ticked(worked=False)
-        progress = _progress(connection, plan, now)
+        progress = facility_progress.read(connection, plan.id, now)
         reopened = None
         if progress.ahead:
             reopened = put_back(connection, plan, now)
-            progress = _progress(connection, plan, now)
+            progress = facility_progress.read(connection, plan.id, now)
         sequence = progress.sequence
         # another aggregator may be ahead by a moment: what it carried values into is not the future
         current_minute = max(int(now.timestamp()) // 60, progress.carried_to or 0)
@@ -195,7 +155,7 @@ def tick(
     return done
 
 
-def _steps(of: _Turn, progress: _Progress, *, held: bool, reopened: bool) -> tuple[Ticked, bool]:
+def _steps(of: _Turn, progress: Progress, *, held: bool, reopened: bool) -> tuple[Ticked, bool]:
     """All steps of a tick; returns what was done, and whether anything is seen of it."""
     connection, plan, now = of.connection, of.plan, of.now
     # where closing is held back, what waits for it goes on waiting and is no work
@@ -207,7 +167,7 @@ def _steps(of: _Turn, progress: _Progress, *, held: bool, reopened: bool) -> tup
     # what arrived is to be seen at once, and not when a piece of history is done
     asked_for = not arrived and history_waits and _asked_for(of, progress)
     minute_began = _minute_began(of, progress)
-    rolled_to = claim.windows_minute(plan.id, now)
+    rolled_to = facility_progress.windows_minute(plan.id, now)
     windows_due = _windows_due(of, progress)
     worked = arrived or asked_for or reopened or refactored is not None
     if not (worked or minute_began or windows_due or hours_wait):
@@ -227,19 +187,13 @@ def _steps(of: _Turn, progress: _Progress, *, held: bool, reopened: bool) -> tup
         evaluate.postpone(connection, plan, of.changed_ranges)
     else:
         evaluate.thresholds(connection, plan, of.changed_ranges, now)
-    carried, rolled = (
-        datetime.fromtimestamp(minute * 60, UTC) for minute in (of.current_minute, rolled_to)
-    )
-    connection.execute(
-        _CHANGED,
-        (
-            carried,
-            rolled,
-            progress.hours_wait if held else hours_wait,
-            plan.id,
-            notify.LIVE,
-            plan.slug,
-        ),
+    facility_progress.advance(
+        connection,
+        plan.id,
+        slug=plan.slug,
+        hours_wait=progress.hours_wait if held else hours_wait,
+        carried_to=of.current_minute,
+        rolled_to=rolled_to,
     )
     if plan.retirement is not None:
         retired_facilities.settle(connection, plan.id, minute=plan.retirement.minute)
@@ -260,16 +214,16 @@ def _steps(of: _Turn, progress: _Progress, *, held: bool, reopened: bool) -> tup
     ), True
 
 
-def _minute_began(of: _Turn, progress: _Progress) -> bool:
+def _minute_began(of: _Turn, progress: Progress) -> bool:
     return progress.carried_to is None or progress.carried_to < of.current_minute
 
 
-def _windows_due(of: _Turn, progress: _Progress) -> bool:
-    due_to = claim.windows_minute(of.plan.id, of.now)
+def _windows_due(of: _Turn, progress: Progress) -> bool:
+    due_to = facility_progress.windows_minute(of.plan.id, of.now)
     return progress.rolled_to is None or progress.rolled_to < due_to
 
 
-def _history(of: _Turn, progress: _Progress) -> tuple[Ticked, bool] | None:
+def _history(of: _Turn, progress: Progress) -> tuple[Ticked, bool] | None:
     """Compute a piece of what is queued and nothing else; None: something else comes first.
 
     That is a new factor, and what a minute brings: limits are judged with windows of now.
@@ -281,8 +235,9 @@ def _history(of: _Turn, progress: _Progress) -> tuple[Ticked, bool] | None:
     if not _asked_for(of, progress):
         return None
     evaluate.thresholds(of.connection, of.plan, of.changed_ranges, of.now)
-    unchanged = (progress.hours_wait, of.plan.id, notify.LIVE, of.plan.slug)
-    of.connection.execute(_CHANGED, (None, None, *unchanged))
+    facility_progress.advance(
+        of.connection, of.plan.id, slug=of.plan.slug, hours_wait=progress.hours_wait
+    )
     return Ticked(
         worked=True,
         more=True,
@@ -295,9 +250,10 @@ def _history(of: _Turn, progress: _Progress) -> tuple[Ticked, bool] | None:
 def _touched(of: _Turn) -> bool:
     """Compute what readings changed, the newest first; return whether any did."""
     connection, plan = of.connection, of.plan
-    changed = claim.touched(connection, plan.id, of.pieces.pairs)
-    if changed is None:
+    claimed = claims.pairs(connection, plan.id, of.pieces.pairs)
+    if claimed is None:
         return False
+    changed = Touched.claimed(claimed)
     of.changed_ranges.channels.update(changed.extents())
     ranges = due.touched(of.readings, plan, changed, of.newest_minute)
     work = due.of_touched(connection, plan, changed, ranges)
@@ -309,7 +265,7 @@ def _touched(of: _Turn) -> bool:
     return True
 
 
-def _asked_for(of: _Turn, progress: _Progress) -> bool:
+def _asked_for(of: _Turn, progress: Progress) -> bool:
     """Compute a piece of what is queued; return whether anything was."""
     most = max(of.pieces.old - of.old_minutes, of.pieces.old // 4, 60)
     work = due.asked_for(
@@ -354,14 +310,7 @@ def _fitting(of: _Turn, work: Work, *, live_only: bool = False) -> Work:
     return work.but(parted.now)
 
 
-def _progress(connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime) -> _Progress:
-    with connection.cursor(row_factory=class_row(_Progress)) as cursor:
-        return (
-            cursor.execute(_PROGRESS, {"facility": plan.id, "now": now}).fetchone() or _Progress()
-        )
-
-
-def _new_factor(of: _Turn, progress: _Progress) -> tuple[int | None, bool]:
+def _new_factor(of: _Turn, progress: Progress) -> tuple[int | None, bool]:
     """Take a new factor first: what is computed after it has it, under a reason of its own.
 
     Returns the closed hours restated (None: nothing waits for one), and whether minutes followed.

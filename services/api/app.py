@@ -10,13 +10,11 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
-from typing import Any
 
 import psycopg
 import structlog
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
-from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -213,17 +211,14 @@ def _refuse(reason: str) -> int:
 
 
 def _reading_engine(settings: Settings, connections: int) -> AsyncEngine:
-    engine = async_engine(
-        settings.database, process="api", role="tonne_read", pool_size=connections, max_overflow=0
+    return async_engine(
+        settings.database,
+        process="api",
+        role="tonne_read",
+        pool_size=connections,
+        max_overflow=0,
+        statement_timeout_ms=STATEMENT_TIMEOUT_MS,
     ).execution_options(isolation_level="AUTOCOMMIT")
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def _limit(connection: Any, _record: object) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
-        connection.commit()
-
-    return engine
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import psycopg
 import structlog
 
-from services.core.runtime.progress import STALE_AFTER_S
+from services.core.store.database.progress import STALE_AFTER_S
 from services.core.store.operations.readiness import Notice, Readiness, readiness
 
 log = structlog.get_logger()

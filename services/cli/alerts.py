@@ -15,9 +15,9 @@ from services.cli.errors import clear_errors, failure
 from services.cli.listing import AsJson, console, show, show_rest
 from services.cli.process import database
 from services.cli.say import cell
-from services.core.runtime.progress import STALE_AFTER_S
 from services.core.store.alerts import outbox
 from services.core.store.alerts.outbox import Entry, SentTest
+from services.core.store.database.progress import runs
 from services.notify.recipients import shown
 
 app = typer.Typer(no_args_is_help=True, help="Whether notifications reach their recipients.")
@@ -44,7 +44,7 @@ def send_test(
 ) -> None:
     """Send a test message to a facility's recipients; exit 1 if one does not accept it."""
     with clear_errors(), database() as connection:
-        if not outbox.notifier_works(connection, STALE_AFTER_S):
+        if not runs(connection, "notify"):
             raise failure("the notifier does not run; start `tonne notify`")
         message = outbox.enqueue_test(
             connection, facility, kinds=to or (), by=f"user {getpass.getuser()}"

@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from services.cli import spans
 from services.cli.device_names import ambiguous, spelled
@@ -23,8 +23,8 @@ from services.cli.listing import AsJson, show_json, show_rest
 from services.cli.listing import console as listing_console
 from services.cli.process import settings
 from services.cli.say import cell, say
-from services.core.runtime.progress import STALE_AFTER_S
 from services.core.store.database.connect import engine
+from services.core.store.database.progress import STALE_AFTER_S
 from services.core.store.readings import quarantine, replays
 from services.core.store.readings.chart import QUALITIES
 from services.core.store.readings.quarantine import QuarantineItem
@@ -39,11 +39,6 @@ _LOOK_EVERY_S: Final = 0.2
 _SHOWN_BYTES: Final = 4096
 
 _NEWEST_ID: Final = (1 << 63) - 1
-
-_INGEST_WORKS: Final = text(
-    "SELECT EXISTS (SELECT FROM process_progress WHERE process = 'ingest'"
-    " AND abs(extract(epoch FROM now() - progressed_at)) < :seconds)"
-)
 
 Facilities = Annotated[list[str] | None, typer.Option("--facility", help="facility; repeat")]
 Devices = Annotated[
@@ -277,7 +272,7 @@ def _request(connection: Connection, request_id: int) -> ReplayRequest:
 
 def _ingest_works(connection: Connection) -> bool:
     with connection.begin():
-        return bool(connection.scalar(_INGEST_WORKS, {"seconds": STALE_AFTER_S}))
+        return replays.ingest_runs(connection)
 
 
 def _tell(done: ReplayRequest) -> None:

@@ -21,7 +21,7 @@ from services.cli.errors import clear_errors, failure
 from services.cli.listing import console
 from services.cli.process import database
 from services.cli.say import cell, say
-from services.core.runtime.progress import STALE_AFTER_S
+from services.core.store.database.progress import STALE_AFTER_S, runs
 from services.core.store.emissions import recompute_request
 from services.core.store.emissions.final_hours import StoredSource
 from services.core.store.emissions.recompute_request import Request
@@ -116,9 +116,7 @@ def _follow(connection: psycopg.Connection[Any], request: Request, minutes_each:
         task = progress.add_task("", total=total)
         while remaining := recompute_request.remaining_minutes(connection, request):
             progress.update(task, completed=total - remaining)
-            if time.monotonic() > began + STALE_AFTER_S and not (
-                recompute_request.aggregator_works(connection, STALE_AFTER_S)
-            ):
+            if time.monotonic() > began + STALE_AFTER_S and not runs(connection, "aggregator"):
                 raise failure(
                     "no aggregator runs; the recomputation goes on when one does:"
                     " start `tonne aggregate`"

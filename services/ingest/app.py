@@ -14,10 +14,10 @@ from prometheus_client import start_http_server
 from services.core.runtime import broker_tls, broker_url, metrics
 from services.core.runtime.broker_tls import BrokerTlsError
 from services.core.runtime.broker_url import BrokerUrl, BrokerUrlError
-from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.settings import Settings
 from services.core.runtime.shutdown import Shutdown
 from services.core.store.database.connect import DatabaseUrlError
+from services.core.store.database.progress import ProgressReporter
 from services.core.store.operations.broker_sessions import DEFAULT, BrokerSession, open_session
 from services.ingest.database import (
     Database,

@@ -14,10 +14,10 @@ from typing import Any, Final
 import psycopg
 
 from services.core.runtime import metrics
-from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.shutdown import Shutdown
 from services.core.runtime.steady_time import SteadyTime
 from services.core.store.database import database_time
+from services.core.store.database.progress import ProgressReporter
 from services.core.store.operations.broker_sessions import BrokerSession
 from services.core.store.operations.notices import FILTER_REFUSED
 from services.core.store.readings import quarantine

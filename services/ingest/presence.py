@@ -1,7 +1,4 @@
-"""Which devices were heard of, and when: ``device.last_seen``, ``online`` and ``status_at``.
-
-Of two statuses the later one counts, whichever of several ingest processes writes it first.
-"""
+"""Collects which devices were heard of, and when; writes it every few seconds."""
 
 from __future__ import annotations
 
@@ -11,18 +8,8 @@ from typing import Any, Final
 
 import psycopg
 
+from services.core.store.registry import presence
 from services.ingest.prepare import Sighting
-
-#: Ordered, so that two writers never wait for each other crosswise.
-_UPDATE: Final = """
-UPDATE device SET last_seen = greatest(device.last_seen, seen.seen_at),
-                  online = CASE WHEN seen.said_at >= coalesce(device.status_at, '-infinity')
-                                THEN seen.online ELSE device.online END,
-                  status_at = greatest(device.status_at, seen.said_at)
-FROM (SELECT * FROM unnest(%s::integer[], %s::timestamptz[], %s::boolean[], %s::timestamptz[])
-      AS s (id, seen_at, online, said_at) ORDER BY id) seen
-WHERE device.id = seen.id
-"""
 
 #: How stale ``last_seen`` may be: every device's row at every batch would cost more than readings.
 _EVERY_S: Final = 5.0
@@ -50,17 +37,14 @@ class Presence:
 
     def write(self, connection: psycopg.Connection[Any]) -> None:
         """Write what was collected and commit."""
-        ids = list(self._sightings)
         seen = list(self._sightings.values())
         with connection.transaction():
-            connection.execute(
-                _UPDATE,
-                (
-                    ids,
-                    [s.seen_at for s in seen],
-                    [s.online for s in seen],
-                    [s.said_at for s in seen],
-                ),
+            presence.write(
+                connection,
+                list(self._sightings),
+                seen_at=[s.seen_at for s in seen],
+                online=[s.online for s in seen],
+                said_at=[s.said_at for s in seen],
             )
         self._sightings.clear()
         self._urgent = False

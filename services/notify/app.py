@@ -17,10 +17,10 @@ from services.core.runtime import broker_tls, broker_url, metrics
 from services.core.runtime.broker_tls import BrokerTlsError
 from services.core.runtime.broker_url import BrokerUrlError
 from services.core.runtime.clock import Clock
-from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.settings import Settings
 from services.core.runtime.steady_time import SteadyTime
 from services.core.store.database.connect import DatabaseUrlError
+from services.core.store.database.progress import ProgressReporter
 from services.notify import smtp_url
 from services.notify.address import Reach
 from services.notify.alertmanager import AlertmanagerChannel

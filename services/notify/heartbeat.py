@@ -12,17 +12,9 @@ from typing import Any
 import psycopg
 
 from services.core.runtime.clock import Clock
-from services.core.runtime.progress import STALE_AFTER_S
+from services.core.store.operations.readiness import alerts_arise
 from services.notify.message import HEARTBEAT, Message, rfc3339
 from services.notify.recipients import Heartbeat, Recipients
-
-_ALERTS_ARISE = """
-SELECT EXISTS (SELECT FROM process_progress WHERE process = 'ingest'
-               AND abs(extract(epoch FROM now() - progressed_at)) < %(stale_s)s
-               AND coalesce(state->>'broker', '') <> 'away')
-   AND EXISTS (SELECT FROM process_progress WHERE process = 'aggregator'
-               AND abs(extract(epoch FROM now() - progressed_at)) < %(stale_s)s)
-"""
 
 
 class Pulse:
@@ -41,9 +33,7 @@ class Pulse:
 
     async def feel(self, connection: psycopg.AsyncConnection[Any]) -> None:
         """Ask the database whether readings become alerts."""
-        cursor = await connection.execute(_ALERTS_ARISE, {"stale_s": STALE_AFTER_S})
-        row = await cursor.fetchone()
-        self._alerts_arise = bool(row and row[0])
+        self._alerts_arise = await alerts_arise(connection)
 
     def targets(self) -> set[str]:
         """Everybody who asked for a heartbeat."""

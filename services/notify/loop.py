@@ -12,14 +12,15 @@ import structlog
 
 from services.core.runtime import metrics
 from services.core.runtime.backoff import Backoff
-from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.steady_time import SteadyTime
+from services.core.store.alerts.outbox_delivery import Outbox
 from services.core.store.database import notify
 from services.core.store.database.connect import connect_async
 from services.core.store.database.database_time import look_async
+from services.core.store.database.progress import ProgressReporter
+from services.core.store.registry import read
 from services.notify.channel import Channel
 from services.notify.heartbeat import Pulse
-from services.notify.outbox import Outbox
 from services.notify.recipients import Recipients, kind_of, listed
 from services.notify.retry import LONGEST_S
 from services.notify.suspended_recipients import SuspendedRecipients, set_aside_notices
@@ -30,7 +31,6 @@ log = structlog.get_logger()
 #: Longest wait without looking: a lost notification costs no more than this.
 _LOOK_S = 1.0
 _FORGET_EVERY_S = 3600.0
-_REVISION = "SELECT revision FROM registry_revision"
 
 
 class Notifier:
@@ -94,8 +94,7 @@ class Notifier:
             await self._connect() as ear,
             asyncio.TaskGroup() as group,
         ):
-            await ear.execute(f"LISTEN {notify.OUTBOX}")
-            await ear.execute(f"LISTEN {notify.REGISTRY}")
+            await notify.listen_async(ear, notify.OUTBOX, notify.REGISTRY)
             listening = group.create_task(self._listen(ear))
             log.info("telling what the outbox holds")
             outbox = Outbox(books)
@@ -179,8 +178,7 @@ class Notifier:
                 log.warning("the clock was wrong, waiting messages are tried now", messages=again)
 
     async def _follow_registry(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        row = await (await connection.execute(_REVISION)).fetchone()
-        revision = int(row[0]) if row else 0
+        revision = await read.revision_async(connection)
         if revision != self._revision:
             self._recipients = await listed(connection)
             self._pulse.follow(self._recipients)

@@ -15,15 +15,9 @@ from pydantic import ValidationError
 from services.core.facility import plain_words
 from services.core.facility.model import Notify
 from services.core.facility.recipients import MQTT, target_of
+from services.core.store.registry import recipients
 
 _log: Final = structlog.get_logger()
-
-_LISTED = """
-SELECT f.slug, coalesce(f.document->'notify', '[]'),
-       ARRAY(SELECT g.name FROM facility_grant g WHERE g.facility_id = f.id AND g.kind = 'secret'),
-       f.retired_at IS NOT NULL
-FROM facility f ORDER BY f.slug
-"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,8 +85,7 @@ def shown(target: str) -> str:
 
 async def listed(connection: psycopg.AsyncConnection[Any]) -> Recipients:
     """Read the recipients of every facility."""
-    cursor = await connection.execute(_LISTED)
-    rows = await cursor.fetchall()
+    rows = await recipients.read(connection)
     return recipients_of(
         (row[:3] for row in rows), retired=frozenset(slug for slug, *_, retired in rows if retired)
     )

@@ -16,11 +16,11 @@ import structlog
 
 from services.core.runtime import metrics
 from services.core.runtime.clock import Clock
+from services.core.store.alerts.outbox_delivery import CANNOT_BE_TOLD, Outbox, Row
 from services.notify import retry
 from services.notify.channel import Channel, DeliveryError
 from services.notify.heartbeat import Pulse
 from services.notify.message import TEST, Message
-from services.notify.outbox import CANNOT_BE_TOLD, Outbox, Row
 from services.notify.pace import Pace
 from services.notify.recipients import Recipients, kind_of, shown
 

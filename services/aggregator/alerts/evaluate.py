@@ -30,6 +30,7 @@ from services.core.accounting.alerting.verdicts import (
 )
 from services.core.runtime import metrics
 from services.core.store.alerts import history
+from services.core.store.emissions import facility_progress
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.registry.watch_plan import WatchPlan
 
@@ -41,22 +42,6 @@ _NEWEST_MINUTES = 5
 
 #: Values held in memory at once, of each kind.
 _MAX_VALUES = 2_000_000
-
-_PROGRESS = """
-SELECT sequence + 1, extract(epoch FROM judged_to)::int8 / 60 FROM facility_progress
-WHERE facility_id = %s
-"""
-
-_JUDGED = """
-UPDATE facility_progress SET judged_to = greatest(judged_to, to_timestamp(%s * 60))
-WHERE facility_id = %s
-"""
-
-
-_POSTPONED = """
-UPDATE facility_progress SET judged_to = least(judged_to, to_timestamp(%s * 60))
-WHERE facility_id = %s AND judged_to IS NOT NULL
-"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,21 +67,20 @@ def postpone(
     """Leave what changed to a later tick, when windows have been moved up to now."""
     first = [first for first, _ in (*changed.sources.values(), *changed.channels.values())]
     if first:
-        connection.execute(_POSTPONED, (min(first) - 1, plan.id))
+        facility_progress.postpone_evaluation(connection, plan.id, min(first) - 1)
 
 
 def _evaluate(
     connection: psycopg.Connection[Any], plan: FacilityPlan, changed: ChangedRanges, now: datetime
 ) -> None:
     current_minute = int(now.timestamp()) // 60
-    row = connection.execute(_PROGRESS, (plan.id,)).fetchone()
-    version, evaluated_to = row if row is not None else (1, None)
+    version, evaluated_to = facility_progress.evaluated(connection, plan.id)
     minute_began = evaluated_to is None or evaluated_to < current_minute
     # a clock that went back must leave nothing unevaluated that changed
     upto = max(current_minute, evaluated_to or 0)
     if minute_began:
         raise_alerts.retire(connection, plan, now, version)
-        connection.execute(_JUDGED, (current_minute, plan.id))
+        facility_progress.set_evaluated(connection, plan.id, current_minute)
     watch = plan.watch
     if not watch.thresholds:
         return

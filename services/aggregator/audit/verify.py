@@ -17,11 +17,11 @@ from typing import Any
 
 import psycopg
 
-from services.aggregator import claim, expand
+from services.aggregator import expand
 from services.aggregator.audit import recomputed
 from services.aggregator.audit.recomputed import HourFigures
 from services.aggregator.invalidations import Touched
-from services.core.store.emissions import final_hours
+from services.core.store.emissions import claims, final_hours
 from services.core.store.emissions.final_hours import StoredHour, StoredSource
 from services.core.store.readings.series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan
@@ -71,7 +71,7 @@ def undone(connection: psycopg.Connection[Any], facility_id: int) -> Iterator[No
     patience = time.monotonic() + _PATIENCE_S
     while True:
         with connection.transaction(force_rollback=True):
-            if claim.lock(connection, facility_id):
+            if claims.lock(connection, facility_id):
                 yield
                 return
         if time.monotonic() > patience:

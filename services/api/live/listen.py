@@ -6,7 +6,6 @@ import asyncio
 
 import psycopg
 import structlog
-from psycopg import sql
 
 from services.api.live.feed import LiveFeed
 from services.core.runtime.backoff import Backoff
@@ -33,7 +32,7 @@ async def listen(database_url: str, feed: LiveFeed, steady: SteadyTime | None = 
             async with await connect_async(
                 database_url, process="api", role="tonne_read", autocommit=True, any_schema=True
             ) as connection:
-                await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(notify.LIVE)))
+                await notify.listen_async(connection, notify.LIVE)
                 backoff.reset()
                 # what was notified while nobody listened
                 feed.all_changed()

@@ -71,9 +71,12 @@ def _read(
     database_url: str, facility: str, source: str, hour: datetime, as_of: datetime
 ) -> HourExplanation:
     try:
-        with connect(database_url, process="api", role="tonne_read") as connection:
-            connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
-            connection.commit()
+        with connect(
+            database_url,
+            process="api",
+            role="tonne_read",
+            statement_timeout_ms=STATEMENT_TIMEOUT_MS,
+        ) as connection:
             return explain_hour(
                 connection, facility=facility, source=source, hour=hour, as_of=as_of
             )

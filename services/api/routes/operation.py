@@ -11,8 +11,8 @@ from services.api.http.answers import json_answer
 from services.api.models.models import Ready
 from services.core.runtime.clock import Clock
 from services.core.runtime.metrics import api_registry
-from services.core.runtime.progress import STALE_AFTER_S
 from services.core.runtime.steady_time import SteadyTime
+from services.core.store.database.progress import STALE_AFTER_S
 from services.core.store.database.schema_version import objection
 from services.core.store.operations.readiness import LeftAlone, Notice, Readiness
 

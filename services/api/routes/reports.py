@@ -88,9 +88,12 @@ def _read(
     database_url: str, facilities: Collection[str], year: int | None, now: datetime
 ) -> list[ReportedPeriod]:
     try:
-        with connect(database_url, process="api", role="tonne_read") as connection:
-            connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
-            connection.commit()
+        with connect(
+            database_url,
+            process="api",
+            role="tonne_read",
+            statement_timeout_ms=STATEMENT_TIMEOUT_MS,
+        ) as connection:
             return reported_year(connection, facilities, year, now)
     except psycopg.errors.QueryCanceled as error:
         raise TooSlow from error

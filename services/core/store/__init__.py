@@ -1,4 +1,4 @@
-"""The database: every statement that tonne sends stands below this package.
+"""The database: every statement that tonne sends is written below this package, as a test holds.
 
 Where do I go to ...?
 
@@ -12,7 +12,10 @@ Where do I go to ...?
 - **... write minutes, hours and windows, or restate them?** :mod:`.emissions`.
 - **... change what the API asks?** :mod:`.answers`.
 - **... change alerts, their history or their outbox?** :mod:`.alerts`.
-- **... see keys, progress and readiness?** :mod:`.operations`.
+- **... see what the aggregator takes to do, and how far it is?** :mod:`.emissions.claims`,
+  :mod:`.emissions.facility_progress`.
+- **... see keys and readiness?** :mod:`.operations`.
+- **... see which processes run?** :mod:`.database.progress`.
 
 What a facility file may say is no matter of the database: ``services.core.facility``.
 """

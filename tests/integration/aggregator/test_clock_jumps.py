@@ -13,10 +13,10 @@ import pytest
 from services.aggregator.loop import Loop
 from services.aggregator.retention import Retention
 from services.core.runtime.clock import FixedClock
-from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.shutdown import Shutdown
 from services.core.runtime.steady_time import SteadyTime
 from services.core.store.database import database_time
+from services.core.store.database.progress import ProgressReporter
 from tests.integration.aggregator.plant import FILE, Plant, Reading, instant
 from tests.services import Postgres
 

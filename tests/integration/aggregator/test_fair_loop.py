@@ -13,9 +13,9 @@ from services.aggregator import tick as ticking
 from services.aggregator.loop import Loop
 from services.aggregator.pieces import Pieces
 from services.aggregator.retention import Retention
-from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.shutdown import Shutdown
 from services.core.store.database.connect import connect
+from services.core.store.database.progress import ProgressReporter
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant
 from tests.integration.aggregator.set_time import SetTime
 

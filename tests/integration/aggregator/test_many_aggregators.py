@@ -14,9 +14,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from services.aggregator import claim
 from services.aggregator.tick import tick
 from services.core.store.database.connect import connect
+from services.core.store.emissions import claims, facility_progress
 from services.core.store.registry.plan import facility_plans
 from tests.e2e.stack import Service, wait_for
 from tests.integration.aggregator.plant import FILE, Plant, Reading, apply_text, instant
@@ -207,14 +207,14 @@ def test_a_new_factor_restates_each_hour_once_whoever_dies_and_whoever_helps(
 
 
 def _waiting(connection: psycopg.Connection[Any], now: datetime) -> list[int]:
-    return [each.facility_id for each in claim.waiting(connection, now)]
+    return [each.facility_id for each in facility_progress.waiting(connection, now)]
 
 
 def test_a_facility_that_another_works_on_is_left_alone(plant: Plant, database_url: str) -> None:
     _registers(plant, 0)
     plan = facility_plans(plant.connection)[plant.facility_id]
     with connect(database_url, process="test") as other:
-        assert claim.lock(other, plant.facility_id)
+        assert claims.lock(other, plant.facility_id)
         assert not tick(plant.connection, plan, START).worked
         assert plant.rows("SELECT count(*) FROM touched") == [(1,)]
     assert tick(plant.connection, plan, START).worked

@@ -15,9 +15,9 @@ from services.aggregator.loop import Loop
 from services.aggregator.retention import Retention
 from services.api.routes.operation import _judge
 from services.core.runtime import metrics
-from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.shutdown import Shutdown
 from services.core.store.database.connect import connect
+from services.core.store.database.progress import ProgressReporter
 from services.core.store.emissions import recompute_request, set_aside
 from services.core.store.emissions.set_aside import Piece
 from services.core.store.operations.readiness import readiness

@@ -7,7 +7,7 @@ import sys
 import psycopg
 import pytest
 
-from services.core.runtime.progress import ProgressReporter
+from services.core.store.database.progress import ProgressReporter
 from tests.services import as_login
 from tests.unit.deploy.repository import ROOT, services
 

@@ -14,11 +14,11 @@ from pydantic import SecretStr
 
 from services.core.facility.model import Notify
 from services.core.facility.recipients import targets_of
-from services.core.runtime.progress import ProgressReporter
 from services.core.runtime.settings import Settings
 from services.core.runtime.steady_time import SteadyTime
 from services.core.store.alerts import writer
 from services.core.store.database.connect import connect
+from services.core.store.database.progress import ProgressReporter
 from services.notify.app import ways
 from services.notify.channel import Channel
 from services.notify.loop import Notifier

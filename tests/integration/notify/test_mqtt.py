@@ -12,7 +12,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from pydantic import SecretStr
 
 from services.core.runtime.mqtt_client import MqttClient
-from services.core.runtime.progress import ProgressReporter
+from services.core.store.database.progress import ProgressReporter
 from tests.integration.notify.harness import Make, notifier, until
 from tests.services import Nats, server_directory
 

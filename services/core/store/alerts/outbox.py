@@ -17,11 +17,6 @@ from services.core.store.alerts import writer
 
 _NOTIFY_OF = "SELECT id, coalesce(document -> 'notify', '[]') FROM facility WHERE slug = %s"
 
-_WORKS = """
-SELECT EXISTS (SELECT FROM process_progress WHERE process = 'notify'
-               AND abs(extract(epoch FROM now() - progressed_at)) < %s)
-"""
-
 # A message that was not tried yet is pending because other messages to its recipient fail.
 _ENTRIES = """
 SELECT o.id, f.slug AS facility, coalesce(o.body ->> 'threshold', '') AS threshold,
@@ -75,12 +70,6 @@ class SentTest:
     #: of its rows in the outbox
     lane: str
     targets: Sequence[str]
-
-
-def notifier_works(connection: psycopg.Connection[Any], stale_after_s: float) -> bool:
-    """Whether a notifier turned within that many seconds."""
-    row = connection.execute(_WORKS, (stale_after_s,)).fetchone()
-    return bool(row and row[0])
 
 
 def enqueue_test(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -66,23 +67,36 @@ def _is_understood(url: str) -> bool:
 _ANY_SCHEMA: frozenset[ProcessName] = frozenset({"migrate", "test"})
 
 
-def _parameters(process: ProcessName, role: RoleName | None) -> dict[str, Any]:
+def _parameters(
+    process: ProcessName, role: RoleName | None, statement_timeout_ms: int | None = None
+) -> dict[str, Any]:
     # JIT compilation costs more than it saves on queries this short
     options = "-c TimeZone=UTC -c jit=off" + (f" -c role={role}" if role else "")
     if process == "aggregator":
         options += _HOLDS_A_FACILITY
+    if statement_timeout_ms is not None:
+        options += f" -c statement_timeout={statement_timeout_ms}ms"
     return {"application_name": f"tonne.{process}", "options": options, **_KEEPALIVE}
 
 
 def connect(
-    url: str, *, process: ProcessName, role: RoleName | None = None, autocommit: bool = False
+    url: str,
+    *,
+    process: ProcessName,
+    role: RoleName | None = None,
+    autocommit: bool = False,
+    statement_timeout_ms: int | None = None,
 ) -> psycopg.Connection[Any]:
     """Open a blocking psycopg connection to a database with this code's schema.
+
+    No statement runs for longer than ``statement_timeout_ms``; None: than the server lets it.
 
     :raises psycopg.OperationalError: the database cannot be reached (recoverable).
     :raises SchemaError: its schema is older or newer than this code.
     """
-    connection = psycopg.connect(check_url(url), autocommit=True, **_parameters(process, role))
+    connection = psycopg.connect(
+        check_url(url), autocommit=True, **_parameters(process, role, statement_timeout_ms)
+    )
     try:
         if process not in _ANY_SCHEMA:
             schema_version.check(connection)
@@ -115,6 +129,13 @@ async def connect_async(
     return connection
 
 
+def create_database(connection: psycopg.Connection[Any], name: str) -> None:
+    """Create a database where there is none of the name; the connection is in autocommit mode."""
+    found = connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone()
+    if found is None:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+
 def _sqlalchemy_url(url: str) -> str:
     return "postgresql+psycopg://" + check_url(url).split("://", 1)[1]
 
@@ -141,11 +162,12 @@ def async_engine(
     role: RoleName | None = None,
     pool_size: int = 8,
     max_overflow: int = 8,
+    statement_timeout_ms: int | None = None,
 ) -> AsyncEngine:
-    """Build an asyncio SQLAlchemy engine that connects when first used."""
+    """Build an asyncio SQLAlchemy engine that connects when first used; see :func:`connect`."""
     return create_async_engine(
         _sqlalchemy_url(url),
-        connect_args=_parameters(process, role),
+        connect_args=_parameters(process, role, statement_timeout_ms),
         pool_pre_ping=True,
         pool_size=pool_size,
         max_overflow=max_overflow,

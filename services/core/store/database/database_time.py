@@ -7,8 +7,8 @@ from typing import Any
 import psycopg
 from sqlalchemy import ColumnElement, Connection, Float, cast, func, text
 
-from services.core.runtime.progress import STALE_AFTER_S
 from services.core.runtime.steady_time import SteadyTime
+from services.core.store.database.progress import RUNS
 
 _LOOK = "SELECT clock_timestamp()"
 
@@ -21,22 +21,21 @@ NOW: ColumnElement[Any] = func.coalesce(
 
 # What processes that look at the clock all the time say of it. No version of a factor begins before
 # one that it may replace.
-_DATE_AS_BELIEVED = text("""
+_DATE_AS_BELIEVED = text(f"""
 SELECT set_config('tonne.now', extract(epoch FROM greatest(
     now() - make_interval(secs => jump_s),
     (SELECT max(greatest(known_from, known_to)) + interval '1 millisecond' FROM factor)))::text,
     true)
-FROM (SELECT (state ->> 'clock_jump_s')::float8 AS jump_s FROM process_progress
-      WHERE abs(extract(epoch FROM now() - progressed_at)) < :stale_after_s) q
+FROM (SELECT (state ->> 'clock_jump_s')::float8 AS jump_s FROM process_progress WHERE {RUNS}) q
 WHERE jump_s <> 0 ORDER BY abs(jump_s) DESC LIMIT 1
-""")
+""")  # noqa: S608 - the condition of who runs
 
-_JUMPED = """
+_JUMPED = f"""
 SELECT (state ->> 'clock_jump_s')::float8 FROM process_progress
-WHERE process = %s AND abs(extract(epoch FROM now() - progressed_at)) < %s
+WHERE process = %s AND {RUNS}
   AND state ? 'clock_jump_s'
 ORDER BY progressed_at DESC LIMIT 1
-"""
+"""  # noqa: S608 - the condition of who runs
 
 
 def look(connection: psycopg.Connection[Any], steady: SteadyTime) -> None:
@@ -49,14 +48,14 @@ def look(connection: psycopg.Connection[Any], steady: SteadyTime) -> None:
 
 def adopt(connection: psycopg.Connection[Any], process: str, steady: SteadyTime) -> None:
     """Take over what another process of the kind, or this one before it ended, says of a jump."""
-    row = connection.execute(_JUMPED, (process, STALE_AFTER_S)).fetchone()
+    row = connection.execute(_JUMPED, (process,)).fetchone()
     if row is not None and row[0]:
         steady.adopt(row[0])
 
 
 def date_as_believed(connection: Connection) -> None:
     """Let :data:`NOW` be the time that processes go by, until the transaction ends."""
-    connection.execute(_DATE_AS_BELIEVED, {"stale_after_s": STALE_AFTER_S})
+    connection.execute(_DATE_AS_BELIEVED)
 
 
 async def look_async(connection: psycopg.AsyncConnection[Any], steady: SteadyTime) -> None:

@@ -6,6 +6,11 @@ moment, never data.
 
 from __future__ import annotations
 
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
 #: Readings were committed; payload: the facility's id.
 TOUCHED = "tonne_touched"
 
@@ -17,3 +22,19 @@ REGISTRY = "tonne_registry"
 
 #: Something is to be told; payload: empty.
 OUTBOX = "tonne_outbox"
+
+
+def listen(connection: psycopg.Connection[Any], *names: str) -> None:
+    """Have a connection in autocommit mode hear these."""
+    for name in names:
+        connection.execute(_listen(name))
+
+
+async def listen_async(connection: psycopg.AsyncConnection[Any], *names: str) -> None:
+    """Do the same in a loop of asyncio."""
+    for name in names:
+        await connection.execute(_listen(name))
+
+
+def _listen(name: str) -> sql.Composed:
+    return sql.SQL("LISTEN {}").format(sql.Identifier(name))

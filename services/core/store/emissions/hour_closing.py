@@ -143,6 +143,15 @@ FROM emission_hour WHERE NOT final AND code IS NOT NULL AND source_id = ANY(%s)
 """
 
 
+_REOPEN = """
+UPDATE emission_hour h SET final = false, code = NULL
+FROM unnest(%(sources)s::int4[], %(lateness_s)s::float8[]) AS s(source_id, lateness_s)
+WHERE h.source_id = s.source_id AND (h.final OR h.code IS NOT NULL)
+  AND h.hour > %(now)s::timestamptz - make_interval(secs => 3600 + s.lateness_s)
+RETURNING h.source_id, (extract(epoch FROM h.hour)::int8 / 3600)::int4
+"""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HourVerdict:
     """What judging an hour (since the epoch) came to.
@@ -190,6 +199,22 @@ def close_hours(
             "most": MOST_HOURS,
         },
     ).rowcount
+
+
+def reopen(
+    connection: psycopg.Connection[Any], lateness_s: Mapping[int, float], now: datetime
+) -> dict[int, set[int]]:
+    """Open the hours again that are not due at ``now``; return them (since the epoch) by source.
+
+    ``lateness_s`` by source. What closing added to their figures is the caller's to take back.
+    """
+    reopened: dict[int, set[int]] = {}
+    for source_id, hour in connection.execute(
+        _REOPEN,
+        {"sources": list(lateness_s), "lateness_s": list(lateness_s.values()), "now": now},
+    ):
+        reopened.setdefault(source_id, set()).add(hour)
+    return reopened
 
 
 def sources_that_wait(connection: psycopg.Connection[Any], facility_id: int) -> set[int]:

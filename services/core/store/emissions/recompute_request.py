@@ -39,11 +39,6 @@ SELECT count(*) FROM emission_hour
 WHERE source_id = ANY(%s) AND reason = %s AND known_at >= %s
 """
 
-_WORKS = """
-SELECT EXISTS (SELECT FROM process_progress WHERE process = 'aggregator'
-               AND abs(extract(epoch FROM now() - progressed_at)) < %s)
-"""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
@@ -103,9 +98,3 @@ def restated_hours(connection: psycopg.Connection[Any], request: Request) -> int
         _RESTATED, (list(request.source_ids), request.reason, request.asked_at)
     ).fetchone()
     return int(row[0]) if row else 0
-
-
-def aggregator_works(connection: psycopg.Connection[Any], stale_after_s: float) -> bool:
-    """Whether an aggregator has made progress lately."""
-    row = connection.execute(_WORKS, (stale_after_s,)).fetchone()
-    return bool(row and row[0])

@@ -5,47 +5,62 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+import psycopg
 from psycopg.rows import class_row
 
 from services.core.store.database import schema_version
 from services.core.store.database.connect import connect_async
+from services.core.store.database.progress import AGE_S, RUNS
 from services.core.store.operations import standing
 
-# A clock that was set back leaves progress in the future, which is none: the age counts both ways.
-_PROGRESS = (
-    "SELECT process, min(abs(extract(epoch FROM now() - progressed_at)))::float8"
-    " FROM process_progress GROUP BY process"
-)
+_PROGRESS = f"SELECT process, min({AGE_S})::float8 FROM process_progress GROUP BY process"  # noqa: S608
 
 # An ingest that turns without a session, or hears nothing of itself by it, takes nothing in:
 # devices may publish to nobody.
-_BROKER_AWAY = (
-    "SELECT coalesce(bool_and(state->>'broker' IN ('away', 'silent')), false) FROM process_progress"
-    " WHERE process = 'ingest' AND abs(extract(epoch FROM now() - progressed_at)) < %s"
-)
+_BROKER_AWAY = f"""
+SELECT coalesce(bool_and(state->>'broker' IN ('away', 'silent')), false)
+FROM process_progress
+WHERE process = 'ingest' AND {AGE_S} < %s
+"""  # noqa: S608 - the age
 
-_WARNED = (
-    "SELECT coalesce(sum((state->>'shed')::bigint), 0)::bigint,"
-    " coalesce(bool_or((state->>'mostly_refused')::boolean), false) FROM process_progress"
-    " WHERE process = 'ingest' AND abs(extract(epoch FROM now() - progressed_at)) < %s"
-)
+_WARNED = f"""
+SELECT coalesce(sum((state->>'shed')::bigint), 0)::bigint,
+coalesce(bool_or((state->>'mostly_refused')::boolean), false)
+FROM process_progress
+WHERE process = 'ingest' AND {AGE_S} < %s
+"""  # noqa: S608 - the age
 
 # What a process wants said beside readiness, in the words and under the code that it chose itself:
 # state -> 'notices' -> [{"code": "filter-refused", "detail": "one sentence saying what to do"}]
-_NOTICES = (
-    "SELECT DISTINCT process, notice->>'code', notice->>'detail'"
-    " FROM process_progress, jsonb_array_elements(state->'notices') AS notice"
-    " WHERE jsonb_typeof(state->'notices') = 'array'"
-    " AND abs(extract(epoch FROM now() - progressed_at)) < %s ORDER BY 1, 2, 3 LIMIT 100"
-)
+_NOTICES = f"""
+SELECT DISTINCT process, notice->>'code', notice->>'detail'
+FROM process_progress, jsonb_array_elements(state->'notices') AS notice
+WHERE jsonb_typeof(state->'notices') = 'array'
+AND {AGE_S} < %s
+ORDER BY 1, 2, 3 LIMIT 100
+"""  # noqa: S608 - the age
 
-_UNTOLD = (
-    "SELECT coalesce(max((state->>'waiting')::bigint), 0)::bigint,"
-    " coalesce(max((state->>'oldest_s')::float8), 0)::float8 FROM process_progress"
-    " WHERE process = 'notify' AND abs(extract(epoch FROM now() - progressed_at)) < %s"
-)
+_UNTOLD = f"""
+SELECT coalesce(max((state->>'waiting')::bigint), 0)::bigint,
+coalesce(max((state->>'oldest_s')::float8), 0)::float8
+FROM process_progress
+WHERE process = 'notify' AND {AGE_S} < %s
+"""  # noqa: S608 - the age
 
+
+# Readings become alerts where ingest hears its broker and an aggregator computes.
+_ALERTS_ARISE = f"""
+SELECT EXISTS (SELECT FROM process_progress WHERE process = 'ingest' AND {RUNS}
+               AND coalesce(state->>'broker', '') <> 'away')
+   AND EXISTS (SELECT FROM process_progress WHERE process = 'aggregator' AND {RUNS})
+"""  # noqa: S608 - the condition of who runs
+
+_INGEST_LISTENS = f"""
+SELECT EXISTS (SELECT FROM process_progress WHERE process = 'ingest' AND {RUNS}
+               AND state->>'broker' = 'connected' AND started_at >= %s)
+"""  # noqa: S608 - as above
 
 _SET_ASIDE = """
 SELECT a.service, f.slug AS facility, a.kind, a.name, a.reason, a.since
@@ -159,3 +174,15 @@ async def readiness(
             stands=stands,
             set_aside=tuple(await aside.fetchall()) if current else (),
         )
+
+
+async def alerts_arise(connection: psycopg.AsyncConnection[Any]) -> bool:
+    """Return whether readings become alerts: ingest hears its broker, an aggregator computes."""
+    row = await (await connection.execute(_ALERTS_ARISE)).fetchone()
+    return bool(row and row[0])
+
+
+def ingest_listens(connection: psycopg.Connection[Any], started_at: datetime) -> bool:
+    """Return whether an ingest that started at or after an instant has its broker session."""
+    row = connection.execute(_INGEST_LISTENS, (started_at,)).fetchone()
+    return bool(row and row[0])

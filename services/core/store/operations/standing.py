@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from services.core.runtime.progress import STALE_AFTER_S
+from services.core.store.database.progress import RUNS
 
 #: A factor that runs out within so many days is told beforehand.
 SOON_DAYS: Final = 30
@@ -50,7 +50,7 @@ WITH used AS (
           ELSE '[]' END) told
  WHERE told ? 'email' AND f.retired_at IS NULL AND EXISTS (
      SELECT FROM process_progress WHERE process = 'notify' AND state->>'mail' = 'false'
-     AND abs(extract(epoch FROM now() - progressed_at)) < {STALE_AFTER_S}))
+     AND {RUNS}))
 ORDER BY 1, 2, 3 LIMIT 100
 """  # noqa: S608 - of constants
 

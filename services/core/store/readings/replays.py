@@ -15,10 +15,11 @@ from typing import Any, Final
 import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
-from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, text, update
 
+from services.core.store.database.progress import RUNS
 from services.core.store.readings.quarantine import QuarantineItem, names_device
-from services.core.store.schema.tables import quarantine, replay_request
+from services.core.store.schema.tables import process_progress, quarantine, replay_request
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,6 +130,14 @@ def senders(connection: Connection, selection: Selection) -> list[tuple[str, str
         .where(*_matches(selection), c.facility.is_not(None), c.device.is_not(None))
     )
     return [(facility, device) for facility, device in found]
+
+
+def ingest_runs(connection: Connection) -> bool:
+    """Return whether an ingest runs, which serves the requests."""
+    found = select(process_progress.c.process).where(
+        process_progress.c.process == "ingest", text(RUNS)
+    )
+    return bool(connection.scalar(select(found.exists())))
 
 
 def discard(connection: Connection, selection: Selection) -> int:

@@ -22,6 +22,8 @@ ORDER BY 1, 2
 
 ChannelKind = Literal["counter", "gauge", "interval"]
 
+_REVISION = "SELECT revision FROM registry_revision"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Channel:
@@ -85,8 +87,14 @@ class Devices:
 
 
 def revision(connection: psycopg.Connection[Any]) -> int:
-    """The registry's present revision; it rises with every change."""
-    row = connection.execute("SELECT revision FROM registry_revision").fetchone()
+    """Read the registry's present revision; it rises with every change."""
+    row = connection.execute(_REVISION).fetchone()
+    return int(row[0]) if row else 0
+
+
+async def revision_async(connection: psycopg.AsyncConnection[Any]) -> int:
+    """Read the same in a loop of asyncio."""
+    row = await (await connection.execute(_REVISION)).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -94,7 +102,7 @@ def devices(connection: psycopg.Connection[Any]) -> Devices:
     """Read all active devices with their active channels, in one snapshot."""
     with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        cursor.execute("SELECT revision FROM registry_revision")
+        cursor.execute(_REVISION)
         row = cursor.fetchone()
         found_revision = int(row["revision"]) if row else 0
         cursor.execute("SELECT slug, retired_at FROM facility")

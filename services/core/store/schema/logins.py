@@ -56,6 +56,11 @@ def password_of(directory: Path, role: str) -> str:
     return line.removeprefix(prefix)
 
 
+def password_statement(role: str, password: str) -> str:
+    """Return the statement that gives a role a password of :func:`password_of`."""
+    return f"ALTER ROLE {role} PASSWORD '{password}'"
+
+
 def let_in(connection: Connection, directory: Path) -> None:
     """Let every role of a process log in with its password, and with no more rights than its own.
 

@@ -1,4 +1,4 @@
-"""Take the work of one facility: one aggregator at a time, in order.
+"""Takes the work of one facility: one aggregator at a time, in order.
 
 The advisory lock ends with the transaction, so a killed aggregator gives it back at once.
 """
@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, LiteralString
+from typing import Any
 
 import numpy as np
 import psycopg
-from psycopg.rows import class_row
+from numpy.typing import NDArray
 
-from services.aggregator.invalidations import Touched
 from services.core.store.database import locks
 from services.core.store.database.arrays import loaded
 
@@ -37,31 +36,21 @@ RETURNING array_send(channel_ids), array_send(minutes),
           array_send(coalesce(seconds, array_fill(0::int2, ARRAY[cardinality(minutes)]))), reason
 """
 
-#: Aggregators that share a database are less far from each other.
-_SLACK_S: Final = 180
 
-#: Whether a facility's progress lies in the future.
-IS_AHEAD: LiteralString = f"""
-greatest(p.carried_to, p.rolled_to, p.judged_to)
-    > %(now)s::timestamptz + interval '{_SLACK_S} seconds'
-"""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClaimedPairs:
+    """Element i of each: a channel, a minute, and the second of it at which its changes begin.
 
-_WAITING: LiteralString = f"""
-SELECT p.facility_id, p.sequence,
-       abs(extract(epoch FROM clock_timestamp() - p.changed_at))::float8 AS idle_s
-FROM facility_progress p JOIN facility f ON f.id = p.facility_id
-WHERE EXISTS (SELECT FROM touched t WHERE t.facility_id = p.facility_id)
-   OR EXISTS (SELECT FROM recompute r WHERE r.facility_id = p.facility_id)
-   OR EXISTS (SELECT FROM following_minutes m WHERE m.facility_id = p.facility_id)
-   OR NOT coalesce(p.settled_at >= f.retired_at, false) AND (
-      p.hours_wait OR p.carried_to IS NULL
-      OR p.carried_to < date_trunc('minute', %(now)s::timestamptz)
-      OR p.rolled_to IS NULL
-      OR {IS_AHEAD}
-      OR p.rolled_to < date_trunc(
-          'minute', %(now)s::timestamptz - make_interval(secs => (p.facility_id - 1) * 37 %% 60)))
-ORDER BY p.changed_at
-"""  # noqa: S608 - a condition of this module
+    In the order in which they were written, some of them twice.
+    """
+
+    channels: NDArray[np.int64]
+    minutes: NDArray[np.int64]
+    seconds: NDArray[np.int64]
+    #: why, and who caused it; None: readings arrived
+    reason: str | None
+    #: there may be more than was claimed
+    more: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,36 +61,6 @@ class RecomputeSpan:
     first_minute: int
     last_minute: int
     reason: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Waiting:
-    """A facility that has work."""
-
-    facility_id: int
-    #: as the last tick left it
-    sequence: int
-    #: seconds since that tick
-    idle_s: float
-
-
-def windows_minute(facility_id: int, now: datetime) -> int:
-    """Return the minute to which the facility's windows are due to be moved.
-
-    Each facility's are moved at another second, so that they do not all want to be at once.
-    """
-    return (int(now.timestamp()) - (facility_id - 1) * 37 % 60) // 60
-
-
-def waiting(connection: psycopg.Connection[Any], now: datetime) -> list[Waiting]:
-    """Return the facilities that have work, those first that were last seen to long ago.
-
-    Each has work when a minute begins, and when its windows are due (:func:`windows_minute`), until
-    one aggregator has done it. One that is retired, and all closed, has work only where something
-    of its history changes.
-    """
-    with connection.cursor(row_factory=class_row(Waiting)) as cursor:
-        return cursor.execute(_WAITING, {"now": now}).fetchall()
 
 
 def lock(
@@ -119,9 +78,15 @@ def lock(
     return bool(row and row[0])
 
 
-def touched(
+def backlog(connection: psycopg.Connection[Any]) -> int:
+    """Count the committed batches of all facilities that nobody has claimed."""
+    row = connection.execute("SELECT count(*) FROM touched").fetchone()
+    return int(row[0]) if row else 0
+
+
+def pairs(
     connection: psycopg.Connection[Any], facility_id: int, most_pairs: int
-) -> Touched | None:
+) -> ClaimedPairs | None:
     """Take the oldest touched pairs of one reason; None if nothing is touched.
 
     About ``most_pairs`` of them, whole rows, one at least.
@@ -136,11 +101,11 @@ def touched(
         np.concatenate([loaded(each, element) for each in column]).astype(np.int64)
         for column, element in zip(sent, (">i4", ">i4", ">i2"), strict=True)
     )
-    return Touched.pairs(
-        channels,
-        minutes,
-        seconds,
-        reasons[0],
+    return ClaimedPairs(
+        channels=channels,
+        minutes=minutes,
+        seconds=seconds,
+        reason=reasons[0],
         more=channels.size >= most_pairs or len(rows) >= _MOST_ROWS,
     )
 

@@ -10,7 +10,7 @@ import os
 import socket
 import time
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal, LiteralString
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -18,8 +18,17 @@ from psycopg.types.json import Jsonb
 from services.core.runtime.credentials import all_without_credentials
 from services.core.runtime.storable import storable_state
 
+ReportingProcess = Literal["ingest", "aggregator", "notify"]
+
 #: Reports older than this mean that the process hangs or is gone.
-STALE_AFTER_S = 10.0
+STALE_AFTER_S: Final = 10.0
+
+#: SQL: seconds since a row of ``process_progress`` was written. A clock that was set back leaves
+#: rows in the future, which is no progress: the age counts both ways.
+AGE_S: Final[LiteralString] = "abs(extract(epoch FROM now() - progressed_at))"
+
+#: SQL: whether a row of ``process_progress`` is of a process that runs.
+RUNS: Final[LiteralString] = f"{AGE_S} < {STALE_AFTER_S}"
 
 _REPORT = """
 INSERT INTO process_progress (process, instance, started_at, progressed_at, state)
@@ -30,18 +39,21 @@ SET started_at = excluded.started_at, progressed_at = now(), state = excluded.st
 
 _FORGET = "DELETE FROM process_progress WHERE process = %s AND instance = %s"
 
-_FORGET_OLD = (
-    "DELETE FROM process_progress WHERE process = %s"
-    " AND abs(extract(epoch FROM now() - progressed_at)) > 3600"
-)
+_FORGET_OLD = f"DELETE FROM process_progress WHERE process = %s AND {AGE_S} > 3600"  # noqa: S608 - the age
+
+_ANY_RUNS = f"SELECT EXISTS (SELECT FROM process_progress WHERE process = %s AND {RUNS})"  # noqa: S608 - as above
+
+
+def runs(connection: psycopg.Connection[Any], process: ReportingProcess) -> bool:
+    """Return whether any instance of a process has made progress lately."""
+    row = connection.execute(_ANY_RUNS, (process,)).fetchone()
+    return bool(row and row[0])
 
 
 class ProgressReporter:
     """Writes this process's progress, at most once a second."""
 
-    def __init__(
-        self, process: Literal["ingest", "aggregator", "notify"], instance: str = ""
-    ) -> None:
+    def __init__(self, process: ReportingProcess, instance: str = "") -> None:
         self._process = process
         self._instance = instance or f"{socket.gethostname()}:{os.getpid()}"
         self._started_at = datetime.now(UTC)
