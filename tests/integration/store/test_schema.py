@@ -26,6 +26,10 @@ _CATALOGUE = {
     "hypertables": "SELECT hypertable_name, column_name, time_interval"
     " FROM timescaledb_information.dimensions",
     "views": "SELECT viewname, definition FROM pg_views WHERE schemaname = 'public'",
+    # those of extensions belong to them
+    "functions": "SELECT p.proname, pg_get_functiondef(p.oid) FROM pg_proc p"
+    " WHERE p.pronamespace = 'public'::regnamespace AND p.prokind = 'f' AND NOT EXISTS"
+    " (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')",
     "rights": "SELECT grantee, table_name, privilege_type"
     " FROM information_schema.role_table_grants WHERE table_schema = 'public'",
 }

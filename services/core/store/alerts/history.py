@@ -16,14 +16,13 @@ from services.core.store.registry.watched_names import WatchedNames
 _NUMBERS = {name: number for number, name in enumerate(NAMES)}
 
 _NEWEST = """
-SELECT threshold_id, state, projected, extract(epoch FROM since)::int8 / 60,
-       extract(epoch FROM at)::int8 / 60
+SELECT threshold_id, state, projected, minute_of(since), minute_of(at)
 FROM threshold_state WHERE facility_id = %s
 """
 
 _RETIRED = f"""
-SELECT t.spec, s.threshold_id, s.state, s.projected, extract(epoch FROM s.since)::int8 / 60,
-       extract(epoch FROM s.at)::int8 / 60, {watched_names.COLUMNS}
+SELECT t.spec, s.threshold_id, s.state, s.projected, minute_of(s.since), minute_of(s.at),
+       {watched_names.COLUMNS}
 FROM threshold_state s JOIN threshold t ON t.id = s.threshold_id
 {watched_names.joins("t.facility_id", "t.spec")}
 WHERE s.facility_id = %s AND s.state NOT IN ('inactive', 'resolved')
@@ -32,34 +31,32 @@ WHERE s.facility_id = %s AND s.state NOT IN ('inactive', 'resolved')
 """  # noqa: S608 - joins of this package
 
 _BEFORE = """
-SELECT x.id, h.state, h.projected, extract(epoch FROM h.since)::int8 / 60,
-       extract(epoch FROM h.at)::int8 / 60
+SELECT x.id, h.state, h.projected, minute_of(h.since), minute_of(h.at)
 FROM unnest(%(ids)s::int4[]) AS x(id)
 CROSS JOIN LATERAL (
     SELECT * FROM alert_transition t
-    WHERE t.threshold_id = x.id AND t.undone_at IS NULL AND t.at < to_timestamp(%(minute)s * 60)
+    WHERE t.threshold_id = x.id AND t.undone_at IS NULL AND t.at < minute_start(%(minute)s)
     ORDER BY t.at DESC LIMIT 1) h
 """
 
 _SINCE = """
-SELECT threshold_id, state, projected, extract(epoch FROM since)::int8 / 60,
-       extract(epoch FROM at)::int8 / 60
+SELECT threshold_id, state, projected, minute_of(since), minute_of(at)
 FROM unnest(%(ids)s::int4[], %(minutes)s::int8[]) AS x(id, minute)
 JOIN alert_transition t ON t.threshold_id = x.id AND t.undone_at IS NULL
- AND t.at >= to_timestamp(x.minute * 60)
+ AND t.at >= minute_start(x.minute)
 ORDER BY threshold_id, at
 """
 
 _RETRACT = """
 UPDATE alert_transition t SET undone_at = known_now()
 FROM unnest(%(ids)s::int4[], %(minutes)s::int8[]) AS x(id, minute)
-WHERE t.threshold_id = x.id AND t.at = to_timestamp(x.minute * 60) AND t.undone_at IS NULL
+WHERE t.threshold_id = x.id AND t.at = minute_start(x.minute) AND t.undone_at IS NULL
 """
 
 _ADD = """
 INSERT INTO alert_transition
     (threshold_id, at, state, projected, since, value, limit_value, data_version)
-SELECT x.id, to_timestamp(x.minute * 60), x.state, x.projected, to_timestamp(x.since * 60),
+SELECT x.id, minute_start(x.minute), x.state, x.projected, minute_start(x.since),
        x.value, x.limit_value, %(data_version)s
 FROM unnest(%(ids)s::int4[], %(minutes)s::int8[], %(states)s::text[], %(projected)s::bool[],
             %(since)s::int8[], %(values)s::float8[], %(limits)s::float8[])

@@ -18,31 +18,30 @@ Integers = NDArray[np.int64]
 
 # Every minute of some ranges; the LATERAL has each range find its own chunks.
 _MINUTES = """
-SELECT m.source_id::int8, (extract(epoch FROM m.minute)::int8 / 60)::int8,
+SELECT m.source_id::int8, minute_of(m.minute)::int8,
        m.co2_ug + m.closing_ug, m.co2_ug, m.covered_ms::int8
 FROM unnest(%(firsts)s::int8[], %(lasts)s::int8[]) AS x(first, last)
 CROSS JOIN LATERAL (
     SELECT * FROM minute_in_force e
     WHERE e.source_id = ANY(%(sources)s)
-      AND e.minute BETWEEN to_timestamp(x.first * 60) AND to_timestamp(x.last * 60)) m
+      AND e.minute BETWEEN minute_start(x.first) AND minute_start(x.last)) m
 """
 
 # The newest minute before a given one in which anything was known of the source.
 _KNOWN_BEFORE = """
-SELECT x.source_id::int8, (extract(epoch FROM m.minute)::int8 / 60)::int8,
+SELECT x.source_id::int8, minute_of(m.minute)::int8,
        m.co2_ug + m.closing_ug, m.co2_ug, m.covered_ms::int8
 FROM unnest(%(sources)s::int4[], %(after)s::int8[]) AS x(source_id, after)
 CROSS JOIN LATERAL (
     SELECT * FROM minute_in_force e
     WHERE e.source_id = x.source_id AND e.covered_ms >= 1000
-      AND e.minute < to_timestamp(%(before)s * 60) AND e.minute > to_timestamp(x.after * 60)
+      AND e.minute < minute_start(%(before)s) AND e.minute > minute_start(x.after)
     ORDER BY e.minute DESC LIMIT 1) m
 """
 
 _WINDOWS = """
 SELECT array_position(%(spans)s::text[], r.span)::int8, r.source_id::int8,
-       (extract(epoch FROM r.since)::int8 / 60)::int8,
-       (extract(epoch FROM r.upto)::int8 / 60)::int8,
+       minute_of(r.since)::int8, minute_of(r.upto)::int8,
        least(greatest(r.co2_ug, -9e18), 9e18)::int8, r.covered_ms::int8
 FROM rolling_total r WHERE r.source_id = ANY(%(sources)s) AND r.span = ANY(%(spans)s)
 """
@@ -52,33 +51,32 @@ SELECT m.source_id::int8, least(greatest(sum(m.co2_ug + m.closing_ug), -9e18), 9
        sum(m.covered_ms)::int8
 FROM minute_in_force m
 WHERE m.source_id = ANY(%(sources)s)
-  AND m.minute >= to_timestamp(%(first)s * 60) AND m.minute < to_timestamp(%(end)s * 60)
+  AND m.minute >= minute_start(%(first)s) AND m.minute < minute_start(%(end)s)
 GROUP BY 1
 """
 
 _SPOKE_BEFORE = """
-SELECT x.i::int8, (extract(epoch FROM max(r.ts))::int8 / 60)::int8
+SELECT x.i::int8, minute_of(max(r.ts))::int8
 FROM unnest(%(owners)s::int8[], %(channels)s::int4[]) AS x(i, channel_id)
 CROSS JOIN LATERAL (
     SELECT ts FROM reading
-    WHERE channel_id = x.channel_id AND ts < to_timestamp(%(before)s * 60)
-      AND ts > to_timestamp(%(before)s * 60) - interval '40 days'
+    WHERE channel_id = x.channel_id AND ts < minute_start(%(before)s)
+      AND ts > minute_start(%(before)s) - interval '40 days'
     ORDER BY ts DESC LIMIT 1) r
 GROUP BY 1
 """
 
 _SPOKE = """
-SELECT DISTINCT x.i::int8, (extract(epoch FROM r.ts)::int8 / 60)::int8
+SELECT DISTINCT x.i::int8, minute_of(r.ts)::int8
 FROM unnest(%(owners)s::int8[], %(channels)s::int4[]) AS x(i, channel_id)
 JOIN reading r ON r.channel_id = x.channel_id
-WHERE r.ts >= to_timestamp(%(first)s * 60) AND r.ts < to_timestamp((%(last)s + 1) * 60)
+WHERE r.ts >= minute_start(%(first)s) AND r.ts < minute_start(%(last)s + 1)
 """
 
 _QUARANTINED = """
-SELECT coalesce(q.device, '') AS device, (extract(epoch FROM q.received_at)::int8 / 60)::int8,
-       count(*)
+SELECT coalesce(q.device, '') AS device, minute_of(q.received_at)::int8, count(*)
 FROM quarantine q JOIN facility f ON f.slug = q.facility
-WHERE f.id = %(facility)s AND q.state = 'open' AND q.received_at >= to_timestamp(%(first)s * 60)
+WHERE f.id = %(facility)s AND q.state = 'open' AND q.received_at >= minute_start(%(first)s)
 GROUP BY 1, 2
 """
 

@@ -15,7 +15,7 @@ from services.core.store.database import notify
 _KNOWN = """
 SELECT a.* FROM unnest(%(ids)s::int4[], %(minutes)s::int8[]) AS x(id, minute)
 JOIN alert a ON a.threshold_id = x.id AND a.undone_at IS NULL
- AND (a.resolved_at IS NULL OR a.resolved_at >= to_timestamp(x.minute * 60))
+ AND (a.resolved_at IS NULL OR a.resolved_at >= minute_start(x.minute))
 ORDER BY a.fired_at
 """
 

@@ -18,7 +18,7 @@ from services.core.store.schema.minute_mass import minute_mass
 _PER_UNIT: LiteralString = per_figure(MASSES, "{f.in_kg}")
 
 _SPANS: LiteralString = f"""
-SELECT id, source_id, extract(epoch FROM begins)::int8 / 60, extract(epoch FROM ends)::int8 / 60,
+SELECT id, source_id, minute_of(begins), minute_of(ends),
        {_PER_UNIT}
 FROM following_minutes
 WHERE facility_id = %s AND (%s::int4[] IS NULL OR source_id = ANY(%s))
@@ -27,7 +27,7 @@ ORDER BY ends DESC, id
 
 _INSERT: LiteralString = f"""
 INSERT INTO following_minutes (facility_id, source_id, begins, ends, {_PER_UNIT})
-SELECT %s, source_id, to_timestamp(first * 60), to_timestamp(stop * 60), {_PER_UNIT}
+SELECT %s, source_id, minute_start(first), minute_start(stop), {_PER_UNIT}
 FROM unnest(%s::int4[], %s::int8[], %s::int8[], {per_figure(MASSES, "%s::float8[]")})
     AS x(source_id, first, stop, {_PER_UNIT})
 """  # noqa: S608 - constants
@@ -41,8 +41,8 @@ FROM unnest(%(sources)s::int4[], %(firsts)s::int8[], %(stops)s::int8[],
             {per_figure(MASSES, "%({f.in_kg})s::float8[]")})
     AS f(source_id, first, stop, {_PER_UNIT})
 WHERE m.source_id = f.source_id
-  AND m.minute >= to_timestamp(f.first * 60) AND m.minute < to_timestamp(f.stop * 60)
-  AND m.minute >= to_timestamp(%(least)s * 60) AND m.minute < to_timestamp(%(most)s * 60)
+  AND m.minute >= minute_start(f.first) AND m.minute < minute_start(f.stop)
+  AND m.minute >= minute_start(%(least)s) AND m.minute < minute_start(%(most)s)
   AND m.activity IS NOT NULL
 """.replace("% 60)", "%% 60)")  # noqa: S608 - the expressions above
 

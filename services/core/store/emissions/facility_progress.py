@@ -41,8 +41,8 @@ ORDER BY p.changed_at
 """  # noqa: S608 - a condition of this module
 
 _READ: LiteralString = f"""
-SELECT extract(epoch FROM carried_to)::int8 / 60 AS carried_to,
-       extract(epoch FROM rolled_to)::int8 / 60 AS rolled_to, hours_wait, sequence,
+SELECT minute_of(carried_to) AS carried_to,
+       minute_of(rolled_to) AS rolled_to, hours_wait, sequence,
        ARRAY(SELECT DISTINCT step FROM recompute r
              WHERE r.facility_id = p.facility_id) AS queued,
        EXISTS (SELECT FROM following_minutes f WHERE f.facility_id = p.facility_id) AS follows,
@@ -56,8 +56,8 @@ _ADVANCE = """
 WITH changed AS (
 UPDATE facility_progress
 SET sequence = sequence + 1, changed_at = clock_timestamp(),
-    carried_to = greatest(carried_to, to_timestamp(%(carried_to)s::int8 * 60)),
-    rolled_to = greatest(rolled_to, to_timestamp(%(rolled_to)s::int8 * 60)),
+    carried_to = greatest(carried_to, minute_start(%(carried_to)s)),
+    rolled_to = greatest(rolled_to, minute_start(%(rolled_to)s)),
     hours_wait = %(hours_wait)s
 WHERE facility_id = %(facility)s)
 SELECT pg_notify(%(channel)s, %(slug)s)
@@ -71,17 +71,17 @@ WHERE facility_id = %(facility)s
 """
 
 _EVALUATED = """
-SELECT sequence + 1, extract(epoch FROM judged_to)::int8 / 60 FROM facility_progress
+SELECT sequence + 1, minute_of(judged_to) FROM facility_progress
 WHERE facility_id = %s
 """
 
 _SET_EVALUATED = """
-UPDATE facility_progress SET judged_to = greatest(judged_to, to_timestamp(%s * 60))
+UPDATE facility_progress SET judged_to = greatest(judged_to, minute_start(%s))
 WHERE facility_id = %s
 """
 
 _POSTPONE = """
-UPDATE facility_progress SET judged_to = least(judged_to, to_timestamp(%s * 60))
+UPDATE facility_progress SET judged_to = least(judged_to, minute_start(%s))
 WHERE facility_id = %s AND judged_to IS NOT NULL
 """
 

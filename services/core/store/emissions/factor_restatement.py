@@ -39,7 +39,7 @@ SELECT string_agg(int4send(source_id) || timestamptz_send(minute) || float8send(
            FILTER (WHERE activity IS NULL AND (activity_n IS NOT NULL OR co2_ug <> 0))
 FROM emission_minute
 WHERE {sources}
-  AND minute >= to_timestamp(%(first)s * 60) AND minute < to_timestamp(%(stop)s * 60)
+  AND minute >= minute_start(%(first)s) AND minute < minute_start(%(stop)s)
 """
 
 # Where the ids of a facility's sources lie together, to read all between them takes two thirds of
@@ -48,9 +48,9 @@ _TOGETHER: LiteralString = "source_id BETWEEN %(lowest)s AND %(highest)s"
 _EACH: LiteralString = "source_id = ANY(%(sources)s)"
 
 _CHUNK_END = """
-SELECT extract(epoch FROM range_end)::int8 / 60 FROM timescaledb_information.chunks
+SELECT minute_of(range_end) FROM timescaledb_information.chunks
 WHERE hypertable_schema = 'public' AND hypertable_name = 'emission_minute'
-  AND range_start <= to_timestamp(%(minute)s * 60) AND range_end > to_timestamp(%(minute)s * 60)
+  AND range_start <= minute_start(%(minute)s) AND range_end > minute_start(%(minute)s)
 """
 
 # As :mod:`.minutes_and_hours` changes hours, but to figures and not by them; see there.
@@ -60,7 +60,7 @@ WITH changed AS (
     FROM unnest(%(sources)s::int8[], %(hours)s::int8[], {per_figure(MASSES, "%({f})s::int8[]")})
          AS d(source_id, hour, {per_figure(MASSES)})
     JOIN emission_hour h ON h.source_id = d.source_id
-     AND h.hour = timestamptz 'epoch' + make_interval(hours => d.hour::int4)
+     AND h.hour = minute_start(60 * d.hour)
     WHERE ({per_figure(MASSES, "h.{f}")}) <> ({per_figure(MASSES, "d.{f}")})
 ), superseded AS (
     {supersede("changed h")}
@@ -69,7 +69,7 @@ WITH changed AS (
     SET {per_figure(MASSES, "{f} = c.new_{f}")}, {NEXT_VERSION}
     FROM changed c WHERE h.source_id = c.source_id AND h.hour = c.hour
 )
-SELECT string_agg(int8send(source_id) || int8send(date_part('epoch', hour)::int8 / 60)
+SELECT string_agg(int8send(source_id) || int8send(minute_of(hour))
                   || {" || ".join(f"int8send(new_{mass} - {mass})" for mass in MASSES)}, ''),
        (SELECT count(*) FROM superseded)
 FROM changed
@@ -83,24 +83,24 @@ FROM (
     FROM unnest(%(sources)s::int8[], %(minutes)s::int8[], {per_figure(MASSES, "%({f})s::int8[]")})
          AS d(source_id, minute, {per_figure(MASSES)})
     JOIN rolling_total t ON t.source_id = d.source_id
-     AND to_timestamp(d.minute * 60) BETWEEN t.since AND t.upto
+     AND minute_start(d.minute) BETWEEN t.since AND t.upto
     GROUP BY 1, 2) c
 WHERE r.source_id = c.source_id AND r.span = c.span
 """
 
 _EDGES = """
-SELECT DISTINCT r.source_id, date_part('epoch', x.edge)::int8 / 3600
+SELECT DISTINCT r.source_id, minute_of(x.edge) / 60
 FROM rolling_total r CROSS JOIN LATERAL (VALUES (r.since), (r.upto)) AS x(edge)
 WHERE r.source_id = ANY(%s)
 """
 
 _MINUTES: LiteralString = f"""
-SELECT x.source_id, date_part('epoch', m.minute)::int8 / 60, {per_figure(MASSES, "m.{f}")}
+SELECT x.source_id, minute_of(m.minute), {per_figure(MASSES, "m.{f}")}
 FROM unnest(%s::int4[], %s::int4[]) AS x(source_id, hour)
 CROSS JOIN LATERAL (
     SELECT * FROM minute_in_force v WHERE v.source_id = x.source_id
-       AND v.minute >= timestamptz 'epoch' + make_interval(hours => x.hour)
-       AND v.minute < timestamptz 'epoch' + make_interval(hours => x.hour + 1)) m
+       AND v.minute >= minute_start(60 * x.hour)
+       AND v.minute < minute_start(60 * (x.hour + 1))) m
 """
 
 _EPOCH_MINUTE = POSTGRES_EPOCH_US // MINUTE_US

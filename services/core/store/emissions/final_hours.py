@@ -14,13 +14,13 @@ from psycopg.rows import class_row
 
 from services.core.store.schema.figures import IN_HOURS, names, per_figure
 
-_HOUR = "(extract(epoch FROM h.hour)::int8 / 3600)::int4"
+_HOUR = "minute_of(h.hour) / 60"
 
 _SOURCES = """
 SELECT f.id AS facility_id, f.slug AS facility, f.timezone, s.id AS source_id, s.slug AS source,
        coalesce(s.spec ->> 'name', s.slug) AS source_name,
        CASE WHEN NOT s.active
-            THEN (extract(epoch FROM s.retired_at)::int8 / 3600)::int4 END AS retired_hour
+            THEN minute_of(s.retired_at) / 60 END AS retired_hour
 FROM source s JOIN facility f ON f.id = s.facility_id
 WHERE %(facilities)s::text[] IS NULL OR f.slug = ANY(%(facilities)s)
 ORDER BY f.slug, s.slug
@@ -39,23 +39,23 @@ CHECKED = tuple(figure for figure in IN_HOURS if not figure.later)
 _STORED = f"""
 SELECT {_HOUR}, h.final, h.known_at, {per_figure(CHECKED, "coalesce(h.{f}, 0)")}
 FROM emission_hour h
-WHERE h.source_id = %(source)s AND h.hour >= timestamptz 'epoch' + make_interval(hours => %(first)s)
-  AND h.hour <= timestamptz 'epoch' + make_interval(hours => %(last)s)
+WHERE h.source_id = %(source)s AND h.hour >= minute_start(60 * %(first)s)
+  AND h.hour <= minute_start(60 * %(last)s)
 ORDER BY h.hour
 """  # noqa: S608 - a constant
 
 _HORIZON = """
-SELECT (extract(epoch FROM max(c.horizon))::int8 / 3600)::int4 FROM channel_horizon c
+SELECT minute_of(max(c.horizon)) / 60 FROM channel_horizon c
 WHERE c.channel_id = ANY(%s)
 """
 
 # A source that is retired is not computed again: what arrived since is not in its hours.
 _SINCE_RETIRED = """
-SELECT DISTINCT (extract(epoch FROM r.ts)::int8 / 3600)::int4
+SELECT DISTINCT minute_of(r.ts) / 60
 FROM reading r JOIN source s ON s.id = %(source)s
 WHERE r.channel_id = ANY(%(channels)s) AND r.received_at > s.retired_at
-  AND r.ts >= timestamptz 'epoch' + make_interval(hours => %(first)s - 24)
-  AND r.ts < timestamptz 'epoch' + make_interval(hours => %(last)s + 25)
+  AND r.ts >= minute_start(60 * (%(first)s - 24))
+  AND r.ts < minute_start(60 * (%(last)s + 25))
 """
 
 

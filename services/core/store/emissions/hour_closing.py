@@ -33,8 +33,8 @@ WITH due AS MATERIALIZED (
       AND abs(extract(epoch FROM known_now() - h.known_at)) >= %(settle_s)s
       AND NOT EXISTS (
           SELECT FROM recompute r WHERE r.source_id = h.source_id AND r.step = 'rest'
-          AND r.from_minute < (extract(epoch FROM h.hour)::int8 / 60) + 60
-          AND r.to_minute > extract(epoch FROM h.hour)::int8 / 60)
+          AND r.from_minute < minute_of(h.hour) + 60
+          AND r.to_minute > minute_of(h.hour))
     LIMIT %(most)s
 )
 UPDATE emission_hour h
@@ -73,8 +73,8 @@ WITH measured AS (
     FROM {_VERDICTS}
     LEFT JOIN LATERAL (
         SELECT e.co2_ug FROM minute_in_force e WHERE e.source_id = v.source_id
-           AND e.minute >= timestamptz 'epoch' + make_interval(hours => v.hour)
-           AND e.minute < timestamptz 'epoch' + make_interval(hours => v.hour + 1)) m ON true
+           AND e.minute >= minute_start(60 * v.hour)
+           AND e.minute < minute_start(60 * (v.hour + 1))) m ON true
     GROUP BY v.source_id, v.hour, v.co2_ug, v.quality, v.code
 ), wanted AS (
     SELECT w.source_id, hour * 60 + k AS minute,
@@ -87,13 +87,13 @@ WITH measured AS (
     LEFT JOIN LATERAL (
         SELECT e.covered_ms, {per_figure(_SET, "e.{f}")} FROM emission_minute e
         WHERE e.source_id = w.source_id
-          AND e.minute = timestamptz 'epoch' + make_interval(mins => w.hour * 60 + k)
+          AND e.minute = minute_start(w.hour * 60 + k)
         LIMIT 1) m ON true
 ), changed AS (
     SELECT * FROM wanted WHERE ({per_figure(_SET)}) <> ({per_figure(_SET, "old_{f}")})
 ), written AS (
     INSERT INTO emission_minute (source_id, minute, {per_figure(_COUNTED)}, {per_figure(_SET)})
-    SELECT source_id, timestamptz 'epoch' + make_interval(mins => minute),
+    SELECT source_id, minute_start(minute),
            {per_figure(_COUNTED, "0")}, {per_figure(_SET)}
     FROM changed
     ON CONFLICT (source_id, minute) DO UPDATE SET {per_figure(_SET, "{f} = excluded.{f}")}
@@ -110,7 +110,7 @@ FROM changed
 _JUDGE: LiteralString = f"""
 INSERT INTO emission_hour AS h (source_id, hour, {per_figure(_COUNTED_IN_HOURS)}, version, final,
                                 quality, code, reason, known_at)
-SELECT v.source_id, timestamptz 'epoch' + make_interval(hours => v.hour),
+SELECT v.source_id, minute_start(60 * v.hour),
        {per_figure(_COUNTED_IN_HOURS, "0")}, 1, v.final, coalesce(v.quality, 'missing'), v.code,
        'closed', known_now()
 FROM {_VERDICTS}
@@ -124,8 +124,7 @@ WHERE (h.final, h.code, h.quality) IS DISTINCT FROM
 """
 
 _UNJUDGED = """
-SELECT source_id, (extract(epoch FROM hour)::int8 / 3600)::int4,
-       abs(extract(epoch FROM known_now() - known_at))::float8
+SELECT source_id, minute_of(hour) / 60, abs(extract(epoch FROM known_now() - known_at))::float8
 FROM emission_hour WHERE NOT final AND code IS NULL AND source_id = ANY(%s)
 """
 
@@ -138,7 +137,7 @@ WHERE NOT h.final AND h.code IS NULL AND s.active
 """
 
 _PROVISIONAL = """
-SELECT source_id, (extract(epoch FROM hour)::int8 / 3600)::int4
+SELECT source_id, minute_of(hour) / 60
 FROM emission_hour WHERE NOT final AND code IS NOT NULL AND source_id = ANY(%s)
 """
 
@@ -148,7 +147,7 @@ UPDATE emission_hour h SET final = false, code = NULL
 FROM unnest(%(sources)s::int4[], %(lateness_s)s::float8[]) AS s(source_id, lateness_s)
 WHERE h.source_id = s.source_id AND (h.final OR h.code IS NOT NULL)
   AND h.hour > %(now)s::timestamptz - make_interval(secs => 3600 + s.lateness_s)
-RETURNING h.source_id, (extract(epoch FROM h.hour)::int8 / 3600)::int4
+RETURNING h.source_id, minute_of(h.hour) / 60
 """
 
 

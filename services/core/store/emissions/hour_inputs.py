@@ -13,12 +13,12 @@ from services.core.accounting.stack.closing import MEASURED, InputValue
 from services.core.accounting.stack.history import THREE_YEARS_H, UnitHour
 from services.core.accounting.stack.recording import LOAD, RecordedInput
 
-_HOUR = "(extract(epoch FROM hour)::int8 / 3600)::int4"
+_HOUR = "minute_of(hour) / 60"
 
 _RECORD = """
 INSERT INTO source_hour_input (source_id, role, hour, average, unadjusted, covered_ms, operating_ms,
                                valid, verdict, verdict_reason, code, reason)
-SELECT %(source)s, r.role, timestamptz 'epoch' + make_interval(hours => r.hour), r.average,
+SELECT %(source)s, r.role, minute_start(60 * r.hour), r.average,
        r.unadjusted, r.covered_ms, r.operating_ms, r.valid, r.verdict, r.verdict_reason, '', ''
 FROM unnest(%(roles)s::text[], %(hours)s::int4[], %(averages)s::numeric[],
             %(unadjusted)s::numeric[], %(covered)s::int4[], %(operating)s::int4[],
@@ -35,16 +35,16 @@ UPDATE source_hour_input i SET value = v.value, code = v.code, reason = v.reason
 FROM unnest(%(roles)s::text[], %(hours)s::int4[], %(values)s::numeric[], %(codes)s::text[],
             %(reasons)s::text[]) AS v(role, hour, value, code, reason)
 WHERE i.source_id = %(source)s AND i.role = v.role
-  AND i.hour = timestamptz 'epoch' + make_interval(hours => v.hour)
+  AND i.hour = minute_start(60 * v.hour)
 """
 
 _EXTENT = """
 SELECT x.source_id,
-       (SELECT (extract(epoch FROM max(i.hour))::int8 / 3600)::int4 FROM source_hour_input i
+       (SELECT minute_of(max(i.hour)) / 60 FROM source_hour_input i
         WHERE i.source_id = x.source_id AND i.role = x.role),
-       (SELECT (extract(epoch FROM min(i.hour))::int8 / 3600)::int4 FROM source_hour_input i
+       (SELECT minute_of(min(i.hour)) / 60 FROM source_hour_input i
         WHERE i.source_id = x.source_id AND i.role = x.role),
-       (SELECT (extract(epoch FROM min(h.hour))::int8 / 3600)::int4 FROM emission_hour h
+       (SELECT minute_of(min(h.hour)) / 60 FROM emission_hour h
         WHERE h.source_id = x.source_id)
 FROM unnest(%s::int4[], %s::text[]) AS x(source_id, role)
 """
@@ -74,8 +74,7 @@ def recorded_hours(
     """Hours from ``first`` to ``last``, both included, that are recorded."""
     rows = connection.execute(
         f"SELECT DISTINCT {_HOUR} FROM source_hour_input WHERE source_id = %s"  # noqa: S608
-        " AND hour BETWEEN timestamptz 'epoch' + make_interval(hours => %s)"
-        " AND timestamptz 'epoch' + make_interval(hours => %s)",
+        " AND hour BETWEEN minute_start(60 * %s) AND minute_start(60 * %s)",
         (source_id, first, last),
     )
     return {row[0] for row in rows}
@@ -99,7 +98,7 @@ def last_valid_before(connection: psycopg.Connection[Any], source_id: int, hour:
     row = connection.execute(
         f"SELECT min(h), bool_and(h IS NOT NULL) FROM (SELECT max({_HOUR}) FILTER (WHERE valid)"  # noqa: S608
         " AS h FROM source_hour_input WHERE source_id = %s"
-        " AND hour < timestamptz 'epoch' + make_interval(hours => %s) GROUP BY role) x",
+        " AND hour < minute_start(60 * %s) GROUP BY role) x",
         (source_id, hour),
     ).fetchone()
     return row[0] if row and row[1] else None
@@ -115,7 +114,7 @@ def recorded(
         " verdict, verdict_reason"
         " FROM source_hour_input i"
         " JOIN unnest(%s::int4[]) AS x(h)"
-        " ON i.hour = timestamptz 'epoch' + make_interval(hours => x.h)"
+        " ON i.hour = minute_start(60 * x.h)"
         " WHERE i.source_id = %s",
         (sorted(hours), source_id),
     )
@@ -145,11 +144,11 @@ def unit_hours(
     the load range of an hour's load.
     """
     rows = connection.execute(
-        "SELECT (extract(epoch FROM i.hour)::int8 / 3600)::int4, i.average, i.valid, l.average"
+        "SELECT minute_of(i.hour) / 60, i.average, i.valid, l.average"
         " FROM source_hour_input i LEFT JOIN source_hour_input l"
         " ON l.source_id = i.source_id AND l.role = %s AND l.hour = i.hour"
         " WHERE i.source_id = %s AND i.role = %s AND i.operating_ms > 0"
-        " AND i.hour >= timestamptz 'epoch' + make_interval(hours => %s) ORDER BY i.hour",
+        " AND i.hour >= minute_start(60 * %s) ORDER BY i.hour",
         (LOAD, source_id, role, from_hour - THREE_YEARS_H),
     )
     return [
@@ -218,7 +217,7 @@ def forget(
         connection.execute(
             "DELETE FROM source_hour_input i USING unnest(%s::int4[]) AS x(h)"
             " WHERE i.source_id = %s"
-            " AND i.hour = timestamptz 'epoch' + make_interval(hours => x.h)",
+            " AND i.hour = minute_start(60 * x.h)",
             (sorted(hours), source_id),
         )
     if roles_but:

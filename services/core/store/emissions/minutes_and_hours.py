@@ -44,7 +44,7 @@ WITH changed AS (
                     %(has_activity)s::bool[])
              AS u(source_id, minute, {per_figure(COMPUTED)}, activity, has_activity)) s
     CROSS JOIN LATERAL (
-        SELECT timestamptz 'epoch' + s.minute * interval '1 minute' AS minute) t
+        SELECT minute_start(s.minute) AS minute) t
     LEFT JOIN LATERAL (
         SELECT * FROM emission_minute e
         WHERE e.source_id = s.source_id AND e.minute = t.minute
@@ -76,7 +76,7 @@ unnest(%(sources)s::int4[], %(minutes)s::int4[], %(has_activity)s::bool[],
 _HOURS: LiteralString = f"""
 WITH d AS (
     SELECT source_id,
-           timestamptz 'epoch' + make_interval(hours => minute / 60) AS hour,
+           minute_start(minute / 60 * 60) AS hour,
            {per_figure((f for f in IN_HOURS if not f.nullable), "sum({f})::{f.type} AS {f}")},
            sum(activity_n) FILTER (WHERE has_activity)::int8 AS activity_n
     FROM {_CHANGES}
@@ -108,7 +108,7 @@ FROM (
     SELECT t.source_id, t.span, {per_figure(IN_WINDOWS, "sum(d.{f}) AS {f}")}
     FROM {_CHANGES}
     JOIN rolling_total t ON t.source_id = d.source_id
-     AND timestamptz 'epoch' + make_interval(mins => d.minute) BETWEEN t.since AND t.upto
+     AND minute_start(d.minute) BETWEEN t.since AND t.upto
     GROUP BY 1, 2
 ) c
 WHERE r.source_id = c.source_id AND r.span = c.span

@@ -10,7 +10,7 @@ import psycopg
 _SETTLE: Final = """
 UPDATE facility_progress p SET settled_at = clock_timestamp()
 WHERE p.facility_id = %(facility)s AND NOT p.hours_wait
-  AND p.judged_to > to_timestamp(%(minute)s * 60)
+  AND p.judged_to > minute_start(%(minute)s)
   AND NOT EXISTS (SELECT FROM touched t WHERE t.facility_id = p.facility_id)
   AND NOT EXISTS (SELECT FROM recompute r WHERE r.facility_id = p.facility_id)
   AND NOT EXISTS (SELECT FROM following_minutes f WHERE f.facility_id = p.facility_id)

@@ -12,8 +12,8 @@ from services.core.timeline.instants import from_us
 _READINGS = """
 SELECT (extract(epoch FROM ts) * 1000000)::int8, value FROM reading
 WHERE channel_id = %s AND quality = 3 AND value IS NOT NULL
-  AND ts >= timestamptz 'epoch' + make_interval(mins => %s)
-  AND ts < timestamptz 'epoch' + make_interval(mins => %s)
+  AND ts >= minute_start(%s)
+  AND ts < minute_start(%s)
 ORDER BY ts
 """
 
@@ -29,10 +29,10 @@ ORDER BY 1
 """
 
 _EXCUSED = """
-SELECT DISTINCT channel_id, (extract(epoch FROM ts)::int8 / 3600)::int4 FROM reading
+SELECT DISTINCT channel_id, minute_of(ts) / 60 FROM reading
 WHERE channel_id = ANY(%s) AND quality IN (3, 4)
-  AND ts >= timestamptz 'epoch' + make_interval(hours => %s)
-  AND ts < timestamptz 'epoch' + make_interval(hours => %s)
+  AND ts >= minute_start(60 * %s)
+  AND ts < minute_start(60 * %s)
 """
 
 

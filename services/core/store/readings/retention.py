@@ -27,9 +27,9 @@ WHERE c.hypertable_schema = 'public' AND c.hypertable_name = 'reading'
   AND c.range_end > coalesce((SELECT horizon FROM reading_horizon), '-infinity')
   AND NOT EXISTS (SELECT FROM emission_hour h WHERE NOT h.final AND h.hour < c.range_end)
   AND NOT EXISTS (SELECT FROM recompute r
-                  WHERE timestamptz 'epoch' + make_interval(mins => r.from_minute) < c.range_end)
+                  WHERE minute_start(r.from_minute) < c.range_end)
   AND NOT EXISTS (SELECT FROM touched t, unnest(t.minutes) AS m
-                  WHERE timestamptz 'epoch' + make_interval(mins => m) < c.range_end)
+                  WHERE minute_start(m) < c.range_end)
 """
 
 _RAISE = """
@@ -43,7 +43,7 @@ SELECT chunk, from_ts, to_ts, channels, readings FROM dropped_readings WHERE id 
 """
 
 _FIRST_MINUTES = """
-SELECT channel_id, ceil(extract(epoch FROM horizon) / 60)::int8 FROM channel_horizon
+SELECT channel_id, minute_of(horizon) FROM channel_horizon
 """
 
 

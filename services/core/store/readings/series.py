@@ -37,8 +37,7 @@ SELECT array_send(array_agg((CASE r.quality WHEN 1 THEN -x.i ELSE x.i END)::int4
 FROM unnest(%(channels)s::int8[], %(firsts)s::int8[], %(lasts)s::int8[],
             %(before)s::int8[], %(after)s::int8[])
      WITH ORDINALITY AS x(channel_id, first, last, before, after, i)
-CROSS JOIN LATERAL (SELECT timestamptz 'epoch' + x.first * interval '1 minute' AS t0,
-                           timestamptz 'epoch' + (x.last + 1) * interval '1 minute' AS t1) b
+CROSS JOIN LATERAL (SELECT minute_start(x.first) AS t0, minute_start(x.last + 1) AS t1) b
 CROSS JOIN LATERAL (
     (SELECT ts, value, quality FROM reading
      WHERE channel_id = x.channel_id AND ts >= %(oldest)s::timestamptz AND ts < b.t0
@@ -60,16 +59,16 @@ CROSS JOIN LATERAL (
 _NEIGHBOURS = """
 SELECT array_send(array_agg(before ORDER BY i)), array_send(array_agg(after ORDER BY i)) FROM (
 SELECT x.i,
-       coalesce((SELECT extract(epoch FROM min(ts))::int8 FROM (
+       coalesce((SELECT minute_of(min(ts))::int8 FROM (
            SELECT ts FROM reading
            WHERE channel_id = x.channel_id AND value IS NOT NULL AND quality <= 1
              AND ts < timestamptz 'epoch' + x.since * interval '1 microsecond'
-           ORDER BY ts DESC LIMIT %(k)s) q) / 60, x.since / 60000000) AS before,
-       coalesce((SELECT extract(epoch FROM max(ts))::int8 FROM (
+           ORDER BY ts DESC LIMIT %(k)s) q), x.since / 60000000) AS before,
+       coalesce((SELECT minute_of(max(ts))::int8 FROM (
            SELECT ts FROM reading
            WHERE channel_id = x.channel_id AND value IS NOT NULL AND quality <= 1
-             AND ts >= timestamptz 'epoch' + (x.last + 1) * interval '1 minute'
-           ORDER BY ts LIMIT %(k)s) q) / 60, x.last) AS after
+             AND ts >= minute_start(x.last + 1)
+           ORDER BY ts LIMIT %(k)s) q), x.last) AS after
 FROM unnest(%(channels)s::int8[], %(since)s::int8[], %(lasts)s::int8[])
      WITH ORDINALITY AS x(channel_id, since, last, i)
 ) q
@@ -95,9 +94,9 @@ SELECT x.channel_id, extract(epoch FROM r.ts)::float8
 FROM unnest(%(channels)s::int4[], %(holds_s)s::float8[]) AS x(channel_id, holds_s)
 CROSS JOIN LATERAL (
     SELECT ts FROM reading
-    WHERE channel_id = x.channel_id AND ts < timestamptz 'epoch' + make_interval(mins => %(end)s)
+    WHERE channel_id = x.channel_id AND ts < minute_start(%(end)s)
       AND ts >= %(oldest)s::timestamptz
-      AND ts > timestamptz 'epoch' + make_interval(mins => %(end)s, secs => -x.holds_s)
+      AND ts > minute_start(%(end)s) - make_interval(secs => x.holds_s)
     ORDER BY ts DESC LIMIT 1) r
 """
 

@@ -17,7 +17,7 @@ def since(connection: Connection, newest: int, facility: str) -> list[str]:
     rows = connection.execute(
         select(
             t.source.c.slug,
-            func.to_timestamp(t.recompute.c.from_minute * 60).label("begins"),
+            func.minute_start(t.recompute.c.from_minute).label("begins"),
             t.recompute.c.reason,
         )
         .join_from(t.recompute, t.source, t.source.c.id == t.recompute.c.source_id)

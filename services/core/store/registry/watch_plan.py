@@ -44,7 +44,7 @@ ORDER BY s.id
 
 _THRESHOLDS = f"""
 SELECT t.id, t.slug, t.version, t.spec, t.source_id, t.scope, t.channel_id, t.device_id,
-       extract(epoch FROM t.in_force_from)::int8 / 60 AS begins,
+       minute_of(t.in_force_from) AS begins,
        {watched_names.COLUMNS}
 FROM threshold t
 {watched_names.joins("t.facility_id", "t.spec")}
