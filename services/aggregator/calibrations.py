@@ -35,7 +35,7 @@ def refresh(
     concerned: dict[int, tuple[int, int]] = {}
     if not plan.calibrations:
         return concerned
-    for channel_id, (first_minute, last_minute) in touched.extents().items():
+    for channel_id, (first_minute, last_minute) in touched.bounds().items():
         if channel_id not in plan.calibrations:
             continue
         span = _refresh_channel(

@@ -34,6 +34,7 @@ from services.core.store.readings.series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
 from services.core.store.registry.retirements import Retirement
 from services.core.timeline.instants import HOUR_US, MINUTE_US
+from services.core.timeline.intervals import Interval
 
 #: Hours of one source that are closed in one step, so that a long history takes many short
 #: transactions.
@@ -70,20 +71,20 @@ def due(
     }
     if not under_rule or hour_closing.backlog_s(connection, plan.id) > settle_s:
         return {}, False
-    extents = hour_inputs.extents(
+    bounds = hour_inputs.recorded_bounds(
         connection, {source_id: rule.roles[0] for source_id, rule in under_rule.items()}
     )
     unjudged = hour_closing.unjudged_hours(connection, list(under_rule))
     found: dict[int, list[int]] = {}
     more = False
-    for source_id, extent in extents.items():
+    for source_id, bound in bounds.items():
         last_due = int((now.timestamp() - plan.sources[source_id].lateness_s) // 3600) - 1
         if plan.retirement is not None:
             last_due = min(last_due, plan.retirement.minute // 60 - 1)
         mine = [hour for hour in unjudged.get(source_id, []) if hour.hour <= last_due]
         if any(hour.age_s < settle_s for hour in mine):
             continue
-        first = extent.first_known if extent.last_recorded is None else extent.last_recorded + 1
+        first = bound.first_known if bound.last_recorded is None else bound.last_recorded + 1
         if first is None:
             continue
         first = min([first, *(hour.hour for hour in mine)])
@@ -150,7 +151,7 @@ def concerned(plan: FacilityPlan, ranges: Ranges) -> dict[int, set[int]]:
     """
     under_rule = [plan.sources[each].closing is not None for each in ranges.ids.tolist()]
     return {
-        source_id: {h for first, last in of_source for h in range(first // 60, last // 60 + 1)}
+        source_id: {hour for interval in of_source for hour in interval.hours}
         for source_id, of_source in ranges.where(np.array(under_rule, dtype=np.bool_))
         .by_id()
         .items()
@@ -224,11 +225,11 @@ def _judge(
     now: datetime,
 ) -> list[HourVerdict]:
     hour_inputs.forget(connection, source.id, roles_but=rule.roles)
-    extent = hour_inputs.extents(connection, {source.id: rule.roles[0]})[source.id]
-    if extent.first_recorded is not None and min(hours) < extent.first_recorded:
+    bound = hour_inputs.recorded_bounds(connection, {source.id: rule.roles[0]})[source.id]
+    if bound.first_recorded is not None and min(hours) < bound.first_recorded:
         # what was the first hour of all is an hour like any other now
-        hours = {*hours, extent.first_recorded}
-    recorded = _record(connection, plan, source, rule, sorted(hours), extent.first_known)
+        hours = {*hours, bound.first_recorded}
+    recorded = _record(connection, plan, source, rule, sorted(hours), bound.first_known)
     hour_inputs.record(connection, source.id, recorded)
     invalid = hour_inputs.invalid_hours(connection, source.id)
 
@@ -267,9 +268,9 @@ def _record(
     hours: list[int],
     first_known: int | None,
 ) -> dict[int, dict[str, RecordedInput]]:
-    ranges = [(hour * 60, hour * 60 + 59) for hour in hours]
+    wanted = [Interval(start=hour * 60, end=hour * 60 + 60) for hour in hours]
     series = compute.series(
-        StoredReadings(connection), plan.channels, dict.fromkeys(source.inputs.values(), ranges)
+        StoredReadings(connection), plan.channels, dict.fromkeys(source.inputs.values(), wanted)
     )
     channel_ids = list(source.inputs.values())
     excused = calibrations.excused(connection, channel_ids, hours[0], hours[-1] + 1)

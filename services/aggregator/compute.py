@@ -13,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.aggregator.head import RecentReadings
-from services.aggregator.ranges import Integers, Range, Ranges
+from services.aggregator.ranges import Integers, Ranges
 from services.core.accounting.minute_rounding import billionths, holdable
 from services.core.accounting.series import ChannelRule, ChosenMinutes, MinuteSeries
 from services.core.store.emissions.minute_changes import SourceMinutes
-from services.core.store.readings.series import Spans, StoredReadings
+from services.core.store.readings.series import SeriesRequests, StoredReadings
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
 from services.core.store.schema.figures import MASSES
 from services.core.timeline.instants import MINUTE_US
+from services.core.timeline.intervals import Interval
 
 AnyReadings = StoredReadings | RecentReadings
 
@@ -84,7 +85,7 @@ def sources(readings: AnyReadings, plan: FacilityPlan, ranges: Ranges) -> list[S
 def series(
     readings: AnyReadings,
     rules: Mapping[int, ChannelRule],
-    wanted: Mapping[int, Iterable[Range]],
+    wanted: Mapping[int, Iterable[Interval]],
 ) -> dict[int, list[MinuteSeries]]:
     """Compute each channel's minutes over its ranges, joined where these lie close together."""
     computed = _minutes(readings, rules, Ranges.of(wanted).union()[0])
@@ -109,7 +110,7 @@ def _minutes(readings: AnyReadings, rules: Mapping[int, ChannelRule], ranges: Ra
         return np.fromiter(values, dtype=np.int64, count=len(of))
 
     found = readings.read(
-        Spans(
+        SeriesRequests(
             channels=ranges.ids,
             firsts=ranges.firsts - column(-(-context.lead_us // MINUTE_US) for context in each),
             lasts=ranges.lasts + column(-(-context.trail_us // MINUTE_US) for context in each),

@@ -14,9 +14,11 @@ from services.aggregator.invalidations import Touched, TouchedReasons
 from services.aggregator.ranges import Ranges
 from services.core.store.emissions import claims, left_over
 from services.core.store.registry.plan import FacilityPlan
+from services.core.timeline.instants import DAY_MINUTES
+from services.core.timeline.intervals import Interval
 
 #: A queued recomputation is worked off in slices of a week, so that live data comes between.
-_RECOMPUTE_MINUTES = 7 * 1440
+_RECOMPUTE_MINUTES = 7 * DAY_MINUTES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,23 +79,23 @@ def asked_for(
 def _requested(
     connection: psycopg.Connection[Any], plan: FacilityPlan, most_minutes: int, current_minute: int
 ) -> Work | None:
-    span = claims.recompute_span(
+    queued = claims.requested(
         connection, plan.id, min(most_minutes, _RECOMPUTE_MINUTES), but=plan.set_aside
     )
-    if span is None:
+    if queued is None:
         return None
-    if span.source_id not in plan.sources:
+    source_id, start = queued.source_id, queued.interval.start
+    if source_id not in plan.sources:
         return Work(ranges=Ranges.of({}), reasons={})
-    upto = min(span.last_minute, max(span.first_minute, current_minute))
-    judge = calibrations.refresh_span(
-        connection, plan, plan.sources[span.source_id], span.first_minute, upto
-    )
-    first, last = judge.get(span.source_id, (span.first_minute // 60, upto // 60))
+    # minutes to come are computed when they are there
+    last_minute = min(queued.interval.last, max(start, current_minute))
+    judge = calibrations.refresh_span(connection, plan, plan.sources[source_id], start, last_minute)
+    first, last = judge.get(source_id, (start // 60, last_minute // 60))
     return Work(
-        ranges=Ranges.of({span.source_id: [(span.first_minute, upto)]}),
-        reasons={span.source_id: span.reason},
+        ranges=Ranges.of({source_id: [Interval.through(start, last_minute)]}),
+        reasons={source_id: queued.reason},
         judge=_of_sources(plan, judge)
-        | {span.source_id: (min(first, span.first_minute // 60), max(last, upto // 60))},
+        | {source_id: (min(first, start // 60), max(last, last_minute // 60))},
     )
 
 
@@ -106,13 +108,14 @@ def _of_sources(
 def _rest(
     connection: psycopg.Connection[Any], plan: FacilityPlan, most_minutes: int
 ) -> Work | None:
-    spans = left_over.take(connection, plan.id, most_minutes, but=plan.set_aside)
-    if not spans:
+    taken = left_over.take(connection, plan.id, most_minutes, but=plan.set_aside)
+    if not taken:
         return None
-    mine: dict[int, list[tuple[int, int]]] = {}
-    for span in spans:
-        if span.source_id in plan.sources:
-            mine.setdefault(span.source_id, []).append((span.first, span.stop - 1))
+    selected: dict[int, list[Interval]] = {}
+    for each in taken:
+        if each.source_id in plan.sources:
+            selected.setdefault(each.source_id, []).append(each.interval)
     return Work(
-        ranges=Ranges.of(mine).union()[0], reasons={span.source_id: span.reason for span in spans}
+        ranges=Ranges.of(selected).union()[0],
+        reasons={each.source_id: each.reason for each in taken},
     )

@@ -15,7 +15,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from services.core.store.readings.series import Series, Spans, StoredReadings, joined
+from services.core.store.readings.series import Series, SeriesRequests, StoredReadings, joined
 from services.core.store.registry.plan import FacilityPlan
 from services.core.timeline.instants import MINUTE_US
 
@@ -39,7 +39,7 @@ _TIME_BITS = 46
 #: More channels than this leave a key no room.
 _MOST_CHANNELS = 1 << 16
 
-#: Beyond every reading, for a span without end.
+#: Beyond every reading, for what has no end.
 _FOR_EVER = 10_000_000
 
 
@@ -228,7 +228,7 @@ class RecentReadings:
         first = self._live_from_us // MINUTE_US
         same = np.ones(channels.size, dtype=np.int64)
         found = self._stored.read(
-            Spans(
+            SeriesRequests(
                 channels=channels,
                 firsts=same * first,
                 lasts=same * (first + _FOR_EVER),
@@ -252,16 +252,16 @@ class RecentReadings:
         self._recent.put(numbers, np.zeros(channels.size, dtype=np.int64), near)
         self._recent.know(numbers[~far], (before < _AROUND)[~far])
 
-    def read(self, spans: Spans) -> Series:
+    def read(self, requests: SeriesRequests) -> Series:
         """As :meth:`StoredReadings.read`; the channels must be the plan's."""
         recent = self._recent
-        numbers = recent.numbers(spans.channels)
+        numbers = recent.numbers(requests.channels)
         starts = recent.starts(numbers)
-        lows = recent.places(numbers, spans.firsts * MINUTE_US) - spans.before
+        lows = recent.places(numbers, requests.firsts * MINUTE_US) - requests.before
         here = recent.is_known(numbers) & ((lows >= starts) | recent.is_whole(numbers))
         lows = np.maximum(lows, starts)
         highs = np.minimum(
-            recent.places(numbers, (spans.lasts + 1) * MINUTE_US) + spans.after,
+            recent.places(numbers, (requests.lasts + 1) * MINUTE_US) + requests.after,
             recent.starts(numbers + 1),
         )
         sizes = np.where(here, highs - lows, 0)
@@ -271,15 +271,15 @@ class RecentReadings:
         uncertain = recent.uncertain(places)
         if here.all():
             return Series(ts_us=ts_us, value=value, bounds=bounds, uncertain=uncertain)
-        far = self._stored.read(spans.where(~here))
+        far = self._stored.read(requests.where(~here))
         owner = np.concatenate(
-            (np.repeat(np.arange(len(spans)), sizes), np.flatnonzero(~here)[far.owner])
+            (np.repeat(np.arange(len(requests)), sizes), np.flatnonzero(~here)[far.owner])
         )
         return Series.sorted(
             owner,
             np.concatenate((ts_us, far.ts_us)),
             np.concatenate((value, far.value)),
-            len(spans),
+            len(requests),
             joined(uncertain, places.size, far),
         )
 

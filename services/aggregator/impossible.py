@@ -14,6 +14,7 @@ from services.core.store.emissions import set_aside
 from services.core.store.emissions.minute_changes import SourceMinutes
 from services.core.store.emissions.set_aside import Piece
 from services.core.store.registry.plan import FacilityPlan
+from services.core.timeline.intervals import bounds
 
 log = structlog.get_logger()
 
@@ -33,7 +34,7 @@ def note(
 
     ``noted``: whether any of the facility are noted already; returns whether any are now.
     """
-    bad = _extents(computed)
+    bad = _bounds(computed)
     for source_id, (first, last) in bad.items():
         source = plan.sources[source_id]
         channels = sorted({plan.channel_names[channel] for channel in source.inputs.values()})
@@ -52,8 +53,10 @@ def note(
         for source_id, of_source in ranges.by_id().items():
             found = by_source.get(plan.sources[source_id].slug)
             if found is not None and source_id not in bad:
-                first, last = min(f for f, _ in of_source), max(last for _, last in of_source)
-                set_aside.shorten(connection, "aggregator", found, first, last)
+                computed_now = bounds(of_source)
+                set_aside.shorten(
+                    connection, "aggregator", found, computed_now.start, computed_now.last
+                )
     return noted or bool(bad)
 
 
@@ -64,7 +67,7 @@ def sources(connection: psycopg.Connection[Any], plan: FacilityPlan) -> set[int]
     return {source.id for source in plan.sources.values() if source.slug in names}
 
 
-def _extents(computed: Sequence[SourceMinutes]) -> dict[int, tuple[int, int]]:
+def _bounds(computed: Sequence[SourceMinutes]) -> dict[int, tuple[int, int]]:
     """First and last of the minutes that cannot be told, by source."""
     found: dict[int, tuple[int, int]] = {}
     for each in computed:

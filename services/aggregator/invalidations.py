@@ -89,7 +89,7 @@ class Touched:
             seconds=self.seconds[chosen],
         )
 
-    def extents(self) -> dict[int, tuple[int, int]]:
+    def bounds(self) -> dict[int, tuple[int, int]]:
         """First and last minute by channel."""
         channels, first = np.unique(self.channels, return_index=True)
         ends = np.append(first[1:], self.channels.size) - 1 if first.size else first

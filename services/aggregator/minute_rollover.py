@@ -12,11 +12,11 @@ from typing import Any
 
 import psycopg
 
-from services.aggregator.ranges import Range
 from services.core.store.emissions import earlier_windows, hour_closing, window_advance
 from services.core.store.readings import series
 from services.core.store.registry.plan import FacilityPlan
 from services.core.timeline import windows
+from services.core.timeline.intervals import Interval
 
 #: Rolling totals stand this many minutes back, where minutes have mostly stopped changing; a
 #: reader adds the newest ones itself. Nothing depends on it but how many rows a tick writes.
@@ -36,8 +36,8 @@ def carried(
     plan: FacilityPlan,
     carried_to: int,
     current_minute: int,
-) -> dict[int, list[Range]]:
-    """Ranges after ``carried_to`` that older readings hold into, by source."""
+) -> dict[int, list[Interval]]:
+    """Return the minutes after ``carried_to`` that older readings hold into, by source."""
     holding = {
         channel_id: rule.holds_us for channel_id, rule in plan.channels.items() if rule.holds_us > 0
     }
@@ -47,14 +47,14 @@ def carried(
         [holds_us / 1e6 for holds_us in holding.values()],
         carried_to + 1,
     )
-    ranges: dict[int, list[Range]] = {}
+    intervals: dict[int, list[Interval]] = {}
     for channel_id, ts in newest.items():
         until = int((ts + holding[channel_id] / 1e6) // 60)
         for source_id in plan.fed_by[channel_id]:
-            ranges.setdefault(source_id, []).append(
-                (carried_to + 1, max(carried_to + 1, min(until, current_minute)))
+            intervals.setdefault(source_id, []).append(
+                Interval.through(carried_to + 1, max(carried_to + 1, min(until, current_minute)))
             )
-    return ranges
+    return intervals
 
 
 def windows_upto(current_minute: int) -> int:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from services.aggregator.ranges import Ranges
+from services.core.timeline.instants import DAY_MINUTES
 
 #: Older minutes than this are nobody's live totals.
-LIVE_MINUTES = 24 * 60
+LIVE_MINUTES = DAY_MINUTES
 
 #: No piece is smaller: an hour of one source.
 _LEAST_MINUTES = 60

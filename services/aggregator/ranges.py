@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from services.core.timeline.intervals import Interval
+
 Integers = NDArray[np.int64]
 
 #: Minutes this close are one range: a range more costs more than computing a few minutes again.
@@ -15,8 +17,6 @@ _JOIN_MINUTES = 60
 
 #: More than any minute.
 _APART = 1 << 33
-
-Range = tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,9 +28,9 @@ class Ranges:
     lasts: Integers
 
     @classmethod
-    def of(cls, ranges: Mapping[int, Iterable[Range]]) -> Ranges:
-        """From ranges by id."""
-        rows = [(each, *range_) for each, of_each in ranges.items() for range_ in of_each]
+    def of(cls, intervals: Mapping[int, Iterable[Interval]]) -> Ranges:
+        """From intervals, none of them empty, by id."""
+        rows = [(id_, i.start, i.last) for id_, of_id in intervals.items() for i in of_id]
         table = np.array(rows, dtype=np.int64).reshape(-1, 3)
         return cls(ids=table[:, 0], firsts=table[:, 1], lasts=table[:, 2])
 
@@ -41,13 +41,13 @@ class Ranges:
         """Those chosen."""
         return Ranges(ids=self.ids[chosen], firsts=self.firsts[chosen], lasts=self.lasts[chosen])
 
-    def by_id(self) -> dict[int, list[Range]]:
-        """Return the ranges of each id."""
-        found: dict[int, list[Range]] = {}
+    def by_id(self) -> dict[int, list[Interval]]:
+        """Return the intervals of each id."""
+        found: dict[int, list[Interval]] = {}
         for each, first, last in zip(
             self.ids.tolist(), self.firsts.tolist(), self.lasts.tolist(), strict=True
         ):
-            found.setdefault(each, []).append((first, last))
+            found.setdefault(each, []).append(Interval.through(first, last))
         return found
 
     def union(self) -> tuple[Ranges, Integers]:

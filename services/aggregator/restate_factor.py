@@ -22,9 +22,11 @@ from services.aggregator.alerts.changed_ranges import ChangedRanges
 from services.core.accounting.methods import ActivityMethod
 from services.core.accounting.minute_rounding import billionths, holdable
 from services.core.store.emissions import deferred_minutes, factor_restatement
+from services.core.store.emissions.deferred_minutes import DeferredMinutes
 from services.core.store.emissions.factor_restatement import Amounts, Masses, Queued
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.schema.figures import MASSES, names
+from services.core.timeline.intervals import Interval
 
 #: Minutes of all sources in one step: about half a second's work, so that live data come between.
 #: Four weeks of twenty sources, which is a chunk of them, are fewer.
@@ -74,9 +76,9 @@ def step(
     if unknown:
         factor_restatement.from_readings(connection, unknown)
         return 0
-    spans = [(q, q.first // 60 * 60, min(-(-q.stop // 60) * 60, stop)) for q in chosen]
+    windows = [(q, q.first // 60 * 60, min(-(-q.stop // 60) * 60, stop)) for q in chosen]
     pieces = [
-        piece for q, begin, end in spans for piece in _pieces(q, methods[q.source_id], begin, end)
+        piece for q, begin, end in windows for piece in _pieces(q, methods[q.source_id], begin, end)
     ]
     masses = _masses(amounts, pieces)
     if masses.beyond:
@@ -97,18 +99,15 @@ def _stop(connection: psycopg.Connection[Any], first: int, sources: int) -> int:
     return stop if chunk_ends is None else min(stop, -(-chunk_ends // 60) * 60)
 
 
-def _pieces(
-    q: Queued, method: ActivityMethod, first: int, stop: int
-) -> list[deferred_minutes.Span]:
-    """Return the factors of a source by span, from ``first`` to ``stop``."""
+def _pieces(q: Queued, method: ActivityMethod, first: int, stop: int) -> list[DeferredMinutes]:
+    """Return the factors of a source, each with its minutes, from ``first`` to ``stop``."""
     cuts = [first, *(cut for cut in method.changes() if first < cut < stop), stop]
     per_unit = method.per_unit(np.array(cuts[:-1], dtype=np.int64))
     columns = [getattr(per_unit, mass.in_kg) for mass in MASSES]
     return [
-        deferred_minutes.Span(
+        DeferredMinutes(
             source_id=q.source_id,
-            first=begin,
-            stop=end,
+            interval=Interval(start=begin, end=end),
             per_unit_kg=tuple(float(column[i]) for column in columns),
         )
         for i, (begin, end) in enumerate(pairwise(cuts))
@@ -123,15 +122,15 @@ class _Computed:
     beyond: set[int]
 
 
-def _masses(amounts: Amounts, pieces: Sequence[deferred_minutes.Span]) -> _Computed:
+def _masses(amounts: Amounts, pieces: Sequence[DeferredMinutes]) -> _Computed:
     """Masses of the minutes in the pieces, by source and minute."""
     key = amounts.source * _SOURCE_KEY + amounts.minute
     order = np.argsort(key, kind="stable")
     key = key[order]
     # every minute's piece: the last one of its source that begins before
-    ordered = sorted(pieces, key=lambda piece: (piece.source_id, piece.first))
-    begins = np.array([piece.source_id * _SOURCE_KEY + piece.first for piece in ordered])
-    ends = np.array([piece.source_id * _SOURCE_KEY + piece.stop for piece in ordered])
+    ordered = sorted(pieces, key=lambda piece: (piece.source_id, piece.interval.start))
+    begins = np.array([piece.source_id * _SOURCE_KEY + piece.interval.start for piece in ordered])
+    ends = np.array([piece.source_id * _SOURCE_KEY + piece.interval.end for piece in ordered])
     at = np.searchsorted(begins, key, side="right") - 1
     inside = (at >= 0) & (key < ends[np.maximum(at, 0)])
     order, at = order[inside], at[inside]

@@ -40,6 +40,7 @@ from services.core.store.emissions import (
 )
 from services.core.store.emissions.facility_progress import Progress
 from services.core.store.emissions.minute_changes import Changes
+from services.core.store.emissions.queued_minutes import QueuedMinutes
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.schema import restatement_reasons as why
 
@@ -254,7 +255,7 @@ def _touched(of: _Turn) -> bool:
     if claimed is None:
         return False
     changed = Touched.claimed(claimed)
-    of.changed_ranges.channels.update(changed.extents())
+    of.changed_ranges.channels.update(changed.bounds())
     ranges = due.touched(of.readings, plan, changed, of.newest_minute)
     work = due.of_touched(connection, plan, changed, ranges)
     if of.rest_waits:
@@ -299,12 +300,12 @@ def _fitting(of: _Turn, work: Work, *, live_only: bool = False) -> Work:
             of.connection,
             of.plan.id,
             [
-                left_over.Span(
-                    source_id=source_id, first=first, stop=last + 1, reason=work.reasons[source_id]
+                QueuedMinutes(
+                    source_id=source_id, interval=interval, reason=work.reasons[source_id]
                 )
                 for part in (parted.later, aside)
                 for source_id, of_source in part.by_id().items()
-                for first, last in of_source
+                for interval in of_source
             ],
         )
     return work.but(parted.now)

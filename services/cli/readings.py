@@ -147,10 +147,10 @@ def discard(
     first, end = _span(since, until, at)
     with clear_errors(), database() as connection:
         of, name = _channel(connection, facility, device, channel)
-        extent = discards.extent(connection, of.channel_id, first, end)
-        if extent.first is None:
+        bounds = discards.bounds(connection, of.channel_id, first, end)
+        if bounds.first is None:
             raise failure(f"{name} has no readings there")
-        say(f"{extent.readings} readings of {name}, {_time(extent.first)} to {_time(extent.last)}")
+        say(f"{bounds.readings} readings of {name}, {_time(bounds.first)} to {_time(bounds.last)}")
         if not (yes or typer.confirm("discard them?")):
             raise failure("nothing was discarded")
         number = 0

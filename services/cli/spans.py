@@ -57,7 +57,7 @@ def sources(
     return found
 
 
-def extents(
+def bounds(
     connection: psycopg.Connection[Any],
     chosen: Sequence[StoredSource],
     since: datetime | None,
@@ -69,7 +69,7 @@ def extents(
     in_order(since, until)
     found = []
     for of in chosen:
-        extent = final_hours.extent(connection, of.source_id, since, until, final=final)
-        if extent is not None:
-            found.append(SourceHours(of=of, first=extent[0], last=extent[1], count=extent[2]))
+        stored = final_hours.bounds(connection, of.source_id, since, until, final=final)
+        if stored is not None:
+            found.append(SourceHours(of=of, first=stored[0], last=stored[1], count=stored[2]))
     return found

@@ -39,8 +39,8 @@ def verify(
     with clear_errors(), database("verify") as connection:
         try:
             chosen = spans.sources(connection, facility or None)
-            extents = spans.extents(connection, chosen, first, end, final=True)
-            steps = list(_steps(connection, extents))
+            bounds = spans.bounds(connection, chosen, first, end, final=True)
+            steps = list(_steps(connection, bounds))
         except BusyError as error:
             raise failure(str(error)) from None
     differences = [each for step in steps for each in step.differences]
@@ -57,7 +57,7 @@ def verify(
         raise typer.Exit(1)
 
 
-def _steps(connection: psycopg.Connection[Any], extents: list[SourceHours]) -> Iterator[Step]:
+def _steps(connection: psycopg.Connection[Any], bounds: list[SourceHours]) -> Iterator[Step]:
     plans = facility_plans(connection)
     with Progress(
         TextColumn("verifying"),
@@ -68,8 +68,8 @@ def _steps(connection: psycopg.Connection[Any], extents: list[SourceHours]) -> I
         console=Console(stderr=True),
         transient=True,
     ) as progress:
-        task = progress.add_task("", total=sum(each.count for each in extents))
-        for each in extents:
+        task = progress.add_task("", total=sum(each.count for each in bounds))
+        for each in bounds:
             for first, last in check.steps(each.first, each.last):
                 plan = plans[each.of.facility_id]
                 done = check.step(connection, plan, each.of, first, last, datetime.now(UTC))

@@ -6,6 +6,7 @@ from services.aggregator.alerts.value_request import ValueRequest
 from services.core.accounting.alerting.measures.channels import ChannelMeasure, WatchedGauge
 from services.core.accounting.alerting.measures.values import Values
 from services.core.store.readings import series
+from services.core.timeline.intervals import Interval
 
 
 def fill(found: Values, request: ValueRequest) -> None:
@@ -18,14 +19,15 @@ def fill(found: Values, request: ValueRequest) -> None:
     ]
     if not selected:
         return
-    spans = [
-        series.Span(
-            channel_id=each.channel_id or 0, first_minute=first - length + 1, last_minute=last,
+    requests = [
+        series.SeriesRequest(
+            channel_id=each.channel_id or 0,
+            interval=Interval.through(first - length + 1, last),
             before=1,
         )
         for _, each, _, length in selected
-    ]  # fmt: skip
-    of_each = series.read(request.connection, spans)
+    ]
+    of_each = series.read(request.connection, requests)
     for (row, each, measure, length), readings in zip(selected, of_each, strict=True):
         found.value[row] = measure.values(
             WatchedGauge(

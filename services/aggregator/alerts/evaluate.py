@@ -33,9 +33,10 @@ from services.core.store.alerts import history
 from services.core.store.emissions import facility_progress
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.registry.watch_plan import WatchPlan
+from services.core.timeline.instants import DAY_MINUTES
 
 #: Data that is later than this changes no alert.
-_MAX_MINUTES = 35 * 1440
+_MAX_MINUTES = 35 * DAY_MINUTES
 
 #: Minutes this new are evaluated together, whatever changed in which of them.
 _NEWEST_MINUTES = 5

@@ -16,6 +16,8 @@ from services.core.store.emissions import deferred_minutes, final_hours, minutes
 from services.core.store.emissions.final_hours import StoredSource
 from services.core.store.readings.series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan
+from services.core.timeline.instants import to_minute
+from services.core.timeline.intervals import Interval
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,13 +44,13 @@ def step(
 
     Hours beyond them whose substitutes follow are among it.
     """
-    upto = min(last * 60 + 59, int(now.timestamp()) // 60)
-    if upto < first * 60:
+    last_minute = min(last * 60 + 59, to_minute(now))
+    if last_minute < first * 60:
         return []
     source_id = of.source_id
     with undone(connection, of.facility_id):
         ranges = computable_ranges.ranges(
-            connection, plan, Ranges.of({source_id: [(first * 60, upto)]})
+            connection, plan, Ranges.of({source_id: [Interval.through(first * 60, last_minute)]})
         )
         deferred_minutes.settle(connection, plan.id, ranges.by_id())
         computed = compute.sources(StoredReadings(connection), plan, ranges)

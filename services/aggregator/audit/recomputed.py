@@ -21,6 +21,8 @@ from services.core.store.emissions.minute_changes import SourceMinutes
 from services.core.store.readings.series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.schema.figures import MASSES, names
+from services.core.timeline.instants import to_minute
+from services.core.timeline.intervals import Interval
 
 #: One hour's figures by name, in the database's integers.
 HourFigures = Mapping[str, int]
@@ -35,11 +37,13 @@ def hours(
 ) -> dict[int, HourFigures]:
     """Figures of the ``wanted`` hours (since the epoch) of one source of the plan."""
     first, last = min(wanted), max(wanted)
-    upto = min(last * 60 + 59, int(now.timestamp()) // 60)
-    if upto < first * 60:
+    last_minute = min(last * 60 + 59, to_minute(now))
+    if last_minute < first * 60:
         return {}
     (computed,) = compute.sources(
-        StoredReadings(connection), plan, Ranges.of({source_id: [(first * 60, upto)]})
+        StoredReadings(connection),
+        plan,
+        Ranges.of({source_id: [Interval.through(first * 60, last_minute)]}),
     )
     found = _sums(computed, first, last)
     if plan.sources[source_id].closing is not None:

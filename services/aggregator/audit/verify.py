@@ -26,6 +26,7 @@ from services.core.store.emissions.final_hours import StoredHour, StoredSource
 from services.core.store.readings.series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.registry.plan_as_known import changes, source_as_known
+from services.core.timeline.intervals import Interval
 
 #: Hours of a source in one step: the facility's aggregator waits for no longer than this takes.
 STEP_HOURS = 14 * 24
@@ -173,13 +174,13 @@ def _waiting(
     last: int,
     now: datetime,
 ) -> set[int]:
-    ranges = final_hours.queued(connection, of.source_id)
+    intervals = final_hours.queued(connection, of.source_id)
     touched = final_hours.touched(connection, of.facility_id, list(plan.channels))
     if touched and (of.retired_hour is None or plan.retirement is not None):
         minute = int(now.timestamp()) // 60
         affected = expand.affected(StoredReadings(connection), plan, Touched.whole(touched), minute)
-        ranges += affected.by_id().get(of.source_id, [])
-    return _hours(ranges, first, last)
+        intervals += affected.by_id().get(of.source_id, [])
+    return _hours(intervals, first, last)
 
 
 def _unknown(
@@ -199,9 +200,6 @@ def _unknown(
     return found
 
 
-def _hours(ranges: Sequence[tuple[int, int]], first: int, last: int) -> set[int]:
-    return {
-        hour
-        for begin, end in ranges
-        for hour in range(max(first, begin // 60), min(last, end // 60) + 1)
-    }
+def _hours(intervals: Sequence[Interval], first: int, last: int) -> set[int]:
+    wanted = Interval(start=first * 60, end=(last + 1) * 60)
+    return {hour for each in intervals for hour in each.within(wanted).hours}

@@ -14,9 +14,9 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from services.core.store.answers.emissions import Bucket
-from services.core.timeline.instants import EPOCH
+from services.core.timeline.instants import DAY_MINUTES, EPOCH
 
-_HOUR, _DAY, _WEEK, _YEAR = 60, 1440, 10_080, 12
+_HOUR, _DAY, _WEEK, _YEAR = 60, DAY_MINUTES, 7 * DAY_MINUTES, 12
 
 _WRITTEN = re.compile(
     r"(?:(\d+)y)?(?:(\d+)mo)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?"
@@ -27,7 +27,7 @@ _ISO_8601 = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class IntervalLength:
     """A length of time: minutes, or months of a calendar where ``months`` is not 0."""
 
     minutes: int
@@ -61,7 +61,7 @@ class Interval:
         return timedelta(days=30.4 * self.months, minutes=self.minutes)
 
 
-def parse(text: str) -> Interval:
+def parse(text: str) -> IntervalLength:
     """Read an interval: 30m, 1h30m, 1d, 1w, 1mo, 1y, PT30M, P1M, or seconds.
 
     :raises ValueError: it is no length of time, or none that a span can be cut into; with what to
@@ -79,7 +79,7 @@ def parse(text: str) -> Interval:
     if months:
         if total_s or _YEAR % months:
             raise ValueError(f"`{text}` does not divide a year; use 1mo, 2mo, 3mo, 4mo, 6mo or 1y")
-        return Interval(0, months)
+        return IntervalLength(0, months)
     whole, rest = divmod(total_s, 60)
     if rest or not whole:
         raise ValueError(f"`{text}` is no whole number of minutes, the finest that is kept; use 1m")
@@ -89,24 +89,24 @@ def parse(text: str) -> Interval:
         raise ValueError(f"`{text}` does not divide an hour; use 1m, 5m, 10m, 15m, 20m or 30m")
     if whole % _DAY and (whole > _DAY or _DAY % whole):
         raise ValueError(f"`{text}` does not divide a day; use 1h, 90m, 2h, 3h, 4h, 6h, 8h or 12h")
-    return Interval(whole)
+    return IntervalLength(whole)
 
 
-HOURLY = Interval(_HOUR)
+HOURLY = IntervalLength(_HOUR)
 
 #: What ``auto`` chooses from, from the finest to the coarsest.
-INTERVALS: tuple[Interval, ...] = tuple(map(parse, ("1m", "5m", "15m", "1h", "1d", "1mo")))
+INTERVALS: tuple[IntervalLength, ...] = tuple(map(parse, ("1m", "5m", "15m", "1h", "1d", "1mo")))
 
 #: A Monday: weeks, and spans of several days, are counted from here.
 _FIRST_DAY = datetime(1970, 1, 5)  # noqa: DTZ001 - a local date
 
 
-def count_about(interval: Interval, begins: datetime, ends: datetime) -> int:
+def count_about(interval: IntervalLength, begins: datetime, ends: datetime) -> int:
     """About how many intervals touch ``begins .. ends``; exact to one, at least one."""
     return max(1, -((begins - ends) // interval.mean))
 
 
-def finest(begins: datetime, ends: datetime, *, most: int) -> Interval:
+def finest(begins: datetime, ends: datetime, *, most: int) -> IntervalLength:
     """The finest interval that cuts the span into at most ``most``; the coarsest if none does."""
     for interval in INTERVALS:
         if count_about(interval, begins, ends) <= most:
@@ -115,7 +115,7 @@ def finest(begins: datetime, ends: datetime, *, most: int) -> Interval:
 
 
 def cut(
-    interval: Interval, begins: datetime, ends: datetime, *, timezone: str, most: int
+    interval: IntervalLength, begins: datetime, ends: datetime, *, timezone: str, most: int
 ) -> list[Bucket]:
     """The whole intervals that touch ``begins .. ends``, oldest first, at most ``most``."""
     if ends <= begins:
@@ -133,7 +133,7 @@ def _cut_evenly(step: timedelta, begins: datetime, ends: datetime, *, most: int)
 
 
 def _cut_by_calendar(
-    interval: Interval, begins: datetime, ends: datetime, *, zone: ZoneInfo, most: int
+    interval: IntervalLength, begins: datetime, ends: datetime, *, zone: ZoneInfo, most: int
 ) -> list[Bucket]:
     buckets: list[Bucket] = []
     edges = _local_edges(interval, begins.astimezone(zone).replace(tzinfo=None, fold=0))
@@ -151,7 +151,7 @@ def _cut_by_calendar(
     return buckets
 
 
-def _local_edges(interval: Interval, local: datetime) -> Iterator[datetime]:
+def _local_edges(interval: IntervalLength, local: datetime) -> Iterator[datetime]:
     """Where intervals begin by the local clock, from at or before the day of ``local`` on."""
     day = local.replace(hour=0, minute=0, second=0, microsecond=0)
     if interval.months:

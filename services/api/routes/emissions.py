@@ -20,7 +20,7 @@ from services.api.http import arrow_stream, cursors
 from services.api.http.answers import MOST_ROWS, next_link, rfc3339, rows_answer
 from services.api.http.intervals import (
     HOURLY,
-    Interval,
+    IntervalLength,
     count_about,
     cut,
     finest,
@@ -178,7 +178,7 @@ async def get_emissions(
     return rows_answer(rows, columns=_COLUMNS, accept=accept, headers=headers, arrow=_ARROW)
 
 
-def _interval(query: EmissionsQuery, begins: datetime, ends: datetime) -> Interval:
+def _interval(query: EmissionsQuery, begins: datetime, ends: datetime) -> IntervalLength:
     if query.interval == "auto":
         interval = finest(begins, ends, most=query.max_points)
         return HOURLY if query.as_of is not None and interval.in_hour else interval
@@ -222,7 +222,7 @@ async def _read(
     connection: AsyncConnection,
     part: _Series,
     buckets: Sequence[Bucket],
-    interval: Interval,
+    interval: IntervalLength,
     as_of: datetime | None,
     now: datetime,
 ) -> list[EmissionRow]:
@@ -301,7 +301,9 @@ def _key(row: dict[str, Any]) -> tuple[datetime, str, str]:
     return row["time"], row["facility"], row["source"]
 
 
-def _next(query: EmissionsQuery, last: dict[str, Any], interval: Interval, ends: datetime) -> str:
+def _next(
+    query: EmissionsQuery, last: dict[str, Any], interval: IntervalLength, ends: datetime
+) -> str:
     given = query.model_dump(by_alias=True, exclude_unset=True, exclude={"cursor"})
     times = {k: rfc3339(v) if isinstance(v, datetime) else v for k, v in given.items()}
     return next_link(

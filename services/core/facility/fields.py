@@ -30,6 +30,7 @@ from pydantic_core import CoreSchema, core_schema
 from services.core.facility import secret_names
 from services.core.facility.topics import uncarried
 from services.core.timeline import durations
+from services.core.timeline.instants import DAY_S
 
 _SLUG = r"^[a-z0-9][a-z0-9-]{0,62}$"
 
@@ -211,11 +212,11 @@ _Duration = Annotated[
     WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]}),
 ]
 #: How long something is or holds, in seconds.
-DurationS = Annotated[_Duration, _lasting(0.1, 366 * 86_400.0)]
+DurationS = Annotated[_Duration, _lasting(0.1, 366.0 * DAY_S)]
 #: How long something is waited for, in seconds; 0: not at all.
-WaitS = Annotated[_Duration, _lasting(0.0, 366 * 86_400.0)]
+WaitS = Annotated[_Duration, _lasting(0.0, 366.0 * DAY_S)]
 #: How often something is said, in seconds.
-EveryS = Annotated[_Duration, _lasting(10.0, 366 * 86_400.0)]
+EveryS = Annotated[_Duration, _lasting(10.0, 366.0 * DAY_S)]
 Instant = Annotated[
     AwareDatetime,
     BeforeValidator(_instant),

@@ -23,6 +23,9 @@ DAY_US: Final = 24 * HOUR_US
 
 HOUR_MS: Final = 3_600_000
 
+DAY_MINUTES: Final = 24 * 60
+DAY_S: Final = 60 * DAY_MINUTES
+
 
 def to_us(instant: datetime) -> int:
     """Return the microseconds since the epoch of an aware datetime, exact."""

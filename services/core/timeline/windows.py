@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
-from services.core.timeline.instants import MINUTE
+from services.core.timeline.instants import DAY_MINUTES, MINUTE
 
 #: Windows that move on with every minute.
 Rolling = Literal["1h", "24h", "7d", "30d", "365d"]
@@ -20,7 +20,7 @@ Window = Literal[Rolling, ToDate]
 
 #: Minutes of the windows that move on with every minute.
 ROLLING_MINUTES: Final[dict[str, int]] = dict(
-    zip(get_args(Rolling), (60, 1440, 10_080, 43_200, 525_600), strict=True)
+    zip(get_args(Rolling), (60, *(n * DAY_MINUTES for n in (1, 7, 30, 365))), strict=True)
 )
 
 TO_DATE: Final[tuple[str, ...]] = get_args(ToDate)
@@ -33,8 +33,8 @@ FIXED: Final = ("hour", *TO_DATE)
 _LONGEST_FIXED: Final = {
     "hour": 60,
     "today": 25 * 60,
-    "month": 31 * 24 * 60 + 60,
-    "year": 366 * 24 * 60 + 60,
+    "month": 31 * DAY_MINUTES + 60,
+    "year": 366 * DAY_MINUTES + 60,
 }
 
 _DURATION: Final = re.compile(r"^(\d+)(m|h)$")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.api.http.intervals import (
     INTERVALS,
-    Interval,
+    IntervalLength,
     count_about,
     cut,
     finest,
@@ -36,7 +36,7 @@ def at(text: str) -> datetime:
     timezone=st.sampled_from(ZONES),
 )
 def test_intervals_join_and_cover_the_span(
-    begins: datetime, length: timedelta, interval: Interval, timezone: str
+    begins: datetime, length: timedelta, interval: IntervalLength, timezone: str
 ) -> None:
     ends = begins + length
     buckets = cut(interval, begins, ends, timezone=timezone, most=100_000)

@@ -17,6 +17,7 @@ from services.core.facility import assemble, model
 from services.core.store.readings import series as reading_series
 from services.core.store.readings.chart import QUALITIES
 from services.core.timeline.instants import MINUTE_US, to_us
+from services.core.timeline.intervals import Interval
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,10 +125,12 @@ def _minutes(
     (readings,) = reading_series.read(
         connection,
         [
-            reading_series.Span(
+            reading_series.SeriesRequest(
                 channel_id=channel.id,
-                first_minute=first - math.ceil(context.lead_us / MINUTE_US),
-                last_minute=last + math.ceil(context.trail_us / MINUTE_US),
+                interval=Interval.through(
+                    first - math.ceil(context.lead_us / MINUTE_US),
+                    last + math.ceil(context.trail_us / MINUTE_US),
+                ),
                 before=context.before,
                 after=context.after,
             )

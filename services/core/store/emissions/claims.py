@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from services.core.store.database import locks
 from services.core.store.database.arrays import loaded
+from services.core.store.emissions.queued_minutes import QueuedMinutes
+from services.core.timeline.intervals import Interval
 
 #: Rows of touched pairs that are claimed in one tick.
 _MOST_ROWS = 512
@@ -51,16 +53,6 @@ class ClaimedPairs:
     reason: str | None
     #: there may be more than was claimed
     more: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecomputeSpan:
-    """Minutes of a source to compute again; both ends included."""
-
-    source_id: int
-    first_minute: int
-    last_minute: int
-    reason: str
 
 
 def lock(
@@ -110,13 +102,13 @@ def pairs(
     )
 
 
-def recompute_span(
+def requested(
     connection: psycopg.Connection[Any],
     facility_id: int,
     most_minutes: int,
     *,
     but: Collection[int] = (),
-) -> RecomputeSpan | None:
+) -> QueuedMinutes | None:
     """Take the next ``most_minutes`` of the oldest queued recomputation, None if none is queued.
 
     ``but``: sources that are left alone.
@@ -129,12 +121,12 @@ def recompute_span(
     ).fetchone()
     if row is None:
         return None
-    queue_id, source_id, first, end, reason = row
-    upto = min(end, first + most_minutes)
-    if upto == end:
+    queue_id, source_id, start, end, reason = row
+    limit = min(end, start + most_minutes)
+    if limit == end:
         connection.execute("DELETE FROM recompute WHERE id = %s", (queue_id,))
     else:
-        connection.execute("UPDATE recompute SET from_minute = %s WHERE id = %s", (upto, queue_id))
-    return RecomputeSpan(
-        source_id=source_id, first_minute=first, last_minute=upto - 1, reason=reason
+        connection.execute("UPDATE recompute SET from_minute = %s WHERE id = %s", (limit, queue_id))
+    return QueuedMinutes(
+        source_id=source_id, interval=Interval(start=start, end=limit), reason=reason
     )

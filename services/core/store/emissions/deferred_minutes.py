@@ -1,6 +1,6 @@
 """Minutes that follow a new factor: their hours and windows have its masses, they not yet.
 
-The spans of one source never overlap. Readers see such minutes with the new masses
+Those of one source never overlap. Readers see such minutes with the new masses
 (``minute_in_force``); whoever changes minutes lets them follow first.
 """
 
@@ -14,10 +14,11 @@ import psycopg
 
 from services.core.store.schema.figures import MASSES, per_figure
 from services.core.store.schema.minute_mass import minute_mass
+from services.core.timeline.intervals import Interval, bounds
 
 _PER_UNIT: LiteralString = per_figure(MASSES, "{f.in_kg}")
 
-_SPANS: LiteralString = f"""
+_STORED: LiteralString = f"""
 SELECT id, source_id, minute_of(begins), minute_of(ends),
        {_PER_UNIT}
 FROM following_minutes
@@ -27,9 +28,9 @@ ORDER BY ends DESC, id
 
 _INSERT: LiteralString = f"""
 INSERT INTO following_minutes (facility_id, source_id, begins, ends, {_PER_UNIT})
-SELECT %s, source_id, minute_start(first), minute_start(stop), {_PER_UNIT}
+SELECT %s, source_id, minute_start(starts), minute_start(ends), {_PER_UNIT}
 FROM unnest(%s::int4[], %s::int8[], %s::int8[], {per_figure(MASSES, "%s::float8[]")})
-    AS x(source_id, first, stop, {_PER_UNIT})
+    AS x(source_id, starts, ends, {_PER_UNIT})
 """  # noqa: S608 - constants
 
 
@@ -37,58 +38,60 @@ FROM unnest(%s::int4[], %s::int8[], %s::int8[], {per_figure(MASSES, "%s::float8[
 _FOLLOW: LiteralString = f"""
 UPDATE emission_minute m
 SET {per_figure(MASSES, "{f} = " + minute_mass("f.{f.in_kg}"))}
-FROM unnest(%(sources)s::int4[], %(firsts)s::int8[], %(stops)s::int8[],
+FROM unnest(%(sources)s::int4[], %(starts)s::int8[], %(ends)s::int8[],
             {per_figure(MASSES, "%({f.in_kg})s::float8[]")})
-    AS f(source_id, first, stop, {_PER_UNIT})
+    AS f(source_id, starts, ends, {_PER_UNIT})
 WHERE m.source_id = f.source_id
-  AND m.minute >= minute_start(f.first) AND m.minute < minute_start(f.stop)
-  AND m.minute >= minute_start(%(least)s) AND m.minute < minute_start(%(most)s)
+  AND m.minute >= minute_start(f.starts) AND m.minute < minute_start(f.ends)
+  AND m.minute >= minute_start(%(outer_start)s) AND m.minute < minute_start(%(outer_end)s)
   AND m.activity IS NOT NULL
 """.replace("% 60)", "%% 60)")  # noqa: S608 - the expressions above
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Span:
-    """Minutes of a source (``stop`` exclusive, since the epoch), kg per unit of its activity."""
+class DeferredMinutes:
+    """Minutes of a source, and the kg per unit of its activity that they are to have."""
 
     source_id: int
-    first: int
-    stop: int
+    interval: Interval
     #: of each mass
     per_unit_kg: tuple[float, ...]
 
 
-def add(connection: psycopg.Connection[Any], facility_id: int, spans: Sequence[Span]) -> None:
+Intervals = Mapping[int, Iterable[Interval]]
+
+
+def add(
+    connection: psycopg.Connection[Any], facility_id: int, deferred: Sequence[DeferredMinutes]
+) -> None:
     """Have the minutes follow; what they were to follow before is forgotten.
 
-    A span that goes on where another one of equal factors ends becomes one with it.
+    Those that go on where others of equal factors end become one with them.
     """
-    _take(connection, facility_id, _ranges(spans))
+    _take(connection, facility_id, _by_source(deferred))
     ending = {
-        replace(span, first=span.stop, stop=span.stop): (row_id, span.first)
-        for row_id, span in _stored(connection, facility_id, [span.source_id for span in spans])
+        _starting(each, each.interval.end): (row_id, each.interval.start)
+        for row_id, each in _stored(connection, facility_id, [d.source_id for d in deferred])
     }
     joined: list[int] = []
     longer = []
-    for span in spans:
-        row_id, first = ending.get(replace(span, stop=span.first), (None, span.first))
-        longer.append(replace(span, first=first))
+    for each in deferred:
+        start = each.interval.start
+        row_id, start = ending.get(_starting(each, start), (None, start))
+        longer.append(replace(each, interval=replace(each.interval, start=start)))
         joined += [] if row_id is None else [row_id]
     _delete(connection, joined)
     _insert(connection, facility_id, longer)
 
 
-def settle(
-    connection: psycopg.Connection[Any],
-    facility_id: int,
-    ranges: Mapping[int, Iterable[tuple[int, int]]],
-) -> None:
-    """Let the minutes of the ranges (both ends included, by source) follow now."""
-    wanted = {
-        source_id: [(first, last + 1) for first, last in of_source]
-        for source_id, of_source in ranges.items()
-    }
-    _follow(connection, facility_id, wanted)
+def _starting(deferred: DeferredMinutes, minute: int) -> DeferredMinutes:
+    """Return what minutes that go on at a minute would be, whatever their end."""
+    return replace(deferred, interval=Interval(start=minute, end=minute))
+
+
+def settle(connection: psycopg.Connection[Any], facility_id: int, intervals: Intervals) -> None:
+    """Let the minutes of the intervals (by source) follow now."""
+    _follow(connection, facility_id, intervals)
 
 
 def step(
@@ -103,78 +106,78 @@ def step(
 
     Those of all sources together: rows of one time mostly lie together.
     """
-    stored = _stored(connection, facility_id, None)
-    spans = [span for _, span in stored if span.source_id not in but]
-    if not spans:
+    waiting = [d for _, d in _stored(connection, facility_id, None) if d.source_id not in but]
+    if not waiting:
         return False
-    length = max(1, most_minutes // len({span.source_id for span in spans}))
-    first = spans[0].stop - length
-    newest = [replace(span, first=max(span.first, first)) for span in spans if span.stop > first]
-    _follow(connection, facility_id, _ranges(newest))
+    length = max(1, most_minutes // len({each.source_id for each in waiting}))
+    end = waiting[0].interval.end
+    newest = Interval(start=end - length, end=end)
+    _follow(
+        connection,
+        facility_id,
+        _by_source(
+            replace(each, interval=each.interval.within(newest))
+            for each in waiting
+            if each.interval.overlaps(newest)
+        ),
+    )
     return True
 
 
-def _follow(
-    connection: psycopg.Connection[Any],
-    facility_id: int,
-    ranges: Mapping[int, list[tuple[int, int]]],
-) -> None:
+def _follow(connection: psycopg.Connection[Any], facility_id: int, intervals: Intervals) -> None:
     parts = [
-        replace(span, first=max(first, span.first), stop=min(stop, span.stop))
-        for _, span in _stored(connection, facility_id, list(ranges))
-        for first, stop in ranges[span.source_id]
-        if first < span.stop and stop > span.first
+        replace(each, interval=each.interval.within(interval))
+        for _, each in _stored(connection, facility_id, list(intervals))
+        for interval in intervals[each.source_id]
+        if each.interval.overlaps(interval)
     ]
     if not parts:
         return
+    outer = bounds(part.interval for part in parts)
     connection.execute(
         _FOLLOW,
         {
             "sources": [part.source_id for part in parts],
-            "firsts": [part.first for part in parts],
-            "stops": [part.stop for part in parts],
+            "starts": [part.interval.start for part in parts],
+            "ends": [part.interval.end for part in parts],
             **{
                 mass.in_kg: [part.per_unit_kg[i] for part in parts] for i, mass in enumerate(MASSES)
             },
-            "least": min(part.first for part in parts),
-            "most": max(part.stop for part in parts),
+            "outer_start": outer.start,
+            "outer_end": outer.end,
         },
     )
-    _take(connection, facility_id, ranges)
+    _take(connection, facility_id, intervals)
 
 
-def _take(
-    connection: psycopg.Connection[Any],
-    facility_id: int,
-    ranges: Mapping[int, list[tuple[int, int]]],
-) -> None:
-    """Take the ranges out of the spans that are stored."""
+def _take(connection: psycopg.Connection[Any], facility_id: int, intervals: Intervals) -> None:
+    """Take the intervals out of what is stored."""
     gone: list[int] = []
-    rest: list[Span] = []
-    for row_id, span in _stored(connection, facility_id, list(ranges)):
-        parts = [span]
-        for first, stop in ranges[span.source_id]:
-            parts = [part for each in parts for part in _without(each, first, stop)]
-        if parts != [span]:
+    rest: list[DeferredMinutes] = []
+    for row_id, each in _stored(connection, facility_id, list(intervals)):
+        pieces = [each.interval]
+        for interval in intervals[each.source_id]:
+            pieces = [left for piece in pieces for left in piece.without(interval)]
+        if pieces != [each.interval]:
             gone.append(row_id)
-            rest += parts
+            rest += [replace(each, interval=piece) for piece in pieces]
     _delete(connection, gone)
     _insert(connection, facility_id, rest)
 
 
-def _without(span: Span, first: int, stop: int) -> list[Span]:
-    if first >= span.stop or stop <= span.first:
-        return [span]
-    parts = [replace(span, stop=max(first, span.first)), replace(span, first=min(stop, span.stop))]
-    return [part for part in parts if part.first < part.stop]
-
-
 def _stored(
     connection: psycopg.Connection[Any], facility_id: int, source_ids: list[int] | None
-) -> list[tuple[int, Span]]:
-    rows = connection.execute(_SPANS, (facility_id, source_ids, source_ids)).fetchall()
+) -> list[tuple[int, DeferredMinutes]]:
+    rows = connection.execute(_STORED, (facility_id, source_ids, source_ids)).fetchall()
     return [
-        (row[0], Span(source_id=row[1], first=row[2], stop=row[3], per_unit_kg=row[4:]))
+        (
+            row[0],
+            DeferredMinutes(
+                source_id=row[1],
+                interval=Interval(start=row[2], end=row[3]),
+                per_unit_kg=row[4:],
+            ),
+        )
         for row in rows
     ]
 
@@ -184,17 +187,19 @@ def _delete(connection: psycopg.Connection[Any], ids: list[int]) -> None:
         connection.execute("DELETE FROM following_minutes WHERE id = ANY(%s)", (ids,))
 
 
-def _insert(connection: psycopg.Connection[Any], facility_id: int, spans: Sequence[Span]) -> None:
-    if spans:
+def _insert(
+    connection: psycopg.Connection[Any], facility_id: int, deferred: Sequence[DeferredMinutes]
+) -> None:
+    if deferred:
         columns = zip(
-            *((span.source_id, span.first, span.stop, *span.per_unit_kg) for span in spans),
+            *((d.source_id, d.interval.start, d.interval.end, *d.per_unit_kg) for d in deferred),
             strict=True,
         )
         connection.execute(_INSERT, (facility_id, *map(list, columns)))
 
 
-def _ranges(spans: Iterable[Span]) -> dict[int, list[tuple[int, int]]]:
-    found: dict[int, list[tuple[int, int]]] = {}
-    for span in spans:
-        found.setdefault(span.source_id, []).append((span.first, span.stop))
+def _by_source(deferred: Iterable[DeferredMinutes]) -> dict[int, list[Interval]]:
+    found: dict[int, list[Interval]] = {}
+    for each in deferred:
+        found.setdefault(each.source_id, []).append(each.interval)
     return found

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from psycopg.rows import class_row
 
 from services.core.store.schema.figures import IN_HOURS, names, per_figure
+from services.core.timeline.intervals import Interval
 
 _HOUR = "minute_of(h.hour) / 60"
 
@@ -26,7 +27,7 @@ WHERE %(facilities)s::text[] IS NULL OR f.slug = ANY(%(facilities)s)
 ORDER BY f.slug, s.slug
 """
 
-_EXTENT = f"""
+_BOUNDS = f"""
 SELECT min({_HOUR}), max({_HOUR}), count(*) FROM emission_hour h
 WHERE h.source_id = %(source)s AND (h.final OR NOT %(final)s)
   AND (%(first)s::timestamptz IS NULL OR h.hour >= %(first)s)
@@ -94,7 +95,7 @@ def sources(
         return cursor.execute(_SOURCES, {"facilities": wanted}).fetchall()
 
 
-def extent(
+def bounds(
     connection: psycopg.Connection[Any],
     source_id: int,
     first: datetime | None,
@@ -104,7 +105,7 @@ def extent(
 ) -> tuple[int, int, int] | None:
     """First and last stored hour that begins in ``first .. end``, and how many there are."""
     row = connection.execute(
-        _EXTENT, {"source": source_id, "first": first, "end": end, "final": final}
+        _BOUNDS, {"source": source_id, "first": first, "end": end, "final": final}
     ).fetchone()
     return None if row is None or row[0] is None else (row[0], row[1], row[2])
 
@@ -146,12 +147,12 @@ def after_retirement(
     return {row[0] for row in rows}
 
 
-def queued(connection: psycopg.Connection[Any], source_id: int) -> list[tuple[int, int]]:
-    """Spans of minutes of the source that wait to be computed again, both ends included."""
+def queued(connection: psycopg.Connection[Any], source_id: int) -> list[Interval]:
+    """Read the minutes of the source that wait to be computed again."""
     rows = connection.execute(
-        "SELECT from_minute, to_minute - 1 FROM recompute WHERE source_id = %s", (source_id,)
+        "SELECT from_minute, to_minute FROM recompute WHERE source_id = %s", (source_id,)
     )
-    return [(row[0], row[1]) for row in rows]
+    return [Interval(start=row[0], end=row[1]) for row in rows]
 
 
 def touched(

@@ -51,7 +51,7 @@ FROM unnest(%s::int4[], %s::text[]) AS x(source_id, role)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Extent:
+class RecordedBounds:
     """How far a source's hours are recorded; hours since the epoch, None: there is none."""
 
     last_recorded: int | None
@@ -59,11 +59,13 @@ class Extent:
     first_known: int | None
 
 
-def extents(connection: psycopg.Connection[Any], roles: Mapping[int, str]) -> dict[int, Extent]:
-    """The extent of each source; ``roles`` names one input of each, by source."""
+def recorded_bounds(
+    connection: psycopg.Connection[Any], roles: Mapping[int, str]
+) -> dict[int, RecordedBounds]:
+    """Read the bounds of each source; ``roles`` names one input of each, by source."""
     rows = connection.execute(_EXTENT, (list(roles), list(roles.values())))
     return {
-        row[0]: Extent(last_recorded=row[1], first_recorded=row[2], first_known=row[3])
+        row[0]: RecordedBounds(last_recorded=row[1], first_recorded=row[2], first_known=row[3])
         for row in rows
     }
 

@@ -66,7 +66,7 @@ class ChannelKey:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Extent:
+class StoredBounds:
     """How many readings a span holds, and where the first and the last of them lie."""
 
     readings: int
@@ -106,11 +106,11 @@ def owners(connection: psycopg.Connection[Any], device: str) -> list[str]:
     return [facility for (facility,) in connection.execute(_OWNERS, (device,))]
 
 
-def extent(
+def bounds(
     connection: psycopg.Connection[Any], channel_id: int, since: datetime, until: datetime
-) -> Extent:
+) -> StoredBounds:
     """Count the readings of a span, its end exclusive."""
-    with connection.cursor(row_factory=class_row(Extent)) as cursor:
+    with connection.cursor(row_factory=class_row(StoredBounds)) as cursor:
         found = cursor.execute(_EXTENT, (channel_id, since, until)).fetchone()
     assert found is not None  # noqa: S101 - an aggregate has a row
     return found

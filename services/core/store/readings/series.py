@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, LiteralString
@@ -13,23 +13,21 @@ import psycopg
 from numpy.typing import NDArray
 
 from services.core.store.database.arrays import loaded
-from services.core.timeline.instants import MINUTE_US, POSTGRES_EPOCH_US
+from services.core.timeline.instants import DAY_MINUTES, MINUTE_US, POSTGRES_EPOCH_US
+from services.core.timeline.intervals import Interval
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-#: Binary timestamps count microseconds from 2000-01-01 UTC.
-
-
-#: Neighbours are looked for this far before the oldest span, and only where these do not do in
+#: Neighbours are looked for this far before the oldest request, and only where these do not do in
 #: all of history: a day has them of a channel that reports each hour.
-_NEAR_MINUTES = 24 * 60
+_NEAR_MINUTES = DAY_MINUTES
 
-# LIMIT takes the span's own number of neighbours; an index scan on (channel_id, ts) each.
+# LIMIT takes the request's own number of neighbours; an index scan on (channel_id, ts) each.
 # `oldest` keeps older chunks out of the plan: a search for neighbours would open all there are.
 # Quality above 1 (bad, calibration, maintenance) is a gap for the account, like null. A reading's
-# span is told by its number, below zero for an uncertain one: a column of its own would cost more.
+# request is told by its number, below zero for an uncertain one: one more column would cost more.
 _READINGS = """
 SELECT array_send(array_agg((CASE r.quality WHEN 1 THEN -x.i ELSE x.i END)::int4)),
        array_send(array_agg(r.ts)), array_send(array_agg(
@@ -55,7 +53,7 @@ CROSS JOIN LATERAL (
 ) r
 """
 
-# How far the k-th usable neighbours of a span lie from it. `since` is in microseconds.
+# How far the k-th usable neighbours of a request lie from it. `since` is in microseconds.
 _NEIGHBOURS = """
 SELECT array_send(array_agg(before ORDER BY i)), array_send(array_agg(after ORDER BY i)) FROM (
 SELECT x.i,
@@ -102,23 +100,22 @@ CROSS JOIN LATERAL (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Span:
-    """Minutes of one channel, both ends included, and how many readings around them matter.
+class SeriesRequest:
+    """Minutes of one channel, and how many readings around them matter.
 
     With ``after`` > 0 only usable readings count as neighbours (a register's), else any (a
     gauge's: a gap ends what holds).
     """
 
     channel_id: int
-    first_minute: int
-    last_minute: int
+    interval: Interval
     before: int = 0
     after: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Spans:
-    """Many spans, column by column; see :class:`Span`."""
+class SeriesRequests:
+    """Many requests, column by column; see :class:`SeriesRequest`. Both minutes are included."""
 
     channels: Integers
     firsts: Integers
@@ -129,9 +126,9 @@ class Spans:
     def __len__(self) -> int:
         return self.channels.size
 
-    def where(self, chosen: NDArray[np.bool_]) -> Spans:
+    def where(self, chosen: NDArray[np.bool_]) -> SeriesRequests:
         """Those chosen."""
-        return Spans(
+        return SeriesRequests(
             channels=self.channels[chosen],
             firsts=self.firsts[chosen],
             lasts=self.lasts[chosen],
@@ -142,7 +139,7 @@ class Spans:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Readings:
-    """Readings of one span, ascending; NaN where a reading says that nothing is known."""
+    """Readings of one request, ascending; NaN where a reading says that nothing is known."""
 
     ts_us: Integers
     value: Floats
@@ -150,9 +147,9 @@ class Readings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Series:
-    """Readings of several spans one after the other, each ascending.
+    """Readings of several requests one after the other, each ascending.
 
-    Those of span i lie from ``bounds[i]`` to before ``bounds[i + 1]``.
+    Those of request i lie from ``bounds[i]`` to before ``bounds[i + 1]``.
     """
 
     ts_us: Integers
@@ -162,13 +159,13 @@ class Series:
     uncertain: Bools | None = None
 
     def __getitem__(self, i: int) -> Readings:
-        """Those of one span."""
+        """Those of one request."""
         mine = slice(self.bounds[i], self.bounds[i + 1])
         return Readings(ts_us=self.ts_us[mine], value=self.value[mine])
 
     @property
     def owner(self) -> Integers:
-        """The number of the span that each reading belongs to."""
+        """The number of the request that each reading belongs to."""
         return np.repeat(np.arange(self.bounds.size - 1), np.diff(self.bounds))
 
     @classmethod
@@ -177,16 +174,16 @@ class Series:
         owner: Integers,
         ts_us: Integers,
         value: Floats,
-        spans: int,
+        requests: int,
         uncertain: Bools | None = None,
     ) -> Series:
-        """From readings in any order, and the number of the span of each."""
+        """From readings in any order, and the number of the request of each."""
         same = owner[1:] == owner[:-1]
         if np.any(owner[1:] < owner[:-1]) or np.any(same & (ts_us[1:] <= ts_us[:-1])):
             order = np.lexsort((ts_us, owner))
             owner, ts_us, value = owner[order], ts_us[order], value[order]
             uncertain = None if uncertain is None else uncertain[order]
-        bounds = np.searchsorted(owner, np.arange(spans + 1))
+        bounds = np.searchsorted(owner, np.arange(requests + 1))
         return cls(ts_us=ts_us, value=value, bounds=bounds, uncertain=uncertain)
 
 
@@ -196,39 +193,39 @@ class StoredReadings:
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
 
-    def read(self, spans: Spans) -> Series:
-        """The readings of each span with its neighbours."""
-        if not len(spans):
+    def read(self, requests: SeriesRequests) -> Series:
+        """Read the readings of each request with their neighbours."""
+        if not len(requests):
             return self._packed(_READINGS, {}, 0)
-        near = int(spans.firsts.min()) - _NEAR_MINUTES
-        found = self._from(spans, near)
-        early = found.ts_us < spans.firsts[found.owner] * MINUTE_US
-        short = np.bincount(found.owner[early], minlength=len(spans)) < spans.before
+        near = int(requests.firsts.min()) - _NEAR_MINUTES
+        found = self._from(requests, near)
+        early = found.ts_us < requests.firsts[found.owner] * MINUTE_US
+        short = np.bincount(found.owner[early], minlength=len(requests)) < requests.before
         if not short.any():
             return found
-        far = self._from(spans.where(short), None)
+        far = self._from(requests.where(short), None)
         kept = ~short[found.owner]
         return Series.sorted(
             np.concatenate((found.owner[kept], np.flatnonzero(short)[far.owner])),
             np.concatenate((found.ts_us[kept], far.ts_us)),
             np.concatenate((found.value[kept], far.value)),
-            len(spans),
+            len(requests),
             joined(None if found.uncertain is None else found.uncertain[kept], kept.sum(), far),
         )
 
-    def _from(self, spans: Spans, oldest_minute: int | None) -> Series:
-        """What there is of the spans from a minute on; None: from the beginning."""
+    def _from(self, requests: SeriesRequests, oldest_minute: int | None) -> Series:
+        """Read what there is of the requests from a minute on; None: from the beginning."""
         return self._packed(
             _READINGS,
             {
-                "channels": spans.channels,
-                "firsts": spans.firsts,
-                "lasts": spans.lasts,
-                "before": spans.before,
-                "after": spans.after,
+                "channels": requests.channels,
+                "firsts": requests.firsts,
+                "lasts": requests.lasts,
+                "before": requests.before,
+                "after": requests.after,
                 "oldest": _bound(-1 if oldest_minute is None else oldest_minute * 60),
             },
-            len(spans),
+            len(requests),
         )
 
     def since(self, channels: Integers, since_us: Integers) -> Series:
@@ -266,10 +263,10 @@ class StoredReadings:
         self,
         sql: LiteralString,
         parameters: Mapping[str, Any],
-        spans: int,
+        requests: int,
     ) -> Series:
         owner, ts, value = None, None, None
-        if spans:
+        if requests:
             # planned anew each time: only a plan for this very instant leaves other chunks out
             row = self._connection.execute(sql, parameters, binary=True, prepare=False).fetchone()
             owner, ts, value = row if row is not None else (None, None, None)
@@ -279,7 +276,7 @@ class StoredReadings:
             np.abs(number) - 1,
             loaded(ts, ">i8") + POSTGRES_EPOCH_US,
             loaded(value, ">f8"),
-            spans,
+            requests,
             uncertain if uncertain.any() else None,
         )
 
@@ -301,22 +298,22 @@ def _bound(second: int) -> datetime | str:
     return datetime.fromtimestamp(second, UTC) if second >= 0 else "-infinity"
 
 
-def read(connection: psycopg.Connection[Any], spans: Sequence[Span]) -> list[Readings]:
-    """The readings of each span with its neighbours, in the order of ``spans``."""
+def read(connection: psycopg.Connection[Any], requests: Sequence[SeriesRequest]) -> list[Readings]:
+    """Read the readings of each request with their neighbours, in the order of ``requests``."""
 
-    def column(name: str) -> Integers:
-        return np.array([getattr(span, name) for span in spans], dtype=np.int64)
+    def column(values: Iterable[int]) -> Integers:
+        return np.fromiter(values, dtype=np.int64, count=len(requests))
 
     found = StoredReadings(connection).read(
-        Spans(
-            channels=column("channel_id"),
-            firsts=column("first_minute"),
-            lasts=column("last_minute"),
-            before=column("before"),
-            after=column("after"),
+        SeriesRequests(
+            channels=column(each.channel_id for each in requests),
+            firsts=column(each.interval.start for each in requests),
+            lasts=column(each.interval.last for each in requests),
+            before=column(each.before for each in requests),
+            after=column(each.after for each in requests),
         )
     )
-    return [found[i] for i in range(len(spans))]
+    return [found[i] for i in range(len(requests))]
 
 
 def holding(

@@ -14,10 +14,10 @@ from services.core.facility import model
 from services.core.store.registry.apply_factors import FactorChange
 from services.core.store.schema import restatement_reasons as why
 from services.core.store.schema import tables as t
-from services.core.timeline.instants import to_minute
+from services.core.timeline.instants import DAY_MINUTES, to_minute
 
 #: An interval or a hold may reach a day beyond the reading that states it.
-_REACH_MINUTES = 1440
+_REACH_MINUTES = DAY_MINUTES
 
 #: Of a longer value, this much is shown.
 _SHOWN = 60
@@ -126,15 +126,15 @@ def queue(
     by: str | None,
 ) -> None:
     """Queue the minutes of the source that are known and lie in the days that are concerned."""
-    extent = (
+    bounds = (
         _of_hours(connection, source_id)
         if wanted.step == "factor"
         else _of_readings(connection, list(channel_ids))
     )
-    if extent is None:
+    if bounds is None:
         return
     zone = ZoneInfo(timezone)
-    first, end = extent
+    first, end = bounds
     if wanted.first_day is not None:
         first = max(first, _midnight(wanted.first_day, zone))
     if wanted.end_day is not None:

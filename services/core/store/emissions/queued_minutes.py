@@ -1,0 +1,16 @@
+"""Minutes of a source that wait in ``recompute``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.core.timeline.intervals import Interval
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QueuedMinutes:
+    """Minutes of a source that are to be computed, and why."""
+
+    source_id: int
+    interval: Interval
+    reason: str
