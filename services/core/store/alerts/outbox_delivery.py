@@ -105,7 +105,7 @@ _RELEASE = "SELECT pg_advisory_unlock(%s)"
 
 
 def _kept(reason: str) -> str:
-    """A reason as it is stored and shown."""
+    """Return a reason as it is stored and shown."""
     return storable(without_credentials(reason))[:1000]
 
 
@@ -134,7 +134,7 @@ class Outbox:
         self._connection = connection
 
     async def due_targets(self) -> set[str]:
-        """Targets that something is to be told to now."""
+        """Read the targets of messages that are due."""
         cursor = await self._connection.execute(_DUE_TARGETS)
         return {row[0] for row in await cursor.fetchall()}
 
@@ -151,7 +151,7 @@ class Outbox:
     async def due(
         self, target: str, *, most: int, busy: Collection[int], only: str | None = None
     ) -> list[Row]:
-        """Messages to be told now, the oldest first, at most one of each lane; ``only`` a kind."""
+        """Read due messages, the oldest first, at most one of each lane; ``only``: of a kind."""
         async with self._connection.cursor(row_factory=class_row(Row)) as cursor:
             await cursor.execute(
                 _DUE, {"target": target, "most": most, "busy": list(busy), "only": only}
@@ -190,19 +190,19 @@ class Outbox:
         await self._connection.execute(_ABANDON, {"id": row_id, "reason": _kept(reason)})
 
     async def standing(self, target: str) -> list[Row]:
-        """What a target was told last of each alert that still fires or resolved lately."""
+        """Read what a target was told last of each alert that still fires or resolved lately."""
         async with self._connection.cursor(row_factory=class_row(Row)) as cursor:
             await cursor.execute(_STANDING, {"target": target, "resolved_s": _RESOLVED_REPEAT_S})
             return await cursor.fetchall()
 
     async def waiting(self) -> tuple[int, float]:
-        """How many messages wait, and for how many seconds the oldest of them has."""
+        """Count the messages that wait, and the seconds that the oldest of them has."""
         cursor = await self._connection.execute(_WAITING)
         row = await cursor.fetchone()
         return (0, 0.0) if row is None else (int(row[0]), float(row[1]))
 
     async def set_aside(self) -> tuple[int, str]:
-        """How many messages were set aside in the last day, and why one of them was."""
+        """Count the messages that were set aside in the last day, and read why one of them was."""
         cursor = await self._connection.execute(_SET_ASIDE, (CANNOT_BE_TOLD,))
         row = await cursor.fetchone()
         return (0, "") if row is None else (int(row[0]), str(row[1] or ""))
@@ -214,6 +214,6 @@ class Outbox:
 
 
 def _lock_of(target: str) -> int:
-    """A number that stands for a target in PostgreSQL's advisory locks."""
+    """Return a number that stands for a target in PostgreSQL's advisory locks."""
     digest = hashlib.blake2b(f"tonne.notify {target}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, signed=True)

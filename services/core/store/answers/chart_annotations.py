@@ -126,7 +126,7 @@ async def chart_annotations(
     kinds: Sequence[str],
     most: int,
 ) -> list[dict[str, Any]]:
-    """Annotations of the span, oldest first; ``kinds`` empty: all.
+    """Read annotations of the span, oldest first; ``kinds`` empty: all.
 
     Registers that fell without being announced are looked for in spans of up to two days.
     """

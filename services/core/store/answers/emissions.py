@@ -156,14 +156,14 @@ _HOURS_AS_KNOWN = _from_hours(hours_as_known.AS_KNOWN)
 async def parts_of_hours(
     connection: AsyncConnection, sources: Sequence[int], buckets: Sequence[Bucket], *, now: datetime
 ) -> list[EmissionRow]:
-    """Rows of buckets that each lie within one UTC hour."""
+    """Read rows of buckets that each lie within one UTC hour."""
     return await _rows(connection, _PARTS_OF_HOURS, sources, buckets, now=now)
 
 
 async def days_of_minutes(
     connection: AsyncConnection, sources: Sequence[int], buckets: Sequence[Bucket], *, now: datetime
 ) -> list[EmissionRow]:
-    """Rows of buckets of any length, summed from minutes."""
+    """Read rows of buckets of any length, summed from minutes."""
     return await _rows(connection, _DAYS_OF_MINUTES, sources, buckets, now=now)
 
 
@@ -175,7 +175,7 @@ async def whole_hours(
     now: datetime,
     as_of: datetime | None = None,
 ) -> list[EmissionRow]:
-    """Rows of buckets of whole UTC hours.
+    """Read rows of buckets of whole UTC hours.
 
     ``as_of``: as it was known then (:mod:`..emissions.hours_as_known`); None: as it is known now.
     """

@@ -54,7 +54,7 @@ class DeviceRow:
 
 
 def _name(table: Table) -> Label[str]:
-    """What people call a device or source: its id where the file gives it no name."""
+    """Return what people call a device or source: its id where the file gives it no name."""
     return func.coalesce(table.c.spec["name"].astext, table.c.slug).label("name")
 
 

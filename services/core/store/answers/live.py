@@ -195,7 +195,7 @@ async def facility_live(
 def source_live(
     row: Mapping[Any, Any], minute: datetime, totals: Mapping[str, SpanTotal]
 ) -> SourceLive:
-    """A source from a row with its newest known minute at ``minute``."""
+    """Return a source from a row with its newest known minute at ``minute``."""
     newest: datetime | None = row["newest_minute"]
     recent = newest is not None and newest > minute - RATE_HORIZON and row["active"]
     return SourceLive(

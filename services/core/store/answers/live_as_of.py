@@ -163,13 +163,13 @@ async def facility_live_as_of(
 
 
 def _whole_hour(instant: datetime) -> datetime:
-    """The first start of an hour that is not before ``instant``."""
+    """Return the first start of an hour that is not before ``instant``."""
     hour = instant.replace(minute=0, second=0, microsecond=0)
     return hour if hour == instant else hour + HOUR
 
 
 def _span_total(row: Mapping[Any, Any]) -> SpanTotal:
-    """A window's total from a row with its first and last minute, ``begins`` and ``at``."""
+    """Return a window's total from a row with its first and last minute, ``begins`` and ``at``."""
     ends = row["at"] + MINUTE
     length = ends - row["begins"]
     there = length

@@ -50,7 +50,7 @@ class SpanTotal(NamedTuple):
 
 
 def windows(row: Mapping[Any, Any]) -> dict[int, dict[str, SpanTotal]]:
-    """Totals by source and span.
+    """Compute totals by source and span.
 
     Of each window: the stored total, if it is one of the same period, plus the minutes that came
     since, minus those that left. Of a window that is kept the former lie after ``upto``, the latter
@@ -101,7 +101,7 @@ def windows(row: Mapping[Any, Any]) -> dict[int, dict[str, SpanTotal]]:
 
 
 def _integers(row: Mapping[Any, Any], name: str, element: str = ">i8") -> Integers:
-    """Instants are microseconds."""
+    """Return a column of integers; instants are microseconds."""
     return loaded(row[name], element).astype(np.int64)
 
 
@@ -112,7 +112,7 @@ def _masses(
     came: Iterable[int],
     went: Iterable[int],
 ) -> Iterable[int]:
-    """Whole numbers of any size."""
+    """Add up whole numbers of any size."""
     stood = map(int, (row[f"window_{name}"] or "").split())
     of_range = [*map(int, (row[f"range_{name}"] or "").split()), 0]
     return (

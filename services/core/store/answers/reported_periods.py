@@ -79,7 +79,7 @@ def reported_year(
     year: int | None,
     now: datetime,
 ) -> list[ReportedPeriod]:
-    """The quarters that have begun, and the year, of every stack under a rule.
+    """Read the quarters that have begun, and the year, of every stack under a rule.
 
     ``year``: of the facility's calendar; None: the running one. Times in UTC.
     """

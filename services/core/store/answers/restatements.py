@@ -74,7 +74,7 @@ async def restatements(
     after: Place | None,
     most: int,
 ) -> list[RestatementRow]:
-    """Changes by hour, source and version, at most ``most``; each end exclusive.
+    """Read changes by hour, source and version, at most ``most``; the end is exclusive.
 
     ``begins`` and ``ends`` bound the hours, ``known_from`` and ``known_to`` the changes.
     """

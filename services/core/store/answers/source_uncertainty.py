@@ -70,7 +70,7 @@ class SourceAccount:
     factor: FactorUncertainty | None
 
     def components(self, first: date, last: date) -> tuple[Component, ...] | None:
-        """What makes a mass of these days uncertain; None where a part of it is not stated."""
+        """Return what makes a mass of these days uncertain; None: a part of it is not stated."""
         if not self.meters:
             return None
         if self.factor is None:
@@ -80,7 +80,7 @@ class SourceAccount:
 
 
 async def source_accounts(connection: AsyncConnection, facility: str) -> dict[str, SourceAccount]:
-    """The accounts of a facility's sources, past ones too, by source."""
+    """Read the accounts of a facility's sources, past ones too, by source."""
     rows = (await connection.execute(_INPUTS, {"facility": facility})).mappings().all()
     inputs: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -120,7 +120,7 @@ class KnownAccounts:
         self._known: dict[str, tuple[int, dict[str, SourceAccount]]] = {}
 
     async def read(self, connection: AsyncConnection, facility: str) -> dict[str, SourceAccount]:
-        """As :func:`source_accounts`."""
+        """Do as :func:`source_accounts` does."""
         valid = (await connection.execute(_VALIDITY, {"facility": facility})).one()
         revision, accounts = self._known.get(facility, (None, None))
         if accounts is None or valid.by_readings or revision != valid.revision:
@@ -152,7 +152,7 @@ async def _factors(
 
 
 def _meters(spec: model.Source, rows: Sequence[Mapping[str, Any]]) -> tuple[Component, ...]:
-    """Each meter, its percentage times how strongly the rate follows it; empty if one says none."""
+    """Return each meter's percentage times the rate's sensitivity to it; empty: one says none."""
     entering = {row["role"]: row for row in rows if row["role"] not in model.TELLING}
     if any(row["percent"] is None for row in entering.values()):
         return ()

@@ -63,7 +63,7 @@ psycopg.adapters.register_dumper(np.ndarray, _ArrayDumper)
 
 
 def loaded(sent: bytes | None, element: str) -> NDArray[Any]:
-    """The array in what ``array_send`` gives, of elements such as ``>i8``; NULL is an empty one."""
+    """Return the array that ``array_send`` gave, of elements such as ``>i8``; NULL is empty."""
     dtype = np.dtype(element)
     if sent is None or len(sent) < _HEADER.size:
         return np.zeros(0, dtype=dtype.newbyteorder("="))
@@ -75,7 +75,7 @@ def loaded(sent: bytes | None, element: str) -> NDArray[Any]:
 def copy_data(
     columns: Mapping[str, NDArray[Any]], null: Mapping[str, NDArray[np.bool_]] | None = None
 ) -> bytes:
-    """Everything that ``COPY ... FROM STDIN (FORMAT BINARY)`` reads, of columns of one length.
+    """Return all that ``COPY ... FROM STDIN (FORMAT BINARY)`` reads, of columns of one length.
 
     Binary COPY casts nothing: each column has the very type that its integers or floats are sent
     as, int64 microseconds since 2000 being what a timestamptz looks like. ``null``: where the

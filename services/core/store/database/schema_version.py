@@ -30,7 +30,7 @@ def _script() -> ScriptDirectory:
 
 @cache
 def newest_revision() -> str:
-    """The migration that this code is written for."""
+    """Return the migration that this code is written for."""
     return _script().get_current_head() or ""
 
 
@@ -40,12 +40,12 @@ def _known() -> frozenset[str]:
 
 
 def is_known(revision: str) -> bool:
-    """Whether this code holds that migration."""
+    """Return whether this code holds that migration."""
     return revision in _known()
 
 
 def objection(revision: str | None) -> str | None:
-    """What is wrong with a database of this revision (None: of none), and what to do; or None."""
+    """Return what is wrong with a database of this revision, and what to do; None: nothing."""
     wanted = newest_revision()
     if revision == wanted:
         return None
@@ -76,7 +76,7 @@ def check(connection: psycopg.Connection[Any]) -> None:
 
 
 async def check_async(connection: psycopg.AsyncConnection[Any]) -> None:
-    """As :func:`check`."""
+    """Do as :func:`check` does."""
     try:
         found = await revision(connection)
     except psycopg.errors.InsufficientPrivilege:

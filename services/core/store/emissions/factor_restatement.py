@@ -147,7 +147,7 @@ class Masses:
     ug: Mapping[str, Integers]
 
     def where(self, chosen: NDArray[np.bool_]) -> Masses:
-        """Those that are chosen."""
+        """Return those that are chosen."""
         return Masses(
             source=self.source[chosen],
             minute=self.minute[chosen],
@@ -155,7 +155,7 @@ class Masses:
         )
 
     def plus(self, other: Masses) -> Masses:
-        """Both."""
+        """Return both as one."""
         return Masses(
             source=np.concatenate([self.source, other.source]),
             minute=np.concatenate([self.minute, other.minute]),
@@ -164,7 +164,7 @@ class Masses:
 
 
 def queued(connection: psycopg.Connection[Any], facility_id: int) -> list[Queued]:
-    """What waits for a new factor, the oldest request first."""
+    """Read what waits for a new factor, the oldest request first."""
     return [
         Queued(id=row[0], source_id=row[1], first=row[2], stop=row[3], reason=row[4])
         for row in connection.execute(_QUEUED, (facility_id,))
@@ -191,7 +191,7 @@ def from_readings(connection: psycopg.Connection[Any], source_ids: Iterable[int]
 
 
 def chunk_end(connection: psycopg.Connection[Any], minute: int) -> int | None:
-    """The first minute that is not in the chunk of ``minute`` any more; None: it has none."""
+    """Read the first minute that is not in the chunk of ``minute`` any more; None: it has none."""
     row = connection.execute(_CHUNK_END, {"minute": minute}).fetchone()
     return None if row is None else int(row[0])
 
@@ -199,7 +199,7 @@ def chunk_end(connection: psycopg.Connection[Any], minute: int) -> int | None:
 def amounts(
     connection: psycopg.Connection[Any], source_ids: Sequence[int], first: int, stop: int
 ) -> Amounts:
-    """The stored amounts from minute ``first`` to ``stop`` (exclusive).
+    """Read the stored amounts from minute ``first`` to ``stop`` (exclusive).
 
     Those of the sources, and of others whose ids lie between theirs.
 
@@ -280,13 +280,13 @@ def change_windows(connection: psycopg.Connection[Any], changes: Masses) -> None
 
 
 def edges(connection: psycopg.Connection[Any], source_ids: Sequence[int]) -> set[tuple[int, int]]:
-    """Source and first minute of every hour in which a rolling total begins or ends."""
+    """Read source and first minute of each hour in which a rolling total begins or ends."""
     return {(row[0], row[1] * 60) for row in connection.execute(_EDGES, (list(source_ids),))}
 
 
 def minutes_in_force(
     connection: psycopg.Connection[Any], hours: Sequence[tuple[int, int]]
 ) -> dict[tuple[int, int], tuple[int, ...]]:
-    """Masses by source and minute; ``hours``: source and first minute."""
+    """Read the three masses by source and minute; ``hours``: source and first minute."""
     rows = connection.execute(_MINUTES, ([h[0] for h in hours], [h[1] // 60 for h in hours]))
     return {(row[0], row[1]): row[2:] for row in rows}

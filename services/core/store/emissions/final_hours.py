@@ -89,7 +89,7 @@ class StoredHour:
 def sources(
     connection: psycopg.Connection[Any], facilities: Sequence[str] | None
 ) -> list[StoredSource]:
-    """Every source of the facilities, None: of all; the retired ones too."""
+    """Read every source of the facilities, None: of all; the retired ones too."""
     with connection.cursor(row_factory=class_row(StoredSource)) as cursor:
         wanted = None if facilities is None else list(facilities)
         return cursor.execute(_SOURCES, {"facilities": wanted}).fetchall()
@@ -103,7 +103,7 @@ def bounds(
     *,
     final: bool,
 ) -> tuple[int, int, int] | None:
-    """First and last stored hour that begins in ``first .. end``, and how many there are."""
+    """Read the first and the last stored hour that begins in ``first .. end``, and their number."""
     row = connection.execute(
         _BOUNDS, {"source": source_id, "first": first, "end": end, "final": final}
     ).fetchone()
@@ -113,7 +113,7 @@ def bounds(
 def stored(
     connection: psycopg.Connection[Any], source_id: int, first: int, last: int
 ) -> list[StoredHour]:
-    """The source's hours from ``first`` to ``last``, both included."""
+    """Read the source's hours from ``first`` to ``last``, both included."""
     rows = connection.execute(_STORED, {"source": source_id, "first": first, "last": last})
     return [
         StoredHour(
@@ -127,7 +127,7 @@ def stored(
 
 
 def horizon(connection: psycopg.Connection[Any], channel_ids: Sequence[int]) -> int | None:
-    """The hour before which readings of any of the channels were dropped; None: none were."""
+    """Read the hour before which readings of any of the channels were dropped; None: none were."""
     row = connection.execute(_HORIZON, (list(channel_ids),)).fetchone()
     return row[0] if row else None
 
@@ -139,7 +139,7 @@ def after_retirement(
     first: int,
     last: int,
 ) -> set[int]:
-    """Hours, a day beyond the span too, with readings that came after the source was retired."""
+    """Read hours, a day around too, with readings from after the source was retired."""
     rows = connection.execute(
         _SINCE_RETIRED,
         {"source": source_id, "channels": list(channel_ids), "first": first, "last": last},
@@ -158,7 +158,7 @@ def queued(connection: psycopg.Connection[Any], source_id: int) -> list[Interval
 def touched(
     connection: psycopg.Connection[Any], facility_id: int, channel_ids: Sequence[int]
 ) -> dict[int, NDArray[np.int64]]:
-    """Ascending minutes of the channels whose readings wait to be computed."""
+    """Read ascending minutes of the channels whose readings wait to be computed."""
     found: dict[int, set[int]] = {}
     rows = connection.execute(
         "SELECT DISTINCT x.channel_id, x.minute FROM touched t"

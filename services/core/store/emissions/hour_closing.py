@@ -217,7 +217,7 @@ def reopen(
 
 
 def sources_that_wait(connection: psycopg.Connection[Any], facility_id: int) -> set[int]:
-    """Sources of which minutes did not fit into a tick and wait to be computed."""
+    """Read sources of which minutes did not fit into a tick and wait to be computed."""
     return {row[0] for row in connection.execute(_WAIT, (facility_id,))}
 
 
@@ -238,7 +238,7 @@ def judge_hours(connection: psycopg.Connection[Any], verdicts: Sequence[HourVerd
 def unjudged_hours(
     connection: psycopg.Connection[Any], source_ids: Sequence[int]
 ) -> dict[int, list[UnjudgedHour]]:
-    """Hours with data that were never closed, by source."""
+    """Read hours with data that were never closed, by source."""
     found: dict[int, list[UnjudgedHour]] = {}
     for source_id, hour, age_s in connection.execute(_UNJUDGED, (list(source_ids),)):
         found.setdefault(source_id, []).append(UnjudgedHour(hour=hour, age_s=age_s))
@@ -248,7 +248,7 @@ def unjudged_hours(
 def provisional_hours(
     connection: psycopg.Connection[Any], source_ids: Sequence[int]
 ) -> dict[int, list[int]]:
-    """Hours that were judged and still wait for their final figure, by source."""
+    """Read hours that were judged and still wait for their final figure, by source."""
     found: dict[int, list[int]] = {}
     if source_ids:
         for source_id, hour in connection.execute(_PROVISIONAL, (list(source_ids),)):
@@ -263,7 +263,7 @@ def redate(connection: psycopg.Connection[Any], source_ids: Sequence[int]) -> in
 
 
 def overdue_s(connection: psycopg.Connection[Any]) -> float:
-    """How long ago, in seconds, the oldest open hour of any facility was due to be final; 0: none.
+    """Read how many seconds ago the oldest open hour of any facility was due to be final; 0: none.
 
     Hours that a rule judged and that wait for what follows them are not due.
     """
@@ -272,7 +272,7 @@ def overdue_s(connection: psycopg.Connection[Any]) -> float:
 
 
 def backlog_s(connection: psycopg.Connection[Any], facility_id: int) -> float:
-    """How long the oldest changed reading of the facility has been waiting, in seconds."""
+    """Read how long the oldest changed reading of the facility has been waiting, in seconds."""
     row = connection.execute(
         "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(committed_at)), 0)::float8"
         " FROM touched WHERE facility_id = %s",

@@ -73,7 +73,7 @@ def recorded_bounds(
 def recorded_hours(
     connection: psycopg.Connection[Any], source_id: int, first: int, last: int
 ) -> set[int]:
-    """Hours from ``first`` to ``last``, both included, that are recorded."""
+    """Read hours from ``first`` to ``last``, both included, that are recorded."""
     rows = connection.execute(
         f"SELECT DISTINCT {_HOUR} FROM source_hour_input WHERE source_id = %s"  # noqa: S608
         " AND hour BETWEEN minute_start(60 * %s) AND minute_start(60 * %s)",
@@ -83,7 +83,7 @@ def recorded_hours(
 
 
 def invalid_hours(connection: psycopg.Connection[Any], source_id: int) -> set[int]:
-    """Hours in which the unit operated and any input is not valid."""
+    """Read hours in which the unit operated and any input is not valid."""
     rows = connection.execute(
         f"SELECT DISTINCT {_HOUR} FROM source_hour_input"  # noqa: S608 - a constant
         " WHERE source_id = %s AND NOT valid AND operating_ms > 0",
@@ -93,7 +93,7 @@ def invalid_hours(connection: psycopg.Connection[Any], source_id: int) -> set[in
 
 
 def last_valid_before(connection: psycopg.Connection[Any], source_id: int, hour: int) -> int | None:
-    """The newest hour before ``hour`` since which no input was missing from its side of a gap.
+    """Read the newest hour before ``hour`` since which no input was missing from its side of a gap.
 
     Of each input the newest valid hour, of these the oldest; None: one of them has none.
     """
@@ -109,7 +109,7 @@ def last_valid_before(connection: psycopg.Connection[Any], source_id: int, hour:
 def recorded(
     connection: psycopg.Connection[Any], source_id: int, hours: Collection[int]
 ) -> dict[int, dict[str, RecordedInput]]:
-    """What was recorded of the hours, by hour and role."""
+    """Read what was recorded of the hours, by hour and role."""
     found: dict[int, dict[str, RecordedInput]] = {}
     rows = connection.execute(
         f"SELECT {_HOUR}, role, average, unadjusted, covered_ms, operating_ms, valid,"  # noqa: S608
@@ -140,7 +140,7 @@ def unit_hours(
     from_hour: int,
     range_of: Callable[[Decimal | None], int | None],
 ) -> list[UnitHour]:
-    """The operating hours of one input since three years before ``from_hour``, ascending.
+    """Read the operating hours of one input since three years before ``from_hour``, ascending.
 
     An hour that is not valid is there without a value, whatever stood in for it. ``range_of`` tells
     the load range of an hour's load.

@@ -6,7 +6,7 @@ from typing import LiteralString
 
 
 def hour_quality(covered_ms: LiteralString, estimated_ms: LiteralString) -> LiteralString:
-    """SQL of the quality of an hour that no rule judged.
+    """Return SQL of the quality of an hour that no rule judged.
 
     It is told by the greater share: a few minutes of guesswork make no hour estimated.
     """

@@ -58,7 +58,7 @@ LEFT JOIN LATERAL (
 
 
 def as_then(figure: LiteralString, of_minute: LiteralString) -> LiteralString:
-    """SQL of a minute's share of what was known of its hour ``h`` at ``:as_of``.
+    """Return SQL of a minute's share of what was known of its hour ``h`` at ``:as_of``.
 
     Minutes keep no versions: those of an hour that changed since share what was known of it as they
     share what is known now. Both may be patterns of figures.
@@ -116,5 +116,5 @@ AS_KNOWN: LiteralString = f"{_BY_METHOD} {_CLOSED} UNION ALL {_OPEN} UNION ALL {
 
 
 def at(as_of: datetime) -> dict[str, Any]:
-    """The parameters that tell when; ``as_of`` is aware."""
+    """Return the parameters that tell when; ``as_of`` is aware."""
     return {"as_of": as_of, "running": as_of.replace(minute=0, second=0, microsecond=0)}

@@ -87,13 +87,13 @@ def submit(
 
 
 def remaining_minutes(connection: psycopg.Connection[Any], request: Request) -> int:
-    """Minutes of the request, summed over its sources, that are not computed yet."""
+    """Count the minutes of the request, over its sources, that are not computed yet."""
     row = connection.execute(_REMAINING, (list(request.ids),)).fetchone()
     return int(row[0]) if row else 0
 
 
 def restated_hours(connection: psycopg.Connection[Any], request: Request) -> int:
-    """Hours that were closed and have a new version since the request was made."""
+    """Count the hours that were closed and have a new version since the request was made."""
     row = connection.execute(
         _RESTATED, (list(request.source_ids), request.reason, request.asked_at)
     ).fetchone()

@@ -152,14 +152,14 @@ def shorten(
 
 
 def of_service(connection: psycopg.Connection[Any], service: str, revision: int) -> list[SetAside]:
-    """Everything that is set aside of a service; ``revision``: that the registry has now."""
+    """Read everything that is set aside of a service; ``revision``: that the registry has now."""
     return _read(connection, {"service": service, "revision": revision, "facility_id": None})
 
 
 def of_facility(
     connection: psycopg.Connection[Any], service: str, facility_id: int
 ) -> list[SetAside]:
-    """What is set aside of one facility."""
+    """Read what is set aside of one facility."""
     return _read(connection, {"service": service, "revision": None, "facility_id": facility_id})
 
 

@@ -94,7 +94,7 @@ def advance(
 def _stretches(
     moved: Collection[tuple[datetime, datetime, datetime]], upto: datetime
 ) -> list[tuple[datetime, datetime]]:
-    """Times (the latter exclusive) whose minutes enter or leave totals that move on to ``upto``.
+    """Return intervals whose minutes enter or leave totals that move on to ``upto``.
 
     Of each total: where it is to begin, where it began, and its last minute. Not two overlap.
     """

@@ -34,7 +34,7 @@ class BrokerSession:
 
 
 def open_session(connection: psycopg.Connection[Any], client_id: str | None) -> BrokerSession:
-    """The session of this client id, made known if it is new; None: of an id that is secret."""
+    """Open the session of this client id, new or known; None: of an id that is secret."""
     wanted = client_id or f"{DEFAULT}-{secrets.token_hex(_SECRET_BYTES)}"
     key = f"id {client_id}" if client_id else DEFAULT
     row = connection.execute(_OPEN, (key, wanted)).fetchone()

@@ -45,7 +45,7 @@ class ApiKey:
 
 
 def digest(key: str) -> bytes:
-    """What is stored in place of ``key``."""
+    """Return what is stored in place of ``key``."""
     return hashlib.sha256(key.encode()).digest()
 
 
@@ -137,7 +137,7 @@ async def find(connection: AsyncConnection, key: str) -> ApiKey | None:
 
 
 async def lapsed(connection: AsyncConnection, ids: Collection[int]) -> set[int]:
-    """Which of the keys ``ids`` are no longer in force."""
+    """Read which of the keys ``ids`` are no longer in force."""
     standing = await connection.execute(
         select(api_key.c.id).where(api_key.c.id.in_(list(ids)), _in_force())
     )

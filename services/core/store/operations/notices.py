@@ -22,6 +22,6 @@ ORDER BY 1 LIMIT 100
 
 
 def told(connection: Connection, code: str) -> list[str]:
-    """The sentences under one code of the processes that run."""
+    """Read the sentences under one code of the processes that run."""
     rows = connection.execute(_TOLD, {"code": code})
     return [str(row[0]) for row in rows]

@@ -223,7 +223,7 @@ def _parameters(connection: Connection, facility_id: int, slug: str) -> dict[str
 
 
 def _relations(bind: Engine, name: str) -> Sequence[str]:
-    """Where a table's rows are: a row's place is its own within a chunk only."""
+    """Return where a table's rows are: a row's place is its own within a chunk only."""
     if "hypertable" not in t.metadata.tables[name].info:
         return [name]
     with bind.begin() as connection:

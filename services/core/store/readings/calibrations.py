@@ -39,14 +39,14 @@ WHERE channel_id = ANY(%s) AND quality IN (3, 4)
 def readings(
     connection: psycopg.Connection[Any], channel_id: int, first_minute: int, end_minute: int
 ) -> list[tuple[int, float]]:
-    """Calibration readings (microseconds, value) of the minutes; ``end_minute`` exclusive."""
+    """Read calibration readings (microseconds, value) of the minutes; ``end_minute`` exclusive."""
     return connection.execute(_READINGS, (channel_id, first_minute, end_minute)).fetchall()
 
 
 def tests(
     connection: psycopg.Connection[Any], channel_id: int, first_us: int, end_us: int
 ) -> list[CalibrationTest]:
-    """The tests that ended in a span and the last one before it, in order of time."""
+    """Read the tests that ended in a span and the last one before it, in order of time."""
     rows = connection.execute(
         _TESTS,
         {"channel": channel_id, "first": from_us(first_us), "end": from_us(end_us)},
@@ -55,7 +55,7 @@ def tests(
 
 
 def next_test_us(connection: psycopg.Connection[Any], channel_id: int, after_us: int) -> int | None:
-    """When the first test after an instant ended; None: there is none."""
+    """Read when the first test after an instant ended; None: there is none."""
     row = connection.execute(
         "SELECT (extract(epoch FROM min(ended_at)) * 1000000)::int8 FROM calibration_test"
         " WHERE channel_id = %s AND ended_at > %s",
@@ -86,6 +86,6 @@ def replace(
 def excused(
     connection: psycopg.Connection[Any], channel_ids: list[int], first_hour: int, end_hour: int
 ) -> set[tuple[int, int]]:
-    """(channel, hour) that a reading says calibration or maintenance of; ``end_hour`` exclusive."""
+    """Read the (channel, hour) of calibration or maintenance readings; ``end_hour`` exclusive."""
     rows = connection.execute(_EXCUSED, (channel_ids, first_hour, end_hour)).fetchall()
     return {(row[0], row[1]) for row in rows}

@@ -102,7 +102,7 @@ def channel(
 
 
 def owners(connection: psycopg.Connection[Any], device: str) -> list[str]:
-    """Which facilities have, or had, a device of this id."""
+    """Read which facilities have, or had, a device of this id."""
     return [facility for (facility,) in connection.execute(_OWNERS, (device,))]
 
 

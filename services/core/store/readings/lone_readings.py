@@ -48,7 +48,7 @@ def any_stored(
     channel_ids: Sequence[int],
     spans: Sequence[tuple[datetime, datetime]],
 ) -> bool:
-    """Whether anything of the channels is stored in any of the spans, their ends exclusive."""
+    """Return whether anything of the channels is stored in any of the spans, ends exclusive."""
     return any(
         _told(connection.execute(_ANY_BETWEEN, (list(channel_ids), since, until)))
         for since, until in spans
@@ -56,7 +56,7 @@ def any_stored(
 
 
 def anything_stored(connection: psycopg.Connection[Any], channel_ids: Sequence[int]) -> bool:
-    """Whether anything of the channels is stored at all."""
+    """Return whether anything of the channels is stored at all."""
     return _told(connection.execute(_ANY, (list(channel_ids),)))
 
 

@@ -150,7 +150,7 @@ class Usage:
 
 
 def usages(connection: psycopg.Connection[Any]) -> list[Usage]:
-    """How much lies open, by facility and device as the topics named them."""
+    """Read how much is open, by facility and device as the topics named them."""
     found = connection.execute(
         "SELECT facility, device, count(*), sum(octet_length(payload))"
         " FROM quarantine WHERE state = 'open' GROUP BY facility, device"
@@ -162,7 +162,7 @@ def usages(connection: psycopg.Connection[Any]) -> list[Usage]:
 
 
 def _storable(entry: QuarantineEntry) -> dict[str, Any]:
-    """The entry's columns in the order of ``_COLUMNS``."""
+    """Return the entry's columns in the order of ``_COLUMNS``."""
     return {
         "received_at": entry.received_at,
         "reason": str(entry.reason),
@@ -181,7 +181,7 @@ def _storable(entry: QuarantineEntry) -> dict[str, Any]:
 
 
 def _text(column: str, text: str | None) -> str | None:
-    """Text as PostgreSQL can hold it: without NUL and lone surrogates, not too long."""
+    """Return text as PostgreSQL can hold it: without NUL and lone surrogates, not too long."""
     if text is None:
         return None
     encodable = text.encode("utf-8", "replace").decode("utf-8")
@@ -225,7 +225,7 @@ def select_page(
     until: datetime | None = None,
     payload_bytes: int = 1024,
 ) -> Select[Any]:
-    """The newest items first, ``limit`` at most, each with the payload's first bytes.
+    """Select the newest items first, ``limit`` at most, each with the payload's first bytes.
 
     An empty filter means all; the next page begins before the last id of this one. ``since`` and
     ``until`` bound the arrival, the end exclusive. ``devices``: see :func:`names_device`.
@@ -250,7 +250,7 @@ def select_page(
 
 
 def names_device(names: Sequence[str]) -> ColumnElement[bool]:
-    """Whether an entry is of one of some devices, each named by its id or as ``facility/device``.
+    """Return whether an entry is of one of some devices, each by its id or ``facility/device``.
 
     No id has a slash in it, and no topic can bring one into these columns.
     """
@@ -259,7 +259,7 @@ def names_device(names: Sequence[str]) -> ColumnElement[bool]:
 
 
 def select_item(item_id: int) -> Select[Any]:
-    """One item with all its bytes."""
+    """Select one item with all its bytes."""
     return _select(quarantine.c.payload).where(quarantine.c.id == item_id)
 
 
@@ -273,5 +273,5 @@ def _select(payload: Any) -> Select[Any]:
 
 
 def item(row: Mapping[str, Any]) -> QuarantineItem:
-    """A row of either statement as a record."""
+    """Return a row of either statement as a record."""
     return QuarantineItem(**{**row, "payload": bytes(row["payload"])})

@@ -114,7 +114,7 @@ def submit(
 def unknown_ids(
     connection: Connection, ids: Sequence[int], facilities: Sequence[str] | None
 ) -> list[int]:
-    """Those of ``ids`` that are no entry of quarantine, or not one of ``facilities``."""
+    """Read those of ``ids`` that are no entry of quarantine, or not one of ``facilities``."""
     statement = select(quarantine.c.id).where(quarantine.c.id.in_(ids))
     if facilities is not None:
         statement = statement.where(quarantine.c.facility.in_(facilities))
@@ -122,7 +122,7 @@ def unknown_ids(
 
 
 def senders(connection: Connection, selection: Selection) -> list[tuple[str, str]]:
-    """Facility and device of what is selected, each once, as far as both are known."""
+    """Read facility and device of what is selected, each once, as far as both are known."""
     c = quarantine.c
     found = connection.execute(
         select(c.facility, c.device)
@@ -151,12 +151,12 @@ def discard(connection: Connection, selection: Selection) -> int:
 
 
 def select_request(request_id: int) -> Select[Any]:
-    """One request; see :func:`request`."""
+    """Select one request; see :func:`request`."""
     return select(replay_request).where(replay_request.c.id == request_id)
 
 
 def request(row: Mapping[str, Any]) -> ReplayRequest:
-    """A row of ``replay_request`` as a record."""
+    """Return a row of ``replay_request`` as a record."""
     given = dict(row)
     selection = Selection(
         **{

@@ -59,7 +59,7 @@ class DroppedChunk:
 
 
 def horizon(connection: psycopg.Connection[Any]) -> datetime | None:
-    """The instant before which no reading is taken any more; None: nothing was ever dropped."""
+    """Read the instant before which no reading is taken any more; None: nothing was dropped."""
     row = connection.execute("SELECT horizon FROM reading_horizon").fetchone()
     return row[0] if row else None
 
@@ -81,7 +81,7 @@ def raise_horizon(connection: psycopg.Connection[Any], before: datetime) -> int 
 
 
 def may_drop(connection: psycopg.Connection[Any], raised: int) -> bool:
-    """Whether every transaction has ended that may not have known the horizon."""
+    """Return whether every transaction has ended that may not have known the horizon."""
     row = connection.execute(
         "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::int8 >= %s", (raised,)
     ).fetchone()
@@ -103,7 +103,7 @@ def drop(connection: psycopg.Connection[Any], retention: str) -> list[DroppedChu
 
 
 def first_minutes(connection: psycopg.Connection[Any]) -> dict[int, int]:
-    """The first minute (since the epoch) that all readings are there of, by channel.
+    """Read the first minute (since the epoch) that all readings are there of, by channel.
 
     Only of channels that lost readings.
     """

@@ -127,7 +127,7 @@ class SeriesRequests:
         return self.channels.size
 
     def where(self, chosen: NDArray[np.bool_]) -> SeriesRequests:
-        """Those chosen."""
+        """Return those chosen."""
         return SeriesRequests(
             channels=self.channels[chosen],
             firsts=self.firsts[chosen],
@@ -159,7 +159,7 @@ class Series:
     uncertain: Bools | None = None
 
     def __getitem__(self, i: int) -> Readings:
-        """Those of one request."""
+        """Return those of one request."""
         mine = slice(self.bounds[i], self.bounds[i + 1])
         return Readings(ts_us=self.ts_us[mine], value=self.value[mine])
 
@@ -177,7 +177,7 @@ class Series:
         requests: int,
         uncertain: Bools | None = None,
     ) -> Series:
-        """From readings in any order, and the number of the request of each."""
+        """Build it from readings in any order, and the number of the request of each."""
         same = owner[1:] == owner[:-1]
         if np.any(owner[1:] < owner[:-1]) or np.any(same & (ts_us[1:] <= ts_us[:-1])):
             order = np.lexsort((ts_us, owner))
@@ -229,7 +229,7 @@ class StoredReadings:
         )
 
     def since(self, channels: Integers, since_us: Integers) -> Series:
-        """All readings of each channel from its instant (microseconds since the epoch) on."""
+        """Read all of each channel from its instant (microseconds since the epoch) on."""
         oldest_s = int(since_us.min()) // 1_000_000 if since_us.size else 0
         return self._packed(
             _SINCE,
@@ -244,7 +244,7 @@ class StoredReadings:
     def neighbours(
         self, channels: Integers, since_us: Integers, lasts: Integers, count: int
     ) -> tuple[Integers, Integers]:
-        """Minutes of the ``count``-th usable readings before ``since_us`` and after ``lasts``.
+        """Read minutes of the ``count``-th usable readings before ``since_us`` and after ``lasts``.
 
         Of each channel; the first is an instant, the other a minute. Where there are fewer, of the
         farthest; where there is none, the minute of ``since_us`` itself, or that of ``lasts``.
@@ -282,7 +282,7 @@ class StoredReadings:
 
 
 def joined(uncertain: Bools | None, size: int, more: Series) -> Bools | None:
-    """Which of ``size`` readings and of those of ``more`` after them are uncertain."""
+    """Return which of ``size`` readings and of those of ``more`` after them are uncertain."""
     if uncertain is None and more.uncertain is None:
         return None
     return np.concatenate(
@@ -294,7 +294,7 @@ def joined(uncertain: Bools | None, size: int, more: Series) -> Bools | None:
 
 
 def _bound(second: int) -> datetime | str:
-    """The instant, as a lower bound of times; none at all where it lies before the epoch."""
+    """Return the instant, as a lower bound of times; none at all where it lies before the epoch."""
     return datetime.fromtimestamp(second, UTC) if second >= 0 else "-infinity"
 
 
@@ -322,7 +322,7 @@ def holding(
     holds_s: Sequence[float],
     end_minute: int,
 ) -> dict[int, float]:
-    """The newest reading's time (epoch seconds) of each channel that may hold into ``end_minute``.
+    """Read when each channel had its newest reading (epoch seconds) that may hold into a minute.
 
     Channels whose newest reading before that minute is older than ``holds_s`` are left out.
     """

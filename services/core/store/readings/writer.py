@@ -195,7 +195,7 @@ def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Wr
 
 
 def _staged(rows: Sequence[ReadingRow]) -> bytes:
-    """Rows as ``_COPY`` reads them; built as columns, in half the time that row by row takes."""
+    """Return rows as ``_COPY`` reads them, built as columns: half the time of row by row."""
     values = np.array([row.value for row in rows], dtype=np.float64)
     null = {}
     if np.isnan(values).any():
@@ -218,7 +218,7 @@ def _staged(rows: Sequence[ReadingRow]) -> bytes:
 def _moved_on(
     cursor: psycopg.Cursor[Any], rows: Sequence[ReadingRow], conflicts: Iterable[Conflict]
 ) -> dict[int, ReadingRow | None]:
-    """By position, how what is timed by its arrival was stored after all; None: it is there."""
+    """Store by its arrival what arrival dates; return it by position, None where it is there."""
     return {
         each.position: arrival_order.store(cursor, rows[each.position])
         for each in conflicts
@@ -229,7 +229,7 @@ def _moved_on(
 def conflicts(
     connection: psycopg.Connection[Any], among: Sequence[int] | None = None
 ) -> list[Conflict]:
-    """Which rows of this transaction's :func:`write` meet something else under their key now.
+    """Read which rows of this transaction's :func:`write` meet something else under their key now.
 
     ``among``: only those at these positions.
     """

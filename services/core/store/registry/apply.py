@@ -100,7 +100,7 @@ def raise_revision(connection: Connection) -> None:
 
 
 def _rezoned(connection: Connection, file: model.FacilityFile) -> str | None:
-    """How the time zone changes, if it does: factors and reporting periods change at midnight."""
+    """Return how the time zone changes, if it does: factors and periods change at midnight."""
     zone = connection.scalar(
         select(t.facility.c.timezone).where(t.facility.c.slug == file.facility.id)
     )
@@ -150,7 +150,7 @@ def _facility(
 def _devices(
     connection: Connection, file: model.FacilityFile, facility_id: int, changes: list[str]
 ) -> tuple[dict[str, int], dict[int, str]]:
-    """Channel ids by ``device.channel``, and by id how each changed in its way of counting."""
+    """Write devices; return channel ids by ``device.channel``, and how each changed, by id."""
     before = {
         row.slug: row
         for row in connection.execute(select(t.device).where(t.device.c.facility_id == facility_id))

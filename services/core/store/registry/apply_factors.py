@@ -90,7 +90,7 @@ def change_of(
     before: Sequence[Row[Any]],
     after: Sequence[Row[Any]],
 ) -> FactorChange:
-    """What became of a factor's versions in force: which went and came, all before and after."""
+    """Return what became of a factor's versions in force: gone, come, all before and after."""
     old, new = (", ".join(map(_in_words, rows)) for rows in (gone, came))
     if gone and came:
         cause = f"{slug}, {old} replaced by {new}"

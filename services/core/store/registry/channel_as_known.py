@@ -26,7 +26,7 @@ WHERE d.facility_id = %(facility)s AND d.slug = %(device)s AND c.slug = %(channe
 def channel_as_known(
     connection: psycopg.Connection[Any], facility_id: int, reference: str, as_of: datetime
 ) -> tuple[int, model.Channel] | None:
-    """Id and configuration at ``as_of`` of ``device.channel``; None: there is no such channel."""
+    """Read id and configuration at ``as_of`` of ``device.channel``; None: no such channel."""
     device, channel = reference.split(".")
     row = connection.execute(
         _CHANNEL,

@@ -36,7 +36,7 @@ FIGURES = (
 
 
 def to_row(factor: Factor) -> dict[str, Any]:
-    """The figures of a factor by column; known-at time and facility are the caller's."""
+    """Return the figures of a factor by column; known-at time and facility are the caller's."""
     content = factor.heat_content
     return {
         **{name: getattr(factor, name) for name in _COLUMNS},
@@ -48,18 +48,18 @@ def to_row(factor: Factor) -> dict[str, Any]:
 
 
 def figures(factor: Factor) -> tuple[Any, ...]:
-    """What makes a version of a factor, as :func:`stored_figures` has it."""
+    """Return what makes a version of a factor, as :func:`stored_figures` has it."""
     row = to_row(factor)
     return tuple(row[name] for name in FIGURES)
 
 
 def stored_figures(row: Any) -> tuple[Any, ...]:
-    """What makes a version of a factor, of its row."""
+    """Return what makes a version of a factor, of its row."""
     return tuple(getattr(row, name) for name in FIGURES)
 
 
 def from_row(row: Mapping[str, Any]) -> Factor:
-    """The record of a row of the table ``factor``."""
+    """Return the record of a row of the table ``factor``."""
     content = None
     if row["heat_content_mj"] is not None:
         content = HeatContent(
@@ -80,7 +80,7 @@ def from_row(row: Mapping[str, Any]) -> Factor:
 def in_force(
     connection: psycopg.Connection[Any], facility_id: int, slugs: Sequence[str]
 ) -> dict[str, list[tuple[int, Factor]]]:
-    """Row id and record of every version in force of the factors a facility may use, by slug.
+    """Read row id and record of every version in force of the factors a facility may use, by slug.
 
     A facility's own factor hides the built-in one of the same name.
     """

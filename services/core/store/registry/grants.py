@@ -125,12 +125,12 @@ def list_grants(
 
 
 def still_named(connection: Connection, slug: str, prefix: str) -> list[str]:
-    """The topics below ``prefix`` that a facility's devices name now."""
+    """Read the topics below ``prefix`` that a facility's devices name now."""
     return sorted(each for each in _named_topics(connection, slug) if covers(prefix, each))
 
 
 def covers(prefix: str, topic: str) -> bool:
-    """Whether ``topic`` is ``prefix`` or lies below it, by whole levels."""
+    """Return whether ``topic`` is ``prefix`` or lies below it, by whole levels."""
     return topic == prefix or topic.startswith(f"{prefix}/")
 
 

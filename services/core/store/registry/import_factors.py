@@ -94,7 +94,7 @@ def _lay(
 
 
 def _left(old: Row[Any], new: FactorRow) -> list[tuple[date | None, date | None]]:
-    """The days of an old version before and after a new one."""
+    """Return the days of an old version before and after a new one."""
     left: list[tuple[date | None, date | None]] = []
     if new.valid_from is not None and (old.valid_from is None or old.valid_from < new.valid_from):
         left.append((old.valid_from, new.valid_from))

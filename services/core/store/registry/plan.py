@@ -92,7 +92,7 @@ class FacilityPlan:
     set_aside: frozenset[int] = frozenset()
 
     def without(self, source_ids: Collection[int]) -> FacilityPlan:
-        """The same with these sources left alone."""
+        """Return the same with these sources left alone."""
         kept = {each: source for each, source in self.sources.items() if each not in source_ids}
         return replace(self, sources=kept, set_aside=frozenset(source_ids))
 

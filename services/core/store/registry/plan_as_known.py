@@ -64,7 +64,7 @@ class SourceAsKnown:
 def changes(
     connection: psycopg.Connection[Any], facility_id: int, source_id: int
 ) -> list[datetime]:
-    """Instants, ascending, at which anything that computes the source may have changed."""
+    """Read instants, ascending, at which anything that computes the source may have changed."""
     rows = connection.execute(_CHANGED, {"source": source_id, "facility": facility_id})
     return [row[0] for row in rows]
 
@@ -78,7 +78,7 @@ def source_as_known(
     slug: str,
     as_of: datetime,
 ) -> SourceAsKnown:
-    """The source as it was configured at ``as_of``, with the factor versions known then.
+    """Read the source as it was configured at ``as_of``, with the factor versions known then.
 
     :raises ConfigurationError: nothing could be computed with what was known then.
     """

@@ -36,7 +36,7 @@ class Recomputation:
 
 
 def of_spec(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """What differs between two configurations of ``name``."""
+    """Return what differs between two configurations of ``name``."""
     parts = [
         f"{key} {_shown(before.get(key))} -> {_shown(after.get(key))}"
         for key in sorted({*before, *after})
@@ -50,7 +50,7 @@ _AT_ARRIVAL = frozenset({"corrections", "invalid"})
 
 
 def of_channel(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
-    """The reason of a change of a channel's configuration; None: it alters no total."""
+    """Return the reason of a change of a channel's configuration; None: it alters no total."""
     before, after = (
         {k: v for k, v in spec.items() if k not in _AT_ARRIVAL} for spec in (before, after)
     )
@@ -63,7 +63,7 @@ def of_channel(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -
 
 
 def of_factors(altered: Mapping[str, FactorChange], *, factor: str | None) -> Recomputation | None:
-    """What changes of factors make of a source; ``factor``: the one that says what is known."""
+    """Return what changes of factors make of a source; ``factor``: the one that says it."""
     if not altered:
         return None
     firsts = [change.first_day for change in altered.values()]
@@ -88,7 +88,7 @@ def of_source(
     altered_factors: Mapping[str, FactorChange],
     rezoned: str | None,
 ) -> Recomputation | None:
-    """What the changes make of a source; ``old``: its row before, ``spec``: as it is now.
+    """Return what the changes make of a source; ``old``: its row before, ``spec``: as it is now.
 
     ``rezoned``: how the facility's time zone changed, for factors and reporting periods change at
     midnight.

@@ -35,7 +35,7 @@ class Validity(Protocol):
 
 
 def share_days(one: Validity, other: Validity) -> bool:
-    """Whether both are valid on some day."""
+    """Return whether both are valid on some day."""
     return _begins_before_end(one, other) and _begins_before_end(other, one)
 
 
@@ -44,24 +44,24 @@ def _begins_before_end(one: Validity, other: Validity) -> bool:
 
 
 def all_versions(connection: Connection, slug: str) -> Sequence[Row[Any]]:
-    """Every version of a factor, superseded ones too."""
+    """Read every version of a factor, superseded ones too."""
     return connection.execute(
         select(t.factor).where(t.factor.c.slug == slug, t.factor.c.facility_id.is_(None))
     ).all()
 
 
 def in_force(connection: Connection, slug: str) -> list[Row[Any]]:
-    """The versions of a factor that hold."""
+    """Read the versions of a factor that hold."""
     return [row for row in all_versions(connection, slug) if row.known_to is None]
 
 
 def shared_factors(connection: Connection) -> list[Factor]:
-    """The versions in force of all of them, by name and first day."""
+    """Read the versions in force of all of them, by name and first day."""
     return [factor for factor, _ in every_version(connection) if factor.known_to is None]
 
 
 def every_version(connection: Connection) -> list[tuple[Factor, bool]]:
-    """Every version of all of them, by name and first day, and whether it was imported."""
+    """Read every version of all of them, by name and first day, and whether it was imported."""
     rows = connection.execute(
         select(t.factor)
         .where(t.factor.c.facility_id.is_(None))
@@ -131,7 +131,7 @@ def recompute_users(
 def _unusable(
     source: model.ActivitySource, channel: Any, versions: Sequence[Factor]
 ) -> tuple[str, str] | None:
-    """The factor that the source cannot use, and why."""
+    """Return the factor that the source cannot use, and why."""
     for slug in {version.id for version in versions}:
         try:
             assemble.method(

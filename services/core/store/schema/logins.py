@@ -27,12 +27,12 @@ class LoginError(RuntimeError):
 
 
 def password_file(directory: Path, role: str) -> Path:
-    """The file of a role's password, in the form that ``PGPASSFILE`` and ``passfile`` take."""
+    """Return the file of a role's password, as ``PGPASSFILE`` and ``passfile`` take it."""
     return directory / role / "pgpass"
 
 
 def password_of(directory: Path, role: str) -> str:
-    """The role's password; made and written, readable for its owner alone, where there is none.
+    """Return the role's password; made, and readable for its owner alone, where there is none.
 
     :raises LoginError: the file cannot be read or written, or is not one of these.
     """

@@ -30,7 +30,7 @@ class MigrationError(RuntimeError):
 
 
 def config(connection: Connection) -> Config:
-    """Alembic's configuration bound to an open connection."""
+    """Return Alembic's configuration bound to an open connection."""
     configuration = Config()
     configuration.set_main_option("script_location", str(MIGRATIONS))
     configuration.attributes["connection"] = connection

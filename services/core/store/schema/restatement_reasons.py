@@ -45,17 +45,17 @@ _MOST_NAMES = 5
 
 
 def reason(kind: str, cause: str = "") -> str:
-    """The sentence that is stored."""
+    """Return the sentence that is stored."""
     return f"{kind}: {cause}" if cause else kind
 
 
 def discarded(by: str, cause: str) -> str:
-    """The sentence of readings that somebody took away."""
+    """Return the sentence of readings that somebody took away."""
     return f"{DISCARDED_READING} by {by}: {cause}"
 
 
 def parted(stored: str) -> tuple[str, str | None]:
-    """Kind and cause of a stored sentence; one of no known kind is a kind of its own."""
+    """Return kind and cause of a stored sentence; one of no known kind is a kind of its own."""
     for kind in KINDS:
         if stored == kind:
             return kind, None
@@ -65,13 +65,13 @@ def parted(stored: str) -> tuple[str, str | None]:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names in one phrase; of many the first ones and how many more there are."""
+    """Return names in one phrase; of many the first ones and how many more there are."""
     shown = ", ".join(names[:_MOST_NAMES])
     more = len(names) - _MOST_NAMES
     return f"{shown} and {more} more" if more > 0 else shown
 
 
 def hours_between(first: int, last: int) -> str:
-    """Hours since the epoch, both included, in words."""
+    """Return hours since the epoch, both included, in words."""
     begin, end = (f"{datetime.fromtimestamp(h * 3600, UTC):%Y-%m-%dT%H:%MZ}" for h in (first, last))
     return f"hour {begin}" if first == last else f"hours {begin} to {end}"

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from services.core.timeline.instants import DAY_MINUTES
 from services.core.timeline.windows import FIXED, ROLLING_MINUTES, longest_minutes, rolling_minutes
 
 #: Keys of a threshold that say what is watched; without any of them it is the whole facility.
 Subject = Literal["source", "scope", "channel", "device"]
-
-_A_DAY = 1440
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +37,7 @@ TOTALS = WindowRule(
     text=f"one of {', '.join((*ROLLING_MINUTES, *FIXED))}",
 )
 SHORT = WindowRule(
-    accepts=lambda window: 1 <= (rolling_minutes(window) or 0) <= _A_DAY,
+    accepts=lambda window: 1 <= (rolling_minutes(window) or 0) <= DAY_MINUTES,
     text="whole minutes or hours up to 24h, such as 15m",
 )
 BUDGETED = WindowRule(accepts=lambda window: window in {"month", "year"}, text="month or year")
@@ -93,4 +92,4 @@ class Measure(ABC):
         """
         if self.fixed_reach_minutes is not None:
             return self.fixed_reach_minutes
-        return unknown_after + _A_DAY + (1 if window is None else longest_minutes(window))
+        return unknown_after + DAY_MINUTES + (1 if window is None else longest_minutes(window))

@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """What is known of devices stays; the next status tells the time."""
+    """Leave what is known of devices; the next status tells the time."""
     op.add_column(
         "device",
         sa.Column(

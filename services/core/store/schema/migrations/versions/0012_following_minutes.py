@@ -22,7 +22,7 @@ def _mass(name: str) -> str:
 
 
 def upgrade() -> None:
-    """What channels were before this version, nobody kept; no minutes followed anything."""
+    """Begin with what channels are now: nobody kept what they were, and no minutes followed."""
     op.drop_table("following_minutes")
     op.create_table(
         "following_minutes",

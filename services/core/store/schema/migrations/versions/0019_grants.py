@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """What facility files name so far stays theirs; nothing needs to be granted for it."""
+    """Let facility files keep what they name so far; nothing needs to be granted for it."""
     op.create_table(
         "facility_grant",
         sa.Column("facility_id", sa.Integer(), nullable=False),
