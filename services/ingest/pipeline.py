@@ -42,6 +42,11 @@ _IDLE_S: Final = 0.25
 #: Refused filters that readiness names.
 _MOST_REFUSED_TOLD: Final = 20
 
+_SESSION_KNOWN: Final = (
+    "ingest's session at the broker has the client id tonne-ingest, which anybody can guess, and at"
+    " NATS every account may take; give it a secret one, as deploy/docs/howto/brokers.md says"
+)
+
 #: How long a change of the registry may go unnoticed while all devices are known, and one of the
 #: database's clock.
 _LOOK_S: Final = 1.0
@@ -66,6 +71,7 @@ class Pipeline:
     ) -> None:
         self._source = source
         self._listening = Listening(source, session)
+        self._session_is_known = session is not None and session.is_known
         self._database = database
         self._shutdown = shutdown
         self._bounds = bounds
@@ -201,6 +207,7 @@ class Pipeline:
         told = [
             ("broker-silent", self._source.silent),
             ("session-taken", self._source.trouble),
+            ("session-known", _SESSION_KNOWN if self._session_is_known else ""),
         ]
         told += [
             (FILTER_REFUSED, f"the broker brings nothing of {name!r} to ingest: {why}")

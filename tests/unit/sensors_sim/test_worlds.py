@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from typer.testing import CliRunner
 
+from sensors_sim.cli import app
 from sensors_sim.devices import Device
 from sensors_sim.facility_file import works_file
 from sensors_sim.payloads import encode_history, encode_sample
@@ -152,3 +156,14 @@ def test_a_facility_that_the_demo_does_not_have_is_refused_with_the_choice() -> 
         chosen("demo", "nowhere", 1)
     with pytest.raises(ValueError, match="small letters"):
         chosen("plant", "No/Where", 1)
+
+
+def test_now_is_not_the_future_on_a_machine_that_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = itertools.count(1_795_000_000)
+    monkeypatch.setattr("sensors_sim.world_commands.time", SimpleNamespace(time=seconds.__next__))
+    monkeypatch.setattr("sensors_sim.arguments.time", SimpleNamespace(time=seconds.__next__))
+    done = CliRunner().invoke(
+        app, ["backfill", "--days", "0.001", "--broker", "mqtt://127.0.0.1:1"]
+    )
+    assert "future" not in done.output
+    assert "127.0.0.1" in done.output

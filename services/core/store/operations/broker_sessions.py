@@ -32,6 +32,11 @@ class BrokerSession:
     #: topic filters that the broker's session may hold; None: it is from before they were noted
     filters: frozenset[str] | None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether its client id is the one that databases had before ids were secret."""
+        return self.client_id == DEFAULT
+
 
 def open_session(connection: psycopg.Connection[Any], client_id: str | None) -> BrokerSession:
     """Open the session of this client id, new or known; None: of an id that is secret."""
