@@ -15,14 +15,14 @@ import psycopg
 import structlog
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.middleware.gzip import GZipMiddleware
 
 from services.api.admission.gate import Gate
 from services.api.admission.requests import Admission, InTurn, Patience
-from services.api.context import STATEMENT_TIMEOUT_MS, Context
+from services.api.context import Context
+from services.api.database import Database
 from services.api.health import HOLDS_S, Health
-from services.api.http import problems
+from services.api.http import errors
 from services.api.http.middleware import CountRequests, LimitBody
 from services.api.http.parameters import TellTime
 from services.api.http.same_site import SameSiteOnly, no_form
@@ -39,6 +39,7 @@ from services.api.routes import (
     explain,
     facilities,
     live,
+    maintenance,
     operation,
     quarantine,
     readings,
@@ -53,7 +54,7 @@ from services.core.runtime import logging
 from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings
 from services.core.runtime.steady_time import SteadyTime
-from services.core.store.database.connect import async_engine, connect
+from services.core.store.database.connect import connect
 
 log = structlog.get_logger()
 
@@ -63,11 +64,11 @@ _FEED_CONNECTIONS = 4
 _DESCRIPTION = """\
 CO2 totals of facilities: live, by interval, explained.
 
-Times are RFC 3339 UTC. `from`, `to`, `as_of` and every other time in a request may also be a date
-(midnight UTC), epoch seconds or milliseconds, or relative as in Grafana: `now`, `now-7d`, `now/d`,
-`now-1d/d`; `/d` is the day's beginning, in `to` its end. Lists are repeated or comma separated.
-Masses are kilograms. `null` is unknown, `0` is zero. Errors are RFC 9457 problem details. Lists are
-root arrays of flat rows.
+Times in answers are RFC 3339 UTC. Times in requests (`from`, `to`, `as_of` and others) may also be
+a date (midnight UTC), epoch seconds or milliseconds, or relative as in Grafana: `now`, `now-7d`,
+`now/d`, `now-1d/d`; `/d` rounds to the start of the day, in `to` to its end. List parameters are
+repeated or comma separated. Masses are in kilograms. `null` is unknown, `0` is zero. Errors are RFC
+9457 problem details. Lists are root arrays of flat rows.
 """
 
 
@@ -82,9 +83,9 @@ def create_app(
     clock = SteadyTime() if clock is None else clock
     steady = clock if isinstance(clock, SteadyTime) else None
     # as many as may read at once: a request takes one connection at a time, and none ever waits
-    engine = _reading_engine(settings, settings.api_reads_at_once)
+    database = Database(settings.database, connections=settings.api_reads_at_once)
     # streams go on whatever requests do
-    feeding = _reading_engine(settings, _FEED_CONNECTIONS)
+    feeding = Database(settings.database, connections=_FEED_CONNECTIONS)
     feed = LiveFeed(
         live_reader(feeding, clock), pace=pace or Pace(most_streams=settings.api_streams)
     )
@@ -107,8 +108,8 @@ def create_app(
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
-            await engine.dispose()
-            await feeding.dispose()
+            await database.close()
+            await feeding.close()
 
     app = FastAPI(
         title="tonne",
@@ -124,13 +125,13 @@ def create_app(
     )
     app.state.context = Context(
         settings=settings,
-        engine=engine,
+        database=database,
         clock=clock,
         feed=feed,
         gate=gate,
         health=Health(settings.database, holds_s=health_holds_s),
     )
-    problems.install(app)
+    errors.install(app)
     for module in (
         facilities,
         live,
@@ -143,6 +144,7 @@ def create_app(
         explain,
         alerts,
         thresholds,
+        maintenance,
         chart_annotations,
         operation,
         dashboard,
@@ -178,7 +180,7 @@ def run(settings: Settings) -> int:
     try:
         connect(settings.database, process="api").close()
     except psycopg.OperationalError:
-        log.warning("the database is away; serving what needs none until it is back")
+        log.warning("the database is unavailable; serving only what does not need it")
     try:
         listener = socket.create_server(
             (settings.api_host, settings.api_port),
@@ -210,17 +212,6 @@ def _refuse(reason: str) -> int:
     return 1
 
 
-def _reading_engine(settings: Settings, connections: int) -> AsyncEngine:
-    return async_engine(
-        settings.database,
-        process="api",
-        role="tonne_read",
-        pool_size=connections,
-        max_overflow=0,
-        statement_timeout_ms=STATEMENT_TIMEOUT_MS,
-    ).execution_options(isolation_level="AUTOCOMMIT")
-
-
 def _operation_id(route: APIRoute) -> str:
     return route.name
 
@@ -235,7 +226,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _end_loudly(task: asyncio.Task[None]) -> None:
-    """A bug in a background task must not leave a process that only looks alive."""
+    """End the process where a background task failed, so that it does not only look alive."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.critical("background_task_failed", exc_info=error)
         signal.raise_signal(signal.SIGTERM)

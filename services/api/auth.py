@@ -1,4 +1,4 @@
-"""Who asks, and what they may see: API keys as bearer tokens."""
+"""Authentication and access: API keys as bearer tokens."""
 
 from __future__ import annotations
 
@@ -11,20 +11,26 @@ from fastapi.security import HTTPBearer
 
 from services.api.admission.gate import address_of, key_of
 from services.api.context import InContext
-from services.api.http.problems import FacilityRetired, Forbidden, NotFound, Unauthenticated
+from services.api.http.problems import (
+    FacilityRetired,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    Unauthenticated,
+)
 from services.core.accounting.spelling import did_you_mean
 from services.core.store.answers.facility_queries import FacilityRow, facilities
 from services.core.store.operations import keys
 
 #: Documents the scheme in the specification; the header is read by :func:`principal`.
-_bearer = HTTPBearer(auto_error=False, description="An API key, made by `tonne keys create`")
+_bearer = HTTPBearer(auto_error=False, description="An API key from `tonne keys create`")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Principal:
-    """Someone who asks, with the rights of their key."""
+    """The client of a request, with the rights of its key."""
 
-    #: as the ledger tells it
+    #: as the ledger shows it
     name: str
     scopes: frozenset[str]
     #: facility slugs; None: all
@@ -44,7 +50,7 @@ class Principal:
 
 
 def _anyone(request: Request) -> Principal:
-    """Whoever asks while authentication is off."""
+    """Return the client of a request while authentication is off."""
     return Principal(
         name="someone without a key",
         scopes=frozenset(keys.SCOPES),
@@ -56,9 +62,9 @@ def _anyone(request: Request) -> Principal:
 async def principal(
     request: Request, context: InContext, _documented: Annotated[object, Depends(_bearer)]
 ) -> Principal:
-    """Find out who asks.
+    """Authenticate the client of a request.
 
-    :raises Unauthenticated: no key, or one that is unknown, expired or revoked.
+    :raises Unauthenticated: the key is missing, unknown, expired or revoked.
     """
     if context.settings.api_auth == "off":
         return _anyone(request)
@@ -66,7 +72,7 @@ async def principal(
     if key is None:
         raise Unauthenticated("Send the header `Authorization: Bearer KEY`.")
     context.gate.try_key(request.scope, key)
-    async with context.engine.connect() as connection:
+    async with context.database.read() as connection:
         found = await keys.find(connection, key)
     if found is None:
         context.gate.key_was_wrong(request.scope, key)
@@ -82,7 +88,7 @@ async def principal(
 
 
 def needs(scope: keys.Scope) -> Callable[[Principal], Awaitable[Principal]]:
-    """A dependency that lets only keys with ``scope`` pass."""
+    """Build a dependency that only accepts keys with ``scope``."""
 
     async def check(who: Annotated[Principal, Depends(principal)]) -> Principal:
         if not who.may(scope):
@@ -97,16 +103,16 @@ Writer = Annotated[Principal, Depends(needs("write"))]
 
 
 def no_facility(slug: str, known: Iterable[str] = ()) -> NotFound:
-    """The answer for a facility that is not there, or not for this key: the two are the same.
+    """Build the same answer for a facility that does not exist and one the key cannot see.
 
-    ``known``: those that the key may see, of which one may be meant.
+    ``known``: those that the key can see, one of which may be meant.
     """
-    meant = did_you_mean(slug, known) or "; GET /v1/facilities lists them."
+    meant = did_you_mean(slug, known) or "; GET /v1/facilities lists facilities."
     return NotFound(f"There is no facility {slug}{meant}")
 
 
 def retired(found: FacilityRow) -> FacilityRetired:
-    """Make the answer for what only a facility in force has."""
+    """Build the answer for what only a facility in force has."""
     return FacilityRetired(
         f"Facility {found.slug} was retired at {found.retired_at:%Y-%m-%dT%H:%MZ}: it has no live"
         f" totals. GET /v1/emissions?facility={found.slug} has its history, and as_of its totals"
@@ -127,7 +133,7 @@ async def in_force(context: InContext, who: Principal, slug: str) -> FacilityRow
 
 
 async def _visible_slugs(context: InContext, who: Principal) -> list[str]:
-    async with context.engine.connect() as connection:
+    async with context.database.read() as connection:
         found = await facilities(
             connection, only=None if who.facilities is None else list(who.facilities)
         )
@@ -147,9 +153,21 @@ async def visible_facilities(
         if not who.sees(slug):
             raise no_facility(slug, await _visible_slugs(context, who))
     only = list(wanted) if wanted else (None if who.facilities is None else list(who.facilities))
-    async with context.engine.connect() as connection:
+    async with context.database.read() as connection:
         found = await facilities(connection, only=only)
     missing = set(wanted) - {row.slug for row in found}
     if missing:
         raise no_facility(min(missing), await _visible_slugs(context, who))
     return found
+
+
+async def one_facility(context: InContext, who: Principal, wanted: str | None) -> str:
+    """Return the facility that is wanted, or the only one that ``who`` can see.
+
+    :raises NotFound: it does not exist for this key.
+    :raises InvalidRequest: there is more than one, and none is wanted.
+    """
+    found = await visible_facilities(context, who, [] if wanted is None else [wanted])
+    if len(found) != 1:
+        raise InvalidRequest("facility: name one, as in ?facility=linz")
+    return found[0].slug

@@ -1,7 +1,7 @@
-"""Readiness, read once for all who ask at the same time.
+"""Readiness, read once for all concurrent probes.
 
-Whoever may ask without a key must not be able to take the database's connections: however many
-ask, one connection is open, and an answer holds for a moment.
+Readiness needs no key, so probes must not be able to use up the database's connections: however
+many arrive, one connection is open, and an answer is reused for a moment.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from services.core.store.operations.readiness import Notice, Readiness, readines
 
 log = structlog.get_logger()
 
-#: So long an answer holds.
+#: How long an answer is reused.
 HOLDS_S = 1.0
-#: What stands in the registry holds so much longer: it takes a look at every source and factor.
+#: Warnings about the registry are reused longer: finding them reads every source and factor.
 _STANDS_HOLDS_TIMES = 30
-#: A database that answers later than this is away as far as readiness goes.
+#: A database that takes longer to answer counts as unavailable.
 _DATABASE_TIMEOUT_S = 3.0
 
 
 class Health:
-    """What the database says of itself and of the processes, at most ``holds_s`` old."""
+    """The state of the database and of the processes, at most ``holds_s`` old."""
 
     def __init__(self, database_url: str, *, holds_s: float = HOLDS_S) -> None:
         self._database_url = database_url
@@ -39,12 +39,12 @@ class Health:
         self._stands_at_s = 0.0
 
     async def read(self) -> Readiness | None:
-        """What is known now; None: the database does not answer."""
+        """Return the present state; None: the database does not answer."""
         if time.monotonic() - self._known_at_s < self._holds_s:
             return self._known
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read())
-        # who goes away must not take the answer from the others
+        # a client that goes away must not cancel the answer for the others
         return await asyncio.shield(self._reading)
 
     async def _read(self) -> Readiness | None:

@@ -12,7 +12,7 @@ PATH = Path(__file__).parents[2] / "deploy" / "docs" / "openapi.json"
 
 
 def specification() -> str:
-    """The specification that ``GET /v1/openapi.json`` answers with, indented."""
+    """Return the specification that ``GET /v1/openapi.json`` answers with, indented."""
     app = create_app(Settings())
     return json.dumps(app.openapi(), indent=2, ensure_ascii=False) + "\n"
 

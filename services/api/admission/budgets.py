@@ -1,6 +1,6 @@
-"""How much one key, or one address without a key, may ask for: buckets that fill up by the minute.
+"""Token buckets, one for each API key or address.
 
-Own code, of few lines, and no library: see ``deploy/docs/adr`` on budgets.
+A few lines of our own instead of a library: see ``deploy/docs/adr`` on budgets.
 """
 
 from __future__ import annotations
@@ -11,44 +11,44 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-#: How many askers a budget remembers; who is forgotten begins with a full bucket.
+#: How many clients a budget remembers; one that is forgotten begins with a full bucket.
 _MOST_REMEMBERED: Final = 20_000
 
 
 class Budget:
-    """A minute's worth of something for each asker, filled up evenly.
+    """An amount per minute for each client, refilled evenly.
 
-    The clock is monotonic: a clock that is set neither gives nor takes anything.
+    The clock is monotonic, so that setting the system clock changes nothing.
     """
 
     def __init__(self, a_minute: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._a_minute = a_minute
         self._clock = clock
-        #: by asker what was left, and when; who asked last stands last
+        #: what each client had left, and when; the most recent client comes last
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def left(self, who: str) -> float:
-        """What ``who`` may still spend now; below zero after an answer that cost more."""
+        """Return what ``who`` may still spend; below zero after an answer that cost more."""
         left, at_s = self._left.get(who, (self._a_minute, 0.0))
         return min(self._a_minute, left + (self._clock() - at_s) * self._a_minute / 60)
 
     def spend(self, who: str, amount: float) -> None:
-        """Take ``amount``, whether there is as much or not."""
+        """Take ``amount``, even where less is left."""
         self._left[who] = (self.left(who) - amount, self._clock())
         self._left.move_to_end(who)
         while len(self._left) > _MOST_REMEMBERED:
             self._left.popitem(last=False)
 
     def wait_s(self, who: str, amount: float = 0.0) -> float:
-        """How long until ``who`` may spend ``amount``; 0: now."""
+        """Return how long until ``who`` may spend ``amount``; 0: now."""
         missing = amount - self.left(who)
         return max(0.0, missing * 60 / self._a_minute)
 
 
 def network_of(address: str) -> str:
-    """What stands for one asker without a key: an IPv4 address, or the /64 of an IPv6 address.
+    """Name a client without a key: its IPv4 address, or the /64 of its IPv6 address.
 
-    Whoever has one IPv6 address has the other 2^64 of its network.
+    A client with one IPv6 address usually has all 2^64 of its network.
     """
     try:
         found = ipaddress.ip_address(address.partition("%")[0])

@@ -1,8 +1,8 @@
-"""The server's side of a connection: what it may cost before a request is there, and after.
+"""Limits on connections, before a request has arrived and after.
 
-uvicorn closes a connection that is idle between two requests. What it lacks stands here: a limit
-on connections, a time for the head of a request to arrive and one for its body, and one for how
-long a client may leave an answer lying unread. See ``deploy/docs/adr`` on budgets.
+uvicorn closes a connection that is idle between two requests. This module adds what it lacks: a
+limit on connections, a time limit for the headers and one for the body of a request, and one for a
+client that does not read its answer. See ``deploy/docs/adr`` on budgets.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from services.core.runtime.metrics import api_connections
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConnectionLimits:
-    """What connections may cost; times in seconds."""
+    """The limits of one server; times in seconds."""
 
     most: int
     most_of_an_address: int
     head_within_s: float
     body_within_s: float
     stall_s: float
-    #: whether an address is that of a proxy, behind which many stand
+    #: whether an address is that of a proxy, which serves many clients
     is_proxy: Callable[[str], bool] = field(default=lambda _address: False)
 
 
 class GuardedProtocol(H11Protocol):
-    """HTTP/1.1 with limits; :func:`guarded` makes it with those of one server."""
+    """HTTP/1.1 with limits; :func:`guarded` sets those of one server."""
 
     limits: ConnectionLimits
     open_by_address: Counter[str]
@@ -53,7 +53,7 @@ class GuardedProtocol(H11Protocol):
     _is_counted = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Count the connection, and wait for the head of a request."""
+        """Count the connection, and wait for the headers of a request."""
         super().connection_made(transport)
         # whatever the system does not take at once counts as unread
         transport.set_write_buffer_limits(high=0)
@@ -64,19 +64,19 @@ class GuardedProtocol(H11Protocol):
         of_this = self.open_by_address[self._address]
         is_proxy = self.client is not None and self.limits.is_proxy(self.client[0])
         if self.open_by_address.total() > self.limits.most:
-            self._refuse(TooManyConnections("The API has as many connections as it may."))
+            self._refuse(TooManyConnections("The API has reached its limit of open connections."))
         elif of_this > self.limits.most_of_an_address and not is_proxy:
             self._refuse(
                 TooManyConnections(
                     f"This address has {self.limits.most_of_an_address} connections open; close"
-                    " some, or use one for several requests."
+                    " some, or reuse one for several requests."
                 )
             )
         else:
             self._expect(self.limits.head_within_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count it no more."""
+        """Stop counting the connection."""
         if self._is_counted:
             self._is_counted = False
             api_connections.dec()
@@ -88,20 +88,20 @@ class GuardedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes in, and see what is still missing of the request."""
+        """Take bytes in, and check what is still missing of the request."""
         before = self.conn.their_state
         super().data_received(data)
         self._look(before)
 
     def on_response_complete(self) -> None:
-        """The next request may have begun to arrive already."""
+        """Check whether the next request has begun to arrive."""
         before = self.conn.their_state
         super().on_response_complete()
         if self.conn.their_state is not h11.IDLE or self.conn.trailing_data[0]:
             self._look(before)
 
     def _look(self, before: Any) -> None:
-        """Give what is still missing of a request its time; ``before``: what was missing."""
+        """Set the time limit of what is still missing; ``before``: what was missing."""
         now = self.conn.their_state
         if self.transport.is_closing():
             self._expect(None)
@@ -117,27 +117,27 @@ class GuardedProtocol(H11Protocol):
             self._expect(None)
 
     def pause_writing(self) -> None:
-        """The client does not read: from here on it has its time to."""
+        """Start the time limit of a client that does not read."""
         super().pause_writing()
         self._end_stall()
         self._stalled = self.loop.call_later(self.limits.stall_s, self._cut)
 
     def resume_writing(self) -> None:
-        """It reads on."""
+        """End the time limit: the client reads on."""
         super().resume_writing()
         self._end_stall()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP, or has too long a head, as every other error."""
+        """Answer with a problem where the request is not HTTP or its headers are too long."""
         too_large = self.conn.trailing_data[0] and len(self.conn.trailing_data[0]) > (
             self.config.h11_max_incomplete_event_size or 0
         )
         if too_large:
             self._refuse(
                 HeadTooLarge(
-                    "The head of the request is longer than"
-                    f" {self.config.h11_max_incomplete_event_size} bytes; name fewer things in"
-                    " the address, or have TONNE_API_HEADER_BYTES raised."
+                    "The request line and headers exceed"
+                    f" {self.config.h11_max_incomplete_event_size} bytes; shorten the address, or"
+                    " raise TONNE_API_HEADER_BYTES."
                 )
             )
         else:
@@ -152,13 +152,11 @@ class GuardedProtocol(H11Protocol):
 
     def _too_late(self) -> None:
         self._deadline = None
-        part = "head" if self.conn.their_state is h11.IDLE else "body"
-        self._refuse(
-            RequestTimeout(f"The {part} of the request did not arrive in time; send it at once.")
-        )
+        part = "headers" if self.conn.their_state is h11.IDLE else "body"
+        self._refuse(RequestTimeout(f"The request's {part} did not arrive in time."))
 
     def _refuse(self, problem: Problem) -> None:
-        """Answer, if nothing was answered yet, and close."""
+        """Answer, if no answer has begun, and close."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -189,6 +187,6 @@ class GuardedProtocol(H11Protocol):
 
 
 def guarded(limits: ConnectionLimits) -> type[GuardedProtocol]:
-    """The protocol of one server, with its limits and its own count."""
+    """Build the protocol of one server, with its limits and its own count."""
     members: dict[str, Any] = {"limits": limits, "open_by_address": Counter()}
     return type("GuardedProtocol", (GuardedProtocol,), members)

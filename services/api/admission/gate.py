@@ -1,7 +1,7 @@
-"""What one key, or one address without a key, may take of the API; who is over it, and until when.
+"""Rate limits per API key, or per address for clients without one.
 
-A key counts for itself once it was found right; whatever else is sent as a key counts for the
-address that sent it, so that nobody gets a second budget by making up keys.
+A key has a budget of its own once it was found valid; any other key counts for the address that
+sent it, so that nobody gets a second budget by inventing keys.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from services.api.http.problems import TooManyRequests, TooManyStreamsOfOne
 from services.core.runtime.settings import Settings
 from services.core.store.operations import keys
 
-#: Keys that were right lately; one that is forgotten counts for its address once.
+#: Keys that were valid lately; one that is forgotten counts for its address once.
 _MOST_KEYS: Final = 10_000
 
 
 class Gate:
-    """The budgets of everybody who asks."""
+    """The budgets of all clients."""
 
     def __init__(self, settings: Settings) -> None:
         each = settings.api_reads_at_once_per_key
@@ -44,7 +44,7 @@ class Gate:
         self._streams: Counter[str] = Counter()
 
     def asker(self, scope: Scope) -> str:
-        """Whose budget a request counts for."""
+        """Name whose budget a request counts for."""
         key = key_of(scope)
         if key is not None:
             digest = keys.digest(key)
@@ -55,19 +55,19 @@ class Gate:
     def ask(self, asker: str) -> None:
         """Count one request.
 
-        :raises TooManyRequests: the minute's requests or rows are spent.
+        :raises TooManyRequests: the requests or rows of this minute are used up.
         """
         if wait_s := self._requests.wait_s(asker, 1):
             raise TooManyRequests(
-                "This key or address has sent its requests of the minute; send fewer, or have"
-                " TONNE_API_REQUESTS_PER_MINUTE raised.",
+                "This key or address has used up its requests for this minute; send fewer, or raise"
+                " TONNE_API_REQUESTS_PER_MINUTE.",
                 retry_after_s=wait_s,
             )
         self._requests.spend(asker, 1)
         if wait_s := self._rows.wait_s(asker):
             raise TooManyRequests(
-                "This key or address has had its rows of the minute; ask for coarser intervals or"
-                " shorter spans, wait, or have TONNE_API_ROWS_PER_MINUTE raised.",
+                "This key or address has used up its rows for this minute; request coarser"
+                " intervals or shorter time spans, wait, or raise TONNE_API_ROWS_PER_MINUTE.",
                 retry_after_s=wait_s,
             )
 
@@ -77,21 +77,21 @@ class Gate:
             self._rows.spend(asker, rows)
 
     def try_key(self, scope: Scope, key: str) -> None:
-        """Before a key is looked up in the database.
+        """Check that a key may be looked up in the database.
 
-        :raises TooManyRequests: the address has tried too many wrong ones, and this one was never
-            right.
+        :raises TooManyRequests: the address has tried too many invalid keys, and this one was
+            never valid.
         """
         wait_s = self._wrong_keys.wait_s(address_of(scope), 1)
         if wait_s and keys.digest(key) not in self._right_keys:
             raise TooManyRequests(
-                "Too many wrong keys came from this address; see which program sends one, and"
-                " give it a key made by `tonne keys create`.",
+                "This address sent too many invalid API keys; find the program that sends them and"
+                " give it a key from `tonne keys create`.",
                 retry_after_s=wait_s,
             )
 
     def key_was_right(self, key: str) -> None:
-        """From now on this key counts for itself."""
+        """Give a valid key its own budget from now on."""
         digest = keys.digest(key)
         self._right_keys[digest] = None
         self._right_keys.move_to_end(digest)
@@ -99,19 +99,19 @@ class Gate:
             self._right_keys.popitem(last=False)
 
     def key_was_wrong(self, scope: Scope, key: str) -> None:
-        """It is unknown, expired or revoked."""
+        """Count a key that is unknown, expired or revoked."""
         self._right_keys.pop(keys.digest(key), None)
         self._wrong_keys.spend(address_of(scope), 1)
 
     def admit_stream(self, asker: str) -> None:
-        """Count the stream that the request at hand opens, until it ends.
+        """Count the stream that this request opens, until it ends.
 
-        :raises TooManyStreamsOfOne: the key or address has as many open as it may.
+        :raises TooManyStreamsOfOne: the key or address has too many open.
         """
         if self._streams[asker] >= self._most_streams:
             raise TooManyStreamsOfOne(
-                f"One key or address may hold {self._most_streams} streams; close some, poll"
-                " GET /v1/live, or use a key of its own for each screen."
+                f"A key or address may keep {self._most_streams} streams open; close some, poll"
+                " GET /v1/live, or use a separate key for each screen."
             )
         self._streams[asker] += 1
         at_end(lambda: self._end_stream(asker))
@@ -123,13 +123,13 @@ class Gate:
 
 
 def key_of(scope: Scope) -> str | None:
-    """The key that a request sends; None: none."""
+    """Return the API key that a request sends; None: it sends none."""
     sent = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
     scheme, _, key = sent.decode("latin-1").partition(" ")
     return key.strip() or None if scheme.lower() == "bearer" else None
 
 
 def address_of(scope: Scope) -> str:
-    """What stands for the address that a request comes from."""
+    """Name the address that a request comes from."""
     client = scope.get("client")
     return f"address {network_of(client[0]) if client else 'unknown'}"

@@ -1,4 +1,4 @@
-"""How a request comes in: counted, in its turn, for as long as it may take."""
+"""Admission of a request: its budget, its turn and its time limit."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from services.api.http.problems import Problem, TooSlow
 
 log = structlog.get_logger()
 
-#: Whoever asks whether all is well must not go unheard because somebody else asks for much.
+#: Health checks are counted apart, so that a busy client cannot make them fail.
 _HEALTH: Final = frozenset({"/healthz", "/readyz", "/metrics"})
-#: Calls that read the database stand below it.
+#: Calls that read the database are below these paths.
 _READING: Final = ("/v1/", "/prometheus/")
-#: An answer of more rows lies in memory until it is fetched, and keeps its place as long.
+#: An answer of more rows stays in memory until it is fetched, and keeps its place as long.
 _LARGE_ROWS: Final = 10_000
 
 
@@ -35,7 +35,7 @@ class Patience:
 
 
 class Admission:
-    """Let requests in as the gate's budgets allow."""
+    """Admit requests as the gate's budgets allow."""
 
     def __init__(self, app: ASGIApp, *, gate: Gate) -> None:
         self._app = app
@@ -62,10 +62,10 @@ class Admission:
 
 
 class InTurn:
-    """Have requests that read the database wait for their turn, and end them in time.
+    """Make requests that read the database wait for their turn, and end them in time.
 
-    A place is held until the answer begins, for by then the database is done; with a large answer
-    until it was fetched. Whoever hangs up before gives their place back at once.
+    A place is held until the answer begins, because the database is done by then; for a large
+    answer until it was fetched. A client that hangs up before frees its place at once.
     """
 
     def __init__(self, app: ASGIApp, *, gate: Gate, patience: Patience) -> None:
@@ -117,7 +117,7 @@ class InTurn:
 
 
 class _Answer:
-    """How far an answer is, and until when it has time."""
+    """The state of an answer, and its deadline."""
 
     def __init__(
         self, patience: Patience, deadline: asyncio.Timeout, place: AsyncExitStack
@@ -130,19 +130,19 @@ class _Answer:
         self.is_unwanted = False
 
     def expect(self, within_s: float | None) -> None:
-        """Give it so much time from now on; None: as much as it wants."""
+        """Set its time limit from now on; None: no limit."""
         if not self.is_unwanted:
             now_s = asyncio.get_running_loop().time()
             self._deadline.reschedule(None if within_s is None else now_s + within_s)
 
     def give_up(self) -> None:
-        """Stop what nobody waits for; what has begun ends by itself."""
+        """Stop an answer that nobody waits for; one that has begun ends by itself."""
         if not self.has_begun:
             self.expect(0.0)
             self.is_unwanted = True
 
     async def begin(self, message: Message, *, is_large: bool) -> None:
-        """The database is done: the place is free, unless a large answer lies in memory."""
+        """Free the place, because the database is done, unless a large answer is in memory."""
         self.has_begun = True
         self.expect(None if _is_stream(message) else self._patience.fetched_within_s)
         if not is_large:
@@ -150,7 +150,7 @@ class _Answer:
 
 
 class _Client:
-    """A client whose request is there: it says nothing more, until it hangs up."""
+    """A client whose request has arrived; it sends nothing more until it hangs up."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -159,16 +159,16 @@ class _Client:
         self._listening: asyncio.Task[None] | None = None
 
     def watch(self, hung_up: Callable[[], None]) -> None:
-        """Listen; call ``hung_up`` when the client has gone."""
+        """Listen, and call ``hung_up`` when the client has gone."""
         self._listening = asyncio.create_task(self._listen(hung_up))
 
     def leave(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         if self._listening is not None:
             self._listening.cancel()
 
     async def receive(self) -> Message:
-        """The next message, as the application expects it."""
+        """Return the next message, as the application expects it."""
         if self._has_gone and self._messages.empty():
             return {"type": "http.disconnect"}
         return await self._messages.get()
@@ -187,5 +187,5 @@ def _is_stream(message: Message) -> bool:
 
 
 def _kind(scope: Scope) -> str:
-    """What kind of call it is, by the first two parts of its path."""
+    """Name the kind of call, by the first two parts of its path."""
     return "/".join(scope["path"].split("/", 3)[:3])

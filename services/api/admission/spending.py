@@ -1,4 +1,4 @@
-"""What the request at hand has cost so far: whoever lets requests in reads it from there."""
+"""What the current request has cost so far; admission reads it from here."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def note_rows(number: int) -> None:
 
 
 def at_end(call: Callable[[], None]) -> None:
-    """Have ``call`` called when the request at hand is over."""
+    """Run ``call`` when the current request is over."""
     spending = current.get()
-    assert spending is not None  # noqa: S101 - whoever lets requests in has set it
+    assert spending is not None  # noqa: S101 - admission has set it
     spending.at_end.append(call)

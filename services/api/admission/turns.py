@@ -1,10 +1,10 @@
-"""Who reads next: a fixed number of requests at once, shared fairly between those who ask.
+"""Fair queueing: a fixed number of requests at once, shared between the clients.
 
-The database serves so many at once; who asks for more waits in a queue of their own. When a place
-becomes free it goes to whoever's turn it is, not to who came first: one who asks for twenty long
-answers waits behind themselves, and the next one's question is answered in between. Within what one
-may hold, no single kind of call takes all: a script that reads readings leaves the same key's
-dashboard its place.
+The database serves a fixed number of requests at once; each client has a queue of its own for the
+rest. A free place goes to the client whose turn it is, not to the oldest request: a client that
+sends twenty slow requests waits behind itself, and others are answered in between. No single kind
+of call takes all places of a client: a script that lists readings leaves room for the dashboard of
+the same key.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from services.api.http.problems import Busy, TooManyRequests
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Places:
-    """How many requests may be at work, and wait."""
+    """How many requests may run, and wait."""
 
     #: of all
     at_once: int
@@ -43,7 +43,7 @@ class _Queue:
 
 
 class Turns:
-    """Gives places to requests, in turns between those who ask."""
+    """Gives places to requests, in turns between the clients."""
 
     def __init__(self, places: Places) -> None:
         self._places = places
@@ -55,15 +55,15 @@ class Turns:
 
     @property
     def waiting(self) -> int:
-        """How many requests wait for a place."""
+        """Count the requests that wait for a place."""
         return sum(queue.length for queue in self._queues.values())
 
     @asynccontextmanager
     async def turn(self, who: str, kind: str) -> AsyncIterator[None]:
-        """Hold a place of ``who`` for a call of ``kind``; waits until there is one.
+        """Hold a place of ``who`` for a call of ``kind``; wait until one is free.
 
-        :raises TooManyRequests: too many of theirs wait already.
-        :raises Busy: there was none in time.
+        :raises TooManyRequests: too many of their requests wait already.
+        :raises Busy: no place became free in time.
         """
         await self._take(who, kind)
         try:
@@ -80,8 +80,8 @@ class Turns:
             queue = self._queues[who] = _Queue()
         if queue.length >= self._places.waiting_each:
             raise TooManyRequests(
-                f"{queue.length} requests of this key or address wait for an answer already; send"
-                " fewer at once.",
+                f"{queue.length} requests of this key or address are already waiting; send fewer at"
+                " once.",
                 retry_after_s=5,
             )
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -98,8 +98,8 @@ class Turns:
                 self._forget(who, kind, place)
             if isinstance(error, TimeoutError):
                 raise Busy(
-                    "The answers before this one took too long; try again in a few seconds, ask"
-                    " for shorter spans of time, or send fewer requests at once."
+                    "The requests ahead of this one took too long; try again in a few seconds,"
+                    " request shorter time spans, or send fewer requests at once."
                 ) from None
             raise
 

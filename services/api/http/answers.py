@@ -3,60 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
-from urllib.parse import urlencode
+from typing import Annotated, Any
 
 import msgspec
+from fastapi import Header
 from fastapi.responses import Response, StreamingResponse
 
 from services.api.admission.spending import note_rows
 from services.api.http import arrow_stream
 from services.api.http.problems import NotAcceptable
-from services.core.runtime.escapes import csv_text
-
-#: The longest list that one answer holds.
-MOST_ROWS = 100_000
+from services.api.http.shapes import CSV, JSON, Row, Shape
 
 _ROWS_A_PART = 1000
-_JSON, _CSV = "application/json", "text/csv"
 #: What one writes after ``Content-Type:``.
-_CONTENT_TYPES = {_CSV: f"{_CSV}; charset=utf-8; header=present"}
+_CONTENT_TYPES = {CSV: f"{CSV}; charset=utf-8; header=present"}
 
-Rows = Sequence[dict[str, Any]]
+Rows = Sequence[Row]
+
+#: The header by which a caller chooses among a list's formats.
+Accept = Annotated[str, Header(include_in_schema=False)]
 
 
-def json_answer(body: Any) -> Response:
-    """One JSON body; aware datetimes become RFC 3339."""
+def json_answer(body: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with one JSON body; aware datetimes become RFC 3339."""
     if isinstance(body, list):
         note_rows(len(body))
-    return Response(msgspec.json.encode(body), media_type=_JSON)
+    return Response(msgspec.json.encode(body), media_type=JSON, headers=headers)
 
 
 def rows_answer(
-    rows: Rows,
-    *,
-    columns: Sequence[str],
-    accept: str,
-    headers: dict[str, str] | None = None,
-    arrow: arrow_stream.Columns | None = None,
+    rows: Rows, shape: Shape, *, accept: str, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A list of flat rows as the caller wants it.
+    """Answer with a list of flat rows in the format that the caller wants.
 
-    :param arrow: types of the columns where Arrow is offered too.
     :raises NotAcceptable: ``accept`` allows nothing that is offered.
     """
     note_rows(len(rows))
-    offered = [_JSON, _CSV] if arrow is None else [_JSON, _CSV, arrow_stream.MEDIA_TYPE]
-    media_type = _choose(accept, offered)
-    if media_type == _CSV:
-        parts = _csv_parts(rows, columns)
-    elif arrow is not None and media_type == arrow_stream.MEDIA_TYPE:
-        parts = arrow_stream.stream(_parts(rows), arrow)
+    media_type = _choose(accept, shape.media_types)
+    if media_type == CSV:
+        parts = _csv_parts(rows, shape)
+    elif shape.arrow is not None and media_type == arrow_stream.MEDIA_TYPE:
+        parts = arrow_stream.stream(_parts(rows), shape.arrow)
     else:
         parts = _json_parts(rows)
     return StreamingResponse(
@@ -103,27 +92,10 @@ def _json_parts(rows: Rows) -> Iterator[bytes]:
     yield b"]" if lead == b"," else b"[]"
 
 
-def _csv_parts(rows: Rows, columns: Sequence[str]) -> Iterator[bytes]:
-    # RFC 4180: CRLF, one header line
-    yield (",".join(columns) + "\r\n").encode()
+def _csv_parts(rows: Rows, shape: Shape) -> Iterator[bytes]:
+    yield shape.csv_header.encode()
     for part in _parts(rows):
-        text = io.StringIO()
-        writer = csv.writer(text)
-        writer.writerows([_csv_cell(row[column]) for column in columns] for row in part)
-        yield text.getvalue().encode()
-
-
-def _csv_cell(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return rfc3339(value)
-    if isinstance(value, str):
-        return csv_text(value)
-    return "" if value is None else value
-
-
-def rfc3339(instant: datetime) -> str:
-    """An aware UTC datetime with the ending Z."""
-    return instant.isoformat().replace("+00:00", "Z")
+        yield shape.csv_lines(part).encode()
 
 
 async def _unhurried(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
@@ -131,8 +103,3 @@ async def _unhurried(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
     for part in parts:
         yield part
         await asyncio.sleep(0)
-
-
-def next_link(path: str, **parameters: object) -> str:
-    """The ``Link`` header that leads to the rest of a list (RFC 8288)."""
-    return f'<{path}?{urlencode(parameters, doseq=True)}>; rel="next"'

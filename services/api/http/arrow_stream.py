@@ -15,16 +15,6 @@ from services.core.timeline.instants import EPOCH, MICROSECOND
 #: As registered with IANA.
 MEDIA_TYPE: Final = "application/vnd.apache.arrow.stream"
 
-TIME: Final = na.timestamp("us", timezone="UTC", nullable=False)
-TEXT: Final = na.string(nullable=False)
-TEXT_OR_NULL: Final = na.string()
-INTEGER: Final = na.int32(nullable=False)
-INTEGER_OR_NULL: Final = na.int32()
-NUMBER: Final = na.float64(nullable=False)
-NUMBER_OR_NULL: Final = na.float64()
-TRUTH: Final = na.bool_(nullable=False)
-
-
 #: Type of each column, in order.
 Columns = Mapping[str, na.Schema]
 

@@ -1,69 +1,83 @@
-"""Cursors: where an answer ended, as the next request tells it. They come back from anybody."""
+"""Cursors: where a page of a list ended, as its `Link` header hands them out.
+
+They come back from anybody, so what no page could have ended at is refused.
+"""
 
 from __future__ import annotations
 
 import base64
-import binascii
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from typing import Any, Generic, TypeVar, get_type_hints
 
-from services.api.http.answers import rfc3339
 from services.api.http.problems import Malformed
+from services.core.timeline.instants import rfc3339
 from services.core.timeline.relative import NEWEST, OLDEST
+
+Place = TypeVar("Place", bound=tuple[Any, ...])
 
 #: Ids and versions are bigint columns.
 _LARGEST = (1 << 63) - 1
 #: The longest that tonne writes is a time and two ids of 63 characters.
-_MOST_CHARACTERS = 400
+_MAX_CHARACTERS = 400
 
 
-def written(*parts: datetime | str | int) -> str:
-    """A cursor; its parts must hold no space."""
-    text = " ".join(rfc3339(p) if isinstance(p, datetime) else str(p) for p in parts)
-    return base64.urlsafe_b64encode(text.encode()).decode()
+class Cursor(Generic[Place]):
+    """Writes and reads the cursors of one list.
 
-
-def parts_of(cursor: str, count: int) -> list[str]:
-    """The parts of a cursor of :func:`written`.
-
-    :raises Malformed: it is none, or has another number of parts.
+    ``place`` is a named tuple of what the list is ordered by: times, ids (``str``, without spaces)
+    and numbers (``int``, from 1 on).
     """
-    if len(cursor) > _MOST_CHARACTERS:
-        raise _no_cursor()
-    try:
-        found = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().split(" ")
-    except (binascii.Error, ValueError):
-        raise _no_cursor() from None
-    if len(found) != count or not all(part.isprintable() and part for part in found):
-        raise _no_cursor()
-    return found
+
+    def __init__(self, place: Callable[..., Place]) -> None:
+        self._place = place
+        self._readers = [_READERS[kind] for kind in get_type_hints(place).values()]
+
+    def write(self, place: Place) -> str:
+        """Encode a place."""
+        text = " ".join(rfc3339(p) if isinstance(p, datetime) else str(p) for p in place)
+        return base64.urlsafe_b64encode(text.encode()).decode()
+
+    def read(self, cursor: str | None) -> Place | None:
+        """Decode what :meth:`write` encoded; None: the list from its beginning.
+
+        :raises Malformed: no page of such a list ended there.
+        """
+        if cursor is None:
+            return None
+        try:
+            return self._place(*self._parts(cursor))
+        except ValueError:
+            raise Malformed("cursor: take it from the `Link` header of an answer") from None
+
+    def _parts(self, cursor: str) -> Iterator[Any]:
+        if len(cursor) > _MAX_CHARACTERS:
+            raise ValueError(cursor)
+        text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
+        for read, part in zip(self._readers, text.split(" "), strict=True):
+            yield read(part)
 
 
-def instant(part: str) -> datetime:
-    """A part that is a time.
-
-    :raises Malformed: it is none, has no offset, or lies where no answer can end.
-    """
-    try:
-        found = datetime.fromisoformat(part)
-    except ValueError:
-        raise _no_cursor() from None
+def _instant(part: str) -> datetime:
+    found = datetime.fromisoformat(part)
     if found.tzinfo is None or not OLDEST <= found <= NEWEST:
-        raise _no_cursor()
+        raise ValueError(part)
     return found
 
 
-def number(part: str) -> int:
-    """A part that is an id or a version; also a whole cursor that is one.
-
-    :raises Malformed: it is none.
-    """
+def _number(part: str) -> int:
     if not (part.isascii() and part.isdigit()) or len(part) > len(str(_LARGEST)):
-        raise _no_cursor()
+        raise ValueError(part)
     found = int(part)
     if not 0 < found <= _LARGEST:
-        raise _no_cursor()
+        raise ValueError(part)
     return found
 
 
-def _no_cursor() -> Malformed:
-    return Malformed("cursor: take it from the `Link` header of an answer")
+def _id(part: str) -> str:
+    if not part or not part.isprintable():
+        raise ValueError(part)
+    return part
+
+
+_READERS: dict[type, Callable[[str], Any]] = {datetime: _instant, int: _number, str: _id}

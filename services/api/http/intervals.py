@@ -1,7 +1,7 @@
-"""How a span of time is cut into intervals: minutes, hours, and days to years of a time zone.
+"""Intervals of a time span: minutes, hours, and days to years of a time zone.
 
-Up to an hour they begin with the UTC hour; from there on with the local day, week (Monday), month
-or year, and those that are shorter than a day restart at each local midnight.
+Intervals of up to an hour are aligned to the UTC hour; longer ones to the local day, week (Monday),
+month or year. Those shorter than a day restart at each local midnight.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class IntervalLength:
     months: int = 0
 
     def __str__(self) -> str:
-        """As the contract writes it, such as 30m, 6h, 1w, 1mo."""
+        """Write it as the contract does, such as 30m, 6h, 1w, 1mo."""
         if self.months:
             whole, unit = (
                 (self.months, "mo") if self.months % _YEAR else (self.months // _YEAR, "y")
@@ -57,21 +57,21 @@ class IntervalLength:
 
     @property
     def mean(self) -> timedelta:
-        """Its length; of months their mean length."""
+        """Its length; for months their mean length."""
         return timedelta(days=30.4 * self.months, minutes=self.minutes)
 
 
 def parse(text: str) -> IntervalLength:
     """Read an interval: 30m, 1h30m, 1d, 1w, 1mo, 1y, PT30M, P1M, or seconds.
 
-    :raises ValueError: it is no length of time, or none that a span can be cut into; with what to
-        write instead.
+    :raises ValueError: the text is not an interval; the message says what to write instead.
     """
     text = text.strip()
     match = _WRITTEN.fullmatch(text.lower()) or _ISO_8601.fullmatch(text)
     if match is None or not any(match.groups()) or len(text) > 20:
         raise ValueError(
-            f"`{text[:20]}` is no interval; write 1m, 30m, 1h, 6h, 1d, 1w, 1mo, 1y, PT30M or `auto`"
+            f"`{text[:20]}` is not an interval; write 1m, 30m, 1h, 6h, 1d, 1w, 1mo, 1y, PT30M or"
+            " `auto`"
         )
     years, months, weeks, days, hours, minutes, seconds = (int(n or 0) for n in match.groups())
     months += _YEAR * years
@@ -82,7 +82,9 @@ def parse(text: str) -> IntervalLength:
         return IntervalLength(0, months)
     whole, rest = divmod(total_s, 60)
     if rest or not whole:
-        raise ValueError(f"`{text}` is no whole number of minutes, the finest that is kept; use 1m")
+        raise ValueError(
+            f"`{text}` is not a whole number of minutes, the finest resolution; use 1m"
+        )
     if whole > 366 * _DAY:
         raise ValueError(f"`{text}` is longer than a year; use 1y")
     if whole < _HOUR and _HOUR % whole:
@@ -94,7 +96,7 @@ def parse(text: str) -> IntervalLength:
 
 HOURLY = IntervalLength(_HOUR)
 
-#: What ``auto`` chooses from, from the finest to the coarsest.
+#: What ``auto`` chooses from, finest first.
 INTERVALS: tuple[IntervalLength, ...] = tuple(map(parse, ("1m", "5m", "15m", "1h", "1d", "1mo")))
 
 #: A Monday: weeks, and spans of several days, are counted from here.
@@ -102,12 +104,12 @@ _FIRST_DAY = datetime(1970, 1, 5)  # noqa: DTZ001 - a local date
 
 
 def count_about(interval: IntervalLength, begins: datetime, ends: datetime) -> int:
-    """About how many intervals touch ``begins .. ends``; exact to one, at least one."""
+    """Estimate how many intervals overlap ``begins .. ends``; exact to one, at least one."""
     return max(1, -((begins - ends) // interval.mean))
 
 
 def finest(begins: datetime, ends: datetime, *, most: int) -> IntervalLength:
-    """The finest interval that cuts the span into at most ``most``; the coarsest if none does."""
+    """Choose the finest interval with at most ``most`` in the span; the coarsest if none fits."""
     for interval in INTERVALS:
         if count_about(interval, begins, ends) <= most:
             return interval
@@ -117,7 +119,7 @@ def finest(begins: datetime, ends: datetime, *, most: int) -> IntervalLength:
 def cut(
     interval: IntervalLength, begins: datetime, ends: datetime, *, timezone: str, most: int
 ) -> list[Bucket]:
-    """The whole intervals that touch ``begins .. ends``, oldest first, at most ``most``."""
+    """Return the whole intervals that overlap the span, oldest first, at most ``most``."""
     if ends <= begins:
         return []
     if not interval.months and interval.minutes <= _HOUR:
@@ -152,7 +154,7 @@ def _cut_by_calendar(
 
 
 def _local_edges(interval: IntervalLength, local: datetime) -> Iterator[datetime]:
-    """Where intervals begin by the local clock, from at or before the day of ``local`` on."""
+    """Yield local starts of intervals, from the day of ``local`` or before on."""
     day = local.replace(hour=0, minute=0, second=0, microsecond=0)
     if interval.months:
         first = day.year * _YEAR + day.month - 1
@@ -169,7 +171,7 @@ def _local_edges(interval: IntervalLength, local: datetime) -> Iterator[datetime
 
 
 def _instant(local: datetime, zone: ZoneInfo) -> datetime:
-    """The first instant of a local date; a midnight that the clock skipped is the jump's end."""
+    """Return the first instant of a local date; a skipped midnight is the end of the jump."""
     return local.replace(tzinfo=zone).astimezone(UTC)
 
 

@@ -1,4 +1,4 @@
-"""What every request passes: the size limit and the count of what was answered."""
+"""Middleware of every request: the size limit and the metrics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.api.http.problems import BodyTooLarge
 from services.core.runtime.metrics import api_request_seconds, api_requests
 
-#: Any word may stand where a method should; it would become a series of metrics that never ends.
+#: Clients may send any word as a method; each would become a metric series of its own.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -27,8 +27,8 @@ class LimitBody:
             return
         announced = dict(scope["headers"]).get(b"content-length", b"0")
         problem = BodyTooLarge(
-            f"Bodies are limited to {self._most} bytes; send less at once, or have"
-            " TONNE_API_BODY_BYTES raised."
+            f"A request body may hold {self._most} bytes; send less at once, or raise"
+            " TONNE_API_BODY_BYTES."
         )
         if announced.isdigit() and int(announced) > self._most:
             await problem.response()(scope, receive, send)
@@ -47,7 +47,7 @@ class LimitBody:
 
 
 class CountRequests:
-    """Count answers by route template; no path or method of a caller becomes a label."""
+    """Count answers by route template; no path or method of a client becomes a label."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

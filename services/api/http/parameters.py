@@ -1,4 +1,4 @@
-"""How times and lists are written in a query, for every call."""
+"""How times and lists are written in a query, in every call."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from services.api.http.problems import InvalidRequest
 from services.core.runtime.clock import Clock
 from services.core.timeline import relative
+from services.core.timeline.instants import DAY
 
-#: When the request that is answered came: what `now` means in its parameters.
+#: When the current request came in: what `now` means in its parameters.
 _ASKED_AT: ContextVar[datetime | None] = ContextVar("asked_at", default=None)
 
 
 class TellTime:
-    """Let `now` mean one instant in all parameters of a request."""
+    """Make `now` mean the same instant in all parameters of a request."""
 
     def __init__(self, app: ASGIApp, *, clock: Clock) -> None:
         self._app = app
@@ -35,7 +36,7 @@ class TellTime:
 def parse_instant(value: Any) -> Any:
     """Read a time as the contract writes it.
 
-    :raises ValueError: the text is no time, has no offset or lies outside 1900 .. 2200.
+    :raises ValueError: the text is not a time, has no offset or is outside 1900 .. 2200.
     """
     return _read(value, is_end=False)
 
@@ -58,19 +59,8 @@ Instant = Annotated[datetime, BeforeValidator(parse_instant)]
 End = Annotated[datetime, BeforeValidator(parse_end)]
 
 
-def check_span(begins: datetime | None, ends: datetime | None) -> None:
-    """Refuse a span that is reversed or empty.
-
-    :raises InvalidRequest: it is.
-    """
-    try:
-        relative.in_order(begins, ends)
-    except ValueError as error:
-        raise InvalidRequest(str(error)) from None
-
-
 def split_list(value: Any) -> Any:
-    """Read a list written repeated, comma separated or both; empty parts are dropped."""
+    """Read a list that is repeated, comma separated or both; drop empty parts."""
     if isinstance(value, str):
         value = [value]
     if isinstance(value, Sequence):
@@ -79,6 +69,11 @@ def split_list(value: Any) -> Any:
 
 
 SlugList = Annotated[list[str], BeforeValidator(split_list)]
+FacilityList = Annotated[
+    SlugList, Field(description="facility ids; none: all", examples=[["linz"]])
+]
+SourceList = Annotated[SlugList, Field(description="source ids; none: all", examples=[["stack-1"]])]
+FacilityId = Annotated[str, Field(min_length=1, description="facility id", examples=["linz"])]
 
 
 class Query(BaseModel):
@@ -92,8 +87,22 @@ class Query(BaseModel):
         return self
 
 
+class FacilitiesQuery(Query):
+    """Which facilities."""
+
+    facility: FacilityList = Field([])
+
+
+class FacilityQuery(Query):
+    """Which facility."""
+
+    facility: str | None = Field(
+        None, description="facility id; optional if the key can see only one", examples=["linz"]
+    )
+
+
 class TimeSpan(Query):
-    """``from`` and ``to`` of a call; 24 hours up to now where they are not given."""
+    """``from`` and ``to`` of a call; by default the last 24 hours."""
 
     from_: Instant | None = Field(
         None,
@@ -104,3 +113,16 @@ class TimeSpan(Query):
     to: End | None = Field(
         None, description="end, exclusive; default: now", examples=["2026-11-23T18:00:00Z"]
     )
+
+    def bounds(self, now: datetime) -> tuple[datetime, datetime]:
+        """Return both ends, the later one exclusive.
+
+        :raises InvalidRequest: the span is reversed or empty.
+        """
+        ends = self.to or now
+        begins = self.from_ or ends - DAY
+        try:
+            relative.in_order(begins, ends)
+        except ValueError as error:
+            raise InvalidRequest(str(error)) from None
+        return begins, ends

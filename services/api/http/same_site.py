@@ -1,4 +1,4 @@
-"""A page of somebody else's must not act through the browser of somebody who may."""
+"""Protection against requests that another website sends through a user's browser."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.api.admission.gate import key_of
 from services.api.http.problems import CrossSite, MisdirectedHost, Problem
 
-#: Any value will do: a page elsewhere cannot send the header without being asked for permission.
+#: Any value is accepted: another website cannot send the header without a preflight request.
 HEADER = "X-Tonne-Request"
 
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
-#: Methods that a page may send anywhere without asking first, and that change something.
+#: Methods that change something and that any website can send without a preflight request.
 _CHANGES = frozenset({"POST"})
-#: What a form may send; anything else in a page has the browser ask first.
+#: What a form can send; anything else needs a preflight request.
 _FORM_TYPES = frozenset(
     {"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"}
 )
@@ -27,12 +27,12 @@ _ANSWER_HEADERS = (
 
 
 async def no_form(request: Request) -> None:
-    """Refuse a change that a form could have sent, for a browser sends what a form holds anywhere.
+    """Refuse a change that a form of another website could have sent.
 
-    What a form cannot send is a key, a media type such as JSON's, a header of our own, or a method
-    such as PUT: for those the browser first asks the API, which allows nobody.
+    A form cannot send an API key, a media type such as JSON's, a header of our own or a method such
+    as PUT: for those the browser first sends a preflight request, which the API refuses.
 
-    :raises CrossSite: a page of another site could have sent it.
+    :raises CrossSite: another website could have sent it.
     """
     if request.method not in _CHANGES:
         return
@@ -43,17 +43,17 @@ async def no_form(request: Request) -> None:
         and HEADER not in request.headers
     ):
         raise CrossSite(
-            "A page of another site could have sent this; send `Content-Type: application/json`"
+            "Another website could have sent this request; send `Content-Type: application/json`"
             f" with the body, or the header `{HEADER}: 1`."
         )
 
 
 class SameSiteOnly:
-    """While nobody authenticates, answer the API's own pages and names only, on every call.
+    """Without authentication, answer only requests from the API's own pages.
 
-    The host that the request names must be this machine: a page elsewhere could let its own name
-    point to 127.0.0.1 (DNS rebinding). An `Origin` must be that very host and port, for a page of
-    another program on this machine is a foreign page too. No answer may be embedded elsewhere.
+    The request must name this machine as its host: another website could point its own name to
+    127.0.0.1 (DNS rebinding). An `Origin` must be that very host and port, because a page of
+    another program on this machine is foreign too. No other website may embed an answer.
     """
 
     def __init__(self, app: ASGIApp, *, authenticated: bool) -> None:
@@ -90,7 +90,7 @@ def _missing(message: Message) -> list[tuple[bytes, bytes]]:
 def _check_host(headers: dict[bytes, str]) -> None:
     if _parts(headers.get(b"host", ""))[0] not in _LOOPBACK_NAMES:
         raise MisdirectedHost(
-            "With TONNE_API_AUTH=off the API answers to localhost and 127.0.0.1 only."
+            "With TONNE_API_AUTH=off, the API only answers to localhost and 127.0.0.1."
         )
 
 
@@ -100,8 +100,8 @@ def _check_origin(headers: dict[bytes, str]) -> None:
         scheme, _, rest = origin.partition("://")
         if scheme not in {"http", "https"} or _parts(rest) != _parts(headers.get(b"host", "")):
             raise CrossSite(
-                "With TONNE_API_AUTH=off the API answers to its own pages only; leave the header"
-                " `Origin` out, or use TONNE_API_AUTH=required and a key."
+                "With TONNE_API_AUTH=off, the API only answers its own pages; omit the header"
+                " `Origin`, or set TONNE_API_AUTH=required and send a key."
             )
 
 

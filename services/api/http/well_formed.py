@@ -1,4 +1,4 @@
-"""What no call can use is refused before any call sees it: NUL, half characters, doubled keys."""
+"""Refuse what no call accepts before a call sees it: NUL, lone surrogates, duplicate keys."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.api.http.problems import InvalidRequest, Malformed, Problem
 
-#: One of them stands in the head of every request that has a body.
+#: Every request with a body has one of these headers.
 _BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
-#: What may stand for NUL or for half of a character in JSON; whether it does, the parsed text says.
+#: What may encode NUL or a lone surrogate in JSON; the parsed text shows whether it does.
 _SUSPICIOUS = re.compile(rb"\\u(0000|[dD][89a-fA-F])|\x00")
 _UNSAFE = re.compile("[\x00\ud800-\udfff]")
 
 
 class WellFormedOnly:
-    """Refuse a request whose text no database can hold, or whose JSON says a thing twice.
+    """Refuse a request with text that PostgreSQL cannot store, or with duplicate JSON keys.
 
-    PostgreSQL's texts hold neither NUL nor half of a surrogate pair. Of a key that stands twice in
-    an object one value would win in silence, and another reader would take the other. The body is
-    read whole before the request takes its turn, so that a slow sender holds up nobody.
+    PostgreSQL stores neither NUL nor half of a surrogate pair. Where an object has a key twice, one
+    value would silently win, and another reader might take the other. The whole body is read before
+    the request takes its turn, so that a slow sender delays nobody.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -51,11 +51,11 @@ class WellFormedOnly:
 def _check_address(scope: Scope) -> None:
     query = scope["query_string"].decode("latin-1")
     if "\0" in scope["path"] or "\0" in unquote_plus(query):
-        raise Malformed("The address holds a NUL byte (%00), which no name or value does.")
+        raise Malformed("The address contains a NUL byte (%00), which no name or value may.")
 
 
 async def _checked_body(receive: Receive) -> Receive | None:
-    """The body again, after a look at it; None: the client has gone."""
+    """Check the body and return it to be read again; None: the client has gone."""
     messages: list[Message] = []
     body = b""
     while True:
@@ -77,10 +77,10 @@ async def _checked_body(receive: Receive) -> Receive | None:
 
 
 def check_json(body: bytes) -> None:
-    """Check a body that may be JSON; whether it is, is for the call to say.
+    """Check a body that may be JSON; the call decides whether it must be.
 
-    :raises InvalidRequest: a key stands twice in one object.
-    :raises Malformed: it is nested too deeply, or a text holds NUL or half of a character.
+    :raises InvalidRequest: an object has a key twice.
+    :raises Malformed: it is nested too deeply, or a text contains NUL or a lone surrogate.
     """
     if body.lstrip()[:1] not in {b"{", b"["}:
         return
@@ -101,7 +101,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
         name = twice.encode("ascii", "backslashreplace").decode()[:80]
-        raise InvalidRequest(f"body: the key `{name}` stands twice in one object; leave one")
+        raise InvalidRequest(f"body: duplicate key `{name}` in an object; remove one")
     return found
 
 
@@ -109,7 +109,7 @@ def _check_texts(node: Any) -> None:
     if isinstance(node, str):
         if _UNSAFE.search(node):
             raise Malformed(
-                "A text of the body holds NUL (\\u0000) or half of a character (a lone \\ud800 to"
+                "A text in the body contains NUL (\\u0000) or half of a surrogate pair (\\ud800 to"
                 " \\udfff), which cannot be stored."
             )
     elif isinstance(node, list):

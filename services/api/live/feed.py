@@ -1,7 +1,7 @@
 """Live streams: one LISTEN connection, one reader for each watched facility, any number of viewers.
 
-A body is built once for each change and shared by all who watch the facility. A viewer holds no
-database connection; a slow one skips to the newest body, for every body is the whole state.
+A body is built once for each change and shared by all viewers of the facility. A viewer holds no
+database connection; a slow one skips to the newest body, because every body is the complete state.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class LiveEvent:
     alerts: tuple[tuple[int, bytes], ...] = ()
 
     def encoded(self) -> bytes:
-        """The event in the wire format."""
+        """Encode the event in the wire format."""
         return format_sse_event(data_str=self.body.decode(), event="live", id=self.id)
 
     def alerts_after(self, sequence: int) -> bytes:
-        """Events of the alerts that changed later, in the wire format."""
+        """Encode the alerts that changed later."""
         return b"".join(
             format_sse_event(data_str=body.decode(), event="alert", id=str(changed))
             for changed, body in self.alerts
@@ -125,11 +125,11 @@ class LiveFeed:
             )
 
     def key_ids(self) -> set[int]:
-        """The keys that open streams were opened with."""
+        """Return the keys of the open streams."""
         return set(self._keys)
 
     def end_keys(self, ended: Collection[int]) -> None:
-        """End every stream of these keys now: they are in force no more."""
+        """End every stream of these keys, which are no longer valid."""
         ended = self._keys.keys() & set(ended)
         if ended:
             self._ended_keys |= ended

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import structlog
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.api.database import Database
+from services.api.http.errors import DATABASE_ERRORS
 from services.api.live.feed import LiveFeed
 from services.core.store.operations import keys
 
@@ -21,8 +20,8 @@ _LOOK_EVERY_S = 2.0
 class StandingKeys:
     """Looks which keys of open streams are still in force: one query for all of them."""
 
-    def __init__(self, engine: AsyncEngine, feed: LiveFeed) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, feed: LiveFeed) -> None:
+        self._database = database
         self._feed = feed
 
     async def watch(self) -> None:
@@ -31,9 +30,9 @@ class StandingKeys:
             await asyncio.sleep(_LOOK_EVERY_S)
             if ids := self._feed.key_ids():
                 try:
-                    async with self._engine.connect() as connection:
+                    async with self._database.read() as connection:
                         ended = await keys.lapsed(connection, ids)
-                except (DBAPIError, PoolTimeoutError, OSError) as error:
+                except DATABASE_ERRORS as error:
                     log.warning("keys_unknown", error=str(error))
                     continue
                 self._feed.end_keys(ended)

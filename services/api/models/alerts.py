@@ -1,4 +1,4 @@
-"""The shapes of answers about thresholds and alerts, as the specification shows them."""
+"""Bodies of answers about thresholds, alerts and maintenance."""
 
 from __future__ import annotations
 
@@ -12,58 +12,77 @@ ThresholdState = Literal["inactive", "pending", "firing", "firing-no-data", "res
 
 
 class Alert(BaseModel):
-    """A period in which a threshold fired."""
+    """A threshold that was exceeded for a time."""
 
     model_config = ConfigDict(extra="forbid")
 
     id: int = Field(examples=[17])
     facility: str = Field(examples=["linz"])
     threshold: str = Field(examples=["stack-1-hourly"])
-    version: int = Field(description="of the threshold, when it fired")
+    version: int = Field(examples=[1], description="version of the threshold when the alert fired")
     state: AlertState = Field(
-        description="no-data: it fired and its value is unknown now, which does not end it"
+        examples=["firing"],
+        description="`no-data`: the alert fired and the data then stopped; it has not ended",
     )
     projected: bool = Field(
-        description="the limit is not passed yet, but will be at the present rate"
+        examples=[False],
+        description="true: the limit will be exceeded if the present rate continues",
     )
-    source: str | None
-    scope: int | None
-    device: str | None
-    channel: str | None
+    source: str | None = Field(examples=["stack-1"])
+    scope: int | None = Field(examples=[None])
+    device: str | None = Field(examples=[None])
+    channel: str | None = Field(examples=[None])
     measure: str = Field(examples=["total"])
     window: str | None = Field(examples=["1h"])
-    severity: Literal["info", "warning", "critical"]
-    message: str | None
-    value: float | None = Field(description="when it fired, in the unit of the measure")
-    direction: Literal["above", "below"]
+    severity: Literal["info", "warning", "critical"] = Field(examples=["critical"])
+    message: str | None = Field(examples=[None])
+    value: float | None = Field(
+        examples=[12040.5], description="value when it fired, in the unit of the measure"
+    )
+    direction: Literal["above", "below"] = Field(examples=["above"])
     limit: float = Field(examples=[12000])
-    started_at: datetime = Field(description="first minute beyond the limit")
-    fired_at: datetime = Field(description="the minute in which it had lasted long enough")
-    resolved_at: datetime | None
-    crosses_at: datetime | None = Field(description="projected: when the limit will be passed")
-    room: float | None = Field(description="projected: what is left up to the limit")
-    acked_at: datetime | None
-    acked_by: str | None
+    started_at: datetime = Field(
+        examples=["2026-11-23T16:58:00Z"], description="first minute beyond the limit"
+    )
+    fired_at: datetime = Field(
+        examples=["2026-11-23T17:00:00Z"],
+        description="minute in which the value had been beyond the limit for long enough",
+    )
+    resolved_at: datetime | None = Field(examples=[None])
+    crosses_at: datetime | None = Field(
+        examples=[None], description="for a projected alert: when the limit will be reached"
+    )
+    room: float | None = Field(
+        examples=[None], description="for a projected alert: what is left before the limit"
+    )
+    acked_at: datetime | None = Field(examples=[None])
+    acked_by: str | None = Field(examples=[None])
     undone_at: datetime | None = Field(
-        description="when changed data retracted it: the limit was not passed; the alert stays"
+        examples=[None],
+        description="when changed data showed that the limit was not exceeded; the alert is kept",
     )
-    undone_by: str | None = Field(description="why the data changed")
+    undone_by: str | None = Field(examples=[None], description="why the data changed")
     ended_by: str | None = Field(
+        examples=[None],
         description="what ended it where its values did not: its threshold was deleted, or the"
-        " facility was retired"
+        " facility was retired",
     )
-    data_version: int = Field(description="version of the facility's totals that it follows from")
-    comment: str | None = Field(description="the newest comment")
-    maintenance: str | None = Field(description="the maintenance that muted it")
+    data_version: int = Field(
+        examples=[4711], description="version of the facility's totals that the alert is based on"
+    )
+    comment: str | None = Field(examples=[None], description="the newest comment")
+    maintenance: str | None = Field(
+        examples=[None], description="the maintenance that suppressed its notifications"
+    )
     source_name: str | None = Field(
-        examples=["Kiln 1"], description="name of the source, its id where the file gives it none"
+        examples=["Kiln 1"], description="display name of the source; default: the id"
     )
     device_name: str | None = Field(
-        examples=["Analyser, kiln 1"],
-        description="name of the device, or of the channel's device",
+        examples=[None, "Analyser, kiln 1"],
+        description="display name of the device, or of the channel's device",
     )
     unit: str | None = Field(
-        examples=["kg"], description="of value, limit and room; null: the channel is gone"
+        examples=["kg"], description="unit of value, limit and room; `null`: the channel is gone"
     )
 
 
@@ -89,20 +108,22 @@ class AlertComment(BaseModel):
 
 
 class AlertWithHistory(Alert):
-    """An alert with its transitions and comments."""
+    """An alert with its state transitions and comments."""
 
     transitions: list[AlertTransition]
     comments: list[AlertComment]
 
 
 class ThresholdRow(BaseModel):
-    """A threshold; PUT accepts it as GET returns it."""
+    """A threshold; PUT accepts it in this form."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     facility: str = Field(examples=["linz"])
     id: str = Field(examples=["stack-1-hourly"])
-    origin: Literal["file", "api"] = Field(description="where it is defined, and can be changed")
+    origin: Literal["file", "api"] = Field(
+        description="where it is defined, and can be changed: the facility file or the API"
+    )
     version: int
     in_force_from: datetime
     state: ThresholdState
@@ -118,25 +139,27 @@ class ThresholdRow(BaseModel):
     below: float | None
     clear_below: float | None
     clear_above: float | None
-    for_: str = Field(alias="for", description="how long the limit must be passed", examples=["2m"])
-    for_s: float = Field(description="the same in seconds")
+    for_: str = Field(
+        alias="for", description="how long the value must be beyond the limit", examples=["2m"]
+    )
+    for_s: float = Field(description="`for` in seconds")
     severity: Literal["info", "warning", "critical"]
     message: str | None
     projected: bool = Field(
-        description="fires before the limit is passed, if the present rate leads there"
+        description="whether an alert fires in advance, based on the present rate"
     )
     source_name: str | None = Field(
-        examples=["Kiln 1"], description="name of the source, its id where the file gives it none"
+        examples=["Kiln 1"], description="display name of the source; default: the id"
     )
     device_name: str | None = Field(
         examples=["Analyser, kiln 1"],
-        description="name of the device, or of the channel's device",
+        description="display name of the device, or of the channel's device",
     )
-    unit: str | None = Field(examples=["kg"], description="of the limit")
+    unit: str | None = Field(examples=["kg"], description="unit of the limit")
 
 
 class MaintenanceRow(BaseModel):
-    """A period in which alerts are recorded and nobody is notified."""
+    """A time span in which alerts are evaluated and stored, but nobody is notified."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
@@ -145,7 +168,9 @@ class MaintenanceRow(BaseModel):
     origin: Literal["file", "api"]
     from_: datetime = Field(alias="from")
     to: datetime = Field(description="exclusive")
-    sources: list[str] | None = Field(description="with thresholds null: the whole facility")
+    sources: list[str] | None = Field(
+        description="`null`, with `thresholds` null: the whole facility"
+    )
     thresholds: list[str] | None
     reason: str
     stated_by: str | None
@@ -161,7 +186,7 @@ class Changed(BaseModel):
 
 
 class Annotation(BaseModel):
-    """A note on a period of a chart."""
+    """An event to mark in a chart."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Totals with the band they are known to."""
+"""Totals with their uncertainty band."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _KEYS = tuple(mass.answer for mass in MASSES)
 
 
 def kg(micrograms: float) -> float:
-    """Micrograms as kilograms."""
+    """Convert micrograms to kilograms."""
     return micrograms / _UG_PER_KG
 
 
@@ -38,10 +38,10 @@ class SourceMass:
 
 
 def band_kg(masses: Iterable[SourceMass], zone: ZoneInfo) -> tuple[float | None, float | None]:
-    """The 95 % interval of the masses' sum, in kg.
+    """Compute the 95 % interval of the sum of masses, in kg.
 
-    Nones where a source among them does not state how well it is known: a band that leaves a part
-    out would promise too much.
+    Nones where a source does not state its uncertainty: a band that leaves a part out would be too
+    narrow.
     """
     parts = []
     for mass in masses:

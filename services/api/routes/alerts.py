@@ -1,70 +1,88 @@
-"""``/v1/alerts``: what passed its limit, and who knows of it."""
+"""``/v1/alerts``: alerts, their history, and acknowledgements."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
-from fastapi import APIRouter, Header, Path
+from fastapi import APIRouter, Path
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import BeforeValidator, Field
 
 from services.api.auth import Principal, Reader, Writer, visible_facilities
 from services.api.context import Context, InContext
-from services.api.http import cursors
-from services.api.http.answers import MOST_ROWS, json_answer, next_link, rows_answer
-from services.api.http.parameters import End, Instant, Query, SlugList, split_list
+from services.api.http.answers import Accept, json_answer, rows_answer
+from services.api.http.cursors import Cursor
+from services.api.http.pages import CursorText, Pages, RowLimit
+from services.api.http.parameters import (
+    End,
+    FacilityList,
+    Instant,
+    Query,
+    SlugList,
+    split_list,
+)
 from services.api.http.problems import NotFound, documented
+from services.api.http.shapes import Shape
 from services.api.models.alerts import Alert, AlertState, AlertWithHistory
-from services.api.registry_write import write
 from services.core.store.alerts import limit_changes, queries
 
 router = APIRouter(tags=["alerts"])
 
-_COLUMNS = tuple(Alert.model_fields)
+_ROWS = Shape(Alert)
 
-AlertId = Annotated[int, Path(ge=1, lt=1 << 63, description="id of the alert")]
+AlertId = Annotated[int, Path(ge=1, lt=1 << 63, description="alert id")]
 
 
 class AlertsQuery(Query):
     """Parameters of ``GET /v1/alerts``."""
 
-    facility: SlugList = Field([], description="facility ids; none: all", examples=[["linz"]])
+    facility: FacilityList = Field([])
     state: Annotated[list[AlertState], BeforeValidator(split_list)] = Field(
         [], description="firing, no-data, resolved; none: all", examples=[["firing"]]
     )
     threshold: SlugList = Field([], description="threshold ids; none: all")
-    from_: Instant | None = Field(None, alias="from", description="that lasted until then or later")
-    to: End | None = Field(None, description="that fired before then")
-    limit: int = Field(
-        1000, ge=1, le=MOST_ROWS, description="most rows; the `Link` header leads to the next"
+    from_: Instant | None = Field(
+        None, alias="from", description="alerts that lasted until this time or later"
     )
-    cursor: str | None = Field(
-        None, description="where the last answer ended, from its `Link` header"
-    )
+    to: End | None = Field(None, description="alerts that fired before this time")
+    limit: RowLimit = 1000
+    cursor: CursorText = None
+
+
+class _Place(NamedTuple):
+    id: int
+
+
+_PAGES: Pages[dict[str, Any], _Place] = Pages(
+    "/v1/alerts", Cursor(_Place), lambda row: _Place(row["id"])
+)
 
 
 class AckBody(Query):
-    """What somebody says who knows of an alert."""
+    """Body of ``POST /v1/alerts/{alert}/ack``."""
 
     comment: str | None = Field(None, min_length=1, max_length=1000)
 
 
 @router.get(
     "/v1/alerts",
-    summary="Alerts, the newest first",
+    summary="List alerts",
     response_model=list[Alert],
-    responses=documented(NotFound),
+    responses=_ROWS.documented(
+        "Rows, newest first. JSON or, with `Accept: text/csv`, CSV.", NotFound
+    ),
 )
 async def get_alerts(
     context: InContext,
     who: Reader,
     query: Annotated[AlertsQuery, FromQuery()],
-    accept: Annotated[str, Header(include_in_schema=False)] = "",
+    accept: Accept = "",
 ) -> Response:
-    """Alerts of the facilities that the key may see, those that were undone among them."""
+    """List alerts of the facilities that the key can see, newest first, retracted ones included."""
+    after = _PAGES.after(query)
     found = await visible_facilities(context, who, query.facility)
-    async with context.engine.connect() as connection:
+    async with context.database.read() as connection:
         rows = await queries.alerts(
             connection,
             [facility.id for facility in found],
@@ -72,45 +90,40 @@ async def get_alerts(
             thresholds=query.threshold,
             begins=query.from_,
             ends=query.to,
-            before_id=None if query.cursor is None else cursors.number(query.cursor),
+            before_id=None if after is None else after.id,
             most=query.limit + 1,
         )
-    page = rows[: query.limit]
-    headers = {}
-    if len(rows) > len(page):
-        given = query.model_dump(by_alias=True, exclude_unset=True, exclude={"cursor"}, mode="json")
-        headers["Link"] = next_link("/v1/alerts", **given, cursor=page[-1]["id"])
-    return rows_answer(page, columns=_COLUMNS, accept=accept, headers=headers)
+    listed = _PAGES.page(rows, query)
+    return rows_answer(listed.rows, _ROWS, accept=accept, headers=listed.headers)
 
 
 @router.get(
     "/v1/alerts/{alert}",
-    summary="One alert with its history",
+    summary="Get an alert",
     response_model=AlertWithHistory,
     responses=documented(NotFound),
 )
 async def get_alert(context: InContext, who: Reader, alert: AlertId) -> Response:
-    """An alert, every transition that led to it or ended it, and every comment."""
+    """Return an alert with its state transitions and comments."""
     return json_answer(await _visible(context, who, alert))
 
 
 @router.post(
     "/v1/alerts/{alert}/ack",
-    summary="Acknowledge an alert, or say something of it",
+    summary="Acknowledge or comment on an alert",
     response_model=AlertWithHistory,
     responses=documented(NotFound),
 )
 async def post_ack(
     context: InContext, who: Writer, alert: AlertId, body: AckBody | None = None
 ) -> Response:
-    """Say that somebody knows. Whoever says so first stays the one who did; each comment is kept.
+    """Acknowledge an alert. The first acknowledgement is kept, and so is every comment.
 
-    It changes neither the alert's state nor what is told of it.
+    This changes neither the alert's state nor its notifications.
     """
     await _visible(context, who, alert)
     comment = None if body is None else body.comment
-    await write(
-        context,
+    await context.database.write(
         lambda connection: limit_changes.acknowledge(
             connection, alert, by=who.name, comment=comment
         ),
@@ -119,8 +132,8 @@ async def post_ack(
 
 
 async def _visible(context: Context, who: Principal, alert: int) -> dict[str, object]:
-    async with context.engine.connect() as connection:
+    async with context.database.read() as connection:
         found = await queries.alert(connection, alert)
     if found is None or not who.sees(found["facility"]):
-        raise NotFound(f"There is no alert {alert}; GET /v1/alerts lists them.")
+        raise NotFound(f"There is no alert {alert}; GET /v1/alerts lists alerts.")
     return found

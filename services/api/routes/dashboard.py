@@ -48,17 +48,17 @@ class _Asset:
 
 @router.get("/")
 async def page(request: Request) -> Response:
-    """The page itself."""
+    """Serve the page."""
     return _answer(request, await run_in_threadpool(_own, "index.html"))
 
 
 @router.get("/assets/{name}")
 async def asset(request: Request, name: str) -> Response:
-    """A file of the page."""
+    """Serve a file of the page."""
     if name == _CHART_LIBRARY:
         return _answer(request, await run_in_threadpool(_chart_library))
     if name not in _names():
-        raise NotFound(f"There is no asset {name}.")
+        raise NotFound(f"Unknown asset {name}.")
     return _answer(request, await run_in_threadpool(_own, name))
 
 

@@ -23,13 +23,13 @@ _HANDLER = re.compile(r"\son[a-z]+=\"([^\"]*)\"")
 
 @router.get("/docs")
 async def start() -> Response:
-    """Lead to the address that ends with a slash, below which the pages' links are."""
+    """Redirect to the address with a trailing slash, which relative links need."""
     return RedirectResponse("/docs/")
 
 
 @router.get("/docs/{path:path}")
 async def page(request: Request, path: str) -> Response:
-    """Answer with a file of the documentation."""
+    """Serve a file of the documentation."""
     found = await run_in_threadpool(_file, path)
     headers = {
         "Content-Security-Policy": await run_in_threadpool(_policy, found),
@@ -46,13 +46,13 @@ async def page(request: Request, path: str) -> Response:
 def _file(path: str) -> Path:
     if not _DIRECTORY.is_dir():
         raise NotFound(
-            "The documentation is not built here: `make up` and the wheel's build do it; or read"
-            " deploy/docs in the repository."
+            "The documentation is not built; run `make up`, install the wheel, or read deploy/docs"
+            " in the repository."
         )
     found = (_DIRECTORY / (path or "index.html")).resolve()
     hidden = any(part.startswith(".") for part in Path(path).parts)
     if hidden or not found.is_relative_to(_DIRECTORY.resolve()) or not found.is_file():
-        raise NotFound(f"The documentation has no page {path[:100]}; begin at /docs/.")
+        raise NotFound(f"The documentation has no page {path[:100]}; start at /docs/.")
     return found
 
 

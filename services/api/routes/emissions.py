@@ -1,14 +1,14 @@
-"""``/v1/emissions``: what was emitted, by interval."""
+"""``/v1/emissions``: emissions by interval."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import AfterValidator, Field
@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.auth import Reader, visible_facilities
 from services.api.context import InContext
-from services.api.http import arrow_stream, cursors
-from services.api.http.answers import MOST_ROWS, next_link, rfc3339, rows_answer
+from services.api.http.answers import Accept, rows_answer
+from services.api.http.cursors import Cursor
 from services.api.http.intervals import (
     HOURLY,
     IntervalLength,
@@ -27,8 +27,10 @@ from services.api.http.intervals import (
     parse,
     whole_hours,
 )
-from services.api.http.parameters import Instant, SlugList, TimeSpan, check_span
-from services.api.http.problems import InvalidRequest, NotFound, TooManyRows, documented
+from services.api.http.pages import MAX_ROWS, CursorText, Pages
+from services.api.http.parameters import FacilityList, Instant, SourceList, TimeSpan
+from services.api.http.problems import InvalidRequest, NotFound, TooManyRows
+from services.api.http.shapes import Shape
 from services.api.models.bands import SourceMass, band_kg, masses_kg
 from services.api.models.models import Emission
 from services.api.models.shares import shares
@@ -36,34 +38,11 @@ from services.core.store.answers import emissions
 from services.core.store.answers.emissions import Bucket, EmissionRow
 from services.core.store.answers.facility_queries import FacilityRow, SourceRow, sources_between
 from services.core.store.answers.source_uncertainty import SourceAccount, source_accounts
-from services.core.timeline.instants import DAY, MINUTE
+from services.core.timeline.instants import MINUTE, rfc3339
 
 router = APIRouter(tags=["emissions"])
 
-_COLUMNS = tuple(Emission.model_fields)
-_ARROW: arrow_stream.Columns = {
-    "time": arrow_stream.TIME,
-    "facility": arrow_stream.TEXT,
-    "source": arrow_stream.TEXT,
-    "scope": arrow_stream.INTEGER,
-    "co2_kg": arrow_stream.NUMBER_OR_NULL,
-    "co2e_kg": arrow_stream.NUMBER_OR_NULL,
-    "coverage": arrow_stream.NUMBER,
-    "quality": arrow_stream.TEXT,
-    "version": arrow_stream.INTEGER_OR_NULL,
-    "activity": arrow_stream.NUMBER_OR_NULL,
-    "activity_unit": arrow_stream.TEXT_OR_NULL,
-    "state": arrow_stream.TEXT,
-    "co2_market_kg": arrow_stream.NUMBER_OR_NULL,
-    "co2_low_kg": arrow_stream.NUMBER_OR_NULL,
-    "co2_high_kg": arrow_stream.NUMBER_OR_NULL,
-    "counts": arrow_stream.TRUTH,
-    "share_measured": arrow_stream.NUMBER,
-    "share_substituted": arrow_stream.NUMBER,
-    "share_estimated": arrow_stream.NUMBER,
-    "share_missing": arrow_stream.NUMBER,
-    "source_name": arrow_stream.TEXT,
-}
+_ROWS = Shape(Emission, arrow=True)
 
 
 def _checked(interval: str) -> str:
@@ -75,30 +54,46 @@ def _checked(interval: str) -> str:
 class EmissionsQuery(TimeSpan):
     """Parameters of ``GET /v1/emissions``."""
 
-    facility: SlugList = Field([], description="facility ids; none: all", examples=[["linz"]])
-    source: SlugList = Field([], description="source ids; none: all", examples=[["stack-1"]])
+    facility: FacilityList = Field([])
+    source: SourceList = Field([])
     interval: Annotated[str, AfterValidator(_checked)] = Field(
         "auto",
         description="length of an interval: minutes that divide an hour, hours that divide a day,"
         " days, weeks, months or a year (`1m`, `15m`, `30m`, `1h`, `6h`, `1d`, `1w`, `1mo`, `1y`,"
-        " `PT30M`, seconds); above an hour they begin with the day, the week (Monday), the month or"
-        " the year of the facility's time zone; `auto`: the finest of 1m, 5m, 15m, 1h, 1d, 1mo that"
-        " gives each source at most `max_points` rows",
+        " `PT30M`, seconds); intervals above an hour start with the day, week (Monday), month or"
+        " year of the facility's time zone; `auto`: the finest of 1m, 5m, 15m, 1h, 1d, 1mo that"
+        " gives at most `max_points` rows for each source",
         examples=["auto"],
     )
-    max_points: int = Field(1000, ge=1, le=MOST_ROWS, description="for `auto`: rows of a source")
+    max_points: int = Field(
+        1000, ge=1, le=MAX_ROWS, description="for `auto`: maximum number of rows for each source"
+    )
     as_of: Instant | None = Field(
         None,
-        description="the answer as it was known then, from intervals of an hour on: the versions"
-        " in force then; of an hour that was still open its first figure, as provisional; nothing"
-        " of what came later",
+        description="returns emissions as they were known at this time, for intervals of an hour"
+        " or more: the versions in force then; for an hour still open then, its first figure, as"
+        " provisional",
     )
     limit: int | None = Field(
-        None, ge=1, le=MOST_ROWS, description="most rows; the `Link` header leads to the next"
+        None,
+        ge=1,
+        le=MAX_ROWS,
+        description="maximum number of rows; the `Link` header leads to the next page",
     )
-    cursor: str | None = Field(
-        None, description="where the last answer ended, from its `Link` header"
-    )
+    cursor: CursorText = None
+
+
+class _Place(NamedTuple):
+    time: datetime
+    facility: str
+    source: str
+
+
+def _place(row: dict[str, Any]) -> _Place:
+    return _Place(row["time"], row["facility"], row["source"])
+
+
+_PAGES = Pages("/v1/emissions", Cursor(_Place), _place)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,49 +107,37 @@ class _Series:
 
 @router.get(
     "/v1/emissions",
-    summary="Emissions by interval",
+    summary="List emissions by interval",
     response_model=list[Emission],
-    responses={
-        200: {
-            "description": "Rows by time, facility and source. Intervals are whole: the first"
-            " begins at or before `from`. An interval without data is a row with null and"
-            " coverage 0, for a gap is not zero.",
-            "content": {
-                "text/csv": {
-                    "example": ",".join(_COLUMNS)
-                    + "\r\n2026-11-23T17:00:00Z,linz,stack-1,1,848.5,849.25,1.0,measured,1,,,final,"
-                    "848.5,827.3,869.7,True,1.0,0.0,0.0,0.0"
-                },
-                arrow_stream.MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}},
-            },
-        },
-        **documented(NotFound, TooManyRows),
-    },
+    responses=_ROWS.documented(
+        "Rows by time, facility and source. Intervals are whole: the first begins at or before"
+        " `from`. An interval without data is a row with null and coverage 0: a gap is not zero.",
+        NotFound,
+        TooManyRows,
+    ),
 )
 async def get_emissions(
     context: InContext,
     who: Reader,
     query: Annotated[EmissionsQuery, FromQuery()],
-    accept: Annotated[str, Header(include_in_schema=False)] = "",
+    accept: Accept = "",
 ) -> Response:
-    """Rows of every source asked for, as the header ``Accept`` says: JSON, CSV or Arrow."""
+    """List emissions of each source as JSON, CSV or Arrow, as the header ``Accept`` says."""
     now = context.clock.now()
     if query.as_of is not None:
         now = min(now, query.as_of)
-    ends = query.to or now
-    begins = query.from_ or ends - DAY
-    check_span(begins, ends)
+    begins, ends = query.bounds(now)
     interval = _interval(query, begins, ends)
+    after = _PAGES.after(query)
     found = await visible_facilities(context, who, query.facility)
-    after = _read_cursor(query.cursor)
     if after is not None:
-        begins = max(begins, after[0])
-    async with context.engine.connect() as connection:
+        begins = max(begins, after.time)
+    async with context.database.read() as connection:
         series = await _series(connection, found, query, begins, ends)
         count = sum(len(s.sources) for s in series)
         # what lies ahead of the clock is no gap
         until = min(ends, now)
-        if query.limit is None and count * count_about(interval, begins, until) > MOST_ROWS:
+        if query.limit is None and count * count_about(interval, begins, until) > MAX_ROWS:
             raise _too_many(count * count_about(interval, begins, until))
         rows: list[dict[str, Any]] = []
         for part in series:
@@ -164,18 +147,16 @@ async def get_emissions(
                 until,
                 timezone=part.facility.timezone,
                 # one more than fit, for the cursor may stand within the first
-                most=MOST_ROWS if query.limit is None else query.limit // max(1, count) + 2,
+                most=MAX_ROWS if query.limit is None else query.limit // max(1, count) + 2,
             )
             answer = await _read(connection, part, buckets, interval, query.as_of, now)
             rows.extend(_row(part, buckets, row, now) for row in answer)
-    rows.sort(key=_key)
+    rows.sort(key=_place)
     if after is not None:
-        rows = [row for row in rows if _key(row) > after]
-    headers = {}
-    if query.limit is not None and len(rows) > query.limit:
-        rows = rows[: query.limit]
-        headers["Link"] = _next(query, rows[-1], interval, ends)
-    return rows_answer(rows, columns=_COLUMNS, accept=accept, headers=headers, arrow=_ARROW)
+        rows = [row for row in rows if _place(row) > after]
+    # the next request comes later: `auto` and the default end would mean something else
+    listed = _PAGES.page(rows, query, interval=str(interval), to=rfc3339(ends))
+    return rows_answer(listed.rows, _ROWS, accept=accept, headers=listed.headers)
 
 
 def _interval(query: EmissionsQuery, begins: datetime, ends: datetime) -> IntervalLength:
@@ -185,16 +166,15 @@ def _interval(query: EmissionsQuery, begins: datetime, ends: datetime) -> Interv
     interval = parse(query.interval)
     if query.as_of is not None and not interval.of_hours:
         raise InvalidRequest(
-            "as_of: only hours keep their versions; use an interval of whole hours, such as 1h, 1d"
-            " or 1mo"
+            "as_of: only hours are versioned; use an interval of whole hours, such as 1h, 1d or 1mo"
         )
     return interval
 
 
 def _too_many(count: int) -> TooManyRows:
     return TooManyRows(
-        f"The answer would have about {count} rows, more than {MOST_ROWS}; take a coarser"
-        " interval (or `auto`), a shorter time span, fewer sources, or page with `limit`."
+        f"The answer would have about {count} rows, more than {MAX_ROWS}; use a coarser interval"
+        " (or `auto`), a shorter time span or fewer sources, or page with `limit`."
     )
 
 
@@ -214,7 +194,7 @@ async def _series(
         accounts = await source_accounts(connection, facility.slug)
         series.append(_Series(facility=facility, sources=sources, accounts=accounts))
     if unknown:
-        raise NotFound(f"There is no source {min(unknown)}; GET /v1/facilities lists them.")
+        raise NotFound(f"There is no source {min(unknown)}; GET /v1/facilities lists sources.")
     return series
 
 
@@ -238,8 +218,8 @@ async def _read(
         return await emissions.whole_hours(connection, ids, buckets, now=now, as_of=as_of)
     if as_of is not None:
         raise InvalidRequest(
-            f"as_of: intervals of {part.facility.timezone} do not begin on a whole UTC hour,"
-            " and only hours keep their versions; use interval 1h"
+            f"as_of: intervals in {part.facility.timezone} do not begin on a whole UTC hour, and"
+            " only hours are versioned; use interval 1h"
         )
     return await emissions.days_of_minutes(connection, ids, buckets, now=now)
 
@@ -295,30 +275,3 @@ def _judged(by_method: Mapping[str, float]) -> str:
     if by_method["missing"] > 0:
         return "partial"
     return "estimated" if by_method["estimated"] > by_method["measured"] else "measured"
-
-
-def _key(row: dict[str, Any]) -> tuple[datetime, str, str]:
-    return row["time"], row["facility"], row["source"]
-
-
-def _next(
-    query: EmissionsQuery, last: dict[str, Any], interval: IntervalLength, ends: datetime
-) -> str:
-    given = query.model_dump(by_alias=True, exclude_unset=True, exclude={"cursor"})
-    times = {k: rfc3339(v) if isinstance(v, datetime) else v for k, v in given.items()}
-    return next_link(
-        "/v1/emissions",
-        **{
-            **times,
-            "interval": str(interval),
-            "to": rfc3339(ends),
-            "cursor": cursors.written(last["time"], last["facility"], last["source"]),
-        },
-    )
-
-
-def _read_cursor(cursor: str | None) -> tuple[datetime, str, str] | None:
-    if cursor is None:
-        return None
-    time, facility, source = cursors.parts_of(cursor, 3)
-    return cursors.instant(time), facility, source

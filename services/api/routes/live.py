@@ -1,4 +1,4 @@
-"""``/v1/live`` and ``/v1/stream``: a facility now, once or for as long as one watches."""
+"""``/v1/live`` and ``/v1/stream``: the present state of a facility, once or as a stream."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse
 from pydantic import Field
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.api.auth import Reader, in_force, no_facility
 from services.api.context import InContext
+from services.api.database import Database
 from services.api.http.answers import json_answer
-from services.api.http.parameters import Instant, Query
+from services.api.http.errors import DATABASE_ERRORS, from_database
+from services.api.http.parameters import FacilityId, Instant, Query
 from services.api.http.problems import (
     DatabaseAway,
     FacilityRetired,
@@ -26,7 +25,6 @@ from services.api.http.problems import (
     TooManyStreamsOfOne,
     TooSlow,
     documented,
-    from_database,
 )
 from services.api.live.body import live_body
 from services.api.live.feed import FeedAwayError, LiveEvent, ReadLive
@@ -48,36 +46,36 @@ _STREAM_EXAMPLE = (
 class LiveQuery(Query):
     """Parameters of ``GET /v1/live``."""
 
-    facility: str = Field(min_length=1, description="the facility's id", examples=["linz"])
+    facility: FacilityId
     as_of: Instant | None = Field(
         None,
-        description="the totals as they were known then: whole hours by the versions in force"
-        " then, of at most one hour at each end of a window its minutes' share of that",
+        description="returns the totals as they were known at this time: whole hours in the"
+        " versions in force then; a partial hour at either end of a window by its minutes' share",
     )
 
 
 class StreamQuery(Query):
     """Parameters of ``GET /v1/stream``."""
 
-    facility: str = Field(min_length=1, description="the facility's id", examples=["linz"])
+    facility: FacilityId
 
 
 @router.get(
     "/v1/live",
-    summary="Rate and totals of a facility now",
+    summary="Get live totals",
     response_model=Live,
     responses=documented(NotFound, FacilityRetired),
 )
 async def get_live(
     context: InContext, who: Reader, query: Annotated[LiveQuery, FromQuery()]
 ) -> Response:
-    """Rate, totals by window and coverage, of the facility and of each source.
+    """Return rate, totals by window and coverage, for the facility and for each source.
 
-    Of a facility that is retired there are none but those of the past, with `as_of`.
+    A retired facility only has those of the past, with `as_of`.
     """
     if not who.sees(query.facility):
         raise no_facility(query.facility)
-    async with context.engine.connect() as connection:
+    async with context.database.read() as connection:
         now = context.clock.now()
         if query.as_of is None:
             state = await facility_live(connection, query.facility, now=now)
@@ -99,16 +97,17 @@ async def get_live(
 
 @router.get(
     "/v1/stream",
-    summary="The same as it changes, as server-sent events",
+    summary="Stream live totals",
     response_class=Response,
     responses={
         200: {
-            "description": "Event `live` with the body of `GET /v1/live`: at once, on each change"
-            " (at most four a second) and at least every 15 seconds. Each is the whole state, so a"
-            " client that reconnects has missed nothing once it has the first one. Before it,"
-            " event `alert` with a row of `GET /v1/alerts` for each alert that changed since the"
-            " last event; with `Last-Event-ID`, since that one, up to a quarter of an hour back. A"
-            " stream ends after ten minutes; clients reconnect.",
+            "description": "Server-sent events. Event `live` has the body of `GET /v1/live`; it is"
+            " sent at once, on each change (at most four a second) and at least every 15 seconds."
+            " Each holds the complete state, so a client that reconnects has missed nothing once"
+            " it receives the first one. Before it, event `alert` has a row of `GET /v1/alerts`"
+            " for each alert that changed since the previous event or, with `Last-Event-ID`, since"
+            " that event, for up to 15 minutes. A stream ends after ten minutes; clients"
+            " reconnect.",
             "content": {"text/event-stream": {"example": _STREAM_EXAMPLE}},
         },
         **documented(NotFound, FacilityRetired, TooManyStreams, TooManyStreamsOfOne),
@@ -120,7 +119,7 @@ async def get_stream(
     query: Annotated[StreamQuery, FromQuery()],
     last_event_id: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
-    """Events of one facility."""
+    """Stream the live totals and alerts of a facility as server-sent events."""
     await in_force(context, who, query.facility)
     context.feed.admit()
     context.gate.admit_stream(who.asker)
@@ -132,23 +131,23 @@ async def get_stream(
 
 
 def _sequence_of(event_id: str) -> int | None:
-    """Up to which change of the totals a client has seen all; None: it does not say."""
+    """Return the last change of the totals that a client has seen; None: not given."""
     sequence = event_id.partition("-")[0]
     return int(sequence) if sequence.isdecimal() and len(sequence) < 19 else None
 
 
-def live_reader(engine: AsyncEngine, clock: Clock) -> ReadLive:
-    """What the feed reads with: the state of a facility as one event."""
+def live_reader(database: Database, clock: Clock) -> ReadLive:
+    """Build the feed's reader: the state of a facility as one event."""
     known = KnownAccounts()
 
     async def read(facility: str) -> LiveEvent | None:
         now = clock.now()
         try:
-            async with engine.connect() as connection:
+            async with database.read() as connection:
                 state = await facility_live(connection, facility, now=now)
                 accounts = await known.read(connection, facility)
                 alerts = await live_alerts(connection, facility)
-        except (DBAPIError, PoolTimeoutError, OSError) as error:
+        except DATABASE_ERRORS as error:
             if isinstance(from_database(error), DatabaseAway | TooSlow):
                 raise FeedAwayError(str(error)) from error
             raise

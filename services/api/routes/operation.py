@@ -21,24 +21,24 @@ router = APIRouter(tags=["operation"])
 _PROCESSES = {
     "ingest": "tonne ingest", "aggregator": "tonne aggregate", "notify": "tonne notify"
 }  # fmt: skip
-#: A message that waits for longer is worth a word; the first tries are over by then.
+#: A message that waits longer is reported; the first attempts are over by then.
 _UNTOLD_S = 300.0
 
 
-@router.get("/healthz", summary="The process turns")
+@router.get("/healthz", summary="Liveness probe")
 async def healthz() -> dict[str, str]:
-    """Answer as long as the event loop does."""
+    """Answer as long as the process runs."""
     return {"status": "ok"}
 
 
 @router.get(
     "/readyz",
-    summary="Totals are current",
+    summary="Readiness probe",
     response_model=Ready,
     responses={503: {"model": Ready, "description": "Not ready; `missing` says why"}},
 )
 async def readyz(context: InContext) -> Response:
-    """Whether the database is there and migrated, and ingest, aggregator and notifier progress."""
+    """Check that the database is migrated and that ingest, aggregator and notifier progress."""
     body = _judge(await context.health.read(), context.clock)
     answer = json_answer(body)
     answer.status_code = 200 if body["ready"] else 503
@@ -47,12 +47,12 @@ async def readyz(context: InContext) -> Response:
 
 @router.get(
     "/metrics",
-    summary="Prometheus metrics",
+    summary="Get metrics",
     response_class=Response,
     responses={200: {"content": {"text/plain": {"example": "tonne_api_streams 3.0\n"}}}},
 )
 async def metrics() -> Response:
-    """Every metric of this process."""
+    """Return every metric of this process, in Prometheus' text format."""
     return Response(generate_latest(api_registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
@@ -69,10 +69,11 @@ def _judge(found: Readiness | None, clock: Clock) -> dict[str, object]:
         ready = age_s is not None and age_s <= STALE_AFTER_S
         processes[process] = {"ready": ready, "age_s": age_s}
         if found is not None and age_s is None:
-            missing.append(f"{process} does not run; start `{command}`")
+            missing.append(f"{process} is not running; start `{command}`")
         elif age_s is not None and not ready:
             missing.append(
-                f"{process} made no progress for {age_s:.0f} s; see its log, start `{command}`"
+                f"{process} has made no progress for {age_s:.0f} s; check its log and restart"
+                f" `{command}`"
             )
     if found is not None and found.broker_away:
         missing.append("ingest has no session with the broker; check TONNE_MQTT_URL and the broker")
@@ -94,15 +95,15 @@ def _judge(found: Readiness | None, clock: Clock) -> dict[str, object]:
 
 
 def _notices(found: Readiness) -> list[Notice]:
-    """What is wrong without making the totals wrong."""
+    """Collect what needs attention although the totals are correct."""
     notices: list[Notice] = []
     if found.shed:
         notices.append(
             Notice(
                 process="ingest",
                 code="quarantine-full",
-                detail=f"quarantine is full: ingest dropped {found.shed} refusals in the last two"
-                " minutes; `tonne quarantine list` shows what lies there, replay or discard it",
+                detail=f"quarantine is full: ingest dropped {found.shed} refused messages in the"
+                " last two minutes; see `tonne quarantine list`, then replay or discard entries",
             )
         )
     if found.mostly_refused:
@@ -110,7 +111,7 @@ def _notices(found: Readiness) -> list[Notice]:
             Notice(
                 process="ingest",
                 code="mostly-refused",
-                detail="ingest refuses more than half of what arrives; `tonne quarantine list`"
+                detail="ingest refuses more than half of the messages; `tonne quarantine list`"
                 " shows why",
             )
         )
@@ -119,27 +120,25 @@ def _notices(found: Readiness) -> list[Notice]:
             Notice(
                 process="notify",
                 code="alerts-untold",
-                detail=f"{found.untold} messages of alerts wait to be told, the oldest for"
-                f" {found.untold_s:.0f} s; `tonne alerts waiting` shows whom they do not reach,"
-                " and why",
+                detail=f"{found.untold} notifications are waiting, the oldest for"
+                f" {found.untold_s:.0f} s; `tonne alerts waiting` shows the recipients and the"
+                " reasons",
             )
         )
     return [*notices, *map(_left_alone, found.set_aside), *found.notices]
 
 
 def _left_alone(piece: LeftAlone) -> Notice:
-    """What is set aside, since when and why."""
+    """Describe what is set aside, since when and why."""
     of = f"{piece.facility}/{piece.name}" if piece.name else f"facility {piece.facility}"
     since = f"since {piece.since:%Y-%m-%dT%H:%MZ}"
     if piece.kind == "masses":
         detail = f"{of}: {piece.reason} ({since})"
         return Notice(process=piece.service, code="impossible-masses", detail=detail)
-    what = (
-        "is not computed" if piece.service == "aggregator" else f"is left alone by {piece.service}"
-    )
+    what = "is not computed" if piece.service == "aggregator" else f"is skipped by {piece.service}"
     return Notice(
         process=piece.service,
         code="set-aside",
-        detail=f"{of} {what} {since}: {piece.reason}; it is tried again after a while, when a"
-        " facility file changes, and by `tonne recompute`",
+        detail=f"{of} {what} {since}: {piece.reason}; it is retried after a while, when a facility"
+        " file changes, and by `tonne recompute`",
     )

@@ -1,4 +1,4 @@
-"""``/v1/quarantine/replay``: what was refused is tried again."""
+"""``/v1/quarantine/replay``: process quarantined messages again."""
 
 from __future__ import annotations
 
@@ -9,63 +9,68 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from fastapi.responses import Response
 from pydantic import Field
-from starlette.concurrency import run_in_threadpool
+from sqlalchemy import Connection
 
 from services.api.auth import Principal, Reader, Writer, no_facility
 from services.api.context import Context, InContext
 from services.api.http.answers import json_answer
 from services.api.http.parameters import End, Instant, Query, SlugList
 from services.api.http.problems import NotFound, documented
+from services.api.http.shapes import Shape
 from services.api.models.models import Replay
-from services.core.store.database.connect import engine
 from services.core.store.readings import replays
 from services.core.store.readings.replays import ReplayRequest, Selection
 
 router = APIRouter(tags=["quarantine"])
 
-#: So long a call waits for the end of the replay that it asked for.
+#: How long a call waits for the end of its replay.
 _WAIT_S = 5.0
 _LOOK_EVERY_S = 0.1
+
+_BODY = Shape(Replay)
 
 EntryId = Annotated[int, Field(ge=1, lt=1 << 63)]
 
 
 class ReplayBody(Query):
-    """What is to be tried again: entries by id, by what they are, or both; nothing: all."""
+    """Which entries to replay: by id, by other properties, or both; by default all."""
 
     ids: list[EntryId] | None = Field(
-        None, min_length=1, max_length=10_000, description="entries, as GET /v1/quarantine lists"
+        None, min_length=1, max_length=10_000, description="entry ids, from GET /v1/quarantine"
     )
     facility: SlugList = Field([], description="facility ids; none: all")
-    device: SlugList = Field([], description="device ids, of any facility asked for; none: all")
+    device: SlugList = Field([], description="device ids, in any selected facility; none: all")
     reason: SlugList = Field([], description="reason codes; none: all")
-    from_: Instant | None = Field(None, alias="from", description="arrived then or later")
-    to: End | None = Field(None, description="arrived before")
+    from_: Instant | None = Field(None, alias="from", description="arrived at this time or later")
+    to: End | None = Field(None, description="arrived before this time")
     accept: bool = Field(
         False,
-        description="let entries of the reason `conflict` replace what is stored; the old value is"
-        " kept in the history, hours that change are restated",
+        description="let entries with the reason `conflict` replace the stored values; the history"
+        " keeps the old values, and hours that change are restated",
     )
     note: str | None = Field(
-        None, min_length=1, max_length=200, description="why; shown with the restatement"
+        None, min_length=1, max_length=200, description="reason, shown with the restatement"
     )
 
 
 @router.post(
     "/v1/quarantine/replay",
-    summary="Try refused messages again",
+    summary="Replay quarantined messages",
     response_model=Replay,
     responses={
-        202: {"model": Replay, "description": "Under way; `Location` tells how far it is"},
+        202: {
+            "model": Replay,
+            "description": "In progress; `Location` is the address of its state",
+        },
         **documented(NotFound),
     },
 )
 async def post_replay(context: InContext, who: Writer, body: ReplayBody) -> Response:
-    """Take open entries through the whole way of a message once more, in the order of arrival.
+    """Process open entries again, in the order of arrival.
 
-    What passes leaves quarantine, what does not stays with its present reason. Ingest does it; the
-    answer waits up to 5 seconds for its end. A key that is limited to facilities reaches their
-    entries only.
+    Entries that pass leave quarantine; the others stay, with their present reason. Ingest does the
+    work; the call waits up to 5 seconds for the result. A key that is limited to facilities only
+    reaches their entries.
     """
     for slug in body.facility:
         if not who.sees(slug):
@@ -79,8 +84,8 @@ async def post_replay(context: InContext, who: Writer, body: ReplayBody) -> Resp
         since=body.from_,
         until=body.to,
     )
-    request_id = await run_in_threadpool(
-        _submit, context.settings.database, who, selection, body.accept, body.note
+    request_id = await context.database.write(
+        lambda connection: _submit(connection, who, selection, body)
     )
     until = time.monotonic() + _WAIT_S
     while (found := await _request(context, request_id)) is not None:
@@ -99,43 +104,35 @@ async def post_replay(context: InContext, who: Writer, body: ReplayBody) -> Resp
 
 @router.get(
     "/v1/quarantine/replay/{replay}",
-    summary="How far a replay is",
+    summary="Get a replay",
     response_model=Replay,
     responses=documented(NotFound),
 )
 async def get_replay(
     context: InContext,
     who: Reader,
-    replay: Annotated[int, Path(ge=1, lt=1 << 63, description="id of the replay")],
+    replay: Annotated[int, Path(ge=1, lt=1 << 63, description="replay id")],
 ) -> Response:
-    """A replay as it stands. One of facilities that the key may not see does not exist for it."""
+    """Return the state of a replay, if the key can see all its facilities."""
     found = await _request(context, replay)
     if found is None or not _may_see(who, found):
         raise _no_replay(replay)
     return json_answer(_replay(found))
 
 
-def _submit(
-    database_url: str, who: Principal, selection: Selection, accept: bool, note: str | None
-) -> int:
-    # the API reads with a role that may not write; asking for a replay is an exception
-    bind = engine(database_url, process="api")
-    try:
-        with bind.begin() as connection:
-            if selection.ids is not None:
-                unknown = replays.unknown_ids(connection, selection.ids, selection.facilities)
-                if unknown:
-                    listed = ", ".join(str(each) for each in unknown[:10])
-                    raise NotFound(
-                        f"There is no entry {listed} in quarantine; GET /v1/quarantine lists them."
-                    )
-            return replays.submit(connection, selection, accept=accept, by=who.name, note=note)
-    finally:
-        bind.dispose()
+def _submit(connection: Connection, who: Principal, selection: Selection, body: ReplayBody) -> int:
+    if selection.ids is not None and (
+        unknown := replays.unknown_ids(connection, selection.ids, selection.facilities)
+    ):
+        listed = ", ".join(str(each) for each in unknown[:10])
+        raise NotFound(
+            f"There is no entry {listed} in quarantine; GET /v1/quarantine lists entries."
+        )
+    return replays.submit(connection, selection, accept=body.accept, by=who.name, note=body.note)
 
 
 async def _request(context: Context, request_id: int) -> ReplayRequest | None:
-    async with context.engine.connect() as connection:
+    async with context.database.read() as connection:
         rows = await connection.execute(replays.select_request(request_id))
         row = rows.mappings().first()
     return None if row is None else replays.request(dict(row))
@@ -149,22 +146,13 @@ def _may_see(who: Principal, found: ReplayRequest) -> bool:
 
 
 def _no_replay(request_id: int) -> NotFound:
-    return NotFound(f"There is no replay {request_id}; POST /v1/quarantine/replay makes one.")
+    return NotFound(f"There is no replay {request_id}; POST /v1/quarantine/replay creates one.")
 
 
 def _replay(found: ReplayRequest) -> dict[str, Any]:
     done = found.finished_at is not None
-    return {
-        "id": found.id,
-        "state": "done" if done else "running" if found.tried else "waiting",
-        "requested_at": found.requested_at,
-        "requested_by": found.requested_by,
-        "note": found.note,
-        "accept": found.accept,
-        "entries": found.entries,
-        "tried": found.tried,
-        "restored": found.restored,
-        "accepted": found.accepted,
-        "refused": dict(found.refused),
-        "finished_at": found.finished_at,
-    }
+    return _BODY.row(
+        found,
+        state="done" if done else "running" if found.tried else "waiting",
+        refused=dict(found.refused),
+    )

@@ -17,5 +17,15 @@ Where do I go to ...?
 - **... see keys and readiness?** :mod:`.operations`.
 - **... see which processes run?** :mod:`.database.progress`.
 
+One way to read, one to write:
+
+- **read** with :func:`.database.transactions.reading`: as ``tonne_read``, which can do nothing
+  else, each statement for at most 15 s. The API keeps a ``reading_pool`` of the same.
+- **write** with :func:`.database.transactions.writing`: one transaction, committed at the end of
+  the block or not at all; ``session`` where a command needs several.
+- **services** that write all the time (ingest, aggregator, notifier) and commands that follow them
+  keep one connection of :func:`.database.connect.connect`, in autocommit, and open
+  ``connection.transaction()`` on it.
+
 What a facility file may say is no matter of the database: ``services.core.facility``.
 """

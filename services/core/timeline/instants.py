@@ -27,6 +27,11 @@ DAY_MINUTES: Final = 24 * 60
 DAY_S: Final = 60 * DAY_MINUTES
 
 
+def rfc3339(instant: datetime, *, timespec: str = "auto") -> str:
+    """Write an aware datetime as RFC 3339 in UTC, with the ending Z; ``timespec``: how fine."""
+    return instant.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
 def to_us(instant: datetime) -> int:
     """Return the microseconds since the epoch of an aware datetime, exact."""
     return (instant - EPOCH) // MICROSECOND

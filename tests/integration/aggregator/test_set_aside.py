@@ -325,6 +325,6 @@ def test_a_service_sets_aside_whatever_it_works_on(works: Works) -> None:
     (again,) = set_aside.of_service(works.plant.connection, "notify", 8)
     assert again.due
     assert set_aside.of_service(works.plant.connection, "aggregator", 7) == []
-    assert works.warnings()[0].startswith("works/desk is left alone by notify since")
+    assert works.warnings()[0].startswith("works/desk is skipped by notify since")
     set_aside.release(works.plant.connection, "notify", piece)
     assert set_aside.of_service(works.plant.connection, "notify", 7) == []

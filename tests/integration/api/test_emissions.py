@@ -334,7 +334,7 @@ async def test_times_are_written_in_three_ways(
         ({"interval": "45s"}, "interval", "use 1m"),
         ({"interval": "7h"}, "interval", "does not divide a day"),
         ({"max_points": "0"}, "max_points", "greater than or equal to 1"),
-        ({"frm": "1"}, "frm", "not a parameter"),
+        ({"frm": "1"}, "frm", "unknown parameter"),
         ({"from_": "2026-11-23T18:00:00Z", "to": "2026-11-23T18:00:00Z"}, "from", "before"),
         ({"interval": "1m", "from_": "2016-01-01T00:00:00Z"}, "rows", "coarser"),
     ],

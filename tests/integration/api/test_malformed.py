@@ -50,8 +50,9 @@ async def test_a_nul_byte_in_an_address_is_400(
 
 
 CURSORS = {
-    "/v1/alerts": ["0", "-1", "1.5", "x", "9" * 19, "9" * 500, "\u0663"],
-    "/v1/quarantine": ["0", "-1", "1.5", "x", "9" * 19, "9" * 500, "1e3"],
+    "/v1/facilities": ["linz", cursor(""), cursor("a b"), cursor("a\0b")],
+    "/v1/alerts": ["17", *map(cursor, ("0", "-1", "1.5", "x", "9" * 19, "9" * 500, "\u0663"))],
+    "/v1/quarantine": ["17", *map(cursor, ("0", "-1", "1.5", "x", "9" * 19, "1e3", "1 1"))],
     "/v1/emissions": [
         "x",
         "=" * 9,
@@ -84,10 +85,10 @@ async def test_a_cursor_that_no_answer_gave_is_400(
 
 BODIES = (
     (r'{"comment": "a\u0000b"}', 400, "NUL"),
-    (r'{"comment": "half \ud83d"}', 400, "half of a character"),
-    (r'{"comment": "half \uDC00"}', 400, "half of a character"),
-    ('{"comment": "a", "comment": "b"}', 422, "`comment` stands twice"),
-    ('{"comment": {"a": 1, "\\u0061": 2}}', 422, "`a` stands twice"),
+    (r'{"comment": "half \ud83d"}', 400, "half of a surrogate pair"),
+    (r'{"comment": "half \uDC00"}', 400, "half of a surrogate pair"),
+    ('{"comment": "a", "comment": "b"}', 422, "duplicate key `comment`"),
+    ('{"comment": {"a": 1, "\\u0061": 2}}', 422, "duplicate key `a`"),
     ("[" * 100_000, 400, "nested"),
 )
 CALLS = (

@@ -257,6 +257,6 @@ async def test_readiness_warns_of_alerts_that_are_not_told(
         )
         status, body = await ready(client)
         assert status == 200
-        assert [("3 messages" in w, "tonne alerts waiting" in w) for w in body["warnings"]] == (
-            [(True, True)] if warned else []
-        )
+        assert [
+            ("3 notifications" in w, "tonne alerts waiting" in w) for w in body["warnings"]
+        ] == ([(True, True)] if warned else [])

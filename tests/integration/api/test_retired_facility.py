@@ -165,7 +165,7 @@ async def test_an_unknown_one_is_named_by_its_nearest(
     assert answer.status_code == 404
     assert answer.json()["detail"].endswith("did you mean linz?")
     far = await client.delete("/v1/facilities/nowhere")
-    assert far.json()["detail"].endswith("GET /v1/facilities lists them.")
+    assert far.json()["detail"].endswith("GET /v1/facilities lists facilities.")
 
 
 @pytest.mark.usefixtures("linz")

@@ -69,7 +69,7 @@ async def test_a_page_that_did_not_change_is_not_sent_again(client: httpx.AsyncC
 async def test_what_is_no_page_is_not_found(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(f"/docs/{path}")
     assert answer.status_code == 404
-    assert "begin at /docs/" in answer.json()["detail"]
+    assert "start at /docs/" in answer.json()["detail"]
 
 
 async def test_says_what_to_do_where_it_was_not_built(

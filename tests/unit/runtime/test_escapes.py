@@ -5,8 +5,10 @@ import re
 
 import pytest
 import structlog
+from pydantic import BaseModel
 
 from services.api.http.answers import rows_answer
+from services.api.http.shapes import Shape
 from services.core.runtime import logging
 from services.core.runtime.escapes import csv_text, shown
 from services.notify.channel import DeliveryError
@@ -52,8 +54,17 @@ def test_a_text_cell_is_no_formula(begins: str) -> None:
     assert csv_text(f"a{begins}b") == f"a{begins}b"
 
 
+class Cells(BaseModel):
+    text: str
+    low: float
+    n: int
+    none: float | None
+    unit: str
+    minus: str
+
+
 async def test_numbers_of_a_csv_answer_stay_numbers() -> None:
     rows = [{"text": "=1+1", "low": -2.5, "n": -3, "none": None, "unit": "%", "minus": "-5"}]
-    answer = rows_answer(rows, columns=tuple(rows[0]), accept="text/csv")
+    answer = rows_answer(rows, Shape(Cells), accept="text/csv")
     sent = b"".join([part async for part in answer.body_iterator])  # type: ignore[attr-defined]
     assert sent == b"text,low,n,none,unit,minus\r\n'=1+1,-2.5,-3,,%,'-5\r\n"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from services.core.accounting.alerting.measures import MEASURES
 from services.core.store.registry.watched_names import WatchedNames
+from services.core.timeline.instants import rfc3339
 
 #: Keys of the threshold that an alert repeats.
 _OF_THRESHOLD = ("source", "scope", "device", "channel", "measure", "window", "severity", "message")
@@ -57,12 +58,7 @@ def alert_body(
 def message_body(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the alert as the outbox holds it: instants in RFC 3339, without what is null."""
     return {
-        name: _rfc3339(value) if isinstance(value, datetime) else value
+        name: rfc3339(value, timespec="milliseconds") if isinstance(value, datetime) else value
         for name, value in body.items()
         if value is not None
     }
-
-
-def _rfc3339(instant: datetime) -> str:
-    text = instant.astimezone(UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")

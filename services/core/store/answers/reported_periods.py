@@ -23,7 +23,7 @@ from services.core.accounting.stack.periods import (
     year_total,
 )
 from services.core.facility import assemble, model
-from services.core.timeline.instants import HOUR
+from services.core.timeline.instants import HOUR, rfc3339
 
 _SOURCE: TypeAdapter[model.StackSource] = TypeAdapter(model.StackSource)
 
@@ -161,7 +161,7 @@ def _hours(
             rate=HourRate(
                 rate=equation.reporting(values).value if op_time else None,
                 op_time=op_time,
-                name=hour.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+                name=rfc3339(hour),
             ),
             final=final,
         )

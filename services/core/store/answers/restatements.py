@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -59,8 +60,12 @@ class RestatementRow:
     known_at: datetime
 
 
-#: Where a page ended: hour, source id and version of its last row.
-Place = tuple[datetime, int, int]
+class Place(NamedTuple):
+    """Where a row is in the ledger."""
+
+    hour: datetime
+    source_id: int
+    version: int
 
 
 async def restatements(

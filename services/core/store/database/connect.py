@@ -67,36 +67,29 @@ def _is_understood(url: str) -> bool:
 _ANY_SCHEMA: frozenset[ProcessName] = frozenset({"migrate", "test"})
 
 
-def _parameters(
-    process: ProcessName, role: RoleName | None, statement_timeout_ms: int | None = None
-) -> dict[str, Any]:
+#: No read for somebody who waits may hold a connection longer than this.
+_READ_TIMEOUT_MS = 15_000
+
+
+def _parameters(process: ProcessName, role: RoleName | None) -> dict[str, Any]:
     # JIT compilation costs more than it saves on queries this short
     options = "-c TimeZone=UTC -c jit=off" + (f" -c role={role}" if role else "")
+    if role == "tonne_read":
+        options += f" -c statement_timeout={_READ_TIMEOUT_MS}"
     if process == "aggregator":
         options += _HOLDS_A_FACILITY
-    if statement_timeout_ms is not None:
-        options += f" -c statement_timeout={statement_timeout_ms}ms"
     return {"application_name": f"tonne.{process}", "options": options, **_KEEPALIVE}
 
 
 def connect(
-    url: str,
-    *,
-    process: ProcessName,
-    role: RoleName | None = None,
-    autocommit: bool = False,
-    statement_timeout_ms: int | None = None,
+    url: str, *, process: ProcessName, role: RoleName | None = None, autocommit: bool = False
 ) -> psycopg.Connection[Any]:
     """Open a blocking psycopg connection to a database with this code's schema.
-
-    No statement runs for longer than ``statement_timeout_ms``; None: than the server lets it.
 
     :raises psycopg.OperationalError: the database cannot be reached (recoverable).
     :raises SchemaError: its schema is older or newer than this code.
     """
-    connection = psycopg.connect(
-        check_url(url), autocommit=True, **_parameters(process, role, statement_timeout_ms)
-    )
+    connection = psycopg.connect(check_url(url), autocommit=True, **_parameters(process, role))
     try:
         if process not in _ANY_SCHEMA:
             schema_version.check(connection)
@@ -162,12 +155,11 @@ def async_engine(
     role: RoleName | None = None,
     pool_size: int = 8,
     max_overflow: int = 8,
-    statement_timeout_ms: int | None = None,
 ) -> AsyncEngine:
     """Build an asyncio SQLAlchemy engine that connects when first used; see :func:`connect`."""
     return create_async_engine(
         _sqlalchemy_url(url),
-        connect_args=_parameters(process, role, statement_timeout_ms),
+        connect_args=_parameters(process, role),
         pool_pre_ping=True,
         pool_size=pool_size,
         max_overflow=max_overflow,

@@ -3,44 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 import psycopg
 from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.dialects import postgresql
 
 from services.core.store.schema.tables import quarantine
-
-_COLUMNS: Final = (
-    "received_at, reason, detail, topic, payload, facility, device, channel, ts, value,"
-    " stored_value, quality, stored_quality"
-)
-
-_COPY: Final = f"COPY quarantine ({_COLUMNS}) FROM STDIN (FORMAT BINARY)"
-
-_COPY_TYPES: Final = (
-    "timestamptz", "text", "text", "text", "bytea", "text", "text", "text", "timestamptz",
-    "float8", "float8", "int2", "int2",
-)  # fmt: skip
-
-#: For what may have been quarantined before: the same refusal twice says nothing new, and what was
-#: discarded stays so.
-_INSERT_NEW: Final = f"""
-INSERT INTO quarantine ({_COLUMNS})
-SELECT %(received_at)s, %(reason)s, %(detail)s, %(topic)s, %(payload)s, %(facility)s, %(device)s,
-       %(channel)s, %(ts)s::timestamptz, %(value)s::double precision,
-       %(stored_value)s::double precision, %(quality)s::smallint, %(stored_quality)s::smallint
-WHERE NOT EXISTS (
-    SELECT FROM quarantine
-    WHERE md5(payload) = md5(%(payload)s::bytea) AND reason = %(reason)s
-      AND state IN ('open', 'discarded') AND topic = %(topic)s AND payload = %(payload)s
-      AND (facility, device) IS NOT DISTINCT FROM (%(facility)s::text, %(device)s::text)
-      AND (%(whole_message)s OR (channel, ts, value, quality) IS NOT DISTINCT FROM
-          (%(channel)s::text, %(ts)s::timestamptz, %(value)s::double precision,
-           %(quality)s::smallint))
-)
-"""  # noqa: S608 - the columns are the constant above
 
 #: Texts come from outside: longer ones are cut, the raw bytes are kept whole.
 _LONGEST: Final = {"detail": 2000, "topic": 1024, "facility": 128, "device": 128, "channel": 128}
@@ -73,6 +44,31 @@ class QuarantineEntry:
     whole_message: bool = False
 
 
+#: The columns of an entry, as the record names them.
+_COLUMNS: Final = tuple(each.name for each in fields(QuarantineEntry) if each.name in quarantine.c)
+
+_DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+_TYPES: Final = {name: quarantine.c[name].type.compile(_DIALECT).lower() for name in _COLUMNS}
+
+_COPY: Final = f"COPY quarantine ({', '.join(_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
+
+#: For what may have been quarantined before: the same refusal twice says nothing new, and what was
+#: discarded stays so.
+_INSERT_NEW: Final = f"""
+INSERT INTO quarantine ({", ".join(_COLUMNS)})
+SELECT {", ".join(f"%({name})s::{kind}" for name, kind in _TYPES.items())}
+WHERE NOT EXISTS (
+    SELECT FROM quarantine
+    WHERE md5(payload) = md5(%(payload)s::bytea) AND reason = %(reason)s
+      AND state IN ('open', 'discarded') AND topic = %(topic)s AND payload = %(payload)s
+      AND (facility, device) IS NOT DISTINCT FROM (%(facility)s::text, %(device)s::text)
+      AND (%(whole_message)s OR (channel, ts, value, quality) IS NOT DISTINCT FROM
+          (%(channel)s::text, %(ts)s::timestamptz, %(value)s::double precision,
+           %(quality)s::smallint))
+)
+"""  # noqa: S608 - the columns are the constant above
+
+
 def add(connection: psycopg.Connection[Any], entries: Sequence[QuarantineEntry]) -> int:
     """Insert entries inside the caller's transaction; return how many were new."""
     fresh = [entry for entry in entries if not entry.repeated]
@@ -80,7 +76,7 @@ def add(connection: psycopg.Connection[Any], entries: Sequence[QuarantineEntry])
     with connection.cursor() as cursor:
         if fresh:
             with cursor.copy(_COPY) as copy:
-                copy.set_types(_COPY_TYPES)
+                copy.set_types(tuple(_TYPES.values()))
                 for entry in fresh:
                     copy.write_row(tuple(_storable(entry).values()))
         for entry in entries:
@@ -163,21 +159,11 @@ def usages(connection: psycopg.Connection[Any]) -> list[Usage]:
 
 def _storable(entry: QuarantineEntry) -> dict[str, Any]:
     """Return the entry's columns in the order of ``_COLUMNS``."""
-    return {
-        "received_at": entry.received_at,
-        "reason": str(entry.reason),
-        "detail": _text("detail", entry.detail),
-        "topic": _text("topic", entry.topic),
-        "payload": entry.payload,
-        "facility": _text("facility", entry.facility),
-        "device": _text("device", entry.device),
-        "channel": _text("channel", entry.channel),
-        "ts": entry.ts,
-        "value": entry.value,
-        "stored_value": entry.stored_value,
-        "quality": entry.quality,
-        "stored_quality": entry.stored_quality,
-    }
+    found = {name: getattr(entry, name) for name in _COLUMNS}
+    found["reason"] = str(entry.reason)
+    for column in _LONGEST:
+        found[column] = _text(column, found[column])
+    return found
 
 
 def _text(column: str, text: str | None) -> str | None:
@@ -263,13 +249,13 @@ def select_item(item_id: int) -> Select[Any]:
     return _select(quarantine.c.payload).where(quarantine.c.id == item_id)
 
 
-def _select(payload: Any) -> Select[Any]:
-    c = quarantine.c
-    return select(
-        c.id, c.received_at, c.reason, c.detail, c.topic, payload.label("payload"),
-        func.octet_length(c.payload).label("payload_bytes"), c.facility, c.device, c.channel, c.ts,
-        c.value, c.stored_value, c.quality, c.stored_quality, c.state, c.settled_at,
-    )  # fmt: skip
+def _select(payload: ColumnElement[Any]) -> Select[Any]:
+    special = {
+        "payload": payload.label("payload"),
+        "payload_bytes": func.octet_length(quarantine.c.payload).label("payload_bytes"),
+    }
+    names = (each.name for each in fields(QuarantineItem) if each.name != "kept_at")
+    return select(*(special[name] if name in special else quarantine.c[name] for name in names))
 
 
 def item(row: Mapping[str, Any]) -> QuarantineItem:

@@ -1,0 +1,50 @@
+"""The API's database: one way to read, one to write. Errors become problems in ``http.errors``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
+
+import psycopg
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.concurrency import run_in_threadpool
+
+from services.core.store.database.transactions import reading, reading_pool, writing
+
+Found = TypeVar("Found")
+
+
+class Database:
+    """Reads with a role that can do nothing else; writes configuration and requests only."""
+
+    def __init__(self, url: str, *, connections: int) -> None:
+        self._url = url
+        self._pool = reading_pool(url, process="api", connections=connections)
+
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Take a connection of the pool, in autocommit: no answer needs a common snapshot."""
+        return self._pool.connect()
+
+    async def read_in_thread(self, ask: Callable[[psycopg.Connection[Any]], Found]) -> Found:
+        """Run what the aggregator asks in the same words, on a connection of its own."""
+
+        def work() -> Found:
+            with reading(self._url, process="api") as connection:
+                return ask(connection)
+
+        return await run_in_threadpool(work)
+
+    async def write(self, change: Callable[[Connection], Found], *, dry_run: bool = False) -> Found:
+        """Run ``change`` in a transaction of its own; with ``dry_run`` that is rolled back."""
+
+        def work() -> Found:
+            with writing(self._url, process="api", dry_run=dry_run) as connection:
+                return change(connection)
+
+        return await run_in_threadpool(work)
+
+    async def close(self) -> None:
+        """Close the pool's connections."""
+        await self._pool.dispose()

@@ -1,0 +1,170 @@
+"""What other layers raise, as problems: requests that fail validation, the database, the store.
+
+The one place where this is decided: routes catch nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import psycopg
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+
+from services.api.http.problems import (
+    Conflict,
+    DatabaseAway,
+    Forbidden,
+    Internal,
+    InvalidRequest,
+    Malformed,
+    MethodNotAllowed,
+    NotFound,
+    Problem,
+    ProblemDetails,
+    TooSlow,
+)
+from services.core.facility.errors import ApplyError
+from services.core.facility.file import FacilityFileError
+from services.core.store.alerts.limit_changes import UnusableError
+from services.core.store.answers.explain import NothingKnownError
+from services.core.store.operations.retire_facility import UnknownFacilityError
+from services.core.store.registry.apply_thresholds import OwnedElsewhereError
+from services.core.store.registry.grants import NotGrantedError
+
+log = structlog.get_logger()
+
+#: What reading and writing may raise because of the database, or of what it was given.
+DATABASE_ERRORS: Final = (psycopg.Error, UnicodeEncodeError, DBAPIError, PoolTimeoutError, OSError)
+
+#: What the store refuses, with its reason as the message.
+_REFUSALS: Final[dict[type[Exception], type[Problem]]] = {
+    NothingKnownError: NotFound,
+    OwnedElsewhereError: Conflict,
+    UnusableError: InvalidRequest,
+    NotGrantedError: Forbidden,
+    ApplyError: Conflict,
+}
+
+#: PostgreSQL's SQLSTATE for a statement that ran into statement_timeout
+_QUERY_CANCELED: Final = "57014"
+#: PostgreSQL's SQLSTATEs for characters that its texts cannot hold
+_NO_TEXT: Final = frozenset({"22021", "22P05"})
+
+
+def _from_validation(error: RequestValidationError) -> Problem:
+    errors = []
+    for item in error.errors():
+        where, *path = (str(part) for part in item["loc"])
+        name = ".".join(path) or where
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            message = "unknown parameter"
+        elif item["type"] == "missing":
+            message = "required"
+        errors.append({"parameter": name, "message": message})
+    return InvalidRequest(
+        "; ".join(f"{e['parameter']}: {e['message']}" for e in errors), errors=errors
+    )
+
+
+def _from_http(error: HTTPException) -> Problem:
+    if error.status_code == 404:
+        return NotFound("Unknown path; GET /v1/openapi.json lists every call.")
+    if error.status_code == 405:
+        return MethodNotAllowed(
+            "The path does not support this method; GET /v1/openapi.json lists every call.",
+            headers=error.headers,
+        )
+    return InvalidRequest(str(error.detail), headers=error.headers)
+
+
+def _from_file(error: FacilityFileError) -> Problem:
+    errors = [{"line": each.line, "message": each.message} for each in error.problems]
+    return InvalidRequest(str(error), errors=errors)
+
+
+def _from_refusal(error: Exception) -> Problem:
+    kind = next(_REFUSALS[kind] for kind in type(error).__mro__ if kind in _REFUSALS)
+    return kind(str(error))
+
+
+def _from_unknown(_error: UnknownFacilityError) -> Problem:
+    # its text may name facilities that the key cannot see
+    return NotFound("The facility no longer exists; GET /v1/facilities lists facilities.")
+
+
+def from_database(error: Exception) -> Problem:
+    """Return the problem that one of ``DATABASE_ERRORS`` means to the caller."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    sqlstate = getattr(cause, "sqlstate", None)
+    if sqlstate == _QUERY_CANCELED:
+        return TooSlow()
+    # without a state it is psycopg that refuses to send what it was given
+    is_unsent = isinstance(cause, psycopg.DataError) and sqlstate is None
+    if sqlstate in _NO_TEXT or is_unsent or isinstance(error, UnicodeEncodeError):
+        return Malformed("A text contains NUL or half of a surrogate pair, which cannot be stored.")
+    is_cut = isinstance(error, DBAPIError) and error.connection_invalidated
+    if is_cut or isinstance(
+        error,
+        OperationalError
+        | InterfaceError
+        | psycopg.OperationalError
+        | psycopg.InterfaceError
+        | PoolTimeoutError
+        | OSError,
+    ):
+        return DatabaseAway()
+    return Internal("See the log of tonne's API.")
+
+
+def problem_of(error: Exception) -> Problem:
+    """Return the problem that an error means to the caller."""
+    if isinstance(error, Problem):
+        return error
+    for kinds, translate in _TRANSLATIONS:
+        if isinstance(error, kinds):
+            return translate(error)
+    return Internal("See the log of tonne's API.")
+
+
+#: The first that fits is taken.
+_TRANSLATIONS: Final[Sequence[tuple[tuple[type[Exception], ...], Callable[[Any], Problem]]]] = (
+    ((RequestValidationError,), _from_validation),
+    ((HTTPException,), _from_http),
+    ((FacilityFileError,), _from_file),
+    ((UnknownFacilityError,), _from_unknown),
+    (tuple(_REFUSALS), _from_refusal),
+    (DATABASE_ERRORS, from_database),
+)
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    problem = problem_of(error)
+    if isinstance(error, DATABASE_ERRORS):
+        log.warning("request_failed", path=request.url.path, problem=problem.slug, error=str(error))
+    elif isinstance(problem, Internal):
+        log.error("request_failed", path=request.url.path, exc_info=error)
+    return problem.response()
+
+
+def install(app: FastAPI) -> None:
+    """Make ``app`` answer every error as a problem, and its specification say so."""
+    without_problems = app.openapi
+
+    def specification() -> dict[str, Any]:
+        document = without_problems()
+        schemas = document["components"]["schemas"]
+        schemas.setdefault("ProblemDetails", ProblemDetails.model_json_schema())
+        return document
+
+    app.openapi = specification  # type: ignore[method-assign]  # FastAPI's way to extend it
+    for kinds, _ in (*_TRANSLATIONS, ((Problem, Exception), None)):
+        for kind in kinds:
+            app.add_exception_handler(kind, _answer)

@@ -1,0 +1,88 @@
+"""Pages of a list: how many rows one answer holds, and the `Link` header that leads to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Generic, Protocol, TypeVar
+from urllib.parse import urlencode
+
+from pydantic import Field
+
+from services.api.http.cursors import Cursor, Place
+
+Row = TypeVar("Row")
+
+
+class Paged(Protocol):
+    """The parameters of a call that lists something."""
+
+    @property
+    def limit(self) -> int | None:
+        """How many rows the page may have."""
+
+    @property
+    def cursor(self) -> str | None:
+        """Where the previous page ended."""
+
+    def model_dump(
+        self, *, mode: str, by_alias: bool, exclude_unset: bool, exclude: set[str]
+    ) -> dict[str, Any]:
+        """Return the parameters as pydantic does."""
+
+
+#: The longest list that one answer holds.
+MAX_ROWS = 100_000
+
+RowLimit = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=MAX_ROWS,
+        description="maximum number of rows; the `Link` header leads to the next page",
+    ),
+]
+CursorText = Annotated[
+    str | None, Field(description="where the previous page ended, from its `Link` header")
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page(Generic[Row]):
+    """The rows of one answer, and the headers that lead to the rest."""
+
+    rows: Sequence[Row]
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Pages(Generic[Row, Place]):
+    """The pages of the list at ``path``, whose rows are ordered by their place."""
+
+    def __init__(self, path: str, cursor: Cursor[Place], place: Callable[[Row], Place]) -> None:
+        self._path = path
+        self._cursor = cursor
+        self._place = place
+
+    def after(self, query: Paged) -> Place | None:
+        """Return the place after which the page begins; None: the first page.
+
+        :raises Malformed: the cursor is not one of this list.
+        """
+        return self._cursor.read(query.cursor)
+
+    def page(self, found: Sequence[Row], query: Paged, **resolved: str) -> Page[Row]:
+        """Cut what was found to ``query.limit`` rows; one row more tells that there is a rest.
+
+        The link (RFC 8288) repeats the parameters of ``query`` as they were given, or as
+        ``resolved`` where the next request would understand them otherwise.
+        """
+        if query.limit is None or len(found) <= query.limit:
+            return Page(rows=found)
+        rows = found[: query.limit]
+        parameters = {
+            **query.model_dump(by_alias=True, exclude_unset=True, exclude={"cursor"}, mode="json"),
+            **resolved,
+            "cursor": self._cursor.write(self._place(rows[-1])),
+        }
+        link = f'<{self._path}?{urlencode(parameters, doseq=True)}>; rel="next"'
+        return Page(rows=rows, headers={"Link": link})

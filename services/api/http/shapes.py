@@ -1,0 +1,113 @@
+"""The shape of a list's rows, said once: by the model that the specification shows.
+
+The columns of CSV, the types of Arrow, the specification's example and the rows themselves follow
+from the model's fields, in their order.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from datetime import datetime
+from types import NoneType, UnionType
+from typing import Any, Final, Literal, Union, get_args, get_origin
+
+import nanoarrow as na
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from services.api.http import arrow_stream
+from services.api.http.problems import Problem, documented
+from services.core.runtime.escapes import csv_text
+from services.core.timeline.instants import rfc3339
+
+CSV: Final = "text/csv"
+JSON: Final = "application/json"
+
+Row = dict[str, Any]
+
+
+class Shape:
+    """The rows of one list, each a flat object."""
+
+    def __init__(self, model: type[BaseModel], *, arrow: bool = False) -> None:
+        self.model = model
+        self.columns = tuple(model.model_fields)
+        self.arrow: arrow_stream.Columns | None = None
+        if arrow:
+            self.arrow = {name: _arrow_type(f) for name, f in model.model_fields.items()}
+
+    @property
+    def media_types(self) -> list[str]:
+        """Every format that the list is offered in; the first is the default."""
+        return [JSON, CSV] if self.arrow is None else [JSON, CSV, arrow_stream.MEDIA_TYPE]
+
+    def row(self, record: object, **special: Any) -> Row:
+        """Build a row: what is ``special`` about it, the rest as ``record`` names it too."""
+        return {
+            name: special[name] if name in special else getattr(record, name)
+            for name in self.columns
+        }
+
+    def documented(self, description: str, *problems: type[Problem]) -> dict[int | str, Any]:
+        """Describe the answers of a call that lists such rows, for OpenAPI."""
+        content: dict[str, Any] = {CSV: {"example": self._csv_example()}}
+        if self.arrow is not None:
+            content[arrow_stream.MEDIA_TYPE] = {"schema": {"type": "string", "format": "binary"}}
+        return {200: {"description": description, "content": content}, **documented(*problems)}
+
+    def csv_lines(self, rows: Sequence[Row]) -> str:
+        """Write rows as lines of CSV (RFC 4180: CRLF)."""
+        text = io.StringIO()
+        csv.writer(text).writerows([_cell(row[column]) for column in self.columns] for row in rows)
+        return text.getvalue()
+
+    @property
+    def csv_header(self) -> str:
+        """The first line of CSV."""
+        return ",".join(self.columns) + "\r\n"
+
+    def _csv_example(self) -> str:
+        example = {name: _example(name, f) for name, f in self.model.model_fields.items()}
+        return (self.csv_header + self.csv_lines([example])).removesuffix("\r\n")
+
+
+def _example(name: str, field: FieldInfo) -> Any:
+    if not field.examples:
+        raise TypeError(f"{name}: a column of a list needs an example")
+    return field.examples[0]
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if isinstance(value, str):
+        return csv_text(value)
+    return "" if value is None else value
+
+
+#: Type of a column by the type of its field.
+_ARROW_TYPES: Final[dict[type, Any]] = {
+    bool: na.bool_,
+    int: na.int32,
+    float: na.float64,
+    str: na.string,
+}
+
+
+def _arrow_type(field: FieldInfo) -> na.Schema:
+    kinds = _kinds(field.annotation)
+    nullable = NoneType in kinds
+    (kind,) = kinds - {NoneType}
+    if kind is datetime:
+        return na.timestamp("us", timezone="UTC", nullable=nullable)
+    return _ARROW_TYPES[kind](nullable=nullable)
+
+
+def _kinds(annotation: Any) -> set[type]:
+    if get_origin(annotation) is Literal:
+        return {type(each) for each in get_args(annotation)}
+    if get_origin(annotation) in {Union, UnionType}:
+        return set().union(*map(_kinds, get_args(annotation)))
+    return {annotation}
