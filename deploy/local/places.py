@@ -89,7 +89,7 @@ class Places:
         return f"http://127.0.0.1:{self.settings.api_port}"
 
     def log_of(self, process: str) -> Path:
-        """The log file of one process."""
+        """Return the log file of a process."""
         return self.log_dir / f"{process}.log"
 
     @property

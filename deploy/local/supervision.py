@@ -117,7 +117,7 @@ class Supervisor:
             self._await_end()
 
     def states(self) -> dict[str, dict[str, Any]]:
-        """What supervisord says of each process, by name."""
+        """Return the state of each process, by name, as supervisord reports it."""
         return {info["name"]: info for info in self._call("getAllProcessInfo")}
 
     def start(self, name: str) -> bool:
@@ -157,7 +157,7 @@ class Supervisor:
             raise StackError(f"{name} does not stay up; its log ends with\n{self.log_tail(name)}")
 
     def log_tail(self, name: str) -> str:
-        """The last lines of a process's log."""
+        """Return the last lines of a process' log."""
         log = self._places.log_of(name)
         if not log.exists():
             return f"nothing ({log})"

@@ -29,7 +29,7 @@ class _Forgiving(loggers.RotatingFileHandler):  # type: ignore[misc] # superviso
 
 
 def _say_nothing(_handler: object) -> None:
-    """What cannot be logged cannot be complained of either."""
+    """Ignore an error of logging, which cannot be logged."""
 
 
 def _keep_trying(

@@ -15,7 +15,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Meters and stacks that publish over MQTT, and know what they emitted.",
+    help="Simulate meters and stacks that publish over MQTT and know their emissions.",
 )
 app.command()(run)
 app.command()(backfill)

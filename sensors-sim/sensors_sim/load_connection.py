@@ -25,7 +25,7 @@ from sensors_sim.mqtt_packets import (
 
 _DUP = 0x08
 _RETRY_S = 0.2
-#: Unacknowledged messages that move no more within this time mean a dead connection.
+#: A connection whose unacknowledged messages do not move within this time is dead.
 STALLED_S = 15.0
 
 
@@ -55,7 +55,7 @@ class LoadConnection(asyncio.Protocol):
     ) -> None:
         """In a closed loop each acknowledgement is answered with the next message at once.
 
-        ``limit`` is the number of messages after which it sends no more.
+        ``limit`` is the number of messages after which it stops sending.
         """
         self._client_id = client_id
         self._devices = devices
@@ -92,7 +92,7 @@ class LoadConnection(asyncio.Protocol):
 
     @property
     def connected(self) -> bool:
-        """Whether the broker has accepted the connection and it stands."""
+        """Whether the connection is open and the broker has accepted it."""
         return self._ready
 
     async def connect(self, broker: Broker) -> None:

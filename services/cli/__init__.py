@@ -1,4 +1,4 @@
-"""The command ``tonne``: the services, one process each, and administration."""
+"""Turn device readings into CO2 totals: the services and their administration."""
 
 from __future__ import annotations
 
@@ -32,7 +32,6 @@ from services.core.facility.schema import schema_text
 from services.core.runtime.escapes import shown
 from services.core.runtime.output import ends_with_its_reader
 from services.core.runtime.settings import Settings, load
-from services.core.store.database.connect import engine
 from services.core.store.operations.apply_facility import apply_facility
 from services.core.store.operations.notices import FILTER_REFUSED, told
 from services.core.store.registry import applied_file
@@ -64,12 +63,12 @@ def migrate(
     logins: Annotated[
         Path | None,
         typer.Option(
-            help="directory of a password file for each process' own login, ROLE/pgpass; what is"
-            " missing there is made; with the local stack its own"
+            help="directory with a password file for each login, ROLE/pgpass; missing files are"
+            " created; default for the local stack: its own directory"
         ),
     ] = None,
 ) -> None:
-    """Bring the database to the newest schema; does nothing if it is there already."""
+    """Migrate the database to the newest schema; does nothing if it is up to date."""
     with clear_errors():
         settings = process.settings("migrate")
         if logins is None and load().database_url is None:
@@ -83,14 +82,13 @@ def apply_files(
     files: Annotated[list[Path], typer.Argument(help="facility files, YAML or JSON")],
     *,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="show what would change, and change nothing")
+        bool, typer.Option("--dry-run", help="show what would change, without changing it")
     ] = False,
 ) -> None:
-    """Write facility files into the registry: all of them, or none if anything is wrong."""
+    """Apply facility files: all of them, or none if any has an error."""
     with clear_errors():
         settings = process.settings("apply")
-        bind = engine(settings.database, process="apply")
-        with bind.connect() as connection, connection.begin() as transaction:
+        with process.transaction(dry_run=dry_run) as connection:
             shared = shared_factors(connection)
             parsed = [
                 (
@@ -107,9 +105,9 @@ def apply_files(
                 for path in files
             ]
             if any(found is None for _, found in parsed):
-                raise failure("nothing was applied; mend the lines above and apply again")
+                raise failure("nothing was applied; correct the lines above and apply again")
             for path, found in parsed:
-                assert found is not None  # noqa: S101 - that was refused above
+                assert found is not None  # noqa: S101 - refused above
                 text, file = found
                 by = f"user {getpass.getuser()}"
                 applied = apply_facility(connection, file, text=text, by=by)
@@ -118,31 +116,25 @@ def apply_files(
                 for change in applied.changes:
                     say(f"  {change}")
                 for restated in applied.restated:
-                    say(f"  {'would be restated' if dry_run else 'is restated'}: {restated}")
+                    say(f"  {'would be restated' if dry_run else 'will be restated'}: {restated}")
                 for doubt in (*doubts(file, shared), *applied.warnings):
                     say(f"  warning: {doubt}", err=True)
             for refused in told(connection, FILTER_REFUSED):
                 say(f"  warning: {refused}", err=True)
-            if dry_run:
-                transaction.rollback()
-        bind.dispose()
     if dry_run:
         say("nothing was changed")
 
 
 @app.command()
 def export(
-    facility: Annotated[str, typer.Argument(help="its id")],
+    facility: Annotated[str, typer.Argument(help="facility id")],
 ) -> None:
-    """Print a facility's file as it was applied; applied again, it changes nothing."""
-    with clear_errors():
-        bind = engine(process.settings("admin").database, process="admin")
-        with bind.connect() as connection:
-            row = connection.execute(applied_file.of(facility)).one_or_none()
-        bind.dispose()
+    """Print a facility file as it was applied; applying it again changes nothing."""
+    with clear_errors(), process.session() as connection:
+        row = connection.execute(applied_file.of(facility)).one_or_none()
     if row is None:
-        raise failure(f"there is no facility {facility}; `tonne apply` makes one")
-    # bytes as they were applied, to be applied again: escaping would change them
+        raise failure(f"there is no facility {facility}; create it with `tonne apply`")
+    # exactly as applied, so that it can be applied again: escaping would change it
     sys.stdout.write(
         applied_file.text(row)
         if not sys.stdout.isatty()
@@ -152,13 +144,13 @@ def export(
 
 @app.command("schema")
 def print_schema() -> None:
-    """Print the JSON Schema of facility files, for editors that complete and check them."""
+    """Print the JSON Schema of facility files, for editors that complete and validate them."""
     sys.stdout.write(schema_text())
 
 
 @app.command()
 def ingest() -> None:
-    """Take readings from the broker into the database."""
+    """Run ingest: store readings from the broker in the database."""
     from services.ingest.app import run  # noqa: PLC0415 - one service a process: load only its own
 
     _serve("ingest", run)
@@ -166,7 +158,7 @@ def ingest() -> None:
 
 @app.command()
 def aggregate() -> None:
-    """Turn readings into totals."""
+    """Run the aggregator: compute totals from readings."""
     from services.aggregator.app import run  # noqa: PLC0415 - as above
 
     _serve("aggregator", run)
@@ -174,7 +166,7 @@ def aggregate() -> None:
 
 @app.command()
 def notify() -> None:
-    """Tell alerts to whom the facility files name."""
+    """Run the notifier: send alerts to the recipients in facility files."""
     from services.notify.app import run  # noqa: PLC0415 - as above
 
     _serve("notify", run)
@@ -182,7 +174,7 @@ def notify() -> None:
 
 @app.command()
 def api() -> None:
-    """Serve the API and the dashboard."""
+    """Run the HTTP API and the dashboard."""
     from services.api.app import run  # noqa: PLC0415 - as above
 
     _serve("api", run)

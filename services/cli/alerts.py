@@ -20,7 +20,7 @@ from services.core.store.alerts.outbox import Entry, SentTest
 from services.core.store.database.progress import runs
 from services.notify.recipients import shown
 
-app = typer.Typer(no_args_is_help=True, help="Whether notifications reach their recipients.")
+app = typer.Typer(no_args_is_help=True, help="Check whether alerts reach their recipients.")
 
 _LOOK_EVERY_S: Final = 0.1
 
@@ -36,23 +36,28 @@ class Kind(StrEnum):
 
 @app.command("test")
 def send_test(
-    facility: Annotated[str, typer.Argument(help="facility whose recipients are tested")],
+    facility: Annotated[str, typer.Argument(help="facility id")],
     to: Annotated[
-        list[Kind] | None, typer.Option(help="only recipients of this kind; repeat; default: all")
+        list[Kind] | None,
+        typer.Option(help="only recipients of this kind; repeatable; default: all"),
     ] = None,
-    wait: Annotated[float, typer.Option(min=1, max=600, help="seconds to wait for all")] = 30,
+    wait: Annotated[
+        float, typer.Option(min=1, max=600, help="seconds to wait for all recipients")
+    ] = 30,
 ) -> None:
     """Send a test message to a facility's recipients; exit 1 if one does not accept it."""
     with clear_errors(), database() as connection:
         if not runs(connection, "notify"):
-            raise failure("the notifier does not run; start `tonne notify`")
+            raise failure("the notifier is not running; start `tonne notify`")
         message = outbox.enqueue_test(
             connection, facility, kinds=to or (), by=f"user {getpass.getuser()}"
         )
         if message is None:
-            raise failure(f"there is no facility {facility!r}; `tonne apply FILE` adds one")
+            raise failure(f"there is no facility {facility}; create it with `tonne apply`")
         if not message.targets:
-            raise failure(f"{facility} has no such recipient; its facility file names them")
+            raise failure(
+                f"{facility} has no such recipient; recipients are listed in its facility file"
+            )
         entries = _await(connection, message, wait)
     out = console()
     for entry in entries:
@@ -77,17 +82,17 @@ def _outcome(entry: Entry, wait_s: float) -> Text:
     if entry.delivered_at is not None:
         took_s = (entry.delivered_at - entry.created_at).total_seconds()
         return cell(f"{shown(entry.target)}: delivered in {took_s:.1f} s")
-    reason = entry.reason or "it did not answer"
+    reason = entry.reason or "no answer"
     return cell(f"{shown(entry.target)}: not delivered within {wait_s:g} s: {reason}")
 
 
 @app.command()
 def waiting(
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="most messages")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="maximum number of messages")] = 50,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """List notifications that are not delivered yet, and why; the oldest first."""
+    """List notifications that are not delivered yet, and why, oldest first."""
     with clear_errors(), database() as connection:
         found = outbox.pending(connection, limit + 1)
     columns = ("facility", "threshold", "says", "to", "since", "tries", "next try", "why", "name")

@@ -1,8 +1,8 @@
-"""Accounts of devices in the words of a broker: who may publish what, and with which password.
+"""Broker accounts of devices: user names, passwords and topics, as settings of the broker.
 
-A device's MQTT user name is ``facility.device``. Passwords are made here and kept nowhere: a broker
-gets a hash. What is written comes from facility files, so a topic that a broker would read as more
-than itself gets no right (:mod:`services.core.facility.topics`).
+A device's MQTT user name is ``facility.device``. Passwords are created here and not stored; the
+broker gets a hash. Topics come from facility files, so one that a broker would read as more than
+itself is left out (:mod:`services.core.facility.topics`).
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from services.ingest.sources.probe import TOPIC as PROBE
 
 _SECRET_BYTES: Final = 24
 
-#: Secrets of 192 random bits cannot be guessed: what a hash costs would only slow connects down.
+#: Secrets of 192 random bits cannot be guessed: an expensive hash would only slow connects down.
 _BCRYPT_ROUNDS: Final = 5
 _PBKDF2_ROUNDS: Final = 101
 
-#: tonne's own accounts: one that hears everything, one that tells alerts. They and that of clients
-#: without a name have no dot in them, as the name of each device has.
+#: tonne's own accounts: one reads everything, one publishes alerts. Unlike the names of devices,
+#: these and the name for anonymous clients have no dot.
 INGEST: Final = "tonne-ingest"
 NOTIFY: Final = "tonne-notify"
 ANYBODY: Final = "anybody"
 
 _ALERTS: Final = "emissions/+/alerts/+"
 
-#: What NATS keeps for itself; an account without these rights of its own can reach none.
+#: Subjects that NATS reserves; an account is denied all of them.
 _OF_THE_SERVER: Final = tuple(
     f"{name}.>"
     for name in ("$JS", "$SYS", "$MQTT", "$NRG", "$JSC", "$KV", "$O", "$SRV", "$NATS", "$GR", "_R_")
@@ -47,12 +47,12 @@ _OF_THE_SERVER: Final = tuple(
 
 
 class UnfitIdError(ValueError):
-    """A device can have no account."""
+    """A device cannot have an account."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
-    """A user of the broker, who may publish at ``topics``; None: who may read everything."""
+    """A broker account that can publish to ``topics``; None: that can read everything."""
 
     user: str
     topics: Sequence[str] | None
@@ -60,25 +60,25 @@ class Account:
 
 
 def own_accounts() -> list[Account]:
-    """Those of tonne itself: as soon as a broker asks for passwords, its services need some."""
+    """Create the accounts of tonne's own services."""
     return [Account(user=INGEST, topics=None), Account(user=NOTIFY, topics=[_ALERTS])]
 
 
 def user_name(device: Device) -> str:
-    """A device's MQTT user name; no id has a dot in it, so no two devices share one.
+    """Return a device's MQTT user name; ids contain no dot, so it is unique.
 
-    :raises UnfitIdError: an id that no facility file can hold.
+    :raises UnfitIdError: an id that no facility file can contain.
     """
     for slug in (device.facility, device.slug):
         if not SLUG.match(slug):
-            raise UnfitIdError(f"{slug!r} can be in no user name of the broker; take another id")
+            raise UnfitIdError(f"{slug!r} cannot be part of a broker user name; take another id")
     return f"{device.facility}.{device.slug}"
 
 
 def topics(device: Device) -> tuple[list[str], list[str]]:
-    """What a device may publish at: its readings and status, and its own topics.
+    """List the topics a device can publish to: its readings and status, and its own topics.
 
-    Beside them why others of its topics are left out.
+    The second list says which of its topics are left out, and why.
     """
     native = f"emissions/{device.facility}/{device.slug}"
     named = {own_topic(device.topic, each.spec.get("topic")) for each in device.channels.values()}
@@ -89,9 +89,9 @@ def topics(device: Device) -> tuple[list[str], list[str]]:
 
 
 def for_nats(accounts: Iterable[Account], *, anybody: str | None = None) -> dict[str, str]:
-    """A file for tonne.conf to include: the users of ``authorization``, a line for each.
+    """Write a file for tonne.conf to include: the users of ``authorization``, a line for each.
 
-    ``anybody``: password of the account that clients without a name have; for this machine alone.
+    ``anybody``: password of the account for anonymous clients; for this machine only.
     """
     lines = [f"    {_nats_user(account)}" for account in accounts]
     if anybody is not None:
@@ -101,7 +101,7 @@ def for_nats(accounts: Iterable[Account], *, anybody: str | None = None) -> dict
 
 
 def _nats_user(account: Account) -> str:
-    # NATS knows hashes by this prefix only
+    # NATS only recognises hashes with this prefix
     salt = bcrypt.gensalt(_BCRYPT_ROUNDS, prefix=b"2a")
     parts = [
         f"user: {_nats_text(account.user)}",
@@ -115,9 +115,9 @@ def _nats_user(account: Account) -> str:
 
 
 def _nats_anybody(password: str) -> str:
-    """May publish and hear all but what is the server's; in the clear, as NATS needs it here."""
+    """Allow all but the server's subjects; the password is plain, as NATS requires here."""
     denied = ", ".join(_nats_text(each) for each in _OF_THE_SERVER)
-    # what the server itself sends a subscriber of quality 1 comes by $MQTT.sub
+    # the server delivers QoS 1 messages by $MQTT.sub
     unheard = ", ".join(_nats_text(each) for each in _OF_THE_SERVER if each != "$MQTT.>")
     return (
         f"{{user: {_nats_text(ANYBODY)}, password: {_nats_text(password)},"
@@ -127,14 +127,14 @@ def _nats_anybody(password: str) -> str:
 
 
 def _nats_text(text: str) -> str:
-    """A string of NATS' settings, which know few escapes: control characters never get here."""
+    """Quote a string for NATS' settings, which have few escapes; it has no control characters."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def for_mosquitto(accounts: Iterable[Account], *, directory: Path) -> dict[str, str]:
-    """What ``password_file`` and ``acl_file`` name, and the settings that name them.
+    """Write the files of ``password_file`` and ``acl_file``, and the settings that name them.
 
-    A client's id is its user's name: nobody takes the session of another.
+    The client id equals the user name, so that no client takes over the session of another.
     """
     passwords: list[str] = []
     rights: list[str] = []
@@ -161,7 +161,7 @@ def for_mosquitto(accounts: Iterable[Account], *, directory: Path) -> dict[str, 
 
 
 def _mosquitto_hash(password: str) -> str:
-    """PBKDF2 with SHA-512, as mosquitto_passwd writes it."""
+    """Hash with PBKDF2 and SHA-512, as mosquitto_passwd does."""
     salt = secrets.token_bytes(12)
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _PBKDF2_ROUNDS, 64)
     return f"$7${_PBKDF2_ROUNDS}${_base64(salt)}${_base64(digest)}"

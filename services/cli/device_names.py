@@ -1,4 +1,4 @@
-"""Which device is meant by what was typed: ``facility/device``, or an id that one facility has."""
+"""Names of devices on the command line: ``facility/device``, or an id that one facility has."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ Name = tuple[str, str]
 
 
 def spelled(typed: str) -> str:
-    """``facility/device``, also where the MQTT user name was typed; an id alone stays as it is."""
+    """Turn an MQTT user name into ``facility/device``; leave an id alone as it is."""
     return typed.replace(".", "/", 1) if "/" not in typed else typed
 
 
 def chosen(typed: str, facility: str | None, known: Collection[Name]) -> Name:
-    """The device that is meant, of those that there are.
+    """Choose the device that was typed among the known ones.
 
-    ``facility``: whose, where an id alone was typed; None: that of the only facility that has it.
+    ``facility``: its facility, where an id alone was typed; None: the only facility that has it.
 
-    :raises typer.Exit: there is none, or several facilities have one.
+    :raises typer.Exit: no facility has it, or several do.
     """
     owner, slash, device = spelled(typed).partition("/")
     if not slash:
         return _by_id(typed, facility, known)
     if facility not in (None, owner):
-        raise failure(f"{typed} is not a device of facility {facility}; leave --facility out")
+        raise failure(f"{typed} is not a device of facility {facility}; omit --facility")
     if (owner, device) not in known:
         raise failure(f"facility {owner} has no device {device}; apply its facility file first")
     return owner, device
@@ -48,6 +48,6 @@ def _by_id(device: str, facility: str | None, known: Collection[Name]) -> Name:
 
 
 def ambiguous(device: str, facilities: Iterable[str]) -> Exception:
-    """Say which devices an id may mean; raise what is returned."""
+    """List the devices an id may mean; raise what is returned."""
     names = ", ".join(f"{facility}/{device}" for facility in sorted(facilities))
     return failure(f"several facilities have a device {device}; name one: {names}")

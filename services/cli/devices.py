@@ -1,4 +1,4 @@
-"""``tonne devices``: accounts of devices at the broker."""
+"""``tonne devices``: broker accounts of devices."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from services.cli.process import database
 from services.cli.say import say
 from services.core.store.registry import read
 
-app = typer.Typer(no_args_is_help=True, help="Devices: their accounts at the broker.")
+app = typer.Typer(no_args_is_help=True, help="Manage broker accounts of devices.")
 
 
 class Broker(StrEnum):
-    """Whose settings are written."""
+    """The brokers that settings can be written for."""
 
     NATS = "nats"
     MOSQUITTO = "mosquitto"
@@ -36,26 +36,28 @@ class Broker(StrEnum):
 
 @app.callback()
 def _group() -> None:
-    """Devices: their accounts at the broker."""
+    """Manage broker accounts of devices."""
 
 
 @app.command()
 def credentials(
-    broker: Annotated[Broker, typer.Option(help="whose settings to write")],
+    broker: Annotated[Broker, typer.Option(help="broker to write settings for")],
     device: Annotated[
         list[str] | None,
         typer.Argument(
-            help="facility/device, or an id that only one facility has; default: all, and tonne"
+            help="facility/device, or an id that only one facility has; default: all devices and"
+            " tonne itself"
         ),
     ] = None,
     facility: Annotated[
-        str | None, typer.Option(help="whose device is meant; without any: all of this facility's")
+        str | None,
+        typer.Option(help="facility of the devices; without devices: all of this facility"),
     ] = None,
     into: Annotated[
         Path | None, typer.Option(help="write the settings to new files in this directory")
     ] = None,
 ) -> None:
-    """Make passwords, shown once and kept nowhere, and the broker's settings for them."""
+    """Create passwords, shown once and not stored, and the broker settings for them."""
     with clear_errors(), database() as connection:
         known = read.devices(connection).by_name
     some = bool(device or facility)
@@ -64,14 +66,14 @@ def credentials(
         account, left_out = _account(each)
         accounts.append(account)
         for topic in left_out:
-            say(f"warning: {account.user} gets no right to {topic}", err=True)
+            say(f"warning: {account.user} gets no access to {topic}", err=True)
     texts = (
         for_nats(accounts)
         if broker is Broker.NATS
         else for_mosquitto(accounts, directory=(into or Path()).absolute())
     )
     if some:
-        # for files that are there already
+        # these go into existing files
         texts.pop("mosquitto-users.conf", None)
     for name, text in texts.items():
         if into is None:
@@ -88,7 +90,7 @@ def _chosen(
     typed: list[str] | None, facility: str | None, known: Mapping[tuple[str, str], read.Device]
 ) -> list[read.Device]:
     if typed:
-        # a device that is named twice has one account
+        # a device named twice has one account
         return [known[name] for name in dict.fromkeys(chosen(t, facility, known) for t in typed)]
     names = sorted(name for name in known if facility in (None, name[0]))
     if facility is not None and not names:
@@ -97,7 +99,7 @@ def _chosen(
 
 
 def _account(device: read.Device) -> tuple[Account, list[str]]:
-    """Its account, and which topics it gets no right to, each with why."""
+    """Create its account; also return the topics it gets no access to, each with why."""
     allowed, left_out = topics(device)
     try:
         return Account(user=user_name(device), topics=allowed), left_out
@@ -107,12 +109,12 @@ def _account(device: read.Device) -> tuple[Account, list[str]]:
 
 def _write_new(path: Path, text: str) -> None:
     try:
-        # of the one who asked alone, from the first byte on
+        # readable by its owner alone, from the first byte on
         path.touch(mode=0o600, exist_ok=False)
         path.write_text(text, encoding="utf-8")
     except FileExistsError:
         raise failure(
-            f"{path} is there already; move it away: its passwords would be lost"
+            f"{path} is there already; move it away, or its passwords would be lost"
         ) from None
     except OSError as error:
-        raise failure(f"{path} cannot be written ({error.strerror})") from None
+        raise failure(f"cannot write {path} ({error.strerror})") from None

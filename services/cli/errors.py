@@ -1,4 +1,4 @@
-"""What the operator can mend is one sentence and exit code 1, not a traceback."""
+"""Errors that an operator can correct: one sentence and exit code 1, no traceback."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from services.core.runtime.settings import SettingsError
 from services.core.store.database.connect import DatabaseUrlError
 from services.core.store.database.schema_version import SchemaError
 from services.core.store.operations.keys import KeyRequestError
+from services.core.store.registry.grants import GrantRequestError
 from services.core.store.schema.logins import LoginError
 from services.core.store.schema.migrate import MigrationError
 
 
 def failure(sentence: str) -> typer.Exit:
-    """Say ``sentence`` without any credentials in it; raise what is returned."""
+    """Print ``sentence`` without any credentials in it; raise what is returned."""
     say(f"tonne: {without_credentials(sentence)}", err=True)
     return typer.Exit(1)
 
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
-    """Turn the errors that an operator can mend into their sentence."""
+    """Turn errors that an operator can correct into their sentence."""
     try:
         yield
     except (
@@ -38,6 +39,7 @@ def clear_errors() -> Iterator[None]:
         LoginError,
         SchemaError,
         ApplyError,
+        GrantRequestError,
         KeyRequestError,
     ) as error:
         raise failure(str(error)) from None
@@ -50,8 +52,8 @@ def clear_errors() -> Iterator[None]:
         if isinstance(cause, psycopg.errors.InsufficientPrivilege):
             said = str(cause).splitlines()[0]
             raise failure(
-                f"the database refuses it ({said}); name another login in TONNE_DATABASE_URL:"
-                " tonne_aggregate for verify and recompute, the database's owner for migrate and"
+                f"the database denies access ({said}); use another login in TONNE_DATABASE_URL:"
+                " tonne_aggregate for verify and recompute, the database owner for migrate and"
                 " remove --purge, tonne_admin for other commands"
             ) from None
         if not isinstance(cause, psycopg.errors.UndefinedTable):
@@ -61,8 +63,8 @@ def clear_errors() -> Iterator[None]:
         reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
         if "no password supplied" in reason:
             raise failure(
-                "the database asks for a password and there is none; name it in TONNE_DATABASE_URL,"
-                " or for the local stack run this beside its .tonne, or set TONNE_LOCAL_DIR"
+                "the database asks for a password and none is set; put it into TONNE_DATABASE_URL,"
+                " or for the local stack run this next to its .tonne, or set TONNE_LOCAL_DIR"
             ) from None
         raise failure(
             f"the database cannot be used ({reason}); check TONNE_DATABASE_URL,"

@@ -1,4 +1,4 @@
-"""``tonne factors``: the emission factors that every facility may use."""
+"""``tonne factors``: emission factors that every facility can use."""
 
 from __future__ import annotations
 
@@ -20,30 +20,29 @@ from services.core.accounting.builtin_factors import BUILTIN
 from services.core.accounting.factors import Factor
 from services.core.facility import factor_file
 from services.core.runtime.clock import SystemClock
-from services.core.store.database.connect import engine
 from services.core.store.registry.import_factors import import_factors
 from services.core.store.registry.shared_factors import every_version
 
-app = typer.Typer(no_args_is_help=True, help="Emission factors.")
+app = typer.Typer(no_args_is_help=True, help="List and import emission factors.")
 
 
 @app.command("list")
 def list_(
-    name: Annotated[str, typer.Argument(help="only ids that contain this")] = "",
+    name: Annotated[str, typer.Argument(help="only ids that contain this text")] = "",
     *,
     shipped: Annotated[
-        bool, typer.Option("--shipped", help="those of this release; needs no database")
+        bool, typer.Option("--shipped", help="list the factors of this release; needs no database")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the factors that every facility may use, each version with its citation."""
+    """List the factors that every facility can use, each version with its citation."""
     found = [each for each in (_shipped() if shipped else _registered()) if name in each[0].id]
     if as_json:
         show_json([{**asdict(factor), "imported": imported} for factor, imported in found])
         return
     console = listing_console()
     if not found:
-        console.print("there is no such factor")
+        console.print("no factor matches")
     for factor, imported in found:
         console.print(cell(_headline(factor, imported)))
         console.print(Padding(cell(factor.citation), (0, 0, 0, 4)))
@@ -67,19 +66,15 @@ def _shipped() -> list[tuple[Factor, bool]]:
 
 
 def _registered() -> list[tuple[Factor, bool]]:
-    with clear_errors():
-        bind = engine(process.settings("admin").database, process="admin")
-        with bind.connect() as connection:
-            found = every_version(connection)
-        bind.dispose()
-    return found
+    with clear_errors(), process.session() as connection:
+        return every_version(connection)
 
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="CSV; its first line names the columns")],
+    file: Annotated[Path, typer.Argument(help="CSV file with a header line")],
 ) -> None:
-    """Write a CSV of factors into the registry, for every facility: all of it, or nothing."""
+    """Import factors from a CSV file for every facility: all of it, or nothing."""
     with clear_errors():
         settings = process.settings("import")
     rows = read_file(
@@ -88,12 +83,9 @@ def import_(
         most_bytes=settings.file_bytes,
     )
     if rows is None:
-        raise failure("nothing was imported; mend the lines above and import again")
-    with clear_errors():
-        bind = engine(settings.database, process="apply")
-        with bind.begin() as connection:
-            changes = import_factors(connection, rows, by=f"user {getpass.getuser()}")
-        bind.dispose()
+        raise failure("nothing was imported; correct the lines above and import again")
+    with clear_errors(), process.transaction() as connection:
+        changes = import_factors(connection, rows, by=f"user {getpass.getuser()}")
     say(f"{file}: {len(changes)} changes" if changes else f"{file}: unchanged")
     for change in changes:
         say(f"  {change}")

@@ -1,4 +1,4 @@
-"""Files that a command reads: every problem is told with its file and line."""
+"""Files that a command reads: every problem is printed with its file and line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Read = TypeVar("Read")
 
 
 def read_file(path: Path, read: Callable[[str], Read], *, most_bytes: int) -> Read | None:
-    """What ``read`` makes of the file; None: it cannot be used, and the reasons were printed."""
+    """Read a file with ``read``; None: it has errors, which were printed."""
     try:
         if path.stat().st_size > most_bytes:
             what = f"has more than {most_bytes} bytes; split it, or raise TONNE_FILE_BYTES"

@@ -1,4 +1,4 @@
-"""``tonne topics`` and ``tonne secrets``: what a key limited to a facility may name in its file."""
+"""``tonne topics`` and ``tonne secrets``: what a facility file may name beyond its own."""
 
 from __future__ import annotations
 
@@ -17,29 +17,25 @@ from services.cli.listing import AsJson, show
 from services.cli.say import say
 from services.core.facility import secret_names
 from services.core.facility.fields import STATED, Topic
-from services.core.store.database.connect import engine
 from services.core.store.registry import grants
 from services.core.store.registry.apply import raise_revision
 
-topics = typer.Typer(no_args_is_help=True, help="Topics beyond its own that a facility may name.")
-secrets = typer.Typer(no_args_is_help=True, help="Secrets that a facility may sign messages with.")
+topics = typer.Typer(
+    no_args_is_help=True, help="Grant facilities the use of topics beyond their own."
+)
+secrets = typer.Typer(
+    no_args_is_help=True, help="Grant facilities the use of secrets to sign messages."
+)
 
 Found = TypeVar("Found")
-_Facility = Annotated[str, typer.Argument(help="id of the facility")]
-_Prefix = Annotated[str, typer.Argument(help="the topic; all below it belong to it")]
+_Facility = Annotated[str, typer.Argument(help="facility id")]
+_Prefix = Annotated[str, typer.Argument(help="topic; includes all topics below it")]
 _Name = Annotated[str, typer.Argument(help="environment variable, TONNE_SECRET_...")]
 
 
 def _run(work: Callable[[Connection], Found]) -> Found:
-    with clear_errors():
-        bind = engine(process.settings("admin").database, process="apply")
-        try:
-            with bind.begin() as connection:
-                return work(connection)
-        except grants.GrantRequestError as error:
-            raise failure(str(error)) from None
-        finally:
-            bind.dispose()
+    with clear_errors(), process.transaction() as connection:
+        return work(connection)
 
 
 def _grant(facility: str, kind: grants.Kind, name: str) -> None:
@@ -61,7 +57,7 @@ def _revoke(facility: str, kind: grants.Kind, name: str) -> None:
     named = _run(work)
     say(f"{facility} may no longer name {name}")
     for topic in named:
-        say(f"  its file in force still names {topic}: apply it without", err=True)
+        say(f"  the applied file still names {topic}: apply it without this topic", err=True)
 
 
 def _list(kind: grants.Kind, *, as_json: bool) -> None:
@@ -73,7 +69,7 @@ def _list(kind: grants.Kind, *, as_json: bool) -> None:
 
 
 def _prefix(text: str) -> str:
-    """A topic whose whole subtree is meant, checked as facility files' topics are.
+    """Check a topic, which includes its subtree, as facility files' topics are checked.
 
     :raises typer.Exit: it cannot be granted.
     """
@@ -83,33 +79,35 @@ def _prefix(text: str) -> str:
     except ValidationError as error:
         raise failure(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
     if prefix.startswith("$"):
-        raise failure(f"{prefix} begins with $, which brokers keep for themselves")
+        raise failure(f"{prefix} begins with $, which is reserved for brokers")
     if grants.covers("emissions", prefix):
-        raise failure("below emissions/ each facility owns what bears its id, and nothing else")
+        raise failure(
+            "below emissions/ a facility owns its own topics, and no others can be granted"
+        )
     return prefix
 
 
 @topics.command("grant")
 def grant_topic(facility: _Facility, prefix: _Prefix) -> None:
-    """Let a facility's devices use a topic and all below it, whoever applies its file."""
+    """Allow a facility's devices to use a topic and all topics below it."""
     _grant(facility, "topic", _prefix(prefix))
 
 
 @topics.command("revoke")
 def revoke_topic(facility: _Facility, prefix: _Prefix) -> None:
-    """Take a grant back; what the file in force names stays until it is applied without."""
+    """Revoke a grant; topics of the applied file stay until it is applied without them."""
     _revoke(facility, "topic", _prefix(prefix))
 
 
 @topics.command("list")
 def list_topics(*, as_json: AsJson = False) -> None:
-    """List the topics that are granted."""
+    """List granted topics."""
     _list("topic", as_json=as_json)
 
 
 @secrets.command("grant")
 def grant_secret(facility: _Facility, name: _Name) -> None:
-    """Let a facility's webhooks be signed with a secret, whoever applies its file."""
+    """Allow a facility to sign its webhooks with a secret."""
     if not secret_names.is_allowed(name):
         raise failure(secret_names.refusal(name))
     _grant(facility, "secret", name)
@@ -117,11 +115,11 @@ def grant_secret(facility: _Facility, name: _Name) -> None:
 
 @secrets.command("revoke")
 def revoke_secret(facility: _Facility, name: _Name) -> None:
-    """Take a grant back; the notifier signs nothing more of the facility with it."""
+    """Revoke a grant; the notifier stops signing the facility's messages with the secret."""
     _revoke(facility, "secret", name)
 
 
 @secrets.command("list")
 def list_secrets(*, as_json: AsJson = False) -> None:
-    """List the secrets that are granted, by their names."""
+    """List the names of granted secrets."""
     _list("secret", as_json=as_json)

@@ -13,21 +13,25 @@ from services.cli.process import database
 from services.cli.say import say
 from services.core.store.operations import keys
 
-app = typer.Typer(no_args_is_help=True, help="API keys: shown once, stored hashed.")
+app = typer.Typer(no_args_is_help=True, help="Manage API keys.")
 
 
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="what the key is for")],
-    scope: Annotated[list[str] | None, typer.Option(help="read, write, admin; repeat")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="read, write or admin; repeatable; default: read")
+    ] = None,
     facility: Annotated[
-        list[str] | None, typer.Option(help="only this facility; repeat; default: all")
+        list[str] | None,
+        typer.Option(help="limit the key to this facility; repeatable; default: all"),
     ] = None,
     expires: Annotated[
-        str | None, typer.Option(help="a time, a date or such as now+90d; default: never")
+        str | None,
+        typer.Option(help="time of expiry, such as 2027-01-01 or now+90d; default: never"),
     ] = None,
 ) -> None:
-    """Make a key and print it; it cannot be shown again."""
+    """Create a key and print it; only its hash is stored, so it is shown once."""
     with clear_errors():
         expires_at = spans.instant("--expires", expires or None)
         with database() as connection:
@@ -44,7 +48,7 @@ def create(
 
 @app.command("list")
 def list_(*, as_json: AsJson = False) -> None:
-    """List every key ever made; never the keys themselves."""
+    """List all keys, without the keys themselves."""
     with clear_errors(), database() as connection:
         found = [
             (
@@ -63,8 +67,8 @@ def list_(*, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def revoke(key_id: Annotated[int, typer.Argument(help="as `tonne keys list` shows it")]) -> None:
-    """Make a key worthless from now on."""
+def revoke(key_id: Annotated[int, typer.Argument(help="key id, from `tonne keys list`")]) -> None:
+    """Revoke a key."""
     with clear_errors(), database() as connection:
         keys.revoke(connection, key_id)
     say(f"key {key_id} is revoked")

@@ -1,4 +1,4 @@
-"""How a command lists things: a table for people, JSON for programs."""
+"""Listings: a table for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from rich.console import Console
 from rich.table import Table
 
 from services.cli.say import cell, say
+from services.core.timeline.instants import rfc3339
 
 #: The option of every listing command.
-AsJson = Annotated[bool, typer.Option("--json", help="JSON, an array of flat objects")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON, an array of flat objects")]
 
-#: Columns of a line that no terminal wraps or cuts.
+#: Width of a line that is neither wrapped nor cut.
 _UNCUT: Final = 100_000
 
 
 def console() -> Console:
-    """Return where tables go; what is no terminal gets every line whole."""
+    """Return the console for tables; lines are only wrapped in a terminal."""
     if sys.stdout.isatty():
         return Console(highlight=False)
     return Console(highlight=False, width=_UNCUT, soft_wrap=True)
@@ -36,17 +37,17 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: bool
     table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(cell(_said(value)) for value in row))
-    console().print(table if rows else "there are none")
+    console().print(table if rows else "none")
 
 
 def show_rest(found: Sequence[object], limit: int, *, which: str, as_json: bool) -> None:
-    """Say whether there is more than the rows shown; on stderr where a program reads JSON."""
+    """Say that there are more rows than shown; on stderr where a program reads JSON."""
     if len(found) > limit:
-        say(f"and {which} ones; --limit shows more than {limit}", err=as_json)
+        say(f"there are {which} ones; use --limit to show more than {limit}", err=as_json)
 
 
 def show_json(rows: Sequence[dict[str, Any]]) -> None:
-    """Print an array; what is no ASCII is escaped, so that nothing in it commands a terminal."""
+    """Print an array; escape all but ASCII, so that nothing in it can control a terminal."""
     sys.stdout.write(json.dumps(rows, indent=1, default=_plain) + "\n")
 
 
@@ -55,7 +56,7 @@ def _key(column: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
+    return rfc3339(value) if isinstance(value, datetime) else str(value)
 
 
 def _said(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What every command begins with: settings, logs, and a connection where it needs one."""
+"""Settings, logs and database connections of a command."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from sqlalchemy import Connection
 
 from services.core.runtime import logging
 from services.core.runtime.settings import Settings, load
+from services.core.store.database import transactions
 from services.core.store.database.connect import connect
 
 
@@ -22,6 +24,21 @@ def settings(process: str) -> Settings:
 
 @contextmanager
 def database(command: str = "admin") -> Iterator[psycopg.Connection[Any]]:
-    """A connection for administration, in autocommit mode."""
+    """Open a connection for administration, in autocommit mode."""
     with connect(settings(command).database, process="admin", autocommit=True) as connection:
+        yield connection
+
+
+@contextmanager
+def session() -> Iterator[Connection]:
+    """Open a connection for several transactions."""
+    with transactions.session(settings("admin").database, process="admin") as connection:
+        yield connection
+
+
+@contextmanager
+def transaction(*, dry_run: bool = False) -> Iterator[Connection]:
+    """Open one transaction; it commits at the end, with ``dry_run`` it is rolled back."""
+    url = settings("apply").database
+    with transactions.writing(url, process="apply", dry_run=dry_run) as connection:
         yield connection

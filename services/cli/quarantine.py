@@ -1,11 +1,9 @@
-"""``tonne quarantine``: what was refused, why, and the second try."""
+"""``tonne quarantine``: list, replay and discard refused messages."""
 
 from __future__ import annotations
 
 import getpass
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -16,14 +14,12 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection
 
-from services.cli import spans
+from services.cli import process, spans
 from services.cli.device_names import ambiguous, spelled
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import AsJson, show_json, show_rest
 from services.cli.listing import console as listing_console
-from services.cli.process import settings
 from services.cli.say import cell, say
-from services.core.store.database.connect import engine
 from services.core.store.database.progress import STALE_AFTER_S
 from services.core.store.readings import quarantine, replays
 from services.core.store.readings.chart import QUALITIES
@@ -31,34 +27,35 @@ from services.core.store.readings.quarantine import QuarantineItem
 from services.core.store.readings.replays import ReplayRequest, Selection
 from services.ingest.quarantine.reasons import Reason
 
-app = typer.Typer(no_args_is_help=True, help="What was refused, why, and the second try.")
+app = typer.Typer(no_args_is_help=True, help="List, replay and discard refused messages.")
 
 _LOOK_EVERY_S: Final = 0.2
 
-#: Of a larger payload, this much is shown.
+#: The beginning of a larger payload is shown.
 _SHOWN_BYTES: Final = 4096
 
 _NEWEST_ID: Final = (1 << 63) - 1
 
-Facilities = Annotated[list[str] | None, typer.Option("--facility", help="facility; repeat")]
+Facilities = Annotated[list[str] | None, typer.Option("--facility", help="facility id; repeatable")]
 Devices = Annotated[
     list[str] | None,
-    typer.Option("--device", help="facility/device, or an id of any facility; repeat"),
+    typer.Option("--device", help="facility/device, or a device id of any facility; repeatable"),
 ]
 MeantDevices = Annotated[
     list[str] | None,
-    typer.Option("--device", help="facility/device, or an id that only one facility has; repeat"),
+    typer.Option(
+        "--device", help="facility/device, or an id that only one facility has; repeatable"
+    ),
 ]
-Reasons = Annotated[
-    list[Reason] | None, typer.Option("--reason", help="why it was refused; repeat")
-]
+Reasons = Annotated[list[Reason] | None, typer.Option("--reason", help="reason code; repeatable")]
 Since = Annotated[
-    str | None, typer.Option("--from", help="arrived then or later, as 2026-11-22T18:00:00Z")
+    str | None,
+    typer.Option("--from", help="arrived at this time or later, such as 2026-11-22T18:00:00Z"),
 ]
-Until = Annotated[str | None, typer.Option("--to", help="arrived before")]
+Until = Annotated[str | None, typer.Option("--to", help="arrived before this time")]
 Ids = Annotated[
     list[int] | None,
-    typer.Argument(min=1, max=_NEWEST_ID, help="entries; none: all that match"),
+    typer.Argument(min=1, max=_NEWEST_ID, help="entry ids; default: all that match"),
 ]
 
 
@@ -69,11 +66,13 @@ def list_(
     reason: Reasons = None,
     since: Since = None,
     until: Until = None,
-    settled: Annotated[bool, typer.Option("--settled", help="settled ones instead")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="most entries")] = 50,
+    settled: Annotated[
+        bool, typer.Option("--settled", help="list settled entries instead")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="maximum number of entries")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List what lies in quarantine, the newest first; of a conflict both values."""
+    """List quarantine entries, newest first; conflicts with both values."""
     statement = quarantine.select_page(
         limit=limit + 1,
         states=("replayed", "accepted", "discarded") if settled else ("open",),
@@ -84,7 +83,7 @@ def list_(
         until=spans.instant("--to", until),
         payload_bytes=1,
     )
-    with _database() as connection:
+    with clear_errors(), process.session() as connection:
         found = [quarantine.item(dict(row)) for row in connection.execute(statement).mappings()]
     if as_json:
         show_json([_flat(item) for item in found[:limit]])
@@ -92,7 +91,7 @@ def list_(
         return
     console = listing_console()
     if not found:
-        console.print("nothing that matches lies in quarantine")
+        console.print("nothing that matches is in quarantine")
     for item in found[:limit]:
         console.print(_headline(item, item.state if settled else item.reason))
         console.print(Padding(cell(item.detail), (0, 0, 0, 4)))
@@ -100,7 +99,7 @@ def list_(
 
 
 def _flat(item: QuarantineItem) -> dict[str, Any]:
-    """An entry, for programs; its message is what `tonne quarantine show` shows."""
+    """Return an entry for programs; `tonne quarantine show` shows its message."""
     return {
         name: getattr(item, name)
         for name in (
@@ -113,14 +112,14 @@ def _flat(item: QuarantineItem) -> dict[str, Any]:
 @app.command()
 def show(
     entry: Annotated[
-        int, typer.Argument(min=1, max=_NEWEST_ID, help="id, as `tonne quarantine list` says")
+        int, typer.Argument(min=1, max=_NEWEST_ID, help="entry id, from `tonne quarantine list`")
     ],
 ) -> None:
-    """Show one entry with its message."""
-    with _database() as connection:
+    """Show an entry with its message."""
+    with clear_errors(), process.session() as connection:
         row = connection.execute(quarantine.select_item(entry)).mappings().first()
     if row is None:
-        raise failure(f"there is no entry {entry}; `tonne quarantine list` shows them")
+        raise failure(f"there is no entry {entry}; `tonne quarantine list` lists entries")
     item = quarantine.item(dict(row))
     table = Table(show_header=False, box=None)
     for name, value in (
@@ -155,18 +154,18 @@ def replay(
     since: Since = None,
     until: Until = None,
     accept: Annotated[
-        bool, typer.Option("--accept", help="let conflicts replace what is stored")
+        bool, typer.Option("--accept", help="let conflicts replace the stored values")
     ] = False,
     note: Annotated[
-        str | None, typer.Option(help="why; shown with the restatement (at most 200 characters)")
+        str | None, typer.Option(help="reason, shown with the restatement (at most 200 characters)")
     ] = None,
-    wait: Annotated[bool, typer.Option(help="until it is done")] = True,
+    wait: Annotated[bool, typer.Option(help="wait until it is done")] = True,
 ) -> None:
-    """Try entries again, in the order of arrival; ingest does it."""
+    """Process entries again, in the order of arrival; ingest does the work."""
     if note is not None and not 1 <= len(note) <= 200:
         raise failure("--note takes 1 to 200 characters")
     selection = _selection(ids, facility, device, reason, since, until)
-    with _database() as connection:
+    with clear_errors(), process.session() as connection:
         with connection.begin():
             _refuse_unknown(connection, ids)
             _refuse_ambiguous(connection, selection)
@@ -187,13 +186,13 @@ def discard(
     reason: Reasons = None,
     since: Since = None,
     until: Until = None,
-    everything: Annotated[bool, typer.Option("--all", help="all that is open")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="discard all open entries")] = False,
 ) -> None:
-    """Give entries up for good, so that there is room for others."""
+    """Discard entries, so that there is room for others."""
     selection = _selection(ids, facility, device, reason, since, until)
     if selection == Selection() and not everything:
-        raise failure("name entries, say which with --reason and the like, or give up --all")
-    with _database() as connection, connection.begin():
+        raise failure("name entries, select them with --reason and other options, or use --all")
+    with clear_errors(), process.session() as connection, connection.begin():
         _refuse_unknown(connection, ids)
         _refuse_ambiguous(connection, selection)
         number = replays.discard(connection, selection)
@@ -222,11 +221,11 @@ def _refuse_unknown(connection: Connection, ids: list[int] | None) -> None:
     unknown = replays.unknown_ids(connection, ids, None) if ids else []
     if unknown:
         listed = ", ".join(str(each) for each in unknown[:10])
-        raise failure(f"there is no entry {listed}; `tonne quarantine list` shows them")
+        raise failure(f"there is no entry {listed}; `tonne quarantine list` lists entries")
 
 
 def _refuse_ambiguous(connection: Connection, selection: Selection) -> None:
-    """Let nobody who means one site's device settle what another's of the same id sent."""
+    """Refuse a device id that several facilities with matching entries have."""
     if selection.facilities is not None or selection.ids is not None:
         return
     named = set(selection.devices or ())
@@ -239,7 +238,7 @@ def _refuse_ambiguous(connection: Connection, selection: Selection) -> None:
 
 
 def _followed(connection: Connection, request_id: int) -> ReplayRequest:
-    """Show how far the replay is until it is done."""
+    """Show the progress of the replay until it is done."""
     began = time.monotonic()
     with Progress(
         TextColumn("replaying"),
@@ -257,7 +256,7 @@ def _followed(connection: Connection, request_id: int) -> ReplayRequest:
                 return found
             if time.monotonic() > began + STALE_AFTER_S and not _ingest_works(connection):
                 raise failure(
-                    f"ingest does not run; replay {request_id} goes on when it does:"
+                    f"ingest is not running; replay {request_id} continues when it does:"
                     " start `tonne ingest`"
                 )
             time.sleep(_LOOK_EVERY_S)
@@ -285,19 +284,8 @@ def _tell(done: ReplayRequest) -> None:
         say(f"  {reason}: {number}")
 
 
-@contextmanager
-def _database() -> Iterator[Connection]:
-    with clear_errors():
-        bind = engine(settings("admin").database, process="admin")
-        try:
-            with bind.connect() as connection:
-                yield connection
-        finally:
-            bind.dispose()
-
-
 def _headline(item: QuarantineItem, why: str) -> Text:
-    """Which entry it is, of whom, and what was sent for a time that may hold something else."""
+    """Describe an entry: its sender, what was sent and, for a conflict, what is stored."""
     whose = "/".join(name for name in (item.facility, item.device) if name) or item.topic
     if item.channel:
         whose += f".{item.channel}"

@@ -1,4 +1,4 @@
-"""``tonne readings``: what is stored of a channel, and taking away what should not be."""
+"""``tonne readings``: list and discard stored readings of a channel."""
 
 from __future__ import annotations
 
@@ -19,24 +19,23 @@ from services.core.store.readings import discards
 from services.core.store.readings.chart import QUALITIES
 from services.core.store.readings.discards import ChannelKey
 
-app = typer.Typer(
-    no_args_is_help=True, help="What is stored of a channel, and taking away what should not be."
-)
+app = typer.Typer(no_args_is_help=True, help="List and discard stored readings.")
 
 _FIRST: Final = datetime(1, 1, 2, tzinfo=UTC)
 _LAST: Final = datetime(9999, 12, 30, tzinfo=UTC)
 
-Facility = Annotated[str | None, typer.Option(help="facility; not needed where --device says it")]
+Facility = Annotated[str | None, typer.Option(help="facility id; not needed if --device names it")]
 Device = Annotated[str, typer.Option(help="facility/device, or an id that only one facility has")]
-Channel = Annotated[str, typer.Option(help="channel")]
+Channel = Annotated[str, typer.Option(help="channel id")]
 Since = Annotated[
-    str | None, typer.Option("--from", help="measured then or later, as 2026-11-22T18:00:00Z")
+    str | None,
+    typer.Option("--from", help="measured at this time or later, such as 2026-11-22T18:00:00Z"),
 ]
-Until = Annotated[str | None, typer.Option("--to", help="measured before")]
+Until = Annotated[str | None, typer.Option("--to", help="measured before this time")]
 At = Annotated[
-    str | None, typer.Option("--at", help="measured at this instant, to the microsecond")
+    str | None, typer.Option("--at", help="measured at exactly this time, to the microsecond")
 ]
-Limit = Annotated[int, typer.Option(min=1, max=100_000, help="most readings")]
+Limit = Annotated[int, typer.Option(min=1, max=100_000, help="maximum number of readings")]
 
 
 @app.command("list")
@@ -50,7 +49,7 @@ def list_(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """List the stored readings of a channel, the oldest first."""
+    """List stored readings of a channel, oldest first."""
     first, end = _span(since, until, None)
     with clear_errors(), database() as connection:
         of, _ = _channel(connection, facility, device, channel)
@@ -78,7 +77,7 @@ def discarded(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """List what was taken away of a channel, by whom and why; the last discarded first."""
+    """List discarded readings of a channel, by whom and why, last discarded first."""
     first, end = _span(since, until, None)
     with clear_errors(), database() as connection:
         of, _ = _channel(connection, facility, device, channel)
@@ -114,7 +113,7 @@ def discarded(
 
 
 def _measured(reading: Any, unit: str) -> dict[str, Any]:
-    """A reading, for programs."""
+    """Return a reading for programs."""
     return {
         "time": reading.ts,
         "value": reading.value,
@@ -128,22 +127,22 @@ def _measured(reading: Any, unit: str) -> dict[str, Any]:
 def discard(
     device: Device,
     channel: Channel,
-    reason: Annotated[str, typer.Option(help="why; shown with the restatement")],
+    reason: Annotated[str, typer.Option(help="reason, shown with the restatement")],
     facility: Facility = None,
     since: Since = None,
     until: Until = None,
     at: At = None,
-    by: Annotated[str | None, typer.Option(help="who; the login if not given")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    by: Annotated[str | None, typer.Option(help="who discards them; default: the login")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")] = False,
 ) -> None:
-    """Take stored readings away and restate what they fed; the record keeps them."""
+    """Discard stored readings and restate the totals they fed; a record keeps them."""
     if not 1 <= len(reason) <= 200 or not reason.isprintable():
         raise failure("--reason takes 1 to 200 characters, on one line")
     who = by or f"user {getpass.getuser()}"
     if not len(who) <= 100 or not who.isprintable():
         raise failure("--by takes up to 100 characters, on one line")
     if at is None and (since is None or until is None):
-        raise failure("say which: --from and --to, or --at")
+        raise failure("select readings with --from and --to, or --at")
     first, end = _span(since, until, at)
     with clear_errors(), database() as connection:
         of, name = _channel(connection, facility, device, channel)
@@ -156,13 +155,13 @@ def discard(
         number = 0
         while moved := discards.discard(connection, of, first, end, by=who, reason=reason):
             number += moved
-    say(f"discarded: {number}; the aggregator restates what they fed")
+    say(f"discarded: {number}; the aggregator restates the totals they fed")
 
 
 def _channel(
     connection: psycopg.Connection[Any], facility: str | None, typed: str, channel: str
 ) -> tuple[ChannelKey, str]:
-    """The channel that is meant, and its name in full."""
+    """Find the channel that was typed, and its full name."""
     device = spelled(typed).rpartition("/")[2]
     known = {(owner, device) for owner in discards.owners(connection, device)}
     owner, device = chosen(typed, facility, known)
@@ -176,7 +175,7 @@ def _span(since: str | None, until: str | None, at: str | None) -> tuple[datetim
     instant = spans.instant("--at", at)
     if instant is not None:
         if since is not None or until is not None:
-            raise failure("give --from and --to, or --at")
+            raise failure("use either --from and --to, or --at")
         return instant, instant + timedelta(microseconds=1)
     first = spans.instant("--from", since) or _FIRST
     end = spans.instant("--to", until) or _LAST

@@ -1,4 +1,4 @@
-"""``tonne recompute``: hours of a facility again, from their readings."""
+"""``tonne recompute``: compute hours of a facility again from their readings."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ _LOOK_EVERY_S: Final = 0.2
 
 
 def recompute(
-    facility: Annotated[str, typer.Option(help="facility")],
-    since: Annotated[str, typer.Option("--from", help="as 2026-11-22T18:00:00Z")],
-    until: Annotated[str, typer.Option("--to", help="exclusive")],
+    facility: Annotated[str, typer.Option(help="facility id")],
+    since: Annotated[str, typer.Option("--from", help="start, such as 2026-11-22T18:00:00Z")],
+    until: Annotated[str, typer.Option("--to", help="end, exclusive")],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="print what would change, change nothing")
+        bool, typer.Option("--dry-run", help="show what would change, without changing it")
     ] = False,
     note: Annotated[
-        str | None, typer.Option(help="why; shown with the restatement (at most 200 characters)")
+        str | None, typer.Option(help="reason, shown with the restatement (at most 200 characters)")
     ] = None,
-    wait: Annotated[bool, typer.Option(help="until it is done")] = True,
+    wait: Annotated[bool, typer.Option(help="wait until it is done")] = True,
 ) -> None:
-    """Compute hours again from their readings; the aggregator does it, restating what differs."""
+    """Recompute hours from their readings; the aggregator restates those that differ."""
     first, end = spans.instant("--from", since), spans.instant("--to", until)
     assert first is not None  # noqa: S101 - both options are required
     assert end is not None  # noqa: S101
@@ -54,14 +54,14 @@ def recompute(
     first_hour = int(first.timestamp() // 3600)
     last_hour = int(-(-min(end, datetime.now(UTC)).timestamp() // 3600)) - 1
     if last_hour < first_hour:
-        raise failure("--from lies in the future; there is nothing to compute yet")
+        raise failure("--from is in the future; there is nothing to compute yet")
     with clear_errors(), database("recompute") as connection:
         chosen = [s for s in spans.sources(connection, [facility]) if s.retired_hour is None]
         horizon = retention.horizon(connection)
         if horizon is not None and first_hour * 3600 < horizon.timestamp():
             say(
-                f"raw readings from before {horizon:%Y-%m-%dT%H:%MZ} were dropped:"
-                " hours before it stay as they are"
+                f"readings before {horizon:%Y-%m-%dT%H:%MZ} were dropped:"
+                " earlier hours are not recomputed"
             )
         if dry_run:
             try:
@@ -85,7 +85,7 @@ def recompute(
             _follow(connection, request, (last_hour + 1 - first_hour) * 60)
         except KeyboardInterrupt:
             raise failure(
-                "the aggregator goes on with it; the same command again shows how far it is"
+                "the aggregator continues; run the same command again to see its progress"
             ) from None
         restated = recompute_request.restated_hours(connection, request)
         say(f"closed hours restated: {restated}")
@@ -95,7 +95,7 @@ def _previewed(
     connection: psycopg.Connection[Any], chosen: list[StoredSource], first: int, last: int
 ) -> list[HourChange]:
     plans = facility_plans(connection)
-    #: an hour whose substitute follows may come up in more than one step
+    #: an hour whose substitute changes may come up in more than one step
     found: dict[tuple[str, datetime], HourChange] = {}
     with _progress("computing") as progress:
         task = progress.add_task("", total=(last - first + 1) * len(chosen))
@@ -109,7 +109,7 @@ def _previewed(
 
 
 def _follow(connection: psycopg.Connection[Any], request: Request, minutes_each: int) -> None:
-    """Show how far the request is until it is done."""
+    """Show the progress of the request until it is done."""
     total = minutes_each * len(request.ids)
     began = time.monotonic()
     with _progress("recomputing") as progress:
@@ -118,7 +118,7 @@ def _follow(connection: psycopg.Connection[Any], request: Request, minutes_each:
             progress.update(task, completed=total - remaining)
             if time.monotonic() > began + STALE_AFTER_S and not runs(connection, "aggregator"):
                 raise failure(
-                    "no aggregator runs; the recomputation goes on when one does:"
+                    "no aggregator is running; the recomputation continues when one does:"
                     " start `tonne aggregate`"
                 )
             time.sleep(_LOOK_EVERY_S)

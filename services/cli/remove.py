@@ -11,9 +11,9 @@ from typing import Annotated, Final
 import typer
 from sqlalchemy import Engine
 
+from services.cli import process
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import AsJson, show
-from services.cli.process import settings
 from services.cli.say import say
 from services.core.store.database.connect import engine
 from services.core.store.operations.purge_facility import (
@@ -42,32 +42,32 @@ RETENTION: Final = (
     " them elsewhere first."
 )
 
-Facility = Annotated[str, typer.Argument(help="its id")]
+Facility = Annotated[str, typer.Argument(help="facility id")]
 
 
 def remove(
     facility: Facility,
     *,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="show what would happen, and change nothing")
+        bool, typer.Option("--dry-run", help="show what would change, without changing it")
     ] = False,
     reason: Annotated[
-        str | None, typer.Option(help="why; kept with the record. --purge needs it")
+        str | None, typer.Option(help="reason, kept with the record; required with --purge")
     ] = None,
     purge_it: Annotated[
         bool,
-        typer.Option("--purge", help="delete a retired facility for ever, with all of its data"),
+        typer.Option("--purge", help="delete a retired facility permanently, with all of its data"),
     ] = False,
     confirm: Annotated[
         str | None,
-        typer.Option(help="with --purge: the facility's id once more, where nobody can type it"),
+        typer.Option(help="with --purge: the facility id again, instead of typing it"),
     ] = None,
 ) -> None:
     """Retire a facility: its history stays readable, and applying its file brings it back.
 
-    What its devices still send goes to quarantine, its thresholds are evaluated no longer, and it
-    leaves live totals. With --purge a facility that is retired already is deleted for ever; that
-    needs the login of the database's owner.
+    Messages of its devices go to quarantine, its thresholds are no longer evaluated, and it leaves
+    live totals. With --purge, a retired facility is deleted permanently; this needs the login of
+    the database owner.
     """
     if reason is not None and not (1 <= len(reason) <= 200 and reason.isprintable()):
         raise failure("--reason takes 1 to 200 characters, on one line")
@@ -82,8 +82,8 @@ def remove(
 
 
 def removed(*, as_json: AsJson = False) -> None:
-    """List the facilities that are retired, and those that were deleted for ever."""
-    with clear_errors(), _database("admin") as bind, bind.connect() as connection:
+    """List retired and purged facilities."""
+    with clear_errors(), process.session() as connection:
         found = removed_facilities(connection)
     columns = ("facility", "name", "state", "since", "by", "reason", "rows deleted")
     rows = [
@@ -94,9 +94,9 @@ def removed(*, as_json: AsJson = False) -> None:
 
 
 @contextmanager
-def _database(command: str) -> Iterator[Engine]:
-    """Open the database with the login that a command takes."""
-    bind = engine(settings(command).database, process="admin")
+def _owners_database() -> Iterator[Engine]:
+    """Open the database with its owner's login, for many short transactions."""
+    bind = engine(process.settings("migrate").database, process="admin")
     try:
         yield bind
     finally:
@@ -104,7 +104,7 @@ def _database(command: str) -> Iterator[Engine]:
 
 
 def _retire(facility: str, *, reason: str | None, dry_run: bool) -> None:
-    with _database("apply") as bind, bind.begin() as connection:
+    with process.transaction() as connection:
         before = look_up(connection, facility)
         if before.retirement is not None:
             say(f"{facility} is retired since {_told(before)}; nothing to do")
@@ -149,7 +149,7 @@ def _named(names: Sequence[str]) -> str:
 
 def _purge(facility: str, *, reason: str | None, confirm: str | None, dry_run: bool) -> None:
     # the services' logins may delete no history: this is for the one that migrates
-    with _database("migrate") as bind:
+    with _owners_database() as bind:
         with bind.connect() as connection:
             found = candidate(connection, facility)
             counted = stored_by_table(connection, facility)

@@ -1,4 +1,4 @@
-"""What a command says: nothing in it commands the terminal."""
+"""Output of commands, without anything that could control the terminal."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from services.core.runtime.escapes import shown
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print lines that may hold text from outside."""
+    """Print lines that may contain text from outside."""
     typer.echo(shown(text, lines=True), err=err)
 
 
 def cell(text: str) -> Text:
-    """Text from outside for a table or a line; it is no markup either."""
+    """Prepare text from outside for a table or a line, without markup."""
     return Text(shown(text, lines=True))

@@ -1,4 +1,4 @@
-"""The facilities and the span of time that an administrator names, checked."""
+"""Facilities and time spans on the command line, checked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from services.core.timeline import relative
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceHours:
-    """Hours of a source, both ends included, and how many of them are stored."""
+    """Hours of a source, both ends inclusive, and how many of them are stored."""
 
     of: StoredSource
     first: int
@@ -27,7 +27,7 @@ class SourceHours:
 
 
 def instant(option: str, said: str | None) -> datetime | None:
-    """The time that was given, None if none was."""
+    """Read a time option; None: it was not given."""
     if said is None:
         return None
     try:
@@ -47,12 +47,12 @@ def in_order(begins: datetime | None, ends: datetime | None) -> None:
 def sources(
     connection: psycopg.Connection[Any], facilities: Sequence[str] | None
 ) -> list[StoredSource]:
-    """The sources of the facilities, None: of all."""
+    """Read the sources of the facilities; None: all."""
     found = final_hours.sources(connection, facilities)
     unknown = sorted(set(facilities or ()) - {each.facility for each in found})
     if unknown:
         raise failure(
-            f"there is no facility {', '.join(unknown)} with sources; `tonne apply` makes one"
+            f"there is no facility {', '.join(unknown)} with sources; create it with `tonne apply`"
         )
     return found
 
@@ -65,7 +65,7 @@ def bounds(
     *,
     final: bool,
 ) -> list[SourceHours]:
-    """Where the sources have hours that begin in the span; with ``final`` only such hours count."""
+    """Find which hours of the sources begin in the span; with ``final`` only final ones."""
     in_order(since, until)
     found = []
     for of in chosen:

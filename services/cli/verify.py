@@ -1,4 +1,4 @@
-"""``tonne verify``: whether the final hours are what their readings come to."""
+"""``tonne verify``: check that final hours agree with their readings."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ from services.core.store.registry.plan import facility_plans
 
 def verify(
     facility: Annotated[
-        list[str] | None, typer.Option("--facility", help="facility; repeat; none: all")
+        list[str] | None, typer.Option("--facility", help="facility id; repeatable; default: all")
     ] = None,
     since: Annotated[
-        str | None, typer.Option("--from", help="hours from then on, as 2026-11-22T18:00:00Z")
+        str | None,
+        typer.Option("--from", help="hours from this time on, such as 2026-11-22T18:00:00Z"),
     ] = None,
-    until: Annotated[str | None, typer.Option("--to", help="hours before")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
+    until: Annotated[str | None, typer.Option("--to", help="hours before this time")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
-    """Compute final hours again as they were made; exit 1 naming each that differs."""
+    """Recompute final hours as they were computed; exit 1 and list those that differ."""
     first, end = spans.instant("--from", since), spans.instant("--to", until)
     with clear_errors(), database("verify") as connection:
         try:
@@ -105,9 +106,9 @@ def _tell(counts: dict[str, int], differences: list[Difference]) -> None:
     say(f"final hours checked: {counts['checked']}")
     say(f"differ: {len(differences)}")
     if counts["waiting"]:
-        say(f"left out, about to be computed again: {counts['waiting']}")
+        say(f"skipped, waiting to be recomputed: {counts['waiting']}")
     if counts["unknown"]:
-        say(f"left out, not all their readings are there as they were: {counts['unknown']}")
+        say(f"skipped, because their readings changed or were dropped: {counts['unknown']}")
 
 
 def _hour(each: Difference) -> str:

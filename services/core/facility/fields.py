@@ -121,7 +121,7 @@ def _day(value: object) -> object:
 def _instant(value: object) -> object:
     if isinstance(value, int | float):
         raise ValueError(  # noqa: TRY004 - as above
-            f"{value} is no time: write it as 2026-11-22T18:00:00Z"
+            f"{value} is not a time: write it as 2026-11-22T18:00:00Z"
         )
     # A bare date starts at midnight UTC; YAML gives dates and naive datetimes as such.
     if isinstance(value, datetime):

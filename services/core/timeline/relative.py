@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from services.core.timeline.instants import rfc3339
+
 #: What every refusal ends with.
 HOW: Final = (
     "accepted are RFC 3339 with an offset (2026-11-23T18:00:00Z), a date (2026-11-23, midnight"
@@ -45,11 +47,11 @@ def read(text: str, *, now: datetime, is_end: bool = False) -> datetime:
     try:
         found = _relative(said[3:], now, is_end=is_end) if said[:3] == "now" else _absolute(said)
     except (ValueError, OverflowError, OSError):
-        raise ValueError(f"`{text}` is no time; {HOW}") from None
+        raise ValueError(f"`{text}` is not a time; {HOW}") from None
     if found.tzinfo is None:
         raise ValueError(f"`{text}` has no offset; write {said}Z for UTC")
     if not OLDEST <= found <= NEWEST:
-        raise ValueError(f"`{text}` lies outside the years 1900 to 2200")
+        raise ValueError(f"`{text}` is outside the years 1900 to 2200")
     return found.astimezone(UTC)
 
 
@@ -60,7 +62,7 @@ def in_order(begins: datetime | None, ends: datetime | None) -> None:
     """
     if begins is not None and ends is not None and begins >= ends:
         raise ValueError(
-            f"from must lie before to, and {_shown(begins)} does not lie before {_shown(ends)}"
+            f"`from` must be before `to`, but {rfc3339(begins)} is not before {rfc3339(ends)}"
         )
 
 
@@ -106,7 +108,3 @@ def _later(instant: datetime, count: int, unit: str) -> datetime:
     following = (first + timedelta(days=32)).replace(day=1)
     # the 31st of a month that has none is its last day
     return first.replace(day=min(instant.day, (following - timedelta(days=1)).day))
-
-
-def _shown(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

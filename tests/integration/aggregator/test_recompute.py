@@ -153,7 +153,7 @@ def test_the_command_waits_until_an_aggregator_has_done_it(
 def test_a_mistake_is_one_sentence(tonne: Tonne) -> None:
     for words, said in (
         (("--facility", "nowhere", *SPAN[2:]), "there is no facility nowhere"),
-        ((*SPAN[:4], "--to", LONG_BEFORE.isoformat()), "from must lie before to"),
+        ((*SPAN[:4], "--to", LONG_BEFORE.isoformat()), "`from` must be before `to`"),
         ((*SPAN[:2], "--from", "2100-01-01T00:00:00Z", "--to", "2100-01-02T00:00:00Z"), "future"),
         ((*SPAN, "--note", ""), "--note takes 1 to 200 characters"),
     ):

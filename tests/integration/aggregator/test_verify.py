@@ -178,8 +178,8 @@ def test_hours_that_a_rule_judged_are_judged_again(database_url: str, tonne: Ton
 def test_a_mistake_is_one_sentence(tonne: Tonne) -> None:
     for words, said in (
         (("--facility", "nowhere"), "there is no facility nowhere"),
-        (("--from", "yesterday"), "--from: `yesterday` is no time"),
-        (("--from", END.isoformat(), "--to", START.isoformat()), "from must lie before to"),
+        (("--from", "yesterday"), "--from: `yesterday` is not a time"),
+        (("--from", END.isoformat(), "--to", START.isoformat()), "`from` must be before `to`"),
     ):
         done = tonne("verify", *words)
         assert done.exit_code == 1

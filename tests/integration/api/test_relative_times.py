@@ -39,6 +39,6 @@ async def test_a_reversed_span_is_refused_with_one_message(
     answer = await client.get(f"/v1/{path}?from=now&to=now-1d")
     assert answer.status_code == 422
     assert (
-        "from must lie before to, and 2026-11-23T18:00:30Z does not lie before 2026-11-22T18:00:30Z"
+        "`from` must be before `to`, but 2026-11-23T18:00:30Z is not before 2026-11-22T18:00:30Z"
         in answer.text
     )

@@ -86,13 +86,13 @@ def test_a_list_of_nothing_is_an_empty_array(url: str, arguments: tuple[str, ...
 @pytest.mark.parametrize(
     ("arguments", "rest"),
     [
-        (("quarantine", "list"), "and older ones; --limit shows more than 1"),
-        (("readings", "list", "--device", "meter", "--channel", "energy"), "and later ones"),
+        (("quarantine", "list"), "there are older ones; use --limit to show more than 1"),
+        (("readings", "list", "--device", "meter", "--channel", "energy"), "there are later ones"),
         (
             ("readings", "discarded", "--device", "meter", "--channel", "energy"),
-            "and earlier discarded ones",
+            "there are earlier discarded ones",
         ),
-        (("alerts", "waiting"), "and newer ones"),
+        (("alerts", "waiting"), "there are newer ones"),
     ],
 )
 def test_a_list_says_when_there_is_more_and_json_says_so_beside_the_array(

@@ -170,9 +170,9 @@ def test_the_record_tells_what_was_taken_away_by_whom_and_why(field: FieldBench)
     ("words", "said"),
     [
         (["--at", "2026-01-01T00:00:00Z", "--reason", "r"], "has no readings there"),
-        (["--reason", "r"], "say which: --from and --to, or --at"),
-        (["--from", "2026-01-01T00:00:00Z", "--reason", "r"], "say which"),
-        (["--at", "yesterday", "--reason", "r"], "--at: `yesterday` is no time"),
+        (["--reason", "r"], "select readings with --from and --to, or --at"),
+        (["--from", "2026-01-01T00:00:00Z", "--reason", "r"], "select readings"),
+        (["--at", "yesterday", "--reason", "r"], "--at: `yesterday` is not a time"),
         (["--at", "2026-01-01T00:00:00Z", "--reason", ""], "takes 1 to 200 characters"),
     ],
 )

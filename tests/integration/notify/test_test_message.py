@@ -40,7 +40,7 @@ async def test_a_test_message_reaches_every_recipient_or_says_why_not(
     nobody = f"http://127.0.0.1:{free_port()}/T0/secret"
     works = make(f"[{{mqtt: false}}, {{webhook: '{hook.url}'}}, {{alertmanager: '{nobody}'}}]")
     status, said = await tonne(works.url, "alerts", "test", "works")
-    assert (status, said) == (1, "tonne: the notifier does not run; start `tonne notify`\n")
+    assert (status, said) == (1, "tonne: the notifier is not running; start `tonne notify`\n")
     async with notifier(works.url):
         status, said = await tonne(works.url, "alerts", "test", "works", "--to", "webhook")
         assert status == 0

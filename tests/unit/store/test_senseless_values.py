@@ -34,7 +34,7 @@ SENSELESS = [
     ("calorific_value: 39.3", "calorific_value: 1e9", "source boiler", "0.1 and 1000"),
     ("above: 20000", "above: 1e300", "threshold site-rate, above", "1e+15"),
     ("modulus: 1000000", "epochs: [{from: 0001-01-01, reason: reset}]", "epoch 1, from", "1900"),
-    ("modulus: 1000000", "epochs: [{from: 5, reason: reset}]", "epoch 1, from", "is no time"),
+    ("modulus: 1000000", "epochs: [{from: 5, reason: reset}]", "epoch 1, from", "is not a time"),
     (
         "modulus: 1000000",
         "epochs: [{from: 2026-01-01, start: 1e300, reason: reset}]",
