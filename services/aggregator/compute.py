@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from services.aggregator.head import RecentReadings
 from services.aggregator.ranges import Integers, Ranges
-from services.core.accounting.minute_rounding import billionths, holdable
+from services.core.accounting.minute_rounding import billionths, holdable, multipliable
 from services.core.accounting.series import ChannelRule, ChosenMinutes, MinuteSeries
 from services.core.store.emissions.minute_changes import SourceMinutes
 from services.core.store.readings.series import SeriesRequests, StoredReadings
@@ -193,6 +193,6 @@ def _masses(
             "covered_ms": np.where(held, -(-masses.covered_us // 1000), 0),
             "estimated_ms": np.where(held, -(-masses.estimated_us // 1000), 0),
         },
-        activity=None if activity is None else np.where(known, activity, 0.0),
+        activity=None if activity is None else multipliable(np.where(known, activity, 0.0)),
         beyond=(masses.covered_us > 0) & ~held,
     )

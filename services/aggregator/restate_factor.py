@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from services.aggregator.alerts.changed_ranges import ChangedRanges
 from services.core.accounting.methods import ActivityMethod
-from services.core.accounting.minute_rounding import billionths, holdable
+from services.core.accounting.minute_rounding import billionths, holdable, multipliable
 from services.core.store.emissions import deferred_minutes, factor_restatement
 from services.core.store.emissions.deferred_minutes import DeferredMinutes
 from services.core.store.emissions.factor_restatement import Amounts, Masses, Queued
@@ -103,7 +103,7 @@ def _pieces(q: Queued, method: ActivityMethod, first: int, stop: int) -> list[De
     """Return the factors of a source, each with its minutes, from ``first`` to ``stop``."""
     cuts = [first, *(cut for cut in method.changes() if first < cut < stop), stop]
     per_unit = method.per_unit(np.array(cuts[:-1], dtype=np.int64))
-    columns = [getattr(per_unit, mass.in_kg) for mass in MASSES]
+    columns = [multipliable(getattr(per_unit, mass.in_kg)) for mass in MASSES]
     return [
         DeferredMinutes(
             source_id=q.source_id,

@@ -16,6 +16,15 @@ from numpy.typing import NDArray
 #: 70 000. The changes of an hour's minutes from one end of it to the other are a 64-bit integer.
 MOST_BILLIONTHS: Final = 5 * 10**16
 
+#: Amounts and factors below this come to no billionth; the database refuses a product of two
+#: floating-point numbers that is too small to be one.
+_LEAST: Final = 1e-100
+
+
+def multipliable(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return amounts, or kg per unit of them, with 0 for what is next to nothing."""
+    return np.where(np.abs(values) < _LEAST, 0.0, values)
+
 
 def holdable(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return which masses (kg) or amounts of a minute can be told; NaN cannot."""

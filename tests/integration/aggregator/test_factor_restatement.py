@@ -216,3 +216,21 @@ def test_amounts_that_were_not_kept_exactly_are_made_from_readings(
     plant.store(every)
     plant.tick(NOW + timedelta(minutes=1))
     assert totals(plant) == before
+
+
+def test_an_amount_next_to_nothing_stops_no_reader_and_no_restatement(
+    plant: Plant, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # times any factor it is smaller than the smallest number, which PostgreSQL refuses
+    plant.store([Reading("meter.power", START + timedelta(minutes=n), 6e-322) for n in range(500)])
+    close(plant)
+    apply_text(database_url, CORRECTED)
+    monkeypatch.setattr(deferred_minutes, "step", lambda *_: False)
+    plant.tick(NOW + timedelta(minutes=1))
+    assert plant.rows("SELECT count(*) > 0 FROM following_minutes") == [(True,)]
+    assert {row[2:6] for row in plant.rows(IN_FORCE)} == {(0, 0, 0, 0)}
+    sound(plant)
+    monkeypatch.undo()
+    plant.tick(NOW + timedelta(minutes=1))
+    assert plant.rows("SELECT 1 FROM following_minutes") == []
+    sound(plant)

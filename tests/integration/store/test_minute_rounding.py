@@ -12,7 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import services.core.store.database.arrays  # noqa: F401 - arrays as parameters
-from services.core.accounting.minute_rounding import MOST_BILLIONTHS, billionths, holdable
+from services.core.accounting.minute_rounding import (
+    MOST_BILLIONTHS,
+    billionths,
+    holdable,
+    multipliable,
+)
 from services.core.store.schema.minute_mass import minute_mass
 from tests.services import Postgres
 
@@ -38,6 +43,7 @@ _MINUTES = st.integers(0, 60 * 24 * 366 * 60)
 @pytest.fixture(scope="module")
 def connection(postgres_cluster: Postgres) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(postgres_cluster.url_of("postgres")) as connection:
+        connection.autocommit = True
         yield connection
 
 
@@ -46,8 +52,9 @@ def test_the_database_rounds_a_minute_as_the_aggregator_does(
     connection: psycopg.Connection[Any], minutes: list[tuple[int, float, float]]
 ) -> None:
     at = np.array([minute for minute, _, _ in minutes], dtype=np.int64)
-    activity = np.array([amount for _, amount, _ in minutes], dtype=np.float64)
-    per_unit = np.array([kg for _, _, kg in minutes], dtype=np.float64)
+    # as they are stored
+    activity = multipliable(np.array([amount for _, amount, _ in minutes], dtype=np.float64))
+    per_unit = multipliable(np.array([kg for _, _, kg in minutes], dtype=np.float64))
     kg = activity * per_unit
     assert holdable(kg).all()
     rows = connection.execute(_STORED, (at, activity, per_unit), binary=True).fetchall()
