@@ -45,12 +45,6 @@ EDITS: dict[str, list[tuple[str, str]]] = {
             "    co2_biogenic_kg: float | None = Field(examples=[1.5])\n",
         ),
     ],
-    "api/routes/emissions.py": [
-        (
-            '    "co2_market_kg": arrow_stream',
-            '    "co2_biogenic_kg": arrow_stream.NUMBER_OR_NULL,\n',
-        ),
-    ],
 }
 
 _MIGRATION = '''"""Biogenic CO2 of every total."""

@@ -25,6 +25,8 @@ START = instant("2026-06-04T01:10:00+02:00")
 NOW = instant("2026-06-04T07:37:30+02:00")
 LATER = NOW + timedelta(minutes=1)
 
+_ARROW = "application/vnd.apache.arrow.stream"
+
 #: The sums of minutes beside the hours and windows that have them.
 _HOURS = """
 SELECT s.slug, h.hour, h.biogenic_ug,
@@ -73,8 +75,10 @@ async def answers(url: str) -> tuple[dict[str, Any], list[dict[str, Any]], str]:
         live = await client.get("/v1/live", params={"facility": "works"})
         rows = await client.get("/v1/emissions", params=span)
         lines = await client.get("/v1/emissions", params=span, headers={"Accept": "text/csv"})
-        for answer in (live, rows, lines):
+        arrow = await client.get("/v1/emissions", params=span, headers={"Accept": _ARROW})
+        for answer in (live, rows, lines, arrow):
             assert answer.status_code == 200, answer.text
+        assert b"co2_biogenic_kg" in arrow.content
         return live.json(), rows.json(), lines.text
 
 
