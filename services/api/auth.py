@@ -21,6 +21,12 @@ from services.api.http.problems import (
 from services.core.accounting.spelling import did_you_mean
 from services.core.store.answers.facility_queries import FacilityRow, facilities
 from services.core.store.operations import keys
+from services.core.timeline.instants import rfc3339
+
+#: Header of an answer about the past of facilities that are retired.
+RETIRED = "Tonne-Retired"
+#: Facilities that it names at most: headers are short.
+_MOST_NAMED = 20
 
 #: Documents the scheme in the specification; the header is read by :func:`principal`.
 _bearer = HTTPBearer(auto_error=False, description="An API key from `tonne keys create`")
@@ -118,6 +124,19 @@ def retired(found: FacilityRow) -> FacilityRetired:
         f" totals. GET /v1/emissions?facility={found.slug} has its history, and as_of its totals"
         " as they were; applying its file again brings it back."
     )
+
+
+def retired_header(found: Iterable[FacilityRow], named: Sequence[str]) -> dict[str, str]:
+    """Build the header that says which facilities of a call are retired, and since when.
+
+    ``named``: those that the call names; a sum over all facilities names none.
+    """
+    since = [
+        f"{each.slug}={rfc3339(each.retired_at)}"
+        for each in found
+        if each.retired_at is not None and each.slug in named
+    ]
+    return {RETIRED: ", ".join(since[:_MOST_NAMED])} if since else {}
 
 
 async def in_force(context: InContext, who: Principal, slug: str) -> FacilityRow:

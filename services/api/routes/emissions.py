@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from pydantic import AfterValidator, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.api.auth import Reader, visible_facilities
+from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
 from services.api.http.cursors import Cursor
@@ -156,7 +156,12 @@ async def get_emissions(
         rows = [row for row in rows if _place(row) > after]
     # the next request comes later: `auto` and the default end would mean something else
     listed = _PAGES.page(rows, query, interval=str(interval), to=rfc3339(ends))
-    return rows_answer(listed.rows, _ROWS, accept=accept, headers=listed.headers)
+    return rows_answer(
+        listed.rows,
+        _ROWS,
+        accept=accept,
+        headers={**listed.headers, **retired_header(found, query.facility)},
+    )
 
 
 def _interval(query: EmissionsQuery, begins: datetime, ends: datetime) -> IntervalLength:

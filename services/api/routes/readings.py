@@ -9,7 +9,7 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
 
-from services.api.auth import Reader, visible_facilities
+from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
 from services.api.http.pages import MAX_ROWS
@@ -99,4 +99,4 @@ async def get_readings(
                     " reduce `max_points`."
                 )
     rows.sort(key=lambda row: (row["time"], row["facility"], row["device"], row["channel"]))
-    return rows_answer(rows, _ROWS, accept=accept)
+    return rows_answer(rows, _ROWS, accept=accept, headers=retired_header(found, query.facility))

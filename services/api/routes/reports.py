@@ -9,7 +9,7 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
 
-from services.api.auth import Reader, visible_facilities
+from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
 from services.api.http.parameters import FacilityList, Query, SourceList
@@ -68,7 +68,9 @@ async def get_reports(
             f"In that year there is no stack {min(unknown)} whose hours are closed by a rule."
         )
     rows = [_row(period) for period in found if not query.source or period.source in query.source]
-    return rows_answer(rows, _ROWS, accept=accept)
+    return rows_answer(
+        rows, _ROWS, accept=accept, headers=retired_header(facilities, query.facility)
+    )
 
 
 def _row(period: ReportedPeriod) -> dict[str, Any]:

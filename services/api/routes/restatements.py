@@ -9,7 +9,7 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
 
-from services.api.auth import Reader, visible_facilities
+from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
 from services.api.http.cursors import Cursor
@@ -87,7 +87,12 @@ async def get_restatements(
         )
     listed = _PAGES.page(rows, query)
     answer = [_row(*sources[row.source_id], row) for row in listed.rows]
-    return rows_answer(answer, _ROWS, accept=accept, headers=listed.headers)
+    return rows_answer(
+        answer,
+        _ROWS,
+        accept=accept,
+        headers={**listed.headers, **retired_header(found, query.facility)},
+    )
 
 
 def _row(facility: str, source: SourceRow, row: RestatementRow) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.aggregator import claim
 from services.core.store.database.connect import engine
+from services.core.store.emissions import facility_progress
 from services.core.store.operations.retire_facility import retire_facility
 from services.core.store.registry import read
 from tests.integration.aggregator import test_closing as closing
@@ -137,7 +137,7 @@ def test_its_hours_become_final_and_then_nobody_looks_at_it(make: Make, database
     retire(plant, database_url, T0 + 90 * MINUTE)
 
     def waits(now: datetime) -> bool:
-        return bool(claim.waiting(plant.connection, now))
+        return bool(facility_progress.waiting(plant.connection, now))
 
     plant.tick(T0 + 91 * MINUTE)
     assert waits(T0 + 92 * MINUTE)

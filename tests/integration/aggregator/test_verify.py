@@ -22,6 +22,7 @@ from tests.integration.aggregator.plant import (
     instant,
     some_readings,
 )
+from tests.integration.aggregator.test_retired_facility import retire
 from tests.services import as_login
 
 START = instant("2026-06-01T06:00:00+02:00")
@@ -185,3 +186,28 @@ def test_a_mistake_is_one_sentence(tonne: Tonne) -> None:
         assert done.exit_code == 1
         assert said in done.stderr
         assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_retired_facility_is_verified_as_before(
+    plant: Plant, tonne: Tonne, database_url: str
+) -> None:
+    before = verified(tonne)["checked"]
+    plant.connection.execute("UPDATE reading SET received_at = ts")
+    retire(plant, database_url, START + 10 * HOUR)
+    plant.tick(END + 2 * HOUR)
+    found = verified(tonne)
+    # an hour that held on beyond the retirement cannot be said to be right or wrong
+    assert (found["checked"] + found["unknown"], found["differs"]) == (before, [])
+    assert found["checked"] > 30
+    plant.connection.execute(
+        "UPDATE emission_hour SET co2_ug = co2_ug + 1 WHERE source_id = %s AND hour = %s",
+        (plant.sources["by-counter"], START + 3 * HOUR),
+    )
+    (tampered,) = verified(tonne)["differs"]
+    assert tampered["source"] == "by-counter"
+    # what is half deleted is not looked at
+    plant.connection.execute(
+        "INSERT INTO facility_purge (facility, name, retired_at, begun_by, reason)"
+        " VALUES ('works', 'Works', now(), 'a', 'b')"
+    )
+    assert verified(tonne)["checked"] == 0

@@ -98,8 +98,13 @@ async def test_it_leaves_what_is_live_and_its_history_stays(client: httpx.AsyncC
 
 @pytest.mark.usefixtures("linz")
 async def test_what_is_told_of_its_past_says_that_it_is_retired(client: httpx.AsyncClient) -> None:
+    told = [(await client.get(path)).headers.get("tonne-retired") for path in HISTORY[:4]]
+    assert told == [None] * 4
     file = (await client.get("/v1/facilities/linz")).text
     retired_at = (await client.delete("/v1/facilities/linz")).json()["retired_at"]
+    told = [(await client.get(path)).headers.get("tonne-retired") for path in HISTORY[:4]]
+    # a sum over all facilities names none
+    assert told == [f"linz={retired_at}", None, f"linz={retired_at}", f"linz={retired_at}"]
     listed = (await client.get("/v1/facilities", params={"retired": "true"})).json()
     assert [(f["id"], f["retired_at"]) for f in listed] == [("linz", retired_at)]
     assert [s["id"] for s in listed[0]["sources"]] == ["grid"]

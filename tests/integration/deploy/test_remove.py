@@ -83,7 +83,7 @@ def test_it_is_deleted_only_when_it_is_meant(operator: Operator, database_url: s
     assert "add --confirm works" in operator.said(*why, login=None, code=1)
     assert "that is not works" in operator.said(*why, "--confirm", "work", login=None, code=1)
     refused = operator.said(*why, "--confirm", "works", code=1)
-    assert "the database's owner for migrate and remove --purge" in refused
+    assert "the database owner for migrate and remove --purge" in refused
     assert readings() == 20
     gone = operator.said(*why, "--confirm", "works", login=None)
     assert "works is deleted" in gone

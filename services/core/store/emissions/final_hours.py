@@ -23,7 +23,8 @@ SELECT f.id AS facility_id, f.slug AS facility, f.timezone, s.id AS source_id, s
        CASE WHEN NOT s.active
             THEN minute_of(s.retired_at) / 60 END AS retired_hour
 FROM source s JOIN facility f ON f.id = s.facility_id
-WHERE %(facilities)s::text[] IS NULL OR f.slug = ANY(%(facilities)s)
+WHERE (%(facilities)s::text[] IS NULL OR f.slug = ANY(%(facilities)s))
+  AND NOT EXISTS (SELECT FROM facility_purge p WHERE p.facility = f.slug AND p.finished_at IS NULL)
 ORDER BY f.slug, s.slug
 """
 
