@@ -29,7 +29,7 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the directory within is made b
 #: Begins the name of a directory; the process that made it follows.
 _OURS = "tonne-test-"
 #: Several times what one cluster takes; a container's usual 64 MB is too little.
-_ROOM_BYTES = 2 << 30
+_ROOM_BYTES = 1 << 30
 _MOSQUITTO_SETTINGS = Path(__file__).parent.parent / "deploy" / "mosquitto" / "tonne.conf"
 
 
