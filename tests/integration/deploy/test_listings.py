@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.command import Ended, tonne
 from tests.integration.aggregator.plant import apply_text
 from tests.patience import PATIENCE_S
 
@@ -23,17 +24,10 @@ def run(url: str, *arguments: str) -> str:
     return run_both(url, *arguments).stdout
 
 
-def run_both(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_both(url: str, *arguments: str) -> Ended:
     """Run a command that succeeds; return what it printed, to stdout and stderr."""
-    done = subprocess.run(
-        [TONNE, *arguments],
-        env={"TONNE_DATABASE_URL": url, "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE_S,
-    )
-    assert done.returncode == 0, done.stderr
+    done = tonne(url, *arguments)
+    assert done.code == 0, done.stderr
     return done
 
 

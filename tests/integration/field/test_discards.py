@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from services.core.store.schema import restatement_reasons as why
+from tests import command
 from tests.integration.field.bench import FieldBench
-from tests.patience import PATIENCE_S
 from tests.services import as_login
 
 _START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
@@ -52,21 +49,10 @@ def _settle(field: FieldBench, minute: int = 0) -> None:
 
 
 def _tonne(field: FieldBench, *words: str, code: int = 0, asked: str = "") -> str:
-    ended = subprocess.run(
-        [sys.executable, "-c", "from services.cli import main; main()", "readings", *words],
-        env={
-            **os.environ,
-            "TONNE_DATABASE_URL": as_login(field.url, "tonne_admin"),
-            "COLUMNS": "200",
-        },
-        input=asked,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE_S,
-    )
-    assert ended.returncode == code, ended.stdout + ended.stderr
-    return ended.stdout + ended.stderr
+    admin = as_login(field.url, "tonne_admin")
+    ended = command.tonne(admin, "readings", *words, asked=asked, columns=200)
+    assert ended.code == code, ended.said
+    return ended.said
 
 
 def _channel(name: str) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,9 +13,9 @@ from services.core.facility.file import parse
 from services.core.store.database.connect import engine
 from services.core.store.registry import applied_file
 from services.core.store.registry.apply import apply
+from tests.command import tonne
 from tests.integration.aggregator.plant import FILE
 from tests.integration.api.conftest import client, clock, settings  # noqa: F401 - fixtures
-from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = sorted(
@@ -41,17 +39,6 @@ def everything(url: str) -> list[object]:
             connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()  # noqa: S608 # type: ignore[call-overload]
             for table in tables
         ]
-
-
-def tonne(url: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [Path(sys.executable).with_name("tonne"), *map(str, arguments)],
-        env={"TONNE_DATABASE_URL": url, "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE_S,
-    )
 
 
 def with_a_reading(url: str) -> None:
@@ -94,14 +81,14 @@ def test_the_command_tries_a_file_and_gives_it_back(database_url: str, tmp_path:
     path.write_text(f"# ours\n{FILE}")
     changed.write_text(CHANGED)
     tried = tonne(database_url, "apply", "--dry-run", path)
-    assert tried.returncode == 0, tried.stderr
+    assert tried.code == 0, tried.stderr
     assert "+ source stack" in tried.stdout
-    assert tonne(database_url, "export", "works").returncode == 1
-    assert tonne(database_url, "apply", path).returncode == 0
+    assert tonne(database_url, "export", "works").code == 1
+    assert tonne(database_url, "apply", path).code == 0
     with_a_reading(database_url)
     before = everything(database_url)
     tried = tonne(database_url, "apply", "--dry-run", changed)
-    assert tried.returncode == 0, tried.stderr
+    assert tried.code == 0, tried.stderr
     assert "~ channel meter.energy" in tried.stdout
     assert "+ factor f" in tried.stdout
     assert "would be restated: source " in tried.stdout

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from services.core.facility.errors import ApplyError
+from tests.command import tonne
 from tests.integration.aggregator.plant import FILE, apply_text
-from tests.patience import PATIENCE_S
 from tests.services import as_login
 
 OTHER = FILE.replace("id: works, name", "id: other, name")
@@ -115,15 +112,8 @@ def test_the_command_prints_every_error_with_file_and_line(
     good.write_text(FILE)
     bad.write_text(FILE.replace("unit: kW,", "unit: kWx,").replace("equation: F-11", "equation: X"))
     (wrong,) = [line for line in bad.read_text().splitlines() if "kWx" in line]
-    done = subprocess.run(
-        [Path(sys.executable).with_name("tonne"), "apply", good, bad],
-        env={**os.environ, "TONNE_DATABASE_URL": as_login(database_url, "tonne_admin")},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE_S,
-    )
-    assert done.returncode == 1
+    done = tonne(as_login(database_url, "tonne_admin"), "apply", good, bad)
+    assert done.code == 1
     line = bad.read_text().splitlines().index(wrong) + 1
     assert f"{bad}:{line}: " in done.stderr
     assert "nothing was applied" in done.stderr
@@ -133,15 +123,8 @@ def test_the_command_prints_every_error_with_file_and_line(
 def test_without_a_database_the_command_says_so_in_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "works.yaml"
     file.write_text(FILE)
-    done = subprocess.run(
-        [Path(sys.executable).with_name("tonne"), "apply", file],
-        env={**os.environ, "TONNE_DATABASE_URL": "postgresql://x:secret@127.0.0.1:9/x"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE_S,
-    )
-    assert done.returncode == 1
+    done = tonne("postgresql://x:secret@127.0.0.1:9/x", "apply", file)
+    assert done.code == 1
     assert len(done.stderr.strip().splitlines()) == 1
     assert "the database cannot be used" in done.stderr
     assert "secret" not in done.stderr

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,9 +15,9 @@ from services.core.facility.file import FacilityFileError, parse
 from services.core.store.database.connect import engine
 from services.core.store.registry.import_factors import import_factors
 from services.core.store.registry.shared_factors import shared_factors
+from tests.command import Ended, tonne
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant
 from tests.integration.aggregator.test_closing import close_all
-from tests.patience import PATIENCE_S
 from tests.services import as_login
 
 HEAD = "id,unit,co2_kg,valid_from,valid_to,known_at,citation\n"
@@ -141,23 +138,13 @@ def test_the_command_prints_every_error_with_file_and_line(
 ) -> None:
     file = tmp_path / "factors.csv"
 
-    def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [Path(sys.executable).with_name("tonne"), "factors", *(words or ("import", file))],
-            env={
-                **os.environ,
-                "TONNE_DATABASE_URL": as_login(database_url, "tonne_admin"),
-                "COLUMNS": "160",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE_S,
-        )
+    def run(*words: str | Path) -> Ended:
+        admin = as_login(database_url, "tonne_admin")
+        return tonne(admin, "factors", *(words or ("import", file)), columns=160)
 
     file.write_text(HEAD + "grid-at,kWx,0.2,,,,a\n")
     refused = run()
-    assert refused.returncode == 1
+    assert refused.code == 1
     assert f"{file}:2: unit: " in refused.stderr
     assert "nothing was imported" in refused.stderr
     file.write_text(HEAD + "grid-at,kWh,0.2,,,,a\n")
