@@ -6,5 +6,19 @@ machine that is busy. The timeout of a test lies above it: a wait that fails say
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+
 #: For one condition, an answer, or the end of a process.
 PATIENCE_S = 90.0
+
+
+def pauses(seconds: float = PATIENCE_S) -> Iterator[float]:
+    """Yield how long to sleep between looks at a condition, until patience is at its end.
+
+    A look costs, often a connection to a database: so no wait gets more than a tenth longer by
+    looking rarely, and a long one does not keep a processor busy.
+    """
+    began = time.monotonic()
+    while (waited_s := time.monotonic() - began) < seconds:
+        yield min(max(0.01, waited_s / 10), 0.5)

@@ -23,7 +23,7 @@ import psycopg
 import pytest
 
 from deploy.local import nats_server, postgres_server
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, pauses
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the directory within is made by mkdtemp
 #: Begins the name of a directory; the process that made it follows.
@@ -94,11 +94,9 @@ class Server(ABC):
 
     def start(self) -> None:
         """Start the program and wait until it answers."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not (self.running and self.answers()):
-            if time.monotonic() > deadline:
-                self.kill()
-                pytest.fail(f"{self.command()[-1]} did not start: {self.log_tail()}")
+        for pause_s in pauses():
+            if self.running and self.answers():
+                return
             if not self.running:
                 with self.log.open("ab") as log:
                     self._process = subprocess.Popen(
@@ -110,7 +108,9 @@ class Server(ABC):
                         cwd="/",
                         start_new_session=True,
                     )
-            time.sleep(0.05)
+            time.sleep(pause_s)
+        self.kill()
+        pytest.fail(f"{self.command()[-1]} did not start: {self.log_tail()}")
 
     def stop(self) -> None:
         """Stop the program in order; does nothing if it does not run."""

@@ -22,7 +22,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.core.runtime.mqtt_client import MqttClient
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, pauses
 from tests.services import Server, server_directory
 
 ROOT = Path(__file__).parents[2]
@@ -44,12 +44,11 @@ _WAITING = "SELECT (SELECT count(*) FROM touched) + (SELECT count(*) FROM recomp
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -> Any:
     """Return the condition's value once it is true, or fail the test saying what never was."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {seconds:g} s: {what}")
-        time.sleep(0.05)
-    return value
+    for pause_s in pauses(seconds):
+        if value := condition():
+            return value
+        time.sleep(pause_s)
+    pytest.fail(f"not within {seconds:g} s: {what}")
 
 
 class Service(Server):

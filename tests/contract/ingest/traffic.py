@@ -14,16 +14,16 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from services.core.runtime.mqtt_client import MqttClient
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, pauses
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -> None:
     """Return when the condition holds, or fail the test saying what never came true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {seconds:g} s: {what}")
-        time.sleep(0.01)
+    for pause_s in pauses(seconds):
+        if condition():
+            return
+        time.sleep(pause_s)
+    pytest.fail(f"not within {seconds:g} s: {what}")
 
 
 def publish(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+import pytest
 from pydantic import SecretStr
 
 from services.core.facility.model import Notify
@@ -24,7 +24,7 @@ from services.notify.channel import Channel
 from services.notify.loop import Notifier
 from services.notify.resolve import SystemResolver
 from tests.integration.aggregator.plant import FILE, apply_text
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, pauses
 
 #: Nobody listens there: what is told over MQTT fails at once.
 _NO_BROKER = "mqtt://127.0.0.1:1"
@@ -147,8 +147,8 @@ async def notifier(
 
 async def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -> Any:
     """Return the condition's value once it is true."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        await asyncio.sleep(0.02)
-    return value
+    for pause_s in pauses(seconds):
+        if value := condition():
+            return value
+        await asyncio.sleep(pause_s)
+    pytest.fail(f"not within {seconds:g} s: {what}")

@@ -15,7 +15,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from services.core.runtime.mqtt_client import MqttClient
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, pauses
 from tests.services import Nats
 
 SIMULATOR = [sys.executable, "-c", "from sensors_sim.cli import main; main()"]
@@ -23,11 +23,11 @@ SIMULATOR = [sys.executable, "-c", "from sensors_sim.cli import main; main()"]
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -> None:
     """Return when the condition holds, or fail the test saying what never came true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {seconds:g} s: {what}")
-        time.sleep(0.02)
+    for pause_s in pauses(seconds):
+        if condition():
+            return
+        time.sleep(pause_s)
+    pytest.fail(f"not within {seconds:g} s: {what}")
 
 
 class LockedNats(Nats):
