@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
+
+import pytest
 
 from tests.patience import PATIENCE_S
 from tests.services import free_port
@@ -33,9 +35,12 @@ def run(
     *,
     environment: Mapping[str, str],
     lines: int | None = None,
-    runs_on_s: float = PATIENCE_S,
+    enough: Callable[[], bool] | None = None,
 ) -> list[Ended]:
-    """Run the commands at once; what runs on after so many seconds or lines is stopped."""
+    """Run the commands at once; what runs on after so many lines, or once it is enough, is stopped.
+
+    A test in which it is never enough fails.
+    """
     program = str(Path(sys.executable).parent / "tonne")
     ports = {
         f"TONNE_{name}_PORT": str(free_port())
@@ -56,13 +61,18 @@ def run(
             )
             stack.callback(process.kill)
             started.append((command, process, output))
-        deadline = time.monotonic() + runs_on_s
+        deadline = time.monotonic() + PATIENCE_S
         for command, process, output in started:
             stopped = False
             while process.poll() is None:
                 output.seek(0)
-                enough = lines is not None and output.read().count("\n") >= lines
-                if enough or time.monotonic() > deadline:
+                done = lines is not None and output.read().count("\n") >= lines
+                done = done or (enough is not None and enough())
+                late = time.monotonic() > deadline
+                if late and enough is not None:
+                    output.seek(0)
+                    pytest.fail(f"{command} never does what it should: {output.read()}")
+                if done or late:
                     stopped = True
                     process.terminate()
                     process.wait(PATIENCE_S)
