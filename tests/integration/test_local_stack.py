@@ -13,10 +13,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from xmlrpc.client import Fault
 
 import pytest
 
-from tests.patience import PATIENCE_S
+from deploy.local.places import Places
+from deploy.local.problem import StackError
+from deploy.local.supervision import Supervisor
+from services.core.runtime.settings import Settings
+from tests.patience import PATIENCE_S, pauses
 from tests.services import free_port, server_directory
 
 pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(600)]
@@ -64,10 +69,18 @@ class Local:
             return False
 
     def pids(self) -> dict[str, int]:
-        """Process ids of the services that supervisord says are running."""
-        lines = self.call("status").stdout.splitlines()
-        words = [line.replace(",", "").split() for line in lines]
-        return {word[0]: int(word[3]) for word in words if word[1:2] == ["RUNNING"]}
+        """Process ids of the services that run, as supervisord itself answers."""
+        places = Places(
+            local_dir=self.directory, settings=Settings(), own_database=True, own_broker=True
+        )
+        try:
+            states = Supervisor(places).states()
+        except (StackError, Fault):
+            # it is not there, or about to go
+            return {}
+        return {
+            name: info["pid"] for name, info in states.items() if info["statename"] == "RUNNING"
+        }
 
     def processes(self) -> list[str]:
         """Command lines of whatever works for this stack, found by its directory and ports."""
@@ -107,10 +120,11 @@ def local() -> Iterator[Local]:
 
 
 def _eventually(condition: Callable[[], bool], *, within_s: float = PATIENCE_S) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not come"
-        time.sleep(0.1)
+    for pause_s in pauses(within_s):
+        if condition():
+            return
+        time.sleep(pause_s)
+    pytest.fail("what was waited for did not come")
 
 
 def test_up_and_down_can_be_repeated_and_the_killed_come_back(local: Local) -> None:
@@ -121,6 +135,10 @@ def test_up_and_down_can_be_repeated_and_the_killed_come_back(local: Local) -> N
 
     before = local.pids()
     assert set(before) == set(_SERVICES)
+    listed = local.call("status")
+    assert listed.returncode == 0, listed.stdout
+    words = [line.replace(",", "").split() for line in listed.stdout.splitlines()]
+    assert {word[0]: int(word[3]) for word in words if word[1] == "RUNNING"} == before
     for name in _SERVICES:
         os.kill(before[name], signal.SIGKILL)
 
