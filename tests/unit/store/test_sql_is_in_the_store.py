@@ -64,6 +64,17 @@ def test_sql_is_written_in_the_store_only() -> None:
     assert found == {}
 
 
+def test_no_sql_is_written_into_settings_and_scripts() -> None:
+    found = [
+        f"{path.relative_to(_ROOT)}: {line.strip()}"
+        for pattern in ("*.yaml", "*.yml", "*.sh", "*.conf", "*.service", "Makefile")
+        for path in (_ROOT / "deploy").rglob(pattern)
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if _SQL.search(line.strip(" \"'"))
+    ]
+    assert found == []
+
+
 @pytest.mark.parametrize(
     "code",
     [

@@ -50,6 +50,17 @@ def runs(connection: psycopg.Connection[Any], process: ReportingProcess) -> bool
     return bool(row and row[0])
 
 
+_RUNS_HERE = f"""
+SELECT EXISTS (SELECT FROM process_progress WHERE starts_with(instance, %s) AND {RUNS})
+"""  # noqa: S608 - as above
+
+
+def runs_here(connection: psycopg.Connection[Any]) -> bool:
+    """Return whether a process of this machine, or container, has made progress lately."""
+    row = connection.execute(_RUNS_HERE, (f"{socket.gethostname()}:",)).fetchone()
+    return bool(row and row[0])
+
+
 class ProgressReporter:
     """Writes this process's progress, at most once a second."""
 
