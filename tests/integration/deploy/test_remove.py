@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import psycopg
 import pytest
@@ -10,6 +13,7 @@ from typer.testing import CliRunner
 
 from services.cli import app
 from tests.integration.aggregator.plant import Plant, Reading, instant
+from tests.patience import PATIENCE_S
 from tests.services import as_login
 
 pytestmark = pytest.mark.database
@@ -61,6 +65,31 @@ def test_a_facility_is_retired(operator: Operator) -> None:
 def test_an_unknown_one_is_not_retired(operator: Operator) -> None:
     refused = operator.said("remove", "work", code=1)
     assert refused.startswith("tonne: there is no facility work; did you mean works?")
+
+
+def test_its_id_is_typed_at_a_terminal(operator: Operator, database_url: str) -> None:
+    operator.said("remove", "works")
+    command = ("remove", "works", "--purge", "--reason", "test facility")
+    for typed, code, told in (
+        ("work", 1, "nothing was purged: that is not works"),
+        ("works", 0, "works is deleted"),
+    ):
+        terminal, end = os.openpty()
+        os.write(terminal, f"{typed}\n".encode())
+        done = subprocess.run(
+            [sys.executable, "-c", "from services.cli import main; main()", *command],
+            env={**os.environ, "TONNE_DATABASE_URL": database_url},
+            stdin=end,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        os.close(terminal)
+        os.close(end)
+        assert "type its id to delete it" in done.stdout
+        assert told in done.stdout + done.stderr
+        assert done.returncode == code
 
 
 def test_it_is_deleted_only_when_it_is_meant(operator: Operator, database_url: str) -> None:
