@@ -120,7 +120,7 @@ aggregator_tick_seconds = Histogram(
 )
 aggregator_judge_seconds = Histogram(
     "tonne_aggregator_judge_seconds",
-    "Duration of judging limits in one tick.",
+    "Duration of evaluating thresholds in one tick.",
     buckets=_SECONDS,
     registry=aggregator_registry,
 )
@@ -184,44 +184,44 @@ aggregator_database_retries = Counter(
 _KINDS = ("webhook", "alertmanager", "mqtt", "email")
 
 notify_sent = Counter(
-    "tonne_notify_sent", "Messages that a recipient took.", ["kind"], registry=notify_registry
+    "tonne_notify_sent", "Messages that a recipient accepted.", ["kind"], registry=notify_registry
 )
 notify_failed = Counter(
     "tonne_notify_failed",
-    "Tries that a recipient did not take; each is tried again.",
+    "Deliveries that failed; each is retried.",
     ["kind"],
     registry=notify_registry,
 )
 notify_retries = Counter(
-    "tonne_notify_retries", "Tries after a message's first.", ["kind"], registry=notify_registry
+    "tonne_notify_retries", "Retries of deliveries.", ["kind"], registry=notify_registry
 )
 notify_abandoned = Counter(
     "tonne_notify_abandoned",
-    "Messages given up because their facility's file names the recipient no more.",
+    "Messages abandoned because the facility file no longer names the recipient.",
     ["kind"],
     registry=notify_registry,
 )
 notify_seconds = Histogram(
     "tonne_notify_seconds",
-    "From the decision that something is to be told until its recipient took it.",
+    "From putting a message into the outbox until its recipient accepted it.",
     ["kind"],
     buckets=(*_SECONDS, 60, 300, 3600, 86_400),
     registry=notify_registry,
 )
 notify_heartbeats = Counter(
-    "tonne_notify_heartbeats", "Heartbeats that a recipient took.", registry=notify_registry
+    "tonne_notify_heartbeats", "Heartbeats that a recipient accepted.", registry=notify_registry
 )
 notify_waiting = Gauge(
-    "tonne_notify_waiting", "Messages that are not told yet.", registry=notify_registry
+    "tonne_notify_waiting", "Messages that are not delivered yet.", registry=notify_registry
 )
 notify_oldest_seconds = Gauge(
     "tonne_notify_oldest_seconds",
-    "How long the oldest message that is not told yet has waited.",
+    "How long the oldest undelivered message has waited.",
     registry=notify_registry,
 )
 notify_database_retries = Counter(
     "tonne_notify_database_retries",
-    "Sessions begun again because the database was away.",
+    "Sessions restarted because the database was away.",
     registry=notify_registry,
 )
 
