@@ -1,8 +1,8 @@
-"""Dead man's switch: as long as alerts would be told, whoever asked for it hears so.
+"""Dead man's switch: regular messages for as long as alerts can be delivered.
 
-A heartbeat is no row of the outbox: one that could not be told in time is worth nothing later. It
-stops when anything between a device and a recipient does: ingest, its session with the broker, the
-aggregator, the notifier, the way to the recipient.
+Heartbeats are not in the outbox, as a late one is worthless. They stop when anything between a
+device and a recipient stops: ingest, its session with the broker, the aggregator, the notifier, the
+channel to the recipient.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from services.notify.recipients import Heartbeat, Recipients
 
 
 class Pulse:
-    """Which heartbeats are due; none while alerts could not arise."""
+    """The schedule of heartbeats; none is due while no alerts could arise."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._alerts_arise = False
         self._heartbeats: dict[str, list[Heartbeat]] = {}
-        #: when it is told next, by target and facility, on a clock that only rises
+        #: when the next one is due, by target and facility, on a monotonic clock
         self._next_s: dict[tuple[str, str], float] = {}
 
-    def follow(self, recipients: Recipients) -> None:
-        """Take over what the facility files ask for now."""
+    def update(self, recipients: Recipients) -> None:
+        """Take over the heartbeats that facility files ask for now."""
         self._heartbeats = recipients.heartbeats()
 
-    async def feel(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        """Ask the database whether readings become alerts."""
+    async def check(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Read from the database whether readings can become alerts."""
         self._alerts_arise = await alerts_arise(connection)
 
     def targets(self) -> set[str]:
-        """Everybody who asked for a heartbeat."""
+        """Return the targets that asked for a heartbeat."""
         return set(self._heartbeats)
 
     def wanted(self, target: str) -> bool:
-        """Whether this one did."""
+        """Return whether a target asked for a heartbeat."""
         return target in self._heartbeats
 
     def due(self, target: str, now_s: float) -> list[Message]:
-        """Heartbeats to be told now, one for each facility."""
+        """Return the heartbeats to send now, one for each facility."""
         if not self._alerts_arise:
             return []
         return [
@@ -53,8 +53,8 @@ class Pulse:
             if now_s >= self._next_s.get((target, beat.facility), now_s)
         ]
 
-    def told(self, target: str, facility: str, now_s: float) -> None:
-        """Remember that one was told."""
+    def sent(self, target: str, facility: str, now_s: float) -> None:
+        """Schedule the next heartbeat after one was sent."""
         for beat in self._heartbeats.get(target, []):
             if beat.facility == facility:
                 self._next_s[target, facility] = now_s + beat.every_s
@@ -65,6 +65,6 @@ class Pulse:
             key=f"{beat.facility}/heartbeat/{rfc3339(now)}",
             kind=HEARTBEAT,
             facility=beat.facility,
-            body={"message": "alerts are watched and told", "every_s": beat.every_s},
+            body={"message": "alerts are watched and delivered", "every_s": beat.every_s},
             created_at=now,
         )

@@ -1,4 +1,4 @@
-"""The notifier's main loop: sees to it that whoever is to be told something has a worker."""
+"""The notifier's main loop: every recipient with due messages gets a worker."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FORGET_EVERY_S = 3600.0
 
 
 class Notifier:
-    """Works on the outbox until asked to stop; any number of them may, side by side."""
+    """Delivers the outbox until asked to stop; any number of notifiers may run side by side."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Notifier:
         progress: ProgressReporter,
         mails: bool = True,
     ) -> None:
-        """Prepare it; ``channel_to`` opens the way to a target, ``mails``: also to mailboxes."""
+        """Create it; ``channel_to`` opens a channel to a target; ``mails``: mail is configured."""
         self._url = database_url
         self._channel_to = channel_to
         self._clock = clock
@@ -62,14 +62,14 @@ class Notifier:
         self._suspended = SuspendedRecipients()
 
     def stop(self) -> None:
-        """Finish what is on its way and return from :meth:`run`."""
+        """Finish messages in flight and return from :meth:`run`."""
         self._stopping.set()
         self._look.set()
 
     async def run(self) -> None:
-        """Work; a database that goes away is waited for.
+        """Work; wait while the database is away.
 
-        :raises ExceptionGroup: anything that is neither a receiver's nor the database's trouble.
+        :raises ExceptionGroup: an error of neither a recipient nor the database.
         """
         backoff = Backoff()
         while not self._stopping.is_set():
@@ -79,7 +79,7 @@ class Notifier:
                 metrics.notify_database_retries.inc()
                 delay_s = backoff.next_s()
                 log.warning(
-                    "database away, trying again",
+                    "database unreachable, will retry",
                     error=str(_first(group)).strip(),
                     in_s=round(delay_s, 2),
                 )
@@ -90,17 +90,17 @@ class Notifier:
         self._revision = -1
         self._workers = {}
         async with (
-            await self._connect() as books,
-            await self._connect() as ear,
+            await self._connect() as connection,
+            await self._connect() as listener,
             asyncio.TaskGroup() as group,
         ):
-            await notify.listen_async(ear, notify.OUTBOX, notify.REGISTRY)
-            listening = group.create_task(self._listen(ear))
-            log.info("telling what the outbox holds")
-            outbox = Outbox(books)
+            await notify.listen_async(listener, notify.OUTBOX, notify.REGISTRY)
+            listening = group.create_task(self._listen(listener))
+            log.info("delivering messages from the outbox")
+            outbox = Outbox(connection)
             while not self._stopping.is_set():
                 self._look.clear()
-                await self._turn(books, outbox, group)
+                await self._run_once(connection, outbox, group)
                 backoff.reset()
                 await _wait_for(self._look, _LOOK_S)
             while self._workers:
@@ -108,7 +108,7 @@ class Notifier:
                 for worker in self._workers.values():
                     worker.stop()
                 await self._look.wait()
-            await self._progress.forget_async(books)
+            await self._progress.forget_async(connection)
             listening.cancel()
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
@@ -120,7 +120,7 @@ class Notifier:
         async for _ in connection.notifies():
             self._look.set()
 
-    async def _turn(
+    async def _run_once(
         self, connection: psycopg.AsyncConnection[Any], outbox: Outbox, group: asyncio.TaskGroup
     ) -> None:
         await self._follow_clock(connection, outbox)
@@ -130,8 +130,8 @@ class Notifier:
         if time.monotonic() >= self._forget_at_s:
             self._forget_at_s = time.monotonic() + _FORGET_EVERY_S
             await outbox.forget()
-        standing = {t for t in self._recipients.targets() if kind_of(t) == "alertmanager"}
-        for target in await outbox.due_targets() | self._pulse.targets() | standing:
+        repeating = {t for t in self._recipients.targets() if kind_of(t) == "alertmanager"}
+        for target in await outbox.due_targets() | self._pulse.targets() | repeating:
             if target in self._workers:
                 self._workers[target].wake()
             elif self._suspended.may_try(target) and await outbox.take(target):
@@ -147,7 +147,7 @@ class Notifier:
                 clock=self._clock,
                 recipients=lambda: self._recipients,
             )
-        except Exception as error:  # noqa: BLE001 - it is logged there, and the others are told
+        except Exception as error:  # noqa: BLE001 - it is logged there, and others go on
             self._suspended.suspend(target, error)
             await outbox.release(target)
             return
@@ -168,32 +168,32 @@ class Notifier:
         self._look.set()
 
     async def _follow_clock(self, connection: psycopg.AsyncConnection[Any], outbox: Outbox) -> None:
-        """See whether the clock jumped: then what was put off was put off by a wrong time."""
+        """Make postponed messages due if the clock jumped: they were dated by a wrong time."""
         await look_async(connection, self._clock)
         if self._clock.turns != self._seen_turns:
             first = self._seen_turns < 0
             self._seen_turns = self._clock.turns
-            again = await outbox.due_again(most_s=LONGEST_S if first else 0.0)
-            if again:
-                log.warning("the clock was wrong, waiting messages are tried now", messages=again)
+            due = await outbox.due_again(max_s=LONGEST_S if first else 0.0)
+            if due:
+                log.warning("the clock was wrong; retrying pending messages now", messages=due)
 
     async def _follow_registry(self, connection: psycopg.AsyncConnection[Any]) -> None:
         revision = await read.revision_async(connection)
         if revision != self._revision:
             self._recipients = await listed(connection)
-            self._pulse.follow(self._recipients)
+            self._pulse.update(self._recipients)
             self._revision = revision
 
     async def _report(self, connection: psycopg.AsyncConnection[Any], outbox: Outbox) -> None:
-        await self._pulse.feel(connection)
-        waiting, oldest_s = await outbox.waiting()
-        metrics.notify_waiting.set(waiting)
+        await self._pulse.check(connection)
+        pending, oldest_s = await outbox.pending()
+        metrics.notify_waiting.set(pending)
         metrics.notify_oldest_seconds.set(oldest_s)
         await self._progress.report_async(
             connection,
             {
                 "mail": self._mails,
-                "waiting": waiting,
+                "waiting": pending,
                 "oldest_s": round(oldest_s, 3),
                 "notices": [
                     *self._clock.notices(),

@@ -1,4 +1,4 @@
-"""Who is to be told: what the facility files say now, by facility and recipient."""
+"""The recipients that facility files name now, by facility and target."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _log: Final = structlog.get_logger()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Heartbeat:
-    """How often a recipient is told that a facility's alerts would be told."""
+    """How often a recipient gets a heartbeat for a facility."""
 
     facility: str
     every_s: float
@@ -36,23 +36,23 @@ class Recipients:
     entries: dict[tuple[str, str], Notify] = field(default_factory=dict)
     #: by facility: the secrets that an admin granted to it
     secrets: dict[str, frozenset[str]] = field(default_factory=dict)
-    #: facilities that raise no alerts any more; how those they had ended is told
+    #: facilities that raise no new alerts; the ends of their old ones are still sent
     retired: frozenset[str] = frozenset()
 
     def may_sign(self, facility: str, variable: str | None) -> bool:
-        """Whether a facility's messages may be signed with a secret."""
+        """Return whether a facility's messages may be signed with a secret."""
         return variable in self.secrets.get(facility, ())
 
     def entry(self, facility: str, target: str) -> Notify | None:
-        """The entry by which a facility names a target, None if it does not."""
+        """Return the entry by which a facility names a target, None if it does not."""
         return self.entries.get((facility, target))
 
     def of_facility(self, facility: str) -> dict[str, Notify]:
-        """A facility's recipients, by target."""
+        """Return a facility's recipients, by target."""
         return {target: entry for (slug, target), entry in self.entries.items() if slug == facility}
 
     def heartbeats(self) -> dict[str, list[Heartbeat]]:
-        """The heartbeats that each target asked for."""
+        """Return the heartbeats that each target asked for."""
         found: dict[str, list[Heartbeat]] = defaultdict(list)
         for (facility, target), entry in self.entries.items():
             if entry.heartbeat is not None and facility not in self.retired:
@@ -60,22 +60,22 @@ class Recipients:
         return found
 
     def targets(self) -> set[str]:
-        """Every target that somebody names."""
+        """Return every target that a facility names."""
         return {target for _, target in self.entries}
 
 
 def kind_of(target: str) -> str:
-    """How a target is reached: webhook, alertmanager, email or mqtt."""
+    """Return the kind of a target: webhook, alertmanager, email or mqtt."""
     return target.partition(" ")[0]
 
 
 def address_of(target: str) -> str:
-    """Where a target is."""
+    """Return the address of a target."""
     return target.partition(" ")[2]
 
 
 def shown(target: str) -> str:
-    """A target for logs and people: many webhooks' addresses are secrets beyond their host."""
+    """Return a target for logs: beyond their host, addresses of webhooks are often secrets."""
     kind, address = kind_of(target), address_of(target)
     if kind in {"webhook", "alertmanager"}:
         parts = urlsplit(address)
@@ -96,7 +96,7 @@ def recipients_of(
     *,
     retired: frozenset[str] = frozenset(),
 ) -> Recipients:
-    """The recipients, from each facility's id, its entries as stored, and its granted secrets."""
+    """Return the recipients, from each facility's id, stored entries and granted secrets."""
     entries: dict[tuple[str, str], Notify] = {}
     secrets: dict[str, frozenset[str]] = {}
     for facility, found, granted in facilities:
@@ -107,7 +107,7 @@ def recipients_of(
                 entry = Notify.model_validate(spec)
             except ValidationError as error:
                 _log.error(
-                    "a recipient cannot be understood; apply the facility file again",
+                    "an entry of notify is invalid and skipped; apply the facility file again",
                     facility=facility,
                     reason=plain_words.first(error, spec, Notify),
                 )

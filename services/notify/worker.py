@@ -16,7 +16,7 @@ import structlog
 
 from services.core.runtime import metrics
 from services.core.runtime.clock import Clock
-from services.core.store.alerts.outbox_delivery import CANNOT_BE_TOLD, Outbox, Row
+from services.core.store.alerts.outbox_delivery import CANNOT_BE_SENT, Outbox, Row
 from services.notify import retry
 from services.notify.channel import Channel, DeliveryError
 from services.notify.heartbeat import Pulse
@@ -118,7 +118,7 @@ class Worker:
         busy = [row.id for row in self._in_flight.values()]
         # a test is sent at once, also to a recipient that is paused
         only = TEST if self._paused else None
-        for row in await self._outbox.due(self._target, most=room, busy=busy, only=only):
+        for row in await self._outbox.due(self._target, limit=room, busy=busy, only=only):
             self._active_at_s = time.monotonic()
             message = self._message_of(row)
             if message is not None:
@@ -188,7 +188,7 @@ class Worker:
         finished = [(self._in_flight[task], task.result()) for task in done]
         delivered = [row for row, error in finished if error is None]
         if delivered:
-            await self._outbox.told([row.id for row in delivered])
+            await self._outbox.mark_delivered([row.id for row in delivered])
             self._pace.succeeded()
             if self._postponed:
                 await self._outbox.due_now(self._postponed)
@@ -207,7 +207,7 @@ class Worker:
     async def _failed(self, row: Row, error: DeliveryError) -> None:
         if isinstance(error, UnexpectedError) and row.tries + 1 >= _MAX_UNEXPECTED:
             # it would block its lane for ever
-            await self._outbox.abandon(row.id, f"{CANNOT_BE_TOLD}{error}")
+            await self._outbox.abandon(row.id, f"{CANNOT_BE_SENT}{error}")
             metrics.notify_abandoned.labels(self._kind).inc()
             log.error(
                 "message set aside after repeated errors",
@@ -254,7 +254,7 @@ class Worker:
             await self._attempt(partial(self._beat, message))
 
     async def _repeat(self) -> None:
-        rows = await self._outbox.standing(self._target)
+        rows = await self._outbox.repeatable(self._target)
         messages = [message for row in rows if (message := self._message_of(row)) is not None]
         if messages:
             await self._channel.repeat(messages)
@@ -262,7 +262,7 @@ class Worker:
     async def _beat(self, message: Message) -> None:
         await self._channel.send(message)
         metrics.notify_heartbeats.inc()
-        self._pulse.told(self._target, message.facility, time.monotonic())
+        self._pulse.sent(self._target, message.facility, time.monotonic())
 
     async def _attempt(self, call: Callable[[], Awaitable[None]]) -> None:
         try:

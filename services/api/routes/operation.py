@@ -21,8 +21,8 @@ router = APIRouter(tags=["operation"])
 _PROCESSES = {
     "ingest": "tonne ingest", "aggregator": "tonne aggregate", "notify": "tonne notify"
 }  # fmt: skip
-#: A message that waits longer is reported; the first attempts are over by then.
-_UNTOLD_S = 300.0
+#: Notifications that are pending for longer are reported; the first retries are over by then.
+_PENDING_S = 300.0
 
 
 @router.get("/healthz", summary="Liveness probe")
@@ -115,13 +115,13 @@ def _notices(found: Readiness) -> list[Notice]:
                 " shows why",
             )
         )
-    if found.untold_s > _UNTOLD_S:
+    if found.pending_s > _PENDING_S:
         notices.append(
             Notice(
                 process="notify",
                 code="alerts-untold",
-                detail=f"{found.untold} notifications are waiting, the oldest for"
-                f" {found.untold_s:.0f} s; `tonne alerts waiting` shows the recipients and the"
+                detail=f"{found.pending} notifications are waiting, the oldest for"
+                f" {found.pending_s:.0f} s; `tonne alerts waiting` shows the recipients and the"
                 " reasons",
             )
         )

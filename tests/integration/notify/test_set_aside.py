@@ -87,7 +87,7 @@ async def test_a_message_that_cannot_be_told_is_set_aside_and_those_behind_it_ar
         "SELECT last_error, abandoned_at IS NOT NULL FROM outbox WHERE kind = 'firing'"
     ).fetchall()
     assert abandoned
-    assert reason.startswith("cannot be told: ")
+    assert reason.startswith("cannot be sent: ")
 
 
 async def test_entries_that_nobody_understands_are_passed_over(make: Make, hook: Webhook) -> None:

@@ -1,4 +1,4 @@
-"""The outbox in the database: what is to be told, to whom, and whether it was."""
+"""The outbox in the database: messages, their recipients, and the state of their delivery."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from psycopg.rows import class_row
 from services.core.runtime.credentials import without_credentials
 from services.core.runtime.storable import storable
 
-#: Messages that were told are kept for a month; the alerts themselves for good.
+#: Delivered messages are kept for a month; the alerts themselves for good.
 _KEPT_DAYS = 30
-#: A resolved alert is repeated for so long to whoever wants to be told again and again.
+#: How long resolved alerts are repeated to recipients that ask for repetitions.
 _RESOLVED_REPEAT_S = 900.0
 
-#: How the reason of a message begins that was set aside.
-CANNOT_BE_TOLD = "cannot be told: "
+#: Begins the reason of a message that was set aside.
+CANNOT_BE_SENT = "cannot be sent: "
 
 _DUE_TARGETS = """
 SELECT DISTINCT target FROM outbox
 WHERE delivered_at IS NULL AND abandoned_at IS NULL AND next_try_at <= now()
 """
 
-# In order: a message waits until the one before it in its lane was told.
+# In order: a message waits until the one before it in its lane is delivered.
 _DUE = """
 SELECT o.id, f.slug AS facility, o.kind, o.target, o.body, o.key, o.created_at, o.tries
 FROM outbox o JOIN facility f ON f.id = o.facility_id
@@ -38,10 +38,10 @@ WHERE o.target = %(target)s AND o.delivered_at IS NULL AND o.abandoned_at IS NUL
     SELECT FROM outbox e
     WHERE e.target = o.target AND e.lane = o.lane AND e.id < o.id
       AND e.delivered_at IS NULL AND e.abandoned_at IS NULL)
-ORDER BY o.id LIMIT %(most)s
+ORDER BY o.id LIMIT %(limit)s
 """
 
-_TOLD = """
+_DELIVERED = """
 UPDATE outbox SET delivered_at = clock_timestamp(), tries = tries + 1, last_error = NULL
 WHERE id = ANY(%s)
 """
@@ -57,13 +57,13 @@ UPDATE outbox SET next_try_at = clock_timestamp()
 WHERE id = ANY(%s) AND delivered_at IS NULL AND abandoned_at IS NULL
 """
 
-# A try is never put off for longer than a recipient may be left alone, and the first one not at
-# all: what is due later was dated by a clock that was ahead.
+# A retry is never postponed for longer than a recipient can be paused, and a first try not at all:
+# what is due later was dated by a clock that was ahead.
 _DUE_AGAIN = """
 UPDATE outbox SET next_try_at = clock_timestamp()
 WHERE delivered_at IS NULL AND abandoned_at IS NULL
   AND next_try_at > clock_timestamp()
-      + make_interval(secs => CASE WHEN tries = 0 THEN 0 ELSE %(most_s)s END)
+      + make_interval(secs => CASE WHEN tries = 0 THEN 0 ELSE %(max_s)s END)
 """
 
 _SET_ASIDE = """
@@ -75,8 +75,8 @@ _ABANDON = """
 UPDATE outbox SET abandoned_at = clock_timestamp(), last_error = %(reason)s WHERE id = %(id)s
 """
 
-# The newest told message of each lane, where it says that something fires.
-_STANDING = """
+# The newest delivered message of each lane, where its alert fires or resolved lately.
+_REPEATABLE = """
 SELECT o.id, f.slug AS facility, o.kind, o.target, o.body, o.key, o.created_at, o.tries
 FROM (
     SELECT DISTINCT ON (lane) * FROM outbox
@@ -87,12 +87,12 @@ WHERE o.kind <> 'resolved' OR o.delivered_at > now() - make_interval(secs => %(r
 ORDER BY o.id
 """
 
-_WAITING = """
+_PENDING = """
 SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8
 FROM outbox WHERE delivered_at IS NULL AND abandoned_at IS NULL
 """
 
-# What fires is kept however old it is: it is still to be repeated.
+# Messages of firing alerts are kept whatever their age: they are still repeated.
 _FORGET = """
 DELETE FROM outbox o
 WHERE coalesce(o.delivered_at, o.abandoned_at) < now() - make_interval(days => %(days)s)
@@ -104,7 +104,7 @@ _TAKE = "SELECT pg_try_advisory_lock(%s)"
 _RELEASE = "SELECT pg_advisory_unlock(%s)"
 
 
-def _kept(reason: str) -> str:
+def _storable(reason: str) -> str:
     """Return a reason as it is stored and shown."""
     return storable(without_credentials(reason))[:1000]
 
@@ -126,8 +126,8 @@ class Row:
 class Outbox:
     """The outbox through one connection in autocommit mode.
 
-    A target is worked on by whoever holds its lock, which ends with the connection: a killed
-    notifier gives all of them back at once, and one that lost its connection can mark nothing.
+    Only the notifier that holds a target's lock sends to it. The lock ends with the connection: a
+    killed notifier releases all of them, and one that lost its connection can mark nothing.
     """
 
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
@@ -139,76 +139,76 @@ class Outbox:
         return {row[0] for row in await cursor.fetchall()}
 
     async def take(self, target: str) -> bool:
-        """Take a target for this notifier; False if another has it."""
+        """Lock a target for this notifier; return False if another has it."""
         cursor = await self._connection.execute(_TAKE, (_lock_of(target),))
         row = await cursor.fetchone()
         return bool(row and row[0])
 
     async def release(self, target: str) -> None:
-        """Let others have a target."""
+        """Release a target."""
         await self._connection.execute(_RELEASE, (_lock_of(target),))
 
     async def due(
-        self, target: str, *, most: int, busy: Collection[int], only: str | None = None
+        self, target: str, *, limit: int, busy: Collection[int], only: str | None = None
     ) -> list[Row]:
         """Read due messages, the oldest first, at most one of each lane; ``only``: of a kind."""
         async with self._connection.cursor(row_factory=class_row(Row)) as cursor:
             await cursor.execute(
-                _DUE, {"target": target, "most": most, "busy": list(busy), "only": only}
+                _DUE, {"target": target, "limit": limit, "busy": list(busy), "only": only}
             )
             return await cursor.fetchall()
 
-    async def told(self, ids: Collection[int]) -> None:
-        """Mark messages as told; durable when it returns."""
-        await self._connection.execute(_TOLD, (list(ids),))
+    async def mark_delivered(self, ids: Collection[int]) -> None:
+        """Mark messages as delivered; durable when it returns."""
+        await self._connection.execute(_DELIVERED, (list(ids),))
 
     async def postpone(self, row_id: int, *, wait_s: float, reason: str) -> None:
-        """Try a message again later."""
+        """Retry a message later."""
         await self._connection.execute(
             _POSTPONE,
             {
                 "id": row_id,
                 "wait_s": wait_s,
-                "reason": _kept(reason),
+                "reason": _storable(reason),
             },
         )
 
     async def due_now(self, ids: Collection[int]) -> None:
-        """Try messages again at once, as far as they still wait."""
+        """Retry messages at once, if they are still pending."""
         await self._connection.execute(_DUE_NOW, (list(ids),))
 
-    async def due_again(self, *, most_s: float) -> int:
-        """Make due what is put off for more than ``most_s``, or was never tried; return how many.
+    async def due_again(self, *, max_s: float) -> int:
+        """Make due what is postponed for more than ``max_s``, or was never tried; return how many.
 
-        A clock that was set back would have it wait as long as that clock was ahead.
+        After a clock was set back, it would wait for as long as that clock was ahead.
         """
-        cursor = await self._connection.execute(_DUE_AGAIN, {"most_s": most_s})
+        cursor = await self._connection.execute(_DUE_AGAIN, {"max_s": max_s})
         return cursor.rowcount
 
     async def abandon(self, row_id: int, reason: str) -> None:
-        """Try a message no more."""
-        await self._connection.execute(_ABANDON, {"id": row_id, "reason": _kept(reason)})
+        """Stop retrying a message."""
+        await self._connection.execute(_ABANDON, {"id": row_id, "reason": _storable(reason)})
 
-    async def standing(self, target: str) -> list[Row]:
-        """Read what a target was told last of each alert that still fires or resolved lately."""
+    async def repeatable(self, target: str) -> list[Row]:
+        """Read the last delivered message of each alert that fires or resolved lately."""
         async with self._connection.cursor(row_factory=class_row(Row)) as cursor:
-            await cursor.execute(_STANDING, {"target": target, "resolved_s": _RESOLVED_REPEAT_S})
+            await cursor.execute(_REPEATABLE, {"target": target, "resolved_s": _RESOLVED_REPEAT_S})
             return await cursor.fetchall()
 
-    async def waiting(self) -> tuple[int, float]:
-        """Count the messages that wait, and the seconds that the oldest of them has."""
-        cursor = await self._connection.execute(_WAITING)
+    async def pending(self) -> tuple[int, float]:
+        """Count the pending messages; also return the age of the oldest in seconds."""
+        cursor = await self._connection.execute(_PENDING)
         row = await cursor.fetchone()
         return (0, 0.0) if row is None else (int(row[0]), float(row[1]))
 
     async def set_aside(self) -> tuple[int, str]:
-        """Count the messages that were set aside in the last day, and read why one of them was."""
-        cursor = await self._connection.execute(_SET_ASIDE, (CANNOT_BE_TOLD,))
+        """Count the messages set aside in the last day; also return the reason of one of them."""
+        cursor = await self._connection.execute(_SET_ASIDE, (CANNOT_BE_SENT,))
         row = await cursor.fetchone()
         return (0, "") if row is None else (int(row[0]), str(row[1] or ""))
 
     async def forget(self) -> int:
-        """Delete what was told long ago; return how many messages."""
+        """Delete messages delivered long ago; return how many."""
         cursor = await self._connection.execute(_FORGET, {"days": _KEPT_DAYS})
         return cursor.rowcount
 

@@ -42,7 +42,7 @@ AND {AGE_S} < %s
 ORDER BY 1, 2, 3 LIMIT 100
 """  # noqa: S608 - the age
 
-_UNTOLD = f"""
+_PENDING = f"""
 SELECT coalesce(max((state->>'waiting')::bigint), 0)::bigint,
 coalesce(max((state->>'oldest_s')::float8), 0)::float8
 FROM process_progress
@@ -104,9 +104,9 @@ class Readiness:
     shed: int = 0
     #: whether an ingest refuses more than half of what arrives
     mostly_refused: bool = False
-    #: messages of alerts that are not told yet, and how long the oldest of them has waited
-    untold: int = 0
-    untold_s: float = 0.0
+    #: notifications that are not delivered yet, and the age of the oldest
+    pending: int = 0
+    pending_s: float = 0.0
     #: what processes say for themselves
     notices: tuple[Notice, ...] = ()
     #: of them, what stands in the registry and will surprise
@@ -142,7 +142,7 @@ async def readiness(
             progress = await connection.execute(_PROGRESS)
             broker = await connection.execute(_BROKER_AWAY, recent)
             warned = await connection.execute(_WARNED, recent)
-            untold = await connection.execute(_UNTOLD, recent)
+            pending = await connection.execute(_PENDING, recent)
             told = await connection.execute(_NOTICES, recent)
             if current:
                 await aside.execute(_SET_ASIDE)
@@ -156,7 +156,7 @@ async def readiness(
         stands = tuple(stands or ()) if current else ()
         ((broker_away,),) = await broker.fetchall()
         ((shed, mostly_refused),) = await warned.fetchall()
-        ((waiting, oldest_s),) = await untold.fetchall()
+        ((waiting, oldest_s),) = await pending.fetchall()
         notices = [
             Notice(process=process, code=code, detail=detail)
             for process, code, detail in await told.fetchall()
@@ -168,8 +168,8 @@ async def readiness(
             broker_away=bool(broker_away),
             shed=shed,
             mostly_refused=mostly_refused,
-            untold=waiting,
-            untold_s=oldest_s,
+            pending=waiting,
+            pending_s=oldest_s,
             notices=(*notices, *stands),
             stands=stands,
             set_aside=tuple(await aside.fetchall()) if current else (),
