@@ -52,12 +52,16 @@ def parse(
     try:
         model = FacilityFile.stated(_plain(document))
     except ValidationError as error:
-        raise FacilityFileError(
-            [
-                Problem(line=each.place.line, message=str(each))
-                for each in plain_words.findings(error, document, FacilityFile)
-            ]
-        ) from None
+        problems = [
+            Problem(line=each.place.line, message=str(each))
+            for each in plain_words.findings(error, document, FacilityFile)
+        ]
+        more = error.error_count() - plain_words.MOST_FINDINGS
+        if more > 0:
+            last = max(each.line for each in problems)
+            told = f"and {more} more mistakes, which are told when these are corrected"
+            problems.append(Problem(line=last, message=told))
+        raise FacilityFileError(problems) from None
     found = [_problem(document, *each) for each in computability_problems(model, shared)]
     if found:
         raise FacilityFileError(found)

@@ -29,12 +29,18 @@ class Finding:
         return f"{self.place.words}: {self.what}" if self.place.words else self.what
 
 
+#: So many mistakes are told at once: nobody reads more, and each takes a look at the document.
+MOST_FINDINGS: Final = 200
+
+
 def findings(error: ValidationError, document: Any, model: type[BaseModel]) -> list[Finding]:
-    """Every mistake once; what only follows from another one is left out.
+    """Every mistake once, of the first :data:`MOST_FINDINGS`.
+
+    What only follows from another one is left out.
 
     ``document`` is what was validated as ``model``, as plain or as YAML's containers.
     """
-    errors = error.errors(include_url=False)
+    errors = error.errors(include_url=False)[:MOST_FINDINGS]
     unknown = {e["loc"]: _keys(model, e["loc"][:-1]) for e in errors if _is(e, "extra_forbidden")}
     misspelt = {(*loc[:-1], nearest(str(loc[-1]), keys)) for loc, keys in unknown.items() if loc}
     found: dict[str, Finding] = {}

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import string
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
-from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from services.core.facility.bounded_yaml import TooMuchError, load_yaml
 from services.core.facility.file import FacilityFileError, parse
+from services.core.facility.plain_words import MOST_FINDINGS
 
 ROOM = 1 << 20
 
@@ -85,3 +89,45 @@ def test_mappings_that_merge_another_are_not_compared_with_each_other(
     document = load_yaml("a: &a {b: 1}\nc:\n" + "- {<<: *a, d: 2}\n" * 50, most_bytes=ROOM)
     assert [dict(each.items()) for each in document["c"]] == [{"b": 1, "d": 2}] * 50
     assert document["c"][3].lc.key("d")[0] == 5
+
+
+_EXAMPLES = sorted((Path(__file__).parents[3] / "deploy" / "examples").rglob("*.yaml"))
+
+_SCALARS = """
+a: [1, 0x1F, 0o17, 1_000, -3, +4, 1.5, 1e3, .inf, -.inf, 1., 017, 0b11, 12:30, yes, on, ~, 1_0.5]
+b: {t: 2026-01-01, u: 2026-01-01T00:00:00Z, "true": true, 1: x}  # why
+# between
+c: |
+  several
+  lines
+d: &d {e: 'quoted', f: "double"}
+g: {<<: *d, e: 2}
+"""
+
+
+@pytest.mark.parametrize(
+    "text", [*(path.read_text() for path in _EXAMPLES), _SCALARS], ids=lambda text: text[:20]
+)
+def test_a_file_is_read_as_ruamel_reads_it_to_the_line(text: str) -> None:
+    ours, theirs = load_yaml(text, most_bytes=ROOM), YAML(typ="rt").load(text)
+    assert _read(ours) == _read(theirs)
+
+
+def _read(node: Any) -> Any:
+    if isinstance(node, CommentedMap):
+        return (
+            node.lc.line,
+            [(key, node.lc.data and node.lc.data.get(key), _read(node[key])) for key in node],
+        )
+    if isinstance(node, CommentedSeq):
+        return node.lc.line, [(i, _read(each)) for i, each in enumerate(node)]
+    return node
+
+
+def test_of_many_mistakes_the_first_are_told_and_how_many_there_are() -> None:
+    unknown = ", ".join(f"k{i}: 1" for i in range(20_000))
+    with pytest.raises(FacilityFileError) as caught:
+        parse(f"facility: {{id: a, name: A, timezone: UTC, {unknown}}}\ndevices: []\n")
+    assert len(caught.value.problems) <= MOST_FINDINGS + 1
+    (more,) = [each for each in caught.value.problems if "more mistakes" in each.message]
+    assert int(more.message.split()[1]) > 19_000
