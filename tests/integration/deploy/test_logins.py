@@ -120,6 +120,7 @@ def test_no_login_reaches_further_than_its_rights(
             "DELETE FROM emission_hour": {"tonne_aggregate"},
             "UPDATE emission_minute SET co2_ug = 0": {"tonne_aggregate"},
             "SELECT drop_readings('')": {"tonne_aggregate"},
+            "SELECT redate_hours('{}')": {"tonne_aggregate"},
             "SELECT discard_readings(1, now(), now(), 1, '', '')": {"tonne_admin"},
             "SELECT correct_reading(1, now(), 0, 0::int2, 0::int2, now(), '', '', 1)": {
                 "tonne_ingest"
