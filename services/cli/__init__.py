@@ -22,6 +22,7 @@ from services.cli import (
 )
 from services.cli.errors import clear_errors, failure
 from services.cli.files import read_file
+from services.cli.options import DryRun
 from services.cli.recompute import recompute
 from services.cli.remove import remove, removed
 from services.cli.say import say
@@ -81,9 +82,7 @@ def migrate(
 def apply_files(
     files: Annotated[list[Path], typer.Argument(help="facility files, YAML or JSON")],
     *,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="show what would change, without changing it")
-    ] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Apply facility files: all of them, or none if any has an error."""
     with clear_errors():

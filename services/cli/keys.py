@@ -16,20 +16,25 @@ from services.core.store.operations import keys
 app = typer.Typer(no_args_is_help=True, help="Manage API keys.")
 
 
+Scopes = Annotated[
+    list[str] | None, typer.Option(help="read, write or admin; repeatable; default: read")
+]
+Facilities = Annotated[
+    list[str] | None,
+    typer.Option(help="limit the key to this facility; repeatable; default: all"),
+]
+Expires = Annotated[
+    str | None,
+    typer.Option(help="time of expiry, such as 2027-01-01 or now+90d; default: never"),
+]
+
+
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="what the key is for")],
-    scope: Annotated[
-        list[str] | None, typer.Option(help="read, write or admin; repeatable; default: read")
-    ] = None,
-    facility: Annotated[
-        list[str] | None,
-        typer.Option(help="limit the key to this facility; repeatable; default: all"),
-    ] = None,
-    expires: Annotated[
-        str | None,
-        typer.Option(help="time of expiry, such as 2027-01-01 or now+90d; default: never"),
-    ] = None,
+    scope: Scopes = None,
+    facility: Facilities = None,
+    expires: Expires = None,
 ) -> None:
     """Create a key and print it; only its hash is stored, so it is shown once."""
     with clear_errors():

@@ -19,6 +19,7 @@ from services.cli.device_names import ambiguous, spelled
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import AsJson, show_json, show_rest
 from services.cli.listing import console as listing_console
+from services.cli.options import Note, Wait, check_line
 from services.cli.say import cell, say
 from services.core.store.database.progress import STALE_AFTER_S
 from services.core.store.readings import quarantine, replays
@@ -156,14 +157,11 @@ def replay(
     accept: Annotated[
         bool, typer.Option("--accept", help="let conflicts replace the stored values")
     ] = False,
-    note: Annotated[
-        str | None, typer.Option(help="reason, shown with the restatement (at most 200 characters)")
-    ] = None,
-    wait: Annotated[bool, typer.Option(help="wait until it is done")] = True,
+    note: Note = None,
+    wait: Wait = True,
 ) -> None:
     """Process entries again, in the order of arrival; ingest does the work."""
-    if note is not None and not 1 <= len(note) <= 200:
-        raise failure("--note takes 1 to 200 characters")
+    check_line("--note", note)
     selection = _selection(ids, facility, device, reason, since, until)
     with clear_errors(), process.session() as connection:
         with connection.begin():

@@ -13,6 +13,7 @@ from services.cli import spans
 from services.cli.device_names import chosen, spelled
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import AsJson, show, show_json, show_rest
+from services.cli.options import check_line
 from services.cli.process import database
 from services.cli.say import say
 from services.core.store.readings import discards
@@ -136,11 +137,9 @@ def discard(
     yes: Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")] = False,
 ) -> None:
     """Discard stored readings and restate the totals they fed; a record keeps them."""
-    if not 1 <= len(reason) <= 200 or not reason.isprintable():
-        raise failure("--reason takes 1 to 200 characters, on one line")
+    check_line("--reason", reason)
     who = by or f"user {getpass.getuser()}"
-    if not len(who) <= 100 or not who.isprintable():
-        raise failure("--by takes up to 100 characters, on one line")
+    check_line("--by", who, max_characters=100)
     if at is None and (since is None or until is None):
         raise failure("select readings with --from and --to, or --at")
     first, end = _span(since, until, at)

@@ -19,6 +19,7 @@ from services.aggregator.audit.verify import BusyError, steps
 from services.cli import spans
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import console
+from services.cli.options import DryRun, Note, Wait, check_line
 from services.cli.process import database
 from services.cli.say import cell, say
 from services.core.store.database.progress import STALE_AFTER_S, runs
@@ -36,21 +37,16 @@ def recompute(
     facility: Annotated[str, typer.Option(help="facility id")],
     since: Annotated[str, typer.Option("--from", help="start, such as 2026-11-22T18:00:00Z")],
     until: Annotated[str, typer.Option("--to", help="end, exclusive")],
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="show what would change, without changing it")
-    ] = False,
-    note: Annotated[
-        str | None, typer.Option(help="reason, shown with the restatement (at most 200 characters)")
-    ] = None,
-    wait: Annotated[bool, typer.Option(help="wait until it is done")] = True,
+    dry_run: DryRun = False,
+    note: Note = None,
+    wait: Wait = True,
 ) -> None:
     """Recompute hours from their readings; the aggregator restates those that differ."""
     first, end = spans.instant("--from", since), spans.instant("--to", until)
     assert first is not None  # noqa: S101 - both options are required
     assert end is not None  # noqa: S101
     spans.in_order(first, end)
-    if note is not None and not 1 <= len(note) <= 200:
-        raise failure("--note takes 1 to 200 characters")
+    check_line("--note", note)
     first_hour = int(first.timestamp() // 3600)
     last_hour = int(-(-min(end, datetime.now(UTC)).timestamp() // 3600)) - 1
     if last_hour < first_hour:

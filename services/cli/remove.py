@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from services.cli import process
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import AsJson, show
+from services.cli.options import DryRun, check_line
 from services.cli.say import say
 from services.core.store.database.connect import engine
 from services.core.store.operations.purge_facility import (
@@ -48,9 +49,7 @@ Facility = Annotated[str, typer.Argument(help="facility id")]
 def remove(
     facility: Facility,
     *,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="show what would change, without changing it")
-    ] = False,
+    dry_run: DryRun = False,
     reason: Annotated[
         str | None, typer.Option(help="reason, kept with the record; required with --purge")
     ] = None,
@@ -69,8 +68,7 @@ def remove(
     live totals. With --purge, a retired facility is deleted permanently; this needs the login of
     the database owner.
     """
-    if reason is not None and not (1 <= len(reason) <= 200 and reason.isprintable()):
-        raise failure("--reason takes 1 to 200 characters, on one line")
+    check_line("--reason", reason)
     with clear_errors():
         try:
             if purge_it:

@@ -22,6 +22,8 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
     slug: ClassVar[str]
     title: ClassVar[str]
     status: ClassVar[int]
+    #: after so many seconds the client may try again
+    retry_after_s: ClassVar[int | None] = None
 
     def __init__(
         self,
@@ -34,6 +36,8 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
         self.detail = detail
         self.errors = list(errors)
         self.headers = dict(headers or {})
+        if self.retry_after_s is not None:
+            self.headers["Retry-After"] = str(self.retry_after_s)
 
     def body(self) -> dict[str, Any]:
         """Build the members of the problem."""
@@ -140,9 +144,7 @@ class TooManyConnections(Problem):
     """The server, or the client's address, has too many open connections."""
 
     slug, title, status = "too-many-connections", "Too many connections", 503
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, headers={"Retry-After": "10"})
+    retry_after_s = 10
 
 
 class CrossSite(Problem):
@@ -170,9 +172,7 @@ class TooManyStreams(Problem):
     """The server has too many open live streams."""
 
     slug, title, status = "too-many-streams", "Too many live streams", 503
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, headers={"Retry-After": "10"})
+    retry_after_s = 10
 
 
 class TooManyStreamsOfOne(TooManyStreams):
@@ -185,20 +185,18 @@ class Busy(Problem):
     """The server is busy and could not begin the request in time."""
 
     slug, title, status = "busy", "Server busy", 503
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, headers={"Retry-After": "5"})
+    retry_after_s = 5
 
 
 class DatabaseAway(Problem):
     """The API cannot reach its database."""
 
     slug, title, status = "database-away", "Database unavailable", 503
+    retry_after_s = 2
 
     def __init__(self) -> None:
         super().__init__(
             "The database does not answer. No data is lost; try again in a few seconds.",
-            headers={"Retry-After": "2"},
         )
 
 
@@ -206,12 +204,12 @@ class TooSlow(Problem):
     """The query exceeded its time limit."""
 
     slug, title, status = "too-slow", "Query timed out", 503
+    retry_after_s = 5
 
     def __init__(self) -> None:
         super().__init__(
             "The query exceeded its time limit; request a shorter time span, a coarser interval"
             " or fewer sources.",
-            headers={"Retry-After": "5"},
         )
 
 
