@@ -1,4 +1,4 @@
-"""``tonne remove`` and ``tonne removed``: facilities that are retired, or deleted for ever."""
+"""``tonne remove`` and ``tonne removed``: retired and purged facilities."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from services.core.store.operations.retire_facility import (
     stored_rows,
 )
 
-#: Names told one by one.
+#: How many names are listed.
 _MOST_NAMED: Final = 10
 
 #: 40 CFR 75.57(a) and 98.3(g); Implementing Regulation (EU) 2018/2066, Art. 67(1).
 RETENTION: Final = (
-    "A rule may forbid it: records are to be kept for 3 years under 40 CFR 75.57(a) and 98.3(g),"
-    " for 10 years under Article 67 of Regulation (EU) 2018/2066. Whoever reports by one keeps"
-    " them elsewhere first."
+    "A rule may forbid this: records must be kept for 3 years under 40 CFR 75.57(a) and 98.3(g),"
+    " for 10 years under Article 67 of Regulation (EU) 2018/2066. If you report under one of them,"
+    " archive the records first."
 )
 
 Facility = Annotated[str, typer.Argument(help="facility id")]
@@ -105,12 +105,12 @@ def _retire(facility: str, *, reason: str | None, dry_run: bool) -> None:
     with process.transaction() as connection:
         before = look_up(connection, facility)
         if before.retirement is not None:
-            say(f"{facility} is retired since {_told(before)}; nothing to do")
+            say(f"{facility} has been retired since {_since(before)}; nothing to do")
         elif dry_run:
             stored = stored_rows(connection, before.id)
             say(f"{facility} ({before.name}) would be retired")
             _say_what_ends(before)
-            say(f"  stays readable: {stored.readings} readings, {stored.hours} hours of emissions")
+            say(f"  kept: {stored.readings} readings, {stored.hours} hours of emissions")
             say("nothing was changed")
         else:
             by = f"user {getpass.getuser()}"
@@ -118,22 +118,22 @@ def _retire(facility: str, *, reason: str | None, dry_run: bool) -> None:
             say(f"{facility} ({found.name}) is retired")
             _say_what_ends(found)
             say(
-                f"  its history stays readable; its file, `tonne export {facility}` prints it,"
-                " brings it back with `tonne apply`"
+                f"  its history stays readable; to bring it back, apply its file, which"
+                f" `tonne export {facility}` prints"
             )
 
 
-def _told(facility: RetiredFacility) -> str:
+def _since(facility: RetiredFacility) -> str:
     found = facility.retirement
-    assert found is not None  # noqa: S101 - whoever asks has looked
+    assert found is not None  # noqa: S101 - the caller has checked
     why = "" if found.reason is None else f" ({found.reason})"
     return f"{found.at:%Y-%m-%dT%H:%MZ} by {found.by}{why}"
 
 
 def _say_what_ends(facility: RetiredFacility) -> None:
     say(f"  devices whose messages go to quarantine: {_named(facility.devices)}")
-    say(f"  sources whose running hours are closed: {_named(facility.sources)}")
-    say(f"  thresholds that are evaluated no longer: {_named(facility.thresholds)}")
+    say(f"  sources whose open hours are closed: {_named(facility.sources)}")
+    say(f"  thresholds that are no longer evaluated: {_named(facility.thresholds)}")
     say(f"  open alerts that end: {facility.open_alerts}")
 
 
@@ -146,7 +146,7 @@ def _named(names: Sequence[str]) -> str:
 
 
 def _purge(facility: str, *, reason: str | None, confirm: str | None, dry_run: bool) -> None:
-    # the services' logins may delete no history: this is for the one that migrates
+    # the logins of services cannot delete history: this needs the login that migrates
     with _owners_database() as bind:
         with bind.connect() as connection:
             found = candidate(connection, facility)
@@ -156,31 +156,31 @@ def _purge(facility: str, *, reason: str | None, confirm: str | None, dry_run: b
             say("nothing was changed")
             return
         if reason is None:
-            raise failure("say why with --reason: it is all that stays of the facility")
+            raise failure("give a reason with --reason: only it and the names are kept")
         _ask(facility, confirm)
         by = f"user {getpass.getuser()}, login {found.login}"
         gone = purge(bind, facility, by=by, reason=reason)
-    say(f"{facility} is deleted: {sum(gone.values())} rows; `tonne removed` lists that it was")
+    say(f"{facility} is deleted: {sum(gone.values())} rows; `tonne removed` keeps a record of it")
 
 
 def _say_what_is_lost(found: PurgeCandidate, counted: Mapping[str, int]) -> None:
     say(
         f"{found.slug} ({found.name}), retired since {found.retirement.at:%Y-%m-%dT%H:%MZ}, is"
-        " deleted for ever: its readings, its emissions with every restatement, its alerts, what"
-        " of it is in quarantine, its configuration. Totals of all facilities over the past lack"
-        " it from then on. Nothing but a backup brings it back."
+        " deleted permanently: its readings, its emissions with every restatement, its alerts,"
+        " its entries in quarantine and its configuration. Past totals of all facilities no longer"
+        " include it. Only a backup can bring it back."
     )
     say(RETENTION)
     for name, rows in counted.items():
         say(f"  {name}: {rows} rows")
     if found.begun_at is not None:
-        say(f"its purge began at {found.begun_at:%Y-%m-%dT%H:%MZ} and goes on")
+        say(f"its purge began at {found.begun_at:%Y-%m-%dT%H:%MZ} and continues")
 
 
 def _ask(facility: str, confirm: str | None) -> None:
     if confirm is None:
         if not sys.stdin.isatty():
-            raise failure(f"nothing was purged: nobody can be asked; add --confirm {facility}")
-        confirm = typer.prompt("type its id to delete it", default="", show_default=False)
+            raise failure(f"nothing was purged: no terminal to ask at; add --confirm {facility}")
+        confirm = typer.prompt("type the facility id to delete it", default="", show_default=False)
     if confirm != facility:
         raise failure(f"nothing was purged: that is not {facility}")
