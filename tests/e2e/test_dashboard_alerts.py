@@ -85,6 +85,12 @@ async def test_alerts_are_listed_acknowledged_and_drawn_as_limits(
     await expect(page.locator("li[data-state='firing']", has_text="month-budget")).to_contain_text(
         "20 % left"
     )
+    connection.execute('UPDATE source SET spec = spec || \'{"name": "Kiln 1"}\'')
+    share = limit(connection, plant, id="known", measure="coverage", window="1h", below=0.9,
+                  source="stack-1")  # fmt: skip
+    fire(connection, plant, share, now - 2 * MINUTE, limit_value=0.9, value=0.5)
+    named = page.locator("#alerts li", has_text="known: below 90 %")
+    await expect(named).to_contain_text("coverage (1h), Kiln 1")
     firing = page.locator("li[data-state='firing']", has_text="site-rate")
     await expect(firing).to_contain_text("above 1,000 kg/h")
     await expect(firing).to_contain_text("Throttle.")

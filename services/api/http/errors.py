@@ -32,7 +32,7 @@ from services.api.http.problems import (
 )
 from services.core.facility.errors import ApplyError
 from services.core.facility.file import FacilityFileError
-from services.core.store.alerts.limit_changes import UnusableError
+from services.core.store.alerts.threshold_changes import UnusableError
 from services.core.store.answers.explain import NothingKnownError
 from services.core.store.operations.retire_facility import UnknownFacilityError
 from services.core.store.registry.apply_thresholds import OwnedElsewhereError

@@ -25,7 +25,7 @@ from services.api.http.parameters import (
 from services.api.http.problems import NotFound, documented
 from services.api.http.shapes import Shape
 from services.api.models.alerts import Alert, AlertState, AlertWithHistory
-from services.core.store.alerts import limit_changes, queries
+from services.core.store.alerts import queries, threshold_changes
 
 router = APIRouter(tags=["alerts"])
 
@@ -124,7 +124,7 @@ async def post_ack(
     await _visible(context, who, alert)
     comment = None if body is None else body.comment
     await context.database.write(
-        lambda connection: limit_changes.acknowledge(
+        lambda connection: threshold_changes.acknowledge(
             connection, alert, by=who.name, comment=comment
         ),
     )

@@ -18,7 +18,7 @@ from services.api.http.parameters import End, FacilitiesQuery, FacilityQuery, In
 from services.api.http.problems import Conflict, NotFound, documented
 from services.api.models.alerts import Changed, MaintenanceRow
 from services.core.facility.thresholds import Maintenance
-from services.core.store.alerts import limit_changes, queries
+from services.core.store.alerts import queries, threshold_changes
 
 router = APIRouter(tags=["alerts"])
 
@@ -71,7 +71,7 @@ async def put_maintenance(
     facility = await one_facility(context, who, named)
     stated = _ENTRY.stated(body, maintenance)
     changes = await context.database.write(
-        lambda c: limit_changes.put_maintenance(c, facility, stated, by=who.name)
+        lambda c: threshold_changes.put_maintenance(c, facility, stated, by=who.name)
     )
     return json_answer({"changes": changes})
 
@@ -91,7 +91,7 @@ async def delete_maintenance(
     """Delete maintenance, which ends it at once."""
     facility = await one_facility(context, who, query.facility)
     if not await context.database.write(
-        lambda c: limit_changes.delete_maintenance(c, facility, maintenance)
+        lambda c: threshold_changes.delete_maintenance(c, facility, maintenance)
     ):
         raise NotFound(
             f"There is no maintenance {maintenance}; GET /v1/maintenance lists maintenance."

@@ -20,7 +20,7 @@ from services.api.http.problems import Conflict, InvalidRequest, NotFound, docum
 from services.api.models.alerts import Changed, ThresholdRow
 from services.core.facility import plain_words
 from services.core.facility.thresholds import Threshold
-from services.core.store.alerts import limit_changes, queries
+from services.core.store.alerts import queries, threshold_changes
 from services.core.timeline.durations import in_words, seconds
 
 log = structlog.get_logger()
@@ -88,7 +88,7 @@ async def put_threshold(
     facility = await one_facility(context, who, named)
     stated = _as_by_default(_ENTRY.stated(body, threshold))
     changes = await context.database.write(
-        lambda c: limit_changes.put_threshold(c, facility, stated, by=who.name)
+        lambda c: threshold_changes.put_threshold(c, facility, stated, by=who.name)
     )
     return json_answer({"changes": changes})
 
@@ -108,7 +108,7 @@ async def delete_threshold(
     """Delete a threshold. Its past alerts are kept; one that is firing is resolved."""
     facility = await one_facility(context, who, query.facility)
     if not await context.database.write(
-        lambda c: limit_changes.delete_threshold(c, facility, threshold, by=who.name)
+        lambda c: threshold_changes.delete_threshold(c, facility, threshold, by=who.name)
     ):
         raise NotFound(f"There is no threshold {threshold}; GET /v1/thresholds lists thresholds.")
     return json_answer({"changes": [f"- threshold {threshold}"]})
