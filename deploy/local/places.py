@@ -80,7 +80,7 @@ class Places:
 
     @property
     def start_lock(self) -> Path:
-        """Held while a start is under way."""
+        """The lock file that a start holds."""
         return self.local_dir / "start.lock"
 
     @property
