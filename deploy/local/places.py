@@ -80,7 +80,7 @@ class Places:
 
     @property
     def start_lock(self) -> Path:
-        """The lock file that a start holds."""
+        """Held while a start is under way."""
         return self.local_dir / "start.lock"
 
     @property

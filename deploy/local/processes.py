@@ -61,6 +61,6 @@ def processes(places: Places, cluster: Path | None) -> list[Process]:
 
 
 def ending_with_starter(words: list[str]) -> list[str]:
-    """Return the command line of one of tonne's programs, which stops when its starter dies."""
+    """Command line of one of tonne's own programs, told to stop when its starter dies."""
     name, *arguments = words
     return ["setpriv", "--pdeathsig", "TERM", "--", program(name), *arguments]

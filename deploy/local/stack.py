@@ -53,7 +53,7 @@ def _run(places: Places) -> int:
     running = Supervisor(places)
     running.await_shutdown_under_way()
     if running.alive:
-        _say(f"the local stack is already running: {places.api_url} (make down stops it)")
+        _say(f"the local stack runs already: {places.api_url} (make down stops it)")
         return 0
     try:
         with _start_lock(places):
@@ -109,7 +109,7 @@ def _start_lock(places: Places) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StackError("another start is in progress; wait for it or stop it") from None
+            raise StackError("another start is under way; wait for it or stop it") from None
         yield
 
 
@@ -128,7 +128,7 @@ def _down(places: Places) -> int:
     """Stop all."""
     ran = Supervisor(places).alive
     _stop(places)
-    _say("stopped" if ran else "the local stack is not running")
+    _say("stopped" if ran else "the local stack does not run")
     return 0
 
 
@@ -136,7 +136,7 @@ def _status(places: Places) -> int:
     """Print what runs; 0 when ready."""
     supervisor = Supervisor(places)
     if not supervisor.alive:
-        print("the local stack is not running")
+        print("the local stack does not run")
         return 1
     for name, info in supervisor.states().items():
         print(f"{name:<12} {info['statename']:<10} {info['description']}")

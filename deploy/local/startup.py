@@ -113,7 +113,7 @@ def _wait(name: str, supervisor: Supervisor, condition: Callable[[], bool]) -> N
         supervisor.check(name)
         if time.monotonic() > deadline:
             raise StackError(
-                f"{name} runs but is not usable after {_DEADLINE_S:.0f} s; its log ends with\n"
+                f"{name} runs but is of no use after {_DEADLINE_S:.0f} s; its log ends with\n"
                 + supervisor.log_tail(name)
             )
         time.sleep(0.1)

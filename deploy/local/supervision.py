@@ -112,7 +112,7 @@ class Supervisor:
         return self._state() is not None
 
     def await_shutdown_under_way(self) -> None:
-        """Return at once, or where a stop is in progress, when all has stopped."""
+        """Return at once, unless a stop is under way: then when all has stopped."""
         if self._state() not in {None, SupervisorStates.RUNNING}:
             self._await_end()
 

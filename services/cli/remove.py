@@ -173,12 +173,6 @@ def _say_what_is_lost(found: PurgeCandidate, counted: Mapping[str, int]) -> None
     say(RETENTION)
     for name, rows in counted.items():
         say(f"  {name}: {rows} rows")
-    if not found.settled:
-        say(
-            "warning: its last hours and alerts are not all closed yet, which takes as long as its"
-            " lateness; whoever was told that an alert fires will not hear that it ended",
-            err=True,
-        )
     if found.begun_at is not None:
         say(f"its purge began at {found.begun_at:%Y-%m-%dT%H:%MZ} and continues")
 

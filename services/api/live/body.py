@@ -23,7 +23,7 @@ def live_body(
 ) -> dict[str, Any]:
     """Build the answer; what is unknown is null, never zero. ``alerts``: those that stand.
 
-    A source that checks another is listed and excluded from sums.
+    A source that is another's check stands among the sources and counts in no sum.
     """
     shown = [s for s in state.sources if s.active or _has_totals(s)]
     counting = [s for s in shown if _counts(s, accounts)]

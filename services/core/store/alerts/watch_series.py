@@ -14,6 +14,8 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from services.core.store.database.arrays import PackedRows
+
 Integers = NDArray[np.int64]
 
 # Every minute of some ranges; the LATERAL has each range find its own chunks.
@@ -80,21 +82,10 @@ WHERE f.id = %(facility)s AND q.state = 'open' AND q.received_at >= minute_start
 GROUP BY 1, 2
 """
 
-_MINUTE = np.dtype(
-    [("source", ">i8"), ("minute", ">i8"), ("ug", ">i8"), ("own_ug", ">i8"), ("ms", ">i8")]
-)
-_WINDOW = np.dtype(
-    [
-        ("span", ">i8"),
-        ("source", ">i8"),
-        ("since", ">i8"),
-        ("upto", ">i8"),
-        ("ug", ">i8"),
-        ("ms", ">i8"),
-    ]
-)
-_SUM = np.dtype([("source", ">i8"), ("ug", ">i8"), ("ms", ">i8")])
-_SPOKEN = np.dtype([("owner", ">i8"), ("minute", ">i8")])
+_MINUTE = PackedRows(source="int8", minute="int8", ug="int8", own_ug="int8", ms="int8")
+_WINDOW = PackedRows(span="int8", source="int8", since="int8", upto="int8", ug="int8", ms="int8")
+_SUM = PackedRows(source="int8", ug="int8", ms="int8")
+_SPOKEN = PackedRows(owner="int8", minute="int8")
 
 Rows = NDArray[Any]
 
@@ -135,10 +126,9 @@ def minutes(
 
     Columns: ``source``, ``minute``, ``ug`` with what closing added, ``own_ug`` without, ``ms``.
     """
-    return _read(
+    return _MINUTE.select(
         connection,
         _MINUTES,
-        _MINUTE,
         {
             "sources": sources.ids,
             "firsts": [first for first, _ in ranges],
@@ -154,10 +144,9 @@ def known_before(
 
     Columns as those of :func:`minutes`.
     """
-    return _read(
+    return _MINUTE.select(
         connection,
         _KNOWN_BEFORE,
-        _MINUTE,
         {"sources": list(after), "after": list(after.values()), "before": before},
     )
 
@@ -166,7 +155,7 @@ def windows(
     connection: psycopg.Connection[Any], sources: Sources, spans: Sequence[str]
 ) -> dict[str, WindowTotal]:
     """Return the windows as the aggregator last moved them, by name."""
-    found = _read(connection, _WINDOWS, _WINDOW, {"sources": sources.ids, "spans": list(spans)})
+    found = _WINDOW.select(connection, _WINDOWS, {"sources": sources.ids, "spans": list(spans)})
     result = {}
     for i, span in enumerate(spans, start=1):
         of_span = found[found["span"] == i]
@@ -188,7 +177,7 @@ def sums(
     connection: psycopg.Connection[Any], sources: Sources, first: int, end: int
 ) -> tuple[Integers, Integers]:
     """Return micrograms and covered milliseconds of each source in ``[first, end)``."""
-    found = _read(connection, _SUMS, _SUM, {"sources": sources.ids, "first": first, "end": end})
+    found = _SUM.select(connection, _SUMS, {"sources": sources.ids, "first": first, "end": end})
     ug, covered = _zeros(sources), _zeros(sources)
     rows = sources.rows(found["source"])
     ug[rows], covered[rows] = found["ug"], found["ms"]
@@ -213,9 +202,9 @@ def newest_readings(
     channels = [channel for of_device in devices for channel in of_device]
     parameters = {"owners": owners, "channels": channels, "first": first, "last": last}
     newest = np.full((len(devices), last - first + 1), -1, dtype=np.int64)
-    before = _read(connection, _SPOKE_BEFORE, _SPOKEN, {**parameters, "before": first})
+    before = _SPOKEN.select(connection, _SPOKE_BEFORE, {**parameters, "before": first})
     newest[before["owner"], 0] = before["minute"]
-    inside = _read(connection, _SPOKE, _SPOKEN, parameters)
+    inside = _SPOKEN.select(connection, _SPOKE, parameters)
     newest[inside["owner"], inside["minute"] - first] = inside["minute"]
     return np.maximum.accumulate(newest, axis=1)
 
@@ -225,21 +214,3 @@ def quarantined(
 ) -> list[tuple[str, int, int]]:
     """Return open entries by device and minute of arrival, from minute ``first`` on."""
     return connection.execute(_QUARANTINED, {"facility": facility_id, "first": first}).fetchall()
-
-
-def _read(
-    connection: psycopg.Connection[Any], sql: str, columns: np.dtype[Any], parameters: Any
-) -> Rows:
-    """Read rows whose columns are all whole numbers of eight bytes and never null.
-
-    They come as one value: fetching thousands of rows one by one costs more than finding them.
-    """
-    names = columns.names or ()
-    packed = " || ".join(f"int8send({name})" for name in names)
-    row = connection.execute(
-        f"SELECT string_agg({packed}, '') FROM ({sql}) AS q({', '.join(names)})",  # noqa: S608
-        parameters,
-        binary=True,
-    ).fetchone()
-    raw = b"" if row is None or row[0] is None else row[0]
-    return np.frombuffer(raw, dtype=columns).astype(columns.newbyteorder("="))

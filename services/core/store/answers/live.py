@@ -18,7 +18,12 @@ from typing import Any, LiteralString
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.core.store.answers.live_windows import WINDOW_TIMES, SpanTotal, windows
+from services.core.store.answers.live_windows import (
+    RANGES_PACKED,
+    WINDOWS_PACKED,
+    SpanTotal,
+    windows,
+)
 from services.core.store.registry.replaced_sources import is_replaced
 from services.core.store.schema.figures import IN_WINDOWS, MASSES, per_figure
 from services.core.timeline.windows import ROLLING_MINUTES, TO_DATE
@@ -110,19 +115,12 @@ FROM f CROSS JOIN (
            array_agg(newest_covered_ms) AS newest_covered_ms
     FROM (SELECT * FROM s ORDER BY id) x
 ) of_source CROSS JOIN (
-    SELECT array_send(array_agg(source_id)) AS window_source_id, array_agg(span) AS window_span,
-           array_send(array_agg(kept)) AS window_kept,
-           array_send(array_agg(since)) AS window_since, array_send(array_agg(upto)) AS window_upto,
-           array_send(array_agg(begins)) AS window_begins, array_send(array_agg(at)) AS window_at,
-           array_send(array_agg(least(at + interval '1 minute', gone_at))) AS window_gone_at,
-           {per_figure(MASSES, "string_agg(CAST({f} AS text), ' ') AS window_{f}")},
-           {per_figure(WINDOW_TIMES, "array_send(array_agg({f})) AS window_{f}")}
+    SELECT {WINDOWS_PACKED} AS window_packed, array_agg(span) AS window_span,
+           {per_figure(MASSES, "string_agg(CAST({f} AS text), ' ') AS window_{f}")}
     FROM r
 ) of_window CROSS JOIN (
-    SELECT array_send(array_agg(source_id)) AS range_source_id,
-           array_send(array_agg(lo)) AS range_lo, array_send(array_agg(hi)) AS range_hi,
-           {per_figure(MASSES, "string_agg(CAST({f} AS text), ' ') AS range_{f}")},
-           {per_figure(WINDOW_TIMES, "array_send(array_agg({f})) AS range_{f}")}
+    SELECT {RANGES_PACKED} AS range_packed,
+           {per_figure(MASSES, "string_agg(CAST({f} AS text), ' ') AS range_{f}")}
     FROM sums
 ) of_range
 """  # noqa: S608 - constants

@@ -3,19 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, LiteralString, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.store.database.arrays import loaded
-from services.core.store.schema.figures import IN_WINDOWS, MASSES
+from services.core.store.database.arrays import PackedRows
+from services.core.store.schema.figures import IN_WINDOWS, MASSES, names
 from services.core.timeline.instants import MINUTE_US
 
 _MILLISECOND_US = 1000
 
-#: Times of windows that are sent; masses are sent otherwise, for they have no bounds.
-WINDOW_TIMES = tuple(figure for figure in IN_WINDOWS if figure not in MASSES)
+#: Times of windows that are sent packed; masses are sent otherwise, for they have no bounds.
+_TIMES: Final = names(figure for figure in IN_WINDOWS if figure not in MASSES)
+
+_WINDOW: Final = PackedRows(
+    source_id="int4",
+    kept="bool",
+    **dict.fromkeys(("since", "upto", "begins", "at", "gone_at"), "timestamptz"),
+    **dict.fromkeys(_TIMES, "int8"),
+)
+_RANGE: Final = PackedRows(
+    source_id="int4",
+    lo="timestamptz",
+    hi="timestamptz",
+    **dict.fromkeys(_TIMES, "int8"),
+)
+
+#: SQL of what of windows, and of the minutes beside them, the statement sends.
+WINDOWS_PACKED: Final[LiteralString] = _WINDOW.sql(
+    "source_id",
+    "kept",
+    "since",
+    "upto",
+    "begins",
+    "at",
+    "least(at + interval '1 minute', gone_at)",
+    *_TIMES,
+)
+RANGES_PACKED: Final[LiteralString] = _RANGE.sql("source_id", "lo", "hi", *_TIMES)
 
 Integers = NDArray[np.int64]
 
@@ -56,21 +82,14 @@ def windows(row: Mapping[Any, Any]) -> dict[int, dict[str, SpanTotal]]:
     since, minus those that left. Of a window that is kept the former lie after ``upto``, the latter
     from ``since`` to before it ``begins``; of any other all of its minutes came.
     """
-    sources = _integers(row, "window_source_id", ">i4").tolist()
-    since, upto, begins, at, gone_at = (
-        _integers(row, f"window_{name}") for name in ("since", "upto", "begins", "at", "gone_at")
-    )
-    kept = loaded(row["window_kept"], "?")
+    window, ranges = _WINDOW.columns(row["window_packed"]), _RANGE.columns(row["range_packed"])
+    sources, kept = window["source_id"].tolist(), window["kept"]
+    since, upto, begins, at = (window[name] for name in ("since", "upto", "begins", "at"))
     # a range without minutes is not sent: it is the last one, of nothing
     places = {
         key: place
         for place, key in enumerate(
-            zip(
-                _integers(row, "range_source_id", ">i4").tolist(),
-                _integers(row, "range_lo").tolist(),
-                _integers(row, "range_hi").tolist(),
-                strict=True,
-            )
+            zip(*(ranges[name].tolist() for name in ("source_id", "lo", "hi")), strict=True)
         )
     }
     came_from = np.where(kept, upto + MINUTE_US, begins)
@@ -83,7 +102,7 @@ def windows(row: Mapping[Any, Any]) -> dict[int, dict[str, SpanTotal]]:
         places.get(key, -1) for key in zip(sources, since.tolist(), went_upto.tolist(), strict=True)
     ]
     masses = [_masses(row, mass.name, kept.tolist(), came, went) for mass in MASSES]
-    sent = {time.name: _times(row, time.name, kept, came, went) for time in WINDOW_TIMES}
+    sent = {name: _time(window[name], ranges[name], kept, came, went) for name in _TIMES}
     covered, estimated = sent["covered_ms"], sent["estimated_ms"]
     times = (
         covered,
@@ -91,18 +110,13 @@ def windows(row: Mapping[Any, Any]) -> dict[int, dict[str, SpanTotal]]:
         sent["substituted_ms"],
         estimated,
         (at + MINUTE_US - begins) // _MILLISECOND_US,
-        np.maximum(gone_at - begins, 0) // _MILLISECOND_US,
+        np.maximum(window["gone_at"] - begins, 0) // _MILLISECOND_US,
     )
     found: dict[int, dict[str, SpanTotal]] = {}
     totals = map(SpanTotal, zip(*masses, strict=True), *(column.tolist() for column in times))
     for source, span, total in zip(sources, row["window_span"] or (), totals, strict=True):
         found.setdefault(source, {})[span] = total
     return found
-
-
-def _integers(row: Mapping[Any, Any], name: str, element: str = ">i8") -> Integers:
-    """Return a column of integers; instants are microseconds."""
-    return loaded(row[name], element).astype(np.int64)
 
 
 def _masses(
@@ -121,9 +135,9 @@ def _masses(
     )
 
 
-def _times(
-    row: Mapping[Any, Any], name: str, kept: NDArray[np.bool_], came: list[int], went: list[int]
+def _time(
+    window: Integers, ranges: Integers, kept: NDArray[np.bool_], came: list[int], went: list[int]
 ) -> Integers:
-    of_range = np.append(_integers(row, f"range_{name}"), 0)
-    found: Integers = kept * _integers(row, f"window_{name}") + of_range[came] - of_range[went]
+    of_range = np.append(ranges, 0)
+    found: Integers = kept * window + of_range[came] - of_range[went]
     return found

@@ -1,20 +1,25 @@
-"""NumPy arrays in PostgreSQL's binary format: as array parameters, as array results, for COPY.
+"""NumPy arrays in PostgreSQL's binary format, the one place that knows it.
 
-An array is one parameter or one value, whatever its length: to take up thousands of rows one by one
-costs more than to find or to write them. No element of an array is null.
+- An array as a parameter: pass it, ``unnest`` it. Changed rows are written so.
+- Rows as arrays: :class:`PackedRows`. They come as one value: to take up thousands of rows one by
+  one costs more than to find them.
+- Columns for COPY: :func:`copy_data`. New readings are written so.
+- An array that is stored as one: :func:`loaded`.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, LiteralString
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from psycopg.adapt import Dumper, PyFormat
 from psycopg.pq import Format
+
+from services.core.timeline.instants import POSTGRES_EPOCH_US
 
 #: Dimensions, whether there are nulls, type of the elements, length, first index.
 _HEADER = struct.Struct(">iiIii")
@@ -25,17 +30,28 @@ _COPY_BEGIN = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _COPY_END = b"\xff\xff"
 
 
+#: How each type of PostgreSQL is sent, as NumPy calls it.
+_SENT: Mapping[str, str] = {
+    "bool": "?",
+    "int2": ">i2",
+    "int4": ">i4",
+    "int8": ">i8",
+    "float8": ">f8",
+    "timestamptz": ">i8",
+}
+
+
 class _ArrayDumper(Dumper):
-    """One kind of element; found by the array's type of element."""
+    """One kind of element, none of them null; found by the array's type of element."""
 
     format = Format.BINARY
     #: NumPy's character: OIDs of the element and of the array, and how an element is sent
     _TYPES: ClassVar[dict[str, tuple[int, int, str]]] = {
-        "h": (21, 1005, ">i2"),
-        "i": (23, 1007, ">i4"),
-        "l": (20, 1016, ">i8"),
-        "d": (701, 1022, ">f8"),
-        "?": (16, 1000, "?"),
+        "h": (21, 1005, _SENT["int2"]),
+        "i": (23, 1007, _SENT["int4"]),
+        "l": (20, 1016, _SENT["int8"]),
+        "d": (701, 1022, _SENT["float8"]),
+        "?": (16, 1000, _SENT["bool"]),
     }
 
     def __init__(self, cls: type, context: Any = None, char: str = "l") -> None:
@@ -60,6 +76,52 @@ class _ArrayDumper(Dumper):
 
 
 psycopg.adapters.register_dumper(np.ndarray, _ArrayDumper)
+
+
+class PackedRows:
+    """Rows that PostgreSQL puts together into one value, and NumPy takes apart into columns.
+
+    Nothing in them is null: a row with a null in it is left out.
+    """
+
+    def __init__(self, **types: str) -> None:
+        """Name the columns, each with its type in PostgreSQL, such as ``int8``."""
+        self._types = types
+        self._sent = np.dtype([(name, _SENT[type_]) for name, type_ in types.items()])
+
+    def sql(self, *expressions: LiteralString, order_by: LiteralString = "") -> LiteralString:
+        """Return the aggregate that packs the expressions, one of each column's type in turn."""
+        sends = (
+            f"{type_}{'_' if type_ == 'timestamptz' else ''}send({expression})"
+            for type_, expression in zip(self._types.values(), expressions, strict=True)
+        )
+        order = f" ORDER BY {order_by}" if order_by else ""
+        return f"string_agg({' || '.join(sends)}, ''{order})"
+
+    def rows(self, packed: bytes | None) -> NDArray[Any]:
+        """Return the rows as an array of records; timestamps as microseconds since the epoch."""
+        found = np.frombuffer(packed or b"", dtype=self._sent).astype(self._sent.newbyteorder("="))
+        for name, type_ in self._types.items():
+            if type_ == "timestamptz":
+                found[name] += POSTGRES_EPOCH_US
+        return found
+
+    def columns(self, packed: bytes | None) -> dict[str, NDArray[Any]]:
+        """Return each column of :meth:`rows` as an array of its own."""
+        found = self.rows(packed)
+        return {name: np.ascontiguousarray(found[name]) for name in self._types}
+
+    def select(
+        self, connection: psycopg.Connection[Any], sql: LiteralString, parameters: Any
+    ) -> NDArray[Any]:
+        """Run a query whose columns are these and return its rows as :meth:`rows` does."""
+        names: Any = tuple(self._types)
+        row = connection.execute(
+            f"SELECT {self.sql(*names)} FROM ({sql}) AS q({', '.join(names)})",  # noqa: S608
+            parameters,
+            binary=True,
+        ).fetchone()
+        return self.rows(None if row is None else row[0])
 
 
 def loaded(sent: bytes | None, element: str) -> NDArray[Any]:

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, LiteralString
+from typing import Any, Final, LiteralString
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
-import services.core.store.database.arrays  # noqa: F401 - arrays as parameters
+from services.core.store.database.arrays import PackedRows
 from services.core.store.emissions.hour_ledger import NEXT_VERSION, supersede
 from services.core.store.schema.figures import MASSES, names, per_figure
-from services.core.timeline.instants import MINUTE_US, POSTGRES_EPOCH_US
+from services.core.timeline.instants import MINUTE_US
 
 _QUEUED = """
 SELECT id, source_id, from_minute, to_minute, reason FROM recompute
@@ -31,14 +31,15 @@ FROM unnest(%s::int8[], %s::int4[]) AS v(id, first) WHERE recompute.id = v.id
 
 # An amount that was rounded but not kept as it was before says too little: see activity. So does a
 # mass without an amount, of a time when the source was counted otherwise.
-_AMOUNTS: LiteralString = """
-SELECT string_agg(int4send(source_id) || timestamptz_send(minute) || float8send(activity), ''),
-       string_agg(int4send(source_id) || timestamptz_send(minute) || int8send(closing_ug), '')
-           FILTER (WHERE closing_ug <> 0),
+_AMOUNT: Final = PackedRows(source="int4", us="timestamptz", value="float8")
+_CLOSING: Final = PackedRows(source="int4", us="timestamptz", value="int8")
+_AMOUNTS: LiteralString = f"""
+SELECT {_AMOUNT.sql("source_id", "minute", "activity")},
+       {_CLOSING.sql("source_id", "minute", "closing_ug")} FILTER (WHERE closing_ug <> 0),
        array_agg(DISTINCT source_id)
            FILTER (WHERE activity IS NULL AND (activity_n IS NOT NULL OR co2_ug <> 0))
 FROM emission_minute
-WHERE {sources}
+WHERE {{sources}}
   AND minute >= minute_start(%(first)s) AND minute < minute_start(%(stop)s)
 """
 
@@ -54,6 +55,7 @@ WHERE hypertable_schema = 'public' AND hypertable_name = 'emission_minute'
 """
 
 # As :mod:`.minutes_and_hours` changes hours, but to figures and not by them; see there.
+_CHANGE: Final = PackedRows(source="int8", minute="int8", **dict.fromkeys(names(MASSES), "int8"))
 _HOURS: LiteralString = f"""
 WITH changed AS (
     SELECT h.*, {per_figure(MASSES, "d.{f} AS new_{f}")}
@@ -69,8 +71,7 @@ WITH changed AS (
     SET {per_figure(MASSES, "{f} = c.new_{f}")}, {NEXT_VERSION}
     FROM changed c WHERE h.source_id = c.source_id AND h.hour = c.hour
 )
-SELECT string_agg(int8send(source_id) || int8send(minute_of(hour))
-                  || {" || ".join(f"int8send(new_{mass} - {mass})" for mass in MASSES)}, ''),
+SELECT {_CHANGE.sql("source_id", "minute_of(hour)", *(f"new_{m} - {m}" for m in names(MASSES)))},
        (SELECT count(*) FROM superseded)
 FROM changed
 """
@@ -102,12 +103,6 @@ CROSS JOIN LATERAL (
        AND v.minute >= minute_start(60 * x.hour)
        AND v.minute < minute_start(60 * (x.hour + 1))) m
 """
-
-_EPOCH_MINUTE = POSTGRES_EPOCH_US // MINUTE_US
-
-_CHANGE = np.dtype([(name, ">i8") for name in ("source", "minute", *names(MASSES))])
-_AMOUNT = np.dtype([("source", ">i4"), ("us", ">i8"), ("value", ">f8")])
-_CLOSING = np.dtype([("source", ">i4"), ("us", ">i8"), ("value", ">i8")])
 
 Integers = NDArray[np.int64]
 
@@ -220,24 +215,19 @@ def amounts(
         # planned anew each time: only a plan for these very minutes leaves other chunks out
         prepare=False,
     ).fetchone()
-    raw, closing, unknown = row if row is not None else (None, None, None)
-    found = np.frombuffer(raw or b"", dtype=_AMOUNT)
-    added = np.frombuffer(closing or b"", dtype=_CLOSING)
+    packed, closing, unknown = row if row is not None else (None, None, None)
+    found, added = _AMOUNT.columns(packed), _CLOSING.columns(closing)
     return Amounts(
         source=found["source"].astype(np.int64),
-        minute=_minutes(found["us"]),
-        activity=found["value"].astype(np.float64),
+        minute=found["us"] // MINUTE_US,
+        activity=found["value"],
         closing=(
             added["source"].astype(np.int64),
-            _minutes(added["us"]),
-            added["value"].astype(np.int64),
+            added["us"] // MINUTE_US,
+            added["value"],
         ),
         unknown=frozenset(unknown or ()) & frozenset(source_ids),
     )
-
-
-def _minutes(us: NDArray[Any]) -> Integers:
-    return us.astype(np.int64) // MINUTE_US + _EPOCH_MINUTE
 
 
 def write_hours(
@@ -258,8 +248,7 @@ def write_hours(
         binary=True,
     ).fetchone()
     packed, closed = row if row is not None else (None, 0)
-    found = np.frombuffer(packed or b"", dtype=_CHANGE)
-    changes = {name: found[name].astype(np.int64) for name in _CHANGE.names or ()}
+    changes = _CHANGE.columns(packed)
     return Masses(
         source=changes["source"],
         minute=changes["minute"],

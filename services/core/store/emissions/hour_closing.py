@@ -10,13 +10,14 @@ from typing import Any, LiteralString
 import psycopg
 
 from services.core.store.emissions.hour_ledger import IS_CLOSED
-from services.core.store.emissions.minute_changes import Changes
+from services.core.store.emissions.minute_changes import Changes, packed
 from services.core.store.schema.figures import (
     CLOSING_UG,
     COMPUTED,
     IN_HOURS,
     MASSES,
     SET_BY_CLOSING,
+    names,
     per_figure,
 )
 
@@ -57,6 +58,7 @@ unnest(%(sources)s::int4[], %(hours)s::int4[], %(co2_ug)s::int8[], %(final)s::bo
 #: What closing sets in a minute, and what of the minute it adds to.
 _SET = (CLOSING_UG, *SET_BY_CLOSING)
 _RAISED = tuple(mass for mass in MASSES if mass.closing_adds)
+_CLOSED = packed((*_RAISED, *SET_BY_CLOSING))
 
 # A minute or an hour that nobody measured has no row yet: nothing was counted, amounts are unknown.
 _COUNTED = tuple(figure for figure in COMPUTED if not figure.nullable)
@@ -98,10 +100,15 @@ WITH measured AS (
     FROM changed
     ON CONFLICT (source_id, minute) DO UPDATE SET {per_figure(_SET, "{f} = excluded.{f}")}
 )
-SELECT array_send(array_agg(source_id)), array_send(array_agg(minute)),
-       array_send(array_agg(false)),
-       {per_figure(_RAISED, "array_send(array_agg(closing_ug - old_closing_ug))")},
-       {per_figure(SET_BY_CLOSING, "array_send(array_agg({f} - old_{f}))")}
+SELECT {
+    _CLOSED.sql(
+        "source_id",
+        "minute",
+        "false",
+        *("closing_ug - old_closing_ug" for _ in _RAISED),
+        *(f"{name} - old_{name}" for name in names(SET_BY_CLOSING)),
+    )
+}
 FROM changed
 """
 
@@ -226,7 +233,7 @@ def set_closing(connection: psycopg.Connection[Any], verdicts: Sequence[HourVerd
     if not verdicts:
         return Changes.none()
     row = connection.execute(_SET_CLOSING, _parameters(verdicts), binary=True).fetchone()
-    return Changes.none() if row is None else Changes.of_arrays(row, (*_RAISED, *SET_BY_CLOSING))
+    return Changes.of(_CLOSED.columns(None if row is None else row[0]))
 
 
 def judge_hours(connection: psycopg.Connection[Any], verdicts: Sequence[HourVerdict]) -> None:

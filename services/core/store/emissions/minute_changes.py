@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.store.database.arrays import loaded
-from services.core.store.schema.figures import FIGURES, Figure, names
+from services.core.store.database.arrays import PackedRows
+from services.core.store.schema.figures import FIGURES, Figure
 
-#: Columns of changes, with their types as they are sent.
-_COLUMNS: Mapping[str, str] = {
-    "sources": ">i4",
-    "minutes": ">i4",
-    "has_activity": "?",
-    **{figure.name: {"int8": ">i8", "int4": ">i4"}[figure.type] for figure in FIGURES},
-}
+
+def packed(figures: Iterable[Figure]) -> PackedRows:
+    """Return how changes of some figures are packed: sources, minutes, has_activity, figures."""
+    return PackedRows(
+        sources="int4",
+        minutes="int4",
+        has_activity="bool",
+        **{figure.name: figure.type for figure in figures},
+    )
+
+
+_ALL: Final = packed(FIGURES)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,25 +52,17 @@ class Changes:
     @classmethod
     def none(cls) -> Changes:
         """Return no change at all."""
-        return cls.of_arrays([None] * 3, ())
+        return cls(columns=_ALL.columns(None))
 
     @classmethod
-    def of_arrays(cls, sent: Sequence[bytes | None], figures: Iterable[Figure]) -> Changes:
-        """Return changes: sources, minutes, has_activity, figures, as ``array_send`` gave them.
-
-        Other figures changed by 0.
-        """
-        wanted = ("sources", "minutes", "has_activity", *names(figures))
-        found = {
-            name: loaded(column, _COLUMNS[name]) for name, column in zip(wanted, sent, strict=True)
-        }
-        size = found["sources"].size
+    def of(cls, columns: Mapping[str, NDArray[Any]]) -> Changes:
+        """Return changes of these columns; figures that are not among them changed by 0."""
+        nothing = _ALL.columns(None)
+        size = columns["sources"].size
         return cls(
             columns={
-                name: found[name]
-                if name in found
-                else np.zeros(size, dtype=np.dtype(element).newbyteorder("="))
-                for name, element in _COLUMNS.items()
+                name: columns.get(name, np.zeros(size, dtype=empty.dtype))
+                for name, empty in nothing.items()
             }
         )
 

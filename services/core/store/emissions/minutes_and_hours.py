@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, LiteralString
+from typing import Any, Final, LiteralString
 
 import numpy as np
 import psycopg
@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 
 from services.core.store.emissions.hour_ledger import NEXT_VERSION, supersede
 from services.core.store.emissions.hour_quality import hour_quality
-from services.core.store.emissions.minute_changes import Changes, SourceMinutes
+from services.core.store.emissions.minute_changes import Changes, SourceMinutes, packed
 from services.core.store.schema.figures import (
     COMPUTED,
     FIGURES,
@@ -26,6 +26,8 @@ from services.core.store.schema.figures import (
     names,
     per_figure,
 )
+
+_RECORDED: Final = packed(COMPUTED)
 
 # Only minutes that differ are written; one that nothing is known of, and never was, is not.
 # The LATERAL makes the planner look each minute up instead of reading the hypertable; `oldest`
@@ -60,9 +62,11 @@ WITH changed AS (
     ON CONFLICT (source_id, minute) DO UPDATE
     SET {per_figure(COMPUTED, "{f} = excluded.{f}")}, activity = excluded.activity
 )
-SELECT array_send(array_agg(source_id)), array_send(array_agg(at)),
-       array_send(array_agg(activity_n IS NOT NULL)),
-       {per_figure(COMPUTED, "array_send(array_agg(d_{f}))")}
+SELECT {
+    _RECORDED.sql(
+        "source_id", "at", "activity_n IS NOT NULL", *(f"d_{name}" for name in names(COMPUTED))
+    )
+}
 FROM changed
 """
 
@@ -143,7 +147,7 @@ def record(connection: psycopg.Connection[Any], computed: Sequence[SourceMinutes
         # planned anew each time: only a plan for these very minutes leaves other chunks out
         prepare=False,
     ).fetchone()
-    return Changes.none() if row is None else Changes.of_arrays(row, COMPUTED)
+    return Changes.of(_RECORDED.columns(None if row is None else row[0]))
 
 
 def change_hours(

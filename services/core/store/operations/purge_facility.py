@@ -114,8 +114,6 @@ class PurgeCandidate:
     retirement: Retirement
     #: when a purge of it began that was not finished; None: none did
     begun_at: datetime | None
-    #: the aggregator has closed all of it, so that alerts that ended are on their way to be told
-    settled: bool
     #: as which login the database knows whoever asks
     login: str
 
@@ -148,12 +146,6 @@ def candidate(connection: Connection, slug: str) -> PurgeCandidate:
         begun_at=connection.scalar(
             select(p.begun_at).where(p.facility == slug, p.finished_at.is_(None))
         ),
-        settled=connection.scalar(
-            select(t.facility_progress.c.settled_at >= found.retirement.at).where(
-                t.facility_progress.c.facility_id == found.id
-            )
-        )
-        is True,
         login=str(connection.scalar(text("SELECT session_user"))),
     )
 

@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, LiteralString
+from typing import Any, Final, LiteralString
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from services.core.store.database.arrays import loaded
-from services.core.timeline.instants import DAY_MINUTES, MINUTE_US, POSTGRES_EPOCH_US
+from services.core.store.database.arrays import PackedRows
+from services.core.timeline.instants import DAY_MINUTES, MINUTE_US
 from services.core.timeline.intervals import Interval
 
 Integers = NDArray[np.int64]
@@ -28,10 +28,15 @@ _NEAR_MINUTES = DAY_MINUTES
 # `oldest` keeps older chunks out of the plan: a search for neighbours would open all there are.
 # Quality above 1 (bad, calibration, maintenance) is a gap for the account, like null. A reading's
 # request is told by its number, below zero for an uncertain one: one more column would cost more.
-_READINGS = """
-SELECT array_send(array_agg((CASE r.quality WHEN 1 THEN -x.i ELSE x.i END)::int4)),
-       array_send(array_agg(r.ts)), array_send(array_agg(
-       CASE WHEN r.quality <= 1 THEN coalesce(r.value, 'NaN') ELSE 'NaN' END))
+_READING: Final = PackedRows(request="int4", ts_us="timestamptz", value="float8")
+_PACK: Final[LiteralString] = _READING.sql(
+    "(CASE r.quality WHEN 1 THEN -x.i ELSE x.i END)::int4",
+    "r.ts",
+    "CASE WHEN r.quality <= 1 THEN coalesce(r.value, 'NaN') ELSE 'NaN' END",
+)
+
+_READINGS: LiteralString = f"""
+SELECT {_PACK}
 FROM unnest(%(channels)s::int8[], %(firsts)s::int8[], %(lasts)s::int8[],
             %(before)s::int8[], %(after)s::int8[])
      WITH ORDINALITY AS x(channel_id, first, last, before, after, i)
@@ -51,11 +56,12 @@ CROSS JOIN LATERAL (
        AND ts >= b.t1 AND value IS NOT NULL AND quality <= 1
      ORDER BY ts LIMIT x.after)
 ) r
-"""
+"""  # noqa: S608 - how rows are packed
 
 # How far the k-th usable neighbours of a request lie from it. `since` is in microseconds.
-_NEIGHBOURS = """
-SELECT array_send(array_agg(before ORDER BY i)), array_send(array_agg(after ORDER BY i)) FROM (
+_NEIGHBOUR: Final = PackedRows(before="int8", after="int8")
+_NEIGHBOURS: LiteralString = f"""
+SELECT {_NEIGHBOUR.sql("before", "after", order_by="i")} FROM (
 SELECT x.i,
        coalesce((SELECT minute_of(min(ts))::int8 FROM (
            SELECT ts FROM reading
@@ -70,20 +76,18 @@ SELECT x.i,
 FROM unnest(%(channels)s::int8[], %(since)s::int8[], %(lasts)s::int8[])
      WITH ORDINALITY AS x(channel_id, since, last, i)
 ) q
-"""
+"""  # noqa: S608 - how rows are packed
 
 # All that is known of channels from an instant of each on; `oldest` keeps other chunks out of it.
-_SINCE = """
-SELECT array_send(array_agg((CASE r.quality WHEN 1 THEN -x.i ELSE x.i END)::int4)),
-       array_send(array_agg(r.ts)), array_send(array_agg(
-       CASE WHEN r.quality <= 1 THEN coalesce(r.value, 'NaN') ELSE 'NaN' END))
+_SINCE: LiteralString = f"""
+SELECT {_PACK}
 FROM unnest(%(channels)s::int8[], %(since)s::int8[]) WITH ORDINALITY AS x(channel_id, since, i)
 CROSS JOIN LATERAL (
     SELECT ts, value, quality FROM reading
     WHERE channel_id = x.channel_id AND ts >= %(oldest)s::timestamptz
       AND ts >= timestamptz 'epoch' + x.since * interval '1 microsecond'
     OFFSET 0) r
-"""
+"""  # noqa: S608 - how rows are packed
 
 # The newest reading of each channel before the end of a minute, if it is not too old to hold;
 # `oldest` and `end` keep other chunks out of it.
@@ -256,8 +260,8 @@ class StoredReadings:
             {"k": count, "channels": channels, "since": since_us, "lasts": lasts},
             binary=True,
         ).fetchone()
-        before, after = row if row is not None else (None, None)
-        return loaded(before, ">i8"), loaded(after, ">i8")
+        found = _NEIGHBOUR.columns(None if row is None else row[0])
+        return found["before"], found["after"]
 
     def _packed(
         self,
@@ -265,17 +269,18 @@ class StoredReadings:
         parameters: Mapping[str, Any],
         requests: int,
     ) -> Series:
-        owner, ts, value = None, None, None
+        packed = None
         if requests:
             # planned anew each time: only a plan for this very instant leaves other chunks out
             row = self._connection.execute(sql, parameters, binary=True, prepare=False).fetchone()
-            owner, ts, value = row if row is not None else (None, None, None)
-        number = loaded(owner, ">i4").astype(np.int64)
+            packed = None if row is None else row[0]
+        found = _READING.columns(packed)
+        number = found["request"].astype(np.int64)
         uncertain = number < 0
         return Series.sorted(
             np.abs(number) - 1,
-            loaded(ts, ">i8") + POSTGRES_EPOCH_US,
-            loaded(value, ">f8"),
+            found["ts_us"],
+            found["value"],
             requests,
             uncertain if uncertain.any() else None,
         )
