@@ -11,7 +11,7 @@ import pytest
 
 from services.core.runtime.clock import FixedClock
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant
-from tests.unit.deploy.repository import ROOT
+from tests.repository.files import ROOT
 
 START = instant("2022-08-01T00:00:00+08:00")
 END = START + timedelta(hours=10)

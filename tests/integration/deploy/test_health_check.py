@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from services.core.store.database.progress import ProgressReporter
+from tests.repository.files import ROOT, services
 from tests.services import as_login
-from tests.unit.deploy.repository import ROOT, services
 
 
 @pytest.mark.database

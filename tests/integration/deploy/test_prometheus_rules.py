@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.patience import PATIENCE_S
-from tests.unit.deploy.repository import DEPLOY, read_yaml
+from tests.repository.files import DEPLOY, read_yaml
 
 _FOLDER = DEPLOY / "prometheus"
 _RULES = {

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.integration.store import trial_figure
-from tests.unit.deploy.repository import ROOT
+from tests.repository.files import ROOT
 
 
 def test_one_more_figure_touches_at_most_six_product_files(

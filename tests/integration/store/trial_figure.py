@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tests.unit.deploy.repository import ROOT
+from tests.repository.files import ROOT
 
 _VERSIONS = ROOT / "services/core/store/schema/migrations/versions"
 

@@ -29,6 +29,7 @@ def _minutes(ranges: Ranges) -> list[tuple[int, int]]:
     return sorted(zip(ranges.ids[row].tolist(), minutes.tolist(), strict=True))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(30))
 def test_each_minute_is_now_or_later_whole_hours_the_newest_first(seed: int) -> None:
     rng = random.Random(seed)

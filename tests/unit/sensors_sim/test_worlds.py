@@ -158,6 +158,8 @@ def test_a_facility_that_the_demo_does_not_have_is_refused_with_the_choice() -> 
         chosen("plant", "No/Where", 1)
 
 
+# it waits for a broker that is not there
+@pytest.mark.thorough
 def test_now_is_not_the_future_on_a_machine_that_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = itertools.count(1_795_000_000)
     monkeypatch.setattr("sensors_sim.world_commands.time", SimpleNamespace(time=seconds.__next__))

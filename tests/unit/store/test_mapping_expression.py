@@ -106,6 +106,7 @@ _VALUES = st.recursive(
 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=12)
 @given(document=_VALUES)
 @pytest.mark.parametrize(

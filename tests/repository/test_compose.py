@@ -13,7 +13,7 @@ import pytest
 from services.cli import app
 from services.core.runtime.settings import Settings
 from services.core.store.schema.ddl import LOGINS
-from tests.unit.deploy.repository import (
+from tests.repository.files import (
     COMPOSE,
     DEPLOY,
     ROOT,

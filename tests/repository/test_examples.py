@@ -24,7 +24,7 @@ from services.core.facility import factor_file
 from services.core.facility.file import parse
 from tests.contract.ingest.formats.station import station_of
 from tests.examples import PAGES, ROOT, Example, all_examples, examples_of
-from tests.unit.deploy.repository import openapi
+from tests.repository.files import openapi
 
 _LINZ = (ROOT / "deploy" / "demo" / "linz.yaml").read_text(encoding="utf-8")
 _LANGUAGES = {"yaml", "json", "sh", "python", "csv", "text"}

@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.unit.deploy.repository import DEPLOY, ROOT
+from tests.repository.files import DEPLOY, ROOT
 
 _LOCK = (ROOT / "requirements.lock").read_text()
 _COPIED = re.compile(r"^COPY (?!--from)(.+) \S+$", re.MULTILINE)

@@ -195,7 +195,6 @@ def test_no_step_is_faster_than_the_meter(readings: tuple[Ints, Floats]) -> None
     assert (result.amount <= 20.0 * (hours + 2 / 3600) + 0.1 + 1e-9).all()
 
 
-@pytest.mark.thorough
 @settings(max_examples=250, deadline=None)
 @given(registers(60) | jittering(60), CONFIGS, st.integers(0, 60), st.integers(0, 30))
 def test_a_window_with_its_look_around_gives_the_same_steps(

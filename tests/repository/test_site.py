@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from deploy.site import build
-from tests.unit.deploy.repository import ROOT
+from tests.repository.files import ROOT
 
 pytestmark = pytest.mark.thorough
 

@@ -31,7 +31,6 @@ def tenths(value: Decimal) -> Decimal:
     return value.quantize(TENTH, rounding=ROUND_HALF_UP)
 
 
-@pytest.mark.thorough
 def test_random_hours_are_reported_as_a_second_implementation_reports_them(
     record_property: Callable[[str, object], None],
 ) -> None:

@@ -9,7 +9,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from services.core.runtime import metrics
 from services.core.runtime.settings import Settings
-from tests.unit.deploy.repository import DASHBOARDS, DEPLOY, read_yaml, services
+from tests.repository.files import DASHBOARDS, DEPLOY, read_yaml, services
 
 _FOLDER = DEPLOY / "prometheus"
 _RULES = sorted((_FOLDER / "rules").glob("*.yml"))

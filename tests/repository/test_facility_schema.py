@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from services.cli import app
 from services.core.facility.schema import schema, schema_text
 
-_ROOT = Path(__file__).parents[3]
+_ROOT = Path(__file__).parents[2]
 _COMMITTED = _ROOT / "deploy" / "docs" / "reference" / "facility.schema.json"
 _EXAMPLES = sorted(
     [*(_ROOT / "deploy" / "demo").glob("*.yaml"), *(_ROOT / "deploy" / "examples").rglob("*.yaml")]

@@ -17,7 +17,7 @@ from services.core.store.schema.tables import (
 )
 from services.core.timeline.windows import TOTALS, Window
 
-SERVICES = Path(__file__).parents[3] / "services"
+SERVICES = Path(__file__).parents[2] / "services"
 
 #: A migration stays as it was written.
 PRODUCT = [

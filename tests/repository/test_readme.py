@@ -11,7 +11,7 @@ from deploy.reference.database import page_of_tables
 from deploy.reference.metrics import page_of_metrics
 from services.core.runtime.settings import Settings
 from tests.examples import PAGES
-from tests.unit.deploy.repository import ROOT
+from tests.repository.files import ROOT
 
 _KNOWN = {f"TONNE_{name.upper()}" for name in Settings.model_fields}
 

@@ -11,7 +11,7 @@ import pytest
 from services.api.http.intervals import parse
 from services.api.models.models import LiveSource, Total
 from services.core.timeline.windows import TOTALS
-from tests.unit.deploy.repository import DASHBOARDS, DEPLOY, openapi, read_yaml, services
+from tests.repository.files import DASHBOARDS, DEPLOY, openapi, read_yaml, services
 
 _PROVISIONING = DEPLOY / "grafana" / "provisioning"
 _INFINITY = "yesoreyeram-infinity-datasource"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-_ROOT = Path(__file__).parents[3]
+_ROOT = Path(__file__).parents[2]
 _STORE = _ROOT / "services" / "core" / "store"
 
 #: Files that may hold SQL, each with its reason.
