@@ -57,7 +57,7 @@ def carried(
     return intervals
 
 
-def windows_upto(current_minute: int) -> int:
+def windows_through(current_minute: int) -> int:
     """Return the last minute that the rolling totals may hold."""
     return current_minute - _STAND_BACK
 
@@ -74,10 +74,10 @@ def move_windows(
     if rolled_to is not None:
         most = max(_LEAST_MOVE, _MOST_MOVED // max(1, len(source_ids)))
         minute = min(minute, rolled_to + most)
-    upto = datetime.fromtimestamp(windows_upto(minute) * 60, UTC)
-    since = windows.first_minutes(upto, plan.zone)
-    earlier_windows.forget(connection, source_ids, since, upto)
-    window_advance.advance(connection, source_ids, since, upto)
+    through = datetime.fromtimestamp(windows_through(minute) * 60, UTC)
+    since = windows.first_minutes(through, plan.zone)
+    earlier_windows.forget(connection, source_ids, since, through)
+    window_advance.advance(connection, source_ids, since, through)
     return minute
 
 

@@ -406,7 +406,7 @@ def _apply(
     of.restated_hours += minutes_and_hours.change_hours(connection, indirect, resolved)
     changed = direct.plus(indirect)
     minutes_and_hours.change_rolling(
-        connection, changed, minute_rollover.windows_upto(of.current_minute)
+        connection, changed, minute_rollover.windows_through(of.current_minute)
     )
     of.changed_ranges.add(changed, reasons)
     hour_closing.judge_hours(connection, judged.verdicts)

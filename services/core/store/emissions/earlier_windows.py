@@ -10,8 +10,9 @@ import psycopg
 
 _FORGET = """
 DELETE FROM rolling_total r
-USING unnest(%(spans)s::text[], %(since)s::timestamptz[]) AS x(span, since)
-WHERE r.source_id = ANY(%(sources)s) AND r.span = x.span AND x.since < r.since AND r.upto < %(upto)s
+USING unnest(%(windows)s::text[], %(since)s::timestamptz[]) AS x(span, since)
+WHERE r.source_id = ANY(%(sources)s) AND r.span = x.span
+  AND x.since < r.since AND r.upto < %(through)s
 """
 
 
@@ -19,15 +20,15 @@ def forget(
     connection: psycopg.Connection[Any],
     source_ids: Sequence[int],
     since: Mapping[str, datetime],
-    upto: datetime,
+    through: datetime,
 ) -> None:
     """Forget the totals, so that they are made anew from minutes; arguments as for advancing."""
     connection.execute(
         _FORGET,
         {
             "sources": list(source_ids),
-            "spans": list(since),
+            "windows": list(since),
             "since": list(since.values()),
-            "upto": upto,
+            "through": through,
         },
     )

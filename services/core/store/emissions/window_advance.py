@@ -12,7 +12,7 @@ from services.core.store.schema.figures import IN_WINDOWS, per_figure
 
 _STANDING = """
 SELECT source_id, span, since, upto FROM rolling_total
-WHERE source_id = ANY(%(sources)s) AND span = ANY(%(spans)s)
+WHERE source_id = ANY(%(sources)s) AND span = ANY(%(windows)s)
 """
 
 # What entered since the last advance is added, what left is taken away; a total whose period began
@@ -23,17 +23,17 @@ WITH m AS MATERIALIZED (
     {{minutes}}
 )
 UPDATE rolling_total r
-SET since = c.since, upto = %(upto)s, {per_figure(IN_WINDOWS, "{f} = c.kept * r.{f} + c.{f}")}
+SET since = c.since, upto = %(through)s, {per_figure(IN_WINDOWS, "{f} = c.kept * r.{f} + c.{f}")}
 FROM (
     SELECT o.source_id, o.span, x.since, (x.since <= o.upto)::int AS kept,
            {per_figure(IN_WINDOWS, "coalesce(sum(s.sign * ({f.closed})), 0){f.window_cast} AS {f}")}
     FROM rolling_total o
-    JOIN unnest(%(spans)s::text[], %(since)s::timestamptz[]) AS x(span, since) ON x.span = o.span
+    JOIN unnest(%(windows)s::text[], %(since)s::timestamptz[]) AS x(span, since) ON x.span = o.span
     LEFT JOIN m ON m.source_id = o.source_id AND (
         (m.minute > o.upto AND m.minute >= x.since)
         OR (x.since <= o.upto AND m.minute >= o.since AND m.minute < x.since))
     CROSS JOIN LATERAL (SELECT CASE WHEN m.minute > o.upto THEN 1 ELSE -1 END AS sign) s
-    WHERE o.source_id = ANY(%(sources)s) AND o.upto < %(upto)s
+    WHERE o.source_id = ANY(%(sources)s) AND o.upto < %(through)s
     GROUP BY o.source_id, o.span, x.since, o.upto
 ) c
 WHERE r.source_id = c.source_id AND r.span = c.span
@@ -47,13 +47,13 @@ _STRETCH: LiteralString = """
 
 _BEGIN: LiteralString = f"""
 INSERT INTO rolling_total (source_id, span, since, upto, {per_figure(IN_WINDOWS)})
-SELECT s.source_id, n.span, n.since, %(upto)s, {per_figure(IN_WINDOWS, "t.{f}")}
+SELECT s.source_id, n.span, n.since, %(through)s, {per_figure(IN_WINDOWS, "t.{f}")}
 FROM unnest(%(sources)s::int4[]) AS s(source_id)
-CROSS JOIN unnest(%(spans)s::text[], %(since)s::timestamptz[]) AS n(span, since)
+CROSS JOIN unnest(%(windows)s::text[], %(since)s::timestamptz[]) AS n(span, since)
 CROSS JOIN LATERAL (
     SELECT {per_figure(IN_WINDOWS, "coalesce(sum({f.closed}), 0){f.window_cast} AS {f}")}
     FROM minute_in_force m
-    WHERE m.source_id = s.source_id AND m.minute BETWEEN n.since AND %(upto)s) t
+    WHERE m.source_id = s.source_id AND m.minute BETWEEN n.since AND %(through)s) t
 WHERE NOT EXISTS (
     SELECT FROM rolling_total r WHERE r.source_id = s.source_id AND r.span = n.span)
 ON CONFLICT DO NOTHING
@@ -64,21 +64,22 @@ def advance(
     connection: psycopg.Connection[Any],
     source_ids: Sequence[int],
     since: Mapping[str, datetime],
-    upto: datetime,
+    through: datetime,
 ) -> None:
-    """Move the totals of the sources on to the minute ``upto``; ``since`` by span.
+    """Move the totals of the sources on to the minute ``through``; ``since`` by window.
 
     Totals that do not exist yet are made from the minutes themselves.
     """
     parameters: dict[str, Any] = {
         "sources": list(source_ids),
-        "spans": list(since),
+        "windows": list(since),
         "since": list(since.values()),
-        "upto": upto,
+        "through": through,
     }
     standing = connection.execute(_STANDING, parameters).fetchall()
     stretches = _stretches(
-        {(since[span], begun, ended) for _, span, begun, ended in standing if ended < upto}, upto
+        {(since[span], begun, ended) for _, span, begun, ended in standing if ended < through},
+        through,
     )
     if stretches:
         minutes = "UNION ALL".join(_STRETCH.format(i=i) for i in range(len(stretches)))
@@ -92,14 +93,14 @@ def advance(
 
 
 def _stretches(
-    moved: Collection[tuple[datetime, datetime, datetime]], upto: datetime
+    moved: Collection[tuple[datetime, datetime, datetime]], through: datetime
 ) -> list[tuple[datetime, datetime]]:
-    """Return intervals whose minutes enter or leave totals that move on to ``upto``.
+    """Return intervals whose minutes enter or leave totals that move on to ``through``.
 
     Of each total: where it is to begin, where it began, and its last minute. Not two overlap.
     """
     minute = timedelta(minutes=1)
-    found = {(max(ended + minute, begins), upto + minute) for begins, _, ended in moved}
+    found = {(max(ended + minute, begins), through + minute) for begins, _, ended in moved}
     found |= {(begun, begins) for begins, begun, ended in moved if begun < begins <= ended}
     joined: list[tuple[datetime, datetime]] = []
     for first, stop in sorted(found):
