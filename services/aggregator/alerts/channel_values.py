@@ -13,9 +13,10 @@ def fill(found: Values, request: ValueRequest) -> None:
     """Fill in the values of measures of channels, each in its channel's unit."""
     first, last = request.first, request.last
     selected = [
-        (row, each, each.measure, each.measure.window_minutes(each.spec.window))
-        for row, each in request.rows
-        if isinstance(each.measure, ChannelMeasure)
+        (row, each, measure, measure.window_minutes(each.spec.window))
+        for measure, members in request.thresholds.items()
+        if isinstance(measure, ChannelMeasure)
+        for row, each in members
     ]
     if not selected:
         return

@@ -18,9 +18,10 @@ def fill_arrivals(found: Values, request: ValueRequest) -> None:
     """
     plan = request.plan
     selected = [
-        (row, each, each.measure)
-        for row, each in request.rows
-        if isinstance(each.measure, ArrivalMeasure)
+        (row, each, measure)
+        for measure, members in request.thresholds.items()
+        if isinstance(measure, ArrivalMeasure)
+        for row, each in members
     ]
     if not selected:
         return
@@ -41,9 +42,10 @@ def fill_refusals(found: Values, request: ValueRequest) -> None:
     """Fill in the values of measures of what is in quarantine."""
     first, last = request.first, request.last
     selected = [
-        (row, each, each.measure, each.measure.window_minutes(each.spec.window))
-        for row, each in request.rows
-        if isinstance(each.measure, RefusalMeasure)
+        (row, each, measure, measure.window_minutes(each.spec.window))
+        for measure, members in request.thresholds.items()
+        if isinstance(measure, RefusalMeasure)
+        for row, each in members
     ]
     if not selected:
         return

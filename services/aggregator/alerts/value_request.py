@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
+from services.core.accounting.alerting.measures.measure import Measure
 from services.core.store.registry.watch_plan import Watched, WatchPlan
 
 
@@ -17,7 +19,7 @@ class ValueRequest:
     connection: psycopg.Connection[Any]
     facility_id: int
     plan: WatchPlan
-    #: thresholds, each with its row in the values
-    rows: tuple[tuple[int, Watched], ...]
+    #: thresholds by measure, each with its row in the values
+    thresholds: Mapping[Measure, Sequence[tuple[int, Watched]]]
     first: int
     last: int

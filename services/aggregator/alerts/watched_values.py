@@ -7,6 +7,7 @@ on the kind of the measure alone: :mod:`.emission_values`, :mod:`.channel_values
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -14,8 +15,9 @@ import psycopg
 
 from services.aggregator.alerts import channel_values, device_values, emission_values
 from services.aggregator.alerts.value_request import ValueRequest
+from services.core.accounting.alerting.measures.measure import Measure
 from services.core.accounting.alerting.measures.values import Values
-from services.core.store.registry.watch_plan import WatchPlan
+from services.core.store.registry.watch_plan import Watched, WatchPlan
 
 _FILLS: Final = (
     emission_values.fill,
@@ -37,11 +39,15 @@ def values(
 
     Columns are the minutes from ``first`` to ``last``, both included.
     """
+    thresholds: dict[Measure, list[tuple[int, Watched]]] = defaultdict(list)
+    for row, index in enumerate(selected):
+        watched = plan.thresholds[index]
+        thresholds[watched.measure].append((row, watched))
     request = ValueRequest(
         connection=connection,
         facility_id=facility_id,
         plan=plan,
-        rows=tuple(enumerate(plan.thresholds[index] for index in selected)),
+        thresholds=thresholds,
         first=first,
         last=last,
     )

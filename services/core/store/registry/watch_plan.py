@@ -78,16 +78,13 @@ class Watched:
     id: int
     version: int
     spec: Threshold = field(repr=False)
+    #: what it compares with its limit
+    measure: Measure
     #: whose emissions it watches; empty where it watches something else
     sources: tuple[int, ...]
     channel_id: int | None
     device_id: int | None
     names: WatchedNames = field(default=WatchedNames(), repr=False)
-
-    @property
-    def measure(self) -> Measure:
-        """What it compares with its limit."""
-        return self.spec.definition
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -222,6 +219,7 @@ def _watched(row: Mapping[str, Any], sources: Sequence[Mapping[str, Any]]) -> Wa
         id=row["id"],
         version=row["version"],
         spec=spec,
+        measure=spec.definition,
         sources=_sources(row, spec, sources),
         channel_id=row["channel_id"],
         device_id=row["device_id"],

@@ -67,9 +67,7 @@ def emissions(
     assert isinstance(measure, EmissionMeasure)
     found = Values.unknown(3, 2)
     thresholds = [
-        SourceThreshold(
-            row=row, sources=np.array(sources), is_projected=projected, budget_kg=budget
-        )
+        SourceThreshold(row=row, sources=sources, is_projected=projected, budget_kg=budget)
         for row, sources in enumerate(([0], [1], [0, 1]))
     ]
     groups = SourceGroups(thresholds, window=window, retired=np.zeros(2, dtype=bool))

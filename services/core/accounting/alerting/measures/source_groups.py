@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from services.core.accounting.alerting.measures.values import Booleans, Floats, Integers, Values
+from services.core.accounting.alerting.measures.values import Booleans, Floats, Values
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SourceThreshold:
-    """A threshold on sources, as far as its values depend on it."""
+class SourceThreshold(NamedTuple):
+    """A threshold on sources, as far as its values depend on it; thousands are made in a tick."""
 
     #: its row in the values
     row: int
     #: the rows of its sources in their series
-    sources: Integers
+    sources: Sequence[int]
     is_projected: bool
     budget_kg: float | None
 
@@ -31,10 +30,14 @@ class SourceGroups:
         """Sort the thresholds; ``retired``: by row of a source, whether it is."""
         #: empty: the measure has none
         self.window = window
-        single = [each for each in thresholds if each.sources.size == 1]
+        single = [each for each in thresholds if len(each.sources) == 1]
         self._rows = np.array([each.row for each in single], dtype=np.int64)
         self._sources = np.array([each.sources[0] for each in single], dtype=np.int64)
-        self._groups = [(each.row, each.sources) for each in thresholds if each.sources.size > 1]
+        self._groups = [
+            (each.row, np.array(each.sources, dtype=np.int64))
+            for each in thresholds
+            if len(each.sources) > 1
+        ]
         self._retired = retired
         self._thresholds = thresholds
         self.projected_rows = np.array(
