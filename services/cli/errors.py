@@ -15,10 +15,6 @@ from services.core.runtime.credentials import without_credentials
 from services.core.runtime.settings import SettingsError
 from services.core.store.database.connect import DatabaseUrlError
 from services.core.store.database.schema_version import SchemaError
-from services.core.store.operations.keys import KeyRequestError
-from services.core.store.registry.grants import GrantRequestError
-from services.core.store.schema.logins import LoginError
-from services.core.store.schema.migrate import MigrationError
 
 
 def failure(sentence: str) -> typer.Exit:
@@ -28,20 +24,21 @@ def failure(sentence: str) -> typer.Exit:
 
 
 @contextmanager
-def clear_errors() -> Iterator[None]:
-    """Turn errors that an operator can correct into their sentence."""
+def clear_errors(*own: type[Exception]) -> Iterator[None]:
+    """Turn errors that an operator can correct into their sentence.
+
+    :param own: the command's own errors, whose message is the sentence.
+    """
     try:
         yield
     except (
         SettingsError,
         DatabaseUrlError,
-        MigrationError,
-        LoginError,
         SchemaError,
         ApplyError,
-        GrantRequestError,
-        KeyRequestError,
     ) as error:
+        raise failure(str(error)) from None
+    except own as error:
         raise failure(str(error)) from None
     except (
         psycopg.errors.UndefinedTable,

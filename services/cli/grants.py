@@ -34,7 +34,7 @@ _Name = Annotated[str, typer.Argument(help="environment variable, TONNE_SECRET_.
 
 
 def _run(work: Callable[[Connection], Found]) -> Found:
-    with clear_errors(), process.transaction() as connection:
+    with clear_errors(grants.GrantRequestError), process.transaction() as connection:
         return work(connection)
 
 

@@ -37,7 +37,7 @@ def create(
     expires: Expires = None,
 ) -> None:
     """Create a key and print it; only its hash is stored, so it is shown once."""
-    with clear_errors():
+    with clear_errors(keys.KeyRequestError):
         expires_at = spans.instant("--expires", expires or None)
         with database() as connection:
             say(
@@ -54,7 +54,7 @@ def create(
 @app.command("list")
 def list_(*, as_json: AsJson = False) -> None:
     """List all keys, without the keys themselves."""
-    with clear_errors(), database() as connection:
+    with clear_errors(keys.KeyRequestError), database() as connection:
         found = [
             (
                 key.id,
@@ -74,6 +74,6 @@ def list_(*, as_json: AsJson = False) -> None:
 @app.command()
 def revoke(key_id: Annotated[int, typer.Argument(help="key id, from `tonne keys list`")]) -> None:
     """Revoke a key."""
-    with clear_errors(), database() as connection:
+    with clear_errors(keys.KeyRequestError), database() as connection:
         keys.revoke(connection, key_id)
     say(f"key {key_id} is revoked")

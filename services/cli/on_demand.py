@@ -1,0 +1,73 @@
+"""Commands whose modules are loaded when they run: none waits for what only others need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from copy import copy
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, cast
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A command, or a group of them: where it stands and what the list of commands says of it."""
+
+    module: str
+    #: a function that is the command, or an app that is the group
+    attribute: str
+    #: as in the function's docstring or the app's help; a test compares them
+    summary: str
+
+    def load(self, name: str) -> Any:
+        """Import the module and return the command."""
+        found = getattr(import_module(self.module), self.attribute)
+        if isinstance(found, typer.Typer):
+            command: Any = get_group(found)
+            command.name = name
+            return command
+        alone = typer.Typer()
+        alone.command(name)(found)
+        return get_group(alone).commands[name]
+
+
+class _Loaded(Mapping[str, Any]):
+    """The commands by name, each loaded when it is asked for."""
+
+    def __init__(self, parts: Mapping[str, Part]) -> None:
+        self._parts = parts
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            self._loaded[name] = self._parts[name].load(name)
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+
+def on_demand(parts: Mapping[str, Part]) -> type[TyperGroup]:
+    """Return the class of a group with these commands, in this order."""
+
+    class OnDemand(TyperGroup):
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**settings)
+            self.commands = cast(MutableMapping[str, Any], _Loaded(parts))
+
+        def format_help(self, ctx: Any, formatter: Any) -> None:
+            """List the commands without loading one."""
+            listing = copy(self)
+            listing.commands = {
+                name: TyperCommand(name=name, help=part.summary) for name, part in parts.items()
+            }
+            super(OnDemand, listing).format_help(ctx, formatter)
+
+    return OnDemand

@@ -1,0 +1,42 @@
+"""A command loads what it needs and nothing else; the list of commands loads none of them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("does", "spared"),
+    [
+        ("services.cli.app(['--help'])", {"pydantic", "psycopg", "sqlalchemy", "numpy"}),
+        ("import services.cli.keys", {"alembic", "ruamel", "fastapi", "msgspec"}),
+        (
+            "import services.cli.processes, services.ingest.app",
+            {"alembic", "fastapi", "ruamel", "bcrypt"},
+        ),
+        (
+            "import services.cli.processes, services.aggregator.app",
+            {"alembic", "fastapi", "paho", "ruamel"},
+        ),
+        (
+            "import services.cli.processes, services.notify.app",
+            {"alembic", "fastapi", "nats"},
+        ),
+        ("import services.cli.processes, services.api.app", {"alembic", "paho", "nats"}),
+    ],
+    ids=["help", "keys", "ingest", "aggregate", "notify", "api"],
+)
+def test_what_is_not_needed_is_not_loaded(does: str, spared: set[str]) -> None:
+    program = (
+        "import atexit, json, sys, services.cli\n"
+        "atexit.register(lambda: sys.stderr.write(json.dumps(list(sys.modules))))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program + does], capture_output=True, text=True, check=True
+    )
+    loaded = {name.partition(".")[0] for name in json.loads(done.stderr)}
+    assert loaded & spared == set()
