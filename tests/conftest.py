@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -18,6 +19,23 @@ _TEMPLATE = "tonne_template"
 
 #: What `make unit` runs by, to be done in seconds; `make test` tries every property in full.
 settings.register_profile("quick", max_examples=20, deadline=None)
+
+
+#: Files that wait longest, in ``tests``: begun first, so that no worker is left alone with one.
+_LONGEST = (
+    "integration/test_full_disk.py",
+    "integration/test_local_stack.py",
+    "e2e/test_kills.py",
+    "faults/test_faults.py",
+    "integration/deploy/test_logins.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that wait longest first; all others stay in their order."""
+    here = Path(__file__).parent
+    order = {here / name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
 def pytest_configure() -> None:
