@@ -16,7 +16,7 @@ from services.ingest.sources.source import Message
 
 
 def corrected(messages: Sequence[Message], clock: SteadyTime) -> Sequence[Message]:
-    """The messages with this machine's times put right, where its clock, or both, are wrong."""
+    """Put this machine's times of messages right, where its clock, or both, are wrong."""
     by_s = clock.correction_s
     if not by_s:
         return messages

@@ -214,7 +214,7 @@ class Settings(BaseSettings):
     @field_validator("retention_days")
     @classmethod
     def _limits_need_readings(cls, days: int) -> int:
-        """Limits are judged again for data that are up to 35 days late."""
+        """Thresholds are evaluated again for data that are up to 35 days late."""
         if 0 < days < _LEAST_RETENTION_DAYS:
             raise ValueError(f"Input should be 0 or at least {_LEAST_RETENTION_DAYS}")
         return days
