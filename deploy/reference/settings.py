@@ -31,8 +31,8 @@ def _values(field: Any) -> str:
     if get_origin(field.annotation) is Literal:
         return " ".join(f"`{value}`" for value in get_args(field.annotation))
     bounds = {type(item).__name__: item for item in field.metadata}
-    least = getattr(bounds.get("Ge"), "ge", None)
-    most = getattr(bounds.get("Le"), "le", None)
-    if least is not None and most is not None:
-        return f"{least} to {most}"
-    return f"{least} or more" if least is not None else ""
+    lowest = getattr(bounds.get("Ge"), "ge", None)
+    highest = getattr(bounds.get("Le"), "le", None)
+    if lowest is not None and highest is not None:
+        return f"{lowest} to {highest}"
+    return f"{lowest} or more" if lowest is not None else ""

@@ -209,9 +209,9 @@ def _books(job: Load) -> list[DeviceBook]:
     if job.history_s is None or job.count is None:
         return [DeviceBook(device) for device in device_ids(job)]
     # a connection deals its share out evenly, so the busiest device may get one message more
-    most = -(-job.count // job.devices) + 1
+    limit = -(-job.count // job.devices) + 1
     begin_ms = int((time.time() - job.history_s) * 1000)
-    step_ms = job.history_s * 1000 / most
+    step_ms = job.history_s * 1000 / limit
     return [DeviceBook(each, begin_ms=begin_ms, step_ms=step_ms) for each in device_ids(job)]
 
 

@@ -21,7 +21,7 @@ import psycopg
 from services.aggregator import computable_ranges, compute
 from services.aggregator.minute_rollover import SETTLE_S
 from services.aggregator.ranges import Ranges
-from services.core.accounting.minute_rounding import MOST_BILLIONTHS
+from services.core.accounting.minute_rounding import MAX_BILLIONTHS
 from services.core.accounting.stack.closing import ClosingRule, HourFigure, InputValue, Period
 from services.core.accounting.stack.history import History
 from services.core.accounting.stack.qa import out_of_control
@@ -38,13 +38,13 @@ from services.core.timeline.intervals import Interval
 
 #: Hours of one source that are closed in one step, so that a long history takes many short
 #: transactions.
-_MOST_HOURS = 14 * 24
+_MAX_HOURS = 14 * 24
 
 #: Hours of all sources that are closed in one step, whatever each of them has waiting.
-_MOST_HOURS_IN_ALL = 2000
+_MAX_HOURS_IN_ALL = 2000
 
 #: More than this is no mass of an hour: its minutes have no more.
-_MOST_KG = Decimal(60 * MOST_BILLIONTHS) / 10**9
+_MAX_KG = Decimal(60 * MAX_BILLIONTHS) / 10**9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,9 +92,9 @@ def due(
             continue
         have = hour_inputs.recorded_hours(connection, source_id, first, last_due)
         hours = [hour for hour in range(first, last_due + 1) if hour not in have]
-        most = min(_MOST_HOURS, _MOST_HOURS_IN_ALL - sum(map(len, found.values())))
-        more |= len(hours) > most
-        found[source_id] = hours[:most]
+        limit = min(_MAX_HOURS, _MAX_HOURS_IN_ALL - sum(map(len, found.values())))
+        more |= len(hours) > limit
+        found[source_id] = hours[:limit]
     return {source_id: hours for source_id, hours in found.items() if hours}, more
 
 
@@ -120,7 +120,7 @@ def close_last(
         if all(each.hour >= last_hour for each in unjudged.get(source_id, ()))
     }
     closed = hour_closing.close_hours(connection, judged, now, SETTLE_S)
-    return closed >= hour_closing.MOST_HOURS
+    return closed >= hour_closing.MAX_HOURS
 
 
 def period_ended(
@@ -361,7 +361,7 @@ def _verdict(
     source_id: int, hour: int, recorded: Mapping[str, RecordedInput], figure: HourFigure
 ) -> HourVerdict:
     kg, quality = figure.kg, str(figure.quality)
-    if kg is not None and abs(kg) > _MOST_KG:
+    if kg is not None and abs(kg) > _MAX_KG:
         # no hour's mass: what is known of it is the sum of its minutes
         kg = None
     measured = [each.covered_ms for role, each in recorded.items() if role != LOAD]

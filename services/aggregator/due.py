@@ -61,26 +61,26 @@ def of_touched(
 def asked_for(
     connection: psycopg.Connection[Any],
     plan: FacilityPlan,
-    most_minutes: int,
+    max_minutes: int,
     current_minute: int,
     *,
     rest_first: bool,
 ) -> Work | None:
     """Return the next piece of what was asked for or did not fit into a tick; None: neither."""
     if rest_first:
-        return _rest(connection, plan, most_minutes) or _requested(
-            connection, plan, most_minutes, current_minute
+        return _rest(connection, plan, max_minutes) or _requested(
+            connection, plan, max_minutes, current_minute
         )
-    return _requested(connection, plan, most_minutes, current_minute) or _rest(
-        connection, plan, most_minutes
+    return _requested(connection, plan, max_minutes, current_minute) or _rest(
+        connection, plan, max_minutes
     )
 
 
 def _requested(
-    connection: psycopg.Connection[Any], plan: FacilityPlan, most_minutes: int, current_minute: int
+    connection: psycopg.Connection[Any], plan: FacilityPlan, max_minutes: int, current_minute: int
 ) -> Work | None:
     queued = claims.requested(
-        connection, plan.id, min(most_minutes, _RECOMPUTE_MINUTES), but=plan.set_aside
+        connection, plan.id, min(max_minutes, _RECOMPUTE_MINUTES), but=plan.set_aside
     )
     if queued is None:
         return None
@@ -105,10 +105,8 @@ def _of_sources(
     return {source_id: hours for source_id, hours in judge.items() if source_id in plan.sources}
 
 
-def _rest(
-    connection: psycopg.Connection[Any], plan: FacilityPlan, most_minutes: int
-) -> Work | None:
-    taken = left_over.take(connection, plan.id, most_minutes, but=plan.set_aside)
+def _rest(connection: psycopg.Connection[Any], plan: FacilityPlan, max_minutes: int) -> Work | None:
+    taken = left_over.take(connection, plan.id, max_minutes, but=plan.set_aside)
     if not taken:
         return None
     selected: dict[int, list[Interval]] = {}

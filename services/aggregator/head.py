@@ -31,13 +31,13 @@ _AROUND = 24
 _LIVE_MINUTES = 2
 
 #: No more readings than this are remembered of one facility: 24 bytes each.
-_MOST = 4_000_000
+_LIMIT = 4_000_000
 
 #: A key is the channel's number and its time, in microseconds from a year before now on.
 _TIME_BITS = 46
 
 #: More channels than this leave a key no room.
-_MOST_CHANNELS = 1 << 16
+_MAX_CHANNELS = 1 << 16
 
 #: Beyond every reading, for what has no end.
 _FOR_EVER = 10_000_000
@@ -82,7 +82,7 @@ class Recent:
         if (
             self._plan is not plan
             or self._sequence != sequence
-            or self._keys.size > _MOST
+            or self._keys.size > _LIMIT
             or abs(begin_us - self._base_us - (1 << (_TIME_BITS - 1))) > 1 << (_TIME_BITS - 2)
         ):
             self._forget()
@@ -213,7 +213,7 @@ class RecentReadings:
         numbers = recent.numbers(channels)
         live = since_us >= self._live_from_us
         recent.forget(numbers[~live])
-        if recent.channels.size > _MOST_CHANNELS:
+        if recent.channels.size > _MAX_CHANNELS:
             return
         numbers, since_us, channels = numbers[live], since_us[live], channels[live]
         known = recent.is_known(numbers)

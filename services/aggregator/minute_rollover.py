@@ -24,7 +24,7 @@ _STAND_BACK = 2
 
 #: Windows move on by so many source minutes in one tick: each of the five rolling ones
 #: loses as many as all gain. A facility of many sources moves on by an hour at least.
-_MOST_MOVED = 100_000
+_MAX_MOVED = 100_000
 _LEAST_MOVE = 60
 
 #: An hour that changed within this time is still being filled and is not closed yet.
@@ -72,8 +72,8 @@ def move_windows(
     """
     source_ids = [*plan.sources, *plan.retired]
     if rolled_to is not None:
-        most = max(_LEAST_MOVE, _MOST_MOVED // max(1, len(source_ids)))
-        minute = min(minute, rolled_to + most)
+        limit = max(_LEAST_MOVE, _MAX_MOVED // max(1, len(source_ids)))
+        minute = min(minute, rolled_to + limit)
     through = datetime.fromtimestamp(windows_through(minute) * 60, UTC)
     since = windows.first_minutes(through, plan.zone)
     earlier_windows.forget(connection, source_ids, since, through)
@@ -90,4 +90,4 @@ def close_hours(connection: psycopg.Connection[Any], plan: FacilityPlan, now: da
         source.id: source.lateness_s for source in plan.sources.values() if source.closing is None
     } | dict(plan.retired)
     closed = hour_closing.close_hours(connection, lateness, now, SETTLE_S)
-    return closed >= hour_closing.MOST_HOURS
+    return closed >= hour_closing.MAX_HOURS

@@ -27,7 +27,7 @@ _AIM_S = 0.25
 #: Beside live minutes a tick computes only so small a part of what it might of older ones.
 _BESIDE_LIVE = 10
 
-_MOST_OLD = 40_000
+_MAX_OLD = 40_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +58,7 @@ class Pieces:
         if seconds > 2 * _AIM_S and old_minutes > 0:
             return replace(self, old=max(_LEAST_MINUTES, min(self.old, old_minutes) // 2))
         if seconds < _AIM_S and old_minutes * 2 > self.old:
-            return replace(self, old=min(_MOST_OLD, self.old * 2))
+            return replace(self, old=min(_MAX_OLD, self.old * 2))
         return self
 
 
@@ -85,8 +85,8 @@ def part(ranges: Ranges, pieces: Pieces, live_from: int, *, live_only: bool = Fa
         )
     live, older = _cut(ranges, live_from)
     now, later = _newest(live, pieces.live)
-    most_old = pieces.old // _BESIDE_LIVE if len(live) else pieces.old
-    now_old, later_old = _newest(older, 0 if live_only else most_old)
+    max_old = pieces.old // _BESIDE_LIVE if len(live) else pieces.old
+    now_old, later_old = _newest(older, 0 if live_only else max_old)
     return Parted(
         now=_joined(now, now_old),
         later=_joined(later, later_old),
@@ -94,12 +94,12 @@ def part(ranges: Ranges, pieces: Pieces, live_from: int, *, live_only: bool = Fa
     )
 
 
-def _newest(ranges: Ranges, most: int) -> tuple[Ranges, Ranges]:
-    """Split off the newest hours of all rows with at most ``most`` minutes together.
+def _newest(ranges: Ranges, limit: int) -> tuple[Ranges, Ranges]:
+    """Split off the newest hours of all rows with at most ``limit`` minutes together.
 
     Where a single hour of all rows has more, that hour of some of them.
     """
-    if not most or not len(ranges):
+    if not limit or not len(ranges):
         return ranges.where(np.zeros(len(ranges), np.bool_)), ranges
     low, high = int(ranges.firsts.min()) // 60, int(ranges.lasts.max()) // 60 + 1
     # the first hour from which on everything fits
@@ -107,7 +107,7 @@ def _newest(ranges: Ranges, most: int) -> tuple[Ranges, Ranges]:
         middle = (low + high) // 2
         if (
             int(np.maximum(ranges.lasts - np.maximum(ranges.firsts, middle * 60) + 1, 0).sum())
-            <= most
+            <= limit
         ):
             high = middle
         else:
@@ -117,7 +117,7 @@ def _newest(ranges: Ranges, most: int) -> tuple[Ranges, Ranges]:
         return now, rest
     hour, _ = _cut(ranges, (low - 1) * 60)
     sizes = hour.lasts - hour.firsts + 1
-    fits = np.cumsum(sizes) <= max(most, int(sizes[0]))
+    fits = np.cumsum(sizes) <= max(limit, int(sizes[0]))
     _, rest = _cut(ranges, (low - 1) * 60)
     return hour.where(fits), _joined(rest, hour.where(~fits))
 

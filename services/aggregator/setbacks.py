@@ -32,7 +32,7 @@ FACILITY = "facility"
 SOURCE = "source"
 
 #: What fails so often in ever smaller pieces is not only too much.
-_MOST_SMALLER = 3
+_MAX_SMALLER = 3
 
 #: Waits after such a failure, which doubles each time.
 _FIRST_PAUSE_S = 0.5
@@ -127,7 +127,7 @@ class Setbacks:
             failures=trouble.failures,
             exc_info=error,
         )
-        if isinstance(error, _TOO_MUCH) and trouble.failures <= _MOST_SMALLER:
+        if isinstance(error, _TOO_MUCH) and trouble.failures <= _MAX_SMALLER:
             pause_s = _FIRST_PAUSE_S * 2 ** (trouble.failures - 1)
             trouble.paused_until_s = self._monotonic() + pause_s
         else:
@@ -172,7 +172,7 @@ class Setbacks:
             with connection.transaction():
                 self._put(connection, plan, piece, reason)
                 windows_unknown.forget(connection, source_id)
-        if isolation.whole is None and not isolation.culprits and trouble.failures > _MOST_SMALLER:
+        if isolation.whole is None and not isolation.culprits and trouble.failures > _MAX_SMALLER:
             # no part of it fails by itself, and all of it does again and again
             piece = Piece(facility_id=plan.id, kind=FACILITY)
             self._put(connection, plan, piece, "its sources fail together, and none of them alone")

@@ -268,11 +268,11 @@ def _touched(of: _Turn) -> bool:
 
 def _asked_for(of: _Turn, progress: Progress) -> bool:
     """Compute a piece of what is queued; return whether anything was."""
-    most = max(of.pieces.old - of.old_minutes, of.pieces.old // 4, 60)
+    limit = max(of.pieces.old - of.old_minutes, of.pieces.old // 4, 60)
     work = due.asked_for(
         of.connection,
         of.plan,
-        most,
+        limit,
         of.newest_minute,
         # in turns, so that neither waits for the end of the other; each second tick is of history
         rest_first=progress.sequence // 2 % 2 == 0,

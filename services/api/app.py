@@ -87,7 +87,7 @@ def create_app(
     # streams go on whatever requests do
     feeding = Database(settings.database, connections=_FEED_CONNECTIONS)
     feed = LiveFeed(
-        live_reader(feeding, clock), pace=pace or Pace(most_streams=settings.api_streams)
+        live_reader(feeding, clock), pace=pace or Pace(max_streams=settings.api_streams)
     )
     gate = Gate(settings)
     standing = StandingKeys(feeding, feed)
@@ -161,7 +161,7 @@ def create_app(
         ),
     )
     app.add_middleware(WellFormedOnly)
-    app.add_middleware(LimitBody, most=settings.api_body_bytes)
+    app.add_middleware(LimitBody, limit=settings.api_body_bytes)
     app.add_middleware(SameSiteOnly, authenticated=settings.api_auth == "required")
     app.add_middleware(Admission, gate=gate)
     app.add_middleware(TellTime, clock=clock)

@@ -26,7 +26,7 @@ from services.core.timeline.instants import rfc3339
 #: Header of an answer about the past of facilities that are retired.
 RETIRED = "Tonne-Retired"
 #: Facilities that it names at most: headers are short.
-_MOST_NAMED = 20
+_MAX_NAMED = 20
 
 #: Documents the scheme in the specification; the header is read by :func:`principal`.
 _bearer = HTTPBearer(auto_error=False, description="An API key from `tonne keys create`")
@@ -136,7 +136,7 @@ def retired_header(found: Iterable[FacilityRow], named: Sequence[str]) -> dict[s
         for each in found
         if each.retired_at is not None and each.slug in named
     ]
-    return {RETIRED: ", ".join(since[:_MOST_NAMED])} if since else {}
+    return {RETIRED: ", ".join(since[:_MAX_NAMED])} if since else {}
 
 
 async def in_force(context: InContext, who: Principal, slug: str) -> FacilityRow:

@@ -26,8 +26,8 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         return any(found in network for network in proxies)
 
     limits = ConnectionLimits(
-        most=settings.api_connections,
-        most_of_an_address=settings.api_connections_per_address,
+        limit=settings.api_connections,
+        max_of_an_address=settings.api_connections_per_address,
         head_within_s=settings.api_header_timeout_s,
         body_within_s=settings.api_body_timeout_s,
         stall_s=settings.api_stall_timeout_s,

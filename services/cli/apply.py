@@ -37,9 +37,9 @@ def apply_files(
                         path,
                         lambda text: (
                             text,
-                            parse(text, shared, most_bytes=settings.file_bytes),
+                            parse(text, shared, max_bytes=settings.file_bytes),
                         ),
-                        most_bytes=settings.file_bytes,
+                        max_bytes=settings.file_bytes,
                     ),
                 )
                 for path in files

@@ -80,7 +80,7 @@ def import_(
     rows = read_file(
         file,
         lambda text: factor_file.read(text, SystemClock().now()),
-        most_bytes=settings.file_bytes,
+        max_bytes=settings.file_bytes,
     )
     if rows is None:
         raise failure("nothing was imported; correct the lines above and import again")

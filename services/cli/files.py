@@ -12,11 +12,11 @@ from services.core.facility.file import FacilityFileError
 Read = TypeVar("Read")
 
 
-def read_file(path: Path, read: Callable[[str], Read], *, most_bytes: int) -> Read | None:
+def read_file(path: Path, read: Callable[[str], Read], *, max_bytes: int) -> Read | None:
     """Read a file with ``read``; None: it has errors, which were printed."""
     try:
-        if path.stat().st_size > most_bytes:
-            what = f"has more than {most_bytes} bytes; split it, or raise TONNE_FILE_BYTES"
+        if path.stat().st_size > max_bytes:
+            what = f"has more than {max_bytes} bytes; split it, or raise TONNE_FILE_BYTES"
             say(f"{path}: {what}", err=True)
             return None
         return read(path.read_text(encoding="utf-8"))

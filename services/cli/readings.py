@@ -54,7 +54,7 @@ def list_(
     first, end = _span(since, until, None)
     with clear_errors(), database() as connection:
         of, _ = _channel(connection, facility, device, channel)
-        found = discards.stored(connection, of.channel_id, first, end, most=limit + 1)
+        found = discards.stored(connection, of.channel_id, first, end, limit=limit + 1)
     columns = ("time", f"value, {of.unit}", "quality", "received")
     rows = [
         (_time(r.ts), _value(r.value), QUALITIES[r.quality], _time(r.received_at))
@@ -82,7 +82,7 @@ def discarded(
     first, end = _span(since, until, None)
     with clear_errors(), database() as connection:
         of, _ = _channel(connection, facility, device, channel)
-        found = discards.record(connection, of.channel_id, first, end, most=limit + 1)
+        found = discards.record(connection, of.channel_id, first, end, limit=limit + 1)
     if as_json:
         rows: list[Any] = [
             {

@@ -34,7 +34,7 @@ from services.core.store.operations.retire_facility import (
 )
 
 #: How many names are listed.
-_MOST_NAMED: Final = 10
+_MAX_NAMED: Final = 10
 
 #: 40 CFR 75.57(a) and 98.3(g); Implementing Regulation (EU) 2018/2066, Art. 67(1).
 RETENTION: Final = (
@@ -140,8 +140,8 @@ def _say_what_ends(facility: RetiredFacility) -> None:
 def _named(names: Sequence[str]) -> str:
     if not names:
         return "none"
-    more = len(names) - _MOST_NAMED
-    listed = ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - _MAX_NAMED
+    listed = ", ".join(names[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
     return f"{len(names)} ({listed})"
 
 

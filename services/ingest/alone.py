@@ -59,9 +59,9 @@ _FORGET_AFTER_S: Final = 600.0
 _ASK_EVERY_S: Final = 2.0
 _SWEEP_EVERY_S: Final = 60.0
 
-_MOST_HELD: Final = 50
-_MOST_DEVICES: Final = 100_000
-_MOST_RELEASED: Final = 10_000
+_MAX_HELD: Final = 50
+_MAX_DEVICES: Final = 100_000
+_MAX_RELEASED: Final = 10_000
 
 Instant = tuple[int, int]
 """When a reading was measured and when it arrived, in microseconds since the epoch."""
@@ -140,7 +140,7 @@ class Alone:
         now = self._monotonic()
         found = self._devices.get(device_id)
         if found is None or now >= found.forget_at:
-            if len(self._devices) >= _MOST_DEVICES:
+            if len(self._devices) >= _MAX_DEVICES:
                 self._devices.clear()
             found = _Device(publisher=publisher, forget_at=now + _FORGET_AFTER_S)
             self._devices[device_id] = found
@@ -167,7 +167,7 @@ class Alone:
             # the first that was ever heard of a device is believed
             first = bool(anchors) and not (device.has_others or device.held)
             if not first and not self._is_supported(device, readings, anchors):
-                device.held = [*device.held, *readings][-_MOST_HELD:]
+                device.held = [*device.held, *readings][-_MAX_HELD:]
                 return False
         self._know(device, [at for at, _ in anchors])
         if device.held:
@@ -224,10 +224,10 @@ class Alone:
         elif not device.has_others:
             device.has_others = lone_readings.anything_stored(connection, channels)
         entries = lone_readings.entries(
-            connection, publisher.facility, publisher.device, most=_MOST_RELEASED
+            connection, publisher.facility, publisher.device, limit=_MAX_RELEASED
         )
         instants = [(to_us(each.ts), to_us(each.received_at)) for each in entries]
-        half = _MOST_HELD // 2
+        half = _MAX_HELD // 2
         device.held = [*instants[:half], *instants[half:][-half:]]
 
     # -- what stands alone no longer -------------------------------------------------------------
@@ -246,13 +246,13 @@ class Alone:
                 self._database.run(partial(self._released, device))
 
     def _sweep(self, connection: psycopg.Connection[Any], directory: Directory) -> None:
-        for facility, name in lone_readings.devices(connection, most=_MOST_HELD):
+        for facility, name in lone_readings.devices(connection, limit=_MAX_HELD):
             publisher = directory.publisher(facility, name)
             if publisher is None:
                 continue
             device = self._device(publisher.device_id, publisher)
             for entry in lone_readings.entries(
-                connection, publisher.facility, publisher.device, most=_MOST_HELD
+                connection, publisher.facility, publisher.device, limit=_MAX_HELD
             ):
                 at = to_us(entry.ts)
                 if not self._belongs(device, at, at):
@@ -264,7 +264,7 @@ class Alone:
     def _released(self, device: _Device, connection: psycopg.Connection[Any], _tried: bool) -> None:
         publisher = device.publisher
         entries = lone_readings.entries(
-            connection, publisher.facility, publisher.device, most=_MOST_RELEASED
+            connection, publisher.facility, publisher.device, limit=_MAX_RELEASED
         )
         ids = [e.id for e in entries if self._belongs(device, to_us(e.ts), to_us(e.ts))]
         lone_readings.release(connection, ids)

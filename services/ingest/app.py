@@ -105,17 +105,17 @@ def _source(
     tls: ssl.SSLContext | None,
     session: BrokerSession | None,
 ) -> MessageSource:
-    most_waiting = 2 * settings.batch_messages
+    max_waiting = 2 * settings.batch_messages
     if session is not None:
         return MqttSource(
             url,
             client_id=session.client_id,
-            most_waiting=most_waiting,
+            max_waiting=max_waiting,
             tls=tls,
             overlap_s=settings.mqtt_overlap_s,
         )
     name = settings.mqtt_client_id or DEFAULT
-    return JetstreamSource(url, durable=name, most_waiting=most_waiting, tls=tls)
+    return JetstreamSource(url, durable=name, max_waiting=max_waiting, tls=tls)
 
 
 def _check_consumer_name(settings: Settings, url: BrokerUrl) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 from services.ingest.sources.source import Message
 
 #: A clock that was put back by more than this is believed, rather than held until it catches up.
-_MOST_AHEAD_US: Final = 60_000_000
+_MAX_AHEAD_US: Final = 60_000_000
 
 
 class Arrivals:
@@ -34,7 +34,7 @@ class Arrivals:
             return 0
         given = self._again if message.redelivered else self._live
         last_us = given.get(device_id)
-        if last_us is None or not arrived_us <= last_us <= arrived_us + _MOST_AHEAD_US:
+        if last_us is None or not arrived_us <= last_us <= arrived_us + _MAX_AHEAD_US:
             given[device_id] = arrived_us
             return 0
         given[device_id] = last_us + 1

@@ -17,7 +17,7 @@ from services.ingest.quarantine.reasons import Reason, explain
 from services.ingest.route import ROOT
 
 #: Payloads that one message leaves, all together; beyond, each entry keeps only its own reading.
-_MOST_BYTES: Final = 256 * 1024
+_MAX_BYTES: Final = 256 * 1024
 
 _QUALITY_NAMES: Final = {code: name for name, code in QUALITY.items()}
 
@@ -50,7 +50,7 @@ def own_payloads(
         size[id(row.message)] += len(row.message.payload)
     return [
         replace(entry, topic=_native_topic(row), payload=_alone(row))
-        if size[id(row.message)] > _MOST_BYTES
+        if size[id(row.message)] > _MAX_BYTES
         else entry
         for entry, row in zip(entries, rows, strict=True)
     ]

@@ -40,7 +40,7 @@ from services.ingest.write_queue import WriteQueue
 _IDLE_S: Final = 0.25
 
 #: Refused filters that readiness names.
-_MOST_REFUSED_TOLD: Final = 20
+_MAX_REFUSED_TOLD: Final = 20
 
 _SESSION_KNOWN: Final = (
     "ingest's session at the broker has the client id tonne-ingest, which anybody can guess, and at"
@@ -78,7 +78,7 @@ class Pipeline:
         self._batch_messages = batch_messages
         self._flush_interval_s = flush_interval_s
         self._progress = progress
-        self._registry = RegistryCache(most_steps=mapping_steps)
+        self._registry = RegistryCache(max_steps=mapping_steps)
         self._presence = Presence()
         self._allowance = Allowance()
         self._arrivals = Arrivals()
@@ -87,7 +87,7 @@ class Pipeline:
         self._clock = SteadyTime()
         self._look_at = 0.0
         self._queue = WriteQueue(
-            partial(write, database, allowance=self._allowance), most_rows=batch_rows
+            partial(write, database, allowance=self._allowance), max_rows=batch_rows
         )
         self._measures = Measures()
 
@@ -138,7 +138,7 @@ class Pipeline:
         if self._queue.full:
             return ()
         return self._source.receive(
-            most=self._batch_messages,
+            limit=self._batch_messages,
             gather_s=self._flush_interval_s,
             timeout_s=0 if self._replay.busy or self._queue.busy else _IDLE_S,
         )
@@ -211,7 +211,7 @@ class Pipeline:
         ]
         told += [
             (FILTER_REFUSED, f"the broker brings nothing of {name!r} to ingest: {why}")
-            for name, why in sorted(unheard.items())[:_MOST_REFUSED_TOLD]
+            for name, why in sorted(unheard.items())[:_MAX_REFUSED_TOLD]
         ]
         return [
             *self._clock.notices(),

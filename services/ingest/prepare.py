@@ -35,7 +35,7 @@ from services.ingest.sources.source import Message
 _log: Final = structlog.get_logger()
 
 #: Problems named one by one in the detail of a quarantined message.
-_MOST_NAMED: Final = 10
+_MAX_NAMED: Final = 10
 
 #: Reasons that a change of the registry can remove.
 UNKNOWN: Final = frozenset(
@@ -455,15 +455,15 @@ def _summary(problems: Sequence[tuple[str | None, Problem]], *, named: bool) -> 
         by_text.setdefault(f"{place}{problem.what}", []).append(device or "")
     texts = [
         f"{text} (devices {_list(devices)})" if named else text
-        for text, devices in islice(by_text.items(), _MOST_NAMED)
+        for text, devices in islice(by_text.items(), _MAX_NAMED)
     ]
     more = len(by_text) - len(texts)
     return "; ".join(texts) + (f"; and {more} more" if more else "")
 
 
 def _list(devices: Sequence[str]) -> str:
-    more = len(devices) - _MOST_NAMED
-    return ", ".join(devices[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    more = len(devices) - _MAX_NAMED
+    return ", ".join(devices[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _datetime(ts_us: int | None) -> datetime | None:

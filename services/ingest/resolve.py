@@ -12,7 +12,7 @@ from typing import Any, Final
 import psycopg
 import structlog
 
-from services.core.facility.mapping_expression import MOST_STEPS
+from services.core.facility.mapping_expression import MAX_STEPS
 from services.core.facility.model import own_topic
 from services.core.store.registry import read
 from services.ingest import route
@@ -25,7 +25,7 @@ from services.ingest.quarantine.reasons import Reason
 _log: Final = structlog.get_logger()
 
 #: Topics remembered at most, and their length; a flood of invented ones must not fill the memory.
-_MOST_TOPICS: Final = 100_000
+_MAX_TOPICS: Final = 100_000
 _LONGEST_TOPIC: Final = 256
 
 
@@ -84,7 +84,7 @@ class Destination:
 class Directory:
     """The registry at one revision, by topic."""
 
-    def __init__(self, devices: read.Devices, *, most_steps: int = MOST_STEPS) -> None:
+    def __init__(self, devices: read.Devices, *, max_steps: int = MAX_STEPS) -> None:
         self.revision = devices.revision
         self._facilities = devices.facilities
         self._retired_at = devices.retired
@@ -93,7 +93,7 @@ class Directory:
         self._publishers: dict[tuple[str, str], Publisher] = {}
         claims: dict[str, list[Publisher]] = {}
         for name, device in devices.by_name.items():
-            publishers = _usable_publishers(device, most_steps)
+            publishers = _usable_publishers(device, max_steps)
             own = {topic: each for topic, each in publishers.items() if topic is not None}
             for topic, publisher in own.items():
                 claims.setdefault(topic, []).append(publisher)
@@ -126,7 +126,7 @@ class Directory:
             return known
         found = self._own.get(topic) or self._find(route.parse(topic))
         if len(topic) <= _LONGEST_TOPIC:
-            if len(self._by_topic) >= _MOST_TOPICS:
+            if len(self._by_topic) >= _MAX_TOPICS:
                 self._by_topic.clear()
             self._by_topic[topic] = found
         return found
@@ -161,15 +161,15 @@ def _destination(kind: route.Kind, publishers: tuple[Publisher, ...]) -> Destina
     return Destination(kind=kind, publishers=publishers, only=only)
 
 
-def _usable_publishers(device: read.Device, most_steps: int) -> dict[str | None, Publisher]:
+def _usable_publishers(device: read.Device, max_steps: int) -> dict[str | None, Publisher]:
     try:
-        return _publishers(device, most_steps)
+        return _publishers(device, max_steps)
     except Exception as error:  # noqa: BLE001 - one device's rows must not end ingest for all
         _log.exception("device_unusable", facility=device.facility, device=device.slug)
         return {device.topic: _unusable(device, error)}
 
 
-def _publishers(device: read.Device, most_steps: int) -> dict[str | None, Publisher]:
+def _publishers(device: read.Device, max_steps: int) -> dict[str | None, Publisher]:
     """Return a device's part at each of its topics; None stands for the native one."""
     sharing: dict[str | None, list[read.Channel]] = {}
     for channel in device.channels.values():
@@ -181,7 +181,7 @@ def _publishers(device: read.Device, most_steps: int) -> dict[str | None, Publis
             device_id=device.id,
             facility=device.facility,
             device=device.slug,
-            decode=_decoder(device, channels, most_steps),
+            decode=_decoder(device, channels, max_steps),
             targets=targets,
         )
         for topic, channels in (sharing or {device.topic: []}).items()
@@ -203,13 +203,13 @@ def _sharing(publishers: list[Publisher]) -> tuple[Publisher, ...]:
     )
 
 
-def _decoder(device: read.Device, channels: Iterable[read.Channel], most_steps: int) -> Decoder:
+def _decoder(device: read.Device, channels: Iterable[read.Channel], max_steps: int) -> Decoder:
     try:
         return decoder_for(
             device.format,
             device.spec,
             [channel.spec for channel in channels],
-            most_steps=most_steps,
+            max_steps=max_steps,
         )
     except UnusableFormatError as error:
         return _refusing(str(error))
@@ -273,9 +273,9 @@ def _target(channel: read.Channel) -> Target:
 class RegistryCache:
     """Keeps a :class:`Directory` that is as new as the last look at the registry's revision."""
 
-    def __init__(self, *, most_steps: int = MOST_STEPS) -> None:
-        """``most_steps``: what a mapping may cost for one message."""
-        self._most_steps = most_steps
+    def __init__(self, *, max_steps: int = MAX_STEPS) -> None:
+        """``max_steps``: what a mapping may cost for one message."""
+        self._max_steps = max_steps
         self._directory: Directory | None = None
 
     @property
@@ -290,5 +290,5 @@ class RegistryCache:
         present = self._directory
         if present is not None and read.revision(connection) == present.revision:
             return False
-        self._directory = Directory(read.devices(connection), most_steps=self._most_steps)
+        self._directory = Directory(read.devices(connection), max_steps=self._max_steps)
         return True

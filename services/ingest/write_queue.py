@@ -26,7 +26,7 @@ _LIVE_US: Final = 60 * MINUTE_US
 
 #: Pieces of history that may wait before no more is taken from the broker: they have to be durable
 #: before it delivers their messages again (10 s as NATS is shipped).
-_MOST_PIECES_WAITING: Final = 4
+_MAX_PIECES_WAITING: Final = 4
 
 
 @dataclass(kw_only=True, slots=True)
@@ -58,11 +58,11 @@ class Committed:
 
 
 class WriteQueue:
-    """Hands prepared batches to ``write``, at most ``most_rows`` readings at once."""
+    """Hands prepared batches to ``write``, at most ``max_rows`` readings at once."""
 
-    def __init__(self, write: Callable[[Prepared], Outcome], *, most_rows: int) -> None:
+    def __init__(self, write: Callable[[Prepared], Outcome], *, max_rows: int) -> None:
         self._write = write
-        self._most_rows = most_rows
+        self._max_rows = max_rows
         self._batches: deque[_Batch] = deque()
         self._live: deque[_Part] = deque()
         self._history: deque[_Part] = deque()
@@ -81,14 +81,14 @@ class WriteQueue:
     @property
     def full(self) -> bool:
         """Whether so much history waits that no more should be received."""
-        return self._history_rows >= _MOST_PIECES_WAITING * self._most_rows
+        return self._history_rows >= _MAX_PIECES_WAITING * self._max_rows
 
     def add(self, messages: Sequence[Message], prepared: Prepared) -> None:
         """Take over a batch; :meth:`write_piece` tells when its messages may be acknowledged."""
         batch = _Batch(messages=messages, parts=0)
         self._batches.append(batch)
         rows = prepared.rows
-        if self._history or len(rows) > self._most_rows:
+        if self._history or len(rows) > self._max_rows:
             live = [row for row in rows if row.ts_us >= row.received_us - _LIVE_US]
             if len(live) < len(rows):
                 old = [row for row in rows if row.ts_us < row.received_us - _LIVE_US]
@@ -116,7 +116,7 @@ class WriteQueue:
         piece = Prepared()
         ended: list[_Batch] = []
         taken: list[tuple[_Part, int]] = []
-        room = self._most_rows
+        room = self._max_rows
         for part in queue:
             upto = min(len(part.rows), part.at + room)
             piece.rows.extend(part.rows[part.at : upto])

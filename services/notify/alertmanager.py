@@ -28,7 +28,7 @@ _LABELS = ("threshold", "source", "scope", "device", "channel", "measure", "wind
 class AlertmanagerChannel:
     """Posts to ``/api/v2/alerts`` below the address of its start page."""
 
-    most_at_once = 8
+    max_at_once = 8
     repeat_every_s = 60.0
 
     def __init__(self, url: str, *, poster: Poster, clock: Clock) -> None:

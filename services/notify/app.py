@@ -102,13 +102,13 @@ def ways(settings: Settings, resolver: SystemResolver, clock: Clock) -> Callable
     tls = _trusted()
     private = settings.webhook_private == "allow"
 
-    def poster(reach: Reach, most_at_once: int, *, quote_answers: bool) -> Poster:
+    def poster(reach: Reach, max_at_once: int, *, quote_answers: bool) -> Poster:
         return Poster(
             resolver=resolver,
             reach=Reach.ANY if private else reach,
             clock=clock,
             tls=tls,
-            most_at_once=most_at_once,
+            max_at_once=max_at_once,
             quote_answers=quote_answers,
         )
 
@@ -118,7 +118,7 @@ def ways(settings: Settings, resolver: SystemResolver, clock: Clock) -> Callable
             case "webhook":
                 return WebhookChannel(
                     address,
-                    poster=poster(Reach.PUBLIC, WebhookChannel.most_at_once, quote_answers=True),
+                    poster=poster(Reach.PUBLIC, WebhookChannel.max_at_once, quote_answers=True),
                     clock=clock,
                 )
             case "alertmanager":
@@ -126,7 +126,7 @@ def ways(settings: Settings, resolver: SystemResolver, clock: Clock) -> Callable
                 return AlertmanagerChannel(
                     address,
                     poster=poster(
-                        Reach.SITE, AlertmanagerChannel.most_at_once, quote_answers=private
+                        Reach.SITE, AlertmanagerChannel.max_at_once, quote_answers=private
                     ),
                     clock=clock,
                 )

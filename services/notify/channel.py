@@ -30,7 +30,7 @@ class Channel(Protocol):
     """One recipient, reached over one kind of transport. Every call ends within a deadline."""
 
     @property
-    def most_at_once(self) -> int:
+    def max_at_once(self) -> int:
         """Return how many messages of different alerts may be in flight at once."""
         ...
 

@@ -24,7 +24,7 @@ _STEP_S = 10.0
 class MailChannel:
     """Submits each message on its own connection; a second delivery has the same Message-ID."""
 
-    most_at_once = 2
+    max_at_once = 2
     repeat_every_s = None
 
     def __init__(

@@ -37,7 +37,7 @@ class MqttChannel:
     newer one would be retained in its place.
     """
 
-    most_at_once = 64
+    max_at_once = 64
     repeat_every_s = None
 
     def __init__(self, broker: BrokerUrl, *, tls: ssl.SSLContext | None) -> None:
@@ -104,7 +104,7 @@ class _Connection:
             reconnect_on_failure=False,
         )
         client.connect_timeout = _CONNECT_S
-        client.max_inflight_messages_set(MqttChannel.most_at_once)
+        client.max_inflight_messages_set(MqttChannel.max_at_once)
         if broker.username is not None:
             client.username_pw_set(broker.username, broker.password)
         if tls is not None:

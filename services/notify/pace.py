@@ -12,11 +12,11 @@ _FIRST_PAUSE_S = 1.0
 class Pace:
     """How many messages may be in flight to one recipient, and how long it is paused."""
 
-    def __init__(self, most_at_once: int) -> None:
-        self._most = most_at_once
+    def __init__(self, max_at_once: int) -> None:
+        self._limit = max_at_once
         self._backoff = Backoff(shortest_s=_FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S)
         self._until_s = 0.0
-        self.width = most_at_once
+        self.width = max_at_once
 
     def paused_s(self, now_s: float) -> float:
         """Return how long the pause still lasts; ``now_s`` is of a monotonic clock."""
@@ -24,7 +24,7 @@ class Pace:
 
     def succeeded(self) -> None:
         """Allow twice as many messages in flight: the recipient accepted one."""
-        self.width = min(self._most, self.width * 2)
+        self.width = min(self._limit, self.width * 2)
         self._backoff.reset()
         self._until_s = 0.0
 

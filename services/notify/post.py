@@ -36,13 +36,13 @@ class Poster:
         reach: Reach,
         clock: Clock,
         tls: ssl.SSLContext,
-        most_at_once: int,
+        max_at_once: int,
         quote_answers: bool,
     ) -> None:
         """Create the client; ``quote_answers``: errors may quote the receiver's answer."""
         self._clock = clock
         self._quote_answers = quote_answers
-        limits = httpx.Limits(max_connections=most_at_once, max_keepalive_connections=most_at_once)
+        limits = httpx.Limits(max_connections=max_at_once, max_keepalive_connections=max_at_once)
         self._client = httpx.AsyncClient(
             transport=PinnedTransport(
                 resolver,

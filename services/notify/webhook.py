@@ -16,7 +16,7 @@ from services.notify.post import Poster
 class WebhookChannel:
     """Posts each message on its own; the receiver accepts it by answering 2xx."""
 
-    most_at_once = 16
+    max_at_once = 16
     repeat_every_s = None
 
     def __init__(

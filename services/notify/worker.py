@@ -59,7 +59,7 @@ class Worker:
         self._pulse = pulse
         self._clock = clock
         self._recipients = recipients
-        self._pace = Pace(channel.most_at_once)
+        self._pace = Pace(channel.max_at_once)
         #: messages that wait because the recipient was away
         self._postponed: set[int] = set()
         self._in_flight: dict[asyncio.Task[DeliveryError | None], Row] = {}

@@ -145,8 +145,8 @@ def wrong_devices(world: World, result: dict[str, Any], pattern: str) -> int:
         stored = {row[0]: row[1:] for row in connection.execute(_STORED, (pattern,))}
     first, wrong = result["first_number"], 0
     for device in result["devices"]:
-        count, distinct, least, most = stored.get(device["id"], (0, 0, first, first - 1))
-        whole = count == distinct == most - least + 1 and least == first
+        count, distinct, least, limit = stored.get(device["id"], (0, 0, first, first - 1))
+        whole = count == distinct == limit - least + 1 and least == first
         wrong += not (whole and device["contiguous"] <= count <= device["sent"])
     return wrong
 

@@ -21,7 +21,7 @@ from services.core.facility.file import parse
 from services.core.facility.mapping_expression import ExpressionError, OverBudgetError, check
 from services.ingest.decode import decoder_for
 from services.ingest.decode.observation import (
-    MOST_VALUES,
+    MAX_VALUES,
     TIME_FROM_BROKER,
     Decoder,
     UndecodableError,
@@ -134,7 +134,7 @@ def expressions(data: bytes) -> None:
 
 def packets(data: bytes) -> None:
     """What a broker sends: whatever is taken in bulk, paho takes for the same."""
-    found, end = take_publishes(data, 0, most=1000)
+    found, end = take_publishes(data, 0, limit=1000)
     at = 0
     for each in found:
         head, at = data[at], at + 1
@@ -174,7 +174,7 @@ def _holds(decoder: Decoder, payload: bytes) -> None:
     except UndecodableError as error:
         _tells(error.what)
         return
-    assert len(decoded.observations) <= 2 * MOST_VALUES
+    assert len(decoded.observations) <= 2 * MAX_VALUES
     for observation in decoded.observations:
         assert isinstance(observation.channel, str)
         assert type(observation.ts_us) is int

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 #: How many clients a budget remembers; one that is forgotten begins with a full bucket.
-_MOST_REMEMBERED: Final = 20_000
+_MAX_REMEMBERED: Final = 20_000
 
 
 class Budget:
@@ -36,7 +36,7 @@ class Budget:
         """Take ``amount``, even where less is left."""
         self._left[who] = (self.left(who) - amount, self._clock())
         self._left.move_to_end(who)
-        while len(self._left) > _MOST_REMEMBERED:
+        while len(self._left) > _MAX_REMEMBERED:
             self._left.popitem(last=False)
 
     def wait_s(self, who: str, amount: float = 0.0) -> float:

@@ -32,8 +32,8 @@ from services.core.runtime.metrics import api_connections
 class ConnectionLimits:
     """The limits of one server; times in seconds."""
 
-    most: int
-    most_of_an_address: int
+    limit: int
+    max_of_an_address: int
     head_within_s: float
     body_within_s: float
     stall_s: float
@@ -63,12 +63,12 @@ class GuardedProtocol(H11Protocol):
         api_connections.inc()
         of_this = self.open_by_address[self._address]
         is_proxy = self.client is not None and self.limits.is_proxy(self.client[0])
-        if self.open_by_address.total() > self.limits.most:
+        if self.open_by_address.total() > self.limits.limit:
             self._refuse(TooManyConnections("The API has reached its limit of open connections."))
-        elif of_this > self.limits.most_of_an_address and not is_proxy:
+        elif of_this > self.limits.max_of_an_address and not is_proxy:
             self._refuse(
                 TooManyConnections(
-                    f"This address has {self.limits.most_of_an_address} connections open; close"
+                    f"This address has {self.limits.max_of_an_address} connections open; close"
                     " some, or reuse one for several requests."
                 )
             )

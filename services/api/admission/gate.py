@@ -19,7 +19,7 @@ from services.core.runtime.settings import Settings
 from services.core.store.operations import keys
 
 #: Keys that were valid lately; one that is forgotten counts for its address once.
-_MOST_KEYS: Final = 10_000
+_MAX_KEYS: Final = 10_000
 
 
 class Gate:
@@ -40,7 +40,7 @@ class Gate:
         self._rows = Budget(settings.api_rows_per_minute)
         self._wrong_keys = Budget(settings.api_wrong_keys_per_minute)
         self._right_keys: OrderedDict[bytes, None] = OrderedDict()
-        self._most_streams = settings.api_streams_per_key
+        self._max_streams = settings.api_streams_per_key
         self._streams: Counter[str] = Counter()
 
     def asker(self, scope: Scope) -> str:
@@ -95,7 +95,7 @@ class Gate:
         digest = keys.digest(key)
         self._right_keys[digest] = None
         self._right_keys.move_to_end(digest)
-        while len(self._right_keys) > _MOST_KEYS:
+        while len(self._right_keys) > _MAX_KEYS:
             self._right_keys.popitem(last=False)
 
     def key_was_wrong(self, scope: Scope, key: str) -> None:
@@ -108,9 +108,9 @@ class Gate:
 
         :raises TooManyStreamsOfOne: the key or address has too many open.
         """
-        if self._streams[asker] >= self._most_streams:
+        if self._streams[asker] >= self._max_streams:
             raise TooManyStreamsOfOne(
-                f"A key or address may keep {self._most_streams} streams open; close some, poll"
+                f"A key or address may keep {self._max_streams} streams open; close some, poll"
                 " GET /v1/live, or use a separate key for each screen."
             )
         self._streams[asker] += 1

@@ -108,34 +108,34 @@ def count_about(interval: IntervalLength, begins: datetime, ends: datetime) -> i
     return max(1, -((begins - ends) // interval.mean))
 
 
-def finest(begins: datetime, ends: datetime, *, most: int) -> IntervalLength:
-    """Choose the finest interval with at most ``most`` in the span; the coarsest if none fits."""
+def finest(begins: datetime, ends: datetime, *, limit: int) -> IntervalLength:
+    """Choose the finest interval with at most ``limit`` in the span; the coarsest if none fits."""
     for interval in INTERVALS:
-        if count_about(interval, begins, ends) <= most:
+        if count_about(interval, begins, ends) <= limit:
             return interval
     return INTERVALS[-1]
 
 
 def cut(
-    interval: IntervalLength, begins: datetime, ends: datetime, *, timezone: str, most: int
+    interval: IntervalLength, begins: datetime, ends: datetime, *, timezone: str, limit: int
 ) -> list[Bucket]:
-    """Return the whole intervals that overlap the span, oldest first, at most ``most``."""
+    """Return the whole intervals that overlap the span, oldest first, at most ``limit``."""
     if ends <= begins:
         return []
     if not interval.months and interval.minutes <= _HOUR:
-        return _cut_evenly(interval.mean, begins, ends, most=most)
-    return _cut_by_calendar(interval, begins, ends, zone=ZoneInfo(timezone), most=most)
+        return _cut_evenly(interval.mean, begins, ends, limit=limit)
+    return _cut_by_calendar(interval, begins, ends, zone=ZoneInfo(timezone), limit=limit)
 
 
-def _cut_evenly(step: timedelta, begins: datetime, ends: datetime, *, most: int) -> list[Bucket]:
+def _cut_evenly(step: timedelta, begins: datetime, ends: datetime, *, limit: int) -> list[Bucket]:
     first = begins - (begins - EPOCH) % step
-    count = min(most, -((first - ends) // step))
+    count = min(limit, -((first - ends) // step))
     edges = [first + step * i for i in range(count + 1)]
     return [Bucket(begins=a, ends=b) for a, b in pairwise(edges)]
 
 
 def _cut_by_calendar(
-    interval: IntervalLength, begins: datetime, ends: datetime, *, zone: ZoneInfo, most: int
+    interval: IntervalLength, begins: datetime, ends: datetime, *, zone: ZoneInfo, limit: int
 ) -> list[Bucket]:
     buckets: list[Bucket] = []
     edges = _local_edges(interval, begins.astimezone(zone).replace(tzinfo=None, fold=0))
@@ -145,7 +145,7 @@ def _cut_by_calendar(
         # a date that the clock skipped has no hours of its own
         if following <= edge:
             continue
-        if edge >= ends or len(buckets) == most:
+        if edge >= ends or len(buckets) == limit:
             break
         if following > begins:
             buckets.append(Bucket(begins=edge, ends=following))

@@ -14,11 +14,11 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class LimitBody:
-    """Refuse a request body of more bytes than ``most``, announced or not."""
+    """Refuse a request body of more bytes than ``limit``, announced or not."""
 
-    def __init__(self, app: ASGIApp, *, most: int) -> None:
+    def __init__(self, app: ASGIApp, *, limit: int) -> None:
         self._app = app
-        self._most = most
+        self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -27,10 +27,10 @@ class LimitBody:
             return
         announced = dict(scope["headers"]).get(b"content-length", b"0")
         problem = BodyTooLarge(
-            f"A request body may hold {self._most} bytes; send less at once, or raise"
+            f"A request body may hold {self._limit} bytes; send less at once, or raise"
             " TONNE_API_BODY_BYTES."
         )
-        if announced.isdigit() and int(announced) > self._most:
+        if announced.isdigit() and int(announced) > self._limit:
             await problem.response()(scope, receive, send)
             return
         seen = 0
@@ -39,7 +39,7 @@ class LimitBody:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self._most:
+            if seen > self._limit:
                 raise problem
             return message
 

@@ -60,7 +60,7 @@ class Pace:
     longest_pause_s: float = 15.0
     retry_s: float = 2.0
     life_s: float = 600.0
-    most_streams: int = 500
+    max_streams: int = 500
 
 
 @dataclass(kw_only=True)
@@ -118,9 +118,9 @@ class LiveFeed:
 
         :raises TooManyStreams: the process serves as many as it may.
         """
-        if self._closing or self._viewers >= self._pace.most_streams:
+        if self._closing or self._viewers >= self._pace.max_streams:
             raise TooManyStreams(
-                f"At most {self._pace.most_streams} streams may be open; close some, or poll"
+                f"At most {self._pace.max_streams} streams may be open; close some, or poll"
                 " GET /v1/live."
             )
 

@@ -91,7 +91,7 @@ async def get_alerts(
             begins=query.from_,
             ends=query.to,
             before_id=None if after is None else after.id,
-            most=query.limit + 1,
+            limit=query.limit + 1,
         )
     listed = _PAGES.page(rows, query)
     return rows_answer(listed.rows, _ROWS, accept=accept, headers=listed.headers)

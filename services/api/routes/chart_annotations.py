@@ -57,6 +57,6 @@ async def get_annotations(
             begins=begins,
             ends=ends,
             kinds=query.kind,
-            most=query.limit,
+            limit=query.limit,
         )
     return json_answer(rows)

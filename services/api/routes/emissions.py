@@ -147,7 +147,7 @@ async def get_emissions(
                 until,
                 timezone=part.facility.timezone,
                 # one more than fit, for the cursor may stand within the first
-                most=MAX_ROWS if query.limit is None else query.limit // max(1, count) + 2,
+                limit=MAX_ROWS if query.limit is None else query.limit // max(1, count) + 2,
             )
             answer = await _read(connection, part, buckets, interval, query.as_of, now)
             rows.extend(_row(part, buckets, row, now) for row in answer)
@@ -166,7 +166,7 @@ async def get_emissions(
 
 def _interval(query: EmissionsQuery, begins: datetime, ends: datetime) -> IntervalLength:
     if query.interval == "auto":
-        interval = finest(begins, ends, most=query.max_points)
+        interval = finest(begins, ends, limit=query.max_points)
         return HOURLY if query.as_of is not None and interval.in_hour else interval
     interval = parse(query.interval)
     if query.as_of is not None and not interval.of_hours:

@@ -236,8 +236,8 @@ async def delete_facility(
     )
 
 
-def _parse(body: bytes, shared: list[Factor], most_bytes: int) -> FacilityFile:
+def _parse(body: bytes, shared: list[Factor], max_bytes: int) -> FacilityFile:
     try:
-        return parse(body.decode(), shared, most_bytes=most_bytes)
+        return parse(body.decode(), shared, max_bytes=max_bytes)
     except UnicodeDecodeError:
         raise InvalidRequest("body: a facility file must be UTF-8 text") from None

@@ -83,7 +83,7 @@ async def get_restatements(
             known_from=query.known_from,
             known_to=query.known_to,
             after=after,
-            most=query.limit + 1,
+            limit=query.limit + 1,
         )
     listed = _PAGES.page(rows, query)
     answer = [_row(*sources[row.source_id], row) for row in listed.rows]

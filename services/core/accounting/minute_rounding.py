@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 #: The greatest mass or amount of a minute: 50 000 tonnes, where all the world together emits about
 #: 70 000. The changes of an hour's minutes from one end of it to the other are a 64-bit integer.
-MOST_BILLIONTHS: Final = 5 * 10**16
+MAX_BILLIONTHS: Final = 5 * 10**16
 
 #: Amounts and factors below this come to no billionth; the database refuses a product of two
 #: floating-point numbers that is too small to be one.
@@ -28,7 +28,7 @@ def multipliable(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def holdable(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return which masses (kg) or amounts of a minute can be told; NaN cannot."""
-    return np.abs(values) <= MOST_BILLIONTHS / 1e9
+    return np.abs(values) <= MAX_BILLIONTHS / 1e9
 
 
 def billionths(

@@ -29,7 +29,7 @@ PEAK_READINGS = 2
 COMES_BACK_WITHIN = 4
 """A fall of more than a digit is none of a new register if it is made up in this many readings."""
 
-_MOST_OF_INDEX = 0.1
+_MAX_OF_INDEX = 0.1
 """A fall by more than this share of the index is no jitter, even if it comes back."""
 
 
@@ -42,7 +42,7 @@ def is_jitter(r: Readings, before: int, after: int) -> bool:
     fall = float(r.v[before] - r.v[after])
     if fall <= float(max(r.digit[before], r.digit[after])) * (1 + 1e-9):
         return True
-    if fall > _MOST_OF_INDEX * abs(float(r.v[before])):
+    if fall > _MAX_OF_INDEX * abs(float(r.v[before])):
         return False
     last = min(after + COMES_BACK_WITHIN, r.ts.size - 1)
     for x in range(after, last):

@@ -57,7 +57,7 @@ def _last_digit(v: Floats) -> Floats:
     return digit
 
 
-def most_between(r: Readings, a: Ints, b: Ints) -> Floats:
+def max_between(r: Readings, a: Ints, b: Ints) -> Floats:
     """Compute the most the register can have counted from one reading to another."""
     if r.max_rate is None:
         return np.full(a.shape, np.inf)
@@ -72,7 +72,7 @@ def rise_between(r: Readings, a: Ints, b: Ints) -> tuple[Floats, Bools]:
     """
     rise = r.v[b] - r.v[a]
     rise = np.where((rise < 0) & (rise >= -(2.0**-40) * np.abs(r.v[a])), 0.0, rise)
-    return rise, (rise >= 0) & (rise <= most_between(r, a, b)) & (r.v[b] <= r.modulus[b])
+    return rise, (rise >= 0) & (rise <= max_between(r, a, b)) & (r.v[b] <= r.modulus[b])
 
 
 def wrap_between(r: Readings, a: Ints, b: Ints) -> tuple[Floats, Bools]:
@@ -83,4 +83,4 @@ def wrap_between(r: Readings, a: Ints, b: Ints) -> tuple[Floats, Bools]:
     possible = (fall > 0) & np.isfinite(modulus) & (r.v[a] <= modulus) & (r.v[b] >= 0)
     if r.max_rate is None:
         return wrapped, possible & (wrapped < fall)
-    return wrapped, possible & (wrapped <= most_between(r, a, b))
+    return wrapped, possible & (wrapped <= max_between(r, a, b))

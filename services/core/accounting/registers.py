@@ -53,7 +53,7 @@ from services.core.accounting.register_plausibility import (
     Floats,
     Ints,
     Readings,
-    most_between,
+    max_between,
     prepare,
     rise_between,
     wrap_between,
@@ -233,7 +233,7 @@ def _judge_leap(r: Readings, before: int, after: int, found: _Found) -> None:
     """Take a rise faster than the meter can count."""
     t0, t1 = int(r.ts[before]), int(r.ts[after])
     old, new = float(r.v[before]), float(r.v[after])
-    limit = float(most_between(r, np.array([before]), np.array([after]))[0])
+    limit = float(max_between(r, np.array([before]), np.array([after]))[0])
     reason = (
         f"the index rose by {new - old:g} in {(t1 - t0) / HOUR_US:.4g} h, "
         f"where max_rate allows {limit:.6g}"
@@ -298,7 +298,7 @@ def _brought_by_pace(r: Readings, before: int, after: int, skipped: Bools) -> fl
         if plain[0]:
             pace = max(pace, float(rise[0]) / (int(r.ts[y]) - int(r.ts[x])))
     own = float(min(r.digit[before], r.digit[after]))
-    limit = float(most_between(r, np.array([before]), np.array([after]))[0])
+    limit = float(max_between(r, np.array([before]), np.array([after]))[0])
     return min(pace * (int(r.ts[after]) - int(r.ts[before])) + own, limit)
 
 

@@ -32,23 +32,23 @@ class TooMuchError(ValueError):
         self.line = line
 
 
-def load_yaml(text: str, *, most_bytes: int) -> Any:
+def load_yaml(text: str, *, max_bytes: int) -> Any:
     """Read YAML with its comments and lines: ruamel's round-trip types.
 
-    :raises TooMuchError: it is longer than ``most_bytes``, or has more keys and values than belong
+    :raises TooMuchError: it is longer than ``max_bytes``, or has more keys and values than belong
         to that length, aliases written out.
     :raises ruamel.yaml.error.YAMLError, ValueError, RecursionError: it is no YAML.
     """
-    if len(text.encode(errors="replace")) > most_bytes:
-        raise TooMuchError(1, f"it has more than {most_bytes} bytes")
-    most_nodes = most_bytes // _BYTES_A_NODE
-    if max(map(text.count, ",\n")) > most_nodes:
+    if len(text.encode(errors="replace")) > max_bytes:
+        raise TooMuchError(1, f"it has more than {max_bytes} bytes")
+    max_nodes = max_bytes // _BYTES_A_NODE
+    if max(map(text.count, ",\n")) > max_nodes:
         # said at once; to read it would take long
-        raise TooMuchError(1, _too_many(most_nodes))
+        raise TooMuchError(1, _too_many(max_nodes))
     reader = YAML(typ="rt")
 
     class Bounded(_Composer):
-        most = most_nodes
+        limit = max_nodes
 
     reader.Composer = Bounded
     # comments are read by nobody, and cost a fifth of the time
@@ -57,12 +57,12 @@ def load_yaml(text: str, *, most_bytes: int) -> Any:
     return reader.load(text)
 
 
-def _too_many(most_nodes: int) -> str:
-    return f"it has more than {most_nodes} keys and values, those that aliases stand for included"
+def _too_many(max_nodes: int) -> str:
+    return f"it has more than {max_nodes} keys and values, those that aliases stand for included"
 
 
 class _Composer(Composer):
-    most: int
+    limit: int
 
     def __init__(self, loader: Any = None) -> None:
         super().__init__(loader=loader)
@@ -88,8 +88,8 @@ class _Composer(Composer):
         else:
             self._nodes += 1
             self._within[id(node)] = self._nodes - before
-        if self._nodes > self.most:
-            raise TooMuchError(line, _too_many(self.most))
+        if self._nodes > self.limit:
+            raise TooMuchError(line, _too_many(self.limit))
         return node
 
 

@@ -50,8 +50,8 @@ class Within:
     With ``texts`` the ends are told so. A list is bounded by its length.
     """
 
-    least: Any
-    most: Any
+    lowest: Any
+    highest: Any
     texts: tuple[str, str] | None = None
     #: what to write instead, the end of the refusal
     instead: str = ""
@@ -68,9 +68,9 @@ class Within:
         """Tell the bounds where JSON Schema has words for them."""
         told = handler(schema)
         if told.get("type") in {"number", "integer"}:
-            told = {"minimum": self.least, "maximum": self.most, **told}
+            told = {"minimum": self.lowest, "maximum": self.highest, **told}
         elif told.get("type") == "array":
-            told["maxItems"] = self.most
+            told["maxItems"] = self.highest
         return told
 
     def _check(self, value: Any, handler: Any, info: ValidationInfo) -> Any:
@@ -80,12 +80,14 @@ class Within:
             raise ValueError(f"{str(value).lower()} is no number")  # noqa: TRY004 - as pydantic asks
         found = handler(value)
         if isinstance(found, tuple | Mapping):
-            if len(found) > self.most:
-                raise ValueError(f"{len(found)} entries are more than the {self.most} of one list")
-        elif found is not None and not self.least <= found <= self.most:
-            least, most = self.texts or (f"{self.least:g}", f"{self.most:g}")
+            if len(found) > self.highest:
+                raise ValueError(
+                    f"{len(found)} entries are more than the {self.highest} of one list"
+                )
+        elif found is not None and not self.lowest <= found <= self.highest:
+            lowest, highest = self.texts or (f"{self.lowest:g}", f"{self.highest:g}")
             raise ValueError(
-                f"{_shown(found)} makes no sense here: it lies between {least} and {most}"
+                f"{_shown(found)} makes no sense here: it lies between {lowest} and {highest}"
                 f"{self.instead}"
             )
         return found
@@ -98,7 +100,7 @@ def is_stated(info: ValidationInfo) -> bool:
 
 def at_most(count: int) -> Within:
     """Bound the length of a list."""
-    return Within(least=0, most=count)
+    return Within(lowest=0, highest=count)
 
 
 def _shown(value: object) -> str:
@@ -107,9 +109,9 @@ def _shown(value: object) -> str:
     return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
-def _lasting(least_s: float, most_s: float) -> Within:
-    texts = (durations.in_words(least_s) if least_s else "0", durations.in_words(most_s))
-    return Within(least=least_s, most=most_s, texts=texts, instead=f"; {durations.HOW}")
+def _lasting(least_s: float, max_s: float) -> Within:
+    texts = (durations.in_words(least_s) if least_s else "0", durations.in_words(max_s))
+    return Within(lowest=least_s, highest=max_s, texts=texts, instead=f"; {durations.HOW}")
 
 
 def _day(value: object) -> object:
@@ -221,8 +223,8 @@ Instant = Annotated[
     AwareDatetime,
     BeforeValidator(_instant),
     Within(
-        least=datetime(1900, 1, 1, tzinfo=UTC),
-        most=datetime(2200, 1, 1, tzinfo=UTC),
+        lowest=datetime(1900, 1, 1, tzinfo=UTC),
+        highest=datetime(2200, 1, 1, tzinfo=UTC),
         texts=("1900-01-01", "2200-01-01"),
     ),
 ]
@@ -231,22 +233,22 @@ Day = Annotated[
     date,
     BeforeValidator(_day),
     Within(
-        least=date(1900, 1, 1),
-        most=date(2200, 1, 1),
+        lowest=date(1900, 1, 1),
+        highest=date(2200, 1, 1),
         texts=("1900-01-01", "2200-01-01"),
         instead="; leave it out where it is open",
     ),
 ]
 #: A figure in a channel's unit; the least bit of a sensor to more than the world's energy.
-Figure = Annotated[float, Within(least=-1e15, most=1e15)]
-PositiveFigure = Annotated[float, Field(gt=0), Within(least=1e-9, most=1e15)]
+Figure = Annotated[float, Within(lowest=-1e15, highest=1e15)]
+PositiveFigure = Annotated[float, Field(gt=0), Within(lowest=1e-9, highest=1e15)]
 #: Where a register stands, and where it begins anew; one of 64 bits fits in.
-Index = Annotated[float, Within(least=-1e20, most=1e20)]
-Capacity = Annotated[float, Field(gt=0), Within(least=1e-6, most=1e20)]
+Index = Annotated[float, Within(lowest=-1e20, highest=1e20)]
+Capacity = Annotated[float, Field(gt=0), Within(lowest=1e-6, highest=1e20)]
 #: kg of CO2 or CO2e by a unit of activity: the worst fuel by the TWh, SF6 by the kt.
-FactorKg = Annotated[float, Within(least=-1e12, most=1e12)]
+FactorKg = Annotated[float, Within(lowest=-1e12, highest=1e12)]
 #: kg of a gas by a unit of activity: nothing takes it out of the air.
-GasKg = Annotated[float, Within(least=0, most=1e12)]
+GasKg = Annotated[float, Within(lowest=0, highest=1e12)]
 Zone = Annotated[str, AfterValidator(_zone)]
 #: An input of an equation, such as co2 or heat_input.
 Role = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]{0,62}$")]

@@ -18,7 +18,7 @@ from services.core.facility.checks import problems as computability_problems
 from services.core.facility.model import FacilityFile
 
 #: Of a facility file that is read; one of a thousand channels has a fifth of a million.
-MOST_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -41,14 +41,12 @@ class FacilityFileError(ValueError):
         super().__init__("; ".join(map(str, self.problems)))
 
 
-def parse(
-    text: str, shared: Sequence[Factor] = (), *, most_bytes: int = MOST_BYTES
-) -> FacilityFile:
+def parse(text: str, shared: Sequence[Factor] = (), *, max_bytes: int = MAX_BYTES) -> FacilityFile:
     """Read and check a facility file; ``shared``: the registry's factors for every facility.
 
     :raises FacilityFileError: with every problem found, each with its line.
     """
-    document = _load(text, most_bytes)
+    document = _load(text, max_bytes)
     try:
         model = FacilityFile.stated(_plain(document))
     except ValidationError as error:
@@ -56,7 +54,7 @@ def parse(
             Problem(line=each.place.line, message=str(each))
             for each in plain_words.findings(error, document, FacilityFile)
         ]
-        more = error.error_count() - plain_words.MOST_FINDINGS
+        more = error.error_count() - plain_words.MAX_FINDINGS
         if more > 0:
             last = max(each.line for each in problems)
             told = f"and {more} more mistakes, which are told when these are corrected"
@@ -75,9 +73,9 @@ def _problem(document: CommentedMap, path: places.Path, reason: str) -> Problem:
     return Problem(line=place.line, message=reason if named else f"{place.words}: {reason}")
 
 
-def _load(text: str, most_bytes: int) -> CommentedMap:
+def _load(text: str, max_bytes: int) -> CommentedMap:
     try:
-        document = load_yaml(text, most_bytes=most_bytes)
+        document = load_yaml(text, max_bytes=max_bytes)
     except TooMuchError as error:
         what = f"{error}; split the facility, or raise TONNE_FILE_BYTES"
         raise FacilityFileError([Problem(line=error.line, message=what)]) from None

@@ -19,14 +19,14 @@ from jmespath.visitor import TreeInterpreter, Visitor, _Expression
 from services.core.facility.mapping_choice import drops_others
 
 #: Steps that one message may cost by default: some 0.3 s, where an honest one takes a few thousand.
-MOST_STEPS: Final = 200_000
+MAX_STEPS: Final = 200_000
 
 #: Small messages may cost less: the default share of an empty one, and what each byte adds.
 _STEPS_OF_A_MESSAGE: Final = 20_000
 _STEPS_OF_A_BYTE: Final = 50
 
 #: How an expression may be built; its length is bounded where the facility file is read.
-MOST_NODES: Final = 400
+MAX_NODES: Final = 400
 DEEPEST: Final = 60
 
 #: So many characters of a text cost as much as one step: they are copied or compared in bulk.
@@ -64,16 +64,16 @@ class ExpressionError(ValueError):
 class Budget:
     """Steps that are left to one message, shared by all expressions that it goes through."""
 
-    def __init__(self, most: int = MOST_STEPS) -> None:
-        self._most = most
-        self._given = most
-        self.left = most
+    def __init__(self, limit: int = MAX_STEPS) -> None:
+        self._limit = limit
+        self._given = limit
+        self.left = limit
 
     def renew(self, payload_bytes: int | None = None) -> None:
         """Begin another message; what it may cost grows with its size, up to the most."""
-        self._given = self._most
+        self._given = self._limit
         if payload_bytes is not None:
-            self._given = min(self._most, _STEPS_OF_A_MESSAGE + _STEPS_OF_A_BYTE * payload_bytes)
+            self._given = min(self._limit, _STEPS_OF_A_MESSAGE + _STEPS_OF_A_BYTE * payload_bytes)
         self.left = self._given
 
     def pay(self, steps: int) -> None:
@@ -140,8 +140,8 @@ def _compiled(text: str) -> Node:
         raise OverBudgetError(f"it is nested deeper than {DEEPEST} levels") from None
     if _depth(tree) > DEEPEST:
         raise OverBudgetError(f"it is nested deeper than {DEEPEST} levels")
-    if _count(tree) > MOST_NODES:
-        raise OverBudgetError(f"it has more than {MOST_NODES} parts")
+    if _count(tree) > MAX_NODES:
+        raise OverBudgetError(f"it has more than {MAX_NODES} parts")
     return tree
 
 
@@ -171,21 +171,21 @@ def _depth(node: Node) -> int:
     return deepest
 
 
-def _weight(value: Any, most: int) -> int:
-    """Count the steps to go through a value, up to just above ``most``."""
+def _weight(value: Any, limit: int) -> int:
+    """Count the steps to go through a value, up to just above ``limit``."""
     steps, waiting = 0, [value]
-    while waiting and steps <= most:
+    while waiting and steps <= limit:
         each = waiting.pop()
         steps += 1
         if isinstance(each, str):
             steps += _characters(each)
         elif isinstance(each, list):
             steps += len(each)
-            if steps <= most:
+            if steps <= limit:
                 waiting += each
         elif isinstance(each, dict):
             steps += len(each)
-            if steps <= most:
+            if steps <= limit:
                 waiting += each.values()
     return steps
 

@@ -117,7 +117,7 @@ class Factor(Part):
     uncertainty: Percent | None = Field(
         None, description="Percent of the figure, half the 95 % interval. Default: not known."
     )
-    data_year: Annotated[int, Within(least=1900, most=2200)] | None = Field(
+    data_year: Annotated[int, Within(lowest=1900, highest=2200)] | None = Field(
         None, description="Year that the figure describes."
     )
     release: str = Field("", description="Publication that it stands in.")

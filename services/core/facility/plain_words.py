@@ -30,17 +30,17 @@ class Finding:
 
 
 #: So many mistakes are told at once: nobody reads more, and each takes a look at the document.
-MOST_FINDINGS: Final = 200
+MAX_FINDINGS: Final = 200
 
 
 def findings(error: ValidationError, document: Any, model: type[BaseModel]) -> list[Finding]:
-    """Every mistake once, of the first :data:`MOST_FINDINGS`.
+    """Every mistake once, of the first :data:`MAX_FINDINGS`.
 
     What only follows from another one is left out.
 
     ``document`` is what was validated as ``model``, as plain or as YAML's containers.
     """
-    errors = error.errors(include_url=False)[:MOST_FINDINGS]
+    errors = error.errors(include_url=False)[:MAX_FINDINGS]
     unknown = {e["loc"]: _keys(model, e["loc"][:-1]) for e in errors if _is(e, "extra_forbidden")}
     misspelt = {(*loc[:-1], nearest(str(loc[-1]), keys)) for loc, keys in unknown.items() if loc}
     found: dict[str, Finding] = {}

@@ -64,13 +64,13 @@ class ActivitySource(_Source):
             "Set of global warming potentials of this source. Default: the facility's, else AR6."
         ),
     )
-    calorific_value: Annotated[float, Field(gt=0), Within(least=0.1, most=1000)] | None = Field(
+    calorific_value: Annotated[float, Field(gt=0), Within(lowest=0.1, highest=1000)] | None = Field(
         None,
         description=(
             "MJ per m3, gross: turns a gas volume into energy where the factor is by energy."
         ),
     )
-    volume_correction: Annotated[float, Field(gt=0), Within(least=0.001, most=1000)] = Field(
+    volume_correction: Annotated[float, Field(gt=0), Within(lowest=0.001, highest=1000)] = Field(
         1.0,
         description=(
             "From the metered to the reference volume where the meter does not correct; 1.02264"

@@ -9,9 +9,9 @@ from typing import Final
 _NEVER: Final = re.compile(r"[+#\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
 #: mosquitto ends the connection above 200 levels.
-_MOST_LEVELS: Final = 100
+_MAX_LEVELS: Final = 100
 
-_MOST_BYTES: Final = 4000
+_MAX_BYTES: Final = 4000
 
 
 def uncarried(topic: str) -> str:
@@ -28,8 +28,8 @@ def uncarried(topic: str) -> str:
         return "a broker's settings know no space at the beginning or end"
     if not {"*", ">"}.isdisjoint(topic.split("/")):
         return "NATS takes a level that is * or > for a wildcard"
-    if topic.count("/") >= _MOST_LEVELS or len(topic.encode()) > _MOST_BYTES:
-        return f"it has more than {_MOST_LEVELS} levels or {_MOST_BYTES} bytes"
+    if topic.count("/") >= _MAX_LEVELS or len(topic.encode()) > _MAX_BYTES:
+        return f"it has more than {_MAX_LEVELS} levels or {_MAX_BYTES} bytes"
     return ""
 
 

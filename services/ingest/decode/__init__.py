@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from services.core.facility.mapping_expression import MOST_STEPS
+from services.core.facility.mapping_expression import MAX_STEPS
 from services.ingest.decode import json_mapping, native, senml
 from services.ingest.decode.observation import Decoder, DecoderFactory, Part
 
@@ -29,12 +29,12 @@ class UnusableFormatError(ValueError):
 
 
 def decoder_for(
-    wire_format: str, device: Part, channels: Sequence[Part], *, most_steps: int = MOST_STEPS
+    wire_format: str, device: Part, channels: Sequence[Part], *, max_steps: int = MAX_STEPS
 ) -> Decoder:
     """Return the decoder of a device's messages at one topic.
 
     ``device`` and ``channels`` are the parts of the facility file; of the channels those whose
-    values come at that topic. ``most_steps``: what the expressions of a mapping may cost for one
+    values come at that topic. ``max_steps``: what the expressions of a mapping may cost for one
     message.
 
     :raises UnusableFormatError: no module decodes this format, or the parts do not fit it.
@@ -45,7 +45,7 @@ def decoder_for(
             f"format {wire_format!r} is not one of {', '.join(sorted(_FORMATS))}"
         )
     if factory is json_mapping.decoder:
-        factory = partial(json_mapping.decoder, most_steps=most_steps)
+        factory = partial(json_mapping.decoder, max_steps=max_steps)
     try:
         return factory(device, channels)
     except (ValueError, KeyError, TypeError, RecursionError) as error:

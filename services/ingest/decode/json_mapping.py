@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from services.core.facility.mapping_expression import MOST_STEPS, Budget, OverBudgetError
+from services.core.facility.mapping_expression import MAX_STEPS, Budget, OverBudgetError
 from services.ingest.decode import json_document
 from services.ingest.decode.json_record import Channel, Columns, Taker
 from services.ingest.decode.observation import Decoded, Decoder, Part, UndecodableError
@@ -57,12 +57,12 @@ class _Mapping:
     costs: bool
 
 
-def decoder(device: Part, channels: Sequence[Part], *, most_steps: int = MOST_STEPS) -> Decoder:
+def decoder(device: Part, channels: Sequence[Part], *, max_steps: int = MAX_STEPS) -> Decoder:
     """Build the decoder of a device at one topic; see :data:`.observation.DecoderFactory`.
 
-    ``most_steps``: what one message may cost, in steps of ``facility.mapping_expression``.
+    ``max_steps``: what one message may cost, in steps of ``facility.mapping_expression``.
     """
-    budget = Budget(most_steps)
+    budget = Budget(max_steps)
     # made once, for what a record tells by one rule is looked up once
     device_time = time_rule(device["timestamp"], budget) if "timestamp" in device else ARRIVAL
     device_quality = quality_rule(device["quality"], budget) if "quality" in device else None

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from services.ingest.decode.observation import (
     GOOD,
-    MOST_VALUES,
+    MAX_VALUES,
     QUALITY,
     TIME_FROM_BROKER,
     Decoded,
@@ -109,9 +109,9 @@ class Taker:
         if not self._several:
             return
         number = len(self.decoded.observations) + len(self.decoded.problems)
-        if number > MOST_VALUES:
+        if number > MAX_VALUES:
             raise UndecodableError(
-                Reason.TOO_MANY_VALUES, f"the message has more than {MOST_VALUES} values"
+                Reason.TOO_MANY_VALUES, f"the message has more than {MAX_VALUES} values"
             )
 
     def finish(self) -> Decoded:

@@ -18,7 +18,7 @@ from services.ingest.decode import json_document, native_forgiving
 from services.ingest.decode.instant import parse_number
 from services.ingest.decode.observation import (
     GOOD,
-    MOST_VALUES,
+    MAX_VALUES,
     QUALITY,
     Decoded,
     Decoder,
@@ -28,7 +28,7 @@ from services.ingest.decode.observation import (
 
 #: Keys beside ts and values that are learned of one device, and their length. What has more is
 #: understood all the same, a microsecond later.
-_MOST_BESIDE: Final = 16
+_MAX_BESIDE: Final = 16
 _LONGEST_BESIDE: Final = 64
 
 #: So many more quotation marks than any payload has: what was read says too little to count them.
@@ -82,7 +82,7 @@ class Native:
         """Know the keys of a document from now on, as far as there is room for them."""
         keys = document[0] if isinstance(document, list) else document
         beside = self._beside.union(filter(_is_learnable, keys)) - {"ts", "values"}
-        if len(beside) <= _MOST_BESIDE and beside != self._beside:
+        if len(beside) <= _MAX_BESIDE and beside != self._beside:
             self._beside = beside
             self._typed = _typed(beside)
             self._fields = [f"beside_{i}" for i in range(len(beside))]
@@ -140,7 +140,7 @@ def _observations(
         for name in beside:
             said = getattr(reading, name)
             quotes += 4 if type(said) is str else _quotes_beside(said)
-    if len(observations) > MOST_VALUES:
+    if len(observations) > MAX_VALUES:
         raise ValueError("too many values")
     return observations, quotes
 

@@ -9,7 +9,7 @@ from services.ingest.decode.instant import parse_number, parse_text
 from services.ingest.decode.json_document import read_thoroughly
 from services.ingest.decode.observation import (
     GOOD,
-    MOST_VALUES,
+    MAX_VALUES,
     QUALITY,
     Decoded,
     Observation,
@@ -38,7 +38,7 @@ def _count(readings: list[Any]) -> None:
         if isinstance(reading, dict) and isinstance(reading.get("values"), dict)
     )
     # an array of objects without values costs as much to name as one of values
-    if max(number, len(readings)) > MOST_VALUES:
+    if max(number, len(readings)) > MAX_VALUES:
         raise UndecodableError(
             Reason.TOO_MANY_VALUES, f"the message has {max(number, len(readings))} values"
         )

@@ -14,7 +14,7 @@ from services.ingest.quarantine.reasons import Reason
 TOO_LARGE_BYTES: Final = 1 << 20
 
 #: More values than this in one message are not decoded.
-MOST_VALUES: Final = 10_000
+MAX_VALUES: Final = 10_000
 
 #: quality as sent -> quality as stored
 QUALITY: Final[Mapping[str, int]] = {

@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 import cbor2
 
 from services.ingest.decode import json_document
-from services.ingest.decode.observation import MOST_VALUES, UndecodableError
+from services.ingest.decode.observation import MAX_VALUES, UndecodableError
 from services.ingest.quarantine.reasons import Reason
 
 #: CBOR label -> JSON label (RFC 8428 section 6, table 4).
@@ -48,7 +48,7 @@ def read(payload: bytes) -> list[dict[str, Any]]:
     pack = _cbor(payload) if is_cbor else json_document.read(payload)
     if not isinstance(pack, list):
         raise UndecodableError(Reason.MALFORMED_SENML, "the payload is not an array of records")
-    if len(pack) > MOST_VALUES:
+    if len(pack) > MAX_VALUES:
         raise UndecodableError(Reason.TOO_MANY_VALUES, f"the pack has {len(pack)} records")
     for record in pack:
         if not isinstance(record, dict):

@@ -48,8 +48,8 @@ from services.ingest.write import write
 _log: Final = structlog.get_logger()
 
 #: One step: live messages wait for no more than this.
-_MOST_ENTRIES: Final = 500
-_MOST_BYTES: Final = 4 << 20
+_MAX_ENTRIES: Final = 500
+_MAX_BYTES: Final = 4 << 20
 
 #: After a failure so many times fewer entries are tried.
 _FEWER: Final = 8
@@ -119,7 +119,7 @@ class Replay:
         self._arrivals = Arrivals()
         self._request_id: int | None = None
         #: entries of one step, fewer after a failure
-        self._most = _MOST_ENTRIES
+        self._limit = _MAX_ENTRIES
         #: whether a request was found by the last step, so that the next should follow at once
         self.busy = False
 
@@ -134,7 +134,7 @@ class Replay:
             raise
         except Exception as error:  # noqa: BLE001 - no entry of quarantine may end ingest for all
             return self._failed(error)
-        self._most = min(2 * self._most, _MOST_ENTRIES)
+        self._limit = min(2 * self._limit, _MAX_ENTRIES)
         return finished
 
     def _step(self, directory: Directory) -> bool:
@@ -143,7 +143,7 @@ class Replay:
         if request is None:
             self._forget()
             return False
-        entries = self._next(request, most=self._most)
+        entries = self._next(request, limit=self._limit)
         if not entries:
             self._database.run(lambda connection, _: replays.finish(connection, request))
             _log.info("a replay is finished", request=request.id)
@@ -165,10 +165,10 @@ class Replay:
         )
         return False
 
-    def _next(self, request: ReplayRequest, *, most: int) -> list[QuarantineItem]:
+    def _next(self, request: ReplayRequest, *, limit: int) -> list[QuarantineItem]:
         return self._database.run(
             lambda connection, _: replays.next_entries(
-                connection, request, most=most, most_bytes=_MOST_BYTES
+                connection, request, limit=limit, max_bytes=_MAX_BYTES
             ),
             divisible=True,
         )
@@ -178,15 +178,15 @@ class Replay:
 
         What cannot even be read ends its request: the entries stay where they are.
         """
-        if self._most > 1:
-            self._most = max(self._most // _FEWER, 1)
-            _log.warning("a replay failed; fewer at once", entries=self._most, exc_info=error)
+        if self._limit > 1:
+            self._limit = max(self._limit // _FEWER, 1)
+            _log.warning("a replay failed; fewer at once", entries=self._limit, exc_info=error)
             return False
         request = self._database.run(lambda connection, _: replays.oldest_waiting(connection))
         if request is None:
             return False
         try:
-            (entry,) = self._next(request, most=1)
+            (entry,) = self._next(request, limit=1)
         except (DataRefusedError, TookTooLongError, ValueError):
             _log.error("a replay is given up: its entries cannot be read", request=request.id)
             self._database.run(lambda connection, _: replays.finish(connection, request))

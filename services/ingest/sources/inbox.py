@@ -23,23 +23,23 @@ class Inbox:
     for the database, and what is delivered meanwhile only fills the memory.
     """
 
-    def __init__(self, *, most_waiting: int) -> None:
-        self._most_waiting = most_waiting
+    def __init__(self, *, max_waiting: int) -> None:
+        self._max_waiting = max_waiting
         self._changed = threading.Condition()
         self._waiting: deque[Message] = deque()
         self._waiting_bytes = 0
-        self._most_wanted = 1
+        self._max_wanted = 1
         self._asking = False
         self._asked_at = time.monotonic()
         self._failure: BaseException | None = None
 
     # -- the pipeline's side ------------------------------------------------------------------
 
-    def receive(self, *, most: int, gather_s: float, timeout_s: float) -> list[Message]:
+    def receive(self, *, limit: int, gather_s: float, timeout_s: float) -> list[Message]:
         """See :meth:`.source.MessageSource.receive`."""
         with self._changed:
             self._asking = True
-            self._most_wanted = most
+            self._max_wanted = limit
             try:
                 self._changed.wait_for(lambda: self._waiting or self._failure, timeout_s)
                 if self._waiting:
@@ -47,28 +47,28 @@ class Inbox:
                     self._changed.wait_for(self._enough, max(0, gather_s - waited.total_seconds()))
                 if self._failure is not None:
                     raise SourceError(_sentence(self._failure)) from self._failure
-                return self._take(most)
+                return self._take(limit)
             finally:
                 self._asking = False
                 self._asked_at = time.monotonic()
 
     def _enough(self) -> bool:
         return (
-            len(self._waiting) >= self._most_wanted
+            len(self._waiting) >= self._max_wanted
             or self._waiting_bytes >= _BATCH_BYTES
             or not self.has_room
             or self._failure is not None
         )
 
-    def _take(self, most: int) -> list[Message]:
-        if len(self._waiting) <= most and self._waiting_bytes <= _BATCH_BYTES:
+    def _take(self, limit: int) -> list[Message]:
+        if len(self._waiting) <= limit and self._waiting_bytes <= _BATCH_BYTES:
             everything = list(self._waiting)
             self._waiting.clear()
             self._waiting_bytes = 0
             return everything
         batch: list[Message] = []
         size = 0
-        while self._waiting and len(batch) < most:
+        while self._waiting and len(batch) < limit:
             size += len(self._waiting[0].payload)
             if batch and size > _BATCH_BYTES:
                 break
@@ -82,12 +82,12 @@ class Inbox:
     @property
     def has_room(self) -> bool:
         """Whether more may be read from the network."""
-        return len(self._waiting) < self._most_waiting and self._waiting_bytes < _INBOX_BYTES
+        return len(self._waiting) < self._max_waiting and self._waiting_bytes < _INBOX_BYTES
 
     @property
     def room(self) -> int:
         """How many more messages may come."""
-        return self._most_waiting - len(self._waiting) if self.has_room else 0
+        return self._max_waiting - len(self._waiting) if self.has_room else 0
 
     def silent_s(self) -> float:
         """For how many seconds nobody has asked for messages."""

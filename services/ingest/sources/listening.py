@@ -88,12 +88,12 @@ class Listening:
         return found
 
     def _next(self) -> subscriptions.Step:
-        most = self._source.most_units
+        limit = self._source.max_units
         return subscriptions.step(
             self._held,
-            subscriptions.filters(self._own, most_units=most),
+            subscriptions.filters(self._own, max_units=limit),
             self._own | self._retired,
-            most_units=most,
+            max_units=limit,
             refused=self._refused,
         )
 

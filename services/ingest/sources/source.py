@@ -60,7 +60,7 @@ class MessageSource(Protocol):
     opens it again.
     """
 
-    most_units: int | None
+    max_units: int | None
     """How much of its allowance the filters may take (:mod:`.subscriptions`); None: any."""
 
     def start(
@@ -106,10 +106,10 @@ class MessageSource(Protocol):
         """What happened to the session in the last hour that may have cost messages, or nothing."""
         ...
 
-    def receive(self, *, most: int, gather_s: float, timeout_s: float) -> list[Message]:
+    def receive(self, *, limit: int, gather_s: float, timeout_s: float) -> list[Message]:
         """Wait up to ``timeout_s`` for a message, then up to ``gather_s`` for more.
 
-        Returns at most ``most`` messages in order of arrival; none at the time-out.
+        Returns at most ``limit`` messages in order of arrival; none at the time-out.
 
         :raises SourceError: the source has ended.
         """

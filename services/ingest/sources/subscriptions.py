@@ -28,10 +28,10 @@ def units(filters: Iterable[str]) -> int:
     return sum(2 if each.endswith("/#") else 1 for each in filters)
 
 
-def filters(own_topics: Iterable[str], *, most_units: int | None) -> frozenset[str]:
+def filters(own_topics: Iterable[str], *, max_units: int | None) -> frozenset[str]:
     """Return the topic filters to subscribe to; what they bring beside devices' is ignored.
 
-    ``most_units``: how much of the allowance they may take; None: any. First one filter for each
+    ``max_units``: how much of the allowance they may take; None: any. First one filter for each
     first level and number of levels; where that is too many, one for all below a first level; at
     last one for everything.
     """
@@ -40,10 +40,10 @@ def filters(own_topics: Iterable[str], *, most_units: int | None) -> frozenset[s
         for topic in own_topics
         if not uncarried(topic) and topic.split("/")[0] != ROOT
     }
-    if most_units is None or units({NATIVE, *shapes}) <= most_units:
+    if max_units is None or units({NATIVE, *shapes}) <= max_units:
         return frozenset({NATIVE, *shapes})
     joined = _joined_below_first_level(shapes)
-    if units({NATIVE, *joined}) <= most_units:
+    if units({NATIVE, *joined}) <= max_units:
         return frozenset({NATIVE, *joined})
     return frozenset({ALL})
 
@@ -101,7 +101,7 @@ def step(
     wanted: frozenset[str],
     own_topics: Iterable[str],
     *,
-    most_units: int | None,
+    max_units: int | None,
     refused: Set[str] = frozenset(),
 ) -> Step:
     """Return the next step from the filters that a session holds towards those that are wanted.
@@ -116,7 +116,7 @@ def step(
         for each in held - wanted
         if each in {ALL, NATIVE} or any(matches(each, topic) for topic in heard)
     }
-    too_many = most_units is not None and units((needed | wanted) - {ALL}) > most_units
+    too_many = max_units is not None and units((needed | wanted) - {ALL}) > max_units
     avoidable = {each for each in refused & wanted if not any(map(str.isspace, each))}
     if (too_many or avoidable) and ALL not in refused:
         wanted, needed = frozenset({ALL}), (needed | (wanted & held)) - {ALL}

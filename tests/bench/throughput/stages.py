@@ -51,7 +51,7 @@ def client_receive_and_ack(plant: Plant, seconds: float) -> float:
 
     def opened() -> MqttSource:
         source = MqttSource(
-            broker_url.parse(plant.broker.url), client_id="stage", most_waiting=2 * _BATCH
+            broker_url.parse(plant.broker.url), client_id="stage", max_waiting=2 * _BATCH
         )
         source.start(_FILTERS)
         while not source.connected:
@@ -63,7 +63,7 @@ def client_receive_and_ack(plant: Plant, seconds: float) -> float:
     source = opened()
     began, received = time.monotonic(), 0
     while received < total and time.monotonic() < began + _PATIENCE_S:
-        batch = source.receive(most=_BATCH, gather_s=0.0, timeout_s=1.0)
+        batch = source.receive(limit=_BATCH, gather_s=0.0, timeout_s=1.0)
         source.ack(batch)
         received += len(batch)
     took_s = time.monotonic() - began

@@ -72,11 +72,11 @@ class Line:
         return self.certificates.context(url)
 
     def source(
-        self, *, port: int | None = None, most_waiting: int = 1000, **options: Any
+        self, *, port: int | None = None, max_waiting: int = 1000, **options: Any
     ) -> MqttSource | JetstreamSource:
         url = self.url(port or self.port)
         # nobody asks a source for messages while a test waits for something else
-        options = {"hold_s": 60.0, **options, "most_waiting": most_waiting, "tls": self.tls(url)}
+        options = {"hold_s": 60.0, **options, "max_waiting": max_waiting, "tls": self.tls(url)}
         made: MqttSource | JetstreamSource
         if self.scheme in NATS:
             options = {"ack_wait_s": 1.0, **options}
@@ -120,7 +120,7 @@ def received(source: MqttSource | JetstreamSource, number: int) -> list[Message]
     messages: list[Message] = []
 
     def enough() -> bool:
-        messages.extend(source.receive(most=1000, gather_s=0.0, timeout_s=0.05))
+        messages.extend(source.receive(limit=1000, gather_s=0.0, timeout_s=0.05))
         return len(messages) >= number
 
     until(enough, f"{number} messages arrive")

@@ -77,7 +77,7 @@ def test_nothing_is_lost_while_filters_are_exchanged_under_load(line: Line) -> N
     heard: set[bytes] = set()
 
     def hear() -> None:
-        batch = source.receive(most=100, gather_s=0.0, timeout_s=0.05)
+        batch = source.receive(limit=100, gather_s=0.0, timeout_s=0.05)
         heard.update(payloads(batch))
         source.ack(batch)
 
@@ -115,7 +115,7 @@ BY_MQTT = pytest.mark.parametrize(
 @BY_MQTT
 def test_old_filters_stay_while_the_reader_does_not_keep_up(line: Line) -> None:
     own = f"{line.name}/a"
-    source = line.source(most_waiting=5, overlap_s=0.2)
+    source = line.source(max_waiting=5, overlap_s=0.2)
     source.start(frozenset({own}))
     until(lambda: source.connected, "the source is connected")
     line.publish(*(str(i).encode() for i in range(2000)))
@@ -123,7 +123,7 @@ def test_old_filters_stay_while_the_reader_does_not_keep_up(line: Line) -> None:
     heard: set[bytes] = set()
     while len(heard) < 2000:
         # what waits in the broker is its own until it is asked for
-        batch = source.receive(most=100, gather_s=0.0, timeout_s=10.0)
+        batch = source.receive(limit=100, gather_s=0.0, timeout_s=10.0)
         assert batch, f"{len(heard)} of 2000 arrived"
         heard.update(payloads(batch))
         source.ack(batch)

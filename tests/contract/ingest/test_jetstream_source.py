@@ -59,7 +59,7 @@ def test_the_very_first_device_of_a_new_broker_is_heard() -> None:
         server = ImpatientNats(directory)
         server.start()
         url = broker_url.parse(server.nats_url)
-        source = JetstreamSource(url, durable="early", most_waiting=10)
+        source = JetstreamSource(url, durable="early", max_waiting=10)
         try:
             source.start(frozenset({"emissions/#"}))
             until(lambda: source.connected, "the source is connected")
@@ -78,7 +78,7 @@ def test_sources_of_one_name_share_the_messages(line: Line) -> None:
 
     def all_came() -> bool:
         for share, source in zip(shares, (one, other), strict=True):
-            messages = source.receive(most=1000, gather_s=0.0, timeout_s=0.05)
+            messages = source.receive(limit=1000, gather_s=0.0, timeout_s=0.05)
             source.ack(messages)
             share.extend(payloads(messages))
         return len(shares[0]) + len(shares[1]) >= len(sent)
@@ -148,7 +148,7 @@ def test_acks_for_an_earlier_stream_settle_nothing_in_the_new_one() -> None:
         server = ImpatientNats(directory)
         server.start()
         url = broker_url.parse(server.nats_url)
-        options: dict[str, Any] = {"durable": "anew", "most_waiting": 10, "ack_wait_s": 1.0}
+        options: dict[str, Any] = {"durable": "anew", "max_waiting": 10, "ack_wait_s": 1.0}
         source, later = JetstreamSource(url, **options), JetstreamSource(url, **options)
         try:
             source.start(frozenset({"emissions/#"}))
@@ -203,7 +203,7 @@ def restricted() -> Iterator[_Restricted]:
 
 def test_the_rights_that_the_readme_names_are_enough(restricted: _Restricted) -> None:
     url = broker_url.parse(f"nats://ingest:pw@127.0.0.1:{restricted.client_port}")
-    source = JetstreamSource(url, durable="restricted", most_waiting=10)
+    source = JetstreamSource(url, durable="restricted", max_waiting=10)
     status = "emissions/linz/a/status"
     try:
         source.start(frozenset({"emissions/#"}))
@@ -222,7 +222,7 @@ def test_the_rights_that_the_readme_names_are_enough(restricted: _Restricted) ->
         )
         source.ack(messages)
         source.close()
-        source = JetstreamSource(url, durable="restricted", most_waiting=10)
+        source = JetstreamSource(url, durable="restricted", max_waiting=10)
         source.start(frozenset({"emissions/#"}))
         assert [(m.topic, m.retained) for m in received(source, 1)] == [(status, True)]
     finally:

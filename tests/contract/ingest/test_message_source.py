@@ -48,7 +48,7 @@ def test_what_is_delivered_again_is_older_than_what_is_delivered_first(line: Lin
     arrived: dict[bytes, Message] = {}
 
     def all_came() -> bool:
-        for message in source.receive(most=100, gather_s=0.0, timeout_s=0.05):
+        for message in source.receive(limit=100, gather_s=0.0, timeout_s=0.05):
             arrived.setdefault(message.payload, message)
         return len(arrived) == 10
 
@@ -99,19 +99,19 @@ def test_a_broker_that_is_not_there_yet_is_waited_for(
     broker.stop()
     source = line.source()
     source.start(frozenset({f"{line.name}/#"}))
-    assert source.receive(most=1, gather_s=0.0, timeout_s=0.2) == []
+    assert source.receive(limit=1, gather_s=0.0, timeout_s=0.2) == []
     assert not source.connected
     broker.start()
     until(lambda: source.connected, "the source is connected")
 
 
 def test_nothing_is_lost_when_more_arrives_than_may_wait(line: Line) -> None:
-    source = line.opened(most_waiting=10, **line.patient)
+    source = line.opened(max_waiting=10, **line.patient)
     line.publish(*numbered(2000))
     # a dictionary keeps the order of first arrivals; on a slow machine some come again
     arrived: dict[bytes, Message] = {}
     while len(arrived) < 2000:
-        batch = source.receive(most=100, gather_s=0.0, timeout_s=30.0)
+        batch = source.receive(limit=100, gather_s=0.0, timeout_s=30.0)
         assert batch
         source.ack(batch)
         for message in batch:
@@ -124,7 +124,7 @@ def test_a_source_that_nobody_asks_leaves_the_messages_to_the_broker(line: Line)
     source.start(frozenset({f"{line.name}/#"}))
     # asked all the while, because some ways take longer than the hold to connect
     until(
-        lambda: source.connected or source.receive(most=1, gather_s=0.0, timeout_s=0.05),
+        lambda: source.connected or source.receive(limit=1, gather_s=0.0, timeout_s=0.05),
         "the source is connected",
     )
     line.publish(b"early")
@@ -137,7 +137,7 @@ def test_a_source_that_nobody_asks_leaves_the_messages_to_the_broker(line: Line)
     arrived: set[bytes] = set()
 
     def all_came() -> bool:
-        arrived.update(payloads(source.receive(most=10, gather_s=0.0, timeout_s=0.05)))
+        arrived.update(payloads(source.receive(limit=10, gather_s=0.0, timeout_s=0.05)))
         return arrived >= left
 
     until(all_came, "what is left arrives")
@@ -195,4 +195,4 @@ def test_an_unexpected_error_on_the_networks_thread_ends_the_source_loudly(
     monkeypatch.setattr(source._session, "_deliver", fail)
     line.publish(b"x")
     with pytest.raises(SourceError, match="ZeroDivisionError: unforeseen"):
-        source.receive(most=1, gather_s=0.0, timeout_s=30.0)
+        source.receive(limit=1, gather_s=0.0, timeout_s=30.0)

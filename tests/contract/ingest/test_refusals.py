@@ -69,7 +69,7 @@ def complaint(source: MessageSource, *filters: str) -> str:
     source.start(frozenset(filters or {"a"}))
     try:
         with pytest.raises(SourceError) as raised:
-            source.receive(most=1, gather_s=0.0, timeout_s=30.0)
+            source.receive(limit=1, gather_s=0.0, timeout_s=30.0)
     finally:
         source.close()
     return str(raised.value)
@@ -77,13 +77,13 @@ def complaint(source: MessageSource, *filters: str) -> str:
 
 def by_mqtt(port: int) -> MqttSource:
     url = broker_url.parse(f"mqtt://127.0.0.1:{port}")
-    return MqttSource(url, client_id="refused", most_waiting=10)
+    return MqttSource(url, client_id="refused", max_waiting=10)
 
 
 def by_nats(port: int, *, user: str = "", tls: ssl.SSLContext | None = None) -> JetstreamSource:
     scheme = "tls" if tls else "nats"
     url = broker_url.parse(f"{scheme}://{user}127.0.0.1:{port}")
-    return JetstreamSource(url, durable="refused", most_waiting=10, tls=tls)
+    return JetstreamSource(url, durable="refused", max_waiting=10, tls=tls)
 
 
 def test_a_broker_that_refuses_the_user(closed: _Closed) -> None:

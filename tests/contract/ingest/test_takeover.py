@@ -61,7 +61,7 @@ def quick_probes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def as_tonne(server: WiredNats, name: str) -> MqttSource:
     url = broker_url.parse(server.passwords.ingest_at("mqtt", server.port))
-    return MqttSource(url, client_id=name, most_waiting=1000, hold_s=60)
+    return MqttSource(url, client_id=name, max_waiting=1000, hold_s=60)
 
 
 async def _delete(url: str, *, stream: bool) -> None:
@@ -88,7 +88,7 @@ def test_messages_that_are_acknowledged_and_have_nowhere_to_go_are_noticed(
         source.start(frozenset({"emissions/#"}))
 
         def hear() -> None:
-            source.ack(source.receive(most=100, gather_s=0.0, timeout_s=0.05))
+            source.ack(source.receive(limit=100, gather_s=0.0, timeout_s=0.05))
 
         def proven() -> bool:
             hear()

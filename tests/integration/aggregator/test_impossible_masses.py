@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.core.accounting.minute_rounding import MOST_BILLIONTHS
+from services.core.accounting.minute_rounding import MAX_BILLIONTHS
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant
 
 START = instant("2026-06-15T09:00:00Z")
@@ -184,9 +184,9 @@ def test_a_factor_without_sense_is_its_sources_own_matter_and_mended_by_a_better
 
 
 def test_an_hour_and_its_windows_hold_the_most_that_minutes_can(plant: Plant) -> None:
-    most_kw = MOST_BILLIONTHS / 1e9 * 60 * 0.999
+    max_kw = MAX_BILLIONTHS / 1e9 * 60 * 0.999
     store = plant.store
-    store([Reading("meter.power", _at(k), most_kw) for k in range(180)])
+    store([Reading("meter.power", _at(k), max_kw) for k in range(180)])
     plant.tick(_at(183))
     ((first,),) = plant.rows("SELECT max(activity_n) FROM emission_hour")
     assert first > 5.9e17 * 5

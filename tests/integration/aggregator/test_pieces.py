@@ -167,7 +167,7 @@ def test_windows_move_on_over_years_piece_by_piece(
     plant.store(
         [Reading("meter.energy", begin + timedelta(days=k), 100.0 * k) for k in (0, 10, 401)]
     )
-    monkeypatch.setattr("services.aggregator.minute_rollover._MOST_MOVED", 30_000)
+    monkeypatch.setattr("services.aggregator.minute_rollover._MAX_MOVED", 30_000)
     plant.tick(begin + timedelta(days=11))
     plant.tick(begin + timedelta(days=402))
     plant.tick_once(NOW)
@@ -185,7 +185,7 @@ def test_windows_move_on_over_years_piece_by_piece(
 def test_hours_are_made_final_piece_by_piece_and_none_before_it_is_computed(
     plant: Plant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.core.store.emissions.hour_closing.MOST_HOURS", 100)
+    monkeypatch.setattr("services.core.store.emissions.hour_closing.MAX_HOURS", 100)
     start = NOW - timedelta(days=30)
     plant.store([Reading("meter.energy", start + timedelta(days=k), 24.0 * k) for k in (0, 29)])
     plant.pieces = Pieces(old=6000)

@@ -78,12 +78,12 @@ def test_old_chunks_go_and_are_recorded_and_totals_stay(plant: Plant) -> None:
     ((chunks, dropped),) = plant.rows("SELECT count(*), sum(readings) FROM dropped_readings")
     assert chunks >= 2
     assert plant.rows("SELECT count(*) FROM reading") == [(len(_history()) - dropped,)]
-    ((most,),) = plant.rows(
+    ((limit,),) = plant.rows(
         "SELECT max(n) FROM (SELECT count(*) AS n FROM reading r, reading_horizon h"
         " WHERE r.ts < h.horizon GROUP BY channel_id) q"
     )
     # a register's step and the readings around it
-    assert most <= 2 * 9
+    assert limit <= 2 * 9
     assert plant.totals() == before
 
 

@@ -137,9 +137,9 @@ async def test_connections_of_one_address_and_of_all_are_bounded() -> None:
         ({"api_connections_per_address": 3}, "This address"),
         ({"api_connections": 10}, "The API"),
     ):
-        most = next(iter(given.values()))
+        limit = next(iter(given.values()))
         async with served(**given) as place:
-            held = [await asyncio.open_connection(*place) for _ in range(most)]
+            held = [await asyncio.open_connection(*place) for _ in range(limit)]
             status, problem = await answer(await asyncio.open_connection(*place))
             assert (status, problem["type"]) == (503, "urn:tonne:problem:too-many-connections")
             assert says in problem["detail"]

@@ -222,7 +222,7 @@ async def test_auto_takes_the_finest_interval_that_fits(
     client: httpx.AsyncClient, connection: Connection
 ) -> None:
     found(connection, "linz")
-    for span, most, expected in (
+    for span, limit, expected in (
         (HOUR, 1000, MINUTE),
         (DAY, 1000, 5 * MINUTE),
         (DAY, 100, 15 * MINUTE),
@@ -231,10 +231,10 @@ async def test_auto_takes_the_finest_interval_that_fits(
     ):
         end = at("2026-11-23T00:00:00Z")
         rows = await emissions(
-            client, max_points=most, from_=(end - span).isoformat(), to=end.isoformat()
+            client, max_points=limit, from_=(end - span).isoformat(), to=end.isoformat()
         )
         assert at(rows[1]["time"]) - at(rows[0]["time"]) == expected
-        assert len(rows) <= most
+        assert len(rows) <= limit
 
 
 async def test_csv_has_the_same_rows(client: httpx.AsyncClient, connection: Connection) -> None:

@@ -237,10 +237,10 @@ async def test_readiness_warns_of_what_quarantine_had_no_room_for(
     )
     status, body = await ready(client)
     assert (status, body["ready"]) == (200, True)
-    full, most = body["warnings"]
+    full, limit = body["warnings"]
     assert "12" in full
     assert "discard" in full
-    assert "more than half" in most
+    assert "more than half" in limit
     progress(connection, "ingest", 60)
     assert (await ready(client))[1]["warnings"] == []
 

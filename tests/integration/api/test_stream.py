@@ -151,7 +151,7 @@ async def test_a_stream_ends_with_its_life_and_with_the_server(
 
 async def test_only_so_many_streams_are_open(settings: Settings, connection: Connection) -> None:
     found(connection, "linz")
-    app = create_app(settings, pace=Pace(most_streams=1))
+    app = create_app(settings, pace=Pace(max_streams=1))
     async with (
         asyncio.timeout(PATIENCE_S),
         serving(app) as address,

@@ -145,10 +145,10 @@ devices:
 
 
 def test_a_burst_that_was_refused_is_replayed_in_the_order_it_was_sent(plant: Plant) -> None:
-    plant.apply(_RANGED.format(most=0))
+    plant.apply(_RANGED.format(limit=0))
     plant.started()
     plant.publish(*[str(k) for k in range(1, BURST + 1)], topic="tight/gauge")
     plant.holds(quarantine=BURST)
-    plant.apply(_RANGED.format(most=BURST))
+    plant.apply(_RANGED.format(limit=BURST))
     assert replayed(plant) == (BURST, 0, {})
     assert [v for v in values(plant, "gauge.power") if v] == list(range(1, BURST + 1))

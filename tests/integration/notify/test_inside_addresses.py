@@ -63,7 +63,7 @@ async def test_no_spelling_of_an_address_inside_is_delivered(spelling: str, hook
         reach=Reach.PUBLIC,
         clock=SystemClock(),
         tls=ssl.create_default_context(),
-        most_at_once=1,
+        max_at_once=1,
         quote_answers=True,
     )
     port = hook.url.rpartition(":")[2].partition("/")[0]

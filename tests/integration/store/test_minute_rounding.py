@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import services.core.store.database.arrays  # noqa: F401 - arrays as parameters
 from services.core.accounting.minute_rounding import (
-    MOST_BILLIONTHS,
+    MAX_BILLIONTHS,
     billionths,
     holdable,
     multipliable,
@@ -30,10 +30,10 @@ ORDER BY x.i
 """.replace("% 60)", "%% 60)")  # noqa: S608 - the rule
 
 #: kg that a minute can have, with what is least likely to be a whole number of micrograms
-_MOST_KG = MOST_BILLIONTHS / 1e9
+_MAX_KG = MAX_BILLIONTHS / 1e9
 _PER_UNIT = st.floats(-1000, 1000) | st.sampled_from([0.2, 0.25, 0.2551, 1 / 3, 5e-10, 1e-9])
 _AMOUNTS = (
-    st.floats(-_MOST_KG / 1000, _MOST_KG / 1000)
+    st.floats(-_MAX_KG / 1000, _MAX_KG / 1000)
     | st.integers(-(10**6), 10**6).map(lambda n: n / 1e9)
     | st.integers(0, 5 * 10**4).map(lambda n: n + 0.5)
 )

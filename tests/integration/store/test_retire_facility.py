@@ -211,7 +211,7 @@ def test_a_purge_leaves_the_others_and_a_record(bind: Engine, database_url: str)
         assert expected["reading"] == 60
         assert expected["quarantine"] == 1
         rests: list[float] = []
-        gone = purge(bind, "works", by="user anna", reason="sold", most_rows=7, rest=rests.append)
+        gone = purge(bind, "works", by="user anna", reason="sold", max_rows=7, rest=rests.append)
         assert {name: gone[name] for name in expected} == expected
         # 60 readings in three chunks at 7 a piece, and more
         assert len(rests) > 9
@@ -272,7 +272,7 @@ def test_a_killed_purge_goes_on_where_it_was(bind: Engine, database_url: str) ->
             raise Killed
 
     with pytest.raises(Killed):
-        purge(bind, "works", by="user anna", reason="sold", most_rows=7, rest=die)
+        purge(bind, "works", by="user anna", reason="sold", max_rows=7, rest=die)
     states = {each.state for each in removed_facilities_of(bind)}
     assert states == {"retired", "being purged"}
     with psycopg.connect(database_url) as connection:
@@ -280,7 +280,7 @@ def test_a_killed_purge_goes_on_where_it_was(bind: Engine, database_url: str) ->
         assert {plan.slug for plan in facility_plans(connection).values()} == {"other"}
     with pytest.raises(ApplyError, match=r"being purged since .*finish it"):
         apply_text(database_url)
-    gone = purge(bind, "works", by="user bert", reason="again", most_rows=7, rest=lambda _s: None)
+    gone = purge(bind, "works", by="user bert", reason="again", max_rows=7, rest=lambda _s: None)
     assert {name: gone[name] for name in expected} == expected
     (record,) = removed_facilities_of(bind)
     assert (record.state, record.by, record.reason) == ("purged", "user anna", "sold")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.api.admission.budgets import _MOST_REMEMBERED, Budget, network_of
+from services.api.admission.budgets import _MAX_REMEMBERED, Budget, network_of
 
 
 class Clock:
@@ -37,10 +37,10 @@ def test_an_answer_that_cost_more_than_was_left_is_paid_off_first() -> None:
 
 def test_the_memory_of_a_budget_is_bounded() -> None:
     budget = Budget(60)
-    for number in range(_MOST_REMEMBERED + 500):
+    for number in range(_MAX_REMEMBERED + 500):
         budget.spend(str(number), 60)
-    assert len(budget._left) == _MOST_REMEMBERED
-    assert budget.wait_s(str(_MOST_REMEMBERED + 499), 1) > 0
+    assert len(budget._left) == _MAX_REMEMBERED
+    assert budget.wait_s(str(_MAX_REMEMBERED + 499), 1) > 0
 
 
 @pytest.mark.parametrize(

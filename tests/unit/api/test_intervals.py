@@ -39,7 +39,7 @@ def test_intervals_join_and_cover_the_span(
     begins: datetime, length: timedelta, interval: IntervalLength, timezone: str
 ) -> None:
     ends = begins + length
-    buckets = cut(interval, begins, ends, timezone=timezone, most=100_000)
+    buckets = cut(interval, begins, ends, timezone=timezone, limit=100_000)
     assert buckets[0].begins <= begins < buckets[0].ends
     assert buckets[-1].begins < ends <= buckets[-1].ends
     assert all(a.ends == b.begins for a, b in pairwise(buckets))
@@ -55,7 +55,7 @@ def test_days_and_months_begin_at_a_local_date(
         begins,
         begins + timedelta(days=40),
         timezone=timezone,
-        most=99,
+        limit=99,
     ):
         local = bucket.begins.astimezone(ZoneInfo(timezone))
         before = (bucket.begins - timedelta(microseconds=1)).astimezone(ZoneInfo(timezone))
@@ -67,12 +67,12 @@ def test_days_and_months_begin_at_a_local_date(
 def test_at_most_as_many_as_asked_for() -> None:
     begins = at("2026-01-01T00:00:00Z")
     for interval in INTERVALS:
-        assert len(cut(interval, begins, at("2027-01-01T00:00:00Z"), timezone="UTC", most=3)) == 3
-    assert cut(parse("1h"), begins, begins, timezone="UTC", most=3) == []
+        assert len(cut(interval, begins, at("2027-01-01T00:00:00Z"), timezone="UTC", limit=3)) == 3
+    assert cut(parse("1h"), begins, begins, timezone="UTC", limit=3) == []
 
 
 @pytest.mark.parametrize(
-    ("days", "most", "expected"),
+    ("days", "limit", "expected"),
     [
         (1, 1440, "1m"),
         (1, 1439, "5m"),
@@ -82,9 +82,9 @@ def test_at_most_as_many_as_asked_for() -> None:
         (400, 1, "1mo"),
     ],
 )
-def test_the_finest_interval_that_fits(days: int, most: int, expected: str) -> None:
+def test_the_finest_interval_that_fits(days: int, limit: int, expected: str) -> None:
     begins = at("2026-01-01T00:00:00Z")
-    assert str(finest(begins, begins + timedelta(days=days), most=most)) == expected
+    assert str(finest(begins, begins + timedelta(days=days), limit=limit)) == expected
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_what_cannot_be_cut_is_refused_with_what_can(text: str, instead: str) ->
 
 
 def test_from_an_hour_up_intervals_follow_the_local_clock() -> None:
-    def begins(text: str, since: str, zone: str, most: int) -> list[str]:
-        found = cut(parse(text), at(since), at("2027-01-01T00:00Z"), timezone=zone, most=most)
+    def begins(text: str, since: str, zone: str, limit: int) -> list[str]:
+        found = cut(parse(text), at(since), at("2027-01-01T00:00Z"), timezone=zone, limit=limit)
         return [each.begins.astimezone(ZoneInfo(zone)).strftime("%d.%m. %H:%M") for each in found]
 
     # the clock jumps from 02:00 to 03:00 on 29 March: that interval is an hour shorter

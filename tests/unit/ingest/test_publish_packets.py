@@ -13,8 +13,8 @@ QOS_0 = b"\x30\x05\x00\x01tab"
 PINGRESP = b"\xd0\x00"
 
 
-def taken(data: bytes, *, start: int = 0, most: int = 1000) -> tuple[list[Publish], int]:
-    return take_publishes(data, start, most=most)
+def taken(data: bytes, *, start: int = 0, limit: int = 1000) -> tuple[list[Publish], int]:
+    return take_publishes(data, start, limit=limit)
 
 
 def packet(head: int, body: bytes) -> bytes:
@@ -32,7 +32,7 @@ def test_whole_packets_are_taken_up_to_the_first_of_another_kind() -> None:
     data = QOS_1 + QOS_0 + PINGRESP + QOS_1
     assert taken(data) == ([one, none], len(QOS_1 + QOS_0))
     assert taken(data, start=len(data) - len(QOS_1)) == ([one], len(data))
-    assert taken(data, most=1) == ([one], len(QOS_1))
+    assert taken(data, limit=1) == ([one], len(QOS_1))
 
 
 def test_flags_are_told() -> None:

@@ -72,7 +72,7 @@ def database() -> Database:
 
 
 def test_what_fits_is_one_transaction_whatever_its_age(database: Database) -> None:
-    queue = WriteQueue(database.write, most_rows=10)
+    queue = WriteQueue(database.write, max_rows=10)
     one = message(1)
     queue.add([one], prepared(one, [0, 500, 0, 9000], refused=1))
     done = queue.write_piece()
@@ -82,7 +82,7 @@ def test_what_fits_is_one_transaction_whatever_its_age(database: Database) -> No
 
 
 def test_a_message_is_acknowledged_when_all_of_it_is_durable(database: Database) -> None:
-    queue = WriteQueue(database.write, most_rows=10)
+    queue = WriteQueue(database.write, max_rows=10)
     one = message(1)
     queue.add([one], prepared(one, [0.0] * 5 + [100.0 + k for k in range(27)]))
     acknowledged = []
@@ -93,7 +93,7 @@ def test_a_message_is_acknowledged_when_all_of_it_is_durable(database: Database)
 
 
 def test_live_readings_overtake_history_and_acknowledgements_do_not(database: Database) -> None:
-    queue = WriteQueue(database.write, most_rows=10)
+    queue = WriteQueue(database.write, max_rows=10)
     old, new = message(1), message(2)
     queue.add([old], prepared(old, [100.0 + k for k in range(25)]))
     # what it has to refuse does not wait either
@@ -112,7 +112,7 @@ def test_live_readings_overtake_history_and_acknowledgements_do_not(database: Da
 
 
 def test_so_much_history_may_wait_and_no_more(database: Database) -> None:
-    queue = WriteQueue(database.write, most_rows=10)
+    queue = WriteQueue(database.write, max_rows=10)
     one = message(1)
     queue.add([one], prepared(one, [100.0] * 39))
     assert not queue.full
@@ -125,7 +125,7 @@ def test_so_much_history_may_wait_and_no_more(database: Database) -> None:
 
 
 def test_a_failure_loses_nothing_and_acknowledges_nothing(database: Database) -> None:
-    queue = WriteQueue(database.write, most_rows=10)
+    queue = WriteQueue(database.write, max_rows=10)
     one = message(1)
     queue.add([one], prepared(one, [100.0] * 25, refused=1))
     queue.write_piece()
@@ -144,7 +144,7 @@ def test_each_reading_is_written_once_and_those_of_one_key_in_their_order(
     database: Database, seed: int
 ) -> None:
     rng = random.Random(seed)
-    queue = WriteQueue(database.write, most_rows=rng.choice([1, 7, 40]))
+    queue = WriteQueue(database.write, max_rows=rng.choice([1, 7, 40]))
     sent: list[Candidate] = []
     messages: list[Message] = []
     acknowledged: list[Message] = []
@@ -179,4 +179,4 @@ def test_each_reading_is_written_once_and_those_of_one_key_in_their_order(
         return found
 
     assert by_key(database.rows) == by_key(sent)
-    assert max(map(len, database.transactions)) <= queue._most_rows
+    assert max(map(len, database.transactions)) <= queue._max_rows

@@ -14,7 +14,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from services.core.facility.bounded_yaml import TooMuchError, load_yaml
 from services.core.facility.file import FacilityFileError, parse
-from services.core.facility.plain_words import MOST_FINDINGS
+from services.core.facility.plain_words import MAX_FINDINGS
 
 ROOM = 1 << 20
 
@@ -38,19 +38,19 @@ def doubled(first: str, each: str, *, levels: int = 12) -> str:
 )
 def test_what_aliases_stand_for_is_counted(bomb: str) -> None:
     with pytest.raises(TooMuchError, match="more than 52428 keys and values"):
-        load_yaml(bomb, most_bytes=ROOM)
+        load_yaml(bomb, max_bytes=ROOM)
 
 
 @pytest.mark.parametrize("deep", ["[" * 900, "- " * 5000, '{"a":' * 900, "? " * 5000])
 def test_what_is_nested_without_end_is_refused(deep: str) -> None:
     with pytest.raises(TooMuchError, match="deeper than 40 levels"):
-        load_yaml(deep, most_bytes=ROOM)
+        load_yaml(deep, max_bytes=ROOM)
 
 
 @pytest.mark.parametrize("loop", ["a: &a [*a]", "&a {facility: *a}", "&a [[[*a]]]"])
 def test_an_alias_does_not_stand_in_what_it_names(loop: str) -> None:
     with pytest.raises(TooMuchError, match=r"\*a stands in what it names"):
-        load_yaml(loop, most_bytes=ROOM)
+        load_yaml(loop, max_bytes=ROOM)
 
 
 def test_a_file_is_told_its_line_and_what_to_do() -> None:
@@ -59,7 +59,7 @@ def test_a_file_is_told_its_line_and_what_to_do() -> None:
     assert str(caught.value).startswith("line 8: it has more than 52428 keys and values")
     assert "TONNE_FILE_BYTES" in str(caught.value)
     with pytest.raises(FacilityFileError, match=r"more than 100 bytes.*TONNE_FILE_BYTES"):
-        parse("facility: {id: a}" + " " * 100, most_bytes=100)
+        parse("facility: {id: a}" + " " * 100, max_bytes=100)
 
 
 def test_aliases_of_honest_files_are_understood() -> None:
@@ -86,7 +86,7 @@ def test_mappings_that_merge_another_are_not_compared_with_each_other(
         pytest.fail("to compare each with all before it takes minutes for ten thousand")
 
     monkeypatch.setattr(CommentedMap, "__eq__", compared)
-    document = load_yaml("a: &a {b: 1}\nc:\n" + "- {<<: *a, d: 2}\n" * 50, most_bytes=ROOM)
+    document = load_yaml("a: &a {b: 1}\nc:\n" + "- {<<: *a, d: 2}\n" * 50, max_bytes=ROOM)
     assert [dict(each.items()) for each in document["c"]] == [{"b": 1, "d": 2}] * 50
     assert document["c"][3].lc.key("d")[0] == 5
 
@@ -109,7 +109,7 @@ g: {<<: *d, e: 2}
     "text", [*(path.read_text() for path in _EXAMPLES), _SCALARS], ids=lambda text: text[:20]
 )
 def test_a_file_is_read_as_ruamel_reads_it_to_the_line(text: str) -> None:
-    ours, theirs = load_yaml(text, most_bytes=ROOM), YAML(typ="rt").load(text)
+    ours, theirs = load_yaml(text, max_bytes=ROOM), YAML(typ="rt").load(text)
     assert _read(ours) == _read(theirs)
 
 
@@ -128,6 +128,6 @@ def test_of_many_mistakes_the_first_are_told_and_how_many_there_are() -> None:
     unknown = ", ".join(f"k{i}: 1" for i in range(20_000))
     with pytest.raises(FacilityFileError) as caught:
         parse(f"facility: {{id: a, name: A, timezone: UTC, {unknown}}}\ndevices: []\n")
-    assert len(caught.value.problems) <= MOST_FINDINGS + 1
+    assert len(caught.value.problems) <= MAX_FINDINGS + 1
     (more,) = [each for each in caught.value.problems if "more mistakes" in each.message]
     assert int(more.message.split()[1]) > 19_000

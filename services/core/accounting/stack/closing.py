@@ -268,12 +268,12 @@ def _missing(
     of_range: int | None,
 ) -> MissingHour:
     gap = history.gap(at_clock_hour=clock_hour)
-    most = LOOK_BACK_HOURS.get(parameter, 0)
+    limit = LOOK_BACK_HOURS.get(parameter, 0)
     if of_range is None:
-        look_back = history.look_back(at_clock_hour=clock_hour, hours=most)
+        look_back = history.look_back(at_clock_hour=clock_hour, hours=limit)
     else:
         of_range, look_back = history.look_back_from_range(
-            of_range, at_clock_hour=clock_hour, hours=most
+            of_range, at_clock_hour=clock_hour, hours=limit
         )
     return MissingHour(
         parameter=parameter,

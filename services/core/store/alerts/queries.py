@@ -38,7 +38,7 @@ WHERE a.facility_id = ANY(CAST(:facilities AS int[]))
   AND (CAST(:begins AS timestamptz) IS NULL OR coalesce(a.resolved_at, 'infinity') >= :begins)
   AND (CAST(:ends AS timestamptz) IS NULL OR a.fired_at < :ends)
   AND (CAST(:before_id AS int8) IS NULL OR a.id < :before_id)
-ORDER BY a.id DESC LIMIT :most
+ORDER BY a.id DESC LIMIT :limit
 """
 )
 
@@ -54,7 +54,7 @@ WHERE x.slug = :facility AND o.resolved_at IS NULL AND o.undone_at IS NULL
 UNION
 SELECT o.id FROM alert o JOIN facility x ON x.id = o.facility_id
 WHERE x.slug = :facility AND o.changed_at > now() - interval '15 minutes'
-ORDER BY id DESC LIMIT :most
+ORDER BY id DESC LIMIT :limit
 """
 
 _LIVE = text(f"{_ALERT} WHERE a.id IN ({_LIVE_IDS}) ORDER BY a.data_version, a.id")
@@ -118,7 +118,7 @@ async def alerts(
     begins: datetime | None,
     ends: datetime | None,
     before_id: int | None,
-    most: int,
+    limit: int,
 ) -> list[dict[str, Any]]:
     """Return alerts, the newest first; empty lists and None restrict nothing."""
     rows = await connection.execute(
@@ -130,7 +130,7 @@ async def alerts(
             "begins": begins,
             "ends": ends,
             "before_id": before_id,
-            "most": most,
+            "limit": limit,
         },
     )
     return [_shown(row) for row in rows.mappings()]
@@ -152,7 +152,7 @@ async def alert(connection: AsyncConnection, alert_id: int) -> dict[str, Any] | 
 
 async def live_alerts(connection: AsyncConnection, facility: str) -> list[dict[str, Any]]:
     """Return alerts that fire or changed within a quarter of an hour; the newest 1 000."""
-    rows = await connection.execute(_LIVE, {"facility": facility, "most": _MAX_LIVE})
+    rows = await connection.execute(_LIVE, {"facility": facility, "limit": _MAX_LIVE})
     return [_shown(row) for row in rows.mappings()]
 
 

@@ -124,7 +124,7 @@ async def chart_annotations(
     begins: datetime,
     ends: datetime,
     kinds: Sequence[str],
-    most: int,
+    limit: int,
 ) -> list[dict[str, Any]]:
     """Read annotations of the span, oldest first; ``kinds`` empty: all.
 
@@ -139,9 +139,9 @@ async def chart_annotations(
         text(
             "SELECT * FROM ("  # noqa: S608 - parts named above
             + " UNION ALL ".join(wanted)
-            + ') AS a(time, "timeEnd", title, text, tags) ORDER BY 1, 3 LIMIT :most'
+            + ') AS a(time, "timeEnd", title, text, tags) ORDER BY 1, 3 LIMIT :limit'
         ),
-        {"facilities": list(facility_ids), "begins": begins, "ends": ends, "most": most},
+        {"facilities": list(facility_ids), "begins": begins, "ends": ends, "limit": limit},
     )
     return [
         {**row, "tags": [tag for tag in row["tags"] if tag is not None]} for row in found.mappings()

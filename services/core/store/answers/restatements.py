@@ -36,7 +36,7 @@ WHERE o.source_id = ANY(:sources)
   AND (CAST(:known_to AS timestamptz) IS NULL OR o.superseded_at < :known_to)
   AND (CAST(:after_hour AS timestamptz) IS NULL
        OR (o.hour, o.source_id, n.version) > (:after_hour, :after_source, :after_version))
-ORDER BY o.hour, o.source_id, o.version LIMIT :most
+ORDER BY o.hour, o.source_id, o.version LIMIT :limit
 """
 )
 
@@ -77,9 +77,9 @@ async def restatements(
     known_from: datetime | None,
     known_to: datetime | None,
     after: Place | None,
-    most: int,
+    limit: int,
 ) -> list[RestatementRow]:
-    """Read changes by hour, source and version, at most ``most``; the end is exclusive.
+    """Read changes by hour, source and version, at most ``limit``; the end is exclusive.
 
     ``begins`` and ``ends`` bound the hours, ``known_from`` and ``known_to`` the changes.
     """
@@ -97,7 +97,7 @@ async def restatements(
             "after_hour": hour,
             "after_source": source,
             "after_version": version,
-            "most": most,
+            "limit": limit,
         },
     )
     return [RestatementRow(**row) for row in rows.mappings()]

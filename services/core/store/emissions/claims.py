@@ -20,7 +20,7 @@ from services.core.store.emissions.queued_minutes import QueuedMinutes
 from services.core.timeline.intervals import Interval
 
 #: Rows of touched pairs that are claimed in one tick.
-_MOST_ROWS = 512
+_MAX_ROWS = 512
 
 # What has a reason of its own comes first and alone: a minute that late readings touched too must
 # not be computed under theirs, for the corrected value is stored already.
@@ -33,7 +33,7 @@ DELETE FROM touched WHERE id IN (
             SELECT reason FROM touched
             WHERE facility_id = %(facility)s AND reason IS NOT NULL ORDER BY id LIMIT 1)
         ORDER BY id LIMIT %(rows)s) q
-    WHERE before < %(most)s)
+    WHERE before < %(limit)s)
 RETURNING array_send(channel_ids), array_send(minutes),
           array_send(coalesce(seconds, array_fill(0::int2, ARRAY[cardinality(minutes)]))), reason
 """
@@ -77,14 +77,14 @@ def backlog(connection: psycopg.Connection[Any]) -> int:
 
 
 def pairs(
-    connection: psycopg.Connection[Any], facility_id: int, most_pairs: int
+    connection: psycopg.Connection[Any], facility_id: int, max_pairs: int
 ) -> ClaimedPairs | None:
     """Take the oldest touched pairs of one reason; None if nothing is touched.
 
-    About ``most_pairs`` of them, whole rows, one at least.
+    About ``max_pairs`` of them, whole rows, one at least.
     """
     rows = connection.execute(
-        _CLAIM, {"facility": facility_id, "most": most_pairs, "rows": _MOST_ROWS}, binary=True
+        _CLAIM, {"facility": facility_id, "limit": max_pairs, "rows": _MAX_ROWS}, binary=True
     ).fetchall()
     if not rows:
         return None
@@ -98,18 +98,18 @@ def pairs(
         minutes=minutes,
         seconds=seconds,
         reason=reasons[0],
-        more=channels.size >= most_pairs or len(rows) >= _MOST_ROWS,
+        more=channels.size >= max_pairs or len(rows) >= _MAX_ROWS,
     )
 
 
 def requested(
     connection: psycopg.Connection[Any],
     facility_id: int,
-    most_minutes: int,
+    max_minutes: int,
     *,
     but: Collection[int] = (),
 ) -> QueuedMinutes | None:
-    """Take the next ``most_minutes`` of the oldest queued recomputation, None if none is queued.
+    """Take the next ``max_minutes`` of the oldest queued recomputation, None if none is queued.
 
     ``but``: sources that are left alone.
     """
@@ -122,7 +122,7 @@ def requested(
     if row is None:
         return None
     queue_id, source_id, start, end, reason = row
-    limit = min(end, start + most_minutes)
+    limit = min(end, start + max_minutes)
     if limit == end:
         connection.execute("DELETE FROM recompute WHERE id = %s", (queue_id,))
     else:

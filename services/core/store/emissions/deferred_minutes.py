@@ -97,10 +97,10 @@ def settle(connection: psycopg.Connection[Any], facility_id: int, intervals: Int
 def step(
     connection: psycopg.Connection[Any],
     facility_id: int,
-    most_minutes: int,
+    max_minutes: int,
     but: Collection[int] = (),
 ) -> bool:
-    """Let the newest minutes follow that wait, about ``most_minutes``; return whether any did.
+    """Let the newest minutes follow that wait, about ``max_minutes``; return whether any did.
 
     ``but``: sources that are left alone.
 
@@ -109,7 +109,7 @@ def step(
     waiting = [d for _, d in _stored(connection, facility_id, None) if d.source_id not in but]
     if not waiting:
         return False
-    length = max(1, most_minutes // len({each.source_id for each in waiting}))
+    length = max(1, max_minutes // len({each.source_id for each in waiting}))
     end = waiting[0].interval.end
     newest = Interval(start=end - length, end=end)
     _follow(

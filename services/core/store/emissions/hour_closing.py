@@ -36,7 +36,7 @@ WITH due AS MATERIALIZED (
           SELECT FROM recompute r WHERE r.source_id = h.source_id AND r.step = 'rest'
           AND r.from_minute < minute_of(h.hour) + 60
           AND r.to_minute > minute_of(h.hour))
-    LIMIT %(most)s
+    LIMIT %(limit)s
 )
 UPDATE emission_hour h
 SET final = true, reason = CASE WHEN h.code IS NULL THEN 'closed' ELSE h.reason END,
@@ -45,7 +45,7 @@ FROM due WHERE h.source_id = due.source_id AND h.hour = due.hour
 """
 
 #: Hours that are made final in one step, so that a long history takes many short transactions.
-MOST_HOURS = 20_000
+MAX_HOURS = 20_000
 
 _WAIT = "SELECT DISTINCT source_id FROM recompute WHERE facility_id = %s AND step = 'rest'"
 
@@ -190,7 +190,7 @@ def close_hours(
 ) -> int:
     """Make final, as the sum of their minutes, the hours whose lateness allowance has passed.
 
-    At most :data:`MOST_HOURS` of them; returns how many.
+    At most :data:`MAX_HOURS` of them; returns how many.
 
     ``lateness_s`` by source. An hour that changed less than ``settle_s`` ago stays open: it is
     still being filled.
@@ -202,7 +202,7 @@ def close_hours(
             "lateness_s": list(lateness_s.values()),
             "now": now,
             "settle_s": settle_s,
-            "most": MOST_HOURS,
+            "limit": MAX_HOURS,
         },
     ).rowcount
 

@@ -20,7 +20,7 @@ from services.core.timeline.intervals import Interval, bounds
 JOIN_MINUTES = 60
 
 #: Rows looked at for one piece: many small ones are computed together.
-_MOST_ROWS = 500
+_MAX_ROWS = 500
 
 _NEAR = """
 DELETE FROM recompute r
@@ -83,18 +83,18 @@ def put(
 def take(
     connection: psycopg.Connection[Any],
     facility_id: int,
-    most_minutes: int,
+    max_minutes: int,
     *,
     but: Collection[int] = (),
 ) -> list[QueuedMinutes]:
-    """Take the newest ``most_minutes`` off the queue, whole hours; each source for one reason.
+    """Take the newest ``max_minutes`` off the queue, whole hours; each source for one reason.
 
     ``but``: sources that are left where they are. At least an hour is taken if anything waits.
     """
     rows = connection.execute(
-        _NEWEST, {"facility": facility_id, "but": list(but), "rows": _MOST_ROWS}
+        _NEWEST, {"facility": facility_id, "but": list(but), "rows": _MAX_ROWS}
     ).fetchall()
-    left, taken = most_minutes, list[QueuedMinutes]()
+    left, taken = max_minutes, list[QueuedMinutes]()
     gone, shorter = list[int](), dict[int, int]()
     reasons: dict[int, str] = {}
     for row_id, source_id, start, end, reason in rows:

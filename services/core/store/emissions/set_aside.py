@@ -22,7 +22,7 @@ _FIRST_WAIT_S = 60
 _LONGEST_WAIT_S = 3600
 
 #: Of a longer reason, this much is kept.
-_MOST_CHARACTERS = 500
+_MAX_CHARACTERS = 500
 
 _PUT = """
 INSERT INTO set_aside AS s (service, facility_id, kind, name, reason, revision, retry_at)
@@ -107,7 +107,7 @@ def put(
         _PUT,
         {
             **_key(service, piece),
-            "reason": " ".join(without_credentials(reason).split())[:_MOST_CHARACTERS],
+            "reason": " ".join(without_credentials(reason).split())[:_MAX_CHARACTERS],
             "revision": revision,
             "first": _FIRST_WAIT_S,
             "longest": _LONGEST_WAIT_S,

@@ -25,7 +25,7 @@ from services.core.store.registry.retirements import Retirement
 from services.core.store.schema import tables as t
 
 #: Rows that one piece deletes: a fraction of a second's work.
-MOST_ROWS: Final = 20_000
+MAX_ROWS: Final = 20_000
 
 _CHANNELS: Final = "channel_id = ANY(:channels)"
 _SOURCES: Final = "source_id = ANY(:sources)"
@@ -167,7 +167,7 @@ def purge(
     *,
     by: str,
     reason: str,
-    most_rows: int = MOST_ROWS,
+    max_rows: int = MAX_ROWS,
     rest: Callable[[float], None] = time.sleep,
 ) -> dict[str, int]:
     """Delete a retired facility for ever; return the rows deleted, by table.
@@ -180,7 +180,7 @@ def purge(
     begun = _begin(bind, slug, by=by, reason=reason)
     for name, where in _DATA.items():
         for relation in _relations(bind, name):
-            for took_s in _pieces(bind, begun, name, relation, where, most_rows):
+            for took_s in _pieces(bind, begun, name, relation, where, max_rows):
                 rest(took_s)
     return _finish(bind, begun)
 
@@ -231,20 +231,20 @@ def _relations(bind: Engine, name: str) -> Sequence[str]:
 
 
 def _pieces(
-    bind: Engine, begun: _Purge, name: str, relation: str, where: str, most_rows: int
+    bind: Engine, begun: _Purge, name: str, relation: str, where: str, max_rows: int
 ) -> Iterator[float]:
     """Delete what one relation holds, a piece at a time; yields how many seconds each took."""
-    some = f"ctid = ANY(ARRAY(SELECT ctid FROM {relation} WHERE {where} LIMIT :most))"  # noqa: S608
+    some = f"ctid = ANY(ARRAY(SELECT ctid FROM {relation} WHERE {where} LIMIT :limit))"  # noqa: S608
     statement = _statement("DELETE FROM ", relation, some)
-    gone = most_rows
-    while gone >= most_rows:
+    gone = max_rows
+    while gone >= max_rows:
         began = time.monotonic()
         with bind.begin() as connection:
             # readings may be dropped meanwhile, by chunk
             if connection.scalar(select(func.to_regclass(relation))) is None:
                 return
             _alone(connection, begun)
-            gone = connection.execute(statement, {**begun.parameters, "most": most_rows}).rowcount
+            gone = connection.execute(statement, {**begun.parameters, "limit": max_rows}).rowcount
             _count(connection, begun, name, gone)
         yield time.monotonic() - began
 

@@ -18,7 +18,7 @@ from services.core.store.schema import restatement_reasons as why
 from services.core.timeline.instants import EPOCH, SECOND
 
 #: In one transaction: others wait for no more than this.
-_MOST: Final = 10_000
+_LIMIT: Final = 10_000
 
 _CHANNEL: Final = """
 SELECT d.facility_id, c.id AS channel_id, c.unit
@@ -42,7 +42,7 @@ WHERE channel_id = %s AND ts >= %s AND ts < %s ORDER BY ts LIMIT %s
 
 #: The oldest first, so that what is left after an interruption is one span.
 _MOVE: Final = """
-SELECT discard_readings(%(channel)s, %(since)s, %(until)s, %(most)s, %(by)s, %(reason)s)
+SELECT discard_readings(%(channel)s, %(since)s, %(until)s, %(limit)s, %(by)s, %(reason)s)
 """
 
 _TOUCH: Final = """
@@ -122,11 +122,11 @@ def stored(
     since: datetime,
     until: datetime,
     *,
-    most: int,
+    limit: int,
 ) -> list[StoredReading]:
     """List the oldest readings of a span, its end exclusive."""
     with connection.cursor(row_factory=class_row(StoredReading)) as cursor:
-        return cursor.execute(_STORED, (channel_id, since, until, most)).fetchall()
+        return cursor.execute(_STORED, (channel_id, since, until, limit)).fetchall()
 
 
 def record(
@@ -135,11 +135,11 @@ def record(
     since: datetime,
     until: datetime,
     *,
-    most: int,
+    limit: int,
 ) -> list[DiscardedReading]:
     """List what was discarded of a span, its end exclusive; what was discarded last comes first."""
     with connection.cursor(row_factory=class_row(DiscardedReading)) as cursor:
-        return cursor.execute(_RECORD, (channel_id, since, until, most)).fetchall()
+        return cursor.execute(_RECORD, (channel_id, since, until, limit)).fetchall()
 
 
 def discard(
@@ -150,9 +150,9 @@ def discard(
     *,
     by: str,
     reason: str,
-    most: int = _MOST,
+    limit: int = _LIMIT,
 ) -> int:
-    """Take away the oldest readings of a span, ``most`` at once; return how many there were.
+    """Take away the oldest readings of a span, ``limit`` at once; return how many there were.
 
     One transaction, durable on return, with a connection in autocommit mode; call it again until it
     returns 0. The aggregator computes again what depended on them.
@@ -166,7 +166,7 @@ def discard(
                 "until": until,
                 "by": by,
                 "reason": reason,
-                "most": most,
+                "limit": limit,
             },
         ).fetchall()
         if moved:

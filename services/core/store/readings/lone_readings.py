@@ -66,18 +66,18 @@ def _told(cursor: psycopg.Cursor[Any]) -> bool:
 
 
 def entries(
-    connection: psycopg.Connection[Any], facility: str, device: str, *, most: int
+    connection: psycopg.Connection[Any], facility: str, device: str, *, limit: int
 ) -> list[LoneEntry]:
     """List a device's open entries that stand alone, by the time of their reading."""
     return [
         LoneEntry(id=item_id, ts=ts, received_at=received_at)
-        for item_id, ts, received_at in connection.execute(_ENTRIES, (facility, device, most))
+        for item_id, ts, received_at in connection.execute(_ENTRIES, (facility, device, limit))
     ]
 
 
-def devices(connection: psycopg.Connection[Any], *, most: int) -> list[tuple[str, str]]:
+def devices(connection: psycopg.Connection[Any], *, limit: int) -> list[tuple[str, str]]:
     """List devices that have such entries, each by its facility and its id."""
-    return [(facility, device) for facility, device in connection.execute(_DEVICES, (most,))]
+    return [(facility, device) for facility, device in connection.execute(_DEVICES, (limit,))]
 
 
 def release(connection: psycopg.Connection[Any], ids: Sequence[int]) -> None:

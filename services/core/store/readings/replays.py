@@ -199,10 +199,10 @@ FROM (
           AND (%(reasons)s::text[] IS NULL OR reason = ANY(%(reasons)s))
           AND (%(since)s::timestamptz IS NULL OR received_at >= %(since)s)
           AND (%(until)s::timestamptz IS NULL OR received_at < %(until)s)
-        ORDER BY received_at, id LIMIT %(most)s) next
+        ORDER BY received_at, id LIMIT %(limit)s) next
     ) fitting
 JOIN quarantine q USING (id)
-WHERE before < %(most_bytes)s
+WHERE before < %(max_bytes)s
 ORDER BY q.received_at, q.id
 """
 
@@ -244,7 +244,7 @@ def oldest_waiting(connection: psycopg.Connection[Any]) -> ReplayRequest | None:
 
 
 def next_entries(
-    connection: psycopg.Connection[Any], wanted: ReplayRequest, *, most: int, most_bytes: int
+    connection: psycopg.Connection[Any], wanted: ReplayRequest, *, limit: int, max_bytes: int
 ) -> list[QuarantineItem]:
     """Read what the request has not tried yet, in the order of arrival, with all bytes."""
     selection = wanted.selection
@@ -259,8 +259,8 @@ def next_entries(
         "reasons": _array(selection.reasons),
         "since": selection.since,
         "until": selection.until,
-        "most": most,
-        "most_bytes": most_bytes,
+        "limit": limit,
+        "max_bytes": max_bytes,
     }
     with connection.cursor(row_factory=dict_row) as cursor:
         return [QuarantineItem(**row) for row in cursor.execute(_ENTRIES, parameters)]

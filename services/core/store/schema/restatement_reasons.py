@@ -41,7 +41,7 @@ KINDS: Final = (
 )
 
 #: Of a longer list, this many are named.
-_MOST_NAMES = 5
+_MAX_NAMES = 5
 
 
 def reason(kind: str, cause: str = "") -> str:
@@ -66,8 +66,8 @@ def parted(stored: str) -> tuple[str, str | None]:
 
 def listed(names: Sequence[str]) -> str:
     """Return names in one phrase; of many the first ones and how many more there are."""
-    shown = ", ".join(names[:_MOST_NAMES])
-    more = len(names) - _MOST_NAMES
+    shown = ", ".join(names[:_MAX_NAMES])
+    more = len(names) - _MAX_NAMES
     return f"{shown} and {more} more" if more > 0 else shown
 
 

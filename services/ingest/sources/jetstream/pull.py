@@ -22,7 +22,7 @@ _ASK_GRACE_S: Final = 5.0
 #: Bytes that one request may bring, beside a largest message.
 _ASK_BYTES: Final = 8 << 20
 
-_MOST_ASKED: Final = 5000
+_MAX_ASKED: Final = 5000
 
 #: Ends of a request that are no trouble: status, or its description.
 _ENDED: Final = frozenset(
@@ -80,7 +80,7 @@ class Pull:
         now = asyncio.get_running_loop().time()
         if now > self._asked_until:
             self._asked = 0
-        more = min(room - self._asked, _MOST_ASKED)
+        more = min(room - self._asked, _MAX_ASKED)
         # half of what may be under way has come
         if more > 0 and more >= self._asked:
             request = {

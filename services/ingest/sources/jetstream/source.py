@@ -42,7 +42,7 @@ _LOOK_S: Final = 0.5
 class JetstreamSource:
     """The :class:`.source.MessageSource` of NATS servers that speak JetStream."""
 
-    most_units: int | None = None
+    max_units: int | None = None
 
     #: the consumer's messages stay its own whoever connects
     trouble = ""
@@ -54,13 +54,13 @@ class JetstreamSource:
         url: BrokerUrl,
         *,
         durable: str,
-        most_waiting: int,
+        max_waiting: int,
         tls: ssl.SSLContext | None = None,
         ack_wait_s: float = _ACK_WAIT_S,
         hold_s: float = _HOLD_S,
     ) -> None:
         self._hold_s = hold_s
-        self._inbox = Inbox(most_waiting=most_waiting)
+        self._inbox = Inbox(max_waiting=max_waiting)
         self._session = JetstreamSession(
             url,
             durable=durable,
@@ -113,11 +113,11 @@ class JetstreamSource:
         """None are left over: the consumer itself says what it listens to."""
         return frozenset()
 
-    def receive(self, *, most: int, gather_s: float, timeout_s: float) -> list[Message]:
+    def receive(self, *, limit: int, gather_s: float, timeout_s: float) -> list[Message]:
         """Wait up to ``timeout_s`` for a message, then up to ``gather_s`` for more."""
         if self._inbox.silent_s() > self._hold_s:
             self._wake()
-        batch = self._inbox.receive(most=most, gather_s=gather_s, timeout_s=timeout_s)
+        batch = self._inbox.receive(limit=limit, gather_s=gather_s, timeout_s=timeout_s)
         if batch:
             # there is room again
             self._wake()

@@ -33,14 +33,14 @@ class Publish(NamedTuple):
     retain: bool
 
 
-def take_publishes(data: bytes, start: int, *, most: int) -> tuple[list[Publish], int]:
+def take_publishes(data: bytes, start: int, *, limit: int) -> tuple[list[Publish], int]:
     """Split off the whole packets in ``data`` from ``start`` on, up to the first of another kind.
 
-    Returns at most ``most`` of them, and where the next packet begins; never raises.
+    Returns at most ``limit`` of them, and where the next packet begins; never raises.
     """
     found: list[Publish] = []
     position, size = start, len(data)
-    while len(found) < most and size - position > 2:
+    while len(found) < limit and size - position > 2:
         head, length, body = data[position], data[position + 1], position + 2
         if length > 0x7F:
             length, body = _length(data, position + 1)

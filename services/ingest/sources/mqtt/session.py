@@ -205,7 +205,7 @@ class MqttSession:
 
     def _take_publishes(self, buffered: BufferedSocket) -> None:
         data, position = buffered.read_ahead()
-        found, position = take_publishes(data, position, most=_BURST_PACKETS)
+        found, position = take_publishes(data, position, limit=_BURST_PACKETS)
         buffered.take_up_to(position)
         now, generation = self._now, self._generation
         self._burst += [

@@ -38,20 +38,20 @@ class MqttSource:
 
     #: One less than 65535 divided by the 8192 in flight that NATS ships with: a unit is kept for
     #: the filter that stands in while others are exchanged.
-    most_units: int | None = 6
+    max_units: int | None = 6
 
     def __init__(
         self,
         url: BrokerUrl,
         *,
         client_id: str,
-        most_waiting: int,
+        max_waiting: int,
         tls: ssl.SSLContext | None = None,
         hold_s: float = _HOLD_S,
         overlap_s: float = OVERLAP_S,
     ) -> None:
         self._hold_s = hold_s
-        self._inbox = Inbox(most_waiting=most_waiting)
+        self._inbox = Inbox(max_waiting=max_waiting)
         self._session = MqttSession(
             url,
             client_id=client_id,
@@ -110,12 +110,12 @@ class MqttSource:
         """What happened to the session in the last hour that may have cost messages, or nothing."""
         return self._session.watch.trouble
 
-    def receive(self, *, most: int, gather_s: float, timeout_s: float) -> list[Message]:
+    def receive(self, *, limit: int, gather_s: float, timeout_s: float) -> list[Message]:
         """Wait up to ``timeout_s`` for a message, then up to ``gather_s`` for more."""
         if self._inbox.silent_s() > self._hold_s:
             self._wake()
         crowded = not self._inbox.has_room
-        batch = self._inbox.receive(most=most, gather_s=gather_s, timeout_s=timeout_s)
+        batch = self._inbox.receive(limit=limit, gather_s=gather_s, timeout_s=timeout_s)
         if crowded:
             self._wake()
         return batch

@@ -35,7 +35,7 @@ def test_there_is_one_for_each_kind_of_device() -> None:
 def test_it_is_valid_and_each_of_its_topics_is_heard(path: Path) -> None:
     file = parse(path.read_text())
     known = directory(file)
-    subscribed = filters(known.own_topics, most_units=6)
+    subscribed = filters(known.own_topics, max_units=6)
     for device in file.devices:
         for channel in device.channels:
             topic = model.own_topic(device.topic, channel.topic)
