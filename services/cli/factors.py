@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.padding import Padding
 
 from services.cli import process
 from services.cli.errors import clear_errors, failure
 from services.cli.files import read_file
-from services.cli.listing import AsJson, show_json
+from services.cli.listing import AsJson, below, show_json
 from services.cli.listing import console as listing_console
 from services.cli.say import cell, say
 from services.core.accounting.builtin_factors import BUILTIN
@@ -45,7 +44,7 @@ def list_(
         console.print("no factor matches")
     for factor, imported in found:
         console.print(cell(_headline(factor, imported)))
-        console.print(Padding(cell(factor.citation), (0, 0, 0, 4)))
+        console.print(below(factor.citation))
 
 
 def _headline(factor: Factor, imported: bool) -> str:

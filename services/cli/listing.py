@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 
 from services.cli.say import cell, say
@@ -27,6 +28,11 @@ def console() -> Console:
     if sys.stdout.isatty():
         return Console(highlight=False)
     return Console(highlight=False, width=_UNCUT, soft_wrap=True)
+
+
+def below(text: str) -> Padding:
+    """Indent what is said about the line above it, without filling its line with spaces."""
+    return Padding(cell(text), (0, 0, 0, 4), expand=False)
 
 
 def show(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: bool) -> None:

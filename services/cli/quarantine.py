@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 import typer
-from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -17,7 +16,7 @@ from sqlalchemy import Connection
 from services.cli import process, spans
 from services.cli.device_names import ambiguous, spelled
 from services.cli.errors import clear_errors, failure
-from services.cli.listing import AsJson, show_json, show_rest
+from services.cli.listing import AsJson, below, show_json, show_rest
 from services.cli.listing import console as listing_console
 from services.cli.options import Note, Wait, check_line
 from services.cli.say import cell, say
@@ -95,7 +94,7 @@ def list_(
         console.print("nothing that matches is in quarantine")
     for item in found[:limit]:
         console.print(_headline(item, item.state if settled else item.reason))
-        console.print(Padding(cell(item.detail), (0, 0, 0, 4)))
+        console.print(below(item.detail))
     show_rest(found, limit, which="older", as_json=False)
 
 

@@ -127,6 +127,15 @@ def test_what_is_no_terminal_gets_whole_lines_without_commands(url: str) -> None
     assert LONG.removeprefix("\x1b").strip() in listed
 
 
+@pytest.mark.parametrize("arguments", [("quarantine", "list"), ("factors", "list", "grid-gb")])
+def test_what_is_no_terminal_gets_no_line_filled_with_spaces(
+    url: str, arguments: tuple[str, ...]
+) -> None:
+    lines = run(url, *arguments).splitlines()
+    assert any(line.startswith("    ") for line in lines)
+    assert [line for line in lines if line.endswith("  ")] == []
+
+
 @pytest.mark.parametrize("command", ["factors list --shipped", "schema", "quarantine list"])
 def test_a_command_ends_cleanly_when_nobody_reads_on(url: str, command: str) -> None:
     done = subprocess.run(
