@@ -143,7 +143,7 @@ def _wait_until_added_up(
                 quiet_since = now
             if now - said_at > _SAY_EVERY_S:
                 said_at = now
-                say(f"adding it up, {waiting} batches to go")
+                say(f"adding it up, batches to go: {waiting}")
             if now > deadline:
                 say("still adding it up; live totals are there already")
                 return
