@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -52,6 +52,10 @@ InvalidMarker = (
     Annotated[float, Field(strict=True, allow_inf_nan=False)]
     | Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
 )
+
+
+#: The kinds of channels as messages say them.
+_A_KIND: Final = {"counter": "a counter", "gauge": "a gauge", "interval": "an interval"}
 
 
 class Channel(Part):
@@ -214,7 +218,9 @@ class Channel(Part):
         ):
             stated = getattr(self, name) != type(self).model_fields[name].default
             if stated and self.kind != kind:
-                raise ValueError(f"{name} belongs to a {kind}, and this channel is a {self.kind}")
+                raise ValueError(
+                    f"{name} belongs to {_A_KIND[kind]}, and this channel is {_A_KIND[self.kind]}"
+                )
         if self.kind == "interval" and self.length is None:
             raise ValueError("an interval channel needs its length, such as length: 15m")
         if self.kind == "interval" and self.stamp is None:

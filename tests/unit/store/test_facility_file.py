@@ -77,6 +77,11 @@ def test_the_contracts_example_is_accepted() -> None:
             "calibration belongs to a gauge",
         ),
         (
+            "max_gap: 120}",
+            "max_gap: 120, length: 15m}",
+            "length belongs to an interval, and this channel is a gauge",
+        ),
+        (
             "unit: scf/h, kind: gauge",
             "unit: scf/h, kind: gauge, calibration: {references: [0]}",
             "span",
