@@ -23,6 +23,8 @@ def read_file(path: Path, read: Callable[[str], Read], *, max_bytes: int) -> Rea
     except FacilityFileError as error:
         for problem in error.problems:
             say(f"{path}:{problem.line}: {problem.message}", err=True)
-    except (OSError, UnicodeDecodeError) as error:
-        say(f"{path}: cannot be read: {error}", err=True)
+    except OSError as error:
+        say(f"{path}: cannot be read: {error.strerror or error}", err=True)
+    except UnicodeDecodeError as error:
+        say(f"{path}: cannot be read: it is not UTF-8 ({error.reason})", err=True)
     return None
