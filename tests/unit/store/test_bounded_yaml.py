@@ -125,9 +125,9 @@ def _read(node: Any) -> Any:
 
 
 def test_of_many_mistakes_the_first_are_told_and_how_many_there_are() -> None:
-    unknown = ", ".join(f"k{i}: 1" for i in range(20_000))
+    unknown = ", ".join(f"k{i}: 1" for i in range(2_000))
     with pytest.raises(FacilityFileError) as caught:
         parse(f"facility: {{id: a, name: A, timezone: UTC, {unknown}}}\ndevices: []\n")
     assert len(caught.value.problems) <= MAX_FINDINGS + 1
     (more,) = [each for each in caught.value.problems if "more mistakes" in each.message]
-    assert int(more.message.split()[1]) > 19_000
+    assert int(more.message.split()[1]) > 1_700

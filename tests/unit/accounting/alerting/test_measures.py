@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -181,6 +182,7 @@ def modules() -> Iterator[Path]:
         yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
 
 
+@cache
 def names_in(path: Path, *, columns: bool) -> set[str]:
     """Texts of a module; with ``columns`` without those that name a column of an alert."""
     if path.suffix == ".js":
