@@ -13,7 +13,7 @@ from collections.abc import Iterator
 PATIENCE_S = 90.0
 
 
-def pauses(seconds: float = PATIENCE_S) -> Iterator[float]:
+def pauses(seconds: float = PATIENCE_S, *, longest_s: float = 0.5) -> Iterator[float]:
     """Yield how long to sleep between looks at a condition, until patience is at its end.
 
     A look costs, often a connection to a database: so no wait gets more than a tenth longer by
@@ -21,4 +21,4 @@ def pauses(seconds: float = PATIENCE_S) -> Iterator[float]:
     """
     began = time.monotonic()
     while (waited_s := time.monotonic() - began) < seconds:
-        yield min(max(0.01, waited_s / 10), 0.5)
+        yield min(max(0.01, waited_s / 10), longest_s)

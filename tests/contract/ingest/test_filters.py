@@ -89,14 +89,14 @@ def test_nothing_is_lost_while_filters_are_exchanged_under_load(line: Line) -> N
         for _ in range(3):
             for old, new in ((narrow, wide), (wide, narrow)):
                 source.subscribe(new, draining=old)
-                until(lambda old=old: left(old), "the old filters are left")
+                until(lambda old=old: left(old), "the old filters are left", longest_pause_s=0.0)
     sent = set(stream.sent)
 
     def complete() -> bool:
         hear()
         return heard >= sent
 
-    until(complete, f"all {len(sent)} arrive")
+    until(complete, f"all {len(sent)} arrive", longest_pause_s=0)
     # and the old filter is gone indeed
     line.publish(b"other", below="other")
     line.publish(b"last", below="flow")

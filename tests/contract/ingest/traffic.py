@@ -17,9 +17,18 @@ from services.core.runtime.mqtt_client import MqttClient
 from tests.patience import PATIENCE_S, pauses
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -> None:
-    """Return when the condition holds, or fail the test saying what never came true."""
-    for pause_s in pauses(seconds):
+def until(
+    condition: Callable[[], Any],
+    what: str,
+    seconds: float = PATIENCE_S,
+    *,
+    longest_pause_s: float = 0.5,
+) -> None:
+    """Return when the condition holds, or fail the test saying what never came true.
+
+    ``longest_pause_s``: short where looking also does the work that is waited for.
+    """
+    for pause_s in pauses(seconds, longest_s=longest_pause_s):
         if condition():
             return
         time.sleep(pause_s)

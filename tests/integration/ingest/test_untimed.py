@@ -140,7 +140,7 @@ devices:
   - id: gauge
     topic: tight/gauge
     format: json
-    channels: [{{id: power, quantity: power, unit: W, kind: gauge, range: [-1, {most}]}}]
+    channels: [{{id: power, quantity: power, unit: W, kind: gauge, range: [-1, {limit}]}}]
 """
 
 
