@@ -7,7 +7,10 @@ machine that is busy. The timeout of a test lies above it: a wait that fails say
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
 
 #: For one condition, an answer, or the end of a process.
 PATIENCE_S = 90.0
@@ -22,3 +25,21 @@ def pauses(seconds: float = PATIENCE_S, *, longest_s: float = 0.5) -> Iterator[f
     began = time.monotonic()
     while (waited_s := time.monotonic() - began) < seconds:
         yield min(max(0.01, waited_s / 10), longest_s)
+
+
+def until(
+    condition: Callable[[], Any],
+    what: str,
+    seconds: float = PATIENCE_S,
+    *,
+    longest_pause_s: float = 0.5,
+) -> Any:
+    """Return the condition's value once it is true, or fail the test saying what never was.
+
+    ``longest_pause_s``: short where looking also does the work that is waited for.
+    """
+    for pause_s in pauses(seconds, longest_s=longest_pause_s):
+        if value := condition():
+            return value
+        time.sleep(pause_s)
+    pytest.fail(f"not within {seconds:g} s: {what}")

@@ -35,7 +35,8 @@ from services.core.store.registry.apply import apply
 from services.core.store.registry.plan import FacilityPlan, facility_plans
 from services.core.store.schema import migrate
 from tests.bench.live_latency import DurablePostgres, own_stack
-from tests.e2e.stack import Stack, wait_for
+from tests.e2e.stack import Stack
+from tests.patience import until
 from tests.services import server_directory
 
 FACILITY = "bench"
@@ -253,7 +254,7 @@ def latency(stack: Stack, *, rate: int, seconds: int) -> dict[str, Any]:
         # larger than any file that a person writes
         stack.apply(file, TONNE_FILE_BYTES=str(4 << 20))
         publish(stack.mqtt_url, books, rate=rate, seconds=seconds)
-        wait_for(lambda: books.complete, "every breach is told", PATIENCE_S)
+        until(lambda: books.complete, "every breach is told", PATIENCE_S)
     found = sorted(told - books.due_s[source] for source, told in books.told_s.items())
     judged = stack.aggregator.metric("tonne_aggregator_judge_seconds_sum")
     return {

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,12 +16,11 @@ from typing import Any
 
 import httpx
 import psycopg
-import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.core.runtime.mqtt_client import MqttClient
-from tests.patience import PATIENCE_S, pauses
+from tests.patience import PATIENCE_S, until
 from tests.services import Server, server_directory
 
 ROOT = Path(__file__).parents[2]
@@ -40,15 +38,6 @@ SELECT count(*) FROM process_progress WHERE process IN ('aggregator', 'notify')
 AND instance LIKE %s AND progressed_at > now() - interval '5 seconds'
 """
 _WAITING = "SELECT (SELECT count(*) FROM touched) + (SELECT count(*) FROM recompute)"
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -> Any:
-    """Return the condition's value once it is true, or fail the test saying what never was."""
-    for pause_s in pauses(seconds):
-        if value := condition():
-            return value
-        time.sleep(pause_s)
-    pytest.fail(f"not within {seconds:g} s: {what}")
 
 
 class Service(Server):
@@ -128,7 +117,7 @@ class Stack:
         self.apply(*DEMO)
         for started in [self._starters.submit(service.start) for service in self.services]:
             started.result()
-        wait_for(self.ready, "/readyz says ready")
+        until(self.ready, "/readyz says ready")
 
     def end(self) -> None:
         """Kill whatever still runs."""

@@ -14,7 +14,8 @@ import httpx
 import psycopg
 import pytest
 
-from tests.e2e.stack import ROOT, Device, Stack, wait_for
+from tests.e2e.stack import ROOT, Device, Stack
+from tests.patience import until
 from tests.receivers import Webhook
 from tests.services import Alertmanager, server_directory
 
@@ -80,21 +81,19 @@ def test_a_breach_is_told_to_the_webhook_and_to_alertmanager_and_so_is_its_end(
                 flows = "SELECT count(*) FROM reading WHERE value = 20e6"
                 return connection.execute(flows).fetchone() == (12,)
 
-        wait_for(stored, "the breach is stored")
-        wait_for(lambda: "stack-1-hourly" in told(hook), "the webhook is told")
+        until(stored, "the breach is stored")
+        until(lambda: "stack-1-hourly" in told(hook), "the webhook is told")
         # an alert that ends before Alertmanager has told of it is never told of
-        wait_for(
+        until(
             lambda: ("stack-1-hourly", "firing") in heard(desk),
             "the desk behind Alertmanager heard of the breach",
         )
         publish(range(12, 100), 1e4)
-        wait_for(lambda: told(hook).get("stack-1-hourly") == "resolved", "so is its end")
+        until(lambda: told(hook).get("stack-1-hourly") == "resolved", "so is its end")
         # the rate of the whole works is not known: of its other sources nothing came
-        wait_for(
-            lambda: told(hook).get("site-rate") == "no-data", "what is not known has not ended"
-        )
-        wait_for(lambda: standing(alertmanager) == {"site-rate"}, "Alertmanager knows of both")
-        wait_for(
+        until(lambda: told(hook).get("site-rate") == "no-data", "what is not known has not ended")
+        until(lambda: standing(alertmanager) == {"site-rate"}, "Alertmanager knows of both")
+        until(
             lambda: ("stack-1-hourly", "resolved") in heard(desk),
             "the desk behind Alertmanager heard of its end",
         )

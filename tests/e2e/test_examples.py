@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.stack import Stack, wait_for
+from tests.e2e.stack import Stack
 from tests.examples import ROOT, Example, examples_of
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, until
 
 pytestmark = [pytest.mark.database, pytest.mark.broker]
 
@@ -43,7 +43,7 @@ def test_the_commands_of_a_page_do_what_it_says(stack: Stack, tmp_path: Path, na
                 if not (tmp_path / applied).exists():
                     (tmp_path / applied).write_text(file, encoding="utf-8")
             _run(stack, tmp_path, example)
-            wait_for(stack.settled, f"what {example.name} published is in the totals")
+            until(stack.settled, f"what {example.name} published is in the totals")
 
 
 def _run(stack: Stack, directory: Path, example: Example) -> None:
@@ -75,7 +75,7 @@ def test_the_message_of_readme_gives_the_rate_that_it_says(stack: Stack, tmp_pat
         sources = stack.get("/v1/live", facility="linz")["sources"]
         return next(each["rate_kg_h"] for each in sources if each["id"] == "stack-1")  # type: ignore[no-any-return]
 
-    wait_for(lambda: round(rate() or 0, 3) == 654.345, "654.345 kg/h, as README says")
+    until(lambda: round(rate() or 0, 3) == 654.345, "654.345 kg/h, as README says")
 
 
 def test_the_corrected_certificate_restates_the_hour(stack: Stack, tmp_path: Path) -> None:
@@ -93,4 +93,4 @@ def test_the_corrected_certificate_restates_the_hour(stack: Stack, tmp_path: Pat
         )
         return row["co2_kg"]  # type: ignore[no-any-return]
 
-    wait_for(lambda: hour() == 80.0, "400 kWh at 0.20 kg are 80 kg")
+    until(lambda: hour() == 80.0, "400 kWh at 0.20 kg are 80 kg")

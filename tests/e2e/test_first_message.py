@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.stack import Device, Stack, wait_for
+from tests.e2e.stack import Device, Stack
+from tests.patience import until
 
 pytestmark = [pytest.mark.database, pytest.mark.broker]
 
@@ -63,7 +64,7 @@ def test_the_contracts_meter_reading_is_seen_live(stack: Stack, device: Device) 
             {"ts": rfc3339(ts), "values": {"import-energy": 18234.125, "import-power": 412.5}}
         ),
     )
-    wait_for(
+    until(
         lambda: source(stack, "grid")["totals"]["1h"]["co2_kg"] == pytest.approx(10 * 0.20),
         "ten kilowatt-hours show in /v1/live",
     )
@@ -88,7 +89,7 @@ def test_the_contracts_stack_readings_are_seen_live(stack: Stack, device: Device
     # 40 CFR 75 App. F, eq. F-11: short tons an hour; one short ton is 907.18474 kg
     rate_kg_h = 5.7e-7 * 12.5 * 101_234 * 907.18474
     # covered time is kept in whole milliseconds, and a second of it is enough for a rate
-    wait_for(
+    until(
         lambda: source(stack, "stack-1")["rate_kg_h"] == pytest.approx(rate_kg_h),
         "the stack's rate shows in /v1/live",
     )
@@ -123,7 +124,7 @@ def test_half_a_millisecond_of_a_minute_counts(stack: Stack, device: Device) -> 
         )
         return row["co2_kg"]  # type: ignore[no-any-return]
 
-    found = wait_for(mass, "the minute has a mass")
+    found = until(mass, "the minute has a mass")
     assert found == pytest.approx(5.7e-7 * 12.5 * 1e6 * 907.18474 * 0.0005 / 3600, abs=1e-8)
 
 
@@ -252,7 +253,7 @@ def test_what_is_wrong_is_in_quarantine_and_what_is_good_is_stored(
         rows = stack.get("/v1/quarantine", limit=1000)
         return [row for row in rows if row["id"] not in before]
 
-    (row,) = wait_for(refused, f"{name} is in quarantine")
+    (row,) = until(refused, f"{name} is in quarantine")
     assert row["reason"] == wrong.reason
     assert wrong.says in row["detail"]
     assert row["topic"] == wrong.topic

@@ -17,8 +17,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.e2e.stack import Stack, wait_for
-from tests.patience import PATIENCE_S
+from tests.e2e.stack import Stack
+from tests.patience import PATIENCE_S, until
 from tests.services import Nats, Postgres, Server
 
 pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(600)]
@@ -66,7 +66,7 @@ def tells_of(stack: Stack, begin: datetime, since: datetime) -> bool:
 
 def wait_until_it_works_again(stack: Stack, begin: datetime) -> None:
     since = datetime.now(UTC)
-    wait_for(lambda: tells_of(stack, begin, since), "new readings reach the totals")
+    until(lambda: tells_of(stack, begin, since), "new readings reach the totals")
 
 
 def first_reading(stack: Stack) -> datetime | None:
@@ -143,15 +143,15 @@ def assert_the_truth(stack: Stack, report: dict[str, Any], *, before: int = 0) -
     """Wait until everything published is stored, then compare minute by minute."""
     expected = emitted(report)
     values = before + report["values"]
-    wait_for(lambda: stack.readings() == values, "every value is stored")
-    wait_for(stack.settled, "it is aggregated")
+    until(lambda: stack.readings() == values, "every value is stored")
+    until(stack.settled, "it is aggregated")
     found = served(stack, report)
     assert found.keys() == expected.keys()
     for key, (co2_kg, covered_s) in expected.items():
         assert found[key][0] == pytest.approx(co2_kg, abs=1e-6), key
         assert found[key][1] == pytest.approx(covered_s, abs=2e-3), key
     assert stack.get("/v1/quarantine", state="all") == []
-    wait_for(stack.ready, "/readyz says ready")
+    until(stack.ready, "/readyz says ready")
 
 
 def test_killing_every_process_one_after_the_other_changes_no_total(
@@ -163,7 +163,7 @@ def test_killing_every_process_one_after_the_other_changes_no_total(
         "run", "--seed", "11", "--interval", "1", "--start", ago(seconds=120), "--speed", "30",
         "--drain", "60", "--truth", str(truth),
     )  # fmt: skip
-    begin = wait_for(lambda: first_reading(stack), "the first reading is stored")
+    begin = until(lambda: first_reading(stack), "the first reading is stored")
     wait_until_it_works_again(stack, begin)
     for server in (stack.ingest, stack.aggregator, stack.api, broker, postgres_cluster):
         fall_and_rise(server)
@@ -188,7 +188,7 @@ def test_killing_the_writers_at_random_moments_changes_no_total(
     )  # fmt: skip
     for victims in ("i", "a", "ai"):
         enough = stack.readings() + dice.randrange(50, 600)
-        wait_for(partial(holds, stack, enough), f"{enough} readings are stored")
+        until(partial(holds, stack, enough), f"{enough} readings are stored")
         for victim in victims:
             (stack.ingest if victim == "i" else stack.aggregator).kill()
         for victim in victims:
@@ -204,15 +204,15 @@ def test_killing_the_writers_within_a_transaction_leaves_nothing_half_done(stack
             "replay", str(HOUSEHOLD), "--facility", "home", "--device", "household", "--channel",
             "energy",
         )  # fmt: skip
-        wait_for(lambda: stuck(stack, "tonne.ingest"), "ingest is writing")
+        until(lambda: stuck(stack, "tonne.ingest"), "ingest is writing")
         stack.ingest.kill()
     with nothing_written_to(stack, "emission_minute"):
         stack.ingest.start()
-        wait_for(lambda: stuck(stack, "tonne.aggregator"), "the aggregator is writing")
+        until(lambda: stuck(stack, "tonne.aggregator"), "the aggregator is writing")
         stack.aggregator.kill()
     stack.aggregator.start()
-    wait_for(lambda: stack.readings() == before + 744, "every value is stored")
-    wait_for(stack.settled, "it is aggregated")
+    until(lambda: stack.readings() == before + 744, "every value is stored")
+    until(stack.settled, "it is aggregated")
     rows = stack.get(
         "/v1/emissions", facility="home", interval="1h",
         **{"from": "2022-12-31T22:00:00Z", "to": "2023-01-31T22:00:00Z"},

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.stack import Stack, wait_for
+from tests.e2e.stack import Stack
+from tests.patience import until
 
 pytestmark = [pytest.mark.database, pytest.mark.broker]
 
@@ -29,9 +30,9 @@ def taken(stack: Stack, result: str) -> float:
 
 
 def wait_until_taken(stack: Stack, *, stored: int, duplicate: int) -> None:
-    wait_for(lambda: taken(stack, "stored") == stored, f"{stored} readings are stored")
-    wait_for(lambda: taken(stack, "duplicate") == duplicate, f"{duplicate} came a second time")
-    wait_for(stack.settled, "they are aggregated")
+    until(lambda: taken(stack, "stored") == stored, f"{stored} readings are stored")
+    until(lambda: taken(stack, "duplicate") == duplicate, f"{duplicate} came a second time")
+    until(stack.settled, "they are aggregated")
 
 
 def hours(stack: Stack, facility: str) -> list[dict[str, Any]]:

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from tests.e2e.stack import wait_for
 from tests.faults import gates
 from tests.faults.gates import GATES, Gate
 from tests.faults.kilns import KILNS, Findings, Kilns
+from tests.patience import until
 from tests.services import Server
 
 Act = Callable[[], None]
@@ -49,7 +49,7 @@ def _at_gate(gate: Gate, *, lost: bool) -> Step:
         url = kilns.stack.database_url
         with gates.closed(url, gate) as held:
             act()
-            wait_for(held, f"{gate.name}: it is held there")
+            until(held, f"{gate.name}: it is held there")
             _victim(kilns, gate.process).kill()
             if lost:
                 gates.lose(url, gate)
@@ -65,7 +65,7 @@ def _victim(kilns: Kilns, process: str) -> Server:
 def _while_it_sends(kilns: Kilns, _dice: random.Random, act: Act) -> None:
     kilns.hook.answering.clear()
     act()
-    wait_for(lambda: kilns.hook.held, "the receiver has it and does not answer")
+    until(lambda: kilns.hook.held, "the receiver has it and does not answer")
     kilns.stack.notifier.kill()
     kilns.hook.answering.set()
 
@@ -74,7 +74,7 @@ def _as_soon_as_it_is_there(kilns: Kilns, _dice: random.Random, act: Act) -> Non
     with kilns.connect() as connection:
         before = connection.execute("SELECT max(id) FROM outbox").fetchone()
         act()
-        wait_for(
+        until(
             lambda: connection.execute("SELECT max(id) FROM outbox").fetchone() != before,
             "the outbox holds it",
         )
@@ -129,12 +129,12 @@ def play(kilns: Kilns, seed: int, number: int) -> Round:
         end()
     else:
         begin()
-        wait_for(lambda: kilns.quiet, "the breach is told")
+        until(lambda: kilns.quiet, "the breach is told")
         step.strike(kilns, dice, end)
     struck = time.monotonic()
     for server in (kilns.stack.aggregator, kilns.stack.notifier):
         server.start()
-    wait_for(lambda: kilns.quiet, "everything is told")
+    until(lambda: kilns.quiet, "everything is told")
     return Round(
         number=number,
         step=step.name,

@@ -12,7 +12,8 @@ from typing import Any
 
 import psycopg
 
-from tests.e2e.stack import Device, Stack, wait_for
+from tests.e2e.stack import Device, Stack
+from tests.patience import until
 from tests.receivers import Webhook
 
 FACILITY = "kilns"
@@ -99,7 +100,7 @@ class Kilns:
             connection.execute("UPDATE threshold SET in_force_from = %s", (self.since,))
             connection.execute("UPDATE registry_revision SET revision = revision + 1")
         # ingest looks at the registry once a second
-        wait_for(lambda: self.publish(0, ()) or self.stack.readings() >= len(KILNS), "it is known")
+        until(lambda: self.publish(0, ()) or self.stack.readings() >= len(KILNS), "it is known")
 
     def connect(self) -> psycopg.Connection[Any]:
         return psycopg.connect(self.stack.database_url, autocommit=True)

@@ -16,9 +16,8 @@ import psycopg
 import pytest
 
 from services.core.runtime.settings import local_database
-from tests.e2e.stack import wait_for
 from tests.integration.test_local_stack import Local
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, until
 from tests.services import free_port, server_directory
 
 pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(900)]
@@ -120,20 +119,20 @@ def test_the_stack_comes_back_when_there_is_room_and_has_lost_nothing(tight: Loc
     supervisor = int((tight.directory / "supervisord.pid").read_text())
     publisher = Publisher(int(tight.environment["TONNE_MQTT_PORT"]))
     try:
-        wait_for(
+        until(
             lambda: len(publisher.acknowledged) > 100, "messages are acknowledged", 2 * PATIENCE_S
         )
         filling = _fill(tight.directory)
-        wait_for(lambda: not tight.ready(), "a full disk shows", 2 * PATIENCE_S)
+        until(lambda: not tight.ready(), "a full disk shows", 2 * PATIENCE_S)
         # every process has tried to write by now, and supervisord to log what became of it
         for _ in range(20):
             _fill(tight.directory)
             time.sleep(0.5)
         os.kill(supervisor, 0)
         filling.unlink()
-        wait_for(tight.ready, "the stack comes back", 2 * PATIENCE_S)
+        until(tight.ready, "the stack comes back", 2 * PATIENCE_S)
         before = len(publisher.acknowledged)
-        wait_for(
+        until(
             lambda: len(publisher.acknowledged) > before + 100,
             "messages are acknowledged again",
             2 * PATIENCE_S,
@@ -153,4 +152,4 @@ def test_the_stack_comes_back_when_there_is_room_and_has_lost_nothing(tight: Loc
             ).fetchall()
         return publisher.acknowledged - {row[0] for row in rows}
 
-    wait_for(lambda: not missing(), "acknowledged readings are stored", 2 * PATIENCE_S)
+    until(lambda: not missing(), "acknowledged readings are stored", 2 * PATIENCE_S)

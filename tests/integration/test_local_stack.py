@@ -7,9 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +20,7 @@ from deploy.local.places import Places
 from deploy.local.problem import StackError
 from deploy.local.supervision import Supervisor
 from services.core.runtime.settings import Settings
-from tests.patience import PATIENCE_S, pauses
+from tests.patience import PATIENCE_S, until
 from tests.services import free_port, server_directory
 
 pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(600)]
@@ -119,14 +118,6 @@ def local() -> Iterator[Local]:
         stack.call("down")
 
 
-def _eventually(condition: Callable[[], bool], *, within_s: float = PATIENCE_S) -> None:
-    for pause_s in pauses(within_s):
-        if condition():
-            return
-        time.sleep(pause_s)
-    pytest.fail("what was waited for did not come")
-
-
 def test_up_and_down_can_be_repeated_and_the_killed_come_back(local: Local) -> None:
     for _ in range(2):
         done = local.call("up")
@@ -146,7 +137,7 @@ def test_up_and_down_can_be_repeated_and_the_killed_come_back(local: Local) -> N
         now = local.pids()
         return set(now) == set(_SERVICES) and not set(now.values()) & set(before.values())
 
-    _eventually(lambda: all_came_back() and local.ready())
+    until(lambda: all_came_back() and local.ready(), "all came back and the stack is ready")
 
     for _ in range(2):
         assert local.call("down").returncode == 0
@@ -165,21 +156,23 @@ def test_nothing_outlives_the_launcher(local: Local) -> None:
             )
 
     launcher = launch()
-    _eventually(local.ready)
+    until(local.ready, "the stack is ready")
     launcher.kill()
     launcher.wait()
     # started at once, it waits for those before it
     launcher = launch()
-    _eventually(
-        lambda: len(local.pids()) == len(_SERVICES) and local.ready(), within_s=2 * PATIENCE_S
+    until(
+        lambda: len(local.pids()) == len(_SERVICES) and local.ready(),
+        "one of each service runs, and the stack is ready",
+        2 * PATIENCE_S,
     )
     supervisor = int((local.directory / "supervisord.pid").read_text())
     os.kill(supervisor, signal.SIGKILL)
     assert launcher.wait(PATIENCE_S) == 1
-    _eventually(lambda: local.processes() == [])
+    until(lambda: local.processes() == [], "every process is gone")
 
     launcher = launch()
-    _eventually(local.ready)
+    until(local.ready, "the stack is ready")
     launcher.send_signal(signal.SIGINT)
     assert launcher.wait(PATIENCE_S) == 0
     assert local.processes() == []

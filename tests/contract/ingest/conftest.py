@@ -18,7 +18,8 @@ from tests.contract.ingest.brokers import (
     WiredNats,
     forget_durable,
 )
-from tests.contract.ingest.traffic import Cable, forget_session, publish, until
+from tests.contract.ingest.traffic import Cable, forget_session, publish
+from tests.patience import until
 from tests.services import server_directory
 
 

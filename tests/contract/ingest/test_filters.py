@@ -14,8 +14,7 @@ from services.ingest.sources.jetstream.source import JetstreamSource
 from services.ingest.sources.mqtt.source import MqttSource
 from tests.contract.ingest.brokers import WiredNats
 from tests.contract.ingest.conftest import Line, Way, payloads, received
-from tests.contract.ingest.traffic import until
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, until
 
 pytestmark = pytest.mark.broker
 

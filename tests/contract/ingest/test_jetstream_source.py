@@ -18,7 +18,8 @@ from services.ingest.sources.jetstream.source import JetstreamSource
 from services.ingest.sources.source import Message
 from tests.contract.ingest.brokers import ImpatientNats, WiredNats
 from tests.contract.ingest.conftest import Line, Way, payloads, received
-from tests.contract.ingest.traffic import Cable, publish, until
+from tests.contract.ingest.traffic import Cable, publish
+from tests.patience import until
 from tests.services import server_directory
 
 pytestmark = pytest.mark.broker

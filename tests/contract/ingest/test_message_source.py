@@ -7,7 +7,8 @@ import pytest
 from services.ingest.sources.source import Message, SourceError
 from tests.contract.ingest.brokers import WiredMosquitto, WiredNats
 from tests.contract.ingest.conftest import Line, payloads, received
-from tests.contract.ingest.traffic import Cable, until
+from tests.contract.ingest.traffic import Cable
+from tests.patience import until
 
 pytestmark = pytest.mark.broker
 

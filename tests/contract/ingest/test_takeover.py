@@ -13,7 +13,8 @@ from services.ingest.sources.jetstream.durable import STREAM
 from services.ingest.sources.mqtt.source import MqttSource
 from tests.contract.ingest.brokers import WiredNats
 from tests.contract.ingest.conftest import Line, Way, payloads, received
-from tests.contract.ingest.traffic import forget_session, until
+from tests.contract.ingest.traffic import forget_session
+from tests.patience import until
 
 pytestmark = pytest.mark.broker
 

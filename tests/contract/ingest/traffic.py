@@ -6,33 +6,12 @@ import contextlib
 import socket
 import ssl
 import threading
-import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
-import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from services.core.runtime.mqtt_client import MqttClient
-from tests.patience import PATIENCE_S, pauses
-
-
-def until(
-    condition: Callable[[], Any],
-    what: str,
-    seconds: float = PATIENCE_S,
-    *,
-    longest_pause_s: float = 0.5,
-) -> None:
-    """Return when the condition holds, or fail the test saying what never came true.
-
-    ``longest_pause_s``: short where looking also does the work that is waited for.
-    """
-    for pause_s in pauses(seconds, longest_s=longest_pause_s):
-        if condition():
-            return
-        time.sleep(pause_s)
-    pytest.fail(f"not within {seconds:g} s: {what}")
+from tests.patience import PATIENCE_S, until
 
 
 def publish(

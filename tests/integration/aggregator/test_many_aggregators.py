@@ -18,8 +18,9 @@ from services.aggregator.tick import tick
 from services.core.store.database.connect import connect
 from services.core.store.emissions import claims, facility_progress
 from services.core.store.registry.plan import facility_plans
-from tests.e2e.stack import Service, wait_for
+from tests.e2e.stack import Service
 from tests.integration.aggregator.plant import FILE, Plant, Reading, apply_text, instant
+from tests.patience import until
 from tests.services import as_login
 
 START = instant("2026-06-01T10:00:00Z")
@@ -96,11 +97,11 @@ def test_another_takes_over_when_one_is_killed_in_a_query(
     first = start("first")
     with _minutes_cannot_be_written(database_url):
         _registers(plant, 0)
-        held_by = wait_for(lambda: _holder(plant), "the first aggregator has the facility")
+        held_by = until(lambda: _holder(plant), "the first aggregator has the facility")
         start("second")
         first.kill()
-        wait_for(lambda: _holder(plant) not in {None, held_by}, "another has it")
-    wait_for(lambda: _computed(plant), "what was touched is computed")
+        until(lambda: _holder(plant) not in {None, held_by}, "another has it")
+    until(lambda: _computed(plant), "what was touched is computed")
 
 
 def test_another_takes_over_when_one_stands_still_which_goes_on_later(
@@ -109,17 +110,17 @@ def test_another_takes_over_when_one_stands_still_which_goes_on_later(
     first = start("first")
     with _minutes_cannot_be_written(database_url):
         _registers(plant, 0)
-        wait_for(lambda: _holder(plant), "the first aggregator has the facility")
+        until(lambda: _holder(plant), "the first aggregator has the facility")
         start("second")
         os.kill(first.pid, signal.SIGSTOP)
     try:
-        wait_for(lambda: _computed(plant), "what was touched is computed")
+        until(lambda: _computed(plant), "what was touched is computed")
     finally:
         os.kill(first.pid, signal.SIGCONT)
     plant.connection.execute("DELETE FROM process_progress")
-    wait_for(first.answers, "the first turns again")
+    until(first.answers, "the first turns again")
     _registers(plant, 5)
-    wait_for(lambda: _computed(plant), "what came later is computed")
+    until(lambda: _computed(plant), "what came later is computed")
 
 
 FACTOR = """
@@ -153,7 +154,7 @@ def _no_hour_can_be_restated(url: str) -> Iterator[Callable[[], None]]:
             holders.append(waiting())
             thread = threading.Thread(target=hold, args=(holders[-1],))
             thread.start()
-            wait_for(lambda: _stopped(holders[0]) == 2, "the next lock is asked for")
+            until(lambda: _stopped(holders[0]) == 2, "the next lock is asked for")
             holders.pop(0).rollback()
             thread.join()
 
@@ -182,15 +183,15 @@ def test_a_new_factor_restates_each_hour_once_whoever_dies_and_whoever_helps(
     first = start("first")
     with _no_hour_can_be_restated(database_url) as let_one_pass:
         apply_text(database_url, FACTOR.replace("0.5", "0.25"))
-        wait_for(lambda: _stopped(plant.connection) == 1, "a step is under way")
+        until(lambda: _stopped(plant.connection) == 1, "a step is under way")
         for _ in range(steps):
             let_one_pass()
-            wait_for(lambda: _stopped(plant.connection) == 1, "another step is under way")
+            until(lambda: _stopped(plant.connection) == 1, "another step is under way")
         held_by = _holder(plant)
         others = [start("second"), start("third")]
         first.kill()
-        wait_for(lambda: _holder(plant) not in {None, held_by}, "another has it")
-    wait_for(
+        until(lambda: _holder(plant) not in {None, held_by}, "another has it")
+    until(
         lambda: not plant.rows("SELECT 1 FROM recompute UNION ALL SELECT 1 FROM following_minutes"),
         "hours and minutes are restated",
     )

@@ -13,8 +13,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from deploy.local import nats_server
 from services.core.runtime.mqtt_client import MqttClient
-from tests.contract.ingest.traffic import publish, until
-from tests.patience import PATIENCE_S
+from tests.contract.ingest.traffic import publish
+from tests.patience import PATIENCE_S, until
 from tests.services import Nats, server_directory
 
 pytestmark = pytest.mark.broker

@@ -22,8 +22,8 @@ from services.core.runtime.mqtt_client import MqttClient
 from services.core.store.database.connect import engine
 from services.core.store.registry.apply import apply
 from tests.contract.ingest.brokers import ImpatientNats
-from tests.contract.ingest.traffic import until
 from tests.integration.ingest.plant import Plant
+from tests.patience import until
 from tests.services import Mosquitto, Server, as_login, server_directory
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]

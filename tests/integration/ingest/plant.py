@@ -18,8 +18,8 @@ from psycopg.rows import dict_row
 from services.core.facility.file import parse
 from services.core.store.database.connect import engine
 from services.core.store.registry.apply import apply
-from tests.contract.ingest.traffic import publish, until
-from tests.patience import PATIENCE_S
+from tests.contract.ingest.traffic import publish
+from tests.patience import PATIENCE_S, until
 from tests.services import Server, as_login
 
 FILE = """

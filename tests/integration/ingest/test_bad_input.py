@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import create_engine
 
 from services.core.store.readings import quarantine as stored
-from tests.contract.ingest.traffic import publish, until
+from tests.contract.ingest.traffic import publish
 from tests.integration.ingest.plant import METER, Plant
+from tests.patience import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]
 

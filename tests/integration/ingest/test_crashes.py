@@ -12,8 +12,9 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from tests.contract.ingest.traffic import Cable, publish, until
+from tests.contract.ingest.traffic import Cable, publish
 from tests.integration.ingest.plant import METER, Plant
+from tests.patience import until
 from tests.services import Postgres
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]

@@ -11,9 +11,8 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from services.core.runtime.mqtt_client import MqttClient
-from tests.contract.ingest.traffic import until
 from tests.integration.ingest.plant import Plant
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, until
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]
 

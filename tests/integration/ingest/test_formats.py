@@ -9,8 +9,9 @@ import cbor2
 import pytest
 
 from tests.contract.ingest.formats.station import EXAMPLES
-from tests.contract.ingest.traffic import publish, until
+from tests.contract.ingest.traffic import publish
 from tests.integration.ingest.plant import METER, Plant
+from tests.patience import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]
 

@@ -14,9 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from services.core.store.database.connect import engine
 from services.core.store.readings.replays import Selection, submit
-from tests.contract.ingest.traffic import until
 from tests.integration.ingest.plant import CEMS, Plant
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, until
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]
 

@@ -10,9 +10,8 @@ import pytest
 from services.core.store.database import notify
 from services.ingest.prepare import Sighting
 from services.ingest.presence import Presence
-from tests.contract.ingest.traffic import until
 from tests.integration.ingest.plant import CEMS, FILE, METER, Plant
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, until
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]
 

@@ -15,9 +15,8 @@ import pytest
 
 from services.core.store.database.connect import engine
 from services.core.store.readings.replays import Selection, submit
-from tests.contract.ingest.traffic import until
 from tests.integration.ingest.plant import CEMS, FILE, Plant
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, until
 from tests.services import as_login
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]

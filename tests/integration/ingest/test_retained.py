@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.ingest.traffic import publish, until
+from tests.contract.ingest.traffic import publish
 from tests.integration.ingest.plant import CEMS, FILE, METER, Plant
+from tests.patience import until
 from tests.services import Mosquitto, server_directory
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]

@@ -9,9 +9,9 @@ import pytest
 
 from services.core.store.database.connect import engine
 from services.core.store.operations.retire_facility import retire_facility
-from tests.contract.ingest.traffic import until
 from tests.integration.ingest.plant import FILE, METER, Plant
 from tests.integration.ingest.test_filter_changes import OVERLAP
+from tests.patience import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]
 

@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from tests.contract.ingest.traffic import until
 from tests.integration.ingest.plant import Plant
+from tests.patience import until
 from tests.services import Postgres, free_port
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]

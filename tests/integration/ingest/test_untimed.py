@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from tests.contract.ingest.formats.station import EXAMPLES
-from tests.contract.ingest.traffic import publish, until
+from tests.contract.ingest.traffic import publish
 from tests.integration.ingest.plant import Plant
 from tests.integration.ingest.test_replay import replayed
+from tests.patience import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]
 

@@ -5,29 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
 import paho.mqtt.client as paho
-import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from services.core.runtime.mqtt_client import MqttClient
-from tests.patience import PATIENCE_S, pauses
+from tests.patience import PATIENCE_S, until
 from tests.services import Nats
 
 SIMULATOR = [sys.executable, "-c", "from sensors_sim.cli import main; main()"]
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -> None:
-    """Return when the condition holds, or fail the test saying what never came true."""
-    for pause_s in pauses(seconds):
-        if condition():
-            return
-        time.sleep(pause_s)
-    pytest.fail(f"not within {seconds:g} s: {what}")
 
 
 class LockedNats(Nats):
@@ -60,7 +48,7 @@ class Witness:
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         self._client.subscribe(topic, qos=1)
-        wait_for(lambda: self._subscribed, "the witness is subscribed")
+        until(lambda: self._subscribed, "the witness is subscribed")
 
     def _on_subscribe(self, *_: Any) -> None:
         self._subscribed = True

@@ -12,7 +12,8 @@ import pytest
 from sensors_sim.devices import Device
 from sensors_sim.payloads import rfc3339
 from sensors_sim.worlds import plant
-from tests.integration.sensors_sim.harness import Simulator, Witness, wait_for
+from tests.integration.sensors_sim.harness import Simulator, Witness
+from tests.patience import until
 from tests.services import Nats
 
 pytestmark = pytest.mark.broker
@@ -52,7 +53,7 @@ def test_a_run_publishes_its_world_ends_its_gauges_and_tells_the_truth(
         "--speed", "60", "--duration", "60", "--truth", str(truth),
     )  # fmt: skip
     report = counted(truth)
-    wait_for(lambda: len(witness.values()) >= report["values"], "all values arrived")
+    until(lambda: len(witness.values()) >= report["values"], "all values arrived")
     values = witness.values()
     ends = {value for value in values if value[3] is None}
     assert {(device, channel) for device, channel, _, _ in ends} == {
@@ -80,7 +81,7 @@ def test_devices_are_online_while_it_runs_and_offline_after_it_is_asked_to_stop(
 ) -> None:
     process = simulator.start("run", *PLANT, "--broker", broker.url, "--interval", "1")
     witness = Witness(broker.port, "emissions/#")
-    wait_for(lambda: len(witness.values()) >= 20, "readings flow")
+    until(lambda: len(witness.values()) >= 20, "readings flow")
     process.send_signal(signal.SIGTERM)
     simulator.finish(process)
     topic = f"emissions/works-7/{devices()[0].id}/status"
@@ -88,7 +89,7 @@ def test_devices_are_online_while_it_runs_and_offline_after_it_is_asked_to_stop(
     def statuses() -> list[bytes]:
         return [payload for name, payload, _ in witness.messages if name == topic]
 
-    wait_for(lambda: statuses()[-1:] == [b"offline"], "the device says it is offline")
+    until(lambda: statuses()[-1:] == [b"offline"], "the device says it is offline")
     assert b"online" in statuses()
     witness.close()
 
@@ -102,9 +103,9 @@ def test_a_killed_simulator_leaves_the_word_to_its_will(
     def saying(word: bytes) -> set[str]:
         return {topic for topic, payload, _ in witness.messages if payload == word}
 
-    wait_for(lambda: saying(b"online") == topics, "all devices are online")
+    until(lambda: saying(b"online") == topics, "all devices are online")
     process.kill()
-    wait_for(lambda: saying(b"offline") == topics, "all wills are published")
+    until(lambda: saying(b"offline") == topics, "all wills are published")
 
 
 def test_no_message_is_lost_when_the_broker_is_killed_twice(
@@ -117,13 +118,13 @@ def test_no_message_is_lost_when_the_broker_is_killed_twice(
         "--speed", "60", "--duration", "480", "--drain", "60", "--truth", str(truth),
     )  # fmt: skip
     for enough in (400, 1600):
-        wait_for(partial(arrived, witness, enough), f"{enough} values arrived")
+        until(partial(arrived, witness, enough), f"{enough} values arrived")
         broker.kill()
-        wait_for(lambda: process.poll() is None, "the simulator holds on")
+        until(lambda: process.poll() is None, "the simulator holds on")
         broker.start()
     simulator.finish(process)
     expected = on_grid(start_ms, start_ms + 480_000, 1)
-    wait_for(lambda: expected <= set(witness.values()), "every value arrived at least once")
+    until(lambda: expected <= set(witness.values()), "every value arrived at least once")
     report = counted(truth)
     distinct = set(witness.values())
     assert {value for value in distinct if value[3] is not None} == expected

@@ -10,7 +10,8 @@ import pytest
 
 from sensors_sim.broker import parse_broker
 from sensors_sim.publisher import BrokerAwayError, BrokerRefusedError, Message, Publisher
-from tests.integration.sensors_sim.harness import LockedNats, Simulator, Witness, wait_for
+from tests.integration.sensors_sim.harness import LockedNats, Simulator, Witness
+from tests.patience import until
 from tests.services import Nats
 
 pytestmark = pytest.mark.broker
@@ -31,7 +32,7 @@ def test_history_is_published_whole_and_a_second_time_the_same(
         out, err = simulator.run(*arguments)
         assert "14496 values" in out
         assert "100 %" in err
-        wait_for(partial(arrived, witness, 14_496 * time), "all of it arrived")
+        until(partial(arrived, witness, 14_496 * time), "all of it arrived")
     copies = Counter(witness.values())
     assert set(copies.values()) == {2}
     assert len({(device, channel, ts) for device, channel, ts, _ in copies}) == len(copies)
@@ -48,7 +49,7 @@ def test_the_real_household_arrives_whole_twice_and_shuffled(
         "energy", "--twice", "--shuffle", "--broker", broker.url,
     )  # fmt: skip
     assert out.startswith("744 values, sum 980.797\n1488 messages")
-    wait_for(lambda: len(witness.values()) >= 1488, "all of it arrived")
+    until(lambda: len(witness.values()) >= 1488, "all of it arrived")
     once = set(witness.values())
     assert len(once) == 744
     assert math.fsum(value for _, _, _, value in once) == pytest.approx(980.797, abs=1e-9)
@@ -59,7 +60,7 @@ def test_a_message_of_ones_own_arrives_as_it_was_written(
 ) -> None:
     topic, message = "emissions/linz/cems-1/readings", '{"ts": 1795456800, "values": {"co2": 1}}'
     simulator.run("publish", topic, message, "--broker", broker.url)
-    wait_for(lambda: witness.messages, "it arrived")
+    until(lambda: witness.messages, "it arrived")
     assert [(t, p) for t, p, _ in witness.messages] == [(topic, message.encode())]
 
 
@@ -70,7 +71,7 @@ def test_every_number_the_load_booked_as_acknowledged_arrived_though_the_broker_
         "load", "--broker", broker.url, "--rate", "1000", "--duration", "5", "--devices", "6",
         "--connections", "3", "--drain", "60", "--json",
     )  # fmt: skip
-    wait_for(lambda: len(witness.messages) > 1000, "the load flows")
+    until(lambda: len(witness.messages) > 1000, "the load flows")
     broker.kill()
     broker.start()
     out, _ = simulator.finish(process)
@@ -94,7 +95,7 @@ def test_every_number_the_load_booked_as_acknowledged_arrived_though_the_broker_
         first = books["first_number"]
         expected = set(range(first, first + device["contiguous"]))
         assert device["contiguous"] == device["acknowledged"]
-        wait_for(partial(has, device["id"], expected), f"all of {device['id']}")
+        until(partial(has, device["id"], expected), f"all of {device['id']}")
 
 
 def test_a_load_of_a_count_sends_exactly_so_many(broker: Nats, simulator: Simulator) -> None:

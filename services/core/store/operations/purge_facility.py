@@ -74,6 +74,8 @@ _REGISTRY: Final[Mapping[str, str]] = {
     "facility": "id = :id",
 }
 
+_ALL: Final[Mapping[str, str]] = {**_DATA, **_REGISTRY}
+
 _IDS: Final = text(
     """
 SELECT ARRAY(SELECT c.id FROM channel c JOIN device d ON d.id = c.device_id
@@ -156,7 +158,7 @@ def stored_by_table(connection: Connection, slug: str) -> dict[str, int]:
     parameters = _parameters(connection, found.id, slug)
     counted = {
         name: int(connection.scalar(_statement("SELECT count(*) FROM ", name, where), parameters))
-        for name, where in _DATA.items()
+        for name, where in _ALL.items()
     }
     return {name: rows for name, rows in counted.items() if rows}
 
@@ -254,7 +256,7 @@ def _finish(bind: Engine, begun: _Purge) -> dict[str, int]:
     with bind.begin() as connection:
         lock(connection)
         _alone(connection, begun)
-        for name, where in (*_DATA.items(), *_REGISTRY.items()):
+        for name, where in _ALL.items():
             gone = connection.execute(_statement("DELETE FROM ", name, where), begun.parameters)
             _count(connection, begun, name, gone.rowcount)
         raise_revision(connection)
