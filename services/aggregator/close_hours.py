@@ -288,7 +288,7 @@ def _record(
         }
         inputs = {}
         for item in rule.equation.inputs:
-            value, covered_us = rule.inputs.at(item.name, by_role, minutes)
+            value, covered_us = rule.inputs.values_at(item.name, by_role, minutes)
             channels = [source.inputs[role] for role in rule.inputs.roles(item.name)]
             assured = np.ones(60, dtype=bool)
             for first_us, end_us in chain(*(uncontrolled.get(c, []) for c in channels)):
@@ -300,7 +300,7 @@ def _record(
                 excused=any((channel_id, hour) in excused for channel_id in channels),
             )
         for role in {OPERATING, LOAD} & set(by_role):
-            value, covered_us = by_role[role].at(minutes)
+            value, covered_us = by_role[role].values_at(minutes)
             inputs[role] = InputMinutes(
                 value=value,
                 covered_us=covered_us,

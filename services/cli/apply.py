@@ -13,7 +13,7 @@ from services.cli.errors import clear_errors, failure
 from services.cli.files import read_file
 from services.cli.options import DryRun
 from services.cli.say import say
-from services.core.facility.checks import doubts
+from services.core.facility.checks import warnings
 from services.core.facility.file import parse
 from services.core.store.operations.apply_facility import apply_facility
 from services.core.store.operations.notices import FILTER_REFUSED, told
@@ -57,8 +57,8 @@ def apply_files(
                     say(f"  {change}")
                 for restated in applied.restated:
                     say(f"  {'would be restated' if dry_run else 'will be restated'}: {restated}")
-                for doubt in (*doubts(file, shared), *applied.warnings):
-                    say(f"  warning: {doubt}", err=True)
+                for warning in (*warnings(file, shared), *applied.warnings):
+                    say(f"  warning: {warning}", err=True)
             for refused in told(connection, FILTER_REFUSED):
                 say(f"  warning: {refused}", err=True)
     if dry_run:

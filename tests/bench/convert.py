@@ -59,7 +59,7 @@ def main() -> None:
     )
     cases: dict[str, tuple[Method, dict[str, MinuteSeries]]] = {
         "activity": (
-            ActivityMethod(to_activity=kwh, activity_unit="kWh", spans=(half, rest)),
+            ActivityMethod(to_activity=kwh, activity_unit="kWh", factor_spans=(half, rest)),
             {"input": series(rng, 0, 50, is_rate=False)},
         ),
         "F-11": (

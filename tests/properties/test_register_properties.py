@@ -58,7 +58,7 @@ def _same(one: RegisterSteps, other: RegisterSteps) -> bool:
         one.t0_us.tolist() == other.t0_us.tolist()
         and one.t1_us.tolist() == other.t1_us.tolist()
         and one.amount.tolist() == other.amount.tolist()
-        and one.held == other.held
+        and one.unconfirmed == other.unconfirmed
         and one.incidents == other.incidents
     )
 
@@ -71,7 +71,9 @@ def _overlapping(result: RegisterSteps, first_us: int, last_us: int) -> list[obj
         )
         if t1 > first_us and t0 < last_us
     ]
-    rows.extend(each for each in result.held if each.t1_us > first_us and each.t0_us < last_us)
+    rows.extend(
+        each for each in result.unconfirmed if each.t1_us > first_us and each.t0_us < last_us
+    )
     rows.extend(each for each in result.incidents if each.t1_us > first_us and each.t0_us < last_us)
     return rows
 
@@ -145,7 +147,7 @@ def _stretches(ts: Ints, result: RegisterSteps, config: RegisterConfig) -> list[
         each for each in result.incidents if each.kind not in {"transient", "confirmed", "jitter"}
     ]
     epochs = {each.from_us for each in config.epochs}
-    edges = sorted((each.t0_us, each.t1_us) for each in (*breaks, *result.held))
+    edges = sorted((each.t0_us, each.t1_us) for each in (*breaks, *result.unconfirmed))
     begins = [int(ts[0]), *(t1 for _, t1 in edges)]
     # an epoch begins between two readings, or at one that is the first of it
     ends = [
@@ -179,7 +181,10 @@ def test_no_stretch_without_a_reset_counts_more_than_its_last_minus_its_first(
 def test_rounding_and_lag_count_what_was_really_counted(readings: tuple[Ints, Floats]) -> None:
     ts, value = readings
     result = steps(ts, value, RegisterConfig())
-    if {each.kind for each in result.incidents} <= {"transient", "jitter"} and not result.held:
+    if {each.kind for each in result.incidents} <= {
+        "transient",
+        "jitter",
+    } and not result.unconfirmed:
         risen = value[-1] - value[0]
         assert result.amount.sum() == pytest.approx(max(risen, 0.0), abs=0.1 + 1e-6)
         if risen >= 0.1:

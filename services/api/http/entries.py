@@ -63,7 +63,7 @@ class Entry(Generic[Stated]):
             found = plain_words.findings(error, body, self._part)
             raise InvalidRequest(
                 "; ".join(map(str, found)),
-                errors=[{"parameter": each.place.words, "message": each.what} for each in found],
+                errors=[{"parameter": each.place.words, "message": each.mistake} for each in found],
             ) from None
 
 

@@ -223,7 +223,7 @@ def _input(item: InputHour) -> dict[str, Any]:
                 "from": from_us(each.t0_us),
                 "to": from_us(each.t1_us),
                 "before": each.before,
-                "seen": each.seen,
+                "seen": each.skipped_value,
                 "after": each.after,
                 "counted": each.counted,
                 "reason": each.reason,

@@ -33,7 +33,7 @@ from services.api.models.models import (
     Retired,
 )
 from services.core.accounting.factors import Factor
-from services.core.facility.checks import doubts
+from services.core.facility.checks import warnings
 from services.core.facility.file import parse
 from services.core.facility.model import FacilityFile
 from services.core.store.answers.facility_queries import FacilityRow, devices
@@ -175,7 +175,7 @@ async def put_facility(
     return json_answer(
         {
             "changes": applied.changes,
-            "warnings": [*doubts(file, shared), *applied.warnings],
+            "warnings": [*warnings(file, shared), *applied.warnings],
             "restated": applied.restated,
             "dry_run": query.dry_run,
         }

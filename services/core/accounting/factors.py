@@ -74,7 +74,9 @@ class Factor:
         return co2e_kg(self.co2_kg, self.ch4_kg, self.n2o_kg, gwp=gwp, ch4_origin=self.ch4_origin)
 
 
-def at(factors: Iterable[Factor], when: date | datetime, known_at: datetime) -> Factor:
+def version_in_force(
+    factors: Iterable[Factor], when: date | datetime, known_at: datetime
+) -> Factor:
     """Return the version of one factor (all `factors` share an id) that holds for an activity.
 
     `when` as a datetime is aware and in the facility's time zone: its calendar day counts.
@@ -93,12 +95,12 @@ def at(factors: Iterable[Factor], when: date | datetime, known_at: datetime) -> 
         return valid[0]
     name = rows[0].id
     if valid:
-        spans = "; ".join(_span(f) for f in valid)
-        raise FactorError(f"factor {name!r} has {len(valid)} versions for {day}: {spans}")
-    spans = "; ".join(_span(f) for f in known) or "none"
+        versions = "; ".join(_validity(f) for f in valid)
+        raise FactorError(f"factor {name!r} has {len(valid)} versions for {day}: {versions}")
+    versions = "; ".join(_validity(f) for f in known) or "none"
     raise FactorError(
         f"factor {name!r} has no version for {day} as known at {known_at.isoformat()}: "
-        f"there is {spans}"
+        f"there is {versions}"
     )
 
 
@@ -133,5 +135,5 @@ def _meet(a_first: T | None, a_end: T | None, b_first: T | None, b_end: T | None
     )
 
 
-def _span(factor: Factor) -> str:
+def _validity(factor: Factor) -> str:
     return f"{factor.valid_from or 'always'} to {factor.valid_to or 'open'}"

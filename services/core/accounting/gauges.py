@@ -43,8 +43,8 @@ def minute_means(
     until = ts_us + max_gap_us
     ends = np.minimum(until[:-1], ts_us[1:])
     until[:-1] = ends if owner is None else np.where(owner[:-1] == owner[1:], ends, until[:-1])
-    held = np.isfinite(value)
-    t0, t1, v = ts_us[held], until[held], value[held]
+    is_value = np.isfinite(value)
+    t0, t1, v = ts_us[is_value], until[is_value], value[is_value]
     low = np.maximum(t0 // MINUTE_US, first_minute)
     high = np.minimum((t1 - 1) // MINUTE_US, last_minute)
     pieces = np.maximum(high - low + 1, 0)
@@ -58,7 +58,7 @@ def minute_means(
     )
     slot = minute - first_minute
     if owner is not None:
-        slot += owner[held][which] * count
+        slot += owner[is_value][which] * count
     np.add.at(covered, slot, length)
     # Weighing the distance from the minute's first value keeps a constant exactly constant.
     base = np.zeros(size)
@@ -85,13 +85,13 @@ def minute_extremes(
     if count and ts_us.size:
         until = ts_us + max_gap_us
         until[:-1] = np.minimum(until[:-1], ts_us[1:])
-        held = np.isfinite(value)
-        begins = np.maximum(ts_us[held] // MINUTE_US, first_minute) - first_minute
-        ends = np.minimum((until[held] - 1) // MINUTE_US, last_minute) - first_minute
+        is_value = np.isfinite(value)
+        begins = np.maximum(ts_us[is_value] // MINUTE_US, first_minute) - first_minute
+        ends = np.minimum((until[is_value] - 1) // MINUTE_US, last_minute) - first_minute
         pieces = np.maximum(ends - begins + 1, 0)
         which = np.repeat(np.arange(pieces.size), pieces)
         slot = begins[which] + np.arange(which.size) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-        np.minimum.at(low, slot, value[held][which])
-        np.maximum.at(high, slot, value[held][which])
+        np.minimum.at(low, slot, value[is_value][which])
+        np.maximum.at(high, slot, value[is_value][which])
     unknown = np.isinf(low)
     return np.where(unknown, np.nan, low), np.where(unknown, np.nan, high)

@@ -47,7 +47,7 @@ AR6 = GwpSet(
     citation="IPCC AR6 WG I (2021), table 7.15",
 )  # fmt: skip
 
-GWP_SETS: dict[str, GwpSet] = {each.name: each for each in (AR4, AR5, AR6)}
+GWP_SETS: dict[str, GwpSet] = {gwp_set.name: gwp_set for gwp_set in (AR4, AR5, AR6)}
 
 
 def gwp_set(name: str | None) -> GwpSet:

@@ -25,6 +25,6 @@ def steps(
     """
     if length_us <= 0:
         raise ValueError(f"an interval must have a length above zero, not {length_us} us")
-    kept = np.isfinite(value)
-    begin = ts_us[kept] if stamp == "start" else ts_us[kept] - length_us
-    return begin, begin + length_us, value[kept]
+    is_value = np.isfinite(value)
+    begin = ts_us[is_value] if stamp == "start" else ts_us[is_value] - length_us
+    return begin, begin + length_us, value[is_value]

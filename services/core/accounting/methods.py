@@ -84,14 +84,14 @@ class ActivityMethod:
     #: from the channel's unit (of a gauge: per hour) to the activity unit
     to_activity: Conversion
     activity_unit: str
-    spans: tuple[FactorSpan, ...]
+    factor_spans: tuple[FactorSpan, ...]
     #: of the market-based factor (scope 2); where it says nothing the other one holds
     market_spans: tuple[FactorSpan, ...] = ()
 
     def masses(self, series: Mapping[str, Minutes], minutes: NDArray[np.int64]) -> MinuteMasses:
         """Integrate a gauge's mean over its covered time; minutes without a factor are unknown."""
         channel = series["input"]
-        value, covered = channel.at(minutes)
+        value, covered = channel.values_at(minutes)
         value = np.where(covered > 0, value, 0.0)
         activity = self.to_activity(value)
         if channel.is_rate:
@@ -111,20 +111,20 @@ class ActivityMethod:
         co2 = np.zeros(minutes.size)
         co2e = np.zeros(minutes.size)
         known = np.zeros(minutes.size, dtype=bool)
-        for span in self.spans:
-            inside = span.holds(minutes)
-            co2[inside], co2e[inside] = span.co2_kg, span.co2e_kg
+        for version in self.factor_spans:
+            inside = version.holds(minutes)
+            co2[inside], co2e[inside] = version.co2_kg, version.co2e_kg
             known |= inside
         market = co2.copy() if self.market_spans else co2
-        for span in self.market_spans:
-            market[span.holds(minutes) & known] = span.co2_kg
+        for version in self.market_spans:
+            market[version.holds(minutes) & known] = version.co2_kg
         return PerUnit(co2_kg=co2, co2e_kg=co2e, market_kg=market, known=known)
 
     def changes(self) -> list[int]:
         """Minutes, ascending, at which a factor begins or ceases to hold."""
-        spans = (*self.spans, *self.market_spans)
-        ends = {span.to_minute for span in spans if span.to_minute is not None}
-        return sorted({span.from_minute for span in spans} | ends)
+        versions = (*self.factor_spans, *self.market_spans)
+        ends = {version.to_minute for version in versions if version.to_minute is not None}
+        return sorted({version.from_minute for version in versions} | ends)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,7 +134,7 @@ class StackMethod:
     equation: Equation
     inputs: StackInputs
     #: a rule judges its hours: what an uncertain value is worth is for the rule to say
-    judged: bool = False
+    is_under_rule: bool = False
 
     @property
     def activity_unit(self) -> None:
@@ -147,9 +147,9 @@ class StackMethod:
         covered = np.full(minutes.size, np.iinfo(np.int64).max)
         estimated = np.zeros(minutes.size, dtype=np.int64)
         for item in self.equation.inputs:
-            inputs[item.name], covered_us = self.inputs.at(item.name, series, minutes)
+            inputs[item.name], covered_us = self.inputs.values_at(item.name, series, minutes)
             covered = np.minimum(covered, covered_us)
-            for role in () if self.judged else self.inputs.roles(item.name):
+            for role in () if self.is_under_rule else self.inputs.roles(item.name):
                 estimated = np.maximum(estimated, series[role].estimated_at(minutes))
         rate_kg_h = np.asarray(self.equation.rate_kg_h(inputs), dtype=np.float64)
         covered = np.where(np.isfinite(rate_kg_h), covered, 0)
@@ -175,11 +175,11 @@ class StackMethod:
             inputs = {i.name: self.inputs.value(i.name, values) for i in self.equation.inputs}
             return float(self.equation.rate_kg_h(inputs))
 
-        found: dict[str, float] = {}
+        result: dict[str, float] = {}
         for role in {role for i in self.equation.inputs for role in self.inputs.roles(i.name)}:
             if not set(self.inputs.conversions) <= set(channels) or rate(channels) == 0:
-                found[role] = math.nan
+                result[role] = math.nan
                 continue
             up, down = (rate({**channels, role: channels[role] * f}) for f in (1.0001, 0.9999))
-            found[role] = abs((up - down) / (2e-4 * rate(channels)))
-        return found
+            result[role] = abs((up - down) / (2e-4 * rate(channels)))
+        return result

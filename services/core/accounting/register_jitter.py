@@ -57,40 +57,44 @@ def is_jitter(r: Readings, before: int, after: int) -> bool:
 
 
 def amounts(
-    r: Readings, kept: Ints, rise: Floats, counted: Bools, taken_back: Sequence[int]
+    r: Readings, endpoints: Ints, rise: Floats, counted: Bools, taken_back: Sequence[int]
 ) -> Floats:
-    """Compute what each step from a kept reading to the next counts; `rise` if no fall is near.
+    """Compute what each step from one endpoint to the next counts; `rise` if no fall is near.
 
-    `rise[i]` and `counted[i]` are of the step from `kept[i]` to `kept[i + 1]`; `taken_back` names
-    the counted ones that fall, ascending.
+    `rise[i]` and `counted[i]` are of the step from `endpoints[i]` to `endpoints[i + 1]`;
+    `taken_back` names the counted ones that fall, ascending.
     """
     if not taken_back:
         return rise
-    shown = r.v[kept]
+    shown = r.v[endpoints]
     level = shown.copy()
     for i in taken_back:
-        at = i
-        while kept[at] >= kept[i + 1] - PEAK_READINGS and (at == i or counted[at]):
-            level[at] = min(level[at], shown[i + 1])
-            if at == 0:
+        step = i
+        while endpoints[step] >= endpoints[i + 1] - PEAK_READINGS and (step == i or counted[step]):
+            level[step] = min(level[step], shown[i + 1])
+            if step == 0:
                 break
-            at -= 1
+            step -= 1
     for i in taken_back:
-        _hold_first(kept, shown, level, counted, i)
+        _hold_first(endpoints, shown, level, counted, i)
     moved = level != shown
     moved[list(taken_back)] = True
     return np.where(moved[:-1] | moved[1:], np.diff(level), rise)
 
 
-def _hold_first(kept: Ints, shown: Floats, level: Floats, counted: Bools, i: int) -> None:
+def _hold_first(endpoints: Ints, shown: Floats, level: Floats, counted: Bools, i: int) -> None:
     """Before the first reading of a stretch nothing is known that a fall could take back."""
     first = i
     while first > 0 and counted[first - 1]:
-        if kept[i + 1] - kept[first] > 2 * PEAK_READINGS:
+        if endpoints[i + 1] - endpoints[first] > 2 * PEAK_READINGS:
             return
         first -= 1
     level[first] = shown[first]
-    at = first + 1
-    while at < kept.size and counted[at - 1] and kept[at] - kept[first] <= PEAK_READINGS:
-        level[at] = max(level[at], shown[first])
-        at += 1
+    step = first + 1
+    while (
+        step < endpoints.size
+        and counted[step - 1]
+        and endpoints[step] - endpoints[first] <= PEAK_READINGS
+    ):
+        level[step] = max(level[step], shown[first])
+        step += 1

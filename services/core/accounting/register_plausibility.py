@@ -38,11 +38,13 @@ def prepare(ts_us: Ints, value: Floats, config: RegisterConfig) -> Readings:
     """Drop what is no reading, and look up each reading's epoch, modulus and last digit."""
     finite = np.isfinite(value)
     ts, v = ts_us[finite], value[finite]
-    epochs = sorted(config.epochs, key=lambda each: each.from_us)
-    starts = np.array([each.from_us for each in epochs], dtype=np.int64)
+    epochs = sorted(config.epochs, key=lambda epoch: epoch.from_us)
+    starts = np.array([epoch.from_us for epoch in epochs], dtype=np.int64)
     epoch = np.searchsorted(starts, ts, side="right").astype(np.int64) - 1
-    moduli = [config.modulus, *(each.modulus or config.modulus for each in epochs)]
-    table = np.array([np.inf if each is None else each for each in moduli], dtype=np.float64)
+    moduli = [config.modulus, *(epoch.modulus or config.modulus for epoch in epochs)]
+    table = np.array(
+        [np.inf if modulus is None else modulus for modulus in moduli], dtype=np.float64
+    )
     digit = _last_digit(v) if config.resolution is None else np.full(v.size, config.resolution)
     return Readings(ts, v, epoch, table[epoch + 1], digit, config.max_rate_per_h)
 

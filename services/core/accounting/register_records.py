@@ -41,7 +41,7 @@ class RegisterConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Held:
+class UnconfirmedStep:
     """A step that is not counted until a later reading confirms or retracts it.
 
     `value` is how far the index moved from `t0_us` to `t1_us`, below zero for a fall.
@@ -58,8 +58,8 @@ class Incident:
     """Something other than a plain rise, settled.
 
     `before` and `after` are the indexes at `t0_us` and `t1_us` (`before` None: no reading);
-    `seen` the one in between that was stepped across; `counted` the amount taken for the span,
-    None when nothing could be said.
+    `skipped_value` the one in between that was stepped across; `counted` the amount taken for the
+    span, None when nothing could be said.
     """
 
     kind: IncidentKind
@@ -69,7 +69,7 @@ class Incident:
     after: float
     counted: float | None
     reason: str
-    seen: float | None = None
+    skipped_value: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,5 +82,5 @@ class RegisterSteps:
     t0_us: NDArray[np.int64]
     t1_us: NDArray[np.int64]
     amount: NDArray[np.float64]
-    held: tuple[Held, ...] = ()
+    unconfirmed: tuple[UnconfirmedStep, ...] = ()
     incidents: tuple[Incident, ...] = ()

@@ -60,22 +60,22 @@ from services.core.accounting.register_plausibility import (
 )
 from services.core.accounting.register_records import (
     Epoch,
-    Held,
     Incident,
     IncidentKind,
     RegisterConfig,
     RegisterSteps,
+    UnconfirmedStep,
 )
 from services.core.timeline.instants import HOUR_US
 
 __all__ = [
     "LOOK_AROUND",
     "Epoch",
-    "Held",
     "Incident",
     "IncidentKind",
     "RegisterConfig",
     "RegisterSteps",
+    "UnconfirmedStep",
     "plain_steps",
     "steps",
 ]
@@ -85,11 +85,11 @@ LOOK_AROUND = 8
 
 
 @dataclass(slots=True)
-class _Found:
+class _Outcome:
     """What the steps of one call add up to, while they are being walked."""
 
     rows: list[tuple[int, int, float]] = field(default_factory=list)
-    held: list[Held] = field(default_factory=list)
+    unconfirmed: list[UnconfirmedStep] = field(default_factory=list)
     incidents: list[Incident] = field(default_factory=list)
 
 
@@ -110,12 +110,12 @@ def plain_steps(
     readings = prepare(ts_us, value, config)
     a = np.flatnonzero(owner[:-1] == owner[1:])
     rise, plain = rise_between(readings, a, a + 1)
-    of = owner[a]
+    step_owner = owner[a]
     all_plain = np.ones(owners, dtype=np.bool_)
-    all_plain[of[~plain]] = False
-    kept = all_plain[of]
-    a = a[kept]
-    return readings.ts[a], readings.ts[a + 1], rise[kept], of[kept], all_plain
+    all_plain[step_owner[~plain]] = False
+    is_plain = all_plain[step_owner]
+    a = a[is_plain]
+    return readings.ts[a], readings.ts[a + 1], rise[is_plain], step_owner[is_plain], all_plain
 
 
 def steps(ts_us: Ints, value: Floats, config: RegisterConfig) -> RegisterSteps:
@@ -127,31 +127,31 @@ def steps(ts_us: Ints, value: Floats, config: RegisterConfig) -> RegisterSteps:
     """
     readings = prepare(ts_us, value, config)
     if readings.ts.size == 0:
-        return _result(_Found(), readings, *(np.zeros(0, dtype=np.int64),) * 2, np.zeros(0))
-    epochs = tuple(sorted(config.epochs, key=lambda each: each.from_us))
+        return _result(_Outcome(), readings, *(np.zeros(0, dtype=np.int64),) * 2, np.zeros(0))
+    epochs = tuple(sorted(config.epochs, key=lambda epoch: epoch.from_us))
     skipped = _stepped_across(readings)
-    kept = np.flatnonzero(~skipped)
-    a, b = kept[:-1], kept[1:]
+    endpoints = np.flatnonzero(~skipped)
+    a, b = endpoints[:-1], endpoints[1:]
     same = readings.epoch[a] == readings.epoch[b]
     rise, plain = rise_between(readings, a, b)
     counted = same & plain
-    found = _Found()
+    outcome = _Outcome()
     taken_back: list[int] = []
-    _judge_first(readings, int(kept[0]), epochs, found)
+    _begin_with_first(readings, int(endpoints[0]), epochs, outcome)
     for i in np.flatnonzero(~counted):
         before, after = int(a[i]), int(b[i])
         if not same[i]:
-            _begin_epoch(readings, before, after, epochs, found)
+            _begin_epoch(readings, before, after, epochs, outcome)
         elif rise[i] >= 0:
-            _judge_leap(readings, before, after, found)
-        elif _judge_fall(readings, before, after, skipped, found):
+            _record_leap(readings, before, after, outcome)
+        elif _record_fall(readings, before, after, skipped, outcome):
             taken_back.append(int(i))
     counted[taken_back] = True
-    amount = register_jitter.amounts(readings, kept, rise, counted, taken_back)
+    amount = register_jitter.amounts(readings, endpoints, rise, counted, taken_back)
     for i in np.flatnonzero(skipped):
-        found.incidents.append(_crossed(readings, int(i)))
+        outcome.incidents.append(_crossed(readings, int(i)))
     return _result(
-        found, readings, a[counted].astype(np.int64), b[counted].astype(np.int64), amount[counted]
+        outcome, readings, a[counted].astype(np.int64), b[counted].astype(np.int64), amount[counted]
     )
 
 
@@ -164,17 +164,17 @@ def _stepped_across(r: Readings) -> Bools:
     b = np.arange(1, n - 1)
     a, c = b - 1, b + 1
     one_epoch = (r.epoch[a] == r.epoch[b]) & (r.epoch[b] == r.epoch[c])
-    into, into_plain = rise_between(r, a, b)
+    rise, into_plain = rise_between(r, a, b)
     out, out_plain = rise_between(r, b, c)
     _, across_plain = rise_between(r, a, c)
     across_any = across_plain | wrap_between(r, a, c)[1]
-    dip = (into < 0) & across_plain
+    dip = (rise < 0) & across_plain
     if r.max_rate is None:
-        spike = (into > 0) & (out < 0) & across_plain
+        spike = (rise > 0) & (out < 0) & across_plain
         late = np.zeros(b.size, dtype=np.bool_)
     else:
         dip &= ~(wrap_between(r, a, b)[1] & out_plain)
-        spike = (into >= 0) & ~into_plain & across_any
+        spike = (rise >= 0) & ~into_plain & across_any
         goes_on = np.zeros(b.size, dtype=np.bool_)
         goes_on[:-1] = out_plain[1:] & one_epoch[1:]
         late = into_plain & (out >= 0) & ~out_plain & across_plain & goes_on
@@ -187,14 +187,16 @@ def _stepped_across(r: Readings) -> Bools:
     return skipped
 
 
-def _judge_first(r: Readings, first: int, epochs: tuple[Epoch, ...], found: _Found) -> None:
+def _begin_with_first(
+    r: Readings, first: int, epochs: tuple[Epoch, ...], outcome: _Outcome
+) -> None:
     """Take the first reading of all: a declared start still tells what was counted before it."""
     if r.epoch[first] >= 0 and epochs[r.epoch[first]].start is not None:
-        _begin_epoch(r, None, first, epochs, found)
+        _begin_epoch(r, None, first, epochs, outcome)
 
 
 def _begin_epoch(
-    r: Readings, before: int | None, after: int, epochs: tuple[Epoch, ...], found: _Found
+    r: Readings, before: int | None, after: int, epochs: tuple[Epoch, ...], outcome: _Outcome
 ) -> None:
     """From an epoch's declared start to its first reading."""
     epoch = epochs[r.epoch[after]]
@@ -217,19 +219,21 @@ def _begin_epoch(
         if amount > limit:
             reason = f"{why}: {amount:g} above the declared start in {hours:.4g} h is too much"
             if after == r.ts.size - 1:
-                found.held.append(Held(t0_us=t0, t1_us=t1, value=amount, reason=reason))
+                outcome.unconfirmed.append(
+                    UnconfirmedStep(t0_us=t0, t1_us=t1, value=amount, reason=reason)
+                )
                 return
             kind, amount = "jump", None
-    found.incidents.append(
+    outcome.incidents.append(
         Incident(
             kind=kind, t0_us=t0, t1_us=t1, before=old, after=shown, counted=amount, reason=reason
         )
     )
     if amount is not None:
-        found.rows.append((t0, t1, amount))
+        outcome.rows.append((t0, t1, amount))
 
 
-def _judge_leap(r: Readings, before: int, after: int, found: _Found) -> None:
+def _record_leap(r: Readings, before: int, after: int, outcome: _Outcome) -> None:
     """Take a rise faster than the meter can count."""
     t0, t1 = int(r.ts[before]), int(r.ts[after])
     old, new = float(r.v[before]), float(r.v[after])
@@ -241,16 +245,18 @@ def _judge_leap(r: Readings, before: int, after: int, found: _Found) -> None:
     if new > r.modulus[after]:
         reason = f"the index {new:g} is above the modulus {float(r.modulus[after]):g}"
     if after == r.ts.size - 1:
-        found.held.append(Held(t0_us=t0, t1_us=t1, value=new - old, reason=reason))
+        outcome.unconfirmed.append(
+            UnconfirmedStep(t0_us=t0, t1_us=t1, value=new - old, reason=reason)
+        )
         return
-    found.incidents.append(
+    outcome.incidents.append(
         Incident(
             kind="jump", t0_us=t0, t1_us=t1, before=old, after=new, counted=None, reason=reason
         )
     )
 
 
-def _judge_fall(r: Readings, before: int, after: int, skipped: Bools, found: _Found) -> bool:
+def _record_fall(r: Readings, before: int, after: int, skipped: Bools, outcome: _Outcome) -> bool:
     """Take a fall no next reading took back: a rollover, jitter or a reset.
 
     :return: whether it is taken back from the rises before it.
@@ -270,21 +276,23 @@ def _judge_fall(r: Readings, before: int, after: int, skipped: Bools, found: _Fo
         kind, taken_back = "jitter", True
         reason = f"the index fell by {old - new:.4g}: taken back from the rise before"
     elif after == r.ts.size - 1:
-        found.held.append(Held(t0_us=t0, t1_us=t1, value=new - old, reason=reason))
+        outcome.unconfirmed.append(
+            UnconfirmedStep(t0_us=t0, t1_us=t1, value=new - old, reason=reason)
+        )
         return False
     elif from_zero:
         amount = new
         reason += ": it began again at zero"
     else:
         reason += ": where it began again is not known"
-    found.incidents.append(
+    outcome.incidents.append(
         Incident(
             kind=kind, t0_us=t0, t1_us=t1, before=old, after=new, reason=reason,
             counted=new - old if taken_back else amount,
         )
     )  # fmt: skip
     if amount is not None:
-        found.rows.append((t0, t1, amount))
+        outcome.rows.append((t0, t1, amount))
     return taken_back
 
 
@@ -297,17 +305,17 @@ def _brought_by_pace(r: Readings, before: int, after: int, skipped: Bools) -> fl
         rise, plain = rise_between(r, np.array([x]), np.array([y]))
         if plain[0]:
             pace = max(pace, float(rise[0]) / (int(r.ts[y]) - int(r.ts[x])))
-    own = float(min(r.digit[before], r.digit[after]))
+    resolution = float(min(r.digit[before], r.digit[after]))
     limit = float(max_between(r, np.array([before]), np.array([after]))[0])
-    return min(pace * (int(r.ts[after]) - int(r.ts[before])) + own, limit)
+    return min(pace * (int(r.ts[after]) - int(r.ts[before])) + resolution, limit)
 
 
 def _crossed(r: Readings, i: int) -> Incident:
     """Return the record of a reading that was stepped across."""
-    old, seen, new = (float(r.v[j]) for j in (i - 1, i, i + 1))
+    old, between, new = (float(r.v[j]) for j in (i - 1, i, i + 1))
     wrapped, _ = wrap_between(r, np.array([i - 1]), np.array([i + 1]))
     counted = max(new - old, 0.0) if new >= old else float(wrapped[0])
-    honest = old <= seen <= new
+    honest = old <= between <= new
     return Incident(
         kind="confirmed" if honest else "transient",
         t0_us=int(r.ts[i - 1]),
@@ -315,23 +323,23 @@ def _crossed(r: Readings, i: int) -> Incident:
         before=old,
         after=new,
         counted=counted,
-        seen=seen,
-        reason=f"{seen:g} came too fast, the next reading confirmed it"
+        skipped_value=between,
+        reason=f"{between:g} came too fast, the next reading confirmed it"
         if honest
-        else f"{seen:g} was taken back by the next reading",
+        else f"{between:g} was taken back by the next reading",
     )
 
 
-def _result(found: _Found, r: Readings, a: Ints, b: Ints, amount: Floats) -> RegisterSteps:
+def _result(outcome: _Outcome, r: Readings, a: Ints, b: Ints, amount: Floats) -> RegisterSteps:
     """Plain steps and judged ones, in order of time."""
-    t0 = np.concatenate((r.ts[a], np.array([row[0] for row in found.rows], dtype=np.int64)))
-    t1 = np.concatenate((r.ts[b], np.array([row[1] for row in found.rows], dtype=np.int64)))
-    amounts = np.concatenate((amount, np.array([row[2] for row in found.rows], dtype=np.float64)))
+    t0 = np.concatenate((r.ts[a], np.array([row[0] for row in outcome.rows], dtype=np.int64)))
+    t1 = np.concatenate((r.ts[b], np.array([row[1] for row in outcome.rows], dtype=np.int64)))
+    amounts = np.concatenate((amount, np.array([row[2] for row in outcome.rows], dtype=np.float64)))
     order = np.argsort(t1, kind="stable")
     return RegisterSteps(
         t0_us=t0[order],
         t1_us=t1[order],
         amount=amounts[order],
-        held=tuple(sorted(found.held, key=lambda each: each.t1_us)),
-        incidents=tuple(sorted(found.incidents, key=lambda each: each.t1_us)),
+        unconfirmed=tuple(sorted(outcome.unconfirmed, key=lambda step: step.t1_us)),
+        incidents=tuple(sorted(outcome.incidents, key=lambda incident: incident.t1_us)),
     )

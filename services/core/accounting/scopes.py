@@ -77,8 +77,8 @@ def counted(checks: Iterable[tuple[str, str | None]]) -> frozenset[str]:
 
 def totals(sources: Iterable[SourceTotal]) -> ScopeTotals:
     """Scope 1, and scope 2 both ways, over one span; ConfigurationError as `counted` raises it."""
-    by_id = {each.source: each for each in sources}
-    counting = counted((each.source, each.check) for each in by_id.values())
+    by_id = {source.source: source for source in sources}
+    counting = counted((source.source, source.check) for source in by_id.values())
     one = [s.co2_kg for s in by_id.values() if s.source in counting and s.scope == 1]
     two = [s for s in by_id.values() if s.source in counting and s.scope == 2]
     return ScopeTotals(

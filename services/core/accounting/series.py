@@ -52,7 +52,9 @@ class MinuteSeries:
     estimated_us: NDArray[np.int64]
     is_rate: bool
 
-    def at(self, minutes: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def values_at(
+        self, minutes: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Values and covered microseconds of ``minutes``, which must lie inside the series."""
         index = minutes - self.first_minute
         return self.value[index], self.covered_us[index]
@@ -71,7 +73,9 @@ class ChosenMinutes:
     estimated_us: NDArray[np.int64]
     is_rate: bool
 
-    def at(self, minutes: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def values_at(
+        self, minutes: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Values and covered microseconds of all of them: as many as there are ``minutes``."""
         assert minutes.size == self.value.size  # noqa: S101 - they were chosen for these
         return self.value, self.covered_us
@@ -90,7 +94,9 @@ class Minutes(Protocol):
         """Whether a value is a mean, not an amount."""
         ...
 
-    def at(self, minutes: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def values_at(
+        self, minutes: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Values and covered microseconds of the minutes."""
         ...
 
@@ -216,18 +222,18 @@ class ChannelRule:
                 )  # fmt: skip
                 estimated = time.reshape(shape)
         else:
-            t0, t1, amount, of = self._steps(ts_us, value, owner, owners)
-            values, covered = spread(t0, t1, amount, first_minute, last_minute, of, owners)
+            t0, t1, amount, step_owner = self._steps(ts_us, value, owner, owners)
+            values, covered = spread(t0, t1, amount, first_minute, last_minute, step_owner, owners)
             guessed = t1 - t0 > self.estimated_after_us if self.kind == "counter" else None
             if uncertain is not None:
-                told = _from_uncertain(
-                    ts_us[uncertain], owner[uncertain], t0, t1, of, self.is_stamped_at
+                from_uncertain = _from_uncertain(
+                    ts_us[uncertain], owner[uncertain], t0, t1, step_owner, self.is_stamped_at
                 )
-                guessed = told if guessed is None else guessed | told
+                guessed = from_uncertain if guessed is None else guessed | from_uncertain
             if guessed is not None and guessed.any():
                 _, time = spread(
                     t0[guessed], t1[guessed], amount[guessed], first_minute, last_minute,
-                    of[guessed], owners,
+                    step_owner[guessed], owners,
                 )  # fmt: skip
                 estimated = time.reshape(shape)
         return values.reshape(shape), covered.reshape(shape), estimated
@@ -250,13 +256,13 @@ class ChannelRule:
         assert self.register is not None  # noqa: S101 - a counter always has one
         *plain, is_plain = registers.plain_steps(ts_us, value, owner, owners, self.register)
         parts = [tuple(plain)]
-        for each in np.flatnonzero(~is_plain).tolist():
-            mine = slice(*np.searchsorted(owner, (each, each + 1)))
-            judged = registers.steps(ts_us[mine], value[mine], self.register)
-            of = np.full(judged.t0_us.size, each, dtype=np.int64)
-            parts.append((judged.t0_us, judged.t1_us, judged.amount, of))
-        t0, t1, amount, of = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return t0, t1, amount, of
+        for register in np.flatnonzero(~is_plain).tolist():
+            readings = slice(*np.searchsorted(owner, (register, register + 1)))
+            steps = registers.steps(ts_us[readings], value[readings], self.register)
+            step_owner = np.full(steps.t0_us.size, register, dtype=np.int64)
+            parts.append((steps.t0_us, steps.t1_us, steps.amount, step_owner))
+        t0, t1, amount, step_owner = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return t0, t1, amount, step_owner
 
 
 def _from_uncertain(
@@ -264,15 +270,15 @@ def _from_uncertain(
     owner: NDArray[np.int64],
     t0_us: NDArray[np.int64],
     t1_us: NDArray[np.int64],
-    of: NDArray[np.int64],
+    step_owner: NDArray[np.int64],
     ends: tuple[bool, bool],
 ) -> NDArray[np.bool_]:
     """Which steps begin or end at one of the readings given, of the same channel."""
-    found = np.zeros(t0_us.size, dtype=np.bool_)
+    touches = np.zeros(t0_us.size, dtype=np.bool_)
     for channel in np.unique(owner).tolist():
-        mine = of == channel
-        at = ts_us[owner == channel]
+        of_channel = step_owner == channel
+        reading_us = ts_us[owner == channel]
         for is_reading, edge in zip(ends, (t0_us, t1_us), strict=True):
             if is_reading:
-                found[mine] |= np.isin(edge[mine], at)
-    return found
+                touches[of_channel] |= np.isin(edge[of_channel], reading_us)
+    return touches

@@ -11,7 +11,7 @@ _LONGEST = 130
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that is spelled most like ``word``, None if none is."""
-    by_folded = {each.casefold(): each for each in sorted(known, reverse=True)}
+    by_folded = {name.casefold(): name for name in sorted(known, reverse=True)}
     if len(word) > _LONGEST:
         return None
     close = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.7)
@@ -20,5 +20,5 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return the end of a sentence that names the nearest known word; empty if there is none."""
-    found = nearest(word, known)
-    return "" if found is None else f"; did you mean {found}?"
+    name = nearest(word, known)
+    return "" if name is None else f"; did you mean {name}?"

@@ -52,8 +52,8 @@ def spread(
     begin = np.maximum(t0_us[step], minute * MINUTE_US)
     end = np.minimum(t1_us[step], (minute + 1) * MINUTE_US)
     length = end - begin
-    span = (t1_us - t0_us)[step]
-    share = np.where(span > 0, length / np.maximum(span, 1), 1.0)
+    duration_us = (t1_us - t0_us)[step]
+    share = np.where(duration_us > 0, length / np.maximum(duration_us, 1), 1.0)
     slot = minute - first_minute
     if owner is not None:
         slot += owner[step] * count

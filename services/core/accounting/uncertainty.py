@@ -73,7 +73,7 @@ def band(parts: Iterable[Part]) -> Band:
         for component in part.components:
             shares[component.id].append(part.kg * component.percent / 100)
     kg = math.fsum(total)
-    half = math.hypot(*(math.fsum(each) for each in shares.values()))
+    half = math.hypot(*(math.fsum(group) for group in shares.values()))
     return Band(kg=kg, half_kg=half, percent=None if kg == 0 else 100 * half / abs(kg))
 
 
@@ -81,11 +81,11 @@ def band(parts: Iterable[Part]) -> Band:
 class FactorUncertainty:
     """What the versions of one factor are known to.
 
-    `spans`: first day, day after the last (None: open), percent (None: not stated).
+    `versions`: first day, day after the last (None: open), percent (None: not stated).
     """
 
     id: str
-    spans: tuple[tuple[date | None, date | None, float | None], ...]
+    versions: tuple[tuple[date | None, date | None, float | None], ...]
 
     def component(self, first: date, last: date) -> Component | None:
         """Return the factor's share in what was emitted from `first` to `last`, both included.
@@ -95,7 +95,7 @@ class FactorUncertainty:
         """
         stated = [
             percent
-            for begins, ends, percent in self.spans
+            for begins, ends, percent in self.versions
             if (begins is None or begins <= last) and (ends is None or ends > first)
         ]
         known = [percent for percent in stated if percent is not None]

@@ -67,7 +67,7 @@ def _key(name: str) -> str:
 
 _UNITS: dict[str, Unit] = {_key(spelling): made for spelling, made in named_units()}
 
-QUANTITIES: frozenset[str] = frozenset(each.quantity for each in _UNITS.values())
+QUANTITIES: frozenset[str] = frozenset(entry.quantity for entry in _UNITS.values())
 
 
 @cache
@@ -76,10 +76,10 @@ def unit(name: str) -> Unit:
 
     Raises UnitError when there is none. Case matters (`MW` is not `mW`).
     """
-    found = _UNITS.get(_key(name))
-    if found is None:
-        raise UnitError(f"unknown unit {name[:_SHOWN]!r}{_alike(name)}")
-    return found
+    known = _UNITS.get(_key(name))
+    if known is None:
+        raise UnitError(f"unknown unit {name[:_SHOWN]!r}{_suggestion(name)}")
+    return known
 
 
 def quantity_of(name: str) -> str:
@@ -130,7 +130,7 @@ def convert(value: float, from_unit: str, to_unit: str) -> float:
     return conversion(from_unit, to_unit)(value)
 
 
-def _alike(name: str) -> str:
+def _suggestion(name: str) -> str:
     folded = _key(name).casefold()
     close = sorted({u.symbol for key, u in _UNITS.items() if key.casefold() == folded})
     if not close:

@@ -109,15 +109,15 @@ def stack_method(source: model.StackSource, channels: Mapping[str, model.Channel
     ]
     if reasons:
         raise ConfigurationError("; ".join(reasons))
-    own = {
+    conversions = {
         item.name: conversion(channels[item.name].unit, item.unit)
         for item in chosen.inputs
         if item.name not in inputs.conversions
     }
     return StackMethod(
         equation=chosen,
-        inputs=replace(inputs, conversions={**own, **inputs.conversions}),
-        judged=(source.validity, source.substitution) != ("none", "none"),
+        inputs=replace(inputs, conversions={**conversions, **inputs.conversions}),
+        is_under_rule=(source.validity, source.substitution) != ("none", "none"),
     )
 
 
@@ -160,12 +160,12 @@ def _stack_inputs(
 def _kind(channel: model.Channel, inputs: StackInputs, name: str) -> ChannelKind:
     """Return what the channel offers to its equation once the flow is in its state."""
     basis = Basis(channel.basis) if channel.basis else None
-    found = ChannelKind(quantity=channel.quantity, unit=channel.unit, basis=basis)
+    kind = ChannelKind(quantity=channel.quantity, unit=channel.unit, basis=basis)
     if name == FLOW and inputs.from_normal is not None:
-        found = replace(found, unit=inputs.from_normal.to_unit)
+        kind = replace(kind, unit=inputs.from_normal.to_unit)
     if name == FLOW and inputs.dry_flow:
-        found = replace(found, basis=Basis.DRY)
-    return found
+        kind = replace(kind, basis=Basis.DRY)
+    return kind
 
 
 def _activity(
@@ -178,17 +178,19 @@ def _activity(
     to_activity, activity_unit = _activity_unit(channel)
     zone = ZoneInfo(timezone)
 
-    def spans(name: str, versions: Iterable[tuple[int, Factor]]) -> tuple[FactorSpan, ...]:
-        found = tuple(
+    def spans_of_factor(
+        name: str, versions: Iterable[tuple[int, Factor]]
+    ) -> tuple[FactorSpan, ...]:
+        spans = tuple(
             _factor_span(source, activity_unit, zone, factor_id, factor)
             for factor_id, factor in versions
         )
-        if not found:
+        if not spans:
             raise ConfigurationError(
                 f"factor {name!r} is neither in this file nor built in;"
                 " `tonne factors list --shipped` names the built-in ones"
             )
-        return found
+        return spans
 
     market_spans: tuple[FactorSpan, ...] = ()
     if source.market_factor is not None:
@@ -196,11 +198,11 @@ def _activity(
             raise ConfigurationError(
                 f"market_factor belongs to scope 2, and this source is scope {source.scope}"
             )
-        market_spans = spans(source.market_factor, market)
+        market_spans = spans_of_factor(source.market_factor, market)
     return ActivityMethod(
         to_activity=to_activity,
         activity_unit=activity_unit,
-        spans=spans(source.factor, factors),
+        factor_spans=spans_of_factor(source.factor, factors),
         market_spans=market_spans,
     )
 

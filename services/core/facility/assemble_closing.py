@@ -73,7 +73,7 @@ def _fills_part75(equation: Equation) -> bool:
 def _potential(
     source: model.StackSource, channels: Mapping[str, model.Channel]
 ) -> dict[str, Decimal]:
-    found = {str(parameter): value for parameter, value in DEFAULT_POTENTIAL.items()}
+    potential = {str(parameter): value for parameter, value in DEFAULT_POTENTIAL.items()}
     for item in assemble.equation(source).inputs:
         channel = channels[item.name]
         # of a flow as it flows the maximum at reference conditions is not known
@@ -82,8 +82,8 @@ def _potential(
         if item.name in {Parameter.CO2, Parameter.FLOW} and channel.range is not None:
             value = item.record(float(conversion(channel.unit, item.unit)(channel.range[1])))
             if value is not None:
-                found[item.name] = value
-    return found
+                potential[item.name] = value
+    return potential
 
 
 def calibration_setup(channel: model.Channel) -> tuple[CalibrationSetup, Conversion] | None:
@@ -107,7 +107,9 @@ def calibration_setup(channel: model.Channel) -> tuple[CalibrationSetup, Convers
     convert = conversion(channel.unit, to_unit)
     setup = CalibrationSetup(
         monitor=monitor,
-        references=tuple(Decimal(repr(float(convert(each)))) for each in stated.references),
+        references=tuple(
+            Decimal(repr(float(convert(reference)))) for reference in stated.references
+        ),
         span=None if stated.span is None else Decimal(repr(float(convert(stated.span)))),
     )
     return setup, convert

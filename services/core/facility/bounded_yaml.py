@@ -27,8 +27,8 @@ _BYTES_A_NODE: Final = 20
 class TooMuchError(ValueError):
     """The document is more than may be read; ``line`` is counted from 1."""
 
-    def __init__(self, line: int, what: str) -> None:
-        super().__init__(what)
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
         self.line = line
 
 

@@ -43,26 +43,26 @@ def problems(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
     yield from threshold_checks.problems(file)
 
 
-def doubts(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterator[str]:
+def warnings(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterator[str]:
     """List what can be computed and may still surprise: one sentence each, with what helps."""
-    yield from _doubts_of_topics(file)
+    yield from _warnings_of_topics(file)
     for device in file.devices:
         for channel in device.channels:
-            yield from _doubts_of_channel(device, channel)
-    own = [factor_record(factor) for factor in file.factors]
+            yield from _warnings_of_channel(device, channel)
+    factors = [factor_record(factor) for factor in file.factors]
     for source in file.sources:
         if isinstance(source, model.ActivitySource):
-            yield from _doubts_of_factors(source, own, shared)
+            yield from _warnings_of_factors(source, factors, shared)
             continue
         if source.validity == source.substitution == "none":
-            judged = [
+            tested = [
                 reference
                 for reference in source.inputs.values()
                 if (fed := file.channel(reference)) and (fed.audits or fed.calibration)
             ]
-            if judged:
+            if tested:
                 yield (
-                    f"{', '.join(judged)}: audits and calibrations act when hours are closed by a"
+                    f"{', '.join(tested)}: audits and calibrations act when hours are closed by a"
                     f" rule, and {source.id} is under none; give it validity: part75"
                 )
         if source.substitution != "part75":
@@ -76,7 +76,7 @@ def doubts(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterator[
             )
 
 
-def _doubts_of_channel(device: model.Device, channel: model.Channel) -> Iterator[str]:
+def _warnings_of_channel(device: model.Device, channel: model.Channel) -> Iterator[str]:
     if channel.kind == "counter" and channel.max_rate is None:
         yield (
             f"{device.id}.{channel.id} has no max_rate: an index that is wrong more than once in a"
@@ -89,28 +89,28 @@ def _doubts_of_channel(device: model.Device, channel: model.Channel) -> Iterator
         )
 
 
-def _doubts_of_topics(file: model.FacilityFile) -> Iterator[str]:
+def _warnings_of_topics(file: model.FacilityFile) -> Iterator[str]:
     for device in file.devices:
-        own = {own_topic(device.topic, channel.topic) for channel in device.channels}
-        for topic in sorted(topic for topic in own if topic is not None and beyond_nats(topic)):
+        topics = {own_topic(device.topic, channel.topic) for channel in device.channels}
+        for topic in sorted(topic for topic in topics if topic is not None and beyond_nats(topic)):
             yield (
                 f"{device.id}: NATS carries no topic with a space ({topic!r}) and ends the"
                 " connection of a device that publishes there; mosquitto does carry it"
             )
 
 
-def _doubts_of_factors(
-    source: model.ActivitySource, own: Sequence[Factor], shared: Sequence[Factor]
+def _warnings_of_factors(
+    source: model.ActivitySource, listed: Sequence[Factor], shared: Sequence[Factor]
 ) -> Iterator[str]:
     for name in source.factors:
-        ends = [version.valid_to for version in factor_versions(name, own, shared)]
+        ends = [version.valid_to for version in factor_versions(name, listed, shared)]
         known = [end for end in ends if end is not None]
         if len(known) == len(ends):
             yield (
                 f"the last version of {name} ends on {max(known)}: from then on {source.id} is"
                 " unknown until there is another"
             )
-    if any(version.basis == "market" for version in factor_versions(source.factor, own, shared)):
+    if any(version.basis == "market" for version in factor_versions(source.factor, listed, shared)):
         yield (
             f"{source.factor} is market-based and counts as the location-based factor of"
             f" {source.id}; name it as market_factor beside one of the grid"
@@ -123,14 +123,14 @@ def factor_record(factor: model.Factor) -> Factor:
 
 
 def factor_versions(
-    name: str, own: Sequence[Factor], shared: Sequence[Factor] = ()
+    name: str, listed: Sequence[Factor], shared: Sequence[Factor] = ()
 ) -> list[Factor]:
     """Return a factor's versions in force: the file's own, else the registry's, else built-in.
 
     ``shared``: those of the registry, imported and built in.
     """
     return (
-        [f for f in own if f.id == name]
+        [f for f in listed if f.id == name]
         or [f for f in shared if f.id == name]
         or [f for f in BUILTIN if f.id == name and f.known_to is None]
     )
@@ -144,14 +144,14 @@ def _repeated(file: model.FacilityFile) -> Iterator[Finding]:
             if ids[part.id] > 1:
                 yield (kind, i, "id"), f"{part.id!r} stands twice among the {kind}"
     for i, device in enumerate(file.devices):
-        seen: set[str] = set()
+        earlier: set[str] = set()
         for j, channel in enumerate(device.channels):
-            if channel.id in seen:
+            if channel.id in earlier:
                 yield (
                     ("devices", i, "channels", j, "id"),
                     f"{channel.id!r} stands twice among the channels of {device.id}",
                 )
-            seen.add(channel.id)
+            earlier.add(channel.id)
 
 
 def _checks(file: model.FacilityFile) -> Iterator[Finding]:
@@ -169,10 +169,10 @@ def _channel(path: Path, device: model.Device, channel: model.Channel) -> Iterat
         yield (*path, "unit"), str(error)
         return
     if declared.quantity != channel.quantity:
-        what = f"{channel.unit} is a unit of {declared.quantity}, not of {channel.quantity[:60]}"
+        mistake = f"{channel.unit} is a unit of {declared.quantity}, not of {channel.quantity[:60]}"
         if channel.quantity not in QUANTITIES:
-            what += f", which is no quantity{did_you_mean(channel.quantity, QUANTITIES)}"
-        yield (*path, "quantity"), what
+            mistake += f", which is no quantity{did_you_mean(channel.quantity, QUANTITIES)}"
+        yield (*path, "quantity"), mistake
     if channel.from_ is not None and device.format == "native":
         yield (
             (*path, "from"),

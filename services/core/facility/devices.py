@@ -200,8 +200,8 @@ class Channel(Part):
             raise ValueError(
                 "unit: {from: ...} needs default, the unit that readings are kept in, such as kWh"
             )
-        told = {key: value for key, value in unit.items() if key != "default"}
-        return {**data, "unit": unit["default"], "unit_from": told}
+        source = {key: value for key, value in unit.items() if key != "default"}
+        return {**data, "unit": unit["default"], "unit_from": source}
 
     @model_validator(mode="after")
     def _fits_kind(self) -> Channel:

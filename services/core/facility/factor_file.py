@@ -53,8 +53,8 @@ def read(text: str, now: datetime) -> list[FactorRow]:
                 row = FactorRow.stated({**given, "line": line})
             except ValidationError as error:
                 problems += [
-                    _problem(line, str(each))
-                    for each in plain_words.findings(error, given, FactorRow)
+                    _problem(line, str(finding))
+                    for finding in plain_words.findings(error, given, FactorRow)
                 ]
                 continue
             problems += [_problem(line, message) for message in _row_problems(row, rows, now)]
@@ -68,32 +68,32 @@ def read(text: str, now: datetime) -> list[FactorRow]:
 
 
 def _header_problems(header: list[str]) -> list[Problem]:
-    found = [
+    mistakes = [
         f"there is no column {name!r}{did_you_mean(name, COLUMNS)}; it takes {', '.join(COLUMNS)}"
         for name in header
         if name not in COLUMNS
     ]
-    found += [
+    mistakes += [
         f"{name!r} stands twice" for name in sorted({n for n in header if header.count(n) > 1})
     ]
-    found += [f"the column {name!r} is missing" for name in _NEEDED if name not in header]
-    return [_problem(1, message) for message in found]
+    mistakes += [f"the column {name!r} is missing" for name in _NEEDED if name not in header]
+    return [_problem(1, message) for message in mistakes]
 
 
 def _row_problems(row: FactorRow, before: list[FactorRow], now: datetime) -> list[str]:
-    found = []
+    mistakes = []
     try:
         unit(row.unit)
     except UnitError as error:
-        found.append(f"unit: {error}")
+        mistakes.append(f"unit: {error}")
     if row.known_at is not None and row.known_at > now:
-        found.append("known_at: a figure cannot be known in the future")
-    found += [
+        mistakes.append("known_at: a figure cannot be known in the future")
+    mistakes += [
         f"{row.id!r} has two versions valid at the same time, here and in line {other.line}"
         for other in before
         if other.id == row.id and other.known_at == row.known_at and _meet(row, other)
     ]
-    return found
+    return mistakes
 
 
 def _meet(one: FactorRow, other: FactorRow) -> bool:

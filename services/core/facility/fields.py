@@ -66,31 +66,31 @@ class Within:
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Tell the bounds where JSON Schema has words for them."""
-        told = handler(schema)
-        if told.get("type") in {"number", "integer"}:
-            told = {"minimum": self.lowest, "maximum": self.highest, **told}
-        elif told.get("type") == "array":
-            told["maxItems"] = self.highest
-        return told
+        json_schema = handler(schema)
+        if json_schema.get("type") in {"number", "integer"}:
+            json_schema = {"minimum": self.lowest, "maximum": self.highest, **json_schema}
+        elif json_schema.get("type") == "array":
+            json_schema["maxItems"] = self.highest
+        return json_schema
 
     def _check(self, value: Any, handler: Any, info: ValidationInfo) -> Any:
         if not is_stated(info):
             return handler(value)
         if isinstance(value, bool):
             raise ValueError(f"{str(value).lower()} is no number")  # noqa: TRY004 - as pydantic asks
-        found = handler(value)
-        if isinstance(found, tuple | Mapping):
-            if len(found) > self.highest:
+        checked = handler(value)
+        if isinstance(checked, tuple | Mapping):
+            if len(checked) > self.highest:
                 raise ValueError(
-                    f"{len(found)} entries are more than the {self.highest} of one list"
+                    f"{len(checked)} entries are more than the {self.highest} of one list"
                 )
-        elif found is not None and not self.lowest <= found <= self.highest:
+        elif checked is not None and not self.lowest <= checked <= self.highest:
             lowest, highest = self.texts or (f"{self.lowest:g}", f"{self.highest:g}")
             raise ValueError(
-                f"{_shown(found)} makes no sense here: it lies between {lowest} and {highest}"
+                f"{_shown(checked)} makes no sense here: it lies between {lowest} and {highest}"
                 f"{self.instead}"
             )
-        return found
+        return checked
 
 
 def is_stated(info: ValidationInfo) -> bool:
@@ -193,10 +193,10 @@ def _secret_variable(name: str, info: ValidationInfo) -> str:
 def _web_address(value: str) -> str:
     try:
         parts = urlsplit(value)
-        found = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        found = False
-    if not found or re.search(r"[\s\x00-\x20\x7f]", value):
+        is_address = False
+    if not is_address or re.search(r"[\s\x00-\x20\x7f]", value):
         # a password that somebody put there is not said back
         which = "this" if "@" in value else repr(value)
         raise ValueError(f"{which} is no address such as https://example.org/hook")

@@ -51,18 +51,18 @@ def parse(text: str, shared: Sequence[Factor] = (), *, max_bytes: int = MAX_BYTE
         model = FacilityFile.stated(_plain(document))
     except ValidationError as error:
         problems = [
-            Problem(line=each.place.line, message=str(each))
-            for each in plain_words.findings(error, document, FacilityFile)
+            Problem(line=finding.place.line, message=str(finding))
+            for finding in plain_words.findings(error, document, FacilityFile)
         ]
         more = error.error_count() - plain_words.MAX_FINDINGS
         if more > 0:
-            last = max(each.line for each in problems)
-            told = f"and {more} more mistakes, which are told when these are corrected"
-            problems.append(Problem(line=last, message=told))
+            last = max(problem.line for problem in problems)
+            summary = f"and {more} more mistakes, which are told when these are corrected"
+            problems.append(Problem(line=last, message=summary))
         raise FacilityFileError(problems) from None
-    found = [_problem(document, *each) for each in computability_problems(model, shared)]
-    if found:
-        raise FacilityFileError(found)
+    problems = [_problem(document, *problem) for problem in computability_problems(model, shared)]
+    if problems:
+        raise FacilityFileError(problems)
     return model
 
 
@@ -77,8 +77,8 @@ def _load(text: str, max_bytes: int) -> CommentedMap:
     try:
         document = load_yaml(text, max_bytes=max_bytes)
     except TooMuchError as error:
-        what = f"{error}; split the facility, or raise TONNE_FILE_BYTES"
-        raise FacilityFileError([Problem(line=error.line, message=what)]) from None
+        message = f"{error}; split the facility, or raise TONNE_FILE_BYTES"
+        raise FacilityFileError([Problem(line=error.line, message=message)]) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 0

@@ -30,7 +30,7 @@ class Choice(NamedTuple):
     #: from one of them to what is selected of it
     of_each: Node
     #: from an array of one such to what is kept of it
-    kept: Node
+    pick: Node
 
 
 def taken_apart(tree: Node, *, lists: bool) -> Choice | None:
@@ -42,7 +42,7 @@ def taken_apart(tree: Node, *, lists: bool) -> Choice | None:
         return _choice(tree, _picked(0))
     if tree["type"] == "function_expression" and len(tree["children"]) == 1:
         inner = taken_apart(tree["children"][0], lists=False)
-        return inner and inner._replace(kept={**tree, "children": [inner.kept]})
+        return inner and inner._replace(pick={**tree, "children": [inner.pick]})
     if tree["type"] not in {"pipe", "subexpression", "index_expression"}:
         return None
     left, *rest = tree["children"]
@@ -50,7 +50,7 @@ def taken_apart(tree: Node, *, lists: bool) -> Choice | None:
         is_pipe = tree["type"] == "pipe"
         return _choice(left, rest[0] if is_pipe else {**tree, "children": [_IDENTITY, *rest]})
     inner = taken_apart(left, lists=False)
-    return inner and inner._replace(kept={**tree, "children": [inner.kept, *rest]})
+    return inner and inner._replace(pick={**tree, "children": [inner.pick, *rest]})
 
 
 def drops_others(tree: Node) -> bool:
@@ -61,14 +61,14 @@ def drops_others(tree: Node) -> bool:
     return _is_projection(left) and _begins_with_pick(right)
 
 
-def _choice(projection: Node, kept: Node) -> Choice:
+def _choice(projection: Node, pick: Node) -> Choice:
     if projection["type"] == "pipe":
         before, last = projection["children"]
-        inner = _choice(last, kept)
+        inner = _choice(last, pick)
         return inner._replace(elements={**projection, "children": [before, inner.elements]})
     base, of_each, *condition = projection["children"]
     elements = {**projection, "children": [base, _IDENTITY, *condition]}
-    return Choice(elements, of_each, kept)
+    return Choice(elements, of_each, pick)
 
 
 def _is_projection(node: Node) -> bool:

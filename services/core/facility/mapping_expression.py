@@ -146,9 +146,9 @@ def _compiled(text: str) -> Node:
 
 
 def _reason(error: Exception) -> str:
-    what = str(error).partition("\n")[0].rstrip(":.")
+    text = str(error).partition("\n")[0].rstrip(":.")
     # it quotes what it does not understand, which may be nearly all of the expression
-    return what if len(what) <= _LONGEST_REASON else f"{what[:_LONGEST_REASON]}..."
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}..."
 
 
 def _children(node: Node) -> list[Node]:
@@ -156,18 +156,18 @@ def _children(node: Node) -> list[Node]:
 
 
 def _count(node: Node) -> int:
-    found, waiting = 0, [node]
+    count, waiting = 0, [node]
     while waiting:
-        found += 1
+        count += 1
         waiting += _children(waiting.pop())
-    return found
+    return count
 
 
 def _depth(node: Node) -> int:
     deepest, level = 0, [node]
     while level:
         deepest += 1
-        level = [child for each in level for child in _children(each)]
+        level = [child for parent in level for child in _children(parent)]
     return deepest
 
 
@@ -175,18 +175,18 @@ def _weight(value: Any, limit: int) -> int:
     """Count the steps to go through a value, up to just above ``limit``."""
     steps, waiting = 0, [value]
     while waiting and steps <= limit:
-        each = waiting.pop()
+        part = waiting.pop()
         steps += 1
-        if isinstance(each, str):
-            steps += _characters(each)
-        elif isinstance(each, list):
-            steps += len(each)
+        if isinstance(part, str):
+            steps += _characters(part)
+        elif isinstance(part, list):
+            steps += len(part)
             if steps <= limit:
-                waiting += each
-        elif isinstance(each, dict):
-            steps += len(each)
+                waiting += part
+        elif isinstance(part, dict):
+            steps += len(part)
             if steps <= limit:
-                waiting += each.values()
+                waiting += part.values()
     return steps
 
 
@@ -209,12 +209,12 @@ class _Interpreter(TreeInterpreter):
         #: how many nodes are visited for each element of what they are applied to, by node
         self._counts: dict[int, int] = {}
 
-    def _each(self, nodes: Sequence[Node]) -> int:
+    def _nodes_visited(self, nodes: Sequence[Node]) -> int:
         key = id(nodes[0])
-        found = self._counts.get(key)
-        if found is None:
-            found = self._counts[key] = sum(map(_count, nodes))
-        return found
+        count = self._counts.get(key)
+        if count is None:
+            count = self._counts[key] = sum(map(_count, nodes))
+        return count
 
     def _pay_for(self, value: Any) -> None:
         if not _is_plain(value):
@@ -223,18 +223,18 @@ class _Interpreter(TreeInterpreter):
     def visit_pipe(self, node: Node, value: Any) -> Any:
         """Apply the second part to what the first one selects."""
         first, second = node["children"]
-        found = self.visit(first, value)
-        _refuse_loss(node, found)
-        return self.visit(second, found)
+        first_result = self.visit(first, value)
+        _refuse_loss(node, first_result)
+        return self.visit(second, first_result)
 
     def visit_index_expression(self, node: Node, value: Any) -> Any:
         """Take one element of an array."""
         base, *indices = node["children"]
-        found = self.visit(base, value)
-        _refuse_loss(node, found)
+        result = self.visit(base, value)
+        _refuse_loss(node, result)
         for index in indices:
-            found = self.visit(index, found)
-        return found
+            result = self.visit(index, result)
+        return result
 
     def visit_projection(self, node: Node, value: Any) -> Any:
         """Apply the rest to each element of an array."""
@@ -242,9 +242,11 @@ class _Interpreter(TreeInterpreter):
         base = self.visit(base_node, value)
         if not isinstance(base, list):
             return None
-        self._budget.pay(len(base) * self._each((rest,)))
+        self._budget.pay(len(base) * self._nodes_visited((rest,)))
         visit = self.visit
-        return [each for each in (visit(rest, element) for element in base) if each is not None]
+        return [
+            result for result in (visit(rest, element) for element in base) if result is not None
+        ]
 
     def visit_value_projection(self, node: Node, value: Any) -> Any:
         """Apply the rest to each value of an object."""
@@ -252,10 +254,10 @@ class _Interpreter(TreeInterpreter):
         base = self.visit(base_node, value)
         if not isinstance(base, dict):
             return None
-        self._budget.pay(len(base) * self._each((rest,)))
+        self._budget.pay(len(base) * self._nodes_visited((rest,)))
         visit = self.visit
-        found = (visit(rest, element) for element in base.values())
-        return [each for each in found if each is not None]
+        results = (visit(rest, element) for element in base.values())
+        return [result for result in results if result is not None]
 
     def visit_filter_projection(self, node: Node, value: Any) -> Any:
         """Apply the rest to each element that a condition holds for."""
@@ -263,14 +265,14 @@ class _Interpreter(TreeInterpreter):
         base = self.visit(base_node, value)
         if not isinstance(base, list):
             return None
-        self._budget.pay(len(base) * self._each((rest, condition)))
+        self._budget.pay(len(base) * self._nodes_visited((rest, condition)))
         visit = self.visit
         collected: list[Any] = []
         for element in base:
             if _is_true(visit(condition, element)):
-                found = visit(rest, element)
-                if found is not None:
-                    collected.append(found)
+                result = visit(rest, element)
+                if result is not None:
+                    collected.append(result)
         return collected
 
     def visit_flatten(self, node: Node, value: Any) -> Any:
@@ -278,7 +280,7 @@ class _Interpreter(TreeInterpreter):
         base = self.visit(node["children"][0], value)
         if not isinstance(base, list):
             return None
-        self._budget.pay(sum(len(each) if isinstance(each, list) else 1 for each in base))
+        self._budget.pay(sum(len(element) if isinstance(element, list) else 1 for element in base))
         merged: list[Any] = []
         for element in base:
             if isinstance(element, list):
@@ -322,7 +324,7 @@ class _Interpreter(TreeInterpreter):
                     self._budget.pay(sum(map(_characters, argument)))
                 for child in children:
                     if child["type"] == "expref":
-                        self._budget.pay(len(argument) * self._each((child,)))
+                        self._budget.pay(len(argument) * self._nodes_visited((child,)))
             elif isinstance(argument, dict):
                 self._budget.pay(len(argument))
             else:
@@ -332,9 +334,9 @@ class _Interpreter(TreeInterpreter):
         return self._called.call_function(name, arguments)
 
 
-def _refuse_loss(node: Node, found: Any) -> None:
-    if isinstance(found, list) and len(found) > 1 and drops_others(node):
-        raise DroppedError(f"it keeps one of a list of {len(found)} and would lose the others")
+def _refuse_loss(node: Node, result: Any) -> None:
+    if isinstance(result, list) and len(result) > 1 and drops_others(node):
+        raise DroppedError(f"it keeps one of a list of {len(result)} and would lose the others")
 
 
 class _Keys(Visitor):
@@ -347,10 +349,10 @@ class _Keys(Visitor):
 
     def visit(self, node: Node, value: Any) -> Any:
         """Evaluate it for one element."""
-        found = self._evaluate(node, value)
-        if isinstance(found, str) and len(found) >= _CHARACTERS_A_STEP:
-            self._budget.pay(_COMPARISONS * _characters(found))
-        return found
+        result = self._evaluate(node, value)
+        if isinstance(result, str) and len(result) >= _CHARACTERS_A_STEP:
+            self._budget.pay(_COMPARISONS * _characters(result))
+        return result
 
 
 def _characters(value: Any) -> int:
@@ -365,5 +367,6 @@ def _is_true(value: Any) -> bool:
 
 def _is_ordered(left: Any, right: Any) -> bool:
     return all(
-        isinstance(each, int | float | str) and not isinstance(each, bool) for each in (left, right)
+        isinstance(operand, int | float | str) and not isinstance(operand, bool)
+        for operand in (left, right)
     )

@@ -62,13 +62,13 @@ def _topics(
         if topic.startswith("$"):
             yield place, f"{topic[:60]} begins with $, which brokers keep for themselves"
         if len(topic.encode()) > _LONGEST_TOPIC_BYTES:
-            what = f"{topic[:60]}... has {len(topic.encode())} bytes"
-            yield place, f"{what}; a topic has at most {_LONGEST_TOPIC_BYTES}"
+            mistake = f"{topic[:60]}... has {len(topic.encode())} bytes"
+            yield place, f"{mistake}; a topic has at most {_LONGEST_TOPIC_BYTES}"
         taker = takers.setdefault(_taken(topic, device, channel), f"{device.id}.{channel.id}")
         if taker.partition(".")[0] != device.id:
-            what = f"{device.id}.{channel.id} takes from {topic} the same value as {taker}"
+            mistake = f"{device.id}.{channel.id} takes from {topic} the same value as {taker}"
             advice = "let each device of a topic select its own, or make it one device"
-            yield (*path, "channels", j), f"{what}, which would count twice; {advice}"
+            yield (*path, "channels", j), f"{mistake}, which would count twice; {advice}"
 
 
 def _taken(topic: str, device: model.Device, channel: model.Channel) -> _Taken:
@@ -81,14 +81,14 @@ def _taken(topic: str, device: model.Device, channel: model.Channel) -> _Taken:
 
 
 def _native(path: Path, device: model.Device) -> Iterator[Finding]:
-    what = "maps a foreign payload; the native one tells it itself: remove it, or give a format"
+    advice = "maps a foreign payload; the native one tells it itself: remove it, or give a format"
     for key in ("timestamp", "records", "quality"):
         if getattr(device, key) is not None:
-            yield (*path, key), f"{key} {what}"
+            yield (*path, key), f"{key} {advice}"
     for j, channel in enumerate(device.channels):
         for key in ("topic", *_OF_JSON):
             if getattr(channel, key) is not None:
-                yield (*path, "channels", j, key), f"{key} {what}"
+                yield (*path, "channels", j, key), f"{key} {advice}"
 
 
 def _json(path: Path, device: model.Device) -> Iterator[Finding]:
@@ -101,12 +101,12 @@ def _json(path: Path, device: model.Device) -> Iterator[Finding]:
         if channel.from_ is not None:
             yield from _expression((*place, "from"), channel.from_)
         elif sharing[model.own_topic(device.topic, channel.topic)] > 1:
-            what = f"{channel.id} needs from: where its value stands in the payload, such as"
-            yield place, f"{what} ENERGY.Total, or a topic for itself"
+            need = f"{channel.id} needs from: where its value stands in the payload, such as"
+            yield place, f"{need} ENERGY.Total, or a topic for itself"
         yield from _expressions(place, channel)
         if channel.kind == "interval" and channel.timestamp is None and device.timestamp is None:
-            what = f"{channel.id} needs timestamp: {{from: ...}}: timed by arrival, an interval"
-            yield place, f"{what} that the broker delivers twice would count twice"
+            need = f"{channel.id} needs timestamp: {{from: ...}}: timed by arrival, an interval"
+            yield place, f"{need} that the broker delivers twice would count twice"
 
 
 def _senml(path: Path, device: model.Device) -> Iterator[Finding]:
@@ -121,8 +121,10 @@ def _senml(path: Path, device: model.Device) -> Iterator[Finding]:
                 yield (*place, key), f"{key} maps JSON; SenML tells it itself: remove it"
         name = channel.from_ or channel.id
         if not _SENML_NAME.match(name):
-            what = f"{name!r} is no name of a SenML record: letters, digits and - : . / _, with #s"
-            yield (*place, "from"), f"{what} behind it for the record's sum"
+            mistake = (
+                f"{name!r} is no name of a SenML record: letters, digits and - : . / _, with #s"
+            )
+            yield (*place, "from"), f"{mistake} behind it for the record's sum"
         record = (model.own_topic(device.topic, channel.topic), name.removesuffix("#v"))
         owner = taken.setdefault(record, channel.id)
         if owner != channel.id:

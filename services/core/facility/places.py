@@ -63,10 +63,10 @@ def find(document: Any, path: Sequence[str | int], *, missing: bool = False) -> 
             line = _line(node, step, line)
             parent, node = node, node[step]
             name = _ONE_OF.get(listed, f"{listed}, entry")
-            found = node.get("id") if isinstance(node, Mapping) else None
+            stated = node.get("id") if isinstance(node, Mapping) else None
             # an epoch has no id, two of one list may have the same one: then its number tells
-            ident = str(found)[:63] if isinstance(found, str | int) else ident
-            number = step + 1 if not isinstance(found, str | int) else str(found)[:63]
+            ident = str(stated)[:63] if isinstance(stated, str | int) else ident
+            number = step + 1 if not isinstance(stated, str | int) else str(stated)[:63]
             words[-1:] = [f"{name} {number}"]
         elif missing and i == len(path) - 1 and isinstance(step, str):
             words.append(step)

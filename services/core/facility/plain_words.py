@@ -23,10 +23,10 @@ class Finding:
 
     place: Place
     #: what is wrong and what to write, without the place
-    what: str
+    mistake: str
 
     def __str__(self) -> str:
-        return f"{self.place.words}: {self.what}" if self.place.words else self.what
+        return f"{self.place.words}: {self.mistake}" if self.place.words else self.mistake
 
 
 #: So many mistakes are told at once: nobody reads more, and each takes a look at the document.
@@ -43,21 +43,21 @@ def findings(error: ValidationError, document: Any, model: type[BaseModel]) -> l
     errors = error.errors(include_url=False)[:MAX_FINDINGS]
     unknown = {e["loc"]: _keys(model, e["loc"][:-1]) for e in errors if _is(e, "extra_forbidden")}
     misspelt = {(*loc[:-1], nearest(str(loc[-1]), keys)) for loc, keys in unknown.items() if loc}
-    found: dict[str, Finding] = {}
-    for each in errors:
-        place = places.find(document, each["loc"], missing=_is(each, "missing"))
-        if _is(each, "missing") and each["loc"] in misspelt:
+    by_place: dict[str, Finding] = {}
+    for detail in errors:
+        place = places.find(document, detail["loc"], missing=_is(detail, "missing"))
+        if _is(detail, "missing") and detail["loc"] in misspelt:
             continue
-        if _is(each, "too_short") and _has_entries(place.node):
+        if _is(detail, "too_short") and _has_entries(place.node):
             # the entries are there, and each that is wrong has a finding of its own
             continue
-        if each["loc"] in unknown:
-            what = _unknown(str(each["loc"][-1]), unknown[each["loc"]])
+        if detail["loc"] in unknown:
+            mistake = _unknown(str(detail["loc"][-1]), unknown[detail["loc"]])
         else:
-            what = _said(each)
-        made = Finding(place=place, what=what)
-        found.setdefault(f"{place.path} {what}", made)
-    return list(found.values())
+            mistake = _sentence(detail)
+        made = Finding(place=place, mistake=mistake)
+        by_place.setdefault(f"{place.path} {mistake}", made)
+    return list(by_place.values())
 
 
 def first(error: ValidationError, document: Any, model: type[BaseModel]) -> str:
@@ -77,7 +77,7 @@ def _unknown(key: str, known: Sequence[str]) -> str:
     return f"this key is not known here{did_you_mean(key, known) or '; check its spelling'}"
 
 
-def _said(error: ErrorDetails) -> str:
+def _sentence(error: ErrorDetails) -> str:
     kind, context = error["type"], error.get("ctx", {})
     if kind == "missing" and error["loc"] and isinstance(error["loc"][-1], int):
         return f"this list is too short: it has {error['loc'][-1]} entries"
@@ -101,13 +101,13 @@ def _choice(given: Any, choices: Sequence[str]) -> str:
 
 def _of_literal(given: Any, context: Mapping[str, Any]) -> str:
     listed = str(context["expected"]).replace(" or ", ", ").split(", ")
-    return _choice(given, [each.strip("'") for each in listed])
+    return _choice(given, [choice.strip("'") for choice in listed])
 
 
 def _of_tag(given: Any, context: Mapping[str, Any]) -> str:
     key = str(context["discriminator"]).strip("'")
     tag = given.get(key) if isinstance(given, Mapping) else None
-    choices = [each.strip("'") for each in str(context.get("expected_tags", "")).split(", ")]
+    choices = [choice.strip("'") for choice in str(context.get("expected_tags", "")).split(", ")]
     return f"{key}: {_choice(tag, choices)}"
 
 
@@ -182,10 +182,10 @@ def _keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
     for step in path:
         if isinstance(step, int):
             continue
-        deeper = [m for each in models for m in _field(each, step)]
-        of_kind = [each for each in models if step in _kinds(each)]
+        deeper = [m for parent in models for m in _field(parent, step)]
+        of_kind = [parent for parent in models if step in _kinds(parent)]
         models = deeper or of_kind or models
-    return sorted({key for each in models for key in _names(each)})
+    return sorted({key for parent in models for key in _names(parent)})
 
 
 def _names(model: type[BaseModel]) -> Iterator[str]:
@@ -209,9 +209,9 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 def _kinds(model: type[BaseModel]) -> set[str]:
     """Return what pydantic calls the model in an error's path: the value of its only literal."""
-    found = {model.__name__}
+    kinds = {model.__name__}
     for stated in model.model_fields.values():
         values = get_args(stated.annotation)
         if len(values) == 1 and isinstance(values[0], str):
-            found.add(values[0])
-    return found
+            kinds.add(values[0])
+    return kinds

@@ -21,10 +21,10 @@ def target_of(entry: Notify) -> str:
 
 def targets_of(entries: Iterable[Notify]) -> list[str]:
     """Everybody that is told, each once; the facility's own topics unless an entry refuses them."""
-    found = dict.fromkeys([MQTT])
+    targets = dict.fromkeys([MQTT])
     for entry in entries:
         if entry.mqtt is False:
-            found.pop(MQTT, None)
+            targets.pop(MQTT, None)
         else:
-            found[target_of(entry)] = None
-    return list(found)
+            targets[target_of(entry)] = None
+    return list(targets)

@@ -100,15 +100,15 @@ class Threshold(Part):
     @property
     def limit(self) -> float:
         """Return the limit, whichever side of it is watched."""
-        found = self.below if self.above is None else self.above
-        assert found is not None  # noqa: S101 - one of the two is there
-        return found
+        limit = self.below if self.above is None else self.above
+        assert limit is not None  # noqa: S101 - one of the two is there
+        return limit
 
     @property
     def clear(self) -> float:
         """Return the value that ends an alert: the limit itself unless stated."""
-        found = self.clear_above if self.above is None else self.clear_below
-        return self.limit if found is None else found
+        stated = self.clear_above if self.above is None else self.clear_below
+        return self.limit if stated is None else stated
 
     @property
     def is_projected(self) -> bool:
@@ -132,7 +132,7 @@ class Threshold(Part):
         if self.below is not None and self.clear < self.below:
             raise ValueError("clear_above lies above below, or it would never stay clear")
         if self.projected and not self._can_be_projected:
-            cumulative = _names(each for each in MEASURES.values() if each.is_cumulative)
+            cumulative = _names(measure for measure in MEASURES.values() if measure.is_cumulative)
             raise ValueError(
                 f"projected is for above a {cumulative} whose window has an end: "
                 + ", ".join(FIXED)
@@ -147,7 +147,7 @@ class Threshold(Part):
             raise ValueError("a threshold watches one of source, scope, channel, device, or none")
         for key in stated:
             if key not in measure.subjects:
-                takers = _names(each for each in MEASURES.values() if key in each.subjects)
+                takers = _names(measure for measure in MEASURES.values() if key in measure.subjects)
                 raise ValueError(f"{key} belongs to measure {takers}, not to {self.measure}")
         if not stated and not measure.facility_wide:
             raise ValueError(f"measure {self.measure} needs {_written(measure.subjects)}")
@@ -164,7 +164,7 @@ class Threshold(Part):
         if window is not None and rule is not None and not rule.accepts(window):
             raise ValueError(f"the window of measure {self.measure} is {rule.text}")
         if (self.budget is not None) != measure.has_budget:
-            takers = _names(each for each in MEASURES.values() if each.has_budget)
+            takers = _names(measure for measure in MEASURES.values() if measure.has_budget)
             raise ValueError(f"measure {takers}, and no other, needs budget: kg of CO2")
         if (error := measure.limit_error(self.limit)) is not None:
             raise ValueError(error)

@@ -158,14 +158,14 @@ class _Choose:
         self._search = search
         self._elements = Expression(choice.elements, budget)
         self._of_each = Expression(choice.of_each, budget)
-        self._kept = Expression(choice.kept, budget)
+        self._pick = Expression(choice.pick, budget)
 
     def __call__(self, document: Any) -> Any:
         search = self._search
         search.renew()
         elements = search.guarded(self._elements, document)
         if not isinstance(elements, list) or not elements:
-            found = search.guarded(self._kept, elements)
+            found = search.guarded(self._pick, elements)
             return MISSING if found is None else found
         found = [search.guarded(self._one, element) for element in elements]
         if len(found) == 1:
@@ -174,7 +174,7 @@ class _Choose:
 
     def _one(self, element: Any) -> Any:
         found = self._of_each(element)
-        return self._kept([] if found is None else [found])
+        return self._pick([] if found is None else [found])
 
 
 def _lacks_something(argument: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.core.facility.checks import doubts
+from services.core.facility.checks import warnings
 from services.core.facility.file import parse
 from tests.integration.field.bench import FieldBench
 
@@ -190,7 +190,7 @@ def test_a_text_that_means_no_value_is_a_gap(field: FieldBench, text: str) -> No
 
 
 def test_apply_warns_of_an_interval_without_a_range() -> None:
-    said = [d for d in doubts(parse(_file(_INTERVAL % ""))) if "range" in d]
+    said = [d for d in warnings(parse(_file(_INTERVAL % ""))) if "range" in d]
     assert len(said) == 1
     assert "meter.e has no range" in said[0]
-    assert not [d for d in doubts(parse(_file(_INTERVAL % ", range: [0, 20]"))) if "range" in d]
+    assert not [d for d in warnings(parse(_file(_INTERVAL % ", range: [0, 20]"))) if "range" in d]

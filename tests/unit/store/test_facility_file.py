@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.core.facility.checks import doubts
+from services.core.facility.checks import warnings
 from services.core.facility.file import FacilityFileError, parse
 
 CONTRACT = (Path(__file__).parents[2] / "fixtures" / "contract-facility.yaml").read_text()
@@ -148,19 +148,19 @@ def test_moisture_has_no_daily_calibration() -> None:
 
 def test_what_may_go_unnoticed_is_doubted_aloud() -> None:
     file = parse(CONTRACT.replace(", max_rate: 900", ""))
-    found = list(doubts(file))
-    assert any("gas-meter.volume" in doubt and "max_rate" in doubt for doubt in found)
+    found = list(warnings(file))
+    assert any("gas-meter.volume" in warning and "max_rate" in warning for warning in found)
     # part75 without a maximum potential flow
-    assert any("cems-1.flow" in doubt and "range" in doubt for doubt in found)
-    assert not any("meter-grid.import-energy" in doubt for doubt in found)
-    assert not any("ends on" in doubt or "market-based" in doubt for doubt in found)
+    assert any("cems-1.flow" in warning and "range" in warning for warning in found)
+    assert not any("meter-grid.import-energy" in warning for warning in found)
+    assert not any("ends on" in warning or "market-based" in warning for warning in found)
 
 
 def test_a_factor_that_ends_or_is_of_the_other_basis_is_doubted_aloud() -> None:
     ended = CONTRACT.replace("co2_kg: 0.20,", "co2_kg: 0.20, valid_to: 2027-01-01,")
-    assert any("works-grid ends on 2027-01-01" in doubt for doubt in doubts(parse(ended)))
+    assert any("works-grid ends on 2027-01-01" in warning for warning in warnings(parse(ended)))
     market = CONTRACT.replace("factor: works-grid", "factor: grid-cn-residual")
-    assert any("market-based" in doubt for doubt in doubts(parse(market)))
+    assert any("market-based" in warning for warning in warnings(parse(market)))
 
 
 def test_a_source_takes_the_facilitys_gwp_unless_it_names_its_own() -> None:

@@ -57,17 +57,17 @@ class Reconciled(Generic[Key]):
 
 def episodes(history: Iterable[Transition]) -> list[Episode]:
     """Return the alerts of one threshold's history, oldest first."""
-    found: list[Episode] = []
+    alerts: list[Episode] = []
     running: list[Transition] = []
     for transition in history:
         if transition.is_open:
             running.append(transition)
         elif running:
-            found.append(Episode(transitions=tuple(running), resolved=transition.minute))
+            alerts.append(Episode(transitions=tuple(running), resolved=transition.minute))
             running = []
     if running:
-        found.append(Episode(transitions=tuple(running), resolved=None))
-    return found
+        alerts.append(Episode(transitions=tuple(running), resolved=None))
+    return alerts
 
 
 def reconcile(known: Sequence[Known[Key]], now: Sequence[Episode]) -> Reconciled[Key]:
@@ -79,7 +79,7 @@ def reconcile(known: Sequence[Known[Key]], now: Sequence[Episode]) -> Reconciled
     same: list[tuple[Known[Key], Episode]] = []
     new: list[Episode] = []
     for episode in now:
-        match = next((each for each in left if _overlap(each, episode)), None)
+        match = next((alert for alert in left if _overlap(alert, episode)), None)
         if match is None:
             new.append(episode)
         else:

@@ -19,9 +19,9 @@ class Revised:
 
 def revise(before: Iterable[Transition], now: Iterable[Transition]) -> Revised:
     """Compare the transitions of the same minutes; those in both stay as they were."""
-    old = {(each.threshold, each.minute): each for each in before}
-    new = {(each.threshold, each.minute): each for each in now}
+    old = {(transition.threshold, transition.minute): transition for transition in before}
+    new = {(transition.threshold, transition.minute): transition for transition in now}
     return Revised(
-        retracted=[each for key, each in old.items() if new.get(key) != each],
-        added=[each for key, each in new.items() if old.get(key) != each],
+        retracted=[transition for key, transition in old.items() if new.get(key) != transition],
+        added=[transition for key, transition in new.items() if old.get(key) != transition],
     )

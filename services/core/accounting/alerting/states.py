@@ -83,23 +83,23 @@ def fold(
     projected), both (thresholds, minutes). ``lasts``: minutes that it must last before it fires.
     ``begins``: the minute in which each threshold came into force.
     """
-    found: list[Transition] = []
+    transitions: list[Transition] = []
     count = verdicts.shape[1]
     if count == 0 or verdicts.shape[0] == 0:
-        return found
+        return transitions
     interesting = _columns_that_differ(verdicts, ahead, begins - first_minute)
     column = 0
     while column < count:
         minute = first_minute + column
         active = begins <= minute
-        found += _step(states, verdicts[:, column], ahead[:, column], minute, lasts, active)
+        transitions += _step(states, verdicts[:, column], ahead[:, column], minute, lasts, active)
         # between two columns that differ nothing happens but that time runs out
         waiting = (states.state == PENDING) & active
         expires = np.min(states.since[waiting] + lasts[waiting], initial=np.iinfo(np.int64).max)
-        following = interesting[np.searchsorted(interesting, column, side="right") :]
-        at_change = int(following[0]) if following.size else count
+        upcoming = interesting[np.searchsorted(interesting, column, side="right") :]
+        at_change = int(upcoming[0]) if upcoming.size else count
         column = max(column + 1, min(at_change, int(expires) - first_minute))
-    return found
+    return transitions
 
 
 def _columns_that_differ(verdicts: Verdicts, ahead: Verdicts, begins: Minutes) -> Minutes:
@@ -129,13 +129,13 @@ def _step(
     unknown = verdict == UNKNOWN
     # an alert goes on, or ends
     over = np.where(was_projected, (ahead == CLEAR) & (verdict != BEYOND), verdict == CLEAR)
-    kept = np.where(unknown, FIRING_NO_DATA, np.where(over, RESOLVED, FIRING))
+    open_state = np.where(unknown, FIRING_NO_DATA, np.where(over, RESOLVED, FIRING))
     # or there is none yet
     since = np.where(before == PENDING, states.since, minute)
     begun = np.where(minute - since >= lasts, FIRING, PENDING)
     quiet = np.where(before == RESOLVED, RESOLVED, INACTIVE)
     waiting = np.where(raised, begun, np.where(unknown, NO_DATA, quiet))
-    after = np.where(active, np.where(is_open, kept, waiting), before).astype(np.int8)
+    after = np.where(active, np.where(is_open, open_state, waiting), before).astype(np.int8)
     now_open = (after == FIRING) | (after == FIRING_NO_DATA)
     projected = np.where(is_open, was_projected & (verdict != BEYOND), verdict != BEYOND) & now_open
     projected = np.where(active, projected, was_projected)

@@ -46,12 +46,12 @@ def of_runs(monitor: Monitor, *, ts_us: int, runs: Sequence[Run]) -> Audit:
     It passes with a relative accuracy of at most 10.0 %, or else by its mean difference (the order
     of EPA's checking code). A failed one gives no bias factor. ValueError as `relative_accuracy`.
     """
-    found = relative_accuracy(monitor, runs)
-    passed = half_away(found.relative_accuracy_percent, 1) <= LARGEST_INACCURACY
+    accuracy = relative_accuracy(monitor, runs)
+    passed = half_away(accuracy.relative_accuracy_percent, 1) <= LARGEST_INACCURACY
     if not passed and monitor in LARGEST_DIFFERENCE:
-        passed = half_away(abs(found.mean_difference), 1) <= LARGEST_DIFFERENCE[monitor]
-    factor = found.bias_factor if passed else Decimal(1)
-    return Audit(ts_us=ts_us, passed=passed, bias_factor=factor, accuracy=found)
+        passed = half_away(abs(accuracy.mean_difference), 1) <= LARGEST_DIFFERENCE[monitor]
+    factor = accuracy.bias_factor if passed else Decimal(1)
+    return Audit(ts_us=ts_us, passed=passed, bias_factor=factor, accuracy=accuracy)
 
 
 def in_force(audits: Sequence[Audit], *, clock_hour: int) -> Audit | None:
@@ -60,8 +60,8 @@ def in_force(audits: Sequence[Audit], *, clock_hour: int) -> Audit | None:
     A bias factor holds from the hour after the audit on, until the next one (40 CFR 75 App. A
     7.6.5; the hour as EPA's checking code takes it).
     """
-    past = [each for each in audits if each.passed and each.ts_us // HOUR_US < clock_hour]
-    return max(past, key=lambda each: each.ts_us, default=None)
+    past = [audit for audit in audits if audit.passed and audit.ts_us // HOUR_US < clock_hour]
+    return max(past, key=lambda audit: audit.ts_us, default=None)
 
 
 def failed_periods(audits: Sequence[Audit], *, until_us: int) -> tuple[OutOfControl, ...]:
@@ -71,7 +71,7 @@ def failed_periods(audits: Sequence[Audit], *, until_us: int) -> tuple[OutOfCont
     """
     periods: list[OutOfControl] = []
     begun: int | None = None
-    for audit in sorted(audits, key=lambda each: (each.ts_us, each.passed)):
+    for audit in sorted(audits, key=lambda test: (test.ts_us, test.passed)):
         if audit.ts_us >= until_us:
             break
         if not audit.passed and begun is None:

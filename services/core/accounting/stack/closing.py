@@ -103,9 +103,9 @@ class ClosingRule:
     @property
     def roles(self) -> tuple[str, ...]:
         """All that is recorded: the channels' own, the CO2 that comes from a diluent, the load."""
-        own = tuple(item.name for item in self.equation.inputs)
+        measured = tuple(item.name for item in self.equation.inputs)
         from_diluent = () if self.equation.diluent is None else ("co2",)
-        return (*own, *from_diluent, *(() if self.load_maximum is None else (LOAD,)))
+        return (*measured, *from_diluent, *(() if self.load_maximum is None else (LOAD,)))
 
     def load_range(self, load: Decimal | None) -> int | None:
         """Return the load range of an hour's load, None where flow has one range only."""
@@ -124,7 +124,7 @@ class ClosingRule:
         first known minute, like an hour in which the unit starts.
         """
         operating = self._operating(inputs, first_of_all=first_of_all)
-        found = {
+        recorded = {
             item.name: record_input(
                 item,
                 inputs[item.name],
@@ -136,14 +136,14 @@ class ClosingRule:
             for item in self.equation.inputs
         }
         if self.load_maximum is not None:
-            found[LOAD] = record_load(inputs[LOAD], operating=operating)
+            recorded[LOAD] = record_load(inputs[LOAD], operating=operating)
         diluent = self.equation.diluent
         if diluent is not None:
-            parts = [found[item.name] for item in diluent.inputs]
+            parts = [recorded[item.name] for item in diluent.inputs]
             lacking = next((part for part in parts if not part.valid), parts[0])
-            found["co2"] = RecordedInput(
+            recorded["co2"] = RecordedInput(
                 average=self.equation.co2_from_diluent(
-                    {item.name: found[item.name].average for item in diluent.inputs}
+                    {item.name: recorded[item.name].average for item in diluent.inputs}
                 ),
                 covered_ms=min(part.covered_ms for part in parts),
                 operating_ms=parts[0].operating_ms,
@@ -151,15 +151,17 @@ class ClosingRule:
                 verdict=lacking.verdict,
                 verdict_reason=lacking.verdict_reason,
             )
-        return found
+        return recorded
 
     def _operating(
         self, inputs: Mapping[str, InputMinutes], *, first_of_all: bool
     ) -> NDArray[np.bool_]:
         operating = np.ones(60, dtype=bool)
         if self.operates_above is not None:
-            told = inputs[OPERATING]
-            operating &= (told.covered_us == 0) | (told.value > self.operates_above)
+            operating_time = inputs[OPERATING]
+            operating &= (operating_time.covered_us == 0) | (
+                operating_time.value > self.operates_above
+            )
         if first_of_all:
             known = np.any([inputs[i.name].covered_us > 0 for i in self.equation.inputs], axis=0)
             operating &= np.maximum.accumulate(known)

@@ -90,11 +90,11 @@ class History:
         end = self._measured_before(at_clock_hour)
         start = self._measured_before(at_clock_hour - THREE_YEARS_H)
         of_hours = self._ranges[self._measured[start:end]]
-        for each in range(load_range, LOAD_RANGES + 1):
-            found = self._measured[start:end][of_hours == each][-hours:]
-            if found.size:
-                values = (self._values[index] for index in found.tolist())
-                return each, tuple(value for value in values if value is not None)
+        for higher_range in range(load_range, LOAD_RANGES + 1):
+            indexes = self._measured[start:end][of_hours == higher_range][-hours:]
+            if indexes.size:
+                values = (self._values[index] for index in indexes.tolist())
+                return higher_range, tuple(value for value in values if value is not None)
         return load_range, ()
 
     def measured_between(self, first: int, end: int) -> tuple[Decimal, ...]:
@@ -111,13 +111,13 @@ class History:
 
     def gap(self, *, at_clock_hour: int) -> Gap:
         """Return the missing period around an hour that was not measured."""
-        following = self._measured_before(at_clock_hour)
-        last = int(self._measured[following - 1]) if following else -1
-        is_open = following == self._measured.size
-        end = len(self._values) if is_open else int(self._measured[following])
+        next_measured = self._measured_before(at_clock_hour)
+        last = int(self._measured[next_measured - 1]) if next_measured else -1
+        is_open = next_measured == self._measured.size
+        end = len(self._values) if is_open else int(self._measured[next_measured])
         return Gap(
             hours=end - last - 1,
-            before=self._values[last] if following else None,
+            before=self._values[last] if next_measured else None,
             after=None if is_open else self._values[end],
         )
 

@@ -44,23 +44,23 @@ class StackInputs:
 
     def value(self, name: str, channels: Mapping[str, Numeric]) -> Numeric:
         """Return the input in the equation's unit, from values in the channels' own units."""
-        own = {role: self.conversions[role](channels[role]) for role in self.roles(name)}
-        value = own[name]
+        converted = {role: self.conversions[role](channels[role]) for role in self.roles(name)}
+        value = converted[name]
         if name == FLOW and self.from_normal is not None:
             value = self.from_normal(
                 actual_to_normal_flow(
-                    value, temperature_c=own[TEMPERATURE], pressure_kpa=own[PRESSURE]
+                    value, temperature_c=converted[TEMPERATURE], pressure_kpa=converted[PRESSURE]
                 )
             )
         if name == FLOW and self.dry_flow:
-            value = flow_wet_to_dry(value, own[MOISTURE])
+            value = flow_wet_to_dry(value, converted[MOISTURE])
         return value
 
-    def at(
+    def values_at(
         self, name: str, series: Mapping[str, Minutes], minutes: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Values and covered microseconds of one input; of several channels the least covered."""
-        found = {role: series[role].at(minutes) for role in self.roles(name)}
-        value = self.value(name, {role: value for role, (value, _) in found.items()})
-        covered = np.minimum.reduce([covered for _, covered in found.values()])
+        means = {role: series[role].values_at(minutes) for role in self.roles(name)}
+        value = self.value(name, {role: value for role, (value, _) in means.items()})
+        covered = np.minimum.reduce([covered for _, covered in means.values()])
         return np.asarray(value, dtype=np.float64), covered

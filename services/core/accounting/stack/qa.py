@@ -95,19 +95,19 @@ class CalibrationSetup:
         lie nearest the same reference are one injection, and its last reading, when the monitor
         has settled, is the response. A test passes when every injection does.
         """
-        found: list[CalibrationTest] = []
+        results: list[CalibrationTest] = []
         start = 0
         for end in range(1, len(ts_us) + 1):
             if end < len(ts_us) and ts_us[end] - ts_us[end - 1] <= SAME_TEST_US:
                 continue
-            found.append(self._test(ts_us[end - 1], responses[start:end]))
+            results.append(self._test(ts_us[end - 1], responses[start:end]))
             start = end
-        return found
+        return results
 
     def _test(self, ended_us: int, responses: Sequence[Decimal]) -> CalibrationTest:
         injections: list[tuple[Decimal, Decimal]] = []
         for response in responses:
-            reference = min(self.references, key=lambda each: abs(each - response))
+            reference = min(self.references, key=lambda gas: abs(gas - response))
             if injections and injections[-1][0] == reference:
                 injections.pop()
             injections.append((reference, response))
@@ -145,7 +145,7 @@ def out_of_control(tests: Sequence[CalibrationTest], *, until_us: int) -> tuple[
     periods: list[OutOfControl] = []
     begun: tuple[int, str] | None = None
     vouched_until: int | None = None
-    for test in sorted(tests, key=lambda each: (each.ts_us, each.passed)):
+    for test in sorted(tests, key=lambda item: (item.ts_us, item.passed)):
         if test.ts_us > until_us:
             break
         if begun is None and vouched_until is not None and test.ts_us > vouched_until:
@@ -206,7 +206,10 @@ def relative_accuracy(monitor: Monitor, runs: Sequence[Run]) -> RelativeAccuracy
         differences = [run.reference - run.monitor for run in runs]
         total = sum(differences, Decimal(0))
         mean = total / count
-        squares = sum((each * each for each in differences), Decimal(0)) - total * total / count
+        squares = (
+            sum((difference * difference for difference in differences), Decimal(0))
+            - total * total / count
+        )
         deviation = (max(squares, Decimal(0)) / (count - 1)).sqrt()
         confidence = t_value(count) * deviation / Decimal(count).sqrt()
         mean_reference = sum((run.reference for run in runs), Decimal(0)) / count

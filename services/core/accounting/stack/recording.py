@@ -68,7 +68,7 @@ def record_input(
     """
     assured = minutes.assured & _passed(audits, clock_hour)
     covered_us = np.where(assured & operating, minutes.covered_us, 0)
-    verdict = validity.judge(
+    verdict = validity.evaluate(
         HourOfReadings.of_minutes(
             (covered_us / 1e6).tolist(),
             operating_minutes=operating.tolist(),

@@ -84,7 +84,7 @@ class ValidityPolicy(Protocol):
         """The text it follows."""
         ...
 
-    def judge(self, hour: HourOfReadings) -> Verdict:
+    def evaluate(self, hour: HourOfReadings) -> Verdict:
         """Return whether the hour is valid, and why."""
         ...
 
@@ -100,13 +100,13 @@ class Quadrants:
     name: str
     citation: str
 
-    def judge(self, hour: HourOfReadings) -> Verdict:
+    def evaluate(self, hour: HourOfReadings) -> Verdict:
         """Return whether the hour is valid, and why."""
         needed = _quadrants_of(hour.operating)
         if not needed:
             return _not_operating()
-        seen = {int(point // QUADRANT_S) for point in hour.points_s}
-        lacking = [quadrant for quadrant in needed if quadrant not in seen]
+        present = {int(point // QUADRANT_S) for point in hour.points_s}
+        lacking = [quadrant for quadrant in needed if quadrant not in present]
         if not lacking:
             return Verdict(
                 valid=True,
@@ -134,7 +134,7 @@ class FourFifths:
     name: str
     citation: str
 
-    def judge(self, hour: HourOfReadings) -> Verdict:
+    def evaluate(self, hour: HourOfReadings) -> Verdict:
         """Return whether the hour is valid, and why."""
         if not hour.operating or hour.possible == 0:
             return _not_operating()
@@ -155,7 +155,7 @@ class Minutes:
     citation: str
     least_s: float
 
-    def judge(self, hour: HourOfReadings) -> Verdict:
+    def evaluate(self, hour: HourOfReadings) -> Verdict:
         """Return whether the hour is valid, and why."""
         if not hour.operating:
             return _not_operating()
@@ -174,7 +174,7 @@ class AnyData:
     name: str
     citation: str
 
-    def judge(self, hour: HourOfReadings) -> Verdict:
+    def evaluate(self, hour: HourOfReadings) -> Verdict:
         """Return whether the hour is valid, and why."""
         valid = bool(hour.points_s) or hour.covered_s > 0
         return Verdict(
@@ -199,10 +199,10 @@ VALIDITY: Mapping[str, ValidityPolicy] = MappingProxyType(
 
 
 def _quadrants_of(operating: Sequence[tuple[float, float]]) -> list[int]:
-    edges = [0.0, QUADRANT_S, 2 * QUADRANT_S, 3 * QUADRANT_S, HOUR_S]
+    boundaries = [0.0, QUADRANT_S, 2 * QUADRANT_S, 3 * QUADRANT_S, HOUR_S]
     return [
         number
-        for number, (start, end) in enumerate(pairwise(edges))
+        for number, (start, end) in enumerate(pairwise(boundaries))
         if any(since < end and until > start for since, until in operating)
     ]
 

@@ -220,7 +220,9 @@ def _factor(
     versions = [(row["id"], from_row(row)) for row in own]
     local = hour.astimezone(ZoneInfo(source["timezone"]))
     try:
-        factor = accounting_factors.at([version for _, version in versions], local, as_of)
+        factor = accounting_factors.version_in_force(
+            [version for _, version in versions], local, as_of
+        )
     except FactorError:
         return None
     row_id = next(found for found, version in versions if version is factor)
@@ -235,6 +237,6 @@ def _factor(
     return FactorUsed(
         row_id=row_id,
         factor=factor,
-        applied=method.spans[0],
+        applied=method.factor_spans[0],
         activity_unit=method.activity_unit,
     )

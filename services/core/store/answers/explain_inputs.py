@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from services.core.accounting.register_records import Held, Incident
+from services.core.accounting.register_records import Incident, UnconfirmedStep
 from services.core.accounting.series import MinuteSeries
 from services.core.facility import assemble, model
 from services.core.store.readings import series as reading_series
@@ -61,7 +61,7 @@ class InputHour:
     #: by minute of the hour: the mean or amount, and the seconds that are known
     minutes: tuple[tuple[float | None, float], ...]
     #: steps of a register within the hour that wait for a reading to confirm or retract them
-    held: tuple[Held, ...]
+    held: tuple[UnconfirmedStep, ...]
     #: what of a register within the hour was no plain rise, and how it was taken
     incidents: tuple[Incident, ...]
 
@@ -117,7 +117,7 @@ def _input_hour(
 
 def _minutes(
     connection: psycopg.Connection[Any], channel: InputChannel, hour: datetime
-) -> tuple[MinuteSeries, tuple[Held, ...], tuple[Incident, ...]]:
+) -> tuple[MinuteSeries, tuple[UnconfirmedStep, ...], tuple[Incident, ...]]:
     rule = assemble.channel_rule(channel.spec)
     first = to_us(hour) // MINUTE_US
     last = first + 59
@@ -143,7 +143,9 @@ def _minutes(
     begins_us, ends_us = first * MINUTE_US, (last + 1) * MINUTE_US
     return (
         minutes,
-        tuple(each for each in steps.held if each.t1_us > begins_us and each.t0_us < ends_us),
+        tuple(
+            each for each in steps.unconfirmed if each.t1_us > begins_us and each.t0_us < ends_us
+        ),
         tuple(each for each in steps.incidents if each.t1_us > begins_us and each.t0_us < ends_us),
     )
 

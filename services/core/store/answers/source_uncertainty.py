@@ -140,7 +140,7 @@ async def _factors(
     return {
         slug: FactorUncertainty(
             id=f"factor {slug}",
-            spans=tuple(
+            versions=tuple(
                 (row.valid_from, row.valid_to, row.uncertainty_percent)
                 for row in found
                 # a facility's own factor hides the built-in one of the same name

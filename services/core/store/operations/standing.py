@@ -90,7 +90,7 @@ def at_apply(connection: Connection, facility: str) -> list[str]:
     """Return what is told of a facility whose file was just applied.
 
     That a factor ends is told of the file itself, whenever it does
-    (:func:`services.core.facility.checks.doubts`).
+    (:func:`services.core.facility.checks.warnings`).
     """
     return [
         sentence

@@ -6,14 +6,14 @@ from decimal import Decimal
 import pytest
 
 from services.core.accounting.builtin_factors import BUILTIN
-from services.core.accounting.factors import Factor, at, overlaps
+from services.core.accounting.factors import Factor, overlaps, version_in_force
 from services.core.accounting.units import unit
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def _factor(name: str, year: int = 2026, known_at: datetime = NOW) -> Factor:
-    return at([f for f in BUILTIN if f.id == name], date(year, 6, 1), known_at)
+    return version_in_force([f for f in BUILTIN if f.id == name], date(year, 6, 1), known_at)
 
 
 @pytest.mark.vector

@@ -10,8 +10,8 @@ from services.core.accounting.factors import (
     ConfigurationError,
     Factor,
     FactorError,
-    at,
     overlaps,
+    version_in_force,
 )
 from services.core.accounting.gwp import AR5, AR6
 
@@ -36,14 +36,14 @@ NEW = Factor(
     ],
 )
 def test_valid_time_picks_the_version(when: date, expected: Factor) -> None:
-    assert at([NEW, OLD], when, NOW) is expected
+    assert version_in_force([NEW, OLD], when, NOW) is expected
 
 
 def test_the_day_is_the_facilitys_own() -> None:
     vienna = timezone(timedelta(hours=1))
     midnight = datetime(2026, 1, 1, 0, 0, tzinfo=vienna)
-    assert at([OLD, NEW], midnight, NOW) is NEW
-    assert at([OLD, NEW], midnight.astimezone(UTC), NOW) is OLD
+    assert version_in_force([OLD, NEW], midnight, NOW) is NEW
+    assert version_in_force([OLD, NEW], midnight.astimezone(UTC), NOW) is OLD
 
 
 def test_known_at_time_tells_what_could_be_known() -> None:
@@ -51,22 +51,22 @@ def test_known_at_time_tells_what_could_be_known() -> None:
     wrong = Factor(id="x", unit="kWh", co2_kg=1.0, citation="first", known_to=corrected)
     right = Factor(id="x", unit="kWh", co2_kg=0.9, citation="corrected", known_from=corrected)
     day = date(2026, 2, 1)
-    assert at([wrong, right], day, corrected - timedelta(seconds=1)) is wrong
-    assert at([wrong, right], day, corrected) is right
+    assert version_in_force([wrong, right], day, corrected - timedelta(seconds=1)) is wrong
+    assert version_in_force([wrong, right], day, corrected) is right
     assert overlaps([wrong, right]) == []
 
 
 def test_no_version_says_what_there_is() -> None:
     with pytest.raises(FactorError, match=r"no version for 2019-12-31.*2020-01-01 to 2026-01-01"):
-        at([OLD], date(2019, 12, 31), NOW)
+        version_in_force([OLD], date(2019, 12, 31), NOW)
     with pytest.raises(FactorError, match="no such factor"):
-        at([], date(2019, 12, 31), NOW)
+        version_in_force([], date(2019, 12, 31), NOW)
 
 
 def test_two_versions_at_once_are_an_error() -> None:
     twin = Factor(id="works-grid", unit="kWh", co2_kg=0.3, citation="another")
     with pytest.raises(FactorError, match="2 versions for 2026-05-01"):
-        at([NEW, twin], date(2026, 5, 1), NOW)
+        version_in_force([NEW, twin], date(2026, 5, 1), NOW)
     assert overlaps([OLD, NEW, twin]) == [(OLD, twin), (NEW, twin)]
     assert overlaps([OLD, NEW]) == []
 
@@ -79,9 +79,9 @@ def test_versions_of_different_factors_do_not_overlap() -> None:
 def test_naive_times_are_refused() -> None:
     naive = datetime(2026, 1, 1)  # noqa: DTZ001 - a naive time is what is tested
     with pytest.raises(ValueError, match="aware"):
-        at([OLD], naive, NOW)
+        version_in_force([OLD], naive, NOW)
     with pytest.raises(ValueError, match="aware"):
-        at([OLD], date(2026, 1, 1), naive)
+        version_in_force([OLD], date(2026, 1, 1), naive)
 
 
 def test_published_co2e_stands_as_published() -> None:
@@ -110,6 +110,6 @@ def test_a_chain_of_versions_gives_exactly_one(edges: list[date], day: date) -> 
         Factor(id="c", unit="kWh", co2_kg=float(i), citation="chain", valid_from=a, valid_to=b)
         for i, (a, b) in enumerate(zip([None, *edges], [*edges, None], strict=True))
     ]
-    found = at(chain, day, NOW)
+    found = version_in_force(chain, day, NOW)
     assert found.co2_kg == sum(edge <= day for edge in edges)
     assert overlaps(chain) == []

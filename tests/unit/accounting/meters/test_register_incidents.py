@@ -230,4 +230,4 @@ def test_incident(seen: Seen) -> None:
     assert result.amount.sum() == pytest.approx(seen.total, abs=1e-9)
     assert tuple(each.kind for each in result.incidents) == seen.incidents
     assert (result.amount >= 0).all() or "jitter" in seen.incidents
-    assert result.held == ()
+    assert result.unconfirmed == ()

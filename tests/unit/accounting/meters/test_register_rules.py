@@ -53,7 +53,7 @@ def test_the_last_digit_is_taken_from_the_readings() -> None:
 
 def test_a_fall_is_held_until_something_is_read() -> None:
     result = run([13423.5, 13423.7, 0.0])
-    (held,) = result.held
+    (held,) = result.unconfirmed
     assert (held.t0_us, held.t1_us, held.value) == (HOUR, 2 * HOUR, -13423.7)
     assert result.amount.sum() == pytest.approx(0.2)
     assert result.incidents == ()
@@ -61,20 +61,20 @@ def test_a_fall_is_held_until_something_is_read() -> None:
 
 def test_a_held_fall_is_confirmed_by_a_rise_from_there() -> None:
     result = run([99.0, 99.5, 0.0, 0.5])
-    assert result.held == ()
+    assert result.unconfirmed == ()
     assert [each.kind for each in result.incidents] == ["reset"]
     assert result.amount.tolist() == [0.5, 0.0, 0.5]
 
 
 def test_a_leap_is_held_then_retracted() -> None:
-    (held,) = run([10.0, 12.0, 900.0]).held
+    (held,) = run([10.0, 12.0, 900.0]).unconfirmed
     assert held.value == 888.0
     assert "max_rate allows" in held.reason
     result = run([10.0, 12.0, 900.0, 14.0])
-    assert result.held == ()
+    assert result.unconfirmed == ()
     assert result.amount.tolist() == [2.0, 2.0]
     (incident,) = result.incidents
-    assert (incident.kind, incident.seen, incident.counted) == ("transient", 900.0, 2.0)
+    assert (incident.kind, incident.skipped_value, incident.counted) == ("transient", 900.0, 2.0)
     assert (incident.t0_us, incident.t1_us) == (HOUR, 3 * HOUR)
 
 
@@ -85,7 +85,7 @@ def test_a_leap_is_held_then_confirmed_when_the_pace_over_both_steps_is_possible
 
 
 def test_a_stale_reading_before_a_leap_is_stepped_across_once_the_register_goes_on() -> None:
-    assert run([10.0, 10.1, 19.5]).held[0].value == pytest.approx(9.4)
+    assert run([10.0, 10.1, 19.5]).unconfirmed[0].value == pytest.approx(9.4)
     result = run([10.0, 10.1, 19.5, 24.0])
     assert result.amount.tolist() == [9.5, 4.5]
     assert [each.kind for each in result.incidents] == ["confirmed"]
@@ -107,7 +107,7 @@ def test_a_rollover_is_counted_at_once() -> None:
     config = RegisterConfig(modulus=1000.0, max_rate_per_h=5.0)
     result = run([994.0, 998.0, 2.0], config)
     assert result.amount.tolist() == [4.0, 4.0]
-    assert result.held == ()
+    assert result.unconfirmed == ()
 
 
 def test_a_transient_zero_close_to_the_modulus_is_no_rollover() -> None:
@@ -171,7 +171,7 @@ def test_an_index_below_its_declared_start_is_reported_and_not_counted() -> None
 
 def test_too_much_above_a_declared_start_is_held_then_a_jump() -> None:
     config = RegisterConfig(max_rate_per_h=5.0, epochs=(Epoch(from_us=HOUR, start=0.0),))
-    assert run([100.0, 700.0], config).held[0].value == 700.0
+    assert run([100.0, 700.0], config).unconfirmed[0].value == 700.0
     result = run([100.0, 700.0, 701.0], config)
     assert result.amount.tolist() == [1.0]
     assert [each.kind for each in result.incidents] == ["jump"]

@@ -77,7 +77,7 @@ DAY = date(2026, 1, 1)
 
 
 def factor(*spans: tuple[date | None, date | None, float | None]) -> FactorUncertainty:
-    return FactorUncertainty(id="factor grid", spans=spans)
+    return FactorUncertainty(id="factor grid", versions=spans)
 
 
 def test_a_factor_counts_with_the_version_that_holds() -> None:

@@ -21,7 +21,7 @@ def judge(
     excused: bool = False,
 ) -> Verdict:
     spans = [(0.0, 60.0)] if operating_min is None else operating_min
-    return VALIDITY[policy].judge(
+    return VALIDITY[policy].evaluate(
         HourOfReadings(
             points_s=tuple(minute * MINUTE for minute in points_min),
             covered_s=(len(points_min) if covered_min is None else covered_min) * MINUTE,
@@ -114,9 +114,9 @@ def test_an_hour_of_minutes() -> None:
     running = [True] * 15 + [False] * 30 + [True] * 15
     hour = HourOfReadings.of_minutes(covered, operating_minutes=running)
     assert (len(hour.points_s), hour.possible, hour.covered_s) == (30, 30, 1350.0)
-    assert VALIDITY["part75"].judge(hour).valid
-    assert VALIDITY["mrr"].judge(hour).valid
-    assert not VALIDITY["part75"].judge(HourOfReadings.of_minutes(covered)).valid
+    assert VALIDITY["part75"].evaluate(hour).valid
+    assert VALIDITY["mrr"].evaluate(hour).valid
+    assert not VALIDITY["part75"].evaluate(HourOfReadings.of_minutes(covered)).valid
     with pytest.raises(ValueError, match="60 minutes"):
         HourOfReadings.of_minutes([60.0] * 59)
 

@@ -58,10 +58,10 @@ class RefusalMeasure(Measure):
         return rolling_minutes(window or "") or 60
 
     @abstractmethod
-    def values(self, sums: Integers, at: Integers, length: int) -> Floats:
+    def values(self, sums: Integers, ends: Integers, length: int) -> Floats:
         """Return the value in each minute.
 
-        ``sums``: entries summed up to each minute; ``at``: where in it the minutes are that are
+        ``sums``: entries summed up to each minute; ``ends``: where in it the minutes are that are
         asked for, at least ``length``, the minutes of the window, from its beginning.
         """
 
@@ -74,9 +74,9 @@ class Quarantine(RefusalMeasure):
     unit_text = "messages"
     count = Count(highest=1e9, text="messages")
 
-    def values(self, sums: Integers, at: Integers, length: int) -> Floats:
+    def values(self, sums: Integers, ends: Integers, length: int) -> Floats:
         """Return the messages of each window."""
-        return (sums[at] - sums[at - length]).astype(np.float64)
+        return (sums[ends] - sums[ends - length]).astype(np.float64)
 
 
 MEASURES: Final = (Silence(), Quarantine())

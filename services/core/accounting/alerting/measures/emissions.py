@@ -104,7 +104,7 @@ class Total(EmissionMeasure):
     def windows_read(self, window: str | None) -> Collection[str]:
         """Return the window, and the one whose mean rate it is projected at."""
         rate_window = _RATE_WINDOWS.get(window or "")
-        return {each for each in (window, rate_window) if each is not None}
+        return {name for name in (window, rate_window) if name is not None}
 
     def fill(self, values: Values, thresholds: SourceGroups, series: EmissionSeries) -> None:
         """Put the sum of the totals, and what it will be at the window's end."""
