@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from services.aggregator.invalidations import Touched
+from services.aggregator.invalidations import Invalidations
 from services.core.accounting.stack.qa import CalibrationSetup, CalibrationTest
 from services.core.accounting.units import Conversion
 from services.core.store.readings import calibrations
@@ -25,28 +25,28 @@ _FOREVER_H = 1_753_200
 def refresh(
     connection: psycopg.Connection[Any],
     plan: FacilityPlan,
-    touched: Touched,
+    invalidations: Invalidations,
 ) -> dict[int, tuple[int, int]]:
     """Bring the tests of touched channels up to date.
 
     Returns the hours (first and last since the epoch) of each source whose data are newly in or out
     of control.
     """
-    concerned: dict[int, tuple[int, int]] = {}
+    hours: dict[int, tuple[int, int]] = {}
     if not plan.calibrations:
-        return concerned
-    for channel_id, (first_minute, last_minute) in touched.bounds().items():
+        return hours
+    for channel_id, (first_minute, last_minute) in invalidations.bounds().items():
         if channel_id not in plan.calibrations:
             continue
-        span = _refresh_channel(
+        interval = _refresh_channel(
             connection, channel_id, plan.calibrations[channel_id], first_minute, last_minute
         )
-        if span is None:
+        if interval is None:
             continue
         for source_id in plan.fed_by[channel_id]:
-            first, last = concerned.get(source_id, span)
-            concerned[source_id] = (min(first, span[0]), max(last, span[1]))
-    return concerned
+            first, last = hours.get(source_id, interval)
+            hours[source_id] = (min(first, interval[0]), max(last, interval[1]))
+    return hours
 
 
 def refresh_span(
@@ -61,7 +61,9 @@ def refresh_span(
     What they are tested with may have changed.
     """
     ends = np.array([first_minute, last_minute], dtype=np.int64)
-    return refresh(connection, plan, Touched.whole(dict.fromkeys(source.inputs.values(), ends)))
+    return refresh(
+        connection, plan, Invalidations.whole(dict.fromkeys(source.inputs.values(), ends))
+    )
 
 
 def _refresh_channel(
@@ -75,7 +77,7 @@ def _refresh_channel(
     end = last_minute + 1 + _LONGEST_TEST_MINUTES
     rule, convert = setup
     rows = calibrations.readings(connection, channel_id, first, end)
-    found = rule.tests(
+    tests = rule.tests(
         [ts for ts, _ in rows], [Decimal(repr(float(convert(value)))) for _, value in rows]
     )
     span_us = (first * MINUTE_US, end * MINUTE_US)
@@ -84,18 +86,18 @@ def _refresh_channel(
         for test in calibrations.tests(connection, channel_id, *span_us)
         if test.ts_us >= span_us[0]
     ]
-    if found == stored:
+    if tests == stored:
         return None
-    calibrations.replace(connection, channel_id, *span_us, found)
-    differing = [test.ts_us for test in _difference(found, stored)]
-    following = calibrations.next_test_us(connection, channel_id, max(differing))
+    calibrations.replace(connection, channel_id, *span_us, tests)
+    differing = [test.ts_us for test in _difference(tests, stored)]
+    next_us = calibrations.next_test_us(connection, channel_id, max(differing))
     return (
         min(differing) // HOUR_US,
-        _FOREVER_H if following is None else following // HOUR_US,
+        _FOREVER_H if next_us is None else next_us // HOUR_US,
     )
 
 
 def _difference(
-    found: list[CalibrationTest], stored: list[CalibrationTest]
+    tests: list[CalibrationTest], stored: list[CalibrationTest]
 ) -> list[CalibrationTest]:
-    return [t for t in found if t not in stored] + [t for t in stored if t not in found]
+    return [t for t in tests if t not in stored] + [t for t in stored if t not in tests]

@@ -48,7 +48,7 @@ _MAX_KG = Decimal(60 * MAX_BILLIONTHS) / 10**9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Judged:
+class Finalised:
     """What judging hours came to; nothing of it is in the hours yet."""
 
     #: of minutes, by what the closing share of each changed
@@ -75,27 +75,27 @@ def due(
         connection, {source_id: rule.roles[0] for source_id, rule in under_rule.items()}
     )
     unjudged = hour_closing.unjudged_hours(connection, list(under_rule))
-    found: dict[int, list[int]] = {}
+    due_hours: dict[int, list[int]] = {}
     more = False
     for source_id, bound in bounds.items():
         last_due = int((now.timestamp() - plan.sources[source_id].lateness_s) // 3600) - 1
         if plan.retirement is not None:
             last_due = min(last_due, plan.retirement.minute // 60 - 1)
-        mine = [hour for hour in unjudged.get(source_id, []) if hour.hour <= last_due]
-        if any(hour.age_s < settle_s for hour in mine):
+        ended = [hour for hour in unjudged.get(source_id, []) if hour.hour <= last_due]
+        if any(hour.age_s < settle_s for hour in ended):
             continue
         first = bound.first_known if bound.last_recorded is None else bound.last_recorded + 1
         if first is None:
             continue
-        first = min([first, *(hour.hour for hour in mine)])
+        first = min([first, *(hour.hour for hour in ended)])
         if first > last_due:
             continue
         have = hour_inputs.recorded_hours(connection, source_id, first, last_due)
         hours = [hour for hour in range(first, last_due + 1) if hour not in have]
-        limit = min(_MAX_HOURS, _MAX_HOURS_IN_ALL - sum(map(len, found.values())))
+        limit = min(_MAX_HOURS, _MAX_HOURS_IN_ALL - sum(map(len, due_hours.values())))
         more |= len(hours) > limit
-        found[source_id] = hours[:limit]
-    return {source_id: hours for source_id, hours in found.items() if hours}, more
+        due_hours[source_id] = hours[:limit]
+    return {source_id: hours for source_id, hours in due_hours.items() if hours}, more
 
 
 def close_last(
@@ -114,20 +114,20 @@ def close_last(
     under_rule = [source.id for source in plan.sources.values() if source.closing is not None]
     unjudged = hour_closing.unjudged_hours(connection, under_rule)
     last_hour = retirement.minute // 60
-    judged = {
+    lateness_s = {
         source_id: plan.sources[source_id].lateness_s
         for source_id in under_rule
-        if all(each.hour >= last_hour for each in unjudged.get(source_id, ()))
+        if all(hour.hour >= last_hour for hour in unjudged.get(source_id, ()))
     }
-    closed = hour_closing.close_hours(connection, judged, now, SETTLE_S)
+    closed = hour_closing.close_hours(connection, lateness_s, now, SETTLE_S)
     return closed >= hour_closing.MAX_HOURS
 
 
 def period_ended(
     connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime
 ) -> dict[int, set[int]]:
-    """Judged hours that waited for the end of a reporting period, which has come."""
-    found: dict[int, set[int]] = {}
+    """Finalised hours that waited for the end of a reporting period, which has come."""
+    ended_hours: dict[int, set[int]] = {}
     waiting = hour_closing.provisional_hours(
         connection,
         [
@@ -140,16 +140,16 @@ def period_ended(
         source = plan.sources[source_id]
         ended = {hour for hour in hours if _period(hour, plan, source.lateness_s, now).closed}
         if ended:
-            found[source_id] = ended
-    return found
+            ended_hours[source_id] = ended
+    return ended_hours
 
 
-def concerned(plan: FacilityPlan, ranges: Ranges) -> dict[int, set[int]]:
+def affected(plan: FacilityPlan, ranges: Ranges) -> dict[int, set[int]]:
     """Return the hours that readings of these minutes speak of, by source under a rule.
 
     Some change a judgement and no minute: a load, or one that tells of maintenance.
     """
-    under_rule = [plan.sources[each].closing is not None for each in ranges.ids.tolist()]
+    under_rule = [plan.sources[source_id].closing is not None for source_id in ranges.ids.tolist()]
     return {
         source_id: {hour for interval in of_source for hour in interval.hours}
         for source_id, of_source in ranges.where(np.array(under_rule, dtype=np.bool_))
@@ -161,32 +161,32 @@ def concerned(plan: FacilityPlan, ranges: Ranges) -> dict[int, set[int]]:
 def recorded_again(
     connection: psycopg.Connection[Any],
     hours: Mapping[int, Collection[int]],
-    spans: Mapping[int, tuple[int, int]],
+    intervals: Mapping[int, tuple[int, int]],
 ) -> dict[int, set[int]]:
     """Hours that were judged before and have to be judged again, by source.
 
-    Those among ``hours``, and all within ``spans`` (first and last hour).
+    Those among ``hours``, and all within ``intervals`` (first and last hour).
     """
-    found: dict[int, set[int]] = {}
-    for source_id in {*hours, *spans}:
-        mine = set(hours.get(source_id, ()))
-        first, last = spans.get(source_id, (min(mine, default=0), max(mine, default=-1)))
-        low, high = min([first, *mine]), max([last, *mine])
+    recorded: dict[int, set[int]] = {}
+    for source_id in {*hours, *intervals}:
+        asked = set(hours.get(source_id, ()))
+        first, last = intervals.get(source_id, (min(asked, default=0), max(asked, default=-1)))
+        low, high = min([first, *asked]), max([last, *asked])
         have = hour_inputs.recorded_hours(connection, source_id, low, high)
-        again = {hour for hour in have if hour in mine or first <= hour <= last}
-        if source_id not in spans:
-            again &= mine
+        again = {hour for hour in have if hour in asked or first <= hour <= last}
+        if source_id not in intervals:
+            again &= asked
         if again:
-            found[source_id] = again
-    return found
+            recorded[source_id] = again
+    return recorded
 
 
-def judge(
+def finalise(
     connection: psycopg.Connection[Any],
     plan: FacilityPlan,
     hours: Mapping[int, Collection[int]],
     now: datetime,
-) -> Judged:
+) -> Finalised:
     """Record the hours' inputs and compute these hours and all that depend on them.
 
     Hours whose readings are not all there any more keep what was recorded of them.
@@ -197,10 +197,12 @@ def judge(
         source = plan.sources[source_id]
         if source.closing is not None:
             if whole[source_id]:
-                verdicts += _judge(connection, plan, source, source.closing, whole[source_id], now)
+                verdicts += _finalise_source(
+                    connection, plan, source, source.closing, whole[source_id], now
+                )
         else:
             verdicts += _release(connection, source, of_source)
-    return Judged(adjustments=hour_closing.set_closing(connection, verdicts), verdicts=verdicts)
+    return Finalised(adjustments=hour_closing.set_closing(connection, verdicts), verdicts=verdicts)
 
 
 def _release(
@@ -216,7 +218,7 @@ def _release(
     ]
 
 
-def _judge(
+def _finalise_source(
     connection: psycopg.Connection[Any],
     plan: FacilityPlan,
     source: SourcePlan,
@@ -279,7 +281,7 @@ def _record(
         for channel_id in channel_ids
         if channel_id in plan.calibrations
     }
-    found = {}
+    records = {}
     for hour in hours:
         minutes = np.arange(hour * 60, hour * 60 + 60, dtype=np.int64)
         by_role = {
@@ -307,8 +309,8 @@ def _record(
                 assured=np.ones(60, dtype=bool),
                 excused=False,
             )
-        found[hour] = rule.record(hour, inputs, first_of_all=hour == first_known)
-    return found
+        records[hour] = rule.record(hour, inputs, first_of_all=hour == first_known)
+    return records
 
 
 def _uncontrolled(
@@ -317,8 +319,8 @@ def _uncontrolled(
     end_us = (hours[-1] + 1) * HOUR_US
     tests = calibrations.tests(connection, channel_id, hours[0] * HOUR_US, end_us)
     return [
-        (each.from_us, end_us if each.to_us is None else each.to_us)
-        for each in out_of_control(tests, until_us=end_us)
+        (period.from_us, end_us if period.to_us is None else period.to_us)
+        for period in out_of_control(tests, until_us=end_us)
     ]
 
 
@@ -337,7 +339,7 @@ def _dependent(
     if rule.substitution.name == "mrr":
         # a closed period is looked at as a whole
         closed = [period(hour) for hour in (min(hours), max(hours))]
-        first = min([first, *(each.first for each in closed if each.closed)])
+        first = min([first, *(hour.first for hour in closed if hour.closed)])
     return {hour for hour in invalid if hour >= first}
 
 
@@ -347,14 +349,14 @@ def _histories(
     rule: ClosingRule,
     recorded: Mapping[int, Mapping[str, RecordedInput]],
 ) -> dict[str, History]:
-    found = {}
+    histories = {}
     for role in rule.equation.terms:
         lacking = [hour for hour, roles in recorded.items() if not roles[role].valid]
         if lacking:
-            found[role] = History(
+            histories[role] = History(
                 hour_inputs.unit_hours(connection, source_id, role, min(lacking), rule.load_range)
             )
-    return found
+    return histories
 
 
 def _verdict(
@@ -364,7 +366,7 @@ def _verdict(
     if kg is not None and abs(kg) > _MAX_KG:
         # no hour's mass: what is known of it is the sum of its minutes
         kg = None
-    measured = [each.covered_ms for role, each in recorded.items() if role != LOAD]
+    measured = [average.covered_ms for role, average in recorded.items() if role != LOAD]
     if kg is None and min(measured) > 0:
         quality = "partial"
     return HourVerdict(
@@ -383,7 +385,9 @@ def _period(hour: int, plan: FacilityPlan, lateness_s: float, now: datetime) -> 
     Of a facility that was retired in it nothing more comes: it is closed with the retirement.
     """
     year = datetime.fromtimestamp(hour * 3600, UTC).astimezone(plan.zone).year
-    first, end = (datetime(each, 1, 1, tzinfo=plan.zone).timestamp() for each in (year, year + 1))
+    first, end = (
+        datetime(january, 1, 1, tzinfo=plan.zone).timestamp() for january in (year, year + 1)
+    )
     ends = end if plan.retirement is None else min(end, plan.retirement.at.timestamp())
     return Period(
         first=int(first // 3600),

@@ -19,7 +19,9 @@ def ranges(connection: psycopg.Connection[Any], plan: FacilityPlan, of_sources: 
     firsts = _first_minutes(connection, plan, of_sources.ids.tolist())
     if not firsts:
         return of_sources
-    first = np.array([firsts.get(each, 0) for each in of_sources.ids.tolist()], dtype=np.int64)
+    first = np.array(
+        [firsts.get(source_id, 0) for source_id in of_sources.ids.tolist()], dtype=np.int64
+    )
     return replace(of_sources, firsts=np.maximum(of_sources.firsts, first)).where(
         of_sources.lasts >= first
     )
@@ -45,11 +47,11 @@ def _first_minutes(
     lost = retention.first_minutes(connection)
     if not lost:
         return {}
-    found = {
+    minutes = {
         source_id: max(
             (lost[c] for c in plan.sources[source_id].inputs.values() if c in lost), default=None
         )
         for source_id in source_ids
         if source_id in plan.sources
     }
-    return {source_id: minute for source_id, minute in found.items() if minute is not None}
+    return {source_id: minute for source_id, minute in minutes.items() if minute is not None}

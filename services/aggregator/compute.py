@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.aggregator.head import RecentReadings
+from services.aggregator.head import HeadReadings
 from services.aggregator.ranges import Integers, Ranges
 from services.core.accounting.minute_rounding import billionths, holdable, multipliable
 from services.core.accounting.series import ChannelRule, ChosenMinutes, MinuteSeries
@@ -23,7 +23,7 @@ from services.core.store.schema.figures import MASSES
 from services.core.timeline.instants import MINUTE_US
 from services.core.timeline.intervals import Interval
 
-AnyReadings = StoredReadings | RecentReadings
+AnyReadings = StoredReadings | HeadReadings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,12 +39,12 @@ class _Computed:
     def series(self, i: int, *, is_rate: bool) -> MinuteSeries:
         """One range."""
         first = int(self.ranges.firsts[i])
-        mine = slice(self.begins[i], self.begins[i] + int(self.ranges.lasts[i]) - first + 1)
+        own_minutes = slice(self.begins[i], self.begins[i] + int(self.ranges.lasts[i]) - first + 1)
         return MinuteSeries(
             first_minute=first,
-            value=self.value[mine],
-            covered_us=self.covered_us[mine],
-            estimated_us=self.estimated_us[mine],
+            value=self.value[own_minutes],
+            covered_us=self.covered_us[own_minutes],
+            estimated_us=self.estimated_us[own_minutes],
             is_rate=is_rate,
         )
 
@@ -62,24 +62,24 @@ def sources(readings: AnyReadings, plan: FacilityPlan, ranges: Ranges) -> list[S
         places.append(len(channels))
         channels.extend(source.inputs.values())
         rows.extend([row] * len(source.inputs))
-    wanted, into = Ranges(
+    wanted, union_row = Ranges(
         ids=np.array(channels, dtype=np.int64), firsts=ranges.firsts[rows], lasts=ranges.lasts[rows]
     ).union()
     computed = _minutes(readings, plan.channels, wanted)
     place = np.array(places, dtype=np.int64)
-    found = []
+    masses = []
     for members in groups.values():
-        mine = np.array(members, dtype=np.int64)
+        group = np.array(members, dtype=np.int64)
         of_group = Ranges(
-            ids=ranges.ids[mine], firsts=ranges.firsts[mine], lasts=ranges.lasts[mine]
+            ids=ranges.ids[group], firsts=ranges.firsts[group], lasts=ranges.lasts[group]
         )
         source = plan.sources[int(of_group.ids[0])]
         inputs = {
-            role: (plan.channels[channel].is_rate, into[place[mine] + k])
+            role: (plan.channels[channel].is_rate, union_row[place[group] + k])
             for k, (role, channel) in enumerate(source.inputs.items())
         }
-        found.append(_masses(source, of_group, computed, inputs))
-    return found
+        masses.append(_masses(source, of_group, computed, inputs))
+    return masses
 
 
 def series(
@@ -88,12 +88,12 @@ def series(
     wanted: Mapping[int, Iterable[Interval]],
 ) -> dict[int, list[MinuteSeries]]:
     """Compute each channel's minutes over its ranges, joined where these lie close together."""
-    computed = _minutes(readings, rules, Ranges.of(wanted).union()[0])
-    found: dict[int, list[MinuteSeries]] = {}
+    computed = _minutes(readings, rules, Ranges.from_intervals(wanted).union()[0])
+    series: dict[int, list[MinuteSeries]] = {}
     for i, channel in enumerate(computed.ranges.ids.tolist()):
         is_rate = rules[channel].is_rate
-        found.setdefault(channel, []).append(computed.series(i, is_rate=is_rate))
-    return found
+        series.setdefault(channel, []).append(computed.series(i, is_rate=is_rate))
+    return series
 
 
 def containing(series: list[MinuteSeries], minute: int) -> MinuteSeries:
@@ -102,20 +102,20 @@ def containing(series: list[MinuteSeries], minute: int) -> MinuteSeries:
 
 
 def _minutes(readings: AnyReadings, rules: Mapping[int, ChannelRule], ranges: Ranges) -> _Computed:
-    of = [rules[channel] for channel in ranges.ids.tolist()]
-    contexts = {id(rule): rule.context for rule in of}
-    each = [contexts[id(rule)] for rule in of]
+    channel_rules = [rules[channel] for channel in ranges.ids.tolist()]
+    contexts = {id(rule): rule.context for rule in channel_rules}
+    context = [contexts[id(rule)] for rule in channel_rules]
 
     def column(values: Iterable[int]) -> Integers:
-        return np.fromiter(values, dtype=np.int64, count=len(of))
+        return np.fromiter(values, dtype=np.int64, count=len(channel_rules))
 
-    found = readings.read(
+    stored = readings.read(
         SeriesRequests(
             channels=ranges.ids,
-            firsts=ranges.firsts - column(-(-context.lead_us // MINUTE_US) for context in each),
-            lasts=ranges.lasts + column(-(-context.trail_us // MINUTE_US) for context in each),
-            before=column(context.before for context in each),
-            after=column(context.after for context in each),
+            firsts=ranges.firsts - column(-(-context.lead_us // MINUTE_US) for context in context),
+            lasts=ranges.lasts + column(-(-context.trail_us // MINUTE_US) for context in context),
+            before=column(context.before for context in context),
+            after=column(context.after for context in context),
         )
     )
     sizes = ranges.lasts - ranges.firsts + 1
@@ -123,28 +123,30 @@ def _minutes(readings: AnyReadings, rules: Mapping[int, ChannelRule], ranges: Ra
     total = int(sizes.sum())
     value, covered_us = np.zeros(total), np.zeros(total, dtype=np.int64)
     estimated_us = np.zeros(total, dtype=np.int64)
-    alike: dict[tuple[int, int, int], list[int]] = {}
+    by_rule: dict[tuple[int, int, int], list[int]] = {}
     for i, key in enumerate(
-        zip(map(id, of), ranges.firsts.tolist(), ranges.lasts.tolist(), strict=True)
+        zip(map(id, channel_rules), ranges.firsts.tolist(), ranges.lasts.tolist(), strict=True)
     ):
-        alike.setdefault(key, []).append(i)
-    counts = np.diff(found.bounds)
-    for (_, first, last), members in alike.items():
-        mine = np.array(members, dtype=np.int64)
-        own = counts[mine]
-        owner = np.repeat(np.arange(mine.size), own)
-        at = np.arange(owner.size) + (found.bounds[mine] - (np.cumsum(own) - own))[owner]
-        values, covered, estimated = of[members[0]].minutes_of_many(
-            found.ts_us[at],
-            found.value[at],
+        by_rule.setdefault(key, []).append(i)
+    counts = np.diff(stored.bounds)
+    for (_, first, last), members in by_rule.items():
+        rows = np.array(members, dtype=np.int64)
+        lengths = counts[rows]
+        owner = np.repeat(np.arange(rows.size), lengths)
+        place = (
+            np.arange(owner.size) + (stored.bounds[rows] - (np.cumsum(lengths) - lengths))[owner]
+        )
+        values, covered, estimated = channel_rules[members[0]].minutes_of_many(
+            stored.ts_us[place],
+            stored.value[place],
             owner,
-            mine.size,
+            rows.size,
             first,
             last,
-            None if found.uncertain is None else found.uncertain[at],
+            None if stored.uncertain is None else stored.uncertain[place],
         )
-        into = begins[mine][:, None] + np.arange(last - first + 1)
-        value[into], covered_us[into], estimated_us[into] = values, covered, estimated
+        target = begins[rows][:, None] + np.arange(last - first + 1)
+        value[target], covered_us[target], estimated_us[target] = values, covered, estimated
     return _Computed(
         ranges=ranges,
         begins=begins,
@@ -167,20 +169,20 @@ def _masses(
     """
     minutes, row = ranges.minutes()
     chosen = {}
-    for role, (is_rate, into) in inputs.items():
-        at = (computed.begins[into] - computed.ranges.firsts[into])[row] + minutes
+    for role, (is_rate, union_row) in inputs.items():
+        place = (computed.begins[union_row] - computed.ranges.firsts[union_row])[row] + minutes
         chosen[role] = ChosenMinutes(
-            value=computed.value[at],
-            covered_us=computed.covered_us[at],
-            estimated_us=computed.estimated_us[at],
+            value=computed.value[place],
+            covered_us=computed.covered_us[place],
+            estimated_us=computed.estimated_us[place],
             is_rate=is_rate,
         )
     masses = source.method.masses(chosen, minutes)
     activity = masses.activity
     kg = {mass.name: getattr(masses, mass.in_kg) for mass in MASSES}
     amounts = [*kg.values()] if activity is None else [*kg.values(), activity]
-    held = np.logical_and.reduce([holdable(each) for each in amounts])
-    known = (masses.covered_us > 0) & held
+    storable = np.logical_and.reduce([holdable(amount) for amount in amounts])
+    known = (masses.covered_us > 0) & storable
     return SourceMinutes(
         source_ids=ranges.ids[row],
         minutes=minutes,
@@ -190,9 +192,9 @@ def _masses(
             if activity is None
             else billionths(minutes, known, activity),
             # rounded up: a minute with any mass is a covered one, and its mass is told
-            "covered_ms": np.where(held, -(-masses.covered_us // 1000), 0),
-            "estimated_ms": np.where(held, -(-masses.estimated_us // 1000), 0),
+            "covered_ms": np.where(storable, -(-masses.covered_us // 1000), 0),
+            "estimated_ms": np.where(storable, -(-masses.estimated_us // 1000), 0),
         },
         activity=None if activity is None else multipliable(np.where(known, activity, 0.0)),
-        beyond=(masses.covered_us > 0) & ~held,
+        beyond=(masses.covered_us > 0) & ~storable,
     )

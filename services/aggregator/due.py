@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 
 from services.aggregator import calibrations, expand
-from services.aggregator.head import RecentReadings
-from services.aggregator.invalidations import Touched, TouchedReasons
+from services.aggregator.head import HeadReadings
+from services.aggregator.invalidations import InvalidationReasons, Invalidations
 from services.aggregator.ranges import Ranges
 from services.core.store.emissions import claims, left_over
 from services.core.store.registry.plan import FacilityPlan
@@ -30,31 +30,31 @@ class Work:
     #: by source: the reason of what this changes of closed hours
     reasons: Mapping[int, str]
     #: first and last hours by source to be judged again where they were judged before
-    judge: dict[int, tuple[int, int]] = field(default_factory=dict)
+    hours_to_finalise: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def but(self, ranges: Ranges) -> Work:
         """Return the same for these ranges."""
         return replace(self, ranges=ranges)
 
 
-def touched(
-    readings: RecentReadings, plan: FacilityPlan, changed: Touched, current_minute: int
+def invalidated_ranges(
+    readings: HeadReadings, plan: FacilityPlan, changed: Invalidations, current_minute: int
 ) -> Ranges:
     """Return the minutes that changed readings may speak of, by source of the plan."""
-    mine = changed.among(plan.channels)
-    readings.refresh(*mine.since())
-    return expand.affected(readings, plan, mine, current_minute)
+    selected = changed.among(plan.channels)
+    readings.refresh(*selected.since())
+    return expand.affected(readings, plan, selected, current_minute)
 
 
-def of_touched(
-    connection: psycopg.Connection[Any], plan: FacilityPlan, changed: Touched, ranges: Ranges
+def work_on(
+    connection: psycopg.Connection[Any], plan: FacilityPlan, changed: Invalidations, ranges: Ranges
 ) -> Work:
     """Why these minutes are computed, and what is judged again."""
-    mine = changed.among(plan.channels)
+    selected = changed.among(plan.channels)
     return Work(
         ranges=ranges,
-        reasons=TouchedReasons(plan, mine),
-        judge=_of_sources(plan, calibrations.refresh(connection, plan, mine)),
+        reasons=InvalidationReasons(plan, selected),
+        hours_to_finalise=_of_sources(plan, calibrations.refresh(connection, plan, selected)),
     )
 
 
@@ -86,23 +86,27 @@ def _requested(
         return None
     source_id, start = queued.source_id, queued.interval.start
     if source_id not in plan.sources:
-        return Work(ranges=Ranges.of({}), reasons={})
+        return Work(ranges=Ranges.from_intervals({}), reasons={})
     # minutes to come are computed when they are there
     last_minute = min(queued.interval.last, max(start, current_minute))
-    judge = calibrations.refresh_span(connection, plan, plan.sources[source_id], start, last_minute)
-    first, last = judge.get(source_id, (start // 60, last_minute // 60))
+    hours = calibrations.refresh_span(connection, plan, plan.sources[source_id], start, last_minute)
+    first, last = hours.get(source_id, (start // 60, last_minute // 60))
     return Work(
-        ranges=Ranges.of({source_id: [Interval.through(start, last_minute)]}),
+        ranges=Ranges.from_intervals({source_id: [Interval.through(start, last_minute)]}),
         reasons={source_id: queued.reason},
-        judge=_of_sources(plan, judge)
+        hours_to_finalise=_of_sources(plan, hours)
         | {source_id: (min(first, start // 60), max(last, last_minute // 60))},
     )
 
 
 def _of_sources(
-    plan: FacilityPlan, judge: Mapping[int, tuple[int, int]]
+    plan: FacilityPlan, hours_by_source: Mapping[int, tuple[int, int]]
 ) -> dict[int, tuple[int, int]]:
-    return {source_id: hours for source_id, hours in judge.items() if source_id in plan.sources}
+    return {
+        source_id: hours
+        for source_id, hours in hours_by_source.items()
+        if source_id in plan.sources
+    }
 
 
 def _rest(connection: psycopg.Connection[Any], plan: FacilityPlan, max_minutes: int) -> Work | None:
@@ -110,10 +114,10 @@ def _rest(connection: psycopg.Connection[Any], plan: FacilityPlan, max_minutes: 
     if not taken:
         return None
     selected: dict[int, list[Interval]] = {}
-    for each in taken:
-        if each.source_id in plan.sources:
-            selected.setdefault(each.source_id, []).append(each.interval)
+    for queued in taken:
+        if queued.source_id in plan.sources:
+            selected.setdefault(queued.source_id, []).append(queued.interval)
     return Work(
-        ranges=Ranges.of(selected).union()[0],
-        reasons={each.source_id: each.reason for each in taken},
+        ranges=Ranges.from_intervals(selected).union()[0],
+        reasons={queued.source_id: queued.reason for queued in taken},
     )

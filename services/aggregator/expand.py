@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from services.aggregator.head import RecentReadings
-from services.aggregator.invalidations import Touched
+from services.aggregator.head import HeadReadings
+from services.aggregator.invalidations import Invalidations
 from services.aggregator.ranges import Ranges
 from services.core.accounting.registers import LOOK_AROUND
 from services.core.accounting.series import ChannelRule
@@ -19,32 +19,34 @@ from services.core.timeline.instants import MINUTE_US
 
 
 def affected(
-    readings: StoredReadings | RecentReadings,
+    readings: StoredReadings | HeadReadings,
     plan: FacilityPlan,
-    touched: Touched,
+    invalidations: Invalidations,
     current_minute: int,
 ) -> Ranges:
-    """Ranges of minutes to compute, by source; ``touched`` are channels of the plan.
+    """Ranges of minutes to compute, by source; ``invalidations`` are channels of the plan.
 
     A value that holds beyond the current minute is carried there when that minute begins
     (:mod:`.minute_rollover`), so that a live value writes one row and not one for each minute it
     may hold.
     """
-    pairs = Ranges(ids=touched.channels, firsts=touched.minutes, lasts=touched.minutes)
-    spans, into = pairs.union()
-    since_us = np.full(len(spans), np.iinfo(np.int64).max)
-    np.minimum.at(since_us, into, touched.since_us)
-    firsts, lasts = spans.firsts.copy(), spans.lasts.copy()
-    rules = [plan.channels[channel] for channel in spans.ids.tolist()]
+    pairs = Ranges(
+        ids=invalidations.channels, firsts=invalidations.minutes, lasts=invalidations.minutes
+    )
+    ranges, range_of = pairs.union()
+    since_us = np.full(len(ranges), np.iinfo(np.int64).max)
+    np.minimum.at(since_us, range_of, invalidations.since_us)
+    firsts, lasts = ranges.firsts.copy(), ranges.lasts.copy()
+    rules = [plan.channels[channel] for channel in ranges.ids.tolist()]
     counter = np.array([rule.kind == "counter" for rule in rules], dtype=np.bool_)
     firsts[counter], lasts[counter] = readings.neighbours(
-        spans.ids[counter], since_us[counter], lasts[counter], LOOK_AROUND + 1
+        ranges.ids[counter], since_us[counter], lasts[counter], LOOK_AROUND + 1
     )
     for i in np.flatnonzero(~counter).tolist():
         firsts[i], lasts[i] = _reach(rules[i], int(firsts[i]), int(lasts[i]), current_minute)
-    fed = [plan.fed_by[channel] for channel in spans.ids.tolist()]
-    row = np.repeat(np.arange(len(spans)), [len(each) for each in fed])
-    source_ids = np.array([source for each in fed for source in each], dtype=np.int64)
+    fed = [plan.fed_by[channel] for channel in ranges.ids.tolist()]
+    row = np.repeat(np.arange(len(ranges)), [len(sources) for sources in fed])
+    source_ids = np.array([source for sources in fed for source in sources], dtype=np.int64)
     return Ranges(ids=source_ids, firsts=firsts[row], lasts=lasts[row]).union()[0]
 
 

@@ -43,7 +43,7 @@ _MAX_CHANNELS = 1 << 16
 _FOR_EVER = 10_000_000
 
 
-class Recent:
+class Head:
     """What one process remembers of one facility.
 
     Of each channel that is remembered these are its newest readings without a gap: every reading
@@ -73,7 +73,7 @@ class Recent:
         plan: FacilityPlan,
         sequence: int,
         current_minute: int,
-    ) -> RecentReadings:
+    ) -> HeadReadings:
         """Return the readings for one tick that found the facility's sequence to be ``sequence``.
 
         They are relied on in the next one only if :meth:`keep` is called after its commit.
@@ -95,7 +95,7 @@ class Recent:
             self._base_us = begin_us - (1 << (_TIME_BITS - 1))
         self._sequence = None
         self._drop_old((current_minute - _LIVE_MINUTES + 1) * MINUTE_US)
-        return RecentReadings(self, StoredReadings(connection), current_minute)
+        return HeadReadings(self, StoredReadings(connection), current_minute)
 
     def is_of(self, sequence: int) -> bool:
         """Whether this process did the tick that left the facility with this sequence."""
@@ -105,7 +105,7 @@ class Recent:
         """Note that the tick is committed and left the facility with this sequence."""
         self._sequence = sequence
 
-    # -- what RecentReadings works with ---------------------------------------------------------
+    # -- what HeadReadings works with ---------------------------------------------------------
 
     def numbers(self, channels: Integers) -> Integers:
         """Return the number of each channel, which must be one of the plan's."""
@@ -127,7 +127,7 @@ class Recent:
         """Where each channel's readings from an instant on begin."""
         return np.searchsorted(self._keys, self._keys_of(numbers, ts_us))
 
-    def at(self, places: Integers) -> tuple[Integers, NDArray[np.float64]]:
+    def values(self, places: Integers) -> tuple[Integers, NDArray[np.float64]]:
         """Return times and values."""
         ts_us = (self._keys[places] & ((1 << _TIME_BITS) - 1)) + self._base_us
         return ts_us, self._value[places]
@@ -136,32 +136,32 @@ class Recent:
         """Which are uncertain; None: none is."""
         if not self._uncertain.size:
             return None
-        found = np.isin(self._keys[places], self._uncertain)
-        return found if found.any() else None
+        uncertain = np.isin(self._keys[places], self._uncertain)
+        return uncertain if uncertain.any() else None
 
     def forget(self, numbers: Integers) -> None:
         """Forget some channels."""
         if not self._known[numbers].any():
             return
         self._known[numbers] = False
-        kept = self._known[self._keys >> _TIME_BITS]
-        self._keys, self._value = self._keys[kept], self._value[kept]
+        remaining = self._known[self._keys >> _TIME_BITS]
+        self._keys, self._value = self._keys[remaining], self._value[remaining]
         self._uncertain = self._uncertain[self._known[self._uncertain >> _TIME_BITS]]
 
     def put(self, numbers: Integers, since_us: Integers, series: Series) -> None:
         """Replace all of each channel from its instant on with the readings given."""
         since = np.full(self.channels.size, np.iinfo(np.int64).max)
         since[numbers] = self._keys_of(numbers, since_us)
-        kept = self._keys < since[self._keys >> _TIME_BITS]
+        remaining = self._keys < since[self._keys >> _TIME_BITS]
         owner = numbers[series.owner]
-        said = ~self._registers[owner] | np.isfinite(series.value)
-        keys = self._keys_of(owner[said], series.ts_us[said])
+        informative = ~self._registers[owner] | np.isfinite(series.value)
+        keys = self._keys_of(owner[informative], series.ts_us[informative])
         if self._uncertain.size or series.uncertain is not None:
             left = self._uncertain[self._uncertain < since[self._uncertain >> _TIME_BITS]]
-            more = keys[:0] if series.uncertain is None else keys[series.uncertain[said]]
+            more = keys[:0] if series.uncertain is None else keys[series.uncertain[informative]]
             self._uncertain = np.concatenate((left, more))
-        keys = np.concatenate((self._keys[kept], keys))
-        value = np.concatenate((self._value[kept], series.value[said]))
+        keys = np.concatenate((self._keys[remaining], keys))
+        value = np.concatenate((self._value[remaining], series.value[informative]))
         order = np.argsort(keys, kind="stable")
         self._keys, self._value = keys[order], value[order]
 
@@ -191,43 +191,43 @@ class Recent:
         if np.mean(first - starts) < _AROUND:
             return
         self._whole[numbers[first > starts]] = False
-        of = self._keys >> _TIME_BITS
+        owner = self._keys >> _TIME_BITS
         begins = np.zeros(self.channels.size, dtype=np.int64)
         begins[numbers] = first
-        kept = np.arange(of.size) >= begins[of]
-        self._keys, self._value = self._keys[kept], self._value[kept]
+        remaining = np.arange(owner.size) >= begins[owner]
+        self._keys, self._value = self._keys[remaining], self._value[remaining]
         if self._uncertain.size:
             self._uncertain = np.intersect1d(self._uncertain, self._keys, assume_unique=True)
 
 
-class RecentReadings:
+class HeadReadings:
     """Readings for one tick: from memory where they are there, else from the database."""
 
-    def __init__(self, recent: Recent, stored: StoredReadings, current_minute: int) -> None:
-        self._recent, self._stored = recent, stored
+    def __init__(self, head: Head, stored: StoredReadings, current_minute: int) -> None:
+        self._head, self._stored = head, stored
         self._live_from_us = (current_minute - _LIVE_MINUTES + 1) * MINUTE_US
 
     def refresh(self, channels: Integers, since_us: Integers) -> None:
         """Take up what changed: ``channels`` of the plan ascending, each from an instant on."""
-        recent = self._recent
-        numbers = recent.numbers(channels)
+        head = self._head
+        numbers = head.numbers(channels)
         live = since_us >= self._live_from_us
-        recent.forget(numbers[~live])
-        if recent.channels.size > _MAX_CHANNELS:
+        head.forget(numbers[~live])
+        if head.channels.size > _MAX_CHANNELS:
             return
         numbers, since_us, channels = numbers[live], since_us[live], channels[live]
-        known = recent.is_known(numbers)
+        known = head.is_known(numbers)
         if known.any():
-            found = self._stored.since(channels[known], since_us[known])
-            recent.put(numbers[known], since_us[known], found)
+            series = self._stored.since(channels[known], since_us[known])
+            head.put(numbers[known], since_us[known], series)
         if not known.all():
             self._load(channels[~known], numbers[~known])
 
     def _load(self, channels: Integers, numbers: Integers) -> None:
-        register = self._recent.is_register(numbers)
+        register = self._head.is_register(numbers)
         first = self._live_from_us // MINUTE_US
         same = np.ones(channels.size, dtype=np.int64)
-        found = self._stored.read(
+        series = self._stored.read(
             SeriesRequests(
                 channels=channels,
                 firsts=same * first,
@@ -237,38 +237,38 @@ class RecentReadings:
             )
         )
         # a reading too far away to be remembered: such a channel is read from the database
-        owner = found.owner
+        owner = series.owner
         far = np.zeros(channels.size, dtype=np.bool_)
-        far[owner[~self._recent.in_reach(found.ts_us)]] = True
-        kept = ~far[owner]
+        far[owner[~self._head.in_reach(series.ts_us)]] = True
+        near_enough = ~far[owner]
         near = Series.sorted(
-            owner[kept],
-            found.ts_us[kept],
-            found.value[kept],
+            owner[near_enough],
+            series.ts_us[near_enough],
+            series.value[near_enough],
             channels.size,
-            None if found.uncertain is None else found.uncertain[kept],
+            None if series.uncertain is None else series.uncertain[near_enough],
         )
         before = np.bincount(near.owner[near.ts_us < self._live_from_us], minlength=channels.size)
-        self._recent.put(numbers, np.zeros(channels.size, dtype=np.int64), near)
-        self._recent.know(numbers[~far], (before < _AROUND)[~far])
+        self._head.put(numbers, np.zeros(channels.size, dtype=np.int64), near)
+        self._head.know(numbers[~far], (before < _AROUND)[~far])
 
     def read(self, requests: SeriesRequests) -> Series:
         """As :meth:`StoredReadings.read`; the channels must be the plan's."""
-        recent = self._recent
-        numbers = recent.numbers(requests.channels)
-        starts = recent.starts(numbers)
-        lows = recent.places(numbers, requests.firsts * MINUTE_US) - requests.before
-        here = recent.is_known(numbers) & ((lows >= starts) | recent.is_whole(numbers))
+        head = self._head
+        numbers = head.numbers(requests.channels)
+        starts = head.starts(numbers)
+        lows = head.places(numbers, requests.firsts * MINUTE_US) - requests.before
+        here = head.is_known(numbers) & ((lows >= starts) | head.is_whole(numbers))
         lows = np.maximum(lows, starts)
         highs = np.minimum(
-            recent.places(numbers, (requests.lasts + 1) * MINUTE_US) + requests.after,
-            recent.starts(numbers + 1),
+            head.places(numbers, (requests.lasts + 1) * MINUTE_US) + requests.after,
+            head.starts(numbers + 1),
         )
         sizes = np.where(here, highs - lows, 0)
         bounds = np.concatenate(([0], np.cumsum(sizes)))
         places = np.repeat(lows - bounds[:-1], sizes) + np.arange(bounds[-1])
-        ts_us, value = recent.at(places)
-        uncertain = recent.uncertain(places)
+        ts_us, value = head.values(places)
+        uncertain = head.uncertain(places)
         if here.all():
             return Series(ts_us=ts_us, value=value, bounds=bounds, uncertain=uncertain)
         far = self._stored.read(requests.where(~here))
@@ -287,17 +287,17 @@ class RecentReadings:
         self, channels: Integers, since_us: Integers, lasts: Integers, count: int
     ) -> tuple[Integers, Integers]:
         """As :meth:`StoredReadings.neighbours`; the channels must be registers of the plan."""
-        recent = self._recent
-        numbers = recent.numbers(channels)
-        starts, ends = recent.starts(numbers), recent.starts(numbers + 1)
-        at = recent.places(numbers, since_us)
-        here = recent.is_known(numbers) & ((at - count >= starts) | recent.is_whole(numbers))
+        head = self._head
+        numbers = head.numbers(channels)
+        starts, ends = head.starts(numbers), head.starts(numbers + 1)
+        place = head.places(numbers, since_us)
+        here = head.is_known(numbers) & ((place - count >= starts) | head.is_whole(numbers))
         before, after = since_us // MINUTE_US, lasts.copy()
-        some = here & (at > starts)
-        before[some] = recent.at(np.maximum(at - count, starts)[some])[0] // MINUTE_US
-        at = recent.places(numbers, (lasts + 1) * MINUTE_US)
-        some = here & (at < ends)
-        after[some] = recent.at(np.minimum(at + count, ends)[some] - 1)[0] // MINUTE_US
+        some = here & (place > starts)
+        before[some] = head.values(np.maximum(place - count, starts)[some])[0] // MINUTE_US
+        place = head.places(numbers, (lasts + 1) * MINUTE_US)
+        some = here & (place < ends)
+        after[some] = head.values(np.minimum(place + count, ends)[some] - 1)[0] // MINUTE_US
         if not here.all():
             before[~here], after[~here] = self._stored.neighbours(
                 channels[~here], since_us[~here], lasts[~here], count

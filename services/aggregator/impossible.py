@@ -46,38 +46,38 @@ def note(
         log.warning("masses_that_cannot_be", facility=plan.slug, source=source.slug)
     if noted:
         by_source = {
-            each.name: each
-            for each in set_aside.of_facility(connection, "aggregator", plan.id)
-            if each.kind == MASSES
+            entry.name: entry
+            for entry in set_aside.of_facility(connection, "aggregator", plan.id)
+            if entry.kind == MASSES
         }
         for source_id, of_source in ranges.by_id().items():
-            found = by_source.get(plan.sources[source_id].slug)
-            if found is not None and source_id not in bad:
+            entry = by_source.get(plan.sources[source_id].slug)
+            if entry is not None and source_id not in bad:
                 computed_now = bounds(of_source)
                 set_aside.shorten(
-                    connection, "aggregator", found, computed_now.start, computed_now.last
+                    connection, "aggregator", entry, computed_now.start, computed_now.last
                 )
     return noted or bool(bad)
 
 
 def sources(connection: psycopg.Connection[Any], plan: FacilityPlan) -> set[int]:
     """Return the sources that are noted."""
-    found = set_aside.of_facility(connection, "aggregator", plan.id)
-    names = {each.name for each in found if each.kind == MASSES}
+    entries = set_aside.of_facility(connection, "aggregator", plan.id)
+    names = {entry.name for entry in entries if entry.kind == MASSES}
     return {source.id for source in plan.sources.values() if source.slug in names}
 
 
 def _bounds(computed: Sequence[SourceMinutes]) -> dict[int, tuple[int, int]]:
     """First and last of the minutes that cannot be told, by source."""
-    found: dict[int, tuple[int, int]] = {}
-    for each in computed:
-        if not each.beyond.any():
+    bounds: dict[int, tuple[int, int]] = {}
+    for part in computed:
+        if not part.beyond.any():
             continue
-        ids, minutes = each.source_ids[each.beyond], each.minutes[each.beyond]
+        ids, minutes = part.source_ids[part.beyond], part.minutes[part.beyond]
         for source_id in np.unique(ids).tolist():
-            mine = minutes[ids == source_id]
-            found[source_id] = (int(mine.min()), int(mine.max()))
-    return found
+            source_minutes = minutes[ids == source_id]
+            bounds[source_id] = (int(source_minutes.min()), int(source_minutes.max()))
+    return bounds
 
 
 def _piece(plan: FacilityPlan, source_id: int) -> Piece:

@@ -17,7 +17,7 @@ Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Touched:
+class Invalidations:
     """Element i of each: a channel, a minute, and the second of it at which its changes begin.
 
     Ascending by channel and minute, without duplicates.
@@ -40,7 +40,7 @@ class Touched:
         reason: str | None = None,
         *,
         more: bool = False,
-    ) -> Touched:
+    ) -> Invalidations:
         """From pairs in any order, some of them twice."""
         order = np.lexsort((seconds, minutes, channels))
         channels, minutes, seconds = channels[order], minutes[order], seconds[order]
@@ -55,19 +55,19 @@ class Touched:
         )
 
     @classmethod
-    def claimed(cls, pairs: ClaimedPairs) -> Touched:
+    def claimed(cls, pairs: ClaimedPairs) -> Invalidations:
         """From pairs as they were claimed."""
         return cls.pairs(
             pairs.channels, pairs.minutes, pairs.seconds, pairs.reason, more=pairs.more
         )
 
     @classmethod
-    def whole(cls, minutes: Mapping[int, Integers]) -> Touched:
+    def whole(cls, minutes: Mapping[int, Integers]) -> Invalidations:
         """Minutes by channel, each from its start on."""
-        channels = [np.full(each.size, channel) for channel, each in minutes.items()]
+        channels = [np.full(of_channel.size, channel) for channel, of_channel in minutes.items()]
         table = np.concatenate([*channels, np.zeros(0, dtype=np.int64)])
-        of = np.concatenate([*minutes.values(), np.zeros(0, dtype=np.int64)])
-        return cls.pairs(table, of, np.zeros_like(of))
+        flat = np.concatenate([*minutes.values(), np.zeros(0, dtype=np.int64)])
+        return cls.pairs(table, flat, np.zeros_like(flat))
 
     @property
     def since_us(self) -> Integers:
@@ -79,9 +79,11 @@ class Touched:
         channels, first = np.unique(self.channels, return_index=True)
         return channels, self.since_us[first]
 
-    def among(self, channels: Container[int]) -> Touched:
+    def among(self, channels: Container[int]) -> Invalidations:
         """Those of some channels."""
-        chosen = np.array([each in channels for each in self.channels.tolist()], dtype=np.bool_)
+        chosen = np.array(
+            [channel in channels for channel in self.channels.tolist()], dtype=np.bool_
+        )
         return replace(
             self,
             channels=self.channels[chosen],
@@ -97,23 +99,23 @@ class Touched:
         return dict(zip(channels.tolist(), zip(firsts, lasts, strict=True), strict=True))
 
 
-class TouchedReasons(Mapping[int, str]):
+class InvalidationReasons(Mapping[int, str]):
     """Why sources changed, by source; put into words only where it is asked for.
 
     Late readings are told by their channels, of each source by its own.
     """
 
-    def __init__(self, plan: FacilityPlan, touched: Touched) -> None:
-        self._plan, self._reason = plan, touched.reason
-        self._touched = np.unique(touched.channels).tolist()
+    def __init__(self, plan: FacilityPlan, invalidations: Invalidations) -> None:
+        self._plan, self._reason = plan, invalidations.reason
+        self._touched = np.unique(invalidations.channels).tolist()
 
     @cached_property
     def _channels(self) -> dict[int, list[str]]:
-        found: dict[int, list[str]] = {}
+        names: dict[int, list[str]] = {}
         for channel in self._touched:
             for source_id in self._plan.fed_by[channel]:
-                found.setdefault(source_id, []).append(self._plan.channel_names[channel])
-        return found
+                names.setdefault(source_id, []).append(self._plan.channel_names[channel])
+        return names
 
     def __getitem__(self, source_id: int) -> str:
         names = self._channels[source_id]

@@ -10,7 +10,7 @@ import psycopg
 import structlog
 
 from services.aggregator.fair_turns import FairTurns
-from services.aggregator.head import Recent
+from services.aggregator.head import Head
 from services.aggregator.pieces import Pieces
 from services.aggregator.retention import Retention
 from services.aggregator.setbacks import Setbacks
@@ -62,7 +62,7 @@ class Loop:
         self._progress = progress
         self._retention = retention
         self._plans: dict[int, FacilityPlan] = {}
-        self._recent: dict[int, Recent] = {}
+        self._heads: dict[int, Head] = {}
         #: of facilities of which something is set aside, or was
         self._reduced: dict[int, FacilityPlan] = {}
         self._revision = -1
@@ -84,12 +84,12 @@ class Loop:
         self._revision = -1
         database_time.adopt(connection, "aggregator", self._clock)
         while not self._shutdown.requested:
-            worked = self.turn(connection)
+            worked = self.run_once(connection)
             if not worked and not self._shutdown.requested:
                 self._wait(connection)
         self._progress.forget(connection)
 
-    def turn(self, connection: psycopg.Connection[Any]) -> bool:
+    def run_once(self, connection: psycopg.Connection[Any]) -> bool:
         """Tick facilities that have work, those first that cost least; return whether any had.
 
         Each at most once, and no more of them than take about :data:`_LOOK_AGAIN_S`.
@@ -99,23 +99,23 @@ class Loop:
         self._setbacks.refresh(connection, self._revision)
         worked, began = False, self._monotonic()
         waiting = {
-            each.facility_id: each
-            for each in facility_progress.waiting(connection, self._clock.now())
+            facility.facility_id: facility
+            for facility in facility_progress.waiting(connection, self._clock.now())
         }
         for facility_id in self._turns.order(list(waiting)):
-            each, started = waiting[facility_id], self._monotonic()
+            facility, started = waiting[facility_id], self._monotonic()
             if facility_id not in self._plans or self._shutdown.requested:
                 continue
             if started < self._paced_until_s.get(facility_id, 0.0):
                 continue
             if self._setbacks.is_left_alone(facility_id):
                 continue
-            recent = self._recent.setdefault(facility_id, Recent())
-            if not recent.is_of(each.sequence) and each.idle_s < _LEAVE_S:
+            head = self._heads.setdefault(facility_id, Head())
+            if not head.is_of(facility.sequence) and facility.idle_s < _LEAVE_S:
                 self._pace(facility_id, started)
                 continue
             try:
-                worked |= self._work(connection, facility_id, recent, started)
+                worked |= self._work(connection, facility_id, head, started)
             finally:
                 self._turns.spent(facility_id, self._monotonic() - started)
             if self._monotonic() - began > _LOOK_AGAIN_S:
@@ -131,7 +131,7 @@ class Loop:
         self,
         connection: psycopg.Connection[Any],
         facility_id: int,
-        recent: Recent,
+        head: Head,
         started: float,
     ) -> bool:
         """Tick one facility, or do what comes before that; return whether anything was done."""
@@ -144,10 +144,10 @@ class Loop:
                 connection,
                 self._without(plan),
                 now,
-                recent,
+                head,
                 self._setbacks.pieces(facility_id, usual),
                 history_first=facility_id in self._history_first,
-                held=self._clock.held,
+                hold_closing=self._clock.held,
                 dated=now,
             )
         except psycopg.errors.UndefinedTable:
@@ -160,7 +160,7 @@ class Loop:
             self._setbacks.failed(plan, error)
             return True
         took_s = self._monotonic() - started
-        self._setbacks.succeeded(connection, plan)
+        self._setbacks.record_success(connection, plan)
         self._history_first.discard(facility_id)
         if done.history_waits:
             self._history_first.add(facility_id)
@@ -190,7 +190,7 @@ class Loop:
             self._plans, failures = usable_plans(connection)
             for facility_id, error in failures.items():
                 self._setbacks.unplanned(connection, facility_id, error, revision)
-            self._recent = {}
+            self._heads = {}
             self._reduced = {}
             self._turns.keep(self._plans)
             self._revision = revision
@@ -222,7 +222,7 @@ class Loop:
         until_s = min(
             now_s + _LOOK_S, now_s + to_next_minute_s + 0.001, *self._paced_until_s.values()
         )
-        for told in connection.notifies(timeout=max(0.0, until_s - now_s)):
-            of_facility = told.channel == notify.TOUCHED and told.payload.isdecimal()
-            if not of_facility or int(told.payload) not in self._paced_until_s:
+        for notice in connection.notifies(timeout=max(0.0, until_s - now_s)):
+            of_facility = notice.channel == notify.TOUCHED and notice.payload.isdecimal()
+            if not of_facility or int(notice.payload) not in self._paced_until_s:
                 return

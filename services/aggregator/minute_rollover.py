@@ -31,7 +31,7 @@ _LEAST_MOVE = 60
 SETTLE_S = 60.0
 
 
-def carried(
+def carry_forward(
     connection: psycopg.Connection[Any],
     plan: FacilityPlan,
     carried_to: int,

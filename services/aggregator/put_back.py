@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import structlog
 
-from services.aggregator.close_hours import Judged
+from services.aggregator.close_hours import Finalised
 from services.core.store.emissions import (
     facility_progress,
     hour_closing,
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 def put_back(
     connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime
-) -> tuple[Judged, dict[int, set[int]]]:
+) -> tuple[Finalised, dict[int, set[int]]]:
     """Put a facility's progress back to ``now``.
 
     Returns what taking back what closing added changes, and of which hours (since the epoch).
@@ -56,5 +56,7 @@ def put_back(
         reopened=sum(map(len, reopened.values())),
         redated=redated,
     )
-    judged = Judged(adjustments=hour_closing.set_closing(connection, verdicts), verdicts=verdicts)
-    return judged, reopened
+    finalised = Finalised(
+        adjustments=hour_closing.set_closing(connection, verdicts), verdicts=verdicts
+    )
+    return finalised, reopened

@@ -28,7 +28,7 @@ class Ranges:
     lasts: Integers
 
     @classmethod
-    def of(cls, intervals: Mapping[int, Iterable[Interval]]) -> Ranges:
+    def from_intervals(cls, intervals: Mapping[int, Iterable[Interval]]) -> Ranges:
         """From intervals, none of them empty, by id."""
         rows = [(id_, i.start, i.last) for id_, of_id in intervals.items() for i in of_id]
         table = np.array(rows, dtype=np.int64).reshape(-1, 3)
@@ -43,12 +43,12 @@ class Ranges:
 
     def by_id(self) -> dict[int, list[Interval]]:
         """Return the intervals of each id."""
-        found: dict[int, list[Interval]] = {}
-        for each, first, last in zip(
+        intervals: dict[int, list[Interval]] = {}
+        for id_, first, last in zip(
             self.ids.tolist(), self.firsts.tolist(), self.lasts.tolist(), strict=True
         ):
-            found.setdefault(each, []).append(Interval.through(first, last))
-        return found
+            intervals.setdefault(id_, []).append(Interval.through(first, last))
+        return intervals
 
     def union(self) -> tuple[Ranges, Integers]:
         """Ascending ranges with those joined that overlap or lie close together.
@@ -63,11 +63,11 @@ class Ranges:
         shift = np.cumsum(begins) * _APART
         reached = np.maximum.accumulate(self.lasts[order] + shift) - shift
         begins[1:] |= firsts[1:] > reached[:-1] + _JOIN_MINUTES
-        at = np.flatnonzero(begins)
-        into = np.empty(ids.size, dtype=np.int64)
-        into[order] = np.cumsum(begins) - 1
-        ends = np.append(at[1:], ids.size) - 1 if at.size else at
-        return Ranges(ids=ids[at], firsts=firsts[at], lasts=reached[ends]), into
+        first = np.flatnonzero(begins)
+        target = np.empty(ids.size, dtype=np.int64)
+        target[order] = np.cumsum(begins) - 1
+        ends = np.append(first[1:], ids.size) - 1 if first.size else first
+        return Ranges(ids=ids[first], firsts=firsts[first], lasts=reached[ends]), target
 
     def minutes(self) -> tuple[Integers, Integers]:
         """Every minute of every range, and the row that each is of."""

@@ -131,26 +131,26 @@ def _masses(amounts: Amounts, pieces: Sequence[DeferredMinutes]) -> _Computed:
     ordered = sorted(pieces, key=lambda piece: (piece.source_id, piece.interval.start))
     begins = np.array([piece.source_id * _SOURCE_KEY + piece.interval.start for piece in ordered])
     ends = np.array([piece.source_id * _SOURCE_KEY + piece.interval.end for piece in ordered])
-    at = np.searchsorted(begins, key, side="right") - 1
-    inside = (at >= 0) & (key < ends[np.maximum(at, 0)])
-    order, at = order[inside], at[inside]
+    piece = np.searchsorted(begins, key, side="right") - 1
+    inside = (piece >= 0) & (key < ends[np.maximum(piece, 0)])
+    order, piece = order[inside], piece[inside]
     source, minute = amounts.source[order], amounts.minute[order]
     activity = amounts.activity[order]
     known = np.ones(minute.size, dtype=bool)
-    found: dict[str, Integers] = {}
+    masses: dict[str, Integers] = {}
     beyond: set[int] = set()
     factors: dict[str, NDArray[np.float64]] = {}
     for i, name in enumerate(names(MASSES)):
         factors[name] = np.array([piece.per_unit_kg[i] for piece in ordered])
-        same = next((n for n in found if np.array_equal(factors[n], factors[name])), None)
+        same = next((n for n in masses if np.array_equal(factors[n], factors[name])), None)
         if same is not None:
-            found[name] = found[same]
+            masses[name] = masses[same]
             continue
-        kg = activity * factors[name][at]
-        held = holdable(kg)
-        beyond.update(source[~held].tolist())
-        found[name] = billionths(minute, known & held, kg)
-    return _Computed(minutes=Masses(source=source, minute=minute, ug=found), beyond=beyond)
+        kg = activity * factors[name][piece]
+        storable = holdable(kg)
+        beyond.update(source[~storable].tolist())
+        masses[name] = billionths(minute, known & storable, kg)
+    return _Computed(minutes=Masses(source=source, minute=minute, ug=masses), beyond=beyond)
 
 
 def _restate(
@@ -168,11 +168,11 @@ def _restate(
     hours = _hours(minutes, begins, amounts)
     changes, closed = factor_restatement.write_hours(connection, hours, reasons)
     # an hour that no window begins or ends in lies in each as a whole, or not at all
-    edges = factor_restatement.edges(connection, list(reasons))
+    boundary_hours = factor_restatement.edges(connection, list(reasons))
     keys = list(zip(changes.source.tolist(), changes.minute.tolist(), strict=True))
-    parted = np.array([key in edges for key in keys], dtype=bool)
-    of_edges = _differences(connection, minutes, hours, begins, changes.where(parted))
-    factor_restatement.change_windows(connection, changes.where(~parted).plus(of_edges))
+    split = np.array([key in boundary_hours for key in keys], dtype=bool)
+    of_edges = _differences(connection, minutes, hours, begins, changes.where(split))
+    factor_restatement.change_windows(connection, changes.where(~split).plus(of_edges))
     for source_id in np.unique(changes.source).tolist():
         first = changes.minute[changes.source == source_id]
         changed.add_range(source_id, int(first.min()), int(first.max()) + 59, reasons[source_id])
@@ -215,17 +215,17 @@ def _differences(
 ) -> Masses:
     """By how much each minute of the chosen hours changes."""
     key = hours.source * _SOURCE_KEY + hours.minute
-    at = np.searchsorted(key, chosen.source * _SOURCE_KEY + chosen.minute)
+    hour = np.searchsorted(key, chosen.source * _SOURCE_KEY + chosen.minute)
     sizes = np.diff(np.append(begins, minutes.minute.size))
-    mine = np.zeros(minutes.minute.size, dtype=bool)
-    for begin, size in zip(begins[at].tolist(), sizes[at].tolist(), strict=True):
-        mine[begin : begin + size] = True
-    new = minutes.where(mine)
+    selected = np.zeros(minutes.minute.size, dtype=bool)
+    for begin, size in zip(begins[hour].tolist(), sizes[hour].tolist(), strict=True):
+        selected[begin : begin + size] = True
+    new = minutes.where(selected)
     before = factor_restatement.minutes_in_force(
         connection, list(zip(chosen.source.tolist(), chosen.minute.tolist(), strict=True))
     )
     keys = zip(new.source.tolist(), new.minute.tolist(), strict=True)
-    old = np.array([before[each] for each in keys], dtype=np.int64).reshape(-1, len(MASSES))
+    old = np.array([before[minute] for minute in keys], dtype=np.int64).reshape(-1, len(MASSES))
     return Masses(
         source=new.source,
         minute=new.minute,

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import structlog
 
-from services.aggregator.setbacks import said
+from services.aggregator.setbacks import sentence
 from services.core.runtime import metrics
 from services.core.store.readings import retention
 
@@ -46,7 +46,7 @@ class Retention:
         except Exception as error:
             if connection.closed:
                 raise
-            self._failure = said(error)
+            self._failure = sentence(error)
             log.exception("raw readings could not be dropped", keep_days=self._keep_days)
         else:
             self._failure = None

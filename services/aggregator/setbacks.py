@@ -68,8 +68,8 @@ class Setbacks:
         self._revision = revision
         self._aside = {}
         count = 0
-        for each in set_aside.of_service(connection, SERVICE, revision):
-            self._aside.setdefault(each.facility_id, []).append(each)
+        for entry in set_aside.of_service(connection, SERVICE, revision):
+            self._aside.setdefault(entry.facility_id, []).append(entry)
             count += 1
         metrics.aggregator_set_aside.set(count)
 
@@ -78,7 +78,9 @@ class Setbacks:
         trouble = self._troubles.get(facility_id)
         if trouble is not None and self._monotonic() < trouble.paused_until_s:
             return True
-        return any(each.kind == FACILITY and not each.due for each in self._of(facility_id))
+        return any(
+            entry.kind == FACILITY and not entry.due for entry in self._set_aside(facility_id)
+        )
 
     def pieces(self, facility_id: int, usual: Pieces) -> Pieces:
         """How much is tried at once."""
@@ -87,7 +89,7 @@ class Setbacks:
 
     def plan(self, plan: FacilityPlan) -> FacilityPlan:
         """Return the facility without the sources that are set aside."""
-        names = {each.name for each in self._of(plan.id) if each.kind == SOURCE}
+        names = {entry.name for entry in self._set_aside(plan.id) if entry.kind == SOURCE}
         if not names:
             return plan
         return plan.without([s.id for s in plan.sources.values() if s.slug in names])
@@ -101,18 +103,18 @@ class Setbacks:
         if trouble is not None and trouble.isolation is not None:
             self._isolate(connection, plan, trouble, trouble.isolation, now)
             return True
-        for each in self._of(plan.id):
-            if each.kind == SOURCE and each.due:
-                self._try_again(connection, plan, each, now)
+        for entry in self._set_aside(plan.id):
+            if entry.kind == SOURCE and entry.due:
+                self._try_again(connection, plan, entry, now)
                 return True
         return False
 
-    def succeeded(self, connection: psycopg.Connection[Any], plan: FacilityPlan) -> None:
+    def record_success(self, connection: psycopg.Connection[Any], plan: FacilityPlan) -> None:
         """Note that a tick of the facility was done."""
         self._troubles.pop(plan.id, None)
-        for each in self._of(plan.id):
-            if each.kind == FACILITY:
-                set_aside.release(connection, SERVICE, each.piece)
+        for entry in self._set_aside(plan.id):
+            if entry.kind == FACILITY:
+                set_aside.release(connection, SERVICE, entry.piece)
                 log.info("taken_up_again", facility=plan.slug)
 
     def failed(self, plan: FacilityPlan, error: Exception) -> None:
@@ -123,7 +125,7 @@ class Setbacks:
         log.error(
             "tick_failed",
             facility=plan.slug,
-            error=said(error),
+            error=sentence(error),
             failures=trouble.failures,
             exc_info=error,
         )
@@ -141,7 +143,7 @@ class Setbacks:
         revision: int,
     ) -> None:
         """Set a facility aside whose configuration, as it is stored, cannot be used."""
-        reason = f"its configuration cannot be used: {said(error)}; apply its file again"
+        reason = f"its configuration cannot be used: {sentence(error)}; apply its file again"
         piece = Piece(facility_id=facility_id, kind=FACILITY)
         set_aside.put(connection, SERVICE, piece, reason, revision)
         log.error("set_aside", facility_id=facility_id, reason=reason, exc_info=error)
@@ -150,7 +152,7 @@ class Setbacks:
         """Note that the connection was lost in a tick: a smaller one comes next."""
         self._troubles.setdefault(plan.id, _Trouble()).failures += 1
 
-    def _of(self, facility_id: int) -> list[SetAside]:
+    def _set_aside(self, facility_id: int) -> list[SetAside]:
         return self._aside.get(facility_id, [])
 
     def _isolate(
@@ -207,7 +209,7 @@ class Setbacks:
         except Exception as error:
             if connection.closed:
                 raise
-            return said(error)
+            return sentence(error)
         return None
 
     def _put(
@@ -221,7 +223,7 @@ class Setbacks:
         log.error("set_aside", facility=plan.slug, source=piece.name or None, reason=reason)
 
 
-def said(error: Exception) -> str:
+def sentence(error: Exception) -> str:
     """Return an error in one line."""
     first = next(iter(str(error).splitlines()), "")
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

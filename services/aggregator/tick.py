@@ -22,10 +22,10 @@ from services.aggregator import (
 from services.aggregator import pieces as pieces_of
 from services.aggregator.alerts import evaluate
 from services.aggregator.alerts.changed_ranges import ChangedRanges
-from services.aggregator.close_hours import Judged
+from services.aggregator.close_hours import Finalised
 from services.aggregator.due import Work
-from services.aggregator.head import Recent, RecentReadings
-from services.aggregator.invalidations import Touched
+from services.aggregator.head import Head, HeadReadings
+from services.aggregator.invalidations import Invalidations
 from services.aggregator.pieces import LIVE_MINUTES, Pieces
 from services.aggregator.put_back import put_back
 from services.aggregator.ranges import Ranges
@@ -65,17 +65,17 @@ class Ticked:
 
 
 @dataclass(kw_only=True, slots=True)
-class _Turn:
+class _TickContext:
     """What the steps of one tick have in common."""
 
     connection: psycopg.Connection[Any]
     plan: FacilityPlan
     now: datetime
     current_minute: int
-    readings: RecentReadings
+    readings: HeadReadings
     pieces: Pieces
     #: there may be minutes that follow a new factor
-    follows: bool
+    has_deferred: bool
     #: minutes wait that did not fit into a tick
     rest_waits: bool
     #: masses of some minutes cannot be
@@ -103,24 +103,24 @@ def tick(
     connection: psycopg.Connection[Any],
     plan: FacilityPlan,
     now: datetime,
-    recent: Recent | None = None,
+    head: Head | None = None,
     pieces: Pieces | None = None,
     *,
     history_first: bool = False,
     trial: bool = False,
-    held: bool = False,
+    hold_closing: bool = False,
     dated: datetime | None = None,
 ) -> Ticked:
     """Work off what is due for one facility; return what was done.
 
     Blocks for as long as the database works, on a piece of the work that ``pieces`` bounds. On
     return it is committed and told by NOTIFY, or, where another aggregator has the facility,
-    nothing was done. ``recent`` is what this process remembers of the facility, if it does. With
+    nothing was done. ``head`` is what this process remembers of the facility, if it does. With
     ``history_first`` a piece of what is queued is computed and nothing else, else what arrived: who
-    calls takes them in turns. A ``trial`` does the same and takes it all back. With ``held`` no
-    hour is closed: the time may be wrong. ``dated``: see :func:`.claim.lock`.
+    calls takes them in turns. A ``trial`` does the same and takes it all back. With
+    ``hold_closing`` no hour is closed: the time may be wrong. ``dated``: see :func:`.claim.lock`.
     """
-    recent = Recent() if recent is None else recent
+    head = Head() if head is None else head
     with connection.transaction() as transaction:
         if not claims.lock(connection, plan.id, dated):
             return Ticked(worked=False)
@@ -132,68 +132,72 @@ def tick(
         sequence = progress.sequence
         # another aggregator may be ahead by a moment: what it carried values into is not the future
         current_minute = max(int(now.timestamp()) // 60, progress.carried_to or 0)
-        of = _Turn(
+        context = _TickContext(
             connection=connection,
             plan=plan,
             now=now,
             current_minute=current_minute,
-            readings=recent.begin(connection, plan, sequence, current_minute),
+            readings=head.begin(connection, plan, sequence, current_minute),
             pieces=Pieces() if pieces is None else pieces,
-            follows="factor" in progress.queued or progress.follows,
+            has_deferred="factor" in progress.queued or progress.follows,
             rest_waits="rest" in progress.queued,
             noted=progress.noted,
         )
         if reopened is not None:
             # before windows are made anew, which then hold it already
-            _reopen(of, *reopened)
+            _reopen(context, *reopened)
         history = None
         if history_first and reopened is None:
-            history = _history(of, progress)
-        done, changed = history or _steps(of, progress, held=held, reopened=reopened is not None)
+            history = _history(context, progress)
+        done, changed = history or _steps(
+            context, progress, hold_closing=hold_closing, reopened=reopened is not None
+        )
         if trial:
             raise psycopg.Rollback(transaction)
-    recent.keep(sequence + changed)
+    head.keep(sequence + changed)
     return done
 
 
-def _steps(of: _Turn, progress: Progress, *, held: bool, reopened: bool) -> tuple[Ticked, bool]:
+def _steps(
+    context: _TickContext, progress: Progress, *, hold_closing: bool, reopened: bool
+) -> tuple[Ticked, bool]:
     """All steps of a tick; returns what was done, and whether anything is seen of it."""
-    connection, plan, now = of.connection, of.plan, of.now
+    connection, plan, now = context.connection, context.plan, context.now
     # where closing is held back, what waits for it goes on waiting and is no work
-    hours_wait = progress.hours_wait and not held
-    refactored, followed = _new_factor(of, progress)
-    arrived = _touched(of)
+    hours_wait = progress.hours_wait and not hold_closing
+    refactored, followed = _new_factor(context, progress)
+    arrived = _compute_invalidated(context)
     # what is queued by now may have come from this tick
-    history_waits = of.rest_waits or "readings" in progress.queued
+    history_waits = context.rest_waits or "readings" in progress.queued
     # what arrived is to be seen at once, and not when a piece of history is done
-    asked_for = not arrived and history_waits and _asked_for(of, progress)
-    minute_began = _minute_began(of, progress)
+    asked_for = not arrived and history_waits and _asked_for(context, progress)
+    minute_began = _minute_began(context, progress)
     rolled_to = facility_progress.windows_minute(plan.id, now)
-    windows_due = _windows_due(of, progress)
+    windows_due = _windows_due(context, progress)
     worked = arrived or asked_for or reopened or refactored is not None
     if not (worked or minute_began or windows_due or hours_wait):
         # minutes that follow change nothing that anybody sees, and no readings
         return Ticked(worked=followed, more=followed), False
     if minute_began:
-        _carry(of, progress.carried_to)
+        _carry(context, progress.carried_to)
     windows_wait = False
     if windows_due:
         rolled_due = rolled_to
         rolled_to = minute_rollover.move_windows(connection, plan, progress.rolled_to, rolled_due)
         windows_wait = rolled_to < rolled_due
-    if (minute_began or hours_wait) and not held:
-        hours_wait = _close(of)
+    if (minute_began or hours_wait) and not hold_closing:
+        hours_wait = _close(context)
     if windows_wait:
         # they would be brought up to now minute by minute, only to be judged
-        evaluate.postpone(connection, plan, of.changed_ranges)
+        evaluate.postpone(connection, plan, context.changed_ranges)
     else:
-        evaluate.thresholds(connection, plan, of.changed_ranges, now)
+        evaluate.thresholds(connection, plan, context.changed_ranges, now)
     facility_progress.advance(
         connection,
         plan.id,
         slug=plan.slug,
-        hours_wait=progress.hours_wait if held else hours_wait,
-        carried_to=of.current_minute,
+        hours_wait=progress.hours_wait if hold_closing else hours_wait,
+        carried_to=context.current_minute,
         rolled_to=rolled_to,
     )
     if plan.retirement is not None:
@@ -201,188 +205,203 @@ def _steps(of: _Turn, progress: Progress, *, held: bool, reopened: bool) -> tupl
     return Ticked(
         worked=True,
         more=(
-            of.more
+            context.more
             or hours_wait
             or windows_wait
             or refactored is not None
             or followed
             or (arrived and history_waits)
         ),
-        minutes=of.minutes,
-        old_minutes=of.old_minutes,
-        restated_hours=of.restated_hours + (refactored or 0),
+        minutes=context.minutes,
+        old_minutes=context.old_minutes,
+        restated_hours=context.restated_hours + (refactored or 0),
         history_waits=arrived and history_waits,
     ), True
 
 
-def _minute_began(of: _Turn, progress: Progress) -> bool:
-    return progress.carried_to is None or progress.carried_to < of.current_minute
+def _minute_began(context: _TickContext, progress: Progress) -> bool:
+    return progress.carried_to is None or progress.carried_to < context.current_minute
 
 
-def _windows_due(of: _Turn, progress: Progress) -> bool:
-    due_to = facility_progress.windows_minute(of.plan.id, of.now)
+def _windows_due(context: _TickContext, progress: Progress) -> bool:
+    due_to = facility_progress.windows_minute(context.plan.id, context.now)
     return progress.rolled_to is None or progress.rolled_to < due_to
 
 
-def _history(of: _Turn, progress: Progress) -> tuple[Ticked, bool] | None:
+def _history(context: _TickContext, progress: Progress) -> tuple[Ticked, bool] | None:
     """Compute a piece of what is queued and nothing else; None: something else comes first.
 
     That is a new factor, and what a minute brings: limits are judged with windows of now.
     """
-    if not (of.rest_waits or "readings" in progress.queued):
+    if not (context.rest_waits or "readings" in progress.queued):
         return None
-    if "factor" in progress.queued or _minute_began(of, progress) or _windows_due(of, progress):
+    if (
+        "factor" in progress.queued
+        or _minute_began(context, progress)
+        or _windows_due(context, progress)
+    ):
         return None
-    if not _asked_for(of, progress):
+    if not _asked_for(context, progress):
         return None
-    evaluate.thresholds(of.connection, of.plan, of.changed_ranges, of.now)
+    evaluate.thresholds(context.connection, context.plan, context.changed_ranges, context.now)
     facility_progress.advance(
-        of.connection, of.plan.id, slug=of.plan.slug, hours_wait=progress.hours_wait
+        context.connection, context.plan.id, slug=context.plan.slug, hours_wait=progress.hours_wait
     )
     return Ticked(
         worked=True,
         more=True,
-        minutes=of.minutes,
-        old_minutes=of.old_minutes,
-        restated_hours=of.restated_hours,
+        minutes=context.minutes,
+        old_minutes=context.old_minutes,
+        restated_hours=context.restated_hours,
     ), True
 
 
-def _touched(of: _Turn) -> bool:
+def _compute_invalidated(context: _TickContext) -> bool:
     """Compute what readings changed, the newest first; return whether any did."""
-    connection, plan = of.connection, of.plan
-    claimed = claims.pairs(connection, plan.id, of.pieces.pairs)
+    connection, plan = context.connection, context.plan
+    claimed = claims.pairs(connection, plan.id, context.pieces.pairs)
     if claimed is None:
         return False
-    changed = Touched.claimed(claimed)
-    of.changed_ranges.channels.update(changed.bounds())
-    ranges = due.touched(of.readings, plan, changed, of.newest_minute)
-    work = due.of_touched(connection, plan, changed, ranges)
-    if of.rest_waits:
+    changed = Invalidations.claimed(claimed)
+    context.changed_ranges.channels.update(changed.bounds())
+    ranges = due.invalidated_ranges(context.readings, plan, changed, context.newest_minute)
+    work = due.work_on(connection, plan, changed, ranges)
+    if context.rest_waits:
         waiting = left_over.reasons(connection, plan.id, ranges.by_id())
         work = replace(work, reasons={**dict(work.reasons), **waiting})
-    of.more |= changed.more or changed.reason is not None
-    _compute(of, _fitting(of, work, live_only=changed.more))
+    context.more |= changed.more or changed.reason is not None
+    _compute(context, _fitting(context, work, live_only=changed.more))
     return True
 
 
-def _asked_for(of: _Turn, progress: Progress) -> bool:
+def _asked_for(context: _TickContext, progress: Progress) -> bool:
     """Compute a piece of what is queued; return whether anything was."""
-    limit = max(of.pieces.old - of.old_minutes, of.pieces.old // 4, 60)
+    limit = max(context.pieces.old - context.old_minutes, context.pieces.old // 4, 60)
     work = due.asked_for(
-        of.connection,
-        of.plan,
+        context.connection,
+        context.plan,
         limit,
-        of.newest_minute,
+        context.newest_minute,
         # in turns, so that neither waits for the end of the other; each second tick is of history
         rest_first=progress.sequence // 2 % 2 == 0,
     )
     if work is None:
         return False
-    of.more = True
-    of.old_minutes += int((work.ranges.lasts - work.ranges.firsts).sum()) + len(work.ranges)
-    _compute(of, work)
+    context.more = True
+    context.old_minutes += int((work.ranges.lasts - work.ranges.firsts).sum()) + len(work.ranges)
+    _compute(context, work)
     return True
 
 
-def _fitting(of: _Turn, work: Work, *, live_only: bool = False) -> Work:
+def _fitting(context: _TickContext, work: Work, *, live_only: bool = False) -> Work:
     """Return the work that fits into this tick; queue the rest, and all that is set aside."""
     ranges, aside = work.ranges, work.ranges.where(np.zeros(len(work.ranges), np.bool_))
-    if of.plan.set_aside:
-        left_alone = np.isin(ranges.ids, list(of.plan.set_aside))
+    if context.plan.set_aside:
+        left_alone = np.isin(ranges.ids, list(context.plan.set_aside))
         ranges, aside = ranges.where(~left_alone), ranges.where(left_alone)
-    parted = pieces_of.part(ranges, of.pieces, of.live_from, live_only=live_only)
-    of.old_minutes += parted.old_minutes
-    if len(parted.later) or len(aside):
-        of.rest_waits = True
-        of.more |= len(parted.later) > 0
+    piece = pieces_of.part(ranges, context.pieces, context.live_from, live_only=live_only)
+    context.old_minutes += piece.old_minutes
+    if len(piece.later) or len(aside):
+        context.rest_waits = True
+        context.more |= len(piece.later) > 0
         left_over.put(
-            of.connection,
-            of.plan.id,
+            context.connection,
+            context.plan.id,
             [
                 QueuedMinutes(
                     source_id=source_id, interval=interval, reason=work.reasons[source_id]
                 )
-                for part in (parted.later, aside)
+                for part in (piece.later, aside)
                 for source_id, of_source in part.by_id().items()
                 for interval in of_source
             ],
         )
-    return work.but(parted.now)
+    return work.but(piece.now)
 
 
-def _new_factor(of: _Turn, progress: Progress) -> tuple[int | None, bool]:
+def _new_factor(context: _TickContext, progress: Progress) -> tuple[int | None, bool]:
     """Take a new factor first: what is computed after it has it, under a reason of its own.
 
     Returns the closed hours restated (None: nothing waits for one), and whether minutes followed.
     """
     refactored = None
     if "factor" in progress.queued:
-        noted = impossible.sources(of.connection, of.plan) if of.noted else set[int]()
-        refactored = restate_factor.step(of.connection, of.plan, of.changed_ranges, noted)
+        noted = (
+            impossible.sources(context.connection, context.plan) if context.noted else set[int]()
+        )
+        refactored = restate_factor.step(
+            context.connection, context.plan, context.changed_ranges, noted
+        )
     if refactored is None and progress.follows:
         return None, deferred_minutes.step(
-            of.connection, of.plan.id, _FOLLOW_MINUTES, of.plan.set_aside
+            context.connection, context.plan.id, _FOLLOW_MINUTES, context.plan.set_aside
         )
     return refactored, False
 
 
-def _carry(of: _Turn, carried_to: int | None) -> None:
+def _carry(context: _TickContext, carried_to: int | None) -> None:
     """Carry values that hold into the minute that began."""
-    if carried_to is None or carried_to >= of.newest_minute:
+    if carried_to is None or carried_to >= context.newest_minute:
         return
-    ranges = minute_rollover.carried(of.connection, of.plan, carried_to, of.newest_minute)
+    ranges = minute_rollover.carry_forward(
+        context.connection, context.plan, carried_to, context.newest_minute
+    )
     reasons = dict.fromkeys(ranges, why.HELD_ON)
-    _compute(of, _fitting(of, Work(ranges=Ranges.of(ranges).union()[0], reasons=reasons)))
+    _compute(
+        context,
+        _fitting(context, Work(ranges=Ranges.from_intervals(ranges).union()[0], reasons=reasons)),
+    )
 
 
-def _reopen(of: _Turn, judged: Judged, hours: Mapping[int, set[int]]) -> None:
+def _reopen(context: _TickContext, finalised: Finalised, hours: Mapping[int, set[int]]) -> None:
     """Take out of the totals what closing hours too early had added; they are open again."""
-    _apply(of, Changes.none(), judged, hours, dict.fromkeys(hours, why.RECOMPUTATION))
+    _apply(context, Changes.none(), finalised, hours, dict.fromkeys(hours, why.RECOMPUTATION))
 
 
-def _close(of: _Turn) -> bool:
+def _close(context: _TickContext) -> bool:
     """Close what is due; return whether more can be closed at once."""
-    connection, plan, now = of.connection, of.plan, of.now
+    connection, plan, now = context.connection, context.plan, context.now
     more_to_close = minute_rollover.close_hours(connection, plan, now)
     hours, more = close_hours.due(connection, plan, now, minute_rollover.SETTLE_S)
     if hours:
-        judged = close_hours.judge(connection, plan, hours, now)
+        finalised = close_hours.finalise(connection, plan, hours, now)
         added = why.reason(why.SOURCE_CONFIGURATION, "validity or substitution rule added")
-        _apply(of, Changes.none(), judged, hours, dict.fromkeys(hours, added))
+        _apply(context, Changes.none(), finalised, hours, dict.fromkeys(hours, added))
     ended = close_hours.period_ended(connection, plan, now)
     if ended:
         resolved = why.reason(why.SUBSTITUTION_RESOLVED, "the reporting period ended")
-        judged = close_hours.judge(connection, plan, ended, now)
-        _apply(of, Changes.none(), judged, ended, dict.fromkeys(ended, resolved))
+        finalised = close_hours.finalise(connection, plan, ended, now)
+        _apply(context, Changes.none(), finalised, ended, dict.fromkeys(ended, resolved))
     if plan.retirement is not None and not hours:
         more_to_close |= close_hours.close_last(connection, plan, plan.retirement, now)
     return more or more_to_close
 
 
-def _compute(of: _Turn, work: Work) -> None:
+def _compute(context: _TickContext, work: Work) -> None:
     """Compute and write."""
-    connection, plan = of.connection, of.plan
+    connection, plan = context.connection, context.plan
     ranges = computable_ranges.ranges(connection, plan, work.ranges)
-    if of.follows:
+    if context.has_deferred:
         deferred_minutes.settle(connection, plan.id, ranges.by_id())
-    computed = compute.sources(of.readings, plan, ranges) if len(ranges) else []
-    of.noted = impossible.note(connection, plan, ranges, computed, noted=of.noted)
+    computed = compute.sources(context.readings, plan, ranges) if len(ranges) else []
+    context.noted = impossible.note(connection, plan, ranges, computed, noted=context.noted)
     changes = minutes_and_hours.record(connection, computed) if computed else Changes.none()
-    again = close_hours.recorded_again(connection, close_hours.concerned(plan, ranges), work.judge)
-    judged = close_hours.judge(connection, plan, again, of.now)
+    again = close_hours.recorded_again(
+        connection, close_hours.affected(plan, ranges), work.hours_to_finalise
+    )
+    finalised = close_hours.finalise(connection, plan, again, context.now)
     # where nothing is judged nobody asks which hours changed
     hours: dict[int, set[int]] = changes.hours() if again else {}
     for source_id, of_source in again.items():
         hours.setdefault(source_id, set()).update(of_source)
-    _apply(of, changes, judged, hours, work.reasons)
-    of.minutes += sum(source.minutes.size for source in computed)
+    _apply(context, changes, finalised, hours, work.reasons)
+    context.minutes += sum(source.minutes.size for source in computed)
 
 
 def _apply(
-    of: _Turn,
+    context: _TickContext,
     changes: Changes,
-    judged: Judged,
+    finalised: Finalised,
     hours: Mapping[int, Collection[int]],
     reasons: Mapping[int, str],
 ) -> None:
@@ -390,11 +409,11 @@ def _apply(
 
     ``reasons`` are those of ``hours``, by source; others changed because their substitutes did.
     """
-    connection = of.connection
-    direct, indirect = judged.adjustments.split(hours)
+    connection = context.connection
+    direct, indirect = finalised.adjustments.split(hours)
     direct = changes.plus(direct)
-    of.restated_hours += minutes_and_hours.change_hours(
-        connection, direct, _of_ended(of, direct, reasons)
+    context.restated_hours += minutes_and_hours.change_hours(
+        connection, direct, _of_ended(context, direct, reasons)
     )
     resolved = {
         source_id: why.reason(
@@ -403,17 +422,19 @@ def _apply(
         for source_id, of_source in hours.items()
         if len(indirect)
     }
-    of.restated_hours += minutes_and_hours.change_hours(connection, indirect, resolved)
+    context.restated_hours += minutes_and_hours.change_hours(connection, indirect, resolved)
     changed = direct.plus(indirect)
     minutes_and_hours.change_rolling(
-        connection, changed, minute_rollover.windows_through(of.current_minute)
+        connection, changed, minute_rollover.windows_through(context.current_minute)
     )
-    of.changed_ranges.add(changed, reasons)
-    hour_closing.judge_hours(connection, judged.verdicts)
+    context.changed_ranges.add(changed, reasons)
+    hour_closing.judge_hours(connection, finalised.verdicts)
 
 
-def _of_ended(of: _Turn, changes: Changes, reasons: Mapping[int, str]) -> dict[int, str]:
+def _of_ended(
+    context: _TickContext, changes: Changes, reasons: Mapping[int, str]
+) -> dict[int, str]:
     """Return the reasons of changes of ended hours: only such an hour can be closed."""
-    ended = changes.columns["minutes"] < of.current_minute // 60 * 60
+    ended = changes.columns["minutes"] < context.current_minute // 60 * 60
     sources = np.unique(changes.columns["sources"][ended]).tolist()
     return {source: reasons[source] for source in sources if source in reasons}

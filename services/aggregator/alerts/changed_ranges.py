@@ -48,12 +48,12 @@ class ChangedRanges:
     @property
     def reasons(self) -> dict[int, str]:
         """Return why each source changed; the first reason caused the rest."""
-        found: dict[int, str] = {}
+        chosen: dict[int, str] = {}
         for sources, _, reasons in self._changes:
             for source in np.unique(sources).tolist():
                 if source in reasons:
-                    found.setdefault(source, reasons[source])
-        return found
+                    chosen.setdefault(source, reasons[source])
+        return chosen
 
 
 def _bounds(minute: Integers, row: Integers, size: int) -> tuple[Integers, Integers]:

@@ -9,35 +9,35 @@ from services.core.store.readings import series
 from services.core.timeline.intervals import Interval
 
 
-def fill(found: Values, request: ValueRequest) -> None:
+def fill(values: Values, request: ValueRequest) -> None:
     """Fill in the values of measures of channels, each in its channel's unit."""
     first, last = request.first, request.last
     selected = [
-        (row, each, measure, measure.window_minutes(each.spec.window))
+        (row, watched, measure, measure.window_minutes(watched.spec.window))
         for measure, members in request.thresholds.items()
         if isinstance(measure, ChannelMeasure)
-        for row, each in members
+        for row, watched in members
     ]
     if not selected:
         return
     requests = [
         series.SeriesRequest(
-            channel_id=each.channel_id or 0,
+            channel_id=watched.channel_id or 0,
             interval=Interval.through(first - length + 1, last),
             before=1,
         )
-        for _, each, _, length in selected
+        for _, watched, _, length in selected
     ]
     of_each = series.read(request.connection, requests)
-    for (row, each, measure, length), readings in zip(selected, of_each, strict=True):
-        found.value[row] = measure.values(
+    for (row, watched, measure, length), readings in zip(selected, of_each, strict=True):
+        values.value[row] = measure.values(
             WatchedGauge(
                 ts_us=readings.ts_us,
                 value=readings.value,
-                max_gap_us=request.plan.channels[each.channel_id or 0].max_gap_us,
+                max_gap_us=request.plan.channels[watched.channel_id or 0].max_gap_us,
                 first=first,
                 last=last,
                 window_minutes=length,
-                above=each.spec.above is not None,
+                above=watched.spec.above is not None,
             )
         )

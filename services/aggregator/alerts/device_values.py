@@ -11,41 +11,44 @@ from services.core.accounting.alerting.measures.values import Values
 from services.core.store.alerts import watch_series
 
 
-def fill_arrivals(found: Values, request: ValueRequest) -> None:
+def fill_arrivals(values: Values, request: ValueRequest) -> None:
     """Fill in the values of measures of a device's newest reading.
 
     A device that never sent any counts as if it had when its threshold came into force.
     """
     plan = request.plan
     selected = [
-        (row, each, measure)
+        (row, watched, measure)
         for measure, members in request.thresholds.items()
         if isinstance(measure, ArrivalMeasure)
-        for row, each in members
+        for row, watched in members
     ]
     if not selected:
         return
-    begins = {each.id: int(begin) for each, begin in zip(plan.thresholds, plan.begins, strict=True)}
+    begins = {
+        threshold.id: int(begin)
+        for threshold, begin in zip(plan.thresholds, plan.begins, strict=True)
+    }
     newest = watch_series.newest_readings(
         request.connection,
-        [plan.devices.get(each.device_id or 0, ()) for _, each, _ in selected],
+        [plan.devices.get(watched.device_id or 0, ()) for _, watched, _ in selected],
         request.first,
         request.last,
     )
     minutes = np.arange(request.first, request.last + 1)
-    for (row, each, measure), of_device in zip(selected, newest, strict=True):
-        newest_minute = np.where(of_device < 0, begins[each.id], of_device)
-        found.value[row] = measure.values(minutes, newest_minute)
+    for (row, watched, measure), of_device in zip(selected, newest, strict=True):
+        newest_minute = np.where(of_device < 0, begins[watched.id], of_device)
+        values.value[row] = measure.values(minutes, newest_minute)
 
 
-def fill_refusals(found: Values, request: ValueRequest) -> None:
+def fill_refusals(values: Values, request: ValueRequest) -> None:
     """Fill in the values of measures of what is in quarantine."""
     first, last = request.first, request.last
     selected = [
-        (row, each, measure, measure.window_minutes(each.spec.window))
+        (row, watched, measure, measure.window_minutes(watched.spec.window))
         for measure, members in request.thresholds.items()
         if isinstance(measure, RefusalMeasure)
-        for row, each in members
+        for row, watched in members
     ]
     if not selected:
         return
@@ -56,8 +59,8 @@ def fill_refusals(found: Values, request: ValueRequest) -> None:
         for key in (None, device):
             of_device = counts.setdefault(key, np.zeros(last - low + 2, dtype=np.int64))
             of_device[min(minute, last) - low + 1] += count
-    at = np.arange(first, last + 1) - low + 1
+    ends = np.arange(first, last + 1) - low + 1
     nothing = np.zeros(last - low + 2, dtype=np.int64)
-    for row, each, measure, length in selected:
-        sums = counts.get(each.spec.device, nothing).cumsum()
-        found.value[row] = measure.values(sums, at, length)
+    for row, watched, measure, length in selected:
+        sums = counts.get(watched.spec.device, nothing).cumsum()
+        values.value[row] = measure.values(sums, ends, length)

@@ -50,10 +50,10 @@ class EmissionSeries:
         self.retired = np.array([unknown_after.get(s) is None for s in sources.ids], dtype=bool)
         stored = [window for window in windows if window != "hour"]
         self._windows = watch_series.windows(connection, sources, stored) if stored else {}
-        upto = {window.upto for window in self._windows.values()}
+        stored_to = {window.upto for window in self._windows.values()}
         #: minutes in memory, so that every stored window can be moved to every minute
-        self._low = min([first - COVERAGE_DELAY, *(each + 1 for each in upto)])
-        self._high = max([last, *upto])
+        self._low = min([first - COVERAGE_DELAY, *(minute + 1 for minute in stored_to)])
+        self._high = max([last, *stored_to])
         ranges = {"": (self._low, self._high)}
         for name in self._windows:
             if (length := ROLLING_MINUTES.get(name)) is not None:
@@ -65,12 +65,12 @@ class EmissionSeries:
     def _read(
         self, ranges: Mapping[str, tuple[int, int]], unknown_after: Mapping[int, int | None]
     ) -> None:
-        found = watch_series.minutes(self._connection, self._sources, list(ranges.values()))
+        rows = watch_series.minutes(self._connection, self._sources, list(ranges.values()))
         #: by range: micrograms and covered time summed up from its first minute on
         self._sums: dict[str, tuple[Floats | Integers, Integers]] = {}
         for name, (low, high) in ranges.items():
-            of_range = found[(found["minute"] >= low) & (found["minute"] <= high)]
-            at = (self._sources.rows(of_range["source"]), of_range["minute"] - low + 1)
+            of_range = rows[(rows["minute"] >= low) & (rows["minute"] <= high)]
+            cell = (self._sources.rows(of_range["source"]), of_range["minute"] - low + 1)
             shape = (len(self._sources), high - low + 2)
             ms = np.zeros(shape, dtype=np.int64)
             # exact but for masses that no plant has: sums of these are beyond 64 bits
@@ -78,12 +78,12 @@ class EmissionSeries:
             ug: Floats | Integers = np.zeros(shape, dtype=np.int64)
             if greatest > _MAX_EXACT_UG:
                 ug = np.zeros(shape, dtype=np.float64)
-            ug[at], ms[at] = of_range["ug"], of_range["ms"]
+            ug[cell], ms[cell] = of_range["ug"], of_range["ms"]
             self._sums[name] = (ug.cumsum(axis=1), ms.cumsum(axis=1))
-        known = found[
-            (found["ms"] >= _KNOWN_MS)
-            & (found["minute"] >= self._low)
-            & (found["minute"] <= self._last)
+        known = rows[
+            (rows["ms"] >= _KNOWN_MS)
+            & (rows["minute"] >= self._low)
+            & (rows["minute"] <= self._last)
         ]
         self.rate_kg_h = self._rates(known, unknown_after)
 
@@ -99,10 +99,10 @@ class EmissionSeries:
         shape = (len(self._sources), count + 1)
         newest = np.full(shape, -(10**12), dtype=np.int64)
         rate = np.zeros(shape)
-        for found, column in ((before, 0), (known, known["minute"] - self._low + 1)):
-            at = (self._sources.rows(found["source"]), column)
-            newest[at] = found["minute"]
-            rate[at] = found["own_ug"] * 3_600_000.0 / found["ms"] / _UG_PER_KG
+        for newest_rows, column in ((before, 0), (known, known["minute"] - self._low + 1)):
+            cell = (self._sources.rows(newest_rows["source"]), column)
+            newest[cell] = newest_rows["minute"]
+            rate[cell] = newest_rows["own_ug"] * 3_600_000.0 / newest_rows["ms"] / _UG_PER_KG
         # carried forward: the column of the newest known minute so far
         columns = np.where(newest > -(10**12), np.arange(count + 1), 0)
         columns = np.maximum.accumulate(columns, axis=1)
@@ -128,8 +128,8 @@ class EmissionSeries:
         stored = self._windows.get(window)
         if length is not None:
             return self._rolling(window, stored, minutes, length)
-        spans = [fixed_bounds(window, int(minute), self._zone) for minute in minutes]
-        begins = np.array([begin for begin, _ in spans])
+        intervals = [fixed_bounds(window, int(minute), self._zone) for minute in minutes]
+        begins = np.array([begin for begin, _ in intervals])
         shape = (len(self._sources), minutes.size)
         kg, covered = np.full(shape, np.nan), np.full(shape, np.nan)
         for begin in np.unique(begins):
@@ -168,13 +168,13 @@ class EmissionSeries:
         if stored is None:
             nothing = np.full(shape, np.nan)
             return Totals(kg=nothing, covered_ms=nothing, minutes=np.full(minutes.size, length))
-        at, stored_at = minutes - self._low + 1, stored.upto - self._low + 1
+        end, stored_at = minutes - self._low + 1, stored.upto - self._low + 1
         moved = []
         for base, came, left in zip(
             (stored.ug, stored.covered_ms), self._sums[""], self._sums[window], strict=True
         ):
-            total = base[:, None] + came[:, at] - came[:, [stored_at]]
-            moved.append(total - left[:, at] + left[:, [stored_at]])
+            total = base[:, None] + came[:, end] - came[:, [stored_at]]
+            moved.append(total - left[:, end] + left[:, [stored_at]])
         present = stored.present[:, None]
         return Totals(
             kg=np.where(present, moved[0] / _UG_PER_KG, np.nan),

@@ -14,17 +14,24 @@ from services.core.store.alerts.watch_series import Sources
 from services.core.store.registry.watch_plan import Watched
 
 
-def fill(found: Values, request: ValueRequest) -> None:
+def fill(values: Values, request: ValueRequest) -> None:
     """Fill in the values of measures of emissions."""
     plan = request.plan
-    alike: dict[tuple[EmissionMeasure, str | None], list[tuple[int, Watched]]] = defaultdict(list)
+    by_measure: dict[tuple[EmissionMeasure, str | None], list[tuple[int, Watched]]] = defaultdict(
+        list
+    )
     for measure, members in request.thresholds.items():
         if isinstance(measure, EmissionMeasure):
-            for row, each in members:
-                alike[measure, each.spec.window].append((row, each))
-    if not alike:
+            for row, watched in members:
+                by_measure[measure, watched.spec.window].append((row, watched))
+    if not by_measure:
         return
-    ids = [source for members in alike.values() for _, each in members for source in each.sources]
+    ids = [
+        source
+        for members in by_measure.values()
+        for _, watched in members
+        for source in watched.sources
+    ]
     sources = Sources(set(ids))
     series = EmissionSeries(
         request.connection,
@@ -33,19 +40,19 @@ def fill(found: Values, request: ValueRequest) -> None:
         zone=plan.zone,
         first=request.first,
         last=request.last,
-        windows={each for measure, window in alike for each in measure.windows_read(window)},
+        windows={name for measure, window in by_measure for name in measure.windows_read(window)},
     )
     # looked up all at once: a facility may have thousands of thresholds
     source_rows = iter(sources.rows(ids).tolist())
-    for (measure, window), members in alike.items():
+    for (measure, window), members in by_measure.items():
         thresholds = [
             SourceThreshold(
                 row,
-                list(islice(source_rows, len(each.sources))),
-                measure.is_cumulative and each.spec.is_projected,
-                each.spec.budget,
+                list(islice(source_rows, len(watched.sources))),
+                measure.is_cumulative and watched.spec.is_projected,
+                watched.spec.budget,
             )
-            for row, each in members
+            for row, watched in members
         ]
         groups = SourceGroups(thresholds, window=window or "", retired=series.retired)
-        measure.fill(found, groups, series)
+        measure.fill(values, groups, series)

@@ -78,16 +78,16 @@ def _evaluate(
     version, evaluated_to = facility_progress.evaluated(connection, plan.id)
     minute_began = evaluated_to is None or evaluated_to < current_minute
     # a clock that went back must leave nothing unevaluated that changed
-    upto = max(current_minute, evaluated_to or 0)
+    last = max(current_minute, evaluated_to or 0)
     if minute_began:
         raise_alerts.retire(connection, plan, now, version)
         facility_progress.set_evaluated(connection, plan.id, current_minute)
     watch = plan.watch
     if not watch.thresholds:
         return
-    first = _first_minutes(watch, changed, evaluated_to, upto)
+    first = _first_minutes(watch, changed, evaluated_to, last)
     newest: dict[int, Transition] | None = None
-    for selected in _batches(first, upto):
+    for selected in _batches(first, last):
         newest = history.newest(connection, plan.id) if newest is None else newest
         _evaluate_batch(
             connection,
@@ -96,7 +96,7 @@ def _evaluate(
             newest,
             selected,
             int(first[selected].min()),
-            upto,
+            last,
             now,
             version,
         )
@@ -118,13 +118,13 @@ def _first_minutes(
         if not ranges or not pairs.size:
             continue
         ids = np.array(sorted(ranges), dtype=np.int64)
-        bounds = np.array([ranges[each] for each in ids.tolist()], dtype=np.int64)
-        at = np.searchsorted(ids, pairs[:, 1]).clip(max=ids.size - 1)
+        bounds = np.array([ranges[source] for source in ids.tolist()], dtype=np.int64)
+        row = np.searchsorted(ids, pairs[:, 1]).clip(max=ids.size - 1)
         index = pairs[:, 0]
         # what changed long ago may reach none of the minutes that can still be evaluated
-        reaches = bounds[at, 1] + watch.reaches[index] >= oldest[index]
-        hit = (ids[at] == pairs[:, 1]) & reaches
-        np.minimum.at(first, index[hit], bounds[at[hit], 0])
+        reaches = bounds[row, 1] + watch.reaches[index] >= oldest[index]
+        hit = (ids[row] == pairs[:, 1]) & reaches
+        np.minimum.at(first, index[hit], bounds[row[hit], 0])
     return np.maximum(first, oldest)
 
 
@@ -132,8 +132,8 @@ def _batches(first: NDArray[np.int64], current_minute: int) -> list[NDArray[np.i
     """Return indices of thresholds to evaluate together: of newest minutes, and of late data."""
     due = first <= current_minute
     newest = first > current_minute - _NEWEST_MINUTES
-    found = [np.flatnonzero(due & newest), np.flatnonzero(due & ~newest)]
-    return [each for each in found if each.size]
+    batches = [np.flatnonzero(due & newest), np.flatnonzero(due & ~newest)]
+    return [batch for batch in batches if batch.size]
 
 
 def _evaluate_batch(
@@ -156,11 +156,14 @@ def _evaluate_batch(
     at_start |= history.before(connection, late, first)
     evaluated = _fold(connection, plan, selected, at_start, first, last)
     before = history.since(connection, dict.fromkeys(late, first))
-    again = [_with_threshold(each, ids[each.threshold]) for each in evaluated.transitions]
+    again = [
+        _with_threshold(transition, ids[transition.threshold])
+        for transition in evaluated.transitions
+    ]
     revised = revise(before, again)
     if not revised.retracted and not revised.added:
         return
-    outlooks = {(ids[i], minute): each for (i, minute), each in evaluated.outlooks.items()}
+    outlooks = {(ids[i], minute): outlook for (i, minute), outlook in evaluated.outlooks.items()}
     history.revise(
         connection,
         plan.id,
@@ -168,7 +171,7 @@ def _evaluate_batch(
         added=[(t, outlooks[t.threshold, t.minute].evaluation) for t in revised.added],
         data_version=version,
     )
-    revised_ids = {each.threshold for each in (*revised.retracted, *revised.added)}
+    revised_ids = {transition.threshold for transition in (*revised.retracted, *revised.added)}
     raise_alerts.reconcile_alerts(
         connection,
         plan,
@@ -196,7 +199,7 @@ def _fold(
         if transition is not None:
             states.put(_with_threshold(transition, row))
     limits = watch.limits.select(selected)
-    found = _Evaluated(transitions=[], outlooks={})
+    evaluated = _Evaluated(transitions=[], outlooks={})
     sources = {source for index in selected for source in watch.thresholds[index].sources}
     step = max(60, _MAX_VALUES // max(selected.size, len(sources)))
     for begin in range(first, last + 1, step):
@@ -206,13 +209,13 @@ def _fold(
         ahead = limits.verdicts(part.ends)
         # what is not known now is not known for the end
         ahead[(ahead == UNKNOWN) | (verdicts == UNKNOWN)] = CLEAR
-        for each in _folded(watch, states, selected, verdicts, ahead, begin):
-            index = int(selected[each.threshold])
-            found.transitions.append(_with_threshold(each, index))
-            found.outlooks[index, each.minute] = _outlook(
-                part, each, begin, float(limits.limit[each.threshold])
+        for transition in _folded(watch, states, selected, verdicts, ahead, begin):
+            index = int(selected[transition.threshold])
+            evaluated.transitions.append(_with_threshold(transition, index))
+            evaluated.outlooks[index, transition.minute] = _outlook(
+                part, transition, begin, float(limits.limit[transition.threshold])
             )
-    return found
+    return evaluated
 
 
 def _folded(
@@ -234,8 +237,8 @@ def _folded(
 
 
 def _outlook(part: Values, transition: Transition, first: int, limit: float) -> Outlook:
-    at = (transition.threshold, transition.minute - first)
-    value, rise = float(part.value[at]), float(part.rise[at])
+    cell = (transition.threshold, transition.minute - first)
+    value, rise = float(part.value[cell]), float(part.rise[cell])
     known = None if np.isnan(value) else value
     crosses = None
     if transition.projected and known is not None:

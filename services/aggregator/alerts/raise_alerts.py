@@ -75,8 +75,8 @@ class AlertChanges:
             return
         row["data_version"] = self._version
         (self._new if old is None else self._changed).append(row)
-        at = self._now if row["resolved_at"] is None else row["fired_at"]
-        muted_by = self._plan.watch.muted_by(threshold, at)
+        instant = self._now if row["resolved_at"] is None else row["fired_at"]
+        muted_by = self._plan.watch.muted_by(threshold, instant)
         kinds: list[tuple[str, dict[str, Any]]] = []
         if old is None or not old["told"]:
             kinds = self._first_kinds(row, muted_by)
@@ -112,24 +112,23 @@ class AlertChanges:
         """Write the alerts and put the messages into the outbox."""
         writer.insert(connection, self._new)
         writer.update(connection, self._changed)
-        slug = self._plan.slug
         writer.enqueue(
             connection,
             self._plan.id,
             self._plan.watch.targets,
-            [
-                {
-                    "kind": each.kind,
-                    "lane": f"{slug}/{each.spec['id']}",
-                    "alert_id": each.row["id"],
-                    "body": message_body(
-                        alert_body({**each.shown, "id": each.row["id"]}, each.spec, each.names)
-                    ),
-                    "key": f"{slug}/{each.spec['id']}/{each.row['id']}/{self._version}/{each.kind}",
-                }
-                for each in self._messages
-            ],
+            [self._outbox_row(message) for message in self._messages],
         )
+
+    def _outbox_row(self, message: _Message) -> Row:
+        lane, alert_id = f"{self._plan.slug}/{message.spec['id']}", message.row["id"]
+        shown = {**message.shown, "id": alert_id}
+        return {
+            "kind": message.kind,
+            "lane": lane,
+            "alert_id": alert_id,
+            "body": message_body(alert_body(shown, message.spec, message.names)),
+            "key": f"{lane}/{alert_id}/{self._version}/{message.kind}",
+        }
 
 
 def reconcile_alerts(
@@ -144,9 +143,8 @@ def reconcile_alerts(
     version: int,
 ) -> None:
     """Bring the alerts of ``watched``, by id, in line with what changed from ``first`` on."""
-    found = writer.known(connection, dict.fromkeys(watched, first))
     rows: dict[int, list[Row]] = {threshold_id: [] for threshold_id in watched}
-    for row in found:
+    for row in writer.known(connection, dict.fromkeys(watched, first)):
         rows[row["threshold_id"]].append(row)
     starts = {
         threshold_id: min([first, *(to_minute(row["fired_at"]) for row in of_threshold)])
@@ -154,7 +152,7 @@ def reconcile_alerts(
     }
     histories = _by_threshold(history.since(connection, starts))
     changes = AlertChanges(plan, now, version)
-    for threshold_id, each in watched.items():
+    for threshold_id, evaluated in watched.items():
         result = reconcile(
             [
                 Known(key=i, fired=to_minute(row["fired_at"]), resolved=_minute_or_none(row))
@@ -164,14 +162,16 @@ def reconcile_alerts(
         )
         for known in result.retracted:
             row = rows[threshold_id][known.key]
-            present = _retracted(row, _reason(changed, each), now)
-            changes.add(row, present, each.spec, each.names)
+            present = _retracted(row, _reason(changed, evaluated), now)
+            changes.add(row, present, evaluated.spec, evaluated.names)
         for known, episode in result.same:
             row = rows[threshold_id][known.key]
-            changes.add(row, _present(row, each, episode, outlooks), each.spec, each.names)
+            changes.add(
+                row, _present(row, evaluated, episode, outlooks), evaluated.spec, evaluated.names
+            )
         for episode in result.new:
-            present = _present(_blank(plan, each), each, episode, outlooks)
-            changes.add(None, present, each.spec, each.names)
+            present = _present(_blank(plan, evaluated), evaluated, episode, outlooks)
+            changes.add(None, present, evaluated.spec, evaluated.names)
     changes.write(connection)
 
 
@@ -179,7 +179,7 @@ def announce_muted(
     connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime, version: int
 ) -> None:
     """Send what still fires and was muted by a maintenance that is over."""
-    by_id = {each.id: each for each in plan.watch.thresholds}
+    by_id = {threshold.id: threshold for threshold in plan.watch.thresholds}
     changes = AlertChanges(plan, now, version)
     for row in writer.unannounced(connection, plan.id):
         watched = by_id.get(row["threshold_id"])
@@ -239,7 +239,7 @@ def _cause(plan: FacilityPlan) -> str:
 def _present(row: Row, watched: Watched, episode: Episode, outlooks: Outlooks) -> Row:
     """Return the alert as its history says."""
     newest = episode.newest
-    found = {
+    alert = {
         **row,
         "state": _state(episode),
         "projected": newest.projected,
@@ -249,20 +249,20 @@ def _present(row: Row, watched: Watched, episode: Episode, outlooks: Outlooks) -
     }
     if episode.resolved is None:
         # a facility that came back within the minute goes on where it was
-        found["ended_by"] = None
+        alert["ended_by"] = None
     at_firing = outlooks.get((watched.id, episode.fired))
-    if at_firing is not None and found["fired_at"] != row["fired_at"]:
-        found |= {"value": at_firing.evaluation.value, "limit_value": at_firing.evaluation.limit}
+    if at_firing is not None and alert["fired_at"] != row["fired_at"]:
+        alert |= {"value": at_firing.evaluation.value, "limit_value": at_firing.evaluation.limit}
     latest = outlooks.get((watched.id, newest.minute))
     if not newest.projected:
-        found |= {"crosses_at": None, "room": None}
+        alert |= {"crosses_at": None, "room": None}
     elif latest is not None:
         value, crosses = latest.evaluation.value, latest.crosses_minute
-        found |= {
+        alert |= {
             "crosses_at": None if crosses is None else _instant(crosses),
             "room": None if value is None else watched.spec.limit - value,
         }
-    return found
+    return alert
 
 
 def _state(episode: Episode) -> str:

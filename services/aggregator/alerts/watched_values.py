@@ -51,7 +51,7 @@ def values(
         first=first,
         last=last,
     )
-    found = Values.unknown(len(selected), last - first + 1)
+    result = Values.unknown(len(selected), last - first + 1)
     for fill in _FILLS:
-        fill(found, request)
-    return found
+        fill(result, request)
+    return result

@@ -1,4 +1,4 @@
-"""What computing hours again would change: the steps that change them, taken and undone."""
+"""What computing hours again would change: the steps that change them, taken and rolled back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from services.aggregator import close_hours, computable_ranges, compute
-from services.aggregator.audit.verify import undone
+from services.aggregator.audit.verify import rolled_back
 from services.aggregator.ranges import Ranges
 from services.core.store.emissions import deferred_minutes, final_hours, minutes_and_hours
 from services.core.store.emissions.final_hours import StoredSource
@@ -35,7 +35,7 @@ class HourChange:
 def step(
     connection: psycopg.Connection[Any],
     plan: FacilityPlan,
-    of: StoredSource,
+    source: StoredSource,
     first: int,
     last: int,
     now: datetime,
@@ -47,17 +47,19 @@ def step(
     last_minute = min(last * 60 + 59, to_minute(now))
     if last_minute < first * 60:
         return []
-    source_id = of.source_id
-    with undone(connection, of.facility_id):
+    source_id = source.source_id
+    with rolled_back(connection, source.facility_id):
         ranges = computable_ranges.ranges(
-            connection, plan, Ranges.of({source_id: [Interval.through(first * 60, last_minute)]})
+            connection,
+            plan,
+            Ranges.from_intervals({source_id: [Interval.through(first * 60, last_minute)]}),
         )
         deferred_minutes.settle(connection, plan.id, ranges.by_id())
         computed = compute.sources(StoredReadings(connection), plan, ranges)
         changes = minutes_and_hours.record(connection, computed)
         again = close_hours.recorded_again(connection, changes.hours(), {source_id: (first, last)})
-        judged = close_hours.judge(connection, plan, again, now)
-        columns = changes.plus(judged.adjustments).columns
+        finalised = close_hours.finalise(connection, plan, again, now)
+        columns = changes.plus(finalised.adjustments).columns
         added: Counter[int] = Counter()
         for minute, co2_ug in zip(
             columns["minutes"].tolist(), columns["co2_ug"].tolist(), strict=True
@@ -67,13 +69,13 @@ def step(
         if not changed:
             return []
         stored = {
-            each.hour: each.figures["co2_ug"]
-            for each in final_hours.stored(connection, source_id, changed[0], changed[-1])
+            hour.hour: hour.figures["co2_ug"]
+            for hour in final_hours.stored(connection, source_id, changed[0], changed[-1])
         }
     return [
         HourChange(
-            source=of.source,
-            source_name=of.source_name,
+            source=source.source,
+            source_name=source.source_name,
             hour=datetime.fromtimestamp(hour * 3600, UTC),
             old_ug=stored.get(hour),
             new_ug=stored.get(hour, 0) + added[hour],

@@ -43,16 +43,16 @@ def hours(
     (computed,) = compute.sources(
         StoredReadings(connection),
         plan,
-        Ranges.of({source_id: [Interval.through(first * 60, last_minute)]}),
+        Ranges.from_intervals({source_id: [Interval.through(first * 60, last_minute)]}),
     )
-    found = _sums(computed, first, last)
+    figures = _sums(computed, first, last)
     if plan.sources[source_id].closing is not None:
         have = hour_inputs.recorded_hours(connection, source_id, first, last)
-        judged = close_hours.judge(connection, plan, {source_id: have}, now) if have else None
-        for verdict in judged.verdicts if judged else ():
-            if verdict.co2_ug is not None and verdict.hour in found:
-                found[verdict.hour] = _closed(found[verdict.hour], verdict.co2_ug)
-    return {hour: found[hour] for hour in wanted}
+        finalised = close_hours.finalise(connection, plan, {source_id: have}, now) if have else None
+        for verdict in finalised.verdicts if finalised else ():
+            if verdict.co2_ug is not None and verdict.hour in figures:
+                figures[verdict.hour] = _closed(figures[verdict.hour], verdict.co2_ug)
+    return {hour: figures[hour] for hour in wanted}
 
 
 def _closed(minutes: HourFigures, co2_ug: int) -> HourFigures:
@@ -62,10 +62,10 @@ def _closed(minutes: HourFigures, co2_ug: int) -> HourFigures:
 
 
 def _sums(computed: SourceMinutes, first: int, last: int) -> dict[int, HourFigures]:
-    at = computed.minutes // 60 - first
+    row = computed.minutes // 60 - first
     sums = {}
     for name in names(CHECKED):
         sums[name] = np.zeros(last - first + 1, dtype=np.int64)
-        np.add.at(sums[name], at, computed.figures[name])
+        np.add.at(sums[name], row, computed.figures[name])
     hours = zip(*(column.tolist() for column in sums.values()), strict=True)
     return {first + i: dict(zip(sums, hour, strict=True)) for i, hour in enumerate(hours)}

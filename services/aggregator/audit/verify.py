@@ -20,7 +20,7 @@ import psycopg
 from services.aggregator import expand
 from services.aggregator.audit import recomputed
 from services.aggregator.audit.recomputed import HourFigures
-from services.aggregator.invalidations import Touched
+from services.aggregator.invalidations import Invalidations
 from services.core.store.emissions import claims, final_hours
 from services.core.store.emissions.final_hours import StoredHour, StoredSource
 from services.core.store.readings.series import StoredReadings
@@ -67,7 +67,7 @@ class Step:
 
 
 @contextmanager
-def undone(connection: psycopg.Connection[Any], facility_id: int) -> Iterator[None]:
+def rolled_back(connection: psycopg.Connection[Any], facility_id: int) -> Iterator[None]:
     """Open a transaction that holds the facility and leaves nothing behind."""
     patience = time.monotonic() + _PATIENCE_S
     while True:
@@ -83,46 +83,46 @@ def undone(connection: psycopg.Connection[Any], facility_id: int) -> Iterator[No
 def step(
     connection: psycopg.Connection[Any],
     plan: FacilityPlan,
-    of: StoredSource,
+    source: StoredSource,
     first: int,
     last: int,
     now: datetime,
 ) -> Step:
     """Check the final hours of a source from ``first`` to ``last``, both included."""
-    with undone(connection, of.facility_id):
-        stored = {h.hour: h for h in final_hours.stored(connection, of.source_id, first, last)}
-        found: dict[int, HourFigures] = {}
-        cuts = changes(connection, of.facility_id, of.source_id)
+    with rolled_back(connection, source.facility_id):
+        stored = {h.hour: h for h in final_hours.stored(connection, source.source_id, first, last)}
+        computed: dict[int, HourFigures] = {}
+        cuts = changes(connection, source.facility_id, source.source_id)
         eras: dict[int, list[int]] = {}
         for hour in range(first, last + 1):
             known_at = stored[hour].known_at if hour in stored else now
             eras.setdefault(bisect_right(cuts, known_at), []).append(hour)
         for hours in eras.values():
             as_of = max(stored[h].known_at if h in stored else now for h in hours)
-            then = _plan_as_known(connection, plan, of, as_of)
+            then = _plan_as_known(connection, plan, source, as_of)
             with connection.transaction(force_rollback=True):
-                found |= recomputed.hours(connection, then, of.source_id, hours, now)
+                computed |= recomputed.hours(connection, then, source.source_id, hours, now)
         # last, for readings may have arrived meanwhile
-        present = _plan_as_known(connection, plan, of, now)
-        waiting = _waiting(connection, present, of, first, last, now)
-        unknown = _unknown(connection, present, of, first, last) - waiting
+        present = _plan_as_known(connection, plan, source, now)
+        waiting = _waiting(connection, present, source, first, last, now)
+        unknown = _unknown(connection, present, source, first, last) - waiting
     checked = {
-        h for h in found if h not in waiting | unknown and (h not in stored or stored[h].final)
+        h for h in computed if h not in waiting | unknown and (h not in stored or stored[h].final)
     }
-    finals = {h for h, each in stored.items() if each.final}
+    finals = {h for h, hour in stored.items() if hour.final}
     return Step(
         checked=len(checked & finals),
         waiting=len(finals & waiting),
         unknown=len(finals & unknown),
-        differences=tuple(differences(of, stored, {h: found[h] for h in sorted(checked)})),
+        differences=tuple(differences(source, stored, {h: computed[h] for h in sorted(checked)})),
     )
 
 
 def differences(
-    of: StoredSource, stored: dict[int, StoredHour], found: dict[int, HourFigures]
+    source: StoredSource, stored: dict[int, StoredHour], computed: dict[int, HourFigures]
 ) -> Iterator[Difference]:
-    """Hours of ``found`` that differ from what is stored."""
-    for hour, figures in found.items():
+    """Hours of ``computed`` that differ from what is stored."""
+    for hour, figures in computed.items():
         have = stored.get(hour)
         if have is None and figures["covered_ms"] == 0:
             continue
@@ -131,9 +131,9 @@ def differences(
         )
         if names:
             yield Difference(
-                facility=of.facility,
-                source=of.source,
-                source_name=of.source_name,
+                facility=source.facility,
+                source=source.source,
+                source_name=source.source_name,
                 hour=datetime.fromtimestamp(hour * 3600, UTC),
                 stored_ug=None if have is None else have.figures["co2_ug"],
                 recomputed_ug=figures["co2_ug"],
@@ -148,58 +148,64 @@ def steps(first: int, last: int) -> Iterator[tuple[int, int]]:
 
 
 def _plan_as_known(
-    connection: psycopg.Connection[Any], plan: FacilityPlan, of: StoredSource, as_of: datetime
+    connection: psycopg.Connection[Any], plan: FacilityPlan, source: StoredSource, as_of: datetime
 ) -> FacilityPlan:
     known = source_as_known(
         connection,
-        facility_id=of.facility_id,
-        timezone=of.timezone,
-        source_id=of.source_id,
-        slug=of.source,
+        facility_id=source.facility_id,
+        timezone=source.timezone,
+        source_id=source.source_id,
+        slug=source.source,
         as_of=as_of,
     )
     return replace(
         plan,
-        sources={of.source_id: known.source},
+        sources={source.source_id: known.source},
         channels=known.channels,
-        fed_by=dict.fromkeys(known.channels, (of.source_id,)),
+        fed_by=dict.fromkeys(known.channels, (source.source_id,)),
     )
 
 
 def _waiting(
     connection: psycopg.Connection[Any],
     plan: FacilityPlan,
-    of: StoredSource,
+    source: StoredSource,
     first: int,
     last: int,
     now: datetime,
 ) -> set[int]:
-    intervals = final_hours.queued(connection, of.source_id)
-    touched = final_hours.touched(connection, of.facility_id, list(plan.channels))
-    if touched and (of.retired_hour is None or plan.retirement is not None):
+    intervals = final_hours.queued(connection, source.source_id)
+    invalidated = final_hours.touched(connection, source.facility_id, list(plan.channels))
+    if invalidated and (source.retired_hour is None or plan.retirement is not None):
         minute = int(now.timestamp()) // 60
-        affected = expand.affected(StoredReadings(connection), plan, Touched.whole(touched), minute)
-        intervals += affected.by_id().get(of.source_id, [])
+        affected = expand.affected(
+            StoredReadings(connection), plan, Invalidations.whole(invalidated), minute
+        )
+        intervals += affected.by_id().get(source.source_id, [])
     return _hours(intervals, first, last)
 
 
 def _unknown(
-    connection: psycopg.Connection[Any], plan: FacilityPlan, of: StoredSource, first: int, last: int
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    source: StoredSource,
+    first: int,
+    last: int,
 ) -> set[int]:
     channel_ids: Sequence[int] = list(plan.channels)
-    found: set[int] = set()
+    unknown: set[int] = set()
     horizon = final_hours.horizon(connection, channel_ids)
     if horizon is not None:
-        found |= set(range(first, min(last, horizon) + 1))
-    if of.retired_hour is not None:
-        found |= set(range(max(first, of.retired_hour), last + 1))
+        unknown |= set(range(first, min(last, horizon) + 1))
+    if source.retired_hour is not None:
+        unknown |= set(range(max(first, source.retired_hour), last + 1))
         for hour in final_hours.after_retirement(
-            connection, of.source_id, channel_ids, first, last
+            connection, source.source_id, channel_ids, first, last
         ):
-            found |= set(range(max(first, hour - 24), min(last, hour + 24) + 1))
-    return found
+            unknown |= set(range(max(first, hour - 24), min(last, hour + 24) + 1))
+    return unknown
 
 
 def _hours(intervals: Sequence[Interval], first: int, last: int) -> set[int]:
     wanted = Interval(start=first * 60, end=(last + 1) * 60)
-    return {hour for each in intervals for hour in each.within(wanted).hours}
+    return {hour for interval in intervals for hour in interval.within(wanted).hours}

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from services.aggregator.head import Recent
+from services.aggregator.head import Head
 from services.aggregator.pieces import Pieces
 from services.aggregator.tick import Ticked, tick
 from services.core.facility.file import parse
@@ -86,7 +86,7 @@ class Plant:
         self.pieces = Pieces()
         self._plan: FacilityPlan | None = None
         self._revision = -1
-        self._recent = Recent()
+        self._recent = Head()
         self._history_first = False
         self.connection: psycopg.Connection[Any] = connect(url, process="test", autocommit=True)
         #: nothing that a test dates itself is later than this
@@ -153,7 +153,7 @@ class Plant:
 
     def restart(self) -> None:
         """As if the aggregator were another process from now on."""
-        self._plan, self._recent, self._history_first = None, Recent(), False
+        self._plan, self._recent, self._history_first = None, Head(), False
 
     def tick_as_if(self, now: datetime) -> None:
         """Tick, and date what that made known with ``now`` instead of the database's clock.

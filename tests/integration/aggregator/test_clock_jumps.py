@@ -98,7 +98,7 @@ class Bench:
     def turn(self) -> bool:
         self.loop._paced_until_s.clear()
         self.loop._progress._next_at = 0.0
-        return self.loop.turn(self.plant.connection)
+        return self.loop.run_once(self.plant.connection)
 
     def totals(self) -> list[list[Any]]:
         return [self.plant.rows(each) for each in TOTALS]

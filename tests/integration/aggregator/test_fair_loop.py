@@ -105,12 +105,12 @@ def test_a_reading_waits_for_one_turn_of_the_busy_one_at_most(
             plant.store([Reading(f"{name}-m.e", clock.instant, 100.0 + k)])
         came_s, busy_before = costs.now_s, costs.busy_ticks
         while plant.rows("SELECT 1 FROM touched"):
-            if not loop.turn(connection):
+            if not loop.run_once(connection):
                 # the loop would wait for so long
                 costs.now_s += 0.1
         waits.append(costs.now_s - came_s)
         # and it gets its turns too
-        loop.turn(connection)
+        loop.run_once(connection)
         assert costs.busy_ticks > busy_before
     # a facility is ticked once in 0.4 s
     assert max(waits[1:]) <= BUSY_S + 0.4 + 0.1 + len(QUIET) * QUIET_S

@@ -81,7 +81,7 @@ def test_versions_that_come_while_it_jumps_are_dated_right(
     def restate(value: float) -> None:
         plant.store([Reading("meter.energy", began - timedelta(hours=5, seconds=-value), value)])
         loop._paced_until_s.clear()
-        while loop.turn(plant.connection):
+        while loop.run_once(plant.connection):
             loop._paced_until_s.clear()
 
     for value in (0, 1, 2):

@@ -91,7 +91,7 @@ class Works:
         idle = 0
         for _ in range(500):
             self.loop._paced_until_s.clear()
-            idle = 0 if self.loop.turn(self.connection) else idle + 1
+            idle = 0 if self.loop.run_once(self.connection) else idle + 1
             if idle > 3:
                 return
         raise AssertionError("the loop does not come to rest")

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from services.aggregator.head import Recent
+from services.aggregator.head import Head
 from services.aggregator.tick import tick
 from services.core.facility.file import parse
 from services.core.runtime.shutdown import Shutdown
@@ -138,7 +138,7 @@ class FieldBench:
         """Tick every facility as at ``now`` until nothing is left to do."""
         with connect(self.url, process="test", autocommit=True) as connection:
             for plan in facility_plans(connection).values():
-                recent = Recent()
+                recent = Head()
                 while tick(connection, plan, now, recent).worked:
                     pass
 

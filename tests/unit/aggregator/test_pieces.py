@@ -21,7 +21,7 @@ def _random(rng: random.Random) -> Ranges:
         first = rng.randint(_LIVE_FROM - 20_000, _LIVE_FROM + 1500)
         last = first + rng.choice([0, 1, 59, 600, 9000])
         found.setdefault(rng.randint(1, 6), []).append(Interval.through(first, last))
-    return Ranges.of(found).union()[0]
+    return Ranges.from_intervals(found).union()[0]
 
 
 def _minutes(ranges: Ranges) -> list[tuple[int, int]]:
@@ -57,7 +57,7 @@ def test_each_minute_is_now_or_later_whole_hours_the_newest_first(seed: int) -> 
 
 
 def test_everything_gets_its_turn_piece_by_piece() -> None:
-    ranges = Ranges.of(
+    ranges = Ranges.from_intervals(
         {1: [Interval.through(0, 13_700_000)], 2: [Interval.through(_LIVE_FROM, _LIVE_FROM + 30)]}
     )
     pieces, steps, total = Pieces(live=100_000, old=40_000), 0, 0
@@ -70,14 +70,16 @@ def test_everything_gets_its_turn_piece_by_piece() -> None:
 
 
 def test_what_is_live_and_fits_is_left_as_it_is() -> None:
-    ranges = Ranges.of({n: [Interval.through(_LIVE_FROM, _LIVE_FROM + 9)] for n in range(1000)})
+    ranges = Ranges.from_intervals(
+        {n: [Interval.through(_LIVE_FROM, _LIVE_FROM + 9)] for n in range(1000)}
+    )
     parted = part(ranges, Pieces(), _LIVE_FROM)
     assert parted.now is ranges
     assert not len(parted.later)
 
 
 def test_older_minutes_wait_while_more_is_touched_than_was_claimed() -> None:
-    ranges = Ranges.of({1: [Interval.through(_LIVE_FROM - 5000, _LIVE_FROM + 9)]})
+    ranges = Ranges.from_intervals({1: [Interval.through(_LIVE_FROM - 5000, _LIVE_FROM + 9)]})
     parted = part(ranges, Pieces(), _LIVE_FROM, live_only=True)
     assert _minutes(parted.now) == [(1, _LIVE_FROM + k) for k in range(10)]
     assert parted.later.lasts.tolist() == [_LIVE_FROM - 1]

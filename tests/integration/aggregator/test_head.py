@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.aggregator.head import Recent
+from services.aggregator.head import Head
 from services.aggregator.tick import tick
 from services.core.store.registry.plan import facility_plans
 from tests.integration.aggregator.plant import Plant, Reading, instant, some_readings
@@ -45,7 +45,7 @@ def test_seconds_one_by_one_with_late_ones_and_another_aggregator_between(plant:
     readings = _seconds(0, 150)
     late = {s for s in range(20, 130) if rng.random() < 0.1}
     plan = facility_plans(plant.connection)[plant.facility_id]
-    memories = [Recent(), Recent()]
+    memories = [Head(), Head()]
     waiting: list[Reading] = []
     now = START
     for second in range(150):
@@ -67,7 +67,7 @@ def test_seconds_one_by_one_with_late_ones_and_another_aggregator_between(plant:
 
 def test_a_tick_that_was_rolled_back_leaves_nothing_to_rely_on(plant: Plant) -> None:
     plan = facility_plans(plant.connection)[plant.facility_id]
-    memory = Recent()
+    memory = Head()
     readings = _seconds(0, 30)
     now = START + timedelta(seconds=31)
     plant.store(readings[:60])
@@ -83,7 +83,7 @@ def test_a_tick_that_was_rolled_back_leaves_nothing_to_rely_on(plant: Plant) -> 
 
 def test_a_corrected_value_is_taken_up(plant: Plant) -> None:
     plan = facility_plans(plant.connection)[plant.facility_id]
-    memory = Recent()
+    memory = Head()
     readings = _seconds(0, 30)
     now = START + timedelta(seconds=31)
     plant.store(readings)
