@@ -74,14 +74,14 @@ def due(
     bounds = hour_inputs.recorded_bounds(
         connection, {source_id: rule.roles[0] for source_id, rule in under_rule.items()}
     )
-    unjudged = hour_closing.unjudged_hours(connection, list(under_rule))
+    pending = hour_closing.pending_hours(connection, list(under_rule))
     due_hours: dict[int, list[int]] = {}
     more = False
     for source_id, bound in bounds.items():
         last_due = int((now.timestamp() - plan.sources[source_id].lateness_s) // 3600) - 1
         if plan.retirement is not None:
             last_due = min(last_due, plan.retirement.minute // 60 - 1)
-        ended = [hour for hour in unjudged.get(source_id, []) if hour.hour <= last_due]
+        ended = [hour for hour in pending.get(source_id, []) if hour.hour <= last_due]
         if any(hour.age_s < settle_s for hour in ended):
             continue
         first = bound.first_known if bound.last_recorded is None else bound.last_recorded + 1
@@ -112,12 +112,12 @@ def close_last(
     if hour_closing.backlog_s(connection, plan.id) > 0:
         return False
     under_rule = [source.id for source in plan.sources.values() if source.closing is not None]
-    unjudged = hour_closing.unjudged_hours(connection, under_rule)
+    pending = hour_closing.pending_hours(connection, under_rule)
     last_hour = retirement.minute // 60
     lateness_s = {
         source_id: plan.sources[source_id].lateness_s
         for source_id in under_rule
-        if all(hour.hour >= last_hour for hour in unjudged.get(source_id, ()))
+        if all(hour.hour >= last_hour for hour in pending.get(source_id, ()))
     }
     closed = hour_closing.close_hours(connection, lateness_s, now, SETTLE_S)
     return closed >= hour_closing.MAX_HOURS
@@ -388,7 +388,7 @@ def _period(hour: int, plan: FacilityPlan, lateness_s: float, now: datetime) -> 
     first, end = (
         datetime(january, 1, 1, tzinfo=plan.zone).timestamp() for january in (year, year + 1)
     )
-    ends = end if plan.retirement is None else min(end, plan.retirement.at.timestamp())
+    ends = end if plan.retirement is None else min(end, plan.retirement.instant.timestamp())
     return Period(
         first=int(first // 3600),
         end=int(end // 3600),

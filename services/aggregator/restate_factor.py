@@ -168,7 +168,7 @@ def _restate(
     hours = _hours(minutes, begins, amounts)
     changes, closed = factor_restatement.write_hours(connection, hours, reasons)
     # an hour that no window begins or ends in lies in each as a whole, or not at all
-    boundary_hours = factor_restatement.edges(connection, list(reasons))
+    boundary_hours = factor_restatement.boundary_hours(connection, list(reasons))
     keys = list(zip(changes.source.tolist(), changes.minute.tolist(), strict=True))
     split = np.array([key in boundary_hours for key in keys], dtype=bool)
     of_edges = _differences(connection, minutes, hours, begins, changes.where(split))

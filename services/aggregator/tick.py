@@ -139,7 +139,7 @@ def tick(
             current_minute=current_minute,
             readings=head.begin(connection, plan, sequence, current_minute),
             pieces=Pieces() if pieces is None else pieces,
-            has_deferred="factor" in progress.queued or progress.follows,
+            has_deferred="factor" in progress.queued or progress.has_deferred,
             rest_waits="rest" in progress.queued,
             noted=progress.noted,
         )
@@ -332,7 +332,7 @@ def _new_factor(context: _TickContext, progress: Progress) -> tuple[int | None, 
         refactored = restate_factor.step(
             context.connection, context.plan, context.changed_ranges, noted
         )
-    if refactored is None and progress.follows:
+    if refactored is None and progress.has_deferred:
         return None, deferred_minutes.step(
             context.connection, context.plan.id, _FOLLOW_MINUTES, context.plan.set_aside
         )
@@ -428,7 +428,7 @@ def _apply(
         connection, changed, minute_rollover.windows_through(context.current_minute)
     )
     context.changed_ranges.add(changed, reasons)
-    hour_closing.judge_hours(connection, finalised.verdicts)
+    hour_closing.record_verdicts(connection, finalised.verdicts)
 
 
 def _of_ended(

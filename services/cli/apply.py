@@ -16,7 +16,7 @@ from services.cli.say import say
 from services.core.facility.checks import warnings
 from services.core.facility.file import parse
 from services.core.store.operations.apply_facility import apply_facility
-from services.core.store.operations.notices import FILTER_REFUSED, told
+from services.core.store.operations.notices import FILTER_REFUSED, notices
 from services.core.store.registry.shared_factors import shared_factors
 
 
@@ -59,7 +59,7 @@ def apply_files(
                     say(f"  {'would be restated' if dry_run else 'will be restated'}: {restated}")
                 for warning in (*warnings(file, shared), *applied.warnings):
                     say(f"  warning: {warning}", err=True)
-            for refused in told(connection, FILTER_REFUSED):
+            for refused in notices(connection, FILTER_REFUSED):
                 say(f"  warning: {refused}", err=True)
     if dry_run:
         say("nothing was changed")

@@ -18,7 +18,7 @@ def export(
 ) -> None:
     """Print a facility file as it was applied; applying it again changes nothing."""
     with clear_errors(), process.session() as connection:
-        row = connection.execute(applied_file.of(facility)).one_or_none()
+        row = connection.execute(applied_file.statement(facility)).one_or_none()
     if row is None:
         raise failure(f"there is no facility {facility}; create it with `tonne apply`")
     # exactly as applied, so that it can be applied again: escaping would change it

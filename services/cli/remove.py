@@ -124,10 +124,10 @@ def _retire(facility: str, *, reason: str | None, dry_run: bool) -> None:
 
 
 def _since(facility: RetiredFacility) -> str:
-    found = facility.retirement
-    assert found is not None  # noqa: S101 - the caller has checked
-    why = "" if found.reason is None else f" ({found.reason})"
-    return f"{found.at:%Y-%m-%dT%H:%MZ} by {found.by}{why}"
+    retirement = facility.retirement
+    assert retirement is not None  # noqa: S101 - the caller has checked
+    why = "" if retirement.reason is None else f" ({retirement.reason})"
+    return f"{retirement.instant:%Y-%m-%dT%H:%MZ} by {retirement.by}{why}"
 
 
 def _say_what_ends(facility: RetiredFacility) -> None:
@@ -165,7 +165,7 @@ def _purge(facility: str, *, reason: str | None, confirm: str | None, dry_run: b
 
 def _say_what_is_lost(found: PurgeCandidate, counted: Mapping[str, int]) -> None:
     say(
-        f"{found.slug} ({found.name}), retired since {found.retirement.at:%Y-%m-%dT%H:%MZ}, is"
+        f"{found.slug} ({found.name}), retired since {found.retirement.instant:%Y-%m-%dT%H:%MZ}, is"
         " deleted permanently: its readings, its emissions with every restatement, its alerts,"
         " its entries in quarantine and its configuration. Past totals of all facilities no longer"
         " include it. Only a backup can bring it back."

@@ -21,12 +21,12 @@ _CONNECT_S = 5.0
 _PUBACK_S = 10.0
 
 #: At topics of their own, which no threshold can have: ids hold no underscore.
-_OWN_TOPICS = {TEST: "_test", HEARTBEAT: "_heartbeat"}
+_SPECIAL_TOPICS = {TEST: "_test", HEARTBEAT: "_heartbeat"}
 
 
 def topic_of(message: Message) -> str:
     """Return the topic of a message."""
-    name = _OWN_TOPICS.get(message.kind) or message.threshold
+    name = _SPECIAL_TOPICS.get(message.kind) or message.threshold
     return f"emissions/{message.facility}/alerts/{name}"
 
 

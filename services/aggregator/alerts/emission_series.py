@@ -50,7 +50,7 @@ class EmissionSeries:
         self.retired = np.array([unknown_after.get(s) is None for s in sources.ids], dtype=bool)
         stored = [window for window in windows if window != "hour"]
         self._windows = watch_series.windows(connection, sources, stored) if stored else {}
-        stored_to = {window.upto for window in self._windows.values()}
+        stored_to = {window.last_minute for window in self._windows.values()}
         #: minutes in memory, so that every stored window can be moved to every minute
         self._low = min([first - COVERAGE_DELAY, *(minute + 1 for minute in stored_to)])
         self._high = max([last, *stored_to])
@@ -153,7 +153,7 @@ class EmissionSeries:
                 stored.ug,
                 stored.covered_ms,
                 stored.present,
-                stored.upto - self._low + 1,
+                stored.last_minute - self._low + 1,
             )
         if begin >= self._low:
             nothing = np.zeros(len(self._sources), dtype=np.int64)
@@ -168,7 +168,7 @@ class EmissionSeries:
         if stored is None:
             nothing = np.full(shape, np.nan)
             return Totals(kg=nothing, covered_ms=nothing, minutes=np.full(minutes.size, length))
-        end, stored_at = minutes - self._low + 1, stored.upto - self._low + 1
+        end, stored_at = minutes - self._low + 1, stored.last_minute - self._low + 1
         moved = []
         for base, came, left in zip(
             (stored.ug, stored.covered_ms), self._sums[""], self._sums[window], strict=True

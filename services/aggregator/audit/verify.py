@@ -175,7 +175,9 @@ def _waiting(
     now: datetime,
 ) -> set[int]:
     intervals = final_hours.queued(connection, source.source_id)
-    invalidated = final_hours.touched(connection, source.facility_id, list(plan.channels))
+    invalidated = final_hours.invalidated_minutes(
+        connection, source.facility_id, list(plan.channels)
+    )
     if invalidated and (source.retired_hour is None or plan.retirement is not None):
         minute = int(now.timestamp()) // 60
         affected = expand.affected(

@@ -52,7 +52,7 @@ def live_body(
 
 def _counts(source: SourceLive, accounts: Accounts) -> bool:
     account = accounts.get(source.slug)
-    return (account is None or account.counts) and not source.succeeded
+    return (account is None or account.counts) and not source.replaced
 
 
 def _has_totals(source: SourceLive) -> bool:

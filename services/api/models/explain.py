@@ -215,7 +215,7 @@ def _input(item: InputHour) -> dict[str, Any]:
                 "change": each.value,
                 "reason": each.reason,
             }
-            for each in item.held
+            for each in item.unconfirmed
         ],
         "incidents": [
             {

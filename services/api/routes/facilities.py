@@ -120,7 +120,7 @@ async def get_facility(context: InContext, who: Writer, facility: str) -> Respon
     if not who.sees(facility):
         raise no_facility(facility)
     async with context.database.read() as connection:
-        row = (await connection.execute(applied_file.of(facility))).one_or_none()
+        row = (await connection.execute(applied_file.statement(facility))).one_or_none()
     if row is None:
         raise no_facility(facility)
     text = await run_in_threadpool(applied_file.text, row)
@@ -228,7 +228,7 @@ async def delete_facility(
         _RETIRED.row(
             found,
             facility=found.slug,
-            retired_at=None if retirement is None else retirement.at,
+            retired_at=None if retirement is None else retirement.instant,
             retired_by=None if retirement is None else retirement.by,
             reason=None if retirement is None else retirement.reason,
             dry_run=query.dry_run,

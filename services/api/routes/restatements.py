@@ -21,7 +21,7 @@ from services.api.models.bands import kg
 from services.api.models.models import Restatement
 from services.core.store.answers.facility_queries import SourceRow, all_sources
 from services.core.store.answers.restatements import Place, RestatementRow, restatements
-from services.core.store.schema.restatement_reasons import parted
+from services.core.store.schema.restatement_reasons import kind_and_cause
 
 router = APIRouter(tags=["restatements"])
 
@@ -96,7 +96,7 @@ async def get_restatements(
 
 
 def _row(facility: str, source: SourceRow, row: RestatementRow) -> dict[str, Any]:
-    kind, cause = parted(row.reason)
+    kind, cause = kind_and_cause(row.reason)
     old_known = _is_known(row.old_covered_ms, row.old_quality)
     new_known = _is_known(row.new_covered_ms, row.new_quality)
     return _ROWS.row(

@@ -98,7 +98,7 @@ def test_totals_are_as_if_the_reading_had_never_come(
     assert _figures(field, source) == expected
     reasons = {h["reason"] for h in field.hours(source)} - {"closed"}
     assert "discarded reading by user berta: meter misread" in reasons
-    assert why.parted("discarded reading by user berta: meter misread") == (
+    assert why.kind_and_cause("discarded reading by user berta: meter misread") == (
         "discarded reading",
         "by user berta: meter misread",
     )

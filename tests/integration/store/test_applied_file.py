@@ -58,10 +58,10 @@ def test_what_is_given_back_applies_to_no_change(database_url: str, path: Path) 
     with bind.begin() as connection:
         # the text is not kept, as of files that were applied before it was
         apply(connection, file)
-        made = applied_file.text(connection.execute(applied_file.of(file.facility.id)).one())
+        made = applied_file.text(connection.execute(applied_file.statement(file.facility.id)).one())
         assert apply(connection, parse(made), text=made) == []
         assert apply(connection, file, text=text) == []
-        kept = applied_file.text(connection.execute(applied_file.of(file.facility.id)).one())
+        kept = applied_file.text(connection.execute(applied_file.statement(file.facility.id)).one())
         assert kept == text
     bind.dispose()
 
@@ -71,7 +71,7 @@ def test_a_text_that_is_not_known_gives_way_to_what_is_in_force(database_url: st
     with bind.begin() as connection:
         apply(connection, parse(FILE), text=FILE)
         apply(connection, parse(CHANGED))
-        found = applied_file.text(connection.execute(applied_file.of("works")).one())
+        found = applied_file.text(connection.execute(applied_file.statement("works")).one())
     bind.dispose()
     assert parse(found) == parse(CHANGED)
 

@@ -153,7 +153,7 @@ def test_retired_twice_is_retired_once(bind: Engine, database_url: str) -> None:
         known = read.devices(connection)
         assert known.by_name == {}
         assert known.facilities == {"works"}
-        assert known.retired == {"works": first.retirement.at}
+        assert known.retired == {"works": first.retirement.instant}
         plan = next(iter(facility_plans(connection).values()))
     assert plan.retirement == first.retirement
     # what arrived before is computed yet

@@ -23,7 +23,7 @@ EDITS: dict[str, list[tuple[str, str]]] = {
         name="biogenic_ug",
         in_kg="biogenic_kg",
         answer="co2_biogenic_kg",
-        what="of co2_ug, from biomass",
+        comment="of co2_ug, from biomass",
         closing_adds=False,
         later=True,
     ),

@@ -145,8 +145,8 @@ async def alert(connection: AsyncConnection, alert_id: int) -> dict[str, Any] | 
     comments = await connection.execute(_COMMENTS, {"id": alert_id})
     return {
         **_shown(row),
-        "transitions": [dict(each) for each in transitions.mappings()],
-        "comments": [dict(each) for each in comments.mappings()],
+        "transitions": [dict(row) for row in transitions.mappings()],
+        "comments": [dict(row) for row in comments.mappings()],
     }
 
 

@@ -45,10 +45,12 @@ def delete_threshold(connection: Connection, facility: str, slug: str, *, by: st
     :raises RetiredError: the facility is retired.
     """
     facility_id, _ = _facility(connection, facility)
-    found = apply_thresholds.unset_threshold(connection, facility_id, slug, [], origin="api", by=by)
-    if found:
+    deleted = apply_thresholds.unset_threshold(
+        connection, facility_id, slug, [], origin="api", by=by
+    )
+    if deleted:
         raise_revision(connection)
-    return found
+    return deleted
 
 
 def put_maintenance(
@@ -83,10 +85,10 @@ def delete_maintenance(connection: Connection, facility: str, slug: str) -> bool
     :raises RetiredError: the facility is retired.
     """
     facility_id, _ = _facility(connection, facility)
-    found = apply_thresholds.unset_maintenance(connection, facility_id, slug, [], origin="api")
-    if found:
+    deleted = apply_thresholds.unset_maintenance(connection, facility_id, slug, [], origin="api")
+    if deleted:
         raise_revision(connection)
-    return found
+    return deleted
 
 
 def acknowledge(connection: Connection, alert_id: int, *, by: str, comment: str | None) -> None:

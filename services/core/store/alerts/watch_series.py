@@ -92,10 +92,10 @@ Rows = NDArray[Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WindowTotal:
-    """A window of many sources, from ``since`` to ``upto``, both included."""
+    """A window of many sources, from ``since`` to ``last_minute``, both included."""
 
     since: int
-    upto: int
+    last_minute: int
     ug: Integers
     covered_ms: Integers
     #: False: there is no total of the source yet
@@ -152,23 +152,27 @@ def known_before(
 
 
 def windows(
-    connection: psycopg.Connection[Any], sources: Sources, spans: Sequence[str]
+    connection: psycopg.Connection[Any], sources: Sources, names: Sequence[str]
 ) -> dict[str, WindowTotal]:
     """Return the windows as the aggregator last moved them, by name."""
-    found = _WINDOW.select(connection, _WINDOWS, {"sources": sources.ids, "spans": list(spans)})
+    rows = _WINDOW.select(connection, _WINDOWS, {"sources": sources.ids, "spans": list(names)})
     result = {}
-    for i, span in enumerate(spans, start=1):
-        of_span = found[found["span"] == i]
+    for i, window in enumerate(names, start=1):
+        of_span = rows[rows["span"] == i]
         if not of_span.size:
             continue
-        upto = int(of_span["upto"].max())
-        of_span = of_span[of_span["upto"] == upto]
+        last_minute = int(of_span["upto"].max())
+        of_span = of_span[of_span["upto"] == last_minute]
         ug, covered = _zeros(sources), _zeros(sources)
         present = np.zeros(len(sources), dtype=bool)
         rows = sources.rows(of_span["source"])
         ug[rows], covered[rows], present[rows] = of_span["ug"], of_span["ms"], True
-        result[span] = WindowTotal(
-            since=int(of_span["since"].min()), upto=upto, ug=ug, covered_ms=covered, present=present
+        result[window] = WindowTotal(
+            since=int(of_span["since"].min()),
+            last_minute=last_minute,
+            ug=ug,
+            covered_ms=covered,
+            present=present,
         )
     return result
 
@@ -177,10 +181,10 @@ def sums(
     connection: psycopg.Connection[Any], sources: Sources, first: int, end: int
 ) -> tuple[Integers, Integers]:
     """Return micrograms and covered milliseconds of each source in ``[first, end)``."""
-    found = _SUM.select(connection, _SUMS, {"sources": sources.ids, "first": first, "end": end})
+    totals = _SUM.select(connection, _SUMS, {"sources": sources.ids, "first": first, "end": end})
     ug, covered = _zeros(sources), _zeros(sources)
-    rows = sources.rows(found["source"])
-    ug[rows], covered[rows] = found["ug"], found["ms"]
+    rows = sources.rows(totals["source"])
+    ug[rows], covered[rows] = totals["ug"], totals["ms"]
     return ug, covered
 
 

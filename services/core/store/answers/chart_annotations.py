@@ -135,7 +135,7 @@ async def chart_annotations(
     if length <= _SEARCHED:
         parts["register"] = f"{_EPOCHS} UNION ALL {_FALLS}"
     wanted = [sql for kind, sql in parts.items() if not kinds or kind in kinds]
-    found = await connection.execute(
+    rows = await connection.execute(
         text(
             "SELECT * FROM ("  # noqa: S608 - parts named above
             + " UNION ALL ".join(wanted)
@@ -144,5 +144,5 @@ async def chart_annotations(
         {"facilities": list(facility_ids), "begins": begins, "ends": ends, "limit": limit},
     )
     return [
-        {**row, "tags": [tag for tag in row["tags"] if tag is not None]} for row in found.mappings()
+        {**row, "tags": [tag for tag in row["tags"] if tag is not None]} for row in rows.mappings()
     ]

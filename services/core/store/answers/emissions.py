@@ -182,7 +182,12 @@ async def whole_hours(
     if as_of is None:
         return await _rows(connection, _HOURS_IN_FORCE, sources, buckets, now=now)
     return await _rows(
-        connection, _HOURS_AS_KNOWN, sources, buckets, now=now, extra=hours_as_known.at(as_of)
+        connection,
+        _HOURS_AS_KNOWN,
+        sources,
+        buckets,
+        now=now,
+        extra=hours_as_known.parameters(as_of),
     )
 
 

@@ -192,15 +192,15 @@ def _channels(
     configuration: model.Source,
     as_of: datetime,
 ) -> list[InputChannel]:
-    found = []
+    channels = []
     for role, reference in configuration.channels.items():
         known = channel_as_known(connection, facility_id, reference, as_of)
         if known is not None:
             device, channel = reference.split(".")
-            found.append(
+            channels.append(
                 InputChannel(role=role, device=device, channel=channel, id=known[0], spec=known[1])
             )
-    return found
+    return channels
 
 
 def _factor(
@@ -216,8 +216,8 @@ def _factor(
         _FACTORS,
         {"slug": slug, "facility_id": source["facility_id"], "as_of": as_of},
     ).fetchall()
-    own = [row for row in rows if row["facility_id"] is not None] or rows
-    versions = [(row["id"], from_row(row)) for row in own]
+    preferred = [row for row in rows if row["facility_id"] is not None] or rows
+    versions = [(row["id"], from_row(row)) for row in preferred]
     local = hour.astimezone(ZoneInfo(source["timezone"]))
     try:
         factor = accounting_factors.version_in_force(
@@ -225,7 +225,7 @@ def _factor(
         )
     except FactorError:
         return None
-    row_id = next(found for found, version in versions if version is factor)
+    row_id = next(version_id for version_id, version in versions if version is factor)
     method = assemble.method(
         # how much one unit comes to does not depend on the role of the factor
         configuration.model_copy(update={"factor": slug, "market_factor": None}),

@@ -29,7 +29,7 @@ FROM source_hour_input WHERE source_id = %s AND hour = %s ORDER BY role
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class JudgedInput:
+class ExplainedInput:
     """One input as recorded (in the equation's unit), and what entered the equation for it."""
 
     role: str
@@ -53,7 +53,7 @@ class HourClosing:
 
     rule: ClosingRule
     #: empty: the hour was not judged yet
-    inputs: tuple[JudgedInput, ...]
+    inputs: tuple[ExplainedInput, ...]
     #: None: not judged yet
     rate: ReportedRate | None
     #: fraction of the hour that the unit operated; None: not judged yet
@@ -78,15 +78,15 @@ def hour_closing(
     rule = assemble_closing.closing_rule(configuration, {c.role: c.spec for c in channels})
     if rule is None:
         return None
-    with connection.cursor(row_factory=class_row(JudgedInput)) as cursor:
+    with connection.cursor(row_factory=class_row(ExplainedInput)) as cursor:
         recorded = cursor.execute(_INPUTS, (source_id, hour)).fetchall()
-    inputs = tuple(each for each in recorded if each.role != LOAD)
+    inputs = tuple(item for item in recorded if item.role != LOAD)
     first_us = to_us(hour)
     end_us = to_us(hour + timedelta(hours=1))
     return HourClosing(
         rule=rule,
         inputs=inputs,
-        rate=rule.equation.reporting({each.role: each.value for each in inputs})
+        rate=rule.equation.reporting({item.role: item.value for item in inputs})
         if inputs
         else None,
         operating=operating_time(inputs[0].operating_ms / 1000) if inputs else None,
@@ -96,12 +96,14 @@ def hour_closing(
             if channel.spec.calibration is not None
         },
         audits={role: _around(audits, first_us, end_us) for role, audits in rule.audits.items()},
-        load=next((each.average for each in recorded if each.role == LOAD), None),
+        load=next((item.average for item in recorded if item.role == LOAD), None),
         load_unit=next((c.spec.unit for c in channels if c.role == LOAD), None),
     )
 
 
 def _around(audits: tuple[Audit, ...], first_us: int, end_us: int) -> list[Audit]:
-    ended = sorted((each for each in audits if each.ts_us < end_us), key=lambda each: each.ts_us)
-    before = [each for each in ended if each.ts_us < first_us]
-    return [*before[-1:], *(each for each in ended if each.ts_us >= first_us)]
+    ended = sorted(
+        (audit for audit in audits if audit.ts_us < end_us), key=lambda audit: audit.ts_us
+    )
+    before = [audit for audit in ended if audit.ts_us < first_us]
+    return [*before[-1:], *(audit for audit in ended if audit.ts_us >= first_us)]

@@ -61,7 +61,7 @@ class InputHour:
     #: by minute of the hour: the mean or amount, and the seconds that are known
     minutes: tuple[tuple[float | None, float], ...]
     #: steps of a register within the hour that wait for a reading to confirm or retract them
-    held: tuple[UnconfirmedStep, ...]
+    unconfirmed: tuple[UnconfirmedStep, ...]
     #: what of a register within the hour was no plain rise, and how it was taken
     incidents: tuple[Incident, ...]
 
@@ -92,7 +92,7 @@ def input_hours(
 def _input_hour(
     connection: psycopg.Connection[Any], channel: InputChannel, hour: datetime
 ) -> InputHour:
-    series, held, incidents = _minutes(connection, channel, hour)
+    series, unconfirmed, incidents = _minutes(connection, channel, hour)
     known = series.covered_us > 0
     value: float | None = None
     if known.any() and series.is_rate:
@@ -110,7 +110,7 @@ def _input_hour(
                 series.value.tolist(), series.covered_us.tolist(), strict=True
             )
         ),
-        held=held,
+        unconfirmed=unconfirmed,
         incidents=incidents,
     )
 
@@ -144,9 +144,13 @@ def _minutes(
     return (
         minutes,
         tuple(
-            each for each in steps.unconfirmed if each.t1_us > begins_us and each.t0_us < ends_us
+            step for step in steps.unconfirmed if step.t1_us > begins_us and step.t0_us < ends_us
         ),
-        tuple(each for each in steps.incidents if each.t1_us > begins_us and each.t0_us < ends_us),
+        tuple(
+            incident
+            for incident in steps.incidents
+            if incident.t1_us > begins_us and incident.t0_us < ends_us
+        ),
     )
 
 

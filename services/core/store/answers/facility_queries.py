@@ -74,9 +74,9 @@ async def devices(
         .where(device.c.facility_id.in_(facility_ids), device.c.active)
         .order_by(device.c.slug)
     )
-    found: dict[int, list[DeviceRow]] = {each: [] for each in facility_ids}
+    devices_: dict[int, list[DeviceRow]] = {facility_id: [] for facility_id in facility_ids}
     for row in rows:
-        found[row.facility_id].append(
+        devices_[row.facility_id].append(
             DeviceRow(
                 slug=row.slug,
                 name=row.name,
@@ -85,7 +85,7 @@ async def devices(
                 status_at=row.status_at,
             )
         )
-    return found
+    return devices_
 
 
 async def facilities(
@@ -130,9 +130,9 @@ async def facilities(
                 retired_at=row.retired_at,
             ),
         )
-        found = sources.setdefault(row.id, [])
+        sources_of_facility = sources.setdefault(row.id, [])
         if row.source_id is not None:
-            found.append(
+            sources_of_facility.append(
                 SourceRow(
                     id=row.source_id,
                     slug=row.source,

@@ -38,7 +38,7 @@ _OF_SOURCE = (
     "name",
     "scope",
     "active",
-    "succeeded",
+    "replaced",
     "newest_minute",
     "newest_co2_ug",
     "newest_covered_ms",
@@ -66,7 +66,7 @@ WITH f AS (
     SELECT s.id, s.slug, coalesce(s.spec->>'name', s.slug) AS name, s.scope, s.active, f.timezone,
            CASE WHEN s.active THEN 'infinity'
                 ELSE coalesce(s.retired_at, 'infinity') END AS gone_at,
-           {is_replaced()} AS succeeded,
+           {is_replaced()} AS replaced,
            n.minute AS newest_minute, n.co2_ug AS newest_co2_ug, n.covered_ms AS newest_covered_ms
     FROM f JOIN source s ON s.facility_id = f.id
     LEFT JOIN LATERAL (
@@ -89,13 +89,15 @@ WITH f AS (
     END AS begins
     FROM t
 ), r AS MATERIALIZED (
-    SELECT w.*, (span NOT IN ({_TO_DATE}) OR since = begins) AS kept FROM w
+    SELECT w.*, (span NOT IN ({_TO_DATE}) OR since = begins) AS same_period FROM w
 ), ranges AS (
-    SELECT source_id, upto + interval '1 minute' AS lo, at AS hi FROM r WHERE kept AND upto < at
+    SELECT source_id, upto + interval '1 minute' AS lo, at AS hi FROM r
+    WHERE same_period AND upto < at
     UNION
-    SELECT source_id, since, begins - interval '1 minute' FROM r WHERE kept AND since < begins
+    SELECT source_id, since, begins - interval '1 minute' FROM r
+    WHERE same_period AND since < begins
     UNION
-    SELECT source_id, begins, at FROM r WHERE NOT kept
+    SELECT source_id, begins, at FROM r WHERE NOT same_period
 ), sums AS (
     SELECT ranges.source_id, ranges.lo, ranges.hi, x.*
     FROM ranges, LATERAL (
@@ -110,7 +112,7 @@ SELECT f.slug AS facility, f.timezone, f.sequence, f.changed_at, of_source.*, of
 FROM f CROSS JOIN (
     SELECT array_agg(id) AS source_id, array_agg(slug) AS source, array_agg(name) AS name,
            array_agg(scope) AS scope,
-           array_agg(active) AS active, array_agg(succeeded) AS succeeded,
+           array_agg(active) AS active, array_agg(replaced) AS replaced,
            array_agg(newest_minute) AS newest_minute, array_agg(newest_co2_ug) AS newest_co2_ug,
            array_agg(newest_covered_ms) AS newest_covered_ms
     FROM (SELECT * FROM s ORDER BY id) x
@@ -138,7 +140,7 @@ class SourceLive:
     #: False: the facility file names it no more; what it emitted stays
     active: bool
     #: an active source counts the same readings in its place
-    succeeded: bool
+    replaced: bool
     #: micrograms per hour in the newest known minute; None: nothing known in the last 15 minutes
     rate_ug_h: float | None
     #: start of the newest known minute of the last 31 days
@@ -195,14 +197,16 @@ def source_live(
 ) -> SourceLive:
     """Return a source from a row with its newest known minute at ``minute``."""
     newest: datetime | None = row["newest_minute"]
-    recent = newest is not None and newest > minute - RATE_HORIZON and row["active"]
+    is_current = newest is not None and newest > minute - RATE_HORIZON and row["active"]
     return SourceLive(
         slug=row["source"],
         name=row["name"],
         scope=row["scope"],
         active=row["active"],
-        succeeded=row["succeeded"],
-        rate_ug_h=row["newest_co2_ug"] * 3_600_000 / row["newest_covered_ms"] if recent else None,
+        replaced=row["replaced"],
+        rate_ug_h=row["newest_co2_ug"] * 3_600_000 / row["newest_covered_ms"]
+        if is_current
+        else None,
         newest_minute=newest,
         totals=totals,
     )

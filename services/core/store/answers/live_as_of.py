@@ -36,7 +36,7 @@ _SOURCES = text(
     f"""
 SELECT s.id AS source_id, s.slug AS source, coalesce(s.spec->>'name', s.slug) AS name, s.scope,
        a.active, s.retired_at,
-       {is_replaced("a.active")} AS succeeded,
+       {is_replaced("a.active")} AS replaced,
        n.minute AS newest_minute, n.co2_ug AS newest_co2_ug, n.covered_ms AS newest_covered_ms
 FROM source s
 CROSS JOIN LATERAL (SELECT s.active OR s.retired_at > :as_of AS active) a
@@ -119,20 +119,20 @@ async def facility_live_as_of(
         .all()
     )
     begins = windows.first_minutes(minute, ZoneInfo(head.timezone))
-    found = await connection.execute(
+    rows = await connection.execute(
         _TOTALS,
         {
-            **hours_as_known.at(as_of),
+            **hours_as_known.parameters(as_of),
             "sources": [source["source_id"] for source in sources],
             "spans": list(begins),
             "begins": list(begins.values()),
-            "whole_from": [_whole_hour(each) for each in begins.values()],
+            "whole_from": [_whole_hour(begin) for begin in begins.values()],
             "first": min(begins.values()),
             "last": as_of,
             "minute": minute,
         },
     )
-    totals = {(row["source_id"], row["span"]): row for row in found.mappings()}
+    totals = {(row["source_id"], row["span"]): row for row in rows.mappings()}
     return FacilityLive(
         slug=head.slug,
         timezone=head.timezone,
@@ -144,17 +144,17 @@ async def facility_live_as_of(
                 source,
                 minute,
                 {
-                    span: _span_total(
+                    window: _span_total(
                         {
                             **_NOTHING,
-                            **totals.get((source["source_id"], span), {}),
+                            **totals.get((source["source_id"], window), {}),
                             "begins": since,
                             "at": minute,
                             "active": source["active"],
                             "retired_at": source["retired_at"],
                         }
                     )
-                    for span, since in begins.items()
+                    for window, since in begins.items()
                 },
             )
             for source in sources
@@ -172,12 +172,12 @@ def _span_total(row: Mapping[Any, Any]) -> SpanTotal:
     """Return a window's total from a row with its first and last minute, ``begins`` and ``at``."""
     ends = row["at"] + MINUTE
     length = ends - row["begins"]
-    there = length
+    expected = length
     if not row["active"]:
-        there = min(length, max(timedelta(0), (row["retired_at"] or ends) - row["begins"]))
+        expected = min(length, max(timedelta(0), (row["retired_at"] or ends) - row["begins"]))
     return SpanTotal(
         masses_ug=tuple(int(row[name]) for name in names(MASSES)),
         **{time: int(row[time]) for time in TIMES},
         window_ms=length // MILLISECOND,
-        expected_ms=there // MILLISECOND,
+        expected_ms=expected // MILLISECOND,
     )

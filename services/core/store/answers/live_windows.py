@@ -19,7 +19,7 @@ _TIMES: Final = names(figure for figure in IN_WINDOWS if figure not in MASSES)
 
 _WINDOW: Final = PackedRows(
     source_id="int4",
-    kept="bool",
+    same_period="bool",
     **dict.fromkeys(("since", "upto", "begins", "at", "gone_at"), "timestamptz"),
     **dict.fromkeys(_TIMES, "int8"),
 )
@@ -33,7 +33,7 @@ _RANGE: Final = PackedRows(
 #: SQL of what of windows, and of the minutes beside them, the statement sends.
 WINDOWS_PACKED: Final[LiteralString] = _WINDOW.sql(
     "source_id",
-    "kept",
+    "same_period",
     "since",
     "upto",
     "begins",
@@ -79,12 +79,14 @@ def windows(row: Mapping[Any, Any]) -> dict[int, dict[str, SpanTotal]]:
     """Compute totals by source and span.
 
     Of each window: the stored total, if it is one of the same period, plus the minutes that came
-    since, minus those that left. Of a window that is kept the former lie after ``upto``, the latter
-    from ``since`` to before it ``begins``; of any other all of its minutes came.
+    since, minus those that left. Of one of the same period the former lie after ``upto``, the
+    latter from ``since`` to before it ``begins``; of any other all of its minutes came.
     """
     window, ranges = _WINDOW.columns(row["window_packed"]), _RANGE.columns(row["range_packed"])
-    sources, kept = window["source_id"].tolist(), window["kept"]
-    since, upto, begins, at = (window[name] for name in ("since", "upto", "begins", "at"))
+    sources, same_period = window["source_id"].tolist(), window["same_period"]
+    since, last_minute, begins, end_minute = (
+        window[name] for name in ("since", "upto", "begins", "at")
+    )
     # a range without minutes is not sent: it is the last one, of nothing
     places = {
         key: place
@@ -92,37 +94,38 @@ def windows(row: Mapping[Any, Any]) -> dict[int, dict[str, SpanTotal]]:
             zip(*(ranges[name].tolist() for name in ("source_id", "lo", "hi")), strict=True)
         )
     }
-    came_from = np.where(kept, upto + MINUTE_US, begins)
+    came_from = np.where(same_period, last_minute + MINUTE_US, begins)
     came = [
-        places.get(key, -1) for key in zip(sources, came_from.tolist(), at.tolist(), strict=True)
+        places.get(key, -1)
+        for key in zip(sources, came_from.tolist(), end_minute.tolist(), strict=True)
     ]
-    # a window that is not kept loses nothing: its total was of another period
-    went_upto = np.where(kept, begins - MINUTE_US, since - 1)
+    # a window of another period loses nothing: its total was of another period
+    went_upto = np.where(same_period, begins - MINUTE_US, since - 1)
     went = [
         places.get(key, -1) for key in zip(sources, since.tolist(), went_upto.tolist(), strict=True)
     ]
-    masses = [_masses(row, mass.name, kept.tolist(), came, went) for mass in MASSES]
-    sent = {name: _time(window[name], ranges[name], kept, came, went) for name in _TIMES}
+    masses = [_masses(row, mass.name, same_period.tolist(), came, went) for mass in MASSES]
+    sent = {name: _time(window[name], ranges[name], same_period, came, went) for name in _TIMES}
     covered, estimated = sent["covered_ms"], sent["estimated_ms"]
     times = (
         covered,
         covered + sent["closing_ms"] - estimated,
         sent["substituted_ms"],
         estimated,
-        (at + MINUTE_US - begins) // _MILLISECOND_US,
+        (end_minute + MINUTE_US - begins) // _MILLISECOND_US,
         np.maximum(window["gone_at"] - begins, 0) // _MILLISECOND_US,
     )
-    found: dict[int, dict[str, SpanTotal]] = {}
+    by_source: dict[int, dict[str, SpanTotal]] = {}
     totals = map(SpanTotal, zip(*masses, strict=True), *(column.tolist() for column in times))
-    for source, span, total in zip(sources, row["window_span"] or (), totals, strict=True):
-        found.setdefault(source, {})[span] = total
-    return found
+    for source, window_name, total in zip(sources, row["window_span"] or (), totals, strict=True):
+        by_source.setdefault(source, {})[window_name] = total
+    return by_source
 
 
 def _masses(
     row: Mapping[Any, Any],
     name: str,
-    kept: Iterable[bool],
+    same_period: Iterable[bool],
     came: Iterable[int],
     went: Iterable[int],
 ) -> Iterable[int]:
@@ -131,13 +134,17 @@ def _masses(
     of_range = [*map(int, (row[f"range_{name}"] or "").split()), 0]
     return (
         keeps * mass + of_range[comes] - of_range[goes]
-        for keeps, mass, comes, goes in zip(kept, stood, came, went, strict=True)
+        for keeps, mass, comes, goes in zip(same_period, stood, came, went, strict=True)
     )
 
 
 def _time(
-    window: Integers, ranges: Integers, kept: NDArray[np.bool_], came: list[int], went: list[int]
+    window: Integers,
+    ranges: Integers,
+    same_period: NDArray[np.bool_],
+    came: list[int],
+    went: list[int],
 ) -> Integers:
     of_range = np.append(ranges, 0)
-    found: Integers = kept * window + of_range[came] - of_range[went]
-    return found
+    total: Integers = same_period * window + of_range[came] - of_range[went]
+    return total

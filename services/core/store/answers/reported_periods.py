@@ -149,15 +149,15 @@ def _hours(
     ends: datetime,
 ) -> dict[datetime, _Hour]:
     rows = connection.execute(_HOURS, (source_id, begins, ends))
-    found: dict[datetime, _Hour] = {}
-    for hour, of_hour in groupby(rows, key=lambda each: each[0]):
+    hours: dict[datetime, _Hour] = {}
+    for hour, of_hour in groupby(rows, key=lambda row: row[0]):
         values: dict[str, Decimal | None] = {}
         operating_ms, final = 0, False
         for _, role, value, operating_ms, final in of_hour:  # noqa: B007 - the hour's own
             if role in equation.terms:
                 values[role] = value
         op_time = operating_time(operating_ms / 1000)
-        found[hour] = _Hour(
+        hours[hour] = _Hour(
             rate=HourRate(
                 rate=equation.reporting(values).value if op_time else None,
                 op_time=op_time,
@@ -165,4 +165,4 @@ def _hours(
             ),
             final=final,
         )
-    return found
+    return hours

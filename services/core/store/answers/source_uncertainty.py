@@ -85,7 +85,7 @@ async def source_accounts(connection: AsyncConnection, facility: str) -> dict[st
     inputs: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         inputs.setdefault(row["slug"], []).append(dict(row))
-    specs = {slug: _SOURCE.validate_python(own[0]["spec"]) for slug, own in inputs.items()}
+    specs = {slug: _SOURCE.validate_python(rows[0]["spec"]) for slug, rows in inputs.items()}
     factors = await _factors(
         connection,
         facility,
@@ -142,12 +142,12 @@ async def _factors(
             id=f"factor {slug}",
             versions=tuple(
                 (row.valid_from, row.valid_to, row.uncertainty_percent)
-                for row in found
+                for row in factor_rows
                 # a facility's own factor hides the built-in one of the same name
-                if row.own or not any(each.own for each in found)
+                if row.own or not any(version.own for version in factor_rows)
             ),
         )
-        for slug, found in versions.items()
+        for slug, factor_rows in versions.items()
     }
 
 

@@ -100,16 +100,16 @@ class PackedRows:
 
     def rows(self, packed: bytes | None) -> NDArray[Any]:
         """Return the rows as an array of records; timestamps as microseconds since the epoch."""
-        found = np.frombuffer(packed or b"", dtype=self._sent).astype(self._sent.newbyteorder("="))
+        array = np.frombuffer(packed or b"", dtype=self._sent).astype(self._sent.newbyteorder("="))
         for name, type_ in self._types.items():
             if type_ == "timestamptz":
-                found[name] += POSTGRES_EPOCH_US
-        return found
+                array[name] += POSTGRES_EPOCH_US
+        return array
 
     def columns(self, packed: bytes | None) -> dict[str, NDArray[Any]]:
         """Return each column of :meth:`rows` as an array of its own."""
-        found = self.rows(packed)
-        return {name: np.ascontiguousarray(found[name]) for name in self._types}
+        array = self.rows(packed)
+        return {name: np.ascontiguousarray(array[name]) for name in self._types}
 
     def select(
         self, connection: psycopg.Connection[Any], sql: LiteralString, parameters: Any

@@ -124,8 +124,8 @@ async def connect_async(
 
 def create_database(connection: psycopg.Connection[Any], name: str) -> None:
     """Create a database where there is none of the name; the connection is in autocommit mode."""
-    found = connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone()
-    if found is None:
+    row = connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone()
+    if row is None:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
@@ -135,17 +135,17 @@ def _sqlalchemy_url(url: str) -> str:
 
 def engine(url: str, *, process: ProcessName, role: RoleName | None = None) -> Engine:
     """Build a SQLAlchemy engine that connects when first used; see :func:`connect`."""
-    found = create_engine(
+    created = create_engine(
         _sqlalchemy_url(url), connect_args=_parameters(process, role), pool_pre_ping=True
     )
     if process not in _ANY_SCHEMA:
 
-        @event.listens_for(found, "connect")
+        @event.listens_for(created, "connect")
         def _check(connection: Any, _record: object) -> None:
             schema_version.check(connection)
             connection.rollback()
 
-    return found
+    return created
 
 
 def async_engine(

@@ -73,10 +73,10 @@ def check(connection: psycopg.Connection[Any]) -> None:
 async def check_async(connection: psycopg.AsyncConnection[Any]) -> None:
     """Do as :func:`check` does."""
     try:
-        found = await revision(connection)
+        stored = await revision(connection)
     except psycopg.errors.InsufficientPrivilege:
         raise SchemaError(_UNREADABLE) from None
-    _refuse(found)
+    _refuse(stored)
 
 
 async def revision(connection: psycopg.AsyncConnection[Any]) -> str | None:
@@ -91,6 +91,6 @@ async def revision(connection: psycopg.AsyncConnection[Any]) -> str | None:
 _UNREADABLE = "the login may not read the schema's version; run `tonne migrate`, which grants it"
 
 
-def _refuse(found: str | None) -> None:
-    if (reason := objection(found)) is not None:
+def _refuse(stored: str | None) -> None:
+    if (reason := objection(stored)) is not None:
         raise SchemaError(reason)

@@ -90,7 +90,7 @@ def pairs(
         return None
     *sent, reasons = zip(*rows, strict=True)
     channels, minutes, seconds = (
-        np.concatenate([loaded(each, element) for each in column]).astype(np.int64)
+        np.concatenate([loaded(part, element) for part in column]).astype(np.int64)
         for column, element in zip(sent, (">i4", ">i4", ">i2"), strict=True)
     )
     return ClaimedPairs(

@@ -70,15 +70,15 @@ def add(
     """
     _take(connection, facility_id, _by_source(deferred))
     ending = {
-        _starting(each, each.interval.end): (row_id, each.interval.start)
-        for row_id, each in _stored(connection, facility_id, [d.source_id for d in deferred])
+        _starting(minutes, minutes.interval.end): (row_id, minutes.interval.start)
+        for row_id, minutes in _stored(connection, facility_id, [d.source_id for d in deferred])
     }
     joined: list[int] = []
     longer = []
-    for each in deferred:
-        start = each.interval.start
-        row_id, start = ending.get(_starting(each, start), (None, start))
-        longer.append(replace(each, interval=replace(each.interval, start=start)))
+    for minutes in deferred:
+        start = minutes.interval.start
+        row_id, start = ending.get(_starting(minutes, start), (None, start))
+        longer.append(replace(minutes, interval=replace(minutes.interval, start=start)))
         joined += [] if row_id is None else [row_id]
     _delete(connection, joined)
     _insert(connection, facility_id, longer)
@@ -109,16 +109,16 @@ def step(
     waiting = [d for _, d in _stored(connection, facility_id, None) if d.source_id not in but]
     if not waiting:
         return False
-    length = max(1, max_minutes // len({each.source_id for each in waiting}))
+    length = max(1, max_minutes // len({minutes.source_id for minutes in waiting}))
     end = waiting[0].interval.end
     newest = Interval(start=end - length, end=end)
     _follow(
         connection,
         facility_id,
         _by_source(
-            replace(each, interval=each.interval.within(newest))
-            for each in waiting
-            if each.interval.overlaps(newest)
+            replace(minutes, interval=minutes.interval.within(newest))
+            for minutes in waiting
+            if minutes.interval.overlaps(newest)
         ),
     )
     return True
@@ -126,10 +126,10 @@ def step(
 
 def _follow(connection: psycopg.Connection[Any], facility_id: int, intervals: Intervals) -> None:
     parts = [
-        replace(each, interval=each.interval.within(interval))
-        for _, each in _stored(connection, facility_id, list(intervals))
-        for interval in intervals[each.source_id]
-        if each.interval.overlaps(interval)
+        replace(minutes, interval=minutes.interval.within(interval))
+        for _, minutes in _stored(connection, facility_id, list(intervals))
+        for interval in intervals[minutes.source_id]
+        if minutes.interval.overlaps(interval)
     ]
     if not parts:
         return
@@ -154,13 +154,13 @@ def _take(connection: psycopg.Connection[Any], facility_id: int, intervals: Inte
     """Take the intervals out of what is stored."""
     gone: list[int] = []
     rest: list[DeferredMinutes] = []
-    for row_id, each in _stored(connection, facility_id, list(intervals)):
-        pieces = [each.interval]
-        for interval in intervals[each.source_id]:
+    for row_id, minutes in _stored(connection, facility_id, list(intervals)):
+        pieces = [minutes.interval]
+        for interval in intervals[minutes.source_id]:
             pieces = [left for piece in pieces for left in piece.without(interval)]
-        if pieces != [each.interval]:
+        if pieces != [minutes.interval]:
             gone.append(row_id)
-            rest += [replace(each, interval=piece) for piece in pieces]
+            rest += [replace(minutes, interval=piece) for piece in pieces]
     _delete(connection, gone)
     _insert(connection, facility_id, rest)
 
@@ -199,7 +199,7 @@ def _insert(
 
 
 def _by_source(deferred: Iterable[DeferredMinutes]) -> dict[int, list[Interval]]:
-    found: dict[int, list[Interval]] = {}
-    for each in deferred:
-        found.setdefault(each.source_id, []).append(each.interval)
-    return found
+    intervals: dict[int, list[Interval]] = {}
+    for minutes in deferred:
+        intervals.setdefault(minutes.source_id, []).append(minutes.interval)
+    return intervals

@@ -45,7 +45,7 @@ SELECT minute_of(carried_to) AS carried_to,
        minute_of(rolled_to) AS rolled_to, hours_wait, sequence,
        ARRAY(SELECT DISTINCT step FROM recompute r
              WHERE r.facility_id = p.facility_id) AS queued,
-       EXISTS (SELECT FROM following_minutes f WHERE f.facility_id = p.facility_id) AS follows,
+       EXISTS (SELECT FROM following_minutes f WHERE f.facility_id = p.facility_id) AS has_deferred,
        EXISTS (SELECT FROM set_aside a WHERE a.facility_id = p.facility_id
                AND a.service = 'aggregator' AND a.kind = 'masses') AS noted,
        {_IS_AHEAD} AS ahead
@@ -99,7 +99,7 @@ class Progress:
     #: steps of what waits in ``recompute``
     queued: Sequence[str] = ()
     #: minutes still follow a new factor
-    follows: bool = False
+    has_deferred: bool = False
     #: masses of some minutes cannot be
     noted: bool = False
     #: it was made by a clock that was ahead
@@ -139,8 +139,8 @@ def waiting(connection: psycopg.Connection[Any], now: datetime) -> list[Waiting]
 def read(connection: psycopg.Connection[Any], facility_id: int, now: datetime) -> Progress:
     """Read how far a facility is; at the beginning where it has no row yet."""
     with connection.cursor(row_factory=class_row(Progress)) as cursor:
-        found = cursor.execute(_READ, {"facility": facility_id, "now": now}).fetchone()
-        return found or Progress()
+        row = cursor.execute(_READ, {"facility": facility_id, "now": now}).fetchone()
+        return row or Progress()
 
 
 def advance(

@@ -46,7 +46,7 @@ WHERE {{sources}}
 # Where the ids of a facility's sources lie together, to read all between them takes two thirds of
 # the time that it takes to look each up.
 _TOGETHER: LiteralString = "source_id BETWEEN %(lowest)s AND %(highest)s"
-_EACH: LiteralString = "source_id = ANY(%(sources)s)"
+_OF_SOURCES: LiteralString = "source_id = ANY(%(sources)s)"
 
 _CHUNK_END = """
 SELECT minute_of(range_end) FROM timescaledb_information.chunks
@@ -203,7 +203,7 @@ def amounts(
     lowest, highest = min(source_ids), max(source_ids)
     together = highest - lowest < 2 * len(source_ids)
     row = connection.execute(
-        _AMOUNTS.format(sources=_TOGETHER if together else _EACH),
+        _AMOUNTS.format(sources=_TOGETHER if together else _OF_SOURCES),
         {
             "sources": list(source_ids),
             "lowest": lowest,
@@ -216,11 +216,11 @@ def amounts(
         prepare=False,
     ).fetchone()
     packed, closing, unknown = row if row is not None else (None, None, None)
-    found, added = _AMOUNT.columns(packed), _CLOSING.columns(closing)
+    amounts, added = _AMOUNT.columns(packed), _CLOSING.columns(closing)
     return Amounts(
-        source=found["source"].astype(np.int64),
-        minute=found["us"] // MINUTE_US,
-        activity=found["value"],
+        source=amounts["source"].astype(np.int64),
+        minute=amounts["us"] // MINUTE_US,
+        activity=amounts["value"],
         closing=(
             added["source"].astype(np.int64),
             added["us"] // MINUTE_US,
@@ -268,7 +268,9 @@ def change_windows(connection: psycopg.Connection[Any], changes: Masses) -> None
     )
 
 
-def edges(connection: psycopg.Connection[Any], source_ids: Sequence[int]) -> set[tuple[int, int]]:
+def boundary_hours(
+    connection: psycopg.Connection[Any], source_ids: Sequence[int]
+) -> set[tuple[int, int]]:
     """Read source and first minute of each hour in which a rolling total begins or ends."""
     return {(row[0], row[1] * 60) for row in connection.execute(_EDGES, (list(source_ids),))}
 

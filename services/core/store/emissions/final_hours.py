@@ -156,11 +156,11 @@ def queued(connection: psycopg.Connection[Any], source_id: int) -> list[Interval
     return [Interval(start=row[0], end=row[1]) for row in rows]
 
 
-def touched(
+def invalidated_minutes(
     connection: psycopg.Connection[Any], facility_id: int, channel_ids: Sequence[int]
 ) -> dict[int, NDArray[np.int64]]:
     """Read ascending minutes of the channels whose readings wait to be computed."""
-    found: dict[int, set[int]] = {}
+    minutes: dict[int, set[int]] = {}
     rows = connection.execute(
         "SELECT DISTINCT x.channel_id, x.minute FROM touched t"
         " CROSS JOIN LATERAL unnest(t.channel_ids, t.minutes) AS x(channel_id, minute)"
@@ -168,5 +168,5 @@ def touched(
         (facility_id, list(channel_ids)),
     )
     for channel_id, minute in rows:
-        found.setdefault(channel_id, set()).add(minute)
-    return {c: np.array(sorted(m), dtype=np.int64) for c, m in found.items()}
+        minutes.setdefault(channel_id, set()).add(minute)
+    return {c: np.array(sorted(m), dtype=np.int64) for c, m in minutes.items()}

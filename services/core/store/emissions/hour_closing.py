@@ -175,7 +175,7 @@ class HourVerdict:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class UnjudgedHour:
+class PendingHour:
     """An hour with data that was not closed yet, and the seconds since it last changed."""
 
     hour: int
@@ -233,34 +233,34 @@ def set_closing(connection: psycopg.Connection[Any], verdicts: Sequence[HourVerd
     if not verdicts:
         return Changes.none()
     row = connection.execute(_SET_CLOSING, _parameters(verdicts), binary=True).fetchone()
-    return Changes.of(_CLOSED.columns(None if row is None else row[0]))
+    return Changes.from_columns(_CLOSED.columns(None if row is None else row[0]))
 
 
-def judge_hours(connection: psycopg.Connection[Any], verdicts: Sequence[HourVerdict]) -> None:
+def record_verdicts(connection: psycopg.Connection[Any], verdicts: Sequence[HourVerdict]) -> None:
     """Write code, quality and finality of the hours; their figures were changed before."""
     if verdicts:
         connection.execute(_JUDGE, _parameters(verdicts))
 
 
-def unjudged_hours(
+def pending_hours(
     connection: psycopg.Connection[Any], source_ids: Sequence[int]
-) -> dict[int, list[UnjudgedHour]]:
+) -> dict[int, list[PendingHour]]:
     """Read hours with data that were never closed, by source."""
-    found: dict[int, list[UnjudgedHour]] = {}
+    hours: dict[int, list[PendingHour]] = {}
     for source_id, hour, age_s in connection.execute(_UNJUDGED, (list(source_ids),)):
-        found.setdefault(source_id, []).append(UnjudgedHour(hour=hour, age_s=age_s))
-    return found
+        hours.setdefault(source_id, []).append(PendingHour(hour=hour, age_s=age_s))
+    return hours
 
 
 def provisional_hours(
     connection: psycopg.Connection[Any], source_ids: Sequence[int]
 ) -> dict[int, list[int]]:
     """Read hours that were judged and still wait for their final figure, by source."""
-    found: dict[int, list[int]] = {}
+    hours: dict[int, list[int]] = {}
     if source_ids:
         for source_id, hour in connection.execute(_PROVISIONAL, (list(source_ids),)):
-            found.setdefault(source_id, []).append(hour)
-    return found
+            hours.setdefault(source_id, []).append(hour)
+    return hours
 
 
 def redate(connection: psycopg.Connection[Any], source_ids: Sequence[int]) -> int:

@@ -110,7 +110,7 @@ def recorded(
     connection: psycopg.Connection[Any], source_id: int, hours: Collection[int]
 ) -> dict[int, dict[str, RecordedInput]]:
     """Read what was recorded of the hours, by hour and role."""
-    found: dict[int, dict[str, RecordedInput]] = {}
+    inputs: dict[int, dict[str, RecordedInput]] = {}
     rows = connection.execute(
         f"SELECT {_HOUR}, role, average, unadjusted, covered_ms, operating_ms, valid,"  # noqa: S608
         " verdict, verdict_reason"
@@ -121,7 +121,7 @@ def recorded(
         (sorted(hours), source_id),
     )
     for hour, role, average, unadjusted, covered_ms, operating_ms, valid, verdict, reason in rows:
-        found.setdefault(hour, {})[role] = RecordedInput(
+        inputs.setdefault(hour, {})[role] = RecordedInput(
             average=average,
             unadjusted=unadjusted,
             covered_ms=covered_ms,
@@ -130,7 +130,7 @@ def recorded(
             verdict=verdict,
             verdict_reason=reason,
         )
-    return found
+    return inputs
 
 
 def unit_hours(

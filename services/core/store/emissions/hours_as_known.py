@@ -115,6 +115,6 @@ CLOSED_AS_KNOWN: LiteralString = f"{_BY_METHOD} {_CLOSED} UNION ALL {_OPEN}) k"
 AS_KNOWN: LiteralString = f"{_BY_METHOD} {_CLOSED} UNION ALL {_OPEN} UNION ALL {_RUNNING}) k"
 
 
-def at(as_of: datetime) -> dict[str, Any]:
+def parameters(as_of: datetime) -> dict[str, Any]:
     """Return the parameters that tell when; ``as_of`` is aware."""
     return {"as_of": as_of, "running": as_of.replace(minute=0, second=0, microsecond=0)}

@@ -69,11 +69,11 @@ def put(
     near = connection.execute(
         _NEAR, {"facility": facility_id, "join": JOIN_MINUTES, **_columns(minutes)}
     )
-    found = [
+    queued = [
         QueuedMinutes(source_id=source, interval=Interval(start=start, end=end), reason=reason)
         for source, start, end, reason in near
     ]
-    joined = _columns(_joined([*minutes, *found]))
+    joined = _columns(_joined([*minutes, *queued]))
     connection.execute(
         _PUT,
         (facility_id, joined["sources"], joined["starts"], joined["ends"], joined["reasons"]),
@@ -141,24 +141,24 @@ def reasons(
 
 
 def _joined(minutes: Sequence[QueuedMinutes]) -> list[QueuedMinutes]:
-    found: list[QueuedMinutes] = []
-    for each in sorted(minutes, key=lambda m: (m.source_id, m.reason, m.interval.start)):
-        last = found[-1] if found else None
+    joined: list[QueuedMinutes] = []
+    for piece in sorted(minutes, key=lambda m: (m.source_id, m.reason, m.interval.start)):
+        last = joined[-1] if joined else None
         if (
             last is not None
-            and (last.source_id, last.reason) == (each.source_id, each.reason)
-            and each.interval.start <= last.interval.end + JOIN_MINUTES
+            and (last.source_id, last.reason) == (piece.source_id, piece.reason)
+            and piece.interval.start <= last.interval.end + JOIN_MINUTES
         ):
-            found[-1] = replace(last, interval=bounds((last.interval, each.interval)))
+            joined[-1] = replace(last, interval=bounds((last.interval, piece.interval)))
         else:
-            found.append(each)
-    return found
+            joined.append(piece)
+    return joined
 
 
 def _columns(minutes: Sequence[QueuedMinutes]) -> dict[str, list[Any]]:
     return {
-        "sources": [each.source_id for each in minutes],
-        "starts": [each.interval.start for each in minutes],
-        "ends": [each.interval.end for each in minutes],
-        "reasons": [each.reason for each in minutes],
+        "sources": [row.source_id for row in minutes],
+        "starts": [row.interval.start for row in minutes],
+        "ends": [row.interval.end for row in minutes],
+        "reasons": [row.reason for row in minutes],
     }

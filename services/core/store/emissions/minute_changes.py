@@ -55,7 +55,7 @@ class Changes:
         return cls(columns=_ALL.columns(None))
 
     @classmethod
-    def of(cls, columns: Mapping[str, NDArray[Any]]) -> Changes:
+    def from_columns(cls, columns: Mapping[str, NDArray[Any]]) -> Changes:
         """Return changes of these columns; figures that are not among them changed by 0."""
         nothing = _ALL.columns(None)
         size = columns["sources"].size
@@ -71,13 +71,13 @@ class Changes:
 
     def hours(self) -> dict[int, set[int]]:
         """Return the hours since the epoch that hold a changed minute, by source."""
-        found: dict[int, set[int]] = {}
+        hours: dict[int, set[int]] = {}
         pairs = np.unique(
             np.stack((self.columns["sources"], self.columns["minutes"] // 60)), axis=1
         )
         for source_id, hour in pairs.T.tolist():
-            found.setdefault(source_id, set()).add(hour)
-        return found
+            hours.setdefault(source_id, set()).add(hour)
+        return hours
 
     def split(self, hours: Mapping[int, Collection[int]]) -> tuple[Changes, Changes]:
         """Return the changes within the hours (since the epoch, by source), and the others."""

@@ -121,17 +121,17 @@ WHERE r.source_id = c.source_id AND r.span = c.span
 
 def record(connection: psycopg.Connection[Any], computed: Sequence[SourceMinutes]) -> Changes:
     """Write the minutes that differ from what is stored and return by how much they do."""
-    minutes = np.concatenate([each.minutes for each in computed])
+    minutes = np.concatenate([part.minutes for part in computed])
     if not minutes.size:
         return Changes.none()
-    sizes = [each.minutes.size for each in computed]
+    sizes = [part.minutes.size for part in computed]
     row = connection.execute(
         _RECORD,
         {
-            "sources": np.concatenate([each.source_ids for each in computed]),
+            "sources": np.concatenate([part.source_ids for part in computed]),
             "minutes": minutes,
             **{
-                name: np.concatenate([each.figures[name] for each in computed])
+                name: np.concatenate([part.figures[name] for part in computed])
                 for name in names(COMPUTED)
             },
             "activity": np.concatenate(
@@ -139,7 +139,7 @@ def record(connection: psycopg.Connection[Any], computed: Sequence[SourceMinutes
             ),
             # an amount that cannot be is none at all
             "has_activity": np.repeat([e.activity is not None for e in computed], sizes)
-            & ~np.concatenate([each.beyond for each in computed]),
+            & ~np.concatenate([part.beyond for part in computed]),
             "oldest": datetime.fromtimestamp(int(minutes.min()) * 60, UTC),
             "newest": datetime.fromtimestamp(int(minutes.max()) * 60, UTC),
         },
@@ -147,7 +147,7 @@ def record(connection: psycopg.Connection[Any], computed: Sequence[SourceMinutes
         # planned anew each time: only a plan for these very minutes leaves other chunks out
         prepare=False,
     ).fetchone()
-    return Changes.of(_RECORDED.columns(None if row is None else row[0]))
+    return Changes.from_columns(_RECORDED.columns(None if row is None else row[0]))
 
 
 def change_hours(

@@ -163,9 +163,9 @@ def of_facility(
     return _read(connection, {"service": service, "revision": None, "facility_id": facility_id})
 
 
-def _read(connection: psycopg.Connection[Any], of: Mapping[str, Any]) -> list[SetAside]:
+def _read(connection: psycopg.Connection[Any], service: Mapping[str, Any]) -> list[SetAside]:
     with connection.cursor(row_factory=class_row(SetAside)) as cursor:
-        return cursor.execute(_OF_SERVICE, of).fetchall()
+        return cursor.execute(_OF_SERVICE, service).fetchall()
 
 
 def _key(service: str, piece: Piece) -> Mapping[str, Any]:

@@ -78,7 +78,7 @@ def advance(
     }
     standing = connection.execute(_STANDING, parameters).fetchall()
     stretches = _stretches(
-        {(since[span], begun, ended) for _, span, begun, ended in standing if ended < through},
+        {(since[window], begun, ended) for _, window, begun, ended in standing if ended < through},
         through,
     )
     if stretches:
@@ -100,10 +100,10 @@ def _stretches(
     Of each total: where it is to begin, where it began, and its last minute. Not two overlap.
     """
     minute = timedelta(minutes=1)
-    found = {(max(ended + minute, begins), through + minute) for begins, _, ended in moved}
-    found |= {(begun, begins) for begins, begun, ended in moved if begun < begins <= ended}
+    intervals = {(max(ended + minute, begins), through + minute) for begins, _, ended in moved}
+    intervals |= {(begun, begins) for begins, begun, ended in moved if begun < begins <= ended}
     joined: list[tuple[datetime, datetime]] = []
-    for first, stop in sorted(found):
+    for first, stop in sorted(intervals):
         if joined and first <= joined[-1][1]:
             joined[-1] = (joined[-1][0], max(stop, joined[-1][1]))
         else:

@@ -69,10 +69,10 @@ def create(
     key = _PREFIX + secrets.token_urlsafe(32)
     with connection.transaction():
         if facilities is not None:
-            found = connection.execute(
+            known = connection.execute(
                 "SELECT slug FROM facility WHERE slug = ANY(%s)", (list(facilities),)
             ).fetchall()
-            missing = sorted(set(facilities) - {str(row[0]) for row in found})
+            missing = sorted(set(facilities) - {str(row[0]) for row in known})
             if missing or not facilities:
                 raise KeyRequestError(
                     f"no such facility: {', '.join(missing) or '(none named)'}; apply it first"

@@ -11,7 +11,7 @@ from services.core.store.database.progress import RUNS
 #: The broker does not bring a topic to ingest.
 FILTER_REFUSED: Final = "filter-refused"
 
-_TOLD: Final = text(
+_NOTICES: Final = text(
     f"""
 SELECT DISTINCT notice->>'detail'
 FROM process_progress, jsonb_array_elements(state->'notices') AS notice
@@ -21,7 +21,7 @@ ORDER BY 1 LIMIT 100
 )
 
 
-def told(connection: Connection, code: str) -> list[str]:
+def notices(connection: Connection, code: str) -> list[str]:
     """Read the sentences under one code of the processes that run."""
-    rows = connection.execute(_TOLD, {"code": code})
+    rows = connection.execute(_NOTICES, {"code": code})
     return [str(row[0]) for row in rows]

@@ -134,8 +134,8 @@ def candidate(connection: Connection, slug: str) -> PurgeCandidate:
     :raises UnknownFacilityError: there is no such facility.
     :raises NotRetiredError: it is in force.
     """
-    found = look_up(connection, slug)
-    if found.retirement is None:
+    facility = look_up(connection, slug)
+    if facility.retirement is None:
         raise NotRetiredError(
             f"facility {slug} is in force: retire it first with `tonne remove {slug}`, see that"
             " nobody misses it, and purge it then"
@@ -143,8 +143,8 @@ def candidate(connection: Connection, slug: str) -> PurgeCandidate:
     p = t.facility_purge.c
     return PurgeCandidate(
         slug=slug,
-        name=found.name,
-        retirement=found.retirement,
+        name=facility.name,
+        retirement=facility.retirement,
         begun_at=connection.scalar(
             select(p.begun_at).where(p.facility == slug, p.finished_at.is_(None))
         ),
@@ -154,8 +154,8 @@ def candidate(connection: Connection, slug: str) -> PurgeCandidate:
 
 def stored_by_table(connection: Connection, slug: str) -> dict[str, int]:
     """Count what a purge would delete, by table; of years of readings that takes a while."""
-    found = look_up(connection, slug)
-    parameters = _parameters(connection, found.id, slug)
+    facility = look_up(connection, slug)
+    parameters = _parameters(connection, facility.id, slug)
     counted = {
         name: int(connection.scalar(_statement("SELECT count(*) FROM ", name, where), parameters))
         for name, where in _ALL.items()
@@ -191,7 +191,7 @@ def _begin(bind: Engine, slug: str, *, by: str, reason: str) -> _Purge:
     """Say that the purge has begun, unless an earlier one was cut off: then that goes on."""
     with bind.begin() as connection:
         lock(connection)
-        found = look_up(connection, slug)
+        facility = look_up(connection, slug)
         retirement = candidate(connection, slug).retirement
         p = t.facility_purge.c
         purge_id = connection.scalar(
@@ -202,15 +202,15 @@ def _begin(bind: Engine, slug: str, *, by: str, reason: str) -> _Purge:
                 insert(t.facility_purge)
                 .values(
                     facility=slug,
-                    name=found.name,
-                    retired_at=retirement.at,
+                    name=facility.name,
+                    retired_at=retirement.instant,
                     begun_by=by,
                     reason=reason,
                 )
                 .returning(p.id)
             )
             raise_revision(connection)
-        return _Purge(id=int(purge_id or 0), parameters=_parameters(connection, found.id, slug))
+        return _Purge(id=int(purge_id or 0), parameters=_parameters(connection, facility.id, slug))
 
 
 def _parameters(connection: Connection, facility_id: int, slug: str) -> dict[str, Any]:

@@ -128,7 +128,7 @@ async def readiness(
 
     :raises psycopg.Error: the database cannot be reached or read.
     """
-    recent = (stale_after_s,)
+    freshness = (stale_after_s,)
     async with await connect_async(
         url, process="api", autocommit=True, any_schema=True
     ) as connection:
@@ -140,14 +140,14 @@ async def readiness(
         surprises = connection.cursor()
         async with connection.pipeline():
             progress = await connection.execute(_PROGRESS)
-            broker = await connection.execute(_BROKER_AWAY, recent)
-            warned = await connection.execute(_WARNED, recent)
-            pending = await connection.execute(_PENDING, recent)
-            told = await connection.execute(_NOTICES, recent)
+            broker = await connection.execute(_BROKER_AWAY, freshness)
+            warned = await connection.execute(_WARNED, freshness)
+            pending = await connection.execute(_PENDING, freshness)
+            notice_rows = await connection.execute(_NOTICES, freshness)
             if current:
                 await aside.execute(_SET_ASIDE)
             if current and stands is None:
-                await surprises.execute(standing.FOUND)
+                await surprises.execute(standing.SURPRISES)
         if current and stands is None:
             stands = [
                 Notice(process="api", code=code, detail=detail)
@@ -159,7 +159,7 @@ async def readiness(
         ((waiting, oldest_s),) = await pending.fetchall()
         notices = [
             Notice(process=process, code=code, detail=detail)
-            for process, code, detail in await told.fetchall()
+            for process, code, detail in await notice_rows.fetchall()
             if code and detail
         ]
         return Readiness(

@@ -101,10 +101,10 @@ def retire_facility(
     :raises UnknownFacilityError: there is no such facility.
     """
     lock(connection)
-    found = look_up(connection, slug)
-    if found.retirement is not None:
-        return found
-    retirements.begin(connection, found.id, by=by, reason=reason)
+    facility = look_up(connection, slug)
+    if facility.retirement is not None:
+        return facility
+    retirements.begin(connection, facility.id, by=by, reason=reason)
     raise_revision(connection)
     connection.execute(select(func.pg_notify(notify.LIVE, slug)))
     return look_up(connection, slug)

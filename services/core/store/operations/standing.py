@@ -16,7 +16,7 @@ from services.core.store.database.progress import RUNS
 SOON_DAYS: Final = 30
 
 # A facility's own versions of a factor hide the shared ones of its name, as when it is counted.
-FOUND: Final = f"""
+SURPRISES: Final = f"""
 WITH used AS (
     SELECT f.id, f.slug AS facility, s.slug AS source, n.name
     FROM source s JOIN facility f ON f.id = s.facility_id
@@ -75,7 +75,7 @@ _SENTENCES: Final = {
 
 
 def sentences(rows: Iterable[Sequence[Any]]) -> list[tuple[str, str, str]]:
-    """Return code, facility and sentence of each row of :data:`FOUND`."""
+    """Return code, facility and sentence of each row of :data:`SURPRISES`."""
     return [
         (
             code,
@@ -94,6 +94,6 @@ def at_apply(connection: Connection, facility: str) -> list[str]:
     """
     return [
         sentence
-        for code, slug, sentence in sentences(connection.exec_driver_sql(FOUND))
+        for code, slug, sentence in sentences(connection.exec_driver_sql(SURPRISES))
         if slug == facility and not code.startswith("factor-run")
     ]

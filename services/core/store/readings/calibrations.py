@@ -69,9 +69,9 @@ def replace(
     channel_id: int,
     first_us: int,
     end_us: int,
-    found: list[CalibrationTest],
+    tests: list[CalibrationTest],
 ) -> None:
-    """Keep ``found`` as the tests that ended in the span."""
+    """Keep ``tests`` as the tests that ended in the span."""
     connection.execute(
         "DELETE FROM calibration_test WHERE channel_id = %s AND ended_at >= %s AND ended_at < %s",
         (channel_id, from_us(first_us), from_us(end_us)),
@@ -79,7 +79,7 @@ def replace(
     connection.cursor().executemany(
         "INSERT INTO calibration_test (channel_id, ended_at, passed, detail)"
         " VALUES (%s, %s, %s, %s)",
-        [(channel_id, from_us(t.ts_us), t.passed, t.detail) for t in found],
+        [(channel_id, from_us(t.ts_us), t.passed, t.detail) for t in tests],
     )
 
 

@@ -111,9 +111,9 @@ def bounds(
 ) -> StoredBounds:
     """Count the readings of a span, its end exclusive."""
     with connection.cursor(row_factory=class_row(StoredBounds)) as cursor:
-        found = cursor.execute(_EXTENT, (channel_id, since, until)).fetchone()
-    assert found is not None  # noqa: S101 - an aggregate has a row
-    return found
+        row = cursor.execute(_EXTENT, (channel_id, since, until)).fetchone()
+    assert row is not None  # noqa: S101 - an aggregate has a row
+    return row
 
 
 def stored(
@@ -144,7 +144,7 @@ def record(
 
 def discard(
     connection: psycopg.Connection[Any],
-    of: ChannelKey,
+    channel: ChannelKey,
     since: datetime,
     until: datetime,
     *,
@@ -161,7 +161,7 @@ def discard(
         moved = connection.execute(
             _MOVE,
             {
-                "channel": of.channel_id,
+                "channel": channel.channel_id,
                 "since": since,
                 "until": until,
                 "by": by,
@@ -170,13 +170,13 @@ def discard(
             },
         ).fetchall()
         if moved:
-            _touch(connection, of, [ts for (ts,) in moved], why.discarded(by, reason))
+            _invalidate(connection, channel, [ts for (ts,) in moved], why.discarded(by, reason))
     return len(moved)
 
 
-def _touch(
+def _invalidate(
     connection: psycopg.Connection[Any],
-    of: ChannelKey,
+    channel: ChannelKey,
     instants: Sequence[datetime],
     reason: str,
 ) -> None:
@@ -189,11 +189,11 @@ def _touch(
     connection.execute(
         _TOUCH,
         (
-            of.facility_id,
-            [of.channel_id] * len(minutes),
+            channel.facility_id,
+            [channel.channel_id] * len(minutes),
             minutes,
             [firsts[minute] for minute in minutes],
             reason,
         ),
     )
-    connection.execute("SELECT pg_notify(%s, %s)", (notify.TOUCHED, str(of.facility_id)))
+    connection.execute("SELECT pg_notify(%s, %s)", (notify.TOUCHED, str(channel.facility_id)))

@@ -46,21 +46,21 @@ class LoneEntry:
 def any_stored(
     connection: psycopg.Connection[Any],
     channel_ids: Sequence[int],
-    spans: Sequence[tuple[datetime, datetime]],
+    intervals: Sequence[tuple[datetime, datetime]],
 ) -> bool:
     """Return whether anything of the channels is stored in any of the spans, ends exclusive."""
     return any(
-        _told(connection.execute(_ANY_BETWEEN, (list(channel_ids), since, until)))
-        for since, until in spans
+        _exists(connection.execute(_ANY_BETWEEN, (list(channel_ids), since, until)))
+        for since, until in intervals
     )
 
 
 def anything_stored(connection: psycopg.Connection[Any], channel_ids: Sequence[int]) -> bool:
     """Return whether anything of the channels is stored at all."""
-    return _told(connection.execute(_ANY, (list(channel_ids),)))
+    return _exists(connection.execute(_ANY, (list(channel_ids),)))
 
 
-def _told(cursor: psycopg.Cursor[Any]) -> bool:
+def _exists(cursor: psycopg.Cursor[Any]) -> bool:
     row = cursor.fetchone()
     return bool(row and row[0])
 

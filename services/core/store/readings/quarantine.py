@@ -45,7 +45,9 @@ class QuarantineEntry:
 
 
 #: The columns of an entry, as the record names them.
-_COLUMNS: Final = tuple(each.name for each in fields(QuarantineEntry) if each.name in quarantine.c)
+_COLUMNS: Final = tuple(
+    field.name for field in fields(QuarantineEntry) if field.name in quarantine.c
+)
 
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
 _TYPES: Final = {name: quarantine.c[name].type.compile(_DIALECT).lower() for name in _COLUMNS}
@@ -147,23 +149,23 @@ class Usage:
 
 def usages(connection: psycopg.Connection[Any]) -> list[Usage]:
     """Read how much is open, by facility and device as the topics named them."""
-    found = connection.execute(
+    rows = connection.execute(
         "SELECT facility, device, count(*), sum(octet_length(payload))"
         " FROM quarantine WHERE state = 'open' GROUP BY facility, device"
     )
     return [
         Usage(facility=facility, device=device, entries=entries, payload_bytes=int(size))
-        for facility, device, entries, size in found
+        for facility, device, entries, size in rows
     ]
 
 
 def _storable(entry: QuarantineEntry) -> dict[str, Any]:
     """Return the entry's columns in the order of ``_COLUMNS``."""
-    found = {name: getattr(entry, name) for name in _COLUMNS}
-    found["reason"] = str(entry.reason)
+    columns = {name: getattr(entry, name) for name in _COLUMNS}
+    columns["reason"] = str(entry.reason)
     for column in _LONGEST:
-        found[column] = _text(column, found[column])
-    return found
+        columns[column] = _text(column, columns[column])
+    return columns
 
 
 def _text(column: str, text: str | None) -> str | None:
@@ -254,7 +256,7 @@ def _select(payload: ColumnElement[Any]) -> Select[Any]:
         "payload": payload.label("payload"),
         "payload_bytes": func.octet_length(quarantine.c.payload).label("payload_bytes"),
     }
-    names = (each.name for each in fields(QuarantineItem) if each.name != "kept_at")
+    names = (field.name for field in fields(QuarantineItem) if field.name != "kept_at")
     return select(*(special[name] if name in special else quarantine.c[name] for name in names))
 
 

@@ -124,20 +124,20 @@ def unknown_ids(
 def senders(connection: Connection, selection: Selection) -> list[tuple[str, str]]:
     """Read facility and device of what is selected, each once, as far as both are known."""
     c = quarantine.c
-    found = connection.execute(
+    rows = connection.execute(
         select(c.facility, c.device)
         .distinct()
         .where(*_matches(selection), c.facility.is_not(None), c.device.is_not(None))
     )
-    return [(facility, device) for facility, device in found]
+    return [(facility, device) for facility, device in rows]
 
 
 def ingest_runs(connection: Connection) -> bool:
     """Return whether an ingest runs, which serves the requests."""
-    found = select(process_progress.c.process).where(
+    runs = select(process_progress.c.process).where(
         process_progress.c.process == "ingest", text(RUNS)
     )
-    return bool(connection.scalar(select(found.exists())))
+    return bool(connection.scalar(select(runs.exists())))
 
 
 def discard(connection: Connection, selection: Selection) -> int:

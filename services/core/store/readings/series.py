@@ -164,8 +164,8 @@ class Series:
 
     def __getitem__(self, i: int) -> Readings:
         """Return those of one request."""
-        mine = slice(self.bounds[i], self.bounds[i + 1])
-        return Readings(ts_us=self.ts_us[mine], value=self.value[mine])
+        rows = slice(self.bounds[i], self.bounds[i + 1])
+        return Readings(ts_us=self.ts_us[rows], value=self.value[rows])
 
     @property
     def owner(self) -> Integers:
@@ -202,19 +202,23 @@ class StoredReadings:
         if not len(requests):
             return self._packed(_READINGS, {}, 0)
         near = int(requests.firsts.min()) - _NEAR_MINUTES
-        found = self._from(requests, near)
-        early = found.ts_us < requests.firsts[found.owner] * MINUTE_US
-        short = np.bincount(found.owner[early], minlength=len(requests)) < requests.before
+        series = self._from(requests, near)
+        early = series.ts_us < requests.firsts[series.owner] * MINUTE_US
+        short = np.bincount(series.owner[early], minlength=len(requests)) < requests.before
         if not short.any():
-            return found
+            return series
         far = self._from(requests.where(short), None)
-        kept = ~short[found.owner]
+        long_enough = ~short[series.owner]
         return Series.sorted(
-            np.concatenate((found.owner[kept], np.flatnonzero(short)[far.owner])),
-            np.concatenate((found.ts_us[kept], far.ts_us)),
-            np.concatenate((found.value[kept], far.value)),
+            np.concatenate((series.owner[long_enough], np.flatnonzero(short)[far.owner])),
+            np.concatenate((series.ts_us[long_enough], far.ts_us)),
+            np.concatenate((series.value[long_enough], far.value)),
             len(requests),
-            joined(None if found.uncertain is None else found.uncertain[kept], kept.sum(), far),
+            joined(
+                None if series.uncertain is None else series.uncertain[long_enough],
+                long_enough.sum(),
+                far,
+            ),
         )
 
     def _from(self, requests: SeriesRequests, oldest_minute: int | None) -> Series:
@@ -260,8 +264,8 @@ class StoredReadings:
             {"k": count, "channels": channels, "since": since_us, "lasts": lasts},
             binary=True,
         ).fetchone()
-        found = _NEIGHBOUR.columns(None if row is None else row[0])
-        return found["before"], found["after"]
+        columns = _NEIGHBOUR.columns(None if row is None else row[0])
+        return columns["before"], columns["after"]
 
     def _packed(
         self,
@@ -274,13 +278,13 @@ class StoredReadings:
             # planned anew each time: only a plan for this very instant leaves other chunks out
             row = self._connection.execute(sql, parameters, binary=True, prepare=False).fetchone()
             packed = None if row is None else row[0]
-        found = _READING.columns(packed)
-        number = found["request"].astype(np.int64)
+        columns = _READING.columns(packed)
+        number = columns["request"].astype(np.int64)
         uncertain = number < 0
         return Series.sorted(
             np.abs(number) - 1,
-            found["ts_us"],
-            found["value"],
+            columns["ts_us"],
+            columns["value"],
             requests,
             uncertain if uncertain.any() else None,
         )
@@ -292,8 +296,8 @@ def joined(uncertain: Bools | None, size: int, more: Series) -> Bools | None:
         return None
     return np.concatenate(
         [
-            np.zeros(count, dtype=np.bool_) if each is None else each
-            for each, count in ((uncertain, size), (more.uncertain, more.ts_us.size))
+            np.zeros(count, dtype=np.bool_) if flags is None else flags
+            for flags, count in ((uncertain, size), (more.uncertain, more.ts_us.size))
         ]
     )
 
@@ -309,16 +313,16 @@ def read(connection: psycopg.Connection[Any], requests: Sequence[SeriesRequest])
     def column(values: Iterable[int]) -> Integers:
         return np.fromiter(values, dtype=np.int64, count=len(requests))
 
-    found = StoredReadings(connection).read(
+    series = StoredReadings(connection).read(
         SeriesRequests(
-            channels=column(each.channel_id for each in requests),
-            firsts=column(each.interval.start for each in requests),
-            lasts=column(each.interval.last for each in requests),
-            before=column(each.before for each in requests),
-            after=column(each.after for each in requests),
+            channels=column(request.channel_id for request in requests),
+            firsts=column(request.interval.start for request in requests),
+            lasts=column(request.interval.last for request in requests),
+            before=column(request.before for request in requests),
+            after=column(request.after for request in requests),
         )
     )
-    return [found[i] for i in range(len(requests))]
+    return [series[i] for i in range(len(requests))]
 
 
 def holding(

@@ -177,19 +177,19 @@ def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Wr
                 rows = [row for position, row in enumerate(rows) if position not in left_out]
         cursor.execute(_INSERT)
         stored = cursor.rowcount
-        found = conflicts(connection) if stored < len(rows) else []
-        moved = _moved_on(cursor, all_rows, found)
+        conflicting = conflicts(connection) if stored < len(rows) else []
+        moved = _moved_on(cursor, all_rows, conflicting)
         if moved:
-            found = [each for each in found if each.position not in moved]
+            conflicting = [conflict for conflict in conflicting if conflict.position not in moved]
             moved_rows = [row for row in moved.values() if row is not None]
             stored += len(moved_rows)
             rows = [*rows, *moved_rows]
         if stored:
-            _touch(cursor, rows)
+            _invalidate(cursor, rows)
     return Written(
         stored=stored,
-        duplicates=len(all_rows) - len(too_late) - stored - len(found),
-        conflicts=found,
+        duplicates=len(all_rows) - len(too_late) - stored - len(conflicting),
+        conflicts=conflicting,
         too_late=too_late,
     )
 
@@ -220,9 +220,9 @@ def _moved_on(
 ) -> dict[int, ReadingRow | None]:
     """Store by its arrival what arrival dates; return it by position, None where it is there."""
     return {
-        each.position: arrival_order.store(cursor, rows[each.position])
-        for each in conflicts
-        if rows[each.position].time_source
+        conflict.position: arrival_order.store(cursor, rows[conflict.position])
+        for conflict in conflicts
+        if rows[conflict.position].time_source
     }
 
 
@@ -293,7 +293,7 @@ def correct(
             if answer is not None and answer[0]:
                 replaced.append(row)
         if replaced:
-            _touch(cursor, replaced, reason)
+            _invalidate(cursor, replaced, reason)
     return len(replaced)
 
 
@@ -321,8 +321,8 @@ def supersede(connection: psycopg.Connection[Any], supersessions: Sequence[Super
     """
     replaced: dict[str, list[ReadingRow]] = {}
     with connection.cursor() as cursor:
-        for each in supersessions:
-            row, conflict = each.row, each.conflict
+        for supersession in supersessions:
+            row, conflict = supersession.row, supersession.conflict
             cursor.execute(
                 _SUPERSEDE,
                 (
@@ -334,22 +334,22 @@ def supersede(connection: psycopg.Connection[Any], supersessions: Sequence[Super
                     from_us(row.received_us),
                     conflict.stored_value,
                     conflict.stored_quality,
-                    each.rule,
-                    each.reason,
-                    each.wins,
+                    supersession.rule,
+                    supersession.reason,
+                    supersession.wins,
                 ),
             )
             answer = cursor.fetchone()
             if answer is None or answer[0] is None:
                 raise psycopg.errors.SerializationFailure("a reading changed meanwhile")
             if answer[0]:
-                replaced.setdefault(each.reason, []).append(row)
+                replaced.setdefault(supersession.reason, []).append(row)
         for reason, rows in replaced.items():
-            _touch(cursor, rows, reason)
+            _invalidate(cursor, rows, reason)
     return sum(map(len, replaced.values()))
 
 
-def _touch(
+def _invalidate(
     cursor: psycopg.Cursor[Any], rows: Sequence[ReadingRow], reason: str | None = None
 ) -> None:
     """Name the (channel, minute) pairs, and from which second on each changes.

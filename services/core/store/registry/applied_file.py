@@ -10,12 +10,12 @@ from services.core.facility.written import written
 from services.core.store.schema import tables as t
 
 
-def of(slug: str) -> Select[Any]:
+def statement(slug: str) -> Select[Any]:
     """Ask for what is kept of a facility's file."""
     return select(t.facility.c.file, t.facility.c.document).where(t.facility.c.slug == slug)
 
 
 def text(row: Row[Any]) -> str:
     """Return the file with its comments; where its text is not kept, what it states."""
-    found: Final[str | None] = row.file
-    return written(row.document) if found is None else found
+    source_text: Final[str | None] = row.file
+    return written(row.document) if source_text is None else source_text

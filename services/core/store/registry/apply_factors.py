@@ -47,13 +47,13 @@ def apply_factors(
         )
     }
     before = list(in_force.values())
-    kept: list[Row[Any]] = []
+    unchanged: list[Row[Any]] = []
     added: list[Row[Any]] = []
     for record in map(factor_record, file.factors):
         row = to_row(record)
         same = in_force.pop((record.id, *figures(record)), None)
         if same is not None:
-            kept.append(same)
+            unchanged.append(same)
             continue
         added.append(
             connection.execute(
@@ -76,7 +76,7 @@ def apply_factors(
             gone=[row for row in in_force.values() if row.slug == slug],
             came=[row for row in added if row.slug == slug],
             before=[row for row in before if row.slug == slug],
-            after=[row for row in (*kept, *added) if row.slug == slug],
+            after=[row for row in (*unchanged, *added) if row.slug == slug],
         )
         for slug in {row.slug for row in (*added, *in_force.values())}
     }
@@ -121,9 +121,9 @@ def _days(row: Row[Any]) -> _DaySpan:
     return row.valid_from or date.min, row.valid_to or date.max
 
 
-def _union(spans: Iterable[_DaySpan]) -> list[_DaySpan]:
+def _union(intervals: Iterable[_DaySpan]) -> list[_DaySpan]:
     joined: list[_DaySpan] = []
-    for first, end in sorted(spans):
+    for first, end in sorted(intervals):
         if joined and first <= joined[-1][1]:
             joined[-1] = (joined[-1][0], max(joined[-1][1], end))
         else:

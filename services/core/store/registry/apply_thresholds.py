@@ -41,19 +41,23 @@ def apply_thresholds(
             select(t.threshold).where(t.threshold.c.facility_id == facility_id)
         )
     }
-    fresh = [each for each in file.thresholds if each.id not in before]
+    fresh = [threshold for threshold in file.thresholds if threshold.id not in before]
     _add_all(connection, facility_id, fresh, by=by)
-    changes += [f"+ threshold {each.id}" for each in fresh]
+    changes += [f"+ threshold {threshold.id}" for threshold in fresh]
     for threshold in file.thresholds:
         old = before.get(threshold.id)
         same = old is not None and (old.origin, old.active) == ("file", True)
         if old is not None and not (same and old.spec == model.spec(threshold)):
             set_threshold(connection, facility_id, threshold, changes, origin="file", by=by)
-    for slug in _own(connection, t.threshold, facility_id) - {each.id for each in file.thresholds}:
+    for slug in _ids_in_force(connection, t.threshold, facility_id) - {
+        threshold.id for threshold in file.thresholds
+    }:
         unset_threshold(connection, facility_id, slug, changes, origin="file", by=by)
     for maintenance in file.maintenance:
         set_maintenance(connection, facility_id, maintenance, changes, origin="file", by=by)
-    for slug in _own(connection, t.maintenance, facility_id) - {e.id for e in file.maintenance}:
+    for slug in _ids_in_force(connection, t.maintenance, facility_id) - {
+        e.id for e in file.maintenance
+    }:
         unset_maintenance(connection, facility_id, slug, changes, origin="file")
 
 
@@ -80,7 +84,7 @@ def set_threshold(
     :raises OwnedElsewhereError: the id is not ``origin``'s.
     """
     spec = model.spec(threshold)
-    old = _found(connection, t.threshold, facility_id, threshold.id)
+    old = _stored_row(connection, t.threshold, facility_id, threshold.id)
     _must_own(old, origin, "threshold", threshold.id)
     if old is not None and old.active and old.spec == spec:
         return
@@ -117,7 +121,7 @@ def unset_threshold(
 
     :raises OwnedElsewhereError: it is not ``origin``'s.
     """
-    old = _found(connection, t.threshold, facility_id, slug)
+    old = _stored_row(connection, t.threshold, facility_id, slug)
     if old is None or not old.active:
         return False
     _must_own(old, origin, "threshold", slug)
@@ -144,7 +148,7 @@ def set_maintenance(
 
     :raises OwnedElsewhereError: the id is not ``origin``'s.
     """
-    old = _found(connection, t.maintenance, facility_id, maintenance.id)
+    old = _stored_row(connection, t.maintenance, facility_id, maintenance.id)
     _must_own(old, origin, "maintenance", maintenance.id)
     values: dict[str, Any] = {
         "origin": origin,
@@ -178,7 +182,7 @@ def unset_maintenance(
 
     :raises OwnedElsewhereError: it is not ``origin``'s.
     """
-    old = _found(connection, t.maintenance, facility_id, slug)
+    old = _stored_row(connection, t.maintenance, facility_id, slug)
     if old is None or not old.active:
         return False
     _must_own(old, origin, "maintenance", slug)
@@ -189,7 +193,7 @@ def unset_maintenance(
     return True
 
 
-def _own(connection: Connection, table: Any, facility_id: int) -> set[str]:
+def _ids_in_force(connection: Connection, table: Any, facility_id: int) -> set[str]:
     return set(
         connection.scalars(
             select(table.c.slug).where(
@@ -199,7 +203,7 @@ def _own(connection: Connection, table: Any, facility_id: int) -> set[str]:
     )
 
 
-def _found(connection: Connection, table: Any, facility_id: int, slug: str) -> Row[Any] | None:
+def _stored_row(connection: Connection, table: Any, facility_id: int, slug: str) -> Row[Any] | None:
     return connection.execute(
         select(table).where(table.c.facility_id == facility_id, table.c.slug == slug)
     ).one_or_none()
@@ -222,7 +226,7 @@ class _Places:
 
     def __init__(self, connection: Connection, facility_id: int) -> None:
         def ids(statement: Select[Any]) -> dict[str | None, int]:
-            return {name: each for name, each in connection.execute(statement)}  # noqa: C416
+            return {name: id_ for name, id_ in connection.execute(statement)}  # noqa: C416
 
         self.sources = ids(
             select(source.c.slug, source.c.id).where(source.c.facility_id == facility_id)
@@ -265,13 +269,13 @@ def _add_all(
         [
             {
                 "facility_id": facility_id,
-                "slug": each.id,
+                "slug": threshold.id,
                 "origin": origin,
                 "version": 1,
-                **_watched(each, places),
+                **_watched(threshold, places),
                 "in_force_from": since,
             }
-            for each in thresholds
+            for threshold in thresholds
         ],
     )
     connection.execute(

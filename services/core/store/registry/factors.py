@@ -92,10 +92,10 @@ def in_force(
             (list(slugs), facility_id),
         )
         rows = cursor.fetchall()
-    own = {row["slug"] for row in rows if row["facility_id"] is not None}
-    found: dict[str, list[tuple[int, Factor]]] = {}
+    overridden = {row["slug"] for row in rows if row["facility_id"] is not None}
+    versions: dict[str, list[tuple[int, Factor]]] = {}
     for row in rows:
-        if row["facility_id"] is None and row["slug"] in own:
+        if row["facility_id"] is None and row["slug"] in overridden:
             continue
-        found.setdefault(row["slug"], []).append((row["id"], from_row(row)))
-    return found
+        versions.setdefault(row["slug"], []).append((row["id"], from_row(row)))
+    return versions

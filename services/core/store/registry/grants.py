@@ -51,13 +51,17 @@ def refuse_what_is_not_owned(connection: Connection, file: model.FacilityFile) -
     """
     slug = file.facility.id
     granted = {
-        kind: [each.name for each in list_grants(connection, kind, facilities=[slug])]
+        kind: [grant.name for grant in list_grants(connection, kind, facilities=[slug])]
         for kind in ("topic", "secret")
     }
     named = _named_topics(connection, slug)
     for topic in _topics(file):
-        own = covers(f"emissions/{slug}", topic) and topic != f"emissions/{slug}"
-        if not (own or topic in named or any(covers(each, topic) for each in granted["topic"])):
+        is_emissions = covers(f"emissions/{slug}", topic) and topic != f"emissions/{slug}"
+        if not (
+            is_emissions
+            or topic in named
+            or any(covers(pattern, topic) for pattern in granted["topic"])
+        ):
             raise NotGrantedError(
                 f"the topic {topic} does not belong to facility {slug}: its own are those below"
                 f" emissions/{slug}/; for others ask an admin for"
@@ -126,7 +130,7 @@ def list_grants(
 
 def still_named(connection: Connection, slug: str, prefix: str) -> list[str]:
     """Read the topics below ``prefix`` that a facility's devices name now."""
-    return sorted(each for each in _named_topics(connection, slug) if covers(prefix, each))
+    return sorted(topic for topic in _named_topics(connection, slug) if covers(prefix, topic))
 
 
 def covers(prefix: str, topic: str) -> bool:
@@ -135,10 +139,12 @@ def covers(prefix: str, topic: str) -> bool:
 
 
 def _topics(file: model.FacilityFile) -> list[str]:
-    own = {
-        model.own_topic(each.topic, part.topic) for each in file.devices for part in each.channels
+    topics = {
+        model.own_topic(device.topic, part.topic)
+        for device in file.devices
+        for part in device.channels
     }
-    return sorted(topic for topic in own if topic is not None)
+    return sorted(topic for topic in topics if topic is not None)
 
 
 def _secrets(file: model.FacilityFile) -> list[str]:
@@ -146,20 +152,20 @@ def _secrets(file: model.FacilityFile) -> list[str]:
 
 
 def _named_topics(connection: Connection, slug: str) -> set[str]:
-    found = connection.execute(
+    rows = connection.execute(
         select(device.c.topic, channel.c.spec["topic"].astext)
         .join(channel, channel.c.device_id == device.c.id)
         .join(facility, facility.c.id == device.c.facility_id)
         .where(facility.c.slug == slug, device.c.active, channel.c.active)
     )
-    return {topic for row in found if (topic := model.own_topic(*row)) is not None}
+    return {topic for row in rows if (topic := model.own_topic(*row)) is not None}
 
 
 def _facility_id(connection: Connection, slug: str) -> int:
-    found = connection.scalar(select(facility.c.id).where(facility.c.slug == slug))
-    if found is None:
+    ident = connection.scalar(select(facility.c.id).where(facility.c.slug == slug))
+    if ident is None:
         raise GrantRequestError(f"there is no facility {slug}; apply its file first")
-    return int(found)
+    return int(ident)
 
 
 def _grant(connection: Connection, facility_id: int, kind: Kind, name: str, by: str) -> bool:

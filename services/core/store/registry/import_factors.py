@@ -49,7 +49,7 @@ def import_factors(
         came: list[int] = []
         latest = datetime.max.replace(tzinfo=UTC)
         of_slug = [row for row in rows if row.id == slug]
-        for row in sorted(of_slug, key=lambda each: each.known_at or latest):
+        for row in sorted(of_slug, key=lambda record: record.known_at or latest):
             record = factor_record(row)
             if figures(record) not in known:
                 _lay(connection, row, to_row(record), came, changes)

@@ -93,8 +93,12 @@ class FacilityPlan:
 
     def without(self, source_ids: Collection[int]) -> FacilityPlan:
         """Return the same with these sources left alone."""
-        kept = {each: source for each, source in self.sources.items() if each not in source_ids}
-        return replace(self, sources=kept, set_aside=frozenset(source_ids))
+        remaining = {
+            source_id: source
+            for source_id, source in self.sources.items()
+            if source_id not in source_ids
+        }
+        return replace(self, sources=remaining, set_aside=frozenset(source_ids))
 
 
 def facility_plans(connection: psycopg.Connection[Any]) -> dict[int, FacilityPlan]:
@@ -129,11 +133,11 @@ def _facilities(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
 
 
 def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> FacilityPlan:
-    of = {"facility": facility["id"], "retired_at": facility["retired_at"]}
+    parameters = {"facility": facility["id"], "retired_at": facility["retired_at"]}
     with connection.cursor(row_factory=dict_row) as cursor:
-        source_rows = cursor.execute(_SOURCES, of).fetchall()
-        input_rows = cursor.execute(_INPUTS, of).fetchall()
-        retired = cursor.execute(_RETIRED, of).fetchall()
+        source_rows = cursor.execute(_SOURCES, parameters).fetchall()
+        input_rows = cursor.execute(_INPUTS, parameters).fetchall()
+        retired = cursor.execute(_RETIRED, parameters).fetchall()
     specs = {row["id"]: _SOURCE.validate_python(row["spec"]) for row in source_rows}
     channels = {row["id"]: model.Channel.model_validate(row["spec"]) for row in input_rows}
     used = {
@@ -196,6 +200,6 @@ def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> F
         retirement=None
         if facility["retired_at"] is None
         else Retirement(
-            at=facility["retired_at"], by=facility["retired_by"], reason=facility["reason"]
+            instant=facility["retired_at"], by=facility["retired_by"], reason=facility["reason"]
         ),
     )

@@ -90,19 +90,19 @@ def source_as_known(
         inputs: dict[str, int] = {}
         channels: dict[str, model.Channel] = {}
         for role, reference in spec.channels.items():
-            found = channel_as_known(connection, facility_id, reference, as_of)
-            if found is None:
+            known = channel_as_known(connection, facility_id, reference, as_of)
+            if known is None:
                 raise LookupError(f"source {slug} names the unknown channel {reference}")
-            inputs[role], channels[role] = found
+            inputs[role], channels[role] = known
         names = spec.factors if isinstance(spec, model.ActivitySource) else ()
         rows = cursor.execute(
             _FACTORS, {"slugs": list(names), "facility": facility_id, "as_of": as_of}
         ).fetchall()
-    own = {row["slug"] for row in rows if row["facility_id"] is not None}
+    overridden = {row["slug"] for row in rows if row["facility_id"] is not None}
     versions = [
         (row["id"], from_row(row))
         for row in rows
-        if row["facility_id"] is not None or row["slug"] not in own
+        if row["facility_id"] is not None or row["slug"] not in overridden
     ]
     activity = spec if isinstance(spec, model.ActivitySource) else None
     market = activity.market_factor if activity else None

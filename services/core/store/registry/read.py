@@ -123,7 +123,7 @@ def devices(connection: psycopg.Connection[Any]) -> Devices:
             " FROM device d JOIN facility f ON f.id = d.facility_id"
             " WHERE d.active AND f.retired_at IS NULL"
         )
-        found = [Device(**r, channels=channels.get(r["id"], {})) for r in cursor]
+        known = [Device(**r, channels=channels.get(r["id"], {})) for r in cursor]
         cursor.execute(_RETIRED_TOPICS)
         retired_topics = tuple(
             RetiredTopic(topic=topic, facility=r["facility"], device=r["device"])
@@ -133,7 +133,7 @@ def devices(connection: psycopg.Connection[Any]) -> Devices:
     return Devices(
         revision=found_revision,
         facilities=frozenset(retired_at),
-        by_name={(d.facility, d.slug): d for d in found},
-        retired={slug: at for slug, at in retired_at.items() if at is not None},
+        by_name={(d.facility, d.slug): d for d in known},
+        retired={slug: retired for slug, retired in retired_at.items() if retired is not None},
         retired_topics=retired_topics,
     )

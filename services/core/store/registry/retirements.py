@@ -27,7 +27,7 @@ class RetiredError(ApplyError):
 class Retirement:
     """That a facility is retired: nothing of it is computed of a later minute."""
 
-    at: datetime
+    instant: datetime
     by: str
     #: in the words of whoever retired it
     reason: str | None
@@ -35,7 +35,7 @@ class Retirement:
     @property
     def minute(self) -> int:
         """The minute (since the epoch) that it was retired in, its last one."""
-        return to_minute(self.at)
+        return to_minute(self.instant)
 
 
 def in_force(facility_id: int) -> Select[Any]:
@@ -51,7 +51,7 @@ def in_force(facility_id: int) -> Select[Any]:
 
 def of_row(row: Row[Any]) -> Retirement:
     """Read the retirement of a row that :func:`in_force` asked for."""
-    return Retirement(at=row.at, by=row.by, reason=row.reason)
+    return Retirement(instant=row.at, by=row.by, reason=row.reason)
 
 
 def begin(connection: Connection, facility_id: int, *, by: str, reason: str | None) -> None:

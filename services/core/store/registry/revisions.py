@@ -10,11 +10,11 @@ from sqlalchemy.dialects.postgresql import insert
 from services.core.store.database import database_time
 
 
-def keep(connection: Connection, table: Table, of: int, spec: Any) -> None:
+def keep(connection: Connection, table: Table, owner_id: int, spec: Any) -> None:
     """Add a configuration, known from now on; ``table``: ``channel_`` or ``source_revision``."""
     key = next(iter(table.primary_key.columns))
     connection.execute(
         insert(table)
-        .values({key: of, "known_at": database_time.NOW, "spec": spec})
+        .values({key: owner_id, "known_at": database_time.NOW, "spec": spec})
         .on_conflict_do_update(index_elements=[key, "known_at"], set_={"spec": spec})
     )

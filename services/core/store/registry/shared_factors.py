@@ -80,7 +80,7 @@ def recompute_users(
     :param whose: where the new versions come from, as a refusal tells it.
     :raises ApplyError: a source could not be computed any more.
     """
-    own = {
+    overridden = {
         (row.facility_id, row.slug)
         for row in connection.execute(
             select(t.factor.c.facility_id, t.factor.c.slug).where(
@@ -104,12 +104,12 @@ def recompute_users(
     ).all()
     for row in rows:
         source = _SOURCE.validate_python(row.spec)
-        mine = {
+        changes = {
             slug: altered[slug]
             for slug in source.factors
-            if slug in altered and (row.facility, slug) not in own
+            if slug in altered and (row.facility, slug) not in overridden
         }
-        wanted = recompute_queue.of_factors(mine, factor=source.factor)
+        wanted = recompute_queue.of_factors(changes, factor=source.factor)
         if wanted is None:
             continue
         channel = connection.execute(
@@ -117,7 +117,7 @@ def recompute_users(
             .join(t.source_input, t.source_input.c.channel_id == t.channel.c.id)
             .where(t.source_input.c.source_id == row.id)
         ).one()
-        unusable = _unusable(source, channel.spec, [f for f in shared if f.id in mine])
+        unusable = _unusable(source, channel.spec, [f for f in shared if f.id in changes])
         if unusable:
             slug, why = unusable
             raise ApplyError(

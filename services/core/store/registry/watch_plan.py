@@ -89,18 +89,18 @@ class Watched:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MaintenanceWindow:
-    """A maintenance, by ids of the facility file; ``upto`` is exclusive."""
+    """A maintenance, by ids of the facility file; ``until`` is exclusive."""
 
     id: int
     slug: str
     since: datetime
-    upto: datetime
+    until: datetime
     sources: frozenset[str] | None
     thresholds: frozenset[str] | None
 
-    def covers(self, threshold: Threshold, at: datetime) -> bool:
+    def covers(self, threshold: Threshold, instant: datetime) -> bool:
         """Return whether messages about this instant are muted for a threshold."""
-        if not self.since <= at < self.upto:
+        if not self.since <= instant < self.until:
             return False
         if self.sources is None and self.thresholds is None:
             return True
@@ -132,9 +132,11 @@ class WatchPlan:
     of_sources: NDArray[np.int64] = field(repr=False)
     of_channels: NDArray[np.int64] = field(repr=False)
 
-    def muted_by(self, threshold: Threshold, at: datetime) -> MaintenanceWindow | None:
+    def muted_by(self, threshold: Threshold, instant: datetime) -> MaintenanceWindow | None:
         """Return the maintenance that mutes a threshold at an instant, None if none does."""
-        return next((each for each in self.maintenance if each.covers(threshold, at)), None)
+        return next(
+            (window for window in self.maintenance if window.covers(threshold, instant)), None
+        )
 
 
 def watch_plan(connection: psycopg.Connection[Any], facility_id: int) -> WatchPlan:
@@ -146,26 +148,29 @@ def watch_plan(connection: psycopg.Connection[Any], facility_id: int) -> WatchPl
                 sql, {"facility": facility_id, "unknown_after_s": _UNKNOWN_AFTER_S}
             ).fetchall()
 
-        found = cursor.execute(
+        row = cursor.execute(
             "SELECT timezone, coalesce(document -> 'notify', '[]') AS notify FROM facility"
             " WHERE id = %s",
             (facility_id,),
         ).fetchone()
-        assert found is not None  # noqa: S101 - whoever asks has its id from the table
+        assert row is not None  # noqa: S101 - whoever asks has its id from the table
         sources, thresholds = rows(_SOURCES), rows(_THRESHOLDS)
         channels, devices, maintenance = rows(_CHANNELS), rows(_DEVICES), rows(_MAINTENANCE)
     watched = [_watched(row, sources) for row in thresholds]
     unknown_after = {
         row["id"]: -int(-row["unknown_after_s"] // 60) if row["active"] else None for row in sources
     }
-    longest = max((each for each in unknown_after.values() if each is not None), default=0)
+    longest = max((minutes for minutes in unknown_after.values() if minutes is not None), default=0)
     return WatchPlan(
         thresholds=tuple(watched),
-        limits=_limits([each.spec for each in watched]),
-        lasts=np.array([-(-each.spec.for_ // 60) for each in watched], dtype=np.int64),
+        limits=_limits([threshold.spec for threshold in watched]),
+        lasts=np.array([-(-threshold.spec.for_ // 60) for threshold in watched], dtype=np.int64),
         begins=np.array([row["begins"] for row in thresholds], dtype=np.int64),
         reaches=np.array(
-            [each.measure.reach_minutes(each.spec.window, longest) for each in watched],
+            [
+                threshold.measure.reach_minutes(threshold.spec.window, longest)
+                for threshold in watched
+            ],
             dtype=np.int64,
         ),
         unknown_after=unknown_after,
@@ -174,33 +179,35 @@ def watch_plan(connection: psycopg.Connection[Any], facility_id: int) -> WatchPl
             for row in channels
         },
         devices={row["id"]: tuple(row["channels"]) for row in devices},
-        targets=tuple(targets_of(_entries(found["notify"]))),
+        targets=tuple(targets_of(_entries(row["notify"]))),
         maintenance=tuple(
             MaintenanceWindow(
                 id=row["id"],
                 slug=row["slug"],
                 since=row["from_ts"],
-                upto=row["to_ts"],
+                until=row["to_ts"],
                 sources=None if row["sources"] is None else frozenset(row["sources"]),
                 thresholds=None if row["thresholds"] is None else frozenset(row["thresholds"]),
             )
             for row in maintenance
         ),
-        zone=ZoneInfo(found["timezone"]),
-        of_sources=_pairs((i, source) for i, each in enumerate(watched) for source in each.sources),
+        zone=ZoneInfo(row["timezone"]),
+        of_sources=_pairs(
+            (i, source) for i, threshold in enumerate(watched) for source in threshold.sources
+        ),
         of_channels=_pairs(
             (i, channel)
-            for i, each in enumerate(watched)
-            for channel in _channels(each, {row["id"]: row["channels"] for row in devices})
+            for i, threshold in enumerate(watched)
+            for channel in _channels(threshold, {row["id"]: row["channels"] for row in devices})
         ),
     )
 
 
 def _entries(specs: Iterable[Any]) -> Iterator[Notify]:
-    for each in specs:
+    for spec in specs:
         # one that an older version let pass; the notifier says so
         with suppress(ValidationError):
-            yield Notify.model_validate(each)
+            yield Notify.model_validate(spec)
 
 
 def _channels(watched: Watched, devices: Mapping[int, Sequence[int]]) -> Sequence[int]:
@@ -234,11 +241,11 @@ def _sources(
         return ()
     if row["source_id"] is not None:
         return (row["source_id"],)
-    checks = {each["check"] for each in sources if each["active"]}
+    checks = {source["check"] for source in sources if source["active"]}
     return tuple(
-        each["id"]
-        for each in sources
-        if each["slug"] not in checks and (spec.scope is None or each["scope"] == spec.scope)
+        source["id"]
+        for source in sources
+        if source["slug"] not in checks and (spec.scope is None or source["scope"] == spec.scope)
     )
 
 

@@ -27,7 +27,7 @@ class Figure:
     name: LiteralString
     unit: Literal["ug", "n", "ms"]
     #: what the comment on the minute's column says; None: nothing that its name does not say
-    what: str | None = None
+    comment: str | None = None
     #: emission_hour and emission_hour_history have it
     in_hours: bool = True
     #: rolling_total has it
@@ -89,7 +89,7 @@ MASSES: Final = (
         name="market_ug",
         in_kg="market_kg",
         answer="co2_market_kg",
-        what="market-based CO2; else as co2_ug",
+        comment="market-based CO2; else as co2_ug",
     ),
 )
 
@@ -99,15 +99,15 @@ FIGURES: Final[tuple[Figure, ...]] = (
     Figure(
         name="activity_n",
         unit="n",
-        what="1e-9 of the source's activity unit",
+        comment="1e-9 of the source's activity unit",
         in_windows=False,
         nullable=True,
     ),
-    Figure(name="covered_ms", unit="ms", what="0: nothing is known of this minute"),
+    Figure(name="covered_ms", unit="ms", comment="0: nothing is known of this minute"),
     Figure(
         name="closing_ms",
         unit="ms",
-        what="measured time: what closing the hour made of covered_ms, less covered_ms",
+        comment="measured time: what closing the hour made of covered_ms, less covered_ms",
         in_hours=False,
         later=True,
         set_by_closing=True,
@@ -115,7 +115,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
     Figure(
         name="substituted_ms",
         unit="ms",
-        what="time for which closing the hour put a substitute",
+        comment="time for which closing the hour put a substitute",
         in_hours=False,
         later=True,
         set_by_closing=True,
@@ -123,7 +123,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
     Figure(
         name="estimated_ms",
         unit="ms",
-        what="of covered_ms, what a register's reading covers from too long before",
+        comment="of covered_ms, what a register's reading covers from too long before",
         later=True,
     ),
 )
@@ -132,7 +132,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
 CLOSING_UG: Final = Figure(
     name="closing_ug",
     unit="ug",
-    what="the minute's share of what closing its hour added to all three masses",
+    comment="the minute's share of what closing its hour added to all three masses",
     in_hours=False,
     in_windows=False,
     later=True,

@@ -71,10 +71,10 @@ def _clear_refusals() -> Iterator[None]:
     except DBAPIError as error:
         if not isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
             raise
-        said = error.orig.diag.message_primary or str(error.orig)
+        refusal = error.orig.diag.message_primary or str(error.orig)
         raise MigrationError(
-            f"the login may not do what the migrations need ({said}); it must own the database and"
-            " its tables and be allowed to create roles (`ALTER ROLE ... CREATEROLE`)"
+            f"the login may not do what the migrations need ({refusal}); it must own the"
+            " database and its tables and be allowed to create roles (`ALTER ROLE ... CREATEROLE`)"
         ) from None
 
 

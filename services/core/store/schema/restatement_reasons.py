@@ -54,7 +54,7 @@ def discarded(by: str, cause: str) -> str:
     return f"{DISCARDED_READING} by {by}: {cause}"
 
 
-def parted(stored: str) -> tuple[str, str | None]:
+def kind_and_cause(stored: str) -> tuple[str, str | None]:
     """Return kind and cause of a stored sentence; one of no known kind is a kind of its own."""
     for kind in KINDS:
         if stored == kind:

@@ -498,7 +498,7 @@ emission_minute = Table(
     "emission_minute",
     metadata,
     Column("minute", _instant, nullable=False),
-    *(_figure(figure, comment=figure.what) for figure in (*FIGURES, CLOSING_UG)),
+    *(_figure(figure, comment=figure.comment) for figure in (*FIGURES, CLOSING_UG)),
     Column("source_id", Integer, nullable=False),
     Column("activity", Double, comment="activity_n before it was rounded: factors apply to it"),
     UniqueConstraint("source_id", "minute"),
