@@ -147,7 +147,7 @@ class Loop:
                 head,
                 self._setbacks.pieces(facility_id, usual),
                 history_first=facility_id in self._history_first,
-                hold_closing=self._clock.held,
+                hold_closing=self._clock.is_frozen,
                 dated=now,
             )
         except psycopg.errors.UndefinedTable:

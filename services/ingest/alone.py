@@ -76,7 +76,7 @@ class _Device:
     #: from the first to the last reading of each back-fill, the epochs' hours left out
     known: list[tuple[int, int]] = field(default_factory=list)
     #: of its readings that stand alone, those seen last
-    held: list[Instant] = field(default_factory=list)
+    lone: list[Instant] = field(default_factory=list)
     #: anything of it is stored
     has_others: bool = False
     ask_at: float = 0.0
@@ -108,10 +108,10 @@ class Alone:
         if not alone:
             return prepared
         gone = set(alone)
-        kept = [i for i in range(len(prepared.rows)) if i not in gone]
+        remaining = [i for i in range(len(prepared.rows)) if i not in gone]
         return replace(
             prepared,
-            rows=[prepared.rows[i] for i in kept],
+            rows=[prepared.rows[i] for i in remaining],
             quarantine=[*prepared.quarantine, *_entries(prepared, alone)],
             old=[],
         )
@@ -123,10 +123,10 @@ class Alone:
         old = set(prepared.old)
         for device_id, positions in by_device.items():
             device = self._device(device_id, prepared.rows[positions[0]].publisher)
-            at = [prepared.rows[i].ts_us for i in positions]
-            if self._belongs(device, min(at), max(at)):
+            times_us = [prepared.rows[i].ts_us for i in positions]
+            if self._belongs(device, min(times_us), max(times_us)):
                 # a back-fill that goes on, which is nearly always
-                self._know(device, [t for t in at if not _is_epoch(t)])
+                self._know(device, [t for t in times_us if not _is_epoch(t)])
                 continue
             device.has_others = device.has_others or any(
                 i not in old and row.publisher.device_id == device_id
@@ -138,13 +138,13 @@ class Alone:
 
     def _device(self, device_id: int, publisher: Publisher) -> _Device:
         now = self._monotonic()
-        found = self._devices.get(device_id)
-        if found is None or now >= found.forget_at:
+        device = self._devices.get(device_id)
+        if device is None or now >= device.forget_at:
             if len(self._devices) >= _MAX_DEVICES:
                 self._devices.clear()
-            found = _Device(publisher=publisher, forget_at=now + _FORGET_AFTER_S)
-            self._devices[device_id] = found
-        return found
+            device = _Device(publisher=publisher, forget_at=now + _FORGET_AFTER_S)
+            self._devices[device_id] = device
+        return device
 
     def _clusters(self, prepared: Prepared, positions: Sequence[int]) -> Iterator[list[int]]:
         """Part positions where the readings lie too far apart to speak for each other."""
@@ -160,17 +160,17 @@ class Alone:
     def _is_back_fill(self, device_id: int, device: _Device, readings: list[Instant]) -> bool:
         """Judge readings of one device that lie near each other, in the order of their times."""
         lo, hi = readings[0][0], readings[-1][0]
-        anchors = [each for each in readings if not _is_epoch(each[0])]
+        anchors = [reading for reading in readings if not _is_epoch(reading[0])]
         if not self._is_supported(device, readings, anchors):
             if self._may_ask(device, lo, hi):
                 self._database.run(lambda connection, _: self._ask(connection, device, lo, hi))
             # the first that was ever heard of a device is believed
-            first = bool(anchors) and not (device.has_others or device.held)
+            first = bool(anchors) and not (device.has_others or device.lone)
             if not first and not self._is_supported(device, readings, anchors):
-                device.held = [*device.held, *readings][-_MAX_HELD:]
+                device.lone = [*device.lone, *readings][-_MAX_HELD:]
                 return False
-        self._know(device, [at for at, _ in anchors])
-        if device.held:
+        self._know(device, [ts_us for ts_us, _ in anchors])
+        if device.lone:
             self._release[device_id] = device
         return True
 
@@ -179,7 +179,7 @@ class Alone:
     ) -> bool:
         if self._belongs(device, readings[0][0], readings[-1][0]):
             return True
-        ends = (*readings[:1], *readings[-1:], *device.held)
+        ends = (*readings[:1], *readings[-1:], *device.lone)
         return any(
             abs(anchor[0] - other[0]) <= self.after_us and _is_recorded(anchor, other)
             for anchor in (*anchors[:1], *anchors[-1:])
@@ -193,10 +193,10 @@ class Alone:
             for first, last in device.known
         )
 
-    def _know(self, device: _Device, at: Sequence[int]) -> None:
-        if not at:
+    def _know(self, device: _Device, times_us: Sequence[int]) -> None:
+        if not times_us:
             return
-        first, last = min(at), max(at)
+        first, last = min(times_us), max(times_us)
         apart = []
         for known in device.known:
             if known[0] - self.after_us <= last and first <= known[1] + self.after_us:
@@ -217,8 +217,8 @@ class Alone:
         """Learn what the database knows of a device around some instants, and what stood alone."""
         publisher = device.publisher
         channels = [target.channel_id for target in publisher.targets.values()]
-        spans = list(_without_epochs(lo - self.after_us, hi + self.after_us))
-        if lone_readings.any_stored(connection, channels, spans):
+        intervals = list(_without_epochs(lo - self.after_us, hi + self.after_us))
+        if lone_readings.any_stored(connection, channels, intervals):
             device.has_others = True
             self._know(device, [lo, hi])
         elif not device.has_others:
@@ -226,9 +226,9 @@ class Alone:
         entries = lone_readings.entries(
             connection, publisher.facility, publisher.device, limit=_MAX_RELEASED
         )
-        instants = [(to_us(each.ts), to_us(each.received_at)) for each in entries]
+        instants = [(to_us(entry.ts), to_us(entry.received_at)) for entry in entries]
         half = _MAX_HELD // 2
-        device.held = [*instants[:half], *instants[half:][-half:]]
+        device.lone = [*instants[:half], *instants[half:][-half:]]
 
     # -- what stands alone no longer -------------------------------------------------------------
 
@@ -254,10 +254,10 @@ class Alone:
             for entry in lone_readings.entries(
                 connection, publisher.facility, publisher.device, limit=_MAX_HELD
             ):
-                at = to_us(entry.ts)
-                if not self._belongs(device, at, at):
-                    self._ask(connection, device, at, at)
-                if self._belongs(device, at, at):
+                ts_us = to_us(entry.ts)
+                if not self._belongs(device, ts_us, ts_us):
+                    self._ask(connection, device, ts_us, ts_us)
+                if self._belongs(device, ts_us, ts_us):
                     self._release[publisher.device_id] = device
                     break
 
@@ -268,7 +268,7 @@ class Alone:
         )
         ids = [e.id for e in entries if self._belongs(device, to_us(e.ts), to_us(e.ts))]
         lone_readings.release(connection, ids)
-        device.held = []
+        device.lone = []
 
 
 def old_positions(rows: Sequence[Candidate], after_us: int) -> list[int]:

@@ -30,10 +30,10 @@ _DOUBLE_FROM: Final = 1.79e308
 class CheckError(Exception):
     """The value cannot become a reading."""
 
-    def __init__(self, reason: Reason, what: str) -> None:
-        super().__init__(what)
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
         self.reason = reason
-        self.what = what
+        self.detail = detail
 
 
 def check_time(ts_us: int, *, oldest_us: int, newest_us: int) -> None:
@@ -43,9 +43,9 @@ def check_time(ts_us: int, *, oldest_us: int, newest_us: int) -> None:
     """
     if oldest_us <= ts_us <= newest_us:
         return
-    said = from_us(ts_us).isoformat() if OLDEST_US <= ts_us <= NEWEST_US else "the time"
+    shown_time = from_us(ts_us).isoformat() if OLDEST_US <= ts_us <= NEWEST_US else "the time"
     where = "too far in the past" if ts_us < oldest_us else "ahead of the clock here"
-    raise CheckError(Reason.ABSURD_TIME, f"{said} is {where}")
+    raise CheckError(Reason.ABSURD_TIME, f"{shown_time} is {where}")
 
 
 def is_marker(value: float | None, target: Target) -> bool:

@@ -22,13 +22,13 @@ _MAX_BYTES: Final = 256 * 1024
 _QUALITY_NAMES: Final = {code: name for name, code in QUALITY.items()}
 
 
-def of_reading(reason: Reason, what: str, row: Candidate) -> QuarantineEntry:
+def of_reading(reason: Reason, detail: str, row: Candidate) -> QuarantineEntry:
     """Return the entry of a row that is not stored."""
     message = row.message
     return QuarantineEntry(
         received_at=message.arrived_at,
         reason=reason,
-        detail=explain(reason, what),
+        detail=explain(reason, detail),
         topic=message.topic,
         payload=message.payload,
         facility=row.publisher.facility,

@@ -100,7 +100,7 @@ class Pipeline:
             # the registry names the topics, so the database comes first
             self._database.run(self._begin)
             while not self._shutdown.requested:
-                self.turn()
+                self.run_once()
             while self._queue.busy:
                 self._write_piece()
             self._database.run(self._farewell)
@@ -111,7 +111,7 @@ class Pipeline:
             self._source.close()
             self._database.close()
 
-    def turn(self) -> None:
+    def run_once(self) -> None:
         """One batch, or one look at an idle world."""
         messages = self._receive()
         if self._replay.busy or time.monotonic() >= self._look_at:
@@ -204,18 +204,18 @@ class Pipeline:
 
     def _notices(self, unheard: Mapping[str, str]) -> list[dict[str, str]]:
         """Return what an operator should hear of; readiness and ``tonne apply`` tell it."""
-        told = [
+        notices = [
             ("broker-silent", self._source.silent),
             ("session-taken", self._source.trouble),
             ("session-known", _SESSION_KNOWN if self._session_is_known else ""),
         ]
-        told += [
+        notices += [
             (FILTER_REFUSED, f"the broker brings nothing of {name!r} to ingest: {why}")
             for name, why in sorted(unheard.items())[:_MAX_REFUSED_TOLD]
         ]
         return [
             *self._clock.notices(),
-            *({"code": code, "detail": detail} for code, detail in told if detail),
+            *({"code": code, "detail": detail} for code, detail in notices if detail),
         ]
 
     def _farewell(self, connection: psycopg.Connection[Any], _tried: bool) -> None:

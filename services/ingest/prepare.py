@@ -79,10 +79,10 @@ class Sighting:
 
     def followed_by(self, later: Sighting) -> Sighting:
         """Both together; of two statuses the later one, in whichever order they were handed on."""
-        seen = [at for at in (self.seen_at, later.seen_at) if at is not None]
+        instants = [instant for instant in (self.seen_at, later.seen_at) if instant is not None]
         newest = later if _said_later(later.said_at, self.said_at) else self
         return Sighting(
-            seen_at=max(seen, default=None), online=newest.online, said_at=newest.said_at
+            seen_at=max(instants, default=None), online=newest.online, said_at=newest.said_at
         )
 
 
@@ -167,11 +167,11 @@ class _Preparation:
     @property
     def sightings(self) -> dict[int, Sighting]:
         """What was heard of which device."""
-        found = dict(self._statuses)
-        for device_id, at in self._heard.items():
-            heard, status = Sighting(seen_at=at), found.get(device_id)
-            found[device_id] = status.followed_by(heard) if status else heard
-        return found
+        sightings = dict(self._statuses)
+        for device_id, arrived_at in self._heard.items():
+            heard, status = Sighting(seen_at=arrived_at), sightings.get(device_id)
+            sightings[device_id] = status.followed_by(heard) if status else heard
+        return sightings
 
     def take(self, message: Message) -> None:
         """Take one message through steps 2 to 5."""
@@ -180,7 +180,7 @@ class _Preparation:
         if only is None or self._facility or not 0 < len(message.payload) < TOO_LARGE_BYTES:
             self._take_unusual(message, destination)
         elif problems := self._readings(message, only, shared=False):
-            self._quarantine(message, [(only, each) for each in problems])
+            self._quarantine(message, [(only, problem) for problem in problems])
 
     def _take_unusual(self, message: Message, destination: Destination) -> None:
         """Take a message that is not just the readings of one device."""
@@ -191,38 +191,38 @@ class _Preparation:
         if self._facility is not None:
             publishers = tuple(p for p in publishers if p.facility == self._facility)
         if len(message.payload) >= TOO_LARGE_BYTES:
-            what = f"the message has {len(message.payload)} bytes"
+            detail = f"the message has {len(message.payload)} bytes"
             self._refuse(
-                message, destination, publishers, Problem(reason=Reason.TOO_LARGE, what=what)
+                message, destination, publishers, Problem(reason=Reason.TOO_LARGE, detail=detail)
             )
         elif destination.reason is not None:
-            problem = Problem(reason=destination.reason, what=destination.what)
+            problem = Problem(reason=destination.reason, detail=destination.detail)
             self._refuse(message, destination, publishers, problem)
         elif destination.kind is Kind.STATUS:
             for publisher in publishers:
                 self._status(message, destination, publisher)
         else:
             shared = len(publishers) > 1
-            found = [
+            problems = [
                 (publisher, problem)
                 for publisher in publishers
                 for problem in self._readings(message, publisher, shared=shared)
             ]
-            self._quarantine(message, found)
+            self._quarantine(message, problems)
 
     def _status(self, message: Message, destination: Destination, publisher: Publisher) -> None:
-        said = message.payload.strip()
-        if said not in {b"online", b"offline"}:
-            what = "the status is neither online nor offline"
-            problem = Problem(reason=Reason.BAD_STATUS, what=what)
+        status_text = message.payload.strip()
+        if status_text not in {b"online", b"offline"}:
+            detail = "the status is neither online nor offline"
+            problem = Problem(reason=Reason.BAD_STATUS, detail=detail)
             self._refuse(message, destination, (publisher,), problem)
             return
-        online = said == b"online"
+        online = status_text == b"online"
         # a retained message says how things stand, not that the device spoke just now; "offline"
         # is the device's will, spoken by the broker
         heard = online and not message.retained
-        at = message.arrived_at
-        status = Sighting(seen_at=at if heard else None, online=online, said_at=at)
+        arrived_at = message.arrived_at
+        status = Sighting(seen_at=arrived_at if heard else None, online=online, said_at=arrived_at)
         before = self._statuses.get(publisher.device_id)
         self._statuses[publisher.device_id] = before.followed_by(status) if before else status
 
@@ -299,10 +299,10 @@ class _Preparation:
         if message.retained:
             return [o for o in decoded.observations if o.time_source != TIME_FROM_BROKER]
         if decoded.observations or decoded.problems or not shared:
-            at = message.arrived_at
+            arrived_at = message.arrived_at
             before = self._heard.get(publisher.device_id)
-            if before is None or at > before:
-                self._heard[publisher.device_id] = at
+            if before is None or arrived_at > before:
+                self._heard[publisher.device_id] = arrived_at
         if decoded.problems:
             self._gaps(message, publisher, decoded.problems)
         return decoded.observations
@@ -321,7 +321,7 @@ class _Preparation:
                 return None, max(observation.quality, BAD), False
             return checked_value(observation, target), observation.quality, False
         except CheckError as error:
-            problems.append(_problem(error.reason, error.what, observation))
+            problems.append(_problem(error.reason, error.detail, observation))
             if error.reason is Reason.ABSURD_TIME or not target.holds:
                 return None
             # there was a value and nobody knows which: the one before holds no longer
@@ -372,15 +372,15 @@ class _Preparation:
         for owner, problem in problems:
             key = (owner.facility, problem.reason)
             entries.setdefault(key, []).append((owner.device, problem))
-        for (facility, reason), alike in entries.items():
+        for (facility, reason), group in entries.items():
             self.missed = self.missed or reason in UNKNOWN
-            only = alike[0][1] if len(alike) == 1 else None
-            devices = {device for device, _ in alike}
+            only = group[0][1] if len(group) == 1 else None
+            devices = {device for device, _ in group}
             self.quarantine.append(
                 QuarantineEntry(
                     received_at=message.arrived_at,
                     reason=reason,
-                    detail=explain(reason, _summary(alike, named=len(devices) > 1)),
+                    detail=explain(reason, _summary(group, named=len(devices) > 1)),
                     topic=message.topic,
                     payload=message.payload,
                     facility=facility,
@@ -422,25 +422,25 @@ class _Arrival:
 def _undecodable(publisher: Publisher, error: Exception) -> Problem:
     """Return what a decoder says is wrong with a message, or what is wrong with the decoder."""
     if isinstance(error, UndecodableError):
-        return Problem(reason=error.reason, what=error.what)
+        return Problem(reason=error.reason, detail=error.detail)
     _log.error(
         "decoder_failed", facility=publisher.facility, device=publisher.device, exc_info=error
     )
-    what = f"the decoder of device {publisher.device!r} failed ({type(error).__name__})"
-    return Problem(reason=Reason.DECODER_FAILED, what=what)
+    detail = f"the decoder of device {publisher.device!r} failed ({type(error).__name__})"
+    return Problem(reason=Reason.DECODER_FAILED, detail=detail)
 
 
 def _unknown(publisher: Publisher, observation: Observation) -> list[Problem]:
     if observation.channel in publisher.others:
         return []
-    what = f"device {publisher.device!r} has no such channel"
-    return [_problem(Reason.UNKNOWN_CHANNEL, what, observation)]
+    detail = f"device {publisher.device!r} has no such channel"
+    return [_problem(Reason.UNKNOWN_CHANNEL, detail, observation)]
 
 
-def _problem(reason: Reason, what: str, observation: Observation) -> Problem:
+def _problem(reason: Reason, detail: str, observation: Observation) -> Problem:
     return Problem(
         reason=reason,
-        what=what,
+        detail=detail,
         channel=observation.channel,
         ts_us=observation.ts_us,
         value=observation.value,
@@ -452,7 +452,7 @@ def _summary(problems: Sequence[tuple[str | None, Problem]], *, named: bool) -> 
     by_text: dict[str, list[str]] = {}
     for device, problem in problems:
         place = f"{problem.channel[:80]}: " if problem.channel else ""
-        by_text.setdefault(f"{place}{problem.what}", []).append(device or "")
+        by_text.setdefault(f"{place}{problem.detail}", []).append(device or "")
     texts = [
         f"{text} (devices {_list(devices)})" if named else text
         for text, devices in islice(by_text.items(), _MAX_NAMED)

@@ -37,14 +37,14 @@ class Presence:
 
     def write(self, connection: psycopg.Connection[Any]) -> None:
         """Write what was collected and commit."""
-        seen = list(self._sightings.values())
+        sightings = list(self._sightings.values())
         with connection.transaction():
             presence.write(
                 connection,
                 list(self._sightings),
-                seen_at=[s.seen_at for s in seen],
-                online=[s.online for s in seen],
-                said_at=[s.said_at for s in seen],
+                seen_at=[s.seen_at for s in sightings],
+                online=[s.online for s in sightings],
+                said_at=[s.said_at for s in sightings],
             )
         self._sightings.clear()
         self._urgent = False

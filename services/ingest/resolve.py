@@ -76,7 +76,7 @@ class Destination:
     #: the one whose readings all messages at the topic are; None: there is more to be asked
     only: Publisher | None = None
     reason: Reason | None = None
-    what: str = ""
+    detail: str = ""
     facility: str | None = None
     device: str | None = None
 
@@ -94,12 +94,16 @@ class Directory:
         claims: dict[str, list[Publisher]] = {}
         for name, device in devices.by_name.items():
             publishers = _usable_publishers(device, max_steps)
-            own = {topic: each for topic, each in publishers.items() if topic is not None}
-            for topic, publisher in own.items():
+            by_topic = {
+                topic: publisher for topic, publisher in publishers.items() if topic is not None
+            }
+            for topic, publisher in by_topic.items():
                 claims.setdefault(topic, []).append(publisher)
             # the device's format belongs to its own topics; beside them it speaks tonne's
             self._publishers[name] = (
-                replace(next(iter(own.values())), decode=native.decode) if own else publishers[None]
+                replace(next(iter(by_topic.values())), decode=native.decode)
+                if by_topic
+                else publishers[None]
             )
         self._own = {
             topic: _destination(route.Kind.READINGS, _sharing(publishers))
@@ -108,9 +112,9 @@ class Directory:
         self.own_topics = frozenset(self._own)
         # nobody listens at these; what the broker still holds of them must not be lost
         unheard = {
-            each.topic: self._unheard(route.Kind.READINGS, each.facility, each.device)
-            for each in devices.retired_topics
-            if each.topic not in self._own
+            retired.topic: self._unheard(route.Kind.READINGS, retired.facility, retired.device)
+            for retired in devices.retired_topics
+            if retired.topic not in self._own
         }
         self.retired_topics = frozenset(unheard)
         self._own |= unheard
@@ -124,34 +128,36 @@ class Directory:
         known = self._by_topic.get(topic)
         if known is not None:
             return known
-        found = self._own.get(topic) or self._find(route.parse(topic))
+        destination = self._own.get(topic) or self._find(route.parse(topic))
         if len(topic) <= _LONGEST_TOPIC:
             if len(self._by_topic) >= _MAX_TOPICS:
                 self._by_topic.clear()
-            self._by_topic[topic] = found
-        return found
+            self._by_topic[topic] = destination
+        return destination
 
     def _find(self, address: route.Address) -> Destination:
         if address.kind is route.Kind.IGNORED:
             return Destination(kind=address.kind)
         if address.kind is route.Kind.BAD:
-            return Destination(kind=address.kind, reason=Reason.BAD_TOPIC, what=address.what)
+            return Destination(kind=address.kind, reason=Reason.BAD_TOPIC, detail=address.detail)
         publisher = self.publisher(address.facility, address.device)
         if publisher is not None:
             return _destination(address.kind, (publisher,))
         return self._unheard(address.kind, address.facility, address.device)
 
     def _unheard(self, kind: route.Kind, facility: str, device: str) -> Destination:
-        reason, what = self._unknown(facility, device)
-        return Destination(kind=kind, reason=reason, what=what, facility=facility, device=device)
+        reason, detail = self._unknown(facility, device)
+        return Destination(
+            kind=kind, reason=reason, detail=detail, facility=facility, device=device
+        )
 
     def _unknown(self, facility: str, device: str) -> tuple[Reason, str]:
         if facility not in self._facilities:
             return Reason.UNKNOWN_FACILITY, f"there is no facility {facility!r}"
         retired_at = self._retired_at.get(facility)
         if retired_at is not None:
-            what = f"facility {facility!r} was retired at {retired_at:%Y-%m-%dT%H:%MZ}"
-            return Reason.RETIRED_FACILITY, what
+            detail = f"facility {facility!r} was retired at {retired_at:%Y-%m-%dT%H:%MZ}"
+            return Reason.RETIRED_FACILITY, detail
         # what other facilities have makes no difference: an answer tells nothing of them
         return Reason.UNKNOWN_DEVICE, f"facility {facility!r} has no device {device!r}"
 
@@ -194,12 +200,15 @@ def _sharing(publishers: list[Publisher]) -> tuple[Publisher, ...]:
         return tuple(publishers)
     return tuple(
         replace(
-            each,
+            publisher,
             others=frozenset(
-                channel for other in publishers if other is not each for channel in other.targets
-            ).difference(each.targets),
+                channel
+                for other in publishers
+                if other is not publisher
+                for channel in other.targets
+            ).difference(publisher.targets),
         )
-        for each in sorted(publishers, key=lambda publisher: publisher.device_id)
+        for publisher in sorted(publishers, key=lambda publisher: publisher.device_id)
     )
 
 
@@ -235,9 +244,9 @@ def _cannot_be_used(device: read.Device, error: Exception) -> str:
     )
 
 
-def _refusing(what: str) -> Decoder:
+def _refusing(detail: str) -> Decoder:
     def refuse(_payload: bytes, _received_us: int) -> Decoded:
-        raise UndecodableError(Reason.UNSUPPORTED_FORMAT, what)
+        raise UndecodableError(Reason.UNSUPPORTED_FORMAT, detail)
 
     return refuse
 
@@ -251,7 +260,9 @@ def _single(number: float) -> float:
 
 def _target(channel: read.Channel) -> Target:
     lowest, highest = channel.range or (-math.inf, math.inf)
-    named = [float(each) for each in channel.spec.get("invalid", ()) if not isinstance(each, str)]
+    named = [
+        float(value) for value in channel.spec.get("invalid", ()) if not isinstance(value, str)
+    ]
     # a device that counts in single precision sends the nearest number that it has
     markers = frozenset(named) | frozenset(map(_single, named))
     return Target(

@@ -39,7 +39,7 @@ class Address:
     facility: str = ""
     device: str = ""
     #: for BAD: what is wrong
-    what: str = ""
+    detail: str = ""
 
 
 _IGNORED: Final = Address(kind=Kind.IGNORED)
@@ -63,5 +63,5 @@ def parse(topic: str) -> Address:
     return Address(kind=Kind(leaf), facility=facility, device=device)
 
 
-def _bad(what: str) -> Address:
-    return Address(kind=Kind.BAD, what=what)
+def _bad(detail: str) -> Address:
+    return Address(kind=Kind.BAD, detail=detail)

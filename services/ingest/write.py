@@ -105,15 +105,15 @@ class _Transaction:
             ]
             if tried:
                 # the COMMIT whose answer was lost may have happened
-                entries = [replace(each, repeated=True) for each in entries]
+                entries = [replace(entry, repeated=True) for entry in entries]
             admission = self._allowance.admit(entries)
-            quarantine.add(connection, admission.kept)
-        self._allowance.count(admission.kept)
+            quarantine.add(connection, admission.admitted)
+        self._allowance.count(admission.admitted)
         return Outcome(
             stored=written.stored,
             duplicates=written.duplicates + len(written.conflicts) - len(conflicts),
             conflicts=len(conflicts),
-            refused=[each.reason for each in admission.kept],
+            refused=[entry.reason for entry in admission.admitted],
             shed=admission.shed,
         )
 
@@ -136,31 +136,31 @@ class _Transaction:
                     again.append(conflict)
                     continue
                 rule = row.publisher.targets[row.channel].corrections
-                judged = corrections.verdict(rule, row, conflict, for_refused=row.for_refused)
-                if judged is Verdict.CONFLICT:
+                outcome = corrections.verdict(rule, row, conflict, for_refused=row.for_refused)
+                if outcome is Verdict.CONFLICT:
                     left.append(conflict)
-                elif judged is not Verdict.DUPLICATE:
+                elif outcome is not Verdict.DUPLICATE:
                     keys.add(key)
                     superseded.append(
                         Supersession(
                             row=row,
                             conflict=conflict,
-                            wins=judged is Verdict.REPLACES,
+                            wins=outcome is Verdict.REPLACES,
                             rule=rule,
                             reason=corrections.reason(rule, row, conflict),
                         )
                     )
             writer.supersede(connection, superseded)
-            conflicts = writer.conflicts(connection, [each.position for each in again])
+            conflicts = writer.conflicts(connection, [row.position for row in again])
         return sorted(left, key=lambda conflict: conflict.position)
 
     def _too_late(self, position: int) -> QuarantineEntry:
         row = self._rows[position]
-        what = (
+        detail = (
             f"{row.channel}: the raw readings of {from_us(row.ts_us).isoformat()} are not kept"
             " any more"
         )
-        return entry.of_reading(Reason.TOO_LATE, what, row)
+        return entry.of_reading(Reason.TOO_LATE, detail, row)
 
     def _conflicts(self, conflicts: Sequence[Conflict]) -> list[QuarantineEntry]:
         rows = [self._rows[conflict.position] for conflict in conflicts]

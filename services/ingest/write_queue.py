@@ -44,7 +44,7 @@ class _Part:
     batch: _Batch
     rows: Sequence[Candidate]
     quarantine: Sequence[QuarantineEntry] = ()
-    at: int = 0
+    position: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,19 +118,19 @@ class WriteQueue:
         taken: list[tuple[_Part, int]] = []
         room = self._max_rows
         for part in queue:
-            upto = min(len(part.rows), part.at + room)
-            piece.rows.extend(part.rows[part.at : upto])
-            if part.at == 0:
+            end = min(len(part.rows), part.position + room)
+            piece.rows.extend(part.rows[part.position : end])
+            if part.position == 0:
                 piece.quarantine.extend(part.quarantine)
-            taken.append((part, upto))
-            room -= upto - part.at
-            if upto == len(part.rows):
+            taken.append((part, end))
+            room -= end - part.position
+            if end == len(part.rows):
                 ended.append(part.batch)
             if room <= 0:
                 break
         outcome = self._write(piece)
-        for part, upto in taken:
-            part.at = upto
+        for part, end in taken:
+            part.position = end
         for batch in ended:
             queue.popleft()
             batch.parts -= 1
@@ -140,7 +140,7 @@ class WriteQueue:
 
     def _durable(self) -> list[Message]:
         """Messages that may be acknowledged: in order, as MQTT wants it (MQTT-4.6.0-2)."""
-        found: list[Message] = []
+        messages: list[Message] = []
         while self._batches and not self._batches[0].parts:
-            found += self._batches.popleft().messages
-        return found
+            messages += self._batches.popleft().messages
+        return messages

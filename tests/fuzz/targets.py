@@ -172,7 +172,7 @@ def _holds(decoder: Decoder, payload: bytes) -> None:
     try:
         decoded = decoder(payload, _RECEIVED_US)
     except UndecodableError as error:
-        _tells(error.what)
+        _tells(error.detail)
         return
     assert len(decoded.observations) <= 2 * MAX_VALUES
     for observation in decoded.observations:
@@ -185,7 +185,7 @@ def _holds(decoder: Decoder, payload: bytes) -> None:
         assert observation.quality in range(5)
         assert observation.time_source in {0, TIME_FROM_BROKER}
     for problem in decoded.problems:
-        _tells(problem.what)
+        _tells(problem.detail)
 
 
 def _tells(what: str) -> None:

@@ -58,10 +58,10 @@ def _show(tls: ssl.SSLContext, certificate: Path, key: Path) -> None:
     try:
         tls.load_cert_chain(certificate, key, password=_no_passphrase)
     except ssl.SSLError as error:
-        what = "holds no private key in PEM"
+        mistake = "holds no private key in PEM"
         if error.reason == "KEY_VALUES_MISMATCH":
-            what = f"is not the key of {certificate}"
-        raise BrokerTlsError(f"TONNE_MQTT_TLS_KEY: {key} {what}") from None
+            mistake = f"is not the key of {certificate}"
+        raise BrokerTlsError(f"TONNE_MQTT_TLS_KEY: {key} {mistake}") from None
 
 
 def _no_passphrase() -> str:

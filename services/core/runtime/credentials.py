@@ -35,8 +35,8 @@ def unclear(url: str) -> bool:
 
     One without a scheme is not looked at.
     """
-    scheme, found, rest = url.partition("://")
-    if not found:
+    scheme, separator, rest = url.partition("://")
+    if not separator:
         return "@" in scheme
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     # an @ behind the authority: what ended it was a part of the password
@@ -68,9 +68,9 @@ def all_without_credentials(value: Any) -> Any:
         return value
     if isinstance(value, dict):
         return {
-            without_credentials(str(key)): all_without_credentials(each)
-            for key, each in value.items()
+            without_credentials(str(key)): all_without_credentials(item)
+            for key, item in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
-        return [all_without_credentials(each) for each in value]
+        return [all_without_credentials(item) for item in value]
     return without_credentials(value if isinstance(value, str) else repr(value))

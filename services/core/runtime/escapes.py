@@ -17,8 +17,10 @@ def shown(text: str, *, lines: bool = False) -> str:
     if text.isprintable():
         return text
     return "".join(
-        each if each.isprintable() or (lines and each in "\n\t") else _written_out(each)
-        for each in text
+        character
+        if character.isprintable() or (lines and character in "\n\t")
+        else _written_out(character)
+        for character in text
     )
 
 

@@ -221,8 +221,8 @@ class Settings(BaseSettings):
 
     @field_validator("api_trusted_proxies")
     @classmethod
-    def _are_networks(cls, said: str | None) -> str | None:
-        for part in (said or "").split(","):
+    def _are_networks(cls, networks: str | None) -> str | None:
+        for part in (networks or "").split(","):
             if part.strip():
                 try:
                     ipaddress.ip_network(part.strip())
@@ -230,7 +230,7 @@ class Settings(BaseSettings):
                     raise ValueError(
                         f"`{part.strip()}` is neither an address nor a network such as 10.0.0.0/8"
                     ) from None
-        return said
+        return networks
 
     @property
     def trusted_proxies(self) -> list[str]:

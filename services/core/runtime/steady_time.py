@@ -65,13 +65,13 @@ class SteadyTime:
         """Return the current instant, aware, UTC; by the machine until the database's was seen."""
         if self._anchor is None:
             return self._machine.now()
-        return self._at(self._elapsed_s())
+        return self._instant(self._elapsed_s())
 
     def begin_look(self) -> float:
         """Call before the database is asked for ``clock_timestamp()``."""
         return self._elapsed_s()
 
-    def seen(self, database: datetime, *, began_s: float) -> None:
+    def observe(self, database: datetime, *, began_s: float) -> None:
         """Take in what the database's clock said to a look that began at ``began_s``."""
         now_s = self._elapsed_s()
         if now_s - began_s > _LONGEST_LOOK_S:
@@ -80,7 +80,7 @@ class SteadyTime:
             self._steady_since_s = now_s
             self._believe(database - timedelta(seconds=self._adopted_s), now_s)
         self._see_machine(database, now_s)
-        jump_s = (database - self._at(now_s)).total_seconds()
+        jump_s = (database - self._instant(now_s)).total_seconds()
         if abs(jump_s) <= TOLERANCE_S:
             if self._jump_s is not None:
                 _log.warning("the database's clock is right again")
@@ -104,10 +104,13 @@ class SteadyTime:
     @property
     def steady(self) -> bool:
         """Whether time went on evenly for a while: what cannot be undone may be done."""
-        return not self.held and self._elapsed_s() - self._steady_since_s >= self._believed_after_s
+        return (
+            not self.is_frozen
+            and self._elapsed_s() - self._steady_since_s >= self._believed_after_s
+        )
 
     @property
-    def held(self) -> bool:
+    def is_frozen(self) -> bool:
         """Whether a jump is not believed yet: what cannot be undone has to wait."""
         return self._jump_s is not None
 
@@ -129,12 +132,12 @@ class SteadyTime:
 
     def notices(self) -> list[dict[str, str]]:
         """Return what readiness should say of the clocks."""
-        found = []
+        notices = []
         if self._jump_s is not None:
-            found.append(
+            notices.append(
                 {
                     "code": "clock-jumped",
-                    "detail": f"the database's clock jumped by {_told(self._jump_s)}: no hour is"
+                    "detail": f"the database's clock jumped by {_text(self._jump_s)}: no hour is"
                     " closed and time goes on as before until it has been steady for"
                     f" {self._believed_after_s:.0f} s; check the time synchronisation of its"
                     " machine",
@@ -142,20 +145,21 @@ class SteadyTime:
             )
         if abs(self._machine_ahead_s) > TOLERANCE_S:
             side = "ahead of" if self._machine_ahead_s > 0 else "behind"
-            found.append(
+            notices.append(
                 {
                     "code": "clock-differs",
-                    "detail": f"the machine's clock is {_told(abs(self._machine_ahead_s))} {side}"
+                    "detail": f"the machine's clock is {_text(abs(self._machine_ahead_s))} {side}"
                     " the database's, whose time is used; check the time synchronisation of both",
                 }
             )
-        return found
+        return notices
 
     def _see_machine(self, database: datetime, now_s: float) -> None:
         """Compare this machine's clock with the database's; one that jumped with it is no other."""
         machine = self._machine.now()
         self._machine_ahead_s = min(
-            ((machine - other).total_seconds() for other in (database, self._at(now_s))), key=abs
+            ((machine - other).total_seconds() for other in (database, self._instant(now_s))),
+            key=abs,
         )
         differs = abs(self._machine_ahead_s) > TOLERANCE_S
         if differs != self._machine_is_said:
@@ -165,7 +169,7 @@ class SteadyTime:
             else:
                 _log.info("this machine's clock is right again")
 
-    def _at(self, elapsed_s: float) -> datetime:
+    def _instant(self, elapsed_s: float) -> datetime:
         assert self._anchor is not None  # noqa: S101 - both callers know
         return self._anchor + timedelta(seconds=elapsed_s - self._anchored_s)
 
@@ -173,5 +177,5 @@ class SteadyTime:
         self._anchor, self._anchored_s, self._jump_s = instant, now_s, None
 
 
-def _told(seconds: float) -> str:
+def _text(seconds: float) -> str:
     return f"{seconds:.0f} s"

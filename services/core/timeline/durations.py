@@ -41,10 +41,10 @@ def seconds(value: object) -> float:
     text = str(value).strip()
     if text.startswith("-") and text != "-":
         raise ValueError(f"{shown} is negative, and a duration is not: {HOW}")
-    found = _of_text(text)
-    if found is None or not math.isfinite(found):
+    parsed = _of_text(text)
+    if parsed is None or not math.isfinite(parsed):
         raise ValueError(f"{shown} is no duration: {HOW}")
-    return found
+    return parsed
 
 
 def in_words(duration_s: float) -> str:

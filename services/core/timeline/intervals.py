@@ -54,5 +54,8 @@ class Interval:
 
 def bounds(intervals: Iterable[Interval]) -> Interval:
     """Return the shortest interval that holds all of them, of which there is one at least."""
-    found = list(intervals)
-    return Interval(start=min(each.start for each in found), end=max(each.end for each in found))
+    joined = list(intervals)
+    return Interval(
+        start=min(interval.start for interval in joined),
+        end=max(interval.end for interval in joined),
+    )

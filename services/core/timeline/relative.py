@@ -43,16 +43,20 @@ def read(text: str, *, now: datetime, is_end: bool = False) -> datetime:
     :raises ValueError: it is none, has no offset or lies outside 1900 .. 2200.
     """
     # a plus sign that was not percent-encoded arrives as a space
-    said = text.strip().replace(" ", "+")
+    written = text.strip().replace(" ", "+")
     try:
-        found = _relative(said[3:], now, is_end=is_end) if said[:3] == "now" else _absolute(said)
+        instant = (
+            _relative(written[3:], now, is_end=is_end)
+            if written[:3] == "now"
+            else _absolute(written)
+        )
     except (ValueError, OverflowError, OSError):
         raise ValueError(f"`{text}` is not a time; {HOW}") from None
-    if found.tzinfo is None:
-        raise ValueError(f"`{text}` has no offset; write {said}Z for UTC")
-    if not OLDEST <= found <= NEWEST:
+    if instant.tzinfo is None:
+        raise ValueError(f"`{text}` has no offset; write {written}Z for UTC")
+    if not OLDEST <= instant <= NEWEST:
         raise ValueError(f"`{text}` is outside the years 1900 to 2200")
-    return found.astimezone(UTC)
+    return instant.astimezone(UTC)
 
 
 def in_order(begins: datetime | None, ends: datetime | None) -> None:
@@ -66,31 +70,31 @@ def in_order(begins: datetime | None, ends: datetime | None) -> None:
         )
 
 
-def _absolute(said: str) -> datetime:
-    if _DATE.fullmatch(said):
-        return datetime.fromisoformat(said).replace(tzinfo=UTC)
+def _absolute(written: str) -> datetime:
+    if _DATE.fullmatch(written):
+        return datetime.fromisoformat(written).replace(tzinfo=UTC)
     try:
-        number = float(said)
+        number = float(written)
     except ValueError:
-        return datetime.fromisoformat(said)
+        return datetime.fromisoformat(written)
     seconds = number / 1000 if abs(number) >= _MILLISECONDS_FROM else number
     return datetime.fromtimestamp(seconds, UTC)
 
 
 def _relative(steps: str, now: datetime, *, is_end: bool) -> datetime:
-    found, place = now.astimezone(UTC), 0
+    instant, place = now.astimezone(UTC), 0
     while place < len(steps):
         match = _STEP.match(steps, place)
         if match is None:
             raise ValueError(steps)
         sign, count, unit, rounded = match.groups()
         if rounded is not None:
-            found = _start(found, rounded)
-            found = _later(found, 1, rounded) if is_end else found
+            instant = _start(instant, rounded)
+            instant = _later(instant, 1, rounded) if is_end else instant
         else:
-            found = _later(found, int(f"{sign}{count}"), unit)
+            instant = _later(instant, int(f"{sign}{count}"), unit)
         place = match.end()
-    return found
+    return instant
 
 
 def _start(instant: datetime, unit: str) -> datetime:
@@ -105,6 +109,6 @@ def _later(instant: datetime, count: int, unit: str) -> datetime:
         return instant + count * _LENGTHS[unit]
     year, month = divmod(instant.year * 12 + instant.month - 1 + count * _MONTHS[unit], 12)
     first = instant.replace(year=year, month=month + 1, day=1)
-    following = (first + timedelta(days=32)).replace(day=1)
+    next_month = (first + timedelta(days=32)).replace(day=1)
     # the 31st of a month that has none is its last day
-    return first.replace(day=min(instant.day, (following - timedelta(days=1)).day))
+    return first.replace(day=min(instant.day, (next_month - timedelta(days=1)).day))

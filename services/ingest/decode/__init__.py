@@ -49,5 +49,5 @@ def decoder_for(
     try:
         return factory(device, channels)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        what = " ".join(str(error).split())[:200]
-        raise UnusableFormatError(f"what the facility file says cannot be used: {what}") from None
+        detail = " ".join(str(error).split())[:200]
+        raise UnusableFormatError(f"what the facility file says cannot be used: {detail}") from None

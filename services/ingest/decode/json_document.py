@@ -90,11 +90,11 @@ def read_thoroughly(payload: bytes) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for i, key in enumerate(keys) if key in keys[:i])
         raise UndecodableError(
             Reason.REPEATED_KEY, f"the key {shown(twice)} stands twice in one object"
         )
-    return found
+    return members

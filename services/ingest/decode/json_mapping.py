@@ -138,10 +138,10 @@ def _document(payload: bytes) -> Any:
     try:
         return json_document.read(payload)
     except UndecodableError:
-        found = _numbers(payload)
-        if found is None:
+        numbers = _numbers(payload)
+        if numbers is None:
             raise
-        return found
+        return numbers
 
 
 def _numbers(payload: bytes) -> str | Columns | None:
@@ -162,17 +162,17 @@ def _records(mapping: _Mapping, document: Any) -> list[Any]:
     if mapping.records is None:
         return [document]
     try:
-        found = mapping.records(document)
+        selected = mapping.records(document)
     except SelectionError as error:
         raise UndecodableError(Reason.BAD_MAPPING, f"records: {error}") from None
-    if found is MISSING or found is None:
+    if selected is MISSING or selected is None:
         return []
-    if not isinstance(found, list):
-        return [found]
-    records = [record for record in found if record is not MISSING]
+    if not isinstance(selected, list):
+        return [selected]
+    records = [record for record in selected if record is not MISSING]
     try:
         mapping.budget.pay(len(records) * len(mapping.channels) // _LOOKS_A_STEP)
     except OverBudgetError as error:
-        what = f"{len(records)} records for {len(mapping.channels)} channels"
-        raise SelectionCostError(f"{what}: {error}") from None
+        counts = f"{len(records)} records for {len(mapping.channels)} channels"
+        raise SelectionCostError(f"{counts}: {error}") from None
     return records

@@ -66,7 +66,7 @@ class _Place:
     rule: TimeRule
     times_us: list[int] = field(default_factory=list)
     #: by time: the place of its observation, None where it became none
-    found: list[int | None] = field(default_factory=list)
+    positions: list[int | None] = field(default_factory=list)
 
 
 class Taker:
@@ -95,15 +95,15 @@ class Taker:
         self._times.clear()
         for channel in self._channels:
             try:
-                found = channel.select(record)
-                if found is MISSING:
+                selected = channel.select(record)
+                if selected is MISSING:
                     continue
-                if isinstance(found, list):
-                    self._list(channel, found)
+                if isinstance(selected, list):
+                    self._list(channel, selected)
                 else:
                     timed = self._timed(channel)
                     if timed is not None:
-                        self._value(channel, found, timed, channel.quality, channel.unit)
+                        self._value(channel, selected, timed, channel.quality, channel.unit)
             except SelectionError as error:
                 self._problem(Reason.BAD_MAPPING, str(error), channel)
         if not self._several:
@@ -121,7 +121,7 @@ class Taker:
             zone, times_us = place.rule.zone, place.times_us
             if zone is None or len(times_us) < 2:
                 continue
-            for i, ts_us in zip(place.found, in_order(times_us, zone), strict=True):
+            for i, ts_us in zip(place.positions, in_order(times_us, zone), strict=True):
                 if i is not None and observations[i].ts_us != ts_us:
                     observations[i] = replace(observations[i], ts_us=ts_us)
         return self.decoded
@@ -142,61 +142,61 @@ class Taker:
             return None
         return timed
 
-    def _list(self, channel: Channel, found: list[Any]) -> None:
+    def _list(self, channel: Channel, values: list[Any]) -> None:
         """Take each value of a list with its own time, or refuse the list."""
         self._several = True
-        number = len(found)
+        number = len(values)
         times = channel.time.select(self._record)
         if not isinstance(times, list):
-            self._without_times(channel, found)
+            self._without_times(channel, values)
             return
         if len(times) != number:
-            what = f"it selects a list of {number} values and one of {len(times)} times"
-            self._problem(Reason.BAD_MAPPING, what, channel)
+            mismatch = f"it selects a list of {number} values and one of {len(times)} times"
+            self._problem(Reason.BAD_MAPPING, mismatch, channel)
             return
         qualities = self._beside(channel.quality, number)
         units = self._beside(channel.unit, number)
-        for value, said, quality, unit in zip(found, times, qualities, units, strict=True):
+        for value, raw_time, quality, unit in zip(values, times, qualities, units, strict=True):
             if value is MISSING:
                 continue
             try:
-                timed = channel.time.told(said, self._received_us)
+                timed = channel.time.read_time(raw_time, self._received_us)
             except ValueError as error:
                 self._problem(Reason.BAD_TIME, str(error), channel)
                 continue
             if timed[1] == TIME_FROM_BROKER:
-                what = "a value of a list has no time beside it"
-                self._problem(Reason.BAD_TIME, what, channel)
+                mismatch = "a value of a list has no time beside it"
+                self._problem(Reason.BAD_TIME, mismatch, channel)
                 continue
             self._value(channel, value, timed, quality, unit)
 
     def _beside(self, rule: Any, number: int) -> list[Any]:
         """Build a rule for each value of a list: of the words that stand at its place."""
-        said = MISSING if rule is None else rule.select(self._record)
-        if isinstance(said, list) and len(said) == number:
-            return [rule.at(each) for each in said]
+        raw = MISSING if rule is None else rule.select(self._record)
+        if isinstance(raw, list) and len(raw) == number:
+            return [rule.fixed(item) for item in raw]
         return [rule] * number
 
-    def _without_times(self, channel: Channel, found: list[Any]) -> None:
-        there = [value for value in found if value is not MISSING]
-        if len(there) == 1:
+    def _without_times(self, channel: Channel, values: list[Any]) -> None:
+        present = [value for value in values if value is not MISSING]
+        if len(present) == 1:
             timed = self._timed(channel)
             if timed is not None:
-                self._value(channel, there[0], timed, channel.quality, channel.unit)
-        elif there:
-            what = (
-                f"it selects a list of {len(there)} values, and there is no list of as many times"
+                self._value(channel, present[0], timed, channel.quality, channel.unit)
+        elif present:
+            mistake = (
+                f"it selects a list of {len(present)} values, and there is no list of as many times"
                 " beside it; let records split the message, let timestamp select a list too, or"
                 " select one of them"
             )
-            if isinstance(found, Columns):
-                what += "; if the comma is the decimal point, say number: comma for the channel"
-            self._problem(Reason.BAD_MAPPING, what, channel)
+            if isinstance(values, Columns):
+                mistake += "; if the comma is the decimal point, say number: comma for the channel"
+            self._problem(Reason.BAD_MAPPING, mistake, channel)
 
     def _value(
         self,
         channel: Channel,
-        found: Any,
+        raw: Any,
         timed: Timed,
         quality_rule: QualityRule | None,
         unit_rule: UnitRule | None,
@@ -206,7 +206,7 @@ class Taker:
         if self._several and channel.time.zone is not None:
             place = self._local.setdefault(channel.id, _Place(channel.time))
             place.times_us.append(ts_us)
-            place.found.append(None)
+            place.positions.append(None)
         quality, unit = GOOD, None
         if quality_rule is not None:
             try:
@@ -221,35 +221,37 @@ class Taker:
                 self._problem(Reason.UNIT_NOT_CONVERTIBLE, str(error), channel, ts_us)
                 return
         try:
-            value, quality = _number(channel, found, quality)
+            value, quality = _number(channel, raw, quality)
         except ValueError as error:
             self._problem(Reason.BAD_VALUE, str(error), channel, ts_us)
             return
         observations = self.decoded.observations
         if place is not None:
-            place.found[-1] = len(observations)
+            place.positions[-1] = len(observations)
         observations.append(Observation(channel.id, ts_us, value, unit, quality, time_source))
 
     def _problem(
-        self, reason: Reason, what: str, channel: Channel | None = None, ts_us: int | None = None
+        self, reason: Reason, detail: str, channel: Channel | None = None, ts_us: int | None = None
     ) -> None:
         self.decoded.problems.append(
-            Problem(reason=reason, what=what, channel=channel.id if channel else None, ts_us=ts_us)
+            Problem(
+                reason=reason, detail=detail, channel=channel.id if channel else None, ts_us=ts_us
+            )
         )
 
 
-def _number(channel: Channel, found: Any, quality: int) -> tuple[float | None, int]:
+def _number(channel: Channel, raw: Any, quality: int) -> tuple[float | None, int]:
     """Return the value that a payload tells, and its quality: bad where it says that it has none.
 
     :raises ValueError: it is no number.
     """
-    value = channel.read(found)
+    value = channel.read(raw)
     if value is not None and math.isfinite(value):
         return value, quality
     if quality in _NO_VALUE:
         return None, quality
-    if value is None and found is not None:
-        if isinstance(found, str) and says_no_value(found, channel.no_value):
+    if value is None and raw is not None:
+        if isinstance(raw, str) and says_no_value(raw, channel.no_value):
             return None, _BAD
-        raise ValueError(f"{shown(found)} is not a number{advice(found)}")
+        raise ValueError(f"{shown(raw)} is not a number{advice(raw)}")
     return None, quality if value is None else _BAD

@@ -67,8 +67,8 @@ class Native:
     def decode(self, payload: bytes, received_us: int) -> Decoded:
         """Decode one native payload; see :data:`.observation.Decoder`."""
         try:
-            found = self._typed.decode(payload)
-            readings = found if isinstance(found, list) else (found,)
+            decoded = self._typed.decode(payload)
+            readings = decoded if isinstance(decoded, list) else (decoded,)
             observations, quotes = _observations(readings, self._fields)
         except (ValueError, RecursionError, OverflowError):
             # msgspec's errors are ValueErrors; so are times and qualities that do not exist
@@ -138,20 +138,20 @@ def _observations(
             quotes += 2 + 4 * (value.u is not None) + 4 * (value.q is not None)
             add(Observation(channel, ts_us, value.v, value.u, quality))
         for name in beside:
-            said = getattr(reading, name)
-            quotes += 4 if type(said) is str else _quotes_beside(said)
+            raw = getattr(reading, name)
+            quotes += 4 if type(raw) is str else _quotes_beside(raw)
     if len(observations) > MAX_VALUES:
         raise ValueError("too many values")
     return observations, quotes
 
 
-def _quotes_beside(said: Any) -> int:
+def _quotes_beside(raw: Any) -> int:
     """Quotation marks of a key and its value, which is no text."""
-    if said is msgspec.UNSET:
+    if raw is msgspec.UNSET:
         return 0
-    if not isinstance(said, dict | list):
+    if not isinstance(raw, dict | list):
         return 2
-    text = msgspec.json.encode(said)
+    text = msgspec.json.encode(raw)
     # one within a text may be written in several ways
     return _UNSURE if b"\\" in text else 2 + text.count(b'"')
 

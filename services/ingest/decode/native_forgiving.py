@@ -80,11 +80,11 @@ class _Collected:
             if not (unit is None or isinstance(unit, str)):
                 self._problem(Reason.BAD_VALUE, f"u is {shown(unit)}", channel=channel, ts_us=ts_us)
                 return
-            said = sent.get("q")
-            known = GOOD if said is None else QUALITY.get(said) if isinstance(said, str) else None
+            raw = sent.get("q")
+            known = GOOD if raw is None else QUALITY.get(raw) if isinstance(raw, str) else None
             if known is None:
                 self._problem(
-                    Reason.BAD_QUALITY, f"q is {shown(said)}", channel=channel, ts_us=ts_us
+                    Reason.BAD_QUALITY, f"q is {shown(raw)}", channel=channel, ts_us=ts_us
                 )
                 return
             quality = known
@@ -108,9 +108,9 @@ class _Collected:
             )
 
     def _problem(
-        self, reason: Reason, what: str, *, channel: str | None = None, ts_us: int | None = None
+        self, reason: Reason, detail: str, *, channel: str | None = None, ts_us: int | None = None
     ) -> None:
-        self.problems.append(Problem(reason=reason, what=what, channel=channel, ts_us=ts_us))
+        self.problems.append(Problem(reason=reason, detail=detail, channel=channel, ts_us=ts_us))
 
 
 def _instant(reading: dict[str, Any]) -> int:

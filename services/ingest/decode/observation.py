@@ -53,7 +53,7 @@ class Problem:
     """One thing of a message that cannot become a reading; the rest of the message still can."""
 
     reason: Reason
-    what: str
+    detail: str
     channel: str | None = None
     ts_us: int | None = None
     value: float | None = None
@@ -69,10 +69,10 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True):
 class UndecodableError(Exception):
     """Nothing of a payload can be used."""
 
-    def __init__(self, reason: Reason, what: str) -> None:
-        super().__init__(what)
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
         self.reason = reason
-        self.what = what
+        self.detail = detail
 
 
 #: (payload, arrival in microseconds since the epoch) -> what it holds.

@@ -31,27 +31,27 @@ def in_order(times_us: Sequence[int], zone: ZoneInfo) -> list[int]:
     ``times_us``: each as it would be alone. Those in an hour that comes twice are moved to its
     first or second pass, if the list has both.
     """
-    folds = [_fold(zone, each) for each in times_us]
-    found = list(times_us)
+    folds = [_fold(zone, time_us) for time_us in times_us]
+    ordered_us = list(times_us)
     if sum(fold is not None for fold in folds) < 2:
-        return found
-    local = [each + _offset_us(zone, each) for each in times_us]
+        return ordered_us
+    local = [time_us + _offset_us(zone, time_us) for time_us in times_us]
     steps = [later - earlier for earlier, later in pairwise(local)]
-    order = list(range(len(found)))
+    order = list(range(len(ordered_us)))
     if sum(step < 0 for step in steps) > sum(step > 0 for step in steps):
         order.reverse()
-    for fold in {each for each in folds if each is not None}:
+    for fold in {fold for fold in folds if fold is not None}:
         twice = [i for i in order if folds[i] == fold]
         back = [k for k, (a, b) in enumerate(pairwise(twice), 1) if local[b] <= local[a]]
         if not back:
             continue
         for k, i in enumerate(twice):
-            second = found[i] >= fold.at_us
+            second = ordered_us[i] >= fold.at_us
             if k < back[0] and second:
-                found[i] -= fold.by_us
+                ordered_us[i] -= fold.by_us
             elif k >= back[0] and not second:
-                found[i] += fold.by_us
-    return found
+                ordered_us[i] += fold.by_us
+    return ordered_us
 
 
 def _fold(zone: ZoneInfo, ts_us: int) -> _Fold | None:

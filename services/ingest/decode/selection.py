@@ -98,15 +98,15 @@ class _Walk:
         self._steps = steps
 
     def __call__(self, document: Any) -> Any:
-        found = document
+        node = document
         for step in self._steps:
             if isinstance(step, str):
-                if not isinstance(found, dict) or step not in found:
+                if not isinstance(node, dict) or step not in node:
                     return MISSING
-            elif not isinstance(found, list) or not -len(found) <= step < len(found):
+            elif not isinstance(node, list) or not -len(node) <= step < len(node):
                 return MISSING
-            found = found[step]
-        return found
+            node = node[step]
+        return node
 
 
 class _Search:
@@ -117,8 +117,8 @@ class _Search:
 
     def __call__(self, document: Any) -> Any:
         self.renew()
-        found = self.guarded(self._compiled, document)
-        return MISSING if found is None else found
+        selected = self.guarded(self._compiled, document)
+        return MISSING if selected is None else selected
 
     def renew(self) -> None:
         """Begin a document, if nobody else does."""
@@ -139,11 +139,11 @@ class _Search:
         except JMESPathTypeError as error:
             if _lacks_something(error.current_value):
                 return None
-            what = " ".join(str(error)[:200].split())
-            raise SelectionError(f"{self._expression[:60]!r} cannot be applied: {what}") from None
+            detail = " ".join(str(error)[:200].split())
+            raise SelectionError(f"{self._expression[:60]!r} cannot be applied: {detail}") from None
         except JMESPathError as error:
-            what = " ".join(str(error)[:200].split())
-            raise SelectionError(f"{self._expression[:60]!r} cannot be applied: {what}") from None
+            detail = " ".join(str(error)[:200].split())
+            raise SelectionError(f"{self._expression[:60]!r} cannot be applied: {detail}") from None
         except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError) as error:
             # functions of JMESPath on values that it does not expect, such as ceil of infinity
             raise SelectionError(
@@ -165,16 +165,16 @@ class _Choose:
         search.renew()
         elements = search.guarded(self._elements, document)
         if not isinstance(elements, list) or not elements:
-            found = search.guarded(self._pick, elements)
-            return MISSING if found is None else found
-        found = [search.guarded(self._one, element) for element in elements]
-        if len(found) == 1:
-            return MISSING if found[0] is None else found[0]
-        return Several(MISSING if each is None else each for each in found)
+            selected = search.guarded(self._pick, elements)
+            return MISSING if selected is None else selected
+        selected = [search.guarded(self._one, element) for element in elements]
+        if len(selected) == 1:
+            return MISSING if selected[0] is None else selected[0]
+        return Several(MISSING if value is None else value for value in selected)
 
     def _one(self, element: Any) -> Any:
-        found = self._of_each(element)
-        return self._pick([] if found is None else [found])
+        selected = self._of_each(element)
+        return self._pick([] if selected is None else [selected])
 
 
 def _lacks_something(argument: Any) -> bool:

@@ -124,31 +124,31 @@ def _take_base(base: _Base, record: Mapping[str, Any]) -> None:
 def _base_text(record: Mapping[str, Any], label: str, before: str | None) -> str | None:
     if label not in record:
         return before
-    said = record[label]
-    if not isinstance(said, str):
-        raise _malformed(f"{label} is {shown(said)}, not a text")
-    return said
+    text = record[label]
+    if not isinstance(text, str):
+        raise _malformed(f"{label} is {shown(text)}, not a text")
+    return text
 
 
 def _base_number(record: Mapping[str, Any], label: str, before: float | None) -> float | None:
     if label not in record:
         return before
-    said = _number(record[label])
-    if said is None or not math.isfinite(said):
+    number = _number(record[label])
+    if number is None or not math.isfinite(number):
         raise _malformed(f"{label} is {shown(record[label])}, not a number")
-    return said
+    return number
 
 
-def _malformed(what: str) -> UndecodableError:
-    return UndecodableError(Reason.MALFORMED_SENML, what)
+def _malformed(detail: str) -> UndecodableError:
+    return UndecodableError(Reason.MALFORMED_SENML, detail)
 
 
 def _take(pack: _Pack, record: Mapping[str, Any]) -> None:
-    said = record.get("n", "")
-    name = pack.base.name + said if isinstance(said, str) else ""
+    suffix = record.get("n", "")
+    name = pack.base.name + suffix if isinstance(suffix, str) else ""
     if not _NAME.match(name):
-        what = "a record's name is missing or has characters that names cannot have"
-        pack.decoded.problems.append(Problem(reason=Reason.MALFORMED_SENML, what=what))
+        detail = "a record's name is missing or has characters that names cannot have"
+        pack.decoded.problems.append(Problem(reason=Reason.MALFORMED_SENML, detail=detail))
         return
     last_part = _LAST_PART.search(name)
     short = last_part[0] if last_part else name
@@ -172,38 +172,38 @@ def _take_number(
     try:
         ts_us, time_source = _time(pack, record)
     except ValueError as error:
-        problems.append(Problem(reason=Reason.BAD_TIME, what=str(error), channel=channel))
+        problems.append(Problem(reason=Reason.BAD_TIME, detail=str(error), channel=channel))
         return
     if channel in pack.names.need_time and time_source == TIME_FROM_BROKER:
-        what = "an interval needs an absolute time"
-        problems.append(Problem(reason=Reason.BAD_TIME, what=what, channel=channel))
+        detail = "an interval needs an absolute time"
+        problems.append(Problem(reason=Reason.BAD_TIME, detail=detail, channel=channel))
         return
     unit = record.get("u", pack.base.unit)
     other = next((o for o in _NOT_NUMBERS if o in record), None) if label == "v" else None
-    said = record[other] if other else record.get(label, 0)
-    value = None if other else _number(said)
+    raw = record[other] if other else record.get(label, 0)
+    value = None if other else _number(raw)
     if value is None:
-        reason, what = Reason.BAD_VALUE, f"{shown(said)} is not a number"
+        reason, detail = Reason.BAD_VALUE, f"{shown(raw)} is not a number"
     elif not math.isfinite(value + (base or 0.0)):
-        reason, what = Reason.NOT_FINITE, "the value is not finite"
+        reason, detail = Reason.NOT_FINITE, "the value is not finite"
     elif not (unit is None or isinstance(unit, str)):
-        reason, what = Reason.BAD_VALUE, f"u is {shown(unit)}"
+        reason, detail = Reason.BAD_VALUE, f"u is {shown(unit)}"
     else:
-        found = value + (base or 0.0)
+        total = value + (base or 0.0)
         sent = _unit_of_sum(unit) if label == "s" else _UNITS.get(unit or "", unit)
         pack.decoded.observations.append(
-            Observation(channel, ts_us, found, sent, GOOD, time_source)
+            Observation(channel, ts_us, total, sent, GOOD, time_source)
         )
         return
-    problems.append(Problem(reason=reason, what=what, channel=channel, ts_us=ts_us))
+    problems.append(Problem(reason=reason, detail=detail, channel=channel, ts_us=ts_us))
 
 
 def _time(pack: _Pack, record: Mapping[str, Any]) -> tuple[int, int]:
     """Microseconds since the epoch and whose clock told them (section 4.5.3)."""
-    said = _number(record.get("t", 0))
-    if said is None or not math.isfinite(said):
+    time_s = _number(record.get("t", 0))
+    if time_s is None or not math.isfinite(time_s):
         raise ValueError(f"t is {shown(record['t'])}, not a number")
-    seconds = pack.base.time_s + said
+    seconds = pack.base.time_s + time_s
     if seconds >= _ABSOLUTE_FROM_S:
         return parse_epoch(seconds, "s"), TIME_FROM_DEVICE
     return parse_epoch(pack.received_us / 1e6 + seconds, "s"), TIME_FROM_BROKER

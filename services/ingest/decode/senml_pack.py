@@ -73,9 +73,9 @@ def _cbor(payload: bytes) -> Any:
             max_depth=_DEEPEST,
         ).decode()
     except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        what = " ".join(str(error).split())[:100]
+        detail = " ".join(str(error).split())[:100]
         raise UndecodableError(
-            Reason.MALFORMED_SENML, f"the payload is not CBOR of SenML: {what}"
+            Reason.MALFORMED_SENML, f"the payload is not CBOR of SenML: {detail}"
         ) from None
     if stream.read(1):
         raise UndecodableError(Reason.MALFORMED_SENML, "more bytes follow the pack")

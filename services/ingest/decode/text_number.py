@@ -91,10 +91,10 @@ def advice(value: Any) -> str:
         return ": it looks hexadecimal; if it is, say number: hex for the channel"
     if "," in value and _COMMA.match(value):
         return ": if the comma is the decimal point, say number: comma for the channel"
-    found = _WITH_UNIT.match(value)
-    if found is not None:
+    match = _WITH_UNIT.match(value)
+    if match is not None:
         return (
-            f": {found[1]!r} stands behind it; let the device send the number alone, and its unit"
+            f": {match[1]!r} stands behind it; let the device send the number alone, and its unit"
             " where unit: {from: ...} finds it"
         )
     return ""

@@ -37,30 +37,30 @@ class TimeRule:
 
         :raises ValueError: it tells something that is no time.
         """
-        return self.told(self.select(record), received_us)
+        return self.read_time(self.select(record), received_us)
 
-    def told(self, said: Any, received_us: int) -> Timed:
-        """Return the time that ``said`` tells; the arrival where it is nothing.
+    def read_time(self, raw: Any, received_us: int) -> Timed:
+        """Return the time that ``raw`` tells; the arrival where it is nothing.
 
         :raises ValueError: it is no time.
         """
-        if said is MISSING or said is None:
+        if raw is MISSING or raw is None:
             return received_us, TIME_FROM_BROKER
         try:
-            return self._instant_us(said, received_us), TIME_FROM_DEVICE
+            return self._instant_us(raw, received_us), TIME_FROM_DEVICE
         except (ValueError, OverflowError) as error:
-            raise ValueError(f"{shown(said)} is not a time: {error}") from None
+            raise ValueError(f"{shown(raw)} is not a time: {error}") from None
 
-    def _instant_us(self, said: Any, received_us: int) -> int:
-        if isinstance(said, list) and len(said) != 1:
-            raise ValueError(f"a list of {len(said)} times needs a list of as many values")
+    def _instant_us(self, raw: Any, received_us: int) -> int:
+        if isinstance(raw, list) and len(raw) != 1:
+            raise ValueError(f"a list of {len(raw)} times needs a list of as many values")
         if self.format is not None:
-            instant = _by_format(said, self.format)
+            instant = _by_format(raw, self.format)
         else:
-            epoch = self.read(said)
+            epoch = self.read(raw)
             if epoch is not None:
                 return parse_epoch(epoch, self.unit)
-            instant = parse_date_time(said.strip() if isinstance(said, str) else "")
+            instant = parse_date_time(raw.strip() if isinstance(raw, str) else "")
         if instant.tzinfo is not None:
             return to_us(instant)
         if self.zone is None:
@@ -90,8 +90,8 @@ def time_rule(part: Mapping[str, Any], budget: Budget | None = None) -> TimeRule
     )
 
 
-def _by_format(said: Any, pattern: str) -> datetime:
-    text = said.strip() if isinstance(said, str) else str(said)
+def _by_format(raw: Any, pattern: str) -> datetime:
+    text = raw.strip() if isinstance(raw, str) else str(raw)
     try:
         return datetime.strptime(text, pattern)  # noqa: DTZ007 - its zone is looked at next
     except ValueError:

@@ -22,24 +22,22 @@ class QualityRule:
     #: None: a word that is not known is refused, and where there is none the value is good
     default: int | None
 
-    def at(self, said: Any) -> QualityRule:
-        """Return the rule for one value of a list, whose quality ``said`` tells."""
-        return replace(self, select=lambda _record: said)
+    def fixed(self, raw: Any) -> QualityRule:
+        """Return the rule for one value of a list, whose quality ``raw`` tells."""
+        return replace(self, select=lambda _record: raw)
 
-    def quality(self, said: Any) -> int:
+    def quality(self, raw: Any) -> int:
         """Return the quality as stored that a word means.
 
         :raises ValueError: the word is not known.
         """
-        if said is MISSING or said is None:
+        if raw is MISSING or raw is None:
             return GOOD if self.default is None else self.default
-        text = word(said)
-        found = self.default if text is None else self.words.get(text, self.default)
-        if found is None:
-            raise ValueError(
-                f"{shown(said)} is not in quality.map; add what it means, or a default"
-            )
-        return found
+        text = word(raw)
+        quality = self.default if text is None else self.words.get(text, self.default)
+        if quality is None:
+            raise ValueError(f"{shown(raw)} is not in quality.map; add what it means, or a default")
+        return quality
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,20 +47,20 @@ class UnitRule:
     select: Selection
     words: Mapping[str, str]
 
-    def at(self, said: Any) -> UnitRule:
-        """Return the rule for one value of a list, whose unit ``said`` tells."""
-        return replace(self, select=lambda _record: said)
+    def fixed(self, raw: Any) -> UnitRule:
+        """Return the rule for one value of a list, whose unit ``raw`` tells."""
+        return replace(self, select=lambda _record: raw)
 
-    def unit(self, said: Any) -> str | None:
+    def unit(self, raw: Any) -> str | None:
         """Return the unit that a word means; None: none is told.
 
         :raises ValueError: it is no word.
         """
-        if said is MISSING or said is None:
+        if raw is MISSING or raw is None:
             return None
-        text = word(said)
+        text = word(raw)
         if text is None:
-            raise ValueError(f"{shown(said)} is no unit")
+            raise ValueError(f"{shown(raw)} is no unit")
         return self.words.get(text, text)
 
 
@@ -71,7 +69,7 @@ def quality_rule(part: Mapping[str, Any], budget: Budget) -> QualityRule:
     default = part.get("default")
     return QualityRule(
         select=selection(part["from"], budget),
-        words={each: QUALITY[name] for each, name in part["map"].items()},
+        words={text: QUALITY[name] for text, name in part["map"].items()},
         default=None if default is None else QUALITY[default],
     )
 

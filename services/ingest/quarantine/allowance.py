@@ -34,7 +34,7 @@ class Limits:
 class Admission:
     """What of some entries is kept, and how many are not."""
 
-    kept: list[QuarantineEntry]
+    admitted: list[QuarantineEntry]
     shed: int
 
 
@@ -66,7 +66,7 @@ class Allowance:
 
     def admit(self, entries: Sequence[QuarantineEntry]) -> Admission:
         """Choose what is kept; first come, first kept. Nothing is counted before it is stored."""
-        kept: list[QuarantineEntry] = []
+        admitted: list[QuarantineEntry] = []
         by_device: dict[_Device, tuple[int, int]] = {}
         number, size = self._all
         for entry in entries:
@@ -79,10 +79,10 @@ class Allowance:
                 and number < self._limits.all_entries
                 and size + more <= self._limits.all_bytes
             ):
-                kept.append(entry)
+                admitted.append(entry)
                 by_device[device] = (its_number + 1, its_size + more)
                 number, size = number + 1, size + more
-        return Admission(kept=kept, shed=len(entries) - len(kept))
+        return Admission(admitted=admitted, shed=len(entries) - len(admitted))
 
     def count(self, entries: Iterable[QuarantineEntry]) -> None:
         """Remember entries that were stored."""

@@ -111,6 +111,6 @@ ADVICE: dict[Reason, str] = {
 }
 
 
-def explain(reason: Reason, what: str) -> str:
+def explain(reason: Reason, detail: str) -> str:
     """Say what is wrong and what to do, as one sentence."""
-    return f"{what}; {ADVICE[reason]}"
+    return f"{detail}; {ADVICE[reason]}"

@@ -99,7 +99,7 @@ class _Recorder(Allowance):
     def admit(self, entries: Sequence[QuarantineEntry]) -> Admission:
         """Let nothing in."""
         self._seen = list(entries)
-        return Admission(kept=[], shed=0)
+        return Admission(admitted=[], shed=0)
 
     def count(self, entries: Iterable[QuarantineEntry]) -> None:  # noqa: ARG002 - none was kept
         """Remember the refusals of a transaction that was committed."""
@@ -198,17 +198,19 @@ class Replay:
 
     def _store(self, tries: Sequence[_Try], *, accept: bool) -> None:
         recorder = _Recorder()
-        prepared = Prepared(rows=[row for each in tries for row in each.rows])
+        prepared = Prepared(rows=[row for attempt in tries for row in attempt.rows])
         believed = [
-            accept and each.entry.reason == Reason.STANDS_ALONE for each in tries for _ in each.rows
+            accept and attempt.entry.reason == Reason.STANDS_ALONE
+            for attempt in tries
+            for _ in attempt.rows
         ]
         old = old_positions(prepared.rows, self._alone.after_us)
         prepared = replace(prepared, old=[i for i in old if not believed[i]])
         write(self._database, self._alone.sift(prepared) if prepared.old else prepared, recorder)
         by_key = {_key(refusal): refusal for refusal in recorder.refusals}
-        for each in tries:
-            keys = dict.fromkeys(map(_key_of_row, each.rows))
-            each.refusals += [by_key[key] for key in keys if key in by_key]
+        for attempt in tries:
+            keys = dict.fromkeys(map(_key_of_row, attempt.rows))
+            attempt.refusals += [by_key[key] for key in keys if key in by_key]
 
     def _forget(self) -> None:
         if time.monotonic() >= self._forget_at:
@@ -302,7 +304,7 @@ def _settle(
     connection: psycopg.Connection[Any], request: ReplayRequest, tries: Sequence[_Try]
 ) -> None:
     with connection.transaction() as transaction:
-        verdict = _judge(connection, request, tries)
+        verdict = _verdict(connection, request, tries)
         quarantine.settle(connection, verdict.replayed, "replayed")
         quarantine.settle(connection, verdict.accepted, "accepted")
         quarantine.refuse_again(connection, verdict.open)
@@ -342,18 +344,18 @@ def _leave(
     metrics.ingest_replayed.labels("refused").inc()
 
 
-def _judge(
+def _verdict(
     connection: psycopg.Connection[Any], request: ReplayRequest, tries: Sequence[_Try]
 ) -> _Verdict:
     verdict = _Verdict(replayed=[], accepted=[], open={}, restored=0, refused=Counter())
     restored = 0
     corrections: list[Correction] = []
-    for each in tries:
-        entry = each.entry
-        again = [r for r in each.refusals if r.reason == entry.reason]
-        others = [r for r in each.refusals if r.reason != entry.reason]
+    for attempt in tries:
+        entry = attempt.entry
+        again = [r for r in attempt.refusals if r.reason == entry.reason]
+        others = [r for r in attempt.refusals if r.reason != entry.reason]
         if again and request.accept and entry.reason == Reason.CONFLICT:
-            corrections.append(Correction(row=each.rows[0], quarantine_id=entry.id))
+            corrections.append(Correction(row=attempt.rows[0], quarantine_id=entry.id))
             verdict.accepted.append(entry.id)
             continue
         # what else is wrong with the message may lie in quarantine under its own reason already
@@ -361,7 +363,7 @@ def _judge(
         if again:
             verdict.open[entry.id] = again[0]
             verdict.refused[entry.reason] += 1
-        elif not each.understood and not others:
+        elif not attempt.understood and not others:
             verdict.refused[entry.reason] += 1
         elif added:
             verdict.replayed.append(entry.id)

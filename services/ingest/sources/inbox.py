@@ -106,9 +106,9 @@ class Inbox:
         """Take out what the broker will deliver again; what it will not, stays."""
         with self._changed:
             taken = [m for m in self._waiting if m.token is not None]
-            kept = [m for m in self._waiting if m.token is None]
-            self._waiting = deque(kept)
-            self._waiting_bytes = sum(len(m.payload) for m in kept)
+            remaining = [m for m in self._waiting if m.token is None]
+            self._waiting = deque(remaining)
+            self._waiting_bytes = sum(len(m.payload) for m in remaining)
             return taken
 
     def fail(self, failure: BaseException) -> None:

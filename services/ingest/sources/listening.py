@@ -81,11 +81,11 @@ class Listening:
     @property
     def refused(self) -> dict[str, str]:
         """Filters and topics that the broker does not bring, with the reason."""
-        found = dict(self._source.refused)
+        reasons = dict(self._source.refused)
         for topic in sorted(self._own):
             if why := uncarried(topic):
-                found[topic] = why
-        return found
+                reasons[topic] = why
+        return reasons
 
     def _next(self) -> subscriptions.Step:
         limit = self._source.max_units

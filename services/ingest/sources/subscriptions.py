@@ -25,7 +25,7 @@ ALL: Final = "#"
 
 def units(filters: Iterable[str]) -> int:
     """How much of a session's allowance the filters take."""
-    return sum(2 if each.endswith("/#") else 1 for each in filters)
+    return sum(2 if filter_.endswith("/#") else 1 for filter_ in filters)
 
 
 def filters(own_topics: Iterable[str], *, max_units: int | None) -> frozenset[str]:
@@ -67,8 +67,8 @@ def _joined_below_first_level(shapes: Iterable[str]) -> set[str]:
     for shape in shapes:
         by_first[shape.split("/")[0]].add(shape)
     joined: set[str] = set()
-    for first, alike in by_first.items():
-        joined |= alike if len(alike) < 3 else {f"{first}/#"}
+    for first, topics in by_first.items():
+        joined |= topics if len(topics) < 3 else {f"{first}/#"}
     return joined
 
 
@@ -82,7 +82,7 @@ def matches(filter_: str, topic: str) -> bool:
         levels_alike = len(levels) >= len(wanted)
     else:
         levels_alike = len(levels) == len(wanted)
-    return levels_alike and all(w in {"+", each} for w, each in zip(wanted, levels, strict=False))
+    return levels_alike and all(w in {"+", level} for w, level in zip(wanted, levels, strict=False))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +97,7 @@ class Step:
 
 
 def step(
-    held: Set[str],
+    subscribed: Set[str],
     wanted: frozenset[str],
     own_topics: Iterable[str],
     *,
@@ -112,16 +112,16 @@ def step(
     """
     heard = [topic for topic in own_topics if not uncarried(topic)]
     needed = {
-        each
-        for each in held - wanted
-        if each in {ALL, NATIVE} or any(matches(each, topic) for topic in heard)
+        filter_
+        for filter_ in subscribed - wanted
+        if filter_ in {ALL, NATIVE} or any(matches(filter_, topic) for topic in heard)
     }
     too_many = max_units is not None and units((needed | wanted) - {ALL}) > max_units
-    avoidable = {each for each in refused & wanted if not any(map(str.isspace, each))}
+    avoidable = {filter_ for filter_ in refused & wanted if not any(map(str.isspace, filter_))}
     if (too_many or avoidable) and ALL not in refused:
-        wanted, needed = frozenset({ALL}), (needed | (wanted & held)) - {ALL}
+        wanted, needed = frozenset({ALL}), (needed | (wanted & subscribed)) - {ALL}
     return Step(
         wanted=wanted,
         draining=frozenset(needed),
-        needless=frozenset(held - wanted - needed),
+        needless=frozenset(subscribed - wanted - needed),
     )

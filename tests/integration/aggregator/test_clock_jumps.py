@@ -84,7 +84,7 @@ class Bench:
 
     def _look(self, _connection: Any, steady: SteadyTime) -> None:
         self.machine.instant = self.true + self.machine_off
-        steady.seen(self.true + self.database_off, began_s=steady.begin_look())
+        steady.observe(self.true + self.database_off, began_s=steady.begin_look())
 
     def go_on(self, seconds: int, *, each: Callable[[], None] = lambda: None) -> None:
         """Let time pass, 15 s by 15 s: readings come, and the aggregator works them off."""
@@ -195,7 +195,7 @@ def test_an_aggregator_that_starts_anew_meanwhile_knows_of_the_jump(bench: Bench
     # the report of the one before is a moment old
     bench.start()
     bench.go_on(30)
-    assert bench.steady.held
+    assert bench.steady.is_frozen
     assert bench.plant.rows("SELECT 1 FROM emission_hour WHERE final") == []
     ((carried_to,),) = bench.plant.rows("SELECT carried_to FROM facility_progress")
     assert carried_to <= bench.true

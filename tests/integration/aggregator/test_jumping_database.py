@@ -90,7 +90,7 @@ def test_versions_that_come_while_it_jumps_are_dated_right(
     jumping.jump_to(offset)
     for value in (3, 4, 5):
         restate(value)
-    assert steady.held
+    assert steady.is_frozen
     ended = datetime.now(UTC)
     jumping.jump_to("+0s")
     versions = plant.rows(
@@ -103,5 +103,5 @@ def test_versions_that_come_while_it_jumps_are_dated_right(
         assert began - slack <= known_at <= ended + slack
         assert superseded_at is None or known_at <= superseded_at <= ended + slack
     restate(6)
-    assert not steady.held
+    assert not steady.is_frozen
     plant.close()

@@ -38,7 +38,7 @@ class _Ingest:
             began_s = self.steady.begin_look()
             self.passed_s += look_takes_s
             self.machine.instant = self.true + self.machine_off
-            self.steady.seen(self.true + self.database_off, began_s=began_s)
+            self.steady.observe(self.true + self.database_off, began_s=began_s)
 
     def off_s(self) -> float:
         """By how much a message that arrives now is timed wrongly."""

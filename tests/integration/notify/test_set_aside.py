@@ -125,5 +125,5 @@ async def test_what_was_put_off_is_tried_when_the_clock_was_wrong(
         await until(lambda: works.connection.execute(turned).fetchone(), "it turns")
         assert works.waiting() == 1
         ahead = SystemClock().now() + timedelta(hours=2)
-        clock.seen(ahead, began_s=clock.begin_look())
+        clock.observe(ahead, began_s=clock.begin_look())
         await until(lambda: works.waiting() == 0, "it is told")

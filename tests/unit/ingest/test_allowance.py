@@ -20,9 +20,9 @@ def entry(device: str | None, payload: bytes = b"x") -> QuarantineEntry:
 
 def kept(allowance: Allowance, entries: list[QuarantineEntry]) -> int:
     admission = allowance.admit(entries)
-    assert len(admission.kept) + admission.shed == len(entries)
-    allowance.count(admission.kept)
-    return len(admission.kept)
+    assert len(admission.admitted) + admission.shed == len(entries)
+    allowance.count(admission.admitted)
+    return len(admission.admitted)
 
 
 def test_a_device_has_room_for_so_many_entries_and_others_keep_theirs() -> None:

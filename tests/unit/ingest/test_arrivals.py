@@ -67,7 +67,7 @@ class Line:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, kept: bool) -> None:
         self._now = 0.0
         monkeypatch.setattr(backlog.time, "monotonic", lambda: self._now)
-        self.backlog = Backlog(connected_at=NOW, kept=kept)
+        self.backlog = Backlog(connected_at=NOW, session_present=kept)
 
     def waited(self, after_s: float, *packet_ids: int) -> list[bool]:
         self._now += after_s
@@ -99,7 +99,7 @@ def test_without_a_kept_session_nothing_waited(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_message_that_comes_again_while_it_is_in_hand_is_the_same_one() -> None:
-    line = Backlog(connected_at=NOW, kept=False)
+    line = Backlog(connected_at=NOW, session_present=False)
     first = replace(LIVE, token=PacketToken(1, 7))
     again = replace(first, redelivered=True)
     assert line.delivered([first]) == [first]

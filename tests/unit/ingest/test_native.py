@@ -221,7 +221,7 @@ def _holds(payload: bytes) -> None:
     for observation in decoded.observations:
         assert observation.value is None or math.isfinite(observation.value)
         assert isinstance(observation.ts_us, int)
-    assert all(problem.what for problem in decoded.problems)
+    assert all(problem.detail for problem in decoded.problems)
 
 
 @given(st.binary(max_size=200))

@@ -45,7 +45,7 @@ def test_what_tonne_publishes_itself_and_other_peoples_topics_are_ignored(topic:
 def test_a_mistaken_topic_is_bad_and_says_why(topic: str) -> None:
     address = parse(topic)
     assert address.kind is Kind.BAD
-    assert address.what
+    assert address.detail
 
 
 @given(st.text() | st.lists(st.text(), max_size=6).map(lambda ls: "/".join(["emissions", *ls])))

@@ -39,7 +39,7 @@ class Clocks:
             self.machine.instant = self.true + timedelta(seconds=self.machine_off_s)
             began_s = self.steady.begin_look()
             self.passed_s += look_takes_s
-            self.steady.seen(self.true + timedelta(seconds=self.database_off_s), began_s=began_s)
+            self.steady.observe(self.true + timedelta(seconds=self.database_off_s), began_s=began_s)
 
     @property
     def off_s(self) -> float:
@@ -56,11 +56,11 @@ def test_a_database_that_jumps_and_comes_back_leaves_no_trace(jump_s: float) -> 
     clocks.database_off_s = clocks.machine_off_s = jump_s
     clocks.go_on(75)
     assert clocks.off_s == pytest.approx(0, abs=0.1)
-    assert clocks.steady.held
+    assert clocks.steady.is_frozen
     assert clocks.said == ["clock-jumped"]
     clocks.database_off_s = clocks.machine_off_s = 0.0
     clocks.go_on(1)
-    assert not clocks.steady.held
+    assert not clocks.steady.is_frozen
     assert clocks.said == []
     assert clocks.off_s == pytest.approx(0, abs=0.1)
 
@@ -69,9 +69,9 @@ def test_a_time_that_stays_is_believed_in_the_end() -> None:
     clocks = Clocks()
     clocks.database_off_s = 7200.0
     clocks.go_on(299)
-    assert clocks.steady.held
+    assert clocks.steady.is_frozen
     clocks.go_on(3)
-    assert not clocks.steady.held
+    assert not clocks.steady.is_frozen
     assert clocks.off_s == pytest.approx(7200.0)
 
 
@@ -80,7 +80,7 @@ def test_a_clock_that_jumps_again_and_again_is_not_believed() -> None:
     for k in range(1, 10):
         clocks.database_off_s = 600.0 * k
         clocks.go_on(200)
-    assert clocks.steady.held
+    assert clocks.steady.is_frozen
     assert clocks.off_s == pytest.approx(0, abs=0.1)
 
 
@@ -89,12 +89,12 @@ def test_a_clock_that_drifts_or_is_slewed_is_followed() -> None:
     for _ in range(3600):
         clocks.database_off_s += 0.001
         clocks.go_on(1)
-    assert not clocks.steady.held
+    assert not clocks.steady.is_frozen
     assert clocks.off_s == pytest.approx(3.6)
     # a second that is inserted by setting the clock back
     clocks.database_off_s -= 1.0
     clocks.go_on(1)
-    assert not clocks.steady.held
+    assert not clocks.steady.is_frozen
 
 
 def test_a_machine_that_differs_is_said_and_has_no_say() -> None:
@@ -102,7 +102,7 @@ def test_a_machine_that_differs_is_said_and_has_no_say() -> None:
     clocks.machine_off_s = 7200.0
     clocks.go_on(1)
     assert clocks.off_s == pytest.approx(0)
-    assert not clocks.steady.held
+    assert not clocks.steady.is_frozen
     assert clocks.said == ["clock-differs"]
     (notice,) = clocks.steady.notices()
     assert "7200 s ahead of" in notice["detail"]
@@ -112,7 +112,7 @@ def test_a_look_that_took_long_says_nothing() -> None:
     clocks = Clocks()
     clocks.database_off_s = 30.0
     clocks.go_on(1, look_takes_s=10.0)
-    assert not clocks.steady.held
+    assert not clocks.steady.is_frozen
     assert clocks.off_s == pytest.approx(0)
 
 

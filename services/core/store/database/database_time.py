@@ -43,7 +43,7 @@ def look(connection: psycopg.Connection[Any], steady: SteadyTime) -> None:
     began_s = steady.begin_look()
     row = connection.execute(_LOOK).fetchone()
     assert row is not None  # noqa: S101 - a row without a table
-    steady.seen(row[0], began_s=began_s)
+    steady.observe(row[0], began_s=began_s)
 
 
 def adopt(connection: psycopg.Connection[Any], process: str, steady: SteadyTime) -> None:
@@ -63,4 +63,4 @@ async def look_async(connection: psycopg.AsyncConnection[Any], steady: SteadyTim
     began_s = steady.begin_look()
     row = await (await connection.execute(_LOOK)).fetchone()
     assert row is not None  # noqa: S101 - as above
-    steady.seen(row[0], began_s=began_s)
+    steady.observe(row[0], began_s=began_s)

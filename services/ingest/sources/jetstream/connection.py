@@ -91,9 +91,9 @@ async def close(client: Client) -> None:
         await client.close()
 
 
-def refusal(url: BrokerUrl, what: str) -> SourceError:
+def refusal(url: BrokerUrl, detail: str) -> SourceError:
     """NATS knows the user and does not let it."""
     return SourceError(
-        f"the broker at {url.address} refuses the session ({what}); correct the user, password or"
+        f"the broker at {url.address} refuses the session ({detail}); correct the user, password or"
         " rights in TONNE_MQTT_URL"
     )

@@ -49,7 +49,7 @@ class Durable:
         """
         era = await self._ensure_stream()
         try:
-            found = (await self._stream.consumer_info(STREAM, self._name)).config
+            config = (await self._stream.consumer_info(STREAM, self._name)).config
         except NotFoundError:
             self._config = ConsumerConfig(
                 name=self._name,
@@ -60,13 +60,13 @@ class Durable:
             )
             await self.listen_to(subjects)
             return era
-        if found.deliver_subject is not None or found.ack_policy != AckPolicy.EXPLICIT:
+        if config.deliver_subject is not None or config.ack_policy != AckPolicy.EXPLICIT:
             raise SourceError(
                 f"NATS has a consumer {self._name!r} that is no pull consumer with explicit"
                 " acknowledgements; give another TONNE_MQTT_CLIENT_ID"
             )
-        self._config = found
-        present = _subjects_of(found)
+        self._config = config
+        present = _subjects_of(config)
         if not subjects <= present:
             try:
                 await self.listen_to(subjects | present)

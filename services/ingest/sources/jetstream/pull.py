@@ -106,6 +106,6 @@ class Pull:
         """Note that a request has ended: time over, bytes enough, or something is wrong."""
         unserved = headers.get("Nats-Pending-Messages")
         self._asked = 0 if unserved is None else max(0, self._asked - int(unserved))
-        status, said = headers.get("Status", ""), headers.get("Description", "")
-        fine = status in _ENDED or said in _ENDED
-        self._on_ended("" if fine else f"NATS ended the request: {status} {said}")
+        status, description = headers.get("Status", ""), headers.get("Description", "")
+        fine = status in _ENDED or description in _ENDED
+        self._on_ended("" if fine else f"NATS ended the request: {status} {description}")

@@ -52,18 +52,18 @@ async def retained(client: Client, subjects: frozenset[str]) -> AsyncIterator[li
             left -= len(fetched)
             now = datetime.now(UTC)
             # without a payload: a retained message that was taken back
-            yield [_message(each, now) for each in fetched if each.data]
+            yield [_message(message, now) for message in fetched if message.data]
     finally:
         with suppress(nats.errors.Error):
             await reader.unsubscribe()
 
 
-def _message(found: Msg, now: datetime) -> Message:
+def _message(stored: Msg, now: datetime) -> Message:
     return Message(
-        topic=topic(found.subject.removeprefix(RETAINED)),
-        payload=found.data,
+        topic=topic(stored.subject.removeprefix(RETAINED)),
+        payload=stored.data,
         received_at=now,
-        stored_at=found.metadata.timestamp,
+        stored_at=stored.metadata.timestamp,
         token=None,
         retained=True,
     )

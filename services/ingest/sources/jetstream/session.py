@@ -156,7 +156,7 @@ class JetstreamSession:
             self._read_retained(self._client, new)
         self._filters = filters
 
-    async def turn(self) -> None:
+    async def run_once(self) -> None:
         """Ask for as many messages as there is room for.
 
         :raises SourceError: NATS refuses what waiting will not change.
@@ -194,9 +194,9 @@ class JetstreamSession:
         with suppress(*RECOVERABLE):
             if self._pull is not None:
                 await self._pull.stop()
-            for each in (*unread, *self._burst.take_back()):
-                if isinstance(each.token, DeliveryToken):
-                    await client.publish(each.token.reply, b"-NAK")
+            for message in (*unread, *self._burst.take_back()):
+                if isinstance(message.token, DeliveryToken):
+                    await client.publish(message.token.reply, b"-NAK")
             await client.flush(connection.CONNECT_TIMEOUT_S)
         await connection.close(client)
 

@@ -203,7 +203,7 @@ class JetstreamSource:
             await self._session.ack(tokens)
             tokens.clear()
             await self._session.subscribe(self._filters)
-            await self._session.turn()
+            await self._session.run_once()
         except RECOVERABLE as error:
             self._acks.extendleft(reversed(tokens))
             self._session.end(error)

@@ -22,19 +22,19 @@ _MISTAKEN: Final = frozenset({"*", ">"})
 
 def subjects(filters: Iterable[str]) -> frozenset[str]:
     """Return the subjects, without prefix, that match what the topic filters match."""
-    found: set[str] = set()
-    for each in filters:
-        if not _why_not(each):
-            found.add(_subject(each))
-            if each.endswith("/#"):
+    subjects: set[str] = set()
+    for filter_ in filters:
+        if not _why_not(filter_):
+            subjects.add(_subject(filter_))
+            if filter_.endswith("/#"):
                 # MQTT's # matches its parent too, NATS' > does not
-                found.add(_subject(each[:-2]))
-    return frozenset(found)
+                subjects.add(_subject(filter_[:-2]))
+    return frozenset(subjects)
 
 
 def refused(filters: Iterable[str]) -> dict[str, str]:
     """Return the filters whose topics NATS cannot carry, with the reason."""
-    return {each: why for each in filters if (why := _why_not(each))}
+    return {filter_: why for filter_ in filters if (why := _why_not(filter_))}
 
 
 def _why_not(filter_: str) -> str:

@@ -32,10 +32,10 @@ _BEGINS_WITHIN_S: Final = 1.0
 class Backlog:
     """What one connection delivers; on the network thread alone."""
 
-    def __init__(self, *, connected_at: datetime, kept: bool) -> None:
-        """``kept``: the broker had a session, in which messages may lie."""
+    def __init__(self, *, connected_at: datetime, session_present: bool) -> None:
+        """``session_present``: the broker had a session, in which messages may lie."""
         self._connected_at = connected_at
-        self._draining = kept
+        self._draining = session_present
         self._paused_from = time.monotonic() + _BEGINS_WITHIN_S
         self._in_hand: set[int] = set()
 

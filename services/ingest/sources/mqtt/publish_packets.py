@@ -38,9 +38,9 @@ def take_publishes(data: bytes, start: int, *, limit: int) -> tuple[list[Publish
 
     Returns at most ``limit`` of them, and where the next packet begins; never raises.
     """
-    found: list[Publish] = []
+    packets: list[Publish] = []
     position, size = start, len(data)
-    while len(found) < limit and size - position > 2:
+    while len(packets) < limit and size - position > 2:
         head, length, body = data[position], data[position + 1], position + 2
         if length > 0x7F:
             length, body = _length(data, position + 1)
@@ -54,7 +54,7 @@ def take_publishes(data: bytes, start: int, *, limit: int) -> tuple[list[Publish
         payload_at = topic_end + 2 if qos else topic_end
         if topic_end == topic_at or payload_at > end:
             break
-        found.append(
+        packets.append(
             Publish(
                 data[topic_at:topic_end],
                 data[payload_at:end],
@@ -64,7 +64,7 @@ def take_publishes(data: bytes, start: int, *, limit: int) -> tuple[list[Publish
             )
         )
         position = end
-    return found, position
+    return packets, position
 
 
 def _length(data: bytes, position: int) -> tuple[int, int]:

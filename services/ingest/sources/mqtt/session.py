@@ -81,7 +81,7 @@ class MqttSession:
         self._now = datetime.now(UTC)
         #: when this connection was begun: nothing of it arrived before
         self._begun_at = self._now
-        self._backlog = Backlog(connected_at=self._now, kept=False)
+        self._backlog = Backlog(connected_at=self._now, session_present=False)
         #: whether the log has said that the broker is away, or that it is there
         self._away = False
         self._announced = False
@@ -148,7 +148,7 @@ class MqttSession:
             for packet_id in ids:
                 self._client.ack(packet_id, 1)
 
-    def turn(self, *, read: bool, wake: socket.socket, timeout_s: float) -> None:
+    def run_once(self, *, read: bool, wake: socket.socket, timeout_s: float) -> None:
         """Wait for the network or for ``wake``, then read a burst and write what is due."""
         connection = self._client.socket()
         if connection is None:
@@ -205,7 +205,7 @@ class MqttSession:
 
     def _take_publishes(self, buffered: BufferedSocket) -> None:
         data, position = buffered.read_ahead()
-        found, position = take_publishes(data, position, limit=_BURST_PACKETS)
+        packets, position = take_publishes(data, position, limit=_BURST_PACKETS)
         buffered.take_up_to(position)
         now, generation = self._now, self._generation
         self._burst += [
@@ -217,7 +217,7 @@ class MqttSession:
                 redelivered=dup,
                 retained=retain,
             )
-            for topic, payload, packet_id, dup, retain in found
+            for topic, payload, packet_id, dup, retain in packets
         ]
 
     def _write(self, buffered: BufferedSocket | None) -> None:
@@ -262,7 +262,7 @@ class MqttSession:
             return
         self._generation += 1
         self._accepted = True
-        self._backlog = Backlog(connected_at=self._begun_at, kept=flags.session_present)
+        self._backlog = Backlog(connected_at=self._begun_at, session_present=flags.session_present)
         metrics.ingest_connections.inc()
         if self._generation > 1:
             metrics.ingest_reconnects.inc()
@@ -362,4 +362,4 @@ def _text(topic: bytes) -> str:
 
 
 def _leave_it_to_turn(_client: Client, _userdata: object, _socket: object) -> None:
-    """Leave writing to :meth:`MqttSession.turn`."""
+    """Leave writing to :meth:`MqttSession.run_once`."""

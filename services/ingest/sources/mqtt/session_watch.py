@@ -59,6 +59,6 @@ class SessionWatch:
         """What was found in the last hour, or nothing."""
         return self._trouble if time.monotonic() - self._said_at < _SAY_S else ""
 
-    def _say(self, what: str) -> None:
-        _log.error(what)
-        self._trouble, self._said_at = what, time.monotonic()
+    def _say(self, event: str) -> None:
+        _log.error(event)
+        self._trouble, self._said_at = event, time.monotonic()

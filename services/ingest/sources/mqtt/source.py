@@ -173,7 +173,7 @@ class MqttSource:
                 if not self._session.connect():
                     self._wait(backoff.next_s())
             else:
-                self._session.turn(
+                self._session.run_once(
                     read=self._inbox.has_room, wake=self._wake_read, timeout_s=_LOOK_S
                 )
                 self._serve()

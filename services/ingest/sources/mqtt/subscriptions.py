@@ -101,7 +101,7 @@ class MqttSubscriptions:
         if not present:
             self._left |= (self._granted | self._draining) - self.wanted
             self._draining = frozenset()
-        self._refused = {each: why for each, why in self._refused.items() if why == _ENDS}
+        self._refused = {filter_: why for filter_, why in self._refused.items() if why == _ENDS}
         # what is there is asked for again, for a session that was lost may look present
         self._granted = self._granted - self.wanted if present else set()
         self._ask()
@@ -120,25 +120,25 @@ class MqttSubscriptions:
 
     def answered(self, packet_id: int, *, granted: bool) -> None:
         """Note that the broker has answered a subscription."""
-        each = self._asked.pop(packet_id, None)
-        if each is None:
+        filter_ = self._asked.pop(packet_id, None)
+        if filter_ is None:
             return
-        self._strikes.pop(each, None)
+        self._strikes.pop(filter_, None)
         if granted:
-            self._granted.add(each)
+            self._granted.add(filter_)
         else:
-            self._granted.discard(each)
-            self._refuse(each, _SPACE if any(map(str.isspace, each)) else _REFUSED)
+            self._granted.discard(filter_)
+            self._refuse(filter_, _SPACE if any(map(str.isspace, filter_)) else _REFUSED)
         # wanted no more by the time of the answer
         self._ask()
 
     def ended(self, packet_id: int) -> None:
         """Note that the broker has answered an end of subscriptions."""
         self._overlap.alive(time.monotonic())
-        each = self._leaving.pop(packet_id, None)
-        if each is not None:
-            self._granted.discard(each)
-            self._left |= {each}
+        filter_ = self._leaving.pop(packet_id, None)
+        if filter_ is not None:
+            self._granted.discard(filter_)
+            self._left |= {filter_}
             # asked for again before the broker had answered
             self._ask()
 
@@ -162,21 +162,21 @@ class MqttSubscriptions:
     def _ask(self) -> None:
         """Leave what is neither wanted nor drained, and ask for what is not there yet."""
         under_way = set(self._asked.values()) | set(self._leaving.values())
-        for each in sorted(self._granted - self.wanted - self._draining - under_way):
-            _, packet_id = self._client.unsubscribe([each])
+        for filter_ in sorted(self._granted - self.wanted - self._draining - under_way):
+            _, packet_id = self._client.unsubscribe([filter_])
             if packet_id is not None:
-                self._leaving[packet_id] = each
+                self._leaving[packet_id] = filter_
         missing = self.wanted - self._granted - self._refused.keys() - under_way
-        for each in sorted(missing):
-            _, packet_id = self._client.subscribe([(each, 1)])
+        for filter_ in sorted(missing):
+            _, packet_id = self._client.subscribe([(filter_, 1)])
             if packet_id is not None:
-                self._asked[packet_id] = each
+                self._asked[packet_id] = filter_
 
-    def _refuse(self, each: str, why: str) -> None:
-        self._refused = {**self._refused, each: why}
+    def _refuse(self, filter_: str, why: str) -> None:
+        self._refused = {**self._refused, filter_: why}
         _log.error(
             "a filter is refused; the others go on",
-            filter=each,
+            filter=filter_,
             broker=self._broker,
             reason=why,
         )
