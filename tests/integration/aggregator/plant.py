@@ -104,8 +104,8 @@ class Plant:
     def close(self) -> None:
         self.connection.close()
 
-    def store(self, readings: Sequence[Reading]) -> None:
-        """One batch, as ingest commits it."""
+    def store(self, readings: Sequence[Reading], *, live: bool = True) -> None:
+        """One batch, as ingest commits it; ``live``: it was not history when it arrived."""
         with self.connection.transaction():
             self.connection.cursor().executemany(
                 "INSERT INTO reading (channel_id, ts, value, quality, received_at, time_source)"
@@ -113,13 +113,14 @@ class Plant:
                 [(self.channels[r.channel], r.ts, r.value, r.quality) for r in readings],
             )
             self.connection.execute(
-                "INSERT INTO touched (facility_id, channel_ids, minutes, seconds)"
-                " VALUES (%s, %s, %s, %s)",
+                "INSERT INTO touched (facility_id, channel_ids, minutes, seconds, live)"
+                " VALUES (%s, %s, %s, %s, %s)",
                 (
                     self.facility_id,
                     [self.channels[r.channel] for r in readings],
                     [int(r.ts.timestamp()) // 60 for r in readings],
                     [int(r.ts.timestamp()) % 60 for r in readings],
+                    live,
                 ),
             )
 

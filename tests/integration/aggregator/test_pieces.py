@@ -203,6 +203,29 @@ def test_hours_are_made_final_piece_by_piece_and_none_before_it_is_computed(
     assert plant.rows("SELECT count(*) FROM emission_hour_history") == [(0,)]
 
 
+def test_what_is_live_waits_for_no_history_that_came_before_it(plant: Plant) -> None:
+    begin = NOW - timedelta(days=300)
+    plant.store([Reading("meter.energy", NOW - timedelta(minutes=2), 1000.0)])
+    plant.tick(NOW)
+    for batch in range(20):
+        history = begin + timedelta(days=batch)
+        plant.store(
+            [
+                Reading("meter.energy", history + timedelta(hours=k), batch + k / 24)
+                for k in range(24)
+            ],
+            live=False,
+        )
+    plant.store([Reading("meter.energy", NOW - timedelta(minutes=1), 1004.0)])
+    plant.pieces = Pieces(pairs=24)
+    plant.tick_once(NOW)
+    assert plant.rows("SELECT count(*) FROM touched WHERE NOT live") == [(19,)]
+    assert plant.rows(
+        "SELECT co2_ug FROM emission_minute m JOIN source s ON s.id = m.source_id"
+        f" WHERE s.slug = 'grid' AND minute = '{NOW - timedelta(minutes=2)}'"
+    ) == [(10**9,)]
+
+
 def test_what_waits_keeps_its_reason_whatever_comes_between(plant: Plant) -> None:
     start = NOW - timedelta(days=30)
     plant.store([Reading("meter.energy", start + timedelta(days=k), 24.0 * k) for k in range(30)])

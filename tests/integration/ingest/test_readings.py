@@ -75,6 +75,20 @@ def test_units_are_converted_and_qualities_kept(plant: Plant) -> None:
     assert plant.readings() == [("import-energy", at, 2.5, 1), ("import-power", at, None, 4)]
 
 
+def test_live_readings_and_history_of_one_message_are_told_apart(plant: Plant) -> None:
+    plant.started()
+    now_s = int(datetime.now(UTC).timestamp())
+    plant.publish(
+        f'[{{"ts": {now_s - 86_500}, "values": {{"import-energy": 1}}}},'
+        f' {{"ts": {now_s - 60}, "values": {{"import-energy": 2}}}}]'
+    )
+    plant.holds(readings=2)
+    assert plant.rows("SELECT live, minutes FROM touched ORDER BY live") == [
+        {"live": False, "minutes": [(now_s - 86_500) // 60]},
+        {"live": True, "minutes": [(now_s - 60) // 60]},
+    ]
+
+
 def test_the_same_again_changes_nothing(plant: Plant) -> None:
     payload = '{"ts": 1700000000, "values": {"import-energy": 1, "import-power": null}}'
     plant.started()

@@ -23,16 +23,18 @@ from services.core.timeline.intervals import Interval
 _MAX_ROWS = 512
 
 # What has a reason of its own comes first and alone: a minute that late readings touched too must
-# not be computed under theirs, for the corrected value is stored already.
+# not be computed under theirs, for the corrected value is stored already. Of the others the live
+# ones: history may come in faster than it is claimed.
 _CLAIM = """
 DELETE FROM touched WHERE id IN (
     SELECT id FROM (
-        SELECT id, sum(cardinality(minutes)) OVER (ORDER BY id) - cardinality(minutes) AS before
+        SELECT id, sum(cardinality(minutes)) OVER (ORDER BY live DESC, id)
+                   - cardinality(minutes) AS before
         FROM touched
         WHERE facility_id = %(facility)s AND reason IS NOT DISTINCT FROM (
             SELECT reason FROM touched
             WHERE facility_id = %(facility)s AND reason IS NOT NULL ORDER BY id LIMIT 1)
-        ORDER BY id LIMIT %(rows)s) q
+        ORDER BY live DESC, id LIMIT %(rows)s) q
     WHERE before < %(limit)s)
 RETURNING array_send(channel_ids), array_send(minutes),
           array_send(coalesce(seconds, array_fill(0::int2, ARRAY[cardinality(minutes)]))), reason
@@ -43,7 +45,7 @@ RETURNING array_send(channel_ids), array_send(minutes),
 class ClaimedPairs:
     """Element i of each: a channel, a minute, and the second of it at which its changes begin.
 
-    In the order in which they were written, some of them twice.
+    In any order, some of them twice.
     """
 
     channels: NDArray[np.int64]
@@ -79,7 +81,7 @@ def backlog(connection: psycopg.Connection[Any]) -> int:
 def pairs(
     connection: psycopg.Connection[Any], facility_id: int, max_pairs: int
 ) -> ClaimedPairs | None:
-    """Take the oldest touched pairs of one reason; None if nothing is touched.
+    """Take touched pairs of one reason, live ones first; None if nothing is touched.
 
     About ``max_pairs`` of them, whole rows, one at least.
     """

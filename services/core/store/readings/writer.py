@@ -16,7 +16,7 @@ import psycopg
 from services.core.store.database import notify
 from services.core.store.database.arrays import copy_data
 from services.core.store.readings import arrival_order
-from services.core.timeline.instants import MINUTE_US, POSTGRES_EPOCH_US, from_us, to_us
+from services.core.timeline.instants import DAY_US, MINUTE_US, POSTGRES_EPOCH_US, from_us, to_us
 
 #: Once for each connection; emptied by every COMMIT.
 _CREATE_STAGING: Final = """
@@ -82,8 +82,8 @@ DELETE FROM staged_reading WHERE ts < %s RETURNING position
 #: The aggregators hear of it with the COMMIT.
 _TOUCH: Final = """
 WITH named AS (
-    INSERT INTO touched (facility_id, channel_ids, minutes, seconds, reason)
-    VALUES (%s, %s, %s, %s, %s)
+    INSERT INTO touched (facility_id, channel_ids, minutes, seconds, reason, live)
+    VALUES (%s, %s, %s, %s, %s, %s)
     RETURNING facility_id
 )
 SELECT pg_notify(%s, facility_id::text) FROM named
@@ -354,26 +354,42 @@ def _invalidate(
 ) -> None:
     """Name the (channel, minute) pairs, and from which second on each changes.
 
-    Naming one whose rows were all duplicates is harmless.
+    Naming one whose rows were all duplicates is harmless. History has a row of its own, so that
+    what is live need not wait until all of it is claimed.
     """
     facilities = np.array([row.facility_id for row in rows], dtype=np.int64)
     channels = np.array([row.channel_id for row in rows], dtype=np.int32)
     ts_us = np.array([row.ts_us for row in rows], dtype=np.int64)
-    # by facility, then channel, then time, so that the first of each pair is its earliest
-    order = np.lexsort((ts_us, channels, facilities))
-    facilities, channels, ts_us = facilities[order], channels[order], ts_us[order]
+    received_us = np.array([row.received_us for row in rows], dtype=np.int64)
+    targets = facilities * 2 + (ts_us > received_us - DAY_US)
+    # by facility and liveness, then channel, then time: the first of each pair is its earliest
+    order = np.lexsort((ts_us, channels, targets))
+    targets, channels, ts_us = targets[order], channels[order], ts_us[order]
     minutes = (ts_us // MINUTE_US).astype(np.int32)
     differs = np.ones(order.size, dtype=np.bool_)
-    differs[1:] = (channels[1:] != channels[:-1]) | (minutes[1:] != minutes[:-1])
+    differs[1:] = (
+        (channels[1:] != channels[:-1])
+        | (minutes[1:] != minutes[:-1])
+        | (targets[1:] != targets[:-1])
+    )
     firsts = np.flatnonzero(differs)
-    facilities, channels, minutes = facilities[firsts], channels[firsts], minutes[firsts]
+    targets, channels, minutes = targets[firsts], channels[firsts], minutes[firsts]
     seconds = (ts_us[firsts] % MINUTE_US // 1_000_000).astype(np.int16)
-    ids, begins = np.unique(facilities, return_index=True)
-    for facility_id, begin, end in zip(
-        ids.tolist(), begins, [*begins[1:], firsts.size], strict=True
+    rows_of, begins = np.unique(targets, return_index=True)
+    for target, begin, end in zip(
+        rows_of.tolist(), begins, [*begins[1:], firsts.size], strict=True
     ):
+        facility_id, live = divmod(target, 2)
         part = slice(begin, end)
         cursor.execute(
             _TOUCH,
-            (facility_id, channels[part], minutes[part], seconds[part], reason, notify.TOUCHED),
+            (
+                facility_id,
+                channels[part],
+                minutes[part],
+                seconds[part],
+                reason,
+                bool(live),
+                notify.TOUCHED,
+            ),
         )

@@ -286,9 +286,21 @@ touched = Table(
         ARRAY(SmallInteger),
         comment="second of each minute at which its changes begin; null: at its start",
     ),
+    Column(
+        "live",
+        Boolean,
+        nullable=False,
+        server_default=text("true"),
+        comment="the readings were less than a day old when they arrived: claimed first",
+    ),
     comment="(channel, minute) pairs whose readings changed: element i of both is a pair",
 )
-Index("touched_facility_id_id_idx", touched.c.facility_id, touched.c.id)
+Index(
+    "touched_facility_id_live_id_idx",
+    touched.c.facility_id,
+    touched.c.live.desc(),
+    touched.c.id,
+)
 Index(
     "touched_reason_idx",
     touched.c.facility_id,
