@@ -79,17 +79,17 @@ async def principal(
         raise Unauthenticated("Send the header `Authorization: Bearer KEY`.")
     context.gate.try_key(request.scope, key)
     async with context.database.read() as connection:
-        found = await keys.find(connection, key)
-    if found is None:
+        record = await keys.find(connection, key)
+    if record is None:
         context.gate.key_was_wrong(request.scope, key)
         raise Unauthenticated("The API key is unknown, expired or revoked.")
     context.gate.key_was_right(key)
     return Principal(
-        name=f"key {found.name}",
-        scopes=frozenset(found.scopes),
-        facilities=None if found.facilities is None else frozenset(found.facilities),
+        name=f"key {record.name}",
+        scopes=frozenset(record.scopes),
+        facilities=None if record.facilities is None else frozenset(record.facilities),
         asker=context.gate.asker(request.scope),
-        key_id=found.id,
+        key_id=record.id,
     )
 
 
@@ -117,24 +117,24 @@ def no_facility(slug: str, known: Iterable[str] = ()) -> NotFound:
     return NotFound(f"There is no facility {slug}{meant}")
 
 
-def retired(found: FacilityRow) -> FacilityRetired:
+def retired(facility: FacilityRow) -> FacilityRetired:
     """Build the answer for what only a facility in force has."""
     return FacilityRetired(
-        f"Facility {found.slug} was retired at {found.retired_at:%Y-%m-%dT%H:%MZ}: it has no live"
-        f" totals. GET /v1/emissions?facility={found.slug} has its history, and as_of its totals"
-        " as they were; applying its file again brings it back."
+        f"Facility {facility.slug} was retired at {facility.retired_at:%Y-%m-%dT%H:%MZ}: it has no"
+        f" live totals. GET /v1/emissions?facility={facility.slug} has its history, and as_of its"
+        " totals as they were; applying its file again brings it back."
     )
 
 
-def retired_header(found: Iterable[FacilityRow], named: Sequence[str]) -> dict[str, str]:
+def retired_header(facilities: Iterable[FacilityRow], named: Sequence[str]) -> dict[str, str]:
     """Build the header that says which facilities of a call are retired, and since when.
 
     ``named``: those that the call names; a sum over all facilities names none.
     """
     since = [
-        f"{each.slug}={rfc3339(each.retired_at)}"
-        for each in found
-        if each.retired_at is not None and each.slug in named
+        f"{facility.slug}={rfc3339(facility.retired_at)}"
+        for facility in facilities
+        if facility.retired_at is not None and facility.slug in named
     ]
     return {RETIRED: ", ".join(since[:_MAX_NAMED])} if since else {}
 
@@ -145,18 +145,18 @@ async def in_force(context: InContext, who: Principal, slug: str) -> FacilityRow
     :raises NotFound: it does not exist for this key.
     :raises FacilityRetired: it is retired.
     """
-    (found,) = await visible_facilities(context, who, [slug])
-    if found.retired_at is not None:
-        raise retired(found)
-    return found
+    (facility,) = await visible_facilities(context, who, [slug])
+    if facility.retired_at is not None:
+        raise retired(facility)
+    return facility
 
 
 async def _visible_slugs(context: InContext, who: Principal) -> list[str]:
     async with context.database.read() as connection:
-        found = await facilities(
+        rows = await facilities(
             connection, only=None if who.facilities is None else list(who.facilities)
         )
-    return [row.slug for row in found]
+    return [row.slug for row in rows]
 
 
 async def visible_facilities(
@@ -173,11 +173,11 @@ async def visible_facilities(
             raise no_facility(slug, await _visible_slugs(context, who))
     only = list(wanted) if wanted else (None if who.facilities is None else list(who.facilities))
     async with context.database.read() as connection:
-        found = await facilities(connection, only=only)
-    missing = set(wanted) - {row.slug for row in found}
+        rows = await facilities(connection, only=only)
+    missing = set(wanted) - {row.slug for row in rows}
     if missing:
         raise no_facility(min(missing), await _visible_slugs(context, who))
-    return found
+    return rows
 
 
 async def one_facility(context: InContext, who: Principal, wanted: str | None) -> str:
@@ -186,7 +186,7 @@ async def one_facility(context: InContext, who: Principal, wanted: str | None) -
     :raises NotFound: it does not exist for this key.
     :raises InvalidRequest: there is more than one, and none is wanted.
     """
-    found = await visible_facilities(context, who, [] if wanted is None else [wanted])
-    if len(found) != 1:
+    rows = await visible_facilities(context, who, [] if wanted is None else [wanted])
+    if len(rows) != 1:
         raise InvalidRequest("facility: name one, as in ?facility=linz")
-    return found[0].slug
+    return rows[0].slug

@@ -30,9 +30,9 @@ class Context:
 
 def context(request: Request) -> Context:
     """Return the parts of the API that serves ``request``."""
-    found = request.app.state.context
-    assert isinstance(found, Context)  # noqa: S101 - set by create_app, nothing else
-    return found
+    shared = request.app.state.context
+    assert isinstance(shared, Context)  # noqa: S101 - set by create_app, nothing else
+    return shared
 
 
 InContext = Annotated[Context, Depends(context)]

@@ -61,9 +61,9 @@ class Health:
         now_s = time.monotonic()
         if now_s - self._stands_at_s >= _STANDS_HOLDS_TIMES * self._holds_s:
             self._stands = None
-        found = await readiness(
+        state = await readiness(
             self._database_url, stale_after_s=STALE_AFTER_S, stands=self._stands
         )
         if self._stands is None:
-            self._stands, self._stands_at_s = found.stands, now_s
-        return found
+            self._stands, self._stands_at_s = state.stands, now_s
+        return state

@@ -19,11 +19,11 @@ from services.core.runtime.settings import Settings
 
 def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """How uvicorn serves ``app``."""
-    proxies = [ipaddress.ip_network(each) for each in settings.trusted_proxies]
+    proxies = [ipaddress.ip_network(proxy) for proxy in settings.trusted_proxies]
 
     def is_proxy(address: str) -> bool:
-        found = ipaddress.ip_address(address.partition("%")[0])
-        return any(found in network for network in proxies)
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+        return any(parsed in network for network in proxies)
 
     limits = ConnectionLimits(
         limit=settings.api_connections,

@@ -94,7 +94,7 @@ def waiting(
 ) -> None:
     """List notifications that are not delivered yet, and why, oldest first."""
     with clear_errors(), database() as connection:
-        found = outbox.pending(connection, limit + 1)
+        entries = outbox.pending(connection, limit + 1)
     columns = ("facility", "threshold", "says", "to", "since", "tries", "next try", "why", "name")
     rows = [
         (
@@ -108,7 +108,7 @@ def waiting(
             entry.reason,
             entry.name,
         )
-        for entry in found[:limit]
+        for entry in entries[:limit]
     ]
     show(columns, rows, as_json=as_json)
-    show_rest(found, limit, which="newer", as_json=as_json)
+    show_rest(entries, limit, which="newer", as_json=as_json)

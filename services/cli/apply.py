@@ -44,11 +44,11 @@ def apply_files(
                 )
                 for path in files
             ]
-            if any(found is None for _, found in parsed):
+            if any(document is None for _, document in parsed):
                 raise failure("nothing was applied; correct the lines above and apply again")
-            for path, found in parsed:
-                assert found is not None  # noqa: S101 - refused above
-                text, file = found
+            for path, document in parsed:
+                assert document is not None  # noqa: S101 - refused above
+                text, file = document
                 by = f"user {getpass.getuser()}"
                 applied = apply_facility(connection, file, text=text, by=by)
                 counted = f"{len(applied.changes)} changes" + (" would be made" if dry_run else "")

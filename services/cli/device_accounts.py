@@ -81,10 +81,12 @@ def topics(device: Device) -> tuple[list[str], list[str]]:
     The second list says which of its topics are left out, and why.
     """
     native = f"emissions/{device.facility}/{device.slug}"
-    named = {own_topic(device.topic, each.spec.get("topic")) for each in device.channels.values()}
-    own = sorted(topic for topic in named if topic)
-    left_out = [f"{topic!r}: {why}" for topic in own if (why := uncarried(topic))]
-    fit = [topic for topic in own if not uncarried(topic)]
+    named = {
+        own_topic(device.topic, channel.spec.get("topic")) for channel in device.channels.values()
+    }
+    device_topics = sorted(topic for topic in named if topic)
+    left_out = [f"{topic!r}: {why}" for topic in device_topics if (why := uncarried(topic))]
+    fit = [topic for topic in device_topics if not uncarried(topic)]
     return [f"{native}/readings", f"{native}/status", *fit], left_out
 
 
@@ -108,7 +110,7 @@ def _nats_user(account: Account) -> str:
         f"password: {_nats_text(bcrypt.hashpw(account.password.encode(), salt).decode())}",
     ]
     if account.topics is not None:
-        allowed = ", ".join(_nats_text(each) for each in sorted(subjects(account.topics)))
+        allowed = ", ".join(_nats_text(subject) for subject in sorted(subjects(account.topics)))
         parts.append(f'permissions: {{publish: [{allowed}], subscribe: {{deny: ">"}}}}')
         parts.append('allowed_connection_types: ["MQTT", "MQTT_WS"]')
     return f"{{{', '.join(parts)}}}"
@@ -116,9 +118,9 @@ def _nats_user(account: Account) -> str:
 
 def _nats_anybody(password: str) -> str:
     """Allow all but the server's subjects; the password is plain, as NATS requires here."""
-    denied = ", ".join(_nats_text(each) for each in _OF_THE_SERVER)
+    denied = ", ".join(_nats_text(subject) for subject in _OF_THE_SERVER)
     # the server delivers QoS 1 messages by $MQTT.sub
-    unheard = ", ".join(_nats_text(each) for each in _OF_THE_SERVER if each != "$MQTT.>")
+    unheard = ", ".join(_nats_text(subject) for subject in _OF_THE_SERVER if subject != "$MQTT.>")
     return (
         f"{{user: {_nats_text(ANYBODY)}, password: {_nats_text(password)},"
         f" permissions: {{publish: {{deny: [{denied}]}}, subscribe: {{deny: [{unheard}]}}}},"
@@ -146,7 +148,7 @@ def for_mosquitto(accounts: Iterable[Account], *, directory: Path) -> dict[str, 
             else [f"write {topic}" for topic in account.topics]
         )
         rights.append(f"user {account.user}\n")
-        rights += [f"topic {each}\n" for each in allowed]
+        rights += [f"topic {topic}\n" for topic in allowed]
     settings = (
         "allow_anonymous false\n"
         "use_username_as_clientid true\n"

@@ -33,7 +33,7 @@ def chosen(typed: str, facility: str | None, known: Collection[Name]) -> Name:
 
 
 def _by_id(device: str, facility: str | None, known: Collection[Name]) -> Name:
-    owners = sorted(owner for owner, each in known if each == device)
+    owners = sorted(owner for owner, name in known if name == device)
     if facility is not None:
         if facility not in owners:
             raise failure(

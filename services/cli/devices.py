@@ -53,8 +53,9 @@ def credentials(
         str | None,
         typer.Option(help="facility of the devices; without devices: all of this facility"),
     ] = None,
-    into: Annotated[
-        Path | None, typer.Option(help="write the settings to new files in this directory")
+    directory: Annotated[
+        Path | None,
+        typer.Option("--into", help="write the settings to new files in this directory"),
     ] = None,
 ) -> None:
     """Create passwords, shown once and not stored, and the broker settings for them."""
@@ -62,25 +63,25 @@ def credentials(
         known = read.devices(connection).by_name
     some = bool(device or facility)
     accounts = [] if some else own_accounts()
-    for each in _chosen(device, facility, known):
-        account, left_out = _account(each)
+    for known_device in _chosen(device, facility, known):
+        account, left_out = _account(known_device)
         accounts.append(account)
         for topic in left_out:
             say(f"warning: {account.user} gets no access to {topic}", err=True)
     texts = (
         for_nats(accounts)
         if broker is Broker.NATS
-        else for_mosquitto(accounts, directory=(into or Path()).absolute())
+        else for_mosquitto(accounts, directory=(directory or Path()).absolute())
     )
     if some:
         # these go into existing files
         texts.pop("mosquitto-users.conf", None)
     for name, text in texts.items():
-        if into is None:
+        if directory is None:
             say(f"# ---- {name}\n{text}")
         else:
-            _write_new(into / name, text)
-            say(f"# wrote {into / name}")
+            _write_new(directory / name, text)
+            say(f"# wrote {directory / name}")
     say("# ---- passwords, shown this once")
     for account in accounts:
         say(f"{account.user} {account.password}")

@@ -24,7 +24,7 @@ def failure(sentence: str) -> typer.Exit:
 
 
 @contextmanager
-def clear_errors(*own: type[Exception]) -> Iterator[None]:
+def clear_errors(*own_errors: type[Exception]) -> Iterator[None]:
     """Turn errors that an operator can correct into their sentence.
 
     :param own: the command's own errors, whose message is the sentence.
@@ -38,7 +38,7 @@ def clear_errors(*own: type[Exception]) -> Iterator[None]:
         ApplyError,
     ) as error:
         raise failure(str(error)) from None
-    except own as error:
+    except own_errors as error:
         raise failure(str(error)) from None
     except (
         psycopg.errors.UndefinedTable,
@@ -47,9 +47,9 @@ def clear_errors(*own: type[Exception]) -> Iterator[None]:
     ) as error:
         cause = getattr(error, "orig", error)
         if isinstance(cause, psycopg.errors.InsufficientPrivilege):
-            said = str(cause).splitlines()[0]
+            refusal = str(cause).splitlines()[0]
             raise failure(
-                f"the database denies access ({said}); use another login in TONNE_DATABASE_URL:"
+                f"the database denies access ({refusal}); use another login in TONNE_DATABASE_URL:"
                 " tonne_aggregate for verify and recompute, the database owner for migrate and"
                 " remove --purge, tonne_admin for other commands"
             ) from None

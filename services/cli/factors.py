@@ -35,14 +35,14 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List the factors that every facility can use, each version with its citation."""
-    found = [each for each in (_shipped() if shipped else _registered()) if name in each[0].id]
+    factors = [entry for entry in (_shipped() if shipped else _registered()) if name in entry[0].id]
     if as_json:
-        show_json([{**asdict(factor), "imported": imported} for factor, imported in found])
+        show_json([{**asdict(factor), "imported": imported} for factor, imported in factors])
         return
     console = listing_console()
-    if not found:
+    if not factors:
         console.print("no factor matches")
-    for factor, imported in found:
+    for factor, imported in factors:
         console.print(cell(_headline(factor, imported)))
         console.print(below(factor.citation))
 

@@ -16,8 +16,8 @@ def read_file(path: Path, read: Callable[[str], Read], *, max_bytes: int) -> Rea
     """Read a file with ``read``; None: it has errors, which were printed."""
     try:
         if path.stat().st_size > max_bytes:
-            what = f"has more than {max_bytes} bytes; split it, or raise TONNE_FILE_BYTES"
-            say(f"{path}: {what}", err=True)
+            mistake = f"has more than {max_bytes} bytes; split it, or raise TONNE_FILE_BYTES"
+            say(f"{path}: {mistake}", err=True)
             return None
         return read(path.read_text(encoding="utf-8"))
     except FacilityFileError as error:

@@ -62,8 +62,8 @@ def _revoke(facility: str, kind: grants.Kind, name: str) -> None:
 
 def _list(kind: grants.Kind, *, as_json: bool) -> None:
     rows = [
-        (each.facility, each.name, each.granted_at, each.granted_by)
-        for each in _run(lambda connection: grants.list_grants(connection, kind))
+        (grant.facility, grant.name, grant.granted_at, grant.granted_by)
+        for grant in _run(lambda connection: grants.list_grants(connection, kind))
     ]
     show(("facility", kind, "granted", "by"), rows, as_json=as_json)
 

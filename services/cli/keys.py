@@ -55,7 +55,7 @@ def create(
 def list_(*, as_json: AsJson = False) -> None:
     """List all keys, without the keys themselves."""
     with clear_errors(keys.KeyRequestError), database() as connection:
-        found = [
+        rows = [
             (
                 key.id,
                 key.name,
@@ -68,7 +68,7 @@ def list_(*, as_json: AsJson = False) -> None:
             for key in keys.list_keys(connection)
         ]
     columns = ("id", "name", "scopes", "facilities", "created", "expires", "revoked")
-    show(columns, found, as_json=as_json)
+    show(columns, rows, as_json=as_json)
 
 
 @app.command()

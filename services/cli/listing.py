@@ -42,13 +42,13 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: bool
         return
     table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(cell(_said(value)) for value in row))
+        table.add_row(*(cell(_text(value)) for value in row))
     console().print(table if rows else "none")
 
 
-def show_rest(found: Sequence[object], limit: int, *, which: str, as_json: bool) -> None:
+def show_rest(rows: Sequence[object], limit: int, *, which: str, as_json: bool) -> None:
     """Say that there are more rows than shown; on stderr where a program reads JSON."""
-    if len(found) > limit:
+    if len(rows) > limit:
         say(f"there are {which} ones; use --limit to show more than {limit}", err=as_json)
 
 
@@ -65,7 +65,7 @@ def _plain(value: Any) -> Any:
     return rfc3339(value) if isinstance(value, datetime) else str(value)
 
 
-def _said(value: Any) -> str:
+def _text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):

@@ -25,13 +25,13 @@ class Part:
 
     def load(self, name: str) -> Any:
         """Import the module and return the command."""
-        found = getattr(import_module(self.module), self.attribute)
-        if isinstance(found, typer.Typer):
-            command: Any = get_group(found)
+        loaded = getattr(import_module(self.module), self.attribute)
+        if isinstance(loaded, typer.Typer):
+            command: Any = get_group(loaded)
             command.name = name
             return command
         alone = typer.Typer()
-        alone.command(name)(found)
+        alone.command(name)(loaded)
         return get_group(alone).commands[name]
 
 

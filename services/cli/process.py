@@ -17,9 +17,9 @@ from services.core.store.database.connect import connect
 
 def settings(process: str) -> Settings:
     """Read the settings and set up the logs of this process."""
-    found = load().of_process(process)
-    logging.configure(process=process, level=found.log_level, style=found.log_format)
-    return found
+    read = load().of_process(process)
+    logging.configure(process=process, level=read.log_level, style=read.log_format)
+    return read
 
 
 @contextmanager

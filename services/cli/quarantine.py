@@ -78,24 +78,24 @@ def list_(
         states=("replayed", "accepted", "discarded") if settled else ("open",),
         reasons=reason or (),
         facilities=facility or (),
-        devices=[spelled(each) for each in device or ()],
+        devices=[spelled(name) for name in device or ()],
         since=spans.instant("--from", since),
         until=spans.instant("--to", until),
         payload_bytes=1,
     )
     with clear_errors(), process.session() as connection:
-        found = [quarantine.item(dict(row)) for row in connection.execute(statement).mappings()]
+        items = [quarantine.item(dict(row)) for row in connection.execute(statement).mappings()]
     if as_json:
-        show_json([_flat(item) for item in found[:limit]])
-        show_rest(found, limit, which="older", as_json=True)
+        show_json([_flat(item) for item in items[:limit]])
+        show_rest(items, limit, which="older", as_json=True)
         return
     console = listing_console()
-    if not found:
+    if not items:
         console.print("nothing that matches is in quarantine")
-    for item in found[:limit]:
+    for item in items[:limit]:
         console.print(_headline(item, item.state if settled else item.reason))
         console.print(below(item.detail))
-    show_rest(found, limit, which="older", as_json=False)
+    show_rest(items, limit, which="older", as_json=False)
 
 
 def _flat(item: QuarantineItem) -> dict[str, Any]:
@@ -207,7 +207,7 @@ def _selection(
     return Selection(
         ids=tuple(ids) if ids else None,
         facilities=tuple(facility) if facility else None,
-        devices=tuple(spelled(each) for each in device) if device else None,
+        devices=tuple(spelled(name) for name in device) if device else None,
         reasons=tuple(reason) if reason else None,
         since=spans.instant("--from", since),
         until=spans.instant("--to", until),
@@ -217,7 +217,7 @@ def _selection(
 def _refuse_unknown(connection: Connection, ids: list[int] | None) -> None:
     unknown = replays.unknown_ids(connection, ids, None) if ids else []
     if unknown:
-        listed = ", ".join(str(each) for each in unknown[:10])
+        listed = ", ".join(str(entry_id) for entry_id in unknown[:10])
         raise failure(f"there is no entry {listed}; `tonne quarantine list` lists entries")
 
 
@@ -246,11 +246,11 @@ def _followed(connection: Connection, request_id: int) -> ReplayRequest:
     ) as progress:
         task = progress.add_task("", total=None)
         while True:
-            found = _request(connection, request_id)
+            replay = _request(connection, request_id)
             # entries that were settled since the request are not tried
-            progress.update(task, total=max(found.entries, found.tried), completed=found.tried)
-            if found.finished_at is not None:
-                return found
+            progress.update(task, total=max(replay.entries, replay.tried), completed=replay.tried)
+            if replay.finished_at is not None:
+                return replay
             if time.monotonic() > began + STALE_AFTER_S and not _ingest_works(connection):
                 raise failure(
                     f"ingest is not running; replay {request_id} continues when it does:"
@@ -277,7 +277,7 @@ def _tell(done: ReplayRequest) -> None:
     if done.accept:
         say(f"accepted: {done.accepted}; hours that change are restated")
     say(f"refused again: {sum(done.refused.values())}")
-    for reason, number in sorted(done.refused.items(), key=lambda each: (-each[1], each[0])):
+    for reason, number in sorted(done.refused.items(), key=lambda item: (-item[1], item[0])):
         say(f"  {reason}: {number}")
 
 
@@ -299,22 +299,22 @@ def _headline(item: QuarantineItem, why: str) -> Text:
 def _time(instant: datetime | None) -> str:
     if instant is None:
         return ""
-    said = instant.replace(tzinfo=None).isoformat(timespec="milliseconds")
-    return said.removesuffix(".000") + "Z"
+    text = instant.replace(tzinfo=None).isoformat(timespec="milliseconds")
+    return text.removesuffix(".000") + "Z"
 
 
 def _reading(value: float | None, quality: int | None, *, known: bool) -> str:
     if not known:
         return ""
-    said = "null" if value is None else f"{value!r}"
-    return said if not quality else f"{said} ({QUALITIES[quality]})"
+    text = "null" if value is None else f"{value!r}"
+    return text if not quality else f"{text} ({QUALITIES[quality]})"
 
 
 def _payload(item: QuarantineItem) -> Text:
     shown = item.payload[:_SHOWN_BYTES]
     try:
-        said = shown.decode()
+        text = shown.decode()
     except UnicodeDecodeError:
-        said = shown.hex(" ")
+        text = shown.hex(" ")
     more = " ..." if len(item.payload) > len(shown) else ""
-    return cell(said + more)
+    return cell(text + more)

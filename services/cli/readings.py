@@ -51,20 +51,20 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List stored readings of a channel, oldest first."""
-    first, end = _span(since, until, None)
+    first, end = _time_range(since, until, None)
     with clear_errors(), database() as connection:
-        of, _ = _channel(connection, facility, device, channel)
-        found = discards.stored(connection, of.channel_id, first, end, limit=limit + 1)
-    columns = ("time", f"value, {of.unit}", "quality", "received")
+        key, _ = _channel(connection, facility, device, channel)
+        stored = discards.stored(connection, key.channel_id, first, end, limit=limit + 1)
+    columns = ("time", f"value, {key.unit}", "quality", "received")
     rows = [
         (_time(r.ts), _value(r.value), QUALITIES[r.quality], _time(r.received_at))
-        for r in found[:limit]
+        for r in stored[:limit]
     ]
     if as_json:
-        show_json([_measured(r, of.unit) for r in found[:limit]])
+        show_json([_measured(r, key.unit) for r in stored[:limit]])
     else:
         show(columns, rows, as_json=False)
-    show_rest(found, limit, which="later", as_json=as_json)
+    show_rest(stored, limit, which="later", as_json=as_json)
 
 
 @app.command()
@@ -79,24 +79,26 @@ def discarded(
     as_json: AsJson = False,
 ) -> None:
     """List discarded readings of a channel, by whom and why, last discarded first."""
-    first, end = _span(since, until, None)
+    first, end = _time_range(since, until, None)
     with clear_errors(), database() as connection:
-        of, _ = _channel(connection, facility, device, channel)
-        found = discards.record(connection, of.channel_id, first, end, limit=limit + 1)
+        key, _ = _channel(connection, facility, device, channel)
+        discarded_readings = discards.record(
+            connection, key.channel_id, first, end, limit=limit + 1
+        )
     if as_json:
         rows: list[Any] = [
             {
-                **_measured(r, of.unit),
+                **_measured(r, key.unit),
                 "discarded_at": r.discarded_at,
                 "by": r.discarded_by,
                 "reason": r.reason,
             }
-            for r in found[:limit]
+            for r in discarded_readings[:limit]
         ]
         show_json(rows)
-        show_rest(found, limit, which="earlier discarded", as_json=True)
+        show_rest(discarded_readings, limit, which="earlier discarded", as_json=True)
         return
-    columns = ("time", f"value, {of.unit}", "quality", "received", "discarded", "by", "reason")
+    columns = ("time", f"value, {key.unit}", "quality", "received", "discarded", "by", "reason")
     rows = [
         (
             _time(r.ts),
@@ -107,10 +109,10 @@ def discarded(
             r.discarded_by,
             r.reason,
         )
-        for r in found[:limit]
+        for r in discarded_readings[:limit]
     ]
     show(columns, rows, as_json=False)
-    show_rest(found, limit, which="earlier discarded", as_json=False)
+    show_rest(discarded_readings, limit, which="earlier discarded", as_json=False)
 
 
 def _measured(reading: Any, unit: str) -> dict[str, Any]:
@@ -132,7 +134,7 @@ def discard(
     facility: Facility = None,
     since: Since = None,
     until: Until = None,
-    at: At = None,
+    instant: At = None,
     by: Annotated[str | None, typer.Option(help="who discards them; default: the login")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")] = False,
 ) -> None:
@@ -140,19 +142,19 @@ def discard(
     check_line("--reason", reason)
     who = by or f"user {getpass.getuser()}"
     check_line("--by", who, max_characters=100)
-    if at is None and (since is None or until is None):
+    if instant is None and (since is None or until is None):
         raise failure("select readings with --from and --to, or --at")
-    first, end = _span(since, until, at)
+    first, end = _time_range(since, until, instant)
     with clear_errors(), database() as connection:
-        of, name = _channel(connection, facility, device, channel)
-        bounds = discards.bounds(connection, of.channel_id, first, end)
+        key, name = _channel(connection, facility, device, channel)
+        bounds = discards.bounds(connection, key.channel_id, first, end)
         if bounds.first is None:
             raise failure(f"{name} has no readings there")
         say(f"{bounds.readings} readings of {name}, {_time(bounds.first)} to {_time(bounds.last)}")
         if not (yes or typer.confirm("discard them?")):
             raise failure("nothing was discarded")
         number = 0
-        while moved := discards.discard(connection, of, first, end, by=who, reason=reason):
+        while moved := discards.discard(connection, key, first, end, by=who, reason=reason):
             number += moved
     say(f"discarded: {number}; the aggregator restates the totals they fed")
 
@@ -164,14 +166,16 @@ def _channel(
     device = spelled(typed).rpartition("/")[2]
     known = {(owner, device) for owner in discards.owners(connection, device)}
     owner, device = chosen(typed, facility, known)
-    found = discards.channel(connection, owner, device, channel)
-    if found is None:
+    key = discards.channel(connection, owner, device, channel)
+    if key is None:
         raise failure(f"facility {owner} has no channel {device}.{channel}")
-    return found, f"{owner}/{device}.{channel}"
+    return key, f"{owner}/{device}.{channel}"
 
 
-def _span(since: str | None, until: str | None, at: str | None) -> tuple[datetime, datetime]:
-    instant = spans.instant("--at", at)
+def _time_range(
+    since: str | None, until: str | None, single: str | None
+) -> tuple[datetime, datetime]:
+    instant = spans.instant("--at", single)
     if instant is not None:
         if since is not None or until is not None:
             raise failure("use either --from and --to, or --at")

@@ -69,7 +69,7 @@ def recompute(
         cause = f"user {getpass.getuser()}" + (f", {note}" if note else "")
         request = recompute_request.submit(
             connection,
-            [(each.facility_id, each.source_id) for each in chosen],
+            [(source.facility_id, source.source_id) for source in chosen],
             first_hour * 60,
             (last_hour + 1) * 60,
             why.reason(why.RECOMPUTATION, cause),
@@ -92,16 +92,16 @@ def _previewed(
 ) -> list[HourChange]:
     plans = facility_plans(connection)
     #: an hour whose substitute changes may come up in more than one step
-    found: dict[tuple[str, datetime], HourChange] = {}
+    changes: dict[tuple[str, datetime], HourChange] = {}
     with _progress("computing") as progress:
         task = progress.add_task("", total=(last - first + 1) * len(chosen))
-        for of in chosen:
+        for source in chosen:
             for begin, end in steps(first, last):
-                plan = plans[of.facility_id]
-                for each in preview.step(connection, plan, of, begin, end, datetime.now(UTC)):
-                    found[each.source, each.hour] = each
+                plan = plans[source.facility_id]
+                for change in preview.step(connection, plan, source, begin, end, datetime.now(UTC)):
+                    changes[change.source, change.hour] = change
                 progress.advance(task, end - begin + 1)
-    return [found[key] for key in sorted(found)]
+    return [changes[key] for key in sorted(changes)]
 
 
 def _follow(connection: psycopg.Connection[Any], request: Request, minutes_each: int) -> None:
@@ -135,11 +135,11 @@ def _progress(doing: str) -> Progress:
 def _tell(changes: list[HourChange]) -> None:
     if changes:
         table = Table("source", "name", "hour", "old kg", "new kg")
-        for each in changes:
-            old = "none" if each.old_ug is None else repr(each.old_ug / 1e9)
+        for change in changes:
+            old = "none" if change.old_ug is None else repr(change.old_ug / 1e9)
             table.add_row(
-                each.source, cell(each.source_name), f"{each.hour:%Y-%m-%dT%H:%MZ}", old,
-                repr(each.new_ug / 1e9),
+                change.source, cell(change.source_name), f"{change.hour:%Y-%m-%dT%H:%MZ}", old,
+                repr(change.new_ug / 1e9),
             )  # fmt: skip
         console().print(table)
     say(f"hours that would change: {len(changes)}")

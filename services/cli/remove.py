@@ -82,11 +82,19 @@ def remove(
 def removed(*, as_json: AsJson = False) -> None:
     """List retired and purged facilities."""
     with clear_errors(), process.session() as connection:
-        found = removed_facilities(connection)
+        facilities = removed_facilities(connection)
     columns = ("facility", "name", "state", "since", "by", "reason", "rows deleted")
     rows = [
-        (each.facility, each.name, each.state, each.since, each.by, each.reason, each.rows)
-        for each in found
+        (
+            facility.facility,
+            facility.name,
+            facility.state,
+            facility.since,
+            facility.by,
+            facility.reason,
+            facility.rows,
+        )
+        for facility in facilities
     ]
     show(columns, rows, as_json=as_json)
 
@@ -114,9 +122,9 @@ def _retire(facility: str, *, reason: str | None, dry_run: bool) -> None:
             say("nothing was changed")
         else:
             by = f"user {getpass.getuser()}"
-            found = retire_facility(connection, facility, by=by, reason=reason)
-            say(f"{facility} ({found.name}) is retired")
-            _say_what_ends(found)
+            retired = retire_facility(connection, facility, by=by, reason=reason)
+            say(f"{facility} ({retired.name}) is retired")
+            _say_what_ends(retired)
             say(
                 f"  its history stays readable; to bring it back, apply its file, which"
                 f" `tonne export {facility}` prints"
@@ -149,32 +157,32 @@ def _purge(facility: str, *, reason: str | None, confirm: str | None, dry_run: b
     # the logins of services cannot delete history: this needs the login that migrates
     with _owners_database() as bind:
         with bind.connect() as connection:
-            found = candidate(connection, facility)
+            doomed = candidate(connection, facility)
             counted = stored_by_table(connection, facility)
-        _say_what_is_lost(found, counted)
+        _say_what_is_lost(doomed, counted)
         if dry_run:
             say("nothing was changed")
             return
         if reason is None:
             raise failure("give a reason with --reason: only it and the names are kept")
         _ask(facility, confirm)
-        by = f"user {getpass.getuser()}, login {found.login}"
+        by = f"user {getpass.getuser()}, login {doomed.login}"
         gone = purge(bind, facility, by=by, reason=reason)
     say(f"{facility} is deleted: {sum(gone.values())} rows; `tonne removed` keeps a record of it")
 
 
-def _say_what_is_lost(found: PurgeCandidate, counted: Mapping[str, int]) -> None:
+def _say_what_is_lost(doomed: PurgeCandidate, counted: Mapping[str, int]) -> None:
     say(
-        f"{found.slug} ({found.name}), retired since {found.retirement.instant:%Y-%m-%dT%H:%MZ}, is"
-        " deleted permanently: its readings, its emissions with every restatement, its alerts,"
+        f"{doomed.slug} ({doomed.name}), retired since {doomed.retirement.instant:%Y-%m-%dT%H:%MZ},"
+        " is deleted permanently: its readings, its emissions with every restatement, its alerts,"
         " its entries in quarantine and its configuration. Past totals of all facilities no longer"
         " include it. Only a backup can bring it back."
     )
     say(RETENTION)
     for name, rows in counted.items():
         say(f"  {name}: {rows} rows")
-    if found.begun_at is not None:
-        say(f"its purge began at {found.begun_at:%Y-%m-%dT%H:%MZ} and continues")
+    if doomed.begun_at is not None:
+        say(f"its purge began at {doomed.begun_at:%Y-%m-%dT%H:%MZ} and continues")
 
 
 def _ask(facility: str, confirm: str | None) -> None:

@@ -20,18 +20,18 @@ from services.core.timeline import relative
 class SourceHours:
     """Hours of a source, both ends inclusive, and how many of them are stored."""
 
-    of: StoredSource
+    source: StoredSource
     first: int
     last: int
     count: int
 
 
-def instant(option: str, said: str | None) -> datetime | None:
+def instant(option: str, written: str | None) -> datetime | None:
     """Read a time option; None: it was not given."""
-    if said is None:
+    if written is None:
         return None
     try:
-        return relative.read(said, now=SystemClock().now(), is_end=option == "--to")
+        return relative.read(written, now=SystemClock().now(), is_end=option == "--to")
     except ValueError as error:
         raise failure(f"{option}: {error}") from None
 
@@ -48,13 +48,13 @@ def sources(
     connection: psycopg.Connection[Any], facilities: Sequence[str] | None
 ) -> list[StoredSource]:
     """Read the sources of the facilities; None: all."""
-    found = final_hours.sources(connection, facilities)
-    unknown = sorted(set(facilities or ()) - {each.facility for each in found})
+    sources = final_hours.sources(connection, facilities)
+    unknown = sorted(set(facilities or ()) - {source.facility for source in sources})
     if unknown:
         raise failure(
             f"there is no facility {', '.join(unknown)} with sources; create it with `tonne apply`"
         )
-    return found
+    return sources
 
 
 def bounds(
@@ -67,9 +67,11 @@ def bounds(
 ) -> list[SourceHours]:
     """Find which hours of the sources begin in the span; with ``final`` only final ones."""
     in_order(since, until)
-    found = []
-    for of in chosen:
-        stored = final_hours.bounds(connection, of.source_id, since, until, final=final)
+    hours = []
+    for source in chosen:
+        stored = final_hours.bounds(connection, source.source_id, since, until, final=final)
         if stored is not None:
-            found.append(SourceHours(of=of, first=stored[0], last=stored[1], count=stored[2]))
-    return found
+            hours.append(
+                SourceHours(source=source, first=stored[0], last=stored[1], count=stored[2])
+            )
+    return hours

@@ -44,14 +44,14 @@ def verify(
             steps = list(_steps(connection, bounds))
         except BusyError as error:
             raise failure(str(error)) from None
-    differences = [each for step in steps for each in step.differences]
+    differences = [difference for step in steps for difference in step.differences]
     counts = {
         "checked": sum(step.checked for step in steps),
         "waiting": sum(step.waiting for step in steps),
         "unknown": sum(step.unknown for step in steps),
     }
     if as_json:
-        say(json.dumps({**counts, "differs": [_row(each) for each in differences]}))
+        say(json.dumps({**counts, "differs": [_row(difference) for difference in differences]}))
     else:
         _tell(counts, differences)
     if differences:
@@ -69,24 +69,24 @@ def _steps(connection: psycopg.Connection[Any], bounds: list[SourceHours]) -> It
         console=Console(stderr=True),
         transient=True,
     ) as progress:
-        task = progress.add_task("", total=sum(each.count for each in bounds))
-        for each in bounds:
-            for first, last in check.steps(each.first, each.last):
-                plan = plans[each.of.facility_id]
-                done = check.step(connection, plan, each.of, first, last, datetime.now(UTC))
+        task = progress.add_task("", total=sum(hours.count for hours in bounds))
+        for hours in bounds:
+            for first, last in check.steps(hours.first, hours.last):
+                plan = plans[hours.source.facility_id]
+                done = check.step(connection, plan, hours.source, first, last, datetime.now(UTC))
                 progress.advance(task, done.checked + done.waiting + done.unknown)
                 yield done
 
 
-def _row(each: Difference) -> dict[str, Any]:
+def _row(difference: Difference) -> dict[str, Any]:
     return {
-        "facility": each.facility,
-        "source": each.source,
-        "hour": _hour(each),
-        "stored_kg": None if each.stored_ug is None else each.stored_ug / 1e9,
-        "recomputed_kg": each.recomputed_ug / 1e9,
-        "figures": list(each.figures),
-        "source_name": each.source_name,
+        "facility": difference.facility,
+        "source": difference.source,
+        "hour": _hour(difference),
+        "stored_kg": None if difference.stored_ug is None else difference.stored_ug / 1e9,
+        "recomputed_kg": difference.recomputed_ug / 1e9,
+        "figures": list(difference.figures),
+        "source_name": difference.source_name,
     }
 
 
@@ -95,13 +95,17 @@ def _tell(counts: dict[str, int], differences: list[Difference]) -> None:
         table = Table(
             "facility", "source", "name", "hour", "stored kg", "recomputed kg", "differs in"
         )
-        for each in differences:
-            stored = "none" if each.stored_ug is None else repr(each.stored_ug / 1e9)
+        for difference in differences:
+            stored = "none" if difference.stored_ug is None else repr(difference.stored_ug / 1e9)
             table.add_row(
-                each.facility, each.source, cell(each.source_name), _hour(each), stored,
-                repr(each.recomputed_ug / 1e9),
-                ", ".join(each.figures),
-            )  # fmt: skip
+                difference.facility,
+                difference.source,
+                cell(difference.source_name),
+                _hour(difference),
+                stored,
+                repr(difference.recomputed_ug / 1e9),
+                ", ".join(difference.figures),
+            )
         console().print(table)
     say(f"final hours checked: {counts['checked']}")
     say(f"differ: {len(differences)}")
@@ -111,5 +115,5 @@ def _tell(counts: dict[str, int], differences: list[Difference]) -> None:
         say(f"skipped, because their readings changed or were dropped: {counts['unknown']}")
 
 
-def _hour(each: Difference) -> str:
-    return f"{each.hour:%Y-%m-%dT%H:%MZ}"
+def _hour(difference: Difference) -> str:
+    return f"{difference.hour:%Y-%m-%dT%H:%MZ}"

@@ -36,7 +36,8 @@ def refusal(address: Address, reach: Reach) -> str | None:
     if reach is Reach.ANY:
         return None
     return next(
-        (kind for each in _spellings(address) if (kind := _kind(each, reach)) is not None), None
+        (kind for spelling in _spellings(address) if (kind := _kind(spelling, reach)) is not None),
+        None,
     )
 
 

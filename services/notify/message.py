@@ -36,8 +36,8 @@ class Message:
     @property
     def threshold(self) -> str | None:
         """Return the id of the alert's threshold."""
-        found = self.body.get("threshold")
-        return found if isinstance(found, str) else None
+        threshold = self.body.get("threshold")
+        return threshold if isinstance(threshold, str) else None
 
     def payload(self) -> bytes:
         """Return the message as JSON, equal for every delivery."""

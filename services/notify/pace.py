@@ -22,7 +22,7 @@ class Pace:
         """Return how long the pause still lasts; ``now_s`` is of a monotonic clock."""
         return max(0.0, self._until_s - now_s)
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """Allow twice as many messages in flight: the recipient accepted one."""
         self.width = min(self._limit, self.width * 2)
         self._backoff.reset()

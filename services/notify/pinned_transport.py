@@ -55,10 +55,10 @@ class PinnedTransport(httpx.AsyncBaseTransport):
             now = time.monotonic()
             if self._known is None or self._known[0] != host or self._known[1] < now:
                 try:
-                    found = await self._resolver.addresses(host, port)
+                    addresses = await self._resolver.addresses(host, port)
                 except OSError as error:
                     raise httpx.ConnectError(f"{host} cannot be looked up: {error}") from error
-                self._known = (host, now + _FRESH_S, found)
+                self._known = (host, now + _FRESH_S, addresses)
             addresses = self._known[2]
         for address in addresses:
             kind = refusal(address, self._reach)

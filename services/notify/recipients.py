@@ -53,11 +53,11 @@ class Recipients:
 
     def heartbeats(self) -> dict[str, list[Heartbeat]]:
         """Return the heartbeats that each target asked for."""
-        found: dict[str, list[Heartbeat]] = defaultdict(list)
+        heartbeats: dict[str, list[Heartbeat]] = defaultdict(list)
         for (facility, target), entry in self.entries.items():
             if entry.heartbeat is not None and facility not in self.retired:
-                found[target].append(Heartbeat(facility=facility, every_s=entry.heartbeat))
-        return found
+                heartbeats[target].append(Heartbeat(facility=facility, every_s=entry.heartbeat))
+        return heartbeats
 
     def targets(self) -> set[str]:
         """Return every target that a facility names."""
@@ -99,10 +99,10 @@ def recipients_of(
     """Return the recipients, from each facility's id, stored entries and granted secrets."""
     entries: dict[tuple[str, str], Notify] = {}
     secrets: dict[str, frozenset[str]] = {}
-    for facility, found, granted in facilities:
+    for facility, specs, granted in facilities:
         secrets[facility] = frozenset(granted)
         entries[facility, MQTT] = Notify(mqtt=True)
-        for spec in found if isinstance(found, list) else []:
+        for spec in specs if isinstance(specs, list) else []:
             try:
                 entry = Notify.model_validate(spec)
             except ValidationError as error:

@@ -30,10 +30,10 @@ class SystemResolver:
 
     async def addresses(self, host: str, port: int) -> list[Address]:
         """See :class:`Resolver`."""
-        found = await asyncio.get_running_loop().run_in_executor(
+        names = await asyncio.get_running_loop().run_in_executor(
             self._threads, _look_up, host, port
         )
-        return list(dict.fromkeys(ipaddress.ip_address(name) for name in found))
+        return list(dict.fromkeys(ipaddress.ip_address(name) for name in names))
 
     def close(self) -> None:
         """Cancel pending look-ups."""

@@ -189,7 +189,7 @@ class Worker:
         delivered = [row for row, error in finished if error is None]
         if delivered:
             await self._outbox.mark_delivered([row.id for row in delivered])
-            self._pace.succeeded()
+            self._pace.record_success()
             if self._postponed:
                 await self._outbox.due_now(self._postponed)
                 self._postponed.clear()

@@ -26,12 +26,12 @@ class Gate:
     """The budgets of all clients."""
 
     def __init__(self, settings: Settings) -> None:
-        each = settings.api_reads_at_once_per_key
+        per_key = settings.api_reads_at_once_per_key
         self.turns = Turns(
             Places(
                 at_once=settings.api_reads_at_once,
-                at_once_each=each,
-                at_once_of_a_kind=max(1, each * 2 // 3),
+                at_once_each=per_key,
+                at_once_of_a_kind=max(1, per_key * 2 // 3),
                 waiting_each=settings.api_waiting_per_key,
                 longest_wait_s=settings.api_longest_wait_s,
             )

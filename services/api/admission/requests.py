@@ -92,7 +92,7 @@ class InTurn:
                 answer = _Answer(self._patience, deadline, place)
                 client.watch(answer.give_up)
                 # the queue has a limit of its own
-                await place.enter_async_context(self._gate.turns.turn(asker, _kind(scope)))
+                await place.enter_async_context(self._gate.turns.place(asker, _kind(scope)))
                 answer.expect(self._patience.begins_within_s)
 
                 async def sent(message: Message) -> None:

@@ -59,7 +59,7 @@ class Turns:
         return sum(queue.length for queue in self._queues.values())
 
     @asynccontextmanager
-    async def turn(self, who: str, kind: str) -> AsyncIterator[None]:
+    async def place(self, who: str, kind: str) -> AsyncIterator[None]:
         """Hold a place of ``who`` for a call of ``kind``; wait until one is free.
 
         :raises TooManyRequests: too many of their requests wait already.

@@ -59,19 +59,19 @@ class Cursor(Generic[Place]):
 
 
 def _instant(part: str) -> datetime:
-    found = datetime.fromisoformat(part)
-    if found.tzinfo is None or not OLDEST <= found <= NEWEST:
+    instant = datetime.fromisoformat(part)
+    if instant.tzinfo is None or not OLDEST <= instant <= NEWEST:
         raise ValueError(part)
-    return found
+    return instant
 
 
 def _number(part: str) -> int:
     if not (part.isascii() and part.isdigit()) or len(part) > len(str(_LARGEST)):
         raise ValueError(part)
-    found = int(part)
-    if not 0 < found <= _LARGEST:
+    number = int(part)
+    if not 0 < number <= _LARGEST:
         raise ValueError(part)
-    return found
+    return number
 
 
 def _id(part: str) -> str:

@@ -60,10 +60,13 @@ class Entry(Generic[Stated]):
         try:
             return self._part.stated(body)
         except ValidationError as error:
-            found = plain_words.findings(error, body, self._part)
+            findings = plain_words.findings(error, body, self._part)
             raise InvalidRequest(
-                "; ".join(map(str, found)),
-                errors=[{"parameter": each.place.words, "message": each.mistake} for each in found],
+                "; ".join(map(str, findings)),
+                errors=[
+                    {"parameter": finding.place.words, "message": finding.mistake}
+                    for finding in findings
+                ],
             ) from None
 
 

@@ -86,7 +86,7 @@ def _from_http(error: HTTPException) -> Problem:
 
 
 def _from_file(error: FacilityFileError) -> Problem:
-    errors = [{"line": each.line, "message": each.message} for each in error.problems]
+    errors = [{"line": problem.line, "message": problem.message} for problem in error.problems]
     return InvalidRequest(str(error), errors=errors)
 
 

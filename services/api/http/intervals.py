@@ -130,26 +130,26 @@ def cut(
 def _cut_evenly(step: timedelta, begins: datetime, ends: datetime, *, limit: int) -> list[Bucket]:
     first = begins - (begins - EPOCH) % step
     count = min(limit, -((first - ends) // step))
-    edges = [first + step * i for i in range(count + 1)]
-    return [Bucket(begins=a, ends=b) for a, b in pairwise(edges)]
+    boundaries = [first + step * i for i in range(count + 1)]
+    return [Bucket(begins=a, ends=b) for a, b in pairwise(boundaries)]
 
 
 def _cut_by_calendar(
     interval: IntervalLength, begins: datetime, ends: datetime, *, zone: ZoneInfo, limit: int
 ) -> list[Bucket]:
     buckets: list[Bucket] = []
-    edges = _local_edges(interval, begins.astimezone(zone).replace(tzinfo=None, fold=0))
-    edge = _instant(next(edges), zone)
-    for local in edges:
-        following = _instant(local, zone)
+    boundaries = _local_edges(interval, begins.astimezone(zone).replace(tzinfo=None, fold=0))
+    edge = _instant(next(boundaries), zone)
+    for local in boundaries:
+        next_boundary = _instant(local, zone)
         # a date that the clock skipped has no hours of its own
-        if following <= edge:
+        if next_boundary <= edge:
             continue
         if edge >= ends or len(buckets) == limit:
             break
-        if following > begins:
-            buckets.append(Bucket(begins=edge, ends=following))
-        edge = following
+        if next_boundary > begins:
+            buckets.append(Bucket(begins=edge, ends=next_boundary))
+        edge = next_boundary
     return buckets
 
 

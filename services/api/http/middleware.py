@@ -33,13 +33,13 @@ class LimitBody:
         if announced.isdigit() and int(announced) > self._limit:
             await problem.response()(scope, receive, send)
             return
-        seen = 0
+        received = 0
 
         async def counted() -> Message:
-            nonlocal seen
+            nonlocal received
             message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self._limit:
+            received += len(message.get("body", b""))
+            if received > self._limit:
                 raise problem
             return message
 

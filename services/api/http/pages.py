@@ -70,15 +70,15 @@ class Pages(Generic[Row, Place]):
         """
         return self._cursor.read(query.cursor)
 
-    def page(self, found: Sequence[Row], query: Paged, **resolved: str) -> Page[Row]:
+    def page(self, rows: Sequence[Row], query: Paged, **resolved: str) -> Page[Row]:
         """Cut what was found to ``query.limit`` rows; one row more tells that there is a rest.
 
         The link (RFC 8288) repeats the parameters of ``query`` as they were given, or as
         ``resolved`` where the next request would understand them otherwise.
         """
-        if query.limit is None or len(found) <= query.limit:
-            return Page(rows=found)
-        rows = found[: query.limit]
+        if query.limit is None or len(rows) <= query.limit:
+            return Page(rows=rows)
+        rows = rows[: query.limit]
         parameters = {
             **query.model_dump(by_alias=True, exclude_unset=True, exclude={"cursor"}, mode="json"),
             **resolved,

@@ -251,7 +251,7 @@ def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
         by_status.setdefault(problem.status, []).append(problem)
     return {
         status: {
-            "description": "; ".join(p.title for p in found),
+            "description": "; ".join(p.title for p in problems),
             "content": {
                 MEDIA_TYPE: {
                     "schema": {"$ref": "#/components/schemas/ProblemDetails"},
@@ -264,10 +264,10 @@ def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
                                 "detail": (p.__doc__ or "").strip(),
                             }
                         }
-                        for p in found
+                        for p in problems
                     },
                 }
             },
         }
-        for status, found in by_status.items()
+        for status, problems in by_status.items()
     }

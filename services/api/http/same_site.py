@@ -107,8 +107,8 @@ def _check_origin(headers: dict[bytes, str]) -> None:
 
 def _parts(host: str) -> tuple[str | None, int | None]:
     try:
-        found = urlsplit(f"//{host}")
-        port = found.port
+        parts = urlsplit(f"//{host}")
+        port = parts.port
     except ValueError:
         return None, None
-    return found.hostname, port
+    return parts.hostname, port

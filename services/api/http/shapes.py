@@ -107,7 +107,7 @@ def _arrow_type(field: FieldInfo) -> na.Schema:
 
 def _kinds(annotation: Any) -> set[type]:
     if get_origin(annotation) is Literal:
-        return {type(each) for each in get_args(annotation)}
+        return {type(kind) for kind in get_args(annotation)}
     if get_origin(annotation) in {Union, UnionType}:
         return set().union(*map(_kinds, get_args(annotation)))
     return {annotation}

@@ -85,9 +85,9 @@ def check_json(body: bytes) -> None:
     if body.lstrip()[:1] not in {b"{", b"["}:
         return
     try:
-        found = json.loads(body, object_pairs_hook=_object)
+        document = json.loads(body, object_pairs_hook=_object)
         if _SUSPICIOUS.search(body):
-            _check_texts(found)
+            _check_texts(document)
     except Problem:
         raise
     except RecursionError:
@@ -97,12 +97,12 @@ def check_json(body: bytes) -> None:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
         name = twice.encode("ascii", "backslashreplace").decode()[:80]
         raise InvalidRequest(f"body: duplicate key `{name}` in an object; remove one")
-    return found
+    return members
 
 
 def _check_texts(node: Any) -> None:
@@ -113,8 +113,8 @@ def _check_texts(node: Any) -> None:
                 " \\udfff), which cannot be stored."
             )
     elif isinstance(node, list):
-        for each in node:
-            _check_texts(each)
+        for item in node:
+            _check_texts(item)
     elif isinstance(node, dict):
         for key, value in node.items():
             _check_texts(key)

@@ -68,7 +68,8 @@ def _source(state: FacilityLive, source: SourceLive, accounts: Accounts) -> dict
         "counts": _counts(source, accounts),
         "rate_kg_h": None if source.rate_ug_h is None else kg(source.rate_ug_h),
         "totals": {
-            span: _total_of_one(state, source, source.totals.get(span), accounts) for span in TOTALS
+            window: _total_of_one(state, source, source.totals.get(window), accounts)
+            for window in TOTALS
         },
         "newest_minute": source.newest_minute,
     }
@@ -77,14 +78,14 @@ def _source(state: FacilityLive, source: SourceLive, accounts: Accounts) -> dict
 def _totals(
     state: FacilityLive, sources: Sequence[SourceLive], accounts: Accounts
 ) -> dict[str, dict[str, Any]]:
-    return {span: _total(state, sources, span, accounts) for span in TOTALS}
+    return {window: _total(state, sources, window, accounts) for window in TOTALS}
 
 
 def _total(
-    state: FacilityLive, sources: Sequence[SourceLive], span: str, accounts: Accounts
+    state: FacilityLive, sources: Sequence[SourceLive], window: str, accounts: Accounts
 ) -> dict[str, Any]:
     """Of several sources, column by column."""
-    stated = [(source, source.totals[span]) for source in sources if span in source.totals]
+    stated = [(source, source.totals[window]) for source in sources if window in source.totals]
     window_ms = max((part.window_ms for _, part in stated), default=0)
     # of a source without totals yet the whole window should be known
     expected_ms = sum(part.expected_ms for _, part in stated)
@@ -92,7 +93,7 @@ def _total(
     known = [(source, part) for source, part in stated if part.is_known]
     if not known:
         return _answer(expected_ms, None, (None, None))
-    masses, covered, measured, substituted, estimated, window, expected = zip(
+    masses, covered, measured, substituted, estimated, windows_ms, expected = zip(
         *(part for _, part in known), strict=True
     )
     whole = SpanTotal(
@@ -101,7 +102,7 @@ def _total(
         measured_ms=sum(map(min, measured, expected)),
         substituted_ms=sum(substituted),
         estimated_ms=sum(map(min, estimated, expected)),
-        window_ms=max(window),
+        window_ms=max(windows_ms),
         expected_ms=sum(expected),
     )
     return _answer(expected_ms, whole, _band(state, known, accounts))
@@ -151,9 +152,9 @@ def _answer(
 def _band(
     state: FacilityLive, known: Sequence[tuple[SourceLive, SpanTotal]], accounts: Accounts
 ) -> tuple[float | None, float | None]:
-    of = [accounts.get(source.slug) for source, _ in known]
+    known_accounts = [accounts.get(source.slug) for source, _ in known]
     # most facilities state nothing: no mass is looked at to find that out
-    if not all(account is not None and account.meters for account in of):
+    if not all(account is not None and account.meters for account in known_accounts):
         return None, None
     return band_kg(
         (
@@ -163,7 +164,7 @@ def _band(
                 begins=state.as_of - timedelta(milliseconds=part.window_ms),
                 ends=state.as_of,
             )
-            for account, (_, part) in zip(of, known, strict=True)
+            for account, (_, part) in zip(known_accounts, known, strict=True)
         ),
         ZoneInfo(state.timezone),
     )
@@ -172,22 +173,22 @@ def _band(
 def _checks(state: FacilityLive, accounts: Accounts) -> list[dict[str, Any]]:
     """How far each source is from the one that checks it, by window."""
     by_slug = {source.slug: source for source in state.sources}
-    found = []
+    checks = []
     for source in state.sources:
         account = accounts.get(source.slug)
         check = None if account is None else by_slug.get(account.check or "")
         if check is None:
             continue
-        spans = {}
-        for span in TOTALS:
-            apart = difference(_source_total(source, span), _source_total(check, span))
-            spans[span] = {"difference_kg": apart.kg, "difference_percent": apart.percent}
-        found.append({"source": source.slug, "check": check.slug, "totals": spans})
-    return found
+        totals = {}
+        for window in TOTALS:
+            apart = difference(_source_total(source, window), _source_total(check, window))
+            totals[window] = {"difference_kg": apart.kg, "difference_percent": apart.percent}
+        checks.append({"source": source.slug, "check": check.slug, "totals": totals})
+    return checks
 
 
-def _source_total(source: SourceLive, span: str) -> SourceTotal:
-    part = source.totals.get(span)
+def _source_total(source: SourceLive, window: str) -> SourceTotal:
+    part = source.totals.get(window)
     known = part is not None and part.is_known
     return SourceTotal(
         source=source.slug,

@@ -150,11 +150,11 @@ class LiveFeed:
         if key_id is not None:
             self._keys[key_id] += 1
         ends_at = time.monotonic() + self._pace.life_s
-        seen = 0
+        version = 0
         try:
             while not self._closing and not watched.gone and key_id not in self._ended_keys:
-                if watched.version != seen:
-                    seen = watched.version
+                if watched.version != version:
+                    version = watched.version
                     if (newest := watched.newest) is not None:
                         missed = b"" if after is None else newest.alerts_after(after)
                         after = newest.sequence

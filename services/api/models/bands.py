@@ -55,5 +55,5 @@ def band_kg(masses: Iterable[SourceMass], zone: ZoneInfo) -> tuple[float | None,
         parts.append(Part(kg=kg(mass.co2_ug), components=components))
     if not parts:
         return None, None
-    found = band(parts)
-    return found.low_kg, found.high_kg
+    limits = band(parts)
+    return limits.low_kg, limits.high_kg

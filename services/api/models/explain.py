@@ -17,7 +17,7 @@ from services.core.timeline.instants import HOUR_MS, MINUTE, from_us
 
 
 def explain_body(
-    found: HourExplanation,
+    explanation: HourExplanation,
     *,
     facility: str,
     facility_retired_at: datetime | None = None,
@@ -26,27 +26,29 @@ def explain_body(
     as_of: datetime,
 ) -> dict[str, Any]:
     """Build the answer; what is unknown is null, never zero."""
-    in_force = next((v for v in reversed(found.versions) if v.superseded_at is None), None)
-    gwp = gwp_set(found.configuration.get("gwp"))
+    in_force = next((v for v in reversed(explanation.versions) if v.superseded_at is None), None)
+    gwp = gwp_set(explanation.configuration.get("gwp"))
     return {
         "facility": facility,
         "facility_retired_at": facility_retired_at,
         "source": source,
-        "scope": found.scope,
+        "scope": explanation.scope,
         "hour": hour,
         "as_of": as_of,
         "total": None if in_force is None else _version(in_force),
-        "activity_unit": found.activity_unit,
-        "method": found.configuration["method"],
-        "configuration": found.configuration,
-        "configured_at": found.configured_at,
-        "equation": None if found.equation is None else _equation(found.equation),
-        "factor": None if found.factor is None else _factor(found.factor, gwp),
-        "market_factor": None if found.market_factor is None else _factor(found.market_factor, gwp),
-        "closing": None if found.closing is None else _closing(found.closing),
-        "inputs": [_input(item) for item in found.inputs],
-        "minutes": _minutes(found, hour),
-        "versions": [_version(version) for version in found.versions],
+        "activity_unit": explanation.activity_unit,
+        "method": explanation.configuration["method"],
+        "configuration": explanation.configuration,
+        "configured_at": explanation.configured_at,
+        "equation": None if explanation.equation is None else _equation(explanation.equation),
+        "factor": None if explanation.factor is None else _factor(explanation.factor, gwp),
+        "market_factor": None
+        if explanation.market_factor is None
+        else _factor(explanation.market_factor, gwp),
+        "closing": None if explanation.closing is None else _closing(explanation.closing),
+        "inputs": [_input(item) for item in explanation.inputs],
+        "minutes": _minutes(explanation, hour),
+        "versions": [_version(version) for version in explanation.versions],
     }
 
 
@@ -105,19 +107,19 @@ def _closing(closing: HourClosing) -> dict[str, Any]:
         "operating_h": _number(closing.operating),
         "inputs": [
             {
-                "role": each.role,
-                "unit": units.get(each.role),
-                "average": _number(each.average),
-                "unadjusted": _number(each.unadjusted),
-                "coverage": round(min(1.0, each.covered_ms / HOUR_MS), 6),
-                "valid": each.valid,
-                "verdict": each.verdict,
-                "verdict_reason": each.verdict_reason,
-                "value": _number(each.value),
-                "code": each.code or None,
-                "reason": each.reason or None,
+                "role": item.role,
+                "unit": units.get(item.role),
+                "average": _number(item.average),
+                "unadjusted": _number(item.unadjusted),
+                "coverage": round(min(1.0, item.covered_ms / HOUR_MS), 6),
+                "valid": item.valid,
+                "verdict": item.verdict,
+                "verdict_reason": item.verdict_reason,
+                "value": _number(item.value),
+                "code": item.code or None,
+                "reason": item.reason or None,
             }
-            for each in closing.inputs
+            for item in closing.inputs
         ],
         "calibrations": {
             role: [
@@ -141,17 +143,19 @@ def _closing(closing: HourClosing) -> dict[str, Any]:
 
 
 def _audit(audit: Audit) -> dict[str, Any]:
-    found = audit.accuracy
+    accuracy = audit.accuracy
     return {
         "time": from_us(audit.ts_us),
         "passed": audit.passed,
         "bias_factor": float(audit.bias_factor),
-        "runs": None if found is None else found.runs,
-        "mean_difference": None if found is None else float(found.mean_difference),
-        "confidence_coefficient": None if found is None else float(found.confidence_coefficient),
+        "runs": None if accuracy is None else accuracy.runs,
+        "mean_difference": None if accuracy is None else float(accuracy.mean_difference),
+        "confidence_coefficient": None
+        if accuracy is None
+        else float(accuracy.confidence_coefficient),
         "relative_accuracy_percent": None
-        if found is None
-        else float(found.relative_accuracy_percent),
+        if accuracy is None
+        else float(accuracy.relative_accuracy_percent),
     }
 
 
@@ -210,25 +214,25 @@ def _input(item: InputHour) -> dict[str, Any]:
         },
         "held": [
             {
-                "from": from_us(each.t0_us),
-                "to": from_us(each.t1_us),
-                "change": each.value,
-                "reason": each.reason,
+                "from": from_us(step.t0_us),
+                "to": from_us(step.t1_us),
+                "change": step.value,
+                "reason": step.reason,
             }
-            for each in item.unconfirmed
+            for step in item.unconfirmed
         ],
         "incidents": [
             {
-                "kind": each.kind,
-                "from": from_us(each.t0_us),
-                "to": from_us(each.t1_us),
-                "before": each.before,
-                "seen": each.skipped_value,
-                "after": each.after,
-                "counted": each.counted,
-                "reason": each.reason,
+                "kind": incident.kind,
+                "from": from_us(incident.t0_us),
+                "to": from_us(incident.t1_us),
+                "before": incident.before,
+                "seen": incident.skipped_value,
+                "after": incident.after,
+                "counted": incident.counted,
+                "reason": incident.reason,
             }
-            for each in item.incidents
+            for incident in item.incidents
         ],
     }
 
@@ -237,8 +241,8 @@ def _reading(time: datetime | None, value: float | None) -> dict[str, Any] | Non
     return None if time is None else {"time": time, "value": value}
 
 
-def _minutes(found: HourExplanation, hour: datetime) -> list[dict[str, Any]]:
-    stored = {row.minute: row for row in found.minutes}
+def _minutes(explanation: HourExplanation, hour: datetime) -> list[dict[str, Any]]:
+    stored = {row.minute: row for row in explanation.minutes}
     rows = []
     for index in range(60):
         time = hour + index * MINUTE
@@ -254,7 +258,9 @@ def _minutes(found: HourExplanation, hour: datetime) -> list[dict[str, Any]]:
                 if row and known and row.activity_n is not None
                 else None,
                 "coverage": min(1.0, row.covered_ms / 60_000) if row else 0.0,
-                "inputs": {item.channel.role: item.minutes[index][0] for item in found.inputs},
+                "inputs": {
+                    item.channel.role: item.minutes[index][0] for item in explanation.inputs
+                },
             }
         )
     return rows

@@ -81,11 +81,11 @@ async def get_alerts(
 ) -> Response:
     """List alerts of the facilities that the key can see, newest first, retracted ones included."""
     after = _PAGES.after(query)
-    found = await visible_facilities(context, who, query.facility)
+    facilities = await visible_facilities(context, who, query.facility)
     async with context.database.read() as connection:
         rows = await queries.alerts(
             connection,
-            [facility.id for facility in found],
+            [facility.id for facility in facilities],
             states=query.state,
             thresholds=query.threshold,
             begins=query.from_,
@@ -133,7 +133,7 @@ async def post_ack(
 
 async def _visible(context: Context, who: Principal, alert: int) -> dict[str, object]:
     async with context.database.read() as connection:
-        found = await queries.alert(connection, alert)
-    if found is None or not who.sees(found["facility"]):
+        row = await queries.alert(connection, alert)
+    if row is None or not who.sees(row["facility"]):
         raise NotFound(f"There is no alert {alert}; GET /v1/alerts lists alerts.")
-    return found
+    return row

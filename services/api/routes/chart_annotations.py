@@ -48,12 +48,12 @@ async def get_annotations(
     Rows have the form of Grafana annotations; ``timeEnd`` is null for an instant and for an event
     that has not ended.
     """
-    found = await visible_facilities(context, who, query.facility)
+    facilities = await visible_facilities(context, who, query.facility)
     begins, ends = query.bounds(context.clock.now())
     async with context.database.read() as connection:
         rows = await chart_annotations(
             connection,
-            [each.id for each in found],
+            [facility.id for facility in facilities],
             begins=begins,
             ends=ends,
             kinds=query.kind,

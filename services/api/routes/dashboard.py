@@ -49,7 +49,7 @@ class _Asset:
 @router.get("/")
 async def page(request: Request) -> Response:
     """Serve the page."""
-    return _answer(request, await run_in_threadpool(_own, "index.html"))
+    return _answer(request, await run_in_threadpool(_dashboard_file, "index.html"))
 
 
 @router.get("/assets/{name}")
@@ -59,25 +59,25 @@ async def asset(request: Request, name: str) -> Response:
         return _answer(request, await run_in_threadpool(_chart_library))
     if name not in _names():
         raise NotFound(f"Unknown asset {name}.")
-    return _answer(request, await run_in_threadpool(_own, name))
+    return _answer(request, await run_in_threadpool(_dashboard_file, name))
 
 
-def _answer(request: Request, found: _Asset) -> Response:
+def _answer(request: Request, asset: _Asset) -> Response:
     headers = {
         **_PAGE_HEADERS,
-        "Cache-Control": found.cache_control,
-        "ETag": found.etag,
+        "Cache-Control": asset.cache_control,
+        "ETag": asset.etag,
         "Vary": "Accept-Encoding",
     }
-    if found.etag in request.headers.get("if-none-match", ""):
+    if asset.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     if "gzip" in request.headers.get("accept-encoding", ""):
         return Response(
-            found.gzipped,
-            media_type=found.media_type,
+            asset.gzipped,
+            media_type=asset.media_type,
             headers={**headers, "Content-Encoding": "gzip"},
         )
-    return Response(found.plain, media_type=found.media_type, headers=headers)
+    return Response(asset.plain, media_type=asset.media_type, headers=headers)
 
 
 @cache
@@ -86,7 +86,7 @@ def _names() -> frozenset[str]:
 
 
 @cache
-def _own(name: str) -> _Asset:
+def _dashboard_file(name: str) -> _Asset:
     plain = (files("services.api") / "dashboard" / name).read_bytes()
     if name == "index.html":
         plain = plain.replace(b"PLOTLY_VERSION", version("plotly").encode())

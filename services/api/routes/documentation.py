@@ -30,14 +30,14 @@ async def start() -> Response:
 @router.get("/docs/{path:path}")
 async def page(request: Request, path: str) -> Response:
     """Serve a file of the documentation."""
-    found = await run_in_threadpool(_file, path)
+    file = await run_in_threadpool(_file, path)
     headers = {
-        "Content-Security-Policy": await run_in_threadpool(_policy, found),
+        "Content-Security-Policy": await run_in_threadpool(_policy, file),
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-cache",
     }
-    answer = FileResponse(found, headers=headers, stat_result=found.stat())
+    answer = FileResponse(file, headers=headers, stat_result=file.stat())
     if answer.headers["etag"] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers={**headers, "ETag": answer.headers["etag"]})
     return answer
@@ -49,11 +49,11 @@ def _file(path: str) -> Path:
             "The documentation is not built; run `make up`, install the wheel, or read deploy/docs"
             " in the repository."
         )
-    found = (_DIRECTORY / (path or "index.html")).resolve()
+    file = (_DIRECTORY / (path or "index.html")).resolve()
     hidden = any(part.startswith(".") for part in Path(path).parts)
-    if hidden or not found.is_relative_to(_DIRECTORY.resolve()) or not found.is_file():
+    if hidden or not file.is_relative_to(_DIRECTORY.resolve()) or not file.is_file():
         raise NotFound(f"The documentation has no page {path[:100]}; start at /docs/.")
-    return found
+    return file
 
 
 def _policy(file: Path) -> str:

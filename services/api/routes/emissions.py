@@ -129,11 +129,11 @@ async def get_emissions(
     begins, ends = query.bounds(now)
     interval = _interval(query, begins, ends)
     after = _PAGES.after(query)
-    found = await visible_facilities(context, who, query.facility)
+    facilities = await visible_facilities(context, who, query.facility)
     if after is not None:
         begins = max(begins, after.time)
     async with context.database.read() as connection:
-        series = await _series(connection, found, query, begins, ends)
+        series = await _series(connection, facilities, query, begins, ends)
         count = sum(len(s.sources) for s in series)
         # what lies ahead of the clock is no gap
         until = min(ends, now)
@@ -160,7 +160,7 @@ async def get_emissions(
         listed.rows,
         _ROWS,
         accept=accept,
-        headers={**listed.headers, **retired_header(found, query.facility)},
+        headers={**listed.headers, **retired_header(facilities, query.facility)},
     )
 
 
@@ -185,14 +185,14 @@ def _too_many(count: int) -> TooManyRows:
 
 async def _series(
     connection: AsyncConnection,
-    found: Sequence[FacilityRow],
+    facilities: Sequence[FacilityRow],
     query: EmissionsQuery,
     begins: datetime,
     ends: datetime,
 ) -> list[_Series]:
     series = []
     unknown = set(query.source)
-    for facility in found:
+    for facility in facilities:
         all_sources = await sources_between(connection, facility.id, begins=begins, ends=ends)
         unknown -= {source.slug for source in all_sources}
         sources = tuple(s for s in all_sources if not query.source or s.slug in query.source)
@@ -258,7 +258,7 @@ def _row(
         "co2_kg": masses.pop("co2_kg"),
         "co2e_kg": masses.pop("co2e_kg"),
         "coverage": round(coverage, 6),
-        "quality": row.quality or _judged(by_method),
+        "quality": row.quality or _quality(by_method),
         "version": row.version,
         "activity": None if row.activity_n is None else row.activity_n / 1e9,
         "activity_unit": source.activity_unit,
@@ -272,7 +272,7 @@ def _row(
     }
 
 
-def _judged(by_method: Mapping[str, float]) -> str:
+def _quality(by_method: Mapping[str, float]) -> str:
     if by_method["missing"] >= 1:
         return "missing"
     if by_method["substituted"] > 0:

@@ -51,14 +51,14 @@ async def get_explain(
     hour = query.hour.replace(minute=0, second=0, microsecond=0)
     as_of = query.as_of or context.clock.now()
     source = query.source
-    found = await context.database.read_in_thread(
+    explanation = await context.database.read_in_thread(
         lambda connection: explain_hour(
             connection, facility=facility.slug, source=source, hour=hour, as_of=as_of
         )
     )
     return json_answer(
         explain_body(
-            found,
+            explanation,
             facility=facility.slug,
             facility_retired_at=facility.retired_at,
             source=source,

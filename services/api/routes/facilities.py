@@ -74,10 +74,10 @@ async def get_facilities(
 ) -> Response:
     """List the facilities that the key can see, with active sources and devices, by id."""
     after = _PAGES.after(query)
-    found = await visible_facilities(context, who, [])
+    facilities = await visible_facilities(context, who, [])
     rows = [
         f
-        for f in found
+        for f in facilities
         if (query.retired or f.retired_at is None) and (after is None or f.slug > after.facility)
     ]
     listed = _PAGES.page(rows, query)
@@ -216,18 +216,18 @@ async def delete_facility(
     data: `tonne remove FACILITY --purge`.
     """
     (named,) = await visible_facilities(context, who, [facility])
-    found = await context.database.write(
+    removed = await context.database.write(
         lambda connection: (
             look_up(connection, named.slug)
             if query.dry_run
             else retire_facility(connection, named.slug, by=who.name, reason=query.reason)
         )
     )
-    retirement = found.retirement
+    retirement = removed.retirement
     return json_answer(
         _RETIRED.row(
-            found,
-            facility=found.slug,
+            removed,
+            facility=removed.slug,
             retired_at=None if retirement is None else retirement.instant,
             retired_by=None if retirement is None else retirement.by,
             reason=None if retirement is None else retirement.reason,

@@ -156,10 +156,10 @@ def live_reader(database: Database, clock: Clock) -> ReadLive:
         return LiveEvent(
             id=f"{state.sequence}-{int(now.timestamp()) // 60}",
             body=msgspec.json.encode(
-                live_body(state, accounts, [each for each in alerts if is_open(each)])
+                live_body(state, accounts, [alert for alert in alerts if is_open(alert)])
             ),
             sequence=state.sequence,
-            alerts=tuple((each["data_version"], msgspec.json.encode(each)) for each in alerts),
+            alerts=tuple((alert["data_version"], msgspec.json.encode(alert)) for alert in alerts),
         )
 
     return read

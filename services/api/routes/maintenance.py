@@ -44,10 +44,10 @@ async def get_maintenance(
     context: InContext, who: Reader, query: Annotated[MaintenanceQuery, FromQuery()]
 ) -> Response:
     """List the time spans in which alerts are evaluated and stored, but nobody is notified."""
-    found = await visible_facilities(context, who, query.facility)
+    facilities = await visible_facilities(context, who, query.facility)
     async with context.database.read() as connection:
         rows = await queries.maintenance(
-            connection, [each.id for each in found], begins=query.from_, ends=query.to
+            connection, [facility.id for facility in facilities], begins=query.from_, ends=query.to
         )
     return json_answer(rows)
 

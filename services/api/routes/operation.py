@@ -39,7 +39,7 @@ async def healthz() -> dict[str, str]:
 )
 async def readyz(context: InContext) -> Response:
     """Check that the database is migrated and that ingest, aggregator and notifier progress."""
-    body = _judge(await context.health.read(), context.clock)
+    body = _readiness_body(await context.health.read(), context.clock)
     answer = json_answer(body)
     answer.status_code = 200 if body["ready"] else 503
     return answer
@@ -56,34 +56,34 @@ async def metrics() -> Response:
     return Response(generate_latest(api_registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _judge(found: Readiness | None, clock: Clock) -> dict[str, object]:
+def _readiness_body(readiness: Readiness | None, clock: Clock) -> dict[str, object]:
     missing: list[str] = []
     processes: dict[str, object] = {}
-    outdated = None if found is None else objection(found.schema_revision)
-    if found is None:
+    outdated = None if readiness is None else objection(readiness.schema_revision)
+    if readiness is None:
         missing.append("the database does not answer; check TONNE_DATABASE_URL and the server")
     elif outdated is not None:
         missing.append(outdated)
     for process, command in _PROCESSES.items():
-        age_s = None if found is None else found.progress_age_s.get(process)
+        age_s = None if readiness is None else readiness.progress_age_s.get(process)
         ready = age_s is not None and age_s <= STALE_AFTER_S
         processes[process] = {"ready": ready, "age_s": age_s}
-        if found is not None and age_s is None:
+        if readiness is not None and age_s is None:
             missing.append(f"{process} is not running; start `{command}`")
         elif age_s is not None and not ready:
             missing.append(
                 f"{process} has made no progress for {age_s:.0f} s; check its log and restart"
                 f" `{command}`"
             )
-    if found is not None and found.broker_away:
+    if readiness is not None and readiness.broker_away:
         missing.append("ingest has no session with the broker; check TONNE_MQTT_URL and the broker")
-    notices = [] if found is None else _notices(found)
+    notices = [] if readiness is None else _notices(readiness)
     if isinstance(clock, SteadyTime):
-        notices += [Notice(process="api", **each) for each in clock.notices()]
+        notices += [Notice(process="api", **notice) for notice in clock.notices()]
     return {
         "ready": not missing,
-        "database": found is not None,
-        "schema_current": found is not None and outdated is None,
+        "database": readiness is not None,
+        "schema_current": readiness is not None and outdated is None,
         "processes": processes,
         "missing": missing,
         "warnings": [notice.detail for notice in notices],
@@ -94,19 +94,20 @@ def _judge(found: Readiness | None, clock: Clock) -> dict[str, object]:
     }
 
 
-def _notices(found: Readiness) -> list[Notice]:
+def _notices(readiness: Readiness) -> list[Notice]:
     """Collect what needs attention although the totals are correct."""
     notices: list[Notice] = []
-    if found.shed:
+    if readiness.shed:
         notices.append(
             Notice(
                 process="ingest",
                 code="quarantine-full",
-                detail=f"quarantine is full: ingest dropped {found.shed} refused messages in the"
-                " last two minutes; see `tonne quarantine list`, then replay or discard entries",
+                detail=f"quarantine is full: ingest dropped {readiness.shed} refused messages"
+                " in the last two minutes; see `tonne quarantine list`, then replay or discard"
+                " entries",
             )
         )
-    if found.mostly_refused:
+    if readiness.mostly_refused:
         notices.append(
             Notice(
                 process="ingest",
@@ -115,30 +116,30 @@ def _notices(found: Readiness) -> list[Notice]:
                 " shows why",
             )
         )
-    if found.pending_s > _PENDING_S:
+    if readiness.pending_s > _PENDING_S:
         notices.append(
             Notice(
                 process="notify",
                 code="alerts-untold",
-                detail=f"{found.pending} notifications are waiting, the oldest for"
-                f" {found.pending_s:.0f} s; `tonne alerts waiting` shows the recipients and the"
+                detail=f"{readiness.pending} notifications are waiting, the oldest for"
+                f" {readiness.pending_s:.0f} s; `tonne alerts waiting` shows the recipients and the"
                 " reasons",
             )
         )
-    return [*notices, *map(_left_alone, found.set_aside), *found.notices]
+    return [*notices, *map(_left_alone, readiness.set_aside), *readiness.notices]
 
 
 def _left_alone(piece: LeftAlone) -> Notice:
     """Describe what is set aside, since when and why."""
-    of = f"{piece.facility}/{piece.name}" if piece.name else f"facility {piece.facility}"
+    name = f"{piece.facility}/{piece.name}" if piece.name else f"facility {piece.facility}"
     since = f"since {piece.since:%Y-%m-%dT%H:%MZ}"
     if piece.kind == "masses":
-        detail = f"{of}: {piece.reason} ({since})"
+        detail = f"{name}: {piece.reason} ({since})"
         return Notice(process=piece.service, code="impossible-masses", detail=detail)
-    what = "is not computed" if piece.service == "aggregator" else f"is skipped by {piece.service}"
+    state = "is not computed" if piece.service == "aggregator" else f"is skipped by {piece.service}"
     return Notice(
         process=piece.service,
         code="set-aside",
-        detail=f"{of} {what} {since}: {piece.reason}; it is retried after a while, when a facility"
-        " file changes, and by `tonne recompute`",
+        detail=f"{name} {state} {since}: {piece.reason}; it is retried after a while, when a"
+        " facility file changes, and by `tonne recompute`",
     )

@@ -78,8 +78,7 @@ async def get_quarantine(
     after = _PAGES.after(query)
     facilities = list(query.facility)
     if who.facilities is not None:
-        found = await visible_facilities(context, who, facilities)
-        facilities = [row.slug for row in found]
+        facilities = [row.slug for row in await visible_facilities(context, who, facilities)]
         if not facilities:
             return json_answer([])
     statement = select_page(

@@ -62,12 +62,12 @@ async def get_readings(
     Devices of different facilities may have the same id; `facility` tells them apart.
     """
     begins, ends = query.bounds(context.clock.now())
-    found = await visible_facilities(context, who, query.facility)
+    facilities = await visible_facilities(context, who, query.facility)
     rows: list[dict[str, Any]] = []
     async with context.database.read() as connection:
         wanted = [
             (facility.slug, channel)
-            for facility in found
+            for facility in facilities
             for channel in await channels(
                 connection, facility.id, devices=query.device, slugs=query.channel
             )
@@ -99,4 +99,6 @@ async def get_readings(
                     " reduce `max_points`."
                 )
     rows.sort(key=lambda row: (row["time"], row["facility"], row["device"], row["channel"]))
-    return rows_answer(rows, _ROWS, accept=accept, headers=retired_header(found, query.facility))
+    return rows_answer(
+        rows, _ROWS, accept=accept, headers=retired_header(facilities, query.facility)
+    )

@@ -88,15 +88,15 @@ async def post_replay(context: InContext, who: Writer, body: ReplayBody) -> Resp
         lambda connection: _submit(connection, who, selection, body)
     )
     until = time.monotonic() + _WAIT_S
-    while (found := await _request(context, request_id)) is not None:
-        if found.finished_at is not None or time.monotonic() >= until:
+    while (request := await _request(context, request_id)) is not None:
+        if request.finished_at is not None or time.monotonic() >= until:
             break
         await asyncio.sleep(_LOOK_EVERY_S)
-    if found is None:
+    if request is None:
         raise _no_replay(request_id)
-    answer = json_answer(_replay(found))
+    answer = json_answer(_replay(request))
     answer.headers["Location"] = f"/v1/quarantine/replay/{request_id}"
-    if found.finished_at is None:
+    if request.finished_at is None:
         answer.status_code = 202
         answer.headers["Retry-After"] = "1"
     return answer
@@ -114,17 +114,17 @@ async def get_replay(
     replay: Annotated[int, Path(ge=1, lt=1 << 63, description="replay id")],
 ) -> Response:
     """Return the state of a replay, if the key can see all its facilities."""
-    found = await _request(context, replay)
-    if found is None or not _may_see(who, found):
+    request = await _request(context, replay)
+    if request is None or not _may_see(who, request):
         raise _no_replay(replay)
-    return json_answer(_replay(found))
+    return json_answer(_replay(request))
 
 
 def _submit(connection: Connection, who: Principal, selection: Selection, body: ReplayBody) -> int:
     if selection.ids is not None and (
         unknown := replays.unknown_ids(connection, selection.ids, selection.facilities)
     ):
-        listed = ", ".join(str(each) for each in unknown[:10])
+        listed = ", ".join(str(entry_id) for entry_id in unknown[:10])
         raise NotFound(
             f"There is no entry {listed} in quarantine; GET /v1/quarantine lists entries."
         )
@@ -138,10 +138,10 @@ async def _request(context: Context, request_id: int) -> ReplayRequest | None:
     return None if row is None else replays.request(dict(row))
 
 
-def _may_see(who: Principal, found: ReplayRequest) -> bool:
+def _may_see(who: Principal, request: ReplayRequest) -> bool:
     if who.facilities is None:
         return True
-    meant = found.selection.facilities
+    meant = request.selection.facilities
     return meant is not None and all(who.sees(slug) for slug in meant)
 
 
@@ -149,10 +149,10 @@ def _no_replay(request_id: int) -> NotFound:
     return NotFound(f"There is no replay {request_id}; POST /v1/quarantine/replay creates one.")
 
 
-def _replay(found: ReplayRequest) -> dict[str, Any]:
-    done = found.finished_at is not None
+def _replay(request: ReplayRequest) -> dict[str, Any]:
+    done = request.finished_at is not None
     return _BODY.row(
-        found,
-        state="done" if done else "running" if found.tried else "waiting",
-        refused=dict(found.refused),
+        request,
+        state="done" if done else "running" if request.tried else "waiting",
+        refused=dict(request.refused),
     )

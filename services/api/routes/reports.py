@@ -59,15 +59,15 @@ async def get_reports(
     facilities = await visible_facilities(context, who, query.facility)
     now = context.clock.now()
     slugs = [facility.slug for facility in facilities]
-    found = await context.database.read_in_thread(
+    periods = await context.database.read_in_thread(
         lambda connection: reported_year(connection, slugs, query.year, now)
     )
-    unknown = set(query.source) - {period.source for period in found}
+    unknown = set(query.source) - {period.source for period in periods}
     if unknown:
         raise NotFound(
             f"In that year there is no stack {min(unknown)} whose hours are closed by a rule."
         )
-    rows = [_row(period) for period in found if not query.source or period.source in query.source]
+    rows = [_row(period) for period in periods if not query.source or period.source in query.source]
     return rows_answer(
         rows, _ROWS, accept=accept, headers=retired_header(facilities, query.facility)
     )

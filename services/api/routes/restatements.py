@@ -64,11 +64,11 @@ async def get_restatements(
 ) -> Response:
     """List changes of closed hours: old and new figures, the reason and the cause."""
     after = _PAGES.after(query)
-    found = await visible_facilities(context, who, query.facility)
+    facilities = await visible_facilities(context, who, query.facility)
     async with context.database.read() as connection:
         sources = {
             row.id: (facility.slug, row)
-            for facility in found
+            for facility in facilities
             for row in await all_sources(connection, facility.id)
             if not query.source or row.slug in query.source
         }
@@ -91,7 +91,7 @@ async def get_restatements(
         answer,
         _ROWS,
         accept=accept,
-        headers={**listed.headers, **retired_header(found, query.facility)},
+        headers={**listed.headers, **retired_header(facilities, query.facility)},
     )
 
 

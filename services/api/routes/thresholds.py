@@ -38,10 +38,10 @@ def _take_for_s(body: Body) -> None:
         )
 
 
-def _seconds(said: Any) -> float | None:
+def _seconds(duration: Any) -> float | None:
     """Read a duration; None: it is invalid, which the threshold's own check reports."""
     try:
-        return seconds(said)
+        return seconds(duration)
     except ValueError:
         return None
 
@@ -59,11 +59,11 @@ async def get_thresholds(
     context: InContext, who: Reader, query: Annotated[FacilitiesQuery, FromQuery()]
 ) -> Response:
     """List the thresholds in force, from facility files and from the API, with their states."""
-    found = await visible_facilities(context, who, query.facility)
+    facilities = await visible_facilities(context, who, query.facility)
     async with context.database.read() as connection:
-        rows = await queries.thresholds(connection, [each.id for each in found])
+        rows = await queries.thresholds(connection, [facility.id for facility in facilities])
     shown = map(_threshold, rows)
-    return json_answer([each for each in shown if each is not None])
+    return json_answer([body for body in shown if body is not None])
 
 
 @router.put(

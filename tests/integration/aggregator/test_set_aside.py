@@ -13,7 +13,7 @@ import pytest
 from services.aggregator import tick as ticking
 from services.aggregator.loop import Loop
 from services.aggregator.retention import Retention
-from services.api.routes.operation import _judge
+from services.api.routes.operation import _readiness_body
 from services.core.runtime import metrics
 from services.core.runtime.shutdown import Shutdown
 from services.core.store.database.connect import connect
@@ -117,7 +117,7 @@ class Works:
 
     def warnings(self) -> list[str]:
         found = asyncio.run(readiness(self.url, stale_after_s=60))
-        warnings = _judge(found, self.clock)["warnings"]
+        warnings = _readiness_body(found, self.clock)["warnings"]
         assert isinstance(warnings, list)
         return warnings
 

@@ -33,7 +33,7 @@ class Calls:
         await settle()
 
     async def _hold(self, name: str, who: str, kind: str) -> None:
-        async with self._turns.turn(who, kind):
+        async with self._turns.place(who, kind):
             self.began.append(name)
             await self._ends[name].wait()
 
@@ -124,13 +124,13 @@ async def test_a_queue_has_an_end_and_a_wait_too() -> None:
         for number in range(3):
             await made.send(f"a{number}", "a")
         with pytest.raises(TooManyRequests) as refused:
-            await shared.turn("a", "readings").__aenter__()
+            await shared.place("a", "readings").__aenter__()
         assert refused.value.headers["Retry-After"] == "5"
-        async with shared.turn("b", "readings"):
+        async with shared.place("b", "readings"):
             pass
     async with calls(longest_wait_s=0.01) as (shared, made):
         for number in range(2):
             await made.send(f"a{number}", "a")
         with pytest.raises(Busy):
-            await shared.turn("a", "readings").__aenter__()
+            await shared.place("a", "readings").__aenter__()
         assert shared.waiting == 0

@@ -32,7 +32,7 @@ def test_it_is_tried_gently_and_then_again_at_full_width() -> None:
     widths = []
     for _ in range(6):
         widths.append(pace.width)
-        pace.succeeded()
+        pace.record_success()
     assert widths == [1, 2, 4, 8, 16, 16]
     assert pace.paused_s(0.0) == 0
 
