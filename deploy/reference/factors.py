@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deploy.reference.markdown import code, page, table
-from services.core.accounting.builtin_factors import BUILTIN
+from services.core.accounting.builtin_factors import builtin_factors
 from services.core.accounting.factors import Factor
 
 
@@ -20,7 +20,8 @@ def page_of_factors() -> str:
             _span(factor),
             factor.citation,
         )
-        for factor in BUILTIN
+        for versions in builtin_factors().values()
+        for factor in versions
     ]
     header = ("factor", "unit", "kg CO2", "kg CH4", "kg N2O", "kg CO2e", "valid", "citation")
     return page(

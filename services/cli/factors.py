@@ -15,7 +15,7 @@ from services.cli.files import read_file
 from services.cli.listing import AsJson, below, show_json
 from services.cli.listing import console as listing_console
 from services.cli.say import cell, say
-from services.core.accounting.builtin_factors import BUILTIN
+from services.core.accounting.builtin_factors import builtin_factors
 from services.core.accounting.factors import Factor
 from services.core.facility import factor_file
 from services.core.runtime.clock import SystemClock
@@ -61,12 +61,16 @@ def _headline(factor: Factor, imported: bool) -> str:
 
 
 def _shipped() -> list[tuple[Factor, bool]]:
-    return [(factor, False) for factor in BUILTIN]
+    return [(factor, False) for each in builtin_factors().values() for factor in each]
 
 
 def _registered() -> list[tuple[Factor, bool]]:
     with clear_errors(), process.session() as connection:
-        return every_version(connection)
+        stored = every_version(connection)
+    # the registry has those that were used; of the others the release tells
+    there = {factor.id for factor, _ in stored}
+    rest = [each for each in _shipped() if each[0].id not in there]
+    return sorted([*stored, *rest], key=lambda each: each[0].id)
 
 
 @app.command("import")

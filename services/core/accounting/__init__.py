@@ -10,6 +10,7 @@ Where do I go to ...?
 * take the mean of a gauge over minutes ......... `gauges`
 * go from a channel's readings to its minutes ... `series`, and from there to CO2: `methods`
 * find the factor that holds at a time .......... `factors`, those shipped: `builtin_factors`
+  (their tables: `factor_data`, read by `factor_publications` and `factor_tables`)
 * turn gases into CO2e .......................... `gwp`
 * turn an activity into kg, or refuse to ........ `activity`
 * add up scopes, and count a boiler once ........ `scopes`

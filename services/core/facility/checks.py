@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from services.core.accounting.builtin_factors import BUILTIN
+from services.core.accounting.builtin_factors import builtin_factors, versions_of
 from services.core.accounting.factors import ConfigurationError, Factor, overlaps
 from services.core.accounting.scopes import counted
 from services.core.accounting.spelling import did_you_mean
@@ -132,7 +132,7 @@ def factor_versions(
     return (
         [f for f in listed if f.id == name]
         or [f for f in shared if f.id == name]
-        or [f for f in BUILTIN if f.id == name and f.known_to is None]
+        or [f for f in versions_of(name) if f.known_to is None]
     )
 
 
@@ -228,6 +228,7 @@ def _source(
             f"{source.channels['h2o']} is moisture, which has no daily calibration: remove it",
         )
     versions: dict[str, list[Factor]] = {}
+    own = (*factors, *shared)
     if isinstance(source, model.ActivitySource):
         for key, name in zip(("factor", "market_factor"), source.factors, strict=False):
             versions[key] = factor_versions(name, factors, shared)
@@ -235,7 +236,7 @@ def _source(
                 yield (
                     (*path, key),
                     f"factor {name!r} is neither in this file nor built in nor imported"
-                    + did_you_mean(name, {f.id for f in (*factors, *shared, *BUILTIN)}),
+                    + did_you_mean(name, {*(f.id for f in own), *builtin_factors()}),
                 )
                 return
     try:

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from services.core.accounting.builtin_factors import BUILTIN
+from services.core.accounting.builtin_factors import versions_of
 from services.core.accounting.factors import Factor
 from services.core.facility.errors import ApplyError
 from services.core.store.registry import builtin_release
@@ -18,7 +18,7 @@ from tests.integration.store.test_import_factors import FILE, START, imported, v
 
 TEXT = FILE.replace("FACTOR", "grid-gb")
 #: holds until a newer one is published
-LATEST = next(f for f in BUILTIN if f.id == "grid-gb" and f.valid_to is None and f.known_to is None)
+LATEST = next(f for f in versions_of("grid-gb") if f.valid_to is None and f.known_to is None)
 
 
 @pytest.fixture
@@ -32,8 +32,8 @@ def plant(database_url: str) -> Iterator[Plant]:
 
 def release(monkeypatch: pytest.MonkeyPatch, *instead: Factor) -> None:
     """Let a release bring these instead of the latest figure of the grid."""
-    rest = [factor for factor in BUILTIN if factor != LATEST]
-    monkeypatch.setattr(builtin_release, "BUILTIN", (*rest, *instead))
+    rest = [factor for factor in versions_of("grid-gb") if factor != LATEST]
+    monkeypatch.setattr(builtin_release, "versions_of", lambda _: (*rest, *instead))
 
 
 def known(plant: Plant) -> Sequence[tuple[object, ...]]:
@@ -103,8 +103,7 @@ def test_a_factor_that_a_release_brings_no_more_stays_in_force(
     plant: Plant, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = versions(plant, "grid-gb")
-    rest = tuple(factor for factor in BUILTIN if factor.id != "grid-gb")
-    monkeypatch.setattr(builtin_release, "BUILTIN", rest)
+    monkeypatch.setattr(builtin_release, "versions_of", lambda _: ())
     apply_text(database_url, TEXT)
     assert versions(plant, "grid-gb") == before
 

@@ -54,7 +54,7 @@ def apply(
     lock(connection)
     if limited:
         grants.refuse_what_is_not_owned(connection, file)
-    changes = load_builtin_factors(connection)
+    changes = load_builtin_factors(connection, _factors_used(file))
     rezoned = _rezoned(connection, file)
     facility_id = _facility(connection, file, text, changes, by)
     if not limited:
@@ -97,6 +97,17 @@ def raise_revision(connection: Connection) -> None:
         .returning(t.registry_revision.c.revision)
     )
     connection.execute(select(func.pg_notify(notify.REGISTRY, str(revision))))
+
+
+def _factors_used(file: model.FacilityFile) -> set[str]:
+    """Return the factors that sources of the file use, but for those that it states itself."""
+    used = {
+        name
+        for source in file.sources
+        if isinstance(source, model.ActivitySource)
+        for name in source.factors
+    }
+    return used - {factor.id for factor in file.factors}
 
 
 def _rezoned(connection: Connection, file: model.FacilityFile) -> str | None:

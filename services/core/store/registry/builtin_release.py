@@ -1,19 +1,20 @@
 """Bring the factors that come with a release into the registry.
 
-As with an import, what a version replaces stays known with its time, and the sources that use it
-are computed again.
+Only those that somebody uses or used are there: the rest stays in the release's tables. As with an
+import, what a version replaces stays known with its time, and the sources that use it are computed
+again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from services.core.accounting.builtin_factors import BUILTIN
+from services.core.accounting.builtin_factors import versions_of
 from services.core.accounting.factors import Factor
 from services.core.store.database import database_time
 from services.core.store.registry.apply_factors import FactorChange, change_of
@@ -29,12 +30,12 @@ from services.core.store.schema import tables as t
 _ALWAYS_KNOWN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def load_builtin_factors(connection: Connection) -> list[str]:
-    """Write what this release brings; return a line for each version that it replaces or adds.
+def load_builtin_factors(connection: Connection, names: Iterable[str] = ()) -> list[str]:
+    """Write what this release brings of ``names`` and of the factors that are there already.
 
-    Nothing is said of a factor that is new. An imported version goes before a built-in one of the
-    same days, and one that it has ended stays ended. A factor that no release brings any more
-    stays as it is: sources may use it.
+    Returns a line for each version that it replaces or adds. Nothing is said of a factor that is
+    new. An imported version goes before a built-in one of the same days, and one that it has ended
+    stays ended. A factor that no release brings any more stays as it is: sources may use it.
 
     :raises ApplyError: a source could not be computed any more.
     """
@@ -43,9 +44,11 @@ def load_builtin_factors(connection: Connection) -> list[str]:
         stored.setdefault(row.slug, []).append(row)
     changes: list[str] = []
     altered: dict[str, FactorChange] = {}
-    for slug in dict.fromkeys(factor.id for factor in BUILTIN):
+    for slug in dict.fromkeys((*stored, *names)):
         rows = stored.get(slug, [])
-        shipped = [factor for factor in BUILTIN if factor.id == slug]
+        shipped = versions_of(slug)
+        if not shipped:
+            continue
         before = [row for row in rows if row.known_to is None]
         ended = _end_replaced(connection, before, shipped)
         came = _insert(connection, rows, ended, shipped)

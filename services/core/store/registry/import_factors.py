@@ -41,7 +41,7 @@ def import_factors(
     other was what was known here.
     """
     registry.lock(connection)
-    changes = load_builtin_factors(connection)
+    changes = load_builtin_factors(connection, {row.id for row in rows})
     altered: dict[str, FactorChange] = {}
     for slug in dict.fromkeys(row.id for row in rows):
         before = in_force(connection, slug)

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from services.core.accounting.activity import UK_VOLUME_CORRECTION, co2_per_unit
-from services.core.accounting.builtin_factors import BUILTIN
+from services.core.accounting.builtin_factors import versions_of
 from services.core.accounting.factors import ConfigurationError, Factor, version_in_force
 from services.core.accounting.gwp import AR5
 from services.core.accounting.units import UnitError
@@ -15,7 +15,7 @@ PER_KWH = Factor(id="per-kwh", unit="kWh", co2_kg=1.0, basis="gross", citation="
 
 
 def _builtin(name: str) -> Factor:
-    rows = [f for f in BUILTIN if f.id == name]
+    rows = versions_of(name)
     return version_in_force(rows, date(2026, 6, 1), datetime(2026, 11, 1, tzinfo=UTC))
 
 
