@@ -107,12 +107,12 @@ class InvalidationReasons(Mapping[int, str]):
 
     def __init__(self, plan: FacilityPlan, invalidations: Invalidations) -> None:
         self._plan, self._reason = plan, invalidations.reason
-        self._touched = np.unique(invalidations.channels).tolist()
+        self._invalidated = np.unique(invalidations.channels).tolist()
 
     @cached_property
     def _channels(self) -> dict[int, list[str]]:
         names: dict[int, list[str]] = {}
-        for channel in self._touched:
+        for channel in self._invalidated:
             for source_id in self._plan.fed_by[channel]:
                 names.setdefault(source_id, []).append(self._plan.channel_names[channel])
         return names

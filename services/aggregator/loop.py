@@ -80,7 +80,7 @@ class Loop:
 
         :raises psycopg.OperationalError: the database went away; nothing was half done.
         """
-        notify.listen(connection, notify.TOUCHED, notify.REGISTRY)
+        notify.listen(connection, notify.INVALIDATED, notify.REGISTRY)
         self._revision = -1
         database_time.adopt(connection, "aggregator", self._clock)
         while not self._shutdown.requested:
@@ -223,6 +223,6 @@ class Loop:
             now_s + _LOOK_S, now_s + to_next_minute_s + 0.001, *self._paced_until_s.values()
         )
         for notice in connection.notifies(timeout=max(0.0, until_s - now_s)):
-            of_facility = notice.channel == notify.TOUCHED and notice.payload.isdecimal()
+            of_facility = notice.channel == notify.INVALIDATED and notice.payload.isdecimal()
             if not of_facility or int(notice.payload) not in self._paced_until_s:
                 return

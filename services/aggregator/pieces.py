@@ -63,7 +63,7 @@ class Pieces:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Parted:
+class Split:
     """Ranges of minutes that are computed now, and those that wait."""
 
     now: Ranges
@@ -72,22 +72,20 @@ class Parted:
     old_minutes: int
 
 
-def part(ranges: Ranges, pieces: Pieces, live_from: int, *, live_only: bool = False) -> Parted:
-    """Part what fits into a tick from what does not; ``live_from``: the first minute of a day.
+def split(ranges: Ranges, pieces: Pieces, live_from: int, *, live_only: bool = False) -> Split:
+    """Split what fits into a tick from what does not; ``live_from``: the first minute of a day.
 
     ``live_only``: more is touched than was claimed, so that older minutes wait.
     """
     total = int((ranges.lasts - ranges.firsts).sum()) + len(ranges)
     first = int(ranges.firsts.min()) if total else live_from
     if first >= live_from and total <= pieces.live:
-        return Parted(
-            now=ranges, later=ranges.where(np.zeros(len(ranges), np.bool_)), old_minutes=0
-        )
+        return Split(now=ranges, later=ranges.where(np.zeros(len(ranges), np.bool_)), old_minutes=0)
     live, older = _cut(ranges, live_from)
     now, later = _newest(live, pieces.live)
     max_old = pieces.old // _BESIDE_LIVE if len(live) else pieces.old
     now_old, later_old = _newest(older, 0 if live_only else max_old)
-    return Parted(
+    return Split(
         now=_joined(now, now_old),
         later=_joined(later, later_old),
         old_minutes=int((now_old.lasts - now_old.firsts).sum()) + len(now_old),

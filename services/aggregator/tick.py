@@ -299,11 +299,11 @@ def _fitting(context: _TickContext, work: Work, *, live_only: bool = False) -> W
     if context.plan.set_aside:
         left_alone = np.isin(ranges.ids, list(context.plan.set_aside))
         ranges, aside = ranges.where(~left_alone), ranges.where(left_alone)
-    piece = pieces_of.part(ranges, context.pieces, context.live_from, live_only=live_only)
-    context.old_minutes += piece.old_minutes
-    if len(piece.later) or len(aside):
+    work_split = pieces_of.split(ranges, context.pieces, context.live_from, live_only=live_only)
+    context.old_minutes += work_split.old_minutes
+    if len(work_split.later) or len(aside):
         context.rest_waits = True
-        context.more |= len(piece.later) > 0
+        context.more |= len(work_split.later) > 0
         left_over.put(
             context.connection,
             context.plan.id,
@@ -311,12 +311,12 @@ def _fitting(context: _TickContext, work: Work, *, live_only: bool = False) -> W
                 QueuedMinutes(
                     source_id=source_id, interval=interval, reason=work.reasons[source_id]
                 )
-                for part in (piece.later, aside)
+                for part in (work_split.later, aside)
                 for source_id, of_source in part.by_id().items()
                 for interval in of_source
             ],
         )
-    return work.but(piece.now)
+    return work.but(work_split.now)
 
 
 def _new_factor(context: _TickContext, progress: Progress) -> tuple[int | None, bool]:

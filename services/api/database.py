@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from services.core.store.database.transactions import reading, reading_pool, writing
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 class Database:
@@ -27,19 +27,21 @@ class Database:
         """Take a connection of the pool, in autocommit: no answer needs a common snapshot."""
         return self._pool.connect()
 
-    async def read_in_thread(self, ask: Callable[[psycopg.Connection[Any]], Found]) -> Found:
+    async def read_in_thread(self, ask: Callable[[psycopg.Connection[Any]], Result]) -> Result:
         """Run what the aggregator asks in the same words, on a connection of its own."""
 
-        def work() -> Found:
+        def work() -> Result:
             with reading(self._url, process="api") as connection:
                 return ask(connection)
 
         return await run_in_threadpool(work)
 
-    async def write(self, change: Callable[[Connection], Found], *, dry_run: bool = False) -> Found:
+    async def write(
+        self, change: Callable[[Connection], Result], *, dry_run: bool = False
+    ) -> Result:
         """Run ``change`` in a transaction of its own; with ``dry_run`` that is rolled back."""
 
-        def work() -> Found:
+        def work() -> Result:
             with writing(self._url, process="api", dry_run=dry_run) as connection:
                 return change(connection)
 

@@ -27,13 +27,13 @@ secrets = typer.Typer(
     no_args_is_help=True, help="Grant facilities the use of secrets to sign messages."
 )
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 _Facility = Annotated[str, typer.Argument(help="facility id")]
 _Prefix = Annotated[str, typer.Argument(help="topic; includes all topics below it")]
 _Name = Annotated[str, typer.Argument(help="environment variable, TONNE_SECRET_...")]
 
 
-def _run(work: Callable[[Connection], Found]) -> Found:
+def _run(work: Callable[[Connection], Result]) -> Result:
     with clear_errors(grants.GrantRequestError), process.transaction() as connection:
         return work(connection)
 

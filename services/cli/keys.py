@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli import spans
+from services.cli import source_hours
 from services.cli.errors import clear_errors
 from services.cli.listing import AsJson, show
 from services.cli.process import database
@@ -38,7 +38,7 @@ def create(
 ) -> None:
     """Create a key and print it; only its hash is stored, so it is shown once."""
     with clear_errors(keys.KeyRequestError):
-        expires_at = spans.instant("--expires", expires or None)
+        expires_at = source_hours.instant("--expires", expires or None)
         with database() as connection:
             say(
                 keys.create(

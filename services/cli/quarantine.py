@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection
 
-from services.cli import process, spans
+from services.cli import process, source_hours
 from services.cli.device_names import ambiguous, spelled
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import AsJson, below, show_json, show_rest
@@ -79,8 +79,8 @@ def list_(
         reasons=reason or (),
         facilities=facility or (),
         devices=[spelled(name) for name in device or ()],
-        since=spans.instant("--from", since),
-        until=spans.instant("--to", until),
+        since=source_hours.instant("--from", since),
+        until=source_hours.instant("--to", until),
         payload_bytes=1,
     )
     with clear_errors(), process.session() as connection:
@@ -170,7 +170,7 @@ def replay(
                 connection, selection, accept=accept, by=f"user {getpass.getuser()}", note=note
             )
         if wait:
-            _tell(_followed(connection, request_id))
+            _tell(_await_replay(connection, request_id))
         else:
             say(f"replay {request_id} waits for ingest")
 
@@ -209,8 +209,8 @@ def _selection(
         facilities=tuple(facility) if facility else None,
         devices=tuple(spelled(name) for name in device) if device else None,
         reasons=tuple(reason) if reason else None,
-        since=spans.instant("--from", since),
-        until=spans.instant("--to", until),
+        since=source_hours.instant("--from", since),
+        until=source_hours.instant("--to", until),
     )
 
 
@@ -234,7 +234,7 @@ def _refuse_ambiguous(connection: Connection, selection: Selection) -> None:
             raise ambiguous(device, facilities)
 
 
-def _followed(connection: Connection, request_id: int) -> ReplayRequest:
+def _await_replay(connection: Connection, request_id: int) -> ReplayRequest:
     """Show the progress of the replay until it is done."""
     began = time.monotonic()
     with Progress(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import psycopg
 import typer
 
-from services.cli import spans
+from services.cli import source_hours
 from services.cli.device_names import chosen, spelled
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import AsJson, show, show_json, show_rest
@@ -33,7 +33,7 @@ Since = Annotated[
     typer.Option("--from", help="measured at this time or later, such as 2026-11-22T18:00:00Z"),
 ]
 Until = Annotated[str | None, typer.Option("--to", help="measured before this time")]
-At = Annotated[
+Instant = Annotated[
     str | None, typer.Option("--at", help="measured at exactly this time, to the microsecond")
 ]
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="maximum number of readings")]
@@ -134,7 +134,7 @@ def discard(
     facility: Facility = None,
     since: Since = None,
     until: Until = None,
-    instant: At = None,
+    instant: Instant = None,
     by: Annotated[str | None, typer.Option(help="who discards them; default: the login")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")] = False,
 ) -> None:
@@ -175,14 +175,14 @@ def _channel(
 def _time_range(
     since: str | None, until: str | None, single: str | None
 ) -> tuple[datetime, datetime]:
-    instant = spans.instant("--at", single)
+    instant = source_hours.instant("--at", single)
     if instant is not None:
         if since is not None or until is not None:
             raise failure("use either --from and --to, or --at")
         return instant, instant + timedelta(microseconds=1)
-    first = spans.instant("--from", since) or _FIRST
-    end = spans.instant("--to", until) or _LAST
-    spans.in_order(first, end)
+    first = source_hours.instant("--from", since) or _FIRST
+    end = source_hours.instant("--to", until) or _LAST
+    source_hours.in_order(first, end)
     return first, end
 
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from services.aggregator.audit import preview
 from services.aggregator.audit.preview import HourChange
 from services.aggregator.audit.verify import BusyError, steps
-from services.cli import spans
+from services.cli import source_hours
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import console
 from services.cli.options import DryRun, Note, Wait, check_line
@@ -42,17 +42,17 @@ def recompute(
     wait: Wait = True,
 ) -> None:
     """Recompute hours from their readings; the aggregator restates those that differ."""
-    first, end = spans.instant("--from", since), spans.instant("--to", until)
+    first, end = source_hours.instant("--from", since), source_hours.instant("--to", until)
     assert first is not None  # noqa: S101 - both options are required
     assert end is not None  # noqa: S101
-    spans.in_order(first, end)
+    source_hours.in_order(first, end)
     check_line("--note", note)
     first_hour = int(first.timestamp() // 3600)
     last_hour = int(-(-min(end, datetime.now(UTC)).timestamp() // 3600)) - 1
     if last_hour < first_hour:
         raise failure("--from is in the future; there is nothing to compute yet")
     with clear_errors(), database("recompute") as connection:
-        chosen = [s for s in spans.sources(connection, [facility]) if s.retired_hour is None]
+        chosen = [s for s in source_hours.sources(connection, [facility]) if s.retired_hour is None]
         horizon = retention.horizon(connection)
         if horizon is not None and first_hour * 3600 < horizon.timestamp():
             say(
@@ -78,7 +78,7 @@ def recompute(
             say(f"{len(request.ids)} sources wait for the aggregator")
             return
         try:
-            _follow(connection, request, (last_hour + 1 - first_hour) * 60)
+            _show_progress(connection, request, (last_hour + 1 - first_hour) * 60)
         except KeyboardInterrupt:
             raise failure(
                 "the aggregator continues; run the same command again to see its progress"
@@ -104,7 +104,9 @@ def _previewed(
     return [changes[key] for key in sorted(changes)]
 
 
-def _follow(connection: psycopg.Connection[Any], request: Request, minutes_each: int) -> None:
+def _show_progress(
+    connection: psycopg.Connection[Any], request: Request, minutes_each: int
+) -> None:
     """Show the progress of the request until it is done."""
     total = minutes_each * len(request.ids)
     began = time.monotonic()

@@ -15,12 +15,12 @@ from rich.table import Table
 
 from services.aggregator.audit import verify as check
 from services.aggregator.audit.verify import BusyError, Difference, Step
-from services.cli import spans
+from services.cli import source_hours
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import console
 from services.cli.process import database
 from services.cli.say import cell, say
-from services.cli.spans import SourceHours
+from services.cli.source_hours import SourceHours
 from services.core.store.registry.plan import facility_plans
 
 
@@ -36,11 +36,11 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Recompute final hours as they were computed; exit 1 and list those that differ."""
-    first, end = spans.instant("--from", since), spans.instant("--to", until)
+    first, end = source_hours.instant("--from", since), source_hours.instant("--to", until)
     with clear_errors(), database("verify") as connection:
         try:
-            chosen = spans.sources(connection, facility or None)
-            bounds = spans.bounds(connection, chosen, first, end, final=True)
+            chosen = source_hours.sources(connection, facility or None)
+            bounds = source_hours.bounds(connection, chosen, first, end, final=True)
             steps = list(_steps(connection, bounds))
         except BusyError as error:
             raise failure(str(error)) from None

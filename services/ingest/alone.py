@@ -59,7 +59,7 @@ _FORGET_AFTER_S: Final = 600.0
 _ASK_EVERY_S: Final = 2.0
 _SWEEP_EVERY_S: Final = 60.0
 
-_MAX_HELD: Final = 50
+_MAX_LONE: Final = 50
 _MAX_DEVICES: Final = 100_000
 _MAX_RELEASED: Final = 10_000
 
@@ -167,7 +167,7 @@ class Alone:
             # the first that was ever heard of a device is believed
             first = bool(anchors) and not (device.has_others or device.lone)
             if not first and not self._is_supported(device, readings, anchors):
-                device.lone = [*device.lone, *readings][-_MAX_HELD:]
+                device.lone = [*device.lone, *readings][-_MAX_LONE:]
                 return False
         self._know(device, [ts_us for ts_us, _ in anchors])
         if device.lone:
@@ -227,7 +227,7 @@ class Alone:
             connection, publisher.facility, publisher.device, limit=_MAX_RELEASED
         )
         instants = [(to_us(entry.ts), to_us(entry.received_at)) for entry in entries]
-        half = _MAX_HELD // 2
+        half = _MAX_LONE // 2
         device.lone = [*instants[:half], *instants[half:][-half:]]
 
     # -- what stands alone no longer -------------------------------------------------------------
@@ -246,13 +246,13 @@ class Alone:
                 self._database.run(partial(self._released, device))
 
     def _sweep(self, connection: psycopg.Connection[Any], directory: Directory) -> None:
-        for facility, name in lone_readings.devices(connection, limit=_MAX_HELD):
+        for facility, name in lone_readings.devices(connection, limit=_MAX_LONE):
             publisher = directory.publisher(facility, name)
             if publisher is None:
                 continue
             device = self._device(publisher.device_id, publisher)
             for entry in lone_readings.entries(
-                connection, publisher.facility, publisher.device, limit=_MAX_HELD
+                connection, publisher.facility, publisher.device, limit=_MAX_LONE
             ):
                 ts_us = to_us(entry.ts)
                 if not self._belongs(device, ts_us, ts_us):

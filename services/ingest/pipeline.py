@@ -40,7 +40,7 @@ from services.ingest.write_queue import WriteQueue
 _IDLE_S: Final = 0.25
 
 #: Refused filters that readiness names.
-_MAX_REFUSED_TOLD: Final = 20
+_MAX_REFUSED_SHOWN: Final = 20
 
 _SESSION_KNOWN: Final = (
     "ingest's session at the broker has the client id tonne-ingest, which anybody can guess, and at"
@@ -211,7 +211,7 @@ class Pipeline:
         ]
         notices += [
             (FILTER_REFUSED, f"the broker brings nothing of {name!r} to ingest: {why}")
-            for name, why in sorted(unheard.items())[:_MAX_REFUSED_TOLD]
+            for name, why in sorted(unheard.items())[:_MAX_REFUSED_SHOWN]
         ]
         return [
             *self._clock.notices(),

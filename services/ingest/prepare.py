@@ -80,13 +80,13 @@ class Sighting:
     def followed_by(self, later: Sighting) -> Sighting:
         """Both together; of two statuses the later one, in whichever order they were handed on."""
         instants = [instant for instant in (self.seen_at, later.seen_at) if instant is not None]
-        newest = later if _said_later(later.said_at, self.said_at) else self
+        newest = later if _is_later(later.said_at, self.said_at) else self
         return Sighting(
             seen_at=max(instants, default=None), online=newest.online, said_at=newest.said_at
         )
 
 
-def _said_later(one: datetime | None, other: datetime | None) -> bool:
+def _is_later(one: datetime | None, other: datetime | None) -> bool:
     return one is not None and (other is None or one >= other)
 
 

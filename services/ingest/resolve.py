@@ -105,19 +105,19 @@ class Directory:
                 if by_topic
                 else publishers[None]
             )
-        self._own = {
+        self._by_device_topic = {
             topic: _destination(route.Kind.READINGS, _sharing(publishers))
             for topic, publishers in claims.items()
         }
-        self.own_topics = frozenset(self._own)
+        self.own_topics = frozenset(self._by_device_topic)
         # nobody listens at these; what the broker still holds of them must not be lost
         unheard = {
             retired.topic: self._unheard(route.Kind.READINGS, retired.facility, retired.device)
             for retired in devices.retired_topics
-            if retired.topic not in self._own
+            if retired.topic not in self._by_device_topic
         }
         self.retired_topics = frozenset(unheard)
-        self._own |= unheard
+        self._by_device_topic |= unheard
 
     def publisher(self, facility: str, device: str) -> Publisher | None:
         """Return what a device is at its native topic; None: there is no such device."""
@@ -128,7 +128,7 @@ class Directory:
         known = self._by_topic.get(topic)
         if known is not None:
             return known
-        destination = self._own.get(topic) or self._find(route.parse(topic))
+        destination = self._by_device_topic.get(topic) or self._find(route.parse(topic))
         if len(topic) <= _LONGEST_TOPIC:
             if len(self._by_topic) >= _MAX_TOPICS:
                 self._by_topic.clear()

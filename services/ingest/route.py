@@ -18,7 +18,7 @@ SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 ROOT: Final = "emissions"
 
 #: Below it ingest speaks to itself; no facility can have this id.
-OWN: Final = "_tonne"
+RESERVED: Final = "_tonne"
 
 
 class Kind(Enum):
@@ -50,7 +50,7 @@ def parse(topic: str) -> Address:
     levels = topic.split("/")
     if levels[0] != ROOT:
         return _IGNORED
-    if (len(levels) == 4 and levels[2] == "alerts") or levels[1:2] == [OWN]:
+    if (len(levels) == 4 and levels[2] == "alerts") or levels[1:2] == [RESERVED]:
         return _IGNORED
     if len(levels) != 4:
         return _bad(f"the topic has {len(levels)} levels instead of 4")

@@ -29,7 +29,7 @@ class PinnedTransport(httpx.AsyncBaseTransport):
         self._resolver = resolver
         self._reach = reach
         self._inner = inner
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._known: tuple[str, float, list[Address]] | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -51,7 +51,7 @@ class PinnedTransport(httpx.AsyncBaseTransport):
         raise failure
 
     async def _addresses(self, host: str, port: int) -> list[Address]:
-        async with self._turn:
+        async with self._lock:
             now = time.monotonic()
             if self._known is None or self._known[0] != host or self._known[1] < now:
                 try:

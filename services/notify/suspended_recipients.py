@@ -32,13 +32,13 @@ class SuspendedRecipients:
     """Recipients that get nothing for a while, with the reason."""
 
     def __init__(self) -> None:
-        self._found: dict[str, _Suspension] = {}
+        self._suspended: dict[str, _Suspension] = {}
 
     def suspend(self, target: str, error: Exception) -> None:
         """Suspend a recipient for longer than the last time."""
         reason = f"{type(error).__name__}: {error}"[:_SHOWN]
         backoff = Backoff(shortest_s=_FIRST_S, longest_s=_LONGEST_S)
-        suspension = self._found.setdefault(
+        suspension = self._suspended.setdefault(
             target, _Suspension(backoff=backoff, until_s=0.0, reason=reason)
         )
         wait_s = suspension.backoff.next_s()
@@ -52,12 +52,12 @@ class SuspendedRecipients:
 
     def may_try(self, target: str) -> bool:
         """Return whether a recipient is not suspended now."""
-        suspension = self._found.get(target)
+        suspension = self._suspended.get(target)
         return suspension is None or time.monotonic() >= suspension.until_s
 
     def clear(self, target: str) -> None:
         """Forget earlier errors of a recipient."""
-        self._found.pop(target, None)
+        self._suspended.pop(target, None)
 
     def notices(self) -> list[dict[str, str]]:
         """Return the notices of readiness."""
@@ -67,7 +67,7 @@ class SuspendedRecipients:
                 "detail": f"{shown(target)} gets no messages ({suspension.reason}); correct"
                 " its entry of notify in the facility file and apply it",
             }
-            for target, suspension in sorted(self._found.items())
+            for target, suspension in sorted(self._suspended.items())
         ]
 
 

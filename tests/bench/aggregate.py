@@ -132,7 +132,7 @@ class Bench:
         }
         self.connection.execute(_READINGS, values)
         self.connection.execute(_TOUCH, values)
-        self.connection.execute("SELECT pg_notify(%s, '')", (notify.TOUCHED,))
+        self.connection.execute("SELECT pg_notify(%s, '')", (notify.INVALIDATED,))
 
     def waiting(self) -> bool:
         """Whether anything is touched or queued and not computed."""

@@ -77,7 +77,7 @@ def measure_peers(ground: Site, rate: float) -> dict[str, Any]:
     return found
 
 
-def kept_up(
+def caught_up(
     ground: Site, seconds: float, opened: Callable[[Plant], AbstractContextManager[sinks.Sink]]
 ) -> Steady:
     """The highest rate that a sink keeps up with."""
@@ -90,11 +90,11 @@ def measure(seconds: float, *, with_peers: bool) -> dict[str, Any]:
     with site() as ground:
         alone = measure_stages(ground)
         print("floor: mosquitto_sub into psql's COPY")
-        floor = kept_up(ground, seconds, sinks.floor)
+        floor = caught_up(ground, seconds, sinks.floor)
         print("tonne ingest")
-        tonne = kept_up(ground, seconds, sinks.tonne)
+        tonne = caught_up(ground, seconds, sinks.tonne)
         print("tonne ingest with the aggregator running")
-        both = kept_up(ground, seconds, lambda plant: sinks.tonne(plant, aggregator=True))
+        both = caught_up(ground, seconds, lambda plant: sinks.tonne(plant, aggregator=True))
         print("publish to queryable, at half the load")
         with ground.plant() as plant, sinks.tonne(plant):
             latency = publish_to_queryable(plant, rate=tonne.messages_per_s / 2, seconds=seconds)

@@ -48,7 +48,7 @@ class Turns:
     def __init__(self, places: Places) -> None:
         self._places = places
         self._free = places.at_once
-        self._held: Counter[str] = Counter()
+        self._in_use: Counter[str] = Counter()
         self._held_of_a_kind: Counter[tuple[str, str]] = Counter()
         #: the one at the front is next
         self._queues: OrderedDict[str, _Queue] = OrderedDict()
@@ -106,20 +106,20 @@ class Turns:
     def _may(self, who: str, kind: str) -> bool:
         return (
             self._free > 0
-            and self._held[who] < self._places.at_once_each
+            and self._in_use[who] < self._places.at_once_each
             and self._held_of_a_kind[who, kind] < self._places.at_once_of_a_kind
         )
 
     def _hold(self, who: str, kind: str) -> None:
         self._free -= 1
-        self._held[who] += 1
+        self._in_use[who] += 1
         self._held_of_a_kind[who, kind] += 1
 
     def _give_back(self, who: str, kind: str) -> None:
         self._free += 1
-        self._held[who] -= 1
-        if self._held[who] <= 0:
-            del self._held[who]
+        self._in_use[who] -= 1
+        if self._in_use[who] <= 0:
+            del self._in_use[who]
         self._held_of_a_kind[who, kind] -= 1
         if self._held_of_a_kind[who, kind] <= 0:
             del self._held_of_a_kind[who, kind]

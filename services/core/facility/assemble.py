@@ -181,16 +181,16 @@ def _activity(
     def spans_of_factor(
         name: str, versions: Iterable[tuple[int, Factor]]
     ) -> tuple[FactorSpan, ...]:
-        spans = tuple(
+        factor_spans = tuple(
             _factor_span(source, activity_unit, zone, factor_id, factor)
             for factor_id, factor in versions
         )
-        if not spans:
+        if not factor_spans:
             raise ConfigurationError(
                 f"factor {name!r} is neither in this file nor built in;"
                 " `tonne factors list --shipped` names the built-in ones"
             )
-        return spans
+        return factor_spans
 
     market_spans: tuple[FactorSpan, ...] = ()
     if source.market_factor is not None:

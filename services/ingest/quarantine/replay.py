@@ -93,18 +93,18 @@ class _Recorder(Allowance):
 
     def __init__(self) -> None:
         super().__init__()
-        self._seen: list[QuarantineEntry] = []
+        self._latest: list[QuarantineEntry] = []
         self.refusals: list[QuarantineEntry] = []
 
     def admit(self, entries: Sequence[QuarantineEntry]) -> Admission:
         """Let nothing in."""
-        self._seen = list(entries)
+        self._latest = list(entries)
         return Admission(admitted=[], shed=0)
 
     def count(self, entries: Iterable[QuarantineEntry]) -> None:  # noqa: ARG002 - none was kept
         """Remember the refusals of a transaction that was committed."""
-        self.refusals += self._seen
-        self._seen = []
+        self.refusals += self._latest
+        self._latest = []
 
 
 class Replay:

@@ -28,9 +28,9 @@ class Listening:
         self._source = source
         self._session = session
         #: what the broker's session may hold
-        self._held: frozenset[str] = frozenset()
+        self._subscribed: frozenset[str] = frozenset()
         self._noted: frozenset[str] | None = None
-        self._own: frozenset[str] = frozenset()
+        self._device_topics: frozenset[str] = frozenset()
         #: topics of retired facilities: what the broker holds of them is still taken
         self._retired: frozenset[str] = frozenset()
         self._step: subscriptions.Step | None = None
@@ -43,11 +43,11 @@ class Listening:
         retired_topics: frozenset[str] = frozenset(),
     ) -> None:
         """Start the source."""
-        self._own, self._retired = own_topics, retired_topics
+        self._device_topics, self._retired = own_topics, retired_topics
         session = self._session
         if session is not None:
             former = session.filters
-            self._held = subscriptions.former(own_topics) if former is None else former
+            self._subscribed = subscriptions.former(own_topics) if former is None else former
             self._noted = former
         next_step = self._next()
         self._note(connection, next_step)
@@ -65,7 +65,7 @@ class Listening:
         retired_topics: frozenset[str] = frozenset(),
     ) -> None:
         """Note that the registry has changed."""
-        self._own, self._retired = own_topics, retired_topics
+        self._device_topics, self._retired = own_topics, retired_topics
         # what was refused is asked for again
         self._refused = frozenset()
         self._take(connection, again=bool(self._source.refused))
@@ -74,7 +74,7 @@ class Listening:
         """Note what was left and refused, and take the next step; call every second or so."""
         if self._session is None or not self._source.connected:
             return
-        self._held -= self._source.left
+        self._subscribed -= self._source.left
         self._refused |= frozenset(self._source.refused)
         self._take(connection, again=False)
 
@@ -82,7 +82,7 @@ class Listening:
     def refused(self) -> dict[str, str]:
         """Filters and topics that the broker does not bring, with the reason."""
         reasons = dict(self._source.refused)
-        for topic in sorted(self._own):
+        for topic in sorted(self._device_topics):
             if why := uncarried(topic):
                 reasons[topic] = why
         return reasons
@@ -90,9 +90,9 @@ class Listening:
     def _next(self) -> subscriptions.Step:
         limit = self._source.max_units
         return subscriptions.step(
-            self._held,
-            subscriptions.filters(self._own, max_units=limit),
-            self._own | self._retired,
+            self._subscribed,
+            subscriptions.filters(self._device_topics, max_units=limit),
+            self._device_topics | self._retired,
             max_units=limit,
             refused=self._refused,
         )
@@ -115,7 +115,7 @@ class Listening:
 
     def _note(self, connection: psycopg.Connection[Any], next_step: subscriptions.Step) -> None:
         self._step = next_step
-        self._held |= next_step.wanted
-        if self._session is not None and self._held != self._noted:
-            keep_filters(connection, self._session.name, self._held)
-            self._noted = self._held
+        self._subscribed |= next_step.wanted
+        if self._session is not None and self._subscribed != self._noted:
+            keep_filters(connection, self._session.name, self._subscribed)
+            self._noted = self._subscribed

@@ -24,17 +24,17 @@ class Overlap:
         #: how often to look, at least
         self.look_every_s = self._patience_s / 4
         self._steady_since: float | None = None
-        self._kept_up_at = self._alive_at = 0.0
+        self._caught_up_at = self._alive_at = 0.0
         self._asked_at = 0.0
 
     def restart(self) -> None:
         """Begin anew: another connection, or another set of filters."""
         self._steady_since = None
-        self._kept_up_at = self._alive_at = self._asked_at = 0.0
+        self._caught_up_at = self._alive_at = self._asked_at = 0.0
 
-    def kept_up(self, now: float) -> None:
+    def caught_up(self, now: float) -> None:
         """Everything that had arrived was read, and little of it is unacknowledged."""
-        self._kept_up_at = now
+        self._caught_up_at = now
 
     def alive(self, now: float) -> None:
         """Note that the broker has answered."""
@@ -49,7 +49,7 @@ class Overlap:
 
     def over(self, now: float) -> bool:
         """Whether the span has passed."""
-        if now - min(self._kept_up_at, self._alive_at) > self._patience_s:
+        if now - min(self._caught_up_at, self._alive_at) > self._patience_s:
             self._steady_since = None
         elif self._steady_since is None:
             self._steady_since = now

@@ -12,12 +12,12 @@ from typing import Final
 import structlog
 from paho.mqtt.client import Client
 
-from services.ingest.route import OWN, ROOT
+from services.ingest.route import RESERVED, ROOT
 from services.ingest.sources.source import Message
 
 _log: Final = structlog.get_logger()
 
-TOPIC: Final = f"{ROOT}/{OWN}/probe"
+TOPIC: Final = f"{ROOT}/{RESERVED}/probe"
 
 #: The account that tonne's own settings give the right to publish there; without it a broker may
 #: hang up.

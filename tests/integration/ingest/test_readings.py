@@ -25,7 +25,7 @@ QUARTER = timedelta(milliseconds=250)
 def test_the_contracts_examples_become_readings_and_touched_minutes(plant: Plant) -> None:
     plant.started(**LATE_CLOCK)
     with psycopg.connect(plant.database, autocommit=True) as listener:
-        listener.execute(f"LISTEN {notify.TOUCHED}".encode())
+        listener.execute(f"LISTEN {notify.INVALIDATED}".encode())
         plant.publish(
             '{"ts": "2026-11-23T18:00:00.250Z",'
             ' "values": {"import-energy": 18234.125, "import-power": 412.5}}'
@@ -39,7 +39,7 @@ def test_the_contracts_examples_become_readings_and_touched_minutes(plant: Plant
         plant.holds(readings=5)
         (facility,) = plant.rows("SELECT id FROM facility")
         woken = next(listener.notifies(timeout=PATIENCE_S, stop_after=1))
-        assert (woken.channel, woken.payload) == (notify.TOUCHED, str(facility["id"]))
+        assert (woken.channel, woken.payload) == (notify.INVALIDATED, str(facility["id"]))
     assert plant.readings() == [
         ("co2", SIX + QUARTER, 12.5, 0),
         ("co2", SIX + QUARTER + timedelta(minutes=1), None, 0),

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from services.aggregator.pieces import Pieces, part
+from services.aggregator.pieces import Pieces, split
 from services.aggregator.ranges import Ranges
 from services.core.timeline.intervals import Interval
 
@@ -35,7 +35,7 @@ def test_each_minute_is_now_or_later_whole_hours_the_newest_first(seed: int) -> 
     rng = random.Random(seed)
     ranges = _random(rng)
     pieces = Pieces(live=rng.choice([60, 500, 100_000]), old=rng.choice([60, 700, 5000]))
-    parted = part(ranges, pieces, _LIVE_FROM)
+    parted = split(ranges, pieces, _LIVE_FROM)
     now, later = _minutes(parted.now), _minutes(parted.later)
     # what lies between two ranges of a source that are close together may come with them
     assert set(_minutes(ranges)) <= {*now, *later}
@@ -62,7 +62,7 @@ def test_everything_gets_its_turn_piece_by_piece() -> None:
     )
     pieces, steps, total = Pieces(live=100_000, old=40_000), 0, 0
     while len(ranges):
-        parted = part(ranges, pieces, 13_700_000 - 1440)
+        parted = split(ranges, pieces, 13_700_000 - 1440)
         total += int((parted.now.lasts - parted.now.firsts + 1).sum())
         ranges, steps = parted.later, steps + 1
     assert total == 13_700_001 + 31
@@ -73,14 +73,14 @@ def test_what_is_live_and_fits_is_left_as_it_is() -> None:
     ranges = Ranges.from_intervals(
         {n: [Interval.through(_LIVE_FROM, _LIVE_FROM + 9)] for n in range(1000)}
     )
-    parted = part(ranges, Pieces(), _LIVE_FROM)
+    parted = split(ranges, Pieces(), _LIVE_FROM)
     assert parted.now is ranges
     assert not len(parted.later)
 
 
 def test_older_minutes_wait_while_more_is_touched_than_was_claimed() -> None:
     ranges = Ranges.from_intervals({1: [Interval.through(_LIVE_FROM - 5000, _LIVE_FROM + 9)]})
-    parted = part(ranges, Pieces(), _LIVE_FROM, live_only=True)
+    parted = split(ranges, Pieces(), _LIVE_FROM, live_only=True)
     assert _minutes(parted.now) == [(1, _LIVE_FROM + k) for k in range(10)]
     assert parted.later.lasts.tolist() == [_LIVE_FROM - 1]
 

@@ -59,7 +59,7 @@ async def calls(**given: float) -> AsyncIterator[tuple[Turns, Calls]]:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(made.end_all)
         yield shared, made
-    assert (shared.waiting, shared._free, shared._held) == (0, 4, {})
+    assert (shared.waiting, shared._free, shared._in_use) == (0, 4, {})
 
 
 async def test_who_asks_for_much_waits_behind_themselves() -> None:

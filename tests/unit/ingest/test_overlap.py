@@ -13,7 +13,7 @@ def lasting(overlap: Overlap, begin: float, seconds: float, *, up: bool, alive: 
     for tick in range(int(seconds * 10) + 1):
         now = begin + tick / 10
         if up:
-            overlap.kept_up(now)
+            overlap.caught_up(now)
         if alive:
             overlap.alive(now)
         over = overlap.over(now)

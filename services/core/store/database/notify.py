@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 #: Readings were committed; payload: the facility's id.
-TOUCHED = "tonne_touched"
+INVALIDATED = "tonne_touched"
 
 #: A facility's totals changed; payload: the facility's slug.
 LIVE = "tonne_live"

@@ -91,7 +91,7 @@ def _starting(deferred: DeferredMinutes, minute: int) -> DeferredMinutes:
 
 def settle(connection: psycopg.Connection[Any], facility_id: int, intervals: Intervals) -> None:
     """Let the minutes of the intervals (by source) follow now."""
-    _follow(connection, facility_id, intervals)
+    _reprice(connection, facility_id, intervals)
 
 
 def step(
@@ -112,7 +112,7 @@ def step(
     length = max(1, max_minutes // len({minutes.source_id for minutes in waiting}))
     end = waiting[0].interval.end
     newest = Interval(start=end - length, end=end)
-    _follow(
+    _reprice(
         connection,
         facility_id,
         _by_source(
@@ -124,7 +124,7 @@ def step(
     return True
 
 
-def _follow(connection: psycopg.Connection[Any], facility_id: int, intervals: Intervals) -> None:
+def _reprice(connection: psycopg.Connection[Any], facility_id: int, intervals: Intervals) -> None:
     parts = [
         replace(minutes, interval=minutes.interval.within(interval))
         for _, minutes in _stored(connection, facility_id, list(intervals))

@@ -89,7 +89,7 @@ FROM (
 WHERE r.source_id = c.source_id AND r.span = c.span
 """
 
-_EDGES = """
+_BOUNDARY_HOURS = """
 SELECT DISTINCT r.source_id, minute_of(x.edge) / 60
 FROM rolling_total r CROSS JOIN LATERAL (VALUES (r.since), (r.upto)) AS x(edge)
 WHERE r.source_id = ANY(%s)
@@ -272,7 +272,9 @@ def boundary_hours(
     connection: psycopg.Connection[Any], source_ids: Sequence[int]
 ) -> set[tuple[int, int]]:
     """Read source and first minute of each hour in which a rolling total begins or ends."""
-    return {(row[0], row[1] * 60) for row in connection.execute(_EDGES, (list(source_ids),))}
+    return {
+        (row[0], row[1] * 60) for row in connection.execute(_BOUNDARY_HOURS, (list(source_ids),))
+    }
 
 
 def minutes_in_force(

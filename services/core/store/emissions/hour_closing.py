@@ -114,7 +114,7 @@ FROM changed
 
 # An hour nobody measured has no row yet. One that is judged again keeps since when it is known,
 # for its figure, if that changed, was dated when it did.
-_JUDGE: LiteralString = f"""
+_RECORD_VERDICTS: LiteralString = f"""
 INSERT INTO emission_hour AS h (source_id, hour, {per_figure(_COUNTED_IN_HOURS)}, version, final,
                                 quality, code, reason, known_at)
 SELECT v.source_id, minute_start(60 * v.hour),
@@ -239,7 +239,7 @@ def set_closing(connection: psycopg.Connection[Any], verdicts: Sequence[HourVerd
 def record_verdicts(connection: psycopg.Connection[Any], verdicts: Sequence[HourVerdict]) -> None:
     """Write code, quality and finality of the hours; their figures were changed before."""
     if verdicts:
-        connection.execute(_JUDGE, _parameters(verdicts))
+        connection.execute(_RECORD_VERDICTS, _parameters(verdicts))
 
 
 def pending_hours(

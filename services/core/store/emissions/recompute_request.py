@@ -75,7 +75,7 @@ def submit(
                 row = connection.execute(_QUEUE, parameters).fetchone()
             ids += [row[0]] if row else []
         for facility_id in {facility_id for facility_id, _ in sources}:
-            connection.execute("SELECT pg_notify(%s, %s)", (notify.TOUCHED, str(facility_id)))
+            connection.execute("SELECT pg_notify(%s, %s)", (notify.INVALIDATED, str(facility_id)))
         now = connection.execute("SELECT now()").fetchone()
     assert now is not None  # noqa: S101 - a row for each such query
     return Request(

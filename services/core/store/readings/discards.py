@@ -196,4 +196,4 @@ def _invalidate(
             reason,
         ),
     )
-    connection.execute("SELECT pg_notify(%s, %s)", (notify.TOUCHED, str(channel.facility_id)))
+    connection.execute("SELECT pg_notify(%s, %s)", (notify.INVALIDATED, str(channel.facility_id)))

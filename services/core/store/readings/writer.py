@@ -390,6 +390,6 @@ def _invalidate(
                 seconds[part],
                 reason,
                 bool(live),
-                notify.TOUCHED,
+                notify.INVALIDATED,
             ),
         )

@@ -177,7 +177,7 @@ class MqttSession:
         """See whether this client is up to date, while filters are drained or a probe is out."""
         idle = read and self._backlog.in_hand < _LITTLE and self.open and not _readable(connection)
         if idle:
-            self.subscriptions.kept_up()
+            self.subscriptions.caught_up()
         self.subscriptions.look()
         if self.ready:
             self.probe.look(time.monotonic(), idle=idle)

@@ -142,9 +142,9 @@ class MqttSubscriptions:
             # asked for again before the broker had answered
             self._ask()
 
-    def kept_up(self) -> None:
+    def caught_up(self) -> None:
         """All that had arrived was read, and little of it is not acknowledged."""
-        self._overlap.kept_up(time.monotonic())
+        self._overlap.caught_up(time.monotonic())
 
     def look(self) -> None:
         """Leave the old filters when they are drained."""

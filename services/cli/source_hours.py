@@ -1,4 +1,4 @@
-"""Facilities and time spans on the command line, checked."""
+"""Instants, facilities and hours of sources on the command line, checked."""
 
 from __future__ import annotations
 
