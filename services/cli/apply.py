@@ -12,7 +12,7 @@ from services.cli import process
 from services.cli.errors import clear_errors, failure
 from services.cli.files import read_file
 from services.cli.options import DryRun
-from services.cli.say import say
+from services.cli.say import amount, say
 from services.core.facility.checks import warnings
 from services.core.facility.file import parse
 from services.core.store.operations.apply_facility import apply_facility
@@ -51,7 +51,9 @@ def apply_files(
                 text, file = document
                 by = f"user {getpass.getuser()}"
                 applied = apply_facility(connection, file, text=text, by=by)
-                counted = f"{len(applied.changes)} changes" + (" would be made" if dry_run else "")
+                counted = amount(len(applied.changes), "change") + (
+                    " would be made" if dry_run else ""
+                )
                 say(f"{path}: {counted}" if applied.changes else f"{path}: unchanged")
                 for change in applied.changes:
                     say(f"  {change}")

@@ -14,7 +14,7 @@ from services.cli.errors import clear_errors, failure
 from services.cli.files import read_file
 from services.cli.listing import AsJson, below, show_json
 from services.cli.listing import console as listing_console
-from services.cli.say import cell, say
+from services.cli.say import amount, cell, say
 from services.core.accounting.builtin_factors import builtin_factors
 from services.core.accounting.factors import Factor
 from services.core.facility import factor_file
@@ -89,6 +89,6 @@ def import_(
         raise failure("nothing was imported; correct the lines above and import again")
     with clear_errors(), process.transaction() as connection:
         changes = import_factors(connection, rows, by=f"user {getpass.getuser()}")
-    say(f"{file}: {len(changes)} changes" if changes else f"{file}: unchanged")
+    say(f"{file}: {amount(len(changes), 'change')}" if changes else f"{file}: unchanged")
     for change in changes:
         say(f"  {change}")

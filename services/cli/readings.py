@@ -15,7 +15,7 @@ from services.cli.errors import clear_errors, failure
 from services.cli.listing import AsJson, show, show_json, show_rest
 from services.cli.options import check_line
 from services.cli.process import database
-from services.cli.say import say
+from services.cli.say import amount, say
 from services.core.store.readings import discards
 from services.core.store.readings.chart import QUALITIES
 from services.core.store.readings.discards import ChannelKey
@@ -150,7 +150,10 @@ def discard(
         bounds = discards.bounds(connection, key.channel_id, first, end)
         if bounds.first is None:
             raise failure(f"{name} has no readings there")
-        say(f"{bounds.readings} readings of {name}, {_time(bounds.first)} to {_time(bounds.last)}")
+        say(
+            f"{amount(bounds.readings, 'reading')} of {name},"
+            f" {_time(bounds.first)} to {_time(bounds.last)}"
+        )
         if not (yes or typer.confirm("discard them?")):
             raise failure("nothing was discarded")
         number = 0

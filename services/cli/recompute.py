@@ -21,7 +21,7 @@ from services.cli.errors import clear_errors, failure
 from services.cli.listing import console
 from services.cli.options import DryRun, Note, Wait, check_line
 from services.cli.process import database
-from services.cli.say import cell, say
+from services.cli.say import amount, cell, say
 from services.core.store.database.progress import STALE_AFTER_S, runs
 from services.core.store.emissions import recompute_request
 from services.core.store.emissions.final_hours import StoredSource
@@ -75,7 +75,7 @@ def recompute(
             why.reason(why.RECOMPUTATION, cause),
         )
         if not wait:
-            say(f"{len(request.ids)} sources wait for the aggregator")
+            say(f"{amount(len(request.ids), 'source')} to be computed again by the aggregator")
             return
         try:
             _show_progress(connection, request, (last_hour + 1 - first_hour) * 60)

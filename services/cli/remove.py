@@ -15,7 +15,7 @@ from services.cli import process
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import AsJson, show
 from services.cli.options import DryRun, check_line
-from services.cli.say import say
+from services.cli.say import amount, say
 from services.core.store.database.connect import engine
 from services.core.store.operations.purge_facility import (
     NotRetiredError,
@@ -118,7 +118,10 @@ def _retire(facility: str, *, reason: str | None, dry_run: bool) -> None:
             stored = stored_rows(connection, before.id)
             say(f"{facility} ({before.name}) would be retired")
             _say_what_ends(before)
-            say(f"  kept: {stored.readings} readings, {stored.hours} hours of emissions")
+            say(
+                f"  kept: {amount(stored.readings, 'reading')},"
+                f" {amount(stored.hours, 'hour')} of emissions"
+            )
             say("nothing was changed")
         else:
             by = f"user {getpass.getuser()}"
@@ -168,7 +171,10 @@ def _purge(facility: str, *, reason: str | None, confirm: str | None, dry_run: b
         _ask(facility, confirm)
         by = f"user {getpass.getuser()}, login {doomed.login}"
         gone = purge(bind, facility, by=by, reason=reason)
-    say(f"{facility} is deleted: {sum(gone.values())} rows; `tonne removed` keeps a record of it")
+    say(
+        f"{facility} is deleted: {amount(sum(gone.values()), 'row')}; `tonne removed` keeps a"
+        " record of it"
+    )
 
 
 def _say_what_is_lost(doomed: PurgeCandidate, counted: Mapping[str, int]) -> None:
@@ -180,7 +186,7 @@ def _say_what_is_lost(doomed: PurgeCandidate, counted: Mapping[str, int]) -> Non
     )
     say(RETENTION)
     for name, rows in counted.items():
-        say(f"  {name}: {rows} rows")
+        say(f"  {name}: {amount(rows, 'row')}")
     if doomed.begun_at is not None:
         say(f"its purge began at {doomed.begun_at:%Y-%m-%dT%H:%MZ} and continues")
 

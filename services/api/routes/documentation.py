@@ -50,6 +50,9 @@ def _file(path: str) -> Path:
             " in the repository."
         )
     file = (_DIRECTORY / (path or "index.html")).resolve()
+    if not file.suffix:
+        # as a page is called in a sentence: /docs/howto/thresholds
+        file = file.with_suffix(".html")
     hidden = any(part.startswith(".") for part in Path(path).parts)
     if hidden or not file.is_relative_to(_DIRECTORY.resolve()) or not file.is_file():
         raise NotFound(f"The documentation has no page {path[:100]}; start at /docs/.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, model_validator
 
 from services.core.facility.fields import (
     Capacity,
@@ -19,6 +19,7 @@ from services.core.facility.fields import (
     Slug,
     Topic,
     at_most,
+    is_stated,
 )
 from services.core.facility.mapping_model import NumberKind, Quality, Timestamp, UnitFrom
 from services.core.facility.monitors import Audit, Calibration
@@ -204,7 +205,7 @@ class Channel(Part):
         return {**data, "unit": unit["default"], "unit_from": source}
 
     @model_validator(mode="after")
-    def _fits_kind(self) -> Channel:
+    def _fits_kind(self, info: ValidationInfo) -> Channel:
         for name, kind in (
             ("modulus", "counter"),
             ("max_rate", "counter"),
@@ -216,8 +217,10 @@ class Channel(Part):
             ("length", "interval"),
             ("stamp", "interval"),
         ):
-            stated = getattr(self, name) != type(self).model_fields[name].default
-            if stated and self.kind != kind:
+            # what the registry keeps has every key
+            given = is_stated(info) and name in self.model_fields_set
+            differs = getattr(self, name) != type(self).model_fields[name].default
+            if (given or differs) and self.kind != kind:
                 raise ValueError(
                     f"{name} belongs to {_A_KIND[kind]}, and this channel is {_A_KIND[self.kind]}"
                 )

@@ -88,7 +88,10 @@ def test_a_dry_run_tells_what_a_run_then_does(plant: Plant, tonne: Tonne) -> Non
     (line,) = [each for each in told.stdout.splitlines() if "by-interval" in each]
 
     done = tonne(*SPAN, "--no-wait", "--note", "a value was mended by hand")
-    assert (done.exit_code, done.stdout) == (0, "4 sources wait for the aggregator\n")
+    assert (done.exit_code, done.stdout) == (
+        0,
+        "4 sources to be computed again by the aggregator\n",
+    )
     plant.tick(END + timedelta(minutes=3))
     version, new, reason = hour(plant)
     assert (version, reason) == (

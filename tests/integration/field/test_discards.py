@@ -182,7 +182,7 @@ def test_an_id_that_two_facilities_have_needs_its_facility(field: FieldBench) ->
     assert "7.0" in shown
     assert "1.0" not in shown
     said = _tonne(field, "discard", "--device", "other/meter", *named)
-    assert "1 readings of other/meter.p" in said
+    assert "1 reading of other/meter.p" in said
     assert field.readings("meter.p", facility="other") == []
     assert [value for _, value, _ in field.readings("meter.p", facility="works")] == [1.0]
     shown = _tonne(field, "discarded", "--facility", "other", "--device", "meter", "--channel", "p")

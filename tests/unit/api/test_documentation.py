@@ -52,6 +52,10 @@ async def test_needs_no_key_and_runs_the_scripts_of_its_pages_alone(
     assert set(scripts) == {"'self'", "'unsafe-hashes'", _hash(_SCRIPT), _hash(_HANDLER)}
 
 
+async def test_a_page_is_found_without_its_ending(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/docs/index")).text == _PAGE
+
+
 async def test_the_address_without_a_slash_leads_to_the_one_with_it(
     client: httpx.AsyncClient,
 ) -> None:

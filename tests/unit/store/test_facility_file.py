@@ -44,6 +44,7 @@ def test_the_contracts_example_is_accepted() -> None:
         ("kind: counter, modulus: 1000000", "kind: conuter", "kind"),
         ("max_gap: 120}", "max_gop: 120}", "max_gop"),
         ("max_gap: 120}", "max_gap: 120, modulus: 5}", "modulus belongs to a counter"),
+        ("modulus: 1000000", "modulus: 1000000, max_gap: 5m", "max_gap belongs to a gauge"),
         ("timezone: Europe/Vienna}", "timezone: Europe/Wien}", "Europe/Wien"),
         ("unit: kW, kind", "unit: kilowat, kind", "kilowat"),
         ("quantity: power, unit: kW", "quantity: energy, unit: kW", "power, not of energy"),
