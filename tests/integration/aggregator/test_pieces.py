@@ -220,10 +220,12 @@ def test_what_is_live_waits_for_no_history_that_came_before_it(plant: Plant) -> 
     plant.pieces = Pieces(pairs=24)
     plant.tick_once(NOW)
     assert plant.rows("SELECT count(*) FROM touched WHERE NOT live") == [(19,)]
-    assert plant.rows(
+    newest = plant.connection.execute(
         "SELECT co2_ug FROM emission_minute m JOIN source s ON s.id = m.source_id"
-        f" WHERE s.slug = 'grid' AND minute = '{NOW - timedelta(minutes=2)}'"
-    ) == [(10**9,)]
+        " WHERE s.slug = 'grid' AND minute = %s",
+        (NOW - timedelta(minutes=2),),
+    )
+    assert newest.fetchall() == [(10**9,)]
 
 
 def test_what_waits_keeps_its_reason_whatever_comes_between(plant: Plant) -> None:
