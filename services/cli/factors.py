@@ -49,6 +49,8 @@ def list_(
 
 def _headline(factor: Factor, imported: bool) -> str:
     figure = f"{factor.co2e_kg:g} kg CO2e" if factor.co2_kg is None else f"{factor.co2_kg:g} kg CO2"
+    if factor.co2_biogenic_kg:
+        figure += f" and {factor.co2_biogenic_kg:g} kg of biomass"
     parts = [
         factor.id,
         f"{figure}/{factor.unit}",

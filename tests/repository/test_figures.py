@@ -55,7 +55,8 @@ def test_every_table_of_totals_has_its_figures() -> None:
 
 def test_sql_follows_from_the_list() -> None:
     assert per_figure(MASSES, "h.{f} + d.{f}") == (
-        "h.co2_ug + d.co2_ug, h.co2e_ug + d.co2e_ug, h.market_ug + d.market_ug"
+        "h.co2_ug + d.co2_ug, h.co2e_ug + d.co2e_ug, h.market_ug + d.market_ug,"
+        " h.co2_biogenic_ug + d.co2_biogenic_ug"
     )
     assert per_figure(MASSES[:1], "sum({f.closed})::{f.type}") == (
         "sum(m.co2_ug + m.closing_ug)::int8"

@@ -16,11 +16,10 @@ import psycopg
 from services.aggregator import close_hours, compute
 from services.aggregator.ranges import Ranges
 from services.core.store.emissions import hour_inputs
-from services.core.store.emissions.final_hours import CHECKED
 from services.core.store.emissions.minute_changes import SourceMinutes
 from services.core.store.readings.series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan
-from services.core.store.schema.figures import MASSES, names
+from services.core.store.schema.figures import CHECKED, MASSES, names
 from services.core.timeline.instants import to_minute
 from services.core.timeline.intervals import Interval
 

@@ -173,6 +173,7 @@ def _factor(used: FactorUsed, gwp: GwpSet) -> dict[str, Any]:
         "co2_kg": factor.co2_kg,
         "ch4_kg": factor.ch4_kg,
         "n2o_kg": factor.n2o_kg,
+        "co2_biogenic_kg": factor.co2_biogenic_kg,
         "co2e_kg": factor.total_co2e_kg(gwp),
         "gwp": None if factor.co2e_kg is not None else {"set": gwp.name, "citation": gwp.citation},
         "valid_from": factor.valid_from,
@@ -187,6 +188,7 @@ def _factor(used: FactorUsed, gwp: GwpSet) -> dict[str, Any]:
             "per": used.activity_unit,
             "co2_kg": used.applied.co2_kg,
             "co2e_kg": used.applied.co2e_kg,
+            "co2_biogenic_kg": used.applied.co2_biogenic_kg,
         },
     }
 
@@ -251,8 +253,7 @@ def _minutes(explanation: HourExplanation, hour: datetime) -> list[dict[str, Any
         rows.append(
             {
                 "time": time,
-                "co2_kg": kg(row.co2_ug) if row and known else None,
-                "co2e_kg": kg(row.co2e_ug) if row and known else None,
+                **masses_kg(row.masses_ug if row and known else None),
                 "closing_kg": kg(row.closing_ug) if row else 0.0,
                 "activity": row.activity_n / 1e9
                 if row and known and row.activity_n is not None

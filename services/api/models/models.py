@@ -90,6 +90,9 @@ class Total(Answer):
         examples=[10234.5],
         description="market-based for scope 2; equals `co2_kg` without a contract",
     )
+    co2_biogenic_kg: float | None = Field(
+        examples=[1200.5], description="CO2 from biomass, which is in no other mass"
+    )
     co2_low_kg: float | None = Field(
         examples=[9978.6],
         description="lower end of the 95 % interval of `co2_kg`; `null`: not every meter and factor"
@@ -219,6 +222,9 @@ class Emission(Answer):
     )
     share_missing: float = Field(ge=0, le=1, examples=[0.0], description="no data")
     source_name: str = Field(examples=["Kiln 1"], description="display name; default: the id")
+    co2_biogenic_kg: float | None = Field(
+        examples=[120.5], description="CO2 from biomass, which is in no other mass"
+    )
 
 
 class Report(Answer):
@@ -284,6 +290,15 @@ class Restatement(Answer):
     known_at: datetime = Field(
         examples=["2026-11-23T19:03:12.5Z"], description="when the new version was created"
     )
+    old_co2_market_kg: float | None = Field(
+        examples=[848.5],
+        description="market-based for scope 2; equals `old_co2_kg` without a contract",
+    )
+    new_co2_market_kg: float | None = Field(examples=[850.0])
+    old_co2_biogenic_kg: float | None = Field(
+        examples=[120.5], description="CO2 from biomass, which is in no other mass"
+    )
+    new_co2_biogenic_kg: float | None = Field(examples=[121.0])
 
 
 class ReadingRow(Answer):
@@ -430,6 +445,9 @@ class HourVersion(Answer):
     co2_kg: float | None = Field(examples=[10180.2])
     co2e_kg: float | None = Field(examples=[10180.2])
     co2_market_kg: float | None = Field(examples=[10180.2])
+    co2_biogenic_kg: float | None = Field(
+        examples=[1200.5], description="CO2 from biomass, which is in no other mass"
+    )
     activity: float | None
     coverage: float = Field(ge=0, le=1)
     quality: Literal["measured", "partial", "missing", "substituted", "estimated"]
@@ -471,6 +489,8 @@ class ExplainedMinute(Answer):
     time: datetime
     co2_kg: float | None = Field(description="as measured")
     co2e_kg: float | None
+    co2_market_kg: float | None
+    co2_biogenic_kg: float | None
     closing_kg: float = Field(
         description="the minute's share of what the rule added when the hour was closed"
     )

@@ -248,28 +248,24 @@ def _row(
         substituted_ms=row.substituted_ms,
         estimated_ms=row.estimated_ms,
     )
-    masses = masses_kg(row.masses_ug)
     low, high = band_kg([] if row.co2_ug is None else [mass], ZoneInfo(part.facility.timezone))
-    return {
-        "time": bucket.begins,
-        "facility": part.facility.slug,
-        "source": source.slug,
-        "scope": source.scope,
-        "co2_kg": masses.pop("co2_kg"),
-        "co2e_kg": masses.pop("co2e_kg"),
-        "coverage": round(coverage, 6),
-        "quality": row.quality or _quality(by_method),
-        "version": row.version,
-        "activity": None if row.activity_n is None else row.activity_n / 1e9,
-        "activity_unit": source.activity_unit,
-        "state": "final" if row.final else "provisional",
-        **masses,
-        "co2_low_kg": low,
-        "co2_high_kg": high,
-        "counts": account is None or account.counts,
+    return _ROWS.row(
+        source,
+        time=bucket.begins,
+        facility=part.facility.slug,
+        source=source.slug,
+        **masses_kg(row.masses_ug),
+        coverage=round(coverage, 6),
+        quality=row.quality or _quality(by_method),
+        version=row.version,
+        activity=None if row.activity_n is None else row.activity_n / 1e9,
+        state="final" if row.final else "provisional",
+        co2_low_kg=low,
+        co2_high_kg=high,
+        counts=account is None or account.counts,
         **{f"share_{method}": share for method, share in by_method.items()},
-        "source_name": source.name,
-    }
+        source_name=source.name,
+    )
 
 
 def _quality(by_method: Mapping[str, float]) -> str:

@@ -17,7 +17,7 @@ from services.api.http.pages import CursorText, Pages, RowLimit
 from services.api.http.parameters import End, FacilityList, Instant, Query, SourceList
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Shape
-from services.api.models.bands import kg
+from services.api.models.bands import kg, masses_kg
 from services.api.models.models import Restatement
 from services.core.store.answers.facility_queries import SourceRow, all_sources
 from services.core.store.answers.restatements import Place, RestatementRow, restatements
@@ -99,17 +99,17 @@ def _row(facility: str, source: SourceRow, row: RestatementRow) -> dict[str, Any
     kind, cause = kind_and_cause(row.reason)
     old_known = _is_known(row.old_covered_ms, row.old_quality)
     new_known = _is_known(row.new_covered_ms, row.new_quality)
+    old = masses_kg(row.old_masses_ug if old_known else None)
+    new = masses_kg(row.new_masses_ug if new_known else None)
     return _ROWS.row(
         row,
         time=row.hour,
         facility=facility,
         source=source.slug,
         scope=source.scope,
-        old_co2_kg=kg(row.old_co2_ug) if old_known else None,
-        new_co2_kg=kg(row.new_co2_ug) if new_known else None,
-        difference_kg=kg(row.new_co2_ug - row.old_co2_ug),
-        old_co2e_kg=kg(row.old_co2e_ug) if old_known else None,
-        new_co2e_kg=kg(row.new_co2e_ug) if new_known else None,
+        difference_kg=kg(row.new_masses_ug[0] - row.old_masses_ug[0]),
+        **{f"old_{key}": value for key, value in old.items()},
+        **{f"new_{key}": value for key, value in new.items()},
         reason=kind,
         cause=cause,
     )

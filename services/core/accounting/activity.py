@@ -27,6 +27,7 @@ class PerUnit:
 
     co2_kg: float
     co2e_kg: float
+    co2_biogenic_kg: float
     factor_units: float
     factor: Factor
 
@@ -62,6 +63,7 @@ def co2_per_unit(
     return PerUnit(
         co2_kg=factor.co2_kg * share,
         co2e_kg=factor.total_co2e_kg(gwp) * share,
+        co2_biogenic_kg=factor.co2_biogenic_kg * share,
         factor_units=share,
         factor=factor,
     )

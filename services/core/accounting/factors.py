@@ -39,11 +39,13 @@ class HeatContent:
 class Factor:
     """One version of one factor, per `unit` of activity.
 
-    `ch4_kg`, `n2o_kg`: kg of the gas. `co2e_kg`: set where CO2e was published instead of the gases;
-    it then stands as published, under the GWP set of its publisher. `basis`: gross or net calorific
-    value for fuels by energy, location or market for electricity. `valid_from` (included) and
-    `valid_to` (excluded) are calendar days of the facility, `known_from`/`known_to` instants; None
-    is open. `data_year` is the year the figure describes, `release` the publication it stands in.
+    `ch4_kg`, `n2o_kg`: kg of the gas. `co2_biogenic_kg`: kg of CO2 from biomass, which is
+    neither in `co2_kg` nor in CO2e (GHG Protocol Corporate Standard, ch. 9: reported apart).
+    `co2e_kg`: set where CO2e was published instead of the gases; it then stands as published,
+    under the GWP set of its publisher. `basis`: gross or net calorific value for fuels by
+    energy, location or market for electricity. `valid_from` (included) and `valid_to`
+    (excluded) are calendar days of the facility, `known_from`/`known_to` instants; None is
+    open. `data_year` is the year the figure describes, `release` the publication it stands in.
     `uncertainty`: percent, half the 95 % interval.
     """
 
@@ -53,6 +55,7 @@ class Factor:
     citation: str
     ch4_kg: float = 0.0
     n2o_kg: float = 0.0
+    co2_biogenic_kg: float = 0.0
     co2e_kg: float | None = None
     valid_from: date | None = None
     valid_to: date | None = None

@@ -28,6 +28,8 @@ class MinuteMasses:
     co2e_kg: NDArray[np.float64]
     #: scope 2, market-based CO2; as co2_kg where no contract says otherwise
     market_kg: NDArray[np.float64]
+    #: CO2 from biomass, which is in none of the others
+    co2_biogenic_kg: NDArray[np.float64]
     #: in the source's activity unit; None for a method without an activity
     activity: NDArray[np.float64] | None
     covered_us: NDArray[np.int64]
@@ -58,6 +60,7 @@ class FactorSpan:
     to_minute: int | None
     co2_kg: float
     co2e_kg: float
+    co2_biogenic_kg: float = 0.0
     #: the factor's row, for explanations
     factor_id: int
 
@@ -74,6 +77,7 @@ class PerUnit:
     co2_kg: NDArray[np.float64]
     co2e_kg: NDArray[np.float64]
     market_kg: NDArray[np.float64]
+    co2_biogenic_kg: NDArray[np.float64]
     known: NDArray[np.bool_]
 
 
@@ -101,6 +105,7 @@ class ActivityMethod:
             co2_kg=activity * per_unit.co2_kg,
             co2e_kg=activity * per_unit.co2e_kg,
             market_kg=activity * per_unit.market_kg,
+            co2_biogenic_kg=activity * per_unit.co2_biogenic_kg,
             activity=activity,
             covered_us=np.where(per_unit.known, covered, 0),
             estimated_us=np.where(per_unit.known, channel.estimated_at(minutes), 0),
@@ -110,15 +115,19 @@ class ActivityMethod:
         """Return the factors that hold in each of the minutes."""
         co2 = np.zeros(minutes.size)
         co2e = np.zeros(minutes.size)
+        biogenic = np.zeros(minutes.size)
         known = np.zeros(minutes.size, dtype=bool)
         for version in self.factor_spans:
             inside = version.holds(minutes)
             co2[inside], co2e[inside] = version.co2_kg, version.co2e_kg
+            biogenic[inside] = version.co2_biogenic_kg
             known |= inside
         market = co2.copy() if self.market_spans else co2
         for version in self.market_spans:
             market[version.holds(minutes) & known] = version.co2_kg
-        return PerUnit(co2_kg=co2, co2e_kg=co2e, market_kg=market, known=known)
+        return PerUnit(
+            co2_kg=co2, co2e_kg=co2e, market_kg=market, co2_biogenic_kg=biogenic, known=known
+        )
 
     def changes(self) -> list[int]:
         """Minutes, ascending, at which a factor begins or ceases to hold."""
@@ -158,6 +167,7 @@ class StackMethod:
             co2_kg=co2,
             co2e_kg=co2,
             market_kg=co2,
+            co2_biogenic_kg=np.zeros_like(co2),
             activity=None,
             covered_us=covered,
             estimated_us=np.minimum(estimated, covered),

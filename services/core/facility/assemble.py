@@ -222,6 +222,7 @@ def _factor_span(
         to_minute=_local_midnight_minute(factor.valid_to, zone) if factor.valid_to else None,
         co2_kg=per_unit.co2_kg,
         co2e_kg=per_unit.co2e_kg,
+        co2_biogenic_kg=per_unit.co2_biogenic_kg,
         factor_id=factor_id,
     )
 

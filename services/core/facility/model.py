@@ -88,9 +88,18 @@ class Factor(Part):
         description="Name of the factor. Several entries with one id are its versions."
     )
     unit: str = Field(description="Unit of activity that the masses are per.")
-    co2_kg: FactorKg = Field(description="kg of CO2 per unit.")
+    co2_kg: FactorKg = Field(
+        description="kg of CO2 per unit; 0 for a fuel of biomass alone, see co2_biogenic_kg."
+    )
     ch4_kg: GasKg = Field(0.0, description="kg of CH4 per unit.")
     n2o_kg: GasKg = Field(0.0, description="kg of N2O per unit.")
+    co2_biogenic_kg: GasKg = Field(
+        0.0,
+        description=(
+            "kg of CO2 from biomass per unit: a total of its own, in none of the others. A fuel of"
+            " both, such as diesel with 7 % biodiesel, has both masses of CO2."
+        ),
+    )
     co2e_kg: FactorKg | None = Field(
         None,
         description=(

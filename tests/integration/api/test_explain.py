@@ -152,7 +152,9 @@ async def test_an_activity_hour_names_the_factor_that_holds(
         "works-grid", 0.2, "certificate 2026",
     )  # fmt: skip
     assert factor["valid_from"] == "2026-01-01"
-    assert factor["applied"] == {"per": "kWh", "co2_kg": 0.2, "co2e_kg": 0.2}
+    assert factor["applied"] == {
+        "per": "kWh", "co2_kg": 0.2, "co2e_kg": 0.2, "co2_biogenic_kg": 0.0,
+    }  # fmt: skip
     (item,) = body["inputs"]
     assert (item["role"], item["amount"], item["covered_s"]) == (
         "input", pytest.approx(30.0), 1800.0,

@@ -121,6 +121,7 @@ async def test_a_facility_is_the_sum_of_its_sources(
         "co2_kg": 60 * 2.0 + 30 * 0.5,
         "co2e_kg": pytest.approx((60 * 2.0 + 30 * 0.5) * 1.01),
         "co2_market_kg": 60 * 2.0 + 30 * 0.5,
+        "co2_biogenic_kg": 0.0,
         "co2_low_kg": None,
         "co2_high_kg": None,
         "coverage": 0.75,
@@ -141,8 +142,8 @@ async def test_unknown_is_null_and_zero_is_zero(
     silent, idle = (await live(client))["sources"]
     assert silent["rate_kg_h"] is None
     assert silent["totals"]["24h"] == {
-        "co2_kg": None, "co2e_kg": None, "co2_market_kg": None, "co2_low_kg": None,
-        "co2_high_kg": None, "coverage": 0.0, "shares": MISSING,
+        "co2_kg": None, "co2e_kg": None, "co2_market_kg": None, "co2_biogenic_kg": None,
+        "co2_low_kg": None, "co2_high_kg": None, "coverage": 0.0, "shares": MISSING,
     }  # fmt: skip
     assert idle["rate_kg_h"] == 0.0
     assert idle["totals"]["24h"]["co2_kg"] == 0.0
@@ -186,7 +187,7 @@ async def test_totals_ahead_of_the_clock_stand_as_they_are(
     roll(connection, plant, upto)
     assert (await live(client))["totals"]["1h"] == {
         "co2_kg": 60.0, "co2e_kg": pytest.approx(60.6), "co2_market_kg": 60.0,
-        "co2_low_kg": None, "co2_high_kg": None, "coverage": 1.0, "shares": MEASURED,
+        "co2_biogenic_kg": 0.0, "co2_low_kg": None, "co2_high_kg": None, "coverage": 1.0, "shares": MEASURED,
     }  # fmt: skip
 
 

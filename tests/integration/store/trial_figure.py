@@ -1,6 +1,6 @@
 """One more figure of a total, put into a copy of the product: what a developer would write.
 
-``biogenic_ug`` is a trial: half of the CO2 of activity data, none of a stack's. The edits are all
+``trial_ug`` is a trial: half of the CO2 of activity data, none of a stack's. The edits are all
 that the product needs; the recipe in CONTRIBUTING.md names the same files.
 """
 
@@ -20,10 +20,10 @@ EDITS: dict[str, list[tuple[str, str]]] = {
             ")\n\n#: Every figure",
             """\
     Mass(
-        name="biogenic_ug",
-        in_kg="biogenic_kg",
-        answer="co2_biogenic_kg",
-        comment="of co2_ug, from biomass",
+        name="trial_ug",
+        in_kg="trial_kg",
+        answer="co2_trial_kg",
+        comment="half of co2_ug",
         closing_adds=False,
         later=True,
     ),
@@ -31,23 +31,30 @@ EDITS: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "core/accounting/methods.py": [
-        ("    market_kg: NDArray", "    biogenic_kg: NDArray[np.float64]\n"),
+        ("    market_kg: NDArray", "    trial_kg: NDArray[np.float64]\n"),
         (
             "            market_kg=activity *",
-            "            biogenic_kg=activity * per_unit.biogenic_kg,\n",
+            "            trial_kg=activity * per_unit.trial_kg,\n",
         ),
-        ("market_kg=market, known", "biogenic_kg=co2 / 2, "),
-        ("            market_kg=co2,", "            biogenic_kg=np.zeros_like(co2),\n"),
+        ("co2_biogenic_kg=biogenic, known", "trial_kg=co2 / 2, "),
+        ("            market_kg=co2,", "            trial_kg=np.zeros_like(co2),\n"),
     ],
     "api/models/models.py": [
         (
-            "    co2_market_kg: float | None",
-            "    co2_biogenic_kg: float | None = Field(examples=[1.5])\n",
+            "    co2_biogenic_kg: float | None",
+            "    co2_trial_kg: float | None = Field(examples=[1.5])\n",
+        ),
+        (
+            "    old_co2_market_kg: float | None",
+            "".join(
+                f"    {which}_co2_trial_kg: float | None = Field(examples=[1.5])\n"
+                for which in ("old", "new")
+            ),
         ),
     ],
 }
 
-_MIGRATION = '''"""Biogenic CO2 of every total."""
+_MIGRATION = '''"""The trial figure of every total."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -63,13 +70,13 @@ depends_on = None
 def upgrade() -> None:
     """Totals so far have none."""
     for table, type_, comment in (
-        ("emission_minute", sa.BigInteger(), "of co2_ug, from biomass"),
+        ("emission_minute", sa.BigInteger(), "half of co2_ug"),
         ("emission_hour", sa.BigInteger(), None),
         ("emission_hour_history", sa.BigInteger(), None),
         ("rolling_total", sa.Numeric(30, 0), None),
         ("following_minutes", sa.Double(), None),
     ):
-        name = "biogenic_kg" if table == "following_minutes" else "biogenic_ug"
+        name = "trial_kg" if table == "following_minutes" else "trial_ug"
         column = sa.Column(name, type_, nullable=False, server_default="0", comment=comment)
         op.add_column(table, column)
     op.execute("DROP VIEW minute_in_force")

@@ -29,14 +29,14 @@ _ARROW = "application/vnd.apache.arrow.stream"
 
 #: The sums of minutes beside the hours and windows that have them.
 _HOURS = """
-SELECT s.slug, h.hour, h.biogenic_ug,
-       (SELECT sum(m.biogenic_ug) FROM minute_in_force m WHERE m.source_id = h.source_id
+SELECT s.slug, h.hour, h.trial_ug,
+       (SELECT sum(m.trial_ug) FROM minute_in_force m WHERE m.source_id = h.source_id
         AND m.minute >= h.hour AND m.minute < h.hour + interval '1 hour')
 FROM emission_hour h JOIN source s ON s.id = h.source_id
 """
 _WINDOWS = """
-SELECT s.slug, r.span, r.biogenic_ug,
-       (SELECT coalesce(sum(m.biogenic_ug), 0) FROM minute_in_force m
+SELECT s.slug, r.span, r.trial_ug,
+       (SELECT coalesce(sum(m.trial_ug), 0) FROM minute_in_force m
         WHERE m.source_id = r.source_id AND m.minute BETWEEN r.since AND r.upto)
 FROM rolling_total r JOIN source s ON s.id = r.source_id
 """
@@ -50,13 +50,13 @@ def sound(plant: Plant) -> None:
         for row in rows:
             assert row[2] == row[3], row
     minutes = plant.rows(
-        "SELECT s.method, m.co2_ug, m.biogenic_ug FROM minute_in_force m"
+        "SELECT s.method, m.co2_ug, m.trial_ug FROM minute_in_force m"
         " JOIN source s ON s.id = m.source_id WHERE m.covered_ms > 0"
     )
-    for method, co2_ug, biogenic_ug in minutes:
+    for method, co2_ug, trial_ug in minutes:
         # a minute is off by less than a microgram, by the rule that rounds it
-        assert abs(biogenic_ug - (co2_ug / 2 if method == "activity" else 0)) <= 1
-    assert any(biogenic_ug for _, _, biogenic_ug in minutes)
+        assert abs(trial_ug - (co2_ug / 2 if method == "activity" else 0)) <= 1
+    assert any(trial_ug for _, _, trial_ug in minutes)
 
 
 async def answers(url: str) -> tuple[dict[str, Any], list[dict[str, Any]], str]:
@@ -78,7 +78,7 @@ async def answers(url: str) -> tuple[dict[str, Any], list[dict[str, Any]], str]:
         arrow = await client.get("/v1/emissions", params=span, headers={"Accept": _ARROW})
         for answer in (live, rows, lines, arrow):
             assert answer.status_code == 200, answer.text
-        assert b"co2_biogenic_kg" in arrow.content
+        assert b"co2_trial_kg" in arrow.content
         return live.json(), rows.json(), lines.text
 
 
@@ -101,7 +101,7 @@ def main(url: str) -> None:
     apply_text(url, FILE.replace("co2_kg: 0.2,", "co2_kg: 0.3,"))
     plant.tick(LATER)
     sound(plant)
-    history = plant.rows("SELECT count(*), sum(biogenic_ug) > 0 FROM emission_hour_history")
+    history = plant.rows("SELECT count(*), sum(trial_ug) > 0 FROM emission_hour_history")
     assert history[0][0] > 0, history
     assert history[0][1], history
 
@@ -109,12 +109,12 @@ def main(url: str) -> None:
     for source in live["sources"]:
         total = source["totals"]["24h"]
         half = 0.0 if source["id"] == "stack" else total["co2_kg"] / 2
-        assert abs(total["co2_biogenic_kg"] - half) < 1e-6, source
-    whole = live["totals"]["24h"]["co2_biogenic_kg"]
+        assert abs(total["co2_trial_kg"] - half) < 1e-6, source
+    whole = live["totals"]["24h"]["co2_trial_kg"]
     assert whole > 0
-    hours = [row["co2_biogenic_kg"] for row in rows if row["co2_biogenic_kg"] is not None]
+    hours = [row["co2_trial_kg"] for row in rows if row["co2_trial_kg"] is not None]
     assert abs(sum(hours) - whole) < 1e-6
-    assert "co2_biogenic_kg" in lines.splitlines()[0]
+    assert "co2_trial_kg" in lines.splitlines()[0]
     plant.close()
 
 

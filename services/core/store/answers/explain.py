@@ -65,8 +65,8 @@ class Minute:
     """One minute of the hour; masses in micrograms."""
 
     minute: datetime
-    co2_ug: int
-    co2e_ug: int
+    #: in the order of ``MASSES``, CO2 first
+    masses_ug: Sequence[int]
     #: the minute's share of what closing the hour added
     closing_ug: int
     activity_n: int | None
@@ -122,11 +122,12 @@ FROM emission_hour WHERE source_id = %(id)s AND hour = %(hour)s AND known_at <= 
 ORDER BY version
 """  # noqa: S608 - the columns are the constant above
 
-_MINUTES = """
-SELECT minute, co2_ug, co2e_ug, closing_ug, activity_n, covered_ms FROM minute_in_force
+_MINUTES = f"""
+SELECT minute, ARRAY[{per_figure(MASSES)}] AS masses_ug, closing_ug, activity_n, covered_ms
+FROM minute_in_force
 WHERE source_id = %(id)s AND minute >= %(hour)s AND minute < %(hour)s + interval '1 hour'
 ORDER BY minute
-"""
+"""  # noqa: S608 - constants
 
 _FACTORS = """
 SELECT * FROM factor

@@ -14,19 +14,21 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.core.store.schema.figures import MASSES, per_figure
+
 _RESTATEMENTS = text(
-    """
-SELECT o.source_id, o.hour, n.version, o.co2_ug AS old_co2_ug, n.co2_ug AS new_co2_ug,
-       o.co2e_ug AS old_co2e_ug, n.co2e_ug AS new_co2e_ug, o.covered_ms AS old_covered_ms,
+    f"""
+SELECT o.source_id, o.hour, n.version, ARRAY[{per_figure(MASSES, "o.{f}")}] AS old_masses_ug,
+       ARRAY[{per_figure(MASSES, "n.{f}")}] AS new_masses_ug, o.covered_ms AS old_covered_ms,
        n.covered_ms AS new_covered_ms, o.quality AS old_quality, n.quality AS new_quality,
        n.reason, n.known_at
 FROM emission_hour_history o
 CROSS JOIN LATERAL (
-    SELECT h.version, h.co2_ug, h.co2e_ug, h.covered_ms, h.quality, h.reason, h.known_at
+    SELECT h.version, {per_figure(MASSES, "h.{f}")}, h.covered_ms, h.quality, h.reason, h.known_at
     FROM emission_hour h
     WHERE h.source_id = o.source_id AND h.hour = o.hour AND h.version = o.version + 1
     UNION ALL
-    SELECT p.version, p.co2_ug, p.co2e_ug, p.covered_ms, p.quality, p.reason, p.known_at
+    SELECT p.version, {per_figure(MASSES, "p.{f}")}, p.covered_ms, p.quality, p.reason, p.known_at
     FROM emission_hour_history p
     WHERE p.source_id = o.source_id AND p.hour = o.hour AND p.version = o.version + 1) n
 WHERE o.source_id = ANY(:sources)
@@ -37,7 +39,7 @@ WHERE o.source_id = ANY(:sources)
   AND (CAST(:after_hour AS timestamptz) IS NULL
        OR (o.hour, o.source_id, n.version) > (:after_hour, :after_source, :after_version))
 ORDER BY o.hour, o.source_id, o.version LIMIT :limit
-"""
+"""  # noqa: S608 - constants
 )
 
 
@@ -48,10 +50,9 @@ class RestatementRow:
     source_id: int
     hour: datetime
     version: int
-    old_co2_ug: int
-    new_co2_ug: int
-    old_co2e_ug: int
-    new_co2e_ug: int
+    #: in the order of ``MASSES``, CO2 first
+    old_masses_ug: Sequence[int]
+    new_masses_ug: Sequence[int]
     old_covered_ms: int
     new_covered_ms: int
     old_quality: str

@@ -280,6 +280,6 @@ def boundary_hours(
 def minutes_in_force(
     connection: psycopg.Connection[Any], hours: Sequence[tuple[int, int]]
 ) -> dict[tuple[int, int], tuple[int, ...]]:
-    """Read the three masses by source and minute; ``hours``: source and first minute."""
+    """Read the masses by source and minute; ``hours``: source and first minute."""
     rows = connection.execute(_MINUTES, ([h[0] for h in hours], [h[1] // 60 for h in hours]))
     return {(row[0], row[1]): row[2:] for row in rows}

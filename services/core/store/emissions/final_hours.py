@@ -12,7 +12,7 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.rows import class_row
 
-from services.core.store.schema.figures import IN_HOURS, names, per_figure
+from services.core.store.schema.figures import CHECKED, names, per_figure
 from services.core.timeline.intervals import Interval
 
 _HOUR = "minute_of(h.hour) / 60"
@@ -34,9 +34,6 @@ WHERE h.source_id = %(source)s AND (h.final OR NOT %(final)s)
   AND (%(first)s::timestamptz IS NULL OR h.hour >= %(first)s)
   AND (%(end)s::timestamptz IS NULL OR h.hour < %(end)s)
 """  # noqa: S608 - a constant
-
-#: What a second computation is held against: not what older hours do not have.
-CHECKED = tuple(figure for figure in IN_HOURS if not figure.later)
 
 _STORED = f"""
 SELECT {_HOUR}, h.final, h.known_at, {per_figure(CHECKED, "coalesce(h.{f}, 0)")}

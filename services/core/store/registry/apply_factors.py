@@ -110,9 +110,10 @@ def change_of(
 
 
 def _in_words(row: Row[Any]) -> str:
-    figure = (
-        f"{row.co2_kg!r} kg CO2" if row.co2_kg is not None else f"{row.co2e_kg!r} kg CO2e"
-    ) + f"/{row.unit}"
+    figure = f"{row.co2_kg!r} kg CO2" if row.co2_kg is not None else f"{row.co2e_kg!r} kg CO2e"
+    if row.co2_biogenic_kg:
+        figure += f" and {row.co2_biogenic_kg!r} kg of biomass"
+    figure += f"/{row.unit}"
     until = f" to {row.valid_to}" if row.valid_to else ""
     return f"row {row.id} ({figure} from {row.valid_from or 'always'}{until}; {row.citation})"
 

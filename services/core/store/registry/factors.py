@@ -16,6 +16,7 @@ _COLUMNS = (
     "co2_kg",
     "ch4_kg",
     "n2o_kg",
+    "co2_biogenic_kg",
     "co2e_kg",
     "ch4_origin",
     "valid_from",

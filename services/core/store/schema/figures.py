@@ -91,6 +91,14 @@ MASSES: Final = (
         answer="co2_market_kg",
         comment="market-based CO2; else as co2_ug",
     ),
+    Mass(
+        name="co2_biogenic_ug",
+        in_kg="co2_biogenic_kg",
+        answer="co2_biogenic_kg",
+        comment="CO2 from biomass, beside co2_ug and in none of the other masses",
+        closing_adds=False,
+        later=True,
+    ),
 )
 
 #: Every figure, in the order in which statements have them.
@@ -132,12 +140,16 @@ FIGURES: Final[tuple[Figure, ...]] = (
 CLOSING_UG: Final = Figure(
     name="closing_ug",
     unit="ug",
-    comment="the minute's share of what closing its hour added to all three masses",
+    comment="the minute's share of what closing its hour added to CO2, CO2e and market-based CO2",
     in_hours=False,
     in_windows=False,
     later=True,
     set_by_closing=True,
 )
+
+#: What a second computation of an hour is held against. A mass that was kept later was nothing in
+#: rows from before, and is nothing by what was configured then.
+CHECKED: Final = tuple(f for f in FIGURES if f.in_hours and (isinstance(f, Mass) or not f.later))
 
 #: What is computed of each minute from its readings.
 COMPUTED: Final = tuple(f for f in FIGURES if not f.set_by_closing)

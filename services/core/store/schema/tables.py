@@ -221,6 +221,13 @@ factor = Table(
     Column("co2_kg", Double, comment="null: only CO2e is published"),
     Column("ch4_kg", Double, nullable=False),
     Column("n2o_kg", Double, nullable=False),
+    Column(
+        "co2_biogenic_kg",
+        Double,
+        nullable=False,
+        server_default="0",
+        comment="CO2 from biomass, in no other mass",
+    ),
     Column("co2e_kg", Double, comment="as published; null: from the gases and the GWP set"),
     Column("ch4_origin", Text, nullable=False),
     Column("heat_content_mj", Double, comment="per heat_content_unit of fuel"),
