@@ -1,4 +1,4 @@
-"""What was touched: minutes of channels whose readings changed."""
+"""Invalidations: minutes of channels whose readings changed."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Invalidations:
 class InvalidationReasons(Mapping[int, str]):
     """Why sources changed, by source; put into words only where it is asked for.
 
-    Late readings are told by their channels, of each source by its own.
+    Late readings are named by their channels, of each source by its own.
     """
 
     def __init__(self, plan: FacilityPlan, invalidations: Invalidations) -> None:

@@ -114,7 +114,7 @@ def tick(
     """Work off what is due for one facility; return what was done.
 
     Blocks for as long as the database works, on a piece of the work that ``pieces`` bounds. On
-    return it is committed and told by NOTIFY, or, where another aggregator has the facility,
+    return it is committed and announced by NOTIFY, or, where another aggregator has the facility,
     nothing was done. ``head`` is what this process remembers of the facility, if it does. With
     ``history_first`` a piece of what is queued is computed and nothing else, else what arrived: who
     calls takes them in turns. A ``trial`` does the same and takes it all back. With

@@ -47,7 +47,7 @@ _NOT_IN_TOPICS: Final = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
 class Within:
     """Bounds of a figure that somebody states; beyond them no plant on earth has one.
 
-    With ``texts`` the ends are told so. A list is bounded by its length.
+    With ``texts`` the ends are written so. A list is bounded by its length.
     """
 
     lowest: Any

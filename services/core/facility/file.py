@@ -57,7 +57,7 @@ def parse(text: str, shared: Sequence[Factor] = (), *, max_bytes: int = MAX_BYTE
         more = error.error_count() - plain_words.MAX_FINDINGS
         if more > 0:
             last = max(problem.line for problem in problems)
-            summary = f"and {more} more mistakes, which are told when these are corrected"
+            summary = f"and {more} more mistakes, listed when these are corrected"
             problems.append(Problem(line=last, message=summary))
         raise FacilityFileError(problems) from None
     problems = [_problem(document, *problem) for problem in computability_problems(model, shared)]

@@ -139,7 +139,7 @@ class Factor(Part):
 
 
 class Notify(Part):
-    """Where alerts are told."""
+    """Where notifications of alerts are sent."""
 
     webhook: WebAddress | None = Field(
         None, description="Address that gets each alert as a POST of JSON."

@@ -31,7 +31,7 @@ _Taken = tuple[str, str, str | None, str]
 
 
 def problems(file: model.FacilityFile) -> Iterator[Finding]:
-    """Every reason why messages of the file's devices could not be told apart or understood."""
+    """Every reason why messages of the file's devices could not be distinguished or understood."""
     takers: dict[_Taken, str] = {}
     for i, device in enumerate(file.devices):
         path: Path = ("devices", i)

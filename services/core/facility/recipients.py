@@ -1,4 +1,4 @@
-"""Whom a facility's alerts are told to, as the outbox's column ``target`` names them."""
+"""Who is notified of a facility's alerts, as the outbox's column ``target`` names them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def target_of(entry: Notify) -> str:
 
 
 def targets_of(entries: Iterable[Notify]) -> list[str]:
-    """Everybody that is told, each once; the facility's own topics unless an entry refuses them."""
+    """List the recipients, each once; the facility's own topics unless an entry refuses them."""
     targets = dict.fromkeys([MQTT])
     for entry in entries:
         if entry.mqtt is False:

@@ -90,7 +90,7 @@ class ActivitySource(_Source):
 
 
 class Operating(Part):
-    """How it is told that the unit operates: while a gauge, such as its load, is above a value."""
+    """What shows that the unit operates: a gauge, such as its load, above a value."""
 
     channel: ChannelReference = Field(
         description="Gauge that tells whether the unit operates, as device.channel."

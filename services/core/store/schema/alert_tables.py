@@ -1,6 +1,6 @@
-"""The part of the schema that is about limits: thresholds, their alerts, and what is told of them.
+"""The part of the schema that is about limits: thresholds, their alerts, and notifications of them.
 
-Times of alerts are data times, whole minutes: what is judged depends on readings alone. Which
+Times of alerts are data times, whole minutes: what is evaluated depends on readings alone. Which
 alerts there are follows from what is not undone; what was undone stays.
 """
 
@@ -44,7 +44,7 @@ threshold = Table(
     Column("channel_id", ForeignKey("channel.id")),
     Column("device_id", ForeignKey("device.id")),
     Column("active", Boolean, nullable=False, server_default="true"),
-    Column("in_force_from", _instant, nullable=False, comment="first minute that it judges"),
+    Column("in_force_from", _instant, nullable=False, comment="first minute evaluated"),
     UniqueConstraint("facility_id", "slug"),
     CheckConstraint("origin IN ('file', 'api')", name="origin"),
     comment="limits that are watched; all four targets null: the whole facility",
@@ -79,7 +79,7 @@ maintenance = Table(
     UniqueConstraint("facility_id", "slug"),
     CheckConstraint("origin IN ('file', 'api')", name="origin"),
     CheckConstraint("to_ts > from_ts", name="span"),
-    comment="spans in which alerts are judged and kept, and not told",
+    comment="periods in which alerts are recorded and nobody is notified",
 )
 
 alert = Table(
@@ -99,7 +99,7 @@ alert = Table(
     Column("crosses_at", _instant, comment="projected: when the limit will be passed"),
     Column("room", Double, comment="what was left up to the limit, in the value's unit"),
     Column("data_version", BigInteger, nullable=False, comment="facility_progress.sequence seen"),
-    Column("maintenance_id", ForeignKey("maintenance.id"), comment="what kept it from being told"),
+    Column("maintenance_id", ForeignKey("maintenance.id"), comment="the maintenance that muted it"),
     Column("told", Boolean, nullable=False, comment="its firing was put into the outbox"),
     Column("acked_at", _instant),
     Column("acked_by", Text),
@@ -108,7 +108,7 @@ alert = Table(
     Column("ended_by", Text, comment="what ended it, where its values did not"),
     Column("changed_at", _instant, nullable=False, server_default=func.now()),
     CheckConstraint("state IN ('firing', 'no-data', 'resolved')", name="state"),
-    comment="spans of time beyond a limit",
+    comment="periods in which a threshold fired",
 )
 Index("alert_facility_id_fired_at_idx", alert.c.facility_id, alert.c.fired_at)
 Index("alert_facility_id_changed_at_idx", alert.c.facility_id, alert.c.changed_at)
@@ -177,7 +177,7 @@ outbox = Table(
     Column("facility_id", ForeignKey("facility.id"), nullable=False),
     Column("kind", Text, nullable=False, comment="firing, no-data, resolved or test"),
     Column("target", Text, nullable=False, comment="the recipient: how, and its address"),
-    Column("lane", Text, nullable=False, comment="messages of a lane are told in order"),
+    Column("lane", Text, nullable=False, comment="messages of a lane are delivered in order"),
     Column("alert_id", ForeignKey("alert.id"), comment="null: a test"),
     Column("body", JSONB, nullable=False),
     Column("key", Text, nullable=False, comment="the same for every delivery of the message"),
@@ -188,7 +188,7 @@ outbox = Table(
     Column("abandoned_at", _instant),
     Column("last_error", Text),
     UniqueConstraint("target", "key"),
-    comment="what is to be told, to whom, and whether it was",
+    comment="notifications: to whom, and whether they were accepted",
 )
 _waiting = text("delivered_at IS NULL AND abandoned_at IS NULL")
 Index("outbox_due_idx", outbox.c.target, outbox.c.id, postgresql_where=_waiting)

@@ -334,7 +334,7 @@ recompute = Table(
         " rest: what did not fit into a tick, newest first",
     ),
     CheckConstraint("step IN ('readings', 'factor', 'rest')", name="step"),
-    comment="spans to compute again after a change of configuration or factor, or later on",
+    comment="intervals to compute again after a change of configuration or factor, or later on",
 )
 Index(
     "recompute_rest_idx",
@@ -531,7 +531,7 @@ def _hour_columns() -> list[Column[Any]]:
         Column("version", Integer, nullable=False),
         Column("final", Boolean, nullable=False),
         Column("quality", Text, nullable=False),
-        Column("code", Text, comment="the method code of the policy that judged the hour"),
+        Column("code", Text, comment="the method code of the rule that finalised the hour"),
         Column("reason", Text, nullable=False, comment="why this version came to be"),
     ]
 
@@ -592,7 +592,7 @@ source_hour_input = Table(
         Numeric,
         comment="the average before the bias factor of an audit; null: none applies",
     ),
-    comment="what each judged hour's equation was given; look-backs read it",
+    comment="inputs of the equation of each hour that a rule finalised; look-backs read them",
 )
 Index(
     "source_hour_input_invalid_idx",
@@ -643,7 +643,7 @@ facility_progress = Table(
         server_default="false",
         comment="more hours can be closed than the last tick did",
     ),
-    Column("judged_to", _instant, comment="newest minute that thresholds were judged in"),
+    Column("judged_to", _instant, comment="newest minute that thresholds were evaluated in"),
     Column("rolled_to", _instant, comment="minute that the rolling totals were last moved in"),
     Column(
         "settled_at",
