@@ -55,7 +55,7 @@ faults:  ## play ROUNDS (200) rounds of faults of each kind with SEED (1), SOURC
 	  --table deploy/docs/faults.md
 	@$(PYTHON) -m tests.faults.alerts --rounds $(ROUNDS) --seed $(SEED) --table deploy/docs/faults.md
 
-lint:  ## style, types, import rules, schemas
+lint:  ## style, types, import rules, names, schemas
 	@$(BOOTSTRAP) lint
 	@deploy/local/lint.sh
 

@@ -63,16 +63,16 @@ def _headline(factor: Factor, imported: bool) -> str:
 
 
 def _shipped() -> list[tuple[Factor, bool]]:
-    return [(factor, False) for each in builtin_factors().values() for factor in each]
+    return [(factor, False) for versions in builtin_factors().values() for factor in versions]
 
 
 def _registered() -> list[tuple[Factor, bool]]:
     with clear_errors(), process.session() as connection:
         stored = every_version(connection)
     # the registry has those that were used; of the others the release tells
-    there = {factor.id for factor, _ in stored}
-    rest = [each for each in _shipped() if each[0].id not in there]
-    return sorted([*stored, *rest], key=lambda each: each[0].id)
+    registered = {factor.id for factor, _ in stored}
+    rest = [shipped for shipped in _shipped() if shipped[0].id not in registered]
+    return sorted([*stored, *rest], key=lambda entry: entry[0].id)
 
 
 @app.command("import")

@@ -21,17 +21,17 @@ def figures() -> Mapping[str, tuple[Figure, ...]]:
 
     :raises FactorDataError: a table is wrong.
     """
-    found: dict[str, list[Figure]] = {}
+    by_factor: dict[str, list[Figure]] = {}
     for publication in publications().values():
         for figure in read_table(publication):
-            found.setdefault(figure.id, []).append(figure)
-    return {name: tuple(each) for name, each in found.items()}
+            by_factor.setdefault(figure.id, []).append(figure)
+    return {name: tuple(of_factor) for name, of_factor in by_factor.items()}
 
 
 @cache
 def builtin_factors() -> Mapping[str, tuple[Factor, ...]]:
     """Return every version of every built-in factor, by its id."""
-    return {name: tuple(versions(each)) for name, each in figures().items()}
+    return {name: tuple(versions(of_factor)) for name, of_factor in figures().items()}
 
 
 def versions_of(name: str) -> tuple[Factor, ...]:

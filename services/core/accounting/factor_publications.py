@@ -91,16 +91,16 @@ def publications() -> Mapping[str, Publication]:
     :raises FactorDataError: it is wrong.
     """
     document = json.loads(_REGISTRY.read_text(encoding="utf-8"))
-    series = {each["id"]: _record(Series, each) for each in document["series"]}
-    found: dict[str, Publication] = {}
+    series = {entry["id"]: _record(Series, entry) for entry in document["series"]}
+    by_id: dict[str, Publication] = {}
     for entry in document["publications"]:
         name = entry.get("id", "?")
-        if name in found:
+        if name in by_id:
             raise FactorDataError(f"publications.json: {name} is there twice")
         if entry.get("series") not in series:
             raise FactorDataError(f"publications.json: {name} is of no series")
         published = entry.get("published")
-        found[name] = _record(
+        by_id[name] = _record(
             Publication,
             {
                 **entry,
@@ -108,7 +108,7 @@ def publications() -> Mapping[str, Publication]:
                 "published": None if published is None else date.fromisoformat(published),
             },
         )
-    return found
+    return by_id
 
 
 def _record(kind: type[Any], values: dict[str, Any]) -> Any:

@@ -15,31 +15,31 @@ from itertools import pairwise
 from services.core.accounting.factor_tables import Figure
 from services.core.accounting.factors import Factor
 
-_Held = tuple[Figure, date | None, date | None]
+_Dated = tuple[Figure, date | None, date | None]
 
 
 def versions(figures: Sequence[Figure]) -> Iterator[Factor]:
     """Build the versions of one factor from all its figures, in the order they were published."""
     publications = sorted({_since(figure) for figure in figures})
     known: dict[int | None, Figure] = {}
-    opened: dict[_Held, datetime | None] = {}
+    opened: dict[_Dated, datetime | None] = {}
     for i, since in enumerate(publications):
         known |= {figure.year: figure for figure in figures if _since(figure) == since}
-        held = list(_row(known))
+        row = list(_row(known))
         instant = None if i == 0 else since
-        for each in [each for each in opened if each not in held]:
-            yield _version(each, opened.pop(each), instant)
-        for each in held:
-            opened.setdefault(each, instant)
-    for each, instant in opened.items():
-        yield _version(each, instant, None)
+        for ended in [dated for dated in opened if dated not in row]:
+            yield _version(ended, opened.pop(ended), instant)
+        for dated in row:
+            opened.setdefault(dated, instant)
+    for dated, instant in opened.items():
+        yield _version(dated, instant, None)
 
 
 def _since(figure: Figure) -> datetime:
     return figure.publication.known_from or datetime.min.replace(tzinfo=UTC)
 
 
-def _row(known: dict[int | None, Figure]) -> Iterator[_Held]:
+def _row(known: dict[int | None, Figure]) -> Iterator[_Dated]:
     """Return each figure with the days it holds."""
     ordered = sorted(known.values(), key=lambda figure: figure.year or 0)
     begins = [None if figure.year is None else date(figure.year, 1, 1) for figure in ordered]
@@ -47,8 +47,8 @@ def _row(known: dict[int | None, Figure]) -> Iterator[_Held]:
         yield figure, begin, end
 
 
-def _version(held: _Held, known_from: datetime | None, known_to: datetime | None) -> Factor:
-    figure, begin, end = held
+def _version(dated: _Dated, known_from: datetime | None, known_to: datetime | None) -> Factor:
+    figure, begin, end = dated
     return Factor(
         id=figure.id,
         unit=figure.unit,

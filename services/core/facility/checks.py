@@ -228,7 +228,7 @@ def _source(
             f"{source.channels['h2o']} is moisture, which has no daily calibration: remove it",
         )
     versions: dict[str, list[Factor]] = {}
-    own = (*factors, *shared)
+    known = (*factors, *shared)
     if isinstance(source, model.ActivitySource):
         for key, name in zip(("factor", "market_factor"), source.factors, strict=False):
             versions[key] = factor_versions(name, factors, shared)
@@ -236,7 +236,7 @@ def _source(
                 yield (
                     (*path, key),
                     f"factor {name!r} is neither in this file nor built in nor imported"
-                    + did_you_mean(name, {*(f.id for f in own), *builtin_factors()}),
+                    + did_you_mean(name, {*(f.id for f in known), *builtin_factors()}),
                 )
                 return
     try:
