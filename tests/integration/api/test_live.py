@@ -187,7 +187,8 @@ async def test_totals_ahead_of_the_clock_stand_as_they_are(
     roll(connection, plant, upto)
     assert (await live(client))["totals"]["1h"] == {
         "co2_kg": 60.0, "co2e_kg": pytest.approx(60.6), "co2_market_kg": 60.0,
-        "co2_biogenic_kg": 0.0, "co2_low_kg": None, "co2_high_kg": None, "coverage": 1.0, "shares": MEASURED,
+        "co2_biogenic_kg": 0.0, "co2_low_kg": None, "co2_high_kg": None, "coverage": 1.0,
+        "shares": MEASURED,
     }  # fmt: skip
 
 
