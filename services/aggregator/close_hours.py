@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from services.aggregator import computable_ranges, compute
+from services.aggregator import computable_ranges, compute, hour_points
 from services.aggregator.minute_rollover import SETTLE_S
 from services.aggregator.ranges import Ranges
 from services.core.accounting.minute_rounding import MAX_BILLIONTHS
@@ -147,15 +147,17 @@ def period_ended(
 def affected(plan: FacilityPlan, ranges: Ranges) -> dict[int, set[int]]:
     """Return the hours that readings of these minutes speak of, by source under a rule.
 
-    Some change a judgement and no minute: a load, or one that tells of maintenance.
+    Some change a judgement and no minute: a load, one that tells of maintenance, or of the interval
+    that readings come at, which hours of the day after it are judged by.
     """
     under_rule = [plan.sources[source_id].closing is not None for source_id in ranges.ids.tolist()]
-    return {
+    hours = {
         source_id: {hour for interval in of_source for hour in interval.hours}
         for source_id, of_source in ranges.where(np.array(under_rule, dtype=np.bool_))
         .by_id()
         .items()
     }
+    return hour_points.following(plan, hours)
 
 
 def recorded_again(
@@ -281,6 +283,7 @@ def _record(
         for channel_id in channel_ids
         if channel_id in plan.calibrations
     }
+    points = hour_points.read(connection, plan, source, rule, hours)
     records = {}
     for hour in hours:
         minutes = np.arange(hour * 60, hour * 60 + 60, dtype=np.int64)
@@ -291,7 +294,8 @@ def _record(
         inputs = {}
         for item in rule.equation.inputs:
             value, covered_us = rule.inputs.values_at(item.name, by_role, minutes)
-            channels = [source.inputs[role] for role in rule.inputs.roles(item.name)]
+            roles = rule.inputs.roles(item.name)
+            channels = [source.inputs[role] for role in roles]
             assured = np.ones(60, dtype=bool)
             for first_us, end_us in chain(*(uncontrolled.get(c, []) for c in channels)):
                 assured &= ((minutes + 1) * MINUTE_US <= first_us) | (minutes * MINUTE_US >= end_us)
@@ -300,6 +304,7 @@ def _record(
                 covered_us=covered_us,
                 assured=assured,
                 excused=any((channel_id, hour) in excused for channel_id in channels),
+                channels=tuple(points.at(role, hour) for role in roles),
             )
         for role in {OPERATING, LOAD} & set(by_role):
             value, covered_us = by_role[role].values_at(minutes)
@@ -308,6 +313,7 @@ def _record(
                 covered_us=covered_us,
                 assured=np.ones(60, dtype=bool),
                 excused=False,
+                channels=(),
             )
         records[hour] = rule.record(hour, inputs, first_of_all=hour == first_known)
     return records

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from services.aggregator import close_hours, computable_ranges, compute
+from services.aggregator import close_hours, computable_ranges, compute, hour_points
 from services.aggregator.audit.verify import rolled_back
 from services.aggregator.ranges import Ranges
 from services.core.store.emissions import deferred_minutes, final_hours, minutes_and_hours
@@ -57,7 +57,8 @@ def step(
         deferred_minutes.settle(connection, plan.id, ranges.by_id())
         computed = compute.sources(StoredReadings(connection), plan, ranges)
         changes = minutes_and_hours.record(connection, computed)
-        again = close_hours.recorded_again(connection, changes.hours(), {source_id: (first, last)})
+        hours = hour_points.following(plan, changes.hours())
+        again = close_hours.recorded_again(connection, hours, {source_id: (first, last)})
         finalised = close_hours.finalise(connection, plan, again, now)
         columns = changes.plus(finalised.adjustments).columns
         added: Counter[int] = Counter()

@@ -112,6 +112,8 @@ class ChannelRule:
     kind: Literal["counter", "gauge", "interval"]
     unit: str
     max_gap_us: int = 0
+    #: gauge: how far apart its readings are when none is lost; None: not stated
+    every_us: int | None = None
     length_us: int = 0
     stamp: Literal["start", "end"] = "start"
     register: registers.RegisterConfig | None = None
@@ -160,7 +162,7 @@ class ChannelRule:
         self, ts_us: NDArray[np.int64], value: NDArray[np.float64]
     ) -> registers.RegisterSteps:
         """Compute a counter's steps, what was held and what was judged; arrays as `minutes`."""
-        known = self._shown(value)
+        known = self.shows(value)
         assert self.register is not None  # noqa: S101 - a counter always has one
         return registers.steps(ts_us[known], value[known], self.register)
 
@@ -207,7 +209,7 @@ class ChannelRule:
         whichever others are computed with it.
         """
         shape = (owners, last_minute - first_minute + 1)
-        value = np.where(self._shown(value), value, np.nan)
+        value = np.where(self.shows(value), value, np.nan)
         estimated = np.zeros(shape, dtype=np.int64)
         if uncertain is not None and not uncertain.any():
             uncertain = None
@@ -238,8 +240,8 @@ class ChannelRule:
                 estimated = time.reshape(shape)
         return values.reshape(shape), covered.reshape(shape), estimated
 
-    def _shown(self, value: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which values can be the channel's; NaN is none."""
+    def shows(self, value: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which values can be the channel's; NaN is none."""
         return (value >= self.least) & (value <= self.greatest)
 
     def _steps(

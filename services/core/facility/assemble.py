@@ -53,6 +53,7 @@ def channel_rule(channel: model.Channel) -> ChannelRule:
         kind=channel.kind,
         unit=channel.unit,
         max_gap_us=round(channel.max_gap * 1e6),
+        every_us=None if channel.every is None else round(channel.every * 1e6),
         length_us=round((channel.length or 0.0) * 1e6),
         stamp=channel.stamp or "start",
         register=register,

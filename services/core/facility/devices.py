@@ -15,6 +15,7 @@ from services.core.facility.fields import (
     Instant,
     Part,
     Percent,
+    PointEveryS,
     PositiveFigure,
     Slug,
     Topic,
@@ -141,6 +142,14 @@ class Channel(Part):
     max_gap: DurationS = Field(
         300.0, description="gauge: how long a value holds when no other follows, a duration."
     )
+    every: PointEveryS | None = Field(
+        None,
+        description=(
+            "gauge: how far apart its readings are when none is lost, such as 10s, an hour at most;"
+            " a rule that counts data points (mrr, hj75) counts by it. Default: learned from the"
+            " times of the readings."
+        ),
+    )
     basis: Literal["wet", "dry"] | None = Field(
         None,
         description=(
@@ -212,6 +221,7 @@ class Channel(Part):
             ("epochs", "counter"),
             ("estimated_after", "counter"),
             ("max_gap", "gauge"),
+            ("every", "gauge"),
             ("calibration", "gauge"),
             ("audits", "gauge"),
             ("length", "interval"),

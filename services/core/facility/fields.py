@@ -219,6 +219,8 @@ DurationS = Annotated[_Duration, _lasting(0.1, 366.0 * DAY_S)]
 WaitS = Annotated[_Duration, _lasting(0.0, 366.0 * DAY_S)]
 #: How often something is said, in seconds.
 EveryS = Annotated[_Duration, _lasting(10.0, 366.0 * DAY_S)]
+#: How far apart the readings of a monitor are, in seconds.
+PointEveryS = Annotated[_Duration, _lasting(0.1, 3600.0)]
 Instant = Annotated[
     AwareDatetime,
     BeforeValidator(_instant),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.core.accounting.stack.audits import Audit, failed_periods, in_force
 from services.core.accounting.stack.inputs import Input
-from services.core.accounting.stack.validity import HourOfReadings, ValidityPolicy
+from services.core.accounting.stack.validity import HourOfReadings, ValidityPolicy, Verdict
 from services.core.timeline.instants import MINUTE_US
 
 OPERATING = "operating"
@@ -22,17 +22,33 @@ LOAD = "load"
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChannelPoints:
+    """The times at which one channel of an input gave valid readings in an hour.
+
+    `points_us` ascend, in microseconds since the hour began. `every_us` is the channel's interval,
+    `is_learned` whether its readings tell it.
+    """
+
+    role: str
+    points_us: NDArray[np.int64]
+    every_us: int
+    is_learned: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class InputMinutes:
     """One input over the 60 minutes of an hour, in the equation's unit.
 
-    `assured[m]` is False where the monitor was out of control in minute m; `excused` whether
-    readings say that there was calibration or maintenance.
+    `channels` are those that it comes from, the input's own first. `assured[m]` is False where the
+    monitor was out of control in minute m; `excused` whether readings say that there was
+    calibration or maintenance.
     """
 
     value: NDArray[np.float64]
     covered_us: NDArray[np.int64]
     assured: NDArray[np.bool_]
     excused: bool
+    channels: tuple[ChannelPoints, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,18 +79,14 @@ def record_input(
 ) -> RecordedInput:
     """Judge one input's hour by the validity policy and record its average.
 
-    The average is rounded as recorded, then multiplied by the bias factor in force and rounded
-    again, the way EPA's checking code adjusts an hour.
+    It is valid when each channel that it comes from gave enough readings in the hour itself: what
+    an earlier value covers is in the average, and is no measurement of this hour. The average is
+    rounded as recorded, then multiplied by the bias factor in force and rounded again, the way
+    EPA's checking code adjusts an hour.
     """
     assured = minutes.assured & _passed(audits, clock_hour)
     covered_us = np.where(assured & operating, minutes.covered_us, 0)
-    verdict = validity.evaluate(
-        HourOfReadings.of_minutes(
-            (covered_us / 1e6).tolist(),
-            operating_minutes=operating.tolist(),
-            excused=minutes.excused,
-        )
-    )
+    verdict = _verdict(minutes, covered_us, assured, operating, validity)
     average, unadjusted = item.record(_mean(minutes.value, covered_us)), None
     audit = in_force(audits, clock_hour=clock_hour)
     if audit is not None and audit.bias_factor != 1 and average is not None:
@@ -89,6 +101,36 @@ def record_input(
         verdict=verdict.code,
         verdict_reason=verdict.reason + (f"; {out} minutes out of control" if out else ""),
     )
+
+
+def _verdict(
+    minutes: InputMinutes,
+    covered_us: NDArray[np.int64],
+    assured: NDArray[np.bool_],
+    operating: NDArray[np.bool_],
+    validity: ValidityPolicy,
+) -> Verdict:
+    """Evaluate each channel alone; return the first verdict that is not valid, else the first."""
+    covered_s = float(covered_us.sum()) / 1e6
+    verdicts = [
+        validity.evaluate(
+            HourOfReadings(
+                points_us=channel.points_us[assured[channel.points_us // MINUTE_US]],
+                every_us=channel.every_us,
+                is_learned=channel.is_learned,
+                operating=operating,
+                covered_s=covered_s,
+                excused=minutes.excused,
+            )
+        )
+        for channel in minutes.channels
+    ]
+    for channel, verdict in zip(minutes.channels[1:], verdicts[1:], strict=True):
+        if verdicts[0].valid and not verdict.valid:
+            return replace(verdict, reason=f"{channel.role}: {verdict.reason}")
+    if verdicts[0].valid and covered_s == 0:
+        return Verdict(valid=False, code="no-data", reason="no value while the unit operated")
+    return verdicts[0]
 
 
 def record_load(minutes: InputMinutes, *, operating: NDArray[np.bool_]) -> RecordedInput:

@@ -1,57 +1,59 @@
-"""Validity policies: when an hour of readings makes a valid hourly average."""
+"""Validity policies: when an hour of readings makes a valid hourly average.
+
+A rule asks when readings were taken, so policies look at the times of readings and never at the
+time that a value is held for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Protocol
 
-HOUR_S = 3600.0
-QUADRANT_S = 900.0
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.accounting.stack.data_points import data_points, possible_points
+from services.core.timeline.instants import MINUTE_US
+
+QUADRANT_MINUTES = 15
+QUADRANT_US = QUADRANT_MINUTES * MINUTE_US
 
 
 @dataclass(frozen=True, kw_only=True)
 class HourOfReadings:
-    """What one channel gave in one clock hour; times in seconds since its start.
+    """What one channel gave in one clock hour; times in microseconds since its start.
 
-    `points_s` are the valid data points, `possible` how many there could have been, `covered_s`
-    the time the valid data stand for, `operating` the spans (from, to) in which the unit burned
-    fuel, `excused` whether data are missing because of calibration, quality assurance or
-    maintenance.
+    `points_us` are the ascending times of valid readings. `every_us` is the channel's interval,
+    `is_learned` whether the readings tell it, not the facility file. `operating` are the minutes in
+    which the unit burned fuel, `covered_s` the part of them for which a value is known, `excused`
+    whether data are missing because of calibration, quality assurance or maintenance.
     """
 
-    points_s: tuple[float, ...]
+    points_us: NDArray[np.int64]
+    every_us: int
+    operating: NDArray[np.bool_]
     covered_s: float
-    possible: int
-    operating: tuple[tuple[float, float], ...] = ((0.0, HOUR_S),)
+    is_learned: bool = False
     excused: bool = False
 
-    @staticmethod
-    def of_minutes(
-        covered_s: Sequence[float],
-        *,
-        operating_minutes: Sequence[bool] | None = None,
-        excused: bool = False,
-    ) -> HourOfReadings:
-        """Return the hour made of 60 minutes, each with the seconds that valid data cover.
+    @property
+    def possible(self) -> int:
+        """How many data points there could have been while the unit operated."""
+        return possible_points(60.0 * int(self.operating.sum()), self.every_us)
 
-        A minute with any valid data is one data point. `operating_minutes` says for each minute
-        whether the unit ran (by default it ran the whole hour). ValueError unless there are 60.
-        """
-        ran = [True] * 60 if operating_minutes is None else list(operating_minutes)
-        if len(covered_s) != 60 or len(ran) != 60:
-            raise ValueError(f"an hour has 60 minutes, not {len(covered_s)} and {len(ran)}")
-        return HourOfReadings(
-            points_s=tuple(
-                60.0 * minute for minute, covered in enumerate(covered_s) if covered > 0
-            ),
-            covered_s=float(sum(covered_s)),
-            possible=sum(ran),
-            operating=tuple((60.0 * m, 60.0 * (m + 1)) for m, on in enumerate(ran) if on),
-            excused=excused,
-        )
+    @property
+    def points(self) -> int:
+        """How many data points there were while the unit operated."""
+        within = self.points_us[self.operating[self.points_us // MINUTE_US]]
+        return min(data_points(within, self.every_us), self.possible)
+
+    @property
+    def interval(self) -> str:
+        """The interval in words."""
+        learned = " as learned from the readings" if self.is_learned else ""
+        return f"one every {self.every_us / 1e6:g} s{learned}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +74,7 @@ NOT_OPERATING = "not-operating"
 
 
 class ValidityPolicy(Protocol):
-    """The rule that judges an hour."""
+    """The rule that validates an hour."""
 
     @property
     def name(self) -> str:
@@ -82,6 +84,11 @@ class ValidityPolicy(Protocol):
     @property
     def citation(self) -> str:
         """The text it follows."""
+        ...
+
+    @property
+    def counts_points(self) -> bool:
+        """Whether it asks how many data points were possible, and so for the interval."""
         ...
 
     def evaluate(self, hour: HourOfReadings) -> Verdict:
@@ -99,22 +106,25 @@ class Quadrants:
 
     name: str
     citation: str
+    counts_points: bool = False
 
     def evaluate(self, hour: HourOfReadings) -> Verdict:
         """Return whether the hour is valid, and why."""
-        needed = _quadrants_of(hour.operating)
+        needed = np.unique(np.flatnonzero(hour.operating) // QUADRANT_MINUTES).tolist()
         if not needed:
             return _not_operating()
-        present = {int(point // QUADRANT_S) for point in hour.points_s}
-        lacking = [quadrant for quadrant in needed if quadrant not in present]
+        # a cycle within a quadrant of operation counts, also before the unit started in it
+        quadrants = hour.points_us // QUADRANT_US
+        points_us = hour.points_us[np.isin(quadrants, needed)]
+        lacking = sorted(set(needed) - set(quadrants.tolist()))
         if not lacking:
             return Verdict(
                 valid=True,
                 code="quadrants",
                 reason=f"a data point in each of the {len(needed)} quadrants of operation",
             )
-        spread = max(hour.points_s) - min(hour.points_s) if hour.points_s else 0.0
-        if hour.excused and len(needed) > 1 and spread >= QUADRANT_S:
+        spread_us = int(points_us[-1] - points_us[0]) if points_us.size else 0
+        if hour.excused and len(needed) > 1 and spread_us >= QUADRANT_US:
             return Verdict(
                 valid=True,
                 code="two-points",
@@ -133,50 +143,55 @@ class FourFifths:
 
     name: str
     citation: str
+    counts_points: bool = True
 
     def evaluate(self, hour: HourOfReadings) -> Verdict:
         """Return whether the hour is valid, and why."""
-        if not hour.operating or hour.possible == 0:
+        if not hour.operating.any():
             return _not_operating()
-        had = len(hour.points_s)
-        valid = 5 * had >= 4 * hour.possible
+        points, possible = hour.points, hour.possible
+        valid = 5 * points >= 4 * possible
         return Verdict(
             valid=valid,
             code="80-percent" if valid else "below-80-percent",
-            reason=f"{had} of {hour.possible} possible data points",
+            reason=f"{points} of {possible} possible data points, {hour.interval}",
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Minutes:
-    """At least a number of minutes of valid data."""
+    """At least a number of minutes of valid data, where a reading stands for its interval."""
 
     name: str
     citation: str
     least_s: float
+    counts_points: bool = True
 
     def evaluate(self, hour: HourOfReadings) -> Verdict:
         """Return whether the hour is valid, and why."""
-        if not hour.operating:
+        if not hour.operating.any():
             return _not_operating()
-        valid = hour.covered_s >= self.least_s
+        points = hour.points
+        valid = points * hour.every_us >= self.least_s * 1e6
         return Verdict(
             valid=valid,
             code="minutes" if valid else "too-few-minutes",
-            reason=f"{hour.covered_s / 60:g} minutes of valid data, {self.least_s / 60:g} needed",
+            reason=f"{points * hour.every_us / 60e6:g} minutes of valid data,"
+            f" {self.least_s / 60:g} needed: {points} data points, {hour.interval}",
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnyData:
-    """Any valid data make a valid hour."""
+    """Any valid data make a valid hour, those of a value that is held as well."""
 
     name: str
     citation: str
+    counts_points: bool = False
 
     def evaluate(self, hour: HourOfReadings) -> Verdict:
         """Return whether the hour is valid, and why."""
-        valid = bool(hour.points_s) or hour.covered_s > 0
+        valid = hour.points_us.size > 0 or hour.covered_s > 0
         return Verdict(
             valid=valid,
             code="any" if valid else "no-data",
@@ -196,15 +211,6 @@ VALIDITY: Mapping[str, ValidityPolicy] = MappingProxyType(
     }
 )
 """Validity policies by the name a facility file gives them."""
-
-
-def _quadrants_of(operating: Sequence[tuple[float, float]]) -> list[int]:
-    boundaries = [0.0, QUADRANT_S, 2 * QUADRANT_S, 3 * QUADRANT_S, HOUR_S]
-    return [
-        number
-        for number, (start, end) in enumerate(pairwise(boundaries))
-        if any(since < end and until > start for since, until in operating)
-    ]
 
 
 def _not_operating() -> Verdict:

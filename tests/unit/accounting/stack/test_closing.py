@@ -13,7 +13,7 @@ from services.core.accounting.stack.closing import ClosingRule, Period
 from services.core.accounting.stack.equations import equation_for
 from services.core.accounting.stack.history import History, UnitHour
 from services.core.accounting.stack.measured import StackInputs
-from services.core.accounting.stack.recording import InputMinutes, RecordedInput
+from services.core.accounting.stack.recording import ChannelPoints, InputMinutes, RecordedInput
 from services.core.accounting.stack.substitution import SUBSTITUTION
 from services.core.accounting.stack.validity import VALIDITY
 from services.core.accounting.units import conversion
@@ -45,7 +45,14 @@ def minutes(value: float, known: range = range(60), out: range = range(0)) -> In
         covered_us=covered,
         assured=assured,
         excused=False,
+        channels=(points(known),),
     )
+
+
+def points(known: range, role: str = "input") -> ChannelPoints:
+    """A reading at the beginning of each minute."""
+    at_us = np.array(known, dtype=np.int64) * 60_000_000
+    return ChannelPoints(role=role, points_us=at_us, every_us=60_000_000)
 
 
 def recorded(
@@ -81,6 +88,35 @@ def test_data_of_a_monitor_out_of_control_are_no_data() -> None:
     found = rule().record(0, {"co2": minutes(12.0, out=range(50)), "flow": minutes(1e6)})
     assert (found["co2"].valid, found["co2"].covered_ms) == (False, 600_000)
     assert "50 minutes out of control" in found["co2"].verdict_reason
+
+
+def test_an_input_of_several_channels_is_valid_when_each_of_them_is() -> None:
+    flow = minutes(1e6)
+    whole = replace(flow, channels=(points(range(60)), points(range(60), "temperature")))
+    assert rule().record(0, {"co2": minutes(12.0), "flow": whole})["flow"].valid
+    lacking = replace(flow, channels=(points(range(60)), points(range(30), "temperature")))
+    found = rule().record(0, {"co2": minutes(12.0), "flow": lacking})
+    assert not found["flow"].valid
+    assert found["flow"].verdict_reason == "temperature: no data point in quadrant 3, 4"
+    assert found["co2"].valid
+
+
+def test_a_value_that_is_held_all_hour_is_no_measurement_of_it() -> None:
+    held = replace(minutes(12.0), channels=(points(range(0)),))
+    found = rule().record(0, {"co2": held, "flow": minutes(1e6)})
+    assert (found["co2"].valid, found["co2"].covered_ms) == (False, 3_600_000)
+    assert found["co2"].verdict_reason == "no data point in quadrant 1, 2, 3, 4"
+
+
+def test_readings_while_the_unit_stood_still_are_no_average() -> None:
+    chosen = replace(rule(), operates_above=5.0)
+    load = minutes(0.0)
+    load.value[13:15] = 100.0
+    # read at the quarter's beginning, held for five minutes
+    early = replace(minutes(12.0, range(5)), channels=(points(range(1)),))
+    found = chosen.record(0, {"co2": early, "flow": minutes(1e6), "operating": load})
+    assert (found["co2"].valid, found["co2"].average) == (False, None)
+    assert found["flow"].valid
 
 
 def test_what_comes_from_oxygen_is_valid_when_the_oxygen_is() -> None:

@@ -1,0 +1,140 @@
+"""Read when a source's channels gave readings, hour by hour, for the rule that validates hours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from services.aggregator.ranges import Ranges
+from services.core.accounting.stack.closing import ClosingRule
+from services.core.accounting.stack.data_points import (
+    LOOK_BACK_HOURS,
+    hour_interval_us,
+    learned_interval_us,
+)
+from services.core.accounting.stack.recording import ChannelPoints
+from services.core.store.readings.series import SeriesRequests, StoredReadings
+from services.core.store.registry.plan import FacilityPlan, SourcePlan
+from services.core.timeline.instants import HOUR_US
+from services.core.timeline.intervals import Interval
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _ChannelHours:
+    """Readings of one channel by clock hour: all times, and which of them are data."""
+
+    ts_us: NDArray[np.int64]
+    is_data: NDArray[np.bool_]
+
+    def within(self, hour: int) -> slice:
+        begin, end = np.searchsorted(self.ts_us, (hour * HOUR_US, (hour + 1) * HOUR_US))
+        return slice(int(begin), int(end))
+
+
+class HourPoints:
+    """The data points of a source's channels in some hours, and the intervals they come at."""
+
+    def __init__(
+        self,
+        plan: FacilityPlan,
+        source: SourcePlan,
+        channels: Mapping[int, _ChannelHours],
+        learned: Mapping[int, Mapping[int, int | None]],
+    ) -> None:
+        self._plan = plan
+        self._source = source
+        self._channels = channels
+        self._learned = learned
+
+    def at(self, role: str, hour: int) -> ChannelPoints:
+        """Return the points of the channel with this role, in an hour since the epoch."""
+        channel_id = self._source.inputs[role]
+        rule = self._plan.channels[channel_id]
+        readings = self._channels[channel_id]
+        within = readings.within(hour)
+        if channel_id in self._learned:
+            every_us = learned_interval_us(self._learned[channel_id], hour, rule.max_gap_us)
+        else:
+            # a rule that does not count points does not ask for it
+            every_us = rule.every_us or rule.max_gap_us
+        return ChannelPoints(
+            role=role,
+            points_us=readings.ts_us[within][readings.is_data[within]] - hour * HOUR_US,
+            every_us=every_us,
+            is_learned=channel_id in self._learned,
+        )
+
+
+def read(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    source: SourcePlan,
+    rule: ClosingRule,
+    hours: Iterable[int],
+) -> HourPoints:
+    """Read the hours (since the epoch); of channels that state no interval, what it follows from.
+
+    A reading of any quality tells the interval; one without a value, or of a quality that is no
+    data, or beyond what the channel can show, is no point.
+    """
+    own = {hour: Interval(start=hour * 60, end=hour * 60 + 60) for hour in hours}
+    before = {
+        hour - back: Interval(start=(hour - back) * 60, end=(hour - back) * 60 + 60)
+        for hour in own
+        for back in LOOK_BACK_HOURS
+    }
+    learning = set(learning_channels(plan, source, rule))
+    ranges, _ = Ranges.from_intervals(
+        {
+            channel_id: [*own.values(), *(before.values() if channel_id in learning else ())]
+            for channel_id in {source.inputs[role] for role in _roles(rule)}
+        }
+    ).union()
+    none = np.zeros(len(ranges), dtype=np.int64)
+    series = StoredReadings(connection).read(
+        SeriesRequests(
+            channels=ranges.ids, firsts=ranges.firsts, lasts=ranges.lasts, before=none, after=none
+        )
+    )
+    channels = {}
+    learned = {}
+    for channel_id in np.unique(ranges.ids).tolist():
+        mine = ranges.ids[series.owner] == channel_id
+        ts_us = series.ts_us[mine]
+        channel = plan.channels[channel_id]
+        readings = _ChannelHours(ts_us=ts_us, is_data=channel.shows(series.value[mine]))
+        channels[channel_id] = readings
+        if channel_id in learning:
+            learned[channel_id] = {
+                hour: hour_interval_us(ts_us[readings.within(hour)], channel.max_gap_us)
+                for hour in {*own, *before}
+            }
+    return HourPoints(plan, source, channels, learned)
+
+
+def learning_channels(plan: FacilityPlan, source: SourcePlan, rule: ClosingRule) -> list[int]:
+    """Return the source's channels whose interval its rule asks for and no file states."""
+    if not rule.validity.counts_points:
+        return []
+    channels = {source.inputs[role] for role in _roles(rule)}
+    return sorted(each for each in channels if plan.channels[each].every_us is None)
+
+
+def following(plan: FacilityPlan, hours: Mapping[int, set[int]]) -> dict[int, set[int]]:
+    """Return the hours, by source, and those whose interval is learned from them."""
+    found = {}
+    for source_id, of_source in hours.items():
+        source = plan.sources[source_id]
+        found[source_id] = set(of_source)
+        if source.closing is not None and learning_channels(plan, source, source.closing):
+            found[source_id] |= {hour + back for hour in of_source for back in LOOK_BACK_HOURS}
+    return found
+
+
+def _roles(rule: ClosingRule) -> set[str]:
+    return {role for item in rule.equation.inputs for role in rule.inputs.roles(item.name)}

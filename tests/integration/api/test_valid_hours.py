@@ -1,0 +1,221 @@
+"""Hours of a stack by the times of its readings, from messages to answers."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.aggregator.plant import instant
+from tests.integration.field.bench import FieldBench
+
+# 10 % CO2 at 1 000 000 scf/h: 5.7 short tons in a valid hour
+VALID_KG = 5170.953018
+
+START = instant("2026-03-02T00:00:00Z")
+HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+
+
+def file(
+    validity: str = "part75", substitution: str = "none", channel: str = "", co2: str = ""
+) -> str:
+    return f"""
+facility: {{id: works, name: Works, timezone: UTC}}
+devices:
+  - id: cems
+    channels:
+      - {{id: co2, quantity: fraction, unit: "%", kind: gauge, basis: wet{channel}{co2}}}
+      - {{id: flow, quantity: volume_flow, unit: scf/h, kind: gauge, basis: wet{channel}}}
+sources:
+  - id: stack
+    scope: 1
+    method: stack
+    equation: F-11
+    inputs: {{co2: cems.co2, flow: cems.flow}}
+    validity: {validity}
+    substitution: {substitution}
+"""
+
+
+def message(hour: int, second: float, quality: str = "good", co2: float = 10.0) -> tuple[str, str]:
+    at = START + hour * HOUR + second * SECOND
+    values = {
+        "co2": {"v": co2, "q": quality},
+        "flow": {"v": 1_000_000, "q": quality},
+    }
+    return "emissions/works/cems/readings", json.dumps({"ts": at.isoformat(), "values": values})
+
+
+@pytest.fixture
+def field(database_url: str) -> Iterator[FieldBench]:
+    made = FieldBench(database_url)
+    yield made
+    made.close()
+
+
+def close(field: FieldBench, messages: Iterable[tuple[str, str]], hours: float) -> None:
+    """Take messages in, and close what is due so many hours and 20 minutes after the start."""
+    now = START + hours * HOUR + timedelta(minutes=20)
+    field.deliver(messages, at=now)
+    field.settle(now)
+    field.rows(
+        "WITH h AS (UPDATE emission_hour SET known_at = known_at - interval '1 minute' RETURNING 1)"
+        " SELECT count(*) FROM h"
+    )
+    field.settle(now + timedelta(minutes=1))
+
+
+async def emissions(client: httpx.AsyncClient, interval: str = "1h", hours: int = 1) -> Any:
+    answer = await client.get(
+        "/v1/emissions",
+        params={
+            "facility": "works",
+            "from": START.isoformat(),
+            "to": (START + hours * HOUR).isoformat(),
+            "interval": interval,
+        },
+    )
+    return answer.json()
+
+
+async def inputs(client: httpx.AsyncClient, hour: int = 0) -> dict[str, Any]:
+    answer = await client.get(
+        "/v1/explain",
+        params={
+            "facility": "works",
+            "source": "stack",
+            "hour": (START + hour * HOUR).isoformat(),
+        },
+    )
+    return {each["role"]: each for each in answer.json()["closing"]["inputs"]}
+
+
+@pytest.mark.vector
+async def test_two_readings_an_hour_are_no_valid_hour_whatever_they_are_held_for(
+    field: FieldBench, client: httpx.AsyncClient
+) -> None:
+    # C1, with the default max_gap and with one that covers all of the hour
+    for channel in ("", ", max_gap: 1h"):
+        field.apply(file(channel=channel))
+        close(field, [message(0, 14 * 60), message(0, 44 * 60)], 1)
+        found = await inputs(client)
+        assert [found[role]["valid"] for role in ("co2", "flow")] == [False, False]
+        assert found["co2"]["verdict_reason"] == "no data point in quadrant 2, 4"
+
+
+@pytest.mark.vector
+async def test_five_hours_of_two_readings_are_substituted_where_a_rule_does(
+    field: FieldBench, client: httpx.AsyncClient
+) -> None:
+    # the hour before is valid: C1 takes its place
+    field.apply(file(substitution="part75"))
+    valid = [message(0, 60 * minute) for minute in range(60)]
+    close(field, [*valid, message(1, 14 * 60, co2=3), message(1, 44 * 60, co2=3)], 2)
+    first, second = await emissions(client, hours=2)
+    assert (first["co2_kg"], first["quality"]) == (pytest.approx(VALID_KG), "measured")
+    assert (second["co2_kg"], second["quality"]) == (pytest.approx(VALID_KG), "substituted")
+
+
+@pytest.mark.vector
+async def test_four_readings_within_a_minute_are_no_valid_hour(
+    field: FieldBench, client: httpx.AsyncClient
+) -> None:
+    # C4
+    field.apply(file())
+    close(field, [message(0, second) for second in (10, 20, 30, 40)], 1)
+    assert not (await inputs(client))["co2"]["valid"]
+
+
+@pytest.mark.vector
+@pytest.mark.parametrize("stated", [True, False])
+async def test_readings_of_which_a_third_is_bad_are_two_thirds_of_the_possible(
+    field: FieldBench, client: httpx.AsyncClient, *, stated: bool
+) -> None:
+    # C5
+    field.apply(file("mrr", channel=", every: 10s" if stated else ""))
+    close(field, [message(0, 10 * n, "good" if n % 6 < 4 else "bad") for n in range(360)], 1)
+    found = (await inputs(client))["co2"]
+    learned = "" if stated else " as learned from the readings"
+    assert (found["valid"], found["verdict"]) == (False, "below-80-percent")
+    assert found["verdict_reason"] == f"240 of 360 possible data points, one every 10 s{learned}"
+
+
+@pytest.mark.vector
+async def test_one_minute_readings_to_the_45th_minute_are_46_of_60(
+    field: FieldBench, client: httpx.AsyncClient
+) -> None:
+    # C7
+    field.apply(file("mrr"))
+    close(field, [message(0, 60 * minute) for minute in range(46)], 1)
+    found = (await inputs(client))["co2"]
+    assert not found["valid"]
+    assert found["verdict_reason"].startswith("46 of 60 possible data points, one every 60 s")
+
+
+async def test_each_input_is_judged_by_its_own_readings(
+    field: FieldBench, client: httpx.AsyncClient
+) -> None:
+    field.apply(file("mrr", co2=", every: 30s"))
+    close(field, [message(0, 60 * minute) for minute in range(60)], 1)
+    found = await inputs(client)
+    assert (found["co2"]["valid"], found["flow"]["valid"]) == (False, True)
+    assert found["co2"]["verdict_reason"] == "60 of 120 possible data points, one every 30 s"
+
+
+async def test_readings_that_are_not_sent_do_not_pass_for_a_slower_monitor(
+    field: FieldBench, client: httpx.AsyncClient
+) -> None:
+    field.apply(file("mrr"))
+    steady = [message(0, 10 * n) for n in range(360)]
+    close(field, [*steady, *(message(1, 60 * n) for n in range(60))], 2)
+    assert (await inputs(client, 0))["co2"]["valid"]
+    found = (await inputs(client, 1))["co2"]
+    assert found["verdict_reason"].startswith("60 of 360 possible data points, one every 10 s")
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_late_duplicate_and_shuffled_readings_learn_the_same_interval(
+    field: FieldBench, client: httpx.AsyncClient, seed: int
+) -> None:
+    rng = random.Random(seed)
+    hours = 8
+    by_hour = [
+        [
+            message(hour, second)
+            for second in range(0, 3600, 10 if hour < 3 else 60)
+            if rng.random() > 0.1
+        ]
+        # a burst
+        + [message(hour, 1234 + n / 50) for n in range(100 * (hour == 1))]
+        for hour in range(hours)
+    ]
+
+    async def verdicts() -> list[tuple[Any, ...]]:
+        found = [await inputs(client, hour) for hour in range(hours)]
+        return [
+            (each[role]["valid"], each[role]["verdict_reason"], each[role]["average"])
+            for each in found
+            for role in ("co2", "flow")
+        ]
+
+    field.apply(file("mrr"))
+    late = {hour: rng.sample(of_hour, len(of_hour) // 2) for hour, of_hour in enumerate(by_hour)}
+    late[0] = by_hour[0]
+    for hour, of_hour in enumerate(by_hour):
+        close(field, [each for each in of_hour if each not in late[hour]], hour + 1)
+    scattered = [each for of_hour in late.values() for each in of_hour]
+    scattered += rng.sample(scattered, len(scattered) // 3)
+    rng.shuffle(scattered)
+    close(field, scattered, hours + 0.1)
+    in_disorder = await verdicts()
+    field.rows("WITH c AS (DELETE FROM source_hour_input RETURNING 1) SELECT count(*) FROM c")
+    close(field, [], hours + 0.2)
+    assert await verdicts() == in_disorder
+    # the minutely hours are first judged by the interval of the hours before them
+    assert "one every 10 s" in in_disorder[2 * 3][1]
