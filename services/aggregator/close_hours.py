@@ -157,7 +157,7 @@ def affected(plan: FacilityPlan, ranges: Ranges) -> dict[int, set[int]]:
         .by_id()
         .items()
     }
-    return hour_points.following(plan, hours)
+    return hour_points.with_learning_hours(plan, hours)
 
 
 def recorded_again(
@@ -304,7 +304,7 @@ def _record(
                 covered_us=covered_us,
                 assured=assured,
                 excused=any((channel_id, hour) in excused for channel_id in channels),
-                channels=tuple(points.at(role, hour) for role in roles),
+                channels=tuple(points.channel_points(role, hour) for role in roles),
             )
         for role in {OPERATING, LOAD} & set(by_role):
             value, covered_us = by_role[role].values_at(minutes)

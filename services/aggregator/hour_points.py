@@ -51,7 +51,7 @@ class HourPoints:
         self._channels = channels
         self._learned = learned
 
-    def at(self, role: str, hour: int) -> ChannelPoints:
+    def channel_points(self, role: str, hour: int) -> ChannelPoints:
         """Return the points of the channel with this role, in an hour since the epoch."""
         channel_id = self._source.inputs[role]
         rule = self._plan.channels[channel_id]
@@ -82,16 +82,16 @@ def read(
     A reading of any quality tells the interval; one without a value, or of a quality that is no
     data, or beyond what the channel can show, is no point.
     """
-    own = {hour: Interval(start=hour * 60, end=hour * 60 + 60) for hour in hours}
+    asked = {hour: Interval(start=hour * 60, end=hour * 60 + 60) for hour in hours}
     before = {
         hour - back: Interval(start=(hour - back) * 60, end=(hour - back) * 60 + 60)
-        for hour in own
+        for hour in asked
         for back in LOOK_BACK_HOURS
     }
     learning = set(learning_channels(plan, source, rule))
     ranges, _ = Ranges.from_intervals(
         {
-            channel_id: [*own.values(), *(before.values() if channel_id in learning else ())]
+            channel_id: [*asked.values(), *(before.values() if channel_id in learning else ())]
             for channel_id in {source.inputs[role] for role in _roles(rule)}
         }
     ).union()
@@ -104,15 +104,15 @@ def read(
     channels = {}
     learned = {}
     for channel_id in np.unique(ranges.ids).tolist():
-        mine = ranges.ids[series.owner] == channel_id
-        ts_us = series.ts_us[mine]
+        of_channel = ranges.ids[series.owner] == channel_id
+        ts_us = series.ts_us[of_channel]
         channel = plan.channels[channel_id]
-        readings = _ChannelHours(ts_us=ts_us, is_data=channel.shows(series.value[mine]))
+        readings = _ChannelHours(ts_us=ts_us, is_data=channel.shows(series.value[of_channel]))
         channels[channel_id] = readings
         if channel_id in learning:
             learned[channel_id] = {
                 hour: hour_interval_us(ts_us[readings.within(hour)], channel.max_gap_us)
-                for hour in {*own, *before}
+                for hour in {*asked, *before}
             }
     return HourPoints(plan, source, channels, learned)
 
@@ -122,18 +122,20 @@ def learning_channels(plan: FacilityPlan, source: SourcePlan, rule: ClosingRule)
     if not rule.validity.counts_points:
         return []
     channels = {source.inputs[role] for role in _roles(rule)}
-    return sorted(each for each in channels if plan.channels[each].every_us is None)
+    return sorted(
+        channel_id for channel_id in channels if plan.channels[channel_id].every_us is None
+    )
 
 
-def following(plan: FacilityPlan, hours: Mapping[int, set[int]]) -> dict[int, set[int]]:
+def with_learning_hours(plan: FacilityPlan, hours: Mapping[int, set[int]]) -> dict[int, set[int]]:
     """Return the hours, by source, and those whose interval is learned from them."""
-    found = {}
+    affected = {}
     for source_id, of_source in hours.items():
         source = plan.sources[source_id]
-        found[source_id] = set(of_source)
+        affected[source_id] = set(of_source)
         if source.closing is not None and learning_channels(plan, source, source.closing):
-            found[source_id] |= {hour + back for hour in of_source for back in LOOK_BACK_HOURS}
-    return found
+            affected[source_id] |= {hour + back for hour in of_source for back in LOOK_BACK_HOURS}
+    return affected
 
 
 def _roles(rule: ClosingRule) -> set[str]:

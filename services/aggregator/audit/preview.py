@@ -57,7 +57,7 @@ def step(
         deferred_minutes.settle(connection, plan.id, ranges.by_id())
         computed = compute.sources(StoredReadings(connection), plan, ranges)
         changes = minutes_and_hours.record(connection, computed)
-        hours = hour_points.following(plan, changes.hours())
+        hours = hour_points.with_learning_hours(plan, changes.hours())
         again = close_hours.recorded_again(connection, hours, {source_id: (first, last)})
         finalised = close_hours.finalise(connection, plan, again, now)
         columns = changes.plus(finalised.adjustments).columns
