@@ -98,8 +98,8 @@ def _section(part: type[Part], places: dict[type[Part], str]) -> str:
 
 def _keys(part: type[Part]) -> Iterator[tuple[str, Any]]:
     for name, field in part.model_fields.items():
-        # it is written as unit: {from: ..., default: ...}
-        if name != "unit_from":
+        # written as unit: {from: ..., default: ...}; made of the input
+        if name not in {"unit_from", "derived"}:
             yield field.alias or name, field
 
 

@@ -57,11 +57,11 @@ def list_(
         stored = discards.stored(connection, key.channel_id, first, end, limit=limit + 1)
     columns = ("time", f"value, {key.unit}", "quality", "received")
     rows = [
-        (_time(r.ts), _value(r.value), QUALITIES[r.quality], _time(r.received_at))
+        (_time(r.ts), _value(key.in_unit(r.value)), QUALITIES[r.quality], _time(r.received_at))
         for r in stored[:limit]
     ]
     if as_json:
-        show_json([_measured(r, key.unit) for r in stored[:limit]])
+        show_json([_measured(r, key) for r in stored[:limit]])
     else:
         show(columns, rows, as_json=False)
     show_rest(stored, limit, which="later", as_json=as_json)
@@ -88,7 +88,7 @@ def discarded(
     if as_json:
         rows: list[Any] = [
             {
-                **_measured(r, key.unit),
+                **_measured(r, key),
                 "discarded_at": r.discarded_at,
                 "by": r.discarded_by,
                 "reason": r.reason,
@@ -102,7 +102,7 @@ def discarded(
     rows = [
         (
             _time(r.ts),
-            _value(r.value),
+            _value(key.in_unit(r.value)),
             QUALITIES[r.quality],
             _time(r.received_at),
             _time(r.discarded_at),
@@ -115,12 +115,12 @@ def discarded(
     show_rest(discarded_readings, limit, which="earlier discarded", as_json=False)
 
 
-def _measured(reading: Any, unit: str) -> dict[str, Any]:
+def _measured(reading: Any, key: ChannelKey) -> dict[str, Any]:
     """Return a reading for programs."""
     return {
         "time": reading.ts,
-        "value": reading.value,
-        "unit": unit,
+        "value": key.in_unit(reading.value),
+        "unit": key.unit,
         "quality": QUALITIES[reading.quality],
         "received_at": reading.received_at,
     }

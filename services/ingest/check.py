@@ -77,11 +77,18 @@ def checked_value(observation: Observation, target: Target) -> float | None:
     if not math.isfinite(value):
         raise CheckError(Reason.NOT_FINITE, f"the value is not finite in {target.unit}")
     if not target.lowest <= value <= target.highest and observation.quality <= _LAST_THAT_COUNTS:
-        raise CheckError(
-            Reason.OUT_OF_RANGE,
-            f"{value!r} {target.unit} is outside {target.lowest!r} to {target.highest!r}",
-        )
+        raise CheckError(Reason.OUT_OF_RANGE, _outside(value, target))
     return value
+
+
+def _outside(value: float, target: Target) -> str:
+    in_unit = target.as_sent
+    if in_unit is None:
+        return f"{value!r} {target.unit} is outside {target.lowest!r} to {target.highest!r}"
+    lowest, highest = sorted((in_unit(target.lowest), in_unit(target.highest)))
+    return (
+        f"{value!r} as sent, {in_unit(value):g} {target.unit}, is outside {lowest:g} to {highest:g}"
+    )
 
 
 def _converted(value: float, unit: str, channel_unit: str) -> float:

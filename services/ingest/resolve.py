@@ -12,6 +12,7 @@ from typing import Any, Final
 import psycopg
 import structlog
 
+from services.core.accounting.units import Conversion
 from services.core.facility.mapping_expression import MAX_STEPS
 from services.core.facility.model import own_topic
 from services.core.store.registry import read
@@ -38,9 +39,11 @@ class Target:
     slug: str
     #: the unit that readings are stored in
     unit: str
-    #: physical range in that unit, ends included, both finite
+    #: physical range of what is sent in that unit, before scale and offset, ends included, finite
     lowest: float
     highest: float
+    #: from what is sent and stored to the unit; None: they are the same
+    as_sent: Conversion | None = None
     #: as sent; between them no value needs a second look, neither at the range nor for markers
     plain_lowest: float = -FLOAT_MARKERS_FROM
     plain_highest: float = FLOAT_MARKERS_FROM
@@ -260,6 +263,9 @@ def _single(number: float) -> float:
 
 def _target(channel: read.Channel) -> Target:
     lowest, highest = channel.range or (-math.inf, math.inf)
+    in_unit = channel.as_sent
+    if in_unit is not None:
+        lowest, highest = in_unit.back((lowest, highest))
     named = [
         float(value) for value in channel.spec.get("invalid", ()) if not isinstance(value, str)
     ]
@@ -270,6 +276,7 @@ def _target(channel: read.Channel) -> Target:
         channel_id=channel.id,
         slug=channel.slug,
         unit=channel.unit,
+        as_sent=in_unit,
         lowest=max(lowest, -sys.float_info.max),
         highest=min(highest, sys.float_info.max),
         # where the channel names markers each value is compared with them

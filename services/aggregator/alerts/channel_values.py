@@ -30,11 +30,12 @@ def fill(values: Values, request: ValueRequest) -> None:
     ]
     of_each = series.read(request.connection, requests)
     for (row, watched, measure, length), readings in zip(selected, of_each, strict=True):
+        rule = request.plan.channels[watched.channel_id or 0]
         values.value[row] = measure.values(
             WatchedGauge(
                 ts_us=readings.ts_us,
-                value=readings.value,
-                max_gap_us=request.plan.channels[watched.channel_id or 0].max_gap_us,
+                value=rule.in_unit(readings.value),
+                max_gap_us=rule.max_gap_us,
                 first=first,
                 last=last,
                 window_minutes=length,

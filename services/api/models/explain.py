@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -46,6 +47,7 @@ def explain_body(
         if explanation.market_factor is None
         else _factor(explanation.market_factor, gwp),
         "closing": None if explanation.closing is None else _closing(explanation.closing),
+        "derived": _derived(explanation.configuration.get("derived")),
         "inputs": [_input(item) for item in explanation.inputs],
         "minutes": _minutes(explanation, hour),
         "versions": [_version(version) for version in explanation.versions],
@@ -202,6 +204,8 @@ def _input(item: InputHour) -> dict[str, Any]:
         "quantity": channel.spec.quantity,
         "unit": channel.spec.unit,
         "kind": channel.spec.kind,
+        "scale": channel.spec.scale,
+        "offset": channel.spec.offset,
         "mean" if channel.spec.kind == "gauge" else "amount": item.value,
         "covered_s": item.covered_s,
         "readings": {
@@ -237,6 +241,12 @@ def _input(item: InputHour) -> dict[str, Any]:
             for incident in item.incidents
         ],
     }
+
+
+def _derived(stated: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if stated is None:
+        return None
+    return {key: stated[key] for key in ("channel", "quantity", "unit", "formula")}
 
 
 def _reading(time: datetime | None, value: float | None) -> dict[str, Any] | None:

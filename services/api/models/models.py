@@ -467,11 +467,16 @@ class ExplainedInput(Answer):
     quantity: str = Field(examples=["fraction"])
     unit: str = Field(examples=["%"])
     kind: Literal["counter", "gauge", "interval"]
+    scale: float | None = Field(
+        description="what one that the device sends is worth in the unit; `null`: 1"
+    )
+    offset: float | None = Field(description="added after the scale; `null`: 0")
     mean: float | None = Field(None, description="for a gauge: time-weighted mean")
     amount: float | None = Field(None, description="for a counter or interval channel: sum")
     covered_s: float = Field(description="seconds of the hour covered by readings")
     readings: dict[str, object] = Field(
-        description="count, gaps, by_quality, min, mean, max, first and last, as sent"
+        description="count, gaps, by_quality, min, mean, max, first and last, as sent, before"
+        " scale and offset"
     )
     held: list[dict[str, object]] = Field(
         description="for a register: increments not counted until a later reading confirms or"
@@ -527,6 +532,10 @@ class Explanation(Answer):
         description="for a stack under a rule: validity and substitution policy, each input as"
         " recorded with its verdict and its substitute, the reported rate, calibrations, audits"
         " with their bias factor, and the load with its range"
+    )
+    derived: dict[str, object] | None = Field(
+        description="for an activity of a derived channel: the channel, its quantity and unit, and"
+        " the formula over the inputs, each of which has the role of its own name"
     )
     inputs: list[ExplainedInput]
     minutes: list[ExplainedMinute]

@@ -1,4 +1,4 @@
-"""``/v1/readings``: readings as devices sent them."""
+"""``/v1/readings``: the readings of devices."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def get_readings(
     query: Annotated[ReadingsQuery, FromQuery()],
     accept: Accept = "",
 ) -> Response:
-    """List readings as devices sent them, in the unit of the channel.
+    """List readings in the unit of the channel, its scale and offset worked in.
 
     Devices of different facilities may have the same id; `facility` tells them apart.
     """
@@ -80,7 +80,7 @@ async def get_readings(
                 raise NotFound(f"There is no {parameter} {min(missing)} in the selection.")
         for slug, channel in wanted:
             part = await readings(
-                connection, channel.id, begins=begins, ends=ends, max_points=query.max_points
+                connection, channel, begins=begins, ends=ends, max_points=query.max_points
             )
             rows.extend(
                 _ROWS.row(

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from services.core.accounting.derived.minutes import DerivedInput
 from services.core.accounting.series import Minutes
 from services.core.accounting.stack.equations import Equation
 from services.core.accounting.stack.measured import StackInputs
@@ -91,10 +92,12 @@ class ActivityMethod:
     factor_spans: tuple[FactorSpan, ...]
     #: of the market-based factor (scope 2); where it says nothing the other one holds
     market_spans: tuple[FactorSpan, ...] = ()
+    #: None: a channel is its input; else it is computed from several
+    derived: DerivedInput | None = None
 
     def masses(self, series: Mapping[str, Minutes], minutes: NDArray[np.int64]) -> MinuteMasses:
         """Integrate a gauge's mean over its covered time; minutes without a factor are unknown."""
-        channel = series["input"]
+        channel = series["input"] if self.derived is None else self.derived.minutes(series, minutes)
         value, covered = channel.values_at(minutes)
         value = np.where(covered > 0, value, 0.0)
         activity = self.to_activity(value)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from services.core.accounting import gauges, intervals, registers
 from services.core.accounting.spreading import spread
+from services.core.accounting.units import Conversion
 from services.core.timeline.instants import MINUTE_US
 
 #: No unit makes a measure of a value beyond this, and no sum or product of such is beyond a float.
@@ -119,7 +120,9 @@ class ChannelRule:
     register: registers.RegisterConfig | None = None
     #: counter: over a longer step the amount is known, but when it flowed is a guess
     estimated_after_us: int = ESTIMATED_AFTER_US
-    #: what the channel can show at all, in its unit, both ends included: any other value is a gap
+    #: from what the device sends to the unit; None: it sends the unit
+    as_sent: Conversion | None = None
+    #: what the channel can show at all, as sent, both ends included: any other value is a gap
     least: float = -BEYOND_MEASURE
     greatest: float = BEYOND_MEASURE
 
@@ -238,7 +241,13 @@ class ChannelRule:
                     step_owner[guessed], owners,
                 )  # fmt: skip
                 estimated = time.reshape(shape)
+        if self.as_sent is not None:
+            values = self.in_unit(values)
         return values.reshape(shape), covered.reshape(shape), estimated
+
+    def in_unit(self, sent: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Convert what the device sends, or amounts of it, to the channel's unit."""
+        return sent if self.as_sent is None else self.as_sent(sent)
 
     def shows(self, value: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which values can be the channel's; NaN is none."""

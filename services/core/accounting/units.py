@@ -26,6 +26,7 @@ __all__ = [
     "Conversion",
     "Unit",
     "UnitError",
+    "as_sent",
     "conversion",
     "convert",
     "quantity_of",
@@ -54,6 +55,20 @@ class Conversion:
     def __call__(self, value: float | NDArray[np.float64]) -> float | NDArray[np.float64]:
         """Convert; NaN stays NaN."""
         return value * self.scale + self.offset
+
+    def after(self, first: Conversion) -> Conversion:
+        """Return the conversion that does ``first``, then this one."""
+        return Conversion(
+            from_unit=first.from_unit,
+            to_unit=self.to_unit,
+            scale=self.scale * first.scale,
+            offset=self.scale * first.offset + self.offset,
+        )
+
+    def back(self, bounds: tuple[float, float]) -> tuple[float, float]:
+        """Return the bounds, lower one first, of what converts to values within ``bounds``."""
+        one, other = ((bound - self.offset) / self.scale for bound in bounds)
+        return min(one, other), max(one, other)
 
 
 #: A wrong name is shown up to here.
@@ -122,6 +137,18 @@ def conversion(from_unit: str, to_unit: str) -> Conversion:
         to_unit=target.symbol,
         scale=float(source.scale / target.scale),
         offset=float((source.offset - target.offset) / target.scale),
+    )
+
+
+def as_sent(unit_name: str, scale: float | None, offset: float | None) -> Conversion | None:
+    """Return what turns the numbers a device sends into the unit; None: they are in it."""
+    if scale is None and offset is None:
+        return None
+    return Conversion(
+        from_unit=unit_name,
+        to_unit=unit_name,
+        scale=1.0 if scale is None else scale,
+        offset=offset or 0.0,
     )
 
 

@@ -12,6 +12,7 @@ from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
 from services.core.accounting.activity import co2_per_unit
+from services.core.accounting.derived.formula import FormulaError
 from services.core.accounting.factors import ConfigurationError, Factor
 from services.core.accounting.gwp import gwp_set
 from services.core.accounting.methods import ActivityMethod, FactorSpan, Method, StackMethod
@@ -26,18 +27,29 @@ from services.core.accounting.stack.measured import (
     TEMPERATURE,
     StackInputs,
 )
-from services.core.accounting.units import Conversion, conversion, unit
+from services.core.accounting.units import Conversion, as_sent, conversion, unit
 from services.core.facility import model
+from services.core.facility.derived_channels import derived_of
 from services.core.timeline.instants import to_minute, to_us
 
 
+def sent_unit(channel: model.Channel) -> Conversion | None:
+    """Return what turns the numbers that the device sends into the channel's unit."""
+    return as_sent(channel.unit, channel.scale, channel.offset)
+
+
 def channel_rule(channel: model.Channel) -> ChannelRule:
-    """How the channel's readings become minutes."""
+    """How the channel's readings become minutes; it must be one that readings come for."""
+    assert channel.kind != "derived"  # noqa: S101 - a source keeps the channels it is of instead
     register = None
+    in_unit = sent_unit(channel)
     if channel.kind == "counter":
         register = RegisterConfig(
             modulus=channel.modulus,
-            max_rate_per_h=channel.max_rate,
+            # a register is judged as it shows itself, its rate is stated in the unit
+            max_rate_per_h=None
+            if channel.max_rate is None
+            else channel.max_rate / (1.0 if in_unit is None else in_unit.scale),
             epochs=tuple(
                 Epoch(
                     from_us=to_us(epoch.from_),
@@ -49,6 +61,8 @@ def channel_rule(channel: model.Channel) -> ChannelRule:
             ),
         )
     least, greatest = channel.range or (-BEYOND_MEASURE, BEYOND_MEASURE)
+    if in_unit is not None and channel.range is not None:
+        least, greatest = in_unit.back(channel.range)
     return ChannelRule(
         kind=channel.kind,
         unit=channel.unit,
@@ -57,6 +71,7 @@ def channel_rule(channel: model.Channel) -> ChannelRule:
         length_us=round((channel.length or 0.0) * 1e6),
         stamp=channel.stamp or "start",
         register=register,
+        as_sent=in_unit,
         estimated_after_us=(
             ESTIMATED_AFTER_US
             if channel.estimated_after is None
@@ -82,7 +97,7 @@ def method(
     """
     if isinstance(source, model.StackSource):
         return stack_method(source, channels)
-    return _activity(source, channels["input"], factors, timezone, market)
+    return _activity(source, channels, factors, timezone, market)
 
 
 def equation(source: model.StackSource) -> Equation:
@@ -171,12 +186,21 @@ def _kind(channel: model.Channel, inputs: StackInputs, name: str) -> ChannelKind
 
 def _activity(
     source: model.ActivitySource,
-    channel: model.Channel,
+    channels: Mapping[str, model.Channel],
     factors: Iterable[tuple[int, Factor]],
     timezone: str,
     market: Iterable[tuple[int, Factor]],
 ) -> ActivityMethod:
-    to_activity, activity_unit = _activity_unit(channel)
+    derived = None
+    if source.derived is None:
+        channel = channels["input"]
+        to_activity, activity_unit = _activity_unit(channel.unit, is_rate=channel.kind == "gauge")
+    else:
+        try:
+            derived = derived_of(source.derived, channels)
+        except FormulaError as error:
+            raise ConfigurationError(f"{source.derived.channel}: {error}") from error
+        to_activity, activity_unit = _activity_unit(source.derived.unit, is_rate=derived.is_rate)
     zone = ZoneInfo(timezone)
 
     def spans_of_factor(
@@ -205,6 +229,7 @@ def _activity(
         activity_unit=activity_unit,
         factor_spans=spans_of_factor(source.factor, factors),
         market_spans=market_spans,
+        derived=derived,
     )
 
 
@@ -228,18 +253,18 @@ def _factor_span(
     )
 
 
-def _activity_unit(channel: model.Channel) -> tuple[Conversion, str]:
-    """Return a counter's or interval's own unit; a gauge's rate times one hour."""
-    if channel.kind != "gauge":
-        return conversion(channel.unit, channel.unit), channel.unit
-    quantity = unit(channel.unit).quantity
+def _activity_unit(name: str, *, is_rate: bool) -> tuple[Conversion, str]:
+    """Return the unit of amounts itself; of a rate, that of what it is in one hour."""
+    if not is_rate:
+        return conversion(name, name), name
+    quantity = unit(name).quantity
     if quantity == "power":
-        return conversion(channel.unit, "kW"), "kWh"
+        return conversion(name, "kW"), "kWh"
     if quantity == "mass_flow":
-        return conversion(channel.unit, "kg/h"), "kg"
+        return conversion(name, "kg/h"), "kg"
     if quantity == "volume_flow":
-        per_hour = "m3/h" if unit(channel.unit).state == "actual" else "Nm3/h"
-        return conversion(channel.unit, per_hour), per_hour.removesuffix("/h")
+        per_hour = "m3/h" if unit(name).state == "actual" else "Nm3/h"
+        return conversion(name, per_hour), per_hour.removesuffix("/h")
     raise ConfigurationError(
         f"a gauge of {quantity} has no activity; use power, mass_flow or volume_flow, or a counter"
     )

@@ -112,7 +112,8 @@ def calibration_setup(channel: model.Channel) -> tuple[CalibrationSetup, Convers
         ),
         span=None if stated.span is None else Decimal(repr(float(convert(stated.span)))),
     )
-    return setup, convert
+    sent = assemble.sent_unit(channel)
+    return setup, convert if sent is None else convert.after(sent)
 
 
 def audits(channel: model.Channel, role: str) -> tuple[Audit, ...]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from services.core.accounting.builtin_factors import builtin_factors, versions_of
+from services.core.accounting.derived.formula import FormulaError
 from services.core.accounting.factors import ConfigurationError, Factor, overlaps
 from services.core.accounting.scopes import counted
 from services.core.accounting.spelling import did_you_mean
@@ -17,6 +18,7 @@ from services.core.facility import (
     payload_mapping,
     threshold_checks,
 )
+from services.core.facility.derived_channels import check_formula
 from services.core.facility.model import own_topic
 from services.core.facility.topics import beyond_nats
 
@@ -35,6 +37,8 @@ def problems(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
     for i, device in enumerate(file.devices):
         for j, channel in enumerate(device.channels):
             yield from _channel(("devices", i, "channels", j), device, channel)
+            if channel.kind == "derived":
+                yield from _derived(("devices", i, "channels", j), file, device, channel)
     factors = [factor_record(factor) for factor in file.factors]
     for i, factor in enumerate(factors):
         yield from _factor(("factors", i), factor, factors[:i])
@@ -91,7 +95,7 @@ def _warnings_of_channel(device: model.Device, channel: model.Channel) -> Iterat
 
 def _warnings_of_topics(file: model.FacilityFile) -> Iterator[str]:
     for device in file.devices:
-        topics = {own_topic(device.topic, channel.topic) for channel in device.channels}
+        topics = {own_topic(device.topic, channel.topic) for channel in device.measured}
         for topic in sorted(topic for topic in topics if topic is not None and beyond_nats(topic)):
             yield (
                 f"{device.id}: NATS carries no topic with a space ({topic!r}) and ends the"
@@ -184,6 +188,16 @@ def _channel(path: Path, device: model.Device, channel: model.Channel) -> Iterat
         yield (*path, "calibration"), str(error)
 
 
+def _derived(
+    path: Path, file: model.FacilityFile, device: model.Device, channel: model.Channel
+) -> Iterator[Finding]:
+    try:
+        check_formula(device.id, channel, file.channel)
+    except (FormulaError, UnitError) as error:
+        key = "sum" if channel.formula is None else "formula"
+        yield (*path, key), f"the formula of {device.id}.{channel.id} cannot be used: {error}"
+
+
 def _has_unit(channel: model.Channel) -> bool:
     try:
         unit(channel.unit)
@@ -201,6 +215,28 @@ def _factor(path: Path, factor: Factor, before: list[Factor]) -> Iterator[Findin
         yield path, f"two versions of {factor.id!r} are valid at the same time"
 
 
+def _inputs(
+    path: Path, file: model.FacilityFile, source: model.Source, channels: dict[str, model.Channel]
+) -> Iterator[Finding]:
+    """Put the source's channels into ``channels``, by role."""
+    for role, reference in source.channels.items():
+        place = (*path, "inputs", role)
+        if isinstance(source, model.ActivitySource):
+            place = (*path, "input")
+        elif role in model.TELLING:
+            place = (*path, role)
+        channel = file.channel(reference)
+        if channel is None:
+            if isinstance(source, model.ActivitySource) and source.derived is not None:
+                continue  # likewise
+            meant = did_you_mean(reference, file.channel_references())
+            yield place, f"there is no channel {reference!r} among this file's devices{meant}"
+        elif channel.kind != "derived":
+            channels[role] = channel
+        elif isinstance(source, model.StackSource):
+            yield place, f"{reference} is derived; a stack's inputs are measured: name a channel"
+
+
 def _source(
     path: Path,
     file: model.FacilityFile,
@@ -209,16 +245,7 @@ def _source(
     shared: Sequence[Factor],
 ) -> Iterator[Finding]:
     channels: dict[str, model.Channel] = {}
-    for role, reference in source.channels.items():
-        place = (*path, "inputs", role)
-        if role == "input" or role in model.TELLING:
-            place = (*path, role)
-        channel = file.channel(reference)
-        if channel is None:
-            meant = did_you_mean(reference, file.channel_references())
-            yield place, f"there is no channel {reference!r} among this file's devices{meant}"
-        else:
-            channels[role] = channel
+    yield from _inputs(path, file, source, channels)
     if len(channels) < len(source.channels) or not all(map(_has_unit, channels.values())):
         # that is said where it stands
         return
@@ -249,4 +276,6 @@ def _source(
         )
         assemble_closing.closing_rule(source, channels)
     except (ConfigurationError, UnitError) as error:
-        yield path, f"source {source.id!r} cannot be computed: {error}"
+        # what is wrong with a formula is said where it stands
+        if not isinstance(error.__cause__, FormulaError):
+            yield path, f"source {source.id!r} cannot be computed: {error}"

@@ -6,8 +6,10 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StringConstraints, ValidationInfo, model_validator
 
+from services.core.accounting.derived.formula import LONGEST
 from services.core.facility.fields import (
     Capacity,
+    ChannelName,
     DurationS,
     Expression,
     Figure,
@@ -17,6 +19,7 @@ from services.core.facility.fields import (
     Percent,
     PointEveryS,
     PositiveFigure,
+    Scale,
     Slug,
     Topic,
     at_most,
@@ -35,7 +38,7 @@ class Epoch(Part):
     start: Index | None = Field(
         None,
         description=(
-            "The register's index at that instant, in the channel's unit. Default: unknown."
+            "The register's index at that instant, as the device shows it. Default: unknown."
         ),
     )
     reason: Literal["installation", "replacement", "reset", "rollover", "correction", "unknown"] = (
@@ -44,7 +47,7 @@ class Epoch(Part):
     modulus: Capacity | None = Field(
         None,
         description=(
-            "Capacity of the register from then on, in the channel's unit. Default: the channel's."
+            "Capacity of the register from then on, as the device shows it. Default: the channel's."
         ),
     )
 
@@ -57,7 +60,15 @@ InvalidMarker = (
 
 
 #: The kinds of channels as messages say them.
-_A_KIND: Final = {"counter": "a counter", "gauge": "a gauge", "interval": "an interval"}
+A_KIND: Final = {
+    "counter": "a counter",
+    "gauge": "a gauge",
+    "interval": "an interval",
+    "derived": "derived from others",
+}
+
+#: Keys of a channel that nothing is sent for.
+_OF_DERIVED: Final = frozenset({"id", "quantity", "unit", "kind", "sum", "formula", "uncertainty"})
 
 
 class Channel(Part):
@@ -106,17 +117,47 @@ class Channel(Part):
             "..., default: ...}."
         ),
     )
-    kind: Literal["counter", "gauge", "interval"] = Field(
+    scale: Scale | None = Field(
+        None,
+        description=(
+            "The unit's worth of one that the device sends: 40 behind a current transformer of"
+            " 200 A to 5 A, 0.001 for 1000 pulses a kWh. Totals are restated when it changes."
+            " Default: 1."
+        ),
+    )
+    offset: Figure | None = Field(
+        None,
+        description=(
+            "gauge: added after the scale, in the channel's unit: -25 and scale: 6.25 for 4 to"
+            " 20 mA that mean 0 to 100 %. Default: 0."
+        ),
+    )
+    kind: Literal["counter", "gauge", "interval", "derived"] = Field(
         description=(
             "counter: a register that only rises. gauge: a value that holds until the next. "
-            "interval: the amount of one interval."
+            "interval: the amount of one interval. derived: computed from other channels, minute"
+            " by minute."
         )
+    )
+    sum: Annotated[tuple[ChannelName, ...], at_most(100)] | None = Field(
+        None,
+        description=(
+            "derived: channels that are added up, such as the registers of two tariffs: [t1, t2]."
+            " A channel of another device is device.channel."
+        ),
+    )
+    formula: Annotated[str, Field(min_length=1, max_length=LONGEST)] | None = Field(
+        None,
+        description=(
+            "derived: what is computed from which channels with + - * / ( ), min( , ), max( , )"
+            " and numbers, such as main.import - hall-2.import. A minus has spaces around it."
+        ),
     )
     modulus: Capacity | None = Field(
         None,
         description=(
-            "counter: capacity at which the register rolls over, in the channel's unit. "
-            "Default: it never does."
+            "counter: capacity at which the register rolls over, as the device shows it, before"
+            " scale. Default: it never does."
         ),
     )
     max_rate: PositiveFigure | None = Field(
@@ -222,6 +263,7 @@ class Channel(Part):
             ("estimated_after", "counter"),
             ("max_gap", "gauge"),
             ("every", "gauge"),
+            ("offset", "gauge"),
             ("calibration", "gauge"),
             ("audits", "gauge"),
             ("length", "interval"),
@@ -232,17 +274,43 @@ class Channel(Part):
             differs = getattr(self, name) != type(self).model_fields[name].default
             if (given or differs) and self.kind != kind:
                 raise ValueError(
-                    f"{name} belongs to {_A_KIND[kind]}, and this channel is {_A_KIND[self.kind]}"
+                    f"{name} belongs to {A_KIND[kind]}, and this channel is {A_KIND[self.kind]}"
                 )
+        self._fits_derived()
         if self.kind == "interval" and self.length is None:
             raise ValueError("an interval channel needs its length, such as length: 15m")
         if self.kind == "interval" and self.stamp is None:
             raise ValueError(
                 "an interval channel needs stamp: start or end, the end of it that ts names"
             )
+        if self.kind == "counter" and self.scale is not None and self.scale < 0:
+            raise ValueError("the scale of a counter is above 0: a register only rises")
         if self.range is not None and self.range[0] >= self.range[1]:
             raise ValueError("range is [least, greatest]")
         return self
+
+    def _fits_derived(self) -> None:
+        if self.kind != "derived":
+            for name in ("sum", "formula"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name} belongs to a channel of kind: derived")
+            return
+        for name, field in type(self).model_fields.items():
+            if name not in _OF_DERIVED and getattr(self, name) != field.default:
+                raise ValueError(
+                    f"{field.alias or name} is said of what a device sends, and this channel is"
+                    " derived: say it of the channels that it is computed from"
+                )
+        if (self.sum is None) == (self.formula is None):
+            raise ValueError(
+                "a derived channel needs either sum, such as sum: [t1, t2], or formula, such as"
+                " formula: main.import - hall-2.import"
+            )
+
+    @property
+    def stated_formula(self) -> str:
+        """What a derived channel is computed by, as its file says it."""
+        return self.formula or " + ".join(self.sum or ())
 
 
 class Device(Part):
@@ -282,3 +350,15 @@ class Device(Part):
     channels: Annotated[tuple[Channel, ...], at_most(2000)] = Field(
         min_length=1, description="What the device measures."
     )
+
+    @property
+    def measured(self) -> tuple[Channel, ...]:
+        """The channels that it sends, those that are computed left out."""
+        return tuple(channel for _, channel in self.numbered)
+
+    @property
+    def numbered(self) -> tuple[tuple[int, Channel], ...]:
+        """The same, each with its place among the channels of the file."""
+        return tuple(
+            (i, channel) for i, channel in enumerate(self.channels) if channel.kind != "derived"
+        )

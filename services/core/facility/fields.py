@@ -34,6 +34,9 @@ from services.core.timeline.instants import DAY_S
 
 _SLUG = r"^[a-z0-9][a-z0-9-]{0,62}$"
 
+#: The size of a scale; nothing that is sent is worth less of any unit.
+_LEAST_SCALE: Final = 1e-12
+
 #: Validation context of what somebody states now. What is stored was stated under the bounds of its
 #: time, and is read whatever they are today: a facility must not fall silent because of a release.
 STATED: Final = {"stated": True}
@@ -145,6 +148,12 @@ def _zone(name: str) -> str:
     return name
 
 
+def _scale(value: float) -> float:
+    if abs(value) < _LEAST_SCALE:
+        raise ValueError("a scale of zero would lose the reading")
+    return value
+
+
 def _reference(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}\.[a-z0-9][a-z0-9-]{0,62}", value):
         raise ValueError(f"{value!r} does not name a channel as device.channel")
@@ -244,6 +253,8 @@ Day = Annotated[
 #: A figure in a channel's unit; the least bit of a sensor to more than the world's energy.
 Figure = Annotated[float, Within(lowest=-1e15, highest=1e15)]
 PositiveFigure = Annotated[float, Field(gt=0), Within(lowest=1e-9, highest=1e15)]
+#: From what a device sends to a channel's unit; a negative one is of a meter mounted backwards.
+Scale = Annotated[float, AfterValidator(_scale), Within(lowest=-1e12, highest=1e12)]
 #: Where a register stands, and where it begins anew; one of 64 bits fits in.
 Index = Annotated[float, Within(lowest=-1e20, highest=1e20)]
 Capacity = Annotated[float, Field(gt=0), Within(lowest=1e-6, highest=1e20)]
@@ -255,6 +266,10 @@ Zone = Annotated[str, AfterValidator(_zone)]
 #: An input of an equation, such as co2 or heat_input.
 Role = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]{0,62}$")]
 ChannelReference = Annotated[str, AfterValidator(_reference)]
+#: A channel of the same device, or device.channel.
+ChannelName = Annotated[
+    str, StringConstraints(pattern=r"^(?:[a-z0-9][a-z0-9-]{0,62}\.)?[a-z0-9][a-z0-9-]{0,62}$")
+]
 WebAddress = Annotated[str, AfterValidator(_web_address), Field(max_length=2000)]
 MailAddress = Annotated[str, AfterValidator(_mail_address), Field(max_length=254)]
 #: An environment variable of the notifier, by its name one that is there to be named.

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from services.core.accounting.gwp import GwpName
+from services.core.facility.derived_channels import with_derived
 from services.core.facility.devices import Channel, Device, Epoch, InvalidMarker
 from services.core.facility.fields import (
     Day,
@@ -201,6 +202,12 @@ class FacilityFile(Part):
     notify: Annotated[tuple[Notify, ...], at_most(100)] = Field(
         (), description="Recipients of alerts."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sources_keep_their_derived_channels(cls, data: Any) -> Any:
+        """Write each source's derived channel out, for the same reason."""
+        return with_derived(data)
 
     @model_validator(mode="before")
     @classmethod

@@ -47,12 +47,12 @@ def problems(file: model.FacilityFile) -> Iterator[Finding]:
 def _topics(
     path: Path, facility: str, device: model.Device, takers: dict[_Taken, str]
 ) -> Iterator[Finding]:
-    if device.topic is None and 0 < sum(c.topic is not None for c in device.channels) < len(
-        device.channels
+    if device.topic is None and 0 < sum(c.topic is not None for c in device.measured) < len(
+        device.measured
     ):
         yield path, f"{device.id} needs a topic for those of its channels that name none"
     native = f"emissions/{facility}/{device.id}/readings"
-    for j, channel in enumerate(device.channels):
+    for j, channel in device.numbered:
         topic = model.own_topic(device.topic, channel.topic)
         if topic is None:
             continue
@@ -85,7 +85,7 @@ def _native(path: Path, device: model.Device) -> Iterator[Finding]:
     for key in ("timestamp", "records", "quality"):
         if getattr(device, key) is not None:
             yield (*path, key), f"{key} {advice}"
-    for j, channel in enumerate(device.channels):
+    for j, channel in device.numbered:
         for key in ("topic", *_OF_JSON):
             if getattr(channel, key) is not None:
                 yield (*path, "channels", j, key), f"{key} {advice}"
@@ -95,8 +95,8 @@ def _json(path: Path, device: model.Device) -> Iterator[Finding]:
     if device.records is not None:
         yield from _expression((*path, "records"), device.records)
     yield from _expressions(path, device)
-    sharing = Counter(model.own_topic(device.topic, channel.topic) for channel in device.channels)
-    for j, channel in enumerate(device.channels):
+    sharing = Counter(model.own_topic(device.topic, channel.topic) for channel in device.measured)
+    for j, channel in device.numbered:
         place = (*path, "channels", j)
         if channel.from_ is not None:
             yield from _expression((*place, "from"), channel.from_)
@@ -114,7 +114,7 @@ def _senml(path: Path, device: model.Device) -> Iterator[Finding]:
         if getattr(device, key) is not None:
             yield (*path, key), f"{key} maps JSON; SenML tells it itself: remove it"
     taken: dict[tuple[str | None, str], str] = {}
-    for j, channel in enumerate(device.channels):
+    for j, channel in device.numbered:
         place = (*path, "channels", j)
         for key in _OF_JSON:
             if getattr(channel, key) is not None:

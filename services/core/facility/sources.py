@@ -11,6 +11,7 @@ from services.core.facility.fields import (
     ChannelReference,
     Figure,
     Part,
+    Percent,
     PositiveFigure,
     Role,
     Slug,
@@ -47,6 +48,21 @@ class _Source(Part):
     )
 
 
+class Derived(Part):
+    """The derived channel that is a source's input, written out: it is kept with the source."""
+
+    channel: ChannelReference = Field(description="The derived channel, as device.channel.")
+    quantity: str = Field(description="What it comes to.")
+    unit: str = Field(description="Unit of what it comes to.")
+    formula: str = Field(description="How it is computed, every channel by its full name.")
+    inputs: tuple[ChannelReference, ...] = Field(
+        min_length=1, description="The channels of the formula, each as device.channel."
+    )
+    uncertainty: Percent | None = Field(
+        None, description="Percent of what it comes to, half the 95 % interval."
+    )
+
+
 class ActivitySource(_Source):
     """Mass = activity x emission factor."""
 
@@ -78,9 +94,15 @@ class ActivitySource(_Source):
         ),
     )
 
+    derived: Derived | None = Field(
+        None, description="The derived channel that is the input, as stored; no key of a file."
+    )
+
     @property
     def channels(self) -> dict[str, str]:
-        """The channels it needs, ``device.channel`` by role."""
+        """The channels it needs, ``device.channel`` by role; of a derived one, those it is of."""
+        if self.derived is not None:
+            return {reference: reference for reference in self.derived.inputs}
         return {"input": self.input}
 
     @property

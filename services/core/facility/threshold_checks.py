@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from services.core.accounting.spelling import did_you_mean
 from services.core.facility import model
+from services.core.facility.devices import A_KIND
 from services.core.facility.thresholds import Maintenance, Threshold
 
 Path = tuple[str | int, ...]
@@ -39,7 +40,7 @@ def threshold_problems(file: model.FacilityFile, threshold: Threshold) -> Iterat
     elif channel.kind != "gauge":
         yield (
             "channel",
-            f"{threshold.channel} is a {channel.kind}; only a gauge has a value to watch",
+            f"{threshold.channel} is {A_KIND[channel.kind]}; only a gauge has a value to watch",
         )
 
 

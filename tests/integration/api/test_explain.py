@@ -260,3 +260,48 @@ async def test_the_gwp_set_of_the_file_makes_co2e_and_is_told(
     assert factor["co2e_kg"] == pytest.approx(0.2548)
     assert factor["applied"]["co2e_kg"] == pytest.approx(0.2548)
     assert factor["gwp"]["set"] == "AR4"
+
+
+DERIVED = """
+facility: {id: mill, name: Mill, timezone: UTC}
+devices:
+  - id: main
+    channels:
+      - {id: t1, quantity: energy, unit: kWh, kind: counter, scale: 40, max_rate: 4000}
+      - {id: t2, quantity: energy, unit: MWh, kind: counter, max_rate: 4}
+      - {id: import, quantity: energy, unit: kWh, kind: derived, formula: t1 + 2 * t2}
+factors: [{id: f, unit: kWh, co2_kg: 0.25, citation: a}]
+sources: [{id: grid, scope: 2, method: activity, input: main.import, factor: f}]
+"""
+
+
+async def test_a_derived_input_is_explained_by_its_formula_and_channels(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    response = await client.put("/v1/facilities/mill", content=DERIVED.encode())
+    assert response.status_code == 200, response.text
+    for second in (0, 3600):
+        send(connection, "t1", second, 100 + second / 3600)
+        send(connection, "t2", second, 5 + second / 3600 * 0.06)
+    total(connection, "grid", 1.0)
+    parameters = {"facility": "mill", "source": "grid", "hour": HOUR.isoformat()}
+    answer = (await client.get("/v1/explain", params=parameters)).json()
+    assert answer["derived"] == {
+        "channel": "main.import",
+        "quantity": "energy",
+        "unit": "kWh",
+        "formula": "main.t1 + 2 * main.t2",
+    }
+    t1, t2 = answer["inputs"]
+    assert (t1["role"], t1["scale"], t1["amount"]) == ("main.t1", 40, pytest.approx(40))
+    assert t1["readings"]["first"]["value"] == 100
+    assert (t2["role"], t2["scale"], t2["amount"]) == ("main.t2", None, pytest.approx(0.06))
+    assert answer["minutes"][7]["inputs"] == {
+        "main.t1": pytest.approx(40 / 60),
+        "main.t2": pytest.approx(0.001),
+    }
+    Explanation.model_validate(answer)
+    # readings are in the unit
+    span = {"facility": "mill", "channel": "t1", "from": HOUR.isoformat(), "to": "2026-11-24"}
+    rows = (await client.get("/v1/readings", params=span)).json()
+    assert [row["value"] for row in rows] == [4000.0, 4040.0]

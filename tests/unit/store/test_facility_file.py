@@ -9,6 +9,7 @@ import pytest
 
 from services.core.facility.checks import warnings
 from services.core.facility.file import FacilityFileError, parse
+from services.core.facility.model import ActivitySource
 
 CONTRACT = (Path(__file__).parents[2] / "fixtures" / "contract-facility.yaml").read_text()
 
@@ -99,6 +100,86 @@ def test_each_mistake_is_named_with_its_line(old: str, new: str, says: str) -> N
     lines = {int(re.match(r"line (\d+): ", problem)[1]) for problem in found}
     # a source names what it cannot compute at its own line, a few below the channel's
     assert any(abs(line - differing) <= 32 for line in lines), (differing, found)
+
+
+_METERS = """
+facility: {id: a, name: A, timezone: UTC}
+devices:
+  - id: m
+    channels:
+      - {id: t1, quantity: energy, unit: kWh, kind: counter}
+      - {id: p, quantity: power, unit: kW, kind: gauge}
+      - {id: d, quantity: energy, unit: kWh, kind: derived, DERIVED}
+sources:
+  - {id: s, scope: 2, method: activity, input: m.d, factor: grid-gb}
+"""
+
+
+@pytest.mark.parametrize(
+    ("derived", "says"),
+    [
+        ("sum: [t1, p]", "puts energy of a minute beside power"),
+        ("sum: [t1, t3]", "there is no channel 'm.t3'"),
+        ("formula: t1-t3", "there is no channel 'm.t1-t3' among this file's devices; a minus"),
+        ("formula: d + t1", "m.d is derived itself"),
+        ("formula: 5 + 0", "it names no channel"),
+        ("formula: t1 +", "it ends where"),
+        ("formula: p * 2", "it comes to power, and kWh is energy"),
+        ("sum: []", "it ends where a channel"),
+        ("sum: [t1, t1], formula: t1", "needs either sum"),
+        ("basis: wet", "basis is said of what a device sends, and this channel is derived"),
+        ("sum: [t1, t1], scale: 2", "scale is said of what a device sends"),
+    ],
+)
+def test_a_derived_channel_that_cannot_be_computed_is_refused(derived: str, says: str) -> None:
+    found = problems(_METERS.replace("DERIVED", derived))
+    assert any(says in problem for problem in found), found
+    assert all(problem.startswith("line 8: ") for problem in found), found
+
+
+def test_a_derived_channel_is_kept_with_the_source_that_uses_it() -> None:
+    file = parse(_METERS.replace("DERIVED", "formula: 2*t1 - t1"))
+    (source,) = file.sources
+    assert source.channels == {"m.t1": "m.t1"}
+    assert isinstance(source, ActivitySource)
+    assert source.derived is not None
+    assert source.derived.formula == "2 * m.t1 - m.t1"
+    # nobody can claim another one
+    claimed = _METERS.replace("DERIVED", "sum: [t1, t1]").replace(
+        "input: m.d", "input: m.t1, derived: {channel: m.d}"
+    )
+    (source,) = parse(claimed).sources
+    assert source.channels == {"input": "m.t1"}
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("scale: 0", "a scale of zero would lose the reading"),
+        ("scale: -1", "the scale of a counter is above 0"),
+        ("offset: 3", "offset belongs to a gauge, and this channel is a counter"),
+        ("sum: [t1, t1]", "sum belongs to a channel of kind: derived"),
+    ],
+)
+def test_what_a_scale_cannot_be(key: str, says: str) -> None:
+    text = _METERS.replace("DERIVED", "sum: [t1, t1]").replace(
+        "kind: counter", f"kind: counter, {key}"
+    )
+    found = problems(text)
+    assert any(says in problem for problem in found), found
+
+
+def test_stacks_and_thresholds_name_what_is_measured() -> None:
+    text = (
+        _METERS.replace("DERIVED", "sum: [t1, t1]")
+        + """
+  - {id: k, scope: 1, method: stack, equation: mass-flow, inputs: {mass_flow: m.d}}
+thresholds: [{id: t, channel: m.d, measure: value, above: 3, severity: info}]
+"""
+    )
+    found = problems(text)
+    assert any("m.d is derived; a stack's inputs are measured" in each for each in found), found
+    assert any("m.d is derived from others; only a gauge" in each for each in found), found
 
 
 def test_every_error_is_named_not_only_the_first() -> None:

@@ -153,6 +153,10 @@ async def _factors(
 
 def _meters(spec: model.Source, rows: Sequence[Mapping[str, Any]]) -> tuple[Component, ...]:
     """Return each meter's percentage times the rate's sensitivity to it; empty: one says none."""
+    if isinstance(spec, model.ActivitySource) and spec.derived is not None:
+        percent = spec.derived.uncertainty
+        named = f"channel {spec.derived.channel}"
+        return () if percent is None else (Component(id=named, percent=percent),)
     entering = {row["role"]: row for row in rows if row["role"] not in model.TELLING}
     if any(row["percent"] is None for row in entering.values()):
         return ()
@@ -162,7 +166,7 @@ def _meters(spec: model.Source, rows: Sequence[Mapping[str, Any]]) -> tuple[Comp
             spec, {row["role"]: model.Channel.model_validate(row["channel"]) for row in rows}
         )
         sensitivities = method.sensitivities(
-            {row["role"]: row["value"] for row in rows if row["value"] is not None}
+            {row["role"]: _in_unit(row) for row in rows if row["value"] is not None}
         )
     return tuple(
         Component(
@@ -171,6 +175,12 @@ def _meters(spec: model.Source, rows: Sequence[Mapping[str, Any]]) -> tuple[Comp
         )
         for role, row in entering.items()
     )
+
+
+def _in_unit(row: Mapping[str, Any]) -> float:
+    sent = assemble.sent_unit(model.Channel.model_validate(row["channel"]))
+    value = float(row["value"])
+    return value if sent is None else sent(value)
 
 
 def _known_or_one(sensitivity: float | None) -> float:

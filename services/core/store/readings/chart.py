@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.core.accounting.units import as_sent
 from services.core.store.schema.tables import channel, device, reading
 
 #: Names of the quality codes of the table ``reading``.
@@ -23,6 +24,8 @@ class ChannelRow:
     device: str
     slug: str
     unit: str
+    scale: float | None = None
+    offset: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +46,14 @@ async def channels(
 ) -> list[ChannelRow]:
     """Read the channels of a facility; an empty filter means all."""
     statement = (
-        select(channel.c.id, device.c.slug.label("device"), channel.c.slug, channel.c.unit)
+        select(
+            channel.c.id,
+            device.c.slug.label("device"),
+            channel.c.slug,
+            channel.c.unit,
+            channel.c.spec["scale"].as_float().label("scale"),
+            channel.c.spec["offset"].as_float().label("offset"),
+        )
         .join(device, device.c.id == channel.c.device_id)
         .where(device.c.facility_id == facility_id)
         .order_by(device.c.slug, channel.c.slug)
@@ -82,26 +92,34 @@ ORDER BY 1
 
 async def readings(
     connection: AsyncConnection,
-    channel_id: int,
+    channel_row: ChannelRow,
     *,
     begins: datetime,
     ends: datetime,
     max_points: int,
 ) -> list[ReadingRow]:
-    """Read ``begins <= ts < ends`` of a channel, oldest first, at most ``max_points`` rows.
+    """Read ``begins <= ts < ends`` of a channel in its unit, oldest first, ``max_points`` at most.
 
     More than that are thinned: the span is cut into ``max_points / 2`` buckets, and the least and
     the greatest reading of each are kept, unchanged.
     """
     everything = (
         select(reading.c.ts, reading.c.value, reading.c.quality)
-        .where(reading.c.channel_id == channel_id, reading.c.ts >= begins, reading.c.ts < ends)
+        .where(reading.c.channel_id == channel_row.id, reading.c.ts >= begins, reading.c.ts < ends)
         .order_by(reading.c.ts)
         .limit(max_points + 1)
     )
     rows = (await connection.execute(everything)).all()
     if len(rows) > max_points:
         width = (ends - begins) / max(1, max_points // 2) + timedelta(microseconds=1)
-        parameters = {"channel": channel_id, "begins": begins, "ends": ends, "width": width}
+        parameters = {"channel": channel_row.id, "begins": begins, "ends": ends, "width": width}
         rows = list((await connection.execute(_EXTREMES, parameters)).all())[:max_points]
-    return [ReadingRow(ts=row.ts, value=row.value, quality=QUALITIES[row.quality]) for row in rows]
+    in_unit = as_sent(channel_row.unit, channel_row.scale, channel_row.offset)
+    return [
+        ReadingRow(
+            ts=row.ts,
+            value=row.value if in_unit is None or row.value is None else in_unit(row.value),
+            quality=QUALITIES[row.quality],
+        )
+        for row in rows
+    ]

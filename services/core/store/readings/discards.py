@@ -13,6 +13,7 @@ from typing import Any, Final
 import psycopg
 from psycopg.rows import class_row
 
+from services.core.accounting.units import as_sent
 from services.core.store.database import notify
 from services.core.store.schema import restatement_reasons as why
 from services.core.timeline.instants import EPOCH, SECOND
@@ -21,7 +22,8 @@ from services.core.timeline.instants import EPOCH, SECOND
 _LIMIT: Final = 10_000
 
 _CHANNEL: Final = """
-SELECT d.facility_id, c.id AS channel_id, c.unit
+SELECT d.facility_id, c.id AS channel_id, c.unit,
+       (c.spec ->> 'scale')::float8 AS scale, (c.spec ->> 'offset')::float8 AS offset
 FROM channel c JOIN device d ON d.id = c.device_id JOIN facility f ON f.id = d.facility_id
 WHERE f.slug = %s AND d.slug = %s AND c.slug = %s
 """
@@ -63,6 +65,13 @@ class ChannelKey:
     facility_id: int
     channel_id: int
     unit: str
+    scale: float | None = None
+    offset: float | None = None
+
+    def in_unit(self, sent: float | None) -> float | None:
+        """Convert what is stored, which is what the device sent, to the unit."""
+        conversion = as_sent(self.unit, self.scale, self.offset)
+        return sent if conversion is None or sent is None else conversion(sent)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -203,7 +203,7 @@ def _channels(
         row.slug: row
         for row in connection.execute(select(t.channel).where(t.channel.c.device_id == device_id))
     }
-    for channel in device.channels:
+    for channel in device.measured:
         name = f"channel {device.id}.{channel.id}"
         old = before.pop(channel.id, None)
         values = {

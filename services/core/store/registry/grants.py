@@ -142,7 +142,7 @@ def _topics(file: model.FacilityFile) -> list[str]:
     topics = {
         model.own_topic(device.topic, part.topic)
         for device in file.devices
-        for part in device.channels
+        for part in device.measured
     }
     return sorted(topic for topic in topics if topic is not None)
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import psycopg
 from psycopg.rows import dict_row
 
+from services.core.accounting.units import Conversion, as_sent
 from services.core.facility.model import own_topic
 
 _RETIRED_TOPICS = """
@@ -46,6 +47,11 @@ class Channel:
         """The physical range in the channel's unit, both ends included; None: unlimited."""
         limits = self.spec.get("range")
         return (float(limits[0]), float(limits[1])) if limits else None
+
+    @property
+    def as_sent(self) -> Conversion | None:
+        """What turns the numbers that the device sends into the unit; None: they are in it."""
+        return as_sent(self.unit, self.spec.get("scale"), self.spec.get("offset"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

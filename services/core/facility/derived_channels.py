@@ -1,0 +1,105 @@
+"""Derived channels of a facility file: written into the sources that use them.
+
+What a source is computed from stands in its own configuration, of which every version is kept. So a
+past total can be shown and computed, and a changed formula restates it, as for any other key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from services.core.accounting.derived.dimensions import Measured
+from services.core.accounting.derived.formula import FormulaError, parse, references, text_of
+from services.core.accounting.derived.minutes import DerivedInput, derived_input
+from services.core.facility.devices import Channel
+from services.core.facility.sources import Derived
+
+
+def with_derived(data: Any) -> Any:
+    """Return the data of a file with each derived input written into its source.
+
+    What is not as the model wants it stays as it is: the model says so.
+    """
+    sources = data.get("sources") if isinstance(data, dict) else None
+    if not isinstance(sources, list):
+        return data
+    derived = dict(_written_out(data.get("devices")))
+    return {**data, "sources": [_with_input(source, derived) for source in sources]}
+
+
+def _with_input(source: Any, derived: Mapping[str, dict[str, Any]]) -> Any:
+    if not isinstance(source, dict) or source.get("method") != "activity":
+        return source
+    reference = source.get("input")
+    rest = {key: value for key, value in source.items() if key != "derived"}
+    if isinstance(reference, str) and reference in derived:
+        return {**rest, "derived": derived[reference]}
+    return rest
+
+
+def _written_out(devices: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    for device in devices if isinstance(devices, list) else ():
+        channels = device.get("channels") if isinstance(device, dict) else None
+        for channel in channels if isinstance(channels, list) else ():
+            if not isinstance(channel, dict) or channel.get("kind") != "derived":
+                continue
+            reference = f"{device.get('id')}.{channel.get('id')}"
+            try:
+                stated = Channel.model_validate(channel)
+                formula = parse(stated.stated_formula, str(device.get("id")))
+            except ValueError:
+                # the model, or the check of the channel, says what is wrong
+                continue
+            if not (names := references(formula)):
+                continue
+            yield (
+                reference,
+                {
+                    "channel": reference,
+                    "quantity": stated.quantity,
+                    "unit": stated.unit,
+                    "formula": text_of(formula),
+                    "inputs": list(names),
+                    "uncertainty": stated.uncertainty,
+                },
+            )
+
+
+def derived_of(derived: Derived, channels: Mapping[str, Channel]) -> DerivedInput:
+    """Return what computes a source's derived input from ``channels``, by their full names.
+
+    :raises FormulaError: it cannot be computed, with the reason.
+    """
+    device = derived.channel.partition(".")[0]
+    return derived_input(parse(derived.formula, device), _measured(channels), derived.unit)
+
+
+def check_formula(device: str, channel: Channel, named: Callable[[str], Channel | None]) -> None:
+    """Check the formula of a derived channel; ``named`` finds a channel by its full name.
+
+    :raises FormulaError: it cannot be computed, with the reason.
+    """
+    formula = parse(channel.stated_formula, device)
+    names = references(formula)
+    if not names:
+        raise FormulaError("it names no channel")
+    channels: dict[str, Channel] = {}
+    for name in names:
+        known = named(name)
+        if known is None:
+            raise FormulaError(
+                f"there is no channel {name!r} among this file's devices; a minus between two"
+                " channels needs spaces around it"
+            )
+        if known.kind == "derived":
+            raise FormulaError(f"{name} is derived itself: name the channels that it is of")
+        channels[name] = known
+    derived_input(formula, _measured(channels), channel.unit)
+
+
+def _measured(channels: Mapping[str, Channel]) -> dict[str, Measured]:
+    return {
+        name: Measured(unit=channel.unit, is_rate=channel.kind == "gauge")
+        for name, channel in channels.items()
+    }

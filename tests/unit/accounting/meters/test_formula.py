@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.core.accounting.derived.dimensions import Measured, check
+from services.core.accounting.derived.formula import (
+    DEEPEST,
+    LONGEST,
+    MAX_PARTS,
+    FormulaError,
+    parse,
+    references,
+    text_of,
+)
+
+KWH = Measured(unit="kWh", is_rate=False)
+KW = Measured(unit="kW", is_rate=True)
+CHANNELS = {
+    "m.t1": KWH,
+    "m.t2": Measured(unit="MWh", is_rate=False),
+    "m.power": KW,
+    "m.gas": Measured(unit="Nm3", is_rate=False),
+    "m.raw-gas": Measured(unit="m3", is_rate=False),
+    "m.density": Measured(unit="kg/Nm3", is_rate=True),
+    "m.share": Measured(unit="%", is_rate=True),
+    "m.air": Measured(unit="degC", is_rate=True),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        ("t1 + t2", "m.t1 + m.t2"),
+        ("t1+t2", "m.t1 + m.t2"),
+        ("main.import - hall-2.import", "main.import - hall-2.import"),
+        ("a - (b - c) - d", "m.a - (m.b - m.c) - m.d"),
+        ("(a - b) - c", "m.a - m.b - m.c"),
+        ("a / (b * c)", "m.a / (m.b * m.c)"),
+        ("(a + b) * 40", "(m.a + m.b) * 40"),
+        ("max(a - b, 0)", "max(m.a - m.b, 0)"),
+        ("min(a, b, other.c)", "min(m.a, m.b, other.c)"),
+        ("-a * 1.5e-3", "-1 * m.a * 0.0015"),
+        ("a - -2", "m.a - -2"),
+    ],
+)
+def test_a_formula_is_written_out_by_full_names(text: str, means: str) -> None:
+    formula = parse(text, "m")
+    assert text_of(formula) == means
+    assert parse(means, "another") == formula
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "ends where a channel or a number is expected"),
+        ("a +", "ends where"),
+        ("a b", "'b' stands where"),
+        ("(a", "its end stands where ')' is expected"),
+        ("max a", "'a' stands where"),
+        ("a ** 2", "'*' is no channel"),
+        ("__import__('os')", "'_' has no meaning"),
+        ("a.b.c", "'a.b.c' is no channel"),
+        ("A + b", "'A' is no channel"),
+        ("a; b", "';' has no meaning"),
+        ("a + 1e99", "is no number that a plant on earth needs"),
+        ("(" * (DEEPEST + 1) + "a" + ")" * (DEEPEST + 1), "nested deeper"),
+        ("-" * (DEEPEST + 1) + "a", "nested deeper"),
+        ("+".join(["a"] * (MAX_PARTS // 2 + 2)), f"more than {MAX_PARTS} parts"),
+        ("a" * (LONGEST + 1), f"more than {LONGEST} characters"),
+    ],
+)
+def test_what_is_no_formula_is_refused_with_the_reason(text: str, says: str) -> None:
+    with pytest.raises(FormulaError, match=re.escape(says)):
+        parse(text, "m")
+
+
+@given(st.text(alphabet="ab1.+-*/(), minax", max_size=60))
+def test_no_text_breaks_the_parser(text: str) -> None:
+    try:
+        formula = parse(text, "m")
+    except FormulaError:
+        return
+    assert parse(text_of(formula), "m") == formula
+
+
+def test_channels_are_named_once_in_their_order() -> None:
+    assert references(parse("b - a + b * 2", "m")) == ("m.b", "m.a")
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "is_rate"),
+    [
+        ("t1 + t2", "kWh", False),
+        ("max(t1 - t2, 0)", "MJ", False),
+        ("t1 * share", "kWh", False),
+        ("t1 / 2 + 3 * t2", "kWh", False),
+        ("power * 0.5", "W", True),
+        ("gas * density", "kg", False),
+        ("t1 / power", "kWh", None),
+        ("gas + raw-gas", "Nm3", None),
+        ("gas", "m3", None),
+        ("t1 + power", "kWh", None),
+        ("t1 + 5", "kWh", None),
+        ("t1 * t2", "kWh", None),
+        ("power / t1", "kW", None),
+        ("t1", "kg", None),
+        ("air * 2", "degC", None),
+        ("raw-gas * density", "kg", None),
+        ("t1 + t2", "kWhh", None),
+    ],
+)
+def test_units_are_checked(text: str, unit: str, is_rate: bool | None) -> None:
+    formula = parse(text, "m")
+    if is_rate is not None:
+        assert check(formula, CHANNELS, unit) is is_rate
+        return
+    with pytest.raises(FormulaError):
+        check(formula, CHANNELS, unit)
+
+
+def test_what_does_not_fit_is_said_in_words() -> None:
+    with pytest.raises(FormulaError) as caught:
+        check(parse("t1 + power", "m"), CHANNELS, "kWh")
+    assert str(caught.value) == (
+        "'m.t1 + m.power' puts energy of a minute beside power, which cannot be added or compared"
+    )
+    with pytest.raises(FormulaError) as caught:
+        check(parse("t1", "m"), CHANNELS, "kg")
+    assert str(caught.value) == "it comes to energy of a minute, and kg is mass"
