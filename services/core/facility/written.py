@@ -8,14 +8,22 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from services.core.facility.model import FacilityFile
+
 
 def written(document: Mapping[str, Any]) -> str:
-    """Return YAML that, applied, changes nothing."""
+    """Return YAML that, applied, changes nothing.
+
+    Defaults are left out: the registry keeps them for channels of every kind, where a file that
+    states what belongs to another kind is refused.
+    """
+    model = FacilityFile.model_validate(document)
+    stated = model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     writer = YAML(typ="safe", pure=True)
     writer.default_flow_style = False
     writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     writer.allow_unicode = True
     writer.width = 100
     text = io.StringIO()
-    writer.dump(dict(document), text)
+    writer.dump(stated, text)
     return text.getvalue()
