@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from services.aggregator import computable_ranges, compute, hour_points
+from services.aggregator import computable_ranges, hour_points, scaled_series
 from services.aggregator.minute_rollover import SETTLE_S
 from services.aggregator.ranges import Ranges
 from services.core.accounting.minute_rounding import MAX_BILLIONTHS
@@ -30,11 +30,9 @@ from services.core.store.emissions import hour_closing, hour_inputs
 from services.core.store.emissions.hour_closing import HourVerdict
 from services.core.store.emissions.minute_changes import Changes
 from services.core.store.readings import calibrations
-from services.core.store.readings.series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
 from services.core.store.registry.retirements import Retirement
 from services.core.timeline.instants import HOUR_US, MINUTE_US
-from services.core.timeline.intervals import Interval
 
 #: Hours of one source that are closed in one step, so that a long history takes many short
 #: transactions.
@@ -272,10 +270,7 @@ def _record(
     hours: list[int],
     first_known: int | None,
 ) -> dict[int, dict[str, RecordedInput]]:
-    wanted = [Interval(start=hour * 60, end=hour * 60 + 60) for hour in hours]
-    series = compute.series(
-        StoredReadings(connection), plan.channels, dict.fromkeys(source.inputs.values(), wanted)
-    )
+    scaled = scaled_series.read(connection, plan, source, rule, hours)
     channel_ids = list(source.inputs.values())
     excused = calibrations.excused(connection, channel_ids, hours[0], hours[-1] + 1)
     uncontrolled = {
@@ -287,10 +282,7 @@ def _record(
     records = {}
     for hour in hours:
         minutes = np.arange(hour * 60, hour * 60 + 60, dtype=np.int64)
-        by_role = {
-            role: compute.containing(series[channel_id], hour * 60)
-            for role, channel_id in source.inputs.items()
-        }
+        by_role = scaled.of_hour(hour)
         inputs = {}
         for item in rule.equation.inputs:
             value, covered_us = rule.inputs.values_at(item.name, by_role, minutes)
@@ -305,6 +297,7 @@ def _record(
                 assured=assured,
                 excused=any((channel_id, hour) in excused for channel_id in channels),
                 channels=tuple(points.channel_points(role, hour) for role in roles),
+                over=scaled.over(rule, item.name, hour),
             )
         for role in {OPERATING, LOAD} & set(by_role):
             value, covered_us = by_role[role].values_at(minutes)

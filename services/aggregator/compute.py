@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from services.aggregator.head import HeadReadings
 from services.aggregator.ranges import Integers, Ranges
+from services.aggregator.scaled_readings import ScaledReadings
 from services.core.accounting.minute_rounding import billionths, holdable, multipliable
 from services.core.accounting.series import ChannelRule, ChosenMinutes, MinuteSeries
 from services.core.store.emissions.minute_changes import SourceMinutes
@@ -23,7 +24,7 @@ from services.core.store.schema.figures import MASSES
 from services.core.timeline.instants import MINUTE_US
 from services.core.timeline.intervals import Interval
 
-AnyReadings = StoredReadings | HeadReadings
+AnyReadings = StoredReadings | HeadReadings | ScaledReadings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

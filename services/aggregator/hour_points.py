@@ -80,7 +80,8 @@ def read(
     """Read the hours (since the epoch); of channels that state no interval, what it follows from.
 
     A reading of any quality tells the interval; one without a value, or of a quality that is no
-    data, or beyond what the channel can show, is no point.
+    data, or beyond what the channel can show, or above a full scale where the rule counts that for
+    nothing, is no point.
     """
     asked = {hour: Interval(start=hour * 60, end=hour * 60 + 60) for hour in hours}
     before = {
@@ -89,6 +90,7 @@ def read(
         for back in LOOK_BACK_HOURS
     }
     learning = set(learning_channels(plan, source, rule))
+    scales = {source.inputs[role]: scale for role, scale in rule.scales.items()}
     ranges, _ = Ranges.from_intervals(
         {
             channel_id: [*asked.values(), *(before.values() if channel_id in learning else ())]
@@ -107,7 +109,11 @@ def read(
         of_channel = ranges.ids[series.owner] == channel_id
         ts_us = series.ts_us[of_channel]
         channel = plan.channels[channel_id]
-        readings = _ChannelHours(ts_us=ts_us, is_data=channel.shows(series.value[of_channel]))
+        value = series.value[of_channel]
+        is_data = channel.shows(value)
+        if channel_id in scales:
+            is_data &= ~np.isnan(scales[channel_id].counted(channel.in_unit(value)))
+        readings = _ChannelHours(ts_us=ts_us, is_data=is_data)
         channels[channel_id] = readings
         if channel_id in learning:
             learned[channel_id] = {

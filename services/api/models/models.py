@@ -311,6 +311,9 @@ class ReadingRow(Answer):
     unit: str = Field(examples=["%"])
     quality: QualityName = Field(examples=["good"])
     facility: str = Field(examples=["linz"], description="the facility of the device")
+    over_full_scale: bool = Field(
+        examples=[False], description="whether the value is above the channel's `full_scale`"
+    )
 
 
 class ProcessState(Answer):
@@ -475,8 +478,8 @@ class ExplainedInput(Answer):
     amount: float | None = Field(None, description="for a counter or interval channel: sum")
     covered_s: float = Field(description="seconds of the hour covered by readings")
     readings: dict[str, object] = Field(
-        description="count, gaps, by_quality, min, mean, max, first and last, as sent, before"
-        " scale and offset"
+        description="count, gaps, by_quality, over_full_scale (readings above the channel's"
+        " `full_scale`), min, mean, max, first and last, as sent, before scale and offset"
     )
     held: list[dict[str, object]] = Field(
         description="for a register: increments not counted until a later reading confirms or"
@@ -530,8 +533,9 @@ class Explanation(Answer):
     )
     closing: dict[str, object] | None = Field(
         description="for a stack under a rule: validity and substitution policy, each input as"
-        " recorded with its verdict and its substitute, the reported rate, calibrations, audits"
-        " with their bias factor, and the load with its range"
+        " recorded with its verdict, method code and substitute (`least_known`: its average with"
+        " readings above full scale, below which nothing stands in), the reported rate,"
+        " calibrations, audits with their bias factor, and the load with its range"
     )
     derived: dict[str, object] | None = Field(
         description="for an activity of a derived channel: the channel, its quantity and unit, and"

@@ -90,6 +90,9 @@ async def get_readings(
                     channel=channel.slug,
                     unit=channel.unit,
                     facility=slug,
+                    over_full_scale=channel.full_scale is not None
+                    and reading.value is not None
+                    and reading.value > channel.full_scale,
                 )
                 for reading in part
             )

@@ -60,9 +60,9 @@ def channel_rule(channel: model.Channel) -> ChannelRule:
                 for epoch in channel.epochs
             ),
         )
-    least, greatest = channel.range or (-BEYOND_MEASURE, BEYOND_MEASURE)
-    if in_unit is not None and channel.range is not None:
-        least, greatest = in_unit.back(channel.range)
+    least, greatest = channel.plausible or (-BEYOND_MEASURE, BEYOND_MEASURE)
+    if in_unit is not None and channel.plausible is not None:
+        least, greatest = in_unit.back(channel.plausible)
     return ChannelRule(
         kind=channel.kind,
         unit=channel.unit,

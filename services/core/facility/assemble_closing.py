@@ -11,6 +11,7 @@ from services.core.accounting.stack.closing import ClosingRule
 from services.core.accounting.stack.equations import Equation
 from services.core.accounting.stack.measured import FLOW
 from services.core.accounting.stack.qa import CalibrationSetup, Monitor, Run
+from services.core.accounting.stack.scales import Scale, beyond
 from services.core.accounting.stack.substitution import DEFAULT_POTENTIAL, SUBSTITUTION, Parameter
 from services.core.accounting.stack.validity import VALIDITY
 from services.core.accounting.units import Conversion, conversion, unit
@@ -21,8 +22,6 @@ from services.core.timeline.instants import to_us
 
 def closing_rule(source: model.Source, channels: Mapping[str, model.Channel]) -> ClosingRule | None:
     """How the source's hours are closed; None: as the sum of their minutes, under no rule.
-
-    A channel's ``range`` gives the maximum potential concentration or flow: its upper end.
 
     :raises ConfigurationError: a policy does not fit the source.
     """
@@ -51,6 +50,7 @@ def closing_rule(source: model.Source, channels: Mapping[str, model.Channel]) ->
             if channel.audits and role not in model.TELLING
         },
         load_maximum=None if source.load is None else source.load.maximum,
+        scales=_scales(source, channels),
     )
     if source.substitution == "part75" and not _fills_part75(rule.equation):
         raise ConfigurationError(
@@ -73,17 +73,40 @@ def _fills_part75(equation: Equation) -> bool:
 def _potential(
     source: model.StackSource, channels: Mapping[str, model.Channel]
 ) -> dict[str, Decimal]:
-    potential = {str(parameter): value for parameter, value in DEFAULT_POTENTIAL.items()}
+    """Return what the channels or the rule give as potential values, in the equation's unit.
+
+    Of a channel of which only ``range`` is stated its upper end is the maximum potential value; of
+    a flow, for which the rule has none, also beside a full scale.
+    """
+    potential = {
+        str(p): value for p, value in DEFAULT_POTENTIAL[source.unit_type or "boiler"].items()
+    }
     for item in assemble.equation(source).inputs:
         channel = channels[item.name]
         # of a flow as it flows the maximum at reference conditions is not known
         if item.name == FLOW and unit(channel.unit).state == "actual":
             continue
-        if item.name in {Parameter.CO2, Parameter.FLOW} and channel.range is not None:
-            value = item.record(float(conversion(channel.unit, item.unit)(channel.range[1])))
+        stated = channel.maximum_potential
+        if stated is None and channel.range is not None:
+            has_scale = channel.full_scale is not None or channel.span is not None
+            stated = None if has_scale and item.name != FLOW else channel.range[1]
+        if item.name in {Parameter.CO2, Parameter.FLOW} and stated is not None:
+            value = item.record(float(conversion(channel.unit, item.unit)(stated)))
             if value is not None:
                 potential[item.name] = value
     return potential
+
+
+def _scales(source: model.StackSource, channels: Mapping[str, model.Channel]) -> dict[str, Scale]:
+    """Return the scales of the inputs whose full scale is stated, in the channels' own units."""
+    part75 = "part75" in {source.validity, source.substitution}
+    scales = {}
+    for role in source.inputs:
+        counts_as = beyond(role, part75=part75)
+        full_scale = channels[role].full_scale
+        if full_scale is not None and counts_as is not None:
+            scales[role] = Scale(full_scale=full_scale, beyond=counts_as)
+    return scales
 
 
 def calibration_setup(channel: model.Channel) -> tuple[CalibrationSetup, Conversion] | None:
@@ -94,12 +117,15 @@ def calibration_setup(channel: model.Channel) -> tuple[CalibrationSetup, Convers
     if channel.calibration is None:
         return None
     stated = channel.calibration
+    span_value = channel.span if stated.span is None else stated.span
     if channel.quantity == "fraction":
         monitor, to_unit = Monitor.CO2, "%"
     elif channel.quantity == "volume_flow":
         monitor, to_unit = Monitor.FLOW, channel.unit
-        if stated.span is None:
-            raise ConfigurationError("the calibration of a flow monitor needs its span")
+        if span_value is None:
+            raise ConfigurationError(
+                "the calibration of a flow monitor needs its span: give the channel span"
+            )
     else:
         raise ConfigurationError(
             f"calibration is for a fraction or a volume_flow, not for {channel.quantity}"
@@ -110,7 +136,7 @@ def calibration_setup(channel: model.Channel) -> tuple[CalibrationSetup, Convers
         references=tuple(
             Decimal(repr(float(convert(reference)))) for reference in stated.references
         ),
-        span=None if stated.span is None else Decimal(repr(float(convert(stated.span)))),
+        span=None if span_value is None else Decimal(repr(float(convert(span_value)))),
     )
     sent = assemble.sent_unit(channel)
     return setup, convert if sent is None else convert.after(sent)

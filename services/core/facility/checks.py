@@ -16,6 +16,7 @@ from services.core.facility import (
     assemble_closing,
     model,
     payload_mapping,
+    scale_warnings,
     threshold_checks,
 )
 from services.core.facility.derived_channels import check_formula
@@ -69,15 +70,7 @@ def warnings(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
                     f"{', '.join(tested)}: audits and calibrations act when hours are closed by a"
                     f" rule, and {source.id} is under none; give it validity: part75"
                 )
-        if source.substitution != "part75":
-            continue
-        reference = source.inputs.get("flow", "")
-        channel_ = file.channel(reference) if reference else None
-        if channel_ is not None and channel_.range is None:
-            yield (
-                f"{reference} has no range: where part75 asks for the maximum potential flow the"
-                f" hour of {source.id} stays missing; give range: [0, the maximum]"
-            )
+        yield from scale_warnings.warnings(file, source)
 
 
 def _warnings_of_channel(device: model.Device, channel: model.Channel) -> Iterator[str]:

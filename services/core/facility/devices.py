@@ -71,6 +71,23 @@ A_KIND: Final = {
 _OF_DERIVED: Final = frozenset({"id", "quantity", "unit", "kind", "sum", "formula", "uncertainty"})
 
 
+def plausible_range(
+    stated: tuple[float, float] | None, full_scale: float | None
+) -> tuple[float, float] | None:
+    """Return what is plausible of a channel from its ``range`` and its ``full_scale``.
+
+    What a monitor shows a little beyond its scale is over-range, not implausible: refused, it would
+    lower an emission. So an end of the range that is the scale's own lies further out.
+    """
+    if stated is None or full_scale is None:
+        return stated
+    least, greatest = stated
+    return (
+        -full_scale / 10 if least == 0 else least,
+        greatest if greatest > full_scale else 2 * full_scale,
+    )
+
+
 class Channel(Part):
     """One measured quantity of a device."""
 
@@ -202,8 +219,35 @@ class Channel(Part):
         None,
         description=(
             "Plausible values [least, greatest] in the channel's unit; what lies outside goes "
-            "to quarantine. Under a substitution rule the upper end is the maximum potential "
-            "value. Default: every value is plausible."
+            "to quarantine. Beside full_scale a greatest value within it means twice the full "
+            "scale, and a least value of 0 a tenth of it below zero. Where neither "
+            "maximum_potential nor full_scale nor span is stated, the upper end is the maximum "
+            "potential value under a substitution rule. Default: every value is plausible."
+        ),
+    )
+    full_scale: PositiveFigure | None = Field(
+        None,
+        description=(
+            "gauge: highest value that the monitor can measure, in the channel's unit. A reading "
+            "above it is stored; under a rule it counts as the rule says, never less than it was "
+            "read: with part75 as 200 % of the full scale, code 20. Default: not known, every "
+            "value is as read."
+        ),
+    )
+    span: PositiveFigure | None = Field(
+        None,
+        description=(
+            "gauge: span value of the monitor, in the channel's unit, that errors of calibrations "
+            "are percent of. Default: not known."
+        ),
+    )
+    maximum_potential: PositiveFigure | None = Field(
+        None,
+        description=(
+            "gauge: maximum potential concentration or flow, in the channel's unit, that stands in "
+            "for an input co2 or flow where a substitution rule has nothing better. Default: "
+            "for CO2 14.0 % (boiler) or 6.0 % (turbine), for a flow the upper end of range; see "
+            "range."
         ),
     )
     uncertainty: Percent | None = Field(
@@ -266,6 +310,9 @@ class Channel(Part):
             ("offset", "gauge"),
             ("calibration", "gauge"),
             ("audits", "gauge"),
+            ("full_scale", "gauge"),
+            ("span", "gauge"),
+            ("maximum_potential", "gauge"),
             ("length", "interval"),
             ("stamp", "interval"),
         ):
@@ -287,7 +334,17 @@ class Channel(Part):
             raise ValueError("the scale of a counter is above 0: a register only rises")
         if self.range is not None and self.range[0] >= self.range[1]:
             raise ValueError("range is [least, greatest]")
+        if self.full_scale is not None:
+            if self.range is not None and self.range[0] >= self.full_scale:
+                raise ValueError("range begins above full_scale: it would refuse every measurement")
+            if self.span is not None and self.span > self.full_scale:
+                raise ValueError("span is above full_scale; a monitor's scale covers its span")
         return self
+
+    @property
+    def plausible(self) -> tuple[float, float] | None:
+        """The values that are not refused, both ends included; None: every value is plausible."""
+        return plausible_range(self.range, self.full_scale)
 
     def _fits_derived(self) -> None:
         if self.kind != "derived":

@@ -17,7 +17,10 @@ class Calibration(Part):
         min_length=1, description="Values of the reference gases or signals, in the channel's unit."
     )
     span: PositiveFigure | None = Field(
-        None, description="flow: span that errors are percent of, in the channel's unit."
+        None,
+        description=(
+            "flow: span that errors are percent of, in the channel's unit. Default: the channel's."
+        ),
     )
 
 

@@ -142,6 +142,13 @@ class StackSource(_Source):
         None, description="Equation that gives CO2 from O2."
     )
     fuel: str | None = Field(None, description="Fuel whose F-factors a diluent or G-4 uses.")
+    unit_type: Literal["boiler", "turbine"] | None = Field(
+        None,
+        description=(
+            "What burns the fuel: it decides the maximum potential CO2 of a monitor that states"
+            " none, 14.0 % of a boiler, 6.0 % of a turbine. Default: boiler."
+        ),
+    )
     inputs: dict[Role, ChannelReference] = Field(
         min_length=1, description="Channels of the equation's inputs, as role: device.channel."
     )

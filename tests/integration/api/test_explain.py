@@ -110,7 +110,8 @@ async def test_a_stack_hour_names_equation_inputs_and_every_version(
     assert (co2["device"], co2["unit"], co2["covered_s"]) == ("cems-1", "%", 90.0)
     assert co2["mean"] == pytest.approx((10.0 * 30 + 14.0 * 60) / 90)
     assert co2["readings"] == {
-        "count": 3, "gaps": 1, "by_quality": {"good": 3}, "min": 10.0, "mean": 12.0, "max": 14.0,
+        "count": 3, "gaps": 1, "by_quality": {"good": 3}, "over_full_scale": 0,
+        "min": 10.0, "mean": 12.0, "max": 14.0,
         "first": {"time": "2026-11-23T10:00:00Z", "value": 10.0},
         "last": {"time": "2026-11-23T10:01:30Z", "value": None},
     }  # fmt: skip

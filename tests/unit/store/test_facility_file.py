@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.core.facility.checks import warnings
+from services.core.facility.devices import plausible_range
 from services.core.facility.file import FacilityFileError, parse
 from services.core.facility.model import ActivitySource
 
@@ -59,6 +60,10 @@ def test_the_contracts_example_is_accepted() -> None:
         ("equation: F-11", "equation: F-12", "F-12"),
         ("fuel: natural-gas", "fuel: turf", "turf"),
         ("range: [0, 25]", "range: [25, 0]", "range"),
+        ("range: [0, 25]", "range: [25, 50], full_scale: 20", "begins above full_scale"),
+        ("range: [0, 25]", "full_scale: 20, span: 25", "span is above full_scale"),
+        ("range: [0, 25]", "full_scale: 0", "full_scale"),
+        ("max_rate: 900}", "max_rate: 900, full_scale: 5}", "full_scale belongs to a gauge"),
         ("lateness: 15m", "lateness: soon", "write seconds or a text such as 90s"),
         ("valid_to: 2026-01-01", "valid_to: 2026-07-01", "same time"),
         ("co2_kg: 0.25", "co2_kg: .nan", "finite"),
@@ -233,7 +238,8 @@ def test_what_may_go_unnoticed_is_doubted_aloud() -> None:
     found = list(warnings(file))
     assert any("gas-meter.volume" in warning and "max_rate" in warning for warning in found)
     # part75 without a maximum potential flow
-    assert any("cems-1.flow" in warning and "range" in warning for warning in found)
+    assert any("cems-1.flow has no maximum_potential" in warning for warning in found)
+    assert any("cems-1.co2 has no full_scale" in warning for warning in found)
     assert not any("meter-grid.import-energy" in warning for warning in found)
     assert not any("ends on" in warning or "market-based" in warning for warning in found)
 
@@ -322,3 +328,24 @@ sources:
     (problem,) = problems(text)
     assert problem.startswith("line 7: source 's' cannot be computed: ")
     assert reason in problem
+
+
+@pytest.mark.parametrize(
+    ("limits", "full_scale", "plausible"),
+    [
+        (None, 20.0, None),
+        ((0.0, 20.0), None, (0.0, 20.0)),
+        # an end that is the scale's own lies further out
+        ((0.0, 20.0), 20.0, (-2.0, 40.0)),
+        ((0.0, 15.0), 20.0, (-2.0, 40.0)),
+        # one that lies outside of the scale is meant
+        ((-1.0, 25.0), 20.0, (-1.0, 25.0)),
+        ((2.0, 25.0), 20.0, (2.0, 25.0)),
+    ],
+)
+def test_what_lies_a_little_beyond_the_scale_is_plausible(
+    limits: tuple[float, float] | None,
+    full_scale: float | None,
+    plausible: tuple[float, float] | None,
+) -> None:
+    assert plausible_range(limits, full_scale) == plausible

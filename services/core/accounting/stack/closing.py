@@ -25,22 +25,22 @@ from services.core.accounting.stack.measured import StackInputs
 from services.core.accounting.stack.periods import operating_time
 from services.core.accounting.stack.recording import (
     LOAD,
+    MEASURED,
     OPERATING,
     InputMinutes,
     RecordedInput,
     record_input,
     record_load,
 )
+from services.core.accounting.stack.scales import AS_READ, OVER_SCALE, Beyond, Scale, beyond
 from services.core.accounting.stack.substitution import (
     LOOK_BACK_HOURS,
     MissingHour,
     Parameter,
     SubstitutionPolicy,
+    more_emission,
 )
 from services.core.accounting.stack.validity import NOT_OPERATING, ValidityPolicy
-
-MEASURED = "01"
-"""Method code of a value from the primary monitoring system (40 CFR 75.57, Table 4a)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,8 @@ class ClosingRule:
     (moisture: minimum) potential value of each input, in the equation's unit, where there is one.
     `operates_above`: the unit operates in the minutes whose input `operating` is above it or not
     known; None: it always does. `audits` are those of each input's monitor. `load_maximum`: the
-    greatest hourly load, in the unit of the input `load`; None: flow has one load range.
+    greatest hourly load, in the unit of the input `load`; None: flow has one load range. `scales`
+    are those of the channels whose full scale is stated, by role.
     """
 
     equation: Equation
@@ -99,6 +100,12 @@ class ClosingRule:
     operates_above: float | None = None
     audits: Mapping[str, tuple[Audit, ...]] = field(default_factory=dict)
     load_maximum: float | None = None
+    scales: Mapping[str, Scale] = field(default_factory=dict)
+
+    @property
+    def part75(self) -> bool:
+        """Whether values are determined as 40 CFR 75 says, with its method codes."""
+        return "part75" in {self.validity.name, self.substitution.name}
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -132,6 +139,8 @@ class ClosingRule:
                 validity=self.validity,
                 audits=self.audits.get(item.name, ()),
                 clock_hour=clock_hour,
+                over_code=self._over_code(item.name),
+                no_negative=self.part75,
             )
             for item in self.equation.inputs
         }
@@ -145,6 +154,7 @@ class ClosingRule:
                 average=self.equation.co2_from_diluent(
                     {item.name: recorded[item.name].average for item in diluent.inputs}
                 ),
+                code=next((part.code for part in parts if part.code != MEASURED), MEASURED),
                 covered_ms=min(part.covered_ms for part in parts),
                 operating_ms=parts[0].operating_ms,
                 valid=all(part.valid for part in parts),
@@ -229,7 +239,9 @@ class ClosingRule:
         load: Decimal | None,
     ) -> InputValue:
         if recorded.valid:
-            return InputValue(value=recorded.average, code=MEASURED, reason=recorded.verdict_reason)
+            return InputValue(
+                value=recorded.average, code=recorded.code, reason=recorded.verdict_reason
+            )
         substitute = self.substitution.substitute(
             _missing(
                 Parameter(name),
@@ -240,12 +252,27 @@ class ClosingRule:
                 self.load_range(load) if name == Parameter.FLOW else None,
             )
         )
+        least = recorded.least_known
+        if self.substitution.name != "none" and least is not None:
+            more = more_emission(name, substitute.value, least)
+            if more != substitute.value:
+                return InputValue(
+                    value=more,
+                    code=self._over_code(name),
+                    reason="above full scale: a substitute makes no less emission than what was"
+                    f" read ({substitute.reason})",
+                    provisional=substitute.provisional,
+                )
         return InputValue(
             value=substitute.value,
             code=substitute.code,
             reason=substitute.reason,
             provisional=substitute.provisional,
         )
+
+    def _over_code(self, name: str) -> str:
+        """Return the method code of an input's value that holds readings above full scale."""
+        return AS_READ if beyond(name, part75=self.part75) is Beyond.NOTHING else OVER_SCALE
 
     def _code(
         self,
@@ -254,11 +281,9 @@ class ClosingRule:
         substituted: list[str],
         rate: ReportedRate,
     ) -> str:
-        if not substituted:
-            words = [recorded[self.equation.terms[0]].verdict]
-        else:
-            words = [f"{name}:{values[name].code}" for name in substituted]
-        return " ".join([*words, *([rate.code] if rate.code else [])])
+        verdict = [] if substituted else [recorded[self.equation.terms[0]].verdict]
+        codes = [f"{name}:{value.code}" for name, value in values.items() if value.code != MEASURED]
+        return " ".join([*verdict, *codes, *([rate.code] if rate.code else [])])
 
 
 def _missing(

@@ -10,6 +10,7 @@ import numpy as np
 
 from services.core.accounting.stack.load_ranges import LOAD_RANGES
 from services.core.accounting.stack.rounding import half_away
+from services.core.accounting.stack.scales import AS_READ
 
 THREE_YEARS_H = 26_280
 """Clock hours that look-back and availability reach back at most (40 CFR 75.32(a)(3), 75.33(a))."""
@@ -17,11 +18,11 @@ THREE_YEARS_H = 26_280
 AVAILABILITY_WINDOW_H = 8_760
 """Unit operating hours over which availability is taken (40 CFR 75.32(a)(2))."""
 
-MEASURED_CODES = frozenset({"01", "02", "03", "04", "17", "20", "21", "53", "54"})
+MEASURED_CODES = frozenset({"01", "02", "03", "04", "17", "20", "21", "53", "54", AS_READ})
 """Method codes of measured values: they enter a look-back.
 
-The measured codes of EPA's checking code; Table 4a of 40 CFR 75.57 says so itself of 53 and 54,
-and that 55 does not enter.
+The measured codes of EPA's checking code, 200 % of the range (20) and zero for a negative value
+(21) among them; Table 4a of 40 CFR 75.57 says so itself of 53 and 54, and that 55 does not enter.
 """
 
 UNAVAILABLE_CODES = frozenset({"54"})

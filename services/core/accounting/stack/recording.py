@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.accounting.stack.audits import Audit, failed_periods, in_force
+from services.core.accounting.stack.equations import NEGATIVE_REPLACED
 from services.core.accounting.stack.inputs import Input
+from services.core.accounting.stack.scales import AS_READ
+from services.core.accounting.stack.substitution import more_emission
 from services.core.accounting.stack.validity import HourOfReadings, ValidityPolicy, Verdict
 from services.core.timeline.instants import MINUTE_US
 
@@ -19,6 +22,25 @@ OPERATING = "operating"
 
 LOAD = "load"
 """Name among the inputs, and the recorded ones, of the unit's load."""
+
+MEASURED = "01"
+"""Method code of a value from the primary monitoring system (40 CFR 75.57, Table 4a)."""
+
+NEGATIVE = "negative"
+"""Verdict on a flow that is negative on average: there is no code for it (ibid.)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverScale:
+    """An input over an hour in which readings lay above full scale, in the equation's unit.
+
+    With what was read there as it counts; under a rule that counts it for nothing, as it was read.
+    `over_us` is the time of each minute that is above full scale.
+    """
+
+    value: NDArray[np.float64]
+    covered_us: NDArray[np.int64]
+    over_us: NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +63,7 @@ class InputMinutes:
 
     `channels` are those that it comes from, the input's own first. `assured[m]` is False where the
     monitor was out of control in minute m; `excused` whether readings say that there was
-    calibration or maintenance.
+    calibration or maintenance. `over` None: no reading lies above full scale.
     """
 
     value: NDArray[np.float64]
@@ -49,6 +71,7 @@ class InputMinutes:
     assured: NDArray[np.bool_]
     excused: bool
     channels: tuple[ChannelPoints, ...]
+    over: OverScale | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +79,15 @@ class RecordedInput:
     """An input's hour as recorded: its average in the equation's unit, and whether it is valid.
 
     `average` is adjusted by the bias factor of the last audit; `unadjusted` is what it was before,
-    None where no factor applies.
+    None where no factor applies. `code` is the method code of the average where it is valid.
+    `least_known` is the average with what lay above full scale, None where nothing did: whatever
+    stands in for the input never makes less emission.
     """
 
     average: Decimal | None
     unadjusted: Decimal | None = None
+    code: str = MEASURED
+    least_known: Decimal | None = None
     covered_ms: int
     operating_ms: int
     valid: bool
@@ -76,30 +103,54 @@ def record_input(
     validity: ValidityPolicy,
     audits: Sequence[Audit],
     clock_hour: int,
+    over_code: str = AS_READ,
+    no_negative: bool = False,
 ) -> RecordedInput:
     """Judge one input's hour by the validity policy and record its average.
 
     It is valid when each channel that it comes from gave enough readings in the hour itself: what
     an earlier value covers is in the average, and is no measurement of this hour. The average is
     rounded as recorded, then multiplied by the bias factor in force and rounded again, the way
-    EPA's checking code adjusts an hour.
+    EPA's checking code adjusts an hour. `over_code` is the method code of an average with readings
+    above full scale; `no_negative`: a negative average becomes zero, with its code, and a negative
+    flow is not valid (40 CFR 75.57, Table 4a).
     """
     assured = minutes.assured & _passed(audits, clock_hour)
-    covered_us = np.where(assured & operating, minutes.covered_us, 0)
+    counts = assured & operating
+    covered_us = np.where(counts, minutes.covered_us, 0)
     verdict = _verdict(minutes, covered_us, assured, operating, validity)
-    average, unadjusted = item.record(_mean(minutes.value, covered_us)), None
+    out = int((~assured).sum())
+    reason = verdict.reason + (f"; {out} minutes out of control" if out else "")
+    average, code = item.record(_mean(minutes.value, covered_us)), MEASURED
+    least_known, over_us = _over_scale(item, minutes, counts)
+    if over_us:
+        reason += f"; above full scale for {over_us / MINUTE_US:g} minutes"
+        if over_code != AS_READ:
+            code = over_code
+        elif more_emission(item.name, average, least_known) != average:
+            average, code = least_known, AS_READ
+    if no_negative and average is not None and average < 0:
+        if item.name in ("co2", "h2o"):
+            average, code = abs(average * 0), NEGATIVE_REPLACED
+        elif item.name == "flow" and verdict.valid:
+            reason = "a unit in operation has no negative flow"
+            verdict = Verdict(valid=False, code=NEGATIVE, reason=reason)
+    unadjusted = None
     audit = in_force(audits, clock_hour=clock_hour)
     if audit is not None and audit.bias_factor != 1 and average is not None:
         average, unadjusted = item.record(average * audit.bias_factor), average
-    out = int((~assured).sum())
+        if least_known is not None:
+            least_known = item.record(least_known * audit.bias_factor)
     return RecordedInput(
         average=average,
         unadjusted=unadjusted,
+        code=code,
+        least_known=least_known,
         covered_ms=int(covered_us.sum() // 1000),
         operating_ms=int(operating.sum()) * 60_000,
         valid=verdict.valid,
         verdict=verdict.code,
-        verdict_reason=verdict.reason + (f"; {out} minutes out of control" if out else ""),
+        verdict_reason=reason,
     )
 
 
@@ -131,6 +182,17 @@ def _verdict(
     if verdicts[0].valid and covered_s == 0:
         return Verdict(valid=False, code="no-data", reason="no value while the unit operated")
     return verdicts[0]
+
+
+def _over_scale(
+    item: Input, minutes: InputMinutes, counts: NDArray[np.bool_]
+) -> tuple[Decimal | None, int]:
+    """Return the average with what lies above full scale, None if nothing does, and its time."""
+    over_us = 0 if minutes.over is None else int(minutes.over.over_us[counts].sum())
+    if minutes.over is None or not over_us:
+        return None, 0
+    known_us = np.where(counts, minutes.over.covered_us, 0)
+    return item.record(_mean(minutes.over.value, known_us)), over_us
 
 
 def record_load(minutes: InputMinutes, *, operating: NDArray[np.bool_]) -> RecordedInput:

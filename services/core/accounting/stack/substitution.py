@@ -273,18 +273,36 @@ LOOK_BACK_HOURS: Mapping[Parameter, int] = MappingProxyType(
 )
 """Quality-assured hours a Part 75 look-back holds (40 CFR 75.33, Tables 1 and 2)."""
 
-DEFAULT_POTENTIAL: Mapping[Parameter, Decimal] = MappingProxyType(
-    {Parameter.CO2: Decimal("14.0"), Parameter.MOISTURE: Decimal("3.0")}
+DEFAULT_POTENTIAL: Mapping[str, Mapping[Parameter, Decimal]] = MappingProxyType(
+    {
+        "boiler": MappingProxyType(
+            {Parameter.CO2: Decimal("14.0"), Parameter.MOISTURE: Decimal("3.0")}
+        ),
+        "turbine": MappingProxyType(
+            {Parameter.CO2: Decimal("6.0"), Parameter.MOISTURE: Decimal("3.0")}
+        ),
+    }
 )
-"""Potential values (%) for a source that names none: maximum CO2 of a boiler, minimum moisture.
+"""Potential values (%) for a source that names none: maximum CO2, minimum moisture; by its unit.
 
-Moisture: the default EPA's checking code accepts. CO2: unverified (general knowledge of 40 CFR 75
-App. A section 2.1.3.1). A maximum potential flow is the plant's own; there is no default.
+Moisture: the default EPA's checking code accepts. CO2: 40 CFR 75 App. A 2.1.3.1, 14.0 % of boilers
+and 6.0 % of combustion turbines (general knowledge of the section). A maximum potential flow is the
+plant's own; there is no default.
 """
 
 
+def more_emission(name: str, one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    """Return the one of two values of an input that makes more emission; None is no value."""
+    known = [value for value in (one, other) if value is not None]
+    pick = min if name in _LOW_IS_CONSERVATIVE else max
+    return pick(known, default=None)
+
+
+_LOW_IS_CONSERVATIVE = frozenset({Parameter.MOISTURE, Parameter.O2})
+
+
 def _low_is_conservative(parameter: Parameter) -> bool:
-    return parameter in (Parameter.MOISTURE, Parameter.O2)
+    return parameter in _LOW_IS_CONSERVATIVE
 
 
 def _of_range(hour: MissingHour) -> str:

@@ -22,8 +22,8 @@ from services.core.store.readings import calibrations
 from services.core.timeline.instants import to_us
 
 _INPUTS = """
-SELECT role, average, unadjusted, covered_ms, operating_ms, valid, verdict, verdict_reason, value,
-       code, reason
+SELECT role, average, unadjusted, least_known, covered_ms, operating_ms, valid, verdict,
+       verdict_reason, value, code, reason
 FROM source_hour_input WHERE source_id = %s AND hour = %s ORDER BY role
 """
 
@@ -36,6 +36,8 @@ class ExplainedInput:
     average: Decimal | None
     #: the average before the bias factor of an audit; None: none applies
     unadjusted: Decimal | None
+    #: the average with readings above full scale; None: there are none
+    least_known: Decimal | None
     covered_ms: int
     operating_ms: int
     valid: bool

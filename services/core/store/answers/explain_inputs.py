@@ -39,6 +39,8 @@ class ReadingSummary:
     #: readings that said they have no value
     gaps: int
     by_quality: dict[str, int]
+    #: above the full scale of the channel, where it is stated
+    over_full_scale: int
     least: float | None
     greatest: float | None
     #: of the readings, not weighted by time
@@ -71,6 +73,7 @@ SELECT count(*) AS count, count(*) - count(value) AS gaps, min(value) AS least,
        max(value) AS greatest, avg(value) AS mean,
        min(ts) AS first_time, first(value, ts) AS first_value,
        max(ts) AS last_time, last(value, ts) AS last_value,
+       count(*) FILTER (WHERE quality <= 1 AND value * %s + %s > %s) AS over_full_scale,
        ARRAY[count(*) FILTER (WHERE quality = 0), count(*) FILTER (WHERE quality = 1),
              count(*) FILTER (WHERE quality = 2), count(*) FILTER (WHERE quality = 3),
              count(*) FILTER (WHERE quality = 4)] AS by_quality
@@ -101,7 +104,7 @@ def _input_hour(
         value = float(series.value[known].sum())
     return InputHour(
         channel=channel,
-        readings=_summary(connection, channel.id, hour),
+        readings=_summary(connection, channel, hour),
         value=value,
         covered_s=float(series.covered_us.sum()) / 1e6,
         minutes=tuple(
@@ -155,14 +158,18 @@ def _minutes(
 
 
 def _summary(
-    connection: psycopg.Connection[Any], channel_id: int, hour: datetime
+    connection: psycopg.Connection[Any], channel: InputChannel, hour: datetime
 ) -> ReadingSummary:
-    row = connection.execute(_SUMMARY, (channel_id, hour, hour)).fetchone()
+    spec = channel.spec
+    in_unit = (1.0 if spec.scale is None else spec.scale, spec.offset or 0.0)
+    row = connection.execute(
+        _SUMMARY, (*in_unit, spec.full_scale, channel.id, hour, hour)
+    ).fetchone()
     assert row is not None  # noqa: S101 - an aggregate always gives a row
     *figures, by_quality = row
     names = (
         "count", "gaps", "least", "greatest", "mean", "first_time", "first_value", "last_time",
-        "last_value",
+        "last_value", "over_full_scale",
     )  # fmt: skip
     return ReadingSummary(
         **dict(zip(names, figures, strict=True)),

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from services.core.accounting.stack.closing import MEASURED, InputValue
+from services.core.accounting.stack.closing import InputValue
 from services.core.accounting.stack.history import THREE_YEARS_H, UnitHour
 from services.core.accounting.stack.recording import LOAD, RecordedInput
 
@@ -17,17 +17,22 @@ _HOUR = "minute_of(hour) / 60"
 
 _RECORD = """
 INSERT INTO source_hour_input (source_id, role, hour, average, unadjusted, covered_ms, operating_ms,
-                               valid, verdict, verdict_reason, code, reason)
+                               valid, verdict, verdict_reason, measured_code, least_known, code,
+                               reason)
 SELECT %(source)s, r.role, minute_start(60 * r.hour), r.average,
-       r.unadjusted, r.covered_ms, r.operating_ms, r.valid, r.verdict, r.verdict_reason, '', ''
+       r.unadjusted, r.covered_ms, r.operating_ms, r.valid, r.verdict, r.verdict_reason,
+       r.measured_code, r.least_known, '', ''
 FROM unnest(%(roles)s::text[], %(hours)s::int4[], %(averages)s::numeric[],
             %(unadjusted)s::numeric[], %(covered)s::int4[], %(operating)s::int4[],
-            %(valid)s::bool[], %(verdicts)s::text[], %(reasons)s::text[])
-    AS r(role, hour, average, unadjusted, covered_ms, operating_ms, valid, verdict, verdict_reason)
+            %(valid)s::bool[], %(verdicts)s::text[], %(reasons)s::text[], %(codes)s::text[],
+            %(least_known)s::numeric[])
+    AS r(role, hour, average, unadjusted, covered_ms, operating_ms, valid, verdict, verdict_reason,
+         measured_code, least_known)
 ON CONFLICT (source_id, role, hour) DO UPDATE
 SET average = excluded.average, unadjusted = excluded.unadjusted, covered_ms = excluded.covered_ms,
     operating_ms = excluded.operating_ms, valid = excluded.valid, verdict = excluded.verdict,
-    verdict_reason = excluded.verdict_reason
+    verdict_reason = excluded.verdict_reason, measured_code = excluded.measured_code,
+    least_known = excluded.least_known
 """
 
 _VALUES = """
@@ -113,14 +118,15 @@ def recorded(
     inputs: dict[int, dict[str, RecordedInput]] = {}
     rows = connection.execute(
         f"SELECT {_HOUR}, role, average, unadjusted, covered_ms, operating_ms, valid,"  # noqa: S608
-        " verdict, verdict_reason"
+        " verdict, verdict_reason, measured_code, least_known"
         " FROM source_hour_input i"
         " JOIN unnest(%s::int4[]) AS x(h)"
         " ON i.hour = minute_start(60 * x.h)"
         " WHERE i.source_id = %s",
         (sorted(hours), source_id),
     )
-    for hour, role, average, unadjusted, covered_ms, operating_ms, valid, verdict, reason in rows:
+    for hour, role, *columns in rows:
+        average, unadjusted, covered_ms, operating_ms, valid, verdict, reason, code, least = columns
         inputs.setdefault(hour, {})[role] = RecordedInput(
             average=average,
             unadjusted=unadjusted,
@@ -129,6 +135,8 @@ def recorded(
             valid=valid,
             verdict=verdict,
             verdict_reason=reason,
+            code=code,
+            least_known=least,
         )
     return inputs
 
@@ -146,7 +154,7 @@ def unit_hours(
     the load range of an hour's load.
     """
     rows = connection.execute(
-        "SELECT minute_of(i.hour) / 60, i.average, i.valid, l.average"
+        "SELECT minute_of(i.hour) / 60, i.average, i.valid, i.measured_code, l.average"
         " FROM source_hour_input i LEFT JOIN source_hour_input l"
         " ON l.source_id = i.source_id AND l.role = %s AND l.hour = i.hour"
         " WHERE i.source_id = %s AND i.role = %s AND i.operating_ms > 0"
@@ -157,10 +165,10 @@ def unit_hours(
         UnitHour(
             clock_hour=hour,
             value=average if valid else None,
-            code=MEASURED if valid else "",
+            code=code if valid else "",
             load_range=range_of(load),
         )
-        for hour, average, valid, load in rows
+        for hour, average, valid, code, load in rows
     ]
 
 
@@ -184,6 +192,8 @@ def record(
             "valid": [r.valid for _, _, r in rows],
             "verdicts": [r.verdict for _, _, r in rows],
             "reasons": [r.verdict_reason for _, _, r in rows],
+            "codes": [r.code for _, _, r in rows],
+            "least_known": [r.least_known for _, _, r in rows],
         },
     )
 

@@ -26,6 +26,8 @@ class ChannelRow:
     unit: str
     scale: float | None = None
     offset: float | None = None
+    #: in its unit; None: not known
+    full_scale: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +55,7 @@ async def channels(
             channel.c.unit,
             channel.c.spec["scale"].as_float().label("scale"),
             channel.c.spec["offset"].as_float().label("offset"),
+            channel.c.spec["full_scale"].as_float().label("full_scale"),
         )
         .join(device, device.c.id == channel.c.device_id)
         .where(device.c.facility_id == facility_id)

@@ -11,6 +11,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from services.core.accounting.units import Conversion, as_sent
+from services.core.facility.devices import plausible_range
 from services.core.facility.model import own_topic
 
 _RETIRED_TOPICS = """
@@ -45,8 +46,11 @@ class Channel:
     @property
     def range(self) -> tuple[float, float] | None:
         """The physical range in the channel's unit, both ends included; None: unlimited."""
-        limits = self.spec.get("range")
-        return (float(limits[0]), float(limits[1])) if limits else None
+        limits, full_scale = self.spec.get("range"), self.spec.get("full_scale")
+        return plausible_range(
+            (float(limits[0]), float(limits[1])) if limits else None,
+            None if full_scale is None else float(full_scale),
+        )
 
     @property
     def as_sent(self) -> Conversion | None:

@@ -592,6 +592,18 @@ source_hour_input = Table(
         Numeric,
         comment="the average before the bias factor of an audit; null: none applies",
     ),
+    Column(
+        "measured_code",
+        Text,
+        nullable=False,
+        server_default="01",
+        comment="method code of the average, where it is valid",
+    ),
+    Column(
+        "least_known",
+        Numeric,
+        comment="the average with readings above full scale; null: there are none",
+    ),
     comment="inputs of the equation of each hour that a rule finalised; look-backs read them",
 )
 Index(

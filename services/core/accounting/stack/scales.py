@@ -1,0 +1,72 @@
+"""The scale of a monitor: what a reading above its full scale counts as when an hour is closed.
+
+A monitor does not measure beyond its full scale. What it shows there says that there was at least
+so much, so going over the scale never makes an hour's emission less than what was read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+OVER_SCALE = "20"
+"""Method code: 200 % of the full-scale range (40 CFR 75.57, Table 4a)."""
+
+AS_READ = "as-read"
+"""tonne's code of an average that holds what was read above full scale, as it was read."""
+
+
+class Beyond(StrEnum):
+    """What a reading above full scale counts as."""
+
+    TWICE = "twice"
+    """200 % of the full scale, or what was read if that is more."""
+    FULL = "full"
+    """The full scale, where the low value is the one that makes more emission."""
+    NOTHING = "nothing"
+    """No valid data point."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scale:
+    """The full scale of a channel, in its own unit, and what lies beyond it counts as."""
+
+    full_scale: float
+    beyond: Beyond
+
+    def counted(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return readings as they count; NaN stays NaN, and is what no data point becomes."""
+        over = value > self.full_scale
+        if self.beyond is Beyond.TWICE:
+            instead: NDArray[np.float64] | float = np.maximum(value, 2 * self.full_scale)
+        else:
+            instead = self.full_scale if self.beyond is Beyond.FULL else np.nan
+        return np.where(over, instead, value)
+
+    def known(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return readings as they count, and as they were read where that is for nothing."""
+        return value if self.beyond is Beyond.NOTHING else self.counted(value)
+
+    def only_over(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the readings above full scale, NaN in place of the others."""
+        return np.where(value > self.full_scale, value, np.nan)
+
+
+def beyond(role: str, *, part75: bool) -> Beyond | None:
+    """Return what a reading above full scale of a source's input counts as; None: what it is.
+
+    Under Part 75 it is 200 % of the full scale (40 CFR 75.57, Table 4a; App. A 2.1.4.3 of a flow),
+    but not where more makes less emission: of oxygen, and of the temperature of a flow, there is at
+    least the full scale; moisture has no code 20 in EPA's checking code and is substituted. Under
+    other rules what lies above full scale is no valid data point.
+    """
+    if role == "pressure":
+        return None
+    if role == "temperature":
+        return Beyond.FULL
+    if not part75 or role == "h2o":
+        return Beyond.NOTHING
+    return Beyond.FULL if role == "o2" else Beyond.TWICE
