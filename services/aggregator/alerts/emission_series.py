@@ -31,13 +31,14 @@ _MAX_EXACT_UG = 10**17
 
 
 class EmissionSeries:
-    """The sources from ``first`` to ``last``, both included."""
+    """One mass of the sources from ``first`` to ``last``, both included."""
 
     def __init__(
         self,
         connection: psycopg.Connection[Any],
         sources: Sources,
         *,
+        mass: str,
         unknown_after: Mapping[int, int | None],
         zone: ZoneInfo,
         first: int,
@@ -45,11 +46,12 @@ class EmissionSeries:
         windows: Collection[str],
     ) -> None:
         self._connection, self._sources, self._zone = connection, sources, zone
+        self._mass = mass
         self._first, self._last = first, last
         #: by row: whether the source is retired
         self.retired = np.array([unknown_after.get(s) is None for s in sources.ids], dtype=bool)
         stored = [window for window in windows if window != "hour"]
-        self._windows = watch_series.windows(connection, sources, stored) if stored else {}
+        self._windows = watch_series.windows(connection, sources, mass, stored) if stored else {}
         stored_to = {window.last_minute for window in self._windows.values()}
         #: minutes in memory, so that every stored window can be moved to every minute
         self._low = min([first - COVERAGE_DELAY, *(minute + 1 for minute in stored_to)])
@@ -65,7 +67,9 @@ class EmissionSeries:
     def _read(
         self, ranges: Mapping[str, tuple[int, int]], unknown_after: Mapping[int, int | None]
     ) -> None:
-        rows = watch_series.minutes(self._connection, self._sources, list(ranges.values()))
+        rows = watch_series.minutes(
+            self._connection, self._sources, self._mass, list(ranges.values())
+        )
         #: by range: micrograms and covered time summed up from its first minute on
         self._sums: dict[str, tuple[Floats | Integers, Integers]] = {}
         for name, (low, high) in ranges.items():
@@ -92,6 +96,7 @@ class EmissionSeries:
         horizon = {s: unknown_after.get(s) for s in self._sources.ids}
         before = watch_series.known_before(
             self._connection,
+            self._mass,
             {s: self._low - 1 - h for s, h in horizon.items() if h is not None},
             self._low,
         )
@@ -158,7 +163,7 @@ class EmissionSeries:
         if begin >= self._low:
             nothing = np.zeros(len(self._sources), dtype=np.int64)
             return nothing, nothing, everywhere, begin - self._low
-        ug, ms = watch_series.sums(self._connection, self._sources, begin, self._low)
+        ug, ms = watch_series.sums(self._connection, self._sources, self._mass, begin, self._low)
         return ug, ms, everywhere, 0
 
     def _rolling(

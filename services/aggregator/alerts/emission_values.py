@@ -13,19 +13,25 @@ from services.core.accounting.alerting.measures.values import Values
 from services.core.store.alerts.watch_series import Sources
 from services.core.store.registry.watch_plan import Watched
 
+#: Thresholds of one mass by measure and window, each with its row in the values.
+_Members = dict[tuple[EmissionMeasure, str | None], list[tuple[int, Watched]]]
+
 
 def fill(values: Values, request: ValueRequest) -> None:
-    """Fill in the values of measures of emissions."""
-    plan = request.plan
-    by_measure: dict[tuple[EmissionMeasure, str | None], list[tuple[int, Watched]]] = defaultdict(
-        list
-    )
+    """Fill in the values of measures of emissions, mass by mass: most watch the same."""
+    by_mass: dict[str, _Members] = defaultdict(lambda: defaultdict(list))
     for measure, members in request.thresholds.items():
         if isinstance(measure, EmissionMeasure):
             for row, watched in members:
-                by_measure[measure, watched.spec.window].append((row, watched))
-    if not by_measure:
-        return
+                spec = watched.spec
+                by_mass[spec.mass][measure, spec.window].append((row, watched))
+    for mass, by_measure in by_mass.items():
+        _fill(values, request, mass, by_measure)
+
+
+def _fill(values: Values, request: ValueRequest, mass: str, by_measure: _Members) -> None:
+    """Fill in the values of measures of one mass."""
+    plan = request.plan
     ids = [
         source
         for members in by_measure.values()
@@ -36,6 +42,7 @@ def fill(values: Values, request: ValueRequest) -> None:
     series = EmissionSeries(
         request.connection,
         sources,
+        mass=mass,
         unknown_after=plan.unknown_after,
         zone=plan.zone,
         first=request.first,

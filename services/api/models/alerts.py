@@ -84,6 +84,11 @@ class Alert(BaseModel):
     unit: str | None = Field(
         examples=["kg"], description="unit of value, limit and room; `null`: the channel is gone"
     )
+    figure: str | None = Field(
+        examples=["co2", "co2e"],
+        description="the mass that is watched, of a measure of one: `co2`, `co2e`, `market` or"
+        " `co2_biogenic`",
+    )
 
 
 class AlertTransition(BaseModel):
@@ -156,6 +161,11 @@ class ThresholdRow(BaseModel):
         description="display name of the device, or of the channel's device",
     )
     unit: str | None = Field(examples=["kg"], description="unit of the limit")
+    figure: str | None = Field(
+        examples=["co2", "co2e"],
+        description="the mass that is watched, of a measure of one: `co2`, `co2e`, `market` or"
+        " `co2_biogenic`",
+    )
 
 
 class MaintenanceRow(BaseModel):

@@ -115,9 +115,13 @@ async def delete_threshold(
 
 
 def _as_by_default(threshold: Threshold) -> Threshold:
-    """Leave ``projected`` unset where it equals the default that GET shows."""
-    unstated = threshold.model_copy(update={"projected": None})
-    return unstated if unstated.is_projected == threshold.is_projected else threshold
+    """Leave ``projected`` and ``figure`` unset where they equal the defaults that GET shows."""
+    defaults: dict[str, None] = {}
+    if threshold.model_copy(update={"projected": None}).is_projected == threshold.is_projected:
+        defaults["projected"] = None
+    if threshold.model_copy(update={"figure": None}).mass == threshold.figure:
+        defaults["figure"] = None
+    return threshold.model_copy(update=defaults)
 
 
 def _threshold(row: dict[str, Any]) -> dict[str, Any] | None:
@@ -151,4 +155,5 @@ def _threshold(row: dict[str, Any]) -> dict[str, Any] | None:
         "source_name": row["source_name"],
         "device_name": row["device_name"],
         "unit": row["unit"],
+        "figure": row["figure"],
     }

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,18 @@ class MinuteMasses:
     #: of the covered time, that for which the activity is known in a longer sum only, or that rests
     #: on uncertain readings
     estimated_us: NDArray[np.int64]
+
+
+#: Masses by their names in kilograms without the unit, CO2 first: what thresholds may watch.
+MASS_NAMES: Final = tuple(
+    field.name.removesuffix("_kg") for field in fields(MinuteMasses) if field.name.endswith("_kg")
+)
+
+if TYPE_CHECKING:
+    MassName = str
+else:
+    #: A type whose values are the names, for schemas and their error messages.
+    MassName = Literal[MASS_NAMES]
 
 
 class Method(Protocol):

@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints, ValidationInfo, model_validator
 
 from services.core.accounting.alerting.measures import MEASURES, MeasureName
 from services.core.accounting.alerting.measures.measure import Measure, Subject
+from services.core.accounting.methods import MASS_NAMES, MassName
 from services.core.facility.fields import (
     ChannelReference,
     Figure,
@@ -59,8 +60,15 @@ class Threshold(Part):
     window: str | None = Field(
         None, description="Span that the measure covers, such as 1h or year."
     )
+    figure: MassName | None = Field(
+        None,
+        description=(
+            "Mass that is watched: co2; co2e; market, which is market-based CO2; or co2_biogenic."
+            " Default: co2."
+        ),
+    )
     budget: PositiveFigure | None = Field(
-        None, description="kg of CO2 for the month or year that is the window."
+        None, description="kg of the figure for the month or year that is the window."
     )
     above: Figure | None = Field(
         None,
@@ -96,6 +104,11 @@ class Threshold(Part):
     def definition(self) -> Measure:
         """Return the measure itself."""
         return MEASURES[self.measure]
+
+    @property
+    def mass(self) -> str:
+        """Return the name of the mass that is watched, of a measure of one."""
+        return self.figure or MASS_NAMES[0]
 
     @property
     def limit(self) -> float:
@@ -165,7 +178,10 @@ class Threshold(Part):
             raise ValueError(f"the window of measure {self.measure} is {rule.text}")
         if (self.budget is not None) != measure.has_budget:
             takers = _names(measure for measure in MEASURES.values() if measure.has_budget)
-            raise ValueError(f"measure {takers}, and no other, needs budget: kg of CO2")
+            raise ValueError(f"measure {takers}, and no other, needs budget: kg of its figure")
+        if self.figure is not None and not measure.has_figure:
+            takers = _names(measure for measure in MEASURES.values() if measure.has_figure)
+            raise ValueError(f"figure belongs to measure {takers}, not to {self.measure}")
         if (error := measure.limit_error(self.limit)) is not None:
             raise ValueError(error)
         return self

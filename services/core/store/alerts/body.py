@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from services.core.accounting.alerting.measures import MEASURES
+from services.core.accounting.methods import MASS_NAMES
 from services.core.store.registry.watched_names import WatchedNames
 from services.core.timeline.instants import rfc3339
 
@@ -15,7 +16,7 @@ _OF_THRESHOLD = ("source", "scope", "device", "channel", "measure", "window", "s
 
 
 def names_and_unit(spec: Mapping[str, Any], names: WatchedNames) -> dict[str, Any]:
-    """Return what people call what a threshold watches, and the unit of its values."""
+    """Return what people call what a threshold watches, the unit of its values, and which mass."""
     # one that cannot be understood must not hide the others
     stated = spec.get("measure") if isinstance(spec, Mapping) else None
     measure = MEASURES.get(stated) if isinstance(stated, str) else None
@@ -23,6 +24,7 @@ def names_and_unit(spec: Mapping[str, Any], names: WatchedNames) -> dict[str, An
         "source_name": names.source,
         "device_name": names.device,
         "unit": names.channel_unit if measure is None or measure.unit is None else measure.unit,
+        "figure": (spec.get("figure") or MASS_NAMES[0]) if measure and measure.has_figure else None,
     }
 
 

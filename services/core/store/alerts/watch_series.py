@@ -8,31 +8,41 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
 from services.core.store.database.arrays import PackedRows
+from services.core.store.schema.figures import MASSES, per_figure
 
 Integers = NDArray[np.int64]
 
+
+def _of_each_mass(pattern: LiteralString) -> dict[str, LiteralString]:
+    """Return a statement for each mass, by its name in thresholds."""
+    return {mass.stem: per_figure([mass], pattern) for mass in MASSES}
+
+
 # Every minute of some ranges; the LATERAL has each range find its own chunks.
-_MINUTES = """
+_MINUTES = _of_each_mass(
+    """
 SELECT m.source_id::int8, minute_of(m.minute)::int8,
-       m.co2_ug + m.closing_ug, m.co2_ug, m.covered_ms::int8
+       {f.closed}, m.{f}, m.covered_ms::int8
 FROM unnest(%(firsts)s::int8[], %(lasts)s::int8[]) AS x(first, last)
 CROSS JOIN LATERAL (
     SELECT * FROM minute_in_force e
     WHERE e.source_id = ANY(%(sources)s)
       AND e.minute BETWEEN minute_start(x.first) AND minute_start(x.last)) m
 """
+)
 
 # The newest minute before a given one in which anything was known of the source.
-_KNOWN_BEFORE = """
+_KNOWN_BEFORE = _of_each_mass(
+    """
 SELECT x.source_id::int8, minute_of(m.minute)::int8,
-       m.co2_ug + m.closing_ug, m.co2_ug, m.covered_ms::int8
+       {f.closed}, m.{f}, m.covered_ms::int8
 FROM unnest(%(sources)s::int4[], %(after)s::int8[]) AS x(source_id, after)
 CROSS JOIN LATERAL (
     SELECT * FROM minute_in_force e
@@ -40,22 +50,27 @@ CROSS JOIN LATERAL (
       AND e.minute < minute_start(%(before)s) AND e.minute > minute_start(x.after)
     ORDER BY e.minute DESC LIMIT 1) m
 """
+)
 
-_WINDOWS = """
+_WINDOWS = _of_each_mass(
+    """
 SELECT array_position(%(spans)s::text[], r.span)::int8, r.source_id::int8,
        minute_of(r.since)::int8, minute_of(r.upto)::int8,
-       least(greatest(r.co2_ug, -9e18), 9e18)::int8, r.covered_ms::int8
+       least(greatest(r.{f}, -9e18), 9e18)::int8, r.covered_ms::int8
 FROM rolling_total r WHERE r.source_id = ANY(%(sources)s) AND r.span = ANY(%(spans)s)
 """
+)
 
-_SUMS = """
-SELECT m.source_id::int8, least(greatest(sum(m.co2_ug + m.closing_ug), -9e18), 9e18)::int8,
+_SUMS = _of_each_mass(
+    """
+SELECT m.source_id::int8, least(greatest(sum({f.closed}), -9e18), 9e18)::int8,
        sum(m.covered_ms)::int8
 FROM minute_in_force m
 WHERE m.source_id = ANY(%(sources)s)
   AND m.minute >= minute_start(%(first)s) AND m.minute < minute_start(%(end)s)
 GROUP BY 1
 """
+)
 
 _SPOKE_BEFORE = """
 SELECT x.i::int8, minute_of(max(r.ts))::int8
@@ -120,6 +135,7 @@ class Sources:
 def minutes(
     connection: psycopg.Connection[Any],
     sources: Sources,
+    mass: str,
     ranges: Sequence[tuple[int, int]],
 ) -> Rows:
     """Return the stored minutes of sources in ranges, both ends included, in any order.
@@ -128,7 +144,7 @@ def minutes(
     """
     return _MINUTE.select(
         connection,
-        _MINUTES,
+        _MINUTES[mass],
         {
             "sources": sources.ids,
             "firsts": [first for first, _ in ranges],
@@ -138,7 +154,7 @@ def minutes(
 
 
 def known_before(
-    connection: psycopg.Connection[Any], after: Mapping[int, int], before: int
+    connection: psycopg.Connection[Any], mass: str, after: Mapping[int, int], before: int
 ) -> Rows:
     """Return each source's newest known minute after its own minute and before ``before``.
 
@@ -146,16 +162,18 @@ def known_before(
     """
     return _MINUTE.select(
         connection,
-        _KNOWN_BEFORE,
+        _KNOWN_BEFORE[mass],
         {"sources": list(after), "after": list(after.values()), "before": before},
     )
 
 
 def windows(
-    connection: psycopg.Connection[Any], sources: Sources, names: Sequence[str]
+    connection: psycopg.Connection[Any], sources: Sources, mass: str, names: Sequence[str]
 ) -> dict[str, WindowTotal]:
     """Return the windows as the aggregator last moved them, by name."""
-    rows = _WINDOW.select(connection, _WINDOWS, {"sources": sources.ids, "spans": list(names)})
+    rows = _WINDOW.select(
+        connection, _WINDOWS[mass], {"sources": sources.ids, "spans": list(names)}
+    )
     result = {}
     for i, window in enumerate(names, start=1):
         of_span = rows[rows["span"] == i]
@@ -165,8 +183,8 @@ def windows(
         of_span = of_span[of_span["upto"] == last_minute]
         ug, covered = _zeros(sources), _zeros(sources)
         present = np.zeros(len(sources), dtype=bool)
-        rows = sources.rows(of_span["source"])
-        ug[rows], covered[rows], present[rows] = of_span["ug"], of_span["ms"], True
+        positions = sources.rows(of_span["source"])
+        ug[positions], covered[positions], present[positions] = of_span["ug"], of_span["ms"], True
         result[window] = WindowTotal(
             since=int(of_span["since"].min()),
             last_minute=last_minute,
@@ -178,10 +196,12 @@ def windows(
 
 
 def sums(
-    connection: psycopg.Connection[Any], sources: Sources, first: int, end: int
+    connection: psycopg.Connection[Any], sources: Sources, mass: str, first: int, end: int
 ) -> tuple[Integers, Integers]:
     """Return micrograms and covered milliseconds of each source in ``[first, end)``."""
-    totals = _SUM.select(connection, _SUMS, {"sources": sources.ids, "first": first, "end": end})
+    totals = _SUM.select(
+        connection, _SUMS[mass], {"sources": sources.ids, "first": first, "end": end}
+    )
     ug, covered = _zeros(sources), _zeros(sources)
     rows = sources.rows(totals["source"])
     ug[rows], covered[rows] = totals["ug"], totals["ms"]

@@ -76,6 +76,11 @@ class Mass(Figure):
     closing_adds: bool = True
 
     @property
+    def stem(self) -> str:
+        """Return its name without a unit, as thresholds have it in ``figure``."""
+        return self.in_kg.removesuffix("_kg")
+
+    @property
     def added(self) -> LiteralString:
         """Return the SQL of what closing the hour added to it in the minute ``m``."""
         return "m.closing_ug" if self.closing_adds else "0"

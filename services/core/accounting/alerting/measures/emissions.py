@@ -39,7 +39,7 @@ class Totals:
 
 
 class EmissionSeries(Protocol):
-    """Rates and totals of sources; shapes are (sources, minutes)."""
+    """Rates and totals of one mass of sources; shapes are (sources, minutes)."""
 
     @property
     def rate_kg_h(self) -> Floats:
@@ -82,7 +82,8 @@ class Rate(EmissionMeasure):
 
     name = "rate"
     unit = "kg/h"
-    unit_text = "kg CO2/h"
+    unit_text = "kg/h of the figure"
+    has_figure = True
     is_additive = True
 
     def fill(self, values: Values, thresholds: SourceGroups, series: EmissionSeries) -> None:
@@ -96,7 +97,8 @@ class Total(EmissionMeasure):
 
     name = "total"
     unit: ClassVar[str | None] = "kg"
-    unit_text: ClassVar[str] = "kg CO2"
+    unit_text: ClassVar[str] = "kg of the figure"
+    has_figure = True
     windows: ClassVar[WindowRule | None] = TOTALS
     is_additive = True
     is_cumulative = True

@@ -62,6 +62,8 @@ class Measure(ABC):
     is_additive: ClassVar[bool] = False
     #: grows towards the end of its window, so that its value there can be expected
     is_cumulative: ClassVar[bool] = False
+    #: is of one of the masses, whose ``figure`` a threshold may name
+    has_figure: ClassVar[bool] = False
     #: is compared with a ``budget`` of kg
     has_budget: ClassVar[bool] = False
 
