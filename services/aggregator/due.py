@@ -85,7 +85,10 @@ def _requested(
     if queued is None:
         return None
     source_id, start = queued.source_id, queued.interval.start
-    if source_id not in plan.sources:
+    if source_id not in plan.sources or (
+        # a log of events would say of a minute to come that nothing happened in it
+        start > current_minute and plan.reads_log(source_id)
+    ):
         return Work(ranges=Ranges.from_intervals({}), reasons={})
     # minutes to come are computed when they are there
     last_minute = min(queued.interval.last, max(start, current_minute))

@@ -16,6 +16,7 @@ from services.core.store.emissions import earlier_windows, hour_closing, window_
 from services.core.store.readings import series
 from services.core.store.registry.plan import FacilityPlan
 from services.core.timeline import windows
+from services.core.timeline.instants import MINUTE_US
 from services.core.timeline.intervals import Interval
 
 #: Rolling totals stand this many minutes back, where minutes have mostly stopped changing; a
@@ -37,7 +38,10 @@ def carry_forward(
     carried_to: int,
     current_minute: int,
 ) -> dict[int, list[Interval]]:
-    """Return the minutes after ``carried_to`` that older readings hold into, by source."""
+    """Return the minutes after ``carried_to`` that need no reading to be known, by source.
+
+    Older readings hold into them, or they have no event.
+    """
     holding = {
         channel_id: rule.holds_us for channel_id, rule in plan.channels.items() if rule.holds_us > 0
     }
@@ -54,6 +58,14 @@ def carry_forward(
             intervals.setdefault(source_id, []).append(
                 Interval.through(carried_to + 1, max(carried_to + 1, min(until, current_minute)))
             )
+    # a minute without an event is known as soon as it is there
+    for channel_id, rule in plan.channels.items():
+        if rule.since_us is None:
+            continue
+        first = max(carried_to + 1, rule.since_us // MINUTE_US)
+        if first <= current_minute:
+            for source_id in plan.fed_by[channel_id]:
+                intervals.setdefault(source_id, []).append(Interval.through(first, current_minute))
     return intervals
 
 

@@ -49,7 +49,8 @@ class Target:
     plain_highest: float = FLOAT_MARKERS_FROM
     #: numbers as sent that mean no value
     markers: frozenset[float] = frozenset()
-    #: whether a value goes on holding until the next one
+    #: whether a gap stands in for a value that is refused: the one before holds no longer, and
+    #: an event of unknown amount is none of zero
     holds: bool = False
     #: which of two readings for one time stands
     corrections: Rule = Rule.BETTER_QUALITY
@@ -283,7 +284,7 @@ def _target(channel: read.Channel) -> Target:
         plain_lowest=math.inf if markers else max(lowest, -FLOAT_MARKERS_FROM),
         plain_highest=-math.inf if markers else min(highest, FLOAT_MARKERS_FROM),
         markers=markers,
-        holds=channel.kind == "gauge",
+        holds=channel.kind in {"gauge", "event"},
         corrections=Rule(channel.spec.get("corrections", Rule.BETTER_QUALITY)),
     )
 

@@ -469,13 +469,13 @@ class ExplainedInput(Answer):
     channel: str = Field(examples=["co2"])
     quantity: str = Field(examples=["fraction"])
     unit: str = Field(examples=["%"])
-    kind: Literal["counter", "gauge", "interval"]
+    kind: Literal["counter", "gauge", "interval", "event"]
     scale: float | None = Field(
         description="what one that the device sends is worth in the unit; `null`: 1"
     )
     offset: float | None = Field(description="added after the scale; `null`: 0")
     mean: float | None = Field(None, description="for a gauge: time-weighted mean")
-    amount: float | None = Field(None, description="for a counter or interval channel: sum")
+    amount: float | None = Field(None, description="for any other channel: sum")
     covered_s: float = Field(description="seconds of the hour covered by readings")
     readings: dict[str, object] = Field(
         description="count, gaps, by_quality, over_full_scale (readings above the channel's"

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.accounting import gauges, intervals, registers
+from services.core.accounting import events, gauges, intervals, registers
 from services.core.accounting.spreading import spread
 from services.core.accounting.units import Conversion
 from services.core.timeline.instants import MINUTE_US
@@ -110,13 +110,15 @@ class Minutes(Protocol):
 class ChannelRule:
     """How the readings of one channel become minutes."""
 
-    kind: Literal["counter", "gauge", "interval"]
+    kind: Literal["counter", "gauge", "interval", "event"]
     unit: str
     max_gap_us: int = 0
     #: gauge: how far apart its readings are when none is lost; None: not stated
     every_us: int | None = None
     length_us: int = 0
     stamp: Literal["start", "end"] = "start"
+    #: event: from when on all of them are sent
+    since_us: int | None = None
     register: registers.RegisterConfig | None = None
     #: counter: over a longer step the amount is known, but when it flowed is a guess
     estimated_after_us: int = ESTIMATED_AFTER_US
@@ -131,6 +133,8 @@ class ChannelRule:
         """The readings that :meth:`minutes` must be given beside those of its own span."""
         if self.kind == "gauge":
             return Context(before=1)
+        if self.kind == "event":
+            return Context()
         if self.kind == "interval":
             if self.stamp == "start":
                 return Context(lead_us=self.length_us)
@@ -226,6 +230,11 @@ class ChannelRule:
                     first_minute, last_minute, owner, owners,
                 )  # fmt: skip
                 estimated = time.reshape(shape)
+        elif self.since_us is not None:
+            values, covered, guessed_us = events.minute_amounts(
+                ts_us, value, self.since_us, first_minute, last_minute, owner, owners, uncertain
+            )
+            estimated = guessed_us.reshape(shape)
         else:
             t0, t1, amount, step_owner = self._steps(ts_us, value, owner, owners)
             values, covered = spread(t0, t1, amount, first_minute, last_minute, step_owner, owners)

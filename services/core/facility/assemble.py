@@ -70,6 +70,7 @@ def channel_rule(channel: model.Channel) -> ChannelRule:
         every_us=None if channel.every is None else round(channel.every * 1e6),
         length_us=round((channel.length or 0.0) * 1e6),
         stamp=channel.stamp or "start",
+        since_us=None if channel.since is None else to_us(channel.since),
         register=register,
         as_sent=in_unit,
         estimated_after_us=(

@@ -79,10 +79,11 @@ def _warnings_of_channel(device: model.Device, channel: model.Channel) -> Iterat
             f"{device.id}.{channel.id} has no max_rate: an index that is wrong more than once in a"
             " row cannot be told from consumption; give the most it can rise in an hour"
         )
-    if channel.kind == "interval" and channel.range is None:
+    if channel.kind in {"interval", "event"} and channel.range is None:
+        most = "flows in one interval" if channel.kind == "interval" else "one event can be"
         yield (
-            f"{device.id}.{channel.id} has no range: an amount that no interval can hold counts"
-            " until somebody corrects it; give range: [0, the most that flows in one interval]"
+            f"{device.id}.{channel.id} has no range: an amount that no {channel.kind} can hold"
+            f" counts until somebody corrects it; give range: [0, the most that {most}]"
         )
 
 

@@ -15,6 +15,7 @@ from services.core.facility.fields import (
     Figure,
     Index,
     Instant,
+    LogBegin,
     Part,
     Percent,
     PointEveryS,
@@ -64,6 +65,7 @@ A_KIND: Final = {
     "counter": "a counter",
     "gauge": "a gauge",
     "interval": "an interval",
+    "event": "an event",
     "derived": "derived from others",
 }
 
@@ -149,10 +151,11 @@ class Channel(Part):
             " 20 mA that mean 0 to 100 %. Default: 0."
         ),
     )
-    kind: Literal["counter", "gauge", "interval", "derived"] = Field(
+    kind: Literal["counter", "gauge", "interval", "event", "derived"] = Field(
         description=(
             "counter: a register that only rises. gauge: a value that holds until the next. "
-            "interval: the amount of one interval. derived: computed from other channels, minute"
+            "interval: the amount of one interval. event: an amount at an instant, such as a"
+            " delivery; without one nothing happened. derived: computed from other channels, minute"
             " by minute."
         )
     )
@@ -285,6 +288,14 @@ class Channel(Part):
         None, description="interval: which end of the interval the time names."
     )
 
+    since: LogBegin | None = Field(
+        None,
+        description=(
+            "event: instant from which on every event is sent. From then on a time without one is"
+            " known to be zero; before it nothing is known."
+        ),
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _unit_that_the_payload_tells(cls, data: Any) -> Any:
@@ -315,6 +326,7 @@ class Channel(Part):
             ("maximum_potential", "gauge"),
             ("length", "interval"),
             ("stamp", "interval"),
+            ("since", "event"),
         ):
             # what the registry keeps has every key
             given = is_stated(info) and name in self.model_fields_set
@@ -324,12 +336,7 @@ class Channel(Part):
                     f"{name} belongs to {A_KIND[kind]}, and this channel is {A_KIND[self.kind]}"
                 )
         self._fits_derived()
-        if self.kind == "interval" and self.length is None:
-            raise ValueError("an interval channel needs its length, such as length: 15m")
-        if self.kind == "interval" and self.stamp is None:
-            raise ValueError(
-                "an interval channel needs stamp: start or end, the end of it that ts names"
-            )
+        self._has_what_its_kind_needs()
         if self.kind == "counter" and self.scale is not None and self.scale < 0:
             raise ValueError("the scale of a counter is above 0: a register only rises")
         if self.range is not None and self.range[0] >= self.range[1]:
@@ -345,6 +352,19 @@ class Channel(Part):
     def plausible(self) -> tuple[float, float] | None:
         """The values that are not refused, both ends included; None: every value is plausible."""
         return plausible_range(self.range, self.full_scale)
+
+    def _has_what_its_kind_needs(self) -> None:
+        if self.kind == "interval" and self.length is None:
+            raise ValueError("an interval channel needs its length, such as length: 15m")
+        if self.kind == "interval" and self.stamp is None:
+            raise ValueError(
+                "an interval channel needs stamp: start or end, the end of it that ts names"
+            )
+        if self.kind == "event" and self.since is None:
+            raise ValueError(
+                "an event channel needs since: the instant from which on every event is sent, such"
+                " as since: 2026-01-01"
+            )
 
     def _fits_derived(self) -> None:
         if self.kind != "derived":

@@ -239,6 +239,16 @@ Instant = Annotated[
         texts=("1900-01-01", "2200-01-01"),
     ),
 ]
+#: When a log of events begins: its minutes are computed from then on, whether anything was or not.
+LogBegin = Annotated[
+    AwareDatetime,
+    BeforeValidator(_instant),
+    Within(
+        lowest=datetime(2000, 1, 1, tzinfo=UTC),
+        highest=datetime(2200, 1, 1, tzinfo=UTC),
+        texts=("2000-01-01", "2200-01-01"),
+    ),
+]
 #: A day of the facility's time zone.
 Day = Annotated[
     date,

@@ -9,6 +9,7 @@ from typing import Final
 
 from services.core.accounting.units import UnitError, conversion
 from services.core.facility import mapping_expression, model
+from services.core.facility.devices import A_KIND
 
 Path = tuple[str | int, ...]
 Finding = tuple[Path, str]
@@ -104,8 +105,13 @@ def _json(path: Path, device: model.Device) -> Iterator[Finding]:
             need = f"{channel.id} needs from: where its value stands in the payload, such as"
             yield place, f"{need} ENERGY.Total, or a topic for itself"
         yield from _expressions(place, channel)
-        if channel.kind == "interval" and channel.timestamp is None and device.timestamp is None:
-            need = f"{channel.id} needs timestamp: {{from: ...}}: timed by arrival, an interval"
+        if (
+            channel.kind in {"interval", "event"}
+            and channel.timestamp is None
+            and device.timestamp is None
+        ):
+            kind = A_KIND[channel.kind]
+            need = f"{channel.id} needs timestamp: {{from: ...}}: timed by arrival, {kind}"
             yield place, f"{need} that the broker delivers twice would count twice"
 
 

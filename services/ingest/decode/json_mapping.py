@@ -81,7 +81,7 @@ def decoder(device: Part, channels: Sequence[Part], *, max_steps: int = MAX_STEP
             ),
             unit=unit_rule(channel["unit_from"], budget) if "unit_from" in channel else None,
             read=READERS[channel.get("number")],
-            needs_time=channel.get("kind") == "interval",
+            needs_time=channel.get("kind") in {"interval", "event"},
         )
         for channel in channels
     )

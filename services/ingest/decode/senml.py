@@ -92,7 +92,7 @@ def decoder(_device: Part, channels: Sequence[Part]) -> Decoder:
     for channel in channels:
         name, _, which = (channel.get("from") or channel["id"]).partition("#")
         (sums if which == "s" else values)[name] = channel["id"]
-    need_time = frozenset(c["id"] for c in channels if c.get("kind") == "interval")
+    need_time = frozenset(c["id"] for c in channels if c.get("kind") in {"interval", "event"})
     return partial(_decode, _Names(values=values, sums=sums, need_time=need_time))
 
 

@@ -115,7 +115,7 @@ MISTAKES = [
      " import-energy, unit: unknown unit 'KWh' (did you mean kWh?)")),
     ("unit: kW, kind", "unit: kilowat, kind", "unknown unit 'kilowat'"),
     ("kind: gauge, max", "kind: guage, max", ("channel import-power, kind: 'guage' is not one of"
-     " counter, gauge, interval, derived; did you mean gauge?")),
+     " counter, gauge, interval, event, derived; did you mean gauge?")),
     ("method: stack\n", "method: stak\n", ("source stack-1: method: 'stak' is not one of activity,"
      " stack; did you mean stack?")),
     ("method: stack\n", "mehtod: stack\n", ("mehtod: this key is not known here; did you mean"

@@ -91,6 +91,11 @@ class FacilityPlan:
     #: ids of sources that are left alone: not among ``sources``, their changes wait
     set_aside: frozenset[int] = frozenset()
 
+    def reads_log(self, source_id: int) -> bool:
+        """Whether a source of the plan reads a log of events, which is known without readings."""
+        channels = self.sources[source_id].inputs.values()
+        return any(self.channels[channel].since_us is not None for channel in channels)
+
     def without(self, source_ids: Collection[int]) -> FacilityPlan:
         """Return the same with these sources left alone."""
         remaining = {

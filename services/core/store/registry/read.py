@@ -22,7 +22,7 @@ WHERE f.retired_at IS NOT NULL AND d.active AND c.active
 ORDER BY 1, 2
 """
 
-ChannelKind = Literal["counter", "gauge", "interval"]
+ChannelKind = Literal["counter", "gauge", "interval", "event"]
 
 _REVISION = "SELECT revision FROM registry_revision"
 

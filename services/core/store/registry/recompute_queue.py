@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select, text
 
 from services.core.facility import model
 from services.core.store.registry.apply_factors import FactorChange
@@ -18,6 +18,11 @@ from services.core.timeline.instants import DAY_MINUTES, to_minute
 
 #: An interval or a hold may reach a day beyond the reading that states it.
 _REACH_MINUTES = DAY_MINUTES
+
+_LOGS = text(
+    "SELECT min(CAST(spec ->> 'since' AS timestamptz)), now() FROM channel"
+    " WHERE id = ANY(:channels) AND kind = 'event'"
+)
 
 #: Of a longer value, this much is shown.
 _SHOWN = 60
@@ -129,7 +134,7 @@ def queue(
     bounds = (
         _of_hours(connection, source_id)
         if wanted.step == "factor"
-        else _of_readings(connection, list(channel_ids))
+        else _of_inputs(connection, source_id, list(channel_ids))
     )
     if bounds is None:
         return
@@ -150,6 +155,19 @@ def queue(
                 step=wanted.step,
             )
         )
+
+
+def _of_inputs(
+    connection: Connection, source_id: int, channel_ids: Collection[int]
+) -> tuple[int, int] | None:
+    """Return the minutes that its inputs may speak of; a log of events does so without readings."""
+    begin, now = connection.execute(_LOGS, {"channels": list(channel_ids)}).one()
+    bounds = [_of_readings(connection, channel_ids)]
+    if begin is not None:
+        # where it began earlier before, its hours are there still
+        bounds += [(_minute(begin), _minute(now) + DAY_MINUTES), _of_hours(connection, source_id)]
+    known = [minutes for minutes in bounds if minutes is not None]
+    return (min(a for a, _ in known), max(b for _, b in known)) if known else None
 
 
 def _of_readings(connection: Connection, channel_ids: Collection[int]) -> tuple[int, int] | None:

@@ -162,7 +162,7 @@ channel = Table(
     Column("spec", JSONB, nullable=False, comment="the channel's part of the facility file"),
     Column("active", Boolean, nullable=False, server_default="true"),
     UniqueConstraint("device_id", "slug"),
-    CheckConstraint("kind IN ('counter', 'gauge', 'interval')", name="kind"),
+    CheckConstraint("kind IN ('counter', 'gauge', 'interval', 'event')", name="kind"),
 )
 
 channel_revision = Table(
