@@ -20,7 +20,7 @@ from services.core.accounting.series import ChannelRule, ChosenMinutes, MinuteSe
 from services.core.store.emissions.minute_changes import SourceMinutes
 from services.core.store.readings.series import SeriesRequests, StoredReadings
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
-from services.core.store.schema.figures import MASSES
+from services.core.store.schema.figures import COMPUTED_TIMES, MASSES
 from services.core.timeline.instants import MINUTE_US
 from services.core.timeline.intervals import Interval
 
@@ -193,8 +193,10 @@ def _masses(
             if activity is None
             else billionths(minutes, known, activity),
             # rounded up: a minute with any mass is a covered one, and its mass is told
-            "covered_ms": np.where(storable, -(-masses.covered_us // 1000), 0),
-            "estimated_ms": np.where(storable, -(-masses.estimated_us // 1000), 0),
+            **{
+                time.name: np.where(storable, -(-getattr(masses, str(time.in_us)) // 1000), 0)
+                for time in COMPUTED_TIMES
+            },
         },
         activity=None if activity is None else multipliable(np.where(known, activity, 0.0)),
         beyond=(masses.covered_us > 0) & ~storable,

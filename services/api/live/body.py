@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from services.api.models.bands import SourceMass, band_kg, kg, masses_kg
@@ -13,9 +13,12 @@ from services.core.accounting.scopes import SourceTotal, difference
 from services.core.store.answers.live import FacilityLive, SourceLive
 from services.core.store.answers.live_windows import SpanTotal
 from services.core.store.answers.source_uncertainty import SourceAccount
+from services.core.store.schema.figures import METHODS_COVER, METHODS_MS
 from services.core.timeline.windows import TOTALS
 
 Accounts = Mapping[str, SourceAccount]
+
+_NO_TIME: Final = (0,) * len(METHODS_MS)
 
 
 def live_body(
@@ -93,15 +96,14 @@ def _total(
     known = [(source, part) for source, part in stated if part.is_known]
     if not known:
         return _answer(expected_ms, None, (None, None))
-    masses, covered, measured, substituted, estimated, windows_ms, expected = zip(
-        *(part for _, part in known), strict=True
-    )
+    masses, covered, methods, windows_ms, expected = zip(*(part for _, part in known), strict=True)
     whole = SpanTotal(
         masses_ug=tuple(map(sum, zip(*masses, strict=True))),
         covered_ms=sum(map(min, covered, expected)),
-        measured_ms=sum(map(min, measured, expected)),
-        substituted_ms=sum(substituted),
-        estimated_ms=sum(map(min, estimated, expected)),
+        methods_ms=tuple(
+            sum(map(min, times, expected)) if covers else sum(times)
+            for times, covers in zip(zip(*methods, strict=True), METHODS_COVER, strict=True)
+        ),
         window_ms=max(windows_ms),
         expected_ms=sum(expected),
     )
@@ -116,11 +118,13 @@ def _total_of_one(
     if not part.is_known:
         return _answer(part.expected_ms, None, (None, None))
     there_ms = part.expected_ms
-    if max(part.covered_ms, part.measured_ms, part.estimated_ms) > there_ms:
+    if max(part.covered_ms, *part.methods_ms) > there_ms:
         part = part._replace(
             covered_ms=min(part.covered_ms, there_ms),
-            measured_ms=min(part.measured_ms, there_ms),
-            estimated_ms=min(part.estimated_ms, there_ms),
+            methods_ms=tuple(
+                min(ms, there_ms) if covers else ms
+                for ms, covers in zip(part.methods_ms, METHODS_COVER, strict=True)
+            ),
         )
     return _answer(there_ms, part, _band(state, [(source, part)], accounts))
 
@@ -130,22 +134,13 @@ def _answer(
 ) -> dict[str, Any]:
     """``known`` is of sources that something is known of, no longer than they were there."""
     low, high = band
-    if known is None:
-        covered_ms = measured_ms = substituted_ms = estimated_ms = 0
-    else:
-        covered_ms, measured_ms = known.covered_ms, known.measured_ms
-        substituted_ms, estimated_ms = known.substituted_ms, known.estimated_ms
+    covered_ms = 0 if known is None else known.covered_ms
     return {
         **masses_kg(None if known is None else known.masses_ug),
         "co2_low_kg": low,
         "co2_high_kg": high,
         "coverage": round(covered_ms / expected_ms, 6) if expected_ms else 0.0,
-        "shares": shares(
-            expected_ms,
-            measured_ms=measured_ms,
-            substituted_ms=substituted_ms,
-            estimated_ms=estimated_ms,
-        ),
+        "shares": shares(expected_ms, _NO_TIME if known is None else known.methods_ms),
     }
 
 

@@ -242,12 +242,7 @@ def _row(
     mass = SourceMass(
         account=account, co2_ug=row.co2_ug or 0, begins=bucket.begins, ends=bucket.ends
     )
-    by_method = shares(
-        length_ms,
-        measured_ms=row.measured_ms,
-        substituted_ms=row.substituted_ms,
-        estimated_ms=row.estimated_ms,
-    )
+    by_method = shares(length_ms, row.methods_ms)
     low, high = band_kg([] if row.co2_ug is None else [mass], ZoneInfo(part.facility.timezone))
     return _ROWS.row(
         source,

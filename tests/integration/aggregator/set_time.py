@@ -18,5 +18,5 @@ class SetTime(SteadyTime):
     def now(self) -> datetime:
         return self.instant
 
-    def seen(self, database: datetime, *, began_s: float) -> None:
+    def observe(self, database: datetime, *, began_s: float) -> None:
         """What the database's clock says is none of the test's business."""

@@ -1,12 +1,15 @@
 """One more figure of a total, put into a copy of the product: what a developer would write.
 
-``trial_ug`` is a trial: half of the CO2 of activity data, none of a stack's. The edits are all
-that the product needs; the recipe in CONTRIBUTING.md names the same files.
+``trial_ug`` is a mass on trial: half of the CO2 of activity data, none of a stack's; ``trial_ms`` a
+time: half of what is covered by activity data and not estimated. The edits are all that the product
+needs; the recipe in CONTRIBUTING.md names the same files.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.repository.files import ROOT
@@ -14,7 +17,28 @@ from tests.repository.files import ROOT
 _VERSIONS = ROOT / "services/core/store/schema/migrations/versions"
 
 #: By file: what stands there, and what is put before it.
-EDITS: dict[str, list[tuple[str, str]]] = {
+Edits = dict[str, list[tuple[str, str]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What one more figure takes: edits of product files, and a migration with its columns."""
+
+    name: str
+    edits: Edits
+    #: table, type and column
+    columns: tuple[tuple[str, str, str], ...]
+
+    @property
+    def migration(self) -> str:
+        return f"core/store/schema/migrations/versions/9999_{self.name}.py"
+
+    @property
+    def files(self) -> list[str]:
+        return [*self.edits, self.migration]
+
+
+_MASS_EDITS: Edits = {
     "core/store/schema/figures.py": [
         (
             ")\n\n#: Every figure",
@@ -54,49 +78,117 @@ EDITS: dict[str, list[tuple[str, str]]] = {
     ],
 }
 
-_MIGRATION = '''"""The trial figure of every total."""
+_TIME_EDITS: Edits = {
+    "core/store/schema/figures.py": [
+        (
+            ")\n\n#: A minute's share of what closing",
+            """\
+    Time(
+        name="trial_ms",
+        in_us="trial_us",
+        share="trial",
+        comment="half of what is covered and not estimated",
+        later=True,
+    ),
+""",
+        ),
+    ],
+    "core/accounting/methods.py": [
+        ("    estimated_us: NDArray", "    trial_us: NDArray[np.int64]\n"),
+        (
+            "            estimated_us=np.where(",
+            (
+                "            trial_us=np.where(per_unit.known, covered, 0) // 2\n"
+                "            - np.where(per_unit.known, channel.estimated_at(minutes), 0) // 2,\n"
+            ),
+        ),
+        ("            estimated_us=np.minimum(", "            trial_us=np.zeros_like(covered),\n"),
+    ],
+    "api/models/models.py": [
+        ("    missing: float", "    trial: float = Field(examples=[0.5])\n"),
+        ("    share_missing: float", "    share_trial: float = Field(examples=[0.5])\n"),
+    ],
+}
+
+MASS = Trial(
+    name="trial_mass",
+    edits=_MASS_EDITS,
+    columns=(
+        ("emission_minute", "sa.BigInteger()", "trial_ug"),
+        ("emission_hour", "sa.BigInteger()", "trial_ug"),
+        ("emission_hour_history", "sa.BigInteger()", "trial_ug"),
+        ("rolling_total", "sa.Numeric(30, 0)", "trial_ug"),
+        ("following_minutes", "sa.Double()", "trial_kg"),
+    ),
+)
+
+TIME = Trial(
+    name="trial_time",
+    edits=_TIME_EDITS,
+    columns=(
+        ("emission_minute", "sa.Integer()", "trial_ms"),
+        ("emission_hour", "sa.Integer()", "trial_ms"),
+        ("emission_hour_history", "sa.Integer()", "trial_ms"),
+        ("rolling_total", "sa.BigInteger()", "trial_ms"),
+    ),
+)
+
+_MIGRATION = '''"""A trial figure of every total."""
 
 import sqlalchemy as sa
 from alembic import op
 
-from services.core.store.schema import ddl
-
-revision = "trial"
-down_revision = "{head}"
+revision = "{name}"
+down_revision = "{before}"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
     """Totals so far have none."""
-    for table, type_, comment in (
-        ("emission_minute", sa.BigInteger(), "half of co2_ug"),
-        ("emission_hour", sa.BigInteger(), None),
-        ("emission_hour_history", sa.BigInteger(), None),
-        ("rolling_total", sa.Numeric(30, 0), None),
-        ("following_minutes", sa.Double(), None),
-    ):
-        name = "trial_kg" if table == "following_minutes" else "trial_ug"
-        column = sa.Column(name, type_, nullable=False, server_default="0", comment=comment)
-        op.add_column(table, column)
+{columns}
     op.execute("DROP VIEW minute_in_force")
-    ddl.create_views(op.get_bind())
-'''
+{view}'''
 
-
-def copy_with_it(into: Path) -> list[str]:
-    """Copy the product, add the figure; return the product files that it took."""
-    shutil.copytree(
-        ROOT / "services", into / "services", ignore=shutil.ignore_patterns("__pycache__")
+_COLUMN = """\
+    op.add_column(
+        "{table}", sa.Column("{name}", {type}, nullable=False, server_default="0")
     )
-    for name, edits in EDITS.items():
-        path = into / "services" / name
-        text = path.read_text(encoding="utf-8")
-        for stands, before in edits:
-            assert stands in text, f"{name}: {stands!r} is not there any more; change the trial"
-            text = text.replace(stands, before + stands)
-        path.write_text(text, encoding="utf-8")
-    head = max(path.name[:4] for path in _VERSIONS.glob("[0-9]*.py"))
-    migration = "core/store/schema/migrations/versions/9999_trial.py"
-    (into / "services" / migration).write_text(_MIGRATION.replace("{head}", head), encoding="utf-8")
-    return [*EDITS, migration]
+"""
+
+#: The view names every figure: it is made when all of them have their columns.
+_VIEW = """\
+    from services.core.store.schema import ddl
+
+    ddl.create_views(op.get_bind())
+"""
+
+
+def copy_with(target: Path, trials: Sequence[Trial]) -> None:
+    """Copy the product and add the figures."""
+    shutil.copytree(
+        ROOT / "services", target / "services", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    before = max(path.name[:4] for path in _VERSIONS.glob("[0-9]*.py"))
+    for trial in trials:
+        for name, edits in trial.edits.items():
+            path = target / "services" / name
+            text = path.read_text(encoding="utf-8")
+            for stands, added in edits:
+                assert stands in text, f"{name}: {stands!r} is not there; change the trial"
+                text = text.replace(stands, added + stands)
+            path.write_text(text, encoding="utf-8")
+        is_last = trial is trials[-1]
+        migration = _MIGRATION.format(
+            name=trial.name,
+            before=before,
+            columns="".join(
+                _COLUMN.format(table=table, type=type_, name=column)
+                for table, type_, column in trial.columns
+            ),
+            view=_VIEW if is_last else "",
+        )
+        if not is_last:
+            migration = migration.replace('    op.execute("DROP VIEW minute_in_force")\n', "")
+        (target / "services" / trial.migration).write_text(migration, encoding="utf-8")
+        before = trial.name

@@ -29,38 +29,43 @@ _ARROW = "application/vnd.apache.arrow.stream"
 
 #: The sums of minutes beside the hours and windows that have them.
 _HOURS = """
-SELECT s.slug, h.hour, h.trial_ug,
-       (SELECT sum(m.trial_ug) FROM minute_in_force m WHERE m.source_id = h.source_id
+SELECT s.slug, h.hour, h.{figure},
+       (SELECT sum(m.{figure}) FROM minute_in_force m WHERE m.source_id = h.source_id
         AND m.minute >= h.hour AND m.minute < h.hour + interval '1 hour')
 FROM emission_hour h JOIN source s ON s.id = h.source_id
 """
 _WINDOWS = """
-SELECT s.slug, r.span, r.trial_ug,
-       (SELECT coalesce(sum(m.trial_ug), 0) FROM minute_in_force m
+SELECT s.slug, r.span, r.{figure},
+       (SELECT coalesce(sum(m.{figure}), 0) FROM minute_in_force m
         WHERE m.source_id = r.source_id AND m.minute BETWEEN r.since AND r.upto)
 FROM rolling_total r JOIN source s ON s.id = r.source_id
 """
 
 
 def sound(plant: Plant) -> None:
-    """Hold the tables against the minutes, and these against half of their CO2."""
+    """Hold the tables against the minutes, and these against half of their CO2 and time."""
     for sql in (_HOURS, _WINDOWS):
-        rows = plant.rows(sql)
-        assert rows
-        for row in rows:
-            assert row[2] == row[3], row
+        for figure in ("trial_ug", "trial_ms"):
+            rows = plant.rows(sql.format(figure=figure))
+            assert rows
+            for row in rows:
+                assert row[2] == row[3], row
     minutes = plant.rows(
-        "SELECT s.method, m.co2_ug, m.trial_ug FROM minute_in_force m"
-        " JOIN source s ON s.id = m.source_id WHERE m.covered_ms > 0"
+        "SELECT s.method, m.co2_ug, m.trial_ug, m.covered_ms - m.estimated_ms, m.trial_ms"
+        " FROM minute_in_force m JOIN source s ON s.id = m.source_id WHERE m.covered_ms > 0"
     )
-    for method, co2_ug, trial_ug in minutes:
+    for method, co2_ug, trial_ug, measured_ms, trial_ms in minutes:
         # a minute is off by less than a microgram, by the rule that rounds it
         assert abs(trial_ug - (co2_ug / 2 if method == "activity" else 0)) <= 1
-    assert any(trial_ug for _, _, trial_ug in minutes)
+        assert abs(trial_ms - (measured_ms / 2 if method == "activity" else 0)) <= 1.5
+    assert any(trial_ug for _, _, trial_ug, _, _ in minutes)
+    assert any(trial_ms for *_, trial_ms in minutes)
 
 
-async def answers(url: str) -> tuple[dict[str, Any], list[dict[str, Any]], str]:
-    """Ask for the live totals and the emissions, as JSON and as CSV."""
+async def answers(
+    url: str,
+) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]], str]:
+    """Ask for the live totals, now and as known now, and the emissions, as JSON and as CSV."""
     settings = Settings(database_url=SecretStr(url), api_auth="off")
     app = create_app(settings, clock=FixedClock(LATER), health_holds_s=0)
     span = {
@@ -73,19 +78,23 @@ async def answers(url: str) -> tuple[dict[str, Any], list[dict[str, Any]], str]:
         httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client,
     ):
         live = await client.get("/v1/live", params={"facility": "works"})
+        known = await client.get(
+            "/v1/live", params={"facility": "works", "as_of": LATER.isoformat()}
+        )
         rows = await client.get("/v1/emissions", params=span)
         lines = await client.get("/v1/emissions", params=span, headers={"Accept": "text/csv"})
         arrow = await client.get("/v1/emissions", params=span, headers={"Accept": _ARROW})
-        for answer in (live, rows, lines, arrow):
+        for answer in (live, known, rows, lines, arrow):
             assert answer.status_code == 200, answer.text
         assert b"co2_trial_kg" in arrow.content
-        return live.json(), rows.json(), lines.text
+        assert b"share_trial" in arrow.content
+        return live.json(), known.json(), rows.json(), lines.text
 
 
 def main(url: str) -> None:
     """Compute, restate by late readings and by a factor, ask."""
     assert (
-        Path(services.__file__).parent / "core/store/schema/migrations/versions/9999_trial.py"
+        Path(services.__file__).parent / "core/store/schema/migrations/versions/9999_trial_time.py"
     ).exists()
     migrate.upgrade(url)
     plant = Plant(url)
@@ -101,15 +110,22 @@ def main(url: str) -> None:
     apply_text(url, FILE.replace("co2_kg: 0.2,", "co2_kg: 0.3,"))
     plant.tick(LATER)
     sound(plant)
-    history = plant.rows("SELECT count(*), sum(trial_ug) > 0 FROM emission_hour_history")
-    assert history[0][0] > 0, history
-    assert history[0][1], history
+    ((count, *summed),) = plant.rows(
+        "SELECT count(*), sum(trial_ug) > 0, sum(trial_ms) > 0 FROM emission_hour_history"
+    )
+    assert count > 0
+    assert summed == [True, True]
 
-    live, rows, lines = asyncio.run(answers(url))
-    for source in live["sources"]:
-        total = source["totals"]["24h"]
-        half = 0.0 if source["id"] == "stack" else total["co2_kg"] / 2
+    live, known, rows, lines = asyncio.run(answers(url))
+    for source in live["sources"] + known["sources"]:
+        total, is_stack = source["totals"]["24h"], source["id"] == "stack"
+        half = 0.0 if is_stack else total["co2_kg"] / 2
         assert abs(total["co2_trial_kg"] - half) < 1e-6, source
+        shares = total["shares"]
+        assert abs(sum(shares.values()) - 1) < 1e-9, source
+        assert abs(shares["trial"] - (0.0 if is_stack else shares["measured"])) < 1e-4, source
+    assert live["totals"]["24h"]["shares"]["trial"] > 0
+    assert any(row["share_trial"] > 0 for row in rows)
     whole = live["totals"]["24h"]["co2_trial_kg"]
     assert whole > 0
     hours = [row["co2_trial_kg"] for row in rows if row["co2_trial_kg"] is not None]

@@ -17,7 +17,16 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.store.emissions import hours_as_known
-from services.core.store.schema.figures import IN_HOURS, MASSES, TIMES, names, per_figure
+from services.core.store.schema.figures import (
+    IN_HOURS,
+    MASSES,
+    METHOD_TIMES,
+    METHODS_MS,
+    OF_COVERED,
+    TIMES,
+    names,
+    per_figure,
+)
 
 Quality = Literal["measured", "partial", "missing", "substituted", "estimated"]
 
@@ -42,10 +51,8 @@ class EmissionRow:
     #: 1e-9 of the source's activity unit
     activity_n: int | None
     covered_ms: int
-    #: the time that each method stands for
-    measured_ms: int
-    substituted_ms: int
-    estimated_ms: int
+    #: the time that each method stands for, in the order of ``SHARES``
+    methods_ms: tuple[int, ...]
     #: None: no hour of the bucket was ever computed
     version: int | None
     final: bool
@@ -87,8 +94,9 @@ def _from_minutes(*, hour_key: LiteralString, bucket_key: LiteralString) -> Text
 , x AS (
     SELECT m.source_id, width_bucket(m.minute, CAST(:begins AS timestamptz[])) AS bucket,
            {per_figure(_AMOUNTS, "sum({f.closed}) AS {f}")}, sum(m.covered_ms) AS covered_ms,
-           sum(m.covered_ms + m.closing_ms - m.estimated_ms) AS measured_ms,
-           sum(m.substituted_ms) AS substituted_ms, sum(m.estimated_ms) AS estimated_ms
+           sum(m.covered_ms + m.closing_ms{"".join(f" - m.{time}" for time in OF_COVERED)})
+               AS measured_ms,
+           {per_figure(METHOD_TIMES, "sum(m.{f}) AS {f}")}
     FROM minute_in_force m
     WHERE m.source_id = ANY(:sources) AND m.minute >= :first AND m.minute < :last
       AND m.minute <= :minute
@@ -132,7 +140,7 @@ def _from_hours(versions: LiteralString) -> TextClause:
                 WHEN bool_or(v.quality IN ('missing', 'partial')) THEN 'partial'
                 WHEN sum(v.estimated_ms) > sum(v.measured_ms) THEN 'estimated'
                 ELSE 'measured' END AS quality
-    FROM (SELECT *, measured_ms + substituted_ms + estimated_ms > 0 AS known FROM v) v
+    FROM (SELECT *, {" + ".join(METHODS_MS)} > 0 AS known FROM v) v
     GROUP BY 1, 2
 )
 SELECT b.bucket, s.id AS source_id, {_ANSWERED}, x.version,
@@ -222,7 +230,8 @@ async def _rows(
             if row.co2_ug is None
             else tuple(int(getattr(row, name)) for name in names(MASSES)),
             activity_n=None if row.activity_n is None else int(row.activity_n),
-            **{time: int(getattr(row, time)) for time in TIMES},
+            covered_ms=int(row.covered_ms),
+            methods_ms=tuple(int(getattr(row, time)) for time in METHODS_MS),
             version=row.version,
             final=row.final,
             quality=row.quality,

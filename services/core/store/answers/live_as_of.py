@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
@@ -21,7 +21,15 @@ from services.core.store.answers.live_windows import SpanTotal
 from services.core.store.emissions import hours_as_known
 from services.core.store.emissions.hours_as_known import as_then
 from services.core.store.registry.replaced_sources import is_replaced
-from services.core.store.schema.figures import MASSES, TIMES, names, per_figure
+from services.core.store.schema.figures import (
+    MASSES,
+    METHOD_TIMES,
+    METHODS_MS,
+    OF_COVERED,
+    TIMES,
+    names,
+    per_figure,
+)
 from services.core.timeline import windows
 from services.core.timeline.instants import HOUR, MILLISECOND, MINUTE
 
@@ -54,6 +62,17 @@ ORDER BY s.id
 """
 )
 
+# What of covered time is not measured, and the times of methods, of minutes as they were known.
+_NOT_MEASURED: LiteralString = " ".join(
+    f"- {as_then(time.name, f'm.{time.name}')}" for time in OF_COVERED
+)
+_METHOD_TIMES: LiteralString = ", ".join(
+    f"sum(c.kept * m.{time}) AS {time}"
+    if time.set_by_closing
+    else f"round(sum({as_then(time.name, f'm.{time.name}')})) AS {time}"
+    for time in METHOD_TIMES
+)
+
 _TOTALS = text(
     f"""
 WITH n AS (
@@ -77,9 +96,8 @@ WITH n AS (
     },
                round(sum({as_then("covered_ms", "m.covered_ms")})) AS covered_ms,
                round(sum({as_then("covered_ms", "m.covered_ms + c.kept * m.closing_ms")}
-                         - {as_then("estimated_ms", "m.estimated_ms")})) AS measured_ms,
-               sum(c.kept * m.substituted_ms) AS substituted_ms,
-               round(sum({as_then("estimated_ms", "m.estimated_ms")})) AS estimated_ms
+                         {_NOT_MEASURED})) AS measured_ms,
+               {_METHOD_TIMES}
         FROM minute_in_force m
         -- at that time the hour that was running had not been closed
         CROSS JOIN LATERAL (SELECT (m.minute < :running)::int AS kept) c
@@ -177,7 +195,8 @@ def _span_total(row: Mapping[Any, Any]) -> SpanTotal:
         expected = min(length, max(timedelta(0), (row["retired_at"] or ends) - row["begins"]))
     return SpanTotal(
         masses_ug=tuple(int(row[name]) for name in names(MASSES)),
-        **{time: int(row[time]) for time in TIMES},
+        covered_ms=int(row["covered_ms"]),
+        methods_ms=tuple(int(row[time]) for time in METHODS_MS),
         window_ms=length // MILLISECOND,
         expected_ms=expected // MILLISECOND,
     )

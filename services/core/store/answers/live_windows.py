@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.store.database.arrays import PackedRows
-from services.core.store.schema.figures import IN_WINDOWS, MASSES, names
+from services.core.store.schema.figures import IN_WINDOWS, MASSES, METHOD_TIMES, OF_COVERED, names
 from services.core.timeline.instants import MINUTE_US
 
 _MILLISECOND_US = 1000
@@ -52,11 +52,9 @@ class SpanTotal(NamedTuple):
     #: in the order of ``MASSES``, CO2 first
     masses_ug: tuple[int, ...]
     covered_ms: int
-    #: covered and not estimated, or found valid as a whole by the rule that the hour is under
-    measured_ms: int
-    substituted_ms: int
-    #: covered by a register's reading from too long before
-    estimated_ms: int
+    #: the time of each method, in the order of ``SHARES``: first what is covered and got by no
+    #: other method, or found valid as a whole by the rule that the hour is under
+    methods_ms: tuple[int, ...]
     #: length of the window
     window_ms: int
     #: how much of it the source was there
@@ -70,9 +68,7 @@ class SpanTotal(NamedTuple):
     @property
     def is_known(self) -> bool:
         """Whether anything is known of the window."""
-        return bool(
-            self.covered_ms > 0 or self.measured_ms > 0 or self.substituted_ms > 0 or self.co2_ug
-        )
+        return bool(self.covered_ms > 0 or self.co2_ug or any(ms > 0 for ms in self.methods_ms))
 
 
 def windows(row: Mapping[Any, Any]) -> dict[int, dict[str, SpanTotal]]:
@@ -106,17 +102,22 @@ def windows(row: Mapping[Any, Any]) -> dict[int, dict[str, SpanTotal]]:
     ]
     masses = [_masses(row, mass.name, same_period.tolist(), came, went) for mass in MASSES]
     sent = {name: _time(window[name], ranges[name], same_period, came, went) for name in _TIMES}
-    covered, estimated = sent["covered_ms"], sent["estimated_ms"]
-    times = (
-        covered,
-        covered + sent["closing_ms"] - estimated,
-        sent["substituted_ms"],
-        estimated,
+    measured = sent["covered_ms"] + sent["closing_ms"]
+    for time in OF_COVERED:
+        measured = measured - sent[time.name]
+    methods = (measured, *(sent[time.name] for time in METHOD_TIMES))
+    lengths = (
         (end_minute + MINUTE_US - begins) // _MILLISECOND_US,
         np.maximum(window["gone_at"] - begins, 0) // _MILLISECOND_US,
     )
     by_source: dict[int, dict[str, SpanTotal]] = {}
-    totals = map(SpanTotal, zip(*masses, strict=True), *(column.tolist() for column in times))
+    totals = map(
+        SpanTotal,
+        zip(*masses, strict=True),
+        sent["covered_ms"].tolist(),
+        zip(*(time.tolist() for time in methods), strict=True),
+        *(length.tolist() for length in lengths),
+    )
     for source, window_name, total in zip(sources, row["window_span"] or (), totals, strict=True):
         by_source.setdefault(source, {})[window_name] = total
     return by_source

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any, LiteralString
 
 from services.core.store.emissions.hour_quality import hour_quality
-from services.core.store.schema.figures import IN_HOURS, per_figure
+from services.core.store.schema.figures import IN_HOURS, OF_COVERED, per_figure
 
 _FIGURES: LiteralString = per_figure(IN_HOURS)
 
@@ -98,10 +98,11 @@ WHERE h.source_id = ANY(:sources) AND h.hour = :running AND h.hour >= :first AND
 """
 
 # By what method the time of an hour came to its figure; a rule judges an hour as a whole.
-_BY_METHOD: LiteralString = """
+_BY_METHOD: LiteralString = f"""
 SELECT *,
        CASE WHEN quality = 'measured' AND code IS NOT NULL THEN 3600000
-            WHEN quality = 'substituted' THEN 0 ELSE covered_ms - estimated_ms END AS measured_ms,
+            WHEN quality = 'substituted' THEN 0
+            ELSE covered_ms{"".join(f" - {time}" for time in OF_COVERED)} END AS measured_ms,
        CASE quality WHEN 'substituted' THEN 3600000 ELSE 0 END AS substituted_ms
 FROM (
 """

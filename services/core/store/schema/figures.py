@@ -86,6 +86,17 @@ class Mass(Figure):
         return "m.closing_ug" if self.closing_adds else "0"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Time(Figure):
+    """A time: milliseconds of the minute, shown as a share of the time that a total covers."""
+
+    unit: Literal["ug", "n", "ms"] = "ms"
+    #: as the method names it, in microseconds; None: closing an hour sets it
+    in_us: LiteralString | None = None
+    #: its name among the shares of answers; None: it is none of them
+    share: str | None = None
+
+
 #: Masses in the order in which statements, records and answers have them, CO2 first.
 MASSES: Final = (
     Mass(name="co2_ug", in_kg="co2_kg", answer="co2_kg"),
@@ -116,26 +127,26 @@ FIGURES: Final[tuple[Figure, ...]] = (
         in_windows=False,
         nullable=True,
     ),
-    Figure(name="covered_ms", unit="ms", comment="0: nothing is known of this minute"),
-    Figure(
+    Time(name="covered_ms", in_us="covered_us", comment="0: nothing is known of this minute"),
+    Time(
         name="closing_ms",
-        unit="ms",
         comment="measured time: what closing the hour made of covered_ms, less covered_ms",
         in_hours=False,
         later=True,
         set_by_closing=True,
     ),
-    Figure(
+    Time(
         name="substituted_ms",
-        unit="ms",
+        share="substituted",
         comment="time for which closing the hour put a substitute",
         in_hours=False,
         later=True,
         set_by_closing=True,
     ),
-    Figure(
+    Time(
         name="estimated_ms",
-        unit="ms",
+        in_us="estimated_us",
+        share="estimated",
         comment="of covered_ms, what a register's reading covers from too long before",
         later=True,
     ),
@@ -168,9 +179,27 @@ IN_HOURS: Final = tuple(f for f in FIGURES if f.in_hours)
 #: What rolling and to-date totals have.
 IN_WINDOWS: Final = tuple(f for f in FIGURES if f.in_windows)
 
-#: Times of a total in answers: each method's, and all that readings cover. What is covered and not
-#: estimated is measured, and so is what a rule found valid as a whole.
-TIMES: Final = ("covered_ms", "measured_ms", "substituted_ms", "estimated_ms")
+#: Times that are computed of each minute from its readings.
+COMPUTED_TIMES: Final = tuple(f for f in FIGURES if isinstance(f, Time) and f.in_us is not None)
+
+#: Times of methods, which answers show as shares.
+METHOD_TIMES: Final = tuple(f for f in FIGURES if isinstance(f, Time) and f.share is not None)
+
+#: Those that are a part of covered time. What is left of it is measured, and so is what a rule
+#: found valid as a whole.
+OF_COVERED: Final = tuple(f for f in METHOD_TIMES if not f.set_by_closing)
+
+#: Shares of a total in answers, in the order of ``METHODS_MS``.
+SHARES: Final = ("measured", *(str(f.share) for f in METHOD_TIMES))
+
+#: The time of each method: what is measured, then the others.
+METHODS_MS: Final = ("measured_ms", *(f.name for f in METHOD_TIMES))
+
+#: Whether a method's time is of covered time, which no source has more of than it was there.
+METHODS_COVER: Final = (True, *(f in OF_COVERED for f in METHOD_TIMES))
+
+#: Times of a total in answers: all that readings cover, and each method's.
+TIMES: Final = ("covered_ms", *METHODS_MS)
 
 
 def per_figure(figures: Iterable[Figure], pattern: str = "{f}") -> LiteralString:
