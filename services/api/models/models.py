@@ -225,6 +225,11 @@ class Emission(Answer):
     co2_biogenic_kg: float | None = Field(
         examples=[120.5], description="CO2 from biomass, which is in no other mass"
     )
+    code: str | None = Field(
+        examples=["quadrants flow:20"],
+        description="for intervals of an hour: how its rule determined it, with the method code of"
+        " each input that is not plainly measured; `null`: longer intervals, or no rule",
+    )
 
 
 class Report(Answer):
@@ -254,6 +259,10 @@ class Report(Answer):
     reason: str | None = Field(
         examples=[None, "hour 2026-08-03T10:00:00Z operated and has no rate"],
         description="why the value is missing",
+    )
+    codes: str = Field(
+        examples=["co2:01=2208 flow:01=2205 flow:20=3"],
+        description="hours of operation by the method code of each input",
     )
 
 

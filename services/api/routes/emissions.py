@@ -260,6 +260,7 @@ def _row(
         counts=account is None or account.counts,
         **{f"share_{method}": share for method, share in by_method.items()},
         source_name=source.name,
+        code=row.code,
     )
 
 

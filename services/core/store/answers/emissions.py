@@ -58,6 +58,8 @@ class EmissionRow:
     final: bool
     #: None: to be judged by the methods' times
     quality: Quality | None
+    #: method code of the one hour that the bucket is; None: it is not one, or under no rule
+    code: str | None
 
     @property
     def co2_ug(self) -> int | None:
@@ -110,7 +112,7 @@ def _from_minutes(*, hour_key: LiteralString, bucket_key: LiteralString) -> Text
     GROUP BY 1, 2
 )
 SELECT b.bucket, s.id AS source_id, {_ANSWERED}, h.version,
-       coalesce(h.final, false) AS final, NULL AS quality
+       coalesce(h.final, false) AS final, NULL AS quality, NULL AS code
 FROM b CROSS JOIN unnest(CAST(:sources AS int[])) AS s(id)
 LEFT JOIN x ON x.source_id = s.id AND x.bucket = b.bucket
 LEFT JOIN h ON h.source_id = s.id AND h.key = {bucket_key}
@@ -133,7 +135,7 @@ def _from_hours(versions: LiteralString) -> TextClause:
     SELECT v.source_id, width_bucket(v.hour, CAST(:begins AS timestamptz[])) AS bucket,
            {per_figure(_AMOUNTS, "sum(v.{f}) FILTER (WHERE v.known) AS {f}")},
            {", ".join(f"sum(v.{time}) AS {time}" for time in TIMES)},
-           max(v.version) AS version,
+           max(v.version) AS version, max(v.code) AS code,
            bool_and(v.final) AS final, count(*) AS hours,
            CASE WHEN bool_and(v.quality = 'missing') THEN 'missing'
                 WHEN bool_or(v.quality = 'substituted') THEN 'substituted'
@@ -149,7 +151,8 @@ SELECT b.bucket, s.id AS source_id, {_ANSWERED}, x.version,
        CASE WHEN x.quality IS NULL THEN 'missing'
             WHEN x.quality IN ('measured', 'estimated') AND x.hours
                  < extract(epoch FROM least(b.ends, CAST(:minute AS timestamptz)) - b.begins) / 3600
-            THEN 'partial' ELSE x.quality END AS quality
+            THEN 'partial' ELSE x.quality END AS quality,
+       CASE WHEN b.ends <= b.begins + interval '1 hour' THEN x.code END AS code
 FROM b CROSS JOIN unnest(CAST(:sources AS int[])) AS s(id)
 LEFT JOIN x ON x.source_id = s.id AND x.bucket = b.bucket
 ORDER BY b.bucket, s.id
@@ -235,6 +238,7 @@ async def _rows(
             version=row.version,
             final=row.final,
             quality=row.quality,
+            code=row.code,
         )
         for row in result
     ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -36,7 +37,7 @@ ORDER BY f.slug, s.slug
 """
 
 _HOURS = """
-SELECT i.hour, i.role, i.value, i.operating_ms, coalesce(h.final, false) AS final
+SELECT i.hour, i.role, i.value, i.code, i.operating_ms, coalesce(h.final, false) AS final
 FROM source_hour_input i
 LEFT JOIN emission_hour h ON h.source_id = i.source_id AND h.hour = i.hour
 WHERE i.source_id = %s AND i.hour >= %s AND i.hour < %s
@@ -62,6 +63,8 @@ class ReportedPeriod:
     #: hours that were judged, and hours of operation as reported
     hours: int
     operating: Decimal
+    #: hours of operation by method code, such as ``co2:01=719 co2:07=1``
+    codes: str
     #: hours that are over and not final yet
     waiting: int
     final: bool
@@ -70,6 +73,8 @@ class ReportedPeriod:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Hour:
     rate: HourRate
+    #: of each input, such as ``co2:01``; empty: the unit did not operate
+    codes: tuple[str, ...]
     final: bool
 
 
@@ -118,6 +123,7 @@ def _year_of(
             total=total,
             hours=len(hours),
             operating=sum((h.rate.op_time or Decimal(0) for h in hours.values()), Decimal(0)),
+            codes=_codes(hours.values()),
             waiting=waiting,
             final=ends <= now and waiting == 0 and bool(hours),
         )
@@ -152,10 +158,12 @@ def _hours(
     hours: dict[datetime, _Hour] = {}
     for hour, of_hour in groupby(rows, key=lambda row: row[0]):
         values: dict[str, Decimal | None] = {}
+        codes = []
         operating_ms, final = 0, False
-        for _, role, value, operating_ms, final in of_hour:  # noqa: B007 - the hour's own
+        for _, role, value, code, operating_ms, final in of_hour:  # noqa: B007 - the hour's own
             if role in equation.terms:
                 values[role] = value
+                codes.append(f"{role}:{code}")
         op_time = operating_time(operating_ms / 1000)
         hours[hour] = _Hour(
             rate=HourRate(
@@ -163,6 +171,12 @@ def _hours(
                 op_time=op_time,
                 name=rfc3339(hour),
             ),
+            codes=tuple(codes) if op_time else (),
             final=final,
         )
     return hours
+
+
+def _codes(hours: Iterable[_Hour]) -> str:
+    counts = Counter(code for hour in hours for code in hour.codes)
+    return " ".join(f"{code}={count}" for code, count in sorted(counts.items()))
