@@ -1,43 +1,101 @@
-"""The page of built-in factors."""
+"""The page of built-in factors: a table for each series of publications."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from deploy.reference.markdown import code, page, table
-from services.core.accounting.builtin_factors import builtin_factors
-from services.core.accounting.factors import Factor
+from services.core.accounting.builtin_factors import lines
+from services.core.accounting.factor_publications import Publication, Series, publications
+from services.core.accounting.factor_tables import Figure
+from services.core.accounting.gwp import AR6, co2e_kg, potential
+
+_INTRODUCTION = (
+    "Masses are kg per unit of activity. `tonne factors list` shows the days that a version holds."
+    " `tonne factors import` adds factors, and a facility file may state its own.\n\n"
+    "Where a series has several years, the figure of each year is shown in CO2e: as published, else"
+    " from the gases and the potentials of AR6. Figures of the facility's year hold until the next"
+    " year's are there. *Second-hand* figures were read in what somebody took from the publication."
+)
 
 
 def page_of_factors() -> str:
-    """Return the page: each version of each factor, with the citation of its figure."""
-    rows = [
-        (
-            code(factor.id),
-            factor.unit,
-            _figure(factor.co2_kg),
-            _figure(factor.ch4_kg),
-            _figure(factor.n2o_kg),
-            _figure(factor.co2e_kg),
-            _span(factor),
-            factor.citation,
-        )
-        for versions in builtin_factors().values()
-        for factor in versions
+    """Return the page."""
+    series = {p.series.id: p.series for p in publications().values()}
+    return page("Built-in factors", _INTRODUCTION, *map(_section, series.values()))
+
+
+def _section(series: Series) -> str:
+    of_series = [p for p in publications().values() if p.series.id == series.id]
+    figures = [
+        line.figure()
+        for each in lines().values()
+        for line in each
+        if line.publication.series.id == series.id
     ]
-    header = ("factor", "unit", "kg CO2", "kg CH4", "kg N2O", "kg CO2e", "valid", "citation")
-    return page(
-        "Built-in factors",
-        "Masses are per unit of activity. kg CO2e is given where the publisher states it; elsewhere"
-        " it follows from the gases and the facility's set of global warming potentials. `tonne"
-        " factors import` adds factors, and a facility file may state its own.",
-        table(header, rows),
-    )
+    title = f"## {series.publisher}: {of_series[-1].title}"
+    said = f"Calendar: {series.calendar}."
+    listed = "\n".join(f"* {_words(publication)}" for publication in of_series)
+    several = {(figure.publication.id, figure.data_year) for figure in figures}
+    shown = _by_year(figures) if len(several) > 1 and _yearly(figures) else _by_gas(figures)
+    return f"{title}\n\n{said}\n\n{listed}\n\n{shown}"
 
 
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
+def _yearly(figures: Sequence[Figure]) -> bool:
+    return all(figure.year is not None for figure in figures)
 
 
-def _span(factor: Factor) -> str:
-    if factor.valid_from is None and factor.valid_to is None:
-        return "always"
-    return f"{factor.valid_from or 'always'} to {factor.valid_to or 'now'}"
+def _words(publication: Publication) -> str:
+    day = f", known since {publication.published}" if publication.published else ""
+    via = "" if publication.via is None else f"; second-hand via {publication.via}"
+    note = f" {publication.note}" if publication.note else ""
+    return f"{publication.citation}{day}. Licence: {publication.licence}{via}.{note}"
+
+
+def _by_year(figures: Sequence[Figure]) -> str:
+    years = sorted({figure.year for figure in figures if figure.year is not None})
+    found: dict[str, dict[int, Figure]] = {}
+    for figure in figures:
+        # of two figures of a year the later publication's comes last
+        found.setdefault(figure.id, {})[figure.year or 0] = figure
+    rows = [
+        (code(name), _any(each).name, _any(each).unit, *(_cell(each.get(year)) for year in years))
+        for name, each in found.items()
+    ]
+    return table(("factor", "what", "unit", *map(str, years)), rows)
+
+
+def _any(figures: dict[int, Figure]) -> Figure:
+    return next(iter(figures.values()))
+
+
+def _cell(figure: Figure | None) -> str:
+    return "" if figure is None else f"{_co2e_kg(figure):.6g}"
+
+
+def _co2e_kg(figure: Figure) -> float:
+    if figure.co2e_kg is not None:
+        return figure.co2e_kg
+    gases = sum(kg * potential(gas, AR6) for gas, kg in figure.gases)
+    return co2e_kg(figure.co2_kg or 0.0, figure.ch4_kg, figure.n2o_kg) + gases
+
+
+def _by_gas(figures: Sequence[Figure]) -> str:
+    header = ("factor", "what", "unit", "CO2", "CH4", "N2O", "CO2e", "biogenic CO2", "heat")
+    return table(header, list(_rows_by_gas(figures)))
+
+
+def _rows_by_gas(figures: Sequence[Figure]) -> Iterator[Sequence[str]]:
+    for f in figures:
+        heat = f.heat_content
+        yield (
+            code(f.id),
+            f.name,
+            f.unit,
+            "" if f.co2_kg is None else f"{f.co2_kg:.6g}",
+            f"{f.ch4_kg:.6g}" if f.ch4_kg else "",
+            f"{f.n2o_kg:.6g}" if f.n2o_kg else "",
+            f"{_co2e_kg(f):.6g}",
+            f"{f.co2_biogenic_kg:.6g}" if f.co2_biogenic_kg else "",
+            "" if heat is None else f"{heat.mj:.6g} MJ/{heat.unit}",
+        )

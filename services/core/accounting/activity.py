@@ -49,10 +49,6 @@ def co2_per_unit(
     at reference conditions takes none. Raises ConfigurationError, with the reason and the way out,
     for what cannot be computed, UnitError for an unknown unit.
     """
-    if factor.co2_kg is None:
-        raise ConfigurationError(
-            f"factor {factor.id!r} gives CO2e only: give its co2_kg to total CO2 with it"
-        )
     share = _factor_units(
         factor,
         channel_unit,
@@ -61,7 +57,7 @@ def co2_per_unit(
         volume_correction=volume_correction,
     )
     return PerUnit(
-        co2_kg=factor.co2_kg * share,
+        co2_kg=factor.counted_co2_kg * share,
         co2e_kg=factor.total_co2e_kg(gwp) * share,
         co2_biogenic_kg=factor.co2_biogenic_kg * share,
         factor_units=share,

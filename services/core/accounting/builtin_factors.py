@@ -1,7 +1,8 @@
 """Factors that come with tonne: every version of each, read from the tables in `factor_data`.
 
-Each stands in a publication (`factor_publications`) with its citation, none under a licence against
-it. They are read when first asked for, and kept.
+Each is in a publication (`factor_publications`) with its citation, none under a licence against it.
+The tables are read when first asked for, and kept; versions are made of a factor when it is asked
+for, because a facility uses few of a thousand.
 """
 
 from __future__ import annotations
@@ -10,30 +11,34 @@ from collections.abc import Mapping
 from functools import cache
 
 from services.core.accounting.factor_publications import publications
-from services.core.accounting.factor_tables import Figure, read_table
+from services.core.accounting.factor_tables import Line, read_table
 from services.core.accounting.factor_timeline import versions
 from services.core.accounting.factors import Factor
 
 
 @cache
-def figures() -> Mapping[str, tuple[Figure, ...]]:
-    """Read every figure as published, by factor.
+def lines() -> Mapping[str, tuple[Line, ...]]:
+    """Read the lines of every table, by factor.
 
-    :raises FactorDataError: a table is wrong.
+    :raises FactorDataError: a table's header is wrong.
     """
-    by_factor: dict[str, list[Figure]] = {}
+    by_factor: dict[str, list[Line]] = {}
     for publication in publications().values():
-        for figure in read_table(publication):
-            by_factor.setdefault(figure.id, []).append(figure)
-    return {name: tuple(of_factor) for name, of_factor in by_factor.items()}
+        for line in read_table(publication):
+            by_factor.setdefault(line.cells[0], []).append(line)
+    return {name: tuple(stated) for name, stated in sorted(by_factor.items())}
+
+
+@cache
+def versions_of(name: str) -> tuple[Factor, ...]:
+    """Return the versions of one built-in factor; none if there is no such factor.
+
+    :raises FactorDataError: a line of it is wrong.
+    """
+    return tuple(versions([line.figure() for line in lines().get(name, ())]))
 
 
 @cache
 def builtin_factors() -> Mapping[str, tuple[Factor, ...]]:
-    """Return every version of every built-in factor, by its id."""
-    return {name: tuple(versions(of_factor)) for name, of_factor in figures().items()}
-
-
-def versions_of(name: str) -> tuple[Factor, ...]:
-    """Return the versions of one built-in factor; none if there is no such factor."""
-    return builtin_factors().get(name, ())
+    """Return every version of every built-in factor, by its id, in alphabetical order."""
+    return {name: versions_of(name) for name in lines()}

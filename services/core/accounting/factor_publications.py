@@ -52,8 +52,9 @@ class Publication:
     """One publication, with a table of its figures.
 
     `always`: its figures hold for every year, not from that of the data on.
-    `mass`, `per` and `heat` are the units of the table's masses, of the activity they are per and
-    of its heat contents, where they are not kg, the factor's own unit and MJ.
+    `begins`: month and day on which a year of it begins. `mass`, `per` and `heat` are the units of
+    the table's masses, of the activity they are per and of its heat contents, where they are not
+    kg, the factor's own unit and MJ.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Publication:
     data_year: int | None = None
     via: str | None = None
     always: bool = False
+    begins: str = "01-01"
     mass: str = "kg"
     per: str | None = None
     heat: str = "MJ"
@@ -75,6 +77,10 @@ class Publication:
     def first_hand(self) -> bool:
         """Whether its figures were read in the publication itself."""
         return self.via is None
+
+    def begin(self, year: int) -> date:
+        """Return the first day that a figure of a year is for."""
+        return date.fromisoformat(f"{year}-{self.begins}")
 
     @property
     def known_from(self) -> datetime | None:

@@ -42,7 +42,7 @@ def _since(figure: Figure) -> datetime:
 def _row(known: dict[int | None, Figure]) -> Iterator[_Dated]:
     """Return each figure with the days it holds."""
     ordered = sorted(known.values(), key=lambda figure: figure.year or 0)
-    begins = [None if figure.year is None else date(figure.year, 1, 1) for figure in ordered]
+    begins = [f.publication.begin(f.year) if f.year is not None else None for f in ordered]
     for figure, (begin, end) in zip(ordered, pairwise([*begins, None]), strict=True):
         yield figure, begin, end
 
@@ -55,7 +55,9 @@ def _version(dated: _Dated, known_from: datetime | None, known_to: datetime | No
         co2_kg=figure.co2_kg,
         ch4_kg=figure.ch4_kg,
         n2o_kg=figure.n2o_kg,
+        co2_biogenic_kg=figure.co2_biogenic_kg,
         co2e_kg=figure.co2e_kg,
+        gases=figure.gases,
         valid_from=begin,
         valid_to=end,
         known_from=known_from,
@@ -65,4 +67,6 @@ def _version(dated: _Dated, known_from: datetime | None, known_to: datetime | No
         release=figure.publication.release,
         citation=figure.publication.citation,
         heat_content=figure.heat_content,
+        publication=figure.publication.id,
+        successor_expected=figure.publication.series.successor_expected(figure.year),
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, TypeVar
 
-from services.core.accounting.gwp import AR6, GwpSet, MethaneOrigin, co2e_kg
+from services.core.accounting.gwp import AR6, GwpSet, MethaneOrigin, co2e_kg, potential
 
 T = TypeVar("T", date, datetime)
 Basis = Literal["none", "gross", "net", "location", "market"]
@@ -46,7 +46,9 @@ class Factor:
     energy, location or market for electricity. `valid_from` (included) and `valid_to`
     (excluded) are calendar days of the facility, `known_from`/`known_to` instants; None is
     open. `data_year` is the year the figure describes, `release` the publication it stands in.
-    `uncertainty`: percent, half the 95 % interval.
+    `uncertainty`: percent, half the 95 % interval. `gases`: kg of each other greenhouse gas, by the
+    name that `gwp` has for it. `density_kg_m3`: of the fuel as it is metered. `publication` names a
+    built-in figure's publication; `successor_expected` is the day by which a newer figure is due.
     """
 
     id: str
@@ -67,6 +69,10 @@ class Factor:
     uncertainty: float | None = None
     ch4_origin: MethaneOrigin = "non-fossil"
     heat_content: HeatContent | None = None
+    gases: tuple[tuple[str, float], ...] = ()
+    density_kg_m3: float | None = None
+    publication: str = ""
+    successor_expected: date | None = None
 
     def total_co2e_kg(self, gwp: GwpSet = AR6) -> float:
         """CO2e in kg per unit of activity; ConfigurationError when no figure is given at all."""
@@ -74,7 +80,18 @@ class Factor:
             return self.co2e_kg
         if self.co2_kg is None:
             raise ConfigurationError(f"factor {self.id!r} gives neither co2_kg nor co2e_kg")
-        return co2e_kg(self.co2_kg, self.ch4_kg, self.n2o_kg, gwp=gwp, ch4_origin=self.ch4_origin)
+        combustion = co2e_kg(
+            self.co2_kg, self.ch4_kg, self.n2o_kg, gwp=gwp, ch4_origin=self.ch4_origin
+        )
+        return combustion + sum(kg * potential(gas, gwp) for gas, kg in self.gases)
+
+    @property
+    def counted_co2_kg(self) -> float:
+        """CO2 in kg per unit that counts; what is published as CO2e only counts whole as CO2.
+
+        :raises ConfigurationError: no figure is given at all.
+        """
+        return self.total_co2e_kg() if self.co2_kg is None else self.co2_kg
 
 
 def version_in_force(

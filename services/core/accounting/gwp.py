@@ -12,8 +12,14 @@ fugitive and process methane.
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Literal
+
+_OTHER_GASES = Path(__file__).parent / "factor_data" / "gwp.csv"
 
 GwpName = Literal["AR4", "AR5", "AR6"]
 MethaneOrigin = Literal["fossil", "non-fossil"]
@@ -65,3 +71,22 @@ def co2e_kg(
 ) -> float:
     """CO2e in kg of masses in kg; "non-fossil" also stands for all combustion methane."""
     return co2_kg + ch4_kg * gwp.ch4(ch4_origin) + n2o_kg * gwp.n2o
+
+
+def potential(gas: str, gwp: GwpSet = AR6) -> float:
+    """Return kg CO2e per kg of a gas other than CO2, CH4 and N2O; KeyError for no such gas."""
+    return potentials()[gas][gwp.name]
+
+
+@cache
+def potentials() -> Mapping[str, Mapping[GwpName, float]]:
+    """Read the potentials of refrigerants, SF6, NF3 and their like, by gas and report."""
+    with _OTHER_GASES.open(encoding="utf-8", newline="") as file:
+        return {
+            row["gas"]: {
+                "AR4": float(row["AR4"]),
+                "AR5": float(row["AR5"]),
+                "AR6": float(row["AR6"]),
+            }
+            for row in csv.DictReader(file, strict=True)
+        }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from services.core.accounting.builtin_factors import builtin_factors, versions_of
+from services.core.accounting.builtin_factors import lines, versions_of
 from services.core.accounting.derived.formula import FormulaError
 from services.core.accounting.factors import ConfigurationError, Factor, overlaps
 from services.core.accounting.scopes import counted
@@ -257,7 +257,7 @@ def _source(
                 yield (
                     (*path, key),
                     f"factor {name!r} is neither in this file nor built in nor imported"
-                    + did_you_mean(name, {*(f.id for f in known), *builtin_factors()}),
+                    + did_you_mean(name, {*(f.id for f in known), *lines()}),
                 )
                 return
     try:

@@ -11,6 +11,8 @@ import pytest
 from services.core.accounting.builtin_factors import versions_of
 from services.core.accounting.factors import Factor
 from services.core.facility.errors import ApplyError
+from services.core.store.database.transactions import writing
+from services.core.store.operations.release_factors import bring_in_factors
 from services.core.store.registry import builtin_release
 from tests.integration.aggregator.plant import Plant, Reading, apply_text
 from tests.integration.aggregator.test_closing import close_all
@@ -75,12 +77,12 @@ def test_a_corrected_figure_restates_what_used_the_old_one(
 def test_a_new_year_ends_the_figure_that_held_on(
     plant: Plant, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    year = date(2026, 1, 1)
+    year = date(2026, 2, 1)
     newer = replace(LATEST, co2_kg=0.15, valid_from=year, data_year=2026, citation="of 2026")
     release(monkeypatch, replace(LATEST, valid_to=year), newer)
     apply_text(database_url, TEXT)
     assert versions(plant, "grid-gb")[-2:] == [
-        (LATEST.co2_kg, str(LATEST.valid_from), "2026-01-01"), (0.15, "2026-01-01", None),
+        (LATEST.co2_kg, str(LATEST.valid_from), "2026-02-01"), (0.15, "2026-02-01", None),
     ]  # fmt: skip
     plant.tick(START + timedelta(hours=3, minutes=40))
     assert plant.rows("SELECT sum(co2_ug)::float8 / 1e9 FROM emission_hour") == [
@@ -116,3 +118,38 @@ def test_a_release_that_a_source_could_not_be_computed_with_is_refused_whole(
     with pytest.raises(ApplyError, match="works/grid could not be computed with this release's"):
         apply_text(database_url, TEXT)
     assert versions(plant, "grid-gb") == before
+
+
+def test_a_release_comes_into_force_when_the_database_is_migrated(
+    plant: Plant, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    year = date(2027, 1, 1)
+    newer = replace(LATEST, co2_kg=0.1, valid_from=year, data_year=2027, citation="of 2027")
+    release(monkeypatch, replace(LATEST, valid_to=year, co2_kg=0.15, citation="corrected"), newer)
+    with writing(database_url, process="migrate") as connection:
+        said = bring_in_factors(connection)
+    assert [line for line in said if line.startswith("+")] == [
+        "+ factor grid-gb from 2026-01-01", "+ factor grid-gb from 2027-01-01",
+    ]  # fmt: skip
+    plant.tick(START + timedelta(hours=3, minutes=40))
+    assert plant.rows("SELECT sum(co2_ug)::float8 / 1e9 FROM emission_hour") == [
+        (pytest.approx(30.0),)
+    ]
+    ((reason,),) = plant.rows("SELECT DISTINCT reason FROM emission_hour")
+    assert reason.startswith("factor version: grid-gb")
+    with writing(database_url, process="migrate") as connection:
+        assert bring_in_factors(connection) == []
+
+
+def test_what_is_said_of_a_version_changes_without_restating_anything(
+    plant: Plant, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due = date(2028, 1, 31)
+    release(monkeypatch, replace(LATEST, successor_expected=due, publication="elsewhere"))
+    with writing(database_url, process="migrate") as connection:
+        assert bring_in_factors(connection) == []
+    assert plant.rows(
+        "SELECT publication, successor_expected FROM factor"
+        " WHERE slug = 'grid-gb' AND known_to IS NULL AND valid_to IS NULL"
+    ) == [("elsewhere", due)]
+    assert plant.rows("SELECT count(*) FROM recompute") == [(0,)]

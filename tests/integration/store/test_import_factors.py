@@ -66,15 +66,15 @@ def test_a_newer_figure_ends_the_one_that_held_on_and_restates_what_used_it(
     assert plant.rows("SELECT sum(co2_ug)::float8 / 1e9 FROM emission_hour") == [
         (pytest.approx(200 * old_kg),)
     ]
-    row = "grid-gb,kWh,0.15,2026-01-01,,,DESNZ 2026\n"
+    row = "grid-gb,kWh,0.15,2026-02-01,,,DESNZ 2026\n"
     changes = imported(database_url, row)
     assert changes == [
         f"- factor grid-gb from {since}, superseded",
-        f"+ factor grid-gb from {since} to 2026-01-01, kept",
-        "+ factor grid-gb from 2026-01-01",
+        f"+ factor grid-gb from {since} to 2026-02-01, kept",
+        "+ factor grid-gb from 2026-02-01",
     ]
     assert versions(plant, "grid-gb")[-2:] == [
-        (old_kg, since, "2026-01-01"), (0.15, "2026-01-01", None),
+        (old_kg, since, "2026-02-01"), (0.15, "2026-02-01", None),
     ]  # fmt: skip
     plant.tick(START + timedelta(hours=3, minutes=40))
     assert plant.rows("SELECT sum(co2_ug)::float8 / 1e9 FROM emission_hour") == [
@@ -86,7 +86,7 @@ def test_a_newer_figure_ends_the_one_that_held_on_and_restates_what_used_it(
     # again, and after a file was applied, nothing comes back
     assert imported(database_url, row) == []
     apply_text(database_url, FILE.replace("FACTOR", "grid-gb").replace("Works", "The works"))
-    assert versions(plant, "grid-gb")[-1] == (0.15, "2026-01-01", None)
+    assert versions(plant, "grid-gb")[-1] == (0.15, "2026-02-01", None)
     assert plant.rows("SELECT count(*) FROM recompute") == [(0,)]
 
 
@@ -102,15 +102,15 @@ def test_a_facility_that_has_a_factor_of_its_own_is_left_alone(
 
 
 def test_a_file_may_name_what_was_imported(database_url: str) -> None:
-    text = FILE.replace("FACTOR", "grid-at")
+    text = FILE.replace("FACTOR", "grid-tyrol")
     with pytest.raises(FacilityFileError, match="nor imported"):
         parse(text)
-    imported(database_url, "grid-at,kWh,0.2,,,,Umweltbundesamt\n")
+    imported(database_url, "grid-tyrol,kWh,0.2,,,,Umweltbundesamt\n")
     bind = engine(database_url, process="test")
     with bind.begin() as connection:
         shared = shared_factors(connection)
     bind.dispose()
-    assert [f.co2_kg for f in factor_versions("grid-at", [], shared)] == [0.2]
+    assert [f.co2_kg for f in factor_versions("grid-tyrol", [], shared)] == [0.2]
     parse(text, shared)
 
 
@@ -142,16 +142,16 @@ def test_the_command_prints_every_error_with_file_and_line(
         admin = as_login(database_url, "tonne_admin")
         return tonne(admin, "factors", *(words or ("import", file)), columns=160)
 
-    file.write_text(HEAD + "grid-at,kWx,0.2,,,,a\n")
+    file.write_text(HEAD + "grid-tyrol,kWx,0.2,,,,a\n")
     refused = run()
     assert refused.code == 1
     assert f"{file}:2: unit: " in refused.stderr
     assert "nothing was imported" in refused.stderr
-    file.write_text(HEAD + "grid-at,kWh,0.2,,,,a\n")
-    assert "+ factor grid-at from always" in run().stdout
+    file.write_text(HEAD + "grid-tyrol,kWh,0.2,,,,a\n")
+    assert "+ factor grid-tyrol from always" in run().stdout
     assert "unchanged" in run().stdout
-    assert "imported" in run("list", "grid-at").stdout
+    assert "imported" in run("list", "grid-tyrol").stdout
     listed = run("list", "grid-gb").stdout
-    assert "grid-gb  0.17489 kg CO2" in listed
+    assert "grid-gb  0.12943 kg CO2" in listed
     assert "imported" not in listed
-    assert "grid-at" not in run("list", "--shipped").stdout
+    assert "grid-tyrol" not in run("list", "--shipped").stdout

@@ -9,10 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, insert, select, update
 
+from services.core.accounting.factors import Factor
 from services.core.facility import model
 from services.core.facility.checks import factor_record
 from services.core.store.database import database_time
-from services.core.store.registry.factors import figures, stored_figures, to_row
+from services.core.store.registry.factors import figures, notes, stored_figures, to_row
 from services.core.store.schema import tables as t
 
 _DaySpan = tuple[date, date]
@@ -80,6 +81,13 @@ def apply_factors(
         )
         for slug in {row.slug for row in (*added, *in_force.values())}
     }
+
+
+def annotate(connection: Connection, stored: Row[Any], factor: Factor) -> None:
+    """Note what is said of a stored version now, beside its figures."""
+    current = notes(factor)
+    if any(getattr(stored, name) != value for name, value in current.items()):
+        connection.execute(update(t.factor).where(t.factor.c.id == stored.id).values(**current))
 
 
 def change_of(

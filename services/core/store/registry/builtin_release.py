@@ -7,7 +7,7 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from services.core.accounting.builtin_factors import versions_of
 from services.core.accounting.factors import Factor
 from services.core.store.database import database_time
-from services.core.store.registry.apply_factors import FactorChange, change_of
+from services.core.store.registry.apply_factors import FactorChange, annotate, change_of
 from services.core.store.registry.factors import figures, stored_figures, to_row
 from services.core.store.registry.shared_factors import (
     in_force,
@@ -50,7 +50,11 @@ def load_builtin_factors(connection: Connection, names: Iterable[str] = ()) -> l
         if not shipped:
             continue
         before = [row for row in rows if row.known_to is None]
-        ended = _end_replaced(connection, before, shipped)
+        current = {figures(factor): factor for factor in shipped if factor.known_to is None}
+        for row in before:
+            if stored_figures(row) in current:
+                annotate(connection, row, current[stored_figures(row)])
+        ended = _end_replaced(connection, before, current)
         came = _insert(connection, rows, ended, shipped)
         if before and (ended or came):
             after = in_force(connection, slug)
@@ -65,10 +69,9 @@ def load_builtin_factors(connection: Connection, names: Iterable[str] = ()) -> l
 
 
 def _end_replaced(
-    connection: Connection, before: Sequence[Row[Any]], shipped: Sequence[Factor]
+    connection: Connection, before: Sequence[Row[Any]], current: Container[Any]
 ) -> list[Row[Any]]:
-    """End those in force that an earlier release brought and this one does not."""
-    current = {figures(factor) for factor in shipped if factor.known_to is None}
+    """End those in force that an earlier release brought and whose figures are not current."""
     ended = [row for row in before if not row.imported and stored_figures(row) not in current]
     for row in ended:
         connection.execute(

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from services.core.accounting.factor_tables import read_gases, write_gases
 from services.core.accounting.factors import Factor, HeatContent
 
 _COLUMNS = (
@@ -24,6 +25,7 @@ _COLUMNS = (
     "data_year",
     "release",
     "citation",
+    "density_kg_m3",
 )
 
 #: What makes one version of a factor: rows that agree in all of it are the same version.
@@ -33,7 +35,11 @@ FIGURES = (
     "heat_content_unit",
     "heat_content_citation",
     "uncertainty_percent",
+    "gases",
 )
+
+#: What is said of a version beside its figures; it may change while the version stays the same.
+NOTES = ("publication", "successor_expected")
 
 
 def to_row(factor: Factor) -> dict[str, Any]:
@@ -45,7 +51,14 @@ def to_row(factor: Factor) -> dict[str, Any]:
         "heat_content_unit": content.unit if content else None,
         "heat_content_citation": content.citation if content else None,
         "uncertainty_percent": factor.uncertainty,
+        "gases": write_gases(factor.gases),
+        **notes(factor),
     }
+
+
+def notes(factor: Factor) -> dict[str, Any]:
+    """Return what is said of a version beside its figures, by column."""
+    return {name: getattr(factor, name) for name in NOTES}
 
 
 def figures(factor: Factor) -> tuple[Any, ...]:
@@ -72,6 +85,8 @@ def from_row(row: Mapping[str, Any]) -> Factor:
         id=row["slug"],
         **{name: row[name] for name in _COLUMNS},
         uncertainty=row["uncertainty_percent"],
+        gases=read_gases(row["gases"]),
+        **{name: row[name] for name in NOTES},
         known_from=row["known_from"],
         known_to=row["known_to"],
         heat_content=content,

@@ -19,7 +19,7 @@ from services.core.store.database import database_time
 from services.core.store.registry import apply as registry
 from services.core.store.registry.apply_factors import FactorChange, change_of
 from services.core.store.registry.builtin_release import load_builtin_factors
-from services.core.store.registry.factors import FIGURES, figures, stored_figures, to_row
+from services.core.store.registry.factors import FIGURES, NOTES, figures, stored_figures, to_row
 from services.core.store.registry.shared_factors import (
     all_versions,
     in_force,
@@ -85,7 +85,7 @@ def _lay(
         connection.execute(update(t.factor).where(t.factor.c.id == old.id).values(known_to=since))
         changes.append(f"- factor {old.slug} from {old.valid_from or 'always'}, superseded")
         for first, end in _left(old, row):
-            rest = {name: getattr(old, name) for name in FIGURES}
+            rest = {name: getattr(old, name) for name in (*FIGURES, *NOTES)}
             rest |= {"valid_from": first, "valid_to": end}
             came.append(_insert(connection, row.id, rest, since))
             changes.append(f"+ factor {old.slug} from {first or 'always'} to {end or 'open'}, kept")

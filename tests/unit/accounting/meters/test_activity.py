@@ -59,7 +59,7 @@ def test_gas_in_cubic_metres_by_its_calorific_value() -> None:
         ("coal-bituminous", "short ton", "2325.4704"),
         ("diesel", "gal", "10.20648"),
         ("lpg", "gal", "5.67732"),
-        ("grid-gb", "MWh", "174.89"),
+        ("grid-gb", "MWh", "129.43"),
     ],
 )
 def test_one_unit(name: str, channel_unit: str, co2_kg: str) -> None:
@@ -124,12 +124,6 @@ def test_a_heat_content_at_reference_conditions_follows_the_temperature() -> Non
             {},
             "temperature and pressure",
         ),
-        (
-            Factor(id="e", unit="kWh", co2_kg=None, co2e_kg=0.2, citation="CO2e only"),
-            "kWh",
-            {},
-            "CO2e only",
-        ),
     ],
 )
 def test_what_cannot_be_computed_is_refused_with_the_reason(
@@ -143,3 +137,9 @@ def test_what_cannot_be_computed_is_refused_with_the_reason(
 def test_an_unknown_unit_is_a_unit_error() -> None:
     with pytest.raises(UnitError, match="furlong"):
         co2_per_unit(PER_KWH, "furlong")
+
+
+def test_what_is_published_as_co2e_only_counts_whole_as_co2() -> None:
+    grid = Factor(id="e", unit="kWh", co2_kg=None, co2e_kg=0.2, citation="CO2e only")
+    got = co2_per_unit(grid, "MWh")
+    assert (got.co2_kg, got.co2e_kg) == (200.0, 200.0)

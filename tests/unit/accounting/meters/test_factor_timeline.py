@@ -20,7 +20,8 @@ def figure(year: int, co2_kg: float, published: str | None) -> Figure:
     )  # fmt: skip
     return Figure(
         id="grid", name="A grid", region="", unit="kWh", basis="location", year=year,
-        data_year=year, co2_kg=co2_kg, ch4_kg=0.0, n2o_kg=0.0, co2e_kg=None, heat_content=None,
+        data_year=year, co2_kg=co2_kg, ch4_kg=0.0, n2o_kg=0.0, co2e_kg=None, co2_biogenic_kg=0.0,
+        gases=(), heat_content=None,
         publication=publication,
     )  # fmt: skip
 
