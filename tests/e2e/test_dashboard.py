@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
@@ -167,6 +168,50 @@ async def test_unknown_is_not_shown_as_zero(
     )
     announce(connection, plant)
     await wait_for(page, "#rate", "0.00")
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+async def test_a_total_that_a_rule_filled_in_says_so_beside_its_figure(
+    address: str, page: Page, connection: Connection, width: int
+) -> None:
+    await page.set_viewport_size({"width": width, "height": 844})
+    plant = found(connection, "linz", sources=[("stack-1", 1, None), ("stack-2", 1, None)])
+    emit(connection, plant, 20.0)
+    # half an hour of one stack that no reading covers
+    filled = (plant.sources["stack-1"], this_minute() - 40 * MINUTE, this_minute() - 10 * MINUTE)
+    connection.execute(
+        "UPDATE emission_minute SET co2_ug = 0, closing_ug = co2_ug, covered_ms = 0,"
+        " substituted_ms = 60000 WHERE source_id = %s AND minute >= %s AND minute < %s",
+        filled,
+    )
+    connection.execute(
+        "UPDATE rolling_total SET covered_ms = covered_ms - 1800000, substituted_ms = 1800000"
+        " WHERE source_id = %s",
+        filled[:1],
+    )
+    announce(connection, plant)
+    await page.goto(address)
+    await wait_for(page, "[data-window='1h'] .mass", "2.40 t")
+    await expect(page.locator("[data-window='1h'] .filled")).to_have_text(
+        re.compile(r"^2\d(\.\d)? % substituted$")
+    )
+    first, second = (page.locator("#sources tr").nth(i) for i in range(2))
+    await expect(first.locator("td[data-label='1 h'] .filled")).to_have_text(
+        re.compile(r"^(4|5)\d(\.\d)? % substituted$")
+    )
+    await expect(second.locator(".filled")).to_have_count(0)
+    # the chart draws what was filled in at its rate, and says what it is
+    await page.wait_for_function(
+        """() => {
+            const bars = document.getElementById("chart").data?.find((t) => t.name === "stack-1");
+            return bars && bars.y.slice(-20).every((v) => v !== null && Math.abs(v - 1200) < 1e-6)
+              && bars.customdata.some(([, words]) => words.endsWith("kg/h, substituted"));
+        }"""
+    )
+    overflow = await page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    assert overflow <= 0
 
 
 async def test_another_facility_can_be_chosen_and_linked_to(

@@ -49,8 +49,8 @@ def hours(
         have = hour_inputs.recorded_hours(connection, source_id, first, last)
         finalised = close_hours.finalise(connection, plan, {source_id: have}, now) if have else None
         for verdict in finalised.verdicts if finalised else ():
-            if verdict.co2_ug is not None and verdict.hour in figures:
-                figures[verdict.hour] = _closed(figures[verdict.hour], verdict.co2_ug)
+            if verdict.code is not None and verdict.hour in figures:
+                figures[verdict.hour] = _closed(figures[verdict.hour], verdict.co2_ug or 0)
     return {hour: figures[hour] for hour in wanted}
 
 

@@ -101,7 +101,7 @@ export class Chart {
       return {
         type: "bar", name: source.name, x, y, width: STEP_MS * 1.04,
         marker: { color: ink(`--source-${index % 8}`), line: { width: 0 } },
-        customdata: y.map((value, i) => [label[i], value === null ? NO_DATA : `${rate(value)} kg/h`]),
+        customdata: y.map((value, i) => [label[i], rateText(this.rows.get(source.id).get(times[i]), value)]),
         hovertemplate: "%{customdata[0]}<br>%{fullData.name}: <b>%{customdata[1]}</b><extra></extra>",
       };
     });
@@ -164,10 +164,18 @@ export class Chart {
   }
 }
 
+/** In words: a rate is "substituted" where a rule filled it in. */
+function rateText(row, value) {
+  if (value === null) return NO_DATA;
+  return `${rate(value)} kg/h${row.share_substituted > 0 ? ", substituted" : ""}`;
+}
+
 /** kg per hour over the part of the interval that is known; null where nothing is. */
 function meanRate(row, now) {
-  if (!row || row.co2_kg === null || row.coverage <= 0) return null;
+  // known is what was measured and what a rule filled in, which no reading covers
+  const known = row ? 1 - row.share_missing : 0;
+  if (!row || row.co2_kg === null || known <= 0) return null;
   const thisMinuteEnds = Math.floor(now / 60_000) * 60_000 + 60_000;
   const elapsed = Math.min(STEP_MS, Math.max(60_000, thisMinuteEnds - Date.parse(row.time)));
-  return row.co2_kg / ((row.coverage * elapsed) / 3_600_000);
+  return row.co2_kg / ((known * elapsed) / 3_600_000);
 }

@@ -26,6 +26,11 @@ export function band({ co2_kg: kg, co2_high_kg: high }) {
   return `± ${byDigits[1].format(((high - kg) / kg) * 100)} %`;
 }
 
+/** How much of a window a rule filled in, as "12.5 % substituted"; empty where it filled nothing. */
+export function substituted({ shares }) {
+  return shares.substituted > 0 ? `${percent(shares.substituted)} substituted` : "";
+}
+
 export function massText(kg) {
   const { value, unit } = mass(kg);
   return value === null ? NO_DATA : `${value} ${unit}`;

@@ -1,6 +1,6 @@
 // The table of sources and the bar of their shares.
 
-import { NO_DATA, band, massText, percent, rate } from "./format.js";
+import { NO_DATA, band, massText, percent, rate, substituted } from "./format.js";
 
 export const colour = (index) => `var(--source-${index % 8})`;
 
@@ -16,9 +16,10 @@ const COLUMNS = [
   ["Known, 24 h", (source) => [percent(source.totals["24h"].coverage)]],
 ];
 
+/** A figure, its unit, and what is said beside it. */
 function total(source, span) {
   const kg = source.totals[span].co2_kg;
-  return kg === null ? [null] : massText(kg).split(" ");
+  return kg === null ? [null] : [...massText(kg).split(" "), substituted(source.totals[span])];
 }
 
 export function drawSources(body, sources) {
@@ -40,7 +41,7 @@ function row(source, index) {
   line.append(head);
   for (const [label, read] of COLUMNS) {
     const cell = document.createElement("td");
-    const [value, unit] = read(source);
+    const [value, unit, note] = read(source);
     cell.dataset.label = label;
     cell.append(value ?? NO_DATA);
     if (value === null) cell.className = "unknown";
@@ -48,6 +49,12 @@ function row(source, index) {
       const small = document.createElement("small");
       small.textContent = ` ${unit}`;
       cell.append(small);
+    }
+    if (note) {
+      const beside = document.createElement("span");
+      beside.className = "filled";
+      beside.textContent = note;
+      cell.append(beside);
     }
     line.append(cell);
   }

@@ -1,6 +1,6 @@
 // One tile for each window: how much, how well and how much of the window is known.
 
-import { NO_DATA, band, mass, massText, percent } from "./format.js";
+import { NO_DATA, band, mass, massText, percent, substituted } from "./format.js";
 
 const WINDOWS = [
   ["1h", "Last hour"], ["24h", "Last 24 hours"], ["7d", "Last 7 days"], ["30d", "Last 30 days"],
@@ -22,6 +22,7 @@ export function drawTotals(list, totals, limits) {
       small.textContent = ` ${unit}`;
       figure.append(small);
     }
+    item.querySelector(".filled").textContent = substituted(totals[span]);
     item.querySelector(".band").textContent = band(totals[span]);
     item.querySelector(".market").textContent =
       market === kg ? "" : `market ${massText(market)}`;
@@ -45,7 +46,7 @@ function tile([span, title]) {
   item.className = "card";
   item.dataset.window = span;
   item.innerHTML =
-    '<p class="window"></p><p class="mass"></p><p class="band"></p><p class="market"></p><p class="limit"></p><div class="meter" aria-hidden="true"><i></i></div><p class="known"></p>';
+    '<p class="window"></p><p class="mass"></p><p class="filled"></p><p class="band"></p><p class="market"></p><p class="limit"></p><div class="meter" aria-hidden="true"><i></i></div><p class="known"></p>';
   item.querySelector(".window").textContent = title;
   return item;
 }

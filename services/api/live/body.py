@@ -8,7 +8,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from services.api.models.bands import SourceMass, band_kg, kg, masses_kg
-from services.api.models.shares import shares
+from services.api.models.shares import quality, shares
 from services.core.accounting.scopes import SourceTotal, difference
 from services.core.store.answers.live import FacilityLive, SourceLive
 from services.core.store.answers.live_windows import SpanTotal
@@ -135,12 +135,14 @@ def _answer(
     """``known`` is of sources that something is known of, no longer than they were there."""
     low, high = band
     covered_ms = 0 if known is None else known.covered_ms
+    by_method = shares(expected_ms, _NO_TIME if known is None else known.methods_ms)
     return {
         **masses_kg(None if known is None else known.masses_ug),
         "co2_low_kg": low,
         "co2_high_kg": high,
         "coverage": round(covered_ms / expected_ms, 6) if expected_ms else 0.0,
-        "shares": shares(expected_ms, _NO_TIME if known is None else known.methods_ms),
+        "quality": quality(by_method),
+        "shares": by_method,
     }
 
 

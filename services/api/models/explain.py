@@ -14,6 +14,7 @@ from services.core.accounting.stack.equations import Equation
 from services.core.store.answers.explain import FactorUsed, HourExplanation, HourVersion
 from services.core.store.answers.explain_closing import HourClosing
 from services.core.store.answers.explain_inputs import InputHour
+from services.core.store.emissions.hour_quality import has_value
 from services.core.timeline.instants import HOUR_MS, MINUTE, from_us
 
 
@@ -55,12 +56,12 @@ def explain_body(
 
 
 def _version(v: HourVersion) -> dict[str, Any]:
-    known = v.covered_ms > 0 or v.quality == "substituted"
+    known = has_value(quality=v.quality, code=v.code, covered_ms=v.covered_ms)
     return {
         "version": v.version,
         **masses_kg(v.masses_ug if known else None),
         "activity": None if v.activity_n is None or not known else v.activity_n / 1e9,
-        "coverage": round(min(1.0, v.covered_ms / HOUR_MS), 6),
+        "coverage": round(min(1.0, v.covered_ms / HOUR_MS), 6) if known else 0.0,
         "quality": v.quality,
         "code": v.code,
         "state": "final" if v.final else "provisional",

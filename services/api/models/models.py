@@ -59,6 +59,10 @@ class Facility(Answer):
     devices: list[FacilityDevice]
 
 
+#: How good a figure is, in one word.
+QualityWord = Literal["measured", "partial", "missing", "substituted", "estimated"]
+
+
 class Shares(Answer):
     """How the figures of a window were obtained, as shares of its time; they add up to 1."""
 
@@ -105,7 +109,12 @@ class Total(Answer):
         ge=0,
         le=1,
         examples=[0.9993],
-        description="part of the window that readings cover, 0 to 1",
+        description="part of the window that readings cover, 0 to 1; those of an hour that its rule"
+        " found invalid cover nothing where it has no value",
+    )
+    quality: QualityWord = Field(
+        examples=["substituted"],
+        description="`substituted`: a rule filled a part in, `shares` says how much",
     )
     shares: Shares
 
@@ -178,11 +187,16 @@ class Emission(Answer):
     facility: str = Field(examples=["linz"])
     source: str = Field(examples=["stack-1"])
     scope: Literal[1, 2, 3] = Field(examples=[1])
-    co2_kg: float | None = Field(examples=[848.5], description="`null`: unknown")
+    co2_kg: float | None = Field(
+        examples=[848.5],
+        description="`null`: unknown; so is an hour that its rule found invalid and did not fill",
+    )
     co2e_kg: float | None = Field(examples=[849.25])
     coverage: float = Field(ge=0, le=1, examples=[1.0])
-    quality: Literal["measured", "partial", "missing", "substituted", "estimated"] = Field(
-        examples=["measured"]
+    quality: QualityWord = Field(
+        examples=["measured"],
+        description="an hour without a value is `missing`, or `partial` where there were readings"
+        " and its rule found too few",
     )
     version: int | None = Field(
         examples=[1],

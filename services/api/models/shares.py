@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from services.core.store.schema.figures import SHARES
 
@@ -14,8 +14,32 @@ def shares(length_ms: float, methods_ms: Sequence[int]) -> dict[str, float]:
     """
     if length_ms <= 0:
         return {**dict.fromkeys(SHARES, 0.0), "missing": 1.0}
+    if methods_ms[0] < 0:
+        # uncertain readings of hours that closing took out of the measured time
+        methods_ms = _without(-methods_ms[0], methods_ms)
     known_ms = sum(methods_ms)
     missing_ms = max(0.0, length_ms - known_ms)
     all_ms = missing_ms + known_ms
     by_method = {name: ms / all_ms for name, ms in zip(SHARES, methods_ms, strict=True)}
     return {**by_method, "missing": missing_ms / all_ms}
+
+
+def _without(taken_ms: int, methods_ms: Sequence[int]) -> list[int]:
+    """Return the times with none measured, and as much less of the others as was below zero."""
+    left = [0, *methods_ms[1:]]
+    for i in reversed(range(1, len(left))):
+        part_ms = min(left[i], taken_ms)
+        left[i] -= part_ms
+        taken_ms -= part_ms
+    return left
+
+
+def quality(by_method: Mapping[str, float]) -> str:
+    """Return the word for a span of time with these shares, as an hour has one."""
+    if by_method["missing"] >= 1:
+        return "missing"
+    if by_method["substituted"] > 0:
+        return "substituted"
+    if by_method["missing"] > 0:
+        return "partial"
+    return "estimated" if by_method["estimated"] > by_method["measured"] else "measured"

@@ -33,7 +33,7 @@ from services.api.http.problems import InvalidRequest, NotFound, TooManyRows
 from services.api.http.shapes import Shape
 from services.api.models.bands import SourceMass, band_kg, masses_kg
 from services.api.models.models import Emission
-from services.api.models.shares import shares
+from services.api.models.shares import quality, shares
 from services.core.store.answers import emissions
 from services.core.store.answers.emissions import Bucket, EmissionRow
 from services.core.store.answers.facility_queries import FacilityRow, SourceRow, sources_between
@@ -237,7 +237,9 @@ def _row(
     # the current minute counts, what lies after it cannot be known yet
     known_until = min(bucket.ends, now.replace(second=0, microsecond=0) + MINUTE)
     length_ms = max(1.0, (known_until - bucket.begins).total_seconds() * 1000)
-    coverage = min(1.0, row.covered_ms / length_ms)
+    # readings of an hour that its rule closed without a value cover nothing of the answer
+    known_ms = sum(row.methods_ms)
+    coverage = min(1.0, min(row.covered_ms, known_ms) / length_ms)
     account = part.accounts.get(source.slug)
     mass = SourceMass(
         account=account, co2_ug=row.co2_ug or 0, begins=bucket.begins, ends=bucket.ends
@@ -251,7 +253,7 @@ def _row(
         source=source.slug,
         **masses_kg(row.masses_ug),
         coverage=round(coverage, 6),
-        quality=row.quality or _quality(by_method),
+        quality=row.quality or quality(by_method),
         version=row.version,
         activity=None if row.activity_n is None else row.activity_n / 1e9,
         state="final" if row.final else "provisional",
@@ -262,13 +264,3 @@ def _row(
         source_name=source.name,
         code=row.code,
     )
-
-
-def _quality(by_method: Mapping[str, float]) -> str:
-    if by_method["missing"] >= 1:
-        return "missing"
-    if by_method["substituted"] > 0:
-        return "substituted"
-    if by_method["missing"] > 0:
-        return "partial"
-    return "estimated" if by_method["estimated"] > by_method["measured"] else "measured"

@@ -21,6 +21,7 @@ from services.api.models.bands import kg, masses_kg
 from services.api.models.models import Restatement
 from services.core.store.answers.facility_queries import SourceRow, all_sources
 from services.core.store.answers.restatements import Place, RestatementRow, restatements
+from services.core.store.emissions.hour_quality import has_value
 from services.core.store.schema.restatement_reasons import kind_and_cause
 
 router = APIRouter(tags=["restatements"])
@@ -97,8 +98,8 @@ async def get_restatements(
 
 def _row(facility: str, source: SourceRow, row: RestatementRow) -> dict[str, Any]:
     kind, cause = kind_and_cause(row.reason)
-    old_known = _is_known(row.old_covered_ms, row.old_quality)
-    new_known = _is_known(row.new_covered_ms, row.new_quality)
+    old_known = has_value(quality=row.old_quality, code=row.old_code, covered_ms=row.old_covered_ms)
+    new_known = has_value(quality=row.new_quality, code=row.new_code, covered_ms=row.new_covered_ms)
     old = masses_kg(row.old_masses_ug if old_known else None)
     new = masses_kg(row.new_masses_ug if new_known else None)
     return _ROWS.row(
@@ -113,7 +114,3 @@ def _row(facility: str, source: SourceRow, row: RestatementRow) -> dict[str, Any
         reason=kind,
         cause=cause,
     )
-
-
-def _is_known(covered_ms: int, quality: str) -> bool:
-    return covered_ms > 0 or quality == "substituted"

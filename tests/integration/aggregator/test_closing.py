@@ -194,9 +194,19 @@ def test_without_a_past_the_potential_concentration_stands_in_and_flow_stays_mis
     plant.store(hour_of(0, 12.0, 1_200_000, range(10)))
     close_all(plant, START + 2 * HOUR)
     ((_, kg, quality, code, final),) = hours(plant)
-    # what was measured in ten minutes stays counted: there is no figure by the rule
-    assert kg == pytest.approx(5.7e-7 * 12 * 1.2e6 * 907.18474 * 11 / 60, rel=1e-6)
+    # there is no figure by the rule, and what was measured in ten minutes is none
+    assert kg == 0
     assert (quality, code, final) == ("partial", "co2:12 flow:12", True)
+    assert plant.rows(
+        "SELECT sum(co2_ug + closing_ug), sum(covered_ms + closing_ms), sum(substituted_ms)"
+        " FROM emission_minute"
+    ) == [(0, 0, 0)]
+    # the readings that were missing come: the hour has the value that the rule gives it
+    plant.store(hour_of(0, 12.0, 1_200_000, range(10, 60)))
+    close_all(plant, START + 2 * HOUR + 5 * MINUTE)
+    assert hours(plant)[0] == (
+        0, pytest.approx(as_reported_kg("12.0", 1_200_000)), "measured", "quadrants", True,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import random
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from services.core.runtime.clock import FixedClock
 from tests.integration.aggregator.plant import instant
 from tests.integration.field.bench import FieldBench
 
@@ -156,6 +159,82 @@ async def test_one_minute_readings_to_the_45th_minute_are_46_of_60(
     found = (await inputs(client))["co2"]
     assert not found["valid"]
     assert found["verdict_reason"].startswith("46 of 60 possible data points, one every 60 s")
+
+
+async def test_an_invalid_hour_without_a_substitute_has_no_value_and_no_sum_holds_it(
+    field: FieldBench, client: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    clock.instant = START + 3 * HOUR + timedelta(minutes=30)
+    field.apply(file(channel=", max_gap: 1h"))
+    # all of the second hour is covered by two values
+    readings = [
+        *(message(0, 60 * minute) for minute in range(60)),
+        *(message(1, 60 * minute) for minute in (14, 44)),
+        *(message(2, 60 * minute) for minute in range(60)),
+    ]
+    close(field, readings, 3)
+    hours = await emissions(client, hours=3)
+    assert [row["co2_kg"] for row in hours] == [
+        pytest.approx(VALID_KG), None, pytest.approx(VALID_KG),
+    ]  # fmt: skip
+    assert [row["co2e_kg"] for row in hours][1] is None
+    invalid = hours[1]
+    assert (invalid["quality"], invalid["coverage"], invalid["state"]) == ("partial", 0.0, "final")
+    assert (invalid["share_measured"], invalid["share_missing"]) == (0.0, 1.0)
+    # its minutes have none, so that no sum of any length holds a part of it
+    minutes = await emissions(client, "1m", hours=3)
+    assert all(row["co2_kg"] is None and row["coverage"] == 0 for row in minutes[60:120])
+    assert sum(row["co2_kg"] or 0 for row in minutes) == pytest.approx(2 * VALID_KG)
+    (three,) = await emissions(client, "3h", hours=3)
+    assert (three["co2_kg"], three["quality"]) == (pytest.approx(2 * VALID_KG), "partial")
+    assert (three["coverage"], three["share_missing"]) == (
+        pytest.approx(2 / 3, abs=1e-6), pytest.approx(1 / 3, abs=1e-6),
+    )  # fmt: skip
+    live = (await client.get("/v1/live", params={"facility": "works"})).json()
+    assert live["totals"]["today"]["co2_kg"] > 2 * VALID_KG
+    assert live["totals"]["today"]["coverage"] < 0.8
+    as_of = (START + 3 * HOUR + timedelta(minutes=29)).isoformat()
+    then = await client.get("/v1/live", params={"facility": "works", "as_of": as_of})
+    assert then.status_code == 200
+    # the ledger is dated by the real time
+    clock.instant = datetime.now(UTC) + HOUR
+    explained = await client.get(
+        "/v1/explain",
+        params={"facility": "works", "source": "stack", "hour": (START + HOUR).isoformat()},
+    )
+    assert explained.json()["total"]["co2_kg"] is None
+    assert explained.json()["closing"]["inputs"][0]["coverage"] == 1.0
+    table = await client.get(
+        "/v1/emissions",
+        params={"facility": "works", "from": START.isoformat(), "to": "2026-03-02T03:00:00Z",
+                "interval": "1h"},
+        headers={"Accept": "text/csv"},
+    )  # fmt: skip
+    assert [row["co2_kg"] == "" for row in csv.DictReader(io.StringIO(table.text))] == [
+        False, True, False,
+    ]  # fmt: skip
+    # the missing readings come after all
+    close(field, [message(1, 60 * minute) for minute in range(60)], 3.1)
+    assert (await emissions(client, hours=3))[1]["co2_kg"] == pytest.approx(VALID_KG)
+    restated = (await client.get("/v1/restatements", params={"facility": "works"})).json()
+    assert (restated[0]["old_co2_kg"], restated[0]["new_co2_kg"]) == (
+        None, pytest.approx(VALID_KG),
+    )  # fmt: skip
+
+
+async def test_live_says_substituted_beside_a_total_that_a_rule_filled_in(
+    field: FieldBench, client: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    clock.instant = START + 2 * HOUR + timedelta(minutes=21)
+    field.apply(file(substitution="part75"))
+    valid = [message(0, 60 * minute) for minute in range(60)]
+    close(field, [*valid, message(1, 14 * 60), message(1, 44 * 60)], 2)
+    live = (await client.get("/v1/live", params={"facility": "works"})).json()
+    for totals in (live["totals"], live["sources"][0]["totals"]):
+        assert totals["today"]["co2_kg"] == pytest.approx(2 * VALID_KG)
+        assert totals["today"]["quality"] == "substituted"
+        assert totals["today"]["shares"]["substituted"] == pytest.approx(60 / 142)
+        assert totals["1h"]["quality"] == "substituted"
 
 
 async def test_each_input_is_judged_by_its_own_readings(

@@ -102,7 +102,7 @@ def _from_minutes(*, hour_key: LiteralString, bucket_key: LiteralString) -> Text
     FROM minute_in_force m
     WHERE m.source_id = ANY(:sources) AND m.minute >= :first AND m.minute < :last
       AND m.minute <= :minute
-      AND (m.covered_ms > 0 OR m.closing_ug <> 0 OR m.closing_ms > 0 OR m.substituted_ms > 0)
+      AND (m.covered_ms + m.closing_ms > 0 OR m.substituted_ms > 0)
     GROUP BY 1, 2
 ), h AS (
     SELECT h.source_id, {hour_key} AS key, max(h.version) AS version, bool_and(h.final) AS final

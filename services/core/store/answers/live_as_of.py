@@ -193,10 +193,11 @@ def _span_total(row: Mapping[Any, Any]) -> SpanTotal:
     expected = length
     if not row["active"]:
         expected = min(length, max(timedelta(0), (row["retired_at"] or ends) - row["begins"]))
+    methods_ms = tuple(int(row[time]) for time in METHODS_MS)
     return SpanTotal(
         masses_ug=tuple(int(row[name]) for name in names(MASSES)),
-        covered_ms=int(row["covered_ms"]),
-        methods_ms=tuple(int(row[time]) for time in METHODS_MS),
+        covered_ms=min(int(row["covered_ms"]), sum(methods_ms)),
+        methods_ms=methods_ms,
         window_ms=length // MILLISECOND,
         expected_ms=expected // MILLISECOND,
     )

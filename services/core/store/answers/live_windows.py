@@ -68,7 +68,7 @@ class SpanTotal(NamedTuple):
     @property
     def is_known(self) -> bool:
         """Whether anything is known of the window."""
-        return bool(self.covered_ms > 0 or self.co2_ug or any(ms > 0 for ms in self.methods_ms))
+        return sum(self.methods_ms) > 0 or self.co2_ug != 0
 
 
 def windows(row: Mapping[Any, Any]) -> dict[int, dict[str, SpanTotal]]:
@@ -106,6 +106,8 @@ def windows(row: Mapping[Any, Any]) -> dict[int, dict[str, SpanTotal]]:
     for time in OF_COVERED:
         measured = measured - sent[time.name]
     methods = (measured, *(sent[time.name] for time in METHOD_TIMES))
+    # what readings cover of hours that their rule closed without a value is in no total
+    covered = np.minimum(sent["covered_ms"], sum(methods))
     lengths = (
         (end_minute + MINUTE_US - begins) // _MILLISECOND_US,
         np.maximum(window["gone_at"] - begins, 0) // _MILLISECOND_US,
@@ -114,7 +116,7 @@ def windows(row: Mapping[Any, Any]) -> dict[int, dict[str, SpanTotal]]:
     totals = map(
         SpanTotal,
         zip(*masses, strict=True),
-        sent["covered_ms"].tolist(),
+        covered.tolist(),
         zip(*(time.tolist() for time in methods), strict=True),
         *(length.tolist() for length in lengths),
     )

@@ -21,14 +21,16 @@ _RESTATEMENTS = text(
 SELECT o.source_id, o.hour, n.version, ARRAY[{per_figure(MASSES, "o.{f}")}] AS old_masses_ug,
        ARRAY[{per_figure(MASSES, "n.{f}")}] AS new_masses_ug, o.covered_ms AS old_covered_ms,
        n.covered_ms AS new_covered_ms, o.quality AS old_quality, n.quality AS new_quality,
-       n.reason, n.known_at
+       o.code AS old_code, n.code AS new_code, n.reason, n.known_at
 FROM emission_hour_history o
 CROSS JOIN LATERAL (
-    SELECT h.version, {per_figure(MASSES, "h.{f}")}, h.covered_ms, h.quality, h.reason, h.known_at
+    SELECT h.version, {per_figure(MASSES, "h.{f}")}, h.covered_ms, h.quality, h.code, h.reason,
+           h.known_at
     FROM emission_hour h
     WHERE h.source_id = o.source_id AND h.hour = o.hour AND h.version = o.version + 1
     UNION ALL
-    SELECT p.version, {per_figure(MASSES, "p.{f}")}, p.covered_ms, p.quality, p.reason, p.known_at
+    SELECT p.version, {per_figure(MASSES, "p.{f}")}, p.covered_ms, p.quality, p.code, p.reason,
+           p.known_at
     FROM emission_hour_history p
     WHERE p.source_id = o.source_id AND p.hour = o.hour AND p.version = o.version + 1) n
 WHERE o.source_id = ANY(:sources)
@@ -57,6 +59,8 @@ class RestatementRow:
     new_covered_ms: int
     old_quality: str
     new_quality: str
+    old_code: str | None
+    new_code: str | None
     reason: str
     known_at: datetime
 

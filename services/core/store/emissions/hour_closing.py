@@ -66,11 +66,12 @@ _COUNTED_IN_HOURS = tuple(figure for figure in IN_HOURS if not figure.nullable)
 
 # What the hour's figure has more than its minutes is spread evenly over these: minute k gets what
 # the rounded sum of k + 1 shares has more than that of k, so that the sum is exact. All the time of
-# an hour that a rule found valid is measured, all that of one with a substitute is substituted.
+# an hour that a rule found valid is measured, all that of one with a substitute is substituted. Of
+# an hour that it closed without a value what the minutes have is taken away, masses and time.
 _SET_CLOSING: LiteralString = f"""
 WITH measured AS (
     SELECT v.source_id, v.hour, v.co2_ug - coalesce(sum(m.co2_ug), 0) AS added,
-           v.code IS NOT NULL AND v.quality IN ('measured', 'substituted') AS judged,
+           v.code IS NOT NULL AS judged, v.code IS NOT NULL AND v.co2_ug IS NULL AS valueless,
            coalesce(v.quality, '') AS quality
     FROM {_VERDICTS}
     LEFT JOIN LATERAL (
@@ -80,14 +81,16 @@ WITH measured AS (
     GROUP BY v.source_id, v.hour, v.co2_ug, v.quality, v.code
 ), wanted AS (
     SELECT w.source_id, hour * 60 + k AS minute,
-           coalesce(floor(added * (k + 1) / 60.0) - floor(added * k / 60.0), 0)::int8 AS closing_ug,
+           CASE WHEN valueless THEN -coalesce(m.co2_ug, 0)
+                ELSE coalesce(floor(added * (k + 1) / 60.0) - floor(added * k / 60.0), 0)::int8
+                END AS closing_ug,
            CASE WHEN judged THEN (quality = 'measured')::int * 60000 - coalesce(m.covered_ms, 0)
                 ELSE 0 END AS closing_ms,
            (judged AND quality = 'substituted')::int * 60000 AS substituted_ms,
            {per_figure(_SET, "coalesce(m.{f}, 0) AS old_{f}")}
     FROM measured w CROSS JOIN generate_series(0, 59) AS k
     LEFT JOIN LATERAL (
-        SELECT e.covered_ms, {per_figure(_SET, "e.{f}")} FROM emission_minute e
+        SELECT e.co2_ug, e.covered_ms, {per_figure(_SET, "e.{f}")} FROM emission_minute e
         WHERE e.source_id = w.source_id
           AND e.minute = minute_start(w.hour * 60 + k)
         LIMIT 1) m ON true
@@ -162,7 +165,7 @@ RETURNING h.source_id, minute_of(h.hour) / 60
 class HourVerdict:
     """What judging an hour (since the epoch) came to.
 
-    ``co2_ug`` None: no figure by the rule, so the hour stays the sum of what was measured.
+    ``co2_ug`` None: no value by the rule, so that nothing of the hour is in any total.
     ``code`` and ``quality`` None: the source is under no rule any more.
     """
 

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from typing import LiteralString
+from typing import Final, LiteralString
+
+#: The qualities of an hour that a rule closed without a value: what readings cover of it is told by
+#: the word, and enters no total.
+VALUELESS: Final = ("missing", "partial")
+
+#: SQL of the same, of a row with quality and code.
+HAS_NO_VALUE: LiteralString = "(code IS NOT NULL AND quality IN ('missing', 'partial'))"
+
+
+def has_value(*, quality: str, code: str | None, covered_ms: int) -> bool:
+    """Return whether an hour has a figure: nothing is known of it, or its rule found it invalid."""
+    if code is not None:
+        return quality not in VALUELESS
+    return covered_ms > 0
 
 
 def hour_quality(covered_ms: LiteralString, estimated_ms: LiteralString) -> LiteralString:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, LiteralString
 
-from services.core.store.emissions.hour_quality import hour_quality
+from services.core.store.emissions.hour_quality import HAS_NO_VALUE, hour_quality
 from services.core.store.schema.figures import IN_HOURS, OF_COVERED, per_figure
 
 _FIGURES: LiteralString = per_figure(IN_HOURS)
@@ -97,13 +97,17 @@ WHERE h.source_id = ANY(:sources) AND h.hour = :running AND h.hour >= :first AND
   AND h.opened_at <= :as_of AND m.co2_ug IS NOT NULL
 """
 
-# By what method the time of an hour came to its figure; a rule judges an hour as a whole.
+# By what method the time of an hour came to its figure; a rule judges an hour as a whole. None of
+# the time of an hour that it closed without a value has one.
 _BY_METHOD: LiteralString = f"""
-SELECT *,
-       CASE WHEN quality = 'measured' AND code IS NOT NULL THEN 3600000
+SELECT source_id, hour, {per_figure(f for f in IN_HOURS if f not in OF_COVERED)},
+       version, final, quality, code,
+       CASE WHEN {HAS_NO_VALUE} THEN 0
+            WHEN quality = 'measured' AND code IS NOT NULL THEN 3600000
             WHEN quality = 'substituted' THEN 0
             ELSE covered_ms{"".join(f" - {time}" for time in OF_COVERED)} END AS measured_ms,
-       CASE quality WHEN 'substituted' THEN 3600000 ELSE 0 END AS substituted_ms
+       CASE quality WHEN 'substituted' THEN 3600000 ELSE 0 END AS substituted_ms,
+       {per_figure(OF_COVERED, f"CASE WHEN {HAS_NO_VALUE} THEN 0 ELSE {{f}} END AS {{f}}")}
 FROM (
 """
 
