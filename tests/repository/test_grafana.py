@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.api.http.intervals import parse
-from services.api.models.models import LiveSource, Total
+from services.api.models.live import LiveSource, Total
 from services.core.timeline.windows import TOTALS
 from tests.repository.files import DASHBOARDS, DEPLOY, openapi, read_yaml, services
 

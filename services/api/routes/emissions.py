@@ -32,7 +32,7 @@ from services.api.http.parameters import FacilityList, Instant, SourceList, Time
 from services.api.http.problems import InvalidRequest, NotFound, TooManyRows
 from services.api.http.shapes import Shape
 from services.api.models.bands import SourceMass, band_kg, masses_kg
-from services.api.models.models import Emission
+from services.api.models.emissions import Emission
 from services.api.models.shares import quality, shares
 from services.core.store.answers import emissions
 from services.core.store.answers.emissions import Bucket, EmissionRow

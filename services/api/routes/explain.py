@@ -15,7 +15,7 @@ from services.api.http.answers import json_answer
 from services.api.http.parameters import FacilityId, Instant, Query
 from services.api.http.problems import NotFound, documented
 from services.api.models.explain import explain_body
-from services.api.models.models import Explanation
+from services.api.models.explanation import Explanation
 from services.core.store.answers.explain import explain_hour
 
 router = APIRouter(tags=["explain"])

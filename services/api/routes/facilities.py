@@ -25,7 +25,7 @@ from services.api.http.problems import (
     documented,
 )
 from services.api.http.shapes import Shape
-from services.api.models.models import (
+from services.api.models.facilities import (
     Applied,
     Facility,
     FacilityDevice,

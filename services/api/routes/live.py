@@ -28,7 +28,7 @@ from services.api.http.problems import (
 )
 from services.api.live.body import live_body
 from services.api.live.feed import FeedAwayError, LiveEvent, ReadLive
-from services.api.models.models import Live
+from services.api.models.live import Live
 from services.core.runtime.clock import Clock
 from services.core.store.alerts.queries import alerts_as_of, is_open, live_alerts
 from services.core.store.answers.live import facility_live

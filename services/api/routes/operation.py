@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from services.api.context import InContext
 from services.api.http.answers import json_answer
-from services.api.models.models import Ready
+from services.api.models.operation import Ready
 from services.core.runtime.clock import Clock
 from services.core.runtime.metrics import api_registry
 from services.core.runtime.steady_time import SteadyTime

@@ -18,7 +18,7 @@ from services.api.http.pages import CursorText, Pages
 from services.api.http.parameters import End, Instant, Query, SlugList
 from services.api.http.problems import NotFound, documented
 from services.api.http.shapes import Shape
-from services.api.models.models import QuarantineRow
+from services.api.models.quarantine import QuarantineRow
 from services.core.store.readings.chart import QUALITIES
 from services.core.store.readings.quarantine import QuarantineItem, item, select_page
 

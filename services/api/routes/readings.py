@@ -16,7 +16,7 @@ from services.api.http.pages import MAX_ROWS
 from services.api.http.parameters import FacilityList, SlugList, TimeSpan
 from services.api.http.problems import NotFound, TooManyRows
 from services.api.http.shapes import Shape
-from services.api.models.models import ReadingRow
+from services.api.models.readings import ReadingRow
 from services.core.store.readings.chart import channels, readings
 
 router = APIRouter(tags=["readings"])

@@ -17,7 +17,7 @@ from services.api.http.answers import json_answer
 from services.api.http.parameters import End, Instant, Query, SlugList
 from services.api.http.problems import NotFound, documented
 from services.api.http.shapes import Shape
-from services.api.models.models import Replay
+from services.api.models.quarantine import Replay
 from services.core.store.readings import replays
 from services.core.store.readings.replays import ReplayRequest, Selection
 

@@ -15,7 +15,7 @@ from services.api.http.answers import Accept, rows_answer
 from services.api.http.parameters import FacilityList, Query, SourceList
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Shape
-from services.api.models.models import Report
+from services.api.models.emissions import Report
 from services.core.store.answers.reported_periods import ReportedPeriod, reported_year
 
 router = APIRouter(tags=["reports"])

@@ -18,7 +18,7 @@ from services.api.http.parameters import End, FacilityList, Instant, Query, Sour
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Shape
 from services.api.models.bands import kg, masses_kg
-from services.api.models.models import Restatement
+from services.api.models.emissions import Restatement
 from services.core.store.answers.facility_queries import SourceRow, all_sources
 from services.core.store.answers.restatements import Place, RestatementRow, restatements
 from services.core.store.emissions.hour_quality import has_value

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from services.api.models.models import Emission, Live
+from services.api.models.emissions import Emission
+from services.api.models.live import Live
 from services.core.runtime.clock import FixedClock
 from tests.integration.aggregator.plant import FILE, Plant, Reading, apply_text, instant
 

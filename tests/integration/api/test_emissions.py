@@ -10,7 +10,7 @@ import nanoarrow
 import psycopg
 import pytest
 
-from services.api.models.models import Emission
+from services.api.models.emissions import Emission
 from services.core.runtime.clock import FixedClock
 from tests.integration.api.plant import FULL, HOUR, MINUTE, at, found, minutes
 

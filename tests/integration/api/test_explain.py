@@ -7,7 +7,7 @@ import httpx
 import psycopg
 import pytest
 
-from services.api.models.models import Explanation
+from services.api.models.explanation import Explanation
 from tests.integration.api.plant import MINUTE, at
 
 Connection = psycopg.Connection[Any]

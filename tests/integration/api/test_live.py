@@ -8,7 +8,7 @@ import httpx
 import psycopg
 import pytest
 
-from services.api.models.models import Live
+from services.api.models.live import Live
 from services.core.runtime.clock import FixedClock
 from tests.integration.api.plant import (
     FULL,

@@ -10,7 +10,7 @@ import psycopg
 from pydantic import SecretStr
 
 from services.api.app import create_app
-from services.api.models.models import Ready
+from services.api.models.operation import Ready
 from services.core.runtime.settings import Settings
 from tests.integration.api.server import serving
 from tests.patience import PATIENCE_S

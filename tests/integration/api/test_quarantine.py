@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from services.api.models.models import QuarantineRow
+from services.api.models.quarantine import QuarantineRow
 
 Connection = psycopg.Connection[Any]
 

@@ -7,7 +7,7 @@ import httpx
 import psycopg
 import pytest
 
-from services.api.models.models import ReadingRow
+from services.api.models.readings import ReadingRow
 from tests.integration.api.plant import at, found
 
 Connection = psycopg.Connection[Any]

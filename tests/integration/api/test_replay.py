@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from services.api.app import create_app
-from services.api.models.models import Replay
+from services.api.models.quarantine import Replay
 from services.core.runtime.settings import Settings
 from services.core.store.operations import keys
 from tests.integration.api.plant import found

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.api.models.models import Restatement
+from services.api.models.emissions import Restatement
 from services.core.runtime.clock import FixedClock
 from tests.integration.aggregator.plant import FILE, Plant, Reading, apply_text, instant
 

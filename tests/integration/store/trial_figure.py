@@ -38,6 +38,11 @@ class Trial:
         return [*self.edits, self.migration]
 
 
+_MASS_OF_A_ROW = (
+    "    co2_biogenic_kg: float | None",
+    "    co2_trial_kg: float | None = Field(examples=[1.5])\n",
+)
+
 _MASS_EDITS: Edits = {
     "core/store/schema/figures.py": [
         (
@@ -63,11 +68,10 @@ _MASS_EDITS: Edits = {
         ("co2_biogenic_kg=biogenic, known", "trial_kg=co2 / 2, "),
         ("            market_kg=co2,", "            trial_kg=np.zeros_like(co2),\n"),
     ],
-    "api/models/models.py": [
-        (
-            "    co2_biogenic_kg: float | None",
-            "    co2_trial_kg: float | None = Field(examples=[1.5])\n",
-        ),
+    "api/models/live.py": [_MASS_OF_A_ROW],
+    "api/models/explanation.py": [_MASS_OF_A_ROW],
+    "api/models/emissions.py": [
+        _MASS_OF_A_ROW,
         (
             "    old_co2_market_kg: float | None",
             "".join(
@@ -104,8 +108,10 @@ _TIME_EDITS: Edits = {
         ),
         ("            estimated_us=np.minimum(", "            trial_us=np.zeros_like(covered),\n"),
     ],
-    "api/models/models.py": [
+    "api/models/live.py": [
         ("    missing: float", "    trial: float = Field(examples=[0.5])\n"),
+    ],
+    "api/models/emissions.py": [
         ("    share_missing: float", "    share_trial: float = Field(examples=[0.5])\n"),
     ],
 }

@@ -14,7 +14,8 @@ from pydantic import BaseModel, Field
 from services.api.http.answers import rows_answer
 from services.api.http.shapes import Shape
 from services.api.models.alerts import Alert
-from services.api.models.models import Emission, ReadingRow, Report, Restatement
+from services.api.models.emissions import Emission, Report, Restatement
+from services.api.models.readings import ReadingRow
 
 
 class Row(BaseModel):

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.api.models.models import Emission, Shares
+from services.api.models.emissions import Emission
+from services.api.models.live import Shares
 from services.api.models.shares import shares
 from services.core.store.schema.figures import METHODS_MS, SHARES
 

@@ -1,0 +1,154 @@
+"""Rows of emissions, of yearly reports and of restatements."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from services.api.models.answer import Answer, QualityWord
+
+
+class Emission(Answer):
+    """Emissions of one source in one interval."""
+
+    time: datetime = Field(examples=["2026-11-23T17:00:00Z"], description="start of the interval")
+    facility: str = Field(examples=["linz"])
+    source: str = Field(examples=["stack-1"])
+    scope: Literal[1, 2, 3] = Field(examples=[1])
+    co2_kg: float | None = Field(
+        examples=[848.5],
+        description="`null`: unknown; so is an hour that its rule found invalid and did not fill",
+    )
+    co2e_kg: float | None = Field(examples=[849.25])
+    coverage: float = Field(ge=0, le=1, examples=[1.0])
+    quality: QualityWord = Field(
+        examples=["measured"],
+        description="an hour without a value is `missing`, or `partial` where there were readings"
+        " and its rule found too few",
+    )
+    version: int | None = Field(
+        examples=[1],
+        description="version of the hour, the highest of several; `null`: not computed",
+    )
+    activity: float | None = Field(examples=[412.5])
+    activity_unit: str | None = Field(examples=["kWh"])
+    state: Literal["provisional", "final"] = Field(examples=["final"])
+    co2_market_kg: float | None = Field(
+        examples=[848.5],
+        description="market-based for scope 2; equals `co2_kg` without a contract",
+    )
+    co2_low_kg: float | None = Field(
+        examples=[827.3],
+        description="lower end of the 95 % interval of `co2_kg`; `null`: not every meter and factor"
+        " states its uncertainty",
+    )
+    co2_high_kg: float | None = Field(
+        examples=[869.7], description="upper end of the same interval"
+    )
+    counts: bool = Field(
+        examples=[True], description="false: excluded from sums, because it checks another source"
+    )
+    share_measured: float = Field(
+        ge=0,
+        le=1,
+        examples=[1.0],
+        description="share of the interval that comes from readings; an hour that its rule found"
+        " valid counts in full",
+    )
+    share_substituted: float = Field(ge=0, le=1, examples=[0.0])
+    share_estimated: float = Field(
+        ge=0,
+        le=1,
+        examples=[0.0],
+        description="spread between distant readings of a register, or based on uncertain readings",
+    )
+    share_missing: float = Field(ge=0, le=1, examples=[0.0], description="no data")
+    source_name: str = Field(examples=["Kiln 1"], description="display name; default: the id")
+    co2_biogenic_kg: float | None = Field(
+        examples=[120.5], description="CO2 from biomass, which is in no other mass"
+    )
+    code: str | None = Field(
+        examples=["quadrants flow:20"],
+        description="for intervals of an hour: how its rule determined it, with the method code of"
+        " each input that is not plainly measured; `null`: longer intervals, or no rule",
+    )
+
+
+class Report(Answer):
+    """A quarter or year of one stack, as its rule requires it to be reported."""
+
+    time: datetime = Field(examples=["2026-07-01T04:00:00Z"], description="start of the period")
+    ends: datetime = Field(
+        examples=["2026-10-01T04:00:00Z"], description="end of the period, exclusive"
+    )
+    facility: str = Field(examples=["linz"])
+    source: str = Field(examples=["stack-1"])
+    scope: Literal[1, 2, 3] = Field(examples=[1])
+    period: str = Field(examples=["2026-Q3", "2026"])
+    equation: str = Field(examples=["F-11"])
+    citation: str = Field(examples=["40 CFR 75 App. F, eq. F-11"])
+    unit: str = Field(examples=["short ton"])
+    value: float | None = Field(
+        examples=[812345.6],
+        description="rounded once; `null`: not computable, or no hour finalised yet",
+    )
+    unrounded: float | None = Field(examples=[812345.625])
+    co2_kg: float | None = Field(examples=[736947537.8], description="`value` in kg")
+    operating_h: float = Field(examples=[2190.25], description="operating hours as reported")
+    hours: int = Field(examples=[2208], description="hours that were finalised")
+    hours_waiting: int = Field(examples=[0], description="past hours without a final figure")
+    state: Literal["provisional", "final"] = Field(examples=["final"])
+    reason: str | None = Field(
+        examples=[None, "hour 2026-08-03T10:00:00Z operated and has no rate"],
+        description="why the value is missing",
+    )
+    codes: str = Field(
+        examples=["co2:01=2208 flow:01=2205 flow:20=3"],
+        description="hours of operation by the method code of each input",
+    )
+
+
+class Restatement(Answer):
+    """A change of an hour after it was closed."""
+
+    time: datetime = Field(examples=["2026-11-23T17:00:00Z"], description="start of the hour")
+    facility: str = Field(examples=["linz"])
+    source: str = Field(examples=["stack-1"])
+    scope: Literal[1, 2, 3] = Field(examples=[1])
+    version: int = Field(examples=[2], description="version that the change created")
+    old_co2_kg: float | None = Field(examples=[848.5], description="`null`: unknown before")
+    new_co2_kg: float | None = Field(examples=[850.0])
+    difference_kg: float | None = Field(
+        examples=[1.5], description="new minus old; `null` counts as 0"
+    )
+    old_co2e_kg: float | None = Field(examples=[848.5])
+    new_co2e_kg: float | None = Field(examples=[850.0])
+    old_quality: Literal["measured", "partial", "missing", "substituted", "estimated"] = Field(
+        examples=["partial"]
+    )
+    new_quality: Literal["measured", "partial", "missing", "substituted", "estimated"] = Field(
+        examples=["measured"]
+    )
+    reason: str = Field(
+        examples=["late readings"],
+        description="late readings, value held on, accepted correction, factor version, channel"
+        " configuration, register epoch, source configuration, source added, substitution"
+        " resolved or recomputation",
+    )
+    cause: str | None = Field(
+        examples=["cems-1.co2"], description="what or who caused it: channels, rows or people"
+    )
+    known_at: datetime = Field(
+        examples=["2026-11-23T19:03:12.5Z"], description="when the new version was created"
+    )
+    old_co2_market_kg: float | None = Field(
+        examples=[848.5],
+        description="market-based for scope 2; equals `old_co2_kg` without a contract",
+    )
+    new_co2_market_kg: float | None = Field(examples=[850.0])
+    old_co2_biogenic_kg: float | None = Field(
+        examples=[120.5], description="CO2 from biomass, which is in no other mass"
+    )
+    new_co2_biogenic_kg: float | None = Field(examples=[121.0])

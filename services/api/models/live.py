@@ -1,0 +1,129 @@
+"""The body of live totals."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from services.api.models.alerts import Alert
+from services.api.models.answer import Answer, QualityWord
+from services.core.timeline.windows import Window
+
+
+class Shares(Answer):
+    """How the figures of a window were obtained, as shares of its time; they add up to 1."""
+
+    measured: float = Field(
+        ge=0,
+        le=1,
+        examples=[0.9583],
+        description="from readings; an hour that its rule found valid counts in full",
+    )
+    substituted: float = Field(
+        ge=0, le=1, examples=[0.0417], description="hours for which a rule substituted a value"
+    )
+    estimated: float = Field(
+        ge=0,
+        le=1,
+        examples=[0.0],
+        description="spread between distant readings of a register, of which only the sum is known,"
+        " or based on uncertain readings",
+    )
+    missing: float = Field(ge=0, le=1, examples=[0.0], description="no data")
+
+
+class Total(Answer):
+    """Emissions in a window."""
+
+    co2_kg: float | None = Field(examples=[10234.5], description="`null`: unknown")
+    co2e_kg: float | None = Field(examples=[10251.25])
+    co2_market_kg: float | None = Field(
+        examples=[10234.5],
+        description="market-based for scope 2; equals `co2_kg` without a contract",
+    )
+    co2_biogenic_kg: float | None = Field(
+        examples=[1200.5], description="CO2 from biomass, which is in no other mass"
+    )
+    co2_low_kg: float | None = Field(
+        examples=[9978.6],
+        description="lower end of the 95 % interval of `co2_kg`; `null`: not every meter and factor"
+        " states its uncertainty",
+    )
+    co2_high_kg: float | None = Field(
+        examples=[10490.4], description="upper end of the same interval"
+    )
+    coverage: float = Field(
+        ge=0,
+        le=1,
+        examples=[0.9993],
+        description="part of the window that readings cover, 0 to 1; those of an hour that its rule"
+        " found invalid cover nothing where it has no value",
+    )
+    quality: QualityWord = Field(
+        examples=["substituted"],
+        description="`substituted`: a rule filled a part in, `shares` says how much",
+    )
+    shares: Shares
+
+
+Totals = dict[Window, Total]
+
+
+class LiveSource(Answer):
+    """The present state of a source."""
+
+    id: str = Field(examples=["stack-1"])
+    name: str = Field(examples=["Kiln 1"], description="display name; default: the id")
+    scope: Literal[1, 2, 3] = Field(examples=[1])
+    active: bool = Field(
+        description="false: removed from the facility file; past emissions still count"
+    )
+    counts: bool = Field(
+        description="false: excluded from sums, because it checks another source or because an"
+        " active source counts the readings of this retired one"
+    )
+    rate_kg_h: float | None = Field(
+        examples=[10180.2], description="kg CO2 per hour; `null`: no data in the last 15 minutes"
+    )
+    totals: Totals
+    newest_minute: datetime | None = Field(description="latest minute with data")
+
+
+class ScopeTotals(Answer):
+    """Emissions of one scope."""
+
+    scope: Literal[1, 2, 3] = Field(examples=[2])
+    totals: Totals
+
+
+class Difference(Answer):
+    """Difference between a source and its check."""
+
+    difference_kg: float | None = Field(examples=[-12.5], description="source minus check")
+    difference_percent: float | None = Field(examples=[-1.2], description="relative to the check")
+
+
+class Check(Answer):
+    """A source and another one that measures the same emissions differently."""
+
+    source: str = Field(examples=["boiler"])
+    check: str = Field(examples=["stack-1"])
+    totals: dict[Window, Difference]
+
+
+class Live(Answer):
+    """The present state of a facility."""
+
+    as_of: datetime
+    facility: str = Field(examples=["linz"])
+    rate_kg_h: float | None = Field(examples=[10592.7])
+    totals: Totals
+    scopes: list[ScopeTotals]
+    sources: list[LiveSource]
+    checks: list[Check]
+    alerts: list[Alert] = Field(description="alerts that are firing, the latest 1 000")
+    sequence: int = Field(examples=[4711], description="increases with every change of the totals")
+    changed_at: datetime | None = Field(description="when the totals last changed")
+    newest_minute: datetime | None = Field(description="latest minute with data")

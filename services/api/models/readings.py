@@ -1,0 +1,24 @@
+"""Rows of readings."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from services.api.models.answer import Answer, QualityName
+
+
+class ReadingRow(Answer):
+    """One reading."""
+
+    time: datetime = Field(examples=["2026-11-23T18:00:00.25Z"])
+    device: str = Field(examples=["cems-1"])
+    channel: str = Field(examples=["co2"])
+    value: float | None = Field(examples=[12.5], description="`null`: the device reported no value")
+    unit: str = Field(examples=["%"])
+    quality: QualityName = Field(examples=["good"])
+    facility: str = Field(examples=["linz"], description="the facility of the device")
+    over_full_scale: bool = Field(
+        examples=[False], description="whether the value is above the channel's `full_scale`"
+    )
