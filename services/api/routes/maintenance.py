@@ -9,20 +9,32 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
 
-from services.api.auth import Reader, Writer, one_facility, visible_facilities
+from services.api.auth import Reader, Writer, visible_facilities
 from services.api.context import InContext
-from services.api.http import entries
 from services.api.http.answers import json_answer
 from services.api.http.entries import Entry, EntryId
 from services.api.http.parameters import End, FacilitiesQuery, FacilityQuery, Instant
-from services.api.http.problems import Conflict, NotFound, documented
-from services.api.models.alerts import Changed, MaintenanceRow
+from services.api.http.problems import NotFound, documented
+from services.api.models.alerts import MaintenanceRow
+from services.api.routes.entry_calls import EntryCalls
 from services.core.facility.thresholds import Maintenance
 from services.core.store.alerts import queries, threshold_changes
 
 router = APIRouter(tags=["alerts"])
 
-_ENTRY = Entry(Maintenance, MaintenanceRow)
+_CALLS = EntryCalls(
+    "maintenance",
+    "maintenance",
+    "/v1/maintenance",
+    Entry(Maintenance, MaintenanceRow),
+    put=lambda connection, facility, stated, by: threshold_changes.put_maintenance(
+        connection, facility, stated, by=by
+    ),
+    delete=lambda connection, facility, slug, _by: threshold_changes.delete_maintenance(
+        connection, facility, slug
+    ),
+)
+_put, _delete = _CALLS.declared(router)
 
 
 class MaintenanceQuery(FacilitiesQuery):
@@ -52,13 +64,7 @@ async def get_maintenance(
     return json_answer(rows)
 
 
-@router.put(
-    "/v1/maintenance/{maintenance}",
-    summary="Create or change maintenance",
-    response_model=Changed,
-    responses=documented(NotFound, Conflict),
-    openapi_extra=_ENTRY.documented(),
-)
+@_put
 async def put_maintenance(
     context: InContext,
     who: Writer,
@@ -67,21 +73,10 @@ async def put_maintenance(
     query: Annotated[FacilityQuery, FromQuery()],
 ) -> Response:
     """Create or change maintenance. Alerts that still fire at its end are notified then."""
-    body, named = await entries.read(request, query.facility)
-    facility = await one_facility(context, who, named)
-    stated = _ENTRY.stated(body, maintenance)
-    changes = await context.database.write(
-        lambda c: threshold_changes.put_maintenance(c, facility, stated, by=who.name)
-    )
-    return json_answer({"changes": changes})
+    return await _CALLS.put(context, who, request, maintenance, query)
 
 
-@router.delete(
-    "/v1/maintenance/{maintenance}",
-    summary="Delete maintenance",
-    response_model=Changed,
-    responses=documented(NotFound, Conflict),
-)
+@_delete
 async def delete_maintenance(
     context: InContext,
     who: Writer,
@@ -89,11 +84,4 @@ async def delete_maintenance(
     query: Annotated[FacilityQuery, FromQuery()],
 ) -> Response:
     """Delete maintenance, which ends it at once."""
-    facility = await one_facility(context, who, query.facility)
-    if not await context.database.write(
-        lambda c: threshold_changes.delete_maintenance(c, facility, maintenance)
-    ):
-        raise NotFound(
-            f"There is no maintenance {maintenance}; GET /v1/maintenance lists maintenance."
-        )
-    return json_answer({"changes": [f"- maintenance {maintenance}"]})
+    return await _CALLS.delete(context, who, maintenance, query)

@@ -10,14 +10,14 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import ValidationError
 
-from services.api.auth import Reader, Writer, one_facility, visible_facilities
+from services.api.auth import Reader, Writer, visible_facilities
 from services.api.context import InContext
-from services.api.http import entries
 from services.api.http.answers import json_answer
 from services.api.http.entries import Body, Entry, EntryId
 from services.api.http.parameters import FacilitiesQuery, FacilityQuery
-from services.api.http.problems import Conflict, InvalidRequest, NotFound, documented
-from services.api.models.alerts import Changed, ThresholdRow
+from services.api.http.problems import InvalidRequest, NotFound, documented
+from services.api.models.alerts import ThresholdRow
+from services.api.routes.entry_calls import EntryCalls
 from services.core.facility import plain_words
 from services.core.facility.thresholds import Threshold
 from services.core.store.alerts import queries, threshold_changes
@@ -46,7 +46,29 @@ def _seconds(duration: Any) -> float | None:
         return None
 
 
-_ENTRY = Entry(Threshold, ThresholdRow, understand=_take_for_s)
+def _as_by_default(threshold: Threshold) -> Threshold:
+    """Leave ``projected`` and ``figure`` unset where they equal the defaults that GET shows."""
+    defaults: dict[str, None] = {}
+    if threshold.model_copy(update={"projected": None}).is_projected == threshold.is_projected:
+        defaults["projected"] = None
+    if threshold.model_copy(update={"figure": None}).mass == threshold.figure:
+        defaults["figure"] = None
+    return threshold.model_copy(update=defaults)
+
+
+_CALLS = EntryCalls(
+    "threshold",
+    "a threshold",
+    "/v1/thresholds",
+    Entry(Threshold, ThresholdRow, understand=_take_for_s),
+    put=lambda connection, facility, stated, by: threshold_changes.put_threshold(
+        connection, facility, _as_by_default(stated), by=by
+    ),
+    delete=lambda connection, facility, slug, by: threshold_changes.delete_threshold(
+        connection, facility, slug, by=by
+    ),
+)
+_put, _delete = _CALLS.declared(router)
 
 
 @router.get(
@@ -66,13 +88,7 @@ async def get_thresholds(
     return json_answer([body for body in shown if body is not None])
 
 
-@router.put(
-    "/v1/thresholds/{threshold}",
-    summary="Create or change a threshold",
-    response_model=Changed,
-    responses=documented(NotFound, Conflict),
-    openapi_extra=_ENTRY.documented(),
-)
+@_put
 async def put_threshold(
     context: InContext,
     who: Writer,
@@ -84,21 +100,10 @@ async def put_threshold(
 
     A row of GET is accepted too. A threshold of the facility file can only be changed there.
     """
-    body, named = await entries.read(request, query.facility)
-    facility = await one_facility(context, who, named)
-    stated = _as_by_default(_ENTRY.stated(body, threshold))
-    changes = await context.database.write(
-        lambda c: threshold_changes.put_threshold(c, facility, stated, by=who.name)
-    )
-    return json_answer({"changes": changes})
+    return await _CALLS.put(context, who, request, threshold, query)
 
 
-@router.delete(
-    "/v1/thresholds/{threshold}",
-    summary="Delete a threshold",
-    response_model=Changed,
-    responses=documented(NotFound, Conflict),
-)
+@_delete
 async def delete_threshold(
     context: InContext,
     who: Writer,
@@ -106,22 +111,7 @@ async def delete_threshold(
     query: Annotated[FacilityQuery, FromQuery()],
 ) -> Response:
     """Delete a threshold. Its past alerts are kept; one that is firing is resolved."""
-    facility = await one_facility(context, who, query.facility)
-    if not await context.database.write(
-        lambda c: threshold_changes.delete_threshold(c, facility, threshold, by=who.name)
-    ):
-        raise NotFound(f"There is no threshold {threshold}; GET /v1/thresholds lists thresholds.")
-    return json_answer({"changes": [f"- threshold {threshold}"]})
-
-
-def _as_by_default(threshold: Threshold) -> Threshold:
-    """Leave ``projected`` and ``figure`` unset where they equal the defaults that GET shows."""
-    defaults: dict[str, None] = {}
-    if threshold.model_copy(update={"projected": None}).is_projected == threshold.is_projected:
-        defaults["projected"] = None
-    if threshold.model_copy(update={"figure": None}).mass == threshold.figure:
-        defaults["figure"] = None
-    return threshold.model_copy(update=defaults)
+    return await _CALLS.delete(context, who, threshold, query)
 
 
 def _threshold(row: dict[str, Any]) -> dict[str, Any] | None:
