@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -11,76 +10,26 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
-from pydantic import AfterValidator, Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
 from services.api.http.cursors import Cursor
-from services.api.http.intervals import (
-    HOURLY,
-    IntervalLength,
-    count_about,
-    cut,
-    finest,
-    parse,
-    whole_hours,
-)
-from services.api.http.pages import MAX_ROWS, CursorText, Pages
-from services.api.http.parameters import FacilityList, Instant, SourceList, TimeSpan
-from services.api.http.problems import InvalidRequest, NotFound, TooManyRows
+from services.api.http.intervals import count_about, cut
+from services.api.http.pages import MAX_ROWS, Pages
+from services.api.http.problems import NotFound, TooManyRows
 from services.api.http.shapes import Shape
 from services.api.models.bands import SourceMass, band_kg, masses_kg
 from services.api.models.emissions import Emission
 from services.api.models.shares import quality, shares
-from services.core.store.answers import emissions
+from services.api.routes.emission_series import Series, rows_of, series_of
+from services.api.routes.emissions_query import EmissionsQuery
 from services.core.store.answers.emissions import Bucket, EmissionRow
-from services.core.store.answers.facility_queries import FacilityRow, SourceRow, sources_between
-from services.core.store.answers.source_uncertainty import SourceAccount, source_accounts
 from services.core.timeline.instants import MINUTE, rfc3339
 
 router = APIRouter(tags=["emissions"])
 
 _ROWS = Shape(Emission, arrow=True)
-
-
-def _checked(interval: str) -> str:
-    if interval != "auto":
-        parse(interval)
-    return interval
-
-
-class EmissionsQuery(TimeSpan):
-    """Parameters of ``GET /v1/emissions``."""
-
-    facility: FacilityList = Field([])
-    source: SourceList = Field([])
-    interval: Annotated[str, AfterValidator(_checked)] = Field(
-        "auto",
-        description="length of an interval: minutes that divide an hour, hours that divide a day,"
-        " days, weeks, months or a year (`1m`, `15m`, `30m`, `1h`, `6h`, `1d`, `1w`, `1mo`, `1y`,"
-        " `PT30M`, seconds); intervals above an hour start with the day, week (Monday), month or"
-        " year of the facility's time zone; `auto`: the finest of 1m, 5m, 15m, 1h, 1d, 1mo that"
-        " gives at most `max_points` rows for each source",
-        examples=["auto"],
-    )
-    max_points: int = Field(
-        1000, ge=1, le=MAX_ROWS, description="for `auto`: maximum number of rows for each source"
-    )
-    as_of: Instant | None = Field(
-        None,
-        description="returns emissions as they were known at this time, for intervals of an hour"
-        " or more: the versions in force then; for an hour still open then, its first figure, as"
-        " provisional",
-    )
-    limit: int | None = Field(
-        None,
-        ge=1,
-        le=MAX_ROWS,
-        description="maximum number of rows; the `Link` header leads to the next page",
-    )
-    cursor: CursorText = None
 
 
 class _Place(NamedTuple):
@@ -94,15 +43,6 @@ def _place(row: dict[str, Any]) -> _Place:
 
 
 _PAGES = Pages("/v1/emissions", Cursor(_Place), _place)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Series:
-    """One facility's part of the answer."""
-
-    facility: FacilityRow
-    sources: tuple[SourceRow, ...]
-    accounts: Mapping[str, SourceAccount]
 
 
 @router.get(
@@ -127,13 +67,13 @@ async def get_emissions(
     if query.as_of is not None:
         now = min(now, query.as_of)
     begins, ends = query.bounds(now)
-    interval = _interval(query, begins, ends)
+    interval = query.length(begins, ends)
     after = _PAGES.after(query)
     facilities = await visible_facilities(context, who, query.facility)
     if after is not None:
         begins = max(begins, after.time)
     async with context.database.read() as connection:
-        series = await _series(connection, facilities, query, begins, ends)
+        series = await series_of(connection, facilities, query.source, begins, ends)
         count = sum(len(s.sources) for s in series)
         # what lies ahead of the clock is no gap
         until = min(ends, now)
@@ -149,7 +89,7 @@ async def get_emissions(
                 # one more than fit, for the cursor may stand within the first
                 limit=MAX_ROWS if query.limit is None else query.limit // max(1, count) + 2,
             )
-            answer = await _read(connection, part, buckets, interval, query.as_of, now)
+            answer = await rows_of(connection, part, buckets, interval, query.as_of, now)
             rows.extend(_row(part, buckets, row, now) for row in answer)
     rows.sort(key=_place)
     if after is not None:
@@ -164,18 +104,6 @@ async def get_emissions(
     )
 
 
-def _interval(query: EmissionsQuery, begins: datetime, ends: datetime) -> IntervalLength:
-    if query.interval == "auto":
-        interval = finest(begins, ends, limit=query.max_points)
-        return HOURLY if query.as_of is not None and interval.in_hour else interval
-    interval = parse(query.interval)
-    if query.as_of is not None and not interval.of_hours:
-        raise InvalidRequest(
-            "as_of: only hours are versioned; use an interval of whole hours, such as 1h, 1d or 1mo"
-        )
-    return interval
-
-
 def _too_many(count: int) -> TooManyRows:
     return TooManyRows(
         f"The answer would have about {count} rows, more than {MAX_ROWS}; use a coarser interval"
@@ -183,54 +111,8 @@ def _too_many(count: int) -> TooManyRows:
     )
 
 
-async def _series(
-    connection: AsyncConnection,
-    facilities: Sequence[FacilityRow],
-    query: EmissionsQuery,
-    begins: datetime,
-    ends: datetime,
-) -> list[_Series]:
-    series = []
-    unknown = set(query.source)
-    for facility in facilities:
-        all_sources = await sources_between(connection, facility.id, begins=begins, ends=ends)
-        unknown -= {source.slug for source in all_sources}
-        sources = tuple(s for s in all_sources if not query.source or s.slug in query.source)
-        accounts = await source_accounts(connection, facility.slug)
-        series.append(_Series(facility=facility, sources=sources, accounts=accounts))
-    if unknown:
-        raise NotFound(f"There is no source {min(unknown)}; GET /v1/facilities lists sources.")
-    return series
-
-
-async def _read(
-    connection: AsyncConnection,
-    part: _Series,
-    buckets: Sequence[Bucket],
-    interval: IntervalLength,
-    as_of: datetime | None,
-    now: datetime,
-) -> list[EmissionRow]:
-    ids = [source.id for source in part.sources]
-    if not buckets or not ids:
-        return []
-    if interval.in_hour:
-        return await emissions.parts_of_hours(connection, ids, buckets, now=now)
-    if interval == HOURLY or (
-        interval.of_hours
-        and whole_hours(part.facility.timezone, buckets[0].begins, buckets[-1].ends)
-    ):
-        return await emissions.whole_hours(connection, ids, buckets, now=now, as_of=as_of)
-    if as_of is not None:
-        raise InvalidRequest(
-            f"as_of: intervals in {part.facility.timezone} do not begin on a whole UTC hour, and"
-            " only hours are versioned; use interval 1h"
-        )
-    return await emissions.days_of_minutes(connection, ids, buckets, now=now)
-
-
 def _row(
-    part: _Series, buckets: Sequence[Bucket], row: EmissionRow, now: datetime
+    part: Series, buckets: Sequence[Bucket], row: EmissionRow, now: datetime
 ) -> dict[str, Any]:
     source = next(s for s in part.sources if s.id == row.source_id)
     bucket = buckets[row.bucket]

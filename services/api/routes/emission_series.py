@@ -1,0 +1,79 @@
+"""What ``GET /v1/emissions`` reads of each facility: its sources, and their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.api.http.intervals import HOURLY, IntervalLength, whole_hours
+from services.api.http.problems import InvalidRequest, NotFound
+from services.core.store.answers import emissions
+from services.core.store.answers.emissions import Bucket, EmissionRow
+from services.core.store.answers.facility_queries import FacilityRow, SourceRow, sources_between
+from services.core.store.answers.source_uncertainty import SourceAccount, source_accounts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Series:
+    """One facility's part of the answer."""
+
+    facility: FacilityRow
+    sources: tuple[SourceRow, ...]
+    accounts: Mapping[str, SourceAccount]
+
+
+async def series_of(
+    connection: AsyncConnection,
+    facilities: Sequence[FacilityRow],
+    source: Sequence[str],
+    begins: datetime,
+    ends: datetime,
+) -> list[Series]:
+    """Read the sources of the facilities in a span of time; ``source``: ids of some, none: all.
+
+    :raises NotFound: no facility has a source with one of the ids.
+    """
+    series = []
+    unknown = set(source)
+    for facility in facilities:
+        all_sources = await sources_between(connection, facility.id, begins=begins, ends=ends)
+        unknown -= {row.slug for row in all_sources}
+        sources = tuple(s for s in all_sources if not source or s.slug in source)
+        accounts = await source_accounts(connection, facility.slug)
+        series.append(Series(facility=facility, sources=sources, accounts=accounts))
+    if unknown:
+        raise NotFound(f"There is no source {min(unknown)}; GET /v1/facilities lists sources.")
+    return series
+
+
+async def rows_of(
+    connection: AsyncConnection,
+    series: Series,
+    buckets: Sequence[Bucket],
+    interval: IntervalLength,
+    as_of: datetime | None,
+    now: datetime,
+) -> list[EmissionRow]:
+    """Read the rows of a facility's sources from the minutes or hours that its buckets are made of.
+
+    :raises InvalidRequest: no versions of such intervals are kept, for ``as_of``.
+    """
+    ids = [source.id for source in series.sources]
+    if not buckets or not ids:
+        return []
+    if interval.in_hour:
+        return await emissions.parts_of_hours(connection, ids, buckets, now=now)
+    if interval == HOURLY or (
+        interval.of_hours
+        and whole_hours(series.facility.timezone, buckets[0].begins, buckets[-1].ends)
+    ):
+        return await emissions.whole_hours(connection, ids, buckets, now=now, as_of=as_of)
+    if as_of is not None:
+        raise InvalidRequest(
+            f"as_of: intervals in {series.facility.timezone} do not begin on a whole UTC hour, and"
+            " only hours are versioned; use interval 1h"
+        )
+    return await emissions.days_of_minutes(connection, ids, buckets, now=now)

@@ -1,0 +1,67 @@
+"""The parameters of ``GET /v1/emissions``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from services.api.http.intervals import HOURLY, IntervalLength, finest, parse
+from services.api.http.pages import MAX_ROWS, CursorText
+from services.api.http.parameters import FacilityList, Instant, SourceList, TimeSpan
+from services.api.http.problems import InvalidRequest
+
+
+def _checked(interval: str) -> str:
+    if interval != "auto":
+        parse(interval)
+    return interval
+
+
+class EmissionsQuery(TimeSpan):
+    """Parameters of ``GET /v1/emissions``."""
+
+    facility: FacilityList = Field([])
+    source: SourceList = Field([])
+    interval: Annotated[str, AfterValidator(_checked)] = Field(
+        "auto",
+        description="length of an interval: minutes that divide an hour, hours that divide a day,"
+        " days, weeks, months or a year (`1m`, `15m`, `30m`, `1h`, `6h`, `1d`, `1w`, `1mo`, `1y`,"
+        " `PT30M`, seconds); intervals above an hour start with the day, week (Monday), month or"
+        " year of the facility's time zone; `auto`: the finest of 1m, 5m, 15m, 1h, 1d, 1mo that"
+        " gives at most `max_points` rows for each source",
+        examples=["auto"],
+    )
+    max_points: int = Field(
+        1000, ge=1, le=MAX_ROWS, description="for `auto`: maximum number of rows for each source"
+    )
+    as_of: Instant | None = Field(
+        None,
+        description="returns emissions as they were known at this time, for intervals of an hour"
+        " or more: the versions in force then; for an hour still open then, its first figure, as"
+        " provisional",
+    )
+    limit: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_ROWS,
+        description="maximum number of rows; the `Link` header leads to the next page",
+    )
+    cursor: CursorText = None
+
+    def length(self, begins: datetime, ends: datetime) -> IntervalLength:
+        """Return the length of an interval, which ``auto`` chooses.
+
+        :raises InvalidRequest: no versions of such intervals are kept, for ``as_of``.
+        """
+        if self.interval == "auto":
+            interval = finest(begins, ends, limit=self.max_points)
+            return HOURLY if self.as_of is not None and interval.in_hour else interval
+        interval = parse(self.interval)
+        if self.as_of is not None and not interval.of_hours:
+            raise InvalidRequest(
+                "as_of: only hours are versioned; use an interval of whole hours, such as 1h, 1d"
+                " or 1mo"
+            )
+        return interval
