@@ -27,6 +27,12 @@ _WORDS = {
     "date": "day, such as 2026-01-01",
     "AwareDatetime": "instant",
 }
+#: Keys that no file has: what other keys say, as it is stored.
+_AS_STORED = {
+    ("Channel", "unit_from"),
+    ("ActivitySource", "derived"),
+    ("ActivitySource", "direction"),
+}
 _EXAMPLE = """\
 ```yaml
 facility: {id: mill, name: Paper mill, timezone: Europe/Vienna}
@@ -98,8 +104,7 @@ def _section(part: type[Part], places: dict[type[Part], str]) -> str:
 
 def _keys(part: type[Part]) -> Iterator[tuple[str, Any]]:
     for name, field in part.model_fields.items():
-        # written as unit: {from: ..., default: ...}; made of the input
-        if name not in {"unit_from", "derived"}:
+        if (part.__name__, name) not in _AS_STORED:
             yield field.alias or name, field
 
 

@@ -36,6 +36,8 @@ class _Computed:
     value: NDArray[np.float64]
     covered_us: Integers
     estimated_us: Integers
+    #: what flowed out; None: no channel tells it apart
+    exported: NDArray[np.float64] | None
 
     def series(self, i: int, *, is_rate: bool) -> MinuteSeries:
         """One range."""
@@ -47,6 +49,7 @@ class _Computed:
             covered_us=self.covered_us[own_minutes],
             estimated_us=self.estimated_us[own_minutes],
             is_rate=is_rate,
+            exported=None if self.exported is None else self.exported[own_minutes],
         )
 
 
@@ -124,6 +127,7 @@ def _minutes(readings: AnyReadings, rules: Mapping[int, ChannelRule], ranges: Ra
     total = int(sizes.sum())
     value, covered_us = np.zeros(total), np.zeros(total, dtype=np.int64)
     estimated_us = np.zeros(total, dtype=np.int64)
+    exported: NDArray[np.float64] | None = None
     by_rule: dict[tuple[int, int, int], list[int]] = {}
     for i, key in enumerate(
         zip(map(id, channel_rules), ranges.firsts.tolist(), ranges.lasts.tolist(), strict=True)
@@ -137,7 +141,8 @@ def _minutes(readings: AnyReadings, rules: Mapping[int, ChannelRule], ranges: Ra
         place = (
             np.arange(owner.size) + (stored.bounds[rows] - (np.cumsum(lengths) - lengths))[owner]
         )
-        values, covered, estimated = channel_rules[members[0]].minutes_of_many(
+        rule = channel_rules[members[0]]
+        values, covered, estimated = rule.minutes_of_many(
             stored.ts_us[place],
             stored.value[place],
             owner,
@@ -148,12 +153,18 @@ def _minutes(readings: AnyReadings, rules: Mapping[int, ChannelRule], ranges: Ra
         )
         target = begins[rows][:, None] + np.arange(last - first + 1)
         value[target], covered_us[target], estimated_us[target] = values, covered, estimated
+        if (exports := rule.exports) is not None:
+            exported = np.zeros(total) if exported is None else exported
+            exported[target], _, _ = exports.minutes_of_many(
+                stored.ts_us[place], stored.value[place], owner, rows.size, first, last
+            )
     return _Computed(
         ranges=ranges,
         begins=begins,
         value=value,
         covered_us=covered_us,
         estimated_us=estimated_us,
+        exported=exported,
     )
 
 
@@ -177,11 +188,12 @@ def _masses(
             covered_us=computed.covered_us[place],
             estimated_us=computed.estimated_us[place],
             is_rate=is_rate,
+            exported=None if computed.exported is None else computed.exported[place],
         )
     masses = source.method.masses(chosen, minutes)
     activity = masses.activity
     kg = {mass.name: getattr(masses, mass.in_kg) for mass in MASSES}
-    amounts = [*kg.values()] if activity is None else [*kg.values(), activity]
+    amounts = [*kg.values(), *(a for a in (activity, masses.exported) if a is not None)]
     storable = np.logical_and.reduce([holdable(amount) for amount in amounts])
     known = (masses.covered_us > 0) & storable
     return SourceMinutes(
@@ -192,6 +204,9 @@ def _masses(
             "activity_n": np.zeros_like(minutes)
             if activity is None
             else billionths(minutes, known, activity),
+            "exported_n": np.zeros_like(minutes)
+            if masses.exported is None
+            else billionths(minutes, known, masses.exported),
             # rounded up: a minute with any mass is a covered one, and its mass is told
             **{
                 time.name: np.where(storable, -(-getattr(masses, str(time.in_us)) // 1000), 0)

@@ -77,6 +77,9 @@ def checked_value(observation: Observation, target: Target) -> float | None:
     if not math.isfinite(value):
         raise CheckError(Reason.NOT_FINITE, f"the value is not finite in {target.unit}")
     if not target.lowest <= value <= target.highest and observation.quality <= _LAST_THAT_COUNTS:
+        shown = value if target.as_sent is None else target.as_sent(value)
+        if target.counts_one_way and shown < 0:
+            raise CheckError(Reason.BELOW_ZERO, f"{shown:g} {target.unit} is below zero")
         raise CheckError(Reason.OUT_OF_RANGE, _outside(value, target))
     return value
 

@@ -44,6 +44,8 @@ class Target:
     highest: float
     #: from what is sent and stored to the unit; None: they are the same
     as_sent: Conversion | None = None
+    #: what is below zero in the unit is no range of a sensor, but what flows the other way
+    counts_one_way: bool = False
     #: as sent; between them no value needs a second look, neither at the range nor for markers
     plain_lowest: float = -FLOAT_MARKERS_FROM
     plain_highest: float = FLOAT_MARKERS_FROM
@@ -264,6 +266,8 @@ def _single(number: float) -> float:
 
 def _target(channel: read.Channel) -> Target:
     lowest, highest = channel.range or (-math.inf, math.inf)
+    if channel.counts_one_way:
+        lowest = max(lowest, 0.0)
     in_unit = channel.as_sent
     if in_unit is not None:
         lowest, highest = in_unit.back((lowest, highest))
@@ -278,6 +282,7 @@ def _target(channel: read.Channel) -> Target:
         slug=channel.slug,
         unit=channel.unit,
         as_sent=in_unit,
+        counts_one_way=channel.counts_one_way,
         lowest=max(lowest, -sys.float_info.max),
         highest=min(highest, sys.float_info.max),
         # where the channel names markers each value is compared with them

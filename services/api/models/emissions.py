@@ -74,6 +74,11 @@ class Emission(Answer):
         description="for intervals of an hour: how its rule determined it, with the method code of"
         " each input that is not plainly measured; `null`: longer intervals, or no rule",
     )
+    exported: float | None = Field(
+        examples=[20.5],
+        description="what flowed out, in `activity_unit`: it emits nothing and is not deducted;"
+        " `null`: unknown, or the meter does not tell it apart",
+    )
 
 
 class Report(Answer):

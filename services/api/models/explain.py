@@ -30,6 +30,7 @@ def explain_body(
     """Build the answer; what is unknown is null, never zero."""
     in_force = next((v for v in reversed(explanation.versions) if v.superseded_at is None), None)
     gwp = gwp_set(explanation.configuration.get("gwp"))
+    has_export = explanation.has_export
     return {
         "facility": facility,
         "facility_retired_at": facility_retired_at,
@@ -37,7 +38,7 @@ def explain_body(
         "scope": explanation.scope,
         "hour": hour,
         "as_of": as_of,
-        "total": None if in_force is None else _version(in_force),
+        "total": None if in_force is None else _version(in_force, has_export=has_export),
         "activity_unit": explanation.activity_unit,
         "method": explanation.configuration["method"],
         "configuration": explanation.configuration,
@@ -51,16 +52,17 @@ def explain_body(
         "derived": _derived(explanation.configuration.get("derived")),
         "inputs": [_input(item) for item in explanation.inputs],
         "minutes": _minutes(explanation, hour),
-        "versions": [_version(version) for version in explanation.versions],
+        "versions": [_version(version, has_export=has_export) for version in explanation.versions],
     }
 
 
-def _version(v: HourVersion) -> dict[str, Any]:
+def _version(v: HourVersion, *, has_export: bool) -> dict[str, Any]:
     known = has_value(quality=v.quality, code=v.code, covered_ms=v.covered_ms)
     return {
         "version": v.version,
         **masses_kg(v.masses_ug if known else None),
         "activity": None if v.activity_n is None or not known else v.activity_n / 1e9,
+        "exported": v.exported_n / 1e9 if known and has_export else None,
         "coverage": round(min(1.0, v.covered_ms / HOUR_MS), 6) if known else 0.0,
         "quality": v.quality,
         "code": v.code,
@@ -209,6 +211,7 @@ def _input(item: InputHour) -> dict[str, Any]:
         "scale": channel.spec.scale,
         "offset": channel.spec.offset,
         "mean" if channel.spec.kind == "gauge" else "amount": item.value,
+        "exported": item.exported,
         "covered_s": item.covered_s,
         "readings": {
             "count": readings.count,
@@ -270,6 +273,9 @@ def _minutes(explanation: HourExplanation, hour: datetime) -> list[dict[str, Any
                 "closing_kg": kg(row.closing_ug) if row else 0.0,
                 "activity": row.activity_n / 1e9
                 if row and known and row.activity_n is not None
+                else None,
+                "exported": row.exported_n / 1e9
+                if row and known and explanation.has_export
                 else None,
                 "coverage": min(1.0, row.covered_ms / 60_000) if row else 0.0,
                 "inputs": {

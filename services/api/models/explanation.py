@@ -21,6 +21,9 @@ class HourVersion(Answer):
         examples=[1200.5], description="CO2 from biomass, which is in no other mass"
     )
     activity: float | None
+    exported: float | None = Field(
+        description="what flowed out, which emits nothing; `null`: unknown, or not told apart"
+    )
     coverage: float = Field(ge=0, le=1)
     quality: Literal["measured", "partial", "missing", "substituted", "estimated"]
     code: str | None = Field(description="method code of the policy that finalised the hour")
@@ -45,6 +48,9 @@ class ExplainedInput(Answer):
     offset: float | None = Field(description="added after the scale; `null`: 0")
     mean: float | None = Field(None, description="for a gauge: time-weighted mean")
     amount: float | None = Field(None, description="for any other channel: sum")
+    exported: float | None = Field(
+        description="mean or amount of what flowed out; `null`: unknown, or not told apart"
+    )
     covered_s: float = Field(description="seconds of the hour covered by readings")
     readings: dict[str, object] = Field(
         description="count, gaps, by_quality, over_full_scale (readings above the channel's"
@@ -72,6 +78,9 @@ class ExplainedMinute(Answer):
         description="the minute's share of what the rule added when the hour was closed"
     )
     activity: float | None
+    exported: float | None = Field(
+        description="what flowed out, which emits nothing; `null`: unknown, or not told apart"
+    )
     coverage: float = Field(ge=0, le=1)
     inputs: dict[str, float | None] = Field(description="mean or amount of each input, by role")
 

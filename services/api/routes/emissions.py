@@ -138,6 +138,7 @@ def _row(
         quality=row.quality or quality(by_method),
         version=row.version,
         activity=None if row.activity_n is None else row.activity_n / 1e9,
+        exported=None if row.exported_n is None or not source.has_export else row.exported_n / 1e9,
         state="final" if row.final else "provisional",
         co2_low_kg=low,
         co2_high_kg=high,

@@ -33,6 +33,8 @@ class MinuteMasses:
     co2_biogenic_kg: NDArray[np.float64]
     #: in the source's activity unit; None for a method without an activity
     activity: NDArray[np.float64] | None
+    #: what flowed out beside it, in the same unit, and emits nothing; None: not told apart
+    exported: NDArray[np.float64] | None = None
     covered_us: NDArray[np.int64]
     #: of the covered time, that for which the activity is known in a longer sum only, or that rests
     #: on uncertain readings
@@ -106,15 +108,17 @@ class ActivityMethod:
     market_spans: tuple[FactorSpan, ...] = ()
     #: None: a channel is its input; else it is computed from several
     derived: DerivedInput | None = None
+    #: the input measures what flows out
+    is_export: bool = False
 
     def masses(self, series: Mapping[str, Minutes], minutes: NDArray[np.int64]) -> MinuteMasses:
         """Integrate a gauge's mean over its covered time; minutes without a factor are unknown."""
         channel = series["input"] if self.derived is None else self.derived.minutes(series, minutes)
         value, covered = channel.values_at(minutes)
-        value = np.where(covered > 0, value, 0.0)
-        activity = self.to_activity(value)
-        if channel.is_rate:
-            activity = activity * (covered / HOUR_US)
+        exported = channel.exported_at(minutes)
+        if self.is_export:
+            value, exported = np.zeros_like(value), value
+        activity = self._amount(value, covered, is_rate=channel.is_rate)
         per_unit = self.per_unit(minutes)
         return MinuteMasses(
             co2_kg=activity * per_unit.co2_kg,
@@ -122,9 +126,18 @@ class ActivityMethod:
             market_kg=activity * per_unit.market_kg,
             co2_biogenic_kg=activity * per_unit.co2_biogenic_kg,
             activity=activity,
+            exported=None
+            if exported is None
+            else self._amount(exported, covered, is_rate=channel.is_rate),
             covered_us=np.where(per_unit.known, covered, 0),
             estimated_us=np.where(per_unit.known, channel.estimated_at(minutes), 0),
         )
+
+    def _amount(
+        self, value: NDArray[np.float64], covered_us: NDArray[np.int64], *, is_rate: bool
+    ) -> NDArray[np.float64]:
+        amount = self.to_activity(np.where(covered_us > 0, value, 0.0))
+        return amount * (covered_us / HOUR_US) if is_rate else amount
 
     def per_unit(self, minutes: NDArray[np.int64]) -> PerUnit:
         """Return the factors that hold in each of the minutes."""

@@ -6,7 +6,7 @@ The one way from readings to minutes: the aggregator, explanations and verificat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -52,6 +52,8 @@ class MinuteSeries:
     covered_us: NDArray[np.int64]
     estimated_us: NDArray[np.int64]
     is_rate: bool
+    #: what flowed out, where ``value`` is what flowed in; None: they are not told apart
+    exported: NDArray[np.float64] | None = None
 
     def values_at(
         self, minutes: NDArray[np.int64]
@@ -64,6 +66,10 @@ class MinuteSeries:
         """Estimated microseconds of ``minutes``, which must lie inside the series."""
         return self.estimated_us[minutes - self.first_minute]
 
+    def exported_at(self, minutes: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Values of what flowed out in ``minutes``; None: it is not told apart."""
+        return None if self.exported is None else self.exported[minutes - self.first_minute]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChosenMinutes:
@@ -73,6 +79,8 @@ class ChosenMinutes:
     covered_us: NDArray[np.int64]
     estimated_us: NDArray[np.int64]
     is_rate: bool
+    #: what flowed out, where ``value`` is what flowed in; None: they are not told apart
+    exported: NDArray[np.float64] | None = None
 
     def values_at(
         self, minutes: NDArray[np.int64]
@@ -85,6 +93,11 @@ class ChosenMinutes:
         """Estimated microseconds of all of them."""
         assert minutes.size == self.value.size  # noqa: S101 - they were chosen for these
         return self.estimated_us
+
+    def exported_at(self, minutes: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Values of what flowed out in all of them; None: it is not told apart."""
+        assert minutes.size == self.value.size  # noqa: S101 - they were chosen for these
+        return self.exported
 
 
 class Minutes(Protocol):
@@ -103,6 +116,10 @@ class Minutes(Protocol):
 
     def estimated_at(self, minutes: NDArray[np.int64]) -> NDArray[np.int64]:
         """How much of the covered time is estimated, in microseconds."""
+        ...
+
+    def exported_at(self, minutes: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Values of what flowed out, where it is told apart from what flowed in."""
         ...
 
 
@@ -127,6 +144,13 @@ class ChannelRule:
     #: what the channel can show at all, as sent, both ends included: any other value is a gap
     least: float = -BEYOND_MEASURE
     greatest: float = BEYOND_MEASURE
+    #: a meter that measures both ways: this rule is of what flows in, or of what flows out
+    part: Literal["import", "export"] | None = None
+
+    @property
+    def exports(self) -> ChannelRule | None:
+        """The rule of what flows out, where this one is of what flows in."""
+        return replace(self, part="export") if self.part == "import" else None
 
     @property
     def context(self) -> Context:
@@ -191,12 +215,18 @@ class ChannelRule:
         values, covered, estimated = self.minutes_of_many(
             ts_us, value, owner, 1, first_minute, last_minute, uncertain
         )
+        exports, exported = self.exports, None
+        if exports is not None:
+            exported, _, _ = exports.minutes_of_many(
+                ts_us, value, owner, 1, first_minute, last_minute
+            )
         return MinuteSeries(
             first_minute=first_minute,
             value=values[0],
             covered_us=covered[0],
             estimated_us=estimated[0],
             is_rate=self.is_rate,
+            exported=None if exported is None else exported[0],
         )
 
     def minutes_of_many(
@@ -217,6 +247,10 @@ class ChannelRule:
         """
         shape = (owners, last_minute - first_minute + 1)
         value = np.where(self.shows(value), value, np.nan)
+        if self.part is not None:
+            # told apart by reading: within a minute import and export do not cancel each other out
+            sign = 1.0 if self.part == "import" else -1.0
+            value = np.maximum(sign * self.in_unit(value), 0.0)
         estimated = np.zeros(shape, dtype=np.int64)
         if uncertain is not None and not uncertain.any():
             uncertain = None
@@ -250,7 +284,7 @@ class ChannelRule:
                     step_owner[guessed], owners,
                 )  # fmt: skip
                 estimated = time.reshape(shape)
-        if self.as_sent is not None:
+        if self.as_sent is not None and self.part is None:
             values = self.in_unit(values)
         return values.reshape(shape), covered.reshape(shape), estimated
 

@@ -64,6 +64,7 @@ def channel_rule(channel: model.Channel) -> ChannelRule:
     if in_unit is not None and channel.plausible is not None:
         least, greatest = in_unit.back(channel.plausible)
     return ChannelRule(
+        part="import" if channel.direction == "both" else None,
         kind=channel.kind,
         unit=channel.unit,
         max_gap_us=round(channel.max_gap * 1e6),
@@ -198,7 +199,7 @@ def _activity(
         to_activity, activity_unit = _activity_unit(channel.unit, is_rate=channel.kind == "gauge")
     else:
         try:
-            derived = derived_of(source.derived, channels)
+            derived = derived_of(source, source.derived, channels)
         except FormulaError as error:
             raise ConfigurationError(f"{source.derived.channel}: {error}") from error
         to_activity, activity_unit = _activity_unit(source.derived.unit, is_rate=derived.is_rate)
@@ -231,6 +232,7 @@ def _activity(
         factor_spans=spans_of_factor(source.factor, factors),
         market_spans=market_spans,
         derived=derived,
+        is_export=source.direction == "export",
     )
 
 

@@ -20,6 +20,7 @@ from services.core.facility import (
     threshold_checks,
 )
 from services.core.facility.derived_channels import check_formula
+from services.core.facility.devices import DIRECTED
 from services.core.facility.model import own_topic
 from services.core.facility.topics import beyond_nats
 
@@ -57,6 +58,7 @@ def warnings(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
     factors = [factor_record(factor) for factor in file.factors]
     for source in file.sources:
         if isinstance(source, model.ActivitySource):
+            yield from _warnings_of_direction(file, source)
             yield from _warnings_of_factors(source, factors, shared)
             continue
         if source.validity == source.substitution == "none":
@@ -84,6 +86,23 @@ def _warnings_of_channel(device: model.Device, channel: model.Channel) -> Iterat
         yield (
             f"{device.id}.{channel.id} has no range: an amount that no {channel.kind} can hold"
             f" counts until somebody corrects it; give range: [0, the most that {most}]"
+        )
+
+
+def _warnings_of_direction(file: model.FacilityFile, source: model.ActivitySource) -> Iterator[str]:
+    channel = file.channel(source.input)
+    if source.scope != 2 or source.direction is not None or channel is None:
+        return
+    if channel.range is not None and channel.range[0] < 0 and channel.quantity in DIRECTED:
+        yield (
+            f"{source.input} has a range below zero and no direction: what is below zero is refused"
+            f" from now on, for {source.id} counts what is bought; give direction: both to tell"
+            " export apart"
+        )
+    if source.derived is not None and " - " in source.derived.formula:
+        yield (
+            f"{source.input} can be below zero, and is then taken off what {source.id} counts; give"
+            " direction: both if that is what flows out of the site"
         )
 
 

@@ -1,4 +1,4 @@
-"""Derived channels of a facility file: written into the sources that use them.
+"""Derived channels and directions of a facility file: written into the sources that use them.
 
 What a source is computed from stands in its own configuration, of which every version is kept. So a
 past total can be shown and computed, and a changed formula restates it, as for any other key.
@@ -7,72 +7,87 @@ past total can be shown and computed, and a changed formula restates it, as for 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from services.core.accounting.derived.dimensions import Measured
 from services.core.accounting.derived.formula import FormulaError, parse, references, text_of
 from services.core.accounting.derived.minutes import DerivedInput, derived_input
 from services.core.facility.devices import Channel
-from services.core.facility.sources import Derived
+from services.core.facility.fields import Direction
+from services.core.facility.sources import ActivitySource, Derived
 
 
 def with_derived(data: Any) -> Any:
-    """Return the data of a file with each derived input written into its source.
+    """Return the data of a file with each input's formula and direction written into its source.
 
     What is not as the model wants it stays as it is: the model says so.
     """
     sources = data.get("sources") if isinstance(data, dict) else None
     if not isinstance(sources, list):
         return data
-    derived = dict(_written_out(data.get("devices")))
-    return {**data, "sources": [_with_input(source, derived) for source in sources]}
+    written = dict(_written_out(data.get("devices")))
+    return {**data, "sources": [_with_input(source, written) for source in sources]}
 
 
-def _with_input(source: Any, derived: Mapping[str, dict[str, Any]]) -> Any:
+def _with_input(source: Any, written: Mapping[str, dict[str, Any]]) -> Any:
     if not isinstance(source, dict) or source.get("method") != "activity":
         return source
     reference = source.get("input")
-    rest = {key: value for key, value in source.items() if key != "derived"}
-    if isinstance(reference, str) and reference in derived:
-        return {**rest, "derived": derived[reference]}
-    return rest
+    rest = {key: value for key, value in source.items() if key not in {"derived", "direction"}}
+    return {**rest, **written.get(reference, {})} if isinstance(reference, str) else rest
 
 
 def _written_out(devices: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     for device in devices if isinstance(devices, list) else ():
         channels = device.get("channels") if isinstance(device, dict) else None
         for channel in channels if isinstance(channels, list) else ():
-            if not isinstance(channel, dict) or channel.get("kind") != "derived":
+            if not isinstance(channel, dict):
                 continue
             reference = f"{device.get('id')}.{channel.get('id')}"
-            try:
-                stated = Channel.model_validate(channel)
-                formula = parse(stated.stated_formula, str(device.get("id")))
-            except ValueError:
-                # the model, or the check of the channel, says what is wrong
-                continue
-            if not (names := references(formula)):
-                continue
-            yield (
-                reference,
-                {
-                    "channel": reference,
-                    "quantity": stated.quantity,
-                    "unit": stated.unit,
-                    "formula": text_of(formula),
-                    "inputs": list(names),
-                    "uncertainty": stated.uncertainty,
-                },
-            )
+            stated = channel.get("direction")
+            direction = {"direction": stated} if stated in get_args(Direction) else {}
+            if channel.get("kind") == "derived":
+                yield reference, {**direction, **_derived(device, channel, reference)}
+            elif direction:
+                yield reference, direction
 
 
-def derived_of(derived: Derived, channels: Mapping[str, Channel]) -> DerivedInput:
-    """Return what computes a source's derived input from ``channels``, by their full names.
+def _derived(device: Mapping[str, Any], channel: Any, reference: str) -> dict[str, Any]:
+    try:
+        stated = Channel.model_validate(channel)
+        formula = parse(stated.stated_formula, str(device.get("id")))
+    except ValueError:
+        # the model, or the check of the channel, says what is wrong
+        return {}
+    names = references(formula)
+    if not names:
+        return {}
+    return {
+        "derived": {
+            "channel": reference,
+            "quantity": stated.quantity,
+            "unit": stated.unit,
+            "formula": text_of(formula),
+            "inputs": list(names),
+            "uncertainty": stated.uncertainty,
+        }
+    }
+
+
+def derived_of(
+    source: ActivitySource, derived: Derived, channels: Mapping[str, Channel]
+) -> DerivedInput:
+    """Return what computes a source's input, which is ``derived``, from ``channels`` by name.
 
     :raises FormulaError: it cannot be computed, with the reason.
     """
     device = derived.channel.partition(".")[0]
-    return derived_input(parse(derived.formula, device), _measured(channels), derived.unit)
+    return derived_input(
+        parse(derived.formula, device),
+        _measured(channels),
+        derived.unit,
+        is_signed=source.direction == "both",
+    )
 
 
 def check_formula(device: str, channel: Channel, named: Callable[[str], Channel | None]) -> None:

@@ -10,6 +10,7 @@ from services.core.accounting.derived.formula import LONGEST
 from services.core.facility.fields import (
     Capacity,
     ChannelName,
+    Direction,
     DurationS,
     Expression,
     Figure,
@@ -69,8 +70,13 @@ A_KIND: Final = {
     "derived": "derived from others",
 }
 
+#: Quantities that flow in and out of a site through one meter.
+DIRECTED: Final = frozenset({"energy", "power"})
+
 #: Keys of a channel that nothing is sent for.
-_OF_DERIVED: Final = frozenset({"id", "quantity", "unit", "kind", "sum", "formula", "uncertainty"})
+_OF_DERIVED: Final = frozenset(
+    {"id", "quantity", "unit", "kind", "sum", "formula", "uncertainty", "direction"}
+)
 
 
 def plausible_range(
@@ -198,6 +204,15 @@ class Channel(Part):
         description=(
             "counter: what flows between two readings further apart counts as estimated. "
             "Default: 65 minutes."
+        ),
+    )
+    direction: Direction | None = Field(
+        None,
+        description=(
+            "energy, power: which way it is counted. import: what flows in. export: what flows out;"
+            " it emits nothing. both: a gauge, interval or derived channel that is below zero while"
+            " more flows out than in; the two are told apart. Default: import, and a value below"
+            " zero of what scope 2 counts is refused."
         ),
     )
     max_gap: DurationS = Field(
@@ -337,6 +352,7 @@ class Channel(Part):
                 )
         self._fits_derived()
         self._has_what_its_kind_needs()
+        self._fits_direction()
         if self.kind == "counter" and self.scale is not None and self.scale < 0:
             raise ValueError("the scale of a counter is above 0: a register only rises")
         if self.range is not None and self.range[0] >= self.range[1]:
@@ -352,6 +368,16 @@ class Channel(Part):
     def plausible(self) -> tuple[float, float] | None:
         """The values that are not refused, both ends included; None: every value is plausible."""
         return plausible_range(self.range, self.full_scale)
+
+    def _fits_direction(self) -> None:
+        if self.direction is None:
+            return
+        if self.quantity not in DIRECTED:
+            raise ValueError("direction belongs to energy and power")
+        if self.direction == "both" and self.kind in {"counter", "event"}:
+            raise ValueError(
+                f"{A_KIND[self.kind]} counts one way: give import and export a channel each"
+            )
 
     def _has_what_its_kind_needs(self) -> None:
         if self.kind == "interval" and self.length is None:

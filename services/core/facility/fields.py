@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -276,6 +276,8 @@ Zone = Annotated[str, AfterValidator(_zone)]
 #: An input of an equation, such as co2 or heat_input.
 Role = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]{0,62}$")]
 ChannelReference = Annotated[str, AfterValidator(_reference)]
+#: Which way a meter counts; both: what is below zero flows out.
+Direction = Literal["import", "export", "both"]
 #: A channel of the same device, or device.channel.
 ChannelName = Annotated[
     str, StringConstraints(pattern=r"^(?:[a-z0-9][a-z0-9-]{0,62}\.)?[a-z0-9][a-z0-9-]{0,62}$")

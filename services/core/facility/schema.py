@@ -30,8 +30,9 @@ def schema() -> dict[str, Any]:
         "anyOf": [{"type": "string"}, _unit_that_the_payload_tells(document["$defs"]["UnitFrom"])],
     }
     del document["$defs"]["UnitFrom"]
-    # it is made of the input, where that is a derived channel
+    # these are made of the input
     del document["$defs"]["ActivitySource"]["properties"]["derived"]
+    del document["$defs"]["ActivitySource"]["properties"]["direction"]
     del document["$defs"]["Derived"]
     return {"$schema": _DIALECT, **document, "title": "tonne facility file"}
 

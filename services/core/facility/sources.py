@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from services.core.accounting.gwp import GwpName
 from services.core.facility.fields import (
     ChannelReference,
+    Direction,
     Figure,
     Part,
     Percent,
@@ -96,6 +97,9 @@ class ActivitySource(_Source):
 
     derived: Derived | None = Field(
         None, description="The derived channel that is the input, as stored; no key of a file."
+    )
+    direction: Direction | None = Field(
+        None, description="Direction of the input, as stored; it is a key of the channel."
     )
 
     @property

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     BAD_STATUS = "bad_status"
     UNIT_NOT_CONVERTIBLE = "unit_not_convertible"
     OUT_OF_RANGE = "out_of_range"
+    BELOW_ZERO = "below_zero"
     TOO_LATE = "too_late"
     CONFLICT = "conflict"
     REFUSED_BY_DATABASE = "refused_by_database"
@@ -99,6 +100,11 @@ ADVICE: dict[Reason, str] = {
         " it is sent in"
     ),
     Reason.OUT_OF_RANGE: "check the sensor, or widen the channel's range in the facility file",
+    Reason.BELOW_ZERO: (
+        "if the meter shows so what flows out, give its channel direction: both, so that export is"
+        " told apart and emits nothing; if it counts the other way round, scale: -1; run `tonne"
+        " apply`, then replay this"
+    ),
     Reason.TOO_LATE: (
         "the totals of that time stand; discard it, and let devices deliver sooner than"
         " TONNE_RETENTION_DAYS"

@@ -306,3 +306,46 @@ async def test_a_derived_input_is_explained_by_its_formula_and_channels(
     span = {"facility": "mill", "channel": "t1", "from": HOUR.isoformat(), "to": "2026-11-24"}
     rows = (await client.get("/v1/readings", params=span)).json()
     assert [row["value"] for row in rows] == [4000.0, 4040.0]
+
+
+BOTH = """
+facility: {id: pv, name: PV, timezone: UTC}
+devices:
+  - id: m
+    channels:
+      - {id: p, quantity: power, unit: kW, kind: gauge, max_gap: 3600, direction: both}
+      - {id: e, quantity: energy, unit: kWh, kind: counter, max_rate: 40}
+factors: [{id: f, unit: kWh, co2_kg: 0.5, citation: a}]
+sources:
+  - {id: grid, scope: 2, method: activity, input: m.p, factor: f}
+  - {id: hall, scope: 2, method: activity, input: m.e, factor: f}
+"""
+
+
+async def test_export_stands_beside_the_activity(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    response = await client.put("/v1/facilities/pv", content=BOTH.encode())
+    assert response.status_code == 200, response.text
+    for second in range(0, 3600, 60):
+        send(connection, "p", second, -8.0 if second >= 1800 else 6.0)
+    for source in ("grid", "hall"):
+        total(connection, source, 1.5)
+    for table in ("emission_minute", "emission_hour"):
+        connection.execute(
+            f"UPDATE {table} SET activity_n = 3000000000, exported_n = 4000000000"  # noqa: S608
+            " WHERE source_id = (SELECT id FROM source WHERE slug = 'grid')"
+        )
+    answer = await explain(client, facility="pv", source="grid")
+    assert (answer["total"]["activity"], answer["total"]["exported"]) == (3.0, 4.0)
+    (power,) = answer["inputs"]
+    assert (power["mean"], power["exported"]) == (pytest.approx(3.0), pytest.approx(4.0))
+    assert answer["minutes"][0]["exported"] == 4.0
+    # a register of what is bought says nothing of export
+    answer = await explain(client, facility="pv", source="hall")
+    assert answer["total"]["exported"] is None
+    span = {"facility": "pv", "from": HOUR.isoformat(), "to": "2026-11-23T11:00:00Z"}
+    for interval in ("1h", "30m"):
+        rows = (await client.get("/v1/emissions", params={**span, "interval": interval})).json()
+        exported = {row["source"]: row["exported"] for row in rows[:2]}
+        assert exported == {"grid": 4.0, "hall": None}

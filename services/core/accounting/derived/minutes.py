@@ -34,6 +34,8 @@ class DerivedInput:
     scales: tuple[tuple[str, float], ...]
     #: from the unit in which the formula is computed to the derived channel's
     scale: float
+    #: what is below zero is what flows out
+    is_signed: bool = False
 
     def minutes(self, series: Mapping[str, Minutes], minutes: NDArray[np.int64]) -> ChosenMinutes:
         """Compute its minutes: known where all inputs are, and estimated where one is.
@@ -48,6 +50,10 @@ class DerivedInput:
         values = {}
         for name, scale in self.scales:
             value, own_covered = known[name]
+            exported = series[name].exported_at(minutes)
+            if exported is not None:
+                # in a formula a meter that measures both ways has its sign
+                value = value - exported
             if not series[name].is_rate:
                 value = value * (covered / np.maximum(own_covered, 1))
             values[name] = value * scale
@@ -55,15 +61,19 @@ class DerivedInput:
             value = _value(self.formula, values) * self.scale + np.zeros(minutes.size)
         # a quotient of nothing says nothing
         covered = np.where(np.isfinite(value), covered, 0)
+        value = np.where(covered > 0, value, np.nan if self.is_rate else 0.0)
         return ChosenMinutes(
-            value=np.where(covered > 0, value, np.nan if self.is_rate else 0.0),
+            value=np.maximum(value, 0.0) if self.is_signed else value,
             covered_us=covered,
             estimated_us=np.minimum(estimated, covered),
             is_rate=self.is_rate,
+            exported=np.maximum(-value, 0.0) if self.is_signed else None,
         )
 
 
-def derived_input(formula: Node, channels: Mapping[str, Measured], result: str) -> DerivedInput:
+def derived_input(
+    formula: Node, channels: Mapping[str, Measured], result: str, *, is_signed: bool = False
+) -> DerivedInput:
     """Return what computes the formula in the unit ``result``.
 
     :raises FormulaError: its units do not fit.
@@ -83,6 +93,7 @@ def derived_input(formula: Node, channels: Mapping[str, Measured], result: str) 
     return DerivedInput(
         formula=formula,
         is_rate=is_rate,
+        is_signed=is_signed,
         scales=tuple((name, scale(name)) for name in names),
         scale=1.0 if same_unit else float(1 / unit(result).scale),
     )

@@ -50,6 +50,8 @@ class EmissionRow:
     masses_ug: tuple[int, ...] | None
     #: 1e-9 of the source's activity unit
     activity_n: int | None
+    #: in the same unit, what flowed out
+    exported_n: int | None
     covered_ms: int
     #: the time that each method stands for, in the order of ``SHARES``
     methods_ms: tuple[int, ...]
@@ -233,6 +235,7 @@ async def _rows(
             if row.co2_ug is None
             else tuple(int(getattr(row, name)) for name in names(MASSES)),
             activity_n=None if row.activity_n is None else int(row.activity_n),
+            exported_n=None if row.exported_n is None else int(row.exported_n),
             covered_ms=int(row.covered_ms),
             methods_ms=tuple(int(getattr(row, time)) for time in METHODS_MS),
             version=row.version,

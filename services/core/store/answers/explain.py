@@ -38,6 +38,7 @@ class HourVersion:
     #: in the order of ``MASSES``, CO2 first
     masses_ug: Sequence[int]
     activity_n: int | None
+    exported_n: int
     covered_ms: int
     final: bool
     quality: str
@@ -70,6 +71,7 @@ class Minute:
     #: the minute's share of what closing the hour added
     closing_ug: int
     activity_n: int | None
+    exported_n: int
     covered_ms: int
 
 
@@ -93,6 +95,11 @@ class HourExplanation:
     #: oldest first; the last is in force
     versions: tuple[HourVersion, ...]
 
+    @property
+    def has_export(self) -> bool:
+        """Whether its meter tells what flows out."""
+        return self.configuration.get("direction") in {"export", "both"}
+
 
 # the first configuration speaks for the time before it: readings may be older than the registry
 _SOURCE_AS_KNOWN = """
@@ -107,8 +114,8 @@ LIMIT 1
 """
 
 _VERSION_COLUMNS = (
-    f"version, ARRAY[{per_figure(MASSES)}] AS masses_ug, activity_n, covered_ms, final, quality,"
-    " code, reason, known_at"
+    f"version, ARRAY[{per_figure(MASSES)}] AS masses_ug, activity_n, exported_n, covered_ms, final,"
+    " quality, code, reason, known_at"
 )
 
 _VERSIONS = f"""
@@ -123,7 +130,8 @@ ORDER BY version
 """  # noqa: S608 - the columns are the constant above
 
 _MINUTES = f"""
-SELECT minute, ARRAY[{per_figure(MASSES)}] AS masses_ug, closing_ug, activity_n, covered_ms
+SELECT minute, ARRAY[{per_figure(MASSES)}] AS masses_ug, closing_ug, activity_n, exported_n,
+       covered_ms
 FROM minute_in_force
 WHERE source_id = %(id)s AND minute >= %(hour)s AND minute < %(hour)s + interval '1 hour'
 ORDER BY minute

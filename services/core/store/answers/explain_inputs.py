@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import psycopg
+from numpy.typing import NDArray
 
 from services.core.accounting.register_records import Incident, UnconfirmedStep
 from services.core.accounting.series import MinuteSeries
@@ -59,6 +60,8 @@ class InputHour:
     readings: ReadingSummary
     #: the time-weighted mean of a gauge, else the amount; None: nothing is known
     value: float | None
+    #: what flowed out beside it; None: it is not told apart, or nothing is known
+    exported: float | None
     covered_s: float
     #: by minute of the hour: the mean or amount, and the seconds that are known
     minutes: tuple[tuple[float | None, float], ...]
@@ -96,16 +99,11 @@ def _input_hour(
     connection: psycopg.Connection[Any], channel: InputChannel, hour: datetime
 ) -> InputHour:
     series, unconfirmed, incidents = _minutes(connection, channel, hour)
-    known = series.covered_us > 0
-    value: float | None = None
-    if known.any() and series.is_rate:
-        value = float(np.average(series.value[known], weights=series.covered_us[known]))
-    elif known.any():
-        value = float(series.value[known].sum())
     return InputHour(
         channel=channel,
         readings=_summary(connection, channel, hour),
-        value=value,
+        value=_over_hour(series, series.value),
+        exported=None if series.exported is None else _over_hour(series, series.exported),
         covered_s=float(series.covered_us.sum()) / 1e6,
         minutes=tuple(
             (_known(float(amount), covered), covered / 1e6)
@@ -175,6 +173,16 @@ def _summary(
         **dict(zip(names, figures, strict=True)),
         by_quality={n: c for n, c in zip(QUALITIES, by_quality, strict=True) if c},
     )
+
+
+def _over_hour(series: MinuteSeries, values: NDArray[np.float64]) -> float | None:
+    """Compute the mean of a rate, else the sum, over the minutes of which something is known."""
+    known = series.covered_us > 0
+    if not known.any():
+        return None
+    if series.is_rate:
+        return float(np.average(values[known], weights=series.covered_us[known]))
+    return float(values[known].sum())
 
 
 def _known(value: float, covered_us: int) -> float | None:

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Label, Table, func, select, text
+from sqlalchemy import Label, Table, false, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.store.schema.tables import device, facility, source
+
+_HAS_EXPORT = func.coalesce(
+    source.c.spec["direction"].as_string().in_(("export", "both")), false()
+).label("has_export")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +27,8 @@ class SourceRow:
     scope: int
     method: str
     activity_unit: str | None
+    #: its meter tells what flows out
+    has_export: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,6 +111,7 @@ async def facilities(
             source.c.scope,
             source.c.method,
             source.c.activity_unit,
+            _HAS_EXPORT,
         )
         .select_from(
             facility.outerjoin(
@@ -140,6 +147,7 @@ async def facilities(
                     scope=row.scope,
                     method=row.method,
                     activity_unit=row.activity_unit,
+                    has_export=row.has_export,
                 )
             )
     return [
@@ -157,7 +165,8 @@ async def facilities(
 
 _SOURCES_BETWEEN = text(
     """
-SELECT s.id, s.slug, coalesce(s.spec->>'name', s.slug) AS name, s.scope, s.method, s.activity_unit
+SELECT s.id, s.slug, coalesce(s.spec->>'name', s.slug) AS name, s.scope, s.method, s.activity_unit,
+       coalesce(s.spec->>'direction' IN ('export', 'both'), false) AS has_export
 FROM source s
 WHERE s.facility_id = :facility_id AND (s.active OR EXISTS (
     SELECT 1 FROM emission_hour h
@@ -186,6 +195,7 @@ async def all_sources(connection: AsyncConnection, facility_id: int) -> list[Sou
         source.c.scope,
         source.c.method,
         source.c.activity_unit,
+        _HAS_EXPORT,
     )
     rows = await connection.execute(
         select(*columns).where(source.c.facility_id == facility_id).order_by(source.c.slug)

@@ -24,6 +24,12 @@ ORDER BY 1, 2
 
 ChannelKind = Literal["counter", "gauge", "interval", "event"]
 
+#: Kinds and quantities of channels that may show what flows out as what is below zero.
+_SIGNED = {
+    ("gauge", "power"),
+    ("interval", "energy"),
+}
+
 _REVISION = "SELECT revision FROM registry_revision"
 
 
@@ -42,6 +48,15 @@ class Channel:
     kind: ChannelKind
     #: the channel's part of the facility file, validated
     spec: Mapping[str, Any] = field(repr=False)
+    #: scope 2 counts it as what was bought
+    is_bought: bool = False
+
+    @property
+    def counts_one_way(self) -> bool:
+        """Whether a value below zero would be taken off what flowed in, as if it had never been."""
+        direction = self.spec.get("direction")
+        stated_or_bought = direction is not None or self.is_bought
+        return (self.kind, self.quantity) in _SIGNED and stated_or_bought and direction != "both"
 
     @property
     def range(self) -> tuple[float, float] | None:
@@ -119,6 +134,9 @@ def devices(connection: psycopg.Connection[Any]) -> Devices:
         retired_at = {str(r["slug"]): r["retired_at"] for r in cursor}
         cursor.execute(
             "SELECT c.id, c.device_id, c.slug, c.quantity, c.unit, c.kind, c.spec,"
+            " EXISTS (SELECT FROM source_input i JOIN source s ON s.id = i.source_id"
+            "  WHERE i.channel_id = c.id AND i.role = 'input' AND s.active AND s.scope = 2"
+            "  AND s.method = 'activity') AS is_bought,"
             " d.slug AS device, d.facility_id, f.slug AS facility"
             " FROM channel c JOIN device d ON d.id = c.device_id"
             " JOIN facility f ON f.id = d.facility_id"

@@ -127,6 +127,13 @@ FIGURES: Final[tuple[Figure, ...]] = (
         in_windows=False,
         nullable=True,
     ),
+    Figure(
+        name="exported_n",
+        unit="n",
+        comment="what flowed out beside the activity, in its unit; it emits nothing",
+        in_windows=False,
+        later=True,
+    ),
     Time(name="covered_ms", in_us="covered_us", comment="0: nothing is known of this minute"),
     Time(
         name="closing_ms",
@@ -163,9 +170,9 @@ CLOSING_UG: Final = Figure(
     set_by_closing=True,
 )
 
-#: What a second computation of an hour is held against. A mass that was kept later was nothing in
-#: rows from before, and is nothing by what was configured then.
-CHECKED: Final = tuple(f for f in FIGURES if f.in_hours and (isinstance(f, Mass) or not f.later))
+#: What a second computation of an hour is held against. A mass or an amount that was kept later was
+#: nothing in rows from before, and is nothing by what was configured then.
+CHECKED: Final = tuple(f for f in FIGURES if f.in_hours and (f.unit != "ms" or not f.later))
 
 #: What is computed of each minute from its readings.
 COMPUTED: Final = tuple(f for f in FIGURES if not f.set_by_closing)
