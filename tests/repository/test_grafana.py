@@ -9,12 +9,17 @@ from typing import Any
 import pytest
 
 from services.api.http.intervals import parse
-from services.api.models.live import LiveSource, Total
+from services.api.models.live import LiveSource, Rates, Total
+from services.core.store.schema.figures import MASSES
 from services.core.timeline.windows import TOTALS
 from tests.repository.files import DASHBOARDS, DEPLOY, openapi, read_yaml, services
 
 _PROVISIONING = DEPLOY / "grafana" / "provisioning"
 _INFINITY = "yesoreyeram-infinity-datasource"
+
+
+#: What the variable ``figure`` chooses from: the masses of answers.
+_FIGURES = tuple(mass.answer for mass in MASSES)
 
 
 def _sources() -> dict[str, dict[str, Any]]:
@@ -80,7 +85,7 @@ def test_every_panel_asks_a_provisioned_data_source(path: Path) -> None:
 def test_emissions_are_drawn_by_facility_and_source() -> None:
     dashboard = json.loads((DEPLOY / "grafana" / "dashboards" / "emissions.json").read_text())
     names = [variable["name"] for variable in dashboard["templating"]["list"]]
-    assert names == ["facility", "source", "interval"]
+    assert names == ["facility", "source", "interval", "figure"]
     used = set(re.findall(r"\$\{(\w+)", json.dumps(dashboard["panels"])))
     assert used <= {*names, "__from", "__to", "__field"}
     limits = [
@@ -108,6 +113,11 @@ def test_queries_are_evaluated_where_alerts_are(query: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("query", _API_QUERIES)
 def test_every_column_exists(query: dict[str, Any]) -> None:
+    for figure in _FIGURES:
+        _check_columns(json.loads(json.dumps(query).replace("${figure}", figure)))
+
+
+def _check_columns(query: dict[str, Any]) -> None:
     selectors = {column["selector"] for column in query["columns"]}
     root = query["root_selector"]
     if not root:
@@ -118,6 +128,8 @@ def test_every_column_exists(query: dict[str, Any]) -> None:
     for span, field in re.findall(r"totals\.`?(\w+)`?\.(\w+)", root):
         assert span in TOTALS
         assert field in Total.model_fields
+    for field in re.findall(r"rates\.(\w+)", root):
+        assert field in Rates.model_fields
     for field in re.findall(r": (\w+)[,}]", root):
         assert field in LiveSource.model_fields
 
@@ -135,3 +147,11 @@ def test_intervals_to_choose_from_are_taken_by_the_api() -> None:
     choices = variable["query"].split(",")
     assert choices[0] == "auto"
     assert [str(parse(choice)) for choice in choices[1:]] == choices[1:]
+
+
+def test_every_mass_can_be_chosen() -> None:
+    dashboard = json.loads((DEPLOY / "grafana" / "dashboards" / "emissions.json").read_text())
+    (variable,) = [v for v in dashboard["templating"]["list"] if v["name"] == "figure"]
+    choices = [choice.split(" : ")[1] for choice in variable["query"].split(",")]
+    assert tuple(choices) == _FIGURES
+    assert [option["value"] for option in variable["options"]] == choices

@@ -1,13 +1,15 @@
 // Alerts: those that fire now, those of the last day, acknowledgements and comments.
 
+import { FIGURES } from "./figures.js";
 import { NO_DATA, ago, clock, massText, percent, rate } from "./format.js";
 
-/** A value in its unit, as people read it. */
-export function inUnit(unit, value) {
+/** A value in its unit, as people read it; of another mass than CO2 with its name. */
+export function inUnit(unit, value, figure = "co2") {
   if (value === null || value === undefined) return NO_DATA;
+  const of = figure && figure !== "co2" ? ` ${FIGURES[figure]?.name ?? figure}` : "";
   switch (unit) {
-    case "kg/h": return `${rate(value)} kg/h`;
-    case "kg": return massText(value);
+    case "kg/h": return `${rate(value)} kg/h${of}`;
+    case "kg": return `${massText(value)}${of}`;
     case "ratio": return percent(value);
     case "s": return `${Math.round(value / 60)} min`;
     default: return `${new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 }).format(value)} ${unit ?? ""}`.trim();
@@ -15,14 +17,15 @@ export function inUnit(unit, value) {
 }
 
 function what(alert) {
-  const { measure, window, source, scope, channel, device } = alert;
+  const { measure, window, source, scope, channel, device, figure } = alert;
   const sensor = channel ? `${alert.device_name ?? channel.split(".")[0]}.${channel.split(".")[1]}` : null;
   const watched = alert.source_name ?? source ?? sensor ?? alert.device_name ?? device;
-  return `${measure}${window ? ` (${window})` : ""}, ${watched ?? (scope ? `scope ${scope}` : "the facility")}`;
+  const of = figure && figure !== "co2" ? ` of ${FIGURES[figure]?.name ?? figure}` : "";
+  return `${measure}${of}${window ? ` (${window})` : ""}, ${watched ?? (scope ? `scope ${scope}` : "the facility")}`;
 }
 
 function headline(alert) {
-  const limit = inUnit(alert.unit, alert.limit);
+  const limit = inUnit(alert.unit, alert.limit, alert.figure);
   return alert.projected ? `will pass ${limit}` : `${alert.direction} ${limit}`;
 }
 
@@ -33,7 +36,7 @@ function when(alert, zone) {
   const since = `since ${at(alert.fired_at)}, ${ago(Date.parse(alert.fired_at))}`;
   if (alert.state === "no-data") return `${since}; no data now`;
   if (!alert.projected) return since;
-  const left = alert.room === null ? "" : `, ${inUnit(alert.unit, alert.room)} left`;
+  const left = alert.room === null ? "" : `, ${inUnit(alert.unit, alert.room, alert.figure)} left`;
   return alert.crosses_at ? `at ${moment(alert.crosses_at, zone)} at the present rate${left}` : since;
 }
 

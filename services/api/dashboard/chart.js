@@ -2,6 +2,7 @@
 // without data in an interval leaves a hatched column behind, for a gap is not zero.
 
 import { get } from "./api.js";
+import { FIGURES } from "./figures.js";
 import { NO_DATA, rate, wallTime } from "./format.js";
 import { limitLines } from "./limits.js";
 import { colour } from "./sources.js";
@@ -38,6 +39,8 @@ export class Chart {
     this.rows = new Map();
     /** Set by whoever reads them; drawn with the next update. */
     this.limits = [];
+    /** Which mass is drawn, by its name; drawn with the next update. */
+    this.figure = "co2";
     this.readAllAt = 0;
     this.readAt = 0;
     this.busy = false;
@@ -97,7 +100,7 @@ export class Chart {
       (time) => `${wallTime(time, zone).slice(11, 16)} – ${wallTime(time + STEP_MS, zone).slice(11, 16)}`,
     );
     const traces = this.facility.sources.map((source, index) => {
-      const y = times.map((time) => meanRate(this.rows.get(source.id).get(time), now));
+      const y = times.map((time) => this.meanRate(this.rows.get(source.id).get(time), now));
       return {
         type: "bar", name: source.name, x, y, width: STEP_MS * 1.04,
         marker: { color: ink(`--source-${index % 8}`), line: { width: 0 } },
@@ -107,7 +110,7 @@ export class Chart {
     });
     const lacking = times.map((time) =>
       time + GRACE_MS > now ? [] : this.facility.sources.filter(
-        (source) => meanRate(this.rows.get(source.id).get(time), now) === null).map((s) => s.name));
+        (source) => this.meanRate(this.rows.get(source.id).get(time), now) === null).map((s) => s.name));
     const anyGap = lacking.some((names) => names.length > 0);
     traces.unshift({
       type: "bar", name: NO_DATA, x, y: lacking.map((names) => (names.length ? 1 : null)), yaxis: "y2",
@@ -144,6 +147,17 @@ export class Chart {
     }, { displayModeBar: false, responsive: true });
   }
 
+  /** kg per hour over the part of the interval that is known; null where nothing is. */
+  meanRate(row, now) {
+    const kg = row?.[FIGURES[this.figure].kg] ?? null;
+    // known is what was measured and what a rule filled in, which no reading covers
+    const known = row ? 1 - row.share_missing : 0;
+    if (kg === null || known <= 0) return null;
+    const thisMinuteEnds = Math.floor(now / 60_000) * 60_000 + 60_000;
+    const elapsed = Math.min(STEP_MS, Math.max(60_000, thisMinuteEnds - Date.parse(row.time)));
+    return kg / ((known * elapsed) / 3_600_000);
+  }
+
   drawLegend(anyGap = false) {
     const items = this.facility.sources.map((source, index) => {
       const item = document.createElement("li");
@@ -168,14 +182,4 @@ export class Chart {
 function rateText(row, value) {
   if (value === null) return NO_DATA;
   return `${rate(value)} kg/h${row.share_substituted > 0 ? ", substituted" : ""}`;
-}
-
-/** kg per hour over the part of the interval that is known; null where nothing is. */
-function meanRate(row, now) {
-  // known is what was measured and what a rule filled in, which no reading covers
-  const known = row ? 1 - row.share_missing : 0;
-  if (!row || row.co2_kg === null || known <= 0) return null;
-  const thisMinuteEnds = Math.floor(now / 60_000) * 60_000 + 60_000;
-  const elapsed = Math.min(STEP_MS, Math.max(60_000, thisMinuteEnds - Date.parse(row.time)));
-  return row.co2_kg / ((known * elapsed) / 3_600_000);
 }

@@ -4,18 +4,19 @@
 /** Farther than this above the highest bar, a limit would only press the bars flat. */
 const FARTHEST = 4;
 
-export function rateLimits(thresholds) {
+/** Those of the figure's rate, and of its total of an hour. */
+export function rateLimits(thresholds, figure) {
   return thresholds
-    .filter(({ unit, window, above, channel }) =>
-      above !== null && channel === null && (unit === "kg/h" || (unit === "kg" && (window === "1h" || window === "hour"))))
+    .filter(({ unit, window, above, channel, figure: watched }) =>
+      above !== null && watched === figure && channel === null && (unit === "kg/h" || (unit === "kg" && (window === "1h" || window === "hour"))))
     .map(({ id, above, severity }) => ({ id, value: above, severity }));
 }
 
 /** By window, the limit of the whole facility's total that is passed first: { id, value, severity }. */
-export function totalLimits(thresholds) {
+export function totalLimits(thresholds, figure) {
   const found = new Map();
-  for (const { id, unit, window, above, budget, severity, source, scope, channel } of thresholds) {
-    if (above === null || source !== null || scope !== null || channel !== null) continue;
+  for (const { id, unit, window, above, budget, severity, source, scope, channel, figure: watched } of thresholds) {
+    if (above === null || watched !== figure || source !== null || scope !== null || channel !== null) continue;
     if (unit !== "kg" && budget === null) continue;
     const value = budget === null ? above : above * budget;
     if (value > 0 && !(found.get(window)?.value <= value)) found.set(window, { id, value, severity });

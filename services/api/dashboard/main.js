@@ -3,9 +3,10 @@
 import { Alerts } from "./alerts.js";
 import { ApiError, follow, get, post, rememberKey } from "./api.js";
 import { Chart } from "./chart.js";
+import { FIGURES, chosenFigure } from "./figures.js";
 import { NO_DATA, ago, clock, rate } from "./format.js";
 import { rateLimits, totalLimits } from "./limits.js";
-import { drawChecks, drawMix, drawSources } from "./sources.js";
+import { drawChecks, drawMix, drawSources, rateOf } from "./sources.js";
 import { drawTotals } from "./totals.js";
 
 const $ = (id) => document.getElementById(id);
@@ -27,7 +28,12 @@ let following = null;
 let standing = "";
 let lately = [];
 let limits = new Map();
+let thresholds = [];
+/** The mass that is shown, and what was drawn last, to draw it of another one. */
+let figure = chosenFigure(new URLSearchParams(location.search).get("figure"));
+let lastLive = null;
 
+drawFigures();
 start();
 setInterval(drawAge, 1000);
 setInterval(readLimits, LIMITS_MS);
@@ -59,17 +65,38 @@ function drawChooser() {
   select.onchange = () => choose(facilities.find((f) => f.id === select.value));
 }
 
+function drawFigures() {
+  const select = $("figure");
+  select.replaceChildren(...Object.entries(FIGURES).map(([name, { name: shown }]) => new Option(shown, name)));
+  select.value = figure;
+  select.onchange = () => {
+    figure = select.value;
+    if (facility === null) return;
+    remember();
+    sortLimits();
+    if (lastLive !== null) draw(lastLive);
+    drawChart(() => chart.draw());
+  };
+}
+
+/** The address names what is shown, so that it can be linked to. */
+function remember() {
+  const shown = { facility: facility.id, ...(figure !== "co2" && { figure }) };
+  history.replaceState(null, "", `?${new URLSearchParams(shown)}`);
+}
+
 async function choose(chosen) {
   facility = chosen;
   newest = null;
+  lastLive = null;
   standing = "";
   lately = [];
-  limits = new Map();
-  chart.limits = [];
+  thresholds = [];
+  sortLimits();
   $("facility").value = chosen.id;
   $("timezone").textContent = chosen.timezone;
   document.title = `${chosen.name} · tonne`;
-  history.replaceState(null, "", `?${new URLSearchParams({ facility: chosen.id })}`);
+  remember();
   following?.abort();
   following = new AbortController();
   const { signal } = following;
@@ -93,32 +120,57 @@ async function choose(chosen) {
 }
 
 function draw(live) {
-  const value = rate(live.rate_kg_h);
+  lastLive = live;
+  const { name } = FIGURES[figure];
+  const now = rateOf(live, figure);
+  const value = rate(now);
   $("rate").textContent = value ?? NO_DATA;
   $("rate").classList.toggle("unknown", value === null);
-  $("rate-unit").textContent = value === null ? "" : "kg CO₂ / h";
+  $("rate-unit").textContent = value === null ? "" : `kg ${name} / h`;
+  $("rate-beside").textContent = rateBeside(live);
+  $("chart-unit").textContent = `kg ${name} per hour, 5-minute means, stacked by source`;
+  $("masses").textContent = figure === "co2" ? "Masses are CO₂; what CO₂e has more stands beside." : `Masses are ${name}.`;
   const known = live.sources.filter((source) => source.rate_kg_h !== null).length;
   $("rate-share").textContent = known === live.sources.length
     ? `all ${known === 1 ? "of its one source" : `${known} sources`} known`
     : `${known} of ${live.sources.length} sources known`;
   newest = live.newest_minute === null ? null : Date.parse(live.newest_minute);
-  drawMix($("mix"), live.sources);
+  drawMix($("mix"), live.sources, figure);
   drawChecks($("checks"), live.checks, live.sources);
   drawAlerts(live.alerts);
-  drawTotals($("totals"), live.totals, limits);
-  drawSources($("sources"), live.sources);
+  drawTotals($("totals"), live.totals, limits, figure);
+  drawSources($("sources"), live.sources, figure);
   drawAge();
   drawChart(() => chart.update());
+}
+
+/** The other rates that say more than the one shown. */
+function rateBeside({ rates }) {
+  const others = {
+    co2: figure !== "co2" && rate(rates.co2_kg_h) !== rate(rateOf({ rates }, figure)),
+    co2e: figure !== "co2e" && rate(rates.co2e_kg_h) !== rate(rates.co2_kg_h),
+    co2_biogenic: figure !== "co2_biogenic" && rates.co2_biogenic_kg_h > 0,
+  };
+  return Object.keys(others)
+    .filter((other) => others[other])
+    .map((other) => `${FIGURES[other].name} ${rate(rateOf({ rates }, other))} kg / h`)
+    .join(" · ");
+}
+
+function sortLimits() {
+  limits = totalLimits(thresholds, figure);
+  chart.limits = rateLimits(thresholds, figure);
+  chart.figure = figure;
 }
 
 async function readLimits() {
   if (facility === null) return;
   const { id } = facility;
   try {
-    const thresholds = await get("/v1/thresholds", { facility: id });
+    const found = await get("/v1/thresholds", { facility: id });
     if (facility.id !== id) return;
-    limits = totalLimits(thresholds);
-    chart.limits = rateLimits(thresholds);
+    thresholds = found;
+    sortLimits();
   } catch (error) {
     // figures and alerts go on without them; the next reading tries again
     console.warn(error);

@@ -1,32 +1,44 @@
 // The table of sources and the bar of their shares.
 
+import { FIGURES, leftOut } from "./figures.js";
 import { NO_DATA, band, massText, percent, rate, substituted } from "./format.js";
 
 export const colour = (index) => `var(--source-${index % 8})`;
 
 const COLUMNS = [
   ["Scope", (source) => [String(source.scope)]],
-  ["Now", (source) => (source.rate_kg_h === null ? [null] : [rate(source.rate_kg_h), "kg/h"])],
-  ["1 h", (source) => total(source, "1h")],
-  ["24 h", (source) => total(source, "24h")],
-  ["±, 24 h", (source) => [band(source.totals["24h"]) || null]],
-  ["Today", (source) => total(source, "today")],
-  ["This month", (source) => total(source, "month")],
-  ["This year", (source) => total(source, "year")],
+  ["Now", (source, figure) => {
+    const now = rateOf(source, figure);
+    if (now === null) return [null];
+    const kg = Object.fromEntries(Object.entries(source.rates).map(([key, value]) => [key.slice(0, -2), value]));
+    return [rate(now), "kg/h", figure === "co2" ? leftOut(kg, (value) => `${rate(value)} kg/h`) : []];
+  }],
+  ["1 h", (source, figure) => total(source, "1h", figure)],
+  ["24 h", (source, figure) => total(source, "24h", figure)],
+  ["±, 24 h", (source, figure) => [(figure === "co2" && band(source.totals["24h"])) || null]],
+  ["Today", (source, figure) => total(source, "today", figure)],
+  ["This month", (source, figure) => total(source, "month", figure)],
+  ["This year", (source, figure) => total(source, "year", figure)],
   ["Known, 24 h", (source) => [percent(source.totals["24h"].coverage)]],
 ];
 
-/** A figure, its unit, and what is said beside it. */
-function total(source, span) {
-  const kg = source.totals[span].co2_kg;
-  return kg === null ? [null] : [...massText(kg).split(" "), substituted(source.totals[span])];
+/** The present rate of a source or facility, in kg of the figure per hour. */
+export const rateOf = ({ rates }, figure) => rates[`${FIGURES[figure].kg}_h`];
+
+/** Value and unit, what CO2 leaves out, and whether a rule filled it in. */
+function total(source, span, figure) {
+  const of = source.totals[span];
+  const kg = of[FIGURES[figure].kg];
+  if (kg === null) return [null];
+  const [value, unit] = massText(kg).split(" ");
+  return [value, unit, figure === "co2" ? leftOut(of, massText) : [], substituted(of)];
 }
 
-export function drawSources(body, sources) {
-  body.replaceChildren(...sources.map(row));
+export function drawSources(body, sources, figure) {
+  body.replaceChildren(...sources.map((source, index) => row(source, index, figure)));
 }
 
-function row(source, index) {
+function row(source, index, figure) {
   const line = document.createElement("tr");
   const head = document.createElement("td");
   head.innerHTML = '<span class="name"><span class="swatch" aria-hidden="true"></span></span>';
@@ -41,7 +53,7 @@ function row(source, index) {
   line.append(head);
   for (const [label, read] of COLUMNS) {
     const cell = document.createElement("td");
-    const [value, unit, note] = read(source);
+    const [value, unit, more = [], note] = read(source, figure);
     cell.dataset.label = label;
     cell.append(value ?? NO_DATA);
     if (value === null) cell.className = "unknown";
@@ -50,11 +62,17 @@ function row(source, index) {
       small.textContent = ` ${unit}`;
       cell.append(small);
     }
+    for (const text of more) {
+      const line = document.createElement("small");
+      line.className = "more";
+      line.textContent = text;
+      cell.append(line);
+    }
     if (note) {
-      const beside = document.createElement("span");
-      beside.className = "filled";
-      beside.textContent = note;
-      cell.append(beside);
+      const filled = document.createElement("span");
+      filled.className = "filled";
+      filled.textContent = note;
+      cell.append(filled);
     }
     line.append(cell);
   }
@@ -74,14 +92,15 @@ export function drawChecks(list, checks, sources) {
   }));
 }
 
-export function drawMix(element, all) {
+export function drawMix(element, all, figure) {
   const sources = all.filter((source) => source.counts);
   while (element.children.length > sources.length) element.lastChild.remove();
   while (element.children.length < sources.length) element.append(document.createElement("span"));
   sources.forEach((source, index) => {
     const part = element.children[index];
     part.style.background = colour(all.indexOf(source));
-    part.style.flexGrow = Math.max(0, source.rate_kg_h ?? 0);
-    part.title = source.rate_kg_h === null ? `${source.name}: ${NO_DATA}` : `${source.name}: ${rate(source.rate_kg_h)} kg/h`;
+    const now = rateOf(source, figure);
+    part.style.flexGrow = Math.max(0, now ?? 0);
+    part.title = now === null ? `${source.name}: ${NO_DATA}` : `${source.name}: ${rate(now)} kg/h`;
   });
 }

@@ -1,5 +1,6 @@
 // One tile for each window: how much, how well and how much of the window is known.
 
+import { FIGURES, beside } from "./figures.js";
 import { NO_DATA, band, mass, massText, percent, substituted } from "./format.js";
 
 const WINDOWS = [
@@ -7,29 +8,36 @@ const WINDOWS = [
   ["today", "Today"], ["month", "This month"], ["year", "This year"], ["365d", "Last 365 days"],
 ];
 
-/** `limits` by window, as `totalLimits` finds them. */
-export function drawTotals(list, totals, limits) {
+/** `limits` of the figure by window, as `totalLimits` finds them. */
+export function drawTotals(list, totals, limits, figure) {
   if (list.children.length !== WINDOWS.length) list.replaceChildren(...WINDOWS.map(tile));
   WINDOWS.forEach(([span], index) => {
     const item = list.children[index];
-    const { co2_kg: kg, co2_market_kg: market, coverage } = totals[span];
-    const figure = item.querySelector(".mass");
+    const { [FIGURES[figure].kg]: kg, coverage } = totals[span];
+    const shown = item.querySelector(".mass");
     const { value, unit } = mass(kg);
-    figure.classList.toggle("unknown", value === null);
-    figure.replaceChildren(value ?? NO_DATA);
+    shown.classList.toggle("unknown", value === null);
+    shown.replaceChildren(value ?? NO_DATA);
     if (value !== null) {
       const small = document.createElement("small");
       small.textContent = ` ${unit}`;
-      figure.append(small);
+      shown.append(small);
     }
     item.querySelector(".filled").textContent = substituted(totals[span]);
-    item.querySelector(".band").textContent = band(totals[span]);
-    item.querySelector(".market").textContent =
-      market === kg ? "" : `market ${massText(market)}`;
+    item.querySelector(".band").textContent = figure === "co2" ? band(totals[span]) : "";
+    drawBeside(item.querySelector(".beside"), beside(totals[span], figure));
     drawLimit(item, kg, limits.get(span));
     item.querySelector("i").style.width = `${coverage * 100}%`;
     item.querySelector(".known").textContent = `${percent(coverage)} known`;
   });
+}
+
+function drawBeside(list, words) {
+  list.replaceChildren(...words.map((text) => {
+    const line = document.createElement("span");
+    line.textContent = text;
+    return line;
+  }));
 }
 
 function drawLimit(item, kg, limit) {
@@ -46,7 +54,7 @@ function tile([span, title]) {
   item.className = "card";
   item.dataset.window = span;
   item.innerHTML =
-    '<p class="window"></p><p class="mass"></p><p class="filled"></p><p class="band"></p><p class="market"></p><p class="limit"></p><div class="meter" aria-hidden="true"><i></i></div><p class="known"></p>';
+    '<p class="window"></p><p class="mass"></p><p class="filled"></p><p class="band"></p><p class="beside"></p><p class="limit"></p><div class="meter" aria-hidden="true"><i></i></div><p class="known"></p>';
   item.querySelector(".window").textContent = title;
   return item;
 }

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from services.api.models.bands import SourceMass, band_kg, kg, masses_kg
+from services.api.models.bands import SourceMass, band_kg, kg, masses_kg, rates_kg_h
 from services.api.models.shares import quality, shares
 from services.core.accounting.scopes import SourceTotal, difference
 from services.core.store.answers.live import FacilityLive, SourceLive
@@ -30,7 +30,8 @@ def live_body(
     """
     shown = [s for s in state.sources if s.active or _has_totals(s)]
     counting = [s for s in shown if _counts(s, accounts)]
-    rates = [s.rate_ug_h for s in counting if s.rate_ug_h is not None]
+    known = [s.rates_ug_h for s in counting if s.rates_ug_h is not None]
+    rates = tuple(map(sum, zip(*known, strict=True))) if known else None
     newest = [s.newest_minute for s in state.sources if s.newest_minute is not None]
     scopes = {
         scope: _totals(state, [s for s in counting if s.scope == scope], accounts)
@@ -41,7 +42,8 @@ def live_body(
     return {
         "as_of": state.as_of,
         "facility": state.slug,
-        "rate_kg_h": kg(sum(rates)) if rates else None,
+        "rate_kg_h": None if rates is None else kg(rates[0]),
+        "rates": rates_kg_h(rates),
         "totals": totals,
         "scopes": [{"scope": scope, "totals": of_scope} for scope, of_scope in scopes.items()],
         "sources": [_source(state, source, accounts) for source in shown],
@@ -69,7 +71,8 @@ def _source(state: FacilityLive, source: SourceLive, accounts: Accounts) -> dict
         "scope": source.scope,
         "active": source.active,
         "counts": _counts(source, accounts),
-        "rate_kg_h": None if source.rate_ug_h is None else kg(source.rate_ug_h),
+        "rate_kg_h": None if source.rates_ug_h is None else kg(source.rates_ug_h[0]),
+        "rates": rates_kg_h(source.rates_ug_h),
         "totals": {
             window: _total_of_one(state, source, source.totals.get(window), accounts)
             for window in TOTALS

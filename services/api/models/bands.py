@@ -20,11 +20,16 @@ def kg(micrograms: float) -> float:
     return micrograms / _UG_PER_KG
 
 
-def masses_kg(masses_ug: Sequence[int] | None) -> dict[str, float | None]:
+def masses_kg(masses_ug: Sequence[float] | None) -> dict[str, float | None]:
     """Return masses, in the order in which the store has them, by their keys in answers."""
     if masses_ug is None:
         return dict.fromkeys(_KEYS)
     return {key: kg(micrograms) for key, micrograms in zip(_KEYS, masses_ug, strict=True)}
+
+
+def rates_kg_h(rates_ug_h: Sequence[float] | None) -> dict[str, float | None]:
+    """Return rates, in the order in which the store has masses, by their keys in answers."""
+    return {f"{key}_h": rate for key, rate in masses_kg(rates_ug_h).items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -71,6 +71,20 @@ class Total(Answer):
 Totals = dict[Window, Total]
 
 
+class Rates(Answer):
+    """The present rate of each mass, in kg per hour; `null`: no data in the last 15 minutes."""
+
+    co2_kg_h: float | None = Field(examples=[10180.2], description="the same as `rate_kg_h`")
+    co2e_kg_h: float | None = Field(examples=[10201.5])
+    co2_market_kg_h: float | None = Field(
+        examples=[10180.2],
+        description="market-based for scope 2; equals `co2_kg_h` without a contract",
+    )
+    co2_biogenic_kg_h: float | None = Field(
+        examples=[1200.5], description="CO2 from biomass, which is in no other rate"
+    )
+
+
 class LiveSource(Answer):
     """The present state of a source."""
 
@@ -87,6 +101,7 @@ class LiveSource(Answer):
     rate_kg_h: float | None = Field(
         examples=[10180.2], description="kg CO2 per hour; `null`: no data in the last 15 minutes"
     )
+    rates: Rates
     totals: Totals
     newest_minute: datetime | None = Field(description="latest minute with data")
 
@@ -119,6 +134,7 @@ class Live(Answer):
     as_of: datetime
     facility: str = Field(examples=["linz"])
     rate_kg_h: float | None = Field(examples=[10592.7])
+    rates: Rates
     totals: Totals
     scopes: list[ScopeTotals]
     sources: list[LiveSource]

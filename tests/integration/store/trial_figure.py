@@ -68,7 +68,13 @@ _MASS_EDITS: Edits = {
         ("co2_biogenic_kg=biogenic, known", "trial_kg=co2 / 2, "),
         ("            market_kg=co2,", "            trial_kg=np.zeros_like(co2),\n"),
     ],
-    "api/models/live.py": [_MASS_OF_A_ROW],
+    "api/models/live.py": [
+        _MASS_OF_A_ROW,
+        (
+            "    co2_biogenic_kg_h: float | None",
+            "    co2_trial_kg_h: float | None = Field(examples=[1.5])\n",
+        ),
+    ],
     "api/models/explanation.py": [_MASS_OF_A_ROW],
     "api/models/emissions.py": [
         _MASS_OF_A_ROW,

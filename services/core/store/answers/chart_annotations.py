@@ -85,7 +85,12 @@ WHERE f.id = ANY(:facilities) AND c.kind = 'counter' AND c.active AND r.value < 
 
 _FACTORS = """
 SELECT x.valid_from::timestamp AT TIME ZONE f.timezone, NULL::timestamptz,
-       concat('factor ', x.slug), concat(x.co2_kg, ' kg CO2 a ', x.unit, ', ', x.citation),
+       concat('factor ', x.slug), concat(
+           CASE WHEN x.co2_kg IS NULL THEN concat(x.co2e_kg, ' kg CO2e')
+                ELSE concat(x.co2_kg, ' kg CO2') END,
+           CASE WHEN x.co2_biogenic_kg <> 0
+                THEN concat(' and ', x.co2_biogenic_kg, ' kg from biomass') END,
+           ' a ', x.unit, ', ', x.citation),
        ARRAY['factor', f.slug, x.slug]
 FROM facility f
 CROSS JOIN LATERAL (

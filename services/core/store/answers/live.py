@@ -40,8 +40,8 @@ _OF_SOURCE = (
     "active",
     "replaced",
     "newest_minute",
-    "newest_co2_ug",
     "newest_covered_ms",
+    *(f"newest_{mass}" for mass in MASSES),
 )
 
 _ROLLING_BEGIN: LiteralString = " ".join(
@@ -67,10 +67,11 @@ WITH f AS (
            CASE WHEN s.active THEN 'infinity'
                 ELSE coalesce(s.retired_at, 'infinity') END AS gone_at,
            {is_replaced()} AS replaced,
-           n.minute AS newest_minute, n.co2_ug AS newest_co2_ug, n.covered_ms AS newest_covered_ms
+           n.minute AS newest_minute, n.covered_ms AS newest_covered_ms,
+           {per_figure(MASSES, "n.{f} AS newest_{f}")}
     FROM f JOIN source s ON s.facility_id = f.id
     LEFT JOIN LATERAL (
-        SELECT m.minute, m.co2_ug, m.covered_ms FROM minute_in_force m
+        SELECT m.minute, m.covered_ms, {per_figure(MASSES, "m.{f}")} FROM minute_in_force m
         WHERE m.source_id = s.id AND m.minute <= CAST(:minute AS timestamptz)
           -- covered time is whole milliseconds: over less than a second no rate can be told
           AND m.covered_ms >= 1000
@@ -113,8 +114,9 @@ FROM f CROSS JOIN (
     SELECT array_agg(id) AS source_id, array_agg(slug) AS source, array_agg(name) AS name,
            array_agg(scope) AS scope,
            array_agg(active) AS active, array_agg(replaced) AS replaced,
-           array_agg(newest_minute) AS newest_minute, array_agg(newest_co2_ug) AS newest_co2_ug,
-           array_agg(newest_covered_ms) AS newest_covered_ms
+           array_agg(newest_minute) AS newest_minute,
+           array_agg(newest_covered_ms) AS newest_covered_ms,
+           {per_figure(MASSES, "array_agg(newest_{f}) AS newest_{f}")}
     FROM (SELECT * FROM s ORDER BY id) x
 ) of_source CROSS JOIN (
     SELECT {WINDOWS_PACKED} AS window_packed, array_agg(span) AS window_span,
@@ -141,8 +143,9 @@ class SourceLive:
     active: bool
     #: an active source counts the same readings in its place
     replaced: bool
-    #: micrograms per hour in the newest known minute; None: nothing known in the last 15 minutes
-    rate_ug_h: float | None
+    #: micrograms per hour in the newest known minute, in the order of ``MASSES``, CO2 first; None:
+    #: nothing known in the last 15 minutes
+    rates_ug_h: tuple[float, ...] | None
     #: start of the newest known minute of the last 31 days
     newest_minute: datetime | None
     #: by span; a span is missing while the aggregator has not yet seen the source
@@ -204,7 +207,9 @@ def source_live(
         scope=row["scope"],
         active=row["active"],
         replaced=row["replaced"],
-        rate_ug_h=row["newest_co2_ug"] * 3_600_000 / row["newest_covered_ms"]
+        rates_ug_h=tuple(
+            row[f"newest_{mass}"] * 3_600_000 / row["newest_covered_ms"] for mass in MASSES
+        )
         if is_current
         else None,
         newest_minute=newest,

@@ -45,11 +45,12 @@ _SOURCES = text(
 SELECT s.id AS source_id, s.slug AS source, coalesce(s.spec->>'name', s.slug) AS name, s.scope,
        a.active, s.retired_at,
        {is_replaced("a.active")} AS replaced,
-       n.minute AS newest_minute, n.co2_ug AS newest_co2_ug, n.covered_ms AS newest_covered_ms
+       n.minute AS newest_minute, n.covered_ms AS newest_covered_ms,
+       {per_figure(MASSES, "n.{f} AS newest_{f}")}
 FROM source s
 CROSS JOIN LATERAL (SELECT s.active OR s.retired_at > :as_of AS active) a
 LEFT JOIN LATERAL (
-    SELECT m.minute, m.co2_ug, m.covered_ms FROM minute_in_force m
+    SELECT m.minute, m.covered_ms, {per_figure(MASSES, "m.{f}")} FROM minute_in_force m
     WHERE m.source_id = s.id AND m.minute <= :as_of AND m.covered_ms >= 1000
       AND m.minute > CAST(:as_of AS timestamptz) - interval '31 days'
     ORDER BY m.minute DESC LIMIT 1

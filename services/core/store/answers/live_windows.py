@@ -68,7 +68,7 @@ class SpanTotal(NamedTuple):
     @property
     def is_known(self) -> bool:
         """Whether anything is known of the window."""
-        return sum(self.methods_ms) > 0 or self.co2_ug != 0
+        return sum(self.methods_ms) > 0 or any(self.masses_ug)
 
 
 def windows(row: Mapping[Any, Any]) -> dict[int, dict[str, SpanTotal]]:

@@ -1,0 +1,132 @@
+"""The dashboard by mass: what is no CO2 is seen beside it, and any mass can be chosen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.e2e.test_dashboard import (
+    CHROMIUM,
+    address,
+    browser,
+    connection,
+    page,
+    this_minute,
+    wait_for,
+)
+from tests.integration.api.plant import MINUTE, Plant, announce, found, minutes, roll
+
+__all__ = ["address", "browser", "connection", "page"]
+
+Connection = psycopg.Connection[Any]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
+]
+
+#: By table, what a source of refrigerant and one of wood emit instead of the plant's CO2.
+_MASSES = """
+UPDATE {table} SET co2e_ug = co2_ug * %(co2e)s, co2_biogenic_ug = co2_ug * %(biogenic)s,
+                   co2_ug = 0, market_ug = 0
+WHERE source_id = %(source)s
+"""
+
+
+def emit(connection: Connection) -> Plant:
+    """Chillers of 60 kg/h CO2e, a wood fire of 120 kg/h of biomass, and a kiln of 600 kg/h."""
+    plant = found(
+        connection,
+        "linz",
+        sources=[("kiln", 1, None), ("chillers", 1, "kg"), ("wood-fire", 1, "t")],
+    )
+    now = this_minute()
+    for source, kg in (("kiln", 10.0), ("chillers", 1.0), ("wood-fire", 1.0)):
+        rows = [(now + (2 - i) * MINUTE, kg, 60_000) for i in range(182)]
+        minutes(connection, plant.sources[source], rows)
+    roll(connection, plant, now)
+    for table in ("emission_minute", "emission_hour", "rolling_total"):
+        for source, co2e, biogenic in (("chillers", 1, 0), ("wood-fire", 0, 2)):
+            connection.execute(
+                _MASSES.format(table=table),
+                {"source": plant.sources[source], "co2e": co2e, "biogenic": biogenic},
+            )
+    announce(connection, plant)
+    return plant
+
+
+async def test_what_is_no_co2_is_seen_beside_it(
+    address: str, page: Page, connection: Connection
+) -> None:
+    emit(connection)
+    await page.goto(address)
+    await wait_for(page, "#rate", "600")
+    await wait_for(page, "#rate-beside", "CO₂e 666 kg / h · biogenic CO₂ 120 kg / h")
+    await wait_for(page, "[data-window='1h'] .mass", "600 kg")
+    await wait_for(page, "[data-window='1h'] .beside", "CO₂e 666 kgbiogenic CO₂ 120 kg")
+    chillers = page.locator("#sources tr", has_text="chillers")
+    await expect(chillers.locator("td[data-label='1 h']")).to_have_text("0.00 kg60.0 kg CO₂e")
+    wood = page.locator("#sources tr", has_text="wood-fire")
+    await expect(wood.locator("td[data-label='Now']")).to_have_text("0.00 kg/h120 kg/h biogenic")
+
+
+async def test_another_mass_can_be_chosen_and_linked_to(
+    address: str, page: Page, connection: Connection
+) -> None:
+    emit(connection)
+    await page.goto(address)
+    await page.select_option("#figure", "co2e")
+    await wait_for(page, "#rate", "666")
+    await wait_for(page, "#rate-unit", "kg CO₂e / h")
+    await wait_for(page, "[data-window='1h'] .mass", "666 kg")
+    await wait_for(page, "#masses", "Masses are CO₂e.")
+    assert page.url.endswith("?facility=linz&figure=co2e")
+    await page.wait_for_function(
+        """() => {
+            const bars = document.getElementById("chart").data?.find((t) => t.name === "chillers");
+            return bars && bars.y.some((v) => Math.abs(v - 60) < 1e-6);
+        }"""
+    )
+    await page.goto(f"{address}/?facility=linz&figure=co2_biogenic")
+    await wait_for(page, "#rate", "120")
+    await wait_for(page, "[data-window='1h'] .beside", "CO₂ 600 kgCO₂e 666 kg")
+
+
+async def test_limits_are_drawn_beside_the_mass_that_they_watch(
+    address: str, page: Page, connection: Connection
+) -> None:
+    plant = emit(connection)
+    for slug, figure in (("of-co2", None), ("of-all-gases", "co2e")):
+        spec = {"id": slug, "measure": "total", "window": "1h", "above": 1000.0}
+        connection.execute(
+            "INSERT INTO threshold (facility_id, slug, origin, version, spec, in_force_from)"
+            " VALUES (%s, %s, 'file', 1, %s, now())",
+            (
+                plant.facility_id,
+                slug,
+                psycopg.types.json.Jsonb({**spec, **({"figure": figure} if figure else {})}),
+            ),
+        )
+    await page.goto(address)
+    limit = page.locator("[data-window='1h'] .limit")
+    await expect(limit).to_have_attribute("title", "of-co2")
+    await page.select_option("#figure", "co2e")
+    await expect(limit).to_have_attribute("title", "of-all-gases")
+    await expect(limit).to_have_text("66.6 % of 1.00 t")
+    await page.select_option("#figure", "market")
+    await expect(limit).to_have_attribute("title", "")
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+async def test_masses_beside_each_other_fit_the_screen(
+    address: str, page: Page, connection: Connection, width: int
+) -> None:
+    emit(connection)
+    await page.set_viewport_size({"width": width, "height": 844})
+    await page.goto(address)
+    await wait_for(page, "#state-text", "live")
+    await page.wait_for_selector("#chart .plot-container")
+    assert await page.evaluate("document.documentElement.scrollWidth") == width
