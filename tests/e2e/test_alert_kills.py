@@ -16,7 +16,7 @@ _PLAYED = (
     "aggregator: COMMIT, lost",
     "aggregator: COMMIT, carried out",
     "notifier: sends",
-    "notifier: marks what was told, lost",
+    "notifier: marks what was sent, lost",
     "notifier: COMMIT of the mark, carried out",
 )
 
@@ -28,4 +28,4 @@ def test_every_breach_is_told_and_its_end_after_it_whoever_is_killed(stack: Stac
         for number in numbers:
             played = play(kilns, 1, number)
             assert played.passed, played
-        assert kilns.compare().twice > 0, "what was told and not marked is told again"
+        assert kilns.compare().twice > 0, "what was sent and not marked is sent again"

@@ -1,4 +1,4 @@
-"""The contract's facility file, its limits passed: what the webhook and Alertmanager are told."""
+"""The contract's facility file, its limits passed: what the webhook and Alertmanager receive."""
 
 from __future__ import annotations
 
@@ -82,16 +82,19 @@ def test_a_breach_is_told_to_the_webhook_and_to_alertmanager_and_so_is_its_end(
                 return connection.execute(flows).fetchone() == (12,)
 
         until(stored, "the breach is stored")
-        until(lambda: "stack-1-hourly" in told(hook), "the webhook is told")
-        # an alert that ends before Alertmanager has told of it is never told of
+        until(lambda: "stack-1-hourly" in newest_kinds(hook), "the webhook is notified")
+        # an alert that ends before Alertmanager has sent it is never sent
         until(
             lambda: ("stack-1-hourly", "firing") in heard(desk),
             "the desk behind Alertmanager heard of the breach",
         )
         publish(range(12, 100), 1e4)
-        until(lambda: told(hook).get("stack-1-hourly") == "resolved", "so is its end")
+        until(lambda: newest_kinds(hook).get("stack-1-hourly") == "resolved", "so is its end")
         # the rate of the whole works is not known: of its other sources nothing came
-        until(lambda: told(hook).get("site-rate") == "no-data", "what is not known has not ended")
+        until(
+            lambda: newest_kinds(hook).get("site-rate") == "no-data",
+            "what is not known has not ended",
+        )
         until(lambda: standing(alertmanager) == {"site-rate"}, "Alertmanager knows of both")
         until(
             lambda: ("stack-1-hourly", "resolved") in heard(desk),
@@ -110,7 +113,7 @@ def test_a_breach_is_told_to_the_webhook_and_to_alertmanager_and_so_is_its_end(
     assert [row["state"] for row in retained] == ["resolved"]
 
 
-def told(hook: Webhook) -> dict[str, str]:
+def newest_kinds(hook: Webhook) -> dict[str, str]:
     """The newest kind by threshold."""
     return {body["threshold"]: body["kind"] for body in hook.taken}
 

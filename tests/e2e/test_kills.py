@@ -60,8 +60,8 @@ def told_until(stack: Stack, begin: datetime, facility: str, source: str) -> dat
 
 def tells_of(stack: Stack, begin: datetime, since: datetime) -> bool:
     """Whether every metered source's totals speak of readings taken after ``since``."""
-    told = [told_until(stack, begin, facility, source) for facility, source in METERED]
-    return all(until is not None and until > since for until in told)
+    known_until = [told_until(stack, begin, facility, source) for facility, source in METERED]
+    return all(until is not None and until > since for until in known_until)
 
 
 def wait_until_it_works_again(stack: Stack, begin: datetime) -> None:

@@ -23,7 +23,7 @@ class Round:
     number: int
     step: str
     breaches: int
-    #: from the kill until everything was told
+    #: from the kill until everything was sent
     recovery_s: float
     findings: Findings
 
@@ -129,12 +129,12 @@ def play(kilns: Kilns, seed: int, number: int) -> Round:
         end()
     else:
         begin()
-        until(lambda: kilns.quiet, "the breach is told")
+        until(lambda: kilns.quiet, "its notification is sent")
         step.strike(kilns, dice, end)
     struck = time.monotonic()
     for server in (kilns.stack.aggregator, kilns.stack.notifier):
         server.start()
-    until(lambda: kilns.quiet, "everything is told")
+    until(lambda: kilns.quiet, "everything is sent")
     return Round(
         number=number,
         step=step.name,

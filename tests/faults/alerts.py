@@ -1,4 +1,4 @@
-"""Plays rounds in which breaches are told by the killed: ``python -m tests.faults.alerts``."""
+"""Plays rounds in which what notifies of breaches is killed: ``python -m tests.faults.alerts``."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def kilns_on(stack: Stack, *, rounds: int) -> Iterator[Kilns]:
 
 
 def main() -> int:
-    """Play the rounds; 0 if every breach and its end was told in each."""
+    """Play the rounds; 0 if every breach and its end was notified in each."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.alerts")
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
@@ -64,7 +64,7 @@ def main() -> int:
             out.flush()
             print(  # noqa: T201 - the progress of a long run
                 f"[{time.monotonic() - began:5.0f} s] round {number}: {played.step};"
-                f" told after {played.recovery_s:.1f} s, {played.findings.twice} came twice so far"
+                f" sent after {played.recovery_s:.1f} s, {played.findings.twice} came twice so far"
                 + ("" if played.passed else f"  FAILED {played.findings}"),
                 flush=True,
             )

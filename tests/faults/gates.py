@@ -58,7 +58,7 @@ GATES = (
     ),
     Gate(name="aggregator: COMMIT", process="tonne.aggregator", table="outbox", on="INSERT",
          at_commit=True),
-    Gate(name="notifier: marks what was told", process="tonne.notify", table="outbox", on="UPDATE"),
+    Gate(name="notifier: marks what was sent", process="tonne.notify", table="outbox", on="UPDATE"),
     Gate(name="notifier: COMMIT of the mark", process="tonne.notify", table="outbox", on="UPDATE",
          at_commit=True),
 )  # fmt: skip

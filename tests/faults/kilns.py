@@ -1,4 +1,4 @@
-"""Three kilns whose limits are passed on purpose, the books of it, and what was told of it."""
+"""Three kilns whose limits are passed on purpose, the books of it, and the notifications of it."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def facility_file(webhook: str) -> str:
 class Findings:
     """What differs from the books; a promise kept is zeros but for ``twice``."""
 
-    #: breaches that nobody was told of, or whose end nobody was
-    untold: int
+    #: breaches that nobody was notified of, or whose end nobody was
+    missed: int
     #: alerts that the books know nothing of
     invented: int
     #: an end before its beginning
@@ -76,7 +76,7 @@ class Findings:
 
     @property
     def clean(self) -> bool:
-        return not (self.untold or self.invented or self.disordered or self.unlike)
+        return not (self.missed or self.invented or self.disordered or self.unlike)
 
 
 @dataclass(kw_only=True)
@@ -121,7 +121,7 @@ class Kilns:
 
     @property
     def quiet(self) -> bool:
-        """Whether everything is in the totals and everything is told."""
+        """Whether everything is in the totals and everything is sent."""
         with self.connect() as connection:
             row = connection.execute(_WAITING).fetchone()
         booked = [each for history in self.breaches.values() for each in history]
@@ -140,7 +140,7 @@ class Kilns:
             return connection.execute(_ALERTS).fetchall()
 
     def compare(self) -> Findings:
-        """Hold what was told against the books."""
+        """Hold what was sent against the books."""
         kinds: defaultdict[int, list[str]] = defaultdict(list)
         first: dict[str, Any] = {}
         twice = unlike = 0
@@ -157,11 +157,11 @@ class Kilns:
             for begin, end in history
         }
         alerts = {(kiln, fired, ended): i for kiln, i, fired, ended in self.alerts()}
-        told = [kinds[alerts[each]] if each in alerts else [] for each in booked]
+        sent = [kinds[alerts[each]] if each in alerts else [] for each in booked]
         return Findings(
-            untold=sum(sorted(each) != ["firing", "resolved"] for each in told),
+            missed=sum(sorted(each) != ["firing", "resolved"] for each in sent),
             invented=len(alerts.keys() - booked),
-            disordered=sum(each[:1] == ["resolved"] for each in told),
+            disordered=sum(each[:1] == ["resolved"] for each in sent),
             unlike=unlike,
             twice=twice,
         )

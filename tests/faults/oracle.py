@@ -62,14 +62,14 @@ def compare(connection: psycopg.Connection[tuple[object, ...]], books: Books) ->
 
 
 def _wrong_minutes(connection: psycopg.Connection[tuple[object, ...]], books: Books) -> int:
-    told: dict[tuple[str, int], tuple[float, float]] = {
+    totals: dict[tuple[str, int], tuple[float, float]] = {
         (str(source), int(str(minute))): (float(str(kg)), float(str(covered)) / 1000)
         for source, minute, kg, covered in connection.execute(_MINUTES)
     }
     expected = recomputed(books.readings)
     return sum(
-        not _alike(told.get(key, (0.0, 0.0)), expected.get(key, (0.0, 0.0)))
-        for key in told.keys() | expected.keys()
+        not _alike(totals.get(key, (0.0, 0.0)), expected.get(key, (0.0, 0.0)))
+        for key in totals.keys() | expected.keys()
     )
 
 

@@ -58,7 +58,7 @@ def _table(rounds: Rounds, seed: int) -> str:
 
 def _alert_table(rounds: Rounds, seed: int, messages: int) -> str:
     """Findings are of all rounds so far: what a round adds is the difference to the one before."""
-    names = ("untold", "invented", "disordered", "unlike", "twice")
+    names = ("missed", "invented", "disordered", "unlike", "twice")
     before = dict.fromkeys(names, 0)
     added: defaultdict[str, list[int]] = defaultdict(lambda: [0] * len(names))
     by_step: defaultdict[str, Rounds] = defaultdict(list)
@@ -75,7 +75,7 @@ def _alert_table(rounds: Rounds, seed: int, messages: int) -> str:
     lines = [
         f"Seed {seed}, {len(rounds)} rounds, {said}",
         "",
-        "| killed | rounds | untold | invented | end first | unlike | told twice | until told |",
+        "| killed | rounds | missed | invented | end first | different | sent twice | until sent |",
         "|---|---|---|---|---|---|---|---|",
         *(_line(step, by_step[step], added[step]) for step in sorted(by_step)),
     ]

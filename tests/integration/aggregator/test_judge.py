@@ -51,7 +51,7 @@ def test_a_breach_is_told_to_everybody_once_and_its_end_after_it(watch: Make) ->
     assert (fired, resolved) == (T0 + 3 * MINUTE, T0 + 5 * MINUTE)
     assert value == pytest.approx(30)
     for target in ("mqtt", "webhook https://example.org/hook"):
-        assert works.told(target) == [("high", "firing"), ("high", "resolved")]
+        assert works.notifications(target) == [("high", "firing"), ("high", "resolved")]
     lanes = works.rows("SELECT DISTINCT lane, count(DISTINCT key) FROM outbox GROUP BY lane")
     assert lanes == [("works/high", 2)]
     body = works.rows("SELECT body FROM outbox WHERE kind = 'firing' LIMIT 1")[0][0]
@@ -82,7 +82,7 @@ def test_no_data_is_neither_zero_nor_the_end(watch: Make) -> None:
     assert works.alerts()[0][1] == "no-data"
     works.power(T0 + 41 * MINUTE, [50])
     works.tick(T0 + 41 * MINUTE)
-    assert works.told() == [("high", "firing"), ("high", "no-data"), ("high", "resolved")]
+    assert works.notifications() == [("high", "firing"), ("high", "no-data"), ("high", "resolved")]
 
 
 def test_late_data_that_undoes_a_breach_marks_it_and_keeps_it(watch: Make) -> None:
@@ -99,7 +99,7 @@ def test_late_data_that_undoes_a_breach_marks_it_and_keeps_it(watch: Make) -> No
     assert "meter.power" in reason
     undone_rows = works.rows("SELECT state FROM alert_transition WHERE undone_at IS NOT NULL")
     assert ("firing",) in undone_rows
-    assert works.told() == [("high", "firing"), ("high", "resolved")]
+    assert works.notifications() == [("high", "firing"), ("high", "resolved")]
 
 
 def test_late_data_that_shows_a_breach_tells_it_and_its_end(watch: Make) -> None:
@@ -109,7 +109,7 @@ def test_late_data_that_shows_a_breach_tells_it_and_its_end(watch: Make) -> None
     works.tick(T0 + 9 * MINUTE)
     works.power(T0 + MINUTE, [150, 150, 150, 150, 50])
     works.tick(T0 + 10 * MINUTE)
-    assert works.told() == [("high", "firing"), ("high", "resolved")]
+    assert works.notifications() == [("high", "firing"), ("high", "resolved")]
     firing = works.rows("SELECT body FROM outbox WHERE kind = 'firing' AND target = 'mqtt'")[0][0]
     assert firing["state"] == "firing"
     assert "resolved_at" not in firing
@@ -133,11 +133,11 @@ def test_a_tick_that_fails_at_any_step_has_told_nothing_and_is_done_again(
     with pytest.raises(psycopg.errors.RaiseException, match="the disk is full"):
         works.tick(T0 + MINUTE)
     assert works.alerts() == []
-    assert works.told() == []
+    assert works.notifications() == []
     works.connection.execute(f"DROP TRIGGER fail ON {table}")
     works.tick(T0 + MINUTE)
     assert [row[1] for row in works.alerts()] == ["firing"]
-    assert works.told() == [("high", "firing")]
+    assert works.notifications() == [("high", "firing")]
 
 
 def judged_from_the_start(works: Watch) -> None:

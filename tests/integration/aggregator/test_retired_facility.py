@@ -83,13 +83,13 @@ def test_open_alerts_end_with_a_reason_that_is_told(
     works = watch(RATE)
     works.power(T0, [150, 150, 150])
     works.tick(T0 + 2 * MINUTE)
-    assert works.told() == [("high", "firing")]
+    assert works.notifications() == [("high", "firing")]
     retire(works, database_url, T0 + 2 * MINUTE + timedelta(seconds=20))
     works.tick(T0 + 3 * MINUTE)
     slug, state, _, _, resolved, _, undone = works.alerts()[0]
     assert (slug, state, resolved, undone) == ("high", "resolved", T0 + 3 * MINUTE, False)
     for target in ("mqtt", "webhook https://example.org/hook"):
-        assert works.told(target) == [("high", "firing"), ("high", "resolved")]
+        assert works.notifications(target) == [("high", "firing"), ("high", "resolved")]
     body = works.rows("SELECT body FROM outbox WHERE kind = 'resolved' LIMIT 1")[0][0]
     assert body["ended_by"] == "the facility was retired by user anna: kiln sold"
     # nothing watches it: that there are no data raises nothing
@@ -212,7 +212,7 @@ def test_it_comes_back_with_its_history_and_is_watched_from_then_on(
     works.power(T0 + 10 * MINUTE, [150, 150])
     works.tick(T0 + 11 * MINUTE)
     assert works.totals()["minutes"][: len(history)] == history
-    assert ("high", "firing") in works.told()[-1:]
+    assert ("high", "firing") in works.notifications()[-1:]
     revision = read.revision(works.connection)
     assert apply_text(database_url, FILE + RATE) == []
     assert read.revision(works.connection) == revision

@@ -1,4 +1,4 @@
-"""A plant with limits: what is judged of it, and what is told."""
+"""A plant with limits: what is evaluated of it, and who is notified."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Watch(Plant):
             for row in self.history(threshold)
         ]
 
-    def told(self, target: str = "mqtt") -> list[tuple[str, str]]:
+    def notifications(self, target: str = "mqtt") -> list[tuple[str, str]]:
         return self.rows(
             "SELECT body ->> 'threshold', kind FROM outbox WHERE target = %s ORDER BY id".replace(
                 "%s", f"'{target}'"

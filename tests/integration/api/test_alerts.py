@@ -66,10 +66,10 @@ async def test_an_alert_is_listed_shown_live_and_acknowledged(
 
     address = f"/v1/alerts/{listed[0]['id']}"
     await client.post(f"{address}/ack", json={"comment": "I look at it"})
-    told = await client.post(f"{address}/ack", json={"comment": "a valve stuck"})
-    assert told.status_code == 200
+    acknowledged = await client.post(f"{address}/ack", json={"comment": "a valve stuck"})
+    assert acknowledged.status_code == 200
     shown = (await client.get(address)).json()
-    assert shown == told.json()
+    assert shown == acknowledged.json()
     assert shown["acked_by"] == "someone without a key"
     assert [each["comment"] for each in shown["comments"]] == ["I look at it", "a valve stuck"]
     assert [each["state"] for each in shown["transitions"]] == ["firing"]
@@ -185,7 +185,7 @@ async def test_a_threshold_that_is_taken_out_of_force_resolves_its_alert(
     works.tick(T0 + 3 * MINUTE)
     mine = (await client.get("/v1/alerts", params={"threshold": "mine"})).json()
     assert [(a["state"], a["resolved_at"]) for a in mine] == [("resolved", "2026-11-23T17:53:00Z")]
-    assert [told for told in works.told() if told[0] == "mine"] == [
+    assert [sent for sent in works.notifications() if sent[0] == "mine"] == [
         ("mine", "firing"), ("mine", "resolved"),
     ]  # fmt: skip
 
@@ -205,10 +205,10 @@ async def test_maintenance_silences_says_so_and_tells_what_still_fires_when_it_i
     breach(works)
     silenced = (await client.get("/v1/alerts")).json()
     assert [(a["state"], a["maintenance"]) for a in silenced] == [("firing", "burner")]
-    assert works.told() == []
+    assert works.notifications() == []
     works.power(T0 + 4 * MINUTE, [150, 150, 150])
     works.tick(T0 + 6 * MINUTE)
-    assert works.told() == [("high", "firing")]
+    assert works.notifications() == [("high", "firing")]
     assert (await client.delete("/v1/maintenance/burner")).status_code == 200
     assert (await client.delete("/v1/maintenance/overhaul")).status_code == 409
 
@@ -226,15 +226,15 @@ async def test_the_stream_tells_alerts_as_they_change_and_what_was_missed(
             assert first["event"] == "live"
             works.power(T0 + 2 * MINUTE, [150])
             await asyncio.to_thread(works.tick, T0 + 2 * MINUTE)
-            told = await anext(stream)
-            while told["event"] != "alert":
-                told = await anext(stream)
-            assert json.loads(told["data"])["threshold"] == "high"
-            assert told["id"]
+            event = await anext(stream)
+            while event["event"] != "alert":
+                event = await anext(stream)
+            assert json.loads(event["data"])["threshold"] == "high"
+            assert event["id"]
         headers = {"Last-Event-ID": first["id"]}
         async with client.stream("GET", "/v1/stream", params=query, headers=headers) as response:
             assert (await anext(events(response)))["event"] == "alert"
-        headers = {"Last-Event-ID": told["id"]}
+        headers = {"Last-Event-ID": event["id"]}
         async with client.stream("GET", "/v1/stream", params=query, headers=headers) as response:
             assert (await anext(events(response)))["event"] == "live"
 

@@ -42,7 +42,7 @@ def file_of(facility: str = "works", scale: str = "40", rest: str = "") -> str:
     return _FILE.format(facility=facility, scale=scale, rest=rest or "main.t1 + main.t2 - hall.e")
 
 
-def told(facility: str, device: str, at: datetime, **values: float) -> tuple[str, str]:
+def message(facility: str, device: str, at: datetime, **values: float) -> tuple[str, str]:
     payload = {"ts": at.isoformat(), "values": values}
     return f"emissions/{facility}/{device}/readings", json.dumps(payload)
 
@@ -54,8 +54,8 @@ def day_of(facility: str) -> list[tuple[str, str]]:
         at = _START + k * _MINUTE
         low, high = min(k, 120) / 60, max(k - 120, 0) / 60
         messages += [
-            told(facility, "main", at + timedelta(seconds=7), t1=100 + low, t2=50 + high),
-            told(facility, "hall", at + timedelta(seconds=41), e=7 + k / 60 * 0.01),
+            message(facility, "main", at + timedelta(seconds=7), t1=100 + low, t2=50 + high),
+            message(facility, "hall", at + timedelta(seconds=41), e=7 + k / 60 * 0.01),
         ]
     return messages
 
@@ -146,7 +146,7 @@ def test_late_readings_of_an_input_are_the_reason(field: FieldBench) -> None:
     field.deliver([m for m in messages if "hall" in m[0]], at=_START + 9 * HOUR)
     close(field)
     assert field.total("rest")[0] == pytest.approx(30 * (4 * 3600 - 34) / 3600, rel=1e-9)
-    late = told("works", "hall", _START + 33 * _MINUTE, e=7.0054)
+    late = message("works", "hall", _START + 33 * _MINUTE, e=7.0054)
     field.deliver([late], at=_START + 10 * HOUR)
     field.settle(_START + 10 * HOUR)
     assert field.hours("rest")[0]["reason"] == "late readings: hall.e"
@@ -174,7 +174,7 @@ def test_the_example_of_the_manual_can_be_applied(field: FieldBench) -> None:
 
 def test_a_derived_channel_is_not_published(field: FieldBench) -> None:
     field.apply(file_of())
-    field.deliver([told("works", "main", _START, **{"import": 3.0})], at=_START)
+    field.deliver([message("works", "main", _START, **{"import": 3.0})], at=_START)
     assert [row["reason"] for row in field.quarantine()] == ["unknown_channel"]
 
 
@@ -190,8 +190,8 @@ sources: [{id: s, scope: 2, method: activity, input: loop.p, factor: f}]
 """)
     # 12 mA of 4 to 20 are 50 kW; 3.5 mA are a broken wire
     at = [_START + k * _MINUTE for k in range(61)]
-    field.deliver([told("works", "loop", t, p=12.0) for t in at], at=at[-1])
-    field.deliver([told("works", "loop", at[-1] + _MINUTE, p=3.5)], at=at[-1] + _MINUTE)
+    field.deliver([message("works", "loop", t, p=12.0) for t in at], at=at[-1])
+    field.deliver([message("works", "loop", at[-1] + _MINUTE, p=3.5)], at=at[-1] + _MINUTE)
     field.settle(_START + 2 * HOUR)
     activity = field.hours("s")[0]["activity"]
     assert float(activity) == pytest.approx(50.0)

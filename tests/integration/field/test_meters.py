@@ -31,7 +31,7 @@ def file_of(channel: str, facility: str = "works") -> str:
     return _FILE.format(channel=channel, facility=facility)
 
 
-def told(
+def message(
     at: datetime, value: float, quality: str = "good", facility: str = "works"
 ) -> tuple[str, str]:
     payload = {"ts": at.isoformat(), "values": {"e": {"v": value, "q": quality}}}
@@ -53,13 +53,13 @@ def test_a_register_now_rounded_now_exact_counts_last_minus_first(field: FieldBe
     field.apply(file_of(_REGISTER))
     at = [_START + timedelta(minutes=k) for k in range(241)]
     index = [round(3630 + k / 100, 1 if k % 6 == 5 else 2) for k in range(241)]
-    field.deliver([told(t, v) for t, v in zip(at, index, strict=True)], at=at[-1])
+    field.deliver([message(t, v) for t, v in zip(at, index, strict=True)], at=at[-1])
     field.settle(at[-1])
     assert field.total("grid") == (pytest.approx(2.40), pytest.approx(1.20))
 
     # piece by piece, and late and shuffled, it comes to the same minutes
     field.apply(file_of(_REGISTER, "live"))
-    messages = [told(t, v, facility="live") for t, v in zip(at, index, strict=True)]
+    messages = [message(t, v, facility="live") for t, v in zip(at, index, strict=True)]
     late = messages[40:60]
     random.Random(7).shuffle(late)
     arriving = messages[:40] + messages[60:] + late
@@ -77,7 +77,7 @@ def test_an_hourly_register_is_measured_though_it_comes_seconds_late(field: Fiel
     seconds = (10, 3612, 7210, 10813, 14412, 18011, 21612, 25210, 28813)
     index = (100, 104, 108, 112, 116, 116, 124, 128, 132)
     field.deliver(
-        [told(_START + timedelta(seconds=s), v) for s, v in zip(seconds, index, strict=True)],
+        [message(_START + timedelta(seconds=s), v) for s, v in zip(seconds, index, strict=True)],
         at=_START + 9 * HOUR,
     )
     field.settle(_START + 12 * HOUR)
@@ -92,7 +92,8 @@ def test_an_hour_is_what_its_greater_part_is(field: FieldBench) -> None:
     field.apply(file_of(_REGISTER + ", estimated_after: 10m"))
     minutes = (*range(36), *range(60, 91), 120)
     field.deliver(
-        [told(_START + timedelta(minutes=m), 100 + m / 60) for m in minutes], at=_START + 3 * HOUR
+        [message(_START + timedelta(minutes=m), 100 + m / 60) for m in minutes],
+        at=_START + 3 * HOUR,
     )
     field.settle(_START + 3 * HOUR)
     (row,) = field.rows(
@@ -108,7 +109,7 @@ def test_an_hour_is_what_its_greater_part_is(field: FieldBench) -> None:
 
 
 def _quarters(value: Callable[[int], str]) -> list[tuple[str, str]]:
-    return [told(_START + k * HOUR / 4, 0.1, value(k)) for k in range(1, 9)]
+    return [message(_START + k * HOUR / 4, 0.1, value(k)) for k in range(1, 9)]
 
 
 @pytest.mark.incident
@@ -119,7 +120,7 @@ def test_uncertain_intervals_are_estimated(field: FieldBench, stamp: str) -> Non
     shift = HOUR / 4 if stamp == "start" else timedelta(0)
     field.deliver(
         [
-            told(_START + k * HOUR / 4 - shift, 0.1, "uncertain" if k <= 5 else "good")
+            message(_START + k * HOUR / 4 - shift, 0.1, "uncertain" if k <= 5 else "good")
             for k in range(1, 9)
         ],
         at=_START + 2 * HOUR,
@@ -135,7 +136,7 @@ def test_a_step_of_a_register_is_estimated_if_either_end_is_uncertain(field: Fie
     field.apply(file_of(_REGISTER))
     field.deliver(
         [
-            told(_START + timedelta(minutes=10 * k), 100 + k, "uncertain" if k == 3 else "good")
+            message(_START + timedelta(minutes=10 * k), 100 + k, "uncertain" if k == 3 else "good")
             for k in range(7)
         ],
         at=_START + HOUR,
@@ -158,7 +159,7 @@ def test_what_an_uncertain_value_of_a_gauge_holds_is_estimated(field: FieldBench
     for k in range(8):
         at = _START + timedelta(minutes=10 * k)
         quality = "uncertain" if k in {1, 2, 3, 4} else "good"
-        field.deliver([told(at, 6.0, quality)], at=at)
+        field.deliver([message(at, 6.0, quality)], at=at)
         field.settle(at + timedelta(seconds=1))
     (row, *_) = field.rows("SELECT quality, estimated_ms, covered_ms FROM emission_hour")
     assert row == {"quality": "estimated", "estimated_ms": 2_400_000, "covered_ms": 3_600_000}

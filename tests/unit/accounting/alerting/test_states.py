@@ -28,7 +28,7 @@ def limits(*, limit: float = 10, clear: float = 8, above: bool = True) -> Limits
     )
 
 
-def judge(
+def evaluated(
     values: list[float],
     *,
     lasts: int = 0,
@@ -51,47 +51,54 @@ def judge(
     )
 
 
-def told(transitions: list[Transition]) -> list[tuple[int, str]]:
+def minutes_and_states(transitions: list[Transition]) -> list[tuple[int, str]]:
     return [(t.minute, NAMES[t.state] + (" projected" if t.projected else "")) for t in transitions]
 
 
 def test_it_fires_when_it_has_lasted_and_resolves_when_it_is_clear() -> None:
-    found = judge([5, 11, 11, 11, 9, 9, 8, 9], lasts=2)
-    assert told(found) == [(1, "pending"), (3, "firing"), (6, "resolved")]
+    found = evaluated([5, 11, 11, 11, 9, 9, 8, 9], lasts=2)
+    assert minutes_and_states(found) == [(1, "pending"), (3, "firing"), (6, "resolved")]
     assert [t.since for t in found] == [1, 1, 6]
 
 
 def test_what_does_not_last_does_not_fire() -> None:
-    assert told(judge([11, 11, 5, 11, 5], lasts=2)) == [
+    assert minutes_and_states(evaluated([11, 11, 5, 11, 5], lasts=2)) == [
         (0, "pending"), (2, "inactive"), (3, "pending"), (4, "inactive"),
     ]  # fmt: skip
 
 
 def test_it_fires_at_once_where_it_need_not_last() -> None:
-    assert told(judge([11, 7, 12])) == [(0, "firing"), (1, "resolved"), (2, "firing")]
+    assert minutes_and_states(evaluated([11, 7, 12])) == [
+        (0, "firing"),
+        (1, "resolved"),
+        (2, "firing"),
+    ]
 
 
 def test_the_limit_itself_is_not_beyond_it() -> None:
-    assert told(judge([10, 10])) == []
+    assert minutes_and_states(evaluated([10, 10])) == []
 
 
 def test_no_data_is_neither_zero_nor_clear() -> None:
-    found = judge([11, NAN, NAN, 11, 7])
-    assert told(found) == [
+    found = evaluated([11, NAN, NAN, 11, 7])
+    assert minutes_and_states(found) == [
         (0, "firing"), (1, "firing-no-data"), (3, "firing"), (4, "resolved"),
     ]  # fmt: skip
-    assert told(judge([5, NAN, 5])) == [(1, "no-data"), (2, "inactive")]
+    assert minutes_and_states(evaluated([5, NAN, 5])) == [(1, "no-data"), (2, "inactive")]
 
 
 def test_what_is_pending_begins_again_after_no_data() -> None:
-    assert told(judge([11, NAN, 11, 11, 11], lasts=2)) == [
+    assert minutes_and_states(evaluated([11, NAN, 11, 11, 11], lasts=2)) == [
         (0, "pending"), (1, "no-data"), (2, "pending"), (4, "firing"),
     ]  # fmt: skip
 
 
 def test_below() -> None:
     of = limits(limit=0.9, clear=0.95, above=False)
-    assert told(judge([1, 0.8, 0.92, 0.95], of=of)) == [(1, "firing"), (3, "resolved")]
+    assert minutes_and_states(evaluated([1, 0.8, 0.92, 0.95], of=of)) == [
+        (1, "firing"),
+        (3, "resolved"),
+    ]
 
 
 def test_a_sum_of_which_a_part_is_unknown_says_only_that_it_is_too_much() -> None:
@@ -103,24 +110,27 @@ def test_a_sum_of_which_a_part_is_unknown_says_only_that_it_is_too_much() -> Non
 
 
 def test_a_projected_alert_becomes_a_real_one_and_ends_with_its_window() -> None:
-    found = judge([2, 4, 11, 12, 0, 0], ahead=[7, 12, 13, 14, 15, 0])
-    assert told(found) == [
+    found = evaluated([2, 4, 11, 12, 0, 0], ahead=[7, 12, 13, 14, 15, 0])
+    assert minutes_and_states(found) == [
         (1, "firing projected"), (2, "firing"), (4, "resolved"),
     ]  # fmt: skip
 
 
 def test_after_a_real_alert_the_next_window_is_projected_from_its_second_minute() -> None:
-    found = judge([11, 0, 0], ahead=[20, 20, 20])
-    assert told(found) == [(0, "firing"), (1, "resolved"), (2, "firing projected")]
+    found = evaluated([11, 0, 0], ahead=[20, 20, 20])
+    assert minutes_and_states(found) == [(0, "firing"), (1, "resolved"), (2, "firing projected")]
 
 
 def test_a_projected_alert_ends_when_the_rate_falls() -> None:
-    found = judge([2, 2, 2, 2], ahead=[11, 9, 8, 8])
-    assert told(found) == [(0, "firing projected"), (2, "resolved")]
+    found = evaluated([2, 2, 2, 2], ahead=[11, 9, 8, 8])
+    assert minutes_and_states(found) == [(0, "firing projected"), (2, "resolved")]
 
 
 def test_a_threshold_judges_nothing_from_before_it_came_into_force() -> None:
-    assert told(judge([11, 11, 11], begins=1, lasts=1)) == [(1, "pending"), (2, "firing")]
+    assert minutes_and_states(evaluated([11, 11, 11], begins=1, lasts=1)) == [
+        (1, "pending"),
+        (2, "firing"),
+    ]
 
 
 def test_what_a_window_ends_with_at_the_present_rate() -> None:
@@ -150,7 +160,7 @@ class Engine:
             if transition.minute < first:
                 states.put(transition)
         minutes = range(first, upto + 1)
-        now = judge(
+        now = evaluated(
             [self.values.get(m, NAN) for m in minutes],
             ahead=[self.ahead.get(m, 0.0) for m in minutes],
             lasts=self.lasts,
@@ -187,7 +197,7 @@ def test_any_order_and_batching_and_restarts_give_the_same_history(
             engine.take(wrong, max(batch))
         engine.take({m: data[m] for m in batch}, max(batch))
     engine.take({}, len(data) - 1)
-    whole = judge([v for v, _ in data], ahead=[a for _, a in data], lasts=lasts)
+    whole = evaluated([v for v, _ in data], ahead=[a for _, a in data], lasts=lasts)
     assert engine.history == whole
 
 
@@ -212,5 +222,7 @@ def test_thresholds_do_not_touch_each_other(data: list[list[float]], lasts: list
         begins=np.zeros(3, dtype=np.int64),
     )
     for i in range(3):
-        alone = judge(data[i], lasts=lasts[i])
-        assert told([t for t in together if t.threshold == i]) == told(alone)
+        alone = evaluated(data[i], lasts=lasts[i])
+        assert minutes_and_states([t for t in together if t.threshold == i]) == minutes_and_states(
+            alone
+        )
