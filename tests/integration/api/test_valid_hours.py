@@ -247,6 +247,25 @@ async def test_each_input_is_judged_by_its_own_readings(
     assert found["co2"]["verdict_reason"] == "60 of 120 possible data points, one every 30 s"
 
 
+async def test_applying_a_file_says_which_interval_the_readings_tell(
+    field: FieldBench, client: httpx.AsyncClient
+) -> None:
+    async def warnings(text: str) -> list[str]:
+        answer = await client.put("/v1/facilities/works?dry_run=true", content=text)
+        return [each for each in answer.json()["warnings"] if "every" in each]
+
+    field.apply(file("mrr"))
+    why = "validity mrr counts data points and the channel states no `every`; "
+    untold = "it is learned when readings come; state it, such as every: 10s"
+    assert await warnings(file("mrr")) == [
+        f"cems.{channel}: {why}{untold}" for channel in ("co2", "flow")
+    ]
+    close(field, [message(0, 10 * n) for n in range(360)], 1)
+    told = "its readings come every 10s: state every: 10s if that is meant"
+    assert await warnings(file("mrr", co2=", every: 10s")) == [f"cems.flow: {why}{told}"]
+    assert await warnings(file("part75")) == []
+
+
 async def test_readings_that_are_not_sent_do_not_pass_for_a_slower_monitor(
     field: FieldBench, client: httpx.AsyncClient
 ) -> None:

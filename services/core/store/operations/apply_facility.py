@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from services.core.facility import model
-from services.core.store.operations import standing
+from services.core.store.operations import standing, unstated_intervals
 from services.core.store.registry import queued
 from services.core.store.registry.apply import apply, lock
 
@@ -36,5 +36,8 @@ def apply_facility(
     return AppliedFacility(
         changes=changes,
         restated=queued.since(connection, before, file.facility.id),
-        warnings=standing.at_apply(connection, file.facility.id),
+        warnings=[
+            *standing.at_apply(connection, file.facility.id),
+            *unstated_intervals.warnings(connection, file),
+        ],
     )

@@ -1,0 +1,62 @@
+"""Channels whose data points a rule counts, and whose file states no interval: what readings tell.
+
+Said at ``tonne apply``, so that whoever writes the file can state the interval that is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from sqlalchemy import Connection
+
+from services.core.accounting.stack.data_points import hour_interval_us
+from services.core.accounting.stack.validity import VALIDITY
+from services.core.facility import assemble, model
+from services.core.timeline.instants import HOUR_US
+
+# An hour has no more at one a second; at a faster pace a part of it tells as well.
+_NEWEST_TIMES = """
+SELECT (extract(epoch FROM r.ts) * 1000000)::int8
+FROM facility f JOIN device d ON d.facility_id = f.id JOIN channel c ON c.device_id = d.id
+CROSS JOIN LATERAL (
+    SELECT ts FROM reading WHERE channel_id = c.id ORDER BY ts DESC LIMIT 3600) r
+WHERE f.slug = %(facility)s AND d.slug = %(device)s AND c.slug = %(channel)s
+ORDER BY 1
+"""
+
+
+def warnings(connection: Connection, file: model.FacilityFile) -> list[str]:
+    """Return a sentence for each such channel."""
+    return [
+        f"{reference}: validity {validity} counts data points and the channel states no `every`;"
+        f" {_learned(connection, file, reference)}"
+        for reference, validity in sorted(set(_unstated(file)))
+    ]
+
+
+def _unstated(file: model.FacilityFile) -> Iterator[tuple[str, str]]:
+    for source in file.sources:
+        if not isinstance(source, model.StackSource):
+            continue
+        if not VALIDITY[source.validity].counts_points:
+            continue
+        for reference in source.inputs.values():
+            channel = file.channel(reference)
+            if channel is not None and channel.every is None:
+                yield reference, source.validity
+
+
+def _learned(connection: Connection, file: model.FacilityFile, reference: str) -> str:
+    device, _, channel_id = reference.partition(".")
+    names = {"facility": file.facility.id, "device": device, "channel": channel_id}
+    rows = connection.exec_driver_sql(_NEWEST_TIMES, names).scalars().all()
+    channel = file.channel(reference)
+    assert channel is not None  # noqa: S101 - it is one of the file's
+    times_us = np.array(rows, dtype=np.int64)
+    newest = times_us[times_us > times_us[-1] - HOUR_US] if times_us.size else times_us
+    interval_us = hour_interval_us(newest, assemble.channel_rule(channel).max_gap_us)
+    if interval_us is None:
+        return "it is learned when readings come; state it, such as every: 10s"
+    seconds = f"{interval_us / 1e6:g}s"
+    return f"its readings come every {seconds}: state every: {seconds} if that is meant"
