@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import sys
+import threading
 import time
 from typing import Final
 
@@ -29,21 +30,27 @@ _FAILURES: Final = 3
 #: Less than this is gone again before a broker has started.
 _ROOM_BYTES: Final = 32 << 20
 
-#: No device's, and below nothing that anybody subscribes to.
+#: No device's, and heard by nobody else.
 _TOPIC: Final = "tonne-watch"
 
 
 def acknowledges(port: int) -> bool:
-    """Whether a message of quality 1 is acknowledged, which NATS does when its store has it."""
+    """Whether a message of quality 1 is acknowledged, which NATS does when its store has it.
+
+    The message is one that somebody subscribes to, as devices' are: any other NATS acknowledges
+    without storing it.
+    """
+    acknowledged = threading.Event()
     client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"{_TOPIC}-{os.getpid()}")
     client.connect_timeout = _PATIENCE_S
+    client.on_connect = lambda *_: client.subscribe(_TOPIC, qos=1)
+    client.on_subscribe = lambda *_: client.publish(_TOPIC, b"", qos=1)
+    client.on_publish = lambda *_: acknowledged.set()
     try:
         client.connect("127.0.0.1", port)
         client.loop_start()
-        sent = client.publish(_TOPIC, b"", qos=1)
-        sent.wait_for_publish(_PATIENCE_S)
-        return sent.is_published()
-    except (OSError, ValueError, RuntimeError):
+        return acknowledged.wait(_PATIENCE_S)
+    except (OSError, ValueError):
         return False
     finally:
         with contextlib.suppress(OSError):

@@ -150,7 +150,8 @@ class Loop:
                 hold_closing=self._clock.is_frozen,
                 dated=now,
             )
-        except psycopg.errors.UndefinedTable:
+        except (psycopg.errors.UndefinedTable, psycopg.errors.DiskFull):
+            # no facility's fault
             raise
         except Exception as error:
             if connection.closed:

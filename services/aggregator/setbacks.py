@@ -206,6 +206,9 @@ class Setbacks:
         alone = plan.without(plan.sources.keys() - part)
         try:
             tick(connection, alone, now, pieces=self.pieces(plan.id, Pieces()), trial=True)
+        except psycopg.errors.DiskFull:
+            # it says nothing of this part
+            raise
         except Exception as error:
             if connection.closed:
                 raise

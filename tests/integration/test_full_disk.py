@@ -19,6 +19,7 @@ from services.core.runtime.settings import local_database
 from tests.integration.test_local_stack import Local
 from tests.patience import PATIENCE_S, until
 from tests.services import free_port, server_directory
+from tests.small_disk import fill, small_disk
 
 pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(900)]
 
@@ -33,29 +34,21 @@ devices:
 @pytest.fixture
 def tight() -> Iterator[Local]:
     """A local stack whose directory is a small disk of its own."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small disk takes root")
     with server_directory() as parent:
         parent.chmod(0o755)
         directory = parent / "tonne"
         directory.mkdir()
-        mounted = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={_SIZE_MB}m,mode=755", "tmpfs", str(directory)],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if mounted.returncode != 0:
-            pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
-        (directory / "backfilled").write_text(datetime.now(UTC).isoformat())
-        names = ("MQTT", "DB", "API", "INGEST_METRICS", "AGGREGATOR_METRICS", "NOTIFY_METRICS")
-        stack = Local(
-            directory=directory,
-            environment=os.environ
-            | {"TONNE_LOCAL_DIR": str(directory)}
-            | {f"TONNE_{name}_PORT": str(free_port()) for name in names},
-        )
-        yield stack
-        stack.call("down")
-        subprocess.run(["umount", "-l", str(directory)], check=False)
+        with small_disk(directory, _SIZE_MB):
+            (directory / "backfilled").write_text(datetime.now(UTC).isoformat())
+            names = ("MQTT", "DB", "API", "INGEST_METRICS", "AGGREGATOR_METRICS", "NOTIFY_METRICS")
+            stack = Local(
+                directory=directory,
+                environment=os.environ
+                | {"TONNE_LOCAL_DIR": str(directory)}
+                | {f"TONNE_{name}_PORT": str(free_port()) for name in names},
+            )
+            yield stack
+            stack.call("down")
 
 
 class Publisher:
@@ -94,19 +87,6 @@ class Publisher:
         self._client.loop_stop()
 
 
-def _fill(directory: Path) -> Path:
-    """Take all the room there is, again and again, until none is left for anybody."""
-    filling = directory / "filling"
-    with filling.open("wb") as file:
-        for size in (1 << 20, 1 << 12, 1):
-            while True:
-                try:
-                    os.write(file.fileno(), b"x" * size)
-                except OSError:
-                    break
-    return filling
-
-
 def test_the_stack_comes_back_when_there_is_room_and_has_lost_nothing(tight: Local) -> None:
     done = tight.call("up")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -122,11 +102,11 @@ def test_the_stack_comes_back_when_there_is_room_and_has_lost_nothing(tight: Loc
         until(
             lambda: len(publisher.acknowledged) > 100, "messages are acknowledged", 2 * PATIENCE_S
         )
-        filling = _fill(tight.directory)
+        filling = fill(tight.directory)
         until(lambda: not tight.ready(), "a full disk shows", 2 * PATIENCE_S)
         # every process has tried to write by now, and supervisord to log what became of it
         for _ in range(20):
-            _fill(tight.directory)
+            fill(tight.directory)
             time.sleep(0.5)
         os.kill(supervisor, 0)
         filling.unlink()

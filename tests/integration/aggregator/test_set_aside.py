@@ -258,6 +258,30 @@ def test_what_takes_too_long_is_done_in_smaller_pieces(
     assert works.aside() == []
 
 
+def test_a_full_disk_is_the_fault_of_no_facility(
+    works: Works, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_full = True
+
+    def tick(*arguments: Any, **options: Any) -> Any:
+        if is_full:
+            raise psycopg.errors.DiskFull("could not extend file: No space left on device")
+        return real(*arguments, **options)
+
+    real = ticking.tick
+    monkeypatch.setattr("services.aggregator.loop.tick", tick)
+    monkeypatch.setattr("services.aggregator.setbacks.tick", tick)
+    for minute in range(3):
+        works.report(minute)
+    for _ in range(6):
+        with pytest.raises(psycopg.errors.DiskFull):
+            works.settle()
+    is_full = False
+    works.settle()
+    assert works.kg("works/good") == works.kg("other/good") == 0.5
+    assert works.aside() == []
+
+
 def test_a_facility_whose_configuration_cannot_be_used_stops_no_other(works: Works) -> None:
     works.report(0)
     works.report(1)
