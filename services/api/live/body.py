@@ -32,6 +32,7 @@ def live_body(
     counting = [s for s in shown if _counts(s, accounts)]
     known = [s.rates_ug_h for s in counting if s.rates_ug_h is not None]
     rates = tuple(map(sum, zip(*known, strict=True))) if known else None
+    stale = _stale_factors(state, shown, accounts)
     newest = [s.newest_minute for s in state.sources if s.newest_minute is not None]
     scopes = {
         scope: _totals(state, [s for s in counting if s.scope == scope], accounts)
@@ -46,8 +47,9 @@ def live_body(
         "rates": rates_kg_h(rates),
         "totals": totals,
         "scopes": [{"scope": scope, "totals": of_scope} for scope, of_scope in scopes.items()],
-        "sources": [_source(state, source, accounts) for source in shown],
+        "sources": [_source(state, source, accounts, stale.get(source.slug)) for source in shown],
         "checks": _checks(state, accounts),
+        "stale_factors": [f"{source}: {why}" for source, why in stale.items()],
         "alerts": list(alerts),
         "sequence": state.sequence,
         "changed_at": state.changed_at,
@@ -64,7 +66,9 @@ def _has_totals(source: SourceLive) -> bool:
     return any(total.is_known for total in source.totals.values())
 
 
-def _source(state: FacilityLive, source: SourceLive, accounts: Accounts) -> dict[str, Any]:
+def _source(
+    state: FacilityLive, source: SourceLive, accounts: Accounts, stale: str | None
+) -> dict[str, Any]:
     return {
         "id": source.slug,
         "name": source.name,
@@ -73,12 +77,28 @@ def _source(state: FacilityLive, source: SourceLive, accounts: Accounts) -> dict
         "counts": _counts(source, accounts),
         "rate_kg_h": None if source.rates_ug_h is None else kg(source.rates_ug_h[0]),
         "rates": rates_kg_h(source.rates_ug_h),
+        "stale_factor": stale,
         "totals": {
             window: _total_of_one(state, source, source.totals.get(window), accounts)
             for window in TOTALS
         },
         "newest_minute": source.newest_minute,
     }
+
+
+def _stale_factors(
+    state: FacilityLive, sources: Sequence[SourceLive], accounts: Accounts
+) -> dict[str, str]:
+    """Say of which sources' factors a newer figure is out or due, by source."""
+    today = state.as_of.astimezone(ZoneInfo(state.timezone)).date()
+    stale: dict[str, str] = {}
+    for source in sources:
+        account = accounts.get(source.slug)
+        if source.active and account is not None and account.factor_age is not None:
+            why = account.factor_age.stale(today)
+            if why is not None:
+                stale[source.slug] = why
+    return stale
 
 
 def _totals(

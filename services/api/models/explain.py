@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from services.api.models.bands import kg, masses_kg
+from services.core.accounting.factor_publications import publications
 from services.core.accounting.gwp import GwpSet, gwp_set
 from services.core.accounting.stack.audits import Audit
 from services.core.accounting.stack.equations import Equation
@@ -169,6 +170,22 @@ def _number(value: Decimal | None) -> float | None:
     return None if value is None else float(value)
 
 
+def _publication(name: str) -> dict[str, Any] | None:
+    """Say whose figure a built-in factor is; None for a factor of somebody's own."""
+    publication = publications().get(name)
+    if publication is None:
+        return None
+    return {
+        "publisher": publication.series.publisher,
+        "title": publication.title,
+        "published": publication.published,
+        "licence": publication.licence,
+        "first_hand": publication.first_hand,
+        "via": publication.via,
+        "calendar": publication.series.calendar,
+    }
+
+
 def _factor(used: FactorUsed, gwp: GwpSet) -> dict[str, Any]:
     factor = used.factor
     return {
@@ -190,6 +207,10 @@ def _factor(used: FactorUsed, gwp: GwpSet) -> dict[str, Any]:
         "release": factor.release or None,
         "uncertainty_percent": factor.uncertainty,
         "citation": factor.citation,
+        "publication": _publication(factor.publication),
+        "successor_expected": factor.successor_expected,
+        "stale": used.stale,
+        "notes": list(used.applied.notes),
         "applied": {
             "per": used.activity_unit,
             "co2_kg": used.applied.co2_kg,

@@ -102,6 +102,10 @@ class LiveSource(Answer):
         examples=[10180.2], description="kg CO2 per hour; `null`: no data in the last 15 minutes"
     )
     rates: Rates
+    stale_factor: str | None = Field(
+        examples=["factor of 2025, 2026 is out"],
+        description="why its totals should count by a newer figure; `null`: nothing says so",
+    )
     totals: Totals
     newest_minute: datetime | None = Field(description="latest minute with data")
 
@@ -139,6 +143,10 @@ class Live(Answer):
     scopes: list[ScopeTotals]
     sources: list[LiveSource]
     checks: list[Check]
+    stale_factors: list[str] = Field(
+        examples=[["grid: factor of 2025, 2026 is out"]],
+        description="sources whose totals should count by a newer figure",
+    )
     alerts: list[Alert] = Field(description="alerts that are firing, the latest 1 000")
     sequence: int = Field(examples=[4711], description="increases with every change of the totals")
     changed_at: datetime | None = Field(description="when the totals last changed")

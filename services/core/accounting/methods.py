@@ -78,6 +78,8 @@ class FactorSpan:
     co2_biogenic_kg: float = 0.0
     #: the factor's row, for explanations
     factor_id: int
+    #: what was taken for granted, a sentence each
+    notes: tuple[str, ...] = ()
 
     def holds(self, minutes: NDArray[np.int64]) -> NDArray[np.bool_]:
         """In which of the minutes it holds."""

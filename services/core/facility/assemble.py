@@ -244,6 +244,7 @@ def _factor_span(
         activity_unit,
         calorific_value=source.calorific_value,
         volume_correction=source.volume_correction,
+        density_kg_m3=source.density,
         gwp=gwp_set(source.gwp),
     )
     return FactorSpan(
@@ -253,6 +254,7 @@ def _factor_span(
         co2e_kg=per_unit.co2e_kg,
         co2_biogenic_kg=per_unit.co2_biogenic_kg,
         factor_id=factor_id,
+        notes=per_unit.notes,
     )
 
 

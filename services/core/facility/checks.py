@@ -14,6 +14,7 @@ from services.core.accounting.units import QUANTITIES, UnitError, unit
 from services.core.facility import (
     assemble,
     assemble_closing,
+    factor_warnings,
     model,
     payload_mapping,
     scale_warnings,
@@ -60,6 +61,9 @@ def warnings(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
         if isinstance(source, model.ActivitySource):
             yield from _warnings_of_direction(file, source)
             yield from _warnings_of_factors(source, factors, shared)
+            yield from factor_warnings.warnings(
+                file, source, [factor_versions(name, factors, shared) for name in source.factors]
+            )
             continue
         if source.validity == source.substitution == "none":
             tested = [

@@ -131,6 +131,12 @@ class Factor(Part):
         None, description="Year that the figure describes."
     )
     release: str = Field("", description="Publication that it stands in.")
+    successor_expected: Day | None = Field(
+        None,
+        description=(
+            "Day by which a newer figure is expected: from then on totals say that it is stale."
+        ),
+    )
 
     @model_validator(mode="after")
     def _ends_after_start(self) -> Factor:

@@ -87,6 +87,13 @@ class ActivitySource(_Source):
             "MJ per m3, gross: turns a gas volume into energy where the factor is by energy."
         ),
     )
+    density: Annotated[float, Field(gt=0), Within(lowest=1e-3, highest=1e5)] | None = Field(
+        None,
+        description=(
+            "kg per m3 of the fuel as it is metered: leads from volume to mass where the factor is"
+            " by the other one."
+        ),
+    )
     volume_correction: Annotated[float, Field(gt=0), Within(lowest=0.001, highest=1000)] = Field(
         1.0,
         description=(

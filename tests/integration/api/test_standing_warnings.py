@@ -52,3 +52,36 @@ async def test_a_negative_factor_and_mail_that_cannot_be_sent_are_told(
         "UPDATE process_progress SET state = '{\"mail\": true}' WHERE process = 'notify'"
     )
     assert [n["code"] for n in (await ready(client))[1]["notices"]] == ["factor-negative"]
+
+
+async def test_a_figure_past_its_successor_is_told_wherever_it_counts(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    everything_progresses(connection)
+    due = "data_year: 2024, successor_expected: 2025-06-30, "
+    file = FILE.replace("co2_kg: 0.2,", f"co2_kg: 0.2, {due}")
+    assert file.count(due) == 1
+    put = (await client.put("/v1/facilities/works", content=file)).json()
+    why = "of 2024; a newer one is expected since June 2025"
+    assert len([w for w in put["warnings"] if f"f {why}; install a newer release" in w]) == 1
+    status, body = await ready(client)
+    assert (status, [n["code"] for n in body["notices"]]) == (200, ["factor-stale"])
+    assert why in body["warnings"][0]
+    live = (await client.get("/v1/live", params={"facility": "works"})).json()
+    stale = {source["id"]: source["stale_factor"] for source in live["sources"]}
+    assert f"factor {why}" in stale.values()
+    assert live["stale_factors"] == [f"{i}: {w}" for i, w in stale.items() if w is not None]
+    source = next(i for i, w in stale.items() if w is not None)
+    for hour, expected in (("2026-03-01", f"factor {why}"), ("2024-03-01", None)):
+        asked = {
+            "facility": "works",
+            "source": source,
+            "hour": f"{hour}T12:00:00Z",
+            "as_of": "2027-01-01",
+        }
+        explained = (await client.get("/v1/explain", params=asked)).json()["factor"]
+        assert explained["stale"] == expected
+    # the next year's figure ends it
+    newer = file.replace(due, "").replace("co2_kg: 0.2,", "co2_kg: 0.2, data_year: 2026,")
+    await client.put("/v1/facilities/works", content=newer)
+    assert (await ready(client))[1]["notices"] == []

@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 from pydantic import TypeAdapter
 
 from services.core.accounting import factors as accounting_factors
+from services.core.accounting.factor_calendar import FactorAge
 from services.core.accounting.factors import Factor, FactorError
 from services.core.accounting.methods import ActivityMethod, FactorSpan
 from services.core.accounting.stack.equations import Equation
@@ -59,6 +60,8 @@ class FactorUsed:
     #: kg per unit of the source's activity
     applied: FactorSpan
     activity_unit: str
+    #: why a newer figure should count in the hour; None: nothing says so
+    stale: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -248,4 +251,19 @@ def _factor(
         factor=factor,
         applied=method.factor_spans[0],
         activity_unit=method.activity_unit,
+        stale=_stale(factor, rows, as_of, local),
     )
+
+
+def _stale(
+    factor: Factor, rows: Sequence[Mapping[str, Any]], as_of: datetime, hour: datetime
+) -> str | None:
+    if factor.valid_to is not None or factor.data_year is None or hour.year <= factor.data_year:
+        return None
+    shared = [row["data_year"] or 0 for row in rows if row["facility_id"] is None]
+    age = FactorAge(
+        data_year=factor.data_year,
+        newest_year=max(shared, default=None),
+        successor_expected=factor.successor_expected,
+    )
+    return age.stale(as_of.date())

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.core.accounting.factor_calendar import FactorAge
 from services.core.accounting.uncertainty import Component, FactorUncertainty
 from services.core.facility import assemble, model
 
@@ -38,7 +39,8 @@ ORDER BY s.id
 
 _FACTORS = text(
     """
-SELECT x.slug, x.facility_id IS NOT NULL AS own, x.valid_from, x.valid_to, x.uncertainty_percent
+SELECT x.slug, x.facility_id IS NOT NULL AS own, x.valid_from, x.valid_to, x.uncertainty_percent,
+       x.data_year, x.successor_expected
 FROM factor x JOIN facility f ON f.slug = :facility
 WHERE x.slug = ANY(:slugs) AND x.known_to IS NULL
   AND (x.facility_id = f.id OR x.facility_id IS NULL)
@@ -68,6 +70,8 @@ class SourceAccount:
     #: its meters; empty: not every channel states its uncertainty
     meters: tuple[Component, ...]
     factor: FactorUncertainty | None
+    #: of the factor's version that holds until further notice
+    factor_age: FactorAge | None = None
 
     def components(self, first: date, last: date) -> tuple[Component, ...] | None:
         """Return what makes a mass of these days uncertain; None: a part of it is not stated."""
@@ -86,11 +90,13 @@ async def source_accounts(connection: AsyncConnection, facility: str) -> dict[st
     for row in rows:
         inputs.setdefault(row["slug"], []).append(dict(row))
     specs = {slug: _SOURCE.validate_python(rows[0]["spec"]) for slug, rows in inputs.items()}
-    factors = await _factors(
+    versions = await _versions(
         connection,
         facility,
         {spec.factor for spec in specs.values() if isinstance(spec, model.ActivitySource)},
     )
+    factors = {slug: _uncertainty(slug, rows) for slug, rows in versions.items()}
+    ages = {slug: _age(rows) for slug, rows in versions.items()}
     checks = {
         spec.check
         for spec in specs.values()
@@ -104,6 +110,7 @@ async def source_accounts(connection: AsyncConnection, facility: str) -> dict[st
             counts=slug not in checks,
             meters=_meters(spec, inputs[slug]),
             factor=factors.get(spec.factor) if isinstance(spec, model.ActivitySource) else None,
+            factor_age=ages.get(spec.factor) if isinstance(spec, model.ActivitySource) else None,
         )
         for slug, spec in specs.items()
     }
@@ -130,25 +137,40 @@ class KnownAccounts:
         return accounts
 
 
-async def _factors(
+async def _versions(
     connection: AsyncConnection, facility: str, slugs: set[str]
-) -> dict[str, FactorUncertainty]:
+) -> dict[str, list[Any]]:
     rows = await connection.execute(_FACTORS, {"facility": facility, "slugs": sorted(slugs)})
     versions: dict[str, list[Any]] = {}
     for row in rows:
         versions.setdefault(row.slug, []).append(row)
-    return {
-        slug: FactorUncertainty(
-            id=f"factor {slug}",
-            versions=tuple(
-                (row.valid_from, row.valid_to, row.uncertainty_percent)
-                for row in factor_rows
-                # a facility's own factor hides the built-in one of the same name
-                if row.own or not any(version.own for version in factor_rows)
-            ),
-        )
-        for slug, factor_rows in versions.items()
-    }
+    return versions
+
+
+def _counting(rows: Sequence[Any]) -> list[Any]:
+    """Return the versions that count: a facility's own hide the built-in ones of the same name."""
+    return [row for row in rows if row.own or not any(version.own for version in rows)]
+
+
+def _uncertainty(slug: str, rows: Sequence[Any]) -> FactorUncertainty:
+    return FactorUncertainty(
+        id=f"factor {slug}",
+        versions=tuple(
+            (row.valid_from, row.valid_to, row.uncertainty_percent) for row in _counting(rows)
+        ),
+    )
+
+
+def _age(rows: Sequence[Any]) -> FactorAge | None:
+    newest = max((row.data_year or 0 for row in rows if not row.own), default=None)
+    for row in _counting(rows):
+        if row.valid_to is None:
+            return FactorAge(
+                data_year=row.data_year,
+                newest_year=newest,
+                successor_expected=row.successor_expected,
+            )
+    return None
 
 
 def _meters(spec: model.Source, rows: Sequence[Mapping[str, Any]]) -> tuple[Component, ...]:

@@ -24,7 +24,9 @@ WITH used AS (
     WHERE s.active AND s.method = 'activity' AND n.name IS NOT NULL
 ), versions AS (
     SELECT u.facility, u.source, u.name, x.valid_from, x.valid_to, x.basis, x.unit,
-           least(x.co2_kg, x.co2e_kg) AS least_kg
+           least(x.co2_kg, x.co2e_kg) AS least_kg, x.data_year, x.successor_expected,
+           (SELECT max(n.data_year) FROM factor n WHERE n.slug = u.name
+            AND n.facility_id IS NULL AND n.known_to IS NULL) AS newest_year
     FROM used u JOIN factor x ON x.slug = u.name AND x.known_to IS NULL AND (
         x.facility_id = u.id OR x.facility_id IS NULL AND NOT EXISTS (
             SELECT FROM factor o
@@ -37,12 +39,26 @@ WITH used AS (
     SELECT facility, name, string_agg(DISTINCT source, ', ' ORDER BY source) AS sources,
            min(least_kg) AS least_kg, min(unit) AS unit
     FROM versions WHERE least_kg < 0 GROUP BY facility, name
+), stale AS (
+    SELECT facility, name, string_agg(DISTINCT source, ', ' ORDER BY source) AS sources,
+           min(data_year) AS data_year, max(newest_year) AS newest_year,
+           min(successor_expected) AS due
+    FROM versions
+    WHERE valid_to IS NULL AND extract(year FROM current_date) > data_year
+      AND (newest_year > data_year OR successor_expected < current_date)
+    GROUP BY facility, name
 )
 (SELECT CASE WHEN ends <= current_date THEN 'factor-run-out' ELSE 'factor-runs-out' END AS code,
         facility, name, sources, CAST(ends AS text) AS figure
  FROM last WHERE ends <= current_date + {SOON_DAYS}
  UNION ALL
  SELECT 'factor-negative', facility, name, sources, least_kg || ' kg/' || unit FROM negative
+ UNION ALL
+ SELECT 'factor-stale', facility, name, sources, CASE WHEN newest_year > data_year
+     THEN 'of ' || data_year || ', ' || newest_year || ' is out'
+     ELSE 'of ' || data_year || '; a newer one is expected since ' || to_char(due, 'FMMonth YYYY')
+     END
+ FROM stale
  UNION ALL
  SELECT 'mail-unset', f.slug, told->>'email', NULL, NULL
  FROM facility f CROSS JOIN LATERAL jsonb_array_elements(
@@ -66,6 +82,10 @@ _SENTENCES: Final = {
     "factor-negative": (
         "{facility}: {name} is negative ({figure}), so that {sources} lowers the totals; if that is"
         " not meant, correct the factor"
+    ),
+    "factor-stale": (
+        "{facility}: {sources} counts by {name} {figure}; install a newer release of tonne, or"
+        " import the newer figure with `tonne factors import`"
     ),
     "mail-unset": (
         "{facility}: alerts go to {name}, and no mail can be sent; set TONNE_SMTP_URL where the"

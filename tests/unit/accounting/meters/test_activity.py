@@ -105,11 +105,10 @@ def test_a_heat_content_at_reference_conditions_follows_the_temperature() -> Non
     ("factor", "channel_unit", "options", "reason"),
     [
         (PER_KWH, "m3", {}, "give the source its calorific_value"),
-        (_builtin("natural-gas"), "m3", {}, "needs its calorific_value"),
         (_builtin("natural-gas-ipcc"), "m3", {"calorific_value": 39.3}, "net calorific value"),
         (_builtin("grid-gb"), "m3", {"calorific_value": 39.3}, "gross or net"),
-        (_builtin("natural-gas"), "t", {}, "use a factor per mass"),
-        (_builtin("coal-bituminous"), "m3", {}, "calorific_value"),
+        (_builtin("natural-gas"), "t", {}, "give the source the density of its fuel"),
+        (_builtin("coal-bituminous"), "m3", {}, "density of its fuel in kg/m3, or its calorific"),
         (_builtin("coal-bituminous"), "t", {"calorific_value": 39.3}, "no volume"),
         (PER_KWH, "kW", {}, "power cannot become energy"),
         (PER_KWH, "MWh", {"calorific_value": 39.3}, "would not be used"),
@@ -143,3 +142,39 @@ def test_what_is_published_as_co2e_only_counts_whole_as_co2() -> None:
     grid = Factor(id="e", unit="kWh", co2_kg=None, co2e_kg=0.2, citation="CO2e only")
     got = co2_per_unit(grid, "MWh")
     assert (got.co2_kg, got.co2e_kg) == (200.0, 200.0)
+
+
+@pytest.mark.vector
+def test_gas_by_the_cubic_metre_counts_by_its_density() -> None:
+    """GHG Protocol V2.0: 0.7 kg/m3 give 1.88496 kg CO2 per m3."""
+    got = co2_per_unit(_builtin("natural-gas-ipcc"), "m3", density_kg_m3=0.7)
+    assert got.co2_kg == pytest.approx(1.88496, rel=1e-14)
+    assert got.notes == ("natural-gas-ipcc: 0.7 kg/m3 leads from m3 to kg",)
+
+
+def test_gas_as_it_flows_counts_by_the_publishers_default_and_says_so() -> None:
+    got = co2_per_unit(_builtin("natural-gas"), "m3")
+    cubic_feet = 1 / 0.3048**3
+    assert got.co2_kg == pytest.approx(cubic_feet * 0.001026 * 53.06, rel=1e-12)
+    (note,) = got.notes
+    assert "38.23 MJ/m3, the default of 40 CFR 98" in note
+    assert "the supplier's calorific_value" in note
+    assert co2_per_unit(_builtin("natural-gas"), "m3", calorific_value=39.3).notes == ()
+
+
+def test_lpg_by_the_kilogram_needs_its_density() -> None:
+    lpg = _builtin("lpg")
+    with pytest.raises(ConfigurationError, match="density of its fuel in kg/m3"):
+        co2_per_unit(lpg, "kg")
+    per_kg = co2_per_unit(lpg, "kg", density_kg_m3=540).co2_kg
+    assert per_kg == pytest.approx(1000 / 540 * co2_per_unit(lpg, "L").co2_kg, rel=1e-12)
+    assert per_kg == pytest.approx(2.7774, abs=1e-4)
+
+
+def test_a_factor_by_volume_takes_a_channel_of_mass_and_back() -> None:
+    diesel = Factor(id="d", unit="L", co2_kg=2.5, citation="a", density_kg_m3=840.0)
+    assert co2_per_unit(diesel, "t").co2_kg == pytest.approx(2.5 * 1000 / 0.84, rel=1e-12)
+    pellets = Factor(id="p", unit="t", co2_kg=1000.0, citation="b")
+    assert co2_per_unit(pellets, "m3", density_kg_m3=650).co2_kg == pytest.approx(650.0)
+    with pytest.raises(ConfigurationError, match="above zero"):
+        co2_per_unit(pellets, "m3", density_kg_m3=0.0)
