@@ -14,7 +14,7 @@ PARTS: Final = {
     "migrate": Part(
         "services.cli.migrate",
         "migrate",
-        "Migrate the database to the newest schema; does nothing if it is up to date.",
+        "Migrate the database to the newest schema, and bring in the factors of this release.",
     ),
     "apply": Part(
         "services.cli.apply",
