@@ -12,7 +12,7 @@ import shutil
 import sys
 import threading
 import time
-from typing import Final
+from typing import Any, Final
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -41,10 +41,17 @@ def acknowledges(port: int) -> bool:
     without storing it.
     """
     acknowledged = threading.Event()
+
+    def subscribe(*_: Any) -> None:
+        client.subscribe(_TOPIC, qos=1)
+
+    def publish(*_: Any) -> None:
+        client.publish(_TOPIC, b"", qos=1)
+
     client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"{_TOPIC}-{os.getpid()}")
     client.connect_timeout = _PATIENCE_S
-    client.on_connect = lambda *_: client.subscribe(_TOPIC, qos=1)
-    client.on_subscribe = lambda *_: client.publish(_TOPIC, b"", qos=1)
+    client.on_connect = subscribe
+    client.on_subscribe = publish
     client.on_publish = lambda *_: acknowledged.set()
     try:
         client.connect("127.0.0.1", port)
