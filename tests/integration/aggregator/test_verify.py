@@ -175,6 +175,35 @@ def test_hours_that_a_rule_judged_are_judged_again(database_url: str, tonne: Ton
     plant.close()
 
 
+@pytest.mark.parametrize("validity", ["part75", "mrr"])
+def test_hours_without_a_value_are_verified_and_computed_again_as_such(
+    database_url: str, tonne: Tonne, validity: str
+) -> None:
+    text = ruled.FILE.replace("validity: part75", f"validity: {validity}")
+    plant = Plant(database_url, text.replace("substitution: part75", "substitution: none"))
+    rng = random.Random(5)
+    for number in range(30):
+        kept = range(60) if rng.random() < 0.7 else rng.sample(range(60), rng.choice([2, 30, 50]))
+        plant.store(ruled.hour_of(number, 12.0, 1_000_000, sorted(kept)))
+    ruled.close_all(plant, ruled.START + 32 * HOUR)
+    valueless = [h for h in ruled.hours(plant) if h[2] == "partial" and h[3] is not None]
+    assert valueless
+    assert {kg for _, kg, *_ in valueless} == {0.0}
+    found = verified(tonne)
+    assert (found["checked"] >= 30, found["differs"]) == (True, [])
+    days = "--from", "2026-03-01", "--to", "2026-03-03"
+    preview = tonne("recompute", "--facility", "works", *days, "--dry-run")
+    assert preview.stdout == "hours that would change: 0\n"
+    # the sums of minutes, of hours and of windows are one
+    sums = plant.rows(
+        "SELECT (SELECT sum(co2_ug + closing_ug)::int8 FROM emission_minute),"
+        " (SELECT sum(co2_ug)::int8 FROM emission_hour),"
+        " (SELECT co2_ug::int8 FROM rolling_total WHERE span = '365d')"
+    )
+    assert len(set(sums[0])) == 1
+    plant.close()
+
+
 @pytest.mark.usefixtures("plant")
 def test_a_mistake_is_one_sentence(tonne: Tonne) -> None:
     for words, said in (

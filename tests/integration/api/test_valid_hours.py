@@ -135,6 +135,24 @@ async def test_four_readings_within_a_minute_are_no_valid_hour(
     assert not (await inputs(client))["co2"]["valid"]
 
 
+@pytest.mark.parametrize(
+    ("quality", "verdict"),
+    [
+        ("bad", "no data point in quadrant 4"),
+        ("uncertain", "a data point in each of the 4 quadrants of operation"),
+        # maintenance is no data and excuses the quadrants that lack it
+        ("maintenance", "two data points at least 15 minutes apart in an hour of calibration,"),
+    ],
+)
+async def test_a_reading_of_what_quality_is_a_data_point(
+    field: FieldBench, client: httpx.AsyncClient, quality: str, verdict: str
+) -> None:
+    field.apply(file())
+    readings = [message(0, 60 * minute) for minute in (0, 15, 30)]
+    close(field, [*readings, message(0, 60 * 50, quality)], 1)
+    assert (await inputs(client))["co2"]["verdict_reason"].startswith(verdict)
+
+
 @pytest.mark.vector
 @pytest.mark.parametrize("stated", [True, False])
 async def test_readings_of_which_a_third_is_bad_are_two_thirds_of_the_possible(
