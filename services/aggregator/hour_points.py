@@ -109,10 +109,10 @@ def read(
         of_channel = ranges.ids[series.owner] == channel_id
         ts_us = series.ts_us[of_channel]
         channel = plan.channels[channel_id]
-        value = series.value[of_channel]
-        is_data = channel.shows(value)
+        sent = series.value[of_channel]
+        is_data = channel.shows(sent)
         if channel_id in scales:
-            is_data &= ~np.isnan(scales[channel_id].counted(channel.in_unit(value)))
+            is_data = ~np.isnan(scales[channel_id].counted(channel.shown_or_above(sent)))
         readings = _ChannelHours(ts_us=ts_us, is_data=is_data)
         channels[channel_id] = readings
         if channel_id in learning:

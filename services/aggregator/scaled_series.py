@@ -81,8 +81,7 @@ def read(
 
     def series(channels: Collection[int], changes: Mapping[int, Change]) -> _ByChannel:
         def changed(channel: int, sent: NDArray[np.float64]) -> NDArray[np.float64]:
-            shown = np.where(plan.channels[channel].shows(sent), sent, np.nan)
-            value = plan.channels[channel].in_unit(shown)
+            value = plan.channels[channel].shown_or_above(sent)
             if (value > scales[channel].full_scale).any():
                 over.add(channel)
             return changes[channel](value)

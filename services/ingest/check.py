@@ -30,10 +30,12 @@ _DOUBLE_FROM: Final = 1.79e308
 class CheckError(Exception):
     """The value cannot become a reading."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: Reason, detail: str, *, is_over_range: bool = False) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+        #: a monitor shows it that has gone over its scale, not a broken one
+        self.is_over_range = is_over_range
 
 
 def check_time(ts_us: int, *, oldest_us: int, newest_us: int) -> None:
@@ -80,8 +82,19 @@ def checked_value(observation: Observation, target: Target) -> float | None:
         shown = value if target.as_sent is None else target.as_sent(value)
         if target.counts_one_way and shown < 0:
             raise CheckError(Reason.BELOW_ZERO, f"{shown:g} {target.unit} is below zero")
-        raise CheckError(Reason.OUT_OF_RANGE, _outside(value, target))
+        raise CheckError(
+            Reason.OUT_OF_RANGE,
+            _outside(value, target),
+            is_over_range=_is_over_range(value, target),
+        )
     return value
+
+
+def _is_over_range(value: float, target: Target) -> bool:
+    if target.over_range is None:
+        return False
+    above, up_to = target.over_range
+    return above < (value if target.as_sent is None else target.as_sent(value)) <= up_to
 
 
 def _outside(value: float, target: Target) -> str:

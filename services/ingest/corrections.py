@@ -22,6 +22,9 @@ from services.ingest.decode.observation import QUALITY
 _NAMES: Final = {code: name for name, code in QUALITY.items()}
 
 BAD: Final = QUALITY["bad"]
+#: Quality of the gap that stands for a refused value a little above the channel's range; no device
+#: says it. Closing an hour counts it as more than the scale.
+ABOVE_RANGE: Final = 5
 _GOOD: Final = QUALITY["good"]
 _UNCERTAIN: Final = QUALITY["uncertain"]
 
@@ -58,7 +61,8 @@ def verdict(rule: Rule, sent: ReadingRow, stored: Conflict, *, for_refused: bool
     """
     if for_refused:
         return Verdict.DUPLICATE
-    if stored.stored_value is None and stored.stored_quality == BAD and sent.value is not None:
+    is_refused = stored.stored_value is None and stored.stored_quality in (BAD, ABOVE_RANGE)
+    if is_refused and sent.value is not None:
         return Verdict.REPLACES
     if rule is Rule.BY_HAND:
         return Verdict.CONFLICT

@@ -15,7 +15,7 @@ from services.core.store.readings.writer import ReadingRow
 from services.core.timeline.instants import from_us, to_us
 from services.ingest.arrivals import Arrivals
 from services.ingest.check import CheckError, check_time, checked_value, is_marker
-from services.ingest.corrections import BAD
+from services.ingest.corrections import ABOVE_RANGE, BAD
 from services.ingest.decode.instant import NEWEST_US, OLDEST_US
 from services.ingest.decode.observation import (
     TIME_AFTER_WAITING,
@@ -325,7 +325,7 @@ class _Preparation:
             if error.reason is Reason.ABSURD_TIME or not target.holds:
                 return None
             # there was a value and nobody knows which: the one before holds no longer
-            return None, BAD, True
+            return None, ABOVE_RANGE if error.is_over_range else BAD, True
 
     def _gaps(self, message: Message, publisher: Publisher, problems: Sequence[Problem]) -> None:
         """End the hold of the values before those that a decoder could not understand."""

@@ -46,6 +46,8 @@ class Target:
     as_sent: Conversion | None = None
     #: what is below zero in the unit is no range of a sensor, but what flows the other way
     counts_one_way: bool = False
+    #: in the channel's unit: between these a refused value went over the range; None: none does
+    over_range: tuple[float, float] | None = None
     #: as sent; between them no value needs a second look, neither at the range nor for markers
     plain_lowest: float = -FLOAT_MARKERS_FROM
     plain_highest: float = FLOAT_MARKERS_FROM
@@ -289,6 +291,7 @@ def _target(channel: read.Channel) -> Target:
         plain_lowest=math.inf if markers else max(lowest, -FLOAT_MARKERS_FROM),
         plain_highest=-math.inf if markers else min(highest, FLOAT_MARKERS_FROM),
         markers=markers,
+        over_range=channel.over_range,
         holds=channel.kind in {"gauge", "event"},
         corrections=Rule(channel.spec.get("corrections", Rule.BETTER_QUALITY)),
     )

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-QualityName = Literal["good", "uncertain", "bad", "calibration", "maintenance"]
+QualityName = Literal["good", "uncertain", "bad", "calibration", "maintenance", "above-range"]
 
 #: How good a figure is, in one word.
 QualityWord = Literal["measured", "partial", "missing", "substituted", "estimated"]

@@ -296,6 +296,14 @@ class ChannelRule:
         """Return which values can be the channel's; NaN is none."""
         return (value >= self.least) & (value <= self.greatest)
 
+    def shown_or_above(self, sent: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return readings in the channel's unit; NaN of what it cannot show.
+
+        Infinity stays: it stands for a value that was refused because it is above the range.
+        """
+        value = self.in_unit(np.where(self.shows(sent), sent, np.nan))
+        return np.where(np.isposinf(sent), np.inf, value)
+
     def _steps(
         self,
         ts_us: NDArray[np.int64],

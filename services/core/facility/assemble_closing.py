@@ -98,13 +98,19 @@ def _potential(
 
 
 def _scales(source: model.StackSource, channels: Mapping[str, model.Channel]) -> dict[str, Scale]:
-    """Return the scales of the inputs whose full scale is stated, in the channels' own units."""
+    """Return the scales of the inputs, in the channels' own units.
+
+    Where no full scale is stated the end of the range stands for it: what lies above is refused.
+    """
     part75 = "part75" in {source.validity, source.substitution}
     scales = {}
     for role in source.inputs:
         counts_as = beyond(role, part75=part75)
-        full_scale = channels[role].full_scale
-        if full_scale is not None and counts_as is not None:
+        channel = channels[role]
+        full_scale = channel.full_scale
+        if full_scale is None and channel.range is not None:
+            full_scale = channel.range[1]
+        if full_scale is not None and full_scale > 0 and counts_as is not None:
             scales[role] = Scale(full_scale=full_scale, beyond=counts_as)
     return scales
 

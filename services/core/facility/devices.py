@@ -248,8 +248,8 @@ class Channel(Part):
         description=(
             "gauge: highest value that the monitor can measure, in the channel's unit. A reading "
             "above it is stored; under a rule it counts as the rule says, never less than it was "
-            "read: with part75 as 200 % of the full scale, code 20. Default: not known, every "
-            "value is as read."
+            "read: with part75 as 200 % of the full scale, code 20. Default: the end of range, "
+            "above which readings are refused and count in the same way."
         ),
     )
     span: PositiveFigure | None = Field(

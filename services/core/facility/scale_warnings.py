@@ -30,11 +30,16 @@ def warnings(file: model.FacilityFile, source: model.StackSource) -> Iterator[st
 
 
 def _without_full_scale(reference: str, channel: model.Channel, source: model.StackSource) -> str:
-    ends = "" if channel.range is None else ", and one above range is refused as implausible"
     lacking = "full_scale, the highest value that it can measure"
-    if channel.maximum_potential is None and channel.range is not None:
-        lacking += ", and maximum_potential, for which the end of range stands in now"
+    if channel.range is None:
+        return (
+            f"{reference} has no full_scale: nothing tells when the monitor reads above its scale,"
+            f" so that finalised hours of {source.id} may be too low; give {lacking}"
+        )
+    if channel.maximum_potential is None:
+        lacking += ", and maximum_potential, for which it stands too"
     return (
-        f"{reference} has no full_scale: nothing tells when the monitor reads above its scale"
-        f"{ends}, so that closed hours of {source.id} may be too low; give {lacking}"
+        f"{reference} has no full_scale: the end of range stands for it, so that what is above is"
+        f" refused and counts as the rule of {source.id} says of what is above full scale; give"
+        f" {lacking}"
     )

@@ -99,7 +99,10 @@ ADVICE: dict[Reason, str] = {
         "send the value in a unit of the channel's quantity, or declare the channel in the unit"
         " it is sent in"
     ),
-    Reason.OUT_OF_RANGE: "check the sensor, or widen the channel's range in the facility file",
+    Reason.OUT_OF_RANGE: (
+        "check the sensor, or widen the channel's range in the facility file; state the full_scale"
+        " of a stack's monitor, and what lies above it is stored"
+    ),
     Reason.BELOW_ZERO: (
         "if the meter shows so what flows out, give its channel direction: both, so that export is"
         " told apart and emits nothing; if it counts the other way round, scale: -1; run `tonne"

@@ -88,7 +88,7 @@ async def test_an_explanation_shows_what_lay_above_full_scale(client: httpx.Asyn
     ).json()
     (flow,) = [each for each in body["closing"]["inputs"] if each["role"] == "flow"]
     assert (flow["value"], flow["code"], flow["least_known"]) == (6e6, "20", 6e6)
-    assert "above full scale for 60 minutes" in flow["reason"]
+    assert "above its scale for 60 minutes" in flow["reason"]
     (read,) = [each for each in body["inputs"] if each["role"] == "flow"]
     assert (read["mean"], read["readings"]["over_full_scale"]) == (3.5e6, 60)
     assert body["versions"][-1]["code"] == "quadrants flow:20"

@@ -87,7 +87,7 @@ def test_a_flow_above_full_scale_is_stored_and_counts_as_twice_the_full_scale(
     assert field.quarantine() == []
     recorded = inputs(field, 1)["flow"]
     assert (recorded["value"], recorded["code"]) == (6_000_000, "20")
-    assert "above full scale for 60 minutes" in recorded["reason"]
+    assert "above its scale for 60 minutes" in recorded["reason"]
 
 
 def test_a_full_scale_is_in_the_channels_unit_not_as_sent(field: FieldBench) -> None:
@@ -115,6 +115,43 @@ def test_under_mrr_what_lies_above_full_scale_is_no_data_and_never_less_than_rea
     assert closed[3] == (tons("13.7"), "substituted", "co2:as-read")
     assert closed[4] == (tons("5.7"), "substituted", "co2:mrr-2-sigma")
     assert "0 of 60 possible" in inputs(field, 3)["co2"]["verdict_reason"]
+
+
+@pytest.mark.vector
+def test_a_flow_above_a_range_alone_is_refused_and_counts_as_twice_its_end(
+    field: FieldBench,
+) -> None:
+    # C9 as it was found: a file that was written before there were more keys than range
+    field.apply(_FILE % ("", ", range: [0, 3000000]", ""))
+    hour(field, 0, co2=10.5, flow=1_050_000)
+    hour(field, 1, co2=10.5, flow=3_500_000)
+    hour(field, 2, co2=10.5, flow=1_050_000)
+    assert close(field, 3)[1] == (tons("35.9"), "measured", "quadrants flow:20")
+    assert {entry["reason"] for entry in field.quarantine()} == {"out_of_range"}
+    stored = {(value, quality) for _, value, quality in field.readings("cems.flow")}
+    assert stored == {(1_050_000, 0), (None, 5)}
+    # somebody widens the range and lets them in
+    field.apply(_FILE % ("", ", range: [0, 9000000]", ""))
+    assert field.replay().restored == 60
+    assert close(field, 3)[1] == (tons("20.9"), "measured", "quadrants")
+
+
+def test_what_is_far_above_a_range_is_no_measurement(field: FieldBench) -> None:
+    # a number that a broken device sends says nothing of the flow
+    field.apply(_FILE % ("", ", range: [0, 3000000]", ""))
+    hour(field, 0, co2=10.0, flow=1_000_000)
+    hour(field, 1, co2=10.0, flow=6_000_001)
+    hour(field, 2, co2=10.0, flow=1_000_000)
+    assert close(field, 3)[1] == (tons("5.7"), "substituted", "flow:07")
+
+
+def test_under_mrr_what_was_refused_above_a_range_was_at_least_its_end(field: FieldBench) -> None:
+    text = _FILE % (", range: [0, 20]", "", "")
+    field.apply(text.replace("part75", "mrr"))
+    for number in range(3):
+        hour(field, number, co2=10.0, flow=1_000_000)
+    hour(field, 3, co2=24.0, flow=1_000_000)
+    assert close(field, 4)[3] == (tons("11.4"), "substituted", "co2:as-read")
 
 
 @pytest.mark.vector
@@ -201,8 +238,9 @@ def test_apply_says_what_a_file_with_only_a_range_should_add() -> None:
     said = list(warnings(parse(text)))
     for reference in ("cems.co2", "cems.flow"):
         (warning,) = [each for each in said if each.startswith(f"{reference} has no full_scale")]
-        assert "one above range is refused as implausible" in warning
-        assert "maximum_potential, for which the end of range stands in now" in warning
+        assert "the end of range stands for it, so that what is above is refused" in warning
+        assert "give full_scale" in warning
+        assert "and maximum_potential, for which it stands too" in warning
     complete = ", full_scale: 20, maximum_potential: 14"
     flow = ", full_scale: 3000000, maximum_potential: 2500000"
     assert not list(warnings(parse(_FILE % (complete, flow, ""))))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -42,6 +43,16 @@ def test_the_range_is_that_of_the_channels_unit_with_both_ends() -> None:
     assert refused(observed(25.01), limited) is Reason.OUT_OF_RANGE
     assert refused(observed(-0.01), limited) is Reason.OUT_OF_RANGE
     assert refused(observed(26.0, quality="uncertain"), limited) is Reason.OUT_OF_RANGE
+
+
+@pytest.mark.parametrize(
+    ("value", "is_over_range"), [(-0.1, False), (25.1, True), (50.0, True), (50.1, False)]
+)
+def test_what_lies_a_little_above_the_range_went_over_it(value: float, is_over_range: bool) -> None:
+    limited = replace(target(unit="%", lowest=0, highest=25), over_range=(25.0, 50.0))
+    with pytest.raises(CheckError) as caught:
+        checked_value(observed(value), limited)
+    assert caught.value.is_over_range is is_over_range
 
 
 @pytest.mark.parametrize("quality", ["bad", "calibration", "maintenance"])

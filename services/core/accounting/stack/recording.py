@@ -124,7 +124,7 @@ def record_input(
     average, code = item.record(_mean(minutes.value, covered_us)), MEASURED
     least_known, over_us = _over_scale(item, minutes, counts)
     if over_us:
-        reason += f"; above full scale for {over_us / MINUTE_US:g} minutes"
+        reason += f"; above its scale for {over_us / MINUTE_US:g} minutes"
         if over_code != AS_READ:
             code = over_code
         elif more_emission(item.name, average, least_known) != average:

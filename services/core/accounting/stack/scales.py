@@ -32,7 +32,11 @@ class Beyond(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scale:
-    """The full scale of a channel, in its own unit, and what lies beyond it counts as."""
+    """The full scale of a channel, in its own unit, and what lies beyond it counts as.
+
+    Where only the range is stated, its end stands for the full scale: what is above it was refused,
+    and is told by infinity.
+    """
 
     full_scale: float
     beyond: Beyond
@@ -41,18 +45,24 @@ class Scale:
         """Return readings as they count; NaN stays NaN, and is what no data point becomes."""
         over = value > self.full_scale
         if self.beyond is Beyond.TWICE:
-            instead: NDArray[np.float64] | float = np.maximum(value, 2 * self.full_scale)
+            read = np.where(np.isposinf(value), 0.0, value)
+            instead: NDArray[np.float64] | float = np.maximum(read, 2 * self.full_scale)
         else:
             instead = self.full_scale if self.beyond is Beyond.FULL else np.nan
         return np.where(over, instead, value)
 
     def known(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return readings as they count, and as they were read where that is for nothing."""
-        return value if self.beyond is Beyond.NOTHING else self.counted(value)
+        """Return readings as they count, and at least as they were read where that is for nothing.
+
+        A refused one was at least the full scale.
+        """
+        if self.beyond is not Beyond.NOTHING:
+            return self.counted(value)
+        return np.where(np.isposinf(value), self.full_scale, value)
 
     def only_over(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the readings above full scale, NaN in place of the others."""
-        return np.where(value > self.full_scale, value, np.nan)
+        return np.where(value > self.full_scale, self.full_scale, np.nan)
 
 
 def beyond(role: str, *, part75: bool) -> Beyond | None:

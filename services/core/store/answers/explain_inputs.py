@@ -79,7 +79,7 @@ SELECT count(*) AS count, count(*) - count(value) AS gaps, min(value) AS least,
        count(*) FILTER (WHERE quality <= 1 AND value * %s + %s > %s) AS over_full_scale,
        ARRAY[count(*) FILTER (WHERE quality = 0), count(*) FILTER (WHERE quality = 1),
              count(*) FILTER (WHERE quality = 2), count(*) FILTER (WHERE quality = 3),
-             count(*) FILTER (WHERE quality = 4)] AS by_quality
+             count(*) FILTER (WHERE quality = 4), count(*) FILTER (WHERE quality = 5)] AS by_quality
 FROM reading WHERE channel_id = %s AND ts >= %s AND ts < %s + interval '1 hour'
 """
 

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.core.accounting.units import as_sent
 from services.core.store.schema.tables import channel, device, reading
 
-#: Names of the quality codes of the table ``reading``.
-QUALITIES = ("good", "uncertain", "bad", "calibration", "maintenance")
+#: Names of the quality codes of the table ``reading``; the last one is of gaps for refused values.
+QUALITIES = ("good", "uncertain", "bad", "calibration", "maintenance", "above-range")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -26,13 +26,15 @@ _NEAR_MINUTES = DAY_MINUTES
 
 # LIMIT takes the request's own number of neighbours; an index scan on (channel_id, ts) each.
 # `oldest` keeps older chunks out of the plan: a search for neighbours would open all there are.
-# Quality above 1 (bad, calibration, maintenance) is a gap for the account, like null. A reading's
+# Quality above 1 (bad, calibration, maintenance) is a gap for the account, like null. That a gap
+# stands for a value above the range (5) is told by infinity, which no channel can show. A reading's
 # request is told by its number, below zero for an uncertain one: one more column would cost more.
 _READING: Final = PackedRows(request="int4", ts_us="timestamptz", value="float8")
 _PACK: Final[LiteralString] = _READING.sql(
     "(CASE r.quality WHEN 1 THEN -x.i ELSE x.i END)::int4",
     "r.ts",
-    "CASE WHEN r.quality <= 1 THEN coalesce(r.value, 'NaN') ELSE 'NaN' END",
+    "CASE WHEN r.quality <= 1 THEN coalesce(r.value, 'NaN') WHEN r.quality = 5 THEN 'Infinity'"
+    " ELSE 'NaN' END",
 )
 
 _READINGS: LiteralString = f"""

@@ -68,6 +68,18 @@ class Channel:
         )
 
     @property
+    def over_range(self) -> tuple[float, float] | None:
+        """Between which values, in the channel's unit, a refused one is over-range; None: none is.
+
+        Up to twice the scale, or twice the end of the range, a monitor has gone over it; beyond
+        that it shows nothing that it measured.
+        """
+        if self.range is None or self.kind != "gauge":
+            return None
+        end = float(self.spec.get("full_scale") or self.spec["range"][1])
+        return (self.range[1], 2 * end) if 2 * end > self.range[1] else None
+
+    @property
     def as_sent(self) -> Conversion | None:
         """What turns the numbers that the device sends into the unit; None: they are in it."""
         return as_sent(self.unit, self.spec.get("scale"), self.spec.get("offset"))

@@ -95,11 +95,30 @@ def test_minutes_above_full_scale_count_double_and_the_others_as_measured() -> N
     read[:15] = 3.5e6
     recorded = rule().record(5, {"co2": minutes(10.0), "flow": minutes(read, FLOW)})
     assert (recorded["flow"].average, recorded["flow"].code) == (Decimal(2_250_000), "20")
-    assert "above full scale for 15 minutes" in recorded["flow"].verdict_reason
+    assert "above its scale for 15 minutes" in recorded["flow"].verdict_reason
 
 
 def test_a_reading_beyond_twice_the_full_scale_counts_as_read() -> None:
     assert FLOW.counted(np.array([1e6, 3e6, 3.1e6, 7e6])).tolist() == [1e6, 3e6, 6e6, 7e6]
+
+
+@pytest.mark.parametrize(
+    ("kind", "counted", "known"),
+    [
+        (Beyond.TWICE, 6e6, 6e6),
+        (Beyond.FULL, 3e6, 3e6),
+        # of a refused value no more is known
+        (Beyond.NOTHING, np.nan, 3e6),
+    ],
+)
+def test_infinity_stands_for_a_value_that_was_refused_above_the_range(
+    kind: Beyond, counted: float, known: float
+) -> None:
+    scale = Scale(full_scale=3e6, beyond=kind)
+    value = np.array([1e6, np.inf, np.nan])
+    assert np.array_equal(scale.counted(value), [1e6, counted, np.nan], equal_nan=True)
+    assert np.array_equal(scale.known(value), [1e6, known, np.nan], equal_nan=True)
+    assert np.isfinite(scale.only_over(value)).tolist() == [False, True, False]
 
 
 def test_a_substitute_is_never_below_what_was_read_above_full_scale() -> None:
