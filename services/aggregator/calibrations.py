@@ -27,7 +27,7 @@ def refresh(
     plan: FacilityPlan,
     invalidations: Invalidations,
 ) -> dict[int, tuple[int, int]]:
-    """Bring the tests of touched channels up to date.
+    """Bring the tests of channels whose readings changed up to date.
 
     Returns the hours (first and last since the epoch) of each source whose data are newly in or out
     of control.

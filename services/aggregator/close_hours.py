@@ -1,4 +1,4 @@
-"""Close the hours of sources that are under a rule: judge, fill, compute as reported.
+"""Close the hours of sources that are under a rule: validate, fill, compute as reported.
 
 An hour is judged once its lateness allowance has passed, and again whenever something it depends
 on changes: its own minutes, a calibration, a measured hour around its gap or in its look-back, the
@@ -47,7 +47,7 @@ _MAX_KG = Decimal(60 * MAX_BILLIONTHS) / 10**9
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finalised:
-    """What judging hours came to; nothing of it is in the hours yet."""
+    """What finalising hours gave; nothing of it is in the hours yet."""
 
     #: of minutes, by what the closing share of each changed
     adjustments: Changes
@@ -57,7 +57,7 @@ class Finalised:
 def due(
     connection: psycopg.Connection[Any], plan: FacilityPlan, now: datetime, settle_s: float
 ) -> tuple[dict[int, list[int]], bool]:
-    """Hours to be judged for the first time, by source; and whether more are waiting.
+    """Hours to be finalised for the first time, by source; and whether more are waiting.
 
     A source whose hours were still being filled less than ``settle_s`` ago waits.
     """
@@ -163,7 +163,7 @@ def recorded_again(
     hours: Mapping[int, Collection[int]],
     intervals: Mapping[int, tuple[int, int]],
 ) -> dict[int, set[int]]:
-    """Hours that were judged before and have to be judged again, by source.
+    """Hours that were finalised before and have to be again, by source.
 
     Those among ``hours``, and all within ``intervals`` (first and last hour).
     """

@@ -1,4 +1,4 @@
-"""What of one facility is due to be computed, and why: touched minutes, and older requests."""
+"""What of one facility is due to be computed, and why: invalidated minutes, and older requests."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def invalidated_ranges(
 def work_on(
     connection: psycopg.Connection[Any], plan: FacilityPlan, changed: Invalidations, ranges: Ranges
 ) -> Work:
-    """Why these minutes are computed, and what is judged again."""
+    """Why these minutes are computed, and which hours are finalised again."""
     selected = changed.among(plan.channels)
     return Work(
         ranges=ranges,

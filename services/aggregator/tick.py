@@ -405,7 +405,7 @@ def _apply(
     hours: Mapping[int, Collection[int]],
     reasons: Mapping[int, str],
 ) -> None:
-    """Bring minutes' changes and judgements into hours and windows; each hour changes once.
+    """Bring minutes' changes and verdicts into hours and windows; each hour changes once.
 
     ``reasons`` are those of ``hours``, by source; others changed because their substitutes did.
     """

@@ -158,7 +158,7 @@ class Alone:
         yield cluster
 
     def _is_back_fill(self, device_id: int, device: _Device, readings: list[Instant]) -> bool:
-        """Judge readings of one device that lie near each other, in the order of their times."""
+        """Decide on readings of one device that lie near each other, in order of their times."""
         lo, hi = readings[0][0], readings[-1][0]
         anchors = [reading for reading in readings if not _is_epoch(reading[0])]
         if not self._is_supported(device, readings, anchors):

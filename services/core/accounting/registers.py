@@ -119,7 +119,7 @@ def plain_steps(
 
 
 def steps(ts_us: Ints, value: Floats, config: RegisterConfig) -> RegisterSteps:
-    """Compute the counted steps of a register, and what was held or had to be judged.
+    """Compute the counted steps of a register, what is unconfirmed, and incidents.
 
     `ts_us` ascends without duplicates, in integer microseconds; a value that is not finite is no
     reading. To see only part of a register, give `LOOK_AROUND` readings more on both sides and use
@@ -331,7 +331,7 @@ def _crossed(r: Readings, i: int) -> Incident:
 
 
 def _result(outcome: _Outcome, r: Readings, a: Ints, b: Ints, amount: Floats) -> RegisterSteps:
-    """Plain steps and judged ones, in order of time."""
+    """Join plain steps and those of the outcome, in order of time."""
     t0 = np.concatenate((r.ts[a], np.array([row[0] for row in outcome.rows], dtype=np.int64)))
     t1 = np.concatenate((r.ts[b], np.array([row[1] for row in outcome.rows], dtype=np.int64)))
     amounts = np.concatenate((amount, np.array([row[2] for row in outcome.rows], dtype=np.float64)))

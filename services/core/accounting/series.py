@@ -192,7 +192,7 @@ class ChannelRule:
     def register_steps(
         self, ts_us: NDArray[np.int64], value: NDArray[np.float64]
     ) -> registers.RegisterSteps:
-        """Compute a counter's steps, what was held and what was judged; arrays as `minutes`."""
+        """Compute a counter's steps, what is unconfirmed and incidents; arrays as `minutes`."""
         known = self.shows(value)
         assert self.register is not None  # noqa: S101 - a counter always has one
         return registers.steps(ts_us[known], value[known], self.register)

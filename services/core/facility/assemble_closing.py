@@ -1,4 +1,4 @@
-"""From the parts of a facility file to the rule that hours are closed by, and monitors judged."""
+"""From the parts of a facility file to the rule that hours are closed by, and monitors tested."""
 
 from __future__ import annotations
 

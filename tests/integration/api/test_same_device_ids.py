@@ -123,7 +123,10 @@ async def test_a_device_alone_means_any_facility_that_the_key_sees(
     rows = await made.rows("admin", "/v1/readings", device="gas-1", facility="linz", **_SPAN)
     assert {r["facility"] for r in rows} == {"linz"}
     table = await made.get("admin", "/v1/readings", accept="text/csv", **_SPAN)
-    assert table.text.splitlines()[0] == "time,device,channel,value,unit,quality,facility"
+    assert (
+        table.text.splitlines()[0]
+        == "time,device,channel,value,unit,quality,facility,over_full_scale"
+    )
 
 
 async def test_a_replay_by_device_reaches_what_the_key_sees(

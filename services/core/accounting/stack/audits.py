@@ -41,7 +41,7 @@ class Audit:
 
 
 def of_runs(monitor: Monitor, *, ts_us: int, runs: Sequence[Run]) -> Audit:
-    """Judge an audit by its runs, in % for CO2, O2 and moisture.
+    """Evaluate an audit by its runs, in % for CO2, O2 and moisture.
 
     It passes with a relative accuracy of at most 10.0 %, or else by its mean difference (the order
     of EPA's checking code). A failed one gives no bias factor. ValueError as `relative_accuracy`.

@@ -82,7 +82,7 @@ class HourFigure:
 
 @dataclass(frozen=True, kw_only=True)
 class ClosingRule:
-    """How the hours of one stack source are judged, filled and computed.
+    """How the hours of one stack source are validated, filled and computed.
 
     `inputs` tell how the equation's inputs come from the channels. `potential` holds the maximum
     (moisture: minimum) potential value of each input, in the equation's unit, where there is one.
@@ -125,7 +125,7 @@ class ClosingRule:
         *,
         first_of_all: bool = False,
     ) -> dict[str, RecordedInput]:
-        """Judge one hour's inputs by the validity policy and record their averages.
+        """Validate one hour's inputs by the validity policy and record their averages.
 
         `first_of_all`: nothing is known from before this hour, so its account begins with its
         first known minute, like an hour in which the unit starts.

@@ -1,4 +1,4 @@
-"""Recording an hour: each input judged alone, its average as the rule records it."""
+"""Recording an hour: each input validated alone, its average as the rule records it."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def record_input(
     over_code: str = AS_READ,
     no_negative: bool = False,
 ) -> RecordedInput:
-    """Judge one input's hour by the validity policy and record its average.
+    """Validate one input's hour by the validity policy and record its average.
 
     It is valid when each channel that it comes from gave enough readings in the hour itself: what
     an earlier value covers is in the average, and is no measurement of this hour. The average is

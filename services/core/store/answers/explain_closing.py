@@ -1,4 +1,4 @@
-"""How an hour under a rule was judged: its inputs as recorded, substitutes, reported rate."""
+"""How an hour under a rule was finalised: its inputs as recorded, substitutes, reported rate."""
 
 from __future__ import annotations
 
@@ -51,20 +51,20 @@ class ExplainedInput:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HourClosing:
-    """The rule an hour is under, and what judging it came to."""
+    """The rule an hour is under, and what it made of it."""
 
     rule: ClosingRule
-    #: empty: the hour was not judged yet
+    #: empty: the hour was not finalised yet
     inputs: tuple[ExplainedInput, ...]
-    #: None: not judged yet
+    #: None: not finalised yet
     rate: ReportedRate | None
-    #: fraction of the hour that the unit operated; None: not judged yet
+    #: fraction of the hour that the unit operated; None: not finalised yet
     operating: Decimal | None
     #: by role: tests that ended in the hour, and the last one before it
     calibrations: dict[str, list[CalibrationTest]]
     #: by role: audits that ended in the hour, and the last one before it
     audits: dict[str, list[Audit]]
-    #: the unit's load in the hour; None: flow has one load range, or not judged yet
+    #: the unit's load in the hour; None: flow has one load range, or not finalised yet
     load: Decimal | None
     load_unit: str | None
 
@@ -76,7 +76,7 @@ def hour_closing(
     channels: list[InputChannel],
     hour: datetime,
 ) -> HourClosing | None:
-    """Read how the hour was judged; None where the source is under no rule."""
+    """Read how the hour was finalised; None where the source is under no rule."""
     rule = assemble_closing.closing_rule(configuration, {c.role: c.spec for c in channels})
     if rule is None:
         return None

@@ -81,7 +81,7 @@ def backlog(connection: psycopg.Connection[Any]) -> int:
 def pairs(
     connection: psycopg.Connection[Any], facility_id: int, max_pairs: int
 ) -> ClaimedPairs | None:
-    """Take touched pairs of one reason, live ones first; None if nothing is touched.
+    """Take invalidated pairs of one reason, live ones first; None if there are none.
 
     About ``max_pairs`` of them, whole rows, one at least.
     """

@@ -1,4 +1,4 @@
-"""Makes hours final: by the sum of their minutes, or by what a rule's judgement came to."""
+"""Makes hours final: by the sum of their minutes, or by what a rule made of it."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ RETURNING h.source_id, minute_of(h.hour) / 60
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HourVerdict:
-    """What judging an hour (since the epoch) came to.
+    """What a rule made of an hour (since the epoch).
 
     ``co2_ug`` None: no value by the rule, so that nothing of the hour is in any total.
     ``code`` and ``quality`` None: the source is under no rule any more.
@@ -258,7 +258,7 @@ def pending_hours(
 def provisional_hours(
     connection: psycopg.Connection[Any], source_ids: Sequence[int]
 ) -> dict[int, list[int]]:
-    """Read hours that were judged and still wait for their final figure, by source."""
+    """Read hours that were finalised and still wait for their final figure, by source."""
     hours: dict[int, list[int]] = {}
     if source_ids:
         for source_id, hour in connection.execute(_PROVISIONAL, (list(source_ids),)):

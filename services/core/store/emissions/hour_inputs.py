@@ -1,4 +1,4 @@
-"""What the equations of judged hours were given: written at closing, read as look-back."""
+"""Inputs of the equations of hours under a rule: written at closing, read as look-back."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def forget(
     hours: Collection[int] = (),
     roles_but: Collection[str] = (),
 ) -> None:
-    """Delete the record of hours that are no longer judged, or of inputs no longer used."""
+    """Delete the record of hours that no rule finalises any longer, or of inputs no longer used."""
     if hours:
         connection.execute(
             "DELETE FROM source_hour_input i USING unnest(%s::int4[]) AS x(h)"

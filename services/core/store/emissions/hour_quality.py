@@ -1,4 +1,4 @@
-"""How good an hour's figure is, in one word, where no rule judged it."""
+"""How good an hour's figure is, in one word, where no rule finalised it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def has_value(*, quality: str, code: str | None, covered_ms: int) -> bool:
 
 
 def hour_quality(covered_ms: LiteralString, estimated_ms: LiteralString) -> LiteralString:
-    """Return SQL of the quality of an hour that no rule judged.
+    """Return SQL of the quality of an hour that no rule finalised.
 
     It is told by the greater share: a few minutes of guesswork make no hour estimated.
     """

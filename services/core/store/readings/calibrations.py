@@ -1,4 +1,4 @@
-"""Daily calibrations: found among readings, kept as tests, asked for when hours are judged."""
+"""Daily calibrations: found among readings, kept as tests, read when hours are finalised."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def apply_thresholds(
 
 
 def begin_anew(connection: Connection, facility_id: int) -> None:
-    """Let a facility's thresholds judge from this minute on: before, nobody watched it."""
+    """Evaluate a facility's thresholds from this minute on: before, nobody watched it."""
     connection.execute(
         update(t.threshold)
         .where(t.threshold.c.facility_id == facility_id, t.threshold.c.active)
