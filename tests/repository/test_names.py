@@ -15,7 +15,19 @@ _MIGRATIONS = _ROOT / "services" / "core" / "store" / "schema" / "migrations" / 
 _REFUSED = frozenset(
     (
         *("alike", "at", "carried", "concerned", "doubts", "each", "edges", "extents", "follows"),
-        *("following", "found", "held", "into", "judge", "judged", "kept", "mine", "of", "own"),
+        *(
+            "following",
+            "found",
+            "held",
+            "into",
+            "judge",
+            "judged",
+            "kept",
+            "mine",
+            "most",
+            "of",
+            "own",
+        ),
         *("parted", "recent", "said", "seen", "span", "spans", "succeeded", "there", "told"),
         *("touched", "turn", "undone", "untold", "upto", "what"),
     )

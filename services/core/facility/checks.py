@@ -86,10 +86,10 @@ def _warnings_of_channel(device: model.Device, channel: model.Channel) -> Iterat
             " row cannot be told from consumption; give the most it can rise in an hour"
         )
     if channel.kind in {"interval", "event"} and channel.range is None:
-        most = "flows in one interval" if channel.kind == "interval" else "one event can be"
+        largest = "flows in one interval" if channel.kind == "interval" else "one event can be"
         yield (
             f"{device.id}.{channel.id} has no range: an amount that no {channel.kind} can hold"
-            f" counts until somebody corrects it; give range: [0, the most that {most}]"
+            f" counts until somebody corrects it; give range: [0, the most that {largest}]"
         )
 
 
