@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from services.core.accounting.units import unit
 from services.core.facility import model
 
 #: Inputs of which more makes more emission, and that a substitution rule fills.
@@ -14,17 +15,32 @@ def warnings(file: model.FacilityFile, source: model.StackSource) -> Iterator[st
     """List what the monitors of a source under a substitution rule lack: one sentence each."""
     if source.substitution == "none":
         return
+    for role, reference in source.inputs.items():
+        channel = file.channel(reference)
+        if channel is None or channel.maximum_potential is None:
+            continue
+        if role not in _FILLED_FROM_ABOVE:
+            yield (
+                f"{reference} has a maximum_potential, and {role} is not filled from above: remove"
+                " it, it changes nothing"
+            )
+        elif role == "flow" and unit(channel.unit).state == "actual":
+            yield (
+                f"{reference} is measured as the gas flows ({channel.unit}), so that its"
+                " maximum_potential at reference conditions is not known: where part75 asks for it"
+                f" the hour of {source.id} stays missing"
+            )
     for role in _FILLED_FROM_ABOVE:
-        reference = source.inputs.get(role)
-        channel = None if reference is None else file.channel(reference)
+        filled = source.inputs.get(role, "")
+        channel = file.channel(filled) if filled else None
         if channel is None:
             continue
         if channel.full_scale is None:
-            yield _without_full_scale(f"{reference}", channel, source)
+            yield _without_full_scale(filled, channel, source)
         lacks_potential = channel.maximum_potential is None and channel.range is None
         if source.substitution == "part75" and role == "flow" and lacks_potential:
             yield (
-                f"{reference} has no maximum_potential: where part75 asks for the maximum potential"
+                f"{filled} has no maximum_potential: where part75 asks for the maximum potential"
                 f" flow the hour of {source.id} stays missing; give maximum_potential"
             )
 

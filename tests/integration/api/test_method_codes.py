@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
-from tests.integration.aggregator.plant import Plant, Reading, instant
+from services.cli import app
+from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant
+from tests.services import as_login
 
 FILE = """
 facility: {id: works, name: Works, timezone: UTC}
@@ -99,3 +103,20 @@ async def test_readings_above_full_scale_are_told_from_others(client: httpx.Asyn
     rows = (await client.get("/v1/readings", params={**BOUNDS, "channel": "flow"})).json()
     over = {row["time"][11:13] for row in rows if row["over_full_scale"]}
     assert (len(rows), over) == (180, {"01"})
+
+
+def test_verify_computes_hours_above_full_scale_as_they_were(
+    plant: Plant, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TONNE_DATABASE_URL", as_login(database_url, "tonne_aggregate"))
+    verified = json.loads(CliRunner().invoke(app, ["verify", "--json"]).stdout)
+    assert (verified["checked"], verified["differs"]) == (3, [])
+    # a monitor whose scale was stated too low: its hours are restated
+    apply_text(database_url, FILE.replace("full_scale: 3000000", "full_scale: 4000000"))
+    now = START + timedelta(hours=3, minutes=30)
+    for _ in range(2):
+        plant.tick(now)
+        plant.connection.execute("UPDATE touched SET committed_at = now()")
+    rows = plant.rows("SELECT code, co2_ug / 1e9 FROM emission_hour ORDER BY hour")
+    assert rows[1][0] == "quadrants"
+    assert float(rows[1][1]) == pytest.approx(20.9 * 907.18474)

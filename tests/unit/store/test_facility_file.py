@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.core.facility.assemble_closing import calibration_setup
 from services.core.facility.checks import warnings
 from services.core.facility.devices import plausible_range
 from services.core.facility.file import FacilityFileError, parse
@@ -348,3 +349,44 @@ def test_what_lies_a_little_beyond_the_scale_is_plausible(
     plausible: tuple[float, float] | None,
 ) -> None:
     assert plausible_range(limits, full_scale) == plausible
+
+
+STACK = """
+facility: {id: a, name: A, timezone: UTC}
+devices:
+  - id: d
+    channels:
+      - {id: co2, quantity: fraction, unit: "%%", kind: gauge, basis: dry, full_scale: 20,
+         maximum_potential: 14}
+      - {id: h2o, quantity: fraction, unit: "%%", kind: gauge, %s}
+      - {id: flow, quantity: volume_flow, unit: %s, kind: gauge, full_scale: 3000000,
+         maximum_potential: 2500000%s}
+      - {id: t, quantity: temperature, unit: degC, kind: gauge}
+      - {id: p, quantity: pressure, unit: kPa, kind: gauge}
+sources:
+  - {id: s, scope: 1, method: stack, equation: F-2, validity: part75, substitution: part75,
+     inputs: {co2: d.co2, h2o: d.h2o, flow: d.flow%s}}
+"""
+
+
+def test_a_maximum_potential_that_cannot_stand_in_is_said() -> None:
+    assert list(warnings(parse(STACK % ("basis: wet", "scf/h", "", "")))) == []
+    (warning,) = warnings(parse(STACK % ("maximum_potential: 20", "scf/h", "", "")))
+    assert warning.startswith("d.h2o has a maximum_potential, and h2o is not filled from above")
+    conditions = ", temperature: d.t, pressure: d.p"
+    (warning,) = warnings(parse(STACK % ("basis: wet", "m3/h", "", conditions)))
+    assert warning.startswith("d.flow is measured as the gas flows (m3/h)")
+
+
+def test_errors_of_a_flow_calibration_are_percent_of_the_channels_span() -> None:
+    calibrated = ", calibration: {references: [0, 2000000]}"
+    text = STACK % ("basis: wet", "scf/h", calibrated, "")
+    assert any("give the channel span" in problem for problem in problems(text))
+    by_channel = parse(text.replace(calibrated, ", span: 2700000" + calibrated))
+    by_calibration = parse(text.replace("2000000]}", "2000000], span: 2500000}"))
+    spans = []
+    for file in (by_channel, by_calibration):
+        flow = file.channel("d.flow")
+        setup = None if flow is None else calibration_setup(flow)
+        spans.append(None if setup is None else setup[0].span)
+    assert spans == [2_700_000, 2_500_000]
