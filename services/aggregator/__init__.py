@@ -5,8 +5,8 @@ One tick is one transaction for one facility, in the order of these modules:
 1. :mod:`services.core.store.emissions.claims` takes the (channel, minute) pairs whose readings
    changed.
 2. :mod:`.expand` finds every minute that they may speak of, per source.
-3. :mod:`.compute` takes the readings around those minutes, those that :mod:`.head` remembers
-   among them, and computes the sources' masses.
+3. :mod:`services.core.store.computation.compute` takes the readings around those minutes, those
+   that :mod:`.head` remembers among them, and computes the sources' masses.
 4. :mod:`services.core.store.emissions.minutes_and_hours` writes what differs: minutes, hours,
    rolling totals.
 5. :mod:`.minute_rollover` says what a new minute brings: what still holds, leaves a window, or

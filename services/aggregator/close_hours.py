@@ -18,14 +18,15 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from services.aggregator import computable_ranges, hour_points, scaled_series
+from services.aggregator import hour_points, scaled_series
 from services.aggregator.minute_rollover import SETTLE_S
-from services.aggregator.ranges import Ranges
 from services.core.accounting.minute_rounding import MAX_BILLIONTHS
 from services.core.accounting.stack.closing import ClosingRule, HourFigure, InputValue, Period
 from services.core.accounting.stack.history import History
 from services.core.accounting.stack.qa import out_of_control
 from services.core.accounting.stack.recording import LOAD, OPERATING, InputMinutes, RecordedInput
+from services.core.store.computation import computable_ranges
+from services.core.store.computation.ranges import Ranges
 from services.core.store.emissions import hour_closing, hour_inputs
 from services.core.store.emissions.hour_closing import HourVerdict
 from services.core.store.emissions.minute_changes import Changes

@@ -11,7 +11,7 @@ import psycopg
 from services.aggregator import calibrations, expand
 from services.aggregator.head import HeadReadings
 from services.aggregator.invalidations import InvalidationReasons, Invalidations
-from services.aggregator.ranges import Ranges
+from services.core.store.computation.ranges import Ranges
 from services.core.store.emissions import claims, left_over
 from services.core.store.registry.plan import FacilityPlan
 from services.core.timeline.instants import DAY_MINUTES

@@ -10,9 +10,9 @@ import numpy as np
 
 from services.aggregator.head import HeadReadings
 from services.aggregator.invalidations import Invalidations
-from services.aggregator.ranges import Ranges
 from services.core.accounting.registers import LOOK_AROUND
 from services.core.accounting.series import ChannelRule
+from services.core.store.computation.ranges import Ranges
 from services.core.store.readings.series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan
 from services.core.timeline.instants import MINUTE_US

@@ -10,7 +10,6 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from services.aggregator.ranges import Ranges
 from services.core.accounting.stack.closing import ClosingRule
 from services.core.accounting.stack.data_points import (
     LOOK_BACK_HOURS,
@@ -18,6 +17,7 @@ from services.core.accounting.stack.data_points import (
     learned_interval_us,
 )
 from services.core.accounting.stack.recording import ChannelPoints
+from services.core.store.computation.ranges import Ranges
 from services.core.store.readings.series import SeriesRequests, StoredReadings
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
 from services.core.timeline.instants import HOUR_US

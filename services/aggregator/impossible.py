@@ -9,7 +9,7 @@ import numpy as np
 import psycopg
 import structlog
 
-from services.aggregator.ranges import Ranges
+from services.core.store.computation.ranges import Ranges
 from services.core.store.emissions import set_aside
 from services.core.store.emissions.minute_changes import SourceMinutes
 from services.core.store.emissions.set_aside import Piece

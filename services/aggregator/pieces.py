@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from services.aggregator.ranges import Ranges
+from services.core.store.computation.ranges import Ranges
 from services.core.timeline.instants import DAY_MINUTES
 
 #: Older minutes than this are nobody's live totals.

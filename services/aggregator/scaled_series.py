@@ -11,12 +11,12 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from services.aggregator import compute
 from services.aggregator.scaled_readings import Change, ScaledReadings
 from services.core.accounting.series import BEYOND_MEASURE, MinuteSeries
 from services.core.accounting.stack.closing import ClosingRule
 from services.core.accounting.stack.recording import OverScale
 from services.core.accounting.stack.scales import Beyond
+from services.core.store.computation import compute
 from services.core.store.readings.series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
 from services.core.timeline.intervals import Interval

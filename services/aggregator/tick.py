@@ -12,8 +12,6 @@ import psycopg
 
 from services.aggregator import (
     close_hours,
-    computable_ranges,
-    compute,
     due,
     impossible,
     minute_rollover,
@@ -28,7 +26,8 @@ from services.aggregator.head import Head, HeadReadings
 from services.aggregator.invalidations import Invalidations
 from services.aggregator.pieces import LIVE_MINUTES, Pieces
 from services.aggregator.put_back import put_back
-from services.aggregator.ranges import Ranges
+from services.core.store.computation import computable_ranges, compute
+from services.core.store.computation.ranges import Ranges
 from services.core.store.emissions import (
     claims,
     deferred_minutes,
@@ -428,7 +427,11 @@ def _apply(
         connection, changed, minute_rollover.windows_through(context.current_minute)
     )
     context.changed_ranges.add(changed, reasons)
-    hour_closing.record_verdicts(connection, finalised.verdicts)
+    hour_closing.record_verdicts(
+        connection,
+        finalised.verdicts,
+        lambda v: (reasons if v.hour in hours.get(v.source_id, ()) else resolved).get(v.source_id),
+    )
 
 
 def _of_ended(

@@ -28,7 +28,7 @@ def fill(values: Values, request: ValueRequest) -> None:
         )
         for _, watched, _, length in selected
     ]
-    of_each = series.read(request.connection, requests)
+    of_each = series.read(series.StoredReadings(request.connection), requests)
     for (row, watched, measure, length), readings in zip(selected, of_each, strict=True):
         rule = request.plan.channels[watched.channel_id or 0]
         values.value[row] = measure.values(

@@ -9,9 +9,10 @@ from typing import Any
 
 import psycopg
 
-from services.aggregator import close_hours, computable_ranges, compute, hour_points
+from services.aggregator import close_hours, hour_points
 from services.aggregator.audit.verify import rolled_back
-from services.aggregator.ranges import Ranges
+from services.core.store.computation import computable_ranges, compute
+from services.core.store.computation.ranges import Ranges
 from services.core.store.emissions import deferred_minutes, final_hours, minutes_and_hours
 from services.core.store.emissions.final_hours import StoredSource
 from services.core.store.readings.series import StoredReadings

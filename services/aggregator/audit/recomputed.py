@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from services.aggregator import close_hours, compute
-from services.aggregator.ranges import Ranges
+from services.aggregator import close_hours
+from services.core.store.computation import compute
+from services.core.store.computation.ranges import Ranges
 from services.core.store.emissions import hour_inputs
 from services.core.store.emissions.minute_changes import SourceMinutes
 from services.core.store.readings.series import StoredReadings

@@ -116,10 +116,13 @@ def _total(
     # of a source without totals yet the whole window should be known
     expected_ms = sum(part.expected_ms for _, part in stated)
     expected_ms += (window_ms or 1) * (len(sources) - len(stated))
+    lost = next((part.unknown for _, part in stated if part.unknown), None)
     known = [(source, part) for source, part in stated if part.is_known]
-    if not known:
-        return _answer(expected_ms, None, (None, None))
-    masses, covered, methods, windows_ms, expected = zip(*(part for _, part in known), strict=True)
+    if lost is not None or not known:
+        return _answer(expected_ms, None, (None, None), lost)
+    masses, covered, methods, windows_ms, expected, _ = zip(
+        *(part for _, part in known), strict=True
+    )
     whole = SpanTotal(
         masses_ug=tuple(map(sum, zip(*masses, strict=True))),
         covered_ms=sum(map(min, covered, expected)),
@@ -139,7 +142,7 @@ def _total_of_one(
     if part is None:
         return _answer(1, None, (None, None))
     if not part.is_known:
-        return _answer(part.expected_ms, None, (None, None))
+        return _answer(part.expected_ms, None, (None, None), part.unknown)
     there_ms = part.expected_ms
     if max(part.covered_ms, *part.methods_ms) > there_ms:
         part = part._replace(
@@ -153,9 +156,15 @@ def _total_of_one(
 
 
 def _answer(
-    expected_ms: int, known: SpanTotal | None, band: tuple[float | None, float | None]
+    expected_ms: int,
+    known: SpanTotal | None,
+    band: tuple[float | None, float | None],
+    lost: str | None = None,
 ) -> dict[str, Any]:
-    """``known`` is of sources that something is known of, no longer than they were there."""
+    """``known`` is of sources that something is known of, no longer than they were there.
+
+    ``lost``: why nobody can tell what was known.
+    """
     low, high = band
     covered_ms = 0 if known is None else known.covered_ms
     by_method = shares(expected_ms, _NO_TIME if known is None else known.methods_ms)
@@ -166,6 +175,7 @@ def _answer(
         "coverage": round(covered_ms / expected_ms, 6) if expected_ms else 0.0,
         "quality": quality(by_method),
         "shares": by_method,
+        **({} if lost is None else {"reason": lost}),
     }
 
 

@@ -79,6 +79,10 @@ class Emission(Answer):
         description="what flowed out, in `activity_unit`: it emits nothing and is not deducted;"
         " `null`: unknown, or the meter does not tell it apart",
     )
+    reason: str | None = Field(
+        examples=["the readings of then were dropped by retention"],
+        description="with `as_of`: why nobody can tell any more what was known; else `null`",
+    )
 
 
 class Report(Answer):

@@ -40,6 +40,7 @@ def explain_body(
         "hour": hour,
         "as_of": as_of,
         "total": None if in_force is None else _version(in_force, has_export=has_export),
+        "reason": explanation.unknown,
         "activity_unit": explanation.activity_unit,
         "method": explanation.configuration["method"],
         "configuration": explanation.configuration,

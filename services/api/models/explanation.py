@@ -95,6 +95,10 @@ class Explanation(Answer):
     hour: datetime
     as_of: datetime
     total: HourVersion | None = Field(description="the version in force; `null`: not computed")
+    reason: str | None = Field(
+        description="with `as_of`: why nobody can tell any more what was known of the hour, or of"
+        " its minutes; else `null`"
+    )
     activity_unit: str | None
     method: str = Field(examples=["stack"])
     configuration: dict[str, object] = Field(description="the source's entry in the facility file")

@@ -66,6 +66,11 @@ class Total(Answer):
         description="`substituted`: a rule filled a part in, `shares` says how much",
     )
     shares: Shares
+    reason: str | None = Field(
+        None,
+        examples=["the readings of then were dropped by retention"],
+        description="with `as_of`: why nobody can tell any more what was known; else left out",
+    )
 
 
 Totals = dict[Window, Total]

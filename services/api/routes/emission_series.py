@@ -8,12 +8,19 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.api.context import Context
 from services.api.http.intervals import HOURLY, IntervalLength, whole_hours
 from services.api.http.problems import InvalidRequest, NotFound
 from services.core.store.answers import emissions
 from services.core.store.answers.emissions import Bucket, EmissionRow
 from services.core.store.answers.facility_queries import FacilityRow, SourceRow, sources_between
 from services.core.store.answers.source_uncertainty import SourceAccount, source_accounts
+from services.core.store.computation.hours_then import (
+    HoursThen,
+    TooManyOpenHoursError,
+    open_hours,
+)
+from services.core.timeline.instants import MINUTE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +57,7 @@ async def series_of(
 
 
 async def rows_of(
+    context: Context,
     connection: AsyncConnection,
     series: Series,
     buckets: Sequence[Bucket],
@@ -70,10 +78,26 @@ async def rows_of(
         interval.of_hours
         and whole_hours(series.facility.timezone, buckets[0].begins, buckets[-1].ends)
     ):
-        return await emissions.whole_hours(connection, ids, buckets, now=now, as_of=as_of)
+        then = None if as_of is None else await _hours_then(context, ids, buckets, min(as_of, now))
+        return await emissions.whole_hours(
+            connection, ids, buckets, now=now, as_of=now if then else None, then=then
+        )
     if as_of is not None:
         raise InvalidRequest(
             f"as_of: intervals in {series.facility.timezone} do not begin on a whole UTC hour, and"
             " only hours are versioned; use interval 1h"
         )
     return await emissions.days_of_minutes(connection, ids, buckets, now=now)
+
+
+async def _hours_then(
+    context: Context, ids: Sequence[int], buckets: Sequence[Bucket], as_of: datetime
+) -> HoursThen:
+    """Compute the hours that were open at ``as_of``."""
+    last = min(buckets[-1].ends, as_of + MINUTE)
+    try:
+        return await context.database.read_in_thread(
+            lambda connection: open_hours(connection, ids, buckets[0].begins, last, as_of)
+        )
+    except TooManyOpenHoursError as error:
+        raise InvalidRequest(f"as_of: {error}") from None

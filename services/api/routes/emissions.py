@@ -89,7 +89,7 @@ async def get_emissions(
                 # one more than fit, for the cursor may stand within the first
                 limit=MAX_ROWS if query.limit is None else query.limit // max(1, count) + 2,
             )
-            answer = await rows_of(connection, part, buckets, interval, query.as_of, now)
+            answer = await rows_of(context, connection, part, buckets, interval, query.as_of, now)
             rows.extend(_row(part, buckets, row, now) for row in answer)
     rows.sort(key=_place)
     if after is not None:
@@ -146,4 +146,5 @@ def _row(
         **{f"share_{method}": share for method, share in by_method.items()},
         source_name=source.name,
         code=row.code,
+        reason=row.unknown,
     )

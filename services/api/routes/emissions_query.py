@@ -39,8 +39,8 @@ class EmissionsQuery(TimeSpan):
     as_of: Instant | None = Field(
         None,
         description="returns emissions as they were known at this time, for intervals of an hour"
-        " or more: the versions in force then; for an hour still open then, its first figure, as"
-        " provisional",
+        " or more: the versions in force then; an hour still open then as its readings of then"
+        " make it, as provisional; null with the `reason` where nobody can tell any more",
     )
     limit: int | None = Field(
         None,

@@ -30,7 +30,8 @@ class ExplainQuery(Query):
         description="any time within the hour (UTC)", examples=["2026-11-23T17:00:00Z"]
     )
     as_of: Instant | None = Field(
-        None, description="returns what was known at this time; default: now"
+        None,
+        description="returns what was known at this time, from the readings of then; default: now",
     )
 
 
@@ -45,15 +46,21 @@ async def get_explain(
 ) -> Response:
     """Return how an hour's total was computed: inputs, method, factor, minutes and versions.
 
-    Configuration, factor and versions are as known at `as_of`; readings and minutes as stored now.
+    All of it as known at `as_of`: configuration, factor, versions, readings and minutes.
     """
     (facility,) = await visible_facilities(context, who, [query.facility])
     hour = query.hour.replace(minute=0, second=0, microsecond=0)
-    as_of = query.as_of or context.clock.now()
+    now = context.clock.now()
+    as_of = query.as_of or now
     source = query.source
     explanation = await context.database.read_in_thread(
         lambda connection: explain_hour(
-            connection, facility=facility.slug, source=source, hour=hour, as_of=as_of
+            connection,
+            facility=facility.slug,
+            source=source,
+            hour=hour,
+            as_of=as_of,
+            past=as_of < now,
         )
     )
     return json_answer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -32,7 +33,12 @@ from services.api.models.live import Live
 from services.core.runtime.clock import Clock
 from services.core.store.alerts.queries import alerts_as_of, is_open, live_alerts
 from services.core.store.answers.live import facility_live
-from services.core.store.answers.live_as_of import facility_live_as_of
+from services.core.store.answers.live_as_of import (
+    Past,
+    compute_past,
+    facility_live_as_of,
+    zone_and_sources,
+)
 from services.core.store.answers.source_uncertainty import KnownAccounts, source_accounts
 
 router = APIRouter(tags=["live"])
@@ -49,8 +55,9 @@ class LiveQuery(Query):
     facility: FacilityId
     as_of: Instant | None = Field(
         None,
-        description="returns the totals as they were known at this time: whole hours in the"
-        " versions in force then; a partial hour at either end of a window by its minutes' share",
+        description="returns the totals as they were known at this time: closed hours in the"
+        " versions in force then, others as the readings of then make them; a window that nobody"
+        " can tell any more is null, with the `reason`",
     )
 
 
@@ -75,14 +82,16 @@ async def get_live(
     """
     if not who.sees(query.facility):
         raise no_facility(query.facility)
+    now = context.clock.now()
+    as_of = None if query.as_of is None else min(now, query.as_of)
+    past = None if as_of is None else await _past(context, query.facility, as_of)
     async with context.database.read() as connection:
-        now = context.clock.now()
-        if query.as_of is None:
+        if as_of is None:
             state = await facility_live(connection, query.facility, now=now)
+        elif past is None:
+            state = None
         else:
-            state = await facility_live_as_of(
-                connection, query.facility, as_of=min(now, query.as_of)
-            )
+            state = await facility_live_as_of(connection, query.facility, as_of=as_of, past=past)
         accounts = await source_accounts(connection, query.facility)
         alerts = (
             await live_alerts(connection, query.facility)
@@ -93,6 +102,18 @@ async def get_live(
         await in_force(context, who, query.facility)
         raise no_facility(query.facility)
     return json_answer(live_body(state, accounts, [a for a in alerts if is_open(a)]))
+
+
+async def _past(context: InContext, facility: str, as_of: datetime) -> Past | None:
+    """Compute what had been known at ``as_of``; None: there is no such facility."""
+    async with context.database.read() as connection:
+        zone_sources = await zone_and_sources(connection, facility, as_of)
+    if zone_sources is None:
+        return None
+    timezone, sources = zone_sources
+    return await context.database.read_in_thread(
+        lambda connection: compute_past(connection, sources, timezone, as_of)
+    )
 
 
 @router.get(

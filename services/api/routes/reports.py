@@ -12,7 +12,7 @@ from pydantic import Field
 from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
-from services.api.http.parameters import FacilityList, Query, SourceList
+from services.api.http.parameters import FacilityList, Instant, Query, SourceList
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Shape
 from services.api.models.emissions import Report
@@ -33,6 +33,9 @@ class ReportsQuery(Query):
         ge=1970,
         le=2199,
         description="calendar year in the facility's time zone; default: this year",
+    )
+    as_of: Instant | None = Field(
+        None, description="returns what would have been reported at this time; default: now"
     )
 
 
@@ -58,9 +61,10 @@ async def get_reports(
     """List what a rule's report contains; sources without a rule are left out."""
     facilities = await visible_facilities(context, who, query.facility)
     now = context.clock.now()
+    as_of = None if query.as_of is None else min(now, query.as_of)
     slugs = [facility.slug for facility in facilities]
     periods = await context.database.read_in_thread(
-        lambda connection: reported_year(connection, slugs, query.year, now)
+        lambda connection: reported_year(connection, slugs, query.year, as_of or now, as_of)
     )
     unknown = set(query.source) - {period.source for period in periods}
     if unknown:

@@ -43,6 +43,9 @@ class RestatementsQuery(Query):
     to: End | None = Field(None, description="hours before this time; default: all")
     known_from: Instant | None = Field(None, description="changes made at this time or later")
     known_to: End | None = Field(None, description="changes made before this time")
+    as_of: Instant | None = Field(
+        None, description="returns the changes that were known at this time; default: now"
+    )
     limit: RowLimit = 1000
     cursor: CursorText = None
 
@@ -83,6 +86,7 @@ async def get_restatements(
             ends=query.to,
             known_from=query.known_from,
             known_to=query.known_to,
+            as_of=query.as_of,
             after=after,
             limit=query.limit + 1,
         )

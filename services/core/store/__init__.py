@@ -12,6 +12,8 @@ Where do I go to ...?
   :mod:`.registry.apply_thresholds`.
 - **... store, correct, discard or chart readings?** :mod:`.readings`.
 - **... write minutes, hours and windows, or restate them?** :mod:`.emissions`.
+- **... change how minutes are computed from readings, now or as of an instant?**
+  :mod:`.computation`.
 - **... change what the API asks?** :mod:`.answers`.
 - **... change alerts, their history or their outbox?** :mod:`.alerts`.
 - **... see what the aggregator takes to do, and how far it is?** :mod:`.emissions.claims`,

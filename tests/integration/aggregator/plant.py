@@ -56,6 +56,13 @@ _KNOWN_COLUMNS = (
     "source.retired_at",
     "factor.known_from",
     "factor.known_to",
+    "source_hour_input.known_at",
+    "source_hour_input_history.known_at",
+    "source_hour_input_history.superseded_at",
+    "reading.received_at",
+    "reading.known_at",
+    "reading_correction.corrected_at",
+    "discarded_reading.discarded_at",
 )
 """When the database says that something was known."""
 

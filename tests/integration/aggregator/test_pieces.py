@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from services.aggregator import compute
 from services.aggregator.pieces import Pieces
-from services.aggregator.ranges import Ranges
+from services.core.store.computation import compute
+from services.core.store.computation.ranges import Ranges
 from tests.integration.aggregator.plant import (
     FILE,
     Plant,

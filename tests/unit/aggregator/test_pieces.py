@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from services.aggregator.pieces import Pieces, split
-from services.aggregator.ranges import Ranges
+from services.core.store.computation.ranges import Ranges
 from services.core.timeline.intervals import Interval
 
 _LIVE_FROM = 600_000

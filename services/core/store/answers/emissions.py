@@ -8,14 +8,16 @@ can be asked for (``as_of``). Where the hours of a facility's time zone do not b
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, LiteralString
 
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.core.store.computation.hours_then import HoursThen
 from services.core.store.emissions import hours_as_known
 from services.core.store.schema.figures import (
     IN_HOURS,
@@ -27,6 +29,7 @@ from services.core.store.schema.figures import (
     names,
     per_figure,
 )
+from services.core.timeline.instants import HOUR_US, from_us
 
 Quality = Literal["measured", "partial", "missing", "substituted", "estimated"]
 
@@ -62,6 +65,8 @@ class EmissionRow:
     quality: Quality | None
     #: method code of the one hour that the bucket is; None: it is not one, or under no rule
     code: str | None
+    #: of the past: why nobody can tell any more what was known
+    unknown: str | None = None
 
     @property
     def co2_ug(self) -> int | None:
@@ -187,21 +192,51 @@ async def whole_hours(
     *,
     now: datetime,
     as_of: datetime | None = None,
+    then: HoursThen | None = None,
 ) -> list[EmissionRow]:
     """Read rows of buckets of whole UTC hours.
 
-    ``as_of``: as it was known then (:mod:`..emissions.hours_as_known`); None: as it is known now.
+    ``as_of``: as it was known then (:mod:`..emissions.hours_as_known`), with what hours that were
+    open had come to; None: as it is known now.
     """
-    if as_of is None:
+    if as_of is None or then is None:
         return await _rows(connection, _HOURS_IN_FORCE, sources, buckets, now=now)
-    return await _rows(
+    rows = await _rows(
         connection,
         _HOURS_AS_KNOWN,
         sources,
         buckets,
         now=now,
-        extra=hours_as_known.parameters(as_of),
+        extra=hours_as_known.parameters(as_of, then.figures),
     )
+    return _with_unknown(rows, buckets, then) if then.unknown else rows
+
+
+def _with_unknown(
+    rows: Sequence[EmissionRow], buckets: Sequence[Bucket], then: HoursThen
+) -> list[EmissionRow]:
+    """Take the figures out of rows with an hour of which nobody can tell what was known."""
+    begins = [bucket.begins for bucket in buckets]
+    lost = {
+        (bisect_right(begins, from_us(hour * HOUR_US)) - 1, source_id): why
+        for (source_id, hour), why in then.unknown.items()
+    }
+    return [
+        replace(
+            row,
+            masses_ug=None,
+            activity_n=None,
+            covered_ms=0,
+            methods_ms=tuple(0 for _ in METHODS_MS),
+            final=False,
+            quality="missing",
+            code=None,
+            unknown=lost[row.bucket, row.source_id],
+        )
+        if (row.bucket, row.source_id) in lost
+        else row
+        for row in rows
+    ]
 
 
 async def _rows(

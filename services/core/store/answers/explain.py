@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -20,9 +20,12 @@ from services.core.accounting.stack.equations import Equation
 from services.core.facility import assemble, model
 from services.core.store.answers.explain_closing import HourClosing, hour_closing
 from services.core.store.answers.explain_inputs import InputChannel, InputHour, input_hours
+from services.core.store.computation import hours_then, minutes_as_known
+from services.core.store.emissions.hour_quality import hour_quality
 from services.core.store.registry.channel_as_known import channel_as_known
 from services.core.store.registry.factors import from_row
 from services.core.store.schema.figures import MASSES, per_figure
+from services.core.timeline.instants import HOUR, MINUTE_US, from_us, to_minute
 
 _SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
 
@@ -97,6 +100,8 @@ class HourExplanation:
     minutes: tuple[Minute, ...]
     #: oldest first; the last is in force
     versions: tuple[HourVersion, ...]
+    #: of the past: why nobody can tell any more what was known of the hour, or of its minutes
+    unknown: str | None = None
 
     @property
     def has_export(self) -> bool:
@@ -140,6 +145,8 @@ WHERE source_id = %(id)s AND minute >= %(hour)s AND minute < %(hour)s + interval
 ORDER BY minute
 """  # noqa: S608 - constants
 
+_QUALITY: LiteralString = f"SELECT {hour_quality('%(covered_ms)s::int4', '%(estimated_ms)s::int4')}"
+
 _FACTORS = """
 SELECT * FROM factor
 WHERE slug = %(slug)s AND (facility_id = %(facility_id)s OR facility_id IS NULL)
@@ -154,10 +161,11 @@ def explain_hour(
     source: str,
     hour: datetime,
     as_of: datetime,
+    past: bool = False,
 ) -> HourExplanation:
     """Read what led to the total of ``hour`` (its start) as it was known at ``as_of``.
 
-    Readings and minutes are those that are stored now.
+    ``past``: readings and minutes are those of then too, else those that are stored now.
 
     :raises NothingKnownError: there is no such source.
     """
@@ -174,7 +182,9 @@ def explain_hour(
         equation, factor, market_factor, closing = None, None, None, None
         if isinstance(configuration, model.StackSource):
             equation = assemble.equation(configuration)
-            closing = hour_closing(connection, row["id"], configuration, channels, hour)
+            closing = hour_closing(
+                connection, row["id"], configuration, channels, hour, as_of if past else None
+            )
         else:
             factor = _factor(
                 cursor, row, configuration, configuration.factor, channels, hour, as_of
@@ -183,6 +193,14 @@ def explain_hour(
                 market_factor = _factor(
                     cursor, row, configuration, configuration.market_factor, channels, hour, as_of
                 )
+        minutes = [Minute(**r) for r in cursor.execute(_MINUTES, keys).fetchall()]
+        versions = [HourVersion(**r) for r in cursor.execute(_VERSIONS, keys).fetchall()]
+        unknown = None
+        if past:
+            minutes, unknown = _minutes_then(connection, row["id"], hour, as_of)
+            then = _open_version(connection, row["id"], hour, as_of)
+            if then is not None:
+                versions.append(then)
         return HourExplanation(
             scope=row["scope"],
             activity_unit=row["activity_unit"],
@@ -192,10 +210,73 @@ def explain_hour(
             factor=factor,
             market_factor=market_factor,
             closing=closing,
-            inputs=input_hours(connection, channels, hour),
-            minutes=tuple(Minute(**r) for r in cursor.execute(_MINUTES, keys).fetchall()),
-            versions=tuple(HourVersion(**r) for r in cursor.execute(_VERSIONS, keys).fetchall()),
+            inputs=input_hours(connection, channels, hour, as_of=as_of if past else None),
+            minutes=tuple(minutes),
+            versions=tuple(versions),
+            unknown=unknown,
         )
+
+
+def _minutes_then(
+    connection: psycopg.Connection[Any], source_id: int, hour: datetime, as_of: datetime
+) -> tuple[list[Minute], str | None]:
+    """Compute the hour's minutes as they were known; and why nobody can tell them any more."""
+    number = to_minute(hour) // 60
+    known_source = minutes_as_known.sources(connection, [source_id])[source_id]
+    hours, unknown = hours_then.hour_minutes(connection, known_source, {number}, as_of)
+    then = hours.get(number)
+    if then is None:
+        return [], unknown.get(number)
+    columns = zip(
+        then.minutes.tolist(),
+        zip(*(then.figures[mass.name].tolist() for mass in MASSES), strict=True),
+        *(
+            column.tolist()
+            for column in (
+                then.figures["activity_n"],
+                then.figures["exported_n"],
+                then.figures["covered_ms"],
+                then.added["co2_ug"],
+            )
+        ),
+        strict=True,
+    )
+    return [
+        Minute(
+            minute=from_us(minute * MINUTE_US),
+            masses_ug=masses_ug,
+            closing_ug=added,
+            activity_n=activity_n if then.has_activity else None,
+            exported_n=exported_n,
+            covered_ms=covered_ms,
+        )
+        for minute, masses_ug, activity_n, exported_n, covered_ms, added in columns
+    ], None
+
+
+def _open_version(
+    connection: psycopg.Connection[Any], source_id: int, hour: datetime, as_of: datetime
+) -> HourVersion | None:
+    """Return what the hour had come to, if it was open; None: nothing was counted of it."""
+    then = hours_then.open_hours(connection, [source_id], hour, hour + HOUR, as_of)
+    figures = then.figures.get((source_id, to_minute(hour) // 60))
+    if figures is None:
+        return None
+    quality = connection.execute(_QUALITY, figures).fetchone()
+    assert quality is not None  # noqa: S101 - a row without a table
+    return HourVersion(
+        version=1,
+        masses_ug=[figures[mass.name] or 0 for mass in MASSES],
+        activity_n=figures["activity_n"],
+        exported_n=figures["exported_n"] or 0,
+        covered_ms=figures["covered_ms"] or 0,
+        final=False,
+        quality=quality[0],
+        code=None,
+        reason="open",
+        known_at=as_of,
+        superseded_at=None,
+    )
 
 
 def _channels(
@@ -229,7 +310,8 @@ def _factor(
         {"slug": slug, "facility_id": source["facility_id"], "as_of": as_of},
     ).fetchall()
     preferred = [row for row in rows if row["facility_id"] is not None] or rows
-    versions = [(row["id"], from_row(row)) for row in preferred]
+    # that a version would be replaced nobody knew
+    versions = [(row["id"], from_row({**row, "known_to": None})) for row in preferred]
     local = hour.astimezone(ZoneInfo(source["timezone"]))
     try:
         factor = accounting_factors.version_in_force(

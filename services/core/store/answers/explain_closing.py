@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg.rows import class_row
@@ -18,13 +18,14 @@ from services.core.accounting.stack.qa import CalibrationTest
 from services.core.accounting.stack.recording import LOAD
 from services.core.facility import assemble_closing, model
 from services.core.store.answers.explain_inputs import InputChannel
+from services.core.store.emissions import hour_inputs
 from services.core.store.readings import calibrations
 from services.core.timeline.instants import to_us
 
-_INPUTS = """
+_INPUTS: LiteralString = """
 SELECT role, average, unadjusted, least_known, covered_ms, operating_ms, valid, verdict,
        verdict_reason, value, code, reason
-FROM source_hour_input WHERE source_id = %s AND hour = %s ORDER BY role
+FROM {inputs} i WHERE source_id = %(source)s AND hour = %(hour)s ORDER BY role
 """
 
 
@@ -75,13 +76,20 @@ def hour_closing(
     configuration: model.StackSource,
     channels: list[InputChannel],
     hour: datetime,
+    as_of: datetime | None = None,
 ) -> HourClosing | None:
-    """Read how the hour was finalised; None where the source is under no rule."""
+    """Read how the hour was finalised, as known at ``as_of``; None: the source is under no rule.
+
+    Calibrations and audits are those that are known now.
+    """
     rule = assemble_closing.closing_rule(configuration, {c.role: c.spec for c in channels})
     if rule is None:
         return None
     with connection.cursor(row_factory=class_row(ExplainedInput)) as cursor:
-        recorded = cursor.execute(_INPUTS, (source_id, hour)).fetchall()
+        recorded = cursor.execute(
+            _INPUTS.format(inputs=hour_inputs.inputs(then=as_of is not None)),
+            {"source": source_id, "hour": hour, "as_of": as_of},
+        ).fetchall()
     inputs = tuple(item for item in recorded if item.role != LOAD)
     first_us = to_us(hour)
     end_us = to_us(hour + timedelta(hours=1))

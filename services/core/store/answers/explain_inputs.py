@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import numpy as np
 import psycopg
@@ -17,6 +17,9 @@ from services.core.accounting.series import MinuteSeries
 from services.core.facility import assemble, model
 from services.core.store.readings import series as reading_series
 from services.core.store.readings.chart import QUALITIES
+from services.core.store.readings.known_since import readings_then
+from services.core.store.readings.series import StoredReadings
+from services.core.store.readings.series_as_known import ReadingsAsKnown
 from services.core.timeline.instants import MINUTE_US, to_us
 from services.core.timeline.intervals import Interval
 
@@ -71,37 +74,52 @@ class InputHour:
     incidents: tuple[Incident, ...]
 
 
-_SUMMARY = """
+_COUNTED: LiteralString = """
 SELECT count(*) AS count, count(*) - count(value) AS gaps, min(value) AS least,
-       max(value) AS greatest, avg(value) AS mean,
+       max(value) AS greatest, avg(value ORDER BY ts) AS mean,
        min(ts) AS first_time, first(value, ts) AS first_value,
        max(ts) AS last_time, last(value, ts) AS last_value,
-       count(*) FILTER (WHERE quality <= 1 AND value * %s + %s > %s) AS over_full_scale,
+       count(*) FILTER (WHERE quality <= 1 AND value * %(scale)s + %(offset)s
+           > %(full_scale)s::float8) AS over_full_scale,
        ARRAY[count(*) FILTER (WHERE quality = 0), count(*) FILTER (WHERE quality = 1),
              count(*) FILTER (WHERE quality = 2), count(*) FILTER (WHERE quality = 3),
              count(*) FILTER (WHERE quality = 4), count(*) FILTER (WHERE quality = 5)] AS by_quality
-FROM reading WHERE channel_id = %s AND ts >= %s AND ts < %s + interval '1 hour'
 """
+
+_IN_HOUR: LiteralString = "ts >= %(hour)s AND ts < %(hour)s + interval '1 hour'"
+_SUMMARY: LiteralString = f"{_COUNTED} FROM reading WHERE channel_id = %(channel)s AND {_IN_HOUR}"
+_SUMMARY_THEN: LiteralString = (
+    f"{_COUNTED} FROM (VALUES (%(channel)s::int4)) x(channel_id)"
+    f" CROSS JOIN LATERAL ({readings_then(_IN_HOUR)}) r"
+)
 
 
 def input_hours(
-    connection: psycopg.Connection[Any], channels: Sequence[InputChannel], hour: datetime
+    connection: psycopg.Connection[Any],
+    channels: Sequence[InputChannel],
+    hour: datetime,
+    *,
+    as_of: datetime | None = None,
 ) -> tuple[InputHour, ...]:
     """Summarise the readings of ``channels`` in the hour that begins at ``hour``.
 
-    Values come from the rule that the totals themselves come from, applied to the readings that are
-    stored now.
+    Values come from the rule that the totals themselves come from, applied to the readings that
+    stood at ``as_of``; None: that are stored now.
     """
-    return tuple(_input_hour(connection, channel, hour) for channel in channels)
+    return tuple(_input_hour(connection, channel, hour, as_of) for channel in channels)
 
 
 def _input_hour(
-    connection: psycopg.Connection[Any], channel: InputChannel, hour: datetime
+    connection: psycopg.Connection[Any],
+    channel: InputChannel,
+    hour: datetime,
+    as_of: datetime | None,
 ) -> InputHour:
-    series, unconfirmed, incidents = _minutes(connection, channel, hour)
+    readings = StoredReadings(connection) if as_of is None else ReadingsAsKnown(connection, as_of)
+    series, unconfirmed, incidents = _minutes(readings, channel, hour)
     return InputHour(
         channel=channel,
-        readings=_summary(connection, channel, hour),
+        readings=_summary(connection, channel, hour, as_of),
         value=_over_hour(series, series.value),
         exported=None if series.exported is None else _over_hour(series, series.exported),
         covered_s=float(series.covered_us.sum()) / 1e6,
@@ -117,14 +135,14 @@ def _input_hour(
 
 
 def _minutes(
-    connection: psycopg.Connection[Any], channel: InputChannel, hour: datetime
+    readings: StoredReadings, channel: InputChannel, hour: datetime
 ) -> tuple[MinuteSeries, tuple[UnconfirmedStep, ...], tuple[Incident, ...]]:
     rule = assemble.channel_rule(channel.spec)
     first = to_us(hour) // MINUTE_US
     last = first + 59
     context = rule.context
-    (readings,) = reading_series.read(
-        connection,
+    (read,) = reading_series.read(
+        readings,
         [
             reading_series.SeriesRequest(
                 channel_id=channel.id,
@@ -137,10 +155,10 @@ def _minutes(
             )
         ],
     )
-    minutes = rule.minutes(readings.ts_us, readings.value, first, last)
+    minutes = rule.minutes(read.ts_us, read.value, first, last)
     if rule.kind != "counter":
         return minutes, (), ()
-    steps = rule.register_steps(readings.ts_us, readings.value)
+    steps = rule.register_steps(read.ts_us, read.value)
     begins_us, ends_us = first * MINUTE_US, (last + 1) * MINUTE_US
     return (
         minutes,
@@ -156,12 +174,22 @@ def _minutes(
 
 
 def _summary(
-    connection: psycopg.Connection[Any], channel: InputChannel, hour: datetime
+    connection: psycopg.Connection[Any],
+    channel: InputChannel,
+    hour: datetime,
+    as_of: datetime | None,
 ) -> ReadingSummary:
     spec = channel.spec
-    in_unit = (1.0 if spec.scale is None else spec.scale, spec.offset or 0.0)
     row = connection.execute(
-        _SUMMARY, (*in_unit, spec.full_scale, channel.id, hour, hour)
+        _SUMMARY if as_of is None else _SUMMARY_THEN,
+        {
+            "channel": channel.id,
+            "hour": hour,
+            "as_of": as_of,
+            "scale": 1.0 if spec.scale is None else spec.scale,
+            "offset": spec.offset or 0.0,
+            "full_scale": spec.full_scale,
+        },
     ).fetchone()
     assert row is not None  # noqa: S101 - an aggregate always gives a row
     *figures, by_quality = row

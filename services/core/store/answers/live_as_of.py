@@ -1,25 +1,28 @@
 """What a facility's live totals were at an instant, as it was known then.
 
 A window is made of the whole hours in it, as they were known
-(:mod:`..emissions.hours_as_known`), and of the minutes of at most one hour at each end: their share
-of what was known of that hour. Which sources there were is told by their configurations; how they
-are banded and checked is today's.
+(:mod:`..emissions.hours_as_known`), and of minutes of the hours that it begins and ends in,
+computed from the readings of then (:mod:`..computation.hours_then`). Which sources there were is
+told by their configurations; how they are banded and checked is today's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, LiteralString
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import psycopg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.store.answers.live import FacilityLive, source_live
 from services.core.store.answers.live_windows import SpanTotal
+from services.core.store.computation import hours_then, minutes_as_known
+from services.core.store.computation.hours_then import HourMinutes, HoursThen
 from services.core.store.emissions import hours_as_known
-from services.core.store.emissions.hours_as_known import as_then
 from services.core.store.registry.replaced_sources import is_replaced
 from services.core.store.schema.figures import (
     MASSES,
@@ -31,7 +34,10 @@ from services.core.store.schema.figures import (
     per_figure,
 )
 from services.core.timeline import windows
-from services.core.timeline.instants import HOUR, MILLISECOND, MINUTE
+from services.core.timeline.instants import HOUR, MILLISECOND, MINUTE, MINUTE_US, from_us, to_minute
+
+#: A source's newest minute is looked for so far back.
+_NEWEST_HOURS = 31 * 24
 
 _FACILITY = text(
     """
@@ -44,17 +50,9 @@ _SOURCES = text(
     f"""
 SELECT s.id AS source_id, s.slug AS source, coalesce(s.spec->>'name', s.slug) AS name, s.scope,
        a.active, s.retired_at,
-       {is_replaced("a.active")} AS replaced,
-       n.minute AS newest_minute, n.covered_ms AS newest_covered_ms,
-       {per_figure(MASSES, "n.{f} AS newest_{f}")}
+       {is_replaced("a.active")} AS replaced
 FROM source s
 CROSS JOIN LATERAL (SELECT s.active OR s.retired_at > :as_of AS active) a
-LEFT JOIN LATERAL (
-    SELECT m.minute, m.covered_ms, {per_figure(MASSES, "m.{f}")} FROM minute_in_force m
-    WHERE m.source_id = s.id AND m.minute <= :as_of AND m.covered_ms >= 1000
-      AND m.minute > CAST(:as_of AS timestamptz) - interval '31 days'
-    ORDER BY m.minute DESC LIMIT 1
-) n ON true
 WHERE s.facility_id = :facility_id AND NOT (
     EXISTS (SELECT FROM source_revision r WHERE r.source_id = s.id)
     AND NOT EXISTS (SELECT FROM source_revision r
@@ -63,66 +61,97 @@ ORDER BY s.id
 """
 )
 
-# What of covered time is not measured, and the times of methods, of minutes as they were known.
-_NOT_MEASURED: LiteralString = " ".join(
-    f"- {as_then(time.name, f'm.{time.name}')}" for time in OF_COVERED
-)
-_METHOD_TIMES: LiteralString = ", ".join(
-    f"sum(c.kept * m.{time}) AS {time}"
-    if time.set_by_closing
-    else f"round(sum({as_then(time.name, f'm.{time.name}')})) AS {time}"
-    for time in METHOD_TIMES
-)
-
 _TOTALS = text(
     f"""
 WITH n AS (
-    SELECT *, least(whole_from, CAST(:running AS timestamptz)) AS lead_ends,
-           greatest(begins, CAST(:running AS timestamptz)) AS tail_begins
-    FROM unnest(CAST(:spans AS text[]), CAST(:begins AS timestamptz[]),
-                CAST(:whole_from AS timestamptz[])) AS x(span, begins, whole_from)
-), v AS ({hours_as_known.CLOSED_AS_KNOWN}
-), of_hours AS (
-    SELECT v.source_id, n.span, {per_figure(MASSES, "sum(v.{f}) AS {f}")},
-           {", ".join(f"sum(v.{time}) AS {time}" for time in TIMES)}
-    FROM v JOIN n ON v.hour >= n.whole_from AND v.hour < :running
-    GROUP BY 1, 2
-), of_minutes AS (
-    SELECT s.id AS source_id, n.span, x.*
-    FROM unnest(CAST(:sources AS int[])) AS s(id) CROSS JOIN n CROSS JOIN LATERAL (
-        SELECT {
-        per_figure(
-            MASSES, "round(sum(" + as_then("{f}", "m.{f} + c.kept * {f.added}") + ")) AS {f}"
-        )
-    },
-               round(sum({as_then("covered_ms", "m.covered_ms")})) AS covered_ms,
-               round(sum({as_then("covered_ms", "m.covered_ms + c.kept * m.closing_ms")}
-                         {_NOT_MEASURED})) AS measured_ms,
-               {_METHOD_TIMES}
-        FROM minute_in_force m
-        -- at that time the hour that was running had not been closed
-        CROSS JOIN LATERAL (SELECT (m.minute < :running)::int AS kept) c
-        JOIN emission_hour h ON h.source_id = m.source_id
-         AND h.hour = date_trunc('hour', m.minute, 'UTC') AND h.opened_at <= :as_of
-        {hours_as_known.VERSION_THEN}
-        WHERE m.source_id = s.id
-          AND ((m.minute >= n.begins AND m.minute < n.lead_ends)
-               OR (m.minute >= n.tail_begins AND m.minute <= :as_of))) x
+    SELECT * FROM unnest(CAST(:spans AS text[]), CAST(:whole_from AS timestamptz[]))
+                  AS x(span, whole_from)
+), v AS ({hours_as_known.AS_KNOWN}
 )
-SELECT a.source_id, a.span, n.begins, CAST(:minute AS timestamptz) AS at,
-       {per_figure(MASSES, "sum({f}) AS {f}")},
-       {", ".join(f"sum({time}) AS {time}" for time in TIMES)}
-FROM (SELECT * FROM of_hours UNION ALL SELECT * FROM of_minutes WHERE co2_ug IS NOT NULL) a
-JOIN n USING (span)
-GROUP BY 1, 2, 3
+SELECT v.source_id, n.span, {per_figure(MASSES, "sum(v.{f}) AS {f}")},
+       {", ".join(f"sum(v.{time}) AS {time}" for time in TIMES)}
+FROM v JOIN n ON v.hour >= n.whole_from AND v.hour < :running
+GROUP BY 1, 2
 """
 )
 
-_NOTHING = dict.fromkeys((*names(MASSES), *TIMES), 0)
+# The newest hours that anything is known of; of the newest one the minutes tell.
+_NEWEST = """
+SELECT k.source_id, max(k.hour) FROM (
+    SELECT source_id, minute_of(hour) / 60 AS hour FROM emission_hour
+    WHERE source_id = ANY(%(sources)s) AND hour > %(first)s AND hour <= %(as_of)s
+      AND known_at <= %(as_of)s AND covered_ms >= 1000
+    UNION ALL
+    SELECT source_id, minute_of(hour) / 60 FROM emission_hour_history
+    WHERE source_id = ANY(%(sources)s) AND hour > %(first)s AND hour <= %(as_of)s
+      AND known_at <= %(as_of)s AND superseded_at > %(as_of)s AND covered_ms >= 1000) k
+GROUP BY 1
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Past:
+    """What had to be computed for an answer of the past."""
+
+    as_of: datetime
+    #: None: there were too many
+    hours: HoursThen | None
+    #: by source and hour (since the epoch): of the hours that windows begin and end in, and of the
+    #: newest that anything is known of
+    minutes: Mapping[tuple[int, int], HourMinutes]
+    #: why nobody can tell what was known of some of them
+    unknown: Mapping[tuple[int, int], str]
+
+
+def compute_past(
+    connection: psycopg.Connection[Any], source_ids: list[int], timezone: str, as_of: datetime
+) -> Past:
+    """Compute what :func:`facility_live_as_of` takes; ``as_of`` is aware."""
+    begins = windows.first_minutes(_minute(as_of), ZoneInfo(timezone))
+    try:
+        hours = hours_then.open_hours(
+            connection, source_ids, min(begins.values()) - HOUR, as_of + MINUTE, as_of
+        )
+    except hours_then.TooManyOpenHoursError:
+        hours = None
+    cut = {to_minute(begin) // 60 for begin in begins.values() if begin != _whole_hour(begin)}
+    cut.add(to_minute(as_of) // 60)
+    newest = dict(
+        connection.execute(
+            _NEWEST,
+            {
+                "sources": source_ids,
+                "first": as_of - _NEWEST_HOURS * HOUR,
+                "as_of": as_of,
+            },
+        ).fetchall()
+    )
+    for (source_id, hour), figures in (hours.figures if hours else {}).items():
+        if (figures["covered_ms"] or 0) >= 1000:
+            newest[source_id] = max(newest.get(source_id, hour), hour)
+    minutes: dict[tuple[int, int], HourMinutes] = {}
+    unknown: dict[tuple[int, int], str] = {}
+    for source_id, known_source in minutes_as_known.sources(connection, source_ids).items():
+        wanted = cut | ({newest[source_id]} if source_id in newest else set())
+        hour_minutes, lost = hours_then.hour_minutes(connection, known_source, wanted, as_of)
+        minutes |= {(source_id, hour): of_hour for hour, of_hour in hour_minutes.items()}
+        unknown |= {(source_id, hour): why for hour, why in lost.items()}
+    return Past(as_of=as_of, hours=hours, minutes=minutes, unknown=unknown)
+
+
+async def zone_and_sources(
+    connection: AsyncConnection, facility: str, as_of: datetime
+) -> tuple[str, list[int]] | None:
+    """Read the time zone and the sources that there were at ``as_of``; None: no such facility."""
+    head = (await connection.execute(_FACILITY, {"facility": facility})).one_or_none()
+    if head is None:
+        return None
+    rows = await connection.execute(_SOURCES, {"facility_id": head.id, "as_of": as_of})
+    return head.timezone, [row.source_id for row in rows]
 
 
 async def facility_live_as_of(
-    connection: AsyncConnection, facility: str, *, as_of: datetime
+    connection: AsyncConnection, facility: str, *, as_of: datetime, past: Past
 ) -> FacilityLive | None:
     """Read what was known at ``as_of`` (aware, not after now) of ``facility``.
 
@@ -131,7 +160,7 @@ async def facility_live_as_of(
     head = (await connection.execute(_FACILITY, {"facility": facility})).one_or_none()
     if head is None:
         return None
-    minute = as_of.replace(second=0, microsecond=0)
+    minute = _minute(as_of)
     sources = (
         (await connection.execute(_SOURCES, {"facility_id": head.id, "as_of": as_of}))
         .mappings()
@@ -141,14 +170,14 @@ async def facility_live_as_of(
     rows = await connection.execute(
         _TOTALS,
         {
-            **hours_as_known.parameters(as_of),
+            **hours_as_known.parameters(as_of, past.hours.figures if past.hours else {}),
             "sources": [source["source_id"] for source in sources],
             "spans": list(begins),
-            "begins": list(begins.values()),
             "whole_from": [_whole_hour(begin) for begin in begins.values()],
-            "first": min(begins.values()),
-            "last": as_of,
+            "first": min(begins.values()) - HOUR,
+            "last": as_of + MINUTE,
             "minute": minute,
+            "running": as_of.replace(minute=0, second=0, microsecond=0),
         },
     )
     totals = {(row["source_id"], row["span"]): row for row in rows.mappings()}
@@ -160,18 +189,11 @@ async def facility_live_as_of(
         changed_at=head.changed_at,
         sources=tuple(
             source_live(
-                source,
+                {**source, **_newest(source["source_id"], past, as_of)},
                 minute,
                 {
                     window: _span_total(
-                        {
-                            **_NOTHING,
-                            **totals.get((source["source_id"], window), {}),
-                            "begins": since,
-                            "at": minute,
-                            "active": source["active"],
-                            "retired_at": source["retired_at"],
-                        }
+                        source, minute, since, totals.get((source["source_id"], window)), past
                     )
                     for window, since in begins.items()
                 },
@@ -181,24 +203,92 @@ async def facility_live_as_of(
     )
 
 
+def _newest(source_id: int, past: Past, as_of: datetime) -> dict[str, Any]:
+    """Return the newest minute of which a second is covered."""
+    last = to_minute(as_of)
+    for _, hour in sorted((key for key in past.minutes if key[0] == source_id), reverse=True):
+        of_hour = past.minutes[source_id, hour]
+        known = (of_hour.figures["covered_ms"] >= 1000) & (of_hour.minutes <= last)
+        if known.any():
+            index = int(known.nonzero()[0][-1])
+            return {
+                "newest_minute": from_us(int(of_hour.minutes[index]) * MINUTE_US),
+                **{f"newest_{mass}": int(of_hour.figures[mass.name][index]) for mass in MASSES},
+                "newest_covered_ms": int(of_hour.figures["covered_ms"][index]),
+            }
+    return {"newest_minute": None, "newest_covered_ms": None}
+
+
+def _minute(instant: datetime) -> datetime:
+    return instant.replace(second=0, microsecond=0)
+
+
 def _whole_hour(instant: datetime) -> datetime:
     """Return the first start of an hour that is not before ``instant``."""
     hour = instant.replace(minute=0, second=0, microsecond=0)
     return hour if hour == instant else hour + HOUR
 
 
-def _span_total(row: Mapping[Any, Any]) -> SpanTotal:
-    """Return a window's total from a row with its first and last minute, ``begins`` and ``at``."""
-    ends = row["at"] + MINUTE
-    length = ends - row["begins"]
+def _span_total(
+    source: Mapping[Any, Any],
+    minute: datetime,
+    begins: datetime,
+    of_hours: Mapping[Any, Any] | None,
+    past: Past,
+) -> SpanTotal:
+    """Return a window's total: that of its whole hours and of the minutes before them."""
+    ends = minute + MINUTE
+    length = ends - begins
     expected = length
-    if not row["active"]:
-        expected = min(length, max(timedelta(0), (row["retired_at"] or ends) - row["begins"]))
-    methods_ms = tuple(int(row[time]) for time in METHODS_MS)
+    if not source["active"]:
+        expected = min(length, max(timedelta(0), (source["retired_at"] or ends) - begins))
+    masses = [0 if of_hours is None else int(of_hours[name]) for name in names(MASSES)]
+    times = {time: 0 if of_hours is None else int(of_hours[time]) for time in TIMES}
+    for hour in _cut(begins, minute):
+        of_hour = past.minutes.get((source["source_id"], hour))
+        if of_hour is None:
+            continue
+        within = (of_hour.minutes >= to_minute(begins)) & (of_hour.minutes <= to_minute(minute))
+        sums = {name: int(column[within].sum()) for name, column in of_hour.figures.items()}
+        masses = [
+            mass + sums[name] + int(of_hour.added[name][within].sum())
+            for mass, name in zip(masses, names(MASSES), strict=True)
+        ]
+        times["covered_ms"] += sums["covered_ms"]
+        times["measured_ms"] += sums["covered_ms"] + sums["closing_ms"]
+        times["measured_ms"] -= sum(sums[time.name] for time in OF_COVERED)
+        for time in METHOD_TIMES:
+            times[time.name] += sums[time.name]
+    methods_ms = tuple(times[time] for time in METHODS_MS)
     return SpanTotal(
-        masses_ug=tuple(int(row[name]) for name in names(MASSES)),
-        covered_ms=min(int(row["covered_ms"]), sum(methods_ms)),
+        masses_ug=tuple(masses),
+        covered_ms=min(times["covered_ms"], sum(methods_ms)),
         methods_ms=methods_ms,
         window_ms=length // MILLISECOND,
         expected_ms=expected // MILLISECOND,
+        unknown=_unknown(source["source_id"], begins, past),
     )
+
+
+def _unknown(source_id: int, begins: datetime, past: Past) -> str | None:
+    """Return why nobody can tell what was known of a window; None: it is known."""
+    if past.hours is None:
+        return hours_then.TOO_MANY
+    reasons = [
+        why
+        for (known_source, hour), why in past.hours.unknown.items()
+        if known_source == source_id and hour * 60 >= to_minute(begins)
+    ]
+    reasons += [
+        past.unknown[source_id, hour]
+        for hour in _cut(begins, past.as_of)
+        if (source_id, hour) in past.unknown
+    ]
+    return next(iter(reasons), None)
+
+
+def _cut(begins: datetime, as_of: datetime) -> set[int]:
+    """Return the hours (since the epoch) of which a window has some minutes."""
+    running = to_minute(as_of) // 60
+    first = to_minute(begins) // 60
+    return {running} if begins == _whole_hour(begins) else {first, running}

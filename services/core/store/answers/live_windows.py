@@ -59,6 +59,8 @@ class SpanTotal(NamedTuple):
     window_ms: int
     #: how much of it the source was there
     expected_ms: int
+    #: of the past: why nobody can tell any more what was known
+    unknown: str | None = None
 
     @property
     def co2_ug(self) -> int:
@@ -68,7 +70,7 @@ class SpanTotal(NamedTuple):
     @property
     def is_known(self) -> bool:
         """Whether anything is known of the window."""
-        return sum(self.methods_ms) > 0 or any(self.masses_ug)
+        return self.unknown is None and (sum(self.methods_ms) > 0 or any(self.masses_ug))
 
 
 def windows(row: Mapping[Any, Any]) -> dict[int, dict[str, SpanTotal]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
-from typing import Any
+from typing import Any, LiteralString
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -24,27 +24,50 @@ from services.core.accounting.stack.periods import (
     year_total,
 )
 from services.core.facility import assemble, model
+from services.core.store.emissions import hour_inputs
 from services.core.timeline.instants import HOUR, rfc3339
 
 _SOURCE: TypeAdapter[model.StackSource] = TypeAdapter(model.StackSource)
 
+# The first configuration speaks for the time before it.
 _SOURCES = """
-SELECT f.slug AS facility, f.timezone, s.id, s.slug, s.scope, s.spec
+SELECT f.slug AS facility, f.timezone, s.id, s.slug, s.scope, r.spec
 FROM source s JOIN facility f ON f.id = s.facility_id
-WHERE f.slug = ANY(%s) AND s.method = 'stack'
-  AND (s.spec ->> 'validity' <> 'none' OR s.spec ->> 'substitution' <> 'none')
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN %(as_of)s::timestamptz IS NULL THEN s.spec ELSE coalesce((
+        SELECT spec FROM source_revision WHERE source_id = s.id
+        ORDER BY (known_at <= %(as_of)s) DESC,
+                 CASE WHEN known_at <= %(as_of)s THEN known_at END DESC, known_at
+        LIMIT 1), s.spec) END AS spec) r
+WHERE f.slug = ANY(%(facilities)s) AND s.method = 'stack'
+  AND (r.spec ->> 'validity' <> 'none' OR r.spec ->> 'substitution' <> 'none')
 ORDER BY f.slug, s.slug
 """
 
-_HOURS = """
+_HOURS: LiteralString = """
 SELECT i.hour, i.role, i.value, i.code, i.operating_ms, coalesce(h.final, false) AS final
-FROM source_hour_input i
-LEFT JOIN emission_hour h ON h.source_id = i.source_id AND h.hour = i.hour
-WHERE i.source_id = %s AND i.hour >= %s AND i.hour < %s
+FROM {inputs} i
+LEFT JOIN {hours} h ON h.source_id = i.source_id AND h.hour = i.hour
+WHERE i.source_id = %(source)s AND i.hour >= %(begins)s AND i.hour < %(ends)s
 ORDER BY i.hour
 """
 
-_FIRST = "SELECT min(hour) FROM source_hour_input WHERE source_id = %s"
+_HOURS_THEN: LiteralString = (
+    "(SELECT source_id, hour, final, code FROM emission_hour WHERE known_at <= %(as_of)s"
+    " UNION ALL SELECT source_id, hour, final, code FROM emission_hour_history"
+    " WHERE known_at <= %(as_of)s AND superseded_at > %(as_of)s)"
+)
+
+_FIRST: LiteralString = "SELECT min(hour) FROM {inputs} i WHERE source_id = %(source)s"
+
+# Before inputs had a history, judging an hour again wrote over them.
+_LOST: LiteralString = f"""
+SELECT count(*) FROM {_HOURS_THEN} h
+WHERE h.source_id = %(source)s AND h.hour >= %(begins)s AND h.hour < %(ends)s
+  AND h.code IS NOT NULL
+  AND NOT EXISTS (SELECT FROM {hour_inputs.inputs(then=True)} i
+                  WHERE i.source_id = h.source_id AND i.hour = h.hour)
+"""  # noqa: S608 - constants
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,18 +106,26 @@ def reported_year(
     facilities: Collection[str],
     year: int | None,
     now: datetime,
+    as_of: datetime | None = None,
 ) -> list[ReportedPeriod]:
     """Read the quarters that have begun, and the year, of every stack under a rule.
 
+    ``as_of``: as they were known then, which is ``now``; None: as they are known.
     ``year``: of the facility's calendar; None: the running one. Times in UTC.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
-        sources = cursor.execute(_SOURCES, (list(facilities),)).fetchall()
-    return [period for row in sources for period in _year_of(connection, row, year, now)]
+        sources = cursor.execute(
+            _SOURCES, {"facilities": list(facilities), "as_of": as_of}
+        ).fetchall()
+    return [period for row in sources for period in _year_of(connection, row, year, now, as_of)]
 
 
 def _year_of(
-    connection: psycopg.Connection[Any], row: Mapping[str, Any], year: int | None, now: datetime
+    connection: psycopg.Connection[Any],
+    row: Mapping[str, Any],
+    year: int | None,
+    now: datetime,
+    as_of: datetime | None,
 ) -> Iterator[ReportedPeriod]:
     zone = ZoneInfo(row["timezone"])
     year = now.astimezone(zone).year if year is None else year
@@ -102,7 +133,10 @@ def _year_of(
     starts = [datetime(year, month, 1, tzinfo=zone).astimezone(UTC) for month in (1, 4, 7, 10)]
     starts.append(datetime(year + 1, 1, 1, tzinfo=zone).astimezone(UTC))
     begun = [(n, starts[n - 1], starts[n]) for n in range(1, 5) if starts[n - 1] <= now]
-    first = connection.execute(_FIRST, (row["id"],)).fetchone()
+    first = connection.execute(
+        _FIRST.format(inputs=hour_inputs.inputs(then=as_of is not None)),
+        {"source": row["id"], "as_of": as_of},
+    ).fetchone()
     known_from = first[0] if first and first[0] is not None else now
     totals: list[PeriodTotal] = []
     every: dict[datetime, _Hour] = {}
@@ -129,16 +163,39 @@ def _year_of(
         )
 
     for number, begins, ends in begun:
-        hours = _hours(connection, row["id"], equation, begins, ends)
+        hours = _hours(connection, row["id"], equation, begins, ends, as_of)
         every |= hours
-        total = _total(hours, equation)
+        total = _lost(connection, row["id"], begins, ends, as_of) or _total(hours, equation)
         totals.append(total if hours else period_total(()))
         yield period(f"{year}-Q{number}", begins, ends, total, hours)
     if begun:
         whole = _total(every, equation)
         if equation.year_of_quarters and every:
             whole = year_total(totals)
+        whole = _lost(connection, row["id"], starts[0], starts[-1], as_of) or whole
         yield period(str(year), starts[0], starts[-1], whole, every)
+
+
+def _lost(
+    connection: psycopg.Connection[Any],
+    source_id: int,
+    begins: datetime,
+    ends: datetime,
+    as_of: datetime | None,
+) -> PeriodTotal | None:
+    """Return why nobody can tell what was known of a period; None: it is known."""
+    if as_of is None:
+        return None
+    row = connection.execute(
+        _LOST, {"source": source_id, "begins": begins, "ends": ends, "as_of": as_of}
+    ).fetchone()
+    if row is None or not row[0]:
+        return None
+    return PeriodTotal(
+        value=None,
+        unrounded=None,
+        reason=f"what the equation was given then was not kept of {row[0]} hours",
+    )
 
 
 def _total(hours: Mapping[datetime, _Hour], equation: Equation) -> PeriodTotal:
@@ -153,8 +210,15 @@ def _hours(
     equation: Equation,
     begins: datetime,
     ends: datetime,
+    as_of: datetime | None,
 ) -> dict[datetime, _Hour]:
-    rows = connection.execute(_HOURS, (source_id, begins, ends))
+    rows = connection.execute(
+        _HOURS.format(
+            inputs=hour_inputs.inputs(then=as_of is not None),
+            hours="emission_hour" if as_of is None else _HOURS_THEN,
+        ),
+        {"source": source_id, "begins": begins, "ends": ends, "as_of": as_of},
+    )
     hours: dict[datetime, _Hour] = {}
     for hour, of_hour in groupby(rows, key=lambda row: row[0]):
         values: dict[str, Decimal | None] = {}

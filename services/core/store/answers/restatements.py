@@ -38,6 +38,7 @@ WHERE o.source_id = ANY(:sources)
   AND (CAST(:ends AS timestamptz) IS NULL OR o.hour < :ends)
   AND (CAST(:known_from AS timestamptz) IS NULL OR o.superseded_at >= :known_from)
   AND (CAST(:known_to AS timestamptz) IS NULL OR o.superseded_at < :known_to)
+  AND (CAST(:as_of AS timestamptz) IS NULL OR o.superseded_at <= :as_of)
   AND (CAST(:after_hour AS timestamptz) IS NULL
        OR (o.hour, o.source_id, n.version) > (:after_hour, :after_source, :after_version))
 ORDER BY o.hour, o.source_id, o.version LIMIT :limit
@@ -81,12 +82,14 @@ async def restatements(
     ends: datetime | None,
     known_from: datetime | None,
     known_to: datetime | None,
+    as_of: datetime | None,
     after: Place | None,
     limit: int,
 ) -> list[RestatementRow]:
     """Read changes by hour, source and version, at most ``limit``; the end is exclusive.
 
-    ``begins`` and ``ends`` bound the hours, ``known_from`` and ``known_to`` the changes.
+    ``begins`` and ``ends`` bound the hours, ``known_from`` and ``known_to`` the changes, of which
+    those after ``as_of`` are left out.
     """
     if not sources:
         return []
@@ -99,6 +102,7 @@ async def restatements(
             "ends": ends,
             "known_from": known_from,
             "known_to": known_to,
+            "as_of": as_of,
             "after_hour": hour,
             "after_source": source,
             "after_version": version,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 
 import psycopg
 
-from services.core.store.emissions.hour_ledger import IS_CLOSED
+from services.core.store.emissions.hour_ledger import IS_CLOSED, supersede
 from services.core.store.emissions.minute_changes import Changes, packed
 from services.core.store.schema.figures import (
     CLOSING_UG,
@@ -51,8 +51,8 @@ _WAIT = "SELECT DISTINCT source_id FROM recompute WHERE facility_id = %s AND ste
 
 _VERDICTS: LiteralString = """
 unnest(%(sources)s::int4[], %(hours)s::int4[], %(co2_ug)s::int8[], %(final)s::bool[],
-       %(qualities)s::text[], %(codes)s::text[])
-    AS v(source_id, hour, co2_ug, final, quality, code)
+       %(qualities)s::text[], %(codes)s::text[], %(why)s::text[])
+    AS v(source_id, hour, co2_ug, final, quality, code, why)
 """
 
 #: What closing sets in a minute, and what of the minute it adds to.
@@ -115,22 +115,41 @@ SELECT {
 FROM changed
 """
 
-# An hour nobody measured has no row yet. One that is judged again keeps since when it is known,
-# for its figure, if that changed, was dated when it did.
+# An hour nobody measured has no row yet. What closing makes of a closed hour is another version of
+# it, as a changed figure is, unless its figure has made one in this transaction.
+_NEW_VERSION: LiteralString = (
+    f"{IS_CLOSED} AND h.known_at < least(transaction_timestamp(), known_now())"
+)
 _RECORD_VERDICTS: LiteralString = f"""
+WITH v AS (
+    SELECT v.source_id, minute_start(60 * v.hour) AS hour, v.final, v.quality, v.code, v.why
+    FROM {_VERDICTS}
+), changing AS (
+    SELECT h.*, {_NEW_VERSION} AS is_new
+    FROM emission_hour h JOIN v USING (source_id, hour)
+    WHERE (h.final, h.code, h.quality) IS DISTINCT FROM
+          (v.final, v.code, CASE WHEN v.code IS NULL THEN h.quality ELSE v.quality END)
+), superseded AS (
+    {supersede("changing h", also="h.is_new")}
+)
 INSERT INTO emission_hour AS h (source_id, hour, {per_figure(_COUNTED_IN_HOURS)}, version, final,
                                 quality, code, reason, known_at)
-SELECT v.source_id, minute_start(60 * v.hour),
-       {per_figure(_COUNTED_IN_HOURS, "0")}, 1, v.final, coalesce(v.quality, 'missing'), v.code,
-       'closed', known_now()
-FROM {_VERDICTS}
+SELECT v.source_id, v.hour, {per_figure(_COUNTED_IN_HOURS, "0")}, 1, v.final,
+       coalesce(v.quality, 'missing'), v.code, 'closed', known_now()
+FROM v
 ON CONFLICT (source_id, hour) DO UPDATE
 SET final = excluded.final, code = excluded.code,
     quality = CASE WHEN excluded.code IS NULL THEN h.quality ELSE excluded.quality END,
-    reason = CASE WHEN {IS_CLOSED} THEN h.reason ELSE 'closed' END,
-    known_at = CASE WHEN {IS_CLOSED} THEN h.known_at ELSE known_now() END
+    version = h.version + ({_NEW_VERSION})::int,
+    reason = CASE WHEN NOT {IS_CLOSED} THEN 'closed'
+                  WHEN {_NEW_VERSION} THEN coalesce((SELECT v.why FROM v
+                      WHERE v.source_id = h.source_id AND v.hour = h.hour), h.reason)
+                  ELSE h.reason END,
+    known_at = CASE WHEN {IS_CLOSED} AND NOT ({_NEW_VERSION}) THEN h.known_at
+                    ELSE greatest(known_now(), h.known_at) END
 WHERE (h.final, h.code, h.quality) IS DISTINCT FROM
-      (excluded.final, excluded.code, excluded.quality)
+      (excluded.final, excluded.code,
+       CASE WHEN excluded.code IS NULL THEN h.quality ELSE excluded.quality END)
 """
 
 _UNJUDGED = """
@@ -239,10 +258,18 @@ def set_closing(connection: psycopg.Connection[Any], verdicts: Sequence[HourVerd
     return Changes.from_columns(_CLOSED.columns(None if row is None else row[0]))
 
 
-def record_verdicts(connection: psycopg.Connection[Any], verdicts: Sequence[HourVerdict]) -> None:
-    """Write code, quality and finality of the hours; their figures were changed before."""
+def record_verdicts(
+    connection: psycopg.Connection[Any],
+    verdicts: Sequence[HourVerdict],
+    why: Callable[[HourVerdict], str | None],
+) -> None:
+    """Write code, quality and finality of the hours; their figures were changed before.
+
+    ``why``: the reason of a closed hour's new version, where its figure did not make one.
+    """
     if verdicts:
-        connection.execute(_RECORD_VERDICTS, _parameters(verdicts))
+        reasons = {"why": [why(verdict) for verdict in verdicts]}
+        connection.execute(_RECORD_VERDICTS, _parameters(verdicts) | reasons)
 
 
 def pending_hours(
@@ -299,4 +326,5 @@ def _parameters(verdicts: Sequence[HourVerdict]) -> dict[str, Any]:
         "final": [v.final for v in verdicts],
         "qualities": [v.quality for v in verdicts],
         "codes": [v.code for v in verdicts],
+        "why": [None] * len(verdicts),
     }

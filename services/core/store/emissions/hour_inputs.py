@@ -1,11 +1,14 @@
-"""Inputs of the equations of hours under a rule: written at closing, read as look-back."""
+"""Inputs of the equations of hours under a rule: written at closing, read as look-back.
+
+What changes or goes is kept beside it, with the time for which it stood.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -15,33 +18,102 @@ from services.core.accounting.stack.recording import LOAD, RecordedInput
 
 _HOUR = "minute_of(hour) / 60"
 
-_RECORD = """
-INSERT INTO source_hour_input (source_id, role, hour, average, unadjusted, covered_ms, operating_ms,
-                               valid, verdict, verdict_reason, measured_code, least_known, code,
-                               reason)
-SELECT %(source)s, r.role, minute_start(60 * r.hour), r.average,
-       r.unadjusted, r.covered_ms, r.operating_ms, r.valid, r.verdict, r.verdict_reason,
-       r.measured_code, r.least_known, '', ''
-FROM unnest(%(roles)s::text[], %(hours)s::int4[], %(averages)s::numeric[],
-            %(unadjusted)s::numeric[], %(covered)s::int4[], %(operating)s::int4[],
-            %(valid)s::bool[], %(verdicts)s::text[], %(reasons)s::text[], %(codes)s::text[],
-            %(least_known)s::numeric[])
-    AS r(role, hour, average, unadjusted, covered_ms, operating_ms, valid, verdict, verdict_reason,
-         measured_code, least_known)
-ON CONFLICT (source_id, role, hour) DO UPDATE
-SET average = excluded.average, unadjusted = excluded.unadjusted, covered_ms = excluded.covered_ms,
-    operating_ms = excluded.operating_ms, valid = excluded.valid, verdict = excluded.verdict,
-    verdict_reason = excluded.verdict_reason, measured_code = excluded.measured_code,
-    least_known = excluded.least_known
-"""
+_COLUMNS: LiteralString = (
+    "source_id, role, hour, average, covered_ms, operating_ms, valid, verdict, verdict_reason,"
+    " value, code, reason, unadjusted, measured_code, least_known, known_at"
+)
 
-_VALUES = """
-UPDATE source_hour_input i SET value = v.value, code = v.code, reason = v.reason
-FROM unnest(%(roles)s::text[], %(hours)s::int4[], %(values)s::numeric[], %(codes)s::text[],
-            %(reasons)s::text[]) AS v(role, hour, value, code, reason)
-WHERE i.source_id = %(source)s AND i.role = v.role
-  AND i.hour = minute_start(60 * v.hour)
-"""
+#: What was written in this very transaction was in force for no instant.
+_STOOD: LiteralString = "i.known_at < least(transaction_timestamp(), known_now())"
+
+
+def _supersede(changing: LiteralString) -> LiteralString:
+    """Return the statement that keeps inputs ``i`` as they are; ``changing``: FROM what."""
+    return (
+        "INSERT INTO source_hour_input_history ("  # noqa: S608 - constants
+        + _COLUMNS
+        + ", superseded_at) SELECT i.*, greatest(known_now(), i.known_at) FROM (SELECT "
+        + ", ".join("i." + name for name in _COLUMNS.split(", "))
+        + " FROM "
+        + changing
+        + " AND "
+        + _STOOD
+        + ") i"
+    )
+
+
+_THEN: LiteralString = (
+    f"(SELECT {_COLUMNS} FROM source_hour_input WHERE known_at <= %(as_of)s"  # noqa: S608
+    f" UNION ALL SELECT {_COLUMNS} FROM source_hour_input_history"
+    " WHERE known_at <= %(as_of)s AND superseded_at > %(as_of)s)"
+)
+
+
+def inputs(*, then: bool) -> LiteralString:
+    """Return SQL of what to read inputs FROM; ``then``: as they were known at ``as_of``."""
+    return _THEN if then else "source_hour_input"
+
+
+_RECORDED: LiteralString = (
+    "average, unadjusted, covered_ms, operating_ms, valid, verdict, verdict_reason,"
+    " measured_code, least_known"
+)
+
+
+def _prefixed(prefix: LiteralString, names: LiteralString) -> LiteralString:
+    return ", ".join(prefix + name for name in names.split(", "))
+
+
+_RECORD: LiteralString = f"""
+WITH r AS (
+    SELECT role, minute_start(60 * h) AS hour, {_RECORDED}
+    FROM unnest(%(roles)s::text[], %(hours)s::int4[], %(averages)s::numeric[],
+                %(unadjusted)s::numeric[], %(covered)s::int4[], %(operating)s::int4[],
+                %(valid)s::bool[], %(verdicts)s::text[], %(reasons)s::text[], %(codes)s::text[],
+                %(least_known)s::numeric[])
+        AS r(role, h, {_RECORDED})
+), superseded AS ({
+    _supersede(
+        "source_hour_input i JOIN r ON i.role = r.role AND i.hour = r.hour"
+        " WHERE i.source_id = %(source)s"
+        f" AND ({_prefixed('i.', _RECORDED)}) IS DISTINCT FROM ({_prefixed('r.', _RECORDED)})"
+    )
+})
+INSERT INTO source_hour_input AS i
+    (source_id, role, hour, {_RECORDED}, code, reason, known_at)
+SELECT %(source)s, r.role, r.hour, {_prefixed("r.", _RECORDED)}, '', '', known_now() FROM r
+ON CONFLICT (source_id, role, hour) DO UPDATE
+SET ({_RECORDED}, known_at)
+  = ({_prefixed("excluded.", _RECORDED)}, greatest(known_now(), i.known_at))
+WHERE ({_prefixed("i.", _RECORDED)}) IS DISTINCT FROM ({_prefixed("excluded.", _RECORDED)})
+"""  # noqa: S608 - constants
+
+_VALUES: LiteralString = f"""
+WITH v AS (
+    SELECT role, minute_start(60 * h) AS hour, value, code, reason
+    FROM unnest(%(roles)s::text[], %(hours)s::int4[], %(values)s::numeric[], %(codes)s::text[],
+                %(reasons)s::text[]) AS v(role, h, value, code, reason)
+), superseded AS ({
+    _supersede(
+        "source_hour_input i JOIN v ON i.role = v.role AND i.hour = v.hour"
+        " WHERE i.source_id = %(source)s"
+        " AND (i.value, i.code, i.reason) IS DISTINCT FROM (v.value, v.code, v.reason)"
+    )
+})
+UPDATE source_hour_input i
+SET value = v.value, code = v.code, reason = v.reason,
+    known_at = greatest(known_now(), i.known_at)
+FROM v
+WHERE i.source_id = %(source)s AND i.role = v.role AND i.hour = v.hour
+  AND (i.value, i.code, i.reason) IS DISTINCT FROM (v.value, v.code, v.reason)
+"""  # noqa: S608 - constants
+
+_FORGET: LiteralString = f"""
+WITH i AS (
+    DELETE FROM source_hour_input i WHERE i.source_id = %(source)s AND {{which}} RETURNING i.*
+)
+{_supersede("i WHERE true")}
+"""  # noqa: S608 - constants
 
 _EXTENT = """
 SELECT x.source_id,
@@ -141,6 +213,18 @@ def recorded(
     return inputs
 
 
+def given(
+    connection: psycopg.Connection[Any], source_id: int, first: int, last: int
+) -> dict[tuple[int, str], tuple[Any, ...]]:
+    """Read all that is recorded of the hours ``first .. last``, by hour and role."""
+    rows = connection.execute(
+        f"SELECT {_HOUR}, role, {_RECORDED}, value, code FROM source_hour_input i"  # noqa: S608
+        " WHERE source_id = %s AND hour BETWEEN minute_start(60 * %s) AND minute_start(60 * %s)",
+        (source_id, first, last),
+    )
+    return {(hour, role): tuple(values) for hour, role, *values in rows}
+
+
 def unit_hours(
     connection: psycopg.Connection[Any],
     source_id: int,
@@ -224,16 +308,16 @@ def forget(
     hours: Collection[int] = (),
     roles_but: Collection[str] = (),
 ) -> None:
-    """Delete the record of hours that no rule finalises any longer, or of inputs no longer used."""
+    """Take out the record of hours that no rule finalises any longer, or of inputs not used."""
     if hours:
         connection.execute(
-            "DELETE FROM source_hour_input i USING unnest(%s::int4[]) AS x(h)"
-            " WHERE i.source_id = %s"
-            " AND i.hour = minute_start(60 * x.h)",
-            (sorted(hours), source_id),
+            _FORGET.format(
+                which="i.hour IN (SELECT minute_start(60 * h) FROM unnest(%(hours)s::int4[]) AS h)"
+            ),
+            {"source": source_id, "hours": sorted(hours)},
         )
     if roles_but:
         connection.execute(
-            "DELETE FROM source_hour_input WHERE source_id = %s AND role <> ALL(%s)",
-            (source_id, list(roles_but)),
+            _FORGET.format(which="i.role <> ALL(%(roles)s)"),
+            {"source": source_id, "roles": list(roles_but)},
         )

@@ -19,10 +19,11 @@ IS_CLOSED: LiteralString = "(h.final OR h.code IS NOT NULL)"
 _FROM_NOW_ON: LiteralString = "greatest(known_now(), h.known_at)"
 
 
-def supersede(changing: LiteralString) -> LiteralString:
+def supersede(changing: LiteralString, *, also: LiteralString = "true") -> LiteralString:
     """Return the one statement that writes the ledger; ``changing``: FROM what, with ``h``.
 
-    It adds each closed hour that is about to change, as it still is, and returns a row for each.
+    ``also``: a further condition. It adds each closed hour that is about to change, as it still is,
+    and returns a row for each.
     """
     return (
         "INSERT INTO emission_hour_history"  # noqa: S608 - constants
@@ -37,6 +38,8 @@ def supersede(changing: LiteralString) -> LiteralString:
         + changing
         + " WHERE "
         + IS_CLOSED
+        + " AND "
+        + also
         + " RETURNING 1"
     )
 

@@ -2,21 +2,22 @@
 
 What was known at ``as_of`` of an hour is
 
-- the version that was in force then, if the hour had been closed;
-- its first version, if it was open: nobody kept what an open hour looked like from minute to
-  minute, so its first closed figure stands in, as provisional (it may hold readings that came
-  between ``as_of`` and the closing, but no restatement);
-- its minutes so far, if ``as_of`` lies in it: their share of its first version;
-- nothing, if nothing of it had arrived.
+- the version that was in force then, if the hour had been closed, or has not changed since;
+- what its readings of then come to, if it was open: :mod:`..computation.hours_then` computes that,
+  and the statements take it as arrays;
+- nothing, if nothing of it had been counted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, LiteralString
 
+import psycopg
+
 from services.core.store.emissions.hour_quality import HAS_NO_VALUE, hour_quality
-from services.core.store.schema.figures import IN_HOURS, OF_COVERED, per_figure
+from services.core.store.schema.figures import IN_HOURS, OF_COVERED, names, per_figure
 
 _FIGURES: LiteralString = per_figure(IN_HOURS)
 
@@ -29,72 +30,20 @@ _IN_FORCE: LiteralString = (
     f" WHERE {_RANGE}"
 )
 
-_CLOSED: LiteralString = f"""
+_THEN: LiteralString = f"""
 SELECT source_id, hour, {_FIGURES}, version, final, quality, code FROM emission_hour
-WHERE {_RANGE} AND hour < :running AND known_at <= :as_of
+WHERE {_RANGE} AND known_at <= :as_of
 UNION ALL
 SELECT source_id, hour, {_FIGURES}, version, final, quality, code FROM emission_hour_history
-WHERE {_RANGE} AND hour < :running AND known_at <= :as_of AND superseded_at > :as_of
+WHERE {_RANGE} AND known_at <= :as_of AND superseded_at > :as_of
 """
 
 _OPEN: LiteralString = f"""
-SELECT source_id, hour, {_FIGURES}, version, false, quality, code FROM emission_hour
-WHERE {_RANGE} AND hour < :running AND version = 1 AND known_at > :as_of AND opened_at <= :as_of
-UNION ALL
-SELECT source_id, hour, {_FIGURES}, version, false, quality, code FROM emission_hour_history p
-WHERE {_RANGE} AND hour < :running AND version = 1 AND known_at > :as_of
-  AND EXISTS (SELECT FROM emission_hour h WHERE h.source_id = p.source_id AND h.hour = p.hour
-              AND h.opened_at <= :as_of)
-"""
-
-#: The version of the hour ``h`` that was in force, or that stands in for it as said above; none:
-#: that in force.
-VERSION_THEN: LiteralString = """
-LEFT JOIN LATERAL (
-    SELECT * FROM emission_hour_history q
-    WHERE q.source_id = h.source_id AND q.hour = h.hour AND q.superseded_at > :as_of
-    ORDER BY q.version LIMIT 1) p ON true
-"""
-
-
-def as_then(figure: LiteralString, of_minute: LiteralString) -> LiteralString:
-    """Return SQL of a minute's share of what was known of its hour ``h`` at ``:as_of``.
-
-    Minutes keep no versions: those of an hour that changed since share what was known of it as they
-    share what is known now. Both may be patterns of figures.
-    """
-    return (
-        "CASE WHEN p.version IS NULL THEN "
-        + of_minute
-        + " WHEN h."
-        + figure
-        + " = 0 THEN p."
-        + figure
-        + " / 60.0 ELSE ("
-        + of_minute
-        + ")::numeric * p."
-        + figure
-        + " / h."
-        + figure
-        + " END"
-    )
-
-
-_SHARE: LiteralString = as_then("{f}", "e.{f}")
-_AMOUNTS = tuple(figure for figure in IN_HOURS if figure.unit != "ms")
-_TIMES = tuple(figure for figure in IN_HOURS if figure.unit == "ms")
-
-_RUNNING: LiteralString = f"""
-SELECT h.source_id, h.hour, {per_figure(IN_HOURS, "m.{f}")}, 1, false,
-       {hour_quality("m.covered_ms", "m.estimated_ms")}, NULL
-FROM emission_hour h {VERSION_THEN}
-CROSS JOIN LATERAL (
-    SELECT {per_figure(_AMOUNTS, "sum(" + _SHARE + ")::{f.type} AS {f}")},
-           {per_figure(_TIMES, "coalesce(sum(" + _SHARE + "), 0)::{f.type} AS {f}")}
-    FROM minute_in_force e WHERE e.source_id = h.source_id
-      AND e.minute >= CAST(:running AS timestamptz) AND e.minute <= CAST(:as_of AS timestamptz)) m
-WHERE h.source_id = ANY(:sources) AND h.hour = :running AND h.hour >= :first AND h.hour < :last
-  AND h.opened_at <= :as_of AND m.co2_ug IS NOT NULL
+SELECT source_id, minute_start(60 * hour), {_FIGURES}, 1, false,
+       {hour_quality("covered_ms", "estimated_ms")}, NULL
+FROM unnest(CAST(:open_sources AS int4[]), CAST(:open_hours AS int4[]),
+            {per_figure(IN_HOURS, "CAST(:open_{f} AS {f.type}[])")})
+     AS o(source_id, hour, {_FIGURES})
 """
 
 # By what method the time of an hour came to its figure; a rule judges an hour as a whole. None of
@@ -114,12 +63,59 @@ FROM (
 #: Each: source_id, hour, figures, version, final, quality, code and the time of each method, of
 #: ``:sources`` and the hours ``:first`` to ``:last`` (exclusive), none after ``:minute``.
 IN_FORCE: LiteralString = f"{_BY_METHOD} {_IN_FORCE}) k"
-#: As above, as known at ``:as_of``, before the hour ``:running`` that it lies in; see :func:`at`.
-CLOSED_AS_KNOWN: LiteralString = f"{_BY_METHOD} {_CLOSED} UNION ALL {_OPEN}) k"
-#: As above, with that hour as far as it had come.
-AS_KNOWN: LiteralString = f"{_BY_METHOD} {_CLOSED} UNION ALL {_OPEN} UNION ALL {_RUNNING}) k"
+#: As above, as known at ``:as_of``; see :func:`parameters`.
+AS_KNOWN: LiteralString = f"{_BY_METHOD} {_THEN} UNION ALL {_OPEN}) k"
+
+_WERE_OPEN = """
+SELECT h.source_id, minute_of(h.hour) / 60 FROM emission_hour h
+WHERE h.source_id = ANY(%(sources)s) AND h.hour >= %(first)s AND h.hour < %(last)s
+  AND h.opened_at <= %(as_of)s AND h.known_at > %(as_of)s
+  AND NOT EXISTS (
+      SELECT FROM emission_hour_history q
+      WHERE q.source_id = h.source_id AND q.hour = h.hour
+        AND q.known_at <= %(as_of)s AND q.superseded_at > %(as_of)s)
+LIMIT %(limit)s
+"""
+
+#: An hour's figures by name, None: an amount that the source has not.
+HourFigures = Mapping[str, int | None]
 
 
-def parameters(as_of: datetime) -> dict[str, Any]:
-    """Return the parameters that tell when; ``as_of`` is aware."""
-    return {"as_of": as_of, "running": as_of.replace(minute=0, second=0, microsecond=0)}
+def were_open(
+    connection: psycopg.Connection[Any],
+    source_ids: Collection[int],
+    first: datetime,
+    last: datetime,
+    as_of: datetime,
+    limit: int,
+) -> list[tuple[int, int]]:
+    """Read source and hour (since the epoch) of the hours that were open at ``as_of``.
+
+    Of those that begin in ``first .. last``, the end exclusive, and had begun to be counted; at
+    most ``limit``, in any order.
+    """
+    rows = connection.execute(
+        _WERE_OPEN,
+        {
+            "sources": list(source_ids),
+            "first": first,
+            "last": last,
+            "as_of": as_of,
+            "limit": limit,
+        },
+    )
+    return rows.fetchall()
+
+
+def parameters(as_of: datetime, hours: Mapping[tuple[int, int], HourFigures]) -> dict[str, Any]:
+    """Return the parameters of :data:`AS_KNOWN`; ``as_of`` is aware.
+
+    ``hours``: what those that were open then had come to, by source and hour.
+    """
+    figures: Sequence[HourFigures] = list(hours.values())
+    return {
+        "as_of": as_of,
+        "open_sources": [source_id for source_id, _ in hours],
+        "open_hours": [hour for _, hour in hours],
+        **{f"open_{name}": [hour[name] for hour in figures] for name in names(IN_HOURS)},
+    }

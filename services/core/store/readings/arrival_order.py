@@ -7,11 +7,12 @@ each delivery, so a value that stands already in the unbroken run from there on 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import msgspec
 import psycopg
 
+from services.core.store.readings.known_since import known_at
 from services.core.timeline.instants import from_us, to_us
 
 if TYPE_CHECKING:
@@ -26,10 +27,11 @@ SELECT ts, value, quality FROM reading
 WHERE channel_id = %s AND ts >= %s AND ts < %s ORDER BY ts
 """
 
-_INSERT: Final = """
-INSERT INTO reading (channel_id, ts, value, quality, time_source, received_at)
-VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (channel_id, ts) DO NOTHING
-"""
+_INSERT: Final[LiteralString] = f"""
+INSERT INTO reading (channel_id, ts, value, quality, time_source, received_at, known_at)
+VALUES (%s, %s, %s, %s, %s, %s, {known_at("%s::timestamptz")})
+ON CONFLICT (channel_id, ts) DO NOTHING
+"""  # noqa: S608 - a constant
 
 
 def store(cursor: psycopg.Cursor[Any], row: ReadingRow) -> ReadingRow | None:
@@ -60,6 +62,7 @@ def store(cursor: psycopg.Cursor[Any], row: ReadingRow) -> ReadingRow | None:
                 row.value,
                 row.quality,
                 row.time_source,
+                from_us(row.received_us),
                 from_us(row.received_us),
             ),
         )

@@ -30,7 +30,7 @@ _NEAR_MINUTES = DAY_MINUTES
 # stands for a value above the range (5) is told by infinity, which no channel can show. A reading's
 # request is told by its number, below zero for an uncertain one: one more column would cost more.
 _READING: Final = PackedRows(request="int4", ts_us="timestamptz", value="float8")
-_PACK: Final[LiteralString] = _READING.sql(
+PACK: Final[LiteralString] = _READING.sql(
     "(CASE r.quality WHEN 1 THEN -x.i ELSE x.i END)::int4",
     "r.ts",
     "CASE WHEN r.quality <= 1 THEN coalesce(r.value, 'NaN') WHEN r.quality = 5 THEN 'Infinity'"
@@ -38,7 +38,7 @@ _PACK: Final[LiteralString] = _READING.sql(
 )
 
 _READINGS: LiteralString = f"""
-SELECT {_PACK}
+SELECT {PACK}
 FROM unnest(%(channels)s::int8[], %(firsts)s::int8[], %(lasts)s::int8[],
             %(before)s::int8[], %(after)s::int8[])
      WITH ORDINALITY AS x(channel_id, first, last, before, after, i)
@@ -82,7 +82,7 @@ FROM unnest(%(channels)s::int8[], %(since)s::int8[], %(lasts)s::int8[])
 
 # All that is known of channels from an instant of each on; `oldest` keeps other chunks out of it.
 _SINCE: LiteralString = f"""
-SELECT {_PACK}
+SELECT {PACK}
 FROM unnest(%(channels)s::int8[], %(since)s::int8[]) WITH ORDINALITY AS x(channel_id, since, i)
 CROSS JOIN LATERAL (
     SELECT ts, value, quality FROM reading
@@ -196,13 +196,22 @@ class Series:
 class StoredReadings:
     """The readings as they stand in the database."""
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        *,
+        sql: LiteralString = _READINGS,
+        also: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Read by ``sql``, which takes the parameters ``also`` beside those of requests."""
         self._connection = connection
+        self._sql: LiteralString = sql
+        self._also = dict(also or {})
 
     def read(self, requests: SeriesRequests) -> Series:
         """Read the readings of each request with their neighbours."""
         if not len(requests):
-            return self._packed(_READINGS, {}, 0)
+            return self._packed(self._sql, {}, 0)
         near = int(requests.firsts.min()) - _NEAR_MINUTES
         series = self._from(requests, near)
         early = series.ts_us < requests.firsts[series.owner] * MINUTE_US
@@ -226,8 +235,9 @@ class StoredReadings:
     def _from(self, requests: SeriesRequests, oldest_minute: int | None) -> Series:
         """Read what there is of the requests from a minute on; None: from the beginning."""
         return self._packed(
-            _READINGS,
+            self._sql,
             {
+                **self._also,
                 "channels": requests.channels,
                 "firsts": requests.firsts,
                 "lasts": requests.lasts,
@@ -309,13 +319,13 @@ def _bound(second: int) -> datetime | str:
     return datetime.fromtimestamp(second, UTC) if second >= 0 else "-infinity"
 
 
-def read(connection: psycopg.Connection[Any], requests: Sequence[SeriesRequest]) -> list[Readings]:
+def read(readings: StoredReadings, requests: Sequence[SeriesRequest]) -> list[Readings]:
     """Read the readings of each request with their neighbours, in the order of ``requests``."""
 
     def column(values: Iterable[int]) -> Integers:
         return np.fromiter(values, dtype=np.int64, count=len(requests))
 
-    series = StoredReadings(connection).read(
+    series = readings.read(
         SeriesRequests(
             channels=column(request.channel_id for request in requests),
             firsts=column(request.interval.start for request in requests),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import msgspec
 import numpy as np
@@ -16,6 +16,7 @@ import psycopg
 from services.core.store.database import notify
 from services.core.store.database.arrays import copy_data
 from services.core.store.readings import arrival_order
+from services.core.store.readings.known_since import known_at
 from services.core.timeline.instants import DAY_US, MINUTE_US, POSTGRES_EPOCH_US, from_us, to_us
 
 #: Once for each connection; emptied by every COMMIT.
@@ -38,12 +39,13 @@ FROM STDIN (FORMAT BINARY)
 
 #: In the order of the key, so that two writers never wait for each other crosswise; of two rows
 #: with one key the one that came first is stored.
-_INSERT: Final = """
-INSERT INTO reading (channel_id, ts, value, quality, time_source, received_at)
-SELECT channel_id, ts, value, quality, time_source, received_at
+_INSERT: Final[LiteralString] = f"""
+INSERT INTO reading (channel_id, ts, value, quality, time_source, received_at, known_at)
+SELECT channel_id, ts, value, quality, time_source, received_at,
+       {known_at("received_at")}
 FROM staged_reading ORDER BY channel_id, ts, position
 ON CONFLICT (channel_id, ts) DO NOTHING
-"""
+"""  # noqa: S608 - a constant
 
 #: Staged rows whose key is stored with something else, and whether that replaced just this before;
 #: the bounds keep other chunks out of it.

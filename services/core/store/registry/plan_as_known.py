@@ -60,6 +60,11 @@ class SourceAsKnown:
     source: SourcePlan
     channels: Mapping[int, ChannelRule] = field(repr=False)
 
+    @property
+    def sources(self) -> Mapping[int, SourcePlan]:
+        """Return it by its id, as a facility's plan has its sources."""
+        return {self.source.id: self.source}
+
 
 def changes(
     connection: psycopg.Connection[Any], facility_id: int, source_id: int

@@ -53,11 +53,13 @@ WRITES: dict[str, dict[str, tuple[str, ...]]] = {
         "recompute": ("INSERT", "UPDATE", "DELETE"),
         "following_minutes": ("INSERT", "UPDATE", "DELETE"),
         "set_aside": ("INSERT", "UPDATE", "DELETE"),
-        "emission_minute": ("INSERT", "UPDATE", "DELETE"),
-        "emission_hour": ("INSERT", "UPDATE", "DELETE"),
+        # minutes and hours change, and none goes
+        "emission_minute": ("INSERT", "UPDATE"),
+        "emission_hour": ("INSERT", "UPDATE"),
         # history is only ever added to: the right to change it is not given
         "emission_hour_history": ("INSERT",),
         "source_hour_input": ("INSERT", "UPDATE", "DELETE"),
+        "source_hour_input_history": ("INSERT",),
         "calibration_test": ("INSERT", "UPDATE", "DELETE"),
         "rolling_total": ("INSERT", "UPDATE", "DELETE"),
         "facility_progress": ("INSERT", "UPDATE"),
@@ -103,9 +105,9 @@ CREATE OR REPLACE FUNCTION correct_reading(
 BEGIN
     INSERT INTO reading_correction
         (channel_id, ts, old_value, old_quality, old_time_source, old_received_at, new_value,
-         new_quality, corrected_by, note, quarantine_id)
+         new_quality, corrected_by, note, quarantine_id, old_known_at)
     SELECT channel_id, ts, value, quality, time_source, received_at, now_value, now_quality, by,
-           why, entry
+           why, entry, known_at
     FROM reading
     WHERE channel_id = of_channel AND ts = at
       AND (value, quality) IS DISTINCT FROM (now_value, now_quality)
@@ -114,14 +116,15 @@ BEGIN
         RETURN false;
     END IF;
     UPDATE reading SET value = now_value, quality = now_quality, time_source = now_time_source,
-                       received_at = now_received_at
+                       received_at = now_received_at, known_at = now()
     WHERE channel_id = of_channel AND ts = at;
     RETURN true;
 END $$
 """
 
 #: What becomes of a reading whose key holds another, where the channel's own rule decides. The one
-#: that does not stand is kept as if it had been replaced, in whichever order they came. Returns
+#: that does not stand is kept as if it had been replaced, in whichever order they came; one that
+#: never stood is said to have begun to stand when it was corrected. Returns
 #: whether the stored one was replaced; null, and nothing is done, if it is not what the caller saw.
 _SUPERSEDE_READING = """
 CREATE OR REPLACE FUNCTION supersede_reading(
@@ -142,18 +145,18 @@ BEGIN
     IF wins THEN
         INSERT INTO reading_correction
             (channel_id, ts, old_value, old_quality, old_time_source, old_received_at, new_value,
-             new_quality, corrected_by, note)
+             new_quality, corrected_by, note, old_known_at)
         VALUES (of_channel, at, was_value, was_quality, stored.time_source, stored.received_at,
-                now_value, now_quality, by, why);
+                now_value, now_quality, by, why, stored.known_at);
         UPDATE reading SET value = now_value, quality = now_quality, time_source = now_time_source,
-                           received_at = now_received_at
+                           received_at = now_received_at, known_at = now()
         WHERE channel_id = of_channel AND ts = at;
     ELSE
         INSERT INTO reading_correction
             (channel_id, ts, old_value, old_quality, old_time_source, old_received_at, new_value,
-             new_quality, corrected_by, note)
+             new_quality, corrected_by, note, old_known_at)
         SELECT of_channel, at, now_value, now_quality, now_time_source, now_received_at, was_value,
-               was_quality, by, why
+               was_quality, by, why, now()
         WHERE NOT EXISTS (
             SELECT FROM reading_correction
             WHERE channel_id = of_channel AND ts = at
@@ -239,10 +242,10 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
           AND ts = ANY(ARRAY(
             SELECT ts FROM reading WHERE channel_id = of_channel AND ts >= since AND ts < until
             ORDER BY ts LIMIT most))
-        RETURNING ts, value, quality, time_source, received_at)
+        RETURNING ts, value, quality, time_source, received_at, known_at)
     INSERT INTO discarded_reading
-        (channel_id, ts, value, quality, time_source, received_at, discarded_by, reason)
-    SELECT of_channel, ts, value, quality, time_source, received_at, by, why
+        (channel_id, ts, value, quality, time_source, received_at, discarded_by, reason, known_at)
+    SELECT of_channel, ts, value, quality, time_source, received_at, by, why, known_at
     FROM gone ORDER BY ts
     RETURNING ts
 $$
@@ -279,6 +282,8 @@ BEGIN
     SET known_at = least(known_at, present), superseded_at = least(superseded_at, present)
     WHERE source_id = ANY(of_sources) AND greatest(known_at, superseded_at) > present;
     GET DIAGNOSTICS of_history = ROW_COUNT;
+    UPDATE source_hour_input SET known_at = present
+    WHERE source_id = ANY(of_sources) AND known_at > present;
     RETURN redated + of_history;
 END $$
 """

@@ -291,6 +291,11 @@ reading = Table(
     Column("channel_id", Integer, nullable=False),
     Column("quality", SmallInteger, nullable=False),
     Column("time_source", SmallInteger, nullable=False),
+    Column(
+        "known_at",
+        _instant,
+        comment="when it came to be stored as it is; null: as it arrived, within a second",
+    ),
     UniqueConstraint("channel_id", "ts"),
     info={"hypertable": ("ts", "7 days")},
 )
@@ -486,6 +491,12 @@ reading_correction = Table(
         BigInteger,
         comment="the conflict that was accepted; null: by the channel's own rule",
     ),
+    Column(
+        "old_known_at",
+        _instant,
+        comment="since when the old one stood; not before it was corrected: it never did; null: as"
+        " it arrived",
+    ),
     comment="every reading that another replaced or came too late for; rows are only ever added",
 )
 Index(
@@ -507,6 +518,7 @@ discarded_reading = Table(
     Column("discarded_at", _instant, nullable=False, server_default=func.now()),
     Column("discarded_by", Text, nullable=False),
     Column("reason", Text, nullable=False, comment="why, in the words of whoever discarded it"),
+    Column("known_at", _instant, comment="since when it was stored; null: as it arrived"),
     comment="every reading that was taken away; rows are only ever added",
 )
 Index("discarded_reading_ts_channel_id_idx", discarded_reading.c.ts, discarded_reading.c.channel_id)
@@ -588,38 +600,46 @@ emission_hour_history = Table(
     comment="every final version that a restatement replaced; rows are only ever added",
 )
 
+
+def _hour_input_columns() -> list[Column[Any]]:
+    return [
+        Column("average", Numeric, comment="as the rule records it, in the equation's unit"),
+        Column("covered_ms", Integer, nullable=False),
+        Column("operating_ms", Integer, nullable=False, comment="0: the unit did not operate"),
+        Column("valid", Boolean, nullable=False),
+        Column("verdict", Text, nullable=False, comment="code of the validity policy"),
+        Column("verdict_reason", Text, nullable=False),
+        Column("value", Numeric, comment="what entered the equation: the average or a substitute"),
+        Column("code", Text, nullable=False, comment="method code of the value"),
+        Column("reason", Text, nullable=False, comment="why this value"),
+        Column(
+            "unadjusted",
+            Numeric,
+            comment="the average before the bias factor of an audit; null: none applies",
+        ),
+        Column(
+            "measured_code",
+            Text,
+            nullable=False,
+            server_default="01",
+            comment="method code of the average, where it is valid",
+        ),
+        Column(
+            "least_known",
+            Numeric,
+            comment="the average with readings above full scale; null: there are none",
+        ),
+        _known_at(),
+    ]
+
+
 source_hour_input = Table(
     "source_hour_input",
     metadata,
     Column("source_id", Integer, primary_key=True),
     Column("role", Text, primary_key=True, comment="input of the equation, or co2 from its o2"),
     Column("hour", _instant, primary_key=True),
-    Column("average", Numeric, comment="as the rule records it, in the equation's unit"),
-    Column("covered_ms", Integer, nullable=False),
-    Column("operating_ms", Integer, nullable=False, comment="0: the unit did not operate"),
-    Column("valid", Boolean, nullable=False),
-    Column("verdict", Text, nullable=False, comment="code of the validity policy"),
-    Column("verdict_reason", Text, nullable=False),
-    Column("value", Numeric, comment="what entered the equation: the average or a substitute"),
-    Column("code", Text, nullable=False, comment="method code of the value"),
-    Column("reason", Text, nullable=False, comment="why this value"),
-    Column(
-        "unadjusted",
-        Numeric,
-        comment="the average before the bias factor of an audit; null: none applies",
-    ),
-    Column(
-        "measured_code",
-        Text,
-        nullable=False,
-        server_default="01",
-        comment="method code of the average, where it is valid",
-    ),
-    Column(
-        "least_known",
-        Numeric,
-        comment="the average with readings above full scale; null: there are none",
-    ),
+    *_hour_input_columns(),
     comment="inputs of the equation of each hour that a rule finalised; look-backs read them",
 )
 Index(
@@ -627,6 +647,19 @@ Index(
     source_hour_input.c.source_id,
     source_hour_input.c.hour,
     postgresql_where=text("NOT valid"),
+)
+
+source_hour_input_history = Table(
+    "source_hour_input_history",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("source_id", Integer, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("hour", _instant, nullable=False),
+    *_hour_input_columns(),
+    Column("superseded_at", _instant, nullable=False),
+    Index("source_hour_input_history_source_id_hour_idx", "source_id", "hour"),
+    comment="what equations were given before hours were judged again; rows are only ever added",
 )
 
 calibration_test = Table(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from services.aggregator.ranges import Ranges
+from services.core.store.computation.ranges import Ranges
 from services.core.store.readings import retention
 from services.core.store.registry.plan import FacilityPlan
 

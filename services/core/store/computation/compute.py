@@ -8,23 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.aggregator.head import HeadReadings
-from services.aggregator.ranges import Integers, Ranges
-from services.aggregator.scaled_readings import ScaledReadings
 from services.core.accounting.minute_rounding import billionths, holdable, multipliable
 from services.core.accounting.series import ChannelRule, ChosenMinutes, MinuteSeries
+from services.core.store.computation.ranges import Integers, Ranges
 from services.core.store.emissions.minute_changes import SourceMinutes
-from services.core.store.readings.series import SeriesRequests, StoredReadings
-from services.core.store.registry.plan import FacilityPlan, SourcePlan
+from services.core.store.readings.series import Series, SeriesRequests
+from services.core.store.registry.plan import SourcePlan
 from services.core.store.schema.figures import COMPUTED_TIMES, MASSES
 from services.core.timeline.instants import MINUTE_US
 from services.core.timeline.intervals import Interval
 
-AnyReadings = StoredReadings | HeadReadings | ScaledReadings
+
+class AnyReadings(Protocol):
+    """Readings from wherever they are: the database, memory, or the database as it was."""
+
+    def read(self, requests: SeriesRequests) -> Series:
+        """Read the readings of each request with their neighbours."""
+        ...
+
+
+class AnyPlan(Protocol):
+    """A facility's plan, or what of one source was in force at an instant."""
+
+    @property
+    def sources(self) -> Mapping[int, SourcePlan]:
+        """Return the sources by id."""
+        ...
+
+    @property
+    def channels(self) -> Mapping[int, ChannelRule]:
+        """Return the rules of their channels by id."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +72,7 @@ class _Computed:
         )
 
 
-def sources(readings: AnyReadings, plan: FacilityPlan, ranges: Ranges) -> list[SourceMinutes]:
+def sources(readings: AnyReadings, plan: AnyPlan, ranges: Ranges) -> list[SourceMinutes]:
     """Masses of the sources over their ranges, in the database's integers."""
     groups: dict[tuple[object, ...], list[int]] = {}
     channels: list[int] = []

@@ -1,0 +1,70 @@
+"""Readings of many channels as arrays, as they stood at an instant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, LiteralString
+
+import psycopg
+
+from services.core.store.readings.known_since import readings_then
+from services.core.store.readings.series import PACK, StoredReadings
+
+#: No reading that was known at an instant lies this far after it: ingest believes no such time.
+_AHEAD: Final = timedelta(days=1)
+
+# As :mod:`.series` reads what is stored now; see there. `ahead` keeps the search for what follows
+# from looking through all that came since.
+_READINGS: LiteralString = f"""
+SELECT {PACK}
+FROM unnest(%(channels)s::int8[], %(firsts)s::int8[], %(lasts)s::int8[],
+            %(before)s::int8[], %(after)s::int8[])
+     WITH ORDINALITY AS x(channel_id, first, last, before, after, i)
+CROSS JOIN LATERAL (SELECT minute_start(x.first) AS t0, minute_start(x.last + 1) AS t1) b
+CROSS JOIN LATERAL (
+    ({
+    readings_then(
+        "ts >= %(oldest)s::timestamptz AND ts < b.t0"
+        " AND (x.after = 0 OR (value IS NOT NULL AND quality <= 1))",
+        "ORDER BY ts DESC LIMIT x.before",
+    )
+})
+    UNION ALL
+    ({readings_then("ts >= %(oldest)s::timestamptz AND ts >= b.t0 AND ts < b.t1")})
+    UNION ALL
+    ({
+    readings_then(
+        "ts >= %(oldest)s::timestamptz AND ts >= b.t1 AND ts < %(ahead)s::timestamptz"
+        " AND value IS NOT NULL AND quality <= 1",
+        "ORDER BY ts LIMIT x.after",
+    )
+})
+) r
+"""  # noqa: S608 - how rows are packed
+
+
+_NEWEST_AHEAD: LiteralString = f"""
+SELECT x.channel_id, minute_of(r.ts) FROM unnest(%(channels)s::int4[]) AS x(channel_id)
+CROSS JOIN LATERAL (
+    {
+    readings_then(
+        "ts >= minute_start(%(minute)s + 1) AND ts < %(ahead)s::timestamptz",
+        "ORDER BY ts DESC LIMIT 1",
+    )
+}) r
+"""  # noqa: S608 - constants
+
+
+class ReadingsAsKnown(StoredReadings):
+    """The readings as they stood in the database at ``as_of``, aware."""
+
+    def __init__(self, connection: psycopg.Connection[Any], as_of: datetime) -> None:
+        super().__init__(connection, sql=_READINGS, also={"as_of": as_of, "ahead": as_of + _AHEAD})
+
+    def ahead(self, channel_ids: Sequence[int], minute: int) -> dict[int, int]:
+        """Read the minute of the newest reading of each channel that lies after ``minute``."""
+        rows = self._connection.execute(
+            _NEWEST_AHEAD, {**self._also, "channels": list(channel_ids), "minute": minute}
+        )
+        return dict(rows.fetchall())
