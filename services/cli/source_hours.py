@@ -18,12 +18,16 @@ from services.core.timeline import relative
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceHours:
-    """Hours of a source, both ends inclusive, and how many of them are stored."""
+    """Hours of a source, both ends inclusive."""
 
     source: StoredSource
     first: int
     last: int
-    count: int
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return self.last - self.first + 1
 
 
 def instant(option: str, written: str | None) -> datetime | None:
@@ -62,16 +66,12 @@ def bounds(
     chosen: Sequence[StoredSource],
     since: datetime | None,
     until: datetime | None,
-    *,
-    final: bool,
 ) -> list[SourceHours]:
-    """Find which hours of the sources begin in the span; with ``final`` only final ones."""
+    """Find the hours in the span of which anything is stored, by source."""
     in_order(since, until)
     hours = []
     for source in chosen:
-        stored = final_hours.bounds(connection, source.source_id, since, until, final=final)
+        stored = final_hours.bounds(connection, source.source_id, since, until)
         if stored is not None:
-            hours.append(
-                SourceHours(source=source, first=stored[0], last=stored[1], count=stored[2])
-            )
+            hours.append(SourceHours(source=source, first=stored[0], last=stored[1]))
     return hours

@@ -7,6 +7,7 @@ transaction that holds the facility and is rolled back.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from services.aggregator import close_hours
 from services.core.store.computation import compute
 from services.core.store.computation.ranges import Ranges
 from services.core.store.emissions import hour_inputs
+from services.core.store.emissions.hour_closing import HourVerdict
 from services.core.store.emissions.minute_changes import SourceMinutes
 from services.core.store.readings.series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan
@@ -28,14 +30,25 @@ from services.core.timeline.intervals import Interval
 HourFigures = Mapping[str, int]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ComputedHour:
+    """What an hour comes to."""
+
+    figures: HourFigures
+    #: None: no rule judges it
+    verdict: HourVerdict | None = None
+    #: roles of which something else is recorded than was given to the equation
+    inputs: tuple[str, ...] = ()
+
+
 def hours(
     connection: psycopg.Connection[Any],
     plan: FacilityPlan,
     source_id: int,
     wanted: Collection[int],
     now: datetime,
-) -> dict[int, HourFigures]:
-    """Figures of the ``wanted`` hours (since the epoch) of one source of the plan."""
+) -> dict[int, ComputedHour]:
+    """Compute the ``wanted`` hours (since the epoch) of one source of the plan."""
     first, last = min(wanted), max(wanted)
     last_minute = min(last * 60 + 59, to_minute(now))
     if last_minute < first * 60:
@@ -46,13 +59,27 @@ def hours(
         Ranges.from_intervals({source_id: [Interval.through(first * 60, last_minute)]}),
     )
     figures = _sums(computed, first, last)
-    if plan.sources[source_id].closing is not None:
-        have = hour_inputs.recorded_hours(connection, source_id, first, last)
-        finalised = close_hours.finalise(connection, plan, {source_id: have}, now) if have else None
-        for verdict in finalised.verdicts if finalised else ():
-            if verdict.code is not None and verdict.hour in figures:
-                figures[verdict.hour] = _closed(figures[verdict.hour], verdict.co2_ug or 0)
-    return {hour: figures[hour] for hour in wanted}
+    if plan.sources[source_id].closing is None:
+        return {hour: ComputedHour(figures=figures[hour]) for hour in wanted}
+    have = hour_inputs.recorded_hours(connection, source_id, first, last)
+    recorded = hour_inputs.given(connection, source_id, first, last)
+    finalised = close_hours.finalise(connection, plan, {source_id: have}, now) if have else None
+    again = hour_inputs.given(connection, source_id, first, last)
+    verdicts = {v.hour: v for v in (finalised.verdicts if finalised else ())}
+    differing: dict[int, set[str]] = {}
+    for hour, role in {*recorded, *again}:
+        if recorded.get((hour, role)) != again.get((hour, role)):
+            differing.setdefault(hour, set()).add(role)
+    return {
+        hour: ComputedHour(
+            figures=figures[hour]
+            if hour not in verdicts or verdicts[hour].code is None
+            else _closed(figures[hour], verdicts[hour].co2_ug or 0),
+            verdict=verdicts.get(hour),
+            inputs=tuple(sorted(differing.get(hour, ()))),
+        )
+        for hour in wanted
+    }
 
 
 def _closed(minutes: HourFigures, co2_ug: int) -> HourFigures:

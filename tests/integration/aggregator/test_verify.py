@@ -46,6 +46,10 @@ def verified(tonne: Tonne, *words: str) -> dict[str, Any]:
     return found
 
 
+def kinds(differs: list[dict[str, Any]]) -> set[tuple[str, str]]:
+    return {(each["source"], each["kind"]) for each in differs}
+
+
 @pytest.fixture
 def plant(database_url: str) -> Iterator[Plant]:
     """Nine hours of four kinds of source, closed."""
@@ -72,24 +76,36 @@ def test_a_final_hour_that_was_tampered_with_is_named(plant: Plant, tonne: Tonne
     )
     gone = (plant.sources["by-interval"], hour)
     plant.connection.execute("DELETE FROM emission_hour WHERE source_id = %s AND hour = %s", gone)
-    counter, interval = verified(tonne)["differs"]
+    named = verified(tonne)["differs"]
+    (counter,) = [each for each in named if each["kind"] == "readings"]
     assert counter == {
+        "kind": "readings",
         "facility": "works",
         "source": "by-counter",
         "hour": "2026-06-01T07:00Z",
+        "window": None,
         "stored_kg": (before - 10**9) / 1e9,
         "recomputed_kg": before / 1e9,
         "figures": ["co2_ug"],
+        "detail": "",
         "source_name": "by-counter",
     }
-    assert (interval["source"], interval["stored_kg"]) == ("by-interval", None)
+    assert kinds(named) == {
+        ("by-counter", "readings"),
+        ("by-counter", "minutes"),
+        ("by-interval", "missing"),
+    }
+    (interval, _) = [each for each in named if each["source"] == "by-interval"]
+    assert interval["stored_kg"] is None
 
     plant.connection.execute(
         "UPDATE source SET spec = spec || '{\"name\": \"Kiln 1\"}' WHERE slug = 'by-counter'"
     )
     done = tonne("verify", "--facility", "works")
     assert done.exit_code == 1
-    (line,) = [each for each in done.stdout.splitlines() if "by-counter" in each]
+    (line,) = [
+        each for each in done.stdout.splitlines() if "by-counter" in each and "readings" in each
+    ]
     for shown in (
         "works",
         "Kiln 1",
@@ -164,14 +180,21 @@ def test_hours_that_a_rule_judged_are_judged_again(database_url: str, tonne: Ton
     before = plant.totals()
     finals = plant.rows("SELECT count(*) FROM emission_hour WHERE final")[0][0]
     assert plant.rows("SELECT count(*) FROM emission_hour WHERE quality = 'substituted'") != [(0,)]
-    assert verified(tonne) == {"checked": finals, "waiting": 0, "unknown": 0, "differs": []}
+    assert verified(tonne) == {
+        "checked": finals,
+        "waiting": 0,
+        "unknown": 0,
+        "differ": 0,
+        "differs": [],
+    }
     assert plant.totals() == before
     plant.connection.execute(
         "UPDATE emission_hour SET co2_ug = co2_ug + 1 WHERE hour = %s",
         (ruled.START + 4 * HOUR,),
     )
-    (named,) = verified(tonne)["differs"]
-    assert named["hour"] == "2026-03-01T04:00Z"
+    named = verified(tonne)["differs"]
+    assert {each["hour"] for each in named} == {"2026-03-01T04:00Z"}
+    assert kinds(named) == {("stack", "readings"), ("stack", "minutes")}
     plant.close()
 
 
@@ -232,8 +255,10 @@ def test_a_retired_facility_is_verified_as_before(
         "UPDATE emission_hour SET co2_ug = co2_ug + 1 WHERE source_id = %s AND hour = %s",
         (plant.sources["by-counter"], START + 3 * HOUR),
     )
-    (tampered,) = verified(tonne)["differs"]
-    assert tampered["source"] == "by-counter"
+    assert kinds(verified(tonne)["differs"]) == {
+        ("by-counter", "readings"),
+        ("by-counter", "minutes"),
+    }
     # what is half deleted is not looked at
     plant.connection.execute(
         "INSERT INTO facility_purge (facility, name, retired_at, begun_by, reason)"

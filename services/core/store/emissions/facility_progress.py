@@ -14,6 +14,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from services.core.store.database import notify
+from services.core.timeline.instants import EPOCH
 
 #: Aggregators that share a database are less far from each other.
 _SLACK_S: Final = 180
@@ -107,6 +108,17 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Ticks:
+    """What the last tick of a facility left."""
+
+    #: the minute that values were carried into; None: there was none
+    carried_to: datetime | None
+    hours_wait: bool
+    #: when it was, by the database's clock
+    changed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Waiting:
     """A facility that has work."""
 
@@ -141,6 +153,17 @@ def read(connection: psycopg.Connection[Any], facility_id: int, now: datetime) -
     with connection.cursor(row_factory=class_row(Progress)) as cursor:
         row = cursor.execute(_READ, {"facility": facility_id, "now": now}).fetchone()
         return row or Progress()
+
+
+def read_ticks(connection: psycopg.Connection[Any], facility_id: int) -> Ticks:
+    """Read what the facility's last tick left."""
+    with connection.cursor(row_factory=class_row(Ticks)) as cursor:
+        ticks = cursor.execute(
+            "SELECT carried_to, hours_wait, changed_at FROM facility_progress"
+            " WHERE facility_id = %s",
+            (facility_id,),
+        ).fetchone()
+        return ticks or Ticks(carried_to=None, hours_wait=False, changed_at=EPOCH)
 
 
 def advance(

@@ -28,15 +28,28 @@ WHERE (%(facilities)s::text[] IS NULL OR f.slug = ANY(%(facilities)s))
 ORDER BY f.slug, s.slug
 """
 
-_BOUNDS = f"""
-SELECT min({_HOUR}), max({_HOUR}), count(*) FROM emission_hour h
-WHERE h.source_id = %(source)s AND (h.final OR NOT %(final)s)
-  AND (%(first)s::timestamptz IS NULL OR h.hour >= %(first)s)
-  AND (%(end)s::timestamptz IS NULL OR h.hour < %(end)s)
-"""  # noqa: S608 - a constant
+# Whatever is left of an hour tells of it, were it one row alone.
+_BOUNDS = """
+WITH c AS (SELECT DISTINCT channel_id FROM source_input WHERE source_id = %(source)s), x AS (
+    SELECT min(hour) AS first, max(hour) AS last FROM emission_hour WHERE source_id = %(source)s
+    UNION ALL
+    SELECT min(hour), max(hour) FROM emission_hour_history WHERE source_id = %(source)s
+    UNION ALL
+    SELECT min(hour), max(hour) FROM source_hour_input WHERE source_id = %(source)s
+    UNION ALL
+    SELECT min(minute), max(minute) FROM emission_minute WHERE source_id = %(source)s
+    UNION ALL
+    SELECT r.first, least(r.last, now()) FROM c CROSS JOIN LATERAL (
+        SELECT min(ts) AS first, max(ts) AS last FROM reading
+        WHERE channel_id = c.channel_id) r)
+SELECT minute_of(greatest(min(first), %(first)s)) / 60,
+       minute_of(least(max(last), %(end)s::timestamptz - interval '1 microsecond')) / 60
+FROM x
+"""
 
 _STORED = f"""
-SELECT {_HOUR}, h.final, h.known_at, {per_figure(CHECKED, "coalesce(h.{f}, 0)")}
+SELECT {_HOUR}, h.final, h.known_at, h.version, h.quality, h.code, h.reason,
+       {per_figure(CHECKED, "coalesce(h.{f}, 0)")}
 FROM emission_hour h
 WHERE h.source_id = %(source)s AND h.hour >= minute_start(60 * %(first)s)
   AND h.hour <= minute_start(60 * %(last)s)
@@ -80,6 +93,11 @@ class StoredHour:
     hour: int
     final: bool
     known_at: datetime
+    version: int
+    quality: str
+    #: None: no rule judged it
+    code: str | None
+    reason: str
     #: by name, those of ``CHECKED``
     figures: Mapping[str, int]
 
@@ -98,14 +116,13 @@ def bounds(
     source_id: int,
     first: datetime | None,
     end: datetime | None,
-    *,
-    final: bool,
-) -> tuple[int, int, int] | None:
-    """Read the first and the last stored hour that begins in ``first .. end``, and their number."""
-    row = connection.execute(
-        _BOUNDS, {"source": source_id, "first": first, "end": end, "final": final}
-    ).fetchone()
-    return None if row is None or row[0] is None else (row[0], row[1], row[2])
+) -> tuple[int, int] | None:
+    """Read the first and the last hour in ``first .. end`` of which anything at all is stored.
+
+    Readings of its channels count too, up to now.
+    """
+    row = connection.execute(_BOUNDS, {"source": source_id, "first": first, "end": end}).fetchone()
+    return None if row is None or row[0] is None or row[0] > row[1] else (row[0], row[1])
 
 
 def stored(
@@ -118,9 +135,13 @@ def stored(
             hour=hour,
             final=final,
             known_at=known_at,
+            version=version,
+            quality=quality,
+            code=code,
+            reason=reason,
             figures=dict(zip(names(CHECKED), figures, strict=True)),
         )
-        for hour, final, known_at, *figures in rows
+        for hour, final, known_at, version, quality, code, reason, *figures in rows
     ]
 
 

@@ -1,0 +1,197 @@
+"""Finds what of the ledger does not add up: minutes to hours, versions to a chain, windows.
+
+Each check is of figures and rows alone, whether their readings are still there or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise, starmap
+from typing import Any, LiteralString
+
+import psycopg
+
+from services.core.store.emissions.hour_quality import hour_quality
+from services.core.store.schema.figures import IN_HOURS, IN_WINDOWS, names, per_figure
+from services.core.timeline.windows import ROLLING_MINUTES, TOTALS
+
+_IN_RANGE: LiteralString = (
+    "source_id = %(source)s AND hour >= minute_start(60 * %(first)s)"
+    " AND hour < minute_start(60 * (%(last)s + 1))"
+)
+
+# An hour is the sum of its minutes, with what closing it added to them.
+_SUMS: LiteralString = f"""
+WITH m AS (
+    SELECT minute_of(m.minute) / 60 AS hour,
+           {per_figure(IN_HOURS, "coalesce(sum({f.closed}), 0)::int8 AS {f}")}
+    FROM minute_in_force m
+    WHERE m.source_id = %(source)s AND m.minute >= minute_start(60 * %(first)s)
+      AND m.minute < minute_start(60 * (%(last)s + 1))
+    GROUP BY 1
+), h AS (
+    SELECT minute_of(hour) / 60 AS hour, {per_figure(IN_HOURS, "coalesce({f}, 0)::int8 AS {f}")}
+    FROM emission_hour WHERE {_IN_RANGE}
+)
+SELECT hour, h.co2_ug, coalesce(m.co2_ug, 0), ARRAY[{
+    per_figure(IN_HOURS, "coalesce(h.{f}, 0) <> coalesce(m.{f}, 0)")
+}]
+FROM m FULL JOIN h USING (hour)
+WHERE ({per_figure(IN_HOURS, "coalesce(h.{f}, 0)")})
+   <> ({per_figure(IN_HOURS, "coalesce(m.{f}, 0)")})
+ORDER BY hour
+"""  # noqa: S608 - constants
+
+# The quality of an hour that no rule judged follows from its time.
+_QUALITIES: LiteralString = f"""
+SELECT minute_of(hour) / 60, quality FROM emission_hour
+WHERE {_IN_RANGE} AND code IS NULL
+  AND quality <> {hour_quality("covered_ms", "estimated_ms")}
+"""  # noqa: S608 - constants
+
+_VERSIONS: LiteralString = f"""
+SELECT minute_of(hour) / 60 AS hour, version, reason, known_at, NULL AS superseded_at,
+       final OR code IS NOT NULL AS closed, opened_at
+FROM emission_hour WHERE {_IN_RANGE}
+UNION ALL
+SELECT minute_of(hour) / 60, version, reason, known_at, superseded_at, true, NULL
+FROM emission_hour_history WHERE {_IN_RANGE}
+ORDER BY 1, 2
+"""  # noqa: S608 - constants
+
+_WINDOWS: LiteralString = f"""
+SELECT r.span, r.co2_ug, t.co2_ug, r.upto - r.since, ARRAY[{
+    per_figure(IN_WINDOWS, "r.{f} <> t.{f}")
+}]
+FROM rolling_total r CROSS JOIN LATERAL (
+    SELECT {per_figure(IN_WINDOWS, "coalesce(sum({f.closed}), 0) AS {f}")}
+    FROM minute_in_force m
+    WHERE m.source_id = r.source_id AND m.minute BETWEEN r.since AND r.upto) t
+WHERE r.source_id = %(source)s
+"""  # noqa: S608 - constants
+
+# Of a source that was set aside no window is told, and of one that is new none is made yet.
+_WINDOWS_DUE = """
+SELECT EXISTS (
+    SELECT FROM source s
+    JOIN facility f ON f.id = s.facility_id
+    JOIN facility_progress p ON p.facility_id = f.id
+    WHERE s.id = %(source)s AND s.active AND f.retired_at IS NULL
+      AND p.rolled_to IS NOT NULL
+      AND EXISTS (SELECT FROM emission_hour h WHERE h.source_id = s.id AND h.final)
+      AND NOT EXISTS (SELECT FROM set_aside a WHERE a.facility_id = f.id))
+"""
+
+#: Reasons of a version that is the first of its hour.
+_FIRST_REASONS = ("open", "closed")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unequal:
+    """What is stored and what it should be the sum of; masses in micrograms."""
+
+    #: None: there is no such hour
+    stored_ug: int | None
+    sum_ug: int
+    figures: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Version:
+    version: int
+    reason: str
+    known_at: datetime
+    superseded_at: datetime | None
+    closed: bool
+    opened_at: datetime | None
+
+
+def hours_against_minutes(
+    connection: psycopg.Connection[Any], source_id: int, first: int, last: int
+) -> dict[int, Unequal]:
+    """Read the hours (since the epoch, both included) that are not the sum of their minutes."""
+    rows = connection.execute(_SUMS, _range(source_id, first, last))
+    return {
+        hour: Unequal(stored_ug=stored, sum_ug=sum_ug, figures=_named(names(IN_HOURS), unequal))
+        for hour, stored, sum_ug, unequal in rows
+    }
+
+
+def wrong_qualities(
+    connection: psycopg.Connection[Any], source_id: int, first: int, last: int
+) -> dict[int, str]:
+    """Read hours that no rule judged, with a quality that their time does not give them."""
+    return dict(connection.execute(_QUALITIES, _range(source_id, first, last)).fetchall())
+
+
+def broken_chains(
+    connection: psycopg.Connection[Any], source_id: int, first: int, last: int
+) -> Iterator[tuple[int, str]]:
+    """Read hours whose versions are no unbroken chain, and what is wrong with each."""
+    chains: dict[int, list[_Version]] = {}
+    for hour, *version in connection.execute(_VERSIONS, _range(source_id, first, last)):
+        chains.setdefault(hour, []).append(
+            _Version(**dict(zip(_Version.__slots__, version, strict=True)))
+        )
+    for hour, chain in chains.items():
+        wrong = _wrong(chain)
+        if wrong is not None:
+            yield hour, wrong
+
+
+def _wrong(chain: list[_Version]) -> str | None:
+    """Return what is wrong with an hour's versions, ascending; None: nothing."""
+    last = chain[-1]
+    missing = sorted({*range(1, last.version + 1)} - {version.version for version in chain})
+    if last.superseded_at is not None:
+        return f"there is no version in force after version {last.version}"
+    if missing:
+        return "there is no version " + ", ".join(map(str, missing))
+    if chain[0].closed and last.opened_at is not None and chain[0].known_at < last.opened_at:
+        return "it was known before anything of it was"
+    reasons = (
+        f"version {version.version} has the reason `{version.reason}`"
+        for version in chain
+        if (version.version == 1) != (version.reason in _FIRST_REASONS)
+    )
+    return next(reasons, None) or next(filter(None, starmap(_wrong_step, pairwise(chain))), None)
+
+
+def _wrong_step(version: _Version, next_version: _Version) -> str | None:
+    if version.superseded_at is None or version.version == next_version.version:
+        return f"versions {version.version} and {next_version.version} are both in force"
+    if not version.known_at <= version.superseded_at <= next_version.known_at:
+        return f"version {next_version.version} was known before version {version.version} ended"
+    return None
+
+
+def windows_against_minutes(
+    connection: psycopg.Connection[Any], source_id: int
+) -> Iterator[tuple[str, Unequal | None]]:
+    """Read the rolling and to-date totals that are not the sum of their minutes, or not there."""
+    stored_windows = set()
+    for window, stored, sum_ug, length, unequal in connection.execute(
+        _WINDOWS, {"source": source_id}
+    ):
+        stored_windows.add(window)
+        figures = _named(names(IN_WINDOWS), unequal)
+        minutes = ROLLING_MINUTES.get(window)
+        if minutes is not None and length.total_seconds() != (minutes - 1) * 60:
+            figures = (*figures, "since")
+        if figures:
+            yield window, Unequal(stored_ug=int(stored), sum_ug=int(sum_ug), figures=figures)
+    row = connection.execute(_WINDOWS_DUE, {"source": source_id}).fetchone()
+    if row is not None and row[0]:
+        for window in TOTALS:
+            if window not in stored_windows:
+                yield window, None
+
+
+def _named(figures: tuple[str, ...], unequal: list[bool]) -> tuple[str, ...]:
+    return tuple(name for name, differs in zip(figures, unequal, strict=True) if differs)
+
+
+def _range(source_id: int, first: int, last: int) -> dict[str, int]:
+    return {"source": source_id, "first": first, "last": last}
