@@ -11,8 +11,9 @@ from services.core.accounting.factor_tables import Figure
 from services.core.accounting.gwp import AR6, co2e_kg, potential
 
 _INTRODUCTION = (
-    "Masses are kg per unit of activity. `tonne factors list` shows the days that a version holds."
-    " `tonne factors import` adds factors, and a facility file may state its own.\n\n"
+    "Masses are kg per unit of activity. `tonne factors search diesel germany` finds a factor,"
+    " `GET /v1/factors` lists every version with the days that it holds and since when it could be"
+    " known. `tonne factors import` adds factors, and a facility file may state its own.\n\n"
     "Where a series has several years, the figure of each year is shown in CO2e: as published, else"
     " from the gases and the potentials of AR6. Figures of the facility's year hold until the next"
     " year's are there. *Second-hand* figures were read in what somebody took from the publication."

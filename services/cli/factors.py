@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from dataclasses import asdict
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -15,8 +16,9 @@ from services.cli.files import read_file
 from services.cli.listing import AsJson, below, show_json
 from services.cli.listing import console as listing_console
 from services.cli.say import amount, cell, say
-from services.core.accounting.builtin_factors import builtin_factors
-from services.core.accounting.factors import Factor
+from services.core.accounting.builtin_factors import builtin_factors, versions_of
+from services.core.accounting.factor_search import search
+from services.core.accounting.factors import Factor, FactorError, version_in_force
 from services.core.facility import factor_file
 from services.core.runtime.clock import SystemClock
 from services.core.store.registry.import_factors import import_factors
@@ -45,6 +47,40 @@ def list_(
     for factor, imported in factors:
         console.print(cell(_headline(factor, imported)))
         console.print(below(factor.citation))
+
+
+@app.command("search")
+def search_(
+    words: Annotated[list[str], typer.Argument(help="what, where and of which year")],
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="maximum number of factors")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Find a built-in factor by words, the best first; needs no database.
+
+    For example `tonne factors search diesel germany 2026`.
+    """
+    now = SystemClock().now()
+    matches = search(" ".join(words))[:limit]
+    if as_json:
+        show_json([{**asdict(match), **asdict(_for_today(match.id, now))} for match in matches])
+        return
+    console = listing_console()
+    if not matches:
+        console.print("no factor matches; try fewer words, or `tonne factors list --shipped`")
+    for match in matches:
+        factor = _for_today(match.id, now)
+        console.print(cell(_headline(factor, imported=False)))
+        console.print(below(f"{match.name}; {factor.citation}"))
+
+
+def _for_today(name: str, now: datetime) -> Factor:
+    """Return the version for today, else the last."""
+    versions = versions_of(name)
+    try:
+        return version_in_force(versions, now, now)
+    except FactorError:
+        return max(versions, key=lambda version: version.valid_from or date.min)
 
 
 def _headline(factor: Factor, imported: bool) -> str:

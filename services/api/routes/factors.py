@@ -1,0 +1,105 @@
+"""``/v1/factors``: the emission factors that every facility can use."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi import Query as FromQuery
+from fastapi.responses import Response
+from pydantic import Field
+
+from services.api.auth import Reader
+from services.api.context import InContext
+from services.api.http.answers import Accept, rows_answer
+from services.api.http.cursors import Cursor
+from services.api.http.pages import CursorText, Pages, RowLimit
+from services.api.http.parameters import Query, SlugList
+from services.api.http.shapes import Shape
+from services.api.models.factors import FactorVersion
+from services.core.accounting.builtin_factors import builtin_factors, lines
+from services.core.accounting.factor_publications import publications
+from services.core.accounting.factor_search import search
+from services.core.accounting.factor_tables import write_gases
+from services.core.store.answers.factor_versions import ListedFactor, Place, factor_versions
+
+router = APIRouter(tags=["factors"])
+
+_ROWS = Shape(FactorVersion)
+_PAGES: Pages[ListedFactor, Place] = Pages("/v1/factors", Cursor(Place), lambda row: row.place)
+
+
+class FactorsQuery(Query):
+    """Parameters of ``GET /v1/factors``."""
+
+    factor: Annotated[
+        SlugList, Field(description="factor ids; none: all", examples=[["grid-gb"]])
+    ] = Field([])
+    search: str | None = Field(
+        None,
+        max_length=200,
+        description="words that say what, where and of which year",
+        examples=["diesel germany 2026"],
+    )
+    superseded: bool = Field(
+        False, description="true: also versions that another figure took the place of"
+    )
+    limit: RowLimit = 1000
+    cursor: CursorText = None
+
+
+@router.get(
+    "/v1/factors",
+    summary="List emission factors",
+    response_model=list[FactorVersion],
+    responses=_ROWS.documented(
+        "Rows by factor, one for each version. JSON or, with `Accept: text/csv`, CSV."
+    ),
+)
+async def get_factors(
+    context: InContext,
+    _: Reader,
+    query: Annotated[FactorsQuery, FromQuery()],
+    accept: Accept = "",
+) -> Response:
+    """List the factors that every facility can use, built-in and imported ones."""
+    after = _PAGES.after(query)
+    names = set(query.factor) if query.factor else None
+    if query.search is not None:
+        matching = {match.id for match in search(query.search)}
+        names = matching if names is None else names & matching
+    # reading the release's tables for the first time would hold up every stream
+    await asyncio.to_thread(builtin_factors)
+    async with context.database.read() as connection:
+        rows = await connection.run_sync(
+            lambda sync: factor_versions(
+                sync,
+                names=names,
+                superseded=query.superseded,
+                after=after,
+                limit=query.limit + 1,
+            )
+        )
+    listed = _PAGES.page(rows, query)
+    return rows_answer(
+        [_row(row) for row in listed.rows], _ROWS, accept=accept, headers=listed.headers
+    )
+
+
+def _row(row: ListedFactor) -> dict[str, Any]:
+    factor = row.factor
+    publication = publications().get(factor.publication)
+    line = lines()[factor.id][-1] if publication is not None else None
+    return _ROWS.row(
+        factor,
+        name="" if line is None else line.cell("name"),
+        region="" if line is None else line.cell("region"),
+        gases=write_gases(factor.gases),
+        co2e_kg=factor.total_co2e_kg(),
+        origin="imported" if row.imported else "built-in",
+        publisher="" if publication is None else publication.series.publisher,
+        published=None if publication is None else publication.published,
+        licence="" if publication is None else publication.licence,
+        via="" if publication is None else publication.via or "",
+    )
