@@ -273,7 +273,7 @@ class _Preparation:
                 if looked_at is None:
                     continue
                 value, quality, refused = looked_at
-                if ts_us < recent_us:
+                if ts_us < min(recent_us, target.alone_until_us):
                     self.old.append(len(rows))
             add_row(
                 Candidate(

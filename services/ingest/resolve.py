@@ -7,6 +7,7 @@ import struct
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 import psycopg
@@ -16,10 +17,12 @@ from services.core.accounting.units import Conversion
 from services.core.facility.mapping_expression import MAX_STEPS
 from services.core.facility.model import own_topic
 from services.core.store.registry import read
+from services.core.timeline.instants import to_us
 from services.ingest import route
 from services.ingest.check import FLOAT_MARKERS_FROM
 from services.ingest.corrections import Rule
 from services.ingest.decode import UnusableFormatError, decoder_for, native
+from services.ingest.decode.instant import NEWEST_US
 from services.ingest.decode.observation import Decoded, Decoder, UndecodableError
 from services.ingest.quarantine.reasons import Reason
 
@@ -56,6 +59,9 @@ class Target:
     #: whether a gap stands in for a value that is refused: the one before holds no longer, and
     #: an event of unknown amount is none of zero
     holds: bool = False
+    #: a reading from before may be one of a wrong clock that :mod:`.alone` looks for; later events
+    #: of a log stand alone by nature
+    alone_until_us: int = NEWEST_US
     #: which of two readings for one time stands
     corrections: Rule = Rule.BETTER_QUALITY
 
@@ -292,6 +298,9 @@ def _target(channel: read.Channel) -> Target:
         plain_highest=-math.inf if markers else min(highest, FLOAT_MARKERS_FROM),
         markers=markers,
         over_range=channel.over_range,
+        alone_until_us=NEWEST_US
+        if "since" not in channel.spec
+        else to_us(datetime.fromisoformat(channel.spec["since"])),
         holds=channel.kind in {"gauge", "event"},
         corrections=Rule(channel.spec.get("corrections", Rule.BETTER_QUALITY)),
     )

@@ -143,6 +143,16 @@ def test_windows_thresholds_and_verification_take_events(field: FieldBench) -> N
     assert (found.checked, found.differences) == (10, ())
 
 
+def test_an_event_of_years_ago_stands_alone_by_nature(field: FieldBench) -> None:
+    field.apply(file_of(since="2023-01-01T00:00:00Z"))
+    field.deliver([charge(-24 * 900, 4.0)], at=_END)
+    assert field.quarantine() == []
+    # before the log begins a clock may be wrong as ever
+    epoch = json.dumps({"ts": "2020-01-01T00:00:10Z", "values": {"charge": 4.0}})
+    field.deliver([("emissions/cold/log/readings", epoch)], at=_END)
+    assert [row["reason"] for row in field.quarantine()] == ["stands_alone"]
+
+
 def test_an_event_needs_its_own_time_and_the_begin_of_its_log() -> None:
     mapped = file_of().replace("id: log\n", "id: log\n    topic: cold/log\n    format: json\n")
     with pytest.raises(FacilityFileError, match="timed by arrival, an event that the broker"):

@@ -7,8 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from services.aggregator.audit import verify
 from services.core.facility.checks import warnings
 from services.core.facility.file import FacilityFileError, parse
+from services.core.store.database.connect import connect
+from services.core.store.emissions import final_hours
+from services.core.store.registry.plan import facility_plans
 from services.core.timeline.instants import HOUR
 from tests.integration.field.bench import FieldBench
 
@@ -77,6 +81,24 @@ def test_without_a_direction_export_is_refused_with_advice(field: FieldBench) ->
     field.replay()
     field.settle(_START + 2 * HOUR)
     assert hour_of(field) == (30.0, 20.0, 15.0, "measured")
+
+
+def test_export_is_verified(field: FieldBench) -> None:
+    field.apply(file_of(_QUARTERS + _BOTH))
+    field.connection.execute("UPDATE factor SET known_from = known_from - interval '1 day'")
+    field.deliver(quarters(), at=_START + HOUR)
+    field.settle(_START + 3 * HOUR)
+    field.connection.execute("UPDATE emission_hour SET known_at = known_at - interval '1 h'")
+    field.settle(_START + 4 * HOUR)
+    hour = int(_START.timestamp()) // 3600
+    with connect(field.url, process="test", autocommit=True) as connection:
+        (plan,) = facility_plans(connection).values()
+        (source,) = final_hours.sources(connection, None)
+        found = verify.step(connection, plan, source, hour, hour, datetime.now(UTC))
+        assert (found.checked, found.differences) == (1, ())
+        connection.execute("UPDATE emission_hour SET exported_n = exported_n + 1")
+        found = verify.step(connection, plan, source, hour, hour, datetime.now(UTC))
+    assert [difference.figures for difference in found.differences] == [("exported_n",)]
 
 
 def test_what_is_stored_already_is_told_apart_when_the_file_says_so(field: FieldBench) -> None:
