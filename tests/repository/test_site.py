@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from deploy.site import build
+from services.core.accounting.factor_publications import DIRECTORY
 from tests.repository.files import ROOT
 
 pytestmark = pytest.mark.thorough
@@ -79,3 +80,6 @@ def test_the_wheel_carries_it(tmp_path: Path) -> None:
         names = set(opened.namelist())
     assert "services/api/documentation/index.html" in names
     assert "services/api/documentation/assets/javascripts/swagger-ui-bundle.js" in names
+    # the tables of built-in factors go with it
+    tables = {f"services/core/accounting/factor_data/{path.name}" for path in DIRECTORY.iterdir()}
+    assert tables <= names

@@ -50,6 +50,11 @@ function row(source, index, figure) {
     note.textContent = " check, not counted";
     head.firstChild.append(note);
   }
+  if (source.stale_factor) {
+    const note = document.createElement("small");
+    note.textContent = ` ${source.stale_factor}`;
+    head.firstChild.append(note);
+  }
   line.append(head);
   for (const [label, read] of COLUMNS) {
     const cell = document.createElement("td");

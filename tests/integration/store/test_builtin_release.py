@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from services.core.accounting.builtin_factors import versions_of
+from services.core.accounting.builtin_factors import lines, versions_of
+from services.core.accounting.factor_timeline import versions as of_figures
 from services.core.accounting.factors import Factor
 from services.core.facility.errors import ApplyError
 from services.core.store.database.transactions import writing
@@ -153,3 +154,34 @@ def test_what_is_said_of_a_version_changes_without_restating_anything(
         " WHERE slug = 'grid-gb' AND known_to IS NULL AND valid_to IS NULL"
     ) == [("elsewhere", due)]
     assert plant.rows("SELECT count(*) FROM recompute") == [(0,)]
+
+
+@pytest.mark.vector
+def test_the_figure_of_2026_restates_what_counted_by_that_of_2025(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D1: a British hour of 2026 counted by 0.17489 until the release with 0.12943 came."""
+    earlier = [line.figure() for line in lines()["grid-gb"] if line.publication.id != "desnz-2026"]
+    monkeypatch.setattr(builtin_release, "versions_of", lambda _: tuple(of_figures(earlier)))
+    plant = Plant(database_url, TEXT)
+    try:
+        plant.store([Reading("m.e", START + i * timedelta(hours=1), 100.0 * i) for i in range(3)])
+        close_all(plant, START + timedelta(hours=3, minutes=30))
+        emitted = "SELECT sum(co2_ug)::float8 / 1e9, sum(co2e_ug)::float8 / 1e9 FROM emission_hour"
+        before = plant.rows(emitted)
+        assert before == [(pytest.approx(200 * 0.17489), pytest.approx(200 * 0.177))]
+        monkeypatch.undo()
+        with writing(database_url, process="migrate") as connection:
+            bring_in_factors(connection)
+        plant.tick(START + timedelta(hours=3, minutes=40))
+        after = (pytest.approx(200 * 0.12943), pytest.approx(200 * 0.13096))
+        assert plant.rows(emitted) == [after]
+        # what was told before is still known, with the reason of the change
+        assert plant.rows(
+            "SELECT sum(co2_ug)::float8 / 1e9 FROM emission_hour_history"
+            " WHERE superseded_at IS NOT NULL AND final"
+        ) == [(pytest.approx(200 * 0.17489),)]
+        ((reason,),) = plant.rows("SELECT DISTINCT reason FROM emission_hour WHERE version > 1")
+        assert "DESNZ, Greenhouse gas reporting: conversion factors 2026" in reason
+    finally:
+        plant.close()
