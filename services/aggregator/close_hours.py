@@ -12,18 +12,17 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import chain
 from typing import Any
 
 import numpy as np
 import psycopg
 
-from services.aggregator import hour_points, scaled_series
+from services.aggregator import hour_points, monitor_control, scaled_series
 from services.aggregator.minute_rollover import SETTLE_S
+from services.aggregator.scaled_series import ScaledSeries
 from services.core.accounting.minute_rounding import MAX_BILLIONTHS
 from services.core.accounting.stack.closing import ClosingRule, HourFigure, InputValue, Period
 from services.core.accounting.stack.history import History
-from services.core.accounting.stack.qa import out_of_control
 from services.core.accounting.stack.recording import LOAD, OPERATING, InputMinutes, RecordedInput
 from services.core.store.computation import computable_ranges
 from services.core.store.computation.ranges import Ranges
@@ -33,7 +32,6 @@ from services.core.store.emissions.minute_changes import Changes
 from services.core.store.readings import calibrations
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
 from services.core.store.registry.retirements import Retirement
-from services.core.timeline.instants import HOUR_US, MINUTE_US
 
 #: Hours of one source that are closed in one step, so that a long history takes many short
 #: transactions.
@@ -232,7 +230,25 @@ def _finalise_source(
     if bound.first_recorded is not None and min(hours) < bound.first_recorded:
         # what was the first hour of all is an hour like any other now
         hours = {*hours, bound.first_recorded}
-    recorded = _record(connection, plan, source, rule, sorted(hours), bound.first_known)
+    scaled = scaled_series.read(connection, plan, source, rule, sorted(hours))
+    operates = _operates(rule, scaled, hours)
+    others = monitor_control.affected(
+        connection,
+        plan,
+        source,
+        rule,
+        first_known=bound.first_known,
+        last_recorded=bound.last_recorded,
+        operates=operates,
+    )
+    others = computable_ranges.hours(connection, plan, {source.id: others})[source.id]
+    if others:
+        hours = {*hours, *others}
+        scaled = scaled_series.read(connection, plan, source, rule, sorted(hours))
+        operates = _operates(rule, scaled, hours)
+    recorded = _record(
+        connection, plan, source, rule, scaled, operates, first_known=bound.first_known
+    )
     hour_inputs.record(connection, source.id, recorded)
     invalid = hour_inputs.invalid_hours(connection, source.id)
 
@@ -268,17 +284,17 @@ def _record(
     plan: FacilityPlan,
     source: SourcePlan,
     rule: ClosingRule,
-    hours: list[int],
+    scaled: ScaledSeries,
+    operates: Mapping[int, bool],
+    *,
     first_known: int | None,
 ) -> dict[int, dict[str, RecordedInput]]:
-    scaled = scaled_series.read(connection, plan, source, rule, hours)
+    hours = sorted(operates)
     channel_ids = list(source.inputs.values())
     excused = calibrations.excused(connection, channel_ids, hours[0], hours[-1] + 1)
-    uncontrolled = {
-        channel_id: _uncontrolled(connection, channel_id, hours)
-        for channel_id in channel_ids
-        if channel_id in plan.calibrations
-    }
+    control = monitor_control.read(
+        connection, plan, source, rule, hours, first_known=first_known, operates=operates
+    )
     points = hour_points.read(connection, plan, source, rule, hours)
     records = {}
     for hour in hours:
@@ -289,13 +305,12 @@ def _record(
             value, covered_us = rule.inputs.values_at(item.name, by_role, minutes)
             roles = rule.inputs.roles(item.name)
             channels = [source.inputs[role] for role in roles]
-            assured = np.ones(60, dtype=bool)
-            for first_us, end_us in chain(*(uncontrolled.get(c, []) for c in channels)):
-                assured &= ((minutes + 1) * MINUTE_US <= first_us) | (minutes * MINUTE_US >= end_us)
+            assured, notes = control.of_hour(channels, hour)
             inputs[item.name] = InputMinutes(
                 value=value,
                 covered_us=covered_us,
                 assured=assured,
+                control=notes,
                 excused=any((channel_id, hour) in excused for channel_id in channels),
                 channels=tuple(points.channel_points(role, hour) for role in roles),
                 over=scaled.over(rule, item.name, hour),
@@ -313,15 +328,20 @@ def _record(
     return records
 
 
-def _uncontrolled(
-    connection: psycopg.Connection[Any], channel_id: int, hours: list[int]
-) -> list[tuple[int, int]]:
-    end_us = (hours[-1] + 1) * HOUR_US
-    tests = calibrations.tests(connection, channel_id, hours[0] * HOUR_US, end_us)
-    return [
-        (period.from_us, end_us if period.to_us is None else period.to_us)
-        for period in out_of_control(tests, until_us=end_us)
-    ]
+def _operates(rule: ClosingRule, scaled: ScaledSeries, hours: Collection[int]) -> dict[int, bool]:
+    """Tell of each hour whether the unit operates in any minute of it."""
+    if rule.operates_above is None:
+        return dict.fromkeys(hours, True)
+    return {
+        hour: bool(
+            rule.operates(
+                *scaled.of_hour(hour)[OPERATING].values_at(
+                    np.arange(hour * 60, hour * 60 + 60, dtype=np.int64)
+                )
+            ).any()
+        )
+        for hour in hours
+    }
 
 
 def _dependent(

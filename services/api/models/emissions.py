@@ -88,9 +88,9 @@ class Emission(Answer):
 class Report(Answer):
     """A quarter or year of one stack, as its rule requires it to be reported."""
 
-    time: datetime = Field(examples=["2026-07-01T04:00:00Z"], description="start of the period")
+    time: datetime = Field(examples=["2026-07-01T05:00:00Z"], description="start of the period")
     ends: datetime = Field(
-        examples=["2026-10-01T04:00:00Z"], description="end of the period, exclusive"
+        examples=["2026-10-01T05:00:00Z"], description="end of the period, exclusive"
     )
     facility: str = Field(examples=["linz"])
     source: str = Field(examples=["stack-1"])
@@ -116,6 +116,11 @@ class Report(Answer):
     codes: str = Field(
         examples=["co2:01=2208 flow:01=2205 flow:20=3"],
         description="hours of operation by the method code of each input",
+    )
+    reporting_zone: Literal["standard", "local"] = Field(
+        examples=["standard"],
+        description="time of the facility that the period is cut by: without daylight saving time"
+        " all year (`standard`), or by the clock (`local`)",
     )
 
 

@@ -32,7 +32,7 @@ class ReportsQuery(Query):
         None,
         ge=1970,
         le=2199,
-        description="calendar year in the facility's time zone; default: this year",
+        description="calendar year by the time that reports are cut by; default: this year",
     )
     as_of: Instant | None = Field(
         None, description="returns what would have been reported at this time; default: now"
@@ -47,8 +47,9 @@ class ReportsQuery(Query):
         "One row for each quarter that has begun and one for the year, for each stack whose hours"
         " are closed by a rule: the sum of the hours' reported rates times their operating times,"
         " rounded once, in the rule's unit (40 CFR 75 App. F, F-12; the year is the sum of the"
-        " reported quarters, F-13). A period with an hour that cannot be computed has no value."
-        " JSON or, with `Accept: text/csv`, CSV.",
+        " reported quarters, F-13). Quarters and years are cut in standard time all year where a"
+        " source is under Part 75, unless the facility file says otherwise. A period with"
+        " an hour that cannot be computed has no value. JSON or, with `Accept: text/csv`, CSV.",
         NotFound,
     ),
 )

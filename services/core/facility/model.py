@@ -34,6 +34,7 @@ from services.core.facility.sources import (
     ActivitySource,
     Load,
     Operating,
+    ReportingZone,
     Source,
     StackSource,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "Load",
     "Notify",
     "Operating",
+    "ReportingZone",
     "Source",
     "StackSource",
     "own_topic",
@@ -72,6 +74,14 @@ class Facility(Part):
         description=(
             "IANA time zone, such as Europe/Vienna: days, months and factor versions begin by it."
         )
+    )
+    reporting_zone: ReportingZone | None = Field(
+        None,
+        description=(
+            "By which time quarters and years of reports are cut: standard, the zone's time without"
+            " daylight saving all year, or local. Default: standard where a source is under part75,"
+            " else local."
+        ),
     )
     gwp: GwpName | None = Field(
         None,
@@ -217,17 +227,22 @@ class FacilityFile(Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _sources_take_the_facilitys_gwp(cls, data: Any) -> Any:
+    def _sources_take_what_the_facility_says(cls, data: Any) -> Any:
         """Dump the source's own configuration, so that a past one can be shown and computed."""
         facility = data.get("facility") if isinstance(data, dict) else None
         sources = data.get("sources") if isinstance(data, dict) else None
-        if not isinstance(facility, dict) or "gwp" not in facility or not isinstance(sources, list):
+        if not isinstance(facility, dict) or not isinstance(sources, list):
             return data
+        given = {
+            method: {key: facility[key]}
+            for key, method in (("gwp", "activity"), ("reporting_zone", "stack"))
+            if facility.get(key) is not None
+        }
         return {
             **data,
             "sources": [
-                {"gwp": facility["gwp"], **source}
-                if isinstance(source, dict) and source.get("method") == "activity"
+                {**given.get(str(source.get("method")), {}), **source}
+                if isinstance(source, dict)
                 else source
                 for source in sources
             ],

@@ -25,6 +25,9 @@ OPERATING = "operating"
 LOAD = "load"
 TELLING = frozenset({OPERATING, LOAD})
 
+#: By which time quarters and years of reports begin: without daylight saving time, or by the clock.
+ReportingZone = Literal["standard", "local"]
+
 
 class _Source(Part):
     id: Slug = Field(description="Name of the source, unique within the facility. A slug.")
@@ -165,6 +168,9 @@ class StackSource(_Source):
     )
     operating: Operating | None = Field(
         None, description="How it is known that the unit operates. Default: always."
+    )
+    reporting_zone: ReportingZone | None = Field(
+        None, description="By which time reports are cut. Default: the facility's."
     )
     load: Load | None = Field(
         None, description="Load by which a missing flow is filled. Default: one load range."

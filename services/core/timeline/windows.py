@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
@@ -90,6 +90,15 @@ def fixed_bounds(window: str, minute: int, zone: ZoneInfo) -> tuple[int, int]:
         begins = begins.replace(month=1, day=1)
         ends = begins.replace(year=begins.year + 1)
     return int(begins.timestamp()) // 60, int(ends.timestamp()) // 60
+
+
+def standard_time(zone: ZoneInfo, year: int) -> timezone:
+    """Return a zone's standard time of a year, without daylight saving time.
+
+    It is the lesser of the offsets in January and July.
+    """
+    offsets = (datetime(year, month, 1, tzinfo=zone).utcoffset() for month in (1, 7))
+    return timezone(min(offset for offset in offsets if offset is not None))
 
 
 def _midnight(local: datetime) -> datetime:

@@ -32,7 +32,7 @@ sources:
 """
 MINUTE = timedelta(minutes=1)
 #: the third quarter ends with the first of these hours
-START = instant("2026-10-01T03:00:00Z")
+START = instant("2026-10-01T04:00:00Z")
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ async def test_a_quarter_is_rounded_once_and_a_year_adds_quarters_as_reported(
     first, second, third, fourth, year = rows
     assert [row["period"] for row in rows] == ["2026-Q1", "2026-Q2", "2026-Q3", "2026-Q4", "2026"]
     assert (first["value"], first["reason"]) == (None, "no hour was judged")
-    assert (third["ends"], fourth["time"]) == ("2026-10-01T04:00:00Z", "2026-10-01T04:00:00Z")
+    assert (third["ends"], fourth["time"]) == ("2026-10-01T05:00:00Z", "2026-10-01T05:00:00Z")
     # 8.5 x 0.25 = 2.125
     assert (third["unrounded"], third["value"], third["unit"]) == (2.125, 2.1, "short ton")
     assert third["co2_kg"] == pytest.approx(2.1 * 907.18474)
@@ -93,7 +93,7 @@ async def test_an_hour_that_cannot_be_computed_leaves_its_period_without_a_value
     apply_text(database_url, FILE.replace("substitution: part75", "substitution: none"))
     run(plant, flow=False)
     rows = (await client.get("/v1/reports", params={"year": 2026, "source": "stack"})).json()
-    why = "hour 2026-10-01T04:00:00Z operated and has no rate"
+    why = "hour 2026-10-01T05:00:00Z operated and has no rate"
     assert (rows[3]["value"], rows[3]["reason"]) == (None, why)
     assert rows[2]["value"] == 2.1
     assert (rows[4]["value"], rows[4]["reason"]) == (None, f"quarter 4 is not computable: {why}")
@@ -143,3 +143,37 @@ async def test_what_has_no_report_is_not_found(client: httpx.AsyncClient) -> Non
     assert (await client.get("/v1/reports", params={"source": "other"})).status_code == 404
     assert (await client.get("/v1/reports", params={"facility": "other"})).status_code == 404
     assert (await client.get("/v1/reports", params={"year": 1})).status_code == 422
+
+
+@pytest.mark.vector
+@pytest.mark.usefixtures("plant")
+async def test_quarters_of_part75_are_in_standard_time_all_year(
+    client: httpx.AsyncClient, database_url: str
+) -> None:
+    """C14: ECMPS keeps its hours in standard time; New York's is UTC-5 in July too."""
+    rows = (await client.get("/v1/reports", params={"year": 2026})).json()
+    assert [row["reporting_zone"] for row in rows] == ["standard"] * 5
+    assert (rows[0]["time"], rows[1]["time"]) == ("2026-01-01T05:00:00Z", "2026-04-01T05:00:00Z")
+    assert (rows[2]["time"], rows[2]["ends"]) == ("2026-07-01T05:00:00Z", "2026-10-01T05:00:00Z")
+    # who says local gets the clock's
+    apply_text(database_url, FILE.replace("_York}", "_York, reporting_zone: local}"))
+    (third,) = [
+        row
+        for row in (await client.get("/v1/reports", params={"year": 2026})).json()
+        if row["period"] == "2026-Q3"
+    ]
+    assert (third["time"], third["ends"]) == ("2026-07-01T04:00:00Z", "2026-10-01T04:00:00Z")
+    assert third["reporting_zone"] == "local"
+
+
+@pytest.mark.usefixtures("plant")
+async def test_without_part75_quarters_are_by_the_facilitys_clock(
+    client: httpx.AsyncClient, database_url: str
+) -> None:
+    other = FILE.replace("part75", "mrr")
+    apply_text(database_url, other)
+    rows = (await client.get("/v1/reports", params={"year": 2026})).json()
+    assert (rows[2]["time"], rows[2]["reporting_zone"]) == ("2026-07-01T04:00:00Z", "local")
+    apply_text(database_url, other.replace("_York}", "_York, reporting_zone: standard}"))
+    rows = (await client.get("/v1/reports", params={"year": 2026})).json()
+    assert (rows[2]["time"], rows[2]["reporting_zone"]) == ("2026-07-01T05:00:00Z", "standard")

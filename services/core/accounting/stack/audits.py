@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from services.core.accounting.stack.control import OutOfControl
 from services.core.accounting.stack.qa import (
     Monitor,
-    OutOfControl,
     RelativeAccuracy,
     Run,
     relative_accuracy,

@@ -118,6 +118,15 @@ class ClosingRule:
         """Return the load range of an hour's load, None where flow has one range only."""
         return None if self.load_maximum is None else load_range(load, self.load_maximum)
 
+    def operates(
+        self, value: NDArray[np.float64], covered_us: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Tell of each minute of the input `operating` whether the unit operates."""
+        if self.operates_above is None:
+            return np.ones(len(value), dtype=bool)
+        runs: NDArray[np.bool_] = np.logical_or(covered_us == 0, value > self.operates_above)
+        return runs
+
     def record(
         self,
         clock_hour: int,
@@ -168,10 +177,7 @@ class ClosingRule:
     ) -> NDArray[np.bool_]:
         operating = np.ones(60, dtype=bool)
         if self.operates_above is not None:
-            operating_time = inputs[OPERATING]
-            operating &= (operating_time.covered_us == 0) | (
-                operating_time.value > self.operates_above
-            )
+            operating &= self.operates(inputs[OPERATING].value, inputs[OPERATING].covered_us)
         if first_of_all:
             known = np.any([inputs[i.name].covered_us > 0 for i in self.equation.inputs], axis=0)
             operating &= np.maximum.accumulate(known)

@@ -1,4 +1,4 @@
-"""Quality assurance of a monitor: daily calibration, out-of-control periods, accuracy audits."""
+"""Quality assurance of a monitor: daily calibrations and relative accuracy audits."""
 
 from __future__ import annotations
 
@@ -8,15 +8,7 @@ from decimal import Decimal, localcontext
 from enum import StrEnum
 
 from services.core.accounting.stack.rounding import ARITHMETIC, half_away
-from services.core.timeline.instants import HOUR_US, MINUTE_US
-
-CALIBRATION_VALID_HOURS = 26
-"""Clock hours, with its own, that a passed daily calibration vouches for (40 CFR 75 App. B 2.1.5).
-
-EPA's checking code asks for fewer than 26 hours between the hour of the test and that of the data.
-Its grace period for the first hours after a shutdown is not given here.
-"""
-
+from services.core.timeline.instants import MINUTE_US
 
 SAME_TEST_US = 15 * MINUTE_US
 """Calibration readings no farther apart than this belong to one test: tonne's own rule."""
@@ -124,46 +116,6 @@ class CalibrationSetup:
                 for (reference, response), error in zip(injections, errors, strict=True)
             ),
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutOfControl:
-    """A span whose data are not quality-assured; `to_us` None: still going on."""
-
-    from_us: int
-    to_us: int | None
-    reason: str
-
-
-def out_of_control(tests: Sequence[CalibrationTest], *, until_us: int) -> tuple[OutOfControl, ...]:
-    """Return the out-of-control periods up to `until_us`, in order.
-
-    A failed test begins one, the next passed test ends it (40 CFR 75.24(a)(1) and (c)). Where no
-    test follows a passed one for 26 clock hours, one begins by expiry. Before the first test
-    nothing is said. `tests` may come in any order.
-    """
-    periods: list[OutOfControl] = []
-    begun: tuple[int, str] | None = None
-    vouched_until: int | None = None
-    for test in sorted(tests, key=lambda item: (item.ts_us, item.passed)):
-        if test.ts_us > until_us:
-            break
-        if begun is None and vouched_until is not None and test.ts_us > vouched_until:
-            begun = (vouched_until, "expired")
-        if test.passed:
-            if begun is not None:
-                periods.append(OutOfControl(from_us=begun[0], to_us=test.ts_us, reason=begun[1]))
-            begun = None
-            vouched_until = (test.ts_us // HOUR_US + CALIBRATION_VALID_HOURS) * HOUR_US
-        elif begun is None or begun[1] == "expired":
-            if begun is not None:
-                periods.append(OutOfControl(from_us=begun[0], to_us=test.ts_us, reason=begun[1]))
-            begun = (test.ts_us, "failed")
-    if begun is None and vouched_until is not None and until_us > vouched_until:
-        begun = (vouched_until, "expired")
-    if begun is not None:
-        periods.append(OutOfControl(from_us=begun[0], to_us=None, reason=begun[1]))
-    return tuple(periods)
 
 
 @dataclass(frozen=True, kw_only=True)

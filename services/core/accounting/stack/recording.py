@@ -62,7 +62,8 @@ class InputMinutes:
     """One input over the 60 minutes of an hour, in the equation's unit.
 
     `channels` are those that it comes from, the input's own first. `assured[m]` is False where the
-    monitor was out of control in minute m; `excused` whether readings say that there was
+    monitor was out of control in minute m, `control` says why or by what grace it was not;
+    `excused` whether readings say that there was
     calibration or maintenance. `over` None: no reading lies above full scale.
     """
 
@@ -72,6 +73,7 @@ class InputMinutes:
     excused: bool
     channels: tuple[ChannelPoints, ...]
     over: OverScale | None = None
+    control: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +122,8 @@ def record_input(
     covered_us = np.where(counts, minutes.covered_us, 0)
     verdict = _verdict(minutes, covered_us, assured, operating, validity)
     out = int((~assured).sum())
-    reason = verdict.reason + (f"; {out} minutes out of control" if out else "")
+    out_reason = f"{out} minutes out of control" if out else ""
+    reason = "; ".join(part for part in (verdict.reason, out_reason, *minutes.control) if part)
     average, code = item.record(_mean(minutes.value, covered_us)), MEASURED
     least_known, over_us = _over_scale(item, minutes, counts)
     if over_us:

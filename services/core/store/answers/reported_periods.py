@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from itertools import groupby
 from typing import Any, LiteralString
@@ -26,12 +26,15 @@ from services.core.accounting.stack.periods import (
 from services.core.facility import assemble, model
 from services.core.store.emissions import hour_inputs
 from services.core.timeline.instants import HOUR, rfc3339
+from services.core.timeline.windows import standard_time
 
 _SOURCE: TypeAdapter[model.StackSource] = TypeAdapter(model.StackSource)
 
 # The first configuration speaks for the time before it.
 _SOURCES = """
-SELECT f.slug AS facility, f.timezone, s.id, s.slug, s.scope, r.spec
+SELECT f.slug AS facility, f.timezone, s.id, s.slug, s.scope, r.spec,
+       bool_or('part75' IN (r.spec ->> 'validity', r.spec ->> 'substitution'))
+           OVER (PARTITION BY f.id) AS part75
 FROM source s JOIN facility f ON f.id = s.facility_id
 CROSS JOIN LATERAL (
     SELECT CASE WHEN %(as_of)s::timestamptz IS NULL THEN s.spec ELSE coalesce((
@@ -81,6 +84,7 @@ class ReportedPeriod:
     name: str
     begins: datetime
     ends: datetime
+    reporting_zone: model.ReportingZone
     equation: Equation
     total: PeriodTotal
     #: hours that were judged, and hours of operation as reported
@@ -111,7 +115,7 @@ def reported_year(
     """Read the quarters that have begun, and the year, of every stack under a rule.
 
     ``as_of``: as they were known then, which is ``now``; None: as they are known.
-    ``year``: of the facility's calendar; None: the running one. Times in UTC.
+    ``year``: of the calendar that reports are cut by; None: the running one. Times in UTC.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         sources = cursor.execute(
@@ -127,9 +131,13 @@ def _year_of(
     now: datetime,
     as_of: datetime | None,
 ) -> Iterator[ReportedPeriod]:
-    zone = ZoneInfo(row["timezone"])
+    source = _SOURCE.validate_python(row["spec"])
+    by: model.ReportingZone = source.reporting_zone or ("standard" if row["part75"] else "local")
+    zone: tzinfo = ZoneInfo(row["timezone"])
     year = now.astimezone(zone).year if year is None else year
-    equation = assemble.equation(_SOURCE.validate_python(row["spec"]))
+    if by == "standard":
+        zone = standard_time(ZoneInfo(row["timezone"]), year)
+    equation = assemble.equation(source)
     starts = [datetime(year, month, 1, tzinfo=zone).astimezone(UTC) for month in (1, 4, 7, 10)]
     starts.append(datetime(year + 1, 1, 1, tzinfo=zone).astimezone(UTC))
     begun = [(n, starts[n - 1], starts[n]) for n in range(1, 5) if starts[n - 1] <= now]
@@ -153,6 +161,7 @@ def _year_of(
             name=name,
             begins=begins,
             ends=ends,
+            reporting_zone=by,
             equation=equation,
             total=total,
             hours=len(hours),

@@ -159,6 +159,19 @@ def recorded_hours(
     return {row[0] for row in rows}
 
 
+def idle_hours(
+    connection: psycopg.Connection[Any], source_id: int, role: str, first: int, end: int
+) -> set[int]:
+    """Read recorded hours from ``first`` to before ``end`` in which the unit did not operate."""
+    rows = connection.execute(
+        f"SELECT {_HOUR} FROM source_hour_input"  # noqa: S608 - a constant
+        " WHERE source_id = %s AND role = %s AND operating_ms = 0"
+        " AND hour >= minute_start(60 * %s) AND hour < minute_start(60 * %s)",
+        (source_id, role, first, end),
+    )
+    return {row[0] for row in rows}
+
+
 def invalid_hours(connection: psycopg.Connection[Any], source_id: int) -> set[int]:
     """Read hours in which the unit operated and any input is not valid."""
     rows = connection.execute(

@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 
 from services.core.accounting.stack.audits import Audit, failed_periods, in_force, of_runs
-from services.core.accounting.stack.qa import Monitor, OutOfControl, Run
+from services.core.accounting.stack.control import OutOfControl
+from services.core.accounting.stack.qa import Monitor, Run
 
 HOUR_US = 3_600_000_000
 

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
+from services.core.accounting.stack.control import Operation, OutOfControl, in_grace, out_of_control
 from services.core.accounting.stack.qa import (
     CalibrationSetup,
     CalibrationTest,
     Monitor,
-    OutOfControl,
     Run,
     calibration_error,
-    out_of_control,
     relative_accuracy,
     t_value,
 )
@@ -171,6 +170,47 @@ def test_a_failure_after_expiry_begins_its_own_period() -> None:
 def test_before_the_first_test_nothing_is_said() -> None:
     assert out_of_control([], until_us=100 * HOUR_US) == ()
     assert out_of_control([at(50, passed=False)], until_us=40 * HOUR_US) == ()
+
+
+def test_a_monitor_never_calibrated_is_out_of_control_after_its_first_day() -> None:
+    # EPA's code: undetermined while fewer than 25 hours lie between the first hour and this one
+    never = Operation(first_hour=10)
+    expected = OutOfControl(from_us=36 * HOUR_US, to_us=None, reason="no prior test")
+    assert out_of_control([], until_us=36 * HOUR_US, operation=never) == ()
+    assert out_of_control([], until_us=37 * HOUR_US, operation=never) == (expected,)
+    tests = [at(40, passed=True)]
+    (period,) = out_of_control(tests, until_us=50 * HOUR_US, operation=never)
+    assert (period.to_us, period.reason) == (40 * HOUR_US, "no prior test")
+    # it stands still in its first day: 8 hours from when it starts again
+    stood = Operation(first_hour=10, idle=frozenset(range(30, 60)))
+    (period,) = out_of_control([], until_us=99 * HOUR_US, operation=stood)
+    assert period.from_us == 68 * HOUR_US
+
+
+@pytest.mark.vector
+def test_a_shutdown_within_the_26_hours_gives_8_hours_of_grace() -> None:
+    # C12: calibrated in hour 0, idle from 1 to 30, started again in hour 31
+    shutdown = Operation(idle=frozenset(range(1, 31)))
+    tests = [at(0, passed=True)]
+    assert out_of_control(tests, until_us=39 * HOUR_US, operation=shutdown) == ()
+    (period,) = out_of_control(tests, until_us=45 * HOUR_US, operation=shutdown)
+    assert (period.from_us, period.reason) == (39 * HOUR_US, "expired")
+    grace = [h for h in range(50) if in_grace(tests, clock_hour=h, operation=shutdown)]
+    assert grace == list(range(26, 39))
+    # while it stands still nothing expires
+    still = Operation(idle=frozenset(range(1, 500)))
+    assert out_of_control(tests, until_us=400 * HOUR_US, operation=still) == ()
+
+
+def test_a_shutdown_after_the_26_hours_gives_no_grace() -> None:
+    tests = [at(0, passed=True)]
+    late = Operation(idle=frozenset(range(26, 60)))
+    (period,) = out_of_control(tests, until_us=70 * HOUR_US, operation=late)
+    assert period.from_us == 26 * HOUR_US
+    # a short stop early in the 26 hours takes nothing away from them
+    short = Operation(idle=frozenset({3}))
+    (period,) = out_of_control(tests, until_us=70 * HOUR_US, operation=short)
+    assert period.from_us == 26 * HOUR_US
 
 
 def setup(**more: Any) -> CalibrationSetup:
