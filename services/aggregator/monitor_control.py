@@ -110,8 +110,8 @@ def affected(
         return set()
     later = sorted(hour for hour in have if hour >= min(changed))
     before, now = (
-        read(connection, plan, source, rule, later, first_known=first_known, operates=each)
-        for each in ({}, operates)
+        read(connection, plan, source, rule, later, first_known=first_known, operates=running)
+        for running in ({}, operates)
     )
     channels = list(before.periods)
     return {

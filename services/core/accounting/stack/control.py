@@ -7,7 +7,7 @@ was no gas to test it with (40 CFR 75 App. B 2.1.5; the hours as EPA's checking 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from services.core.accounting.stack.qa import CalibrationTest
@@ -44,7 +44,7 @@ class Operation:
     nothing is to be said of a monitor that was not tested yet.
     """
 
-    idle: Collection[int] = frozenset()
+    idle: Set[int] = frozenset()
     first_hour: int | None = None
 
     def next_hour(self, hour: int) -> int:
@@ -58,9 +58,9 @@ class Operation:
 
         `covered_hours`, from `hour` on, are those in which a shutdown begins a period of grace.
         """
-        stood = [each for each in range(hour, hour + covered_hours) if each in self.idle]
+        shutdown = sorted(self.idle & set(range(hour, hour + covered_hours)))
         expires = hour + CALIBRATION_VALID_HOURS
-        return max(expires, self.next_hour(stood[-1]) + GRACE_HOURS) if stood else expires
+        return max(expires, self.next_hour(shutdown[-1]) + GRACE_HOURS) if shutdown else expires
 
 
 ALWAYS = Operation()
