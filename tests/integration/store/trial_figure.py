@@ -25,13 +25,15 @@ class Trial:
     """What one more figure takes: edits of product files, and a migration with its columns."""
 
     name: str
+    #: of its migration; what connects compares it with the files
+    number: str
     edits: Edits
     #: table, type and column
     columns: tuple[tuple[str, str, str], ...]
 
     @property
     def migration(self) -> str:
-        return f"core/store/schema/migrations/versions/9999_{self.name}.py"
+        return f"core/store/schema/migrations/versions/{self.number}_{self.name}.py"
 
     @property
     def files(self) -> list[str]:
@@ -124,6 +126,7 @@ _TIME_EDITS: Edits = {
 
 MASS = Trial(
     name="trial_mass",
+    number="9998",
     edits=_MASS_EDITS,
     columns=(
         ("emission_minute", "sa.BigInteger()", "trial_ug"),
@@ -136,6 +139,7 @@ MASS = Trial(
 
 TIME = Trial(
     name="trial_time",
+    number="9999",
     edits=_TIME_EDITS,
     columns=(
         ("emission_minute", "sa.Integer()", "trial_ms"),
@@ -150,7 +154,7 @@ _MIGRATION = '''"""A trial figure of every total."""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "{name}"
+revision = "{number}"
 down_revision = "{before}"
 branch_labels = None
 depends_on = None
@@ -192,7 +196,7 @@ def copy_with(target: Path, trials: Sequence[Trial]) -> None:
             path.write_text(text, encoding="utf-8")
         is_last = trial is trials[-1]
         migration = _MIGRATION.format(
-            name=trial.name,
+            number=trial.number,
             before=before,
             columns="".join(
                 _COLUMN.format(table=table, type=type_, name=column)
@@ -203,4 +207,4 @@ def copy_with(target: Path, trials: Sequence[Trial]) -> None:
         if not is_last:
             migration = migration.replace('    op.execute("DROP VIEW minute_in_force")\n', "")
         (target / "services" / trial.migration).write_text(migration, encoding="utf-8")
-        before = trial.name
+        before = trial.number
