@@ -48,7 +48,7 @@ PARTS: Final = {
     "verify": Part(
         "services.cli.verify",
         "verify",
-        "Recompute final hours as they were computed; exit 1 and list those that differ.",
+        "Recompute hours and check that the ledger adds up; exit 1 and list what does not.",
     ),
     "recompute": Part(
         "services.cli.recompute",
