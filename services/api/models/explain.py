@@ -154,7 +154,12 @@ def _audit(audit: Audit) -> dict[str, Any]:
     accuracy = audit.accuracy
     return {
         "time": from_us(audit.ts_us),
+        "kind": audit.kind,
         "passed": audit.passed,
+        "levels": [
+            {"error": float(level.error), "alternative": level.alternative, "passed": level.passed}
+            for level in audit.levels
+        ],
         "bias_factor": float(audit.bias_factor),
         "runs": None if accuracy is None else accuracy.runs,
         "mean_difference": None if accuracy is None else float(accuracy.mean_difference),

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from services.core.accounting.factors import ConfigurationError
-from services.core.accounting.stack.audits import Audit, of_runs
+from services.core.accounting.stack.audits import RATA, Audit, of_levels, of_runs
 from services.core.accounting.stack.closing import ClosingRule
 from services.core.accounting.stack.equations import Equation
+from services.core.accounting.stack.linearity import GasTest, Level
 from services.core.accounting.stack.measured import FLOW
 from services.core.accounting.stack.qa import CalibrationSetup, Monitor, Run
 from services.core.accounting.stack.scales import Scale, beyond
@@ -162,6 +163,8 @@ def _audit(channel: model.Channel, role: str, stated: AuditPart) -> Audit:
         raise ConfigurationError(
             f"the audit of {channel.id} has a bias_factor, which only a flow carries: remove it"
         )
+    if stated.kind not in (None, RATA):
+        return _gas_test(channel, role, stated)
     if stated.runs is None:
         return Audit(
             ts_us=ts_us,
@@ -182,6 +185,26 @@ def _audit(channel: model.Channel, role: str, stated: AuditPart) -> Audit:
         return of_runs(Monitor(role), ts_us=ts_us, runs=runs)
     except ValueError as error:
         raise ConfigurationError(f"audit of {channel.id}: {error}") from None
+
+
+def _gas_test(channel: model.Channel, role: str, stated: AuditPart) -> Audit:
+    test, ts_us = GasTest(str(stated.kind)), to_us(stated.at)
+    if role not in {Monitor.CO2, Monitor.O2} or channel.quantity != "fraction":
+        raise ConfigurationError(
+            f"a {stated.kind} is a test of a CO2 or O2 monitor in percent, and {channel.id} is"
+            f" {role} of {channel.quantity}: remove it"
+        )
+    if stated.levels is None:
+        return Audit(ts_us=ts_us, passed=stated.passed is not False, gas_test=test)
+    convert = conversion(channel.unit, "%")
+    levels = [
+        Level(reference=_exact(convert(reference)), response=_exact(convert(response)))
+        for reference, response in stated.levels
+    ]
+    try:
+        return of_levels(test, ts_us=ts_us, levels=levels, unit="%")
+    except ValueError as error:
+        raise ConfigurationError(f"{stated.kind} of {channel.id}: {error}") from None
 
 
 def _exact(value: object) -> Decimal:

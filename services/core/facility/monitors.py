@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from services.core.accounting.stack.linearity import LEAST_LEVELS, GasTest
 from services.core.accounting.stack.qa import LEAST_RUNS
 from services.core.facility.fields import Figure, Instant, Part, PositiveFigure, at_most
 
@@ -25,9 +26,23 @@ class Calibration(Part):
 
 
 class Audit(Part):
-    """A relative accuracy test audit of a stack monitor: its runs, or what it came to."""
+    """An audit of a stack monitor: its runs or levels, or what it came to."""
 
     at: Instant = Field(description="When its last run ended.")
+    kind: Literal["rata", "linearity", "cga"] | None = Field(
+        None,
+        description=(
+            "rata: a relative accuracy test audit. linearity: a linearity check. cga: a cylinder"
+            " gas audit. Default: rata."
+        ),
+    )
+    levels: Annotated[tuple[tuple[Figure, Figure], ...], at_most(100)] | None = Field(
+        None,
+        description=(
+            "linearity, cga: [reference, response] of each gas, means in the channel's unit; three"
+            " or more, of a cga two."
+        ),
+    )
     runs: Annotated[tuple[tuple[Figure, Figure], ...], at_most(1000)] | None = Field(
         None, description="Nine or more runs, each [reference, monitor], in the channel's unit."
     )
@@ -44,7 +59,27 @@ class Audit(Part):
     )
 
     @model_validator(mode="after")
+    def _says_what_its_kind_has(self) -> Audit:
+        if self.kind in (None, "rata"):
+            if self.levels is not None:
+                raise ValueError("levels are those of a linearity check or a cga: state its kind")
+            return self
+        if self.runs is not None or self.bias_factor is not None:
+            raise ValueError(f"runs and bias_factor are those of a rata: a {self.kind} has levels")
+        if self.levels is not None:
+            if self.passed is not None:
+                raise ValueError("levels say whether the audit passed: leave passed out")
+            if len(self.levels) < LEAST_LEVELS[GasTest(self.kind)]:
+                raise ValueError(
+                    f"a {self.kind} has at least {LEAST_LEVELS[GasTest(self.kind)]} levels, each"
+                    " [reference, response]"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _says_what_it_came_to(self) -> Audit:
+        if self.levels is not None:
+            return self
         if self.runs is not None:
             if self.passed is not None or self.bias_factor is not None:
                 raise ValueError("runs say whether the audit passed and its bias_factor: leave out")
@@ -53,7 +88,9 @@ class Audit(Part):
                     f"an audit has at least {LEAST_RUNS} runs, each [reference, monitor]"
                 )
         elif self.passed is None and self.bias_factor is None:
-            raise ValueError("an audit needs its runs, or passed: true or false, or a bias_factor")
+            raise ValueError(
+                "an audit needs its runs or levels, or passed: true or false, or a bias_factor"
+            )
         if self.passed is False and self.bias_factor is not None:
             raise ValueError("a failed audit gives no bias_factor")
         return self

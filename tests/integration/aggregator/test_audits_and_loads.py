@@ -128,6 +128,46 @@ def test_a_failed_audit_is_out_of_control_until_one_passes(database_url: str) ->
     plant.close()
 
 
+def test_a_failed_linearity_check_is_out_of_control_until_one_of_its_kind_passes(
+    database_url: str,
+) -> None:
+    failed = "[[5.0, 5.1], [9.0, 9.9], [14.0, 14.1]]"
+    passed = "[[5.0, 5.1], [9.0, 9.5], [14.0, 14.1]]"
+    checks = (
+        "basis: wet, audits: ["
+        f"{{at: 2026-03-01T01:00:00Z, kind: linearity, levels: {failed}}},"
+        " {at: 2026-03-01T02:00:00Z, passed: true},"
+        f"{{at: 2026-03-01T03:00:00Z, kind: linearity, levels: {passed}}}]"
+    )
+    plant = Plant(database_url, file().replace("basis: wet", checks, 1))
+    plant.store([load(n, 80) for n in range(5)])
+    plant.store([r for n in range(5) for r in hour_of(n, 12.0, 1_200_000)])
+    close_all(plant, START + 5 * HOUR + 20 * MINUTE)
+    # the audit of relative accuracy in between ends nothing
+    assert [(h[2], h[3]) for h in hours(plant)[:5]] == [
+        ("measured", "quadrants"),
+        ("substituted", "co2:07"),
+        ("substituted", "co2:07"),
+        ("measured", "quadrants"),
+        ("measured", "quadrants"),
+    ]
+    closing = explained(plant, 2)
+    assert "linearity check failed" in closing["inputs"][0]["verdict_reason"]
+    check = next(each for each in closing["audits"]["co2"] if each["kind"] == "linearity")
+    assert [level["error"] for level in check["levels"]] == [2.0, 10.0, 0.7]
+    (passing,) = [
+        each
+        for each in explained(plant, 3)["audits"]["co2"]
+        if each["kind"] == "linearity" and each["passed"]
+    ]
+    assert [(level["error"], level["alternative"]) for level in passing["levels"]] == [
+        (2.0, False),
+        (0.5, True),
+        (0.7, False),
+    ]
+    plant.close()
+
+
 def test_a_missing_flow_is_filled_from_hours_of_its_load(plant: Plant) -> None:
     loads = [30, 80, 35, 35, 85, 38]
     plant.store([load(n, mw) for n, mw in enumerate(loads)])

@@ -117,13 +117,16 @@ def record_input(
     above full scale; `no_negative`: a negative average becomes zero, with its code, and a negative
     flow is not valid (40 CFR 75.57, Table 4a).
     """
-    assured = minutes.assured & _passed(audits, clock_hour)
+    passed, failed = _passed(audits, clock_hour)
+    assured = minutes.assured & passed
     counts = assured & operating
     covered_us = np.where(counts, minutes.covered_us, 0)
     verdict = _verdict(minutes, covered_us, assured, operating, validity)
     out = int((~assured).sum())
     out_reason = f"{out} minutes out of control" if out else ""
-    reason = "; ".join(part for part in (verdict.reason, out_reason, *minutes.control) if part)
+    reason = "; ".join(
+        part for part in (verdict.reason, out_reason, *minutes.control, *failed) if part
+    )
     average, code = item.record(_mean(minutes.value, covered_us)), MEASURED
     least_known, over_us = _over_scale(item, minutes, counts)
     if over_us:
@@ -220,12 +223,16 @@ def _mean(value: NDArray[np.float64], covered_us: NDArray[np.int64]) -> float | 
     return float(np.average(value[known], weights=covered_us[known])) if known.any() else None
 
 
-def _passed(audits: Sequence[Audit], clock_hour: int) -> NDArray[np.bool_]:
-    """Of each minute of the hour whether no failed audit stands against its data."""
+def _passed(audits: Sequence[Audit], clock_hour: int) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """Return for each minute of the hour whether no failed audit stands against it, and which."""
     starts_us = (clock_hour * 60 + np.arange(60, dtype=np.int64)) * MINUTE_US
     end_us = int(starts_us[-1]) + MINUTE_US
     passed = np.ones(60, dtype=bool)
+    reasons = []
     for period in failed_periods(audits, until_us=end_us):
         to_us = end_us if period.to_us is None else period.to_us
-        passed &= (starts_us + MINUTE_US <= period.from_us) | (starts_us >= to_us)
-    return passed
+        counts = (starts_us + MINUTE_US <= period.from_us) | (starts_us >= to_us)
+        if not counts.all():
+            passed &= counts
+            reasons.append(period.reason)
+    return passed, tuple(reasons)

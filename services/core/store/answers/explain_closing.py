@@ -115,5 +115,5 @@ def _around(audits: tuple[Audit, ...], first_us: int, end_us: int) -> list[Audit
     ended = sorted(
         (audit for audit in audits if audit.ts_us < end_us), key=lambda audit: audit.ts_us
     )
-    before = [audit for audit in ended if audit.ts_us < first_us]
-    return [*before[-1:], *(audit for audit in ended if audit.ts_us >= first_us)]
+    before = {audit.kind: audit for audit in ended if audit.ts_us < first_us}
+    return [*before.values(), *(audit for audit in ended if audit.ts_us >= first_us)]
