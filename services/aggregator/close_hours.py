@@ -20,6 +20,7 @@ import psycopg
 from services.aggregator import hour_points, monitor_control, scaled_series
 from services.aggregator.minute_rollover import SETTLE_S
 from services.aggregator.scaled_series import ScaledSeries
+from services.core.accounting.methods import StackMethod
 from services.core.accounting.minute_rounding import MAX_BILLIONTHS
 from services.core.accounting.stack.closing import ClosingRule, HourFigure, InputValue, Period
 from services.core.accounting.stack.history import History
@@ -274,7 +275,7 @@ def _finalise_source(
     for hour in sorted(recorded):
         figure = rule.figure(hour, recorded[hour], histories, period(hour))
         values += [(hour, role, value) for role, value in figure.inputs.items()]
-        verdicts.append(_verdict(source.id, hour, recorded[hour], figure))
+        verdicts.append(_verdict(source, hour, recorded[hour], figure))
     hour_inputs.write_values(connection, source.id, values)
     return verdicts
 
@@ -380,7 +381,7 @@ def _histories(
 
 
 def _verdict(
-    source_id: int, hour: int, recorded: Mapping[str, RecordedInput], figure: HourFigure
+    source: SourcePlan, hour: int, recorded: Mapping[str, RecordedInput], figure: HourFigure
 ) -> HourVerdict:
     kg, quality = figure.kg, str(figure.quality)
     if kg is not None and abs(kg) > _MAX_KG:
@@ -389,10 +390,14 @@ def _verdict(
     measured = [average.covered_ms for role, average in recorded.items() if role != LOAD]
     if kg is None and min(measured) > 0:
         quality = "partial"
+    share = source.method.biogenic if isinstance(source.method, StackMethod) else None
+    stated = 0.0 if share is None else float(share.stated_at(np.array([hour * 60]))[0])
+    co2_ug = None if kg is None else int((kg * Decimal(10**9)).to_integral_value())
     return HourVerdict(
-        source_id=source_id,
+        source_id=source.id,
         hour=hour,
-        co2_ug=None if kg is None else int((kg * Decimal(10**9)).to_integral_value()),
+        co2_ug=co2_ug,
+        biogenic_ug=0 if co2_ug is None else int(co2_ug * Decimal(repr(stated))),
         final=not figure.provisional,
         quality=quality,
         code=figure.code,

@@ -200,7 +200,9 @@ def _hours(minutes: Masses, begins: Integers, amounts: Amounts) -> Masses:
         source=source,
         minute=minute,
         ug={
-            mass.name: np.add.reduceat(minutes.ug[mass.name], begins) + added * mass.closing_adds
+            # a source that has a factor has no biogenic share that closing could add to
+            mass.name: np.add.reduceat(minutes.ug[mass.name], begins)
+            + added * (mass.closing == MASSES[0].closing)
             for mass in MASSES
         },
     )

@@ -18,7 +18,7 @@ from services.aggregator import close_hours
 from services.core.store.computation import compute
 from services.core.store.computation.ranges import Ranges
 from services.core.store.emissions import hour_inputs
-from services.core.store.emissions.hour_closing import HourVerdict
+from services.core.store.emissions.hour_closing import HourVerdict, biogenic_part
 from services.core.store.emissions.minute_changes import SourceMinutes
 from services.core.store.readings.series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan
@@ -74,7 +74,7 @@ def hours(
         hour: ComputedHour(
             figures=figures[hour]
             if hour not in verdicts or verdicts[hour].code is None
-            else _closed(figures[hour], verdicts[hour].co2_ug or 0),
+            else _closed(figures[hour], verdicts[hour]),
             verdict=verdicts.get(hour),
             inputs=tuple(sorted(differing.get(hour, ()))),
         )
@@ -82,10 +82,22 @@ def hours(
     }
 
 
-def _closed(minutes: HourFigures, co2_ug: int) -> HourFigures:
+def _closed(minutes: HourFigures, verdict: HourVerdict) -> HourFigures:
     """Return the figures of the minutes with what closing adds, which it adds to masses."""
-    added = co2_ug - minutes["co2_ug"]
-    return {**minutes, **{m.name: minutes[m.name] + added * m.closing_adds for m in MASSES}}
+    fossil, biogenic = minutes["co2_ug"], minutes["co2_biogenic_ug"]
+    part = 0 if verdict.co2_ug is None else biogenic_part(verdict, fossil, biogenic)
+    added = {
+        "closing_ug": (verdict.co2_ug or 0) - part - fossil,
+        "closing_biogenic_ug": part - biogenic,
+    }
+    return {
+        **minutes,
+        **{
+            mass.name: minutes[mass.name] + added[mass.closing]
+            for mass in MASSES
+            if mass.closing is not None
+        },
+    }
 
 
 def _sums(computed: SourceMinutes, first: int, last: int) -> dict[int, HourFigures]:

@@ -122,6 +122,10 @@ class Report(Answer):
         description="time of the facility that the period is cut by: without daylight saving time"
         " all year (`standard`), or by the clock (`local`)",
     )
+    biogenic_kg: float | None = Field(
+        examples=[0.0],
+        description="of `co2_kg`, which is all CO2 of the stack, what is from biomass",
+    )
 
 
 class Restatement(Answer):

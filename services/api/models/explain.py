@@ -298,6 +298,7 @@ def _minutes(explanation: HourExplanation, hour: datetime) -> list[dict[str, Any
                 "time": time,
                 **masses_kg(row.masses_ug if row and known else None),
                 "closing_kg": kg(row.closing_ug) if row else 0.0,
+                "closing_biogenic_kg": kg(row.closing_biogenic_ug) if row else 0.0,
                 "activity": row.activity_n / 1e9
                 if row and known and row.activity_n is not None
                 else None,

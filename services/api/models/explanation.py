@@ -77,6 +77,7 @@ class ExplainedMinute(Answer):
     closing_kg: float = Field(
         description="the minute's share of what the rule added when the hour was closed"
     )
+    closing_biogenic_kg: float = Field(description="the same of its biogenic CO2")
     activity: float | None
     exported: float | None = Field(
         description="what flowed out, which emits nothing; `null`: unknown, or not told apart"

@@ -15,6 +15,7 @@ from services.api.http.answers import Accept, rows_answer
 from services.api.http.parameters import FacilityList, Instant, Query, SourceList
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Shape
+from services.api.models.bands import kg
 from services.api.models.emissions import Report
 from services.core.store.answers.reported_periods import ReportedPeriod, reported_year
 
@@ -90,6 +91,7 @@ def _row(period: ReportedPeriod) -> dict[str, Any]:
         value=None if total.value is None else float(total.value),
         unrounded=None if total.unrounded is None else float(total.unrounded),
         co2_kg=None if total.value is None else float(total.value * equation.kg_per_unit),
+        biogenic_kg=None if total.value is None else kg(period.biogenic_ug),
         operating_h=float(period.operating),
         hours_waiting=period.waiting,
         state="final" if period.final else "provisional",

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from services.core.accounting.derived.minutes import DerivedInput
 from services.core.accounting.series import Minutes
+from services.core.accounting.stack.biogenic import BiogenicShare
 from services.core.accounting.stack.equations import Equation
 from services.core.accounting.stack.measured import StackInputs
 from services.core.accounting.units import Conversion
@@ -172,6 +173,8 @@ class StackMethod:
 
     equation: Equation
     inputs: StackInputs
+    #: what of its CO2 is from biomass; None: nothing
+    biogenic: BiogenicShare | None = None
     #: a rule judges its hours: what an uncertain value is worth is for the rule to say
     is_under_rule: bool = False
 
@@ -193,11 +196,18 @@ class StackMethod:
         rate_kg_h = np.asarray(self.equation.rate_kg_h(inputs), dtype=np.float64)
         covered = np.where(np.isfinite(rate_kg_h), covered, 0)
         co2 = np.where(covered > 0, rate_kg_h * (covered / HOUR_US), 0.0)
+        biogenic = np.zeros_like(co2)
+        if self.biogenic is not None:
+            share, known = self.biogenic.shares_at(series, minutes)
+            biogenic = co2 * share
+            co2 = co2 - biogenic
+            if not self.is_under_rule:
+                estimated = np.where(known, estimated, covered)
         return MinuteMasses(
             co2_kg=co2,
             co2e_kg=co2,
             market_kg=co2,
-            co2_biogenic_kg=np.zeros_like(co2),
+            co2_biogenic_kg=biogenic,
             activity=None,
             covered_us=covered,
             estimated_us=np.minimum(estimated, covered),

@@ -18,6 +18,7 @@ from services.core.accounting.gwp import gwp_set
 from services.core.accounting.methods import ActivityMethod, FactorSpan, Method, StackMethod
 from services.core.accounting.registers import Epoch, RegisterConfig
 from services.core.accounting.series import BEYOND_MEASURE, ESTIMATED_AFTER_US, ChannelRule
+from services.core.accounting.stack.biogenic import BIOGENIC, BiogenicShare
 from services.core.accounting.stack.equations import Equation, equation_for
 from services.core.accounting.stack.inputs import Basis, ChannelKind
 from services.core.accounting.stack.measured import (
@@ -98,7 +99,7 @@ def method(
     :raises ConfigurationError: it cannot be computed, with the reason and the way out.
     """
     if isinstance(source, model.StackSource):
-        return stack_method(source, channels)
+        return stack_method(source, channels, timezone)
     return _activity(source, channels, factors, timezone, market)
 
 
@@ -110,8 +111,13 @@ def equation(source: model.StackSource) -> Equation:
         raise ConfigurationError(str(error)) from None
 
 
-def stack_method(source: model.StackSource, channels: Mapping[str, model.Channel]) -> StackMethod:
-    """Return the method of a stack source; ConfigurationError as :func:`method` raises it."""
+def stack_method(
+    source: model.StackSource, channels: Mapping[str, model.Channel], timezone: str = "UTC"
+) -> StackMethod:
+    """Return the method of a stack source; ConfigurationError as :func:`method` raises it.
+
+    ``timezone``: days of stated biogenic shares begin by it.
+    """
     chosen = equation(source)
     inputs, consumed = _stack_inputs(chosen, channels)
     offered = {
@@ -135,8 +141,28 @@ def stack_method(source: model.StackSource, channels: Mapping[str, model.Channel
     return StackMethod(
         equation=chosen,
         inputs=replace(inputs, conversions={**conversions, **inputs.conversions}),
+        biogenic=_biogenic(source, channels, ZoneInfo(timezone)),
         is_under_rule=(source.validity, source.substitution) != ("none", "none"),
     )
+
+
+def _biogenic(
+    source: model.StackSource, channels: Mapping[str, model.Channel], zone: ZoneInfo
+) -> BiogenicShare | None:
+    if source.biogenic is None:
+        return None
+    channel = channels.get(BIOGENIC)
+    if channel is not None:
+        if channel.quantity != "fraction":
+            raise ConfigurationError(
+                f"biogenic: {channel.id} is a {channel.quantity}; a share is a fraction, in %"
+            )
+        return BiogenicShare(to_ratio=conversion(channel.unit, "1"))
+    stated = (
+        (_local_midnight_minute(share.valid_from or date(1970, 1, 1), zone), share.share / 100)
+        for share in source.biogenic.shares
+    )
+    return BiogenicShare(stated=tuple(sorted(stated)))
 
 
 def _stack_inputs(

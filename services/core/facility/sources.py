@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from services.core.accounting.gwp import GwpName
+from services.core.accounting.stack.biogenic import BIOGENIC
 from services.core.facility.fields import (
     ChannelReference,
+    Day,
     Direction,
     Figure,
     Part,
@@ -18,12 +20,14 @@ from services.core.facility.fields import (
     Slug,
     WaitS,
     Within,
+    at_most,
 )
 
-#: Roles of the channels that tell whether a unit operates, and its load: no inputs of an equation.
+#: Roles of the channels that tell whether a unit operates, its load, and what of its CO2 is from
+#: biomass: no inputs of an equation.
 OPERATING = "operating"
 LOAD = "load"
-TELLING = frozenset({OPERATING, LOAD})
+TELLING = frozenset({OPERATING, LOAD, BIOGENIC})
 
 #: By which time quarters and years of reports begin: without daylight saving time, or by the clock.
 ReportingZone = Literal["standard", "local"]
@@ -147,6 +151,43 @@ class Load(Part):
     )
 
 
+class BiogenicShare(Part):
+    """What of a stack's CO2 is from biomass, from a day on, by an analysis."""
+
+    share: Annotated[float, Within(lowest=0, highest=100)] = Field(
+        description="Percent of the CO2 that is from biomass."
+    )
+    valid_from: Day | None = Field(
+        None, description="First day, in the facility's time zone. Default: always."
+    )
+    citation: Annotated[str, StringConstraints(min_length=1)] = Field(
+        description="Where the share is from: analysis, laboratory report, estimation method."
+    )
+
+
+class Biogenic(Part):
+    """What of a stack's CO2 is from biomass: stated by analyses, or measured."""
+
+    channel: ChannelReference | None = Field(
+        None,
+        description=(
+            "Gauge of the share, as device.channel. Where it is not known all CO2 is fossil."
+        ),
+    )
+    shares: Annotated[tuple[BiogenicShare, ...], at_most(1000)] = Field(
+        (), description="Shares, each from its day on until the next one."
+    )
+
+    @model_validator(mode="after")
+    def _is_told_once(self) -> Biogenic:
+        if (self.channel is None) == (not self.shares):
+            raise ValueError("biogenic has either a channel or shares")
+        days = [share.valid_from for share in self.shares]
+        if len(set(days)) < len(days):
+            raise ValueError("two shares are stated from the same day on")
+        return self
+
+
 class StackSource(_Source):
     """Mass from what an emission monitoring system measures in the stack."""
 
@@ -172,6 +213,13 @@ class StackSource(_Source):
     reporting_zone: ReportingZone | None = Field(
         None, description="By which time reports are cut. Default: the facility's."
     )
+    biogenic: Biogenic | None = Field(
+        None,
+        description=(
+            "What of the CO2 is from biomass: it is a total of its own, CO2 is the rest."
+            " Default: nothing."
+        ),
+    )
     load: Load | None = Field(
         None, description="Load by which a missing flow is filled. Default: one load range."
     )
@@ -187,10 +235,14 @@ class StackSource(_Source):
     @property
     def channels(self) -> dict[str, str]:
         """The channels it needs, ``device.channel`` by role; those of ``TELLING`` are no inputs."""
-        telling = {OPERATING: self.operating, LOAD: self.load}
+        telling = {OPERATING: self.operating, LOAD: self.load, BIOGENIC: self.biogenic}
         return {
             **self.inputs,
-            **{role: part.channel for role, part in telling.items() if part is not None},
+            **{
+                role: part.channel
+                for role, part in telling.items()
+                if part is not None and part.channel is not None
+            },
         }
 
 

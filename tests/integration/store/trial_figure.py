@@ -55,7 +55,7 @@ _MASS_EDITS: Edits = {
         in_kg="trial_kg",
         answer="co2_trial_kg",
         comment="half of co2_ug",
-        closing_adds=False,
+        closing=None,
         later=True,
     ),
 """,

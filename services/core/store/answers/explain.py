@@ -76,6 +76,8 @@ class Minute:
     masses_ug: Sequence[int]
     #: the minute's share of what closing the hour added
     closing_ug: int
+    #: the same of its biogenic CO2
+    closing_biogenic_ug: int
     activity_n: int | None
     exported_n: int
     covered_ms: int
@@ -138,7 +140,8 @@ ORDER BY version
 """  # noqa: S608 - the columns are the constant above
 
 _MINUTES = f"""
-SELECT minute, ARRAY[{per_figure(MASSES)}] AS masses_ug, closing_ug, activity_n, exported_n,
+SELECT minute, ARRAY[{per_figure(MASSES)}] AS masses_ug, closing_ug,
+       closing_biogenic_ug, activity_n, exported_n,
        covered_ms
 FROM minute_in_force
 WHERE source_id = %(id)s AND minute >= %(hour)s AND minute < %(hour)s + interval '1 hour'
@@ -237,6 +240,7 @@ def _minutes_then(
                 then.figures["exported_n"],
                 then.figures["covered_ms"],
                 then.added["co2_ug"],
+                then.added["co2_biogenic_ug"],
             )
         ),
         strict=True,
@@ -246,11 +250,12 @@ def _minutes_then(
             minute=from_us(minute * MINUTE_US),
             masses_ug=masses_ug,
             closing_ug=added,
+            closing_biogenic_ug=added_biogenic,
             activity_n=activity_n if then.has_activity else None,
             exported_n=exported_n,
             covered_ms=covered_ms,
         )
-        for minute, masses_ug, activity_n, exported_n, covered_ms, added in columns
+        for minute, masses_ug, activity_n, exported_n, covered_ms, added, added_biogenic in columns
     ], None
 
 

@@ -48,7 +48,8 @@ ORDER BY f.slug, s.slug
 """
 
 _HOURS: LiteralString = """
-SELECT i.hour, i.role, i.value, i.code, i.operating_ms, coalesce(h.final, false) AS final
+SELECT i.hour, i.role, i.value, i.code, i.operating_ms, coalesce(h.final, false) AS final,
+       coalesce(h.co2_biogenic_ug, 0) AS co2_biogenic_ug
 FROM {inputs} i
 LEFT JOIN {hours} h ON h.source_id = i.source_id AND h.hour = i.hour
 WHERE i.source_id = %(source)s AND i.hour >= %(begins)s AND i.hour < %(ends)s
@@ -56,8 +57,9 @@ ORDER BY i.hour
 """
 
 _HOURS_THEN: LiteralString = (
-    "(SELECT source_id, hour, final, code FROM emission_hour WHERE known_at <= %(as_of)s"
-    " UNION ALL SELECT source_id, hour, final, code FROM emission_hour_history"
+    "(SELECT source_id, hour, final, code, co2_biogenic_ug FROM emission_hour"
+    " WHERE known_at <= %(as_of)s"
+    " UNION ALL SELECT source_id, hour, final, code, co2_biogenic_ug FROM emission_hour_history"
     " WHERE known_at <= %(as_of)s AND superseded_at > %(as_of)s)"
 )
 
@@ -92,6 +94,8 @@ class ReportedPeriod:
     operating: Decimal
     #: hours of operation by method code, such as ``co2:01=719 co2:07=1``
     codes: str
+    #: of the total, what is from biomass
+    biogenic_ug: int
     #: hours that are over and not final yet
     waiting: int
     final: bool
@@ -102,6 +106,7 @@ class _Hour:
     rate: HourRate
     #: of each input, such as ``co2:01``; empty: the unit did not operate
     codes: tuple[str, ...]
+    biogenic_ug: int
     final: bool
 
 
@@ -167,6 +172,7 @@ def _year_of(
             hours=len(hours),
             operating=sum((h.rate.op_time or Decimal(0) for h in hours.values()), Decimal(0)),
             codes=_codes(hours.values()),
+            biogenic_ug=sum(hour.biogenic_ug for hour in hours.values()),
             waiting=waiting,
             final=ends <= now and waiting == 0 and bool(hours),
         )
@@ -232,8 +238,8 @@ def _hours(
     for hour, of_hour in groupby(rows, key=lambda row: row[0]):
         values: dict[str, Decimal | None] = {}
         codes = []
-        operating_ms, final = 0, False
-        for _, role, value, code, operating_ms, final in of_hour:  # noqa: B007 - the hour's own
+        operating_ms, final, biogenic_ug = 0, False, 0
+        for _, role, value, code, operating_ms, final, biogenic_ug in of_hour:  # noqa: B007 - the hour's own
             if role in equation.terms:
                 values[role] = value
                 codes.append(f"{role}:{code}")
@@ -245,6 +251,7 @@ def _hours(
                 name=rfc3339(hour),
             ),
             codes=tuple(codes) if op_time else (),
+            biogenic_ug=biogenic_ug,
             final=final,
         )
     return hours

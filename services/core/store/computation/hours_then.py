@@ -18,6 +18,8 @@ from services.core.store.emissions.hour_quality import VALUELESS
 from services.core.store.emissions.hours_as_known import HourFigures
 from services.core.store.emissions.minute_changes import SourceMinutes
 from services.core.store.schema.figures import (
+    CLOSING_OF,
+    CLOSING_SHARES,
     COMPUTED,
     FIGURES,
     IN_HOURS,
@@ -40,7 +42,7 @@ _MINUTE_MS = 60_000
 
 _STORED: LiteralString = f"""
 SELECT minute_of(m.minute), {per_figure(FIGURES, "coalesce(m.{f}, 0)")},
-       (m.activity_n IS NOT NULL)::int, m.closing_ug
+       (m.activity_n IS NOT NULL)::int, {per_figure(CLOSING_SHARES, "m.{f}")}
 FROM minute_in_force m
 WHERE m.source_id = %(source)s AND m.minute >= minute_start(60 * %(hour)s)
   AND m.minute < minute_start(60 * (%(hour)s + 1))
@@ -48,18 +50,20 @@ ORDER BY m.minute
 """  # noqa: S608 - constants
 
 # The version of then, or null for an hour that was open then.
-_VERSION: LiteralString = """
-SELECT x.h, q.co2_ug, q.quality, q.code, q.in_force
+_VERSION: LiteralString = f"""
+SELECT x.h, q.masses_ug, q.quality, q.code, q.in_force
 FROM unnest(%(hours)s::int4[]) AS x(h)
 JOIN emission_hour h ON h.source_id = %(source)s AND h.hour = minute_start(60 * x.h)
  AND h.opened_at <= %(as_of)s
 LEFT JOIN LATERAL (
-    SELECT h.co2_ug, h.quality, h.code, true AS in_force WHERE h.known_at <= %(as_of)s
+    SELECT ARRAY[{per_figure(MASSES, "h.{f}")}] AS masses_ug, h.quality, h.code,
+           true AS in_force WHERE h.known_at <= %(as_of)s
     UNION ALL
-    SELECT p.co2_ug, p.quality, p.code, false FROM emission_hour_history p
+    SELECT ARRAY[{per_figure(MASSES, "p.{f}")}], p.quality, p.code, false
+    FROM emission_hour_history p
     WHERE p.source_id = h.source_id AND p.hour = h.hour AND p.known_at <= %(as_of)s
       AND p.superseded_at > %(as_of)s) q ON true
-"""
+"""  # noqa: S608 - constants
 
 Integers = NDArray[np.int64]
 
@@ -92,7 +96,8 @@ class HourMinutes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Version:
-    co2_ug: int
+    #: by name
+    masses_ug: Mapping[str, int]
     quality: str
     code: str | None
     in_force: bool
@@ -176,8 +181,13 @@ def _versions(
     return {
         hour: None
         if in_force is None
-        else _Version(co2_ug=co2_ug, quality=quality, code=code, in_force=in_force)
-        for hour, co2_ug, quality, code, in_force in rows
+        else _Version(
+            masses_ug=dict(zip(names(MASSES), masses_ug, strict=True)),
+            quality=quality,
+            code=code,
+            in_force=in_force,
+        )
+        for hour, masses_ug, quality, code, in_force in rows
     }
 
 
@@ -188,35 +198,40 @@ def _closed(
     minutes = computed.minutes[of_hour]
     figures = {name: computed.figures[name][of_hour] for name in names(COMPUTED)}
     nothing = np.zeros_like(minutes)
-    closing, by_name = nothing, {figure.name: nothing for figure in SET_BY_CLOSING}
+    closing = dict.fromkeys(CLOSING_OF, nothing)
+    by_name = {figure.name: nothing for figure in SET_BY_CLOSING}
     if version is not None and version.code is not None:
-        added = version.co2_ug - int(figures["co2_ug"].sum())
         k = (minutes % 60).tolist()
-        closing = np.array([added * (i + 1) // 60 - added * i // 60 for i in k], dtype=np.int64)
-        if version.quality in VALUELESS:
-            closing = -figures["co2_ug"]
+        for share, mass in CLOSING_OF.items():
+            added = version.masses_ug[mass] - int(figures[mass].sum())
+            closing[share] = (
+                -figures[mass]
+                if version.quality in VALUELESS
+                else np.array([added * (i + 1) // 60 - added * i // 60 for i in k], dtype=np.int64)
+            )
         measured_ms = (version.quality == "measured") * _MINUTE_MS
         by_name["closing_ms"] = measured_ms - figures["covered_ms"]
         by_name["substituted_ms"] = nothing + (version.quality == "substituted") * _MINUTE_MS
     return HourMinutes(
         minutes=minutes,
         figures=figures | by_name,
-        added={mass.name: closing if mass.closing_adds else nothing for mass in MASSES},
+        added={mass.name: closing.get(mass.closing or "", nothing) for mass in MASSES},
         has_activity=computed.activity is not None,
     )
 
 
 def _stored(connection: psycopg.Connection[Any], source_id: int, hour: int) -> HourMinutes:
     rows = connection.execute(_STORED, {"source": source_id, "hour": hour}).fetchall()
-    table = np.array(rows, dtype=np.int64).reshape(-1, len(FIGURES) + 3)
+    table = np.array(rows, dtype=np.int64).reshape(-1, len(FIGURES) + 2 + len(CLOSING_SHARES))
+    closing = {share.name: table[:, len(FIGURES) + 2 + i] for i, share in enumerate(CLOSING_SHARES)}
     return HourMinutes(
         minutes=table[:, 0],
         figures={name: table[:, 1 + i] for i, name in enumerate(names(FIGURES))},
         added={
-            mass.name: table[:, -1] if mass.closing_adds else np.zeros_like(table[:, -1])
+            mass.name: closing.get(mass.closing or "", np.zeros_like(table[:, 0]))
             for mass in MASSES
         },
-        has_activity=bool(table[:, -2].any()),
+        has_activity=bool(table[:, len(FIGURES) + 1].any()),
     )
 
 

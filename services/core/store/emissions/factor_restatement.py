@@ -37,7 +37,8 @@ _AMOUNTS: LiteralString = f"""
 SELECT {_AMOUNT.sql("source_id", "minute", "activity")},
        {_CLOSING.sql("source_id", "minute", "closing_ug")} FILTER (WHERE closing_ug <> 0),
        array_agg(DISTINCT source_id)
-           FILTER (WHERE activity IS NULL AND (activity_n IS NOT NULL OR co2_ug <> 0))
+           FILTER (WHERE activity IS NULL AND (
+               activity_n IS NOT NULL OR ({per_figure(MASSES)}) <> ({per_figure(MASSES, "0")})))
 FROM emission_minute
 WHERE {{sources}}
   AND minute >= minute_start(%(first)s) AND minute < minute_start(%(stop)s)

@@ -12,7 +12,7 @@ import psycopg
 from services.core.store.emissions.hour_ledger import IS_CLOSED, supersede
 from services.core.store.emissions.minute_changes import Changes, packed
 from services.core.store.schema.figures import (
-    CLOSING_UG,
+    CLOSING_SHARES,
     COMPUTED,
     IN_HOURS,
     MASSES,
@@ -50,14 +50,14 @@ MAX_HOURS = 20_000
 _WAIT = "SELECT DISTINCT source_id FROM recompute WHERE facility_id = %s AND step = 'rest'"
 
 _VERDICTS: LiteralString = """
-unnest(%(sources)s::int4[], %(hours)s::int4[], %(co2_ug)s::int8[], %(final)s::bool[],
-       %(qualities)s::text[], %(codes)s::text[], %(why)s::text[])
-    AS v(source_id, hour, co2_ug, final, quality, code, why)
+unnest(%(sources)s::int4[], %(hours)s::int4[], %(co2_ug)s::int8[], %(biogenic_ug)s::int8[],
+       %(final)s::bool[], %(qualities)s::text[], %(codes)s::text[], %(why)s::text[])
+    AS v(source_id, hour, co2_ug, biogenic_ug, final, quality, code, why)
 """
 
 #: What closing sets in a minute, and what of the minute it adds to.
-_SET = (CLOSING_UG, *SET_BY_CLOSING)
-_RAISED = tuple(mass for mass in MASSES if mass.closing_adds)
+_SET = (*CLOSING_SHARES, *SET_BY_CLOSING)
+_RAISED = tuple(mass for mass in MASSES if mass.closing is not None)
 _CLOSED = packed((*_RAISED, *SET_BY_CLOSING))
 
 # A minute or an hour that nobody measured has no row yet: nothing was counted, amounts are unknown.
@@ -67,30 +67,45 @@ _COUNTED_IN_HOURS = tuple(figure for figure in IN_HOURS if not figure.nullable)
 # What the hour's figure has more than its minutes is spread evenly over these: minute k gets what
 # the rounded sum of k + 1 shares has more than that of k, so that the sum is exact. All the time of
 # an hour that a rule found valid is measured, all that of one with a substitute is substituted. Of
-# an hour that it closed without a value what the minutes have is taken away, masses and time.
+# an hour that it closed without a value what the minutes have is taken away, masses and time. What
+# is from biomass is of the figure the part that it is of the minutes (:func:`biogenic_part`).
 _SET_CLOSING: LiteralString = f"""
 WITH measured AS (
-    SELECT v.source_id, v.hour, v.co2_ug - coalesce(sum(m.co2_ug), 0) AS added,
-           v.code IS NOT NULL AS judged, v.code IS NOT NULL AND v.co2_ug IS NULL AS valueless,
-           coalesce(v.quality, '') AS quality
+    SELECT v.*, coalesce(sum(m.co2_ug), 0) AS fossil,
+           coalesce(sum(m.co2_biogenic_ug), 0) AS biogenic
     FROM {_VERDICTS}
     LEFT JOIN LATERAL (
-        SELECT e.co2_ug FROM minute_in_force e WHERE e.source_id = v.source_id
+        SELECT e.co2_ug, e.co2_biogenic_ug FROM minute_in_force e WHERE e.source_id = v.source_id
            AND e.minute >= minute_start(60 * v.hour)
            AND e.minute < minute_start(60 * (v.hour + 1))) m ON true
-    GROUP BY v.source_id, v.hour, v.co2_ug, v.quality, v.code
+    GROUP BY v.source_id, v.hour, v.co2_ug, v.biogenic_ug, v.final, v.quality, v.code, v.why
+), parted AS (
+    SELECT *, CASE WHEN fossil + biogenic = 0 THEN biogenic_ug
+                   ELSE div(co2_ug * biogenic, fossil + biogenic) END AS part
+    FROM measured
+), figures AS (
+    SELECT source_id, hour, co2_ug - part - fossil AS added, part - biogenic AS added_biogenic,
+           code IS NOT NULL AS judged, code IS NOT NULL AND co2_ug IS NULL AS valueless,
+           coalesce(quality, '') AS quality
+    FROM parted
 ), wanted AS (
     SELECT w.source_id, hour * 60 + k AS minute,
            CASE WHEN valueless THEN -coalesce(m.co2_ug, 0)
                 ELSE coalesce(floor(added * (k + 1) / 60.0) - floor(added * k / 60.0), 0)::int8
                 END AS closing_ug,
+           CASE WHEN valueless THEN -coalesce(m.co2_biogenic_ug, 0)
+                ELSE coalesce(floor(added_biogenic * (k + 1) / 60.0)
+                              - floor(added_biogenic * k / 60.0), 0)::int8
+                END AS closing_biogenic_ug,
            CASE WHEN judged THEN (quality = 'measured')::int * 60000 - coalesce(m.covered_ms, 0)
                 ELSE 0 END AS closing_ms,
            (judged AND quality = 'substituted')::int * 60000 AS substituted_ms,
            {per_figure(_SET, "coalesce(m.{f}, 0) AS old_{f}")}
-    FROM measured w CROSS JOIN generate_series(0, 59) AS k
+    FROM figures w CROSS JOIN generate_series(0, 59) AS k
     LEFT JOIN LATERAL (
-        SELECT e.co2_ug, e.covered_ms, {per_figure(_SET, "e.{f}")} FROM emission_minute e
+        SELECT e.co2_ug, e.co2_biogenic_ug, e.covered_ms, {
+    per_figure(_SET, "e.{f}")
+} FROM emission_minute e
         WHERE e.source_id = w.source_id
           AND e.minute = minute_start(w.hour * 60 + k)
         LIMIT 1) m ON true
@@ -108,7 +123,7 @@ SELECT {
         "source_id",
         "minute",
         "false",
-        *("closing_ug - old_closing_ug" for _ in _RAISED),
+        *(f"{mass.closing} - old_{mass.closing}" for mass in _RAISED),
         *(f"{name} - old_{name}" for name in names(SET_BY_CLOSING)),
     )
 }
@@ -184,16 +199,32 @@ RETURNING h.source_id, minute_of(h.hour) / 60
 class HourVerdict:
     """What a rule made of an hour (since the epoch).
 
-    ``co2_ug`` None: no value by the rule, so that nothing of the hour is in any total.
+    ``co2_ug`` is all CO2, from biomass or not; None: no value by the rule, so that nothing of the
+    hour is in any total. ``biogenic_ug``: its part from biomass where no minute tells one.
     ``code`` and ``quality`` None: the source is under no rule any more.
     """
 
     source_id: int
     hour: int
     co2_ug: int | None
+    biogenic_ug: int = 0
     final: bool
     quality: str | None
     code: str | None
+
+
+def biogenic_part(verdict: HourVerdict, fossil_ug: int, biogenic_ug: int) -> int:
+    """Return what of a verdict's CO2 is from biomass, given the sums of the hour's minutes.
+
+    The statement that sets closing does the same.
+    """
+    total_ug, co2_ug = fossil_ug + biogenic_ug, verdict.co2_ug or 0
+    if total_ug == 0:
+        return verdict.biogenic_ug
+    product = co2_ug * biogenic_ug
+    # towards zero, as div() has it
+    quotient = abs(product) // abs(total_ug)
+    return quotient if (product < 0) == (total_ug < 0) else -quotient
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -323,6 +354,7 @@ def _parameters(verdicts: Sequence[HourVerdict]) -> dict[str, Any]:
         "sources": [v.source_id for v in verdicts],
         "hours": [v.hour for v in verdicts],
         "co2_ug": [v.co2_ug for v in verdicts],
+        "biogenic_ug": [v.biogenic_ug for v in verdicts],
         "final": [v.final for v in verdicts],
         "qualities": [v.quality for v in verdicts],
         "codes": [v.code for v in verdicts],

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from services.core.accounting.registers import LOOK_AROUND
 from services.core.store.schema import alert_tables
-from services.core.store.schema.figures import FIGURES, MASSES, per_figure
+from services.core.store.schema.figures import CLOSING_SHARES, FIGURES, MASSES, per_figure
 from services.core.store.schema.minute_mass import minute_mass
 from services.core.store.schema.tables import metadata
 
@@ -311,7 +311,9 @@ _MINUTE_IN_FORCE = (
         "CASE WHEN f.id IS NULL OR m.activity IS NULL THEN m.{f}"
         " ELSE " + minute_mass("f.{f.in_kg}") + " END AS {f}",
     )
-    + ", m.closing_ug, "
+    + ", "
+    + per_figure(CLOSING_SHARES, "m.{f}")
+    + ", "
     + per_figure((figure for figure in FIGURES if figure not in MASSES), "m.{f}")
     + " FROM emission_minute m"
     " LEFT JOIN following_minutes f"

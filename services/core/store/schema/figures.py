@@ -72,8 +72,8 @@ class Mass(Figure):
     in_kg: LiteralString
     #: its key in answers
     answer: str
-    #: closing an hour adds the minute's ``closing_ug`` to it
-    closing_adds: bool = True
+    #: the minute's column with what closing its hour added to it; None: closing adds nothing
+    closing: LiteralString | None = "closing_ug"
 
     @property
     def stem(self) -> str:
@@ -83,7 +83,7 @@ class Mass(Figure):
     @property
     def added(self) -> LiteralString:
         """Return the SQL of what closing the hour added to it in the minute ``m``."""
-        return "m.closing_ug" if self.closing_adds else "0"
+        return "0" if self.closing is None else f"m.{self.closing}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,7 +112,7 @@ MASSES: Final = (
         in_kg="co2_biogenic_kg",
         answer="co2_biogenic_kg",
         comment="CO2 from biomass, beside co2_ug and in none of the other masses",
-        closing_adds=False,
+        closing="closing_biogenic_ug",
         later=True,
     ),
 )
@@ -160,15 +160,27 @@ FIGURES: Final[tuple[Figure, ...]] = (
 )
 
 #: A minute's share of what closing its hour added to masses; hours and windows have it in these.
-CLOSING_UG: Final = Figure(
-    name="closing_ug",
-    unit="ug",
-    comment="the minute's share of what closing its hour added to CO2, CO2e and market-based CO2",
-    in_hours=False,
-    in_windows=False,
-    later=True,
-    set_by_closing=True,
+CLOSING_SHARES: Final = tuple(
+    Figure(
+        name=name,
+        unit="ug",
+        comment=f"the minute's share of what closing its hour added to {masses}",
+        in_hours=False,
+        in_windows=False,
+        later=True,
+        set_by_closing=True,
+    )
+    for name, masses in (
+        ("closing_ug", "CO2, CO2e and market-based CO2"),
+        ("closing_biogenic_ug", "biogenic CO2"),
+    )
 )
+
+#: The mass that tells each of them: the first one that it is added to.
+CLOSING_OF: Final = {
+    share.name: next(mass.name for mass in MASSES if mass.closing == share.name)
+    for share in CLOSING_SHARES
+}
 
 #: What a second computation of an hour is held against. A mass or an amount that was kept later was
 #: nothing in rows from before, and is nothing by what was configured then.

@@ -38,7 +38,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import TypeEngine
 
 from services.core.store.schema.figures import (
-    CLOSING_UG,
+    CLOSING_SHARES,
     FIGURES,
     IN_HOURS,
     IN_WINDOWS,
@@ -545,7 +545,7 @@ emission_minute = Table(
     "emission_minute",
     metadata,
     Column("minute", _instant, nullable=False),
-    *(_figure(figure, comment=figure.comment) for figure in (*FIGURES, CLOSING_UG)),
+    *(_figure(figure, comment=figure.comment) for figure in (*FIGURES, *CLOSING_SHARES)),
     Column("source_id", Integer, nullable=False),
     Column("activity", Double, comment="activity_n before it was rounded: factors apply to it"),
     UniqueConstraint("source_id", "minute"),
