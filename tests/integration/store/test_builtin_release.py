@@ -15,6 +15,7 @@ from services.core.facility.errors import ApplyError
 from services.core.store.database.transactions import writing
 from services.core.store.operations.release_factors import bring_in_factors
 from services.core.store.registry import builtin_release
+from tests.command import tonne
 from tests.integration.aggregator.plant import Plant, Reading, apply_text
 from tests.integration.aggregator.test_closing import close_all
 from tests.integration.store.test_import_factors import FILE, START, imported, versions
@@ -185,3 +186,14 @@ def test_the_figure_of_2026_restates_what_counted_by_that_of_2025(
         assert "DESNZ, Greenhouse gas reporting: conversion factors 2026" in reason
     finally:
         plant.close()
+
+
+def test_the_command_brings_in_what_is_missing_and_says_it(plant: Plant, database_url: str) -> None:
+    plant.connection.execute(
+        "UPDATE factor SET co2_kg = 0.2 WHERE slug = 'grid-gb' AND known_to IS NULL"
+        " AND valid_to IS NULL"
+    )
+    brought = tonne(database_url, "migrate")
+    assert (brought.code, brought.stderr) == (0, "")
+    assert "+ factor grid-gb from 2026-01-01" in brought.stdout
+    assert "grid-gb" not in tonne(database_url, "migrate").stdout
