@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from deploy.reference.markdown import code, page, table
+from services.core.accounting.fuel_equations import FUEL_EQUATIONS
 from services.core.accounting.stack.diluents import DILUENTS
 from services.core.accounting.stack.equations import EQUATIONS
 from services.core.accounting.stack.fuels import F_FACTORS
@@ -46,7 +47,7 @@ def page_of_units() -> str:
 
 
 def page_of_equations() -> str:
-    """Return the page: each equation with its inputs and source, diluents and F-factors."""
+    """Return the page: each equation with its inputs and source, diluents, F-factors, fuels."""
     equations = [
         (
             code(each.id),
@@ -63,15 +64,29 @@ def page_of_equations() -> str:
         for each in DILUENTS.values()
     ]
     fuels = [(code(name), f.fd_dscf_mmbtu, f.fc_scf_mmbtu) for name, f in F_FACTORS.items()]
+    analyses = [
+        (
+            code(each.id),
+            ", ".join(f"`{m.name}` ({m.unit})" for m in each.measured),
+            each.unit or "the fuel's in table C-1",
+            each.other_gases,
+            each.citation,
+        )
+        for each in FUEL_EQUATIONS.values()
+    ]
     header = ("equation", "inputs", "rate in", "decimals an hour", "decimals a period", "source")
     return page(
-        "Stack equations",
+        "Equations of stacks and fuels",
         "A source with `method: stack` names one of these. An input's channel must measure the"
         " quantity on the basis given here; its unit is converted.",
-        f"## Equations\n\n{table(header, equations)}",
+        f"## Stack equations\n\n{table(header, equations)}",
         "## CO2 from oxygen\n\n" + table(("diluent", "inputs", "gives CO2", "source"), diluents),
         "## F-factors by fuel\n\n40 CFR 75 appendix F, table 1.\n\n"
         + table(("fuel", "Fd, dscf/mmBtu", "Fc, scf CO2/mmBtu"), fuels),
+        "## Analyses of fuels\n\nThe `analysis` of a factor in a facility file names one of these;"
+        " a scf is at 68 degF. Equation C-1, without an analysis, is a [built-in"
+        " factor](factors.md) of table C-1.\n\n"
+        + table(("equation", "measured", "per", "CH4 and N2O by", "source"), analyses),
     )
 
 

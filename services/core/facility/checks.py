@@ -140,7 +140,8 @@ def _warnings_of_factors(
 
 def factor_record(factor: model.Factor) -> Factor:
     """Accounting's record of a factor in a facility file."""
-    return Factor(**{name: getattr(factor, name) for name in model.Factor.model_fields})
+    names = set(model.Factor.model_fields) - {"analysis"}  # written out among the others
+    return Factor(**{name: getattr(factor, name) for name in names})
 
 
 def factor_versions(

@@ -24,7 +24,7 @@ class FactorRow(model.Factor):
     line: int
 
 
-COLUMNS = tuple(name for name in FactorRow.model_fields if name != "line")
+COLUMNS = tuple(name for name in FactorRow.model_fields if name not in {"line", "analysis"})
 _NEEDED = ("id", "unit", "co2_kg", "citation")
 
 

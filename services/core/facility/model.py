@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from services.core.accounting.gwp import GwpName
 from services.core.facility.derived_channels import with_derived
@@ -27,6 +27,7 @@ from services.core.facility.fields import (
     Zone,
     at_most,
 )
+from services.core.facility.fuel_analyses import FuelAnalysis, with_analysed_figures
 from services.core.facility.sources import (
     LOAD,
     OPERATING,
@@ -95,12 +96,31 @@ class Facility(Part):
 class Factor(Part):
     """One version of an emission factor: masses per unit of activity, for a span of days."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "required": ["id", "citation"],
+            "anyOf": [{"required": ["unit", "co2_kg"]}, {"required": ["analysis"]}],
+        }
+    )
+
     id: Slug = Field(
         description="Name of the factor. Several entries with one id are its versions."
     )
-    unit: str = Field(description="Unit of activity that the masses are per.")
+    analysis: FuelAnalysis | None = Field(
+        None,
+        exclude=True,
+        description=(
+            "Analysis of a fuel that unit and masses are computed from; neither is then stated."
+        ),
+    )
+    unit: str = Field(
+        description="Unit of activity that the masses are per. Of an analysis, its equation's."
+    )
     co2_kg: FactorKg = Field(
-        description="kg of CO2 per unit; 0 for a fuel of biomass alone, see co2_biogenic_kg."
+        description=(
+            "kg of CO2 per unit; 0 for a fuel of biomass alone, see co2_biogenic_kg. Of an"
+            " analysis, computed."
+        )
     )
     ch4_kg: GasKg = Field(0.0, description="kg of CH4 per unit.")
     n2o_kg: GasKg = Field(0.0, description="kg of N2O per unit.")
@@ -147,6 +167,12 @@ class Factor(Part):
             "Day by which a newer figure is expected: from then on totals say that it is stale."
         ),
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _masses_follow_from_an_analysis(cls, data: Any) -> Any:
+        """Write out what the analysis gives: a factor is kept as its figures and citation."""
+        return with_analysed_figures(data)
 
     @model_validator(mode="after")
     def _ends_after_start(self) -> Factor:
