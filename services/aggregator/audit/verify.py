@@ -111,7 +111,7 @@ class _Findings:
                 facility=self.source.facility,
                 source=self.source.source,
                 source_name=self.source.source_name,
-                hour=None if hour is None else datetime.fromtimestamp(hour * 3600, UTC),
+                hour=None if hour is None else _start(hour),
                 **values,
             )
         )
@@ -170,6 +170,16 @@ def step(
         if hour not in left_alone and _is_overdue(plan, source, entry, progress):
             findings.add(Kind.OPEN, hour, stored_ug=entry.figures["co2_ug"])
     finals = {hour for hour, entry in stored.items() if entry.final}
+    named = {difference.hour for difference in findings.differences}
+    for hour in sorted(finals - left_alone - checked):
+        # whatever is final was closed by a tick
+        if _start(hour) not in named:
+            findings.add(
+                Kind.NOT_COMPUTABLE,
+                hour,
+                stored_ug=stored[hour].figures["co2_ug"],
+                detail="it is final, but the last tick was before its end",
+            )
     return Step(
         checked=len(checked & finals),
         waiting=len(finals & waiting),
@@ -265,6 +275,10 @@ def _wrong_alone(
     wrong = ledger_checks.wrong_qualities(connection, source_id, first, last)
     for hour, quality in wrong.items():
         findings.add(Kind.JUDGEMENT, hour, figures=("quality",), detail=f"stored: {quality}")
+    substituted = ledger_checks.wrong_substituted_times(connection, source_id, first, last)
+    for hour, stored_ms in substituted.items():
+        detail = f"{stored_ms / 60_000:g} minutes of it are said to be substituted"
+        findings.add(Kind.MINUTES, hour, figures=("substituted_ms",), detail=detail)
     yield from ledger_checks.broken_chains(connection, source_id, first, last)
 
 
@@ -338,6 +352,10 @@ def _is_overdue(
         return False
     was_closed = hour.version > 1 or hour.reason != "open"
     return was_closed or (progress.changed_at - hour.known_at).total_seconds() > _SETTLE_S
+
+
+def _start(hour: int) -> datetime:
+    return datetime.fromtimestamp(hour * 3600, UTC)
 
 
 def _first_line(error: Exception) -> str:

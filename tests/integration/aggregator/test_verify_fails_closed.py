@@ -1,4 +1,4 @@
-"""WhatWhat somebody with SQL can do to the ledger: each is named, and nothing goes unchecked."""
+"""What somebody with SQL can do to the ledger: each is named, and nothing goes unchecked."""
 
 # ruff: noqa: S608
 
@@ -147,6 +147,13 @@ def test_f5_quality_and_code_of_a_substituted_hour(database_url: str, tonne: Ton
         "2026-03-01T04:00Z",
         ["quality", "code"],
     )
+    # what a rule filled passes for measured in its minutes and in every window
+    for table in ("emission_minute", "rolling_total"):
+        plant.connection.execute(f"UPDATE {table} SET substituted_ms = 0")
+    found = verified(tonne)
+    assert ("2026-03-01T05:00Z", "minutes", ["substituted_ms"]) in [
+        (each["hour"], each["kind"], each["figures"]) for each in found["differs"]
+    ]
     plant.connection.execute(
         "UPDATE source_hour_input SET value = value / 2 WHERE hour = %s AND role = 'co2'",
         (ruled.START + 2 * HOUR,),
@@ -209,3 +216,13 @@ def test_the_aggregator_may_not_delete_hours_or_minutes(database_url: str) -> No
         for table in ("emission_hour", "emission_minute", "emission_hour_history"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(f"DELETE FROM {table}")
+
+
+@pytest.mark.usefixtures("plant")
+def test_hours_that_are_final_without_a_tick_are_named(plant: Plant, tonne: Tonne) -> None:
+    checked = verified(tonne)["checked"]
+    plant.connection.execute("UPDATE facility_progress SET carried_to = '2001-01-01'")
+    found = verified(tonne)
+    assert found["checked"] == 0
+    assert {each["kind"] for each in found["differs"]} == {"not computable"}
+    assert found["differ"] == checked

@@ -51,6 +51,22 @@ WHERE {_IN_RANGE} AND code IS NULL
   AND quality <> {hour_quality("covered_ms", "estimated_ms")}
 """  # noqa: S608 - constants
 
+# Time of the minutes is substituted in hours that a rule filled, and in no other.
+_SUBSTITUTED_TIMES: LiteralString = """
+WITH m AS (
+    SELECT minute_of(minute) / 60 AS hour, sum(substituted_ms)::int8 AS substituted_ms
+    FROM emission_minute
+    WHERE source_id = %(source)s AND minute >= minute_start(60 * %(first)s)
+      AND minute < minute_start(60 * (%(last)s + 1))
+    GROUP BY 1
+)
+SELECT minute_of(h.hour) / 60, coalesce(m.substituted_ms, 0)
+FROM emission_hour h LEFT JOIN m ON m.hour = minute_of(h.hour) / 60
+WHERE h.source_id = %(source)s AND h.hour >= minute_start(60 * %(first)s)
+  AND h.hour < minute_start(60 * (%(last)s + 1))
+  AND (h.code IS NOT NULL AND h.quality = 'substituted') <> (coalesce(m.substituted_ms, 0) > 0)
+"""
+
 _VERSIONS: LiteralString = f"""
 SELECT minute_of(hour) / 60 AS hour, version, reason, known_at, NULL AS superseded_at,
        final OR code IS NOT NULL AS closed, opened_at
@@ -165,6 +181,16 @@ def _wrong_step(version: _Version, next_version: _Version) -> str | None:
     if not version.known_at <= version.superseded_at <= next_version.known_at:
         return f"version {next_version.version} was known before version {version.version} ended"
     return None
+
+
+def wrong_substituted_times(
+    connection: psycopg.Connection[Any], source_id: int, first: int, last: int
+) -> dict[int, int]:
+    """Read hours whose minutes have substituted time though they are not, or none though they are.
+
+    With that time in milliseconds.
+    """
+    return dict(connection.execute(_SUBSTITUTED_TIMES, _range(source_id, first, last)).fetchall())
 
 
 def windows_against_minutes(
