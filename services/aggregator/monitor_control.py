@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from services.core.accounting.stack.closing import ClosingRule
 from services.core.accounting.stack.control import Operation, OutOfControl, in_grace, out_of_control
+from services.core.accounting.stack.deadlines import OperatingHours, Term, terms
 from services.core.accounting.stack.qa import CalibrationTest
 from services.core.store.emissions import hour_inputs
 from services.core.store.readings import calibrations
@@ -23,11 +24,15 @@ IN_GRACE = "daily calibration not due yet: the unit has just started again (IC-G
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MonitorControl:
-    """The daily calibrations of a source's channels, by channel id, and the unit's operation."""
+    """The tests of a source's channels, by channel id, and the unit's operation.
+
+    ``terms`` are those of the audits that have deadlines.
+    """
 
     tests: Mapping[int, list[CalibrationTest]]
     operation: Mapping[int, Operation]
     periods: Mapping[int, tuple[OutOfControl, ...]]
+    terms: Mapping[int, tuple[Term, ...]]
 
     def of_hour(
         self, channels: Collection[int], hour: int
@@ -38,17 +43,25 @@ class MonitorControl:
         notes = []
         for channel in channels:
             for period in self.periods.get(channel, ()):
-                counts = starts_us + MINUTE_US <= period.from_us
-                if period.to_us is not None:
-                    counts |= starts_us >= period.to_us
+                counts = _counts(starts_us, period)
                 if not counts.all():
                     assured &= counts
                     notes.append(f"daily calibration: {period.reason}")
+            for term in self.terms.get(channel, ()):
+                if term.out_of_control is not None:
+                    assured &= _counts(starts_us, term.out_of_control)
+                if note := term.says(hour):
+                    notes.append(note)
             if channel in self.tests and in_grace(
                 self.tests[channel], clock_hour=hour, operation=self.operation[channel]
             ):
                 notes.append(IN_GRACE)
         return assured, tuple(dict.fromkeys(notes))
+
+
+def _counts(starts_us: NDArray[np.int64], period: OutOfControl) -> NDArray[np.bool_]:
+    counts: NDArray[np.bool_] = starts_us + MINUTE_US <= period.from_us
+    return counts if period.to_us is None else counts | (starts_us >= period.to_us)
 
 
 def read(
@@ -72,16 +85,54 @@ def read(
         tested_before = bool(of_channel) and of_channel[0].ts_us < first * HOUR_US
         start = of_channel[0].ts_us // HOUR_US if tested_before else first_known
         idle = set[int]()
-        if rule.operates_above is not None and start is not None:
-            idle = hour_inputs.idle_hours(connection, source.id, rule.roles[0], start, end)
-            idle -= {hour for hour, runs in operates.items() if runs}
-            idle |= {hour for hour, runs in operates.items() if not runs}
+        if start is not None:
+            idle = _idle(connection, source, rule, start, end, operates)
         tests[channel] = of_channel
         operation[channel] = Operation(idle=idle, first_hour=None if tested_before else first_known)
         periods[channel] = out_of_control(
             of_channel, until_us=end * HOUR_US, operation=operation[channel]
         )
-    return MonitorControl(tests=tests, operation=operation, periods=periods)
+    return MonitorControl(
+        tests=tests,
+        operation=operation,
+        periods=periods,
+        terms=_terms(connection, plan, source, rule, end, operates),
+    )
+
+
+def _terms(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    source: SourcePlan,
+    rule: ClosingRule,
+    end: int,
+    operates: Mapping[int, bool],
+) -> dict[int, tuple[Term, ...]]:
+    tested = {role: rule.audits[role] for role in sorted(rule.with_deadlines & set(rule.audits))}
+    if not tested:
+        return {}
+    first = min(audit.ts_us for audits in tested.values() for audit in audits) // HOUR_US
+    operating = OperatingHours.but(_idle(connection, source, rule, first, end, operates))
+    return {
+        source.inputs[role]: terms(audits, operating=operating, zone=plan.zone)
+        for role, audits in tested.items()
+    }
+
+
+def _idle(
+    connection: psycopg.Connection[Any],
+    source: SourcePlan,
+    rule: ClosingRule,
+    first: int,
+    end: int,
+    operates: Mapping[int, bool],
+) -> set[int]:
+    """Read the hours in which the unit stands still, as far as it is known by ``operates`` too."""
+    if rule.operates_above is None:
+        return set()
+    idle = hour_inputs.idle_hours(connection, source.id, rule.roles[0], first, end)
+    idle -= {hour for hour, runs in operates.items() if runs}
+    return idle | {hour for hour, runs in operates.items() if not runs}
 
 
 def affected(
@@ -106,14 +157,15 @@ def affected(
     )
     have = hour_inputs.recorded_hours(connection, source.id, first, last_recorded)
     changed = [hour for hour in operates if hour in have and operates[hour] == (hour in was_idle)]
-    if not changed or not set(source.inputs.values()) & set(plan.calibrations):
+    is_tested = rule.with_deadlines or set(source.inputs.values()) & set(plan.calibrations)
+    if not changed or not is_tested:
         return set()
     later = sorted(hour for hour in have if hour >= min(changed))
     before, now = (
         read(connection, plan, source, rule, later, first_known=first_known, operates=running)
         for running in ({}, operates)
     )
-    channels = list(before.periods)
+    channels = sorted({*before.periods, *before.terms})
     return {
         hour
         for hour in later

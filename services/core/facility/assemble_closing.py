@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from services.core.accounting.factors import ConfigurationError
-from services.core.accounting.stack.audits import RATA, Audit, of_levels, of_runs
+from services.core.accounting.stack.audits import RATA, Audit, is_annual, of_levels, of_runs
 from services.core.accounting.stack.closing import ClosingRule
 from services.core.accounting.stack.equations import Equation
 from services.core.accounting.stack.linearity import GasTest, Level
@@ -51,6 +51,11 @@ def closing_rule(source: model.Source, channels: Mapping[str, model.Channel]) ->
             if channel.audits and role not in model.TELLING
         },
         load_maximum=None if source.load is None else source.load.maximum,
+        with_deadlines=frozenset(
+            role
+            for role, channel in channels.items()
+            if channel.audit_deadlines is not None and role not in model.TELLING
+        ),
         scales=_scales(source, channels),
     )
     if source.substitution == "part75" and not _fills_part75(rule.equation):
@@ -170,6 +175,8 @@ def _audit(channel: model.Channel, role: str, stated: AuditPart) -> Audit:
             ts_us=ts_us,
             passed=stated.passed is not False,
             bias_factor=Decimal(repr(stated.bias_factor or 1.0)),
+            annual=stated.relative_accuracy is not None
+            and is_annual(_exact(stated.relative_accuracy)),
         )
     quantities = {"fraction": "%", "volume_flow": channel.unit}
     if channel.quantity not in quantities or role not in set(Monitor):

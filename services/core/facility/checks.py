@@ -85,6 +85,11 @@ def _warnings_of_channel(device: model.Device, channel: model.Channel) -> Iterat
             f"{device.id}.{channel.id} has no max_rate: an index that is wrong more than once in a"
             " row cannot be told from consumption; give the most it can rise in an hour"
         )
+    if channel.audit_deadlines is not None and not channel.audits:
+        yield (
+            f"{device.id}.{channel.id} has audit_deadlines and no audits: nothing is due before the"
+            " first of a kind; give its last audits"
+        )
     if channel.kind in {"interval", "event"} and channel.range is None:
         largest = "flows in one interval" if channel.kind == "interval" else "one event can be"
         yield (

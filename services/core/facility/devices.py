@@ -296,6 +296,14 @@ class Channel(Part):
     audits: Annotated[tuple[Audit, ...], at_most(1000)] | None = Field(
         None, description="gauge: relative accuracy test audits."
     )
+    audit_deadlines: Literal["part75"] | None = Field(
+        None,
+        description=(
+            "gauge: part75: each kind of audit that is stated is due again by 40 CFR 75 App. B;"
+            " after its deadline and grace period data are out of control until the next passed"
+            " one. Default: an audit has no deadline."
+        ),
+    )
     length: DurationS | None = Field(
         None, description="interval: length of one interval, a duration."
     )
@@ -336,6 +344,7 @@ class Channel(Part):
             ("offset", "gauge"),
             ("calibration", "gauge"),
             ("audits", "gauge"),
+            ("audit_deadlines", "gauge"),
             ("full_scale", "gauge"),
             ("span", "gauge"),
             ("maximum_potential", "gauge"),

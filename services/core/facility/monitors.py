@@ -49,6 +49,14 @@ class Audit(Part):
     passed: bool | None = Field(
         None, description="Result of the audit, where the runs are not stated."
     )
+    relative_accuracy: PositiveFigure | None = Field(
+        None,
+        description=(
+            "rata: relative accuracy in percent, where the runs are not stated. With at most 7.5"
+            " the next one is due after four quarters; else, or where it is not stated, after two"
+            " (see audit_deadlines)."
+        ),
+    )
     bias_factor: float | None = Field(
         None,
         ge=1,
@@ -64,8 +72,11 @@ class Audit(Part):
             if self.levels is not None:
                 raise ValueError("levels are those of a linearity check or a cga: state its kind")
             return self
-        if self.runs is not None or self.bias_factor is not None:
-            raise ValueError(f"runs and bias_factor are those of a rata: a {self.kind} has levels")
+        if (self.runs, self.bias_factor, self.relative_accuracy) != (None, None, None):
+            raise ValueError(
+                "runs, relative_accuracy and bias_factor are those of a rata: a"
+                f" {self.kind} has levels"
+            )
         if self.levels is not None:
             if self.passed is not None:
                 raise ValueError("levels say whether the audit passed: leave passed out")
@@ -81,8 +92,11 @@ class Audit(Part):
         if self.levels is not None:
             return self
         if self.runs is not None:
-            if self.passed is not None or self.bias_factor is not None:
-                raise ValueError("runs say whether the audit passed and its bias_factor: leave out")
+            if (self.passed, self.bias_factor, self.relative_accuracy) != (None, None, None):
+                raise ValueError(
+                    "runs say whether the audit passed, its relative_accuracy and its bias_factor:"
+                    " leave out"
+                )
             if len(self.runs) < LEAST_RUNS:
                 raise ValueError(
                     f"an audit has at least {LEAST_RUNS} runs, each [reference, monitor]"

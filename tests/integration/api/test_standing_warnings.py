@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 
 from tests.integration.aggregator.plant import FILE
+from tests.integration.aggregator.test_audits_and_loads import file as stack_file
 from tests.integration.api.test_operation import Connection, everything_progresses, ready
 
 _FACTOR = "id: f, unit: kWh, co2_kg: "
@@ -84,4 +85,27 @@ async def test_a_figure_past_its_successor_is_told_wherever_it_counts(
     # the next year's figure ends it
     newer = file.replace(due, "").replace("co2_kg: 0.2,", "co2_kg: 0.2, data_year: 2026,")
     await client.put("/v1/facilities/works", content=newer)
+    assert (await ready(client))[1]["notices"] == []
+
+
+async def test_an_audit_past_its_deadline_is_told(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    everything_progresses(connection)
+    audit = "audits: [{at: 2020-01-10T00:00:00Z, passed: true, relative_accuracy: 6.2}]"
+    file = stack_file().replace("basis: wet", f"basis: wet, {audit}, audit_deadlines: part75", 1)
+    put = (await client.put("/v1/facilities/works", content=file)).json()
+    # four quarters to 2021, and 720 hours
+    sentence = (
+        "works: the relative accuracy audit of cems.co2 was due before 2021-04-01T00:00Z and its"
+        " grace period of 720 operating hours is over, since then its data do not count; state the"
+        " next passed one among its audits"
+    )
+    assert sentence in put["warnings"]
+    _, body = await ready(client)
+    assert [n["code"] for n in body["notices"]] == ["audit-expired"]
+    assert sentence in body["warnings"]
+    without = file.replace(audit + ", ", "")
+    put = (await client.put("/v1/facilities/works", content=without)).json()
+    assert any("cems.co2 has audit_deadlines and no audits" in w for w in put["warnings"])
     assert (await ready(client))[1]["notices"] == []

@@ -27,6 +27,17 @@ LARGEST_DIFFERENCE = {
 }
 """The other way to pass: mean difference in % CO2, O2 or H2O, at one decimal (ibid.)."""
 
+ANNUAL_INACCURACY = Decimal("7.5")
+"""Percent relative accuracy, at one decimal, with which the next audit is due after four quarters,
+not two (40 CFR 75 App. B 2.3.1.2)."""
+
+ANNUAL_DIFFERENCE = {
+    Monitor.CO2: Decimal("0.7"),
+    Monitor.O2: Decimal("0.7"),
+    Monitor.MOISTURE: Decimal("1.0"),
+}
+"""The other way to that: mean difference in % CO2, O2 or H2O, at one decimal (ibid.)."""
+
 
 RATA = "rata"
 """An audit of relative accuracy, as a facility file names it."""
@@ -37,7 +48,8 @@ class Audit:
     """One audit: when its last run ended (microseconds UTC) and what it came to.
 
     `accuracy` None: its result was stated, not its runs. `gas_test` None: one of relative accuracy;
-    else a test by gases, with the errors of its levels where these were stated.
+    else a test by gases, with the errors of its levels where these were stated. `annual`: its
+    relative accuracy is good enough for one audit a year.
     """
 
     ts_us: int
@@ -45,6 +57,7 @@ class Audit:
     bias_factor: Decimal = Decimal(1)
     accuracy: RelativeAccuracy | None = None
     gas_test: GasTest | None = None
+    annual: bool = False
     levels: tuple[LevelError, ...] = ()
 
     @property
@@ -64,7 +77,15 @@ def of_runs(monitor: Monitor, *, ts_us: int, runs: Sequence[Run]) -> Audit:
     if not passed and monitor in LARGEST_DIFFERENCE:
         passed = half_away(abs(accuracy.mean_difference), 1) <= LARGEST_DIFFERENCE[monitor]
     factor = accuracy.bias_factor if passed else Decimal(1)
-    return Audit(ts_us=ts_us, passed=passed, bias_factor=factor, accuracy=accuracy)
+    annual = passed and is_annual(accuracy.relative_accuracy_percent)
+    if passed and monitor in ANNUAL_DIFFERENCE:
+        annual |= half_away(abs(accuracy.mean_difference), 1) <= ANNUAL_DIFFERENCE[monitor]
+    return Audit(ts_us=ts_us, passed=passed, bias_factor=factor, accuracy=accuracy, annual=annual)
+
+
+def is_annual(relative_accuracy_percent: Decimal) -> bool:
+    """Tell whether an audit of this relative accuracy is followed by the next after a year."""
+    return half_away(relative_accuracy_percent, 1) <= ANNUAL_INACCURACY
 
 
 def of_levels(test: GasTest, *, ts_us: int, levels: Sequence[Level], unit: str) -> Audit:

@@ -88,7 +88,8 @@ class ClosingRule:
     (moisture: minimum) potential value of each input, in the equation's unit, where there is one.
     `operates_above`: the unit operates in the minutes whose input `operating` is above it or not
     known; None: it always does. `audits` are those of each input's monitor. `load_maximum`: the
-    greatest hourly load, in the unit of the input `load`; None: flow has one load range. `scales`
+    greatest hourly load, in the unit of the input `load`; None: flow has one load range.
+    `with_deadlines` are the inputs whose audits vouch for their data for so long only. `scales`
     are those of the channels whose full scale is stated, by role.
     """
 
@@ -100,6 +101,7 @@ class ClosingRule:
     operates_above: float | None = None
     audits: Mapping[str, tuple[Audit, ...]] = field(default_factory=dict)
     load_maximum: float | None = None
+    with_deadlines: frozenset[str] = frozenset()
     scales: Mapping[str, Scale] = field(default_factory=dict)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 from services.core.store.database import schema_version
 from services.core.store.database.connect import connect_async
 from services.core.store.database.progress import AGE_S, RUNS
-from services.core.store.operations import standing
+from services.core.store.operations import audits_due, standing
 
 _PROGRESS = f"SELECT process, min({AGE_S})::float8 FROM process_progress GROUP BY process"  # noqa: S608
 
@@ -138,6 +138,7 @@ async def readiness(
         current = revision == schema_version.newest_revision()
         aside = connection.cursor(row_factory=class_row(LeftAlone))
         surprises = connection.cursor()
+        monitors = connection.cursor()
         async with connection.pipeline():
             progress = await connection.execute(_PROGRESS)
             broker = await connection.execute(_BROKER_AWAY, freshness)
@@ -148,10 +149,14 @@ async def readiness(
                 await aside.execute(_SET_ASIDE)
             if current and stands is None:
                 await surprises.execute(standing.SURPRISES)
+                await monitors.execute(audits_due.MONITORS)
         if current and stands is None:
             stands = [
                 Notice(process="api", code=code, detail=detail)
-                for code, _, detail in standing.sentences(await surprises.fetchall())
+                for code, _, detail in (
+                    *standing.sentences(await surprises.fetchall()),
+                    *audits_due.sentences(await monitors.fetchall(), datetime.now(UTC)),
+                )
             ]
         stands = tuple(stands or ()) if current else ()
         ((broker_away,),) = await broker.fetchall()

@@ -6,11 +6,13 @@ One list in one place. Nothing of it makes totals wrong today; each says what to
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
 from services.core.store.database.progress import RUNS
+from services.core.store.operations import audits_due
 
 #: A factor that runs out within so many days is told beforehand.
 SOON_DAYS: Final = 30
@@ -112,8 +114,9 @@ def at_apply(connection: Connection, facility: str) -> list[str]:
     That a factor ends is told of the file itself, whenever it does
     (:func:`services.core.facility.checks.warnings`).
     """
+    due = audits_due.sentences(connection.exec_driver_sql(audits_due.MONITORS), datetime.now(UTC))
     return [
         sentence
-        for code, slug, sentence in sentences(connection.exec_driver_sql(SURPRISES))
+        for code, slug, sentence in (*sentences(connection.exec_driver_sql(SURPRISES)), *due)
         if slug == facility and not code.startswith("factor-run")
     ]

@@ -1,0 +1,73 @@
+"""Audits of stack monitors that are due soon, in their grace period or expired, and what helps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from services.core.accounting.stack.deadlines import (
+    GRACE_HOURS,
+    NAMES,
+    OperatingHours,
+    Term,
+    terms,
+)
+from services.core.facility import assemble_closing, model
+
+#: An audit that is due within so many days is told beforehand.
+SOON_DAYS: Final = 30
+
+#: Monitors whose audits have deadlines, with the hours in which their unit stood still.
+MONITORS: Final = """
+SELECT f.slug, f.timezone, d.slug || '.' || c.slug, i.role, c.spec,
+       CASE WHEN s.spec->'operating' IS NULL OR s.spec->'operating' = 'null'::jsonb THEN '{}' ELSE
+           ARRAY(SELECT DISTINCT minute_of(h.hour) / 60 FROM source_hour_input h
+                 WHERE h.source_id = s.id AND h.operating_ms = 0 ORDER BY 1) END
+FROM channel c JOIN device d ON d.id = c.device_id JOIN facility f ON f.id = d.facility_id
+JOIN source_input i ON i.channel_id = c.id JOIN source s ON s.id = i.source_id
+WHERE c.spec->>'audit_deadlines' IS NOT NULL AND c.spec->>'audits' IS NOT NULL
+  AND s.active AND f.retired_at IS NULL
+  AND (s.spec->>'validity' <> 'none' OR s.spec->>'substitution' <> 'none')
+ORDER BY 1, 3, 4 LIMIT 100
+"""
+
+
+def sentences(rows: Iterable[Sequence[Any]], now: datetime) -> list[tuple[str, str, str]]:
+    """Return code, facility and sentence of each audit that asks for something ``now``."""
+    hour = int(now.timestamp()) // 3600
+    notices: dict[tuple[str, str, str], None] = {}
+    for facility, timezone, name, role, spec, idle in rows:
+        if role in model.TELLING:
+            continue
+        audits = assemble_closing.audits(model.Channel.model_validate(spec), role)
+        of_channel = terms(audits, operating=OperatingHours(idle=idle), zone=ZoneInfo(timezone))
+        for term in {term.kind: term for term in of_channel}.values():
+            if code := _code(term, hour):
+                notices[code, facility, f"{facility}: {_sentence(name, term, code)}"] = None
+    return list(notices)
+
+
+def _code(term: Term, hour: int) -> str:
+    if hour >= term.expires:
+        return "audit-expired"
+    if hour >= term.grace_from:
+        return "audit-in-grace"
+    return "audit-due" if hour >= term.grace_from - 24 * SOON_DAYS else ""
+
+
+def _sentence(name: str, term: Term, code: str) -> str:
+    grace = f"its grace period of {GRACE_HOURS[term.kind]} operating hours"
+    due = f"{datetime.fromtimestamp(term.grace_from * 3600, UTC):%Y-%m-%dT%H:%MZ}"
+    if code == "audit-expired":
+        return (
+            f"the {NAMES[term.kind]} of {name} was due before {due} and {grace} is over, since"
+            " then its data do not count; state the next passed one among its audits"
+        )
+    if code == "audit-in-grace":
+        return (
+            f"the {NAMES[term.kind]} of {name} was due before {due}; {grace} is running, after it"
+            " data do not count; state the next passed one among its audits"
+        )
+    return f"the {NAMES[term.kind]} of {name} is due before {due}; then {grace} begins"
