@@ -40,5 +40,6 @@ def fill(values: Values, request: ValueRequest) -> None:
                 last=last,
                 window_minutes=length,
                 above=watched.spec.above is not None,
+                deduction=watched.spec.deduction,
             )
         )

@@ -142,6 +142,10 @@ class ThresholdRow(BaseModel):
     budget: float | None
     above: float | None
     below: float | None
+    confidence_interval: float | None = Field(
+        examples=[20.0],
+        description="percent of the limit taken off what is measured before it is compared",
+    )
     clear_below: float | None
     clear_above: float | None
     for_: str = Field(

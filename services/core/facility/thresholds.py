@@ -18,6 +18,7 @@ from services.core.facility.fields import (
     PositiveFigure,
     Slug,
     WaitS,
+    Within,
     at_most,
     is_stated,
 )
@@ -77,6 +78,17 @@ class Threshold(Part):
     below: Figure | None = Field(
         None, description="Limit that must not be passed downwards, in the same units."
     )
+    confidence_interval: Annotated[float, Field(gt=0), Within(lowest=0.01, highest=100)] | None = (
+        Field(
+            None,
+            description=(
+                "With above, of a channel: percent of the limit that is taken off what is measured,"
+                " down to 0, before it is compared and shown. Directive 2010/75/EU: at most 10"
+                " for CO, 20 for SO2 and NOx, 30 for dust and TOC, 40 for HCl and HF."
+                " Default: nothing."
+            ),
+        )
+    )
     clear_below: Figure | None = Field(
         None, description="With above: the alert ends below this value. Default: the limit."
     )
@@ -118,6 +130,13 @@ class Threshold(Part):
         return limit
 
     @property
+    def deduction(self) -> float:
+        """Return what is taken off a measured value, in the unit of the limit."""
+        return (
+            0.0 if self.confidence_interval is None else self.limit * self.confidence_interval / 100
+        )
+
+    @property
     def clear(self) -> float:
         """Return the value that ends an alert: the limit itself unless stated."""
         stated = self.clear_above if self.above is None else self.clear_below
@@ -144,6 +163,13 @@ class Threshold(Part):
             raise ValueError("clear_below lies below above, or it would never stay clear")
         if self.below is not None and self.clear < self.below:
             raise ValueError("clear_above lies above below, or it would never stay clear")
+        if self.confidence_interval is not None and (
+            self.above is None or self.above <= 0 or self.channel is None
+        ):
+            raise ValueError(
+                "confidence_interval is a share of a limit above 0 that a channel must not pass"
+                " upwards: it needs channel and above"
+            )
         if self.projected and not self._can_be_projected:
             cumulative = _names(measure for measure in MEASURES.values() if measure.is_cumulative)
             raise ValueError(

@@ -60,6 +60,21 @@ def test_a_breach_is_told_to_everybody_once_and_its_end_after_it(watch: Make) ->
     assert body["severity"] == "critical"
 
 
+@pytest.mark.vector
+def test_a_limit_is_judged_by_the_value_less_its_confidence_interval(watch: Make) -> None:
+    works = watch(
+        "thresholds: [{id: co, channel: cems.co2, measure: value, above: 10,"
+        " confidence_interval: 20}]"
+    )
+    works.store([Reading("cems.co2", T0, 11.9)])
+    works.tick(T0 + timedelta(seconds=30))
+    assert works.alerts() == []
+    works.store([Reading("cems.co2", T0 + MINUTE, 12.5)])
+    works.tick(T0 + MINUTE + timedelta(seconds=30))
+    ((slug, state, *_, value, _),) = works.alerts()
+    assert (slug, state, value) == ("co", "firing", pytest.approx(10.5))
+
+
 def test_every_transition_is_kept_with_what_it_saw(watch: Make) -> None:
     works = watch(RATE)
     for minute, power in enumerate([50, 150, 150, 150]):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from services.core.accounting.alerting.measures import MEASURES
 from services.core.accounting.alerting.measures.channels import ChannelMeasure, WatchedGauge
@@ -17,6 +19,7 @@ from services.core.accounting.alerting.measures.devices import ArrivalMeasure, R
 from services.core.accounting.alerting.measures.emissions import EmissionMeasure, Totals
 from services.core.accounting.alerting.measures.source_groups import SourceGroups, SourceThreshold
 from services.core.accounting.alerting.measures.values import Booleans, Floats, Integers, Values
+from services.core.facility.thresholds import Threshold
 
 ROOT = Path(__file__).parents[4]
 
@@ -138,6 +141,45 @@ def test_an_average_weighs_by_time_and_leaves_gaps_out() -> None:
     values = measure.values(gauge(minutes=measure.window_minutes("2m")))
     # a minute of 5 on average, then 40 s of 9
     assert values.tolist() == pytest.approx([5, 6.6, 9])
+
+
+@pytest.mark.vector
+def test_a_validated_average_is_the_measured_one_less_its_confidence_interval() -> None:
+    """NOx under Directive 2010/75/EU: 20 % of the limit, here of 30, off the mean; not below 0."""
+    stated = Threshold.model_validate(
+        {
+            "id": "nox",
+            "channel": "cems.nox",
+            "measure": "average",
+            "window": "2m",
+            "above": 30,
+            "confidence_interval": 20,
+        }
+    )
+    measure = stated.definition
+    assert isinstance(measure, ChannelMeasure)
+    values = measure.values(replace(gauge(minutes=2), deduction=stated.deduction))
+    assert stated.deduction == pytest.approx(6)
+    # 5, 6.6 and 9 were measured
+    assert values.tolist() == pytest.approx([0, 0.6, 3])
+    unknown = MEASURES["value"]
+    assert isinstance(unknown, ChannelMeasure)
+    assert np.isnan(unknown.values(replace(gauge(), deduction=6.0))[2])
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"source": "kiln", "measure": "rate", "above": 30},
+        {"channel": "cems.nox", "measure": "value", "below": 30},
+        {"channel": "cems.nox", "measure": "value", "above": 0},
+    ],
+)
+def test_a_confidence_interval_is_a_share_of_an_upper_limit_of_a_channel(
+    stated: dict[str, object],
+) -> None:
+    with pytest.raises(ValidationError, match="it needs channel and above"):
+        Threshold.model_validate({"id": "nox", "confidence_interval": 20, **stated})
 
 
 def test_silence_counts_seconds_from_the_newest_reading() -> None:

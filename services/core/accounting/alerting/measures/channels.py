@@ -28,6 +28,8 @@ class WatchedGauge:
     window_minutes: int
     #: too much is watched for, not too little
     above: bool
+    #: taken off each value, down to 0, as the confidence interval of the measurement
+    deduction: float = 0.0
 
 
 class ChannelMeasure(Measure):
@@ -42,9 +44,18 @@ class ChannelMeasure(Measure):
         """Return the length of the window that each minute ends."""
         return 1 if window is None else rolling_minutes(window) or 1
 
-    @abstractmethod
     def values(self, gauge: WatchedGauge) -> Floats:
-        """Return the value in each minute."""
+        """Return the value in each minute, validated where there is a deduction.
+
+        The validated average is what the interval is taken off (Directive 2010/75/EU, Annex V
+        part 3 and Annex VI part 6), not each reading: those near zero would weigh less.
+        """
+        measured = self.measured(gauge)
+        return np.maximum(measured - gauge.deduction, 0.0) if gauge.deduction else measured
+
+    @abstractmethod
+    def measured(self, gauge: WatchedGauge) -> Floats:
+        """Return what the gauge measured in each minute."""
 
 
 class Value(ChannelMeasure):
@@ -55,7 +66,7 @@ class Value(ChannelMeasure):
 
     name = "value"
 
-    def values(self, gauge: WatchedGauge) -> Floats:
+    def measured(self, gauge: WatchedGauge) -> Floats:
         """Return the highest or the lowest value that held."""
         low, high = minute_extremes(
             gauge.ts_us, gauge.value, gauge.max_gap_us, gauge.first, gauge.last
@@ -69,7 +80,7 @@ class Average(ChannelMeasure):
     name = "average"
     windows = SHORT
 
-    def values(self, gauge: WatchedGauge) -> Floats:
+    def measured(self, gauge: WatchedGauge) -> Floats:
         """Return the mean of what is covered of each window."""
         length = gauge.window_minutes
         mean, covered = minute_means(
