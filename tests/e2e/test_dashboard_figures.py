@@ -95,6 +95,21 @@ async def test_another_mass_can_be_chosen_and_linked_to(
     await wait_for(page, "[data-window='1h'] .beside", "CO₂ 600 kgCO₂e 666 kg")
 
 
+@pytest.mark.parametrize("width", [390, 1440])
+async def test_the_lines_of_a_chart_of_nothing_have_different_numbers(
+    address: str, page: Page, connection: Connection, width: int
+) -> None:
+    emit(connection)
+    connection.execute("UPDATE emission_minute SET market_ug = 0")
+    connection.execute("UPDATE emission_hour SET market_ug = 0")
+    await page.set_viewport_size({"width": width, "height": 844})
+    await page.goto(f"{address}/?facility=linz&figure=market")
+    await page.wait_for_selector("#chart .ytick")
+    numbers = await page.locator("#chart .ytick").all_text_contents()
+    assert len(numbers) == len(set(numbers)) > 2
+    assert {float(number) for number in numbers} >= {0.0, 0.2, 1.0}
+
+
 async def test_limits_are_drawn_beside_the_mass_that_they_watch(
     address: str, page: Page, connection: Connection
 ) -> None:

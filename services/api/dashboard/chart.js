@@ -126,6 +126,8 @@ export class Chart {
     const sums = times.map((_, i) => traces.slice(1).reduce((sum, { y }) => sum + (y[i] ?? 0), 0));
     const lines = limitLines(this.limits, Math.max(0, ...sums), ink);
     const narrow = this.element.clientWidth < NARROW_PX;
+    // below ten, whole numbers would name two lines alike, and "~s" would speak of thousandths
+    const isSmall = (lines.range?.[1] ?? Math.max(0, ...sums)) < 10;
     await Plotly.react(this.element, traces, {
       barmode: "stack", bargap: 0, showlegend: false, dragmode: false, hovermode: "closest",
       margin: { l: narrow ? 44 : 58, r: 10, t: 10, b: 34 },
@@ -141,7 +143,7 @@ export class Chart {
       yaxis: {
         ...(lines.range ? { range: lines.range, autorange: false } : { autorange: true }),
         fixedrange: true, rangemode: "tozero", gridcolor: ink("--line"), zeroline: false,
-        tickformat: narrow ? "~s" : ",.0f", nticks: 6,
+        tickformat: isSmall ? ",.3~r" : narrow ? "~s" : ",.0f", nticks: 6,
       },
       yaxis2: { overlaying: "y", range: [0, 1], visible: false, fixedrange: true },
     }, { displayModeBar: false, responsive: true });
