@@ -64,7 +64,7 @@ async def test_a_figure_past_its_successor_is_told_wherever_it_counts(
     assert file.count(due) == 1
     put = (await client.put("/v1/facilities/works", content=file)).json()
     why = "of 2024; a newer one is expected since June 2025"
-    assert len([w for w in put["warnings"] if f"f {why}; install a newer release" in w]) == 1
+    assert len([w for w in put["warnings"] if f"f {why}; take the newer figure" in w]) == 1
     status, body = await ready(client)
     assert (status, [n["code"] for n in body["notices"]]) == (200, ["factor-stale"])
     assert why in body["warnings"][0]

@@ -86,8 +86,8 @@ _SENTENCES: Final = {
         " not meant, correct the factor"
     ),
     "factor-stale": (
-        "{facility}: {sources} counts by {name} {figure}; install a newer release of tonne, or"
-        " import the newer figure with `tonne factors import`"
+        "{facility}: {sources} counts by {name} {figure}; take the newer figure from where"
+        " this one is: the facility file, `tonne factors import` or a newer release of tonne"
     ),
     "mail-unset": (
         "{facility}: alerts go to {name}, and no mail can be sent; set TONNE_SMTP_URL where the"
