@@ -144,8 +144,13 @@ def _by_density(
 ) -> FuelAmount:
     """Return how many `target_unit` one unit of the channel is, from volume to mass or back."""
     if density_kg_m3 is None:
+        stated = (
+            f"is by {target_unit}"
+            if target_unit == factor.unit
+            else f"is by {factor.unit}, with its heat content per {target_unit}"
+        )
         raise ConfigurationError(
-            f"factor {factor.id!r} is by {target_unit}, the channel is in {channel_unit}: give the"
+            f"factor {factor.id!r} {stated}, the channel is in {channel_unit}: give the"
             " source the density of its fuel in kg/m3"
             + (
                 ", or its calorific_value in MJ/m3"

@@ -218,7 +218,7 @@ def _derived(
         check_formula(device.id, channel, file.channel)
     except (FormulaError, UnitError) as error:
         key = "sum" if channel.formula is None else "formula"
-        yield (*path, key), f"the formula of {device.id}.{channel.id} cannot be used: {error}"
+        yield (*path, key), f"the {key} of {device.id}.{channel.id} cannot be used: {error}"
 
 
 def _has_unit(channel: model.Channel) -> bool:

@@ -104,8 +104,12 @@ def check_formula(device: str, channel: Channel, named: Callable[[str], Channel 
         known = named(name)
         if known is None:
             raise FormulaError(
-                f"there is no channel {name!r} among this file's devices; a minus between two"
-                " channels needs spaces around it"
+                f"there is no channel {name!r} among this file's devices; "
+                + (
+                    "a minus between two channels needs spaces around it"
+                    if channel.formula is not None and "-" in name
+                    else "correct its name, or declare it"
+                )
             )
         if known.kind == "derived":
             raise FormulaError(f"{name} is derived itself: name the channels that it is of")

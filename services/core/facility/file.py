@@ -82,9 +82,10 @@ def _load(text: str, max_bytes: int) -> CommentedMap:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 0
-        raise FacilityFileError(
-            [Problem(line=line, message=f"not YAML: {error.problem}")]
-        ) from None
+        wrong = str(error.problem)
+        if r"'\t'" in wrong:
+            wrong = "a line is indented with a tab; YAML takes spaces only"
+        raise FacilityFileError([Problem(line=line, message=f"not YAML: {wrong}")]) from None
     except (YAMLError, ValueError, RecursionError) as error:
         raise FacilityFileError([Problem(line=0, message=f"not YAML: {error}")]) from None
     if not isinstance(document, CommentedMap):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, get_args
@@ -84,7 +85,7 @@ def _sentence(error: ErrorDetails) -> str:
     if kind == "string_pattern_mismatch":
         return (
             f"{_shown(error['input'])} is not an id: small letters, digits and hyphens, at most 63,"
-            " starting with a letter or digit"
+            f" starting with a letter or digit{_as_id(str(error['input']))}"
         )
     words = _WORDS.get(kind)
     if words is not None:
@@ -92,6 +93,12 @@ def _sentence(error: ErrorDetails) -> str:
     if kind.endswith(("_type", "_parsing")) and kind.split("_")[0] in _WANTED:
         return f"{_shown(error['input'])} is not {_WANTED[kind.split('_')[0]]}"
     return str(error["msg"]).removeprefix("Value error, ")
+
+
+def _as_id(text: str) -> str:
+    """Return the end of a sentence with ``text`` as an id, empty where it cannot be told."""
+    written = re.sub(r"[ _.]+", "-", text.strip().lower())
+    return f", such as {written}" if re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", written) else ""
 
 
 def _choice(given: Any, choices: Sequence[str]) -> str:
@@ -123,7 +130,7 @@ def _no_tag(given: Any, context: Mapping[str, Any]) -> str:
 _WANTED: Final = {
     "string": 'a text: put it in quotes, as in "123"',
     "int": "a whole number",
-    "float": "a number",
+    "float": "a number: write it with a point and without a unit, as in 39.5",
     "bool": "true or false",
     "date": "a day such as 2026-11-22",
     "datetime": "a time with its offset, such as 2026-11-22T18:00:00Z",

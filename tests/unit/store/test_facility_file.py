@@ -93,6 +93,11 @@ def test_the_contracts_example_is_accepted() -> None:
             "unit: scf/h, kind: gauge, calibration: {references: [0]}",
             "span",
         ),
+        ("factor: works-grid}", "factor: R410A}", "starting with a letter or digit, such as r410a"),
+        ("factor: works-grid}", "factor: diesel-gb-2026}", "did you mean diesel-gb?"),
+        ("co2_kg: 0.25", "co2_kg: 0.25, biogenic: 5", "did you mean co2_biogenic_kg?"),
+        ("39.3", "39.3 MJ", "write it with a point and without a unit"),
+        ("  - id:", "\t- id:", "YAML takes spaces only"),
     ],
 )
 def test_each_mistake_is_named_with_its_line(old: str, new: str, says: str) -> None:
@@ -124,7 +129,10 @@ sources:
     ("derived", "says"),
     [
         ("sum: [t1, p]", "puts energy of a minute beside power"),
-        ("sum: [t1, t3]", "there is no channel 'm.t3'"),
+        (
+            "sum: [t1, t3]",
+            "the sum of m.d cannot be used: there is no channel 'm.t3' among this file's devices;",
+        ),
         ("formula: t1-t3", "there is no channel 'm.t1-t3' among this file's devices; a minus"),
         ("formula: d + t1", "m.d is derived itself"),
         ("formula: 5 + 0", "it names no channel"),

@@ -108,6 +108,7 @@ def test_a_heat_content_at_reference_conditions_follows_the_temperature() -> Non
         (_builtin("natural-gas-ipcc"), "m3", {"calorific_value": 39.3}, "net calorific value"),
         (_builtin("grid-gb"), "m3", {"calorific_value": 39.3}, "gross or net"),
         (_builtin("natural-gas"), "t", {}, "give the source the density of its fuel"),
+        (_builtin("lpg"), "kg", {}, "is by mmBtu, with its heat content per gal, the channel"),
         (_builtin("coal-bituminous"), "m3", {}, "density of its fuel in kg/m3, or its calorific"),
         (_builtin("coal-bituminous"), "t", {"calorific_value": 39.3}, "no volume"),
         (PER_KWH, "kW", {}, "power cannot become energy"),
