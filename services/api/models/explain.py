@@ -112,6 +112,7 @@ def _closing(closing: HourClosing) -> dict[str, Any]:
             "code": rate.code,
         },
         "operating_h": _number(closing.operating),
+        "reporting_zone": closing.reporting_zone,
         "inputs": [
             {
                 "role": item.role,

@@ -118,7 +118,8 @@ class Explanation(Answer):
         description="for a stack under a rule: validity and substitution policy, each input as"
         " recorded with its verdict, method code and substitute (`least_known`: its average with"
         " readings above full scale, below which nothing stands in), the reported rate,"
-        " calibrations, audits with their bias factor, and the load with its range"
+        " calibrations, audits with their bias factor, the load with its range, and the time that"
+        " reports of it are cut by (`reporting_zone`, as in `/v1/reports`)"
     )
     derived: dict[str, object] | None = Field(
         description="for an activity of a derived channel: the channel, its quantity and unit, and"

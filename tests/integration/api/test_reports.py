@@ -177,3 +177,26 @@ async def test_without_part75_quarters_are_by_the_facilitys_clock(
     apply_text(database_url, other.replace("_York}", "_York, reporting_zone: standard}"))
     rows = (await client.get("/v1/reports", params={"year": 2026})).json()
     assert (rows[2]["time"], rows[2]["reporting_zone"]) == ("2026-07-01T05:00:00Z", "standard")
+
+
+@pytest.mark.usefixtures("plant")
+async def test_an_explanation_says_which_time_reports_of_its_hour_are_cut_by(
+    client: httpx.AsyncClient, database_url: str
+) -> None:
+    async def zone() -> str:
+        hour = {"hour": "2026-10-01T04:00:00Z", "as_of": "2090-01-01T00:00:00Z"}
+        params = {"facility": "works", "source": "stack", **hour}
+        answer = await client.get("/v1/explain", params=params)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["closing"]["reporting_zone"])
+
+    assert await zone() == "standard"
+    apply_text(database_url, FILE.replace("_York}", "_York, reporting_zone: local}"))
+    assert await zone() == "local"
+    under_another_rule = FILE.replace("part75", "mrr")
+    apply_text(database_url, under_another_rule)
+    assert await zone() == "local"
+    # one source under Part 75 is enough for those beside it
+    second = FILE[FILE.index("  - id: stack") :].replace("id: stack", "id: other")
+    apply_text(database_url, under_another_rule + second)
+    assert await zone() == "standard"

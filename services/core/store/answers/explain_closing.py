@@ -17,6 +17,7 @@ from services.core.accounting.stack.periods import operating_time
 from services.core.accounting.stack.qa import CalibrationTest
 from services.core.accounting.stack.recording import LOAD
 from services.core.facility import assemble_closing, model
+from services.core.store.answers import reporting_zone
 from services.core.store.answers.explain_inputs import InputChannel
 from services.core.store.emissions import hour_inputs
 from services.core.store.readings import calibrations
@@ -68,6 +69,8 @@ class HourClosing:
     #: the unit's load in the hour; None: flow has one load range, or not finalised yet
     load: Decimal | None
     load_unit: str | None
+    #: the time that reports of the hour are cut by
+    reporting_zone: model.ReportingZone
 
 
 def hour_closing(
@@ -108,6 +111,7 @@ def hour_closing(
         audits={role: _around(audits, first_us, end_us) for role, audits in rule.audits.items()},
         load=next((item.average for item in recorded if item.role == LOAD), None),
         load_unit=next((c.spec.unit for c in channels if c.role == LOAD), None),
+        reporting_zone=reporting_zone.of_source(connection, source_id, configuration, as_of),
     )
 
 

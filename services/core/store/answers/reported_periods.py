@@ -24,28 +24,21 @@ from services.core.accounting.stack.periods import (
     year_total,
 )
 from services.core.facility import assemble, model
+from services.core.store.answers import reporting_zone
 from services.core.store.emissions import hour_inputs
 from services.core.timeline.instants import HOUR, rfc3339
 from services.core.timeline.windows import standard_time
 
 _SOURCE: TypeAdapter[model.StackSource] = TypeAdapter(model.StackSource)
 
-# The first configuration speaks for the time before it.
-_SOURCES = """
+_SOURCES: LiteralString = f"""
 SELECT f.slug AS facility, f.timezone, s.id, s.slug, s.scope, r.spec,
-       bool_or('part75' IN (r.spec ->> 'validity', r.spec ->> 'substitution'))
-           OVER (PARTITION BY f.id) AS part75
-FROM source s JOIN facility f ON f.id = s.facility_id
-CROSS JOIN LATERAL (
-    SELECT CASE WHEN %(as_of)s::timestamptz IS NULL THEN s.spec ELSE coalesce((
-        SELECT spec FROM source_revision WHERE source_id = s.id
-        ORDER BY (known_at <= %(as_of)s) DESC,
-                 CASE WHEN known_at <= %(as_of)s THEN known_at END DESC, known_at
-        LIMIT 1), s.spec) END AS spec) r
+       bool_or({reporting_zone.IS_PART75}) OVER (PARTITION BY f.id) AS part75
+FROM source s JOIN facility f ON f.id = s.facility_id {reporting_zone.SPEC_THEN}
 WHERE f.slug = ANY(%(facilities)s) AND s.method = 'stack'
   AND (r.spec ->> 'validity' <> 'none' OR r.spec ->> 'substitution' <> 'none')
 ORDER BY f.slug, s.slug
-"""
+"""  # noqa: S608 - constants
 
 _HOURS: LiteralString = """
 SELECT i.hour, i.role, i.value, i.code, i.operating_ms, coalesce(h.final, false) AS final,
@@ -137,7 +130,7 @@ def _year_of(
     as_of: datetime | None,
 ) -> Iterator[ReportedPeriod]:
     source = _SOURCE.validate_python(row["spec"])
-    by: model.ReportingZone = source.reporting_zone or ("standard" if row["part75"] else "local")
+    by = reporting_zone.applied(source, part75=row["part75"])
     zone: tzinfo = ZoneInfo(row["timezone"])
     year = now.astimezone(zone).year if year is None else year
     if by == "standard":
