@@ -226,3 +226,11 @@ def test_hours_that_are_final_without_a_tick_are_named(plant: Plant, tonne: Tonn
     assert found["checked"] == 0
     assert {each["kind"] for each in found["differs"]} == {"not computable"}
     assert found["differ"] == checked
+
+
+def test_windows_that_are_all_gone_are_named_though_none_was_ever_moved(
+    plant: Plant, tonne: Tonne
+) -> None:
+    plant.connection.execute("DELETE FROM rolling_total")
+    plant.connection.execute("UPDATE facility_progress SET rolled_to = NULL")
+    assert {each["kind"] for each in verified(tonne)["differs"]} == {"window"}

@@ -88,14 +88,15 @@ FROM rolling_total r CROSS JOIN LATERAL (
 WHERE r.source_id = %(source)s
 """  # noqa: S608 - constants
 
-# Of a source that was set aside no window is told, and of one that is new none is made yet.
+# Of a source that was set aside no window is told, and of one that is new none is made yet. Values
+# are carried and windows moved by the same tick, so that either mark would do; one can be forged.
 _WINDOWS_DUE = """
 SELECT EXISTS (
     SELECT FROM source s
     JOIN facility f ON f.id = s.facility_id
     JOIN facility_progress p ON p.facility_id = f.id
     WHERE s.id = %(source)s AND s.active AND f.retired_at IS NULL
-      AND p.rolled_to IS NOT NULL
+      AND p.carried_to IS NOT NULL
       AND EXISTS (SELECT FROM emission_hour h WHERE h.source_id = s.id AND h.final)
       AND NOT EXISTS (SELECT FROM set_aside a WHERE a.facility_id = f.id))
 """
