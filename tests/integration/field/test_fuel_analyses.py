@@ -11,9 +11,12 @@ import pytest
 from pydantic import SecretStr
 
 from services.api.app import create_app
-from services.core.facility.file import FacilityFileError
+from services.core.facility.file import FacilityFileError, parse
 from services.core.runtime.clock import FixedClock
 from services.core.runtime.settings import Settings
+from services.core.store.database.connect import engine
+from services.core.store.registry import applied_file
+from services.core.store.registry.apply import apply
 from services.core.timeline.instants import HOUR
 from tests.integration.api.server import serving
 from tests.integration.field.bench import FieldBench
@@ -108,6 +111,20 @@ async def test_each_day_counts_by_its_analysis(burnt: FieldBench) -> None:
 
 def test_applied_again_it_changes_nothing(burnt: FieldBench) -> None:
     assert burnt.apply(_FILE) == []
+
+
+def test_the_file_is_given_back_with_its_analyses(burnt: FieldBench) -> None:
+    bind = engine(burnt.url, process="test")
+    with bind.begin() as connection:
+        # as of a file whose text was not kept: the factors that followed from its analyses
+        row = connection.execute(applied_file.statement("kiln")).one()
+        written = applied_file.text(row)
+        assert apply(connection, parse(written)) == []
+        assert apply(connection, parse(_FILE), text=_FILE) == []
+        row = connection.execute(applied_file.statement("kiln")).one()
+        assert applied_file.text(row) == _FILE
+    bind.dispose()
+    assert "eq. C-3 with carbon_content 0.72" in written
 
 
 def test_a_corrected_analysis_restates(burnt: FieldBench) -> None:
