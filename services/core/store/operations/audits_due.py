@@ -19,7 +19,8 @@ from services.core.facility import assemble_closing, model
 #: An audit that is due within so many days is told beforehand.
 SOON_DAYS: Final = 30
 
-#: Monitors whose audits have deadlines, with the hours in which their unit stood still.
+#: Monitors whose audits have deadlines, with the hours in which their unit stood still; of one
+#: ``facility``, None: of all.
 MONITORS: Final = """
 SELECT f.slug, f.timezone, d.slug || '.' || c.slug, i.role, c.spec,
        CASE WHEN s.spec->'operating' IS NULL OR s.spec->'operating' = 'null'::jsonb THEN '{}' ELSE
@@ -28,7 +29,7 @@ SELECT f.slug, f.timezone, d.slug || '.' || c.slug, i.role, c.spec,
 FROM channel c JOIN device d ON d.id = c.device_id JOIN facility f ON f.id = d.facility_id
 JOIN source_input i ON i.channel_id = c.id JOIN source s ON s.id = i.source_id
 WHERE c.spec->>'audit_deadlines' IS NOT NULL AND c.spec->>'audits' IS NOT NULL
-  AND s.active AND f.retired_at IS NULL
+  AND s.active AND f.retired_at IS NULL AND f.slug = coalesce(%(facility)s::text, f.slug)
   AND (s.spec->>'validity' <> 'none' OR s.spec->>'substitution' <> 'none')
 ORDER BY 1, 3, 4 LIMIT 100
 """

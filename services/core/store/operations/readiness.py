@@ -149,7 +149,7 @@ async def readiness(
                 await aside.execute(_SET_ASIDE)
             if current and stands is None:
                 await surprises.execute(standing.SURPRISES)
-                await monitors.execute(audits_due.MONITORS)
+                await monitors.execute(audits_due.MONITORS, {"facility": None})
         if current and stands is None:
             stands = [
                 Notice(process="api", code=code, detail=detail)

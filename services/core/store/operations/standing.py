@@ -114,7 +114,9 @@ def at_apply(connection: Connection, facility: str) -> list[str]:
     That a factor ends is told of the file itself, whenever it does
     (:func:`services.core.facility.checks.warnings`).
     """
-    due = audits_due.sentences(connection.exec_driver_sql(audits_due.MONITORS), datetime.now(UTC))
+    due = audits_due.sentences(
+        connection.exec_driver_sql(audits_due.MONITORS, {"facility": facility}), datetime.now(UTC)
+    )
     return [
         sentence
         for code, slug, sentence in (*sentences(connection.exec_driver_sql(SURPRISES)), *due)
