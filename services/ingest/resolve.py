@@ -290,7 +290,8 @@ def _target(channel: read.Channel) -> Target:
         slug=channel.slug,
         unit=channel.unit,
         as_sent=in_unit,
-        counts_one_way=channel.counts_one_way,
+        # a range that begins at zero says itself that nothing lies below
+        counts_one_way=channel.counts_one_way and (channel.range is None or channel.range[0] < 0),
         lowest=max(lowest, -sys.float_info.max),
         highest=min(highest, sys.float_info.max),
         # where the channel names markers each value is compared with them

@@ -49,7 +49,7 @@ def test_a_facility_is_retired(operator: Operator) -> None:
     assert "works (Works) would be retired" in tried
     assert "2 (cems, meter)" in tried
     assert "4 (by-counter, by-gauge, by-interval, stack)" in tried
-    assert "20 readings, 1 hours" in tried
+    assert "20 readings, 1 hour of emissions" in tried
     assert "nothing was changed" in tried
     assert operator.said("removed").strip() == "none"
     done = operator.said("remove", "works", "--reason", "kiln sold")

@@ -44,7 +44,14 @@ def charge(hour: float, kg: object, facility: str = "cold") -> tuple[str, str]:
 def close(field: FieldBench, now: datetime = _END) -> None:
     """Compute, and then close what is over."""
     field.settle(now)
-    field.connection.execute("UPDATE emission_hour SET known_at = known_at - interval '1 h'")
+    field.connection.execute(
+        "UPDATE emission_hour SET known_at = known_at - interval '1 h',"
+        " opened_at = opened_at - interval '1 h'"
+    )
+    field.connection.execute(
+        "UPDATE emission_hour_history SET known_at = known_at - interval '1 h',"
+        " superseded_at = superseded_at - interval '1 h'"
+    )
     field.settle(now + HOUR / 60)
 
 
