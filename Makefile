@@ -35,7 +35,7 @@ status:  ## what runs, and whether it is ready
 
 test:  ## every test, against real servers
 	@$(BOOTSTRAP) test
-	@$(PYTHON) -m pytest --ignore=tests/bench -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(PYTHON) -m pytest --ignore=tests/bench -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 unit:  ## the fast tests: no server
 	@$(BOOTSTRAP) lint
