@@ -231,6 +231,10 @@ class Nats(Server):
         """Address for NATS clients, with tonne's account: there is none without."""
         return self.passwords.ingest_at("nats", self.client_port)
 
+    def answers(self) -> bool:
+        """Whether both kinds of clients can come: it listens for MQTT a moment sooner."""
+        return super().answers() and accepts_connections(self.client_port)
+
     def command(self) -> list[str]:
         """The shipped settings, as they are."""
         return nats_server.server_command(self.directory)
