@@ -8,6 +8,7 @@ from prometheus_client import start_http_server
 
 from services.aggregator.loop import Loop
 from services.aggregator.retention import Retention
+from services.aggregator.setbacks import NOBODYS_FAULT
 from services.core.runtime import metrics
 from services.core.runtime.backoff import Backoff
 from services.core.runtime.settings import Settings
@@ -20,7 +21,11 @@ log = structlog.get_logger()
 
 #: What only costs the tick in hand. A transaction in which nothing was asked for too long was taken
 #: away, so that another aggregator can have the facility.
-_AWAY = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout)
+_AWAY = (
+    psycopg.OperationalError,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    *NOBODYS_FAULT,
+)
 
 
 def run(settings: Settings) -> int:

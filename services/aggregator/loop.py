@@ -13,7 +13,7 @@ from services.aggregator.fair_turns import FairTurns
 from services.aggregator.head import Head
 from services.aggregator.pieces import Pieces
 from services.aggregator.retention import Retention
-from services.aggregator.setbacks import Setbacks
+from services.aggregator.setbacks import NOBODYS_FAULT, Setbacks
 from services.aggregator.tick import tick
 from services.core.runtime import metrics
 from services.core.runtime.shutdown import Shutdown
@@ -150,8 +150,7 @@ class Loop:
                 hold_closing=self._clock.is_frozen,
                 dated=now,
             )
-        except (psycopg.errors.UndefinedTable, psycopg.errors.DiskFull):
-            # no facility's fault
+        except (psycopg.errors.UndefinedTable, *NOBODYS_FAULT):
             raise
         except Exception as error:
             if connection.closed:

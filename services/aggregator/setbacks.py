@@ -37,6 +37,14 @@ _MAX_SMALLER = 3
 #: Waits after such a failure, which doubles each time.
 _FIRST_PAUSE_S = 0.5
 
+#: What the whole database suffers from, and no piece is at fault for: its disk is full or broken,
+#: or it became a standby, whose successor will write again.
+NOBODYS_FAULT = (
+    psycopg.errors.DiskFull,
+    psycopg.errors.IoError,
+    psycopg.errors.ReadOnlySqlTransaction,
+)
+
 #: A smaller piece may do where these stopped a larger one.
 _TOO_MUCH = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout, MemoryError)
 
@@ -206,8 +214,7 @@ class Setbacks:
         alone = plan.without(plan.sources.keys() - part)
         try:
             tick(connection, alone, now, pieces=self.pieces(plan.id, Pieces()), trial=True)
-        except psycopg.errors.DiskFull:
-            # it says nothing of this part
+        except NOBODYS_FAULT:
             raise
         except Exception as error:
             if connection.closed:

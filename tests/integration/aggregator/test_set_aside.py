@@ -13,6 +13,7 @@ import pytest
 from services.aggregator import tick as ticking
 from services.aggregator.loop import Loop
 from services.aggregator.retention import Retention
+from services.aggregator.setbacks import NOBODYS_FAULT
 from services.api.routes.operation import _readiness_body
 from services.core.runtime import metrics
 from services.core.runtime.shutdown import Shutdown
@@ -258,14 +259,15 @@ def test_what_takes_too_long_is_done_in_smaller_pieces(
     assert works.aside() == []
 
 
-def test_a_full_disk_is_the_fault_of_no_facility(
-    works: Works, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", NOBODYS_FAULT)
+def test_what_the_database_suffers_from_is_the_fault_of_no_facility(
+    works: Works, monkeypatch: pytest.MonkeyPatch, error: type[psycopg.Error]
 ) -> None:
-    is_full = True
+    is_ill = True
 
     def tick(*arguments: Any, **options: Any) -> Any:
-        if is_full:
-            raise psycopg.errors.DiskFull("could not extend file: No space left on device")
+        if is_ill:
+            raise error("could not extend file")
         return real(*arguments, **options)
 
     real = ticking.tick
@@ -274,9 +276,9 @@ def test_a_full_disk_is_the_fault_of_no_facility(
     for minute in range(3):
         works.report(minute)
     for _ in range(6):
-        with pytest.raises(psycopg.errors.DiskFull):
+        with pytest.raises(error):
             works.settle()
-    is_full = False
+    is_ill = False
     works.settle()
     assert works.kg("works/good") == works.kg("other/good") == 0.5
     assert works.aside() == []

@@ -16,8 +16,10 @@ from services.core.store.readings import writer
 from services.core.store.readings.series import SeriesRequests, StoredReadings
 from services.core.store.readings.series_as_known import ReadingsAsKnown
 from services.core.store.readings.writer import Correction, ReadingRow, Supersession
+from services.core.timeline.instants import MILLISECOND
 from tests.integration.aggregator.plant import Plant
 from tests.integration.api.recorded import discard
+from tests.patience import until
 
 CHANNEL = "meter.power"
 BEGIN_S = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp())
@@ -58,9 +60,15 @@ def read(readings: StoredReadings, wanted: SeriesRequests) -> list[Any]:
     ]
 
 
-def now(connection: psycopg.Connection[Any]) -> datetime:
+def clock(connection: psycopg.Connection[Any]) -> datetime:
     (instant,) = connection.execute("SELECT clock_timestamp()").fetchone() or (None,)
-    time.sleep(0.002)
+    return instant
+
+
+def now(connection: psycopg.Connection[Any]) -> datetime:
+    """An instant that is over, also by a clock that counts milliseconds."""
+    instant = clock(connection)
+    until(lambda: clock(connection) - instant > MILLISECOND, "the clock goes on")
     return instant
 
 
