@@ -8,7 +8,7 @@ from deploy.reference.markdown import code, page, table
 from services.core.accounting.builtin_factors import lines
 from services.core.accounting.factor_publications import Publication, Series, publications
 from services.core.accounting.factor_tables import Figure
-from services.core.accounting.gwp import AR6, co2e_kg, potential
+from services.core.accounting.gwp import co2e_kg
 
 _INTRODUCTION = (
     "Masses are kg per unit of activity. `tonne factors search diesel germany` finds a factor,"
@@ -77,8 +77,7 @@ def _cell(figure: Figure | None) -> str:
 def _co2e_kg(figure: Figure) -> float:
     if figure.co2e_kg is not None:
         return figure.co2e_kg
-    gases = sum(kg * potential(gas, AR6) for gas, kg in figure.gases)
-    return co2e_kg(figure.co2_kg or 0.0, figure.ch4_kg, figure.n2o_kg) + gases
+    return co2e_kg(figure.co2_kg or 0.0, figure.ch4_kg, figure.n2o_kg, gases=figure.gases)
 
 
 def _by_gas(figures: Sequence[Figure]) -> str:

@@ -242,7 +242,8 @@ def _finalise_source(
         last_recorded=bound.last_recorded,
         operates=operates,
     )
-    others = computable_ranges.hours(connection, plan, {source.id: others})[source.id]
+    if others:
+        others = computable_ranges.hours(connection, plan, {source.id: others})[source.id]
     if others:
         hours = {*hours, *others}
         scaled = scaled_series.read(connection, plan, source, rule, sorted(hours))
@@ -385,11 +386,11 @@ def _verdict(
 ) -> HourVerdict:
     kg, quality = figure.kg, str(figure.quality)
     if kg is not None and abs(kg) > _MAX_KG:
-        # no hour's mass: what is known of it is the sum of its minutes
+        # no hour's mass
         kg = None
     measured = [average.covered_ms for role, average in recorded.items() if role != LOAD]
-    if kg is None and min(measured) > 0:
-        quality = "partial"
+    if kg is None:
+        quality = "partial" if min(measured) > 0 else "missing"
     share = source.method.biogenic if isinstance(source.method, StackMethod) else None
     stated = 0.0 if share is None else float(share.stated_at(np.array([hour * 60]))[0])
     co2_ug = None if kg is None else int((kg * Decimal(10**9)).to_integral_value())

@@ -149,18 +149,16 @@ def affected(
 
     What is recorded of them still tells how it was before.
     """
-    if rule.operates_above is None or last_recorded is None:
-        return set()
-    first = min(operates)
-    was_idle = hour_inputs.idle_hours(
-        connection, source.id, rule.roles[0], first, max(operates) + 1
-    )
-    have = hour_inputs.recorded_hours(connection, source.id, first, last_recorded)
-    changed = [hour for hour in operates if hour in have and operates[hour] == (hour in was_idle)]
     is_tested = rule.with_deadlines or set(source.inputs.values()) & set(plan.calibrations)
-    if not changed or not is_tested:
+    if rule.operates_above is None or last_recorded is None or not is_tested:
         return set()
-    later = sorted(hour for hour in have if hour >= min(changed))
+    first, last = min(operates), min(max(operates), last_recorded)
+    was_idle = hour_inputs.idle_hours(connection, source.id, rule.roles[0], first, last + 1)
+    have = hour_inputs.recorded_hours(connection, source.id, first, last)
+    changed = [hour for hour in operates if hour in have and operates[hour] == (hour in was_idle)]
+    if not changed:
+        return set()
+    later = sorted(hour_inputs.recorded_hours(connection, source.id, min(changed), last_recorded))
     before, now = (
         read(connection, plan, source, rule, later, first_known=first_known, operates=running)
         for running in ({}, operates)

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import structlog
 
-from services.aggregator.setbacks import sentence
+from services.aggregator.sentence import sentence
 from services.core.runtime import metrics
 from services.core.store.readings import retention
 

@@ -19,6 +19,7 @@ import structlog
 
 from services.aggregator.isolate import Isolation
 from services.aggregator.pieces import Pieces
+from services.aggregator.sentence import sentence
 from services.aggregator.tick import tick
 from services.core.runtime import metrics
 from services.core.store.emissions import set_aside, windows_unknown
@@ -231,9 +232,3 @@ class Setbacks:
     ) -> None:
         set_aside.put(connection, SERVICE, piece, reason, self._revision)
         log.error("set_aside", facility=plan.slug, source=piece.name or None, reason=reason)
-
-
-def sentence(error: Exception) -> str:
-    """Return an error in one line."""
-    first = next(iter(str(error).splitlines()), "")
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__

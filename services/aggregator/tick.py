@@ -419,7 +419,7 @@ def _apply(
             why.SUBSTITUTION_RESOLVED, why.hours_between(min(of_source), max(of_source))
         )
         for source_id, of_source in hours.items()
-        if len(indirect)
+        if of_source
     }
     context.restated_hours += minutes_and_hours.change_hours(connection, indirect, resolved)
     changed = direct.plus(indirect)

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from services.aggregator.audit import verify as check
 from services.aggregator.audit.verify import BusyError, Difference, Step
+from services.aggregator.sentence import sentence
 from services.cli import source_hours
 from services.cli.errors import clear_errors
 from services.cli.listing import console
@@ -109,7 +110,7 @@ def _steps(
                 # of this source alone, unless the database is gone
                 if connection.closed:
                     raise
-                yield _failed(source, str(error).strip().splitlines()[0])
+                yield _failed(source, sentence(error))
 
 
 def _failed(source: StoredSource, reason: str) -> Step:

@@ -11,6 +11,7 @@ import msgspec
 
 from services.core.store.readings.quarantine import QuarantineEntry
 from services.core.timeline.instants import from_us
+from services.ingest.corrections import ABOVE_RANGE
 from services.ingest.decode.observation import QUALITY
 from services.ingest.prepare import Candidate
 from services.ingest.quarantine.reasons import Reason, explain
@@ -19,7 +20,8 @@ from services.ingest.route import ROOT
 #: Payloads that one message leaves, all together; beyond, each entry keeps only its own reading.
 _MAX_BYTES: Final = 256 * 1024
 
-_QUALITY_NAMES: Final = {code: name for name, code in QUALITY.items()}
+#: A gap that a value above the range left is shown and sent as bad: no device says it.
+_QUALITY_NAMES: Final = {**{code: name for name, code in QUALITY.items()}, ABOVE_RANGE: "bad"}
 
 
 def of_reading(reason: Reason, detail: str, row: Candidate) -> QuarantineEntry:

@@ -23,6 +23,7 @@ from services.aggregator import expand
 from services.aggregator.audit import recomputed
 from services.aggregator.audit.recomputed import ComputedHour
 from services.aggregator.invalidations import Invalidations
+from services.aggregator.sentence import sentence
 from services.core.store.emissions import claims, facility_progress, final_hours, ledger_checks
 from services.core.store.emissions.final_hours import StoredHour, StoredSource
 from services.core.store.readings.series import StoredReadings
@@ -251,7 +252,7 @@ def _computed(
                     Kind.NOT_COMPUTABLE,
                     hour,
                     stored_ug=stored[hour].figures["co2_ug"] if hour in stored else None,
-                    detail=_first_line(error),
+                    detail=sentence(error),
                 )
     return computed
 
@@ -356,10 +357,6 @@ def _is_overdue(
 
 def _start(hour: int) -> datetime:
     return datetime.fromtimestamp(hour * 3600, UTC)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).strip().splitlines()[0]
 
 
 def _as_known_now(

@@ -50,7 +50,7 @@ def _file(path: str) -> Path:
             " in the repository."
         )
     file = (_DIRECTORY / (path or "index.html")).resolve()
-    if not file.suffix:
+    if file.name and not file.suffix:
         # as a page is called in a sentence: /docs/howto/thresholds
         file = file.with_suffix(".html")
     hidden = any(part.startswith(".") for part in Path(path).parts)

@@ -67,6 +67,8 @@ async def rows_of(
 ) -> list[EmissionRow]:
     """Read the rows of a facility's sources from the minutes or hours that its buckets are made of.
 
+    ``now``: no later than ``as_of``.
+
     :raises InvalidRequest: no versions of such intervals are kept, for ``as_of``.
     """
     ids = [source.id for source in series.sources]
@@ -78,10 +80,8 @@ async def rows_of(
         interval.of_hours
         and whole_hours(series.facility.timezone, buckets[0].begins, buckets[-1].ends)
     ):
-        then = None if as_of is None else await _hours_then(context, ids, buckets, min(as_of, now))
-        return await emissions.whole_hours(
-            connection, ids, buckets, now=now, as_of=now if then else None, then=then
-        )
+        then = None if as_of is None else await _hours_then(context, ids, buckets, now)
+        return await emissions.whole_hours(connection, ids, buckets, now=now, then=then)
     if as_of is not None:
         raise InvalidRequest(
             f"as_of: intervals in {series.facility.timezone} do not begin on a whole UTC hour, and"

@@ -172,10 +172,11 @@ async def put_facility(
         ),
         dry_run=query.dry_run,
     )
+    of_file = await run_in_threadpool(lambda: list(warnings(file, shared)))
     return json_answer(
         {
             "changes": applied.changes,
-            "warnings": [*warnings(file, shared), *applied.warnings],
+            "warnings": [*of_file, *applied.warnings],
             "restated": applied.restated,
             "dry_run": query.dry_run,
         }

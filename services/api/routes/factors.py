@@ -67,7 +67,7 @@ async def get_factors(
     after = _PAGES.after(query)
     names = set(query.factor) if query.factor else None
     if query.search is not None:
-        matching = {match.id for match in search(query.search)}
+        matching = {match.id for match in await asyncio.to_thread(search, query.search)}
         names = matching if names is None else names & matching
     # reading the release's tables for the first time would hold up every stream
     await asyncio.to_thread(builtin_factors)
@@ -90,7 +90,9 @@ async def get_factors(
 def _row(row: ListedFactor) -> dict[str, Any]:
     factor = row.factor
     publication = publications().get(factor.publication)
-    line = lines()[factor.id][-1] if publication is not None else None
+    # a factor that no release brings any more stays, without what its table said of it
+    stated = lines().get(factor.id, ()) if publication is not None else ()
+    line = stated[-1] if stated else None
     return _ROWS.row(
         factor,
         name="" if line is None else line.cell("name"),

@@ -29,13 +29,18 @@ def lines() -> Mapping[str, tuple[Line, ...]]:
     return {name: tuple(stated) for name, stated in sorted(by_factor.items())}
 
 
-@cache
 def versions_of(name: str) -> tuple[Factor, ...]:
     """Return the versions of one built-in factor; none if there is no such factor.
 
     :raises FactorDataError: a line of it is wrong.
     """
-    return tuple(versions([line.figure() for line in lines().get(name, ())]))
+    # whatever else somebody names is not kept
+    return _versions_of(name) if name in lines() else ()
+
+
+@cache
+def _versions_of(name: str) -> tuple[Factor, ...]:
+    return tuple(versions([line.figure() for line in lines()[name]]))
 
 
 @cache

@@ -36,7 +36,6 @@ class Figure:
 
     id: str
     name: str
-    region: str
     unit: str
     basis: Basis
     year: int | None
@@ -108,7 +107,6 @@ def _figure(publication: Publication, row: dict[str, str]) -> Figure:
     return Figure(
         id=row["id"],
         name=row["name"],
-        region=row.get("region", ""),
         unit=per,
         basis=row["basis"],  # type: ignore[arg-type]  # checked above
         year=None if publication.always else data_year,

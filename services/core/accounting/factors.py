@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, TypeVar
 
-from services.core.accounting.gwp import AR6, GwpSet, MethaneOrigin, co2e_kg, potential
+from services.core.accounting.gwp import AR6, GwpSet, MethaneOrigin, co2e_kg
 
 T = TypeVar("T", date, datetime)
 Basis = Literal["none", "gross", "net", "location", "market"]
@@ -80,10 +80,14 @@ class Factor:
             return self.co2e_kg
         if self.co2_kg is None:
             raise ConfigurationError(f"factor {self.id!r} gives neither co2_kg nor co2e_kg")
-        combustion = co2e_kg(
-            self.co2_kg, self.ch4_kg, self.n2o_kg, gwp=gwp, ch4_origin=self.ch4_origin
+        return co2e_kg(
+            self.co2_kg,
+            self.ch4_kg,
+            self.n2o_kg,
+            gases=self.gases,
+            gwp=gwp,
+            ch4_origin=self.ch4_origin,
         )
-        return combustion + sum(kg * potential(gas, gwp) for gas, kg in self.gases)
 
     @property
     def counted_co2_kg(self) -> float:

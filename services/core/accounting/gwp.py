@@ -13,7 +13,7 @@ fugitive and process methane.
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -66,11 +66,16 @@ def co2e_kg(
     ch4_kg: float = 0.0,
     n2o_kg: float = 0.0,
     *,
+    gases: Iterable[tuple[str, float]] = (),
     gwp: GwpSet = AR6,
     ch4_origin: MethaneOrigin = "non-fossil",
 ) -> float:
-    """CO2e in kg of masses in kg; "non-fossil" also stands for all combustion methane."""
-    return co2_kg + ch4_kg * gwp.ch4(ch4_origin) + n2o_kg * gwp.n2o
+    """CO2e in kg of masses in kg; "non-fossil" also stands for all combustion methane.
+
+    ``gases``: others by name; KeyError for no such gas.
+    """
+    combustion = co2_kg + ch4_kg * gwp.ch4(ch4_origin) + n2o_kg * gwp.n2o
+    return combustion + sum(kg * potential(gas, gwp) for gas, kg in gases)
 
 
 def potential(gas: str, gwp: GwpSet = AR6) -> float:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from services.core.accounting.derived.minutes import DerivedInput
 from services.core.accounting.series import Minutes
-from services.core.accounting.stack.biogenic import BiogenicShare
+from services.core.accounting.stack.biogenic import BIOGENIC, BiogenicShare
 from services.core.accounting.stack.equations import Equation
 from services.core.accounting.stack.measured import StackInputs
 from services.core.accounting.units import Conversion
@@ -202,6 +202,8 @@ class StackMethod:
             biogenic = co2 * share
             co2 = co2 - biogenic
             if not self.is_under_rule:
+                if self.biogenic.to_ratio is not None:
+                    estimated = np.maximum(estimated, series[BIOGENIC].estimated_at(minutes))
                 estimated = np.where(known, estimated, covered)
         return MinuteMasses(
             co2_kg=co2,

@@ -251,7 +251,7 @@ def _inputs(
         channel = file.channel(reference)
         if channel is None:
             if isinstance(source, model.ActivitySource) and source.derived is not None:
-                continue  # likewise
+                continue  # the check of the derived channel says so
             meant = did_you_mean(reference, file.channel_references())
             yield place, f"there is no channel {reference!r} among this file's devices{meant}"
         elif channel.kind != "derived":
@@ -278,7 +278,6 @@ def _source(
             f"{source.channels['h2o']} is moisture, which has no daily calibration: remove it",
         )
     versions: dict[str, list[Factor]] = {}
-    known = (*factors, *shared)
     if isinstance(source, model.ActivitySource):
         for key, name in zip(("factor", "market_factor"), source.factors, strict=False):
             versions[key] = factor_versions(name, factors, shared)
@@ -286,7 +285,7 @@ def _source(
                 yield (
                     (*path, key),
                     f"factor {name!r} is neither in this file nor built in nor imported"
-                    + did_you_mean(name, {*(f.id for f in known), *lines()}),
+                    + did_you_mean(name, {*(f.id for f in (*factors, *shared)), *lines()}),
                 )
                 return
     try:

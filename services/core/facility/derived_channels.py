@@ -95,7 +95,8 @@ def check_formula(device: str, channel: Channel, named: Callable[[str], Channel 
 
     :raises FormulaError: it cannot be computed, with the reason.
     """
-    formula = parse(channel.stated_formula, device)
+    # what is kept, and parsed from then on, is the formula written out with full names
+    formula = parse(text_of(parse(channel.stated_formula, device)), device)
     names = references(formula)
     if not names:
         raise FormulaError("it names no channel")

@@ -165,6 +165,19 @@ def test_a_gap_takes_the_hours_around_it_and_waits_for_the_one_after(plant: Plan
     ) in ledger(plant)  # fmt: skip
 
 
+def test_a_substitute_that_only_becomes_final_says_which_hour_settled_it(plant: Plant) -> None:
+    plant.store(hour_of(0, 12.0, 1_200_000))
+    plant.store(hour_of(1, 15.0, 1_500_000, range(30)))
+    close_all(plant, START + 3 * HOUR + 20 * MINUTE)
+    before = hours(plant)[1:3]
+    # the same before and after the gap: no figure changes
+    plant.store(hour_of(3, 12.0, 1_200_000))
+    close_all(plant, START + 4 * HOUR + 20 * MINUTE)
+    assert hours(plant)[1:3] == [(*hour[:-1], True) for hour in before]
+    settled = "substitution resolved: hour 2026-03-01T03:00Z"
+    assert {(1, 2, "substituted", settled), (2, 2, "substituted", settled)} <= set(ledger(plant))
+
+
 def test_late_readings_make_a_substituted_hour_measured(plant: Plant) -> None:
     plant.store(hour_of(0, 12.0, 1_200_000) + hour_of(2, 14.0, 1_200_000))
     close_all(plant, START + 3 * HOUR + 20 * MINUTE)

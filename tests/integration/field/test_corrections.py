@@ -169,6 +169,14 @@ def test_a_refused_value_ends_the_hold_of_the_one_before(field: FieldBench) -> N
     assert float(hour["activity"]) == pytest.approx(2.0 / 6)
 
 
+def test_a_gap_that_a_value_above_the_range_left_meets_another_value(field: FieldBench) -> None:
+    field.apply(_file(_GAUGE % "[0, 10], corrections: by-hand"))
+    field.deliver([_message(0, 2.0), _message(10, 15.0)], at=_day(0.2))
+    field.deliver([_message(10, None)], at=_day(0.3))
+    reasons = [(entry["reason"], entry["value"]) for entry in field.quarantine()]
+    assert sorted(reasons, key=str) == [("conflict", None), ("out_of_range", 15.0)]
+
+
 def test_a_refused_value_takes_no_stored_ones_place(field: FieldBench) -> None:
     field.apply(_file(_GAUGE % "[0, 10]"))
     field.deliver([_message(0, 2.0)], at=_day(0))

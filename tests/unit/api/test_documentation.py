@@ -69,7 +69,9 @@ async def test_a_page_that_did_not_change_is_not_sent_again(client: httpx.AsyncC
     assert (again.status_code, again.content) == (304, b"")
 
 
-@pytest.mark.parametrize("path", ["none.html", "%2e%2e/secret", ".sources", "%2e%2e%2fsecret"])
+@pytest.mark.parametrize(
+    "path", ["none.html", "%2e%2e/secret", ".sources", "%2e%2e%2fsecret", "%2f"]
+)
 async def test_what_is_no_page_is_not_found(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(f"/docs/{path}")
     assert answer.status_code == 404

@@ -139,6 +139,8 @@ sources:
         ("formula: t1 +", "it ends where"),
         ("formula: p * 2", "it comes to power, and kWh is energy"),
         ("sum: []", "it ends where a channel"),
+        # as it is kept, with -1 * m.t1 for -t1, it is larger
+        ("formula: 'min(" + ", ".join(["-t1"] * 140) + ")'", "more than 400 parts"),
         ("sum: [t1, t1], formula: t1", "needs either sum"),
         ("basis: wet", "basis is said of what a device sends, and this channel is derived"),
         ("sum: [t1, t1], scale: 2", "scale is said of what a device sends"),

@@ -70,7 +70,7 @@ def parse(text: str, device: str) -> Node:
     :raises FormulaError: it is none, or too large.
     """
     if len(text) > LONGEST:
-        raise FormulaError(f"it has more than {LONGEST} characters; derive a part of it first")
+        raise FormulaError(f"it has more than {LONGEST} characters with its channels' full names")
     return _Parser(_tokens(text), device).whole()
 
 
@@ -179,7 +179,7 @@ class _Parser:
             return self._choice("min" if word == "min" else "max")
         if _NUMBER.fullmatch(word):
             value = float(word)
-            if value > _GREATEST:
+            if value >= _GREATEST:
                 raise FormulaError(f"{word[:40]} is no number that a plant on earth needs")
             return self._counted(Number(value))
         return self._counted(self._reference(word))

@@ -70,7 +70,6 @@ class Term:
     """
 
     kind: str
-    tested_us: int
     grace_from: int
     expires: int
     superseded_us: int | None
@@ -126,7 +125,6 @@ def terms(
             grace_from = _first_hour(due + 1, zone)
             before = Term(
                 kind=kind,
-                tested_us=audit.ts_us,
                 grace_from=grace_from,
                 expires=operating.after(grace_from, GRACE_HOURS[kind]),
                 superseded_us=passed[number + 1].ts_us if number + 1 < len(passed) else None,

@@ -191,15 +191,14 @@ async def whole_hours(
     buckets: Sequence[Bucket],
     *,
     now: datetime,
-    as_of: datetime | None = None,
     then: HoursThen | None = None,
 ) -> list[EmissionRow]:
     """Read rows of buckets of whole UTC hours.
 
-    ``as_of``: as it was known then (:mod:`..emissions.hours_as_known`), with what hours that were
-    open had come to; None: as it is known now.
+    ``then``: as it was known at ``now`` (:mod:`..emissions.hours_as_known`), with what hours that
+    were open had come to; None: as it is known now.
     """
-    if as_of is None or then is None:
+    if then is None:
         return await _rows(connection, _HOURS_IN_FORCE, sources, buckets, now=now)
     rows = await _rows(
         connection,
@@ -207,7 +206,7 @@ async def whole_hours(
         sources,
         buckets,
         now=now,
-        extra=hours_as_known.parameters(as_of, then.figures),
+        extra=hours_as_known.parameters(now, then.figures),
     )
     return _with_unknown(rows, buckets, then) if then.unknown else rows
 
@@ -226,6 +225,7 @@ def _with_unknown(
             row,
             masses_ug=None,
             activity_n=None,
+            exported_n=None,
             covered_ms=0,
             methods_ms=tuple(0 for _ in METHODS_MS),
             final=False,

@@ -196,14 +196,15 @@ def explain_hour(
                 market_factor = _factor(
                     cursor, row, configuration, configuration.market_factor, channels, hour, as_of
                 )
-        minutes = [Minute(**r) for r in cursor.execute(_MINUTES, keys).fetchall()]
         versions = [HourVersion(**r) for r in cursor.execute(_VERSIONS, keys).fetchall()]
-        unknown = None
         if past:
             minutes, unknown = _minutes_then(connection, row["id"], hour, as_of)
             then = _open_version(connection, row["id"], hour, as_of)
             if then is not None:
                 versions.append(then)
+        else:
+            minutes = [Minute(**r) for r in cursor.execute(_MINUTES, keys).fetchall()]
+            unknown = None
         return HourExplanation(
             scope=row["scope"],
             activity_unit=row["activity_unit"],

@@ -8,7 +8,7 @@ told by their configurations; how they are banded and checked is today's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -181,6 +181,9 @@ async def facility_live_as_of(
         },
     )
     totals = {(row["source_id"], row["span"]): row for row in rows.mappings()}
+    newest_first: dict[int, list[int]] = {}
+    for source_id, hour in sorted(past.minutes, reverse=True):
+        newest_first.setdefault(source_id, []).append(hour)
     return FacilityLive(
         slug=head.slug,
         timezone=head.timezone,
@@ -189,7 +192,12 @@ async def facility_live_as_of(
         changed_at=head.changed_at,
         sources=tuple(
             source_live(
-                {**source, **_newest(source["source_id"], past, as_of)},
+                {
+                    **source,
+                    **_newest(
+                        source["source_id"], newest_first.get(source["source_id"], ()), past, as_of
+                    ),
+                },
                 minute,
                 {
                     window: _span_total(
@@ -203,10 +211,12 @@ async def facility_live_as_of(
     )
 
 
-def _newest(source_id: int, past: Past, as_of: datetime) -> dict[str, Any]:
-    """Return the newest minute of which a second is covered."""
+def _newest(
+    source_id: int, newest_first: Sequence[int], past: Past, as_of: datetime
+) -> dict[str, Any]:
+    """Return the newest minute, among these hours, of which a second is covered."""
     last = to_minute(as_of)
-    for _, hour in sorted((key for key in past.minutes if key[0] == source_id), reverse=True):
+    for hour in newest_first:
         of_hour = past.minutes[source_id, hour]
         known = (of_hour.figures["covered_ms"] >= 1000) & (of_hour.minutes <= last)
         if known.any():

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import psycopg
 
+from services.core.store.computation.compute import AnyPlan
 from services.core.store.computation.ranges import Ranges
 from services.core.store.readings import retention
-from services.core.store.registry.plan import FacilityPlan
 
 
-def ranges(connection: psycopg.Connection[Any], plan: FacilityPlan, of_sources: Ranges) -> Ranges:
+def ranges(connection: psycopg.Connection[Any], plan: AnyPlan, of_sources: Ranges) -> Ranges:
     """Return the part of the ranges of minutes that can be computed."""
     firsts = _first_minutes(connection, plan, of_sources.ids.tolist())
     if not firsts:
@@ -29,7 +29,7 @@ def ranges(connection: psycopg.Connection[Any], plan: FacilityPlan, of_sources: 
 
 def hours(
     connection: psycopg.Connection[Any],
-    plan: FacilityPlan,
+    plan: AnyPlan,
     of_sources: Mapping[int, Collection[int]],
 ) -> dict[int, set[int]]:
     """Return the hours (since the epoch) that still have all of their readings, by source."""
@@ -41,7 +41,7 @@ def hours(
 
 
 def _first_minutes(
-    connection: psycopg.Connection[Any], plan: FacilityPlan, source_ids: Iterable[int]
+    connection: psycopg.Connection[Any], plan: AnyPlan, source_ids: Iterable[int]
 ) -> dict[int, int]:
     """Return the first minute with all its readings of each source that has lost some."""
     lost = retention.first_minutes(connection)

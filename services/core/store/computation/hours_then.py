@@ -28,7 +28,6 @@ from services.core.store.schema.figures import (
     names,
     per_figure,
 )
-from services.core.timeline.instants import HOUR_US, from_us
 
 #: Hours of all sources that one answer computes: about a second's work.
 MAX_OPEN_HOURS = 2000
@@ -233,7 +232,3 @@ def _stored(connection: psycopg.Connection[Any], source_id: int, hour: int) -> H
         },
         has_activity=bool(table[:, len(FIGURES) + 1].any()),
     )
-
-
-def _start(hour: int) -> datetime:
-    return from_us(hour * HOUR_US)

@@ -6,7 +6,7 @@ dropped since, or cannot be read any more, is said to be unknown, with the reaso
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,12 +16,10 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.rows import class_row
 
-from services.core.store.computation import compute
+from services.core.store.computation import computable_ranges, compute
 from services.core.store.computation.ranges import Ranges
 from services.core.store.emissions.minute_changes import SourceMinutes
-from services.core.store.readings import retention
 from services.core.store.readings.series_as_known import ReadingsAsKnown
-from services.core.store.registry.plan import SourcePlan
 from services.core.store.registry.plan_as_known import SourceAsKnown, source_as_known
 from services.core.timeline.instants import MINUTE_US, to_minute
 from services.core.timeline.intervals import Interval
@@ -99,23 +97,16 @@ def minutes(
             computed=None,
             unknown=dict.fromkeys(hours, f"the configuration of then computes nothing: {error}"),
         )
-    lost = lost_before(connection, known.source)
+    whole = computable_ranges.hours(connection, known, {source.id: hours})[source.id]
     readings = ReadingsAsKnown(connection, until)
     last_minute = _last_minute(readings, known, to_minute(until))
-    wanted = sorted(h for h in hours if h * 60 >= lost and h * 60 <= last_minute)
-    unknown = {hour: DROPPED for hour in hours if hour * 60 < lost}
+    wanted = sorted(hour for hour in whole if hour * 60 <= last_minute)
+    unknown = {hour: DROPPED for hour in hours if hour not in whole}
     if not wanted:
         return MinutesThen(computed=None, unknown=unknown)
     ranges = Ranges.from_intervals({source.id: [_of_hour(hour, last_minute) for hour in wanted]})
     (computed,) = compute.sources(readings, known, ranges)
     return MinutesThen(computed=computed, unknown=unknown)
-
-
-def lost_before(connection: psycopg.Connection[Any], source: SourcePlan) -> int:
-    """Return the first minute of which all readings are there; 0: none were dropped."""
-    lost = retention.first_minutes(connection)
-    channels: Sequence[int] = list(source.inputs.values())
-    return max((lost[channel] for channel in channels if channel in lost), default=0)
 
 
 def _last_minute(readings: ReadingsAsKnown, known: SourceAsKnown, minute: int) -> int:

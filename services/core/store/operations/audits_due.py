@@ -22,16 +22,26 @@ SOON_DAYS: Final = 30
 #: Monitors whose audits have deadlines, with the hours in which their unit stood still; of one
 #: ``facility``, None: of all.
 MONITORS: Final = """
-SELECT f.slug, f.timezone, d.slug || '.' || c.slug, i.role, c.spec,
-       CASE WHEN s.spec->'operating' IS NULL OR s.spec->'operating' = 'null'::jsonb THEN '{}' ELSE
-           ARRAY(SELECT DISTINCT minute_of(h.hour) / 60 FROM source_hour_input h
-                 WHERE h.source_id = s.id AND h.operating_ms = 0 ORDER BY 1) END
-FROM channel c JOIN device d ON d.id = c.device_id JOIN facility f ON f.id = d.facility_id
-JOIN source_input i ON i.channel_id = c.id JOIN source s ON s.id = i.source_id
-WHERE c.spec->>'audit_deadlines' IS NOT NULL AND c.spec->>'audits' IS NOT NULL
-  AND s.active AND f.retired_at IS NULL AND f.slug = coalesce(%(facility)s::text, f.slug)
-  AND (s.spec->>'validity' <> 'none' OR s.spec->>'substitution' <> 'none')
-ORDER BY 1, 3, 4 LIMIT 100
+WITH monitor AS MATERIALIZED (
+    SELECT f.slug AS facility, f.timezone, d.slug || '.' || c.slug AS name, i.role, c.spec,
+           s.id AS source_id, s.spec->>'operating' IS NOT NULL AS has_operating
+    FROM channel c JOIN device d ON d.id = c.device_id JOIN facility f ON f.id = d.facility_id
+    JOIN source_input i ON i.channel_id = c.id JOIN source s ON s.id = i.source_id
+    WHERE c.spec->>'audit_deadlines' IS NOT NULL AND c.spec->>'audits' IS NOT NULL
+      AND s.active AND f.retired_at IS NULL AND f.slug = coalesce(%(facility)s::text, f.slug)
+      AND (s.spec->>'validity' <> 'none' OR s.spec->>'substitution' <> 'none')
+    ORDER BY 1, 3, 4 LIMIT 100
+), idle AS MATERIALIZED (
+    SELECT h.source_id, array_agg(DISTINCT minute_of(h.hour) / 60
+                                  ORDER BY minute_of(h.hour) / 60) AS hours
+    FROM source_hour_input h
+    WHERE h.operating_ms = 0
+      AND h.source_id IN (SELECT source_id FROM monitor WHERE has_operating)
+    GROUP BY 1
+)
+SELECT m.facility, m.timezone, m.name, m.role, m.spec, coalesce(idle.hours, '{}')
+FROM monitor m LEFT JOIN idle USING (source_id)
+ORDER BY 1, 3, 4
 """
 
 

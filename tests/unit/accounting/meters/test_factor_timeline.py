@@ -19,7 +19,7 @@ def figure(year: int, co2_kg: float, published: str | None) -> Figure:
         published=None if published is None else date.fromisoformat(published),
     )  # fmt: skip
     return Figure(
-        id="grid", name="A grid", region="", unit="kWh", basis="location", year=year,
+        id="grid", name="A grid", unit="kWh", basis="location", year=year,
         data_year=year, co2_kg=co2_kg, ch4_kg=0.0, n2o_kg=0.0, co2e_kg=None, co2_biogenic_kg=0.0,
         gases=(), heat_content=None,
         publication=publication,

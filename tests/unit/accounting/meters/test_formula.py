@@ -66,6 +66,7 @@ def test_a_formula_is_written_out_by_full_names(text: str, means: str) -> None:
         ("a.b.c", "'a.b.c' is no channel"),
         ("A + b", "'A' is no channel"),
         ("a; b", "';' has no meaning"),
+        ("a + 1e15", "is no number that a plant on earth needs"),
         ("a + 1e99", "is no number that a plant on earth needs"),
         ("(" * (DEEPEST + 1) + "a" + ")" * (DEEPEST + 1), "nested deeper"),
         ("-" * (DEEPEST + 1) + "a", "nested deeper"),

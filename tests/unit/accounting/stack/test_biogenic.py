@@ -63,6 +63,9 @@ def test_fossil_and_biogenic_are_the_whole_and_unknown_is_fossil() -> None:
     assert masses.co2_biogenic_kg.tolist() == pytest.approx([0.3 * whole, 0.0])
     assert masses.co2e_kg.tolist() == masses.co2_kg.tolist()
     assert masses.estimated_us.tolist() == [0, 60_000_000]
+    shares.estimated_us[0] = 20_000_000
+    masses = method.masses({**inputs, "biogenic": shares}, np.arange(2))
+    assert masses.estimated_us.tolist() == [20_000_000, 60_000_000]
 
 
 @pytest.mark.parametrize(
