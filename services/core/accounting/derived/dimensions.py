@@ -3,6 +3,9 @@
 Parts that are added must measure the same; parts that are multiplied or divided come to what their
 dimensions do. Amounts of a minute (counters, intervals, events) and means over it (gauges) are not
 added to each other.
+
+A share, such as 20 %, is the number 0.2 to a formula. What stands beside it in a sum is 0, 1 or
+says percent: 100 - h2o would be right of the number that the channel shows, and wrong here.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from services.core.accounting.derived.formula import (
     Number,
     Operation,
     Reference,
+    evaluate,
+    references,
     text_of,
 )
 from services.core.accounting.unit_table import State
@@ -56,12 +61,31 @@ class _Kind:
     dimension: tuple[int, int, int]
     is_amount: bool = False
     state: State | None = None
-    #: the number 0, which may be compared with everything
-    is_zero: bool = False
+    #: of what holds no channel, its value; 0 may be compared with everything
+    number: float | None = None
+    #: whether a number of it says that it is percent
+    is_percent: bool = False
+    #: the unit of a share that is shown by another number than it is, such as %
+    shown_in: str | None = None
+    #: how it grows with all shares: 1 where twice the shares are twice as much; None: otherwise
+    degree: int | None = 0
+
+    @property
+    def is_zero(self) -> bool:
+        return self.number == 0
 
 
-def check(node: Node, channels: Mapping[str, Measured], result: str) -> bool:
-    """Check a formula whose channel has the unit ``result``; return whether it is a rate.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checked:
+    """What a formula comes to."""
+
+    is_rate: bool
+    #: of shares: what the numbers come to that channels show is what the channel shows
+    is_as_shown: bool
+
+
+def check(node: Node, channels: Mapping[str, Measured], result: str) -> Checked:
+    """Check a formula whose channel has the unit ``result``.
 
     :raises FormulaError: it does not fit, with what does not.
     """
@@ -76,7 +100,7 @@ def check(node: Node, channels: Mapping[str, Measured], result: str) -> bool:
             f"it comes to {_words(kind)}, and {result} is {expected.quantity}"
             + (f" of gas at {wanted.state} conditions" if wanted.state == "reference" else "")
         )
-    return not kind.is_amount
+    return Checked(is_rate=not kind.is_amount, is_as_shown=kind.degree == 1)
 
 
 def _of_unit(name: str, *, is_amount: bool) -> _Kind:
@@ -92,12 +116,20 @@ def _of_unit(name: str, *, is_amount: bool) -> _Kind:
 
 
 def _kind(node: Node, channels: Mapping[str, Measured]) -> _Kind:
+    kind = _kind_of_parts(node, channels)
+    return kind if references(node) else replace(kind, number=float(evaluate(node, {})))
+
+
+def _kind_of_parts(node: Node, channels: Mapping[str, Measured]) -> _Kind:
     match node:
-        case Number(value):
-            return _Kind(dimension=_NONE, is_zero=value == 0)
+        case Number(_, is_percent):
+            return _Kind(dimension=_NONE, is_percent=is_percent)
         case Reference(name):
             channel = channels[name]
-            return _of_unit(channel.unit, is_amount=not channel.is_rate)
+            kind = _of_unit(channel.unit, is_amount=not channel.is_rate)
+            is_share = unit(channel.unit).quantity == "fraction"
+            is_shown = is_share and unit(channel.unit).scale != 1
+            return replace(kind, degree=int(is_share), shown_in=channel.unit if is_shown else None)
         case Choice(_, parts):
             return _same(node, [_kind(part, channels) for part in parts])
         case Operation(sign, left, right):
@@ -111,12 +143,29 @@ def _same(node: Node, kinds: list[_Kind]) -> _Kind:
     stated = [kind for kind in kinds if not kind.is_zero] or kinds[:1]
     first = stated[0]
     for other in stated[1:]:
-        if replace(other, is_zero=False) != replace(first, is_zero=False):
+        if (other.dimension, other.is_amount, other.state) != (
+            first.dimension, first.is_amount, first.state,
+        ):  # fmt: skip
             raise FormulaError(
                 f"{_shown(node)} puts {_words(first)} beside {_words(other)}, which cannot be added"
                 " or compared"
             )
-    return first
+    shown_in = next((kind.shown_in for kind in stated if kind.shown_in), None)
+    for kind in stated:
+        if shown_in and kind.number not in {None, 1.0} and not kind.is_percent:
+            raise FormulaError(
+                f"{_shown(node)} puts {kind.number:g} beside a share in {shown_in}: 20 % are 0.2"
+                f" in a formula; write {kind.number:g}% if percent are meant, and 1 for the whole"
+            )
+    degrees = {kind.degree for kind in stated}
+    return _Kind(
+        dimension=first.dimension,
+        is_amount=first.is_amount,
+        state=first.state,
+        is_percent=all(kind.is_percent or kind.number == 1 for kind in stated),
+        shown_in=shown_in,
+        degree=first.degree if len(degrees) == 1 else None,
+    )
 
 
 def _product(node: Node, left: _Kind, right: _Kind, *, divided: bool) -> _Kind:
@@ -133,11 +182,18 @@ def _product(node: Node, left: _Kind, right: _Kind, *, divided: bool) -> _Kind:
         a + sign * b for a, b in zip(left.dimension, right.dimension, strict=True)
     )
     is_by_volume = abs(length) == _CUBIC
+    degree = (
+        None if left.degree is None or right.degree is None else left.degree + sign * right.degree
+    )
     return _Kind(
         dimension=(mass, length, time),
         is_amount=left.is_amount or right.is_amount,
         # a mass by the cubic metre times cubic metres is a mass, wherever it was measured
         state=next(iter(states), None) if is_by_volume else None,
+        is_percent=left.is_percent or right.is_percent,
+        # a share of a share is one still, and the ratio of two shares is a plain number
+        shown_in=None if degree == 0 else left.shown_in or right.shown_in,
+        degree=degree,
     )
 
 

@@ -1,14 +1,22 @@
 """The formula of a derived channel: + - * / ( ) min max over channels and numbers, and no more.
 
+A number may have a percent sign, as 20.9% has: beside a share it says what is meant.
+
 It is parsed here, never evaluated as a program, and bounded in length, parts and depth.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float64]
 
 #: Characters, parts and levels of one formula: a hundred registers fit in.
 LONGEST: Final = 8000
@@ -19,7 +27,7 @@ _GREATEST: Final = 1e15
 Sign = Literal["+", "-", "*", "/"]
 
 # A name may hold hyphens, so that a minus between names needs spaces around it.
-_TOKEN: Final = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|[-+*/(),])")
+_TOKEN: Final = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|[-+*/(),%])")
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?(?:[eE]-?\d+)?")
 _SLUG: Final = r"[a-z0-9][a-z0-9-]{0,62}"
 _NAME: Final = re.compile(rf"(?:({_SLUG})\.)?({_SLUG})")
@@ -32,9 +40,10 @@ class FormulaError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A plain number."""
+    """A plain number, or so many percent."""
 
     value: float
+    is_percent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +88,40 @@ def references(node: Node) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.name for part in _parts(node) if isinstance(part, Reference)))
 
 
+def evaluate(node: Node, values: Mapping[str, Floats]) -> Floats:
+    """Compute the formula from values of its channels; what cannot be divided is not finite."""
+    with np.errstate(all="ignore"):
+        return _value(node, values)
+
+
+def _value(node: Node, values: Mapping[str, Floats]) -> Floats:
+    match node:
+        case Number(value, is_percent):
+            return np.float64(value / 100 if is_percent else value)  # type: ignore[return-value]
+        case Reference(name):
+            return values[name]
+        case Choice(name, parts):
+            choose = np.minimum if name == "min" else np.maximum
+            return reduce(choose, (_value(part, values) for part in parts))
+        case Operation(sign, left, right):
+            done: Floats = _OPERATIONS[sign](_value(left, values), _value(right, values))
+            return done
+
+
+_OPERATIONS: Final[dict[Sign, np.ufunc]] = {
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": np.true_divide,
+}
+
+
 def text_of(node: Node) -> str:
     """Write the formula out, every channel by its full name."""
     match node:
-        case Number(value):
-            return f"{value:.15g}" if float(f"{value:.15g}") == value else repr(value)
+        case Number(value, is_percent):
+            text = f"{value:.15g}" if float(f"{value:.15g}") == value else repr(value)
+            return f"{text}%" if is_percent else text
         case Reference(name):
             return name
         case Choice(name, parts):
@@ -118,8 +156,8 @@ def _tokens(text: str) -> list[str]:
         if match is None:
             shown = ascii(text[start:].strip()[0])
             raise FormulaError(
-                f"{shown} has no meaning in it: a formula holds channels, numbers, + - * / ( ) and"
-                " min( , ), max( , )"
+                f"{shown} has no meaning in it: a formula holds channels, numbers, + - * / ( ) %"
+                " and min( , ), max( , )"
             )
         tokens.append(match[1])
         start = match.end()
@@ -173,7 +211,7 @@ class _Parser:
             operand = self._part()
             self._depth -= 1
             if isinstance(operand, Number):
-                return Number(-operand.value)
+                return Number(-operand.value, operand.is_percent)
             return self._counted(Operation("*", Number(-1.0), operand))
         if word in {"min", "max"} and self._peek() == "(":
             return self._choice("min" if word == "min" else "max")
@@ -181,7 +219,9 @@ class _Parser:
             value = float(word)
             if value >= _GREATEST:
                 raise FormulaError(f"{word[:40]} is no number that a plant on earth needs")
-            return self._counted(Number(value))
+            is_percent = self._peek() == "%"
+            self._place += is_percent
+            return self._counted(Number(value, is_percent))
         return self._counted(self._reference(word))
 
     def _choice(self, name: Literal["min", "max"]) -> Node:

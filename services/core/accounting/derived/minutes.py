@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.core.accounting.derived.dimensions import Measured, check
-from services.core.accounting.derived.formula import Choice, Node, Number, Operation, Reference
+from services.core.accounting.derived.formula import Node, evaluate
 from services.core.accounting.derived.formula import references as references_of
 from services.core.accounting.series import ChosenMinutes, Minutes
+from services.core.accounting.stack.numeric import Numeric
 from services.core.accounting.units import conversion, unit
 
 Floats = NDArray[np.float64]
@@ -37,18 +37,28 @@ class DerivedInput:
     #: what is below zero is what flows out
     is_signed: bool = False
 
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The channels that it is computed from, as ``device.channel``."""
+        return tuple(name for name, _ in self.scales)
+
+    def value(self, values: Mapping[str, Numeric]) -> Numeric:
+        """Compute it from values of its channels in their own units; NaN where one is."""
+        scaled = {name: np.asarray(values[name]) * scale for name, scale in self.scales}
+        return evaluate(self.formula, scaled) * self.scale
+
     def minutes(self, series: Mapping[str, Minutes], minutes: NDArray[np.int64]) -> ChosenMinutes:
         """Compute its minutes: known where all inputs are, and estimated where one is.
 
         An amount that an input has for longer than all inputs are known counts in proportion.
         """
-        known = {name: series[name].values_at(minutes) for name, _ in self.scales}
+        known = {name: series[name].values_at(minutes) for name in self.channels}
         covered = reduce(np.minimum, (covered_us for _, covered_us in known.values()))
         estimated = reduce(
-            np.maximum, (series[name].estimated_at(minutes) for name, _ in self.scales)
+            np.maximum, (series[name].estimated_at(minutes) for name in self.channels)
         )
         values = {}
-        for name, scale in self.scales:
+        for name in self.channels:
             value, own_covered = known[name]
             exported = series[name].exported_at(minutes)
             if exported is not None:
@@ -56,9 +66,8 @@ class DerivedInput:
                 value = value - exported
             if not series[name].is_rate:
                 value = value * (covered / np.maximum(own_covered, 1))
-            values[name] = value * scale
-        with np.errstate(all="ignore"):
-            value = _value(self.formula, values) * self.scale + np.zeros(minutes.size)
+            values[name] = value
+        value = self.value(values) + np.zeros(minutes.size)
         # a quotient of nothing says nothing
         covered = np.where(np.isfinite(value), covered, 0)
         value = np.where(covered > 0, value, np.nan if self.is_rate else 0.0)
@@ -78,11 +87,13 @@ def derived_input(
 
     :raises FormulaError: its units do not fit.
     """
-    is_rate = check(formula, channels, result)
+    checked = check(formula, channels, result)
     names = references_of(formula)
     quantity = unit(result).quantity
     # in the unit itself nothing is rounded on the way
     same_unit = all(unit(channels[name].unit).quantity in {quantity, "fraction"} for name in names)
+    if quantity == "fraction":
+        same_unit = same_unit and checked.is_as_shown
 
     def scale(name: str) -> float:
         measured = unit(channels[name].unit)
@@ -92,30 +103,8 @@ def derived_input(
 
     return DerivedInput(
         formula=formula,
-        is_rate=is_rate,
+        is_rate=checked.is_rate,
         is_signed=is_signed,
         scales=tuple((name, scale(name)) for name in names),
         scale=1.0 if same_unit else float(1 / unit(result).scale),
     )
-
-
-def _value(node: Node, values: Mapping[str, Floats]) -> Floats:
-    match node:
-        case Number(value):
-            return np.float64(value)  # type: ignore[return-value]
-        case Reference(name):
-            return values[name]
-        case Choice(name, parts):
-            choose = np.minimum if name == "min" else np.maximum
-            return reduce(choose, (_value(part, values) for part in parts))
-        case Operation(sign, left, right):
-            done: Floats = _OPERATIONS[sign](_value(left, values), _value(right, values))
-            return done
-
-
-_OPERATIONS: dict[Literal["+", "-", "*", "/"], np.ufunc] = {
-    "+": np.add,
-    "-": np.subtract,
-    "*": np.multiply,
-    "/": np.true_divide,
-}

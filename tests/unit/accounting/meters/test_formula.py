@@ -16,6 +16,7 @@ from services.core.accounting.derived.formula import (
     references,
     text_of,
 )
+from services.core.accounting.derived.minutes import derived_input
 
 KWH = Measured(unit="kWh", is_rate=False)
 KW = Measured(unit="kW", is_rate=True)
@@ -79,7 +80,7 @@ def test_what_is_no_formula_is_refused_with_the_reason(text: str, says: str) -> 
         parse(text, "m")
 
 
-@given(st.text(alphabet="ab1.+-*/(), minax", max_size=60))
+@given(st.text(alphabet="ab1.+-*/(),% minax", max_size=60))
 def test_no_text_breaks_the_parser(text: str) -> None:
     try:
         formula = parse(text, "m")
@@ -117,10 +118,62 @@ def test_channels_are_named_once_in_their_order() -> None:
 def test_units_are_checked(text: str, unit: str, is_rate: bool | None) -> None:
     formula = parse(text, "m")
     if is_rate is not None:
-        assert check(formula, CHANNELS, unit) is is_rate
+        assert check(formula, CHANNELS, unit).is_rate is is_rate
         return
     with pytest.raises(FormulaError):
         check(formula, CHANNELS, unit)
+
+
+SHARES = {f"m.{name}": Measured(unit="%", is_rate=True) for name in ("co2", "h2o", "o2")}
+
+
+@pytest.mark.vector
+@pytest.mark.parametrize(
+    ("text", "shown", "expected"),
+    [
+        # wet to dry: 10 / (1 - 0.2)
+        ("co2 / (1 - h2o)", {"co2": 10.0, "h2o": 20.0}, 12.5),
+        ("co2 / (100% - h2o)", {"co2": 10.0, "h2o": 20.0}, 12.5),
+        # to 3 % reference oxygen: 10 x 17.9 / 15.9
+        ("co2 * (20.9% - 3%) / (20.9% - o2)", {"co2": 10.0, "o2": 5.0}, 11.257861635220126),
+        # from oxygen: 11.8 / 20.9 x (20.9 - 5)
+        ("11.8% * (20.9% - o2) / 20.9%", {"o2": 5.0}, 8.977033492822966),
+        # a drift that was found
+        ("co2 - 0.3%", {"co2": 10.0}, 9.7),
+        ("max(co2, 0)", {"co2": -0.25}, 0.0),
+        ("co2 * h2o", {"co2": 10.0, "h2o": 20.0}, 2.0),
+    ],
+)
+def test_a_share_is_the_number_that_it_is(
+    text: str, shown: dict[str, float], expected: float
+) -> None:
+    formula = parse(text_of(parse(text, "m")), "m")
+    made = derived_input(formula, SHARES, "%")
+    found = made.value({f"m.{name}": value for name, value in shown.items()})
+    assert float(found) == pytest.approx(expected, rel=1e-14)
+
+
+def test_a_mean_of_shares_is_not_rounded_on_the_way() -> None:
+    made = derived_input(parse("(co2 + h2o + o2) / 3 * 2", "m"), SHARES, "%")
+    values = {"m.co2": 12.35, "m.h2o": 0.1, "m.o2": 0.2}
+    assert float(made.value(values)) == (12.35 + 0.1 + 0.2) / 3 * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("co2 / (100 - h2o)", "100"),
+        ("co2 - 0.5", "0.5"),
+        ("min(co2, 30 / 2)", "15"),
+        ("co2 / (1 - h2o) - 0.5", "0.5"),
+        ("20.9 - 2 * o2", "20.9"),
+    ],
+)
+def test_a_plain_number_beside_a_share_is_refused(text: str, number: str) -> None:
+    with pytest.raises(FormulaError) as caught:
+        check(parse(text, "m"), SHARES, "%")
+    assert f"puts {number} beside a share in %" in str(caught.value)
+    assert f"write {number}% if percent are meant" in str(caught.value)
 
 
 def test_what_does_not_fit_is_said_in_words() -> None:
