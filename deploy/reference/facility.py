@@ -32,6 +32,7 @@ _AS_STORED = {
     ("Channel", "unit_from"),
     ("ActivitySource", "derived"),
     ("ActivitySource", "direction"),
+    ("StackSource", "derived_inputs"),
 }
 _EXAMPLE = """\
 ```yaml

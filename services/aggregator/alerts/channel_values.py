@@ -1,11 +1,23 @@
-"""Values of thresholds on channels, from the readings of gauges."""
+"""Values of thresholds on channels, from the readings of gauges or what is derived from them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
 
 from services.aggregator.alerts.value_request import ValueRequest
 from services.core.accounting.alerting.measures.channels import ChannelMeasure, WatchedGauge
 from services.core.accounting.alerting.measures.values import Values
+from services.core.accounting.derived.instants import (
+    NO_GAP_US,
+    DerivedReadings,
+    GaugeReadings,
+    derived_readings,
+)
+from services.core.accounting.series import ChannelRule
 from services.core.store.readings import series
+from services.core.store.registry.watch_plan import Watched
 from services.core.timeline.intervals import Interval
 
 
@@ -20,22 +32,28 @@ def fill(values: Values, request: ValueRequest) -> None:
     ]
     if not selected:
         return
-    requests = [
-        series.SeriesRequest(
-            channel_id=watched.channel_id or 0,
-            interval=Interval.through(first - length + 1, last),
-            before=1,
-        )
+    wanted = [
+        (channel_id, Interval.through(first - length + 1, last))
         for _, watched, _, length in selected
+        for channel_id in _channels(watched)
     ]
-    of_each = series.read(series.StoredReadings(request.connection), requests)
-    for (row, watched, measure, length), readings in zip(selected, of_each, strict=True):
-        rule = request.plan.channels[watched.channel_id or 0]
+    read = iter(
+        series.read(
+            series.StoredReadings(request.connection),
+            [
+                series.SeriesRequest(channel_id=channel_id, interval=interval, before=1)
+                for channel_id, interval in wanted
+            ],
+        )
+    )
+    for row, watched, measure, length in selected:
+        rules = [request.plan.channels[channel_id] for channel_id in _channels(watched)]
+        readings = _readings(watched, rules, [next(read) for _ in rules])
         values.value[row] = measure.values(
             WatchedGauge(
                 ts_us=readings.ts_us,
-                value=rule.in_unit(readings.value),
-                max_gap_us=rule.max_gap_us,
+                value=readings.value,
+                max_gap_us=rules[0].max_gap_us if watched.derived is None else NO_GAP_US,
                 first=first,
                 last=last,
                 window_minutes=length,
@@ -43,3 +61,33 @@ def fill(values: Values, request: ValueRequest) -> None:
                 deduction=watched.spec.deduction,
             )
         )
+
+
+def _channels(watched: Watched) -> tuple[int, ...]:
+    if watched.derived is None:
+        return (watched.channel_id or 0,)
+    return tuple(watched.derived.channels.values())
+
+
+def _readings(
+    watched: Watched, rules: Sequence[ChannelRule], read: Sequence[series.Readings]
+) -> GaugeReadings | DerivedReadings:
+    """Return what is watched, in its unit; what is not finite is a gap."""
+    gauges = [
+        GaugeReadings(
+            ts_us=readings.ts_us,
+            value=rule.in_unit(
+                readings.value
+                if watched.derived is None
+                else np.where(rule.shows(readings.value), readings.value, np.nan)
+            ),
+            max_gap_us=rule.max_gap_us,
+            uncertain=np.zeros(readings.ts_us.size, dtype=np.bool_),
+        )
+        for rule, readings in zip(rules, read, strict=True)
+    ]
+    if watched.derived is None:
+        return gauges[0]
+    return derived_readings(
+        watched.derived.derived, dict(zip(watched.derived.channels, gauges, strict=True))
+    )

@@ -52,6 +52,10 @@ def explain_body(
         else _factor(explanation.market_factor, gwp),
         "closing": None if explanation.closing is None else _closing(explanation.closing),
         "derived": _derived(explanation.configuration.get("derived")),
+        "derived_inputs": {
+            role: _derived(stated)
+            for role, stated in explanation.configuration.get("derived_inputs", {}).items()
+        },
         "inputs": [_input(item) for item in explanation.inputs],
         "minutes": _minutes(explanation, hour),
         "versions": [_version(version, has_export=has_export) for version in explanation.versions],

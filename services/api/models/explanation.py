@@ -125,6 +125,9 @@ class Explanation(Answer):
         description="for an activity of a derived channel: the channel, its quantity and unit, and"
         " the formula over the inputs, each of which has the role of its own name"
     )
+    derived_inputs: dict[str, object] = Field(
+        description="for a stack: the same of each derived input, by role"
+    )
     inputs: list[ExplainedInput]
     minutes: list[ExplainedMinute]
     versions: list[HourVersion] = Field(description="oldest first")

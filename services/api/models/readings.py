@@ -22,3 +22,9 @@ class ReadingRow(Answer):
     over_full_scale: bool = Field(
         examples=[False], description="whether the value is above the channel's `full_scale`"
     )
+    derived: bool = Field(
+        examples=[False],
+        description="whether the channel is derived: computed from the readings of others. Of"
+        " gauges it has a value at each time at which one of them has one while all are known, of"
+        " amounts that of each minute",
+    )

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
+import psycopg
 from fastapi import APIRouter
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
 
 from services.api.auth import Reader, retired_header, visible_facilities
-from services.api.context import InContext
+from services.api.context import Context, InContext
 from services.api.http.answers import Accept, rows_answer
 from services.api.http.pages import MAX_ROWS
 from services.api.http.parameters import FacilityList, SlugList, TimeSpan
 from services.api.http.problems import NotFound, TooManyRows
 from services.api.http.shapes import Shape
 from services.api.models.readings import ReadingRow
+from services.core.store.answers import derived_readings
+from services.core.store.answers.derived_readings import DerivedChannel, TooMuchToComputeError
+from services.core.store.answers.facility_queries import FacilityRow
 from services.core.store.readings.chart import channels, readings
 
 router = APIRouter(tags=["readings"])
@@ -59,11 +65,13 @@ async def get_readings(
 ) -> Response:
     """List readings in the unit of the channel, its scale and offset worked in.
 
-    Devices of different facilities may have the same id; `facility` tells them apart.
+    Derived channels are among them, computed for the answer. Devices of different facilities may
+    have the same id; `facility` tells them apart.
     """
     begins, ends = query.bounds(context.clock.now())
     facilities = await visible_facilities(context, who, query.facility)
     rows: list[dict[str, Any]] = []
+    derived = await _derived_channels(context, facilities, query)
     async with context.database.read() as connection:
         wanted = [
             (facility.slug, channel)
@@ -73,8 +81,12 @@ async def get_readings(
             )
         ]
         for parameter, named, present in (
-            ("device", query.device, {c.device for _, c in wanted}),
-            ("channel", query.channel, {c.slug for _, c in wanted}),
+            (
+                "device",
+                query.device,
+                {c.device for _, c in wanted} | {c.device for _, c in derived},
+            ),
+            ("channel", query.channel, {c.slug for _, c in wanted} | {c.slug for _, c in derived}),
         ):
             if missing := set(named) - present:
                 raise NotFound(f"There is no {parameter} {min(missing)} in the selection.")
@@ -93,15 +105,80 @@ async def get_readings(
                     over_full_scale=channel.full_scale is not None
                     and reading.value is not None
                     and reading.value > channel.full_scale,
+                    derived=False,
                 )
                 for reading in part
             )
-            if len(rows) > MAX_ROWS:
-                raise TooManyRows(
-                    f"The answer would have more than {MAX_ROWS} rows; select fewer channels or"
-                    " reduce `max_points`."
-                )
+            _refuse_beyond(len(rows))
+    if derived:
+        await context.database.read_in_thread(
+            lambda connection: _compute(connection, derived, query, begins, ends, rows)
+        )
     rows.sort(key=lambda row: (row["time"], row["facility"], row["device"], row["channel"]))
     return rows_answer(
         rows, _ROWS, accept=accept, headers=retired_header(facilities, query.facility)
     )
+
+
+async def _derived_channels(
+    context: Context, facilities: Sequence[FacilityRow], query: ReadingsQuery
+) -> list[tuple[str, DerivedChannel]]:
+    """Return the derived channels that are asked for, each with its facility."""
+    async with context.database.read() as connection:
+        with_some = await derived_readings.facilities_with_some(
+            connection, [facility.id for facility in facilities]
+        )
+    if not with_some:
+        return []
+
+    def ask(connection: psycopg.Connection[Any]) -> list[tuple[str, DerivedChannel]]:
+        return [
+            (facility.slug, channel)
+            for facility in facilities
+            if facility.id in with_some
+            for channel in derived_readings.channels(connection, facility.id)
+            if (not query.device or channel.device in query.device)
+            and (not query.channel or channel.slug in query.channel)
+        ]
+
+    return await context.database.read_in_thread(ask)
+
+
+def _compute(
+    connection: psycopg.Connection[Any],
+    derived: Sequence[tuple[str, DerivedChannel]],
+    query: ReadingsQuery,
+    begins: datetime,
+    ends: datetime,
+    rows: list[dict[str, Any]],
+) -> None:
+    """Add the rows of derived channels."""
+    for slug, channel in derived:
+        try:
+            part = derived_readings.readings(
+                connection, channel, begins=begins, ends=ends, max_points=query.max_points
+            )
+        except TooMuchToComputeError as error:
+            raise TooManyRows(f"{error}.") from None
+        rows.extend(
+            _ROWS.row(
+                reading,
+                time=reading.ts,
+                device=channel.device,
+                channel=channel.slug,
+                unit=channel.stated.unit,
+                facility=slug,
+                over_full_scale=False,
+                derived=True,
+            )
+            for reading in part
+        )
+        _refuse_beyond(len(rows))
+
+
+def _refuse_beyond(rows: int) -> None:
+    if rows > MAX_ROWS:
+        raise TooManyRows(
+            f"The answer would have more than {MAX_ROWS} rows; select fewer channels or"
+            " reduce `max_points`."
+        )

@@ -220,18 +220,29 @@ class StackMethod:
 
         Central differences around the values of `channels`, by role in their own units; NaN where
         the rate is zero or an input is missing. For the propagation of uncertainty (JCGM 100:2008,
-        5.1.2): it turns a channel's relative uncertainty into the rate's.
+        5.1.2): it turns a channel's relative uncertainty into the rate's. Of what is derived it is
+        told too how it changes the rate itself.
         """
 
         def rate(values: Mapping[str, float]) -> float:
             inputs = {i.name: self.inputs.value(i.name, values) for i in self.equation.inputs}
             return float(self.equation.rate_kg_h(inputs))
 
+        names = [item.name for item in self.equation.inputs]
+        roles = {role for name in names for role in self.inputs.roles(name)}
+        parts = {part for name in names for part in self.inputs.parts(name)} & set(
+            self.inputs.derived
+        )
+        if not roles <= set(channels) or rate(channels) == 0:
+            return dict.fromkeys((*roles, *parts), math.nan)
+        values = {
+            **channels,
+            **{part: float(self.inputs.derived[part].value(channels)) for part in parts},
+        }
         result: dict[str, float] = {}
-        for role in {role for i in self.equation.inputs for role in self.inputs.roles(i.name)}:
-            if not set(self.inputs.conversions) <= set(channels) or rate(channels) == 0:
-                result[role] = math.nan
-                continue
-            up, down = (rate({**channels, role: channels[role] * f}) for f in (1.0001, 0.9999))
+        for role in (*roles, *parts):
+            # a channel acts through what is derived from it, which is computed anew
+            around = values if role in parts else channels
+            up, down = (rate({**around, role: around[role] * f}) for f in (1.0001, 0.9999))
             result[role] = abs((up - down) / (2e-4 * rate(channels)))
         return result

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from services.core.accounting.activity import co2_per_unit
 from services.core.accounting.derived.formula import FormulaError
+from services.core.accounting.derived.minutes import DerivedInput
 from services.core.accounting.factors import ConfigurationError, Factor
 from services.core.accounting.gwp import gwp_set
 from services.core.accounting.methods import ActivityMethod, FactorSpan, Method, StackMethod
@@ -30,7 +31,8 @@ from services.core.accounting.stack.measured import (
 )
 from services.core.accounting.units import Conversion, as_sent, conversion, unit
 from services.core.facility import model
-from services.core.facility.derived_channels import derived_of
+from services.core.facility.derived_channels import computed, derived_of, parts_of
+from services.core.facility.devices import A_KIND
 from services.core.timeline.instants import to_minute, to_us
 
 
@@ -119,31 +121,45 @@ def stack_method(
     ``timezone``: days of stated biogenic shares begin by it.
     """
     chosen = equation(source)
-    inputs, consumed = _stack_inputs(chosen, channels)
+    parts = parts_of(source, channels)
+    inputs, consumed = _stack_inputs(chosen, parts)
     offered = {
         name: _kind(channel, inputs, name)
-        for name, channel in channels.items()
+        for name, channel in parts.items()
         if name not in model.TELLING and name not in consumed
     }
     reasons = chosen.check(offered)
     reasons += [
-        f"{name} must be a gauge, {channel.id} is a {channel.kind}"
+        f"{name} must be a gauge, {channel.id} is {A_KIND[channel.kind]}"
         for name, channel in channels.items()
         if channel.kind != "gauge"
     ]
     if reasons:
         raise ConfigurationError("; ".join(reasons))
     conversions = {
-        item.name: conversion(channels[item.name].unit, item.unit)
+        item.name: conversion(parts[item.name].unit, item.unit)
         for item in chosen.inputs
         if item.name not in inputs.conversions
     }
     return StackMethod(
         equation=chosen,
-        inputs=replace(inputs, conversions={**conversions, **inputs.conversions}),
+        inputs=replace(
+            inputs,
+            conversions={**conversions, **inputs.conversions},
+            derived={
+                role: _derived(part, channels) for role, part in source.derived_inputs.items()
+            },
+        ),
         biogenic=_biogenic(source, channels, ZoneInfo(timezone)),
         is_under_rule=(source.validity, source.substitution) != ("none", "none"),
     )
+
+
+def _derived(part: model.Derived, channels: Mapping[str, model.Channel]) -> DerivedInput:
+    try:
+        return computed(part, channels)
+    except FormulaError as error:
+        raise ConfigurationError(f"{part.channel}: {error}") from error
 
 
 def _biogenic(

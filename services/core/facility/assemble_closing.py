@@ -12,11 +12,12 @@ from services.core.accounting.stack.equations import Equation
 from services.core.accounting.stack.linearity import GasTest, Level
 from services.core.accounting.stack.measured import FLOW
 from services.core.accounting.stack.qa import CalibrationSetup, Monitor, Run
-from services.core.accounting.stack.scales import Scale, beyond
+from services.core.accounting.stack.scales import Beyond, Scale, beyond
 from services.core.accounting.stack.substitution import DEFAULT_POTENTIAL, SUBSTITUTION, Parameter
 from services.core.accounting.stack.validity import VALIDITY
 from services.core.accounting.units import Conversion, conversion, unit
 from services.core.facility import assemble, model
+from services.core.facility.derived_channels import parts_of
 from services.core.facility.monitors import Audit as AuditPart
 from services.core.timeline.instants import to_us
 
@@ -45,11 +46,7 @@ def closing_rule(source: model.Source, channels: Mapping[str, model.Channel]) ->
         substitution=SUBSTITUTION[source.substitution],
         potential=_potential(source, channels),
         operates_above=None if source.operating is None else source.operating.above,
-        audits={
-            role: audits(channel, role)
-            for role, channel in channels.items()
-            if channel.audits and role not in model.TELLING
-        },
+        audits=_audits(source, channels),
         load_maximum=None if source.load is None else source.load.maximum,
         with_deadlines=frozenset(
             role
@@ -87,8 +84,9 @@ def _potential(
     potential = {
         str(p): value for p, value in DEFAULT_POTENTIAL[source.unit_type or "boiler"].items()
     }
+    parts = parts_of(source, channels)
     for item in assemble.equation(source).inputs:
-        channel = channels[item.name]
+        channel = parts[item.name]
         # of a flow as it flows the maximum at reference conditions is not known
         if item.name == FLOW and unit(channel.unit).state == "actual":
             continue
@@ -109,9 +107,13 @@ def _scales(source: model.StackSource, channels: Mapping[str, model.Channel]) ->
     Where no full scale is stated the end of the range stands for it: what lies above is refused.
     """
     part75 = "part75" in {source.validity, source.substitution}
+    # what a formula makes of twice the full scale nobody can tell: that is no data point
+    counted: dict[str, Beyond | None] = {
+        **dict.fromkeys(formula_roles(source), Beyond.NOTHING),
+        **{role: beyond(role, part75=part75) for role in source.inputs if role in channels},
+    }
     scales = {}
-    for role in source.inputs:
-        counts_as = beyond(role, part75=part75)
+    for role, counts_as in counted.items():
         channel = channels[role]
         full_scale = channel.full_scale
         if full_scale is None and channel.range is not None:
@@ -119,6 +121,31 @@ def _scales(source: model.StackSource, channels: Mapping[str, model.Channel]) ->
         if full_scale is not None and full_scale > 0 and counts_as is not None:
             scales[role] = Scale(full_scale=full_scale, beyond=counts_as)
     return scales
+
+
+def formula_roles(source: model.StackSource) -> dict[str, str]:
+    """Return the role that each channel of a formula is derived for, by the channel's own role."""
+    return {name: role for role, part in source.derived_inputs.items() for name in part.inputs}
+
+
+def _audits(
+    source: model.StackSource, channels: Mapping[str, model.Channel]
+) -> dict[str, tuple[Audit, ...]]:
+    derived_for = formula_roles(source)
+    by_role = {
+        # as a monitor of what it is derived for, which the rule has bounds for
+        role: audits(channel, derived_for.get(role, role))
+        for role, channel in channels.items()
+        if channel.audits and role not in model.TELLING
+    }
+    for role in set(by_role) & set(derived_for):
+        if any(audit.bias_factor != 1 for audit in by_role[role]):
+            raise ConfigurationError(
+                f"an audit of {role} comes to a bias factor, and {role} enters {derived_for[role]}"
+                " by a formula: multiply it there, and state passed in place of runs and"
+                " bias_factor"
+            )
+    return by_role
 
 
 def calibration_setup(channel: model.Channel) -> tuple[CalibrationSetup, Conversion] | None:

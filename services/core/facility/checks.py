@@ -68,8 +68,10 @@ def warnings(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
         if source.validity == source.substitution == "none":
             tested = [
                 reference
-                for reference in source.inputs.values()
-                if (fed := file.channel(reference)) and (fed.audits or fed.calibration)
+                for role, reference in source.channels.items()
+                if role not in model.TELLING
+                and (fed := file.channel(reference))
+                and (fed.audits or fed.calibration)
             ]
             if tested:
                 yield (
@@ -250,14 +252,14 @@ def _inputs(
             place = (*path, role)
         channel = file.channel(reference)
         if channel is None:
-            if isinstance(source, model.ActivitySource) and source.derived is not None:
+            if role == reference:
                 continue  # the check of the derived channel says so
             meant = did_you_mean(reference, file.channel_references())
             yield place, f"there is no channel {reference!r} among this file's devices{meant}"
         elif channel.kind != "derived":
             channels[role] = channel
-        elif isinstance(source, model.StackSource):
-            yield place, f"{reference} is derived; a stack's inputs are measured: name a channel"
+        elif role in model.TELLING:
+            yield place, f"{reference} is derived, and {role} is measured: name a channel"
 
 
 def _source(

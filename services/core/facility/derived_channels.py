@@ -14,7 +14,7 @@ from services.core.accounting.derived.formula import FormulaError, parse, refere
 from services.core.accounting.derived.minutes import DerivedInput, derived_input
 from services.core.facility.devices import Channel
 from services.core.facility.fields import Direction
-from services.core.facility.sources import ActivitySource, Derived
+from services.core.facility.sources import TELLING, ActivitySource, Derived, StackSource
 
 
 def with_derived(data: Any) -> Any:
@@ -29,12 +29,36 @@ def with_derived(data: Any) -> Any:
     return {**data, "sources": [_with_input(source, written) for source in sources]}
 
 
+def derived_channels(devices: Any) -> dict[str, Derived]:
+    """Return the derived channels of a file's devices, written out, by ``device.channel``."""
+    return {
+        reference: Derived.model_validate(keys["derived"])
+        for reference, keys in _written_out(devices)
+        if "derived" in keys
+    }
+
+
 def _with_input(source: Any, written: Mapping[str, dict[str, Any]]) -> Any:
-    if not isinstance(source, dict) or source.get("method") != "activity":
+    if not isinstance(source, dict):
+        return source
+    if source.get("method") == "stack":
+        return _with_inputs(source, written)
+    if source.get("method") != "activity":
         return source
     reference = source.get("input")
     rest = {key: value for key, value in source.items() if key not in {"derived", "direction"}}
     return {**rest, **written.get(reference, {})} if isinstance(reference, str) else rest
+
+
+def _with_inputs(source: dict[str, Any], written: Mapping[str, dict[str, Any]]) -> Any:
+    rest = {key: value for key, value in source.items() if key != "derived_inputs"}
+    inputs = source.get("inputs")
+    derived = {
+        role: written[reference]["derived"]
+        for role, reference in (inputs.items() if isinstance(inputs, dict) else ())
+        if isinstance(reference, str) and "derived" in written.get(reference, {})
+    }
+    return {**rest, "derived_inputs": derived} if derived else rest
 
 
 def _written_out(devices: Any) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -69,6 +93,8 @@ def _derived(device: Mapping[str, Any], channel: Any, reference: str) -> dict[st
             "unit": stated.unit,
             "formula": text_of(formula),
             "inputs": list(names),
+            "basis": stated.basis,
+            "maximum_potential": stated.maximum_potential,
             "uncertainty": stated.uncertainty,
         }
     }
@@ -81,17 +107,56 @@ def derived_of(
 
     :raises FormulaError: it cannot be computed, with the reason.
     """
-    device = derived.channel.partition(".")[0]
+    return computed(derived, channels, is_signed=source.direction == "both")
+
+
+def computed(
+    derived: Derived, channels: Mapping[str, Channel], *, is_signed: bool = False
+) -> DerivedInput:
+    """Return what computes a derived channel from ``channels`` by name.
+
+    :raises FormulaError: it cannot be computed, with the reason.
+    """
     return derived_input(
-        parse(derived.formula, device),
-        _measured(channels),
+        parse(derived.formula, derived.channel.partition(".")[0]),
+        _measured({name: channels[name] for name in derived.inputs}),
         derived.unit,
-        is_signed=source.direction == "both",
+        is_signed=is_signed,
     )
 
 
-def check_formula(device: str, channel: Channel, named: Callable[[str], Channel | None]) -> None:
-    """Check the formula of a derived channel; ``named`` finds a channel by its full name.
+def parts_of(source: StackSource, channels: Mapping[str, Channel]) -> dict[str, Channel]:
+    """Return what a stack's equation takes, by role, from its ``channels`` by role.
+
+    What is derived is among them as the channel that it is, what it is derived from is not.
+    """
+    return {
+        role: as_channel(source.derived_inputs[role])
+        if role in source.derived_inputs
+        else channels[role]
+        for role in (*source.inputs, *(TELLING & set(channels)))
+    }
+
+
+def as_channel(derived: Derived) -> Channel:
+    """Return a derived channel whose inputs are gauges as the gauge that it is like."""
+    return Channel(
+        id=derived.channel.partition(".")[2],
+        quantity=derived.quantity,
+        unit=derived.unit,
+        kind="gauge",
+        basis=derived.basis,
+        maximum_potential=derived.maximum_potential,
+        uncertainty=derived.uncertainty,
+    )
+
+
+def check_formula(
+    device: str, channel: Channel, named: Callable[[str], Channel | None]
+) -> DerivedInput:
+    """Check the formula of a derived channel, and return what computes it.
+
+    ``named`` finds a channel by its full name.
 
     :raises FormulaError: it cannot be computed, with the reason.
     """
@@ -115,7 +180,7 @@ def check_formula(device: str, channel: Channel, named: Callable[[str], Channel 
         if known.kind == "derived":
             raise FormulaError(f"{name} is derived itself: name the channels that it is of")
         channels[name] = known
-    derived_input(formula, _measured(channels), channel.unit)
+    return derived_input(formula, _measured(channels), channel.unit)
 
 
 def _measured(channels: Mapping[str, Channel]) -> dict[str, Measured]:

@@ -75,7 +75,18 @@ DIRECTED: Final = frozenset({"energy", "power"})
 
 #: Keys of a channel that nothing is sent for.
 _OF_DERIVED: Final = frozenset(
-    {"id", "quantity", "unit", "kind", "sum", "formula", "uncertainty", "direction"}
+    {
+        "id",
+        "quantity",
+        "unit",
+        "kind",
+        "sum",
+        "formula",
+        "basis",
+        "maximum_potential",
+        "uncertainty",
+        "direction",
+    }
 )
 
 
@@ -355,6 +366,8 @@ class Channel(Part):
             # what the registry keeps has every key
             given = is_stated(info) and name in self.model_fields_set
             differs = getattr(self, name) != type(self).model_fields[name].default
+            if self.kind == "derived" and name in _OF_DERIVED:
+                continue
             if (given or differs) and self.kind != kind:
                 raise ValueError(
                     f"{name} belongs to {A_KIND[kind]}, and this channel is {A_KIND[self.kind]}"

@@ -35,8 +35,7 @@ def warnings(file: model.FacilityFile, source: model.StackSource) -> Iterator[st
         channel = file.channel(filled) if filled else None
         if channel is None:
             continue
-        if channel.full_scale is None:
-            yield _without_full_scale(filled, channel, source)
+        yield from _without_full_scale(file, source, role)
         lacks_potential = channel.maximum_potential is None and channel.range is None
         if source.substitution == "part75" and role == "flow" and lacks_potential:
             yield (
@@ -45,7 +44,18 @@ def warnings(file: model.FacilityFile, source: model.StackSource) -> Iterator[st
             )
 
 
-def _without_full_scale(reference: str, channel: model.Channel, source: model.StackSource) -> str:
+def _without_full_scale(
+    file: model.FacilityFile, source: model.StackSource, role: str
+) -> Iterator[str]:
+    """Say it of an input's channel, and of each that a derived one is of."""
+    part = source.derived_inputs.get(role)
+    for reference in (source.inputs[role],) if part is None else part.inputs:
+        channel = file.channel(reference)
+        if channel is not None and channel.full_scale is None:
+            yield _lacks_full_scale(reference, channel, source)
+
+
+def _lacks_full_scale(reference: str, channel: model.Channel, source: model.StackSource) -> str:
     lacking = "full_scale, the highest value that it can measure"
     if channel.range is None:
         return (

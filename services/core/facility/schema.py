@@ -33,6 +33,7 @@ def schema() -> dict[str, Any]:
     # these are made of the input
     del document["$defs"]["ActivitySource"]["properties"]["derived"]
     del document["$defs"]["ActivitySource"]["properties"]["direction"]
+    del document["$defs"]["StackSource"]["properties"]["derived_inputs"]
     del document["$defs"]["Derived"]
     return {"$schema": _DIALECT, **document, "title": "tonne facility file"}
 

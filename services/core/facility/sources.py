@@ -66,6 +66,12 @@ class Derived(Part):
     inputs: tuple[ChannelReference, ...] = Field(
         min_length=1, description="The channels of the formula, each as device.channel."
     )
+    basis: Literal["wet", "dry"] | None = Field(
+        None, description="Whether a gas is with its water vapour (wet) or without (dry)."
+    )
+    maximum_potential: PositiveFigure | None = Field(
+        None, description="Maximum potential concentration or flow, in its unit."
+    )
     uncertainty: Percent | None = Field(
         None, description="Percent of what it comes to, half the 95 % interval."
     )
@@ -207,6 +213,11 @@ class StackSource(_Source):
     inputs: dict[Role, ChannelReference] = Field(
         min_length=1, description="Channels of the equation's inputs, as role: device.channel."
     )
+    derived_inputs: dict[Role, Derived] = Field(
+        default_factory=dict,
+        exclude_if=lambda derived: not derived,
+        description="The derived channels among the inputs, as stored; no key of a file.",
+    )
     operating: Operating | None = Field(
         None, description="How it is known that the unit operates. Default: always."
     )
@@ -234,10 +245,14 @@ class StackSource(_Source):
 
     @property
     def channels(self) -> dict[str, str]:
-        """The channels it needs, ``device.channel`` by role; those of ``TELLING`` are no inputs."""
+        """The channels it needs, ``device.channel`` by role; those of ``TELLING`` are no inputs.
+
+        Of a derived input they are those that it is of, each by its own name.
+        """
         telling = {OPERATING: self.operating, LOAD: self.load, BIOGENIC: self.biogenic}
         return {
-            **self.inputs,
+            **{role: name for role, name in self.inputs.items() if role not in self.derived_inputs},
+            **{name: name for part in self.derived_inputs.values() for name in part.inputs},
             **{
                 role: part.channel
                 for role, part in telling.items()

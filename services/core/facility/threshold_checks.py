@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from services.core.accounting.derived.formula import FormulaError
 from services.core.accounting.spelling import did_you_mean
+from services.core.accounting.units import UnitError
 from services.core.facility import model
+from services.core.facility.derived_channels import check_formula
 from services.core.facility.devices import A_KIND
 from services.core.facility.thresholds import Maintenance, Threshold
 
@@ -37,11 +40,28 @@ def threshold_problems(file: model.FacilityFile, threshold: Threshold) -> Iterat
     channel = file.channel(threshold.channel)
     if channel is None:
         yield "channel", _no("channel", threshold.channel, file.channel_references())
+    elif channel.kind == "derived":
+        if not _is_gauge(file, threshold.channel, channel):
+            yield (
+                "channel",
+                (
+                    f"{threshold.channel} is an amount of each minute, as the channels of its"
+                    " formula are; only a gauge, or a formula of gauges, has a value to watch"
+                ),
+            )
     elif channel.kind != "gauge":
         yield (
             "channel",
             f"{threshold.channel} is {A_KIND[channel.kind]}; only a gauge has a value to watch",
         )
+
+
+def _is_gauge(file: model.FacilityFile, reference: str, channel: model.Channel) -> bool:
+    try:
+        return check_formula(reference.partition(".")[0], channel, file.channel).is_rate
+    except (FormulaError, UnitError):
+        # said where the formula stands
+        return True
 
 
 def maintenance_problems(

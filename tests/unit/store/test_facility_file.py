@@ -142,7 +142,7 @@ sources:
         # as it is kept, with -1 * m.t1 for -t1, it is larger
         ("formula: 'min(" + ", ".join(["-t1"] * 140) + ")'", "more than 400 parts"),
         ("sum: [t1, t1], formula: t1", "needs either sum"),
-        ("basis: wet", "basis is said of what a device sends, and this channel is derived"),
+        ("range: [0, 9]", "range is said of what a device sends, and this channel is derived"),
         ("sum: [t1, t1], scale: 2", "scale is said of what a device sends"),
     ],
 )
@@ -193,8 +193,47 @@ thresholds: [{id: t, channel: m.d, measure: value, above: 3, severity: info}]
 """
     )
     found = problems(text)
-    assert any("m.d is derived; a stack's inputs are measured" in each for each in found), found
-    assert any("m.d is derived from others; only a gauge" in each for each in found), found
+    assert any("m.t1 must be a gauge, t1 is a counter" in each for each in found), found
+    assert any("m.d is an amount of each minute" in each for each in found), found
+    found = problems(text.replace("kind: derived, sum: [t1, t1]", "kind: derived, sum: [t1, p]"))
+    assert len(found) == 2, found
+    assert "puts energy of a minute beside power" in found[0]
+
+
+def test_a_stack_takes_formulas_of_gauges_in_its_units_and_basis() -> None:
+    text = """
+facility: {id: a, name: A, timezone: UTC}
+devices:
+  - id: m
+    channels:
+      - {id: a, quantity: fraction, unit: "%", kind: gauge, basis: wet}
+      - {id: h2o, quantity: fraction, unit: "%", kind: gauge, full_scale: 50}
+      - {id: flow, quantity: volume_flow, unit: scf/h, kind: gauge, full_scale: 2e6}
+      - {id: dry, quantity: fraction, unit: "%", kind: derived, basis: dry, formula: a / (1 - h2o)}
+sources:
+  - {id: k, scope: 1, method: stack, equation: F-2, inputs: {co2: m.dry, flow: m.flow, h2o: m.h2o}}
+"""
+    file = parse(text)
+    (source,) = file.sources
+    assert source.channels == {"flow": "m.flow", "h2o": "m.h2o", "m.a": "m.a", "m.h2o": "m.h2o"}
+    (found,) = problems(text.replace("equation: F-2", "equation: F-11"))
+    assert "F-11 takes no input called 'h2o'" in found
+    assert "F-11 takes the CO2 concentration on a wet basis; the channel measures it dry" in found
+    (found,) = problems(text.replace("unit: scf/h", "unit: m3/h"))
+    assert "flow measures gas as it flows" in found
+    (found,) = problems(
+        text.replace("inputs: {co2", "operating: {channel: m.dry, above: 1}, inputs: {co2")
+    )
+    assert "m.dry is derived, and operating is measured: name a channel" in found
+    under = text.replace("equation: F-2", "equation: F-2, validity: part75, substitution: part75")
+    warned = list(warnings(parse(under)))
+    assert any(w.startswith("m.a has no full_scale: nothing tells") for w in warned), warned
+    by_formula = under.replace(
+        "full_scale: 2e6", "audits: [{at: 2026-01-05T00:00:00Z, bias_factor: 1.05}]"
+    ).replace("flow: m.flow", "flow: m.f2")
+    f2 = "{id: f2, quantity: volume_flow, unit: scf/h, kind: derived, formula: flow * 1.02}"
+    (found,) = problems(by_formula.replace("- {id: dry", f"- {f2}\n      - {{id: dry"))
+    assert "an audit of m.flow comes to a bias factor, and m.flow enters flow by a formula" in found
 
 
 def test_every_error_is_named_not_only_the_first() -> None:

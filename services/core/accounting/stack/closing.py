@@ -148,7 +148,7 @@ class ClosingRule:
                 inputs[item.name],
                 operating=operating,
                 validity=self.validity,
-                audits=self.audits.get(item.name, ()),
+                audits=[self.audits.get(role, ()) for role in self.inputs.channels(item.name)],
                 clock_hour=clock_hour,
                 over_code=self._over_code(item.name),
                 no_negative=self.part75,

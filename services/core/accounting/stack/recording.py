@@ -103,7 +103,7 @@ def record_input(
     *,
     operating: NDArray[np.bool_],
     validity: ValidityPolicy,
-    audits: Sequence[Audit],
+    audits: Sequence[Sequence[Audit]],
     clock_hour: int,
     over_code: str = AS_READ,
     no_negative: bool = False,
@@ -113,9 +113,10 @@ def record_input(
     It is valid when each channel that it comes from gave enough readings in the hour itself: what
     an earlier value covers is in the average, and is no measurement of this hour. The average is
     rounded as recorded, then multiplied by the bias factor in force and rounded again, the way
-    EPA's checking code adjusts an hour. `over_code` is the method code of an average with readings
-    above full scale; `no_negative`: a negative average becomes zero, with its code, and a negative
-    flow is not valid (40 CFR 75.57, Table 4a).
+    EPA's checking code adjusts an hour. `audits` are those of each channel of what is measured: of
+    several, each must have passed, and none of them carries a bias factor. `over_code` is the
+    method code of an average with readings above full scale; `no_negative`: a negative average
+    becomes zero, with its code, and a negative flow is not valid (40 CFR 75.57, Table 4a).
     """
     passed, failed = _passed(audits, clock_hour)
     assured = minutes.assured & passed
@@ -142,7 +143,7 @@ def record_input(
             reason = "a unit in operation has no negative flow"
             verdict = Verdict(valid=False, code=NEGATIVE, reason=reason)
     unadjusted = None
-    audit = in_force(audits, clock_hour=clock_hour)
+    audit = in_force(audits[0], clock_hour=clock_hour) if len(audits) == 1 else None
     if audit is not None and audit.bias_factor != 1 and average is not None:
         average, unadjusted = item.record(average * audit.bias_factor), average
         if least_known is not None:
@@ -223,13 +224,15 @@ def _mean(value: NDArray[np.float64], covered_us: NDArray[np.int64]) -> float | 
     return float(np.average(value[known], weights=covered_us[known])) if known.any() else None
 
 
-def _passed(audits: Sequence[Audit], clock_hour: int) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+def _passed(
+    audits: Sequence[Sequence[Audit]], clock_hour: int
+) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
     """Return for each minute of the hour whether no failed audit stands against it, and which."""
     starts_us = (clock_hour * 60 + np.arange(60, dtype=np.int64)) * MINUTE_US
     end_us = int(starts_us[-1]) + MINUTE_US
     passed = np.ones(60, dtype=bool)
     reasons = []
-    for period in failed_periods(audits, until_us=end_us):
+    for period in (p for of_channel in audits for p in failed_periods(of_channel, until_us=end_us)):
         to_us = end_us if period.to_us is None else period.to_us
         counts = (starts_us + MINUTE_US <= period.from_us) | (starts_us >= to_us)
         if not counts.all():

@@ -23,7 +23,9 @@ SOON_DAYS: Final = 30
 #: ``facility``, None: of all.
 MONITORS: Final = """
 WITH monitor AS MATERIALIZED (
-    SELECT f.slug AS facility, f.timezone, d.slug || '.' || c.slug AS name, i.role, c.spec,
+    SELECT f.slug AS facility, f.timezone, d.slug || '.' || c.slug AS name,
+           coalesce((SELECT x.role FROM jsonb_each(s.spec->'derived_inputs') AS x(role, part)
+                     WHERE x.part->'inputs' ? i.role LIMIT 1), i.role) AS role, c.spec,
            s.id AS source_id, s.spec->>'operating' IS NOT NULL AS has_operating
     FROM channel c JOIN device d ON d.id = c.device_id JOIN facility f ON f.id = d.facility_id
     JOIN source_input i ON i.channel_id = c.id JOIN source s ON s.id = i.source_id

@@ -41,9 +41,9 @@ def _unstated(file: model.FacilityFile) -> Iterator[tuple[str, str]]:
             continue
         if not VALIDITY[source.validity].counts_points:
             continue
-        for reference in source.inputs.values():
+        for role, reference in source.channels.items():
             channel = file.channel(reference)
-            if channel is not None and channel.every is None:
+            if role not in model.TELLING and channel is not None and channel.every is None:
                 yield reference, source.validity
 
 

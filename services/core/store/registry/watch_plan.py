@@ -18,12 +18,14 @@ from pydantic import ValidationError
 from services.core.accounting.alerting.measures.emissions import EmissionMeasure
 from services.core.accounting.alerting.measures.measure import Measure
 from services.core.accounting.alerting.verdicts import Limits
+from services.core.accounting.derived.minutes import DerivedInput
 from services.core.accounting.series import ChannelRule
 from services.core.facility import assemble
-from services.core.facility.model import Channel, Notify
+from services.core.facility import derived_channels as facility_derived
+from services.core.facility.model import Channel, Derived, Notify
 from services.core.facility.recipients import targets_of
 from services.core.facility.thresholds import Threshold
-from services.core.store.registry import watched_names
+from services.core.store.registry import derived_channels, watched_names
 from services.core.store.registry.replaced_sources import is_replaced
 from services.core.store.registry.watched_names import WatchedNames
 
@@ -53,9 +55,16 @@ WHERE t.facility_id = %(facility)s AND t.active
 ORDER BY t.id
 """  # noqa: S608 - joins of this package
 
+_FACILITY: LiteralString = f"""
+SELECT timezone, coalesce(document -> 'notify', '[]') AS notify, {derived_channels.COLUMN}
+FROM facility WHERE id = %(facility)s
+"""  # noqa: S608 - columns of this package
+
 _CHANNELS = """
-SELECT c.id, c.spec FROM channel c
+SELECT c.id, c.spec, d.slug || '.' || c.slug AS name
+FROM channel c JOIN device d ON d.id = c.device_id
 WHERE c.id IN (SELECT channel_id FROM threshold WHERE facility_id = %(facility)s AND active)
+   OR d.facility_id = %(facility)s AND d.slug || '.' || c.slug = ANY(%(names)s)
 """
 
 _DEVICES = """
@@ -72,6 +81,14 @@ ORDER BY from_ts, id
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WatchedDerived:
+    """A derived channel, and the ids of the channels that it is of, by their names."""
+
+    derived: DerivedInput
+    channels: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Watched:
     """One threshold in force."""
 
@@ -85,6 +102,8 @@ class Watched:
     channel_id: int | None
     device_id: int | None
     names: WatchedNames = field(default=WatchedNames(), repr=False)
+    #: what it watches in place of a channel that is sent
+    derived: WatchedDerived | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,20 +162,25 @@ def watch_plan(connection: psycopg.Connection[Any], facility_id: int) -> WatchPl
     """Read the thresholds of a facility, and what evaluating and announcing them needs."""
     with connection.cursor(row_factory=dict_row) as cursor:
 
-        def rows(sql: str) -> list[dict[str, Any]]:
-            return cursor.execute(
-                sql, {"facility": facility_id, "unknown_after_s": _UNKNOWN_AFTER_S}
-            ).fetchall()
+        def rows(sql: str, names: Iterable[str] = ()) -> list[dict[str, Any]]:
+            parameters = {
+                "facility": facility_id,
+                "unknown_after_s": _UNKNOWN_AFTER_S,
+                "names": list(names),
+            }
+            return cursor.execute(sql, parameters).fetchall()
 
-        row = cursor.execute(
-            "SELECT timezone, coalesce(document -> 'notify', '[]') AS notify FROM facility"
-            " WHERE id = %s",
-            (facility_id,),
-        ).fetchone()
+        row = cursor.execute(_FACILITY, {"facility": facility_id}).fetchone()
         assert row is not None  # noqa: S101 - whoever asks has its id from the table
         sources, thresholds = rows(_SOURCES), rows(_THRESHOLDS)
-        channels, devices, maintenance = rows(_CHANNELS), rows(_DEVICES), rows(_MAINTENANCE)
-    watched = [_watched(row, sources) for row in thresholds]
+        named = {threshold["spec"].get("channel") for threshold in thresholds}
+        derived = {
+            name: part for name, part in derived_channels.of_row(row).items() if name in named
+        }
+        channels = rows(_CHANNELS, {name for part in derived.values() for name in part.inputs})
+        devices, maintenance = rows(_DEVICES), rows(_MAINTENANCE)
+    computed = dict(_computed(derived, channels))
+    watched = [_watched(row, sources, computed) for row in thresholds]
     unknown_after = {
         row["id"]: -int(-row["unknown_after_s"] // 60) if row["active"] else None for row in sources
     }
@@ -203,6 +227,21 @@ def watch_plan(connection: psycopg.Connection[Any], facility_id: int) -> WatchPl
     )
 
 
+def _computed(
+    derived: Mapping[str, Derived], rows: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[str, WatchedDerived]]:
+    ids = {row["name"]: row["id"] for row in rows}
+    specs = {row["name"]: Channel.model_validate(row["spec"]) for row in rows}
+    for name, part in derived.items():
+        yield (
+            name,
+            WatchedDerived(
+                derived=facility_derived.computed(part, specs),
+                channels={channel: ids[channel] for channel in part.inputs},
+            ),
+        )
+
+
 def _entries(specs: Iterable[Any]) -> Iterator[Notify]:
     for spec in specs:
         # one that an older version let pass; the notifier says so
@@ -211,6 +250,8 @@ def _entries(specs: Iterable[Any]) -> Iterator[Notify]:
 
 
 def _channels(watched: Watched, devices: Mapping[int, Sequence[int]]) -> Sequence[int]:
+    if watched.derived is not None:
+        return tuple(watched.derived.channels.values())
     if watched.channel_id is not None:
         return (watched.channel_id,)
     return () if watched.device_id is None else devices.get(watched.device_id, ())
@@ -220,7 +261,11 @@ def _pairs(pairs: Iterable[tuple[int, int]]) -> NDArray[np.int64]:
     return np.array(list(pairs), dtype=np.int64).reshape(-1, 2)
 
 
-def _watched(row: Mapping[str, Any], sources: Sequence[Mapping[str, Any]]) -> Watched:
+def _watched(
+    row: Mapping[str, Any],
+    sources: Sequence[Mapping[str, Any]],
+    derived: Mapping[str, WatchedDerived],
+) -> Watched:
     spec = Threshold.model_validate(row["spec"])
     return Watched(
         id=row["id"],
@@ -231,6 +276,7 @@ def _watched(row: Mapping[str, Any], sources: Sequence[Mapping[str, Any]]) -> Wa
         channel_id=row["channel_id"],
         device_id=row["device_id"],
         names=WatchedNames.of_row(row),
+        derived=derived.get(spec.channel or ""),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final, LiteralString
 COLUMNS: Final[LiteralString] = """
        coalesce(named_source.spec ->> 'name', named_source.slug) AS source_name,
        coalesce(named_device.spec ->> 'name', named_device.slug) AS device_name,
-       named_channel.unit AS channel_unit"""
+       coalesce(named_channel.unit, named_derived.unit) AS channel_unit"""
 
 
 def joins(facility_id: LiteralString, spec: LiteralString) -> LiteralString:
@@ -25,7 +25,16 @@ LEFT JOIN device named_device ON named_device.facility_id = {facility_id}
       AND named_device.slug
         = coalesce({spec} ->> 'device', split_part({spec} ->> 'channel', '.', 1))
 LEFT JOIN channel named_channel ON named_channel.device_id = named_device.id
-      AND named_channel.slug = split_part({spec} ->> 'channel', '.', 2)"""
+      AND named_channel.slug = split_part({spec} ->> 'channel', '.', 2)
+LEFT JOIN LATERAL (
+    SELECT x ->> 'unit' AS unit
+    FROM facility derived_of, jsonb_path_query(
+        derived_of.document, '$.devices[*] ? (@.id == $device).channels[*] ? (@.id == $channel)',
+        jsonb_build_object('device', split_part({spec} ->> 'channel', '.', 1),
+                           'channel', split_part({spec} ->> 'channel', '.', 2))) AS x
+    WHERE derived_of.id = {facility_id} AND {spec} ->> 'channel' IS NOT NULL
+      AND named_channel.id IS NULL
+    LIMIT 1) named_derived ON true"""  # noqa: S608 - expressions of this package
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
