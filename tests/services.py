@@ -23,6 +23,7 @@ import psycopg
 import pytest
 
 from deploy.local import nats_server, postgres_server
+from tests.forked import Forked
 from tests.patience import PATIENCE_S, pauses
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the directory within is made by mkdtemp
@@ -67,7 +68,7 @@ class Server(ABC):
         self.directory = directory
         self.port = free_port()
         self.log = directory / "server.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
 
     @abstractmethod
     def command(self) -> list[str]:
@@ -80,6 +81,18 @@ class Server(ABC):
     def answers(self) -> bool:
         """Whether the program can be used."""
         return accepts_connections(self.port)
+
+    def launched(self, log: int) -> subprocess.Popen[bytes] | Forked:
+        """Start the program, which writes into the open file ``log``."""
+        return subprocess.Popen(
+            self.command(),
+            env={**os.environ, **self.environment()},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            start_new_session=True,
+        )
 
     @property
     def running(self) -> bool:
@@ -99,15 +112,7 @@ class Server(ABC):
                 return
             if not self.running:
                 with self.log.open("ab") as log:
-                    self._process = subprocess.Popen(
-                        self.command(),
-                        env={**os.environ, **self.environment()},
-                        stdin=subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=subprocess.STDOUT,
-                        cwd="/",
-                        start_new_session=True,
-                    )
+                    self._process = self.launched(log.fileno())
             time.sleep(pause_s)
         self.kill()
         pytest.fail(f"{self.command()[-1]} did not start: {self.log_tail()}")

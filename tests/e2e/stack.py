@@ -5,6 +5,7 @@ Any of them can be killed and started again. None outlives the test run, whateve
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.core.runtime.mqtt_client import MqttClient
+from tests.command import tonne
+from tests.forked import Forked
 from tests.patience import PATIENCE_S, until
 from tests.services import Server, server_directory
 
@@ -79,6 +82,13 @@ class Service(Server):
         )
 
 
+class ForkedService(Service):
+    """The same, forked from a process that has loaded it."""
+
+    def launched(self, log: int) -> Forked:
+        return Forked([self._word], environment={**os.environ, **self.environment()}, stdout=log)
+
+
 class Stack:
     """The services over a migrated database and a broker, all demo facilities applied."""
 
@@ -99,11 +109,9 @@ class Stack:
         self.services = (self.ingest, self.aggregator, self.notifier, self.api)
         self._client = httpx.Client(base_url=self.url, timeout=PATIENCE_S)
         self._simulators: list[subprocess.Popen[str]] = []
-        # a process dies with the thread that started it, so these live as long as the stack
-        self._starters = ThreadPoolExecutor(len(self.services))
 
     def _service(self, word: str, ready: Callable[[int], bool]) -> Service:
-        return Service(self.directory / word, word, self._settings, ready)
+        return ForkedService(self.directory / word, word, self._settings, ready)
 
     @property
     def url(self) -> str:
@@ -115,8 +123,9 @@ class Stack:
     def start(self) -> None:
         """Apply the demo facilities, start the services and wait until they are ready."""
         self.apply(*DEMO)
-        for started in [self._starters.submit(service.start) for service in self.services]:
-            started.result()
+        with ThreadPoolExecutor(len(self.services)) as starters:
+            for started in [starters.submit(service.start) for service in self.services]:
+                started.result()
         until(self.ready, "/readyz says ready")
 
     def end(self) -> None:
@@ -126,17 +135,20 @@ class Stack:
             simulator.communicate()
         for service in self.services:
             service.kill()
-        self._starters.shutdown()
         self._client.close()
 
-    def apply(self, *files: Path, **settings: str) -> None:
+    def apply(self, *files: Path) -> None:
         """Write facility files into the registry."""
-        self._command("tonne", "apply", *map(str, files), **settings)
+        applied = tonne(self.database_url, "apply", *files)
+        assert applied.code == 0, applied.said
 
-    def _command(self, program: str, *arguments: str, **settings: str) -> str:
+    # -- devices ------------------------------------------------------------------------------
+
+    def simulate(self, *arguments: str) -> str:
+        """Run ``tonne-sim`` to its end; return what it printed."""
         done = subprocess.run(
-            [str(_PROGRAMS / program), *arguments],
-            env=self._settings | settings | {"PATH": "/usr/bin:/bin"},
+            [str(_PROGRAMS / "tonne-sim"), *arguments],
+            env=self._settings | {"PATH": "/usr/bin:/bin"},
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,
@@ -144,12 +156,6 @@ class Stack:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
-
-    # -- devices ------------------------------------------------------------------------------
-
-    def simulate(self, *arguments: str) -> str:
-        """Run ``tonne-sim`` to its end; return what it printed."""
-        return self._command("tonne-sim", *arguments)
 
     def simulator(self, *arguments: str) -> subprocess.Popen[str]:
         """Start ``tonne-sim`` and return the process."""

@@ -12,11 +12,11 @@ import psycopg
 
 from deploy.local import nats_server, postgres_server
 from services.core.store.schema import migrate
+from tests.command import tonne
 from tests.contract.ingest.brokers import make_durable
-from tests.e2e.stack import ROOT, Service
+from tests.e2e.stack import ROOT, ForkedService, Service
 from tests.faults.facility import OTHERS, file
 from tests.faults.proxy import Proxy
-from tests.patience import PATIENCE_S
 from tests.services import Nats, Postgres, Server, server_directory
 
 #: How ingest hears of messages.
@@ -157,7 +157,9 @@ class World:
             "TONNE_MQTT_OVERLAP_S": "1.5",
         }
         process = {"ingest": "ingest", "aggregate": "aggregator"}[word]
-        return Service(directory / word, word, settings, lambda pid: self._progresses(process, pid))
+        return ForkedService(
+            directory / word, word, settings, lambda pid: self._progresses(process, pid)
+        )
 
     def _progresses(self, process: str, pid: int) -> bool:
         try:
@@ -175,15 +177,7 @@ class World:
     def _apply(self) -> bool:
         written = self._directory / "faults.yaml"
         written.write_text(file(OTHERS[self._change % len(OTHERS)]))
-        program = Path(self.ingest.command()[4])
-        done = subprocess.run(
-            [str(program), "apply", str(written)],
-            env={"TONNE_DATABASE_URL": self.postgres.url, "PATH": "/usr/bin:/bin"},
-            check=False,
-            capture_output=True,
-            timeout=PATIENCE_S,
-        )
-        return done.returncode == 0
+        return tonne(self.postgres.url, "apply", written).code == 0
 
 
 @contextmanager

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from tempfile import TemporaryFile
 
 import pytest
 
+from tests.forked import Forked
 from tests.patience import PATIENCE_S
 from tests.services import free_port
 
@@ -41,7 +39,6 @@ def run(
 
     A test in which it is never enough fails.
     """
-    program = str(Path(sys.executable).parent / "tonne")
     ports = {
         f"TONNE_{name}_PORT": str(free_port())
         for name in ("API", "INGEST_METRICS", "AGGREGATOR_METRICS", "NOTIFY_METRICS")
@@ -51,13 +48,10 @@ def run(
         started = []
         for command in commands:
             output = stack.enter_context(TemporaryFile("w+"))
-            process = subprocess.Popen(
-                [program, *command.split()],
-                env={**os.environ, **ports, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                text=True,
+            process = Forked(
+                command.split(),
+                environment={**os.environ, **ports, **environment},
+                stdout=output.fileno(),
             )
             stack.callback(process.kill)
             started.append((command, process, output))

@@ -18,7 +18,7 @@ from services.aggregator.tick import tick
 from services.core.store.database.connect import connect
 from services.core.store.emissions import claims, facility_progress
 from services.core.store.registry.plan import facility_plans
-from tests.e2e.stack import Service
+from tests.e2e.stack import ForkedService, Service
 from tests.integration.aggregator.plant import FILE, Plant, Reading, apply_text, instant
 from tests.patience import until
 from tests.services import as_login
@@ -50,7 +50,7 @@ def start(plant: Plant, database_url: str, tmp_path: Path) -> Iterator[Start]:
     with ExitStack() as ending:
 
         def started(name: str) -> Service:
-            service = Service(
+            service = ForkedService(
                 tmp_path / name,
                 "aggregate",
                 {"TONNE_DATABASE_URL": as_login(database_url, "tonne_aggregate")},

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +17,7 @@ from services.core.facility.file import parse
 from services.core.store.database.connect import engine
 from services.core.store.registry.apply import apply
 from tests.contract.ingest.traffic import publish
+from tests.forked import Forked
 from tests.patience import PATIENCE_S, until
 from tests.services import Server, as_login
 
@@ -49,7 +48,7 @@ class Plant:
     url: str
     log: Path
     client_id: str = field(default_factory=lambda: f"ingest-{uuid.uuid4().hex[:8]}")
-    process: subprocess.Popen[bytes] | None = None
+    process: Forked | None = None
 
     @property
     def state(self) -> dict[str, Any]:
@@ -86,14 +85,13 @@ class Plant:
             **settings,
         }
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", "from services.cli import main; main()", "ingest"],
-                env={
+            self.process = Forked(
+                ["ingest"],
+                environment={
                     **os.environ,
                     **{name: value for name, value in environment.items() if value is not None},
                 },
-                stdout=log,
-                stderr=subprocess.STDOUT,
+                stdout=log.fileno(),
             )
 
     def started(self, **settings: str | None) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,8 +12,9 @@ import pytest
 
 from services.core.store.database.connect import engine
 from services.core.store.readings.replays import Selection, submit
+from tests.command import tonne as called
 from tests.integration.ingest.plant import CEMS, FILE, Plant
-from tests.patience import PATIENCE_S, until
+from tests.patience import until
 from tests.services import as_login
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]
@@ -72,20 +70,9 @@ def replayed(
 
 
 def tonne(plant: Plant, *words: str, code: int = 0) -> str:
-    ended = subprocess.run(
-        [sys.executable, "-c", "from services.cli import main; main()", *words],
-        env={
-            **os.environ,
-            "TONNE_DATABASE_URL": as_login(plant.database, "tonne_admin"),
-            "COLUMNS": "300",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE_S,
-    )
-    assert ended.returncode == code, ended.stdout + ended.stderr
-    return ended.stdout + ended.stderr
+    ended = called(as_login(plant.database, "tonne_admin"), *words)
+    assert ended.code == code, ended.said
+    return ended.said
 
 
 def states(plant: Plant) -> list[tuple[str, str]]:
