@@ -81,7 +81,8 @@ def test_a_year_without_a_figure_yet_takes_the_latest_known() -> None:
     assert _factor("grid-cn", 2023, datetime(2025, 6, 1, tzinfo=UTC)).co2_kg == 0.5366
     assert _factor("grid-cn", 2023, datetime(2026, 6, 1, tzinfo=UTC)).co2_kg == 0.5306
     assert _factor("grid-us", 2024, datetime(2024, 6, 1, tzinfo=UTC)).data_year == 2022
-    assert _factor("grid-us", 2024).data_year == 2023
+    assert _factor("grid-us", 2024, datetime(2026, 5, 1, tzinfo=UTC)).data_year == 2023
+    assert _factor("grid-us", 2024).data_year == 2024
 
 
 def test_no_two_versions_hold_at_once() -> None:
