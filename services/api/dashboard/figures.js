@@ -1,7 +1,7 @@
 // The masses by which a facility can be looked at. Where another one says something that the chosen
 // one does not, it stands beside it: a leak of refrigerant is no CO2, and wood is none of scope 1.
 
-import { massText } from "./format.js";
+import { energyText, massText, percent } from "./format.js";
 
 /** By the names that thresholds have for them; CO2 is the default. */
 export const FIGURES = {
@@ -38,3 +38,9 @@ export function beside(total, figure) {
     .filter(([name, { kg }]) => name !== figure && total[kg] !== null && saysMore[name])
     .map(([, { kg, name }]) => `${name} ${massText(total[kg])}`);
 }
+
+/** What a total has beside its masses: what flowed out, and how much of it counted by a stale factor. */
+export const apart = (total) => [
+  ...(total.exported_kwh > 0 ? [`exported ${energyText(total.exported_kwh)}`] : []),
+  ...(total.stale_factor_share > 0 ? [`${percent(total.stale_factor_share)} by a stale factor`] : []),
+];

@@ -20,6 +20,11 @@ export function mass(kg) {
   return { value: significant(kg / 1000, 4), unit: "t" };
 }
 
+/** An energy in kWh, as "1,234 MWh" from a thousand on. */
+export function energyText(kwh) {
+  return Math.abs(kwh) < 1000 ? `${significant(kwh, 3)} kWh` : `${significant(kwh / 1000, 4)} MWh`;
+}
+
 /** The 95 % interval of a total as "± 3.1 %"; empty where it is not known. */
 export function band({ co2_kg: kg, co2_high_kg: high }) {
   if (!kg || high === null || high === undefined) return "";

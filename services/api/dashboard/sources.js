@@ -1,6 +1,6 @@
 // The table of sources and the bar of their shares.
 
-import { FIGURES, leftOut } from "./figures.js";
+import { FIGURES, apart, leftOut } from "./figures.js";
 import { NO_DATA, band, massText, percent, rate, substituted } from "./format.js";
 
 export const colour = (index) => `var(--source-${index % 8})`;
@@ -25,13 +25,13 @@ const COLUMNS = [
 /** The present rate of a source or facility, in kg of the figure per hour. */
 export const rateOf = ({ rates }, figure) => rates[`${FIGURES[figure].kg}_h`];
 
-/** Value and unit, what CO2 leaves out, and whether a rule filled it in. */
+/** Value and unit, what stands beside them, and whether a rule filled it in. */
 function total(source, span, figure) {
   const of = source.totals[span];
   const kg = of[FIGURES[figure].kg];
-  if (kg === null) return [null];
+  if (kg === null) return [null, "", apart(of)];
   const [value, unit] = massText(kg).split(" ");
-  return [value, unit, figure === "co2" ? leftOut(of, massText) : [], substituted(of)];
+  return [value, unit, [...(figure === "co2" ? leftOut(of, massText) : []), ...apart(of)], substituted(of)];
 }
 
 export function drawSources(body, sources, figure) {

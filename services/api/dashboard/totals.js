@@ -1,6 +1,6 @@
 // One tile for each window: how much, how well and how much of the window is known.
 
-import { FIGURES, beside } from "./figures.js";
+import { FIGURES, apart, beside } from "./figures.js";
 import { NO_DATA, band, mass, massText, percent, substituted } from "./format.js";
 
 const WINDOWS = [
@@ -25,7 +25,7 @@ export function drawTotals(list, totals, limits, figure) {
     }
     item.querySelector(".filled").textContent = substituted(totals[span]);
     item.querySelector(".band").textContent = figure === "co2" ? band(totals[span]) : "";
-    drawBeside(item.querySelector(".beside"), beside(totals[span], figure));
+    drawBeside(item.querySelector(".beside"), [...beside(totals[span], figure), ...apart(totals[span])]);
     drawLimit(item, kg, limits.get(span));
     item.querySelector("i").style.width = `${coverage * 100}%`;
     item.querySelector(".known").textContent = `${percent(coverage)} known`;

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from services.api.live.exported import exported_kwh
 from services.api.models.bands import SourceMass, band_kg, kg, masses_kg, rates_kg_h
 from services.api.models.shares import quality, shares
+from services.api.models.stale import share_stale, stale_instant
+from services.core.accounting.factor_calendar import stale_factor
 from services.core.accounting.scopes import SourceTotal, difference
 from services.core.store.answers.live import FacilityLive, SourceLive
 from services.core.store.answers.live_windows import SpanTotal
@@ -17,6 +21,18 @@ from services.core.store.schema.figures import METHODS_COVER, METHODS_MS
 from services.core.timeline.windows import TOTALS
 
 Accounts = Mapping[str, SourceAccount]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Known:
+    """What is known of a facility's sources beside their totals."""
+
+    state: FacilityLive
+    accounts: Accounts
+    #: of the sources that count by a stale factor: why, and since when
+    why_stale: Mapping[str, str]
+    stale_since: Mapping[str, datetime]
+
 
 _NO_TIME: Final = (0,) * len(METHODS_MS)
 
@@ -32,14 +48,14 @@ def live_body(
     counting = [s for s in shown if _counts(s, accounts)]
     known = [s.rates_ug_h for s in counting if s.rates_ug_h is not None]
     rates = tuple(map(sum, zip(*known, strict=True))) if known else None
-    stale = _stale_factors(state, shown, accounts)
     newest = [s.newest_minute for s in state.sources if s.newest_minute is not None]
+    known_of = _known_of(state, shown, accounts)
     scopes = {
-        scope: _totals(state, [s for s in counting if s.scope == scope], accounts)
+        scope: _totals(known_of, [s for s in counting if s.scope == scope])
         for scope in sorted({source.scope for source in counting})
     }
     # of thousands of sources each sum takes its time: one that stands already is not made again
-    totals = next(iter(scopes.values())) if len(scopes) == 1 else _totals(state, counting, accounts)
+    totals = next(iter(scopes.values())) if len(scopes) == 1 else _totals(known_of, counting)
     return {
         "as_of": state.as_of,
         "facility": state.slug,
@@ -47,14 +63,36 @@ def live_body(
         "rates": rates_kg_h(rates),
         "totals": totals,
         "scopes": [{"scope": scope, "totals": of_scope} for scope, of_scope in scopes.items()],
-        "sources": [_source(state, source, accounts, stale.get(source.slug)) for source in shown],
+        "sources": [_source(known_of, source) for source in shown],
         "checks": _checks(state, accounts),
-        "stale_factors": [f"{source}: {why}" for source, why in stale.items()],
+        "stale_factors": [
+            f"{source.slug}: {known_of.why_stale[source.slug]}"
+            for source in shown
+            if source.slug in known_of.why_stale
+        ],
         "alerts": list(alerts),
         "sequence": state.sequence,
         "changed_at": state.changed_at,
         "newest_minute": _newest(newest),
     }
+
+
+def _known_of(state: FacilityLive, sources: Sequence[SourceLive], accounts: Accounts) -> _Known:
+    """Find which sources count by a factor that a newer figure is out or due for."""
+    zone = ZoneInfo(state.timezone)
+    today = state.as_of.astimezone(zone).date()
+    by_source = {
+        source.slug: stale_factor(account.factor_ages, today)
+        for source in sources
+        if (account := accounts.get(source.slug)) is not None
+    }
+    stale = {slug: mark for slug, mark in by_source.items() if mark is not None}
+    return _Known(
+        state=state,
+        accounts=accounts,
+        why_stale={s.slug: stale[s.slug].why for s in sources if s.active and s.slug in stale},
+        stale_since={slug: stale_instant(mark, zone) for slug, mark in stale.items()},
+    )
 
 
 def _counts(source: SourceLive, accounts: Accounts) -> bool:
@@ -66,50 +104,28 @@ def _has_totals(source: SourceLive) -> bool:
     return any(total.is_known for total in source.totals.values())
 
 
-def _source(
-    state: FacilityLive, source: SourceLive, accounts: Accounts, stale: str | None
-) -> dict[str, Any]:
+def _source(known_of: _Known, source: SourceLive) -> dict[str, Any]:
     return {
         "id": source.slug,
         "name": source.name,
         "scope": source.scope,
         "active": source.active,
-        "counts": _counts(source, accounts),
+        "counts": _counts(source, known_of.accounts),
         "rate_kg_h": None if source.rates_ug_h is None else kg(source.rates_ug_h[0]),
         "rates": rates_kg_h(source.rates_ug_h),
-        "stale_factor": stale,
+        "stale_factor": known_of.why_stale.get(source.slug),
         "totals": {
-            window: _total_of_one(state, source, source.totals.get(window), accounts)
-            for window in TOTALS
+            window: _total_of_one(known_of, source, source.totals.get(window)) for window in TOTALS
         },
         "newest_minute": source.newest_minute,
     }
 
 
-def _stale_factors(
-    state: FacilityLive, sources: Sequence[SourceLive], accounts: Accounts
-) -> dict[str, str]:
-    """Say of which sources' factors a newer figure is out or due, by source."""
-    today = state.as_of.astimezone(ZoneInfo(state.timezone)).date()
-    stale: dict[str, str] = {}
-    for source in sources:
-        account = accounts.get(source.slug)
-        if source.active and account is not None and account.factor_age is not None:
-            why = account.factor_age.stale(today)
-            if why is not None:
-                stale[source.slug] = why
-    return stale
+def _totals(known_of: _Known, sources: Sequence[SourceLive]) -> dict[str, dict[str, Any]]:
+    return {window: _total(known_of, sources, window) for window in TOTALS}
 
 
-def _totals(
-    state: FacilityLive, sources: Sequence[SourceLive], accounts: Accounts
-) -> dict[str, dict[str, Any]]:
-    return {window: _total(state, sources, window, accounts) for window in TOTALS}
-
-
-def _total(
-    state: FacilityLive, sources: Sequence[SourceLive], window: str, accounts: Accounts
-) -> dict[str, Any]:
+def _total(known_of: _Known, sources: Sequence[SourceLive], window: str) -> dict[str, Any]:
     """Of several sources, column by column."""
     stated = [(source, source.totals[window]) for source in sources if window in source.totals]
     window_ms = max((part.window_ms for _, part in stated), default=0)
@@ -119,12 +135,14 @@ def _total(
     lost = next((part.unknown for _, part in stated if part.unknown), None)
     known = [(source, part) for source, part in stated if part.is_known]
     if lost is not None or not known:
-        return _answer(expected_ms, None, (None, None), lost)
-    masses, covered, methods, windows_ms, expected, _ = zip(
+        return _answer(known_of, expected_ms, (), None, lost)
+    masses, amounts, covered, methods, windows_ms, expected, _ = zip(
         *(part for _, part in known), strict=True
     )
     whole = SpanTotal(
         masses_ug=tuple(map(sum, zip(*masses, strict=True))),
+        # in units of their own: each is told by its source
+        amounts_n=amounts[0],
         covered_ms=sum(map(min, covered, expected)),
         methods_ms=tuple(
             sum(map(min, times, expected)) if covers else sum(times)
@@ -133,16 +151,14 @@ def _total(
         window_ms=max(windows_ms),
         expected_ms=sum(expected),
     )
-    return _answer(expected_ms, whole, _band(state, known, accounts))
+    return _answer(known_of, expected_ms, known, whole)
 
 
-def _total_of_one(
-    state: FacilityLive, source: SourceLive, part: SpanTotal | None, accounts: Accounts
-) -> dict[str, Any]:
+def _total_of_one(known_of: _Known, source: SourceLive, part: SpanTotal | None) -> dict[str, Any]:
     if part is None:
-        return _answer(1, None, (None, None))
+        return _answer(known_of, 1, (), None)
     if not part.is_known:
-        return _answer(part.expected_ms, None, (None, None), part.unknown)
+        return _answer(known_of, part.expected_ms, (), None, part.unknown)
     there_ms = part.expected_ms
     if max(part.covered_ms, *part.methods_ms) > there_ms:
         part = part._replace(
@@ -152,36 +168,57 @@ def _total_of_one(
                 for ms, covers in zip(part.methods_ms, METHODS_COVER, strict=True)
             ),
         )
-    return _answer(there_ms, part, _band(state, [(source, part)], accounts))
+    return _answer(known_of, there_ms, [(source, part)], part)
 
 
 def _answer(
+    known_of: _Known,
     expected_ms: int,
+    parts: Sequence[tuple[SourceLive, SpanTotal]],
     known: SpanTotal | None,
-    band: tuple[float | None, float | None],
     lost: str | None = None,
 ) -> dict[str, Any]:
-    """``known`` is of sources that something is known of, no longer than they were there.
+    """Build the answer of a window.
 
-    ``lost``: why nobody can tell what was known.
+    ``parts``: the sources that something is known of, no longer than they were there; ``known``:
+    their sum; ``lost``: why nobody can tell what was known.
     """
-    low, high = band
+    low, high = _band(known_of.state, parts, known_of.accounts)
     covered_ms = 0 if known is None else known.covered_ms
     by_method = shares(expected_ms, _NO_TIME if known is None else known.methods_ms)
     return {
         **masses_kg(None if known is None else known.masses_ug),
         "co2_low_kg": low,
         "co2_high_kg": high,
+        **exported_kwh(parts),
         "coverage": round(covered_ms / expected_ms, 6) if expected_ms else 0.0,
         "quality": quality(by_method),
         "shares": by_method,
+        "stale_factor_share": _share_stale(known_of, parts, expected_ms),
         **({} if lost is None else {"reason": lost}),
     }
+
+
+def _share_stale(
+    known_of: _Known, parts: Sequence[tuple[SourceLive, SpanTotal]], expected_ms: int
+) -> float:
+    """Return the share of the sources' time that counted by a stale factor."""
+    if not known_of.stale_since or not expected_ms:
+        return 0.0
+    ends = known_of.state.as_of
+    stale_ms = sum(
+        part.expected_ms * share_stale(since, ends - timedelta(milliseconds=part.window_ms), ends)
+        for source, part in parts
+        if (since := known_of.stale_since.get(source.slug)) is not None
+    )
+    return round(min(1.0, stale_ms / expected_ms), 6)
 
 
 def _band(
     state: FacilityLive, known: Sequence[tuple[SourceLive, SpanTotal]], accounts: Accounts
 ) -> tuple[float | None, float | None]:
+    if not known:
+        return None, None
     known_accounts = [accounts.get(source.slug) for source, _ in known]
     # most facilities state nothing: no mass is looked at to find that out
     if not all(account is not None and account.meters for account in known_accounts):

@@ -83,6 +83,17 @@ class Emission(Answer):
         examples=["the readings of then were dropped by retention"],
         description="with `as_of`: why nobody can tell any more what was known; else `null`",
     )
+    stale_factor: str | None = Field(
+        examples=["factor of 2025, 2026 is out"],
+        description="why it should count by a newer figure, by what is known now or was known at"
+        " `as_of`; `null`: nothing says so",
+    )
+    stale_factor_share: float = Field(
+        ge=0,
+        le=1,
+        examples=[0.5],
+        description="share of the interval that counted by the stale factor",
+    )
 
 
 class Report(Answer):

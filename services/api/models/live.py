@@ -54,6 +54,11 @@ class Total(Answer):
     co2_high_kg: float | None = Field(
         examples=[10490.4], description="upper end of the same interval"
     )
+    exported_kwh: float | None = Field(
+        examples=[20.5],
+        description="what flowed out of the site: it emits nothing and is deducted from no total;"
+        " `null`: unknown, or no meter tells it apart",
+    )
     coverage: float = Field(
         ge=0,
         le=1,
@@ -66,6 +71,13 @@ class Total(Answer):
         description="`substituted`: a rule filled a part in, `shares` says how much",
     )
     shares: Shares
+    stale_factor_share: float = Field(
+        ge=0,
+        le=1,
+        examples=[0.25],
+        description="part of the window that counted by a factor that a newer figure is out or due"
+        " for; `stale_factor` of the source says which",
+    )
     reason: str | None = Field(
         None,
         examples=["the readings of then were dropped by retention"],
@@ -109,7 +121,8 @@ class LiveSource(Answer):
     rates: Rates
     stale_factor: str | None = Field(
         examples=["factor of 2025, 2026 is out"],
-        description="why its totals should count by a newer figure; `null`: nothing says so",
+        description="why its totals should count by a newer figure, `stale_factor_share` of each"
+        " says how much of it; `null`: nothing says so",
     )
     totals: Totals
     newest_minute: datetime | None = Field(description="latest minute with data")

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.context import Context
 from services.api.http.intervals import HOURLY, IntervalLength, whole_hours
 from services.api.http.problems import InvalidRequest, NotFound
+from services.api.models.stale import stale_instant
+from services.core.accounting.factor_calendar import stale_factor
 from services.core.store.answers import emissions
 from services.core.store.answers.emissions import Bucket, EmissionRow
 from services.core.store.answers.facility_queries import FacilityRow, SourceRow, sources_between
@@ -24,12 +27,22 @@ from services.core.timeline.instants import MINUTE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StaleSource:
+    """Why a source should count by a newer figure, and since when."""
+
+    why: str
+    since: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Series:
     """One facility's part of the answer."""
 
     facility: FacilityRow
     sources: tuple[SourceRow, ...]
     accounts: Mapping[str, SourceAccount]
+    #: sources that count by a factor that a newer figure is out or due for
+    stale: Mapping[str, StaleSource]
 
 
 async def series_of(
@@ -38,8 +51,13 @@ async def series_of(
     source: Sequence[str],
     begins: datetime,
     ends: datetime,
+    *,
+    now: datetime,
+    as_of: datetime | None = None,
 ) -> list[Series]:
     """Read the sources of the facilities in a span of time; ``source``: ids of some, none: all.
+
+    ``now``: no later than ``as_of``; it tells which factors are stale.
 
     :raises NotFound: no facility has a source with one of the ids.
     """
@@ -49,11 +67,32 @@ async def series_of(
         all_sources = await sources_between(connection, facility.id, begins=begins, ends=ends)
         unknown -= {row.slug for row in all_sources}
         sources = tuple(s for s in all_sources if not source or s.slug in source)
-        accounts = await source_accounts(connection, facility.slug)
-        series.append(Series(facility=facility, sources=sources, accounts=accounts))
+        accounts = await source_accounts(connection, facility.slug, as_of)
+        series.append(
+            Series(
+                facility=facility,
+                sources=sources,
+                accounts=accounts,
+                stale=_stale(accounts, ZoneInfo(facility.timezone), now),
+            )
+        )
     if unknown:
         raise NotFound(f"There is no source {min(unknown)}; GET /v1/facilities lists sources.")
     return series
+
+
+def _stale(
+    accounts: Mapping[str, SourceAccount], zone: ZoneInfo, now: datetime
+) -> dict[str, StaleSource]:
+    today = now.astimezone(zone).date()
+    by_source = {
+        slug: stale_factor(account.factor_ages, today) for slug, account in accounts.items()
+    }
+    return {
+        slug: StaleSource(why=stale.why, since=stale_instant(stale, zone))
+        for slug, stale in by_source.items()
+        if stale is not None
+    }
 
 
 async def rows_of(

@@ -22,6 +22,7 @@ from services.api.http.shapes import Shape
 from services.api.models.bands import SourceMass, band_kg, masses_kg
 from services.api.models.emissions import Emission
 from services.api.models.shares import quality, shares
+from services.api.models.stale import share_stale
 from services.api.routes.emission_series import Series, rows_of, series_of
 from services.api.routes.emissions_query import EmissionsQuery
 from services.core.store.answers.emissions import Bucket, EmissionRow
@@ -73,7 +74,9 @@ async def get_emissions(
     if after is not None:
         begins = max(begins, after.time)
     async with context.database.read() as connection:
-        series = await series_of(connection, facilities, query.source, begins, ends)
+        series = await series_of(
+            connection, facilities, query.source, begins, ends, now=now, as_of=query.as_of
+        )
         count = sum(len(s.sources) for s in series)
         # what lies ahead of the clock is no gap
         until = min(ends, now)
@@ -128,6 +131,7 @@ def _row(
     )
     by_method = shares(length_ms, row.methods_ms)
     low, high = band_kg([] if row.co2_ug is None else [mass], ZoneInfo(part.facility.timezone))
+    why, stale = _stale(part, source.slug, bucket.begins, known_until, row)
     return _ROWS.row(
         source,
         time=bucket.begins,
@@ -147,4 +151,18 @@ def _row(
         source_name=source.name,
         code=row.code,
         reason=row.unknown,
+        stale_factor=why,
+        stale_factor_share=stale,
     )
+
+
+def _stale(
+    part: Series, source: str, begins: datetime, ends: datetime, row: EmissionRow
+) -> tuple[str | None, float]:
+    """Say why a row should count by a newer figure, and how much of it counted by the stale one."""
+    stale = part.stale.get(source)
+    # what is unknown counts by none
+    if stale is None or row.masses_ug is None:
+        return None, 0.0
+    share = share_stale(stale.since, begins, ends)
+    return (stale.why, round(share, 6)) if share else (None, 0.0)

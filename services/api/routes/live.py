@@ -92,7 +92,7 @@ async def get_live(
             state = None
         else:
             state = await facility_live_as_of(connection, query.facility, as_of=as_of, past=past)
-        accounts = await source_accounts(connection, query.facility)
+        accounts = await source_accounts(connection, query.facility, as_of)
         alerts = (
             await live_alerts(connection, query.facility)
             if query.as_of is None

@@ -124,6 +124,8 @@ async def test_a_facility_is_the_sum_of_its_sources(
         "co2_biogenic_kg": 0.0,
         "co2_low_kg": None,
         "co2_high_kg": None,
+        "exported_kwh": None,
+        "stale_factor_share": 0.0,
         "coverage": 0.75,
         "quality": "partial",
         "shares": {"measured": 0.75, "substituted": 0.0, "estimated": 0.0, "missing": 0.25},
@@ -144,7 +146,8 @@ async def test_unknown_is_null_and_zero_is_zero(
     assert silent["rate_kg_h"] is None
     assert silent["totals"]["24h"] == {
         "co2_kg": None, "co2e_kg": None, "co2_market_kg": None, "co2_biogenic_kg": None,
-        "co2_low_kg": None, "co2_high_kg": None, "coverage": 0.0, "quality": "missing",
+        "co2_low_kg": None, "co2_high_kg": None, "exported_kwh": None,
+        "stale_factor_share": 0.0, "coverage": 0.0, "quality": "missing",
         "shares": MISSING,
     }  # fmt: skip
     assert idle["rate_kg_h"] == 0.0
@@ -189,7 +192,8 @@ async def test_totals_ahead_of_the_clock_stand_as_they_are(
     roll(connection, plant, upto)
     assert (await live(client))["totals"]["1h"] == {
         "co2_kg": 60.0, "co2e_kg": pytest.approx(60.6), "co2_market_kg": 60.0,
-        "co2_biogenic_kg": 0.0, "co2_low_kg": None, "co2_high_kg": None, "coverage": 1.0,
+        "co2_biogenic_kg": 0.0, "co2_low_kg": None, "co2_high_kg": None, "exported_kwh": None,
+        "stale_factor_share": 0.0, "coverage": 1.0,
         "quality": "measured", "shares": MEASURED,
     }  # fmt: skip
 

@@ -346,12 +346,14 @@ def _factor(
 def _stale(
     factor: Factor, rows: Sequence[Mapping[str, Any]], as_of: datetime, hour: datetime
 ) -> str | None:
-    if factor.valid_to is not None or factor.data_year is None or hour.year <= factor.data_year:
+    """Say why the hour, in the facility's time zone, should count by a newer figure."""
+    if factor.valid_to is not None:
         return None
     shared = [row["data_year"] or 0 for row in rows if row["facility_id"] is None]
     age = FactorAge(
         data_year=factor.data_year,
         newest_year=max(shared, default=None),
         successor_expected=factor.successor_expected,
+        valid_from=factor.valid_from,
     )
-    return age.stale(as_of.date())
+    return age.counts_stale(hour.date(), known_on=as_of.astimezone(hour.tzinfo).date())

@@ -25,7 +25,7 @@ from services.core.store.answers.live_windows import (
     windows,
 )
 from services.core.store.registry.replaced_sources import is_replaced
-from services.core.store.schema.figures import IN_WINDOWS, MASSES, per_figure
+from services.core.store.schema.figures import IN_WINDOWS, MASSES, WITHOUT_BOUNDS, per_figure
 from services.core.timeline.windows import ROLLING_MINUTES, TO_DATE
 
 #: A rate older than this is no present rate.
@@ -39,6 +39,7 @@ _OF_SOURCE = (
     "scope",
     "active",
     "replaced",
+    "exported_unit",
     "newest_minute",
     "newest_covered_ms",
     *(f"newest_{mass}" for mass in MASSES),
@@ -48,14 +49,18 @@ _ROLLING_BEGIN: LiteralString = " ".join(
     f"WHEN '{name}' THEN at - interval '{minutes - 1} minutes'"
     for name, minutes in ROLLING_MINUTES.items()
 )
+#: SQL of the unit of what a source's meter says flows out; null: it does not tell it apart.
+EXPORTED_UNIT: LiteralString = (
+    "CASE WHEN s.spec->>'direction' IN ('export', 'both') THEN s.activity_unit END"
+)
 _TO_DATE: LiteralString = ", ".join(f"'{name}'" for name in TO_DATE)
 
 # Of each source and span the stored total, and of each source the minutes that came to its windows
 # since or left them. A to-date span that has just begun anew is summed from its start. `at` is the
 # last minute of the window; a stored total that is ahead of this machine's clock is taken as it
 # stands. The answer is one row, each column of windows an array: there are eight of each source,
-# which the database would take longer to join, and the driver to take up, than to find. Masses are
-# text, for they have no bounds.
+# which the database would take longer to join, and the driver to take up, than to find. Masses and
+# amounts are text, for they have no bounds.
 _LIVE = text(
     f"""
 WITH f AS (
@@ -66,7 +71,7 @@ WITH f AS (
     SELECT s.id, s.slug, coalesce(s.spec->>'name', s.slug) AS name, s.scope, s.active, f.timezone,
            CASE WHEN s.active THEN 'infinity'
                 ELSE coalesce(s.retired_at, 'infinity') END AS gone_at,
-           {is_replaced()} AS replaced,
+           {is_replaced()} AS replaced, {EXPORTED_UNIT} AS exported_unit,
            n.minute AS newest_minute, n.covered_ms AS newest_covered_ms,
            {per_figure(MASSES, "n.{f} AS newest_{f}")}
     FROM f JOIN source s ON s.facility_id = f.id
@@ -114,17 +119,18 @@ FROM f CROSS JOIN (
     SELECT array_agg(id) AS source_id, array_agg(slug) AS source, array_agg(name) AS name,
            array_agg(scope) AS scope,
            array_agg(active) AS active, array_agg(replaced) AS replaced,
+           array_agg(exported_unit) AS exported_unit,
            array_agg(newest_minute) AS newest_minute,
            array_agg(newest_covered_ms) AS newest_covered_ms,
            {per_figure(MASSES, "array_agg(newest_{f}) AS newest_{f}")}
     FROM (SELECT * FROM s ORDER BY id) x
 ) of_source CROSS JOIN (
     SELECT {WINDOWS_PACKED} AS window_packed, array_agg(span) AS window_span,
-           {per_figure(MASSES, "string_agg(CAST({f} AS text), ' ') AS window_{f}")}
+           {per_figure(WITHOUT_BOUNDS, "string_agg(CAST({f} AS text), ' ') AS window_{f}")}
     FROM r
 ) of_window CROSS JOIN (
     SELECT {RANGES_PACKED} AS range_packed,
-           {per_figure(MASSES, "string_agg(CAST({f} AS text), ' ') AS range_{f}")}
+           {per_figure(WITHOUT_BOUNDS, "string_agg(CAST({f} AS text), ' ') AS range_{f}")}
     FROM sums
 ) of_range
 """  # noqa: S608 - constants
@@ -143,6 +149,8 @@ class SourceLive:
     active: bool
     #: an active source counts the same readings in its place
     replaced: bool
+    #: unit of what its meter says flows out; None: the meter does not tell it apart
+    exported_unit: str | None
     #: micrograms per hour in the newest known minute, in the order of ``MASSES``, CO2 first; None:
     #: nothing known in the last 15 minutes
     rates_ug_h: tuple[float, ...] | None
@@ -207,6 +215,7 @@ def source_live(
         scope=row["scope"],
         active=row["active"],
         replaced=row["replaced"],
+        exported_unit=row["exported_unit"],
         rates_ug_h=tuple(
             row[f"newest_{mass}"] * 3_600_000 / row["newest_covered_ms"] for mass in MASSES
         )

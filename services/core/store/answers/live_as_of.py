@@ -18,7 +18,7 @@ import psycopg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.core.store.answers.live import FacilityLive, source_live
+from services.core.store.answers.live import EXPORTED_UNIT, FacilityLive, source_live
 from services.core.store.answers.live_windows import SpanTotal
 from services.core.store.computation import hours_then, minutes_as_known
 from services.core.store.computation.hours_then import HourMinutes, HoursThen
@@ -30,6 +30,8 @@ from services.core.store.schema.figures import (
     METHODS_MS,
     OF_COVERED,
     TIMES,
+    WINDOW_AMOUNTS,
+    WITHOUT_BOUNDS,
     names,
     per_figure,
 )
@@ -49,7 +51,7 @@ FROM facility f LEFT JOIN facility_progress p ON p.facility_id = f.id WHERE f.sl
 _SOURCES = text(
     f"""
 SELECT s.id AS source_id, s.slug AS source, coalesce(s.spec->>'name', s.slug) AS name, s.scope,
-       a.active, s.retired_at,
+       a.active, s.retired_at, {EXPORTED_UNIT} AS exported_unit,
        {is_replaced("a.active")} AS replaced
 FROM source s
 CROSS JOIN LATERAL (SELECT s.active OR s.retired_at > :as_of AS active) a
@@ -68,7 +70,7 @@ WITH n AS (
                   AS x(span, whole_from)
 ), v AS ({hours_as_known.AS_KNOWN}
 )
-SELECT v.source_id, n.span, {per_figure(MASSES, "sum(v.{f}) AS {f}")},
+SELECT v.source_id, n.span, {per_figure(WITHOUT_BOUNDS, "sum(v.{f}) AS {f}")},
        {", ".join(f"sum(v.{time}) AS {time}" for time in TIMES)}
 FROM v JOIN n ON v.hour >= n.whole_from AND v.hour < :running
 GROUP BY 1, 2
@@ -252,7 +254,10 @@ def _span_total(
     expected = length
     if not source["active"]:
         expected = min(length, max(timedelta(0), (source["retired_at"] or ends) - begins))
-    masses = [0 if of_hours is None else int(of_hours[name]) for name in names(MASSES)]
+    masses, amounts = (
+        [0 if of_hours is None else int(of_hours[name]) for name in names(figures)]
+        for figures in (MASSES, WINDOW_AMOUNTS)
+    )
     times = {time: 0 if of_hours is None else int(of_hours[time]) for time in TIMES}
     for hour in _cut(begins, minute):
         of_hour = past.minutes.get((source["source_id"], hour))
@@ -264,6 +269,9 @@ def _span_total(
             mass + sums[name] + int(of_hour.added[name][within].sum())
             for mass, name in zip(masses, names(MASSES), strict=True)
         ]
+        amounts = [
+            amount + sums[name] for amount, name in zip(amounts, names(WINDOW_AMOUNTS), strict=True)
+        ]
         times["covered_ms"] += sums["covered_ms"]
         times["measured_ms"] += sums["covered_ms"] + sums["closing_ms"]
         times["measured_ms"] -= sum(sums[time.name] for time in OF_COVERED)
@@ -272,6 +280,7 @@ def _span_total(
     methods_ms = tuple(times[time] for time in METHODS_MS)
     return SpanTotal(
         masses_ug=tuple(masses),
+        amounts_n=tuple(amounts),
         covered_ms=min(times["covered_ms"], sum(methods_ms)),
         methods_ms=methods_ms,
         window_ms=length // MILLISECOND,

@@ -9,13 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.store.database.arrays import PackedRows
-from services.core.store.schema.figures import IN_WINDOWS, MASSES, METHOD_TIMES, OF_COVERED, names
+from services.core.store.schema.figures import (
+    IN_WINDOWS,
+    MASSES,
+    METHOD_TIMES,
+    OF_COVERED,
+    WINDOW_AMOUNTS,
+    WITHOUT_BOUNDS,
+    Figure,
+    names,
+)
 from services.core.timeline.instants import MINUTE_US
 
 _MILLISECOND_US = 1000
 
-#: Times of windows that are sent packed; masses are sent otherwise, for they have no bounds.
-_TIMES: Final = names(figure for figure in IN_WINDOWS if figure not in MASSES)
+#: Times of windows are sent packed; what has no bounds is sent otherwise.
+_TIMES: Final = names(figure for figure in IN_WINDOWS if figure not in WITHOUT_BOUNDS)
 
 _WINDOW: Final = PackedRows(
     source_id="int4",
@@ -51,6 +60,8 @@ class SpanTotal(NamedTuple):
 
     #: in the order of ``MASSES``, CO2 first
     masses_ug: tuple[int, ...]
+    #: in the order of ``WINDOW_AMOUNTS``, in billionths of the source's activity unit
+    amounts_n: tuple[int, ...]
     covered_ms: int
     #: the time of each method, in the order of ``SHARES``: first what is covered and got by no
     #: other method, or found valid as a whole by the rule that the hour is under
@@ -102,7 +113,10 @@ def windows(row: Mapping[Any, Any]) -> dict[int, dict[str, SpanTotal]]:
     went = [
         places.get(key, -1) for key in zip(sources, since.tolist(), went_upto.tolist(), strict=True)
     ]
-    masses = [_masses(row, mass.name, same_period.tolist(), came, went) for mass in MASSES]
+
+    def of_windows(figures: Iterable[Figure]) -> list[Iterable[int]]:
+        return [_unbounded(row, f.name, same_period.tolist(), came, went) for f in figures]
+
     sent = {name: _time(window[name], ranges[name], same_period, came, went) for name in _TIMES}
     measured = sent["covered_ms"] + sent["closing_ms"]
     for time in OF_COVERED:
@@ -117,7 +131,8 @@ def windows(row: Mapping[Any, Any]) -> dict[int, dict[str, SpanTotal]]:
     by_source: dict[int, dict[str, SpanTotal]] = {}
     totals = map(
         SpanTotal,
-        zip(*masses, strict=True),
+        zip(*of_windows(MASSES), strict=True),
+        zip(*of_windows(WINDOW_AMOUNTS), strict=True),
         covered.tolist(),
         zip(*(time.tolist() for time in methods), strict=True),
         *(length.tolist() for length in lengths),
@@ -127,7 +142,7 @@ def windows(row: Mapping[Any, Any]) -> dict[int, dict[str, SpanTotal]]:
     return by_source
 
 
-def _masses(
+def _unbounded(
     row: Mapping[Any, Any],
     name: str,
     same_period: Iterable[bool],
@@ -138,8 +153,8 @@ def _masses(
     stood = map(int, (row[f"window_{name}"] or "").split())
     of_range = [*map(int, (row[f"range_{name}"] or "").split()), 0]
     return (
-        keeps * mass + of_range[comes] - of_range[goes]
-        for keeps, mass, comes, goes in zip(same_period, stood, came, went, strict=True)
+        keeps * amount + of_range[comes] - of_range[goes]
+        for keeps, amount, comes, goes in zip(same_period, stood, came, went, strict=True)
     )
 
 

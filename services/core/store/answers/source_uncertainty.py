@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.core.accounting.factor_calendar import FactorAge
 from services.core.accounting.uncertainty import Component, FactorUncertainty
 from services.core.facility import assemble, model
+from services.core.store.answers.factor_ages import ages, ages_then, counting, versions
 
 _SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
 
@@ -34,16 +35,6 @@ LEFT JOIN LATERAL (
     ORDER BY r.ts DESC LIMIT 1) newest ON true
 WHERE f.slug = :facility
 ORDER BY s.id
-"""
-)
-
-_FACTORS = text(
-    """
-SELECT x.slug, x.facility_id IS NOT NULL AS own, x.valid_from, x.valid_to, x.uncertainty_percent,
-       x.data_year, x.successor_expected
-FROM factor x JOIN facility f ON f.slug = :facility
-WHERE x.slug = ANY(:slugs) AND x.known_to IS NULL
-  AND (x.facility_id = f.id OR x.facility_id IS NULL)
 """
 )
 
@@ -70,8 +61,8 @@ class SourceAccount:
     #: its meters; empty: not every channel states its uncertainty
     meters: tuple[Component, ...]
     factor: FactorUncertainty | None
-    #: of the factor's version that holds until further notice
-    factor_age: FactorAge | None = None
+    #: of the versions of its factors that hold until further notice
+    factor_ages: tuple[FactorAge, ...] = ()
 
     def components(self, first: date, last: date) -> tuple[Component, ...] | None:
         """Return what makes a mass of these days uncertain; None: a part of it is not stated."""
@@ -83,20 +74,29 @@ class SourceAccount:
         return None if factor is None else (*self.meters, factor)
 
 
-async def source_accounts(connection: AsyncConnection, facility: str) -> dict[str, SourceAccount]:
-    """Read the accounts of a facility's sources, past ones too, by source."""
+async def source_accounts(
+    connection: AsyncConnection, facility: str, as_of: datetime | None = None
+) -> dict[str, SourceAccount]:
+    """Read the accounts of a facility's sources, past ones too, by source.
+
+    ``as_of``: how old their factors are is told by what was known then. How they are banded and
+    checked is today's.
+    """
     rows = (await connection.execute(_INPUTS, {"facility": facility})).mappings().all()
     inputs: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         inputs.setdefault(row["slug"], []).append(dict(row))
     specs = {slug: _SOURCE.validate_python(rows[0]["spec"]) for slug, rows in inputs.items()}
-    versions = await _versions(
-        connection,
-        facility,
-        {spec.factor for spec in specs.values() if isinstance(spec, model.ActivitySource)},
-    )
-    factors = {slug: _uncertainty(slug, rows) for slug, rows in versions.items()}
-    ages = {slug: _age(rows) for slug, rows in versions.items()}
+    named = {
+        slug: spec.factors if isinstance(spec, model.ActivitySource) else ()
+        for slug, spec in specs.items()
+    }
+    by_name = await versions(connection, facility, {n for names in named.values() for n in names})
+    factors = {name: _uncertainty(name, rows) for name, rows in by_name.items()}
+    if as_of is None:
+        factor_ages = {slug: ages(names, by_name) for slug, names in named.items()}
+    else:
+        factor_ages = await ages_then(connection, facility, as_of)
     checks = {
         spec.check
         for spec in specs.values()
@@ -110,7 +110,7 @@ async def source_accounts(connection: AsyncConnection, facility: str) -> dict[st
             counts=slug not in checks,
             meters=_meters(spec, inputs[slug]),
             factor=factors.get(spec.factor) if isinstance(spec, model.ActivitySource) else None,
-            factor_age=ages.get(spec.factor) if isinstance(spec, model.ActivitySource) else None,
+            factor_ages=factor_ages.get(slug, ()),
         )
         for slug, spec in specs.items()
     }
@@ -137,40 +137,13 @@ class KnownAccounts:
         return accounts
 
 
-async def _versions(
-    connection: AsyncConnection, facility: str, slugs: set[str]
-) -> dict[str, list[Any]]:
-    rows = await connection.execute(_FACTORS, {"facility": facility, "slugs": sorted(slugs)})
-    versions: dict[str, list[Any]] = {}
-    for row in rows:
-        versions.setdefault(row.slug, []).append(row)
-    return versions
-
-
-def _counting(rows: Sequence[Any]) -> list[Any]:
-    """Return the versions that count: a facility's own hide the built-in ones of the same name."""
-    return [row for row in rows if row.own or not any(version.own for version in rows)]
-
-
 def _uncertainty(slug: str, rows: Sequence[Any]) -> FactorUncertainty:
     return FactorUncertainty(
         id=f"factor {slug}",
         versions=tuple(
-            (row.valid_from, row.valid_to, row.uncertainty_percent) for row in _counting(rows)
+            (row.valid_from, row.valid_to, row.uncertainty_percent) for row in counting(rows)
         ),
     )
-
-
-def _age(rows: Sequence[Any]) -> FactorAge | None:
-    newest = max((row.data_year or 0 for row in rows if not row.own), default=None)
-    for row in _counting(rows):
-        if row.valid_to is None:
-            return FactorAge(
-                data_year=row.data_year,
-                newest_year=newest,
-                successor_expected=row.successor_expected,
-            )
-    return None
 
 
 def _meters(spec: model.Source, rows: Sequence[Mapping[str, Any]]) -> tuple[Component, ...]:

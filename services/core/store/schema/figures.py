@@ -49,8 +49,8 @@ class Figure:
 
     @property
     def window_cast(self) -> LiteralString:
-        """Return the cast from a sum to its type in windows; a mass there has no bounds."""
-        return "" if self.unit == "ug" else "::int8"
+        """Return the cast from a sum to its type in windows; there only a time has bounds."""
+        return "::int8" if self.unit == "ms" else ""
 
     @property
     def added(self) -> LiteralString:
@@ -97,6 +97,16 @@ class Time(Figure):
     share: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Amount(Figure):
+    """An amount of activity: billionths of the source's activity unit."""
+
+    unit: Literal["ug", "n", "ms"] = "n"
+    #: its key in answers about windows; it is energy there, in kWh, for sources of one window may
+    #: have units of their own. None: windows have none
+    window_kwh: str | None = None
+
+
 #: Masses in the order in which statements, records and answers have them, CO2 first.
 MASSES: Final = (
     Mass(name="co2_ug", in_kg="co2_kg", answer="co2_kg"),
@@ -120,18 +130,16 @@ MASSES: Final = (
 #: Every figure, in the order in which statements have them.
 FIGURES: Final[tuple[Figure, ...]] = (
     *MASSES,
-    Figure(
+    Amount(
         name="activity_n",
-        unit="n",
         comment="1e-9 of the source's activity unit",
         in_windows=False,
         nullable=True,
     ),
-    Figure(
+    Amount(
         name="exported_n",
-        unit="n",
+        window_kwh="exported_kwh",
         comment="what flowed out beside the activity, in its unit; it emits nothing",
-        in_windows=False,
         later=True,
     ),
     Time(name="covered_ms", in_us="covered_us", comment="0: nothing is known of this minute"),
@@ -197,6 +205,12 @@ IN_HOURS: Final = tuple(f for f in FIGURES if f.in_hours)
 
 #: What rolling and to-date totals have.
 IN_WINDOWS: Final = tuple(f for f in FIGURES if f.in_windows)
+
+#: Amounts of windows, in the order in which records have them.
+WINDOW_AMOUNTS: Final = tuple(f for f in IN_WINDOWS if isinstance(f, Amount))
+
+#: What in windows has no bounds.
+WITHOUT_BOUNDS: Final = (*MASSES, *WINDOW_AMOUNTS)
 
 #: Times that are computed of each minute from its readings.
 COMPUTED_TIMES: Final = tuple(f for f in FIGURES if isinstance(f, Time) and f.in_us is not None)

@@ -680,7 +680,7 @@ rolling_total = Table(
     Column("since", _instant, nullable=False, comment="first minute counted"),
     Column("upto", _instant, nullable=False, comment="last minute counted"),
     *(
-        _figure(figure, Numeric(30, 0) if figure.unit == "ug" else BigInteger())
+        _figure(figure, BigInteger() if figure.unit == "ms" else Numeric(30, 0))
         for figure in IN_WINDOWS
     ),
     CheckConstraint("span IN ({})".format(", ".join(f"'{name}'" for name in TOTALS)), name="span"),

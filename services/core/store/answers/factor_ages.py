@@ -1,0 +1,97 @@
+"""The versions of the factors that a facility's sources count by: now, or as known then."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.core.accounting.factor_calendar import FactorAge
+
+#: What sentences call a source's factors, in the order in which it names them.
+_CALLED = ("factor", "market factor")
+
+_VERSIONS = text(
+    """
+SELECT x.slug, x.facility_id IS NOT NULL AS own, x.valid_from, x.valid_to, x.uncertainty_percent,
+       x.data_year, x.successor_expected
+FROM factor x JOIN facility f ON f.slug = :facility
+WHERE x.slug = ANY(:slugs) AND (x.facility_id = f.id OR x.facility_id IS NULL)
+  AND CASE WHEN CAST(:as_of AS timestamptz) IS NULL THEN x.known_to IS NULL
+      ELSE x.known_from <= :as_of AND (x.known_to IS NULL OR x.known_to > :as_of) END
+"""
+)
+
+# the first configuration speaks for the time before it, as in explanations
+_NAMES_THEN = text(
+    """
+SELECT s.slug, r.spec ->> 'factor' AS factor, r.spec ->> 'market_factor' AS market_factor
+FROM facility f
+JOIN source s ON s.facility_id = f.id AND s.method = 'activity'
+CROSS JOIN LATERAL (
+    SELECT r.spec FROM source_revision r WHERE r.source_id = s.id
+    ORDER BY (r.known_at <= :as_of) DESC,
+             CASE WHEN r.known_at <= :as_of THEN r.known_at END DESC, r.known_at
+    LIMIT 1) r
+WHERE f.slug = :facility
+"""
+)
+
+
+async def versions(
+    connection: AsyncConnection,
+    facility: str,
+    slugs: Collection[str],
+    as_of: datetime | None = None,
+) -> dict[str, list[Any]]:
+    """Read the versions of factors by name, own and shared ones; ``as_of``: as known then."""
+    rows = await connection.execute(
+        _VERSIONS, {"facility": facility, "slugs": sorted(slugs), "as_of": as_of}
+    )
+    by_name: dict[str, list[Any]] = {}
+    for row in rows:
+        by_name.setdefault(row.slug, []).append(row)
+    return by_name
+
+
+def counting(rows: Sequence[Any]) -> list[Any]:
+    """Return the versions that count: a facility's own hide the built-in ones of the same name."""
+    return [row for row in rows if row.own or not any(version.own for version in rows)]
+
+
+def ages(names: Sequence[str], by_name: Mapping[str, Sequence[Any]]) -> tuple[FactorAge, ...]:
+    """Return how old the factors of one source are, in the order in which it names them."""
+    of_source = []
+    for called, name in zip(_CALLED, names, strict=False):
+        rows = by_name.get(name, ())
+        newest = max((row.data_year or 0 for row in rows if not row.own), default=None)
+        holding = next((row for row in counting(rows) if row.valid_to is None), None)
+        if holding is not None:
+            of_source.append(
+                FactorAge(
+                    data_year=holding.data_year,
+                    newest_year=newest,
+                    successor_expected=holding.successor_expected,
+                    valid_from=holding.valid_from,
+                    called=called,
+                )
+            )
+    return tuple(of_source)
+
+
+async def ages_then(
+    connection: AsyncConnection, facility: str, as_of: datetime
+) -> dict[str, tuple[FactorAge, ...]]:
+    """Read how old the factors of each source were by what was known at ``as_of``, by source."""
+    rows = (await connection.execute(_NAMES_THEN, {"facility": facility, "as_of": as_of})).all()
+    names = {
+        row.slug: [name for name in (row.factor, row.market_factor) if name is not None]
+        for row in rows
+    }
+    by_name = await versions(
+        connection, facility, {name for named in names.values() for name in named}, as_of
+    )
+    return {slug: ages(named, by_name) for slug, named in names.items()}
