@@ -80,7 +80,12 @@ def _requested(
     connection: psycopg.Connection[Any], plan: FacilityPlan, max_minutes: int, current_minute: int
 ) -> Work | None:
     queued = claims.requested(
-        connection, plan.id, min(max_minutes, _RECOMPUTE_MINUTES), but=plan.set_aside
+        connection,
+        plan.id,
+        min(max_minutes, _RECOMPUTE_MINUTES),
+        current_minute,
+        but=plan.set_aside,
+        oldest_first=[s.id for s in plan.sources.values() if s.closing is not None],
     )
     if queued is None:
         return None
@@ -90,8 +95,7 @@ def _requested(
         start > current_minute and plan.reads_log(source_id)
     ):
         return Work(ranges=Ranges.from_intervals({}), reasons={})
-    # minutes to come are computed when they are there
-    last_minute = min(queued.interval.last, max(start, current_minute))
+    last_minute = queued.interval.last
     hours = calibrations.refresh_span(connection, plan, plan.sources[source_id], start, last_minute)
     first, last = hours.get(source_id, (start // 60, last_minute // 60))
     return Work(

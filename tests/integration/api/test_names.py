@@ -108,7 +108,5 @@ def test_another_name_restates_nothing(database_url: str) -> None:
             " SELECT id, %s, 1, 0, now(), 0 FROM channel",
             [datetime(2026, 11, 23, 18, tzinfo=UTC)],
         )
-        assert apply_text(database_url, NAMED) == [
-            "~ facility works", "~ device cems", "~ source by-gauge",
-        ]  # fmt: skip
+        assert apply_text(database_url, NAMED) == ["~ device cems", "~ source by-gauge"]
         assert connection.execute("SELECT reason FROM recompute").fetchall() == []

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.aggregator.audit import verify
+from services.aggregator.head import Head
+from services.aggregator.tick import tick
 from services.core.facility.file import FacilityFileError, parse
 from services.core.store.database.connect import connect
 from services.core.store.emissions import final_hours
@@ -168,3 +170,23 @@ def test_an_event_needs_its_own_time_and_the_begin_of_its_log() -> None:
         parse(file_of().replace(', since: "2026-03-01T02:00:00Z"', ""))
     with pytest.raises(FacilityFileError, match="since belongs to an event"):
         parse(file_of().replace("kind: event", "kind: counter"))
+
+
+def test_the_newest_hours_of_a_new_log_are_there_with_the_next_tick(field: FieldBench) -> None:
+    # of a log of years; what it has of before follows, the newest first
+    field.apply(file_of(since="2023-01-01T00:00:00Z"))
+    with connect(field.url, process="test", autocommit=True) as connection:
+        (plan,) = facility_plans(connection).values()
+        found = []
+        for _ in range(3):
+            tick(connection, plan, _END, Head(), history_first=True)
+            (row,) = field.rows("SELECT min(hour) AS first, max(hour) AS last FROM emission_hour")
+            found.append((row["first"], row["last"]))
+    assert [last for _, last in found] == [_END] * 3
+    firsts = [first for first, _ in found]
+    assert firsts == sorted(firsts, reverse=True)
+    assert firsts[0] < _END - 5 * 24 * HOUR
+    assert len({*firsts}) == 3
+    (hours,) = field.rows("SELECT count(*) AS n, max(version) AS version FROM emission_hour")
+    assert hours["version"] == 1
+    assert int(hours["n"]) == (_END - firsts[-1]) / HOUR + 1

@@ -65,6 +65,16 @@ def test_gross_scope_2_beside_export(field: FieldBench) -> None:
     assert hour_of(field) == (30.0, 20.0, 15.0, "measured")
 
 
+def test_a_direction_changes_the_channel_and_what_it_feeds(field: FieldBench) -> None:
+    field.apply(file_of(_POWER))
+    assert field.apply(file_of(_POWER + _BOTH)) == ["~ channel meter.e", "~ source grid"]
+    assert field.apply(file_of(_POWER + _BOTH).replace("name: Works", "name: Mill")) == [
+        "~ facility works"
+    ]
+    notified = file_of(_POWER + _BOTH) + "notify: [{mqtt: false}]\n"
+    assert field.apply(notified) == ["~ facility works"]
+
+
 @pytest.mark.vector
 def test_without_a_direction_export_is_refused_with_advice(field: FieldBench) -> None:
     """Vector E8."""

@@ -72,7 +72,7 @@ def test_a_channel_with_readings_keeps_its_unit(database_url: str) -> None:
 def test_what_a_file_no_longer_names_is_switched_off_and_kept(database_url: str) -> None:
     apply_text(database_url)
     without = FILE[: FILE.index("  - id: stack\n")]
-    assert apply_text(database_url, without) == ["~ facility works", "- source stack"]
+    assert apply_text(database_url, without) == ["- source stack"]
     assert rows(database_url, "SELECT active FROM source WHERE slug = 'stack'") == [(False,)]
     assert "~ source stack" in apply_text(database_url)
 

@@ -108,12 +108,17 @@ def requested(
     connection: psycopg.Connection[Any],
     facility_id: int,
     max_minutes: int,
+    current_minute: int,
     *,
     but: Collection[int] = (),
+    oldest_first: Collection[int] = (),
 ) -> QueuedMinutes | None:
     """Take the next ``max_minutes`` of the oldest queued recomputation, None if none is queued.
 
-    ``but``: sources that are left alone.
+    The newest first, whole hours of them: they are what people look at, and the years before take
+    their time. Those after ``current_minute`` are computed when they are there. ``oldest_first``:
+    sources of which an hour may depend on those before it, so that it is computed once. ``but``:
+    sources that are left alone.
     """
     row = connection.execute(
         "SELECT id, source_id, from_minute, to_minute, reason FROM recompute"
@@ -124,11 +129,19 @@ def requested(
     if row is None:
         return None
     queue_id, source_id, start, end, reason = row
-    limit = min(end, start + max_minutes)
-    if limit == end:
+    end = min(end, max(start, current_minute) + 1)
+    if source_id in oldest_first:
+        taken = Interval(start=start, end=min(end, start + max_minutes))
+        rest = Interval(start=taken.end, end=end)
+    else:
+        first = min(-(-(end - max_minutes) // 60), (end - 1) // 60) * 60
+        taken = Interval(start=max(start, first), end=end)
+        rest = Interval(start=start, end=taken.start)
+    if rest.start >= rest.end:
         connection.execute("DELETE FROM recompute WHERE id = %s", (queue_id,))
     else:
-        connection.execute("UPDATE recompute SET from_minute = %s WHERE id = %s", (limit, queue_id))
-    return QueuedMinutes(
-        source_id=source_id, interval=Interval(start=start, end=limit), reason=reason
-    )
+        connection.execute(
+            "UPDATE recompute SET from_minute = %s, to_minute = %s WHERE id = %s",
+            (rest.start, rest.end, queue_id),
+        )
+    return QueuedMinutes(source_id=source_id, interval=taken, reason=reason)

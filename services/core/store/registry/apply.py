@@ -19,7 +19,13 @@ from services.core.facility import assemble, model
 from services.core.facility.checks import factor_record, factor_versions
 from services.core.facility.errors import ApplyError
 from services.core.store.database import database_time, notify
-from services.core.store.registry import grants, recompute_queue, retirements, revisions
+from services.core.store.registry import (
+    document_changes,
+    grants,
+    recompute_queue,
+    retirements,
+    revisions,
+)
 from services.core.store.registry.apply_factors import FactorChange, apply_factors
 from services.core.store.registry.apply_thresholds import (
     OwnedElsewhereError,
@@ -56,10 +62,15 @@ def apply(
         grants.refuse_what_is_not_owned(connection, file)
     changes = load_builtin_factors(connection, _factors_used(file))
     rezoned = _rezoned(connection, file)
-    facility_id = _facility(connection, file, text, changes, by)
+    before = connection.scalar(
+        select(t.facility.c.document).where(t.facility.c.slug == file.facility.id)
+    )
+    after = file.model_dump(mode="json", by_alias=True, exclude_none=True)
+    facility_id = _facility(connection, file, text, after, changes, by)
     if not limited:
         grants.grant_secrets(connection, facility_id, file, changes, by or "tonne apply")
     channel_ids, altered = _devices(connection, file, facility_id, changes)
+    changes += document_changes.of_derived(before, after)
     altered_factors = apply_factors(connection, file, facility_id, changes)
     shared = shared_factors(connection)
     _sources(
@@ -78,6 +89,8 @@ def apply(
         apply_thresholds(connection, file, facility_id, changes, by=by)
     except OwnedElsewhereError as error:
         raise ApplyError(str(error)) from None
+    if before not in (None, after) and not changes:
+        changes.append(f"~ facility {file.facility.id}")
     if changes:
         raise_revision(connection)
     return changes
@@ -124,12 +137,12 @@ def _facility(
     connection: Connection,
     file: model.FacilityFile,
     written: str | None,
+    document: Mapping[str, Any],
     changes: list[str],
     by: str | None,
 ) -> int:
     f = file.facility
     retirements.refuse_if_purged(connection, f.id)
-    document = file.model_dump(mode="json", by_alias=True, exclude_none=True)
     before = connection.execute(select(t.facility).where(t.facility.c.slug == f.id)).one_or_none()
     values = {"name": f.name, "timezone": f.timezone, "document": document}
     if before is None:
@@ -149,7 +162,8 @@ def _facility(
             .where(t.facility.c.id == before.id)
             .values(applied_at=func.now(), file=written, **values)
         )
-        changes.append(f"~ facility {f.id}")
+        if document_changes.of_facility(before.document, document):
+            changes.append(f"~ facility {f.id}")
     elif written is not None and before.file != written:
         # comments and order alone differ: nothing that counts, and still what is given back
         connection.execute(
