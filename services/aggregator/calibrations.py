@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import psycopg
 
 from services.aggregator.invalidations import Invalidations
-from services.core.accounting.stack.qa import CalibrationSetup, CalibrationTest
-from services.core.accounting.units import Conversion
+from services.core.accounting.stack.qa import CalibrationRule, CalibrationTest
 from services.core.store.readings import calibrations
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
 from services.core.timeline.instants import HOUR_US, MINUTE_US
@@ -69,17 +67,14 @@ def refresh_span(
 def _refresh_channel(
     connection: psycopg.Connection[Any],
     channel_id: int,
-    setup: tuple[CalibrationSetup, Conversion],
+    rule: CalibrationRule,
     first_minute: int,
     last_minute: int,
 ) -> tuple[int, int] | None:
     first = first_minute - _LONGEST_TEST_MINUTES
     end = last_minute + 1 + _LONGEST_TEST_MINUTES
-    rule, convert = setup
     rows = calibrations.readings(connection, channel_id, first, end)
-    tests = rule.tests(
-        [ts for ts, _ in rows], [Decimal(repr(float(convert(value)))) for _, value in rows]
-    )
+    tests = rule.tests([ts for ts, _ in rows], [value for _, value in rows])
     span_us = (first * MINUTE_US, end * MINUTE_US)
     stored = [
         test

@@ -110,9 +110,10 @@ def read(
         ts_us = series.ts_us[of_channel]
         channel = plan.channels[channel_id]
         sent = series.value[of_channel]
-        is_data = channel.shows(sent)
+        is_data = channel.shows(sent, ts_us)
         if channel_id in scales:
-            is_data = ~np.isnan(scales[channel_id].counted(channel.shown_or_above(sent)))
+            counted = scales[channel_id].counted(channel.shown_or_above(sent, ts_us), ts_us)
+            is_data = ~np.isnan(counted)
         readings = _ChannelHours(ts_us=ts_us, is_data=is_data)
         channels[channel_id] = readings
         if channel_id in learning:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from services.core.store.readings.series import Series, SeriesRequests, StoredReadings
 
-#: What becomes of a channel's values.
-Change = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+#: What becomes of a channel's values, by their times in microseconds.
+Change = Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]]
 
 
 class ScaledReadings:
@@ -31,5 +31,5 @@ class ScaledReadings:
         for i, channel_id in enumerate(requests.channels.tolist()):
             if channel_id in self._changes:
                 rows = slice(series.bounds[i], series.bounds[i + 1])
-                value[rows] = self._changes[channel_id](series.value[rows])
+                value[rows] = self._changes[channel_id](series.value[rows], series.ts_us[rows])
         return replace(series, value=value)

@@ -12,10 +12,11 @@ import psycopg
 from numpy.typing import NDArray
 
 from services.aggregator.scaled_readings import Change, ScaledReadings
-from services.core.accounting.series import BEYOND_MEASURE, MinuteSeries
+from services.core.accounting.series import MinuteSeries
 from services.core.accounting.stack.closing import ClosingRule
 from services.core.accounting.stack.recording import OverScale
 from services.core.accounting.stack.scales import Beyond
+from services.core.accounting.worth import BEYOND_MEASURE
 from services.core.store.computation import compute
 from services.core.store.readings.series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
@@ -72,7 +73,9 @@ def read(
     scales = {source.inputs[role]: scale for role, scale in rule.scales.items()}
     # what a channel can show, and its unit, are asked of what was sent, before it is doubled
     rules = {
-        channel: replace(channel_rule, least=-BEYOND_MEASURE, greatest=BEYOND_MEASURE, as_sent=None)
+        channel: replace(
+            channel_rule, least=-BEYOND_MEASURE, greatest=BEYOND_MEASURE, as_sent=None, later=()
+        )
         if channel in scales
         else channel_rule
         for channel, channel_rule in plan.channels.items()
@@ -80,11 +83,13 @@ def read(
     over = set[int]()
 
     def series(channels: Collection[int], changes: Mapping[int, Change]) -> _ByChannel:
-        def changed(channel: int, sent: NDArray[np.float64]) -> NDArray[np.float64]:
-            value = plan.channels[channel].shown_or_above(sent)
-            if (value > scales[channel].full_scale).any():
+        def changed(
+            channel: int, sent: NDArray[np.float64], ts_us: NDArray[np.int64]
+        ) -> NDArray[np.float64]:
+            value = plan.channels[channel].shown_or_above(sent, ts_us)
+            if scales[channel].over(value, ts_us).any():
                 over.add(channel)
-            return changes[channel](value)
+            return changes[channel](value, ts_us)
 
         readings = ScaledReadings(
             StoredReadings(connection), {channel: partial(changed, channel) for channel in changes}

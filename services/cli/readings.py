@@ -57,7 +57,7 @@ def list_(
         stored = discards.stored(connection, key.channel_id, first, end, limit=limit + 1)
     columns = ("time", f"value, {key.unit}", "quality", "received")
     rows = [
-        (_time(r.ts), _value(key.in_unit(r.value)), QUALITIES[r.quality], _time(r.received_at))
+        (_time(r.ts), _value(key.in_unit(r)), QUALITIES[r.quality], _time(r.received_at))
         for r in stored[:limit]
     ]
     if as_json:
@@ -102,7 +102,7 @@ def discarded(
     rows = [
         (
             _time(r.ts),
-            _value(key.in_unit(r.value)),
+            _value(key.in_unit(r)),
             QUALITIES[r.quality],
             _time(r.received_at),
             _time(r.discarded_at),
@@ -119,7 +119,7 @@ def _measured(reading: Any, key: ChannelKey) -> dict[str, Any]:
     """Return a reading for programs."""
     return {
         "time": reading.ts,
-        "value": key.in_unit(reading.value),
+        "value": key.in_unit(reading),
         "unit": key.unit,
         "quality": QUALITIES[reading.quality],
         "received_at": reading.received_at,

@@ -63,7 +63,7 @@ def is_marker(value: float | None, target: Target) -> bool:
 
 
 def checked_value(observation: Observation, target: Target) -> float | None:
-    """Return the value in the channel's unit; None stays None.
+    """Return the value in the channel's unit; None stays None; ``target`` as of its time.
 
     The range binds only values that count: under calibration gas a sensor may show what no
     process can, and that it was under calibration must be stored.
@@ -78,7 +78,8 @@ def checked_value(observation: Observation, target: Target) -> float | None:
         value = _converted(value, unit, target.unit)
     if not math.isfinite(value):
         raise CheckError(Reason.NOT_FINITE, f"the value is not finite in {target.unit}")
-    if not target.lowest <= value <= target.highest and observation.quality <= _LAST_THAT_COUNTS:
+    lowest, highest = target.lowest - target.noise, target.highest + target.noise
+    if not lowest <= value <= highest and observation.quality <= _LAST_THAT_COUNTS:
         shown = value if target.as_sent is None else target.as_sent(value)
         if target.counts_one_way and shown < 0:
             raise CheckError(Reason.BELOW_ZERO, f"{shown:g} {target.unit} is below zero")

@@ -319,7 +319,7 @@ class _Preparation:
             check_time(ts_us, oldest_us=self._oldest_us, newest_us=self._newest_us)
             if is_marker(observation.value, target):
                 return None, max(observation.quality, BAD), False
-            return checked_value(observation, target), observation.quality, False
+            return checked_value(observation, target.in_force_at(ts_us)), observation.quality, False
         except CheckError as error:
             problems.append(_problem(error.reason, error.detail, observation))
             if error.reason is Reason.ABSURD_TIME or not target.holds:

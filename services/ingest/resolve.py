@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import sys
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,6 +15,7 @@ import psycopg
 import structlog
 
 from services.core.accounting.units import Conversion
+from services.core.facility.in_force import InForce
 from services.core.facility.mapping_expression import MAX_STEPS
 from services.core.facility.model import own_topic
 from services.core.store.registry import read
@@ -27,6 +29,9 @@ from services.ingest.decode.observation import Decoded, Decoder, UndecodableErro
 from services.ingest.quarantine.reasons import Reason
 
 _log: Final = structlog.get_logger()
+
+#: A channel's unit times this is taken for rounding below zero, where no range tells its width.
+_NOISE: Final = 1e-9
 
 #: Topics remembered at most, and their length; a flood of invented ones must not fill the memory.
 _MAX_TOPICS: Final = 100_000
@@ -45,6 +50,8 @@ class Target:
     #: physical range of what is sent in that unit, before scale and offset, ends included, finite
     lowest: float
     highest: float
+    #: how far beyond them, as sent, a value is taken for rounding
+    noise: float = 0.0
     #: from what is sent and stored to the unit; None: they are the same
     as_sent: Conversion | None = None
     #: what is below zero in the unit is no range of a sensor, but what flows the other way
@@ -64,6 +71,17 @@ class Target:
     alone_until_us: int = NEWEST_US
     #: which of two readings for one time stands
     corrections: Rule = Rule.BETTER_QUALITY
+    #: what takes the place of this one's range and unit, by when in microseconds, ascending
+    later: tuple[tuple[int, Target], ...] = ()
+    #: how long before its time a reading counts from: the interval that ends there
+    reaches_back_us: int = 0
+
+    def in_force_at(self, ts_us: int) -> Target:
+        """Return what is in force at the time of a reading."""
+        if not self.later:
+            return self
+        index = bisect_right(self.later, ts_us - self.reaches_back_us, key=lambda entry: entry[0])
+        return self if index == 0 else self.later[index - 1][1]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -273,12 +291,31 @@ def _single(number: float) -> float:
 
 
 def _target(channel: read.Channel) -> Target:
-    lowest, highest = channel.range or (-math.inf, math.inf)
+    first, *later = channel.in_force
+    target = _target_of(channel, first)
+    if not later:
+        return target
+    others = tuple((terms.from_us or 0, _target_of(channel, terms)) for terms in later)
+    every = (target, *(other for _, other in others))
+    interval_s = channel.spec.get("length") if channel.spec.get("stamp") == "end" else None
+    return replace(
+        target,
+        later=others,
+        reaches_back_us=round((interval_s or 0.0) * 1e6),
+        # what is plain whenever it was measured
+        plain_lowest=max(other.plain_lowest for other in every),
+        plain_highest=min(other.plain_highest for other in every),
+    )
+
+
+def _target_of(channel: read.Channel, terms: InForce) -> Target:
+    lowest, highest = terms.plausible or (-math.inf, math.inf)
+    noise, in_unit = terms.noise, terms.as_sent
     if channel.counts_one_way:
-        lowest = max(lowest, 0.0)
-    in_unit = channel.as_sent
+        lowest, noise = max(lowest, 0.0), max(noise, _NOISE)
     if in_unit is not None:
         lowest, highest = in_unit.back((lowest, highest))
+        noise /= abs(in_unit.scale)
     named = [
         float(value) for value in channel.spec.get("invalid", ()) if not isinstance(value, str)
     ]
@@ -290,15 +327,16 @@ def _target(channel: read.Channel) -> Target:
         slug=channel.slug,
         unit=channel.unit,
         as_sent=in_unit,
+        noise=noise,
         # a range that begins at zero says itself that nothing lies below
-        counts_one_way=channel.counts_one_way and (channel.range is None or channel.range[0] < 0),
+        counts_one_way=channel.counts_one_way and (terms.range is None or terms.range[0] < 0),
         lowest=max(lowest, -sys.float_info.max),
         highest=min(highest, sys.float_info.max),
         # where the channel names markers each value is compared with them
         plain_lowest=math.inf if markers else max(lowest, -FLOAT_MARKERS_FROM),
         plain_highest=-math.inf if markers else min(highest, FLOAT_MARKERS_FROM),
         markers=markers,
-        over_range=channel.over_range,
+        over_range=channel.over_range(terms),
         alone_until_us=NEWEST_US
         if "since" not in channel.spec
         else to_us(datetime.fromisoformat(channel.spec["since"])),

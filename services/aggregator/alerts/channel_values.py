@@ -79,7 +79,8 @@ def _readings(
             value=rule.in_unit(
                 readings.value
                 if watched.derived is None
-                else np.where(rule.shows(readings.value), readings.value, np.nan)
+                else np.where(rule.shows(readings.value, readings.ts_us), readings.value, np.nan),
+                readings.ts_us,
             ),
             max_gap_us=rule.max_gap_us,
             uncertain=np.zeros(readings.ts_us.size, dtype=np.bool_),

@@ -12,6 +12,7 @@ from services.core.accounting.factor_publications import publications
 from services.core.accounting.gwp import GwpSet, gwp_set
 from services.core.accounting.stack.audits import Audit
 from services.core.accounting.stack.equations import Equation
+from services.core.facility.in_force import InForce
 from services.core.store.answers.explain import FactorUsed, HourExplanation, HourVersion
 from services.core.store.answers.explain_closing import HourClosing
 from services.core.store.answers.explain_inputs import InputHour
@@ -240,8 +241,9 @@ def _input(item: InputHour) -> dict[str, Any]:
         "quantity": channel.spec.quantity,
         "unit": channel.spec.unit,
         "kind": channel.spec.kind,
-        "scale": channel.spec.scale,
-        "offset": channel.spec.offset,
+        "scale": item.in_force[0].scale,
+        "offset": item.in_force[0].offset,
+        "in_force": [_in_force(terms) for terms in item.in_force],
         "mean" if channel.spec.kind == "gauge" else "amount": item.value,
         "exported": item.exported,
         "covered_s": item.covered_s,
@@ -278,6 +280,27 @@ def _input(item: InputHour) -> dict[str, Any]:
             }
             for incident in item.incidents
         ],
+    }
+
+
+def _in_force(terms: InForce) -> dict[str, Any]:
+    function = terms.function
+    return {
+        "from": None if terms.from_us is None else from_us(terms.from_us),
+        "scale": terms.scale,
+        "offset": terms.offset,
+        "full_scale": terms.full_scale,
+        "span": terms.span,
+        "calibration_function": None
+        if function is None
+        else {
+            "valid_from": from_us(function.from_us),
+            "a": function.a,
+            "b": function.b,
+            "unit": function.unit,
+            "valid_range": function.valid_range,
+            "citation": function.citation,
+        },
     }
 
 

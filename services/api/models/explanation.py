@@ -46,6 +46,12 @@ class ExplainedInput(Answer):
         description="what one that the device sends is worth in the unit; `null`: 1"
     )
     offset: float | None = Field(description="added after the scale; `null`: 0")
+    in_force: list[dict[str, object]] = Field(
+        description="what readings of the hour are worth: scale, offset, full_scale, span and the"
+        " calibration function of EN 14181 with its citation, `from` when (`null`: since ever);"
+        " more than one where one of them changes within the hour, of which `scale` and `offset`"
+        " are those that it begins with"
+    )
     mean: float | None = Field(None, description="for a gauge: time-weighted mean")
     amount: float | None = Field(None, description="for any other channel: sum")
     exported: float | None = Field(

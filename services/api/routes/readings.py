@@ -63,7 +63,7 @@ async def get_readings(
     query: Annotated[ReadingsQuery, FromQuery()],
     accept: Accept = "",
 ) -> Response:
-    """List readings in the unit of the channel, its scale and offset worked in.
+    """List readings in the unit of the channel, its scale, offset and calibration worked in.
 
     Derived channels are among them, computed for the answer. Devices of different facilities may
     have the same id; `facility` tells them apart.
@@ -102,9 +102,6 @@ async def get_readings(
                     channel=channel.slug,
                     unit=channel.unit,
                     facility=slug,
-                    over_full_scale=channel.full_scale is not None
-                    and reading.value is not None
-                    and reading.value > channel.full_scale,
                     derived=False,
                 )
                 for reading in part

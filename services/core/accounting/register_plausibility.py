@@ -31,7 +31,8 @@ class Readings:
     epoch: Ints
     modulus: Floats
     digit: Floats
-    max_rate: float | None
+    #: of all readings, or of each
+    max_rate: float | Floats | None
 
 
 def prepare(ts_us: Ints, value: Floats, config: RegisterConfig) -> Readings:
@@ -46,7 +47,16 @@ def prepare(ts_us: Ints, value: Floats, config: RegisterConfig) -> Readings:
         [np.inf if modulus is None else modulus for modulus in moduli], dtype=np.float64
     )
     digit = _last_digit(v) if config.resolution is None else np.full(v.size, config.resolution)
-    return Readings(ts, v, epoch, table[epoch + 1], digit, config.max_rate_per_h)
+    return Readings(ts, v, epoch, table[epoch + 1], digit, _max_rate(config, ts))
+
+
+def _max_rate(config: RegisterConfig, ts: Ints) -> float | Floats | None:
+    if config.max_rate_per_h is None or not config.later_rates:
+        return config.max_rate_per_h
+    starts = np.array([start for start, _ in config.later_rates], dtype=np.int64)
+    rates = np.array([config.max_rate_per_h, *(rate for _, rate in config.later_rates)])
+    rate: Floats = rates[np.searchsorted(starts, ts, side="right")]
+    return rate
 
 
 def _last_digit(v: Floats) -> Floats:
@@ -64,7 +74,10 @@ def max_between(r: Readings, a: Ints, b: Ints) -> Floats:
     if r.max_rate is None:
         return np.full(a.shape, np.inf)
     hours = (r.ts[b] - r.ts[a]) / HOUR_US + CLOCK_ALLOWANCE_S / 3600
-    return r.max_rate * hours + np.minimum(r.digit[a], r.digit[b])
+    rate = r.max_rate
+    if not isinstance(rate, float | int):
+        rate = np.maximum(rate[a], rate[b])
+    return rate * hours + np.minimum(r.digit[a], r.digit[b])
 
 
 def rise_between(r: Readings, a: Ints, b: Ints) -> tuple[Floats, Bools]:

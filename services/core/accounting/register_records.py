@@ -31,11 +31,13 @@ class RegisterConfig:
     """What is known about a register, in the unit of its values; `max_rate_per_h` in unit/hour.
 
     `resolution` is the weight of its last digit; None takes it from the digits of the readings
-    (at most 1 unit). `epochs` in any order.
+    (at most 1 unit). `epochs` in any order. `later_rates` take the place of `max_rate_per_h` from
+    their instants on (microseconds, ascending), where what an index is worth changes.
     """
 
     modulus: float | None = None
     max_rate_per_h: float | None = None
+    later_rates: tuple[tuple[int, float], ...] = ()
     epochs: tuple[Epoch, ...] = ()
     resolution: float | None = None
 

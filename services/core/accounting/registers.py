@@ -214,7 +214,10 @@ def _begin_epoch(
     else:
         amount = shown - epoch.start
         hours = (t1 - t0) / HOUR_US + CLOCK_ALLOWANCE_S / 3600
-        limit = np.inf if r.max_rate is None else r.max_rate * hours + r.digit[after]
+        rate = r.max_rate
+        if rate is not None and not isinstance(rate, float | int):
+            rate = float(rate[after])
+        limit = np.inf if rate is None else rate * hours + r.digit[after]
         reason = f"{why}: counted from the declared start {epoch.start:g}"
         if amount > limit:
             reason = f"{why}: {amount:g} above the declared start in {hours:.4g} h is too much"

@@ -12,13 +12,11 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.accounting import events, gauges, intervals, registers
+from services.core.accounting import events, gauges, intervals, registers, worth
 from services.core.accounting.spreading import spread
 from services.core.accounting.units import Conversion
+from services.core.accounting.worth import BEYOND_MEASURE
 from services.core.timeline.instants import MINUTE_US
-
-#: No unit makes a measure of a value beyond this, and no sum or product of such is beyond a float.
-BEYOND_MEASURE = 1e60
 
 #: An hour's figure is as good as measured when its register is read once an hour; hourly readings
 #: come some seconds or minutes later or earlier than the one before.
@@ -125,7 +123,11 @@ class Minutes(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChannelRule:
-    """How the readings of one channel become minutes."""
+    """How the readings of one channel become minutes.
+
+    A reading counts by what is in force at its time, that of an interval at its beginning. An
+    amount that flowed from before a change until after it counts in proportion of the time.
+    """
 
     kind: Literal["counter", "gauge", "interval", "event"]
     unit: str
@@ -144,6 +146,8 @@ class ChannelRule:
     #: what the channel can show at all, as sent, both ends included: any other value is a gap
     least: float = -BEYOND_MEASURE
     greatest: float = BEYOND_MEASURE
+    #: what takes the place of these three, by when, ascending
+    later: tuple[worth.Worth, ...] = ()
     #: a meter that measures both ways: this rule is of what flows in, or of what flows out
     part: Literal["import", "export"] | None = None
 
@@ -171,6 +175,11 @@ class ChannelRule:
         return self.kind == "gauge"
 
     @property
+    def has_steps(self) -> bool:
+        """Whether its readings tell amounts that flowed over some time."""
+        return self.kind in {"counter", "interval"}
+
+    @property
     def holds_us(self) -> int:
         """How long after its time a reading still speaks of the minutes that follow."""
         if self.kind == "gauge":
@@ -193,7 +202,7 @@ class ChannelRule:
         self, ts_us: NDArray[np.int64], value: NDArray[np.float64]
     ) -> registers.RegisterSteps:
         """Compute a counter's steps, what is unconfirmed and incidents; arrays as `minutes`."""
-        known = self.shows(value)
+        known = self.shows(value, ts_us)
         assert self.register is not None  # noqa: S101 - a counter always has one
         return registers.steps(ts_us[known], value[known], self.register)
 
@@ -246,11 +255,14 @@ class ChannelRule:
         whichever others are computed with it.
         """
         shape = (owners, last_minute - first_minute + 1)
-        value = np.where(self.shows(value), value, np.nan)
+        value = np.where(self.shows(value, ts_us), value, np.nan)
+        # what is worth one thing for all time is converted by the minute
+        by_reading = self.part is not None or (bool(self.later) and not self.has_steps)
+        if by_reading:
+            value = self.in_unit(value, ts_us)
         if self.part is not None:
             # told apart by reading: within a minute import and export do not cancel each other out
-            sign = 1.0 if self.part == "import" else -1.0
-            value = np.maximum(sign * self.in_unit(value), 0.0)
+            value = np.maximum(value if self.part == "import" else -value, 0.0)
         estimated = np.zeros(shape, dtype=np.int64)
         if uncertain is not None and not uncertain.any():
             uncertain = None
@@ -270,39 +282,78 @@ class ChannelRule:
             )
             estimated = guessed_us.reshape(shape)
         else:
-            t0, t1, amount, step_owner = self._steps(ts_us, value, owner, owners)
-            values, covered = spread(t0, t1, amount, first_minute, last_minute, step_owner, owners)
-            guessed = t1 - t0 > self.estimated_after_us if self.kind == "counter" else None
-            if uncertain is not None:
-                from_uncertain = _from_uncertain(
-                    ts_us[uncertain], owner[uncertain], t0, t1, step_owner, self.is_stamped_at
-                )
-                guessed = from_uncertain if guessed is None else guessed | from_uncertain
+            steps, guessed = self._steps_in_unit(ts_us, value, owner, owners, uncertain, by_reading)
+            values, covered = spread(
+                steps.t0_us,
+                steps.t1_us,
+                steps.amount,
+                first_minute,
+                last_minute,
+                steps.owner,
+                owners,
+            )
             if guessed is not None and guessed.any():
                 _, time = spread(
-                    t0[guessed], t1[guessed], amount[guessed], first_minute, last_minute,
-                    step_owner[guessed], owners,
+                    steps.t0_us[guessed], steps.t1_us[guessed], steps.amount[guessed],
+                    first_minute, last_minute, steps.owner[guessed], owners,
                 )  # fmt: skip
                 estimated = time.reshape(shape)
-        if self.as_sent is not None and self.part is None:
-            values = self.in_unit(values)
+            by_reading = by_reading or bool(self.later)
+        if self.as_sent is not None and not by_reading:
+            values = self.as_sent(values)
         return values.reshape(shape), covered.reshape(shape), estimated
 
-    def in_unit(self, sent: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Convert what the device sends, or amounts of it, to the channel's unit."""
-        return sent if self.as_sent is None else self.as_sent(sent)
+    def in_unit(self, sent: NDArray[np.float64], ts_us: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Convert readings, as the device sent them, to the channel's unit."""
+        if not self.later:
+            return sent if self.as_sent is None else self.as_sent(sent)
+        return worth.in_unit(self._worths, sent, ts_us - self.reaches_back_us)
 
-    def shows(self, value: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return which values can be the channel's; NaN is none."""
-        return (value >= self.least) & (value <= self.greatest)
+    def shows(self, value: NDArray[np.float64], ts_us: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which readings, as sent, can be the channel's; NaN is none."""
+        if not self.later:
+            return (value >= self.least) & (value <= self.greatest)
+        return worth.shows(self._worths, value, ts_us - self.reaches_back_us)
 
-    def shown_or_above(self, sent: NDArray[np.float64]) -> NDArray[np.float64]:
+    def shown_or_above(
+        self, sent: NDArray[np.float64], ts_us: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
         """Return readings in the channel's unit; NaN of what it cannot show.
 
         Infinity stays: it stands for a value that was refused because it is above the range.
         """
-        value = self.in_unit(np.where(self.shows(sent), sent, np.nan))
+        value = self.in_unit(np.where(self.shows(sent, ts_us), sent, np.nan), ts_us)
         return np.where(np.isposinf(sent), np.inf, value)
+
+    @property
+    def _worths(self) -> tuple[worth.Worth, ...]:
+        first = worth.Worth(
+            from_us=None, as_sent=self.as_sent, least=self.least, greatest=self.greatest
+        )
+        return (first, *self.later)
+
+    def _steps_in_unit(
+        self,
+        ts_us: NDArray[np.int64],
+        value: NDArray[np.float64],
+        owner: NDArray[np.int64],
+        owners: int,
+        uncertain: NDArray[np.bool_] | None,
+        by_reading: bool,
+    ) -> tuple[worth.Steps, NDArray[np.bool_] | None]:
+        """Return amounts over time, and which of them are guessed in part; None: none is."""
+        t0, t1, amount, step_owner = self._steps(ts_us, value, owner, owners)
+        guessed = t1 - t0 > self.estimated_after_us if self.kind == "counter" else None
+        if uncertain is not None:
+            from_uncertain = _from_uncertain(
+                ts_us[uncertain], owner[uncertain], t0, t1, step_owner, self.is_stamped_at
+            )
+            guessed = from_uncertain if guessed is None else guessed | from_uncertain
+        steps = worth.Steps(t0_us=t0, t1_us=t1, amount=amount, owner=step_owner)
+        if by_reading or not self.later:
+            return steps, guessed
+        steps, which, is_cut = worth.steps_in_unit(self._worths, steps)
+        return steps, is_cut if guessed is None else guessed[which] | is_cut
 
     def _steps(
         self,

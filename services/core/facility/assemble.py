@@ -18,7 +18,7 @@ from services.core.accounting.factors import ConfigurationError, Factor
 from services.core.accounting.gwp import gwp_set
 from services.core.accounting.methods import ActivityMethod, FactorSpan, Method, StackMethod
 from services.core.accounting.registers import Epoch, RegisterConfig
-from services.core.accounting.series import BEYOND_MEASURE, ESTIMATED_AFTER_US, ChannelRule
+from services.core.accounting.series import ESTIMATED_AFTER_US, ChannelRule
 from services.core.accounting.stack.biogenic import BIOGENIC, BiogenicShare
 from services.core.accounting.stack.equations import Equation, equation_for
 from services.core.accounting.stack.inputs import Basis, ChannelKind
@@ -29,30 +29,29 @@ from services.core.accounting.stack.measured import (
     TEMPERATURE,
     StackInputs,
 )
-from services.core.accounting.units import Conversion, as_sent, conversion, unit
+from services.core.accounting.units import Conversion, conversion, unit
+from services.core.accounting.worth import BEYOND_MEASURE, Worth
 from services.core.facility import model
 from services.core.facility.derived_channels import computed, derived_of, parts_of
 from services.core.facility.devices import A_KIND
+from services.core.facility.in_force import InForce
 from services.core.timeline.instants import to_minute, to_us
-
-
-def sent_unit(channel: model.Channel) -> Conversion | None:
-    """Return what turns the numbers that the device sends into the channel's unit."""
-    return as_sent(channel.unit, channel.scale, channel.offset)
 
 
 def channel_rule(channel: model.Channel) -> ChannelRule:
     """How the channel's readings become minutes; it must be one that readings come for."""
     assert channel.kind != "derived"  # noqa: S101 - a source keeps the channels it is of instead
+    first, *later = channel.in_force
     register = None
-    in_unit = sent_unit(channel)
     if channel.kind == "counter":
         register = RegisterConfig(
             modulus=channel.modulus,
-            # a register is judged as it shows itself, its rate is stated in the unit
-            max_rate_per_h=None
-            if channel.max_rate is None
-            else channel.max_rate / (1.0 if in_unit is None else in_unit.scale),
+            max_rate_per_h=_as_shown(channel.max_rate, first),
+            later_rates=tuple(
+                (terms.from_us or 0, rate)
+                for terms in later
+                if (rate := _as_shown(channel.max_rate, terms)) is not None
+            ),
             epochs=tuple(
                 Epoch(
                     from_us=to_us(epoch.from_),
@@ -63,9 +62,7 @@ def channel_rule(channel: model.Channel) -> ChannelRule:
                 for epoch in channel.epochs
             ),
         )
-    least, greatest = channel.plausible or (-BEYOND_MEASURE, BEYOND_MEASURE)
-    if in_unit is not None and channel.plausible is not None:
-        least, greatest = in_unit.back(channel.plausible)
+    least, greatest = _shown_limits(first)
     return ChannelRule(
         part="import" if channel.direction == "both" else None,
         kind=channel.kind,
@@ -76,15 +73,37 @@ def channel_rule(channel: model.Channel) -> ChannelRule:
         stamp=channel.stamp or "start",
         since_us=None if channel.since is None else to_us(channel.since),
         register=register,
-        as_sent=in_unit,
+        as_sent=first.as_sent,
         estimated_after_us=(
             ESTIMATED_AFTER_US
             if channel.estimated_after is None
             else round(channel.estimated_after * 1e6)
         ),
-        least=max(least, -BEYOND_MEASURE),
-        greatest=min(greatest, BEYOND_MEASURE),
+        least=least,
+        greatest=greatest,
+        later=tuple(_worth(terms) for terms in later),
     )
+
+
+def _as_shown(max_rate: float | None, terms: InForce) -> float | None:
+    """Return the rate as the register shows it: it is judged so, and stated in the unit."""
+    return None if max_rate is None else max_rate / (1.0 if terms.scale is None else terms.scale)
+
+
+def _worth(terms: InForce) -> Worth:
+    least, greatest = _shown_limits(terms)
+    return Worth(from_us=terms.from_us or 0, as_sent=terms.as_sent, least=least, greatest=greatest)
+
+
+def _shown_limits(terms: InForce) -> tuple[float, float]:
+    """Return what the channel can show at all, as sent."""
+    if terms.plausible is None:
+        return -BEYOND_MEASURE, BEYOND_MEASURE
+    least, greatest = terms.plausible
+    limits = (least - terms.noise, greatest + terms.noise)
+    if terms.as_sent is not None:
+        limits = terms.as_sent.back(limits)
+    return max(limits[0], -BEYOND_MEASURE), min(limits[1], BEYOND_MEASURE)
 
 
 def method(

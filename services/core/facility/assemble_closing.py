@@ -11,14 +11,16 @@ from services.core.accounting.stack.closing import ClosingRule
 from services.core.accounting.stack.equations import Equation
 from services.core.accounting.stack.linearity import GasTest, Level
 from services.core.accounting.stack.measured import FLOW
-from services.core.accounting.stack.qa import CalibrationSetup, Monitor, Run
+from services.core.accounting.stack.qa import CalibrationRule, CalibrationSetup, Monitor, Run
 from services.core.accounting.stack.scales import Beyond, Scale, beyond
 from services.core.accounting.stack.substitution import DEFAULT_POTENTIAL, SUBSTITUTION, Parameter
 from services.core.accounting.stack.validity import VALIDITY
 from services.core.accounting.units import Conversion, conversion, unit
 from services.core.facility import assemble, model
 from services.core.facility.derived_channels import parts_of
+from services.core.facility.in_force import InForce
 from services.core.facility.monitors import Audit as AuditPart
+from services.core.facility.monitors import Calibration
 from services.core.timeline.instants import to_us
 
 
@@ -115,12 +117,26 @@ def _scales(source: model.StackSource, channels: Mapping[str, model.Channel]) ->
     scales = {}
     for role, counts_as in counted.items():
         channel = channels[role]
-        full_scale = channel.full_scale
-        if full_scale is None and channel.range is not None:
-            full_scale = channel.range[1]
+        first, *later = channel.in_force
+        full_scale = _full_scale(first)
         if full_scale is not None and full_scale > 0 and counts_as is not None:
-            scales[role] = Scale(full_scale=full_scale, beyond=counts_as)
+            scales[role] = Scale(
+                full_scale=full_scale,
+                beyond=counts_as,
+                noise=first.noise if first.full_scale is None else 0.0,
+                later=tuple(
+                    (terms.from_us or 0, figure)
+                    for terms in later
+                    if (figure := _full_scale(terms)) is not None
+                ),
+            )
     return scales
+
+
+def _full_scale(terms: InForce) -> float | None:
+    if terms.counted_full_scale is None and terms.range is not None:
+        return terms.range[1]
+    return terms.counted_full_scale
 
 
 def formula_roles(source: model.StackSource) -> dict[str, str]:
@@ -148,15 +164,28 @@ def _audits(
     return by_role
 
 
-def calibration_setup(channel: model.Channel) -> tuple[CalibrationSetup, Conversion] | None:
-    """Return the rule for the channel's calibrations, in their unit; None: there is none.
+def calibration_rule(channel: model.Channel) -> CalibrationRule | None:
+    """Return the rule for the channel's calibrations; None: there is none.
+
+    What a monitor shows of a reference is compared with it as it is: its calibration function was
+    found in the stack's own gas.
 
     :raises ConfigurationError: there is no daily calibration for such a channel.
     """
     if channel.calibration is None:
         return None
-    stated = channel.calibration
-    span_value = channel.span if stated.span is None else stated.span
+    return CalibrationRule(
+        setups=tuple(
+            (terms.from_us, *_calibration_setup(channel, channel.calibration, terms))
+            for terms in channel.in_force
+        )
+    )
+
+
+def _calibration_setup(
+    channel: model.Channel, stated: Calibration, terms: InForce
+) -> tuple[CalibrationSetup, Conversion]:
+    span_value = terms.span if stated.span is None else stated.span
     if channel.quantity == "fraction":
         monitor, to_unit = Monitor.CO2, "%"
     elif channel.quantity == "volume_flow":
@@ -177,8 +206,7 @@ def calibration_setup(channel: model.Channel) -> tuple[CalibrationSetup, Convers
         ),
         span=None if span_value is None else Decimal(repr(float(convert(span_value)))),
     )
-    sent = assemble.sent_unit(channel)
-    return setup, convert if sent is None else convert.after(sent)
+    return setup, convert if terms.shown is None else convert.after(terms.shown)
 
 
 def audits(channel: model.Channel, role: str) -> tuple[Audit, ...]:

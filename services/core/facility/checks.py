@@ -208,7 +208,7 @@ def _channel(path: Path, device: model.Device, channel: model.Channel) -> Iterat
             "from maps a foreign payload; the native one names the channel itself",
         )
     try:
-        assemble_closing.calibration_setup(channel)
+        assemble_closing.calibration_rule(channel)
     except ConfigurationError as error:
         yield (*path, "calibration"), str(error)
 

@@ -7,6 +7,13 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, StringConstraints, ValidationInfo, model_validator
 
 from services.core.accounting.derived.formula import LONGEST
+from services.core.accounting.units import conversion
+from services.core.facility.dated import (
+    CalibrationFunctions,
+    FigureOverTime,
+    OffsetOverTime,
+    ScaleOverTime,
+)
 from services.core.facility.fields import (
     Capacity,
     ChannelName,
@@ -21,12 +28,12 @@ from services.core.facility.fields import (
     Percent,
     PointEveryS,
     PositiveFigure,
-    Scale,
     Slug,
     Topic,
     at_most,
     is_stated,
 )
+from services.core.facility.in_force import DATED, InForce, in_force
 from services.core.facility.mapping_model import NumberKind, Quality, Timestamp, UnitFrom
 from services.core.facility.monitors import Audit, Calibration
 
@@ -90,23 +97,6 @@ _OF_DERIVED: Final = frozenset(
 )
 
 
-def plausible_range(
-    stated: tuple[float, float] | None, full_scale: float | None
-) -> tuple[float, float] | None:
-    """Return what is plausible of a channel from its ``range`` and its ``full_scale``.
-
-    What a monitor shows a little beyond its scale is over-range, not implausible: refused, it would
-    lower an emission. So an end of the range that is the scale's own lies further out.
-    """
-    if stated is None or full_scale is None:
-        return stated
-    least, greatest = stated
-    return (
-        -full_scale / 10 if least == 0 else least,
-        greatest if greatest > full_scale else 2 * full_scale,
-    )
-
-
 class Channel(Part):
     """One measured quantity of a device."""
 
@@ -153,19 +143,29 @@ class Channel(Part):
             "..., default: ...}."
         ),
     )
-    scale: Scale | None = Field(
+    scale: ScaleOverTime | None = Field(
         None,
         description=(
             "The unit's worth of one that the device sends: 40 behind a current transformer of"
-            " 200 A to 5 A, 0.001 for 1000 pulses a kWh. Totals are restated when it changes."
-            " Default: 1."
+            " 200 A to 5 A, 0.001 for 1000 pulses a kWh. One value, or one from each instant on:"
+            " [{from: 2024-01-01, value: 40}, {from: 2025-06-01, value: 60}]. Totals are restated"
+            " when the file changes it. Default: 1."
         ),
     )
-    offset: Figure | None = Field(
+    offset: OffsetOverTime | None = Field(
         None,
         description=(
             "gauge: added after the scale, in the channel's unit: -25 and scale: 6.25 for 4 to"
-            " 20 mA that mean 0 to 100 %. Default: 0."
+            " 20 mA that mean 0 to 100 %. One value, or one from each instant on, as scale."
+            " Default: 0."
+        ),
+    )
+    calibration_functions: CalibrationFunctions | None = Field(
+        None,
+        description=(
+            "gauge: functions y = a + b x by EN 14181 (QAL2), each from its valid_from on; x is"
+            " what the device sends, after scale and offset. range and maximum_potential are of y,"
+            " full_scale, span and references of calibrations of x. Default: y is x."
         ),
     )
     kind: Literal["counter", "gauge", "interval", "event", "derived"] = Field(
@@ -254,20 +254,21 @@ class Channel(Part):
             "potential value under a substitution rule. Default: every value is plausible."
         ),
     )
-    full_scale: PositiveFigure | None = Field(
+    full_scale: FigureOverTime | None = Field(
         None,
         description=(
-            "gauge: highest value that the monitor can measure, in the channel's unit. A reading "
+            "gauge: highest value that the monitor can measure, in the channel's unit; one value,"
+            " or one from each instant on, as scale. A reading "
             "above it is stored; under a rule it counts as the rule says, never less than it was "
             "read: with part75 as 200 % of the full scale, code 20. Default: the end of range, "
             "above which readings are refused and count in the same way."
         ),
     )
-    span: PositiveFigure | None = Field(
+    span: FigureOverTime | None = Field(
         None,
         description=(
             "gauge: span value of the monitor, in the channel's unit, that errors of calibrations "
-            "are percent of. Default: not known."
+            "are percent of; one value, or one from each instant on, as scale. Default: not known."
         ),
     )
     maximum_potential: PositiveFigure | None = Field(
@@ -353,6 +354,7 @@ class Channel(Part):
             ("max_gap", "gauge"),
             ("every", "gauge"),
             ("offset", "gauge"),
+            ("calibration_functions", "gauge"),
             ("calibration", "gauge"),
             ("audits", "gauge"),
             ("audit_deadlines", "gauge"),
@@ -375,21 +377,39 @@ class Channel(Part):
         self._fits_derived()
         self._has_what_its_kind_needs()
         self._fits_direction()
-        if self.kind == "counter" and self.scale is not None and self.scale < 0:
-            raise ValueError("the scale of a counter is above 0: a register only rises")
         if self.range is not None and self.range[0] >= self.range[1]:
             raise ValueError("range is [least, greatest]")
-        if self.full_scale is not None:
-            if self.range is not None and self.range[0] >= self.full_scale:
-                raise ValueError("range begins above full_scale: it would refuse every measurement")
-            if self.span is not None and self.span > self.full_scale:
-                raise ValueError("span is above full_scale; a monitor's scale covers its span")
+        for function in self.calibration_functions or ():
+            # raises what says which unit is wrong
+            conversion(function.unit or self.unit, self.unit)
+        if self.scale is not None or self.full_scale is not None:
+            self._fits_in_force(info)
         return self
 
+    def _fits_in_force(self, info: ValidationInfo) -> None:
+        for terms in self.in_force:
+            if self.kind == "counter" and terms.scale is not None and terms.scale < 0:
+                raise ValueError("the scale of a counter is above 0: a register only rises")
+            if terms.full_scale is not None:
+                self._fits_full_scale(terms, terms.full_scale, info)
+
+    def _fits_full_scale(self, terms: InForce, full_scale: float, info: ValidationInfo) -> None:
+        if self.range is not None and self.range[0] >= full_scale:
+            raise ValueError("range begins above full_scale: it would refuse every measurement")
+        counted = terms.counted_full_scale or full_scale
+        if is_stated(info) and self.range is not None and self.range[1] < min(full_scale, counted):
+            raise ValueError(
+                f"range ends at {self.range[1]:g}, below full_scale ({full_scale:g}): what the"
+                " monitor measures in between would be implausible; end range at full_scale or"
+                " above it, or leave range out"
+            )
+        if terms.span is not None and terms.span > full_scale:
+            raise ValueError("span is above full_scale; a monitor's scale covers its span")
+
     @property
-    def plausible(self) -> tuple[float, float] | None:
-        """The values that are not refused, both ends included; None: every value is plausible."""
-        return plausible_range(self.range, self.full_scale)
+    def in_force(self) -> tuple[InForce, ...]:
+        """What its dated figures are, by when; the first is of the time before the second."""
+        return in_force(self.unit, self.model_dump(mode="json", by_alias=True, include=set(DATED)))
 
     def _fits_direction(self) -> None:
         if self.direction is None:

@@ -21,6 +21,7 @@ _ONE_OF: Final = {
     "notify": "notify entry",
     "epochs": "epoch",
     "audits": "audit",
+    "calibration_functions": "calibration function",
     "runs": "run",
 }
 

@@ -113,7 +113,7 @@ def differing(one: Any, other: Any, path: str = "") -> list[str]:
 def discard(plant: Plant, channel: str, since: datetime, until: datetime) -> None:
     """Take readings away, as the command does."""
     key = discards.ChannelKey(
-        facility_id=plant.facility_id, channel_id=plant.channels[channel], unit=""
+        facility_id=plant.facility_id, channel_id=plant.channels[channel], unit="", spec={}
     )
     discards.discard(plant.connection, key, since, until, by="b", reason="a test")
 

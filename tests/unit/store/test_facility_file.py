@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from services.core.facility.assemble_closing import calibration_setup
+from services.core.facility.assemble_closing import calibration_rule
 from services.core.facility.checks import warnings
-from services.core.facility.devices import plausible_range
 from services.core.facility.file import FacilityFileError, parse
-from services.core.facility.model import ActivitySource
+from services.core.facility.in_force import plausible_range
+from services.core.facility.model import ActivitySource, Channel, spec
+from services.core.timeline.instants import to_us
 
 CONTRACT = (Path(__file__).parents[2] / "fixtures" / "contract-facility.yaml").read_text()
 
@@ -62,6 +64,12 @@ def test_the_contracts_example_is_accepted() -> None:
         ("range: [0, 25]", "range: [25, 0]", "range"),
         ("range: [0, 25]", "range: [25, 50], full_scale: 20", "begins above full_scale"),
         ("range: [0, 25]", "full_scale: 20, span: 25", "span is above full_scale"),
+        (
+            "range: [0, 25]",
+            "full_scale: [{value: 30}, {from: 2026-05-01, value: 20}], span: 25",
+            "span is above full_scale",
+        ),
+        ("range: [0, 25]", "range: [0, 25], full_scale: 30", "range ends at 25, below full_scale"),
         ("range: [0, 25]", "full_scale: 0", "full_scale"),
         ("max_rate: 900}", "max_rate: 900, full_scale: 5}", "full_scale belongs to a gauge"),
         ("lateness: 15m", "lateness: soon", "write seconds or a text such as 90s"),
@@ -172,6 +180,21 @@ def test_a_derived_channel_is_kept_with_the_source_that_uses_it() -> None:
     [
         ("scale: 0", "a scale of zero would lose the reading"),
         ("scale: -1", "the scale of a counter is above 0"),
+        ("scale: [{value: 40}, {from: 2025-06-01, value: -1}]", "the scale of a counter is above"),
+        ("scale: [{value: 40}, {from: 2025-06-01, value: 0}]", "a scale of zero would lose"),
+        ("scale: []", "this list needs at least one entry"),
+        ("scale: forty", "'forty' is not a number"),
+        ("scale: [{value: 40}, {value: 60}]", "each entry but the first needs its from"),
+        (
+            "scale: [{from: 2025-06-01, value: 60}, {from: 2024-01-01, value: 40}]",
+            "2024-01-01T00:00:00+00:00 comes after 2025-06-01T00:00:00+00:00; an entry holds until",
+        ),
+        ("scale: [{form: 2024-01-01, value: 40}]", "did you mean from?"),
+        ("scale: [{from: 2024-01-01}]", "this key is missing"),
+        (
+            "calibration_functions: [{valid_from: 2026-01-01, a: 0, b: 1, citation: r}]",
+            "calibration_functions belongs to a gauge",
+        ),
         ("offset: 3", "offset belongs to a gauge, and this channel is a counter"),
         ("sum: [t1, t1]", "sum belongs to a channel of kind: derived"),
     ],
@@ -436,6 +459,68 @@ def test_errors_of_a_flow_calibration_are_percent_of_the_channels_span() -> None
     spans = []
     for file in (by_channel, by_calibration):
         flow = file.channel("d.flow")
-        setup = None if flow is None else calibration_setup(flow)
-        spans.append(None if setup is None else setup[0].span)
+        rule = None if flow is None else calibration_rule(flow)
+        spans.append(None if rule is None else rule.setups[0][1].span)
     assert spans == [2_700_000, 2_500_000]
+
+
+_FUNCTION = "{valid_from: 2026-01-01, a: 1.5, b: 1.02, citation: report 7}"
+
+
+@pytest.mark.parametrize(
+    ("functions", "says"),
+    [
+        ("[]", "this list needs at least one entry"),
+        (
+            _FUNCTION + ", " + _FUNCTION.replace("2026", "2025"),
+            "entries are in order of their valid_from, each later than the one before",
+        ),
+        (f"{_FUNCTION}, {_FUNCTION}", "in order of their valid_from"),
+        (_FUNCTION.replace("b: 1.02", "b: 0"), "0 is not more than 0"),
+        (_FUNCTION.replace("a: 1.5, ", ""), "this key is missing"),
+        (_FUNCTION.replace("a: 1.5", "a: 1.5, unit: mg/m3"), "cannot convert 'mg/m3' to '%'"),
+        (_FUNCTION.replace("a: 1.5", "a: 1, valid_range: [9, 0]"), "valid_range is [least, great"),
+        (_FUNCTION.replace("report 7", '""'), "this text is empty"),
+    ],
+)
+def test_what_a_calibration_function_cannot_be(functions: str, says: str) -> None:
+    listed = functions if functions == "[]" else f"[{functions}]"
+    text = STACK % (f"calibration_functions: {listed}", "scf/h", "", "")
+    found = problems(text)
+    assert any(says in problem for problem in found), found
+
+
+def test_dated_figures_are_in_force_from_their_instants_on() -> None:
+    offset = "offset: [{value: 0}, {from: 2026-03-01, value: 1}]"
+    functions = f"calibration_functions: [{_FUNCTION}]"
+    file = parse(STACK % (f"{offset}, {functions}", "scf/h", "", ""))
+    channel = file.channel("d.h2o")
+    assert channel is not None
+    before, calibrated, after = channel.in_force
+    assert before.as_sent is not None
+    assert [terms.as_sent and terms.as_sent(10.0) for terms in (before, calibrated, after)] == [
+        10.0,
+        pytest.approx(1.5 + 1.02 * 10),
+        pytest.approx(1.5 + 1.02 * 11),
+    ]
+    assert [terms.from_us for terms in (before, calibrated, after)] == [
+        None,
+        to_us(datetime(2026, 1, 1, tzinfo=UTC)),
+        to_us(datetime(2026, 3, 1, tzinfo=UTC)),
+    ]
+    # what was read back from the registry is the same
+    assert Channel.model_validate(spec(channel)) == channel
+
+
+def test_a_full_scale_counts_as_the_calibration_makes_of_it() -> None:
+    text = STACK % (
+        f"basis: wet, full_scale: 20, range: [0, 20], calibration_functions: [{_FUNCTION}]",
+        "scf/h",
+        "",
+        "",
+    )
+    channel = parse(text).channel("d.h2o")
+    assert channel is not None
+    shown, counted = channel.in_force
+    assert (shown.counted_full_scale, counted.counted_full_scale) == (20, pytest.approx(21.9))
+    assert counted.plausible == (pytest.approx(-2.19), pytest.approx(43.8))

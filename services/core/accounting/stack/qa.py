@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from enum import StrEnum
 
 from services.core.accounting.stack.rounding import ARITHMETIC, half_away
+from services.core.accounting.units import Conversion
 from services.core.timeline.instants import MINUTE_US
 
 SAME_TEST_US = 15 * MINUTE_US
@@ -87,16 +89,12 @@ class CalibrationSetup:
         lie nearest the same reference are one injection, and its last reading, when the monitor
         has settled, is the response. A test passes when every injection does.
         """
-        results: list[CalibrationTest] = []
-        start = 0
-        for end in range(1, len(ts_us) + 1):
-            if end < len(ts_us) and ts_us[end] - ts_us[end - 1] <= SAME_TEST_US:
-                continue
-            results.append(self._test(ts_us[end - 1], responses[start:end]))
-            start = end
-        return results
+        return [
+            self.test(ts_us[readings.stop - 1], responses[readings]) for readings in _tests(ts_us)
+        ]
 
-    def _test(self, ended_us: int, responses: Sequence[Decimal]) -> CalibrationTest:
+    def test(self, ended_us: int, responses: Sequence[Decimal]) -> CalibrationTest:
+        """Judge the readings of one test."""
         injections: list[tuple[Decimal, Decimal]] = []
         for response in responses:
             reference = min(self.references, key=lambda gas: abs(gas - response))
@@ -116,6 +114,36 @@ class CalibrationSetup:
                 for (reference, response), error in zip(injections, errors, strict=True)
             ),
         )
+
+
+def _tests(ts_us: Sequence[int]) -> Iterator[slice]:
+    """Tell which readings belong to one test."""
+    start = 0
+    for end in range(1, len(ts_us) + 1):
+        if end == len(ts_us) or ts_us[end] - ts_us[end - 1] > SAME_TEST_US:
+            yield slice(start, end)
+            start = end
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationRule:
+    """How a channel's calibration readings are judged, by when.
+
+    `setups` are the instant from which each is in force (None: since ever), the setup, and what
+    turns readings as sent into its unit. A test is judged by what is in force when it begins.
+    """
+
+    setups: tuple[tuple[int | None, CalibrationSetup, Conversion], ...]
+
+    def tests(self, ts_us: Sequence[int], sent: Sequence[float]) -> list[CalibrationTest]:
+        """Find the tests in calibration readings, as they were sent, in order of time."""
+        starts = [start or 0 for start, _, _ in self.setups[1:]]
+        judgements = []
+        for readings in _tests(ts_us):
+            _, setup, convert = self.setups[bisect_right(starts, ts_us[readings.start])]
+            responses = [Decimal(repr(float(convert(value)))) for value in sent[readings]]
+            judgements.append(setup.test(ts_us[readings.stop - 1], responses))
+        return judgements
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,10 @@ AS_READ = "as-read"
 """tonne's code of an average that holds what was read above full scale, as it was read."""
 
 
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
 class Beyond(StrEnum):
     """What a reading above full scale counts as."""
 
@@ -35,34 +39,49 @@ class Scale:
     """The full scale of a channel, in its own unit, and what lies beyond it counts as.
 
     Where only the range is stated, its end stands for the full scale: what is above it was refused,
-    and is told by infinity.
+    and is told by infinity. `noise`: how far above it a value is taken for rounding. `later` are
+    the full scales that take its place, from which instants on, ascending.
     """
 
     full_scale: float
     beyond: Beyond
+    noise: float = 0.0
+    later: tuple[tuple[int, float], ...] = ()
 
-    def counted(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+    def over(self, value: Floats, ts_us: Ints) -> NDArray[np.bool_]:
+        """Return which readings are above full scale."""
+        return value > self._in_force(ts_us) + self.noise
+
+    def counted(self, value: Floats, ts_us: Ints) -> Floats:
         """Return readings as they count; NaN stays NaN, and is what no data point becomes."""
-        over = value > self.full_scale
+        full_scale = self._in_force(ts_us)
         if self.beyond is Beyond.TWICE:
             read = np.where(np.isposinf(value), 0.0, value)
-            instead: NDArray[np.float64] | float = np.maximum(read, 2 * self.full_scale)
+            instead: Floats | float = np.maximum(read, 2 * full_scale)
         else:
-            instead = self.full_scale if self.beyond is Beyond.FULL else np.nan
-        return np.where(over, instead, value)
+            instead = full_scale if self.beyond is Beyond.FULL else np.nan
+        return np.where(self.over(value, ts_us), instead, value)
 
-    def known(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+    def known(self, value: Floats, ts_us: Ints) -> Floats:
         """Return readings as they count, and at least as they were read where that is for nothing.
 
         A refused one was at least the full scale.
         """
         if self.beyond is not Beyond.NOTHING:
-            return self.counted(value)
-        return np.where(np.isposinf(value), self.full_scale, value)
+            return self.counted(value, ts_us)
+        return np.where(np.isposinf(value), self._in_force(ts_us), value)
 
-    def only_over(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+    def only_over(self, value: Floats, ts_us: Ints) -> Floats:
         """Return the readings above full scale, NaN in place of the others."""
-        return np.where(value > self.full_scale, self.full_scale, np.nan)
+        return np.where(self.over(value, ts_us), self._in_force(ts_us), np.nan)
+
+    def _in_force(self, ts_us: Ints) -> Floats | float:
+        if not self.later:
+            return self.full_scale
+        starts = np.array([start for start, _ in self.later], dtype=np.int64)
+        figures = np.array([self.full_scale, *(figure for _, figure in self.later)])
+        in_force: Floats = figures[np.searchsorted(starts, ts_us, side="right")]
+        return in_force
 
 
 def beyond(role: str, *, part75: bool) -> Beyond | None:

@@ -157,10 +157,10 @@ def _instants(
     gauges = {}
     for i, (name, rule) in enumerate(channel.rules.items()):
         rows = slice(series.bounds[i], series.bounds[i + 1])
-        sent = series.value[rows]
+        sent, ts_us = series.value[rows], series.ts_us[rows]
         gauges[name] = GaugeReadings(
-            ts_us=series.ts_us[rows],
-            value=rule.in_unit(np.where(rule.shows(sent), sent, np.nan)),
+            ts_us=ts_us,
+            value=rule.in_unit(np.where(rule.shows(sent, ts_us), sent, np.nan), ts_us),
             max_gap_us=rule.max_gap_us,
             uncertain=np.zeros(sent.size, dtype=np.bool_)
             if series.uncertain is None

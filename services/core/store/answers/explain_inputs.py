@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from services.core.accounting.register_records import Incident, UnconfirmedStep
 from services.core.accounting.series import MinuteSeries
 from services.core.facility import assemble, model
+from services.core.facility.in_force import InForce, within
 from services.core.store.readings import series as reading_series
 from services.core.store.readings.chart import QUALITIES
 from services.core.store.readings.known_since import readings_then
 from services.core.store.readings.series import StoredReadings
 from services.core.store.readings.series_as_known import ReadingsAsKnown
-from services.core.timeline.instants import MINUTE_US, to_us
+from services.core.timeline.instants import HOUR_US, MINUTE_US, from_us, to_us
 from services.core.timeline.intervals import Interval
 
 
@@ -60,6 +61,8 @@ class InputHour:
     """One input over an hour; values in the channel's unit."""
 
     channel: InputChannel
+    #: what its readings of the hour are worth, by when; one where nothing changes in it
+    in_force: tuple[InForce, ...]
     readings: ReadingSummary
     #: the time-weighted mean of a gauge, else the amount; None: nothing is known
     value: float | None
@@ -79,8 +82,11 @@ SELECT count(*) AS count, count(*) - count(value) AS gaps, min(value) AS least,
        max(value) AS greatest, avg(value ORDER BY ts) AS mean,
        min(ts) AS first_time, first(value, ts) AS first_value,
        max(ts) AS last_time, last(value, ts) AS last_value,
-       count(*) FILTER (WHERE quality <= 1 AND value * %(scale)s + %(offset)s
-           > %(full_scale)s::float8) AS over_full_scale,
+       count(*) FILTER (WHERE quality <= 1 AND value
+           * (%(scales)s::float8[])[1 + width_bucket(ts, %(starts)s::timestamptz[])]
+           + (%(offsets)s::float8[])[1 + width_bucket(ts, %(starts)s::timestamptz[])]
+           > (%(full_scales)s::float8[])[1 + width_bucket(ts, %(starts)s::timestamptz[])]
+       ) AS over_full_scale,
        ARRAY[count(*) FILTER (WHERE quality = 0), count(*) FILTER (WHERE quality = 1),
              count(*) FILTER (WHERE quality = 2), count(*) FILTER (WHERE quality = 3),
              count(*) FILTER (WHERE quality = 4), count(*) FILTER (WHERE quality = 5)] AS by_quality
@@ -119,6 +125,7 @@ def _input_hour(
     series, unconfirmed, incidents = _minutes(readings, channel, hour)
     return InputHour(
         channel=channel,
+        in_force=within(channel.spec.in_force, to_us(hour), to_us(hour) + HOUR_US),
         readings=_summary(connection, channel, hour, as_of),
         value=_over_hour(series, series.value),
         exported=None if series.exported is None else _over_hour(series, series.exported),
@@ -179,16 +186,17 @@ def _summary(
     hour: datetime,
     as_of: datetime | None,
 ) -> ReadingSummary:
-    spec = channel.spec
+    terms = channel.spec.in_force
     row = connection.execute(
         _SUMMARY if as_of is None else _SUMMARY_THEN,
         {
             "channel": channel.id,
             "hour": hour,
             "as_of": as_of,
-            "scale": 1.0 if spec.scale is None else spec.scale,
-            "offset": spec.offset or 0.0,
-            "full_scale": spec.full_scale,
+            "starts": [from_us(entry.from_us) for entry in terms if entry.from_us is not None],
+            "scales": [1.0 if entry.as_sent is None else entry.as_sent.scale for entry in terms],
+            "offsets": [0.0 if entry.as_sent is None else entry.as_sent.offset for entry in terms],
+            "full_scales": [entry.counted_full_scale for entry in terms],
         },
     ).fetchone()
     assert row is not None  # noqa: S101 - an aggregate always gives a row

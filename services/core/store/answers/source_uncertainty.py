@@ -15,7 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.core.accounting.factor_calendar import FactorAge
 from services.core.accounting.uncertainty import Component, FactorUncertainty
 from services.core.facility import assemble, model
+from services.core.facility.in_force import in_force, in_force_at
 from services.core.store.answers.factor_ages import ages, ages_then, counting, versions
+from services.core.timeline.instants import to_us
 
 _SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
 
@@ -23,13 +25,14 @@ _SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
 _INPUTS = text(
     """
 SELECT s.id, s.slug, s.scope, s.active, s.spec, i.role, c.id AS channel_id,
-       c.spec AS channel, CAST(c.spec ->> 'uncertainty' AS float8) AS percent, newest.value
+       c.spec AS channel, CAST(c.spec ->> 'uncertainty' AS float8) AS percent,
+       newest.value, newest.ts
 FROM facility f
 JOIN source s ON s.facility_id = f.id
 JOIN source_input i ON i.source_id = s.id
 JOIN channel c ON c.id = i.channel_id
 LEFT JOIN LATERAL (
-    SELECT r.value FROM reading r
+    SELECT r.value, r.ts FROM reading r
     WHERE s.method = 'stack' AND r.channel_id = c.id AND r.value IS NOT NULL AND r.quality <= 1
       AND r.ts > now() - interval '31 days'
     ORDER BY r.ts DESC LIMIT 1) newest ON true
@@ -173,9 +176,11 @@ def _meters(spec: model.Source, rows: Sequence[Mapping[str, Any]]) -> tuple[Comp
 
 
 def _in_unit(row: Mapping[str, Any]) -> float:
-    sent = assemble.sent_unit(model.Channel.model_validate(row["channel"]))
+    conversion = in_force_at(
+        in_force(row["channel"]["unit"], row["channel"]), to_us(row["ts"])
+    ).as_sent
     value = float(row["value"])
-    return value if sent is None else sent(value)
+    return value if conversion is None else conversion(value)
 
 
 def _known_or_one(sensitivity: float | None) -> float:

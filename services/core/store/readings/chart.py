@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.core.accounting.units import as_sent
+from services.core.facility.in_force import InForce, in_force, in_force_at
 from services.core.store.schema.tables import channel, device, reading
+from services.core.timeline.instants import to_us
 
 #: Names of the quality codes of the table ``reading``; the last one is of gaps for refused values.
 QUALITIES = ("good", "uncertain", "bad", "calibration", "maintenance", "above-range")
@@ -24,10 +25,8 @@ class ChannelRow:
     device: str
     slug: str
     unit: str
-    scale: float | None = None
-    offset: float | None = None
-    #: in its unit; None: not known
-    full_scale: float | None = None
+    #: what its readings are worth, by when
+    in_force: tuple[InForce, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +36,8 @@ class ReadingRow:
     ts: datetime
     value: float | None
     quality: str
+    #: whether the value is above the channel's full scale
+    over_full_scale: bool = False
 
 
 async def channels(
@@ -53,9 +54,7 @@ async def channels(
             device.c.slug.label("device"),
             channel.c.slug,
             channel.c.unit,
-            channel.c.spec["scale"].as_float().label("scale"),
-            channel.c.spec["offset"].as_float().label("offset"),
-            channel.c.spec["full_scale"].as_float().label("full_scale"),
+            channel.c.spec,
         )
         .join(device, device.c.id == channel.c.device_id)
         .where(device.c.facility_id == facility_id)
@@ -65,7 +64,16 @@ async def channels(
         statement = statement.where(device.c.slug.in_(devices))
     if slugs:
         statement = statement.where(channel.c.slug.in_(slugs))
-    return [ChannelRow(**row) for row in (await connection.execute(statement)).mappings()]
+    return [
+        ChannelRow(
+            id=row.id,
+            device=row.device,
+            slug=row.slug,
+            unit=row.unit,
+            in_force=in_force(row.unit, row.spec),
+        )
+        for row in await connection.execute(statement)
+    ]
 
 
 # Of each bucket its least and its greatest reading, as they were; a bucket of gaps gives one gap.
@@ -117,12 +125,16 @@ async def readings(
         width = (ends - begins) / max(1, max_points // 2) + timedelta(microseconds=1)
         parameters = {"channel": channel_row.id, "begins": begins, "ends": ends, "width": width}
         rows = list((await connection.execute(_EXTREMES, parameters)).all())[:max_points]
-    in_unit = as_sent(channel_row.unit, channel_row.scale, channel_row.offset)
-    return [
-        ReadingRow(
-            ts=row.ts,
-            value=row.value if in_unit is None or row.value is None else in_unit(row.value),
-            quality=QUALITIES[row.quality],
-        )
-        for row in rows
-    ]
+    return [_row(channel_row, row.ts, row.value, row.quality) for row in rows]
+
+
+def _row(channel_row: ChannelRow, ts: datetime, sent: float | None, quality: int) -> ReadingRow:
+    terms = in_force_at(channel_row.in_force, to_us(ts))
+    value = sent if sent is None or terms.as_sent is None else terms.as_sent(sent)
+    full_scale = terms.counted_full_scale
+    return ReadingRow(
+        ts=ts,
+        value=value,
+        quality=QUALITIES[quality],
+        over_full_scale=value is not None and full_scale is not None and value > full_scale,
+    )

@@ -5,25 +5,24 @@ A second delivery of what was discarded does not bring it back (:mod:`.writer`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 import psycopg
 from psycopg.rows import class_row
 
-from services.core.accounting.units import as_sent
+from services.core.facility.in_force import in_force, in_force_at
 from services.core.store.database import notify
 from services.core.store.schema import restatement_reasons as why
-from services.core.timeline.instants import EPOCH, SECOND
+from services.core.timeline.instants import EPOCH, SECOND, to_us
 
 #: In one transaction: others wait for no more than this.
 _LIMIT: Final = 10_000
 
 _CHANNEL: Final = """
-SELECT d.facility_id, c.id AS channel_id, c.unit,
-       (c.spec ->> 'scale')::float8 AS scale, (c.spec ->> 'offset')::float8 AS offset
+SELECT d.facility_id, c.id AS channel_id, c.unit, c.spec
 FROM channel c JOIN device d ON d.id = c.device_id JOIN facility f ON f.id = d.facility_id
 WHERE f.slug = %s AND d.slug = %s AND c.slug = %s
 """
@@ -65,12 +64,13 @@ class ChannelKey:
     facility_id: int
     channel_id: int
     unit: str
-    scale: float | None = None
-    offset: float | None = None
+    #: its part of the facility file
+    spec: Mapping[str, Any] = field(repr=False)
 
-    def in_unit(self, sent: float | None) -> float | None:
+    def in_unit(self, reading: StoredReading) -> float | None:
         """Convert what is stored, which is what the device sent, to the unit."""
-        conversion = as_sent(self.unit, self.scale, self.offset)
+        conversion = in_force_at(in_force(self.unit, self.spec), to_us(reading.ts)).as_sent
+        sent = reading.value
         return sent if conversion is None or sent is None else conversion(sent)
 
 

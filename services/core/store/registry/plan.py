@@ -14,8 +14,7 @@ from pydantic import TypeAdapter
 from services.core.accounting.methods import Method
 from services.core.accounting.series import ChannelRule
 from services.core.accounting.stack.closing import ClosingRule
-from services.core.accounting.stack.qa import CalibrationSetup
-from services.core.accounting.units import Conversion
+from services.core.accounting.stack.qa import CalibrationRule
 from services.core.facility import assemble, assemble_closing, model
 from services.core.store.registry import factors
 from services.core.store.registry.retirements import Retirement
@@ -78,8 +77,8 @@ class FacilityPlan:
     channels: Mapping[int, ChannelRule]
     #: ids of the sources that a channel feeds
     fed_by: Mapping[int, tuple[int, ...]]
-    #: of channels whose calibrations are judged: by what, and from their unit to its unit
-    calibrations: Mapping[int, tuple[CalibrationSetup, Conversion]]
+    #: of channels whose calibrations are judged: by what
+    calibrations: Mapping[int, CalibrationRule]
     #: ``device.channel`` of the channels that sources use
     channel_names: Mapping[int, str] = field(repr=False)
     #: lateness in seconds of each source that the file no longer names: its totals stay
@@ -195,9 +194,9 @@ def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> F
         },
         fed_by=fed_by,
         calibrations={
-            channel_id: setup
+            channel_id: rule
             for channel_id in fed_by
-            if (setup := assemble_closing.calibration_setup(channels[channel_id])) is not None
+            if (rule := assemble_closing.calibration_rule(channels[channel_id])) is not None
         },
         channel_names={row["id"]: row["name"] for row in input_rows},
         retired={row["id"]: row["lateness_s"] or 0.0 for row in retired},

@@ -10,8 +10,7 @@ from typing import Any, Literal
 import psycopg
 from psycopg.rows import dict_row
 
-from services.core.accounting.units import Conversion, as_sent
-from services.core.facility.devices import plausible_range
+from services.core.facility.in_force import InForce, in_force
 from services.core.facility.model import own_topic
 
 _RETIRED_TOPICS = """
@@ -59,30 +58,21 @@ class Channel:
         return (self.kind, self.quantity) in _SIGNED and stated_or_bought and direction != "both"
 
     @property
-    def range(self) -> tuple[float, float] | None:
-        """The physical range in the channel's unit, both ends included; None: unlimited."""
-        limits, full_scale = self.spec.get("range"), self.spec.get("full_scale")
-        return plausible_range(
-            (float(limits[0]), float(limits[1])) if limits else None,
-            None if full_scale is None else float(full_scale),
-        )
+    def in_force(self) -> tuple[InForce, ...]:
+        """What its dated figures are, by when; the first is of the time before the second."""
+        return in_force(self.unit, self.spec)
 
-    @property
-    def over_range(self) -> tuple[float, float] | None:
+    def over_range(self, terms: InForce) -> tuple[float, float] | None:
         """Between which values, in the channel's unit, a refused one is over-range; None: none is.
 
         Up to twice the scale, or twice the end of the range, a monitor has gone over it; beyond
         that it shows nothing that it measured.
         """
-        if self.range is None or self.kind != "gauge":
+        if terms.plausible is None or terms.range is None or self.kind != "gauge":
             return None
-        end = float(self.spec.get("full_scale") or self.spec["range"][1])
-        return (self.range[1], 2 * end) if 2 * end > self.range[1] else None
-
-    @property
-    def as_sent(self) -> Conversion | None:
-        """What turns the numbers that the device sends into the unit; None: they are in it."""
-        return as_sent(self.unit, self.spec.get("scale"), self.spec.get("offset"))
+        end = terms.counted_full_scale or terms.range[1]
+        above = terms.plausible[1]
+        return (above, 2 * end) if 2 * end > above else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -199,5 +199,14 @@ def _midnight(day: date, zone: ZoneInfo) -> int:
 
 
 def _shown(value: Any) -> str:
-    text = "none" if value is None or value == [] else str(value)
+    text = "none" if value is None or value == [] else _over_time(value) or str(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _over_time(value: Any) -> str:
+    """Return a figure's values with their instants; empty: it is no such figure."""
+    if not isinstance(value, list) or not all(isinstance(v, dict) and "value" in v for v in value):
+        return ""
+    return ", ".join(
+        f"{v['value']} from {v['from']}" if "from" in v else f"{v['value']}" for v in value
+    )

@@ -39,12 +39,14 @@ def rule(equation: str = "F-11", policy: str = "part75", **more: str) -> Closing
 def minutes(read: float | NDArray[np.float64], scale: Scale | None = None) -> InputMinutes:
     """An hour of one reading a minute, NaN: none, as it counts beside the scale."""
     value = np.broadcast_to(np.asarray(read, dtype=np.float64), (60,)).copy()
-    counted = value if scale is None else scale.counted(value)
+    counted = value if scale is None else scale.counted(value, _times(value))
     over = None
     if scale is not None and (value > scale.full_scale).any():
         known = value if scale.beyond is Beyond.NOTHING else counted
         over = OverScale(
-            value=known, covered_us=_covered(known), over_us=_covered(scale.only_over(value))
+            value=known,
+            covered_us=_covered(known),
+            over_us=_covered(scale.only_over(value, _times(value))),
         )
     return InputMinutes(
         value=counted,
@@ -60,6 +62,10 @@ def minutes(read: float | NDArray[np.float64], scale: Scale | None = None) -> In
         ),
         over=over,
     )
+
+
+def _times(value: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.arange(value.size, dtype=np.int64) * 60_000_000
 
 
 def _covered(value: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -99,7 +105,8 @@ def test_minutes_above_full_scale_count_double_and_the_others_as_measured() -> N
 
 
 def test_a_reading_beyond_twice_the_full_scale_counts_as_read() -> None:
-    assert FLOW.counted(np.array([1e6, 3e6, 3.1e6, 7e6])).tolist() == [1e6, 3e6, 6e6, 7e6]
+    value = np.array([1e6, 3e6, 3.1e6, 7e6])
+    assert FLOW.counted(value, _times(value)).tolist() == [1e6, 3e6, 6e6, 7e6]
 
 
 @pytest.mark.parametrize(
@@ -116,9 +123,11 @@ def test_infinity_stands_for_a_value_that_was_refused_above_the_range(
 ) -> None:
     scale = Scale(full_scale=3e6, beyond=kind)
     value = np.array([1e6, np.inf, np.nan])
-    assert np.array_equal(scale.counted(value), [1e6, counted, np.nan], equal_nan=True)
-    assert np.array_equal(scale.known(value), [1e6, known, np.nan], equal_nan=True)
-    assert np.isfinite(scale.only_over(value)).tolist() == [False, True, False]
+    assert np.array_equal(
+        scale.counted(value, _times(value)), [1e6, counted, np.nan], equal_nan=True
+    )
+    assert np.array_equal(scale.known(value, _times(value)), [1e6, known, np.nan], equal_nan=True)
+    assert np.isfinite(scale.only_over(value, _times(value))).tolist() == [False, True, False]
 
 
 def test_a_substitute_is_never_below_what_was_read_above_full_scale() -> None:
@@ -242,3 +251,16 @@ def test_what_counts_is_what_makes_no_less_emission(
     role: str, part75: bool, counts_as: Beyond | None
 ) -> None:
     assert beyond(role, part75=part75) is counts_as
+
+
+def test_a_full_scale_is_that_of_the_readings_time() -> None:
+    scale = replace(FLOW, later=((60_000_000, 2e6), (120_000_000, 4e6)))
+    value = np.array([3.1e6, 2.1e6, 3.1e6])
+    assert scale.counted(value, _times(value)).tolist() == [6e6, 4e6, 3.1e6]
+    assert scale.over(value, _times(value)).tolist() == [True, True, False]
+
+
+def test_rounding_above_the_end_of_a_range_is_not_above_full_scale() -> None:
+    scale = Scale(full_scale=20.0, beyond=Beyond.TWICE, noise=2e-5)
+    value = np.array([20.00001, 20.001, np.inf])
+    assert scale.counted(value, _times(value)).tolist() == [20.00001, 40.0, 40.0]
