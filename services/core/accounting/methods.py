@@ -216,7 +216,7 @@ class StackMethod:
         )
 
     def sensitivities(self, channels: Mapping[str, float]) -> dict[str, float]:
-        """By channel: percent that the rate changes when its value changes by one percent.
+        """By channel: percent that the rate changes when its value rises by one percent.
 
         Central differences around the values of `channels`, by role in their own units; NaN where
         the rate is zero or an input is missing. For the propagation of uncertainty (JCGM 100:2008,
@@ -244,5 +244,5 @@ class StackMethod:
             # a channel acts through what is derived from it, which is computed anew
             around = values if role in parts else channels
             up, down = (rate({**around, role: around[role] * f}) for f in (1.0001, 0.9999))
-            result[role] = abs((up - down) / (2e-4 * rate(channels)))
+            result[role] = (up - down) / (2e-4 * rate(channels))
         return result

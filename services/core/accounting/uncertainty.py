@@ -21,7 +21,11 @@ from datetime import date
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Component:
-    """One cause of error: whatever shares its `id` is wrong by the same percentage."""
+    """One cause of error: whatever shares its `id` is wrong by the same percentage.
+
+    Below zero where more of the cause makes less of the figure: a meter behind another one that is
+    taken off in one source and counted in another is wrong in neither sum.
+    """
 
     id: str
     percent: float

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.core.accounting.uncertainty import Part, band
 from services.core.facility.file import parse
 from services.core.store.answers.source_uncertainty import KnownAccounts, source_accounts
 from services.core.store.database.connect import async_engine, engine
@@ -40,6 +42,25 @@ sources:
     diluent: F-14A
     fuel: natural-gas
     inputs: {o2: cems.o2, flow: cems.flow, h2o: cems.h2o}
+"""
+
+
+DERIVED = """
+facility: {{id: mill, name: Mill, timezone: UTC}}
+devices:
+  - id: m
+    channels:
+      - {{id: main, quantity: energy, unit: kWh, kind: counter, scale: 40, uncertainty: 1}}
+      - {{id: hall, quantity: energy, unit: MWh, kind: counter, max_rate: 9, uncertainty: 2}}
+      - {{id: rest, quantity: energy, unit: kWh, kind: derived, formula: main - hall{stated}}}
+      - {{id: p, quantity: power, unit: kW, kind: gauge, uncertainty: 3}}
+      - {{id: share, quantity: fraction, unit: "%", kind: gauge, uncertainty: 4}}
+      - {{id: part, quantity: power, unit: kW, kind: derived, formula: 2 * p * (1 - share)}}
+factors: [{{id: f, unit: kWh, co2_kg: 0.5, citation: a, uncertainty: 0}}]
+sources:
+  - {{id: rest, scope: 2, method: activity, input: m.rest, factor: f}}
+  - {{id: hall, scope: 2, method: activity, input: m.hall, factor: f}}
+  - {{id: part, scope: 2, method: activity, input: m.part, factor: f}}
 """
 
 
@@ -91,3 +112,74 @@ async def test_those_of_a_stack_follow_its_readings(
         percents.append([meter.percent for meter in accounts["stack"].meters])
     plant.close()
     assert percents[0] != percents[1]
+
+
+@pytest.mark.vector
+async def test_the_band_of_a_derived_channel_follows_from_its_channels(
+    database_url: str, reading: AsyncConnection
+) -> None:
+    known = KnownAccounts()
+    plant = Plant(database_url, DERIVED.format(stated=""))
+    assert (await known.read(reading, "mill"))["rest"].meters == ()
+    begin = datetime.now(UTC) - timedelta(hours=3)
+    for k in range(3):
+        at = begin + k * timedelta(hours=1)
+        # 100 kWh an hour in, of them 40 in the hall; 50 kW, of which 20 % are not counted
+        plant.store(
+            [
+                Reading("m.main", at, 7 + 2.5 * k),
+                Reading("m.hall", at, 1 + 0.04 * k),
+                Reading("m.p", at, 25.0),
+                Reading("m.share", at, 20.0),
+            ]
+        )
+    accounts = await known.read(reading, "mill")
+
+    def percent(*sources: tuple[str, float]) -> float:
+        day = datetime.now(UTC).date()
+        parts = [
+            Part(kg=kg, components=accounts[source].components(day, day) or ())
+            for source, kg in sources
+        ]
+        assert all(part.components for part in parts)
+        return band(parts).percent or 0.0
+
+    # 100 +- 1 less 40 +- 0.8 are 60 +- 1.2806
+    assert percent(("rest", 60.0)) == pytest.approx(100 * math.hypot(1, 0.8) / 60, rel=1e-6)
+    # rest and hall are the main meter again: 100 +- 1
+    assert percent(("rest", 60.0), ("hall", 40.0)) == pytest.approx(1.0, rel=1e-6)
+    # a product: 3 %, and a fourth of 4 %, because 20 % that are wrong by 4 % change 80 % by 1 %
+    assert percent(("part", 40.0)) == pytest.approx(math.hypot(3, 1), rel=1e-6)
+    put(database_url, DERIVED.format(stated=", uncertainty: 5"))
+    accounts = await known.read(reading, "mill")
+    assert percent(("rest", 60.0)) == pytest.approx(5.0)
+    plant.close()
+
+
+@pytest.mark.vector
+async def test_what_a_formula_of_a_stack_and_its_equation_share_does_not_count_twice(
+    database_url: str, reading: AsyncConnection
+) -> None:
+    # dry CO2 from wet: moisture falls out of F-2, so that 50 % of it change nothing
+    text = (
+        STACK.replace("inputs: {o2: cems.o2", "inputs: {co2: cems.dry")
+        .replace("    diluent: F-14A\n    fuel: natural-gas\n", "")
+        .replace(
+            "uncertainty: 5}",
+            "uncertainty: 50}\n      - {id: dry, quantity: fraction, "
+            'unit: "%", kind: derived, formula: o2 / (1 - h2o)}',
+        )
+    )
+    plant = Plant(database_url, text)
+    at = datetime.now(UTC) - timedelta(minutes=2)
+    plant.store(
+        [
+            Reading("cems.o2", at, 10.0),
+            Reading("cems.flow", at, 1e6),
+            Reading("cems.h2o", at, 20.0),
+        ]
+    )
+    accounts = await source_accounts(reading, "works")
+    found = band([Part(kg=100.0, components=accounts["stack"].meters)])
+    assert found.percent == pytest.approx(math.hypot(3, 4), rel=1e-6)
+    plant.close()

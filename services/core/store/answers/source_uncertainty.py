@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-import numpy as np
 from pydantic import TypeAdapter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.accounting.factor_calendar import FactorAge
 from services.core.accounting.uncertainty import Component, FactorUncertainty
-from services.core.facility import assemble, model
-from services.core.facility.in_force import in_force, in_force_at
+from services.core.facility import model
+from services.core.store.answers import meter_uncertainty
 from services.core.store.answers.factor_ages import ages, ages_then, counting, versions
-from services.core.timeline.instants import to_us
 
 _SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
 
@@ -45,7 +43,8 @@ _VALIDITY = text(
     """
 SELECT r.revision, EXISTS (
     SELECT FROM source s JOIN facility f ON f.id = s.facility_id
-    WHERE f.slug = :facility AND s.method = 'stack') AS by_readings
+    WHERE f.slug = :facility
+      AND (s.method = 'stack' OR s.spec -> 'derived' IS NOT NULL)) AS by_readings
 FROM registry_revision r
 """
 )
@@ -100,6 +99,8 @@ async def source_accounts(
         factor_ages = {slug: ages(names, by_name) for slug, names in named.items()}
     else:
         factor_ages = await ages_then(connection, facility, as_of)
+    followed = [c for s, spec in specs.items() for c in meter_uncertainty.followed(spec, inputs[s])]
+    rates = await meter_uncertainty.rates(connection, followed)
     checks = {
         spec.check
         for spec in specs.values()
@@ -111,7 +112,7 @@ async def source_accounts(
             scope=spec.scope,
             check=spec.check,
             counts=slug not in checks,
-            meters=_meters(spec, inputs[slug]),
+            meters=meter_uncertainty.components(spec, inputs[slug], rates),
             factor=factors.get(spec.factor) if isinstance(spec, model.ActivitySource) else None,
             factor_ages=factor_ages.get(slug, ()),
         )
@@ -122,7 +123,8 @@ async def source_accounts(
 class KnownAccounts:
     """Accounts that are read again only where they may differ from those read before.
 
-    They follow from the registry; those of a facility with a stack from its newest readings too.
+    They follow from the registry; those of a facility with a stack, or a derived channel, from its
+    newest readings too.
     """
 
     def __init__(self) -> None:
@@ -147,41 +149,3 @@ def _uncertainty(slug: str, rows: Sequence[Any]) -> FactorUncertainty:
             (row.valid_from, row.valid_to, row.uncertainty_percent) for row in counting(rows)
         ),
     )
-
-
-def _meters(spec: model.Source, rows: Sequence[Mapping[str, Any]]) -> tuple[Component, ...]:
-    """Return each meter's percentage times the rate's sensitivity to it; empty: one says none."""
-    if isinstance(spec, model.ActivitySource) and spec.derived is not None:
-        percent = spec.derived.uncertainty
-        named = f"channel {spec.derived.channel}"
-        return () if percent is None else (Component(id=named, percent=percent),)
-    entering = {row["role"]: row for row in rows if row["role"] not in model.TELLING}
-    if any(row["percent"] is None for row in entering.values()):
-        return ()
-    sensitivities: dict[str, float] = {}
-    if isinstance(spec, model.StackSource):
-        method = assemble.stack_method(
-            spec, {row["role"]: model.Channel.model_validate(row["channel"]) for row in rows}
-        )
-        sensitivities = method.sensitivities(
-            {row["role"]: _in_unit(row) for row in rows if row["value"] is not None}
-        )
-    return tuple(
-        Component(
-            id=f"channel {row['channel_id']}",
-            percent=row["percent"] * _known_or_one(sensitivities.get(role)),
-        )
-        for role, row in entering.items()
-    )
-
-
-def _in_unit(row: Mapping[str, Any]) -> float:
-    conversion = in_force_at(
-        in_force(row["channel"]["unit"], row["channel"]), to_us(row["ts"])
-    ).as_sent
-    value = float(row["value"])
-    return value if conversion is None else conversion(value)
-
-
-def _known_or_one(sensitivity: float | None) -> float:
-    return 1.0 if sensitivity is None or not np.isfinite(sensitivity) else sensitivity
