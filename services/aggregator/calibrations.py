@@ -64,6 +64,29 @@ def refresh_span(
     )
 
 
+def judged(
+    connection: psycopg.Connection[Any],
+    channel_id: int,
+    rule: CalibrationRule,
+    first_minute: int,
+    end_minute: int,
+) -> list[CalibrationTest]:
+    """Judge the tests that ended in the minutes, end exclusive, by the readings that are stored.
+
+    What a test began with, or goes on with, may lie outside of them.
+    """
+    rows = calibrations.readings(
+        connection,
+        channel_id,
+        first_minute - _LONGEST_TEST_MINUTES,
+        end_minute + _LONGEST_TEST_MINUTES,
+    )
+    tests = rule.tests([ts for ts, _ in rows], [value for _, value in rows])
+    return [
+        test for test in tests if first_minute * MINUTE_US <= test.ts_us < end_minute * MINUTE_US
+    ]
+
+
 def _refresh_channel(
     connection: psycopg.Connection[Any],
     channel_id: int,
@@ -73,8 +96,7 @@ def _refresh_channel(
 ) -> tuple[int, int] | None:
     first = first_minute - _LONGEST_TEST_MINUTES
     end = last_minute + 1 + _LONGEST_TEST_MINUTES
-    rows = calibrations.readings(connection, channel_id, first, end)
-    tests = rule.tests([ts for ts, _ in rows], [value for _, value in rows])
+    tests = judged(connection, channel_id, rule, first, end)
     span_us = (first * MINUTE_US, end * MINUTE_US)
     stored = [
         test

@@ -14,8 +14,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from services.aggregator.audit import preview
+from services.aggregator.audit.hold import BusyError, steps
 from services.aggregator.audit.preview import HourChange
-from services.aggregator.audit.verify import BusyError, steps
 from services.cli import source_hours
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import console

@@ -49,11 +49,14 @@ def in_order(begins: datetime | None, ends: datetime | None) -> None:
 
 
 def sources(
-    connection: psycopg.Connection[Any], facilities: Sequence[str] | None
+    connection: psycopg.Connection[Any],
+    facilities: Sequence[str] | None,
+    *,
+    deleted: Sequence[str] = (),
 ) -> list[StoredSource]:
-    """Read the sources of the facilities; None: all."""
+    """Read the sources of the facilities; None: all. Those that are being deleted have none."""
     sources = final_hours.sources(connection, facilities)
-    unknown = sorted(set(facilities or ()) - {source.facility for source in sources})
+    unknown = sorted(set(facilities or ()) - {source.facility for source in sources} - {*deleted})
     if unknown:
         raise failure(
             f"there is no facility {', '.join(unknown)} with sources; create it with `tonne apply`"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -12,40 +10,20 @@ import psycopg
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
+from services.aggregator.audit import hold, registry, versions
 from services.aggregator.audit import verify as check
-from services.aggregator.audit.verify import BusyError, Difference, Step
+from services.aggregator.audit.findings import Step, not_checked
+from services.aggregator.audit.hold import BusyError
 from services.aggregator.sentence import sentence
 from services.cli import source_hours
 from services.cli.errors import clear_errors
-from services.cli.listing import console
 from services.cli.process import database
-from services.cli.say import cell, say
+from services.cli.say import say
 from services.cli.source_hours import SourceHours
+from services.cli.verified import Verified, as_json_line, tell
 from services.core.store.emissions.final_hours import StoredSource
 from services.core.store.registry.plan import usable_plans
-
-#: Differences that are listed; all of them are counted.
-MAX_LISTED = 1000
-
-
-@dataclass
-class _Result:
-    """What the steps came to, however many there were."""
-
-    checked: int = 0
-    waiting: int = 0
-    unknown: int = 0
-    differ: int = 0
-    listed: list[Difference] = field(default_factory=list)
-
-    def add(self, step: Step) -> None:
-        self.checked += step.checked
-        self.waiting += step.waiting
-        self.unknown += step.unknown
-        self.differ += len(step.differences)
-        self.listed.extend(step.differences[: MAX_LISTED - len(self.listed)])
 
 
 def verify(
@@ -57,41 +35,69 @@ def verify(
         typer.Option("--from", help="hours from this time on, such as 2026-11-22T18:00:00Z"),
     ] = None,
     until: Annotated[str | None, typer.Option("--to", help="hours before this time")] = None,
+    with_versions: Annotated[
+        bool,
+        typer.Option(
+            "--versions", help="compute the versions that restatements replaced again, too"
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Recompute hours and check that the ledger adds up; exit 1 and list what does not."""
     first, end = source_hours.instant("--from", since), source_hours.instant("--to", until)
-    result = _Result()
     with clear_errors(), database("verify") as connection:
-        chosen = source_hours.sources(connection, facility or None)
-        bounds = source_hours.bounds(connection, chosen, first, end)
-        for step in _steps(connection, chosen, bounds):
-            result.add(step)
+        result = verified(connection, facility or None, first, end, with_versions=with_versions)
     if as_json:
-        counts = {"checked": result.checked, "waiting": result.waiting, "unknown": result.unknown}
-        differs = [_row(difference) for difference in result.listed]
-        say(json.dumps({**counts, "differ": result.differ, "differs": differs}))
+        say(as_json_line(result))
     else:
-        _tell(result)
+        tell(result)
     if result.differ:
         raise typer.Exit(1)
 
 
+def verified(
+    connection: psycopg.Connection[Any],
+    facilities: Sequence[str] | None = None,
+    first: datetime | None = None,
+    end: datetime | None = None,
+    *,
+    with_versions: bool = False,
+) -> Verified:
+    """Check the hours in ``first .. end`` of the facilities; None: all."""
+    result = Verified(with_versions=with_versions)
+    purges = registry.purges(connection, facilities)
+    result.add(Step(differences=tuple(purges)))
+    chosen = source_hours.sources(
+        connection, facilities, deleted=[purge.facility for purge in purges]
+    )
+    result.add(Step(differences=tuple(registry.contradictions(connection, facilities))))
+    bounds = source_hours.bounds(connection, chosen, first, end)
+    for step in _steps(connection, chosen, bounds, with_versions=with_versions):
+        result.add(step)
+    return result
+
+
 def _steps(
-    connection: psycopg.Connection[Any], chosen: list[StoredSource], bounds: list[SourceHours]
+    connection: psycopg.Connection[Any],
+    chosen: Sequence[StoredSource],
+    bounds: Sequence[SourceHours],
+    *,
+    with_versions: bool,
 ) -> Iterator[Step]:
     plans, failures = usable_plans(connection)
     hours = {source_span.source.source_id: source_span for source_span in bounds}
+    count = sum(source_span.count for source_span in bounds)
     with Progress(
-        TextColumn("verifying"),
+        TextColumn("verifying {task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("hours"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
     ) as progress:
-        task = progress.add_task("", total=sum(source_span.count for source_span in bounds))
+        of_hours = progress.add_task("hours", total=count)
+        of_versions = progress.add_task("versions", total=count, visible=with_versions)
+        of_windows = progress.add_task("sources' windows", total=len(chosen))
         for source in chosen:
             plan = plans.get(source.facility_id)
             source_span = hours.get(source.source_id)
@@ -101,11 +107,15 @@ def _steps(
                 continue
             try:
                 for first, last in (
-                    check.steps(source_span.first, source_span.last) if source_span else ()
+                    hold.steps(source_span.first, source_span.last) if source_span else ()
                 ):
                     yield check.step(connection, plan, source, first, last, datetime.now(UTC))
-                    progress.advance(task, last - first + 1)
-                yield Step(differences=tuple(check.windows(connection, source)))
+                    progress.advance(of_hours, last - first + 1)
+                    if with_versions:
+                        yield versions.step(connection, source, first, last)
+                        progress.advance(of_versions, last - first + 1)
+                yield check.windows(connection, source)
+                progress.advance(of_windows)
             except (BusyError, LookupError, ValueError, ArithmeticError, psycopg.Error) as error:
                 # of this source alone, unless the database is gone
                 if connection.closed:
@@ -114,53 +124,4 @@ def _steps(
 
 
 def _failed(source: StoredSource, reason: str) -> Step:
-    return Step(differences=(check.not_checked(source, reason),))
-
-
-def _row(difference: Difference) -> dict[str, Any]:
-    return {
-        "kind": difference.kind,
-        "facility": difference.facility,
-        "source": difference.source,
-        "hour": _hour(difference),
-        "window": difference.window,
-        "stored_kg": _kg(difference.stored_ug),
-        "recomputed_kg": _kg(difference.recomputed_ug),
-        "figures": list(difference.figures),
-        "detail": difference.detail,
-        "source_name": difference.source_name,
-    }
-
-
-def _tell(result: _Result) -> None:
-    if result.listed:
-        table = Table(
-            "facility", "source", "name", "hour", "what", "stored kg", "recomputed kg", "differs in"
-        )
-        for difference in result.listed:
-            stored, computed = (
-                "none" if kg is None else repr(kg)
-                for kg in (_kg(difference.stored_ug), _kg(difference.recomputed_ug))
-            )
-            table.add_row(
-                difference.facility, difference.source, cell(difference.source_name),
-                _hour(difference) or difference.window, difference.kind, stored, computed,
-                cell("; ".join(filter(None, (", ".join(difference.figures), difference.detail)))),
-            )  # fmt: skip
-        console().print(table)
-    say(f"final hours checked: {result.checked}")
-    say(f"differ: {result.differ}")
-    if result.differ > len(result.listed):
-        say(f"listed: the first {len(result.listed)}; choose with --facility, --from and --to")
-    if result.waiting:
-        say(f"not held against readings, waiting to be recomputed: {result.waiting}")
-    if result.unknown:
-        say(f"not held against readings, because these changed or were dropped: {result.unknown}")
-
-
-def _kg(micrograms: int | None) -> float | None:
-    return None if micrograms is None else micrograms / 1e9
-
-
-def _hour(difference: Difference) -> str | None:
-    return None if difference.hour is None else f"{difference.hour:%Y-%m-%dT%H:%MZ}"
+    return Step(differences=(not_checked(source, reason),))

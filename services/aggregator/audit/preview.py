@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from services.aggregator import close_hours, hour_points
-from services.aggregator.audit.verify import rolled_back
+from services.aggregator.audit.hold import rolled_back
 from services.core.store.computation import computable_ranges, compute
 from services.core.store.computation.ranges import Ranges
 from services.core.store.emissions import deferred_minutes, final_hours, minutes_and_hours

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import psycopg
+from numpy.typing import NDArray
 
 from services.aggregator import close_hours
 from services.core.store.computation import compute
 from services.core.store.computation.ranges import Ranges
-from services.core.store.emissions import hour_inputs
+from services.core.store.emissions import hour_inputs, stored_minutes
 from services.core.store.emissions.hour_closing import HourVerdict, biogenic_part
 from services.core.store.emissions.minute_changes import SourceMinutes
 from services.core.store.readings.series import StoredReadings
@@ -31,10 +32,23 @@ HourFigures = Mapping[str, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WrongMinutes:
+    """Minutes of an hour that are not what their readings give."""
+
+    count: int
+    #: since the epoch
+    first: int
+    #: by their column
+    figures: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ComputedHour:
     """What an hour comes to."""
 
     figures: HourFigures
+    #: None: each of them is
+    wrong_minutes: WrongMinutes | None = None
     #: None: no rule judges it
     verdict: HourVerdict | None = None
     #: roles of which something else is recorded than was given to the equation
@@ -59,8 +73,14 @@ def hours(
         Ranges.from_intervals({source_id: [Interval.through(first * 60, last_minute)]}),
     )
     figures = _sums(computed, first, last)
+    wrong = _wrong_minutes(
+        computed, stored_minutes.read(connection, source_id, first * 60, last_minute), first * 60
+    )
     if plan.sources[source_id].closing is None:
-        return {hour: ComputedHour(figures=figures[hour]) for hour in wanted}
+        return {
+            hour: ComputedHour(figures=figures[hour], wrong_minutes=wrong.get(hour))
+            for hour in wanted
+        }
     have = hour_inputs.recorded_hours(connection, source_id, first, last)
     recorded = hour_inputs.given(connection, source_id, first, last)
     finalised = close_hours.finalise(connection, plan, {source_id: have}, now) if have else None
@@ -75,6 +95,7 @@ def hours(
             figures=figures[hour]
             if hour not in verdicts or verdicts[hour].code is None
             else _closed(figures[hour], verdicts[hour]),
+            wrong_minutes=wrong.get(hour),
             verdict=verdicts.get(hour),
             inputs=tuple(sorted(differing.get(hour, ()))),
         )
@@ -98,6 +119,25 @@ def _closed(minutes: HourFigures, verdict: HourVerdict) -> HourFigures:
             if mass.closing is not None
         },
     }
+
+
+def _wrong_minutes(
+    computed: SourceMinutes, stored: Mapping[str, NDArray[np.int64]], first_minute: int
+) -> dict[int, WrongMinutes]:
+    """Return what of the computed minutes is stored otherwise, by hour."""
+    place = computed.minutes - first_minute
+    differs = {name: computed.figures[name] != column[place] for name, column in stored.items()}
+    minutes = computed.minutes[np.logical_or.reduce(list(differs.values()))]
+    wrong = {}
+    for hour in np.unique(minutes // 60).tolist():
+        of_hour = minutes[minutes // 60 == hour]
+        within = computed.minutes // 60 == hour
+        wrong[hour] = WrongMinutes(
+            count=of_hour.size,
+            first=int(of_hour[0]),
+            figures=tuple(name for name, where in differs.items() if where[within].any()),
+        )
+    return wrong
 
 
 def _sums(computed: SourceMinutes, first: int, last: int) -> dict[int, HourFigures]:

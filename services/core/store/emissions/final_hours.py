@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, LiteralString
 
 import numpy as np
 import psycopg
@@ -56,6 +56,15 @@ WHERE h.source_id = %(source)s AND h.hour >= minute_start(60 * %(first)s)
 ORDER BY h.hour
 """  # noqa: S608 - a constant
 
+_SUPERSEDED = f"""
+SELECT {_HOUR}, h.version, h.known_at, h.superseded_at, h.code,
+       {per_figure(CHECKED, "coalesce(h.{f}, 0)")}
+FROM emission_hour_history h
+WHERE h.source_id = %(source)s AND h.hour >= minute_start(60 * %(first)s)
+  AND h.hour <= minute_start(60 * %(last)s)
+ORDER BY h.hour, h.version
+"""  # noqa: S608 - a constant
+
 _HORIZON = """
 SELECT minute_of(max(c.horizon)) / 60 FROM channel_horizon c
 WHERE c.channel_id = ANY(%s)
@@ -69,6 +78,26 @@ WHERE r.channel_id = ANY(%(channels)s) AND r.received_at > s.retired_at
   AND r.ts >= minute_start(60 * (%(first)s - 24))
   AND r.ts < minute_start(60 * (%(last)s + 25))
 """
+
+
+# What is dated in the future was not queued by anybody.
+_IS_TOO_LONG: LiteralString = (
+    " NOT BETWEEN clock_timestamp() - %(longest)s::interval"
+    " AND clock_timestamp() + interval '5 minutes'"
+)
+
+_QUEUED: LiteralString = (
+    f"SELECT from_minute, to_minute, requested_at, requested_at {_IS_TOO_LONG}"  # noqa: S608
+    " FROM recompute WHERE source_id = %(source)s"
+)
+
+_INVALIDATED: LiteralString = f"""
+SELECT x.channel_id, x.minute, min(t.committed_at), bool_or(t.committed_at {_IS_TOO_LONG})
+FROM touched t
+CROSS JOIN LATERAL unnest(t.channel_ids, t.minutes) AS x(channel_id, minute)
+WHERE t.facility_id = %(facility)s AND x.channel_id = ANY(%(channels)s)
+GROUP BY 1, 2
+"""  # noqa: S608 - a condition of this module
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,6 +129,29 @@ class StoredHour:
     reason: str
     #: by name, those of ``CHECKED``
     figures: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SupersededVersion:
+    """A version of an hour (since the epoch) that another one replaced."""
+
+    hour: int
+    version: int
+    known_at: datetime
+    superseded_at: datetime
+    #: None: no rule judged it
+    code: str | None
+    #: by name, those of ``CHECKED``
+    figures: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WaitingSince:
+    """How long what waits to be computed has been waiting."""
+
+    since: datetime
+    #: longer than work may wait, or since a time to come
+    too_long: bool
 
 
 def sources(
@@ -145,6 +197,24 @@ def stored(
     ]
 
 
+def superseded(
+    connection: psycopg.Connection[Any], source_id: int, first: int, last: int
+) -> list[SupersededVersion]:
+    """Read the versions of the hours ``first .. last`` that others replaced."""
+    rows = connection.execute(_SUPERSEDED, {"source": source_id, "first": first, "last": last})
+    return [
+        SupersededVersion(
+            hour=hour,
+            version=version,
+            known_at=known_at,
+            superseded_at=superseded_at,
+            code=code,
+            figures=dict(zip(names(CHECKED), figures, strict=True)),
+        )
+        for hour, version, known_at, superseded_at, code, *figures in rows
+    ]
+
+
 def horizon(connection: psycopg.Connection[Any], channel_ids: Sequence[int]) -> int | None:
     """Read the hour before which readings of any of the channels were dropped; None: none were."""
     row = connection.execute(_HORIZON, (list(channel_ids),)).fetchone()
@@ -166,25 +236,44 @@ def after_retirement(
     return {row[0] for row in rows}
 
 
-def queued(connection: psycopg.Connection[Any], source_id: int) -> list[Interval]:
-    """Read the minutes of the source that wait to be computed again."""
-    rows = connection.execute(
-        "SELECT from_minute, to_minute FROM recompute WHERE source_id = %s", (source_id,)
-    )
-    return [Interval(start=row[0], end=row[1]) for row in rows]
+def queued(
+    connection: psycopg.Connection[Any], source_id: int, longest: timedelta
+) -> list[tuple[Interval, WaitingSince]]:
+    """Read the minutes of the source that wait to be computed again; ``longest``: that is honest.
+
+    A recomputation that was asked for covers no minutes to come.
+    """
+    rows = connection.execute(_QUEUED, {"source": source_id, "longest": longest})
+    return [
+        (Interval(start=start, end=end), WaitingSince(since=since, too_long=too_long))
+        for start, end, since, too_long in rows
+    ]
 
 
 def invalidated_minutes(
-    connection: psycopg.Connection[Any], facility_id: int, channel_ids: Sequence[int]
-) -> dict[int, NDArray[np.int64]]:
-    """Read ascending minutes of the channels whose readings wait to be computed."""
-    minutes: dict[int, set[int]] = {}
+    connection: psycopg.Connection[Any],
+    facility_id: int,
+    channel_ids: Sequence[int],
+    longest: timedelta,
+) -> list[tuple[WaitingSince, dict[int, NDArray[np.int64]]]]:
+    """Read ascending minutes of the channels whose readings wait to be computed.
+
+    Those that have been waiting for longer than ``longest`` stand for themselves, each part with
+    the time of its oldest.
+    """
     rows = connection.execute(
-        "SELECT DISTINCT x.channel_id, x.minute FROM touched t"
-        " CROSS JOIN LATERAL unnest(t.channel_ids, t.minutes) AS x(channel_id, minute)"
-        " WHERE t.facility_id = %s AND x.channel_id = ANY(%s)",
-        (facility_id, list(channel_ids)),
+        _INVALIDATED,
+        {"facility": facility_id, "channels": list(channel_ids), "longest": longest},
     )
-    for channel_id, minute in rows:
+    parts: dict[bool, tuple[datetime, dict[int, set[int]]]] = {}
+    for channel_id, minute, since, too_long in rows:
+        oldest, minutes = parts.get(too_long, (since, {}))
         minutes.setdefault(channel_id, set()).add(minute)
-    return {c: np.array(sorted(m), dtype=np.int64) for c, m in minutes.items()}
+        parts[too_long] = (min(oldest, since), minutes)
+    return [
+        (
+            WaitingSince(since=since, too_long=too_long),
+            {c: np.array(sorted(m), dtype=np.int64) for c, m in minutes.items()},
+        )
+        for too_long, (since, minutes) in parts.items()
+    ]

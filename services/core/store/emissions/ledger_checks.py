@@ -1,4 +1,4 @@
-"""Finds what of the ledger does not add up: minutes to hours, versions to a chain, windows.
+"""Finds what of the ledger does not add up: minutes to hours, versions to a chain.
 
 Each check is of figures and rows alone, whether their readings are still there or not.
 """
@@ -14,8 +14,7 @@ from typing import Any, LiteralString
 import psycopg
 
 from services.core.store.emissions.hour_quality import hour_quality
-from services.core.store.schema.figures import IN_HOURS, IN_WINDOWS, names, per_figure
-from services.core.timeline.windows import ROLLING_MINUTES, TOTALS
+from services.core.store.schema.figures import IN_HOURS, names, per_figure
 
 _IN_RANGE: LiteralString = (
     "source_id = %(source)s AND hour >= minute_start(60 * %(first)s)"
@@ -77,30 +76,6 @@ FROM emission_hour_history WHERE {_IN_RANGE}
 ORDER BY 1, 2
 """  # noqa: S608 - constants
 
-_WINDOWS: LiteralString = f"""
-SELECT r.span, r.co2_ug, t.co2_ug, r.upto - r.since, ARRAY[{
-    per_figure(IN_WINDOWS, "r.{f} <> t.{f}")
-}]
-FROM rolling_total r CROSS JOIN LATERAL (
-    SELECT {per_figure(IN_WINDOWS, "coalesce(sum({f.closed}), 0) AS {f}")}
-    FROM minute_in_force m
-    WHERE m.source_id = r.source_id AND m.minute BETWEEN r.since AND r.upto) t
-WHERE r.source_id = %(source)s
-"""  # noqa: S608 - constants
-
-# Of a source that was set aside no window is told, and of one that is new none is made yet. Values
-# are carried and windows moved by the same tick, so that either mark would do; one can be forged.
-_WINDOWS_DUE = """
-SELECT EXISTS (
-    SELECT FROM source s
-    JOIN facility f ON f.id = s.facility_id
-    JOIN facility_progress p ON p.facility_id = f.id
-    WHERE s.id = %(source)s AND s.active AND f.retired_at IS NULL
-      AND p.carried_to IS NOT NULL
-      AND EXISTS (SELECT FROM emission_hour h WHERE h.source_id = s.id AND h.final)
-      AND NOT EXISTS (SELECT FROM set_aside a WHERE a.facility_id = f.id))
-"""
-
 #: Reasons of a version that is the first of its hour.
 _FIRST_REASONS = ("open", "closed")
 
@@ -131,7 +106,7 @@ def hours_against_minutes(
     """Read the hours (since the epoch, both included) that are not the sum of their minutes."""
     rows = connection.execute(_SUMS, _range(source_id, first, last))
     return {
-        hour: Unequal(stored_ug=stored, sum_ug=sum_ug, figures=_named(names(IN_HOURS), unequal))
+        hour: Unequal(stored_ug=stored, sum_ug=sum_ug, figures=differing(names(IN_HOURS), unequal))
         for hour, stored, sum_ug, unequal in rows
     }
 
@@ -194,29 +169,8 @@ def wrong_substituted_times(
     return dict(connection.execute(_SUBSTITUTED_TIMES, _range(source_id, first, last)).fetchall())
 
 
-def windows_against_minutes(
-    connection: psycopg.Connection[Any], source_id: int
-) -> Iterator[tuple[str, Unequal | None]]:
-    """Read the rolling and to-date totals that are not the sum of their minutes, or not there."""
-    stored_windows = set()
-    for window, stored, sum_ug, length, unequal in connection.execute(
-        _WINDOWS, {"source": source_id}
-    ):
-        stored_windows.add(window)
-        figures = _named(names(IN_WINDOWS), unequal)
-        minutes = ROLLING_MINUTES.get(window)
-        if minutes is not None and length.total_seconds() != (minutes - 1) * 60:
-            figures = (*figures, "since")
-        if figures:
-            yield window, Unequal(stored_ug=int(stored), sum_ug=int(sum_ug), figures=figures)
-    row = connection.execute(_WINDOWS_DUE, {"source": source_id}).fetchone()
-    if row is not None and row[0]:
-        for window in TOTALS:
-            if window not in stored_windows:
-                yield window, None
-
-
-def _named(figures: tuple[str, ...], unequal: list[bool]) -> tuple[str, ...]:
+def differing(figures: tuple[str, ...], unequal: list[bool]) -> tuple[str, ...]:
+    """Return the names of the figures that are not equal."""
     return tuple(name for name, differs in zip(figures, unequal, strict=True) if differs)
 
 

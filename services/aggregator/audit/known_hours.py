@@ -1,0 +1,124 @@
+"""Compute hours a second time, each with what was known when it came into force."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from services.aggregator.audit import recomputed
+from services.aggregator.audit.findings import Findings, Kind
+from services.aggregator.audit.recomputed import ComputedHour
+from services.aggregator.sentence import sentence
+from services.core.store.emissions.final_hours import StoredHour, StoredSource
+from services.core.store.registry.plan import FacilityPlan
+from services.core.store.registry.plan_as_known import source_as_known
+from services.core.timeline.instants import MICROSECOND
+
+
+def plan_as_known(
+    connection: psycopg.Connection[Any], plan: FacilityPlan, source: StoredSource, as_of: datetime
+) -> FacilityPlan:
+    """Return the facility's plan with this source alone, as it was configured at ``as_of``.
+
+    :raises LookupError, ValueError: nothing could be computed with what was known then.
+    """
+    known = source_as_known(
+        connection,
+        facility_id=source.facility_id,
+        timezone=source.timezone,
+        source_id=source.source_id,
+        slug=source.source,
+        as_of=as_of,
+    )
+    return replace(
+        plan,
+        sources={source.source_id: known.source},
+        channels=known.channels,
+        fed_by=dict.fromkeys(known.channels, (source.source_id,)),
+    )
+
+
+def compute(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    findings: Findings,
+    stored: Mapping[int, StoredHour],
+    hours: Sequence[int],
+    *,
+    cuts: Sequence[datetime],
+    now: datetime,
+    judged_at: datetime,
+) -> dict[int, ComputedHour]:
+    """Compute hours (since the epoch), each as known when it came into force, or now if missing.
+
+    ``cuts``: when the configuration changed, ascending. What cannot be computed is added to the
+    findings.
+    """
+    source = findings.source
+    eras: dict[int, list[int]] = {}
+    for hour in hours:
+        known_at = stored[hour].known_at if hour in stored else now
+        eras.setdefault(bisect_right(cuts, known_at), []).append(hour)
+    computed: dict[int, ComputedHour] = {}
+    for of_era in eras.values():
+        as_of = max(stored[h].known_at if h in stored else now for h in of_era)
+        try:
+            then = plan_as_known(connection, plan, source, as_of)
+            with connection.transaction(force_rollback=True):
+                computed |= recomputed.hours(connection, then, source.source_id, of_era, judged_at)
+        except Exception as error:
+            if connection.closed:
+                raise
+            # of hours that are not there one speaks for all
+            for hour in [h for h in of_era if h in stored] or of_era[:1]:
+                findings.add(
+                    Kind.NOT_COMPUTABLE,
+                    hour,
+                    stored_ug=stored[hour].figures["co2_ug"] if hour in stored else None,
+                    detail=sentence(error),
+                )
+    _with_later_minutes(
+        connection, plan, source, stored, computed, cuts=cuts, now=now, judged_at=judged_at
+    )
+    return computed
+
+
+def _with_later_minutes(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    source: StoredSource,
+    stored: Mapping[int, StoredHour],
+    computed: dict[int, ComputedHour],
+    *,
+    cuts: Sequence[datetime],
+    now: datetime,
+    judged_at: datetime,
+) -> None:
+    """Take minutes for right that are what a later configuration makes of them.
+
+    Where it moves an amount within the hour, minutes change, and the hour does not.
+    """
+    wrong = {
+        hour: bisect_right(cuts, stored[hour].known_at)
+        for hour, of_hour in computed.items()
+        if of_hour.wrong_minutes is not None and hour in stored
+    }
+    for era in range(min(wrong.values(), default=len(cuts)) + 1, len(cuts) + 1):
+        hours = [hour for hour, own_era in wrong.items() if own_era < era]
+        try:
+            then = plan_as_known(
+                connection, plan, source, now if era == len(cuts) else cuts[era] - MICROSECOND
+            )
+            with connection.transaction(force_rollback=True):
+                later = recomputed.hours(connection, then, source.source_id, hours, judged_at)
+        except (LookupError, ValueError):
+            continue
+        for hour, of_hour in later.items():
+            if of_hour.wrong_minutes is None and of_hour.figures == computed[hour].figures:
+                computed[hour] = replace(computed[hour], wrong_minutes=None)
+                del wrong[hour]

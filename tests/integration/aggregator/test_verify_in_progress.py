@@ -1,0 +1,48 @@
+"""A service at work is in keeping with itself: what waits, and says why, is no difference."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from services.aggregator.pieces import Pieces
+from services.cli.verify import verified
+from tests.integration.aggregator import test_closing as ruled
+from tests.integration.aggregator.plant import FILE, Plant, apply_text, batches, some_readings
+from tests.integration.aggregator.test_verify import END, START
+
+
+@pytest.fixture
+def plant(database_url: str) -> Iterator[Plant]:
+    plant = Plant(database_url)
+    yield plant
+    plant.close()
+
+
+def test_a_backlog_and_a_restatement_at_every_tick(plant: Plant, database_url: str) -> None:
+    rng = random.Random(11)
+    readings = some_readings(rng, START, 5)
+    late = [reading for reading in readings if rng.random() < 0.1]
+    plant.store([reading for reading in readings if reading not in late])
+    ruled.close_all(plant, END)
+    assert verified(plant.connection).listed == []
+    for batch in batches(rng, late)[:6]:
+        plant.store(batch)
+    plant.pieces = Pieces(pairs=40, live=200, old=200)
+    apply_text(database_url, FILE.replace("kind: gauge, max_gap: 120", "kind: gauge, max_gap: 40"))
+    waited, ticks = 0, 0
+    plant.restart()
+    while plant.tick_once(END + timedelta(minutes=2)).worked:
+        ticks += 1
+        if ticks % 4 == 1:
+            result = verified(plant.connection)
+            assert result.listed == []
+            waited += result.waiting
+    assert ticks > 8
+    assert waited > 0
+    result = verified(plant.connection, with_versions=True)
+    assert (result.listed, result.waiting) == ([], 0)
+    assert result.versions > 0
