@@ -64,7 +64,7 @@ def refresh_span(
     )
 
 
-def judged(
+def tests_ended(
     connection: psycopg.Connection[Any],
     channel_id: int,
     rule: CalibrationRule,
@@ -96,7 +96,7 @@ def _refresh_channel(
 ) -> tuple[int, int] | None:
     first = first_minute - _LONGEST_TEST_MINUTES
     end = last_minute + 1 + _LONGEST_TEST_MINUTES
-    tests = judged(connection, channel_id, rule, first, end)
+    tests = tests_ended(connection, channel_id, rule, first, end)
     span_us = (first * MINUTE_US, end * MINUTE_US)
     stored = [
         test

@@ -28,9 +28,9 @@ def wrong(
     for channel_id in channels:
         if channel_id not in plan.calibrations:
             continue
-        judged = {
+        computed = {
             test.ts_us: test
-            for test in tick_calibrations.judged(
+            for test in tick_calibrations.tests_ended(
                 connection,
                 channel_id,
                 plan.calibrations[channel_id],
@@ -43,19 +43,15 @@ def wrong(
             for test in calibrations.tests(connection, channel_id, first_us, end_us)
             if test.ts_us >= first_us
         }
-        for ts_us in sorted({*judged, *stored}):
-            if judged.get(ts_us) == stored.get(ts_us):
+        for ts_us in sorted({*computed, *stored}):
+            if computed.get(ts_us) == stored.get(ts_us):
                 continue
-            yield (
-                ts_us // HOUR_US,
-                (
-                    f"the calibration test of {plan.channel_names[channel_id]}"
-                    f" {_said(stored.get(ts_us))} and by its readings {_said(judged.get(ts_us))}"
-                ),
-            )
+            was, is_now = _description(stored.get(ts_us)), _description(computed.get(ts_us))
+            name = plan.channel_names[channel_id]
+            yield ts_us // HOUR_US, f"the calibration test of {name} {was} and by readings {is_now}"
 
 
-def _said(test: CalibrationTest | None) -> str:
+def _description(test: CalibrationTest | None) -> str:
     if test is None:
         return "is not there"
     return f"{'passed' if test.passed else 'failed'} ({test.detail})"

@@ -21,7 +21,7 @@ _BEFORE: Final = tuple(timedelta(seconds=s) for s in (1, 10, 60, 300))
 #: While there is a backlog an hour is restated with what was computed so far, then once more.
 _TRANSIENT: Final = timedelta(hours=1)
 
-_JUDGED: Final = "a rule judged them"
+_BY_RULE: Final = "a rule judged them"
 _PASSING: Final = "they stood for less than an hour, while work was in progress"
 
 
@@ -32,7 +32,7 @@ def step(connection: psycopg.Connection[Any], source: StoredSource, first: int, 
     with rolled_back(connection, source.facility_id):
         versions = final_hours.superseded(connection, source.source_id, first, last)
         then = Then(connection, source.source_id)
-        left_out[_JUDGED] = sum(version.code is not None for version in versions)
+        left_out[_BY_RULE] = sum(version.code is not None for version in versions)
         differing: list[tuple[SupersededVersion, Sums]] = []
         for known_at, of_instant in _by_instant(v for v in versions if v.code is None):
             sums, unknown = then.sums_and_unknown({v.hour for v in of_instant}, known_at)

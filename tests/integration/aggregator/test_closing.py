@@ -319,6 +319,18 @@ def test_a_failed_calibration_puts_the_monitor_out_of_control_until_one_passes(
     ]
 
 
+def test_a_calibration_stays_failed_when_what_is_beside_it_changes(plant: Plant) -> None:
+    """Readings two hours later have the second half of it looked at: it is judged whole."""
+    plant.store(hour_of(0, 12.0, 1_200_000) + calibration(1, 0, 3.0, 18.0))
+    plant.tick(START + 2 * HOUR)
+    failed = plant.rows("SELECT ended_at, passed, detail FROM calibration_test")
+    assert [passed for _, passed, _ in failed] == [False]
+    for minute in (-120, -121, 121, 122):
+        plant.store([Reading("cems.co2", START + HOUR + minute * MINUTE, 12.0)])
+        plant.tick(START + 5 * HOUR)
+        assert plant.rows("SELECT ended_at, passed, detail FROM calibration_test") == failed
+
+
 def test_other_references_judge_past_calibrations_anew(plant: Plant, database_url: str) -> None:
     plant.store(calibration(0, 0, 0.1, 16.0) + hour_of(0, 12.0, 1_200_000, range(10, 60)))
     close_all(plant, START + 2 * HOUR)

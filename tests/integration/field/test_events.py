@@ -54,6 +54,10 @@ def close(field: FieldBench, now: datetime = _END) -> None:
         "UPDATE emission_hour_history SET known_at = known_at - interval '1 h',"
         " superseded_at = superseded_at - interval '1 h'"
     )
+    field.connection.execute(
+        "UPDATE reading SET received_at = received_at - interval '1 h',"
+        " known_at = known_at - interval '1 h'"
+    )
     field.settle(now + HOUR / 60)
 
 

@@ -62,10 +62,10 @@ def windows_against_minutes(
         windows.append(CheckedWindow(window=window, unequal=wrong if figures else None))
     row = connection.execute(_WINDOWS_DUE, {"source": source_id}).fetchone()
     if row is not None and row[0]:
-        there = {entry.window for entry in windows}
+        present = {entry.window for entry in windows}
         windows += [
             CheckedWindow(window=window, is_stored=False)
             for window in TOTALS
-            if window not in there
+            if window not in present
         ]
     return windows
