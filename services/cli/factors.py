@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import sys
 from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
@@ -21,8 +22,8 @@ from services.core.accounting.factor_search import search
 from services.core.accounting.factors import Factor, FactorError, version_in_force
 from services.core.facility import factor_file
 from services.core.runtime.clock import SystemClock
+from services.core.store.answers.factor_versions import factor_versions
 from services.core.store.registry.import_factors import import_factors
-from services.core.store.registry.shared_factors import every_version
 
 app = typer.Typer(no_args_is_help=True, help="List and import emission factors.")
 
@@ -104,11 +105,10 @@ def _shipped() -> list[tuple[Factor, bool]]:
 
 def _registered() -> list[tuple[Factor, bool]]:
     with clear_errors(), process.session() as connection:
-        stored = every_version(connection)
-    # the registry has those that were used; of the others the release tells
-    registered = {factor.id for factor, _ in stored}
-    rest = [shipped for shipped in _shipped() if shipped[0].id not in registered]
-    return sorted([*stored, *rest], key=lambda entry: entry[0].id)
+        listed = factor_versions(
+            connection, names=None, superseded=True, after=None, limit=sys.maxsize
+        )
+    return [(entry.factor, entry.imported) for entry in listed]
 
 
 @app.command("import")

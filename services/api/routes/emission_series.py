@@ -23,6 +23,7 @@ from services.core.store.computation.hours_then import (
     TooManyOpenHoursError,
     open_hours,
 )
+from services.core.store.emissions.hours_as_known import SourceHours
 from services.core.timeline.instants import MINUTE
 
 
@@ -95,33 +96,63 @@ def _stale(
     }
 
 
-async def rows_of(
+async def hours_then(
     context: Context,
+    parts: Sequence[tuple[Series, Sequence[Bucket]]],
+    interval: IntervalLength,
+    as_of: datetime,
+) -> HoursThen | None:
+    """Compute the hours of all parts of an answer that were open at ``as_of``, in one pass.
+
+    None: no part is made of hours. Each part is a facility with its buckets.
+
+    :raises InvalidRequest: there are more than one answer computes.
+    """
+    asked = [
+        SourceHours(
+            source_id=source.id,
+            first=buckets[0].begins,
+            last=min(buckets[-1].ends, as_of + MINUTE),
+        )
+        for series, buckets in parts
+        if buckets and _is_of_hours(series, buckets, interval)
+        for source in series.sources
+    ]
+    if not asked:
+        return None
+    try:
+        return await context.database.read_in_thread(
+            lambda connection: open_hours(connection, asked, as_of)
+        )
+    except TooManyOpenHoursError as error:
+        raise InvalidRequest(f"as_of: {error}") from None
+
+
+async def rows_of(
     connection: AsyncConnection,
     series: Series,
     buckets: Sequence[Bucket],
     interval: IntervalLength,
-    as_of: datetime | None,
+    *,
     now: datetime,
+    is_past: bool,
+    then: HoursThen | None,
 ) -> list[EmissionRow]:
     """Read the rows of a facility's sources from the minutes or hours that its buckets are made of.
 
-    ``now``: no later than ``as_of``.
+    ``is_past``: as known at ``now``, with what ``then`` says of hours that were open.
 
-    :raises InvalidRequest: no versions of such intervals are kept, for ``as_of``.
+    :raises InvalidRequest: no versions of such intervals are kept, for the past.
     """
     ids = [source.id for source in series.sources]
     if not buckets or not ids:
         return []
     if interval.in_hour:
         return await emissions.parts_of_hours(connection, ids, buckets, now=now)
-    if interval == HOURLY or (
-        interval.of_hours
-        and whole_hours(series.facility.timezone, buckets[0].begins, buckets[-1].ends)
-    ):
-        then = None if as_of is None else await _hours_then(context, ids, buckets, now)
-        return await emissions.whole_hours(connection, ids, buckets, now=now, then=then)
-    if as_of is not None:
+    if _is_of_hours(series, buckets, interval):
+        of_series = None if then is None else then.among(ids)
+        return await emissions.whole_hours(connection, ids, buckets, now=now, then=of_series)
+    if is_past:
         raise InvalidRequest(
             f"as_of: intervals in {series.facility.timezone} do not begin on a whole UTC hour, and"
             " only hours are versioned; use interval 1h"
@@ -129,14 +160,9 @@ async def rows_of(
     return await emissions.days_of_minutes(connection, ids, buckets, now=now)
 
 
-async def _hours_then(
-    context: Context, ids: Sequence[int], buckets: Sequence[Bucket], as_of: datetime
-) -> HoursThen:
-    """Compute the hours that were open at ``as_of``."""
-    last = min(buckets[-1].ends, as_of + MINUTE)
-    try:
-        return await context.database.read_in_thread(
-            lambda connection: open_hours(connection, ids, buckets[0].begins, last, as_of)
-        )
-    except TooManyOpenHoursError as error:
-        raise InvalidRequest(f"as_of: {error}") from None
+def _is_of_hours(series: Series, buckets: Sequence[Bucket], interval: IntervalLength) -> bool:
+    """Return whether buckets are made of whole hours in UTC."""
+    return interval == HOURLY or (
+        interval.of_hours
+        and whole_hours(series.facility.timezone, buckets[0].begins, buckets[-1].ends)
+    )

@@ -23,7 +23,7 @@ from services.api.models.bands import SourceMass, band_kg, masses_kg
 from services.api.models.emissions import Emission
 from services.api.models.shares import quality, shares
 from services.api.models.stale import share_stale
-from services.api.routes.emission_series import Series, rows_of, series_of
+from services.api.routes.emission_series import Series, hours_then, rows_of, series_of
 from services.api.routes.emissions_query import EmissionsQuery
 from services.core.store.answers.emissions import Bucket, EmissionRow
 from services.core.timeline.instants import MINUTE, rfc3339
@@ -82,17 +82,27 @@ async def get_emissions(
         until = min(ends, now)
         if query.limit is None and count * count_about(interval, begins, until) > MAX_ROWS:
             raise _too_many(count * count_about(interval, begins, until))
-        rows: list[dict[str, Any]] = []
-        for part in series:
-            buckets = cut(
-                interval,
-                begins,
-                until,
-                timezone=part.facility.timezone,
-                # one more than fit, for the cursor may stand within the first
-                limit=MAX_ROWS if query.limit is None else query.limit // max(1, count) + 2,
+        parts = [
+            (
+                part,
+                cut(
+                    interval,
+                    begins,
+                    until,
+                    timezone=part.facility.timezone,
+                    # one more than fit, for the cursor may stand within the first
+                    limit=MAX_ROWS if query.limit is None else query.limit // max(1, count) + 2,
+                ),
             )
-            answer = await rows_of(context, connection, part, buckets, interval, query.as_of, now)
+            for part in series
+        ]
+        is_past = query.as_of is not None
+        then = await hours_then(context, parts, interval, now) if is_past else None
+        rows: list[dict[str, Any]] = []
+        for part, buckets in parts:
+            answer = await rows_of(
+                connection, part, buckets, interval, now=now, is_past=is_past, then=then
+            )
             rows.extend(_row(part, buckets, row, now) for row in answer)
     rows.sort(key=_place)
     if after is not None:

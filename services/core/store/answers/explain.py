@@ -21,11 +21,12 @@ from services.core.facility import assemble, model
 from services.core.store.answers.explain_closing import HourClosing, hour_closing
 from services.core.store.answers.explain_inputs import InputChannel, InputHour, input_hours
 from services.core.store.computation import hours_then, minutes_as_known
+from services.core.store.computation.hours_then import HourMinutes
 from services.core.store.emissions.hour_quality import hour_quality
 from services.core.store.registry.channel_as_known import channel_as_known
 from services.core.store.registry.factors import from_row
 from services.core.store.schema.figures import MASSES, per_figure
-from services.core.timeline.instants import HOUR, MINUTE_US, from_us, to_minute
+from services.core.timeline.instants import MINUTE_US, from_us, to_minute
 
 _SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
 
@@ -198,10 +199,10 @@ def explain_hour(
                 )
         versions = [HourVersion(**r) for r in cursor.execute(_VERSIONS, keys).fetchall()]
         if past:
-            minutes, unknown = _minutes_then(connection, row["id"], hour, as_of)
-            then = _open_version(connection, row["id"], hour, as_of)
-            if then is not None:
-                versions.append(then)
+            then, unknown = _hour_then(connection, row["id"], hour, as_of)
+            minutes = [] if then is None else _minutes(then)
+            if then is not None and then.was_open:
+                versions.append(_open_version(connection, then, as_of))
         else:
             minutes = [Minute(**r) for r in cursor.execute(_MINUTES, keys).fetchall()]
             unknown = None
@@ -221,16 +222,17 @@ def explain_hour(
         )
 
 
-def _minutes_then(
+def _hour_then(
     connection: psycopg.Connection[Any], source_id: int, hour: datetime, as_of: datetime
-) -> tuple[list[Minute], str | None]:
+) -> tuple[HourMinutes | None, str | None]:
     """Compute the hour's minutes as they were known; and why nobody can tell them any more."""
     number = to_minute(hour) // 60
     known_source = minutes_as_known.sources(connection, [source_id])[source_id]
     hours, unknown = hours_then.hour_minutes(connection, known_source, {number}, as_of)
-    then = hours.get(number)
-    if then is None:
-        return [], unknown.get(number)
+    return hours.get(number), unknown.get(number)
+
+
+def _minutes(then: HourMinutes) -> list[Minute]:
     columns = zip(
         then.minutes.tolist(),
         zip(*(then.figures[mass.name].tolist() for mass in MASSES), strict=True),
@@ -257,25 +259,22 @@ def _minutes_then(
             covered_ms=covered_ms,
         )
         for minute, masses_ug, activity_n, exported_n, covered_ms, added, added_biogenic in columns
-    ], None
+    ]
 
 
 def _open_version(
-    connection: psycopg.Connection[Any], source_id: int, hour: datetime, as_of: datetime
-) -> HourVersion | None:
-    """Return what the hour had come to, if it was open; None: nothing was counted of it."""
-    then = hours_then.open_hours(connection, [source_id], hour, hour + HOUR, as_of)
-    figures = then.figures.get((source_id, to_minute(hour) // 60))
-    if figures is None:
-        return None
-    quality = connection.execute(_QUALITY, figures).fetchone()
+    connection: psycopg.Connection[Any], then: HourMinutes, as_of: datetime
+) -> HourVersion:
+    """Return what an hour that was open had come to: the sum of its minutes."""
+    sums = {name: int(column.sum()) for name, column in then.figures.items()}
+    quality = connection.execute(_QUALITY, sums).fetchone()
     assert quality is not None  # noqa: S101 - a row without a table
     return HourVersion(
         version=1,
-        masses_ug=[figures[mass.name] or 0 for mass in MASSES],
-        activity_n=figures["activity_n"],
-        exported_n=figures["exported_n"] or 0,
-        covered_ms=figures["covered_ms"] or 0,
+        masses_ug=[sums[mass.name] for mass in MASSES],
+        activity_n=sums["activity_n"] if then.has_activity else None,
+        exported_n=sums["exported_n"],
+        covered_ms=sums["covered_ms"],
         final=False,
         quality=quality[0],
         code=None,

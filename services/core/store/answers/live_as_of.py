@@ -23,6 +23,7 @@ from services.core.store.answers.live_windows import SpanTotal
 from services.core.store.computation import hours_then, minutes_as_known
 from services.core.store.computation.hours_then import HourMinutes, HoursThen
 from services.core.store.emissions import hours_as_known
+from services.core.store.emissions.hours_as_known import SourceHours
 from services.core.store.registry.replaced_sources import is_replaced
 from services.core.store.schema.figures import (
     MASSES,
@@ -112,7 +113,14 @@ def compute_past(
     begins = windows.first_minutes(_minute(as_of), ZoneInfo(timezone))
     try:
         hours = hours_then.open_hours(
-            connection, source_ids, min(begins.values()) - HOUR, as_of + MINUTE, as_of
+            connection,
+            [
+                SourceHours(
+                    source_id=source_id, first=min(begins.values()) - HOUR, last=as_of + MINUTE
+                )
+                for source_id in source_ids
+            ],
+            as_of,
         )
     except hours_then.TooManyOpenHoursError:
         hours = None

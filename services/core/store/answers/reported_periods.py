@@ -145,6 +145,7 @@ def _year_of(
     ).fetchone()
     known_from = first[0] if first and first[0] is not None else now
     totals: list[PeriodTotal] = []
+    lost = 0
     every: dict[datetime, _Hour] = {}
 
     def period(
@@ -173,14 +174,17 @@ def _year_of(
     for number, begins, ends in begun:
         hours = _hours(connection, row["id"], equation, begins, ends, as_of)
         every |= hours
-        total = _lost(connection, row["id"], begins, ends, as_of) or _total(hours, equation)
+        of_quarter = 0 if as_of is None else _lost(connection, row["id"], begins, ends, as_of)
+        lost += of_quarter
+        total = _nobody_knows(of_quarter) if of_quarter else _total(hours, equation)
         totals.append(total if hours else period_total(()))
         yield period(f"{year}-Q{number}", begins, ends, total, hours)
     if begun:
         whole = _total(every, equation)
         if equation.year_of_quarters and every:
             whole = year_total(totals)
-        whole = _lost(connection, row["id"], starts[0], starts[-1], as_of) or whole
+        if lost:
+            whole = _nobody_knows(lost)
         yield period(str(year), starts[0], starts[-1], whole, every)
 
 
@@ -189,20 +193,20 @@ def _lost(
     source_id: int,
     begins: datetime,
     ends: datetime,
-    as_of: datetime | None,
-) -> PeriodTotal | None:
-    """Return why nobody can tell what was known of a period; None: it is known."""
-    if as_of is None:
-        return None
+    as_of: datetime,
+) -> int:
+    """Count the hours of a period of which nobody can tell what was known of their inputs."""
     row = connection.execute(
         _LOST, {"source": source_id, "begins": begins, "ends": ends, "as_of": as_of}
     ).fetchone()
-    if row is None or not row[0]:
-        return None
+    return 0 if row is None else int(row[0])
+
+
+def _nobody_knows(hours: int) -> PeriodTotal:
     return PeriodTotal(
         value=None,
         unrounded=None,
-        reason=f"what the equation was given then was not kept of {row[0]} hours",
+        reason=f"what the equation was given then was not kept of {hours} hours",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
@@ -15,7 +15,7 @@ from services.core.store.computation import minutes_as_known
 from services.core.store.computation.minutes_as_known import KnownSource, MinutesThen
 from services.core.store.emissions import hours_as_known
 from services.core.store.emissions.hour_quality import VALUELESS
-from services.core.store.emissions.hours_as_known import HourFigures
+from services.core.store.emissions.hours_as_known import HourFigures, SourceHours
 from services.core.store.emissions.minute_changes import SourceMinutes
 from services.core.store.schema.figures import (
     CLOSING_OF,
@@ -33,8 +33,8 @@ from services.core.store.schema.figures import (
 MAX_OPEN_HOURS = 2000
 
 TOO_MANY = (
-    f"more than {MAX_OPEN_HOURS} hours were open at that time; ask for fewer sources, or for a"
-    " shorter time span"
+    f"more than {MAX_OPEN_HOURS} of the hours asked for were open at that time, and no answer"
+    " computes more of them; ask for fewer facilities or sources, or for a shorter time span"
 )
 
 _MINUTE_MS = 60_000
@@ -79,6 +79,13 @@ class HoursThen:
     #: why nobody can tell what was known of them
     unknown: Mapping[tuple[int, int], str]
 
+    def among(self, source_ids: Collection[int]) -> HoursThen:
+        """Return those of some sources."""
+        return HoursThen(
+            figures={key: hour for key, hour in self.figures.items() if key[0] in source_ids},
+            unknown={key: why for key, why in self.unknown.items() if key[0] in source_ids},
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HourMinutes:
@@ -91,6 +98,8 @@ class HourMinutes:
     added: Mapping[str, Integers]
     #: whether the source has amounts
     has_activity: bool
+    #: whether the hour was open then
+    was_open: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,19 +112,13 @@ class _Version:
 
 
 def open_hours(
-    connection: psycopg.Connection[Any],
-    source_ids: Collection[int],
-    first: datetime,
-    last: datetime,
-    as_of: datetime,
+    connection: psycopg.Connection[Any], asked: Sequence[SourceHours], as_of: datetime
 ) -> HoursThen:
-    """Compute the hours in ``first .. last`` (exclusive) that were open at ``as_of``, all aware.
+    """Compute those of the hours that were open at ``as_of``, aware; all of an answer at once.
 
     :raises TooManyOpenHoursError: there are more than :data:`MAX_OPEN_HOURS`.
     """
-    open_then = hours_as_known.were_open(
-        connection, source_ids, first, last, as_of, MAX_OPEN_HOURS + 1
-    )
+    open_then = hours_as_known.were_open(connection, asked, as_of, MAX_OPEN_HOURS + 1)
     if len(open_then) > MAX_OPEN_HOURS:
         raise TooManyOpenHoursError(TOO_MANY)
     wanted: dict[int, set[int]] = {}
@@ -216,6 +219,7 @@ def _closed(
         figures=figures | by_name,
         added={mass.name: closing.get(mass.closing or "", nothing) for mass in MASSES},
         has_activity=computed.activity is not None,
+        was_open=version is None,
     )
 
 

@@ -10,7 +10,8 @@ What was known at ``as_of`` of an hour is
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 
@@ -67,9 +68,11 @@ IN_FORCE: LiteralString = f"{_BY_METHOD} {_IN_FORCE}) k"
 AS_KNOWN: LiteralString = f"{_BY_METHOD} {_THEN} UNION ALL {_OPEN}) k"
 
 _WERE_OPEN = """
-SELECT h.source_id, minute_of(h.hour) / 60 FROM emission_hour h
-WHERE h.source_id = ANY(%(sources)s) AND h.hour >= %(first)s AND h.hour < %(last)s
-  AND h.opened_at <= %(as_of)s AND h.known_at > %(as_of)s
+SELECT h.source_id, minute_of(h.hour) / 60
+FROM unnest(%(sources)s::int4[], %(firsts)s::timestamptz[], %(lasts)s::timestamptz[])
+     AS x(source_id, first, last)
+JOIN emission_hour h ON h.source_id = x.source_id AND h.hour >= x.first AND h.hour < x.last
+WHERE h.opened_at <= %(as_of)s AND h.known_at > %(as_of)s
   AND NOT EXISTS (
       SELECT FROM emission_hour_history q
       WHERE q.source_id = h.source_id AND q.hour = h.hour
@@ -81,25 +84,28 @@ LIMIT %(limit)s
 HourFigures = Mapping[str, int | None]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceHours:
+    """Hours of a source that are asked for: those that begin in ``first .. last``, end excluded."""
+
+    source_id: int
+    first: datetime
+    last: datetime
+
+
 def were_open(
-    connection: psycopg.Connection[Any],
-    source_ids: Collection[int],
-    first: datetime,
-    last: datetime,
-    as_of: datetime,
-    limit: int,
+    connection: psycopg.Connection[Any], asked: Sequence[SourceHours], as_of: datetime, limit: int
 ) -> list[tuple[int, int]]:
     """Read source and hour (since the epoch) of the hours that were open at ``as_of``.
 
-    Of those that begin in ``first .. last``, the end exclusive, and had begun to be counted; at
-    most ``limit``, in any order.
+    Of those that had begun to be counted; at most ``limit``, in any order.
     """
     rows = connection.execute(
         _WERE_OPEN,
         {
-            "sources": list(source_ids),
-            "first": first,
-            "last": last,
+            "sources": [hours.source_id for hours in asked],
+            "firsts": [hours.first for hours in asked],
+            "lasts": [hours.last for hours in asked],
             "as_of": as_of,
             "limit": limit,
         },
