@@ -18,7 +18,7 @@ from services.cli.listing import AsJson, below, show_json
 from services.cli.listing import console as listing_console
 from services.cli.say import amount, cell, say
 from services.core.accounting.builtin_factors import builtin_factors, versions_of
-from services.core.accounting.factor_search import search
+from services.core.accounting.factor_search import search, unknown_words
 from services.core.accounting.factors import Factor, FactorError, version_in_force
 from services.core.facility import factor_file
 from services.core.runtime.clock import SystemClock
@@ -59,7 +59,8 @@ def search_(
 ) -> None:
     """Find a built-in factor by words, the best first; needs no database.
 
-    For example `tonne factors search diesel germany 2026`.
+    For example `tonne factors search diesel germany 2026`. Each says what of the question it does
+    not answer: a general figure, another country's, an earlier year's.
     """
     now = SystemClock().now()
     matches = search(" ".join(words))[:limit]
@@ -69,10 +70,14 @@ def search_(
     console = listing_console()
     if not matches:
         console.print("no factor matches; try fewer words, or `tonne factors list --shipped`")
+    elif unknown := unknown_words(" ".join(words)):
+        console.print(cell(f"no factor is called {' or '.join(unknown)}: left out"))
     for match in matches:
         factor = _for_today(match.id, now)
         console.print(cell(_headline(factor, imported=False)))
         console.print(below(f"{match.name}; {factor.citation}"))
+        if match.note:
+            console.print(below(match.note))
 
 
 def _for_today(name: str, now: datetime) -> Factor:

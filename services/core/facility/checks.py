@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from services.core.accounting.builtin_factors import lines, versions_of
 from services.core.accounting.derived.formula import FormulaError
-from services.core.accounting.factors import ConfigurationError, Factor, overlaps
+from services.core.accounting.factors import ConfigurationError, Factor, HeatContent, overlaps
 from services.core.accounting.scopes import counted
 from services.core.accounting.spelling import did_you_mean
 from services.core.accounting.units import QUANTITIES, UnitError, unit
@@ -53,6 +53,7 @@ def problems(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
 def warnings(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterator[str]:
     """List what can be computed and may still surprise: one sentence each, with what helps."""
     yield from _warnings_of_topics(file)
+    yield from threshold_checks.warnings(file)
     for device in file.devices:
         for channel in device.channels:
             yield from _warnings_of_channel(device, channel)
@@ -147,8 +148,18 @@ def _warnings_of_factors(
 
 def factor_record(factor: model.Factor) -> Factor:
     """Accounting's record of a factor in a facility file."""
-    names = set(model.Factor.model_fields) - {"analysis"}  # written out among the others
-    return Factor(**{name: getattr(factor, name) for name in names})
+    # an analysis is written out among the others
+    names = set(model.Factor.model_fields) - {"analysis", "heat_content", "heat_unit", "density"}
+    content = None
+    if factor.heat_content is not None and factor.heat_unit is not None:
+        content = HeatContent(
+            mj=factor.heat_content, unit=factor.heat_unit, citation=factor.citation
+        )
+    return Factor(
+        **{name: getattr(factor, name) for name in names},
+        heat_content=content,
+        density_kg_m3=factor.density,
+    )
 
 
 def factor_versions(

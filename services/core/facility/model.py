@@ -5,29 +5,24 @@ Devices and sources have files of their own; this one is where the others find a
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, get_args
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from services.core.accounting.gwp import GwpName
 from services.core.facility.derived_channels import with_derived
 from services.core.facility.devices import Channel, Device, Epoch, InvalidMarker
+from services.core.facility.factors import Factor
 from services.core.facility.fields import (
-    Day,
     EveryS,
-    FactorKg,
-    GasKg,
     MailAddress,
     Part,
-    Percent,
     SecretVariable,
     Slug,
     WebAddress,
-    Within,
     Zone,
     at_most,
 )
-from services.core.facility.fuel_analyses import FuelAnalysis, with_analysed_figures
 from services.core.facility.sources import (
     LOAD,
     OPERATING,
@@ -93,94 +88,6 @@ class Facility(Part):
             " names another. Default: AR6."
         ),
     )
-
-
-class Factor(Part):
-    """One version of an emission factor: masses per unit of activity, for a span of days."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "required": ["id", "citation"],
-            "anyOf": [{"required": ["unit", "co2_kg"]}, {"required": ["analysis"]}],
-        }
-    )
-
-    id: Slug = Field(
-        description="Name of the factor. Several entries with one id are its versions."
-    )
-    analysis: FuelAnalysis | None = Field(
-        None,
-        exclude=True,
-        description=(
-            "Analysis of a fuel that unit and masses are computed from; neither is then stated."
-        ),
-    )
-    unit: str = Field(
-        description="Unit of activity that the masses are per. Of an analysis, its equation's."
-    )
-    co2_kg: FactorKg = Field(
-        description=(
-            "kg of CO2 per unit; 0 for a fuel of biomass alone, see co2_biogenic_kg. Of an"
-            " analysis, computed."
-        )
-    )
-    ch4_kg: GasKg = Field(0.0, description="kg of CH4 per unit.")
-    n2o_kg: GasKg = Field(0.0, description="kg of N2O per unit.")
-    co2_biogenic_kg: GasKg = Field(
-        0.0,
-        description=(
-            "kg of CO2 from biomass per unit: a total of its own, in none of the others. A fuel of"
-            " both, such as diesel with 7 % biodiesel, has both masses of CO2."
-        ),
-    )
-    co2e_kg: FactorKg | None = Field(
-        None,
-        description=(
-            "kg of CO2e per unit as published. Default: from the gases and the set of global "
-            "warming potentials."
-        ),
-    )
-    ch4_origin: Literal["fossil", "non-fossil"] = Field(
-        "non-fossil", description="Origin of the methane; it decides its global warming potential."
-    )
-    basis: Literal["none", "gross", "net", "location", "market"] = Field(
-        "none",
-        description="gross or net: of a fuel by its energy. location or market: of electricity.",
-    )
-    valid_from: Day | None = Field(
-        None, description="First day, in the facility's time zone. Default: always."
-    )
-    valid_to: Day | None = Field(
-        None, description="First day on which it no longer holds. Default: until further notice."
-    )
-    citation: Annotated[str, StringConstraints(min_length=1)] = Field(
-        description="Where the figure is from: publication, certificate, bill."
-    )
-    uncertainty: Percent | None = Field(
-        None, description="Percent of the figure, half the 95 % interval. Default: not known."
-    )
-    data_year: Annotated[int, Within(lowest=1900, highest=2200)] | None = Field(
-        None, description="Year that the figure describes."
-    )
-    release: str = Field("", description="Publication that it stands in.")
-    successor_expected: Day | None = Field(
-        None,
-        description=(
-            "Day by which a newer figure is expected: from then on totals say that it is stale."
-        ),
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _masses_follow_from_an_analysis(cls, data: Any) -> Any:
-        """Write out what the analysis gives: a factor is kept as its figures and citation."""
-        return with_analysed_figures(data)
-
-    @model_validator(mode="after")
-    def _ends_after_start(self) -> Factor:
-        if self.valid_to and self.valid_from and self.valid_to <= self.valid_from:
-            raise ValueError("valid_to must come after valid_from; it is exclusive")
-        return self
 
 
 class Notify(Part):
@@ -261,10 +168,14 @@ class FacilityFile(Part):
         sources = data.get("sources") if isinstance(data, dict) else None
         if not isinstance(facility, dict) or not isinstance(sources, list):
             return data
+        # what the facility says wrongly is said of it, not of each of its sources again
         given = {
             method: {key: facility[key]}
-            for key, method in (("gwp", "activity"), ("reporting_zone", "stack"))
-            if facility.get(key) is not None
+            for key, method, kind in (
+                ("gwp", "activity", GwpName),
+                ("reporting_zone", "stack", ReportingZone),
+            )
+            if isinstance(facility.get(key), str) and facility[key] in get_args(kind)
         }
         return {
             **data,

@@ -56,6 +56,29 @@ def threshold_problems(file: model.FacilityFile, threshold: Threshold) -> Iterat
         )
 
 
+def warnings(file: model.FacilityFile) -> Iterator[str]:
+    """List thresholds that watch a figure that says nothing of its own there."""
+    for threshold in file.thresholds:
+        if threshold.figure != "market":
+            continue
+        watched = [
+            source
+            for source in file.sources
+            if threshold.source in {None, source.id} and threshold.scope in {None, source.scope}
+        ]
+        if watched and not any(_has_market_factor(source) for source in watched):
+            names = ", ".join(source.id for source in watched[:5])
+            yield (
+                f"threshold {threshold.id} watches market-based CO2, and no market_factor is named"
+                f" by {names}{', ...' if len(watched) > 5 else ''}: it is the same as CO2 there;"
+                " leave figure out, or name a market_factor of a source of scope 2"
+            )
+
+
+def _has_market_factor(source: model.Source) -> bool:
+    return isinstance(source, model.ActivitySource) and source.market_factor is not None
+
+
 def _is_gauge(file: model.FacilityFile, reference: str, channel: model.Channel) -> bool:
     try:
         return check_formula(reference.partition(".")[0], channel, file.channel).is_rate

@@ -332,7 +332,21 @@ def test_a_source_takes_the_facilitys_gwp_unless_it_names_its_own() -> None:
     ]  # fmt: skip
     own = text.replace("input: gas-meter.volume,", "gwp: AR4, input: gas-meter.volume,")
     assert {s.id: getattr(s, "gwp", None) for s in parse(own).sources}["boiler"] == "AR4"
-    assert any("gwp" in problem for problem in problems(text.replace("AR5", "AR7")))
+    # said once, of the facility, and not of each of its sources again
+    (told,) = problems(text.replace("AR5", "SAR"))
+    assert "facility, gwp: 'SAR' is not one of AR4, AR5, AR6" in told
+
+
+def test_a_threshold_of_market_based_co2_needs_a_market_factor_to_say_more() -> None:
+    watching = "\n  - {id: m, source: boiler, measure: total, window: 1h, above: 5, figure: market}"
+    text = CONTRACT.replace("\nthresholds:", f"\nthresholds:{watching}")
+    assert text != CONTRACT
+    (told,) = [warning for warning in warnings(parse(text)) if "market-based CO2" in warning]
+    assert "threshold m watches" in told
+    assert "no market_factor is named by boiler" in told
+    grid = text.replace("source: boiler, measure", "source: grid, measure")
+    named = grid.replace("factor: works-grid}", "factor: works-grid, market_factor: works-grid}")
+    assert not any("market-based CO2" in warning for warning in warnings(parse(named)))
 
 
 REFUSED = {

@@ -150,7 +150,7 @@ def test_gas_by_the_cubic_metre_counts_by_its_density() -> None:
     """GHG Protocol V2.0: 0.7 kg/m3 give 1.88496 kg CO2 per m3."""
     got = co2_per_unit(_builtin("natural-gas-ipcc"), "m3", density_kg_m3=0.7)
     assert got.co2_kg == pytest.approx(1.88496, rel=1e-14)
-    assert got.notes == ("natural-gas-ipcc: 0.7 kg/m3 leads from m3 to kg",)
+    assert got.notes == ("0.7 kg/m3 leads from m3 to kg of natural-gas-ipcc",)
 
 
 def test_gas_as_it_flows_counts_by_the_publishers_default_and_says_so() -> None:
@@ -179,3 +179,18 @@ def test_a_factor_by_volume_takes_a_channel_of_mass_and_back() -> None:
     assert co2_per_unit(pellets, "m3", density_kg_m3=650).co2_kg == pytest.approx(650.0)
     with pytest.raises(ConfigurationError, match="above zero"):
         co2_per_unit(pellets, "m3", density_kg_m3=0.0)
+
+
+def test_a_liquid_is_no_gas() -> None:
+    lpg = versions_of("lpg")[-1]
+    with pytest.raises(ConfigurationError, match="heat content of a liquid"):
+        co2_per_unit(lpg, "Nm3")
+    (note,) = co2_per_unit(lpg, "m3").notes
+    assert note.startswith("lpg in m3 counts as a liquid, 25,642 MJ/m3")
+    assert co2_per_unit(lpg, "L").notes == ()
+
+
+def test_energy_by_a_factor_on_net_calorific_value_says_so() -> None:
+    (note,) = co2_per_unit(versions_of("natural-gas-ipcc")[-1], "kWh").notes
+    assert note.startswith("natural-gas-ipcc is on net calorific value")
+    assert co2_per_unit(versions_of("natural-gas")[-1], "kWh").notes == ()
