@@ -29,6 +29,7 @@ from services.core.accounting.stack.recording import (
     OPERATING,
     InputMinutes,
     RecordedInput,
+    operates,
     record_input,
     record_load,
 )
@@ -124,10 +125,7 @@ class ClosingRule:
         self, value: NDArray[np.float64], covered_us: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
         """Tell of each minute of the input `operating` whether the unit operates."""
-        if self.operates_above is None:
-            return np.ones(len(value), dtype=bool)
-        runs: NDArray[np.bool_] = np.logical_or(covered_us == 0, value > self.operates_above)
-        return runs
+        return operates(self.operates_above, value, covered_us)
 
     def record(
         self,

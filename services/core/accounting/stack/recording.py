@@ -97,6 +97,19 @@ class RecordedInput:
     verdict_reason: str
 
 
+def operates(
+    above: float | None, value: NDArray[np.float64], covered_us: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Tell of each minute whether the unit operates: what shows it is above a value, or not known.
+
+    `above` None: it always does.
+    """
+    if above is None:
+        return np.ones(len(value), dtype=bool)
+    runs: NDArray[np.bool_] = np.logical_or(covered_us == 0, value > above)
+    return runs
+
+
 def record_input(
     item: Input,
     minutes: InputMinutes,

@@ -32,6 +32,8 @@ class Beyond(StrEnum):
     """The full scale, where the low value is the one that makes more emission."""
     NOTHING = "nothing"
     """No valid data point."""
+    READ = "read"
+    """What was read; one that was refused, the full scale."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +60,8 @@ class Scale:
         if self.beyond is Beyond.TWICE:
             read = np.where(np.isposinf(value), 0.0, value)
             instead: Floats | float = np.maximum(read, 2 * full_scale)
+        elif self.beyond is Beyond.READ:
+            instead = np.where(np.isposinf(value), full_scale, value)
         else:
             instead = full_scale if self.beyond is Beyond.FULL else np.nan
         return np.where(self.over(value, ts_us), instead, value)

@@ -138,11 +138,17 @@ class Quadrants:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FourFifths:
-    """At least 80 % of the data points that the operating time could have given."""
+class ShareOfPoints:
+    """At least a share of the data points that the operating time could have given.
+
+    `parts` of `whole`; `word` is the code of a valid hour.
+    """
 
     name: str
     citation: str
+    parts: int
+    whole: int
+    word: str
     counts_points: bool = True
 
     def evaluate(self, hour: HourOfReadings) -> Verdict:
@@ -150,10 +156,10 @@ class FourFifths:
         if not hour.operating.any():
             return _not_operating()
         points, possible = hour.points, hour.possible
-        valid = 5 * points >= 4 * possible
+        valid = self.whole * points >= self.parts * possible
         return Verdict(
             valid=valid,
-            code="80-percent" if valid else "below-80-percent",
+            code=self.word if valid else f"below-{self.word}",
             reason=f"{points} of {possible} possible data points, {hour.interval}",
         )
 
@@ -203,10 +209,20 @@ VALIDITY: Mapping[str, ValidityPolicy] = MappingProxyType(
     {
         "part75": Quadrants(name="part75", citation="40 CFR 75.10(d)(1) and (3)"),
         "part60": Quadrants(name="part60", citation="40 CFR 60.13(h)(2)(i) to (iii)"),
-        "mrr": FourFifths(name="mrr", citation="Regulation (EU) 2018/2066 Art. 44(2)"),
+        "mrr": ShareOfPoints(
+            name="mrr",
+            citation="Regulation (EU) 2018/2066 Art. 44(2)",
+            parts=4,
+            whole=5,
+            word="80-percent",
+        ),
         # Confirmed second-hand: an excerpt of the sister standard HJ 76-2017, App. B, says that an
         # hour's data hold at least 45 minutes of valid data.
         "hj75": Minutes(name="hj75", citation="HJ 75-2017", least_s=45 * 60.0),
+        # Second-hand: the standard itself was not at hand.
+        "en17255": ShareOfPoints(
+            name="en17255", citation="EN 17255-1:2019", parts=2, whole=3, word="two-thirds"
+        ),
         "none": AnyData(name="none", citation="no rule"),
     }
 )

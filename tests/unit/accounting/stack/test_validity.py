@@ -158,7 +158,14 @@ def test_45_minutes_of_data() -> None:
 def test_the_rules_differ_on_the_same_hour() -> None:
     # 45 minutes in three quadrants: Part 75 says no, 45 minutes say yes, 80 % say no.
     verdicts = {name: evaluate(name, range(45)).valid for name in VALIDITY}
-    assert verdicts == {"part75": False, "part60": False, "mrr": False, "hj75": True, "none": True}
+    assert verdicts == {
+        "part75": False,
+        "part60": False,
+        "mrr": False,
+        "hj75": True,
+        "en17255": True,
+        "none": True,
+    }
 
 
 def test_no_rule_still_needs_data() -> None:
