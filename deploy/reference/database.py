@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from sqlalchemy import Table
 
 from deploy.reference.markdown import code, page, table
-from services.core.store.schema import alert_tables, ddl, tables
+from services.core.store.schema import alert_tables, ddl, pollutant_tables, tables
 
-_MODULES = (tables, alert_tables)
+_MODULES = (tables, alert_tables, pollutant_tables)
 
 
 def page_of_tables() -> str:

@@ -297,7 +297,9 @@ def _record(
     control = monitor_control.read(
         connection, plan, source, rule, hours, first_known=first_known, operates=operates
     )
-    points = hour_points.read(connection, plan, source, rule, hours)
+    request = hour_points.of_closing(source)
+    assert request is not None  # noqa: S101 - the source is under this rule
+    points = hour_points.read(connection, plan, source, request, hours)
     records = {}
     for hour in hours:
         minutes = np.arange(hour * 60, hour * 60 + 60, dtype=np.int64)

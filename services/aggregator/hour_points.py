@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,18 +10,44 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from services.core.accounting.stack.closing import ClosingRule
 from services.core.accounting.stack.data_points import (
     LOOK_BACK_HOURS,
     hour_interval_us,
     learned_interval_us,
 )
 from services.core.accounting.stack.recording import ChannelPoints
+from services.core.accounting.stack.scales import Scale
 from services.core.store.computation.ranges import Ranges
 from services.core.store.readings.series import SeriesRequests, StoredReadings
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
 from services.core.timeline.instants import HOUR_US
 from services.core.timeline.intervals import Interval
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PointRequest:
+    """Whose data points a rule asks for: roles of a source, the scales of some of them.
+
+    `counts_points`: it asks how many there could be, and so for the interval.
+    """
+
+    roles: frozenset[str]
+    scales: Mapping[str, Scale]
+    counts_points: bool
+
+
+def of_closing(source: SourcePlan) -> PointRequest | None:
+    """Return what the rule that closes a source's hours asks for; None: it is under none."""
+    rule = source.closing
+    if rule is None:
+        return None
+    return PointRequest(
+        roles=frozenset(
+            role for item in rule.equation.inputs for role in rule.inputs.roles(item.name)
+        ),
+        scales=rule.scales,
+        counts_points=rule.validity.counts_points,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +100,7 @@ def read(
     connection: psycopg.Connection[Any],
     plan: FacilityPlan,
     source: SourcePlan,
-    rule: ClosingRule,
+    request: PointRequest,
     hours: Iterable[int],
 ) -> HourPoints:
     """Read the hours (since the epoch); of channels that state no interval, what it follows from.
@@ -89,12 +115,12 @@ def read(
         for hour in asked
         for back in LOOK_BACK_HOURS
     }
-    learning = set(learning_channels(plan, source, rule))
-    scales = {source.inputs[role]: scale for role, scale in rule.scales.items()}
+    learning = set(learning_channels(plan, source, request))
+    scales = {source.inputs[role]: scale for role, scale in request.scales.items()}
     ranges, _ = Ranges.from_intervals(
         {
             channel_id: [*asked.values(), *(before.values() if channel_id in learning else ())]
-            for channel_id in {source.inputs[role] for role in _roles(rule)}
+            for channel_id in {source.inputs[role] for role in request.roles}
         }
     ).union()
     none = np.zeros(len(ranges), dtype=np.int64)
@@ -124,26 +150,30 @@ def read(
     return HourPoints(plan, source, channels, learned)
 
 
-def learning_channels(plan: FacilityPlan, source: SourcePlan, rule: ClosingRule) -> list[int]:
+def learning_channels(plan: FacilityPlan, source: SourcePlan, request: PointRequest) -> list[int]:
     """Return the source's channels whose interval its rule asks for and no file states."""
-    if not rule.validity.counts_points:
+    if not request.counts_points:
         return []
-    channels = {source.inputs[role] for role in _roles(rule)}
+    channels = {source.inputs[role] for role in request.roles}
     return sorted(
         channel_id for channel_id in channels if plan.channels[channel_id].every_us is None
     )
 
 
-def with_learning_hours(plan: FacilityPlan, hours: Mapping[int, set[int]]) -> dict[int, set[int]]:
-    """Return the hours, by source, and those whose interval is learned from them."""
+def with_learning_hours(
+    plan: FacilityPlan,
+    hours: Mapping[int, set[int]],
+    asks: Callable[[SourcePlan], PointRequest | None] = of_closing,
+) -> dict[int, set[int]]:
+    """Return the hours, by source, and those whose interval is learned from them.
+
+    ``asks``: what a rule of a source asks for.
+    """
     affected = {}
     for source_id, of_source in hours.items():
         source = plan.sources[source_id]
         affected[source_id] = set(of_source)
-        if source.closing is not None and learning_channels(plan, source, source.closing):
+        request = asks(source)
+        if request is not None and learning_channels(plan, source, request):
             affected[source_id] |= {hour + back for hour in of_source for back in LOOK_BACK_HOURS}
     return affected
-
-
-def _roles(rule: ClosingRule) -> set[str]:
-    return {role for item in rule.equation.inputs for role in rule.inputs.roles(item.name)}

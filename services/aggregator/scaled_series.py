@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,16 +11,13 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from services.aggregator.scaled_readings import Change, ScaledReadings
+from services.aggregator.scaled_readings import Change, minutes_of_hours
 from services.core.accounting.series import MinuteSeries
 from services.core.accounting.stack.closing import ClosingRule
 from services.core.accounting.stack.recording import OverScale
 from services.core.accounting.stack.scales import Beyond
-from services.core.accounting.worth import BEYOND_MEASURE
 from services.core.store.computation import compute
-from services.core.store.readings.series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
-from services.core.timeline.intervals import Interval
 
 _ByChannel = Mapping[int, list[MinuteSeries]]
 
@@ -69,32 +66,19 @@ def read(
     hours: Collection[int],
 ) -> ScaledSeries:
     """Read the minutes of hours since the epoch of all channels of a source."""
-    wanted = [Interval(start=hour * 60, end=hour * 60 + 60) for hour in hours]
     scales = {source.inputs[role]: scale for role, scale in rule.scales.items()}
-    # what a channel can show, and its unit, are asked of what was sent, before it is doubled
-    rules = {
-        channel: replace(
-            channel_rule, least=-BEYOND_MEASURE, greatest=BEYOND_MEASURE, as_sent=None, later=()
-        )
-        if channel in scales
-        else channel_rule
-        for channel, channel_rule in plan.channels.items()
-    }
     over = set[int]()
 
     def series(channels: Collection[int], changes: Mapping[int, Change]) -> _ByChannel:
-        def changed(
-            channel: int, sent: NDArray[np.float64], ts_us: NDArray[np.int64]
+        def noting(
+            channel: int, value: NDArray[np.float64], ts_us: NDArray[np.int64]
         ) -> NDArray[np.float64]:
-            value = plan.channels[channel].shown_or_above(sent, ts_us)
             if scales[channel].over(value, ts_us).any():
                 over.add(channel)
             return changes[channel](value, ts_us)
 
-        readings = ScaledReadings(
-            StoredReadings(connection), {channel: partial(changed, channel) for channel in changes}
-        )
-        return compute.series(readings, rules, dict.fromkeys(channels, wanted))
+        noted = {channel: partial(noting, channel) for channel in changes}
+        return minutes_of_hours(connection, plan, channels, noted, hours)
 
     every = tuple(source.inputs.values())
     counted = known = series(every, {channel: scale.counted for channel, scale in scales.items()})

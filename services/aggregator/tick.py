@@ -12,6 +12,7 @@ import psycopg
 
 from services.aggregator import (
     close_hours,
+    close_pollutants,
     due,
     impossible,
     minute_rollover,
@@ -373,7 +374,9 @@ def _close(context: _TickContext) -> bool:
         _apply(context, Changes.none(), finalised, ended, dict.fromkeys(ended, resolved))
     if plan.retirement is not None and not hours:
         more_to_close |= close_hours.close_last(connection, plan, plan.retirement, now)
-    return more or more_to_close
+    means, more_means = close_pollutants.due(connection, plan, now, minute_rollover.SETTLE_S)
+    context.changed_ranges.add_means(close_pollutants.form(connection, plan, means, {}))
+    return more or more_to_close or more_means
 
 
 def _compute(context: _TickContext, work: Work) -> None:
@@ -394,6 +397,8 @@ def _compute(context: _TickContext, work: Work) -> None:
     for source_id, of_source in again.items():
         hours.setdefault(source_id, set()).update(of_source)
     _apply(context, changes, finalised, hours, work.reasons)
+    means = close_pollutants.again(connection, plan, ranges, context.now)
+    context.changed_ranges.add_means(close_pollutants.form(connection, plan, means, work.reasons))
     context.minutes += sum(source.minutes.size for source in computed)
 
 

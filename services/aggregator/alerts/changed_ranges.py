@@ -21,12 +21,20 @@ class ChangedRanges:
     _changes: list[tuple[Integers, Integers, Mapping[int, str]]] = field(default_factory=list)
     #: first and last changed minutes, by channel
     channels: dict[int, tuple[int, int]] = field(default_factory=dict)
+    #: minutes at which the first and last changed means of pollutants begin, by source
+    means: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def add(self, changes: Changes, reasons: Mapping[int, str]) -> None:
         """Add changed minutes of sources."""
         if len(changes):
             columns = changes.columns
             self._changes.append((columns["sources"], columns["minutes"], reasons))
+
+    def add_means(self, changed: Mapping[int, tuple[int, int]]) -> None:
+        """Add changed means of the pollutants of sources."""
+        for source, (first, last) in changed.items():
+            before = self.means.get(source, (first, last))
+            self.means[source] = (min(before[0], first), max(before[1], last))
 
     def add_range(self, source: int, first: int, last: int, reason: str) -> None:
         """Add a source's changed minutes from ``first`` to ``last``, both included."""

@@ -53,7 +53,7 @@ def closing_rule(source: model.Source, channels: Mapping[str, model.Channel]) ->
         with_deadlines=frozenset(
             role
             for role, channel in channels.items()
-            if channel.audit_deadlines is not None and role not in model.TELLING
+            if channel.audit_deadlines is not None and model.enters(role)
         ),
         scales=_scales(source, channels),
     )
@@ -152,7 +152,7 @@ def _audits(
         # as a monitor of what it is derived for, which the rule has bounds for
         role: audits(channel, derived_for.get(role, role))
         for role, channel in channels.items()
-        if channel.audits and role not in model.TELLING
+        if channel.audits and model.enters(role)
     }
     for role in set(by_role) & set(derived_for):
         if any(audit.bias_factor != 1 for audit in by_role[role]):

@@ -14,6 +14,7 @@ from services.core.accounting.units import QUANTITIES, UnitError, unit
 from services.core.facility import (
     assemble,
     assemble_closing,
+    assemble_pollutants,
     factor_warnings,
     model,
     payload_mapping,
@@ -70,7 +71,7 @@ def warnings(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
             tested = [
                 reference
                 for role, reference in source.channels.items()
-                if role not in model.TELLING
+                if model.enters(role)
                 and (fed := file.channel(reference))
                 and (fed.audits or fed.calibration)
             ]
@@ -261,6 +262,8 @@ def _inputs(
             place = (*path, "input")
         elif role in model.TELLING:
             place = (*path, role)
+        elif not model.enters(role):
+            place = (*path, "pollutants")
         channel = file.channel(reference)
         if channel is None:
             if role == reference:
@@ -269,7 +272,7 @@ def _inputs(
             yield place, f"there is no channel {reference!r} among this file's devices{meant}"
         elif channel.kind != "derived":
             channels[role] = channel
-        elif role in model.TELLING:
+        elif not model.enters(role):
             yield place, f"{reference} is derived, and {role} is measured: name a channel"
 
 
@@ -310,6 +313,7 @@ def _source(
             enumerate(versions.get("market_factor", [])),
         )
         assemble_closing.closing_rule(source, channels)
+        assemble_pollutants.pollutant_rules(source, channels)
     except (ConfigurationError, UnitError) as error:
         # what is wrong with a formula is said where it stands
         if not isinstance(error.__cause__, FormulaError):

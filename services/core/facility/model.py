@@ -34,6 +34,7 @@ from services.core.facility.sources import (
     ReportingZone,
     Source,
     StackSource,
+    enters,
 )
 from services.core.facility.thresholds import Maintenance, Threshold
 
@@ -56,6 +57,7 @@ __all__ = [
     "ReportingZone",
     "Source",
     "StackSource",
+    "enters",
     "own_topic",
     "spec",
 ]

@@ -23,6 +23,9 @@ _ONE_OF: Final = {
     "audits": "audit",
     "calibration_functions": "calibration function",
     "runs": "run",
+    "pollutants": "pollutant",
+    "limits": "limit",
+    "conditions": "condition",
 }
 
 

@@ -22,12 +22,19 @@ from services.core.facility.fields import (
     Within,
     at_most,
 )
+from services.core.facility.pollutants import OF_POLLUTANT, Pollutant
 
 #: Roles of the channels that tell whether a unit operates, its load, and what of its CO2 is from
 #: biomass: no inputs of an equation.
 OPERATING = "operating"
 LOAD = "load"
 TELLING = frozenset({OPERATING, LOAD, BIOGENIC})
+
+
+def enters(role: str) -> bool:
+    """Return whether a source's channel in this role enters what is counted of its CO2."""
+    return role not in TELLING and OF_POLLUTANT not in role
+
 
 #: By which time quarters and years of reports begin: without daylight saving time, or by the clock.
 ReportingZone = Literal["standard", "local"]
@@ -235,6 +242,18 @@ class StackSource(_Source):
         None, description="Load by which a missing flow is filled. Default: one load range."
     )
 
+    pollutants: Annotated[tuple[Pollutant, ...], at_most(100)] | None = Field(
+        None,
+        description="Other pollutants of the stack, such as NOx, with their limits. Default: none.",
+    )
+
+    @model_validator(mode="after")
+    def _pollutants_have_names(self) -> StackSource:
+        names = [pollutant.id for pollutant in self.pollutants or ()]
+        if len(set(names)) < len(names):
+            raise ValueError("two pollutants of a source have the same id")
+        return self
+
     @model_validator(mode="after")
     def _inputs_are_inputs(self) -> StackSource:
         for role in TELLING & set(self.inputs):
@@ -245,14 +264,20 @@ class StackSource(_Source):
 
     @property
     def channels(self) -> dict[str, str]:
-        """The channels it needs, ``device.channel`` by role; those of ``TELLING`` are no inputs.
+        """The channels it needs, ``device.channel`` by role; not all :func:`enters` its CO2.
 
         Of a derived input they are those that it is of, each by its own name.
         """
         telling = {OPERATING: self.operating, LOAD: self.load, BIOGENIC: self.biogenic}
+        of_pollutants = {
+            role: reference
+            for pollutant in self.pollutants or ()
+            for role, reference in pollutant.channels.items()
+        }
         return {
             **{role: name for role, name in self.inputs.items() if role not in self.derived_inputs},
             **{name: name for part in self.derived_inputs.values() for name in part.inputs},
+            **of_pollutants,
             **{
                 role: part.channel
                 for role, part in telling.items()

@@ -119,7 +119,9 @@ class LimitYear:
         if deduction:
             validated = np.maximum(np.round(validated - deduction, 6), 0.0)
         valid = ~np.isnan(validated)
-        begin, end = (int(begins[0]), int(ends[-1])) if days else (0, 0)
+        #: first minute, and the one after the last, that it is in force in; None: it never is
+        self.span = (int(begins[0]), int(ends[-1])) if days else None
+        begin, end = self.span or (0, 0)
         intervals = _Series(
             starts=starts[valid],
             ends=starts[valid] + means.minutes,

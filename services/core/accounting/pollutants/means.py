@@ -95,9 +95,9 @@ class ChannelHour:
 class PollutantMean:
     """A pollutant in an interval that begins with a minute since the epoch.
 
-    `inputs` are the means that entered, in the channels' units, the flow in Nm3/h. Concentrations
-    are in mg/Nm3; None: there is none. `verdict` and `reason` are about the mean, `mass_reason`
-    tells why a valid one has no mass.
+    `inputs` are the means that entered: the concentration in its channel's `unit`, oxygen and
+    moisture in %, the flow in Nm3/h. Results are in mg/Nm3; None: there is none. `verdict` and
+    `reason` are about the mean, `mass_reason` tells why a valid one has no mass.
     """
 
     first_minute: int
@@ -108,6 +108,7 @@ class PollutantMean:
     covered_ms: int
     operating_ms: int
     inputs: Mapping[str, float]
+    unit: str
     dry_mg_m3: float | None = None
     factor: float | None = None
     mean_mg_m3: float | None = None
@@ -150,16 +151,17 @@ def _of_interval(
             reason=verdict.reason,
             covered_ms=int(covered_us.sum() // 1000),
             operating_ms=operating_ms,
-            inputs=inputs,
+            inputs={name: round(mean, _PLACES) for name, mean in inputs.items()},
+            unit=rule.standardisation.to_mg.from_unit,
             **results,  # type: ignore[arg-type]
         )
 
     if not operating_ms:
         stood_still = Verdict(valid=False, code=NOT_OPERATING, reason="the unit did not operate")
         return interval(stood_still, {}, mass_ug=0)
-    inputs = {name: channels[name].mean(operating) for name in rule.standardisation.needs}
+    means = {name: channels[name].mean(operating) for name in rule.standardisation.needs}
     verdict = _verdict(rule, rule.standardisation.needs, channels, operating, inside)
-    inputs = {name: mean for name, mean in inputs.items() if not math.isnan(mean)}
+    inputs = rule.standardisation.in_units(means)
     if not verdict.valid:
         return interval(verdict, inputs)
     try:
@@ -169,7 +171,7 @@ def _of_interval(
         return interval(verdict, inputs)
     flow, mass_ug, why = _mass(rule, at_reference, channels, operating, inside)
     if flow is not None:
-        inputs[FLOW] = flow
+        inputs = {**inputs, FLOW: flow}
     return interval(
         verdict,
         inputs,

@@ -6,6 +6,7 @@ the reference oxygen (13. BImSchV section 19(1)). So whoever has the means can w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -84,15 +85,22 @@ class Standardisation:
             *(() if self.reference_oxygen is None else (OXYGEN,)),
         )
 
-    def standardise(self, means: Mapping[str, float]) -> Standardised:
-        """Return the concentration from an interval's means, in the channels' units.
+    def in_units(self, means: Mapping[str, float]) -> dict[str, float]:
+        """Return the means that are known, all but the concentration in the units of the rule."""
+        return {
+            name: self.conversions[name](mean) if name in self.conversions else mean
+            for name, mean in means.items()
+            if not math.isnan(mean)
+        }
+
+    def standardise(self, value: Mapping[str, float]) -> Standardised:
+        """Return the concentration from an interval's means, as :meth:`in_units` has them.
 
         A negative concentration is the noise of a monitor at zero, and counts as zero.
 
         :raises NotConvertibleError: the gas was air, or a mean is no measurement.
         """
-        value = {name: to(means[name]) for name, to in self.conversions.items() if name in means}
-        measured = max(0.0, self.to_mg(means[CONCENTRATION]))
+        measured = max(0.0, self.to_mg(value[CONCENTRATION]))
         if self.is_actual:
             measured *= _to_normal(value[GAS_TEMPERATURE], value[GAS_PRESSURE])
         moisture = value.get(MOISTURE, 0.0)

@@ -18,6 +18,7 @@ from services.core.accounting.factors import Factor, FactorError
 from services.core.accounting.methods import ActivityMethod, FactorSpan
 from services.core.accounting.stack.equations import Equation
 from services.core.facility import assemble, model
+from services.core.facility.pollutants import OF_POLLUTANT
 from services.core.store.answers.explain_closing import HourClosing, hour_closing
 from services.core.store.answers.explain_inputs import InputChannel, InputHour, input_hours
 from services.core.store.computation import hours_then, minutes_as_known
@@ -292,6 +293,8 @@ def _channels(
 ) -> list[InputChannel]:
     channels = []
     for role, reference in configuration.channels.items():
+        if OF_POLLUTANT in role:
+            continue
         known = channel_as_known(connection, facility_id, reference, as_of)
         if known is not None:
             device, channel = reference.split(".")

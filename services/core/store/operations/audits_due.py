@@ -52,7 +52,7 @@ def sentences(rows: Iterable[Sequence[Any]], now: datetime) -> list[tuple[str, s
     hour = int(now.timestamp()) // 3600
     notices: dict[tuple[str, str, str], None] = {}
     for facility, timezone, name, role, spec, idle in rows:
-        if role in model.TELLING:
+        if not model.enters(role):
             continue
         audits = assemble_closing.audits(model.Channel.model_validate(spec), role)
         of_channel = terms(audits, operating=OperatingHours(idle=idle), zone=ZoneInfo(timezone))

@@ -47,6 +47,8 @@ _DATA: Final[Mapping[str, str]] = {
     "emission_hour_history": _SOURCES,
     "source_hour_input": _SOURCES,
     "source_hour_input_history": _SOURCES,
+    "pollutant_mean": _SOURCES,
+    "pollutant_mean_history": _SOURCES,
     "rolling_total": _SOURCES,
     "outbox": _FACILITY,
     "alert_comment": "alert_id IN (SELECT a.id FROM alert a WHERE a.facility_id = :id)",

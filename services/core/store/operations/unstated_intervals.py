@@ -43,7 +43,7 @@ def _unstated(file: model.FacilityFile) -> Iterator[tuple[str, str]]:
             continue
         for role, reference in source.channels.items():
             channel = file.channel(reference)
-            if role not in model.TELLING and channel is not None and channel.every is None:
+            if model.enters(role) and channel is not None and channel.every is None:
                 yield reference, source.validity
 
 

@@ -12,10 +12,11 @@ from psycopg.rows import dict_row
 from pydantic import TypeAdapter
 
 from services.core.accounting.methods import Method
+from services.core.accounting.pollutants.means import PollutantRule
 from services.core.accounting.series import ChannelRule
 from services.core.accounting.stack.closing import ClosingRule
 from services.core.accounting.stack.qa import CalibrationRule
-from services.core.facility import assemble, assemble_closing, model
+from services.core.facility import assemble, assemble_closing, assemble_pollutants, model
 from services.core.store.registry import factors
 from services.core.store.registry.retirements import Retirement
 from services.core.store.registry.watch_plan import WatchPlan, watch_plan
@@ -63,6 +64,10 @@ class SourcePlan:
     lateness_s: float
     #: None: hours close as the sum of their minutes
     closing: ClosingRule | None = field(repr=False)
+    #: means that are formed beside its CO2
+    pollutants: tuple[PollutantRule, ...] = field(default=(), repr=False)
+    #: the unit operates while its input `operating` is above it; None: it always does
+    operates_above: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,6 +94,8 @@ class FacilityPlan:
     retirement: Retirement | None = None
     #: ids of sources that are left alone: not among ``sources``, their changes wait
     set_aside: frozenset[int] = frozenset()
+    #: ids of sources with pollutants, those that are set aside too
+    with_pollutants: frozenset[int] = frozenset()
 
     def reads_log(self, source_id: int) -> bool:
         """Whether a source of the plan reads a log of events, which is known without readings."""
@@ -178,6 +185,10 @@ def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> F
             inputs=inputs,
             lateness_s=spec.lateness,
             closing=assemble_closing.closing_rule(spec, inputs_by_role),
+            pollutants=assemble_pollutants.pollutant_rules(spec, inputs_by_role),
+            operates_above=spec.operating.above
+            if isinstance(spec, model.StackSource) and spec.operating is not None
+            else None,
         )
         # one channel may tell both the load and whether the unit operates
         for channel_id in dict.fromkeys(inputs.values()):
@@ -193,6 +204,7 @@ def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> F
             for rule in (assemble.channel_rule(channels[channel_id]),)
         },
         fed_by=fed_by,
+        with_pollutants=frozenset(source.id for source in sources.values() if source.pollutants),
         calibrations={
             channel_id: rule
             for channel_id in fed_by

@@ -101,8 +101,7 @@ def of_source(
     if old is None:
         return Recomputation(reason=why.reason(why.SOURCE_ADDED, source.id))
     cause = rezoned
-    # what people call it alters no total
-    before, after = ({k: v for k, v in s.items() if k != "name"} for s in (old.spec, spec))
+    before, after = (_computed(s) for s in (old.spec, spec))
     if before != after:
         cause = of_spec(source.id, before, after)
     elif not old.active:
@@ -118,6 +117,21 @@ def of_source(
         }
         return of_factors(altered, factor=source.factor)
     return None
+
+
+#: Keys of a pollutant that say how its means are judged, not what they are.
+_OF_LIMITS = frozenset({"limits", "confidence_interval"})
+
+
+def _computed(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a source's configuration alters totals: not what people call it."""
+    computed = {key: value for key, value in spec.items() if key != "name"}
+    if "pollutants" in computed:
+        computed["pollutants"] = [
+            {key: value for key, value in pollutant.items() if key not in _OF_LIMITS}
+            for pollutant in computed["pollutants"]
+        ]
+    return computed
 
 
 def queue(

@@ -6,8 +6,13 @@ from typing import LiteralString
 
 from services.core.facility.model import TELLING
 
-#: Inputs that only tell whether and how much a unit runs: no emission is counted from them.
+#: Inputs that only tell whether and how much a unit runs, and those of other pollutants: no CO2 is
+#: counted from them.
 _TELLING: LiteralString = ", ".join(f"'{role}'" for role in sorted(TELLING))
+
+
+def _enters(role: LiteralString) -> LiteralString:
+    return role + " NOT IN (" + _TELLING + ") AND strpos(" + role + ", ':') = 0"
 
 
 def is_replaced(active: LiteralString = "s.active") -> LiteralString:
@@ -18,8 +23,8 @@ def is_replaced(active: LiteralString = "s.active") -> LiteralString:
     """
     return (
         "(NOT " + active + " AND EXISTS (SELECT FROM source_input i"
-        " JOIN source_input j ON j.channel_id = i.channel_id AND j.role NOT IN ("
-        + _TELLING
-        + ") JOIN source o ON o.id = j.source_id AND o.active AND o.scope = s.scope"
-        " WHERE i.source_id = s.id AND i.role NOT IN (" + _TELLING + ")))"
+        " JOIN source_input j ON j.channel_id = i.channel_id AND "
+        + _enters("j.role")
+        + " JOIN source o ON o.id = j.source_id AND o.active AND o.scope = s.scope"
+        " WHERE i.source_id = s.id AND " + _enters("i.role") + "))"
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, text
 
 from services.core.accounting.registers import LOOK_AROUND
-from services.core.store.schema import alert_tables
+from services.core.store.schema import alert_tables, pollutant_tables
 from services.core.store.schema.figures import CLOSING_SHARES, FIGURES, MASSES, per_figure
 from services.core.store.schema.minute_mass import minute_mass
 from services.core.store.schema.tables import metadata
@@ -60,6 +60,8 @@ WRITES: dict[str, dict[str, tuple[str, ...]]] = {
         "emission_hour_history": ("INSERT",),
         "source_hour_input": ("INSERT", "UPDATE", "DELETE"),
         "source_hour_input_history": ("INSERT",),
+        pollutant_tables.pollutant_mean.name: ("INSERT", "UPDATE", "DELETE"),
+        pollutant_tables.pollutant_mean_history.name: ("INSERT",),
         "calibration_test": ("INSERT", "UPDATE", "DELETE"),
         "rolling_total": ("INSERT", "UPDATE", "DELETE"),
         "facility_progress": ("INSERT", "UPDATE"),

@@ -104,7 +104,9 @@ def test_gas_as_it_is_comes_to_normal_conditions_by_temperature_and_pressure() -
         },
     )
     # 50 mg in a cubic metre at 136.575 degC (1.5 x 273.15 K) and 1013.25 hPa are 75 mg/Nm3
-    at = hot.standardise({CONCENTRATION: 50.0, GAS_TEMPERATURE: 136.575, GAS_PRESSURE: 1013.25})
+    at = hot.standardise(
+        hot.in_units({CONCENTRATION: 50.0, GAS_TEMPERATURE: 136.575, GAS_PRESSURE: 1013.25})
+    )
     assert at.dry == pytest.approx(75.0, rel=1e-12)
     for temperature, pressure in ((-300.0, 1013.25), (20.0, 0.0)):
         with pytest.raises(NotConvertibleError, match="no conditions of a gas"):
