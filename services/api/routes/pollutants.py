@@ -1,0 +1,186 @@
+"""``/v1/pollutants``: means and masses of what a stack emits beside CO2."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import psycopg
+from fastapi import APIRouter
+from fastapi import Query as FromQuery
+from fastapi.responses import Response
+from pydantic import AfterValidator, Field
+
+from services.api.auth import Reader, retired_header, visible_facilities
+from services.api.context import InContext
+from services.api.http.answers import Accept, rows_answer
+from services.api.http.cursors import Cursor
+from services.api.http.intervals import IntervalLength, count_about, cut, parse
+from services.api.http.pages import MAX_ROWS, CursorText, Pages, RowLimit
+from services.api.http.parameters import FacilityList, Instant, SlugList, SourceList, TimeSpan
+from services.api.http.problems import InvalidRequest, NotFound, TooManyRows
+from services.api.http.shapes import Shape
+from services.api.models.bands import kg
+from services.api.models.pollutants import PollutantMean
+from services.core.accounting.pollutants.standardisation import CONCENTRATION, OXYGEN
+from services.core.accounting.stack.measured import FLOW, MOISTURE
+from services.core.store.answers.emissions import Bucket
+from services.core.store.answers.pollutants import (
+    MeanRow,
+    Place,
+    StackPollutants,
+    bucket_means,
+    formed_means,
+    stacks,
+)
+from services.core.timeline.instants import HOUR_MS, rfc3339
+
+router = APIRouter(tags=["pollutants"])
+
+_ROWS = Shape(PollutantMean)
+_PAGES: Pages[MeanRow, Place] = Pages("/v1/pollutants", Cursor(Place), lambda row: row.place)
+
+PollutantList = Annotated[
+    SlugList, Field(description="pollutant ids; none: all", examples=[["nox"]])
+]
+
+
+def _checked(interval: str | None) -> str | None:
+    if interval is not None:
+        parse(interval)
+    return interval
+
+
+class PollutantsQuery(TimeSpan):
+    """Parameters of ``GET /v1/pollutants``."""
+
+    facility: FacilityList = Field([])
+    source: SourceList = Field([])
+    pollutant: PollutantList = Field([])
+    interval: Annotated[str | None, AfterValidator(_checked)] = Field(
+        None,
+        description="length of an interval, such as `30m`, `1h`, `1d`, `1mo`, no shorter than the"
+        " averaging interval of the pollutants; days and months in the facility's time zone;"
+        " default: the averaging interval of each",
+        examples=["1d"],
+    )
+    as_of: Instant | None = Field(
+        None, description="returns means as they were known at this time; default: now"
+    )
+    limit: RowLimit = 1000
+    cursor: CursorText = None
+
+
+@router.get(
+    "/v1/pollutants",
+    summary="List pollutants by interval",
+    response_model=list[PollutantMean],
+    responses=_ROWS.documented(
+        "Rows by time, facility, source and pollutant, with what each mean was formed from. Means"
+        " are formed when their hour is over and the lateness of its source has passed. JSON or,"
+        " with `Accept: text/csv`, CSV.",
+        NotFound,
+        TooManyRows,
+    ),
+)
+async def get_pollutants(
+    context: InContext,
+    who: Reader,
+    query: Annotated[PollutantsQuery, FromQuery()],
+    accept: Accept = "",
+) -> Response:
+    """List means at reference conditions and masses of the pollutants of stacks."""
+    now = context.clock.now()
+    begins, ends = query.bounds(now)
+    after = _PAGES.after(query)
+    facilities = await visible_facilities(context, who, query.facility)
+    slugs = [facility.slug for facility in facilities]
+    interval = None if query.interval is None else parse(query.interval)
+    span = Bucket(begins=begins, ends=ends)
+
+    def ask(connection: psycopg.Connection[Any]) -> Sequence[MeanRow]:
+        of_stacks = stacks(connection, slugs, query.source, query.as_of)
+        _refuse_unknown(of_stacks, query)
+        if interval is None:
+            return formed_means(
+                connection,
+                of_stacks,
+                query.pollutant,
+                span,
+                as_of=query.as_of,
+                after=after,
+                limit=query.limit + 1,
+            )
+        rows = _by_interval(connection, of_stacks, query, interval, span, now)
+        return [row for row in rows if after is None or row.place > after]
+
+    rows = await context.database.read_in_thread(ask)
+    listed = _PAGES.page(rows, query, to=rfc3339(ends))
+    return rows_answer(
+        [_row(row) for row in listed.rows],
+        _ROWS,
+        accept=accept,
+        headers={**listed.headers, **retired_header(facilities, query.facility)},
+    )
+
+
+def _by_interval(
+    connection: psycopg.Connection[Any],
+    of_stacks: Sequence[StackPollutants],
+    query: PollutantsQuery,
+    interval: IntervalLength,
+    span: Bucket,
+    now: datetime,
+) -> list[MeanRow]:
+    """Read the rows of all facilities, each cut by its own time zone."""
+    until = min(span.ends, now)
+    count = count_about(interval, span.begins, until) * max(1, len(of_stacks))
+    if count > MAX_ROWS:
+        raise TooManyRows(
+            f"The answer would have about {count} rows for each pollutant, more than {MAX_ROWS};"
+            " use a coarser interval, a shorter time span or fewer sources."
+        )
+    rows: list[MeanRow] = []
+    for facility in sorted({stack.facility for stack in of_stacks}):
+        of_facility = [stack for stack in of_stacks if stack.facility == facility]
+        buckets = cut(
+            interval,
+            span.begins,
+            until,
+            timezone=of_facility[0].zone.key,
+            limit=MAX_ROWS,
+        )
+        rows += bucket_means(connection, of_facility, query.pollutant, buckets, as_of=query.as_of)
+    for row in rows:
+        if row.longest * 60 > (row.ends - row.begins).total_seconds():
+            raise InvalidRequest(
+                f"interval: {row.pollutant} of {row.source} is averaged over {row.longest} minutes;"
+                " use no shorter interval, or none"
+            )
+    return sorted(rows, key=lambda row: row.place)
+
+
+def _refuse_unknown(of_stacks: Sequence[StackPollutants], query: PollutantsQuery) -> None:
+    unknown = set(query.source) - {stack.source for stack in of_stacks}
+    if unknown:
+        raise NotFound(f"There is no stack {min(unknown)} with pollutants in the facility file.")
+
+
+def _row(row: MeanRow) -> dict[str, Any]:
+    inputs = row.inputs or {}
+    operated = row.operating_ms > 0
+    return _ROWS.row(
+        row,
+        time=row.begins,
+        kg=None if row.mass_ug is None else kg(row.mass_ug),
+        coverage=round(row.covered_ms / row.operating_ms, 6) if operated else None,
+        kg_coverage=round(row.with_mass_ms / row.operating_ms, 6) if operated else None,
+        operating_h=row.operating_ms / HOUR_MS,
+        concentration=inputs.get(CONCENTRATION),
+        concentration_unit=row.unit,
+        oxygen_percent=inputs.get(OXYGEN),
+        moisture_percent=inputs.get(MOISTURE),
+        flow_nm3_h=inputs.get(FLOW),
+        cause=row.why,
+    )
