@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
+from services.core.accounting.derived.minutes import DerivedInput
 from services.core.accounting.factors import ConfigurationError
 from services.core.accounting.pollutants.limits import (
     LIMIT_RULES,
@@ -41,6 +42,7 @@ from services.core.accounting.stack.scales import Beyond, Scale
 from services.core.accounting.stack.validity import VALIDITY, ValidityPolicy
 from services.core.accounting.units import Conversion, conversion, unit
 from services.core.facility import assemble, model
+from services.core.facility.derived_channels import as_channel, computed
 from services.core.facility.pollutants import Pollutant, PollutantLimit
 
 _MINUTES: Mapping[str, AveragingMinutes] = {"30min": 30, "1h": 60}
@@ -95,6 +97,13 @@ class _Builder:
         #: by what a channel is to the pollutant
         self._roles = dict(_roles(pollutant, channels))
         self._channels = {name: channels[role] for name, role in self._roles.items()}
+        #: the source's flow, where it is derived and the pollutant names none of its own
+        self._derived_flow: DerivedInput | None = None
+        part = source.derived_inputs.get(FLOW)
+        if part is not None and FLOW not in self._channels:
+            self._roles |= {name: name for name in part.inputs}
+            self._channels |= {FLOW: as_channel(part), **{n: channels[n] for n in part.inputs}}
+            self._derived_flow = computed(part, channels)
 
     def rule(self) -> PollutantRule:
         limits(self._pollutant)
@@ -203,6 +212,7 @@ class _Builder:
                 conversions=conversions,
                 from_normal=conversion("Nm3/h", "Nm3/h") if is_actual else None,
                 dry_flow=to_dry,
+                derived={} if self._derived_flow is None else {FLOW: self._derived_flow},
             ),
             basis=Basis.DRY if to_dry else basis,
         )
@@ -226,7 +236,7 @@ class _Builder:
         part75 = "part75" in {self._source.validity, self._source.substitution}
         for name in (CONCENTRATION, FLOW):
             channel = self._channels.get(name)
-            if channel is None:
+            if channel is None or name not in self._roles:
                 continue
             full_scale = channel.full_scale
             if full_scale is None and channel.range is not None:
@@ -250,7 +260,7 @@ class _Builder:
         channel = self._channels[name]
         if channel.basis is not None:
             return Basis(channel.basis)
-        if self._roles[name] == input_name:
+        if self._roles.get(name, name) == input_name:
             for item in assemble.equation(self._source).inputs:
                 if item.name == input_name and item.basis is not None:
                     return item.basis

@@ -216,3 +216,20 @@ def test_what_cannot_be_computed_is_refused_with_the_way_out(
     assert change[0] in text()
     with pytest.raises((ApplyError, ValueError), match=says):
         parse(text().replace(*change))
+
+
+def test_a_derived_flow_gives_the_mass(field: FieldBench) -> None:
+    # two ducts of 30 000 and 70 000 Nm3/h
+    ducts = ("flow, quantity: volume_flow, unit: Nm3/h, kind: gauge, basis: dry, max_gap: 120}"
+             "\n      - {id: duct, quantity: volume_flow, unit: Nm3/h, kind: gauge, max_gap: 120}"
+             "\n      - {id: both, quantity: volume_flow, unit: Nm3/h, kind: derived, basis: dry,"
+             " sum: [flow, duct]}")  # fmt: skip
+    before = "flow, quantity: volume_flow, unit: Nm3/h, kind: gauge, basis: dry, max_gap: 120}"
+    derived = (
+        text(averaging="1h").replace(before, ducts).replace("flow: cems.flow", "flow: cems.both")
+    )
+    field.apply(derived)
+    deliver(field, 0, flow=30_000, duct=70_000)
+    close(field, 1)
+    (dust,) = means(field, "dust")
+    assert (dust["inputs"]["flow"], dust["mass_ug"]) == (100_000, 500_000_000)
