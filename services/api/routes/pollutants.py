@@ -97,7 +97,7 @@ async def get_pollutants(
     facilities = await visible_facilities(context, who, query.facility)
     slugs = [facility.slug for facility in facilities]
     interval = None if query.interval is None else parse(query.interval)
-    span = Bucket(begins=begins, ends=ends)
+    asked = Bucket(begins=begins, ends=ends)
 
     def ask(connection: psycopg.Connection[Any]) -> Sequence[MeanRow]:
         of_stacks = stacks(connection, slugs, query.source, query.as_of)
@@ -107,12 +107,12 @@ async def get_pollutants(
                 connection,
                 of_stacks,
                 query.pollutant,
-                span,
+                asked,
                 as_of=query.as_of,
                 after=after,
                 limit=query.limit + 1,
             )
-        rows = _by_interval(connection, of_stacks, query, interval, span, now)
+        rows = _by_interval(connection, of_stacks, query, interval, asked, now)
         return [row for row in rows if after is None or row.place > after]
 
     rows = await context.database.read_in_thread(ask)
@@ -130,23 +130,23 @@ def _by_interval(
     of_stacks: Sequence[StackPollutants],
     query: PollutantsQuery,
     interval: IntervalLength,
-    span: Bucket,
+    asked: Bucket,
     now: datetime,
 ) -> list[MeanRow]:
     """Read the rows of all facilities, each cut by its own time zone."""
-    until = min(span.ends, now)
-    count = count_about(interval, span.begins, until) * max(1, len(of_stacks))
+    until = min(asked.ends, now)
+    count = count_about(interval, asked.begins, until) * max(1, len(of_stacks))
     if count > MAX_ROWS:
         raise TooManyRows(
             f"The answer would have about {count} rows for each pollutant, more than {MAX_ROWS};"
-            " use a coarser interval, a shorter time span or fewer sources."
+            " use a coarser interval, a shorter time asked or fewer sources."
         )
     rows: list[MeanRow] = []
     for facility in sorted({stack.facility for stack in of_stacks}):
         of_facility = [stack for stack in of_stacks if stack.facility == facility]
         buckets = cut(
             interval,
-            span.begins,
+            asked.begins,
             until,
             timezone=of_facility[0].zone.key,
             limit=MAX_ROWS,

@@ -120,8 +120,8 @@ class LimitYear:
             validated = np.maximum(np.round(validated - deduction, 6), 0.0)
         valid = ~np.isnan(validated)
         #: first minute, and the one after the last, that it is in force in; None: it never is
-        self.span = (int(begins[0]), int(ends[-1])) if days else None
-        begin, end = self.span or (0, 0)
+        self.in_force = (int(begins[0]), int(ends[-1])) if days else None
+        begin, end = self.in_force or (0, 0)
         intervals = _Series(
             starts=starts[valid],
             ends=starts[valid] + means.minutes,

@@ -66,7 +66,7 @@ def _of_stack(
     for pollutant in stack.pollutants:
         if (pollutants and pollutant.id not in pollutants) or not pollutant.limits:
             continue
-        means = pollutant_means.of_span(
+        means = pollutant_means.means_between(
             connection,
             stack.source_id,
             pollutant.id,
@@ -78,9 +78,9 @@ def _of_stack(
         until = int(means.starts[-1]) + means.minutes if means.starts.size else 0
         for limit in assemble_pollutants.limits(pollutant):
             of_year = LimitYear(limit, means, year, stack.zone)
-            if of_year.span is None:
+            if of_year.in_force is None:
                 continue
-            first, end = (EPOCH + minute * MINUTE for minute in of_year.span)
+            first, end = (EPOCH + minute * MINUTE for minute in of_year.in_force)
             yield LimitStanding(
                 facility=stack.facility,
                 source=stack.source,

@@ -171,7 +171,7 @@ def formed_means(
     connection: psycopg.Connection[Any],
     of_stacks: Sequence[StackPollutants],
     pollutants: Sequence[str],
-    span: Bucket,
+    within: Bucket,
     *,
     as_of: datetime | None,
     after: Place | None,
@@ -181,8 +181,8 @@ def formed_means(
     place = after or (None, "", "", "")
     parameters = {
         **_parameters(of_stacks, pollutants, as_of),
-        "from": span.begins,
-        "to": span.ends,
+        "from": within.begins,
+        "to": within.ends,
         **dict(
             zip(("after", "after_facility", "after_source", "after_pollutant"), place, strict=True)
         ),
@@ -222,13 +222,13 @@ def _rows(
 def _parameters(
     of_stacks: Sequence[StackPollutants], pollutants: Sequence[str], as_of: datetime | None
 ) -> dict[str, Any]:
-    spans = [
-        (stack.source_id, pollutant.id, *span)
+    rows = [
+        (stack.source_id, pollutant.id, *row)
         for stack in of_stacks
         for pollutant in stack.pollutants
-        for span in _deductions(assemble_pollutants.limits(pollutant), stack.zone)
+        for row in _deductions(assemble_pollutants.limits(pollutant), stack.zone)
     ]
-    columns: list[list[Any]] = [list(column) for column in zip(*spans, strict=True)]
+    columns: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)]
     ids, names, begins, ends, deductions = columns or [[], [], [], [], []]
     return {
         "as_of": as_of,

@@ -124,7 +124,7 @@ CROSS JOIN LATERAL (SELECT ts AS first FROM reading WHERE channel_id = c ORDER B
 
 _MEAN = PackedRows(starts="int4", mean="float8", operated="bool")
 
-_OF_SPAN: LiteralString = f"""
+_BETWEEN: LiteralString = f"""
 SELECT {
     _MEAN.sql(
         "minute_of(m.starts)",
@@ -139,7 +139,7 @@ FROM {{means}} m WHERE m.source_id = %(source)s AND m.pollutant = %(pollutant)s
 """  # noqa: S608 - constants
 
 
-def of_span(
+def means_between(
     connection: psycopg.Connection[Any],
     source_id: int,
     pollutant: str,
@@ -151,7 +151,7 @@ def of_span(
 ) -> Means:
     """Read the means of a pollutant in a span, of intervals of ``minutes``."""
     row = connection.execute(
-        _OF_SPAN.format(means=means(then=as_of is not None)),
+        _BETWEEN.format(means=means(then=as_of is not None)),
         {
             "source": source_id,
             "pollutant": pollutant,

@@ -245,9 +245,9 @@ def test_a_limit_counts_as_long_as_it_is_in_force() -> None:
     )
     first = int(datetime(2026, 6, 30, tzinfo=UTC).timestamp()) // 60
     of_year = year(dated, [101.0] * 72, first=first)
-    assert of_year.span == (first + 22 * 60, first + 46 * 60)
+    assert of_year.in_force == (first + 22 * 60, first + 46 * 60)
     assert of_year.compliance(_END).conditions[0].count == 24
-    assert LimitYear(dated, of_year_means(), 2027, _ZONE).span is None
+    assert LimitYear(dated, of_year_means(), 2027, _ZONE).in_force is None
 
 
 def of_year_means() -> Means:
