@@ -114,23 +114,29 @@ def _scales(source: model.StackSource, channels: Mapping[str, model.Channel]) ->
         **dict.fromkeys(formula_roles(source), Beyond.NOTHING),
         **{role: beyond(role, part75=part75) for role in source.inputs if role in channels},
     }
-    scales = {}
-    for role, counts_as in counted.items():
-        channel = channels[role]
-        first, *later = channel.in_force
-        full_scale = _full_scale(first)
-        if full_scale is not None and full_scale > 0 and counts_as is not None:
-            scales[role] = Scale(
-                full_scale=full_scale,
-                beyond=counts_as,
-                noise=first.noise if first.full_scale is None else 0.0,
-                later=tuple(
-                    (terms.from_us or 0, figure)
-                    for terms in later
-                    if (figure := _full_scale(terms)) is not None
-                ),
-            )
-    return scales
+    return {
+        role: scale
+        for role, counts_as in counted.items()
+        if counts_as is not None and (scale := scale_of(channels[role], counts_as)) is not None
+    }
+
+
+def scale_of(channel: model.Channel, counts_as: Beyond) -> Scale | None:
+    """Return the scale of a channel, in its own unit; None: neither it nor a range is stated."""
+    first, *later = channel.in_force
+    full_scale = _full_scale(first)
+    if full_scale is None or full_scale <= 0:
+        return None
+    return Scale(
+        full_scale=full_scale,
+        beyond=counts_as,
+        noise=first.noise if first.full_scale is None else 0.0,
+        later=tuple(
+            (terms.from_us or 0, figure)
+            for terms in later
+            if (figure := _full_scale(terms)) is not None
+        ),
+    )
 
 
 def _full_scale(terms: InForce) -> float | None:

@@ -42,6 +42,7 @@ from services.core.accounting.stack.scales import Beyond, Scale
 from services.core.accounting.stack.validity import VALIDITY, ValidityPolicy
 from services.core.accounting.units import Conversion, conversion, unit
 from services.core.facility import assemble, model
+from services.core.facility.assemble_closing import scale_of
 from services.core.facility.derived_channels import as_channel, computed
 from services.core.facility.pollutants import Pollutant, PollutantLimit
 
@@ -235,17 +236,10 @@ class _Builder:
         """
         part75 = "part75" in {self._source.validity, self._source.substitution}
         for name in (CONCENTRATION, FLOW):
-            channel = self._channels.get(name)
-            if channel is None or name not in self._roles:
-                continue
-            full_scale = channel.full_scale
-            if full_scale is None and channel.range is not None:
-                full_scale = channel.range[1]
-            if full_scale is not None and full_scale > 0:
-                yield (
-                    name,
-                    Scale(full_scale=full_scale, beyond=Beyond.TWICE if part75 else Beyond.READ),
-                )
+            if name in self._roles:
+                scale = scale_of(self._channels[name], Beyond.TWICE if part75 else Beyond.READ)
+                if scale is not None:
+                    yield name, scale
 
     def _needed(
         self, name: str, lacking: str, in_unit: str, conversions: dict[str, Conversion]
