@@ -150,7 +150,7 @@ def test_a_changed_file_forms_the_means_again_and_changed_limits_do_not(
     deliver(field, 0)
     close(field, 1)
     limits = ", confidence_interval: 30, limits: [{id: d, rule: lrv, value: 10}]"
-    assert field.apply(text(more=limits)) == ["~ facility works", "~ source stack"]
+    assert field.apply(text(more=limits)) == ["~ source stack"]
     assert field.rows("SELECT * FROM recompute") == []
     # the averaging interval and the reference change; half-hours go, and are kept
     field.apply(text(averaging="1h").replace("reference_oxygen: 3,", "reference_oxygen: 11,"))
