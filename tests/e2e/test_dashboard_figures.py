@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from playwright.async_api import Page, expect
@@ -145,3 +146,46 @@ async def test_masses_beside_each_other_fit_the_screen(
     await wait_for(page, "#state-text", "live")
     await page.wait_for_selector("#chart .plot-container")
     assert await page.evaluate("document.documentElement.scrollWidth") == width
+
+
+_BOTH_WAYS = """
+facility: {id: roof, name: Roof, timezone: UTC}
+devices:
+  - id: meter
+    channels:
+      - {id: p, quantity: power, unit: kW, kind: gauge, direction: both}
+factors:
+  - {id: f, unit: kWh, co2_kg: 0.5, data_year: 2023, successor_expected: 2024-06-30, citation: a}
+sources:
+  - {id: grid, scope: 2, method: activity, input: meter.p, factor: f}
+"""
+
+
+async def test_export_and_a_stale_factor_stand_beside_a_total_and_fit(
+    address: str, page: Page, connection: Connection
+) -> None:
+    async with httpx.AsyncClient(base_url=address) as client:
+        put = await client.put("/v1/facilities/roof", content=_BOTH_WAYS)
+    assert put.status_code == 200, put.text
+    row = connection.execute(
+        "SELECT f.id, s.id FROM facility f JOIN source s ON s.facility_id = f.id"
+    ).fetchone()
+    assert row is not None
+    plant = Plant(facility_id=row[0], slug="roof", timezone="UTC", sources={"grid": row[1]})
+    now = this_minute()
+    minutes(connection, row[1], [(now - i * MINUTE, 1.0, 60_000) for i in range(60)])
+    roll(connection, plant, now)
+    connection.execute("UPDATE emission_minute SET exported_n = 200000000")
+    connection.execute("UPDATE rolling_total SET exported_n = 12000000000")
+    announce(connection, plant)
+    for width in (390, 1440):
+        await page.set_viewport_size({"width": width, "height": 844})
+        await page.goto(address)
+        await wait_for(
+            page,
+            "[data-window='24h'] .beside",
+            "CO₂e 60.6 kgexported 12.0 kWh100 % by stale factor",
+        )
+        note = page.locator("#sources tr .note")
+        await expect(note).to_have_text("factor of 2023; a newer one is expected since June 2024")
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width

@@ -42,5 +42,5 @@ export function beside(total, figure) {
 /** What a total has beside its masses: what flowed out, and how much of it counted by a stale factor. */
 export const apart = (total) => [
   ...(total.exported_kwh > 0 ? [`exported ${energyText(total.exported_kwh)}`] : []),
-  ...(total.stale_factor_share > 0 ? [`${percent(total.stale_factor_share)} by a stale factor`] : []),
+  ...(total.stale_factor_share > 0 ? [`${percent(total.stale_factor_share)} by stale factor`] : []),
 ];

@@ -22,7 +22,7 @@ export function mass(kg) {
 
 /** An energy in kWh, as "1,234 MWh" from a thousand on. */
 export function energyText(kwh) {
-  return Math.abs(kwh) < 1000 ? `${significant(kwh, 3)} kWh` : `${significant(kwh / 1000, 4)} MWh`;
+  return Math.abs(kwh) < 1000 ? `${significant(kwh, 3)}\u00a0kWh` : `${significant(kwh / 1000, 4)}\u00a0MWh`;
 }
 
 /** The 95 % interval of a total as "± 3.1 %"; empty where it is not known. */

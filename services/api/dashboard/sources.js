@@ -52,8 +52,9 @@ function row(source, index, figure) {
   }
   if (source.stale_factor) {
     const note = document.createElement("small");
-    note.textContent = ` ${source.stale_factor}`;
-    head.firstChild.append(note);
+    note.className = "note";
+    note.textContent = source.stale_factor;
+    head.append(note);
   }
   line.append(head);
   for (const [label, read] of COLUMNS) {
