@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError
 
 from services.core.accounting.factors import ConfigurationError
-from services.core.accounting.fuel_equations import analysed_fuel
+from services.core.accounting.fuel_equations import FUEL_EQUATIONS, analysed_fuel
 from services.core.facility.fields import Part, PositiveFigure, Slug
 
 _COMPUTED = ("unit", "co2_kg", "co2_biogenic_kg", "ch4_kg", "n2o_kg")
 
 
+if TYPE_CHECKING:
+    EquationName = str
+else:
+    #: A type whose values are the names, for schemas and their error messages.
+    EquationName = Literal[tuple(FUEL_EQUATIONS)]
+
+
 class FuelAnalysis(Part):
     """What a laboratory found of a fuel, for an equation of 40 CFR 98 subpart C."""
 
-    equation: Literal["C-2a", "C-3", "C-4", "C-5"] = Field(
+    equation: EquationName = Field(
         description=(
-            "C-2a: by measured heat content. C-3, C-4, C-5: by the carbon of a solid, liquid or"
-            " gaseous fuel."
+            "C-1a, C-1b: natural gas that is billed in therms or mmBtu. C-2a: by measured heat"
+            " content. C-2c: by the steam that a solid fuel makes. C-3, C-4, C-5: by the carbon of"
+            " a solid, liquid or gaseous fuel."
         )
     )
     fuel: Slug | None = Field(
@@ -33,7 +41,7 @@ class FuelAnalysis(Part):
         None,
         description=(
             "mmBtu, gross, per unit of fuel: short ton, gal or scf. Default, but for C-2a: that of"
-            " table C-1, for CH4 and N2O."
+            " table C-1, for CH4 and N2O. C-1a, C-1b and C-2c have none."
         ),
     )
     carbon_content: PositiveFigure | None = Field(
@@ -42,6 +50,16 @@ class FuelAnalysis(Part):
     molecular_weight: PositiveFigure | None = Field(
         None, description="C-5: kg per kg-mole of the gas."
     )
+    steam_ratio: PositiveFigure | None = Field(
+        None,
+        description=(
+            "C-2c: mmBtu of the boiler's maximum rated heat input per lb of its design rated steam"
+            " output, such as 0.0012."
+        ),
+    )
+
+
+_MEASURED = tuple(set(FuelAnalysis.model_fields) - {"equation", "fuel"})
 
 
 def with_analysed_figures(data: Any) -> Any:
@@ -59,11 +77,7 @@ def with_analysed_figures(data: Any) -> Any:
     for name in (*_COMPUTED, "co2e_kg"):
         if data.get(name) is not None:
             raise ValueError(f"{name} follows from the analysis: remove it")
-    measured = {
-        name: value
-        for name in ("heat_content", "carbon_content", "molecular_weight")
-        if (value := getattr(analysis, name)) is not None
-    }
+    measured = {name: value for name in _MEASURED if (value := getattr(analysis, name)) is not None}
     try:
         analysed = analysed_fuel(analysis.equation, measured, fuel=analysis.fuel)
     except ConfigurationError as error:

@@ -38,6 +38,29 @@ def test_tier_1_is_the_built_in_factor(fuel: str, unit: str, amount: float, co2_
             0.03856,
         ),
         ("C-2a", "natural-gas", {"heat_content": 0.00105}, "scf", 0.055713, 1.05e-6, 1.05e-7),
+        # billed by its heat: 0.1 x 53.06 a therm, C-8a likewise; 53.06 a mmBtu, C-8b likewise
+        ("C-1a", "natural-gas", {}, "therm", 5.306, 1e-4, 1e-5),
+        ("C-1b", "natural-gas", {}, "mmBtu", 53.06, 1e-3, 1e-4),
+        # steam: 250 mmBtu/h by 200 000 lb/h are 0.00125; x 93.28; C-9b x 0.011 and x 0.0016
+        (
+            "C-2c",
+            "coal-bituminous",
+            {"steam_ratio": 0.00125},
+            "lb",
+            0.1166,
+            1.375e-5,
+            2e-6,
+        ),
+        # municipal waste: 0.0013 x 90.7, x 0.032, x 0.0042
+        (
+            "C-2c",
+            "municipal-solid-waste",
+            {"steam_ratio": 0.0013},
+            "lb",
+            0.11791,
+            4.16e-5,
+            5.46e-6,
+        ),
         # 44/12 x 0.72 x 0.91 x 1000; C-8 with the default 24.93 mmBtu a short ton
         (
             "C-3",
@@ -139,6 +162,12 @@ def test_the_derivation_names_equation_and_figures() -> None:
         ("C-3", None, {"carbon_content": 0.7, "heat_content": 24}, "would not use heat_content"),
         ("C-4", None, {"carbon_content": 2.8, "molecular_weight": 200}, "molecular_weight"),
         ("C-5", None, {"carbon_content": 0.7}, "C-5 needs molecular_weight"),
+        ("C-1a", None, {}, "name the fuel"),
+        ("C-1a", "coal-bituminous", {}, "C-1a is for natural-gas, and not for coal-bituminous"),
+        ("C-1b", "natural-gas", {"heat_content": 0.001}, "C-1b would not use heat_content"),
+        ("C-2c", "natural-gas", {"steam_ratio": 0.0012}, "C-2c is for solid fuels"),
+        ("C-2c", "coal-bituminous", {}, "C-2c needs steam_ratio, in mmBtu of the boiler's"),
+        ("C-2c", "coal-bituminous", {"steam_ratio": 1200}, "at most 0.01 in C-2c, not 1200"),
     ],
 )
 def test_what_cannot_be_computed_says_what_to_change(
@@ -150,5 +179,5 @@ def test_what_cannot_be_computed_says_what_to_change(
 
 
 def test_every_equation_has_a_citation() -> None:
-    assert list(FUEL_EQUATIONS) == ["C-2a", "C-3", "C-4", "C-5"]
+    assert list(FUEL_EQUATIONS) == ["C-1a", "C-1b", "C-2a", "C-2c", "C-3", "C-4", "C-5"]
     assert all(f"eq. {name}" in each.citation for name, each in FUEL_EQUATIONS.items())
