@@ -84,8 +84,9 @@ def page_of_equations() -> str:
         "## F-factors by fuel\n\n40 CFR 75 appendix F, table 1.\n\n"
         + table(("fuel", "Fd, dscf/mmBtu", "Fc, scf CO2/mmBtu"), fuels),
         "## Analyses of fuels\n\nThe `analysis` of a factor in a facility file names one of these;"
-        " a scf is at 68 degF. Equation C-1, without an analysis, is a [built-in"
-        " factor](factors.md) of table C-1.\n\n"
+        " that of a source those that can be measured by channels (C-2a, C-3, C-4, C-5). A scf is"
+        " at 68 degF. Equation C-1, without an analysis, is a [built-in factor](factors.md) of"
+        " table C-1.\n\n"
         + table(("equation", "measured", "per", "CH4 and N2O by", "source"), analyses),
     )
 

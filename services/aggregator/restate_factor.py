@@ -72,7 +72,9 @@ def step(
     chosen = [q for q in oldest.values() if q.first < stop]
     source_ids = [q.source_id for q in chosen]
     amounts = factor_restatement.amounts(connection, source_ids, first, stop)
-    unknown = amounts.unknown.union(set(noted).intersection(source_ids))
+    # of a fuel that is measured the amount alone does not tell the gases
+    measured = {source_id for source_id in source_ids if methods[source_id].fuel is not None}
+    unknown = amounts.unknown.union(set(noted).intersection(source_ids), measured)
     if unknown:
         factor_restatement.from_readings(connection, unknown)
         return 0

@@ -9,6 +9,7 @@ from typing import Any
 
 from services.api.models.bands import kg, masses_kg
 from services.core.accounting.factor_publications import publications
+from services.core.accounting.fuel_equations import FUEL_EQUATIONS
 from services.core.accounting.gwp import GwpSet, gwp_set
 from services.core.accounting.stack.audits import Audit
 from services.core.accounting.stack.equations import Equation
@@ -52,6 +53,7 @@ def explain_body(
         if explanation.market_factor is None
         else _factor(explanation.market_factor, gwp),
         "closing": None if explanation.closing is None else _closing(explanation.closing),
+        "analysis": _analysis(explanation.configuration.get("analysis")),
         "derived": _derived(explanation.configuration.get("derived")),
         "derived_inputs": {
             role: _derived(stated)
@@ -301,6 +303,18 @@ def _in_force(terms: InForce) -> dict[str, Any]:
             "valid_range": function.valid_range,
             "citation": function.citation,
         },
+    }
+
+
+def _analysis(stated: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if stated is None:
+        return None
+    equation = FUEL_EQUATIONS[stated["equation"]]
+    return {
+        "equation": equation.id,
+        "citation": equation.citation,
+        "other_gases": equation.other_gases,
+        "channels": {key: name for key, name in stated.items() if key != "equation"},
     }
 
 

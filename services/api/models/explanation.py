@@ -127,6 +127,11 @@ class Explanation(Answer):
         " calibrations, audits with their bias factor, the load with its range, and the time that"
         " reports of it are cut by (`reporting_zone`, as in `/v1/reports`)"
     )
+    analysis: dict[str, object] | None = Field(
+        description="for an activity whose fuel is measured: the equation of its CO2 with its"
+        " citation, that of CH4 and N2O, and the channels by what they measure, which are among the"
+        " inputs; `factor` tells what the fuel would be counted by without them"
+    )
     derived: dict[str, object] | None = Field(
         description="for an activity of a derived channel: the channel, its quantity and unit, and"
         " the formula over the inputs, each of which has the role of its own name"

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.accounting.derived.minutes import DerivedInput
+from services.core.accounting.measured_fuel import FuelGases, MeasuredFuel
 from services.core.accounting.series import Minutes
 from services.core.accounting.stack.biogenic import BIOGENIC, BiogenicShare
 from services.core.accounting.stack.equations import Equation
@@ -79,6 +80,8 @@ class FactorSpan:
     co2_biogenic_kg: float = 0.0
     #: the factor's row, for explanations
     factor_id: int
+    #: mmBtu by default in one unit, where a fuel is measured beside it
+    heat_mmbtu: float = 0.0
     #: what was taken for granted, a sentence each
     notes: tuple[str, ...] = ()
 
@@ -113,6 +116,8 @@ class ActivityMethod:
     derived: DerivedInput | None = None
     #: the input measures what flows out
     is_export: bool = False
+    #: heat content or carbon are measured, and gases follow them; None: the factor is all of it
+    fuel: MeasuredFuel | None = None
 
     def masses(self, series: Mapping[str, Minutes], minutes: NDArray[np.int64]) -> MinuteMasses:
         """Integrate a gauge's mean over its covered time; minutes without a factor are unknown."""
@@ -123,6 +128,8 @@ class ActivityMethod:
             value, exported = np.zeros_like(value), value
         activity = self._amount(value, covered, is_rate=channel.is_rate)
         per_unit = self.per_unit(minutes)
+        if self.fuel is not None:
+            return self._measured(self.fuel, activity, channel, per_unit, series, minutes)
         return MinuteMasses(
             co2_kg=activity * per_unit.co2_kg,
             co2e_kg=activity * per_unit.co2e_kg,
@@ -134,6 +141,43 @@ class ActivityMethod:
             else self._amount(exported, covered, is_rate=channel.is_rate),
             covered_us=np.where(per_unit.known, covered, 0),
             estimated_us=np.where(per_unit.known, channel.estimated_at(minutes), 0),
+        )
+
+    def _measured(
+        self,
+        measured: MeasuredFuel,
+        activity: NDArray[np.float64],
+        channel: Minutes,
+        per_unit: PerUnit,
+        series: Mapping[str, Minutes],
+        minutes: NDArray[np.int64],
+    ) -> MinuteMasses:
+        """Count the fuel by what was measured of it, for the time that all of it is known."""
+        heat = np.zeros(minutes.size)
+        for version in self.factor_spans:
+            heat[version.holds(minutes)] = version.heat_mmbtu
+        default = FuelGases(
+            co2_kg=per_unit.co2_kg,
+            co2e_kg=per_unit.co2e_kg,
+            co2_biogenic_kg=per_unit.co2_biogenic_kg,
+            heat_mmbtu=heat,
+        )
+        fuel = measured.minutes(default, series, minutes)
+        _, metered_us = channel.values_at(minutes)
+        covered = np.where(per_unit.known, np.minimum(metered_us, fuel.covered_us), 0)
+        activity = activity * (covered / np.maximum(metered_us, 1))
+        known = covered > 0
+        co2 = np.where(known, activity * fuel.co2_kg, 0.0)
+        return MinuteMasses(
+            co2_kg=co2,
+            co2e_kg=np.where(known, activity * fuel.co2e_kg, 0.0),
+            market_kg=co2,
+            co2_biogenic_kg=np.where(known, activity * fuel.co2_biogenic_kg, 0.0),
+            activity=activity,
+            covered_us=covered,
+            estimated_us=np.minimum(
+                np.maximum(channel.estimated_at(minutes), fuel.estimated_us), covered
+            ),
         )
 
     def _amount(

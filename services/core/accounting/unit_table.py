@@ -66,6 +66,7 @@ def named_units() -> Iterator[Named]:
     yield from _volumes()
     yield from _masses()
     yield from _fractions_and_concentrations()
+    yield from _of_fuels()
     yield from _conditions()
 
 
@@ -165,6 +166,40 @@ def _fractions_and_concentrations() -> Iterator[Named]:
         )
         yield from _spell("concentration", f"{mass}/Sm3", kilograms / _SM3, SM3, state="reference")
     yield from _spell("concentration", "lb/scf", _LB / _SCF, SCF, state="reference")
+    yield from _spell("concentration", "kg/L|kg/l|g/mL", 1000)
+    yield from _spell("concentration", "kg/gal", 1 / _GALLON_US, NIST)
+    yield from _spell("concentration", "lb/gal", _LB / _GALLON_US, NIST)
+
+
+def _of_fuels() -> Iterator[Named]:
+    mmbtu, kwh = _BTU * 10**6, Fraction(36 * 10**5)
+    by_volume: tuple[tuple[str, Fraction, str, State], ...] = (
+        ("MJ/m3|MJ/m^3", Fraction(10**6), SI, "actual"),
+        ("kWh/m3|kWh/m^3", kwh, SI, "actual"),
+        ("MJ/L|MJ/l", Fraction(10**9), SI, "actual"),
+        ("Btu/gal|BTU/gal", _BTU / _GALLON_US, NIST, "actual"),
+        ("mmBtu/gal|MMBtu/gal", mmbtu / _GALLON_US, NIST, "actual"),
+        ("mmBtu/bbl|MMBtu/bbl", mmbtu / (42 * _GALLON_US), NIST, "actual"),
+        ("MJ/Nm3|MJ/Nm^3", Fraction(10**6), NM3, "reference"),
+        ("kWh/Nm3|kWh/Nm^3", kwh, NM3, "reference"),
+        ("MJ/Sm3|MJ/Sm^3", 10**6 / _SM3, SM3, "reference"),
+        ("kWh/Sm3|kWh/Sm^3", kwh / _SM3, SM3, "reference"),
+        ("Btu/scf|BTU/scf", _BTU / _SCF, SCF, "reference"),
+        ("mmBtu/scf|MMBtu/scf", mmbtu / _SCF, SCF, "reference"),
+        ("mmBtu/kscf|MMBtu/Mscf|mmBtu/Mscf", mmbtu / (1000 * _SCF), SCF, "reference"),
+    )
+    for names, joules, source, state in by_volume:
+        yield from _spell("energy_per_volume", names, joules, source, state=state)
+    for names, joules, source in (
+        ("MJ/kg|GJ/t|kJ/g", Fraction(10**6), SI),
+        ("kJ/kg", Fraction(1000), SI),
+        ("kWh/kg|MWh/t", kwh, SI),
+        ("Btu/lb|BTU/lb", _BTU / _LB, ISO_BTU),
+        ("mmBtu/lb|MMBtu/lb", mmbtu / _LB, ISO_BTU),
+        ("mmBtu/short ton|MMBtu/short ton", mmbtu / (2000 * _LB), ISO_BTU),
+    ):
+        yield from _spell("energy_per_mass", names, joules, source)
+    yield from _spell("molar_mass", "kg/kmol|g/mol|kg/kg-mole|lb/lb-mole", Fraction(1, 1000))
 
 
 def _conditions() -> Iterator[Named]:

@@ -35,6 +35,7 @@ from services.core.facility import model
 from services.core.facility.derived_channels import computed, derived_of, parts_of
 from services.core.facility.devices import A_KIND
 from services.core.facility.in_force import InForce
+from services.core.facility.measured_fuels import default_heat, measured_fuel
 from services.core.timeline.instants import to_minute, to_us
 
 
@@ -294,6 +295,7 @@ def _activity(
         market_spans=market_spans,
         derived=derived,
         is_export=source.direction == "export",
+        fuel=None if source.analysis is None else measured_fuel(source, channels, activity_unit),
     )
 
 
@@ -315,6 +317,7 @@ def _factor_span(
         co2e_kg=per_unit.co2e_kg,
         co2_biogenic_kg=per_unit.co2_biogenic_kg,
         factor_id=factor_id,
+        heat_mmbtu=0.0 if source.analysis is None else default_heat(factor, per_unit),
         notes=per_unit.notes,
     )
 

@@ -258,7 +258,10 @@ def _inputs(
     """Put the source's channels into ``channels``, by role."""
     for role, reference in source.channels.items():
         place = (*path, "inputs", role)
-        if isinstance(source, model.ActivitySource):
+        of_fuel = isinstance(source, model.ActivitySource) and source.measures(role)
+        if of_fuel:
+            place = (*path, "analysis", role)
+        elif isinstance(source, model.ActivitySource):
             place = (*path, "input")
         elif role in model.TELLING:
             place = (*path, role)
@@ -272,7 +275,7 @@ def _inputs(
             yield place, f"there is no channel {reference!r} among this file's devices{meant}"
         elif channel.kind != "derived":
             channels[role] = channel
-        elif not model.enters(role):
+        elif of_fuel or not model.enters(role):
             yield place, f"{reference} is derived, and {role} is measured: name a channel"
 
 

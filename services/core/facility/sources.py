@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from services.core.accounting.fuel_equations import FUEL_EQUATIONS
 from services.core.accounting.gwp import GwpName
 from services.core.accounting.stack.biogenic import BIOGENIC
 from services.core.facility.fields import (
@@ -84,6 +85,55 @@ class Derived(Part):
     )
 
 
+if TYPE_CHECKING:
+    MeasuredEquation = str
+else:
+    #: A type whose values are the names, for schemas and their error messages.
+    MeasuredEquation = Literal[tuple(e.id for e in FUEL_EQUATIONS.values() if not e.heat_mmbtu)]
+
+
+class MeasuredAnalysis(Part):
+    """What is measured of a fuel while it burns, for an equation of 40 CFR 98 subpart C."""
+
+    equation: MeasuredEquation = Field(
+        description=(
+            "C-2a: by measured heat content. C-3, C-4, C-5: by the carbon of a solid, liquid or"
+            " gaseous fuel."
+        )
+    )
+    heat_content: ChannelReference | None = Field(
+        None,
+        description=(
+            "Gauge of the gross heat content, such as of an online analyser in Btu/scf or MJ/kg."
+            " Default, but for C-2a: that of the factor, for CH4 and N2O."
+        ),
+    )
+    carbon_content: ChannelReference | None = Field(
+        None, description="Gauge of the carbon: a fraction (C-3, C-5), or kg/gal or the like (C-4)."
+    )
+    molecular_weight: ChannelReference | None = Field(
+        None, description="C-5: gauge of the molecular weight, in kg/kmol."
+    )
+
+    @model_validator(mode="after")
+    def _has_what_the_equation_takes(self) -> MeasuredAnalysis:
+        equation = FUEL_EQUATIONS[self.equation]
+        for finding in equation.measured:
+            if finding.name not in self.channels:
+                raise ValueError(f"{equation.id} needs {finding.name}: name its channel")
+        for name in set(self.channels) - {finding.name for finding in equation.takes}:
+            raise ValueError(f"{equation.id} would not use {name}: remove it")
+        return self
+
+    @property
+    def channels(self) -> dict[str, str]:
+        """The channels, ``device.channel`` by what they measure."""
+        stated = {
+            name: getattr(self, name) for name in type(self).model_fields if name != "equation"
+        }
+        return {name: reference for name, reference in stated.items() if reference is not None}
+
+
 class ActivitySource(_Source):
     """Mass = activity x emission factor."""
 
@@ -92,6 +142,13 @@ class ActivitySource(_Source):
         description="Channel that measures the activity, as device.channel."
     )
     factor: Slug = Field(description="Factor of this file, an imported or a built-in one.")
+    analysis: MeasuredAnalysis | None = Field(
+        None,
+        description=(
+            "Heat content or carbon of the fuel, measured while it burns: the factor is then the"
+            " fuel of 40 CFR 98 tables C-1 and C-2. Default: by the factor alone."
+        ),
+    )
     market_factor: Slug | None = Field(
         None, description="Scope 2: market-based factor beside the location-based one."
     )
@@ -132,9 +189,14 @@ class ActivitySource(_Source):
     @property
     def channels(self) -> dict[str, str]:
         """The channels it needs, ``device.channel`` by role; of a derived one, those it is of."""
+        measured = {} if self.analysis is None else self.analysis.channels
         if self.derived is not None:
-            return {reference: reference for reference in self.derived.inputs}
-        return {"input": self.input}
+            return {**{name: name for name in self.derived.inputs}, **measured}
+        return {"input": self.input, **measured}
+
+    def measures(self, role: str) -> bool:
+        """Return whether a role is of a channel that measures the fuel."""
+        return self.analysis is not None and role in self.analysis.channels
 
     @property
     def factors(self) -> tuple[str, ...]:

@@ -40,11 +40,13 @@ _DIMENSIONS: Final[dict[str, tuple[int, int, int]]] = {
     "mass": (1, 0, 0),
     "mass_flow": (1, 0, -1),
     "concentration": (1, -3, 0),
+    "energy_per_volume": (1, -1, -2),
+    "energy_per_mass": (0, 2, -2),
     "fraction": _NONE,
 }
 
 #: Quantities of a gas that is either as it flows or at reference conditions.
-_OF_GAS: Final = frozenset({"volume", "volume_flow", "concentration"})
+_OF_GAS: Final = frozenset({"volume", "volume_flow", "concentration", "energy_per_volume"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,12 +183,13 @@ def _product(node: Node, left: _Kind, right: _Kind, *, divided: bool) -> _Kind:
     mass, length, time = (
         a + sign * b for a, b in zip(left.dimension, right.dimension, strict=True)
     )
-    is_by_volume = abs(length) == _CUBIC
+    dimension = (mass, length, time)
+    is_by_volume = abs(length) == _CUBIC or dimension == _DIMENSIONS["energy_per_volume"]
     degree = (
         None if left.degree is None or right.degree is None else left.degree + sign * right.degree
     )
     return _Kind(
-        dimension=(mass, length, time),
+        dimension=dimension,
         is_amount=left.is_amount or right.is_amount,
         # a mass by the cubic metre times cubic metres is a mass, wherever it was measured
         state=next(iter(states), None) if is_by_volume else None,

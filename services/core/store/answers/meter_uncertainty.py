@@ -118,10 +118,15 @@ def components(
 def _of_derived(
     derived: model.Derived, rows: Sequence[Mapping[str, Any]], rates: Mapping[int, float]
 ) -> tuple[Component, ...]:
+    # what is measured of a fuel is a factor of a product
+    of_fuel = [row for row in rows if row["role"] not in derived.inputs]
     if derived.uncertainty is not None:
-        return (Component(id=f"channel {derived.channel}", percent=derived.uncertainty),)
+        rows = of_fuel
     if any(row["percent"] is None for row in rows):
         return ()
+    if derived.uncertainty is not None:
+        stated = Component(id=f"channel {derived.channel}", percent=derived.uncertainty)
+        return (stated, *(_component(row, 1.0) for row in of_fuel))
     channels = {row["role"]: model.Channel.model_validate(row["channel"]) for row in rows}
     weights = sensitivities(
         computed(derived, channels),
@@ -129,7 +134,7 @@ def _of_derived(
     )
     if weights is None:
         return ()
-    return tuple(_component(row, weights[row["role"]]) for row in rows)
+    return tuple(_component(row, weights.get(row["role"], 1.0)) for row in rows)
 
 
 def _of_stack(spec: model.StackSource, rows: Sequence[Mapping[str, Any]]) -> tuple[Component, ...]:
