@@ -128,10 +128,12 @@ class MeasuredAnalysis(Part):
     @property
     def channels(self) -> dict[str, str]:
         """The channels, ``device.channel`` by what they measure."""
-        stated = {
-            name: getattr(self, name) for name in type(self).model_fields if name != "equation"
-        }
+        stated = {name: getattr(self, name) for name in sorted(OF_FUEL)}
         return {name: reference for name, reference in stated.items() if reference is not None}
+
+
+#: Roles of the channels that tell what a fuel is like, and not how much of it was burnt.
+OF_FUEL = frozenset(MeasuredAnalysis.model_fields) - {"equation"}
 
 
 class ActivitySource(_Source):

@@ -16,6 +16,7 @@ from services.core.store.answers.explain import explain_hour
 from services.core.store.database.connect import connect
 from services.core.store.emissions import final_hours
 from services.core.store.registry.plan import facility_plans
+from services.core.store.registry.replaced_sources import is_replaced
 from services.core.timeline.instants import HOUR
 from tests.integration.field.bench import FieldBench
 
@@ -132,6 +133,17 @@ def test_a_new_factor_computes_measured_fuels_from_their_readings(field: FieldBe
         for source in final_hours.sources(connection, None):
             found = verify.step(connection, plan, source, first, first + 2, datetime.now(UTC))
             assert (found.checked, found.differences) == (3, ())
+
+
+def test_one_sample_may_be_of_the_fuel_of_a_source_that_is_gone(field: FieldBench) -> None:
+    field.apply(_FILE)
+    more = "      - {id: more, quantity: mass, unit: t, kind: counter}\n"
+    changed = _FILE.replace("- id: coal\n", "- id: coal-2\n").replace("feed.coal", "feed.more")
+    field.apply(changed.replace("      - {id: coal,", f"{more}      - {{id: coal,"))
+    # what the first one burnt still counts: the laboratory's figure is no fuel
+    sources = "SELECT slug, active FROM source s WHERE {} ORDER BY 1"
+    assert field.rows(sources.format("NOT active")) == [{"slug": "coal", "active": False}]
+    assert field.rows(sources.format(is_replaced())) == []
 
 
 def test_an_explanation_names_the_equation_and_what_was_measured(field: FieldBench) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import LiteralString
 
-from services.core.facility.model import TELLING
+from services.core.facility.sources import OF_FUEL, TELLING
 
-#: Inputs that only tell whether and how much a unit runs, and those of other pollutants: no CO2 is
-#: counted from them.
-_TELLING: LiteralString = ", ".join(f"'{role}'" for role in sorted(TELLING))
+#: Inputs that only tell whether and how much a unit runs, or what its fuel is like, and those of
+#: other pollutants: no CO2 is counted from them alone.
+_TELLING: LiteralString = ", ".join(f"'{role}'" for role in sorted(TELLING | OF_FUEL))
 
 
 def _enters(role: LiteralString) -> LiteralString:
