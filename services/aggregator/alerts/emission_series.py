@@ -70,20 +70,21 @@ class EmissionSeries:
         rows = watch_series.minutes(
             self._connection, self._sources, self._mass, list(ranges.values())
         )
-        #: by range: micrograms and covered time summed up from its first minute on
-        self._sums: dict[str, tuple[Floats | Integers, Integers]] = {}
+        #: by range, summed up from its first minute on: micrograms, covered and known time
+        self._sums: dict[str, tuple[Floats | Integers, Integers, Integers]] = {}
         for name, (low, high) in ranges.items():
             of_range = rows[(rows["minute"] >= low) & (rows["minute"] <= high)]
             cell = (self._sources.rows(of_range["source"]), of_range["minute"] - low + 1)
             shape = (len(self._sources), high - low + 2)
-            ms = np.zeros(shape, dtype=np.int64)
+            ms, known_ms = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
             # exact but for masses that no plant has: sums of these are beyond 64 bits
             greatest = int(np.abs(of_range["ug"]).max(initial=0)) * shape[1]
             ug: Floats | Integers = np.zeros(shape, dtype=np.int64)
             if greatest > _MAX_EXACT_UG:
                 ug = np.zeros(shape, dtype=np.float64)
-            ug[cell], ms[cell] = of_range["ug"], of_range["ms"]
-            self._sums[name] = (ug.cumsum(axis=1), ms.cumsum(axis=1))
+            ug[cell] = of_range["ug"]
+            ms[cell], known_ms[cell] = of_range["ms"], of_range["known_ms"]
+            self._sums[name] = (ug.cumsum(axis=1), ms.cumsum(axis=1), known_ms.cumsum(axis=1))
         known = rows[
             (rows["ms"] >= _KNOWN_MS)
             & (rows["minute"] >= self._low)
@@ -136,35 +137,33 @@ class EmissionSeries:
         intervals = [fixed_bounds(window, int(minute), self._zone) for minute in minutes]
         begins = np.array([begin for begin, _ in intervals])
         shape = (len(self._sources), minutes.size)
-        kg, covered = np.full(shape, np.nan), np.full(shape, np.nan)
+        ug, ms, known_ms = (np.full(shape, np.nan) for _ in range(3))
         for begin in np.unique(begins):
             of_window = begins == begin
-            base_ug, base_ms, present, base_at = self._base(int(begin), stored)
-            ug, ms = (
-                base[:, None] + sums[:, minutes[of_window] - self._low + 1] - sums[:, [base_at]]
-                for base, sums in zip((base_ug, base_ms), self._sums[""], strict=True)
-            )
-            kg[:, of_window] = np.where(present[:, None], ug / _UG_PER_KG, np.nan)
-            covered[:, of_window] = np.where(present[:, None], ms, np.nan)
-        return Totals(kg=kg, covered_ms=covered, minutes=minutes - begins + 1)
+            bases, present, base_at = self._base(int(begin), stored)
+            for total, base, sums in zip((ug, ms, known_ms), bases, self._sums[""], strict=True):
+                moved = (
+                    base[:, None] + sums[:, minutes[of_window] - self._low + 1] - sums[:, [base_at]]
+                )
+                total[:, of_window] = np.where(present[:, None], moved, np.nan)
+        return _totals(ug, ms, known_ms, minutes - begins + 1)
 
     def _base(
         self, begin: int, stored: WindowTotal | None
-    ) -> tuple[Integers, Integers, NDArray[np.bool_], int]:
+    ) -> tuple[tuple[Integers, Integers, Integers], NDArray[np.bool_], int]:
         """Return a total of the window that began then, and the column of sums where it ends."""
         everywhere = np.ones(len(self._sources), dtype=bool)
         if stored is not None and stored.since == begin:
             return (
-                stored.ug,
-                stored.covered_ms,
+                (stored.ug, stored.covered_ms, stored.known_ms),
                 stored.present,
                 stored.last_minute - self._low + 1,
             )
         if begin >= self._low:
             nothing = np.zeros(len(self._sources), dtype=np.int64)
-            return nothing, nothing, everywhere, begin - self._low
-        ug, ms = watch_series.sums(self._connection, self._sources, self._mass, begin, self._low)
-        return ug, ms, everywhere, 0
+            return (nothing, nothing, nothing), everywhere, begin - self._low
+        sums = watch_series.sums(self._connection, self._sources, self._mass, begin, self._low)
+        return sums, everywhere, 0
 
     def _rolling(
         self, window: str, stored: WindowTotal | None, minutes: Integers, length: int
@@ -172,17 +171,27 @@ class EmissionSeries:
         shape = (len(self._sources), minutes.size)
         if stored is None:
             nothing = np.full(shape, np.nan)
-            return Totals(kg=nothing, covered_ms=nothing, minutes=np.full(minutes.size, length))
+            return _totals(nothing, nothing, nothing, np.full(minutes.size, length))
         end, stored_at = minutes - self._low + 1, stored.last_minute - self._low + 1
         moved = []
         for base, came, left in zip(
-            (stored.ug, stored.covered_ms), self._sums[""], self._sums[window], strict=True
+            (stored.ug, stored.covered_ms, stored.known_ms),
+            self._sums[""],
+            self._sums[window],
+            strict=True,
         ):
             total = base[:, None] + came[:, end] - came[:, [stored_at]]
-            moved.append(total - left[:, end] + left[:, [stored_at]])
-        present = stored.present[:, None]
-        return Totals(
-            kg=np.where(present, moved[0] / _UG_PER_KG, np.nan),
-            covered_ms=np.where(present, moved[1], np.nan),
-            minutes=np.full(minutes.size, length),
-        )
+            total = total - left[:, end] + left[:, [stored_at]]
+            moved.append(np.where(stored.present[:, None], total, np.nan))
+        ug, ms, known_ms = moved
+        return _totals(ug, ms, known_ms, np.full(minutes.size, length))
+
+
+def _totals(ug: Floats, ms: Floats, known_ms: Floats, minutes: Integers) -> Totals:
+    """Return the totals; what readings cover of hours that were left without a value is in none."""
+    return Totals(
+        kg=ug / _UG_PER_KG,
+        covered_ms=np.minimum(ms, known_ms),
+        known_ms=known_ms,
+        minutes=minutes,
+    )

@@ -80,8 +80,12 @@ class Emission(Answer):
         " `null`: unknown, or the meter does not tell it apart",
     )
     reason: str | None = Field(
-        examples=["the readings of then were dropped by retention"],
-        description="with `as_of`: why nobody can tell any more what was known; else `null`",
+        examples=[
+            None,
+            "the readings of then were dropped by retention",
+        ],
+        description="why time of the interval has no value: its rule found hours invalid, or with"
+        " `as_of` nobody can tell any more what was known; else `null`",
     )
     stale_factor: str | None = Field(
         examples=["factor of 2025, 2026 is out"],

@@ -124,6 +124,14 @@ def _too_many(count: int) -> TooManyRows:
     )
 
 
+def _invalid(hours: int) -> str | None:
+    """Return why time of an interval has no value though there may be readings of it."""
+    if not hours:
+        return None
+    which = "an hour was" if hours == 1 else f"{hours} hours were"
+    return f"{which} found invalid by the source's rule and not filled: GET /v1/explain says why"
+
+
 def _row(
     part: Series, buckets: Sequence[Bucket], row: EmissionRow, now: datetime
 ) -> dict[str, Any]:
@@ -160,7 +168,7 @@ def _row(
         **{f"share_{method}": share for method, share in by_method.items()},
         source_name=source.name,
         code=row.code,
-        reason=row.unknown,
+        reason=row.unknown or _invalid(row.voided_hours),
         stale_factor=why,
         stale_factor_share=stale,
     )

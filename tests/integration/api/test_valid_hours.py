@@ -13,7 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
+from services.aggregator.alerts.watched_values import values
 from services.core.runtime.clock import FixedClock
+from services.core.store.database.connect import connect
+from services.core.store.registry.plan import facility_plans
+from services.core.timeline.instants import to_minute
 from tests.integration.aggregator.plant import instant
 from tests.integration.field.bench import FieldBench
 
@@ -183,7 +187,8 @@ async def test_an_invalid_hour_without_a_substitute_has_no_value_and_no_sum_hold
     field: FieldBench, client: httpx.AsyncClient, clock: FixedClock
 ) -> None:
     clock.instant = START + 3 * HOUR + timedelta(minutes=30)
-    field.apply(file(channel=", max_gap: 1h"))
+    covers = "thresholds: [{id: t, source: stack, measure: coverage, window: today, below: 0.5}]"
+    field.apply(file(channel=", max_gap: 1h") + covers)
     # all of the second hour is covered by two values
     readings = [
         *(message(0, 60 * minute) for minute in range(60)),
@@ -199,15 +204,25 @@ async def test_an_invalid_hour_without_a_substitute_has_no_value_and_no_sum_hold
     invalid = hours[1]
     assert (invalid["quality"], invalid["coverage"], invalid["state"]) == ("partial", 0.0, "final")
     assert (invalid["share_measured"], invalid["share_missing"]) == (0.0, 1.0)
+    reason = "an hour was found invalid by the source's rule and not filled"
+    assert [(row["reason"] or "").split(":")[0] for row in hours] == ["", reason, ""]
     # its minutes have none, so that no sum of any length holds a part of it
     minutes = await emissions(client, "1m", hours=3)
     assert all(row["co2_kg"] is None and row["coverage"] == 0 for row in minutes[60:120])
+    assert [row["reason"] is None for row in minutes] == [True] * 60 + [False] * 60 + [True] * 60
     assert sum(row["co2_kg"] or 0 for row in minutes) == pytest.approx(2 * VALID_KG)
     (three,) = await emissions(client, "3h", hours=3)
     assert (three["co2_kg"], three["quality"]) == (pytest.approx(2 * VALID_KG), "partial")
+    assert three["reason"].startswith(reason)
     assert (three["coverage"], three["share_missing"]) == (
         pytest.approx(2 / 3, abs=1e-6), pytest.approx(1 / 3, abs=1e-6),
     )  # fmt: skip
+    # and a threshold watches what the answer says
+    minute = to_minute(START + 3 * HOUR) + 1
+    with connect(field.url, process="test", autocommit=True) as connection:
+        (plan,) = facility_plans(connection).values()
+        watched = values(connection, plan.id, plan.watch, [0], minute, minute)
+    assert watched.value.tolist() == [[pytest.approx(three["coverage"], abs=1e-6)]]
     live = (await client.get("/v1/live", params={"facility": "works"})).json()
     assert live["totals"]["today"]["co2_kg"] > 2 * VALID_KG
     assert live["totals"]["today"]["coverage"] < 0.8

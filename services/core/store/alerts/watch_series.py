@@ -15,7 +15,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from services.core.store.database.arrays import PackedRows
-from services.core.store.schema.figures import MASSES, per_figure
+from services.core.store.schema.figures import MASSES, SET_BY_CLOSING, names, per_figure
 
 Integers = NDArray[np.int64]
 
@@ -25,51 +25,56 @@ def _of_each_mass(pattern: LiteralString) -> dict[str, LiteralString]:
     return {mass.stem: per_figure([mass], pattern) for mass in MASSES}
 
 
+#: SQL of the time that a mass of the row ``m`` stands for: closing an hour sets it.
+_KNOWN_MS: LiteralString = "m.covered_ms" + "".join(
+    f" + m.{time}" for time in names(SET_BY_CLOSING)
+)
+
 # Every minute of some ranges; the LATERAL has each range find its own chunks.
 _MINUTES = _of_each_mass(
-    """
+    f"""
 SELECT m.source_id::int8, minute_of(m.minute)::int8,
-       {f.closed}, m.{f}, m.covered_ms::int8
+       {{f.closed}}, m.{{f}}, m.covered_ms::int8, ({_KNOWN_MS})::int8
 FROM unnest(%(firsts)s::int8[], %(lasts)s::int8[]) AS x(first, last)
 CROSS JOIN LATERAL (
     SELECT * FROM minute_in_force e
     WHERE e.source_id = ANY(%(sources)s)
       AND e.minute BETWEEN minute_start(x.first) AND minute_start(x.last)) m
-"""
+"""  # noqa: S608 - constants
 )
 
 # The newest minute before a given one in which anything was known of the source.
 _KNOWN_BEFORE = _of_each_mass(
-    """
+    f"""
 SELECT x.source_id::int8, minute_of(m.minute)::int8,
-       {f.closed}, m.{f}, m.covered_ms::int8
+       {{f.closed}}, m.{{f}}, m.covered_ms::int8, ({_KNOWN_MS})::int8
 FROM unnest(%(sources)s::int4[], %(after)s::int8[]) AS x(source_id, after)
 CROSS JOIN LATERAL (
     SELECT * FROM minute_in_force e
     WHERE e.source_id = x.source_id AND e.covered_ms >= 1000
       AND e.minute < minute_start(%(before)s) AND e.minute > minute_start(x.after)
     ORDER BY e.minute DESC LIMIT 1) m
-"""
+"""  # noqa: S608 - constants
 )
 
 _WINDOWS = _of_each_mass(
-    """
-SELECT array_position(%(spans)s::text[], r.span)::int8, r.source_id::int8,
-       minute_of(r.since)::int8, minute_of(r.upto)::int8,
-       least(greatest(r.{f}, -9e18), 9e18)::int8, r.covered_ms::int8
-FROM rolling_total r WHERE r.source_id = ANY(%(sources)s) AND r.span = ANY(%(spans)s)
-"""
+    f"""
+SELECT array_position(%(spans)s::text[], m.span)::int8, m.source_id::int8,
+       minute_of(m.since)::int8, minute_of(m.upto)::int8,
+       least(greatest(m.{{f}}, -9e18), 9e18)::int8, m.covered_ms::int8, ({_KNOWN_MS})::int8
+FROM rolling_total m WHERE m.source_id = ANY(%(sources)s) AND m.span = ANY(%(spans)s)
+"""  # noqa: S608 - constants
 )
 
 _SUMS = _of_each_mass(
-    """
-SELECT m.source_id::int8, least(greatest(sum({f.closed}), -9e18), 9e18)::int8,
-       sum(m.covered_ms)::int8
+    f"""
+SELECT m.source_id::int8, least(greatest(sum({{f.closed}}), -9e18), 9e18)::int8,
+       sum(m.covered_ms)::int8, sum({_KNOWN_MS})::int8
 FROM minute_in_force m
 WHERE m.source_id = ANY(%(sources)s)
   AND m.minute >= minute_start(%(first)s) AND m.minute < minute_start(%(end)s)
 GROUP BY 1
-"""
+"""  # noqa: S608 - constants
 )
 
 _SPOKE_BEFORE = """
@@ -97,9 +102,13 @@ WHERE f.id = %(facility)s AND q.state = 'open' AND q.received_at >= minute_start
 GROUP BY 1, 2
 """
 
-_MINUTE = PackedRows(source="int8", minute="int8", ug="int8", own_ug="int8", ms="int8")
-_WINDOW = PackedRows(span="int8", source="int8", since="int8", upto="int8", ug="int8", ms="int8")
-_SUM = PackedRows(source="int8", ug="int8", ms="int8")
+_MINUTE = PackedRows(
+    source="int8", minute="int8", ug="int8", own_ug="int8", ms="int8", known_ms="int8"
+)
+_WINDOW = PackedRows(
+    span="int8", source="int8", since="int8", upto="int8", ug="int8", ms="int8", known_ms="int8"
+)
+_SUM = PackedRows(source="int8", ug="int8", ms="int8", known_ms="int8")
 _SPOKEN = PackedRows(owner="int8", minute="int8")
 
 Rows = NDArray[Any]
@@ -113,6 +122,8 @@ class WindowTotal:
     last_minute: int
     ug: Integers
     covered_ms: Integers
+    #: the time that the mass stands for
+    known_ms: Integers
     #: False: there is no total of the source yet
     present: NDArray[np.bool_]
 
@@ -140,7 +151,8 @@ def minutes(
 ) -> Rows:
     """Return the stored minutes of sources in ranges, both ends included, in any order.
 
-    Columns: ``source``, ``minute``, ``ug`` with what closing added, ``own_ug`` without, ``ms``.
+    Columns: ``source``, ``minute``, ``ug`` with what closing added, ``own_ug`` without, ``ms`` that
+    readings cover, ``known_ms`` that the mass stands for.
     """
     return _MINUTE.select(
         connection,
@@ -181,15 +193,15 @@ def windows(
             continue
         last_minute = int(of_span["upto"].max())
         of_span = of_span[of_span["upto"] == last_minute]
-        ug, covered = _zeros(sources), _zeros(sources)
+        ug, covered, known = _by_source(sources, of_span)
         present = np.zeros(len(sources), dtype=bool)
-        positions = sources.rows(of_span["source"])
-        ug[positions], covered[positions], present[positions] = of_span["ug"], of_span["ms"], True
+        present[sources.rows(of_span["source"])] = True
         result[window] = WindowTotal(
             since=int(of_span["since"].min()),
             last_minute=last_minute,
             ug=ug,
             covered_ms=covered,
+            known_ms=known,
             present=present,
         )
     return result
@@ -197,19 +209,24 @@ def windows(
 
 def sums(
     connection: psycopg.Connection[Any], sources: Sources, mass: str, first: int, end: int
-) -> tuple[Integers, Integers]:
-    """Return micrograms and covered milliseconds of each source in ``[first, end)``."""
+) -> tuple[Integers, Integers, Integers]:
+    """Return each source's micrograms in ``[first, end)``, and its covered and known time in ms."""
     totals = _SUM.select(
         connection, _SUMS[mass], {"sources": sources.ids, "first": first, "end": end}
     )
-    ug, covered = _zeros(sources), _zeros(sources)
+    return _by_source(sources, totals)
+
+
+def _by_source(sources: Sources, totals: Rows) -> tuple[Integers, Integers, Integers]:
+    """Return micrograms, covered and known milliseconds of each source; 0 where there is no row."""
     rows = sources.rows(totals["source"])
-    ug[rows], covered[rows] = totals["ug"], totals["ms"]
-    return ug, covered
-
-
-def _zeros(sources: Sources) -> Integers:
-    return np.zeros(len(sources), dtype=np.int64)
+    columns = []
+    for name in ("ug", "ms", "known_ms"):
+        column = np.zeros(len(sources), dtype=np.int64)
+        column[rows] = totals[name]
+        columns.append(column)
+    ug, covered, known = columns
+    return ug, covered, known
 
 
 def newest_readings(

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.store.computation.hours_then import HoursThen
 from services.core.store.emissions import hours_as_known
+from services.core.store.emissions.hour_quality import HAS_NO_VALUE
 from services.core.store.schema.figures import (
     IN_HOURS,
     MASSES,
@@ -65,6 +66,8 @@ class EmissionRow:
     quality: Quality | None
     #: method code of the one hour that the bucket is; None: it is not one, or under no rule
     code: str | None
+    #: hours in it, or that it is a part of, which their rule found invalid and did not fill
+    voided_hours: int = 0
     #: of the past: why nobody can tell any more what was known
     unknown: str | None = None
 
@@ -112,14 +115,16 @@ def _from_minutes(*, hour_key: LiteralString, bucket_key: LiteralString) -> Text
       AND (m.covered_ms + m.closing_ms > 0 OR m.substituted_ms > 0)
     GROUP BY 1, 2
 ), h AS (
-    SELECT h.source_id, {hour_key} AS key, max(h.version) AS version, bool_and(h.final) AS final
+    SELECT h.source_id, {hour_key} AS key, max(h.version) AS version, bool_and(h.final) AS final,
+           count(*) FILTER (WHERE {HAS_NO_VALUE}) AS voided
     FROM emission_hour h
     WHERE h.source_id = ANY(:sources) AND h.hour >= date_trunc('hour', CAST(:first AS timestamptz))
       AND h.hour < :last
     GROUP BY 1, 2
 )
 SELECT b.bucket, s.id AS source_id, {_ANSWERED}, h.version,
-       coalesce(h.final, false) AS final, NULL AS quality, NULL AS code
+       coalesce(h.final, false) AS final, NULL AS quality, NULL AS code,
+       coalesce(h.voided, 0) AS voided
 FROM b CROSS JOIN unnest(CAST(:sources AS int[])) AS s(id)
 LEFT JOIN x ON x.source_id = s.id AND x.bucket = b.bucket
 LEFT JOIN h ON h.source_id = s.id AND h.key = {bucket_key}
@@ -144,6 +149,7 @@ def _from_hours(versions: LiteralString) -> TextClause:
            {", ".join(f"sum(v.{time}) AS {time}" for time in TIMES)},
            max(v.version) AS version, max(v.code) AS code,
            bool_and(v.final) AS final, count(*) AS hours,
+           count(*) FILTER (WHERE {HAS_NO_VALUE}) AS voided,
            CASE WHEN bool_and(v.quality = 'missing') THEN 'missing'
                 WHEN bool_or(v.quality = 'substituted') THEN 'substituted'
                 WHEN bool_or(v.quality IN ('missing', 'partial')) THEN 'partial'
@@ -159,7 +165,8 @@ SELECT b.bucket, s.id AS source_id, {_ANSWERED}, x.version,
             WHEN x.quality IN ('measured', 'estimated') AND x.hours
                  < extract(epoch FROM least(b.ends, CAST(:minute AS timestamptz)) - b.begins) / 3600
             THEN 'partial' ELSE x.quality END AS quality,
-       CASE WHEN b.ends <= b.begins + interval '1 hour' THEN x.code END AS code
+       CASE WHEN b.ends <= b.begins + interval '1 hour' THEN x.code END AS code,
+       coalesce(x.voided, 0) AS voided
 FROM b CROSS JOIN unnest(CAST(:sources AS int[])) AS s(id)
 LEFT JOIN x ON x.source_id = s.id AND x.bucket = b.bucket
 ORDER BY b.bucket, s.id
@@ -277,6 +284,7 @@ async def _rows(
             final=row.final,
             quality=row.quality,
             code=row.code,
+            voided_hours=row.voided,
         )
         for row in result
     ]

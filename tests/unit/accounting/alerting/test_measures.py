@@ -55,6 +55,7 @@ class Series:
         return Totals(
             kg=kg,
             covered_ms=np.full(kg.shape, covered_min * 60_000),
+            known_ms=np.full(kg.shape, covered_min * 60_000),
             minutes=np.array([60, 60]),
         )
 

@@ -33,7 +33,10 @@ class Totals:
     """A window in each minute, by source; NaN where there is no total yet."""
 
     kg: Floats
+    #: what readings cover of the time that the mass stands for
     covered_ms: Floats
+    #: the time that the mass stands for, with what a rule filled
+    known_ms: Floats
     #: length of the window so far, in minutes
     minutes: Integers
 
@@ -120,8 +123,8 @@ class Total(EmissionMeasure):
         rate_window = _RATE_WINDOWS[thresholds.window]
         if rate_window is not None:
             mean = series.totals(rate_window)
-            covered = mean.covered_ms / 60_000.0
-            rate = np.where(covered > 0, mean.kg / np.where(covered > 0, covered, 1.0), np.nan)
+            known = mean.known_ms / 60_000.0
+            rate = np.where(known > 0, mean.kg / np.where(known > 0, known, 1.0), np.nan)
         rows = thresholds.projected_rows
         rise = np.full_like(values.rise, np.nan)
         thresholds.put_sum(rise, rate, active_only=True)
