@@ -13,6 +13,7 @@ import pytest
 from services.api.models.emissions import Emission
 from services.api.models.live import Live
 from services.core.runtime.clock import FixedClock
+from services.core.store.computation import hours_then
 from tests.integration.aggregator.plant import FILE, Plant, Reading, apply_text, instant
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -133,6 +134,41 @@ async def test_an_open_hour_is_what_its_readings_had_come_to(
     # the source was not yet known to anybody
     before = await rows(client, as_of=(START - MINUTE).isoformat(), **span)
     assert before == []
+
+
+async def test_one_limit_holds_for_all_of_an_answer(
+    client: httpx.AsyncClient,
+    plant: Plant,
+    clock: FixedClock,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    apply_text(database_url, FILE.replace("id: works", "id: mill"))
+    plant.store(quarters(START, START + HOUR))
+    plant.tick_as_if(START + 40 * MINUTE)
+    plant.tick_as_if(START + 3 * HOUR)
+    # the other facility's hour came in at the same time
+    plant.connection.execute(
+        "INSERT INTO emission_hour SELECT (jsonb_populate_record(h, jsonb_build_object("
+        " 'source_id', o.id))).* FROM emission_hour h JOIN source s ON s.id = h.source_id"
+        " JOIN source o ON o.slug = s.slug AND o.id <> s.id WHERE s.slug = 'by-interval'"
+    )
+    clock.instant = START + DAY
+    asked = {
+        "facility": ["works", "mill"], "source": "by-interval", "interval": "1h",
+        "from": START.isoformat(), "to": (START + HOUR).isoformat(),
+        "as_of": (START + 45 * MINUTE).isoformat(),
+    }  # fmt: skip
+    monkeypatch.setattr(hours_then, "MAX_OPEN_HOURS", 2)
+    answer = await client.get("/v1/emissions", params=asked)
+    assert [(row["facility"], row["co2_kg"]) for row in answer.json()] == [
+        # nothing had arrived for it
+        ("mill", None), ("works", pytest.approx(5.0)),
+    ]  # fmt: skip
+    monkeypatch.setattr(hours_then, "MAX_OPEN_HOURS", 1)
+    answer = await client.get("/v1/emissions", params=asked)
+    assert answer.status_code == 422
+    assert "ask for fewer facilities or sources, or for a shorter time span" in answer.text
 
 
 async def test_what_came_later_was_not_known(
