@@ -22,9 +22,17 @@ from services.aggregator.minute_rollover import SETTLE_S
 from services.aggregator.scaled_series import ScaledSeries
 from services.core.accounting.methods import StackMethod
 from services.core.accounting.minute_rounding import MAX_BILLIONTHS
+from services.core.accounting.series import MinuteSeries
+from services.core.accounting.stack.calibration_range import in_force
 from services.core.accounting.stack.closing import ClosingRule, HourFigure, InputValue, Period
 from services.core.accounting.stack.history import History
-from services.core.accounting.stack.recording import LOAD, OPERATING, InputMinutes, RecordedInput
+from services.core.accounting.stack.recording import (
+    LOAD,
+    OPERATING,
+    CalibratedMinutes,
+    InputMinutes,
+    RecordedInput,
+)
 from services.core.store.computation import computable_ranges
 from services.core.store.computation.ranges import Ranges
 from services.core.store.emissions import hour_closing, hour_inputs
@@ -33,6 +41,7 @@ from services.core.store.emissions.minute_changes import Changes
 from services.core.store.readings import calibrations
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
 from services.core.store.registry.retirements import Retirement
+from services.core.timeline.instants import HOUR_US
 
 #: Hours of one source that are closed in one step, so that a long history takes many short
 #: transactions.
@@ -318,6 +327,7 @@ def _record(
                 excused=any((channel_id, hour) in excused for channel_id in channels),
                 channels=tuple(points.channel_points(role, hour) for role in roles),
                 over=scaled.over(rule, item.name, hour),
+                calibrated=_calibrated(rule, item.name, by_role, hour),
             )
         for role in {OPERATING, LOAD} & set(by_role):
             value, covered_us = by_role[role].values_at(minutes)
@@ -330,6 +340,18 @@ def _record(
             )
         records[hour] = rule.record(hour, inputs, first_of_all=hour == first_known)
     return records
+
+
+def _calibrated(
+    rule: ClosingRule, name: str, by_role: Mapping[str, MinuteSeries], hour: int
+) -> CalibratedMinutes | None:
+    """Return an input's own channel over an hour; None: its calibration has no valid range."""
+    if name not in rule.valid_ranges or name not in by_role:
+        return None
+    valid = in_force(rule.valid_ranges[name], hour * HOUR_US)
+    minutes = np.arange(hour * 60, hour * 60 + 60, dtype=np.int64)
+    value, _ = by_role[name].values_at(minutes)
+    return None if valid.bounds is None else CalibratedMinutes(value=value, valid=valid)
 
 
 def _operates(rule: ClosingRule, scaled: ScaledSeries, hours: Collection[int]) -> dict[int, bool]:

@@ -13,9 +13,9 @@ from services.core.accounting.fuel_equations import FUEL_EQUATIONS
 from services.core.accounting.gwp import GwpSet, gwp_set
 from services.core.accounting.stack.audits import Audit
 from services.core.accounting.stack.equations import Equation
-from services.core.facility.in_force import InForce
+from services.core.facility.in_force import Function, InForce
 from services.core.store.answers.explain import FactorUsed, HourExplanation, HourVersion
-from services.core.store.answers.explain_closing import HourClosing
+from services.core.store.answers.explain_closing import CalibrationRange, HourClosing
 from services.core.store.answers.explain_inputs import InputHour
 from services.core.store.emissions.hour_quality import has_value
 from services.core.timeline.instants import HOUR_MS, MINUTE, from_us
@@ -144,6 +144,9 @@ def _closing(closing: HourClosing) -> dict[str, Any]:
             ]
             for role, tests in closing.calibrations.items()
         },
+        "calibration_ranges": {
+            role: _calibration_range(valid) for role, valid in closing.calibration_ranges.items()
+        },
         "audits": {
             role: [_audit(audit) for audit in audits] for role, audits in closing.audits.items()
         },
@@ -155,6 +158,38 @@ def _closing(closing: HourClosing) -> dict[str, Any]:
             "range": rule.load_range(closing.load) if closing.inputs else None,
             "maximum": rule.load_maximum,
         },
+    }
+
+
+def _calibration_range(valid: CalibrationRange) -> dict[str, Any]:
+    standing = valid.standing
+    return {
+        "function": _function(valid.function),
+        "beyond": valid.beyond,
+        "weeks": [
+            {
+                "week": f"{week.monday:%G-W%V}",
+                "values": week.values,
+                "beyond": week.beyond,
+                "percent": round(week.percent, 2),
+            }
+            for week in valid.weeks
+        ],
+        "weeks_above_5_percent": len(standing.often),
+        "weeks_above_40_percent": len(standing.much),
+        "calibration_due": standing.is_due,
+        "reason": standing.reason,
+    }
+
+
+def _function(function: Function) -> dict[str, Any]:
+    return {
+        "valid_from": from_us(function.from_us),
+        "a": function.a,
+        "b": function.b,
+        "unit": function.unit,
+        "valid_range": function.valid_range,
+        "citation": function.citation,
     }
 
 
@@ -293,16 +328,7 @@ def _in_force(terms: InForce) -> dict[str, Any]:
         "offset": terms.offset,
         "full_scale": terms.full_scale,
         "span": terms.span,
-        "calibration_function": None
-        if function is None
-        else {
-            "valid_from": from_us(function.from_us),
-            "a": function.a,
-            "b": function.b,
-            "unit": function.unit,
-            "valid_range": function.valid_range,
-            "citation": function.citation,
-        },
+        "calibration_function": None if function is None else _function(function),
     }
 
 

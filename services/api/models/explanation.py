@@ -124,8 +124,10 @@ class Explanation(Answer):
         description="for a stack under a rule: validity and substitution policy, each input as"
         " recorded with its verdict, method code and substitute (`least_known`: its average with"
         " readings above full scale, below which nothing stands in), the reported rate,"
-        " calibrations, audits with their bias factor, the load with its range, and the time that"
-        " reports of it are cut by (`reporting_zone`, as in `/v1/reports`)"
+        " calibrations, audits with their bias factor, how many averages of the hour's week and"
+        " those before it lay beyond the valid range of the calibration function"
+        " (`calibration_ranges`), the load with its range, and the time that reports of it are"
+        " cut by (`reporting_zone`, as in `/v1/reports`)"
     )
     analysis: dict[str, object] | None = Field(
         description="for an activity whose fuel is measured: the equation of its CO2 with its"

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from services.core.accounting.factors import ConfigurationError
 from services.core.accounting.stack.audits import RATA, Audit, is_annual, of_levels, of_runs
+from services.core.accounting.stack.calibration_range import ValidRange
 from services.core.accounting.stack.closing import ClosingRule
 from services.core.accounting.stack.equations import Equation
 from services.core.accounting.stack.linearity import GasTest, Level
@@ -56,6 +57,11 @@ def closing_rule(source: model.Source, channels: Mapping[str, model.Channel]) ->
             if channel.audit_deadlines is not None and model.enters(role)
         ),
         scales=_scales(source, channels),
+        valid_ranges={
+            role: valid_ranges(channel)
+            for role, channel in channels.items()
+            if channel.calibration_functions
+        },
     )
     if source.substitution == "part75" and not _fills_part75(rule.equation):
         raise ConfigurationError(
@@ -136,6 +142,13 @@ def scale_of(channel: model.Channel, counts_as: Beyond) -> Scale | None:
             for terms in later
             if (figure := _full_scale(terms)) is not None
         ),
+    )
+
+
+def valid_ranges(channel: model.Channel) -> tuple[ValidRange, ...]:
+    """Return where the channel's calibration functions are valid, by when, in its unit."""
+    return tuple(
+        ValidRange(from_us=terms.from_us, bounds=terms.valid_range) for terms in channel.in_force
     )
 
 

@@ -73,14 +73,28 @@ def warnings(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
                 for role, reference in source.channels.items()
                 if model.enters(role)
                 and (fed := file.channel(reference))
-                and (fed.audits or fed.calibration)
+                and (fed.audits or fed.calibration or fed.has_valid_range)
             ]
             if tested:
                 yield (
-                    f"{', '.join(tested)}: audits and calibrations act when hours are closed by a"
-                    f" rule, and {source.id} is under none; give it validity: part75"
+                    f"{', '.join(tested)}: audits, calibrations and valid ranges act when hours are"
+                    f" closed by a rule, and {source.id} is under none; give it validity: part75 or"
+                    " mrr"
                 )
+        else:
+            yield from _warnings_of_valid_ranges(file, source)
         yield from scale_warnings.warnings(file, source)
+
+
+def _warnings_of_valid_ranges(file: model.FacilityFile, source: model.StackSource) -> Iterator[str]:
+    counted = {item.name for item in assemble.equation(source).inputs}
+    for role, reference in source.channels.items():
+        channel = file.channel(reference)
+        if role not in counted and channel is not None and channel.has_valid_range:
+            yield (
+                f"{reference} has a valid_range, and is no input of {source.equation} by itself:"
+                f" {source.id} does not count what lies beyond it"
+            )
 
 
 def _warnings_of_channel(device: model.Device, channel: model.Channel) -> Iterator[str]:

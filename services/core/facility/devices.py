@@ -411,6 +411,12 @@ class Channel(Part):
         """What its dated figures are, by when; the first is of the time before the second."""
         return in_force(self.unit, self.model_dump(mode="json", by_alias=True, include=set(DATED)))
 
+    @property
+    def has_valid_range(self) -> bool:
+        """Whether averages beyond the range of a calibration function are counted."""
+        functions = self.calibration_functions or ()
+        return any(function.valid_range is not None for function in functions)
+
     def _fits_direction(self) -> None:
         if self.direction is None:
             return

@@ -223,6 +223,27 @@ def test_an_hour_read_above_full_scale_in_part_is_never_filled_from_below(
     assert close(field, 3)[1] == (tons("34.2"), "substituted", "flow:20")
 
 
+def test_an_hour_that_only_holds_a_reading_above_full_scale_was_not_above_it(
+    field: FieldBench,
+) -> None:
+    field.apply(_FILE % ("", ", full_scale: 3000000", ""))
+    hour(field, 0, co2=10.0, flow=1_000_000)
+    hour(field, 1, co2=10.0)
+    hour(field, 1, until=59, flow=1_000_000)
+    last = (_START + 2 * _HOUR - timedelta(minutes=1)).isoformat()
+    message = json.dumps({"ts": last, "values": {"flow": 3_100_000}})
+    field.deliver([("emissions/works/cems/readings", message)], at=_START + 2 * _HOUR)
+    # the value of 01:59 holds into the first minute of the next hour, in which nothing was read
+    hour(field, 2, co2=10.0)
+    hour(field, 3, co2=10.0, flow=1_000_000)
+    closed = close(field, 4)
+    assert closed[1][2] == "quadrants flow:20"
+    assert inputs(field, 2)["flow"]["least_known"] is None
+    assert "above its scale" not in inputs(field, 2)["flow"]["verdict_reason"]
+    # the mean of the hours around it: 1 083 000 as recorded, and 1 000 000
+    assert closed[2] == (tons("5.9"), "substituted", "flow:07")
+
+
 def test_under_no_rule_a_reading_above_full_scale_counts_as_read(field: FieldBench) -> None:
     text = _FILE % ("", ", full_scale: 3000000", "")
     field.apply(text.replace("validity: part75, substitution: part75", "lateness: 0"))

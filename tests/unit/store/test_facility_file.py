@@ -538,3 +538,24 @@ def test_a_full_scale_counts_as_the_calibration_makes_of_it() -> None:
     shown, counted = channel.in_force
     assert (shown.counted_full_scale, counted.counted_full_scale) == (20, pytest.approx(21.9))
     assert counted.plausible == (pytest.approx(-2.19), pytest.approx(43.8))
+
+
+def test_apply_says_which_valid_ranges_nothing_counts() -> None:
+    function = _FUNCTION.replace("a: 1.5", "a: 1.5, valid_range: [0, 20]")
+    text = STACK % (f"calibration_functions: [{function}]", "scf/h", "", "")
+    assert not [w for w in warnings(parse(text)) if "valid" in w]
+    free = text.replace("validity: part75, substitution: part75", "validity: none")
+    assert any(
+        w.startswith("d.h2o: audits, calibrations and valid ranges act when hours are closed")
+        for w in warnings(parse(free))
+    )
+    as_it_flows = STACK % ("basis: wet", "m3/h", "", ", temperature: d.t, pressure: d.p")
+    temperature = function.replace("valid_range: [0, 20]", "valid_range: [0, 200]")
+    warm = as_it_flows.replace(
+        "unit: degC, kind: gauge",
+        f"unit: degC, kind: gauge, calibration_functions: [{temperature}]",
+    )
+    assert any(
+        w.startswith("d.t has a valid_range, and is no input of F-2 by itself: s does not count")
+        for w in warnings(parse(warm))
+    )

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.accounting.stack.audits import Audit
+from services.core.accounting.stack.calibration_range import ValidRange
 from services.core.accounting.stack.equations import Equation, ReportedRate
 from services.core.accounting.stack.history import History
 from services.core.accounting.stack.load_ranges import load_range
@@ -91,7 +92,8 @@ class ClosingRule:
     known; None: it always does. `audits` are those of each input's monitor. `load_maximum`: the
     greatest hourly load, in the unit of the input `load`; None: flow has one load range.
     `with_deadlines` are the inputs whose audits vouch for their data for so long only. `scales`
-    are those of the channels whose full scale is stated, by role.
+    are those of the channels whose full scale is stated, by role; `valid_ranges` those of their
+    calibration functions.
     """
 
     equation: Equation
@@ -104,6 +106,7 @@ class ClosingRule:
     load_maximum: float | None = None
     with_deadlines: frozenset[str] = frozenset()
     scales: Mapping[str, Scale] = field(default_factory=dict)
+    valid_ranges: Mapping[str, tuple[ValidRange, ...]] = field(default_factory=dict)
 
     @property
     def part75(self) -> bool:

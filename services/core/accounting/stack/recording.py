@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.accounting.stack.audits import Audit, failed_periods, in_force
+from services.core.accounting.stack.calibration_range import ValidRange
 from services.core.accounting.stack.equations import NEGATIVE_REPLACED
 from services.core.accounting.stack.inputs import Input
 from services.core.accounting.stack.scales import AS_READ
@@ -58,13 +59,22 @@ class ChannelPoints:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CalibratedMinutes:
+    """An input's own channel over an hour, in its unit, and where its calibration is valid."""
+
+    value: NDArray[np.float64]
+    valid: ValidRange
+
+
+@dataclass(frozen=True, kw_only=True)
 class InputMinutes:
     """One input over the 60 minutes of an hour, in the equation's unit.
 
     `channels` are those that it comes from, the input's own first. `assured[m]` is False where the
     monitor was out of control in minute m, `control` says why or by what grace it was not;
     `excused` whether readings say that there was
-    calibration or maintenance. `over` None: no reading lies above full scale.
+    calibration or maintenance. `over` None: no reading lies above full scale. `calibrated` None:
+    its channel has no calibration function with a valid range.
     """
 
     value: NDArray[np.float64]
@@ -74,6 +84,7 @@ class InputMinutes:
     channels: tuple[ChannelPoints, ...]
     over: OverScale | None = None
     control: tuple[str, ...] = ()
+    calibrated: CalibratedMinutes | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +94,8 @@ class RecordedInput:
     `average` is adjusted by the bias factor of the last audit; `unadjusted` is what it was before,
     None where no factor applies. `code` is the method code of the average where it is valid.
     `least_known` is the average with what lay above full scale, None where nothing did: whatever
-    stands in for the input never makes less emission.
+    stands in for the input never makes less emission. `beyond_calibration` tells whether the
+    channel's average lies beyond the valid range of its calibration function, None: it has none.
     """
 
     average: Decimal | None
@@ -95,6 +107,7 @@ class RecordedInput:
     valid: bool
     verdict: str
     verdict_reason: str
+    beyond_calibration: bool | None = None
 
 
 def operates(
@@ -171,7 +184,15 @@ def record_input(
         valid=verdict.valid,
         verdict=verdict.code,
         verdict_reason=reason,
+        beyond_calibration=_beyond_calibration(minutes, covered_us),
     )
+
+
+def _beyond_calibration(minutes: InputMinutes, covered_us: NDArray[np.int64]) -> bool | None:
+    if minutes.calibrated is None:
+        return None
+    mean = _mean(minutes.calibrated.value, covered_us)
+    return None if mean is None else minutes.calibrated.valid.is_beyond(mean)
 
 
 def _verdict(

@@ -188,7 +188,14 @@ def explain_hour(
         if isinstance(configuration, model.StackSource):
             equation = assemble.equation(configuration)
             closing = hour_closing(
-                connection, row["id"], configuration, channels, hour, as_of if past else None
+                connection,
+                row["id"],
+                configuration,
+                channels,
+                hour,
+                as_of if past else None,
+                now=as_of,
+                zone=ZoneInfo(row["timezone"]),
             )
         else:
             factor = _factor(

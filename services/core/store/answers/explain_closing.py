@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, LiteralString
+from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg.rows import class_row
 
 from services.core.accounting.stack.audits import Audit
+from services.core.accounting.stack.calibration_range import RangeStanding, WeekOfValues
 from services.core.accounting.stack.closing import ClosingRule
 from services.core.accounting.stack.equations import ReportedRate
 from services.core.accounting.stack.periods import operating_time
 from services.core.accounting.stack.qa import CalibrationTest
 from services.core.accounting.stack.recording import LOAD
 from services.core.facility import assemble_closing, model
+from services.core.facility.in_force import Function, in_force_at
 from services.core.store.answers import reporting_zone
 from services.core.store.answers.explain_inputs import InputChannel
-from services.core.store.emissions import hour_inputs
+from services.core.store.emissions import calibration_weeks, hour_inputs
 from services.core.store.readings import calibrations
-from services.core.timeline.instants import to_us
+from services.core.timeline.instants import from_us, to_us
 
 _INPUTS: LiteralString = """
 SELECT role, average, unadjusted, least_known, covered_ms, operating_ms, valid, verdict,
-       verdict_reason, value, code, reason
+       verdict_reason, value, code, reason, beyond_calibration
 FROM {inputs} i WHERE source_id = %(source)s AND hour = %(hour)s ORDER BY role
 """
 
@@ -49,6 +53,20 @@ class ExplainedInput:
     #: empty: the input enters only by the CO2 it gives
     code: str
     reason: str
+    #: None: its calibration has no valid range
+    beyond_calibration: bool | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CalibrationRange:
+    """The valid range of a calibration function, and the weeks of its values until the hour's."""
+
+    function: Function
+    #: those with values beyond it, and the hour's own
+    weeks: tuple[WeekOfValues, ...]
+    standing: RangeStanding
+    #: of the hour itself; None: its average is not valid, or not known
+    beyond: bool | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +84,8 @@ class HourClosing:
     calibrations: dict[str, list[CalibrationTest]]
     #: by role: audits that ended in the hour, and the last one before it
     audits: dict[str, list[Audit]]
+    #: by role: how far values lie beyond the calibration function that is in force in the hour
+    calibration_ranges: dict[str, CalibrationRange]
     #: the unit's load in the hour; None: flow has one load range, or not finalised yet
     load: Decimal | None
     load_unit: str | None
@@ -80,8 +100,13 @@ def hour_closing(
     channels: list[InputChannel],
     hour: datetime,
     as_of: datetime | None = None,
+    *,
+    now: datetime,
+    zone: ZoneInfo,
 ) -> HourClosing | None:
     """Read how the hour was finalised, as known at ``as_of``; None: the source is under no rule.
+
+    ``zone``: that of the facility, whose weeks are counted until ``now``.
 
     Calibrations and audits are those that are known now.
     """
@@ -108,11 +133,48 @@ def hour_closing(
             for channel in channels
             if channel.spec.calibration is not None
         },
+        calibration_ranges=_calibration_ranges(
+            connection, source_id, channels, inputs, hour, as_of, now, zone
+        ),
         audits={role: _around(audits, first_us, end_us) for role, audits in rule.audits.items()},
         load=next((item.average for item in recorded if item.role == LOAD), None),
         load_unit=next((c.spec.unit for c in channels if c.role == LOAD), None),
         reporting_zone=reporting_zone.of_source(connection, source_id, configuration, as_of),
     )
+
+
+def _calibration_ranges(
+    connection: psycopg.Connection[Any],
+    source_id: int,
+    channels: list[InputChannel],
+    inputs: Iterable[ExplainedInput],
+    hour: datetime,
+    as_of: datetime | None,
+    now: datetime,
+    zone: ZoneInfo,
+) -> dict[str, CalibrationRange]:
+    recorded = {item.role: item for item in inputs}
+    ranges = {}
+    for channel in channels:
+        function = in_force_at(channel.spec.in_force, to_us(hour)).function
+        if function is None or function.valid_range is None or channel.role not in recorded:
+            continue
+        since, until = from_us(function.from_us), calibration_weeks.end_of_week(hour, zone)
+        weeks = calibration_weeks.weeks(
+            connection, source_id, channel.role, since=since, until=until, as_of=as_of
+        )
+        item = recorded[channel.role]
+        ranges[channel.role] = CalibrationRange(
+            function=function,
+            weeks=tuple(
+                week
+                for week in weeks
+                if week.beyond or week.monday + timedelta(weeks=1) == until.date()
+            ),
+            standing=calibration_weeks.evaluate(weeks, zone, since=since, now=min(until, now)),
+            beyond=item.beyond_calibration if item.valid else None,
+        )
+    return ranges
 
 
 def _around(audits: tuple[Audit, ...], first_us: int, end_us: int) -> list[Audit]:

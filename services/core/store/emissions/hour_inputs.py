@@ -20,7 +20,7 @@ _HOUR = "minute_of(hour) / 60"
 
 _COLUMNS: LiteralString = (
     "source_id, role, hour, average, covered_ms, operating_ms, valid, verdict, verdict_reason,"
-    " value, code, reason, unadjusted, measured_code, least_known, known_at"
+    " value, code, reason, unadjusted, measured_code, least_known, beyond_calibration, known_at"
 )
 
 #: What was written in this very transaction was in force for no instant.
@@ -56,7 +56,7 @@ def inputs(*, then: bool) -> LiteralString:
 
 _RECORDED: LiteralString = (
     "average, unadjusted, covered_ms, operating_ms, valid, verdict, verdict_reason,"
-    " measured_code, least_known"
+    " measured_code, least_known, beyond_calibration"
 )
 
 
@@ -70,7 +70,7 @@ WITH r AS (
     FROM unnest(%(roles)s::text[], %(hours)s::int4[], %(averages)s::numeric[],
                 %(unadjusted)s::numeric[], %(covered)s::int4[], %(operating)s::int4[],
                 %(valid)s::bool[], %(verdicts)s::text[], %(reasons)s::text[], %(codes)s::text[],
-                %(least_known)s::numeric[])
+                %(least_known)s::numeric[], %(beyond)s::bool[])
         AS r(role, h, {_RECORDED})
 ), superseded AS ({
     _supersede(
@@ -203,7 +203,7 @@ def recorded(
     inputs: dict[int, dict[str, RecordedInput]] = {}
     rows = connection.execute(
         f"SELECT {_HOUR}, role, average, unadjusted, covered_ms, operating_ms, valid,"  # noqa: S608
-        " verdict, verdict_reason, measured_code, least_known"
+        " verdict, verdict_reason, measured_code, least_known, beyond_calibration"
         " FROM source_hour_input i"
         " JOIN unnest(%s::int4[]) AS x(h)"
         " ON i.hour = minute_start(60 * x.h)"
@@ -211,7 +211,7 @@ def recorded(
         (sorted(hours), source_id),
     )
     for hour, role, *columns in rows:
-        average, unadjusted, covered_ms, operating_ms, valid, verdict, reason, code, least = columns
+        average, unadjusted, covered_ms, operating_ms, valid, verdict, reason, code = columns[:8]
         inputs.setdefault(hour, {})[role] = RecordedInput(
             average=average,
             unadjusted=unadjusted,
@@ -221,7 +221,8 @@ def recorded(
             verdict=verdict,
             verdict_reason=reason,
             code=code,
-            least_known=least,
+            least_known=columns[8],
+            beyond_calibration=columns[9],
         )
     return inputs
 
@@ -291,6 +292,7 @@ def record(
             "reasons": [r.verdict_reason for _, _, r in rows],
             "codes": [r.code for _, _, r in rows],
             "least_known": [r.least_known for _, _, r in rows],
+            "beyond": [r.beyond_calibration for _, _, r in rows],
         },
     )
 

@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 from services.core.store.database import schema_version
 from services.core.store.database.connect import connect_async
 from services.core.store.database.progress import AGE_S, RUNS
-from services.core.store.operations import audits_due, standing
+from services.core.store.operations import audits_due, calibration_ranges, standing
 
 _PROGRESS = f"SELECT process, min({AGE_S})::float8 FROM process_progress GROUP BY process"  # noqa: S608
 
@@ -138,7 +138,8 @@ async def readiness(
         current = revision == schema_version.newest_revision()
         aside = connection.cursor(row_factory=class_row(LeftAlone))
         surprises = connection.cursor()
-        monitors = connection.cursor()
+        monitors, calibrated = connection.cursor(), connection.cursor()
+        now = datetime.now(UTC)
         async with connection.pipeline():
             progress = await connection.execute(_PROGRESS)
             broker = await connection.execute(_BROKER_AWAY, freshness)
@@ -150,12 +151,16 @@ async def readiness(
             if current and stands is None:
                 await surprises.execute(standing.SURPRISES)
                 await monitors.execute(audits_due.MONITORS, {"facility": None})
+                await calibrated.execute(
+                    calibration_ranges.MONITORS, {"facility": None, "now": now}
+                )
         if current and stands is None:
             stands = [
                 Notice(process="api", code=code, detail=detail)
                 for code, _, detail in (
                     *standing.sentences(await surprises.fetchall()),
-                    *audits_due.sentences(await monitors.fetchall(), datetime.now(UTC)),
+                    *audits_due.sentences(await monitors.fetchall(), now),
+                    *calibration_ranges.sentences(await calibrated.fetchall(), now),
                 )
             ]
         stands = tuple(stands or ()) if current else ()

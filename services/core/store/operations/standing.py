@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from services.core.store.database.progress import RUNS
-from services.core.store.operations import audits_due
+from services.core.store.operations import audits_due, calibration_ranges
 
 #: A factor that runs out within so many days is told beforehand.
 SOON_DAYS: Final = 30
@@ -114,9 +114,18 @@ def at_apply(connection: Connection, facility: str) -> list[str]:
     That a factor ends is told of the file itself, whenever it does
     (:func:`services.core.facility.checks.warnings`).
     """
-    due = audits_due.sentences(
-        connection.exec_driver_sql(audits_due.MONITORS, {"facility": facility}), datetime.now(UTC)
-    )
+    now = datetime.now(UTC)
+    due = [
+        *audits_due.sentences(
+            connection.exec_driver_sql(audits_due.MONITORS, {"facility": facility}), now
+        ),
+        *calibration_ranges.sentences(
+            connection.exec_driver_sql(
+                calibration_ranges.MONITORS, {"facility": facility, "now": now}
+            ),
+            now,
+        ),
+    ]
     return [
         sentence
         for code, slug, sentence in (*sentences(connection.exec_driver_sql(SURPRISES)), *due)

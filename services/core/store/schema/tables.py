@@ -629,6 +629,12 @@ def _hour_input_columns() -> list[Column[Any]]:
             Numeric,
             comment="the average with readings above full scale; null: there are none",
         ),
+        Column(
+            "beyond_calibration",
+            Boolean,
+            comment="whether the channel's average lies beyond the valid range of its calibration"
+            " function; null: it has none",
+        ),
         _known_at(),
     ]
 
@@ -647,6 +653,14 @@ Index(
     source_hour_input.c.source_id,
     source_hour_input.c.hour,
     postgresql_where=text("NOT valid"),
+)
+
+Index(
+    "source_hour_input_beyond_calibration_idx",
+    source_hour_input.c.source_id,
+    source_hour_input.c.role,
+    source_hour_input.c.hour,
+    postgresql_where=text("beyond_calibration"),
 )
 
 source_hour_input_history = Table(
