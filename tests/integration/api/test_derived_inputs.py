@@ -259,6 +259,13 @@ async def test_thresholds_watch_what_is_derived(
     assert found["rich"]["unit"] == "%"
     # over 15 minutes the three weigh a fifth: 12.5 + 3 x 1.5 / 15
     assert found["mean"]["value"] == pytest.approx(12.6, abs=0.11)
+    # over the API too, and an amount has no value to watch
+    stated = {"channel": "cems.dry", "measure": "value", "below": 1, "severity": "info"}
+    put = await client.put("/v1/thresholds/lean", json=stated)
+    assert put.json() == {"changes": ["+ threshold lean"]}
+    refused = await client.put("/v1/thresholds/none", json={**stated, "channel": "cems.twice"})
+    assert refused.status_code == 422
+    assert "cems.twice is an amount of each minute" in refused.text
     # a reading of one channel alone changes it
     field.deliver([message(START + 2 * HOUR, a=9, b=11, h2o=20)], at=START + 2 * HOUR)
     field.settle(START + 2 * HOUR)

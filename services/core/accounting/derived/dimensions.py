@@ -22,7 +22,6 @@ from services.core.accounting.derived.formula import (
     Operation,
     Reference,
     evaluate,
-    references,
     text_of,
 )
 from services.core.accounting.unit_table import State
@@ -118,27 +117,34 @@ def _of_unit(name: str, *, is_amount: bool) -> _Kind:
 
 
 def _kind(node: Node, channels: Mapping[str, Measured]) -> _Kind:
-    kind = _kind_of_parts(node, channels)
-    return kind if references(node) else replace(kind, number=float(evaluate(node, {})))
-
-
-def _kind_of_parts(node: Node, channels: Mapping[str, Measured]) -> _Kind:
     match node:
         case Number(_, is_percent):
-            return _Kind(dimension=_NONE, is_percent=is_percent)
+            number = float(evaluate(node, {}))
+            return _Kind(dimension=_NONE, number=number, is_percent=is_percent)
         case Reference(name):
             channel = channels[name]
             kind = _of_unit(channel.unit, is_amount=not channel.is_rate)
             is_share = unit(channel.unit).quantity == "fraction"
             is_shown = is_share and unit(channel.unit).scale != 1
             return replace(kind, degree=int(is_share), shown_in=channel.unit if is_shown else None)
-        case Choice(_, parts):
-            return _same(node, [_kind(part, channels) for part in parts])
+        case Choice(name, parts):
+            kinds = [_kind(part, channels) for part in parts]
+            numbers = _numbers(kinds)
+            value = float(evaluate(Choice(name, tuple(numbers)), {})) if numbers else None
+            return replace(_same(node, kinds), number=value)
         case Operation(sign, left, right):
-            kinds = _kind(left, channels), _kind(right, channels)
+            kinds = [_kind(left, channels), _kind(right, channels)]
+            numbers = _numbers(kinds)
+            value = float(evaluate(Operation(sign, *numbers), {})) if numbers else None
             if sign in {"+", "-"}:
-                return _same(node, list(kinds))
-            return _product(node, *kinds, divided=sign == "/")
+                return replace(_same(node, kinds), number=value)
+            return replace(_product(node, *kinds, divided=sign == "/"), number=value)
+
+
+def _numbers(kinds: list[_Kind]) -> list[Number]:
+    """Return the values of parts of which none holds a channel; else nothing."""
+    numbers = [Number(kind.number) for kind in kinds if kind.number is not None]
+    return numbers if len(numbers) == len(kinds) else []
 
 
 def _same(node: Node, kinds: list[_Kind]) -> _Kind:
