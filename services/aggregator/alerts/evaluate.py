@@ -66,7 +66,8 @@ def postpone(
     connection: psycopg.Connection[Any], plan: FacilityPlan, changed: ChangedRanges
 ) -> None:
     """Leave what changed to a later tick, when windows have been moved up to now."""
-    first = [first for first, _ in (*changed.sources.values(), *changed.channels.values())]
+    every = (*changed.sources.values(), *changed.channels.values(), *changed.means.values())
+    first = [first for first, _ in every]
     if first:
         facility_progress.postpone_evaluation(connection, plan.id, min(first) - 1)
 
@@ -114,6 +115,7 @@ def _first_minutes(
     for pairs, ranges in (
         (watch.of_sources, changed.sources),
         (watch.of_channels, changed.channels),
+        (watch.of_pollutants, changed.means),
     ):
         if not ranges or not pairs.size:
             continue

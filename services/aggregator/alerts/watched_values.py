@@ -1,8 +1,8 @@
 """The values that thresholds watch: what measures need is read once for all thresholds.
 
 How values follow from what was read is each measure's own affair. What is read, and how, depends
-on the kind of the measure alone: :mod:`.emission_values`, :mod:`.channel_values` and
-:mod:`.device_values`.
+on the kind of the measure alone: :mod:`.emission_values`, :mod:`.channel_values`,
+:mod:`.device_values` and :mod:`.pollutant_values`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ from typing import Any, Final
 
 import psycopg
 
-from services.aggregator.alerts import channel_values, device_values, emission_values
+from services.aggregator.alerts import (
+    channel_values,
+    device_values,
+    emission_values,
+    pollutant_values,
+)
 from services.aggregator.alerts.value_request import ValueRequest
 from services.core.accounting.alerting.measures.measure import Measure
 from services.core.accounting.alerting.measures.values import Values
@@ -24,6 +29,7 @@ _FILLS: Final = (
     channel_values.fill,
     device_values.fill_arrivals,
     device_values.fill_refusals,
+    pollutant_values.fill,
 )
 
 

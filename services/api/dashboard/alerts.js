@@ -17,11 +17,12 @@ export function inUnit(unit, value, figure = "co2") {
 }
 
 function what(alert) {
-  const { measure, window, source, scope, channel, device, figure } = alert;
+  const { measure, window, source, scope, channel, device, figure, pollutant } = alert;
   const sensor = channel ? `${alert.device_name ?? channel.split(".")[0]}.${channel.split(".")[1]}` : null;
   const watched = alert.source_name ?? source ?? sensor ?? alert.device_name ?? device;
   const of = figure && figure !== "co2" ? ` of ${FIGURES[figure]?.name ?? figure}` : "";
-  return `${measure}${of}${window ? ` (${window})` : ""}, ${watched ?? (scope ? `scope ${scope}` : "the facility")}`;
+  const substance = pollutant ? ` of ${pollutant}` : "";
+  return `${measure}${of}${substance}${window ? ` (${window})` : ""}, ${watched ?? (scope ? `scope ${scope}` : "the facility")}`;
 }
 
 function headline(alert) {

@@ -89,6 +89,9 @@ class Alert(BaseModel):
         description="the mass that is watched, of a measure of one: `co2`, `co2e`, `market` or"
         " `co2_biogenic`",
     )
+    pollutant: str | None = Field(
+        examples=[None, "nox"], description="pollutant of the source whose limits are watched"
+    )
 
 
 class AlertTransition(BaseModel):
@@ -169,6 +172,9 @@ class ThresholdRow(BaseModel):
         examples=["co2", "co2e"],
         description="the mass that is watched, of a measure of one: `co2`, `co2e`, `market` or"
         " `co2_biogenic`",
+    )
+    pollutant: str | None = Field(
+        examples=[None, "nox"], description="pollutant of the source whose limits are watched"
     )
 
 

@@ -35,6 +35,9 @@ def threshold_problems(file: model.FacilityFile, threshold: Threshold) -> Iterat
         yield "scope", f"there is no source of scope {threshold.scope}"
     if threshold.device is not None and threshold.device not in devices:
         yield "device", _no("device", threshold.device, devices)
+    if threshold.pollutant is not None and threshold.source in sources:
+        source = next(source for source in file.sources if source.id == threshold.source)
+        yield from _pollutant(source, threshold.pollutant)
     if threshold.channel is None:
         return
     channel = file.channel(threshold.channel)
@@ -85,6 +88,15 @@ def _is_gauge(file: model.FacilityFile, reference: str, channel: model.Channel) 
     except (FormulaError, UnitError):
         # said where the formula stands
         return True
+
+
+def _pollutant(source: model.Source, name: str) -> Iterator[tuple[str, str]]:
+    stated = source.pollutants or () if isinstance(source, model.StackSource) else ()
+    by_name = {pollutant.id: pollutant for pollutant in stated}
+    if name not in by_name:
+        yield "pollutant", _no(f"pollutant of source {source.id!r} called", name, by_name)
+    elif not by_name[name].limits:
+        yield "pollutant", f"{name} of source {source.id!r} has no limits to watch: give it limits"
 
 
 def maintenance_problems(

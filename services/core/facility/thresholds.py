@@ -57,6 +57,9 @@ class Threshold(Part):
         None, description="Gauge that is watched, as device.channel."
     )
     device: Slug | None = Field(None, description="Device that is watched.")
+    pollutant: Slug | None = Field(
+        None, description="Pollutant of the source whose limits are watched."
+    )
     measure: MeasureName = Field(description="What is compared with the limit.")
     window: str | None = Field(
         None, description="Span that the measure covers, such as 1h or year."
@@ -188,6 +191,9 @@ class Threshold(Part):
             if key not in measure.subjects:
                 takers = _names(measure for measure in MEASURES.values() if key in measure.subjects)
                 raise ValueError(f"{key} belongs to measure {takers}, not to {self.measure}")
+        if (self.pollutant is not None) != measure.has_pollutant:
+            takers = _names(measure for measure in MEASURES.values() if measure.has_pollutant)
+            raise ValueError(f"measure {takers}, and no other, needs pollutant: one of its source")
         if not stated and not measure.facility_wide:
             raise ValueError(f"measure {self.measure} needs {_written(measure.subjects)}")
         return self

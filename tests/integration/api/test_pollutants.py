@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.core.facility.file import FacilityFileError, parse
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant
 
 FILE = """
@@ -195,6 +196,58 @@ async def test_a_limit_of_a_share_of_the_hours(plant: Plant, client: httpx.Async
     assert (twice["exceeded"], twice["highest_mg_m3"], twice["verdict"]) == (0, 400, "kept")
     assert (day["count"], day["verdict"], day["limit_verdict"]) == (41, "kept", "kept")
     assert day["until"] == "2026-02-11T15:00:00Z"
+
+
+async def test_an_operator_is_told_before_the_hours_are_used_up(
+    plant: Plant, client: httpx.AsyncClient, database_url: str
+) -> None:
+    threshold = (
+        "thresholds:\n"
+        "  - {id: hours, source: stack, pollutant: nox, measure: allowance, above: 0.9}\n"
+    )
+    lrv_alone = "".join(line for line in FILE.splitlines(True) if "permit" not in line)
+    apply_text(database_url, lrv_alone + threshold)
+    plant.connection.execute("UPDATE threshold SET in_force_from = %s", (START,))
+    # 235 of the 262 hours that may exceed it, every other one: days keep their limit
+    insert_year(plant, 277 * 24 + 5, dict.fromkeys(range(0, 470, 2), 281.0))
+    plant.store(readings(START))
+    close(plant, START + timedelta(minutes=80))
+    assert await get(client, "/v1/alerts") == []
+    plant.store(readings(START + 60 * MINUTE, nox=150.0))
+    close(plant, START + timedelta(minutes=140))
+    (alert,) = await get(client, "/v1/alerts")
+    assert (alert["state"], alert["pollutant"], alert["unit"]) == ("firing", "nox", "ratio")
+    # the hour that ended at six is the 236th
+    assert alert["fired_at"] == "2026-10-05T06:00:00Z"
+    assert alert["value"] == pytest.approx(236 / 262)
+    # a correction takes it back
+    plant.connection.execute("UPDATE reading SET value = 100 WHERE value = 150")
+    minutes = [int((START + timedelta(minutes=60 + k)).timestamp()) // 60 for k in range(60)]
+    plant.connection.execute(
+        "INSERT INTO touched (facility_id, channel_ids, minutes, seconds, live)"
+        " VALUES (%s, %s, %s, %s, true)",
+        (plant.facility_id, [plant.channels["cems.nox"]] * 60, minutes, [0] * 60),
+    )
+    plant.tick(START + timedelta(minutes=160))
+    (alert,) = await get(client, "/v1/alerts")
+    assert alert["undone_at"] is not None
+    (row,) = await get(client, "/v1/thresholds")
+    assert (row["pollutant"], row["state"], row["unit"]) == ("nox", "inactive", "ratio")
+
+
+@pytest.mark.parametrize(
+    ("stated", "says"),
+    [
+        ("source: stack, measure: allowance", "needs pollutant"),
+        ("source: stack, measure: total, window: 1h, pollutant: nox", "needs pollutant"),
+        ("pollutant: nox, measure: allowance", "measure allowance needs source"),
+        ("source: stack, pollutant: co, measure: allowance", "no pollutant of source 'stack'"),
+        ("source: stack, pollutant: so2, measure: allowance", "has no limits to watch"),
+    ],
+)
+def test_what_cannot_be_watched_is_refused(stated: str, says: str) -> None:
+    with pytest.raises(FacilityFileError, match=says):
+        parse(f"{FILE}thresholds:\n  - {{id: t, {stated}, above: 0.8}}\n")
 
 
 async def test_a_limit_that_ended_counts_as_far_as_it_held(

@@ -12,7 +12,17 @@ from services.core.store.registry.watched_names import WatchedNames
 from services.core.timeline.instants import rfc3339
 
 #: Keys of the threshold that an alert repeats.
-_OF_THRESHOLD = ("source", "scope", "device", "channel", "measure", "window", "severity", "message")
+_OF_THRESHOLD = (
+    "source",
+    "scope",
+    "device",
+    "channel",
+    "pollutant",
+    "measure",
+    "window",
+    "severity",
+    "message",
+)
 
 
 def names_and_unit(spec: Mapping[str, Any], names: WatchedNames) -> dict[str, Any]:

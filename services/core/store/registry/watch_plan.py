@@ -19,10 +19,12 @@ from services.core.accounting.alerting.measures.emissions import EmissionMeasure
 from services.core.accounting.alerting.measures.measure import Measure
 from services.core.accounting.alerting.verdicts import Limits
 from services.core.accounting.derived.minutes import DerivedInput
+from services.core.accounting.pollutants.limits import Limit
 from services.core.accounting.series import ChannelRule
-from services.core.facility import assemble
+from services.core.facility import assemble, assemble_pollutants
 from services.core.facility import derived_channels as facility_derived
 from services.core.facility.model import Channel, Derived, Notify
+from services.core.facility.pollutants import Pollutant
 from services.core.facility.recipients import targets_of
 from services.core.facility.thresholds import Threshold
 from services.core.store.registry import derived_channels, watched_names
@@ -67,6 +69,11 @@ WHERE c.id IN (SELECT channel_id FROM threshold WHERE facility_id = %(facility)s
    OR d.facility_id = %(facility)s AND d.slug || '.' || c.slug = ANY(%(names)s)
 """
 
+_POLLUTANTS = """
+SELECT id, slug, spec -> 'pollutants' AS pollutants FROM source
+WHERE facility_id = %(facility)s AND active AND spec ? 'pollutants'
+"""
+
 _DEVICES = """
 SELECT d.id, array_agg(c.id) AS channels FROM device d JOIN channel c ON c.device_id = d.id
 WHERE d.id IN (SELECT device_id FROM threshold WHERE facility_id = %(facility)s AND active)
@@ -89,6 +96,16 @@ class WatchedDerived:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WatchedPollutant:
+    """A pollutant of a source, the minutes that its means are of, and its limits."""
+
+    source_id: int
+    pollutant: str
+    minutes: int
+    limits: tuple[Limit, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Watched:
     """One threshold in force."""
 
@@ -104,6 +121,8 @@ class Watched:
     names: WatchedNames = field(default=WatchedNames(), repr=False)
     #: what it watches in place of a channel that is sent
     derived: WatchedDerived | None = field(default=None, repr=False)
+    #: whose limits it watches; None: it watches something else, or one that is there no more
+    pollutant: WatchedPollutant | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,6 +169,8 @@ class WatchPlan:
     #: pairs of a threshold's index and the id of a source, or channel, that it depends on
     of_sources: NDArray[np.int64] = field(repr=False)
     of_channels: NDArray[np.int64] = field(repr=False)
+    #: pairs of a threshold's index and the id of the source whose pollutant it watches
+    of_pollutants: NDArray[np.int64] = field(repr=False)
 
     def muted_by(self, threshold: Threshold, instant: datetime) -> MaintenanceWindow | None:
         """Return the maintenance that mutes a threshold at an instant, None if none does."""
@@ -179,8 +200,11 @@ def watch_plan(connection: psycopg.Connection[Any], facility_id: int) -> WatchPl
         }
         channels = rows(_CHANNELS, {name for part in derived.values() for name in part.inputs})
         devices, maintenance = rows(_DEVICES), rows(_MAINTENANCE)
+        watches = any(threshold["spec"].get("pollutant") for threshold in thresholds)
+        limited = rows(_POLLUTANTS) if watches else []
     computed = dict(_computed(derived, channels))
-    watched = [_watched(row, sources, computed) for row in thresholds]
+    pollutants = dict(_pollutants(limited))
+    watched = [_watched(row, sources, computed, pollutants) for row in thresholds]
     unknown_after = {
         row["id"]: -int(-row["unknown_after_s"] // 60) if row["active"] else None for row in sources
     }
@@ -224,6 +248,11 @@ def watch_plan(connection: psycopg.Connection[Any], facility_id: int) -> WatchPl
             for i, threshold in enumerate(watched)
             for channel in _channels(threshold, {row["id"]: row["channels"] for row in devices})
         ),
+        of_pollutants=_pairs(
+            (i, threshold.pollutant.source_id)
+            for i, threshold in enumerate(watched)
+            if threshold.pollutant is not None
+        ),
     )
 
 
@@ -240,6 +269,23 @@ def _computed(
                 channels={channel: ids[channel] for channel in part.inputs},
             ),
         )
+
+
+def _pollutants(
+    rows: Iterable[Mapping[str, Any]],
+) -> Iterator[tuple[tuple[str, str], WatchedPollutant]]:
+    for row in rows:
+        for stated in row["pollutants"]:
+            pollutant = Pollutant.model_validate(stated)
+            yield (
+                (row["slug"], pollutant.id),
+                WatchedPollutant(
+                    source_id=row["id"],
+                    pollutant=pollutant.id,
+                    minutes=assemble_pollutants.averaging_minutes(pollutant),
+                    limits=assemble_pollutants.limits(pollutant),
+                ),
+            )
 
 
 def _entries(specs: Iterable[Any]) -> Iterator[Notify]:
@@ -265,6 +311,7 @@ def _watched(
     row: Mapping[str, Any],
     sources: Sequence[Mapping[str, Any]],
     derived: Mapping[str, WatchedDerived],
+    pollutants: Mapping[tuple[str, str], WatchedPollutant],
 ) -> Watched:
     spec = Threshold.model_validate(row["spec"])
     return Watched(
@@ -277,6 +324,7 @@ def _watched(
         device_id=row["device_id"],
         names=WatchedNames.of_row(row),
         derived=derived.get(spec.channel or ""),
+        pollutant=pollutants.get((spec.source or "", spec.pollutant or "")),
     )
 
 

@@ -6,8 +6,10 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -17,8 +19,11 @@ from services.core.accounting.alerting.measures import MEASURES
 from services.core.accounting.alerting.measures.channels import ChannelMeasure, WatchedGauge
 from services.core.accounting.alerting.measures.devices import ArrivalMeasure, RefusalMeasure
 from services.core.accounting.alerting.measures.emissions import EmissionMeasure, Totals
+from services.core.accounting.alerting.measures.pollutants import PollutantMeasure
 from services.core.accounting.alerting.measures.source_groups import SourceGroups, SourceThreshold
 from services.core.accounting.alerting.measures.values import Booleans, Floats, Integers, Values
+from services.core.accounting.pollutants.compliance import LimitYear, Means
+from services.core.accounting.pollutants.limits import Condition, Limit
 from services.core.facility.thresholds import Threshold
 
 ROOT = Path(__file__).parents[4]
@@ -196,8 +201,40 @@ def test_quarantine_counts_what_came_in_the_window() -> None:
     assert measure.values(sums, np.array([2, 3, 4]), 2).tolist() == [2, 3, 4]
 
 
+def test_an_allowance_is_that_of_the_limit_of_which_most_is_used() -> None:
+    measure = MEASURES["allowance"]
+    assert isinstance(measure, PollutantMeasure)
+    # the first hour of 2026 is 150 mg/Nm3; 263 hours of a year are 3.0 %, 87 are 1 %
+    means = Means(
+        starts=np.array([29_453_760]),
+        mean=np.array([150.0]),
+        operated=np.array([True]),
+        minutes=60,
+    )
+    years = [
+        LimitYear(
+            Limit(
+                name="share",
+                rule="stated",
+                citation="permit",
+                value=Decimal(100),
+                conditions=(
+                    Condition(means="interval", at_most=Decimal(100), percent=Decimal(percent)),
+                ),
+            ),
+            means,
+            2026,
+            ZoneInfo("UTC"),
+        )
+        for percent in (97, 99)
+    ]
+    minutes = np.array([29_453_819, 29_453_820])
+    assert measure.values(years, minutes).tolist() == pytest.approx([0, 1 / 87])
+    assert np.isnan(measure.values([], minutes)).all()
+
+
 def test_each_measure_is_of_a_kind_that_the_aggregator_reads() -> None:
-    kinds = (EmissionMeasure, ChannelMeasure, ArrivalMeasure, RefusalMeasure)
+    kinds = (EmissionMeasure, ChannelMeasure, ArrivalMeasure, RefusalMeasure, PollutantMeasure)
     assert all(isinstance(measure, kinds) for measure in MEASURES.values())
 
 

@@ -3,7 +3,8 @@
 A measure says what it is called, which windows it takes, in which unit it counts, what it may
 watch, and how its values follow from what was read for it. The facility file, the plan of what is
 watched, the evaluation and the API ask the measure and know none by name. Measures that read the
-same things have a common class: of :mod:`.emissions`, :mod:`.channels`, :mod:`.devices`.
+same things have a common class: of :mod:`.emissions`, :mod:`.channels`, :mod:`.devices`,
+:mod:`.pollutants`.
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Literal
 
-from services.core.accounting.alerting.measures import channels, devices, emissions
+from services.core.accounting.alerting.measures import channels, devices, emissions, pollutants
 from services.core.accounting.alerting.measures.measure import Measure
 
 #: Every measure by its name, in the order in which they are listed.
 MEASURES: Final[Mapping[str, Measure]] = {
     measure.name: measure
-    for measure in (*emissions.MEASURES, *channels.MEASURES, *devices.MEASURES)
+    for measure in (
+        *emissions.MEASURES,
+        *channels.MEASURES,
+        *devices.MEASURES,
+        *pollutants.MEASURES,
+    )
 }
 
 if TYPE_CHECKING:

@@ -64,6 +64,8 @@ class Measure(ABC):
     is_cumulative: ClassVar[bool] = False
     #: is of one of the masses, whose ``figure`` a threshold may name
     has_figure: ClassVar[bool] = False
+    #: is of one pollutant of its source, which a threshold names
+    has_pollutant: ClassVar[bool] = False
     #: is compared with a ``budget`` of kg
     has_budget: ClassVar[bool] = False
 
