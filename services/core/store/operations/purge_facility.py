@@ -23,6 +23,7 @@ from services.core.store.operations.retire_facility import look_up
 from services.core.store.registry.apply import lock, raise_revision
 from services.core.store.registry.retirements import Retirement
 from services.core.store.schema import tables as t
+from services.core.store.schema.pollutant_tables import pollutant_mean, pollutant_mean_history
 
 #: Rows that one piece deletes: a fraction of a second's work.
 MAX_ROWS: Final = 20_000
@@ -47,8 +48,8 @@ _DATA: Final[Mapping[str, str]] = {
     "emission_hour_history": _SOURCES,
     "source_hour_input": _SOURCES,
     "source_hour_input_history": _SOURCES,
-    "pollutant_mean": _SOURCES,
-    "pollutant_mean_history": _SOURCES,
+    pollutant_mean.name: _SOURCES,
+    pollutant_mean_history.name: _SOURCES,
     "rolling_total": _SOURCES,
     "outbox": _FACILITY,
     "alert_comment": "alert_id IN (SELECT a.id FROM alert a WHERE a.facility_id = :id)",
