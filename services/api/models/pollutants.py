@@ -68,6 +68,11 @@ class PollutantMean(Answer):
     factor: float | None = Field(
         examples=[1.2], description="what leads from `dry_mg_m3` to `mean_mg_m3`"
     )
+    beyond_calibration: bool | None = Field(
+        examples=[False],
+        description="whether `mean_mg_m3` lies beyond the valid range of the calibration function;"
+        " `null`: there is none, or several intervals",
+    )
     flow_nm3_h: float | None = Field(
         examples=[100000.0],
         description="mean flow, as wet or dry as the concentration that it is multiplied by",

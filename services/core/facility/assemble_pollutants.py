@@ -30,6 +30,7 @@ from services.core.accounting.pollutants.standardisation import (
 )
 from services.core.accounting.pollutants.substances import SUBSTANCES, mg_nm3_per_ppm
 from services.core.accounting.spelling import did_you_mean
+from services.core.accounting.stack.calibration_range import ValidRange
 from services.core.accounting.stack.inputs import Basis
 from services.core.accounting.stack.measured import (
     FLOW,
@@ -42,7 +43,7 @@ from services.core.accounting.stack.scales import Beyond, Scale
 from services.core.accounting.stack.validity import VALIDITY, ValidityPolicy
 from services.core.accounting.units import Conversion, conversion, unit
 from services.core.facility import assemble, model
-from services.core.facility.assemble_closing import scale_of
+from services.core.facility.assemble_closing import scale_of, valid_ranges
 from services.core.facility.derived_channels import as_channel, computed
 from services.core.facility.pollutants import Pollutant, PollutantLimit
 
@@ -119,6 +120,19 @@ class _Builder:
             roles={name: self._roles[name] for name in needed(standardisation, flow)},
             flow=flow,
             scales=dict(self._scales()),
+            valid_ranges=self._valid_ranges(standardisation),
+        )
+
+    def _valid_ranges(self, standardisation: Standardisation) -> tuple[ValidRange, ...]:
+        """Return them as a report states them: of the concentration at standard conditions."""
+        channel, to_mg = self._channels[CONCENTRATION], standardisation.to_mg
+        if not channel.has_valid_range:
+            return ()
+        return tuple(
+            valid
+            if valid.bounds is None
+            else replace(valid, bounds=(to_mg(valid.bounds[0]), to_mg(valid.bounds[1])))
+            for valid in valid_ranges(channel)
         )
 
     def _standardisation(self) -> Standardisation:

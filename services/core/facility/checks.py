@@ -73,7 +73,7 @@ def warnings(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
                 for role, reference in source.channels.items()
                 if model.enters(role)
                 and (fed := file.channel(reference))
-                and (fed.audits or fed.calibration or fed.has_valid_range)
+                and (fed.audits or fed.calibration or _lacks_counting(source, reference, fed))
             ]
             if tested:
                 yield (
@@ -86,11 +86,17 @@ def warnings(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
         yield from scale_warnings.warnings(file, source)
 
 
+def _lacks_counting(source: model.StackSource, reference: str, channel: model.Channel) -> bool:
+    """Whether a channel has a valid range that means of a pollutant are not held against."""
+    of_pollutant = any(p.concentration == reference for p in source.pollutants or ())
+    return channel.has_valid_range and not of_pollutant
+
+
 def _warnings_of_valid_ranges(file: model.FacilityFile, source: model.StackSource) -> Iterator[str]:
     counted = {item.name for item in assemble.equation(source).inputs}
     for role, reference in source.channels.items():
         channel = file.channel(reference)
-        if role not in counted and channel is not None and channel.has_valid_range:
+        if role not in counted and channel and _lacks_counting(source, reference, channel):
             yield (
                 f"{reference} has a valid_range, and is no input of {source.equation} by itself:"
                 f" {source.id} does not count what lies beyond it"

@@ -6,10 +6,12 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from services.core.facility.errors import ApplyError
 from services.core.facility.file import parse
+from services.core.store.operations import calibration_ranges
 from tests.integration.field.bench import FieldBench
 
 _START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -102,6 +104,44 @@ def test_half_hours_and_hours_from_messages(field: FieldBench) -> None:
     # nothing of it is CO2
     hour, _ = field.hours("stack")
     assert float(hour["co2_kg"]) == pytest.approx(20_000, rel=1e-6)
+
+
+def test_means_tell_whether_they_lie_beyond_the_valid_calibration_range(
+    field: FieldBench,
+) -> None:
+    # the range is of the mean at reference oxygen, as the report of the test states it: 120 ppm
+    # are 246.3 mg/Nm3 at 2.05 mg/Nm3 a ppm
+    function = (
+        ", calibration_functions: [{valid_from: 2026-03-01, a: 0, b: 1, valid_range: [0, 121],"
+        " citation: QAL2}]"
+    )
+    field.apply(text(channel=function))
+    deliver(field, 0)
+    deliver(field, 1, nox=102.0)
+    deliver(field, 2, minutes=range(5))
+    close(field, 3)
+    found = [(mean["valid"], mean["beyond_calibration"]) for mean in means(field, "nox")]
+    assert found == [(True, False)] * 2 + [(True, True)] * 2 + [(False, None)] * 2
+    assert {mean["beyond_calibration"] for mean in means(field, "dust")} == {None}
+    # a range that was wrong is held against the means anew
+    field.apply(text(channel=function.replace("121", "130")))
+    close(field, 3, 30)
+    assert not any(mean["beyond_calibration"] for mean in means(field, "nox"))
+    field.apply(text(channel=function))
+    close(field, 3, 40)
+    now = _START + timedelta(days=8)
+    asked = {"facility": None, "now": now}
+    # the second of March is a Monday: what was beyond before it belongs to no whole week
+    with psycopg.connect(field.url) as connection:
+        rows = connection.execute(calibration_ranges.MONITORS, asked).fetchall()
+    assert calibration_ranges.sentences(rows, now) == []
+    field.connection.execute("UPDATE pollutant_mean SET starts = starts + interval '1 day'")
+    with psycopg.connect(field.url) as connection:
+        rows = connection.execute(calibration_ranges.MONITORS, asked).fetchall()
+    ((code, _, sentence),) = calibration_ranges.sentences(rows, now)
+    assert code == "calibration-range"
+    assert "cems.nox needs a new calibration" in sentence
+    assert "in the week of 2026-03-02 2 of 4 averages lay beyond" in sentence
 
 
 def test_late_readings_restate_the_means_they_change_and_keep_the_old_ones(

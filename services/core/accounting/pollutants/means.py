@@ -20,6 +20,7 @@ from services.core.accounting.pollutants.standardisation import (
     Standardisation,
     Standardised,
 )
+from services.core.accounting.stack.calibration_range import ValidRange, in_force
 from services.core.accounting.stack.inputs import Basis
 from services.core.accounting.stack.measured import FLOW, StackInputs
 from services.core.accounting.stack.recording import ChannelPoints
@@ -56,7 +57,8 @@ class PollutantRule:
 
     `roles` are the source's inputs by what they are here, such as concentration, oxygen, flow.
     `scales` are those of channels whose full scale is stated, by the same names. `flow` None: there
-    is no flow, so no mass.
+    is no flow, so no mass. `valid_ranges` are those of the concentration's calibration functions,
+    in mg/Nm3 as its means are: dry, at the reference oxygen.
     """
 
     name: str
@@ -66,6 +68,7 @@ class PollutantRule:
     roles: Mapping[str, str]
     flow: FlowRule | None = None
     scales: Mapping[str, Scale] = field(default_factory=dict)
+    valid_ranges: tuple[ValidRange, ...] = ()
 
 
 def needed(standardisation: Standardisation, flow: FlowRule | None) -> tuple[str, ...]:
@@ -98,6 +101,7 @@ class PollutantMean:
     `inputs` are the means that entered: the concentration in its channel's `unit`, oxygen and
     moisture in %, the flow in Nm3/h. Results are in mg/Nm3; None: there is none. `verdict` and
     `reason` are about the mean, `mass_reason` tells why a valid one has no mass.
+    `beyond_calibration`: whether it lies beyond the valid calibration range, None: there is none.
     """
 
     first_minute: int
@@ -114,6 +118,7 @@ class PollutantMean:
     mean_mg_m3: float | None = None
     mass_ug: int | None = None
     mass_reason: str = ""
+    beyond_calibration: bool | None = None
 
 
 def means_of_hour(
@@ -180,6 +185,11 @@ def _of_interval(
         mean_mg_m3=round(at_reference.mean, _PLACES),
         mass_ug=mass_ug,
         mass_reason=why,
+        beyond_calibration=in_force(rule.valid_ranges, first_minute * MINUTE_US).is_beyond(
+            at_reference.mean
+        )
+        if rule.valid_ranges
+        else None,
     )
 
 

@@ -54,7 +54,7 @@ SELECT s.facility, s.source, m.pollutant, m.starts AS begins,
        m.mean_mg_m3, {_VALIDATED} AS validated_mg_m3, m.mass_ug, m.covered_ms, m.operating_ms,
        CASE WHEN m.mass_ug IS NULL THEN 0 ELSE m.operating_ms END AS with_mass_ms,
        m.version, m.verdict, concat_ws('; ', m.reason, nullif(m.mass_reason, '')) AS reason,
-       m.inputs, m.unit, m.dry_mg_m3, m.factor, m.why, m.known_at
+       m.inputs, m.unit, m.dry_mg_m3, m.factor, m.beyond_calibration, m.why, m.known_at
 {_OF_SOURCES}
 WHERE m.final AND m.starts >= %(from)s AND m.starts < %(to)s
   AND (%(pollutants)s::text[] = '{{{{}}}}' OR m.pollutant = ANY(%(pollutants)s))
@@ -124,6 +124,7 @@ class MeanRow:
     unit: str | None = None
     dry_mg_m3: float | None = None
     factor: float | None = None
+    beyond_calibration: bool | None = None
     why: str | None = None
     #: the longest interval among several, in minutes
     longest: int = 0

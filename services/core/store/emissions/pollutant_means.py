@@ -19,7 +19,7 @@ from services.core.store.database.arrays import PackedRows
 
 _FIGURES: LiteralString = (
     "minutes, valid, verdict, reason, covered_ms, operating_ms, inputs, unit, dry_mg_m3,"
-    " factor, mean_mg_m3, mass_ug, mass_reason"
+    " factor, mean_mg_m3, mass_ug, mass_reason, beyond_calibration"
 )
 _COLUMNS: LiteralString = f"source_id, pollutant, starts, {_FIGURES}, version, why, known_at"
 
@@ -46,12 +46,12 @@ _FORM: LiteralString = f"""
 WITH n AS (
     SELECT pollutant, minute_start(first_minute) AS starts, minutes, valid, verdict, reason,
            covered_ms, operating_ms, inputs::jsonb, unit, dry_mg_m3, factor, mean_mg_m3, mass_ug,
-           mass_reason
+           mass_reason, beyond_calibration
     FROM unnest(%(pollutants)s::text[], %(firsts)s::int4[], %(minutes)s::int2[], %(valid)s::bool[],
                 %(verdicts)s::text[], %(reasons)s::text[], %(covered)s::int4[],
                 %(operating)s::int4[], %(inputs)s::text[], %(units)s::text[], %(dry)s::float8[],
                 %(factors)s::float8[], %(means)s::float8[], %(masses)s::int8[],
-                %(mass_reasons)s::text[])
+                %(mass_reasons)s::text[], %(beyond)s::bool[])
         AS n(pollutant, first_minute, {_FIGURES})
 ), gone AS (
     DELETE FROM pollutant_mean m WHERE m.source_id = %(source)s
@@ -240,6 +240,7 @@ def form(
             "means": [m.mean_mg_m3 for m in of_means],
             "masses": [m.mass_ug for m in of_means],
             "mass_reasons": [m.mass_reason for m in of_means],
+            "beyond": [m.beyond_calibration for m in of_means],
         },
     ).fetchone()
     return None if row is None or row[0] is None else (row[0], row[1])

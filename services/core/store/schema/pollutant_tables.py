@@ -45,6 +45,12 @@ def _figures() -> list[Column[Any]]:
         Column("mean_mg_m3", Double, comment="mg/Nm3, dry, at the reference oxygen"),
         Column("mass_ug", BigInteger),
         Column("mass_reason", Text, nullable=False, comment="why a valid mean has no mass"),
+        Column(
+            "beyond_calibration",
+            Boolean,
+            comment="whether the mean lies beyond the valid range of the calibration function;"
+            " null: there is none",
+        ),
         Column("version", Integer, nullable=False),
         Column("why", Text, nullable=False, comment="why this version came to be"),
         Column("known_at", _instant, nullable=False, server_default=func.now()),
@@ -66,6 +72,14 @@ Index(
     pollutant_mean.c.source_id,
     pollutant_mean.c.starts,
     postgresql_where=text("NOT final"),
+)
+
+Index(
+    "pollutant_mean_beyond_calibration_idx",
+    pollutant_mean.c.source_id,
+    pollutant_mean.c.pollutant,
+    pollutant_mean.c.starts,
+    postgresql_where=text("beyond_calibration"),
 )
 
 pollutant_mean_history = Table(
