@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import types
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
 
 from deploy.reference.markdown import code, page, table
 from services.core.facility.fields import Part
-from services.core.facility.model import FacilityFile
+from services.core.facility.headings import anchor, headings, keys
 from services.core.timeline import durations
 
 #: Stands for the links to the parts until their places are known.
@@ -26,13 +26,6 @@ _WORDS = {
     "bool": "true or false",
     "date": "day, such as 2026-01-01",
     "AwareDatetime": "instant",
-}
-#: Keys that no file has: what other keys say, as it is stored.
-_AS_STORED = {
-    ("Channel", "unit_from"),
-    ("ActivitySource", "derived"),
-    ("ActivitySource", "direction"),
-    ("StackSource", "derived_inputs"),
 }
 _EXAMPLE = """\
 ```yaml
@@ -62,7 +55,6 @@ too. The schema is [here](facility.schema.json)."""
 
 def page_of_facility_file() -> str:
     """Return the page: each part of a facility file with its keys, values and defaults."""
-    places = _places(FacilityFile, "", {})
     return page(
         "Facility file",
         "A facility file describes one site: its devices and channels, its factors, what emits,"
@@ -74,56 +66,28 @@ def page_of_facility_file() -> str:
         " `PT1H30M`. An *instant* is RFC 3339 with an offset, or a day, which begins at midnight"
         " UTC. A *slug* is `[a-z0-9][a-z0-9-]{0,62}`.",
         _EDITORS,
-        *(_section(part, places) for part in places),
+        *(_section(part, heading) for part, heading in headings().items()),
     )
 
 
-def _places(part: type[Part], path: str, found: dict[type[Part], str]) -> dict[type[Part], str]:
-    """Return where each part stands first, from the file's top down."""
-    if part not in found:
-        found[part] = path
-        for key, field in _keys(part):
-            _, parts, several = _values(_kind(field))
-            inner = (f"{path}.{key}" if path else key) + ("[]" if several else "")
-            for each in parts:
-                _places(each, inner, found)
-    return found
-
-
-def _section(part: type[Part], places: dict[type[Part], str]) -> str:
+def _section(part: type[BaseModel], heading: str) -> str:
     said = " ".join((part.__doc__ or "").split("\n\n")[0].split())
     rows = []
-    for key, field in _keys(part):
+    for key, field in keys(part):
         values, parts, _ = _values(_kind(field))
-        titles = [_title(each, places[each]) for each in parts]
-        links = " or ".join(f"[{title}](#{_anchor(title)})" for title in titles)
+        links = " or ".join(f"[{title}](#{anchor(title)})" for title in map(_heading, parts))
         shown = values.replace(_PART, links)
         rows.append((code(key), shown, _default(field, values), field.description))
     header = ("key", "value", "default", "meaning")
-    return f"## {_title(part, places[part])}\n\n{said}\n\n" + table(header, rows)
+    return f"## {heading}\n\n{said}\n\n" + table(header, rows)
 
 
-def _keys(part: type[Part]) -> Iterator[tuple[str, Any]]:
-    for name, field in part.model_fields.items():
-        if (part.__name__, name) not in _AS_STORED:
-            yield field.alias or name, field
+def _heading(part: type[BaseModel]) -> str:
+    return headings()[part]
 
 
 def _kind(field: Any) -> Any:
     return Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
-
-
-def _title(part: type[Part], path: str) -> str:
-    title = f"`{path}`" if path else "The file"
-    if "method" in part.model_fields:
-        (method,) = get_args(part.model_fields["method"].annotation)
-        title += f" of method `{method}`"
-    return title
-
-
-def _anchor(title: str) -> str:
-    """Return what a heading is linked to by, in the site and in the repository alike."""
-    return re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-")
 
 
 def _default(field: Any, values: str) -> str:

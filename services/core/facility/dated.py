@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from services.core.facility.fields import Figure, Instant, Part, PositiveFigure, Scale, at_most
+from services.core.facility.scale_text import Plate
 
 #: A figure may change so often; a channel is not recalibrated every day.
 _MAX_ENTRIES: Final = 1000
@@ -28,38 +29,42 @@ class DatedScale(Part):
     """A scale, and the instant from which it applies."""
 
     from_: Instant | None = _FROM
-    value: Scale = Field(description="The scale from then on.")
+    value: Scale = Field(examples=[40], description="The scale from then on.")
 
 
 class DatedOffset(Part):
     """An offset, and the instant from which it applies."""
 
     from_: Instant | None = _FROM
-    value: Figure = Field(description="The offset from then on.")
+    value: Figure = Field(examples=[-25], description="The offset from then on.")
 
 
 class DatedFigure(Part):
     """A full scale or span, and the instant from which it applies."""
 
     from_: Instant | None = _FROM
-    value: PositiveFigure = Field(description="The figure from then on, in the channel's unit.")
+    value: PositiveFigure = Field(
+        examples=[100], description="The figure from then on, in the channel's unit."
+    )
 
 
 class CalibrationFunction(Part):
     """A calibration function y = a + b x of a QAL2 test by EN 14181, and where it is valid."""
 
     valid_from: Instant = Field(
+        examples=["2026-03-01"],
         description=(
             "Instant from which readings count by it, up to that of the next; a day begins at"
             " midnight UTC. Before the first one what the monitor shows counts as it is."
-        )
+        ),
     )
-    a: Figure = Field(description="What is added, in the function's unit.")
+    a: Figure = Field(examples=[-1.5], description="What is added, in the function's unit.")
     b: PositiveFigure = Field(
+        examples=[1.02],
         description=(
             "The function's unit by one of x, which is what the device sends, after scale and"
             " offset."
-        )
+        ),
     )
     unit: str | None = Field(
         None,
@@ -76,7 +81,10 @@ class CalibrationFunction(Part):
         ),
     )
     citation: str = Field(
-        min_length=1, max_length=1000, description="Report of the test, for explanations."
+        examples=["QAL2 report of March 2026"],
+        min_length=1,
+        max_length=1000,
+        description="Report of the test, for explanations.",
     )
 
     @model_validator(mode="after")
@@ -84,6 +92,17 @@ class CalibrationFunction(Part):
         if self.valid_range is not None and self.valid_range[0] >= self.valid_range[1]:
             raise ValueError("valid_range is [least, greatest], such as [0, 120]")
         return self
+
+
+def with_unit(scale: Any, unit: str | None) -> Any:
+    """Give each text among a channel's scales the channel's unit, to be read with."""
+    if isinstance(scale, str):
+        return Plate(scale, unit)
+    if isinstance(scale, list):
+        return [with_unit(entry, unit) for entry in scale]
+    if isinstance(scale, dict) and isinstance(scale.get("value"), str):
+        return {**scale, "value": Plate(scale["value"], unit)}
+    return scale
 
 
 def _ascending(name: str, instants: Sequence[datetime | None]) -> None:

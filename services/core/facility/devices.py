@@ -13,6 +13,7 @@ from services.core.facility.dated import (
     FigureOverTime,
     OffsetOverTime,
     ScaleOverTime,
+    with_unit,
 )
 from services.core.facility.fields import (
     Capacity,
@@ -42,7 +43,9 @@ class Epoch(Part):
     """From when on a counter counts from which index, and why."""
 
     from_: Instant = Field(
-        alias="from", description="Instant from which the register counts in this epoch."
+        examples=["2026-03-01T10:00:00+01:00"],
+        alias="from",
+        description="Instant from which the register counts in this epoch.",
     )
     start: Index | None = Field(
         None,
@@ -51,7 +54,7 @@ class Epoch(Part):
         ),
     )
     reason: Literal["installation", "replacement", "reset", "rollover", "correction", "unknown"] = (
-        Field(description="Why a new epoch begins.")
+        Field(examples=["replacement"], description="Why a new epoch begins.")
     )
     modulus: Capacity | None = Field(
         None,
@@ -100,7 +103,9 @@ _OF_DERIVED: Final = frozenset(
 class Channel(Part):
     """One measured quantity of a device."""
 
-    id: Slug = Field(description="Name of the channel, unique within its device. A slug.")
+    id: Slug = Field(
+        examples=["import"], description="Name of the channel, unique within its device. A slug."
+    )
     from_: Expression | None = Field(
         None,
         alias="from",
@@ -127,14 +132,16 @@ class Channel(Part):
         ),
     )
     quantity: str = Field(
-        description="What is measured, such as energy, power, volume, volume_flow, fraction, mass."
+        examples=["energy"],
+        description="What is measured, such as energy, power, volume, volume_flow, fraction, mass.",
     )
     unit: str = Field(
+        examples=["kWh"],
         description=(
             "Unit of the values, any unit of the quantity; readings are stored in it. json: "
             "also {from: JMESPath, default: kWh}, with map, where the payload carries the unit;"
             " readings are stored in default."
-        )
+        ),
     )
     unit_from: UnitFrom | None = Field(
         None,
@@ -146,10 +153,11 @@ class Channel(Part):
     scale: ScaleOverTime | None = Field(
         None,
         description=(
-            "The unit's worth of one that the device sends: 40 behind a current transformer of"
-            " 200 A to 5 A, 0.001 for 1000 pulses a kWh. One value, or one from each instant on:"
-            " [{from: 2024-01-01, value: 40}, {from: 2025-06-01, value: 60}]. Totals are restated"
-            " when the file changes it. Default: 1."
+            "The unit's worth of one that the device sends, as a number or as plates state it: 40"
+            " or 200/5 behind a current transformer of 200 A to 5 A, 0.001 or 1000 imp/kWh for"
+            " pulses, 200/5 * 1000 imp/kWh for both. One value, or one from each instant on:"
+            " [{from: 2024-01-01, value: 200/5}, {from: 2025-06-01, value: 300/5}]. Totals are"
+            " restated when the file changes it. Default: 1."
         ),
     )
     offset: OffsetOverTime | None = Field(
@@ -169,12 +177,13 @@ class Channel(Part):
         ),
     )
     kind: Literal["counter", "gauge", "interval", "event", "derived"] = Field(
+        examples=["counter"],
         description=(
             "counter: a register that only rises. gauge: a value that holds until the next. "
             "interval: the amount of one interval. event: an amount at an instant, such as a"
             " delivery; without one nothing happened. derived: computed from other channels, minute"
             " by minute."
-        )
+        ),
     )
     sum: Annotated[tuple[ChannelName, ...], at_most(100)] | None = Field(
         None,
@@ -333,6 +342,17 @@ class Channel(Part):
 
     @model_validator(mode="before")
     @classmethod
+    def _scale_in_its_unit(cls, data: Any) -> Any:
+        """Give a scale that is written as a plate states it the channel's unit."""
+        scale = data.get("scale") if isinstance(data, dict) else None
+        if not isinstance(scale, str | list):
+            return data
+        unit = data.get("unit")
+        unit = unit.get("default") if isinstance(unit, dict) else unit
+        return {**data, "scale": with_unit(scale, unit if isinstance(unit, str) else None)}
+
+    @model_validator(mode="before")
+    @classmethod
     def _unit_that_the_payload_tells(cls, data: Any) -> Any:
         unit = data.get("unit") if isinstance(data, dict) else None
         if not isinstance(unit, dict):
@@ -468,7 +488,8 @@ class Device(Part):
     """A publisher of readings."""
 
     id: Slug = Field(
-        description="Name of the device in topics, unique within the facility. A slug."
+        examples=["main-meter"],
+        description="Name of the device in topics, unique within the facility. A slug.",
     )
     name: str | None = Field(None, description="Name that people read.")
     topic: Topic | None = Field(
@@ -499,7 +520,9 @@ class Device(Part):
         ),
     )
     channels: Annotated[tuple[Channel, ...], at_most(2000)] = Field(
-        min_length=1, description="What the device measures."
+        examples=[[{"id": "import", "quantity": "energy", "unit": "kWh", "kind": "counter"}]],
+        min_length=1,
+        description="What the device measures.",
     )
 
     @property

@@ -54,7 +54,8 @@ class Factor(Part):
     )
 
     id: Slug = Field(
-        description="Name of the factor. Several entries with one id are its versions."
+        examples=["works-grid"],
+        description="Name of the factor. Several entries with one id are its versions.",
     )
     analysis: FuelAnalysis | None = Field(
         None,
@@ -64,13 +65,15 @@ class Factor(Part):
         ),
     )
     unit: str = Field(
-        description="Unit of activity that the masses are per. Of an analysis, its equation's."
+        examples=["kWh"],
+        description="Unit of activity that the masses are per. Of an analysis, its equation's.",
     )
     co2_kg: FactorKg = Field(
+        examples=[0.25],
         description=(
             "kg of CO2 per unit; 0 for a fuel of biomass alone, see co2_biogenic_kg. Of an"
             " analysis, computed."
-        )
+        ),
     )
     ch4_kg: GasKg = Field(0.0, description="kg of CH4 per unit.")
     n2o_kg: GasKg = Field(0.0, description="kg of N2O per unit.")
@@ -102,7 +105,8 @@ class Factor(Part):
         None, description="First day on which it no longer holds. Default: until further notice."
     )
     citation: Annotated[str, StringConstraints(min_length=1)] = Field(
-        description="Where the figure is from: publication, certificate, bill."
+        examples=["bill of the supplier, 2026"],
+        description="Where the figure is from: publication, certificate, bill.",
     )
     gases: Gases = Field(
         (),

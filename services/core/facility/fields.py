@@ -27,12 +27,14 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from services.core.facility import secret_names
+from services.core.facility import scale_text, secret_names
 from services.core.facility.topics import uncarried
 from services.core.timeline import durations
 from services.core.timeline.instants import DAY_S
 
-_SLUG = r"^[a-z0-9][a-z0-9-]{0,62}$"
+SLUG: Final = r"^[a-z0-9][a-z0-9-]{0,62}$"
+ROLE: Final = r"^[a-z0-9][a-z0-9_]{0,62}$"
+CHANNEL_NAME: Final = r"^(?:[a-z0-9][a-z0-9-]{0,62}\.)?[a-z0-9][a-z0-9-]{0,62}$"
 
 #: The size of a scale; nothing that is sent is worth less of any unit.
 _LEAST_SCALE: Final = 1e-12
@@ -154,6 +156,20 @@ def _scale(value: float) -> float:
     return value
 
 
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _stated_scale(value: object) -> object:
+    if not isinstance(value, str) or _is_number(value):
+        return value
+    return scale_text.scale(value)
+
+
 def _reference(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}\.[a-z0-9][a-z0-9-]{0,62}", value):
         raise ValueError(f"{value!r} does not name a channel as device.channel")
@@ -216,7 +232,7 @@ def _web_address(value: str) -> str:
     return value
 
 
-Slug = Annotated[str, StringConstraints(pattern=_SLUG)]
+Slug = Annotated[str, StringConstraints(pattern=SLUG)]
 _Duration = Annotated[
     float,
     BeforeValidator(durations.seconds),
@@ -264,7 +280,14 @@ Day = Annotated[
 Figure = Annotated[float, Within(lowest=-1e15, highest=1e15)]
 PositiveFigure = Annotated[float, Field(gt=0), Within(lowest=1e-9, highest=1e15)]
 #: From what a device sends to a channel's unit; a negative one is of a meter mounted backwards.
-Scale = Annotated[float, AfterValidator(_scale), Within(lowest=-1e12, highest=1e12)]
+#: A text is read with the channel's unit.
+Scale = Annotated[
+    float,
+    BeforeValidator(_stated_scale),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]}),
+    AfterValidator(_scale),
+    Within(lowest=-1e12, highest=1e12),
+]
 #: Where a register stands, and where it begins anew; one of 64 bits fits in.
 Index = Annotated[float, Within(lowest=-1e20, highest=1e20)]
 Capacity = Annotated[float, Field(gt=0), Within(lowest=1e-6, highest=1e20)]
@@ -274,14 +297,12 @@ FactorKg = Annotated[float, Within(lowest=-1e12, highest=1e12)]
 GasKg = Annotated[float, Within(lowest=0, highest=1e12)]
 Zone = Annotated[str, AfterValidator(_zone)]
 #: An input of an equation, such as co2 or heat_input.
-Role = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]{0,62}$")]
+Role = Annotated[str, StringConstraints(pattern=ROLE)]
 ChannelReference = Annotated[str, AfterValidator(_reference)]
 #: Which way a meter counts; both: what is below zero flows out.
 Direction = Literal["import", "export", "both"]
 #: A channel of the same device, or device.channel.
-ChannelName = Annotated[
-    str, StringConstraints(pattern=r"^(?:[a-z0-9][a-z0-9-]{0,62}\.)?[a-z0-9][a-z0-9-]{0,62}$")
-]
+ChannelName = Annotated[str, StringConstraints(pattern=CHANNEL_NAME)]
 WebAddress = Annotated[str, AfterValidator(_web_address), Field(max_length=2000)]
 MailAddress = Annotated[str, AfterValidator(_mail_address), Field(max_length=254)]
 #: An environment variable of the notifier, by its name one that is there to be named.

@@ -24,11 +24,12 @@ class FuelAnalysis(Part):
     """What a laboratory found of a fuel, for an equation of 40 CFR 98 subpart C."""
 
     equation: EquationName = Field(
+        examples=["C-3"],
         description=(
             "C-1a, C-1b: natural gas that is billed in therms or mmBtu. C-2a: by measured heat"
             " content. C-2c: by the steam that a solid fuel makes. C-3, C-4, C-5: by the carbon of"
             " a solid, liquid or gaseous fuel."
-        )
+        ),
     )
     fuel: Slug | None = Field(
         None,

@@ -61,6 +61,7 @@ class Timestamp(Part):
     """Where a foreign JSON payload carries its time, and how it tells it."""
 
     from_: Expression = Field(
+        examples=["time"],
         alias="from",
         description=(
             "JMESPath to the time in the message. A message without it is timed by its arrival."
@@ -98,15 +99,18 @@ class Quality(Part):
     """Where a foreign JSON payload tells the quality of a value, and in which words."""
 
     from_: Expression = Field(
-        alias="from", description="JMESPath to the word that says how good the value is."
+        examples=["status"],
+        alias="from",
+        description="JMESPath to the word that says how good the value is.",
     )
     map: Annotated[
         dict[Word, QualityName], BeforeValidator(_words), Field(min_length=1, max_length=1000)
     ] = Field(
+        examples=[{"ok": "good", "error": "bad"}],
         description=(
             "The payload's words, each with the quality it means: good, uncertain, bad, "
             "calibration or maintenance."
-        )
+        ),
     )
     default: QualityName | None = Field(
         None,
@@ -120,7 +124,7 @@ class Quality(Part):
 class UnitFrom(Part):
     """Where a foreign JSON payload tells the unit of a value, and in which words."""
 
-    from_: Expression = Field(alias="from", description="JMESPath to the unit.")
+    from_: Expression = Field(examples=["unit"], alias="from", description="JMESPath to the unit.")
     map: Annotated[dict[Word, str], BeforeValidator(_words), Field(max_length=1000)] | None = Field(
         None,
         description=(

@@ -66,14 +66,17 @@ __all__ = [
 class Facility(Part):
     """The site itself."""
 
-    id: Slug = Field(description="Name of the facility in topics, URLs and files. A slug.")
+    id: Slug = Field(
+        examples=["mill"], description="Name of the facility in topics, URLs and files. A slug."
+    )
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(
-        description="Name that people read."
+        examples=["Paper mill"], description="Name that people read."
     )
     timezone: Zone = Field(
+        examples=["Europe/Vienna"],
         description=(
             "IANA time zone, such as Europe/Vienna: days, months and factor versions begin by it."
-        )
+        ),
     )
     reporting_zone: ReportingZone | None = Field(
         None,
@@ -138,9 +141,23 @@ class Notify(Part):
 class FacilityFile(Part):
     """A whole facility file."""
 
-    facility: Facility = Field(description="The site: its id, name and time zone.")
+    facility: Facility = Field(
+        examples=[{"id": "mill", "name": "Paper mill", "timezone": "Europe/Vienna"}],
+        description="The site: its id, name and time zone.",
+    )
     devices: Annotated[tuple[Device, ...], at_most(10_000)] = Field(
-        min_length=1, description="Publishers of readings."
+        examples=[
+            [
+                {
+                    "id": "main-meter",
+                    "channels": [
+                        {"id": "import", "quantity": "energy", "unit": "kWh", "kind": "counter"}
+                    ],
+                }
+            ]
+        ],
+        min_length=1,
+        description="Publishers of readings.",
     )
     factors: Annotated[tuple[Factor, ...], at_most(10_000)] = Field(
         (), description="Emission factors of this facility, beside the built-in and imported ones."

@@ -15,7 +15,9 @@ class Calibration(Part):
     """What a stack monitor is tested with every day, in the channel's unit."""
 
     references: Annotated[tuple[Figure, ...], at_most(100)] = Field(
-        min_length=1, description="Values of the reference gases or signals, in the channel's unit."
+        examples=[[0, 18]],
+        min_length=1,
+        description="Values of the reference gases or signals, in the channel's unit.",
     )
     span: PositiveFigure | None = Field(
         None,
@@ -28,7 +30,7 @@ class Calibration(Part):
 class Audit(Part):
     """An audit of a stack monitor: its runs or levels, or what it came to."""
 
-    at: Instant = Field(description="When its last run ended.")
+    at: Instant = Field(examples=["2026-03-01T15:00:00Z"], description="When its last run ended.")
     kind: Literal["rata", "linearity", "cga"] | None = Field(
         None,
         description=(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, get_args
 
@@ -12,7 +12,10 @@ from pydantic_core import ErrorDetails
 
 from services.core.accounting.spelling import did_you_mean, nearest
 from services.core.facility import places
+from services.core.facility.fields import CHANNEL_NAME, ROLE, SLUG
+from services.core.facility.headings import keys, parts, reference
 from services.core.facility.places import Place
+from services.core.facility.written import flow
 
 #: A wrong text is shown up to here; a mistake may be megabytes long.
 _SHOWN: Final = 60
@@ -43,7 +46,7 @@ def findings(error: ValidationError, document: Any, model: type[BaseModel]) -> l
     """
     errors = error.errors(include_url=False)[:MAX_FINDINGS]
     unknown = {e["loc"]: _keys(model, e["loc"][:-1]) for e in errors if _is(e, "extra_forbidden")}
-    misspelt = {(*loc[:-1], nearest(str(loc[-1]), keys)) for loc, keys in unknown.items() if loc}
+    misspelt = {(*loc[:-1], nearest(str(loc[-1]), known)) for loc, known in unknown.items() if loc}
     by_place: dict[str, Finding] = {}
     for detail in errors:
         place = places.find(document, detail["loc"], missing=_is(detail, "missing"))
@@ -54,8 +57,12 @@ def findings(error: ValidationError, document: Any, model: type[BaseModel]) -> l
             continue
         if detail["loc"] in unknown:
             mistake = _unknown(str(detail["loc"][-1]), unknown[detail["loc"]])
+        elif _is(detail, "missing") and detail["loc"] and isinstance(detail["loc"][-1], str):
+            mistake = _missing(detail["loc"][-1], _parts(model, detail["loc"][:-1]))
+        elif _is(detail, "union_tag_not_found"):
+            mistake = _no_tag(detail, _parts(model, detail["loc"]))
         else:
-            mistake = _sentence(detail)
+            mistake = sentence(detail)
         made = Finding(place=place, mistake=mistake)
         by_place.setdefault(f"{place.path} {mistake}", made)
     return list(by_place.values())
@@ -75,24 +82,49 @@ def _has_entries(node: Any) -> bool:
 
 
 def _unknown(key: str, known: Sequence[str]) -> str:
-    return f"this key is not known here{did_you_mean(key, known) or '; check its spelling'}"
+    meant = did_you_mean(key, known) or f"; known are {', '.join(known)}"
+    return f"this key is not known here{meant}"
 
 
-def _sentence(error: ErrorDetails) -> str:
+def _missing(key: str, candidates: Sequence[type[BaseModel]]) -> str:
+    """Say that a key is missing, with an example and where it is described."""
+    for part in candidates:
+        stated = dict(keys(part)).get(key)
+        if stated is not None:
+            examples = [f"{key}: {flow(example)}" for example in stated.examples or ()]
+            return _what_to_write(examples[:1], part)
+    return "this key is missing"
+
+
+def _what_to_write(examples: Sequence[str], part: type[BaseModel]) -> str:
+    sentence = "this key is missing"
+    if examples:
+        sentence += f": add it, for example {' or '.join(examples)}"
+    address = reference(part)
+    return sentence if address is None else f"{sentence} (reference: {address})"
+
+
+def sentence(error: ErrorDetails) -> str:
+    """Say what pydantic found wrong with one value."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "missing" and error["loc"] and isinstance(error["loc"][-1], int):
         return f"this list is too short: it has {error['loc'][-1]} entries"
-    if kind == "string_pattern_mismatch":
-        return (
-            f"{_shown(error['input'])} is not an id: small letters, digits and hyphens, at most 63,"
-            f" starting with a letter or digit{_as_id(str(error['input']))}"
-        )
     words = _WORDS.get(kind)
     if words is not None:
         return words(error["input"], context)
     if kind.endswith(("_type", "_parsing")) and kind.split("_")[0] in _WANTED:
         return f"{_shown(error['input'])} is not {_WANTED[kind.split('_')[0]]}"
     return str(error["msg"]).removeprefix("Value error, ")
+
+
+def _of_pattern(given: Any, context: Mapping[str, Any]) -> str:
+    pattern = context["pattern"]
+    if pattern == SLUG:
+        return (
+            f"{_shown(given)} is not an id: small letters, digits and hyphens, at most 63,"
+            f" starting with a letter or digit{_as_id(str(given))}"
+        )
+    return f"{_shown(given)} is not {_PATTERNS.get(pattern, 'one line of text')}"
 
 
 def _as_id(text: str) -> str:
@@ -118,12 +150,14 @@ def _of_tag(given: Any, context: Mapping[str, Any]) -> str:
     return f"{key}: {_choice(tag, choices)}"
 
 
-def _no_tag(given: Any, context: Mapping[str, Any]) -> str:
-    key = str(context["discriminator"]).strip("'")
+def _no_tag(error: ErrorDetails, candidates: Sequence[type[BaseModel]]) -> str:
+    key = str(error["ctx"]["discriminator"]).strip("'")
+    given = error["input"]
     written = nearest(key, map(str, given)) if isinstance(given, Mapping) else None
     if written is not None:
         return f"{written}: this key is not known here; did you mean {key}?"
-    return f"{key}: this key is missing"
+    tags = [get_args(part.model_fields[key].annotation)[0] for part in candidates]
+    return f"{key}: {_what_to_write([f'{key}: {tag}' for tag in tags], candidates[0])}"
 
 
 #: By the first word of pydantic's kind of error, what was wanted.
@@ -140,11 +174,18 @@ _WANTED: Final = {
     "model": "a group of keys, such as {id: ...}",
 }
 
+#: What a text of a pattern is called.
+_PATTERNS: Final = {
+    ROLE: "the name of an input: small letters, digits and underscores, such as heat_input",
+    CHANNEL_NAME: "a channel: write its id, or device.channel, in small letters",
+}
+
 _WORDS: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
     "missing": lambda _given, _context: "this key is missing",
+    "string_pattern_mismatch": _of_pattern,
     "literal_error": _of_literal,
+    "enum": _of_literal,
     "union_tag_invalid": _of_tag,
-    "union_tag_not_found": _no_tag,
     "finite_number": lambda given, _context: f"{_shown(given)} is not a finite number",
     "int_from_float": lambda given, _context: f"{_shown(given)} is not a whole number",
     "int_parsing_size": lambda _given, _context: "this whole number is too large",
@@ -185,6 +226,11 @@ def _shown(value: Any) -> str:
 
 def _keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
     """Return the keys at ``path``: of every kind of it, or of the kind that it names."""
+    return sorted({key for part in _parts(model, path) for key, _ in keys(part)})
+
+
+def _parts(model: type[BaseModel], path: Sequence[str | int]) -> list[type[BaseModel]]:
+    """Return what may stand at ``path``: every kind of it, or the kind that it names."""
     models = [model]
     for step in path:
         if isinstance(step, int):
@@ -192,26 +238,14 @@ def _keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
         deeper = [m for parent in models for m in _field(parent, step)]
         of_kind = [parent for parent in models if step in _kinds(parent)]
         models = deeper or of_kind or models
-    return sorted({key for parent in models for key in _names(parent)})
-
-
-def _names(model: type[BaseModel]) -> Iterator[str]:
-    for name, stated in model.model_fields.items():
-        yield stated.alias or name
+    return models
 
 
 def _field(model: type[BaseModel], key: str) -> list[type[BaseModel]]:
     for name, stated in model.model_fields.items():
         if key == (stated.alias or name):
-            return list(_models(stated.annotation))
+            return list(parts(stated.annotation))
     return []
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _models(inner)
 
 
 def _kinds(model: type[BaseModel]) -> set[str]:

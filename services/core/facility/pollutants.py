@@ -29,7 +29,8 @@ class LimitCondition(Part):
     """Of the means of a calendar year, which share may not exceed how much."""
 
     means: Literal["interval", "day", "month"] = Field(
-        description="Means that are compared: of the averaging interval, of days or of months."
+        examples=["day"],
+        description="Means that are compared: of the averaging interval, of days or of months.",
     )
     factor: Annotated[float, Field(gt=0), Within(lowest=0.001, highest=1000)] = Field(
         1.0, description="What the limit's value is multiplied by."
@@ -43,20 +44,23 @@ class PollutantLimit(Part):
     """A limit of a pollutant, from a day on."""
 
     id: Slug = Field(
-        description="Name of the limit. Several entries with one id are its versions. A slug."
+        examples=["nox-day"],
+        description="Name of the limit. Several entries with one id are its versions. A slug.",
     )
     rule: Literal["lrv", "ied_lcp", "ied_waste", "ied_waste_co", "stated"] = Field(
+        examples=["ied_lcp"],
         description=(
             "By which rule it is kept. lrv: Swiss LRV Art. 15. ied_lcp: combustion plants,"
             " 2010/75/EU Annex V. ied_waste: waste incineration, Annex VI part 8; ied_waste_co: its"
             " carbon monoxide. stated: as conditions say."
-        )
+        ),
     )
     value: PositiveFigure = Field(
+        examples=[200],
         description=(
             "mg/Nm3 (0 degC, 101.325 kPa), dry, at the reference oxygen; of ied_waste and"
             " ied_waste_co that of daily means."
-        )
+        ),
     )
     half_hourly_a: PositiveFigure | None = Field(
         None,
@@ -117,7 +121,9 @@ class PollutantLimit(Part):
 class Pollutant(Part):
     """A pollutant that is measured in the stack beside CO2."""
 
-    id: Slug = Field(description="Name of the pollutant, unique within the source. A slug.")
+    id: Slug = Field(
+        examples=["nox"], description="Name of the pollutant, unique within the source. A slug."
+    )
     substance: Slug | None = Field(
         None,
         description=(
@@ -129,10 +135,11 @@ class Pollutant(Part):
         None, description="g/mol, of another gas that is measured in ppm. Default: the substance's."
     )
     concentration: ChannelReference = Field(
+        examples=["cems-1.nox"],
         description=(
             "Gauge of the concentration, as device.channel: a fraction such as ppm, or mg/Nm3, or"
             " mg/m3 with temperature and pressure. It states its basis, wet or dry."
-        )
+        ),
     )
     oxygen: ChannelReference | None = Field(
         None, description="Gauge of O2 for the reference oxygen. Default: the source's input o2."

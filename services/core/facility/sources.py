@@ -42,9 +42,11 @@ ReportingZone = Literal["standard", "local"]
 
 
 class _Source(Part):
-    id: Slug = Field(description="Name of the source, unique within the facility. A slug.")
+    id: Slug = Field(
+        examples=["grid"], description="Name of the source, unique within the facility. A slug."
+    )
     name: str | None = Field(None, description="Name that people read.")
-    scope: Literal[1, 2, 3] = Field(description="Scope of the GHG Protocol.")
+    scope: Literal[1, 2, 3] = Field(examples=[2], description="Scope of the GHG Protocol.")
     validity: Literal["part75", "mrr", "hj75", "none"] = Field(
         "none", description="Rule that decides whether an hour of the source is valid."
     )
@@ -96,10 +98,11 @@ class MeasuredAnalysis(Part):
     """What is measured of a fuel while it burns, for an equation of 40 CFR 98 subpart C."""
 
     equation: MeasuredEquation = Field(
+        examples=["C-2a"],
         description=(
             "C-2a: by measured heat content. C-3, C-4, C-5: by the carbon of a solid, liquid or"
             " gaseous fuel."
-        )
+        ),
     )
     heat_content: ChannelReference | None = Field(
         None,
@@ -139,11 +142,16 @@ OF_FUEL = frozenset(MeasuredAnalysis.model_fields) - {"equation"}
 class ActivitySource(_Source):
     """Mass = activity x emission factor."""
 
-    method: Literal["activity"] = Field(description="Mass = activity x emission factor.")
-    input: ChannelReference = Field(
-        description="Channel that measures the activity, as device.channel."
+    method: Literal["activity"] = Field(
+        examples=["activity"], description="Mass = activity x emission factor."
     )
-    factor: Slug = Field(description="Factor of this file, an imported or a built-in one.")
+    input: ChannelReference = Field(
+        examples=["main-meter.import"],
+        description="Channel that measures the activity, as device.channel.",
+    )
+    factor: Slug = Field(
+        examples=["grid-gb"], description="Factor of this file, an imported or a built-in one."
+    )
     analysis: MeasuredAnalysis | None = Field(
         None,
         description=(
@@ -210,21 +218,26 @@ class Operating(Part):
     """What shows that the unit operates: a gauge, such as its load, above a value."""
 
     channel: ChannelReference = Field(
-        description="Gauge that tells whether the unit operates, as device.channel."
+        examples=["cems-1.load"],
+        description="Gauge that tells whether the unit operates, as device.channel.",
     )
     above: Figure = Field(
-        description="The unit operates while the gauge is above this value, in the channel's unit."
+        examples=[5],
+        description="The unit operates while the gauge is above this value, in the channel's unit.",
     )
 
 
 class Load(Part):
     """The unit's load, by which a missing flow is filled from hours of about the same load."""
 
-    channel: ChannelReference = Field(description="Gauge of the unit's load, as device.channel.")
+    channel: ChannelReference = Field(
+        examples=["cems-1.load"], description="Gauge of the unit's load, as device.channel."
+    )
     maximum: PositiveFigure = Field(
+        examples=[120],
         description=(
             "Greatest load of an hour, in the channel's unit; it is divided into ten load ranges."
-        )
+        ),
     )
 
 
@@ -232,13 +245,14 @@ class BiogenicShare(Part):
     """What of a stack's CO2 is from biomass, from a day on, by an analysis."""
 
     share: Annotated[float, Within(lowest=0, highest=100)] = Field(
-        description="Percent of the CO2 that is from biomass."
+        examples=[35], description="Percent of the CO2 that is from biomass."
     )
     valid_from: Day | None = Field(
         None, description="First day, in the facility's time zone. Default: always."
     )
     citation: Annotated[str, StringConstraints(min_length=1)] = Field(
-        description="Where the share is from: analysis, laboratory report, estimation method."
+        examples=["laboratory report of March 2026"],
+        description="Where the share is from: analysis, laboratory report, estimation method.",
     )
 
 
@@ -268,8 +282,10 @@ class Biogenic(Part):
 class StackSource(_Source):
     """Mass from what an emission monitoring system measures in the stack."""
 
-    method: Literal["stack"] = Field(description="Mass from the monitors of a stack.")
-    equation: str = Field(description="Equation, such as F-11.")
+    method: Literal["stack"] = Field(
+        examples=["stack"], description="Mass from the monitors of a stack."
+    )
+    equation: str = Field(examples=["F-11"], description="Equation, such as F-11.")
     diluent: Literal["F-14A", "F-14B"] | None = Field(
         None, description="Equation that gives CO2 from O2."
     )
@@ -282,7 +298,9 @@ class StackSource(_Source):
         ),
     )
     inputs: dict[Role, ChannelReference] = Field(
-        min_length=1, description="Channels of the equation's inputs, as role: device.channel."
+        examples=[{"co2": "cems-1.co2", "flow": "cems-1.flow"}],
+        min_length=1,
+        description="Channels of the equation's inputs, as role: device.channel.",
     )
     derived_inputs: dict[Role, Derived] = Field(
         default_factory=dict,

@@ -44,7 +44,7 @@ def _limit_units() -> str:
 class Threshold(Part):
     """A limit that is watched."""
 
-    id: Slug = Field(description="Name of the threshold. A slug.")
+    id: Slug = Field(examples=["too-much"], description="Name of the threshold. A slug.")
     source: Slug | None = Field(
         None,
         description=(
@@ -60,7 +60,7 @@ class Threshold(Part):
     pollutant: Slug | None = Field(
         None, description="Pollutant of the source whose limits are watched."
     )
-    measure: MeasureName = Field(description="What is compared with the limit.")
+    measure: MeasureName = Field(examples=["rate"], description="What is compared with the limit.")
     window: str | None = Field(
         None, description="Span that the measure covers, such as 1h or year."
     )
@@ -157,7 +157,9 @@ class Threshold(Part):
     @model_validator(mode="after")
     def _has_one_limit(self) -> Threshold:
         if (self.above is None) == (self.below is None):
-            raise ValueError("a threshold has either above or below")
+            raise ValueError(
+                "a threshold needs its limit, either above or below, such as above: 500"
+            )
         if self.above is not None and self.clear_above is not None:
             raise ValueError("clear_above belongs to below; to above belongs clear_below")
         if self.below is not None and self.clear_below is not None:
@@ -236,9 +238,9 @@ def _written(subjects: Iterable[Subject]) -> str:
 class Maintenance(Part):
     """A period in which alerts are recorded and nobody is notified."""
 
-    id: Slug = Field(description="Name of the maintenance. A slug.")
-    from_: Instant = Field(alias="from", description="Its beginning.")
-    to: Instant = Field(description="Its end, exclusive.")
+    id: Slug = Field(examples=["revision"], description="Name of the maintenance. A slug.")
+    from_: Instant = Field(examples=["2026-08-01"], alias="from", description="Its beginning.")
+    to: Instant = Field(examples=["2026-08-15"], description="Its end, exclusive.")
     sources: Annotated[tuple[Slug, ...], at_most(10_000)] | None = Field(
         None,
         description=(
@@ -248,7 +250,7 @@ class Maintenance(Part):
     thresholds: Annotated[tuple[Slug, ...], at_most(10_000)] | None = Field(
         None, description="Thresholds whose alerts are not sent."
     )
-    reason: _Text = Field(description="Why, for who looks later.")
+    reason: _Text = Field(examples=["yearly revision"], description="Why, for who looks later.")
 
     @model_validator(mode="after")
     def _ends_after_start(self) -> Maintenance:

@@ -1,4 +1,4 @@
-"""Write a facility file of what the registry keeps of it."""
+"""Write a facility file of what the registry keeps of it, or a value as a file has it."""
 
 from __future__ import annotations
 
@@ -27,3 +27,15 @@ def written(document: Mapping[str, Any]) -> str:
     text = io.StringIO()
     writer.dump(stated, text)
     return text.getvalue()
+
+
+def flow(value: Any) -> str:
+    """Return a value in one line, as a file may have it."""
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = True
+    writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    writer.allow_unicode = True
+    writer.width = 10_000
+    text = io.StringIO()
+    writer.dump(value, text)
+    return text.getvalue().removesuffix("\n").removesuffix("\n...")

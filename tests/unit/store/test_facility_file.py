@@ -183,7 +183,7 @@ def test_a_derived_channel_is_kept_with_the_source_that_uses_it() -> None:
         ("scale: [{value: 40}, {from: 2025-06-01, value: -1}]", "the scale of a counter is above"),
         ("scale: [{value: 40}, {from: 2025-06-01, value: 0}]", "a scale of zero would lose"),
         ("scale: []", "this list needs at least one entry"),
-        ("scale: forty", "'forty' is not a number"),
+        ("scale: forty", "'forty' is not a scale: write a number"),
         ("scale: [{value: 40}, {value: 60}]", "each entry but the first needs its from"),
         (
             "scale: [{from: 2025-06-01, value: 60}, {from: 2024-01-01, value: 40}]",
