@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping
 from copy import copy
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, cast
 
@@ -27,6 +28,7 @@ class Part:
         """Import the module and return the command."""
         loaded = getattr(import_module(self.module), self.attribute)
         if isinstance(loaded, typer.Typer):
+            loaded.info.cls = Group
             command: Any = get_group(loaded)
             command.name = name
             return command
@@ -54,10 +56,23 @@ class _Loaded(Mapping[str, Any]):
         return len(self._parts)
 
 
+class Group(TyperGroup):
+    """A group that lists its commands to who asks for one that it does not have."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
+        """Find the command; Typer itself suggests one that is spelled like it."""
+        name = args[0]
+        if not (name in self.commands or name.startswith("-")) and not get_close_matches(
+            name, self.commands
+        ):
+            ctx.fail(f"No such command {name!r}; there are {', '.join(self.commands)}.")
+        return super().resolve_command(ctx, args)
+
+
 def on_demand(parts: Mapping[str, Part]) -> type[TyperGroup]:
     """Return the class of a group with these commands, in this order."""
 
-    class OnDemand(TyperGroup):
+    class OnDemand(Group):
         def __init__(self, **settings: Any) -> None:
             super().__init__(**settings)
             self.commands = cast(MutableMapping[str, Any], _Loaded(parts))
