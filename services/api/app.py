@@ -26,6 +26,7 @@ from services.api.http import errors
 from services.api.http.middleware import CountRequests, LimitBody
 from services.api.http.parameters import TellTime
 from services.api.http.same_site import SameSiteOnly, no_form
+from services.api.http.validation import no_unknown_parameter
 from services.api.http.well_formed import WellFormedOnly
 from services.api.live.feed import LiveFeed, Pace
 from services.api.live.listen import listen
@@ -123,7 +124,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        dependencies=[Depends(no_form)],
+        dependencies=[Depends(no_form), Depends(no_unknown_parameter)],
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.context = Context(

@@ -10,13 +10,13 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from services.api.http.problems import InvalidRequest
 from services.core.facility import plain_words
-from services.core.facility.fields import Part
+from services.core.facility.fields import SLUG, Part
 
 Stated = TypeVar("Stated", bound=Part)
 Body = dict[str, Any]
 
 #: The id of an entry in an address.
-EntryId = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="id")]
+EntryId = Annotated[str, Path(pattern=SLUG, description="id")]
 
 _BODY: TypeAdapter[Body] = TypeAdapter(Body)
 

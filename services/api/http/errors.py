@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
+from services.api.http import validation
 from services.api.http.problems import (
     Conflict,
     DatabaseAway,
@@ -56,22 +57,6 @@ _REFUSALS: Final[dict[type[Exception], type[Problem]]] = {
 _QUERY_CANCELED: Final = "57014"
 #: PostgreSQL's SQLSTATEs for characters that its texts cannot hold
 _NO_TEXT: Final = frozenset({"22021", "22P05"})
-
-
-def _from_validation(error: RequestValidationError) -> Problem:
-    errors = []
-    for item in error.errors():
-        where, *path = (str(part) for part in item["loc"])
-        name = ".".join(path) or where
-        message = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            message = "unknown parameter"
-        elif item["type"] == "missing":
-            message = "required"
-        errors.append({"parameter": name, "message": message})
-    return InvalidRequest(
-        "; ".join(f"{e['parameter']}: {e['message']}" for e in errors), errors=errors
-    )
 
 
 def _from_http(error: HTTPException) -> Problem:
@@ -124,10 +109,12 @@ def from_database(error: Exception) -> Problem:
     return Internal("See the log of tonne's API.")
 
 
-def problem_of(error: Exception) -> Problem:
+def problem_of(error: Exception, request: Request) -> Problem:
     """Return the problem that an error means to the caller."""
     if isinstance(error, Problem):
         return error
+    if isinstance(error, RequestValidationError):
+        return validation.problem(error, request)
     for kinds, translate in _TRANSLATIONS:
         if isinstance(error, kinds):
             return translate(error)
@@ -136,7 +123,6 @@ def problem_of(error: Exception) -> Problem:
 
 #: The first that fits is taken.
 _TRANSLATIONS: Final[Sequence[tuple[tuple[type[Exception], ...], Callable[[Any], Problem]]]] = (
-    ((RequestValidationError,), _from_validation),
     ((HTTPException,), _from_http),
     ((FacilityFileError,), _from_file),
     ((UnknownFacilityError,), _from_unknown),
@@ -146,7 +132,7 @@ _TRANSLATIONS: Final[Sequence[tuple[tuple[type[Exception], ...], Callable[[Any],
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    problem = problem_of(error)
+    problem = problem_of(error, request)
     if isinstance(error, DATABASE_ERRORS):
         log.warning("request_failed", path=request.url.path, problem=problem.slug, error=str(error))
     elif isinstance(problem, Internal):
@@ -165,6 +151,6 @@ def install(app: FastAPI) -> None:
         return document
 
     app.openapi = specification  # type: ignore[method-assign]  # FastAPI's way to extend it
-    for kinds, _ in (*_TRANSLATIONS, ((Problem, Exception), None)):
+    for kinds, _ in (*_TRANSLATIONS, ((Problem, RequestValidationError, Exception), None)):
         for kind in kinds:
             app.add_exception_handler(kind, _answer)

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.api.http.problems import InvalidRequest
 from services.core.runtime.clock import Clock
+from services.core.store.readings.quarantine_reasons import Reason
 from services.core.timeline import relative
 from services.core.timeline.instants import DAY
 
@@ -69,6 +70,7 @@ def split_list(value: Any) -> Any:
 
 
 SlugList = Annotated[list[str], BeforeValidator(split_list)]
+ReasonList = Annotated[list[Reason], BeforeValidator(split_list)]
 FacilityList = Annotated[
     SlugList, Field(description="facility ids; none: all", examples=[["linz"]])
 ]

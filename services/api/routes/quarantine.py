@@ -15,7 +15,7 @@ from services.api.context import InContext
 from services.api.http.answers import json_answer
 from services.api.http.cursors import Cursor
 from services.api.http.pages import CursorText, Pages
-from services.api.http.parameters import End, Instant, Query, SlugList
+from services.api.http.parameters import End, Instant, Query, ReasonList, SlugList
 from services.api.http.problems import NotFound, documented
 from services.api.http.shapes import Shape
 from services.api.models.quarantine import QuarantineRow
@@ -27,7 +27,7 @@ router = APIRouter(tags=["quarantine"])
 #: The beginning of a larger payload is shown; `payload_bytes` is its size.
 _SHOWN_BYTES = 16 * 1024
 
-State = Literal["open", "replayed", "accepted", "discarded"]
+State = Literal["open", "replayed", "accepted", "discarded", "all"]
 
 
 class QuarantineQuery(Query):
@@ -37,8 +37,8 @@ class QuarantineQuery(Query):
         [], description="facility ids, where one could be read from the message; none: all"
     )
     device: SlugList = Field([], description="device ids, in any selected facility; none: all")
-    reason: SlugList = Field([], description="reason codes; none: all", examples=[["conflict"]])
-    state: State | Literal["all"] = Field("open", description="`all`: settled entries too")
+    reason: ReasonList = Field([], description="reason codes; none: all", examples=[["conflict"]])
+    state: State = Field("open", description="`all`: settled entries too")
     from_: Instant | None = Field(
         None,
         alias="from",

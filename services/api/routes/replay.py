@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from services.api.auth import Principal, Reader, Writer, no_facility
 from services.api.context import Context, InContext
 from services.api.http.answers import json_answer
-from services.api.http.parameters import End, Instant, Query, SlugList
+from services.api.http.parameters import End, Instant, Query, ReasonList, SlugList
 from services.api.http.problems import NotFound, documented
 from services.api.http.shapes import Shape
 from services.api.models.quarantine import Replay
@@ -40,7 +40,7 @@ class ReplayBody(Query):
     )
     facility: SlugList = Field([], description="facility ids; none: all")
     device: SlugList = Field([], description="device ids, in any selected facility; none: all")
-    reason: SlugList = Field([], description="reason codes; none: all")
+    reason: ReasonList = Field([], description="reason codes; none: all")
     from_: Instant | None = Field(None, alias="from", description="arrived at this time or later")
     to: End | None = Field(None, description="arrived before this time")
     accept: bool = Field(

@@ -1,42 +1,10 @@
-"""Why a message or a reading is in quarantine: a closed set, each with what to do about it."""
+"""What to do about a message or a reading that is in quarantine, for each reason."""
 
 from __future__ import annotations
 
-from enum import StrEnum
+from services.core.store.readings.quarantine_reasons import Reason
 
-
-class Reason(StrEnum):
-    """The code stored in ``quarantine.reason``."""
-
-    BAD_TOPIC = "bad_topic"
-    UNKNOWN_FACILITY = "unknown_facility"
-    RETIRED_FACILITY = "retired_facility"
-    UNKNOWN_DEVICE = "unknown_device"
-    UNKNOWN_CHANNEL = "unknown_channel"
-    TOO_LARGE = "too_large"
-    TOO_MANY_VALUES = "too_many_values"
-    UNSUPPORTED_FORMAT = "unsupported_format"
-    MALFORMED_JSON = "malformed_json"
-    REPEATED_KEY = "repeated_key"
-    MALFORMED_SENML = "malformed_senml"
-    BAD_MAPPING = "bad_mapping"
-    DECODER_FAILED = "decoder_failed"
-    TOO_COSTLY = "too_costly"
-    NOT_A_READING = "not_a_reading"
-    BAD_TIME = "bad_time"
-    ABSURD_TIME = "absurd_time"
-    STANDS_ALONE = "stands_alone"
-    BAD_VALUE = "bad_value"
-    NOT_FINITE = "not_finite"
-    BAD_QUALITY = "bad_quality"
-    BAD_STATUS = "bad_status"
-    UNIT_NOT_CONVERTIBLE = "unit_not_convertible"
-    OUT_OF_RANGE = "out_of_range"
-    BELOW_ZERO = "below_zero"
-    TOO_LATE = "too_late"
-    CONFLICT = "conflict"
-    REFUSED_BY_DATABASE = "refused_by_database"
-
+__all__ = ["ADVICE", "Reason", "explain"]
 
 #: What to do, one sentence each; it follows the description of what is wrong.
 ADVICE: dict[Reason, str] = {

@@ -11,7 +11,7 @@ import psycopg
 
 from services.core.store.readings.replays import request_by_ingest
 
-#: As ``services.ingest.quarantine.reasons`` calls it; an index is made for it.
+#: As ``quarantine_reasons`` calls it; an index is made for it.
 STANDS_ALONE: Final = "stands_alone"
 
 _ANY_BETWEEN: Final = """

@@ -22,7 +22,7 @@ class QuarantineEntry:
     """One refusal."""
 
     received_at: datetime
-    #: a code of ``services.ingest.quarantine.reasons``
+    #: a code of :mod:`services.core.store.readings.quarantine_reasons`
     reason: str
     #: what is wrong and what to do
     detail: str
