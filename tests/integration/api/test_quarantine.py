@@ -46,10 +46,12 @@ async def test_raw_bytes_are_shown_as_text_or_base64(
 
 async def test_filter_and_pages(client: httpx.AsyncClient, connection: Connection) -> None:
     for i in range(25):
-        refuse(connection, "even" if i % 2 == 0 else "odd", str(i).encode())
-    refuse(connection, "odd", b"settled", state="replayed")
+        refuse(connection, "bad_value" if i % 2 == 0 else "conflict", str(i).encode())
+    refuse(connection, "conflict", b"settled", state="replayed")
     seen: list[str] = []
-    response = await client.get("/v1/quarantine", params={"reason": "odd,other", "limit": 5})
+    response = await client.get(
+        "/v1/quarantine", params={"reason": "conflict,bad_time", "limit": 5}
+    )
     while True:
         seen += [row["payload"] for row in response.json()]
         if "next" not in response.links:

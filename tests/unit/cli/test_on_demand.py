@@ -29,3 +29,18 @@ def test_a_wrong_word_is_answered_with_a_right_one() -> None:
     done = CliRunner().invoke(app, ["exprot"], env={"COLUMNS": "200"})
     assert done.exit_code == 2
     assert "'export'" in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["nonsense"], "there are migrate, apply, export"),
+        (["quarantine", "nonsense"], "there are list, show, replay, discard"),
+        (["quarantine", "lst"], "'list'"),
+        (["apply", "--dryrun"], "--dry-run"),
+    ],
+)
+def test_an_unknown_word_is_answered_with_those_that_there_are(words: list[str], says: str) -> None:
+    done = CliRunner().invoke(app, words, env={"COLUMNS": "300"})
+    assert done.exit_code == 2
+    assert says in done.output
