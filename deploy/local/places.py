@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local import nats_server, postgres_server
+from deploy.local import postgres_server
 from deploy.local.problem import StackError
 from services.core.runtime.settings import Settings, SettingsError, load, local_database
 
@@ -111,6 +111,9 @@ class Places:
             "TONNE_LOCAL_DIR": str(self.local_dir),
         }
         if self.own_broker:
+            # loads what makes the broker's accounts; only a start needs it
+            from deploy.local import nats_server  # noqa: PLC0415
+
             environment |= nats_server.server_environment(
                 store_dir=self.nats_dir, mqtt_port=settings.mqtt_port
             )

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.problem import StackError
-from services.core.store.schema.logins import password_statement
 
 #: The oldest PostgreSQL that tonne works on.
 OLDEST_MAJOR = 15
@@ -154,6 +153,9 @@ def set_superuser_password(programs: PostgresPrograms, data_dir: Path, password:
     digest = hashlib.sha256(password.encode()).hexdigest()
     if mark.exists() and mark.read_text(encoding="utf-8") == digest:
         return
+    # loads the database's packages
+    from services.core.store.schema.logins import password_statement  # noqa: PLC0415
+
     done = subprocess.run(
         # without the libraries of the shipped settings: this needs none
         [*as_server_user(), programs.program("postgres"), "--single", "-D", str(data_dir),

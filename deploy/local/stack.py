@@ -1,4 +1,7 @@
-"""``python -m deploy.local.stack run|up|down|status|clean``: the local stack's commands."""
+"""``python -m deploy.local.stack run|up|down|status|clean``: the local stack's commands.
+
+What only a start needs, such as the database's packages, is loaded by a start.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from deploy.local import demo, leftovers, preflight, startup
+from deploy.local import leftovers, preflight
 from deploy.local.places import Places, find_places, make_directories
 from deploy.local.problem import StackError
-from deploy.local.processes import processes
 from deploy.local.supervision import Supervisor, start_supervisor, write_configuration
 from services.core.runtime.credentials import without_credentials
 from services.core.runtime.output import ends_with_its_reader
@@ -50,6 +52,8 @@ def main() -> int:
 
 def _run(places: Places) -> int:
     """Start all, stay in the foreground until Ctrl-C, stop all."""
+    from deploy.local import startup  # noqa: PLC0415
+
     running = Supervisor(places)
     running.await_shutdown_under_way()
     if running.alive:
@@ -78,6 +82,8 @@ def _run(places: Places) -> int:
 
 def _up(places: Places) -> int:
     """Start all in the background; ready when it returns."""
+    from deploy.local import startup  # noqa: PLC0415
+
     supervisor = Supervisor(places)
     try:
         with _start_lock(places):
@@ -92,6 +98,9 @@ def _up(places: Places) -> int:
 
 
 def _supervise(places: Places, *, stay: bool) -> tuple[Supervisor, subprocess.Popen[bytes]]:
+    from deploy.local import startup  # noqa: PLC0415
+    from deploy.local.processes import processes  # noqa: PLC0415
+
     make_directories(places)
     for what in leftovers.end_leftovers(places):
         _say(f"ended {what}, left over from a start that was killed")
@@ -118,6 +127,8 @@ def _stop(places: Places) -> int:
     supervisor.await_shutdown_under_way()
     if supervisor.alive:
         if supervisor.states()["simulator"]["statename"] == "RUNNING":
+            from deploy.local import demo  # noqa: PLC0415
+
             demo.mark_history(places, datetime.now(UTC))
         supervisor.shut_down()
     leftovers.end_leftovers(places)
@@ -138,6 +149,8 @@ def _status(places: Places) -> int:
     if not supervisor.alive:
         print("the local stack does not run")
         return 1
+    from deploy.local import startup  # noqa: PLC0415
+
     for name, info in supervisor.states().items():
         print(f"{name:<12} {info['statename']:<10} {info['description']}")
     reason = startup.unready(places)

@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from http.client import HTTPException
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.states import SupervisorStates
@@ -19,7 +19,9 @@ from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from deploy.local.places import REPOSITORY, Places, program
 from deploy.local.problem import StackError
-from deploy.local.processes import Process
+
+if TYPE_CHECKING:
+    from deploy.local.processes import Process
 
 _START_DEADLINE_S = 20.0
 _STOP_DEADLINE_S = 120.0

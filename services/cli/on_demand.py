@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,6 +14,20 @@ from typing import Any, cast
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Load modules without the garbage collector, which would look at them again and again.
+
+    What they are made of stays: it is left out of every later look.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +42,8 @@ class Part:
 
     def load(self, name: str) -> Any:
         """Import the module and return the command."""
-        loaded = getattr(import_module(self.module), self.attribute)
+        with loading():
+            loaded = getattr(import_module(self.module), self.attribute)
         if isinstance(loaded, typer.Typer):
             loaded.info.cls = Group
             command: Any = get_group(loaded)

@@ -8,6 +8,7 @@ import typer
 
 from services.cli import process
 from services.cli.errors import clear_errors
+from services.cli.on_demand import loading
 from services.core.runtime.settings import Settings
 
 
@@ -18,27 +19,31 @@ def _serve(name: str, run: Callable[[Settings], int]) -> None:
 
 def ingest() -> None:
     """Run ingest: store readings from the broker in the database."""
-    from services.ingest.app import run  # noqa: PLC0415 - one service a process: load only its own
+    with loading():
+        from services.ingest.app import run  # noqa: PLC0415 - one service a process: load only its own
 
     _serve("ingest", run)
 
 
 def aggregate() -> None:
     """Run the aggregator: compute totals from readings."""
-    from services.aggregator.app import run  # noqa: PLC0415 - as above
+    with loading():
+        from services.aggregator.app import run  # noqa: PLC0415 - as above
 
     _serve("aggregator", run)
 
 
 def notify() -> None:
     """Run the notifier: send alerts to the recipients in facility files."""
-    from services.notify.app import run  # noqa: PLC0415 - as above
+    with loading():
+        from services.notify.app import run  # noqa: PLC0415 - as above
 
     _serve("notify", run)
 
 
 def api() -> None:
     """Run the HTTP API and the dashboard."""
-    from services.api.app import run  # noqa: PLC0415 - as above
+    with loading():
+        from services.api.app import run  # noqa: PLC0415 - as above
 
     _serve("api", run)

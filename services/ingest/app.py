@@ -27,7 +27,6 @@ from services.ingest.database import (
 )
 from services.ingest.pipeline import Pipeline
 from services.ingest.prepare import TimeBounds
-from services.ingest.sources.jetstream.source import JetstreamSource
 from services.ingest.sources.mqtt.source import MqttSource
 from services.ingest.sources.source import MessageSource, SourceError
 
@@ -114,6 +113,9 @@ def _source(
             tls=tls,
             overlap_s=settings.mqtt_overlap_s,
         )
+    # only where it is used: its client takes long to load
+    from services.ingest.sources.jetstream.source import JetstreamSource  # noqa: PLC0415
+
     name = settings.mqtt_client_id or DEFAULT
     return JetstreamSource(url, durable=name, max_waiting=max_waiting, tls=tls)
 

@@ -7,16 +7,18 @@ what it does not need by taking one of the roles that the migrations create (``t
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from services.core.runtime.credentials import ADVICE, unclear
 from services.core.store.database import schema_version
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 ProcessName = Literal["ingest", "aggregator", "notify", "api", "migrate", "apply", "admin", "test"]
 RoleName = Literal["tonne_ingest", "tonne_aggregate", "tonne_notify", "tonne_read"]
@@ -157,6 +159,9 @@ def async_engine(
     max_overflow: int = 8,
 ) -> AsyncEngine:
     """Build an asyncio SQLAlchemy engine that connects when first used; see :func:`connect`."""
+    # only the API needs it, and it brings the whole of SQLAlchemy's ORM along
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
+
     return create_async_engine(
         _sqlalchemy_url(url),
         connect_args=_parameters(process, role),
