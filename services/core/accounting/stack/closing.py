@@ -281,7 +281,10 @@ class ClosingRule:
 
     def _over_code(self, name: str) -> str:
         """Return the method code of an input's value that holds readings above full scale."""
-        return AS_READ if beyond(name, part75=self.part75) is Beyond.NOTHING else OVER_SCALE
+        counts_as = beyond(name, part75=self.part75)
+        # of a formula's channel it is no data point under any rule
+        as_read = counts_as is Beyond.NOTHING or name in self.inputs.derived
+        return AS_READ if as_read else OVER_SCALE
 
     def _code(
         self,
