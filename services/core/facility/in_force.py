@@ -7,23 +7,23 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
 from services.core.accounting.units import Conversion, as_sent, conversion
 from services.core.timeline.instants import to_us
 
-#: Keys of a channel's entry that what is in force is read from.
-DATED: Final = frozenset(
-    {"scale", "offset", "full_scale", "span", "range", "calibration_functions"}
-)
+#: Keys of a channel's entry that may have several values, by when.
+OVER_TIME: Final = frozenset({"scale", "offset", "full_scale", "span", "calibration_functions"})
+#: Those that what is in force is read from.
+DATED: Final = OVER_TIME | {"range"}
 #: Of the width of a range, so much beyond its ends is taken for rounding: a few operations in
 #: single precision, in which many devices compute.
 NOISE: Final = 1e-6
 
-#: Those of them that may have several values.
-_OVER_TIME: Final = ("scale", "offset", "full_scale", "span")
+#: Those of them that are figures.
+_FIGURES: Final = ("scale", "offset", "full_scale", "span")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,7 +110,7 @@ def in_force(unit: str, spec: Mapping[str, Any]) -> tuple[InForce, ...]:
             [_start(entry) for entry in spec[name][1:]],
             [entry["value"] for entry in spec[name]],
         )
-        for name in _OVER_TIME
+        for name in _FIGURES
         if isinstance(spec.get(name), Sequence)
     }
     starts = sorted(
@@ -135,7 +135,7 @@ def in_force(unit: str, spec: Mapping[str, Any]) -> tuple[InForce, ...]:
                 (f for f in reversed(functions) if from_us is not None and f.from_us <= from_us),
                 None,
             ),
-            **{name: figure(name, from_us) for name in _OVER_TIME},
+            **{name: figure(name, from_us) for name in _FIGURES},
         )
         for from_us in (None, *starts)
     )
@@ -144,6 +144,23 @@ def in_force(unit: str, spec: Mapping[str, Any]) -> tuple[InForce, ...]:
 def in_force_at(terms: Sequence[InForce], ts_us: int) -> InForce:
     """Return which of a channel's are in force at an instant."""
     return terms[bisect_right([entry.from_us or 0 for entry in terms[1:]], ts_us)]
+
+
+def differing_from(before: Sequence[InForce], after: Sequence[InForce]) -> tuple[int | None, ...]:
+    """Return the instants from which on something else is in force; None: since ever."""
+    starts = sorted(
+        {entry.from_us for entry in (*before[1:], *after[1:]) if entry.from_us is not None}
+    )
+    return tuple(
+        start
+        for start in (None, *starts)
+        if replace(_at_or_ever(before, start), from_us=None)
+        != replace(_at_or_ever(after, start), from_us=None)
+    )
+
+
+def _at_or_ever(terms: Sequence[InForce], start: int | None) -> InForce:
+    return terms[0] if start is None else in_force_at(terms, start)
 
 
 def within(terms: Sequence[InForce], begin_us: int, end_us: int) -> tuple[InForce, ...]:

@@ -174,14 +174,14 @@ def _facility(
 
 def _devices(
     connection: Connection, file: model.FacilityFile, facility_id: int, changes: list[str]
-) -> tuple[dict[str, int], dict[int, str]]:
+) -> tuple[dict[str, int], dict[int, recompute_queue.ChannelChange]]:
     """Write devices; return channel ids by ``device.channel``, and how each changed, by id."""
     before = {
         row.slug: row
         for row in connection.execute(select(t.device).where(t.device.c.facility_id == facility_id))
     }
     channel_ids: dict[str, int] = {}
-    altered: dict[int, str] = {}
+    altered: dict[int, recompute_queue.ChannelChange] = {}
     for device in file.devices:
         values = {
             "topic": device.topic,
@@ -212,7 +212,7 @@ def _devices(
 
 def _channels(
     connection: Connection, device: model.Device, device_id: int, changes: list[str]
-) -> Iterator[tuple[int, str, str | None]]:
+) -> Iterator[tuple[int, str, recompute_queue.ChannelChange | None]]:
     before = {
         row.slug: row
         for row in connection.execute(select(t.channel).where(t.channel.c.device_id == device_id))
@@ -267,7 +267,7 @@ def _sources(
     file: model.FacilityFile,
     facility_id: int,
     channel_ids: Mapping[str, int],
-    altered_channels: Mapping[int, str],
+    altered_channels: Mapping[int, recompute_queue.ChannelChange],
     altered_factors: Mapping[str, FactorChange],
     shared: Sequence[Factor],
     changes: list[str],

@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Row, func, insert, select, text
 
 from services.core.facility import model
+from services.core.facility.in_force import OVER_TIME, differing_from, in_force
 from services.core.store.registry.apply_factors import FactorChange
 from services.core.store.schema import restatement_reasons as why
 from services.core.store.schema import tables as t
-from services.core.timeline.instants import DAY_MINUTES, to_minute
+from services.core.timeline.instants import DAY_MINUTES, MINUTE_US, to_minute
 
 #: An interval or a hold may reach a day beyond the reading that states it.
 _REACH_MINUTES = DAY_MINUTES
@@ -38,14 +39,26 @@ class Recomputation:
     #: days of the facility, end exclusive; None: without end
     first_day: date | None = None
     end_day: date | None = None
+    #: since the epoch; None: all of it
+    first_minute: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChannelChange:
+    """Why a channel's readings count otherwise, and from which minute since the epoch on."""
+
+    reason: str
+    #: None: all of them
+    first_minute: int | None = None
 
 
 def of_spec(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     """Return what differs between two configurations of ``name``."""
     parts = [
-        f"{key} {_shown(before.get(key))} -> {_shown(after.get(key))}"
+        f"{key} {_shown(was)} -> {_shown(becomes)}"
         for key in sorted({*before, *after})
         if before.get(key) != after.get(key)
+        for was, becomes in (_differing(before.get(key), after.get(key)),)
     ]
     return f"{name} {', '.join(parts)}"
 
@@ -54,8 +67,10 @@ def of_spec(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> s
 _AT_ARRIVAL = frozenset({"corrections", "invalid"})
 
 
-def of_channel(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
-    """Return the reason of a change of a channel's configuration; None: it alters no total."""
+def of_channel(
+    name: str, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> ChannelChange | None:
+    """Return what a change of a channel's configuration does; None: it alters no total."""
     before, after = (
         {k: v for k, v in spec.items() if k not in _AT_ARRIVAL} for spec in (before, after)
     )
@@ -63,8 +78,19 @@ def of_channel(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -
         return None
     rest = [{k: v for k, v in spec.items() if k != "epochs"} for spec in (before, after)]
     if rest[0] == rest[1]:
-        return why.reason(why.REGISTER_EPOCH, of_spec(name, before, after))
-    return why.reason(why.CHANNEL_CONFIGURATION, of_spec(name, before, after))
+        return ChannelChange(reason=why.reason(why.REGISTER_EPOCH, of_spec(name, before, after)))
+    reason = why.reason(why.CHANNEL_CONFIGURATION, of_spec(name, before, after))
+    rest = [{k: v for k, v in spec.items() if k not in OVER_TIME} for spec in (before, after)]
+    if rest[0] != rest[1]:
+        return ChannelChange(reason=reason)
+    unit = after["unit"]
+    starts = differing_from(in_force(unit, before), in_force(unit, after))
+    if not starts:
+        return None
+    # what a register counted long before a change is judged by readings after it
+    if starts[0] is None or after["kind"] == "counter":
+        return ChannelChange(reason=reason)
+    return ChannelChange(reason=reason, first_minute=starts[0] // MINUTE_US - _REACH_MINUTES)
 
 
 def of_factors(altered: Mapping[str, FactorChange], *, factor: str | None) -> Recomputation | None:
@@ -89,7 +115,7 @@ def of_source(
     source: model.Source,
     spec: Any,
     inputs: Mapping[str, int],
-    altered_channels: Mapping[int, str],
+    altered_channels: Mapping[int, ChannelChange],
     altered_factors: Mapping[str, FactorChange],
     rezoned: str | None,
 ) -> Recomputation | None:
@@ -108,9 +134,13 @@ def of_source(
         cause = f"{source.id} is in the facility file again"
     if cause is not None:
         return Recomputation(reason=why.reason(why.SOURCE_CONFIGURATION, cause))
-    reasons = [altered_channels[c] for c in inputs.values() if c in altered_channels]
-    if reasons:
-        return Recomputation(reason="; ".join(dict.fromkeys(reasons)))
+    changes = [altered_channels[c] for c in inputs.values() if c in altered_channels]
+    if changes:
+        firsts = [change.first_minute for change in changes]
+        return Recomputation(
+            reason="; ".join(dict.fromkeys(change.reason for change in changes)),
+            first_minute=None if None in firsts else min(f for f in firsts if f is not None),
+        )
     if isinstance(source, model.ActivitySource):
         altered = {
             slug: altered_factors[slug] for slug in source.factors if slug in altered_factors
@@ -154,6 +184,8 @@ def queue(
         return
     zone = ZoneInfo(timezone)
     first, end = bounds
+    if wanted.first_minute is not None:
+        first = max(first, wanted.first_minute)
     if wanted.first_day is not None:
         first = max(first, _midnight(wanted.first_day, zone))
     if wanted.end_day is not None:
@@ -212,15 +244,27 @@ def _midnight(day: date, zone: ZoneInfo) -> int:
     return _minute(datetime.combine(day, time(), zone))
 
 
+def _differing(before: Any, after: Any) -> tuple[Any, Any]:
+    """Return two values, of lists of entries by date those entries that the other has not."""
+    if not isinstance(before, list | None) or not isinstance(after, list | None):
+        return before, after
+    was, becomes = before or [], after or []
+    return [v for v in was if v not in becomes], [v for v in becomes if v not in was]
+
+
 def _shown(value: Any) -> str:
     text = "none" if value is None or value == [] else _over_time(value) or str(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _over_time(value: Any) -> str:
-    """Return a figure's values with their instants; empty: it is no such figure."""
-    if not isinstance(value, list) or not all(isinstance(v, dict) and "value" in v for v in value):
+    """Return entries by date with their instants; empty: it is no list of such."""
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
         return ""
-    return ", ".join(
-        f"{v['value']} from {v['from']}" if "from" in v else f"{v['value']}" for v in value
-    )
+    if all("value" in entry for entry in value):
+        return ", ".join(
+            f"{v['value']} from {v['from']}" if "from" in v else f"{v['value']}" for v in value
+        )
+    if all("valid_from" in entry and "b" in entry for entry in value):
+        return ", ".join(f"{v['a']} + {v['b']} x from {v['valid_from']}" for v in value)
+    return ""
