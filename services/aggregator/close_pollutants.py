@@ -6,7 +6,7 @@ makes a new version, and the old one is kept.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -128,21 +128,22 @@ def form(
         if not of_source:
             continue
         source = plan.sources[source_id]
-        means = list(_means(connection, plan, source, sorted(of_source)))
+        formed = list(means(connection, plan, source, sorted(of_source)))
         bounds = pollutant_means.form(
-            connection, source_id, of_source, means, reasons.get(source_id, "closed")
+            connection, source_id, of_source, formed, reasons.get(source_id, "closed")
         )
         if bounds is not None:
             changed[source_id] = bounds
     return changed
 
 
-def _means(
+def means(
     connection: psycopg.Connection[Any],
     plan: FacilityPlan,
     source: SourcePlan,
-    hours: list[int],
+    hours: Sequence[int],
 ) -> Iterator[tuple[str, PollutantMean]]:
+    """Form all means of ascending hours from their readings, each with its pollutant."""
     request = _request(source)
     assert request is not None  # noqa: S101 - it has pollutants
     roles = set(request.roles) | ({OPERATING} & set(source.inputs))

@@ -39,6 +39,8 @@ class Kind(StrEnum):
     PURGE = "purge"
     #: a test of a monitor is not what the readings of its calibration come to
     CALIBRATION = "calibration"
+    #: a mean of a pollutant is not what its readings give
+    POLLUTANT = "pollutant"
     #: a rolling or to-date total is not the sum of its minutes
     WINDOW = "window"
     #: it could not be looked at

@@ -8,7 +8,7 @@ up is a difference: what was not checked is never said to be right.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from services.aggregator.audit import (
     calibration_tests,
     dates,
     known_hours,
+    pollutants,
     retired_hours,
     waits,
 )
@@ -118,9 +119,7 @@ def step(
             lateness_s=_lateness_s(plan, source),
         ):
             findings.add(Kind.DATES, hour, detail=detail)
-        for hour, detail in calibration_tests.wrong(connection, plan, channels, (first, last)):
-            if hour not in left_alone and hour not in waiting:
-                findings.add(Kind.CALIBRATION, hour, detail=detail)
+        _check_beside(connection, plan, findings, channels, (first, last), {*left_alone, *waiting})
         _check_alone(connection, findings, first, last)
     checked |= retired.checked
     unknown = (dropped | retired.unknown) - checked
@@ -212,6 +211,23 @@ def _hold_against_readings(
     for hour in late:
         findings.differences += differing[hour].differences
     return checked, differing.keys() - reasons.keys() - missing
+
+
+def _check_beside(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    findings: Findings,
+    channels: Collection[int],
+    hours: tuple[int, int],
+    left_alone: Collection[int],
+) -> None:
+    """Check what stands beside hours and comes from readings: calibration tests, pollutants."""
+    source_id = findings.source.source_id
+    for hour, detail in calibration_tests.wrong(connection, plan, channels, hours):
+        if hour not in left_alone:
+            findings.add(Kind.CALIBRATION, hour, detail=detail)
+    for hour, detail in pollutants.wrong(connection, plan, source_id, hours, left_alone):
+        findings.add(Kind.POLLUTANT, hour, detail=detail)
 
 
 def _check_alone(

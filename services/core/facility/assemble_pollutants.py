@@ -88,6 +88,13 @@ def averaging_minutes(pollutant: Pollutant) -> AveragingMinutes:
     return _MINUTES[pollutant.averaging]
 
 
+def validity_of(source: model.StackSource, pollutant: Pollutant) -> str:
+    """Return the name of the rule that validates a pollutant's intervals."""
+    if pollutant.validity is not None:
+        return pollutant.validity
+    return "en17255" if source.validity == "none" else source.validity
+
+
 class _Builder:
     """Builds the rule of one pollutant."""
 
@@ -233,9 +240,7 @@ class _Builder:
         )
 
     def _validity(self, minutes: int) -> ValidityPolicy:
-        name = self._pollutant.validity or self._source.validity
-        if self._pollutant.validity is None and name == "none":
-            name = "en17255"
+        name = validity_of(self._source, self._pollutant)
         if name == "hj75" and minutes < 60:
             raise self._refusal(
                 "validity hj75 asks for 45 minutes of an hour: use averaging 1h or another validity"

@@ -139,6 +139,35 @@ FROM {{means}} m WHERE m.source_id = %(source)s AND m.pollutant = %(pollutant)s
 """  # noqa: S608 - constants
 
 
+def bounds(connection: psycopg.Connection[Any], source_id: int) -> tuple[int, int] | None:
+    """Read the first and the last hour of which means were formed; None: none was."""
+    row = connection.execute(
+        "SELECT minute_of(min(starts)) / 60, minute_of(max(starts)) / 60 FROM pollutant_mean"
+        " WHERE source_id = %s AND final",
+        (source_id,),
+    ).fetchone()
+    return None if row is None or row[0] is None else (row[0], row[1])
+
+
+def stored(
+    connection: psycopg.Connection[Any], source_id: int, first: int, last: int
+) -> dict[tuple[str, int], PollutantMean]:
+    """Read the means of hours from ``first`` to ``last``, by pollutant and first minute."""
+    rows = connection.execute(
+        f"SELECT pollutant, minute_of(starts), {_FIGURES} FROM pollutant_mean"  # noqa: S608
+        " WHERE source_id = %s AND final"
+        " AND starts >= minute_start(60 * %s) AND starts < minute_start(60 * (%s + 1))",
+        (source_id, first, last),
+    )
+    names = _FIGURES.split(", ")
+    return {
+        (pollutant, minute): PollutantMean(
+            first_minute=minute, **dict(zip(names, figures, strict=True))
+        )
+        for pollutant, minute, *figures in rows
+    }
+
+
 def means_between(
     connection: psycopg.Connection[Any],
     source_id: int,

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from services.core.accounting.stack.data_points import hour_interval_us
 from services.core.accounting.stack.validity import VALIDITY
 from services.core.facility import assemble, model
+from services.core.facility.assemble_pollutants import validity_of
 from services.core.timeline.instants import HOUR_US
 
 # An hour has no more at one a second; at a faster pace a part of it tells as well.
@@ -39,12 +40,18 @@ def _unstated(file: model.FacilityFile) -> Iterator[tuple[str, str]]:
     for source in file.sources:
         if not isinstance(source, model.StackSource):
             continue
-        if not VALIDITY[source.validity].counts_points:
-            continue
+        by_role: dict[str, str] = dict.fromkeys(
+            filter(model.enters, source.channels), source.validity
+        )
+        for pollutant in source.pollutants or ():
+            validity = validity_of(source, pollutant)
+            by_role |= dict.fromkeys(map(pollutant.role, ("concentration", "oxygen")), validity)
         for role, reference in source.channels.items():
             channel = file.channel(reference)
-            if model.enters(role) and channel is not None and channel.every is None:
-                yield reference, source.validity
+            if channel is None or channel.every is not None or role not in by_role:
+                continue
+            if VALIDITY[by_role[role]].counts_points:
+                yield reference, by_role[role]
 
 
 def _learned(connection: Connection, file: model.FacilityFile, reference: str) -> str:

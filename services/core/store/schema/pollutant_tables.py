@@ -81,6 +81,7 @@ Index(
     pollutant_mean.c.starts,
     postgresql_where=text("beyond_calibration"),
 )
+Index("pollutant_mean_source_id_starts_idx", pollutant_mean.c.source_id, pollutant_mean.c.starts)
 
 pollutant_mean_history = Table(
     "pollutant_mean_history",
