@@ -257,10 +257,11 @@ class Channel(Part):
         None,
         description=(
             "Plausible values [least, greatest] in the channel's unit; what lies outside goes "
-            "to quarantine. Beside full_scale a greatest value within it means twice the full "
-            "scale, and a least value of 0 a tenth of it below zero. Where neither "
-            "maximum_potential nor full_scale nor span is stated, the upper end is the maximum "
-            "potential value under a substitution rule. Default: every value is plausible."
+            "to quarantine, but for rounding (a millionth of the width). Beside full_scale a "
+            "greatest value equal to it means twice the full scale, and a least value of 0 a "
+            "tenth of it below zero. Where neither maximum_potential nor full_scale nor span is "
+            "stated, the upper end is the maximum potential value under a substitution rule. "
+            "Default: every value is plausible."
         ),
     )
     full_scale: FigureOverTime | None = Field(

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from services.api.models.explain import explain_body
+from services.core.store.answers.explain import explain_hour
 from services.core.store.operations import calibration_ranges
 from tests.integration.aggregator.plant import Plant, apply_text
 from tests.integration.aggregator.test_audits_and_loads import explained, file
@@ -47,6 +49,23 @@ def test_averages_beyond_the_range_are_recorded_as_they_are_calibrated(database_
     assert closing["weeks"] == [{"week": "2026-W09", "values": 2, "beyond": 1, "percent": 50.0}]
     assert closing["calibration_due"] is False
     assert explained(plant, 2)["calibration_ranges"]["co2"]["beyond"] is None
+    # readings as sent, and what they were worth
+    hour = START + HOUR
+    then = explain_hour(
+        plant.connection,
+        facility="works",
+        source="stack",
+        hour=hour,
+        as_of=datetime.now(UTC),
+        past=True,
+    )
+    body = explain_body(then, facility="works", source="stack", hour=hour, as_of=hour)
+    assert body["closing"]["calibration_ranges"]["co2"]["weeks"][0]["beyond"] == 1
+    co2 = next(item for item in body["inputs"] if item["role"] == "co2")
+    assert (co2["mean"], co2["readings"]["mean"]) == (pytest.approx(14.2), 12.0)
+    (in_force,) = co2["in_force"]
+    assert in_force["from"] == datetime(2026, 3, 1, tzinfo=UTC)
+    assert in_force["calibration_function"]["b"] == 1.1
     # a range that was wrong counts anew
     apply_text(database_url, calibrated("14.5"))
     close_all(plant, START + 3 * HOUR + 30 * MINUTE)

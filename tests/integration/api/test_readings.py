@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from services.api.models.readings import ReadingRow
 from tests.integration.api.plant import at, found
@@ -70,6 +71,20 @@ async def test_readings_are_given_as_they_were_sent(
         ("2026-11-23T10:00:01.500000Z", "co2", 9.0, "%", "calibration"),
     ]
     assert {r["channel"] for r in await readings(client, channel="flow")} == {"flow"}
+
+
+async def test_readings_are_worth_what_they_were_when_they_were_taken(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    change, minute = START + timedelta(minutes=1), timedelta(minutes=1)
+    spec = {
+        "scale": [{"value": 2.0}, {"from": change.isoformat(), "value": 3.0}],
+        "full_scale": [{"value": 20.0}, {"from": change.isoformat(), "value": 40.0}],
+    }
+    connection.execute("UPDATE channel SET spec = %s WHERE slug = 'co2'", (Jsonb(spec),))
+    send(connection, "co2", [(START + k * minute, 11.0, 0) for k in range(2)])
+    rows = await readings(client, channel="co2")
+    assert [(row["value"], row["over_full_scale"]) for row in rows] == [(22.0, True), (33.0, False)]
 
 
 async def test_thinning_keeps_peaks_and_gaps(

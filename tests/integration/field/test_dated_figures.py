@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.aggregator.audit import verify
+from services.api.models.explain import explain_body
+from services.core.store.answers.explain import explain_hour
 from services.core.store.database.connect import connect
 from services.core.store.emissions import final_hours
 from services.core.store.registry.plan import facility_plans
@@ -130,6 +132,30 @@ def test_what_is_plausible_is_judged_by_what_is_in_force_at_the_readings_time(
     )
     assert [entry["value"] for entry in field.quarantine()] == [95.0, -1e-3]
     assert -1e-9 in {value for _, value, _ in field.readings("main.p")}
+
+
+def test_an_explanation_has_all_that_was_in_force_in_the_hour(field: FieldBench) -> None:
+    half = "2026-03-01T02:30:00Z"
+    gauge = f", scale: [{{value: 2}}, {{from: '{half}', value: 3}}], full_scale: 60"
+    text = _FILE.format(scale="40", gauge=gauge).replace("range: [0, 100]", "range: [0, 200]")
+    field.apply(text)
+    hour = _START + 2 * HOUR
+    field.deliver([message(hour + k * _MINUTE, p=25.0) for k in range(60)], at=hour + HOUR)
+    field.settle(hour + 2 * HOUR)
+    with connect(field.url, process="test", autocommit=True) as connection:
+        found = explain_hour(
+            connection, facility="works", source="load", hour=hour, as_of=hour + 9 * HOUR * 1000
+        )
+    body = explain_body(found, facility="works", source="load", hour=hour, as_of=hour)
+    (load,) = body["inputs"]
+    # 50 kW for half an hour, 75 for the other
+    assert load["mean"] == pytest.approx(62.5)
+    assert load["readings"]["over_full_scale"] == 30
+    assert [(terms["from"], terms["scale"]) for terms in load["in_force"]] == [
+        (None, 2.0),
+        (datetime.fromisoformat(half), 3.0),
+    ]
+    assert load["scale"] == 2.0
 
 
 def test_only_what_a_changed_entry_touches_is_computed_again(field: FieldBench) -> None:

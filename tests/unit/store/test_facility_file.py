@@ -540,6 +540,30 @@ def test_a_full_scale_counts_as_the_calibration_makes_of_it() -> None:
     assert counted.plausible == (pytest.approx(-2.19), pytest.approx(43.8))
 
 
+def test_a_reference_is_judged_as_the_monitor_shows_it_at_its_time() -> None:
+    channel = Channel.stated(
+        {
+            "id": "co2",
+            "quantity": "fraction",
+            "unit": "%",
+            "kind": "gauge",
+            "scale": [{"value": 1}, {"from": "2026-05-01", "value": 2}],
+            "calibration": {"references": [0, 10]},
+            "calibration_functions": [
+                {"valid_from": "2026-01-01", "a": 1.5, "b": 1.02, "citation": "report 7"}
+            ],
+        }
+    )
+    rule = calibration_rule(channel)
+    assert rule is not None
+    april, may = (to_us(datetime(2026, month, 9, tzinfo=UTC)) for month in (4, 5))
+    tests = rule.tests([april, may], [10.0, 5.0])
+    assert [(test.passed, test.detail.split(",")[1]) for test in tests] == [
+        (True, " response 10.0"),
+        (True, " response 10.0"),
+    ]
+
+
 def test_apply_says_which_valid_ranges_nothing_counts() -> None:
     function = _FUNCTION.replace("a: 1.5", "a: 1.5, valid_range: [0, 20]")
     text = STACK % (f"calibration_functions: [{function}]", "scf/h", "", "")
