@@ -14,7 +14,7 @@ import typer
 from services.cli import process
 from services.cli.errors import clear_errors, failure
 from services.cli.files import read_file
-from services.cli.listing import AsJson, below, show_json
+from services.cli.listing import AsJson, below, show_json, show_rest
 from services.cli.listing import console as listing_console
 from services.cli.say import amount, cell, say
 from services.core.accounting.builtin_factors import builtin_factors, versions_of
@@ -63,9 +63,11 @@ def search_(
     not answer: a general figure, another country's, an earlier year's.
     """
     now = SystemClock().now()
-    matches = search(" ".join(words))[:limit]
+    matching = search(" ".join(words))
+    matches = matching[:limit]
     if as_json:
         show_json([{**asdict(match), **asdict(_for_today(match.id, now))} for match in matches])
+        show_rest(matching, limit, which="less fitting", as_json=True)
         return
     console = listing_console()
     if not matches:
@@ -78,6 +80,7 @@ def search_(
         console.print(below(f"{match.name}; {factor.citation}"))
         if match.note:
             console.print(below(match.note))
+    show_rest(matching, limit, which="less fitting", as_json=False)
 
 
 def _for_today(name: str, now: datetime) -> Factor:

@@ -165,7 +165,9 @@ class Live(Answer):
         examples=[["grid: factor of 2025, 2026 is out"]],
         description="sources whose totals should count by a newer figure",
     )
-    alerts: list[Alert] = Field(description="alerts that are firing, the latest 1 000")
+    alerts: list[Alert] = Field(
+        description="alerts that are firing, the latest 1 000; `GET /v1/alerts` lists all"
+    )
     sequence: int = Field(examples=[4711], description="increases with every change of the totals")
     changed_at: datetime | None = Field(description="when the totals last changed")
     newest_minute: datetime | None = Field(description="latest minute with data")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from fastapi import APIRouter
 from fastapi import Query as FromQuery
@@ -12,14 +12,28 @@ from pydantic import BeforeValidator, Field
 from services.api.auth import Reader, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import json_answer
+from services.api.http.cursors import Cursor
+from services.api.http.pages import CursorText, Pages
 from services.api.http.parameters import FacilityList, TimeSpan, split_list
 from services.api.http.problems import NotFound, documented
 from services.api.models.alerts import Annotation
 from services.core.store.answers.chart_annotations import chart_annotations
+from services.core.timeline.instants import rfc3339
 
 router = APIRouter(tags=["alerts"])
 
 Kind = Literal["alert", "calibration", "gap", "register", "factor", "facility"]
+
+
+class _Place(NamedTuple):
+    """How many come before, as a computed list has no ids."""
+
+    number: int
+
+
+_PAGES: Pages[tuple[int, dict[str, Any]], _Place] = Pages(
+    "/v1/annotations", Cursor(_Place), lambda numbered: _Place(numbered[0])
+)
 
 
 class AnnotationsQuery(TimeSpan):
@@ -31,7 +45,13 @@ class AnnotationsQuery(TimeSpan):
         description="alert, calibration, gap, register, factor, facility (its retirement);"
         " none: all",
     )
-    limit: int = Field(1000, ge=1, le=10_000, description="maximum number of rows")
+    limit: int = Field(
+        1000,
+        ge=1,
+        le=10_000,
+        description="maximum number of rows; the `Link` header leads to the next page",
+    )
+    cursor: CursorText = None
 
 
 @router.get(
@@ -49,6 +69,8 @@ async def get_annotations(
     that has not ended.
     """
     facilities = await visible_facilities(context, who, query.facility)
+    after = _PAGES.after(query)
+    skip = 0 if after is None else after.number
     begins, ends = query.bounds(context.clock.now())
     async with context.database.read() as connection:
         rows = await chart_annotations(
@@ -57,6 +79,9 @@ async def get_annotations(
             begins=begins,
             ends=ends,
             kinds=query.kind,
-            limit=query.limit,
+            limit=query.limit + 1,
+            skip=skip,
         )
-    return json_answer(rows)
+    bounds = {"from": rfc3339(begins), "to": rfc3339(ends)}
+    listed = _PAGES.page(list(enumerate(rows, skip + 1)), query, **bounds)
+    return json_answer([row for _, row in listed.rows], listed.headers)

@@ -51,3 +51,20 @@ async def test_alerts(client: httpx.AsyncClient, connection: Connection) -> None
     assert [row for page in pages for row in page] == (await client.get("/v1/alerts")).json()
     text = await client.get("/v1/alerts?limit=1", headers={"Accept": "text/csv"})
     assert "cursor=" in text.links["next"]["url"]
+
+
+async def test_annotations(client: httpx.AsyncClient, connection: Connection) -> None:
+    plant = found(connection, "linz")
+    # two of one instant, and alike but for their text
+    for hour, reason in ((1, "a"), (2, "b"), (2, "c"), (3, "d"), (4, "e")):
+        connection.execute(
+            "INSERT INTO facility_retirement (facility_id, retired_at, retired_by, reason,"
+            " returned_at) VALUES (%s, '2026-11-23'::timestamptz + make_interval(hours => %s), 'x',"
+            " %s, '2026-11-24')",
+            (plant.facility_id, hour, reason),
+        )
+    path = "/v1/annotations?from=2026-11-23&to=2026-11-25&kind=facility"
+    whole = (await client.get(path)).json()
+    assert len(whole) == 5
+    assert await followed(client, f"{path}&limit=2") == [whole[:2], whole[2:4], whole[4:]]
+    assert await followed(client, f"{path}&limit=5") == [whole]

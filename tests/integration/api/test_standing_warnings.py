@@ -109,3 +109,28 @@ async def test_an_audit_past_its_deadline_is_told(
     put = (await client.put("/v1/facilities/works", content=without)).json()
     assert any("cems.co2 has audit_deadlines and no audits" in w for w in put["warnings"])
     assert (await ready(client))[1]["notices"] == []
+
+
+async def test_a_facility_is_told_its_own_however_many_others_have(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    everything_progresses(connection)
+    connection.execute(
+        "UPDATE process_progress SET state = '{\"mail\": false}' WHERE process = 'notify'"
+    )
+    first = FILE.replace("{id: works,", "{id: a-works,")
+    assert first != FILE
+    assert (await client.put("/v1/facilities/a-works", content=first)).status_code == 200
+    connection.execute(
+        "UPDATE facility SET document = jsonb_set(document, '{notify}', (SELECT"
+        " jsonb_agg(jsonb_build_object('email', i || '@example.org'))"
+        " FROM generate_series(1, 101) i)) WHERE slug = 'a-works'"
+    )
+    mail = "notify: [{email: ops@example.org}]\n"
+    put = (await client.put("/v1/facilities/works", content=FILE + mail)).json()
+    assert [w for w in put["warnings"] if "ops@example.org" in w]
+    assert not [w for w in put["warnings"] if "a-works" in w]
+    _, body = await ready(client)
+    codes = [n["code"] for n in body["notices"]]
+    assert codes == ["mail-unset"] * 100 + ["more-notices"]
+    assert "more than 100" in body["warnings"][-1]

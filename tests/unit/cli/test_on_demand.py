@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import typer.main
 from typer.testing import CliRunner
@@ -44,3 +46,9 @@ def test_an_unknown_word_is_answered_with_those_that_there_are(words: list[str],
     done = CliRunner().invoke(app, words, env={"COLUMNS": "300"})
     assert done.exit_code == 2
     assert says in done.output
+
+
+def test_a_search_says_that_more_factors_match() -> None:
+    done = CliRunner().invoke(app, ["factors", "search", "gas", "--limit", "1", "--json"])
+    assert len(json.loads(done.stdout)) == 1
+    assert "there are less fitting ones; use --limit to show more than 1" in done.stderr

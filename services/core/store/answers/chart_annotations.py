@@ -130,8 +130,9 @@ async def chart_annotations(
     ends: datetime,
     kinds: Sequence[str],
     limit: int,
+    skip: int = 0,
 ) -> list[dict[str, Any]]:
-    """Read annotations of the span, oldest first; ``kinds`` empty: all.
+    """Read annotations of the span, oldest first; ``kinds`` empty: all, ``skip``: all but so many.
 
     Registers that fell without being announced are looked for in spans of up to two days.
     """
@@ -144,9 +145,16 @@ async def chart_annotations(
         text(
             "SELECT * FROM ("  # noqa: S608 - parts named above
             + " UNION ALL ".join(wanted)
-            + ') AS a(time, "timeEnd", title, text, tags) ORDER BY 1, 3 LIMIT :limit'
+            + ') AS a(time, "timeEnd", title, text, tags) ORDER BY 1, 3, 4, 5'
+            + " LIMIT :limit OFFSET :skip"
         ),
-        {"facilities": list(facility_ids), "begins": begins, "ends": ends, "limit": limit},
+        {
+            "facilities": list(facility_ids),
+            "begins": begins,
+            "ends": ends,
+            "limit": limit,
+            "skip": skip,
+        },
     )
     return [
         {**row, "tags": [tag for tag in row["tags"] if tag is not None]} for row in rows.mappings()

@@ -32,7 +32,7 @@ WITH monitor AS MATERIALIZED (
     WHERE c.spec->>'audit_deadlines' IS NOT NULL AND c.spec->>'audits' IS NOT NULL
       AND s.active AND f.retired_at IS NULL AND f.slug = coalesce(%(facility)s::text, f.slug)
       AND (s.spec->>'validity' <> 'none' OR s.spec->>'substitution' <> 'none')
-    ORDER BY 1, 3, 4 LIMIT 100
+    ORDER BY 1, 3, 4 LIMIT 1000
 ), idle AS MATERIALIZED (
     SELECT h.source_id, array_agg(DISTINCT minute_of(h.hour) / 60
                                   ORDER BY minute_of(h.hour) / 60) AS hours

@@ -36,7 +36,7 @@ WITH function AS MATERIALIZED (
     CROSS JOIN LATERAL jsonb_array_elements(CASE jsonb_typeof(s.spec->'pollutants')
         WHEN 'array' THEN s.spec->'pollutants' ELSE '[]' END) p
     WHERE p->>'concentration' = n.name
-    ORDER BY 1, 3, 4, 5 LIMIT 100
+    ORDER BY 1, 3, 4, 5 LIMIT 1000
 ), counted AS NOT MATERIALIZED (
     SELECT h.source_id, h.role AS measures, false AS pollutes, h.hour AS starts,
            h.beyond_calibration

@@ -8,6 +8,9 @@ from sqlalchemy import Connection, text
 
 from services.core.store.database.progress import RUNS
 
+#: So many of one kind are told at once.
+MAX_NOTICES: Final = 100
+
 #: The broker does not bring a topic to ingest.
 FILTER_REFUSED: Final = "filter-refused"
 
@@ -16,12 +19,16 @@ _NOTICES: Final = text(
 SELECT DISTINCT notice->>'detail'
 FROM process_progress, jsonb_array_elements(state->'notices') AS notice
 WHERE jsonb_typeof(state->'notices') = 'array' AND notice->>'code' = :code AND {RUNS}
-ORDER BY 1 LIMIT 100
+ORDER BY 1 LIMIT {MAX_NOTICES + 1}
 """  # noqa: S608 - the condition of who runs
 )
 
 
 def notices(connection: Connection, code: str) -> list[str]:
-    """Read the sentences under one code of the processes that run."""
-    rows = connection.execute(_NOTICES, {"code": code})
-    return [str(row[0]) for row in rows]
+    """Read the sentences under one code of the processes that run; the last one tells of more."""
+    rows = [str(row[0]) for row in connection.execute(_NOTICES, {"code": code})]
+    return (
+        rows
+        if len(rows) <= MAX_NOTICES
+        else [*rows[:MAX_NOTICES], f"and more than {MAX_NOTICES} in all"]
+    )

@@ -14,6 +14,7 @@ from services.core.store.database import schema_version
 from services.core.store.database.connect import connect_async
 from services.core.store.database.progress import AGE_S, RUNS
 from services.core.store.operations import audits_due, calibration_ranges, standing
+from services.core.store.operations.notices import MAX_NOTICES
 
 _PROGRESS = f"SELECT process, min({AGE_S})::float8 FROM process_progress GROUP BY process"  # noqa: S608
 
@@ -39,7 +40,7 @@ SELECT DISTINCT process, notice->>'code', notice->>'detail'
 FROM process_progress, jsonb_array_elements(state->'notices') AS notice
 WHERE jsonb_typeof(state->'notices') = 'array'
 AND {AGE_S} < %s
-ORDER BY 1, 2, 3 LIMIT 100
+ORDER BY 1, 2, 3 LIMIT {MAX_NOTICES + 1}
 """  # noqa: S608 - the age
 
 _PENDING = f"""
@@ -62,10 +63,10 @@ SELECT EXISTS (SELECT FROM process_progress WHERE process = 'ingest' AND {RUNS}
                AND state->>'broker' = 'connected' AND started_at >= %s)
 """  # noqa: S608 - as above
 
-_SET_ASIDE = """
+_SET_ASIDE = f"""
 SELECT a.service, f.slug AS facility, a.kind, a.name, a.reason, a.since
-FROM set_aside a JOIN facility f ON f.id = a.facility_id ORDER BY a.since LIMIT 100
-"""
+FROM set_aside a JOIN facility f ON f.id = a.facility_id ORDER BY a.since LIMIT {MAX_NOTICES + 1}
+"""  # noqa: S608 - a number
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,29 +150,41 @@ async def readiness(
             if current:
                 await aside.execute(_SET_ASIDE)
             if current and stands is None:
-                await surprises.execute(standing.SURPRISES)
+                await surprises.execute(standing.SURPRISES, {"facility": None})
                 await monitors.execute(audits_due.MONITORS, {"facility": None})
                 await calibrated.execute(
                     calibration_ranges.MONITORS, {"facility": None, "now": now}
                 )
         if current and stands is None:
             stands = [
-                Notice(process="api", code=code, detail=detail)
-                for code, _, detail in (
-                    *standing.sentences(await surprises.fetchall()),
-                    *audits_due.sentences(await monitors.fetchall(), now),
-                    *calibration_ranges.sentences(await calibrated.fetchall(), now),
+                notice
+                for of_one_kind in (
+                    standing.sentences(await surprises.fetchall()),
+                    audits_due.sentences(await monitors.fetchall(), now),
+                    calibration_ranges.sentences(await calibrated.fetchall(), now),
+                )
+                for notice in _limited(
+                    [
+                        Notice(process="api", code=code, detail=detail)
+                        for code, _, detail in of_one_kind
+                    ],
+                    "warnings of one kind; `tonne apply FILE` lists those of a facility",
                 )
             ]
         stands = tuple(stands or ()) if current else ()
         ((broker_away,),) = await broker.fetchall()
         ((shed, mostly_refused),) = await warned.fetchall()
         ((waiting, oldest_s),) = await pending.fetchall()
-        notices = [
-            Notice(process=process, code=code, detail=detail)
-            for process, code, detail in await notice_rows.fetchall()
-            if code and detail
-        ]
+        notices = _limited(
+            [
+                Notice(process=process, code=code, detail=detail)
+                for process, code, detail in await notice_rows.fetchall()
+                if code and detail
+            ],
+            "notices of processes; their logs have them all",
+        )
+        set_aside = await aside.fetchall() if current else []
+        notices += _limited([], "pieces of work that are set aside", count=len(set_aside))
         return Readiness(
             schema_revision=revision,
             progress_age_s={str(name): float(age_s) for name, age_s in await progress.fetchall()},
@@ -182,8 +195,16 @@ async def readiness(
             pending_s=oldest_s,
             notices=(*notices, *stands),
             stands=stands,
-            set_aside=tuple(await aside.fetchall()) if current else (),
+            set_aside=tuple(set_aside[:MAX_NOTICES]),
         )
+
+
+def _limited(notices: list[Notice], which: str, *, count: int | None = None) -> list[Notice]:
+    """Return as many as are told at once, and that there are more than these."""
+    if (len(notices) if count is None else count) <= MAX_NOTICES:
+        return notices
+    more = f"there are more than {MAX_NOTICES} {which}"
+    return [*notices[:MAX_NOTICES], Notice(process="api", code="more-notices", detail=more)]
 
 
 async def alerts_arise(connection: psycopg.AsyncConnection[Any]) -> bool:

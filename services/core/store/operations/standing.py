@@ -13,17 +13,20 @@ from sqlalchemy import Connection
 
 from services.core.store.database.progress import RUNS
 from services.core.store.operations import audits_due, calibration_ranges
+from services.core.store.operations.notices import MAX_NOTICES
 
 #: A factor that runs out within so many days is told beforehand.
 SOON_DAYS: Final = 30
 
-# A facility's own versions of a factor hide the shared ones of its name, as when it is counted.
+# Of one facility, None: of all; one row more than are told shows that there are more. A facility's
+# own versions of a factor hide the shared ones of its name, as when it is counted.
 SURPRISES: Final = f"""
 WITH used AS (
     SELECT f.id, f.slug AS facility, s.slug AS source, n.name
     FROM source s JOIN facility f ON f.id = s.facility_id
     CROSS JOIN LATERAL (VALUES (s.spec->>'factor'), (s.spec->>'market_factor')) n(name)
     WHERE s.active AND s.method = 'activity' AND n.name IS NOT NULL
+      AND f.slug = coalesce(%(facility)s::text, f.slug)
 ), versions AS (
     SELECT u.facility, u.source, u.name, x.valid_from, x.valid_to, x.basis, x.unit,
            least(x.co2_kg, x.co2e_kg) AS least_kg, x.data_year, x.successor_expected,
@@ -66,10 +69,11 @@ WITH used AS (
  FROM facility f CROSS JOIN LATERAL jsonb_array_elements(
      CASE jsonb_typeof(f.document->'notify') WHEN 'array' THEN f.document->'notify'
           ELSE '[]' END) told
- WHERE told ? 'email' AND f.retired_at IS NULL AND EXISTS (
+ WHERE told ? 'email' AND f.retired_at IS NULL
+   AND f.slug = coalesce(%(facility)s::text, f.slug) AND EXISTS (
      SELECT FROM process_progress WHERE process = 'notify' AND state->>'mail' = 'false'
      AND {RUNS}))
-ORDER BY 1, 2, 3 LIMIT 100
+ORDER BY 1, 2, 3 LIMIT {MAX_NOTICES + 1}
 """  # noqa: S608 - of constants
 
 _SENTENCES: Final = {
@@ -115,6 +119,7 @@ def at_apply(connection: Connection, facility: str) -> list[str]:
     (:func:`services.core.facility.checks.warnings`).
     """
     now = datetime.now(UTC)
+    surprises = sentences(connection.exec_driver_sql(SURPRISES, {"facility": facility}))
     due = [
         *audits_due.sentences(
             connection.exec_driver_sql(audits_due.MONITORS, {"facility": facility}), now
@@ -126,8 +131,12 @@ def at_apply(connection: Connection, facility: str) -> list[str]:
             now,
         ),
     ]
-    return [
-        sentence
-        for code, slug, sentence in (*sentences(connection.exec_driver_sql(SURPRISES)), *due)
-        if slug == facility and not code.startswith("factor-run")
+    warnings = [
+        sentence for code, _, sentence in (*surprises, *due) if not code.startswith("factor-run")
     ]
+    if len(surprises) > MAX_NOTICES:
+        warnings.append(
+            f"{facility}: there are more than {MAX_NOTICES} warnings of factors and recipients;"
+            " correct these and apply again"
+        )
+    return warnings
