@@ -18,6 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -157,6 +158,7 @@ class Postgres(Server):
         super().__init__(directory)
         self._programs = postgres_server.find_programs()
         self._data_dir = directory / "data"
+        self._administering: psycopg.Connection[Any] | None = None
         postgres_server.make_cluster(self._programs, self._data_dir)
 
     @property
@@ -194,8 +196,29 @@ class Postgres(Server):
 
     def execute(self, statement: str) -> None:
         """Run one statement as superuser, outside a transaction."""
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(statement.encode())
+        # each test asks for a database and drops it: one connection serves them all
+        for tried in (False, True):
+            if self._administering is None:
+                self._administering = psycopg.connect(self.url, autocommit=True)
+            try:
+                self._administering.execute(statement.encode())
+            except psycopg.OperationalError:
+                # the server may have been killed since
+                alive = not self._administering.broken
+                self._leave()
+                if tried or alive:
+                    raise
+            else:
+                return
+
+    def _leave(self) -> None:
+        if self._administering is not None:
+            self._administering.close()
+            self._administering = None
+
+    def _end(self, how: signal.Signals) -> None:
+        self._leave()
+        super()._end(how)
 
     @contextmanager
     def fresh_database(self, *, template: str = "template1") -> Iterator[str]:

@@ -49,6 +49,7 @@ class Plant:
     log: Path
     client_id: str = field(default_factory=lambda: f"ingest-{uuid.uuid4().hex[:8]}")
     process: Forked | None = None
+    _connection: psycopg.Connection[dict[str, Any]] | None = field(default=None, init=False)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -116,6 +117,7 @@ class Plant:
 
     def kill(self) -> None:
         """Make sure that ingest does not run."""
+        self._leave()
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -136,11 +138,21 @@ class Plant:
         publish(self.broker.port, [(topic, p) for p in encoded], **options)
 
     def rows(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:
-        with (
-            psycopg.connect(self.database) as connection,
-            connection.cursor(row_factory=dict_row) as cursor,
-        ):
-            return cursor.execute(sql.encode(), parameters).fetchall()
+        # one connection for all that a test looks at; another where a test killed the database
+        if self._connection is not None:
+            try:
+                return self._connection.execute(sql.encode(), parameters).fetchall()
+            except psycopg.OperationalError:
+                if not self._connection.broken:
+                    raise
+                self._leave()
+        self._connection = psycopg.connect(self.database, autocommit=True, row_factory=dict_row)
+        return self._connection.execute(sql.encode(), parameters).fetchall()
+
+    def _leave(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def readings(self) -> list[tuple[str, datetime, float | None, int]]:
         """Channel, time, value and quality of every stored reading."""
