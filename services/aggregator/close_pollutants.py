@@ -35,6 +35,9 @@ from services.core.store.registry.plan import FacilityPlan, SourcePlan
 #: transactions.
 _MAX_HOURS = 7 * 24
 
+#: Hours whose readings are in memory at once: a channel has 86 400 of a second's pace.
+_HOURS_AT_ONCE = 24
+
 #: By source: the minutes at which the first and the last mean begin that changed.
 Changed = dict[int, tuple[int, int]]
 
@@ -125,15 +128,15 @@ def form(
     """
     changed: Changed = {}
     for source_id, of_source in computable_ranges.hours(connection, plan, hours).items():
-        if not of_source:
-            continue
-        source = plan.sources[source_id]
-        formed = list(means(connection, plan, source, sorted(of_source)))
-        bounds = pollutant_means.form(
-            connection, source_id, of_source, formed, reasons.get(source_id, "closed")
-        )
-        if bounds is not None:
-            changed[source_id] = bounds
+        why = reasons.get(source_id, "closed") if of_source else ""
+        in_order = sorted(of_source)
+        for begin in range(0, len(in_order), _HOURS_AT_ONCE):
+            piece = in_order[begin : begin + _HOURS_AT_ONCE]
+            formed = list(means(connection, plan, plan.sources[source_id], piece))
+            bounds = pollutant_means.form(connection, source_id, piece, formed, why)
+            if bounds is not None:
+                before = changed.get(source_id, bounds)
+                changed[source_id] = min(before[0], bounds[0]), max(before[1], bounds[1])
     return changed
 
 

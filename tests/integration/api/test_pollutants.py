@@ -198,6 +198,18 @@ async def test_a_limit_of_a_share_of_the_hours(plant: Plant, client: httpx.Async
     assert day["until"] == "2026-02-11T15:00:00Z"
 
 
+async def test_what_a_year_lacks_when_it_is_over_cannot_mend_it(
+    plant: Plant, client: httpx.AsyncClient
+) -> None:
+    # one of 33 hours is more than 3 %
+    insert_year(plant, 33, {7: 300.0})
+    _, _, share, _ = await get(client, "/v1/limits", year=2026)
+    assert (share["exceeded"], share["allowed"], share["verdict"]) == (1, 0, "at-risk")
+    plant.connection.execute("UPDATE pollutant_mean SET starts = starts - interval '365 days'")
+    _, _, share, _ = await get(client, "/v1/limits", year=2025)
+    assert (share["allowed_at_end"], share["verdict"]) == (0, "broken")
+
+
 async def test_an_operator_is_told_before_the_hours_are_used_up(
     plant: Plant, client: httpx.AsyncClient, database_url: str
 ) -> None:

@@ -13,7 +13,7 @@ from services.core.accounting.pollutants.compliance import Compliance, LimitYear
 from services.core.facility import assemble_pollutants
 from services.core.store.answers.pollutants import StackPollutants
 from services.core.store.emissions import pollutant_means
-from services.core.timeline.instants import EPOCH, MINUTE
+from services.core.timeline.instants import DAY, EPOCH, MINUTE, to_minute
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +88,7 @@ def _of_stack(
                 averaging=pollutant.averaging,
                 begins=first,
                 ends=end,
-                compliance=of_year.compliance(until),
+                # of a year that is over nothing more comes
+                compliance=of_year.compliance(to_minute(ends) if ends < now - DAY else until),
                 until=EPOCH + until * MINUTE if until else None,
             )
