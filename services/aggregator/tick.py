@@ -270,7 +270,7 @@ def _compute_invalidated(context: _TickContext) -> bool:
         waiting = left_over.reasons(connection, plan.id, ranges.by_id())
         work = replace(work, reasons={**dict(work.reasons), **waiting})
     context.more |= changed.more or changed.reason is not None
-    _compute(context, _fitting(context, work, live_only=changed.more))
+    _compute(context, _fitting(context, work, live_only=changed.more, since=claimed.since))
     return True
 
 
@@ -293,8 +293,13 @@ def _asked_for(context: _TickContext, progress: Progress) -> bool:
     return True
 
 
-def _fitting(context: _TickContext, work: Work, *, live_only: bool = False) -> Work:
-    """Return the work that fits into this tick; queue the rest, and all that is set aside."""
+def _fitting(
+    context: _TickContext, work: Work, *, live_only: bool = False, since: datetime | None = None
+) -> Work:
+    """Return the work that fits into this tick; queue the rest, and all that is set aside.
+
+    ``since``: when it came to wait; None: now.
+    """
     ranges, aside = work.ranges, work.ranges.where(np.zeros(len(work.ranges), np.bool_))
     if context.plan.set_aside:
         left_alone = np.isin(ranges.ids, list(context.plan.set_aside))
@@ -309,7 +314,10 @@ def _fitting(context: _TickContext, work: Work, *, live_only: bool = False) -> W
             context.plan.id,
             [
                 QueuedMinutes(
-                    source_id=source_id, interval=interval, reason=work.reasons[source_id]
+                    source_id=source_id,
+                    interval=interval,
+                    reason=work.reasons[source_id],
+                    since=since,
                 )
                 for part in (work_split.later, aside)
                 for source_id, of_source in part.by_id().items()

@@ -46,3 +46,16 @@ def test_a_backlog_and_a_restatement_at_every_tick(plant: Plant, database_url: s
     result = verified(plant.connection, with_versions=True)
     assert (result.listed, result.waiting) == ([], 0)
     assert result.versions > 0
+
+
+def test_what_is_left_over_waits_since_it_arrived(plant: Plant) -> None:
+    """An hour that a tick took a part of before came into force while the rest was waiting."""
+    plant.store(some_readings(random.Random(1), START, 3))
+    plant.connection.execute("UPDATE touched SET committed_at = now() - interval '10 minutes'")
+    plant.pieces = Pieces(live=60, old=60)
+    plant.tick_once(END)
+    waiting = plant.rows(
+        "SELECT step, bool_and(requested_at < now() - interval '9 minutes')"
+        " FROM recompute GROUP BY 1"
+    )
+    assert waiting == [("rest", True)]

@@ -37,7 +37,8 @@ DELETE FROM touched WHERE id IN (
         ORDER BY live DESC, id LIMIT %(rows)s) q
     WHERE before < %(limit)s)
 RETURNING array_send(channel_ids), array_send(minutes),
-          array_send(coalesce(seconds, array_fill(0::int2, ARRAY[cardinality(minutes)]))), reason
+          array_send(coalesce(seconds, array_fill(0::int2, ARRAY[cardinality(minutes)]))), reason,
+          committed_at
 """
 
 
@@ -55,6 +56,8 @@ class ClaimedPairs:
     reason: str | None
     #: there may be more than was claimed
     more: bool
+    #: since when the oldest of them has been waiting
+    since: datetime
 
 
 def lock(
@@ -90,7 +93,7 @@ def pairs(
     ).fetchall()
     if not rows:
         return None
-    *sent, reasons = zip(*rows, strict=True)
+    *sent, reasons, committed = zip(*rows, strict=True)
     channels, minutes, seconds = (
         np.concatenate([loaded(part, element) for part in column]).astype(np.int64)
         for column, element in zip(sent, (">i4", ">i4", ">i2"), strict=True)
@@ -101,6 +104,7 @@ def pairs(
         seconds=seconds,
         reason=reasons[0],
         more=channels.size >= max_pairs or len(rows) >= _MAX_ROWS,
+        since=min(committed),
     )
 
 

@@ -31,13 +31,15 @@ USING (SELECT source_id, reason, min(starts) AS starts, max(ends) AS ends
 WHERE r.facility_id = %(facility)s AND r.step = 'rest' AND r.source_id = x.source_id
   AND r.reason = x.reason
   AND r.to_minute >= x.starts - %(join)s AND r.from_minute <= x.ends + %(join)s
-RETURNING r.source_id, r.from_minute, r.to_minute, r.reason
+RETURNING r.source_id, r.from_minute, r.to_minute, r.reason, r.requested_at
 """
 
 _PUT = """
-INSERT INTO recompute (facility_id, source_id, from_minute, to_minute, reason, step)
-SELECT %s, source_id, starts, ends, reason, 'rest'
-FROM unnest(%s::int4[], %s::int4[], %s::int4[], %s::text[]) AS x(source_id, starts, ends, reason)
+INSERT INTO recompute (facility_id, source_id, from_minute, to_minute, reason, requested_at, step)
+SELECT %(facility)s, source_id, starts, ends, reason, coalesce(since, now()), 'rest'
+FROM unnest(%(sources)s::int4[], %(starts)s::int4[], %(ends)s::int4[], %(reasons)s::text[],
+            %(since)s::timestamptz[])
+     AS x(source_id, starts, ends, reason, since)
 """
 
 _NEWEST = """
@@ -70,13 +72,19 @@ def put(
         _NEAR, {"facility": facility_id, "join": JOIN_MINUTES, **_columns(minutes)}
     )
     queued = [
-        QueuedMinutes(source_id=source, interval=Interval(start=start, end=end), reason=reason)
-        for source, start, end, reason in near
+        QueuedMinutes(
+            source_id=source, interval=Interval(start=start, end=end), reason=reason, since=since
+        )
+        for source, start, end, reason, since in near
     ]
-    joined = _columns(_joined([*minutes, *queued]))
+    joined = _joined([*minutes, *queued])
     connection.execute(
         _PUT,
-        (facility_id, joined["sources"], joined["starts"], joined["ends"], joined["reasons"]),
+        {
+            "facility": facility_id,
+            **_columns(joined),
+            "since": [piece.since for piece in joined],
+        },
     )
 
 
@@ -149,7 +157,11 @@ def _joined(minutes: Sequence[QueuedMinutes]) -> list[QueuedMinutes]:
             and (last.source_id, last.reason) == (piece.source_id, piece.reason)
             and piece.interval.start <= last.interval.end + JOIN_MINUTES
         ):
-            joined[-1] = replace(last, interval=bounds((last.interval, piece.interval)))
+            joined[-1] = replace(
+                last,
+                interval=bounds((last.interval, piece.interval)),
+                since=min(filter(None, (last.since, piece.since)), default=None),
+            )
         else:
             joined.append(piece)
     return joined

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from services.core.timeline.intervals import Interval
 
@@ -14,3 +15,5 @@ class QueuedMinutes:
     source_id: int
     interval: Interval
     reason: str
+    #: since when the oldest of them has been waiting; None: since now
+    since: datetime | None = None
