@@ -16,6 +16,7 @@ from services.aggregator.audit.findings import hour_start
 from services.aggregator.audit.then import Then
 from services.core.store.emissions import ledger_dates
 from services.core.store.emissions.final_hours import StoredHour
+from services.core.store.emissions.stored_minutes import StoredMinutes
 from services.core.timeline.instants import HOUR, SECOND
 
 #: After an outage, or a back-fill, hours are closed within a day.
@@ -27,6 +28,7 @@ def wrong(
     then: Then,
     source_id: int,
     stored: Mapping[int, StoredHour],
+    minutes: StoredMinutes,
     hours: Collection[int],
     *,
     channels: Collection[int],
@@ -46,7 +48,7 @@ def wrong(
         for hour in plain
         if hour in arrivals and arrivals[hour] > stored[hour].known_at + SECOND
     }
-    yield from _before_its_readings(then, stored, early, arrivals)
+    yield from _before_its_readings(then, stored, minutes, early, arrivals)
     late = {
         hour
         for hour in plain - early
@@ -60,17 +62,18 @@ def wrong(
             ),
         )
     }
-    yield from _long_after(connection, then, source_id, stored, late)
+    yield from _long_after(connection, then, source_id, stored, minutes, late)
 
 
 def _before_its_readings(
     then: Then,
     stored: Mapping[int, StoredHour],
+    minutes: StoredMinutes,
     hours: Collection[int],
     arrivals: Mapping[int, datetime],
 ) -> Iterator[tuple[int, str]]:
     """Return which of the hours were something else when they are said to have been known."""
-    sums = then.stored(hours)
+    sums = minutes.sums(hours)
     for known_at, of_instant in _by_known_at(stored, hours):
         known = then.sums(of_instant, known_at)
         for hour in of_instant:
@@ -87,10 +90,11 @@ def _long_after(
     then: Then,
     source_id: int,
     stored: Mapping[int, StoredHour],
+    minutes: StoredMinutes,
     hours: Collection[int],
 ) -> Iterator[tuple[int, str]]:
     """Return which of the hours could have been known days before, while others were closed."""
-    sums = then.stored(hours)
+    sums = minutes.sums(hours)
     for known_at, of_instant in _by_known_at(stored, hours):
         before = known_at - 2 * _CATCH_UP
         if not ledger_dates.were_hours_closed(connection, source_id, before, known_at - _CATCH_UP):

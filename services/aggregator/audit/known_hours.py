@@ -15,6 +15,7 @@ from services.aggregator.audit.findings import Findings, Kind
 from services.aggregator.audit.recomputed import ComputedHour
 from services.aggregator.sentence import sentence
 from services.core.store.emissions.final_hours import StoredHour, StoredSource
+from services.core.store.emissions.stored_minutes import StoredMinutes
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.registry.plan_as_known import source_as_known
 from services.core.timeline.instants import MICROSECOND
@@ -48,6 +49,7 @@ def compute(
     plan: FacilityPlan,
     findings: Findings,
     stored: Mapping[int, StoredHour],
+    minutes: StoredMinutes,
     hours: Sequence[int],
     *,
     cuts: Sequence[datetime],
@@ -70,7 +72,9 @@ def compute(
         try:
             then = plan_as_known(connection, plan, source, as_of)
             with connection.transaction(force_rollback=True):
-                computed |= recomputed.hours(connection, then, source.source_id, of_era, judged_at)
+                computed |= recomputed.hours(
+                    connection, then, source.source_id, of_era, judged_at, minutes
+                )
         except Exception as error:
             if connection.closed:
                 raise
@@ -83,7 +87,15 @@ def compute(
                     detail=sentence(error),
                 )
     _with_later_minutes(
-        connection, plan, source, stored, computed, cuts=cuts, now=now, judged_at=judged_at
+        connection,
+        plan,
+        source,
+        stored,
+        minutes,
+        computed,
+        cuts=cuts,
+        now=now,
+        judged_at=judged_at,
     )
     return computed
 
@@ -93,6 +105,7 @@ def _with_later_minutes(
     plan: FacilityPlan,
     source: StoredSource,
     stored: Mapping[int, StoredHour],
+    minutes: StoredMinutes,
     computed: dict[int, ComputedHour],
     *,
     cuts: Sequence[datetime],
@@ -115,7 +128,9 @@ def _with_later_minutes(
                 connection, plan, source, now if era == len(cuts) else cuts[era] - MICROSECOND
             )
             with connection.transaction(force_rollback=True):
-                later = recomputed.hours(connection, then, source.source_id, hours, judged_at)
+                later = recomputed.hours(
+                    connection, then, source.source_id, hours, judged_at, minutes
+                )
         except (LookupError, ValueError):
             continue
         for hour, of_hour in later.items():

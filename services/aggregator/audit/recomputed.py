@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 import psycopg
-from numpy.typing import NDArray
 
 from services.aggregator import close_hours
 from services.core.store.computation import compute
 from services.core.store.computation.ranges import Ranges
-from services.core.store.emissions import hour_inputs, stored_minutes
+from services.core.store.emissions import hour_inputs
 from services.core.store.emissions.hour_closing import HourVerdict, biogenic_part
 from services.core.store.emissions.minute_changes import SourceMinutes
+from services.core.store.emissions.stored_minutes import StoredMinutes
 from services.core.store.readings.series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.schema.figures import CHECKED, MASSES, names
@@ -61,8 +61,12 @@ def hours(
     source_id: int,
     wanted: Collection[int],
     now: datetime,
+    stored: StoredMinutes,
 ) -> dict[int, ComputedHour]:
-    """Compute the ``wanted`` hours (since the epoch) of one source of the plan."""
+    """Compute the ``wanted`` hours (since the epoch) of one source of the plan.
+
+    ``stored``: their minutes as they are stored.
+    """
     first, last = min(wanted), max(wanted)
     last_minute = min(last * 60 + 59, to_minute(now))
     if last_minute < first * 60:
@@ -73,9 +77,7 @@ def hours(
         Ranges.from_intervals({source_id: [Interval.through(first * 60, last_minute)]}),
     )
     figures = _sums(computed, first, last)
-    wrong = _wrong_minutes(
-        computed, stored_minutes.read(connection, source_id, first * 60, last_minute), first * 60
-    )
+    wrong = _wrong_minutes(computed, stored)
     if plan.sources[source_id].closing is None:
         return {
             hour: ComputedHour(figures=figures[hour], wrong_minutes=wrong.get(hour))
@@ -121,12 +123,11 @@ def _closed(minutes: HourFigures, verdict: HourVerdict) -> HourFigures:
     }
 
 
-def _wrong_minutes(
-    computed: SourceMinutes, stored: Mapping[str, NDArray[np.int64]], first_minute: int
-) -> dict[int, WrongMinutes]:
+def _wrong_minutes(computed: SourceMinutes, stored: StoredMinutes) -> dict[int, WrongMinutes]:
     """Return what of the computed minutes is stored otherwise, by hour."""
-    place = computed.minutes - first_minute
-    differs = {name: computed.figures[name] != column[place] for name, column in stored.items()}
+    differs = {
+        name: computed.figures[name] != stored.of(computed.minutes, name) for name in names(CHECKED)
+    }
     minutes = computed.minutes[np.logical_or.reduce(list(differs.values()))]
     wrong = {}
     for hour in np.unique(minutes // 60).tolist():

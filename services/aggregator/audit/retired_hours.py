@@ -17,6 +17,7 @@ from services.aggregator.audit.recomputed import ComputedHour
 from services.aggregator.audit.then import Then
 from services.core.store.emissions import final_hours
 from services.core.store.emissions.final_hours import StoredHour
+from services.core.store.emissions.stored_minutes import StoredMinutes
 
 #: Values hold on into so many hours beyond the retirement, and what had arrived just before it may
 #: not have been computed.
@@ -40,6 +41,7 @@ def check(
     findings: Findings,
     then: Then,
     stored: Mapping[int, StoredHour],
+    minutes: StoredMinutes,
     computed: Mapping[int, ComputedHour],
     *,
     channels: list[int],
@@ -59,12 +61,12 @@ def check(
         every |= set(range(max(first, hour - _REACH_H), min(last, hour + _REACH_H) + 1))
     closed = {hour for hour in every if hour in stored}
     asked = closed | {hour for hour in every if hour in computed and hour < source.retired_hour}
-    known, minutes = then.sums(asked, now), then.stored(closed)
+    known, summed = then.sums(asked, now), minutes.sums(closed)
     checked, unknown = set(), set()
     for hour in sorted(asked):
         is_near = abs(hour - source.retired_hour) <= _REACH_H
         sums = known[hour]
-        if hour in closed and sums == minutes[hour]:
+        if hour in closed and sums == summed[hour]:
             checked.add(hour)
         elif sums is None or is_near:
             unknown.add(hour)
@@ -72,7 +74,7 @@ def check(
             findings.add(
                 Kind.RETIRED if hour > source.retired_hour else Kind.READINGS,
                 hour,
-                stored_ug=minutes[hour]["co2_ug"],
+                stored_ug=summed[hour]["co2_ug"],
                 recomputed_ug=sums["co2_ug"],
                 detail="it is not what it came to when its source was retired",
             )

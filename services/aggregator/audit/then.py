@@ -9,7 +9,6 @@ from typing import Any
 import psycopg
 
 from services.core.store.computation import minutes_as_known
-from services.core.store.emissions import stored_minutes
 from services.core.store.schema.figures import CHECKED, names
 
 #: Sums of an hour's minutes by figure, without what closing it added.
@@ -49,15 +48,3 @@ class Then:
             if hour not in then.unknown
         }
         return sums, then.unknown
-
-    def stored(self, hours: Collection[int]) -> dict[int, Sums]:
-        """Read the sums of the hours' minutes as they are stored."""
-        if not hours:
-            return {}
-        first, last = min(hours), max(hours)
-        minutes = stored_minutes.read(self._connection, self._source_id, first * 60, last * 60 + 59)
-        sums = {name: column.reshape(-1, 60).sum(axis=1) for name, column in minutes.items()}
-        return {
-            hour: {name: int(column[hour - first]) for name, column in sums.items()}
-            for hour in hours
-        }

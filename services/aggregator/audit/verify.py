@@ -33,9 +33,11 @@ from services.core.store.emissions import (
     final_hours,
     ledger_checks,
     ledger_dates,
+    stored_minutes,
     window_checks,
 )
 from services.core.store.emissions.final_hours import StoredHour, StoredSource
+from services.core.store.emissions.stored_minutes import StoredMinutes
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.registry.plan_as_known import changes
 
@@ -56,12 +58,14 @@ def step(
     with rolled_back(connection, source.facility_id):
         progress = facility_progress.read_ticks(connection, source.facility_id)
         stored = {h.hour: h for h in final_hours.stored(connection, source.source_id, first, last)}
+        minutes = stored_minutes.read(connection, source.source_id, first, last)
         cuts = changes(connection, source.facility_id, source.source_id)
         computed = known_hours.compute(
             connection,
             plan,
             findings,
             stored,
+            minutes,
             range(first, last + 1),
             cuts=cuts,
             now=now,
@@ -88,6 +92,7 @@ def step(
             findings,
             then,
             {hour: entry for hour, entry in stored.items() if hour not in dropped},
+            minutes,
             {} if present is None else computed,
             channels=channels,
             hours=(first, last),
@@ -98,6 +103,7 @@ def step(
             findings,
             then,
             stored,
+            minutes,
             {
                 hour: of_hour
                 for hour, of_hour in computed.items()
@@ -113,6 +119,7 @@ def step(
             then,
             source.source_id,
             stored,
+            minutes,
             settled,
             channels=channels,
             cuts=cuts,
@@ -120,7 +127,7 @@ def step(
         ):
             findings.add(Kind.DATES, hour, detail=detail)
         _check_beside(connection, plan, findings, channels, (first, last), {*left_alone, *waiting})
-        _check_alone(connection, findings, first, last)
+        _check_alone(connection, findings, stored, minutes, first, last)
     checked |= retired.checked
     unknown = (dropped | retired.unknown) - checked
     for hour, entry in stored.items():
@@ -173,6 +180,7 @@ def _hold_against_readings(
     findings: Findings,
     then: Then,
     stored: Mapping[int, StoredHour],
+    minutes: StoredMinutes,
     computed: Mapping[int, ComputedHour],
     waiting: Mapping[int, Wait],
     *,
@@ -194,7 +202,7 @@ def _hold_against_readings(
             checked.add(hour)
             findings.differences += trial.differences
     missing = {hour for hour in differing if hour not in stored}
-    reasons = waits.unexplained(then, stored, waiting, differing.keys() - missing)
+    reasons = waits.unexplained(then, stored, minutes, waiting, differing.keys() - missing)
     for hour, detail in reasons.items():
         findings.add(
             Kind.WAITING,
@@ -231,11 +239,16 @@ def _check_beside(
 
 
 def _check_alone(
-    connection: psycopg.Connection[Any], findings: Findings, first: int, last: int
+    connection: psycopg.Connection[Any],
+    findings: Findings,
+    stored: Mapping[int, StoredHour],
+    minutes: StoredMinutes,
+    first: int,
+    last: int,
 ) -> None:
     """Check what needs no readings: sums, qualities, versions and their dates."""
     source_id = findings.source.source_id
-    unequal = ledger_checks.hours_against_minutes(connection, source_id, first, last)
+    unequal = ledger_checks.hours_against_minutes(stored, minutes)
     for hour, entry in unequal.items():
         missing = entry.stored_ug is None
         findings.add(
@@ -249,7 +262,7 @@ def _check_alone(
     wrong = ledger_checks.wrong_qualities(connection, source_id, first, last)
     for hour, quality in wrong.items():
         findings.add(Kind.JUDGEMENT, hour, figures=("quality",), detail=f"stored: {quality}")
-    substituted = ledger_checks.wrong_substituted_times(connection, source_id, first, last)
+    substituted = ledger_checks.wrong_substituted_times(stored, minutes)
     for hour, stored_ms in substituted.items():
         detail = f"{stored_ms / 60_000:g} minutes of it are said to be substituted"
         findings.add(Kind.MINUTES, hour, figures=("substituted_ms",), detail=detail)

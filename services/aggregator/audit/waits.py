@@ -18,6 +18,7 @@ from services.aggregator.audit.then import Sums, Then
 from services.aggregator.invalidations import Invalidations
 from services.core.store.emissions import final_hours
 from services.core.store.emissions.final_hours import StoredHour, WaitingSince
+from services.core.store.emissions.stored_minutes import StoredMinutes
 from services.core.store.readings.series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan
 from services.core.timeline.instants import SECOND, to_minute
@@ -83,6 +84,7 @@ def _invalidated(
 def unexplained(
     then: Then,
     stored: Mapping[int, StoredHour],
+    minutes: StoredMinutes,
     waits: Mapping[int, Wait],
     hours: Collection[int],
 ) -> dict[int, str]:
@@ -101,7 +103,7 @@ def unexplained(
     suspects = {
         hour for hour in hours if hour not in wrong and stored[hour].known_at < waits[hour].since
     }
-    sums = then.stored(suspects)
+    sums = minutes.sums(suspects)
     for instants in (
         {hour: waits[hour].since - SECOND for hour in suspects},
         {hour: stored[hour].known_at for hour in suspects},

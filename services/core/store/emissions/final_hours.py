@@ -12,7 +12,7 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.rows import class_row
 
-from services.core.store.schema.figures import CHECKED, names, per_figure
+from services.core.store.schema.figures import CHECKED, IN_HOURS, names, per_figure
 from services.core.timeline.intervals import Interval
 
 _HOUR = "minute_of(h.hour) / 60"
@@ -49,7 +49,7 @@ FROM x
 
 _STORED = f"""
 SELECT {_HOUR}, h.final, h.known_at, h.version, h.quality, h.code, h.reason,
-       {per_figure(CHECKED, "coalesce(h.{f}, 0)")}
+       {per_figure(IN_HOURS, "coalesce(h.{f}, 0)")}
 FROM emission_hour h
 WHERE h.source_id = %(source)s AND h.hour >= minute_start(60 * %(first)s)
   AND h.hour <= minute_start(60 * %(last)s)
@@ -127,7 +127,7 @@ class StoredHour:
     #: None: no rule judged it
     code: str | None
     reason: str
-    #: by name, those of ``CHECKED``
+    #: by name, those of ``IN_HOURS``
     figures: Mapping[str, int]
 
 
@@ -191,7 +191,7 @@ def stored(
             quality=quality,
             code=code,
             reason=reason,
-            figures=dict(zip(names(CHECKED), figures, strict=True)),
+            figures=dict(zip(names(IN_HOURS), figures, strict=True)),
         )
         for hour, final, known_at, version, quality, code, reason, *figures in rows
     ]

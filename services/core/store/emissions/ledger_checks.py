@@ -5,43 +5,24 @@ Each check is of figures and rows alone, whether their readings are still there 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise, starmap
 from typing import Any, LiteralString
 
+import numpy as np
 import psycopg
+from numpy.typing import NDArray
 
+from services.core.store.emissions.final_hours import StoredHour
 from services.core.store.emissions.hour_quality import hour_quality
-from services.core.store.schema.figures import IN_HOURS, names, per_figure
+from services.core.store.emissions.stored_minutes import StoredMinutes
 
 _IN_RANGE: LiteralString = (
     "source_id = %(source)s AND hour >= minute_start(60 * %(first)s)"
     " AND hour < minute_start(60 * (%(last)s + 1))"
 )
-
-# An hour is the sum of its minutes, with what closing it added to them.
-_SUMS: LiteralString = f"""
-WITH m AS (
-    SELECT minute_of(m.minute) / 60 AS hour,
-           {per_figure(IN_HOURS, "coalesce(sum({f.closed}), 0)::int8 AS {f}")}
-    FROM minute_in_force m
-    WHERE m.source_id = %(source)s AND m.minute >= minute_start(60 * %(first)s)
-      AND m.minute < minute_start(60 * (%(last)s + 1))
-    GROUP BY 1
-), h AS (
-    SELECT minute_of(hour) / 60 AS hour, {per_figure(IN_HOURS, "coalesce({f}, 0)::int8 AS {f}")}
-    FROM emission_hour WHERE {_IN_RANGE}
-)
-SELECT hour, h.co2_ug, coalesce(m.co2_ug, 0), ARRAY[{
-    per_figure(IN_HOURS, "coalesce(h.{f}, 0) <> coalesce(m.{f}, 0)")
-}]
-FROM m FULL JOIN h USING (hour)
-WHERE ({per_figure(IN_HOURS, "coalesce(h.{f}, 0)")})
-   <> ({per_figure(IN_HOURS, "coalesce(m.{f}, 0)")})
-ORDER BY hour
-"""  # noqa: S608 - constants
 
 # The quality of an hour that no rule judged follows from its time.
 _QUALITIES: LiteralString = f"""
@@ -49,22 +30,6 @@ SELECT minute_of(hour) / 60, quality FROM emission_hour
 WHERE {_IN_RANGE} AND code IS NULL
   AND quality <> {hour_quality("covered_ms", "estimated_ms")}
 """  # noqa: S608 - constants
-
-# Time of the minutes is substituted in hours that a rule filled, and in no other.
-_SUBSTITUTED_TIMES: LiteralString = """
-WITH m AS (
-    SELECT minute_of(minute) / 60 AS hour, sum(substituted_ms)::int8 AS substituted_ms
-    FROM emission_minute
-    WHERE source_id = %(source)s AND minute >= minute_start(60 * %(first)s)
-      AND minute < minute_start(60 * (%(last)s + 1))
-    GROUP BY 1
-)
-SELECT minute_of(h.hour) / 60, coalesce(m.substituted_ms, 0)
-FROM emission_hour h LEFT JOIN m ON m.hour = minute_of(h.hour) / 60
-WHERE h.source_id = %(source)s AND h.hour >= minute_start(60 * %(first)s)
-  AND h.hour < minute_start(60 * (%(last)s + 1))
-  AND (h.code IS NOT NULL AND h.quality = 'substituted') <> (coalesce(m.substituted_ms, 0) > 0)
-"""
 
 _VERSIONS: LiteralString = f"""
 SELECT minute_of(hour) / 60 AS hour, version, reason, known_at, NULL AS superseded_at,
@@ -101,14 +66,25 @@ class _Version:
 
 
 def hours_against_minutes(
-    connection: psycopg.Connection[Any], source_id: int, first: int, last: int
+    stored: Mapping[int, StoredHour], minutes: StoredMinutes
 ) -> dict[int, Unequal]:
-    """Read the hours (since the epoch, both included) that are not the sum of their minutes."""
-    rows = connection.execute(_SUMS, _range(source_id, first, last))
-    return {
-        hour: Unequal(stored_ug=stored, sum_ug=sum_ug, figures=differing(names(IN_HOURS), unequal))
-        for hour, stored, sum_ug, unequal in rows
-    }
+    """Return the hours of the minutes that are not their sum, with what closing them added."""
+    sums = minutes.closed_by_hour()
+    hours: dict[str, NDArray[np.int64]] = {}
+    for name, column in sums.items():
+        hours[name] = np.zeros_like(column)
+        for hour, stored_hour in stored.items():
+            hours[name][hour - minutes.first_hour] = stored_hour.figures[name]
+    differs = np.stack([hours[name] != column for name, column in sums.items()])
+    unequal = {}
+    for place in np.flatnonzero(differs.any(axis=0)).tolist():
+        entry = stored.get(minutes.first_hour + place)
+        unequal[minutes.first_hour + place] = Unequal(
+            stored_ug=None if entry is None else entry.figures["co2_ug"],
+            sum_ug=int(sums["co2_ug"][place]),
+            figures=differing(tuple(sums), differs[:, place].tolist()),
+        )
+    return unequal
 
 
 def wrong_qualities(
@@ -160,13 +136,19 @@ def _wrong_step(version: _Version, next_version: _Version) -> str | None:
 
 
 def wrong_substituted_times(
-    connection: psycopg.Connection[Any], source_id: int, first: int, last: int
+    stored: Mapping[int, StoredHour], minutes: StoredMinutes
 ) -> dict[int, int]:
-    """Read hours whose minutes have substituted time though they are not, or none though they are.
+    """Return hours whose minutes have substituted time though they are not, or the other way round.
 
     With that time in milliseconds.
     """
-    return dict(connection.execute(_SUBSTITUTED_TIMES, _range(source_id, first, last)).fetchall())
+    times_ms = minutes.by_hour("substituted_ms")
+    return {
+        hour: int(times_ms[hour - minutes.first_hour])
+        for hour, entry in stored.items()
+        if (entry.code is not None and entry.quality == "substituted")
+        != (times_ms[hour - minutes.first_hour] > 0)
+    }
 
 
 def differing(figures: tuple[str, ...], unequal: list[bool]) -> tuple[str, ...]:

@@ -11,15 +11,29 @@ from services.core.store.emissions.ledger_checks import Unequal, differing
 from services.core.store.schema.figures import IN_WINDOWS, names, per_figure
 from services.core.timeline.windows import ROLLING_MINUTES, TOTALS
 
+# Windows lie within each other: minutes are added up once, between all of their ends.
 _WINDOWS: LiteralString = f"""
-SELECT r.span, r.co2_ug, t.co2_ug, r.upto - r.since, ARRAY[{
-    per_figure(IN_WINDOWS, "r.{f} <> t.{f}")
+WITH w AS (
+    SELECT r.*, r.upto + interval '1 minute' AS ends FROM rolling_total r
+    WHERE r.source_id = %(source)s
+), b AS MATERIALIZED (
+    SELECT array_agg(DISTINCT at ORDER BY at) AS cuts
+    FROM w CROSS JOIN LATERAL (VALUES (w.since), (w.ends)) x(at)
+), p AS MATERIALIZED (
+    SELECT (b.cuts)[width_bucket(m.minute, b.cuts)] AS begins,
+           {per_figure(IN_WINDOWS, "sum({f.closed}) AS {f}")}
+    FROM b CROSS JOIN LATERAL (
+        SELECT * FROM minute_in_force e
+        WHERE e.source_id = %(source)s AND e.minute >= (b.cuts)[1]
+          AND e.minute < (b.cuts)[cardinality(b.cuts)]) m
+    GROUP BY 1
+)
+SELECT w.span, w.co2_ug, t.co2_ug, w.upto - w.since, ARRAY[{
+    per_figure(IN_WINDOWS, "w.{f} <> t.{f}")
 }]
-FROM rolling_total r CROSS JOIN LATERAL (
-    SELECT {per_figure(IN_WINDOWS, "coalesce(sum({f.closed}), 0) AS {f}")}
-    FROM minute_in_force m
-    WHERE m.source_id = r.source_id AND m.minute BETWEEN r.since AND r.upto) t
-WHERE r.source_id = %(source)s
+FROM w CROSS JOIN LATERAL (
+    SELECT {per_figure(IN_WINDOWS, "coalesce(sum(p.{f}), 0) AS {f}")}
+    FROM p WHERE p.begins >= w.since AND p.begins < w.ends) t
 """  # noqa: S608 - constants
 
 # Of a source that was set aside no window is told, and of one that is new none is made yet. Values
