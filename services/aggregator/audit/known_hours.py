@@ -6,11 +6,12 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 
 from services.aggregator.audit import recomputed
+from services.aggregator.audit.compare import compare
 from services.aggregator.audit.findings import Findings, Kind
 from services.aggregator.audit.recomputed import ComputedHour
 from services.aggregator.sentence import sentence
@@ -19,6 +20,9 @@ from services.core.store.emissions.stored_minutes import StoredMinutes
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.registry.plan_as_known import source_as_known
 from services.core.timeline.instants import MICROSECOND
+
+#: Later configurations, the newest first, that hours are computed with: each as long as once.
+_MAX_ERAS: Final = 20
 
 
 def plan_as_known(
@@ -86,7 +90,7 @@ def compute(
                     stored_ug=stored[hour].figures["co2_ug"] if hour in stored else None,
                     detail=sentence(error),
                 )
-    _with_later_minutes(
+    _confirm_later(
         connection,
         plan,
         source,
@@ -100,7 +104,7 @@ def compute(
     return computed
 
 
-def _with_later_minutes(
+def _confirm_later(
     connection: psycopg.Connection[Any],
     plan: FacilityPlan,
     source: StoredSource,
@@ -112,17 +116,21 @@ def _with_later_minutes(
     now: datetime,
     judged_at: datetime,
 ) -> None:
-    """Take minutes for right that are what a later configuration makes of them.
+    """Take hours for right that are what a later configuration makes of them, in each minute.
 
-    Where it moves an amount within the hour, minutes change, and the hour does not.
+    Such a one found nothing to change in them, so that they are known since before it: it was taken
+    back before they were computed with it, or moved an amount within the hour.
     """
-    wrong = {
+    differing = {
         hour: bisect_right(cuts, stored[hour].known_at)
         for hour, of_hour in computed.items()
-        if of_hour.wrong_minutes is not None and hour in stored
+        if hour in stored and _differs(source, hour, stored[hour], of_hour)
     }
-    for era in range(min(wrong.values(), default=len(cuts)) + 1, len(cuts) + 1):
-        hours = [hour for hour, own_era in wrong.items() if own_era < era]
+    later_eras = range(len(cuts), min(differing.values(), default=len(cuts)), -1)
+    for era in later_eras[:_MAX_ERAS]:
+        hours = [hour for hour, own_era in differing.items() if own_era < era]
+        if not hours:
+            continue
         try:
             then = plan_as_known(
                 connection, plan, source, now if era == len(cuts) else cuts[era] - MICROSECOND
@@ -134,6 +142,12 @@ def _with_later_minutes(
         except (LookupError, ValueError):
             continue
         for hour, of_hour in later.items():
-            if of_hour.wrong_minutes is None and of_hour.figures == computed[hour].figures:
-                computed[hour] = replace(computed[hour], wrong_minutes=None)
-                del wrong[hour]
+            if not _differs(source, hour, stored[hour], of_hour):
+                computed[hour] = of_hour
+                del differing[hour]
+
+
+def _differs(source: StoredSource, hour: int, have: StoredHour, computed: ComputedHour) -> bool:
+    trial = Findings(source=source)
+    compare(trial, hour, have, computed)
+    return bool(trial.differences)

@@ -126,7 +126,8 @@ def _closed(minutes: HourFigures, verdict: HourVerdict) -> HourFigures:
 def _wrong_minutes(computed: SourceMinutes, stored: StoredMinutes) -> dict[int, WrongMinutes]:
     """Return what of the computed minutes is stored otherwise, by hour."""
     differs = {
-        name: computed.figures[name] != stored.of(computed.minutes, name) for name in names(CHECKED)
+        name: computed.figures[name] != stored.figure(computed.minutes, name)
+        for name in names(CHECKED)
     }
     minutes = computed.minutes[np.logical_or.reduce(list(differs.values()))]
     wrong = {}

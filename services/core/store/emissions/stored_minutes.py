@@ -43,10 +43,10 @@ class StoredMinutes:
     #: by name; masses without what closing an hour added
     figures: Mapping[str, Integers]
 
-    def of(self, minutes: Integers, name: str) -> Integers:
+    def figure(self, minutes: Integers, name: str) -> Integers:
         """Return a figure of minutes (since the epoch)."""
-        figure: Integers = self.figures[name][minutes - self.first_hour * 60]
-        return figure
+        column: Integers = self.figures[name][minutes - self.first_hour * 60]
+        return column
 
     def sums(self, hours: Collection[int]) -> dict[int, dict[str, int]]:
         """Add up what is computed of the hours' minutes, without what closing them added."""
