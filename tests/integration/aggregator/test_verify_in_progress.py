@@ -11,7 +11,14 @@ import pytest
 from services.aggregator.pieces import Pieces
 from services.cli.verify import verified
 from tests.integration.aggregator import test_closing as ruled
-from tests.integration.aggregator.plant import FILE, Plant, apply_text, batches, some_readings
+from tests.integration.aggregator.plant import (
+    FILE,
+    Plant,
+    Reading,
+    apply_text,
+    batches,
+    some_readings,
+)
 from tests.integration.aggregator.test_verify import END, START
 
 
@@ -59,3 +66,23 @@ def test_what_is_left_over_waits_since_it_arrived(plant: Plant) -> None:
         " FROM recompute GROUP BY 1"
     )
     assert waiting == [("rest", True)]
+
+
+def test_a_configuration_that_is_taken_back_before_it_counted(
+    plant: Plant, database_url: str
+) -> None:
+    """An hour that is right by the configuration in force, though it is known since another."""
+    # a gap of 90 s, which the shorter max_gap would leave open
+    times = [START + timedelta(seconds=30 * i) for i in range(120) if i not in {41, 42}]
+    plant.store([Reading("meter.power", ts, 300.0) for ts in times])
+    ruled.close_all(plant, END)
+    apply_text(database_url, FILE.replace("kind: gauge, max_gap: 120", "kind: gauge, max_gap: 40"))
+    plant.restart()
+    plant.store([Reading("meter.power", START + timedelta(minutes=50, seconds=15), 400.0)])
+    # what arrived is computed before what is queued
+    plant.tick_once(END + timedelta(minutes=2))
+    assert plant.rows("SELECT count(*) FROM emission_hour WHERE version = 2") == [(1,)]
+    apply_text(database_url, FILE)
+    plant.tick(END + timedelta(minutes=3))
+    assert plant.rows("SELECT 1 FROM recompute") == []
+    assert verified(plant.connection).listed == []
