@@ -117,11 +117,24 @@ install_database() {
     "$PWD/deploy/postgres/build-timescaledb.sh" "$major"
 }
 
+# Prints the browser to install for the tests, if any. Chromium's shell draws no window, and takes
+# less than half of the computing for a page; not every release has it.
+_missing_browser() {
+  [ ! -x /usr/bin/chromium-headless-shell ] || return 0
+  if can_install &&
+    apt-cache policy chromium-headless-shell 2>/dev/null | grep -q 'Candidate: [0-9]'; then
+    echo chromium-headless-shell
+  elif [ ! -x /usr/bin/chromium ]; then
+    echo chromium
+  fi
+}
+
 install_test_programs() {
-  local missing=()
+  local missing=() browser
   [ -x /usr/sbin/mosquitto ] || command -v mosquitto >/dev/null || missing+=(mosquitto)
   command -v mosquitto_sub >/dev/null || missing+=(mosquitto-clients)
-  [ -x /usr/bin/chromium ] || missing+=(chromium)
+  browser=$(_missing_browser)
+  [ -z "$browser" ] || missing+=("$browser")
   # promtool tests the rules; alerts are told to the real Alertmanager
   command -v promtool >/dev/null || missing+=(prometheus)
   command -v prometheus-alertmanager >/dev/null || missing+=(prometheus-alertmanager)
@@ -135,7 +148,7 @@ install_test_programs() {
   if command -v systemctl >/dev/null; then
     local name
     for name in "${missing[@]}"; do
-      [[ "$name" =~ ^(chromium|libfaketime)$ ]] || as_root systemctl disable "$name" >/dev/null 2>&1 || true
+      [[ "$name" =~ ^(chromium|chromium-headless-shell|libfaketime)$ ]] || as_root systemctl disable "$name" >/dev/null 2>&1 || true
     done
   fi
 }
