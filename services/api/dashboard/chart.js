@@ -141,6 +141,7 @@ export class Chart {
       },
       shapes: lines.shapes, annotations: lines.annotations,
       yaxis: {
+        automargin: true,
         ...(lines.range ? { range: lines.range, autorange: false } : { autorange: true }),
         fixedrange: true, rangemode: "tozero", gridcolor: ink("--line"), zeroline: false,
         tickformat: isSmall ? ",.3~r" : narrow ? "~s" : ",.0f", nticks: 6,

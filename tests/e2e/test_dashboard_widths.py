@@ -1,0 +1,125 @@
+"""The dashboard of a facility that has everything, with names as long as they may be, fits."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from playwright.async_api import Page
+
+from tests.e2e.test_dashboard import (
+    CHROMIUM,
+    address,
+    browser,
+    connection,
+    page,
+    this_minute,
+    wait_for,
+)
+from tests.e2e.test_dashboard_alerts import fire, limit
+from tests.integration.api.plant import MINUTE, Plant, announce, minutes, roll
+
+__all__ = ["address", "browser", "connection", "page"]
+
+Connection = psycopg.Connection[Any]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
+]
+
+#: A phone, a tablet, a desk, a control room's wall.
+WIDTHS = (390, 768, 1440, 3840)
+
+#: A name as long as it may be, of one word; nothing but the page itself can break it.
+LONG = "Blockheizkraftwerkswärmeauskopplungsmessstelle" * 4 + "Hochofengichtgas"
+_ID = "a-source-whose-id-is-as-long-as-an-id-may-be-which-is-63-of-them"[:63]
+
+_FILE = f"""
+facility: {{id: everything, name: {LONG}, timezone: UTC}}
+devices:
+  - id: {_ID}
+    name: {LONG}
+    channels:
+      - {{id: p, quantity: power, unit: kW, kind: gauge, direction: both}}
+      - {{id: wood, quantity: mass, unit: t, kind: counter}}
+      - {{id: gas, quantity: volume, unit: m3, kind: counter}}
+factors:
+  - {{id: f, unit: kWh, co2_kg: 0.5, data_year: 2023, successor_expected: 2024-06-30, citation: a}}
+  - {{id: market, unit: kWh, co2_kg: 0.1, basis: market, citation: a}}
+  - {{id: chips, unit: t, co2_kg: 0, co2_biogenic_kg: 1500, ch4_kg: 0.5, citation: a}}
+  - {{id: mixed, unit: m3, co2_kg: 2, co2_biogenic_kg: 0.3, citation: a}}
+sources:
+  - {{id: {_ID}, name: {LONG}, scope: 2, method: activity, input: {_ID}.p, factor: f,
+     market_factor: market}}
+  - {{id: wood-fire, name: {LONG}, scope: 1, method: activity, input: {_ID}.wood, factor: chips}}
+  - {{id: boiler, scope: 1, method: activity, input: {_ID}.gas, factor: mixed}}
+"""
+
+#: What does not fit: texts wider than their box, and what reaches beyond the page.
+_TOO_WIDE = """
+() => {
+  const page = document.documentElement.clientWidth;
+  const scrolls = (e) => e.closest(".scroll") && getComputedStyle(e.closest(".scroll")).overflowX;
+  const isLarger = (e) => e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1
+    && getComputedStyle(e).overflowX === "visible" && getComputedStyle(e).display !== "inline";
+  return [...document.querySelectorAll("body *")]
+    .filter((e) => !e.closest("#chart, [hidden], select, .sr, .skip, thead"))
+    .filter((e) => e.getClientRects().length > 0 && scrolls(e) !== "auto")
+    .filter((e) => isLarger(e) || e.getBoundingClientRect().right > page + 1)
+    .map((e) => `${e.tagName}.${e.className}#${e.id}: ${e.textContent.trim().slice(0, 60)}`);
+}
+"""
+
+
+async def _plant(address: str, connection: Connection) -> Plant:
+    async with httpx.AsyncClient(base_url=address) as client:
+        put = await client.put("/v1/facilities/everything", content=_FILE.encode())
+    assert put.status_code == 200, put.text
+    (facility_id,) = connection.execute("SELECT id FROM facility").fetchone() or ()
+    sources = dict(connection.execute("SELECT slug, id FROM source").fetchall())
+    plant = Plant(facility_id=facility_id, slug="everything", timezone="UTC", sources=sources)
+    now = this_minute()
+    for source_id in sources.values():
+        rows = [(now + (2 - i) * MINUTE, 123_456.789, 60_000) for i in range(182)]
+        minutes(connection, source_id, rows)
+    roll(connection, plant, now)
+    for table in ("emission_minute", "emission_hour", "rolling_total"):
+        connection.execute(
+            f"UPDATE {table} SET co2_biogenic_ug = co2_ug * 2, market_ug = co2_ug / 3,"  # noqa: S608
+            " co2e_ug = co2_ug * 1.1"
+        )
+    connection.execute("UPDATE emission_minute SET exported_n = 200000000")
+    connection.execute("UPDATE rolling_total SET exported_n = 12000000000")
+    connection.execute("UPDATE rolling_total SET substituted_ms = covered_ms / 3")
+    watched = limit(
+        connection, plant, id=_ID, measure="rate", above=1000, message=LONG, severity="critical",
+        source=_ID,
+    )  # fmt: skip
+    fire(connection, plant, watched, now, acked_at=now, acked_by=LONG)
+    announce(connection, plant)
+    return plant
+
+
+async def test_a_facility_with_everything_fits_every_screen(
+    address: str, page: Page, connection: Connection
+) -> None:
+    await _plant(address, connection)
+    for figure in ("co2", "market", "co2_biogenic"):
+        await page.goto(f"{address}/?facility=everything&figure={figure}")
+        await wait_for(page, "#state-text", "live")
+        await page.wait_for_selector("#chart .plot-container")
+        await page.wait_for_selector("#alerts li")
+        for width in WIDTHS:
+            await page.set_viewport_size({"width": width, "height": 1080})
+            await page.wait_for_function(
+                "width => document.querySelector('#chart .main-svg').clientWidth <= width",
+                arg=width,
+            )
+            if directory := os.environ.get("SCREENSHOTS"):
+                await page.screenshot(path=f"{directory}/all-{figure}-{width}.png", full_page=True)
+            assert await page.evaluate("document.documentElement.scrollWidth") == width
+            assert await page.evaluate(_TOO_WIDE) == [], (figure, width)
