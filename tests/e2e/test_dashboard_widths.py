@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,17 +11,19 @@ import psycopg
 import pytest
 from playwright.async_api import Page
 
+from deploy.site import pictures
 from tests.e2e.test_dashboard import (
     CHROMIUM,
     address,
     browser,
     connection,
+    emit,
     page,
     this_minute,
     wait_for,
 )
 from tests.e2e.test_dashboard_alerts import fire, limit
-from tests.integration.api.plant import MINUTE, Plant, announce, minutes, roll
+from tests.integration.api.plant import MINUTE, Plant, announce, found, minutes, roll
 
 __all__ = ["address", "browser", "connection", "page"]
 
@@ -123,3 +126,28 @@ async def test_a_facility_with_everything_fits_every_screen(
                 await page.screenshot(path=f"{directory}/all-{figure}-{width}.png", full_page=True)
             assert await page.evaluate("document.documentElement.scrollWidth") == width
             assert await page.evaluate(_TOO_WIDE) == [], (figure, width)
+
+
+async def test_readmes_pictures_can_be_taken(
+    address: str, page: Page, connection: Connection, tmp_path: Path
+) -> None:
+    plant = found(connection, pictures.FACILITY, sources=[(pictures.SOURCE, 2, "kWh")])
+    emit(connection, plant, 2.0)
+    rate = limit(connection, plant, id="hall-rate", measure="rate", above=1, source=pictures.SOURCE)
+    fire(connection, plant, rate, this_minute())
+    await pictures.take_screen(page, address, tmp_path / "screen.png")
+    await pictures.take_alert(page, address, tmp_path / "alert.png")
+    explanation = {"total": {"co2_kg": 1.5, "code": None, "citation": "<b>bill</b>, 2026"}}
+    await pictures.take_explanation(page, explanation, tmp_path / "explanation.png")
+    assert await page.locator("b").count() == 0
+    taken = _sizes(tmp_path)
+    assert set(taken) == set(_sizes(pictures.IMAGES))
+    assert min(taken.values()) > 1_000
+
+
+def test_readmes_pictures_are_small() -> None:
+    assert all(size <= pictures.MAX_BYTES for size in _sizes(pictures.IMAGES).values())
+
+
+def _sizes(directory: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in directory.glob("*.png")}
