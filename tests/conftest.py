@@ -39,9 +39,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
+def pytest_collectstart() -> None:
+    """Look for no garbage while tests are collected: thousands come, and all of them stay."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """Leave what collecting made out of every later collection of garbage: it stays."""
+    """Leave what collecting made out of every later look for garbage, too."""
     gc.freeze()
+    gc.enable()
     gc.set_threshold(50_000, 20, 20)
 
 
