@@ -36,6 +36,9 @@ _THRESHOLD: Final = {
 #: An alert fires within a minute of data time, and a total is closed a quarter of an hour late.
 _PATIENCE_MS: Final = 180_000
 
+#: What the day's earlier pictures left behind.
+_WITHOUT: Final = "selector => document.querySelectorAll(selector).forEach((e) => e.remove())"
+
 _STYLE: Final = """
 body { margin: 0; background: #2b302f; color: #f0f4f2; font: 600 12px/1.18 monospace; }
 pre { margin: 0; padding: 8px 6px; width: 680px; box-sizing: border-box; white-space: pre-wrap; }
@@ -51,15 +54,17 @@ async def take_alert(page: Page, address: str, path: Path) -> None:
     await page.set_viewport_size({"width": 1120, "height": 900})
     await page.goto(f"{address}/?facility={FACILITY}")
     await page.wait_for_selector("#alerts li[data-state='firing']", timeout=_PATIENCE_MS)
+    await page.evaluate(_WITHOUT, "#alerts li:not([data-state='firing'])")
     await page.locator("#alerts-card").screenshot(path=path)
 
 
 async def take_screen(page: Page, address: str, path: Path) -> None:
     """Photograph the dashboard from its top to the end of its chart."""
-    await page.set_viewport_size({"width": 1120, "height": 1000})
+    await page.set_viewport_size({"width": 1120, "height": 1400})
     await page.goto(f"{address}/?facility={FACILITY}")
     await page.wait_for_selector("#chart .plot-container")
     await page.wait_for_selector("#state[data-state='live']")
+    await page.evaluate(_WITHOUT, "#alerts-card")
     box = await page.locator(".chart").bounding_box()
     assert box is not None  # noqa: S101 - it is shown
     height = box["y"] + box["height"] + 16
