@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -140,12 +140,18 @@ def _instant(value: object) -> object:
     return value
 
 
+def _zone_like(name: str) -> str:
+    city = name.strip().replace(" ", "_").rpartition("/")[2].casefold()
+    cities = sorted(zone for zone in available_timezones() if zone.casefold().endswith(f"/{city}"))
+    return cities[-1] if cities else "Europe/Vienna"
+
+
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError(
-            f"{name!r} is not a time zone of the IANA database, such as Europe/Vienna"
+            f"{name!r} is not a time zone of the IANA database, such as {_zone_like(name)}"
         ) from error
     return name
 

@@ -82,6 +82,9 @@ def _has_entries(node: Any) -> bool:
 
 
 def _unknown(key: str, known: Sequence[str]) -> str:
+    if key.isascii() and key.isdigit():
+        # YAML reads {co2_kg: 0,2} as co2_kg: 0 and a key 2
+        return f"a number is written with a point, not with a comma: 0.{key[:9]}, not 0,{key[:9]}"
     meant = did_you_mean(key, known) or f"; known are {', '.join(known)}"
     return f"this key is not known here{meant}"
 

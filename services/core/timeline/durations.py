@@ -10,17 +10,17 @@ from typing import Final
 HOW: Final = "write seconds or a text such as 90s, 15m, 1h30m, 1d, 1w or PT1H30M"
 
 _SECONDS: Final = {
-    **dict.fromkeys(("s", "sec"), 1.0),
-    **dict.fromkeys(("m", "min"), 60.0),
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1.0),
+    **dict.fromkeys(("m", "min", "minute", "minutes"), 60.0),
     "ms": 0.001,
-    "h": 3600.0,
-    "d": 86_400.0,
-    "w": 604_800.0,
+    **dict.fromkeys(("h", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86_400.0),
+    **dict.fromkeys(("w", "week", "weeks"), 604_800.0),
 }
 
 _NUMBER: Final = r"[0-9]{1,40}(?:\.[0-9]{1,40})?"
 _BARE: Final = re.compile(rf"{_NUMBER}(?:e[+-]?[0-9]{{1,3}})?")
-_PIECE: Final = re.compile(rf"({_NUMBER})\s*(ms|s|sec|m|min|h|d|w)(?![a-z])\s*")
+_PIECE: Final = re.compile(rf"({_NUMBER})\s*({'|'.join(_SECONDS)})(?![a-z])\s*")
 #: ISO 8601, section 5.5.2, without years and months: how long those are depends on which.
 _ISO: Final = re.compile(
     rf"P(?:(?P<w>{_NUMBER})W)?(?:(?P<d>{_NUMBER})D)?"

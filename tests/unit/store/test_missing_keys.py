@@ -77,3 +77,19 @@ def test_keys_as_stored_are_not_offered() -> None:
     with pytest.raises(FacilityFileError) as refused:
         parse(text)
     assert "unit_from" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("factors: [{id: f, unit: kWh, co2_kg: 0,2, citation: b}]",
+         "a number is written with a point, not with a comma: 0.2, not 0,2"),
+        ("facility: {id: a, name: A, timezone: New York}", "such as America/New_York"),
+        ("facility: {id: a, name: A, timezone: Vienna}", "such as Europe/Vienna"),
+        ("facility: {id: a, name: A, timezone: Nowhere}", "such as Europe/Vienna"),
+    ],
+)  # fmt: skip
+def test_what_a_newcomer_writes_is_answered_with_what_was_meant(text: str, says: str) -> None:
+    with pytest.raises(FacilityFileError) as refused:
+        parse(text)
+    assert any(says in problem.message for problem in refused.value.problems), refused.value

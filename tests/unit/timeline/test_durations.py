@@ -20,6 +20,8 @@ from services.core.timeline import durations
         ("250ms", 0.25),
         ("15m", 900.0),
         ("15min", 900.0),
+        ("5 minutes", 300),
+        ("1 hour 30 minutes", 5400),
         ("1h30m", 5400.0),
         (" 1 h 30 m ", 5400.0),
         ("1.5h", 5400.0),
