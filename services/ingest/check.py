@@ -110,7 +110,7 @@ def _outside(value: float, target: Target) -> str:
 
 def _converted(value: float, unit: str, channel_unit: str) -> float:
     if len(unit) > _LONGEST_UNIT:
-        raise CheckError(Reason.UNIT_NOT_CONVERTIBLE, f"{unit[:_LONGEST_UNIT]!r}... is no unit")
+        raise CheckError(Reason.UNIT_NOT_CONVERTIBLE, f"{unit[:_LONGEST_UNIT]!r}... is not a unit")
     try:
         return conversion(unit, channel_unit)(value)
     except UnitError as error:

@@ -232,7 +232,7 @@ def _channel(path: Path, device: model.Device, channel: model.Channel) -> Iterat
     if declared.quantity != channel.quantity:
         mistake = f"{channel.unit} is a unit of {declared.quantity}, not of {channel.quantity[:60]}"
         if channel.quantity not in QUANTITIES:
-            mistake += f", which is no quantity{did_you_mean(channel.quantity, QUANTITIES)}"
+            mistake += f", which is not a quantity{did_you_mean(channel.quantity, QUANTITIES)}"
         yield (*path, "quantity"), mistake
     if channel.from_ is not None and device.format == "native":
         yield (

@@ -82,7 +82,7 @@ class Within:
         if not is_stated(info):
             return handler(value)
         if isinstance(value, bool):
-            raise ValueError(f"{str(value).lower()} is no number")  # noqa: TRY004 - as pydantic asks
+            raise ValueError(f"{str(value).lower()} is not a number")  # noqa: TRY004 - as pydantic asks
         checked = handler(value)
         if isinstance(checked, tuple | Mapping):
             if len(checked) > self.highest:
@@ -92,7 +92,7 @@ class Within:
         elif checked is not None and not self.lowest <= checked <= self.highest:
             lowest, highest = self.texts or (f"{self.lowest:g}", f"{self.highest:g}")
             raise ValueError(
-                f"{_shown(checked)} makes no sense here: it lies between {lowest} and {highest}"
+                f"{_shown(checked)} makes no sense here: it must lie between {lowest} and {highest}"
                 f"{self.instead}"
             )
         return checked
@@ -121,7 +121,7 @@ def _lasting(least_s: float, max_s: float) -> Within:
 
 def _day(value: object) -> object:
     if isinstance(value, int | float):
-        raise ValueError(f"{value} is no day: write it as 2026-11-22")  # noqa: TRY004 - as above
+        raise ValueError(f"{value} is not a day: write it as 2026-11-22")  # noqa: TRY004 - as above
     return value
 
 
@@ -178,7 +178,7 @@ def _stated_scale(value: object) -> object:
 
 def _reference(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}\.[a-z0-9][a-z0-9-]{0,62}", value):
-        raise ValueError(f"{value!r} does not name a channel as device.channel")
+        raise ValueError(f"{value!r} does not name a channel; write device.channel")
     return value
 
 
@@ -203,13 +203,13 @@ def _topic(value: str, info: ValidationInfo) -> str:
             " elsewhere"
         )
     if why := uncarried(value):
-        raise ValueError(f"{shown} is no topic of a device: {why}")
+        raise ValueError(f"{shown} is not a topic that a device may use: {why}")
     return value
 
 
 def _mail_address(value: str) -> str:
     if not re.fullmatch(r"[^\s@<>,;:\"()\[\]\\]+@[A-Za-z0-9.-]+", value):
-        raise ValueError(f"{value!r} is no mail address such as alerts@example.org")
+        raise ValueError(f"{value!r} is not a mail address such as alerts@example.org")
     return value
 
 
@@ -230,7 +230,7 @@ def _web_address(value: str) -> str:
     if not is_address or re.search(r"[\s\x00-\x20\x7f]", value):
         # a password that somebody put there is not said back
         which = "this" if "@" in value else repr(value)
-        raise ValueError(f"{which} is no address such as https://example.org/hook")
+        raise ValueError(f"{which} is not an address such as https://example.org/hook")
     if parts.username is not None or parts.password is not None:
         raise ValueError("an address holds no user and password: everybody may read this file")
     if parts.fragment:

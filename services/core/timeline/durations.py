@@ -37,13 +37,13 @@ def seconds(value: object) -> float:
     """
     shown = _shown(value)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"{shown} is no duration: {HOW}")  # noqa: TRY004 - what a person wrote
+        raise ValueError(f"{shown} is not a duration: {HOW}")  # noqa: TRY004 - what a person wrote
     text = str(value).strip()
     if text.startswith("-") and text != "-":
         raise ValueError(f"{shown} is negative, and a duration is not: {HOW}")
     parsed = _of_text(text)
     if parsed is None or not math.isfinite(parsed):
-        raise ValueError(f"{shown} is no duration: {HOW}")
+        raise ValueError(f"{shown} is not a duration: {HOW}")
     return parsed
 
 

@@ -60,7 +60,7 @@ class UnitRule:
             return None
         text = word(raw)
         if text is None:
-            raise ValueError(f"{shown(raw)} is no unit")
+            raise ValueError(f"{shown(raw)} is not a unit")
         return self.words.get(text, text)
 
 

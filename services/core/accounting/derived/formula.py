@@ -218,7 +218,7 @@ class _Parser:
         if _NUMBER.fullmatch(word):
             value = float(word)
             if value >= _GREATEST:
-                raise FormulaError(f"{word[:40]} is no number that a plant on earth needs")
+                raise FormulaError(f"{word[:40]} is not a number that any plant on earth needs")
             is_percent = self._peek() == "%"
             self._place += is_percent
             return self._counted(Number(value, is_percent))
@@ -236,7 +236,9 @@ class _Parser:
     def _reference(self, word: str) -> Reference:
         name = _NAME.fullmatch(word)
         if name is None:
-            raise FormulaError(f"{word[:60]!r} is no channel, no number and no + - * / ( )")
+            raise FormulaError(
+                f"{word[:60]!r} is neither a channel nor a number nor one of + - * / ( )"
+            )
         return Reference(f"{name[1] or self._device}.{name[2]}")
 
     def _counted(self, node: Node) -> Node:
