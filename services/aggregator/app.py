@@ -7,6 +7,7 @@ import structlog
 from prometheus_client import start_http_server
 
 from services.aggregator.loop import Loop
+from services.aggregator.packing import Packing
 from services.aggregator.retention import Retention
 from services.aggregator.setbacks import NOBODYS_FAULT
 from services.core.runtime import metrics
@@ -41,6 +42,7 @@ def run(settings: Settings) -> int:
         shutdown=shutdown,
         progress=ProgressReporter("aggregator"),
         retention=Retention(settings.retention_days),
+        packing=Packing(settings.pack_after_days),
     )
     backoff = Backoff()
     while not shutdown.requested:

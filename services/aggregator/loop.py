@@ -11,6 +11,7 @@ import structlog
 
 from services.aggregator.fair_turns import FairTurns
 from services.aggregator.head import Head
+from services.aggregator.packing import Packing
 from services.aggregator.pieces import Pieces
 from services.aggregator.retention import Retention
 from services.aggregator.setbacks import NOBODYS_FAULT, Setbacks
@@ -54,6 +55,7 @@ class Loop:
         shutdown: Shutdown,
         progress: ProgressReporter,
         retention: Retention,
+        packing: Packing,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._monotonic = monotonic
@@ -61,6 +63,7 @@ class Loop:
         self._shutdown = shutdown
         self._progress = progress
         self._retention = retention
+        self._packing = packing
         self._plans: dict[int, FacilityPlan] = {}
         self._heads: dict[int, Head] = {}
         #: of facilities of which something is set aside, or was
@@ -123,6 +126,7 @@ class Loop:
         if self._clock.steady:
             # what is dropped does not come back
             self._retention.step(connection, self._clock.now())
+            worked |= self._packing.step(connection, self._clock.now(), busy=worked)
         if self._progress.due:
             self._report(connection)
         return worked
@@ -150,6 +154,9 @@ class Loop:
                 hold_closing=self._clock.is_frozen,
                 dated=now,
             )
+        except psycopg.errors.SerializationFailure:
+            # a late reading opened a packed day while it was read: the next tick reads its rows
+            return True
         except (psycopg.errors.UndefinedTable, *NOBODYS_FAULT):
             raise
         except Exception as error:
@@ -210,7 +217,11 @@ class Loop:
             {
                 "backlog_batches": backlog,
                 "clock_jump_s": self._clock.jump_s,
-                "notices": [*self._clock.notices(), *self._retention.notices()],
+                "notices": [
+                    *self._clock.notices(),
+                    *self._retention.notices(),
+                    *self._packing.notices(),
+                ],
             },
         )
 

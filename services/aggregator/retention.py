@@ -21,6 +21,9 @@ _LOOK_EVERY_S = 600.0
 #: What was raised is dropped soon after, when those who may not have known have ended.
 _LOOK_AGAIN_S = 2.0
 
+#: What is to stay of packed days is opened for so long at a time.
+_OPEN_S = 0.2
+
 
 class Retention:
     """Looks now and then for readings that can go; with ``keep_days`` 0 nothing ever does."""
@@ -71,9 +74,11 @@ class Retention:
         if not retention.may_drop(connection, self._raised):
             self._next_at = time.monotonic() + _LOOK_AGAIN_S
             return
-        self._raised = None
         # the next chunk may be old enough too
         self._next_at = time.monotonic() + _LOOK_AGAIN_S
+        if not self._opened_tails(connection):
+            return
+        self._raised = None
         for gone in retention.drop(connection, f"{self._keep_days} days"):
             metrics.aggregator_dropped_readings.inc(gone.readings)
             log.warning(
@@ -85,3 +90,11 @@ class Retention:
                 readings=gone.readings,
                 keep_days=self._keep_days,
             )
+
+    def _opened_tails(self, connection: psycopg.Connection[Any]) -> bool:
+        """Open packed days that hold what is to stay, for a moment; return whether all are open."""
+        ends_at = time.monotonic() + _OPEN_S
+        while retention.open_tail(connection):
+            if time.monotonic() >= ends_at:
+                return False
+        return True

@@ -137,6 +137,21 @@ aggregator_dropped_readings = Counter(
     "Raw readings dropped because they were older than they are kept.",
     registry=aggregator_registry,
 )
+aggregator_packed_readings = Counter(
+    "tonne_aggregator_packed_readings",
+    "Old readings that were packed.",
+    registry=aggregator_registry,
+)
+aggregator_packed_days = Counter(
+    "tonne_aggregator_packed_days",
+    "Days of a channel that were packed.",
+    registry=aggregator_registry,
+)
+aggregator_packed_bytes = Counter(
+    "tonne_aggregator_packed_bytes",
+    "Size of what was packed, in bytes.",
+    registry=aggregator_registry,
+)
 aggregator_backlog_rows = Gauge(
     "tonne_aggregator_backlog_rows",
     "Batches of touched minutes not yet aggregated.",

@@ -20,6 +20,7 @@ _PREFIX = "TONNE_"
 _NO_SETTINGS = "TONNE_SECRET_"
 
 _LEAST_RETENTION_DAYS = 40
+_LEAST_PACKING_DAYS = 3
 
 #: Who a process is at the local stack's database; commands of people are ``tonne_admin``.
 _LOCAL_LOGINS = {
@@ -200,6 +201,13 @@ class Settings(BaseSettings):
         description="raw readings older than this are dropped by the week once every hour they feed"
         " is final; 0: never, else at least 40",
     )
+    pack_after_days: int = Field(
+        35,
+        ge=0,
+        le=36_500,
+        description="readings older than this are packed by channel and day once every hour they"
+        " feed is final, and read as before; 0: never, else at least 3",
+    )
     ingest_metrics_port: int = Field(
         9101, ge=0, le=65535, description="Prometheus metrics of ingest on 127.0.0.1; 0: none"
     )
@@ -217,6 +225,14 @@ class Settings(BaseSettings):
         """Thresholds are evaluated again for data that are up to 35 days late."""
         if 0 < days < _LEAST_RETENTION_DAYS:
             raise ValueError(f"Input should be 0 or at least {_LEAST_RETENTION_DAYS}")
+        return days
+
+    @field_validator("pack_after_days")
+    @classmethod
+    def _young_readings_are_rows(cls, days: int) -> int:
+        """Who writes young readings need not look for packed ones."""
+        if 0 < days < _LEAST_PACKING_DAYS:
+            raise ValueError(f"Input should be 0 or at least {_LEAST_PACKING_DAYS}")
         return days
 
     @field_validator("api_trusted_proxies")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from services.aggregator.loop import Loop
+from services.aggregator.packing import Packing
 from services.aggregator.retention import Retention
 from services.core.runtime.clock import FixedClock
 from services.core.runtime.shutdown import Shutdown
@@ -79,6 +80,7 @@ class Bench:
             shutdown=Shutdown(),
             progress=ProgressReporter("aggregator"),
             retention=Retention(0),
+            packing=Packing(0),
         )
         database_time.adopt(self.plant.connection, "aggregator", self.steady)
 

@@ -11,6 +11,7 @@ import pytest
 
 from services.aggregator import tick as ticking
 from services.aggregator.loop import Loop
+from services.aggregator.packing import Packing
 from services.aggregator.pieces import Pieces
 from services.aggregator.retention import Retention
 from services.core.runtime.shutdown import Shutdown
@@ -87,6 +88,7 @@ def test_a_reading_waits_for_one_turn_of_the_busy_one_at_most(
         shutdown=Shutdown(),
         progress=ProgressReporter("aggregator"),
         retention=Retention(0),
+        packing=Packing(0),
         monotonic=costs,
     )
     facilities = dict(plant.rows("SELECT slug, id FROM facility"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.aggregator.loop import Loop
+from services.aggregator.packing import Packing
 from services.aggregator.retention import Retention
 from services.core.runtime.shutdown import Shutdown
 from services.core.runtime.steady_time import SteadyTime
@@ -75,6 +76,7 @@ def test_versions_that_come_while_it_jumps_are_dated_right(
         shutdown=Shutdown(),
         progress=ProgressReporter("aggregator"),
         retention=Retention(0),
+        packing=Packing(0),
     )
     began = datetime.now(UTC)
 

@@ -12,6 +12,7 @@ import pytest
 
 from services.aggregator import tick as ticking
 from services.aggregator.loop import Loop
+from services.aggregator.packing import Packing
 from services.aggregator.retention import Retention
 from services.aggregator.setbacks import NOBODYS_FAULT
 from services.api.routes.operation import _readiness_body
@@ -67,6 +68,7 @@ class Works:
             shutdown=Shutdown(),
             progress=ProgressReporter("aggregator"),
             retention=Retention(0),
+            packing=Packing(0),
         )
         rows = self.plant.rows(
             "SELECT f.slug || '/' || s.slug, s.id FROM source s"
@@ -161,6 +163,7 @@ def test_a_source_that_fails_is_set_aside_and_all_others_go_on(works: Works) -> 
         shutdown=Shutdown(),
         progress=ProgressReporter("aggregator"),
         retention=Retention(0),
+        packing=Packing(0),
     )
     works.report(5)
     works.settle()

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, LiteralString
+from datetime import timedelta
+from typing import Any, Final, LiteralString
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
 from services.core.store.database.arrays import PackedRows
+from services.core.store.readings import history
 from services.core.store.schema.figures import MASSES, SET_BY_CLOSING, names, per_figure
+from services.core.timeline.instants import MINUTE_US, from_us
 
 Integers = NDArray[np.int64]
 
@@ -76,6 +79,9 @@ WHERE m.source_id = ANY(%(sources)s)
 GROUP BY 1
 """  # noqa: S608 - constants
 )
+
+#: So far back a device's newest reading is looked for.
+_SILENCE: Final = timedelta(days=40)
 
 _SPOKE_BEFORE = """
 SELECT x.i::int8, minute_of(max(r.ts))::int8
@@ -243,6 +249,9 @@ def newest_readings(
     channels = [channel for of_device in devices for channel in of_device]
     parameters = {"owners": owners, "channels": channels, "first": first, "last": last}
     newest = np.full((len(devices), last - first + 1), -1, dtype=np.int64)
+    begins, ends = from_us(first * MINUTE_US), from_us((last + 1) * MINUTE_US)
+    history.open_newest(connection, channels, begins, oldest=begins - _SILENCE)
+    history.open_span(connection, channels, begins, ends)
     before = _SPOKEN.select(connection, _SPOKE_BEFORE, {**parameters, "before": first})
     newest[before["owner"], 0] = before["minute"]
     inside = _SPOKEN.select(connection, _SPOKE, parameters)

@@ -9,6 +9,10 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.core.store.readings import history
+from services.core.store.readings.packing.columns import day_of
+from services.core.timeline.instants import to_us
+
 #: Up to this span gaps are told to the minute, beyond it by whole hours.
 _TO_THE_MINUTE = timedelta(days=7)
 
@@ -70,6 +74,13 @@ CROSS JOIN LATERAL jsonb_array_elements(coalesce(c.spec -> 'epochs', '[]')) AS e
 WHERE f.id = ANY(:facilities) AND c.active
   AND (e ->> 'from')::timestamptz >= :begins AND (e ->> 'from')::timestamptz < :ends
 """
+
+_COUNTERS = text(
+    """
+SELECT c.id FROM channel c JOIN device d ON d.id = c.device_id
+WHERE d.facility_id = ANY(:facilities) AND c.kind = 'counter' AND c.active
+"""
+)
 
 _FALLS = """
 SELECT r.ts, NULL::timestamptz, concat('register of ', d.slug, '.', c.slug, ' fell'),
@@ -141,21 +152,26 @@ async def chart_annotations(
     if length <= _SEARCHED:
         parts["register"] = f"{_EPOCHS} UNION ALL {_FALLS}"
     wanted = [sql for kind, sql in parts.items() if not kinds or kind in kinds]
-    rows = await connection.execute(
-        text(
-            "SELECT * FROM ("  # noqa: S608 - parts named above
-            + " UNION ALL ".join(wanted)
-            + ') AS a(time, "timeEnd", title, text, tags) ORDER BY 1, 3, 4, 5'
-            + " LIMIT :limit OFFSET :skip"
-        ),
-        {
-            "facilities": list(facility_ids),
-            "begins": begins,
-            "ends": ends,
-            "limit": limit,
-            "skip": skip,
-        },
+    statement = text(
+        "SELECT * FROM ("  # noqa: S608 - parts named above
+        + " UNION ALL ".join(wanted)
+        + ') AS a(time, "timeEnd", title, text, tags) ORDER BY 1, 3, 4, 5'
+        + " LIMIT :limit OFFSET :skip"
     )
-    return [
-        {**row, "tags": [tag for tag in row["tags"] if tag is not None]} for row in rows.mappings()
-    ]
+    keys = {
+        "facilities": list(facility_ids),
+        "begins": begins,
+        "ends": ends,
+        "limit": limit,
+        "skip": skip,
+    }
+    rows = (await connection.execute(statement, keys)).mappings().all()
+    # asked last: what is packed in between is seen here
+    horizon = await history.upto_day_async(connection)
+    if length <= _SEARCHED and horizon is not None and day_of(to_us(begins)) < horizon:
+        async with history.snapshot_async(connection):
+            counters = await connection.execute(_COUNTERS, {"facilities": list(facility_ids)})
+            channels = list(counters.scalars())
+            await connection.run_sync(lambda same: history.open_span(same, channels, begins, ends))
+            rows = (await connection.execute(statement, keys)).mappings().all()
+    return [{**row, "tags": [tag for tag in row["tags"] if tag is not None]} for row in rows]

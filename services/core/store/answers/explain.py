@@ -175,7 +175,8 @@ def explain_hour(
     :raises NothingKnownError: there is no such source.
     """
     with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        # not READ ONLY: packed readings are unpacked into a table of the session
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         row = cursor.execute(
             _SOURCE_AS_KNOWN, {"facility": facility, "source": source, "as_of": as_of}
         ).fetchone()

@@ -16,12 +16,13 @@ from services.core.accounting.register_records import Incident, UnconfirmedStep
 from services.core.accounting.series import MinuteSeries
 from services.core.facility import assemble, model
 from services.core.facility.in_force import InForce, within
+from services.core.store.readings import history
 from services.core.store.readings import series as reading_series
 from services.core.store.readings.chart import QUALITIES
 from services.core.store.readings.known_since import readings_then
 from services.core.store.readings.series import StoredReadings
 from services.core.store.readings.series_as_known import ReadingsAsKnown
-from services.core.timeline.instants import HOUR_US, MINUTE_US, from_us, to_us
+from services.core.timeline.instants import HOUR, HOUR_US, MINUTE_US, from_us, to_us
 from services.core.timeline.intervals import Interval
 
 
@@ -187,6 +188,7 @@ def _summary(
     as_of: datetime | None,
 ) -> ReadingSummary:
     terms = channel.spec.in_force
+    history.open_span(connection, [channel.id], hour, hour + HOUR, as_of=as_of)
     row = connection.execute(
         _SUMMARY if as_of is None else _SUMMARY_THEN,
         {

@@ -15,10 +15,13 @@ from services.core.accounting.uncertainty import Component
 from services.core.facility import assemble, model
 from services.core.facility.derived_channels import computed
 from services.core.facility.in_force import in_force, in_force_at
+from services.core.store.readings import history
 from services.core.timeline.instants import to_us
 
 #: Events are so rare that a day says nothing of how much they come to.
 _EVENTS_OVER: Final = timedelta(days=31)
+#: The oldest reading that matters: a day before the newest of a register.
+_READ_OVER: Final = timedelta(days=33)
 _HOUR_S: Final = 3600.0
 
 # What a channel came to lately: the last day of a register and of intervals, a month of events.
@@ -52,10 +55,17 @@ async def rates(connection: AsyncConnection, channel_ids: Sequence[int]) -> dict
     """
     if not channel_ids:
         return {}
-    rows = await connection.execute(
-        _LATELY, {"channels": sorted(channel_ids), "events_over": _EVENTS_OVER}
-    )
-    known = {row["id"]: _rate(dict(row)) for row in rows.mappings()}
+    channels = sorted(channel_ids)
+    keys = {"channels": channels, "events_over": _EVENTS_OVER}
+    rows = (await connection.execute(_LATELY, keys)).mappings().all()
+    now = await history.packed_lately(connection, _READ_OVER)
+    if now is not None:
+        async with history.snapshot_async(connection):
+            await connection.run_sync(
+                lambda same: history.open_span(same, channels, now - _READ_OVER, now)
+            )
+            rows = (await connection.execute(_LATELY, keys)).mappings().all()
+    known = {row["id"]: _rate(dict(row)) for row in rows}
     return {channel_id: rate for channel_id, rate in known.items() if rate is not None}
 
 

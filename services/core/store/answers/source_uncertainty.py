@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, Final
 
 from pydantic import TypeAdapter
 from sqlalchemy import text
@@ -16,6 +16,7 @@ from services.core.accounting.uncertainty import Component, FactorUncertainty
 from services.core.facility import model
 from services.core.store.answers import meter_uncertainty
 from services.core.store.answers.factor_ages import ages, ages_then, counting, versions
+from services.core.store.readings import history
 
 _SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
 
@@ -24,7 +25,11 @@ _INPUTS = text(
     """
 SELECT s.id, s.slug, s.scope, s.active, s.spec, i.role, c.id AS channel_id,
        c.spec AS channel, CAST(c.spec ->> 'uncertainty' AS float8) AS percent,
-       newest.value, newest.ts
+       newest.value, newest.ts,
+       s.method = 'stack' AND EXISTS (
+           SELECT FROM packing_horizon h
+           WHERE minute_start(1440 * CAST(h.upto_day AS int8)) > now() - interval '31 days'
+       ) AS some_are_packed
 FROM facility f
 JOIN source s ON s.facility_id = f.id
 JOIN source_input i ON i.source_id = s.id
@@ -38,6 +43,16 @@ WHERE f.slug = :facility
 ORDER BY s.id
 """
 )
+
+#: The channels that this is asked of, and when it is.
+_MEASURING = text(
+    """
+SELECT now() AS now, array_agg(DISTINCT i.channel_id) AS channels
+FROM facility f JOIN source s ON s.facility_id = f.id JOIN source_input i ON i.source_id = s.id
+WHERE f.slug = :facility AND s.method = 'stack'
+"""
+)
+_NEWEST: Final = timedelta(days=31)
 
 _VALIDITY = text(
     """
@@ -84,7 +99,10 @@ async def source_accounts(
     ``as_of``: how old their factors are is told by what was known then. How they are banded and
     checked is today's.
     """
+    rows: Sequence[Mapping[Any, Any]]
     rows = (await connection.execute(_INPUTS, {"facility": facility})).mappings().all()
+    if any(row["some_are_packed"] for row in rows):
+        rows = await _inputs_unpacked(connection, facility)
     inputs: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         inputs.setdefault(row["slug"], []).append(dict(row))
@@ -118,6 +136,19 @@ async def source_accounts(
         )
         for slug, spec in specs.items()
     }
+
+
+async def _inputs_unpacked(
+    connection: AsyncConnection, facility: str
+) -> Sequence[Mapping[Any, Any]]:
+    async with history.snapshot_async(connection):
+        asked = (await connection.execute(_MEASURING, {"facility": facility})).one()
+        await connection.run_sync(
+            lambda same: history.open_newest(
+                same, asked.channels or [], asked.now, oldest=asked.now - _NEWEST
+            )
+        )
+        return (await connection.execute(_INPUTS, {"facility": facility})).mappings().all()
 
 
 class KnownAccounts:

@@ -52,6 +52,8 @@ class _ArrayDumper(Dumper):
         "l": (20, 1016, _SENT["int8"]),
         "d": (701, 1022, _SENT["float8"]),
         "?": (16, 1000, _SENT["bool"]),
+        # of microseconds
+        "M": (1184, 1185, _SENT["timestamptz"]),
     }
 
     def __init__(self, cls: type, context: Any = None, char: str = "l") -> None:
@@ -71,7 +73,7 @@ class _ArrayDumper(Dumper):
             return _EMPTY.pack(0, 0, self._element_oid)
         rows = np.empty(obj.size, dtype=self._row)
         rows["length"] = self._row["value"].itemsize
-        rows["value"] = obj
+        rows["value"] = obj.view(np.int64) - POSTGRES_EPOCH_US if self._char == "M" else obj
         return _HEADER.pack(1, 0, self._element_oid, obj.size, 1) + rows.tobytes()
 
 
@@ -110,6 +112,14 @@ class PackedRows:
         """Return each column of :meth:`rows` as an array of its own."""
         array = self.rows(packed)
         return {name: np.ascontiguousarray(array[name]) for name in self._types}
+
+    def sent(self, **columns: NDArray[Any]) -> bytes:
+        """Return rows as PostgreSQL puts them together; timestamps in microseconds."""
+        rows = np.empty(next(iter(columns.values())).size, dtype=self._sent)
+        for name, type_ in self._types.items():
+            column = columns[name]
+            rows[name] = column - POSTGRES_EPOCH_US if type_ == "timestamptz" else column
+        return rows.tobytes()
 
     def select(
         self, connection: psycopg.Connection[Any], sql: LiteralString, parameters: Any

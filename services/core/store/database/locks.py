@@ -6,3 +6,7 @@ from typing import Final
 
 #: With a facility's id: whoever computes, or deletes, what follows from its readings.
 FACILITY: Final = 0x746F6E
+
+#: With a facility's id: shared by those who write readings that may be of packed days, or open such
+#: days; alone by whoever packs.
+HISTORY: Final = 0x746F6E73

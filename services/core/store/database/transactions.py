@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def reading(url: str, *, process: ProcessName) -> Iterator[psycopg.Connection[Any]]:
-    """Open a connection that can only read, each statement for a limited time."""
+    """Open a connection that can only read, each statement for a limited time.
+
+    All statements of a transaction see one state of the database.
+    """
     with connect(url, process=process, role="tonne_read") as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         yield connection
 
 

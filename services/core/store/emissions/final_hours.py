@@ -12,7 +12,9 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.rows import class_row
 
+from services.core.store.readings import history
 from services.core.store.schema.figures import CHECKED, IN_HOURS, names, per_figure
+from services.core.timeline.instants import HOUR_US, from_us
 from services.core.timeline.intervals import Interval
 
 _HOUR = "minute_of(h.hour) / 60"
@@ -40,8 +42,12 @@ WITH c AS (SELECT DISTINCT channel_id FROM source_input WHERE source_id = %(sour
     SELECT min(minute), max(minute) FROM emission_minute WHERE source_id = %(source)s
     UNION ALL
     SELECT r.first, least(r.last, now()) FROM c CROSS JOIN LATERAL (
-        SELECT min(ts) AS first, max(ts) AS last FROM reading
-        WHERE channel_id = c.channel_id) r)
+        SELECT min(first) AS first, max(last) AS last FROM (
+            SELECT min(ts) AS first, max(ts) AS last FROM reading
+            WHERE channel_id = c.channel_id
+            UNION ALL
+            SELECT min(first_ts), max(last_ts) FROM packed_readings
+            WHERE channel_id = c.channel_id) b) r)
 SELECT minute_of(greatest(min(first), %(first)s)) / 60,
        minute_of(least(max(last), %(end)s::timestamptz - interval '1 microsecond')) / 60
 FROM x
@@ -229,6 +235,9 @@ def after_retirement(
     last: int,
 ) -> set[int]:
     """Read hours, a day around too, with readings from after the source was retired."""
+    history.open_span(
+        connection, channel_ids, from_us((first - 24) * HOUR_US), from_us((last + 25) * HOUR_US)
+    )
     rows = connection.execute(
         _SINCE_RETIRED,
         {"source": source_id, "channels": list(channel_ids), "first": first, "last": last},

@@ -8,6 +8,9 @@ from typing import Any, Final, LiteralString
 
 import psycopg
 
+from services.core.store.readings import history
+from services.core.timeline.instants import HOUR_US, from_us
+
 #: A clock that is ahead by less is believed: as much as processes on several machines may be.
 _SLACK: Final[LiteralString] = "interval '5 minutes'"
 
@@ -64,6 +67,8 @@ def arrivals(
     connection: psycopg.Connection[Any], channels: Collection[int], first: int, last: int
 ) -> dict[int, datetime]:
     """Read when the last reading of each hour came to stand as it is, or was taken away."""
+    begins, ends = from_us(first * HOUR_US), from_us((last + 1) * HOUR_US)
+    history.open_span(connection, list(channels), begins, ends)
     rows = connection.execute(_ARRIVALS, {"channels": list(channels), "first": first, "last": last})
     return dict(rows.fetchall())
 

@@ -118,7 +118,10 @@ WHERE source_id = %(source)s AND final
 
 _FIRST = """
 SELECT minute_of(min(first)) / 60 FROM unnest(%s::int4[]) AS c
-CROSS JOIN LATERAL (SELECT ts AS first FROM reading WHERE channel_id = c ORDER BY ts LIMIT 1) r
+CROSS JOIN LATERAL (
+    SELECT least((SELECT ts FROM reading WHERE channel_id = c ORDER BY ts LIMIT 1),
+                 (SELECT first_ts FROM packed_readings WHERE channel_id = c ORDER BY day LIMIT 1))
+           AS first) r
 """
 
 

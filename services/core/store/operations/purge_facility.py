@@ -39,6 +39,7 @@ _DATA: Final[Mapping[str, str]] = {
     "recompute": _FACILITY,
     "following_minutes": _FACILITY,
     "reading": _CHANNELS,
+    "packed_readings": _CHANNELS,
     "reading_correction": _CHANNELS,
     "discarded_reading": _CHANNELS,
     "calibration_test": _CHANNELS,

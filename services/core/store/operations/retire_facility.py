@@ -32,9 +32,11 @@ _STORED: Final = text(
     """
 SELECT (SELECT count(*) FROM emission_hour h JOIN source s ON s.id = h.source_id
         WHERE s.facility_id = :facility) AS hours,
-       (SELECT count(*) FROM reading r WHERE r.channel_id = ANY(ARRAY(
-            SELECT c.id FROM channel c JOIN device d ON d.id = c.device_id
-            WHERE d.facility_id = :facility))) AS readings
+       (SELECT count(*) FROM reading r WHERE r.channel_id = ANY(c.ids))
+       + (SELECT CAST(coalesce(sum(p.readings), 0) AS int8) FROM packed_readings p
+          WHERE p.channel_id = ANY(c.ids)) AS readings
+FROM (SELECT ARRAY(SELECT c.id FROM channel c JOIN device d ON d.id = c.device_id
+                   WHERE d.facility_id = :facility) AS ids) c
 """
 )
 

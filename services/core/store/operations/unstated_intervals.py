@@ -6,6 +6,7 @@ Said at ``tonne apply``, so that whoever writes the file can state the interval 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 from sqlalchemy import Connection
@@ -14,16 +15,16 @@ from services.core.accounting.stack.data_points import hour_interval_us
 from services.core.accounting.stack.validity import VALIDITY
 from services.core.facility import assemble, model
 from services.core.facility.assemble_pollutants import validity_of
+from services.core.store.readings import history_arrays
 from services.core.timeline.instants import HOUR_US
 
 # An hour has no more at one a second; at a faster pace a part of it tells as well.
-_NEWEST_TIMES = """
-SELECT (extract(epoch FROM r.ts) * 1000000)::int8
+_NEWEST: Final = 3600
+
+_CHANNEL = """
+SELECT c.id
 FROM facility f JOIN device d ON d.facility_id = f.id JOIN channel c ON c.device_id = d.id
-CROSS JOIN LATERAL (
-    SELECT ts FROM reading WHERE channel_id = c.id ORDER BY ts DESC LIMIT 3600) r
 WHERE f.slug = %(facility)s AND d.slug = %(device)s AND c.slug = %(channel)s
-ORDER BY 1
 """
 
 
@@ -57,10 +58,11 @@ def _unstated(file: model.FacilityFile) -> Iterator[tuple[str, str]]:
 def _learned(connection: Connection, file: model.FacilityFile, reference: str) -> str:
     device, _, channel_id = reference.partition(".")
     names = {"facility": file.facility.id, "device": device, "channel": channel_id}
-    rows = connection.exec_driver_sql(_NEWEST_TIMES, names).scalars().all()
+    known = connection.exec_driver_sql(_CHANNEL, names).scalar()
     channel = file.channel(reference)
     assert channel is not None  # noqa: S101 - it is one of the file's
-    times_us = np.array(rows, dtype=np.int64)
+    none = np.zeros(0, dtype=np.int64)
+    times_us = none if known is None else history_arrays.newest_times(connection, known, _NEWEST)
     newest = times_us[times_us > times_us[-1] - HOUR_US] if times_us.size else times_us
     interval_us = hour_interval_us(newest, assemble.channel_rule(channel).max_gap_us)
     if interval_us is None:

@@ -7,7 +7,8 @@ from typing import Any
 import psycopg
 
 from services.core.accounting.stack.qa import CalibrationTest
-from services.core.timeline.instants import from_us
+from services.core.store.readings import history
+from services.core.timeline.instants import HOUR_US, MINUTE_US, from_us
 
 _READINGS = """
 SELECT (extract(epoch FROM ts) * 1000000)::int8, value FROM reading
@@ -40,6 +41,8 @@ def readings(
     connection: psycopg.Connection[Any], channel_id: int, first_minute: int, end_minute: int
 ) -> list[tuple[int, float]]:
     """Read calibration readings (microseconds, value) of the minutes; ``end_minute`` exclusive."""
+    begins, ends = from_us(first_minute * MINUTE_US), from_us(end_minute * MINUTE_US)
+    history.open_span(connection, [channel_id], begins, ends)
     return connection.execute(_READINGS, (channel_id, first_minute, end_minute)).fetchall()
 
 
@@ -87,5 +90,7 @@ def excused(
     connection: psycopg.Connection[Any], channel_ids: list[int], first_hour: int, end_hour: int
 ) -> set[tuple[int, int]]:
     """Read the (channel, hour) of calibration or maintenance readings; ``end_hour`` exclusive."""
+    begins, ends = from_us(first_hour * HOUR_US), from_us(end_hour * HOUR_US)
+    history.open_span(connection, channel_ids, begins, ends)
     rows = connection.execute(_EXCUSED, (channel_ids, first_hour, end_hour)).fetchall()
     return {(row[0], row[1]) for row in rows}

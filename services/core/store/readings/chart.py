@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import numpy as np
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.facility.in_force import InForce, in_force, in_force_at
+from services.core.store.readings import history, history_arrays
+from services.core.store.readings.packing.columns import Integers, ReadingColumns, day_of
 from services.core.store.schema.tables import channel, device, reading
-from services.core.timeline.instants import to_us
+from services.core.timeline.instants import MICROSECOND, from_us, to_us
 
 #: Names of the quality codes of the table ``reading``; the last one is of gaps for refused values.
 QUALITIES = ("good", "uncertain", "bad", "calibration", "maintenance", "above-range")
@@ -120,12 +123,18 @@ async def readings(
         .order_by(reading.c.ts)
         .limit(max_points + 1)
     )
-    rows = (await connection.execute(everything)).all()
+    width = (ends - begins) / max(1, max_points // 2) + timedelta(microseconds=1)
+    rows = [tuple(row) for row in (await connection.execute(everything)).all()]
     if len(rows) > max_points:
-        width = (ends - begins) / max(1, max_points // 2) + timedelta(microseconds=1)
         parameters = {"channel": channel_row.id, "begins": begins, "ends": ends, "width": width}
-        rows = list((await connection.execute(_EXTREMES, parameters)).all())[:max_points]
-    return [_row(channel_row, row.ts, row.value, row.quality) for row in rows]
+        thinned = await connection.execute(_EXTREMES, parameters)
+        rows = [tuple(row) for row in thinned.all()][:max_points]
+    # asked last: what is packed in between is seen here
+    horizon = await history.upto_day_async(connection)
+    if horizon is not None and day_of(to_us(begins)) < horizon:
+        stored = await history_arrays.between_async(connection, channel_row.id, begins, ends)
+        rows = _listed(stored, begins, width, max_points)
+    return [_row(channel_row, *row) for row in rows]
 
 
 def _row(channel_row: ChannelRow, ts: datetime, sent: float | None, quality: int) -> ReadingRow:
@@ -138,3 +147,34 @@ def _row(channel_row: ChannelRow, ts: datetime, sent: float | None, quality: int
         quality=QUALITIES[quality],
         over_full_scale=value is not None and full_scale is not None and value > full_scale,
     )
+
+
+def _listed(
+    stored: ReadingColumns, begins: datetime, width: timedelta, max_points: int
+) -> list[tuple[datetime, float | None, int]]:
+    """Return readings as :data:`_EXTREMES` does, or all where there are no more than that."""
+    if len(stored) > max_points:
+        stored = stored.where(_extremes(stored, to_us(begins), width // MICROSECOND)[:max_points])
+    return [
+        (from_us(ts_us), None if missing else value, quality)
+        for ts_us, value, missing, quality in zip(
+            stored.ts_us.tolist(),
+            stored.value.tolist(),
+            stored.missing.tolist(),
+            stored.quality.tolist(),
+            strict=True,
+        )
+    ]
+
+
+def _extremes(stored: ReadingColumns, begins_us: int, width_us: int) -> Integers:
+    """Return where the least and the greatest reading of each bucket are, else its first gap."""
+    bucket = (stored.ts_us - begins_us) // width_us
+    place = np.arange(len(stored))
+    chosen = []
+    # of equal values the earliest: a stable order by bucket, gaps last, and value
+    for sign in (1.0, -1.0):
+        order = np.lexsort((place, sign * stored.value, stored.missing, bucket))
+        firsts = np.flatnonzero(np.diff(bucket[order], prepend=bucket[order][0] - 1))
+        chosen.append(order[firsts])
+    return np.unique(np.concatenate(chosen))

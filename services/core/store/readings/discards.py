@@ -10,13 +10,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+import numpy as np
 import psycopg
+from numpy.typing import NDArray
 from psycopg.rows import class_row
 
 from services.core.facility.in_force import in_force, in_force_at
 from services.core.store.database import notify
+from services.core.store.readings import history
+from services.core.store.readings.history_arrays import StoredBounds, bounds
+from services.core.store.readings.packing import days as packing
 from services.core.store.schema import restatement_reasons as why
 from services.core.timeline.instants import EPOCH, SECOND, to_us
+
+__all__ = ["StoredBounds", "bounds"]
 
 #: In one transaction: others wait for no more than this.
 _LIMIT: Final = 10_000
@@ -31,14 +38,20 @@ _OWNERS: Final = """
 SELECT f.slug FROM device d JOIN facility f ON f.id = d.facility_id WHERE d.slug = %s
 """
 
-_EXTENT: Final = """
-SELECT count(*) AS readings, min(ts) AS first, max(ts) AS last
-FROM reading WHERE channel_id = %s AND ts >= %s AND ts < %s
-"""
-
 _STORED: Final = """
 SELECT ts, value, quality, received_at FROM reading
 WHERE channel_id = %s AND ts >= %s AND ts < %s ORDER BY ts LIMIT %s
+"""
+
+#: Packed days of a span until those before hold enough; the first may begin before the span.
+_OLDEST_DAYS: Final = """
+SELECT day FROM (
+    SELECT day, sum(CASE WHEN first_ts >= %(since)s THEN readings ELSE 0 END)
+                    OVER (ORDER BY day)
+                - CASE WHEN first_ts >= %(since)s THEN readings ELSE 0 END AS older
+    FROM packed_readings
+    WHERE channel_id = %(channel)s AND last_ts >= %(since)s AND first_ts < %(until)s) q
+WHERE older < %(limit)s
 """
 
 #: The oldest first, so that what is left after an interruption is one span.
@@ -75,15 +88,6 @@ class ChannelKey:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StoredBounds:
-    """How many readings a span holds, and where the first and the last of them lie."""
-
-    readings: int
-    first: datetime | None
-    last: datetime | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class StoredReading:
     """A reading as it is stored."""
 
@@ -115,16 +119,6 @@ def owners(connection: psycopg.Connection[Any], device: str) -> list[str]:
     return [facility for (facility,) in connection.execute(_OWNERS, (device,))]
 
 
-def bounds(
-    connection: psycopg.Connection[Any], channel_id: int, since: datetime, until: datetime
-) -> StoredBounds:
-    """Count the readings of a span, its end exclusive."""
-    with connection.cursor(row_factory=class_row(StoredBounds)) as cursor:
-        row = cursor.execute(_EXTENT, (channel_id, since, until)).fetchone()
-    assert row is not None  # noqa: S101 - an aggregate has a row
-    return row
-
-
 def stored(
     connection: psycopg.Connection[Any],
     channel_id: int,
@@ -134,7 +128,13 @@ def stored(
     limit: int,
 ) -> list[StoredReading]:
     """List the oldest readings of a span, its end exclusive."""
-    with connection.cursor(row_factory=class_row(StoredReading)) as cursor:
+    with (
+        history.snapshot(connection),
+        connection.cursor(row_factory=class_row(StoredReading)) as cursor,
+    ):
+        _, days = _oldest_days(connection, channel_id, since, until, limit)
+        channels = np.full(days.size, channel_id)
+        history.open_days(connection, channels=channels, firsts=days, lasts=days)
         return cursor.execute(_STORED, (channel_id, since, until, limit)).fetchall()
 
 
@@ -167,6 +167,10 @@ def discard(
     returns 0. The aggregator computes again what depended on them.
     """
     with connection.transaction():
+        packing.keep_packers_off(connection, [channel.channel_id])
+        packing.open_days(
+            connection, *_oldest_days(connection, channel.channel_id, since, until, limit)
+        )
         moved = connection.execute(
             _MOVE,
             {
@@ -181,6 +185,25 @@ def discard(
         if moved:
             _invalidate(connection, channel, [ts for (ts,) in moved], why.discarded(by, reason))
     return len(moved)
+
+
+def _oldest_days(
+    connection: psycopg.Connection[Any],
+    channel_id: int,
+    since: datetime,
+    until: datetime,
+    limit: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Read the packed days that may hold any of the oldest readings of a span.
+
+    As pairs of channel and day.
+    """
+    rows = connection.execute(
+        _OLDEST_DAYS,
+        {"channel": channel_id, "since": since, "until": until, "limit": limit},
+    ).fetchall()
+    days = np.array([day for (day,) in rows], dtype=np.int64)
+    return np.full(days.size, channel_id), days
 
 
 def _invalidate(

@@ -9,16 +9,16 @@ from typing import Any, Final
 
 import psycopg
 
+from services.core.store.readings import history_arrays
 from services.core.store.readings.replays import request_by_ingest
 
 #: As ``quarantine_reasons`` calls it; an index is made for it.
 STANDS_ALONE: Final = "stands_alone"
 
-_ANY_BETWEEN: Final = """
-SELECT EXISTS (SELECT FROM reading WHERE channel_id = ANY(%s) AND ts >= %s AND ts < %s)
+_ANY: Final = """
+SELECT EXISTS (SELECT FROM reading WHERE channel_id = ANY(%(channels)s))
+       OR EXISTS (SELECT FROM packed_readings WHERE channel_id = ANY(%(channels)s))
 """
-
-_ANY: Final = "SELECT EXISTS (SELECT FROM reading WHERE channel_id = ANY(%s))"
 
 _ENTRIES: Final = """
 SELECT id, ts, received_at FROM quarantine
@@ -50,18 +50,14 @@ def any_stored(
 ) -> bool:
     """Return whether anything of the channels is stored in any of the spans, ends exclusive."""
     return any(
-        _exists(connection.execute(_ANY_BETWEEN, (list(channel_ids), since, until)))
+        history_arrays.any_between(connection, channel_ids, since, until)
         for since, until in intervals
     )
 
 
 def anything_stored(connection: psycopg.Connection[Any], channel_ids: Sequence[int]) -> bool:
     """Return whether anything of the channels is stored at all."""
-    return _exists(connection.execute(_ANY, (list(channel_ids),)))
-
-
-def _exists(cursor: psycopg.Cursor[Any]) -> bool:
-    row = cursor.fetchone()
+    row = connection.execute(_ANY, {"channels": list(channel_ids)}).fetchone()
     return bool(row and row[0])
 
 

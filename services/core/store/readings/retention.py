@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import psycopg
 from psycopg.rows import class_row
+
+from services.core.store.readings.packing.days import open_for_writing
 
 _LOCK = 0x746F6E72
 
@@ -41,6 +44,8 @@ WHERE reading_horizon.horizon < excluded.horizon
 _DROPPED = """
 SELECT chunk, from_ts, to_ts, channels, readings FROM dropped_readings WHERE id > %s ORDER BY id
 """
+
+_TAILS = "SELECT channel_id, day FROM packed_tails((SELECT horizon FROM reading_horizon)) LIMIT 1"
 
 _FIRST_MINUTES = """
 SELECT channel_id, minute_of(horizon) FROM channel_horizon
@@ -88,10 +93,26 @@ def may_drop(connection: psycopg.Connection[Any], raised: int) -> bool:
     return bool(row and row[0])
 
 
+def open_tail(connection: psycopg.Connection[Any]) -> bool:
+    """Open a packed day that holds readings which are to stay; return whether there was any.
+
+    A transaction for each: nobody waits for more than one. Nothing below the horizon is packed
+    again.
+    """
+    with connection.transaction():
+        row = connection.execute(_TAILS).fetchone()
+        if row is None:
+            return False
+        channel_id, day = row
+        open_for_writing(connection, [channel_id], np.array([day]))
+    return True
+
+
 def drop(connection: psycopg.Connection[Any], retention: str) -> list[DroppedChunk]:
     """Drop the chunks below the horizon and record each; ``retention`` is the setting's value.
 
-    Nothing is dropped while anything below the horizon waits to be computed or closed.
+    Nothing is dropped while anything below the horizon waits to be computed or closed, or is packed
+    that has to stay (:func:`open_tail`).
     """
     with connection.transaction(), connection.cursor(row_factory=class_row(DroppedChunk)) as cursor:
         free = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (_LOCK,)).fetchone()

@@ -13,7 +13,9 @@ import psycopg
 from numpy.typing import NDArray
 
 from services.core.store.database.arrays import PackedRows
-from services.core.timeline.instants import DAY_MINUTES, MINUTE_US
+from services.core.store.readings import history
+from services.core.store.readings.packing.columns import days_of
+from services.core.timeline.instants import DAY_MINUTES, EPOCH, MINUTE_US, from_us
 from services.core.timeline.intervals import Interval
 
 Integers = NDArray[np.int64]
@@ -234,6 +236,16 @@ class StoredReadings:
 
     def _from(self, requests: SeriesRequests, oldest_minute: int | None) -> Series:
         """Read what there is of the requests from a minute on; None: from the beginning."""
+        history.open_days(
+            self._connection,
+            channels=requests.channels,
+            firsts=requests.firsts // DAY_MINUTES,
+            lasts=requests.lasts // DAY_MINUTES,
+            before=requests.before,
+            after=requests.after,
+            oldest=None if oldest_minute is None else oldest_minute // DAY_MINUTES,
+            as_of=self._also.get("as_of"),
+        )
         return self._packed(
             self._sql,
             {
@@ -251,6 +263,12 @@ class StoredReadings:
     def since(self, channels: Integers, since_us: Integers) -> Series:
         """Read all of each channel from its instant (microseconds since the epoch) on."""
         oldest_s = int(since_us.min()) // 1_000_000 if since_us.size else 0
+        history.open_days(
+            self._connection,
+            channels=channels,
+            firsts=days_of(since_us),
+            lasts=np.full(channels.size, history.LAST_DAY),
+        )
         return self._packed(
             _SINCE,
             {
@@ -271,6 +289,16 @@ class StoredReadings:
         """
         if not channels.size:
             return channels, channels
+        none, several = np.zeros_like(channels), np.full_like(channels, count)
+        since_days, last_days = days_of(since_us), (lasts + 1) // DAY_MINUTES
+        history.open_days(
+            self._connection,
+            channels=np.concatenate((channels, channels)),
+            firsts=np.concatenate((since_days, last_days)),
+            lasts=np.concatenate((since_days, last_days)),
+            before=np.concatenate((several, none)),
+            after=np.concatenate((none, several)),
+        )
         row = self._connection.execute(
             _NEIGHBOURS,
             {"k": count, "channels": channels, "since": since_us, "lasts": lasts},
@@ -348,6 +376,12 @@ def holding(
     Channels whose newest reading before that minute is older than ``holds_s`` are left out.
     """
     oldest_s = end_minute * 60 - max(holds_s, default=0.0)
+    history.open_newest(
+        connection,
+        channel_ids,
+        from_us(end_minute * MINUTE_US),
+        oldest=max(EPOCH, from_us(math.floor(oldest_s) * 1_000_000)),
+    )
     rows = connection.execute(
         _HOLDING,
         {

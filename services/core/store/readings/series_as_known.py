@@ -8,8 +8,10 @@ from typing import Any, Final, LiteralString
 
 import psycopg
 
+from services.core.store.readings import history
 from services.core.store.readings.known_since import readings_then
 from services.core.store.readings.series import PACK, StoredReadings
+from services.core.timeline.instants import MINUTE_US, from_us
 
 #: No reading that was known at an instant lies this far after it: ingest believes no such time.
 _AHEAD: Final = timedelta(days=1)
@@ -64,6 +66,13 @@ class ReadingsAsKnown(StoredReadings):
 
     def ahead(self, channel_ids: Sequence[int], minute: int) -> dict[int, int]:
         """Read the minute of the newest reading of each channel that lies after ``minute``."""
+        history.open_newest(
+            self._connection,
+            channel_ids,
+            self._also["ahead"],
+            oldest=from_us((minute + 1) * MINUTE_US),
+            as_of=self._also["as_of"],
+        )
         rows = self._connection.execute(
             _NEWEST_AHEAD, {**self._also, "channels": list(channel_ids), "minute": minute}
         )

@@ -12,11 +12,14 @@ from typing import Any, Final, LiteralString
 import msgspec
 import numpy as np
 import psycopg
+from numpy.typing import NDArray
 
 from services.core.store.database import notify
 from services.core.store.database.arrays import copy_data
 from services.core.store.readings import arrival_order
 from services.core.store.readings.known_since import known_at
+from services.core.store.readings.packing import days as packing
+from services.core.store.readings.packing.columns import days_of
 from services.core.timeline.instants import DAY_US, MINUTE_US, POSTGRES_EPOCH_US, from_us, to_us
 
 #: Once for each connection; emptied by every COMMIT.
@@ -61,9 +64,11 @@ WHERE r.ts BETWEEN (SELECT min(ts) FROM staged_reading) AND (SELECT max(ts) FROM
 ORDER BY s.position
 """
 
-#: The horizon of what is kept, and up to when anything was ever discarded: one answer a batch.
+#: The horizon of what is kept, up to when anything was ever discarded, and from when on nothing is
+#: packed: one answer a batch.
 _LIMITS: Final = """
-SELECT (SELECT horizon FROM reading_horizon), (SELECT max(ts) FROM discarded_reading)
+SELECT (SELECT horizon FROM reading_horizon), (SELECT max(ts) FROM discarded_reading),
+       now() - make_interval(secs => %s / 1e6)
 """
 
 #: Staged rows that somebody discarded under the same key, or that such a reading had replaced.
@@ -101,6 +106,10 @@ SELECT correct_reading(%s, %s, %s, %s::smallint, %s::smallint, %s, %s, %s, %s)
 _SUPERSEDE: Final = """
 SELECT supersede_reading(%s, %s, %s, %s::smallint, %s::smallint, %s, %s, %s::smallint, %s, %s, %s)
 """
+
+
+#: After every reading.
+_LATEST_US: Final = 2**62
 
 
 class ReadingRow(msgspec.Struct, frozen=True, gc=False):
@@ -161,14 +170,19 @@ def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Wr
         return Written(stored=0, duplicates=0, conflicts=[], too_late=[])
     with connection.cursor() as cursor:
         with cursor.copy(_COPY) as copy:
-            copy.write(_staged(rows))
+            ts_us = np.array([row.ts_us for row in rows], dtype=np.int64)
+            copy.write(_staged(rows, ts_us))
         all_rows = rows
         # after the COPY, which gave this transaction its number: see readings.retention
-        horizon, newest_discarded = cursor.execute(_LIMITS).fetchone() or (None, None)
+        limits = cursor.execute(_LIMITS, (packing.NEVER_PACKED_US,)).fetchone()
+        assert limits is not None  # noqa: S101 - it has no condition
+        horizon, newest_discarded, unpacked_from = limits
         too_late: list[int] = []
         gone: set[int] = set()
+        oldest_us = int(ts_us.min())
+        if oldest_us < to_us(unpacked_from):
+            _open_days(connection, rows, to_us(unpacked_from))
         if horizon is not None or newest_discarded is not None:
-            oldest_us = min(row.ts_us for row in rows)
             if horizon is not None and oldest_us < to_us(horizon):
                 cursor.execute(_TOO_LATE, (horizon,))
                 too_late = sorted(position for (position,) in cursor)
@@ -196,7 +210,21 @@ def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Wr
     )
 
 
-def _staged(rows: Sequence[ReadingRow]) -> bytes:
+def _open_days(
+    connection: psycopg.Connection[Any], rows: Sequence[ReadingRow], unpacked_from_us: int
+) -> None:
+    """Open the packed days that rows belong to, that of what arrival moves on included."""
+    old = [row for row in rows if row.ts_us < unpacked_from_us]
+    channels = np.array([row.channel_id for row in old], dtype=np.int64)
+    ts_us = np.array([row.ts_us for row in old], dtype=np.int64)
+    packing.open_for_writing(
+        connection,
+        np.concatenate((channels, channels)),
+        np.concatenate((days_of(ts_us), days_of(ts_us + MINUTE_US))),
+    )
+
+
+def _staged(rows: Sequence[ReadingRow], ts_us: NDArray[np.int64]) -> bytes:
     """Return rows as ``_COPY`` reads them, built as columns: half the time of row by row."""
     values = np.array([row.value for row in rows], dtype=np.float64)
     null = {}
@@ -205,7 +233,7 @@ def _staged(rows: Sequence[ReadingRow]) -> bytes:
     return copy_data(
         {
             "channel_id": np.array([row.channel_id for row in rows], dtype=np.int32),
-            "ts": np.array([row.ts_us for row in rows], dtype=np.int64) - POSTGRES_EPOCH_US,
+            "ts": ts_us - POSTGRES_EPOCH_US,
             "value": values,
             "quality": np.array([row.quality for row in rows], dtype=np.int16),
             "time_source": np.array([row.time_source for row in rows], dtype=np.int16),
@@ -274,6 +302,7 @@ def correct(
     value already is left alone. Returns how many readings were replaced.
     """
     replaced: list[ReadingRow] = []
+    _open_days(connection, [correction.row for correction in corrections], _LATEST_US)
     with connection.cursor() as cursor:
         for correction in corrections:
             row = correction.row
@@ -322,6 +351,7 @@ def supersede(connection: psycopg.Connection[Any], supersessions: Sequence[Super
         at; the transaction is to be tried again.
     """
     replaced: dict[str, list[ReadingRow]] = {}
+    _open_days(connection, [supersession.row for supersession in supersessions], _LATEST_US)
     with connection.cursor() as cursor:
         for supersession in supersessions:
             row, conflict = supersession.row, supersession.conflict

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, func, select, update
+from sqlalchemy import Connection, Row, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.core.accounting.factors import Factor
@@ -230,7 +230,12 @@ def _channels(
         fixed = ("quantity", "unit", "kind")
         if old and any(getattr(old, key) != values[key] for key in fixed):
             has_readings = connection.scalar(
-                select(exists().where(t.reading.c.channel_id == old.id))
+                select(
+                    or_(
+                        exists().where(t.reading.c.channel_id == old.id),
+                        exists().where(t.packed_readings.c.channel_id == old.id),
+                    )
+                )
             )
             if has_readings:
                 raise ApplyError(

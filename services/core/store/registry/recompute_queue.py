@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, func, insert, select, text
+from sqlalchemy import Connection, Row, func, insert, select, text, union_all
 
 from services.core.facility import model
 from services.core.facility.in_force import OVER_TIME, differing_from, in_force
@@ -217,10 +217,15 @@ def _of_inputs(
 
 
 def _of_readings(connection: Connection, channel_ids: Collection[int]) -> tuple[int, int] | None:
+    r, p = t.reading.c, t.packed_readings.c
+    bounds = union_all(
+        select(func.min(r.ts).label("first"), func.max(r.ts).label("last")).where(
+            r.channel_id.in_(channel_ids)
+        ),
+        select(func.min(p.first_ts), func.max(p.last_ts)).where(p.channel_id.in_(channel_ids)),
+    ).subquery()
     first, last = connection.execute(
-        select(func.min(t.reading.c.ts), func.max(t.reading.c.ts)).where(
-            t.reading.c.channel_id.in_(channel_ids)
-        )
+        select(func.min(bounds.c.first), func.max(bounds.c.last))
     ).one()
     if first is None:
         return None

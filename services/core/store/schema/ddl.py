@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, text
 
 from services.core.accounting.registers import LOOK_AROUND
-from services.core.store.schema import alert_tables, pollutant_tables
+from services.core.store.schema import alert_tables, packing, pollutant_tables
 from services.core.store.schema.figures import CLOSING_SHARES, FIGURES, MASSES, per_figure
 from services.core.store.schema.minute_mass import minute_mass
 from services.core.store.schema.tables import metadata
@@ -174,8 +174,8 @@ _REACH = LOOK_AROUND + 1
 
 #: The one way to drop readings. Nothing goes while anything below the horizon is not settled; the
 #: newest readings of each channel below it stay, so that a reading that comes later still changes
-#: the minutes before it that it decides about; what goes is recorded. It runs with its owner's
-#: rights.
+#: the minutes before it that it decides about; what goes is recorded. Nothing goes either while
+#: such readings are packed: whoever asks opens their days first. It runs with its owner's rights.
 _DROP_READINGS = """
 CREATE OR REPLACE FUNCTION drop_readings(under text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -190,6 +190,7 @@ BEGIN
                   WHERE minute_start(from_minute) < upto)
        OR EXISTS (SELECT FROM touched t, unnest(t.minutes) AS m
                   WHERE minute_start(m) < upto)
+       OR EXISTS (SELECT FROM packed_tails(upto))
     THEN
         RETURN;
     END IF;
@@ -206,11 +207,15 @@ BEGIN
         ORDER BY range_start
     LOOP
         INSERT INTO dropped_readings (chunk, from_ts, to_ts, channels, readings, retention)
-        SELECT gone.chunk, gone.range_start, gone.range_end, count(DISTINCT r.channel_id),
-               count(*), under
-        FROM reading r
-        WHERE r.ts >= gone.range_start AND r.ts < gone.range_end AND NOT EXISTS (
-            SELECT FROM kept_reading k WHERE k.channel_id = r.channel_id AND k.ts = r.ts)
+        SELECT gone.chunk, gone.range_start, gone.range_end, count(DISTINCT n.channel_id),
+               sum(n.readings), under
+        FROM (SELECT r.channel_id, count(*) AS readings FROM reading r
+              WHERE r.ts >= gone.range_start AND r.ts < gone.range_end AND NOT EXISTS (
+                  SELECT FROM kept_reading k WHERE k.channel_id = r.channel_id AND k.ts = r.ts)
+              GROUP BY 1
+              UNION ALL
+              SELECT p.channel_id, p.readings FROM packed_readings p
+              WHERE p.first_ts >= gone.range_start AND p.first_ts < gone.range_end) n
         HAVING count(*) > 0;
     END LOOP;
     INSERT INTO channel_horizon (channel_id, horizon)
@@ -226,6 +231,7 @@ BEGIN
     ON CONFLICT (channel_id) DO UPDATE
     SET horizon = greatest(channel_horizon.horizon, excluded.horizon);
     PERFORM drop_chunks('reading'::regclass, older_than => upto);
+    DELETE FROM packed_readings WHERE first_ts < upto;
     INSERT INTO reading SELECT * FROM kept_reading;
     UPDATE reading_horizon SET dropped_at = now();
     DROP TABLE kept_reading;
@@ -344,8 +350,10 @@ def create_hypertables(connection: Connection) -> None:
 
 
 def create_views(connection: Connection) -> None:
-    """Create the views that readers of totals share."""
+    """Create the views: minutes in force, and readings where some are packed."""
     connection.execute(text(_MINUTE_IN_FORCE))
+    for statement in packing.STATEMENTS:
+        connection.execute(text(statement))
 
 
 def create_roles(connection: Connection) -> None:
@@ -387,7 +395,8 @@ def create_roles(connection: Connection) -> None:
                 f" GRANT USAGE ON SCHEMA public TO {role}; END IF;"
                 f" IF NOT has_database_privilege('{role}', current_database(), 'TEMPORARY') THEN"
                 f" EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO {role}', current_database());"
-                " END IF; END $$"
+                f" END IF; IF NOT has_schema_privilege('{role}', 'history', 'USAGE') THEN"
+                f" GRANT USAGE ON SCHEMA history TO {role}; END IF; END $$"
             )
         )
         # the API authenticates before it reads: of the roles only its own sees the keys; whoever
@@ -395,7 +404,7 @@ def create_roles(connection: Connection) -> None:
         hidden = {"api_key", "broker_session"}
         readable = [table.name for table in metadata.sorted_tables if table.name not in hidden]
         rights = [(name, "SELECT") for name in readable]
-        rights.append(("minute_in_force", "SELECT"))
+        rights += [("minute_in_force", "SELECT"), ("history.reading", "SELECT")]
         if connection.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL")):
             rights.append(("alembic_version", "SELECT"))
         rights += [(name, right) for name, several in writes.items() for right in several]
@@ -410,6 +419,11 @@ def create_roles(connection: Connection) -> None:
     connection.execute(text(_SUPERSEDE_READING))
     connection.execute(text("REVOKE ALL ON FUNCTION supersede_reading FROM PUBLIC"))
     connection.execute(text("GRANT EXECUTE ON FUNCTION supersede_reading TO tonne_ingest"))
+    for name, (create, callers) in packing.FUNCTIONS.items():
+        connection.execute(text(create.replace("{kept}", str(2 * _REACH))))
+        connection.execute(text(f"REVOKE ALL ON FUNCTION {name} FROM PUBLIC"))
+        for role in callers:
+            connection.execute(text(f"GRANT EXECUTE ON FUNCTION {name} TO {role}"))
     connection.execute(
         text(_DROP_READINGS.replace("{kept}", str(2 * _REACH)).replace("{reach}", str(_REACH)))
     )

@@ -300,6 +300,37 @@ reading = Table(
     info={"hypertable": ("ts", "7 days")},
 )
 
+packed_readings = Table(
+    "packed_readings",
+    metadata,
+    Column(
+        "id", BigInteger, Identity(always=True), nullable=False, comment="another at each packing"
+    ),
+    Column("first_ts", _instant, nullable=False),
+    Column("last_ts", _instant, nullable=False),
+    Column("known_from", _instant, nullable=False, comment="when the first of them was known"),
+    Column("known_to", _instant, nullable=False, comment="when all of them were"),
+    Column("channel_id", Integer, primary_key=True, autoincrement=False),
+    Column(
+        "day", Integer, primary_key=True, autoincrement=False, comment="since the epoch, in UTC"
+    ),
+    Column("readings", Integer, nullable=False),
+    Column("usable", Integer, nullable=False, comment="those with a value, good or uncertain"),
+    Column("digest", LargeBinary, nullable=False, comment="of the rows that were packed"),
+    Column("series", LargeBinary, nullable=False, comment="times, values and qualities"),
+    Column("arrival", LargeBinary, nullable=False, comment="time sources, when received and known"),
+    comment="what a channel has of a day, in place of its rows in reading",
+)
+
+packing_horizon = Table(
+    "packing_horizon",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("upto_day", Integer, nullable=False, comment="no day from this one on was ever packed"),
+    CheckConstraint("id = 1", name="single"),
+    comment="one row once days were packed",
+)
+
 touched = Table(
     "touched",
     metadata,

@@ -1,0 +1,324 @@
+"""One history for every reader, whether its days are rows or packed.
+
+A reader says first which readings it is about to ask for (:func:`open_days`, :func:`open_span`).
+Where some of them are packed, they are unpacked into a table of the session, and until the end of
+the transaction its queries find under the name ``reading`` the view ``history.reading`` of both.
+Where nothing is, which is told by one row, they find the table itself, and nothing changes.
+
+Two ways there are to see one history, and every reader goes one of them:
+
+- the transaction's isolation is REPEATABLE READ (:func:`snapshot`), or
+- it holds the facility (``claims.lock``): nobody packs it then. A day that a late reading opens
+  meanwhile makes the view fail with a serialization failure, never tell it twice.
+
+What needs one channel only and is to be fast takes arrays: :mod:`.history_arrays`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, LiteralString
+
+import numpy as np
+import psycopg
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Connection
+
+from services.core.store.readings.packing.columns import (
+    Integers,
+    ReadingColumns,
+    day_of,
+    instants,
+)
+from services.core.store.readings.packing.days import unpacked
+from services.core.timeline.instants import to_us
+
+if TYPE_CHECKING:
+    # SQLAlchemy's asyncio loads its ORM, which ingest and the aggregator do without
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+AnyConnection = psycopg.Connection[Any] | Connection
+
+#: Before every day, and after.
+_FIRST_DAY: Final = -(2**31)
+LAST_DAY: Final = 2**31 - 1
+
+#: No day from the first on is packed; whether this session has opened days before.
+_HORIZON: Final = """
+SELECT upto_day, to_regclass('pg_temp.opened_day') IS NOT NULL FROM packing_horizon
+"""
+
+_LATELY: Final = """
+SELECT now() FROM packing_horizon WHERE minute_start(1440 * upto_day::int8) > now() - %(over)s
+"""
+
+_TABLES: Final[Sequence[LiteralString]] = (
+    """
+    CREATE TEMPORARY TABLE unpacked_reading (
+        ts timestamptz NOT NULL, value float8, received_at timestamptz NOT NULL,
+        channel_id integer NOT NULL, quality smallint NOT NULL, time_source smallint NOT NULL,
+        known_at timestamptz, PRIMARY KEY (channel_id, ts)) ON COMMIT DELETE ROWS
+    """,
+    """
+    CREATE TEMPORARY TABLE opened_day (
+        channel_id integer NOT NULL, day integer NOT NULL, id bigint NOT NULL) ON COMMIT DELETE ROWS
+    """,
+)
+
+#: From a day on, one packed day after the other until enough of their readings can be used; of
+#: those known later than asked for none is sure to count. Days known later altogether are left out.
+_NEIGHBOURS: LiteralString = """
+    SELECT day FROM (
+        WITH RECURSIVE w AS (
+            (SELECT p.day, CASE WHEN p.known_to <= {as_of} THEN p.usable ELSE 0 END::int8 AS total
+             FROM packed_readings p
+             WHERE x.{count} > 0 AND p.channel_id = x.channel_id AND p.day {beyond}
+               AND p.day >= %(oldest)s
+             ORDER BY p.day {order} LIMIT 1)
+            UNION ALL
+            SELECT n.day, w.total + n.usable
+            FROM w CROSS JOIN LATERAL (
+                SELECT p.day, CASE WHEN p.known_to <= {as_of} THEN p.usable ELSE 0 END AS usable
+                FROM packed_readings p
+                WHERE p.channel_id = x.channel_id AND p.day {further} w.day AND p.day >= %(oldest)s
+                ORDER BY p.day {order} LIMIT 1) n
+            WHERE w.total < x.{count})
+        SELECT day FROM w) n
+"""
+
+
+def _wanted(as_of: LiteralString) -> LiteralString:
+    before = (
+        _NEIGHBOURS.replace("{count}", "before")
+        .replace("{beyond}", "< x.first")
+        .replace("{further}", "<")
+        .replace("{order}", "DESC")
+    )
+    after = (
+        _NEIGHBOURS.replace("{count}", "after")
+        .replace("{beyond}", "> x.last")
+        .replace("{further}", ">")
+        .replace("{order}", "")
+    )
+    sql: LiteralString = f"""
+SELECT p.id, p.channel_id, p.day, p.series, p.arrival
+FROM packed_readings p JOIN (
+    SELECT DISTINCT x.channel_id, d.day
+    FROM unnest(%(channels)s::int8[], %(firsts)s::int8[], %(lasts)s::int8[], %(before)s::int8[],
+                %(after)s::int8[]) AS x(channel_id, first, last, before, after)
+    CROSS JOIN LATERAL (
+        SELECT p.day FROM packed_readings p
+        WHERE p.channel_id = x.channel_id AND p.day BETWEEN x.first AND x.last
+          AND p.day >= %(oldest)s
+        UNION ALL {before}
+        UNION ALL {after}) d) w ON w.channel_id = p.channel_id AND w.day = p.day
+WHERE p.known_from <= {{as_of}}
+"""  # noqa: S608 - constants
+    return sql.replace("{as_of}", as_of)
+
+
+_WANTED: LiteralString = _wanted("'infinity'")
+_WANTED_THEN: LiteralString = _wanted("%(as_of)s::timestamptz")
+_NOT_OPENED: LiteralString = """
+  AND NOT EXISTS (SELECT FROM pg_temp.opened_day o
+                  WHERE o.channel_id = p.channel_id AND o.day = p.day AND o.id = p.id)
+"""
+
+_FILL: Final = """
+INSERT INTO pg_temp.unpacked_reading
+    (ts, value, received_at, channel_id, quality, time_source, known_at)
+SELECT u.ts, CASE WHEN NOT u.missing THEN u.value END, u.received_at, u.channel_id, u.quality,
+       u.time_source, CASE WHEN NOT u.unknown THEN u.known_at END
+FROM unnest(%(channels)s::int4[], %(ts)s::timestamptz[], %(value)s::float8[], %(missing)s::bool[],
+            %(quality)s::int2[], %(time_source)s::int2[], %(received_at)s::timestamptz[],
+            %(known_at)s::timestamptz[], %(unknown)s::bool[])
+     AS u(channel_id, ts, value, missing, quality, time_source, received_at, known_at, unknown)
+"""
+
+_OPENED: Final = """
+INSERT INTO pg_temp.opened_day (channel_id, day, id)
+SELECT * FROM unnest(%(channels)s::int8[], %(days)s::int8[], %(ids)s::int8[])
+"""
+
+
+def execute(
+    connection: AnyConnection, sql: LiteralString, parameters: dict[str, Any] | None = None
+) -> Any:
+    """Execute a statement with psycopg's parameters on a connection of either kind."""
+    if isinstance(connection, Connection):
+        return connection.exec_driver_sql(sql, parameters)
+    return connection.execute(sql, parameters, binary=True, prepare=False)
+
+
+def upto_day(connection: AnyConnection) -> int | None:
+    """Read the day from which on nothing was ever packed; None: nothing was."""
+    row = execute(connection, _HORIZON).fetchone()
+    return row[0] if row else None
+
+
+async def packed_lately(connection: AsyncConnection, over: timedelta) -> datetime | None:
+    """Return the present, if days that end less than ``over`` before it were ever packed."""
+    row = (await connection.exec_driver_sql(_LATELY, {"over": over})).one_or_none()
+    return row[0] if row else None
+
+
+async def upto_day_async(connection: AsyncConnection) -> int | None:
+    """As :func:`upto_day`."""
+    row = (await connection.exec_driver_sql(_HORIZON)).one_or_none()
+    return row[0] if row else None
+
+
+def open_days(
+    connection: AnyConnection,
+    *,
+    channels: Integers,
+    firsts: Integers,
+    lasts: Integers,
+    before: Integers | None = None,
+    after: Integers | None = None,
+    oldest: int | None = None,
+    as_of: datetime | None = None,
+) -> None:
+    """Let queries up to the end of the transaction see the packed readings of some days.
+
+    Of each channel all from its first to its last day (both included, since the epoch), and so many
+    usable readings before and after these days; nothing from before the day ``oldest``. Of the
+    neighbours only what was known at ``as_of`` counts; what was known later may be left out.
+
+    :raises DamagedDayError: one of the days cannot be unpacked.
+    """
+    if not channels.size:
+        return
+    row = execute(connection, _HORIZON).fetchone()
+    if row is None:
+        return
+    horizon, has_tables = row
+    looks_back = before is not None and bool(before.any())
+    earliest = _FIRST_DAY if looks_back else int(firsts.min())
+    if max(earliest, _FIRST_DAY if oldest is None else oldest) >= horizon:
+        return
+    none = np.zeros(channels.size, dtype=np.int64)
+    sql = _WANTED if as_of is None else _WANTED_THEN
+    packed = execute(
+        connection,
+        sql + _NOT_OPENED if has_tables else sql,
+        {
+            "channels": channels.astype(np.int64),
+            "firsts": np.clip(firsts, _FIRST_DAY, LAST_DAY).astype(np.int64),
+            "lasts": np.clip(lasts, _FIRST_DAY, LAST_DAY).astype(np.int64),
+            "before": none if before is None else before.astype(np.int64),
+            "after": none if after is None else after.astype(np.int64),
+            "oldest": _FIRST_DAY if oldest is None else max(oldest, _FIRST_DAY),
+            **({} if as_of is None else {"as_of": as_of}),
+        },
+    ).fetchall()
+    if packed:
+        _unpack(connection, packed, has_tables=has_tables)
+
+
+def open_span(
+    connection: AnyConnection,
+    channel_ids: Sequence[int],
+    begins: datetime,
+    ends: datetime,
+    *,
+    as_of: datetime | None = None,
+) -> None:
+    """Let queries see the packed readings of channels in a span; see :func:`open_days`."""
+    channels = np.array(list(channel_ids), dtype=np.int64)
+    open_days(
+        connection,
+        channels=channels,
+        firsts=np.full(channels.size, day_of(to_us(begins))),
+        lasts=np.full(channels.size, day_of(to_us(ends))),
+        as_of=as_of,
+    )
+
+
+def open_newest(
+    connection: AnyConnection,
+    channel_ids: Sequence[int],
+    before: datetime,
+    *,
+    oldest: datetime,
+    as_of: datetime | None = None,
+) -> None:
+    """Let queries see each channel's newest usable reading between two instants."""
+    channels = np.array(list(channel_ids), dtype=np.int64)
+    day = np.full(channels.size, day_of(to_us(before)))
+    open_days(
+        connection,
+        channels=channels,
+        firsts=day,
+        lasts=day,
+        before=np.ones(channels.size, dtype=np.int64),
+        oldest=day_of(to_us(oldest)),
+        as_of=as_of,
+    )
+
+
+def _unpack(
+    connection: AnyConnection, packed: Sequence[tuple[Any, ...]], *, has_tables: bool
+) -> None:
+    parts = [
+        unpacked(channel_id, day, bytes(series), bytes(arrival))
+        for _, channel_id, day, series, arrival in packed
+    ]
+    readings = ReadingColumns.joined(parts)
+    if not has_tables:
+        for table in _TABLES:
+            execute(connection, table)
+    channels = np.array([channel_id for _, channel_id, *_ in packed], dtype=np.int64)
+    execute(
+        connection,
+        _FILL,
+        {
+            "channels": np.repeat(channels, [len(part) for part in parts]).astype(np.int32),
+            "ts": instants(readings.ts_us),
+            "value": readings.value,
+            "missing": readings.missing,
+            "quality": readings.quality.astype(np.int16),
+            "time_source": readings.time_source.astype(np.int16),
+            "received_at": instants(readings.received_us),
+            "known_at": instants(readings.known_us),
+            "unknown": readings.unknown,
+        },
+    )
+    execute(
+        connection,
+        _OPENED,
+        {
+            "channels": channels,
+            "days": np.array([day for _, _, day, *_ in packed], dtype=np.int64),
+            "ids": np.array([pack_id for pack_id, *_ in packed], dtype=np.int64),
+        },
+    )
+    execute(connection, "SET LOCAL search_path = history, public")
+
+
+@contextmanager
+def snapshot(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Open a transaction whose statements all see one history, unless one is open already.
+
+    An open one has to be of that kind itself.
+    """
+    if connection.info.transaction_status is not TransactionStatus.IDLE:
+        yield
+        return
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield
+
+
+@asynccontextmanager
+async def snapshot_async(connection: AsyncConnection) -> AsyncIterator[None]:
+    """As :func:`snapshot`, on a connection of a pool in autocommit mode."""
+    await connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    try:
+        yield
+    except BaseException:
+        await connection.exec_driver_sql("ROLLBACK")
+        raise
+    await connection.exec_driver_sql("COMMIT")

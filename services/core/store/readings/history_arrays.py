@@ -1,0 +1,189 @@
+"""The history of one channel as arrays, each question one statement: rows and packed days alike.
+
+One statement sees one state of the database, so nothing has to be held meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, LiteralString
+
+import numpy as np
+
+from services.core.store.database.arrays import PackedRows
+from services.core.store.readings.history import AnyConnection, execute
+from services.core.store.readings.packing.columns import Integers, ReadingColumns, day_of
+from services.core.store.readings.packing.days import STORED, unpacked
+from services.core.timeline.instants import from_us, to_us
+
+if TYPE_CHECKING:
+    # SQLAlchemy's asyncio loads its ORM, which ingest and the aggregator do without
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+_TIME: Final = PackedRows(ts="timestamptz")
+
+#: The packed days of one channel that share readings with a span, as three arrays.
+_OVERLAPPING: LiteralString = """
+    FROM (SELECT p.day, p.series, p.arrival FROM packed_readings p
+          WHERE p.channel_id = %(channel)s AND p.day BETWEEN %(first_day)s AND %(last_day)s
+            AND p.last_ts >= %(begins)s AND p.first_ts < %(ends)s {also}
+          ORDER BY p.day) p
+"""
+_ARRAYS: Final[LiteralString] = "array_agg(p.day), array_agg(p.series), array_agg(p.arrival)"
+_NOT_WHOLE: Final[LiteralString] = "AND NOT (p.first_ts >= %(begins)s AND p.last_ts < %(ends)s)"
+
+_BETWEEN: LiteralString = "SELECT (" + STORED + "), " + _ARRAYS + _OVERLAPPING.replace("{also}", "")
+
+_BOUNDS: LiteralString = f"""
+SELECT r.*, w.*, e.*
+FROM (SELECT count(*) AS readings, min(ts) AS first_ts, max(ts) AS last_ts FROM public.reading
+      WHERE channel_id = %(channel)s AND ts >= %(begins)s AND ts < %(ends)s) r
+CROSS JOIN (
+    SELECT coalesce(sum(p.readings), 0)::int8 AS readings, min(p.first_ts) AS first_ts,
+           max(p.last_ts) AS last_ts
+    FROM packed_readings p
+    WHERE p.channel_id = %(channel)s AND p.first_ts >= %(begins)s AND p.last_ts < %(ends)s) w
+CROSS JOIN (SELECT {_ARRAYS} {_OVERLAPPING.replace("{also}", _NOT_WHOLE)}) e
+"""  # noqa: S608 - constants
+
+#: Days from the newest on until they are sure to hold as many readings as asked for.
+_NEWEST: LiteralString = f"""
+SELECT (SELECT {_TIME.sql("ts")} FROM (
+            SELECT ts FROM public.reading WHERE channel_id = %(channel)s
+            ORDER BY ts DESC LIMIT %(count)s) r), {_ARRAYS}
+FROM (SELECT p.day, p.series, p.arrival FROM (
+          SELECT *, sum(readings) OVER (ORDER BY day DESC) - readings AS newer
+          FROM packed_readings WHERE channel_id = %(channel)s) p
+      WHERE p.newer < %(count)s ORDER BY p.day) p
+"""  # noqa: S608 - constants
+
+#: Whether any reading of the channels lies in a span; if nothing tells, the days that have to be
+#: looked into: those that begin before it and end after it.
+_ANY: LiteralString = """
+SELECT EXISTS (SELECT FROM public.reading
+               WHERE channel_id = ANY(%(channels)s) AND ts >= %(begins)s AND ts < %(ends)s)
+       OR coalesce(bool_or(told), false),
+       array_agg(p.channel_id) FILTER (WHERE NOT told), array_agg(p.day) FILTER (WHERE NOT told),
+       array_agg(p.series) FILTER (WHERE NOT told), array_agg(p.arrival) FILTER (WHERE NOT told)
+FROM packed_readings p
+CROSS JOIN LATERAL (
+    SELECT (p.first_ts >= %(begins)s AND p.first_ts < %(ends)s)
+           OR (p.last_ts >= %(begins)s AND p.last_ts < %(ends)s) AS told) t
+WHERE p.channel_id = ANY(%(channels)s) AND p.day BETWEEN %(first_day)s AND %(last_day)s
+  AND p.last_ts >= %(begins)s AND p.first_ts < %(ends)s
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredBounds:
+    """How many readings a span holds, and where the first and the last of them lie."""
+
+    readings: int
+    first: datetime | None
+    last: datetime | None
+
+
+def between(
+    connection: AnyConnection, channel_id: int, begins: datetime, ends: datetime
+) -> ReadingColumns:
+    """Read everything of a channel in a span, its end exclusive, in order of time.
+
+    :raises DamagedDayError: one of its days cannot be unpacked.
+    """
+    row = execute(connection, _BETWEEN, _parameters(channel_id, begins, ends)).fetchone()
+    return _merged(channel_id, begins, ends, row)
+
+
+async def between_async(
+    connection: AsyncConnection, channel_id: int, begins: datetime, ends: datetime
+) -> ReadingColumns:
+    """As :func:`between`."""
+    answer = await connection.exec_driver_sql(_BETWEEN, _parameters(channel_id, begins, ends))
+    return _merged(channel_id, begins, ends, answer.one())
+
+
+def bounds(
+    connection: AnyConnection, channel_id: int, begins: datetime, ends: datetime
+) -> StoredBounds:
+    """Count the readings of a span, its end exclusive."""
+    row = execute(connection, _BOUNDS, _parameters(channel_id, begins, ends)).fetchone()
+    stored, first, last, whole, whole_first, whole_last, *packed = row
+    part = _unpacked(channel_id, *packed)
+    part = part.where((part.ts_us >= to_us(begins)) & (part.ts_us < to_us(ends)))
+    firsts, lasts = [first, whole_first], [last, whole_last]
+    if len(part):
+        firsts.append(from_us(int(part.ts_us[0])))
+        lasts.append(from_us(int(part.ts_us[-1])))
+    return StoredBounds(
+        readings=stored + whole + len(part),
+        first=min((ts for ts in firsts if ts is not None), default=None),
+        last=max((ts for ts in lasts if ts is not None), default=None),
+    )
+
+
+def newest_times(connection: AnyConnection, channel_id: int, count: int) -> Integers:
+    """Read when the newest ``count`` readings of a channel were, ascending microseconds."""
+    row = execute(connection, _NEWEST, {"channel": channel_id, "count": count}).fetchone()
+    stored, *packed = row
+    times_us = np.concatenate((_TIME.columns(stored)["ts"], _unpacked(channel_id, *packed).ts_us))
+    return np.sort(times_us)[-count:]
+
+
+def any_between(
+    connection: AnyConnection, channel_ids: Sequence[int], begins: datetime, ends: datetime
+) -> bool:
+    """Return whether any of the channels has a reading in a span, its end exclusive."""
+    row = execute(
+        connection,
+        _ANY,
+        {**_parameters(0, begins, ends), "channels": list(channel_ids)},
+    ).fetchone()
+    present, *packed = row
+    if present or packed[0] is None:
+        return bool(present)
+    begins_us, ends_us = to_us(begins), to_us(ends)
+    for channel_id, day, series, arrival in zip(*packed, strict=True):
+        ts_us = unpacked(channel_id, day, bytes(series), bytes(arrival)).ts_us
+        if np.any((ts_us >= begins_us) & (ts_us < ends_us)):
+            return True
+    return False
+
+
+def _parameters(channel_id: int, begins: datetime, ends: datetime) -> dict[str, Any]:
+    return {
+        "channel": channel_id,
+        "begins": begins,
+        "ends": ends,
+        "first_day": day_of(to_us(begins)),
+        "last_day": day_of(to_us(ends)),
+    }
+
+
+def _merged(channel_id: int, begins: datetime, ends: datetime, row: Any) -> ReadingColumns:
+    stored, *packed = row
+    readings = _unpacked(channel_id, *packed)
+    begins_us, ends_us = to_us(begins), to_us(ends)
+    if len(readings) and not begins_us <= readings.ts_us[0] <= readings.ts_us[-1] < ends_us:
+        readings = readings.where((readings.ts_us >= begins_us) & (readings.ts_us < ends_us))
+    if stored is None:
+        return readings
+    readings = ReadingColumns.joined([readings, ReadingColumns.received(bytes(stored))])
+    return readings.where(np.argsort(readings.ts_us, kind="stable"))
+
+
+def _unpacked(
+    channel_id: int,
+    days: Sequence[int] | None,
+    series: Sequence[bytes] | None,
+    arrival: Sequence[bytes] | None,
+) -> ReadingColumns:
+    if days is None or series is None or arrival is None:
+        return ReadingColumns.joined([])
+    return ReadingColumns.joined(
+        [
+            unpacked(channel_id, day, bytes(its_series), bytes(its_arrival))
+            for day, its_series, its_arrival in zip(days, series, arrival, strict=True)
+        ]
+    )

@@ -1,0 +1,131 @@
+"""Readings of one channel as columns, all that the table ``reading`` holds of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.store.database.arrays import PackedRows
+from services.core.timeline.instants import DAY_US
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+#: One reading as the database sends it: in this layout it is read, compared and its digest taken.
+ROW: Final = PackedRows(
+    ts="timestamptz",
+    value="float8",
+    missing="bool",
+    quality="int2",
+    time_source="int2",
+    received_at="timestamptz",
+    known_at="timestamptz",
+    unknown="bool",
+)
+
+#: Bytes of a digest that are kept.
+DIGEST_BYTES: Final = 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadingColumns:
+    """Readings in order of time; instants in microseconds since the epoch."""
+
+    ts_us: Integers
+    #: bit for bit; 0 where missing
+    value: Floats
+    #: an explicit gap: the value is null
+    missing: Bools
+    quality: Integers
+    time_source: Integers
+    received_us: Integers
+    #: 0 where it is null
+    known_us: Integers
+    #: ``known_at`` is null
+    unknown: Bools
+
+    def __len__(self) -> int:
+        return self.ts_us.size
+
+    def where(self, chosen: Bools | Integers | slice) -> ReadingColumns:
+        """Return those chosen."""
+        return ReadingColumns(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})
+
+    def sent(self) -> bytes:
+        """Return the rows as the database sends them in the layout of ``ROW``."""
+        return ROW.sent(
+            ts=self.ts_us,
+            value=self.value,
+            missing=self.missing,
+            quality=self.quality,
+            time_source=self.time_source,
+            received_at=self.received_us,
+            known_at=self.known_us,
+            unknown=self.unknown,
+        )
+
+    def newest_known_us(self) -> int:
+        """Return when the last of them was known."""
+        return int(np.where(self.unknown, self.received_us, self.known_us).max())
+
+    def is_within(self, day: int) -> bool:
+        """Whether all lie in the day, each later than the one before it."""
+        begins = day * DAY_US
+        return (
+            len(self) > 0
+            and begins <= self.ts_us[0]
+            and self.ts_us[-1] < begins + DAY_US
+            and bool(np.all(self.ts_us[1:] > self.ts_us[:-1]))
+        )
+
+    @classmethod
+    def received(cls, packed: bytes | None) -> ReadingColumns:
+        """Build it from what the database sent in the layout of ``ROW``."""
+        columns = ROW.columns(packed)
+        return cls(
+            ts_us=columns["ts"],
+            value=columns["value"],
+            missing=columns["missing"],
+            quality=columns["quality"].astype(np.int64),
+            time_source=columns["time_source"].astype(np.int64),
+            received_us=columns["received_at"],
+            known_us=np.where(columns["unknown"], 0, columns["known_at"]),
+            unknown=columns["unknown"],
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[ReadingColumns]) -> ReadingColumns:
+        """Return the readings of several, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        if not parts:
+            return cls.received(None)
+        return cls(
+            **{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)}
+        )
+
+
+def digest(sent: bytes) -> bytes:
+    """Return the digest of rows as they are sent; the database computes the same."""
+    return hashlib.sha256(sent).digest()[:DIGEST_BYTES]
+
+
+def day_of(us: int) -> int:
+    """Return the day since the epoch (UTC) that holds an instant in microseconds."""
+    return us // DAY_US
+
+
+def days_of(us: Integers) -> Integers:
+    """Return the day since the epoch of each instant."""
+    return us // DAY_US
+
+
+def instants(us: Integers) -> NDArray[np.datetime64]:
+    """Return instants as a parameter of type ``timestamptz[]``."""
+    return us.astype("datetime64[us]")

@@ -1,0 +1,222 @@
+"""The DDL of packed readings: how days are packed and opened, and the view that readers see.
+
+Every function here that writes runs with its owner's rights, and can change no reading: a packed
+row has the digest of the rows that it replaces, and what comes out of it must have that too.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: Where the view lies that readers of packed days find under the name ``reading``.
+HISTORY_SCHEMA: Final = "history"
+
+#: A reading as its bytes, as :data:`services.core.store.readings.packing.columns.ROW` has them.
+READING_SENT: Final = (
+    "timestamptz_send({r}ts) || float8send(coalesce({r}value, 0)) || boolsend({r}value IS NULL)"
+    " || int2send({r}quality) || int2send({r}time_source) || timestamptz_send({r}received_at)"
+    " || timestamptz_send(coalesce({r}known_at, timestamptz 'epoch'))"
+    " || boolsend({r}known_at IS NULL)"
+)
+
+_DIGEST: Final = (
+    "substring(sha256(string_agg(" + READING_SENT.replace("{r}", "r.") + ", '' ORDER BY r.ts))"
+    " FOR 16)"
+)
+
+#: Packs what a channel has of a day, if that is what ``expected`` is the digest of. Nothing younger
+#: than two days is packed: whoever writes it need not look for packed days.
+_PACK_READINGS: Final = f"""
+CREATE OR REPLACE FUNCTION pack_readings(
+    of_channel integer, of_day integer, its_series bytea, its_arrival bytea, expected bytea
+) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    begins timestamptz := minute_start(1440 * of_day);
+    ends timestamptz := minute_start(1440 * (of_day + 1));
+    gone record;
+BEGIN
+    IF ends > now() - interval '2 days' THEN
+        RAISE EXCEPTION 'readings less than two days old are not packed';
+    END IF;
+    EXECUTE $sql$
+        WITH gone AS (
+            DELETE FROM reading WHERE channel_id = $1 AND ts >= $2 AND ts < $3
+            RETURNING ts, value, quality, time_source, received_at, known_at)
+        SELECT count(*) AS readings, min(r.ts) AS first_ts, max(r.ts) AS last_ts,
+               count(*) FILTER (WHERE r.value IS NOT NULL AND r.quality <= 1) AS usable,
+               min(coalesce(r.known_at, r.received_at)) AS known_from,
+               max(coalesce(r.known_at, r.received_at)) AS known_to,
+               {_DIGEST} AS digest
+        FROM gone r $sql$
+    INTO gone USING of_channel, begins, ends;
+    IF gone.digest IS DISTINCT FROM expected THEN
+        RAISE EXCEPTION 'the readings of channel % on day % changed while they were packed',
+            of_channel, of_day USING ERRCODE = 'serialization_failure';
+    END IF;
+    INSERT INTO packing_horizon (id, upto_day) VALUES (1, of_day + 1)
+    ON CONFLICT (id) DO UPDATE SET upto_day = excluded.upto_day
+    WHERE packing_horizon.upto_day < excluded.upto_day;
+    INSERT INTO packed_readings
+        (channel_id, day, first_ts, last_ts, known_from, known_to, readings, usable, digest, series,
+         arrival)
+    VALUES (of_channel, of_day, gone.first_ts, gone.last_ts, gone.known_from, gone.known_to,
+            gone.readings, gone.usable, gone.digest, its_series, its_arrival);
+    RETURN gone.readings;
+END $$
+"""  # noqa: S608 - a constant
+
+#: Opens a packed day: its readings are rows again. False, and nothing is done: somebody else did.
+_UNPACK_READINGS: Final = f"""
+CREATE OR REPLACE FUNCTION unpack_readings(
+    of_id bigint, of_channel integer, of_day integer, its_ts timestamptz[],
+    its_value double precision[], is_missing boolean[], its_quality smallint[],
+    its_time_source smallint[], its_received_at timestamptz[], its_known_at timestamptz[],
+    is_unknown boolean[]
+) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    stored bytea;
+    present bytea;
+BEGIN
+    DELETE FROM packed_readings WHERE channel_id = of_channel AND day = of_day AND id = of_id
+    RETURNING digest INTO stored;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    WITH back AS (
+        INSERT INTO reading
+            (channel_id, ts, value, quality, time_source, received_at, known_at)
+        SELECT of_channel, u.ts, CASE WHEN NOT u.missing THEN u.value END, u.quality,
+               u.time_source, u.received_at, CASE WHEN NOT u.unknown THEN u.known_at END
+        FROM unnest(its_ts, its_value, is_missing, its_quality, its_time_source, its_received_at,
+                    its_known_at, is_unknown)
+             AS u(ts, value, missing, quality, time_source, received_at, known_at, unknown)
+        RETURNING *)
+    SELECT {_DIGEST} FROM back r INTO present;
+    IF present IS DISTINCT FROM stored THEN
+        RAISE EXCEPTION 'the packed readings of channel % on day % are damaged', of_channel, of_day
+            USING ERRCODE = 'data_corrupted';
+    END IF;
+    RETURN true;
+END $$
+"""  # noqa: S608 - a constant
+
+#: Packed days that hold readings which stay when those before an instant are dropped.
+_PACKED_TAILS: Final = """
+CREATE OR REPLACE FUNCTION packed_tails(upto timestamptz)
+RETURNS TABLE (channel_id integer, day integer)
+LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+    WITH RECURSIVE newest AS (
+        SELECT c.id AS channel_id, n.day, n.total, n.first_ts
+        FROM channel c CROSS JOIN LATERAL (
+            SELECT p.day, p.first_ts, p.usable + (
+                SELECT count(*) FROM (
+                    SELECT FROM reading r
+                    WHERE r.channel_id = c.id AND r.ts > p.last_ts AND r.ts < upto
+                      AND r.value IS NOT NULL AND r.quality <= 1 LIMIT {kept}) q) AS total,
+                p.usable
+            FROM packed_readings p WHERE p.channel_id = c.id AND p.first_ts < upto
+            ORDER BY p.day DESC LIMIT 1) n
+        WHERE n.total - n.usable < {kept}
+        UNION ALL
+        SELECT w.channel_id, n.day, w.total + n.usable, n.first_ts
+        FROM newest w CROSS JOIN LATERAL (
+            SELECT p.day, p.usable, p.first_ts FROM packed_readings p
+            WHERE p.channel_id = w.channel_id AND p.day < w.day
+            ORDER BY p.day DESC LIMIT 1) n
+        WHERE w.total < {kept})
+    SELECT channel_id, day FROM newest
+$$
+"""
+
+#: Gives back the room of chunks whose readings are all packed. That a chunk has no page left says
+#: that nobody can see a row of it any more, however old his snapshot is.
+_FREE_EMPTY_CHUNKS: Final = """
+CREATE OR REPLACE FUNCTION free_empty_chunks() RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    chunk regclass;
+    freed integer := 0;
+BEGIN
+    FOR chunk IN
+        SELECT format('%I.%I', c.chunk_schema, c.chunk_name)::regclass
+        FROM timescaledb_information.chunks c
+        WHERE c.hypertable_schema = 'public' AND c.hypertable_name = 'reading'
+          AND c.range_end < now() - interval '2 days'
+    LOOP
+        CONTINUE WHEN pg_relation_size(chunk) > 0 OR pg_indexes_size(chunk) <= 65536;
+        BEGIN
+            EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE NOWAIT', chunk);
+            IF pg_relation_size(chunk) = 0 THEN
+                EXECUTE format('TRUNCATE %s', chunk);
+                freed := freed + 1;
+            END IF;
+        EXCEPTION WHEN lock_not_available THEN
+            NULL;
+        END;
+    END LOOP;
+    RETURN freed;
+END $$
+"""
+
+#: What a session has unpacked; its body names tables of the session, which are not there yet.
+_UNPACKED: Final = """
+CREATE OR REPLACE FUNCTION unpacked_readings() RETURNS SETOF reading LANGUAGE sql STABLE AS $$
+    SELECT u.ts, u.value, u.received_at, u.channel_id, u.quality, u.time_source, u.known_at
+    FROM pg_temp.unpacked_reading u
+$$
+"""
+
+#: That what a session unpacked is still packed, in the snapshot of the statement that asks. Else
+#: its readings are rows again, and the statement would see them twice.
+_STILL_PACKED: Final = """
+CREATE OR REPLACE FUNCTION still_packed() RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_temp.opened_day o WHERE NOT EXISTS (
+            SELECT FROM public.packed_readings p
+            WHERE p.channel_id = o.channel_id AND p.day = o.day AND p.id = o.id))
+    THEN
+        RAISE EXCEPTION 'a packed day was opened while it was read; try again'
+            USING ERRCODE = 'serialization_failure';
+    END IF;
+    RETURN true;
+END $$
+"""
+
+# The condition has no column in it: PostgreSQL looks at it once for each statement, and goes on to
+# use the indexes and leave out the chunks of both parts as of one table.
+_READING: Final = """
+CREATE OR REPLACE VIEW history.reading AS
+SELECT ts, value, received_at, channel_id, quality, time_source, known_at
+FROM (SELECT ts, value, received_at, channel_id, quality, time_source, known_at
+      FROM public.reading
+      UNION ALL
+      SELECT ts, value, received_at, channel_id, quality, time_source, known_at
+      FROM public.unpacked_readings()) r
+WHERE (SELECT public.still_packed())
+"""
+
+_STORAGE: Final = """
+ALTER TABLE packed_readings ALTER COLUMN series SET STORAGE EXTERNAL,
+                            ALTER COLUMN arrival SET STORAGE EXTERNAL
+"""
+
+#: In order: a view needs its functions.
+STATEMENTS: Final = (
+    _STORAGE,
+    "CREATE SCHEMA IF NOT EXISTS history",
+    # a body that names tables of the session cannot be checked
+    "SET LOCAL check_function_bodies = off",
+    _UNPACKED,
+    _STILL_PACKED,
+    "SET LOCAL check_function_bodies = on",
+    _READING,
+)
+
+#: By name: what creates it, and who may call it.
+FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "pack_readings": (_PACK_READINGS, ("tonne_aggregate",)),
+    "unpack_readings": (_UNPACK_READINGS, ("tonne_ingest", "tonne_aggregate", "tonne_admin")),
+    "packed_tails": (_PACKED_TAILS, ("tonne_aggregate",)),
+    "free_empty_chunks": (_FREE_EMPTY_CHUNKS, ("tonne_aggregate",)),
+}

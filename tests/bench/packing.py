@@ -1,0 +1,233 @@
+"""What packed readings take, how fast they are packed and how fast a packed day is read.
+
+Run by ``make bench``; writes ``.tonne/bench/packing.json``. The demo's meters and stacks as they
+are back-filled and as they arrive live, a household's hours (tests/fixtures) and channels at 1 Hz
+go into a database; all of it is packed as the aggregator packs it. Bytes are those of the tables on
+disk with their indexes, over the number of readings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+
+from sensors_sim import worlds
+from services.core.store.database.arrays import copy_data
+from services.core.store.database.connect import connect
+from services.core.store.readings import history, history_arrays
+from services.core.store.readings.packing import codec, days
+from services.core.store.readings.packing.columns import ReadingColumns
+from services.core.store.schema import migrate
+from services.core.timeline.instants import DAY_US, POSTGRES_EPOCH_US, to_us
+from tests.bench.live_latency import DurablePostgres
+from tests.services import server_directory
+
+FIRST_DAY = to_us(datetime(2026, 3, 2, tzinfo=UTC)) // DAY_US
+HOUSEHOLDS = 100
+TARGETS = {
+    "bytes_a_reading": 2.0,
+    "bytes_a_live_reading": 3.0,
+    "codec_readings_s": 1_000_000,
+    "day_read_ms": 3.0,
+}
+_HOUSEHOLD = Path(__file__).parent.parent / "fixtures" / "household-hourly-kwh-2023-01.csv"
+_COPY = """
+COPY reading (channel_id, ts, value, quality, time_source, received_at)
+FROM STDIN (FORMAT BINARY)
+"""
+
+#: One channel's readings: times and values.
+Series = tuple[np.ndarray, np.ndarray]
+
+
+def demo(number_of_days: int) -> Iterator[Series]:
+    """Each channel of the demo, as its devices sample it."""
+    begin_ms, end_ms = (day * DAY_US // 1000 for day in (FIRST_DAY, FIRST_DAY + number_of_days))
+    for facility in worlds.chosen("demo", None, 1):
+        for device in facility.devices:
+            dues = list(device.due_times(begin_ms, end_ms, device.interval_s))
+            for channel in device.channels:
+                ts_us = np.array(dues, dtype=np.int64) * 1000
+                yield ts_us, np.array([channel.read(due) for due in dues], dtype=np.float64)
+
+
+def household() -> Iterator[Series]:
+    """A meter's amount of each hour for a month, as often as makes a table of some size."""
+    with _HOUSEHOLD.open() as file:
+        rows = list(csv.DictReader(file))
+    ts_us = np.array([to_us(datetime.fromisoformat(r["interval_start_utc"])) for r in rows])
+    for _ in range(HOUSEHOLDS):
+        yield ts_us, np.array([float(row["kwh"]) for row in rows])
+
+
+def each_second(number_of_days: int) -> Iterator[Series]:
+    """A register of 3 decimals and a gauge of one, each second."""
+    rng = np.random.default_rng(1)
+    size = number_of_days * 86_400
+    ts_us = FIRST_DAY * DAY_US + np.arange(size, dtype=np.int64) * 1_000_000
+    yield ts_us, np.round(18_000 + np.cumsum(rng.uniform(0.05, 0.15, size)), 3)
+    yield ts_us, np.round(412 + 30 * np.sin(np.arange(size) / 7200) + rng.normal(0, 2, size), 1)
+
+
+def at_once(ts_us: np.ndarray) -> np.ndarray:
+    """Return when readings arrive that are back-filled, 720 in a message."""
+    return to_us(datetime(2026, 4, 2, tzinfo=UTC)) + np.arange(ts_us.size) // 720 * 9_137
+
+
+def live(ts_us: np.ndarray) -> np.ndarray:
+    """Return when live readings arrive: some milliseconds later, now and then a second."""
+    rng = np.random.default_rng(2)
+    late_us = rng.lognormal(np.log(6_000), 0.5, ts_us.size)
+    stalls = rng.random(ts_us.size) < 0.002
+    return ts_us + (late_us + stalls * rng.uniform(0, 1e6, ts_us.size)).astype(np.int64)
+
+
+def stored(
+    connection: psycopg.Connection[Any],
+    series: Iterator[Series],
+    arrival: Callable[[np.ndarray], np.ndarray],
+) -> int:
+    """Store series as ingest does; return how many readings that were."""
+    connection.execute("TRUNCATE reading, packed_readings, packing_horizon")
+    total = 0
+    for channel_id, (ts_us, value) in enumerate(series, start=1):
+        total += ts_us.size
+        columns = {
+            "channel_id": np.full(ts_us.size, channel_id, dtype=np.int32),
+            "ts": ts_us - POSTGRES_EPOCH_US,
+            "value": value,
+            "quality": np.zeros(ts_us.size, dtype=np.int16),
+            "time_source": np.zeros(ts_us.size, dtype=np.int16),
+            "received_at": arrival(ts_us) - POSTGRES_EPOCH_US,
+        }
+        with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+            copy.write(copy_data(columns))
+    connection.execute("VACUUM ANALYZE")
+    return total
+
+
+def size(connection: psycopg.Connection[Any]) -> int:
+    """Return the bytes of all readings on disk, with indexes and what is stored beside."""
+    row = connection.execute(
+        "SELECT hypertable_size('reading') + pg_total_relation_size('packed_readings')"
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def measured(connection: psycopg.Connection[Any], total: int) -> dict[str, Any]:
+    """Pack everything; return sizes and speeds."""
+    loose = size(connection)
+    pairs = connection.execute(
+        "SELECT DISTINCT channel_id, floor(extract(epoch FROM ts) / 86400)::int FROM reading"
+        " ORDER BY 1, 2"
+    ).fetchall()
+    began, batch = time.perf_counter(), time.perf_counter()
+    transaction = connection.transaction()
+    transaction.__enter__()
+    for channel_id, day in pairs:
+        days.pack(connection, channel_id, day)
+        if time.perf_counter() - batch > 0.1:
+            transaction.__exit__(None, None, None)
+            transaction = connection.transaction()
+            transaction.__enter__()
+            batch = time.perf_counter()
+    transaction.__exit__(None, None, None)
+    moved_s = time.perf_counter() - began
+    connection.execute("VACUUM (FULL) packed_readings")
+    connection.execute("VACUUM reading")
+    connection.execute("SELECT free_empty_chunks()")
+    return {
+        "readings": total,
+        "channel_days": len(pairs),
+        "bytes_a_row": round(loose / total, 1),
+        "bytes_a_packed_reading": round(size(connection) / total, 2),
+        "moved_readings_s": round(total / moved_s),
+        **codec_speed(connection, pairs, total),
+        **day_read(connection, pairs),
+    }
+
+
+def codec_speed(
+    connection: psycopg.Connection[Any], pairs: list[Any], total: int
+) -> dict[str, Any]:
+    """Unpack and pack all again, without the database."""
+    rows = connection.execute(
+        "SELECT channel_id, day, series, arrival FROM packed_readings", binary=True
+    ).fetchall()
+    began = time.perf_counter()
+    unpacked: list[ReadingColumns] = [days.unpacked(*row) for row in rows]
+    read_s = time.perf_counter() - began
+    began = time.perf_counter()
+    blobs = [codec.pack(readings) for readings in unpacked]
+    packed_s = time.perf_counter() - began
+    assert len(pairs) == len(blobs)
+    return {
+        "codec_packs_readings_s": round(total / packed_s),
+        "codec_unpacks_readings_s": round(total / read_s),
+    }
+
+
+def day_read(connection: psycopg.Connection[Any], pairs: list[Any]) -> dict[str, Any]:
+    """Read packed days one by one, as arrays and as rows of the view."""
+    arrays, view = [], []
+    for channel_id, day in pairs[:: max(1, len(pairs) // 40)]:
+        span = (days.begin(day), days.begin(day + 1) - timedelta(microseconds=1))
+        began = time.perf_counter()
+        assert len(history_arrays.between(connection, channel_id, *span))
+        arrays.append(time.perf_counter() - began)
+        began = time.perf_counter()
+        with history.snapshot(connection):
+            history.open_span(connection, [channel_id], *span)
+        view.append(time.perf_counter() - began)
+    return {
+        "day_read_ms": round(1e3 * statistics.median(arrays), 2),
+        "day_opened_for_sql_ms": round(1e3 * statistics.median(view), 2),
+    }
+
+
+def main() -> None:
+    """Measure, print and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--days", type=int, default=14, help="of the demo")
+    parser.add_argument("--seconds-days", type=int, default=2, help="of the channels at 1 Hz")
+    arguments = parser.parse_args()
+    cases: Mapping[str, tuple[Callable[[], Iterator[Series]], Callable[..., np.ndarray]]] = {
+        "demo_back_filled": (lambda: demo(arguments.days), at_once),
+        "demo_live": (lambda: demo(arguments.days), live),
+        "household_hourly": (household, live),
+        "each_second": (lambda: each_second(arguments.seconds_days), at_once),
+        "each_second_live": (lambda: each_second(arguments.seconds_days), live),
+    }
+    figures: dict[str, Any] = {"targets": TARGETS}
+    with ExitStack() as ending:
+        database = DurablePostgres(ending.enter_context(server_directory(for_postgres=True)))
+        ending.callback(database.stop)
+        database.start()
+        url = ending.enter_context(database.fresh_database())
+        migrate.upgrade(url)
+        connection = ending.enter_context(connect(url, process="test", autocommit=True))
+        for name, (series, arrival) in cases.items():
+            total = stored(connection, series(), arrival)
+            figures[name] = measured(connection, total)
+            print(name, json.dumps(figures[name]), flush=True)
+    figures["load_average"] = round(os.getloadavg()[0], 2)
+    out = Path(os.environ.get("TONNE_LOCAL_DIR", ".tonne")) / "bench" / "packing.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(figures) + "\n")
+
+
+if __name__ == "__main__":
+    main()

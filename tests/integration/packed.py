@@ -1,0 +1,74 @@
+"""Readings packed behind the back of whoever reads or writes next."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import psycopg
+
+from services.aggregator.tick import Ticked
+from services.core.store.readings.packing import days
+from tests.integration.aggregator.plant import FILE, Plant, Reading
+
+_DAYS = """
+SELECT DISTINCT channel_id, floor(extract(epoch FROM ts) / 86400)::int FROM reading
+WHERE ts < now() - interval '4 days' ORDER BY 1, 2
+"""
+
+
+def pack_some(connection: psycopg.Connection[Any], rng: random.Random, share: float = 1.0) -> int:
+    """Pack about ``share`` of the days that are rows and old enough; return how many that were."""
+    packed = 0
+    with connection.transaction():
+        for channel_id, day in connection.execute(_DAYS).fetchall():
+            if rng.random() < share:
+                packed += days.pack(connection, channel_id, day).readings > 0
+    return packed
+
+
+def unpack_all(connection: psycopg.Connection[Any]) -> None:
+    """Make rows of everything again."""
+    rows = connection.execute("SELECT channel_id, day FROM packed_readings").fetchall()
+    if rows:
+        channels, packed_days = (np.array(column) for column in zip(*rows, strict=True))
+        with connection.transaction():
+            days.open_days(connection, channels, packed_days)
+
+
+class PackedPlant(Plant):
+    """A plant whose readings are packed, about half of the days, before and after each tick."""
+
+    def __init__(self, url: str, text: str = FILE) -> None:
+        super().__init__(url, text)
+        self._rng = random.Random(url)
+        #: days that were packed
+        self.packed = 0
+
+    def store(self, readings: Sequence[Reading], *, live: bool = True) -> None:
+        with self.connection.transaction():
+            days.open_for_writing(
+                self.connection,
+                [self.channels[r.channel] for r in readings],
+                np.array([int(r.ts.timestamp()) // 86_400 for r in readings]),
+            )
+            super().store(readings, live=live)
+
+    def tick_once(self, now: datetime) -> Ticked:
+        self.packed += pack_some(self.connection, self._rng, 0.5)
+        done = super().tick_once(now)
+        self.packed += pack_some(self.connection, self._rng, 0.5)
+        return done
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of the database; a test that asks for readings asks for all of them."""
+        if "reading" in sql:
+            unpack_all(self.connection)
+        return super().rows(sql)
+
+    def empty(self) -> None:
+        super().empty()
+        self.connection.execute("TRUNCATE packed_readings, packing_horizon")

@@ -1,0 +1,158 @@
+"""Packed readings come back bit for bit, and what is damaged is told."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from services.core.store.readings.packing.codec import DamagedError, pack, unpack
+from services.core.store.readings.packing.columns import ReadingColumns, digest
+from services.core.store.readings.packing.days import DamagedDayError, unpacked
+from services.core.timeline.instants import DAY_US
+
+_DAY = 20_500
+_BITS = st.integers(0, 2**64 - 1).map(lambda bits: struct.unpack("<d", struct.pack("<Q", bits))[0])
+_VALUES = st.one_of(
+    _BITS,
+    st.floats(),
+    st.integers(-(10**6), 10**6).map(lambda tenths: tenths / 10),
+    st.sampled_from([0.0, -0.0, float("inf"), 5e-324]),
+)
+_US = st.integers(-(2**50), 2**53)
+
+
+def _columns(
+    ts_us: list[int],
+    value: list[float | None],
+    quality: list[int],
+    time_source: list[int],
+    received_us: list[int],
+    known_us: list[int | None],
+) -> ReadingColumns:
+    return ReadingColumns(
+        ts_us=np.array(ts_us, dtype=np.int64),
+        value=np.array([0.0 if v is None else v for v in value], dtype=np.float64),
+        missing=np.array([v is None for v in value]),
+        quality=np.array(quality, dtype=np.int64),
+        time_source=np.array(time_source, dtype=np.int64),
+        received_us=np.array(received_us, dtype=np.int64),
+        known_us=np.array([k or 0 for k in known_us], dtype=np.int64),
+        unknown=np.array([k is None for k in known_us]),
+    )
+
+
+@st.composite
+def readings(draw: st.DrawFn) -> ReadingColumns:
+    """What a channel has of a day, regular or not, with everything a column can hold."""
+    size = draw(st.integers(1, 60))
+    offsets = draw(
+        st.one_of(
+            st.sets(st.integers(0, DAY_US - 1), min_size=size, max_size=size).map(sorted),
+            st.integers(1, DAY_US // 60).map(lambda step: [k * step for k in range(size)]),
+        )
+    )
+
+    def column(element: st.SearchStrategy[object]) -> list:  # type: ignore[type-arg]
+        same = st.lists(element, min_size=1, max_size=1).map(lambda one: one * size)
+        return draw(st.one_of(same, st.lists(element, min_size=size, max_size=size)))
+
+    return _columns(
+        [_DAY * DAY_US + offset for offset in offsets],
+        column(st.one_of(st.none(), _VALUES)),
+        column(st.integers(0, 5)),
+        column(st.integers(0, 3)),
+        column(_US),
+        column(st.one_of(st.none(), _US.filter(bool))),
+    )
+
+
+def _same(one: ReadingColumns, other: ReadingColumns) -> bool:
+    return one.sent() == other.sent()
+
+
+def _register() -> ReadingColumns:
+    size = 1440
+    rng = np.random.default_rng(1)
+    ts_us = _DAY * DAY_US + np.arange(size, dtype=np.int64) * 60_000_000
+    return ReadingColumns(
+        ts_us=ts_us,
+        value=np.round(np.cumsum(rng.uniform(0, 2, size)), 3),
+        missing=np.zeros(size, dtype=np.bool_),
+        quality=np.zeros(size, dtype=np.int64),
+        time_source=np.zeros(size, dtype=np.int64),
+        received_us=ts_us + rng.integers(2_000, 60_000, size),
+        known_us=np.zeros(size, dtype=np.int64),
+        unknown=np.ones(size, dtype=np.bool_),
+    )
+
+
+@given(readings())
+def test_every_bit_comes_back(columns: ReadingColumns) -> None:
+    assert _same(unpack(*pack(columns)), columns)
+
+
+def test_payloads_of_nan_and_negative_zero_come_back() -> None:
+    bits = [0x7FF0000000000001, 0x7FF8000000000000, 0xFFF8DEADBEEF0001, 0x8000000000000000, 1]
+    values = np.array(bits, dtype=np.uint64).view(np.float64)
+    columns = _columns([_DAY * DAY_US + k for k in range(5)], [0.0] * 5, [0] * 5, [0] * 5,
+                       [0] * 5, [None] * 5)  # fmt: skip
+    columns.value[:] = values
+    assert unpack(*pack(columns)).value.view(np.uint64).tolist() == bits
+
+
+def test_a_register_takes_less_than_two_bytes_a_reading_and_its_arrival_less_than_three() -> None:
+    series, arrival = pack(_register())
+    assert len(series) < 2 * 1440
+    assert len(arrival) < 3 * 1440
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@given(data=st.data())
+def test_what_is_damaged_is_told(which: int, data: st.DataObject) -> None:
+    blobs = list(pack(_register()))
+    blob = bytearray(blobs[which])
+    kind = data.draw(st.sampled_from(["flip", "cut", "longer", "other"]))
+    if kind == "flip":
+        blob[data.draw(st.integers(0, len(blob) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    elif kind == "cut":
+        del blob[data.draw(st.integers(0, len(blob) - 1)) :]
+    elif kind == "longer":
+        blob += data.draw(st.binary(min_size=1, max_size=9))
+    else:
+        blob = bytearray(data.draw(st.binary(max_size=40)))
+    blobs[which] = bytes(blob)
+    with pytest.raises(DamagedError):
+        unpack(*blobs)
+
+
+def test_damage_is_told_with_the_channel_and_the_day() -> None:
+    series, arrival = pack(_register())
+    with pytest.raises(DamagedDayError, match=r"channel 7 on 2026-02-16 .* checksum"):
+        unpacked(7, _DAY, series[:-1] + bytes([series[-1] ^ 1]), arrival)
+    with pytest.raises(DamagedDayError, match="not of that day"):
+        unpacked(7, _DAY + 1, series, arrival)
+
+
+def test_two_days_of_one_another_are_no_readings() -> None:
+    series, _ = pack(_register())
+    _, arrival = pack(_columns([_DAY * DAY_US], [1.0], [0], [0], [5], [None]))
+    with pytest.raises(DamagedError, match=r"cannot be unpacked|lengths"):
+        unpack(series, arrival)
+
+
+def test_a_digest_is_of_every_column() -> None:
+    columns = _register()
+    digests = {digest(columns.sent())}
+    names = ("ts_us", "value", "missing", "quality", "time_source", "received_us", "known_us",
+             "unknown")  # fmt: skip
+    for name in names:
+        changed = unpack(*pack(columns))
+        column: NDArray[np.generic] = getattr(changed, name)
+        column[9] = not column[9] if column.dtype == np.bool_ else column[9] + 1
+        digests.add(digest(changed.sent()))
+    assert len(digests) == 1 + len(names)
