@@ -55,11 +55,14 @@ def wrong(
         if stored[hour].version == 1
         and stored[hour].known_at - 2 * _CATCH_UP
         > max(
-            hour_start(hour) + HOUR + timedelta(seconds=lateness_s),
-            *filter(
+            filter(
                 None,
-                (arrivals.get(hour), ledger_dates.last_before(cuts, stored[hour].known_at)),
-            ),
+                (
+                    hour_start(hour) + HOUR + timedelta(seconds=lateness_s),
+                    arrivals.get(hour),
+                    ledger_dates.last_before(cuts, stored[hour].known_at),
+                ),
+            )
         )
     }
     yield from _long_after(connection, then, source_id, stored, minutes, late)

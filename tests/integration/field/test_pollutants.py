@@ -9,9 +9,14 @@ from typing import Any
 import psycopg
 import pytest
 
+from services.aggregator.audit import verify
+from services.aggregator.audit.findings import Kind
 from services.core.facility.errors import ApplyError
 from services.core.facility.file import parse
+from services.core.store.database.connect import connect
+from services.core.store.emissions import final_hours
 from services.core.store.operations import calibration_ranges
+from services.core.store.registry.plan import facility_plans
 from tests.integration.field.bench import FieldBench
 
 _START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -181,6 +186,30 @@ def test_history_that_comes_in_later_is_formed_once_it_is_there(field: FieldBenc
     assert [row["starts"].hour for row in dust] == list(range(4, 11))
     assert [row["mean_mg_m3"] for row in dust] == [9.0, 9.0, *[None] * 4, 6.0]
     assert {(row["version"], row["final"]) for row in dust} == {(1, True)}
+
+
+def test_what_waits_is_formed_though_the_file_gives_its_pollutant_another_name(
+    field: FieldBench,
+) -> None:
+    field.apply(text())
+    deliver(field, 10)
+    close(field, 11)
+    deliver(field, 5)
+    field.settle(_START + 11 * _HOUR + timedelta(minutes=30))
+    assert {row["pollutant"] for row in means(field, "nox") if not row["final"]} == {"nox"}
+    field.apply(text().replace("{id: nox, conc", "{id: no2, substance: nox, conc"))
+    close(field, 11, 40)
+    assert field.rows("SELECT * FROM pollutant_mean WHERE NOT final") == []
+    assert {row["starts"].hour for row in means(field, "no2")} == set(range(5, 11))
+    # the last value is held into an hour that has no reading, and `close` dates it before there
+    # was any configuration: verify says so
+    close(field, 12, 50)
+    with connect(field.url, process="test", autocommit=True) as connection:
+        (plan,) = facility_plans(connection).values()
+        (of,) = final_hours.sources(connection, None)
+        first = int(_START.timestamp()) // 3600
+        found = verify.step(connection, plan, of, first, first + 12, datetime.now(UTC))
+    assert Kind.DATES in {difference.kind for difference in found.differences}
 
 
 def test_a_changed_file_forms_the_means_again_and_changed_limits_do_not(

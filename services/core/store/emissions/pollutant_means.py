@@ -41,7 +41,8 @@ _CHANGES: LiteralString = (
     f"({_prefixed('m.', _FIGURES)}) IS DISTINCT FROM ({_prefixed('{{n}}.', _FIGURES)})"
 )
 
-# Where the averaging interval changed, means of other intervals of these hours go.
+# Where the averaging interval changed, means of other intervals of these hours go; and what waited
+# under the name of a pollutant that the file names no more.
 _FORM: LiteralString = f"""
 WITH n AS (
     SELECT pollutant, minute_start(first_minute) AS starts, minutes, valid, verdict, reason,
@@ -57,7 +58,7 @@ WITH n AS (
     DELETE FROM pollutant_mean m WHERE m.source_id = %(source)s
        AND m.starts IN (SELECT minute_start(h * 60 + k)
                         FROM unnest(%(hours)s::int4[]) AS h, unnest(ARRAY[0, 30]) AS k)
-       AND m.pollutant IN (SELECT pollutant FROM n)
+       AND (m.pollutant IN (SELECT pollutant FROM n) OR NOT m.final)
        AND NOT EXISTS (SELECT FROM n WHERE n.pollutant = m.pollutant AND n.starts = m.starts)
     RETURNING m.*
 ), kept_gone AS ({_supersede("gone m WHERE true")}), kept AS ({
