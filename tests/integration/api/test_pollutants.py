@@ -198,6 +198,30 @@ async def test_a_limit_of_a_share_of_the_hours(plant: Plant, client: httpx.Async
     assert day["until"] == "2026-02-11T15:00:00Z"
 
 
+async def test_the_days_when_clocks_change_have_23_and_25_hours(
+    plant: Plant, client: httpx.AsyncClient
+) -> None:
+    insert_year(plant, 8760, {n: float(n % 300) for n in range(8760)})
+    hour = timedelta(hours=1)
+    january = instant("2025-12-31T23:00:00Z")
+    for first, end in (
+        ("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"),
+        ("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"),
+    ):
+        (day,) = await get(
+            client, "/v1/pollutants", interval="1d", **{"from": first, "to": end}, pollutant="nox"
+        )
+        numbers = range((instant(first) - january) // hour, (instant(end) - january) // hour)
+        assert (day["time"], day["ends"]) == (first, end)
+        assert day["intervals"] == len(numbers)
+        mean = sum(n % 300 for n in numbers) / len(numbers)
+        assert day["mean_mg_m3"] == pytest.approx(mean, abs=1e-6)
+    year = {"from": "2025-12-31T23:00:00Z", "to": "2026-11-01T00:00:00Z"}
+    hours = await get(client, "/v1/pollutants", interval="1h", limit=8760, **year)
+    assert [row["mean_mg_m3"] for row in hours] == [n % 300 for n in range(len(hours))]
+    assert len(hours) == (instant(year["to"]) - january) // hour
+
+
 async def test_what_a_year_lacks_when_it_is_over_cannot_mend_it(
     plant: Plant, client: httpx.AsyncClient
 ) -> None:

@@ -63,6 +63,8 @@ WHERE m.final AND m.starts >= %(from)s AND m.starts < %(to)s
 ORDER BY m.starts, s.facility, s.source, m.pollutant LIMIT %(limit)s
 """
 
+# The bucket of a mean is found by bisection: years of hours by the hour would be held each against
+# each.
 _BY_BUCKET: LiteralString = f"""
 SELECT s.facility, s.source, m.pollutant, b.begins, b.ends,
        count(*) FILTER (WHERE m.operating_ms > 0) AS intervals,
@@ -74,9 +76,11 @@ SELECT s.facility, s.source, m.pollutant, b.begins, b.ends,
        sum(CASE WHEN m.mass_ug IS NULL THEN 0 ELSE m.operating_ms END)::int8 AS with_mass_ms,
        max(m.version) AS version, max(m.minutes) AS longest, max(m.known_at) AS known_at
 {_OF_SOURCES}
-JOIN unnest(%(bucket_begins)s::timestamptz[], %(bucket_ends)s::timestamptz[]) AS b(begins, ends)
-    ON m.starts >= b.begins AND m.starts < b.ends
-WHERE m.final AND (%(pollutants)s::text[] = '{{{{}}}}' OR m.pollutant = ANY(%(pollutants)s))
+CROSS JOIN LATERAL (SELECT width_bucket(m.starts, %(bucket_begins)s::timestamptz[]) AS nth) n
+JOIN unnest(%(bucket_begins)s::timestamptz[], %(bucket_ends)s::timestamptz[])
+    WITH ORDINALITY AS b(begins, ends, nth) ON b.nth = n.nth AND m.starts < b.ends
+WHERE m.final AND m.starts >= %(from)s AND m.starts < %(to)s
+  AND (%(pollutants)s::text[] = '{{{{}}}}' OR m.pollutant = ANY(%(pollutants)s))
 GROUP BY s.facility, s.source, m.pollutant, b.begins, b.ends
 ORDER BY b.begins, s.facility, s.source, m.pollutant
 """
@@ -200,9 +204,13 @@ def bucket_means(
     *,
     as_of: datetime | None,
 ) -> list[MeanRow]:
-    """Read the means of valid means, and the sums of masses, in buckets of time."""
+    """Read the means of valid means, and the sums of masses, in ascending buckets of time."""
+    if not buckets:
+        return []
     parameters = {
         **_parameters(of_stacks, pollutants, as_of),
+        "from": buckets[0].begins,
+        "to": buckets[-1].ends,
         "bucket_begins": [bucket.begins for bucket in buckets],
         "bucket_ends": [bucket.ends for bucket in buckets],
     }
