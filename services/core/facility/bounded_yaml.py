@@ -12,7 +12,7 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.composer import Composer
-from ruamel.yaml.constructor import RoundTripConstructor, SafeConstructor
+from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor, SafeConstructor
 from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.parser import Parser
 from ruamel.yaml.scanner import Scanner
@@ -109,8 +109,17 @@ class _Constructor(RoundTripConstructor):
         yield data
         self.construct_mapping(node, data, deep=True)
 
+    def construct_yaml_timestamp(self, node: Any, values: Any = None) -> Any:
+        """Construct a date or time; one that no calendar or clock has is told with its line."""
+        try:
+            return super().construct_yaml_timestamp(node, values)
+        except (ValueError, OverflowError):
+            message = f"{node.value} is no date or time that there is: correct it"
+            raise ConstructorError(problem=message, problem_mark=node.start_mark) from None
+
 
 _Constructor.add_constructor("tag:yaml.org,2002:map", _Constructor.construct_yaml_map)
+_Constructor.add_constructor("tag:yaml.org,2002:timestamp", _Constructor.construct_yaml_timestamp)
 # how a number was written is nothing that anybody asks for
 _Constructor.add_constructor("tag:yaml.org,2002:int", SafeConstructor.construct_yaml_int)
 _Constructor.add_constructor("tag:yaml.org,2002:float", SafeConstructor.construct_yaml_float)

@@ -103,8 +103,13 @@ class PollutantLimit(Part):
 
     @model_validator(mode="after")
     def _has_what_its_rule_takes(self) -> PollutantLimit:
-        if (self.rule == "stated") != bool(self.conditions):
-            raise ValueError("rule: stated, and no other, has conditions")
+        if self.rule == "stated" and not self.conditions:
+            raise ValueError("rule: stated needs conditions, such as [{means: day}]")
+        if self.rule != "stated" and self.conditions:
+            raise ValueError(
+                f"rule: {self.rule} has its own conditions: leave conditions out, or write rule:"
+                " stated"
+            )
         if self.rule != "stated" and (self.most_invalid, self.most_discarded) != (None, None):
             raise ValueError("most_invalid and most_discarded belong to rule: stated")
         takes = frozenset() if self.rule == "stated" else LIMIT_RULES[self.rule].takes

@@ -277,6 +277,15 @@ def test_a_unit_that_stands_still_emits_nothing_and_is_judged_by_nothing(
         (("averaging: 30min", f"limits: [{_LRV}, {_LRV}]"),
          "two versions of limit 'l' hold at the same time"),
         (("id: dust, concentration", "id: nox, concentration"), "have the same id"),
+        (("averaging: 30min", "limits: [{id: l, rule: stated, value: 5}]"),
+         "rule: stated needs conditions, such as"),
+        (("averaging: 30min", "limits: [{id: l, rule: lrv, value: 5, conditions: [{means: day}]}]"),
+         "rule: lrv has its own conditions: leave conditions out"),
+        (("averaging: 30min", "limits: [{id: l, rule: lrv, value: 5, valid_from: 2026-02-30}]"),
+         "line 20: not YAML: 2026-02-30 is no date or time that there is"),
+        (("kind: gauge, basis: dry, max_gap: 120}",
+          "kind: gauge, basis: dry, scale: [{from: 2026-03-01T25:00:00Z, value: 2}]}"),
+         "not YAML: 2026-03-01T25:00:00Z is no date or time that there is"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_computed_is_refused_with_the_way_out(
