@@ -28,6 +28,9 @@ CANONICAL = {
     "pressure": "pascal",
     "velocity": "meter / second",
     "time": "second",
+    "energy_per_volume": "joule / meter ** 3",
+    "energy_per_mass": "joule / kilogram",
+    "molar_mass": "kilogram / mole",
 }
 
 #: Words pint has no name for, or another meaning; reference gas volumes as actual ones.
