@@ -112,7 +112,7 @@ def test_verify_computes_hours_above_full_scale_as_they_were(
     verified = json.loads(CliRunner().invoke(app, ["verify", "--json"]).stdout)
     assert (verified["checked"], verified["differs"]) == (3, [])
     # a monitor whose scale was stated too low: its hours are restated
-    apply_text(database_url, FILE.replace("full_scale: 3000000", "full_scale: 4000000"))
+    apply_text(database_url, FILE.replace("3000000", "4000000"))
     now = START + timedelta(hours=3, minutes=30)
     for _ in range(2):
         plant.tick(now)
