@@ -87,7 +87,8 @@ from services.core.accounting.factor_search_words import ALSO, PLACES, USUAL
         ("Hackschnitzel", "wood-chips-gb"),
         ("biomethane", "biogas"),
         ("landfill gas", "landfill-gas"),
-        ("municipal waste", "municipal-solid-waste"),
+        ("municipal waste usa", "municipal-solid-waste"),
+        ("wood germany", "wood-ipcc"),
         ("tyres", "tires"),
     ],
 )
