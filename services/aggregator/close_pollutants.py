@@ -27,7 +27,7 @@ from services.core.accounting.series import MinuteSeries
 from services.core.accounting.stack.recording import OPERATING, operates
 from services.core.store.computation import computable_ranges, compute
 from services.core.store.computation.ranges import Ranges
-from services.core.store.emissions import hour_closing, pollutant_means
+from services.core.store.emissions import hour_closing, pollutant_means, unmeasured_hours
 from services.core.store.readings import calibrations
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
 
@@ -62,11 +62,22 @@ def due(
             continue
         over = set(range(first, last_due + 1))
         over -= pollutant_means.formed(connection, source_id, over)
+        over -= unmeasured(connection, plan, source, over)
         chosen = sorted(computable_ranges.hours(connection, plan, {source_id: over})[source_id])
         more |= len(chosen) > _MAX_HOURS
         if chosen:
             hours[source.id] = set(chosen[:_MAX_HOURS])
     return hours, more
+
+
+def unmeasured(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    source: SourcePlan,
+    hours: Collection[int],
+) -> set[int]:
+    """Return which of the hours have no means: nobody measured, for the facility was retired."""
+    return unmeasured_hours.while_retired(connection, plan.id, _concentrations(source), hours)
 
 
 def _first_due(

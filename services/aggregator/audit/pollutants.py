@@ -32,10 +32,13 @@ def wrong(
     if source is None or bounds is None:
         return
     first, last = max(hours[0], bounds[0]), min(hours[1], bounds[1])
-    wanted = [hour for hour in range(first, last + 1) if hour not in left_alone]
-    if not wanted:
-        return
+    asked = set(range(first, last + 1)) - set(left_alone)
     stored = pollutant_means.stored(connection, source_id, first, last)
+    have = {minute // 60 for _, minute in stored}
+    asked -= close_pollutants.unmeasured(connection, plan, source, asked - have)
+    if not asked:
+        return
+    wanted = sorted(asked)
     for name, mean in close_pollutants.means(connection, plan, source, wanted):
         was = stored.get((name, mean.first_minute))
         if was != mean:

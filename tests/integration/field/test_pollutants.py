@@ -13,9 +13,10 @@ from services.aggregator.audit import verify
 from services.aggregator.audit.findings import Kind
 from services.core.facility.errors import ApplyError
 from services.core.facility.file import parse
-from services.core.store.database.connect import connect
+from services.core.store.database.connect import connect, engine
 from services.core.store.emissions import final_hours
 from services.core.store.operations import calibration_ranges
+from services.core.store.operations.retire_facility import retire_facility
 from services.core.store.registry.plan import facility_plans
 from tests.integration.field.bench import FieldBench
 
@@ -210,6 +211,36 @@ def test_what_waits_is_formed_though_the_file_gives_its_pollutant_another_name(
         first = int(_START.timestamp()) // 3600
         found = verify.step(connection, plan, of, first, first + 12, datetime.now(UTC))
     assert Kind.DATES in {difference.kind for difference in found.differences}
+
+
+def test_nothing_is_missing_of_the_time_in_which_a_facility_was_retired(field: FieldBench) -> None:
+    field.apply(text())
+    deliver(field, 0)
+    close(field, 1)
+    bind = engine(field.url, process="test")
+    with bind.begin() as connection:
+        retire_facility(connection, "works", by="user anna", reason="overhaul")
+    bind.dispose()
+    field.apply(text())
+    field.connection.execute(
+        "UPDATE facility_retirement SET retired_at = %s, returned_at = %s",
+        (_START + _HOUR, _START + 5 * _HOUR + timedelta(minutes=59)),
+    )
+    deliver(field, 6)
+    close(field, 7)
+    # the first hour is the one that it was retired in
+    formed = [(0, True), (1, False), (5, False), (6, True)]
+    assert [(m["starts"].hour, m["valid"]) for m in means(field, "dust")] == formed
+    # what arrives later of that time is measured, and so has a mean
+    deliver(field, 3)
+    close(field, 8)
+    assert [m["starts"].hour for m in means(field, "dust")] == [0, 1, 3, 5, 6, 7]
+    with connect(field.url, process="test", autocommit=True) as connection_:
+        (plan,) = facility_plans(connection_).values()
+        (of,) = final_hours.sources(connection_, None)
+        first = int(_START.timestamp()) // 3600
+        found = verify.step(connection_, plan, of, first, first + 8, datetime.now(UTC))
+    assert Kind.POLLUTANT not in {difference.kind for difference in found.differences}
 
 
 def test_a_changed_file_forms_the_means_again_and_changed_limits_do_not(
