@@ -91,6 +91,8 @@ def _begin(asked: dict[str, object], handles: list[int]) -> None:
         os.dup2(handle, stream)
     os.closerange(3, 1024)
     os.setsid()
+    # a service needs no directory of its own; a path that is relative by mistake shows here
+    os.chdir("/")
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()

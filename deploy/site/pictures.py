@@ -20,6 +20,12 @@ from playwright.async_api import Page, async_playwright
 
 IMAGES: Final = Path(__file__).parents[1] / "docs" / "images"
 
+#: The browser for pages; the shell draws no window, which takes more processor than the page.
+CHROMIUM: Final = next(
+    filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser"))),
+    None,
+)
+
 #: A picture that is larger belongs to no README.
 MAX_BYTES: Final = 200_000
 
@@ -87,9 +93,8 @@ def _coloured(token: re.Match[str]) -> str:
 
 
 async def _take_all(address: str) -> None:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     async with async_playwright() as playwright, httpx.AsyncClient(base_url=address) as api:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = await browser.new_page(locale="en-GB", color_scheme="light")
         await take_screen(page, address, IMAGES / "screen.png")
         await take_explanation(page, await _explanation(api), IMAGES / "explanation.png")

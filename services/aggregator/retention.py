@@ -94,7 +94,4 @@ class Retention:
     def _opened_tails(self, connection: psycopg.Connection[Any]) -> bool:
         """Open packed days that hold what is to stay, for a moment; return whether all are open."""
         ends_at = time.monotonic() + _OPEN_S
-        while retention.open_tail(connection):
-            if time.monotonic() >= ends_at:
-                return False
-        return True
+        return all(time.monotonic() < ends_at for _ in retention.open_tails(connection))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 from pydantic import SecretStr
 
+from deploy.site.pictures import CHROMIUM
 from services.api.app import create_app
 from services.api.live.feed import Pace
 from services.core.runtime.settings import Settings
@@ -24,11 +24,6 @@ from tests.services import as_login
 
 Connection = psycopg.Connection[Any]
 
-#: The shell draws no window, which takes more of the processor than the page.
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser"))),
-    None,
-)
 _FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",

@@ -11,8 +11,8 @@ import pytest
 from playwright.async_api import Page, expect
 from psycopg.types.json import Jsonb
 
+from deploy.site.pictures import CHROMIUM
 from tests.e2e.test_dashboard import (
-    CHROMIUM,
     address,
     browser,
     connection,

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from playwright.async_api import Page, expect
 
+from deploy.site.pictures import CHROMIUM
 from tests.e2e.test_dashboard import (
-    CHROMIUM,
     address,
     browser,
     connection,

@@ -12,8 +12,8 @@ import pytest
 from playwright.async_api import Page
 
 from deploy.site import pictures
+from deploy.site.pictures import CHROMIUM
 from tests.e2e.test_dashboard import (
-    CHROMIUM,
     address,
     browser,
     connection,

@@ -6,7 +6,8 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from deploy.site.build import build_if_stale
-from tests.e2e.test_dashboard import CHROMIUM, address, browser
+from deploy.site.pictures import CHROMIUM
+from tests.e2e.test_dashboard import address, browser
 from tests.patience import PATIENCE_S
 
 __all__ = ["address", "browser"]

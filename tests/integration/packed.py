@@ -42,9 +42,9 @@ def unpack_all(connection: psycopg.Connection[Any]) -> None:
 class PackedPlant(Plant):
     """A plant whose readings are packed, about half of the days, before and after each tick."""
 
-    def __init__(self, url: str, text: str = FILE) -> None:
+    def __init__(self, url: str, text: str = FILE, *, seed: int = 7) -> None:
         super().__init__(url, text)
-        self._rng = random.Random(url)
+        self._rng = random.Random(seed)
         #: days that were packed
         self.packed = 0
 

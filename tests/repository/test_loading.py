@@ -44,3 +44,18 @@ def test_what_is_not_needed_is_not_loaded(does: str, spared: set[str]) -> None:
     )
     loaded = set(json.loads(done.stderr))
     assert loaded & spared == set()
+
+
+def test_each_command_can_be_loaded_alone() -> None:
+    """Nothing that another command happened to load may be missing where it is the only one."""
+    program = (
+        "import os\n"
+        "from importlib import import_module\n"
+        "from services.cli import PARTS\n"
+        "for name in sorted({part.module for part in PARTS.values()}):\n"
+        "    if (pid := os.fork()) == 0:\n"
+        "        import_module(name)\n"
+        "        os._exit(0)\n"
+        "    assert os.waitpid(pid, 0)[1] == 0, name\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -248,6 +248,8 @@ def _mass(
     values = rule.flow.inputs.value(FLOW, {role: channels[role].value for role in roles})
     covered_us = np.minimum.reduce([channels[role].covered_us for role in roles])
     flow = _mean(np.asarray(values), np.where(operating, covered_us, 0))
+    if math.isnan(flow):
+        return None, None, "flow: it is known in no minute of operation"
     is_wet = rule.flow.basis is Basis.WET
     in_flow = concentration.as_measured if is_wet else concentration.dry
     mass_ug = in_flow * max(0.0, flow) * (int(operating.sum()) / 60) * 1000

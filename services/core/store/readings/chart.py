@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 import numpy as np
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.core.facility.in_force import InForce, in_force, in_force_at
+from services.core.facility.in_force import InForce, in_force
 from services.core.store.readings import history, history_arrays
 from services.core.store.readings.packing.columns import Integers, ReadingColumns, day_of
 from services.core.store.schema.tables import channel, device, reading
@@ -79,6 +81,9 @@ async def channels(
     ]
 
 
+#: Time, value as it was sent (None: a gap) and quality.
+_Stored: TypeAlias = tuple[datetime, float | None, int]
+
 # Of each bucket its least and its greatest reading, as they were; a bucket of gaps gives one gap.
 _EXTREMES = text(
     """
@@ -124,34 +129,48 @@ async def readings(
         .limit(max_points + 1)
     )
     width = (ends - begins) / max(1, max_points // 2) + timedelta(microseconds=1)
-    rows = [tuple(row) for row in (await connection.execute(everything)).all()]
-    if len(rows) > max_points:
-        parameters = {"channel": channel_row.id, "begins": begins, "ends": ends, "width": width}
-        thinned = await connection.execute(_EXTREMES, parameters)
-        rows = [tuple(row) for row in thinned.all()][:max_points]
-    # asked last: what is packed in between is seen here
-    horizon = await history.upto_day_async(connection)
-    if horizon is not None and day_of(to_us(begins)) < horizon:
+    rows: list[_Stored] = []
+    packed = await _may_be_packed(connection, begins)
+    if not packed:
+        rows = [tuple(row) for row in (await connection.execute(everything)).all()]
+        if len(rows) > max_points:
+            parameters = {"channel": channel_row.id, "begins": begins, "ends": ends, "width": width}
+            thinned = await connection.execute(_EXTREMES, parameters)
+            rows = [tuple(row) for row in thinned.all()][:max_points]
+        # asked again: what is packed in between is seen here
+        packed = await _may_be_packed(connection, begins)
+    if packed:
         stored = await history_arrays.between_async(connection, channel_row.id, begins, ends)
         rows = _listed(stored, begins, width, max_points)
-    return [_row(channel_row, *row) for row in rows]
+    return _in_unit(channel_row, rows)
 
 
-def _row(channel_row: ChannelRow, ts: datetime, sent: float | None, quality: int) -> ReadingRow:
-    terms = in_force_at(channel_row.in_force, to_us(ts))
-    value = sent if sent is None or terms.as_sent is None else terms.as_sent(sent)
-    full_scale = terms.counted_full_scale
-    return ReadingRow(
-        ts=ts,
-        value=value,
-        quality=QUALITIES[quality],
-        over_full_scale=value is not None and full_scale is not None and value > full_scale,
-    )
+async def _may_be_packed(connection: AsyncConnection, begins: datetime) -> bool:
+    horizon = await history.upto_day_async(connection)
+    return horizon is not None and day_of(to_us(begins)) < horizon
+
+
+def _in_unit(channel_row: ChannelRow, rows: Sequence[_Stored]) -> list[ReadingRow]:
+    changes_us = [terms.from_us or 0 for terms in channel_row.in_force[1:]]
+    worth = [(terms.as_sent, terms.counted_full_scale) for terms in channel_row.in_force]
+    made = []
+    for ts, sent, quality in rows:
+        convert, full_scale = worth[bisect_right(changes_us, to_us(ts)) if changes_us else 0]
+        value = sent if sent is None or convert is None else convert(sent)
+        made.append(
+            ReadingRow(
+                ts=ts,
+                value=value,
+                quality=QUALITIES[quality],
+                over_full_scale=value is not None and full_scale is not None and value > full_scale,
+            )
+        )
+    return made
 
 
 def _listed(
     stored: ReadingColumns, begins: datetime, width: timedelta, max_points: int
-) -> list[tuple[datetime, float | None, int]]:
+) -> list[_Stored]:
     """Return readings as :data:`_EXTREMES` does, or all where there are no more than that."""
     if len(stored) > max_points:
         stored = stored.where(_extremes(stored, to_us(begins), width // MICROSECOND)[:max_points])

@@ -132,8 +132,7 @@ def stored(
         history.snapshot(connection),
         connection.cursor(row_factory=class_row(StoredReading)) as cursor,
     ):
-        _, days = _oldest_days(connection, channel_id, since, until, limit)
-        channels = np.full(days.size, channel_id)
+        channels, days = _oldest_days(connection, channel_id, since, until, limit)
         history.open_days(connection, channels=channels, firsts=days, lasts=days)
         return cursor.execute(_STORED, (channel_id, since, until, limit)).fetchall()
 

@@ -152,12 +152,6 @@ def execute(
     return connection.execute(sql, parameters, binary=True, prepare=False)
 
 
-def upto_day(connection: AnyConnection) -> int | None:
-    """Read the day from which on nothing was ever packed; None: nothing was."""
-    row = execute(connection, _HORIZON).fetchone()
-    return row[0] if row else None
-
-
 async def packed_lately(connection: AsyncConnection, over: timedelta) -> datetime | None:
     """Return the present, if days that end less than ``over`` before it were ever packed."""
     row = (await connection.exec_driver_sql(_LATELY, {"over": over})).one_or_none()
@@ -165,7 +159,7 @@ async def packed_lately(connection: AsyncConnection, over: timedelta) -> datetim
 
 
 async def upto_day_async(connection: AsyncConnection) -> int | None:
-    """As :func:`upto_day`."""
+    """Read the day from which on nothing was ever packed; None: nothing was."""
     row = (await connection.exec_driver_sql(_HORIZON)).one_or_none()
     return row[0] if row else None
 
@@ -226,13 +220,16 @@ def open_span(
     *,
     as_of: datetime | None = None,
 ) -> None:
-    """Let queries see the packed readings of channels in a span; see :func:`open_days`."""
+    """Let queries see the packed readings of channels in a span, its end exclusive.
+
+    See :func:`open_days`.
+    """
     channels = np.array(list(channel_ids), dtype=np.int64)
     open_days(
         connection,
         channels=channels,
         firsts=np.full(channels.size, day_of(to_us(begins))),
-        lasts=np.full(channels.size, day_of(to_us(ends))),
+        lasts=np.full(channels.size, day_of(to_us(ends) - 1)),
         as_of=as_of,
     )
 

@@ -9,6 +9,7 @@ computed with them (see ``services.core.store.schema.ddl``).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -45,7 +46,7 @@ _DROPPED = """
 SELECT chunk, from_ts, to_ts, channels, readings FROM dropped_readings WHERE id > %s ORDER BY id
 """
 
-_TAILS = "SELECT channel_id, day FROM packed_tails((SELECT horizon FROM reading_horizon)) LIMIT 1"
+_TAILS = "SELECT channel_id, day FROM packed_tails((SELECT horizon FROM reading_horizon))"
 
 _FIRST_MINUTES = """
 SELECT channel_id, minute_of(horizon) FROM channel_horizon
@@ -93,26 +94,23 @@ def may_drop(connection: psycopg.Connection[Any], raised: int) -> bool:
     return bool(row and row[0])
 
 
-def open_tail(connection: psycopg.Connection[Any]) -> bool:
-    """Open a packed day that holds readings which are to stay; return whether there was any.
+def open_tails(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Open packed days that hold readings which are to stay, one at each step.
 
     A transaction for each: nobody waits for more than one. Nothing below the horizon is packed
     again.
     """
-    with connection.transaction():
-        row = connection.execute(_TAILS).fetchone()
-        if row is None:
-            return False
-        channel_id, day = row
-        open_for_writing(connection, [channel_id], np.array([day]))
-    return True
+    for channel_id, day in connection.execute(_TAILS).fetchall():
+        with connection.transaction():
+            open_for_writing(connection, [channel_id], np.array([day]))
+        yield
 
 
 def drop(connection: psycopg.Connection[Any], retention: str) -> list[DroppedChunk]:
     """Drop the chunks below the horizon and record each; ``retention`` is the setting's value.
 
     Nothing is dropped while anything below the horizon waits to be computed or closed, or is packed
-    that has to stay (:func:`open_tail`).
+    that has to stay (:func:`open_tails`).
     """
     with connection.transaction(), connection.cursor(row_factory=class_row(DroppedChunk)) as cursor:
         free = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (_LOCK,)).fetchone()

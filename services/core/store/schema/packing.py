@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-#: Where the view lies that readers of packed days find under the name ``reading``.
-HISTORY_SCHEMA: Final = "history"
-
 #: A reading as its bytes, as :data:`services.core.store.readings.packing.columns.ROW` has them.
 READING_SENT: Final = (
     "timestamptz_send({r}ts) || float8send(coalesce({r}value, 0)) || boolsend({r}value IS NULL)"

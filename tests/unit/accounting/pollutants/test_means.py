@@ -199,6 +199,11 @@ def test_without_a_valid_flow_there_is_a_mean_and_no_mass() -> None:
     (lost,) = formed(rule(), {**channels, FLOW: channel(1000, minutes=3)})
     assert (lost.valid, lost.mass_ug) == (True, None)
     assert lost.mass_reason == "flow: 3 of 60 possible data points, one every 60 s"
+    # a formula that divides by zero all the time
+    (endless,) = formed(rule(validity="none"), {**channels, FLOW: channel(np.inf)})
+    assert (endless.mean_mg_m3, endless.mass_ug) == (100.0, None)
+    assert endless.mass_reason == "flow: it is known in no minute of operation"
+    assert FLOW not in endless.inputs
 
 
 @pytest.mark.vector

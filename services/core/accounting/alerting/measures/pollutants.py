@@ -24,7 +24,7 @@ class PollutantMeasure(Measure):
 
     @abstractmethod
     def values(self, limits: Sequence[LimitYear], minutes: Integers) -> Floats:
-        """Return the value in each minute of a year; NaN where no limit is in force."""
+        """Return the value in each minute of a year; NaN where no limit is in force in it."""
 
 
 class Allowance(PollutantMeasure):

@@ -128,3 +128,8 @@ def upgrade() -> None:
     op.execute(_STILL_PACKED)
     op.execute("SET LOCAL check_function_bodies = on")
     op.execute(_READING)
+
+
+def downgrade() -> None:
+    """Refuse: what was measured is never thrown away by stepping back."""
+    raise NotImplementedError
