@@ -81,16 +81,20 @@ class Packing:
         ends_at = self._monotonic() + _BUDGET_S
         self._busy_until = ends_at + _BUSY_S
         while self._monotonic() < ends_at:
-            candidate = self._candidate(connection, now)
-            if candidate is None:
-                self._rest(connection)
-                return False
+            candidate = None
             try:
+                candidate = self._candidate(connection, now)
+                if candidate is None:
+                    self._rest(connection)
+                    return False
                 self._batch(connection, candidate, now)
             except Exception as error:
                 if connection.closed:
                     raise
                 self._next = None
+                if candidate is None:
+                    self._walk_again_later(error)
+                    return False
                 self._fail(candidate, error)
         self._tell()
         return True
@@ -167,6 +171,15 @@ class Packing:
         if self._packed or freed:
             log.info("old readings packed", readings=self._packed, chunks_freed=freed)
         self._packed = 0
+
+    def _walk_again_later(self, error: Exception) -> None:
+        self._walk = None
+        self._next_at = self._monotonic() + _REST_S
+        self._failure = (
+            f"old readings could not be looked for ({sentence(error)}); it is tried again in"
+            f" {_REST_S / 60:g} minutes: see the aggregator's log"
+        )
+        log.error("old readings could not be looked for", exc_info=error)
 
     def _fail(self, candidate: Candidate, error: Exception) -> None:
         if isinstance(error, psycopg.errors.SerializationFailure):

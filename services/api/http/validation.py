@@ -47,7 +47,11 @@ async def no_unknown_parameter(request: Request) -> None:
 
     :raises InvalidRequest: naming it.
     """
-    if request.url.path.startswith("/v1/") and not _known(request, "query"):
+    if (
+        request.query_params
+        and request.url.path.startswith("/v1/")
+        and not _known(request, "query")
+    ):
         for name in request.query_params:
             message = _unknown(name, (), "query")
             raise InvalidRequest(

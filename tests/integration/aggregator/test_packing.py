@@ -183,6 +183,29 @@ def test_what_cannot_be_packed_is_told_and_holds_up_nothing(
     assert plant.rows("SELECT count(*) FROM reading") == [(1,)]
 
 
+def test_where_nothing_can_be_looked_for_totals_go_on_and_it_is_tried_again(
+    plant: Plant, database_url: str
+) -> None:
+    now_s = [0.0]
+    packing = Packing(35, monotonic=lambda: now_s[0])
+    plant.connection.execute("ALTER TABLE reading_horizon RENAME TO away")
+    with _packer(database_url) as connection:
+        assert not packing.step(connection, NOW)
+        (notice,) = packing.notices()
+        assert (notice["code"], "could not be looked for" in notice["detail"]) == (
+            "packing-failed", True,
+        )  # fmt: skip
+        plant.connection.execute("ALTER TABLE away RENAME TO reading_horizon")
+        now_s[0] += 599
+        assert not packing.step(connection, NOW)
+        assert _counts(plant)[1] == 0
+        now_s[0] += 2
+        # a clock that stands still lets all be packed in one turn
+        assert not packing.step(connection, NOW)
+    assert packing.notices() == []
+    assert _counts(plant)[1] > 0
+
+
 def test_verify_says_which_packed_day_is_damaged(database_url: str) -> None:
     start = instant("2026-06-01T06:00:00+02:00")
     plant = Plant(database_url)

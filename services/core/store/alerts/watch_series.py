@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Final, LiteralString
+from typing import Any, LiteralString
 
 import numpy as np
 import psycopg
@@ -80,17 +79,22 @@ GROUP BY 1
 """  # noqa: S608 - constants
 )
 
-#: So far back a device's newest reading is looked for.
-_SILENCE: Final = timedelta(days=40)
-
+# A packed day need not be opened for its newest reading.
 _SPOKE_BEFORE = """
 SELECT x.i::int8, minute_of(max(r.ts))::int8
 FROM unnest(%(owners)s::int8[], %(channels)s::int4[]) AS x(i, channel_id)
 CROSS JOIN LATERAL (
-    SELECT ts FROM reading
-    WHERE channel_id = x.channel_id AND ts < minute_start(%(before)s)
-      AND ts > minute_start(%(before)s) - interval '40 days'
-    ORDER BY ts DESC LIMIT 1) r
+    (SELECT ts FROM reading
+     WHERE channel_id = x.channel_id AND ts < minute_start(%(before)s)
+       AND ts > minute_start(%(before)s) - interval '40 days'
+     ORDER BY ts DESC LIMIT 1)
+    UNION ALL
+    (SELECT last_ts FROM packed_readings
+     WHERE channel_id = x.channel_id
+       AND day BETWEEN %(before)s::int8 / 1440 - 41 AND %(before)s::int8 / 1440
+       AND last_ts < minute_start(%(before)s)
+       AND last_ts > minute_start(%(before)s) - interval '40 days'
+     ORDER BY day DESC LIMIT 1)) r
 GROUP BY 1
 """
 
@@ -250,7 +254,6 @@ def newest_readings(
     parameters = {"owners": owners, "channels": channels, "first": first, "last": last}
     newest = np.full((len(devices), last - first + 1), -1, dtype=np.int64)
     begins, ends = from_us(first * MINUTE_US), from_us((last + 1) * MINUTE_US)
-    history.open_newest(connection, channels, begins, oldest=begins - _SILENCE)
     history.open_span(connection, channels, begins, ends)
     before = _SPOKEN.select(connection, _SPOKE_BEFORE, {**parameters, "before": first})
     newest[before["owner"], 0] = before["minute"]

@@ -149,7 +149,8 @@ async def chart_annotations(
     """
     length = ends - begins
     parts = {**_PARTS, "gap": _GAPS_BY_MINUTE if length <= _TO_THE_MINUTE else _GAPS_BY_HOUR}
-    if length <= _SEARCHED:
+    searches = length <= _SEARCHED and (not kinds or "register" in kinds)
+    if searches:
         parts["register"] = f"{_EPOCHS} UNION ALL {_FALLS}"
     wanted = [sql for kind, sql in parts.items() if not kinds or kind in kinds]
     statement = text(
@@ -167,8 +168,8 @@ async def chart_annotations(
     }
     rows = (await connection.execute(statement, keys)).mappings().all()
     # asked last: what is packed in between is seen here
-    horizon = await history.upto_day_async(connection)
-    if length <= _SEARCHED and horizon is not None and day_of(to_us(begins)) < horizon:
+    horizon = await history.upto_day_async(connection) if searches else None
+    if horizon is not None and day_of(to_us(begins)) < horizon:
         async with history.snapshot_async(connection):
             counters = await connection.execute(_COUNTERS, {"facilities": list(facility_ids)})
             channels = list(counters.scalars())

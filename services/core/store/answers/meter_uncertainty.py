@@ -103,7 +103,8 @@ def followed(spec: model.Source, rows: Sequence[Mapping[str, Any]]) -> list[int]
     """Return the channels whose rates a source's band follows from."""
     if not isinstance(spec, model.ActivitySource) or spec.derived is None:
         return []
-    if spec.derived.uncertainty is not None:
+    # of what states nothing the band is unknown, whatever it comes to
+    if spec.derived.uncertainty is not None or any(row["percent"] is None for row in rows):
         return []
     return [row["channel_id"] for row in rows]
 
