@@ -6,7 +6,9 @@ None outlives the test run: each is told to end when the process that started it
 from __future__ import annotations
 
 import getpass
+import itertools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -16,7 +18,7 @@ import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +37,20 @@ _ROOM_BYTES = 1 << 30
 _MOSQUITTO_SETTINGS = Path(__file__).parent.parent / "deploy" / "mosquitto" / "tonne.conf"
 
 
+#: Ports that the system gives to no client, in an order that each process of a test run has anew.
+_PORTS = itertools.cycle(random.SystemRandom().sample(range(10_000, 32_000), 22_000))
+
+
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 that nothing listens on.
+
+    Of those that the system chooses one may be a client's by the time that a server asks for it.
+    """
+    for port in _PORTS:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError
 
 
 def accepts_connections(port: int) -> bool:
