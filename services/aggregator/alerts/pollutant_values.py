@@ -27,25 +27,29 @@ def fill(values: Values, request: ValueRequest) -> None:
     if not selected:
         return
     years = list(_years(request))
+    every_minute = np.arange(request.first, request.last + 1)
+    # thresholds of one pollutant watch the same limits
+    known: dict[tuple[int, str, int], list[LimitYear]] = {}
     for row, watched, measure in selected:
         limited = watched.pollutant
         # the file may name it no more
         if limited is None:
             continue
         for year, begins, ends, columns in years:
-            means = pollutant_means.means_between(
-                request.connection,
-                limited.source_id,
-                limited.pollutant,
-                limited.minutes,
-                begins=begins,
-                ends=ends,
-            )
-            minutes = np.arange(request.first, request.last + 1)[columns]
-            values.value[row, columns] = measure.values(
-                [LimitYear(limit, means, year, request.plan.zone) for limit in limited.limits],
-                minutes,
-            )
+            key = (limited.source_id, limited.pollutant, year)
+            if key not in known:
+                means = pollutant_means.means_between(
+                    request.connection,
+                    limited.source_id,
+                    limited.pollutant,
+                    limited.minutes,
+                    begins=begins,
+                    ends=ends,
+                )
+                known[key] = [
+                    LimitYear(limit, means, year, request.plan.zone) for limit in limited.limits
+                ]
+            values.value[row, columns] = measure.values(known[key], every_minute[columns])
 
 
 def _years(request: ValueRequest) -> Iterator[tuple[int, datetime, datetime, NDArray[np.bool_]]]:

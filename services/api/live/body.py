@@ -11,8 +11,7 @@ from zoneinfo import ZoneInfo
 from services.api.live.exported import exported_kwh
 from services.api.models.bands import SourceMass, band_kg, kg, masses_kg, rates_kg_h
 from services.api.models.shares import quality, shares
-from services.api.models.stale import share_stale, stale_instant
-from services.core.accounting.factor_calendar import stale_factor
+from services.api.models.stale import StaleSource, share_stale, stale_sources
 from services.core.accounting.scopes import SourceTotal, difference
 from services.core.store.answers.live import FacilityLive, SourceLive
 from services.core.store.answers.live_windows import SpanTotal
@@ -29,9 +28,8 @@ class _Known:
 
     state: FacilityLive
     accounts: Accounts
-    #: of the sources that count by a stale factor: why, and since when
-    why_stale: Mapping[str, str]
-    stale_since: Mapping[str, datetime]
+    #: those that count by a stale factor
+    stale: Mapping[str, StaleSource]
 
 
 _NO_TIME: Final = (0,) * len(METHODS_MS)
@@ -49,7 +47,11 @@ def live_body(
     known = [s.rates_ug_h for s in counting if s.rates_ug_h is not None]
     rates = tuple(map(sum, zip(*known, strict=True))) if known else None
     newest = [s.newest_minute for s in state.sources if s.newest_minute is not None]
-    known_of = _known_of(state, shown, accounts)
+    known_of = _Known(
+        state=state,
+        accounts=accounts,
+        stale=stale_sources(accounts, ZoneInfo(state.timezone), state.as_of),
+    )
     scopes = {
         scope: _totals(known_of, [s for s in counting if s.scope == scope])
         for scope in sorted({source.scope for source in counting})
@@ -66,33 +68,15 @@ def live_body(
         "sources": [_source(known_of, source) for source in shown],
         "checks": _checks(state, accounts),
         "stale_factors": [
-            f"{source.slug}: {known_of.why_stale[source.slug]}"
+            f"{source.slug}: {why}"
             for source in shown
-            if source.slug in known_of.why_stale
+            if (why := _why_stale(known_of, source)) is not None
         ],
         "alerts": list(alerts),
         "sequence": state.sequence,
         "changed_at": state.changed_at,
         "newest_minute": _newest(newest),
     }
-
-
-def _known_of(state: FacilityLive, sources: Sequence[SourceLive], accounts: Accounts) -> _Known:
-    """Find which sources count by a factor that a newer figure is out or due for."""
-    zone = ZoneInfo(state.timezone)
-    today = state.as_of.astimezone(zone).date()
-    by_source = {
-        source.slug: stale_factor(account.factor_ages, today)
-        for source in sources
-        if (account := accounts.get(source.slug)) is not None
-    }
-    stale = {slug: mark for slug, mark in by_source.items() if mark is not None}
-    return _Known(
-        state=state,
-        accounts=accounts,
-        why_stale={s.slug: stale[s.slug].why for s in sources if s.active and s.slug in stale},
-        stale_since={slug: stale_instant(mark, zone) for slug, mark in stale.items()},
-    )
 
 
 def _counts(source: SourceLive, accounts: Accounts) -> bool:
@@ -104,6 +88,11 @@ def _has_totals(source: SourceLive) -> bool:
     return any(total.is_known for total in source.totals.values())
 
 
+def _why_stale(known_of: _Known, source: SourceLive) -> str | None:
+    stale = known_of.stale.get(source.slug)
+    return stale.why if stale is not None and source.active else None
+
+
 def _source(known_of: _Known, source: SourceLive) -> dict[str, Any]:
     return {
         "id": source.slug,
@@ -113,7 +102,7 @@ def _source(known_of: _Known, source: SourceLive) -> dict[str, Any]:
         "counts": _counts(source, known_of.accounts),
         "rate_kg_h": None if source.rates_ug_h is None else kg(source.rates_ug_h[0]),
         "rates": rates_kg_h(source.rates_ug_h),
-        "stale_factor": known_of.why_stale.get(source.slug),
+        "stale_factor": _why_stale(known_of, source),
         "totals": {
             window: _total_of_one(known_of, source, source.totals.get(window)) for window in TOTALS
         },
@@ -203,13 +192,14 @@ def _share_stale(
     known_of: _Known, parts: Sequence[tuple[SourceLive, SpanTotal]], expected_ms: int
 ) -> float:
     """Return the share of the sources' time that counted by a stale factor."""
-    if not known_of.stale_since or not expected_ms:
+    if not known_of.stale or not expected_ms:
         return 0.0
     ends = known_of.state.as_of
     stale_ms = sum(
-        part.expected_ms * share_stale(since, ends - timedelta(milliseconds=part.window_ms), ends)
+        part.expected_ms
+        * share_stale(stale.since, ends - timedelta(milliseconds=part.window_ms), ends)
         for source, part in parts
-        if (since := known_of.stale_since.get(source.slug)) is not None
+        if (stale := known_of.stale.get(source.slug)) is not None
     )
     return round(min(1.0, stale_ms / expected_ms), 6)
 

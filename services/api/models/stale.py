@@ -1,16 +1,35 @@
-"""How much of a span of time counted by a factor that a newer figure is out or due for."""
+"""Which sources count by a factor that a newer figure is out or due for, and how much of a span."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
-from services.core.accounting.factor_calendar import StaleFactor
+from services.core.accounting.factor_calendar import stale_factor
+from services.core.store.answers.source_uncertainty import SourceAccount
 
 
-def stale_instant(stale: StaleFactor, zone: ZoneInfo) -> datetime:
-    """Return the facility's midnight from which on the newer figure should count."""
-    return datetime.combine(stale.since, time(), zone)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StaleSource:
+    """Why a source should count by a newer figure, and from which midnight of its zone on."""
+
+    why: str
+    since: datetime
+
+
+def stale_sources(
+    accounts: Mapping[str, SourceAccount], zone: ZoneInfo, now: datetime
+) -> dict[str, StaleSource]:
+    """Find the sources of a facility that count by a stale factor, by their ids."""
+    today = now.astimezone(zone).date()
+    marks = {slug: stale_factor(account.factor_ages, today) for slug, account in accounts.items()}
+    return {
+        slug: StaleSource(why=mark.why, since=datetime.combine(mark.since, time(), zone))
+        for slug, mark in marks.items()
+        if mark is not None
+    }
 
 
 def share_stale(since: datetime, begins: datetime, ends: datetime) -> float:

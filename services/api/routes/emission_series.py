@@ -12,8 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.api.context import Context
 from services.api.http.intervals import HOURLY, IntervalLength, whole_hours
 from services.api.http.problems import InvalidRequest, NotFound
-from services.api.models.stale import stale_instant
-from services.core.accounting.factor_calendar import stale_factor
+from services.api.models.stale import StaleSource, stale_sources
 from services.core.store.answers import emissions
 from services.core.store.answers.emissions import Bucket, EmissionRow
 from services.core.store.answers.facility_queries import FacilityRow, SourceRow, sources_between
@@ -25,14 +24,6 @@ from services.core.store.computation.hours_then import (
 )
 from services.core.store.emissions.hours_as_known import SourceHours
 from services.core.timeline.instants import MINUTE
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StaleSource:
-    """Why a source should count by a newer figure, and since when."""
-
-    why: str
-    since: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,26 +65,12 @@ async def series_of(
                 facility=facility,
                 sources=sources,
                 accounts=accounts,
-                stale=_stale(accounts, ZoneInfo(facility.timezone), now),
+                stale=stale_sources(accounts, ZoneInfo(facility.timezone), now),
             )
         )
     if unknown:
         raise NotFound(f"There is no source {min(unknown)}; GET /v1/facilities lists sources.")
     return series
-
-
-def _stale(
-    accounts: Mapping[str, SourceAccount], zone: ZoneInfo, now: datetime
-) -> dict[str, StaleSource]:
-    today = now.astimezone(zone).date()
-    by_source = {
-        slug: stale_factor(account.factor_ages, today) for slug, account in accounts.items()
-    }
-    return {
-        slug: StaleSource(why=stale.why, since=stale_instant(stale, zone))
-        for slug, stale in by_source.items()
-        if stale is not None
-    }
 
 
 async def hours_then(

@@ -95,14 +95,7 @@ def field(database_url: str) -> Iterator[FieldBench]:
 
 def close(field: FieldBench, messages: Iterable[tuple[str, str]], hours: float) -> None:
     """Take messages in, and close what is due so many hours and 20 minutes after the start."""
-    now = START + hours * HOUR + timedelta(minutes=20)
-    field.deliver(messages, at=now)
-    field.settle(now)
-    field.rows(
-        "WITH h AS (UPDATE emission_hour SET known_at = known_at - interval '1 minute' RETURNING 1)"
-        " SELECT count(*) FROM h"
-    )
-    field.settle(now + timedelta(minutes=1))
+    field.deliver_and_close(messages, START + hours * HOUR + timedelta(minutes=20))
 
 
 async def explained(client: httpx.AsyncClient, hour: int = 0) -> Any:

@@ -142,6 +142,16 @@ class FieldBench:
                 while tick(connection, plan, now, recent).worked:
                     pass
 
+    def deliver_and_close(self, messages: Iterable[tuple[str, str]], now: datetime) -> None:
+        """Take messages in, and close what is due at ``now``."""
+        self.deliver(messages, at=now)
+        self.settle(now)
+        # what changed has come to rest
+        self.connection.execute(
+            "UPDATE emission_hour SET known_at = known_at - interval '1 minute'"
+        )
+        self.settle(now + timedelta(minutes=1))
+
     def rows(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:
         return self.connection.execute(sql.encode(), parameters).fetchall()
 

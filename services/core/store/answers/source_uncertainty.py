@@ -59,7 +59,8 @@ _VALIDITY = text(
 SELECT r.revision, EXISTS (
     SELECT FROM source s JOIN facility f ON f.id = s.facility_id
     WHERE f.slug = :facility
-      AND (s.method = 'stack' OR s.spec -> 'derived' IS NOT NULL)) AS by_readings
+      AND (s.method = 'stack' OR (s.spec -> 'derived' IS NOT NULL
+           AND s.spec #> '{derived,uncertainty}' IS NULL))) AS by_readings
 FROM registry_revision r
 """
 )
