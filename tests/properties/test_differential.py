@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 
-from services.core.accounting.stack.diluents import DILUENTS
+from services.core.accounting.stack.diluents import DILUENT_CAPS, DILUENTS
 from services.core.accounting.stack.equations import EQUATIONS, equation_for
 from services.core.accounting.stack.fuels import F_FACTORS
 
@@ -58,6 +58,9 @@ def test_random_hours_are_reported_as_a_second_implementation_reports_them(
         dry = Decimal("0.00000057") * co2 * flow * (100 - h2o) / 100
         from_dry = 100 * (fc / fd) * ((Decimal("20.9") - o2) / Decimal("20.9"))
         from_wet = (100 / Decimal("20.9")) * (fc / fd) * (Decimal("20.9") * (100 - h2o) / 100 - o2)
+        cap = Decimal(rng.choice(("14.0", "19.0")))
+        unit = "boiler" if cap == 14 else "turbine"
+        capped = 100 * (fc / fd) * ((Decimal("20.9") - min(o2, cap)) / Decimal("20.9"))
         burned = heat * fc * 44 / (385 * 2000)
 
         assert f_11({"co2": co2, "flow": flow}).value == max(tenths(wet), 0), (co2, flow)
@@ -67,6 +70,8 @@ def test_random_hours_are_reported_as_a_second_implementation_reports_them(
             h2o,
         )
         assert f_14a({"o2": o2}, factors) == max(tenths(from_dry), 0), (o2, fuel)
+        given_o2 = DILUENT_CAPS[unit].replaces("o2", o2)
+        assert f_14a({"o2": o2 if given_o2 is None else given_o2}, factors) == tenths(capped)
         assert f_14b({"o2": o2, "h2o": h2o}, factors) == max(tenths(from_wet), 0), (o2, h2o, fuel)
         assert g_4[fuel]({"heat_input": heat}).value == tenths(burned), (heat, fuel)
     # Exact halves are where roundings part: enough of them must have been among the hours.

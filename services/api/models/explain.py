@@ -12,6 +12,7 @@ from services.core.accounting.factor_publications import publications
 from services.core.accounting.fuel_equations import FUEL_EQUATIONS
 from services.core.accounting.gwp import GwpSet, gwp_set
 from services.core.accounting.stack.audits import Audit
+from services.core.accounting.stack.closing import ClosingRule
 from services.core.accounting.stack.equations import Equation
 from services.core.facility.in_force import Function, InForce
 from services.core.store.answers.explain import FactorUsed, HourExplanation, HourVersion
@@ -102,6 +103,15 @@ def _equation(equation: Equation) -> dict[str, Any]:
     }
 
 
+def _diluent_cap(rule: ClosingRule) -> dict[str, Any] | None:
+    cap = rule.diluent_cap
+    if cap is None:
+        return None
+    if rule.equation.diluent is None:
+        return {"role": "co2", "unit": "%", "least": float(cap.least_co2)}
+    return {"role": "o2", "unit": "%", "greatest": float(cap.greatest_o2)}
+
+
 def _closing(closing: HourClosing) -> dict[str, Any]:
     rule, rate = closing.rule, closing.rate
     units = {item.name: item.unit for item in rule.equation.inputs} | (
@@ -120,6 +130,7 @@ def _closing(closing: HourClosing) -> dict[str, Any]:
         },
         "operating_h": _number(closing.operating),
         "reporting_zone": closing.reporting_zone,
+        "diluent_cap": _diluent_cap(rule),
         "inputs": [
             {
                 "role": item.role,

@@ -127,7 +127,8 @@ class Explanation(Answer):
         " calibrations, audits with their bias factor, how many averages of the hour's week and"
         " those before it lay beyond the valid range of the calibration function"
         " (`calibration_ranges`), the load with its range, and the time that reports of it are"
-        " cut by (`reporting_zone`, as in `/v1/reports`)"
+        " cut by (`reporting_zone`, as in `/v1/reports`); `diluent_cap`: the O2 or CO2 beyond which"
+        " the cap itself counts, with code 14 (`null`: none is in force)"
     )
     analysis: dict[str, object] | None = Field(
         description="for an activity whose fuel is measured: the equation of its CO2 with its"

@@ -9,6 +9,7 @@ from services.core.accounting.factors import ConfigurationError
 from services.core.accounting.stack.audits import RATA, Audit, is_annual, of_levels, of_runs
 from services.core.accounting.stack.calibration_range import ValidRange
 from services.core.accounting.stack.closing import ClosingRule
+from services.core.accounting.stack.diluents import CAPPED_EQUATIONS, DILUENT_CAPS
 from services.core.accounting.stack.equations import Equation
 from services.core.accounting.stack.linearity import GasTest, Level
 from services.core.accounting.stack.measured import FLOW
@@ -36,6 +37,8 @@ def closing_rule(source: model.Source, channels: Mapping[str, model.Channel]) ->
             raise ConfigurationError(
                 "load tells by which range substitution part75 fills a flow: remove it"
             )
+    if isinstance(source, model.StackSource) and source.diluent_cap:
+        _check_diluent_cap(source)
     if source.validity == "none" and source.substitution == "none":
         return None
     if not isinstance(source, model.StackSource):
@@ -62,6 +65,7 @@ def closing_rule(source: model.Source, channels: Mapping[str, model.Channel]) ->
             for role, channel in channels.items()
             if channel.calibration_functions
         },
+        diluent_cap=DILUENT_CAPS[source.unit_type or "boiler"] if source.diluent_cap else None,
     )
     if source.substitution == "part75" and not _fills_part75(rule.equation):
         raise ConfigurationError(
@@ -74,6 +78,18 @@ def closing_rule(source: model.Source, channels: Mapping[str, model.Channel]) ->
             " use substitution none"
         )
     return rule
+
+
+def _check_diluent_cap(source: model.StackSource) -> None:
+    if "part75" not in {source.validity, source.substitution}:
+        raise ConfigurationError(
+            "diluent_cap is of 40 CFR 75: set validity: part75, or remove diluent_cap"
+        )
+    if source.equation not in CAPPED_EQUATIONS:
+        raise ConfigurationError(
+            f"diluent_cap is for the CO2 of {' and '.join(sorted(CAPPED_EQUATIONS))}, not of"
+            f" {source.equation}: remove it"
+        )
 
 
 def _fills_part75(equation: Equation) -> bool:

@@ -293,8 +293,16 @@ class StackSource(_Source):
     unit_type: Literal["boiler", "turbine"] | None = Field(
         None,
         description=(
-            "What burns the fuel: it decides the maximum potential CO2 of a monitor that states"
-            " none, 14.0 % of a boiler, 6.0 % of a turbine. Default: boiler."
+            "What burns the fuel: it decides the diluent cap, and the maximum potential CO2 of a"
+            " monitor that states none, 14.0 % of a boiler, 6.0 % of a turbine. Default: boiler."
+        ),
+    )
+    diluent_cap: bool | None = Field(
+        None,
+        description=(
+            "Whether an hourly O2 above the diluent cap of 40 CFR 75 counts as the cap (14.0 % of"
+            " a boiler, 19.0 % of a turbine), and a CO2 below it as the cap (5.0 %, 1.0 %), with"
+            " method code 14. Default: no."
         ),
     )
     inputs: dict[Role, ChannelReference] = Field(

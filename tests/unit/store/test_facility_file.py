@@ -360,6 +360,16 @@ REFUSED = {
         "F-11, diluent: F-14A, fuel: oil",
         "gives dry CO2 and F-11 takes it wet",
     ),
+    "a diluent cap without its rule": (
+        "unit: '%', kind: gauge",
+        "F-11, diluent_cap: true, validity: mrr",
+        "set validity: part75, or remove diluent_cap",
+    ),
+    "a diluent cap of another equation": (
+        "unit: '%', kind: gauge",
+        "C-6, diluent_cap: true, validity: part75",
+        "for the CO2 of F-11 and F-2, not of C-6",
+    ),
     "audits that nothing can judge": (
         "unit: '%', kind: gauge, audits: [{at: 2026-01-01, bias_factor: 1.1}]",
         "F-11, validity: part75",

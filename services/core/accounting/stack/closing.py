@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from services.core.accounting.stack.audits import Audit
 from services.core.accounting.stack.calibration_range import ValidRange
+from services.core.accounting.stack.diluents import CAPPED, Diluent, DiluentCap
 from services.core.accounting.stack.equations import Equation, ReportedRate
 from services.core.accounting.stack.history import History
 from services.core.accounting.stack.load_ranges import load_range
@@ -93,7 +94,7 @@ class ClosingRule:
     greatest hourly load, in the unit of the input `load`; None: flow has one load range.
     `with_deadlines` are the inputs whose audits vouch for their data for so long only. `scales`
     are those of the channels whose full scale is stated, by role; `valid_ranges` those of their
-    calibration functions.
+    calibration functions. `diluent_cap` None: a diluent counts as it was measured, however little.
     """
 
     equation: Equation
@@ -107,6 +108,7 @@ class ClosingRule:
     with_deadlines: frozenset[str] = frozenset()
     scales: Mapping[str, Scale] = field(default_factory=dict)
     valid_ranges: Mapping[str, tuple[ValidRange, ...]] = field(default_factory=dict)
+    diluent_cap: DiluentCap | None = None
 
     @property
     def part75(self) -> bool:
@@ -158,22 +160,40 @@ class ClosingRule:
         }
         if self.load_maximum is not None:
             recorded[LOAD] = record_load(inputs[LOAD], operating=operating)
-        diluent = self.equation.diluent
-        if diluent is not None:
-            parts = [recorded[item.name] for item in diluent.inputs]
-            lacking = next((part for part in parts if not part.valid), parts[0])
-            recorded["co2"] = RecordedInput(
-                average=self.equation.co2_from_diluent(
-                    {item.name: recorded[item.name].average for item in diluent.inputs}
-                ),
-                code=next((part.code for part in parts if part.code != MEASURED), MEASURED),
-                covered_ms=min(part.covered_ms for part in parts),
-                operating_ms=parts[0].operating_ms,
-                valid=all(part.valid for part in parts),
-                verdict=lacking.verdict,
-                verdict_reason=lacking.verdict_reason,
-            )
+        if self.equation.diluent is not None:
+            recorded["co2"] = self._from_diluent(self.equation.diluent, recorded)
         return recorded
+
+    def _from_diluent(
+        self, diluent: Diluent, recorded: Mapping[str, RecordedInput]
+    ) -> RecordedInput:
+        """Return the CO2 that comes from the hour's oxygen: the cap's where it takes its place."""
+        parts = [recorded[item.name] for item in diluent.inputs]
+        lacking = next((part for part in parts if not part.valid), parts[0])
+        averages = {item.name: recorded[item.name].average for item in diluent.inputs}
+        code = next((part.code for part in parts if part.code != MEASURED), MEASURED)
+        reason = lacking.verdict_reason
+        valid = all(part.valid for part in parts)
+        cap = self._cap(Parameter.O2, averages[Parameter.O2]) if valid else None
+        if cap is not None:
+            code, reason = (
+                CAPPED,
+                f"{reason}; {_gives_way(Parameter.O2, averages[Parameter.O2], cap)}",
+            )
+            averages[Parameter.O2] = cap
+        return RecordedInput(
+            average=self.equation.co2_from_diluent(averages),
+            code=code,
+            covered_ms=min(part.covered_ms for part in parts),
+            operating_ms=parts[0].operating_ms,
+            valid=valid,
+            verdict=lacking.verdict,
+            verdict_reason=reason,
+        )
+
+    def _cap(self, gas: str, average: Decimal | None) -> Decimal | None:
+        """Return the cap value in place of a measured diluent; None: what was measured counts."""
+        return None if self.diluent_cap is None else self.diluent_cap.replaces(gas, average)
 
     def _operating(
         self, inputs: Mapping[str, InputMinutes], *, first_of_all: bool
@@ -247,6 +267,15 @@ class ClosingRule:
         period: Period,
         load: Decimal | None,
     ) -> InputValue:
+        # where CO2 comes from oxygen it is the oxygen that the cap stands in for
+        measures_co2 = name == Parameter.CO2 and self.equation.diluent is None
+        cap = self._cap(name, recorded.average) if measures_co2 else None
+        if recorded.valid and cap is not None:
+            return InputValue(
+                value=cap,
+                code=CAPPED,
+                reason=f"{recorded.verdict_reason}; {_gives_way(name, recorded.average, cap)}",
+            )
         if recorded.valid:
             return InputValue(
                 value=recorded.average, code=recorded.code, reason=recorded.verdict_reason
@@ -296,6 +325,11 @@ class ClosingRule:
         verdict = [] if substituted else [recorded[self.equation.terms[0]].verdict]
         codes = [f"{name}:{value.code}" for name, value in values.items() if value.code != MEASURED]
         return " ".join([*verdict, *codes, *([rate.code] if rate.code else [])])
+
+
+def _gives_way(gas: str, average: Decimal | None, cap: Decimal) -> str:
+    beyond = "above" if gas == Parameter.O2 else "below"
+    return f"{gas.upper()} of {average} % is {beyond} the diluent cap: {cap} % counts"
 
 
 def _missing(

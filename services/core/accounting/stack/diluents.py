@@ -1,4 +1,7 @@
-"""CO2 from measured oxygen: equations F-14A (dry) and F-14B (wet) of 40 CFR 75 App. F."""
+"""CO2 from measured oxygen: equations F-14A (dry) and F-14B (wet) of 40 CFR 75 App. F.
+
+And the diluent cap, which stands in for oxygen or CO2 in hours in which the gas is nearly air.
+"""
 
 from __future__ import annotations
 
@@ -98,3 +101,35 @@ DILUENTS: Mapping[str, Diluent] = MappingProxyType(
     }
 )
 """Diluent equations by the name a facility file gives them."""
+
+
+CAPPED = "14"
+"""Method code of the diluent cap value (40 CFR 75.57, Table 4a)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiluentCap:
+    """What stands in for an hourly average that lies beyond it, in %."""
+
+    greatest_o2: Decimal
+    least_co2: Decimal
+
+    def replaces(self, gas: str, average: Decimal | None) -> Decimal | None:
+        """Return the cap value that an average of "o2" or "co2" gives way to; None: it does not."""
+        if average is None:
+            return None
+        if gas == O2_DRY.name:
+            return self.greatest_o2 if average > self.greatest_o2 else None
+        return self.least_co2 if average < self.least_co2 else None
+
+
+DILUENT_CAPS: Mapping[str, DiluentCap] = MappingProxyType(
+    {
+        "boiler": DiluentCap(greatest_o2=Decimal("14.0"), least_co2=Decimal("5.0")),
+        "turbine": DiluentCap(greatest_o2=Decimal("19.0"), least_co2=Decimal("1.0")),
+    }
+)
+"""Diluent caps by what burns the fuel (40 CFR 75.57, Table 4a, code 14; App. F 3.3.4.1)."""
+
+CAPPED_EQUATIONS = frozenset({"F-2", "F-11"})
+"""Equations whose CO2 EPA's checking code takes the cap for (its checks HOURDHV29, HOURCV18)."""

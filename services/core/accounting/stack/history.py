@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import numpy as np
 
+from services.core.accounting.stack.diluents import CAPPED
 from services.core.accounting.stack.load_ranges import LOAD_RANGES
 from services.core.accounting.stack.rounding import half_away
 from services.core.accounting.stack.scales import AS_READ
@@ -18,11 +19,12 @@ THREE_YEARS_H = 26_280
 AVAILABILITY_WINDOW_H = 8_760
 """Unit operating hours over which availability is taken (40 CFR 75.32(a)(2))."""
 
-MEASURED_CODES = frozenset({"01", "02", "03", "04", "17", "20", "21", "53", "54", AS_READ})
+MEASURED_CODES = frozenset({"01", "02", "03", "04", CAPPED, "17", "20", "21", "53", "54", AS_READ})
 """Method codes of measured values: they enter a look-back.
 
 The measured codes of EPA's checking code, 200 % of the range (20) and zero for a negative value
 (21) among them; Table 4a of 40 CFR 75.57 says so itself of 53 and 54, and that 55 does not enter.
+An hour with the diluent cap (14) has a code of these there, and a mark that the cap was taken.
 """
 
 UNAVAILABLE_CODES = frozenset({"54"})

@@ -10,6 +10,7 @@ import pytest
 
 from services.core.accounting.stack.audits import Audit
 from services.core.accounting.stack.closing import ClosingRule, Period
+from services.core.accounting.stack.diluents import DILUENT_CAPS
 from services.core.accounting.stack.equations import equation_for
 from services.core.accounting.stack.history import History, UnitHour
 from services.core.accounting.stack.measured import StackInputs
@@ -127,6 +128,75 @@ def test_what_comes_from_oxygen_is_valid_when_the_oxygen_is() -> None:
     lacking = chosen.record(0, whole | {"o2": minutes(3.0, range(20))})
     assert not lacking["co2"].valid
     assert lacking["h2o"].valid
+
+
+@pytest.mark.vector
+@pytest.mark.parametrize(
+    ("equation", "more", "unit", "inputs", "co2", "tons"),
+    [
+        # gas, Fc 1040 and Fd 8710: (20.9 - 14.0) / 20.9 x 104000 / 8710 = 3.942; as read 2.7, 1.4
+        ("F-2", ("F-14A", "natural-gas"), "boiler", (16.2, 1e6, 10.0), "3.9", "2.0"),
+        # (20.9 - 19.0) / 20.9 x 104000 / 8710 = 1.0855; as read 0.7, 1.4
+        ("F-2", ("F-14A", "natural-gas"), "turbine", (19.6, 4e6, 10.0), "1.1", "2.3"),
+        # bituminous, 1800 and 9780: (20.9 x 0.92 - 14.0) x 180000 / (20.9 x 9780) = 4.6039
+        ("F-11", ("F-14B", "bituminous"), "boiler", (15.0, 2e6, 8.0), "4.6", "5.2"),
+        # at the cap and on its near side what was measured counts
+        ("F-2", ("F-14A", "natural-gas"), "boiler", (13.9, 1e6, 10.0), "4.0", "2.1"),
+        ("F-2", ("F-14A", "natural-gas"), "turbine", (16.2, 1e6, 10.0), "2.7", "1.4"),
+    ],
+)
+def test_oxygen_above_the_diluent_cap_counts_as_the_cap(
+    equation: str,
+    more: tuple[str, str],
+    unit: str,
+    inputs: tuple[float, float, float],
+    co2: str,
+    tons: str,
+) -> None:
+    diluent, fuel = more
+    capped = replace(rule(equation, diluent=diluent, fuel=fuel), diluent_cap=DILUENT_CAPS[unit])
+    o2, flow, h2o = inputs
+    recorded_hour = capped.record(
+        0, {"o2": minutes(o2), "flow": minutes(flow), "h2o": minutes(h2o)}
+    )
+    figure = capped.figure(0, recorded_hour, {}, YEAR)
+    is_capped = o2 > DILUENT_CAPS[unit].greatest_o2
+    assert recorded_hour["o2"].average == Decimal(str(o2))
+    assert figure.inputs["co2"].value == Decimal(co2)
+    assert figure.rate.value == Decimal(tons)
+    assert (figure.quality, figure.code) == (
+        "measured",
+        "quadrants co2:14" if is_capped else "quadrants",
+    )
+
+
+@pytest.mark.vector
+@pytest.mark.parametrize(
+    ("unit", "co2", "counts", "tons"),
+    # K is 5.7e-7: 5.0 % of 1e6 scf/h are 2.85, halves away from zero; as read 1.8
+    [("boiler", 3.1, "5.0", "2.9"), ("turbine", 0.4, "1.0", "0.6"), ("turbine", 3.1, "3.1", "1.8")],
+)
+def test_co2_below_the_diluent_cap_counts_as_the_cap(
+    unit: str, co2: float, counts: str, tons: str
+) -> None:
+    capped = replace(rule(), diluent_cap=DILUENT_CAPS[unit])
+    recorded_hour = capped.record(0, {"co2": minutes(co2), "flow": minutes(1e6)})
+    figure = capped.figure(0, recorded_hour, {}, YEAR)
+    # the monitor's own record stays what it measured, and so does its look-back
+    assert (recorded_hour["co2"].average, recorded_hour["co2"].code) == (Decimal(str(co2)), "01")
+    assert (figure.inputs["co2"].value, figure.rate.value) == (Decimal(counts), Decimal(tons))
+    assert figure.code == ("quadrants" if counts == str(co2) else "quadrants co2:14")
+
+
+def test_a_cap_stands_in_for_no_hour_that_is_not_valid() -> None:
+    capped = replace(
+        rule("F-2", diluent="F-14A", fuel="natural-gas"), diluent_cap=DILUENT_CAPS["boiler"]
+    )
+    lacking = {"o2": minutes(16.2, range(20)), "flow": minutes(1e6), "h2o": minutes(10.0)}
+    recorded_hour = capped.record(5, lacking)
+    assert (recorded_hour["co2"].valid, recorded_hour["co2"].average) == (False, Decimal("2.7"))
+    figure = capped.figure(5, recorded_hour, {"co2": History([])}, YEAR)
+    assert (figure.inputs["co2"].value, figure.code) == (Decimal("14.0"), "co2:12")
 
 
 def test_an_input_that_only_the_diluent_takes_is_not_missed_when_co2_is_substituted() -> None:

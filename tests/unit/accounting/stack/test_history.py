@@ -67,6 +67,14 @@ def test_availability_looks_at_the_last_8760_operating_hours() -> None:
     assert History(past).percent_availability(at_clock_hour=13_759) == Decimal("100.0")
 
 
+def test_hours_with_the_diluent_cap_are_measured_and_available() -> None:
+    past = [measured(0, 4, "14"), measured(1, 5, "14"), measured(2, 9, "06")]
+    history = History(past)
+    assert history.quality_assured_hours(at_clock_hour=3) == 2
+    assert history.percent_availability(at_clock_hour=2) == Decimal("66.7")
+    assert history.look_back(at_clock_hour=3, hours=720) == (Decimal(4), Decimal(5))
+
+
 def test_an_approved_method_may_enter_the_look_back_and_not_the_availability() -> None:
     past = [measured(1), measured(2, 14, code="54")]
     assert History(past).look_back(at_clock_hour=3, hours=720) == (Decimal(12), Decimal(14))
