@@ -64,7 +64,8 @@ def page_of_facility_file() -> str:
         _EXAMPLE,
         "A *duration* is a number of seconds or a text such as `90s`, `15m`, `1h30m`, `1d`, `1w` or"
         " `PT1H30M`. An *instant* is RFC 3339 with an offset, or a day, which begins at midnight"
-        " UTC. A *slug* is `[a-z0-9][a-z0-9-]{0,62}`.",
+        " UTC; a time without an offset is one of UTC, and `tonne apply` says so. A *slug* is"
+        " `[a-z0-9][a-z0-9-]{0,62}`.",
         _EDITORS,
         *(_section(part, heading) for part, heading in headings().items()),
     )

@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from sensors_sim.output import outlive_reader
 from sensors_sim.single import publish
 from sensors_sim.stream_commands import load, replay
 from sensors_sim.world_commands import backfill, facility_file, run
@@ -27,5 +28,6 @@ app.command("facility-file")(facility_file)
 
 def main() -> None:
     """Run the command."""
+    outlive_reader()
     logging.basicConfig(format="tonne-sim: %(message)s", level=logging.INFO, stream=sys.stderr)
     app()

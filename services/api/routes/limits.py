@@ -18,7 +18,7 @@ from services.api.http.parameters import FacilityList, Instant, Query, SourceLis
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Shape
 from services.api.models.pollutants import LimitStanding as LimitRow
-from services.api.routes.pollutants import PollutantList
+from services.api.routes.pollutants import PollutantList, refuse_unknown
 from services.core.accounting.pollutants.compliance import Tally
 from services.core.store.answers.limit_standings import LimitStanding, standings
 from services.core.store.answers.pollutants import stacks
@@ -71,9 +71,7 @@ async def get_limits(
 
     def ask(connection: psycopg.Connection[Any]) -> Sequence[LimitStanding]:
         of_stacks = stacks(connection, slugs, query.source, as_of)
-        unknown = set(query.source) - {stack.source for stack in of_stacks}
-        if unknown:
-            raise NotFound(f"There is no stack {min(unknown)} with pollutants.")
+        refuse_unknown(connection, of_stacks, query.source, query.pollutant)
         return standings(connection, of_stacks, query.pollutant, query.year, as_of or now, as_of)
 
     rows = [row for s in await context.database.read_in_thread(ask) for row in _rows(s)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -33,6 +33,7 @@ from services.core.store.answers.pollutants import (
     bucket_means,
     formed_means,
     stacks,
+    with_means,
 )
 from services.core.timeline.instants import HOUR_MS, rfc3339
 
@@ -101,7 +102,7 @@ async def get_pollutants(
 
     def ask(connection: psycopg.Connection[Any]) -> Sequence[MeanRow]:
         of_stacks = stacks(connection, slugs, query.source, query.as_of)
-        _refuse_unknown(of_stacks, query)
+        refuse_unknown(connection, of_stacks, query.source, query.pollutant)
         if interval is None:
             return formed_means(
                 connection,
@@ -161,10 +162,23 @@ def _by_interval(
     return sorted(rows, key=lambda row: row.place)
 
 
-def _refuse_unknown(of_stacks: Sequence[StackPollutants], query: PollutantsQuery) -> None:
-    unknown = set(query.source) - {stack.source for stack in of_stacks}
+def refuse_unknown(
+    connection: psycopg.Connection[Any],
+    of_stacks: Sequence[StackPollutants],
+    sources: Collection[str],
+    pollutants: Collection[str],
+) -> None:
+    """Refuse to answer of stacks and pollutants that are not there, and name those that are."""
+    unknown = set(sources) - {stack.source for stack in of_stacks}
     if unknown:
         raise NotFound(f"There is no stack {min(unknown)} with pollutants in the facility file.")
+    configured = sorted({pollutant.id for stack in of_stacks for pollutant in stack.pollutants})
+    nowhere = sorted(
+        set(pollutants) - set(configured) - with_means(connection, of_stacks, pollutants)
+    )
+    if nowhere:
+        named = f"there are {', '.join(configured)}" if configured else "no stack has pollutants"
+        raise NotFound(f"There is no pollutant {nowhere[0]} in the facility file: {named}.")
 
 
 def _row(row: MeanRow) -> dict[str, Any]:

@@ -53,6 +53,7 @@ def problems(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
 
 def warnings(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterator[str]:
     """List what can be computed and may still surprise: one sentence each, with what helps."""
+    yield from file.local_times
     yield from _warnings_of_topics(file)
     yield from threshold_checks.warnings(file)
     for device in file.devices:

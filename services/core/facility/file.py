@@ -12,7 +12,7 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from services.core.accounting.factors import Factor
-from services.core.facility import places, plain_words
+from services.core.facility import local_times, places, plain_words
 from services.core.facility.bounded_yaml import TooMuchError, load_yaml
 from services.core.facility.checks import problems as computability_problems
 from services.core.facility.model import FacilityFile
@@ -63,6 +63,7 @@ def parse(text: str, shared: Sequence[Factor] = (), *, max_bytes: int = MAX_BYTE
     problems = [_problem(document, *problem) for problem in computability_problems(model, shared)]
     if problems:
         raise FacilityFileError(problems)
+    model.written_locally(local_times.warnings(document, model.facility.timezone))
     return model
 
 

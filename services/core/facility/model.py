@@ -5,9 +5,10 @@ Devices and sources have files of their own; this one is where the others find a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, get_args
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, PrivateAttr, StringConstraints, model_validator
 
 from services.core.accounting.gwp import GwpName
 from services.core.facility.derived_channels import with_derived
@@ -172,6 +173,18 @@ class FacilityFile(Part):
     notify: Annotated[tuple[Notify, ...], at_most(100)] = Field(
         (), description="Recipients of alerts."
     )
+
+    #: what is told of times that were written without an offset
+    _local_times: tuple[str, ...] = PrivateAttr(())
+
+    def written_locally(self, sentences: Iterable[str]) -> None:
+        """Keep what is told of times without an offset, which only what was written shows."""
+        self._local_times = tuple(sentences)
+
+    @property
+    def local_times(self) -> tuple[str, ...]:
+        """Return what is told of times that were written without an offset."""
+        return self._local_times
 
     @model_validator(mode="before")
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -223,6 +224,8 @@ _WORDS: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
 def _shown(value: Any) -> str:
     if value is None:
         return "nothing"
+    if isinstance(value, date):
+        return value.isoformat()
     text = "a group of keys" if isinstance(value, Mapping) else repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 

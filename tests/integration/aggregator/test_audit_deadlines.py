@@ -35,8 +35,10 @@ def run(plant: Plant, count: int, *, idle: tuple[int, ...] = ()) -> None:
     close_all(plant, START + (FIRST + count) * HOUR + 20 * MINUTE)
 
 
-def told(plant: Plant, now: str) -> list[tuple[str, str, str]]:
-    rows: Any = plant.connection.execute(audits_due.MONITORS, {"facility": "works"}).fetchall()
+def told(plant: Plant, now: str, monitors: int = 1000) -> list[tuple[str, str, str]]:
+    rows: Any = plant.connection.execute(
+        audits_due.MONITORS, {"facility": "works", "monitors": monitors}
+    ).fetchall()
     return audits_due.sentences(rows, datetime.fromisoformat(now))
 
 
@@ -101,4 +103,15 @@ def test_what_is_due_is_told_beforehand(database_url: str, now: str, code: str |
     found = told(plant, now)
     assert [each[0] for each in found] == ([code] if code else [])
     assert all("linearity check of cems.co2" in sentence for _, _, sentence in found)
+    plant.close()
+
+
+def test_monitors_that_are_not_looked_at_are_counted(database_url: str) -> None:
+    audits = "audits: [{at: 2025-08-10T09:00:00Z, passed: true}], audit_deadlines: part75"
+    plant = Plant(database_url, file().replace("basis: wet", f"basis: wet, {audits}"))
+    both = told(plant, "2027-06-01T00:00:00+00:00")
+    assert [code for code, _, _ in both] == ["audit-expired"] * 2
+    first, (code, _, sentence) = told(plant, "2027-06-01T00:00:00+00:00", monitors=1)
+    assert (first, code) == (both[0], "more-notices")
+    assert "looked at for deadlines of audits here, and 1 more are not" in sentence
     plant.close()

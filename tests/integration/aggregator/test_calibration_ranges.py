@@ -30,8 +30,10 @@ def beyond(plant: Plant) -> list[Any]:
     return [value for (value,) in rows]
 
 
-def told(plant: Plant, now: datetime, facility: str | None = None) -> list[tuple[str, str, str]]:
-    asked = {"facility": facility, "now": now}
+def told(
+    plant: Plant, now: datetime, facility: str | None = None, monitors: int = 1000
+) -> list[tuple[str, str, str]]:
+    asked = {"facility": facility, "now": now, "monitors": monitors}
     rows: Any = plant.connection.execute(calibration_ranges.MONITORS, asked).fetchall()
     return calibration_ranges.sentences(rows, now)
 
@@ -121,4 +123,15 @@ def test_nothing_is_told_while_a_week_runs(database_url: str) -> None:
     ((code, _, sentence),) = told(plant, datetime(2026, 3, 9, tzinfo=UTC))
     assert code == "calibration-range"
     assert "in the week of 2026-03-02 24 of 37 averages lay beyond" in sentence
+    plant.close()
+
+
+def test_monitors_that_are_not_looked_at_are_counted(database_url: str) -> None:
+    function = FUNCTION.replace("RANGE", "13.0")
+    text = file().replace("basis: wet", f"basis: wet, calibration_functions: [{function}]")
+    plant = Plant(database_url, text)
+    assert told(plant, START) == []
+    ((code, _, sentence),) = told(plant, START, monitors=1)
+    assert code == "more-notices"
+    assert "looked at for calibration ranges here, and 1 more are not" in sentence
     plant.close()

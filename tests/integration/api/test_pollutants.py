@@ -140,7 +140,14 @@ async def test_pages_csv_and_what_does_not_exist(plant: Plant, client: httpx.Asy
     assert [line["pollutant"] for line in lines] == [row["pollutant"] for row in all_rows]
     for path in ("/v1/pollutants", "/v1/limits"):
         assert (await client.get(path, params={"source": "chimney"})).status_code == 404
-    assert await get(client, "/v1/pollutants", pollutant="co", **SPAN) == []
+        unknown = await client.get(path, params={"pollutant": "co"})
+        assert (unknown.status_code, unknown.json()["detail"]) == (
+            404,
+            "There is no pollutant co in the facility file: there are nox, so2.",
+        )
+    # one that the file gave another name to still has its means
+    plant.connection.execute("UPDATE pollutant_mean SET pollutant = 'no2' WHERE pollutant = 'nox'")
+    assert len(await get(client, "/v1/pollutants", pollutant="no2", **SPAN))
 
 
 async def test_what_was_known_before_a_late_reading_can_be_asked_for(

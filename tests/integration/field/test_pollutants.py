@@ -136,7 +136,7 @@ def test_means_tell_whether_they_lie_beyond_the_valid_calibration_range(
     field.apply(text(channel=function))
     close(field, 3, 40)
     now = _START + timedelta(days=8)
-    asked = {"facility": None, "now": now}
+    asked = {"facility": None, "now": now, "monitors": 1000}
     # the second of March is a Monday: what was beyond before it belongs to no whole week
     with psycopg.connect(field.url) as connection:
         rows = connection.execute(calibration_ranges.MONITORS, asked).fetchall()

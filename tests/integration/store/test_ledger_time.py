@@ -125,3 +125,47 @@ def test_what_was_known_in_the_future_is_known_now(plant: Plant, database_url: s
         "SELECT count(*) FROM emission_hour_history p JOIN emission_hour h USING (source_id, hour)"
         " WHERE p.superseded_at <> h.known_at OR h.known_at > now()"
     ) == [(0,)]
+
+
+#: A mean of a pollutant and what entered an hour, each known an hour from now, and what each was
+#: before.
+_OF_POLLUTANTS = """
+WITH dated AS (SELECT now() AS present, date_trunc('hour', now()) AS hour),
+m AS (
+    INSERT INTO pollutant_mean (source_id, pollutant, starts, minutes, valid, verdict, reason,
+        covered_ms, operating_ms, inputs, unit, mass_reason, version, why, known_at, final)
+    SELECT %(source)s, 'nox', hour, 60, true, '', '', 0, 0, '{}', '', '', 2, '',
+           present + '1 h', true FROM dated
+), mh AS (
+    INSERT INTO pollutant_mean_history (source_id, pollutant, starts, minutes, valid, verdict,
+        reason, covered_ms, operating_ms, inputs, unit, mass_reason, version, why, known_at,
+        superseded_at)
+    SELECT %(source)s, 'nox', hour, 60, true, '', '', 0, 0, '{}', '', '', 1, '',
+           present - '1 h'::interval, present + '1 h' FROM dated
+), i AS (
+    INSERT INTO source_hour_input (source_id, role, hour, covered_ms, operating_ms, valid, verdict,
+        verdict_reason, code, reason, known_at)
+    SELECT %(source)s, 'co2', hour, 0, 0, true, '', '', '', '', present + '1 h' FROM dated
+)
+INSERT INTO source_hour_input_history (source_id, role, hour, covered_ms, operating_ms, valid,
+    verdict, verdict_reason, code, reason, known_at, superseded_at)
+SELECT %(source)s, 'co2', hour, 0, 0, true, '', '', '', '', present - '1 h'::interval,
+       present + '1 h' FROM dated
+"""
+
+
+def test_pollutants_and_inputs_known_in_the_future_are_known_now(
+    plant: Plant, database_url: str
+) -> None:
+    (source, *_) = plant.sources.values()
+    plant.connection.execute(_OF_POLLUTANTS, {"source": source})
+    with psycopg.connect(as_login(database_url, "tonne_aggregate"), autocommit=True) as aggregate:
+        redate = "SELECT redate_hours(%s)"
+        assert aggregate.execute(redate, ([source],)).fetchall() == [(2,)]
+        assert aggregate.execute(redate, ([source],)).fetchall() == [(0,)]
+    met = "p.superseded_at = n.known_at AND n.known_at <= now()"
+    assert plant.rows(
+        f"SELECT {met} FROM pollutant_mean_history p JOIN pollutant_mean n USING (starts)"  # noqa: S608
+        f" UNION ALL SELECT {met} FROM source_hour_input_history p"
+        " JOIN source_hour_input n USING (hour)"
+    ) == [(True,), (True,)]

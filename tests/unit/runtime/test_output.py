@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from sensors_sim.output import outlive_reader
 from services.cli.listing import console
 from services.cli.say import say
 from services.core.runtime.output import ends_with_its_reader
@@ -52,3 +53,13 @@ def test_what_is_read_arrives_whole(monkeypatch: pytest.MonkeyPatch) -> None:
         sys.stdout.write("Zählerstand")
     with os.fdopen(reader, encoding="utf-8") as end:
         assert end.read() == "Zählerstand"
+
+
+def test_the_simulator_goes_on_when_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w", encoding="utf-8") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        outlive_reader()
+        os.close(reader)
+        assert [sys.stdout.write("x" * 9000) for _ in range(2)] == [9000, 9000]
+        sys.stdout.flush()

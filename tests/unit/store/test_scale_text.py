@@ -66,6 +66,7 @@ def test_pulses_of_gas_and_water(scale: str, worth: float) -> None:
         ("'1,000 imp/kWh'", "such as 1000 imp/kWh"),
         ("200 A/5 V", "its sides are of one kind"),
         ("10 imp/kWh * 10 imp/kWh", "says twice what a pulse is worth"),
+        ("2026-03-01", "2026-03-01 is not a number"),
         ("forty", "write a number, a ratio such as 200/5"),
         ("''", "write a number"),
         ("9*" * 60 + "9", "write a number"),

@@ -172,6 +172,20 @@ def stacks(
     ]
 
 
+def with_means(
+    connection: psycopg.Connection[Any],
+    of_stacks: Sequence[StackPollutants],
+    pollutants: Collection[str],
+) -> set[str]:
+    """Read which of the pollutants have means, whether the file still names them or not."""
+    rows = connection.execute(
+        "SELECT p FROM unnest(%s::text[]) AS p WHERE EXISTS (SELECT FROM pollutant_mean m"
+        " WHERE m.source_id = ANY(%s) AND m.pollutant = p AND m.final)",
+        (list(pollutants), [stack.source_id for stack in of_stacks]),
+    )
+    return {row[0] for row in rows}
+
+
 def formed_means(
     connection: psycopg.Connection[Any],
     of_stacks: Sequence[StackPollutants],

@@ -15,24 +15,26 @@ from services.core.accounting.stack.deadlines import (
     terms,
 )
 from services.core.facility import assemble_closing, model
+from services.core.store.operations.notices import not_looked_at
 
 #: An audit that is due within so many days is told beforehand.
 SOON_DAYS: Final = 30
 
 #: Monitors whose audits have deadlines, with the hours in which their unit stood still; of one
-#: ``facility``, None: of all.
+#: ``facility``, None: of all. A last row counts those beyond ``monitors``.
 MONITORS: Final = """
 WITH monitor AS MATERIALIZED (
     SELECT f.slug AS facility, f.timezone, d.slug || '.' || c.slug AS name,
            coalesce((SELECT x.role FROM jsonb_each(s.spec->'derived_inputs') AS x(role, part)
                      WHERE x.part->'inputs' ? i.role LIMIT 1), i.role) AS role, c.spec,
-           s.id AS source_id, s.spec->>'operating' IS NOT NULL AS has_operating
+           s.id AS source_id, s.spec->>'operating' IS NOT NULL AS has_operating,
+           count(*) OVER () AS of_all
     FROM channel c JOIN device d ON d.id = c.device_id JOIN facility f ON f.id = d.facility_id
     JOIN source_input i ON i.channel_id = c.id JOIN source s ON s.id = i.source_id
     WHERE c.spec->>'audit_deadlines' IS NOT NULL AND c.spec->>'audits' IS NOT NULL
       AND s.active AND f.retired_at IS NULL AND f.slug = coalesce(%(facility)s::text, f.slug)
       AND (s.spec->>'validity' <> 'none' OR s.spec->>'substitution' <> 'none')
-    ORDER BY 1, 3, 4 LIMIT 1000
+    ORDER BY 1, 3, 4 LIMIT %(monitors)s
 ), idle AS MATERIALIZED (
     SELECT h.source_id, array_agg(DISTINCT minute_of(h.hour) / 60
                                   ORDER BY minute_of(h.hour) / 60) AS hours
@@ -43,6 +45,8 @@ WITH monitor AS MATERIALIZED (
 )
 SELECT m.facility, m.timezone, m.name, m.role, m.spec, coalesce(idle.hours, '{}')
 FROM monitor m LEFT JOIN idle USING (source_id)
+UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, ARRAY[max(of_all) - %(monitors)s]::int4[]
+FROM monitor HAVING max(of_all) > %(monitors)s
 ORDER BY 1, 3, 4
 """
 
@@ -52,6 +56,9 @@ def sentences(rows: Iterable[Sequence[Any]], now: datetime) -> list[tuple[str, s
     hour = int(now.timestamp()) // 3600
     notices: dict[tuple[str, str, str], None] = {}
     for facility, timezone, name, role, spec, idle in rows:
+        if facility is None:
+            notices["more-notices", "", not_looked_at(idle[0], "deadlines of audits")] = None
+            continue
         if not model.enters(role):
             continue
         audits = assemble_closing.audits(model.Channel.model_validate(spec), role)

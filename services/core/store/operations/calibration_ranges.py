@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 
 from services.core.accounting.stack.calibration_range import WeekOfValues
 from services.core.store.emissions.calibration_weeks import COUNTS, evaluate
+from services.core.store.operations.notices import not_looked_at
 
 #: Weeks with values beyond the range of the function that is in force ``now``, of monitors of one
 #: ``facility``, None: of all. An input of an equation has a value an hour, a pollutant one for each
-#: of its intervals.
+#: of its intervals. A last row counts the monitors beyond ``monitors``.
 MONITORS: Final = f"""
 WITH function AS MATERIALIZED (
     SELECT f.id AS facility_id, f.slug AS facility, f.timezone, c.id AS channel_id,
@@ -26,6 +27,7 @@ WITH function AS MATERIALIZED (
     WHERE fn.since IS NOT NULL AND f.retired_at IS NULL
       AND f.slug = coalesce(%(facility)s::text, f.slug)
 ), monitor AS MATERIALIZED (
+    SELECT x.*, count(*) OVER () AS of_all FROM (
     SELECT n.facility, n.timezone, n.name, s.id AS source_id, i.role AS measures, false AS pollutes,
            n.since
     FROM function n JOIN source_input i ON i.channel_id = n.channel_id
@@ -35,8 +37,8 @@ WITH function AS MATERIALIZED (
     FROM function n JOIN source s ON s.facility_id = n.facility_id AND s.active
     CROSS JOIN LATERAL jsonb_array_elements(CASE jsonb_typeof(s.spec->'pollutants')
         WHEN 'array' THEN s.spec->'pollutants' ELSE '[]' END) p
-    WHERE p->>'concentration' = n.name
-    ORDER BY 1, 3, 4, 5 LIMIT 1000
+    WHERE p->>'concentration' = n.name) x
+    ORDER BY 1, 3, 4, 5 LIMIT %(monitors)s
 ), counted AS NOT MATERIALIZED (
     SELECT h.source_id, h.role AS measures, false AS pollutes, h.hour AS starts,
            h.beyond_calibration
@@ -59,6 +61,8 @@ FROM week w CROSS JOIN LATERAL (
     WHERE v.source_id = w.source_id AND v.measures = w.measures AND v.pollutes = w.pollutes
       AND v.starts >= greatest(w.since, w.monday::timestamp AT TIME ZONE w.timezone)
       AND v.starts < (w.monday + 7)::timestamp AT TIME ZONE w.timezone) n
+UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, max(of_all) - %(monitors)s, NULL
+FROM monitor HAVING max(of_all) > %(monitors)s
 ORDER BY 1, 3, 4, 6
 """  # noqa: S608 - of constants
 
@@ -66,11 +70,14 @@ ORDER BY 1, 3, 4, 6
 def sentences(rows: Iterable[Sequence[Any]], now: datetime) -> list[tuple[str, str, str]]:
     """Return code, facility and sentence of each monitor that needs a new calibration ``now``."""
     monitors: dict[tuple[str, str, str, int, datetime], list[WeekOfValues]] = {}
+    notices: dict[tuple[str, str, str], None] = {}
     for facility, timezone, name, source_id, since, monday, counted, beyond in rows:
+        if facility is None:
+            notices["more-notices", "", not_looked_at(counted, "calibration ranges")] = None
+            continue
         monitors.setdefault((facility, timezone, name, source_id, since), []).append(
             WeekOfValues(monday=monday, values=counted, beyond=beyond)
         )
-    notices: dict[tuple[str, str, str], None] = {}
     for (facility, timezone, name, _, since), weeks in monitors.items():
         reached = evaluate(weeks, ZoneInfo(timezone), since=since, now=now)
         if reached.is_due:

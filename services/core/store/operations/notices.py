@@ -11,6 +11,9 @@ from services.core.store.database.progress import RUNS
 #: So many of one kind are told at once.
 MAX_NOTICES: Final = 100
 
+#: Monitors that are looked at for deadlines and calibrations at once.
+MAX_MONITORS: Final = 1000
+
 #: The broker does not bring a topic to ingest.
 FILTER_REFUSED: Final = "filter-refused"
 
@@ -31,4 +34,12 @@ def notices(connection: Connection, code: str) -> list[str]:
         rows
         if len(rows) <= MAX_NOTICES
         else [*rows[:MAX_NOTICES], f"and more than {MAX_NOTICES} in all"]
+    )
+
+
+def not_looked_at(monitors: int, subject: str) -> str:
+    """Say how many monitors are beyond those whose ``subject`` is looked at."""
+    return (
+        f"the first {MAX_MONITORS} monitors are looked at for {subject} here, and {monitors} more are"
+        " not; `tonne apply FILE` looks at those of its facility"
     )

@@ -14,7 +14,7 @@ from services.core.store.database import schema_version
 from services.core.store.database.connect import connect_async
 from services.core.store.database.progress import AGE_S, RUNS
 from services.core.store.operations import audits_due, calibration_ranges, standing
-from services.core.store.operations.notices import MAX_NOTICES
+from services.core.store.operations.notices import MAX_MONITORS, MAX_NOTICES
 
 _PROGRESS = f"SELECT process, min({AGE_S})::float8 FROM process_progress GROUP BY process"  # noqa: S608
 
@@ -151,9 +151,12 @@ async def readiness(
                 await aside.execute(_SET_ASIDE)
             if current and stands is None:
                 await surprises.execute(standing.SURPRISES, {"facility": None})
-                await monitors.execute(audits_due.MONITORS, {"facility": None})
+                await monitors.execute(
+                    audits_due.MONITORS, {"facility": None, "monitors": MAX_MONITORS}
+                )
                 await calibrated.execute(
-                    calibration_ranges.MONITORS, {"facility": None, "now": now}
+                    calibration_ranges.MONITORS,
+                    {"facility": None, "now": now, "monitors": MAX_MONITORS},
                 )
         if current and stands is None:
             stands = [

@@ -5,15 +5,17 @@ One list in one place. Nothing of it makes totals wrong today; each says what to
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from services.core.accounting.factor_calendar import FactorAge
 from services.core.store.database.progress import RUNS
 from services.core.store.operations import audits_due, calibration_ranges
-from services.core.store.operations.notices import MAX_NOTICES
+from services.core.store.operations.notices import MAX_MONITORS, MAX_NOTICES
 
 #: A factor that runs out within so many days is told beforehand.
 SOON_DAYS: Final = 30
@@ -46,8 +48,9 @@ WITH used AS (
     FROM versions WHERE least_kg < 0 GROUP BY facility, name
 ), stale AS (
     SELECT facility, name, string_agg(DISTINCT source, ', ' ORDER BY source) AS sources,
-           min(data_year) AS data_year, max(newest_year) AS newest_year,
-           min(successor_expected) AS due
+           json_build_object(
+               'data_year', min(data_year), 'newest_year', max(newest_year),
+               'successor_expected', min(successor_expected), 'on', current_date)::text AS age
     FROM versions
     WHERE valid_to IS NULL AND extract(year FROM current_date) > data_year
       AND (newest_year > data_year OR successor_expected < current_date)
@@ -59,11 +62,7 @@ WITH used AS (
  UNION ALL
  SELECT 'factor-negative', facility, name, sources, least_kg || ' kg/' || unit FROM negative
  UNION ALL
- SELECT 'factor-stale', facility, name, sources, CASE WHEN newest_year > data_year
-     THEN 'of ' || data_year || ', ' || newest_year || ' is out'
-     ELSE 'of ' || data_year || '; a newer one is expected since ' || to_char(due, 'FMMonth YYYY')
-     END
- FROM stale
+ SELECT 'factor-stale', facility, name, sources, age FROM stale
  UNION ALL
  SELECT 'mail-unset', f.slug, told->>'email', NULL, NULL
  FROM facility f CROSS JOIN LATERAL jsonb_array_elements(
@@ -90,7 +89,7 @@ _SENTENCES: Final = {
         " not meant, correct the factor"
     ),
     "factor-stale": (
-        "{facility}: {sources} counts by {name} {figure}; take the newer figure from where"
+        "{facility}: {sources} counts by {figure}; take the newer figure from where"
         " this one is: the facility file, `tonne factors import` or a newer release of tonne"
     ),
     "mail-unset": (
@@ -106,10 +105,27 @@ def sentences(rows: Iterable[Sequence[Any]]) -> list[tuple[str, str, str]]:
         (
             code,
             facility,
-            _SENTENCES[code].format(facility=facility, name=name, sources=sources, figure=figure),
+            _SENTENCES[code].format(
+                facility=facility,
+                name=name,
+                sources=sources,
+                figure=_stale(name, figure) if code == "factor-stale" else figure,
+            ),
         )
         for code, facility, name, sources, figure in rows
     ]
+
+
+def _stale(name: str, age: str) -> str | None:
+    """Say of which year a factor is and what follows it; ``age``: JSON of :data:`SURPRISES`."""
+    stated = json.loads(age)
+    due = stated["successor_expected"]
+    return FactorAge(
+        data_year=stated["data_year"],
+        newest_year=stated["newest_year"],
+        successor_expected=None if due is None else date.fromisoformat(due),
+        called=name,
+    ).stale(date.fromisoformat(stated["on"]))
 
 
 def at_apply(connection: Connection, facility: str) -> list[str]:
@@ -122,11 +138,15 @@ def at_apply(connection: Connection, facility: str) -> list[str]:
     surprises = sentences(connection.exec_driver_sql(SURPRISES, {"facility": facility}))
     due = [
         *audits_due.sentences(
-            connection.exec_driver_sql(audits_due.MONITORS, {"facility": facility}), now
+            connection.exec_driver_sql(
+                audits_due.MONITORS, {"facility": facility, "monitors": MAX_MONITORS}
+            ),
+            now,
         ),
         *calibration_ranges.sentences(
             connection.exec_driver_sql(
-                calibration_ranges.MONITORS, {"facility": facility, "now": now}
+                calibration_ranges.MONITORS,
+                {"facility": facility, "now": now, "monitors": MAX_MONITORS},
             ),
             now,
         ),

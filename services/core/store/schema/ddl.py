@@ -272,7 +272,8 @@ SELECT CASE
 $$
 """
 
-#: The one way to change when a version of an hour was known: what lies in the future was dated by a
+#: The one way to change when a version of an hour, of what entered it, or of a pollutant's mean was
+#: known: what lies in the future was dated by a
 #: clock that was ahead, and becomes the present. It runs with its owner's rights.
 _REDATE_HOURS = """
 CREATE OR REPLACE FUNCTION redate_hours(of_sources integer[]) RETURNS bigint
@@ -281,6 +282,8 @@ DECLARE
     present timestamptz := clock_timestamp();
     redated bigint;
     of_history bigint;
+    of_means bigint;
+    of_past_means bigint;
 BEGIN
     UPDATE emission_hour
     SET known_at = least(known_at, present), opened_at = least(opened_at, present)
@@ -292,7 +295,17 @@ BEGIN
     GET DIAGNOSTICS of_history = ROW_COUNT;
     UPDATE source_hour_input SET known_at = present
     WHERE source_id = ANY(of_sources) AND known_at > present;
-    RETURN redated + of_history;
+    UPDATE source_hour_input_history
+    SET known_at = least(known_at, present), superseded_at = least(superseded_at, present)
+    WHERE source_id = ANY(of_sources) AND greatest(known_at, superseded_at) > present;
+    UPDATE pollutant_mean SET known_at = present
+    WHERE source_id = ANY(of_sources) AND known_at > present;
+    GET DIAGNOSTICS of_means = ROW_COUNT;
+    UPDATE pollutant_mean_history
+    SET known_at = least(known_at, present), superseded_at = least(superseded_at, present)
+    WHERE source_id = ANY(of_sources) AND greatest(known_at, superseded_at) > present;
+    GET DIAGNOSTICS of_past_means = ROW_COUNT;
+    RETURN redated + of_history + of_means + of_past_means;
 END $$
 """
 
