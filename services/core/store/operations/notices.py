@@ -40,6 +40,6 @@ def notices(connection: Connection, code: str) -> list[str]:
 def not_looked_at(monitors: int, subject: str) -> str:
     """Say how many monitors are beyond those whose ``subject`` is looked at."""
     return (
-        f"the first {MAX_MONITORS} monitors are looked at for {subject} here, and {monitors} more are"
-        " not; `tonne apply FILE` looks at those of its facility"
+        f"the first {MAX_MONITORS} monitors are looked at for {subject} here, and {monitors} more"
+        " are not; `tonne apply FILE` looks at those of its facility"
     )
