@@ -126,7 +126,9 @@ class Loop:
         if self._clock.steady:
             # what is dropped does not come back
             self._retention.step(connection, self._clock.now())
-            worked |= self._packing.step(connection, self._clock.now(), busy=worked)
+            worked |= self._packing.step(
+                connection, self._clock.now(), plans=self._plans, busy=worked
+            )
         if self._progress.due:
             self._report(connection)
         return worked

@@ -1,4 +1,4 @@
-"""Pack days of readings that are old and settled, between two turns of the loop.
+"""Pack days of readings and of minutes that are old and settled, between two turns of the loop.
 
 A little at a time: live totals never wait for more than one batch, and a facility that is needed is
 left for later. A batch is a transaction, so that whoever is killed has packed it or has not.
@@ -7,18 +7,20 @@ left for later. A batch is a transaction, so that whoever is killed has packed i
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
 import psycopg
 import structlog
 
 from services.aggregator.sentence import sentence
 from services.core.runtime import metrics
-from services.core.store.readings.packing import candidates, days
-from services.core.store.readings.packing.candidates import Candidate
-from services.core.store.readings.packing.days import DamagedDayError, PackedDay, date_of
+from services.core.store.packing import walk
+from services.core.store.packing.days import DamagedDayError, PackedDay, Settled, date_of
+from services.core.store.readings.packing import candidates as readings
+from services.core.store.registry.plan import FacilityPlan
 
 log = structlog.get_logger()
 
@@ -40,6 +42,35 @@ _QUIET: Final = timedelta(hours=1)
 _TELL_EVERY_S: Final = 60.0
 
 
+_ROWS: Final = {
+    "readings": metrics.aggregator_packed_readings,
+    "minutes": metrics.aggregator_packed_minutes,
+}
+
+
+class Candidate(Protocol):
+    """What there is of a day as rows, old enough to be packed."""
+
+    @property
+    def day(self) -> int:
+        """Return the day since the epoch, in UTC."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """Say of what kind its rows are: readings or minutes."""
+        ...
+
+    @property
+    def owner(self) -> str:
+        """Say whose they are, as in "channel 7"."""
+        ...
+
+    def settled(self, connection: psycopg.Connection[Any], quiet_since: datetime) -> Settled | None:
+        """Return what packs a candidate that may go; None: it has to wait."""
+        ...
+
+
 class Packing:
     """Walks over what is old, again and again; with ``after_days`` 0 nothing is ever packed."""
 
@@ -58,17 +89,25 @@ class Packing:
         self._walk: Iterator[Candidate] | None = None
         #: begun, but not packed yet
         self._next: Candidate | None = None
+        #: of facilities, as they are in force
+        self._plans: Mapping[int, FacilityPlan] = {}
         self._failure: str | None = None
         self._told_at = monotonic()
-        self._packed = 0
+        #: rows since the walk began, by kind
+        self._packed: dict[str, int] = {}
         self._day: int | None = None
 
     def step(
-        self, connection: psycopg.Connection[Any], now: datetime, *, busy: bool = False
+        self,
+        connection: psycopg.Connection[Any],
+        now: datetime,
+        *,
+        plans: Mapping[int, FacilityPlan] = MappingProxyType({}),
+        busy: bool = False,
     ) -> bool:
         """Pack for a moment; return whether there is more to do at once.
 
-        ``busy``: there is other work, which comes first.
+        ``plans`` by facility, those in force. ``busy``: there is other work, which comes first.
 
         What fails is left as it is until all is walked over again: totals do not wait for it.
 
@@ -78,6 +117,7 @@ class Packing:
             return False
         if busy and self._monotonic() < self._busy_until:
             return False
+        self._plans = plans
         ends_at = self._monotonic() + _BUDGET_S
         self._busy_until = ends_at + _BUSY_S
         while self._monotonic() < ends_at:
@@ -105,95 +145,100 @@ class Packing:
             return []
         return [{"code": "packing-failed", "detail": self._failure}]
 
-    def _candidate(self, connection: psycopg.Connection[Any], now: datetime) -> Candidate | None:
+    def _candidate(
+        self,
+        connection: psycopg.Connection[Any],
+        now: datetime,
+    ) -> Candidate | None:
         if self._next is None:
             if self._walk is None:
                 before = now.astimezone(UTC) - timedelta(days=self._after_days)
                 midnight = before.replace(hour=0, minute=0, second=0, microsecond=0)
-                self._walk = candidates.walk(connection, midnight)
+                self._walk = readings.walk(connection, midnight)
                 self._failure = None
             self._next = next(self._walk, None)
         return self._next
 
     def _batch(
-        self, connection: psycopg.Connection[Any], candidate: Candidate | None, now: datetime
+        self,
+        connection: psycopg.Connection[Any],
+        candidate: Candidate | None,
+        now: datetime,
     ) -> None:
         """Pack candidates of one facility in one transaction, the first of which is given."""
         ends_at = self._monotonic() + _BATCH_S
-        facility_id, packed, readings, packed_bytes = None, 0, 0, 0
+        facility_id, done = None, list[tuple[str, PackedDay]]()
         with connection.transaction():
             while candidate is not None:
-                facility = candidates.settled(connection, candidate)
-                if facility_id is None and facility is not None:
-                    if candidates.take(connection, facility):
-                        facility_id = facility
+                settled = candidate.settled(connection, now - self._quiet)
+                if facility_id is None and settled is not None:
+                    if walk.take(connection, settled.facility_id):
+                        facility_id = settled.facility_id
                     else:
-                        facility = None
-                if facility is not None and facility != facility_id:
+                        settled = None
+                if settled is not None and settled.facility_id != facility_id:
                     break
-                if facility is not None:
-                    day = self._pack(connection, candidate, now)
-                    packed += day.readings > 0
-                    readings += day.readings
-                    packed_bytes += day.packed_bytes
+                if settled is not None:
+                    packed = self._pack(connection, candidate, settled)
+                    done.append((candidate.kind, packed))
                     self._day = candidate.day
                 self._next = None
                 if self._monotonic() >= ends_at:
                     break
                 candidate = self._candidate(connection, now)
-        self._packed += readings
-        metrics.aggregator_packed_days.inc(packed)
-        metrics.aggregator_packed_readings.inc(readings)
-        metrics.aggregator_packed_bytes.inc(packed_bytes)
+        for kind, packed in done:
+            self._packed[kind] = self._packed.get(kind, 0) + packed.rows
+            _ROWS[kind].inc(packed.rows)
+            metrics.aggregator_packed_days.inc(packed.rows > 0)
+            metrics.aggregator_packed_bytes.inc(packed.packed_bytes)
 
     def _pack(
-        self, connection: psycopg.Connection[Any], candidate: Candidate, now: datetime
+        self,
+        connection: psycopg.Connection[Any],
+        candidate: Candidate,
+        settled: Settled,
     ) -> PackedDay:
         """Pack one; what fails takes no other of the batch with it."""
         try:
             with connection.transaction():
-                return days.pack(
-                    connection,
-                    candidate.channel_id,
-                    candidate.day,
-                    known_before=now - self._quiet,
-                )
+                return settled.pack()
         except Exception as error:
             if connection.closed:
                 raise
             self._fail(candidate, error)
-            return PackedDay(readings=0, packed_bytes=0)
+            return PackedDay(rows=0, packed_bytes=0)
 
     def _rest(self, connection: psycopg.Connection[Any]) -> None:
         self._walk = None
         self._next_at = self._monotonic() + _REST_S
-        freed = candidates.free_room(connection)
-        if self._packed or freed:
-            log.info("old readings packed", readings=self._packed, chunks_freed=freed)
-        self._packed = 0
+        freed = walk.free_room(connection)
+        if any(self._packed.values()) or freed:
+            log.info("old history packed", **self._packed, chunks_freed=freed)
+        self._packed = {}
 
     def _walk_again_later(self, error: Exception) -> None:
         self._walk = None
         self._next_at = self._monotonic() + _REST_S
         self._failure = (
-            f"old readings could not be looked for ({sentence(error)}); it is tried again in"
+            f"old history could not be looked for ({sentence(error)}); it is tried again in"
             f" {_REST_S / 60:g} minutes: see the aggregator's log"
         )
-        log.error("old readings could not be looked for", exc_info=error)
+        log.error("old history could not be looked for", exc_info=error)
 
     def _fail(self, candidate: Candidate, error: Exception) -> None:
         if isinstance(error, psycopg.errors.SerializationFailure):
             # somebody wrote into it meanwhile: it is walked over again
             return
-        where = f"channel {candidate.channel_id} on {date_of(candidate.day)}"
         reason = str(error) if isinstance(error, DamagedDayError) else sentence(error)
         self._failure = (
-            f"the readings of {where} could not be packed ({reason}); they are kept as they are,"
-            f" and it is tried again every {_REST_S / 60:g} minutes: see the aggregator's log"
+            f"the {candidate.kind} of {candidate.owner} on {date_of(candidate.day)} could not be"
+            f" packed ({reason}); they are kept as they are, and it is tried again every"
+            f" {_REST_S / 60:g} minutes: see the aggregator's log"
         )
         log.error(
-            "readings could not be packed",
-            channel=candidate.channel_id,
+            "a day could not be packed",
+            kind=candidate.kind,
+            owner=candidate.owner,
             day=candidate.day,
             exc_info=error,
         )
@@ -202,4 +247,4 @@ class Packing:
         if self._monotonic() - self._told_at < _TELL_EVERY_S or self._day is None:
             return
         self._told_at = self._monotonic()
-        log.info("packing old readings", readings=self._packed, at=date_of(self._day))
+        log.info("packing old history", **self._packed, at=date_of(self._day))

@@ -26,6 +26,8 @@ import psycopg
 from sensors_sim import worlds
 from services.core.store.database.arrays import copy_data
 from services.core.store.database.connect import connect
+from services.core.store.packing import opened
+from services.core.store.packing.days import begin
 from services.core.store.readings import history, history_arrays
 from services.core.store.readings.packing import codec, days
 from services.core.store.readings.packing.columns import ReadingColumns
@@ -184,12 +186,12 @@ def day_read(connection: psycopg.Connection[Any], pairs: list[Any]) -> dict[str,
     """Read packed days one by one, as arrays and as rows of the view."""
     arrays, view = [], []
     for channel_id, day in pairs[:: max(1, len(pairs) // 40)]:
-        span = (days.begin(day), days.begin(day + 1) - timedelta(microseconds=1))
+        span = (begin(day), begin(day + 1) - timedelta(microseconds=1))
         began = time.perf_counter()
         assert len(history_arrays.between(connection, channel_id, *span))
         arrays.append(time.perf_counter() - began)
         began = time.perf_counter()
-        with history.snapshot(connection):
+        with opened.snapshot(connection):
             history.open_span(connection, [channel_id], *span)
         view.append(time.perf_counter() - began)
     return {

@@ -11,7 +11,10 @@ import numpy as np
 import psycopg
 
 from services.aggregator.tick import Ticked
+from services.core.store.emissions.packing import days as minute_days
+from services.core.store.emissions.packing.candidates import factors_of
 from services.core.store.readings.packing import days
+from services.core.store.registry.plan import facility_plans
 from tests.integration.aggregator.plant import FILE, Plant, Reading
 
 _DAYS = """
@@ -26,8 +29,38 @@ def pack_some(connection: psycopg.Connection[Any], rng: random.Random, share: fl
     with connection.transaction():
         for channel_id, day in connection.execute(_DAYS).fetchall():
             if rng.random() < share:
-                packed += days.pack(connection, channel_id, day).readings > 0
+                packed += days.pack(connection, channel_id, day).rows > 0
     return packed
+
+
+_MINUTE_DAYS = """
+SELECT DISTINCT s.facility_id, m.source_id, minute_of(m.minute) / 1440
+FROM public.emission_minute m JOIN source s ON s.id = m.source_id
+WHERE m.minute < now() - interval '4 days' ORDER BY 1, 2, 3
+"""
+
+
+def pack_some_minutes(
+    connection: psycopg.Connection[Any], rng: random.Random, share: float = 1.0
+) -> int:
+    """As :func:`pack_some`, of minutes, with the factors that sources have now."""
+    packed = 0
+    plans = facility_plans(connection)
+    with connection.transaction():
+        for facility_id, source_id, day in connection.execute(_MINUTE_DAYS).fetchall():
+            if rng.random() < share:
+                factors = factors_of(plans.get(facility_id), source_id, day)
+                packed += minute_days.pack(connection, source_id, day, factors).rows > 0
+    return packed
+
+
+def unpack_all_minutes(connection: psycopg.Connection[Any]) -> None:
+    """Make rows of all minutes again."""
+    rows = connection.execute("SELECT source_id, day FROM packed_minutes").fetchall()
+    if rows:
+        sources, packed_days = (np.array(column) for column in zip(*rows, strict=True))
+        with connection.transaction():
+            minute_days.open_days(connection, sources, packed_days)
 
 
 def unpack_all(connection: psycopg.Connection[Any]) -> None:

@@ -142,9 +142,14 @@ aggregator_packed_readings = Counter(
     "Old readings that were packed.",
     registry=aggregator_registry,
 )
+aggregator_packed_minutes = Counter(
+    "tonne_aggregator_packed_minutes",
+    "Old minutes of sources that were packed.",
+    registry=aggregator_registry,
+)
 aggregator_packed_days = Counter(
     "tonne_aggregator_packed_days",
-    "Days of a channel that were packed.",
+    "Days of a channel or a source that were packed.",
     registry=aggregator_registry,
 )
 aggregator_packed_bytes = Counter(

@@ -17,6 +17,7 @@ from services.core.runtime.settings import Settings
 from services.core.store.database.connect import connect
 from services.core.store.emissions import claims
 from services.core.store.operations import purge_facility
+from services.core.store.packing import walk
 from services.core.store.readings import retention, writer
 from services.core.store.readings.packing import candidates, days
 from services.core.store.readings.writer import ReadingRow
@@ -127,14 +128,14 @@ def test_a_facility_that_is_needed_is_left_for_later_and_others_are_not_packed_t
         walks = [candidates.walk(c, NOW - timedelta(days=40)) for c in (one, other)]
         with one.transaction():
             first = next(walks[0])
-            assert candidates.take(one, plant.facility_id)
+            assert walk.take(one, plant.facility_id)
             days.pack(one, first.channel_id, first.day)
             with other.transaction():
                 assert next(walks[1]) == first
-                assert not candidates.take(other, plant.facility_id)
+                assert not walk.take(other, plant.facility_id)
         with other.transaction():
-            assert candidates.take(other, plant.facility_id)
-            assert days.pack(other, first.channel_id, first.day).readings == 0
+            assert walk.take(other, plant.facility_id)
+            assert days.pack(other, first.channel_id, first.day).rows == 0
         for connection in (one, other):
             _all(Packing(35), connection)
     assert _counts(plant) == (0, total)

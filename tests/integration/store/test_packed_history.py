@@ -23,6 +23,8 @@ from services.core.store.database.connect import connect, engine
 from services.core.store.database.transactions import reading_pool
 from services.core.store.emissions import claims, final_hours
 from services.core.store.operations.retire_facility import _STORED
+from services.core.store.packing import opened
+from services.core.store.packing.days import DamagedDayError, begin
 from services.core.store.readings import (
     calibrations,
     chart,
@@ -270,7 +272,7 @@ def test_a_reader_sees_one_history_while_it_is_packed_and_opened(
     """In a snapshot nothing changes; one that holds the facility is told to try again."""
     channel = plant.channels["meter.power"]
     day = int(START.timestamp()) // 86_400 + 1
-    begins, ends = days.begin(day), days.begin(day + 1)
+    begins, ends = begin(day), begin(day + 1)
 
     def count(connection: psycopg.Connection[Any]) -> int:
         history.open_span(connection, [channel], begins, ends)
@@ -288,11 +290,11 @@ def test_a_reader_sees_one_history_while_it_is_packed_and_opened(
     with connect(database_url, process="test", autocommit=True) as other:
         with other.transaction():
             number = count(other)
-        with history.snapshot(other):
+        with opened.snapshot(other):
             assert count(other) == number
             pack_some(plant.connection, random.Random(1))
             assert count(other) == number
-        with history.snapshot(other):
+        with opened.snapshot(other):
             assert count(other) == number
             open_day()
             assert count(other) == number
@@ -314,7 +316,7 @@ def test_a_packed_span_is_found_by_index_and_only_in_its_chunks(plant: Plant) ->
     plant.store([Reading("meter.power", START + k * 7 * DAY, 1.0) for k in range(-5, 6)])
     channel = plant.channels["meter.power"]
     pack_some(plant.connection, random.Random(1), 0.7)
-    with history.snapshot(plant.connection):
+    with opened.snapshot(plant.connection):
         history.open_span(plant.connection, [channel], START, END)
         plan = "\n".join(line for (line,) in plant.connection.execute(
             "EXPLAIN SELECT x.i, r.ts FROM unnest(ARRAY[%s], ARRAY[1]) AS x(channel_id, i)"
@@ -342,7 +344,7 @@ def test_rights_are_no_wider_than_to_pack_and_to_open(plant: Plant, database_url
                 (channel, int(datetime.now(START.tzinfo).timestamp()) // 86_400 - 1),
             )
         with packer.transaction():
-            assert days.pack(packer, channel, day).readings > 100
+            assert days.pack(packer, channel, day).rows > 100
     with (
         connect(database_url, process="test", role="tonne_read", autocommit=True) as reader,
         pytest.raises(psycopg.errors.InsufficientPrivilege),
@@ -362,7 +364,7 @@ def test_packed_rows_that_are_not_what_was_packed_are_not_opened(plant: Plant) -
         (channel, day, other),
     )
     with (
-        pytest.raises(days.DamagedDayError, match="not what was packed"),
+        pytest.raises(DamagedDayError, match="not what was packed"),
         plant.connection.transaction(),
     ):
         days.open_for_writing(plant.connection, [channel], np.array([day]))
@@ -375,5 +377,5 @@ def test_packed_rows_that_are_not_what_was_packed_are_not_opened(plant: Plant) -
         channels=np.array([other]), firsts=minutes, lasts=minutes, before=minutes * 0,
         after=minutes * 0,
     )  # fmt: skip
-    with pytest.raises(days.DamagedDayError, match=f"channel {other} on 2026-03-03 .*checksum"):
+    with pytest.raises(DamagedDayError, match=f"channel {other} on 2026-03-03 .*checksum"):
         readings.read(requests)

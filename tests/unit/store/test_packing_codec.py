@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from services.core.store.readings.packing.codec import DamagedError, pack, unpack
+from services.core.store.packing.blobs import DamagedError
+from services.core.store.packing.days import DamagedDayError
+from services.core.store.readings.packing.codec import pack, unpack
 from services.core.store.readings.packing.columns import ReadingColumns, digest
-from services.core.store.readings.packing.days import DamagedDayError, unpacked
+from services.core.store.readings.packing.days import unpacked
 from services.core.timeline.instants import DAY_US
 
 _DAY = 20_500

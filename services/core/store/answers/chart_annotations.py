@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.core.store.packing import opened
+from services.core.store.packing.days import day_of
 from services.core.store.readings import history
-from services.core.store.readings.packing.columns import day_of
 from services.core.timeline.instants import to_us
 
 #: Up to this span gaps are told to the minute, beyond it by whole hours.
@@ -168,9 +169,9 @@ async def chart_annotations(
     }
     rows = (await connection.execute(statement, keys)).mappings().all()
     # asked last: what is packed in between is seen here
-    horizon = await history.upto_day_async(connection) if searches else None
+    horizon = await opened.upto_day_async(connection, opened.READINGS) if searches else None
     if horizon is not None and day_of(to_us(begins)) < horizon:
-        async with history.snapshot_async(connection):
+        async with opened.snapshot_async(connection):
             counters = await connection.execute(_COUNTERS, {"facilities": list(facility_ids)})
             channels = list(counters.scalars())
             await connection.run_sync(lambda same: history.open_span(same, channels, begins, ends))

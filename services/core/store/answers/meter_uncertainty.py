@@ -15,6 +15,7 @@ from services.core.accounting.uncertainty import Component
 from services.core.facility import assemble, model
 from services.core.facility.derived_channels import computed
 from services.core.facility.in_force import in_force, in_force_at
+from services.core.store.packing import opened
 from services.core.store.readings import history
 from services.core.timeline.instants import to_us
 
@@ -60,7 +61,7 @@ async def rates(connection: AsyncConnection, channel_ids: Sequence[int]) -> dict
     rows = (await connection.execute(_LATELY, keys)).mappings().all()
     now = await history.packed_lately(connection, _READ_OVER)
     if now is not None:
-        async with history.snapshot_async(connection):
+        async with opened.snapshot_async(connection):
             await connection.run_sync(
                 lambda same: history.open_span(same, channels, now - _READ_OVER, now)
             )

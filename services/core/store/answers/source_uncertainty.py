@@ -16,6 +16,7 @@ from services.core.accounting.uncertainty import Component, FactorUncertainty
 from services.core.facility import model
 from services.core.store.answers import meter_uncertainty
 from services.core.store.answers.factor_ages import ages, ages_then, counting, versions
+from services.core.store.packing import opened
 from services.core.store.readings import history
 
 _SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
@@ -142,7 +143,7 @@ async def source_accounts(
 async def _inputs_unpacked(
     connection: AsyncConnection, facility: str
 ) -> Sequence[Mapping[Any, Any]]:
-    async with history.snapshot_async(connection):
+    async with opened.snapshot_async(connection):
         asked = (await connection.execute(_MEASURING, {"facility": facility})).one()
         await connection.run_sync(
             lambda same: history.open_newest(

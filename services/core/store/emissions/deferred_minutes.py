@@ -36,7 +36,7 @@ FROM unnest(%s::int4[], %s::int8[], %s::int8[], {per_figure(MASSES, "%s::float8[
 
 # With the outer bounds as constants only the chunks concerned are opened.
 _FOLLOW: LiteralString = f"""
-UPDATE emission_minute m
+UPDATE public.emission_minute m
 SET {per_figure(MASSES, "{f} = " + minute_mass("f.{f.in_kg}"))}
 FROM unnest(%(sources)s::int4[], %(starts)s::int8[], %(ends)s::int8[],
             {per_figure(MASSES, "%({f.in_kg})s::float8[]")})

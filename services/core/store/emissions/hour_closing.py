@@ -112,7 +112,9 @@ WITH measured AS (
 ), changed AS (
     SELECT * FROM wanted WHERE ({per_figure(_SET)}) <> ({per_figure(_SET, "old_{f}")})
 ), written AS (
-    INSERT INTO emission_minute (source_id, minute, {per_figure(_COUNTED)}, {per_figure(_SET)})
+    INSERT INTO public.emission_minute (source_id, minute, {per_figure(_COUNTED)}, {
+    per_figure(_SET)
+})
     SELECT source_id, minute_start(minute),
            {per_figure(_COUNTED, "0")}, {per_figure(_SET)}
     FROM changed

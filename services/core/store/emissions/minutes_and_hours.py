@@ -48,7 +48,7 @@ WITH changed AS (
     CROSS JOIN LATERAL (
         SELECT minute_start(s.minute) AS minute) t
     LEFT JOIN LATERAL (
-        SELECT * FROM emission_minute e
+        SELECT * FROM public.emission_minute e
         WHERE e.source_id = s.source_id AND e.minute = t.minute
           AND e.minute BETWEEN %(oldest)s::timestamptz AND %(newest)s::timestamptz
         LIMIT 1) m ON true
@@ -57,7 +57,7 @@ WITH changed AS (
            AND ({per_figure(COMPUTED, "m.{f}")}, m.activity)
            IS DISTINCT FROM ({per_figure(COMPUTED, "s.{f}")}, s.activity))
 ), written AS (
-    INSERT INTO emission_minute (source_id, minute, {per_figure(COMPUTED)}, activity)
+    INSERT INTO public.emission_minute (source_id, minute, {per_figure(COMPUTED)}, activity)
     SELECT source_id, minute, {per_figure(COMPUTED)}, activity FROM changed
     ON CONFLICT (source_id, minute) DO UPDATE
     SET {per_figure(COMPUTED, "{f} = excluded.{f}")}, activity = excluded.activity

@@ -13,8 +13,10 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.facility.in_force import InForce, in_force
-from services.core.store.readings import history, history_arrays
-from services.core.store.readings.packing.columns import Integers, ReadingColumns, day_of
+from services.core.store.packing import opened
+from services.core.store.packing.days import Integers, day_of
+from services.core.store.readings import history_arrays
+from services.core.store.readings.packing.columns import ReadingColumns
 from services.core.store.schema.tables import channel, device, reading
 from services.core.timeline.instants import MICROSECOND, from_us, to_us
 
@@ -146,7 +148,7 @@ async def readings(
 
 
 async def _may_be_packed(connection: AsyncConnection, begins: datetime) -> bool:
-    horizon = await history.upto_day_async(connection)
+    horizon = await opened.upto_day_async(connection, opened.READINGS)
     return horizon is not None and day_of(to_us(begins)) < horizon
 
 

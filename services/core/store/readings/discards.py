@@ -17,6 +17,7 @@ from psycopg.rows import class_row
 
 from services.core.facility.in_force import in_force, in_force_at
 from services.core.store.database import notify
+from services.core.store.packing import opened
 from services.core.store.readings import history
 from services.core.store.readings.history_arrays import StoredBounds, bounds
 from services.core.store.readings.packing import days as packing
@@ -129,7 +130,7 @@ def stored(
 ) -> list[StoredReading]:
     """List the oldest readings of a span, its end exclusive."""
     with (
-        history.snapshot(connection),
+        opened.snapshot(connection),
         connection.cursor(row_factory=class_row(StoredReading)) as cursor,
     ):
         channels, days = _oldest_days(connection, channel_id, since, until, limit)

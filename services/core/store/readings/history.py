@@ -7,7 +7,7 @@ Where nothing is, which is told by one row, they find the table itself, and noth
 
 Two ways there are to see one history, and every reader goes one of them:
 
-- the transaction's isolation is REPEATABLE READ (:func:`snapshot`), or
+- the transaction's isolation is REPEATABLE READ (``opened.snapshot``), or
 - it holds the facility (``claims.lock``): nobody packs it then. A day that a late reading opens
   meanwhile makes the view fail with a serialization failure, never tell it twice.
 
@@ -16,22 +16,16 @@ What needs one channel only and is to be fast takes arrays: :mod:`.history_array
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import numpy as np
-import psycopg
-from psycopg.pq import TransactionStatus
-from sqlalchemy import Connection
 
-from services.core.store.readings.packing.columns import (
-    Integers,
-    ReadingColumns,
-    day_of,
-    instants,
-)
+from services.core.store.packing import opened
+from services.core.store.packing.days import Integers, day_of, instants
+from services.core.store.packing.opened import AnyConnection, execute
+from services.core.store.readings.packing.columns import ReadingColumns
 from services.core.store.readings.packing.days import unpacked
 from services.core.timeline.instants import to_us
 
@@ -39,33 +33,14 @@ if TYPE_CHECKING:
     # SQLAlchemy's asyncio loads its ORM, which ingest and the aggregator do without
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-AnyConnection = psycopg.Connection[Any] | Connection
-
 #: Before every day, and after.
 _FIRST_DAY: Final = -(2**31)
 LAST_DAY: Final = 2**31 - 1
 
-#: No day from the first on is packed; whether this session has opened days before.
-_HORIZON: Final = """
-SELECT upto_day, to_regclass('pg_temp.opened_day') IS NOT NULL FROM packing_horizon
-"""
-
 _LATELY: Final = """
-SELECT now() FROM packing_horizon WHERE minute_start(1440 * upto_day::int8) > now() - %(over)s
+SELECT now() FROM packing_horizon
+WHERE id = 1 AND minute_start(1440 * upto_day::int8) > now() - %(over)s
 """
-
-_TABLES: Final[Sequence[LiteralString]] = (
-    """
-    CREATE TEMPORARY TABLE unpacked_reading (
-        ts timestamptz NOT NULL, value float8, received_at timestamptz NOT NULL,
-        channel_id integer NOT NULL, quality smallint NOT NULL, time_source smallint NOT NULL,
-        known_at timestamptz, PRIMARY KEY (channel_id, ts)) ON COMMIT DELETE ROWS
-    """,
-    """
-    CREATE TEMPORARY TABLE opened_day (
-        channel_id integer NOT NULL, day integer NOT NULL, id bigint NOT NULL) ON COMMIT DELETE ROWS
-    """,
-)
 
 #: From a day on, one packed day after the other until enough of their readings can be used; of
 #: those known later than asked for none is sure to count. Days known later altogether are left out.
@@ -121,10 +96,9 @@ WHERE p.known_from <= {{as_of}}
 
 _WANTED: LiteralString = _wanted("'infinity'")
 _WANTED_THEN: LiteralString = _wanted("%(as_of)s::timestamptz")
-_NOT_OPENED: LiteralString = """
-  AND NOT EXISTS (SELECT FROM pg_temp.opened_day o
-                  WHERE o.channel_id = p.channel_id AND o.day = p.day AND o.id = p.id)
-"""
+_NOT_OPENED: LiteralString = opened.NOT_OPENED.replace("{kind}", "1").replace(
+    "{owner}", "channel_id"
+)
 
 _FILL: Final = """
 INSERT INTO pg_temp.unpacked_reading
@@ -137,30 +111,10 @@ FROM unnest(%(channels)s::int4[], %(ts)s::timestamptz[], %(value)s::float8[], %(
      AS u(channel_id, ts, value, missing, quality, time_source, received_at, known_at, unknown)
 """
 
-_OPENED: Final = """
-INSERT INTO pg_temp.opened_day (channel_id, day, id)
-SELECT * FROM unnest(%(channels)s::int8[], %(days)s::int8[], %(ids)s::int8[])
-"""
-
-
-def execute(
-    connection: AnyConnection, sql: LiteralString, parameters: dict[str, Any] | None = None
-) -> Any:
-    """Execute a statement with psycopg's parameters on a connection of either kind."""
-    if isinstance(connection, Connection):
-        return connection.exec_driver_sql(sql, parameters)
-    return connection.execute(sql, parameters, binary=True, prepare=False)
-
 
 async def packed_lately(connection: AsyncConnection, over: timedelta) -> datetime | None:
     """Return the present, if days that end less than ``over`` before it were ever packed."""
     row = (await connection.exec_driver_sql(_LATELY, {"over": over})).one_or_none()
-    return row[0] if row else None
-
-
-async def upto_day_async(connection: AsyncConnection) -> int | None:
-    """Read the day from which on nothing was ever packed; None: nothing was."""
-    row = (await connection.exec_driver_sql(_HORIZON)).one_or_none()
     return row[0] if row else None
 
 
@@ -185,19 +139,18 @@ def open_days(
     """
     if not channels.size:
         return
-    row = execute(connection, _HORIZON).fetchone()
-    if row is None:
+    horizon = opened.horizon(connection, opened.READINGS)
+    if horizon is None:
         return
-    horizon, has_tables = row
     looks_back = before is not None and bool(before.any())
     earliest = _FIRST_DAY if looks_back else int(firsts.min())
-    if max(earliest, _FIRST_DAY if oldest is None else oldest) >= horizon:
+    if max(earliest, _FIRST_DAY if oldest is None else oldest) >= horizon.upto_day:
         return
     none = np.zeros(channels.size, dtype=np.int64)
     sql = _WANTED if as_of is None else _WANTED_THEN
     packed = execute(
         connection,
-        sql + _NOT_OPENED if has_tables else sql,
+        sql + _NOT_OPENED if horizon.has_tables else sql,
         {
             "channels": channels.astype(np.int64),
             "firsts": np.clip(firsts, _FIRST_DAY, LAST_DAY).astype(np.int64),
@@ -209,7 +162,7 @@ def open_days(
         },
     ).fetchall()
     if packed:
-        _unpack(connection, packed, has_tables=has_tables)
+        _unpack(connection, packed, has_tables=horizon.has_tables)
 
 
 def open_span(
@@ -264,12 +217,10 @@ def _unpack(
         for _, channel_id, day, series, arrival in packed
     ]
     readings = ReadingColumns.joined(parts)
-    if not has_tables:
-        for table in _TABLES:
-            execute(connection, table)
     channels = np.array([channel_id for _, channel_id, *_ in packed], dtype=np.int64)
-    execute(
+    opened.show(
         connection,
+        opened.READINGS,
         _FILL,
         {
             "channels": np.repeat(channels, [len(part) for part in parts]).astype(np.int32),
@@ -282,40 +233,8 @@ def _unpack(
             "known_at": instants(readings.known_us),
             "unknown": readings.unknown,
         },
+        owners=channels,
+        days=np.array([day for _, _, day, *_ in packed], dtype=np.int64),
+        ids=np.array([pack_id for pack_id, *_ in packed], dtype=np.int64),
+        has_tables=has_tables,
     )
-    execute(
-        connection,
-        _OPENED,
-        {
-            "channels": channels,
-            "days": np.array([day for _, _, day, *_ in packed], dtype=np.int64),
-            "ids": np.array([pack_id for pack_id, *_ in packed], dtype=np.int64),
-        },
-    )
-    execute(connection, "SET LOCAL search_path = history, public")
-
-
-@contextmanager
-def snapshot(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """Open a transaction whose statements all see one history, unless one is open already.
-
-    An open one has to be of that kind itself.
-    """
-    if connection.info.transaction_status is not TransactionStatus.IDLE:
-        yield
-        return
-    with connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        yield
-
-
-@asynccontextmanager
-async def snapshot_async(connection: AsyncConnection) -> AsyncIterator[None]:
-    """As :func:`snapshot`, on a connection of a pool in autocommit mode."""
-    await connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ")
-    try:
-        yield
-    except BaseException:
-        await connection.exec_driver_sql("ROLLBACK")
-        raise
-    await connection.exec_driver_sql("COMMIT")

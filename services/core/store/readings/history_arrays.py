@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 import numpy as np
 
 from services.core.store.database.arrays import PackedRows
-from services.core.store.readings.history import AnyConnection, execute
-from services.core.store.readings.packing.columns import Integers, ReadingColumns, day_of
+from services.core.store.packing.days import Integers, day_of
+from services.core.store.packing.opened import AnyConnection, execute
+from services.core.store.readings.packing.columns import ReadingColumns
 from services.core.store.readings.packing.days import STORED, unpacked
 from services.core.timeline.instants import from_us, to_us
 

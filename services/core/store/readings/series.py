@@ -13,8 +13,8 @@ import psycopg
 from numpy.typing import NDArray
 
 from services.core.store.database.arrays import PackedRows
+from services.core.store.packing.days import days_of
 from services.core.store.readings import history
-from services.core.store.readings.packing.columns import days_of
 from services.core.timeline.instants import DAY_MINUTES, EPOCH, MINUTE_US, from_us
 from services.core.timeline.intervals import Interval
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from services.core.store.database import notify
 from services.core.store.database.arrays import copy_data
+from services.core.store.packing.days import days_of
 from services.core.store.readings import arrival_order
 from services.core.store.readings.known_since import known_at
 from services.core.store.readings.packing import days as packing
-from services.core.store.readings.packing.columns import days_of
 from services.core.timeline.instants import DAY_US, MINUTE_US, POSTGRES_EPOCH_US, from_us, to_us
 
 #: Once for each connection; emptied by every COMMIT.

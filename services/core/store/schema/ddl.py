@@ -9,8 +9,7 @@ from sqlalchemy import Connection, text
 
 from services.core.accounting.registers import LOOK_AROUND
 from services.core.store.schema import alert_tables, packing, pollutant_tables
-from services.core.store.schema.figures import CLOSING_SHARES, FIGURES, MASSES, per_figure
-from services.core.store.schema.minute_mass import minute_mass
+from services.core.store.schema.minute_packing import MINUTE_IN_FORCE
 from services.core.store.schema.tables import metadata
 
 #: What a facility file and the API's calls write. Nothing measured, computed or recorded is here.
@@ -89,6 +88,14 @@ WRITES: dict[str, dict[str, tuple[str, ...]]] = {
         "touched": ("INSERT",),
     },
 }
+
+#: What every role may read beside the tables.
+_VIEWS = (
+    "minute_in_force",
+    "history.reading",
+    "history.emission_minute",
+    "history.minute_in_force",
+)
 
 #: Roles that processes log in as, once they have a password (:mod:`.logins`).
 LOGINS = ("tonne_ingest", "tonne_aggregate", "tonne_notify", "tonne_api", "tonne_admin")
@@ -324,23 +331,6 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN floor(date_part('epoch', instant - timestamptz 'epoch') / 60)::integer
 """
 
-#: Minutes as hours and windows count them; what reads masses of minutes reads them here.
-_MINUTE_IN_FORCE = (
-    "CREATE OR REPLACE VIEW minute_in_force AS SELECT m.source_id, m.minute, "  # noqa: S608
-    + per_figure(
-        MASSES,
-        "CASE WHEN f.id IS NULL OR m.activity IS NULL THEN m.{f}"
-        " ELSE " + minute_mass("f.{f.in_kg}") + " END AS {f}",
-    )
-    + ", "
-    + per_figure(CLOSING_SHARES, "m.{f}")
-    + ", "
-    + per_figure((figure for figure in FIGURES if figure not in MASSES), "m.{f}")
-    + " FROM emission_minute m"
-    " LEFT JOIN following_minutes f"
-    " ON f.source_id = m.source_id AND m.minute >= f.begins AND m.minute < f.ends"
-)
-
 
 def create_extension(connection: Connection) -> None:
     """Load TimescaleDB into the database."""
@@ -363,8 +353,8 @@ def create_hypertables(connection: Connection) -> None:
 
 
 def create_views(connection: Connection) -> None:
-    """Create the views: minutes in force, and readings where some are packed."""
-    connection.execute(text(_MINUTE_IN_FORCE))
+    """Create the views: minutes in force, and readings and minutes where some are packed."""
+    connection.execute(text(MINUTE_IN_FORCE))
     for statement in packing.STATEMENTS:
         connection.execute(text(statement))
 
@@ -417,7 +407,7 @@ def create_roles(connection: Connection) -> None:
         hidden = {"api_key", "broker_session"}
         readable = [table.name for table in metadata.sorted_tables if table.name not in hidden]
         rights = [(name, "SELECT") for name in readable]
-        rights += [("minute_in_force", "SELECT"), ("history.reading", "SELECT")]
+        rights += [(view, "SELECT") for view in _VIEWS]
         if connection.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL")):
             rights.append(("alembic_version", "SELECT"))
         rights += [(name, right) for name, several in writes.items() for right in several]

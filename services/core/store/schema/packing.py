@@ -1,4 +1,4 @@
-"""The DDL of packed readings: how days are packed and opened, and the view that readers see.
+"""The DDL of what is packed: how days are packed and opened, and the views that readers see.
 
 Every function here that writes runs with its owner's rights, and can change no reading: a packed
 row has the digest of the rows that it replaces, and what comes out of it must have that too.
@@ -7,6 +7,8 @@ row has the digest of the rows that it replaces, and what comes out of it must h
 from __future__ import annotations
 
 from typing import Final
+
+from services.core.store.schema import minute_packing
 
 #: A reading as its bytes, as :data:`services.core.store.readings.packing.columns.ROW` has them.
 READING_SENT: Final = (
@@ -125,7 +127,7 @@ LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
 $$
 """
 
-#: Gives back the room of chunks whose readings are all packed. That a chunk has no page left says
+#: Gives back the room of chunks whose rows are all packed. That a chunk has no page left says
 #: that nobody can see a row of it any more, however old his snapshot is.
 _FREE_EMPTY_CHUNKS: Final = """
 CREATE OR REPLACE FUNCTION free_empty_chunks() RETURNS integer
@@ -137,7 +139,7 @@ BEGIN
     FOR chunk IN
         SELECT format('%I.%I', c.chunk_schema, c.chunk_name)::regclass
         FROM timescaledb_information.chunks c
-        WHERE c.hypertable_schema = 'public' AND c.hypertable_name = 'reading'
+        WHERE c.hypertable_schema = 'public' AND c.hypertable_name IN ('reading', 'emission_minute')
           AND c.range_end < now() - interval '2 days'
     LOOP
         CONTINUE WHEN pg_relation_size(chunk) > 0 OR pg_indexes_size(chunk) <= 65536;
@@ -163,15 +165,15 @@ CREATE OR REPLACE FUNCTION unpacked_readings() RETURNS SETOF reading LANGUAGE sq
 $$
 """
 
-#: That what a session unpacked is still packed, in the snapshot of the statement that asks. Else
-#: its readings are rows again, and the statement would see them twice.
+#: That readings that a session unpacked are still packed, in the snapshot of the statement that
+#: asks. Else they are rows again, and the statement would see them twice.
 _STILL_PACKED: Final = """
 CREATE OR REPLACE FUNCTION still_packed() RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF EXISTS (
-        SELECT FROM pg_temp.opened_day o WHERE NOT EXISTS (
+        SELECT FROM pg_temp.opened_day o WHERE o.kind = 1 AND NOT EXISTS (
             SELECT FROM public.packed_readings p
-            WHERE p.channel_id = o.channel_id AND p.day = o.day AND p.id = o.id))
+            WHERE p.channel_id = o.owner AND p.day = o.day AND p.id = o.id))
     THEN
         RAISE EXCEPTION 'a packed day was opened while it was read; try again'
             USING ERRCODE = 'serialization_failure';
@@ -208,10 +210,12 @@ STATEMENTS: Final = (
     _STILL_PACKED,
     "SET LOCAL check_function_bodies = on",
     _READING,
+    *minute_packing.STATEMENTS,
 )
 
 #: By name: what creates it, and who may call it.
 FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    **minute_packing.FUNCTIONS,
     "pack_readings": (_PACK_READINGS, ("tonne_aggregate",)),
     "unpack_readings": (_UNPACK_READINGS, ("tonne_ingest", "tonne_aggregate", "tonne_admin")),
     "packed_tails": (_PACKED_TAILS, ("tonne_aggregate",)),

@@ -325,10 +325,16 @@ packed_readings = Table(
 packing_horizon = Table(
     "packing_horizon",
     metadata,
-    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column(
+        "id",
+        SmallInteger,
+        primary_key=True,
+        autoincrement=False,
+        comment="1: readings, 2: minutes, 3: hours",
+    ),
     Column("upto_day", Integer, nullable=False, comment="no day from this one on was ever packed"),
-    CheckConstraint("id = 1", name="single"),
-    comment="one row once days were packed",
+    CheckConstraint("id IN (1, 2, 3)", name="kind"),
+    comment="a row for each kind of history of which days were packed",
 )
 
 touched = Table(
@@ -412,6 +418,13 @@ following_minutes = Table(
             comment="per unit of activity, as the others" if mass is MASSES[0] else None,
         )
         for mass in MASSES
+    ),
+    Column(
+        "packed",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="of packed days: they follow when those are opened",
     ),
     comment="minutes whose hours and windows have a new factor's masses already, they not yet",
 )
@@ -581,6 +594,23 @@ emission_minute = Table(
     Column("activity", Double, comment="activity_n before it was rounded: factors apply to it"),
     UniqueConstraint("source_id", "minute"),
     info={"hypertable": ("minute", "28 days")},
+)
+
+packed_minutes = Table(
+    "packed_minutes",
+    metadata,
+    Column(
+        "id", BigInteger, Identity(always=True), nullable=False, comment="another at each packing"
+    ),
+    Column("first_minute", _instant, nullable=False),
+    Column("last_minute", _instant, nullable=False),
+    Column("source_id", Integer, primary_key=True, autoincrement=False),
+    Column(
+        "day", Integer, primary_key=True, autoincrement=False, comment="since the epoch, in UTC"
+    ),
+    Column("digest", LargeBinary, nullable=False, comment="of the rows that were packed"),
+    Column("minutes", LargeBinary, nullable=False, comment="all columns of the rows"),
+    comment="what a source has of a day, in place of its rows in emission_minute",
 )
 
 

@@ -1,48 +1,24 @@
 """Columns of readings to bytes and back, every bit kept.
 
-Two blobs: the series (time, value, quality) and the arrival (time source, received, known). Each
-begins with its version and a checksum of what follows, which is looked at before anything is
-unpacked: what is damaged is told, never taken for readings.
-
-A column is a constant, an even rise, or what pcodec makes of it, whichever is first to do. Integers
-are divided by what all of them differ by a multiple of, such as 1000 microseconds. When a reading
-arrived is packed as it is or as how much later than the reading that was, whichever is smaller.
-Values are packed as floats, which finds decimal steps, and as integers where that lost a bit.
+Two blobs: the series (time, value, quality) and the arrival (time source, received, known). When a
+reading arrived is packed as it is or as how much later than the reading that was, whichever is
+smaller.
 """
 
 from __future__ import annotations
 
-import struct
-import zlib
-from typing import Any, Final
-
 import numpy as np
-from numpy.typing import NDArray
-from pcodec import ChunkConfig, DeltaSpec, ModeSpec, standalone
 
-from services.core.store.readings.packing.columns import Integers, ReadingColumns
-
-_VERSION: Final = 1
-_HEAD: Final = struct.Struct("<BI")
-
-_CONSTANT, _RISE, _PACKED, _FLOATS = range(4)
-_ABSOLUTE, _RELATIVE = range(2)
-
-#: How integers differ is known beforehand; to try everything takes ten times as long.
-_RISING: Final = ChunkConfig(
-    compression_level=6,
-    mode_spec=ModeSpec.classic(),
-    delta_spec=DeltaSpec.try_consecutive(1),
+from services.core.store.packing.blobs import (
+    RISING,
+    DamagedError,
+    Source,
+    closed,
+    floats,
+    integers,
+    later,
 )
-_SCATTERED: Final = ChunkConfig(
-    compression_level=6, mode_spec=ModeSpec.classic(), delta_spec=DeltaSpec.no_op()
-)
-#: The default: higher levels take several times as long for a few per cent.
-_VALUES: Final = ChunkConfig()
-
-
-class DamagedError(ValueError):
-    """Packed readings are damaged."""
+from services.core.store.readings.packing.columns import ReadingColumns
 
 
 def pack(readings: ReadingColumns) -> tuple[bytes, bytes]:
@@ -51,18 +27,18 @@ def pack(readings: ReadingColumns) -> tuple[bytes, bytes]:
     :raises DamagedError: what was packed does not come back as it was; nothing is to be removed.
     """
     present = ~readings.missing
-    series = _closed(
-        _integers(readings.ts_us, _RISING),
-        _integers(np.flatnonzero(readings.missing), _RISING),
-        _floats(readings.value[present]),
-        _integers(readings.quality),
+    series = closed(
+        integers(readings.ts_us, RISING),
+        integers(np.flatnonzero(readings.missing), RISING),
+        floats(readings.value[present]),
+        integers(readings.quality),
     )
     known = ~readings.unknown
-    arrival = _closed(
-        _integers(readings.time_source),
-        _later(readings.received_us, readings.ts_us),
-        _integers(np.flatnonzero(known), _RISING),
-        _later(readings.known_us[known], readings.received_us[known]),
+    arrival = closed(
+        integers(readings.time_source),
+        later(readings.received_us, readings.ts_us),
+        integers(np.flatnonzero(known), RISING),
+        later(readings.known_us[known], readings.received_us[known]),
     )
     if unpack(series, arrival).sent() != readings.sent():
         raise DamagedError("what was packed does not come back as it was")
@@ -83,7 +59,7 @@ def unpack(series: bytes, arrival: bytes) -> ReadingColumns:
 
 
 def _unpack(series: bytes, arrival: bytes) -> ReadingColumns:
-    source = _Source(series)
+    source = Source(series)
     ts_us = source.integers()
     missing = source.flags(ts_us.size)
     present = source.floats()
@@ -91,7 +67,7 @@ def _unpack(series: bytes, arrival: bytes) -> ReadingColumns:
     value[~missing] = present
     quality = source.integers()
     source.ends()
-    source = _Source(arrival)
+    source = Source(arrival)
     time_source = source.integers()
     received_us = source.later(ts_us)
     known = source.flags(ts_us.size)
@@ -110,138 +86,3 @@ def _unpack(series: bytes, arrival: bytes) -> ReadingColumns:
         known_us=known_us,
         unknown=~known,
     )
-
-
-def _closed(*columns: bytes) -> bytes:
-    body = b"".join(columns)
-    return _HEAD.pack(_VERSION, zlib.crc32(body)) + body
-
-
-def _integers(values: NDArray[Any], config: ChunkConfig = _SCATTERED) -> bytes:
-    values = np.ascontiguousarray(values, dtype=np.int64)
-    first = int(values[0]) if values.size else 0
-    # differences wrap around like the integers themselves
-    above = values - np.int64(first)
-    if not above.any():
-        return bytes([_CONSTANT]) + _varints(values.size, first)
-    step = np.int64(above[1])
-    if np.all(above[1:] - above[:-1] == step):
-        return bytes([_RISE]) + _varints(values.size, first, int(step))
-    divisor = max(1, int(np.gcd.reduce(above)))
-    packed: bytes = standalone.simple_compress(above // divisor, config)
-    return bytes([_PACKED]) + _varints(values.size, first, divisor, len(packed)) + packed
-
-
-def _floats(values: NDArray[np.float64]) -> bytes:
-    values = np.ascontiguousarray(values)
-    bits = values.view(np.int64)
-    if values.size == 0 or np.all(bits == bits[0]):
-        return _integers(bits)
-    packed: bytes = standalone.simple_compress(values, _VALUES)
-    unpacked = standalone.simple_decompress(packed)
-    if unpacked is not None and np.array_equal(_bits(unpacked, values.size), bits):
-        return bytes([_FLOATS]) + _varints(values.size, len(packed)) + packed
-    return _integers(bits)
-
-
-def _bits(values: NDArray[Any], size: int) -> Integers:
-    if values.dtype != np.float64 or values.size != size:
-        raise DamagedError("a column is not what it says it is")
-    return values.view(np.int64)
-
-
-def _later(instants: Integers, than: Integers) -> bytes:
-    absolute, relative = _integers(instants, _RISING), _integers(instants - than)
-    if len(relative) < len(absolute):
-        return bytes([_RELATIVE]) + relative
-    return bytes([_ABSOLUTE]) + absolute
-
-
-def _varints(*numbers: int) -> bytes:
-    """Write signed numbers of 64 bits in as many bytes as they need, seven bits in each."""
-    written = bytearray()
-    for number in numbers:
-        rest = (number << 1) ^ (number >> 63)
-        while rest > 0x7F:
-            written.append(rest & 0x7F | 0x80)
-            rest >>= 7
-        written.append(rest)
-    return bytes(written)
-
-
-class _Source:
-    """Takes the columns out of a blob, one after the other."""
-
-    def __init__(self, blob: bytes) -> None:
-        if len(blob) < _HEAD.size:
-            raise DamagedError("it is cut off")
-        version, checksum = _HEAD.unpack_from(blob)
-        if version != _VERSION:
-            raise DamagedError(f"it is of version {version}, which is unknown here")
-        if zlib.crc32(memoryview(blob)[_HEAD.size :]) != checksum:
-            raise DamagedError("its checksum is wrong")
-        self._blob = blob
-        self._position = _HEAD.size
-
-    def integers(self) -> Integers:
-        """Take a column of integers."""
-        return self._integers(self._byte())
-
-    def floats(self) -> NDArray[np.float64]:
-        """Take a column of floats."""
-        kind = self._byte()
-        if kind != _FLOATS:
-            return self._integers(kind).view(np.float64)
-        size = self._number()
-        return _bits(self._unpacked(), size).view(np.float64)
-
-    def flags(self, size: int) -> NDArray[np.bool_]:
-        """Take a column of positions; return which of ``size`` they are."""
-        flags = np.zeros(size, dtype=np.bool_)
-        flags[self.integers()] = True
-        return flags
-
-    def later(self, than: Integers) -> Integers:
-        """Take a column of instants that may be told by how much later than others they are."""
-        relative = self._byte() == _RELATIVE
-        instants = self.integers()
-        return instants + than if relative else instants
-
-    def ends(self) -> None:
-        """Check that all of it was taken."""
-        if self._position != len(self._blob):
-            raise DamagedError("its length is wrong")
-
-    def _integers(self, kind: int) -> Integers:
-        size, first = self._number(), self._number()
-        if kind == _CONSTANT:
-            return np.full(size, first, dtype=np.int64)
-        factor = self._number()
-        if kind == _RISE:
-            above = np.arange(size, dtype=np.int64)
-        else:
-            above = self._unpacked()
-            if kind != _PACKED or above.dtype != np.int64 or above.size != size:
-                raise DamagedError("a column is not what it says it is")
-        return np.int64(first) + above * np.int64(factor)
-
-    def _unpacked(self) -> NDArray[Any]:
-        length = self._number()
-        packed = self._blob[self._position : self._position + length]
-        self._position += length
-        unpacked: NDArray[Any] | None = standalone.simple_decompress(packed)
-        if unpacked is None:
-            raise DamagedError("a column is empty")
-        return unpacked
-
-    def _byte(self) -> int:
-        self._position += 1
-        return self._blob[self._position - 1]
-
-    def _number(self) -> int:
-        number, shift, more = 0, 0, True
-        while more:
-            byte = self._byte()
-            number |= (byte & 0x7F) << shift
-            shift, more = shift + 7, byte > 0x7F
-        return (number >> 1) ^ -(number & 1)

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.store.database.arrays import PackedRows
+from services.core.store.packing.days import Integers
 from services.core.timeline.instants import DAY_US
 
-Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -114,18 +114,3 @@ class ReadingColumns:
 def digest(sent: bytes) -> bytes:
     """Return the digest of rows as they are sent; the database computes the same."""
     return hashlib.sha256(sent).digest()[:DIGEST_BYTES]
-
-
-def day_of(us: int) -> int:
-    """Return the day since the epoch (UTC) that holds an instant in microseconds."""
-    return us // DAY_US
-
-
-def days_of(us: Integers) -> Integers:
-    """Return the day since the epoch of each instant."""
-    return us // DAY_US
-
-
-def instants(us: Integers) -> NDArray[np.datetime64]:
-    """Return instants as a parameter of type ``timestamptz[]``."""
-    return us.astype("datetime64[us]")

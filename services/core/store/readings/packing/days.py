@@ -7,24 +7,28 @@ keeps packers off until the transaction ends. Who packs holds the facility, and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, LiteralString
 
 import numpy as np
 import psycopg
 
 from services.core.store.database import locks
-from services.core.store.readings.packing import codec
-from services.core.store.readings.packing.codec import DamagedError
-from services.core.store.readings.packing.columns import (
-    ROW,
+from services.core.store.packing.blobs import DamagedError
+from services.core.store.packing.days import (
+    DamagedDayError,
     Integers,
-    ReadingColumns,
-    digest,
+    PackedDay,
+    begin,
     instants,
 )
-from services.core.timeline.instants import DAY_US, EPOCH, to_us
+from services.core.store.readings.packing import codec
+from services.core.store.readings.packing.columns import (
+    ROW,
+    ReadingColumns,
+    digest,
+)
+from services.core.timeline.instants import DAY_US, to_us
 
 #: Readings younger than this lie in no packed day, as ``pack_readings`` sees to with a day to
 #: spare: a clock that jumps by less makes no difference.
@@ -69,23 +73,6 @@ SELECT unpack_readings(%s, %s, %s, %s::timestamptz[], %s::float8[], %s::bool[], 
 """
 
 
-class DamagedDayError(RuntimeError):
-    """What a channel has of a day is packed, and damaged; the text says which and what to do."""
-
-    def __init__(self, channel_id: int, day: int, reason: str) -> None:
-        super().__init__(
-            f"the packed readings of channel {channel_id} on {date_of(day)} are damaged:"
-            f" {reason}; bring that row of packed_readings back from a backup"
-        )
-        self.channel_id = channel_id
-        self.day = day
-
-
-def date_of(day: int) -> str:
-    """Return a day since the epoch as a date."""
-    return f"{EPOCH + timedelta(days=day):%Y-%m-%d}"
-
-
 def unpacked(channel_id: int, day: int, series: bytes, arrival: bytes) -> ReadingColumns:
     """Unpack a row of packed readings.
 
@@ -94,24 +81,14 @@ def unpacked(channel_id: int, day: int, series: bytes, arrival: bytes) -> Readin
     try:
         readings = codec.unpack(series, arrival)
     except DamagedError as error:
-        raise DamagedDayError(channel_id, day, str(error)) from error
+        raise _damaged(channel_id, day, str(error)) from error
     if not readings.is_within(day):
-        raise DamagedDayError(channel_id, day, "it is not of that day")
+        raise _damaged(channel_id, day, "it is not of that day")
     return readings
 
 
-def begin(day: int) -> datetime:
-    """Return when a day since the epoch begins."""
-    return datetime.fromtimestamp(day * 86_400, UTC)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PackedDay:
-    """A day that was packed."""
-
-    readings: int
-    #: of what was packed, without what the row itself takes
-    packed_bytes: int
+def _damaged(channel_id: int, day: int, reason: str) -> DamagedDayError:
+    return DamagedDayError(f"readings of channel {channel_id}", day, reason, "packed_readings")
 
 
 def pack(
@@ -134,13 +111,13 @@ def pack(
     if not len(readings) or (
         known_before is not None and readings.newest_known_us() > to_us(known_before)
     ):
-        return PackedDay(readings=0, packed_bytes=0)
+        return PackedDay(rows=0, packed_bytes=0)
     if open_days(connection, np.array([channel_id]), np.array([day])):
         sent = _read(connection, channel_id, day)
         readings = ReadingColumns.received(sent)
     series, arrival = codec.pack(readings)
     connection.execute(_PACK, (channel_id, day, series, arrival, digest(sent)))
-    return PackedDay(readings=len(readings), packed_bytes=len(series) + len(arrival))
+    return PackedDay(rows=len(readings), packed_bytes=len(series) + len(arrival))
 
 
 def _read(connection: psycopg.Connection[Any], channel_id: int, day: int) -> bytes:
@@ -193,7 +170,7 @@ def open_days(connection: psycopg.Connection[Any], channel_ids: Integers, days: 
             connection.execute(_UNPACK, (pack_id, channel_id, day, *_arrays(readings)))
         except psycopg.errors.DataCorrupted as error:
             reason = "they are not what was packed"
-            raise DamagedDayError(channel_id, day, reason) from error
+            raise _damaged(channel_id, day, reason) from error
     return len(packed)
 
 

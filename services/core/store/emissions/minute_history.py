@@ -1,0 +1,200 @@
+"""One history of minutes for every reader, whether its days are rows or packed.
+
+As :mod:`services.core.store.readings.history`: a reader says first which minutes it is about to ask
+for (:func:`open_span`), and then finds them, with those that are rows, under
+the names ``emission_minute`` and ``minute_in_force``. He holds the facility, or is in a snapshot.
+
+Who adds up years takes arrays of what is packed (:func:`packed`), and rows from the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+
+import numpy as np
+
+from services.core.accounting.minute_rounding import billionths
+from services.core.store.emissions.packing.columns import COLUMNS, NULLABLE, MinuteColumns
+from services.core.store.emissions.packing.days import unpacked
+from services.core.store.packing import opened
+from services.core.store.packing.days import Integers, instants
+from services.core.store.packing.opened import AnyConnection, execute
+from services.core.store.schema.figures import MASSES, Figure, Mass, names, per_figure
+from services.core.timeline.instants import DAY_MINUTES, MINUTE_US, to_us
+from services.core.timeline.intervals import Interval, bounds
+
+#: The packed days of sources that have minutes of any of some spans.
+_WANTED: LiteralString = """
+SELECT p.id, p.source_id, p.day, p.minutes
+FROM packed_minutes p
+WHERE (p.source_id, p.day) IN (
+    SELECT s.source_id, p.day
+    FROM unnest(%(sources)s::int8[]) AS s(source_id)
+    CROSS JOIN unnest(%(firsts)s::int8[], %(stops)s::int8[]) AS x(first, stop)
+    CROSS JOIN LATERAL (
+        SELECT p.day FROM packed_minutes p
+        WHERE p.source_id = s.source_id AND p.day BETWEEN x.first / 1440 AND (x.stop - 1) / 1440
+          AND p.last_minute >= minute_start(x.first) AND p.first_minute < minute_start(x.stop)) p)
+"""
+_NOT_OPENED: LiteralString = opened.NOT_OPENED.replace("{kind}", "2").replace(
+    "{owner}", "source_id"
+)
+
+_FILL: LiteralString = f"""
+INSERT INTO pg_temp.unpacked_minute (source_id, minute, {per_figure(COLUMNS)}, activity)
+SELECT u.source_id, u.minute, {
+    ", ".join(
+        f"CASE WHEN NOT u.unknown_{name} THEN u.{name} END"
+        if name in names(NULLABLE)
+        else f"u.{name}"
+        for name in names(COLUMNS)
+    )
+}, CASE WHEN NOT u.without_activity THEN u.activity END
+FROM unnest(%(source_id)s::int4[], %(minute)s::timestamptz[], {
+    per_figure(COLUMNS, "%({f})s::int8[]")
+},
+            {per_figure(NULLABLE, "%(unknown_{f})s::bool[]")}, %(activity)s::float8[],
+            %(without_activity)s::bool[])
+     AS u(source_id, minute, {per_figure(COLUMNS)}, {per_figure(NULLABLE, "unknown_{f}")},
+          activity, without_activity)
+"""  # noqa: S608 - constants
+
+#: In order, so that those of one source come one after the other.
+_PACKED: LiteralString = """
+SELECT p.source_id, p.day, p.minutes FROM packed_minutes p
+WHERE p.source_id = ANY(%(sources)s) AND p.day BETWEEN %(first)s / 1440 AND (%(stop)s - 1) / 1440
+  AND p.last_minute >= minute_start(%(first)s) AND p.first_minute < minute_start(%(stop)s)
+ORDER BY p.source_id, p.day
+"""
+
+_NEW_FACTORS: LiteralString = f"""
+SELECT source_id, minute_of(begins), minute_of(ends), {per_figure(MASSES, "{f.in_kg}")}
+FROM following_minutes
+WHERE source_id = ANY(%(sources)s) AND packed
+  AND begins < minute_start(%(stop)s) AND ends > minute_start(%(first)s)
+"""  # noqa: S608 - constants
+
+
+def open_intervals(
+    connection: AnyConnection, source_ids: Sequence[int], intervals: Sequence[Interval]
+) -> None:
+    """Let queries up to the end of the transaction see the packed minutes of sources in intervals.
+
+    :raises DamagedDayError: one of the days cannot be unpacked.
+    """
+    intervals = [interval for interval in intervals if interval.minutes]
+    if not intervals or not source_ids:
+        return
+    horizon = opened.horizon(connection, opened.MINUTES)
+    if horizon is None or bounds(intervals).start >= horizon.upto_day * DAY_MINUTES:
+        return
+    rows = execute(
+        connection,
+        _WANTED + _NOT_OPENED if horizon.has_tables else _WANTED,
+        {
+            "sources": np.array(list(source_ids), dtype=np.int64),
+            "firsts": np.array([interval.start for interval in intervals], dtype=np.int64),
+            "stops": np.array([interval.end for interval in intervals], dtype=np.int64),
+        },
+    ).fetchall()
+    if rows:
+        _show(connection, rows, has_tables=horizon.has_tables)
+
+
+def open_span(
+    connection: AnyConnection, source_ids: Sequence[int], begins: datetime, ends: datetime
+) -> None:
+    """Let queries see the packed minutes of sources in a span, its end exclusive."""
+    first, stop = to_us(begins) // MINUTE_US, -(-to_us(ends) // MINUTE_US)
+    open_intervals(connection, source_ids, [Interval(start=first, end=stop)])
+
+
+def _show(connection: AnyConnection, rows: Sequence[Any], *, has_tables: bool) -> None:
+    parts = [unpacked(source_id, day, bytes(blob)) for _, source_id, day, blob in rows]
+    minutes = MinuteColumns.joined(parts)
+    owners = np.array([source_id for _, source_id, *_ in rows], dtype=np.int64)
+    opened.show(
+        connection,
+        opened.MINUTES,
+        _FILL,
+        {
+            "source_id": np.repeat(owners, [len(part) for part in parts]).astype(np.int32),
+            "minute": instants(minutes.minute * MINUTE_US),
+            **minutes.figures,
+            **{f"unknown_{name}": column for name, column in minutes.unknown.items()},
+            "activity": minutes.activity,
+            "without_activity": minutes.without_activity,
+        },
+        owners=owners,
+        days=np.array([day for _, _, day, _ in rows], dtype=np.int64),
+        ids=np.array([pack_id for pack_id, *_ in rows], dtype=np.int64),
+        has_tables=has_tables,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackedMinutes:
+    """Minutes of sources that are packed: element i of ``source`` is whose minute i is."""
+
+    source: Integers
+    minutes: MinuteColumns
+
+    def __len__(self) -> int:
+        return self.source.size
+
+    def closed(self, figure: Figure) -> Integers:
+        """Return a figure with what closing the hour added to it."""
+        column: Integers = self.minutes.figures[figure.name]
+        closing = figure.closing if isinstance(figure, Mass) else None
+        return column if closing is None else column + self.minutes.figures[closing]
+
+
+def packed(
+    connection: AnyConnection,
+    source_ids: Sequence[int],
+    first: int,
+    stop: int,
+    *,
+    only: Collection[str] | None = None,
+) -> PackedMinutes:
+    """Return what is packed of sources from minute ``first`` to ``stop``, masses as in force.
+
+    ``only``: of figures these, which are no masses.
+
+    :raises DamagedDayError: one of the days cannot be unpacked.
+    """
+    sources, parts = [], []
+    horizon = opened.horizon(connection, opened.MINUTES) if source_ids and first < stop else None
+    if horizon is not None and first < horizon.upto_day * DAY_MINUTES:
+        key = {"sources": list(source_ids), "first": first, "stop": stop}
+        for source_id, day, blob in execute(connection, _PACKED, key).fetchall():
+            sources.append(source_id)
+            parts.append(unpacked(source_id, day, bytes(blob), only).between(first, stop))
+    result = PackedMinutes(
+        source=np.repeat(np.array(sources, dtype=np.int64), [len(part) for part in parts]),
+        minutes=MinuteColumns.joined(parts),
+    )
+    if only is None and parts:
+        for source_id, begins, ends, *per_unit_kg in execute(
+            connection, _NEW_FACTORS, key
+        ).fetchall():
+            _give_new_masses(result, source_id, begins, ends, per_unit_kg)
+    return result
+
+
+def _give_new_masses(
+    packed: PackedMinutes, source_id: int, begins: int, ends: int, per_unit_kg: Sequence[float]
+) -> None:
+    """Give minutes the masses of a new factor that they follow, as the view does."""
+    minutes = packed.minutes
+    # of one source they lie together, in order of time
+    low, high = np.searchsorted(packed.source, (source_id, source_id + 1))
+    low, high = low + np.searchsorted(minutes.minute[low:high], (begins, ends))
+    here = slice(int(low), int(high))
+    known = ~minutes.without_activity[here]
+    for mass, kg in zip(MASSES, per_unit_kg, strict=True):
+        ug = billionths(minutes.minute[here], known, minutes.activity[here] * kg)
+        minutes.figures[mass.name][here] = np.where(known, ug, minutes.figures[mass.name][here])

@@ -1,0 +1,186 @@
+"""Columns of minutes to bytes and back, every bit kept.
+
+The amount of activity comes first; what follows from it is said, not stored: the rounded amount,
+and masses that are what factors make of it (:class:`Factors`). Both are compared at packing, minute
+by minute; a mass that differs is packed as it is, as those of stacks are. A column that equals
+another is said to, and one of zeros is not there at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from services.core.accounting.minute_rounding import billionths
+from services.core.store.emissions.packing.columns import (
+    COLUMNS,
+    NULLABLE,
+    Floats,
+    MinuteColumns,
+)
+from services.core.store.packing.blobs import (
+    RISING,
+    DamagedError,
+    Source,
+    closed,
+    floats,
+    integers,
+    text,
+)
+from services.core.store.packing.days import Integers
+from services.core.store.schema.figures import MASSES, names
+
+#: How a column is packed.
+_STORED, _SAME, _OF_AMOUNT, _BY_FACTOR = range(4)
+
+_AMOUNT: Final = "activity_n"
+_END: Final = ""
+
+_MASSES: Final = names(MASSES)
+_ALL: Final = frozenset(names(COLUMNS))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Factors:
+    """Kilograms per unit of activity, in force from a minute on (since the epoch)."""
+
+    first: int
+    #: by mass
+    per_unit_kg: Mapping[str, float]
+
+
+def pack(minutes: MinuteColumns, factors: Sequence[Factors] = ()) -> bytes:
+    """Pack one minute or more; ``factors``, ascending, are those that may tell their masses.
+
+    :raises DamagedError: what was packed does not come back as it was; nothing is to be removed.
+    """
+    factors = _holding(factors, minutes)
+    by_factor = {} if not factors else _masses(minutes, factors)
+    amount = _amount(minutes.minute, minutes.activity)
+    masses: dict[str, Integers] = {}
+    columns = [
+        integers(minutes.minute, RISING),
+        integers(np.flatnonzero(minutes.without_activity), RISING),
+        floats(minutes.activity[~minutes.without_activity]),
+        integers(np.array([f.first for f in factors], dtype=np.int64), RISING),
+    ]
+    for figure in COLUMNS:
+        name, column = figure.name, minutes.figures[figure.name]
+        if not column.any():
+            continue
+        columns.append(text(name))
+        same = next((other for other in masses if np.array_equal(masses[other], column)), None)
+        if name == _AMOUNT and np.array_equal(amount, column):
+            columns.append(bytes([_OF_AMOUNT]))
+        elif same is not None and name in _MASSES:
+            columns += [bytes([_SAME]), text(same)]
+        elif name in by_factor and np.array_equal(by_factor[name], column):
+            per_unit_kg = np.array([f.per_unit_kg[name] for f in factors])
+            columns += [bytes([_BY_FACTOR]), floats(per_unit_kg)]
+        else:
+            columns += [bytes([_STORED]), integers(column)]
+        if name in _MASSES:
+            masses[name] = column
+    columns.append(text(_END))
+    columns += [integers(np.flatnonzero(minutes.unknown[name]), RISING) for name in names(NULLABLE)]
+    packed = closed(*columns)
+    if unpack(packed).digest() != minutes.digest():
+        raise DamagedError("what was packed does not come back as it was")
+    return packed
+
+
+def unpack(packed: bytes, only: Collection[str] | None = None) -> MinuteColumns:
+    """Return what :func:`pack` was given.
+
+    ``only``: of figures no others but these, which may be no masses; the rest is 0.
+
+    :raises DamagedError: it is not what was packed.
+    """
+    try:
+        return _unpack(packed, _ALL if only is None else only)
+    except DamagedError:
+        raise
+    except Exception as error:
+        raise DamagedError(f"its columns cannot be unpacked ({error})") from error
+
+
+def _unpack(packed: bytes, wanted: Collection[str]) -> MinuteColumns:
+    source = Source(packed)
+    minute = source.integers()
+    without_activity = source.flags(minute.size)
+    present = source.floats()
+    activity = np.zeros(minute.size, dtype=np.float64)
+    activity[~without_activity] = present
+    firsts = source.integers()
+    figures: dict[str, Integers] = {}
+    same: dict[str, str] = {}
+    while (name := source.text()) != _END:
+        kind = source.byte()
+        if kind == _SAME:
+            same[name] = source.text()
+        elif kind == _OF_AMOUNT:
+            if name in wanted:
+                figures[name] = _amount(minute, activity)
+        elif kind == _BY_FACTOR:
+            per_unit_kg = source.floats()
+            if name in wanted:
+                figures[name] = _mass(minute, activity, firsts, per_unit_kg)
+        elif kind != _STORED:
+            raise DamagedError("a column is of an unknown kind")
+        elif name in wanted:
+            figures[name] = source.integers()
+        else:
+            source.skip()
+    # one that others equal comes before them
+    figures |= {name: figures[other] for name, other in same.items() if name in wanted}
+    unknown = {name: source.flags(minute.size) for name in names(NULLABLE)}
+    source.ends()
+    if not all(column.size == minute.size for column in figures.values()):
+        raise DamagedError("its columns are of different lengths")
+    nothing = np.zeros(minute.size, dtype=np.int64)
+    return MinuteColumns(
+        minute=minute,
+        figures={name: figures.get(name, nothing) for name in names(COLUMNS)},
+        unknown=unknown,
+        activity=activity,
+        without_activity=without_activity,
+    )
+
+
+def _amount(minute: Integers, activity: Floats) -> Integers:
+    with np.errstate(all="ignore"):
+        return billionths(minute, np.ones(minute.size, dtype=np.bool_), activity)
+
+
+def _masses(minutes: MinuteColumns, factors: Sequence[Factors]) -> dict[str, Integers]:
+    """Return what the factors make of the amounts, by mass."""
+    firsts = np.array([f.first for f in factors], dtype=np.int64)
+    if minutes.minute[0] < firsts[0]:
+        return {}
+    return {
+        name: _mass(
+            minutes.minute,
+            minutes.activity,
+            firsts,
+            np.array([f.per_unit_kg[name] for f in factors]),
+        )
+        for name in names(MASSES)
+    }
+
+
+def _mass(minute: Integers, activity: Floats, firsts: Integers, per_unit_kg: Floats) -> Integers:
+    place = np.searchsorted(firsts, minute, side="right") - 1
+    return _amount(minute, activity * per_unit_kg[place])
+
+
+def _holding(factors: Sequence[Factors], minutes: MinuteColumns) -> Sequence[Factors]:
+    """Return the factors that any of the minutes has."""
+    first, last = int(minutes.minute[0]), int(minutes.minute[-1])
+    return [
+        f
+        for i, f in enumerate(factors)
+        if f.first <= last and (i + 1 == len(factors) or factors[i + 1].first > first)
+    ]

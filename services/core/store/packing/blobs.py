@@ -1,0 +1,207 @@
+"""Columns to bytes and back, every bit kept.
+
+A blob begins with its version and a checksum of what follows, which is looked at before anything is
+unpacked: what is damaged is told, never taken for data.
+
+A column is a constant, an even rise, or what pcodec makes of it, whichever is first to do. Integers
+are divided by what all of them differ by a multiple of, such as 1000 microseconds. Floats are
+packed as such, which finds decimal steps, and as integers where that lost a bit.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pcodec import ChunkConfig, DeltaSpec, ModeSpec, standalone
+
+Integers = NDArray[np.int64]
+
+_VERSION: Final = 1
+_HEAD: Final = struct.Struct("<BI")
+
+_CONSTANT, _RISE, _PACKED, _FLOATS = range(4)
+_ABSOLUTE, _RELATIVE = range(2)
+
+#: How integers differ is known beforehand; to try everything takes ten times as long.
+RISING: Final = ChunkConfig(
+    compression_level=6,
+    mode_spec=ModeSpec.classic(),
+    delta_spec=DeltaSpec.try_consecutive(1),
+)
+_SCATTERED: Final = ChunkConfig(
+    compression_level=6, mode_spec=ModeSpec.classic(), delta_spec=DeltaSpec.no_op()
+)
+#: The default: higher levels take several times as long for a few per cent.
+_VALUES: Final = ChunkConfig()
+
+
+class DamagedError(ValueError):
+    """What was packed is damaged."""
+
+
+def closed(*columns: bytes) -> bytes:
+    """Put columns together into one blob."""
+    body = b"".join(columns)
+    return _HEAD.pack(_VERSION, zlib.crc32(body)) + body
+
+
+def integers(values: NDArray[Any], config: ChunkConfig = _SCATTERED) -> bytes:
+    """Pack integers, one or more of them or none."""
+    values = np.ascontiguousarray(values, dtype=np.int64)
+    first = int(values[0]) if values.size else 0
+    # differences wrap around like the integers themselves
+    above = values - np.int64(first)
+    if not above.any():
+        return bytes([_CONSTANT]) + _varints(values.size, first)
+    step = np.int64(above[1])
+    if np.all(above[1:] - above[:-1] == step):
+        return bytes([_RISE]) + _varints(values.size, first, int(step))
+    divisor = max(1, int(np.gcd.reduce(above)))
+    packed: bytes = standalone.simple_compress(above // divisor, config)
+    return bytes([_PACKED]) + _varints(values.size, first, divisor, len(packed)) + packed
+
+
+def floats(values: NDArray[np.float64]) -> bytes:
+    """Pack floats, bit for bit."""
+    values = np.ascontiguousarray(values)
+    bits = values.view(np.int64)
+    if values.size == 0 or np.all(bits == bits[0]):
+        return integers(bits)
+    packed: bytes = standalone.simple_compress(values, _VALUES)
+    unpacked = standalone.simple_decompress(packed)
+    if unpacked is not None and np.array_equal(_bits(unpacked, values.size), bits):
+        return bytes([_FLOATS]) + _varints(values.size, len(packed)) + packed
+    return integers(bits)
+
+
+def _bits(values: NDArray[Any], size: int) -> Integers:
+    if values.dtype != np.float64 or values.size != size:
+        raise DamagedError("a column is not what it says it is")
+    return values.view(np.int64)
+
+
+def later(instants: Integers, than: Integers) -> bytes:
+    """Pack instants as they are or as how much later than others, whichever is smaller."""
+    absolute, relative = integers(instants, RISING), integers(instants - than)
+    if len(relative) < len(absolute):
+        return bytes([_RELATIVE]) + relative
+    return bytes([_ABSOLUTE]) + absolute
+
+
+def text(word: str) -> bytes:
+    """Pack a short word, such as a name."""
+    sent = word.encode()
+    return _varints(len(sent)) + sent
+
+
+def _varints(*numbers: int) -> bytes:
+    """Write signed numbers of 64 bits in as many bytes as they need, seven bits in each."""
+    written = bytearray()
+    for number in numbers:
+        rest = (number << 1) ^ (number >> 63)
+        while rest > 0x7F:
+            written.append(rest & 0x7F | 0x80)
+            rest >>= 7
+        written.append(rest)
+    return bytes(written)
+
+
+class Source:
+    """Takes the columns out of a blob, one after the other."""
+
+    def __init__(self, blob: bytes) -> None:
+        if len(blob) < _HEAD.size:
+            raise DamagedError("it is cut off")
+        version, checksum = _HEAD.unpack_from(blob)
+        if version != _VERSION:
+            raise DamagedError(f"it is of version {version}, which is unknown here")
+        if zlib.crc32(memoryview(blob)[_HEAD.size :]) != checksum:
+            raise DamagedError("its checksum is wrong")
+        self._blob = blob
+        self._position = _HEAD.size
+
+    def integers(self) -> Integers:
+        """Take a column of integers."""
+        return self._integers(self.byte())
+
+    def skip(self) -> None:
+        """Leave a column of integers out, without unpacking it."""
+        kind = self.byte()
+        self._number()
+        self._number()
+        if kind != _CONSTANT:
+            self._number()
+        if kind == _PACKED:
+            length = self._number()
+            self._position += length
+
+    def floats(self) -> NDArray[np.float64]:
+        """Take a column of floats."""
+        kind = self.byte()
+        if kind != _FLOATS:
+            return self._integers(kind).view(np.float64)
+        size = self._number()
+        return _bits(self._unpacked(), size).view(np.float64)
+
+    def flags(self, size: int) -> NDArray[np.bool_]:
+        """Take a column of positions; return which of ``size`` they are."""
+        flags = np.zeros(size, dtype=np.bool_)
+        flags[self.integers()] = True
+        return flags
+
+    def later(self, than: Integers) -> Integers:
+        """Take a column of instants that may be told by how much later than others they are."""
+        relative = self.byte() == _RELATIVE
+        instants = self.integers()
+        return instants + than if relative else instants
+
+    def text(self) -> str:
+        """Take a word."""
+        length = self._number()
+        begins = self._position
+        self._position += length
+        return self._blob[begins : self._position].decode()
+
+    def ends(self) -> None:
+        """Check that all of it was taken."""
+        if self._position != len(self._blob):
+            raise DamagedError("its length is wrong")
+
+    def _integers(self, kind: int) -> Integers:
+        size, first = self._number(), self._number()
+        if kind == _CONSTANT:
+            return np.full(size, first, dtype=np.int64)
+        factor = self._number()
+        if kind == _RISE:
+            above = np.arange(size, dtype=np.int64)
+        else:
+            above = self._unpacked()
+            if kind != _PACKED or above.dtype != np.int64 or above.size != size:
+                raise DamagedError("a column is not what it says it is")
+        return np.int64(first) + above * np.int64(factor)
+
+    def _unpacked(self) -> NDArray[Any]:
+        length = self._number()
+        packed = self._blob[self._position : self._position + length]
+        self._position += length
+        unpacked: NDArray[Any] | None = standalone.simple_decompress(packed)
+        if unpacked is None:
+            raise DamagedError("a column is empty")
+        return unpacked
+
+    def byte(self) -> int:
+        """Take a byte."""
+        self._position += 1
+        return self._blob[self._position - 1]
+
+    def _number(self) -> int:
+        number, shift, more = 0, 0, True
+        while more:
+            byte = self.byte()
+            number |= (byte & 0x7F) << shift
+            shift, more = shift + 7, byte > 0x7F
+        return (number >> 1) ^ -(number & 1)

@@ -1,0 +1,180 @@
+"""Packed days unpacked into tables of the session, where queries find them until it commits.
+
+For each kind of history there is a view in the schema ``history`` under the name of its table,
+of the table's rows and of what the session has unpacked. Once anything is, ``search_path`` begins
+with that schema: unchanged statements read the views. Where nothing is, they read the tables, and
+nothing changes. Whoever writes into such a table names it with its schema (``public.reading``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, LiteralString
+
+import numpy as np
+import psycopg
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Connection
+
+from services.core.store.packing.days import Integers, begin
+
+if TYPE_CHECKING:
+    # SQLAlchemy's asyncio loads its ORM, which ingest and the aggregator do without
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+AnyConnection = psycopg.Connection[Any] | Connection
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kind:
+    """A kind of history that is packed by day."""
+
+    #: of its row in ``packing_horizon``, and of its days in the session
+    id: int
+
+
+READINGS: Final = Kind(id=1)
+MINUTES: Final = Kind(id=2)
+
+#: No day from the first on is packed; whether this session has opened days before.
+_HORIZON: LiteralString = """
+SELECT upto_day, to_regclass('pg_temp.opened_day') IS NOT NULL FROM packing_horizon WHERE id = %s
+"""
+
+#: All of them at once: the views show all.
+_TABLES: Final[Sequence[LiteralString]] = (
+    """
+    CREATE TEMPORARY TABLE unpacked_reading (
+        LIKE public.reading, PRIMARY KEY (channel_id, ts)) ON COMMIT DELETE ROWS
+    """,
+    """
+    CREATE TEMPORARY TABLE unpacked_minute (
+        LIKE public.emission_minute, PRIMARY KEY (source_id, minute)) ON COMMIT DELETE ROWS
+    """,
+    """
+    CREATE TEMPORARY TABLE opened_day (
+        kind smallint NOT NULL, owner integer NOT NULL, day integer NOT NULL, id bigint NOT NULL)
+    ON COMMIT DELETE ROWS
+    """,
+)
+
+_OPENED: Final = """
+INSERT INTO pg_temp.opened_day (kind, owner, day, id)
+SELECT %(kind)s, * FROM unnest(%(owners)s::int8[], %(days)s::int8[], %(ids)s::int8[])
+"""
+
+_HIDE_MINUTES: Final = """
+WITH gone AS (
+    DELETE FROM pg_temp.opened_day
+    WHERE kind = 2 AND owner = %(source)s AND day = %(day)s RETURNING day)
+DELETE FROM pg_temp.unpacked_minute u USING gone
+WHERE u.source_id = %(source)s AND u.minute >= %(begins)s AND u.minute < %(ends)s
+"""
+
+#: Of a query on packed days ``p`` of one kind: those that the session has not opened yet.
+NOT_OPENED: LiteralString = """
+  AND NOT EXISTS (SELECT FROM pg_temp.opened_day o
+                  WHERE o.kind = {kind} AND o.owner = p.{owner} AND o.day = p.day AND o.id = p.id)
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Horizon:
+    """What there may be of packed days."""
+
+    #: no day from this one on was ever packed
+    upto_day: int
+    #: this session has opened days before
+    has_tables: bool
+
+
+def execute(connection: AnyConnection, sql: LiteralString, parameters: Any | None = None) -> Any:
+    """Execute a statement with psycopg's parameters on a connection of either kind."""
+    if isinstance(connection, Connection):
+        return connection.exec_driver_sql(sql, parameters)
+    return connection.execute(sql, parameters, binary=True, prepare=False)
+
+
+def horizon(connection: AnyConnection, kind: Kind) -> Horizon | None:
+    """Read how far days of a kind may be packed; None: none ever was."""
+    row = execute(connection, _HORIZON, (kind.id,)).fetchone()
+    return None if row is None else Horizon(upto_day=row[0], has_tables=row[1])
+
+
+async def upto_day_async(connection: AsyncConnection, kind: Kind) -> int | None:
+    """Read the day from which on nothing of a kind was ever packed; None: nothing was."""
+    row = (await connection.exec_driver_sql(_HORIZON, (kind.id,))).one_or_none()
+    return row[0] if row else None
+
+
+def show(
+    connection: AnyConnection,
+    kind: Kind,
+    fill: LiteralString,
+    columns: dict[str, Any],
+    *,
+    owners: Integers,
+    days: Integers,
+    ids: Integers,
+    has_tables: bool,
+) -> None:
+    """Let queries see days, by owner, day and id: ``fill`` inserts what is in them."""
+    if not has_tables:
+        for table in _TABLES:
+            execute(connection, table)
+    execute(connection, fill, columns)
+    execute(
+        connection,
+        _OPENED,
+        {
+            "kind": kind.id,
+            "owners": owners.astype(np.int64),
+            "days": days.astype(np.int64),
+            "ids": ids.astype(np.int64),
+        },
+    )
+    execute(connection, "SET LOCAL search_path = history, public")
+
+
+def hide_minutes(connection: AnyConnection, source_id: int, day: int) -> None:
+    """Show a day of minutes no more that is rows again."""
+    row = execute(connection, "SELECT to_regclass('pg_temp.opened_day') IS NOT NULL").fetchone()
+    if row is not None and row[0]:
+        execute(
+            connection,
+            _HIDE_MINUTES,
+            {
+                "source": source_id,
+                "day": day,
+                "begins": begin(day),
+                "ends": begin(day + 1),
+            },
+        )
+
+
+@contextmanager
+def snapshot(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Open a transaction whose statements all see one history, unless one is open already.
+
+    An open one has to be of that kind itself.
+    """
+    if connection.info.transaction_status is not TransactionStatus.IDLE:
+        yield
+        return
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield
+
+
+@asynccontextmanager
+async def snapshot_async(connection: AsyncConnection) -> AsyncIterator[None]:
+    """As :func:`snapshot`, on a connection of a pool in autocommit mode."""
+    await connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    try:
+        yield
+    except BaseException:
+        await connection.exec_driver_sql("ROLLBACK")
+        raise
+    await connection.exec_driver_sql("COMMIT")
