@@ -54,6 +54,16 @@ def d(**values: str) -> dict[str, Decimal | None]:
         ("C-7", d(co2="13.4", flow="60000000", h2o="8"), "383.15424", "t/h"),
         ("concentration-flow", d(co2="200", flow="500000"), "100", "t/h"),
         ("mass-flow", d(mass_flow="1234.5"), "1.2345", "t/h"),
+        # B1, B2, B4, B6 and B12 of the vectors
+        ("F-11", d(co2="9.3", flow="87654000"), "464.7", "short ton/h"),
+        ("F-11", d(co2="11.7", flow="45321000"), "302.2", "short ton/h"),
+        ("F-11", d(co2="5.0", flow="1000000"), "2.9", "short ton/h"),
+        ("F-2", d(co2="12.8", flow="61234000", h2o="9.7"), "403.4", "short ton/h"),
+        ("C-6", d(co2="9.3", flow="87654000"), "422.26437960", "t/h"),
+        # A6: Barry unit 4, three hours of coal at 1644.5, 1639.5 and 1644.9 mmBtu, each of 1800 scf
+        ("F-11", d(co2="10.0", flow="29601000"), "168.7", "short ton/h"),
+        ("F-11", d(co2="10.0", flow="29511000"), "168.2", "short ton/h"),
+        ("F-11", d(co2="10.0", flow="29608200"), "168.8", "short ton/h"),
     ],
 )
 def test_reported_rates(
@@ -91,6 +101,40 @@ def test_more_oxygen_than_air_is_no_co2(name: str, inputs: dict[str, Decimal | N
     assert DILUENTS[name].reporting(inputs, GAS) == Decimal("0.0")
     live = {key: float(value) for key, value in inputs.items() if value is not None}
     assert DILUENTS[name].co2_percent(live, GAS) == 0.0
+
+
+@pytest.mark.vector
+@pytest.mark.parametrize(
+    ("fuel", "o2", "co2"),
+    [
+        ("sub-bituminous", "5.4", "13.9"),
+        ("oil", "3.1", "13.2"),
+        ("lignite", "20.9", "0.0"),
+        ("lignite", "21.4", "0.0"),
+    ],
+)
+def test_co2_from_dry_oxygen_of_several_fuels(fuel: str, o2: str, co2: str) -> None:
+    # B8 of the vectors
+    assert DILUENTS["F-14A"].reporting(d(o2=o2), f_factors(fuel)) == Decimal(co2)
+
+
+@pytest.mark.vector
+@pytest.mark.parametrize(
+    ("equation", "fuel", "inputs", "mmbtu_h"),
+    [
+        ("F-15", "bituminous", d(flow="87654000", co2="9.3"), "4528.8"),
+        ("F-16", "sub-bituminous", d(flow="61234000", co2="12.8", h2o="9.7"), "3846.6"),
+        # 0.39, nothing and less than nothing are 1.0
+        ("F-15", "bituminous", d(flow="7000", co2="10.0"), "1.0"),
+        ("F-17", "natural-gas", d(flow="1000000", o2="20.9", h2o="0"), "1.0"),
+        ("F-18", "natural-gas", d(flow="1000000", o2="22.0", h2o="8"), "1.0"),
+    ],
+)
+def test_heat_input_of_the_rule(
+    equation: str, fuel: str, inputs: dict[str, Decimal | None], mmbtu_h: str
+) -> None:
+    # B10 and B11 of the vectors
+    assert HEAT_INPUTS[equation].reporting(inputs, f_factors(fuel)) == Decimal(mmbtu_h)
 
 
 @pytest.mark.vector

@@ -170,6 +170,16 @@ def test_mrr_takes_the_mean_plus_two_sample_deviations() -> None:
     assert (closed.value, closed.provisional) == (substitute.value, False)
 
 
+@pytest.mark.vector
+def test_mrr_in_exact_figures() -> None:
+    # C18 of the vectors: 194.466667 + 2 x 9.081777
+    hours = ("181.2", "190.5", "199.9", "205.0", "188.8", "201.4")
+    hour = MissingHour(parameter=Parameter.CO2, period=tuple(map(Decimal, hours)))
+    value = SUBSTITUTION["mrr"].substitute(hour).value
+    assert value is not None
+    assert round(value, 6) == Decimal("212.630220")
+
+
 def test_mrr_does_not_invent_a_flow() -> None:
     hour = MissingHour(parameter=Parameter.FLOW, period=FLOWS)
     substitute = SUBSTITUTION["mrr"].substitute(hour)
