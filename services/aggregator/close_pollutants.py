@@ -61,7 +61,7 @@ def due(
         if first is None or first > last_due:
             continue
         over = set(range(first, last_due + 1))
-        over -= pollutant_means.formed(connection, source_id, over)
+        over -= pollutant_means.complete(connection, source_id, over, _since(connection, source))
         over -= unmeasured(connection, plan, source, over)
         chosen = sorted(computable_ranges.hours(connection, plan, {source_id: over})[source_id])
         more |= len(chosen) > _MAX_HOURS
@@ -122,9 +122,38 @@ def again(
             late = {hour for hour in late if first is not None and hour >= first}
         if late:
             pollutant_means.wait(connection, source_id, source.pollutants[0].name, late)
+        for name, begun in _newly_begun(connection, source, last_due).items():
+            # the others follow it
+            first = next((hour for hour in begun if hour not in have), None)
+            if first is not None:
+                pollutant_means.wait(connection, source_id, name, [first])
         if have:
             formed[source_id] = have
     return formed
+
+
+def _newly_begun(
+    connection: psycopg.Connection[Any], source: SourcePlan, last_due: int
+) -> dict[str, range]:
+    """Return the hours in which pollutants were measured already before their means begin.
+
+    From the first one on hours without a reading are missing.
+    """
+    since = _since(connection, source)
+    formed = pollutant_means.formed_since(connection, source.id, since)
+    # 0: it began before what is kept
+    return {
+        name: range(hour, min(formed.get(name, last_due + 1), last_due + 1))
+        for name, hour in since.items()
+        if hour
+    }
+
+
+def _since(connection: psycopg.Connection[Any], source: SourcePlan) -> dict[str, int]:
+    """Return since which hour each pollutant is measured: before, nothing of it is missing."""
+    channels = {rule.name: source.inputs[rule.roles[CONCENTRATION]] for rule in source.pollutants}
+    since = pollutant_means.measured_since(connection, set(channels.values()))
+    return {name: since[channel] for name, channel in channels.items() if channel in since}
 
 
 def form(
@@ -143,8 +172,10 @@ def form(
         in_order = sorted(of_source)
         for begin in range(0, len(in_order), _HOURS_AT_ONCE):
             piece = in_order[begin : begin + _HOURS_AT_ONCE]
-            formed = list(means(connection, plan, plan.sources[source_id], piece))
-            bounds = pollutant_means.form(connection, source_id, piece, formed, why)
+            source = plan.sources[source_id]
+            formed = list(means(connection, plan, source, piece))
+            names = [rule.name for rule in source.pollutants]
+            bounds = pollutant_means.form(connection, source_id, piece, names, formed, why)
             if bounds is not None:
                 before = changed.get(source_id, bounds)
                 changed[source_id] = min(before[0], bounds[0]), max(before[1], bounds[1])
@@ -157,7 +188,10 @@ def means(
     source: SourcePlan,
     hours: Sequence[int],
 ) -> Iterator[tuple[str, PollutantMean]]:
-    """Form all means of ascending hours from their readings, each with its pollutant."""
+    """Form all means of ascending hours from their readings, each with its pollutant.
+
+    Before the first reading of its concentration a pollutant has none: its monitor is newer.
+    """
     request = _request(source)
     assert request is not None  # noqa: S101 - it has pollutants
     roles = set(request.roles) | ({OPERATING} & set(source.inputs))
@@ -166,9 +200,12 @@ def means(
     minutes = minutes_of_hours(connection, plan, channels, changes, hours)
     points = hour_points.read(connection, plan, source, request, hours)
     excused = calibrations.excused(connection, sorted(channels), hours[0], hours[-1] + 1)
+    since = _since(connection, source)
     for hour in hours:
         operating = _operating(source, minutes, hour)
         for rule in source.pollutants:
+            if hour < since.get(rule.name, hour + 1):
+                continue
             of_rule = {
                 name: _channel_hour(source, minutes, points, excused, role, hour)
                 for name, role in rule.roles.items()

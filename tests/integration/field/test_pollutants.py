@@ -54,8 +54,10 @@ def text(*, channel: str = "", averaging: str = "30min", more: str = "") -> str:
     return _FILE % (channel, averaging, more)
 
 
-def deliver(field: FieldBench, number: int, *, minutes: Any = range(60), **values: float) -> None:
-    """Deliver one message in each of the minutes of an hour."""
+def deliver(
+    field: FieldBench, number: int, *, minutes: Any = range(60), **values: float | None
+) -> None:
+    """Deliver one message in each of the minutes of an hour; a channel of None is left out."""
     start = _START + number * _HOUR
     given = {"co2": 200.0, "flow": 100_000, "o2": 6.0, "nox": 100.0, "dust": 5.0, "load": 50}
     field.deliver(
@@ -65,7 +67,11 @@ def deliver(field: FieldBench, number: int, *, minutes: Any = range(60), **value
                 json.dumps(
                     {
                         "ts": (start + timedelta(minutes=m)).isoformat(),
-                        "values": {**given, **values},
+                        "values": {
+                            name: value
+                            for name, value in {**given, **values}.items()
+                            if value is not None
+                        },
                     }
                 ),
             )
@@ -211,6 +217,33 @@ def test_what_waits_is_formed_though_the_file_gives_its_pollutant_another_name(
         first = int(_START.timestamp()) // 3600
         found = verify.step(connection, plan, of, first, first + 12, datetime.now(UTC))
     assert Kind.DATES in {difference.kind for difference in found.differences}
+
+
+def test_nothing_is_missing_of_the_time_before_a_monitor_was_there(field: FieldBench) -> None:
+    field.apply(text())
+    for number in range(5):
+        deliver(field, number, dust=5.0 if number == 4 else None)
+    close(field, 5)
+    assert [m["starts"].hour for m in means(field, "dust")] == [4]
+    assert {m["starts"].hour for m in means(field, "nox")} == set(range(5))
+    # a reading that arrives late says that it was there, and what it did not measure is missing
+    deliver(field, 1, minutes=[30])
+    close(field, 5, 40)
+    dust = [(m["starts"].hour, m["valid"]) for m in means(field, "dust")]
+    assert dust == [(1, False), (2, False), (3, False), (4, True)]
+    # what retention drops was measured all the same
+    field.connection.execute(
+        "INSERT INTO channel_horizon SELECT id, %s FROM channel WHERE slug = 'dust'", (_START,)
+    )
+    field.apply(text(averaging="1h"))
+    close(field, 5, 50)
+    assert [m["starts"].hour for m in means(field, "dust")] == list(range(5))
+    with connect(field.url, process="test", autocommit=True) as connection_:
+        (plan,) = facility_plans(connection_).values()
+        (of,) = final_hours.sources(connection_, None)
+        first = int(_START.timestamp()) // 3600
+        found = verify.step(connection_, plan, of, first, first + 5, datetime.now(UTC))
+    assert Kind.POLLUTANT not in {difference.kind for difference in found.differences}
 
 
 def test_nothing_is_missing_of_the_time_in_which_a_facility_was_retired(field: FieldBench) -> None:

@@ -6,7 +6,7 @@ What changes is kept beside it, with the time for which it stood.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, LiteralString
 
@@ -41,8 +41,9 @@ _CHANGES: LiteralString = (
     f"({_prefixed('m.', _FIGURES)}) IS DISTINCT FROM ({_prefixed('{{n}}.', _FIGURES)})"
 )
 
-# Where the averaging interval changed, means of other intervals of these hours go; and what waited
-# under the name of a pollutant that the file names no more.
+# Where the averaging interval changed, means of other intervals of these hours go, as do those of a
+# monitor that turns out to be newer; and what waited under the name of a pollutant that the file
+# names no more.
 _FORM: LiteralString = f"""
 WITH n AS (
     SELECT pollutant, minute_start(first_minute) AS starts, minutes, valid, verdict, reason,
@@ -58,7 +59,7 @@ WITH n AS (
     DELETE FROM pollutant_mean m WHERE m.source_id = %(source)s
        AND m.starts IN (SELECT minute_start(h * 60 + k)
                         FROM unnest(%(hours)s::int4[]) AS h, unnest(ARRAY[0, 30]) AS k)
-       AND (m.pollutant IN (SELECT pollutant FROM n) OR NOT m.final)
+       AND (m.pollutant = ANY(%(names)s) OR NOT m.final)
        AND NOT EXISTS (SELECT FROM n WHERE n.pollutant = m.pollutant AND n.starts = m.starts)
     RETURNING m.*
 ), kept_gone AS ({_supersede("gone m WHERE true")}), kept AS ({
@@ -115,6 +116,33 @@ _FORMED = """
 SELECT DISTINCT minute_of(starts) / 60 FROM pollutant_mean
 WHERE source_id = %(source)s AND final
   AND starts >= minute_start(60 * %(first)s) AND starts < minute_start(60 * (%(last)s + 1))
+"""
+
+# Hours in which each pollutant has its means that is measured by then.
+_COMPLETE = """
+SELECT h FROM unnest(%(hours)s::int4[]) AS h
+WHERE NOT EXISTS (
+    SELECT FROM unnest(%(names)s::text[], %(since)s::int4[]) AS p(name, since)
+    WHERE h >= p.since AND NOT EXISTS (
+        SELECT FROM pollutant_mean m
+        WHERE m.source_id = %(source)s AND m.pollutant = p.name AND m.final
+          AND m.starts >= minute_start(60 * h) AND m.starts < minute_start(60 * (h + 1))))
+"""
+
+# A channel whose readings were dropped as too old was there before the first one that is left.
+_SINCE = """
+SELECT c, CASE WHEN EXISTS (SELECT FROM channel_horizon z WHERE z.channel_id = c) THEN 0
+          ELSE minute_of(least(
+              (SELECT ts FROM reading WHERE channel_id = c ORDER BY ts LIMIT 1),
+              (SELECT first_ts FROM packed_readings WHERE channel_id = c ORDER BY day LIMIT 1)
+          )) / 60 END
+FROM unnest(%s::int4[]) AS c
+"""
+
+_FIRST_FORMED = """
+SELECT n, (SELECT minute_of(min(m.starts)) / 60 FROM pollutant_mean m
+           WHERE m.source_id = %s AND m.pollutant = n AND m.final)
+FROM unnest(%s::text[]) AS n
 """
 
 _FIRST = """
@@ -227,6 +255,41 @@ def formed(connection: psycopg.Connection[Any], source_id: int, hours: Collectio
     return {row[0] for row in rows} & set(hours)
 
 
+def measured_since(
+    connection: psycopg.Connection[Any], channel_ids: Collection[int]
+) -> dict[int, int]:
+    """Read since which hour channels have readings; one that has none is not there."""
+    rows = connection.execute(_SINCE, (list(channel_ids),))
+    return {channel: hour for channel, hour in rows if hour is not None}
+
+
+def formed_since(
+    connection: psycopg.Connection[Any], source_id: int, names: Collection[str]
+) -> dict[str, int]:
+    """Read the first hour of which means of pollutants were formed; without any: not there."""
+    rows = connection.execute(_FIRST_FORMED, (source_id, list(names)))
+    return {name: hour for name, hour in rows if hour is not None}
+
+
+def complete(
+    connection: psycopg.Connection[Any],
+    source_id: int,
+    hours: Collection[int],
+    since: Mapping[str, int],
+) -> set[int]:
+    """Read in which hours all means were formed; ``since``: when each pollutant begins."""
+    rows = connection.execute(
+        _COMPLETE,
+        {
+            "source": source_id,
+            "hours": sorted(hours),
+            "names": list(since),
+            "since": list(since.values()),
+        },
+    )
+    return {row[0] for row in rows}
+
+
 def waiting(connection: psycopg.Connection[Any], source_id: int) -> tuple[int, float] | None:
     """Read the first hour that waits, and the seconds since any of them changed; None: none."""
     row = connection.execute(_WAITING, (source_id,)).fetchone()
@@ -244,10 +307,13 @@ def form(
     connection: psycopg.Connection[Any],
     source_id: int,
     hours: Collection[int],
+    names: Collection[str],
     means: Sequence[tuple[str, PollutantMean]],
     why: str,
 ) -> tuple[int, int] | None:
     """Write all means of hours, each with its pollutant; ``why``: the reason of a new version.
+
+    ``names``: of the source's pollutants; those without a mean in an hour have none any more.
 
     Returns the first and last minute at which a mean begins that changed; None: none did.
     """
@@ -257,6 +323,7 @@ def form(
         {
             "source": source_id,
             "hours": sorted(hours),
+            "names": list(names),
             "why": why,
             "pollutants": [pollutant for pollutant, _ in means],
             "firsts": [m.first_minute for m in of_means],
