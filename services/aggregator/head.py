@@ -1,4 +1,4 @@
-"""The newest readings of a facility's channels, remembered from one tick to the next.
+"""The newest readings of a facility's channels, remembered from one tick to the next, and minutes.
 
 A live channel is computed again and again from the same minute, of which each tick brings one
 reading more. What an aggregator has read it need not read again: a reading that is written,
@@ -15,6 +15,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from services.core.store.emissions.live_minutes import LiveMinutes
 from services.core.store.readings.series import Series, SeriesRequests, StoredReadings, joined
 from services.core.store.registry.plan import FacilityPlan
 from services.core.timeline.instants import MINUTE_US
@@ -54,9 +55,12 @@ class Head:
         self._plan: FacilityPlan | None = None
         #: of the facility after the tick that left this; None: not to be relied on
         self._sequence: int | None = None
+        #: rows that the last tick left
+        self.minutes = LiveMinutes()
         self._forget()
 
     def _forget(self) -> None:
+        self.minutes.forget()
         self.channels = np.zeros(0, dtype=np.int64)
         self._registers = np.zeros(0, dtype=np.bool_)
         self._base_us = 0
@@ -95,6 +99,7 @@ class Head:
             self._base_us = begin_us - (1 << (_TIME_BITS - 1))
         self._sequence = None
         self._drop_old((current_minute - _LIVE_MINUTES + 1) * MINUTE_US)
+        self.minutes.begin(current_minute - _LIVE_MINUTES + 1)
         return HeadReadings(self, StoredReadings(connection), current_minute)
 
     def is_of(self, sequence: int) -> bool:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from services.aggregator.alerts.changed_ranges import ChangedRanges
 from services.core.accounting.methods import ActivityMethod
 from services.core.accounting.minute_rounding import billionths, holdable, multipliable
-from services.core.store.emissions import deferred_minutes, factor_restatement
+from services.core.store.emissions import deferred_minutes, factor_restatement, window_changes
 from services.core.store.emissions.deferred_minutes import DeferredMinutes
 from services.core.store.emissions.factor_restatement import Amounts, Masses, Queued
 from services.core.store.registry.plan import FacilityPlan
@@ -169,10 +169,7 @@ def _restate(
     begins = _hours_begin(minutes)
     hours = _hours(minutes, begins, amounts)
     changes, closed = factor_restatement.write_hours(connection, hours, reasons)
-    # an hour that no window begins or ends in lies in each as a whole, or not at all
-    boundary_hours = factor_restatement.boundary_hours(connection, list(reasons))
-    keys = list(zip(changes.source.tolist(), changes.minute.tolist(), strict=True))
-    split = np.array([key in boundary_hours for key in keys], dtype=bool)
+    split = window_changes.in_boundary_hour(connection, changes.source, changes.minute)
     of_edges = _differences(connection, minutes, hours, begins, changes.where(split))
     factor_restatement.change_windows(connection, changes.where(~split).plus(of_edges))
     for source_id in np.unique(changes.source).tolist():

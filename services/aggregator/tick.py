@@ -37,8 +37,10 @@ from services.core.store.emissions import (
     left_over,
     minutes_and_hours,
     retired_facilities,
+    window_changes,
 )
 from services.core.store.emissions.facility_progress import Progress
+from services.core.store.emissions.live_minutes import LiveMinutes
 from services.core.store.emissions.minute_changes import Changes
 from services.core.store.emissions.queued_minutes import QueuedMinutes
 from services.core.store.registry.plan import FacilityPlan
@@ -73,6 +75,7 @@ class _TickContext:
     now: datetime
     current_minute: int
     readings: HeadReadings
+    live_minutes: LiveMinutes
     pieces: Pieces
     #: there may be minutes that follow a new factor
     has_deferred: bool
@@ -138,11 +141,15 @@ def tick(
             now=now,
             current_minute=current_minute,
             readings=head.begin(connection, plan, sequence, current_minute),
+            live_minutes=head.minutes,
             pieces=Pieces() if pieces is None else pieces,
             has_deferred="factor" in progress.queued or progress.has_deferred,
             rest_waits="rest" in progress.queued,
             noted=progress.noted,
         )
+        if context.has_deferred:
+            # those that follow change without being computed
+            head.minutes.forget()
         if reopened is not None:
             # before windows are made anew, which then hold it already
             _reopen(context, *reopened)
@@ -395,7 +402,11 @@ def _compute(context: _TickContext, work: Work) -> None:
         deferred_minutes.settle(connection, plan.id, ranges.by_id())
     computed = compute.sources(context.readings, plan, ranges) if len(ranges) else []
     context.noted = impossible.note(connection, plan, ranges, computed, noted=context.noted)
-    changes = minutes_and_hours.record(connection, computed) if computed else Changes.none()
+    changes = (
+        minutes_and_hours.record(connection, computed, context.live_minutes)
+        if computed
+        else Changes.none()
+    )
     again = close_hours.recorded_again(
         connection, close_hours.affected(plan, ranges), work.hours_to_finalise
     )
@@ -436,7 +447,7 @@ def _apply(
     }
     context.restated_hours += minutes_and_hours.change_hours(connection, indirect, resolved)
     changed = direct.plus(indirect)
-    minutes_and_hours.change_rolling(
+    window_changes.change(
         connection, changed, minute_rollover.windows_through(context.current_minute)
     )
     context.changed_ranges.add(changed, reasons)

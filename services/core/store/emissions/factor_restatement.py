@@ -90,12 +90,6 @@ FROM (
 WHERE r.source_id = c.source_id AND r.span = c.span
 """
 
-_BOUNDARY_HOURS = """
-SELECT DISTINCT r.source_id, minute_of(x.edge) / 60
-FROM rolling_total r CROSS JOIN LATERAL (VALUES (r.since), (r.upto)) AS x(edge)
-WHERE r.source_id = ANY(%s)
-"""
-
 _MINUTES: LiteralString = f"""
 SELECT x.source_id, minute_of(m.minute), {per_figure(MASSES, "m.{f}")}
 FROM unnest(%s::int4[], %s::int4[]) AS x(source_id, hour)
@@ -267,15 +261,6 @@ def change_windows(connection: psycopg.Connection[Any], changes: Masses) -> None
             **changes.ug,
         },
     )
-
-
-def boundary_hours(
-    connection: psycopg.Connection[Any], source_ids: Sequence[int]
-) -> set[tuple[int, int]]:
-    """Read source and first minute of each hour in which a rolling total begins or ends."""
-    return {
-        (row[0], row[1] * 60) for row in connection.execute(_BOUNDARY_HOURS, (list(source_ids),))
-    }
 
 
 def minutes_in_force(

@@ -15,8 +15,11 @@ from services.core.store.schema.figures import IN_HOURS, per_figure
 IS_CLOSED: LiteralString = "(h.final OR h.code IS NOT NULL)"
 
 
+#: The present, asked for once in a statement and not for each of its hours.
+PRESENT: LiteralString = "(SELECT known_now())"
+
 #: When a version ends and the next begins: the present, but never before it began itself.
-_FROM_NOW_ON: LiteralString = "greatest(known_now(), h.known_at)"
+_FROM_NOW_ON: LiteralString = "greatest(" + PRESENT + ", h.known_at)"
 
 
 def supersede(changing: LiteralString, *, also: LiteralString = "true") -> LiteralString:

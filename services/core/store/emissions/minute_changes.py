@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.core.store.database.arrays import PackedRows
-from services.core.store.schema.figures import FIGURES, Figure
+from services.core.store.schema.figures import FIGURES, Figure, per_figure
 
 
 def packed(figures: Iterable[Figure]) -> PackedRows:
@@ -24,6 +24,13 @@ def packed(figures: Iterable[Figure]) -> PackedRows:
 
 
 _ALL: Final = packed(FIGURES)
+
+#: SQL of changes as rows ``d``; the parameters are the columns of :class:`Changes`.
+CHANGES: LiteralString = f"""
+unnest(%(sources)s::int4[], %(minutes)s::int4[], %(has_activity)s::bool[],
+       {per_figure(FIGURES, "%({f})s::{f.type}[]")})
+    AS d(source_id, minute, has_activity, {per_figure(FIGURES)})
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +85,42 @@ class Changes:
         for source_id, hour in pairs.T.tolist():
             hours.setdefault(source_id, set()).add(hour)
         return hours
+
+    def by_hour(self) -> Changes:
+        """Return what the changes of each hour come to, as those of its first minute."""
+        if not len(self):
+            return self
+        hours = self.columns["minutes"] // 60 * 60
+        order = np.lexsort((hours, self.columns["sources"]))
+        source, hour = self.columns["sources"][order], hours[order]
+        begins = np.ones(order.size, dtype=np.bool_)
+        begins[1:] = (source[1:] != source[:-1]) | (hour[1:] != hour[:-1])
+        first = np.flatnonzero(begins)
+        counts = self.columns["has_activity"][order]
+        any_counts = np.logical_or.reduceat(counts, first)
+
+        def total(figure: Figure) -> NDArray[Any]:
+            changes = self.columns[figure.name][order]
+            totals: NDArray[Any] = np.add.reduceat(changes, first)
+            if not figure.nullable:
+                return totals
+            return np.where(any_counts, np.add.reduceat(changes * counts, first), totals)
+
+        return Changes(
+            columns={
+                "sources": source[first],
+                "minutes": hour[first],
+                "has_activity": any_counts,
+                **{figure.name: total(figure) for figure in FIGURES},
+            }
+        )
+
+    def any_of(self, figures: Iterable[Figure]) -> NDArray[np.bool_]:
+        """Return which change one of the figures."""
+        changed: NDArray[np.bool_] = np.logical_or.reduce(
+            [self.columns[figure.name] != 0 for figure in figures]
+        )
+        return changed
 
     def split(self, hours: Mapping[int, Collection[int]]) -> tuple[Changes, Changes]:
         """Return the changes within the hours (since the epoch, by source), and the others."""
