@@ -28,6 +28,7 @@ from services.api.http.parameters import TellTime
 from services.api.http.same_site import SameSiteOnly, no_form
 from services.api.http.validation import no_unknown_parameter
 from services.api.http.well_formed import WellFormedOnly
+from services.api.live.bodies import LiveBodies
 from services.api.live.feed import LiveFeed, Pace
 from services.api.live.listen import listen
 from services.api.live.standing_keys import StandingKeys
@@ -90,8 +91,9 @@ def create_app(
     database = Database(settings.database, connections=settings.api_reads_at_once)
     # streams go on whatever requests do
     feeding = Database(settings.database, connections=_FEED_CONNECTIONS)
+    bodies = LiveBodies()
     feed = LiveFeed(
-        live_reader(feeding, clock), pace=pace or Pace(max_streams=settings.api_streams)
+        live_reader(feeding, clock, bodies), pace=pace or Pace(max_streams=settings.api_streams)
     )
     gate = Gate(settings)
     standing = StandingKeys(feeding, feed)
@@ -132,6 +134,7 @@ def create_app(
         database=database,
         clock=clock,
         feed=feed,
+        live=bodies,
         gate=gate,
         health=Health(settings.database, holds_s=health_holds_s),
     )

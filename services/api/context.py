@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from services.api.admission.gate import Gate
 from services.api.database import Database
 from services.api.health import Health
+from services.api.live.bodies import LiveBodies
 from services.api.live.feed import LiveFeed
 from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings
@@ -23,6 +24,8 @@ class Context:
     database: Database
     clock: Clock
     feed: LiveFeed
+    #: what polls and streams are sent
+    live: LiveBodies
     #: rate limits and turns
     gate: Gate
     health: Health

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 
@@ -19,10 +19,12 @@ from services.api.http.intervals import count_about, cut
 from services.api.http.pages import MAX_ROWS, Pages
 from services.api.http.problems import NotFound, TooManyRows
 from services.api.http.shapes import Shape
+from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
 from services.api.models.bands import SourceMass, band_kg, masses_kg
 from services.api.models.emissions import Emission
 from services.api.models.shares import quality, shares
 from services.api.models.stale import share_stale
+from services.api.routes.answer_validators import emissions_validator
 from services.api.routes.emission_series import Series, hours_then, rows_of, series_of
 from services.api.routes.emissions_query import EmissionsQuery
 from services.core.store.answers.emissions import Bucket, EmissionRow
@@ -55,13 +57,16 @@ _PAGES = Pages("/v1/emissions", Cursor(_Place), _place)
         " `from`. An interval without data is a row with null and coverage 0: a gap is not zero.",
         NotFound,
         TooManyRows,
-    ),
+    )
+    | NOT_MODIFIED,
 )
 async def get_emissions(
+    request: Request,
     context: InContext,
     who: Reader,
     query: Annotated[EmissionsQuery, FromQuery()],
     accept: Accept = "",
+    if_none_match: IfNoneMatch = "",
 ) -> Response:
     """List emissions of each source as JSON, CSV or Arrow, as the header ``Accept`` says."""
     now = context.clock.now()
@@ -73,7 +78,14 @@ async def get_emissions(
     facilities = await visible_facilities(context, who, query.facility)
     if after is not None:
         begins = max(begins, after.time)
+    validator = None
     async with context.database.read() as connection:
+        if query.as_of is None:
+            validator = await emissions_validator(
+                connection, request, facilities, begins, ends, longest=2 * interval.mean, now=now
+            )
+            if validator.holds(if_none_match):
+                return validator.not_modified()
         series = await series_of(
             connection, facilities, query.source, begins, ends, now=now, as_of=query.as_of
         )
@@ -113,7 +125,11 @@ async def get_emissions(
         listed.rows,
         _ROWS,
         accept=accept,
-        headers={**listed.headers, **retired_header(facilities, query.facility)},
+        headers={
+            **listed.headers,
+            **retired_header(facilities, query.facility),
+            **(validator.headers if validator else {}),
+        },
     )
 
 

@@ -25,6 +25,7 @@ from services.api.http.problems import (
     documented,
 )
 from services.api.http.shapes import Shape
+from services.api.http.validators import NOT_MODIFIED, IfNoneMatch, Validator
 from services.api.models.facilities import (
     Applied,
     Facility,
@@ -36,6 +37,7 @@ from services.core.accounting.factors import Factor
 from services.core.facility.checks import warnings
 from services.core.facility.file import parse
 from services.core.facility.model import FacilityFile
+from services.core.store.answers.answer_states import devices_state
 from services.core.store.answers.facility_queries import FacilityRow, devices
 from services.core.store.operations.apply_facility import apply_facility
 from services.core.store.operations.retire_facility import look_up, retire_facility
@@ -67,10 +69,14 @@ _FACILITY, _SOURCE, _DEVICE = Shape(Facility), Shape(FacilitySource), Shape(Faci
     "/v1/facilities",
     summary="List facilities",
     response_model=list[Facility],
-    responses=documented(),
+    responses=documented() | NOT_MODIFIED,
 )
 async def get_facilities(
-    context: InContext, who: Reader, query: Annotated[FacilitiesQuery, FromQuery()]
+    request: Request,
+    context: InContext,
+    who: Reader,
+    query: Annotated[FacilitiesQuery, FromQuery()],
+    if_none_match: IfNoneMatch = "",
 ) -> Response:
     """List the facilities that the key can see, with active sources and devices, by id."""
     after = _PAGES.after(query)
@@ -81,8 +87,14 @@ async def get_facilities(
         if (query.retired or f.retired_at is None) and (after is None or f.slug > after.facility)
     ]
     listed = _PAGES.page(rows, query)
+    ids = [f.id for f in listed.rows]
     async with context.database.read() as connection:
-        by_facility = await devices(connection, [f.id for f in listed.rows])
+        state = await devices_state(connection, ids)
+        # with the rows that were read before it: they may be of an earlier state
+        validator = Validator("facilities", request.url.query, listed.rows, state)
+        if validator.holds(if_none_match):
+            return validator.not_modified()
+        by_facility = await devices(connection, ids)
     return json_answer(
         [
             _FACILITY.row(
@@ -93,7 +105,7 @@ async def get_facilities(
             )
             for f in listed.rows
         ],
-        listed.headers,
+        {**listed.headers, **validator.headers},
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
@@ -17,11 +17,13 @@ from services.api.http.cursors import Cursor
 from services.api.http.pages import CursorText, Pages, RowLimit
 from services.api.http.parameters import Query, SlugList
 from services.api.http.shapes import Shape
+from services.api.http.validators import NOT_MODIFIED, IfNoneMatch, Validator
 from services.api.models.factors import FactorVersion
 from services.core.accounting.builtin_factors import builtin_factors, lines
 from services.core.accounting.factor_publications import publications
 from services.core.accounting.factor_search import search
 from services.core.accounting.factor_tables import write_gases
+from services.core.store.answers.answer_states import totals_state
 from services.core.store.answers.factor_versions import ListedFactor, Place, factor_versions
 
 router = APIRouter(tags=["factors"])
@@ -55,16 +57,24 @@ class FactorsQuery(Query):
     response_model=list[FactorVersion],
     responses=_ROWS.documented(
         "Rows by factor, one for each version. JSON or, with `Accept: text/csv`, CSV."
-    ),
+    )
+    | NOT_MODIFIED,
 )
 async def get_factors(
+    request: Request,
     context: InContext,
     _: Reader,
     query: Annotated[FactorsQuery, FromQuery()],
     accept: Accept = "",
+    if_none_match: IfNoneMatch = "",
 ) -> Response:
     """List the factors that every facility can use, built-in and imported ones."""
     after = _PAGES.after(query)
+    async with context.database.read() as connection:
+        state = await totals_state(connection, [])
+    validator = Validator("factors", request.url.query, accept, state)
+    if validator.holds(if_none_match):
+        return validator.not_modified()
     names = set(query.factor) if query.factor else None
     if query.search is not None:
         matching = {match.id for match in await asyncio.to_thread(search, query.search)}
@@ -83,7 +93,10 @@ async def get_factors(
         )
     listed = _PAGES.page(rows, query)
     return rows_answer(
-        [_row(row) for row in listed.rows], _ROWS, accept=accept, headers=listed.headers
+        [_row(row) for row in listed.rows],
+        _ROWS,
+        accept=accept,
+        headers={**listed.headers, **validator.headers},
     )
 
 

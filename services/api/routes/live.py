@@ -5,15 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, Header
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse
 from pydantic import Field
 
-from services.api.auth import Reader, in_force, no_facility
-from services.api.context import InContext
+from services.api.auth import Principal, Reader, in_force, no_facility
+from services.api.context import Context, InContext
 from services.api.database import Database
 from services.api.http.answers import json_answer
 from services.api.http.errors import DATABASE_ERRORS, from_database
@@ -27,19 +26,21 @@ from services.api.http.problems import (
     TooSlow,
     documented,
 )
+from services.api.http.shapes import JSON
+from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
+from services.api.live.bodies import LiveBodies
 from services.api.live.body import live_body
 from services.api.live.feed import FeedAwayError, LiveEvent, ReadLive
 from services.api.models.live import Live
 from services.core.runtime.clock import Clock
-from services.core.store.alerts.queries import alerts_as_of, is_open, live_alerts
-from services.core.store.answers.live import facility_live
+from services.core.store.alerts.queries import alerts_as_of, is_open
 from services.core.store.answers.live_as_of import (
     Past,
     compute_past,
     facility_live_as_of,
     zone_and_sources,
 )
-from services.core.store.answers.source_uncertainty import KnownAccounts, source_accounts
+from services.core.store.answers.source_uncertainty import source_accounts
 
 router = APIRouter(tags=["live"])
 
@@ -71,10 +72,13 @@ class StreamQuery(Query):
     "/v1/live",
     summary="Get live totals",
     response_model=Live,
-    responses=documented(NotFound, FacilityRetired),
+    responses=documented(NotFound, FacilityRetired) | NOT_MODIFIED,
 )
 async def get_live(
-    context: InContext, who: Reader, query: Annotated[LiveQuery, FromQuery()]
+    context: InContext,
+    who: Reader,
+    query: Annotated[LiveQuery, FromQuery()],
+    if_none_match: IfNoneMatch = "",
 ) -> Response:
     """Return rate, totals by window and coverage, for the facility and for each source.
 
@@ -83,28 +87,40 @@ async def get_live(
     if not who.sees(query.facility):
         raise no_facility(query.facility)
     now = context.clock.now()
-    as_of = None if query.as_of is None else min(now, query.as_of)
-    past = None if as_of is None else await _past(context, query.facility, as_of)
+    if query.as_of is not None:
+        return await _live_as_of(context, who, query.facility, min(now, query.as_of), query.as_of)
     async with context.database.read() as connection:
-        if as_of is None:
-            state = await facility_live(connection, query.facility, now=now)
-        elif past is None:
-            state = None
-        else:
-            state = await facility_live_as_of(connection, query.facility, as_of=as_of, past=past)
-        accounts = await source_accounts(connection, query.facility, as_of)
-        alerts = (
-            await live_alerts(connection, query.facility)
-            if query.as_of is None
-            else await alerts_as_of(connection, query.facility, query.as_of)
+        validator = await context.live.state(connection, query.facility, now)
+        if validator is not None and validator.holds(if_none_match):
+            return validator.not_modified()
+        live = (
+            None
+            if validator is None
+            else await context.live.of_state(connection, query.facility, validator, now)
         )
-    if state is None:
+    if live is None:
         await in_force(context, who, query.facility)
         raise no_facility(query.facility)
+    return Response(live.body(now), media_type=JSON, headers=live.validator.headers)
+
+
+async def _live_as_of(
+    context: Context, who: Principal, facility: str, as_of: datetime, asked: datetime
+) -> Response:
+    past = await _past(context, facility, as_of)
+    if past is None:
+        await in_force(context, who, facility)
+        raise no_facility(facility)
+    async with context.database.read() as connection:
+        state = await facility_live_as_of(connection, facility, as_of=as_of, past=past)
+        accounts = await source_accounts(connection, facility, as_of)
+        alerts = await alerts_as_of(connection, facility, asked)
+    if state is None:
+        raise no_facility(facility)
     return json_answer(live_body(state, accounts, [a for a in alerts if is_open(a)]))
 
 
-async def _past(context: InContext, facility: str, as_of: datetime) -> Past | None:
+async def _past(context: Context, facility: str, as_of: datetime) -> Past | None:
     """Compute what had been known at ``as_of``; None: there is no such facility."""
     async with context.database.read() as connection:
         zone_sources = await zone_and_sources(connection, facility, as_of)
@@ -157,30 +173,25 @@ def _sequence_of(event_id: str) -> int | None:
     return int(sequence) if sequence.isdecimal() and len(sequence) < 19 else None
 
 
-def live_reader(database: Database, clock: Clock) -> ReadLive:
+def live_reader(database: Database, clock: Clock, bodies: LiveBodies) -> ReadLive:
     """Build the feed's reader: the state of a facility as one event."""
-    known = KnownAccounts()
 
     async def read(facility: str) -> LiveEvent | None:
         now = clock.now()
         try:
             async with database.read() as connection:
-                state = await facility_live(connection, facility, now=now)
-                accounts = await known.read(connection, facility)
-                alerts = await live_alerts(connection, facility)
+                live = await bodies.read(connection, facility, now)
         except DATABASE_ERRORS as error:
             if isinstance(from_database(error), DatabaseAway | TooSlow):
                 raise FeedAwayError(str(error)) from error
             raise
-        if state is None:
+        if live is None:
             return None
         return LiveEvent(
-            id=f"{state.sequence}-{int(now.timestamp()) // 60}",
-            body=msgspec.json.encode(
-                live_body(state, accounts, [alert for alert in alerts if is_open(alert)])
-            ),
-            sequence=state.sequence,
-            alerts=tuple((alert["data_version"], msgspec.json.encode(alert)) for alert in alerts),
+            id=f"{live.sequence}-{int(now.timestamp()) // 60}",
+            body=live.body(now),
+            sequence=live.sequence,
+            alerts=live.alerts,
         )
 
     return read

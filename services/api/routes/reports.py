@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
@@ -15,8 +15,10 @@ from services.api.http.answers import Accept, rows_answer
 from services.api.http.parameters import FacilityList, Instant, Query, SourceList
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Shape
+from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
 from services.api.models.bands import kg
 from services.api.models.emissions import Report
+from services.api.routes.answer_validators import year_validator
 from services.core.store.answers.reported_periods import ReportedPeriod, reported_year
 
 router = APIRouter(tags=["reports"])
@@ -52,18 +54,27 @@ class ReportsQuery(Query):
         " source is under Part 75, unless the facility file says otherwise. A period with"
         " an hour that cannot be computed has no value. JSON or, with `Accept: text/csv`, CSV.",
         NotFound,
-    ),
+    )
+    | NOT_MODIFIED,
 )
 async def get_reports(
+    request: Request,
     context: InContext,
     who: Reader,
     query: Annotated[ReportsQuery, FromQuery()],
     accept: Accept = "",
+    if_none_match: IfNoneMatch = "",
 ) -> Response:
     """List what a rule's report contains; sources without a rule are left out."""
     facilities = await visible_facilities(context, who, query.facility)
     now = context.clock.now()
     as_of = None if query.as_of is None else min(now, query.as_of)
+    validator = None
+    if query.as_of is None:
+        async with context.database.read() as connection:
+            validator = await year_validator(connection, request, facilities, query.year, now)
+        if validator.holds(if_none_match):
+            return validator.not_modified()
     slugs = [facility.slug for facility in facilities]
     periods = await context.database.read_in_thread(
         lambda connection: reported_year(connection, slugs, query.year, as_of or now, as_of)
@@ -75,7 +86,13 @@ async def get_reports(
         )
     rows = [_row(period) for period in periods if not query.source or period.source in query.source]
     return rows_answer(
-        rows, _ROWS, accept=accept, headers=retired_header(facilities, query.facility)
+        rows,
+        _ROWS,
+        accept=accept,
+        headers={
+            **retired_header(facilities, query.facility),
+            **(validator.headers if validator else {}),
+        },
     )
 
 

@@ -15,6 +15,7 @@ from services.core.accounting.factor_calendar import FactorAge
 from services.core.accounting.uncertainty import Component, FactorUncertainty
 from services.core.facility import model
 from services.core.store.answers import meter_uncertainty
+from services.core.store.answers.answer_states import BY_READINGS
 from services.core.store.answers.factor_ages import ages, ages_then, counting, versions
 from services.core.store.packing import opened
 from services.core.store.readings import history
@@ -56,14 +57,11 @@ WHERE f.slug = :facility AND s.method = 'stack'
 _NEWEST: Final = timedelta(days=31)
 
 _VALIDITY = text(
-    """
-SELECT r.revision, EXISTS (
-    SELECT FROM source s JOIN facility f ON f.id = s.facility_id
-    WHERE f.slug = :facility
-      AND (s.method = 'stack' OR (s.spec -> 'derived' IS NOT NULL
-           AND s.spec #> '{derived,uncertainty}' IS NULL))) AS by_readings
+    f"""
+SELECT r.revision, EXISTS (SELECT FROM facility f WHERE f.slug = :facility AND {BY_READINGS})
+       AS by_readings
 FROM registry_revision r
-"""
+"""  # noqa: S608 - constants
 )
 
 

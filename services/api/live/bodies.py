@@ -1,0 +1,107 @@
+"""Bodies of live totals, each built and encoded once for a facility and its state.
+
+Whoever polls and whoever streams is sent the same bytes; only the instant of the answer is put in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.api.http.validators import Validator
+from services.api.live.body import live_body
+from services.core.store.alerts.queries import is_open, live_alerts
+from services.core.store.answers.answer_states import AnswerState, live_state
+from services.core.store.answers.live import facility_live
+from services.core.store.answers.source_uncertainty import KnownAccounts
+
+#: Facilities whose bodies are kept: one of 20 sources has 60 kB.
+_MAX_KEPT: Final = 256
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LiveBytes:
+    """A facility's state as it is sent."""
+
+    validator: Validator
+    sequence: int
+    #: the body after its first member, which is the instant
+    rest: bytes
+    #: alerts that are open or changed lately, with the sequence at which they did; ascending
+    alerts: tuple[tuple[int, bytes], ...]
+
+    def body(self, now: datetime) -> bytes:
+        """Return the body of an answer at ``now``, JSON of one line."""
+        return b'{"as_of":' + msgspec.json.encode(now) + b"," + self.rest
+
+
+class LiveBodies:
+    """Reads and keeps the newest body of each facility that is asked for."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, LiveBytes] = OrderedDict()
+        #: who asks for what is being built waits for it
+        self._building: dict[str, asyncio.Lock] = {}
+        self._accounts = KnownAccounts()
+
+    async def state(
+        self, connection: AsyncConnection, facility: str, now: datetime
+    ) -> Validator | None:
+        """Read the validator of the body at ``now``; None: the facility is not in force."""
+        state = await live_state(connection, facility)
+        return None if state is None else _validator(facility, state, now)
+
+    async def read(
+        self, connection: AsyncConnection, facility: str, now: datetime
+    ) -> LiveBytes | None:
+        """Read the body at ``now``, its current minute included; None: it is not in force."""
+        validator = await self.state(connection, facility, now)
+        if validator is None:
+            return None
+        return await self.of_state(connection, facility, validator, now)
+
+    async def of_state(
+        self, connection: AsyncConnection, facility: str, validator: Validator, now: datetime
+    ) -> LiveBytes | None:
+        """Return the body of a state that :meth:`state` read on this connection, or a newer one."""
+        lock = self._building.setdefault(facility, asyncio.Lock())
+        async with lock:
+            kept = self._kept.get(facility)
+            if kept is None or kept.validator.tag != validator.tag:
+                kept = await self._build(connection, facility, validator, now)
+        if kept is not None:
+            self._kept[facility] = kept
+            self._kept.move_to_end(facility)
+            while len(self._kept) > _MAX_KEPT:
+                self._kept.popitem(last=False)
+        if not lock.locked():
+            self._building.pop(facility, None)
+        return kept
+
+    async def _build(
+        self, connection: AsyncConnection, facility: str, validator: Validator, now: datetime
+    ) -> LiveBytes | None:
+        state = await facility_live(connection, facility, now=now)
+        accounts = await self._accounts.read(connection, facility)
+        alerts = await live_alerts(connection, facility)
+        if state is None:
+            return None
+        body = live_body(state, accounts, [alert for alert in alerts if is_open(alert)])
+        del body["as_of"]
+        return LiveBytes(
+            validator=validator,
+            sequence=state.sequence,
+            rest=msgspec.json.encode(body)[1:],
+            alerts=tuple((alert["data_version"], msgspec.json.encode(alert)) for alert in alerts),
+        )
+
+
+def _validator(facility: str, state: AnswerState, now: datetime) -> Validator:
+    """Totals change as a minute begins, data or none."""
+    return Validator("live", facility, state, int(now.timestamp()) // 60)

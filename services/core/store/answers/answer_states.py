@@ -1,0 +1,93 @@
+"""What answers follow from, in a few figures: the same figures, the same answer.
+
+Each change of the registry raises its revision; each change of a facility's totals, whatever caused
+it, its sequence, in the same transaction. Bands of stacks and of derived channels also follow from
+their newest readings, before the totals do: where a facility has some, what was invalidated and not
+yet computed is told too, and the minute, for readings grow old.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, LiteralString
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+#: SQL of whether bands of the facility ``f`` follow from its newest readings.
+BY_READINGS: Final[LiteralString] = """EXISTS (
+    SELECT FROM source s WHERE s.facility_id = f.id
+      AND (s.method = 'stack' OR (s.spec -> 'derived' IS NOT NULL
+           AND s.spec #> '{derived,uncertainty}' IS NULL)))"""
+
+#: SQL of the state of the facility ``f``, with its progress ``p``.
+_FACILITY: Final[LiteralString] = f"""concat_ws(' ', f.id, coalesce(p.sequence, 0),
+    CASE WHEN {BY_READINGS} THEN concat_ws(' ',
+        (SELECT t.id FROM touched t WHERE t.facility_id = f.id AND t.live
+         ORDER BY t.id DESC LIMIT 1),
+        (SELECT t.id FROM touched t WHERE t.facility_id = f.id AND NOT t.live
+         ORDER BY t.id DESC LIMIT 1),
+        minute_of(now())) END)"""  # noqa: S608 - constants
+
+#: Each change of an alert writes its row anew, by whomever; comments are only ever added.
+_LIVE = text(
+    f"""
+SELECT r.revision, {_FACILITY} AS totals, alerts.state AS alerts
+FROM registry_revision r
+JOIN facility f ON f.slug = :facility AND f.retired_at IS NULL
+LEFT JOIN facility_progress p ON p.facility_id = f.id
+CROSS JOIN LATERAL (
+    SELECT string_agg(concat_ws(' ', a.id, a.xmin, (
+               SELECT max(c.id) FROM alert_comment c WHERE c.alert_id = a.id)), ','
+           ORDER BY a.id) AS state
+    FROM alert a
+    WHERE a.facility_id = f.id AND a.resolved_at IS NULL AND a.undone_at IS NULL) alerts
+"""  # noqa: S608 - constants
+)
+
+_TOTALS = text(
+    f"""
+SELECT r.revision, coalesce(string_agg({_FACILITY}, ',' ORDER BY f.id), '') AS totals, '' AS alerts
+FROM registry_revision r
+LEFT JOIN (facility f LEFT JOIN facility_progress p ON p.facility_id = f.id)
+     ON f.id = ANY(:facilities)
+GROUP BY r.revision
+"""  # noqa: S608 - constants
+)
+
+_DEVICES = text(
+    """
+SELECT r.revision, '' AS alerts,
+       coalesce(string_agg(concat_ws(' ', d.id, d.xmin), ',' ORDER BY d.id), '') AS totals
+FROM registry_revision r LEFT JOIN device d ON d.facility_id = ANY(:facilities) AND d.active
+GROUP BY r.revision
+"""
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnswerState:
+    """The state of the registry and of some facilities; texts are to be compared only."""
+
+    revision: int
+    totals: str
+    alerts: str
+
+
+async def live_state(connection: AsyncConnection, facility: str) -> AnswerState | None:
+    """Read what the live totals of a facility follow from; None: it is not in force."""
+    row = (await connection.execute(_LIVE, {"facility": facility})).mappings().one_or_none()
+    return None if row is None else AnswerState(**row)
+
+
+async def totals_state(connection: AsyncConnection, facility_ids: Sequence[int]) -> AnswerState:
+    """Read what the emissions of facilities follow from."""
+    row = (await connection.execute(_TOTALS, {"facilities": list(facility_ids)})).mappings().one()
+    return AnswerState(**row)
+
+
+async def devices_state(connection: AsyncConnection, facility_ids: Sequence[int]) -> AnswerState:
+    """Read what the list of facilities and their devices follows from."""
+    row = (await connection.execute(_DEVICES, {"facilities": list(facility_ids)})).mappings().one()
+    return AnswerState(**row)

@@ -1,0 +1,52 @@
+"""What is at work beside the API: a load through broker, ingest and aggregator."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psycopg
+
+from services.core.facility.file import parse
+from services.core.store.database.connect import engine
+from services.core.store.registry.apply import apply
+from tests.bench.throughput.generator import Generator, facility_yaml
+from tests.e2e.stack import Service
+from tests.services import Nats, server_directory
+
+#: of load before anything is measured
+WARM_UP_S = 10.0
+
+_PROGRESSES = """
+SELECT count(*) FROM process_progress
+WHERE instance LIKE %s AND progressed_at > now() - interval '5 seconds'
+"""
+
+
+@contextmanager
+def load(database: str, directory: Path, *, rate: float, seconds: float) -> Iterator[None]:
+    """Let ``rate`` messages of two values a second be stored and summed up meanwhile."""
+
+    def progresses(pid: int) -> bool:
+        with psycopg.connect(database) as connection:
+            row = connection.execute(_PROGRESSES, (f"%:{pid}",)).fetchone()
+        return row is not None and row[0] > 0
+
+    with ExitStack() as ending:
+        bind = engine(database, process="test")
+        with bind.begin() as connection:
+            apply(connection, parse(facility_yaml()))
+        bind.dispose()
+        broker = Nats(ending.enter_context(server_directory()))
+        ending.callback(broker.stop)
+        broker.start()
+        settings = {"TONNE_DATABASE_URL": database, "TONNE_MQTT_URL": broker.url}
+        for word in ("ingest", "aggregate"):
+            service = Service(directory / word, word, settings, progresses)
+            ending.callback(service.stop)
+            service.start()
+        ending.enter_context(Generator(broker.url, rate, seconds))
+        time.sleep(WARM_UP_S)
+        yield
