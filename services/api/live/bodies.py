@@ -21,7 +21,7 @@ from services.core.store.answers.answer_states import AnswerState, live_state
 from services.core.store.answers.live import facility_live
 from services.core.store.answers.source_uncertainty import KnownAccounts
 
-#: Facilities whose bodies are kept: one of 20 sources has 60 kB.
+#: Facilities whose bodies are held: one of 20 sources has 60 kB.
 _MAX_KEPT: Final = 256
 
 
@@ -45,7 +45,7 @@ class LiveBodies:
     """Reads and keeps the newest body of each facility that is asked for."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, LiveBytes] = OrderedDict()
+        self._newest: OrderedDict[str, LiveBytes] = OrderedDict()
         #: who asks for what is being built waits for it
         self._building: dict[str, asyncio.Lock] = {}
         self._accounts = KnownAccounts()
@@ -72,17 +72,17 @@ class LiveBodies:
         """Return the body of a state that :meth:`state` read on this connection, or a newer one."""
         lock = self._building.setdefault(facility, asyncio.Lock())
         async with lock:
-            kept = self._kept.get(facility)
-            if kept is None or kept.validator.tag != validator.tag:
-                kept = await self._build(connection, facility, validator, now)
-        if kept is not None:
-            self._kept[facility] = kept
-            self._kept.move_to_end(facility)
-            while len(self._kept) > _MAX_KEPT:
-                self._kept.popitem(last=False)
+            newest = self._newest.get(facility)
+            if newest is None or newest.validator.tag != validator.tag:
+                newest = await self._build(connection, facility, validator, now)
+        if newest is not None:
+            self._newest[facility] = newest
+            self._newest.move_to_end(facility)
+            while len(self._newest) > _MAX_KEPT:
+                self._newest.popitem(last=False)
         if not lock.locked():
             self._building.pop(facility, None)
-        return kept
+        return newest
 
     async def _build(
         self, connection: AsyncConnection, facility: str, validator: Validator, now: datetime

@@ -24,10 +24,10 @@ BY_READINGS: Final[LiteralString] = """EXISTS (
 #: SQL of the state of the facility ``f``, with its progress ``p``.
 _FACILITY: Final[LiteralString] = f"""concat_ws(' ', f.id, coalesce(p.sequence, 0),
     CASE WHEN {BY_READINGS} THEN concat_ws(' ',
-        (SELECT t.id FROM touched t WHERE t.facility_id = f.id AND t.live
-         ORDER BY t.id DESC LIMIT 1),
-        (SELECT t.id FROM touched t WHERE t.facility_id = f.id AND NOT t.live
-         ORDER BY t.id DESC LIMIT 1),
+        coalesce((SELECT t.id FROM touched t WHERE t.facility_id = f.id AND t.live
+                  ORDER BY t.id DESC LIMIT 1), 0),
+        coalesce((SELECT t.id FROM touched t WHERE t.facility_id = f.id AND NOT t.live
+                  ORDER BY t.id DESC LIMIT 1), 0),
         minute_of(now())) END)"""  # noqa: S608 - constants
 
 #: Each change of an alert writes its row anew, by whomever; comments are only ever added.
@@ -38,9 +38,9 @@ FROM registry_revision r
 JOIN facility f ON f.slug = :facility AND f.retired_at IS NULL
 LEFT JOIN facility_progress p ON p.facility_id = f.id
 CROSS JOIN LATERAL (
-    SELECT string_agg(concat_ws(' ', a.id, a.xmin, (
+    SELECT coalesce(string_agg(concat_ws(' ', a.id, a.xmin, (
                SELECT max(c.id) FROM alert_comment c WHERE c.alert_id = a.id)), ','
-           ORDER BY a.id) AS state
+           ORDER BY a.id), '') AS state
     FROM alert a
     WHERE a.facility_id = f.id AND a.resolved_at IS NULL AND a.undone_at IS NULL) alerts
 """  # noqa: S608 - constants
