@@ -76,8 +76,10 @@ def unmeasured(
     source: SourcePlan,
     hours: Collection[int],
 ) -> set[int]:
-    """Return which of the hours have no means: nobody measured, for the facility was retired."""
-    return unmeasured_hours.while_retired(connection, plan.id, _concentrations(source), hours)
+    """Return which of the hours have no means: nobody measured, for the source was retired."""
+    return unmeasured_hours.while_retired(
+        connection, plan.id, source.id, _concentrations(source), hours
+    )
 
 
 def _first_due(

@@ -276,6 +276,26 @@ def test_nothing_is_missing_of_the_time_in_which_a_facility_was_retired(field: F
     assert Kind.POLLUTANT not in {difference.kind for difference in found.differences}
 
 
+def test_nothing_is_missing_of_the_time_in_which_the_file_did_not_name_a_source(
+    field: FieldBench,
+) -> None:
+    field.apply(text())
+    deliver(field, 0)
+    close(field, 1)
+    whole = text()
+    assert field.apply(whole[: whole.index("sources:")]) == ["- source stack"]
+    assert field.apply(whole) == ["~ source stack"]
+    field.connection.execute(
+        "UPDATE source_absence SET retired_at = %s, returned_at = %s",
+        (_START + _HOUR, _START + 5 * _HOUR + timedelta(minutes=59)),
+    )
+    deliver(field, 6)
+    close(field, 7)
+    # the hours in which it went and came back are its own in part
+    formed = [(0, True), (1, False), (5, False), (6, True)]
+    assert [(m["starts"].hour, m["valid"]) for m in means(field, "dust")] == formed
+
+
 def test_a_changed_file_forms_the_means_again_and_changed_limits_do_not(
     field: FieldBench,
 ) -> None:

@@ -12,26 +12,29 @@ from services.core.timeline.instants import HOUR_US, from_us
 
 # The hours of the retirement and of the return are measured in part.
 _RETIREMENTS = """
-SELECT minute_of(retired_at) / 60 + 1, minute_of(returned_at) / 60 - 1 FROM facility_retirement
-WHERE facility_id = %s AND returned_at IS NOT NULL
+SELECT minute_of(retired_at) / 60 + 1, minute_of(returned_at) / 60 - 1
+FROM (SELECT retired_at, returned_at FROM facility_retirement
+      WHERE facility_id = %s AND returned_at IS NOT NULL
+      UNION SELECT retired_at, returned_at FROM source_absence WHERE source_id = %s) r
 """
 
 
 def while_retired(
     connection: psycopg.Connection[Any],
     facility_id: int,
+    source_id: int,
     channel_ids: Sequence[int],
     hours: Collection[int],
 ) -> set[int]:
-    """Return which of the hours (since the epoch) a facility was retired in, without readings.
+    """Return which of the hours (since the epoch) a source was retired in, without readings.
 
-    The retirement is over. An hour of it that has a reading of one of the channels, because it
-    arrived after the return, is not among them.
+    It came back, with its facility or alone. An hour of it that has a reading of one of the
+    channels, because it arrived after the return, is not among them.
     """
     if not hours:
         return set()
     unmeasured: set[int] = set()
-    for retired, returned in connection.execute(_RETIREMENTS, (facility_id,)).fetchall():
+    for retired, returned in connection.execute(_RETIREMENTS, (facility_id, source_id)).fetchall():
         first, last = max(retired, min(hours)), min(returned, max(hours))
         unmeasured.update(_without_readings(connection, channel_ids, first, last))
     return unmeasured & set(hours)

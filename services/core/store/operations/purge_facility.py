@@ -67,6 +67,7 @@ _REGISTRY: Final[Mapping[str, str]] = {
     "maintenance": _FACILITY,
     "source_input": _SOURCES,
     "source_revision": _SOURCES,
+    "source_absence": _SOURCES,
     "source": _FACILITY,
     "channel_revision": _CHANNELS,
     "channel": "id = ANY(:channels)",

@@ -316,6 +316,16 @@ def _sources(
             changes,
             f"source {source.id}",
         )
+        if old is not None and not old.active and old.retired_at is not None:
+            connection.execute(
+                insert(t.source_absence)
+                .values(
+                    source_id=source_id,
+                    retired_at=old.retired_at,
+                    returned_at=database_time.NOW,
+                )
+                .on_conflict_do_nothing()
+            )
         inputs = {role: channel_ids[ref] for role, ref in source.channels.items()}
         if respecified:
             _write_inputs(connection, source_id, inputs, values["spec"])

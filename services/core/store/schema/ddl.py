@@ -25,6 +25,7 @@ _CONFIGURE: dict[str, tuple[str, ...]] = {
     "source": ("INSERT", "UPDATE"),
     "source_input": ("INSERT", "UPDATE", "DELETE"),
     "source_revision": ("INSERT", "UPDATE"),
+    "source_absence": ("INSERT",),
     "factor": ("INSERT", "UPDATE"),
     alert_tables.threshold.name: ("INSERT", "UPDATE"),
     alert_tables.threshold_revision.name: ("INSERT", "UPDATE"),

@@ -210,6 +210,15 @@ source_revision = Table(
     comment="every configuration a source ever had: totals are explained as they were known",
 )
 
+source_absence = Table(
+    "source_absence",
+    metadata,
+    Column("source_id", ForeignKey("source.id"), primary_key=True),
+    Column("retired_at", _instant, primary_key=True),
+    Column("returned_at", _instant, nullable=False),
+    comment="every time that a source was not in its facility's file and came back",
+)
+
 factor = Table(
     "factor",
     metadata,
