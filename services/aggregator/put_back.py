@@ -1,8 +1,9 @@
 """Progress that lies in the future was made by a clock that was ahead: it is put back.
 
 Windows that stand at minutes to come would show nothing but the end of what is known, and hours
-would be final before they are over. Windows are made anew from minutes, hours that are not due are
-open again, and what the ledger says was known in the future is known now.
+would be final before they are over, as would means of pollutants. Windows are made anew from
+minutes, hours and means that are not due are open again, and what the ledger says was known in the
+future is known now.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from services.core.store.emissions import (
     facility_progress,
     hour_closing,
     hour_inputs,
+    pollutant_means,
     windows_unknown,
 )
 from services.core.store.emissions.hour_closing import HourVerdict
@@ -38,6 +40,7 @@ def put_back(
     windows_unknown.forget_after(connection, [*plan.sources, *plan.retired], before)
     lateness = {source.id: source.lateness_s for source in plan.sources.values()}
     lateness |= dict(plan.retired)
+    pollutant_means.reopen(connection, lateness, now)
     reopened = hour_closing.reopen(connection, lateness, now)
     verdicts = []
     for source_id, hours in reopened.items():

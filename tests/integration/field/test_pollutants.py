@@ -296,6 +296,20 @@ def test_nothing_is_missing_of_the_time_in_which_the_file_did_not_name_a_source(
     assert [(m["starts"].hour, m["valid"]) for m in means(field, "dust")] == formed
 
 
+def test_means_that_a_clock_ahead_formed_too_early_wait_again(field: FieldBench) -> None:
+    field.apply(text())
+    deliver(field, 0)
+    close(field, 4)
+    assert [m["starts"].hour for m in means(field, "dust") if m["final"]] == list(range(4))
+    field.settle(_START + _HOUR + timedelta(minutes=20))
+    assert [m["starts"].hour for m in means(field, "dust") if m["final"]] == [0]
+    deliver(field, 1)
+    close(field, 2)
+    formed = [(m["starts"].hour, m["valid"], m["version"]) for m in means(field, "dust")]
+    assert formed[:2] == [(0, True, 1), (1, True, 1)]
+    assert field.rows("SELECT * FROM pollutant_mean_history") == []
+
+
 def test_a_changed_file_forms_the_means_again_and_changed_limits_do_not(
     field: FieldBench,
 ) -> None:

@@ -107,6 +107,13 @@ FROM unnest(%(hours)s::int4[]) AS h
 ON CONFLICT (source_id, pollutant, starts) DO UPDATE SET known_at = known_now() WHERE NOT m.final
 """
 
+_REOPEN = """
+UPDATE pollutant_mean m SET final = false
+FROM unnest(%(sources)s::int4[], %(lateness_s)s::float8[]) AS s(source_id, lateness_s)
+WHERE m.source_id = s.source_id AND m.final
+  AND m.starts > %(now)s::timestamptz - make_interval(secs => 3600 + s.lateness_s)
+"""
+
 _WAITING = """
 SELECT minute_of(min(starts)) / 60, min(abs(extract(epoch FROM known_now() - known_at)))::float8
 FROM pollutant_mean WHERE source_id = %s AND NOT final
@@ -301,6 +308,16 @@ def wait(
 ) -> None:
     """Let hours wait to be formed; they changed just now."""
     connection.execute(_WAIT, {"source": source_id, "pollutant": pollutant, "hours": sorted(hours)})
+
+
+def reopen(
+    connection: psycopg.Connection[Any], lateness_s: Mapping[int, float], now: datetime
+) -> None:
+    """Let means wait that are not due at ``now``; ``lateness_s`` by source."""
+    connection.execute(
+        _REOPEN,
+        {"sources": list(lateness_s), "lateness_s": list(lateness_s.values()), "now": now},
+    )
 
 
 def form(
