@@ -10,6 +10,7 @@ from services.aggregator.loop import Loop
 from services.aggregator.packing import Packing
 from services.aggregator.retention import Retention
 from services.aggregator.setbacks import NOBODYS_FAULT
+from services.aggregator.summing import Summing
 from services.core.runtime import metrics
 from services.core.runtime.backoff import Backoff
 from services.core.runtime.settings import Settings
@@ -43,6 +44,7 @@ def run(settings: Settings) -> int:
         progress=ProgressReporter("aggregator"),
         retention=Retention(settings.retention_days),
         packing=Packing(settings.pack_after_days),
+        summing=Summing(),
     )
     backoff = Backoff()
     while not shutdown.requested:

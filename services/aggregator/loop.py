@@ -15,6 +15,7 @@ from services.aggregator.packing import Packing
 from services.aggregator.pieces import Pieces
 from services.aggregator.retention import Retention
 from services.aggregator.setbacks import NOBODYS_FAULT, Setbacks
+from services.aggregator.summing import Summing
 from services.aggregator.tick import tick
 from services.core.runtime import metrics
 from services.core.runtime.shutdown import Shutdown
@@ -56,6 +57,7 @@ class Loop:
         progress: ProgressReporter,
         retention: Retention,
         packing: Packing,
+        summing: Summing,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._monotonic = monotonic
@@ -64,6 +66,7 @@ class Loop:
         self._progress = progress
         self._retention = retention
         self._packing = packing
+        self._summing = summing
         self._plans: dict[int, FacilityPlan] = {}
         self._heads: dict[int, Head] = {}
         #: of facilities of which something is set aside, or was
@@ -126,9 +129,11 @@ class Loop:
         if self._clock.steady:
             # what is dropped does not come back
             self._retention.step(connection, self._clock.now())
+            busy = worked
             worked |= self._packing.step(
-                connection, self._clock.now(), plans=self._plans, busy=worked
+                connection, self._clock.now(), plans=self._plans, busy=busy
             )
+            worked |= self._summing.step(connection, self._clock.now(), busy=busy)
         if self._progress.due:
             self._report(connection)
         return worked
@@ -223,6 +228,7 @@ class Loop:
                     *self._clock.notices(),
                     *self._retention.notices(),
                     *self._packing.notices(),
+                    *self._summing.notices(),
                 ],
             },
         )

@@ -26,6 +26,7 @@ class Verified:
     waiting: int = 0
     unknown: int = 0
     windows: int = 0
+    sums: int = 0
     versions: int = 0
     versions_left_out: Counter[str] = field(default_factory=Counter)
     differ: int = 0
@@ -37,6 +38,7 @@ class Verified:
         self.waiting += step.waiting
         self.unknown += step.unknown
         self.windows += step.windows
+        self.sums += step.sums
         self.versions += step.versions
         self.versions_left_out.update(step.versions_left_out)
         self.differ += len(step.differences)
@@ -46,7 +48,8 @@ class Verified:
 def as_json_line(verified: Verified) -> str:
     """Return all of it as one JSON object."""
     counts: dict[str, Any] = {
-        name: getattr(verified, name) for name in ("checked", "waiting", "unknown", "windows")
+        name: getattr(verified, name)
+        for name in ("checked", "waiting", "unknown", "windows", "sums")
     }
     if verified.with_versions:
         counts["versions"] = verified.versions
@@ -63,6 +66,7 @@ def tell(verified: Verified) -> None:
     if verified.with_versions:
         say(f"replaced versions checked: {verified.versions}")
     say(f"rolling and to-date totals checked: {verified.windows}")
+    say(f"stored sums of days and months checked: {verified.sums}")
     say(f"differ: {verified.differ}")
     if verified.differ > len(verified.listed):
         say(f"listed: the first {len(verified.listed)}; choose with --facility, --from and --to")

@@ -72,7 +72,7 @@ def verified(
     )
     result.add(Step(differences=tuple(registry.contradictions(connection, facilities))))
     bounds = source_hours.bounds(connection, chosen, first, end)
-    for step in _steps(connection, chosen, bounds, with_versions=with_versions):
+    for step in _steps(connection, chosen, bounds, (first, end), with_versions=with_versions):
         result.add(step)
     return result
 
@@ -81,6 +81,7 @@ def _steps(
     connection: psycopg.Connection[Any],
     chosen: Sequence[StoredSource],
     bounds: Sequence[SourceHours],
+    asked: tuple[datetime | None, datetime | None],
     *,
     with_versions: bool,
 ) -> Iterator[Step]:
@@ -114,6 +115,7 @@ def _steps(
                     if with_versions:
                         yield versions.step(connection, source, first, last)
                         progress.advance(of_versions, last - first + 1)
+                yield check.sums(connection, source, *asked)
                 yield check.windows(connection, source)
                 progress.advance(of_windows)
             except (BusyError, LookupError, ValueError, ArithmeticError, psycopg.Error) as error:

@@ -8,7 +8,17 @@ from typing import get_args
 
 import pytest
 
-from services.core.store.schema.figures import FIGURES, IN_HOURS, MASSES, Mass, per_figure
+from services.core.store.schema.figures import (
+    FIGURES,
+    IN_HOURS,
+    MASSES,
+    SUMMED_AMOUNTS,
+    TIMES,
+    Mass,
+    names,
+    per_figure,
+)
+from services.core.store.schema.sum_tables import emission_day, emission_month
 from services.core.store.schema.tables import (
     emission_hour,
     emission_hour_history,
@@ -50,6 +60,8 @@ def test_every_table_of_totals_has_its_figures() -> None:
         assert {figure.name for figure in IN_HOURS} <= set(table.c.keys())
     assert {figure.name for figure in FIGURES} <= set(emission_minute.c.keys())
     assert {figure.name for figure in FIGURES if figure.in_windows} <= set(rolling_total.c.keys())
+    for sums in (emission_day, emission_month):
+        assert {*names(SUMMED_AMOUNTS), *TIMES} <= set(sums.c.keys())
     assert MASSES[0].name == "co2_ug"
 
 

@@ -43,6 +43,8 @@ class Kind(StrEnum):
     POLLUTANT = "pollutant"
     #: a rolling or to-date total is not the sum of its minutes
     WINDOW = "window"
+    #: a stored sum of a day or a month is not what its hours come to
+    SUM = "sum"
     #: it could not be looked at
     NOT_CHECKED = "not checked"
 
@@ -77,6 +79,8 @@ class Step:
     unknown: int = 0
     #: rolling and to-date totals
     windows: int = 0
+    #: stored sums of days and months
+    sums: int = 0
     #: versions that another one replaced
     versions: int = 0
     #: of these, those that cannot be computed, by why

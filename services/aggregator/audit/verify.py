@@ -34,12 +34,14 @@ from services.core.store.emissions import (
     ledger_checks,
     ledger_dates,
     stored_minutes,
+    sum_checks,
     window_checks,
 )
 from services.core.store.emissions.final_hours import StoredHour, StoredSource
 from services.core.store.emissions.stored_minutes import StoredMinutes
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.registry.plan_as_known import changes
+from services.core.timeline.instants import to_minute
 
 #: An hour that changed so shortly before the last tick may have had to stay open.
 _SETTLE_S: Final = 300.0
@@ -174,6 +176,29 @@ def windows(connection: psycopg.Connection[Any], source: StoredSource) -> Step:
         windows=sum(entry.is_stored for entry in entries),
         differences=tuple(findings.differences),
     )
+
+
+def sums(
+    connection: psycopg.Connection[Any],
+    source: StoredSource,
+    first: datetime | None,
+    end: datetime | None,
+) -> Step:
+    """Check the stored sums of a source's days and months in ``first .. end`` against its hours."""
+    findings = Findings(source=source)
+    with rolled_back(connection, source.facility_id):
+        entries = list(sum_checks.sums_against_hours(connection, source.source_id, first, end))
+    for entry in entries:
+        if entry.figures or entry.detail:
+            findings.add(
+                Kind.SUM,
+                to_minute(entry.begins) // 60,
+                stored_ug=entry.stored_ug,
+                recomputed_ug=entry.sum_ug,
+                figures=entry.figures,
+                detail=entry.detail or f"of the {entry.period} that begins then",
+            )
+    return Step(sums=len(entries), differences=tuple(findings.differences))
 
 
 def _hold_against_readings(

@@ -157,6 +157,16 @@ aggregator_packed_bytes = Counter(
     "Size of what was packed, in bytes.",
     registry=aggregator_registry,
 )
+aggregator_stored_sums = Counter(
+    "tonne_aggregator_stored_sums",
+    "Sums of a source's hours of a local day or month that were stored.",
+    registry=aggregator_registry,
+)
+aggregator_summed_hours = Counter(
+    "tonne_aggregator_summed_hours",
+    "Hours that were added up in stored sums.",
+    registry=aggregator_registry,
+)
 aggregator_backlog_rows = Gauge(
     "tonne_aggregator_backlog_rows",
     "Batches of touched minutes not yet aggregated.",

@@ -13,6 +13,7 @@ import pytest
 from services.aggregator.loop import Loop
 from services.aggregator.packing import Packing
 from services.aggregator.retention import Retention
+from services.aggregator.summing import Summing
 from services.core.runtime.clock import FixedClock
 from services.core.runtime.shutdown import Shutdown
 from services.core.runtime.steady_time import SteadyTime
@@ -81,6 +82,7 @@ class Bench:
             progress=ProgressReporter("aggregator"),
             retention=Retention(0),
             packing=Packing(0),
+            summing=Summing(),
         )
         database_time.adopt(self.plant.connection, "aggregator", self.steady)
 

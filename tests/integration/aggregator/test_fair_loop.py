@@ -14,6 +14,7 @@ from services.aggregator.loop import Loop
 from services.aggregator.packing import Packing
 from services.aggregator.pieces import Pieces
 from services.aggregator.retention import Retention
+from services.aggregator.summing import Summing
 from services.core.runtime.shutdown import Shutdown
 from services.core.store.database.connect import connect
 from services.core.store.database.progress import ProgressReporter
@@ -89,6 +90,7 @@ def test_a_reading_waits_for_one_turn_of_the_busy_one_at_most(
         progress=ProgressReporter("aggregator"),
         retention=Retention(0),
         packing=Packing(0),
+        summing=Summing(),
         monotonic=costs,
     )
     facilities = dict(plant.rows("SELECT slug, id FROM facility"))

@@ -11,6 +11,7 @@ import pytest
 from services.aggregator.loop import Loop
 from services.aggregator.packing import Packing
 from services.aggregator.retention import Retention
+from services.aggregator.summing import Summing
 from services.core.runtime.shutdown import Shutdown
 from services.core.runtime.steady_time import SteadyTime
 from services.core.store.database.progress import ProgressReporter
@@ -77,6 +78,7 @@ def test_versions_that_come_while_it_jumps_are_dated_right(
         progress=ProgressReporter("aggregator"),
         retention=Retention(0),
         packing=Packing(0),
+        summing=Summing(),
     )
     began = datetime.now(UTC)
 

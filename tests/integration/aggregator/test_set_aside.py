@@ -15,6 +15,7 @@ from services.aggregator.loop import Loop
 from services.aggregator.packing import Packing
 from services.aggregator.retention import Retention
 from services.aggregator.setbacks import NOBODYS_FAULT
+from services.aggregator.summing import Summing
 from services.api.routes.operation import _readiness_body
 from services.core.runtime import metrics
 from services.core.runtime.shutdown import Shutdown
@@ -69,6 +70,7 @@ class Works:
             progress=ProgressReporter("aggregator"),
             retention=Retention(0),
             packing=Packing(0),
+            summing=Summing(),
         )
         rows = self.plant.rows(
             "SELECT f.slug || '/' || s.slug, s.id FROM source s"
@@ -164,6 +166,7 @@ def test_a_source_that_fails_is_set_aside_and_all_others_go_on(works: Works) -> 
         progress=ProgressReporter("aggregator"),
         retention=Retention(0),
         packing=Packing(0),
+        summing=Summing(),
     )
     works.report(5)
     works.settle()

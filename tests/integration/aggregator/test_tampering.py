@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from services.aggregator.summing import Summing
 from services.cli.verified import Verified
 from services.cli.verify import verified
 from tests.integration.aggregator.plant import Plant, Reading, instant
@@ -68,6 +69,9 @@ def plant(postgres_cluster: Postgres, migrated_template: str) -> Iterator[Plant]
         plant.store([Reading("meter.quarter", START + RESTATED * HOUR + 45 * MINUTE, 9.0)])
         for minutes in (30, 40):
             plant.tick_as_if(START + (MEASURED[-1] + 1) * HOUR + minutes * MINUTE)
+        summing = Summing()
+        while summing.step(plant.connection, START + timedelta(days=40)):
+            pass
         yield plant
         plant.close()
 
@@ -212,6 +216,20 @@ TAMPERINGS = (
               ("UPDATE calibration_test SET passed = NOT passed",), "stack", alone=True),
     Tampering("calibration deleted", "calibration",
               ("DELETE FROM calibration_test",), "stack", alone=True),
+    Tampering("sum of a day", "sum",
+              (("UPDATE emission_day SET co2_ug = co2_ug - 1 WHERE source_id = {s}"
+               " AND {h} >= begins AND {h} < ends"),), alone=True),
+    Tampering("version of a month's sum", "sum",
+              ("UPDATE emission_month SET version = 1 WHERE source_id = {s}",), alone=True),
+    Tampering("sum of a day that laps over another", "sum",
+              (("UPDATE emission_day SET ends = ends + interval '1 hour' WHERE source_id = {s}"
+               " AND begins <= {h} AND ends > {h}"),), alone=True),
+    Tampering("hour changed behind its sums", "sum",
+              ("ALTER TABLE emission_hour DISABLE TRIGGER sums_follow_updates",
+               f"UPDATE emission_hour SET co2_ug = co2_ug - 1000 WHERE {_AT}"), alone=True),
+    Tampering("hour opened behind its sums", "sum",
+              ("ALTER TABLE emission_hour DISABLE TRIGGER sums_follow_updates",
+               f"UPDATE emission_hour SET final = false WHERE {_AT}"), alone=True),
     Tampering("source said to be retired", "retired",
               ("UPDATE source SET active = false, retired_at = {h} WHERE id = {s}",), alone=True),
     Tampering("source said to be retired, and not in the file", "retired",
@@ -245,7 +263,7 @@ def _check(plant: Plant, chosen: Sequence[tuple[Tampering, int]]) -> Verified:
             }
             for statement in tampering.statements:
                 done = plant.connection.execute(statement.format(**names))
-                assert done.rowcount >= 1, statement
+                assert done.rowcount >= 1 or statement.startswith("ALTER"), statement
         return verified(
             plant.connection, with_versions=any(tampering.with_versions for tampering, _ in chosen)
         )
@@ -263,6 +281,8 @@ def test_nothing_is_named_where_nothing_was_done(plant: Plant) -> None:
     replaced = plant.rows("SELECT count(*) FROM emission_hour_history")[0][0]
     # a value of the register after the gap restated the hour before it
     assert (result.versions, replaced, result.windows) == (2, 2, 24)
+    # of two days and a month; of the stack hours are not final yet
+    assert result.sums == 2 * 3
     # the readings of hours after it took nothing of the calibration away
     ((detail,),) = plant.rows("SELECT detail FROM calibration_test WHERE passed")
     assert detail.count("reference") == 2

@@ -186,6 +186,7 @@ def test_hours_that_a_rule_judged_are_judged_again(database_url: str, tonne: Ton
         "waiting": 0,
         "unknown": 0,
         "windows": 8,
+        "sums": 0,
         "differ": 0,
         "differs": [],
     }

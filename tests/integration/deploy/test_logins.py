@@ -99,6 +99,8 @@ def test_no_login_reaches_further_than_its_rights(
         "UPDATE emission_hour_history SET co2_ug = 0",
         "DELETE FROM emission_hour",
         "DELETE FROM emission_hour_history",
+        "UPDATE emission_month SET co2_ug = 0",
+        "DELETE FROM emission_day",
         "UPDATE reading_correction SET note = ''",
         "UPDATE alembic_version SET version_num = ''",
         "SELECT rolpassword FROM pg_authid",
@@ -118,6 +120,8 @@ def test_no_login_reaches_further_than_its_rights(
             "INSERT INTO emission_hour_history SELECT * FROM emission_hour_history": {
                 "tonne_aggregate"
             },
+            "INSERT INTO emission_day SELECT * FROM emission_day": {"tonne_aggregate"},
+            "SELECT remove_sums('{}', '{}')": {"tonne_aggregate"},
             "UPDATE emission_minute SET co2_ug = 0": {"tonne_aggregate"},
             "SELECT drop_readings('')": {"tonne_aggregate"},
             "SELECT redate_hours('{}')": {"tonne_aggregate"},

@@ -26,6 +26,9 @@ _CATALOGUE = {
     "hypertables": "SELECT hypertable_name, column_name, time_interval"
     " FROM timescaledb_information.dimensions",
     "views": "SELECT viewname, definition FROM pg_views WHERE schemaname = 'public'",
+    "triggers": "SELECT tgname, pg_get_triggerdef(t.oid) FROM pg_trigger t"
+    " JOIN pg_class c ON c.oid = t.tgrelid"
+    " WHERE c.relnamespace = 'public'::regnamespace AND NOT t.tgisinternal",
     # those of extensions belong to them
     "functions": "SELECT p.proname, pg_get_functiondef(p.oid) FROM pg_proc p"
     " WHERE p.pronamespace = 'public'::regnamespace AND p.prokind = 'f' AND NOT EXISTS"
@@ -59,6 +62,7 @@ def test_a_fresh_schema_equals_the_sum_of_migrations(
         metadata.create_all(connection)
         ddl.create_hypertables(connection)
         ddl.create_views(connection)
+        ddl.create_triggers(connection)
         ddl.create_roles(connection)
         ddl.seed(connection)
     bind.dispose()

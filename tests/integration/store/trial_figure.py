@@ -132,6 +132,8 @@ MASS = Trial(
         ("emission_minute", "sa.BigInteger()", "trial_ug"),
         ("emission_hour", "sa.BigInteger()", "trial_ug"),
         ("emission_hour_history", "sa.BigInteger()", "trial_ug"),
+        ("emission_day", "sa.BigInteger()", "trial_ug"),
+        ("emission_month", "sa.BigInteger()", "trial_ug"),
         ("rolling_total", "sa.Numeric(30, 0)", "trial_ug"),
         ("following_minutes", "sa.Double()", "trial_kg"),
     ),
@@ -145,6 +147,8 @@ TIME = Trial(
         ("emission_minute", "sa.Integer()", "trial_ms"),
         ("emission_hour", "sa.Integer()", "trial_ms"),
         ("emission_hour_history", "sa.Integer()", "trial_ms"),
+        ("emission_day", "sa.BigInteger()", "trial_ms"),
+        ("emission_month", "sa.BigInteger()", "trial_ms"),
         ("rolling_total", "sa.BigInteger()", "trial_ms"),
     ),
 )

@@ -10,3 +10,6 @@ FACILITY: Final = 0x746F6E
 #: With a facility's id: shared by those who write readings that may be of packed days, or open such
 #: days; alone by whoever packs.
 HISTORY: Final = 0x746F6E73
+
+#: With a facility's id: shared by those who remove sums of its hours; alone by whoever sums.
+SUMS: Final = 0x746F6E74

@@ -26,16 +26,16 @@ _RANGE: LiteralString = (
     "source_id = ANY(:sources) AND hour >= :first AND hour < :last AND hour <= :minute"
 )
 
-_IN_FORCE: LiteralString = (
-    f"SELECT source_id, hour, {_FIGURES}, version, final, quality, code FROM emission_hour"
-    f" WHERE {_RANGE}"
-)
+#: Of an hour in force or a version of it, what this module is about.
+COLUMNS: LiteralString = f"source_id, hour, {_FIGURES}, version, final, quality, code"
+
+_IN_FORCE: LiteralString = f"SELECT {COLUMNS} FROM emission_hour WHERE {_RANGE}"
 
 _THEN: LiteralString = f"""
-SELECT source_id, hour, {_FIGURES}, version, final, quality, code FROM emission_hour
+SELECT {COLUMNS} FROM emission_hour
 WHERE {_RANGE} AND known_at <= :as_of
 UNION ALL
-SELECT source_id, hour, {_FIGURES}, version, final, quality, code FROM emission_hour_history
+SELECT {COLUMNS} FROM emission_hour_history
 WHERE {_RANGE} AND known_at <= :as_of AND superseded_at > :as_of
 """
 
@@ -61,11 +61,17 @@ SELECT source_id, hour, {per_figure(f for f in IN_HOURS if f not in OF_COVERED)}
 FROM (
 """
 
+
+def by_method(hours: LiteralString) -> LiteralString:
+    """Return SQL of hours with the time of each method; ``hours``: of :data:`COLUMNS`."""
+    return f"{_BY_METHOD} {hours}) k"
+
+
 #: Each: source_id, hour, figures, version, final, quality, code and the time of each method, of
 #: ``:sources`` and the hours ``:first`` to ``:last`` (exclusive), none after ``:minute``.
-IN_FORCE: LiteralString = f"{_BY_METHOD} {_IN_FORCE}) k"
+IN_FORCE: LiteralString = by_method(_IN_FORCE)
 #: As above, as known at ``:as_of``; see :func:`parameters`.
-AS_KNOWN: LiteralString = f"{_BY_METHOD} {_THEN} UNION ALL {_OPEN}) k"
+AS_KNOWN: LiteralString = by_method(f"{_THEN} UNION ALL {_OPEN}")
 
 _WERE_OPEN = """
 SELECT h.source_id, minute_of(h.hour) / 60

@@ -24,6 +24,7 @@ from services.core.store.registry.apply import lock, raise_revision
 from services.core.store.registry.retirements import Retirement
 from services.core.store.schema import tables as t
 from services.core.store.schema.pollutant_tables import pollutant_mean, pollutant_mean_history
+from services.core.store.schema.sum_tables import emission_day, emission_month
 
 #: Rows that one piece deletes: a fraction of a second's work.
 MAX_ROWS: Final = 20_000
@@ -45,6 +46,9 @@ _DATA: Final[Mapping[str, str]] = {
     "calibration_test": _CHANNELS,
     "channel_horizon": _CHANNELS,
     "emission_minute": _SOURCES,
+    # before the hours, or each of these would look for them
+    emission_day.name: _SOURCES,
+    emission_month.name: _SOURCES,
     "emission_hour": _SOURCES,
     "emission_hour_history": _SOURCES,
     "source_hour_input": _SOURCES,

@@ -8,7 +8,13 @@ from __future__ import annotations
 from sqlalchemy import Connection, text
 
 from services.core.accounting.registers import LOOK_AROUND
-from services.core.store.schema import alert_tables, packing, pollutant_tables
+from services.core.store.schema import (
+    alert_tables,
+    packing,
+    pollutant_tables,
+    sum_tables,
+    sum_triggers,
+)
 from services.core.store.schema.minute_packing import MINUTE_IN_FORCE
 from services.core.store.schema.tables import metadata
 
@@ -58,6 +64,9 @@ WRITES: dict[str, dict[str, tuple[str, ...]]] = {
         "emission_hour": ("INSERT", "UPDATE"),
         # history is only ever added to: the right to change it is not given
         "emission_hour_history": ("INSERT",),
+        # what their hours outdate, triggers remove
+        sum_tables.emission_day.name: ("INSERT",),
+        sum_tables.emission_month.name: ("INSERT",),
         "source_hour_input": ("INSERT", "UPDATE", "DELETE"),
         "source_hour_input_history": ("INSERT",),
         pollutant_tables.pollutant_mean.name: ("INSERT", "UPDATE", "DELETE"),
@@ -360,6 +369,14 @@ def create_views(connection: Connection) -> None:
         connection.execute(text(statement))
 
 
+def create_triggers(connection: Connection) -> None:
+    """Create the triggers, and the functions that they call."""
+    for create, _ in sum_triggers.FUNCTIONS.values():
+        connection.execute(text(create))
+    for statement in sum_triggers.TRIGGERS:
+        connection.execute(text(statement))
+
+
 def create_roles(connection: Connection) -> None:
     """Create the roles where missing, make the current user a member, grant their rights.
 
@@ -423,7 +440,7 @@ def create_roles(connection: Connection) -> None:
     connection.execute(text(_SUPERSEDE_READING))
     connection.execute(text("REVOKE ALL ON FUNCTION supersede_reading FROM PUBLIC"))
     connection.execute(text("GRANT EXECUTE ON FUNCTION supersede_reading TO tonne_ingest"))
-    for name, (create, callers) in packing.FUNCTIONS.items():
+    for name, (create, callers) in (packing.FUNCTIONS | sum_triggers.FUNCTIONS).items():
         connection.execute(text(create.replace("{kept}", str(2 * _REACH))))
         connection.execute(text(f"REVOKE ALL ON FUNCTION {name} FROM PUBLIC"))
         for role in callers:

@@ -203,6 +203,9 @@ SET_BY_CLOSING: Final = tuple(f for f in FIGURES if f.set_by_closing)
 #: What an hour and each of its versions have.
 IN_HOURS: Final = tuple(f for f in FIGURES if f.in_hours)
 
+#: What sums of hours have of what their hours have; times they have by method.
+SUMMED_AMOUNTS: Final = tuple(f for f in IN_HOURS if f.unit != "ms")
+
 #: What rolling and to-date totals have.
 IN_WINDOWS: Final = tuple(f for f in FIGURES if f.in_windows)
 

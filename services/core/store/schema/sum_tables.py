@@ -1,0 +1,70 @@
+"""The part of the schema that is sums of hours: by the local day and month of their facility.
+
+A stored sum is exact, or it is not stored: whatever changes an hour removes the sums that hold it,
+in the same transaction (:mod:`.sum_triggers`). Answers take what is stored, and hours for the rest.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Integer, SmallInteger, Table
+
+from services.core.store.schema.figures import METHOD_TIMES, SUMMED_AMOUNTS, TIMES, names
+from services.core.store.schema.tables import metadata
+
+_instant = DateTime(timezone=True)
+
+#: Times that were kept later: hours from before say 0, and so do their sums.
+_LATER = names(time for time in METHOD_TIMES if time.later)
+
+
+def _columns() -> list[Column[Any]]:
+    return [
+        Column("source_id", Integer, primary_key=True),
+        Column("begins", _instant, primary_key=True, comment="its first hour"),
+        Column("ends", _instant, nullable=False, comment="exclusive"),
+        *(
+            Column(
+                amount.name,
+                BigInteger,
+                nullable=amount.nullable,
+                server_default="0" if amount.later else None,
+                comment="of the hours that are known",
+            )
+            for amount in SUMMED_AMOUNTS
+        ),
+        *(
+            Column(time, BigInteger, nullable=False, server_default="0" if time in _LATER else None)
+            for time in TIMES
+        ),
+        Column("version", Integer, nullable=False, comment="the highest one of its hours"),
+        Column("hours", SmallInteger, nullable=False, comment="that there are, all of them final"),
+        Column("known_hours", SmallInteger, nullable=False, comment="with a figure"),
+        Column("voided_hours", SmallInteger, nullable=False, comment="closed without a value"),
+        *(
+            Column(f"{quality}_hours", SmallInteger, nullable=False, comment="of this quality")
+            for quality in ("missing", "partial", "substituted")
+        ),
+    ]
+
+
+emission_day = Table(
+    "emission_day",
+    metadata,
+    *_columns(),
+    # removing a sum looks for those that begin so long before an hour
+    CheckConstraint("ends > begins AND ends <= begins + interval '48 hours'", name="length"),
+    comment="sums of the whole hours of a day of the facility's time zone, or no row",
+)
+
+emission_month = Table(
+    "emission_month",
+    metadata,
+    *_columns(),
+    CheckConstraint("ends > begins AND ends <= begins + interval '768 hours'", name="length"),
+    comment="sums of the whole hours of a month of the facility's time zone, or no row",
+)
+
+#: By what removing a sum knows the longest.
+LONGEST = {emission_day.name: "48 hours", emission_month.name: "768 hours"}
