@@ -10,11 +10,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from services.core.store.answers.emissions import Bucket
-from services.core.timeline.instants import DAY_MINUTES, EPOCH
+import numpy as np
+
+from services.core.store.answers.buckets import Buckets
+from services.core.timeline.instants import DAY_MINUTES, EPOCH, MICROSECOND, to_us
 
 _HOUR, _DAY, _WEEK, _YEAR = 60, DAY_MINUTES, 7 * DAY_MINUTES, 12
 
@@ -118,39 +119,38 @@ def finest(begins: datetime, ends: datetime, *, limit: int) -> IntervalLength:
 
 def cut(
     interval: IntervalLength, begins: datetime, ends: datetime, *, timezone: str, limit: int
-) -> list[Bucket]:
+) -> Buckets:
     """Return the whole intervals that overlap the span, oldest first, at most ``limit``."""
     if ends <= begins:
-        return []
+        return Buckets.between([])
     if not interval.months and interval.minutes <= _HOUR:
         return _cut_evenly(interval.mean, begins, ends, limit=limit)
     return _cut_by_calendar(interval, begins, ends, zone=ZoneInfo(timezone), limit=limit)
 
 
-def _cut_evenly(step: timedelta, begins: datetime, ends: datetime, *, limit: int) -> list[Bucket]:
+def _cut_evenly(step: timedelta, begins: datetime, ends: datetime, *, limit: int) -> Buckets:
     first = begins - (begins - EPOCH) % step
     count = min(limit, -((first - ends) // step))
-    boundaries = [first + step * i for i in range(count + 1)]
-    return [Bucket(begins=a, ends=b) for a, b in pairwise(boundaries)]
+    return Buckets.between_us(to_us(first) + step // MICROSECOND * np.arange(count + 1))
 
 
 def _cut_by_calendar(
     interval: IntervalLength, begins: datetime, ends: datetime, *, zone: ZoneInfo, limit: int
-) -> list[Bucket]:
-    buckets: list[Bucket] = []
-    boundaries = _local_edges(interval, begins.astimezone(zone).replace(tzinfo=None, fold=0))
-    edge = _instant(next(boundaries), zone)
-    for local in boundaries:
+) -> Buckets:
+    local_edges = _local_edges(interval, begins.astimezone(zone).replace(tzinfo=None, fold=0))
+    edge = _instant(next(local_edges), zone)
+    boundaries: list[datetime] = []
+    for local in local_edges:
         next_boundary = _instant(local, zone)
         # a date that the clock skipped has no hours of its own
         if next_boundary <= edge:
             continue
-        if edge >= ends or len(buckets) == limit:
+        if edge >= ends or len(boundaries) == limit:
             break
         if next_boundary > begins:
-            buckets.append(Bucket(begins=edge, ends=next_boundary))
+            boundaries.append(edge)
         edge = next_boundary
-    return buckets
+    return Buckets.between([*boundaries, edge])
 
 
 def _local_edges(interval: IntervalLength, local: datetime) -> Iterator[datetime]:

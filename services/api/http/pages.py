@@ -55,13 +55,12 @@ class Page(Generic[Row]):
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class Pages(Generic[Row, Place]):
-    """The pages of the list at ``path``, whose rows are ordered by their place."""
+class Links(Generic[Place]):
+    """The links from page to page of the list at ``path``, whose rows are ordered by place."""
 
-    def __init__(self, path: str, cursor: Cursor[Place], place: Callable[[Row], Place]) -> None:
+    def __init__(self, path: str, cursor: Cursor[Place]) -> None:
         self._path = path
         self._cursor = cursor
-        self._place = place
 
     def after(self, query: Paged) -> Place | None:
         """Return the place after which the page begins; None: the first page.
@@ -70,19 +69,33 @@ class Pages(Generic[Row, Place]):
         """
         return self._cursor.read(query.cursor)
 
-    def page(self, rows: Sequence[Row], query: Paged, **resolved: str) -> Page[Row]:
-        """Cut what was found to ``query.limit`` rows; one row more tells that there is a rest.
+    def next_page(self, last: Place, query: Paged, **resolved: str) -> dict[str, str]:
+        """Return the header that leads to what follows the place of the last row.
 
         The link (RFC 8288) repeats the parameters of ``query`` as they were given, or as
         ``resolved`` where the next request would understand them otherwise.
         """
-        if query.limit is None or len(rows) <= query.limit:
-            return Page(rows=rows)
-        rows = rows[: query.limit]
         parameters = {
             **query.model_dump(by_alias=True, exclude_unset=True, exclude={"cursor"}, mode="json"),
             **resolved,
-            "cursor": self._cursor.write(self._place(rows[-1])),
+            "cursor": self._cursor.write(last),
         }
-        link = f'<{self._path}?{urlencode(parameters, doseq=True)}>; rel="next"'
-        return Page(rows=rows, headers={"Link": link})
+        return {"Link": f'<{self._path}?{urlencode(parameters, doseq=True)}>; rel="next"'}
+
+
+class Pages(Links[Place], Generic[Row, Place]):
+    """The pages of a list whose rows are there one by one."""
+
+    def __init__(self, path: str, cursor: Cursor[Place], place: Callable[[Row], Place]) -> None:
+        super().__init__(path, cursor)
+        self._place = place
+
+    def page(self, rows: Sequence[Row], query: Paged, **resolved: str) -> Page[Row]:
+        """Cut what was found to ``query.limit`` rows; one row more tells that there is a rest.
+
+        ``resolved``: see :meth:`next_page`.
+        """
+        if query.limit is None or len(rows) <= query.limit:
+            return Page(rows=rows)
+        rows = rows[: query.limit]
+        return Page(rows=rows, headers=self.next_page(self._place(rows[-1]), query, **resolved))

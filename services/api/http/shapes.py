@@ -6,9 +6,7 @@ from the model's fields, in their order.
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin
@@ -17,10 +15,9 @@ import nanoarrow as na
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from services.api.http import arrow_stream
+from services.api.http import arrow_stream, csv_lines
+from services.api.http.columns import Cells, Column, Table
 from services.api.http.problems import Problem, documented
-from services.core.runtime.escapes import csv_text
-from services.core.timeline.instants import rfc3339
 
 CSV: Final = "text/csv"
 JSON: Final = "application/json"
@@ -34,7 +31,7 @@ class Shape:
     def __init__(self, model: type[BaseModel], *, arrow: bool = False) -> None:
         self.model = model
         self.columns = tuple(model.model_fields)
-        self.arrow: arrow_stream.Columns | None = None
+        self.arrow: arrow_stream.Types | None = None
         if arrow:
             self.arrow = {name: _arrow_type(f) for name, f in model.model_fields.items()}
 
@@ -57,34 +54,27 @@ class Shape:
             content[arrow_stream.MEDIA_TYPE] = {"schema": {"type": "string", "format": "binary"}}
         return {200: {"description": description, "content": content}, **documented(*problems)}
 
-    def csv_lines(self, rows: Sequence[Row]) -> str:
-        """Write rows as lines of CSV (RFC 4180: CRLF)."""
-        text = io.StringIO()
-        csv.writer(text).writerows([_cell(row[column]) for column in self.columns] for row in rows)
-        return text.getvalue()
+    def table(self, columns: Mapping[str, Column]) -> Table:
+        """Put columns in the model's order, of which none may be left out."""
+        if columns.keys() != set(self.columns):
+            raise TypeError(f"not the columns of the list: {columns.keys() ^ set(self.columns)}")
+        return Table({name: columns[name] for name in self.columns})
 
-    @property
-    def csv_header(self) -> str:
-        """The first line of CSV."""
-        return ",".join(self.columns) + "\r\n"
+    def table_of(self, rows: Sequence[Row]) -> Table:
+        """Put rows as columns."""
+        return Table({name: Cells([row[name] for row in rows]) for name in self.columns})
 
     def _csv_example(self) -> str:
         example = {name: _example(name, f) for name, f in self.model.model_fields.items()}
-        return (self.csv_header + self.csv_lines([example])).removesuffix("\r\n")
+        return (
+            csv_lines.header(self.columns) + csv_lines.lines(self.table_of([example]))
+        ).removesuffix("\r\n")
 
 
 def _example(name: str, field: FieldInfo) -> Any:
     if not field.examples:
         raise TypeError(f"{name}: a column of a list needs an example")
     return field.examples[0]
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return rfc3339(value)
-    if isinstance(value, str):
-        return csv_text(value)
-    return "" if value is None else value
 
 
 #: Type of a column by the type of its field.

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
+import numpy as np
+from numpy.typing import NDArray
+
 from services.core.accounting.factor_calendar import stale_factor
 from services.core.store.answers.source_uncertainty import SourceAccount
+from services.core.timeline.instants import to_us
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,3 +41,13 @@ def share_stale(since: datetime, begins: datetime, ends: datetime) -> float:
     if ends <= begins or ends <= since:
         return 0.0
     return 1.0 if since <= begins else (ends - since) / (ends - begins)
+
+
+def share_stale_column(
+    since: datetime, begins_us: NDArray[np.int64], ends_us: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return :func:`share_stale` of many spans of time."""
+    since_us = to_us(since)
+    length_us = np.maximum(1, ends_us - begins_us)
+    share = np.where(since_us <= begins_us, 1.0, (ends_us - since_us) / length_us)
+    return np.where((ends_us <= begins_us) | (ends_us <= since_us), 0.0, share)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -12,11 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.api.context import Context
 from services.api.http.intervals import HOURLY, IntervalLength, whole_hours
 from services.api.http.problems import InvalidRequest, NotFound
-from services.api.models.stale import StaleSource, stale_sources
+from services.api.models.emission_table import Series
+from services.api.models.stale import stale_sources
 from services.core.store.answers import emissions
-from services.core.store.answers.emissions import Bucket, EmissionRow
-from services.core.store.answers.facility_queries import FacilityRow, SourceRow, sources_between
-from services.core.store.answers.source_uncertainty import SourceAccount, source_accounts
+from services.core.store.answers.buckets import Buckets
+from services.core.store.answers.emissions import EmissionColumns
+from services.core.store.answers.facility_queries import FacilityRow, sources_between
+from services.core.store.answers.source_uncertainty import source_accounts
 from services.core.store.computation.hours_then import (
     HoursThen,
     TooManyOpenHoursError,
@@ -24,17 +25,6 @@ from services.core.store.computation.hours_then import (
 )
 from services.core.store.emissions.hours_as_known import SourceHours
 from services.core.timeline.instants import MINUTE
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Series:
-    """One facility's part of the answer."""
-
-    facility: FacilityRow
-    sources: tuple[SourceRow, ...]
-    accounts: Mapping[str, SourceAccount]
-    #: sources that count by a factor that a newer figure is out or due for
-    stale: Mapping[str, StaleSource]
 
 
 async def series_of(
@@ -75,7 +65,7 @@ async def series_of(
 
 async def hours_then(
     context: Context,
-    parts: Sequence[tuple[Series, Sequence[Bucket]]],
+    parts: Sequence[tuple[Series, Buckets]],
     interval: IntervalLength,
     as_of: datetime,
 ) -> HoursThen | None:
@@ -105,25 +95,26 @@ async def hours_then(
         raise InvalidRequest(f"as_of: {error}") from None
 
 
-async def rows_of(
+async def columns_of(
     connection: AsyncConnection,
     series: Series,
-    buckets: Sequence[Bucket],
+    buckets: Buckets,
     interval: IntervalLength,
     *,
     now: datetime,
     is_past: bool,
     then: HoursThen | None,
-) -> list[EmissionRow]:
-    """Read the rows of a facility's sources from the minutes or hours that its buckets are made of.
+) -> EmissionColumns | None:
+    """Read what a facility's sources emitted, from the minutes or hours of its buckets.
 
-    ``is_past``: as known at ``now``, with what ``then`` says of hours that were open.
+    None: there are no rows. ``is_past``: as known at ``now``, with what ``then`` says of hours that
+    were open.
 
     :raises InvalidRequest: no versions of such intervals are kept, for the past.
     """
     ids = [source.id for source in series.sources]
     if not buckets or not ids:
-        return []
+        return None
     if interval.in_hour:
         return await emissions.parts_of_hours(connection, ids, buckets, now=now)
     if _is_of_hours(series, buckets, interval):
@@ -137,7 +128,7 @@ async def rows_of(
     return await emissions.days_of_minutes(connection, ids, buckets, now=now)
 
 
-def _is_of_hours(series: Series, buckets: Sequence[Bucket], interval: IntervalLength) -> bool:
+def _is_of_hours(series: Series, buckets: Buckets, interval: IntervalLength) -> bool:
     """Return whether buckets are made of whole hours in UTC."""
     return interval == HOURLY or (
         interval.of_hours

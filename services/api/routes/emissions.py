@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
-from zoneinfo import ZoneInfo
+from typing import Annotated, NamedTuple
 
+import numpy as np
 from fastapi import APIRouter, Request
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 
 from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import InContext
-from services.api.http.answers import Accept, rows_answer
+from services.api.http.answers import Accept, table_answer
+from services.api.http.columns import Table
 from services.api.http.cursors import Cursor
 from services.api.http.intervals import count_about, cut
-from services.api.http.pages import MAX_ROWS, Pages
+from services.api.http.pages import MAX_ROWS, Links
 from services.api.http.problems import NotFound, TooManyRows
 from services.api.http.shapes import Shape
 from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
-from services.api.models.bands import SourceMass, band_kg, masses_kg
+from services.api.models.emission_table import Series, emission_columns
 from services.api.models.emissions import Emission
-from services.api.models.shares import quality, shares
-from services.api.models.stale import share_stale
 from services.api.routes.answer_validators import emissions_validator
-from services.api.routes.emission_series import Series, hours_then, rows_of, series_of
+from services.api.routes.emission_series import columns_of, hours_then, series_of
 from services.api.routes.emissions_query import EmissionsQuery
-from services.core.store.answers.emissions import Bucket, EmissionRow
-from services.core.timeline.instants import MINUTE, rfc3339
+from services.core.store.answers.buckets import Buckets
+from services.core.store.answers.emissions import EmissionColumns
+from services.core.timeline.instants import from_us, rfc3339, to_us
 
 router = APIRouter(tags=["emissions"])
 
@@ -41,11 +42,7 @@ class _Place(NamedTuple):
     source: str
 
 
-def _place(row: dict[str, Any]) -> _Place:
-    return _Place(row["time"], row["facility"], row["source"])
-
-
-_PAGES = Pages("/v1/emissions", Cursor(_Place), _place)
+_PAGES: Links[_Place] = Links("/v1/emissions", Cursor(_Place))
 
 
 @router.get(
@@ -110,23 +107,23 @@ async def get_emissions(
         ]
         is_past = query.as_of is not None
         then = await hours_then(context, parts, interval, now) if is_past else None
-        rows: list[dict[str, Any]] = []
+        answers = []
         for part, buckets in parts:
-            answer = await rows_of(
+            columns = await columns_of(
                 connection, part, buckets, interval, now=now, is_past=is_past, then=then
             )
-            rows.extend(_row(part, buckets, row, now) for row in answer)
-    rows.sort(key=_place)
-    if after is not None:
-        rows = [row for row in rows if _place(row) > after]
+            if columns is not None:
+                answers.append(_Answer(part, buckets, columns))
     # the next request comes later: `auto` and the default end would mean something else
-    listed = _PAGES.page(rows, query, interval=str(interval), to=rfc3339(ends))
-    return rows_answer(
-        listed.rows,
+    table, page_headers = _page(
+        answers, now, after, query, interval=str(interval), to=rfc3339(ends)
+    )
+    return table_answer(
+        table,
         _ROWS,
         accept=accept,
         headers={
-            **listed.headers,
+            **page_headers,
             **retired_header(facilities, query.facility),
             **(validator.headers if validator else {}),
         },
@@ -140,63 +137,45 @@ def _too_many(count: int) -> TooManyRows:
     )
 
 
-def _invalid(hours: int) -> str | None:
-    """Return why time of an interval has no value though there may be readings of it."""
-    if not hours:
-        return None
-    which = "an hour was" if hours == 1 else f"{hours} hours were"
-    return f"{which} found invalid by the source's rule and not filled: GET /v1/explain says why"
+class _Answer(NamedTuple):
+    """What is known of one facility."""
+
+    part: Series
+    buckets: Buckets
+    columns: EmissionColumns
 
 
-def _row(
-    part: Series, buckets: Sequence[Bucket], row: EmissionRow, now: datetime
-) -> dict[str, Any]:
-    source = next(s for s in part.sources if s.id == row.source_id)
-    bucket = buckets[row.bucket]
-    # the current minute counts, what lies after it cannot be known yet
-    known_until = min(bucket.ends, now.replace(second=0, microsecond=0) + MINUTE)
-    length_ms = max(1.0, (known_until - bucket.begins).total_seconds() * 1000)
-    # readings of an hour that its rule closed without a value cover nothing of the answer
-    known_ms = sum(row.methods_ms)
-    coverage = min(1.0, min(row.covered_ms, known_ms) / length_ms)
-    account = part.accounts.get(source.slug)
-    mass = SourceMass(
-        account=account, co2_ug=row.co2_ug or 0, begins=bucket.begins, ends=bucket.ends
+def _page(
+    answers: Sequence[_Answer],
+    now: datetime,
+    after: _Place | None,
+    query: EmissionsQuery,
+    **resolved: str,
+) -> tuple[Table, dict[str, str]]:
+    """Put the facilities' rows in order, and cut them to what the query asks for."""
+    if not answers:
+        return _ROWS.table_of([]), {}
+    sources = [(a.part.facility.slug, s.slug) for a in answers for s in a.part.sources]
+    in_order = sorted(sources)
+    rank_of = {source: rank for rank, source in enumerate(in_order)}
+    ranks = np.array([rank_of[source] for source in sources])
+    firsts = np.cumsum([0, *(len(answer.part.sources) for answer in answers)])
+    rank = np.concatenate(
+        [ranks[a.columns.source + first] for a, first in zip(answers, firsts[:-1], strict=True)]
     )
-    by_method = shares(length_ms, row.methods_ms)
-    low, high = band_kg([] if row.co2_ug is None else [mass], ZoneInfo(part.facility.timezone))
-    why, stale = _stale(part, source.slug, bucket.begins, known_until, row)
-    return _ROWS.row(
-        source,
-        time=bucket.begins,
-        facility=part.facility.slug,
-        source=source.slug,
-        **masses_kg(row.masses_ug),
-        coverage=round(coverage, 6),
-        quality=row.quality or quality(by_method),
-        version=row.version,
-        activity=None if row.activity_n is None else row.activity_n / 1e9,
-        exported=None if row.exported_n is None or not source.has_export else row.exported_n / 1e9,
-        state="final" if row.final else "provisional",
-        co2_low_kg=low,
-        co2_high_kg=high,
-        counts=account is None or account.counts,
-        **{f"share_{method}": share for method, share in by_method.items()},
-        source_name=source.name,
-        code=row.code,
-        reason=row.unknown or _invalid(row.voided_hours),
-        stale_factor=why,
-        stale_factor_share=stale,
+    time_us = np.concatenate([a.buckets.begins_us[a.columns.bucket] for a in answers])
+    order = np.lexsort((rank, time_us))
+    if after is not None:
+        after_us, next_rank = to_us(after.time), bisect_right(in_order, after[1:])
+        is_after = (time_us > after_us) | ((time_us == after_us) & (rank >= next_rank))
+        order = order[is_after[order]]
+    headers: dict[str, str] = {}
+    if query.limit is not None and order.size > query.limit:
+        order = order[: query.limit]
+        last = order[-1]
+        place = _Place(from_us(int(time_us[last])), *in_order[rank[last]])
+        headers = _PAGES.next_page(place, query, **resolved)
+    table = Table.joined(
+        [_ROWS.table(emission_columns(a.part, a.buckets, a.columns, now)) for a in answers]
     )
-
-
-def _stale(
-    part: Series, source: str, begins: datetime, ends: datetime, row: EmissionRow
-) -> tuple[str | None, float]:
-    """Say why a row should count by a newer figure, and how much of it counted by the stale one."""
-    stale = part.stale.get(source)
-    # what is unknown counts by none
-    if stale is None or row.masses_ug is None:
-        return None, 0.0
-    share = share_stale(stale.since, begins, ends)
-    return (stale.why, round(share, 6)) if share else (None, 0.0)
+    return table.part(order), headers

@@ -25,7 +25,7 @@ from services.api.models.bands import kg
 from services.api.models.pollutants import PollutantMean
 from services.core.accounting.pollutants.standardisation import CONCENTRATION, OXYGEN
 from services.core.accounting.stack.measured import FLOW, MOISTURE
-from services.core.store.answers.emissions import Bucket
+from services.core.store.answers.buckets import Bucket
 from services.core.store.answers.pollutants import (
     MeanRow,
     Place,

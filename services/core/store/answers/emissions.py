@@ -1,4 +1,4 @@
-"""Emissions by interval: buckets of minutes or of hours, gaps included.
+"""Emissions by interval: columns of buckets of minutes or of hours, gaps included.
 
 Every answer is whole buckets. Intervals below an hour come from the minutes; an hour or longer
 comes from the versioned hours, so that substitution and restatement show, and so that a past state
@@ -8,283 +8,280 @@ can be asked for (``as_of``). Where the hours of a facility's time zone do not b
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, LiteralString
+from typing import Any, Final
 
-from sqlalchemy import TextClause, text
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.core.store.answers import hour_sums
+from services.core.store.answers.buckets import Buckets, Integers
+from services.core.store.answers.grouping import Booleans, Groups
+from services.core.store.answers.hour_columns import HourColumns, hour_columns
+from services.core.store.answers.hour_sums import HourSums
+from services.core.store.answers.minute_sums import MinuteSums, minute_sums
 from services.core.store.computation.hours_then import HoursThen
-from services.core.store.emissions import hours_as_known
-from services.core.store.emissions.hour_quality import HAS_NO_VALUE
-from services.core.store.schema.figures import (
-    IN_HOURS,
-    MASSES,
-    METHOD_TIMES,
-    METHODS_MS,
-    OF_COVERED,
-    TIMES,
-    names,
-    per_figure,
+from services.core.store.emissions.hour_quality import QUALITIES
+from services.core.store.schema.figures import MASSES, names
+from services.core.timeline.instants import HOUR_US, MINUTE_US, from_us, to_us
+
+#: Instead of a quality: to be judged by the methods' times.
+BY_METHODS: Final = -1
+_MISSING, _PARTIAL, _SUBSTITUTED, _ESTIMATED, _MEASURED = map(
+    QUALITIES.index, ("missing", "partial", "substituted", "estimated", "measured")
 )
-from services.core.timeline.instants import HOUR_US, from_us
 
-Quality = Literal["measured", "partial", "missing", "substituted", "estimated"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Bucket:
-    """A span of time, ``begins`` inclusive, ``ends`` exclusive."""
-
-    begins: datetime
-    ends: datetime
+#: Hours that are in memory at a time: some 30 MB.
+_MAX_HOURS: Final = 200_000
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EmissionRow:
-    """What one source emitted in one bucket; null is unknown."""
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class EmissionColumns:
+    """What sources emitted in buckets: a row for each of both, by bucket, then as sources came.
+
+    Sums are Python's integers where 64 bits might not hold one.
+    """
 
     #: index into the buckets asked for
-    bucket: int
-    source_id: int
-    #: in the order of ``MASSES``, CO2 first; all of them are known or none is
-    masses_ug: tuple[int, ...] | None
+    bucket: Integers
+    #: index into the sources asked for
+    source: Integers
+    #: whether the masses and what flowed out are known
+    known: Booleans
+    #: micrograms, by name, all of ``MASSES``
+    masses_ug: Mapping[str, NDArray[Any]]
     #: 1e-9 of the source's activity unit
-    activity_n: int | None
+    activity_n: NDArray[Any]
+    has_activity: Booleans
     #: in the same unit, what flowed out
-    exported_n: int | None
-    covered_ms: int
-    #: the time that each method stands for, in the order of ``SHARES``
-    methods_ms: tuple[int, ...]
-    #: None: no hour of the bucket was ever computed
-    version: int | None
-    final: bool
-    #: None: to be judged by the methods' times
-    quality: Quality | None
-    #: method code of the one hour that the bucket is; None: it is not one, or under no rule
-    code: str | None
+    exported_n: NDArray[Any]
+    covered_ms: Integers
+    #: the time that each method stands for, by name, in the order of ``METHODS_MS``
+    methods_ms: Mapping[str, Integers]
+    #: 0: no hour of the bucket was ever computed
+    version: Integers
+    final: Booleans
+    #: index into ``QUALITIES``, or ``BY_METHODS``
+    quality: Integers
+    #: index into ``codes``: method code of the one hour that the bucket is; -1: it is not one, or
+    #: under no rule
+    code: Integers
+    codes: Sequence[str]
     #: hours in it, or that it is a part of, which their rule found invalid and did not fill
-    voided_hours: int = 0
-    #: of the past: why nobody can tell any more what was known
-    unknown: str | None = None
-
-    @property
-    def co2_ug(self) -> int | None:
-        """The mass of CO2."""
-        return None if self.masses_ug is None else self.masses_ug[0]
+    voided_hours: Integers
+    #: by row, of the past: why nobody can tell any more what was known
+    unknown: Mapping[int, str]
 
 
-#: Figures that are answered as they are; times are answered by method.
-_AMOUNTS = tuple(figure for figure in IN_HOURS if figure.unit != "ms")
+class _Grid:
+    """The rows of buckets and sources, into which what is known of some of them is put."""
 
-_BUCKETS: LiteralString = """
-WITH b AS (
-    SELECT ordinality AS bucket, begins, ends
-    FROM unnest(CAST(:begins AS timestamptz[]), CAST(:ends AS timestamptz[]))
-         WITH ORDINALITY AS u(begins, ends)
-)
-"""
+    def __init__(self, source_ids: Sequence[int], buckets: int) -> None:
+        ids = np.array(source_ids, dtype=np.int64)
+        self._order = np.argsort(ids)
+        self._ids = ids[self._order]
+        self.size = ids.size * buckets
+        self.bucket, self.source = np.divmod(np.arange(self.size), ids.size)
 
-# What is not there covers nothing; a mass of it is unknown.
-_ANSWERED: LiteralString = (
-    per_figure(_AMOUNTS, "x.{f}")
-    + ", "
-    + ", ".join(f"coalesce(x.{time}, 0) AS {time}" for time in TIMES)
-)
+    def rows(self, source_id: Integers, bucket: Integers) -> Integers:
+        """Return the row of each source and bucket."""
+        return bucket * self._ids.size + self._order[np.searchsorted(self._ids, source_id)]
 
-
-def _from_minutes(*, hour_key: LiteralString, bucket_key: LiteralString) -> TextClause:
-    """Return the statement; buckets are told apart by their first instants.
-
-    So no two calendars can disagree.
-    """
-    return text(
-        f"""{_BUCKETS}
-, x AS (
-    SELECT m.source_id, width_bucket(m.minute, CAST(:begins AS timestamptz[])) AS bucket,
-           {per_figure(_AMOUNTS, "sum({f.closed}) AS {f}")}, sum(m.covered_ms) AS covered_ms,
-           sum(m.covered_ms + m.closing_ms{"".join(f" - m.{time}" for time in OF_COVERED)})
-               AS measured_ms,
-           {per_figure(METHOD_TIMES, "sum(m.{f}) AS {f}")}
-    FROM minute_in_force m
-    WHERE m.source_id = ANY(:sources) AND m.minute >= :first AND m.minute < :last
-      AND m.minute <= :minute
-      AND (m.covered_ms + m.closing_ms > 0 OR m.substituted_ms > 0)
-    GROUP BY 1, 2
-), h AS (
-    SELECT h.source_id, {hour_key} AS key, max(h.version) AS version, bool_and(h.final) AS final,
-           count(*) FILTER (WHERE {HAS_NO_VALUE}) AS voided
-    FROM emission_hour h
-    WHERE h.source_id = ANY(:sources) AND h.hour >= date_trunc('hour', CAST(:first AS timestamptz))
-      AND h.hour < :last
-    GROUP BY 1, 2
-)
-SELECT b.bucket, s.id AS source_id, {_ANSWERED}, h.version,
-       coalesce(h.final, false) AS final, NULL AS quality, NULL AS code,
-       coalesce(h.voided, 0) AS voided
-FROM b CROSS JOIN unnest(CAST(:sources AS int[])) AS s(id)
-LEFT JOIN x ON x.source_id = s.id AND x.bucket = b.bucket
-LEFT JOIN h ON h.source_id = s.id AND h.key = {bucket_key}
-ORDER BY b.bucket, s.id
-"""  # noqa: S608 - constants
-    )
-
-
-_PARTS_OF_HOURS = _from_minutes(hour_key="h.hour", bucket_key="date_trunc('hour', b.begins)")
-_DAYS_OF_MINUTES = _from_minutes(
-    hour_key="greatest(1, width_bucket(h.hour, CAST(:begins AS timestamptz[])))",
-    bucket_key="b.bucket",
-)
-
-
-def _from_hours(versions: LiteralString) -> TextClause:
-    return text(
-        f"""{_BUCKETS}
-, v AS ({versions}), x AS (
-    SELECT v.source_id, width_bucket(v.hour, CAST(:begins AS timestamptz[])) AS bucket,
-           {per_figure(_AMOUNTS, "sum(v.{f}) FILTER (WHERE v.known) AS {f}")},
-           {", ".join(f"sum(v.{time}) AS {time}" for time in TIMES)},
-           max(v.version) AS version, max(v.code) AS code,
-           bool_and(v.final) AS final, count(*) AS hours,
-           count(*) FILTER (WHERE {HAS_NO_VALUE}) AS voided,
-           CASE WHEN bool_and(v.quality = 'missing') THEN 'missing'
-                WHEN bool_or(v.quality = 'substituted') THEN 'substituted'
-                WHEN bool_or(v.quality IN ('missing', 'partial')) THEN 'partial'
-                WHEN sum(v.estimated_ms) > sum(v.measured_ms) THEN 'estimated'
-                ELSE 'measured' END AS quality
-    FROM (SELECT *, {" + ".join(METHODS_MS)} > 0 AS known FROM v) v
-    GROUP BY 1, 2
-)
-SELECT b.bucket, s.id AS source_id, {_ANSWERED}, x.version,
-       coalesce(x.final AND x.hours = round(extract(epoch FROM b.ends - b.begins) / 3600), false)
-           AS final,
-       CASE WHEN x.quality IS NULL THEN 'missing'
-            WHEN x.quality IN ('measured', 'estimated') AND x.hours
-                 < extract(epoch FROM least(b.ends, CAST(:minute AS timestamptz)) - b.begins) / 3600
-            THEN 'partial' ELSE x.quality END AS quality,
-       CASE WHEN b.ends <= b.begins + interval '1 hour' THEN x.code END AS code,
-       coalesce(x.voided, 0) AS voided
-FROM b CROSS JOIN unnest(CAST(:sources AS int[])) AS s(id)
-LEFT JOIN x ON x.source_id = s.id AND x.bucket = b.bucket
-ORDER BY b.bucket, s.id
-"""  # noqa: S608 - constants
-    )
-
-
-_HOURS_IN_FORCE = _from_hours(hours_as_known.IN_FORCE)
-_HOURS_AS_KNOWN = _from_hours(hours_as_known.AS_KNOWN)
+    def put(self, rows: Integers, values: NDArray[Any], fill: int = 0) -> NDArray[Any]:
+        """Return a column with values in some rows, ``fill`` in the others."""
+        column = np.full(self.size, fill, dtype=values.dtype)
+        column[rows] = values
+        return column
 
 
 async def parts_of_hours(
-    connection: AsyncConnection, sources: Sequence[int], buckets: Sequence[Bucket], *, now: datetime
-) -> list[EmissionRow]:
-    """Read rows of buckets that each lie within one UTC hour."""
-    return await _rows(connection, _PARTS_OF_HOURS, sources, buckets, now=now)
+    connection: AsyncConnection, source_ids: Sequence[int], buckets: Buckets, *, now: datetime
+) -> EmissionColumns:
+    """Read buckets that each lie within one UTC hour."""
+    minutes = await minute_sums(connection, source_ids, buckets, now=now)
+    hours = await _hours_around(connection, source_ids, buckets)
+    begin_us, hour_of_bucket = np.unique(
+        buckets.begins_us - buckets.begins_us % HOUR_US, return_inverse=True
+    )
+    hour_grid = _Grid(source_ids, begin_us.size)
+    from_hours = _told_by(hour_grid, hours, np.searchsorted(begin_us, hours.hour_us))
+    grid = _Grid(source_ids, len(buckets))
+    row = hour_of_bucket[grid.bucket] * len(source_ids) + grid.source
+    return _of_minutes(grid, minutes, *(column[row] for column in from_hours))
 
 
 async def days_of_minutes(
-    connection: AsyncConnection, sources: Sequence[int], buckets: Sequence[Bucket], *, now: datetime
-) -> list[EmissionRow]:
-    """Read rows of buckets of any length, summed from minutes."""
-    return await _rows(connection, _DAYS_OF_MINUTES, sources, buckets, now=now)
+    connection: AsyncConnection, source_ids: Sequence[int], buckets: Buckets, *, now: datetime
+) -> EmissionColumns:
+    """Read buckets of any length, summed from minutes."""
+    minutes = await minute_sums(connection, source_ids, buckets, now=now)
+    hours = await _hours_around(connection, source_ids, buckets)
+    grid = _Grid(source_ids, len(buckets))
+    from_hours = _told_by(grid, hours, np.maximum(0, buckets.index_of(hours.hour_us)))
+    return _of_minutes(grid, minutes, *from_hours)
+
+
+async def _hours_around(
+    connection: AsyncConnection, source_ids: Sequence[int], buckets: Buckets
+) -> HourColumns:
+    """Read all hours that share time with buckets."""
+    first_us, last = int(buckets.begins_us[0]), buckets[-1].ends
+    first = from_us(first_us - first_us % HOUR_US)
+    return await hour_columns(connection, source_ids, first, last, now=last)
+
+
+def _told_by(grid: _Grid, hours: HourColumns, bucket: Integers) -> Sequence[Any]:
+    """Return version, finality and the number of hours without a value, as hours tell them."""
+    groups = Groups(grid.rows(hours.source_id, bucket))
+    return [
+        grid.put(groups.keys, column)
+        for column in (
+            groups.largest(hours.version),
+            groups.all(hours.final),
+            groups.sums(hours.has_no_value),
+        )
+    ]
+
+
+def _of_minutes(
+    grid: _Grid, minutes: MinuteSums, version: Integers, final: Booleans, voided: Integers
+) -> EmissionColumns:
+    groups = Groups(grid.rows(minutes.source_id, minutes.bucket))
+
+    def sums(column: NDArray[Any]) -> NDArray[Any]:
+        return grid.put(groups.keys, groups.sums(column))
+
+    return EmissionColumns(
+        bucket=grid.bucket,
+        source=grid.source,
+        known=sums(np.ones(minutes.bucket.size, dtype=np.int64)) > 0,
+        masses_ug={name: sums(minutes.amounts[name]) for name in names(MASSES)},
+        activity_n=sums(minutes.amounts["activity_n"]),
+        has_activity=sums(minutes.has_activity) > 0,
+        exported_n=sums(minutes.amounts["exported_n"]),
+        covered_ms=sums(minutes.covered_ms),
+        methods_ms={name: sums(column) for name, column in minutes.methods_ms.items()},
+        version=version,
+        final=final,
+        quality=np.full(grid.size, BY_METHODS),
+        code=np.full(grid.size, -1),
+        codes=(),
+        voided_hours=voided,
+        unknown={},
+    )
 
 
 async def whole_hours(
     connection: AsyncConnection,
-    sources: Sequence[int],
-    buckets: Sequence[Bucket],
+    source_ids: Sequence[int],
+    buckets: Buckets,
     *,
     now: datetime,
     then: HoursThen | None = None,
-) -> list[EmissionRow]:
-    """Read rows of buckets of whole UTC hours.
+) -> EmissionColumns:
+    """Read buckets of whole UTC hours.
 
     ``then``: as it was known at ``now`` (:mod:`..emissions.hours_as_known`), with what hours that
     were open had come to; None: as it is known now.
     """
-    if then is None:
-        return await _rows(connection, _HOURS_IN_FORCE, sources, buckets, now=now)
-    rows = await _rows(
-        connection,
-        _HOURS_AS_KNOWN,
-        sources,
-        buckets,
-        now=now,
-        extra=hours_as_known.parameters(now, then.figures),
-    )
-    return _with_unknown(rows, buckets, then) if then.unknown else rows
-
-
-def _with_unknown(
-    rows: Sequence[EmissionRow], buckets: Sequence[Bucket], then: HoursThen
-) -> list[EmissionRow]:
-    """Take the figures out of rows with an hour of which nobody can tell what was known."""
-    begins = [bucket.begins for bucket in buckets]
-    lost = {
-        (bisect_right(begins, from_us(hour * HOUR_US)) - 1, source_id): why
-        for (source_id, hour), why in then.unknown.items()
-    }
-    return [
-        replace(
-            row,
-            masses_ug=None,
-            activity_n=None,
-            exported_n=None,
-            covered_ms=0,
-            methods_ms=tuple(0 for _ in METHODS_MS),
-            final=False,
-            quality="missing",
-            code=None,
-            unknown=lost[row.bucket, row.source_id],
+    first, last = buckets[0].begins, buckets[-1].ends
+    of_each = max(1, int(buckets.ends_us[-1] - buckets.begins_us[0]) // HOUR_US)
+    some = max(1, _MAX_HOURS // of_each)
+    grid = _Grid(source_ids, len(buckets))
+    parts: list[HourSums] = []
+    code = np.full(grid.size, -1)
+    codes: dict[str, int] = {}
+    for begin in range(0, len(source_ids), some):
+        ids = source_ids[begin : begin + some]
+        figures = None if then is None else then.among(ids).figures
+        hours = await hour_columns(connection, ids, first, last, now=now, then=figures)
+        bucket = buckets.index_of(hours.hour_us)
+        rows = grid.rows(hours.source_id, bucket)
+        parts.append(hour_sums.of_hours(hours, bucket).grouped(Groups(rows)))
+        coded = (hours.code >= 0) & ((buckets.ends_us - buckets.begins_us)[bucket] <= HOUR_US)
+        index = np.array(
+            [codes.setdefault(word, len(codes)) for word in hours.codes], dtype=np.int64
         )
-        if (row.bucket, row.source_id) in lost
-        else row
-        for row in rows
-    ]
+        code[rows[coded]] = index[hours.code[coded]]
+    sums = HourSums.joined(parts)
+    lost = {} if then is None else _lost(grid, buckets, then)
+    return _of_sums(grid, buckets, sums, now=now, code=code, codes=tuple(codes), unknown=lost)
 
 
-async def _rows(
-    connection: AsyncConnection,
-    statement: TextClause,
-    sources: Sequence[int],
-    buckets: Sequence[Bucket],
+def _lost(grid: _Grid, buckets: Buckets, then: HoursThen) -> dict[int, str]:
+    """Return the rows with an hour of which nobody can tell what was known, and why."""
+    if not then.unknown:
+        return {}
+    source_id, hour = np.array(list(then.unknown), dtype=np.int64).T
+    rows = grid.rows(source_id, buckets.index_of(hour * HOUR_US))
+    return dict(zip(rows.tolist(), then.unknown.values(), strict=True))
+
+
+def _of_sums(
+    grid: _Grid,
+    buckets: Buckets,
+    sums: HourSums,
     *,
     now: datetime,
-    extra: Mapping[str, Any] | None = None,
-) -> list[EmissionRow]:
-    if not buckets or not sources:
-        return []
-    result = await connection.execute(
-        statement,
-        {
-            "sources": list(sources),
-            "begins": [bucket.begins for bucket in buckets],
-            "ends": [bucket.ends for bucket in buckets],
-            "first": buckets[0].begins,
-            "last": buckets[-1].ends,
-            "minute": now.replace(second=0, microsecond=0),
-            **(extra or {}),
+    code: Integers,
+    codes: Sequence[str],
+    unknown: Mapping[int, str],
+) -> EmissionColumns:
+    """Lay out the sums of each source and bucket, of which there is one at most.
+
+    ``unknown``: rows that have no figure at all.
+    """
+    rows = grid.rows(sums.source_id, sums.bucket)
+    is_told = np.ones(grid.size, dtype=np.bool_)
+    is_told[list(unknown)] = False
+    hours = grid.put(rows, sums.counts["hours"])
+    lengths_us = (buckets.ends_us - buckets.begins_us)[grid.bucket]
+    all_hours = (lengths_us + HOUR_US // 2) // HOUR_US
+    minute_us = to_us(now) // MINUTE_US * MINUTE_US
+    until_us = np.minimum(buckets.ends_us, minute_us)[grid.bucket]
+    is_whole = hours * HOUR_US >= until_us - buckets.begins_us[grid.bucket]
+    quality = grid.put(rows, _quality(sums), fill=_MISSING)
+    is_part = ((quality == _MEASURED) | (quality == _ESTIMATED)) & ~is_whole
+    quality[is_part] = _PARTIAL
+    return EmissionColumns(
+        bucket=grid.bucket,
+        source=grid.source,
+        known=(grid.put(rows, sums.counts["known"]) > 0) & is_told,
+        masses_ug={name: grid.put(rows, sums.amounts[name]) for name in names(MASSES)},
+        activity_n=grid.put(rows, sums.amounts["activity_n"]),
+        has_activity=grid.put(rows, sums.has_activity) & is_told,
+        exported_n=grid.put(rows, sums.amounts["exported_n"]),
+        covered_ms=grid.put(rows, sums.covered_ms) * is_told,
+        methods_ms={
+            name: grid.put(rows, column) * is_told for name, column in sums.methods_ms.items()
         },
+        version=grid.put(rows, sums.version),
+        final=(hours == all_hours)
+        & (hours > 0)
+        & (grid.put(rows, sums.counts["final"]) == hours)
+        & is_told,
+        quality=np.where(is_told, quality, _MISSING),
+        code=np.where(is_told, code, -1),
+        codes=codes,
+        voided_hours=grid.put(rows, sums.counts["voided"]),
+        unknown=unknown,
     )
-    return [
-        EmissionRow(
-            bucket=row.bucket - 1,
-            source_id=row.source_id,
-            masses_ug=None
-            if row.co2_ug is None
-            else tuple(int(getattr(row, name)) for name in names(MASSES)),
-            activity_n=None if row.activity_n is None else int(row.activity_n),
-            exported_n=None if row.exported_n is None else int(row.exported_n),
-            covered_ms=int(row.covered_ms),
-            methods_ms=tuple(int(getattr(row, time)) for time in METHODS_MS),
-            version=row.version,
-            final=row.final,
-            quality=row.quality,
-            code=row.code,
-            voided_hours=row.voided,
-        )
-        for row in result
-    ]
+
+
+def _quality(sums: HourSums) -> Integers:
+    """Return the quality of the hours that there are."""
+    counts = sums.counts
+    mostly_estimated = sums.methods_ms["estimated_ms"] > sums.methods_ms["measured_ms"]
+    return np.select(
+        [
+            counts["missing"] == counts["hours"],
+            counts["substituted"] > 0,
+            counts["missing"] + counts["partial"] > 0,
+            mostly_estimated,
+        ],
+        [_MISSING, _SUBSTITUTED, _PARTIAL, _ESTIMATED],
+        default=_MEASURED,
+    )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -64,19 +64,16 @@ ORDER BY s.id
 """
 )
 
-_TOTALS = text(
-    f"""
+_TOTALS: LiteralString = f"""
 WITH n AS (
-    SELECT * FROM unnest(CAST(:spans AS text[]), CAST(:whole_from AS timestamptz[]))
+    SELECT * FROM unnest(CAST(%(spans)s AS text[]), CAST(%(whole_from)s AS timestamptz[]))
                   AS x(span, whole_from)
-), v AS ({hours_as_known.AS_KNOWN}
-)
+), v AS ({hours_as_known.AS_KNOWN})
 SELECT v.source_id, n.span, {per_figure(WITHOUT_BOUNDS, "sum(v.{f}) AS {f}")},
        {", ".join(f"sum(v.{time}) AS {time}" for time in TIMES)}
-FROM v JOIN n ON v.hour >= n.whole_from AND v.hour < :running
+FROM v JOIN n ON v.hour >= n.whole_from AND v.hour < %(running)s
 GROUP BY 1, 2
 """
-)
 
 # The newest hours that anything is known of; of the newest one the minutes tell.
 _NEWEST = """
@@ -177,7 +174,7 @@ async def facility_live_as_of(
         .all()
     )
     begins = windows.first_minutes(minute, ZoneInfo(head.timezone))
-    rows = await connection.execute(
+    rows = await connection.exec_driver_sql(
         _TOTALS,
         {
             **hours_as_known.parameters(as_of, past.hours.figures if past.hours else {}),

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from services.core.accounting.pollutants.limits import Limit
 from services.core.facility import assemble_pollutants, model
 from services.core.facility.pollutants import Pollutant
-from services.core.store.answers.emissions import Bucket
+from services.core.store.answers.buckets import Bucket
 from services.core.store.answers.reporting_zone import SPEC_THEN
 from services.core.store.emissions import pollutant_means
 

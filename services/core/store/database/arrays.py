@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from typing import Any, ClassVar, LiteralString
+from typing import TYPE_CHECKING, Any, ClassVar, LiteralString
 
 import numpy as np
 import psycopg
@@ -20,6 +20,10 @@ from psycopg.adapt import Dumper, PyFormat
 from psycopg.pq import Format
 
 from services.core.timeline.instants import POSTGRES_EPOCH_US
+
+if TYPE_CHECKING:
+    # SQLAlchemy's asyncio loads its ORM, which ingest and the aggregator do without
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 #: Dimensions, whether there are nulls, type of the elements, length, first index.
 _HEADER = struct.Struct(">iiIii")
@@ -132,6 +136,16 @@ class PackedRows:
             binary=True,
         ).fetchone()
         return self.rows(None if row is None else row[0])
+
+
+async def binary_row(
+    connection: AsyncConnection, sql: LiteralString, parameters: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """Run a query that answers with one row, and take it in binary: bytes are not spelled out."""
+    raw = (await connection.get_raw_connection()).driver_connection
+    assert isinstance(raw, psycopg.AsyncConnection)  # noqa: S101 - the only driver
+    row = await (await raw.execute(sql, parameters, binary=True)).fetchone()
+    return row or ()
 
 
 def loaded(sent: bytes | None, element: str) -> NDArray[Any]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
+#: Every quality; arrays have the index into this.
+QUALITIES: Final = ("measured", "partial", "missing", "substituted", "estimated")
+
 #: The qualities of an hour that a rule closed without a value: what readings cover of it is told by
 #: the word, and enters no total.
 VALUELESS: Final = ("missing", "partial")

@@ -34,7 +34,7 @@ def _amount(amount: Figure) -> LiteralString:
     return (known if amount.nullable else f"coalesce({known}, 0)") + named
 
 
-#: Sums of hours ``v`` as :data:`..hours_as_known.IN_FORCE` has them, and ``known``; with ``final``
+#: Sums of hours ``v`` as :func:`..hours_as_known.by_method` has them, and ``known``; with ``final``
 #: for all.
 OF_HOURS: LiteralString = ", ".join(
     (

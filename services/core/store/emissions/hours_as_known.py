@@ -23,29 +23,33 @@ from services.core.store.schema.figures import IN_HOURS, OF_COVERED, names, per_
 _FIGURES: LiteralString = per_figure(IN_HOURS)
 
 _RANGE: LiteralString = (
-    "source_id = ANY(:sources) AND hour >= :first AND hour < :last AND hour <= :minute"
+    "source_id = ANY(%(sources)s) AND hour >= %(first)s AND hour < %(last)s AND hour <= %(minute)s"
 )
 
 #: Of an hour in force or a version of it, what this module is about.
 COLUMNS: LiteralString = f"source_id, hour, {_FIGURES}, version, final, quality, code"
 
-_IN_FORCE: LiteralString = f"SELECT {COLUMNS} FROM emission_hour WHERE {_RANGE}"
+#: The hours of ``sources`` from ``first`` to before ``last``, none after ``minute``.
+HOURS_IN_FORCE: LiteralString = f"SELECT {COLUMNS} FROM emission_hour WHERE {_RANGE}"
 
 _THEN: LiteralString = f"""
 SELECT {COLUMNS} FROM emission_hour
-WHERE {_RANGE} AND known_at <= :as_of
+WHERE {_RANGE} AND known_at <= %(as_of)s
 UNION ALL
 SELECT {COLUMNS} FROM emission_hour_history
-WHERE {_RANGE} AND known_at <= :as_of AND superseded_at > :as_of
+WHERE {_RANGE} AND known_at <= %(as_of)s AND superseded_at > %(as_of)s
 """
 
 _OPEN: LiteralString = f"""
 SELECT source_id, minute_start(60 * hour), {_FIGURES}, 1, false,
        {hour_quality("covered_ms", "estimated_ms")}, NULL
-FROM unnest(CAST(:open_sources AS int4[]), CAST(:open_hours AS int4[]),
-            {per_figure(IN_HOURS, "CAST(:open_{f} AS {f.type}[])")})
+FROM unnest(CAST(%(open_sources)s AS int4[]), CAST(%(open_hours)s AS int4[]),
+            {per_figure(IN_HOURS, "CAST(%(open_{f})s AS {f.type}[])")})
      AS o(source_id, hour, {_FIGURES})
 """
+
+#: As above, as known at ``as_of``; see :func:`parameters`.
+HOURS_AS_KNOWN: LiteralString = f"{_THEN} UNION ALL {_OPEN}"
 
 # By what method the time of an hour came to its figure; a rule judges an hour as a whole. None of
 # the time of an hour that it closed without a value has one.
@@ -67,11 +71,8 @@ def by_method(hours: LiteralString) -> LiteralString:
     return f"{_BY_METHOD} {hours}) k"
 
 
-#: Each: source_id, hour, figures, version, final, quality, code and the time of each method, of
-#: ``:sources`` and the hours ``:first`` to ``:last`` (exclusive), none after ``:minute``.
-IN_FORCE: LiteralString = by_method(_IN_FORCE)
-#: As above, as known at ``:as_of``; see :func:`parameters`.
-AS_KNOWN: LiteralString = by_method(f"{_THEN} UNION ALL {_OPEN}")
+#: With the time of each method.
+AS_KNOWN: LiteralString = by_method(HOURS_AS_KNOWN)
 
 _WERE_OPEN = """
 SELECT h.source_id, minute_of(h.hour) / 60

@@ -1,0 +1,184 @@
+"""The columns of a list: what JSON, CSV, Arrow and Parquet are written from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, chain
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.timeline.instants import DAY_US, MICROSECOND, SECOND, from_us, rfc3339
+
+_SECOND_US: Final = SECOND // MICROSECOND
+
+
+#: Which rows, and in which order.
+Rows = slice | NDArray[np.int64]
+
+
+class Column(Protocol):
+    """The cells of one column."""
+
+    def __len__(self) -> int: ...
+
+    def part(self, rows: Rows) -> Column:
+        """Return some of the rows."""
+
+    def cells(self) -> Sequence[Any]:
+        """Return the cells as Python has them, times as aware datetimes; null is None."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """Cells one by one."""
+
+    values: Sequence[Any]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def part(self, rows: Rows) -> Cells:
+        """Return some of the rows."""
+        if isinstance(rows, slice):
+            return Cells(self.values[rows])
+        return Cells([self.values[row] for row in rows.tolist()])
+
+    def cells(self) -> Sequence[Any]:
+        """Return the cells."""
+        return self.values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Words:
+    """Cells of which there are few different ones, which ``index`` chooses from."""
+
+    words: Sequence[Any]
+    index: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return self.index.size
+
+    def part(self, rows: Rows) -> Words:
+        """Return some of the rows."""
+        return Words(self.words, self.index[rows])
+
+    def cells(self) -> Sequence[Any]:
+        """Return the cells."""
+        return [self.words[index] for index in self.index.tolist()]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Numbers:
+    """Floats, integers or truths; ``known``: which of them are not null, None: all."""
+
+    values: NDArray[Any]
+    known: NDArray[np.bool_] | None = None
+
+    def __len__(self) -> int:
+        return self.values.size
+
+    def part(self, rows: Rows) -> Numbers:
+        """Return some of the rows."""
+        return Numbers(self.values[rows], None if self.known is None else self.known[rows])
+
+    def cells(self) -> Sequence[Any]:
+        """Return the cells."""
+        if self.known is None or self.known.all():
+            return list(self.values.tolist())
+        cells = self.values.astype(np.object_)
+        cells[~self.known] = None
+        return list(cells)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Instants:
+    """Whole seconds, of which ``index`` chooses; microseconds since the epoch."""
+
+    instants_us: NDArray[np.int64]
+    index: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return self.index.size
+
+    def part(self, rows: Rows) -> Instants:
+        """Return some of the rows."""
+        used, index = np.unique(self.index[rows], return_inverse=True)
+        return Instants(self.instants_us[used], index)
+
+    def cells(self) -> Sequence[Any]:
+        """Return the cells."""
+        instants = [from_us(us) for us in self.instants_us.tolist()]
+        return [instants[index] for index in self.index.tolist()]
+
+    def texts(self) -> list[str]:
+        """Write the instants to choose from as RFC 3339 in UTC, with the ending Z."""
+        days, seconds = np.divmod(self.instants_us // _SECOND_US, DAY_US // _SECOND_US)
+        # a year has few days, and a day few hours: to write each instant takes ten times longer
+        of_days = _written(days, DAY_US, slice(0, 11))
+        of_seconds = _written(seconds, _SECOND_US, slice(11, None))
+        return [
+            of_days[d] + of_seconds[s] for d, s in zip(days.tolist(), seconds.tolist(), strict=True)
+        ]
+
+
+def _written(counts: NDArray[np.int64], unit_us: int, part: slice) -> dict[int, str]:
+    return {count: rfc3339(from_us(count * unit_us))[part] for count in np.unique(counts).tolist()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Columns of one length, by name, in order."""
+
+    columns: Mapping[str, Column]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def part(self, rows: Rows) -> Table:
+        """Return some of the rows."""
+        return Table({name: column.part(rows) for name, column in self.columns.items()})
+
+    def parts(self, rows: int) -> Iterator[Table]:
+        """Return the table in parts of so many rows."""
+        return (self.part(slice(begin, begin + rows)) for begin in range(0, len(self), rows))
+
+    @staticmethod
+    def joined(tables: Sequence[Table]) -> Table:
+        """Return the rows of all tables, of which there is one at least, with the same columns."""
+        if len(tables) == 1:
+            return tables[0]
+        return Table(
+            {name: _joined([table.columns[name] for table in tables]) for name in tables[0].columns}
+        )
+
+
+def _joined(columns: Sequence[Any]) -> Column:
+    first = columns[0]
+    if isinstance(first, Numbers):
+        known = [
+            np.ones(len(column), dtype=np.bool_) if column.known is None else column.known
+            for column in columns
+        ]
+        values = np.concatenate([column.values for column in columns])
+        return Numbers(values, None if first.known is None else np.concatenate(known))
+    if isinstance(first, Instants):
+        sizes = [column.instants_us.size for column in columns]
+        instants_us = np.concatenate([column.instants_us for column in columns])
+        return Instants(instants_us, _index(columns, sizes))
+    if isinstance(first, Words):
+        words = list(chain.from_iterable(column.words for column in columns))
+        return Words(words, _index(columns, [len(column.words) for column in columns]))
+    return Cells(list(chain.from_iterable(column.cells() for column in columns)))
+
+
+def _index(columns: Sequence[Any], sizes: Sequence[int]) -> NDArray[np.int64]:
+    offsets = accumulate(sizes[:-1], initial=0)
+    return np.concatenate(
+        [
+            column.index % size + offset
+            for column, size, offset in zip(columns, sizes, offsets, strict=True)
+        ]
+    )

@@ -1,0 +1,291 @@
+"""Columns say what rows said: every format over random histories, against the slow definition."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import msgspec
+import nanoarrow
+import psycopg
+import pytest
+
+from services.api.http.intervals import HOURLY, cut, parse, whole_hours
+from services.api.models.emissions import Emission
+from services.api.routes.emission_series import series_of
+from services.core.facility.file import parse as parse_file
+from services.core.runtime.clock import FixedClock
+from services.core.runtime.escapes import csv_text
+from services.core.store.answers.facility_queries import facilities
+from services.core.store.computation.hours_then import HoursThen, open_hours
+from services.core.store.database.connect import engine
+from services.core.store.database.transactions import reading, reading_pool
+from services.core.store.emissions.hours_as_known import SourceHours
+from services.core.store.registry.apply import apply
+from services.core.timeline.instants import MINUTE, rfc3339
+from tests.integration.api.emission_rows import (
+    DAYS_OF_MINUTES,
+    HOURS_AS_KNOWN,
+    HOURS_IN_FORCE,
+    PARTS_OF_HOURS,
+    Asked,
+    rows,
+)
+from tests.integration.api.plant import HOUR, at
+from tests.services import as_login
+
+Connection = psycopg.Connection[Any]
+Rows = list[dict[str, Any]]
+
+ZONES = {"graz": "Europe/Vienna", "pune": "Asia/Kolkata", "howe": "Australia/Lord_Howe"}
+#: A change of clocks in Vienna, on Lord Howe, and of the year of factors.
+FIRST, LAST = at("2026-03-20T00:00:00Z"), at("2026-04-12T00:00:00Z")
+NOW = at("2026-04-11T13:17:40Z")
+ARROW = "application/vnd.apache.arrow.stream"
+
+
+def facility_file(slug: str) -> str:
+    """Sources with bands of one and of two causes, without any, and one that exports."""
+    channel = {"quantity": "energy", "unit": "kWh", "kind": "counter", "max_rate": 1000}
+    source = {"scope": 2, "method": "activity", "factor": "grid"}
+    return json.dumps(
+        {
+            "facility": {"id": slug, "name": slug, "timezone": ZONES[slug]},
+            "devices": [
+                {
+                    "id": "m",
+                    "channels": [
+                        {"id": "a", **channel, "uncertainty": 2},
+                        {"id": "b", **channel},
+                        {"id": "c", **channel, "uncertainty": 1.5},
+                        {"id": "d", **channel, "direction": "export"},
+                    ],
+                }
+            ],
+            "factors": [
+                {
+                    "id": factor, "unit": "kWh", "co2_kg": kg, "valid_from": since,
+                    "citation": "a test", "uncertainty": percent, "data_year": 2024,
+                    **({} if until is None else {"valid_to": until}),
+                }
+                for factor, kg, since, until, percent in (
+                    ("grid", 0.25, "2020-01-01", "2026-04-01", 5),
+                    ("grid", 0.26, "2026-04-01", None, 7.1),
+                    ("other", 0.2, "2020-01-01", None, 3),
+                )
+            ],
+            "sources": [
+                {"id": "b2", "input": "m.a", **source},
+                {"id": "a1", "input": "m.b", **source, "name": "=Boiler, the \"old\" one"},
+                {"id": "c3", "input": "m.c", **source, "factor": "other", "scope": 1},
+                {"id": "d4", "input": "m.d", **source},
+            ],
+        }
+    )  # fmt: skip
+
+
+def history(connection: Connection, chance: random.Random) -> None:
+    """Store hours with versions, and minutes, at random; nothing in them fits anything else."""
+    sources = connection.execute("SELECT id, slug FROM source ORDER BY id").fetchall()
+    hours, versions, minutes = [], [], []
+    for source_id, slug in sources:
+        # of masses beyond what a float, and a sum beyond what 64 bits hold exactly
+        mass = 2**62 if slug == "c3" else 2 ** chance.choice([30, 45, 56])
+        hour = FIRST
+        while hour < min(LAST, NOW):
+            for _ in range(chance.choice([0, 1, 1, 1, 1])):
+                hours.append(hour_row(chance, source_id, hour, mass))
+                superseded_at = hours[-1][-2]
+                if chance.random() < 0.2:
+                    known_at = superseded_at - timedelta(hours=chance.randrange(1, 60))
+                    before = hour_row(chance, source_id, hour, mass)[:-2]
+                    versions.append((*before, known_at, superseded_at))
+            if chance.random() < 0.1:
+                minutes += minute_rows(chance, source_id, hour, mass // 60)
+            hour += HOUR
+    amounts = "co2_ug, co2e_ug, market_ug, co2_biogenic_ug, activity_n, exported_n, covered_ms"
+    columns = f"source_id, hour, {amounts}, estimated_ms, version, final, quality, code, reason"
+    closing = "closing_ms, substituted_ms, closing_ug, closing_biogenic_ug"
+    copies = (
+        (f"emission_hour ({columns}, known_at, opened_at)", hours),
+        (f"emission_hour_history ({columns}, known_at, superseded_at)", versions),
+        (f"emission_minute (source_id, minute, {amounts}, estimated_ms, {closing})", minutes),
+    )
+    for target, stored in copies:
+        with connection.cursor().copy(f"COPY {target} FROM STDIN") as copy:
+            for row in stored:
+                copy.write_row(row)
+    connection.execute("UPDATE factor SET successor_expected = '2026-03-01' WHERE slug = 'grid'")
+    # what a retired source emitted still counts
+    connection.execute(
+        "UPDATE source SET active = false, retired_at = %s WHERE slug = 'b2'", (NOW,)
+    )
+
+
+def figures(chance: random.Random, mass: int, length_ms: int) -> list[int | None]:
+    return [
+        *(chance.choice([0, chance.randrange(mass)]) for _ in range(4)),
+        chance.choice([None, 0, chance.randrange(mass)]),
+        chance.choice([0, chance.randrange(mass)]),
+        covered := chance.choice([0, length_ms, length_ms, chance.randrange(length_ms)]),
+        chance.choice([0, 0, covered // 3, covered]),
+    ]
+
+
+def hour_row(chance: random.Random, source_id: int, hour: datetime, mass: int) -> tuple[Any, ...]:
+    known_at = hour + timedelta(hours=chance.randrange(1, 100))
+    quality = chance.choice(["measured"] * 20 + ["partial", "missing", "substituted", "estimated"])
+    return (
+        source_id, hour, *figures(chance, mass, 3_600_000), chance.randrange(1, 5),
+        chance.random() < 0.97, quality, chance.choice([None, "flow:01", "co2:20 flow:01"]), "test",
+        known_at, known_at - timedelta(minutes=chance.randrange(3)),
+    )  # fmt: skip
+
+
+def minute_rows(
+    chance: random.Random, source_id: int, hour: datetime, mass: int
+) -> Iterator[tuple[Any, ...]]:
+    for minute in range(0, 60, chance.randrange(1, 20)):
+        covered = figures(chance, mass, 60_000)
+        closing_ms = chance.choice([0, 0, 60_000 - (covered[6] or 0), -(covered[6] or 0)])
+        yield (
+            source_id, hour + minute * MINUTE, *covered, closing_ms,
+            chance.choice([0, 0, 0, 60_000]), chance.randrange(-mass, mass), 0,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def filled(connection: Connection, database_url: str, clock: FixedClock) -> Connection:
+    clock.instant = NOW
+    bind = engine(database_url, process="test")
+    for slug in ZONES:
+        with bind.begin() as applying:
+            apply(applying, parse_file(facility_file(slug)))
+    bind.dispose()
+    history(connection, random.Random(20260411))
+    return connection
+
+
+async def expected(
+    database_url: str, connection: Connection, interval: str, begins: datetime, ends: datetime,
+    *, only: list[str], as_of: datetime | None,
+) -> Rows:  # fmt: skip
+    now = min(NOW, as_of or NOW)
+    pool = reading_pool(as_login(database_url, "tonne_api"), process="api", connections=1)
+    async with pool.connect() as reader:
+        series = await series_of(
+            reader, await facilities(reader, only=only), [], begins, ends, now=now, as_of=as_of
+        )
+    await pool.dispose()
+    answer: Rows = []
+    length = parse(interval)
+    for part in series:
+        zone = part.facility.timezone
+        buckets = list(cut(length, begins, min(ends, now), timezone=zone, limit=100_000))
+        then: HoursThen | None = None
+        statement = HOURS_IN_FORCE
+        if length.in_hour:
+            statement = PARTS_OF_HOURS
+        elif length != HOURLY and not whole_hours(zone, buckets[0].begins, buckets[-1].ends):
+            statement = DAYS_OF_MINUTES
+        elif as_of is not None:
+            statement = HOURS_AS_KNOWN
+            asked = [
+                SourceHours(source_id=s.id, first=buckets[0].begins,
+                            last=min(buckets[-1].ends, now + MINUTE))
+                for s in part.sources
+            ]  # fmt: skip
+            with reading(database_url, process="test") as same:
+                then = open_hours(same, asked, now)
+        answer += rows(
+            connection, Asked(series=part, buckets=buckets, now=now, then=then), statement
+        )
+    return sorted(answer, key=lambda row: (row["time"], row["facility"], row["source"]))
+
+
+def as_csv(answer: Rows) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(Emission.model_fields)
+    for row in answer:
+        cells = (
+            rfc3339(c) if isinstance(c, datetime) else csv_text(c) if isinstance(c, str) else c
+            for c in row.values()
+        )
+        writer.writerow("" if cell is None else cell for cell in cells)
+    return text.getvalue()
+
+
+def differing(shown: Rows, answer: Rows) -> list[tuple[Any, ...]]:
+    return [
+        (row["time"], row["source"], name, cell, old[name])
+        for row, old in zip(shown, answer, strict=True)
+        for name, cell in row.items()
+        if cell != old[name]
+    ]
+
+
+DAY = timedelta(days=1)
+EVERYWHERE = list(ZONES)
+CASES = [
+    ("1m", FIRST, FIRST + 7 * HOUR, EVERYWHERE, None),
+    ("15m", NOW - 3 * DAY, LAST, EVERYWHERE, None),
+    ("1h", FIRST, LAST, EVERYWHERE, None),
+    ("6h", FIRST, LAST, EVERYWHERE, None),
+    ("1d", FIRST, LAST, EVERYWHERE, None),
+    ("1w", FIRST, LAST, ["graz"], None),
+    ("1mo", FIRST, LAST, EVERYWHERE, None),
+    ("1y", FIRST, LAST, EVERYWHERE, None),
+    ("1h", FIRST, LAST, EVERYWHERE, at("2026-04-03T07:31:12Z")),
+    ("1d", FIRST, LAST, ["graz"], at("2026-04-03T07:31:12Z")),
+    ("1mo", FIRST, LAST, ["graz"], at("2026-04-03T07:31:12Z")),
+]
+
+
+async def test_every_format_says_to_the_last_digit_what_rows_say(
+    client: httpx.AsyncClient, filled: Connection, database_url: str
+) -> None:
+    seen = set()
+    for interval, begins, ends, only, as_of in CASES:
+        parameters = {
+            "interval": interval, "from": begins.isoformat(), "to": ends.isoformat(),
+            "facility": only, **({} if as_of is None else {"as_of": as_of.isoformat()}),
+        }  # fmt: skip
+        answer = await expected(
+            database_url, filled, interval, begins, ends, only=only, as_of=as_of
+        )
+        got = {
+            kind: await client.get("/v1/emissions", params=parameters, headers={"Accept": kind})
+            for kind in ("application/json", "text/csv", ARROW)
+        }
+        as_json = json.loads(msgspec.json.encode(answer))
+        assert differing(got["application/json"].json(), as_json) == [], interval
+        assert got["application/json"].content == msgspec.json.encode(answer), interval
+        assert got["text/csv"].text == as_csv(answer), interval
+        with nanoarrow.ArrayStream.from_readable(got[ARROW].content) as stream:
+            assert differing(stream.read_all().to_pylist(), answer) == [], interval
+        seen |= {row["quality"] for row in answer} | {row["reason"] is None for row in answer}
+        seen |= {name for row in answer for name, cell in row.items() if cell is not None}
+    # the histories had all that there can be
+    assert seen >= {"measured", "partial", "missing", "substituted", "estimated", True, False}
+    assert seen >= set(Emission.model_fields)
+
+
+@pytest.mark.usefixtures("filled")
+async def test_pages_of_columns_join_without_a_seam(client: httpx.AsyncClient) -> None:
+    parameters = {"interval": "1h", "from": FIRST.isoformat(), "to": LAST.isoformat()}
+    everything = (await client.get("/v1/emissions", params=parameters)).json()
+    pages: Rows = []
+    response = await client.get("/v1/emissions", params={**parameters, "limit": 997})
+    while True:
+        pages += response.json()
+        if "next" not in response.links:
+            break
+        response = await client.get(response.links["next"]["url"])
+    assert pages == everything
