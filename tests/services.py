@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import getpass
 import itertools
+import json
 import os
 import random
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -310,6 +312,45 @@ class Mosquitto(Server):
             f"persistence_location {self.directory}/\nuser {getpass.getuser()}\n"
         )
         return ["setpriv", "--pdeathsig", "TERM", "--", program, "-c", str(settings)]
+
+
+class SeaweedFS(Server):
+    """An S3 server. ``url`` is its address, ``key`` and ``secret`` are those of its one account."""
+
+    key, secret = "test-key", "test-secret"
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self._others = [free_port() for _ in range(7)]
+        (directory / "data").mkdir()
+        account = {
+            "name": "tests",
+            "credentials": [{"accessKey": self.key, "secretKey": self.secret}],
+            "actions": ["Admin", "Read", "Write", "List"],
+        }
+        (directory / "s3.json").write_text(json.dumps({"identities": [account]}))
+
+    @property
+    def url(self) -> str:
+        """Address of its API."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def command(self) -> list[str]:
+        """All of its servers in one process."""
+        master, master_grpc, volume, volume_grpc, filer, filer_grpc, s3_grpc = self._others
+        program = Path(sys.executable).with_name("weed")
+        settings = {
+            "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "dir": self.directory / "data",
+            "master.port": master, "master.port.grpc": master_grpc,
+            "volume.port": volume, "volume.port.grpc": volume_grpc,
+            "filer.port": filer, "filer.port.grpc": filer_grpc,
+            "s3.port": self.port, "s3.port.grpc": s3_grpc,
+            "s3.config": self.directory / "s3.json",
+            "master.volumeSizeLimitMB": 16, "volume.max": 8,
+        }  # fmt: skip
+        options = [f"-{name}={value}" for name, value in settings.items()]
+        words = [str(program), "server", "-filer", "-s3", "-master.telemetry=false", *options]
+        return ["setpriv", "--pdeathsig", "KILL", "--", *words]
 
 
 class Alertmanager(Server):

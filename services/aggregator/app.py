@@ -42,7 +42,7 @@ def run(settings: Settings) -> int:
         clock=SteadyTime(),
         shutdown=shutdown,
         progress=ProgressReporter("aggregator"),
-        retention=Retention(settings.retention_days),
+        retention=Retention(settings.retention_days, archived_only=settings.archive is not None),
         packing=Packing(settings.pack_after_days),
         summing=Summing(),
     )

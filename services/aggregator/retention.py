@@ -28,8 +28,10 @@ _OPEN_S = 0.2
 class Retention:
     """Looks now and then for readings that can go; with ``keep_days`` 0 nothing ever does."""
 
-    def __init__(self, keep_days: int) -> None:
+    def __init__(self, keep_days: int, *, archived_only: bool = False) -> None:
         self._keep_days = keep_days
+        self._archived_only = archived_only
+        self._waits = False
         self._next_at = 0.0
         self._raised: int | None = None
         self._failure: str | None = None
@@ -46,6 +48,10 @@ class Retention:
         self._next_at = time.monotonic() + _LOOK_EVERY_S
         try:
             self._drop(connection, now)
+            self._waits = False
+        except retention.NotArchivedError:
+            self._waits = True
+            self._failure = None
         except Exception as error:
             if connection.closed:
                 raise
@@ -56,6 +62,12 @@ class Retention:
 
     def notices(self) -> list[dict[str, str]]:
         """Return what an operator should hear of."""
+        if self._waits:
+            detail = (
+                f"raw readings older than {self._keep_days} days are kept until the archive has"
+                " them: run `tonne archive`"
+            )
+            return [{"code": "retention-waits", "detail": detail}]
         if self._failure is None:
             return []
         detail = (
@@ -68,7 +80,9 @@ class Retention:
     def _drop(self, connection: psycopg.Connection[Any], now: datetime) -> None:
         if self._raised is None:
             before = now - timedelta(days=self._keep_days)
-            self._raised = retention.raise_horizon(connection, before)
+            self._raised = retention.raise_horizon(
+                connection, before, archived_only=self._archived_only
+            )
         if self._raised is None:
             return
         if not retention.may_drop(connection, self._raised):

@@ -55,6 +55,11 @@ PARTS: Final = {
         "recompute",
         "Recompute hours from their readings; the aggregator restates those that differ.",
     ),
+    "archive": Part(
+        "services.cli.archive",
+        "app",
+        "Write packed readings as Parquet by facility and month to a folder or S3.",
+    ),
     "remove": Part(
         "services.cli.remove",
         "remove",

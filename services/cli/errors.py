@@ -15,6 +15,7 @@ from services.core.runtime.credentials import without_credentials
 from services.core.runtime.settings import SettingsError
 from services.core.store.database.connect import DatabaseUrlError
 from services.core.store.database.schema_version import SchemaError
+from services.core.store.readings.packing.archived import ArchivedDayError
 
 
 def failure(sentence: str) -> typer.Exit:
@@ -36,6 +37,7 @@ def clear_errors(*own_errors: type[Exception]) -> Iterator[None]:
         DatabaseUrlError,
         SchemaError,
         ApplyError,
+        ArchivedDayError,
     ) as error:
         raise failure(str(error)) from None
     except own_errors as error:

@@ -26,7 +26,9 @@ from services.core.store.database.progress import STALE_AFTER_S, runs
 from services.core.store.emissions import recompute_request
 from services.core.store.emissions.final_hours import StoredSource
 from services.core.store.emissions.recompute_request import Request
+from services.core.store.packing.days import date_of
 from services.core.store.readings import retention
+from services.core.store.readings.archive import missing
 from services.core.store.registry.plan import facility_plans
 from services.core.store.schema import restatement_reasons as why
 
@@ -58,6 +60,13 @@ def recompute(
             say(
                 f"readings before {horizon:%Y-%m-%dT%H:%MZ} were dropped:"
                 " earlier hours are not recomputed"
+            )
+        away = missing.last_day_away(connection, facility, first_hour // 24, last_hour // 24)
+        if away is not None:
+            say(
+                f"readings up to {date_of(away)} are in the archive alone: hours computed with them"
+                f" are not recomputed; `tonne archive restore {facility} {date_of(away)[:7]}`"
+                " brings a month back"
             )
         if dry_run:
             try:

@@ -73,7 +73,10 @@ def tell(verified: Verified) -> None:
     if verified.waiting:
         say(f"as they were known before what waits to be computed: {verified.waiting}")
     if verified.unknown:
-        say(f"not held against readings, because these changed or were dropped: {verified.unknown}")
+        say(
+            "not held against readings, because these changed, were dropped or are in the archive"
+            f" alone: {verified.unknown}"
+        )
     for reason, count in sorted(verified.versions_left_out.items()):
         say(f"replaced versions not computed, because {reason}: {count}")
 

@@ -23,6 +23,7 @@ from services.cli.say import say
 from services.cli.source_hours import SourceHours
 from services.cli.verified import Verified, as_json_line, tell
 from services.core.store.emissions.final_hours import StoredSource
+from services.core.store.readings.packing.archived import ArchivedDayError
 from services.core.store.registry.plan import usable_plans
 
 
@@ -110,15 +111,28 @@ def _steps(
                 for first, last in (
                     hold.steps(source_span.first, source_span.last) if source_span else ()
                 ):
-                    yield check.step(connection, plan, source, first, last, datetime.now(UTC))
-                    progress.advance(of_hours, last - first + 1)
-                    if with_versions:
-                        yield versions.step(connection, source, first, last)
-                        progress.advance(of_versions, last - first + 1)
+                    parts = check.parts(connection, plan, source, first, last)
+                    for begin, end, is_archived in parts:
+                        if is_archived:
+                            yield check.step_without_readings(connection, source, begin, end)
+                        else:
+                            now = datetime.now(UTC)
+                            yield check.step(connection, plan, source, begin, end, now)
+                            if with_versions:
+                                yield versions.step(connection, source, begin, end)
+                        progress.advance(of_hours, end - begin + 1)
+                        progress.advance(of_versions, end - begin + 1)
                 yield check.sums(connection, source, *asked)
                 yield check.windows(connection, source)
                 progress.advance(of_windows)
-            except (BusyError, LookupError, ValueError, ArithmeticError, psycopg.Error) as error:
+            except (
+                ArchivedDayError,
+                BusyError,
+                LookupError,
+                ValueError,
+                ArithmeticError,
+                psycopg.Error,
+            ) as error:
                 # of this source alone, unless the database is gone
                 if connection.closed:
                     raise

@@ -15,6 +15,7 @@ import psycopg
 import structlog
 
 from services.core.store.readings import quarantine, writer
+from services.core.store.readings.archive import missing
 from services.core.store.readings.quarantine import QuarantineEntry
 from services.core.store.readings.writer import Conflict, Supersession
 from services.core.timeline.instants import from_us
@@ -103,6 +104,7 @@ class _Transaction:
                 for position in written.too_late
                 if not self._rows[position].for_refused
             ]
+            entries += self._archived(connection, written.archived)
             if tried:
                 # the COMMIT whose answer was lost may have happened
                 entries = [replace(entry, repeated=True) for entry in entries]
@@ -161,6 +163,25 @@ class _Transaction:
             " any more"
         )
         return entry.of_reading(Reason.TOO_LATE, detail, row)
+
+    def _archived(
+        self, connection: psycopg.Connection[Any], positions: Sequence[int]
+    ) -> list[QuarantineEntry]:
+        rows = [self._rows[position] for position in positions]
+        rows = [row for row in rows if not row.for_refused]
+        if not rows:
+            return []
+        times = [(row.channel_id, from_us(row.ts_us)) for row in rows]
+        commands = missing.how_to_restore(connection, times)
+        return [
+            entry.of_reading(
+                Reason.ARCHIVED,
+                f"{row.channel}: readings that the totals of {ts.isoformat()} are computed with are"
+                f" in the archive alone; run `{command}`, then replay this",
+                row,
+            )
+            for row, (_, ts), command in zip(rows, times, commands, strict=True)
+        ]
 
     def _conflicts(self, conflicts: Sequence[Conflict]) -> list[QuarantineEntry]:
         rows = [self._rows[conflict.position] for conflict in conflicts]

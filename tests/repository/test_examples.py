@@ -169,7 +169,8 @@ def _is_a_call(method: str, path: str) -> bool:
 
 def _find(command: Any, words: list[str]) -> tuple[Any, list[str]]:
     """The command that words name, and the words behind it; fails where a word is no command."""
-    while (children := getattr(command, "commands", None)) and words:
+    # options before a command, or of a group that does something by itself, are its own
+    while (children := getattr(command, "commands", None)) and words and words[0][0] != "-":
         assert words[0] in children, f"there is no command {' '.join(words)}"
         command, words = children[words[0]], words[1:]
     known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)}

@@ -55,6 +55,8 @@ def step(
             plan,
             Ranges.from_intervals({source_id: [Interval.through(first * 60, last_minute)]}),
         )
+        if not len(ranges):
+            return []
         deferred_minutes.settle(connection, plan.id, ranges.by_id())
         computed = compute.sources(StoredReadings(connection), plan, ranges)
         changes = minutes_and_hours.record(connection, computed)

@@ -8,8 +8,9 @@ up is a difference: what was not checked is never said to be right.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
+from itertools import groupby
 from typing import Any, Final
 
 import psycopg
@@ -28,6 +29,7 @@ from services.aggregator.audit.hold import rolled_back
 from services.aggregator.audit.recomputed import ComputedHour
 from services.aggregator.audit.then import Then
 from services.aggregator.audit.waits import LONGEST_WAIT, Wait
+from services.core.store.computation import computable_ranges
 from services.core.store.emissions import (
     facility_progress,
     final_hours,
@@ -152,6 +154,36 @@ def step(
         checked=len(checked & finals),
         waiting=len(finals & explained),
         unknown=len(finals & unknown),
+        differences=tuple(findings.differences),
+    )
+
+
+def parts(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    source: StoredSource,
+    first: int,
+    last: int,
+) -> Iterator[tuple[int, int, bool]]:
+    """Part hours by whether readings that they are computed with are in the archive alone."""
+    hours = range(first, last + 1)
+    away = computable_ranges.archived_hours(connection, plan, source.source_id, hours)
+    for is_away, part in groupby(hours, key=away.__contains__):
+        of_part = list(part)
+        yield of_part[0], of_part[-1], is_away
+
+
+def step_without_readings(
+    connection: psycopg.Connection[Any], source: StoredSource, first: int, last: int
+) -> Step:
+    """Check of the hours from ``first`` to ``last`` what needs no readings."""
+    findings = Findings(source=source)
+    with rolled_back(connection, source.facility_id):
+        stored = {h.hour: h for h in final_hours.stored(connection, source.source_id, first, last)}
+        minutes = stored_minutes.read(connection, source.source_id, first, last)
+        _check_alone(connection, findings, stored, minutes, first, last)
+    return Step(
+        unknown=sum(hour.final for hour in stored.values()),
         differences=tuple(findings.differences),
     )
 

@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 
 from services.api.http import validation
 from services.api.http.problems import (
+    Archived,
     Conflict,
     DatabaseAway,
     Forbidden,
@@ -36,6 +37,7 @@ from services.core.facility.file import FacilityFileError
 from services.core.store.alerts.threshold_changes import UnusableError
 from services.core.store.answers.explain import NothingKnownError
 from services.core.store.operations.retire_facility import UnknownFacilityError
+from services.core.store.readings.packing.archived import ArchivedDayError
 from services.core.store.registry.apply_thresholds import OwnedElsewhereError
 from services.core.store.registry.grants import NotGrantedError
 
@@ -51,6 +53,7 @@ _REFUSALS: Final[dict[type[Exception], type[Problem]]] = {
     UnusableError: InvalidRequest,
     NotGrantedError: Forbidden,
     ApplyError: Conflict,
+    ArchivedDayError: Archived,
 }
 
 #: PostgreSQL's SQLSTATE for a statement that ran into statement_timeout

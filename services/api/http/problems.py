@@ -122,6 +122,12 @@ class Conflict(Problem):
     slug, title, status = "conflict", "Conflict", 409
 
 
+class Archived(Problem):
+    """The readings are in the archive alone; an operator brings them back."""
+
+    slug, title, status = "archived", "Readings are archived", 409
+
+
 class BodyTooLarge(Problem):
     """The request body exceeds the limit."""
 

@@ -15,7 +15,7 @@ from services.api.http.answers import json_answer
 from services.api.http.cursors import Cursor
 from services.api.http.pages import CursorText, Pages
 from services.api.http.parameters import FacilityList, TimeSpan, split_list
-from services.api.http.problems import NotFound, documented
+from services.api.http.problems import Archived, NotFound, documented
 from services.api.models.alerts import Annotation
 from services.core.store.answers.chart_annotations import chart_annotations
 from services.core.timeline.instants import rfc3339
@@ -58,7 +58,7 @@ class AnnotationsQuery(TimeSpan):
     "/v1/annotations",
     summary="List chart annotations",
     response_model=list[Annotation],
-    responses=documented(NotFound),
+    responses=documented(NotFound, Archived),
 )
 async def get_annotations(
     context: InContext, who: Reader, query: Annotated[AnnotationsQuery, FromQuery()]

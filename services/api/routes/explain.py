@@ -13,7 +13,7 @@ from services.api.auth import Reader, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import json_answer
 from services.api.http.parameters import FacilityId, Instant, Query
-from services.api.http.problems import NotFound, documented
+from services.api.http.problems import Archived, NotFound, documented
 from services.api.models.explain import explain_body
 from services.api.models.explanation import Explanation
 from services.core.store.answers.explain import explain_hour
@@ -39,7 +39,7 @@ class ExplainQuery(Query):
     "/v1/explain",
     summary="Explain an hour",
     response_model=Explanation,
-    responses=documented(NotFound),
+    responses=documented(NotFound, Archived),
 )
 async def get_explain(
     context: InContext, who: Reader, query: Annotated[ExplainQuery, FromQuery()]

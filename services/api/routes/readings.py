@@ -19,7 +19,7 @@ from services.api.context import Context, InContext
 from services.api.http.answers import Accept, rows_answer
 from services.api.http.pages import MAX_ROWS
 from services.api.http.parameters import FacilityList, SlugList, TimeSpan
-from services.api.http.problems import NotFound, TooManyRows
+from services.api.http.problems import Archived, NotFound, TooManyRows
 from services.api.http.shapes import Shape
 from services.api.models.readings import ReadingRow
 from services.core.store.answers import derived_readings
@@ -56,6 +56,7 @@ class ReadingsQuery(TimeSpan):
     responses=_ROWS.documented(
         "Rows by time, facility, device and channel. JSON or, with `Accept: text/csv`, CSV.",
         NotFound,
+        Archived,
         TooManyRows,
     ),
 )

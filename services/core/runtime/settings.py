@@ -208,6 +208,17 @@ class Settings(BaseSettings):
         description="readings older than this are packed by channel and day once every hour they"
         " feed is final, and read as before; 0: never, else at least 3",
     )
+    archive: str | None = Field(
+        None,
+        description="where `tonne archive` writes: a folder, or `s3://bucket/prefix` with the keys"
+        " that every client of S3 takes from the environment or `~/.aws`; where it is set, readings"
+        " are dropped only when they are archived",
+    )
+    archive_s3_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#@]+/?$",
+        description="address of an S3 that is not Amazon's, such as `https://s3.example.com`",
+    )
     ingest_metrics_port: int = Field(
         9101, ge=0, le=65535, description="Prometheus metrics of ingest on 127.0.0.1; 0: none"
     )

@@ -76,6 +76,10 @@ ADVICE: dict[Reason, str] = {
         " told apart and emits nothing; if it counts the other way round, scale: -1; run `tonne"
         " apply`, then replay this"
     ),
+    Reason.ARCHIVED: (
+        "bring the month back with the `tonne archive restore` that the entry names, then replay"
+        " this; the totals of that time stand until then"
+    ),
     Reason.TOO_LATE: (
         "the totals of that time stand; discard it, and let devices deliver sooner than"
         " TONNE_RETENTION_DAYS"

@@ -62,7 +62,13 @@ _FORGET_EVERY_S: Final = 3600.0
 
 #: Reasons that speak of one reading; the rest of its message is not the entry's matter.
 _OF_ONE_READING: Final = frozenset(
-    {Reason.CONFLICT, Reason.REFUSED_BY_DATABASE, Reason.STANDS_ALONE, Reason.TOO_LATE}
+    {
+        Reason.CONFLICT,
+        Reason.REFUSED_BY_DATABASE,
+        Reason.STANDS_ALONE,
+        Reason.TOO_LATE,
+        Reason.ARCHIVED,
+    }
 )
 
 

@@ -151,6 +151,22 @@ def test_a_reading_from_before_those_that_are_kept_is_too_late(plant: Plant) -> 
     assert (entry["reason"], entry["channel"], entry["value"]) == ("too_late", "import-energy", 1.0)
     assert [value for _, _, value, _ in plant.readings()] == [2.0]
     assert plant.count("touched") == 1
+    # what stands beside readings that the archive alone has waits until they are back
+    with psycopg.connect(plant.database, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO archived_span SELECT id, 0, 19676, 0, 19675 FROM channel"
+            " WHERE slug = 'import-power'"
+        )
+        connection.execute(
+            "INSERT INTO archive_file (facility_id, month, place, path, bytes, sha256, readings,"
+            " days, tonne, removed_at) SELECT id, '2023-11-01', '/a', 'b', 1, '', 1, 1, '', now()"
+            " FROM facility"
+        )
+    plant.publish('{"ts": 1700000002, "values": {"import-energy": 3, "import-power": 4}}')
+    plant.holds(readings=2, quarantine=2)
+    entry = plant.quarantine()[-1]
+    assert (entry["reason"], entry["channel"], entry["value"]) == ("archived", "import-power", 4.0)
+    assert "`tonne archive restore linz 2023-11`" in entry["detail"]
 
 
 def test_a_device_registered_while_ingest_runs_is_heard_at_once(plant: Plant) -> None:

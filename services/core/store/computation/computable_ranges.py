@@ -12,19 +12,26 @@ import psycopg
 from services.core.store.computation.compute import AnyPlan
 from services.core.store.computation.ranges import Ranges
 from services.core.store.readings import retention
+from services.core.store.readings.archive import missing
+from services.core.timeline.intervals import Interval
 
 
 def ranges(connection: psycopg.Connection[Any], plan: AnyPlan, of_sources: Ranges) -> Ranges:
     """Return the part of the ranges of minutes that can be computed."""
-    firsts = _first_minutes(connection, plan, of_sources.ids.tolist())
-    if not firsts:
+    if not len(of_sources):
         return of_sources
-    first = np.array(
-        [firsts.get(source_id, 0) for source_id in of_sources.ids.tolist()], dtype=np.int64
-    )
-    return replace(of_sources, firsts=np.maximum(of_sources.firsts, first)).where(
-        of_sources.lasts >= first
-    )
+    firsts = _first_minutes(connection, plan, of_sources.ids.tolist())
+    if firsts:
+        first = np.array(
+            [firsts.get(source_id, 0) for source_id in of_sources.ids.tolist()], dtype=np.int64
+        )
+        of_sources = replace(of_sources, firsts=np.maximum(of_sources.firsts, first)).where(
+            of_sources.lasts >= first
+        )
+    if not len(of_sources):
+        return of_sources
+    away = _archived_away(connection, plan, int(of_sources.firsts.min()))
+    return of_sources.without(away) if away else of_sources
 
 
 def hours(
@@ -34,10 +41,50 @@ def hours(
 ) -> dict[int, set[int]]:
     """Return the hours (since the epoch) that still have all of their readings, by source."""
     firsts = _first_minutes(connection, plan, of_sources)
+    earliest = min((hour for of_source in of_sources.values() for hour in of_source), default=None)
+    away = {} if earliest is None else _archived_away(connection, plan, earliest * 60)
     return {
-        source_id: {hour for hour in of_source if hour * 60 >= firsts.get(source_id, hour * 60)}
+        source_id: {
+            hour
+            for hour in of_source
+            if hour * 60 >= firsts.get(source_id, hour * 60)
+            and not _is_away(hour, away.get(source_id, ()))
+        }
         for source_id, of_source in of_sources.items()
     }
+
+
+def archived_hours(
+    connection: psycopg.Connection[Any], plan: AnyPlan, source_id: int, hours: Collection[int]
+) -> set[int]:
+    """Return those of a source's hours that miss readings which only the archive has."""
+    if not hours:
+        return set()
+    away = _archived_away(connection, plan, min(hours) * 60).get(source_id, ())
+    return {hour for hour in hours if _is_away(hour, away)}
+
+
+def _is_away(hour: int, away: Iterable[Interval]) -> bool:
+    of_hour = Interval.through(hour * 60, hour * 60 + 59)
+    return any(interval.overlaps(of_hour) for interval in away)
+
+
+def _archived_away(
+    connection: psycopg.Connection[Any], plan: AnyPlan, since_minute: int
+) -> dict[int, list[Interval]]:
+    """Return minutes of sources, from one on, that miss readings which only the archive has."""
+    uncomputed = missing.uncomputed(connection, since_minute)
+    if not uncomputed:
+        return {}
+    away = {
+        source_id: [
+            interval
+            for channel_id in source.inputs.values()
+            for interval in uncomputed.get(channel_id, ())
+        ]
+        for source_id, source in plan.sources.items()
+    }
+    return {source_id: intervals for source_id, intervals in away.items() if intervals}
 
 
 def _first_minutes(

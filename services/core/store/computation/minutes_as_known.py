@@ -19,9 +19,11 @@ from psycopg.rows import class_row
 from services.core.store.computation import computable_ranges, compute
 from services.core.store.computation.ranges import Ranges
 from services.core.store.emissions.minute_changes import SourceMinutes
+from services.core.store.readings.archive import missing
+from services.core.store.readings.packing.archived import ArchivedDayError
 from services.core.store.readings.series_as_known import ReadingsAsKnown
 from services.core.store.registry.plan_as_known import SourceAsKnown, source_as_known
-from services.core.timeline.instants import MINUTE_US, to_minute
+from services.core.timeline.instants import HOUR_US, MINUTE_US, from_us, to_minute
 from services.core.timeline.intervals import Interval
 
 DROPPED = "the readings of then were dropped by retention"
@@ -102,11 +104,32 @@ def minutes(
     last_minute = _last_minute(readings, known, to_minute(until))
     wanted = sorted(hour for hour in whole if hour * 60 <= last_minute)
     unknown = {hour: DROPPED for hour in hours if hour not in whole}
+    archived = computable_ranges.archived_hours(connection, known, source.id, unknown)
+    if archived:
+        unknown |= _in_the_archive(connection, known, archived)
     if not wanted:
         return MinutesThen(computed=None, unknown=unknown)
     ranges = Ranges.from_intervals({source.id: [_of_hour(hour, last_minute) for hour in wanted]})
-    (computed,) = compute.sources(readings, known, ranges)
+    try:
+        (computed,) = compute.sources(readings, known, ranges)
+    except ArchivedDayError as error:
+        return MinutesThen(computed=None, unknown=unknown | dict.fromkeys(wanted, str(error)))
     return MinutesThen(computed=computed, unknown=unknown)
+
+
+def _in_the_archive(
+    connection: psycopg.Connection[Any], known: SourceAsKnown, hours: Collection[int]
+) -> dict[int, str]:
+    """Say of hours how their readings come back."""
+    channel = next(iter(known.channels))
+    ordered = sorted(hours)
+    commands = missing.how_to_restore(
+        connection, [(channel, from_us(hour * HOUR_US)) for hour in ordered]
+    )
+    return {
+        hour: f"readings of then are in the archive alone: bring them back with `{command}`"
+        for hour, command in zip(ordered, commands, strict=True)
+    }
 
 
 def _last_minute(readings: ReadingsAsKnown, known: SourceAsKnown, minute: int) -> int:

@@ -41,6 +41,16 @@ class Ranges:
         """Those chosen."""
         return Ranges(ids=self.ids[chosen], firsts=self.firsts[chosen], lasts=self.lasts[chosen])
 
+    def without(self, intervals: Mapping[int, Iterable[Interval]]) -> Ranges:
+        """Leave out intervals of some ids; what lies around one stays as ranges of its own."""
+        left: dict[int, list[Interval]] = {}
+        for id_, of_id in self.by_id().items():
+            for hole in intervals.get(id_, ()):
+                of_id = [part for interval in of_id for part in interval.without(hole)]  # noqa: PLW2901
+            if of_id:
+                left[id_] = of_id
+        return Ranges.from_intervals(left)
+
     def by_id(self) -> dict[int, list[Interval]]:
         """Return the intervals of each id."""
         intervals: dict[int, list[Interval]] = {}

@@ -13,3 +13,6 @@ HISTORY: Final = 0x746F6E73
 
 #: With a facility's id: shared by those who remove sums of its hours; alone by whoever sums.
 SUMS: Final = 0x746F6E74
+
+#: Of a session: whoever writes the archive, lets readings leave for it, or brings them back.
+ARCHIVE: Final = 0x746F6E61

@@ -45,6 +45,8 @@ _DATA: Final[Mapping[str, str]] = {
     "discarded_reading": _CHANNELS,
     "calibration_test": _CHANNELS,
     "channel_horizon": _CHANNELS,
+    "archived_span": _CHANNELS,
+    "archive_file": _FACILITY,
     "emission_minute": _SOURCES,
     # before the hours, or each of these would look for them
     emission_day.name: _SOURCES,

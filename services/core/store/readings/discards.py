@@ -167,8 +167,7 @@ def discard(
     returns 0. The aggregator computes again what depended on them.
     """
     with connection.transaction():
-        packing.keep_packers_off(connection, [channel.channel_id])
-        packing.open_days(
+        packing.open_for_writing(
             connection, *_oldest_days(connection, channel.channel_id, since, until, limit)
         )
         moved = connection.execute(

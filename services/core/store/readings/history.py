@@ -16,7 +16,8 @@ What needs one channel only and is to be fast takes arrays: :mod:`.history_array
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
@@ -25,6 +26,8 @@ import numpy as np
 from services.core.store.packing import opened
 from services.core.store.packing.days import Integers, day_of, instants
 from services.core.store.packing.opened import AnyConnection, execute
+from services.core.store.readings.packing import archived
+from services.core.store.readings.packing.archived import ArchivedDayError
 from services.core.store.readings.packing.columns import ReadingColumns
 from services.core.store.readings.packing.days import unpacked
 from services.core.timeline.instants import to_us
@@ -112,6 +115,16 @@ FROM unnest(%(channels)s::int4[], %(ts)s::timestamptz[], %(value)s::float8[], %(
 """
 
 
+@contextmanager
+def names_archived_days(connection: AnyConnection) -> Iterator[None]:
+    """Let an :class:`ArchivedDayError` name its facility and channel."""
+    try:
+        yield
+    except ArchivedDayError as error:
+        names = execute(connection, archived.NAMES, {"channel": error.channel_id}).fetchone()
+        raise archived.named(error, names) from None
+
+
 async def packed_lately(connection: AsyncConnection, over: timedelta) -> datetime | None:
     """Return the present, if days that end less than ``over`` before it were ever packed."""
     row = (await connection.exec_driver_sql(_LATELY, {"over": over})).one_or_none()
@@ -135,6 +148,7 @@ def open_days(
     usable readings before and after these days; nothing from before the day ``oldest``. Of the
     neighbours only what was known at ``as_of`` counts; what was known later may be left out.
 
+    :raises ArchivedDayError: one of the days is in the archive alone.
     :raises DamagedDayError: one of the days cannot be unpacked.
     """
     if not channels.size:
@@ -212,10 +226,11 @@ def open_newest(
 def _unpack(
     connection: AnyConnection, packed: Sequence[tuple[Any, ...]], *, has_tables: bool
 ) -> None:
-    parts = [
-        unpacked(channel_id, day, bytes(series), bytes(arrival))
-        for _, channel_id, day, series, arrival in packed
-    ]
+    with names_archived_days(connection):
+        parts = [
+            unpacked(channel_id, day, series, arrival)
+            for _, channel_id, day, series, arrival in packed
+        ]
     readings = ReadingColumns.joined(parts)
     channels = np.array([channel_id for _, channel_id, *_ in packed], dtype=np.int64)
     opened.show(

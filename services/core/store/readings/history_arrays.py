@@ -15,6 +15,9 @@ import numpy as np
 from services.core.store.database.arrays import PackedRows
 from services.core.store.packing.days import Integers, day_of
 from services.core.store.packing.opened import AnyConnection, execute
+from services.core.store.readings.history import names_archived_days
+from services.core.store.readings.packing import archived
+from services.core.store.readings.packing.archived import ArchivedDayError
 from services.core.store.readings.packing.columns import ReadingColumns
 from services.core.store.readings.packing.days import STORED, unpacked
 from services.core.timeline.instants import from_us, to_us
@@ -91,10 +94,12 @@ def between(
 ) -> ReadingColumns:
     """Read everything of a channel in a span, its end exclusive, in order of time.
 
+    :raises ArchivedDayError: one of its days is in the archive alone.
     :raises DamagedDayError: one of its days cannot be unpacked.
     """
     row = execute(connection, _BETWEEN, _parameters(channel_id, begins, ends)).fetchone()
-    return _merged(channel_id, begins, ends, row)
+    with names_archived_days(connection):
+        return _merged(channel_id, begins, ends, row)
 
 
 async def between_async(
@@ -102,7 +107,11 @@ async def between_async(
 ) -> ReadingColumns:
     """As :func:`between`."""
     answer = await connection.exec_driver_sql(_BETWEEN, _parameters(channel_id, begins, ends))
-    return _merged(channel_id, begins, ends, answer.one())
+    try:
+        return _merged(channel_id, begins, ends, answer.one())
+    except ArchivedDayError as error:
+        names = await connection.exec_driver_sql(archived.NAMES, {"channel": channel_id})
+        raise archived.named(error, names.one_or_none()) from None
 
 
 def bounds(
@@ -111,7 +120,8 @@ def bounds(
     """Count the readings of a span, its end exclusive."""
     row = execute(connection, _BOUNDS, _parameters(channel_id, begins, ends)).fetchone()
     stored, first, last, whole, whole_first, whole_last, *packed = row
-    part = _unpacked(channel_id, *packed)
+    with names_archived_days(connection):
+        part = _unpacked(channel_id, *packed)
     part = part.where((part.ts_us >= to_us(begins)) & (part.ts_us < to_us(ends)))
     firsts, lasts = [first, whole_first], [last, whole_last]
     if len(part):
@@ -128,7 +138,9 @@ def newest_times(connection: AnyConnection, channel_id: int, count: int) -> Inte
     """Read when the newest ``count`` readings of a channel were, ascending microseconds."""
     row = execute(connection, _NEWEST, {"channel": channel_id, "count": count}).fetchone()
     stored, *packed = row
-    times_us = np.concatenate((_TIME.columns(stored)["ts"], _unpacked(channel_id, *packed).ts_us))
+    with names_archived_days(connection):
+        unpacked_us = _unpacked(channel_id, *packed).ts_us
+    times_us = np.concatenate((_TIME.columns(stored)["ts"], unpacked_us))
     return np.sort(times_us)[-count:]
 
 
@@ -146,7 +158,8 @@ def any_between(
         return bool(present)
     begins_us, ends_us = to_us(begins), to_us(ends)
     for channel_id, day, series, arrival in zip(*packed, strict=True):
-        ts_us = unpacked(channel_id, day, bytes(series), bytes(arrival)).ts_us
+        with names_archived_days(connection):
+            ts_us = unpacked(channel_id, day, series, arrival).ts_us
         if np.any((ts_us >= begins_us) & (ts_us < ends_us)):
             return True
     return False
@@ -177,14 +190,14 @@ def _merged(channel_id: int, begins: datetime, ends: datetime, row: Any) -> Read
 def _unpacked(
     channel_id: int,
     days: Sequence[int] | None,
-    series: Sequence[bytes] | None,
-    arrival: Sequence[bytes] | None,
+    series: Sequence[bytes | None] | None,
+    arrival: Sequence[bytes | None] | None,
 ) -> ReadingColumns:
     if days is None or series is None or arrival is None:
         return ReadingColumns.joined([])
     return ReadingColumns.joined(
         [
-            unpacked(channel_id, day, bytes(its_series), bytes(its_arrival))
+            unpacked(channel_id, day, its_series, its_arrival)
             for day, its_series, its_arrival in zip(days, series, arrival, strict=True)
         ]
     )

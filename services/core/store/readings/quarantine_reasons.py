@@ -34,5 +34,6 @@ class Reason(StrEnum):
     OUT_OF_RANGE = "out_of_range"
     BELOW_ZERO = "below_zero"
     TOO_LATE = "too_late"
+    ARCHIVED = "archived"
     CONFLICT = "conflict"
     REFUSED_BY_DATABASE = "refused_by_database"

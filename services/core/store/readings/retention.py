@@ -18,7 +18,7 @@ import numpy as np
 import psycopg
 from psycopg.rows import class_row
 
-from services.core.store.readings.packing.days import open_for_writing
+from services.core.store.readings.packing.days import keep_packers_off, open_days
 
 _LOCK = 0x746F6E72
 
@@ -40,6 +40,19 @@ _RAISE = """
 INSERT INTO reading_horizon (id, horizon) VALUES (1, %s)
 ON CONFLICT (id) DO UPDATE SET horizon = excluded.horizon, raised_at = now(), dropped_at = NULL
 WHERE reading_horizon.horizon < excluded.horizon
+"""
+
+_UNARCHIVED = """
+SELECT FROM channel c CROSS JOIN LATERAL (
+    SELECT FROM packed_readings p
+    WHERE p.channel_id = c.id AND p.first_ts < %s AND NOT p.archived
+    ORDER BY p.day LIMIT 1) p
+LIMIT 1
+"""
+
+_UNPACKED = """
+SELECT FROM public.reading
+WHERE ts >= coalesce((SELECT horizon FROM reading_horizon), '-infinity') AND ts < %s LIMIT 1
 """
 
 _DROPPED = """
@@ -70,20 +83,38 @@ def horizon(connection: psycopg.Connection[Any]) -> datetime | None:
     return row[0] if row else None
 
 
-def raise_horizon(connection: psycopg.Connection[Any], before: datetime) -> int | None:
+class NotArchivedError(RuntimeError):
+    """What is old enough to be dropped is not all in the archive."""
+
+
+def raise_horizon(
+    connection: psycopg.Connection[Any], before: datetime, *, archived_only: bool = False
+) -> int | None:
     """Refuse from now on what lies before the oldest chunk's end that can go, at most ``before``.
 
     Returns what to give to :func:`may_drop` if there is anything to drop, else None. The connection
     is in autocommit mode: what is raised is known to all.
+
+    :raises NotArchivedError: ``archived_only``, and the archive does not hold all of it.
     """
     row = connection.execute(_CANDIDATE, {"before": before}).fetchone()
     if row and row[0] is not None:
+        if archived_only and not _is_archived(connection, row[0]):
+            raise NotArchivedError
         connection.execute(_RAISE, (row[0],))
     row = connection.execute(
         "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::int8 FROM reading_horizon"
         " WHERE dropped_at IS NULL"
     ).fetchone()
     return int(row[0]) if row else None
+
+
+def _is_archived(connection: psycopg.Connection[Any], until: datetime) -> bool:
+    return not any(
+        # planned anew: only a plan for this very time leaves other chunks out
+        connection.execute(sql, (until,), prepare=False).fetchone() is not None
+        for sql in (_UNARCHIVED, _UNPACKED)
+    )
 
 
 def may_drop(connection: psycopg.Connection[Any], raised: int) -> bool:
@@ -102,7 +133,8 @@ def open_tails(connection: psycopg.Connection[Any]) -> Iterator[None]:
     """
     for channel_id, day in connection.execute(_TAILS).fetchall():
         with connection.transaction():
-            open_for_writing(connection, [channel_id], np.array([day]))
+            keep_packers_off(connection, [channel_id])
+            open_days(connection, np.array([channel_id]), np.array([day]))
         yield
 
 

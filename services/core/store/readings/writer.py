@@ -18,6 +18,7 @@ from services.core.store.database import notify
 from services.core.store.database.arrays import copy_data
 from services.core.store.packing.days import days_of
 from services.core.store.readings import arrival_order
+from services.core.store.readings.archive import missing
 from services.core.store.readings.known_since import known_at
 from services.core.store.readings.packing import days as packing
 from services.core.timeline.instants import DAY_US, MINUTE_US, POSTGRES_EPOCH_US, from_us, to_us
@@ -108,10 +109,6 @@ SELECT supersede_reading(%s, %s, %s, %s::smallint, %s::smallint, %s, %s, %s::sma
 """
 
 
-#: After every reading.
-_LATEST_US: Final = 2**62
-
-
 class ReadingRow(msgspec.Struct, frozen=True, gc=False):
     """One reading to store; a struct, because there are many of them."""
 
@@ -149,6 +146,8 @@ class Written:
     conflicts: list[Conflict]
     #: indices among the rows of those older than raw readings are kept
     too_late: list[int]
+    #: of those beside readings that are in the archive alone
+    archived: list[int]
 
 
 def create_staging(connection: psycopg.Connection[Any]) -> None:
@@ -167,7 +166,7 @@ def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Wr
     :raises psycopg.Error: as the database says; the transaction is then to be rolled back.
     """
     if not rows:
-        return Written(stored=0, duplicates=0, conflicts=[], too_late=[])
+        return Written(stored=0, duplicates=0, conflicts=[], too_late=[], archived=[])
     with connection.cursor() as cursor:
         with cursor.copy(_COPY) as copy:
             ts_us = np.array([row.ts_us for row in rows], dtype=np.int64)
@@ -178,19 +177,20 @@ def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Wr
         assert limits is not None  # noqa: S101 - it has no condition
         horizon, newest_discarded, unpacked_from = limits
         too_late: list[int] = []
+        archived: list[int] = []
         gone: set[int] = set()
         oldest_us = int(ts_us.min())
         if oldest_us < to_us(unpacked_from):
-            _open_days(connection, rows, to_us(unpacked_from))
+            archived = _open_days_or_take(connection, rows, to_us(unpacked_from))
         if horizon is not None or newest_discarded is not None:
             if horizon is not None and oldest_us < to_us(horizon):
                 cursor.execute(_TOO_LATE, (horizon,))
                 too_late = sorted(position for (position,) in cursor)
             if newest_discarded is not None and oldest_us <= to_us(newest_discarded):
                 gone = {position for (position,) in cursor.execute(_DISCARDED)}
-            if too_late or gone:
-                left_out = {*too_late, *gone}
-                rows = [row for position, row in enumerate(rows) if position not in left_out]
+        if too_late or gone or archived:
+            left_out = {*too_late, *gone, *archived}
+            rows = [row for position, row in enumerate(rows) if position not in left_out]
         cursor.execute(_INSERT)
         stored = cursor.rowcount
         conflicting = conflicts(connection) if stored < len(rows) else []
@@ -204,21 +204,44 @@ def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Wr
             _invalidate(cursor, rows)
     return Written(
         stored=stored,
-        duplicates=len(all_rows) - len(too_late) - stored - len(conflicting),
+        duplicates=len(all_rows) - len(too_late) - len(archived) - stored - len(conflicting),
         conflicts=conflicting,
         too_late=too_late,
+        archived=archived,
     )
 
 
-def _open_days(
+def _open_days_or_take(
     connection: psycopg.Connection[Any], rows: Sequence[ReadingRow], unpacked_from_us: int
-) -> None:
-    """Open the packed days that rows belong to, that of what arrival moves on included."""
-    old = [row for row in rows if row.ts_us < unpacked_from_us]
-    channels = np.array([row.channel_id for row in old], dtype=np.int64)
-    ts_us = np.array([row.ts_us for row in old], dtype=np.int64)
-    packing.open_for_writing(
-        connection,
+) -> list[int]:
+    """Open the packed days of staged rows; take those away whose days are archived away.
+
+    Returns the positions of those.
+    """
+    old = [position for position, row in enumerate(rows) if row.ts_us < unpacked_from_us]
+    packing.keep_packers_off(connection, [rows[position].channel_id for position in old])
+    archived = missing.take_sealed(connection)
+    taken = set(archived)
+    packing.open_days(
+        connection, *_days([rows[position] for position in old if position not in taken])
+    )
+    return archived
+
+
+def _open_days(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> None:
+    """Open the packed days that rows belong to.
+
+    :raises ArchivedDayError: one of them, or one beside it, is in the archive alone.
+    """
+    if rows:
+        packing.open_for_writing(connection, *_days(rows))
+
+
+def _days(rows: Sequence[ReadingRow]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return channels and days of rows, as pairs, that of what arrival moves on included."""
+    channels = np.array([row.channel_id for row in rows], dtype=np.int64)
+    ts_us = np.array([row.ts_us for row in rows], dtype=np.int64)
+    return (
         np.concatenate((channels, channels)),
         np.concatenate((days_of(ts_us), days_of(ts_us + MINUTE_US))),
     )
@@ -302,7 +325,7 @@ def correct(
     value already is left alone. Returns how many readings were replaced.
     """
     replaced: list[ReadingRow] = []
-    _open_days(connection, [correction.row for correction in corrections], _LATEST_US)
+    _open_days(connection, [correction.row for correction in corrections])
     with connection.cursor() as cursor:
         for correction in corrections:
             row = correction.row
@@ -351,7 +374,7 @@ def supersede(connection: psycopg.Connection[Any], supersessions: Sequence[Super
         at; the transaction is to be tried again.
     """
     replaced: dict[str, list[ReadingRow]] = {}
-    _open_days(connection, [supersession.row for supersession in supersessions], _LATEST_US)
+    _open_days(connection, [supersession.row for supersession in supersessions])
     with connection.cursor() as cursor:
         for supersession in supersessions:
             row, conflict = supersession.row, supersession.conflict

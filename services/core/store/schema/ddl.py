@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from services.core.accounting.registers import LOOK_AROUND
 from services.core.store.schema import (
     alert_tables,
+    archive,
     packing,
     pollutant_tables,
     sum_tables,
@@ -96,6 +97,8 @@ WRITES: dict[str, dict[str, tuple[str, ...]]] = {
         alert_tables.outbox.name: ("INSERT", "UPDATE"),
         "quarantine": ("UPDATE",),
         "touched": ("INSERT",),
+        "archive_file": ("UPDATE",),
+        "archived_span": ("INSERT", "DELETE"),
     },
 }
 
@@ -440,7 +443,8 @@ def create_roles(connection: Connection) -> None:
     connection.execute(text(_SUPERSEDE_READING))
     connection.execute(text("REVOKE ALL ON FUNCTION supersede_reading FROM PUBLIC"))
     connection.execute(text("GRANT EXECUTE ON FUNCTION supersede_reading TO tonne_ingest"))
-    for name, (create, callers) in (packing.FUNCTIONS | sum_triggers.FUNCTIONS).items():
+    functions = packing.FUNCTIONS | archive.FUNCTIONS | sum_triggers.FUNCTIONS
+    for name, (create, callers) in functions.items():
         connection.execute(text(create.replace("{kept}", str(2 * _REACH))))
         connection.execute(text(f"REVOKE ALL ON FUNCTION {name} FROM PUBLIC"))
         for role in callers:

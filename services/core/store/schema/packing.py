@@ -99,7 +99,8 @@ BEGIN
 END $$
 """  # noqa: S608 - a constant
 
-#: Packed days that hold readings which stay when those before an instant are dropped.
+#: Packed days that hold readings which stay when those before an instant are dropped. Where the
+#: archive alone has them none does: nothing is computed or taken there.
 _PACKED_TAILS: Final = """
 CREATE OR REPLACE FUNCTION packed_tails(upto timestamptz)
 RETURNS TABLE (channel_id integer, day integer)
@@ -112,17 +113,18 @@ LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
                     SELECT FROM reading r
                     WHERE r.channel_id = c.id AND r.ts > p.last_ts AND r.ts < upto
                       AND r.value IS NOT NULL AND r.quality <= 1 LIMIT {kept}) q) AS total,
-                p.usable
+                p.usable, p.series IS NOT NULL AS present
             FROM packed_readings p WHERE p.channel_id = c.id AND p.first_ts < upto
             ORDER BY p.day DESC LIMIT 1) n
-        WHERE n.total - n.usable < {kept}
+        WHERE n.total - n.usable < {kept} AND n.present
         UNION ALL
         SELECT w.channel_id, n.day, w.total + n.usable, n.first_ts
         FROM newest w CROSS JOIN LATERAL (
-            SELECT p.day, p.usable, p.first_ts FROM packed_readings p
+            SELECT p.day, p.usable, p.first_ts, p.series IS NOT NULL AS present
+            FROM packed_readings p
             WHERE p.channel_id = w.channel_id AND p.day < w.day
             ORDER BY p.day DESC LIMIT 1) n
-        WHERE w.total < {kept})
+        WHERE w.total < {kept} AND n.present)
     SELECT channel_id, day FROM newest
 $$
 """

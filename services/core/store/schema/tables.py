@@ -326,8 +326,26 @@ packed_readings = Table(
     Column("readings", Integer, nullable=False),
     Column("usable", Integer, nullable=False, comment="those with a value, good or uncertain"),
     Column("digest", LargeBinary, nullable=False, comment="of the rows that were packed"),
-    Column("series", LargeBinary, nullable=False, comment="times, values and qualities"),
-    Column("arrival", LargeBinary, nullable=False, comment="time sources, when received and known"),
+    Column(
+        "series", LargeBinary, comment="times, values and qualities; null: in the archive alone"
+    ),
+    Column(
+        "arrival",
+        LargeBinary,
+        comment="time sources, when received and known; null: in the archive alone",
+    ),
+    Column(
+        "archived",
+        Boolean,
+        nullable=False,
+        server_default="false",
+        comment="these very readings are in the facility's archive of the month",
+    ),
+    CheckConstraint(
+        "CASE WHEN archived THEN (series IS NULL) = (arrival IS NULL)"
+        " ELSE series IS NOT NULL AND arrival IS NOT NULL END",
+        name="somewhere",
+    ),
     comment="what a channel has of a day, in place of its rows in reading",
 )
 
@@ -344,6 +362,38 @@ packing_horizon = Table(
     Column("upto_day", Integer, nullable=False, comment="no day from this one on was ever packed"),
     CheckConstraint("id IN (1, 2, 3)", name="kind"),
     comment="a row for each kind of history of which days were packed",
+)
+
+archive_file = Table(
+    "archive_file",
+    metadata,
+    Column("facility_id", Integer, primary_key=True, autoincrement=False),
+    Column("month", Date, primary_key=True, comment="its first day, in UTC"),
+    Column("place", Text, nullable=False, comment="folder or bucket"),
+    Column("path", Text, nullable=False, comment="below the place"),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", LargeBinary, nullable=False, comment="of the file"),
+    Column("readings", BigInteger, nullable=False),
+    Column("days", Integer, nullable=False, comment="days of channels"),
+    Column("tonne", Text, nullable=False, comment="the version that wrote it"),
+    Column("archived_at", _instant, nullable=False, server_default=func.now()),
+    Column(
+        "removed_at",
+        _instant,
+        comment="since when its days are in the archive alone, but for those near others",
+    ),
+    comment="the file of a facility's month in the archive",
+)
+
+archived_span = Table(
+    "archived_span",
+    metadata,
+    Column("channel_id", Integer, primary_key=True, autoincrement=False),
+    Column("first_day", Integer, primary_key=True, autoincrement=False),
+    Column("last_day", Integer, nullable=False),
+    Column("first_uncomputed", Integer, nullable=False, comment="day whose minutes miss readings"),
+    Column("last_uncomputed", Integer, nullable=False),
+    comment="days, in UTC, in which no reading is taken: they or those near are archived away",
 )
 
 touched = Table(

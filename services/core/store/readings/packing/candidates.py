@@ -62,21 +62,28 @@ class Candidate:
 
     def settled(self, connection: psycopg.Connection[Any], quiet_since: datetime) -> Settled | None:
         """Return what packs it, if its hours are final, unless it has readings known since."""
-        row = connection.execute(
-            _SETTLED,
-            {
-                "channel": self.channel_id,
-                "begins": begin(self.day),
-                "ends": begin(self.day + 1),
-            },
-        ).fetchone()
-        if row is None:
+        facility_id = settled_days(connection, self.channel_id, self.day, self.day)
+        if facility_id is None:
             return None
         pack = partial(days.pack, connection, self.channel_id, self.day, known_before=quiet_since)
-        return Settled(facility_id=row[0], pack=pack)
+        return Settled(facility_id=facility_id, pack=pack)
 
 
 def walk(connection: psycopg.Connection[Any], before: datetime) -> Iterator[Candidate]:
     """Yield all that there is in days that end at ``before`` (midnight UTC) or earlier."""
     for channel_id, day in walking.walk(connection, _READINGS, before):
         yield Candidate(channel_id=channel_id, day=day)
+
+
+def settled_days(
+    connection: psycopg.Connection[Any], channel_id: int, first: int, last: int
+) -> int | None:
+    """Return the facility of a channel if all that its days feed is final and computed, else None.
+
+    Of the days ``first`` to ``last``, both included.
+    """
+    row = connection.execute(
+        _SETTLED,
+        {"channel": channel_id, "begins": begin(first), "ends": begin(last + 1)},
+    ).fetchone()
+    return row[0] if row else None

@@ -22,7 +22,8 @@ from services.core.store.packing.days import (
     begin,
     instants,
 )
-from services.core.store.readings.packing import codec
+from services.core.store.readings.packing import archived, codec
+from services.core.store.readings.packing.archived import ArchivedDayError
 from services.core.store.readings.packing.columns import (
     ROW,
     ReadingColumns,
@@ -73,21 +74,27 @@ SELECT unpack_readings(%s, %s, %s, %s::timestamptz[], %s::float8[], %s::bool[], 
 """
 
 
-def unpacked(channel_id: int, day: int, series: bytes, arrival: bytes) -> ReadingColumns:
+def unpacked(
+    channel_id: int, day: int, series: bytes | None, arrival: bytes | None
+) -> ReadingColumns:
     """Unpack a row of packed readings.
 
+    :raises ArchivedDayError: they are in the archive alone.
     :raises DamagedDayError: it is not what was packed.
     """
+    if series is None or arrival is None:
+        raise ArchivedDayError(channel_id, day)
     try:
-        readings = codec.unpack(series, arrival)
+        readings = codec.unpack(bytes(series), bytes(arrival))
     except DamagedError as error:
-        raise _damaged(channel_id, day, str(error)) from error
+        raise damaged(channel_id, day, str(error)) from error
     if not readings.is_within(day):
-        raise _damaged(channel_id, day, "it is not of that day")
+        raise damaged(channel_id, day, "it is not of that day")
     return readings
 
 
-def _damaged(channel_id: int, day: int, reason: str) -> DamagedDayError:
+def damaged(channel_id: int, day: int, reason: str) -> DamagedDayError:
+    """Return the error that a damaged day of a channel is."""
     return DamagedDayError(f"readings of channel {channel_id}", day, reason, "packed_readings")
 
 
@@ -139,11 +146,14 @@ def open_for_writing(
     ``channel_ids`` and ``days`` are pairs, any of them several times.
 
     :raises DamagedDayError: a day cannot be opened.
+    :raises ArchivedDayError: a day is in the archive alone.
     """
     if not len(channel_ids):
         return
     keep_packers_off(connection, channel_ids)
-    open_days(connection, np.asarray(channel_ids, dtype=np.int64), days)
+    channels = np.asarray(channel_ids, dtype=np.int64)
+    archived.check_open(connection, channels, days)
+    open_days(connection, channels, days)
 
 
 def keep_packers_off(
@@ -157,7 +167,10 @@ def keep_packers_off(
 
 
 def open_days(connection: psycopg.Connection[Any], channel_ids: Integers, days: Integers) -> int:
-    """Make rows of packed days again; return how many there were. See :func:`open_for_writing`."""
+    """Make rows of packed days again; return how many there were. See :func:`open_for_writing`.
+
+    :raises ArchivedDayError: one of them is in the archive alone.
+    """
     pairs = np.unique(np.column_stack((channel_ids, days)).astype(np.int64), axis=0)
     packed = connection.execute(
         _PACKED,
@@ -165,12 +178,16 @@ def open_days(connection: psycopg.Connection[Any], channel_ids: Integers, days: 
         binary=True,
     ).fetchall()
     for pack_id, channel_id, day, series, arrival in packed:
-        readings = unpacked(channel_id, day, bytes(series), bytes(arrival))
+        try:
+            readings = unpacked(channel_id, day, series, arrival)
+        except ArchivedDayError as error:
+            names = connection.execute(archived.NAMES, {"channel": channel_id}).fetchone()
+            raise archived.named(error, names) from None
         try:
             connection.execute(_UNPACK, (pack_id, channel_id, day, *_arrays(readings)))
         except psycopg.errors.DataCorrupted as error:
             reason = "they are not what was packed"
-            raise _damaged(channel_id, day, reason) from error
+            raise damaged(channel_id, day, reason) from error
     return len(packed)
 
 

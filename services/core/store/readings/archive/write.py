@@ -1,0 +1,207 @@
+"""A month into the archive: written beside, read again, put into its place, noted.
+
+Whoever is killed leaves what was there before, or the whole new file that is not noted yet; the
+next run writes it again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from services.core.store.packing.days import date_of
+from services.core.store.readings.archive import month_file, months, places
+from services.core.store.readings.archive.month_file import UnusableFileError
+from services.core.store.readings.archive.months import (
+    ArchivedChannel,
+    ArchiveFile,
+    HeldDay,
+    PackedDay,
+    PackedMonth,
+)
+from services.core.store.readings.archive.places import Contents, Place
+from services.core.store.readings.packing.columns import ReadingColumns, digest
+from services.core.store.readings.packing.days import damaged, unpacked
+from services.core.timeline.instants import rfc3339
+
+#: Told how many readings more are done.
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WrittenMonth:
+    """A month's file that was written, checked and noted."""
+
+    path: str
+    contents: Contents
+    channels: int
+    days: int
+    readings: int
+
+
+@dataclass(kw_only=True, slots=True)
+class _DaysWritten:
+    """What has gone into the file so far, by channel."""
+
+    days: dict[int, list[HeldDay]] = field(default_factory=dict)
+
+    @property
+    def readings(self) -> int:
+        return sum(day.readings for of_channel in self.days.values() for day in of_channel)
+
+
+def month(
+    connection: psycopg.Connection[Any],
+    place: Place,
+    packed: PackedMonth,
+    before: tuple[Place, ArchiveFile] | None,
+    progress: Progress,
+) -> WrittenMonth:
+    """Archive a month of a facility; ``before``: its file so far, and where that is.
+
+    What of the month is in the archive alone is taken from there.
+
+    :raises PlaceError: the place cannot be used.
+    :raises UnusableFileError: what was written, or was there before, is not what it should be.
+    :raises DamagedDayError: a day cannot be unpacked.
+    """
+    channels = months.channels(connection, packed.facility_id)
+    stem = f"{packed.facility}/{packed.month:%Y-%m}"
+    done = _DaysWritten()
+    tonne = version("tonne")
+    with places.clear_errors(place.name, stem), place.drafts() as drafts:
+        draft = drafts / stem.replace("/", "-")
+        parts = _parts(connection, channels, packed, before, done, progress)
+        metadata = {"tonne": tonne, "facility": packed.facility, "month": f"{packed.month:%Y-%m}"}
+        month_file.write(draft, packed.facility, metadata, parts)
+        month_file.check(str(draft), channels, done.days)
+        contents = _put(place, draft, f"{stem}.parquet")
+        manifest = _manifest(packed, channels, done.days, contents, tonne)
+        draft.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        _put(place, draft, f"{stem}.json")
+    file = {
+        "facility": packed.facility_id,
+        "month": packed.month,
+        "place": place.name,
+        "path": f"{stem}.parquet",
+        "bytes": contents.size,
+        "sha256": contents.sha256,
+        "readings": done.readings,
+        "tonne": tonne,
+    }
+    months.note(connection, file, done.days)
+    return WrittenMonth(
+        path=f"{stem}.parquet",
+        contents=contents,
+        channels=len(done.days),
+        days=sum(map(len, done.days.values())),
+        readings=done.readings,
+    )
+
+
+def _put(place: Place, draft: Path, path: str) -> Contents:
+    contents = places.draft_contents(draft)
+    place.put(draft, path)
+    if place.contents(path) != contents:
+        raise UnusableFileError(f"{place.name}/{path} does not read as it was written")
+    return contents
+
+
+def _parts(
+    connection: psycopg.Connection[Any],
+    channels: Sequence[ArchivedChannel],
+    packed: PackedMonth,
+    before: tuple[Place, ArchiveFile] | None,
+    done: _DaysWritten,
+    progress: Progress,
+) -> Iterator[tuple[ArchivedChannel, ReadingColumns]]:
+    """Read the readings day by day, and note in ``done`` what they are."""
+    earlier = _Earlier(before)
+    for channel in channels:
+        for day in months.days(connection, channel.id, packed.month):
+            readings = _readings(channel, day, earlier)
+            done.days.setdefault(channel.id, []).append(
+                HeldDay(day=day.day, readings=day.readings, digest=day.digest)
+            )
+            yield channel, readings
+            progress(day.readings)
+
+
+def _readings(channel: ArchivedChannel, day: PackedDay, earlier: _Earlier) -> ReadingColumns:
+    if day.series is None:
+        readings = earlier.readings(channel, day.day)
+    else:
+        readings = unpacked(channel.id, day.day, day.series, day.arrival)
+    if digest(readings.sent()) != day.digest:
+        if day.series is None:
+            raise UnusableFileError(
+                f"the archive's readings of {channel.device}.{channel.channel} on"
+                f" {date_of(day.day)} are not those that were archived"
+            )
+        raise damaged(channel.id, day.day, "they are not what was packed")
+    return readings
+
+
+class _Earlier:
+    """The month's file so far, read once along with the database, for both are in one order."""
+
+    def __init__(self, before: tuple[Place, ArchiveFile] | None) -> None:
+        self._days: Iterator[tuple[str, str, int, ReadingColumns]] = iter(())
+        if before is not None:
+            place, file = before
+            self._days = _opened(place, file.path)
+
+    def readings(self, channel: ArchivedChannel, day: int) -> ReadingColumns:
+        wanted = (channel.device, channel.channel, day)
+        for device, of_channel, of_day, readings in self._days:
+            if (device, of_channel, of_day) == wanted:
+                return readings
+        raise UnusableFileError(
+            f"the archive lacks the readings of {channel.device}.{channel.channel} on"
+            f" {date_of(day)}, and the database has them no longer"
+        )
+
+
+def _opened(place: Place, path: str) -> Iterator[tuple[str, str, int, ReadingColumns]]:
+    """Open the file when its first day is asked for."""
+    with place.open(path) as source:
+        yield from month_file.read(source, f"{place.name}/{path}")
+
+
+def _manifest(
+    packed: PackedMonth,
+    channels: Sequence[ArchivedChannel],
+    done: Mapping[int, Sequence[HeldDay]],
+    contents: Contents,
+    tonne: str,
+) -> dict[str, Any]:
+    return {
+        "tonne": tonne,
+        "facility": packed.facility,
+        "month": f"{packed.month:%Y-%m}",
+        "written_at": rfc3339(datetime.now(UTC), timespec="seconds"),
+        "file": f"{packed.month:%Y-%m}.parquet",
+        "bytes": contents.size,
+        "sha256": contents.sha256.hex(),
+        "readings": sum(day.readings for of_channel in done.values() for day in of_channel),
+        "channels": [
+            {
+                "device": channel.device,
+                "channel": channel.channel,
+                "unit": channel.unit,
+                "days": {
+                    date_of(day.day): {"readings": day.readings, "digest": day.digest.hex()}
+                    for day in done[channel.id]
+                },
+            }
+            for channel in channels
+            if channel.id in done
+        ],
+    }
