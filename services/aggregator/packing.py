@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
@@ -17,6 +18,7 @@ import structlog
 
 from services.aggregator.sentence import sentence
 from services.core.runtime import metrics
+from services.core.store.emissions.packing import candidates as minutes
 from services.core.store.packing import walk
 from services.core.store.packing.days import DamagedDayError, PackedDay, Settled, date_of
 from services.core.store.readings.packing import candidates as readings
@@ -154,7 +156,10 @@ class Packing:
             if self._walk is None:
                 before = now.astimezone(UTC) - timedelta(days=self._after_days)
                 midnight = before.replace(hour=0, minute=0, second=0, microsecond=0)
-                self._walk = readings.walk(connection, midnight)
+                self._walk = chain(
+                    readings.walk(connection, midnight),
+                    minutes.walk(connection, midnight, self._plans),
+                )
                 self._failure = None
             self._next = next(self._walk, None)
         return self._next

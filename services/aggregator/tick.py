@@ -42,6 +42,7 @@ from services.core.store.emissions import (
 from services.core.store.emissions.facility_progress import Progress
 from services.core.store.emissions.live_minutes import LiveMinutes
 from services.core.store.emissions.minute_changes import Changes
+from services.core.store.emissions.packing import days as minute_days
 from services.core.store.emissions.queued_minutes import QueuedMinutes
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.schema import restatement_reasons as why
@@ -398,7 +399,9 @@ def _compute(context: _TickContext, work: Work) -> None:
     """Compute and write."""
     connection, plan = context.connection, context.plan
     ranges = computable_ranges.ranges(connection, plan, work.ranges)
-    if context.has_deferred:
+    # what is opened may have to follow a new factor
+    opened = minute_days.open_ranges(connection, ranges.ids, ranges.firsts, ranges.lasts)
+    if opened or context.has_deferred:
         deferred_minutes.settle(connection, plan.id, ranges.by_id())
     computed = compute.sources(context.readings, plan, ranges) if len(ranges) else []
     context.noted = impossible.note(connection, plan, ranges, computed, noted=context.noted)

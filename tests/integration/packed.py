@@ -11,10 +11,12 @@ import numpy as np
 import psycopg
 
 from services.aggregator.tick import Ticked
+from services.core.store.emissions import minute_history
 from services.core.store.emissions.packing import days as minute_days
 from services.core.store.emissions.packing.candidates import factors_of
 from services.core.store.readings.packing import days
 from services.core.store.registry.plan import facility_plans
+from services.core.timeline.intervals import Interval
 from tests.integration.aggregator.plant import FILE, Plant, Reading
 
 _DAYS = """
@@ -36,7 +38,12 @@ def pack_some(connection: psycopg.Connection[Any], rng: random.Random, share: fl
 _MINUTE_DAYS = """
 SELECT DISTINCT s.facility_id, m.source_id, minute_of(m.minute) / 1440
 FROM public.emission_minute m JOIN source s ON s.id = m.source_id
-WHERE m.minute < now() - interval '4 days' ORDER BY 1, 2, 3
+WHERE m.minute < now() - interval '4 days' AND NOT EXISTS (
+    SELECT FROM following_minutes f
+    WHERE f.source_id = m.source_id AND NOT f.packed
+      AND f.begins < minute_start(1440 * (minute_of(m.minute) / 1440 + 1)::int8)
+      AND f.ends > minute_start(1440 * (minute_of(m.minute) / 1440)::int8))
+ORDER BY 1, 2, 3
 """
 
 
@@ -73,13 +80,14 @@ def unpack_all(connection: psycopg.Connection[Any]) -> None:
 
 
 class PackedPlant(Plant):
-    """A plant whose readings are packed, about half of the days, before and after each tick."""
+    """A plant whose readings and minutes are packed, half of the days, around each tick."""
 
     def __init__(self, url: str, text: str = FILE, *, seed: int = 7) -> None:
         super().__init__(url, text)
         self._rng = random.Random(seed)
-        #: days that were packed
+        #: days that were packed, of readings and of minutes
         self.packed = 0
+        self.packed_minutes = 0
 
     def store(self, readings: Sequence[Reading], *, live: bool = True) -> None:
         with self.connection.transaction():
@@ -91,17 +99,25 @@ class PackedPlant(Plant):
             super().store(readings, live=live)
 
     def tick_once(self, now: datetime) -> Ticked:
-        self.packed += pack_some(self.connection, self._rng, 0.5)
+        self._pack()
         done = super().tick_once(now)
-        self.packed += pack_some(self.connection, self._rng, 0.5)
+        self._pack()
         return done
 
+    def _pack(self) -> None:
+        self.packed += pack_some(self.connection, self._rng, 0.5)
+        self.packed_minutes += pack_some_minutes(self.connection, self._rng, 0.5)
+
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """Rows of the database; a test that asks for readings asks for all of them."""
+        """Rows of the database; a test that asks for readings or minutes asks for all of them."""
         if "reading" in sql:
             unpack_all(self.connection)
-        return super().rows(sql)
+        with self.connection.transaction():
+            if "minute" in sql:
+                ever = [Interval(start=0, end=2**31 - 1)]
+                minute_history.open_intervals(self.connection, list(self.sources.values()), ever)
+            return super().rows(sql)
 
     def empty(self) -> None:
         super().empty()
-        self.connection.execute("TRUNCATE packed_readings, packing_horizon")
+        self.connection.execute("TRUNCATE packed_readings, packed_minutes, packing_horizon")

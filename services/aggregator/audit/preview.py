@@ -15,6 +15,7 @@ from services.core.store.computation import computable_ranges, compute
 from services.core.store.computation.ranges import Ranges
 from services.core.store.emissions import deferred_minutes, final_hours, minutes_and_hours
 from services.core.store.emissions.final_hours import StoredSource
+from services.core.store.emissions.packing import days as minute_days
 from services.core.store.readings.series import StoredReadings
 from services.core.store.registry.plan import FacilityPlan
 from services.core.timeline.instants import to_minute
@@ -57,6 +58,7 @@ def step(
         )
         if not len(ranges):
             return []
+        minute_days.open_ranges(connection, ranges.ids, ranges.firsts, ranges.lasts)
         deferred_minutes.settle(connection, plan.id, ranges.by_id())
         computed = compute.sources(StoredReadings(connection), plan, ranges)
         changes = minutes_and_hours.record(connection, computed)

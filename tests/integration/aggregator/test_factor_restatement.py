@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from services.aggregator import restate_factor, tick
-from services.core.store.emissions import deferred_minutes
+from services.core.store.emissions import deferred_minutes, minute_history
+from services.core.timeline.intervals import Interval
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant, some_readings
+from tests.integration.packed import PackedPlant, pack_some_minutes, unpack_all_minutes
 
 #: Days begin in the middle of a UTC hour; the factor's versions meet in the middle of the readings,
 #: and so do two chunks of minutes.
@@ -84,6 +86,16 @@ def plant(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plant]
     plant.close()
 
 
+@pytest.fixture
+def packed(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[PackedPlant]:
+    monkeypatch.setattr(restate_factor, "_STEP_MINUTES", 900)
+    monkeypatch.setattr(tick, "_FOLLOW_MINUTES", 301)
+    plant = PackedPlant(database_url, FILE)
+    yield plant
+    assert plant.packed_minutes > 20
+    plant.close()
+
+
 def readings(rng: random.Random) -> list[Reading]:
     found = some_readings(rng, START, 8)
     found += [
@@ -122,7 +134,7 @@ def test_stored_amounts_give_what_readings_give_whatever_comes_between(
     plant.store([each for i, each in enumerate(every) if i not in late])
     close(plant)
     # no step goes beyond a chunk
-    assert len(plant.rows("SELECT show_chunks('emission_minute')")) == 2
+    assert len(plant.rows("SELECT show_chunks('public.emission_minute')")) == 2
     final = plant.rows("SELECT count(*) FROM emission_hour WHERE final")
     apply_text(database_url, CORRECTED)
 
@@ -144,6 +156,8 @@ def test_stored_amounts_give_what_readings_give_whatever_comes_between(
 
     monkeypatch.undo()
     monkeypatch.setattr(tick, "_FOLLOW_MINUTES", 301)
+    # those of packed days do when they are opened
+    unpack_all_minutes(plant.connection)
     plant.tick(NOW + timedelta(minutes=6))
     assert plant.rows("SELECT 1 FROM following_minutes") == []
     assert plant.totals()["minutes"] == [(*r[:4], *r[5:]) for r in before["minutes"]]
@@ -156,6 +170,49 @@ def test_stored_amounts_give_what_readings_give_whatever_comes_between(
     again = totals(plant)
     for name, rows in before.items():
         assert rows == again[name], name
+
+
+def test_stored_amounts_give_what_readings_give_over_packed_days(
+    packed: PackedPlant, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test_stored_amounts_give_what_readings_give_whatever_comes_between(
+        packed, database_url, monkeypatch, 1
+    )
+
+
+def test_a_packed_day_has_a_new_factors_masses_at_once_and_stays_packed(
+    plant: Plant, database_url: str
+) -> None:
+    plant.store(readings(random.Random(7)))
+    close(plant)
+    assert pack_some_minutes(plant.connection, random.Random(1)) == 10
+    packed = plant.rows("SELECT source_id, day, id FROM packed_minutes ORDER BY 1, 2")
+    apply_text(database_url, CORRECTED)
+    plant.tick(NOW + timedelta(minutes=1))
+    assert plant.rows("SELECT source_id, day, id FROM packed_minutes ORDER BY 1, 2") == packed
+    assert plant.rows("SELECT count(*) FROM emission_minute") == [(0,)]
+    # a row for each source and factor, however long
+    ((pieces,),) = plant.rows("SELECT count(*) FROM following_minutes WHERE packed")
+    assert pieces == len(plant.rows("SELECT 1 FROM following_minutes"))
+    assert pieces <= 4 * 3
+    with plant.connection.transaction():
+        ever = [Interval(start=0, end=2**31 - 1)]
+        minute_history.open_intervals(plant.connection, list(plant.sources.values()), ever)
+        sound(plant)
+        seen = plant.rows(IN_FORCE)
+    for source_id in plant.sources.values():
+        arrays = minute_history.packed(plant.connection, [source_id], 0, 2**31 - 1)
+        of_source = [row[2:5] for row in seen if row[0] == source_id]
+        figures = [arrays.minutes.figures[name] for name in ("co2_ug", "co2e_ug", "market_ug")]
+        known = arrays.minutes.figures["covered_ms"] > 0
+        assert list(zip(*(f[known].tolist() for f in figures), strict=True)) == of_source
+    # opened, they follow like others
+    unpack_all_minutes(plant.connection)
+    assert plant.rows("SELECT 1 FROM following_minutes WHERE packed") == []
+    plant.tick(NOW + timedelta(minutes=1))
+    assert plant.rows("SELECT 1 FROM following_minutes") == []
+    assert plant.rows(IN_FORCE) == seen
+    sound(plant)
 
 
 def test_the_ledger_has_one_version_for_each_hour_and_change(

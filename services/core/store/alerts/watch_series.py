@@ -15,9 +15,11 @@ import psycopg
 from numpy.typing import NDArray
 
 from services.core.store.database.arrays import PackedRows
+from services.core.store.emissions import minute_history
 from services.core.store.readings import history
 from services.core.store.schema.figures import MASSES, SET_BY_CLOSING, names, per_figure
 from services.core.timeline.instants import MINUTE_US, from_us
+from services.core.timeline.intervals import Interval
 
 Integers = NDArray[np.int64]
 
@@ -164,6 +166,8 @@ def minutes(
     Columns: ``source``, ``minute``, ``ug`` with what closing added, ``own_ug`` without, ``ms`` that
     readings cover, ``known_ms`` that the mass stands for.
     """
+    intervals = [Interval.through(first, last) for first, last in ranges]
+    minute_history.open_intervals(connection, sources.ids, intervals)
     return _MINUTE.select(
         connection,
         _MINUTES[mass],
@@ -182,6 +186,9 @@ def known_before(
 
     Columns as those of :func:`minutes`.
     """
+    if after:
+        interval = Interval(start=min(after.values()), end=before)
+        minute_history.open_intervals(connection, list(after), [interval])
     return _MINUTE.select(
         connection,
         _KNOWN_BEFORE[mass],
@@ -221,6 +228,8 @@ def sums(
     connection: psycopg.Connection[Any], sources: Sources, mass: str, first: int, end: int
 ) -> tuple[Integers, Integers, Integers]:
     """Return each source's micrograms in ``[first, end)``, and its covered and known time in ms."""
+    interval = Interval(start=first, end=end)
+    minute_history.open_intervals(connection, sources.ids, [interval])
     totals = _SUM.select(
         connection, _SUMS[mass], {"sources": sources.ids, "first": first, "end": end}
     )

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.core.store.emissions import minute_history
 from services.core.store.packing import opened
-from services.core.store.packing.days import day_of
 from services.core.store.readings import history
-from services.core.timeline.instants import to_us
 
 #: Up to this span gaps are told to the minute, beyond it by whole hours.
 _TO_THE_MINUTE = timedelta(days=7)
@@ -82,6 +81,8 @@ SELECT c.id FROM channel c JOIN device d ON d.id = c.device_id
 WHERE d.facility_id = ANY(:facilities) AND c.kind = 'counter' AND c.active
 """
 )
+
+_SOURCES = text("SELECT id FROM source WHERE facility_id = ANY(:facilities) AND active")
 
 _FALLS = """
 SELECT r.ts, NULL::timestamptz, concat('register of ', d.slug, '.', c.slug, ' fell'),
@@ -168,12 +169,28 @@ async def chart_annotations(
         "skip": skip,
     }
     rows = (await connection.execute(statement, keys)).mappings().all()
+    by_minute = _GAPS_BY_MINUTE in wanted
     # asked last: what is packed in between is seen here
-    horizon = await opened.upto_day_async(connection, opened.READINGS) if searches else None
-    if horizon is not None and day_of(to_us(begins)) < horizon:
+    if (searches and await opened.may_be_packed(connection, opened.READINGS, begins)) or (
+        by_minute and await opened.may_be_packed(connection, opened.MINUTES, begins)
+    ):
         async with opened.snapshot_async(connection):
-            counters = await connection.execute(_COUNTERS, {"facilities": list(facility_ids)})
-            channels = list(counters.scalars())
-            await connection.run_sync(lambda same: history.open_span(same, channels, begins, ends))
+            if searches:
+                channels = await _ids(connection, _COUNTERS, facility_ids)
+                await connection.run_sync(
+                    lambda same: history.open_span(same, channels, begins, ends)
+                )
+            if by_minute:
+                sources = await _ids(connection, _SOURCES, facility_ids)
+                await connection.run_sync(
+                    lambda same: minute_history.open_span(same, sources, begins, ends)
+                )
             rows = (await connection.execute(statement, keys)).mappings().all()
     return [{**row, "tags": [tag for tag in row["tags"] if tag is not None]} for row in rows]
+
+
+async def _ids(
+    connection: AsyncConnection, statement: TextClause, facility_ids: Sequence[int]
+) -> list[int]:
+    answer = await connection.execute(statement, {"facilities": list(facility_ids)})
+    return list(answer.scalars())

@@ -23,11 +23,12 @@ from services.core.store.answers.explain_closing import HourClosing, hour_closin
 from services.core.store.answers.explain_inputs import InputChannel, InputHour, input_hours
 from services.core.store.computation import hours_then, minutes_as_known
 from services.core.store.computation.hours_then import HourMinutes
+from services.core.store.emissions import minute_history
 from services.core.store.emissions.hour_quality import hour_quality
 from services.core.store.registry.channel_as_known import channel_as_known
 from services.core.store.registry.factors import from_row
 from services.core.store.schema.figures import MASSES, per_figure
-from services.core.timeline.instants import MINUTE_US, from_us, to_minute
+from services.core.timeline.instants import HOUR, MINUTE_US, from_us, to_minute
 
 _SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
 
@@ -213,6 +214,7 @@ def explain_hour(
             if then is not None and then.was_open:
                 versions.append(_open_version(connection, then, as_of))
         else:
+            minute_history.open_span(connection, [row["id"]], hour, hour + HOUR)
             minutes = [Minute(**r) for r in cursor.execute(_MINUTES, keys).fetchall()]
             unknown = None
         return HourExplanation(

@@ -24,8 +24,12 @@ from services.core.store.answers.live_windows import (
     SpanTotal,
     windows,
 )
+from services.core.store.emissions import minute_history
+from services.core.store.packing import opened
 from services.core.store.registry.replaced_sources import is_replaced
 from services.core.store.schema.figures import IN_WINDOWS, MASSES, WITHOUT_BOUNDS, per_figure
+from services.core.timeline.instants import DAY_MINUTES
+from services.core.timeline.intervals import Interval
 from services.core.timeline.windows import ROLLING_MINUTES, TO_DATE
 
 #: A rate older than this is no present rate.
@@ -112,9 +116,23 @@ WITH f AS (
         WHERE m.source_id = ranges.source_id AND m.minute BETWEEN ranges.lo AND ranges.hi
         HAVING count(*) > 0
     ) x
+), packed AS (
+    -- what is read here are rows: days in which windows begin are opened ahead
+    SELECT p.source_id, p.day
+    FROM ranges JOIN packed_minutes p ON p.source_id = ranges.source_id
+     AND p.day BETWEEN minute_of(ranges.lo) / 1440 AND minute_of(ranges.hi) / 1440
+    WHERE ranges.lo < (SELECT minute_start(1440 * upto_day) FROM packing_horizon WHERE id = 2)
+    UNION
+    SELECT s.id, n.day
+    FROM s, LATERAL (
+        SELECT p.day FROM packed_minutes p
+        WHERE p.source_id = s.id AND p.day <= minute_of(CAST(:minute AS timestamptz)) / 1440
+          AND p.day >= coalesce(minute_of(s.newest_minute) / 1440 + 1,
+                                minute_of(CAST(:minute AS timestamptz)) / 1440 - 31)
+        ORDER BY p.day DESC LIMIT 1) n
 )
 SELECT f.slug AS facility, f.timezone, f.sequence, f.changed_at, of_source.*, of_window.*,
-       of_range.*
+       of_range.*, ARRAY(SELECT DISTINCT day FROM packed) AS packed_days
 FROM f CROSS JOIN (
     SELECT array_agg(id) AS source_id, array_agg(slug) AS source, array_agg(name) AS name,
            array_agg(scope) AS scope,
@@ -181,11 +199,19 @@ async def facility_live(
     :returns: None if there is no such facility, or it is retired.
     """
     minute = now.replace(second=0, microsecond=0)
-    row = (
-        (await connection.execute(_LIVE, {"facility": facility, "minute": minute}))
-        .mappings()
-        .one_or_none()
-    )
+    key = {"facility": facility, "minute": minute}
+    row = (await connection.execute(_LIVE, key)).mappings().one_or_none()
+    if row is not None and row["packed_days"]:
+        days = [
+            Interval(start=day * DAY_MINUTES, end=(day + 1) * DAY_MINUTES)
+            for day in row["packed_days"]
+        ]
+        source_ids = list(row["source_id"])
+        async with opened.snapshot_async(connection):
+            await connection.run_sync(
+                lambda same: minute_history.open_intervals(same, source_ids, days)
+            )
+            row = (await connection.execute(_LIVE, key)).mappings().one_or_none()
     if row is None:
         return None
     totals = windows(row)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from services.core.store.computation import minutes_as_known
 from services.core.store.computation.minutes_as_known import KnownSource, MinutesThen
-from services.core.store.emissions import hours_as_known
+from services.core.store.emissions import hours_as_known, minute_history
 from services.core.store.emissions.hour_quality import VALUELESS
 from services.core.store.emissions.hours_as_known import HourFigures, SourceHours
 from services.core.store.emissions.minute_changes import SourceMinutes
@@ -28,6 +28,7 @@ from services.core.store.schema.figures import (
     names,
     per_figure,
 )
+from services.core.timeline.intervals import Interval
 
 #: Hours of all sources that one answer computes: about a second's work.
 MAX_OPEN_HOURS = 2000
@@ -224,6 +225,8 @@ def _closed(
 
 
 def _stored(connection: psycopg.Connection[Any], source_id: int, hour: int) -> HourMinutes:
+    whole_hour = Interval(start=60 * hour, end=60 * (hour + 1))
+    minute_history.open_intervals(connection, [source_id], [whole_hour])
     rows = connection.execute(_STORED, {"source": source_id, "hour": hour}).fetchall()
     table = np.array(rows, dtype=np.int64).reshape(-1, len(FIGURES) + 2 + len(CLOSING_SHARES))
     closing = {share.name: table[:, len(FIGURES) + 2 + i] for i, share in enumerate(CLOSING_SHARES)}

@@ -12,6 +12,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
+from services.core.store.emissions import minute_history
 from services.core.store.schema.figures import MASSES, per_figure
 from services.core.store.schema.minute_mass import minute_mass
 from services.core.timeline.intervals import Interval, bounds
@@ -19,18 +20,17 @@ from services.core.timeline.intervals import Interval, bounds
 _PER_UNIT: LiteralString = per_figure(MASSES, "{f.in_kg}")
 
 _STORED: LiteralString = f"""
-SELECT id, source_id, minute_of(begins), minute_of(ends),
-       {_PER_UNIT}
+SELECT id, source_id, minute_of(begins), minute_of(ends), packed, {_PER_UNIT}
 FROM following_minutes
 WHERE facility_id = %s AND (%s::int4[] IS NULL OR source_id = ANY(%s))
 ORDER BY ends DESC, id
 """  # noqa: S608 - constants
 
 _INSERT: LiteralString = f"""
-INSERT INTO following_minutes (facility_id, source_id, begins, ends, {_PER_UNIT})
-SELECT %s, source_id, minute_start(starts), minute_start(ends), {_PER_UNIT}
-FROM unnest(%s::int4[], %s::int8[], %s::int8[], {per_figure(MASSES, "%s::float8[]")})
-    AS x(source_id, starts, ends, {_PER_UNIT})
+INSERT INTO following_minutes (facility_id, source_id, begins, ends, packed, {_PER_UNIT})
+SELECT %s, source_id, minute_start(starts), minute_start(ends), packed, {_PER_UNIT}
+FROM unnest(%s::int4[], %s::int8[], %s::int8[], %s::bool[], {per_figure(MASSES, "%s::float8[]")})
+    AS x(source_id, starts, ends, packed, {_PER_UNIT})
 """  # noqa: S608 - constants
 
 
@@ -56,6 +56,8 @@ class DeferredMinutes:
     interval: Interval
     #: of each mass
     per_unit_kg: tuple[float, ...]
+    #: of packed days: nothing is done until those are opened
+    packed: bool = False
 
 
 Intervals = Mapping[int, Iterable[Interval]]
@@ -66,9 +68,11 @@ def add(
 ) -> None:
     """Have the minutes follow; what they were to follow before is forgotten.
 
-    Those that go on where others of equal factors end become one with them.
+    Those that go on where others of equal factors end become one with them. Those of packed days
+    are seen with the new masses from now on, and nothing more is to be done.
     """
     _take(connection, facility_id, _by_source(deferred))
+    deferred = _split(connection, deferred)
     ending = {
         _starting(minutes, minutes.interval.end): (row_id, minutes.interval.start)
         for row_id, minutes in _stored(connection, facility_id, [d.source_id for d in deferred])
@@ -82,6 +86,27 @@ def add(
         joined += [] if row_id is None else [row_id]
     _delete(connection, joined)
     _insert(connection, facility_id, longer)
+
+
+def _split(
+    connection: psycopg.Connection[Any], deferred: Sequence[DeferredMinutes]
+) -> list[DeferredMinutes]:
+    """Part the minutes of packed days from the others."""
+    if not deferred:
+        return []
+    outer = bounds(minutes.interval for minutes in deferred)
+    source_ids = {minutes.source_id for minutes in deferred}
+    packed = minute_history.packed_days(connection, source_ids, outer)
+    parts = []
+    for minutes in deferred:
+        rest = [minutes.interval]
+        for days in packed.get(minutes.source_id, ()):
+            if minutes.interval.overlaps(days):
+                within = minutes.interval.within(days)
+                parts.append(replace(minutes, interval=within, packed=True))
+                rest = [left for piece in rest for left in piece.without(days)]
+        parts += [replace(minutes, interval=piece) for piece in rest]
+    return sorted(parts, key=lambda part: (part.source_id, part.interval.start))
 
 
 def _starting(deferred: DeferredMinutes, minute: int) -> DeferredMinutes:
@@ -106,7 +131,11 @@ def step(
 
     Those of all sources together: rows of one time mostly lie together.
     """
-    waiting = [d for _, d in _stored(connection, facility_id, None) if d.source_id not in but]
+    waiting = [
+        d
+        for _, d in _stored(connection, facility_id, None)
+        if d.source_id not in but and not d.packed
+    ]
     if not waiting:
         return False
     length = max(1, max_minutes // len({minutes.source_id for minutes in waiting}))
@@ -129,7 +158,7 @@ def _reprice(connection: psycopg.Connection[Any], facility_id: int, intervals: I
         replace(minutes, interval=minutes.interval.within(interval))
         for _, minutes in _stored(connection, facility_id, list(intervals))
         for interval in intervals[minutes.source_id]
-        if minutes.interval.overlaps(interval)
+        if minutes.interval.overlaps(interval) and not minutes.packed
     ]
     if not parts:
         return
@@ -147,14 +176,22 @@ def _reprice(connection: psycopg.Connection[Any], facility_id: int, intervals: I
             "outer_end": outer.end,
         },
     )
-    _take(connection, facility_id, intervals)
+    _take(connection, facility_id, intervals, but_packed=True)
 
 
-def _take(connection: psycopg.Connection[Any], facility_id: int, intervals: Intervals) -> None:
-    """Take the intervals out of what is stored."""
+def _take(
+    connection: psycopg.Connection[Any],
+    facility_id: int,
+    intervals: Intervals,
+    *,
+    but_packed: bool = False,
+) -> None:
+    """Take the intervals out of what is stored; ``but_packed``: out of that of open days."""
     gone: list[int] = []
     rest: list[DeferredMinutes] = []
     for row_id, minutes in _stored(connection, facility_id, list(intervals)):
+        if but_packed and minutes.packed:
+            continue
         pieces = [minutes.interval]
         for interval in intervals[minutes.source_id]:
             pieces = [left for piece in pieces for left in piece.without(interval)]
@@ -175,7 +212,8 @@ def _stored(
             DeferredMinutes(
                 source_id=row[1],
                 interval=Interval(start=row[2], end=row[3]),
-                per_unit_kg=row[4:],
+                packed=row[4],
+                per_unit_kg=row[5:],
             ),
         )
         for row in rows
@@ -192,7 +230,10 @@ def _insert(
 ) -> None:
     if deferred:
         columns = zip(
-            *((d.source_id, d.interval.start, d.interval.end, *d.per_unit_kg) for d in deferred),
+            *(
+                (d.source_id, d.interval.start, d.interval.end, d.packed, *d.per_unit_kg)
+                for d in deferred
+            ),
             strict=True,
         )
         connection.execute(_INSERT, (facility_id, *map(list, columns)))

@@ -30,7 +30,8 @@ SELECT p.facility_id, p.sequence,
 FROM facility_progress p JOIN facility f ON f.id = p.facility_id
 WHERE EXISTS (SELECT FROM touched t WHERE t.facility_id = p.facility_id)
    OR EXISTS (SELECT FROM recompute r WHERE r.facility_id = p.facility_id)
-   OR EXISTS (SELECT FROM following_minutes m WHERE m.facility_id = p.facility_id)
+   OR EXISTS (SELECT FROM following_minutes m
+              WHERE m.facility_id = p.facility_id AND NOT m.packed)
    OR NOT coalesce(p.settled_at >= f.retired_at, false) AND (
       p.hours_wait OR p.carried_to IS NULL
       OR p.carried_to < date_trunc('minute', %(now)s::timestamptz)
@@ -46,7 +47,8 @@ SELECT minute_of(carried_to) AS carried_to,
        minute_of(rolled_to) AS rolled_to, hours_wait, sequence,
        ARRAY(SELECT DISTINCT step FROM recompute r
              WHERE r.facility_id = p.facility_id) AS queued,
-       EXISTS (SELECT FROM following_minutes f WHERE f.facility_id = p.facility_id) AS has_deferred,
+       EXISTS (SELECT FROM following_minutes f
+               WHERE f.facility_id = p.facility_id AND NOT f.packed) AS has_deferred,
        EXISTS (SELECT FROM set_aside a WHERE a.facility_id = p.facility_id
                AND a.service = 'aggregator' AND a.kind = 'masses') AS noted,
        {_IS_AHEAD} AS ahead

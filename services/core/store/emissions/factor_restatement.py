@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
 from services.core.store.database.arrays import PackedRows
+from services.core.store.emissions import minute_history
 from services.core.store.emissions.hour_ledger import NEXT_VERSION, supersede
 from services.core.store.schema.figures import MASSES, names, per_figure
 from services.core.timeline.instants import MINUTE_US
+from services.core.timeline.intervals import Interval
 
 _QUEUED = """
 SELECT id, source_id, from_minute, to_minute, reason FROM recompute
@@ -39,7 +41,7 @@ SELECT {_AMOUNT.sql("source_id", "minute", "activity")},
        array_agg(DISTINCT source_id)
            FILTER (WHERE activity IS NULL AND (
                activity_n IS NOT NULL OR ({per_figure(MASSES)}) <> ({per_figure(MASSES, "0")})))
-FROM emission_minute
+FROM public.emission_minute
 WHERE {{sources}}
   AND minute >= minute_start(%(first)s) AND minute < minute_start(%(stop)s)
 """
@@ -189,7 +191,7 @@ def chunk_end(connection: psycopg.Connection[Any], minute: int) -> int | None:
 def amounts(
     connection: psycopg.Connection[Any], source_ids: Sequence[int], first: int, stop: int
 ) -> Amounts:
-    """Read the stored amounts from minute ``first`` to ``stop`` (exclusive).
+    """Read the stored amounts from minute ``first`` to ``stop`` (exclusive), packed ones too.
 
     Those of the sources, and of others whose ids lie between theirs.
 
@@ -212,17 +214,53 @@ def amounts(
     ).fetchone()
     packed, closing, unknown = row if row is not None else (None, None, None)
     amounts, added = _AMOUNT.columns(packed), _CLOSING.columns(closing)
+    old = _packed(connection, source_ids, first, stop)
     return Amounts(
-        source=amounts["source"].astype(np.int64),
-        minute=amounts["us"] // MINUTE_US,
-        activity=amounts["value"],
+        source=np.concatenate((old.source, amounts["source"].astype(np.int64))),
+        minute=np.concatenate((old.minute, amounts["us"] // MINUTE_US)),
+        activity=np.concatenate((old.activity, amounts["value"])),
         closing=(
-            added["source"].astype(np.int64),
-            added["us"] // MINUTE_US,
-            added["value"],
+            np.concatenate((old.closing[0], added["source"].astype(np.int64))),
+            np.concatenate((old.closing[1], added["us"] // MINUTE_US)),
+            np.concatenate((old.closing[2], added["value"])),
         ),
-        unknown=frozenset(unknown or ()) & frozenset(source_ids),
+        unknown=(old.unknown | frozenset(unknown or ())) & frozenset(source_ids),
     )
+
+
+def _packed(
+    connection: psycopg.Connection[Any], source_ids: Sequence[int], first: int, stop: int
+) -> Amounts:
+    """Return the amounts of packed days; only where one is lacking the masses are looked at."""
+    packed = minute_history.packed(
+        connection, source_ids, first, stop, only=("closing_ug", "activity_n")
+    )
+    minutes = packed.minutes
+    known = ~minutes.without_activity
+    lacking = frozenset(np.unique(packed.source[~known]).tolist())
+    closing_ug = minutes.figures["closing_ug"]
+    added = closing_ug != 0
+    return Amounts(
+        source=packed.source[known],
+        minute=minutes.minute[known],
+        activity=minutes.activity[known],
+        closing=(packed.source[added], minutes.minute[added], closing_ug[added]),
+        unknown=frozenset(
+            source_id
+            for source_id in lacking
+            if _without_amount(connection, source_id, first, stop)
+        ),
+    )
+
+
+def _without_amount(
+    connection: psycopg.Connection[Any], source_id: int, first: int, stop: int
+) -> bool:
+    """Whether packed minutes have a rounded amount or masses, and no amount as it was before."""
+    minutes = minute_history.packed(connection, [source_id], first, stop).minutes
+    columns = [~minutes.unknown["activity_n"]]
+    columns += [minutes.figures[name] != 0 for name in names(MASSES)]
+    return bool((np.logical_or.reduce(columns) & minutes.without_activity).any())
 
 
 def write_hours(
@@ -267,5 +305,10 @@ def minutes_in_force(
     connection: psycopg.Connection[Any], hours: Sequence[tuple[int, int]]
 ) -> dict[tuple[int, int], tuple[int, ...]]:
     """Read the masses by source and minute; ``hours``: source and first minute."""
+    minute_history.open_intervals(
+        connection,
+        sorted({source_id for source_id, _ in hours}),
+        [Interval(start=first, end=first + 60) for first in sorted({h[1] for h in hours})],
+    )
     rows = connection.execute(_MINUTES, ([h[0] for h in hours], [h[1] // 60 for h in hours]))
     return {(row[0], row[1]): row[2:] for row in rows}

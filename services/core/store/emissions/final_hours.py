@@ -41,6 +41,8 @@ WITH c AS (SELECT DISTINCT channel_id FROM source_input WHERE source_id = %(sour
     UNION ALL
     SELECT min(minute), max(minute) FROM emission_minute WHERE source_id = %(source)s
     UNION ALL
+    SELECT min(first_minute), max(last_minute) FROM packed_minutes WHERE source_id = %(source)s
+    UNION ALL
     SELECT r.first, least(r.last, now()) FROM c CROSS JOIN LATERAL (
         SELECT min(first) AS first, max(last) AS last FROM (
             SELECT min(ts) AS first, max(ts) AS last FROM reading

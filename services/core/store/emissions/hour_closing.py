@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 
+import numpy as np
 import psycopg
 
 from services.core.store.emissions.hour_ledger import IS_CLOSED, supersede
 from services.core.store.emissions.minute_changes import Changes, packed
+from services.core.store.emissions.packing import days
 from services.core.store.schema.figures import (
     CLOSING_SHARES,
     COMPUTED,
@@ -287,6 +289,11 @@ def set_closing(connection: psycopg.Connection[Any], verdicts: Sequence[HourVerd
     """Spread what the verdicts add over the hours' minutes; return by how much each changed."""
     if not verdicts:
         return Changes.none()
+    days.open_for_writing(
+        connection,
+        np.array([verdict.source_id for verdict in verdicts], dtype=np.int64),
+        np.array([60 * verdict.hour for verdict in verdicts], dtype=np.int64),
+    )
     row = connection.execute(_SET_CLOSING, _parameters(verdicts), binary=True).fetchone()
     return Changes.from_columns(_CLOSED.columns(None if row is None else row[0]))
 

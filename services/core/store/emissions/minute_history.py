@@ -4,15 +4,18 @@ As :mod:`services.core.store.readings.history`: a reader says first which minute
 for (:func:`open_span`), and then finds them, with those that are rows, under
 the names ``emission_minute`` and ``minute_in_force``. He holds the facility, or is in a snapshot.
 
-Who adds up years takes arrays of what is packed (:func:`packed`), and rows from the tables.
+Who adds up years takes arrays of what is packed (:func:`packed`), and the rows of
+``public.emission_minute`` or ``public.minute_in_force``, which never show what is packed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import numpy as np
 
@@ -25,6 +28,13 @@ from services.core.store.packing.opened import AnyConnection, execute
 from services.core.store.schema.figures import MASSES, Figure, Mass, names, per_figure
 from services.core.timeline.instants import DAY_MINUTES, MINUTE_US, to_us
 from services.core.timeline.intervals import Interval, bounds
+
+if TYPE_CHECKING:
+    # SQLAlchemy's asyncio loads its ORM, which ingest and the aggregator do without
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+#: Nothing younger is packed.
+_NEVER_PACKED_S: Final = 86_400
 
 #: The packed days of sources that have minutes of any of some spans.
 _WANTED: LiteralString = """
@@ -68,6 +78,16 @@ SELECT p.source_id, p.day, p.minutes FROM packed_minutes p
 WHERE p.source_id = ANY(%(sources)s) AND p.day BETWEEN %(first)s / 1440 AND (%(stop)s - 1) / 1440
   AND p.last_minute >= minute_start(%(first)s) AND p.first_minute < minute_start(%(stop)s)
 ORDER BY p.source_id, p.day
+"""
+
+#: Days one after the other, less their place in the order, are of one number.
+_DAYS: LiteralString = """
+SELECT source_id, min(day), max(day) + 1 FROM (
+    SELECT source_id, day, day - row_number() OVER (PARTITION BY source_id ORDER BY day) AS run
+    FROM packed_minutes
+    WHERE source_id = ANY(%(sources)s)
+      AND day BETWEEN %(first)s / 1440 AND (%(stop)s - 1) / 1440) d
+GROUP BY source_id, run ORDER BY source_id, min(day)
 """
 
 _NEW_FACTORS: LiteralString = f"""
@@ -133,6 +153,35 @@ def _show(connection: AnyConnection, rows: Sequence[Any], *, has_tables: bool) -
         ids=np.array([pack_id for pack_id, *_ in rows], dtype=np.int64),
         has_tables=has_tables,
     )
+
+
+@asynccontextmanager
+async def snapshot_since(connection: AsyncConnection, begins: datetime) -> AsyncIterator[bool]:
+    """Let queries of the block see one history, on a connection of a pool.
+
+    Gives whether minutes from an instant on may be packed; where they cannot, nothing is done.
+    """
+    if to_us(begins) >= (time.time() - _NEVER_PACKED_S) * 1e6:
+        yield False
+        return
+    async with opened.snapshot_async(connection):
+        yield True
+
+
+def packed_days(
+    connection: AnyConnection, source_ids: Collection[int], interval: Interval
+) -> dict[int, list[Interval]]:
+    """Return the minutes of packed days, by source, adjacent days as one, ascending."""
+    days: dict[int, list[Interval]] = {}
+    rows = execute(
+        connection,
+        _DAYS,
+        {"sources": list(source_ids), "first": interval.start, "stop": interval.end},
+    )
+    for source_id, first, stop in rows.fetchall():
+        of_source = days.setdefault(source_id, [])
+        of_source.append(Interval(start=first * DAY_MINUTES, end=stop * DAY_MINUTES))
+    return days
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,7 +13,8 @@ WHERE p.facility_id = %(facility)s AND NOT p.hours_wait
   AND p.judged_to > minute_start(%(minute)s)
   AND NOT EXISTS (SELECT FROM touched t WHERE t.facility_id = p.facility_id)
   AND NOT EXISTS (SELECT FROM recompute r WHERE r.facility_id = p.facility_id)
-  AND NOT EXISTS (SELECT FROM following_minutes f WHERE f.facility_id = p.facility_id)
+  AND NOT EXISTS (SELECT FROM following_minutes f WHERE f.facility_id = p.facility_id
+                  AND NOT f.packed)
   AND NOT EXISTS (SELECT FROM emission_hour h JOIN source s ON s.id = h.source_id
                   WHERE s.facility_id = p.facility_id AND NOT h.final)
   AND NOT EXISTS (SELECT FROM alert a WHERE a.facility_id = p.facility_id

@@ -11,6 +11,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from services.core.store.database.arrays import PackedRows
+from services.core.store.emissions import minute_history
 from services.core.store.schema.figures import (
     CHECKED,
     CLOSING_SHARES,
@@ -29,7 +30,7 @@ _MINUTE: Final = PackedRows(minute="int4", **{figure.name: figure.type for figur
 
 _STORED: LiteralString = f"""
 SELECT minute_of(m.minute), {per_figure(_READ, "coalesce(m.{f}, 0)::{f.type}")}
-FROM minute_in_force m
+FROM public.minute_in_force m
 WHERE m.source_id = %(source)s AND m.minute >= minute_start(60 * %(first)s)
   AND m.minute < minute_start(60 * (%(last)s + 1))
 """  # noqa: S608 - constants
@@ -76,8 +77,10 @@ def read(
     """Read the minutes of the hours ``first .. last`` (since the epoch, both included)."""
     rows = _MINUTE.select(connection, _STORED, {"source": source_id, "first": first, "last": last})
     place = rows["minute"] - first * 60
+    packed = minute_history.packed(connection, [source_id], first * 60, (last + 1) * 60)
     figures = {}
     for name in names(_READ):
         figures[name] = np.zeros((last - first + 1) * 60, dtype=np.int64)
         figures[name][place] = rows[name]
+        figures[name][packed.minutes.minute - first * 60] = packed.minutes.figures[name]
     return StoredMinutes(first_hour=first, figures=figures)

@@ -7,11 +7,18 @@ from typing import Any, LiteralString
 
 import psycopg
 
+from services.core.store.emissions import window_sums
 from services.core.store.emissions.ledger_checks import Unequal, differing
 from services.core.store.schema.figures import IN_WINDOWS, names, per_figure
+from services.core.timeline.instants import to_minute
 from services.core.timeline.windows import ROLLING_MINUTES, TOTALS
 
-# Windows lie within each other: minutes are added up once, between all of their ends.
+_CUTS = """
+SELECT since, upto + interval '1 minute' FROM rolling_total WHERE source_id = %s
+"""
+
+# Windows lie within each other: minutes are added up once, between all of their ends; those that
+# are packed were before.
 _WINDOWS: LiteralString = f"""
 WITH w AS (
     SELECT r.*, r.upto + interval '1 minute' AS ends FROM rolling_total r
@@ -23,10 +30,14 @@ WITH w AS (
     SELECT (b.cuts)[width_bucket(m.minute, b.cuts)] AS begins,
            {per_figure(IN_WINDOWS, "sum({f.closed}) AS {f}")}
     FROM b CROSS JOIN LATERAL (
-        SELECT * FROM minute_in_force e
+        SELECT * FROM public.minute_in_force e
         WHERE e.source_id = %(source)s AND e.minute >= (b.cuts)[1]
           AND e.minute < (b.cuts)[cardinality(b.cuts)]) m
     GROUP BY 1
+    UNION ALL
+    SELECT minute_start(first), {per_figure(IN_WINDOWS)}
+    FROM unnest(%(packed_from)s::int8[], {per_figure(IN_WINDOWS, "%({f})s::numeric[]")})
+        AS u(first, {per_figure(IN_WINDOWS)})
 )
 SELECT w.span, w.co2_ug, t.co2_ug, w.upto - w.since, ARRAY[{
     per_figure(IN_WINDOWS, "w.{f} <> t.{f}")
@@ -65,8 +76,12 @@ def windows_against_minutes(
 ) -> list[CheckedWindow]:
     """Add up the rolling and to-date totals of a source again, with those that should be there."""
     windows = []
+    cuts = sorted(
+        {to_minute(cut) for row in connection.execute(_CUTS, (source_id,)) for cut in row}
+    )
+    packed = window_sums.between(connection, source_id, cuts)
     for window, stored, sum_ug, length, unequal in connection.execute(
-        _WINDOWS, {"source": source_id}
+        _WINDOWS, {"source": source_id, **packed}
     ):
         figures = differing(names(IN_WINDOWS), unequal)
         minutes = ROLLING_MINUTES.get(window)

@@ -48,6 +48,7 @@ _DATA: Final[Mapping[str, str]] = {
     "archived_span": _CHANNELS,
     "archive_file": _FACILITY,
     "emission_minute": _SOURCES,
+    "packed_minutes": _SOURCES,
     # before the hours, or each of these would look for them
     emission_day.name: _SOURCES,
     emission_month.name: _SOURCES,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import numpy as np
@@ -107,6 +108,12 @@ async def upto_day_async(connection: AsyncConnection, kind: Kind) -> int | None:
     """Read the day from which on nothing of a kind was ever packed; None: nothing was."""
     row = (await connection.exec_driver_sql(_HORIZON, (kind.id,))).one_or_none()
     return row[0] if row else None
+
+
+async def may_be_packed(connection: AsyncConnection, kind: Kind, since: datetime) -> bool:
+    """Return whether anything of a kind from an instant on may be packed."""
+    horizon = await upto_day_async(connection, kind)
+    return horizon is not None and since < begin(horizon)
 
 
 def show(

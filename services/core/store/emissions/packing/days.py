@@ -149,6 +149,24 @@ def open_for_writing(
         open_days(connection, source_ids[old], minutes[old] // DAY_MINUTES)
 
 
+def open_ranges(
+    connection: psycopg.Connection[Any], source_ids: Integers, firsts: Integers, lasts: Integers
+) -> int:
+    """Open the days of ranges of minutes, both ends included; return how many were packed.
+
+    As :func:`open_for_writing`.
+    """
+    before = int(time.time() // 60) - _NEVER_PACKED_MINUTES
+    old = firsts < before
+    if not old.any():
+        return 0
+    first_days = firsts[old] // DAY_MINUTES
+    sizes = np.minimum(lasts[old], before) // DAY_MINUTES - first_days + 1
+    within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    days = np.repeat(first_days, sizes) + within
+    return open_days(connection, np.repeat(source_ids[old], sizes), days)
+
+
 def open_days(connection: psycopg.Connection[Any], source_ids: Integers, days: Integers) -> int:
     """Make rows of packed days again; return how many there were. See :func:`open_for_writing`."""
     pairs = np.unique(np.column_stack((source_ids, days)).astype(np.int64), axis=0)
