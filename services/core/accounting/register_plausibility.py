@@ -7,6 +7,7 @@ A rise is *plausible* up to `max_rate * elapsed`, plus one step of the register'
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ CLOCK_ALLOWANCE_S = 2.0
 """Two timestamps cut to whole seconds put a span wrong by up to this much."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Readings:
     """The readings with all that is derived from one reading alone."""
 
@@ -30,9 +31,17 @@ class Readings:
     v: Floats
     epoch: Ints
     modulus: Floats
-    digit: Floats
+    #: as the register says it; None: each value shows it
+    resolution: float | None
     #: of all readings, or of each
     max_rate: float | Floats | None
+
+    @cached_property
+    def digit(self) -> Floats:
+        """The weight of each value's last digit, which few rises ask for."""
+        if self.resolution is None:
+            return _last_digit(self.v)
+        return np.full(self.v.size, self.resolution)
 
 
 def prepare(ts_us: Ints, value: Floats, config: RegisterConfig) -> Readings:
@@ -46,8 +55,7 @@ def prepare(ts_us: Ints, value: Floats, config: RegisterConfig) -> Readings:
     table = np.array(
         [np.inf if modulus is None else modulus for modulus in moduli], dtype=np.float64
     )
-    digit = _last_digit(v) if config.resolution is None else np.full(v.size, config.resolution)
-    return Readings(ts, v, epoch, table[epoch + 1], digit, _max_rate(config, ts))
+    return Readings(ts, v, epoch, table[epoch + 1], config.resolution, _max_rate(config, ts))
 
 
 def _max_rate(config: RegisterConfig, ts: Ints) -> float | Floats | None:
@@ -73,11 +81,16 @@ def max_between(r: Readings, a: Ints, b: Ints) -> Floats:
     """Compute the most the register can have counted from one reading to another."""
     if r.max_rate is None:
         return np.full(a.shape, np.inf)
+    return _counted_between(r, r.max_rate, a, b) + np.minimum(r.digit[a], r.digit[b])
+
+
+def _counted_between(r: Readings, rate: float | Floats, a: Ints, b: Ints) -> Floats:
+    """Compute the same without a step of the last digit."""
     hours = (r.ts[b] - r.ts[a]) / HOUR_US + CLOCK_ALLOWANCE_S / 3600
-    rate = r.max_rate
     if not isinstance(rate, float | int):
         rate = np.maximum(rate[a], rate[b])
-    return rate * hours + np.minimum(r.digit[a], r.digit[b])
+    counted: Floats = rate * hours
+    return counted
 
 
 def rise_between(r: Readings, a: Ints, b: Ints) -> tuple[Floats, Bools]:
@@ -87,7 +100,11 @@ def rise_between(r: Readings, a: Ints, b: Ints) -> tuple[Floats, Bools]:
     """
     rise = r.v[b] - r.v[a]
     rise = np.where((rise < 0) & (rise >= -(2.0**-40) * np.abs(r.v[a])), 0.0, rise)
-    return rise, (rise >= 0) & (rise <= max_between(r, a, b)) & (r.v[b] <= r.modulus[b])
+    plain = (rise >= 0) & (r.v[b] <= r.modulus[b])
+    # what is within the rate alone needs no look at the digits
+    if r.max_rate is not None and not (rise <= _counted_between(r, r.max_rate, a, b))[plain].all():
+        plain &= rise <= max_between(r, a, b)
+    return rise, plain
 
 
 def wrap_between(r: Readings, a: Ints, b: Ints) -> tuple[Floats, Bools]:

@@ -76,20 +76,20 @@ def sources(readings: AnyReadings, plan: AnyPlan, ranges: Ranges) -> list[Source
     """Masses of the sources over their ranges, in the database's integers."""
     groups: dict[tuple[object, ...], list[int]] = {}
     channels: list[int] = []
-    rows: list[int] = []
-    places: list[int] = []
+    counts: list[int] = []
     for row, source_id in enumerate(ranges.ids.tolist()):
         source = plan.sources[source_id]
-        rates = tuple(plan.channels[channel].is_rate for channel in source.inputs.values())
+        source_channels = source.inputs.values()
+        rates = tuple([plan.channels[channel].is_rate for channel in source_channels])
         groups.setdefault((id(source.method), tuple(source.inputs), rates), []).append(row)
-        places.append(len(channels))
-        channels.extend(source.inputs.values())
-        rows.extend([row] * len(source.inputs))
+        counts.append(len(source_channels))
+        channels += source_channels
+    rows = np.repeat(np.arange(len(counts)), counts)
+    place = np.cumsum(counts) - counts
     wanted, union_row = Ranges(
         ids=np.array(channels, dtype=np.int64), firsts=ranges.firsts[rows], lasts=ranges.lasts[rows]
     ).union()
     computed = _minutes(readings, plan.channels, wanted)
-    place = np.array(places, dtype=np.int64)
     masses = []
     for members in groups.values():
         group = np.array(members, dtype=np.int64)
@@ -125,20 +125,26 @@ def containing(series: list[MinuteSeries], minute: int) -> MinuteSeries:
 
 
 def _minutes(readings: AnyReadings, rules: Mapping[int, ChannelRule], ranges: Ranges) -> _Computed:
-    channel_rules = [rules[channel] for channel in ranges.ids.tolist()]
-    contexts = {id(rule): rule.context for rule in channel_rules}
-    context = [contexts[id(rule)] for rule in channel_rules]
+    numbers: dict[int, int] = {}
+    distinct: list[ChannelRule] = []
+    number = np.empty(len(ranges), dtype=np.int64)
+    for i, channel in enumerate(ranges.ids.tolist()):
+        rule = rules[channel]
+        number[i] = n = numbers.setdefault(id(rule), len(distinct))
+        if n == len(distinct):
+            distinct.append(rule)
+    context = [rule.context for rule in distinct]
 
     def column(values: Iterable[int]) -> Integers:
-        return np.fromiter(values, dtype=np.int64, count=len(channel_rules))
+        return np.fromiter(values, dtype=np.int64, count=len(distinct))[number]
 
     stored = readings.read(
         SeriesRequests(
             channels=ranges.ids,
-            firsts=ranges.firsts - column(-(-context.lead_us // MINUTE_US) for context in context),
-            lasts=ranges.lasts + column(-(-context.trail_us // MINUTE_US) for context in context),
-            before=column(context.before for context in context),
-            after=column(context.after for context in context),
+            firsts=ranges.firsts - column(-(-c.lead_us // MINUTE_US) for c in context),
+            lasts=ranges.lasts + column(-(-c.trail_us // MINUTE_US) for c in context),
+            before=column(c.before for c in context),
+            after=column(c.after for c in context),
         )
     )
     sizes = ranges.lasts - ranges.firsts + 1
@@ -147,20 +153,15 @@ def _minutes(readings: AnyReadings, rules: Mapping[int, ChannelRule], ranges: Ra
     value, covered_us = np.zeros(total), np.zeros(total, dtype=np.int64)
     estimated_us = np.zeros(total, dtype=np.int64)
     exported: NDArray[np.float64] | None = None
-    by_rule: dict[tuple[int, int, int], list[int]] = {}
-    for i, key in enumerate(
-        zip(map(id, channel_rules), ranges.firsts.tolist(), ranges.lasts.tolist(), strict=True)
-    ):
-        by_rule.setdefault(key, []).append(i)
     counts = np.diff(stored.bounds)
-    for (_, first, last), members in by_rule.items():
-        rows = np.array(members, dtype=np.int64)
+    for rows in _equal(number, ranges.firsts, ranges.lasts):
+        first, last = int(ranges.firsts[rows[0]]), int(ranges.lasts[rows[0]])
         lengths = counts[rows]
         owner = np.repeat(np.arange(rows.size), lengths)
         place = (
             np.arange(owner.size) + (stored.bounds[rows] - (np.cumsum(lengths) - lengths))[owner]
         )
-        rule = channel_rules[members[0]]
+        rule = distinct[number[rows[0]]]
         values, covered, estimated = rule.minutes_of_many(
             stored.ts_us[place],
             stored.value[place],
@@ -185,6 +186,15 @@ def _minutes(readings: AnyReadings, rules: Mapping[int, ChannelRule], ranges: Ra
         estimated_us=estimated_us,
         exported=exported,
     )
+
+
+def _equal(*columns: Integers) -> list[Integers]:
+    """Return the rows that are equal in all columns, group by group, ascending in each."""
+    order = np.lexsort(columns)
+    begins = np.zeros(order.size, dtype=np.bool_)
+    for column in columns:
+        begins[1:] |= np.diff(column[order]) != 0
+    return np.split(order, np.flatnonzero(begins)) if order.size else []
 
 
 def _masses(
