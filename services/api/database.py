@@ -11,9 +11,12 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.concurrency import run_in_threadpool
 
-from services.core.store.database.transactions import reading, reading_pool, writing
+from services.core.store.database.transactions import ReadingConnections, reading_pool, writing
 
 Result = TypeVar("Result")
+
+#: Connections of threads that stay open; a few explanations are asked for at a time.
+_IDLE = 4
 
 
 class Database:
@@ -22,16 +25,17 @@ class Database:
     def __init__(self, url: str, *, connections: int) -> None:
         self._url = url
         self._pool = reading_pool(url, process="api", connections=connections)
+        self._in_threads = ReadingConnections(url, process="api", idle=_IDLE)
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Take a connection of the pool, in autocommit: no answer needs a common snapshot."""
         return self._pool.connect()
 
     async def read_in_thread(self, ask: Callable[[psycopg.Connection[Any]], Result]) -> Result:
-        """Run what the aggregator asks in the same words, on a connection of its own."""
+        """Run what the aggregator asks in the same words, all of one state of the database."""
 
         def work() -> Result:
-            with reading(self._url, process="api") as connection:
+            with self._in_threads.reading() as connection:
                 return ask(connection)
 
         return await run_in_threadpool(work)
@@ -48,5 +52,6 @@ class Database:
         return await run_in_threadpool(work)
 
     async def close(self) -> None:
-        """Close the pool's connections."""
+        """Close the connections."""
         await self._pool.dispose()
+        self._in_threads.close()

@@ -13,7 +13,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from services.core.accounting.register_records import Incident, UnconfirmedStep
-from services.core.accounting.series import MinuteSeries
+from services.core.accounting.series import ChannelRule, MinuteSeries
 from services.core.facility import assemble, model
 from services.core.facility.in_force import InForce, within
 from services.core.store.readings import history
@@ -113,17 +113,54 @@ def input_hours(
     Values come from the rule that the totals themselves come from, applied to the readings that
     stood at ``as_of``; None: that are stored now.
     """
-    return tuple(_input_hour(connection, channel, hour, as_of) for channel in channels)
+    readings = StoredReadings(connection) if as_of is None else ReadingsAsKnown(connection, as_of)
+    # those of all channels at once, before each is asked for
+    history.open_span(
+        connection, [channel.id for channel in channels], hour, hour + HOUR, as_of=as_of
+    )
+    rules = [assemble.channel_rule(channel.spec) for channel in channels]
+    return tuple(
+        _input_hour(connection, channel, rule, around, hour, as_of)
+        for channel, rule, around in zip(
+            channels, rules, _around(readings, channels, rules, hour), strict=True
+        )
+    )
+
+
+def _around(
+    readings: StoredReadings,
+    channels: Sequence[InputChannel],
+    rules: Sequence[ChannelRule],
+    hour: datetime,
+) -> list[reading_series.Readings]:
+    """Read what of each channel the minutes of the hour follow from."""
+    first = to_us(hour) // MINUTE_US
+    return reading_series.read(
+        readings,
+        [
+            reading_series.SeriesRequest(
+                channel_id=channel.id,
+                interval=Interval.through(
+                    first - math.ceil(rule.context.lead_us / MINUTE_US),
+                    first + 59 + math.ceil(rule.context.trail_us / MINUTE_US),
+                ),
+                before=rule.context.before,
+                after=rule.context.after,
+            )
+            for channel, rule in zip(channels, rules, strict=True)
+        ],
+    )
 
 
 def _input_hour(
     connection: psycopg.Connection[Any],
     channel: InputChannel,
+    rule: ChannelRule,
+    around: reading_series.Readings,
     hour: datetime,
     as_of: datetime | None,
 ) -> InputHour:
-    readings = StoredReadings(connection) if as_of is None else ReadingsAsKnown(connection, as_of)
-    series, unconfirmed, incidents = _minutes(readings, channel, hour)
+    series, unconfirmed, incidents = _minutes(rule, around, hour)
     return InputHour(
         channel=channel,
         in_force=within(channel.spec.in_force, to_us(hour), to_us(hour) + HOUR_US),
@@ -143,30 +180,14 @@ def _input_hour(
 
 
 def _minutes(
-    readings: StoredReadings, channel: InputChannel, hour: datetime
+    rule: ChannelRule, around: reading_series.Readings, hour: datetime
 ) -> tuple[MinuteSeries, tuple[UnconfirmedStep, ...], tuple[Incident, ...]]:
-    rule = assemble.channel_rule(channel.spec)
     first = to_us(hour) // MINUTE_US
     last = first + 59
-    context = rule.context
-    (read,) = reading_series.read(
-        readings,
-        [
-            reading_series.SeriesRequest(
-                channel_id=channel.id,
-                interval=Interval.through(
-                    first - math.ceil(context.lead_us / MINUTE_US),
-                    last + math.ceil(context.trail_us / MINUTE_US),
-                ),
-                before=context.before,
-                after=context.after,
-            )
-        ],
-    )
-    minutes = rule.minutes(read.ts_us, read.value, first, last)
+    minutes = rule.minutes(around.ts_us, around.value, first, last)
     if rule.kind != "counter":
         return minutes, (), ()
-    steps = rule.register_steps(read.ts_us, read.value)
+    steps = rule.register_steps(around.ts_us, around.value)
     begins_us, ends_us = first * MINUTE_US, (last + 1) * MINUTE_US
     return (
         minutes,
@@ -188,7 +209,6 @@ def _summary(
     as_of: datetime | None,
 ) -> ReadingSummary:
     terms = channel.spec.in_force
-    history.open_span(connection, [channel.id], hour, hour + HOUR, as_of=as_of)
     row = connection.execute(
         _SUMMARY if as_of is None else _SUMMARY_THEN,
         {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,54 @@ def reading(url: str, *, process: ProcessName) -> Iterator[psycopg.Connection[An
     with connect(url, process=process, role="tonne_read") as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         yield connection
+
+
+class ReadingConnections:
+    """Connections of :func:`reading` that are used again: to open one takes several milliseconds.
+
+    Any thread may take one; those that are left over are closed.
+    """
+
+    def __init__(self, url: str, *, process: ProcessName, idle: int) -> None:
+        self._url = url
+        self._process = process
+        #: the one used last is taken first
+        self._idle: deque[psycopg.Connection[Any]] = deque()
+        self._most_idle = idle
+
+    @contextmanager
+    def reading(self) -> Iterator[psycopg.Connection[Any]]:
+        """Take a connection; what is open of a transaction at the end is committed."""
+        connection = self._take()
+        try:
+            yield connection
+            connection.commit()
+        except BaseException:
+            connection.close()
+            raise
+        if len(self._idle) < self._most_idle:
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def close(self) -> None:
+        """Close those that nobody uses."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _take(self) -> psycopg.Connection[Any]:
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = connect(self._url, process=self._process, role="tonne_read")
+                connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+                return connection
+            # whatever the server says unasked, it says because it ends
+            unasked, _, _ = select.select([connection.fileno()], [], [], 0)
+            if not unasked and not connection.closed:
+                return connection
+            connection.close()
 
 
 def reading_pool(url: str, *, process: ProcessName, connections: int) -> AsyncEngine:

@@ -199,9 +199,14 @@ class Source:
         return self._blob[self._position - 1]
 
     def _number(self) -> int:
-        number, shift, more = 0, 0, True
-        while more:
-            byte = self.byte()
+        # of a day's row there are a dozen, mostly of one byte
+        blob, position = self._blob, self._position
+        byte = blob[position]
+        number, shift = byte & 0x7F, 7
+        while byte > 0x7F:
+            position += 1
+            byte = blob[position]
             number |= (byte & 0x7F) << shift
-            shift, more = shift + 7, byte > 0x7F
+            shift += 7
+        self._position = position + 1
         return (number >> 1) ^ -(number & 1)

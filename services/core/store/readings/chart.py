@@ -16,7 +16,7 @@ from services.core.facility.in_force import InForce, in_force
 from services.core.store.packing import opened
 from services.core.store.packing.days import Integers, day_of
 from services.core.store.readings import history_arrays
-from services.core.store.readings.packing.columns import ReadingColumns
+from services.core.store.readings.packing.columns import SeriesColumns
 from services.core.store.schema.tables import channel, device, reading
 from services.core.timeline.instants import MICROSECOND, from_us, to_us
 
@@ -142,7 +142,7 @@ async def readings(
         # asked again: what is packed in between is seen here
         packed = await _may_be_packed(connection, begins)
     if packed:
-        stored = await history_arrays.between_async(connection, channel_row.id, begins, ends)
+        stored = await history_arrays.series_async(connection, channel_row.id, begins, ends)
         rows = _listed(stored, begins, width, max_points)
     return _in_unit(channel_row, rows)
 
@@ -171,7 +171,7 @@ def _in_unit(channel_row: ChannelRow, rows: Sequence[_Stored]) -> list[ReadingRo
 
 
 def _listed(
-    stored: ReadingColumns, begins: datetime, width: timedelta, max_points: int
+    stored: SeriesColumns, begins: datetime, width: timedelta, max_points: int
 ) -> list[_Stored]:
     """Return readings as :data:`_EXTREMES` does, or all where there are no more than that."""
     if len(stored) > max_points:
@@ -188,14 +188,18 @@ def _listed(
     ]
 
 
-def _extremes(stored: ReadingColumns, begins_us: int, width_us: int) -> Integers:
+def _extremes(stored: SeriesColumns, begins_us: int, width_us: int) -> Integers:
     """Return where the least and the greatest reading of each bucket are, else its first gap."""
     bucket = (stored.ts_us - begins_us) // width_us
-    place = np.arange(len(stored))
-    chosen = []
-    # of equal values the earliest: a stable order by bucket, gaps last, and value
-    for sign in (1.0, -1.0):
-        order = np.lexsort((place, sign * stored.value, stored.missing, bucket))
-        firsts = np.flatnonzero(np.diff(bucket[order], prepend=bucket[order][0] - 1))
-        chosen.append(order[firsts])
+    firsts = np.flatnonzero(np.diff(bucket, prepend=bucket[0] - 1))
+    sizes = np.diff(firsts, append=bucket.size)
+    gap = stored.missing | np.isnan(stored.value)
+    chosen = [firsts[np.logical_and.reduceat(gap, firsts)]]
+    for extreme, beyond in ((np.minimum, np.inf), (np.maximum, -np.inf)):
+        value = np.where(gap, beyond, stored.value)
+        reached = np.flatnonzero(
+            (value == np.repeat(extreme.reduceat(value, firsts), sizes)) & ~gap
+        )
+        # of equal values the earliest
+        chosen.append(reached[np.diff(bucket[reached], prepend=bucket[0] - 1) > 0])
     return np.unique(np.concatenate(chosen))

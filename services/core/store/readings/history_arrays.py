@@ -5,7 +5,8 @@ One statement sees one state of the database, so nothing has to be held meanwhil
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, LiteralString
@@ -14,12 +15,12 @@ import numpy as np
 
 from services.core.store.database.arrays import PackedRows
 from services.core.store.packing.days import Integers, day_of
-from services.core.store.packing.opened import AnyConnection, execute
+from services.core.store.packing.opened import AnyConnection, execute, snapshot_async
 from services.core.store.readings.history import names_archived_days
 from services.core.store.readings.packing import archived
 from services.core.store.readings.packing.archived import ArchivedDayError
-from services.core.store.readings.packing.columns import ReadingColumns
-from services.core.store.readings.packing.days import STORED, unpacked
+from services.core.store.readings.packing.columns import ReadingColumns, SeriesColumns
+from services.core.store.readings.packing.days import STORED, unpacked, unpacked_series
 from services.core.timeline.instants import from_us, to_us
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 _TIME: Final = PackedRows(ts="timestamptz")
+_GOOD: Final = PackedRows(ts_us="timestamptz", value="float8")
+_SERIES: Final = PackedRows(ts_us="timestamptz", value="float8", missing="bool", quality="int2")
 
 #: The packed days of one channel that share readings with a span, as three arrays.
 _OVERLAPPING: LiteralString = """
@@ -39,6 +42,20 @@ _ARRAYS: Final[LiteralString] = "array_agg(p.day), array_agg(p.series), array_ag
 _NOT_WHOLE: Final[LiteralString] = "AND NOT (p.first_ts >= %(begins)s AND p.last_ts < %(ends)s)"
 
 _BETWEEN: LiteralString = "SELECT (" + STORED + "), " + _ARRAYS + _OVERLAPPING.replace("{also}", "")
+
+_SERIES_PACKED: LiteralString = """
+SELECT p.day, p.series FROM packed_readings p
+WHERE p.channel_id = %(channel)s AND p.day BETWEEN %(first_day)s AND %(last_day)s
+  AND p.last_ts >= %(begins)s AND p.first_ts < %(ends)s
+ORDER BY p.day
+"""
+# Each figure of a row costs as much as to find the row: most are good and have a value.
+_SERIES_STORED: LiteralString = f"""
+SELECT {_GOOD.sql("ts", "value")} FILTER (WHERE value IS NOT NULL AND quality = 0),
+       {_SERIES.sql("ts", "coalesce(value, 0)", "value IS NULL", "quality")}
+           FILTER (WHERE value IS NULL OR quality <> 0)
+FROM public.reading WHERE channel_id = %(channel)s AND ts >= %(begins)s AND ts < %(ends)s
+"""  # noqa: S608 - constants
 
 _BOUNDS: LiteralString = f"""
 SELECT r.*, w.*, e.*
@@ -102,16 +119,55 @@ def between(
         return _merged(channel_id, begins, ends, row)
 
 
-async def between_async(
+async def series_async(
     connection: AsyncConnection, channel_id: int, begins: datetime, ends: datetime
-) -> ReadingColumns:
-    """As :func:`between`."""
-    answer = await connection.exec_driver_sql(_BETWEEN, _parameters(channel_id, begins, ends))
+) -> SeriesColumns:
+    """Read what a channel's readings of a span say, its end exclusive, in order of time.
+
+    Packed days are unpacked beside the event loop, while the database puts rows together; both are
+    of one state of the database.
+
+    :raises ArchivedDayError: one of the days is in the archive alone.
+    :raises DamagedDayError: one of the days cannot be unpacked.
+    """
     try:
-        return _merged(channel_id, begins, ends, answer.one())
+        return await _series(connection, channel_id, begins, ends)
     except ArchivedDayError as error:
         names = await connection.exec_driver_sql(archived.NAMES, {"channel": channel_id})
         raise archived.named(error, names.one_or_none()) from None
+
+
+async def _series(
+    connection: AsyncConnection, channel_id: int, begins: datetime, ends: datetime
+) -> SeriesColumns:
+    keys = _parameters(channel_id, begins, ends)
+    async with snapshot_async(connection):
+        packed = (await connection.exec_driver_sql(_SERIES_PACKED, keys)).all()
+        unpacking = asyncio.create_task(asyncio.to_thread(_series_of, channel_id, packed))
+        try:
+            stored = list((await connection.exec_driver_sql(_SERIES_STORED, keys)).one())
+        finally:
+            parts = await unpacking
+    series = SeriesColumns.joined([*parts, *_series_of_rows(*stored)])
+    begins_us, ends_us = to_us(begins), to_us(ends)
+    if len(series) and not begins_us <= series.ts_us[0] <= series.ts_us[-1] < ends_us:
+        first, last = np.searchsorted(series.ts_us, [begins_us, ends_us])
+        series = series.where(slice(first, last))
+    return series
+
+
+def _series_of(channel_id: int, packed: Sequence[Any]) -> list[SeriesColumns]:
+    return [unpacked_series(channel_id, day, series) for day, series in packed]
+
+
+def _series_of_rows(good: bytes | None, others: bytes | None) -> Iterator[SeriesColumns]:
+    columns = _GOOD.columns(good)
+    size = columns["ts_us"].size
+    yield SeriesColumns(
+        **columns, missing=np.zeros(size, dtype=np.bool_), quality=np.zeros(size, dtype=np.int64)
+    )
+    columns = _SERIES.columns(others)
+    yield SeriesColumns(**{**columns, "quality": columns["quality"].astype(np.int64)})
 
 
 def bounds(

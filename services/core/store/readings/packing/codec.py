@@ -18,7 +18,7 @@ from services.core.store.packing.blobs import (
     integers,
     later,
 )
-from services.core.store.readings.packing.columns import ReadingColumns
+from services.core.store.readings.packing.columns import ReadingColumns, SeriesColumns
 
 
 def pack(readings: ReadingColumns) -> tuple[bytes, bytes]:
@@ -58,15 +58,39 @@ def unpack(series: bytes, arrival: bytes) -> ReadingColumns:
         raise DamagedError(f"its columns cannot be unpacked ({error})") from error
 
 
-def _unpack(series: bytes, arrival: bytes) -> ReadingColumns:
+def unpack_series(series: bytes) -> SeriesColumns:
+    """Return what of it :func:`pack` put into the series: half of the work, or less.
+
+    :raises DamagedError: it is not what was packed.
+    """
+    try:
+        return _unpack_series(series)
+    except DamagedError:
+        raise
+    except Exception as error:
+        raise DamagedError(f"its columns cannot be unpacked ({error})") from error
+
+
+def _unpack_series(series: bytes) -> SeriesColumns:
     source = Source(series)
     ts_us = source.integers()
-    missing = source.flags(ts_us.size)
-    present = source.floats()
-    value = np.zeros(ts_us.size, dtype=np.float64)
-    value[~missing] = present
+    gaps = source.integers()
+    value = source.floats()
+    missing = np.zeros(ts_us.size, dtype=np.bool_)
+    if gaps.size:
+        missing[gaps] = True
+        present, value = value, np.zeros(ts_us.size, dtype=np.float64)
+        value[~missing] = present
     quality = source.integers()
     source.ends()
+    if not quality.size == value.size == ts_us.size:
+        raise DamagedError("its columns are of different lengths")
+    return SeriesColumns(ts_us=ts_us, value=value, missing=missing, quality=quality)
+
+
+def _unpack(series: bytes, arrival: bytes) -> ReadingColumns:
+    series_columns = _unpack_series(series)
+    ts_us = series_columns.ts_us
     source = Source(arrival)
     time_source = source.integers()
     received_us = source.later(ts_us)
@@ -74,13 +98,13 @@ def _unpack(series: bytes, arrival: bytes) -> ReadingColumns:
     known_us = np.zeros(ts_us.size, dtype=np.int64)
     known_us[known] = source.later(received_us[known])
     source.ends()
-    if not quality.size == time_source.size == received_us.size == ts_us.size:
+    if not time_source.size == received_us.size == ts_us.size:
         raise DamagedError("its columns are of different lengths")
     return ReadingColumns(
         ts_us=ts_us,
-        value=value,
-        missing=missing,
-        quality=quality,
+        value=series_columns.value,
+        missing=series_columns.missing,
+        quality=series_columns.quality,
         time_source=time_source,
         received_us=received_us,
         known_us=known_us,

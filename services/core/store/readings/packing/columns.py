@@ -34,6 +34,35 @@ DIGEST_BYTES: Final = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SeriesColumns:
+    """What readings say, without how they arrived; instants in microseconds since the epoch."""
+
+    ts_us: Integers
+    #: 0 where missing
+    value: Floats
+    #: an explicit gap: the value is null
+    missing: Bools
+    quality: Integers
+
+    def __len__(self) -> int:
+        return self.ts_us.size
+
+    def where(self, chosen: Bools | Integers | slice) -> SeriesColumns:
+        """Return those chosen."""
+        return SeriesColumns(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})
+
+    @classmethod
+    def joined(cls, parts: Sequence[SeriesColumns]) -> SeriesColumns:
+        """Return the readings of at least one part in order of time; no two are of one instant."""
+        whole = cls(
+            **{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)}
+        )
+        if np.all(whole.ts_us[1:] > whole.ts_us[:-1]):
+            return whole
+        return whole.where(np.argsort(whole.ts_us, kind="stable"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ReadingColumns:
     """Readings in order of time; instants in microseconds since the epoch."""
 

@@ -20,6 +20,7 @@ from services.core.store.packing.days import (
     Integers,
     PackedDay,
     begin,
+    day_of,
     instants,
 )
 from services.core.store.readings.packing import archived, codec
@@ -27,6 +28,7 @@ from services.core.store.readings.packing.archived import ArchivedDayError
 from services.core.store.readings.packing.columns import (
     ROW,
     ReadingColumns,
+    SeriesColumns,
     digest,
 )
 from services.core.timeline.instants import DAY_US, to_us
@@ -89,6 +91,23 @@ def unpacked(
     except DamagedError as error:
         raise damaged(channel_id, day, str(error)) from error
     if not readings.is_within(day):
+        raise damaged(channel_id, day, "it is not of that day")
+    return readings
+
+
+def unpacked_series(channel_id: int, day: int, series: bytes | None) -> SeriesColumns:
+    """Unpack what a row of packed readings says, without how it arrived.
+
+    :raises ArchivedDayError: they are in the archive alone.
+    :raises DamagedDayError: it is not what was packed.
+    """
+    if series is None:
+        raise ArchivedDayError(channel_id, day)
+    try:
+        readings = codec.unpack_series(bytes(series))
+    except DamagedError as error:
+        raise damaged(channel_id, day, str(error)) from error
+    if not (len(readings) and day_of(readings.ts_us[0]) == day == day_of(readings.ts_us[-1])):
         raise damaged(channel_id, day, "it is not of that day")
     return readings
 
