@@ -59,6 +59,7 @@ from services.core.runtime import logging
 from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings
 from services.core.runtime.steady_time import SteadyTime
+from services.core.store.answers.source_uncertainty import KnownAccounts
 from services.core.store.database.connect import connect
 
 log = structlog.get_logger()
@@ -91,7 +92,8 @@ def create_app(
     database = Database(settings.database, connections=settings.api_reads_at_once)
     # streams go on whatever requests do
     feeding = Database(settings.database, connections=_FEED_CONNECTIONS)
-    bodies = LiveBodies()
+    accounts = KnownAccounts()
+    bodies = LiveBodies(accounts)
     feed = LiveFeed(
         live_reader(feeding, clock, bodies), pace=pace or Pace(max_streams=settings.api_streams)
     )
@@ -135,6 +137,7 @@ def create_app(
         clock=clock,
         feed=feed,
         live=bodies,
+        accounts=accounts,
         gate=gate,
         health=Health(settings.database, holds_s=health_holds_s),
     )

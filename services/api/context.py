@@ -14,6 +14,7 @@ from services.api.live.bodies import LiveBodies
 from services.api.live.feed import LiveFeed
 from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings
+from services.core.store.answers.source_uncertainty import KnownAccounts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,8 @@ class Context:
     feed: LiveFeed
     #: what polls and streams are sent
     live: LiveBodies
+    #: how sources enter totals
+    accounts: KnownAccounts
     #: rate limits and turns
     gate: Gate
     health: Health

@@ -96,6 +96,7 @@ def parse(text: str) -> IntervalLength:
 
 
 HOURLY = IntervalLength(_HOUR)
+DAILY = IntervalLength(_DAY)
 
 #: What ``auto`` chooses from, finest first.
 INTERVALS: tuple[IntervalLength, ...] = tuple(map(parse, ("1m", "5m", "15m", "1h", "1d", "1mo")))

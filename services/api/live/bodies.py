@@ -44,11 +44,11 @@ class LiveBytes:
 class LiveBodies:
     """Reads and keeps the newest body of each facility that is asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, accounts: KnownAccounts) -> None:
         self._newest: OrderedDict[str, LiveBytes] = OrderedDict()
         #: who asks for what is being built waits for it
         self._building: dict[str, asyncio.Lock] = {}
-        self._accounts = KnownAccounts()
+        self._accounts = accounts
 
     async def state(
         self, connection: AsyncConnection, facility: str, now: datetime

@@ -1,8 +1,7 @@
-"""The columns of ``GET /v1/emissions``, of one facility: integers of the store to answers."""
+"""The columns of ``GET /v1/emissions``, of a time zone: integers of the store to answers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,7 +16,7 @@ from services.api.models.shares import quality_column, share_columns
 from services.api.models.stale import StaleSource, share_stale_column
 from services.core.store.answers.buckets import Buckets, Integers
 from services.core.store.answers.emissions import BY_METHODS, EmissionColumns
-from services.core.store.answers.facility_queries import FacilityRow, SourceRow
+from services.core.store.answers.facility_queries import SourceRow
 from services.core.store.answers.source_uncertainty import SourceAccount
 from services.core.store.emissions.hour_quality import QUALITIES
 from services.core.store.schema.figures import MASSES
@@ -28,21 +27,35 @@ _STATES: Final = ("provisional", "final")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Series:
-    """One facility's part of the answer."""
+class ListedSource:
+    """A source, and what is known of it beside what it emitted."""
 
-    facility: FacilityRow
-    sources: tuple[SourceRow, ...]
-    accounts: Mapping[str, SourceAccount]
-    #: sources that count by a factor that a newer figure is out or due for
-    stale: Mapping[str, StaleSource]
+    #: slug
+    facility: str
+    source: SourceRow
+    account: SourceAccount | None
+    #: None: it does not count by a factor that a newer figure is out or due for
+    stale: StaleSource | None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is in sums: it is not another source's check."""
+        return self.account is None or self.account.counts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Series:
+    """The part of the answer that is of one time zone."""
+
+    timezone: str
+    sources: tuple[ListedSource, ...]
 
 
 def emission_columns(
     part: Series, buckets: Buckets, rows: EmissionColumns, now: datetime
 ) -> dict[str, Column]:
     """Return the columns by name; what is unknown is null, never zero."""
-    sources = part.sources
+    sources = [listed.source for listed in part.sources]
     begins_us = buckets.begins_us[rows.bucket]
     # the current minute counts, what lies after it cannot be known yet
     minute_ends_us = (to_us(now) // MINUTE_US + 1) * MINUTE_US
@@ -52,15 +65,14 @@ def emission_columns(
     masses_kg = {mass.answer: kg_column(rows.masses_ug[mass.name]) for mass in MASSES}
     low, high = _bands(part, buckets, rows, masses_kg["co2_kg"])
     has_export = np.array([source.has_export for source in sources])[rows.source]
-    accounts = [part.accounts.get(source.slug) for source in sources]
-    counts = np.array([account is None or account.counts for account in accounts])
+    counts = np.array([listed.counts for listed in part.sources])
 
     def of_source(name: str) -> Words:
         return Words([getattr(source, name) for source in sources], rows.source)
 
     return {
         "time": Instants(buckets.begins_us, rows.bucket),
-        "facility": Words([part.facility.slug], np.zeros_like(rows.source)),
+        "facility": Words([listed.facility for listed in part.sources], rows.source),
         "source": of_source("slug"),
         "scope": Numbers(np.array([source.scope for source in sources])[rows.source]),
         **{name: Numbers(column, rows.known) for name, column in masses_kg.items()},
@@ -103,10 +115,10 @@ def _bands(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the ends of the 95 % interval of CO2, NaN where they are not known."""
     low, high = np.full(co2_kg.size, np.nan), np.full(co2_kg.size, np.nan)
-    accounts = [part.accounts.get(source.slug) for source in part.sources]
+    accounts = [listed.account for listed in part.sources]
     days = np.zeros((2, len(buckets)), dtype=np.int64)
     if any(account is not None and account.meters and account.factor for account in accounts):
-        zone = ZoneInfo(part.facility.timezone)
+        zone = ZoneInfo(part.timezone)
         days = np.array([local_days(buckets.begins_us, zone), local_days(buckets.ends_us, zone)])
     for index, account in enumerate(accounts):
         if account is None or not account.meters:
@@ -166,8 +178,8 @@ def _stale(
     """Say why a row should count by a newer figure, and how much of it counted by the stale one."""
     why: list[str | None] = [None]
     index, share = np.zeros_like(rows.source), np.zeros(rows.source.size)
-    for number, source in enumerate(part.sources):
-        stale = part.stale.get(source.slug)
+    for number, listed in enumerate(part.sources):
+        stale = listed.stale
         if stale is not None:
             # what is unknown counts by none
             its = np.flatnonzero((rows.source == number) & rows.known)

@@ -1,23 +1,33 @@
-"""What ``GET /v1/emissions`` reads of each facility: its sources, and their rows."""
+"""What ``GET /v1/emissions`` reads of the facilities of each time zone: sources and their rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.context import Context
-from services.api.http.intervals import HOURLY, IntervalLength, whole_hours
+from services.api.http.intervals import (
+    DAILY,
+    HOURLY,
+    IntervalLength,
+    cut,
+    whole_hours,
+)
 from services.api.http.problems import InvalidRequest, NotFound
-from services.api.models.emission_table import Series
+from services.api.models.emission_table import ListedSource, Series
 from services.api.models.stale import stale_sources
 from services.core.store.answers import emissions
 from services.core.store.answers.buckets import Buckets
 from services.core.store.answers.emissions import EmissionColumns
 from services.core.store.answers.facility_queries import FacilityRow, sources_between
-from services.core.store.answers.source_uncertainty import source_accounts
+from services.core.store.answers.source_uncertainty import (
+    KnownAccounts,
+    SourceAccount,
+    source_accounts,
+)
 from services.core.store.computation.hours_then import (
     HoursThen,
     TooManyOpenHoursError,
@@ -29,6 +39,7 @@ from services.core.timeline.instants import MINUTE
 
 async def series_of(
     connection: AsyncConnection,
+    known: KnownAccounts,
     facilities: Sequence[FacilityRow],
     source: Sequence[str],
     begins: datetime,
@@ -43,24 +54,39 @@ async def series_of(
 
     :raises NotFound: no facility has a source with one of the ids.
     """
-    series = []
-    unknown = set(source)
-    for facility in facilities:
-        all_sources = await sources_between(connection, facility.id, begins=begins, ends=ends)
-        unknown -= {row.slug for row in all_sources}
-        sources = tuple(s for s in all_sources if not source or s.slug in source)
-        accounts = await source_accounts(connection, facility.slug, as_of)
-        series.append(
-            Series(
-                facility=facility,
-                sources=sources,
-                accounts=accounts,
-                stale=stale_sources(accounts, ZoneInfo(facility.timezone), now),
-            )
-        )
+    by_facility = await sources_between(
+        connection, [facility.id for facility in facilities], begins=begins, ends=ends
+    )
+    unknown = set(source) - {row.slug for rows in by_facility.values() for row in rows}
     if unknown:
         raise NotFound(f"There is no source {min(unknown)}; GET /v1/facilities lists sources.")
-    return series
+    accounts = await _accounts(connection, known, facilities, as_of)
+    listed: dict[str, list[ListedSource]] = {}
+    for facility in facilities:
+        stale = stale_sources(accounts[facility.slug], ZoneInfo(facility.timezone), now)
+        listed.setdefault(facility.timezone, []).extend(
+            ListedSource(
+                facility=facility.slug,
+                source=row,
+                account=accounts[facility.slug].get(row.slug),
+                stale=stale.get(row.slug),
+            )
+            for row in by_facility[facility.id]
+            if not source or row.slug in source
+        )
+    return [Series(timezone=zone, sources=tuple(sources)) for zone, sources in listed.items()]
+
+
+async def _accounts(
+    connection: AsyncConnection,
+    known: KnownAccounts,
+    facilities: Sequence[FacilityRow],
+    as_of: datetime | None,
+) -> Mapping[str, Mapping[str, SourceAccount]]:
+    slugs = [facility.slug for facility in facilities]
+    if as_of is None:
+        return await known.read_several(connection, slugs)
+    return {slug: await source_accounts(connection, slug, as_of) for slug in slugs}
 
 
 async def hours_then(
@@ -71,19 +97,19 @@ async def hours_then(
 ) -> HoursThen | None:
     """Compute the hours of all parts of an answer that were open at ``as_of``, in one pass.
 
-    None: no part is made of hours. Each part is a facility with its buckets.
+    None: no part is made of hours. Each part is a time zone with its buckets.
 
     :raises InvalidRequest: there are more than one answer computes.
     """
     asked = [
         SourceHours(
-            source_id=source.id,
+            source_id=listed.source.id,
             first=buckets[0].begins,
             last=min(buckets[-1].ends, as_of + MINUTE),
         )
         for series, buckets in parts
         if buckets and _is_of_hours(series, buckets, interval)
-        for source in series.sources
+        for listed in series.sources
     ]
     if not asked:
         return None
@@ -105,32 +131,45 @@ async def columns_of(
     is_past: bool,
     then: HoursThen | None,
 ) -> EmissionColumns | None:
-    """Read what a facility's sources emitted, from the minutes or hours of its buckets.
+    """Read what the sources of a time zone emitted, from the minutes or hours of its buckets.
 
     None: there are no rows. ``is_past``: as known at ``now``, with what ``then`` says of hours that
     were open.
 
     :raises InvalidRequest: no versions of such intervals are kept, for the past.
     """
-    ids = [source.id for source in series.sources]
+    ids = [listed.source.id for listed in series.sources]
     if not buckets or not ids:
         return None
     if interval.in_hour:
         return await emissions.parts_of_hours(connection, ids, buckets, now=now)
     if _is_of_hours(series, buckets, interval):
-        of_series = None if then is None else then.among(ids)
-        return await emissions.whole_hours(connection, ids, buckets, now=now, then=of_series)
+        return await emissions.whole_hours(
+            connection,
+            ids,
+            buckets,
+            now=now,
+            days=_days(series, buckets, interval),
+            then=None if then is None else then.among(ids),
+        )
     if is_past:
         raise InvalidRequest(
-            f"as_of: intervals in {series.facility.timezone} do not begin on a whole UTC hour, and"
+            f"as_of: intervals in {series.timezone} do not begin on a whole UTC hour, and"
             " only hours are versioned; use interval 1h"
         )
     return await emissions.days_of_minutes(connection, ids, buckets, now=now)
 
 
+def _days(series: Series, buckets: Buckets, interval: IntervalLength) -> Buckets | None:
+    """Return the local days that buckets are made of; None: they are shorter."""
+    if interval.mean < DAILY.mean:
+        return None
+    first, last = buckets[0].begins, buckets[-1].ends
+    return cut(DAILY, first, last, timezone=series.timezone, limit=(last - first).days + 2)
+
+
 def _is_of_hours(series: Series, buckets: Buckets, interval: IntervalLength) -> bool:
     """Return whether buckets are made of whole hours in UTC."""
     return interval == HOURLY or (
-        interval.of_hours
-        and whole_hours(series.facility.timezone, buckets[0].begins, buckets[-1].ends)
+        interval.of_hours and whole_hours(series.timezone, buckets[0].begins, buckets[-1].ends)
     )

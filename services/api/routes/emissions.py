@@ -84,7 +84,14 @@ async def get_emissions(
             if validator.holds(if_none_match):
                 return validator.not_modified()
         series = await series_of(
-            connection, facilities, query.source, begins, ends, now=now, as_of=query.as_of
+            connection,
+            context.accounts,
+            facilities,
+            query.source,
+            begins,
+            ends,
+            now=now,
+            as_of=query.as_of,
         )
         count = sum(len(s.sources) for s in series)
         # what lies ahead of the clock is no gap
@@ -98,7 +105,7 @@ async def get_emissions(
                     interval,
                     begins,
                     until,
-                    timezone=part.facility.timezone,
+                    timezone=part.timezone,
                     # one more than fit, for the cursor may stand within the first
                     limit=MAX_ROWS if query.limit is None else query.limit // max(1, count) + 2,
                 ),
@@ -138,7 +145,7 @@ def _too_many(count: int) -> TooManyRows:
 
 
 class _Answer(NamedTuple):
-    """What is known of one facility."""
+    """What is known of the facilities of a time zone."""
 
     part: Series
     buckets: Buckets
@@ -155,7 +162,7 @@ def _page(
     """Put the facilities' rows in order, and cut them to what the query asks for."""
     if not answers:
         return _ROWS.table_of([]), {}
-    sources = [(a.part.facility.slug, s.slug) for a in answers for s in a.part.sources]
+    sources = [(s.facility, s.source.slug) for a in answers for s in a.part.sources]
     in_order = sorted(sources)
     rank_of = {source: rank for rank, source in enumerate(in_order)}
     ranks = np.array([rank_of[source] for source in sources])

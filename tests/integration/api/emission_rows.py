@@ -157,7 +157,7 @@ HOURS_AS_KNOWN = _FROM_HOURS.format(versions=_AS_KNOWN, amounts=_SUMS)
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """One facility's part of a question."""
+    """The part of a question that is of one time zone."""
 
     series: Series
     buckets: Sequence[Bucket]
@@ -170,7 +170,7 @@ def rows(
 ) -> list[dict[str, Any]]:
     """Return the rows by bucket and source; times are datetimes."""
     parameters: dict[str, Any] = {
-        "sources": [source.id for source in asked.series.sources],
+        "sources": [listed.source.id for listed in asked.series.sources],
         "begins": [bucket.begins for bucket in asked.buckets],
         "ends": [bucket.ends for bucket in asked.buckets],
         "first": asked.buckets[0].begins,
@@ -195,7 +195,8 @@ def rows(
 
 def _row(asked: Asked, row: Any) -> dict[str, Any]:
     part = asked.series
-    source = next(s for s in part.sources if s.id == row.source_id)
+    listed = next(s for s in part.sources if s.source.id == row.source_id)
+    source = listed.source
     bucket = asked.buckets[row.bucket - 1]
     unknown = asked.then.unknown if asked.then else {}
     begins_us, ends_us = to_us(bucket.begins), to_us(bucket.ends)
@@ -214,20 +215,20 @@ def _row(asked: Asked, row: Any) -> dict[str, Any]:
     known_until = min(bucket.ends, asked.now.replace(second=0, microsecond=0) + MINUTE)
     length_ms = max(1.0, (known_until - bucket.begins).total_seconds() * 1000)
     coverage = min(1.0, min(covered_ms, sum(methods_ms)) / length_ms)
-    account = part.accounts.get(source.slug)
+    account = listed.account
     by_method = shares(length_ms, methods_ms)
     masses = []
     if masses_ug is not None:
         masses.append(
             SourceMass(account=account, co2_ug=masses_ug[0], begins=bucket.begins, ends=bucket.ends)
         )
-    low, high = band_kg(masses, ZoneInfo(part.facility.timezone))
-    stale, share = part.stale.get(source.slug), 0.0
+    low, high = band_kg(masses, ZoneInfo(part.timezone))
+    stale, share = listed.stale, 0.0
     if stale is not None and masses_ug is not None:
         share = share_stale(stale.since, bucket.begins, known_until)
     answer = {
         "time": bucket.begins,
-        "facility": part.facility.slug,
+        "facility": listed.facility,
         "source": source.slug,
         "scope": source.scope,
         **masses_kg(masses_ug),

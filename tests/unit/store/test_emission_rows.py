@@ -6,10 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from services.core.store.answers import emissions, hour_sums
+from services.core.store.answers import emissions
 from services.core.store.answers.buckets import Buckets
 from services.core.store.answers.emissions import EmissionColumns
-from services.core.store.answers.grouping import Groups
 from services.core.store.answers.hour_columns import HourColumns
 from services.core.store.computation.hours_then import HoursThen
 from services.core.store.emissions.hour_quality import QUALITIES
@@ -38,14 +37,13 @@ def columns(then: HoursThen, *, ug: int = 5) -> EmissionColumns:
         codes=(),
     )
     grid = emissions._Grid([1], 2)
-    bucket = buckets.index_of(hours.hour_us)
+    read = emissions._ReadHours(grid, buckets)
+    read.add(hours)
     return emissions._of_sums(
         grid,
         buckets,
-        hour_sums.of_hours(hours, bucket).grouped(Groups(bucket)),
+        read,
         now=_START + timedelta(days=9),
-        code=np.full(2, -1),
-        codes=(),
         unknown=emissions._lost(grid, buckets, then),
     )
 

@@ -17,16 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.core.store.answers import hour_sums
+from services.core.store.answers import bucket_sums
+from services.core.store.answers.bucket_sums import HourSums
 from services.core.store.answers.buckets import Buckets, Integers
 from services.core.store.answers.grouping import Booleans, Groups
 from services.core.store.answers.hour_columns import HourColumns, hour_columns
-from services.core.store.answers.hour_sums import HourSums
 from services.core.store.answers.minute_sums import MinuteSums, minute_sums
+from services.core.store.answers.summed_periods import Rest, stored_sums
 from services.core.store.computation.hours_then import HoursThen
 from services.core.store.emissions.hour_quality import QUALITIES
 from services.core.store.schema.figures import MASSES, names
-from services.core.timeline.instants import HOUR_US, MINUTE_US, from_us, to_us
+from services.core.timeline.instants import HOUR, HOUR_US, MINUTE_US, from_us, to_us
 
 #: Instead of a quality: to be judged by the methods' times.
 BY_METHODS: Final = -1
@@ -180,35 +181,79 @@ async def whole_hours(
     buckets: Buckets,
     *,
     now: datetime,
+    days: Buckets | None = None,
     then: HoursThen | None = None,
 ) -> EmissionColumns:
     """Read buckets of whole UTC hours.
 
-    ``then``: as it was known at ``now`` (:mod:`..emissions.hours_as_known`), with what hours that
-    were open had come to; None: as it is known now.
+    ``days``: the local days that all buckets are made of, if they are; then stored sums of them
+    spare most hours. ``then``: as it was known at ``now`` (:mod:`..emissions.hours_as_known`), with
+    what hours that were open had come to; None: as it is known now.
     """
-    first, last = buckets[0].begins, buckets[-1].ends
-    of_each = max(1, int(buckets.ends_us[-1] - buckets.begins_us[0]) // HOUR_US)
-    some = max(1, _MAX_HOURS // of_each)
     grid = _Grid(source_ids, len(buckets))
-    parts: list[HourSums] = []
-    code = np.full(grid.size, -1)
-    codes: dict[str, int] = {}
-    for begin in range(0, len(source_ids), some):
-        ids = source_ids[begin : begin + some]
-        figures = None if then is None else then.among(ids).figures
-        hours = await hour_columns(connection, ids, first, last, now=now, then=figures)
-        bucket = buckets.index_of(hours.hour_us)
-        rows = grid.rows(hours.source_id, bucket)
-        parts.append(hour_sums.of_hours(hours, bucket).grouped(Groups(rows)))
-        coded = (hours.code >= 0) & ((buckets.ends_us - buckets.begins_us)[bucket] <= HOUR_US)
+    read = _ReadHours(grid, buckets)
+    stored = None
+    rests = [
+        Rest(sources=np.arange(len(source_ids)), first=buckets[0].begins, last=buckets[-1].ends)
+    ]
+    if days is not None and then is None:
+        stored = await stored_sums(connection, source_ids, buckets, days)
+        read.parts += stored.parts
+        rests = list(stored.rests())
+    for rest in rests:
+        some = max(1, _MAX_HOURS // max(1, (rest.last - rest.first) // HOUR))
+        for begin in range(0, rest.sources.size, some):
+            ids = [source_ids[index] for index in rest.sources[begin : begin + some].tolist()]
+            figures = None if then is None else then.among(ids).figures
+            hours = await hour_columns(
+                connection, ids, rest.first, rest.last, now=now, then=figures
+            )
+            if stored is not None:
+                hours = hours.where(~stored.covers(hours.source_id, hours.hour_us))
+            read.add(hours)
+    return _of_sums(
+        grid,
+        buckets,
+        read,
+        now=now,
+        unknown={} if then is None else _lost(grid, buckets, then),
+    )
+
+
+class _ReadHours:
+    """What hours come to by bucket, added up as they are read: no answer needs all at once."""
+
+    def __init__(self, grid: _Grid, buckets: Buckets) -> None:
+        self._grid = grid
+        self._buckets = buckets
+        self._is_hour = buckets.ends_us - buckets.begins_us <= HOUR_US
+        self._codes: dict[str, int] = {}
+        self.parts: list[HourSums] = []
+        #: by row, index into :attr:`codes`; -1: none
+        self.code: Integers = np.full(grid.size, -1)
+
+    @property
+    def codes(self) -> Sequence[str]:
+        """Method codes of buckets that are hours."""
+        return tuple(self._codes)
+
+    def add(self, hours: HourColumns) -> None:
+        """Add hours, each of which comes once."""
+        bucket = self._buckets.index_of(hours.hour_us)
+        rows = self._grid.rows(hours.source_id, bucket)
+        sums = bucket_sums.of_hours(hours, bucket)
+        self.parts.append(sums.grouped(Groups(rows)))
+        is_coded = (hours.code >= 0) & self._is_hour[bucket]
         index = np.array(
-            [codes.setdefault(word, len(codes)) for word in hours.codes], dtype=np.int64
+            [self._codes.setdefault(word, len(self._codes)) for word in hours.codes],
+            dtype=np.int64,
         )
-        code[rows[coded]] = index[hours.code[coded]]
-    sums = HourSums.joined(parts)
-    lost = {} if then is None else _lost(grid, buckets, then)
-    return _of_sums(grid, buckets, sums, now=now, code=code, codes=tuple(codes), unknown=lost)
+        self.code[rows[is_coded]] = index[hours.code[is_coded]]
+
+    def sums(self) -> HourSums:
+        """Return one sum at most for each source and bucket."""
+        joined = HourSums.joined(self.parts)
+        return joined.grouped(Groups(self._grid.rows(joined.source_id, joined.bucket)))
 
 
 def _lost(grid: _Grid, buckets: Buckets, then: HoursThen) -> dict[int, str]:
@@ -223,20 +268,16 @@ def _lost(grid: _Grid, buckets: Buckets, then: HoursThen) -> dict[int, str]:
 def _of_sums(
     grid: _Grid,
     buckets: Buckets,
-    sums: HourSums,
+    read: _ReadHours,
     *,
     now: datetime,
-    code: Integers,
-    codes: Sequence[str],
     unknown: Mapping[int, str],
 ) -> EmissionColumns:
-    """Lay out the sums of each source and bucket, of which there is one at most.
-
-    ``unknown``: rows that have no figure at all.
-    """
+    """Lay out what was read of each source and bucket; ``unknown``: rows without any figure."""
+    sums = read.sums()
     rows = grid.rows(sums.source_id, sums.bucket)
-    is_told = np.ones(grid.size, dtype=np.bool_)
-    is_told[list(unknown)] = False
+    is_known = np.ones(grid.size, dtype=np.bool_)
+    is_known[list(unknown)] = False
     hours = grid.put(rows, sums.counts["hours"])
     lengths_us = (buckets.ends_us - buckets.begins_us)[grid.bucket]
     all_hours = (lengths_us + HOUR_US // 2) // HOUR_US
@@ -249,23 +290,23 @@ def _of_sums(
     return EmissionColumns(
         bucket=grid.bucket,
         source=grid.source,
-        known=(grid.put(rows, sums.counts["known"]) > 0) & is_told,
+        known=(grid.put(rows, sums.counts["known"]) > 0) & is_known,
         masses_ug={name: grid.put(rows, sums.amounts[name]) for name in names(MASSES)},
         activity_n=grid.put(rows, sums.amounts["activity_n"]),
-        has_activity=grid.put(rows, sums.has_activity) & is_told,
+        has_activity=grid.put(rows, sums.has_activity) & is_known,
         exported_n=grid.put(rows, sums.amounts["exported_n"]),
-        covered_ms=grid.put(rows, sums.covered_ms) * is_told,
+        covered_ms=grid.put(rows, sums.covered_ms) * is_known,
         methods_ms={
-            name: grid.put(rows, column) * is_told for name, column in sums.methods_ms.items()
+            name: grid.put(rows, column) * is_known for name, column in sums.methods_ms.items()
         },
         version=grid.put(rows, sums.version),
         final=(hours == all_hours)
         & (hours > 0)
         & (grid.put(rows, sums.counts["final"]) == hours)
-        & is_told,
-        quality=np.where(is_told, quality, _MISSING),
-        code=np.where(is_told, code, -1),
-        codes=codes,
+        & is_known,
+        quality=np.where(is_known, quality, _MISSING),
+        code=np.where(is_known, read.code, -1),
+        codes=read.codes,
         voided_hours=grid.put(rows, sums.counts["voided"]),
         unknown=unknown,
     )

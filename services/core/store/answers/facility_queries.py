@@ -165,10 +165,11 @@ async def facilities(
 
 _SOURCES_BETWEEN = text(
     """
-SELECT s.id, s.slug, coalesce(s.spec->>'name', s.slug) AS name, s.scope, s.method, s.activity_unit,
+SELECT s.facility_id,
+       s.id, s.slug, coalesce(s.spec->>'name', s.slug) AS name, s.scope, s.method, s.activity_unit,
        coalesce(s.spec->>'direction' IN ('export', 'both'), false) AS has_export
 FROM source s
-WHERE s.facility_id = :facility_id AND (s.active OR EXISTS (
+WHERE s.facility_id = ANY(:facility_ids) AND (s.active OR EXISTS (
     SELECT 1 FROM emission_hour h
     WHERE h.source_id = s.id AND h.hour >= :begins AND h.hour < :ends))
 ORDER BY s.slug
@@ -177,13 +178,17 @@ ORDER BY s.slug
 
 
 async def sources_between(
-    connection: AsyncConnection, facility_id: int, *, begins: datetime, ends: datetime
-) -> list[SourceRow]:
-    """Read the sources of a facility that are active or have totals in ``begins .. ends``."""
+    connection: AsyncConnection, facility_ids: Sequence[int], *, begins: datetime, ends: datetime
+) -> dict[int, list[SourceRow]]:
+    """Read the sources that are active or have totals in ``begins .. ends``, by facility."""
     rows = await connection.execute(
-        _SOURCES_BETWEEN, {"facility_id": facility_id, "begins": begins, "ends": ends}
+        _SOURCES_BETWEEN, {"facility_ids": list(facility_ids), "begins": begins, "ends": ends}
     )
-    return [SourceRow(**row) for row in rows.mappings()]
+    sources: dict[int, list[SourceRow]] = {facility_id: [] for facility_id in facility_ids}
+    for row in rows.mappings():
+        columns = dict(row)
+        sources[columns.pop("facility_id")].append(SourceRow(**columns))
+    return sources
 
 
 async def all_sources(connection: AsyncConnection, facility_id: int) -> list[SourceRow]:

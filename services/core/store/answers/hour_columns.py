@@ -80,6 +80,20 @@ class HourColumns:
     def __len__(self) -> int:
         return self.source_id.size
 
+    def where(self, chosen: Booleans) -> HourColumns:
+        """Return some of the hours."""
+        return HourColumns(
+            source_id=self.source_id[chosen],
+            hour_us=self.hour_us[chosen],
+            figures={name: column[chosen] for name, column in self.figures.items()},
+            has_activity=self.has_activity[chosen],
+            version=self.version[chosen],
+            final=self.final[chosen],
+            quality=self.quality[chosen],
+            code=self.code[chosen],
+            codes=self.codes,
+        )
+
     def is_quality(self, *words: str) -> Booleans:
         """Return which hours have one of these qualities."""
         return np.isin(self.quality, [_QUALITY[word] for word in words])

@@ -58,9 +58,9 @@ _NEWEST: Final = timedelta(days=31)
 
 _VALIDITY = text(
     f"""
-SELECT r.revision, EXISTS (SELECT FROM facility f WHERE f.slug = :facility AND {BY_READINGS})
-       AS by_readings
-FROM registry_revision r
+SELECT r.revision, array_agg(f.slug) FILTER (WHERE {BY_READINGS}) AS by_readings
+FROM registry_revision r LEFT JOIN facility f ON f.slug = ANY(:facilities)
+GROUP BY r.revision
 """  # noqa: S608 - constants
 )
 
@@ -164,13 +164,23 @@ class KnownAccounts:
 
     async def read(self, connection: AsyncConnection, facility: str) -> dict[str, SourceAccount]:
         """Do as :func:`source_accounts` does."""
-        valid = (await connection.execute(_VALIDITY, {"facility": facility})).one()
-        revision, accounts = self._known.get(facility, (None, None))
-        if accounts is None or valid.by_readings or revision != valid.revision:
-            accounts = await source_accounts(connection, facility)
-            # what changed meanwhile has raised the revision, and is read next time
-            self._known[facility] = valid.revision, accounts
-        return accounts
+        return (await self.read_several(connection, [facility]))[facility]
+
+    async def read_several(
+        self, connection: AsyncConnection, facilities: Sequence[str]
+    ) -> dict[str, dict[str, SourceAccount]]:
+        """Do as :func:`source_accounts` does for each of the facilities."""
+        valid = (await connection.execute(_VALIDITY, {"facilities": list(facilities)})).one()
+        by_readings = set(valid.by_readings or ())
+        answer = {}
+        for facility in facilities:
+            revision, accounts = self._known.get(facility, (None, None))
+            if accounts is None or facility in by_readings or revision != valid.revision:
+                accounts = await source_accounts(connection, facility)
+                # what changed meanwhile has raised the revision, and is read next time
+                self._known[facility] = valid.revision, accounts
+            answer[facility] = accounts
+        return answer
 
 
 def _uncertainty(slug: str, rows: Sequence[Any]) -> FactorUncertainty:

@@ -1,0 +1,154 @@
+"""Stored sums of whole local days and months, and which hours they leave to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, Literal, LiteralString
+
+import numpy as np
+
+from services.core.store.answers.bucket_sums import COUNTS, HourSums
+from services.core.store.answers.buckets import Buckets, Integers
+from services.core.store.answers.grouping import Booleans
+from services.core.store.database.arrays import PackedRows, binary_row
+from services.core.store.schema.figures import METHODS_MS, SUMMED_AMOUNTS, TIMES, names
+from services.core.timeline.instants import DAY_US, from_us
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+#: The columns of the counts, but those of final hours: all of a stored sum are.
+_COUNTED: Final = {name: f"{name}_hours" for name in COUNTS} | {"hours": "hours", "final": "hours"}
+
+_PACKED: Final = PackedRows(
+    source_id="int4",
+    begins="timestamptz",
+    ends="timestamptz",
+    **dict.fromkeys((*names(SUMMED_AMOUNTS), *TIMES), "int8"),
+    has_activity="bool",
+    version="int4",
+    **dict.fromkeys(_COUNTED, "int2"),
+)
+_SUMS: LiteralString = (
+    "SELECT "  # noqa: S608 - constants
+    + _PACKED.sql(
+        "source_id",
+        "begins",
+        "ends",
+        *(
+            f"coalesce({figure}, 0)" if figure.nullable else figure.name
+            for figure in SUMMED_AMOUNTS
+        ),
+        *TIMES,
+        "activity_n IS NOT NULL",
+        "version",
+        *_COUNTED.values(),
+    )
+    + " FROM {table} WHERE source_id = ANY(%(sources)s)"
+    " AND begins >= %(first)s AND ends <= %(last)s"
+)
+
+#: No month is shorter.
+_MONTH_US: Final = 27 * DAY_US
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rest:
+    """Hours of sources that have to be read; some of them may be in sums."""
+
+    #: indices of the sources
+    sources: Integers
+    first: datetime
+    last: datetime
+
+
+class StoredSums:
+    """The sums of sources that were found, which share no hour; each lies in one bucket."""
+
+    def __init__(self, source_ids: Sequence[int], days: Buckets) -> None:
+        self._order = np.argsort(np.array(source_ids, dtype=np.int64))
+        self._ids = np.array(source_ids, dtype=np.int64)[self._order]
+        self._days = days
+        self._is_summed: Booleans = np.zeros((len(days), len(source_ids)), dtype=np.bool_)
+        self.parts: list[HourSums] = []
+
+    def covers(self, source_id: Integers, hour_us: Integers) -> Booleans:
+        """Return which hours are in the sums."""
+        covered: Booleans = self._is_summed[self._days.index_of(hour_us), self._index(source_id)]
+        return covered
+
+    def rests(self) -> Iterator[Rest]:
+        """Return what the sums leave, from day to day."""
+        is_absent = ~self._is_summed.all(axis=1)
+        edges = np.flatnonzero(np.diff(is_absent, prepend=False, append=False))
+        for first, last in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+            sources = np.flatnonzero(~self._is_summed[first:last].all(axis=0))
+            yield Rest(
+                sources=sources,
+                first=from_us(int(self._days.begins_us[first])),
+                last=from_us(int(self._days.ends_us[last - 1])),
+            )
+
+    async def add(
+        self,
+        connection: AsyncConnection,
+        table: Literal["emission_day", "emission_month"],
+        buckets: Buckets,
+    ) -> None:
+        """Read the sums that lie within one bucket, have whole days and are in no other sum."""
+        absent = np.flatnonzero(~self._is_summed.all(axis=1))
+        if not absent.size:
+            return
+        (packed,) = await binary_row(
+            connection,
+            _SUMS.replace("{table}", table),
+            {
+                "sources": self._ids.astype(np.int32),
+                "first": from_us(int(self._days.begins_us[absent[0]])),
+                "last": from_us(int(self._days.ends_us[absent[-1]])),
+            },
+        )
+        columns = _PACKED.columns(packed)
+        begins_us, ends_us = columns["begins"], columns["ends"]
+        source = self._index(columns["source_id"].astype(np.int64))
+        first, last = self._days.index_of(begins_us), self._days.index_of(ends_us - 1)
+        bucket = buckets.index_of(begins_us)
+        fits = (
+            (self._days.begins_us[first] == begins_us)
+            & (self._days.ends_us[last] == ends_us)
+            & (bucket == buckets.index_of(ends_us - 1))
+            & ~self._is_summed[first, source]
+        )
+        change = np.zeros((len(self._days) + 1, self._ids.size), dtype=np.int64)
+        np.add.at(change, (first[fits], source[fits]), 1)
+        np.add.at(change, (last[fits] + 1, source[fits]), -1)
+        self._is_summed |= np.cumsum(change, axis=0)[:-1] > 0
+        kept = {name: column[fits].astype(np.int64) for name, column in columns.items()}
+        self.parts.append(
+            HourSums(
+                source_id=kept["source_id"],
+                bucket=bucket[fits],
+                counts={name: kept[name] for name in COUNTS},
+                amounts={name: kept[name] for name in names(SUMMED_AMOUNTS)},
+                has_activity=kept["has_activity"] > 0,
+                covered_ms=kept["covered_ms"],
+                methods_ms={name: kept[name] for name in METHODS_MS},
+                version=kept["version"],
+            )
+        )
+
+    def _index(self, source_id: Integers) -> Integers:
+        return self._order[np.searchsorted(self._ids, source_id)]
+
+
+async def stored_sums(
+    connection: AsyncConnection, source_ids: Sequence[int], buckets: Buckets, days: Buckets
+) -> StoredSums:
+    """Read the sums that buckets are made of; ``days``: the local days of all buckets."""
+    sums = StoredSums(source_ids, days)
+    if (buckets.ends_us - buckets.begins_us).max() >= _MONTH_US:
+        await sums.add(connection, "emission_month", buckets)
+    await sums.add(connection, "emission_day", buckets)
+    return sums
