@@ -82,8 +82,8 @@ class StoredSums:
     def rests(self) -> Iterator[Rest]:
         """Return what the sums leave, from day to day."""
         is_absent = ~self._is_summed.all(axis=1)
-        edges = np.flatnonzero(np.diff(is_absent, prepend=False, append=False))
-        for first, last in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        boundaries = np.flatnonzero(np.diff(is_absent, prepend=False, append=False))
+        for first, last in zip(boundaries[::2].tolist(), boundaries[1::2].tolist(), strict=True):
             sources = np.flatnonzero(~self._is_summed[first:last].all(axis=0))
             yield Rest(
                 sources=sources,
@@ -125,17 +125,17 @@ class StoredSums:
         np.add.at(change, (first[fits], source[fits]), 1)
         np.add.at(change, (last[fits] + 1, source[fits]), -1)
         self._is_summed |= np.cumsum(change, axis=0)[:-1] > 0
-        kept = {name: column[fits].astype(np.int64) for name, column in columns.items()}
+        chosen = {name: column[fits].astype(np.int64) for name, column in columns.items()}
         self.parts.append(
             HourSums(
-                source_id=kept["source_id"],
+                source_id=chosen["source_id"],
                 bucket=bucket[fits],
-                counts={name: kept[name] for name in COUNTS},
-                amounts={name: kept[name] for name in names(SUMMED_AMOUNTS)},
-                has_activity=kept["has_activity"] > 0,
-                covered_ms=kept["covered_ms"],
-                methods_ms={name: kept[name] for name in METHODS_MS},
-                version=kept["version"],
+                counts={name: chosen[name] for name in COUNTS},
+                amounts={name: chosen[name] for name in names(SUMMED_AMOUNTS)},
+                has_activity=chosen["has_activity"] > 0,
+                covered_ms=chosen["covered_ms"],
+                methods_ms={name: chosen[name] for name in METHODS_MS},
+                version=chosen["version"],
             )
         )
 
