@@ -18,6 +18,7 @@ import structlog
 
 from services.aggregator.sentence import sentence
 from services.core.runtime import metrics
+from services.core.store.emissions.hour_packing import candidates as hours
 from services.core.store.emissions.packing import candidates as minutes
 from services.core.store.packing import walk
 from services.core.store.packing.days import DamagedDayError, PackedDay, Settled, date_of
@@ -47,6 +48,7 @@ _TELL_EVERY_S: Final = 60.0
 _ROWS: Final = {
     "readings": metrics.aggregator_packed_readings,
     "minutes": metrics.aggregator_packed_minutes,
+    "hours": metrics.aggregator_packed_hours,
 }
 
 
@@ -159,6 +161,7 @@ class Packing:
                 self._walk = chain(
                     readings.walk(connection, midnight),
                     minutes.walk(connection, midnight, self._plans),
+                    hours.walk(connection, midnight),
                 )
                 self._failure = None
             self._next = next(self._walk, None)

@@ -78,8 +78,8 @@ def test_sql_follows_from_the_list() -> None:
 @pytest.mark.parametrize(
     ("statement", "home"),
     [
-        # what was closed goes to the ledger in one way
-        (r"INSERT INTO emission_hour_history", "core/store/emissions/hour_ledger.py"),
+        # what was closed goes to the ledger in one way; what is unpacked was there before
+        (r"INSERT INTO public\.emission_hour_history", "core/store/emissions/hour_ledger.py"),
         # a minute is rounded by one rule, and its SQL
         (r"def billionths", "core/accounting/minute_rounding.py"),
         (r"\+ 0\.5\) - floor", "core/store/schema/minute_mass.py"),

@@ -147,9 +147,14 @@ aggregator_packed_minutes = Counter(
     "Old minutes of sources that were packed.",
     registry=aggregator_registry,
 )
+aggregator_packed_hours = Counter(
+    "tonne_aggregator_packed_hours",
+    "Old hours of sources, and versions that they replaced, that were packed.",
+    registry=aggregator_registry,
+)
 aggregator_packed_days = Counter(
     "tonne_aggregator_packed_days",
-    "Days of a channel or a source that were packed.",
+    "Days of a channel or a source, and months of its hours, that were packed.",
     registry=aggregator_registry,
 )
 aggregator_packed_bytes = Counter(

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.core.store.emissions import minute_history
+from services.core.store.emissions import hour_history, minute_history
 from services.core.store.packing import opened
 from services.core.store.readings import history
 
@@ -169,10 +169,12 @@ async def chart_annotations(
         "skip": skip,
     }
     rows = (await connection.execute(statement, keys)).mappings().all()
-    by_minute = _GAPS_BY_MINUTE in wanted
     # asked last: what is packed in between is seen here
+    by_minute, shows_gaps = length <= _TO_THE_MINUTE, parts["gap"] in wanted
+    gaps = opened.MINUTES if by_minute else opened.HOURS
+    open_gaps = minute_history.open_span if by_minute else hour_history.open_span
     if (searches and await opened.may_be_packed(connection, opened.READINGS, begins)) or (
-        by_minute and await opened.may_be_packed(connection, opened.MINUTES, begins)
+        shows_gaps and await opened.may_be_packed(connection, gaps, begins)
     ):
         async with opened.snapshot_async(connection):
             if searches:
@@ -180,11 +182,9 @@ async def chart_annotations(
                 await connection.run_sync(
                     lambda same: history.open_span(same, channels, begins, ends)
                 )
-            if by_minute:
+            if shows_gaps:
                 sources = await _ids(connection, _SOURCES, facility_ids)
-                await connection.run_sync(
-                    lambda same: minute_history.open_span(same, sources, begins, ends)
-                )
+                await connection.run_sync(lambda same: open_gaps(same, sources, begins, ends))
             rows = (await connection.execute(statement, keys)).mappings().all()
     return [{**row, "tags": [tag for tag in row["tags"] if tag is not None]} for row in rows]
 

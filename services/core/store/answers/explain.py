@@ -23,7 +23,7 @@ from services.core.store.answers.explain_closing import HourClosing, hour_closin
 from services.core.store.answers.explain_inputs import InputChannel, InputHour, input_hours
 from services.core.store.computation import hours_then, minutes_as_known
 from services.core.store.computation.hours_then import HourMinutes
-from services.core.store.emissions import minute_history
+from services.core.store.emissions import hour_history, minute_history
 from services.core.store.emissions.hour_quality import hour_quality
 from services.core.store.registry.channel_as_known import channel_as_known
 from services.core.store.registry.factors import from_row
@@ -207,6 +207,7 @@ def explain_hour(
                 market_factor = _factor(
                     cursor, row, configuration, configuration.market_factor, channels, hour, as_of
                 )
+        hour_history.open_span(connection, [row["id"]], hour, hour + HOUR)
         versions = [HourVersion(**r) for r in cursor.execute(_VERSIONS, keys).fetchall()]
         if past:
             then, unknown = _hour_then(connection, row["id"], hour, as_of)

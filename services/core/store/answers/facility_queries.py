@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Label, Table, false, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.core.store.emissions import hour_history
 from services.core.store.schema.tables import device, facility, source
 
 _HAS_EXPORT = func.coalesce(
@@ -167,12 +168,22 @@ _SOURCES_BETWEEN = text(
     """
 SELECT s.facility_id,
        s.id, s.slug, coalesce(s.spec->>'name', s.slug) AS name, s.scope, s.method, s.activity_unit,
-       coalesce(s.spec->>'direction' IN ('export', 'both'), false) AS has_export
-FROM source s
-WHERE s.facility_id = ANY(:facility_ids) AND (s.active OR EXISTS (
-    SELECT 1 FROM emission_hour h
-    WHERE h.source_id = s.id AND h.hour >= :begins AND h.hour < :ends))
+       coalesce(s.spec->>'direction' IN ('export', 'both'), false) AS has_export,
+       NOT s.active AND NOT h.are_rows AS is_unsure
+FROM source s CROSS JOIN LATERAL (
+    SELECT EXISTS (SELECT FROM emission_hour h WHERE h.source_id = s.id AND h.hour >= :begins
+                   AND h.hour < :ends) AS are_rows) h
+WHERE s.facility_id = ANY(:facility_ids) AND (s.active OR h.are_rows OR EXISTS (
+    SELECT FROM packed_hours p
+    WHERE p.source_id = s.id AND p.last_hour >= :begins AND p.first_hour < :ends))
 ORDER BY s.slug
+"""
+)
+
+_WITH_HOURS = text(
+    """
+SELECT id FROM unnest(CAST(:sources AS int[])) AS s(id) WHERE EXISTS (
+    SELECT FROM emission_hour h WHERE h.source_id = id AND h.hour >= :begins AND h.hour < :ends)
 """
 )
 
@@ -181,13 +192,22 @@ async def sources_between(
     connection: AsyncConnection, facility_ids: Sequence[int], *, begins: datetime, ends: datetime
 ) -> dict[int, list[SourceRow]]:
     """Read the sources that are active or have totals in ``begins .. ends``, by facility."""
-    rows = await connection.execute(
-        _SOURCES_BETWEEN, {"facility_ids": list(facility_ids), "begins": begins, "ends": ends}
+    between = {"begins": begins, "ends": ends}
+    result = await connection.execute(
+        _SOURCES_BETWEEN, {"facility_ids": list(facility_ids), **between}
     )
+    rows = [dict(row) for row in result.mappings()]
+    unsure = {row["id"] for row in rows if row.pop("is_unsure")}
+    if unsure:
+        # whether packed months have hours of just this span
+        async with hour_history.reading_async(connection, sorted(unsure), begins, ends):
+            certain = await connection.execute(_WITH_HOURS, {"sources": sorted(unsure), **between})
+            unsure -= set(certain.scalars())
     sources: dict[int, list[SourceRow]] = {facility_id: [] for facility_id in facility_ids}
-    for row in rows.mappings():
-        columns = dict(row)
-        sources[columns.pop("facility_id")].append(SourceRow(**columns))
+    for row in rows:
+        facility_id = row.pop("facility_id")
+        if row["id"] not in unsure:
+            sources[facility_id].append(SourceRow(**row))
     return sources
 
 

@@ -6,10 +6,10 @@ From the database they come packed into one value, to be taken apart by NumPy; s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, LiteralString
+from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from services.core.store.answers.buckets import Integers
 from services.core.store.database.arrays import PackedRows, binary_row
 from services.core.store.emissions import hours_as_known
+from services.core.store.emissions.hour_packing import columns as hour_packing
+from services.core.store.emissions.hour_packing.months import unpacked
 from services.core.store.emissions.hour_quality import QUALITIES, VALUELESS
 from services.core.store.emissions.hours_as_known import HourFigures
 from services.core.store.schema.figures import IN_HOURS, METHODS_MS, OF_COVERED, names
-from services.core.timeline.instants import HOUR_MS
+from services.core.timeline.instants import HOUR_MS, HOUR_US, to_us
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -52,9 +54,19 @@ _AGGREGATES: LiteralString = (
     )
     + r", string_agg(code, E'\n')"
 )
-_PACK: LiteralString = "SELECT " + _AGGREGATES + " FROM ({hours}) k"  # noqa: S608 - constants
-_IN_FORCE: LiteralString = _PACK.replace("{hours}", hours_as_known.HOURS_IN_FORCE)
-_AS_KNOWN: LiteralString = _PACK.replace("{hours}", hours_as_known.HOURS_AS_KNOWN)
+#: Rows and packed months by one statement: it sees each hour once.
+_PACK: LiteralString = (
+    "SELECT * FROM (SELECT " + _AGGREGATES + " FROM ({hours}) k) h"  # noqa: S608 - constants
+    " CROSS JOIN (SELECT array_agg(p.source_id), array_agg(p.month), array_agg(p.in_force),"
+    " {superseded} FROM packed_hours p WHERE p.source_id = ANY(%(sources)s)"
+    " AND p.last_hour >= %(first)s AND p.first_hour < %(last)s) m"
+)
+_IN_FORCE: LiteralString = _PACK.replace("{hours}", hours_as_known.HOURS_IN_FORCE).replace(
+    "{superseded}", "NULL::bytea[]"
+)
+_AS_KNOWN: LiteralString = _PACK.replace("{hours}", hours_as_known.HOURS_AS_KNOWN).replace(
+    "{superseded}", "array_agg(p.superseded)"
+)
 
 _QUALITY: Final = {word: index for index, word in enumerate(QUALITIES)}
 
@@ -103,6 +115,32 @@ class HourColumns:
         """Whether a rule closed the hour without a value."""
         return (self.code >= 0) & self.is_quality(*VALUELESS)
 
+    @staticmethod
+    def joined(parts: Sequence[HourColumns]) -> HourColumns:
+        """Return the hours of all parts, of which there is one at least."""
+        if len(parts) == 1:
+            return parts[0]
+        codes: dict[str, int] = {}
+        code = [
+            # no code is at the end, where -1 finds it
+            np.array([*(codes.setdefault(w, len(codes)) for w in part.codes), -1])[part.code]
+            for part in parts
+        ]
+        return HourColumns(
+            source_id=np.concatenate([part.source_id for part in parts]),
+            hour_us=np.concatenate([part.hour_us for part in parts]),
+            figures={
+                name: np.concatenate([part.figures[name] for part in parts])
+                for name in names(IN_HOURS)
+            },
+            has_activity=np.concatenate([part.has_activity for part in parts]),
+            version=np.concatenate([part.version for part in parts]),
+            final=np.concatenate([part.final for part in parts]),
+            quality=np.concatenate([part.quality for part in parts]),
+            code=np.concatenate(code),
+            codes=tuple(codes),
+        )
+
     @property
     def methods_ms(self) -> dict[str, Integers]:
         """By what method the time of each hour came to its figure.
@@ -137,18 +175,68 @@ async def hour_columns(
     ``then``: as they were known at ``now``, with what hours that were open had come to, by
     source and hour (since the epoch). None: as they are known.
     """
+    minute = now.replace(second=0, microsecond=0)
     parameters = {
         "sources": np.array(source_ids, dtype=np.int32),
         "first": first,
         "last": last,
-        "minute": now.replace(second=0, microsecond=0),
+        "minute": minute,
     }
     if then is None:
         row = await binary_row(connection, _IN_FORCE, parameters)
     else:
         as_known = hours_as_known.parameters(now, then)
         row = await binary_row(connection, _AS_KNOWN, {**parameters, **as_known})
-    return _columns(*row)
+    packed, codes, *months = row
+    asked = _Asked(
+        first_us=to_us(first),
+        # none begins after the minute
+        stop_us=min(to_us(last), to_us(minute) + 1),
+        as_of_us=None if then is None else to_us(now),
+    )
+    return HourColumns.joined([_columns(packed, codes), *_packed(months, asked)])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Asked:
+    """Which of packed hours are asked for, ``stop_us`` exclusive."""
+
+    first_us: int
+    stop_us: int
+    #: None: those in force
+    as_of_us: int | None
+
+
+def _packed(months: Sequence[Sequence[Any] | None], asked: _Asked) -> Iterator[HourColumns]:
+    """Yield what is asked for of packed months: columns of sources, months and both blobs."""
+    sources, numbers, in_force, superseded = (column or () for column in months)
+    for index, (source_id, month, blob) in enumerate(zip(sources, numbers, in_force, strict=True)):
+        hours = unpacked(source_id, month, bytes(blob))
+        if asked.as_of_us is None:
+            yield _chosen(source_id, hours, asked, np.ones(len(hours), dtype=np.bool_))
+            continue
+        yield _chosen(source_id, hours, asked, hours.known_us <= asked.as_of_us)
+        versions = unpacked(source_id, month, bytes(superseded[index]))
+        was_in_force = (versions.known_us <= asked.as_of_us) & (versions.last_us > asked.as_of_us)
+        yield _chosen(source_id, versions, asked, was_in_force)
+
+
+def _chosen(
+    source_id: int, hours: hour_packing.HourColumns, asked: _Asked, chosen: Booleans
+) -> HourColumns:
+    hour_us = hours.hour * HOUR_US
+    quality = np.array([_QUALITY[word] for word in hours.quality.words], dtype=np.int64)
+    return HourColumns(
+        source_id=np.full(hour_us.size, source_id, dtype=np.int64),
+        hour_us=hour_us,
+        figures=hours.figures,
+        has_activity=~hours.unknown["activity_n"],
+        version=hours.version,
+        final=hours.final,
+        quality=quality[hours.quality.places],
+        code=hours.code.places,
+        codes=hours.code.words,
+    ).where(chosen & (hour_us >= asked.first_us) & (hour_us < asked.stop_us))
 
 
 def _columns(packed: bytes | None, codes: str | None) -> HourColumns:

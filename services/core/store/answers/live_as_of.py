@@ -22,7 +22,7 @@ from services.core.store.answers.live import EXPORTED_UNIT, FacilityLive, source
 from services.core.store.answers.live_windows import SpanTotal
 from services.core.store.computation import hours_then, minutes_as_known
 from services.core.store.computation.hours_then import HourMinutes, HoursThen
-from services.core.store.emissions import hours_as_known
+from services.core.store.emissions import hour_history, hours_as_known
 from services.core.store.emissions.hours_as_known import SourceHours
 from services.core.store.registry.replaced_sources import is_replaced
 from services.core.store.schema.figures import (
@@ -123,6 +123,7 @@ def compute_past(
         hours = None
     cut = {to_minute(begin) // 60 for begin in begins.values() if begin != _whole_hour(begin)}
     cut.add(to_minute(as_of) // 60)
+    hour_history.open_span(connection, source_ids, as_of - _NEWEST_HOURS * HOUR, as_of + HOUR)
     newest = dict(
         connection.execute(
             _NEWEST,
@@ -174,19 +175,22 @@ async def facility_live_as_of(
         .all()
     )
     begins = windows.first_minutes(minute, ZoneInfo(head.timezone))
-    rows = await connection.exec_driver_sql(
-        _TOTALS,
-        {
-            **hours_as_known.parameters(as_of, past.hours.figures if past.hours else {}),
-            "sources": [source["source_id"] for source in sources],
-            "spans": list(begins),
-            "whole_from": [_whole_hour(begin) for begin in begins.values()],
-            "first": min(begins.values()) - HOUR,
-            "last": as_of + MINUTE,
-            "minute": minute,
-            "running": as_of.replace(minute=0, second=0, microsecond=0),
-        },
-    )
+    source_ids = [source["source_id"] for source in sources]
+    first, last = min(begins.values()) - HOUR, as_of + MINUTE
+    async with hour_history.reading_async(connection, source_ids, first, last):
+        rows = await connection.exec_driver_sql(
+            _TOTALS,
+            {
+                **hours_as_known.parameters(as_of, past.hours.figures if past.hours else {}),
+                "sources": source_ids,
+                "spans": list(begins),
+                "whole_from": [_whole_hour(begin) for begin in begins.values()],
+                "first": first,
+                "last": last,
+                "minute": minute,
+                "running": as_of.replace(minute=0, second=0, microsecond=0),
+            },
+        )
     totals = {(row["source_id"], row["span"]): row for row in rows.mappings()}
     newest_first: dict[int, list[int]] = {}
     for source_id, hour in sorted(past.minutes, reverse=True):

@@ -25,7 +25,7 @@ from services.core.accounting.stack.periods import (
 )
 from services.core.facility import assemble, model
 from services.core.store.answers import reporting_zone
-from services.core.store.emissions import hour_inputs
+from services.core.store.emissions import hour_history, hour_inputs
 from services.core.timeline.instants import HOUR, rfc3339
 from services.core.timeline.windows import standard_time
 
@@ -138,6 +138,7 @@ def _year_of(
     equation = assemble.equation(source)
     starts = [datetime(year, month, 1, tzinfo=zone).astimezone(UTC) for month in (1, 4, 7, 10)]
     starts.append(datetime(year + 1, 1, 1, tzinfo=zone).astimezone(UTC))
+    hour_history.open_span(connection, [row["id"]], starts[0], starts[-1])
     begun = [(n, starts[n - 1], starts[n]) for n in range(1, 5) if starts[n - 1] <= now]
     first = connection.execute(
         _FIRST.format(inputs=hour_inputs.inputs(then=as_of is not None)),

@@ -6,7 +6,7 @@ version that follows says why.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -14,6 +14,9 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.core.store.emissions import hour_history
+from services.core.store.emissions.hour_packing.months import begin
+from services.core.store.packing import opened
 from services.core.store.schema.figures import MASSES, per_figure
 
 _RESTATEMENTS = text(
@@ -43,6 +46,15 @@ WHERE o.source_id = ANY(:sources)
        OR (o.hour, o.source_id, n.version) > (:after_hour, :after_source, :after_version))
 ORDER BY o.hour, o.source_id, o.version LIMIT :limit
 """  # noqa: S608 - constants
+)
+
+_PACKED = text(
+    """
+SELECT p.month, CAST(sum(p.versions) AS int8) FROM packed_hours p
+WHERE p.source_id = ANY(:sources) AND p.versions > 0
+  AND p.last_hour >= :begins AND p.first_hour < :ends
+GROUP BY 1 ORDER BY 1
+"""
 )
 
 
@@ -94,19 +106,61 @@ async def restatements(
     if not sources:
         return []
     hour, source, version = after or (None, 0, 0)
-    rows = await connection.execute(
-        _RESTATEMENTS,
-        {
-            "sources": list(sources),
-            "begins": begins,
-            "ends": ends,
-            "known_from": known_from,
-            "known_to": known_to,
-            "as_of": as_of,
-            "after_hour": hour,
-            "after_source": source,
-            "after_version": version,
-            "limit": limit,
-        },
+    rows_so_far: list[RestatementRow] = []
+    async with opened.snapshot_async(connection):
+        async for from_, to in _intervals(connection, sources, hour or begins, ends, limit):
+            rows = await connection.execute(
+                _RESTATEMENTS,
+                {
+                    "sources": list(sources),
+                    "begins": from_ or begins,
+                    "ends": to,
+                    "known_from": known_from,
+                    "known_to": known_to,
+                    "as_of": as_of,
+                    "after_hour": hour,
+                    "after_source": source,
+                    "after_version": version,
+                    "limit": limit - len(rows_so_far),
+                },
+            )
+            rows_so_far += [RestatementRow(**row) for row in rows.mappings()]
+            if len(rows_so_far) >= limit:
+                break
+    return rows_so_far
+
+
+async def _intervals(
+    connection: AsyncConnection,
+    sources: Sequence[int],
+    begins: datetime | None,
+    ends: datetime | None,
+    limit: int,
+) -> AsyncIterator[tuple[datetime | None, datetime | None]]:
+    """Yield one interval after the other, each once its packed hours with versions can be seen.
+
+    An interval ends where packed months have as many versions as are asked for.
+    """
+    first, last = begins or hour_history.ALWAYS, ends or hour_history.FOREVER
+    months = await connection.execute(
+        _PACKED, {"sources": list(sources), "begins": first, "ends": last}
     )
-    return [RestatementRow(**row) for row in rows.mappings()]
+    from_, opened_from, versions = None, first, 0
+    for month, of_month in months.all():
+        versions += of_month
+        if versions >= limit:
+            to = begin(month + 1)
+            await _open(connection, sources, opened_from, to)
+            yield from_, min(to, last)
+            from_, opened_from, versions = to, to, 0
+    if opened_from < last:
+        await _open(connection, sources, opened_from, last)
+        yield from_, ends
+
+
+async def _open(
+    connection: AsyncConnection, sources: Sequence[int], begins: datetime, ends: datetime
+) -> None:
+    await connection.run_sync(
+        lambda same: hour_history.open_span(same, sources, begins, ends, restated=True)
+    )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from services.core.store.computation import minutes_as_known
 from services.core.store.computation.minutes_as_known import KnownSource, MinutesThen
-from services.core.store.emissions import hours_as_known, minute_history
+from services.core.store.emissions import hour_history, hours_as_known, minute_history
 from services.core.store.emissions.hour_quality import VALUELESS
 from services.core.store.emissions.hours_as_known import HourFigures, SourceHours
 from services.core.store.emissions.minute_changes import SourceMinutes
@@ -63,6 +63,7 @@ LEFT JOIN LATERAL (
     FROM emission_hour_history p
     WHERE p.source_id = h.source_id AND p.hour = h.hour AND p.known_at <= %(as_of)s
       AND p.superseded_at > %(as_of)s) q ON true
+ORDER BY x.h
 """  # noqa: S608 - constants
 
 Integers = NDArray[np.int64]
@@ -180,6 +181,7 @@ def _versions(
     connection: psycopg.Connection[Any], source_id: int, hours: Collection[int], as_of: datetime
 ) -> dict[int, _Version | None]:
     """Read the hours' versions of then, None: it was open; what nobody had counted is left out."""
+    hour_history.open_each(connection, source_id, hours)
     rows = connection.execute(_VERSION, {"source": source_id, "hours": list(hours), "as_of": as_of})
     return {
         hour: None

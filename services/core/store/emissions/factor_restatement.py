@@ -17,6 +17,7 @@ from psycopg.types.json import Jsonb
 from services.core.store.database.arrays import PackedRows
 from services.core.store.emissions import minute_history
 from services.core.store.emissions.hour_ledger import NEXT_VERSION, supersede
+from services.core.store.emissions.hour_packing.months import open_for_writing
 from services.core.store.schema.figures import MASSES, names, per_figure
 from services.core.timeline.instants import MINUTE_US
 from services.core.timeline.intervals import Interval
@@ -64,13 +65,13 @@ WITH changed AS (
     SELECT h.*, {per_figure(MASSES, "d.{f} AS new_{f}")}
     FROM unnest(%(sources)s::int8[], %(hours)s::int8[], {per_figure(MASSES, "%({f})s::int8[]")})
          AS d(source_id, hour, {per_figure(MASSES)})
-    JOIN emission_hour h ON h.source_id = d.source_id
+    JOIN public.emission_hour h ON h.source_id = d.source_id
      AND h.hour = minute_start(60 * d.hour)
     WHERE ({per_figure(MASSES, "h.{f}")}) <> ({per_figure(MASSES, "d.{f}")})
 ), superseded AS (
     {supersede("changed h")}
 ), written AS (
-    UPDATE emission_hour h
+    UPDATE public.emission_hour h
     SET {per_figure(MASSES, "{f} = c.new_{f}")}, {NEXT_VERSION}
     FROM changed c WHERE h.source_id = c.source_id AND h.hour = c.hour
 )
@@ -270,6 +271,7 @@ def write_hours(
 
     Returns by how much each changed that did, and how many of these were closed.
     """
+    open_for_writing(connection, hours.source, hours.minute // 60)
     row = connection.execute(
         _HOURS,
         {

@@ -12,6 +12,7 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.rows import class_row
 
+from services.core.store.emissions import hour_history
 from services.core.store.readings import history
 from services.core.store.schema.figures import CHECKED, IN_HOURS, names, per_figure
 from services.core.timeline.instants import HOUR_US, from_us
@@ -36,6 +37,8 @@ WITH c AS (SELECT DISTINCT channel_id FROM source_input WHERE source_id = %(sour
     SELECT min(hour) AS first, max(hour) AS last FROM emission_hour WHERE source_id = %(source)s
     UNION ALL
     SELECT min(hour), max(hour) FROM emission_hour_history WHERE source_id = %(source)s
+    UNION ALL
+    SELECT min(first_hour), max(last_hour) FROM packed_hours WHERE source_id = %(source)s
     UNION ALL
     SELECT min(hour), max(hour) FROM source_hour_input WHERE source_id = %(source)s
     UNION ALL
@@ -189,6 +192,7 @@ def stored(
     connection: psycopg.Connection[Any], source_id: int, first: int, last: int
 ) -> list[StoredHour]:
     """Read the source's hours from ``first`` to ``last``, both included."""
+    hour_history.open_hours(connection, source_id, first, last)
     rows = connection.execute(_STORED, {"source": source_id, "first": first, "last": last})
     return [
         StoredHour(
@@ -209,6 +213,7 @@ def superseded(
     connection: psycopg.Connection[Any], source_id: int, first: int, last: int
 ) -> list[SupersededVersion]:
     """Read the versions of the hours ``first .. last`` that others replaced."""
+    hour_history.open_hours(connection, source_id, first, last)
     rows = connection.execute(_SUPERSEDED, {"source": source_id, "first": first, "last": last})
     return [
         SupersededVersion(

@@ -11,6 +11,7 @@ import numpy as np
 import psycopg
 
 from services.core.store.emissions.hour_ledger import IS_CLOSED, supersede
+from services.core.store.emissions.hour_packing.months import open_for_writing
 from services.core.store.emissions.minute_changes import Changes, packed
 from services.core.store.emissions.packing import days
 from services.core.store.schema.figures import (
@@ -28,7 +29,7 @@ from services.core.store.schema.figures import (
 _CLOSE = """
 WITH due AS MATERIALIZED (
     SELECT h.source_id, h.hour
-    FROM emission_hour h
+    FROM public.emission_hour h
     JOIN unnest(%(sources)s::int4[], %(lateness_s)s::float8[]) AS s(source_id, lateness_s)
       ON h.source_id = s.source_id
     WHERE NOT h.final
@@ -40,7 +41,7 @@ WITH due AS MATERIALIZED (
           AND r.to_minute > minute_of(h.hour))
     LIMIT %(limit)s
 )
-UPDATE emission_hour h
+UPDATE public.emission_hour h
 SET final = true, reason = CASE WHEN h.code IS NULL THEN 'closed' ELSE h.reason END,
     known_at = CASE WHEN h.code IS NULL THEN known_now() ELSE h.known_at END
 FROM due WHERE h.source_id = due.source_id AND h.hour = due.hour
@@ -145,14 +146,15 @@ WITH v AS (
     FROM {_VERDICTS}
 ), changing AS (
     SELECT h.*, {_NEW_VERSION} AS is_new
-    FROM emission_hour h JOIN v USING (source_id, hour)
+    FROM public.emission_hour h JOIN v USING (source_id, hour)
     WHERE (h.final, h.code, h.quality) IS DISTINCT FROM
           (v.final, v.code, CASE WHEN v.code IS NULL THEN h.quality ELSE v.quality END)
 ), superseded AS (
     {supersede("changing h", also="h.is_new")}
 )
-INSERT INTO emission_hour AS h (source_id, hour, {per_figure(_COUNTED_IN_HOURS)}, version, final,
-                                quality, code, reason, known_at)
+INSERT INTO public.emission_hour AS h
+    (source_id, hour, {per_figure(_COUNTED_IN_HOURS)}, version, final, quality, code, reason,
+     known_at)
 SELECT v.source_id, v.hour, {per_figure(_COUNTED_IN_HOURS, "0")}, 1, v.final,
        coalesce(v.quality, 'missing'), v.code, 'closed', known_now()
 FROM v
@@ -191,7 +193,7 @@ FROM emission_hour WHERE NOT final AND code IS NOT NULL AND source_id = ANY(%s)
 
 
 _REOPEN = """
-UPDATE emission_hour h SET final = false, code = NULL
+UPDATE public.emission_hour h SET final = false, code = NULL
 FROM unnest(%(sources)s::int4[], %(lateness_s)s::float8[]) AS s(source_id, lateness_s)
 WHERE h.source_id = s.source_id AND (h.final OR h.code IS NOT NULL)
   AND h.hour > %(now)s::timestamptz - make_interval(secs => 3600 + s.lateness_s)
@@ -272,6 +274,10 @@ def reopen(
     ``lateness_s`` by source. What closing added to their figures is the caller's to take back.
     """
     reopened: dict[int, set[int]] = {}
+    end = int(now.timestamp()) // 3600
+    for source_id, late_s in lateness_s.items():
+        hours = np.arange(end - 1 - int(late_s) // 3600, end)
+        open_for_writing(connection, np.full(hours.size, source_id), hours)
     for source_id, hour in connection.execute(
         _REOPEN,
         {"sources": list(lateness_s), "lateness_s": list(lateness_s.values()), "now": now},
@@ -308,6 +314,11 @@ def record_verdicts(
     ``why``: the reason of a closed hour's new version, where its figure did not make one.
     """
     if verdicts:
+        open_for_writing(
+            connection,
+            np.array([verdict.source_id for verdict in verdicts]),
+            np.array([verdict.hour for verdict in verdicts]),
+        )
         reasons = {"why": [why(verdict) for verdict in verdicts]}
         connection.execute(_RECORD_VERDICTS, _parameters(verdicts) | reasons)
 

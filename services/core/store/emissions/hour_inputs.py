@@ -121,8 +121,9 @@ SELECT x.source_id,
         WHERE i.source_id = x.source_id AND i.role = x.role),
        (SELECT minute_of(min(i.hour)) / 60 FROM source_hour_input i
         WHERE i.source_id = x.source_id AND i.role = x.role),
-       (SELECT minute_of(min(h.hour)) / 60 FROM emission_hour h
-        WHERE h.source_id = x.source_id)
+       minute_of(least(
+           (SELECT min(h.hour) FROM emission_hour h WHERE h.source_id = x.source_id),
+           (SELECT min(p.first_hour) FROM packed_hours p WHERE p.source_id = x.source_id))) / 60
 FROM unnest(%s::int4[], %s::text[]) AS x(source_id, role)
 """
 

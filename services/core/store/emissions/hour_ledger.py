@@ -29,7 +29,7 @@ def supersede(changing: LiteralString, *, also: LiteralString = "true") -> Liter
     and returns a row for each.
     """
     return (
-        "INSERT INTO emission_hour_history"  # noqa: S608 - constants
+        "INSERT INTO public.emission_hour_history"  # noqa: S608 - constants
         " (source_id, hour, "
         + per_figure(IN_HOURS)
         + ", version, final, quality, code, reason, known_at, superseded_at)"

@@ -17,6 +17,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
+from services.core.store.emissions import hour_history
 from services.core.store.emissions.hour_quality import HAS_NO_VALUE, hour_quality
 from services.core.store.schema.figures import IN_HOURS, OF_COVERED, names, per_figure
 
@@ -107,6 +108,14 @@ def were_open(
 
     Of those that had begun to be counted; at most ``limit``, in any order.
     """
+    if asked:
+        hour_history.open_span(
+            connection,
+            sorted({hours.source_id for hours in asked}),
+            min(hours.first for hours in asked),
+            max(hours.last for hours in asked),
+            known_after=as_of,
+        )
     rows = connection.execute(
         _WERE_OPEN,
         {

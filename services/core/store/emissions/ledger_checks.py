@@ -15,6 +15,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from services.core.store.emissions import hour_history
 from services.core.store.emissions.final_hours import StoredHour
 from services.core.store.emissions.hour_quality import hour_quality
 from services.core.store.emissions.stored_minutes import StoredMinutes
@@ -91,6 +92,7 @@ def wrong_qualities(
     connection: psycopg.Connection[Any], source_id: int, first: int, last: int
 ) -> dict[int, str]:
     """Read hours that no rule judged, with a quality that their time does not give them."""
+    hour_history.open_hours(connection, source_id, first, last)
     return dict(connection.execute(_QUALITIES, _range(source_id, first, last)).fetchall())
 
 
@@ -98,6 +100,7 @@ def broken_chains(
     connection: psycopg.Connection[Any], source_id: int, first: int, last: int
 ) -> Iterator[tuple[int, str]]:
     """Read hours whose versions are no unbroken chain, and what is wrong with each."""
+    hour_history.open_hours(connection, source_id, first, last)
     chains: dict[int, list[_Version]] = {}
     for hour, *version in connection.execute(_VERSIONS, _range(source_id, first, last)):
         chains.setdefault(hour, []).append(

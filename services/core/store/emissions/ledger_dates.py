@@ -8,6 +8,7 @@ from typing import Any, Final, LiteralString
 
 import psycopg
 
+from services.core.store.emissions import hour_history
 from services.core.store.readings import history
 from services.core.timeline.instants import HOUR_US, from_us
 
@@ -60,6 +61,7 @@ def in_the_future(
     connection: psycopg.Connection[Any], source_id: int, first: int, last: int
 ) -> Iterator[tuple[int, datetime]]:
     """Read hours (since the epoch, both included) with a date that is still to come."""
+    hour_history.open_hours(connection, source_id, first, last)
     yield from connection.execute(_FUTURE, {"source": source_id, "first": first, "last": last})
 
 
@@ -77,6 +79,7 @@ def were_hours_closed(
     connection: psycopg.Connection[Any], source_id: int, after: datetime, before: datetime
 ) -> bool:
     """Return whether any hour of the source came into force between two instants."""
+    hour_history.open_known(connection, [source_id], after, before)
     row = connection.execute(
         _BETWEEN, {"source": source_id, "after": after, "before": before}
     ).fetchone()

@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 
 from services.core.store.emissions import minute_rows
 from services.core.store.emissions.hour_ledger import NEXT_VERSION, PRESENT, supersede
+from services.core.store.emissions.hour_packing.months import open_for_writing
 from services.core.store.emissions.hour_quality import hour_quality
 from services.core.store.emissions.live_minutes import LiveMinutes
 from services.core.store.emissions.minute_changes import CHANGES, Changes, SourceMinutes
@@ -29,7 +30,7 @@ SELECT source_id, minute_start(minute) AS hour,
 FROM {CHANGES}
 """
 _CHANGE_HOURS: LiteralString = f"""
-INSERT INTO emission_hour AS h
+INSERT INTO public.emission_hour AS h
     (source_id, hour, {per_figure(IN_HOURS)}, version, final, quality, reason, known_at, opened_at)
 SELECT source_id, hour, {per_figure(IN_HOURS)}, 1, false,
        {hour_quality("covered_ms", "estimated_ms")}, 'open', {PRESENT}, {PRESENT}
@@ -42,7 +43,7 @@ SET {per_figure(IN_HOURS, "{f} = coalesce(h.{f}, 0) + excluded.{f}")}, {NEXT_VER
 """
 _CHANGE_CLOSED: LiteralString = f"""
 WITH d AS ({_HOURS}), superseded AS (
-    {supersede("emission_hour h JOIN d USING (source_id, hour)")}
+    {supersede("public.emission_hour h JOIN d USING (source_id, hour)")}
 ), written AS ({_CHANGE_HOURS})
 SELECT count(*) FROM superseded
 """
@@ -82,6 +83,7 @@ def change_hours(
     hours = hours.where(hours.any_of(IN_HOURS))
     if not len(hours):
         return 0
+    open_for_writing(connection, hours.columns["sources"], hours.columns["minutes"] // 60)
     parameters = {**hours.columns, "reasons": Jsonb(reasons)}
     if not reasons:
         connection.execute(_CHANGE_OPEN, parameters)

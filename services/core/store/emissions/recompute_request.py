@@ -14,6 +14,8 @@ from typing import Any
 import psycopg
 
 from services.core.store.database import notify
+from services.core.store.emissions import hour_history
+from services.core.store.packing import opened
 
 _LOCK = 0x746F6E71
 
@@ -94,7 +96,9 @@ def remaining_minutes(connection: psycopg.Connection[Any], request: Request) -> 
 
 def restated_hours(connection: psycopg.Connection[Any], request: Request) -> int:
     """Count the hours that were closed and have a new version since the request was made."""
-    row = connection.execute(
-        _RESTATED, (list(request.source_ids), request.reason, request.asked_at)
-    ).fetchone()
+    with opened.snapshot(connection):
+        hour_history.open_known(connection, request.source_ids, request.asked_at)
+        row = connection.execute(
+            _RESTATED, (list(request.source_ids), request.reason, request.asked_at)
+        ).fetchone()
     return int(row[0]) if row else 0

@@ -56,10 +56,11 @@ ORDER BY 1, 2
 # What is computed of a source has its row for as long as there is any of it.
 _ORPHANS: LiteralString = """
 SELECT '' AS facility, '' AS source,
-       'there are ' || count(*) || ' hours of source ' || source_id || ', which is not there'
+       'there are ' || sum(number) || ' hours of source ' || source_id || ', which is not there'
        AS detail
-FROM (SELECT source_id FROM emission_hour
-      UNION ALL SELECT source_id FROM emission_hour_history) h
+FROM (SELECT source_id, 1 AS number FROM public.emission_hour
+      UNION ALL SELECT source_id, 1 FROM public.emission_hour_history
+      UNION ALL SELECT source_id, hours + versions FROM packed_hours) h
 WHERE NOT EXISTS (SELECT FROM source s WHERE s.id = h.source_id)
 GROUP BY source_id ORDER BY source_id
 """

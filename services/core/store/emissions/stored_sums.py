@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, LiteralString
 import psycopg
 
 from services.core.store.database import locks
-from services.core.store.emissions import hour_sums, hours_as_known
+from services.core.store.emissions import hour_history, hour_sums, hours_as_known
 from services.core.timeline.local_days import Month, Period
 
 Table = Literal["emission_day", "emission_month"]
@@ -25,7 +25,11 @@ FROM facility f JOIN source s ON s.facility_id = f.id
 CROSS JOIN LATERAL (
     (SELECT hour FROM emission_hour WHERE source_id = s.id ORDER BY hour LIMIT 1)
     UNION ALL
-    (SELECT hour FROM emission_hour WHERE source_id = s.id ORDER BY hour DESC LIMIT 1)) h
+    (SELECT hour FROM emission_hour WHERE source_id = s.id ORDER BY hour DESC LIMIT 1)
+    UNION ALL
+    (SELECT first_hour FROM packed_hours WHERE source_id = s.id ORDER BY month LIMIT 1)
+    UNION ALL
+    (SELECT last_hour FROM packed_hours WHERE source_id = s.id ORDER BY month DESC LIMIT 1)) h
 WHERE NOT EXISTS (SELECT FROM facility_purge p WHERE p.facility = f.slug AND p.finished_at IS NULL)
 GROUP BY f.id ORDER BY f.id
 """
@@ -34,22 +38,28 @@ _PERIODS: Final = (
     "unnest(%(begins)s::timestamptz[], %(ends)s::timestamptz[])"
     " WITH ORDINALITY AS x(begins, ends, n)"
 )
-# What waits to be computed again would only be summed twice.
-_IS_SETTLED: Final = """
+# Whether there are hours of a period. Those of a packed month may lie around it: nothing is summed
+# then.
+_HAS_HOURS: Final = """
+(EXISTS (SELECT FROM emission_hour h WHERE h.source_id = s.id
+         AND h.hour >= x.begins AND h.hour < x.ends)
+ OR EXISTS (SELECT FROM packed_hours p WHERE p.source_id = s.id
+            AND p.last_hour >= x.begins AND p.first_hour < x.ends))
+"""
+# What waits to be computed again would only be summed twice. What is packed is final.
+_IS_SETTLED: Final = f"""
 NOT EXISTS (SELECT FROM recompute r WHERE r.source_id = s.id
             AND minute_start(r.from_minute) < x.ends AND minute_start(r.to_minute) > x.begins)
-AND EXISTS (SELECT FROM emission_hour h WHERE h.source_id = s.id
-            AND h.hour >= x.begins AND h.hour < x.ends)
+AND {_HAS_HOURS}
 AND NOT EXISTS (SELECT FROM emission_hour h WHERE h.source_id = s.id AND NOT h.final
                 AND h.hour >= x.begins AND h.hour < x.ends)
-"""
+"""  # noqa: S608 - constants
 
 _INCOMPLETE: Final = f"""
 SELECT DISTINCT x.n FROM source s CROSS JOIN {_PERIODS}
 WHERE s.facility_id = %(facility)s
   AND NOT EXISTS (SELECT FROM emission_month e WHERE e.source_id = s.id AND e.begins = x.begins)
-  AND EXISTS (SELECT FROM emission_hour h WHERE h.source_id = s.id
-              AND h.hour >= x.begins AND h.hour < x.ends)
+  AND {_HAS_HOURS}
 ORDER BY 1
 """  # noqa: S608 - constants
 
@@ -179,6 +189,8 @@ def fill(
     Nothing is stored of a period with an hour that is not final, or with an amount that is too
     great for its column.
     """
+    for of_source in sums:
+        hour_history.open_span(connection, [of_source.source_id], of_source.first, of_source.last)
     rows = connection.execute(
         _FILL.format(table=table),
         {

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, LiteralString
 
 import psycopg
 
-from services.core.store.emissions import hour_sums, hours_as_known
+from services.core.store.emissions import hour_history, hour_sums, hours_as_known
 from services.core.store.emissions.ledger_checks import differing
+
+#: No sum is of a longer time.
+_LONGEST: Final = timedelta(days=32)
 
 _COLUMNS: Final = tuple(hour_sums.COLUMNS.split(", "))
 
@@ -61,6 +64,13 @@ def sums_against_hours(
     end: datetime | None,
 ) -> Iterator[CheckedSum]:
     """Add up the hours of the stored sums of a source that overlap ``first .. end``; None: all."""
+    # a sum that begins or ends with the span has hours beyond it
+    hour_history.open_span(
+        connection,
+        [source_id],
+        hour_history.ALWAYS if first is None else first - _LONGEST,
+        hour_history.FOREVER if end is None else end + _LONGEST,
+    )
     for period, begins, stored, sum_ug, is_open, overlaps, unequal in connection.execute(
         _CHECK, {"source": source_id, "first": first, "end": end}
     ):

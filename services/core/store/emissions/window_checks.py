@@ -56,7 +56,8 @@ SELECT EXISTS (
     JOIN facility_progress p ON p.facility_id = f.id
     WHERE s.id = %(source)s AND s.active AND f.retired_at IS NULL
       AND p.carried_to IS NOT NULL
-      AND EXISTS (SELECT FROM emission_hour h WHERE h.source_id = s.id AND h.final)
+      AND (EXISTS (SELECT FROM emission_hour h WHERE h.source_id = s.id AND h.final)
+           OR EXISTS (SELECT FROM packed_hours p WHERE p.source_id = s.id))
       AND NOT EXISTS (SELECT FROM set_aside a WHERE a.facility_id = f.id))
 """
 

@@ -54,6 +54,7 @@ _DATA: Final[Mapping[str, str]] = {
     emission_month.name: _SOURCES,
     "emission_hour": _SOURCES,
     "emission_hour_history": _SOURCES,
+    "packed_hours": _SOURCES,
     "source_hour_input": _SOURCES,
     "source_hour_input_history": _SOURCES,
     pollutant_mean.name: _SOURCES,

@@ -31,7 +31,9 @@ FROM facility f WHERE f.slug = :facility
 _STORED: Final = text(
     """
 SELECT (SELECT count(*) FROM emission_hour h JOIN source s ON s.id = h.source_id
-        WHERE s.facility_id = :facility) AS hours,
+        WHERE s.facility_id = :facility)
+       + (SELECT CAST(coalesce(sum(p.hours), 0) AS int8) FROM packed_hours p
+          JOIN source s ON s.id = p.source_id WHERE s.facility_id = :facility) AS hours,
        (SELECT count(*) FROM reading r WHERE r.channel_id = ANY(c.ids))
        + (SELECT CAST(coalesce(sum(p.readings), 0) AS int8) FROM packed_readings p
           WHERE p.channel_id = ANY(c.ids)) AS readings

@@ -38,6 +38,7 @@ class Kind:
 
 READINGS: Final = Kind(id=1)
 MINUTES: Final = Kind(id=2)
+HOURS: Final = Kind(id=3)
 
 #: No day from the first on is packed; whether this session has opened days before.
 _HORIZON: LiteralString = """
@@ -53,6 +54,15 @@ _TABLES: Final[Sequence[LiteralString]] = (
     """
     CREATE TEMPORARY TABLE unpacked_minute (
         LIKE public.emission_minute, PRIMARY KEY (source_id, minute)) ON COMMIT DELETE ROWS
+    """,
+    """
+    CREATE TEMPORARY TABLE unpacked_hour (
+        LIKE public.emission_hour, PRIMARY KEY (source_id, hour)) ON COMMIT DELETE ROWS
+    """,
+    """
+    CREATE TEMPORARY TABLE unpacked_hour_version (
+        LIKE public.emission_hour_history, PRIMARY KEY (source_id, hour, version))
+    ON COMMIT DELETE ROWS
     """,
     """
     CREATE TEMPORARY TABLE opened_day (
@@ -72,6 +82,17 @@ WITH gone AS (
     WHERE kind = 2 AND owner = %(source)s AND day = %(day)s RETURNING day)
 DELETE FROM pg_temp.unpacked_minute u USING gone
 WHERE u.source_id = %(source)s AND u.minute >= %(begins)s AND u.minute < %(ends)s
+"""
+
+_HIDE_HOURS: Final = """
+WITH gone AS (
+    DELETE FROM pg_temp.opened_day
+    WHERE kind = 3 AND owner = %(source)s AND day = %(month)s RETURNING day
+), hours AS (
+    DELETE FROM pg_temp.unpacked_hour u USING gone
+    WHERE u.source_id = %(source)s AND u.hour >= %(begins)s AND u.hour < %(ends)s)
+DELETE FROM pg_temp.unpacked_hour_version u USING gone
+WHERE u.source_id = %(source)s AND u.hour >= %(begins)s AND u.hour < %(ends)s
 """
 
 #: Of a query on packed days ``p`` of one kind: those that the session has not opened yet.
@@ -147,8 +168,7 @@ def show(
 
 def hide_minutes(connection: AnyConnection, source_id: int, day: int) -> None:
     """Show a day of minutes no more that is rows again."""
-    row = execute(connection, "SELECT to_regclass('pg_temp.opened_day') IS NOT NULL").fetchone()
-    if row is not None and row[0]:
+    if _has_tables(connection):
         execute(
             connection,
             _HIDE_MINUTES,
@@ -159,6 +179,20 @@ def hide_minutes(connection: AnyConnection, source_id: int, day: int) -> None:
                 "ends": begin(day + 1),
             },
         )
+
+
+def hide_hours(
+    connection: AnyConnection, source_id: int, month: int, begins: datetime, ends: datetime
+) -> None:
+    """Show a month of hours no more that is rows again."""
+    if _has_tables(connection):
+        key = {"source": source_id, "month": month, "begins": begins, "ends": ends}
+        execute(connection, _HIDE_HOURS, key)
+
+
+def _has_tables(connection: AnyConnection) -> bool:
+    row = execute(connection, "SELECT to_regclass('pg_temp.opened_day') IS NOT NULL").fetchone()
+    return row is not None and bool(row[0])
 
 
 @contextmanager

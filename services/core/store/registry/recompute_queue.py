@@ -233,10 +233,15 @@ def _of_readings(connection: Connection, channel_ids: Collection[int]) -> tuple[
 
 
 def _of_hours(connection: Connection, source_id: int) -> tuple[int, int] | None:
+    h, p = t.emission_hour.c, t.packed_hours.c
+    bounds = union_all(
+        select(func.min(h.hour).label("first"), func.max(h.hour).label("last")).where(
+            h.source_id == source_id
+        ),
+        select(func.min(p.first_hour), func.max(p.last_hour)).where(p.source_id == source_id),
+    ).subquery()
     first, last = connection.execute(
-        select(func.min(t.emission_hour.c.hour), func.max(t.emission_hour.c.hour)).where(
-            t.emission_hour.c.source_id == source_id
-        )
+        select(func.min(bounds.c.first), func.max(bounds.c.last))
     ).one()
     return None if first is None else (_minute(first), _minute(last + timedelta(hours=1)))
 

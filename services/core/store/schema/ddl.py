@@ -108,6 +108,8 @@ _VIEWS = (
     "history.reading",
     "history.emission_minute",
     "history.minute_in_force",
+    "history.emission_hour",
+    "history.emission_hour_history",
 )
 
 #: Roles that processes log in as, once they have a password (:mod:`.logins`).

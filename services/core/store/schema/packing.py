@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.core.store.schema import minute_packing
+from services.core.store.schema import hour_packing, minute_packing
 
 #: A reading as its bytes, as :data:`services.core.store.readings.packing.columns.ROW` has them.
 READING_SENT: Final = (
@@ -213,11 +213,13 @@ STATEMENTS: Final = (
     "SET LOCAL check_function_bodies = on",
     _READING,
     *minute_packing.STATEMENTS,
+    *hour_packing.STATEMENTS,
 )
 
 #: By name: what creates it, and who may call it.
 FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     **minute_packing.FUNCTIONS,
+    **hour_packing.FUNCTIONS,
     "pack_readings": (_PACK_READINGS, ("tonne_aggregate",)),
     "unpack_readings": (_UNPACK_READINGS, ("tonne_ingest", "tonne_aggregate", "tonne_admin")),
     "packed_tails": (_PACKED_TAILS, ("tonne_aggregate",)),

@@ -721,6 +721,35 @@ emission_hour_history = Table(
 )
 
 
+packed_hours = Table(
+    "packed_hours",
+    metadata,
+    Column(
+        "id", BigInteger, Identity(always=True), nullable=False, comment="another at each packing"
+    ),
+    Column("first_hour", _instant, nullable=False),
+    Column("last_hour", _instant, nullable=False),
+    Column("known_from", _instant, nullable=False, comment="when the first in force was known"),
+    Column("known_to", _instant, nullable=False, comment="when all in force were"),
+    Column("source_id", Integer, primary_key=True, autoincrement=False),
+    Column(
+        "month",
+        Integer,
+        primary_key=True,
+        autoincrement=False,
+        comment="since the year 0, in UTC: 12 x year + month - 1",
+    ),
+    Column("hours", Integer, nullable=False, comment="in force, all of them final"),
+    Column("versions", Integer, nullable=False, comment="that were replaced"),
+    Column("digest", LargeBinary, nullable=False, comment="of the rows that were packed"),
+    Column("in_force", LargeBinary, nullable=False, comment="all columns of emission_hour"),
+    Column(
+        "superseded", LargeBinary, nullable=False, comment="all columns of emission_hour_history"
+    ),
+    comment="what a source has of a month, in place of its rows in emission_hour and its history",
+)
+
+
 def _hour_input_columns() -> list[Column[Any]]:
     return [
         Column("average", Numeric, comment="as the rule records it, in the equation's unit"),
