@@ -97,3 +97,6 @@ def _begin(asked: dict[str, object], handles: list[int]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(asked["environment"])  # type: ignore[call-overload]
+    if module := os.environ.pop("TESTS_IMPORT", None):
+        # for a process that has to differ from a real one, as its module says
+        import_module(module)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import pairwise
 
-from tests.faults.books import Entry
+from tests.faults.books import Books, Entry
 
 FACILITY = "faults"
 
@@ -56,7 +57,7 @@ CO2_KG_PER_KWH = 0.25
 #: 2026-01-01T00:00Z; each round has two hours of its own.
 _BEGIN_MS = 1_767_225_600_000
 _ROUND_MS = 2 * 3_600_000
-_STEP_MS = 4_000
+STEP_MS = 4_000
 
 
 def entries(round_number: int, messages: int, dice: random.Random) -> Iterator[Entry]:
@@ -64,7 +65,7 @@ def entries(round_number: int, messages: int, dice: random.Random) -> Iterator[E
     begin = _BEGIN_MS + round_number * _ROUND_MS
     index = 1000.0 * round_number
     for number in range(messages // 2):
-        ts_ms = begin + number * _STEP_MS
+        ts_ms = begin + number * STEP_MS
         index = round(index + dice.uniform(0, 0.5), 3)
         yield Entry(
             device="f-meter",
@@ -77,5 +78,22 @@ def entries(round_number: int, messages: int, dice: random.Random) -> Iterator[E
             values={
                 "co2": round(dice.uniform(8, 14), 2),
                 "flow": round(dice.uniform(1e5, 2e5), 1),
+            },
+        )
+
+
+def late_entries(books: Books, messages: int, dice: random.Random) -> Iterator[Entry]:
+    """Messages of times between those that were acknowledged; a register stays between its two."""
+    index, power = books.readings["f-meter.energy"], books.readings["f-meter.power"]
+    times = sorted(index)
+    pairs = [(a, b) for a, b in pairwise(times) if b - a == STEP_MS]
+    for begin, end in dice.sample(pairs, min(messages, len(pairs))):
+        ts_ms = begin + dice.randrange(1, STEP_MS)
+        yield Entry(
+            device="f-meter",
+            ts_ms=ts_ms,
+            values={
+                "energy": round((index[begin] + index[end]) / 2, 6),
+                "power": round(power[begin] + 1, 2),
             },
         )

@@ -6,7 +6,7 @@ the test has it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ BEGIN
         END IF;
     END IF;
     PERFORM pg_advisory_xact_lock_shared(TG_ARGV[0]::int8);
-    RETURN NEW;
+    RETURN coalesce(NEW, OLD);
 END $$
 """
 
@@ -64,11 +64,24 @@ GATES = (
 )  # fmt: skip
 
 
-def build(url: str) -> None:
+PACKING_GATES = tuple(
+    Gate(name=f"{process}: {name}", process=f"tonne.{process}", table="packed_readings", on=on,
+         at_commit=at_commit)
+    for process, on, name, at_commit in (
+        ("aggregator", "INSERT", "packs a day", False),
+        ("aggregator", "INSERT", "COMMIT of packed days", True),
+        ("ingest", "DELETE", "opens a day", False),
+        ("ingest", "DELETE", "COMMIT of opened days", True),
+    )
+)  # fmt: skip
+
+
+def build(url: str, gates: Sequence[Gate] = GATES) -> None:
     """Put every gate into the database, open."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(_FUNCTION)
-        for number, gate in enumerate(GATES):
+        for gate in gates:
+            number = _key(gate)
             kind, when = (
                 ("CONSTRAINT TRIGGER", "AFTER") if gate.at_commit else ("TRIGGER", "BEFORE")
             )
@@ -98,4 +111,4 @@ def lose(url: str, gate: Gate) -> None:
 
 
 def _key(gate: Gate) -> int:
-    return 7_310_000 + GATES.index(gate)
+    return 7_310_000 + (*GATES, *PACKING_GATES).index(gate)

@@ -75,7 +75,7 @@ def play(
     strike(world, faults, pauses)
     world.heal()
     healed = time.monotonic()
-    stuck = _wait_until_quiet(world, publisher, books)
+    stuck = wait_until_quiet(world, publisher, books)
     recovery_s = time.monotonic() - healed
     with world.connect() as connection:
         findings = compare(connection, books)
@@ -89,7 +89,8 @@ def play(
     )
 
 
-def _wait_until_quiet(world: World, publisher: Publisher, books: Books) -> str:
+def wait_until_quiet(world: World, publisher: Publisher, books: Books) -> str:
+    """Wait until all that was acknowledged is stored and added up; return what never happened."""
     deadline = time.monotonic() + PATIENCE_S
     steps: tuple[tuple[str, Callable[[], bool]], ...] = (
         ("the broker did not acknowledge every message", lambda: publisher.done),
@@ -117,7 +118,11 @@ def _holds(condition: Callable[[], bool]) -> bool:
 
 
 def _stored(world: World) -> int:
-    return _count(world, "SELECT count(*) FROM reading")
+    return _count(
+        world,
+        "SELECT (SELECT count(*) FROM reading)"
+        " + (SELECT coalesce(sum(readings), 0)::int FROM packed_readings)",
+    )
 
 
 def _settled(world: World) -> bool:

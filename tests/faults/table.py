@@ -10,6 +10,11 @@ from typing import Any
 _MARK = "<!-- the table of the last run; `make faults SOURCE={source}` writes it -->"
 _ALERTS_MARK = "<!-- the table of the last run with alerts; `make faults` writes it -->"
 
+_PACKING_MARK = "<!-- the table of the last run with packing; `make faults` writes it -->"
+
+_PACKING_COLUMNS = ("killed", "rounds", "lost", "invented", "wrong minutes", "quarantined",
+                    "verify differs", "longest recovery")  # fmt: skip
+
 Rounds = list[dict[str, Any]]
 
 
@@ -21,6 +26,11 @@ def write_table(journal: Path, page: Path, *, seed: int, source: str) -> None:
 def write_alert_table(journal: Path, page: Path, *, seed: int, messages: int) -> None:
     """Replace the table of the rounds with alerts."""
     _replace(page, _ALERTS_MARK, _alert_table(_rounds(journal), seed, messages))
+
+
+def write_packing_table(journal: Path, page: Path, *, seed: int) -> None:
+    """Replace the table of the rounds in which days are packed."""
+    _replace(page, _PACKING_MARK, _packing_table(_rounds(journal), seed))
 
 
 def _rounds(journal: Path) -> Rounds:
@@ -53,6 +63,28 @@ def _table(rounds: Rounds, seed: int) -> str:
             for name in ("lost", "invented", "wrong_minutes", "quarantined")
         ]
         lines.append(_line(fault, played, figures))
+    return "\n".join(lines) + "\n"
+
+
+def _packing_table(rounds: Rounds, seed: int) -> str:
+    by_step: defaultdict[str, Rounds] = defaultdict(list)
+    for played in rounds:
+        by_step[played["step"]].append(played)
+    readings = sum(played["readings"] for played in rounds)
+    failed = sum(not played["passed"] for played in rounds)
+    lines = [
+        f"Seed {seed}, {len(rounds)} rounds, {readings} acknowledged readings: {failed} failed.",
+        "",
+        f"| {' | '.join(_PACKING_COLUMNS)} |",
+        "|---" * len(_PACKING_COLUMNS) + "|",
+    ]
+    for step in sorted(by_step):
+        played = by_step[step]
+        figures = [
+            sum(each["findings"][name] for each in played)
+            for name in ("lost", "invented", "wrong_minutes", "quarantined")
+        ]
+        lines.append(_line(step, played, [*figures, sum(each["differ"] for each in played)]))
     return "\n".join(lines) + "\n"
 
 

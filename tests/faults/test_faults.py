@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import packing_rounds
 from tests.faults.books import Books
 from tests.faults.oracle import recomputed
+from tests.faults.packing import packing_world
 from tests.faults.publisher import Publisher
 from tests.faults.rounds import play
 from tests.faults.table import write_table
-from tests.faults.world import running_world
 
 pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(600)]
 
 
 def test_no_acknowledged_reading_is_lost_or_counted_twice() -> None:
-    with running_world() as world:
+    with packing_world() as world:
         books = Books()
         publisher = Publisher(world.broker.port, books)
         try:
@@ -26,6 +27,10 @@ def test_no_acknowledged_reading_is_lost_or_counted_twice() -> None:
             for number in (0, 2, 13):
                 played = play(world, publisher, books, 7, number)
                 assert played.passed, played
+            # an aggregator that packs, and an ingest that opens what is packed
+            for number in (24, 33):
+                packed = packing_rounds.play(world, publisher, books, 7, number)
+                assert packed.passed, packed
         finally:
             publisher.close()
     assert books.count > 1000

@@ -88,8 +88,11 @@ class Disk:
 class World:
     """PostgreSQL, NATS, ingest and aggregator, the latter two behind proxies."""
 
-    def __init__(self, directory: Path, stack: ExitStack, source: Source) -> None:
+    def __init__(
+        self, directory: Path, stack: ExitStack, source: Source, *, packing: bool = False
+    ) -> None:
         directory.chmod(0o755)
+        self._packing = packing
         self._directory = directory
         self._change = 0
         self.database_disk = Disk(directory / "pg", 600)
@@ -156,6 +159,8 @@ class World:
             # so that a round sees the old filters left
             "TONNE_MQTT_OVERLAP_S": "1.5",
         }
+        if self._packing:
+            settings |= {"TONNE_PACK_AFTER_DAYS": "3", "TESTS_IMPORT": "tests.faults.quick_packing"}
         process = {"ingest": "ingest", "aggregate": "aggregator"}[word]
         return ForkedService(
             directory / word, word, settings, lambda pid: self._progresses(process, pid)
@@ -181,8 +186,11 @@ class World:
 
 
 @contextmanager
-def running_world(source: Source = "mqtt") -> Iterator[World]:
-    """Start everything; end every process and unmount every disk, also after a failure."""
+def running_world(source: Source = "mqtt", *, packing: bool = False) -> Iterator[World]:
+    """Start everything; end every process and unmount every disk, also after a failure.
+
+    ``packing``: the aggregator packs what has just come.
+    """
     with ExitStack() as stack:
         directory = stack.enter_context(server_directory(for_postgres=True))
-        yield World(directory, stack, source)
+        yield World(directory, stack, source, packing=packing)
