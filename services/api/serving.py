@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.api.admission.connections import ConnectionLimits, guarded
+from services.api.admission.open_files import connections_allowed
 from services.api.live.feed import LiveFeed
 from services.core.runtime.settings import Settings
 
@@ -26,7 +27,7 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         return any(parsed in network for network in proxies)
 
     limits = ConnectionLimits(
-        limit=settings.api_connections,
+        limit=connections_allowed(settings.api_connections),
         max_of_an_address=settings.api_connections_per_address,
         head_within_s=settings.api_header_timeout_s,
         body_within_s=settings.api_body_timeout_s,

@@ -46,7 +46,7 @@ def database() -> Iterator[str]:
 
 
 @contextmanager
-def api(url: str, directory: Path) -> Iterator[int]:
+def api(url: str, directory: Path) -> Iterator[Service]:
     """The API, answering; its limits on one address leave room for the bench."""
     settings = {
         "TONNE_DATABASE_URL": url,
@@ -54,6 +54,10 @@ def api(url: str, directory: Path) -> Iterator[int]:
         "TONNE_API_REQUESTS_PER_MINUTE": "100000",
         "TONNE_API_ROWS_PER_MINUTE": "1000000000",
         "TONNE_API_READS_AT_ONCE_PER_KEY": "12",
+        "TONNE_API_WAITING_PER_KEY": "1000",
+        "TONNE_API_STREAMS_PER_KEY": "10000",
+        "TONNE_API_CONNECTIONS": "11000",
+        "TONNE_API_CONNECTIONS_PER_ADDRESS": "11000",
     }
 
     def answers(_pid: int) -> bool:
@@ -65,7 +69,7 @@ def api(url: str, directory: Path) -> Iterator[int]:
     service = Service(directory / "api", "api", settings, answers)
     service.start()
     try:
-        yield service.port
+        yield service
     finally:
         service.stop()
 
@@ -129,7 +133,7 @@ def main() -> None:
         directory = ending.enter_context(server_directory())
         while arguments.keep:
             time.sleep(1)
-        port = ending.enter_context(api(url, directory))
+        port = ending.enter_context(api(url, directory)).port
         if load:
             # longer than all of it takes; it ends with the measurement
             ending.enter_context(beside.load(url, directory, rate=load, seconds=3600))

@@ -12,7 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, Protocol
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -27,6 +27,20 @@ from services.api.http.problems import (
 )
 from services.core.runtime.metrics import api_connections
 
+#: Name of the connection among a request's extensions: streams write to it past the application,
+#: which has sent the head of the answer, because each message through it costs more than the bytes.
+WIRE: Final = "tonne.wire"
+
+
+class Receiver(Protocol):
+    """Who is told of a connection that a stream is written to."""
+
+    def caught_up(self) -> None:
+        """Take note that the client has taken up all that it was sent."""
+
+    def lost(self) -> None:
+        """Take note that the connection is gone."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConnectionLimits:
@@ -37,6 +51,8 @@ class ConnectionLimits:
     head_within_s: float
     body_within_s: float
     stall_s: float
+    #: the same, of a stream
+    stream_stall_s: float = 5.0
     #: whether an address is that of a proxy, which serves many clients
     is_proxy: Callable[[str], bool] = field(default=lambda _address: False)
 
@@ -47,6 +63,8 @@ class GuardedProtocol(H11Protocol):
     limits: ConnectionLimits
     open_by_address: Counter[str]
 
+    #: who is told of the connection while a stream is written to it
+    _receiver: Receiver | None = None
     _deadline: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
     _address = ""
@@ -86,19 +104,50 @@ class GuardedProtocol(H11Protocol):
         self._expect(None)
         self._end_stall()
         super().connection_lost(exc)
+        if self._receiver is not None:
+            self._receiver.lost()
+
+    # -- a stream's side of it, see :class:`services.api.live.viewer.Wire` ----------------------
+
+    @property
+    def is_chunked(self) -> bool:
+        """Whether the answer is sent in chunks."""
+        return self.scope["http_version"] == "1.1"
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the client has not yet taken up what it was sent."""
+        return self.flow.write_paused
+
+    def stream_to(self, receiver: Receiver | None) -> None:
+        """Tell a receiver of the connection from now on; None: nobody any more."""
+        self._receiver = receiver
+
+    def put(self, data: bytes) -> None:
+        """Send bytes of an answer that has begun; what the system does not take at once waits."""
+        if not self.transport.is_closing():
+            self.transport.write(data)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in, and check what is still missing of the request."""
         before = self.conn.their_state
         super().data_received(data)
+        self._offer_wire()
         self._look(before)
 
     def on_response_complete(self) -> None:
         """Check whether the next request has begun to arrive."""
         before = self.conn.their_state
         super().on_response_complete()
+        self._offer_wire()
         if self.conn.their_state is not h11.IDLE or self.conn.trailing_data[0]:
             self._look(before)
+
+    def _offer_wire(self) -> None:
+        """Let the application, which begins later, write past itself; see :data:`WIRE`."""
+        scope: Any = self.scope
+        if scope is not None:
+            scope.setdefault("extensions", {})[WIRE] = self
 
     def _look(self, before: Any) -> None:
         """Set the time limit of what is still missing; ``before``: what was missing."""
@@ -120,12 +169,16 @@ class GuardedProtocol(H11Protocol):
         """Start the time limit of a client that does not read."""
         super().pause_writing()
         self._end_stall()
-        self._stalled = self.loop.call_later(self.limits.stall_s, self._cut)
+        # of a stream it holds up nothing but itself, and the next state comes soon
+        stall_s = self.limits.stall_s if self._receiver is None else self.limits.stream_stall_s
+        self._stalled = self.loop.call_later(min(stall_s, self.limits.stall_s), self._cut)
 
     def resume_writing(self) -> None:
         """End the time limit: the client reads on."""
         super().resume_writing()
         self._end_stall()
+        if self._receiver is not None:
+            self._receiver.caught_up()
 
     def send_400_response(self, msg: str) -> None:
         """Answer with a problem where the request is not HTTP or its headers are too long."""

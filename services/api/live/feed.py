@@ -1,52 +1,31 @@
 """Live streams: one LISTEN connection, one reader for each watched facility, any number of viewers.
 
-A body is built once for each change and shared by all viewers of the facility. A viewer holds no
-database connection; a slow one skips to the newest body, because every body is the complete state.
+A body is built once for each change, put into the form in which it goes over the wire once, and
+written to the connection of each viewer, one after the other, by the task that read it. A viewer
+holds no database connection, no timer of his own pace and no bytes of his own: one who is behind is
+sent nothing until he has taken up what he was sent, then the newest, because every body is the
+complete state. Who takes up nothing is cut.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
-from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from fastapi.sse import KEEPALIVE_COMMENT
 
 from services.api.http.problems import TooManyStreams
+from services.api.live.events import LiveEvent
+from services.api.live.viewer import Viewer
 from services.core.runtime.metrics import api_streams
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LiveEvent:
-    """One state of a facility, ready to be sent."""
-
-    #: rises with every change
-    id: str
-    #: JSON of one line
-    body: bytes
-    #: of the totals' changes
-    sequence: int = 0
-    #: alerts that stand or changed lately, with the sequence at which they last did; ascending
-    alerts: tuple[tuple[int, bytes], ...] = ()
-
-    def encoded(self) -> bytes:
-        """Encode the event in the wire format."""
-        return format_sse_event(data_str=self.body.decode(), event="live", id=self.id)
-
-    def alerts_after(self, sequence: int) -> bytes:
-        """Encode the alerts that changed later."""
-        return b"".join(
-            format_sse_event(data_str=body.decode(), event="alert", id=str(changed))
-            for changed, body in self.alerts
-            if changed > sequence
-        )
-
 
 #: Reads the present state of a facility; None: it is gone.
 ReadLive = Callable[[str], Awaitable[LiveEvent | None]]
@@ -59,29 +38,31 @@ class Pace:
     least_pause_s: float = 0.25
     longest_pause_s: float = 15.0
     retry_s: float = 2.0
+    #: at most; each stream ends a little earlier, so that not all clients come back at once
     life_s: float = 600.0
-    max_streams: int = 500
+    max_streams: int = 10_000
 
 
 @dataclass(kw_only=True)
 class _Watched:
     """One facility that someone watches."""
 
-    viewers: int = 0
-    version: int = 0
+    viewers: set[Viewer] = field(default_factory=set)
     newest: LiveEvent | None = None
-    encoded: bytes = b""
-    gone: bool = False
+    #: when its viewers were last written to
+    spoke_s: float = 0.0
     #: totals may have changed since they were last read
     dirty: asyncio.Event = field(default_factory=asyncio.Event)
-    #: replaced with each new body; set: there is a newer one
-    renewed: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
-    def wake(self) -> None:
-        """Let every viewer look again."""
-        renewed, self.renewed = self.renewed, asyncio.Event()
-        renewed.set()
+    def end(self) -> None:
+        """End the streams of all its viewers."""
+        for viewer in self.viewers:
+            viewer.end()
+
+
+#: Connections that are written to before others get their turn.
+_AT_ONCE = 250
 
 
 class LiveFeed:
@@ -95,7 +76,6 @@ class LiveFeed:
         self._closing = False
         #: how many streams each key has open
         self._keys: Counter[int] = Counter()
-        self._ended_keys: set[int] = set()
 
     def changed(self, facility: str) -> None:
         """Take note that the totals of ``facility`` changed; cheap, never blocks."""
@@ -111,7 +91,7 @@ class LiveFeed:
         """End every stream now."""
         self._closing = True
         for watched in self._watched.values():
-            watched.wake()
+            watched.end()
 
     def admit(self) -> None:
         """Check that one more stream may be opened.
@@ -130,90 +110,87 @@ class LiveFeed:
 
     def end_keys(self, ended: Collection[int]) -> None:
         """End every stream of these keys, which are no longer valid."""
-        ended = self._keys.keys() & set(ended)
-        if ended:
-            self._ended_keys |= ended
-            for watched in self._watched.values():
-                watched.wake()
+        keys = self._keys.keys() & set(ended)
+        for watched in self._watched.values() if keys else ():
+            for viewer in watched.viewers:
+                if viewer.key_id in keys:
+                    viewer.end()
 
-    async def stream(
-        self, facility: str, *, after: int | None = None, key_id: int | None = None
-    ) -> AsyncIterator[bytes]:
-        """Events of ``facility``: the present state at once, then each newer one.
+    async def serve(self, viewer: Viewer) -> None:
+        """Send a viewer the present state at once, then each newer one.
 
-        Alerts that changed come before the state they belong to; ``after``: the sequence that the
-        viewer has seen everything of, None: none of the past are wanted. ``key_id``: of the key
-        that it was opened with.
-        Ends when the facility is gone, the stream's life or its key is over, or the feed is closed.
+        Returns when the facility is gone, the stream's life or its key is over, the viewer has
+        left, or the feed is closed.
         """
-        watched = self._join(facility)
-        if key_id is not None:
-            self._keys[key_id] += 1
-        ends_at = time.monotonic() + self._pace.life_s
-        version = 0
+        watched = self._join(viewer)
+        life_s = self._pace.life_s * random.uniform(0.9, 1.0)  # noqa: S311 - no secret
+        ending = asyncio.get_running_loop().call_later(life_s, viewer.end)
         try:
-            while not self._closing and not watched.gone and key_id not in self._ended_keys:
-                if watched.version != version:
-                    version = watched.version
-                    if (newest := watched.newest) is not None:
-                        missed = b"" if after is None else newest.alerts_after(after)
-                        after = newest.sequence
-                        yield missed + watched.encoded
-                    continue
-                left_s = ends_at - time.monotonic()
-                if left_s <= 0 or (watched.task is not None and watched.task.done()):
-                    return
-                try:
-                    await asyncio.wait_for(
-                        watched.renewed.wait(), min(left_s, self._pace.longest_pause_s + 1.0)
-                    )
-                except TimeoutError:
-                    yield KEEPALIVE_COMMENT
+            if self._closing:
+                return
+            if watched.newest is not None:
+                viewer.see(watched.newest)
+            await viewer.ended
         finally:
-            self._leave(facility, watched)
-            if key_id is not None:
-                self._keys[key_id] -= 1
-                if self._keys[key_id] <= 0:
-                    del self._keys[key_id]
-                    self._ended_keys.discard(key_id)
+            ending.cancel()
+            self._leave(viewer, watched)
+            viewer.finish()
 
-    def _join(self, facility: str) -> _Watched:
-        watched = self._watched.get(facility)
+    def _join(self, viewer: Viewer) -> _Watched:
+        watched = self._watched.get(viewer.facility)
         if watched is None or watched.task is None or watched.task.done():
-            watched = self._watched[facility] = _Watched()
-            watched.task = asyncio.create_task(self._keep_reading(facility, watched))
-        watched.viewers += 1
+            watched = self._watched[viewer.facility] = _Watched()
+            watched.task = asyncio.create_task(self._keep_reading(viewer.facility, watched))
+        watched.viewers.add(viewer)
         self._viewers += 1
+        if viewer.key_id is not None:
+            self._keys[viewer.key_id] += 1
         api_streams.inc()
         return watched
 
-    def _leave(self, facility: str, watched: _Watched) -> None:
-        watched.viewers -= 1
+    def _leave(self, viewer: Viewer, watched: _Watched) -> None:
+        watched.viewers.discard(viewer)
         self._viewers -= 1
         api_streams.dec()
-        if watched.viewers == 0:
+        if viewer.key_id is not None:
+            self._keys[viewer.key_id] -= 1
+            if self._keys[viewer.key_id] <= 0:
+                del self._keys[viewer.key_id]
+        if not watched.viewers:
             if watched.task is not None:
                 watched.task.cancel()
-            if self._watched.get(facility) is watched:
-                del self._watched[facility]
+            if self._watched.get(viewer.facility) is watched:
+                del self._watched[viewer.facility]
 
     async def _keep_reading(self, facility: str, watched: _Watched) -> None:
         try:
-            while not watched.gone:
+            while True:
                 watched.dirty.clear()
                 event = await self._try_read(facility)
                 if event is None:
-                    watched.gone = True
-                elif event is not _AWAY:
-                    watched.newest, watched.encoded = event, event.encoded()
-                    watched.version += 1
-                watched.wake()
+                    return
+                if event is not _AWAY:
+                    watched.newest = event
+                    await self._tell(watched, event)
+                elif time.monotonic() - watched.spoke_s > self._pace.longest_pause_s:
+                    await self._tell(watched, None)
                 await asyncio.sleep(self._pace.least_pause_s)
                 pause_s = self._pace.retry_s if event is _AWAY else self._until_next_read_s()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(watched.dirty.wait(), pause_s)
         finally:
-            watched.wake()
+            watched.end()
+
+    async def _tell(self, watched: _Watched, event: LiveEvent | None) -> None:
+        """Write an event to all viewers; None: that the connection lives."""
+        watched.spoke_s = time.monotonic()
+        for number, viewer in enumerate(list(watched.viewers), start=1):
+            if event is None:
+                viewer.write(KEEPALIVE_COMMENT)
+            else:
+                viewer.see(event)
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     async def _try_read(self, facility: str) -> LiveEvent | None:
         try:

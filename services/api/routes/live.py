@@ -8,7 +8,6 @@ from typing import Annotated
 from fastapi import APIRouter, Header
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
-from fastapi.sse import EventSourceResponse
 from pydantic import Field
 
 from services.api.auth import Principal, Reader, in_force, no_facility
@@ -30,7 +29,10 @@ from services.api.http.shapes import JSON
 from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
 from services.api.live.bodies import LiveBodies
 from services.api.live.body import live_body
-from services.api.live.feed import FeedAwayError, LiveEvent, ReadLive
+from services.api.live.events import LiveEvent
+from services.api.live.feed import FeedAwayError, ReadLive
+from services.api.live.stream import LiveStream
+from services.api.live.viewer import Viewer
 from services.api.models.live import Live
 from services.core.runtime.clock import Clock
 from services.core.store.alerts.queries import alerts_as_of, is_open
@@ -155,15 +157,22 @@ async def get_stream(
     who: Reader,
     query: Annotated[StreamQuery, FromQuery()],
     last_event_id: Annotated[str, Header(include_in_schema=False)] = "",
+    accept_encoding: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
     """Stream the live totals and alerts of a facility as server-sent events."""
     await in_force(context, who, query.facility)
     context.feed.admit()
     context.gate.admit_stream(who.asker)
-    return EventSourceResponse(
-        context.feed.stream(query.facility, after=_sequence_of(last_event_id), key_id=who.key_id),
-        # a proxy that buffers would hold events back
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    return LiveStream(
+        context.feed,
+        lambda wire, deflated: Viewer(
+            wire,
+            query.facility,
+            deflated=deflated,
+            after=_sequence_of(last_event_id),
+            key_id=who.key_id,
+        ),
+        accept_encoding=accept_encoding,
     )
 
 

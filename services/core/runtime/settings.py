@@ -117,11 +117,16 @@ class Settings(BaseSettings):
     api_answer_timeout_s: float = Field(
         300, gt=0, description="how long an answer may take to be fetched; streams excepted"
     )
-    api_streams: int = Field(500, ge=1, description="open live streams of all; above: 503")
+    api_streams: int = Field(10_000, ge=1, description="open live streams of all; above: 503")
     api_streams_per_key: int = Field(
         100, ge=1, description="open live streams of one key or address; above: 429"
     )
-    api_connections: int = Field(1000, ge=10, description="open connections of all; above: 503")
+    api_connections: int = Field(
+        11_000,
+        ge=10,
+        description="open connections of all, as far as the system allows so many open files;"
+        " above: 503",
+    )
     api_connections_per_address: int = Field(
         250, ge=1, description="open connections of one address, trusted proxies excepted"
     )

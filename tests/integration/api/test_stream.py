@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
@@ -14,6 +15,8 @@ import pytest
 from pydantic import SecretStr
 
 from services.api.app import create_app
+from services.api.http.problems import TooManyStreams
+from services.api.live.events import LiveEvent
 from services.api.live.feed import Pace
 from services.core.runtime.clock import FixedClock
 from services.core.runtime.settings import Settings
@@ -256,3 +259,43 @@ async def test_a_signal_ends_the_process_at_once_with_open_streams(
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def test_a_client_that_does_not_read_is_cut_and_others_are_not_held_up(
+    settings: Settings, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = found(connection, "linz")
+    settings = settings.model_copy(update={"api_stall_timeout_s": 0.3})
+    app = create_app(settings, pace=Pace(least_pause_s=0.01, max_streams=2))
+    feed = app.state.context.feed
+    number = 0
+
+    async def large(_facility: str) -> LiveEvent:
+        nonlocal number
+        number += 1
+        return LiveEvent(id=str(number), body=b"%d %b" % (number, b"x" * 4_000_000))
+
+    # more than what the system takes for a client that reads nothing
+    monkeypatch.setattr(feed, "_read", large)
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        serving(app) as address,
+        httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client,
+    ):
+        place = urlsplit(address)
+        _, writer = await asyncio.open_connection(place.hostname, place.port, limit=1)
+        writer.write(b"GET /v1/stream?facility=linz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        async with client.stream("GET", "/v1/stream", params={"facility": "linz"}) as response:
+            stream = events(response)
+            await anext(stream)
+            with pytest.raises(TooManyStreams):
+                feed.admit()
+            while True:
+                with suppress(TooManyStreams):
+                    feed.admit()
+                    break
+                announce(connection, plant)
+                await anext(stream)
+            announce(connection, plant)
+            await anext(stream)
+        writer.close()
