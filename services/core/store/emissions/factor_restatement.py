@@ -104,6 +104,8 @@ CROSS JOIN LATERAL (
 
 Integers = NDArray[np.int64]
 
+_NONE: Final = np.zeros(0, dtype=np.int64)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Queued:
@@ -233,19 +235,29 @@ def _packed(
     connection: psycopg.Connection[Any], source_ids: Sequence[int], first: int, stop: int
 ) -> Amounts:
     """Return the amounts of packed days; only where one is lacking the masses are looked at."""
-    packed = minute_history.packed(
-        connection, source_ids, first, stop, only=("closing_ug", "activity_n")
-    )
-    minutes = packed.minutes
-    known = ~minutes.without_activity
-    lacking = frozenset(np.unique(packed.source[~known]).tolist())
-    closing_ug = minutes.figures["closing_ug"]
-    added = closing_ug != 0
+    source, minute, activity = [_NONE], [_NONE], [np.zeros(0)]
+    closing: list[tuple[Integers, Integers, Integers]] = [(_NONE, _NONE, _NONE)]
+    lacking: set[int] = set()
+    for source_id, part in minute_history.packed_parts(
+        connection, source_ids, first, stop, only=("closing_ug",)
+    ):
+        known = ~part.without_activity
+        if not known.all():
+            lacking.add(source_id)
+        minute.append(part.minute[known])
+        activity.append(part.activity[known])
+        source.append(np.full(minute[-1].size, source_id))
+        closing_ug = part.figures["closing_ug"]
+        if closing_ug.any():
+            added = closing_ug != 0
+            owner = np.full(int(added.sum()), source_id)
+            closing.append((owner, part.minute[added], closing_ug[added]))
+    owners, minutes, ug = (np.concatenate(column) for column in zip(*closing, strict=True))
     return Amounts(
-        source=packed.source[known],
-        minute=minutes.minute[known],
-        activity=minutes.activity[known],
-        closing=(packed.source[added], minutes.minute[added], closing_ug[added]),
+        source=np.concatenate(source),
+        minute=np.concatenate(minute),
+        activity=np.concatenate(activity),
+        closing=(owners, minutes, ug),
         unknown=frozenset(
             source_id
             for source_id in lacking

@@ -11,7 +11,7 @@ Who adds up years takes arrays of what is packed (:func:`packed`), and the rows 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -201,6 +201,26 @@ class PackedMinutes:
         return column if closing is None else column + self.minutes.figures[closing]
 
 
+def packed_parts(
+    connection: AnyConnection,
+    source_ids: Sequence[int],
+    first: int,
+    stop: int,
+    *,
+    only: Collection[str] | None = None,
+) -> Iterator[tuple[int, MinuteColumns]]:
+    """Yield what is packed, day by day of each source, as it was packed.
+
+    See :func:`packed`, which puts it together: years of minutes are dear to put together.
+    """
+    horizon = opened.horizon(connection, opened.MINUTES) if source_ids and first < stop else None
+    if horizon is None or first >= horizon.upto_day * DAY_MINUTES:
+        return
+    key = {"sources": list(source_ids), "first": first, "stop": stop}
+    for source_id, day, blob in execute(connection, _PACKED, key).fetchall():
+        yield source_id, unpacked(source_id, day, bytes(blob), only).between(first, stop)
+
+
 def packed(
     connection: AnyConnection,
     source_ids: Sequence[int],
@@ -215,13 +235,11 @@ def packed(
 
     :raises DamagedDayError: one of the days cannot be unpacked.
     """
+    key = {"sources": list(source_ids), "first": first, "stop": stop}
     sources, parts = [], []
-    horizon = opened.horizon(connection, opened.MINUTES) if source_ids and first < stop else None
-    if horizon is not None and first < horizon.upto_day * DAY_MINUTES:
-        key = {"sources": list(source_ids), "first": first, "stop": stop}
-        for source_id, day, blob in execute(connection, _PACKED, key).fetchall():
-            sources.append(source_id)
-            parts.append(unpacked(source_id, day, bytes(blob), only).between(first, stop))
+    for source_id, part in packed_parts(connection, source_ids, first, stop, only=only):
+        sources.append(source_id)
+        parts.append(part)
     result = PackedMinutes(
         source=np.repeat(np.array(sources, dtype=np.int64), [len(part) for part in parts]),
         minutes=MinuteColumns.joined(parts),
