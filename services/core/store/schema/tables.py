@@ -395,6 +395,8 @@ archived_span = Table(
     Column("last_uncomputed", Integer, nullable=False),
     comment="days, in UTC, in which no reading is taken: they or those near are archived away",
 )
+#: asked at each tick for what lies beyond some day, mostly nothing
+Index("archived_span_last_uncomputed_idx", archived_span.c.last_uncomputed)
 
 touched = Table(
     "touched",
