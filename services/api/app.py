@@ -23,6 +23,7 @@ from services.api.context import Context
 from services.api.database import Database
 from services.api.health import HOLDS_S, Health
 from services.api.http import errors
+from services.api.http.formats import NameFormat
 from services.api.http.middleware import CountRequests, LimitBody
 from services.api.http.parameters import TellTime
 from services.api.http.same_site import SameSiteOnly, no_form
@@ -178,6 +179,7 @@ def create_app(
     app.add_middleware(SameSiteOnly, authenticated=settings.api_auth == "required")
     app.add_middleware(Admission, gate=gate)
     app.add_middleware(TellTime, clock=clock)
+    app.add_middleware(NameFormat)
     app.add_middleware(CountRequests)
     return app
 

@@ -11,13 +11,16 @@ from fastapi import Header
 from fastapi.responses import Response, StreamingResponse
 
 from services.api.admission.spending import note_rows
-from services.api.http import arrow_stream, csv_lines, json_rows
+from services.api.http import arrow_stream, csv_lines, json_rows, parquet
 from services.api.http.columns import Table
+from services.api.http.formats import CSV, JSON, MEDIA_TYPES, FormatName
 from services.api.http.problems import NotAcceptable
-from services.api.http.shapes import CSV, JSON, Row, Shape
+from services.api.http.shapes import Row, Shape
 
 #: Enough that what a part costs by itself does not tell, and little for others to wait for.
 _ROWS_A_PART = 2000
+#: Each row group of Parquet has statistics and dictionaries of its own.
+_ROWS_A_GROUP = 50_000
 #: What one writes after ``Content-Type:``.
 _CONTENT_TYPES = {CSV: f"{CSV}; charset=utf-8; header=present"}
 
@@ -45,19 +48,28 @@ def rows_answer(
 
 
 def table_answer(
-    table: Table, shape: Shape, *, accept: str, headers: Mapping[str, str] | None = None
+    table: Table,
+    shape: Shape,
+    *,
+    accept: str,
+    name: FormatName | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Answer with the columns of a list in the format that the caller wants.
+
+    ``name``: of the format, which goes before what ``accept`` says.
 
     :raises NotAcceptable: ``accept`` allows nothing that is offered.
     """
     note_rows(len(table))
-    media_type = _choose(accept, shape.media_types)
+    media_type = _choose(MEDIA_TYPES[name] if name else accept, shape.media_types)
     tables = table.parts(_ROWS_A_PART)
     if media_type == CSV:
         parts = csv_lines.parts(shape.columns, tables)
     elif shape.arrow is not None and media_type == arrow_stream.MEDIA_TYPE:
         parts = arrow_stream.stream(tables, shape.arrow)
+    elif shape.arrow is not None and media_type == parquet.MEDIA_TYPE:
+        parts = parquet.stream(table.parts(_ROWS_A_GROUP), shape.arrow)
     else:
         parts = json_rows.parts(tables)
     return StreamingResponse(

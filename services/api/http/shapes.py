@@ -17,10 +17,8 @@ from pydantic.fields import FieldInfo
 
 from services.api.http import arrow_stream, csv_lines
 from services.api.http.columns import Cells, Column, Table
+from services.api.http.formats import CSV, JSON, MEDIA_TYPES
 from services.api.http.problems import Problem, documented
-
-CSV: Final = "text/csv"
-JSON: Final = "application/json"
 
 Row = dict[str, Any]
 
@@ -38,7 +36,7 @@ class Shape:
     @property
     def media_types(self) -> list[str]:
         """Every format that the list is offered in; the first is the default."""
-        return [JSON, CSV] if self.arrow is None else [JSON, CSV, arrow_stream.MEDIA_TYPE]
+        return [JSON, CSV] if self.arrow is None else list(MEDIA_TYPES.values())
 
     def row(self, record: object, **special: Any) -> Row:
         """Build a row: what is ``special`` about it, the rest as ``record`` names it too."""
@@ -51,7 +49,8 @@ class Shape:
         """Describe the answers of a call that lists such rows, for OpenAPI."""
         content: dict[str, Any] = {CSV: {"example": self._csv_example()}}
         if self.arrow is not None:
-            content[arrow_stream.MEDIA_TYPE] = {"schema": {"type": "string", "format": "binary"}}
+            for binary in self.media_types[2:]:
+                content[binary] = {"schema": {"type": "string", "format": "binary"}}
         return {200: {"description": description, "content": content}, **documented(*problems)}
 
     def table(self, columns: Mapping[str, Column]) -> Table:

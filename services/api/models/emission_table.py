@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -23,7 +24,7 @@ from services.core.store.schema.figures import MASSES
 from services.core.timeline.instants import DAY_US, EPOCH, MICROSECOND, MINUTE_US, to_us
 
 _EPOCH_ORDINAL: Final = EPOCH.toordinal()
-_STATES: Final = ("provisional", "final")
+STATES: Final = ("provisional", "final")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,7 +40,12 @@ class ListedSource:
 
     @property
     def counts(self) -> bool:
-        """Whether it is in sums: it is not another source's check."""
+        """Whether it is in sums: it is not another source's check, nor replaced."""
+        return self.is_no_check and not self.source.replaced
+
+    @property
+    def is_no_check(self) -> bool:
+        """Whether it does not check another source."""
         return self.account is None or self.account.counts
 
 
@@ -56,16 +62,15 @@ def emission_columns(
 ) -> dict[str, Column]:
     """Return the columns by name; what is unknown is null, never zero."""
     sources = [listed.source for listed in part.sources]
-    begins_us = buckets.begins_us[rows.bucket]
-    # the current minute counts, what lies after it cannot be known yet
-    minute_ends_us = (to_us(now) // MINUTE_US + 1) * MINUTE_US
-    until_us = np.minimum(buckets.ends_us, minute_ends_us)[rows.bucket]
-    length_ms = np.maximum(1.0, (until_us - begins_us) / 1000)
+    length_ms = lengths_ms(buckets, rows, now)
     by_method = share_columns(length_ms, rows.methods_ms)
     masses_kg = {mass.answer: kg_column(rows.masses_ug[mass.name]) for mass in MASSES}
     low, high = _bands(part, buckets, rows, masses_kg["co2_kg"])
     has_export = np.array([source.has_export for source in sources])[rows.source]
-    counts = np.array([listed.counts for listed in part.sources])
+    counts = np.array([listed.is_no_check for listed in part.sources])
+
+    why_stale, stale = stale_shares(part, buckets, rows, now)
+    stale_of = np.where(stale > 0, rows.source, len(part.sources))
 
     def of_source(name: str) -> Words:
         return Words([getattr(source, name) for source in sources], rows.source)
@@ -83,7 +88,7 @@ def emission_columns(
         "version": Numbers(rows.version, rows.version > 0),
         "activity": Numbers(rows.activity_n.astype(np.float64) / 1e9, rows.has_activity),
         "activity_unit": of_source("activity_unit"),
-        "state": Words(_STATES, rows.final.astype(np.int64)),
+        "state": Words(STATES, rows.final.astype(np.int64)),
         "co2_low_kg": Numbers(low, ~np.isnan(low)),
         "co2_high_kg": Numbers(high, ~np.isnan(high)),
         "counts": Numbers(counts[rows.source]),
@@ -91,8 +96,9 @@ def emission_columns(
         "source_name": of_source("name"),
         "code": Words((*rows.codes, None), rows.code),
         "exported": Numbers(rows.exported_n.astype(np.float64) / 1e9, rows.known & has_export),
-        "reason": _reasons(rows),
-        **_stale(part, rows, begins_us, until_us),
+        "reason": reasons(rows.voided_hours, rows.unknown),
+        "stale_factor": Words(why_stale, stale_of),
+        "stale_factor_share": Numbers(rounded(stale)),
     }
 
 
@@ -153,15 +159,32 @@ def _offset_us(instant_us: int, zone: ZoneInfo) -> int:
     return (local.utcoffset() or timedelta()) // MICROSECOND
 
 
-def _reasons(rows: EmissionColumns) -> Words:
-    """Say why time of an interval has no value though there may be readings of it."""
-    counts, index = np.unique(rows.voided_hours, return_inverse=True)
+def lengths_ms(buckets: Buckets, rows: EmissionColumns, now: datetime) -> NDArray[np.float64]:
+    """Return the time of each row that can be known."""
+    begins_us, until_us = _known_between(buckets, rows, now)
+    return np.maximum(1.0, (until_us - begins_us) / 1000)
+
+
+def _known_between(
+    buckets: Buckets, rows: EmissionColumns, now: datetime
+) -> tuple[Integers, Integers]:
+    # the current minute counts, what lies after it cannot be known yet
+    minute_ends_us = (to_us(now) // MINUTE_US + 1) * MINUTE_US
+    until_us = np.minimum(buckets.ends_us, minute_ends_us)
+    return buckets.begins_us[rows.bucket], until_us[rows.bucket]
+
+
+def reasons(voided_hours: Integers, unknown: Mapping[int, str]) -> Words:
+    """Say why time of an interval has no value though there may be readings of it.
+
+    ``unknown``: of which rows nobody can tell any more what was known, and why.
+    """
+    counts, index = np.unique(voided_hours, return_inverse=True)
     words: list[str | None] = [_invalid(hours) for hours in counts.tolist()]
-    if rows.unknown:
-        known: dict[str, int] = {}
-        for row, why in rows.unknown.items():
-            index[row] = known.setdefault(why, len(words) + len(known))
-        words += known
+    for row, why in unknown.items():
+        if why not in words:
+            words.append(why)
+        index[row] = words.index(why)
     return Words(words, index)
 
 
@@ -172,18 +195,19 @@ def _invalid(hours: int) -> str | None:
     return f"{which} found invalid by the source's rule and not filled: GET /v1/explain says why"
 
 
-def _stale(
-    part: Series, rows: EmissionColumns, begins_us: Integers, until_us: Integers
-) -> dict[str, Column]:
-    """Say why a row should count by a newer figure, and how much of it counted by the stale one."""
-    why: list[str | None] = [None]
-    index, share = np.zeros_like(rows.source), np.zeros(rows.source.size)
+def stale_shares(
+    part: Series, buckets: Buckets, rows: EmissionColumns, now: datetime
+) -> tuple[list[str | None], NDArray[np.float64]]:
+    """Say why sources should count by a newer figure, and how much of each row counts by the stale.
+
+    The first ends with a null, for rows that do not.
+    """
+    begins_us, until_us = _known_between(buckets, rows, now)
+    share = np.zeros(rows.source.size)
     for number, listed in enumerate(part.sources):
-        stale = listed.stale
-        if stale is not None:
+        if listed.stale is not None:
             # what is unknown counts by none
             its = np.flatnonzero((rows.source == number) & rows.known)
-            share[its] = share_stale_column(stale.since, begins_us[its], until_us[its])
-            index[its[share[its] > 0]] = len(why)
-            why.append(stale.why)
-    return {"stale_factor": Words(why, index), "stale_factor_share": Numbers(rounded(share))}
+            share[its] = share_stale_column(listed.stale.since, begins_us[its], until_us[its])
+    why = [None if listed.stale is None else listed.stale.why for listed in part.sources]
+    return [*why, None], share

@@ -100,6 +100,51 @@ class Emission(Answer):
     )
 
 
+class EmissionGroup(Answer):
+    """Emissions of the sources of a facility that count, or of one scope of it, in one interval."""
+
+    time: datetime = Field(examples=["2026-11-23T17:00:00Z"], description="start of the interval")
+    facility: str = Field(examples=["linz"])
+    scope: int | None = Field(examples=[None, 1], description="`null`: all scopes")
+    sources: int = Field(examples=[20], description="sources in the sum")
+    co2_kg: float | None = Field(
+        examples=[848.5], description="of the sources that are known; `null`: none is"
+    )
+    co2e_kg: float | None = Field(examples=[849.25])
+    coverage: float = Field(
+        ge=0, le=1, examples=[1.0], description="share of the time of all sources that is known"
+    )
+    quality: QualityWord = Field(examples=["measured"])
+    state: Literal["provisional", "final"] = Field(
+        examples=["final"], description="final when all sources are"
+    )
+    co2_market_kg: float | None = Field(examples=[848.5])
+    co2_low_kg: float | None = Field(
+        examples=[827.3],
+        description="lower end of the 95 % interval of `co2_kg`; `null`: not every meter and factor"
+        " states its uncertainty",
+    )
+    co2_high_kg: float | None = Field(
+        examples=[869.7], description="upper end of the same interval"
+    )
+    share_measured: float = Field(ge=0, le=1, examples=[1.0])
+    share_substituted: float = Field(ge=0, le=1, examples=[0.0])
+    share_estimated: float = Field(ge=0, le=1, examples=[0.0])
+    share_missing: float = Field(ge=0, le=1, examples=[0.0], description="no data")
+    co2_biogenic_kg: float | None = Field(
+        examples=[120.5], description="CO2 from biomass, which is in no other mass"
+    )
+    reason: str | None = Field(
+        examples=[None], description="as of a source, of all hours of the sources"
+    )
+    stale_factor_share: float = Field(
+        ge=0,
+        le=1,
+        examples=[0.5],
+        description="share of the time of all sources that counted by a stale factor",
+    )
+
+
 class Report(Answer):
     """A quarter or year of one stack, as its rule requires it to be reported."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from services.api.http.formats import FormatName
 from services.api.http.intervals import HOURLY, IntervalLength, finest, parse
 from services.api.http.pages import MAX_ROWS, CursorText
 from services.api.http.parameters import FacilityList, Instant, SourceList, TimeSpan
@@ -49,6 +50,16 @@ class EmissionsQuery(TimeSpan):
         description="maximum number of rows; the `Link` header leads to the next page",
     )
     cursor: CursorText = None
+    group_by: Literal["none", "facility", "scope"] = Field(
+        "none",
+        description="`facility`: a row for each facility, the sum of its sources that count, by"
+        " the rules of live totals; `scope`: one for each scope of it; `none`: one for each source",
+    )
+    format: FormatName | None = Field(
+        None,
+        description="instead of the header `Accept`: `json`, `csv`, `arrow` or `parquet`; so does"
+        " the ending of `/v1/emissions.csv`",
+    )
 
     def length(self, begins: datetime, ends: datetime) -> IntervalLength:
         """Return the length of an interval, which ``auto`` chooses.

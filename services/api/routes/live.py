@@ -15,6 +15,7 @@ from services.api.context import Context, InContext
 from services.api.database import Database
 from services.api.http.answers import json_answer
 from services.api.http.errors import DATABASE_ERRORS, from_database
+from services.api.http.formats import JSON
 from services.api.http.parameters import FacilityId, Instant, Query
 from services.api.http.problems import (
     DatabaseAway,
@@ -25,7 +26,6 @@ from services.api.http.problems import (
     TooSlow,
     documented,
 )
-from services.api.http.shapes import JSON
 from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
 from services.api.live.bodies import LiveBodies
 from services.api.live.body import live_body

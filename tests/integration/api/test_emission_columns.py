@@ -14,11 +14,12 @@ import httpx
 import msgspec
 import nanoarrow
 import psycopg
+import pyarrow.parquet as pq
 import pytest
 
 from services.aggregator.summing import Summing
 from services.api.http.intervals import HOURLY, cut, parse, whole_hours
-from services.api.models.emissions import Emission
+from services.api.models.emissions import Emission, EmissionGroup
 from services.api.routes.emission_series import series_of
 from services.core.facility.file import parse as parse_file
 from services.core.runtime.clock import FixedClock
@@ -320,3 +321,65 @@ async def test_pages_of_columns_join_without_a_seam(client: httpx.AsyncClient) -
             break
         response = await client.get(response.links["next"]["url"])
     assert pages == everything
+
+
+async def test_groups_are_sums_of_their_sources(
+    client: httpx.AsyncClient, filled: Connection, database_url: str
+) -> None:
+    # what checks another source stands in no sum
+    filled.execute("""UPDATE source SET spec = spec || '{"check": "a1"}' WHERE slug = 'd4'""")
+    filled.execute("UPDATE registry_revision SET revision = revision + 1")
+    answer = await expected(database_url, filled, "1d", FIRST, LAST, only=EVERYWHERE, as_of=None)
+    for by in ("facility", "scope"):
+        sums: dict[tuple[Any, ...], Rows] = {}
+        for row in answer:
+            if row["counts"]:
+                scope = row["scope"] if by == "scope" else None
+                sums.setdefault((row["time"], row["facility"], scope), []).append(row)
+        response = await client.get(
+            "/v1/emissions",
+            params={"interval": "1d", "from": FIRST.isoformat(), "to": LAST.isoformat(),
+                    "group_by": by},
+        )  # fmt: skip
+        groups = response.json()
+        assert [(at(g["time"]), g["facility"], g["scope"]) for g in groups] == sorted(sums)
+        for group, rows_ in zip(groups, (sums[key] for key in sorted(sums)), strict=True):
+            EmissionGroup.model_validate(group)
+            known = [row for row in rows_ if row["co2_kg"] is not None]
+            assert group["sources"] == len(rows_)
+            for mass in ("co2_kg", "co2e_kg", "co2_market_kg", "co2_biogenic_kg"):
+                total = sum(row[mass] for row in known) if known else None
+                assert group[mass] == (None if total is None else pytest.approx(total, rel=1e-12))
+            coverage = sum(row["coverage"] for row in rows_) / len(rows_)
+            assert group["coverage"] == pytest.approx(coverage, abs=1.1e-6)
+            is_banded = bool(known) and all(row["co2_low_kg"] is not None for row in known)
+            assert (group["co2_low_kg"] is not None) == is_banded
+            if len(known) == 1 and is_banded:
+                assert group["co2_low_kg"] == known[0]["co2_low_kg"]
+            assert (group["state"] == "final") == all(r["state"] == "final" for r in rows_)
+            stale = sum(row["stale_factor_share"] for row in rows_) / len(rows_)
+            assert group["stale_factor_share"] == pytest.approx(stale, abs=1.1e-6)
+
+
+@pytest.mark.usefixtures("filled")
+async def test_a_format_may_be_named_instead(client: httpx.AsyncClient) -> None:
+    span = {"interval": "1d", "from": FIRST.isoformat(), "to": LAST.isoformat()}
+    answer = (await client.get("/v1/emissions", params=span)).json()
+    rows_ = [{**row, "time": at(row["time"])} for row in answer]
+    by_name = {
+        name: await client.get("/v1/emissions", params={**span, "format": name})
+        for name in ("json", "csv", "arrow", "parquet")
+    }
+    assert by_name["json"].json() == answer
+    assert by_name["csv"].headers["content-type"].startswith("text/csv")
+    assert (await client.get("/v1/emissions.csv", params=span)).content == by_name["csv"].content
+    with nanoarrow.ArrayStream.from_readable(by_name["arrow"].content) as stream:
+        assert stream.read_all().to_pylist() == rows_
+    assert by_name["parquet"].headers["content-type"] == "application/vnd.apache.parquet"
+    assert pq.read_table(io.BytesIO(by_name["parquet"].content)).to_pylist() == rows_
+    # the next page has the format of this one
+    page = await client.get("/v1/emissions.csv", params={**span, "limit": 10})
+    following = await client.get(page.links["next"]["url"])
+    assert following.headers["content-type"].startswith("text/csv")
+    missing = await client.get("/v1/emissions.xlsx", params=span)
+    assert missing.status_code == 404

@@ -10,6 +10,7 @@ from sqlalchemy import Label, Table, false, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.store.emissions import hour_history
+from services.core.store.registry.replaced_sources import is_replaced
 from services.core.store.schema.tables import device, facility, source
 
 _HAS_EXPORT = func.coalesce(
@@ -30,6 +31,8 @@ class SourceRow:
     activity_unit: str | None
     #: its meter tells what flows out
     has_export: bool = False
+    #: it is retired, and an active source counts its readings in its place
+    replaced: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,8 +168,8 @@ async def facilities(
 
 
 _SOURCES_BETWEEN = text(
-    """
-SELECT s.facility_id,
+    f"""
+SELECT s.facility_id, {is_replaced()} AS replaced,
        s.id, s.slug, coalesce(s.spec->>'name', s.slug) AS name, s.scope, s.method, s.activity_unit,
        coalesce(s.spec->>'direction' IN ('export', 'both'), false) AS has_export,
        NOT s.active AND NOT h.are_rows AS is_unsure
@@ -177,7 +180,7 @@ WHERE s.facility_id = ANY(:facility_ids) AND (s.active OR h.are_rows OR EXISTS (
     SELECT FROM packed_hours p
     WHERE p.source_id = s.id AND p.last_hour >= :begins AND p.first_hour < :ends))
 ORDER BY s.slug
-"""
+"""  # noqa: S608 - constants
 )
 
 _WITH_HOURS = text(

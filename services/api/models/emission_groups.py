@@ -1,0 +1,141 @@
+"""Emissions of several sources together: a row for each facility, or each scope of it.
+
+They follow the rules of live totals (:mod:`services.api.live.body`): what is another source's
+check, or retired and replaced, is in no sum; all sources that count are expected all the time.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.api.http.columns import Column, Instants, Numbers, Words
+from services.api.models.bands import SourceMass, band_kg, kg_column
+from services.api.models.emission_table import (
+    STATES,
+    Series,
+    lengths_ms,
+    reasons,
+    rounded,
+    stale_shares,
+)
+from services.api.models.shares import quality_column, share_columns
+from services.core.store.answers.buckets import Buckets, Integers
+from services.core.store.answers.emissions import EmissionColumns
+from services.core.store.answers.grouping import Groups
+from services.core.store.emissions.hour_quality import QUALITIES
+from services.core.store.schema.figures import MASSES, METHODS_COVER
+
+By = Literal["facility", "scope"]
+
+#: Facility, and scope; None: all scopes.
+Group = tuple[str, int | None]
+
+_NO_GROUP: Final = -1
+
+
+def groups_of(part: Series, by: By) -> tuple[list[Group], Integers]:
+    """Return the groups of the sources that count, and which one each source is of; -1: none."""
+    of_sources: list[Group | None] = [
+        (listed.facility, listed.source.scope if by == "scope" else None) if listed.counts else None
+        for listed in part.sources
+    ]
+    groups = list(dict.fromkeys(group for group in of_sources if group is not None))
+    index = {group: number for number, group in enumerate(groups)}
+    numbers = [_NO_GROUP if group is None else index[group] for group in of_sources]
+    return groups, np.array(numbers, dtype=np.int64)
+
+
+def group_columns(
+    part: Series, buckets: Buckets, rows: EmissionColumns, now: datetime, by: By
+) -> dict[str, Column]:
+    """Return the columns by name, a row for each bucket and group; what is unknown is null."""
+    named, group_of = groups_of(part, by)
+    counts = np.flatnonzero(group_of[rows.source] != _NO_GROUP)
+    keys = rows.bucket * len(named) + group_of[rows.source]
+    groups = Groups(keys[counts])
+    bucket, group = np.divmod(groups.keys, max(1, len(named)))
+
+    def sums(column: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray(groups.sums(column[counts]))
+
+    length_ms = lengths_ms(buckets, rows, now)
+    expected_ms = sums(length_ms)
+    known_ms: Integers = np.sum(list(rows.methods_ms.values()), axis=0)
+    covered_ms = sums(np.minimum(np.minimum(rows.covered_ms, known_ms), length_ms))
+    by_method = share_columns(
+        expected_ms,
+        {
+            name: sums(np.minimum(times, length_ms) if covers else times)
+            for (name, times), covers in zip(rows.methods_ms.items(), METHODS_COVER, strict=True)
+        },
+    )
+    lost = {
+        int(np.searchsorted(groups.keys, keys[row])): why
+        for row, why in rows.unknown.items()
+        if group_of[rows.source[row]] != _NO_GROUP
+    }
+    known = groups.any(rows.known[counts])
+    known[list(lost)] = False
+    masses_kg = {mass.answer: kg_column(sums(rows.masses_ug[mass.name])) for mass in MASSES}
+    low, high = _bands(part, buckets, rows, group_of, len(named))
+    _, stale = stale_shares(part, buckets, rows, now)
+    return {
+        "time": Instants(buckets.begins_us, bucket),
+        "facility": Words([facility for facility, _ in named], group),
+        "scope": Numbers(
+            np.array([scope or 0 for _, scope in named], dtype=np.int64)[group],
+            np.full(group.size, by == "scope"),
+        ),
+        "sources": Numbers(groups.sizes),
+        **{name: Numbers(column, known) for name, column in masses_kg.items()},
+        "coverage": Numbers(rounded(covered_ms / expected_ms)),
+        "quality": Words(QUALITIES, quality_column(by_method)),
+        "state": Words(STATES, groups.all(rows.final[counts]).astype(np.int64)),
+        "co2_low_kg": Numbers(low, known & ~np.isnan(low)),
+        "co2_high_kg": Numbers(high, known & ~np.isnan(high)),
+        **{f"share_{method}": Numbers(share) for method, share in by_method.items()},
+        "reason": reasons(groups.sums(rows.voided_hours[counts]), lost),
+        "stale_factor_share": Numbers(
+            rounded(np.minimum(1.0, sums(length_ms * stale) / expected_ms))
+        ),
+    }
+
+
+def _bands(
+    part: Series, buckets: Buckets, rows: EmissionColumns, group_of: Integers, groups: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the ends of the 95 % interval of the CO2 of each bucket and group; NaN: not known.
+
+    What shares a meter or a factor is wrong by the same percentage, so each sum is one of its own.
+    """
+    ends = np.full((2, len(buckets), groups), np.nan)
+    known = rows.known.reshape(len(buckets), -1)
+    co2_ug = rows.masses_ug["co2_ug"].reshape(len(buckets), -1)
+    zone = ZoneInfo(part.timezone)
+    for group in range(groups):
+        sources = np.flatnonzero(group_of == group).tolist()
+        accounts = {s: part.sources[s].account for s in sources}
+        if not any(account is not None and account.meters for account in accounts.values()):
+            continue
+        for number, bucket in enumerate(buckets):
+            low_kg, high_kg = band_kg(
+                [
+                    SourceMass(
+                        account=accounts[s],
+                        co2_ug=int(co2_ug[number, s]),
+                        begins=bucket.begins,
+                        ends=bucket.ends,
+                    )
+                    for s in sources
+                    if known[number, s]
+                ],
+                zone,
+            )
+            if low_kg is not None:
+                ends[:, number, group] = low_kg, high_kg
+    return ends[0].ravel(), ends[1].ravel()

@@ -1,0 +1,104 @@
+"""The rows of ``GET /v1/emissions``: by source or in groups, in order, and in pages."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import accumulate
+from typing import NamedTuple
+
+import numpy as np
+
+from services.api.http.columns import Table
+from services.api.http.cursors import Cursor
+from services.api.http.pages import Links
+from services.api.http.shapes import Shape
+from services.api.models.emission_groups import group_columns, groups_of
+from services.api.models.emission_table import Series, emission_columns
+from services.api.models.emissions import Emission, EmissionGroup
+from services.api.routes.emissions_query import EmissionsQuery
+from services.core.store.answers.buckets import Buckets, Integers
+from services.core.store.answers.emissions import EmissionColumns
+from services.core.timeline.instants import from_us, to_us
+
+ROWS = Shape(Emission, arrow=True)
+_GROUPS = Shape(EmissionGroup, arrow=True)
+
+
+class Place(NamedTuple):
+    """Where a row is in the list."""
+
+    time: datetime
+    facility: str
+    #: or scope, of groups
+    source: str
+
+
+PAGES: Links[Place] = Links("/v1/emissions", Cursor(Place))
+
+
+class Part(NamedTuple):
+    """The rows of a time zone, in any order."""
+
+    table: Table
+    time_us: Integers
+    #: facility and source, or scope, that rows are of
+    names: Sequence[tuple[str, str]]
+    #: which of them each row is of
+    name: Integers
+
+
+def shape_of(query: EmissionsQuery) -> Shape:
+    """Return the shape of the rows that are asked for."""
+    return ROWS if query.group_by == "none" else _GROUPS
+
+
+def part_of(
+    series: Series, buckets: Buckets, rows: EmissionColumns, now: datetime, query: EmissionsQuery
+) -> Part:
+    """Build the rows of a time zone, by source or as the query groups them."""
+    if query.group_by == "none":
+        return Part(
+            table=ROWS.table(emission_columns(series, buckets, rows, now)),
+            time_us=buckets.begins_us[rows.bucket],
+            names=[(listed.facility, listed.source.slug) for listed in series.sources],
+            name=rows.source,
+        )
+    groups, _ = groups_of(series, query.group_by)
+    bucket, name = np.divmod(np.arange(len(groups) * len(buckets)), max(1, len(groups)))
+    return Part(
+        table=_GROUPS.table(group_columns(series, buckets, rows, now, query.group_by)),
+        time_us=buckets.begins_us[bucket],
+        names=[(facility, str(scope or "all")) for facility, scope in groups],
+        name=name,
+    )
+
+
+def page_of(
+    parts: Sequence[Part], after: Place | None, query: EmissionsQuery, **resolved: str
+) -> tuple[Table, dict[str, str]]:
+    """Put rows in order, and cut them to what the query asks for; headers lead to the rest."""
+    if not parts:
+        return shape_of(query).table_of([]), {}
+    names = [name for part in parts for name in part.names]
+    in_order = sorted(names)
+    rank_of = {name: rank for rank, name in enumerate(in_order)}
+    ranks = np.array([rank_of[name] for name in names], dtype=np.int64)
+    firsts = accumulate((len(part.names) for part in parts), initial=0)
+    rank = np.concatenate(
+        [ranks[part.name + first] for part, first in zip(parts, firsts, strict=False)]
+    )
+    time_us = np.concatenate([part.time_us for part in parts])
+    order = np.lexsort((rank, time_us))
+    if after is not None:
+        after_us, next_rank = to_us(after.time), bisect_right(in_order, after[1:])
+        is_after = (time_us > after_us) | ((time_us == after_us) & (rank >= next_rank))
+        order = order[is_after[order]]
+    headers: dict[str, str] = {}
+    if query.limit is not None and order.size > query.limit:
+        order = order[: query.limit]
+        last = order[-1]
+        place = Place(from_us(int(time_us[last])), *in_order[rank[last]])
+        headers = PAGES.next_page(place, query, **resolved)
+    return Table.joined([part.table for part in parts]).part(order), headers
