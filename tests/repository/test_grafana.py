@@ -136,7 +136,9 @@ def _check_columns(query: dict[str, Any]) -> None:
 
 def _row_fields(path: str) -> dict[str, Any]:
     answer = openapi()["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
-    name = answer["schema"]["items"]["$ref"].rpartition("/")[2]
+    rows = answer["schema"]["items"]
+    # of rows of several kinds the first is what a query without further parameters gets
+    name = rows.get("anyOf", [rows])[0]["$ref"].rpartition("/")[2]
     fields: dict[str, Any] = openapi()["components"]["schemas"][name]["properties"]
     return fields
 

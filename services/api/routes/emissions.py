@@ -29,7 +29,7 @@ router = APIRouter(tags=["emissions"])
 @router.get(
     "/v1/emissions",
     summary="List emissions by interval",
-    response_model=list[Emission] | list[EmissionGroup],
+    response_model=list[Emission | EmissionGroup],
     responses=ROWS.documented(
         "Rows by time, facility and source. Intervals are whole: the first begins at or before"
         " `from`. An interval without data is a row with null and coverage 0: a gap is not zero.",
