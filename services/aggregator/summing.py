@@ -158,20 +158,23 @@ def _batches(
     connection: psycopg.Connection[Any], facility: SummedFacility, now: datetime
 ) -> Iterator[_Batch | None]:
     """Yield what there is to sum of a facility; None: it was looked for it for a while."""
-    months = list(local_days.months(ZoneInfo(facility.timezone), facility.first, facility.last))
+    zone = ZoneInfo(facility.timezone)
+    months = [
+        past
+        for month in local_days.months(zone, facility.first, facility.last)
+        if (past := month.until(now)) is not None
+    ]
     for month in stored_sums.incomplete(connection, facility.id, months):
-        days = [day for day in month.days if day.ends <= now]
-        whole = [month] if month.ends <= now else []
         parts: list[tuple[Table, Sequence[Period]]] = [
-            ("emission_day", days),
-            ("emission_month", whole),
+            ("emission_day", month.days),
+            # of one that is not over, what is past
+            ("emission_month", [month]),
         ]
         for table, periods in parts:
             yield None
-            if periods:
-                absent = stored_sums.absent(connection, table, facility.id, periods)
-                for sums in _bounded(absent):
-                    yield _Batch(facility=facility, table=table, periods=periods, sums=sums)
+            absent = stored_sums.absent(connection, table, facility.id, periods)
+            for sums in _bounded(absent):
+                yield _Batch(facility=facility, table=table, periods=periods, sums=sums)
 
 
 def _bounded(sums: Sequence[AbsentSums]) -> Iterator[Sequence[AbsentSums]]:

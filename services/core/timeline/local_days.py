@@ -29,6 +29,14 @@ class Month(Period):
 
     days: tuple[Period, ...]
 
+    def until(self, now: datetime) -> Month | None:
+        """Return its days that are past at ``now``, as a month; None: there are none."""
+        days = tuple(day for day in self.days if day.ends <= now)
+        if not days:
+            return None
+        ends = self.ends if self.ends <= now else days[-1].ends
+        return Month(begins=self.begins, ends=ends, days=days)
+
 
 def months(zone: ZoneInfo, since: datetime, until: datetime) -> Iterator[Month]:
     """Yield the local months that overlap ``since .. until``, the newest first."""

@@ -125,6 +125,16 @@ def test_days_and_months_are_stored_that_are_past_and_final(plant: Plant) -> Non
         instant("2026-02-28T23:00Z"): instant("2026-03-31T22:00Z"),
         instant("2026-03-31T22:00Z"): instant("2026-04-30T22:00Z"),
     }
+    # of a month that is not over, what is past: of May that is not yet final
+    plant.connection.execute(
+        "UPDATE emission_hour SET final = true WHERE hour < '2026-05-04T22:00Z'"
+    )
+    for now, ends in ((NOW, "2026-05-04T22:00Z"), (NOW + 24 * HOUR, "2026-05-04T22:00Z")):
+        _sum(plant.connection, now)
+        assert plant.rows("SELECT max(ends) FROM emission_month") == [(instant(ends),)]
+    plant.connection.execute("UPDATE emission_hour SET final = true")
+    _sum(plant.connection, NOW + 24 * HOUR)
+    assert plant.rows("SELECT max(ends) FROM emission_month") == [(instant("2026-05-05T22:00Z"),)]
     assert _wrong(plant) == []
     stored = _sums(plant)
     _sum(plant.connection)
@@ -353,5 +363,5 @@ def test_a_writer_who_holds_nothing_is_waited_for_or_waits(database_url: str) ->
         assert len(_sums(plant)) == (45 + 2) * len(plant.sources)
         for table in ("emission_day", "emission_month"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                summer.execute(f"UPDATE {table} SET co2_ug = 0")
+                summer.execute(f"DELETE FROM {table}")
     plant.close()

@@ -99,8 +99,8 @@ def test_no_login_reaches_further_than_its_rights(
         "UPDATE emission_hour_history SET co2_ug = 0",
         "DELETE FROM emission_hour",
         "DELETE FROM emission_hour_history",
-        "UPDATE emission_month SET co2_ug = 0",
         "DELETE FROM emission_day",
+        "DELETE FROM emission_month",
         "UPDATE reading_correction SET note = ''",
         "UPDATE alembic_version SET version_num = ''",
         "SELECT rolpassword FROM pg_authid",
@@ -121,6 +121,7 @@ def test_no_login_reaches_further_than_its_rights(
                 "tonne_aggregate"
             },
             "INSERT INTO emission_day SELECT * FROM emission_day": {"tonne_aggregate"},
+            "UPDATE emission_month SET co2_ug = 0": {"tonne_aggregate"},
             "SELECT remove_sums('{}', '{}')": {"tonne_aggregate"},
             "UPDATE emission_minute SET co2_ug = 0": {"tonne_aggregate"},
             "SELECT drop_readings('')": {"tonne_aggregate"},

@@ -58,7 +58,8 @@ AND NOT EXISTS (SELECT FROM emission_hour h WHERE h.source_id = s.id AND NOT h.f
 _INCOMPLETE: Final = f"""
 SELECT DISTINCT x.n FROM source s CROSS JOIN {_PERIODS}
 WHERE s.facility_id = %(facility)s
-  AND NOT EXISTS (SELECT FROM emission_month e WHERE e.source_id = s.id AND e.begins = x.begins)
+  AND NOT EXISTS (SELECT FROM emission_month e WHERE e.source_id = s.id AND e.begins = x.begins
+                  AND e.ends = x.ends)
   AND {_HAS_HOURS}
 ORDER BY 1
 """  # noqa: S608 - constants
@@ -67,7 +68,8 @@ _ABSENT: LiteralString = """
 SELECT s.id, min(x.begins), max(x.ends)
 FROM source s CROSS JOIN {periods}
 WHERE s.facility_id = %(facility)s
-  AND NOT EXISTS (SELECT FROM {table} e WHERE e.source_id = s.id AND e.begins = x.begins)
+  AND NOT EXISTS (SELECT FROM {table} e WHERE e.source_id = s.id AND e.begins = x.begins
+                  AND e.ends = x.ends)
   AND {is_settled}
 GROUP BY s.id ORDER BY s.id
 """
@@ -78,8 +80,11 @@ SELECT pg_try_advisory_xact_lock(%(facility_lock)s, %(facility)s)
 """
 _TIMEZONE: Final = "SELECT timezone FROM facility WHERE id = %s"
 
+_VALUES: LiteralString = f"ends, {hour_sums.COLUMNS}"
+
 # Between an end and the next beginning is no period. OFFSET: what is made of an hour is made once.
 # No sum lies across another one: the rules of a zone may have been corrected since that was stored.
+# That of a month which is not over takes the place of a shorter one.
 _FILL: LiteralString = f"""
 WITH p AS (
     SELECT * FROM unnest(%(sources)s::int4[], %(firsts)s::timestamptz[], %(lasts)s::timestamptz[])
@@ -102,7 +107,9 @@ FROM x JOIN {_PERIODS.replace("AS x(", "AS s(")} ON 2 * s.n - 1 = x.edge
 WHERE x.final AND {hour_sums.FITS}
   AND NOT EXISTS (SELECT FROM {{table}} e WHERE e.source_id = x.source_id
                   AND e.begins < s.ends AND e.begins > s.begins - interval '800 hours'
-                  AND e.ends > s.begins)
+                  AND e.ends > s.begins AND (e.begins < s.begins OR e.ends > s.ends))
+ON CONFLICT (source_id, begins) DO UPDATE
+SET ({_VALUES}) = ROW ({", ".join(f"excluded.{name}" for name in _VALUES.split(", "))})
 RETURNING hours
 """  # noqa: S608 - constants
 

@@ -66,8 +66,8 @@ WRITES: dict[str, dict[str, tuple[str, ...]]] = {
         # history is only ever added to: the right to change it is not given
         "emission_hour_history": ("INSERT",),
         # what their hours outdate, triggers remove
-        sum_tables.emission_day.name: ("INSERT",),
-        sum_tables.emission_month.name: ("INSERT",),
+        sum_tables.emission_day.name: ("INSERT", "UPDATE"),
+        sum_tables.emission_month.name: ("INSERT", "UPDATE"),
         "source_hour_input": ("INSERT", "UPDATE", "DELETE"),
         "source_hour_input_history": ("INSERT",),
         pollutant_tables.pollutant_mean.name: ("INSERT", "UPDATE", "DELETE"),
