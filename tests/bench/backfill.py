@@ -3,7 +3,7 @@
 Run by ``make bench``; writes ``.tonne/bench/backfill.json``. Meters send their quarter hours of
 years, a day in each message, as fast as they are acknowledged. Beside them others publish live, in
 the same facility and in another one, while viewers listen to ``/v1/stream``; latencies are those of
-``live_latency.py``. In full (``--meters 200 --years 5``, 35 million readings, 105 million source
+``live_latency.py``. In full (``--meters 200 --years 5``, 35 million readings, 526 million source
 minutes) it takes hours; by default it is a piece of that. What is computed in the end is checked.
 """
 
