@@ -1,0 +1,58 @@
+"""Short questions of answers stay short: indexes for what is chosen, chunks of the span alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.core.store.answers import answer_states
+from services.core.store.readings import history_arrays
+from tests.integration.aggregator.plant import Plant, Reading, instant
+
+START = instant("2026-06-02T00:00:00Z")
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def plant(database_url: str) -> Iterator[Plant]:
+    plant = Plant(database_url)
+    # of small tables every plan reads all
+    plant.connection.execute("SET enable_seqscan = off")
+    yield plant
+    plant.close()
+
+
+def plan(plant: Plant, sql: str, **parameters: Any) -> str:
+    cursor = plant.connection.execute(f"EXPLAIN {sql}".encode(), parameters, prepare=False)
+    return "\n".join(line for (line,) in cursor.fetchall())
+
+
+def test_readings_of_a_chart_come_by_index_from_the_chunks_of_the_span(plant: Plant) -> None:
+    plant.store([Reading("meter.power", START + k * 7 * DAY, 1.0) for k in range(-5, 6)])
+    asked = history_arrays._parameters(plant.channels["meter.power"], START, START + 8 * DAY)
+    stored = plan(plant, history_arrays._SERIES_STORED, **asked)
+    assert "Seq Scan" not in stored
+    assert 1 <= stored.count("Index Scan using") <= 3, stored
+    packed = plan(plant, history_arrays._SERIES_PACKED, **asked)
+    assert "packed_readings_pkey" in packed
+    assert "Sort  (" not in packed
+
+
+def test_the_state_of_answers_is_found_by_index(plant: Plant) -> None:
+    live = plan(
+        plant, answer_states._LIVE.text.replace(":facility", "%(facility)s"), facility="works"
+    )
+    totals = plan(
+        plant,
+        answer_states._TOTALS.text.replace(":facilities", "%(facilities)s"),
+        facilities=[plant.facility_id],
+    )
+    for found in (live, totals):
+        assert found.count("touched_facility_id_live_id_idx") == 2, found
+        assert "facility_progress_pkey" in found
+        assert "Seq Scan on touched" not in found
+    assert "alert_open_idx" in live
+    assert "alert_comment_alert_id_idx" in live
