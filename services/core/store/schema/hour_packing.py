@@ -19,35 +19,30 @@ IN_FORCE: LiteralString = f"source_id, hour, {per_figure(IN_HOURS)}, {_REST}, op
 SUPERSEDED: LiteralString = f"source_id, hour, {per_figure(IN_HOURS)}, {_REST}, superseded_at"
 
 
-def _digested(name: LiteralString, value: LiteralString, send: LiteralString) -> LiteralString:
-    """Return the SQL of a column's part of the digest; of zeros there is none.
+def _array(value: LiteralString) -> LiteralString:
+    """Return the SQL of a column as bytes; whole arrays are sent in a third of the time of rows."""
+    return f"array_send(array_agg({value}))"
+
+
+def _figure(name: LiteralString) -> LiteralString:
+    """Return the SQL of a figure's part of the digest; of zeros there is none.
 
     That a figure is kept later changes no digest.
     """
     return (
-        f"CASE WHEN bool_or({value} <> {'false' if send == 'boolsend' else '0'})"
-        f" THEN '{name}'::bytea || string_agg({send}({value}), '') ELSE ''::bytea END"
+        f"CASE WHEN bool_or(r.{name} IS DISTINCT FROM 0)"
+        f" THEN '{name}'::bytea || {_array(f'r.{name}::int8')} ELSE ''::bytea END"
     )
-
-
-def _sent(text: LiteralString) -> LiteralString:
-    return f"string_agg(int4send(octet_length({text})) || convert_to({text}, 'UTF8'), '')"
 
 
 def _rows(last: LiteralString) -> LiteralString:
     """Return the SQL of all that rows ``r`` hold, which come in order; empty: there are none."""
     parts = [
-        "string_agg(timestamptz_send(r.hour), '')",
-        *(_digested(f.name, f"coalesce(r.{f}, 0)::int8", "int8send") for f in IN_HOURS),
-        *(_digested(f"unknown_{f}", f"(r.{f} IS NULL)", "boolsend") for f in NULLABLE),
-        "string_agg(int4send(r.version), '')",
-        "string_agg(boolsend(r.final), '')",
-        _sent("r.quality"),
-        "string_agg(boolsend(r.code IS NULL), '')",
-        _sent("coalesce(r.code, '')"),
-        _sent("r.reason"),
-        "string_agg(timestamptz_send(r.known_at), '')",
-        f"string_agg(timestamptz_send(r.{last}), '')",
+        _array("r.hour"),
+        *(_figure(figure.name) for figure in IN_HOURS),
+        *(_array(f"r.{name}") for name in ("version", "final", "known_at", last)),
+        # not in the encoding of the session
+        *(_array(f"convert_to(r.{name}, 'UTF8')") for name in ("quality", "code", "reason")),
     ]
     return "coalesce(" + " || ".join(parts) + ", ''::bytea)"
 
