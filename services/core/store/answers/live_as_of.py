@@ -11,18 +11,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, LiteralString
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import psycopg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.core.store.answers.grouping import Groups
+from services.core.store.answers.hour_columns import HourColumns, hour_columns
 from services.core.store.answers.live import EXPORTED_UNIT, FacilityLive, source_live
 from services.core.store.answers.live_windows import SpanTotal
 from services.core.store.computation import hours_then, minutes_as_known
 from services.core.store.computation.hours_then import HourMinutes, HoursThen
-from services.core.store.emissions import hour_history, hours_as_known
+from services.core.store.emissions import hour_history
 from services.core.store.emissions.hours_as_known import SourceHours
 from services.core.store.registry.replaced_sources import is_replaced
 from services.core.store.schema.figures import (
@@ -34,13 +36,23 @@ from services.core.store.schema.figures import (
     WINDOW_AMOUNTS,
     WITHOUT_BOUNDS,
     names,
-    per_figure,
 )
 from services.core.timeline import windows
-from services.core.timeline.instants import HOUR, MILLISECOND, MINUTE, MINUTE_US, from_us, to_minute
+from services.core.timeline.instants import (
+    HOUR,
+    MILLISECOND,
+    MINUTE,
+    MINUTE_US,
+    from_us,
+    to_minute,
+    to_us,
+)
 
 #: A source's newest minute is looked for so far back.
 _NEWEST_HOURS = 31 * 24
+
+#: So many sources at a time: a year of their hours takes some 30 MB.
+_SOURCES_AT_ONCE: Final = 20
 
 _FACILITY = text(
     """
@@ -63,17 +75,6 @@ WHERE s.facility_id = :facility_id AND NOT (
 ORDER BY s.id
 """
 )
-
-_TOTALS: LiteralString = f"""
-WITH n AS (
-    SELECT * FROM unnest(CAST(%(spans)s AS text[]), CAST(%(whole_from)s AS timestamptz[]))
-                  AS x(span, whole_from)
-), v AS ({hours_as_known.AS_KNOWN})
-SELECT v.source_id, n.span, {per_figure(WITHOUT_BOUNDS, "sum(v.{f}) AS {f}")},
-       {", ".join(f"sum(v.{time}) AS {time}" for time in TIMES)}
-FROM v JOIN n ON v.hour >= n.whole_from AND v.hour < %(running)s
-GROUP BY 1, 2
-"""
 
 # The newest hours that anything is known of; of the newest one the minutes tell.
 _NEWEST = """
@@ -176,22 +177,18 @@ async def facility_live_as_of(
     )
     begins = windows.first_minutes(minute, ZoneInfo(head.timezone))
     source_ids = [source["source_id"] for source in sources]
-    first, last = min(begins.values()) - HOUR, as_of + MINUTE
-    async with hour_history.reading_async(connection, source_ids, first, last):
-        rows = await connection.exec_driver_sql(
-            _TOTALS,
-            {
-                **hours_as_known.parameters(as_of, past.hours.figures if past.hours else {}),
-                "sources": source_ids,
-                "spans": list(begins),
-                "whole_from": [_whole_hour(begin) for begin in begins.values()],
-                "first": first,
-                "last": last,
-                "minute": minute,
-                "running": as_of.replace(minute=0, second=0, microsecond=0),
-            },
+    totals: dict[tuple[int, str], dict[str, int]] = {}
+    for start in range(0, len(source_ids), _SOURCES_AT_ONCE):
+        ids = source_ids[start : start + _SOURCES_AT_ONCE]
+        hours = await hour_columns(
+            connection,
+            ids,
+            min(begins.values()) - HOUR,
+            as_of + MINUTE,
+            now=as_of,
+            then=past.hours.among(ids).figures if past.hours else {},
         )
-    totals = {(row["source_id"], row["span"]): row for row in rows.mappings()}
+        totals |= _of_whole_hours(hours, begins, as_of)
     newest_first: dict[int, list[int]] = {}
     for source_id, hour in sorted(past.minutes, reverse=True):
         newest_first.setdefault(source_id, []).append(hour)
@@ -220,6 +217,23 @@ async def facility_live_as_of(
             for source in sources
         ),
     )
+
+
+def _of_whole_hours(
+    hours: HourColumns, begins: Mapping[str, datetime], as_of: datetime
+) -> dict[tuple[int, str], dict[str, int]]:
+    """Add up the whole hours of each window, by source and window; none that was running."""
+    running_us = to_us(as_of.replace(minute=0, second=0, microsecond=0))
+    times = {"covered_ms": hours.figures["covered_ms"], **hours.methods_ms}
+    columns = {**{name: hours.figures[name] for name in names(WITHOUT_BOUNDS)}, **times}
+    totals = {}
+    for window, since in begins.items():
+        within = (hours.hour_us >= to_us(_whole_hour(since))) & (hours.hour_us < running_us)
+        groups = Groups(hours.source_id[within])
+        sums = {name: groups.sums(column[within]).tolist() for name, column in columns.items()}
+        for index, source_id in enumerate(groups.keys.tolist()):
+            totals[source_id, window] = {name: column[index] for name, column in sums.items()}
+    return totals
 
 
 def _newest(

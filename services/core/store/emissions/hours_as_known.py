@@ -72,9 +72,6 @@ def by_method(hours: LiteralString) -> LiteralString:
     return f"{_BY_METHOD} {hours}) k"
 
 
-#: With the time of each method.
-AS_KNOWN: LiteralString = by_method(HOURS_AS_KNOWN)
-
 _WERE_OPEN = """
 SELECT h.source_id, minute_of(h.hour) / 60
 FROM unnest(%(sources)s::int4[], %(firsts)s::timestamptz[], %(lasts)s::timestamptz[])
@@ -130,7 +127,7 @@ def were_open(
 
 
 def parameters(as_of: datetime, hours: Mapping[tuple[int, int], HourFigures]) -> dict[str, Any]:
-    """Return the parameters of :data:`AS_KNOWN`; ``as_of`` is aware.
+    """Return the parameters of :data:`HOURS_AS_KNOWN`; ``as_of`` is aware.
 
     ``hours``: what those that were open then had come to, by source and hour.
     """
