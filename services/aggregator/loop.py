@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import structlog
 
+from services.aggregator.base_years import BaseYears
 from services.aggregator.fair_turns import FairTurns
 from services.aggregator.head import Head
 from services.aggregator.packing import Packing
@@ -67,6 +68,7 @@ class Loop:
         self._retention = retention
         self._packing = packing
         self._summing = summing
+        self._base_years = BaseYears(monotonic=monotonic)
         self._plans: dict[int, FacilityPlan] = {}
         self._heads: dict[int, Head] = {}
         #: of facilities of which something is set aside, or was
@@ -134,6 +136,7 @@ class Loop:
                 connection, self._clock.now(), plans=self._plans, busy=busy
             )
             worked |= self._summing.step(connection, self._clock.now(), busy=busy)
+            self._base_years.step(connection, self._clock.now(), busy=busy)
         if self._progress.due:
             self._report(connection)
         return worked
@@ -229,6 +232,7 @@ class Loop:
                     *self._retention.notices(),
                     *self._packing.notices(),
                     *self._summing.notices(),
+                    *self._base_years.notices(),
                 ],
             },
         )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from services.core.accounting.alerting.measures.emissions import COVERAGE_DELAY, Totals
 from services.core.store.alerts import watch_series
 from services.core.store.alerts.watch_series import Sources, WindowTotal
+from services.core.timeline.instants import EPOCH, MINUTE
 from services.core.timeline.windows import ROLLING_MINUTES, fixed_bounds
 
 Floats = NDArray[np.float64]
@@ -123,6 +124,11 @@ class EmissionSeries:
         """Return the whole minutes of a calendar's window after each minute."""
         minutes = range(self._first, self._last + 1)
         return np.array([fixed_bounds(window, m, self._zone)[1] - 1 - m for m in minutes])
+
+    def local_years(self) -> Integers:
+        """Return the calendar year of each minute."""
+        minutes = range(self._first, self._last + 1)
+        return np.array([(EPOCH + m * MINUTE).astimezone(self._zone).year for m in minutes])
 
     def totals(self, window: str, *, back: int = 0) -> Totals:
         """Return the window's total in each minute, or in that ``back`` before it.

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import islice
+from typing import NamedTuple
 
 from services.aggregator.alerts.emission_series import EmissionSeries
 from services.aggregator.alerts.value_request import ValueRequest
 from services.core.accounting.alerting.measures.emissions import EmissionMeasure
 from services.core.accounting.alerting.measures.source_groups import SourceGroups, SourceThreshold
 from services.core.accounting.alerting.measures.values import Values
+from services.core.accounting.pathway.paths import Path
 from services.core.store.alerts.watch_series import Sources
+from services.core.store.registry import pathways
+from services.core.store.registry.pathways import StatedPath
 from services.core.store.registry.watch_plan import Watched
 
-#: Thresholds of one mass by measure and window, each with its row in the values.
-_Members = dict[tuple[EmissionMeasure, str | None], list[tuple[int, Watched]]]
+
+class _Member(NamedTuple):
+    """A threshold with its row in the values."""
+
+    row: int
+    watched: Watched
+    #: that it is compared with
+    path: Path | None
+
+
+#: Thresholds of one mass by measure and window.
+_Members = dict[tuple[EmissionMeasure, str | None], list[_Member]]
 
 
 def fill(values: Values, request: ValueRequest) -> None:
@@ -22,11 +36,20 @@ def fill(values: Values, request: ValueRequest) -> None:
     by_mass: dict[str, _Members] = defaultdict(lambda: defaultdict(list))
     for measure, members in request.thresholds.items():
         if isinstance(measure, EmissionMeasure):
+            paths = _paths(request) if measure.follows_path else {}
             for row, watched in members:
-                spec = watched.spec
-                by_mass[spec.mass][measure, spec.window].append((row, watched))
+                spec, path = watched.spec, paths.get(watched.spec.scope)
+                mass = spec.mass if path is None else path.spec.figure
+                member = _Member(row, watched, None if path is None else path.path)
+                by_mass[mass][measure, spec.window].append(member)
     for mass, by_measure in by_mass.items():
         _fill(values, request, mass, by_measure)
+
+
+def _paths(request: ValueRequest) -> dict[int | None, StatedPath]:
+    """Read the facility's paths to net zero by scope: base years change without the registry."""
+    paths = pathways.stated_paths(request.connection, [request.facility_id], None)
+    return {path.spec.scope: path for path in paths}
 
 
 def _fill(values: Values, request: ValueRequest, mass: str, by_measure: _Members) -> None:
@@ -35,8 +58,8 @@ def _fill(values: Values, request: ValueRequest, mass: str, by_measure: _Members
     ids = [
         source
         for members in by_measure.values()
-        for _, watched in members
-        for source in watched.sources
+        for member in members
+        for source in member.watched.sources
     ]
     sources = Sources(set(ids))
     series = EmissionSeries(
@@ -58,8 +81,9 @@ def _fill(values: Values, request: ValueRequest, mass: str, by_measure: _Members
                 list(islice(source_rows, len(watched.sources))),
                 measure.is_cumulative and watched.spec.is_projected,
                 watched.spec.budget,
+                path,
             )
-            for row, watched in members
+            for row, watched, path in members
         ]
         groups = SourceGroups(thresholds, window=window or "", retired=series.retired)
         measure.fill(values, groups, series)

@@ -17,6 +17,7 @@ Where do I go to ...?
 * put a band on a total ......................... `uncertainty`
 * judge limits, and say what an alert is ......... `alerting`
 * compute a stack, judge and substitute hours ... `stack`
+* compare emissions with a path to net zero ..... `pathway`
 
 Each rule, its source and the test that proves it are in ``deploy/docs/trust/rules.md``.
 """

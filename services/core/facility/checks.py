@@ -49,6 +49,7 @@ def problems(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
     for i, source in enumerate(file.sources):
         yield from _source(("sources", i), file, source, factors, shared)
     yield from threshold_checks.problems(file)
+    yield from _paths(file)
 
 
 def warnings(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterator[str]:
@@ -214,6 +215,15 @@ def _repeated(file: model.FacilityFile) -> Iterator[Finding]:
                     f"{channel.id!r} stands twice among the channels of {device.id}",
                 )
             earlier.add(channel.id)
+
+
+def _paths(file: model.FacilityFile) -> Iterator[Finding]:
+    scopes = [path.scope for path in file.pathway]
+    for i, scope in enumerate(scopes):
+        if scope in scopes[:i]:
+            yield ("pathway", i, "scope"), f"there are two paths of scope {scope}: a scope has one"
+        if scope not in {source.scope for source in file.sources}:
+            yield ("pathway", i, "scope"), f"there is no source of scope {scope}"
 
 
 def _checks(file: model.FacilityFile) -> Iterator[Finding]:

@@ -24,6 +24,7 @@ from services.core.facility.fields import (
     Zone,
     at_most,
 )
+from services.core.facility.pathway import ScopePath
 from services.core.facility.sources import (
     LOAD,
     OPERATING,
@@ -56,6 +57,7 @@ __all__ = [
     "Notify",
     "Operating",
     "ReportingZone",
+    "ScopePath",
     "Source",
     "StackSource",
     "enters",
@@ -172,6 +174,9 @@ class FacilityFile(Part):
     )
     notify: Annotated[tuple[Notify, ...], at_most(100)] = Field(
         (), description="Recipients of alerts."
+    )
+    pathway: Annotated[tuple[ScopePath, ...], at_most(3)] = Field(
+        (), description="What each scope may emit in each year on the way to net zero."
     )
 
     #: what is told of times that were written without an offset

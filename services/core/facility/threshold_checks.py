@@ -33,6 +33,7 @@ def threshold_problems(file: model.FacilityFile, threshold: Threshold) -> Iterat
         yield "source", _no("source", threshold.source, sources)
     if threshold.scope is not None and threshold.scope not in {s.scope for s in file.sources}:
         yield "scope", f"there is no source of scope {threshold.scope}"
+    yield from _path(file, threshold)
     if threshold.device is not None and threshold.device not in devices:
         yield "device", _no("device", threshold.device, devices)
     if threshold.pollutant is not None and threshold.source in sources:
@@ -76,6 +77,15 @@ def warnings(file: model.FacilityFile) -> Iterator[str]:
                 f" by {names}{', ...' if len(watched) > 5 else ''}: it is the same as CO2 there;"
                 " leave figure out, or name a market_factor of a source of scope 2"
             )
+
+
+def _path(file: model.FacilityFile, threshold: Threshold) -> Iterator[tuple[str, str]]:
+    scopes = {path.scope for path in file.pathway}
+    if threshold.definition.follows_path and threshold.scope not in scopes:
+        yield (
+            "scope",
+            f"the file states no path of scope {threshold.scope}: add one to its pathway",
+        )
 
 
 def _has_market_factor(source: model.Source) -> bool:

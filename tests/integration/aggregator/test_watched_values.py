@@ -165,3 +165,26 @@ def test_quarantine_counts_what_came_in_the_window_and_waits(works: Watch) -> No
         )
     last = int(at.timestamp()) // 60
     assert judged(works, last, last).value[:, 0].tolist() == [2, 2]
+
+
+def test_a_year_is_compared_with_what_the_path_of_its_scope_allows(works: Watch) -> None:
+    works.restate(
+        "pathway:\n"
+        "  - {scope: 2, figure: co2, base: {year: 2024, tonnes: 1}, policy: contraction,"
+        " rate: 10}\n"
+        "thresholds:\n"
+        "  - {id: path, scope: 2, measure: pathway, window: year, above: 0.5}\n"
+    )
+    last = int((T0 + timedelta(hours=HOURS)).timestamp()) // 60
+    new_year = fixed_bounds("year", last, ZONE)[0]
+    found = judged(works, new_year - 1, last)
+    sources = {"by-counter", "by-gauge", "by-interval"}
+    total = by_hand(works, "co2_ug + closing_ug", sources)
+    # 900 kg are allowed in 2025 and 800 in 2026
+    old = total(new_year - 365 * 1440, new_year - 1) / 1e9
+    assert found.value[0, 0] == pytest.approx(old / 900)
+    assert found.value[0, -1] == pytest.approx(total(new_year, last) / 1e9 / 800)
+    assert found.ends[0, -1] > found.value[0, -1]
+    # without a base year nothing is allowed or forbidden
+    works.connection.execute("UPDATE pathway_revision SET spec = spec #- '{0,base,tonnes}'")
+    assert np.isnan(judged(works, last, last).value).all()

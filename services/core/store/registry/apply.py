@@ -22,6 +22,7 @@ from services.core.store.database import database_time, notify
 from services.core.store.registry import (
     document_changes,
     grants,
+    pathways,
     recompute_queue,
     retirements,
     revisions,
@@ -89,6 +90,7 @@ def apply(
         apply_thresholds(connection, file, facility_id, changes, by=by)
     except OwnedElsewhereError as error:
         raise ApplyError(str(error)) from None
+    pathways.keep(connection, facility_id, file)
     if before not in (None, after) and not changes:
         changes.append(f"~ facility {file.facility.id}")
     if changes:

@@ -12,6 +12,7 @@ import numpy as np
 from services.core.accounting.alerting.measures.measure import (
     BUDGETED,
     TOTALS,
+    YEARLY,
     Measure,
     Subject,
     WindowRule,
@@ -63,6 +64,10 @@ class EmissionSeries(Protocol):
 
     def minutes_left(self, window: str) -> Integers:
         """Return the whole minutes of a calendar's window after each minute."""
+        ...
+
+    def local_years(self) -> Integers:
+        """Return the calendar year of each minute."""
         ...
 
 
@@ -164,4 +169,23 @@ class Budget(Total):
         thresholds.divide_by_budgets(values)
 
 
-MEASURES: Final = (Rate(), Total(), Coverage(), Budget())
+class Pathway(Total):
+    """Mass emitted in a year, as a share of what the scope's path to net zero allows in it."""
+
+    name = "pathway"
+    unit = "ratio"
+    unit_text = "a share from 0 to 1"
+    subjects: ClassVar[frozenset[Subject]] = frozenset({"scope"})
+    facility_wide = False
+    has_figure = False
+    windows = YEARLY
+    is_share = True
+    follows_path = True
+
+    def fill(self, values: Values, thresholds: SourceGroups, series: EmissionSeries) -> None:
+        """Put the totals, divided by the allowances of their years; unknown without a path."""
+        super().fill(values, thresholds, series)
+        thresholds.divide_by_allowances(values, series.local_years())
+
+
+MEASURES: Final = (Rate(), Total(), Coverage(), Budget(), Pathway())

@@ -41,6 +41,7 @@ SHORT = WindowRule(
     text="whole minutes or hours up to 24h, such as 15m",
 )
 BUDGETED = WindowRule(accepts=lambda window: window in {"month", "year"}, text="month or year")
+YEARLY = WindowRule(accepts=lambda window: window == "year", text="year")
 
 
 class Measure(ABC):
@@ -68,6 +69,8 @@ class Measure(ABC):
     has_pollutant: ClassVar[bool] = False
     #: is compared with a ``budget`` of kg
     has_budget: ClassVar[bool] = False
+    #: is compared with what the path of the scope to net zero allows, and is of the path's figure
+    follows_path: ClassVar[bool] = False
 
     #: a share: limits are such as 0.8 for 80 %
     is_share: ClassVar[bool] = False

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from services.core.accounting.alerting.measures.values import Booleans, Floats, Values
+from services.core.accounting.alerting.measures.values import Booleans, Floats, Integers, Values
+from services.core.accounting.pathway.paths import Path
+
+#: A lesser allowance counts as so much, or a neutral year without a residual would divide by 0.
+_LEAST_ALLOWED_KG: Final = 1.0
 
 
 class SourceThreshold(NamedTuple):
@@ -19,6 +23,8 @@ class SourceThreshold(NamedTuple):
     sources: Sequence[int]
     is_projected: bool
     budget_kg: float | None
+    #: None: it is not compared with one, or there is none
+    path: Path | None = None
 
 
 class SourceGroups:
@@ -73,3 +79,14 @@ class SourceGroups:
         for threshold in self._thresholds:
             for part in (values.value, values.ends, values.rise):
                 part[threshold.row] /= threshold.budget_kg or 1.0
+
+    def divide_by_allowances(self, values: Values, years: Integers) -> None:
+        """Turn masses into shares of what their paths allow; ``years``: of each minute."""
+        for threshold in self._thresholds:
+            allowed = np.full(years.size, np.nan)
+            for year in np.unique(years):
+                kg = None if threshold.path is None else threshold.path.allowed(int(year))
+                if kg is not None:
+                    allowed[years == year] = max(kg, _LEAST_ALLOWED_KG)
+            for part in (values.value, values.ends, values.rise):
+                part[threshold.row] /= allowed

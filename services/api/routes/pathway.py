@@ -1,0 +1,272 @@
+"""``/v1/pathway``: how facilities stand on their paths to net zero."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter
+from fastapi import Query as FromQuery
+from fastapi.responses import Response
+from pydantic import Field
+
+from services.api.auth import Reader, retired_header, visible_facilities
+from services.api.context import InContext
+from services.api.http.answers import Accept, rows_answer
+from services.api.http.parameters import FacilityList, Instant, Query
+from services.api.http.problems import NotFound
+from services.api.http.shapes import Row, Shape
+from services.api.models.pathway import PathStanding, PathYear
+from services.api.routes import pathway_groups
+from services.api.routes.pathway_groups import DatedPeak, ScopeStanding, standing
+from services.api.routes.pathway_reading import readings
+from services.core.store.answers.facility_queries import FacilityRow
+from services.core.store.answers.paths import facility_paths
+from services.core.store.emissions.base_years import local_year
+
+router = APIRouter(tags=["pathway"])
+
+_STANDINGS = Shape(PathStanding)
+_YEARS = Shape(PathYear)
+
+_BOTH = (
+    "Gross: removals and credits are not counted. Only facilities whose file states a `pathway`"
+    " have rows. JSON or, with `Accept: text/csv`, CSV."
+)
+
+
+class PathwayQuery(Query):
+    """Parameters of both calls."""
+
+    facility: FacilityList = Field([])
+    scope: int | None = Field(None, ge=1, le=3, description="one scope; default: all", examples=[1])
+    total: bool = Field(
+        False,
+        description="adds the paths of a scope and figure up over all facilities that are asked for"
+        " and have one",
+    )
+    as_of: Instant | None = Field(
+        None,
+        description="answers with what was known at this time, the base year's figure too; default:"
+        " now",
+    )
+
+
+@router.get(
+    "/v1/pathway",
+    summary="List how paths to net zero stand",
+    response_model=list[PathStanding],
+    responses=_STANDINGS.documented(
+        "A row for each path: what may still be emitted, how long that lasts, whether the trend"
+        f" crosses the path and whether emissions have peaked. {_BOTH}",
+        NotFound,
+    ),
+)
+async def get_pathway(
+    context: InContext,
+    who: Reader,
+    query: Annotated[PathwayQuery, FromQuery()],
+    accept: Accept = "",
+) -> Response:
+    """List how facilities stand on their paths."""
+    facilities, groups, now = await _groups(context, who, query)
+    return rows_answer(
+        [_standing(parts, now) for parts in groups],
+        _STANDINGS,
+        accept=accept,
+        headers=retired_header(facilities, query.facility),
+    )
+
+
+@router.get(
+    "/v1/pathway/years",
+    summary="List the years of paths to net zero",
+    response_model=list[PathYear],
+    responses=_YEARS.documented(
+        "A row for each year of each path, from the one after the base year to the path's last:"
+        f" what may be emitted and what was, in it and cumulatively. {_BOTH}",
+        NotFound,
+    ),
+)
+async def get_pathway_years(
+    context: InContext,
+    who: Reader,
+    query: Annotated[PathwayQuery, FromQuery()],
+    accept: Accept = "",
+) -> Response:
+    """List what is allowed and actual by year."""
+    facilities, groups, _ = await _groups(context, who, query)
+    return rows_answer(
+        [row for parts in groups for row in _years(parts)],
+        _YEARS,
+        accept=accept,
+        headers=retired_header(facilities, query.facility),
+    )
+
+
+async def _groups(
+    context: InContext, who: Reader, query: PathwayQuery
+) -> tuple[list[FacilityRow], list[list[ScopeStanding]], datetime]:
+    """Read the paths that are asked for, by row of the answer."""
+    facilities = await visible_facilities(context, who, query.facility)
+    now = context.clock.now()
+    as_of = None if query.as_of is None else min(now, query.as_of)
+    now = as_of or now
+    ids = [facility.id for facility in facilities]
+    paths = await context.database.read_in_thread(lambda c: facility_paths(c, ids, as_of))
+    async with context.database.read() as connection:
+        read = await readings(context, connection, facilities, paths, now, as_of=as_of)
+    groups: dict[tuple[Any, ...], list[ScopeStanding]] = {}
+    for reading in read:
+        spec = reading.stated.spec
+        if query.scope is None or spec.scope == query.scope:
+            place = reading.facility.slug if not query.total else ""
+            groups.setdefault((place, spec.scope, spec.figure), []).append(standing(reading))
+    return facilities, [groups[key] for key in sorted(groups)], now
+
+
+def _common(parts: Sequence[ScopeStanding]) -> Row:
+    spec = parts[0].reading.stated.spec
+    return {
+        "facility": " ".join(part.reading.facility.slug for part in parts),
+        "scope": spec.scope,
+        "figure": spec.figure,
+        "basis": "gross",
+    }
+
+
+def _standing(parts: Sequence[ScopeStanding], now: datetime) -> Row:
+    specs = [part.reading.stated.spec for part in parts]
+    policies = {spec.policy: spec.definition for spec in specs}
+    bases = [part.reading.stated.base for part in parts]
+    base = bases[0] if len(parts) == 1 else None
+    paths = [part.path for part in parts]
+    known_paths = [path for path in paths if path is not None]
+    is_known = len(known_paths) == len(paths)
+    total = pathway_groups.total(parts)
+    half = pathway_groups.gap_half_kg(parts)
+    gap = None if total is None else total.gap_kg
+    neutral = [path.neutral_year for path in known_paths]
+    year = min(part.reading.now.year for part in parts)
+    return _STANDINGS.row(
+        total,
+        **_common(parts),
+        time=now,
+        policy=" ".join(policies),
+        policy_source="; ".join(p.source for p in policies.values() if p.source) or None,
+        policy_published=" ".join(
+            f"{p.published}" for p in policies.values() if p.published is not None
+        )
+        or None,
+        base_year=min(spec.base.year for spec in specs),
+        base_kg=sum(path.base_kg for path in known_paths) if is_known else None,
+        base_version=None if base is None else base.version,
+        base_known_at=None if base is None else base.known_at,
+        base_cause=None if base is None else base.cause,
+        year=year,
+        allowed_kg=None if total is None else total.allowed_kg.get(year),
+        actual_kg=_actual(parts, year),
+        known_share=pathway_groups.known_share(parts, year),
+        silent_sources=" ".join(
+            name if len(parts) == 1 else f"{part.reading.facility.slug}.{name}"
+            for part in parts
+            for name in part.reading.silent
+        ),
+        last_year=max(path.last_year for path in known_paths) if is_known else None,
+        neutral_year=max(n for n in neutral if n is not None)
+        if is_known and None not in neutral
+        else None,
+        residual_kg=sum(path.residual_kg for path in known_paths) if is_known else None,
+        missing_years=" ".join(str(y) for y in sorted({y for p in parts for y in p.missing})),
+        gap_low_kg=None if gap is None or half is None else gap - half,
+        gap_high_kg=None if gap is None or half is None else gap + half,
+        **({} if total is not None else dict.fromkeys(_OF_PROGRESS)),
+        **_peak(parts),
+        reason=_reason(parts),
+    )
+
+
+#: What a row tells of progress, under the same names.
+_OF_PROGRESS = (
+    "year_left_kg",
+    "year_days_left",
+    "rate_kg_day",
+    "budget_kg",
+    "budget_left_kg",
+    "days_left",
+    "allowed_to_date_kg",
+    "actual_to_date_kg",
+    "gap_kg",
+    "trend_kg_a_year",
+    "crosses_year",
+    "newest_365d_kg",
+)
+
+
+def _actual(parts: Sequence[ScopeStanding], year: int) -> float | None:
+    """Return what all emitted in a year; None: nothing is known of one whose path has begun."""
+    begun = [part for part in parts if part.reading.stated.spec.base.year < year]
+    if not begun or any(year not in part.actual for part in begun):
+        return None
+    return sum(part.actual[year].kg for part in begun)
+
+
+def _peak(parts: Sequence[ScopeStanding]) -> Row:
+    dated: DatedPeak | None = pathway_groups.peak_of(parts)
+    if dated is None:
+        names = ("highest_365d_kg", "highest_365d_until", "below_peak_kg", "below_peak_half_kg")
+        return {**dict.fromkeys(names), "peak": None}
+    zone = ZoneInfo(parts[0].reading.facility.timezone)
+    after = dated.highest_on + timedelta(days=1)
+    return {
+        "highest_365d_kg": dated.peak.highest_kg,
+        "highest_365d_until": datetime(after.year, after.month, after.day, tzinfo=zone),
+        "below_peak_kg": dated.peak.below_kg,
+        "below_peak_half_kg": dated.peak.half_kg,
+        "peak": dated.peak.verdict,
+    }
+
+
+def _reason(parts: Sequence[ScopeStanding]) -> str | None:
+    lacking = [part.reading for part in parts if part.path is None]
+    if not lacking:
+        return None
+    names = ", ".join(f"{r.facility.slug} {r.stated.spec.base.year}" for r in lacking)
+    return (
+        f"nothing is known yet of the base year ({names}): it is told once the year is over and all"
+        " its hours are closed; or state its tonnes in the facility file"
+    )
+
+
+def _years(parts: Sequence[ScopeStanding]) -> Iterator[Row]:
+    first = min(part.reading.stated.spec.base.year for part in parts) + 1
+    last = max(
+        part.reading.now.year
+        if part.path is None
+        else max(part.path.last_year, part.reading.now.year)
+        for part in parts
+    )
+    allowed_sum: float | None = 0.0
+    actual_sum: float | None = 0.0
+    for year in range(first, last + 1):
+        begun = [part for part in parts if part.reading.stated.spec.base.year < year]
+        allowances = [None if part.path is None else part.path.allowed(year) for part in begun]
+        known = [kg for kg in allowances if kg is not None]
+        allowed = sum(known) if len(known) == len(begun) else None
+        actual = _actual(parts, year)
+        allowed_sum = None if allowed is None or allowed_sum is None else allowed_sum + allowed
+        actual_sum = None if actual is None or actual_sum is None else actual_sum + actual
+        origins = {part.actual[year].origin for part in begun if year in part.actual}
+        yield {
+            **_common(begun),
+            "time": local_year(year, begun[0].reading.facility.timezone)[0],
+            "year": year,
+            "allowed_kg": allowed,
+            "actual_kg": actual,
+            "origin": None if actual is None else "both" if len(origins) > 1 else origins.pop(),
+            "known_share": pathway_groups.known_share(begun, year),
+            "cumulative_allowed_kg": allowed_sum,
+            "cumulative_actual_kg": actual_sum,
+        }

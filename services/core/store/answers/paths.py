@@ -1,0 +1,50 @@
+"""What an answer about paths to net zero takes from the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import psycopg
+
+from services.core.store.registry.pathways import StatedPath, stated_paths
+
+_FIRST_HOURS: Final = """
+SELECT s.facility_id, min(h.hour) FROM source s
+CROSS JOIN LATERAL (
+    (SELECT hour FROM emission_hour WHERE source_id = s.id ORDER BY hour LIMIT 1)
+    UNION ALL
+    (SELECT first_hour FROM packed_hours WHERE source_id = s.id ORDER BY month LIMIT 1)) h
+WHERE s.facility_id = ANY(%(facilities)s) GROUP BY 1
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FacilityPaths:
+    """A facility with at least one path."""
+
+    facility_id: int
+    #: by scope
+    paths: tuple[StatedPath, ...]
+    #: None: nothing was ever known of them
+    first_hour: datetime | None
+
+
+def facility_paths(
+    connection: psycopg.Connection[Any], facility_ids: Sequence[int], as_of: datetime | None
+) -> dict[int, FacilityPaths]:
+    """Read the paths of facilities that have any; ``as_of``: as they were known then."""
+    paths: dict[int, list[StatedPath]] = {}
+    for path in stated_paths(connection, facility_ids, as_of):
+        paths.setdefault(path.facility_id, []).append(path)
+    first_hours = dict(connection.execute(_FIRST_HOURS, {"facilities": list(paths)}).fetchall())
+    return {
+        facility_id: FacilityPaths(
+            facility_id=facility_id,
+            paths=tuple(of_facility),
+            first_hour=first_hours.get(facility_id),
+        )
+        for facility_id, of_facility in paths.items()
+    }
