@@ -3,8 +3,8 @@
 The facility file of one facility is applied; the registry of the others is copied from it in SQL.
 Hours are one INSERT of each month, before the table has its key, which is made at the end; rows lie
 in the order in which hours end, as the aggregator writes them, so that the year of a source is
-spread over all of the table. Readings of one channel go in by COPY and are packed as the aggregator
-packs them.
+spread over all of the table. Sums of days and months are stored as the aggregator stores them.
+Readings of three channels go in by COPY and are packed as the aggregator packs them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Final, LiteralString
 import numpy as np
 import psycopg
 
+from services.aggregator.summing import Summing
 from services.core.facility.file import parse
 from services.core.store.database.arrays import copy_data
 from services.core.store.database.connect import connect, engine
@@ -201,6 +202,9 @@ def build(url: str, shape: Shape, now: datetime) -> dict[str, Any]:
         _copy_registry(connection, shape.facilities)
         hours = _store_hours(connection, first, last)
         _store_windows(connection, last)
+        summing = Summing()
+        while summing.step(connection, now):
+            pass
         readings = _store_readings(connection, first, last)
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")
@@ -256,17 +260,19 @@ def _store_readings(connection: psycopg.Connection[Any], first: datetime, last: 
         ).fetchall()
     )
     packed_to = to_us(last - PACKED_AFTER) // DAY_US
-    for name, value in values.items():
-        columns = {
-            "channel_id": np.full(ts_us.size, ids[name], dtype=np.int32),
-            "ts": ts_us - POSTGRES_EPOCH_US,
-            "value": value,
-            "quality": np.zeros(ts_us.size, dtype=np.int16),
-            "time_source": np.zeros(ts_us.size, dtype=np.int16),
-            "received_at": received_us - POSTGRES_EPOCH_US,
-        }
-        with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-            copy.write(copy_data(columns))
+    # one instant after the other, as they arrive
+    size = ts_us.size * len(values)
+    columns = {
+        "channel_id": np.tile([ids[name] for name in values], ts_us.size).astype(np.int32),
+        "ts": np.repeat(ts_us, len(values)) - POSTGRES_EPOCH_US,
+        "value": np.column_stack(list(values.values())).ravel(),
+        "quality": np.zeros(size, dtype=np.int16),
+        "time_source": np.zeros(size, dtype=np.int16),
+        "received_at": np.repeat(received_us, len(values)) - POSTGRES_EPOCH_US,
+    }
+    with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        copy.write(copy_data(columns))
+    for name in values:
         for day in range(to_us(first) // DAY_US, packed_to):
             days.pack(connection, ids[name], day)
     connection.execute("SELECT free_empty_chunks()")
