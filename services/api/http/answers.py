@@ -19,6 +19,8 @@ from services.api.http.shapes import Row, Shape
 
 #: Enough that what a part costs by itself does not tell, and little for others to wait for.
 _ROWS_A_PART = 2000
+#: Each batch of Arrow has some thirty arrays of its own.
+_ROWS_A_BATCH = 10_000
 #: Each row group of Parquet has statistics and dictionaries of its own.
 _ROWS_A_GROUP = 50_000
 #: What one writes after ``Content-Type:``.
@@ -67,7 +69,7 @@ def table_answer(
     if media_type == CSV:
         parts = csv_lines.parts(shape.columns, tables)
     elif shape.arrow is not None and media_type == arrow_stream.MEDIA_TYPE:
-        parts = arrow_stream.stream(tables, shape.arrow)
+        parts = arrow_stream.stream(table.parts(_ROWS_A_BATCH), shape.arrow)
     elif shape.arrow is not None and media_type == parquet.MEDIA_TYPE:
         parts = parquet.stream(table.parts(_ROWS_A_GROUP), shape.arrow)
     else:

@@ -67,7 +67,11 @@ def _strings(column: Words, type_: na.Schema) -> Any:
     lengths = np.array([len(word) for word in encoded], dtype=np.int32)[column.index]
     ends = np.zeros(lengths.size + 1, dtype=np.int32)
     np.cumsum(lengths, out=ends[1:])
-    data = b"".join([encoded[index] for index in column.index.tolist()])
+    first = int(column.index[0]) if lengths.size else 0
+    if (column.index == first).all():
+        data = encoded[first] * lengths.size
+    else:
+        data = b"".join([encoded[index] for index in column.index.tolist()])
     return _buffers(type_, lengths.size, is_known, ends, data)
 
 

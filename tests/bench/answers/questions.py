@@ -56,6 +56,11 @@ def questions(shape: Shape, last: datetime) -> list[Question]:
         Question(
             name="all facilities, a year by month",
             asked_ms=50,
+            paths=(_path("emissions", **year, interval="1mo", group_by="facility"),),
+        ),
+        Question(
+            name="all sources, a year by month",
+            asked_ms=50,
             paths=(_path("emissions", **year, interval="1mo"),),
         ),
         Question(

@@ -24,11 +24,13 @@ from services.api.routes.emission_series import series_of
 from services.core.facility.file import parse as parse_file
 from services.core.runtime.clock import FixedClock
 from services.core.runtime.escapes import csv_text
+from services.core.store.answers import summed_periods
 from services.core.store.answers.facility_queries import facilities
 from services.core.store.answers.source_uncertainty import KnownAccounts
 from services.core.store.computation.hours_then import HoursThen, open_hours
 from services.core.store.database.connect import engine
 from services.core.store.database.transactions import reading, reading_pool
+from services.core.store.emissions import hours_as_known
 from services.core.store.emissions.hours_as_known import SourceHours
 from services.core.store.registry.apply import apply
 from services.core.timeline.instants import MINUTE, rfc3339
@@ -383,3 +385,23 @@ async def test_a_format_may_be_named_instead(client: httpx.AsyncClient) -> None:
     assert following.headers["content-type"].startswith("text/csv")
     missing = await client.get("/v1/emissions.xlsx", params=span)
     assert missing.status_code == 404
+
+
+def test_hours_and_sums_are_read_by_their_index(filled: Connection) -> None:
+    # the tables of a test are so small that any other plan would do
+    filled.execute("SET enable_seqscan = off")
+    parameters = {
+        "sources": [1, 2], "first": FIRST, "last": LAST, "minute": NOW, "as_of": NOW,
+        **hours_as_known.parameters(NOW, {}),
+    }  # fmt: skip
+    for statement, key in (
+        (hours_as_known.HOURS_IN_FORCE, "hour"),
+        (hours_as_known.HOURS_AS_KNOWN, "hour"),
+        (summed_periods._SUMS.replace("{table}", "emission_day"), "begins"),
+        (summed_periods._SUMS.replace("{table}", "emission_month"), "begins"),
+    ):
+        plan = "\n".join(row[0] for row in filled.execute(f"EXPLAIN {statement}", parameters))
+        conditions = [line for line in plan.split("\n") if "Index Cond" in line]
+        assert conditions, plan
+        assert all("source_id = ANY" in line and f"{key} >= " in line for line in conditions), plan
+        assert "Seq Scan" not in plan
