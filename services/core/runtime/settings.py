@@ -211,8 +211,8 @@ class Settings(BaseSettings):
         ge=0,
         le=36_500,
         description="readings older than this are packed by channel and day once every hour they"
-        " feed is final, hours by source and month, all of them read as before; 0: never, else at"
-        " least 3",
+        " feed is final, minutes by source and day, hours by source and month, all of them read as"
+        " before; 0: never, else at least 3",
     )
     archive: str | None = Field(
         None,
