@@ -36,3 +36,31 @@ def test_every_reader_and_writer_of_readings_sees_packed_days() -> None:
     }
     assert not blind, "open packed days first, see services/core/store/readings/history.py"
     assert len(naming) > 12
+
+
+#: As above, of minutes.
+_NAMES_MINUTES = re.compile(
+    r"\b(FROM|JOIN|INTO|UPDATE)\s+(public\.)?(emission_minute|minute_in_force)\b"
+)
+_SEES_BOTH_MINUTES = re.compile(
+    r"\bminute_history\.|\bpacked_minutes\b|\bopen_for_writing\b|\bwindow_sums\."
+)
+_MINUTE_ROWS_ALONE = {
+    "core/store/emissions/deferred_minutes.py": "those of packed days wait until they are opened",
+    "core/store/emissions/minute_rows.py": "the tick that calls it has opened the days",
+    "core/store/emissions/packing/days.py": "packs and opens",
+    "core/store/schema/minute_packing.py": "packs and opens",
+}
+
+
+def test_every_reader_and_writer_of_minutes_sees_packed_days() -> None:
+    blind = {
+        path.relative_to(_SERVICES).as_posix()
+        for path in _SERVICES.rglob("*.py")
+        if "migrations" not in path.parts
+        and _NAMES_MINUTES.search(text := path.read_text(encoding="utf-8"))
+        and not _SEES_BOTH_MINUTES.search(text)
+    }
+    assert blind <= set(_MINUTE_ROWS_ALONE), (
+        "open packed days first, see services/core/store/emissions/minute_history.py"
+    )
