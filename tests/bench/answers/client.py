@@ -31,6 +31,9 @@ class Connection:
     ) -> Answer:
         """Ask; ``due_s``: when, by the monotonic clock, if that was before now."""
         began_s = time.monotonic() if due_s is None else due_s
+        if self._reader is not None and self._reader.at_eof():
+            # it was idle for longer than the server keeps one
+            self.close()
         if self._reader is None or self._writer is None:
             self._reader, self._writer = await asyncio.open_connection(
                 "127.0.0.1", self.port, limit=1 << 24

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from services.core.timeline.instants import rfc3339
-from tests.bench.answers.store import Shape
+from tests.bench.answers.store import PACKED_FACILITIES, Shape
 
 ARROW = "application/vnd.apache.arrow.stream"
 
@@ -35,7 +35,10 @@ def questions(shape: Shape, last: datetime) -> list[Question]:
     rng = random.Random(1)
 
     def one_source() -> dict[str, str]:
-        return {"facility": rng.choice(works), "source": f"s{rng.randrange(shape.sources)}"}
+        return {
+            "facility": rng.choice(PACKED_FACILITIES),
+            "source": f"s{rng.randrange(shape.sources)}",
+        }
 
     hours = tuple(_path("emissions", **one_source(), **year, interval="1h") for _ in range(30))
     stack_hours = [last - timedelta(hours=n) for n in range(30, 24 * (shape.days - 2), 97)]

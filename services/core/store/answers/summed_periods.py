@@ -46,8 +46,9 @@ _SUMS: LiteralString = (
         "version",
         *_COUNTED.values(),
     )
-    + " FROM {table} WHERE source_id = ANY(%(sources)s)"
-    " AND begins >= %(first)s AND ends <= %(last)s"
+    + " FROM unnest(%(sources)s::int4[], %(firsts)s::timestamptz[], %(lasts)s::timestamptz[])"
+    " AS asked(its_id, first, last)"
+    " JOIN {table} ON source_id = its_id AND begins >= first AND begins < last AND ends <= last"
 )
 
 #: No month is shorter.
@@ -68,8 +69,9 @@ class StoredSums:
     """The sums of sources that were found, which share no hour; each lies in one bucket."""
 
     def __init__(self, source_ids: Sequence[int], days: Buckets) -> None:
-        self._order = np.argsort(np.array(source_ids, dtype=np.int64))
-        self._ids = np.array(source_ids, dtype=np.int64)[self._order]
+        self._asked = np.array(source_ids, dtype=np.int64)
+        self._order = np.argsort(self._asked)
+        self._ids = self._asked[self._order]
         self._days = days
         self._is_summed: Booleans = np.zeros((len(days), len(source_ids)), dtype=np.bool_)
         self.parts: list[HourSums] = []
@@ -80,16 +82,24 @@ class StoredSums:
         return covered
 
     def rests(self) -> Iterator[Rest]:
-        """Return what the sums leave, from day to day."""
-        is_absent = ~self._is_summed.all(axis=1)
-        boundaries = np.flatnonzero(np.diff(is_absent, prepend=False, append=False))
-        for first, last in zip(boundaries[::2].tolist(), boundaries[1::2].tolist(), strict=True):
-            sources = np.flatnonzero(~self._is_summed[first:last].all(axis=0))
+        """Return what the sums leave: the sources that lack the same days together."""
+        source, first, last = self._absent()
+        spans, span_of = np.unique(np.column_stack((first, last)), axis=0, return_inverse=True)
+        for index, (first_day, last_day) in enumerate(spans.tolist()):
             yield Rest(
-                sources=sources,
-                first=from_us(int(self._days.begins_us[first])),
-                last=from_us(int(self._days.ends_us[last - 1])),
+                sources=source[span_of == index],
+                first=from_us(int(self._days.begins_us[first_day])),
+                last=from_us(int(self._days.ends_us[last_day])),
             )
+
+    def _absent(self) -> tuple[Integers, Integers, Integers]:
+        """Return the source, first and last day of each span of days that no sum has.
+
+        Each source for itself: of one that began late, the others would be read anew.
+        """
+        change = np.diff((~self._is_summed).T.astype(np.int8), prepend=0, append=0)
+        source, first = np.nonzero(change > 0)
+        return source, first, np.nonzero(change < 0)[1] - 1
 
     async def add(
         self,
@@ -98,16 +108,17 @@ class StoredSums:
         buckets: Buckets,
     ) -> None:
         """Read the sums that lie within one bucket, have whole days and are in no other sum."""
-        absent = np.flatnonzero(~self._is_summed.all(axis=1))
-        if not absent.size:
+        source, first_day, last_day = self._absent()
+        if not source.size:
             return
         (packed,) = await binary_row(
             connection,
             _SUMS.replace("{table}", table),
             {
-                "sources": self._ids.astype(np.int32),
-                "first": from_us(int(self._days.begins_us[absent[0]])),
-                "last": from_us(int(self._days.ends_us[absent[-1]])),
+                # sources stand in the order in which they were asked for
+                "sources": self._asked[source].astype(np.int32),
+                "firsts": self._days.begins_us[first_day].astype("datetime64[us]"),
+                "lasts": self._days.ends_us[last_day].astype("datetime64[us]"),
             },
         )
         columns = _PACKED.columns(packed)
