@@ -109,3 +109,39 @@ def test_answers_made_of_sums_are_those_made_of_hours(plant: Plant, seed: int) -
         asked.append((buckets, days, now))
     for (buckets, _, now), (one, other) in zip(asked, _of_both(plant, asked), strict=True):
         assert _differing(one, other) == [], (buckets[0], buckets[-1], now)
+
+
+def test_hours_of_a_source_are_read_only_where_it_has_no_sum(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _sum(plant.connection)
+    stored = plant.connection.execute("SELECT source_id, begins FROM emission_day").fetchall()
+    read: list[tuple[list[int], datetime, datetime]] = []
+    hour_columns = emissions.hour_columns
+
+    async def noted(
+        connection: Any, ids: list[int], first: datetime, last: datetime, **options: Any
+    ) -> Any:
+        read.append((ids, first, last))
+        return await hour_columns(connection, ids, first, last, **options)
+
+    monkeypatch.setattr(emissions, "hour_columns", noted)
+    # the last source never had an hour: each day lacks one of its sums
+    ids = [*plant.sources.values(), 4711]
+    days = cut(parse("1d"), FIRST - 99 * HOUR, NOW, timezone="Europe/Vienna", limit=2000)
+
+    async def answer() -> None:
+        pool = transactions.async_engine(_url(plant), process="test")
+        async with pool.connect() as connection:
+            await emissions.whole_hours(connection, ids, days, now=NOW, days=days)
+        await pool.dispose()
+
+    asyncio.run(answer())
+
+    assert len(stored) > 40
+    assert [
+        (source_id, begins)
+        for source_id, begins in stored
+        if any(source_id in some and first <= begins < last for some, first, last in read)
+    ] == []
+    assert any(4711 in some for some, _, _ in read)
