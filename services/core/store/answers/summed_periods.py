@@ -84,10 +84,10 @@ class StoredSums:
     def rests(self) -> Iterator[Rest]:
         """Return what the sums leave: the sources that lack the same days together."""
         source, first, last = self._absent()
-        spans, span_of = np.unique(np.column_stack((first, last)), axis=0, return_inverse=True)
-        for index, (first_day, last_day) in enumerate(spans.tolist()):
+        periods, period_of = np.unique(np.column_stack((first, last)), axis=0, return_inverse=True)
+        for index, (first_day, last_day) in enumerate(periods.tolist()):
             yield Rest(
-                sources=source[span_of == index],
+                sources=source[period_of == index],
                 first=from_us(int(self._days.begins_us[first_day])),
                 last=from_us(int(self._days.ends_us[last_day])),
             )
