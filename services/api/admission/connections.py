@@ -122,6 +122,9 @@ class GuardedProtocol(H11Protocol):
     def stream_to(self, receiver: Receiver | None) -> None:
         """Tell a receiver of the connection from now on; None: nobody any more."""
         self._receiver = receiver
+        if receiver is not None and self.transport.is_closing():
+            # the client left before anybody could be told
+            receiver.lost()
 
     def put(self, data: bytes) -> None:
         """Send bytes of an answer that has begun; what the system does not take at once waits."""

@@ -80,8 +80,6 @@ class LiveBodies:
             self._newest.move_to_end(facility)
             while len(self._newest) > _MAX_KEPT:
                 self._newest.popitem(last=False)
-        if not lock.locked():
-            self._building.pop(facility, None)
         return newest
 
     async def _build(

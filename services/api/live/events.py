@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from fastapi.sse import format_sse_event
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 #: Fastest: the events of a facility are much alike, and one is compressed at each change.
 _LEVEL: Final = 1
@@ -47,6 +47,12 @@ def frame(data: bytes, *, deflated: bool) -> Frame:
 def chunk(data: bytes) -> bytes:
     """Return data as a chunk of an HTTP/1.1 answer."""
     return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+#: Says that the connection lives; by whether the stream is compressed.
+KEEPALIVE: Final = {
+    deflated: frame(KEEPALIVE_COMMENT, deflated=deflated) for deflated in (False, True)
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,7 +18,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
-from fastapi.sse import KEEPALIVE_COMMENT
 
 from services.api.http.problems import TooManyStreams
 from services.api.live.events import LiveEvent
@@ -186,7 +185,7 @@ class LiveFeed:
         watched.spoke_s = time.monotonic()
         for number, viewer in enumerate(list(watched.viewers), start=1):
             if event is None:
-                viewer.write(KEEPALIVE_COMMENT)
+                viewer.keep_alive()
             else:
                 viewer.see(event)
             if number % _AT_ONCE == 0:

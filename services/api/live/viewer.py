@@ -6,7 +6,7 @@ import asyncio
 from typing import Final, Protocol
 
 from services.api.admission.connections import Receiver
-from services.api.live.events import Frame, LiveEvent, chunk, frame
+from services.api.live.events import KEEPALIVE, Frame, LiveEvent, chunk
 
 #: A zlib stream (RFC 1950) begins so, and ends with an empty last block and a checksum.
 _BEGIN: Final = b"\x78\x01"
@@ -73,10 +73,10 @@ class Viewer:
         self._put(event.frame(self._after, deflated=self._deflated))
         self._after = event.sequence
 
-    def write(self, data: bytes) -> None:
-        """Send him something that may be left out."""
+    def keep_alive(self) -> None:
+        """Tell him that the connection lives, unless he is behind."""
         if not self._wire.is_behind:
-            self._put(frame(data, deflated=self._deflated))
+            self._put(KEEPALIVE[self._deflated])
 
     def end(self) -> None:
         """End his stream."""

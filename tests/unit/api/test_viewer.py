@@ -54,6 +54,14 @@ async def test_all_viewers_are_sent_the_same_bytes() -> None:
     assert lines[0].sent == [b"%x\r\n%b\r\n" % (len(text(1)), text(1))]
 
 
+@pytest.mark.parametrize("deflated", [False, True])
+async def test_a_sign_of_life_is_framed_once_for_all(deflated: bool) -> None:
+    lines = [Line(), Line()]
+    for line in lines:
+        Viewer(line, "linz", deflated=deflated).keep_alive()
+    assert lines[0].sent[-1] is lines[1].sent[-1]
+
+
 async def test_who_is_behind_gets_the_newest_once_he_has_caught_up() -> None:
     line = Line()
     viewer = Viewer(line, "linz", deflated=False, after=0)
@@ -61,7 +69,7 @@ async def test_who_is_behind_gets_the_newest_once_he_has_caught_up() -> None:
     line.is_behind = True
     for sequence in (2, 3, 4):
         viewer.see(state(sequence, 1, 3))
-        viewer.write(b": ping\n\n")
+        viewer.keep_alive()
     assert unchunked(line.sent) == text(1, 1)
     line.is_behind = False
     viewer.caught_up()
@@ -90,7 +98,7 @@ async def test_compressed_pieces_shared_by_all_make_one_whole_stream_each(
     for event in (second, third):
         for viewer in viewers:
             viewer.see(event)
-    viewers[0].write(b": ping\n\n")
+    viewers[0].keep_alive()
     for viewer in viewers:
         viewer.finish()
     whole = [text(1) + text(2, 2) + text(3) + b": ping\n\n", text(2) + text(3)]

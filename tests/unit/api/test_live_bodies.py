@@ -1,0 +1,56 @@
+"""A body of live totals is built once, whoever waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import cast
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.api.http.validators import Validator
+from services.api.live.bodies import LiveBodies, LiveBytes
+from services.core.store.answers.source_uncertainty import KnownAccounts
+from services.core.timeline.instants import EPOCH
+
+CONNECTION = cast(AsyncConnection, None)
+
+
+class Bodies(LiveBodies):
+    """Builds a body when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__(KnownAccounts())
+        self.built: list[str] = []
+        self.let: dict[str, asyncio.Event] = {}
+
+    async def _build(
+        self,
+        connection: AsyncConnection,  # noqa: ARG002
+        facility: str,  # noqa: ARG002
+        validator: Validator,
+        now: datetime,  # noqa: ARG002
+    ) -> LiveBytes:
+        self.built.append(validator.tag)
+        await self.let[validator.tag].wait()
+        return LiveBytes(validator=validator, sequence=0, rest=b"}", alerts=())
+
+
+async def test_who_comes_while_others_wait_waits_with_them() -> None:
+    bodies = Bodies()
+    old, new = Validator("old"), Validator("new")
+    bodies.let = {validator.tag: asyncio.Event() for validator in (old, new)}
+
+    def ask(validator: Validator) -> asyncio.Task[LiveBytes | None]:
+        return asyncio.create_task(bodies.of_state(CONNECTION, "linz", validator, EPOCH))
+
+    first, second = ask(old), ask(new)
+    await asyncio.sleep(0)
+    bodies.let[old.tag].set()
+    await first
+    third = ask(new)
+    await asyncio.sleep(0)
+    bodies.let[new.tag].set()
+    shared = await asyncio.gather(second, third)
+    assert bodies.built == [old.tag, new.tag]
+    assert shared[0] is shared[1]
