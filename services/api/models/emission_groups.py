@@ -63,24 +63,30 @@ def group_columns(
     def sums(column: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(groups.sums(column[counts]))
 
-    length_ms = lengths_ms(buckets, rows, now)
-    expected_ms = sums(length_ms)
-    known_ms: Integers = np.sum(list(rows.methods_ms.values()), axis=0)
-    covered_ms = sums(np.minimum(np.minimum(rows.covered_ms, known_ms), length_ms))
-    by_method = share_columns(
-        expected_ms,
-        {
-            name: sums(np.minimum(times, length_ms) if covers else times)
-            for (name, times), covers in zip(rows.methods_ms.items(), METHODS_COVER, strict=True)
-        },
-    )
     lost = {
         int(np.searchsorted(groups.keys, keys[row])): why
         for row, why in rows.unknown.items()
         if group_of[rows.source[row]] != _NO_GROUP
     }
-    known = groups.any(rows.known[counts])
-    known[list(lost)] = False
+    is_told = np.ones(groups.keys.size, dtype=np.bool_)
+    is_told[list(lost)] = False
+
+    def told_sums(column: NDArray[Any]) -> NDArray[Any]:
+        # of a sum nothing is known where nobody can tell a part
+        return np.where(is_told, sums(column), 0)
+
+    length_ms = lengths_ms(buckets, rows, now)
+    expected_ms = sums(length_ms)
+    known_ms: Integers = np.sum(list(rows.methods_ms.values()), axis=0)
+    covered_ms = told_sums(np.minimum(np.minimum(rows.covered_ms, known_ms), length_ms))
+    by_method = share_columns(
+        expected_ms,
+        {
+            name: told_sums(np.minimum(times, length_ms) if covers else times)
+            for (name, times), covers in zip(rows.methods_ms.items(), METHODS_COVER, strict=True)
+        },
+    )
+    known = groups.any(rows.known[counts]) & is_told
     masses_kg = {mass.answer: kg_column(sums(rows.masses_ug[mass.name])) for mass in MASSES}
     low, high = _bands(part, buckets, rows, group_of, len(named))
     _, stale = stale_shares(part, buckets, rows, now)
@@ -101,7 +107,7 @@ def group_columns(
         **{f"share_{method}": Numbers(share) for method, share in by_method.items()},
         "reason": reasons(groups.sums(rows.voided_hours[counts]), lost),
         "stale_factor_share": Numbers(
-            rounded(np.minimum(1.0, sums(length_ms * stale) / expected_ms))
+            rounded(np.minimum(1.0, told_sums(length_ms * stale) / expected_ms))
         ),
     }
 

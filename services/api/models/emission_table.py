@@ -41,12 +41,7 @@ class ListedSource:
     @property
     def counts(self) -> bool:
         """Whether it is in sums: it is not another source's check, nor replaced."""
-        return self.is_no_check and not self.source.replaced
-
-    @property
-    def is_no_check(self) -> bool:
-        """Whether it does not check another source."""
-        return self.account is None or self.account.counts
+        return (self.account is None or self.account.counts) and not self.source.replaced
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +62,7 @@ def emission_columns(
     masses_kg = {mass.answer: kg_column(rows.masses_ug[mass.name]) for mass in MASSES}
     low, high = _bands(part, buckets, rows, masses_kg["co2_kg"])
     has_export = np.array([source.has_export for source in sources])[rows.source]
-    counts = np.array([listed.is_no_check for listed in part.sources])
+    counts = np.array([listed.counts for listed in part.sources])
 
     why_stale, stale = stale_shares(part, buckets, rows, now)
     stale_of = np.where(stale > 0, rows.source, len(part.sources))

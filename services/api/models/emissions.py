@@ -48,7 +48,9 @@ class Emission(Answer):
         examples=[869.7], description="upper end of the same interval"
     )
     counts: bool = Field(
-        examples=[True], description="false: excluded from sums, because it checks another source"
+        examples=[True],
+        description="false: excluded from sums, because it checks another source or because an"
+        " active source counts the readings of this retired one",
     )
     share_measured: float = Field(
         ge=0,

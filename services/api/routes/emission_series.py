@@ -55,7 +55,11 @@ async def series_of(
     :raises NotFound: no facility has a source with one of the ids.
     """
     by_facility = await sources_between(
-        connection, [facility.id for facility in facilities], begins=begins, ends=ends
+        connection,
+        [facility.id for facility in facilities],
+        begins=begins,
+        ends=ends,
+        as_of=as_of,
     )
     unknown = set(source) - {row.slug for rows in by_facility.values() for row in rows}
     if unknown:

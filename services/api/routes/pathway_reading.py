@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.context import Context
 from services.api.http.intervals import DAILY, HOURLY, cut
+from services.api.models.bands import kg_column
 from services.api.models.emission_table import Series
 from services.api.routes.emission_series import columns_of, hours_then, series_of
 from services.core.accounting.pathway.days import Components, DailyMasses, Floats
@@ -31,7 +32,6 @@ from services.core.timeline.instants import DAY, HOUR
 _RATE_HOURS = 24
 #: Days of an answer; no facility has more history.
 _MAX_DAYS = 100_000
-_UG_PER_KG = 1e9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -160,8 +160,7 @@ def _matrices(
     kg, known_ms = np.zeros((sources, buckets)), np.zeros((sources, buckets))
     if columns is not None:
         cell = (columns.source, columns.bucket)
-        ug = columns.masses_ug[mass].astype(np.float64)
-        kg[cell] = np.where(columns.known, ug / _UG_PER_KG, 0.0)
+        kg[cell] = np.where(columns.known, kg_column(columns.masses_ug[mass]), 0.0)
         known_ms[cell] = np.maximum(0, np.sum(list(columns.methods_ms.values()), axis=0))
     return kg, known_ms
 

@@ -241,7 +241,7 @@ def _row(asked: Asked, row: Any) -> dict[str, Any]:
         "state": "final" if row.final and lost is None else "provisional",
         "co2_low_kg": low,
         "co2_high_kg": high,
-        "counts": account is None or account.counts,
+        "counts": (account is None or account.counts) and not source.replaced,
         **{f"share_{method}": share for method, share in by_method.items()},
         "source_name": source.name,
         "code": None if lost else row.code,

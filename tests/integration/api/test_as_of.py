@@ -225,3 +225,18 @@ async def test_what_a_retired_source_emitted_stays_while_it_is_in_a_window(
     assert body["totals"]["7d"]["co2_kg"] == pytest.approx(10.0)
     counts = {s["id"]: s["counts"] for s in body["sources"] if s["totals"]["7d"]["co2_kg"]}
     assert counts == {"by-interval": False, "renamed": True}
+
+    # which it had not done then
+    as_of = (START + 2 * HOUR + 30 * MINUTE).isoformat()
+    then = await live(client, as_of=as_of)
+    (group,) = (
+        await client.get(
+            "/v1/emissions",
+            params={"group_by": "facility", "interval": "1d", "as_of": as_of,
+                    "from": "2024-05-31T22:00:00Z", "to": "2024-06-01T22:00:00Z"},
+        )
+    ).json()  # fmt: skip
+    assert then["totals"]["today"]["co2_kg"] == pytest.approx(10.0)
+    assert group["co2_kg"] == then["totals"]["today"]["co2_kg"]
+    of_source = await rows(client, as_of=as_of, interval="1h", from_=START.isoformat(), to=as_of)
+    assert {row["counts"] for row in of_source} == {True}

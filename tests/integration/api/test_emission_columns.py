@@ -330,19 +330,27 @@ async def test_groups_are_sums_of_their_sources(
 ) -> None:
     # what checks another source stands in no sum
     filled.execute("""UPDATE source SET spec = spec || '{"check": "a1"}' WHERE slug = 'd4'""")
+    # and in one facility another source counts what the retired one counted
+    filled.execute(
+        "UPDATE source_input i SET channel_id = j.channel_id"
+        " FROM source s, facility f, source o JOIN source_input j ON j.source_id = o.id"
+        " WHERE s.id = i.source_id AND s.slug = 'd4' AND o.slug = 'b2'"
+        " AND o.facility_id = s.facility_id AND f.id = s.facility_id AND f.slug = 'pune'"
+    )
     filled.execute("UPDATE registry_revision SET revision = revision + 1")
     answer = await expected(database_url, filled, "1d", FIRST, LAST, only=EVERYWHERE, as_of=None)
+    uncounted = {(row["facility"], row["source"]) for row in answer if not row["counts"]}
+    assert uncounted == {*((slug, "a1") for slug in ZONES), ("pune", "b2")}
+    span = {"interval": "1d", "from": FIRST.isoformat(), "to": LAST.isoformat()}
+    shown = (await client.get("/v1/emissions", params=span)).json()
+    assert differing(shown, json.loads(msgspec.json.encode(answer))) == []
     for by in ("facility", "scope"):
         sums: dict[tuple[Any, ...], Rows] = {}
         for row in answer:
             if row["counts"]:
                 scope = row["scope"] if by == "scope" else None
                 sums.setdefault((row["time"], row["facility"], scope), []).append(row)
-        response = await client.get(
-            "/v1/emissions",
-            params={"interval": "1d", "from": FIRST.isoformat(), "to": LAST.isoformat(),
-                    "group_by": by},
-        )  # fmt: skip
+        response = await client.get("/v1/emissions", params={**span, "group_by": by})
         groups = response.json()
         assert [(at(g["time"]), g["facility"], g["scope"]) for g in groups] == sorted(sums)
         for group, rows_ in zip(groups, (sums[key] for key in sorted(sums)), strict=True):

@@ -169,14 +169,16 @@ async def facilities(
 
 _SOURCES_BETWEEN = text(
     f"""
-SELECT s.facility_id, {is_replaced()} AS replaced,
+SELECT s.facility_id, {is_replaced("a.active")} AS replaced,
        s.id, s.slug, coalesce(s.spec->>'name', s.slug) AS name, s.scope, s.method, s.activity_unit,
        coalesce(s.spec->>'direction' IN ('export', 'both'), false) AS has_export,
-       NOT s.active AND NOT h.are_rows AS is_unsure
+       NOT a.active AND NOT h.are_rows AS is_unsure
 FROM source s CROSS JOIN LATERAL (
+    SELECT s.active OR coalesce(s.retired_at > CAST(:as_of AS timestamptz), false) AS active
+) a CROSS JOIN LATERAL (
     SELECT EXISTS (SELECT FROM emission_hour h WHERE h.source_id = s.id AND h.hour >= :begins
                    AND h.hour < :ends) AS are_rows) h
-WHERE s.facility_id = ANY(:facility_ids) AND (s.active OR h.are_rows OR EXISTS (
+WHERE s.facility_id = ANY(:facility_ids) AND (a.active OR h.are_rows OR EXISTS (
     SELECT FROM packed_hours p
     WHERE p.source_id = s.id AND p.last_hour >= :begins AND p.first_hour < :ends))
 ORDER BY s.slug
@@ -192,12 +194,20 @@ SELECT id FROM unnest(CAST(:sources AS int[])) AS s(id) WHERE EXISTS (
 
 
 async def sources_between(
-    connection: AsyncConnection, facility_ids: Sequence[int], *, begins: datetime, ends: datetime
+    connection: AsyncConnection,
+    facility_ids: Sequence[int],
+    *,
+    begins: datetime,
+    ends: datetime,
+    as_of: datetime | None = None,
 ) -> dict[int, list[SourceRow]]:
-    """Read the sources that are active or have totals in ``begins .. ends``, by facility."""
+    """Read the sources that are active or have totals in ``begins .. ends``, by facility.
+
+    ``as_of``: when they are, or were, active; None: now.
+    """
     between = {"begins": begins, "ends": ends}
     result = await connection.execute(
-        _SOURCES_BETWEEN, {"facility_ids": list(facility_ids), **between}
+        _SOURCES_BETWEEN, {"facility_ids": list(facility_ids), "as_of": as_of, **between}
     )
     rows = [dict(row) for row in result.mappings()]
     unsure = {row["id"] for row in rows if row.pop("is_unsure")}
