@@ -35,8 +35,7 @@ async def emissions_validator(
     state = await totals_state(connection, [facility.id for facility in facilities])
     return Validator(
         *_asked(request),
-        # read before it: they may be of an earlier state
-        [(f.slug, f.name, f.timezone, f.retired_at) for f in facilities],
+        _read_before(facilities),
         state,
         minute_of(begins),
         minute_of(ends),
@@ -55,11 +54,18 @@ async def year_validator(
     """Build the validator of what is told of a calendar year; None: the running one."""
     state = await totals_state(connection, [facility.id for facility in facilities])
     last = now if year is None else now.replace(year=year, month=12, day=31) + timedelta(days=3)
-    return Validator(*_asked(request), state, _clock(facilities, last, now))
+    return Validator(
+        *_asked(request), _read_before(facilities), state, _clock(facilities, last, now)
+    )
 
 
 def _asked(request: Request) -> tuple[str, str, str]:
     return request.url.path, request.url.query, request.headers.get("accept", "")
+
+
+def _read_before(facilities: Sequence[FacilityRow]) -> object:
+    """Return what an answer shows of facilities, which may be of a state before the one read."""
+    return [(f.slug, f.name, f.timezone, f.retired_at) for f in facilities]
 
 
 def _clock(facilities: Sequence[FacilityRow], last: datetime, now: datetime) -> object:

@@ -91,7 +91,7 @@ async def get_facilities(
     async with context.database.read() as connection:
         state = await devices_state(connection, ids)
         # with the rows that were read before it: they may be of an earlier state
-        validator = Validator("facilities", request.url.query, listed.rows, state)
+        validator = Validator("facilities", request.url.query, listed.rows, listed.headers, state)
         if validator.holds(if_none_match):
             return validator.not_modified()
         by_facility = await devices(connection, ids)

@@ -197,7 +197,7 @@ async def test_no_answer_about_the_past_and_no_refusal_has_a_tag(
 async def test_a_key_is_told_of_what_it_sees_only(
     guarded: httpx.AsyncClient, plant: Plant, database_url: str
 ) -> None:
-    apply_text(database_url, WATCHED.replace("id: works,", "id: other,"))
+    apply_text(database_url, WATCHED.replace("id: works,", "id: yard,"))
     one = keys.create(plant.connection, name="one", scopes=["read"], facilities=["works"])
     all_ = keys.create(plant.connection, name="all", scopes=["read"], facilities=None)
 
@@ -206,7 +206,12 @@ async def test_a_key_is_told_of_what_it_sees_only(
         assert answer.status_code == 200
         return answer.headers["etag"]
 
-    for path in ("/v1/facilities", "/v1/emissions?from=2026-06-01&to=2026-06-02&interval=1h"):
+    for path in (
+        "/v1/facilities",
+        # the same row, and a next page for one of them
+        "/v1/facilities?limit=1",
+        "/v1/emissions?from=2026-06-01&to=2026-06-02&interval=1h",
+    ):
         tags = [await tag(key, path) for key in (one, all_)]
         assert tags[0] != tags[1]
         told = await guarded.get(path, headers={**bearer(one), "If-None-Match": tags[1]})
