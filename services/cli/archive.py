@@ -48,6 +48,13 @@ def archive(context: typer.Context, facility: Facilities = None, to: To = None) 
     with archiving(facility) as (connection, settings):
         target = place_of(settings, to or settings.archive)
         rows, failed = written(connection, settings, target, facility)
+    if not rows:
+        say(
+            "no month can be archived yet: one is once it ended TONNE_PACK_AFTER_DAYS"
+            f" ({settings.pack_after_days}) ago and its readings are packed, which begins some"
+            " minutes after the aggregator's start"
+        )
+        return
     show(("facility", "month", "file", "readings", "size", "done"), rows, as_json=False)
     if failed:
         raise typer.Exit(1)

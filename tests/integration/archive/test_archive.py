@@ -66,6 +66,17 @@ def test_duckdb_and_polars_read_what_is_stored(plant: Plant, run: Run, folder: P
     assert metadata[b"tonne"]
 
 
+def test_where_nothing_is_packed_it_says_when_there_will_be(
+    plant: Plant, run: Run, folder: Path
+) -> None:
+    unpack_all(plant.connection)
+    ended = run("archive")
+    assert ended.code == 0
+    assert "no month can be archived yet" in ended.stdout
+    assert "TONNE_PACK_AFTER_DAYS" in ended.stdout
+    assert not list(folder.glob("*/*.parquet"))
+
+
 def test_a_second_run_writes_nothing_and_a_late_reading_its_month_alone(
     plant: Plant, run: Run, place: str
 ) -> None:
