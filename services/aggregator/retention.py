@@ -55,6 +55,7 @@ class Retention:
         except Exception as error:
             if connection.closed:
                 raise
+            self._waits = False
             self._failure = sentence(error)
             log.exception("raw readings could not be dropped", keep_days=self._keep_days)
         else:

@@ -109,12 +109,16 @@ def remove(
     """Remove archived readings from the database; totals stay, and `restore` brings them back."""
     end = month_of(before)
     with archiving(facility) as (connection, settings):
-        files = [file for file in months.files(connection, facility) if file.month < end]
+        listed = months.files(connection, facility)
+        files = [file for file in listed if file.month < end]
         if not files:
             raise failure(f"nothing from before {before} is archived; see `tonne archive list`")
-        for file in files:
+        for file in listed:
+            if file.month >= end and file.removed_at is None:
+                continue
+            # of months that were removed before, days that had to stay may leave now
             state = state_of(settings, file)
-            if file.removed_at is None and state != "as archived":
+            if state != "as archived":
                 raise failure(
                     f"{file.place}/{file.path}: {state}; nothing is removed: run `tonne archive`"
                 )

@@ -17,6 +17,7 @@ from services.cli.errors import clear_errors, failure
 from services.core.runtime.settings import Settings
 from services.core.store.database.connect import connect
 from services.core.store.packing.days import DamagedDayError
+from services.core.store.readings import retention
 from services.core.store.readings.archive import months, removal
 from services.core.store.readings.archive.calendar import month_after
 from services.core.store.readings.archive.months import ArchiveFile, PackedMonth
@@ -51,6 +52,8 @@ def written(
     files = {(file.facility_id, file.month): file for file in months.files(connection, facilities)}
     age = timedelta(days=max(settings.pack_after_days, _LEAST_DAYS))
     newest = (datetime.now(UTC) - age).date()
+    horizon = retention.horizon(connection)
+    dropped_before = date.min if horizon is None else horizon.astimezone(UTC).date()
     rows: list[tuple[Any, ...]] = []
     failed = False
     ready = [m for m in months.packed(connection, facilities) if month_after(m.month) <= newest]
@@ -62,6 +65,11 @@ def written(
             if file is not None and _is_current(target, packed, file):
                 advance(packed.readings)
                 row = (file.path, file.readings, _size(file.size), "is there")
+            elif file is not None and packed.month < dropped_before:
+                # written anew it would lose what it alone still holds
+                advance(packed.readings)
+                state = "kept: it has days that retention dropped; later readings stay here"
+                row = (file.path, file.readings, _size(file.size), state)
             else:
                 try:
                     before = None if file is None else (place_of(settings, file.place), file)

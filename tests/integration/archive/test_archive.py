@@ -177,6 +177,25 @@ def test_killed_before_it_is_noted_a_file_is_written_again(
     assert run("archive", "verify").code == 0
 
 
+def test_a_file_with_days_that_retention_dropped_is_not_written_anew(
+    plant: Plant, run: Run, folder: Path
+) -> None:
+    run("archive")
+    files = {file: file.read_bytes() for file in folder.glob("*/*.parquet")}
+    plant.connection.execute(
+        "INSERT INTO reading_horizon (id, horizon) VALUES (1, '2026-02-20T00:00:00Z')"
+    )
+    plant.connection.execute("DELETE FROM packed_readings WHERE last_ts < '2026-02-20T00:00:00Z'")
+    # something came later
+    plant.connection.execute("UPDATE packed_readings SET archived = false")
+    ended = run("archive")
+    assert ended.code == 0
+    assert ended.stdout.count("kept: it has days that retention dropped") == 1
+    assert ended.stdout.count("written") == len(files) - 1
+    february = folder / "works" / "2026-02.parquet"
+    assert february.read_bytes() == files[february]
+
+
 def test_one_at_a_time(plant: Plant, run: Run, folder: Path) -> None:
     plant.connection.execute("SELECT pg_advisory_lock(%s)", (0x746F6E61,))
     refused = run("archive")
@@ -212,6 +231,11 @@ def test_a_damaged_file_is_named_and_nothing_is_removed_or_restored(
         assert refused.code == 1
         assert "2026-02.parquet" in refused.stderr, refused.stderr
         assert [r for r, a in zip(packed_rows(plant), absent, strict=True) if r != a] == []
+    # nor does any other month leave while what left before is in no file
+    refused = run("archive", "remove", "--before", "2026-05", "--yes")
+    assert refused.code == 1
+    assert "2026-02.parquet" in refused.stderr
+    assert packed_rows(plant) == absent
     file.unlink()
     assert "cannot be used" in run("archive", "restore", "works", "2026-02").stderr
     assert "missing" in run("archive", "verify").stdout
