@@ -182,6 +182,8 @@ class Packing:
                 if facility_id is None and settled is not None:
                     if walk.take(connection, settled.facility_id):
                         facility_id = settled.facility_id
+                        # others may have written until it was held
+                        settled = candidate.settled(connection, now - self._quiet)
                     else:
                         settled = None
                 if settled is not None and settled.facility_id != facility_id:
