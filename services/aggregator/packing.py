@@ -1,6 +1,6 @@
-"""Pack days of readings and of minutes that are old and settled, between two turns of the loop.
+"""Pack days of readings and minutes, and months of hours, that are old and settled.
 
-A little at a time: live totals never wait for more than one batch, and a facility that is needed is
+A little at a time, between two turns of the loop: live totals never wait for more than one batch, and a facility that is needed is
 left for later. A batch is a transaction, so that whoever is killed has packed it or has not.
 """
 

@@ -40,9 +40,12 @@ def hours(
     of_sources: Mapping[int, Collection[int]],
 ) -> dict[int, set[int]]:
     """Return the hours (since the epoch) that still have all of their readings, by source."""
+    if not any(of_sources.values()):
+        # most ticks finalise nothing
+        return {source_id: set() for source_id in of_sources}
     firsts = _first_minutes(connection, plan, of_sources)
-    earliest = min((hour for of_source in of_sources.values() for hour in of_source), default=None)
-    away = {} if earliest is None else _archived_away(connection, plan, earliest * 60)
+    earliest = min(hour for of_source in of_sources.values() for hour in of_source)
+    away = _archived_away(connection, plan, earliest * 60)
     return {
         source_id: {
             hour
