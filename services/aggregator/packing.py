@@ -1,7 +1,8 @@
 """Pack days of readings and minutes, and months of hours, that are old and settled.
 
-A little at a time, between two turns of the loop: live totals never wait for more than one batch, and a facility that is needed is
-left for later. A batch is a transaction, so that whoever is killed has packed it or has not.
+A little at a time, between two turns of the loop: live totals never wait for more than one batch,
+and a facility that is needed is left for later. A batch is a transaction, so that whoever is killed
+has packed it or has not.
 """
 
 from __future__ import annotations
