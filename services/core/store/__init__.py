@@ -2,8 +2,8 @@
 
 Where do I go to ...?
 
-- **... see what is stored?** :mod:`.schema.tables`; alerts in :mod:`.schema.alert_tables`; what
-  SQLAlchemy cannot say in :mod:`.schema.ddl`.
+- **... see what is stored?** :mod:`.schema.tables`; alerts in :mod:`.schema.alert_tables`, packed
+  history in :mod:`.schema.packed_tables`; what SQLAlchemy cannot say in :mod:`.schema.ddl`.
 - **... change what a total consists of?** :mod:`.schema.figures`; statements, records and answers
   follow from it.
 - **... change the schema?** A new file in ``schema/migrations/versions``; the same in the tables.

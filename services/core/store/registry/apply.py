@@ -36,6 +36,7 @@ from services.core.store.registry.apply_thresholds import (
 from services.core.store.registry.builtin_release import load_builtin_factors
 from services.core.store.registry.shared_factors import shared_factors
 from services.core.store.schema import tables as t
+from services.core.store.schema.packed_tables import packed_readings
 
 _APPLY_LOCK = 0x746F6E70
 
@@ -235,7 +236,7 @@ def _channels(
                 select(
                     or_(
                         exists().where(t.reading.c.channel_id == old.id),
-                        exists().where(t.packed_readings.c.channel_id == old.id),
+                        exists().where(packed_readings.c.channel_id == old.id),
                     )
                 )
             )

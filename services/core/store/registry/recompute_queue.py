@@ -15,6 +15,7 @@ from services.core.facility.in_force import OVER_TIME, differing_from, in_force
 from services.core.store.registry.apply_factors import FactorChange
 from services.core.store.schema import restatement_reasons as why
 from services.core.store.schema import tables as t
+from services.core.store.schema.packed_tables import packed_hours, packed_readings
 from services.core.timeline.instants import DAY_MINUTES, MINUTE_US, to_minute
 
 #: An interval or a hold may reach a day beyond the reading that states it.
@@ -217,7 +218,7 @@ def _of_inputs(
 
 
 def _of_readings(connection: Connection, channel_ids: Collection[int]) -> tuple[int, int] | None:
-    r, p = t.reading.c, t.packed_readings.c
+    r, p = t.reading.c, packed_readings.c
     bounds = union_all(
         select(func.min(r.ts).label("first"), func.max(r.ts).label("last")).where(
             r.channel_id.in_(channel_ids)
@@ -233,7 +234,7 @@ def _of_readings(connection: Connection, channel_ids: Collection[int]) -> tuple[
 
 
 def _of_hours(connection: Connection, source_id: int) -> tuple[int, int] | None:
-    h, p = t.emission_hour.c, t.packed_hours.c
+    h, p = t.emission_hour.c, packed_hours.c
     bounds = union_all(
         select(func.min(h.hour).label("first"), func.max(h.hour).label("last")).where(
             h.source_id == source_id
