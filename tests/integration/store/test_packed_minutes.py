@@ -1,6 +1,6 @@
 """Readers tell the same of minutes, whichever days are packed; what changes one opens its day."""
 
-# ruff: noqa: PERF401 - one answer after the other, each on a line of its own
+# ruff: noqa: PERF401, S608 - one answer after the other, each on a line of its own; constants
 
 from __future__ import annotations
 
@@ -30,12 +30,14 @@ from services.core.store.emissions import (
     claims,
     factor_restatement,
     final_hours,
+    minute_history,
     stored_minutes,
     window_advance,
 )
 from services.core.store.emissions.packing import days
 from services.core.store.emissions.window_checks import windows_against_minutes
 from services.core.store.registry.plan import facility_plans
+from services.core.store.schema.figures import FIGURES, MASSES, per_figure
 from services.core.timeline import windows
 from services.core.timeline.instants import DAY, DAY_MINUTES, HOUR, MINUTE
 from tests.integration.aggregator.plant import Plant, instant, some_readings
@@ -228,6 +230,33 @@ def test_rows_come_back_as_they_were(plant: Plant) -> None:
     assert plant.rows("SELECT count(*) FROM packed_minutes") == [(0,)]
 
 
+def test_a_packed_day_tells_the_masses_of_a_new_factor_as_its_rows_do(plant: Plant) -> None:
+    pack_some_minutes(plant.connection, random.Random(3))
+    source_id = plant.sources["by-gauge"]
+    first, stop = FIRST + DAY_MINUTES + 100, FIRST + DAY_MINUTES + 900
+    # other masses in each of the columns that were equal, or all 0, when the day was packed
+    per_unit = ", ".join(str(0.5 + n) for n in range(len(MASSES)))
+    plant.connection.execute(
+        "INSERT INTO following_minutes (facility_id, source_id, begins, ends, packed,"
+        f" {per_figure(MASSES, '{f.in_kg}')})"
+        f" SELECT %s, %s, minute_start(%s), minute_start(%s), true, {per_unit}",
+        (plant.facility_id, source_id, first, stop),
+    )
+    packed = minute_history.packed(
+        plant.connection, [source_id], FIRST + DAY_MINUTES, FIRST + 2 * DAY_MINUTES
+    ).minutes
+    columns = [packed.minute, *(packed.figures[f.name] for f in FIGURES)]
+    unpack_all_minutes(plant.connection)
+    plant.connection.execute("UPDATE following_minutes SET packed = false")
+    rows = plant.rows(
+        f"SELECT minute_of(minute), {per_figure(FIGURES, 'coalesce({f}, 0)')} FROM minute_in_force"
+        f" WHERE source_id = {source_id} AND minute >= minute_start({FIRST + DAY_MINUTES})"
+        f" AND minute < minute_start({FIRST + 2 * DAY_MINUTES}) ORDER BY 1"
+    )
+    assert len({row[1 : 1 + len(MASSES)] for row in rows}) > 2
+    assert rows == list(zip(*(column.tolist() for column in columns), strict=True))
+
+
 def test_rights_are_no_wider_than_to_pack_and_to_open(plant: Plant, database_url: str) -> None:
     source, day = plant.sources["by-gauge"], FIRST_DAY + 1
     with connect(database_url, process="test", role="tonne_aggregate", autocommit=True) as packer:
@@ -236,7 +265,7 @@ def test_rights_are_no_wider_than_to_pack_and_to_open(plant: Plant, database_url
             packer.execute("SELECT pack_minutes(%s, %s, 'a', 'b')", (source, day))
         for table in ("emission_minute", "packed_minutes"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                packer.execute(f"DELETE FROM {table}")  # noqa: S608 - named above
+                packer.execute(f"DELETE FROM {table}")
         today = int(datetime.now(START.tzinfo).timestamp()) // 86_400
         with pytest.raises(psycopg.errors.RaiseException, match="two days"):
             packer.execute("SELECT pack_minutes(%s, %s, 'a', 'b')", (source, today - 1))

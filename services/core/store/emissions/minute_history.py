@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
@@ -240,28 +240,29 @@ def packed(
     for source_id, part in packed_parts(connection, source_ids, first, stop, only=only):
         sources.append(source_id)
         parts.append(part)
-    result = PackedMinutes(
-        source=np.repeat(np.array(sources, dtype=np.int64), [len(part) for part in parts]),
-        minutes=MinuteColumns.joined(parts),
-    )
+    source = np.repeat(np.array(sources, dtype=np.int64), [len(part) for part in parts])
+    minutes = MinuteColumns.joined(parts)
     if only is None and parts:
         for source_id, begins, ends, *per_unit_kg in execute(
             connection, _NEW_FACTORS, key
         ).fetchall():
-            _give_new_masses(result, source_id, begins, ends, per_unit_kg)
-    return result
+            # of one source they lie together, in order of time
+            low, high = np.searchsorted(source, (source_id, source_id + 1))
+            low, high = low + np.searchsorted(minutes.minute[low:high], (begins, ends))
+            minutes = _with_new_masses(minutes, slice(int(low), int(high)), per_unit_kg)
+    return PackedMinutes(source=source, minutes=minutes)
 
 
-def _give_new_masses(
-    packed: PackedMinutes, source_id: int, begins: int, ends: int, per_unit_kg: Sequence[float]
-) -> None:
+def _with_new_masses(
+    minutes: MinuteColumns, here: slice, per_unit_kg: Sequence[float]
+) -> MinuteColumns:
     """Give minutes the masses of a new factor that they follow, as the view does."""
-    minutes = packed.minutes
-    # of one source they lie together, in order of time
-    low, high = np.searchsorted(packed.source, (source_id, source_id + 1))
-    low, high = low + np.searchsorted(minutes.minute[low:high], (begins, ends))
-    here = slice(int(low), int(high))
     known = ~minutes.without_activity[here]
+    figures = dict(minutes.figures)
     for mass, kg in zip(MASSES, per_unit_kg, strict=True):
         ug = billionths(minutes.minute[here], known, minutes.activity[here] * kg)
-        minutes.figures[mass.name][here] = np.where(known, ug, minutes.figures[mass.name][here])
+        # columns that are equal may be one array
+        column = figures[mass.name].copy()
+        column[here] = np.where(known, ug, column[here])
+        figures[mass.name] = column
+    return replace(minutes, figures=figures)
