@@ -40,6 +40,7 @@ from services.core.store.registry.plan import facility_plans
 from services.core.store.schema.figures import FIGURES, MASSES, per_figure
 from services.core.timeline import windows
 from services.core.timeline.instants import DAY, DAY_MINUTES, HOUR, MINUTE
+from services.core.timeline.intervals import Interval
 from tests.integration.aggregator.plant import Plant, instant, some_readings
 from tests.integration.packed import pack_some_minutes, unpack_all_minutes
 
@@ -98,6 +99,32 @@ def _aggregators(
     told.append(repr(hours_then.hour_minutes(
         connection, known, {FIRST // 60 + 7, FIRST // 60 + 40}, known_at)))  # fmt: skip
     return told
+
+
+async def test_no_packed_day_is_looked_for_where_there_is_none(
+    plant: Plant, database_url: str
+) -> None:
+    pool = reading_pool(database_url, process="api", connections=1)
+
+    async def may_be_packed(since: datetime) -> bool:
+        async with (
+            pool.connect() as connection,
+            minute_history.snapshot_since(connection, since) as may_be,
+        ):
+            return may_be
+
+    try:
+        assert not await may_be_packed(START)
+        pack_some_minutes(plant.connection, random.Random(1))
+        assert await may_be_packed(START)
+        assert not await may_be_packed(START + 9 * DAY)
+        assert not await may_be_packed(datetime.now(UTC))
+    finally:
+        await pool.dispose()
+    # what is young asks the database nothing
+    plant.connection.close()
+    young = Interval(start=int(datetime.now(UTC).timestamp()) // 60 - 1400, end=2**31)
+    minute_history.open_intervals(plant.connection, list(plant.sources.values()), [young])
 
 
 def _columns(answer: Any) -> Any:

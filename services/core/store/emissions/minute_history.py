@@ -108,8 +108,8 @@ def open_intervals(
     intervals = [interval for interval in intervals if interval.minutes]
     if not intervals or not source_ids:
         return
-    horizon = opened.horizon(connection, opened.MINUTES)
-    if horizon is None or bounds(intervals).start >= horizon.upto_day * DAY_MINUTES:
+    horizon = _horizon(connection, bounds(intervals).start)
+    if horizon is None:
         return
     rows = execute(
         connection,
@@ -130,6 +130,15 @@ def open_span(
     """Let queries see the packed minutes of sources in a span, its end exclusive."""
     first, stop = to_us(begins) // MINUTE_US, -(-to_us(ends) // MINUTE_US)
     open_intervals(connection, source_ids, [Interval(start=first, end=stop)])
+
+
+def _horizon(connection: AnyConnection, first: int) -> opened.Horizon | None:
+    """Return how far minutes may be packed; None: none is from minute ``first`` on."""
+    # ticks and thresholds ask for what is young, mostly: that needs no look at the database
+    if first * 60 >= time.time() - _NEVER_PACKED_S:
+        return None
+    horizon = opened.horizon(connection, opened.MINUTES)
+    return None if horizon is None or first >= horizon.upto_day * DAY_MINUTES else horizon
 
 
 def _show(connection: AnyConnection, rows: Sequence[Any], *, has_tables: bool) -> None:
@@ -165,7 +174,8 @@ async def snapshot_since(connection: AsyncConnection, begins: datetime) -> Async
         yield False
         return
     async with opened.snapshot_async(connection):
-        yield True
+        # asked in the snapshot: nothing is packed meanwhile that the block does not see
+        yield await opened.may_be_packed(connection, opened.MINUTES, begins)
 
 
 def packed_days(
@@ -173,6 +183,8 @@ def packed_days(
 ) -> dict[int, list[Interval]]:
     """Return the minutes of packed days, by source, adjacent days as one, ascending."""
     days: dict[int, list[Interval]] = {}
+    if not source_ids or _horizon(connection, interval.start) is None:
+        return days
     rows = execute(
         connection,
         _DAYS,
@@ -213,8 +225,7 @@ def packed_parts(
 
     See :func:`packed`, which puts it together: years of minutes are dear to put together.
     """
-    horizon = opened.horizon(connection, opened.MINUTES) if source_ids and first < stop else None
-    if horizon is None or first >= horizon.upto_day * DAY_MINUTES:
+    if not source_ids or first >= stop or _horizon(connection, first) is None:
         return
     key = {"sources": list(source_ids), "first": first, "stop": stop}
     for source_id, day, blob in execute(connection, _PACKED, key).fetchall():
