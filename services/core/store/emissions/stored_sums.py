@@ -196,8 +196,11 @@ def fill(
     Nothing is stored of a period with an hour that is not final, or with an amount that is too
     great for its column.
     """
-    for of_source in sums:
-        hour_history.open_span(connection, [of_source.source_id], of_source.first, of_source.last)
+    if not sums:
+        return 0, 0
+    # all of them are of the periods of one month: others hold nothing more to open
+    first, last = min(s.first for s in sums), max(s.last for s in sums)
+    hour_history.open_span(connection, [of_source.source_id for of_source in sums], first, last)
     rows = connection.execute(
         _FILL.format(table=table),
         {
