@@ -101,6 +101,29 @@ def _aggregators(
     return told
 
 
+def test_years_are_added_up_and_not_opened(plant: Plant) -> None:
+    """A total is of all that is known, no more than an array of int64 holds of it."""
+    connection, ids = plant.connection, sorted(plant.sources.values())
+    sources = watch_series.Sources(ids)
+
+    def year() -> list[list[int]]:
+        with connection.transaction():
+            arrays = watch_series.sums(connection, sources, "co2", FIRST - 9000, FIRST + 9000)
+            assert plant.rows("SELECT to_regclass('pg_temp.opened_day')") == [(None,)]
+            return [array.tolist() for array in arrays]
+
+    most = 9 * 10**18
+    connection.execute(
+        "UPDATE emission_minute SET co2_ug = %s WHERE source_id = %s", (most, ids[0])
+    )
+    expected = year()
+    assert expected[0][0] == most
+    assert all(expected[1])
+    for share in (0.5, 1.0):
+        assert pack_some_minutes(connection, random.Random(1), share) > 3
+        assert year() == expected
+
+
 async def test_no_packed_day_is_looked_for_where_there_is_none(
     plant: Plant, database_url: str
 ) -> None:

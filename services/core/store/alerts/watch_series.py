@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, LiteralString
+from typing import Any, Final, LiteralString
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
 from services.core.store.database.arrays import PackedRows
-from services.core.store.emissions import minute_history
+from services.core.store.emissions import minute_history, window_sums
 from services.core.store.readings import history
 from services.core.store.schema.figures import MASSES, SET_BY_CLOSING, names, per_figure
 from services.core.timeline.instants import MINUTE_US, from_us
 from services.core.timeline.intervals import Interval
 
 Integers = NDArray[np.int64]
+
+#: A total beyond counts as so many.
+_MOST_UG: Final = 9 * 10**18
 
 
 def _of_each_mass(pattern: LiteralString) -> dict[str, LiteralString]:
@@ -65,16 +68,18 @@ _WINDOWS = _of_each_mass(
     f"""
 SELECT array_position(%(spans)s::text[], m.span)::int8, m.source_id::int8,
        minute_of(m.since)::int8, minute_of(m.upto)::int8,
-       least(greatest(m.{{f}}, -9e18), 9e18)::int8, m.covered_ms::int8, ({_KNOWN_MS})::int8
+       least(greatest(m.{{f}}, -{_MOST_UG}), {_MOST_UG})::int8, m.covered_ms::int8,
+       ({_KNOWN_MS})::int8
 FROM rolling_total m WHERE m.source_id = ANY(%(sources)s) AND m.span = ANY(%(spans)s)
 """  # noqa: S608 - constants
 )
 
+# Of rows alone.
 _SUMS = _of_each_mass(
     f"""
-SELECT m.source_id::int8, least(greatest(sum({{f.closed}}), -9e18), 9e18)::int8,
+SELECT m.source_id::int8, least(greatest(sum({{f.closed}}), -{_MOST_UG}), {_MOST_UG})::int8,
        sum(m.covered_ms)::int8, sum({_KNOWN_MS})::int8
-FROM minute_in_force m
+FROM public.minute_in_force m
 WHERE m.source_id = ANY(%(sources)s)
   AND m.minute >= minute_start(%(first)s) AND m.minute < minute_start(%(end)s)
 GROUP BY 1
@@ -227,13 +232,25 @@ def windows(
 def sums(
     connection: psycopg.Connection[Any], sources: Sources, mass: str, first: int, end: int
 ) -> tuple[Integers, Integers, Integers]:
-    """Return each source's micrograms in ``[first, end)``, and its covered and known time in ms."""
-    interval = Interval(start=first, end=end)
-    minute_history.open_intervals(connection, sources.ids, [interval])
+    """Return each source's micrograms in ``[first, end)``, and its covered and known time in ms.
+
+    What is packed of years is added up here, and not opened.
+    """
     totals = _SUM.select(
         connection, _SUMS[mass], {"sources": sources.ids, "first": first, "end": end}
     )
-    return _by_source(sources, totals)
+    ug, covered, known = _by_source(sources, totals)
+    figure = next(figure for figure in MASSES if figure.stem == mass)
+    interval = Interval(start=first, end=end)
+    for source_id in minute_history.packed_days(connection, sources.ids, interval):
+        packed = minute_history.packed(connection, [source_id], first, end)
+        figures = packed.minutes.figures
+        (row,) = sources.rows([source_id])
+        total = int(ug[row]) + window_sums.exact(packed.closed(figure))
+        ug[row] = min(max(total, -_MOST_UG), _MOST_UG)
+        covered[row] += figures["covered_ms"].sum()
+        known[row] += sum(figures[time].sum() for time in ("covered_ms", *names(SET_BY_CLOSING)))
+    return ug, covered, known
 
 
 def _by_source(sources: Sources, totals: Rows) -> tuple[Integers, Integers, Integers]:
