@@ -141,6 +141,35 @@ def test_a_facility_that_is_needed_is_left_for_later_and_others_are_not_packed_t
     assert _counts(plant) == (0, total)
 
 
+def test_what_comes_until_a_facility_is_held_leaves_its_days_open(
+    plant: Plant, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant.connection.execute("UPDATE emission_hour SET known_at = hour, opened_at = hour")
+    take = walk.take
+
+    def late(connection: psycopg.Connection[Any], facility_id: int) -> bool:
+        plant.connection.execute(
+            "INSERT INTO touched (facility_id, channel_ids, minutes, seconds, live)"
+            " VALUES (%s, '{}', '{}', '{}', false)", (facility_id,),
+        )  # fmt: skip
+        return take(connection, facility_id)
+
+    monkeypatch.setattr(walk, "take", late)
+    with _packer(database_url) as connection:
+        for table in ("reading", "emission_minute", "emission_hour"):
+            # a month later, when the month is over
+            _all(Packing(35), connection, NOW + timedelta(days=30))
+            ((came,),) = plant.rows("SELECT count(*) FROM touched")
+            # once: a look before the facility is held says that it waits
+            assert came == 1, table
+            assert plant.rows(
+                "SELECT FROM packed_readings UNION ALL SELECT FROM packed_minutes"
+                " UNION ALL SELECT FROM packed_hours"
+            ) == []  # fmt: skip
+            # then the next kind comes first
+            plant.connection.execute(f"TRUNCATE touched, {table}")
+
+
 @pytest.mark.parametrize("table", ["packed_readings", "packing_horizon", "reading"])
 def test_a_batch_that_is_cut_off_has_packed_nothing(
     plant: Plant, database_url: str, table: str
