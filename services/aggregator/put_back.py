@@ -3,7 +3,7 @@
 Windows that stand at minutes to come would show nothing but the end of what is known, and hours
 would be final before they are over, as would means of pollutants. Windows are made anew from
 minutes, hours and means that are not due are open again, and what the ledger says was known in the
-future is known now.
+future is known now. What was packed too early is rows again.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from services.core.store.emissions import (
     windows_unknown,
 )
 from services.core.store.emissions.hour_closing import HourVerdict
+from services.core.store.emissions.packing import days
 from services.core.store.registry.plan import FacilityPlan
 
 log = structlog.get_logger()
@@ -40,6 +41,8 @@ def put_back(
     windows_unknown.forget_after(connection, [*plan.sources, *plan.retired], before)
     lateness = {source.id: source.lateness_s for source in plan.sources.values()}
     lateness |= dict(plan.retired)
+    # before any of them is written: a minute that is packed must not be a row, too
+    days.open_since(connection, list(lateness), now)
     pollutant_means.reopen(connection, lateness, now)
     reopened = hour_closing.reopen(connection, lateness, now)
     verdicts = []

@@ -19,7 +19,7 @@ _ROWS_ALONE = {
     "core/store/emissions/retired_facilities.py": "hours that are not final",
     "core/store/readings/packing/candidates.py": "hours that are not final",
     "core/store/readings/retention.py": "hours that are not final",
-    "core/store/schema/ddl.py": "hours that are not final, or dated in the future",
+    "core/store/schema/ddl.py": "hours that are not final; who redates hours opens their months",
     "core/store/schema/hour_packing.py": "packs and opens",
 }
 

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
 
+from services.core.store.emissions import hour_closing, minute_history
+from services.core.store.emissions.hour_packing import months
+from services.core.store.emissions.packing import days
 from tests.integration.aggregator.plant import FILE, Plant, Reading, apply_text, instant
+from tests.integration.packed import pack_some_minutes, unpack_all_minutes
 from tests.services import as_login
 
 pytestmark = pytest.mark.database
 
 NOW = instant("2026-06-15T09:30:00Z")
+JUNE = 2026 * 12 + 5
 HOUR = timedelta(hours=1)
 SOON = timedelta(seconds=5)
 
@@ -108,7 +116,19 @@ def test_a_version_never_begins_before_the_one_it_replaces(plant: Plant) -> None
     assert all(known <= end == begin for known, end, begin in versions)
 
 
-def test_what_was_known_in_the_future_is_known_now(plant: Plant, database_url: str) -> None:
+def _pack(plant: Plant) -> None:
+    """Pack all minutes and hours of June, whatever the time."""
+    packed = [pack_some_minutes(plant.connection, random.Random(1))]
+    with plant.connection.transaction():
+        packed += [months.pack(plant.connection, s, JUNE).rows for s in plant.sources.values()]
+    assert packed[0]
+    assert any(packed[1:])
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["rows", "packed"])
+def test_what_was_known_in_the_future_is_known_now(
+    plant: Plant, database_url: str, packed: bool
+) -> None:
     plant.store([Reading("meter.energy", NOW - HOUR * k, 100.0 - k) for k in range(4)])
     plant.tick(NOW)
     plant.connection.execute(
@@ -116,15 +136,57 @@ def test_what_was_known_in_the_future_is_known_now(plant: Plant, database_url: s
     )
     plant.store([Reading("meter.energy", NOW - HOUR * 1.5, 98.9)])
     plant.tick(NOW)
+    if packed:
+        _pack(plant)
     sources = list(plant.sources.values())
     with psycopg.connect(as_login(database_url, "tonne_aggregate"), autocommit=True) as aggregate:
-        ((redated,),) = aggregate.execute("SELECT redate_hours(%s)", (sources,)).fetchall()
-        assert redated
-        assert aggregate.execute("SELECT redate_hours(%s)", (sources,)).fetchall() == [(0,)]
+        assert hour_closing.redate(aggregate, sources)
+        assert hour_closing.redate(aggregate, sources) == 0
+    assert plant.rows("SELECT count(*) FROM emission_hour") > [(0,)]
     assert plant.rows(
         "SELECT count(*) FROM emission_hour_history p JOIN emission_hour h USING (source_id, hour)"
         " WHERE p.superseded_at <> h.known_at OR h.known_at > now()"
     ) == [(0,)]
+
+
+def test_what_a_clock_that_was_ahead_packed_is_rows_again(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant.store([Reading("meter.energy", NOW - HOUR * k, 200.0 - k) for k in range(100)])
+    plant.tick(NOW)
+    plant.connection.execute("UPDATE emission_hour SET final = true")
+
+    def put_right() -> list[Any]:
+        """An hour and a half ago is now, and readings go on to come."""
+        at = NOW - HOUR * 1.5
+        # the clock of the process is right again, too
+        for module in (days, months, minute_history):
+            monkeypatch.setattr(module, "time", SimpleNamespace(time=at.timestamp))
+        plant.restart()
+        plant.tick(at)
+        plant.store([Reading("meter.energy", at - HOUR * 0.25, 198.6)])
+        plant.tick(at + HOUR)
+        packed = plant.rows("SELECT FROM packed_minutes UNION ALL SELECT FROM packed_hours")
+        monkeypatch.undo()
+        unpack_all_minutes(plant.connection)
+        with plant.connection.transaction():
+            for source in plant.sources.values():
+                months.open_months(plant.connection, np.array([source]), np.array([JUNE]))
+        return [
+            packed != [],
+            plant.rows("SELECT source_id, hour, co2_ug, covered_ms, final, version, code"
+                       " FROM emission_hour ORDER BY 1, 2"),
+            plant.rows("SELECT * FROM emission_minute ORDER BY source_id, minute"),
+            plant.rows("SELECT * FROM rolling_total ORDER BY source_id, span"),
+        ]  # fmt: skip
+
+    with plant.connection.transaction(force_rollback=True):
+        _, *expected = put_right()
+    _pack(plant)
+    days_are_packed, *told = put_right()
+    assert told == expected
+    # those of days that are old by the right time stay packed
+    assert days_are_packed
 
 
 #: A mean of a pollutant and what entered an hour, each known an hour from now, and what each was

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
 import numpy as np
 import psycopg
 
 from services.core.store.emissions.hour_ledger import IS_CLOSED, supersede
-from services.core.store.emissions.hour_packing.months import open_for_writing
+from services.core.store.emissions.hour_packing import months
 from services.core.store.emissions.minute_changes import Changes, packed
 from services.core.store.emissions.packing import days
+from services.core.store.packing.days import NEVER_PACKED
 from services.core.store.schema.figures import (
     CLOSING_SHARES,
     COMPUTED,
@@ -271,13 +272,17 @@ def reopen(
 ) -> dict[int, set[int]]:
     """Open the hours again that are not due at ``now``; return them (since the epoch) by source.
 
+    Whatever was packed by a clock that was ahead, and could not be packed yet, is made rows again.
     ``lateness_s`` by source. What closing added to their figures is the caller's to take back.
     """
     reopened: dict[int, set[int]] = {}
-    end = int(now.timestamp()) // 3600
-    for source_id, late_s in lateness_s.items():
-        hours = np.arange(end - 1 - int(late_s) // 3600, end)
-        open_for_writing(connection, np.full(hours.size, source_id), hours)
+    months.open_after(
+        connection,
+        {
+            source_id: now - max(timedelta(seconds=3600 + late_s), NEVER_PACKED)
+            for source_id, late_s in lateness_s.items()
+        },
+    )
     for source_id, hour in connection.execute(
         _REOPEN,
         {"sources": list(lateness_s), "lateness_s": list(lateness_s.values()), "now": now},
@@ -314,7 +319,7 @@ def record_verdicts(
     ``why``: the reason of a closed hour's new version, where its figure did not make one.
     """
     if verdicts:
-        open_for_writing(
+        months.open_for_writing(
             connection,
             np.array([verdict.source_id for verdict in verdicts]),
             np.array([verdict.hour for verdict in verdicts]),
@@ -346,6 +351,7 @@ def provisional_hours(
 
 def redate(connection: psycopg.Connection[Any], source_ids: Sequence[int]) -> int:
     """Let what the ledger says is known in the future be known now; return how many versions."""
+    months.open_known_in_the_future(connection, source_ids)
     row = connection.execute("SELECT redate_hours(%s)", (list(source_ids),)).fetchone()
     return int(row[0]) if row else 0
 

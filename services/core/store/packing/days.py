@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.timeline.instants import DAY_US, EPOCH
+from services.core.timeline.instants import DAY, DAY_US, EPOCH
 
 Integers = NDArray[np.int64]
+
+#: Nothing younger is packed: the functions of the database that pack refuse it.
+NEVER_PACKED: Final = 2 * DAY
 
 
 def day_of(us: int) -> int:

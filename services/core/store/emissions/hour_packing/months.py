@@ -7,6 +7,7 @@ holds it too.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, LiteralString
 
@@ -50,6 +51,18 @@ SELECT p.id, p.source_id, p.month, p.in_force, p.superseded
 FROM unnest(%s::int8[], %s::int8[]) AS x(source_id, month)
 JOIN packed_hours p ON p.source_id = x.source_id AND p.month = x.month
 ORDER BY p.source_id, p.month
+"""
+
+_AFTER: Final = """
+SELECT p.source_id, p.month
+FROM unnest(%s::int8[], %s::timestamptz[]) AS s(source_id, after)
+JOIN packed_hours p ON p.source_id = s.source_id AND p.last_hour > s.after
+"""
+
+# No version was superseded later than the one in its place was known.
+_KNOWN_IN_THE_FUTURE: Final = """
+SELECT source_id, month FROM packed_hours
+WHERE source_id = ANY(%s) AND known_to > clock_timestamp()
 """
 
 _CASTS: LiteralString = ", ".join(
@@ -123,6 +136,26 @@ def open_for_writing(
     old = hours < time.time() // 3600 - _NEVER_PACKED_HOURS
     if old.any():
         open_months(connection, source_ids[old], months_of(hours[old]))
+
+
+def open_after(connection: psycopg.Connection[Any], instants: Mapping[int, datetime]) -> int:
+    """Open the months that hold hours which begin after an instant, by source; return how many.
+
+    See :func:`open_for_writing`: where the clock was put back, they may be of any age.
+    """
+    after = (list(instants), list(instants.values()))
+    return _open(connection, connection.execute(_AFTER, after).fetchall())
+
+
+def open_known_in_the_future(connection: psycopg.Connection[Any], source_ids: Sequence[int]) -> int:
+    """Open the months of sources with hours whose date is still to come; return how many."""
+    rows = connection.execute(_KNOWN_IN_THE_FUTURE, (list(source_ids),)).fetchall()
+    return _open(connection, rows)
+
+
+def _open(connection: psycopg.Connection[Any], pairs: Sequence[tuple[int, int]]) -> int:
+    sources, months = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    return open_months(connection, sources, months)
 
 
 def open_months(connection: psycopg.Connection[Any], source_ids: Integers, months: Integers) -> int:

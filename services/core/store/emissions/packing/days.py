@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any, Final, LiteralString
 
 import numpy as np
@@ -27,14 +28,16 @@ from services.core.store.emissions.packing.columns import (
 from services.core.store.packing import opened
 from services.core.store.packing.blobs import DamagedError
 from services.core.store.packing.days import (
+    NEVER_PACKED,
     DamagedDayError,
     Integers,
     PackedDay,
     begin,
+    day_of,
     instants,
 )
 from services.core.store.schema.figures import MASSES, names, per_figure
-from services.core.timeline.instants import DAY_MINUTES, MINUTE_US
+from services.core.timeline.instants import DAY_MINUTES, MINUTE_US, to_us
 
 #: Minutes younger than this lie in no packed day, as ``pack_minutes`` sees to with a day to spare:
 #: a clock that jumps by less makes no difference.
@@ -54,6 +57,10 @@ SELECT p.id, p.source_id, p.day, p.minutes
 FROM unnest(%s::int8[], %s::int8[]) AS x(source_id, day)
 JOIN packed_minutes p ON p.source_id = x.source_id AND p.day = x.day
 ORDER BY p.source_id, p.day
+"""
+
+_SINCE: Final = """
+SELECT source_id, day FROM packed_minutes WHERE source_id = ANY(%s) AND day >= %s
 """
 
 _UNPACK: Final = """
@@ -165,6 +172,19 @@ def open_ranges(
     within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     days = np.repeat(first_days, sizes) + within
     return open_days(connection, np.repeat(source_ids[old], sizes), days)
+
+
+def open_since(
+    connection: psycopg.Connection[Any], source_ids: Sequence[int], now: datetime
+) -> int:
+    """Open what no clock that shows ``now`` would have packed; return how many days there were.
+
+    Where the clock was put back there may be some, which :func:`open_for_writing` would not see.
+    """
+    day = day_of(to_us(now - NEVER_PACKED))
+    rows = connection.execute(_SINCE, (list(source_ids), day)).fetchall()
+    sources, days = np.array(rows, dtype=np.int64).reshape(-1, 2).T
+    return open_days(connection, sources, days)
 
 
 def open_days(connection: psycopg.Connection[Any], source_ids: Integers, days: Integers) -> int:
