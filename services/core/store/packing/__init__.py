@@ -3,6 +3,7 @@
 - :mod:`.blobs`: columns to bytes and back, every bit kept; damage is told.
 - :mod:`.opened`: packed days unpacked into tables of the session, which the views of both kinds of
   days in the schema ``history`` show.
+- :mod:`.opening`: packed days made rows again.
 - :mod:`.walk`: what of a hypertable is old, one owner and day after the other.
 - :mod:`.days`: days since the epoch.
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import numpy as np
@@ -41,6 +43,35 @@ _VALUES: Final = ChunkConfig()
 
 class DamagedError(ValueError):
     """What was packed is damaged."""
+
+
+@contextmanager
+def unpacking() -> Iterator[None]:
+    """Tell whatever fails while columns are unpacked as damage."""
+    try:
+        yield
+    except DamagedError:
+        raise
+    except Exception as error:
+        raise DamagedError(f"its columns cannot be unpacked ({error})") from error
+
+
+def check_lengths(size: int, columns: Iterable[NDArray[Any]]) -> None:
+    """Check that columns are of one length.
+
+    :raises DamagedError: they are not.
+    """
+    if any(column.size != size for column in columns):
+        raise DamagedError("its columns are of different lengths")
+
+
+def check_packed(*, is_same: bool) -> None:
+    """Check that what was packed comes back: else nothing is to be removed.
+
+    :raises DamagedError: it does not.
+    """
+    if not is_same:
+        raise DamagedError("what was packed does not come back as it was")
 
 
 def closed(*columns: bytes) -> bytes:

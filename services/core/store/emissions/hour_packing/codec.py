@@ -16,10 +16,13 @@ from services.core.store.packing.blobs import (
     RISING,
     DamagedError,
     Source,
+    check_lengths,
+    check_packed,
     closed,
     integers,
     later,
     text,
+    unpacking,
 )
 from services.core.store.packing.days import Integers
 from services.core.store.schema.figures import IN_HOURS, names
@@ -62,8 +65,7 @@ def pack(hours: HourColumns) -> bytes:
         later(hours.last_us, begins),
     ]
     blob = closed(*columns)
-    if not unpack(blob).is_same(hours):
-        raise DamagedError("what was packed does not come back as it was")
+    check_packed(is_same=unpack(blob).is_same(hours))
     return blob
 
 
@@ -72,12 +74,8 @@ def unpack(packed: bytes) -> HourColumns:
 
     :raises DamagedError: it is not what was packed.
     """
-    try:
+    with unpacking():
         return _unpack(packed)
-    except DamagedError:
-        raise
-    except Exception as error:
-        raise DamagedError(f"its columns cannot be unpacked ({error})") from error
 
 
 def _unpack(packed: bytes) -> HourColumns:
@@ -102,8 +100,7 @@ def _unpack(packed: bytes) -> HourColumns:
         known_us,
         last_us,
     ]
-    if not all(column.size == hour.size for column in columns):
-        raise DamagedError("its columns are of different lengths")
+    check_lengths(hour.size, columns)
     nothing = np.zeros(hour.size, dtype=np.int64)
     return HourColumns(
         hour=hour,

@@ -19,6 +19,7 @@ from services.core.store.emissions.hour_packing.columns import HourColumns
 from services.core.store.packing import opened
 from services.core.store.packing.blobs import DamagedError
 from services.core.store.packing.days import DamagedDayError, Integers, PackedDay, instants
+from services.core.store.packing.opening import Openable, open_packed
 from services.core.store.schema.figures import IN_HOURS, names
 from services.core.store.schema.hour_packing import (
     ARRAY_TYPES,
@@ -163,23 +164,16 @@ def open_months(connection: psycopg.Connection[Any], source_ids: Integers, month
 
     See :func:`open_for_writing`.
     """
-    pairs = np.unique(np.column_stack((source_ids, months)).astype(np.int64), axis=0)
-    packed = connection.execute(
-        _PACKED,
-        (np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])),
-        binary=True,
-    ).fetchall()
-    for pack_id, source_id, month, in_force, superseded in packed:
-        hours = unpacked(source_id, month, bytes(in_force))
-        versions = unpacked(source_id, month, bytes(superseded))
-        try:
-            connection.execute(
-                _UNPACK, (pack_id, source_id, month, *_arrays(hours), *_arrays(versions))
-            )
-        except psycopg.errors.DataCorrupted as error:
-            raise _damaged(source_id, month, "they are not what was packed") from error
+    opened_months = open_packed(connection, _HOURS, source_ids, months)
+    for source_id, month in opened_months:
         opened.hide_hours(connection, source_id, month, begin(month), begin(month + 1))
-    return len(packed)
+    return len(opened_months)
+
+
+def _both_arrays(source_id: int, month: int, in_force: bytes, superseded: bytes) -> tuple[Any, ...]:
+    hours = unpacked(source_id, month, bytes(in_force))
+    versions = unpacked(source_id, month, bytes(superseded))
+    return (*_arrays(hours), *_arrays(versions))
 
 
 def _arrays(hours: HourColumns) -> tuple[Any, ...]:
@@ -195,3 +189,6 @@ def _arrays(hours: HourColumns) -> tuple[Any, ...]:
         np.concatenate([hours.figures[name] for name in names(IN_HOURS)]),
         np.concatenate([hours.unknown[name] for name in names(NULLABLE)]),
     )
+
+
+_HOURS: Final = Openable(packed=_PACKED, unpack=_UNPACK, arrays=_both_arrays, damaged=_damaged)

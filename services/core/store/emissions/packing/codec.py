@@ -25,10 +25,13 @@ from services.core.store.packing.blobs import (
     RISING,
     DamagedError,
     Source,
+    check_lengths,
+    check_packed,
     closed,
     floats,
     integers,
     text,
+    unpacking,
 )
 from services.core.store.packing.days import Integers
 from services.core.store.schema.figures import MASSES, names
@@ -87,8 +90,7 @@ def pack(minutes: MinuteColumns, factors: Sequence[Factors] = ()) -> bytes:
     columns.append(text(_END))
     columns += [integers(np.flatnonzero(minutes.unknown[name]), RISING) for name in names(NULLABLE)]
     packed = closed(*columns)
-    if unpack(packed).digest() != minutes.digest():
-        raise DamagedError("what was packed does not come back as it was")
+    check_packed(is_same=unpack(packed).digest() == minutes.digest())
     return packed
 
 
@@ -99,12 +101,8 @@ def unpack(packed: bytes, only: Collection[str] | None = None) -> MinuteColumns:
 
     :raises DamagedError: it is not what was packed.
     """
-    try:
+    with unpacking():
         return _unpack(packed, _ALL if only is None else only)
-    except DamagedError:
-        raise
-    except Exception as error:
-        raise DamagedError(f"its columns cannot be unpacked ({error})") from error
 
 
 def _unpack(packed: bytes, wanted: Collection[str]) -> MinuteColumns:
@@ -138,8 +136,7 @@ def _unpack(packed: bytes, wanted: Collection[str]) -> MinuteColumns:
     figures |= {name: figures[other] for name, other in same.items() if name in wanted}
     unknown = {name: source.flags(minute.size) for name in names(NULLABLE)}
     source.ends()
-    if not all(column.size == minute.size for column in figures.values()):
-        raise DamagedError("its columns are of different lengths")
+    check_lengths(minute.size, figures.values())
     nothing = np.zeros(minute.size, dtype=np.int64)
     return MinuteColumns(
         minute=minute,

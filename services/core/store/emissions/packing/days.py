@@ -36,6 +36,7 @@ from services.core.store.packing.days import (
     day_of,
     instants,
 )
+from services.core.store.packing.opening import Openable, open_packed
 from services.core.store.schema.figures import MASSES, names, per_figure
 from services.core.timeline.instants import DAY_MINUTES, MINUTE_US, to_us
 
@@ -189,25 +190,16 @@ def open_since(
 
 def open_days(connection: psycopg.Connection[Any], source_ids: Integers, days: Integers) -> int:
     """Make rows of packed days again; return how many there were. See :func:`open_for_writing`."""
-    pairs = np.unique(np.column_stack((source_ids, days)).astype(np.int64), axis=0)
-    packed = connection.execute(
-        _PACKED,
-        (np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])),
-        binary=True,
-    ).fetchall()
-    for pack_id, source_id, day, blob in packed:
-        minutes = unpacked(source_id, day, bytes(blob))
-        try:
-            connection.execute(_UNPACK, (pack_id, source_id, day, *_arrays(minutes)))
-        except psycopg.errors.DataCorrupted as error:
-            raise _damaged(source_id, day, "they are not what was packed") from error
+    opened_days = open_packed(connection, _MINUTES, source_ids, days)
+    for source_id, day in opened_days:
         key = {"source": source_id, "begins": begin(day), "ends": begin(day + 1)}
         connection.execute(_RELEASE, key)
         opened.hide_minutes(connection, source_id, day)
-    return len(packed)
+    return len(opened_days)
 
 
-def _arrays(minutes: MinuteColumns) -> tuple[Any, ...]:
+def _arrays(source_id: int, day: int, blob: bytes) -> tuple[Any, ...]:
+    minutes = unpacked(source_id, day, bytes(blob))
     return (
         instants(minutes.minute * MINUTE_US),
         np.concatenate([minutes.figures[name] for name in names(COLUMNS)]),
@@ -215,3 +207,6 @@ def _arrays(minutes: MinuteColumns) -> tuple[Any, ...]:
         minutes.activity,
         minutes.without_activity,
     )
+
+
+_MINUTES: Final = Openable(packed=_PACKED, unpack=_UNPACK, arrays=_arrays, damaged=_damaged)

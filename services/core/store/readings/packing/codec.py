@@ -11,12 +11,14 @@ import numpy as np
 
 from services.core.store.packing.blobs import (
     RISING,
-    DamagedError,
     Source,
+    check_lengths,
+    check_packed,
     closed,
     floats,
     integers,
     later,
+    unpacking,
 )
 from services.core.store.readings.packing.columns import ReadingColumns, SeriesColumns
 
@@ -40,8 +42,7 @@ def pack(readings: ReadingColumns) -> tuple[bytes, bytes]:
         integers(np.flatnonzero(known), RISING),
         later(readings.known_us[known], readings.received_us[known]),
     )
-    if unpack(series, arrival).sent() != readings.sent():
-        raise DamagedError("what was packed does not come back as it was")
+    check_packed(is_same=unpack(series, arrival).sent() == readings.sent())
     return series, arrival
 
 
@@ -50,12 +51,8 @@ def unpack(series: bytes, arrival: bytes) -> ReadingColumns:
 
     :raises DamagedError: it is not what was packed.
     """
-    try:
+    with unpacking():
         return _unpack(series, arrival)
-    except DamagedError:
-        raise
-    except Exception as error:
-        raise DamagedError(f"its columns cannot be unpacked ({error})") from error
 
 
 def unpack_series(series: bytes) -> SeriesColumns:
@@ -63,12 +60,8 @@ def unpack_series(series: bytes) -> SeriesColumns:
 
     :raises DamagedError: it is not what was packed.
     """
-    try:
+    with unpacking():
         return _unpack_series(series)
-    except DamagedError:
-        raise
-    except Exception as error:
-        raise DamagedError(f"its columns cannot be unpacked ({error})") from error
 
 
 def _unpack_series(series: bytes) -> SeriesColumns:
@@ -83,8 +76,7 @@ def _unpack_series(series: bytes) -> SeriesColumns:
         value[~missing] = present
     quality = source.integers()
     source.ends()
-    if not quality.size == value.size == ts_us.size:
-        raise DamagedError("its columns are of different lengths")
+    check_lengths(ts_us.size, (quality, value))
     return SeriesColumns(ts_us=ts_us, value=value, missing=missing, quality=quality)
 
 
@@ -98,8 +90,7 @@ def _unpack(series: bytes, arrival: bytes) -> ReadingColumns:
     known_us = np.zeros(ts_us.size, dtype=np.int64)
     known_us[known] = source.later(received_us[known])
     source.ends()
-    if not time_source.size == received_us.size == ts_us.size:
-        raise DamagedError("its columns are of different lengths")
+    check_lengths(ts_us.size, (time_source, received_us))
     return ReadingColumns(
         ts_us=ts_us,
         value=series_columns.value,

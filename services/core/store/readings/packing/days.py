@@ -23,6 +23,7 @@ from services.core.store.packing.days import (
     day_of,
     instants,
 )
+from services.core.store.packing.opening import Openable, open_packed
 from services.core.store.readings.packing import archived, codec
 from services.core.store.readings.packing.archived import ArchivedDayError
 from services.core.store.readings.packing.columns import (
@@ -190,27 +191,17 @@ def open_days(connection: psycopg.Connection[Any], channel_ids: Integers, days: 
 
     :raises ArchivedDayError: one of them is in the archive alone.
     """
-    pairs = np.unique(np.column_stack((channel_ids, days)).astype(np.int64), axis=0)
-    packed = connection.execute(
-        _PACKED,
-        (np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])),
-        binary=True,
-    ).fetchall()
-    for pack_id, channel_id, day, series, arrival in packed:
-        try:
-            readings = unpacked(channel_id, day, series, arrival)
-        except ArchivedDayError as error:
-            names = connection.execute(archived.NAMES, {"channel": channel_id}).fetchone()
-            raise archived.named(error, names) from None
-        try:
-            connection.execute(_UNPACK, (pack_id, channel_id, day, *_arrays(readings)))
-        except psycopg.errors.DataCorrupted as error:
-            reason = "they are not what was packed"
-            raise damaged(channel_id, day, reason) from error
-    return len(packed)
+    try:
+        return len(open_packed(connection, _READINGS, channel_ids, days))
+    except ArchivedDayError as error:
+        names = connection.execute(archived.NAMES, {"channel": error.channel_id}).fetchone()
+        raise archived.named(error, names) from None
 
 
-def _arrays(readings: ReadingColumns) -> tuple[Any, ...]:
+def _arrays(
+    channel_id: int, day: int, series: bytes | None, arrival: bytes | None
+) -> tuple[Any, ...]:
+    readings = unpacked(channel_id, day, series, arrival)
     return (
         instants(readings.ts_us),
         readings.value,
@@ -221,3 +212,6 @@ def _arrays(readings: ReadingColumns) -> tuple[Any, ...]:
         instants(readings.known_us),
         readings.unknown,
     )
+
+
+_READINGS: Final = Openable(packed=_PACKED, unpack=_UNPACK, arrays=_arrays, damaged=damaged)
