@@ -20,7 +20,7 @@ from services.core.store.readings.history import names_archived_days
 from services.core.store.readings.packing import archived
 from services.core.store.readings.packing.archived import ArchivedDayError
 from services.core.store.readings.packing.columns import ReadingColumns, SeriesColumns
-from services.core.store.readings.packing.days import STORED, unpacked, unpacked_series
+from services.core.store.readings.packing.days import unpacked, unpacked_series
 from services.core.timeline.instants import from_us, to_us
 
 if TYPE_CHECKING:
@@ -31,17 +31,7 @@ _TIME: Final = PackedRows(ts="timestamptz")
 _GOOD: Final = PackedRows(ts_us="timestamptz", value="float8")
 _SERIES: Final = PackedRows(ts_us="timestamptz", value="float8", missing="bool", quality="int2")
 
-#: The packed days of one channel that share readings with a span, as three arrays.
-_OVERLAPPING: LiteralString = """
-    FROM (SELECT p.day, p.series, p.arrival FROM packed_readings p
-          WHERE p.channel_id = %(channel)s AND p.day BETWEEN %(first_day)s AND %(last_day)s
-            AND p.last_ts >= %(begins)s AND p.first_ts < %(ends)s {also}
-          ORDER BY p.day) p
-"""
 _ARRAYS: Final[LiteralString] = "array_agg(p.day), array_agg(p.series), array_agg(p.arrival)"
-_NOT_WHOLE: Final[LiteralString] = "AND NOT (p.first_ts >= %(begins)s AND p.last_ts < %(ends)s)"
-
-_BETWEEN: LiteralString = "SELECT (" + STORED + "), " + _ARRAYS + _OVERLAPPING.replace("{also}", "")
 
 _SERIES_PACKED: LiteralString = """
 SELECT p.day, p.series FROM packed_readings p
@@ -57,6 +47,7 @@ SELECT {_GOOD.sql("ts", "value")} FILTER (WHERE value IS NOT NULL AND quality = 
 FROM public.reading WHERE channel_id = %(channel)s AND ts >= %(begins)s AND ts < %(ends)s
 """  # noqa: S608 - constants
 
+#: Of packed days those that a span cuts have to be looked into.
 _BOUNDS: LiteralString = f"""
 SELECT r.*, w.*, e.*
 FROM (SELECT count(*) AS readings, min(ts) AS first_ts, max(ts) AS last_ts FROM public.reading
@@ -66,7 +57,13 @@ CROSS JOIN (
            max(p.last_ts) AS last_ts
     FROM packed_readings p
     WHERE p.channel_id = %(channel)s AND p.first_ts >= %(begins)s AND p.last_ts < %(ends)s) w
-CROSS JOIN (SELECT {_ARRAYS} {_OVERLAPPING.replace("{also}", _NOT_WHOLE)}) e
+CROSS JOIN (
+    SELECT {_ARRAYS}
+    FROM (SELECT p.day, p.series, p.arrival FROM packed_readings p
+          WHERE p.channel_id = %(channel)s AND p.day BETWEEN %(first_day)s AND %(last_day)s
+            AND p.last_ts >= %(begins)s AND p.first_ts < %(ends)s
+            AND NOT (p.first_ts >= %(begins)s AND p.last_ts < %(ends)s)
+          ORDER BY p.day) p) e
 """  # noqa: S608 - constants
 
 #: Days from the newest on until they are sure to hold as many readings as asked for.
@@ -104,19 +101,6 @@ class StoredBounds:
     readings: int
     first: datetime | None
     last: datetime | None
-
-
-def between(
-    connection: AnyConnection, channel_id: int, begins: datetime, ends: datetime
-) -> ReadingColumns:
-    """Read everything of a channel in a span, its end exclusive, in order of time.
-
-    :raises ArchivedDayError: one of its days is in the archive alone.
-    :raises DamagedDayError: one of its days cannot be unpacked.
-    """
-    row = execute(connection, _BETWEEN, _parameters(channel_id, begins, ends)).fetchone()
-    with names_archived_days(connection):
-        return _merged(channel_id, begins, ends, row)
 
 
 async def series_async(
@@ -229,18 +213,6 @@ def _parameters(channel_id: int, begins: datetime, ends: datetime) -> dict[str, 
         "first_day": day_of(to_us(begins)),
         "last_day": day_of(to_us(ends)),
     }
-
-
-def _merged(channel_id: int, begins: datetime, ends: datetime, row: Any) -> ReadingColumns:
-    stored, *packed = row
-    readings = _unpacked(channel_id, *packed)
-    begins_us, ends_us = to_us(begins), to_us(ends)
-    if len(readings) and not begins_us <= readings.ts_us[0] <= readings.ts_us[-1] < ends_us:
-        readings = readings.where((readings.ts_us >= begins_us) & (readings.ts_us < ends_us))
-    if stored is None:
-        return readings
-    readings = ReadingColumns.joined([readings, ReadingColumns.received(bytes(stored))])
-    return readings.where(np.argsort(readings.ts_us, kind="stable"))
 
 
 def _unpacked(
