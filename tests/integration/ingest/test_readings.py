@@ -167,6 +167,11 @@ def test_a_reading_from_before_those_that_are_kept_is_too_late(plant: Plant) -> 
     entry = plant.quarantine()[-1]
     assert (entry["reason"], entry["channel"], entry["value"]) == ("archived", "import-power", 4.0)
     assert "`tonne archive restore linz 2023-11`" in entry["detail"]
+    # but below what is kept no restoring helps
+    plant.publish('{"ts": 1699999998, "values": {"import-power": 5}}')
+    plant.holds(readings=2, quarantine=3)
+    entry = plant.quarantine()[-1]
+    assert (entry["reason"], entry["channel"], entry["value"]) == ("too_late", "import-power", 5.0)
 
 
 def test_a_device_registered_while_ingest_runs_is_heard_at_once(plant: Plant) -> None:

@@ -5,7 +5,7 @@ Everything here happens inside the caller's transaction and is durable with its 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, LiteralString
 
@@ -180,14 +180,14 @@ def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Wr
         archived: list[int] = []
         gone: set[int] = set()
         oldest_us = int(ts_us.min())
+        # first: nothing brings back what was dropped, not even who restores the archive around it
+        if horizon is not None and oldest_us < to_us(horizon):
+            cursor.execute(_TOO_LATE, (horizon,))
+            too_late = sorted(position for (position,) in cursor)
         if oldest_us < to_us(unpacked_from):
-            archived = _open_days_or_take(connection, rows, to_us(unpacked_from))
-        if horizon is not None or newest_discarded is not None:
-            if horizon is not None and oldest_us < to_us(horizon):
-                cursor.execute(_TOO_LATE, (horizon,))
-                too_late = sorted(position for (position,) in cursor)
-            if newest_discarded is not None and oldest_us <= to_us(newest_discarded):
-                gone = {position for (position,) in cursor.execute(_DISCARDED)}
+            archived = _open_days_or_take(connection, rows, to_us(unpacked_from), set(too_late))
+        if newest_discarded is not None and oldest_us <= to_us(newest_discarded):
+            gone = {position for (position,) in cursor.execute(_DISCARDED)}
         if too_late or gone or archived:
             left_out = {*too_late, *gone, *archived}
             rows = [row for position, row in enumerate(rows) if position not in left_out]
@@ -212,13 +212,22 @@ def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Wr
 
 
 def _open_days_or_take(
-    connection: psycopg.Connection[Any], rows: Sequence[ReadingRow], unpacked_from_us: int
+    connection: psycopg.Connection[Any],
+    rows: Sequence[ReadingRow],
+    unpacked_from_us: int,
+    left_out: Collection[int],
 ) -> list[int]:
     """Open the packed days of staged rows; take those away whose days are archived away.
 
-    Returns the positions of those.
+    ``left_out``: positions of rows that are not staged any more. Returns those of what it takes.
     """
-    old = [position for position, row in enumerate(rows) if row.ts_us < unpacked_from_us]
+    old = [
+        position
+        for position, row in enumerate(rows)
+        if row.ts_us < unpacked_from_us and position not in left_out
+    ]
+    if not old:
+        return []
     packing.keep_packers_off(connection, [rows[position].channel_id for position in old])
     archived = missing.take_sealed(connection)
     taken = set(archived)
