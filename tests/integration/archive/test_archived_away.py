@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -14,10 +15,13 @@ from services.aggregator.retention import Retention
 from services.api.app import create_app
 from services.core.runtime.clock import FixedClock
 from services.core.runtime.settings import Settings
+from services.core.store.computation import computable_ranges
 from services.core.store.emissions import recompute_request
 from services.core.store.readings import retention, writer
+from services.core.store.readings.archive import missing
 from services.core.store.readings.packing.archived import ArchivedDayError
 from services.core.store.readings.writer import Correction, ReadingRow
+from services.core.store.registry.plan import facility_plans
 from services.core.timeline.instants import DAY, HOUR, to_us
 from tests.command import tonne
 from tests.integration.aggregator.plant import Plant, instant
@@ -167,6 +171,19 @@ def test_nothing_is_computed_from_a_part_of_its_readings(away: Plant) -> None:
     assert "hours that would change: 0" in said.stdout
     verified = json.loads(tonne(url, "verify", "--json", "--from", "2026-03-19").stdout)
     assert (verified["differ"], verified["unknown"] > 0, verified["checked"] > 0) == (0, True, True)
+
+
+def test_ticks_of_what_is_live_do_not_ask_for_it(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(missing, "uncomputed", lambda _, since: asked.append(since) or {})
+    plan = facility_plans(plant.connection)[plant.facility_id]
+    source_id, hour = plant.sources["by-gauge"], int(time.time()) // 3600
+    for ago, questions in ((20, []), (28, [(hour - 28) * 60])):
+        hours = {source_id: {hour - ago}}
+        assert computable_ranges.hours(plant.connection, plan, hours) == hours
+        assert asked == questions
 
 
 def test_removal_waits_for_what_is_to_be_computed(plant: Plant, run: Run) -> None:

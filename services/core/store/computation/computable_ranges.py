@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import psycopg
@@ -13,7 +14,12 @@ from services.core.store.computation.compute import AnyPlan
 from services.core.store.computation.ranges import Ranges
 from services.core.store.readings import retention
 from services.core.store.readings.archive import missing
+from services.core.store.readings.packing.days import NEVER_PACKED_US
+from services.core.timeline.instants import MINUTE_US
 from services.core.timeline.intervals import Interval
+
+#: Of minutes that are younger no reading leaves the database: ticks of what is live need not ask.
+_NEVER_ARCHIVED_MINUTES: Final = NEVER_PACKED_US // MINUTE_US
 
 
 def ranges(connection: psycopg.Connection[Any], plan: AnyPlan, of_sources: Ranges) -> Ranges:
@@ -76,6 +82,8 @@ def _archived_away(
     connection: psycopg.Connection[Any], plan: AnyPlan, since_minute: int
 ) -> dict[int, list[Interval]]:
     """Return minutes of sources, from one on, that miss readings which only the archive has."""
+    if since_minute >= time.time() // 60 - _NEVER_ARCHIVED_MINUTES:
+        return {}
     uncomputed = missing.uncomputed(connection, since_minute)
     if not uncomputed:
         return {}
