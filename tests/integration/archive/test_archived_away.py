@@ -19,10 +19,11 @@ from services.core.store.computation import computable_ranges
 from services.core.store.emissions import recompute_request
 from services.core.store.readings import retention, writer
 from services.core.store.readings.archive import missing
+from services.core.store.readings.archive.spans import FIRST_DAY
 from services.core.store.readings.packing.archived import ArchivedDayError
 from services.core.store.readings.writer import Correction, ReadingRow
 from services.core.store.registry.plan import facility_plans
-from services.core.timeline.instants import DAY, HOUR, to_us
+from services.core.timeline.instants import DAY, EPOCH, HOUR, to_us
 from tests.command import tonne
 from tests.integration.aggregator.plant import Plant, instant
 from tests.integration.api.server import serving
@@ -184,6 +185,27 @@ def test_ticks_of_what_is_live_do_not_ask_for_it(
         hours = {source_id: {hour - ago}}
         assert computable_ranges.hours(plant.connection, plan, hours) == hours
         assert asked == questions
+
+
+@pytest.mark.parametrize(("horizon", "is_between"), [(None, True), ("2026-02-25T00:00Z", False)])
+def test_rows_from_before_all_that_is_packed_keep_what_lies_beside_them(
+    horizon: str | None, is_between: bool, plant: Plant, run: Run
+) -> None:
+    channel_id = plant.channels["meter.power"]
+    plant.connection.execute(
+        "INSERT INTO reading (channel_id, ts, value, quality, received_at, time_source)"
+        " VALUES (%s, '2026-02-20T10:00Z', 1, 0, now(), 0)",
+        (channel_id,),
+    )
+    if horizon:
+        plant.connection.execute("INSERT INTO reading_horizon VALUES (1, %s)", (horizon,))
+    assert run("archive").code == 0
+    assert run("archive", "remove", "--before", "2026-04", "--yes").code == 0
+    first_day = plant.connection.execute(
+        "SELECT min(first_day) FROM archived_span WHERE channel_id = %s", (channel_id,)
+    ).fetchone()
+    packed = (instant("2026-02-26T00:00:00Z") - EPOCH) // DAY
+    assert first_day == (packed if is_between else FIRST_DAY,)
 
 
 def test_removal_waits_for_what_is_to_be_computed(plant: Plant, run: Run) -> None:

@@ -38,10 +38,12 @@ SELECT day, usable, archived, series IS NOT NULL FROM packed_readings
 WHERE channel_id = %s ORDER BY day
 """
 
-#: Days that are rows between packed ones: whatever is removed, these stay.
+#: Days that are rows before a day: whatever is removed, these stay. Below the horizon lies what
+#: retention kept, where nothing is computed.
 _ROWS: Final = """
 SELECT DISTINCT (floor(extract(epoch FROM ts) / 86400))::int FROM public.reading
-WHERE channel_id = %s AND ts >= minute_start(1440 * %s::int8) AND ts < minute_start(1440 * %s::int8)
+WHERE channel_id = %s AND ts >= coalesce((SELECT horizon FROM reading_horizon), '-infinity')
+  AND ts < minute_start(1440 * %s::int8)
 """
 
 _REMOVE: Final = "SELECT remove_archived(%s, %s)"
@@ -94,7 +96,7 @@ def stored_days(connection: psycopg.Connection[Any], channel_id: int) -> list[St
         for day, usable, archived, present in connection.execute(_DAYS, (channel_id,))
     ]
     if days:
-        bounds = (channel_id, days[0].day, days[-1].day + 1)
+        bounds = (channel_id, days[-1].day + 1)
         rows = {day for (day,) in connection.execute(_ROWS, bounds, prepare=False)}
         days = [day for day in days if day.day not in rows]
         days += [StoredDay(day=day, usable=0, archived=False, present=True) for day in rows]
