@@ -6,6 +6,8 @@ import os
 import random
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from services.core.store.readings.archive import layout
+from services.core.store.database.connect import connect
+from services.core.store.readings.archive import layout, months
+from services.core.store.readings.archive.months import HeldDay
 from services.core.store.readings.packing.columns import ReadingColumns
 from tests.command import tonne
 from tests.forked import Forked
@@ -194,6 +198,42 @@ def test_a_file_with_days_that_retention_dropped_is_not_written_anew(
     assert ended.stdout.count("written") == len(files) - 1
     february = folder / "works" / "2026-02.parquet"
     assert february.read_bytes() == files[february]
+
+
+def test_a_note_locks_packed_days_in_the_order_of_whoever_opens_them(
+    plant: Plant, database_url: str
+) -> None:
+    packed = plant.rows("SELECT channel_id, day, readings, digest FROM packed_readings")
+    order = sorted((channel_id, day) for channel_id, day, _, _ in packed)
+    middle = order[len(order) // 2]
+    days: dict[int, list[HeldDay]] = {}
+    for channel_id, day, readings, digest in sorted(packed, reverse=True):
+        held = HeldDay(day=day, readings=readings, digest=digest)
+        days.setdefault(channel_id, []).append(held)
+    file = {
+        "facility": plant.facility_id, "month": date(2026, 2, 1), "place": "a", "path": "b",
+        "bytes": 1, "sha256": b"", "readings": 1, "tonne": "1",
+    }  # fmt: skip
+    with (
+        connect(database_url, process="test", autocommit=True) as holder,
+        connect(database_url, process="admin", autocommit=True) as noting,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        with holder.transaction():
+            holder.execute(
+                "SELECT FROM packed_readings WHERE channel_id = %s AND day = %s FOR UPDATE", middle
+            )
+            noted = threads.submit(months.note, noting, file, days)
+            for pause_s in pauses():
+                if plant.rows("SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0]:
+                    break
+                time.sleep(pause_s)
+            free = plant.rows(
+                "SELECT channel_id, day FROM packed_readings ORDER BY 1, 2 FOR UPDATE SKIP LOCKED"
+            )
+        noted.result()
+    assert free == [key for key in order if key > middle]
+    assert plant.rows("SELECT count(*) FROM packed_readings WHERE NOT archived") == [(0,)]
 
 
 def test_one_at_a_time(plant: Plant, run: Run, folder: Path) -> None:

@@ -9,24 +9,22 @@ from __future__ import annotations
 from typing import Final
 
 #: Notes a file, and marks the packed days that it holds, as far as they still have these digests.
-#: Returns how many are marked now.
+#: Packed rows are locked in their order, as by whoever opens days (ADR 0048).
 _NOTE_ARCHIVE: Final = """
 CREATE OR REPLACE FUNCTION note_archive(
     of_facility integer, of_month date, its_place text, its_path text, its_bytes bigint,
     its_sha256 bytea, its_readings bigint, its_tonne text, its_channels integer[],
     its_days integer[], its_digests bytea[]
-) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE
-    marked bigint;
+) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
+    PERFORM FROM packed_readings p
+    JOIN unnest(its_channels, its_days) AS u(channel_id, day)
+      ON p.channel_id = u.channel_id AND p.day = u.day
+    WHERE NOT p.archived ORDER BY p.channel_id, p.day FOR NO KEY UPDATE OF p;
     UPDATE packed_readings p SET archived = true
     FROM unnest(its_channels, its_days, its_digests) AS u(channel_id, day, digest)
     WHERE p.channel_id = u.channel_id AND p.day = u.day AND p.digest = u.digest
       AND NOT p.archived;
-    SELECT count(*) INTO marked
-    FROM unnest(its_channels, its_days, its_digests) AS u(channel_id, day, digest)
-    JOIN packed_readings p
-      ON p.channel_id = u.channel_id AND p.day = u.day AND p.digest = u.digest;
     INSERT INTO archive_file
         (facility_id, month, place, path, bytes, sha256, readings, days, tonne)
     VALUES (of_facility, of_month, its_place, its_path, its_bytes, its_sha256, its_readings,
@@ -35,7 +33,6 @@ BEGIN
     SET place = excluded.place, path = excluded.path, bytes = excluded.bytes,
         sha256 = excluded.sha256, readings = excluded.readings, days = excluded.days,
         tonne = excluded.tonne, archived_at = now();
-    RETURN marked;
 END $$
 """
 

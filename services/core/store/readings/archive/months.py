@@ -161,10 +161,10 @@ def note(
     connection: psycopg.Connection[Any],
     file: Mapping[str, Any],
     days: Mapping[int, Sequence[HeldDay]],
-) -> int:
-    """Note that a file holds days of channels; return how many of them are as it holds them."""
+) -> None:
+    """Note that a file holds days of channels, and mark those that still are as it holds them."""
     rows = [(channel, day) for channel, of_channel in days.items() for day in of_channel]
-    row = connection.execute(
+    connection.execute(
         _NOTE,
         {
             **file,
@@ -172,8 +172,7 @@ def note(
             "days": np.array([day.day for _, day in rows], dtype=np.int32),
             "digests": [day.digest for _, day in rows],
         },
-    ).fetchone()
-    return int(row[0]) if row else 0
+    )
 
 
 def _listed(facilities: Collection[str] | None) -> list[str] | None:
