@@ -16,9 +16,10 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import fs
 
 from services.core.store.database.connect import connect
-from services.core.store.readings.archive import layout, months
+from services.core.store.readings.archive import layout, months, places
 from services.core.store.readings.archive.months import HeldDay
 from services.core.store.readings.packing.columns import ReadingColumns
 from tests.command import tonne
@@ -234,6 +235,34 @@ def test_a_note_locks_packed_days_in_the_order_of_whoever_opens_them(
         noted.result()
     assert free == [key for key in order if key > middle]
     assert plant.rows("SELECT count(*) FROM packed_readings WHERE NOT archived") == [(0,)]
+
+
+def test_whoever_shares_a_place_has_drafts_of_his_own(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = os.environ.get("TONNE_ARCHIVE_S3_ENDPOINT")
+    one, other = (places.place(place, endpoint) for _ in range(2))
+    with one.drafts() as drafts:
+        draft = drafts / "2026-02"
+        draft.write_bytes(b"first")
+        with other.drafts() as others:
+            second = others / "2026-02"
+            second.write_bytes(b"second")
+            if isinstance(one, places.Bucket):
+                upload = one._upload
+
+                def interrupted(*words: Any) -> None:
+                    upload(*words)
+                    other.put(second, "other/2026-02.parquet")
+
+                monkeypatch.setattr(one, "_upload", interrupted)
+            else:
+                other.put(second, "other/2026-02.parquet")
+            one.put(draft, "works/2026-02.parquet")
+    for facility, size in (("works", 5), ("other", 6)):
+        assert one.size(f"{facility}/2026-02.parquet") == size
+    left = fs.FileSelector(f"{one._root}/.drafts", recursive=True, allow_not_found=True)
+    assert [info.path for info in one._files.get_file_info(left) if info.is_file] == []
 
 
 def test_one_at_a_time(plant: Plant, run: Run, folder: Path) -> None:

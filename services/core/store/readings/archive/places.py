@@ -6,12 +6,15 @@ The keys of S3 come from where every client of it looks: ``AWS_ACCESS_KEY_ID`` a
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import secrets
+import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,8 +23,12 @@ from pyarrow import fs
 
 _PIECE: Final = 4 << 20
 
-#: Of the one object of a bucket that may be half of a file: no reader looks for it.
-_UPLOAD: Final = ".drafts/upload"
+#: Holds what may be half of a file: no reader looks there. Several databases may share a place, so
+#: each draft has a name that nobody else knows.
+_DRAFTS: Final = ".drafts"
+
+#: Of a folder: shared by whoever has drafts there.
+_LOCK: Final = ".lock"
 
 #: What S3 copies in one request, in bytes.
 _MOST_COPIED: Final = 5_000_000_000
@@ -89,14 +96,24 @@ class Folder(Place):
     def drafts(self) -> Iterator[Path]:
         """Open a directory beside the files, so that a draft moves by its name alone.
 
-        What a run that was killed left there is deleted.
+        What runs that were killed left is deleted, unless somebody else is writing there just now.
         """
         with clear_errors(self.name, ""):
-            drafts = self._folder / ".drafts"
-            drafts.mkdir(parents=True, exist_ok=True)
-            for left in drafts.iterdir():
-                left.unlink()
-        yield drafts
+            all_drafts = self._folder / _DRAFTS
+            all_drafts.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            with clear_errors(self.name, ""):
+                if _locked(lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                    for left in all_drafts.iterdir():
+                        _delete(left)
+                _locked(lock, fcntl.LOCK_SH)
+                drafts = Path(tempfile.mkdtemp(dir=all_drafts))
+            yield drafts
+            with clear_errors(self.name, ""):
+                shutil.rmtree(drafts)
+        finally:
+            os.close(lock)
 
     def put(self, draft: Path, path: str) -> None:
         """Move a draft to its path; both it and its name are on disk on return."""
@@ -128,15 +145,22 @@ class Bucket(Place):
     def put(self, draft: Path, path: str) -> None:
         """Upload a draft under a name of its own, and give it its path when all of it is there.
 
-        An upload that is cut off by an exception may leave a part of the object under its name.
+        An upload that is cut off by an exception may leave a part of the object under its name; a
+        process that is killed, its draft.
         """
         with clear_errors(self.name, path):
             if draft.stat().st_size > _MOST_COPIED:
                 self._upload(draft, path)
                 return
-            self._upload(draft, _UPLOAD)
-            self._files.copy_file(f"{self._root}/{_UPLOAD}", f"{self._root}/{path}")
-            self._files.delete_file(f"{self._root}/{_UPLOAD}")
+            upload = f"{_DRAFTS}/{path.replace('/', '-')}.{secrets.token_hex(8)}"
+            try:
+                self._upload(draft, upload)
+                self._files.copy_file(f"{self._root}/{upload}", f"{self._root}/{path}")
+            except BaseException:
+                with suppress(OSError):
+                    self._files.delete_file(f"{self._root}/{upload}")
+                raise
+            self._files.delete_file(f"{self._root}/{upload}")
 
     def _upload(self, draft: Path, path: str) -> None:
         with (
@@ -177,6 +201,22 @@ def _contents(stream: Any) -> Contents:
         digest.update(piece)
         size += len(piece)
     return Contents(size=size, sha256=digest.digest())
+
+
+def _locked(lock: int, operation: int) -> bool:
+    """Return whether a lock was had; some shares know none."""
+    try:
+        fcntl.flock(lock, operation)
+    except OSError:
+        return False
+    return True
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _to_disk(path: Path) -> None:
