@@ -11,6 +11,7 @@ from services.cli.archive_steps import (
     OWN_ERRORS,
     archiving,
     check_known,
+    how_to_mend,
     month_of,
     place_of,
     progress,
@@ -120,7 +121,8 @@ def remove(
             state = state_of(settings, file)
             if state != "as archived":
                 raise failure(
-                    f"{file.place}/{file.path}: {state}; nothing is removed: run `tonne archive`"
+                    f"{file.place}/{file.path}: {state}; nothing is removed:"
+                    f" {how_to_mend(file, state)}"
                 )
         if not yes:
             say(f"{amount(len(files), 'month')} of readings will be in the archive alone")

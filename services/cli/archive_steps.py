@@ -17,13 +17,13 @@ from services.cli.errors import clear_errors, failure
 from services.core.runtime.settings import Settings
 from services.core.store.database.connect import connect
 from services.core.store.packing.days import DamagedDayError
-from services.core.store.readings import retention
 from services.core.store.readings.archive import months, removal
 from services.core.store.readings.archive.calendar import month_after
 from services.core.store.readings.archive.months import ArchiveFile, PackedMonth
 from services.core.store.readings.archive.removal import FacilityBusyError
 
 try:
+    from services.core.store.readings.archive import earlier
     from services.core.store.readings.archive import write as writing
     from services.core.store.readings.archive.month_file import UnusableFileError
     from services.core.store.readings.archive.places import Place, PlaceError, place
@@ -52,8 +52,6 @@ def written(
     files = {(file.facility_id, file.month): file for file in months.files(connection, facilities)}
     age = timedelta(days=max(settings.pack_after_days, _LEAST_DAYS))
     newest = (datetime.now(UTC) - age).date()
-    horizon = retention.horizon(connection)
-    dropped_before = date.min if horizon is None else horizon.astimezone(UTC).date()
     rows: list[tuple[Any, ...]] = []
     failed = False
     ready = [m for m in months.packed(connection, facilities) if month_after(m.month) <= newest]
@@ -65,11 +63,6 @@ def written(
             if file is not None and _is_current(target, packed, file):
                 advance(packed.readings)
                 row = (file.path, file.readings, _size(file.size), "is there")
-            elif file is not None and packed.month < dropped_before:
-                # written anew it would lose what it alone still holds
-                advance(packed.readings)
-                state = "kept: it has days that retention dropped; later readings stay here"
-                row = (file.path, file.readings, _size(file.size), state)
             else:
                 try:
                     before = None if file is None else (place_of(settings, file.place), file)
@@ -110,10 +103,18 @@ def removed(
 
 def state_of(settings: Settings, file: ArchiveFile) -> str:
     """Return what is to be said of a file."""
-    contents = place_of(settings, file.place).contents(file.path)
-    if contents is None:
-        return "missing"
-    return "as archived" if contents.sha256 == file.sha256 else "not as it was archived"
+    return earlier.difference(place_of(settings, file.place), file) or "as archived"
+
+
+def how_to_mend(file: ArchiveFile, state: str) -> str:
+    """Return what to do about a file that is not as archived."""
+    if state == earlier.NOT_NOTED:
+        return "run `tonne archive`"
+    if file.removed_at is not None:
+        return "bring that file back from a backup"
+    # a file of the right size is left alone, whatever is in it
+    away = "move that file away, and " if state == earlier.DAMAGED else ""
+    return f"{away}run `tonne archive`"
 
 
 @contextmanager

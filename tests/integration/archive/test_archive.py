@@ -182,23 +182,48 @@ def test_killed_before_it_is_noted_a_file_is_written_again(
     assert run("archive", "verify").code == 0
 
 
-def test_a_file_with_days_that_retention_dropped_is_not_written_anew(
-    plant: Plant, run: Run, folder: Path
+def test_a_month_keeps_the_days_that_retention_dropped_and_takes_what_came_later(
+    plant: Plant, run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    class Cut(BaseException):
+        pass
+
+    def cut(*_: object) -> None:
+        raise Cut
+
+    def february() -> list[tuple[str, ...]]:
+        return _spelled(pl.read_parquet(folder / "works" / "2026-02.parquet").iter_rows())
+
     run("archive")
-    files = {file: file.read_bytes() for file in folder.glob("*/*.parquet")}
+    archived = february()
     plant.connection.execute(
-        "INSERT INTO reading_horizon (id, horizon) VALUES (1, '2026-02-20T00:00:00Z')"
+        "INSERT INTO reading_horizon (id, horizon) VALUES (1, '2026-02-27T00:00:00Z')"
     )
-    plant.connection.execute("DELETE FROM packed_readings WHERE last_ts < '2026-02-20T00:00:00Z'")
-    # something came later
-    plant.connection.execute("UPDATE packed_readings SET archived = false")
-    ended = run("archive")
-    assert ended.code == 0
-    assert ended.stdout.count("kept: it has days that retention dropped") == 1
-    assert ended.stdout.count("written") == len(files) - 1
-    february = folder / "works" / "2026-02.parquet"
-    assert february.read_bytes() == files[february]
+    ((dropped,),) = plant.rows(
+        "WITH gone AS (DELETE FROM packed_readings WHERE first_ts < '2026-02-27T00:00:00Z'"
+        " RETURNING readings) SELECT sum(readings)::int FROM gone"
+    )
+    assert dropped > 300
+    plant.store([Reading("meter.power", instant("2026-02-28T01:00:03Z"), 5.0)])
+    pack_some(plant.connection, random.Random(1))
+    with monkeypatch.context() as patched:
+        patched.setattr(months, "note", cut)
+        with pytest.raises(Cut):
+            run("archive")
+    assert "of a run that was cut off" in run("archive", "verify").stdout
+    again = run("archive")
+    assert (again.code, again.stdout.count("written"), again.stdout.count("is there")) == (0, 1, 2)
+    assert set(archived) < set(february())
+    assert len(february()) == len(archived) + 1
+    assert plant.rows("SELECT count(*) FROM packed_readings WHERE NOT archived") == [(0,)]
+    assert run("archive", "verify").code == 0
+    # of what nothing else holds no other file is taken
+    file = folder / "works" / "2026-02.parquet"
+    file.write_bytes(damaged := file.read_bytes() + b"x")
+    refused = run("archive")
+    assert refused.code == 1
+    assert "bring that file back from a backup" in refused.said.replace("\n", " ")
+    assert file.read_bytes() == damaged
 
 
 def test_a_note_locks_packed_days_in_the_order_of_whoever_opens_them(
@@ -209,8 +234,8 @@ def test_a_note_locks_packed_days_in_the_order_of_whoever_opens_them(
     middle = order[len(order) // 2]
     days: dict[int, list[HeldDay]] = {}
     for channel_id, day, readings, digest in sorted(packed, reverse=True):
-        held = HeldDay(day=day, readings=readings, digest=digest)
-        days.setdefault(channel_id, []).append(held)
+        archived_day = HeldDay(day=day, readings=readings, digest=digest)
+        days.setdefault(channel_id, []).append(archived_day)
     file = {
         "facility": plant.facility_id, "month": date(2026, 2, 1), "place": "a", "path": "b",
         "bytes": 1, "sha256": b"", "readings": 1, "tonne": "1",
@@ -288,8 +313,12 @@ def test_a_damaged_file_is_named_and_nothing_is_removed_or_restored(
     assert "not as it was archived" in verified.stdout
     refused = run("archive", "remove", "--before", "2026-04", "--yes")
     assert refused.code == 1
-    assert "nothing is removed" in refused.stderr
-    file.write_bytes(whole)
+    assert "nothing is removed: move that file away, and run" in refused.stderr.replace("\n", " ")
+    file.unlink()
+    refused = run("archive", "remove", "--before", "2026-04", "--yes")
+    assert "missing; nothing is removed: run `tonne archive`" in refused.stderr.replace("\n", " ")
+    assert run("archive").stdout.count("written") == 1
+    whole = file.read_bytes()
     before = packed_rows(plant)
     run("archive", "remove", "--before", "2026-04", "--yes")
     absent = packed_rows(plant)
@@ -304,6 +333,7 @@ def test_a_damaged_file_is_named_and_nothing_is_removed_or_restored(
     refused = run("archive", "remove", "--before", "2026-05", "--yes")
     assert refused.code == 1
     assert "2026-02.parquet" in refused.stderr
+    assert "bring that file back from a backup" in refused.stderr.replace("\n", " ")
     assert packed_rows(plant) == absent
     file.unlink()
     assert "cannot be used" in run("archive", "restore", "works", "2026-02").stderr

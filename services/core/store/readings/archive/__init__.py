@@ -4,9 +4,10 @@
 - :mod:`.places`: where files are; what is not whole never has a file's name.
 - :mod:`.month_file`: a month's file written, checked and read.
 - :mod:`.months`: which months there are, and what of them is archived.
-- :mod:`.write`: months into the archive. :mod:`.restore`: out of it again.
+- :mod:`.earlier`: a month's file so far. :mod:`.write`: months into the archive.
+  :mod:`.restore`: out of it again.
 - :mod:`.spans`: which days may leave the database. :mod:`.removal`: lets them.
 - :mod:`.missing`: what writers and computation ask: where readings are missing.
 
-The first five need pyarrow, an extra of the package; services need none of them.
+Those that know files need pyarrow, an extra of the package; services need none of them.
 """

@@ -15,6 +15,9 @@ from services.core.store.readings.archive import layout
 from services.core.store.readings.archive.months import ArchivedChannel, HeldDay
 from services.core.store.readings.packing.columns import ReadingColumns, digest
 
+#: In the footer: the SHA-256 of the file that the database knew when this one was written.
+REPLACES: Final = "replaces"
+
 #: What is read as codes of few names.
 _CODED: Final = ("facility", "device", "channel", "unit", "quality", "time_source")
 
@@ -75,6 +78,15 @@ def read(
         pending = (device, channel, last[3])
     if pending is not None:
         yield from _days(*pending)
+
+
+def replaced(source: Any) -> str | None:
+    """Read which file one replaced; None: its footer says of none."""
+    try:
+        metadata: dict[bytes, bytes] = pq.read_metadata(source).metadata or {}
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+    return metadata.get(REPLACES.encode(), b"").decode(errors="replace") or None
 
 
 def _runs(

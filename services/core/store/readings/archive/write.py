@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from services.core.store.packing.days import date_of
+from services.core.store.packing.days import date_of, day_of
+from services.core.store.readings import retention
 from services.core.store.readings.archive import month_file, months, places
+from services.core.store.readings.archive.calendar import first_day, month_after
+from services.core.store.readings.archive.earlier import Earlier
 from services.core.store.readings.archive.month_file import UnusableFileError
 from services.core.store.readings.archive.months import (
     ArchivedChannel,
@@ -29,7 +32,7 @@ from services.core.store.readings.archive.months import (
 from services.core.store.readings.archive.places import Contents, Place
 from services.core.store.readings.packing.columns import ReadingColumns, digest
 from services.core.store.readings.packing.days import damaged, unpacked
-from services.core.timeline.instants import rfc3339
+from services.core.timeline.instants import rfc3339, to_us
 
 #: Told how many readings more are done.
 Progress = Callable[[int], None]
@@ -66,7 +69,7 @@ def month(
 ) -> WrittenMonth:
     """Archive a month of a facility; ``before``: its file so far, and where that is.
 
-    What of the month is in the archive alone is taken from there.
+    What of the month is in the archive alone, or was dropped by retention, is taken from there.
 
     :raises PlaceError: the place cannot be used.
     :raises UnusableFileError: what was written, or was there before, is not what it should be.
@@ -80,6 +83,8 @@ def month(
         draft = drafts / stem.replace("/", "-")
         parts = _parts(connection, channels, packed, before, done, progress)
         metadata = {"tonne": tonne, "facility": packed.facility, "month": f"{packed.month:%Y-%m}"}
+        if before is not None:
+            metadata[month_file.REPLACES] = before[1].sha256.hex()
         month_file.write(draft, packed.facility, metadata, parts)
         month_file.check(str(draft), channels, done.days)
         contents = _put(place, draft, f"{stem}.parquet")
@@ -123,18 +128,44 @@ def _parts(
     progress: Progress,
 ) -> Iterator[tuple[ArchivedChannel, ReadingColumns]]:
     """Read the readings day by day, and note in ``done`` what they are."""
-    earlier = _Earlier(before)
+    earlier = Earlier(before)
     for channel in channels:
-        for day in months.days(connection, channel.id, packed.month):
-            readings = _readings(channel, day, earlier)
+        for day, readings in _days(connection, channel, packed.month, earlier):
             done.days.setdefault(channel.id, []).append(
                 HeldDay(day=day.day, readings=day.readings, digest=day.digest)
             )
             yield channel, readings
-            progress(day.readings)
+            if isinstance(day, PackedDay):
+                progress(day.readings)
 
 
-def _readings(channel: ArchivedChannel, day: PackedDay, earlier: _Earlier) -> ReadingColumns:
+def _days(
+    connection: psycopg.Connection[Any], channel: ArchivedChannel, month: date, earlier: Earlier
+) -> Iterator[tuple[HeldDay, ReadingColumns]]:
+    """Read the days of a channel in order: what is packed, and what the earlier file alone has."""
+    packed = months.days(connection, channel.id, month)
+    known = {day.day for day in packed}
+    # asked for after them: whatever retention has dropped of the month lies below it
+    horizon = retention.horizon(connection)
+    dropped_before = first_day(month) if horizon is None else day_of(to_us(horizon))
+
+    def dropped(before: int) -> Iterator[tuple[HeldDay, ReadingColumns]]:
+        if dropped_before <= first_day(month):
+            return
+        for day, readings in earlier.days(channel, min(before, dropped_before)):
+            if day not in known:
+                yield (
+                    HeldDay(day=day, readings=len(readings), digest=digest(readings.sent())),
+                    readings,
+                )
+
+    for day in packed:
+        yield from dropped(day.day)
+        yield day, _readings(channel, day, earlier)
+    yield from dropped(first_day(month_after(month)))
+
+
+def _readings(channel: ArchivedChannel, day: PackedDay, earlier: Earlier) -> ReadingColumns:
     if day.series is None:
         readings = earlier.readings(channel, day.day)
     else:
@@ -147,32 +178,6 @@ def _readings(channel: ArchivedChannel, day: PackedDay, earlier: _Earlier) -> Re
             )
         raise damaged(channel.id, day.day, "they are not what was packed")
     return readings
-
-
-class _Earlier:
-    """The month's file so far, read once along with the database, for both are in one order."""
-
-    def __init__(self, before: tuple[Place, ArchiveFile] | None) -> None:
-        self._days: Iterator[tuple[str, str, int, ReadingColumns]] = iter(())
-        if before is not None:
-            place, file = before
-            self._days = _opened(place, file.path)
-
-    def readings(self, channel: ArchivedChannel, day: int) -> ReadingColumns:
-        wanted = (channel.device, channel.channel, day)
-        for device, of_channel, of_day, readings in self._days:
-            if (device, of_channel, of_day) == wanted:
-                return readings
-        raise UnusableFileError(
-            f"the archive lacks the readings of {channel.device}.{channel.channel} on"
-            f" {date_of(day)}, and the database has them no longer"
-        )
-
-
-def _opened(place: Place, path: str) -> Iterator[tuple[str, str, int, ReadingColumns]]:
-    """Open the file when its first day is asked for."""
-    with place.open(path) as source:
-        yield from month_file.read(source, f"{place.name}/{path}")
 
 
 def _manifest(
