@@ -27,6 +27,28 @@ def test_applying_again_changes_nothing(database_url: str) -> None:
     assert rows(database_url, "SELECT revision FROM registry_revision") == revision
 
 
+def test_a_path_is_among_the_changes(database_url: str) -> None:
+    base = "base: {year: 2020, tonnes: 9}"
+    one = f"  - {{scope: 1, {base}, policy: sbti-1.5c-2019}}\n"
+    two = f"  - {{scope: 2, {base}, policy: contraction, rate: 5}}\n"
+    apply_text(database_url)
+
+    def changes(*paths: str) -> list[str]:
+        return apply_text(database_url, FILE + "pathway:\n" + "".join(paths) if paths else FILE)
+
+    assert changes(one) == ["+ path of scope 1: sbti-1.5c-2019"]
+    assert changes(one) == []
+    assert changes(one.replace("1.5c", "wb2c"), two) == [
+        "~ path of scope 1: sbti-wb2c-2019",
+        "+ path of scope 2: contraction",
+    ]
+    assert changes(two.replace("rate: 5", "rate: 6")) == [
+        "~ path of scope 2: contraction",
+        "- path of scope 1",
+    ]
+    assert changes() == ["- path of scope 2"]
+
+
 def test_facilities_name_their_devices_apart_from_each_other(database_url: str) -> None:
     apply_text(database_url)
     assert "+ device meter" in apply_text(database_url, OTHER)

@@ -91,7 +91,7 @@ def apply(
         apply_thresholds(connection, file, facility_id, changes, by=by)
     except OwnedElsewhereError as error:
         raise ApplyError(str(error)) from None
-    pathways.keep(connection, facility_id, file)
+    pathways.keep(connection, facility_id, file, changes)
     if before not in (None, after) and not changes:
         changes.append(f"~ facility {file.facility.id}")
     if changes:

@@ -8,7 +8,9 @@ from typing import Any, Final
 from services.core.facility.derived_channels import derived_channels
 
 #: Parts of the file that rows of their own tell of.
-_WITH_ROWS: Final = frozenset({"devices", "factors", "sources", "thresholds", "maintenance"})
+_WITH_ROWS: Final = frozenset(
+    {"devices", "factors", "sources", "thresholds", "maintenance", "pathway"}
+)
 
 
 def of_facility(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:

@@ -61,17 +61,30 @@ class StatedPath:
         return None if self.base is None else self.spec.path(self.base.kg)
 
 
-def keep(connection: Connection, facility_id: int, file: FacilityFile) -> None:
-    """Add what the file states of paths, known from now on, where it differs from before."""
+def keep(connection: Connection, facility_id: int, file: FacilityFile, changes: list[str]) -> None:
+    """Add what the file states of paths, known from now on, where it differs from before.
+
+    ``changes`` gets a line for each path that is new, changes or goes.
+    """
     stated = [spec(path) for path in file.pathway]
-    before = connection.scalar(
-        select(pathway_revision.c.spec)
-        .where(pathway_revision.c.facility_id == facility_id)
-        .order_by(pathway_revision.c.known_at.desc())
-        .limit(1)
+    before = (
+        connection.scalar(
+            select(pathway_revision.c.spec)
+            .where(pathway_revision.c.facility_id == facility_id)
+            .order_by(pathway_revision.c.known_at.desc())
+            .limit(1)
+        )
+        or []
     )
-    if stated != (before or []):
-        revisions.keep(connection, pathway_revision, facility_id, stated)
+    if stated == before:
+        return
+    revisions.keep(connection, pathway_revision, facility_id, stated)
+    old, new = ({path["scope"]: path for path in paths} for paths in (before, stated))
+    for scope, path in new.items():
+        if path != old.get(scope):
+            sign = "~" if scope in old else "+"
+            changes.append(f"{sign} path of scope {scope}: {path['policy']}")
+    changes += [f"- path of scope {scope}" for scope in old if scope not in new]
 
 
 def stated_paths(

@@ -1,4 +1,4 @@
-"""Every configuration that a channel or a source ever had."""
+"""Every configuration that a channel or a source, or the paths of a facility, ever had."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.core.store.database import database_time
 
 
 def keep(connection: Connection, table: Table, owner_id: int, spec: Any) -> None:
-    """Add a configuration, known from now on; ``table``: ``channel_`` or ``source_revision``."""
+    """Add a configuration, known from now on; ``table``: one of revisions."""
     key = next(iter(table.primary_key.columns))
     connection.execute(
         insert(table)
