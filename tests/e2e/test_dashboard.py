@@ -17,6 +17,7 @@ from services.api.app import create_app
 from services.api.live.feed import Pace
 from services.core.runtime.settings import Settings
 from services.core.store.operations import keys
+from tests.integration.aggregator.plant import FILE, apply_text
 from tests.integration.api.plant import FULL, MINUTE, Plant, announce, found, minutes, roll
 from tests.integration.api.server import serving
 from tests.patience import PATIENCE_S
@@ -103,6 +104,28 @@ def emit(connection: Connection, plant: Plant, kg_a_minute: float) -> None:
 
 async def wait_for(page: Page, selector: str, text: str) -> None:
     await expect(page.locator(selector)).to_have_text(text)
+
+
+async def test_a_source_that_is_in_no_sum_says_why(
+    address: str, page: Page, connection: Connection, database_url: str
+) -> None:
+    apply_text(database_url)
+    apply_text(database_url, FILE.replace("id: by-gauge,", "id: by-new-gauge, check: by-counter,"))
+    rows = connection.execute("SELECT slug, id FROM source").fetchall()
+    (facility_id,) = connection.execute("SELECT id FROM facility").fetchone() or (0,)
+    emit(
+        connection,
+        Plant(facility_id=facility_id, slug="works", timezone="UTC", sources=dict(rows)),
+        10.0,
+    )
+    await page.goto(address)
+    for source, why in (
+        ("by-gauge", "replaced, not counted"),
+        ("by-counter", "check, not counted"),
+        ("by-new-gauge", ""),
+    ):
+        name = page.locator("#sources .name", has_text=source)
+        await expect(name).to_have_text(f"{source} {why}".strip())
 
 
 async def test_a_changed_rate_shows_by_itself(
