@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -32,7 +33,7 @@ class KnownMass:
     half_kg: float | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class DailyMasses:
     """Masses of sources; shapes are (sources, days)."""
 
@@ -82,12 +83,12 @@ class DailyMasses:
             parts.append(Part(kg=float(self.kg[source, low:high].sum()), components=stated))
         return band(parts).half_kg
 
-    @property
+    @cached_property
     def rolling_kg(self) -> Floats:
         """Sums of the 365 days that end with each day that is over."""
         return rolling(self.kg[:, : self.whole_days].sum(axis=0))
 
-    @property
+    @cached_property
     def rolling_known(self) -> Floats:
         """How much of the time of these sums is known, of the sources that any is known of."""
         known = np.array([rolling(row) for row in self.known_ms[:, : self.whole_days]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 Form = Literal["stated", "contraction", "sda", "peak-then-neutral"]
 
@@ -34,10 +34,8 @@ _SBTI: Final = (
 POLICIES: Final[Mapping[str, Policy]] = {
     policy.name: policy
     for policy in (
-        Policy(name="stated", form="stated"),
-        Policy(name="contraction", form="contraction"),
-        Policy(name="sda", form="sda"),
-        Policy(name="peak-then-neutral", form="peak-then-neutral"),
+        # a facility's own path is called by its form
+        *(Policy(name=form, form=form) for form in get_args(Form)),
         Policy(
             name="sbti-1.5c-2019",
             form="contraction",

@@ -33,9 +33,10 @@ ORDER BY f.id
 # place of one that is retired.
 _COUNTED: LiteralString = f"""
 SELECT s.id FROM source s
-WHERE s.facility_id = ANY(%(facilities)s) AND NOT {is_replaced()}
+WHERE s.facility_id = %(facility)s AND s.scope = %(scope)s AND NOT {is_replaced()}
   AND NOT EXISTS (SELECT FROM source o WHERE o.facility_id = s.facility_id AND o.active
                   AND o.spec ->> 'check' = s.slug)
+ORDER BY s.id
 """  # noqa: S608 - constants
 
 _IS_WAITING: Final = """
@@ -79,11 +80,6 @@ def facilities(connection: psycopg.Connection[Any]) -> list[PathFacility]:
         PathFacility(id=facility_id, timezone=timezone)
         for facility_id, timezone in connection.execute(_FACILITIES)
     ]
-
-
-def counted_sources(connection: psycopg.Connection[Any], facility_ids: list[int]) -> set[int]:
-    """Read the sources that count in the scopes of facilities, retired ones too."""
-    return {row[0] for row in connection.execute(_COUNTED, {"facilities": facility_ids})}
 
 
 def local_year(year: int, timezone: str) -> tuple[datetime, datetime]:
@@ -160,11 +156,8 @@ def _recalculate(
 def _sources(
     connection: psycopg.Connection[Any], path: ScopePath, facility: PathFacility
 ) -> list[int]:
-    counted = counted_sources(connection, [facility.id])
-    rows = connection.execute(
-        "SELECT id FROM source WHERE facility_id = %s AND scope = %s", (facility.id, path.scope)
-    )
-    return sorted(counted & {row[0] for row in rows})
+    asked = {"facility": facility.id, "scope": path.scope}
+    return [row[0] for row in connection.execute(_COUNTED, asked)]
 
 
 def _cause(
