@@ -115,15 +115,16 @@ async def _groups(
     as_of = None if query.as_of is None else min(now, query.as_of)
     now = as_of or now
     ids = [facility.id for facility in facilities]
-    paths = await context.database.read_in_thread(lambda c: facility_paths(c, ids, as_of))
+    paths = await context.database.read_in_thread(
+        lambda c: facility_paths(c, ids, as_of, query.scope)
+    )
     async with context.database.read() as connection:
         read = await readings(context, connection, facilities, paths, now, as_of=as_of)
     groups: dict[tuple[Any, ...], list[ScopeStanding]] = {}
     for reading in read:
         spec = reading.stated.spec
-        if query.scope is None or spec.scope == query.scope:
-            place = reading.facility.slug if not query.total else ""
-            groups.setdefault((place, spec.scope, spec.figure), []).append(standing(reading))
+        place = reading.facility.slug if not query.total else ""
+        groups.setdefault((place, spec.scope, spec.figure), []).append(standing(reading))
     return facilities, [groups[key] for key in sorted(groups)], now
 
 

@@ -33,12 +33,19 @@ class FacilityPaths:
 
 
 def facility_paths(
-    connection: psycopg.Connection[Any], facility_ids: Sequence[int], as_of: datetime | None
+    connection: psycopg.Connection[Any],
+    facility_ids: Sequence[int],
+    as_of: datetime | None,
+    scope: int | None,
 ) -> dict[int, FacilityPaths]:
-    """Read the paths of facilities that have any; ``as_of``: as they were known then."""
+    """Read the paths of facilities that have any; ``as_of``: as they were known then.
+
+    ``scope``: of this one alone; None: of all.
+    """
     paths: dict[int, list[StatedPath]] = {}
     for path in stated_paths(connection, facility_ids, as_of):
-        paths.setdefault(path.facility_id, []).append(path)
+        if scope in {None, path.spec.scope}:
+            paths.setdefault(path.facility_id, []).append(path)
     first_hours = dict(connection.execute(_FIRST_HOURS, {"facilities": list(paths)}).fetchall())
     return {
         facility_id: FacilityPaths(
