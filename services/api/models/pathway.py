@@ -75,7 +75,8 @@ class PathStanding(Answer):
     )
     base_cause: str | None = Field(
         examples=["verified report 2020"],
-        description="where it is from, or why it was recalculated",
+        description="of a stated base its citation, or `stated`; of one of tonne's own data why it"
+        " was told or recalculated",
     )
     year: int = Field(examples=[2026], description="the calendar year that runs")
     allowed_kg: float | None = Field(examples=[74800000.0], description="in it")
@@ -87,13 +88,20 @@ class PathStanding(Answer):
     )
     year_left_kg: float | None = Field(
         examples=[13565432.2],
-        description="allowed and not yet emitted in it; below 0: too much was",
+        description="allowed minus `actual_kg`, which rests on `known_share`; below 0: too much was"
+        " emitted",
     )
     year_days_left: float | None = Field(
-        examples=[61.2], description="days for which that lasts at `rate_kg_day`"
+        examples=[61.2],
+        description="days for which that lasts at `rate_kg_day`: too many where the shares that are"
+        " known are low",
     )
     rate_kg_day: float | None = Field(
         examples=[221000.0], description="mean of the newest 24 whole hours, of their known time"
+    )
+    rate_known_share: float | None = Field(
+        examples=[0.997],
+        description="share of these 24 hours that is known, of the sources that the rate counts",
     )
     silent_sources: str = Field(
         examples=[""],
@@ -113,10 +121,14 @@ class PathStanding(Answer):
         examples=[1140800000.0], description="allowed over all years of the path"
     )
     budget_left_kg: float | None = Field(
-        examples=[642800000.0], description="of it, not yet emitted; below 0: too much was"
+        examples=[642800000.0],
+        description="of it minus `actual_to_date_kg`, which rests on `known_share_to_date`; below"
+        " 0: too much was emitted",
     )
     days_left: float | None = Field(
-        examples=[2908.6], description="days for which that lasts at `rate_kg_day`"
+        examples=[2908.6],
+        description="days for which that lasts at `rate_kg_day`: too many where the shares that are"
+        " known are low",
     )
     allowed_to_date_kg: float | None = Field(
         examples=[515000000.0],
@@ -125,21 +137,30 @@ class PathStanding(Answer):
     actual_to_date_kg: float | None = Field(
         examples=[498000000.0], description="`null`: nothing is known of one of these years"
     )
+    known_share_to_date: float | None = Field(
+        examples=[0.98],
+        description="`known_share` of the year after the base year of which least is known; `null`:"
+        " none of them is measured",
+    )
     missing_years: str = Field(
         examples=["2021 2022"],
         description="of which nothing is known: state them under actual in the facility file",
     )
     gap_kg: float | None = Field(
-        examples=[-17000000.0], description="emitted so far minus allowed so far; below 0: less"
+        examples=[-17000000.0],
+        description="emitted so far minus allowed so far; below 0: less; `null`: a year is missing,"
+        " or `known_share_to_date` is below 0.9",
     )
     gap_low_kg: float | None = Field(
         examples=[-29000000.0],
-        description="ends of its 95 % interval; `null`: a source does not state its uncertainty",
+        description="ends of its 95 % interval; `null`: there is no gap, or a source does not state"
+        " its uncertainty",
     )
     gap_high_kg: float | None = Field(examples=[-5000000.0])
     trend_kg_a_year: float | None = Field(
         examples=[-4200000.0],
-        description="the newest 365 days minus the 365 before; `null`: less than 90 % is known",
+        description="the newest 365 days minus the 365 before; `null`: less than 90 % of one of"
+        " them is known",
     )
     crosses_year: int | None = Field(
         examples=[2031],
@@ -161,8 +182,12 @@ class PathStanding(Answer):
     )
     peak: Literal["peaked", "below", "unclear", "highest", "unknown"] | None = Field(
         examples=["peaked"],
-        description="highest: the newest 365 days are; unclear: they lie below by no more than the"
-        " band; below: by more; peaked: by more, and have no day in common with the highest;"
+        description="of the sums of 365 days that are known to 90 %: highest: the newest is;"
+        " unclear: it lies below by no more than the band; below: by more; peaked: by more, and has"
+        " no day in common with the highest;"
         " unknown: uncertainties are not stated; `null`: no 365 days are known to 90 %",
     )
-    reason: str | None = Field(examples=[None], description="why there is no path")
+    reason: str | None = Field(
+        examples=[None],
+        description="why there is no path, no gap or no trend",
+    )

@@ -22,6 +22,7 @@ from services.api.models.pathway import PathStanding, PathYear
 from services.api.routes import pathway_groups
 from services.api.routes.pathway_groups import DatedPeak, ScopeStanding, standing
 from services.api.routes.pathway_reading import readings
+from services.core.accounting.pathway.progress import least_share, sum_of_known
 from services.core.store.answers.facility_queries import FacilityRow
 from services.core.store.answers.paths import facility_paths
 from services.core.store.emissions.base_years import local_year
@@ -170,6 +171,7 @@ def _standing(parts: Sequence[ScopeStanding], now: datetime) -> Row:
         allowed_kg=None if total is None else total.allowed_kg.get(year),
         actual_kg=_actual(parts, year),
         known_share=pathway_groups.known_share(parts, year),
+        rate_known_share=least_share(part.reading.rate_known_share for part in parts),
         silent_sources=" ".join(
             name if len(parts) == 1 else f"{part.reading.facility.slug}.{name}"
             for part in parts
@@ -185,7 +187,7 @@ def _standing(parts: Sequence[ScopeStanding], now: datetime) -> Row:
         gap_high_kg=None if gap is None or half is None else gap + half,
         **({} if total is not None else dict.fromkeys(_OF_PROGRESS)),
         **_peak(parts),
-        reason=_reason(parts),
+        reason=pathway_groups.reason(parts, total),
     )
 
 
@@ -199,6 +201,7 @@ _OF_PROGRESS = (
     "days_left",
     "allowed_to_date_kg",
     "actual_to_date_kg",
+    "known_share_to_date",
     "gap_kg",
     "trend_kg_a_year",
     "crosses_year",
@@ -209,9 +212,9 @@ _OF_PROGRESS = (
 def _actual(parts: Sequence[ScopeStanding], year: int) -> float | None:
     """Return what all emitted in a year; None: nothing is known of one whose path has begun."""
     begun = [part for part in parts if part.reading.stated.spec.base.year < year]
-    if not begun or any(year not in part.actual for part in begun):
+    if not begun:
         return None
-    return sum(part.actual[year].kg for part in begun)
+    return sum_of_known(part.actual[year].kg if year in part.actual else None for part in begun)
 
 
 def _peak(parts: Sequence[ScopeStanding]) -> Row:
@@ -230,17 +233,6 @@ def _peak(parts: Sequence[ScopeStanding]) -> Row:
     }
 
 
-def _reason(parts: Sequence[ScopeStanding]) -> str | None:
-    lacking = [part.reading for part in parts if part.path is None]
-    if not lacking:
-        return None
-    names = ", ".join(f"{r.facility.slug} {r.stated.spec.base.year}" for r in lacking)
-    return (
-        f"nothing is known yet of the base year ({names}): it is told once the year is over and all"
-        " its hours are closed; or state its tonnes in the facility file"
-    )
-
-
 def _years(parts: Sequence[ScopeStanding]) -> Iterator[Row]:
     first = min(part.reading.stated.spec.base.year for part in parts) + 1
     last = max(
@@ -253,9 +245,9 @@ def _years(parts: Sequence[ScopeStanding]) -> Iterator[Row]:
     actual_sum: float | None = 0.0
     for year in range(first, last + 1):
         begun = [part for part in parts if part.reading.stated.spec.base.year < year]
-        allowances = [None if part.path is None else part.path.allowed(year) for part in begun]
-        known = [kg for kg in allowances if kg is not None]
-        allowed = sum(known) if len(known) == len(begun) else None
+        allowed = sum_of_known(
+            None if part.path is None else part.path.allowed(year) for part in begun
+        )
         actual = _actual(parts, year)
         allowed_sum = None if allowed is None or allowed_sum is None else allowed_sum + allowed
         actual_sum = None if actual is None or actual_sum is None else actual_sum + actual

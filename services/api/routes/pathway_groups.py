@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -11,8 +10,13 @@ import numpy as np
 
 from services.api.routes.pathway_reading import ScopeReading
 from services.core.accounting.pathway.paths import Path
-from services.core.accounting.pathway.peak import Peak, peak
-from services.core.accounting.pathway.progress import Progress
+from services.core.accounting.pathway.peak import LEAST_COVERAGE, Peak, peak
+from services.core.accounting.pathway.progress import (
+    Progress,
+    is_known_enough,
+    least_share,
+    sum_of_known,
+)
 from services.core.accounting.pathway.standing import (
     ActualYear,
     actual_years,
@@ -75,15 +79,45 @@ def total(parts: Sequence[ScopeStanding]) -> Progress | None:
 
 def gap_half_kg(parts: Sequence[ScopeStanding]) -> float | None:
     """Return half the 95 % interval of the gap; facilities may share factors: halves add up."""
-    return _sum(
+    return sum_of_known(
         None if part.path is None else half_of_years(part.actual, part.path) for part in parts
     )
 
 
 def known_share(parts: Sequence[ScopeStanding], year: int) -> float | None:
     """Return the least share of a year that is known of any; None: of none, or it is stated."""
-    shares = [part.actual[year].known_share for part in parts if year in part.actual]
-    return min((share for share in shares if share is not None), default=None)
+    return least_share(part.actual[year].known_share for part in parts if year in part.actual)
+
+
+def reason(parts: Sequence[ScopeStanding], total: Progress | None) -> str | None:
+    """Say why there is no path (``total`` is None), no gap or no trend; None: all are there."""
+    if total is None:
+        lacking = [part.reading for part in parts if part.path is None]
+        names = ", ".join(f"{r.facility.slug} {r.stated.spec.base.year}" for r in lacking)
+        return (
+            f"nothing is known yet of the base year ({names}): it is told once the year is over and"
+            " all its hours are closed; or state its tonnes in the facility file"
+        )
+    why = []
+    if any(part.missing for part in parts):
+        why.append("no gap is told: nothing is known of missing_years")
+    elif total.gap_kg is None:
+        little = ", ".join(
+            f"{100 * (of_year.known_share or 0):.3g} % of {part.reading.facility.slug} {year}"
+            for part in parts
+            for year, of_year in part.actual.items()
+            if not is_known_enough(of_year.known_share)
+        )
+        why.append(
+            f"no gap is told: only {little} is known; what is left, and for how many days, takes"
+            " the rest for not emitted"
+        )
+    if total.trend_kg_a_year is None:
+        why.append(
+            f"no trend is told: less than {100 * LEAST_COVERAGE:g} % of the newest 365 days, or of"
+            " the 365 before, is known"
+        )
+    return "; ".join(why) or None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,15 +146,9 @@ def peak_of(parts: Sequence[ScopeStanding]) -> DatedPeak | None:
     known = np.min([days.rolling_known[shift : shift + length] for days, shift in shifted], axis=0)
 
     def half_kg(day: int) -> float | None:
-        return _sum(days.half_of_sum(day + shift) for days, shift in shifted)
+        return sum_of_known(days.half_of_sum(day + shift) for days, shift in shifted)
 
     of_sum = peak(kg, known, half_kg)
     if of_sum is None:
         return None
     return DatedPeak(peak=of_sum, highest_on=date.fromordinal(first + of_sum.highest_day))
-
-
-def _sum(parts: Iterable[float | None]) -> float | None:
-    values = list(parts)
-    known = [value for value in values if value is not None]
-    return math.fsum(known) if len(known) == len(values) else None

@@ -44,6 +44,8 @@ class ScopeReading:
     #: None: nothing was ever known
     days: DailyMasses | None
     rate_kg_day: float | None
+    #: of these hours, of the sources that the rate counts; None: there is no rate
+    rate_known_share: float | None
     #: active sources of which nothing is known in the newest whole hours
     silent: tuple[str, ...]
 
@@ -72,6 +74,7 @@ async def readings(
                     now=moment,
                     days=None,
                     rate_kg_day=None,
+                    rate_known_share=None,
                     silent=tuple(s.slug for s in facility.sources if s.scope == stated.spec.scope),
                 )
                 for stated in of_facility.paths
@@ -130,12 +133,14 @@ def _reading(
     lengths = [min(b.ends, now) - b.begins for b in buckets]
     active = {source.id for source in facility.sources}
     heard = [index for index in chosen if hour_ms[index].any()]
-    rate = None
+    rate = rate_known_share = None
     if heard:
         rate = float(
             sum(hour_kg[i].sum() / hour_ms[i].sum() for i in heard)
             * (DAY / timedelta(milliseconds=1))
         )
+        whole = len(heard) * _RATE_HOURS * (HOUR / timedelta(milliseconds=1))
+        rate_known_share = min(1.0, float(hour_ms[heard].sum()) / whole)
     return ScopeReading(
         facility=facility,
         stated=stated,
@@ -149,6 +154,7 @@ def _reading(
             components=[_components(series.sources[i].account) for i in chosen],
         ),
         rate_kg_day=rate,
+        rate_known_share=rate_known_share,
         silent=tuple(sources[i].slug for i in chosen if i not in heard and sources[i].id in active),
     )
 

@@ -248,3 +248,35 @@ async def test_facilities_are_added_up_and_those_without_a_path_have_no_row(
     assert grid["missing_years"] == "2025 2026"
     (alone,) = await standings(client, total="true", facility="works", scope=2)
     assert (alone["facility"], alone["base_version"]) == ("works", 1)
+
+
+async def test_too_little_known_tells_no_gap_and_says_why(
+    plant: Plant, client: httpx.AsyncClient, clock: FixedClock, database_url: str
+) -> None:
+    clock.instant = NOW
+    begun = STATED.replace("id: works, name: Works", "id: begun, name: Begun")
+    apply_text(database_url, begun.replace("year: 2024}", "year: 2025, tonnes: 9}"))
+    plant.connection.execute(
+        "INSERT INTO emission_hour (source_id, hour, co2_ug, co2e_ug, market_ug, covered_ms,"
+        " version, final, quality, reason, known_at, opened_at)"
+        " SELECT s.id, hour, 1e9, 1e9, 1e9, 3600000, 1, false, 'measured', 'x', hour, hour"
+        " FROM source s JOIN facility f ON f.id = s.facility_id AND f.slug = 'begun',"
+        " generate_series(%s::timestamptz, %s, interval '1 hour') hour WHERE s.slug = 'by-gauge'",
+        (NOW - timedelta(hours=2, seconds=30), NOW - timedelta(hours=1, seconds=30)),
+    )
+    (row,) = await standings(client, facility="begun", scope=2)
+    share = 2 / ((NOW - instant("2025-12-31T23:00:00Z")) / timedelta(hours=1))
+    assert (row["actual_kg"], row["year_left_kg"]) == (2, 5998)
+    assert row["known_share"] == row["known_share_to_date"] == pytest.approx(share)
+    assert (row["rate_kg_day"], row["rate_known_share"]) == (24, pytest.approx(2 / 24))
+    untold = ("gap_kg", "gap_low_kg", "gap_high_kg", "trend_kg_a_year", "crosses_year")
+    assert [row[name] for name in untold] == [None] * 5
+    assert row["reason"] == (
+        "no gap is told: only 0.0255 % of begun 2026 is known; what is left, and for how many days,"
+        " takes the rest for not emitted; no trend is told: less than 90 % of the newest 365 days,"
+        " or of the 365 before, is known"
+    )
+    (known,) = await standings(client, facility="works", scope=2)
+    assert (known["reason"], known["rate_known_share"]) == (None, 1)
+    (missing,) = await standings(client, facility="works", scope=1)
+    assert missing["reason"] == "no gap is told: nothing is known of missing_years"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+from services.core.accounting.pathway.peak import LEAST_COVERAGE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,7 +22,8 @@ class Progress:
     elapsed: float
     #: of all years of the path
     budget_kg: float
-    #: of each year from the running one to the last of the path
+    #: of each year from the running one, or the path's first, to the path's last; the running one
+    #: is among them after that, too
     allowed_kg: Mapping[int, float]
     #: of the years before and the running one so far; whole years and a share of the running one
     allowed_to_date_kg: float
@@ -28,6 +31,8 @@ class Progress:
     actual_year_kg: float | None
     #: of all years after the base year, so far
     actual_to_date_kg: float | None
+    #: of the measured year of these, so far, of which least is known; None: none is measured
+    known_share_to_date: float | None
     #: how fast now
     rate_kg_day: float | None
     #: of the newest 365 days, and of the 365 days before them
@@ -37,28 +42,28 @@ class Progress:
     @classmethod
     def total(cls, parts: Sequence[Progress]) -> Progress:
         """Add up paths, at least one; a sum with an unknown part is unknown."""
-        last = max(max(part.allowed_kg, default=part.year) for part in parts)
+        first = min(min(part.allowed_kg) for part in parts)
+        last = max(max(part.allowed_kg) for part in parts)
         year = min(part.year for part in parts)
         return cls(
             year=year,
             elapsed=max(part.elapsed for part in parts if part.year == year),
             budget_kg=math.fsum(part.budget_kg for part in parts),
             allowed_kg={
-                y: math.fsum(part.allowed_in(y) for part in parts) for y in range(year, last + 1)
+                y: math.fsum(part.allowed_in(y) for part in parts) for y in range(first, last + 1)
             },
             allowed_to_date_kg=math.fsum(part.allowed_to_date_kg for part in parts),
-            actual_year_kg=_sum([part.actual_year_kg for part in parts]),
-            actual_to_date_kg=_sum([part.actual_to_date_kg for part in parts]),
-            rate_kg_day=_sum([part.rate_kg_day for part in parts]),
-            newest_365d_kg=_sum([part.newest_365d_kg for part in parts]),
-            before_365d_kg=_sum([part.before_365d_kg for part in parts]),
+            actual_year_kg=sum_of_known(part.actual_year_kg for part in parts),
+            actual_to_date_kg=sum_of_known(part.actual_to_date_kg for part in parts),
+            known_share_to_date=least_share(part.known_share_to_date for part in parts),
+            rate_kg_day=sum_of_known(part.rate_kg_day for part in parts),
+            newest_365d_kg=sum_of_known(part.newest_365d_kg for part in parts),
+            before_365d_kg=sum_of_known(part.before_365d_kg for part in parts),
         )
 
     def allowed_in(self, year: int) -> float:
-        """Return what may be emitted in a year from the running one on."""
-        if not self.allowed_kg:
-            return 0.0
-        return self.allowed_kg.get(year, self.allowed_kg[max(self.allowed_kg)])
+        """Return what may be emitted in a year from the running one on; 0: none of the path yet."""
+        return self.allowed_kg.get(min(year, max(self.allowed_kg)), 0.0)
 
     @property
     def year_left_kg(self) -> float | None:
@@ -84,8 +89,12 @@ class Progress:
 
     @property
     def gap_kg(self) -> float | None:
-        """How much more was emitted so far than allowed; below zero: less."""
-        if self.actual_to_date_kg is None:
+        """How much more was emitted so far than allowed; below zero: less.
+
+        What is not known would count as not emitted: too little known of any year, and there is
+        none.
+        """
+        if self.actual_to_date_kg is None or not is_known_enough(self.known_share_to_date):
             return None
         return self.actual_to_date_kg - self.allowed_to_date_kg
 
@@ -114,9 +123,21 @@ class Progress:
         return None
 
 
-def _sum(parts: Sequence[float | None]) -> float | None:
-    known = [part for part in parts if part is not None]
-    return math.fsum(known) if len(known) == len(parts) else None
+def sum_of_known(parts: Iterable[float | None]) -> float | None:
+    """Add up; None: one of the parts is unknown."""
+    values = list(parts)
+    known = [value for value in values if value is not None]
+    return math.fsum(known) if len(known) == len(values) else None
+
+
+def least_share(shares: Iterable[float | None]) -> float | None:
+    """Return the least of the shares that there are; None: there are none."""
+    return min((share for share in shares if share is not None), default=None)
+
+
+def is_known_enough(share: float | None) -> bool:
+    """Return whether so much of a time is known that its mass is compared; None: it is stated."""
+    return share is None or share >= LEAST_COVERAGE
 
 
 def _days(left_kg: float | None, rate_kg_day: float | None) -> float | None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from services.core.accounting.pathway.days import KnownMass
 from services.core.accounting.pathway.paths import Path
-from services.core.accounting.pathway.progress import Progress
+from services.core.accounting.pathway.progress import Progress, least_share, sum_of_known
 
 Origin = Literal["measured", "stated"]
 
@@ -74,24 +74,31 @@ def progress(
     before_365d_kg: float | None,
 ) -> Progress:
     """Compare actual figures with a path; unknown where a year is missing."""
-    past = range(path.base_year + 1, now.year)
+    years = range(path.base_year + 1, now.year + 1)
     running = path.allowed(now.year)
+    # of a path that has not begun nothing counts
+    of_year: float | None = 0.0
+    if running is not None:
+        of_year = actual[now.year].kg if now.year in actual else None
     to_date: float | None = None
     if not missing_years(path, actual, now):
-        to_date = math.fsum(actual[year].kg for year in range(path.base_year + 1, now.year + 1))
+        to_date = math.fsum(actual[year].kg for year in years)
     return Progress(
         year=now.year,
         elapsed=now.elapsed,
         budget_kg=path.budget_kg,
         allowed_kg={
             year: allowed
-            for year in range(now.year, path.last_year + 1)
+            for year in range(now.year, max(now.year, path.last_year) + 1)
             if (allowed := path.allowed(year)) is not None
         },
-        allowed_to_date_kg=math.fsum(path.allowed(year) or 0.0 for year in past)
+        allowed_to_date_kg=math.fsum(path.allowed(year) or 0.0 for year in years[:-1])
         + (running or 0.0) * now.elapsed,
-        actual_year_kg=actual[now.year].kg if now.year in actual else None,
+        actual_year_kg=of_year,
         actual_to_date_kg=to_date,
+        known_share_to_date=least_share(
+            actual[year].known_share for year in years if year in actual
+        ),
         rate_kg_day=rate_kg_day,
         newest_365d_kg=newest_365d_kg,
         before_365d_kg=before_365d_kg,
@@ -103,6 +110,6 @@ def half_of_years(actual: Mapping[int, ActualYear], path: Path) -> float | None:
 
     Years share their meters and factors, which are wrong alike in all of them: halves add up.
     """
-    halves = [of_year.half_kg for year, of_year in actual.items() if year > path.base_year]
-    known = [half for half in halves if half is not None]
-    return math.fsum(known) if len(known) == len(halves) else None
+    return sum_of_known(
+        of_year.half_kg for year, of_year in actual.items() if year > path.base_year
+    )

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from services.core.accounting.pathway.days import KnownMass
-from services.core.accounting.pathway.paths import Point, contraction
+from services.core.accounting.pathway.paths import Point, contraction, stated
 from services.core.accounting.pathway.progress import Progress
 from services.core.accounting.pathway.standing import (
+    ActualYear,
     Moment,
     actual_years,
     half_of_years,
@@ -92,3 +93,43 @@ def test_paths_are_added_up_and_what_ended_stays_at_its_last_allowance() -> None
     added = Progress.total([at_the_middle(), shorter])
     assert [added.allowed_kg[y] for y in (2026, 2027, 2028, 2034)] == [160, 100, 90, 30]
     assert Progress.total([at_the_middle(), at_the_middle(rate_kg_day=None)]).days_left is None
+
+
+@pytest.mark.parametrize(
+    ("share", "told", "gap_kg"),
+    [(0.9, {}, -3), (0.89, {}, None), (0.89, {2025: 85.0}, -3), (None, {}, None)],
+)
+def test_a_year_of_which_less_than_90_percent_is_known_leaves_no_gap(
+    share: float | None, told: dict[int, float], gap_kg: float | None
+) -> None:
+    measured = {2026: known(42)}
+    if share is not None:
+        measured[2025] = replace(known(85), known_share=share)
+    actual = actual_years(range(2025, 2027), measured, told, MIDDLE_OF_2026)
+    now = progress(
+        PATH, actual, MIDDLE_OF_2026, rate_kg_day=0.2, newest_365d_kg=None, before_365d_kg=None
+    )
+    assert (now.gap_kg, now.actual_year_kg) == (gap_kg, 42)
+    total = Progress.total([at_the_middle(), now])
+    assert total.gap_kg == (None if gap_kg is None else -6)
+
+
+def test_a_path_that_is_over_holds_on_and_one_to_come_allows_nothing_yet() -> None:
+    over = stated(Point(year=2020, value=100.0), [Point(year=2025, value=50.0)])
+    actual = {
+        year: ActualYear(kg=50, origin="stated", known_share=None, half_kg=0.0)
+        for year in range(2021, 2027)
+    }
+    ended = progress(
+        over, actual, MIDDLE_OF_2026, rate_kg_day=0.2, newest_365d_kg=90.0, before_365d_kg=80.0
+    )
+    assert (dict(ended.allowed_kg), ended.year_left_kg, ended.crosses_year) == ({2026: 50}, 0, 2026)
+    later = stated(Point(year=2026, value=100.0), [Point(year=2028, value=40.0)])
+    to_come = progress(
+        later, {}, MIDDLE_OF_2026, rate_kg_day=0.2, newest_365d_kg=90.0, before_365d_kg=80.0
+    )
+    assert (to_come.year_left_kg, dict(to_come.allowed_kg)) == (None, {2027: 70, 2028: 40})
+    assert dict(Progress.total([to_come]).allowed_kg) == {2027: 70, 2028: 40}
+    both = Progress.total([ended, to_come])
+    assert dict(both.allowed_kg) == {2026: 50, 2027: 120, 2028: 90}
+    assert (both.year_left_kg, both.actual_year_kg) == (0, 50)
