@@ -44,6 +44,9 @@ def rows_answer(
 ) -> Response:
     """Answer with a list of flat rows in the format that the caller wants.
 
+    It is for lists that are short, and built row by row; what may have a hundred thousand rows is
+    built as columns: :func:`table_answer`.
+
     :raises NotAcceptable: ``accept`` allows nothing that is offered.
     """
     return table_answer(shape.table_of(rows), shape, accept=accept, headers=headers)
@@ -57,7 +60,7 @@ def table_answer(
     name: FormatName | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Answer with the columns of a list in the format that the caller wants.
+    """Answer with the columns of a list, however long, in the format that the caller wants.
 
     ``name``: of the format, which goes before what ``accept`` says.
 

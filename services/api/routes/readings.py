@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
+import numpy as np
 import psycopg
 from fastapi import APIRouter
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
+from numpy.typing import NDArray
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import Context, InContext
-from services.api.http.answers import Accept, rows_answer
+from services.api.http.answers import Accept, table_answer
+from services.api.http.columns import Instants, Numbers, Table, Words
 from services.api.http.pages import MAX_ROWS
 from services.api.http.parameters import FacilityList, SlugList, TimeSpan
 from services.api.http.problems import Archived, NotFound, TooManyRows
@@ -25,11 +29,29 @@ from services.api.models.readings import ReadingRow
 from services.core.store.answers import derived_readings
 from services.core.store.answers.derived_readings import DerivedChannel, TooMuchToComputeError
 from services.core.store.answers.facility_queries import FacilityRow
-from services.core.store.readings.chart import ChannelRow, channels, readings
+from services.core.store.readings.chart import (
+    QUALITIES,
+    ChannelRow,
+    ChartReadings,
+    channels,
+    readings,
+)
 
 router = APIRouter(tags=["readings"])
 
 _ROWS = Shape(ReadingRow)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Part:
+    """The rows of one channel."""
+
+    facility: str
+    device: str
+    channel: str
+    unit: str
+    derived: bool
+    readings: ChartReadings
 
 
 class ReadingsQuery(TimeSpan):
@@ -73,7 +95,7 @@ async def get_readings(
     """
     begins, ends = query.bounds(context.clock.now())
     facilities = await visible_facilities(context, who, query.facility)
-    rows: list[dict[str, Any]] = []
+    parts: list[_Part] = []
     async with context.database.read() as connection:
         wanted = [
             (facility.slug, channel)
@@ -97,26 +119,23 @@ async def get_readings(
             part = await readings(
                 connection, channel, begins=begins, ends=ends, max_points=query.max_points
             )
-            rows.extend(
-                _ROWS.row(
-                    reading,
-                    time=reading.ts,
+            parts.append(
+                _Part(
+                    facility=slug,
                     device=channel.device,
                     channel=channel.slug,
                     unit=channel.unit,
-                    facility=slug,
                     derived=False,
+                    readings=part,
                 )
-                for reading in part
             )
-            _refuse_beyond(len(rows))
+            _refuse_too_many(parts)
     if derived:
         await context.database.read_in_thread(
-            lambda connection: _compute(connection, derived, query, begins, ends, rows)
+            lambda connection: _compute(connection, derived, query, begins, ends, parts)
         )
-    rows.sort(key=lambda row: (row["time"], row["facility"], row["device"], row["channel"]))
-    return rows_answer(
-        rows, _ROWS, accept=accept, headers=retired_header(facilities, query.facility)
+    return table_answer(
+        _table(parts), _ROWS, accept=accept, headers=retired_header(facilities, query.facility)
     )
 
 
@@ -159,7 +178,7 @@ def _compute(
     query: ReadingsQuery,
     begins: datetime,
     ends: datetime,
-    rows: list[dict[str, Any]],
+    parts: list[_Part],
 ) -> None:
     """Add the rows of derived channels."""
     for slug, channel in derived:
@@ -169,24 +188,53 @@ def _compute(
             )
         except TooMuchToComputeError as error:
             raise TooManyRows(f"{error}.") from None
-        rows.extend(
-            _ROWS.row(
-                reading,
-                time=reading.ts,
+        parts.append(
+            _Part(
+                facility=slug,
                 device=channel.device,
                 channel=channel.slug,
                 unit=channel.stated.unit,
-                facility=slug,
-                over_full_scale=False,
                 derived=True,
+                readings=part,
             )
-            for reading in part
         )
-        _refuse_beyond(len(rows))
+        _refuse_too_many(parts)
 
 
-def _refuse_beyond(rows: int) -> None:
-    if rows > MAX_ROWS:
+def _table(parts: Sequence[_Part]) -> Table:
+    """Put rows in order of time, facility, device and channel."""
+    if not parts:
+        return _ROWS.table_of([])
+    in_order = sorted(parts, key=lambda part: (part.facility, part.device, part.channel))
+    read = [part.readings for part in in_order]
+    series = [part.series for part in read]
+    order = np.argsort(np.concatenate([s.ts_us for s in series]), kind="stable")
+    part = np.repeat(np.arange(len(series)), [len(s) for s in series])[order]
+
+    def of_part(name: str) -> Words:
+        return Words([getattr(each, name) for each in in_order], part)
+
+    def joined(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(s, name) for s in series])[order]
+
+    over = np.concatenate([each.over_full_scale for each in read])
+    return _ROWS.table(
+        {
+            "time": Instants(joined("ts_us"), np.arange(order.size)),
+            "device": of_part("device"),
+            "channel": of_part("channel"),
+            "value": Numbers(joined("value"), ~joined("missing")),
+            "unit": of_part("unit"),
+            "quality": Words(QUALITIES, joined("quality")),
+            "facility": of_part("facility"),
+            "over_full_scale": Numbers(over[order]),
+            "derived": of_part("derived"),
+        }
+    )
+
+
+def _refuse_too_many(parts: Sequence[_Part]) -> None:
+    if sum(len(part.readings.series) for part in parts) > MAX_ROWS:
         raise TooManyRows(
             f"The answer would have more than {MAX_ROWS} rows; select fewer channels or"
             " reduce `max_points`."

@@ -161,7 +161,9 @@ async def _charts(plant: Plant, url: str) -> list[Any]:
                     for points in (10, 500, 100_000):
                         rows = await chart.readings(connection, channel, begins=begins, ends=ends,
                                                     max_points=points)  # fmt: skip
-                        told.append([(r.ts, repr(r.value), r.quality) for r in rows])
+                        columns = (rows.series.ts_us, rows.series.value, rows.series.missing,
+                                   rows.series.quality, rows.over_full_scale)  # fmt: skip
+                        told.append([repr(column.tolist()) for column in columns])
             for hours in (0, 20, 60):
                 told.append(await chart_annotations(
                     connection, [plant.facility_id], begins=START + hours * HOUR,

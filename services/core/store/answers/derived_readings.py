@@ -6,7 +6,7 @@ of each minute. What is more than asked for is thinned as readings are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -29,7 +29,8 @@ from services.core.facility import assemble
 from services.core.facility.derived_channels import computed
 from services.core.facility.model import Channel, Derived
 from services.core.store.computation import compute
-from services.core.store.readings.chart import QUALITIES, ReadingRow
+from services.core.store.readings.chart import QUALITIES, ChartReadings
+from services.core.store.readings.packing.columns import SeriesColumns
 from services.core.store.readings.series import SeriesRequests, StoredReadings
 from services.core.store.registry import derived_channels
 from services.core.timeline.instants import DAY_MINUTES, MINUTE_US, from_us, to_us
@@ -41,7 +42,7 @@ MAX_COMPUTED: Final = 2_000_000
 #: So much of them is read at once.
 _PIECE_MINUTES: Final = 7 * DAY_MINUTES
 
-_GOOD, _UNCERTAIN = QUALITIES[0], QUALITIES[1]
+_GOOD, _UNCERTAIN = QUALITIES.index("good"), QUALITIES.index("uncertain")
 
 _CHANNELS = """
 SELECT d.slug || '.' || c.slug, c.id, c.spec FROM channel c JOIN device d ON d.id = c.device_id
@@ -116,7 +117,7 @@ def readings(
     begins: datetime,
     ends: datetime,
     max_points: int,
-) -> list[ReadingRow]:
+) -> ChartReadings:
     """Compute ``begins <= ts < ends``, oldest first, ``max_points`` at most; null is a gap.
 
     :raises TooMuchToComputeError: the span is too long.
@@ -138,7 +139,7 @@ def readings(
                 f" {from_us(start_us):%Y-%m-%dT%H:%MZ} it can be: select a shorter one"
             )
         parts.append(part)
-    return list(_rows(_thinned(parts, begin_us, end_us, max_points)))
+    return _charted(_thinned(parts, begin_us, end_us, max_points))
 
 
 def _instants(
@@ -222,12 +223,13 @@ def _least(bucket: NDArray[np.int64], value: NDArray[np.float64]) -> NDArray[np.
     return least
 
 
-def _rows(thinned: DerivedReadings) -> Iterator[ReadingRow]:
-    for ts_us, value, uncertain in zip(
-        thinned.ts_us.tolist(), thinned.value.tolist(), thinned.uncertain.tolist(), strict=True
-    ):
-        yield ReadingRow(
-            ts=from_us(ts_us),
-            value=None if np.isnan(value) else value,
-            quality=_UNCERTAIN if uncertain else _GOOD,
-        )
+def _charted(thinned: DerivedReadings) -> ChartReadings:
+    return ChartReadings(
+        series=SeriesColumns(
+            ts_us=thinned.ts_us,
+            value=thinned.value,
+            missing=np.isnan(thinned.value),
+            quality=np.where(thinned.uncertain, _UNCERTAIN, _GOOD),
+        ),
+        over_full_scale=np.zeros(thinned.ts_us.size, dtype=np.bool_),
+    )

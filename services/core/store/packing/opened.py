@@ -125,16 +125,10 @@ def horizon(connection: AnyConnection, kind: Kind) -> Horizon | None:
     return None if row is None else Horizon(upto_day=row[0], has_tables=row[1])
 
 
-async def upto_day_async(connection: AsyncConnection, kind: Kind) -> int | None:
-    """Read the day from which on nothing of a kind was ever packed; None: nothing was."""
-    row = (await connection.exec_driver_sql(_HORIZON, (kind.id,))).one_or_none()
-    return row[0] if row else None
-
-
 async def may_be_packed(connection: AsyncConnection, kind: Kind, since: datetime) -> bool:
     """Return whether anything of a kind from an instant on may be packed."""
-    horizon = await upto_day_async(connection, kind)
-    return horizon is not None and since < begin(horizon)
+    row = (await connection.exec_driver_sql(_HORIZON, (kind.id,))).one_or_none()
+    return row is not None and since < begin(row[0])
 
 
 def show(

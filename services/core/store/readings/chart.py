@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from itertools import pairwise
+from typing import Any, Final, LiteralString
 
 import numpy as np
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.facility.in_force import InForce, in_force
+from services.core.store.database.arrays import binary_row
 from services.core.store.packing import opened
-from services.core.store.packing.days import Integers, day_of
+from services.core.store.packing.days import Integers
 from services.core.store.readings import history_arrays
-from services.core.store.readings.packing.columns import SeriesColumns
-from services.core.store.schema.tables import channel, device, reading
-from services.core.timeline.instants import MICROSECOND, from_us, to_us
+from services.core.store.readings.packing.columns import Bools, SeriesColumns
+from services.core.store.schema.tables import channel, device
+from services.core.timeline.instants import MICROSECOND, to_us
 
 #: Names of the quality codes of the table ``reading``; the last one is of gaps for refused values.
 QUALITIES = ("good", "uncertain", "bad", "calibration", "maintenance", "above-range")
@@ -37,14 +38,13 @@ class ChannelRow:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ReadingRow:
-    """One reading; a null value is an explicit gap."""
+class ChartReadings:
+    """Readings of a channel in its unit, oldest first."""
 
-    ts: datetime
-    value: float | None
-    quality: str
-    #: whether the value is above the channel's full scale
-    over_full_scale: bool = False
+    #: the quality: an index into ``QUALITIES``
+    series: SeriesColumns
+    #: which values are above the channel's full scale
+    over_full_scale: Bools
 
 
 async def channels(
@@ -83,14 +83,15 @@ async def channels(
     ]
 
 
-#: Time, value as it was sent (None: a gap) and quality.
-_Stored: TypeAlias = tuple[datetime, float | None, int]
-
+_EVERYTHING: Final[LiteralString] = """
+SELECT ts, value, quality FROM public.reading
+WHERE channel_id = %(channel)s AND ts >= %(begins)s AND ts < %(ends)s
+ORDER BY ts LIMIT %(limit)s
+"""
 # Of each bucket its least and its greatest reading, as they were; a bucket of gaps gives one gap.
-_EXTREMES = text(
-    """
+_EXTREMES: Final[LiteralString] = """
 WITH b AS (
-    SELECT date_bin(CAST(:width AS interval), ts, CAST(:begins AS timestamptz)) AS bucket,
+    SELECT date_bin(%(width)s, ts, %(begins)s) AS bucket,
            first(ts, value) FILTER (WHERE value IS NOT NULL) AS least_ts,
            first(value, value) FILTER (WHERE value IS NOT NULL) AS least,
            first(quality, value) FILTER (WHERE value IS NOT NULL) AS least_quality,
@@ -98,7 +99,7 @@ WITH b AS (
            last(value, value) FILTER (WHERE value IS NOT NULL) AS greatest,
            last(quality, value) FILTER (WHERE value IS NOT NULL) AS greatest_quality,
            min(ts) AS first_ts, first(quality, ts) AS first_quality, count(value) AS known
-    FROM reading WHERE channel_id = :channel AND ts >= :begins AND ts < :ends
+    FROM public.reading WHERE channel_id = %(channel)s AND ts >= %(begins)s AND ts < %(ends)s
     GROUP BY 1
 )
 SELECT least_ts AS ts, least AS value, least_quality AS quality FROM b WHERE known > 0
@@ -106,9 +107,9 @@ UNION ALL
 SELECT greatest_ts, greatest, greatest_quality FROM b WHERE known > 0 AND greatest_ts <> least_ts
 UNION ALL
 SELECT first_ts, NULL, first_quality FROM b WHERE known = 0
-ORDER BY 1
+ORDER BY 1 LIMIT %(limit)s
 """
-)
+_AS_SERIES: Final[LiteralString] = f"SELECT {history_arrays.AS_SERIES} FROM ({{rows}}) r"  # noqa: S608 - constants
 
 
 async def readings(
@@ -118,74 +119,51 @@ async def readings(
     begins: datetime,
     ends: datetime,
     max_points: int,
-) -> list[ReadingRow]:
+) -> ChartReadings:
     """Read ``begins <= ts < ends`` of a channel in its unit, oldest first, ``max_points`` at most.
 
     More than that are thinned: the span is cut into ``max_points / 2`` buckets, and the least and
     the greatest reading of each are kept, unchanged.
     """
-    everything = (
-        select(reading.c.ts, reading.c.value, reading.c.quality)
-        .where(reading.c.channel_id == channel_row.id, reading.c.ts >= begins, reading.c.ts < ends)
-        .order_by(reading.c.ts)
-        .limit(max_points + 1)
-    )
     width = (ends - begins) / max(1, max_points // 2) + timedelta(microseconds=1)
-    rows: list[_Stored] = []
-    packed = await _may_be_packed(connection, begins)
+    keys = {"channel": channel_row.id, "begins": begins, "ends": ends, "width": width}
+    packed = await opened.may_be_packed(connection, opened.READINGS, begins)
     if not packed:
-        rows = [tuple(row) for row in (await connection.execute(everything)).all()]
-        if len(rows) > max_points:
-            parameters = {"channel": channel_row.id, "begins": begins, "ends": ends, "width": width}
-            thinned = await connection.execute(_EXTREMES, parameters)
-            rows = [tuple(row) for row in thinned.all()][:max_points]
+        everything = await _rows(connection, _EVERYTHING, {**keys, "limit": max_points + 1})
+        if len(everything) <= max_points:
+            stored = everything
+        else:
+            stored = await _rows(connection, _EXTREMES, {**keys, "limit": max_points})
         # asked again: what is packed in between is seen here
-        packed = await _may_be_packed(connection, begins)
+        packed = await opened.may_be_packed(connection, opened.READINGS, begins)
     if packed:
         stored = await history_arrays.series_async(connection, channel_row.id, begins, ends)
-        rows = _listed(stored, begins, width, max_points)
-    return _in_unit(channel_row, rows)
+        if len(stored) > max_points:
+            extremes = _extremes(stored, to_us(begins), width // MICROSECOND)
+            stored = stored.where(extremes[:max_points])
+    return _in_unit(channel_row, stored)
 
 
-async def _may_be_packed(connection: AsyncConnection, begins: datetime) -> bool:
-    horizon = await opened.upto_day_async(connection, opened.READINGS)
-    return horizon is not None and day_of(to_us(begins)) < horizon
+async def _rows(
+    connection: AsyncConnection, rows: LiteralString, keys: dict[str, Any]
+) -> SeriesColumns:
+    answer = await binary_row(connection, _AS_SERIES.replace("{rows}", rows), keys)
+    return history_arrays.series_of_rows(*answer)
 
 
-def _in_unit(channel_row: ChannelRow, rows: Sequence[_Stored]) -> list[ReadingRow]:
-    changes_us = [terms.from_us or 0 for terms in channel_row.in_force[1:]]
-    worth = [(terms.as_sent, terms.counted_full_scale) for terms in channel_row.in_force]
-    made = []
-    for ts, sent, quality in rows:
-        convert, full_scale = worth[bisect_right(changes_us, to_us(ts)) if changes_us else 0]
-        value = sent if sent is None or convert is None else convert(sent)
-        made.append(
-            ReadingRow(
-                ts=ts,
-                value=value,
-                quality=QUALITIES[quality],
-                over_full_scale=value is not None and full_scale is not None and value > full_scale,
-            )
-        )
-    return made
-
-
-def _listed(
-    stored: SeriesColumns, begins: datetime, width: timedelta, max_points: int
-) -> list[_Stored]:
-    """Return readings as :data:`_EXTREMES` does, or all where there are no more than that."""
-    if len(stored) > max_points:
-        stored = stored.where(_extremes(stored, to_us(begins), width // MICROSECOND)[:max_points])
-    return [
-        (from_us(ts_us), None if missing else value, quality)
-        for ts_us, value, missing, quality in zip(
-            stored.ts_us.tolist(),
-            stored.value.tolist(),
-            stored.missing.tolist(),
-            stored.quality.tolist(),
-            strict=True,
-        )
-    ]
+def _in_unit(channel_row: ChannelRow, stored: SeriesColumns) -> ChartReadings:
+    terms = channel_row.in_force
+    changes = np.searchsorted(stored.ts_us, [entry.from_us or 0 for entry in terms[1:]])
+    value, over = stored.value.copy(), np.zeros(len(stored), dtype=np.bool_)
+    bounds = pairwise([0, *changes.tolist(), len(stored)])
+    for entry, (first, end) in zip(terms, bounds, strict=True):
+        sent, full_scale = value[first:end], entry.counted_full_scale
+        if entry.as_sent is not None:
+            value[first:end] = entry.as_sent(sent)
+        if full_scale is not None:
+            over[first:end] = value[first:end] > full_scale
+    over &= ~stored.missing
+    return ChartReadings(series=replace(stored, value=value), over_full_scale=over)
 
 
 def _extremes(stored: SeriesColumns, begins_us: int, width_us: int) -> Integers:

@@ -6,14 +6,14 @@ One statement sees one state of the database, so nothing has to be held meanwhil
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import numpy as np
 
-from services.core.store.database.arrays import PackedRows
+from services.core.store.database.arrays import PackedRows, binary_row
 from services.core.store.packing.days import Integers, day_of
 from services.core.store.packing.opened import AnyConnection, execute, snapshot_async
 from services.core.store.readings.history import names_archived_days
@@ -40,10 +40,14 @@ WHERE p.channel_id = %(channel)s AND p.day BETWEEN %(first_day)s AND %(last_day)
 ORDER BY p.day
 """
 # Each figure of a row costs as much as to find the row: most are good and have a value.
+#: Aggregates of rows with ``ts``, ``value`` and ``quality``, which :func:`series_of_rows` takes.
+AS_SERIES: LiteralString = f"""
+{_GOOD.sql("ts", "value")} FILTER (WHERE value IS NOT NULL AND quality = 0),
+{_SERIES.sql("ts", "coalesce(value, 0)", "value IS NULL", "quality")}
+    FILTER (WHERE value IS NULL OR quality <> 0)
+"""
 _SERIES_STORED: LiteralString = f"""
-SELECT {_GOOD.sql("ts", "value")} FILTER (WHERE value IS NOT NULL AND quality = 0),
-       {_SERIES.sql("ts", "coalesce(value, 0)", "value IS NULL", "quality")}
-           FILTER (WHERE value IS NULL OR quality <> 0)
+SELECT {AS_SERIES}
 FROM public.reading WHERE channel_id = %(channel)s AND ts >= %(begins)s AND ts < %(ends)s
 """  # noqa: S608 - constants
 
@@ -129,10 +133,10 @@ async def _series(
         packed = (await connection.exec_driver_sql(_SERIES_PACKED, keys)).all()
         unpacking = asyncio.create_task(asyncio.to_thread(_series_of, channel_id, packed))
         try:
-            stored = list((await connection.exec_driver_sql(_SERIES_STORED, keys)).one())
+            stored = await binary_row(connection, _SERIES_STORED, keys)
         finally:
             parts = await unpacking
-    series = SeriesColumns.joined([*parts, *_series_of_rows(*stored)])
+    series = SeriesColumns.joined([*parts, series_of_rows(*stored)])
     begins_us, ends_us = to_us(begins), to_us(ends)
     if len(series) and not begins_us <= series.ts_us[0] <= series.ts_us[-1] < ends_us:
         first, last = np.searchsorted(series.ts_us, [begins_us, ends_us])
@@ -144,14 +148,16 @@ def _series_of(channel_id: int, packed: Sequence[Any]) -> list[SeriesColumns]:
     return [unpacked_series(channel_id, day, series) for day, series in packed]
 
 
-def _series_of_rows(good: bytes | None, others: bytes | None) -> Iterator[SeriesColumns]:
+def series_of_rows(good: bytes | None, others: bytes | None) -> SeriesColumns:
+    """Return what :data:`AS_SERIES` gave, in order of time."""
     columns = _GOOD.columns(good)
     size = columns["ts_us"].size
-    yield SeriesColumns(
+    most = SeriesColumns(
         **columns, missing=np.zeros(size, dtype=np.bool_), quality=np.zeros(size, dtype=np.int64)
     )
     columns = _SERIES.columns(others)
-    yield SeriesColumns(**{**columns, "quality": columns["quality"].astype(np.int64)})
+    rest = SeriesColumns(**{**columns, "quality": columns["quality"].astype(np.int64)})
+    return SeriesColumns.joined([most, rest])
 
 
 def bounds(
