@@ -63,11 +63,10 @@ def group_columns(
     def sums(column: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(groups.sums(column[counts]))
 
-    lost = {
-        int(np.searchsorted(groups.keys, keys[row])): why
-        for row, why in rows.unknown.items()
-        if group_of[rows.source[row]] != _NO_GROUP
-    }
+    lost: dict[int, str] = {}
+    for row, why in rows.unknown.items():
+        if group_of[rows.source[row]] != _NO_GROUP:
+            lost.setdefault(int(np.searchsorted(groups.keys, keys[row])), why)
     is_told = np.ones(groups.keys.size, dtype=np.bool_)
     is_told[list(lost)] = False
 

@@ -203,7 +203,7 @@ def _row(asked: Asked, row: Any) -> dict[str, Any]:
     lost = None
     for (source_id, hour), why in unknown.items():
         if source_id == source.id and begins_us <= hour * HOUR_US < ends_us:
-            lost = why
+            lost = lost or why
     masses_ug = None
     if row.co2_ug is not None and lost is None:
         masses_ug = tuple(int(getattr(row, name)) for name in names(MASSES))

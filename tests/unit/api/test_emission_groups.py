@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from services.api.models.emission_groups import By, group_columns
 from services.api.models.emission_table import ListedSource, Series
@@ -17,6 +19,7 @@ from services.core.store.schema.figures import MASSES, METHODS_MS, names
 from services.core.timeline.instants import EPOCH, HOUR
 
 HOURS = Buckets.between([EPOCH, EPOCH + HOUR, EPOCH + 2 * HOUR])
+Row = dict[str, Any]
 HOUR_MS = HOUR // timedelta(milliseconds=1)
 
 
@@ -31,10 +34,8 @@ def listed(slug: str, scope: int) -> ListedSource:
     )
 
 
-@pytest.mark.parametrize("by", ["facility", "scope"])
-def test_of_a_sum_nothing_is_known_where_nobody_can_tell_a_part(by: By) -> None:
-    # of the second hour of the first source nobody can tell
-    is_told = np.array([1, 1, 0, 1])
+def groups_of_two(is_told: NDArray[np.int64], unknown: dict[int, str], by: By) -> list[Row]:
+    """Put two sources together in two hours; what is not told of them is ``unknown``."""
     rows = EmissionColumns(
         bucket=np.array([0, 0, 1, 1]),
         source=np.array([0, 1, 0, 1]),
@@ -53,14 +54,20 @@ def test_of_a_sum_nothing_is_known_where_nobody_can_tell_a_part(by: By) -> None:
         code=np.full(4, -1),
         codes=(),
         voided_hours=0 * is_told,
-        unknown={2: "its readings are kept no longer"},
+        unknown=unknown,
     )
     part = Series(timezone="UTC", sources=(listed("a", 1), listed("b", 2)))
     columns = group_columns(part, HOURS, rows, EPOCH + 9 * HOUR, by)
-    groups = [
+    return [
         dict(zip(columns, cells, strict=True))
         for cells in zip(*(column.cells() for column in columns.values()), strict=True)
     ]
+
+
+@pytest.mark.parametrize("by", ["facility", "scope"])
+def test_of_a_sum_nothing_is_known_where_nobody_can_tell_a_part(by: By) -> None:
+    # of the second hour of the first source nobody can tell
+    groups = groups_of_two(np.array([1, 1, 0, 1]), {2: "its readings are kept no longer"}, by)
     shown = ("co2_kg", "coverage", "quality", "share_measured", "share_missing",
              "stale_factor_share", "state", "reason")  # fmt: skip
     lost = (None, 0, "missing", 0, 1, 0, "provisional", "its readings are kept no longer")
@@ -68,3 +75,9 @@ def test_of_a_sum_nothing_is_known_where_nobody_can_tell_a_part(by: By) -> None:
     known = (size, 1, "measured", 1, 0, 1, "final", None)
     expected = [known, lost] if by == "facility" else [known, known, lost, known]
     assert [tuple(group[name] for name in shown) for group in groups] == expected
+
+
+def test_of_several_parts_that_nobody_can_tell_the_first_says_why() -> None:
+    unknown = {2: "its readings are kept no longer", 3: "its day is archived"}
+    groups = groups_of_two(np.array([1, 1, 0, 0]), unknown, "facility")
+    assert [group["reason"] for group in groups] == [None, "its readings are kept no longer"]

@@ -73,7 +73,7 @@ class EmissionColumns:
     codes: Sequence[str]
     #: hours in it, or that it is a part of, which their rule found invalid and did not fill
     voided_hours: Integers
-    #: by row, of the past: why nobody can tell any more what was known
+    #: by row, of the past: why nobody can tell any more what was known; by source, then by hour
     unknown: Mapping[int, str]
 
 
@@ -257,12 +257,15 @@ class _ReadHours:
 
 
 def _lost(grid: _Grid, buckets: Buckets, then: HoursThen) -> dict[int, str]:
-    """Return the rows with an hour of which nobody can tell what was known, and why."""
+    """Return the rows with an hour of which nobody can tell what was known, and why its first."""
     if not then.unknown:
         return {}
     source_id, hour = np.array(list(then.unknown), dtype=np.int64).T
     rows = grid.rows(source_id, buckets.index_of(hour * HOUR_US))
-    return dict(zip(rows.tolist(), then.unknown.values(), strict=True))
+    lost: dict[int, str] = {}
+    for row, why in zip(rows.tolist(), then.unknown.values(), strict=True):
+        lost.setdefault(row, why)
+    return lost
 
 
 def _of_sums(

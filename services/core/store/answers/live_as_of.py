@@ -323,7 +323,7 @@ def _unknown(source_id: int, begins: datetime, past: Past) -> str | None:
     ]
     reasons += [
         past.unknown[source_id, hour]
-        for hour in _cut(begins, past.as_of)
+        for hour in sorted(_cut(begins, past.as_of))
         if (source_id, hour) in past.unknown
     ]
     return next(iter(reasons), None)

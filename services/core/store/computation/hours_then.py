@@ -78,7 +78,7 @@ class HoursThen:
     """Hours that were open, by source and hour (since the epoch)."""
 
     figures: Mapping[tuple[int, int], HourFigures]
-    #: why nobody can tell what was known of them
+    #: why nobody can tell what was known of them, in order: of several it is the first that is told
     unknown: Mapping[tuple[int, int], str]
 
     def among(self, source_ids: Collection[int]) -> HoursThen:
@@ -133,7 +133,7 @@ def open_hours(
         unknown |= {(source_id, hour): why for hour, why in then.unknown.items()}
         for hour, of_hour in _sums(then, wanted[source_id]):
             figures[source_id, hour] = of_hour
-    return HoursThen(figures=figures, unknown=unknown)
+    return HoursThen(figures=figures, unknown=dict(sorted(unknown.items())))
 
 
 def _sums(then: MinutesThen, hours: Collection[int]) -> Iterator[tuple[int, HourFigures]]:
