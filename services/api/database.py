@@ -28,7 +28,11 @@ class Database:
         self._in_threads = ReadingConnections(url, process="api", idle=_IDLE)
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Take a connection of the pool, in autocommit: no answer needs a common snapshot."""
+        """Take a connection of the pool, in autocommit.
+
+        What needs one state of the database for several statements opens a snapshot
+        (``packing.opened``).
+        """
         return self._pool.connect()
 
     async def read_in_thread(self, ask: Callable[[psycopg.Connection[Any]], Result]) -> Result:

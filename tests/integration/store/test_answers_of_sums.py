@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-import psycopg
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.http.intervals import cut, parse
 from services.core.store.answers import emissions
@@ -41,28 +42,32 @@ def _url(plant: Plant) -> str:
     return f"postgresql://{info.user}@{info.host}:{info.port}/{info.dbname}"
 
 
+@asynccontextmanager
+async def _reading(plant: Plant) -> AsyncIterator[AsyncConnection]:
+    pool = transactions.reading_pool(_url(plant), process="test", connections=1)
+    async with pool.connect() as connection:
+        yield connection
+    await pool.dispose()
+
+
 def _of_both(
     plant: Plant, asked: list[tuple[Buckets, Buckets, datetime]]
 ) -> list[tuple[EmissionColumns, EmissionColumns]]:
-    """Answer with what is stored, and once more without any sum."""
+    """Answer with what is stored, and once more of hours alone."""
     ids = [*plant.sources.values(), 4711]
 
-    async def read(connection: Any) -> list[EmissionColumns]:
+    async def read(connection: Any, *, of_sums: bool) -> list[EmissionColumns]:
         return [
-            await emissions.whole_hours(connection, ids, buckets, now=now, days=days)
+            await emissions.whole_hours(
+                connection, ids, buckets, now=now, days=days if of_sums else None
+            )
             for buckets, days, now in asked
         ]
 
     async def both() -> list[tuple[EmissionColumns, EmissionColumns]]:
-        pool = transactions.async_engine(_url(plant), process="test")
-        async with pool.connect() as connection:
-            with_sums = await read(connection)
-            raw = (await connection.get_raw_connection()).driver_connection
-            assert isinstance(raw, psycopg.AsyncConnection)
-            await raw.execute("TRUNCATE emission_day, emission_month")
-            without = await read(connection)
-            await connection.rollback()
-        await pool.dispose()
+        async with _reading(plant) as connection:
+            with_sums = await read(connection, of_sums=True)
+            without = await read(connection, of_sums=False)
         return list(zip(with_sums, without, strict=True))
 
     return asyncio.run(both())
@@ -131,10 +136,8 @@ def test_hours_of_a_source_are_read_only_where_it_has_no_sum(
     days = cut(parse("1d"), FIRST - 99 * HOUR, NOW, timezone="Europe/Vienna", limit=2000)
 
     async def answer() -> None:
-        pool = transactions.async_engine(_url(plant), process="test")
-        async with pool.connect() as connection:
+        async with _reading(plant) as connection:
             await emissions.whole_hours(connection, ids, days, now=NOW, days=days)
-        await pool.dispose()
 
     asyncio.run(answer())
 
@@ -145,3 +148,41 @@ def test_hours_of_a_source_are_read_only_where_it_has_no_sum(
         if any(source_id in some and first <= begins < last for some, first, last in read)
     ] == []
     assert any(4711 in some for some, _, _ in read)
+
+
+def test_what_moves_to_another_hour_meanwhile_is_counted_once(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _sum(plant.connection)
+    row = plant.connection.execute(
+        "SELECT h.source_id, min(h.hour), max(h.hour) FROM emission_hour h"
+        " JOIN emission_day d ON d.source_id = h.source_id AND h.hour >= d.begins"
+        " AND h.hour < d.ends WHERE h.quality = 'measured' AND h.covered_ms = 3600000"
+        " GROUP BY 1 ORDER BY 1 LIMIT 1"
+    ).fetchone()
+    assert row is not None
+    source_id, summed, other = row
+    # of the one hour the answer takes a sum, and the other it reads
+    plant.connection.execute("DELETE FROM emission_month")
+    plant.connection.execute(
+        "DELETE FROM emission_day WHERE source_id = %s AND ends > %s", (source_id, other)
+    )
+    days = cut(parse("1d"), FIRST, NOW, timezone="Europe/Vienna", limit=2000)
+    hour_columns = emissions.hour_columns
+
+    async def moved(*asked: Any, **options: Any) -> Any:
+        plant.connection.execute(
+            "UPDATE emission_hour SET co2_ug = co2_ug + CASE hour WHEN %s THEN -5000 ELSE 5000 END"
+            " WHERE source_id = %s AND hour IN (%s, %s)",
+            (summed, source_id, summed, other),
+        )
+        return await hour_columns(*asked, **options)
+
+    async def total_ug() -> int:
+        async with _reading(plant) as connection:
+            answer = await emissions.whole_hours(connection, [source_id], days, now=NOW, days=days)
+        return sum(answer.masses_ug["co2_ug"].tolist())
+
+    right_ug = asyncio.run(total_ug())
+    monkeypatch.setattr(emissions, "hour_columns", moved)
+    assert asyncio.run(total_ug()) == right_ug

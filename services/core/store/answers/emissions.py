@@ -8,7 +8,7 @@ can be asked for (``as_of``). Where the hours of a facility's time zone do not b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -26,6 +26,7 @@ from services.core.store.answers.minute_sums import MinuteSums, minute_sums
 from services.core.store.answers.summed_periods import Rest, stored_sums
 from services.core.store.computation.hours_then import HoursThen
 from services.core.store.emissions.hour_quality import QUALITIES
+from services.core.store.packing import opened
 from services.core.store.schema.figures import MASSES, names
 from services.core.timeline.instants import HOUR, HOUR_US, MINUTE_US, from_us, to_us
 
@@ -192,25 +193,21 @@ async def whole_hours(
     """
     grid = _Grid(source_ids, len(buckets))
     read = _ReadHours(grid, buckets)
-    stored = None
-    rests = [
-        Rest(sources=np.arange(len(source_ids)), first=buckets[0].begins, last=buckets[-1].ends)
-    ]
-    if days is not None and then is None:
-        stored = await stored_sums(connection, source_ids, buckets, days)
-        read.parts += stored.parts
-        rests = list(stored.rests())
-    for rest in rests:
-        some = max(1, _MAX_HOURS // max(1, (rest.last - rest.first) // HOUR))
-        for begin in range(0, rest.sources.size, some):
-            ids = [source_ids[index] for index in rest.sources[begin : begin + some].tolist()]
-            figures = None if then is None else then.among(ids).figures
-            hours = await hour_columns(
-                connection, ids, rest.first, rest.last, now=now, then=figures
-            )
-            if stored is not None:
-                hours = hours.where(~stored.covers(hours.source_id, hours.hour_us))
+    if days is None or then is not None:
+        whole = Rest(
+            sources=np.arange(len(source_ids)), first=buckets[0].begins, last=buckets[-1].ends
+        )
+        async for hours in _hours_of(connection, source_ids, whole, now=now, then=then):
             read.add(hours)
+    else:
+        # what one transaction moves from an hour to another would be counted twice, or not at all,
+        # if the sum of the one were of before it, and the other hour of after it
+        async with opened.snapshot_async(connection):
+            stored = await stored_sums(connection, source_ids, buckets, days)
+            read.parts += stored.parts
+            for rest in stored.rests():
+                async for hours in _hours_of(connection, source_ids, rest, now=now):
+                    read.add(hours.where(~stored.covers(hours.source_id, hours.hour_us)))
     return _of_sums(
         grid,
         buckets,
@@ -218,6 +215,22 @@ async def whole_hours(
         now=now,
         unknown={} if then is None else _lost(grid, buckets, then),
     )
+
+
+async def _hours_of(
+    connection: AsyncConnection,
+    source_ids: Sequence[int],
+    rest: Rest,
+    *,
+    now: datetime,
+    then: HoursThen | None = None,
+) -> AsyncIterator[HourColumns]:
+    """Read hours, of so many sources at a time that they fit into memory."""
+    some = max(1, _MAX_HOURS // max(1, (rest.last - rest.first) // HOUR))
+    for begin in range(0, rest.sources.size, some):
+        ids = [source_ids[index] for index in rest.sources[begin : begin + some].tolist()]
+        figures = None if then is None else then.among(ids).figures
+        yield await hour_columns(connection, ids, rest.first, rest.last, now=now, then=figures)
 
 
 class _ReadHours:
