@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from services.core.store.answers.buckets import Integers
 from services.core.store.answers.grouping import Booleans, Groups
 from services.core.store.answers.hour_columns import HourColumns
-from services.core.store.schema.figures import METHODS_MS, SUMMED_AMOUNTS, names
+from services.core.store.schema.figures import SUMMED_AMOUNTS, names
 
 #: How many hours there are, and of them: with a figure, final, without a value by their rule, and
 #: of these qualities.
@@ -49,28 +49,6 @@ class HourSums:
             covered_ms=groups.sums(self.covered_ms),
             methods_ms={name: groups.sums(column) for name, column in self.methods_ms.items()},
             version=groups.largest(self.version),
-        )
-
-    @staticmethod
-    def joined(parts: Sequence[HourSums]) -> HourSums:
-        """Return the rows of all parts, of which there is one at least."""
-
-        def join(columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
-            return columns[0] if len(columns) == 1 else np.concatenate(columns)
-
-        return HourSums(
-            source_id=join([part.source_id for part in parts]),
-            bucket=join([part.bucket for part in parts]),
-            counts={name: join([part.counts[name] for part in parts]) for name in COUNTS},
-            amounts={
-                name: join([part.amounts[name] for part in parts]) for name in names(SUMMED_AMOUNTS)
-            },
-            has_activity=join([part.has_activity for part in parts]),
-            covered_ms=join([part.covered_ms for part in parts]),
-            methods_ms={
-                name: join([part.methods_ms[name] for part in parts]) for name in METHODS_MS
-            },
-            version=join([part.version for part in parts]),
         )
 
 

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.core.store.answers import bucket_sums
 from services.core.store.answers.bucket_sums import HourSums
 from services.core.store.answers.buckets import Buckets, Integers
-from services.core.store.answers.grouping import Booleans, Groups
+from services.core.store.answers.grouping import Booleans, Groups, joined
 from services.core.store.answers.hour_columns import HourColumns, hour_columns
 from services.core.store.answers.minute_sums import MinuteSums, minute_sums
 from services.core.store.answers.summed_periods import Rest, stored_sums
@@ -265,8 +265,8 @@ class _ReadHours:
 
     def sums(self) -> HourSums:
         """Return one sum at most for each source and bucket."""
-        joined = HourSums.joined(self.parts)
-        return joined.grouped(Groups(self._grid.rows(joined.source_id, joined.bucket)))
+        sums = joined(self.parts)
+        return sums.grouped(Groups(self._grid.rows(sums.source_id, sums.bucket)))
 
 
 def _lost(grid: _Grid, buckets: Buckets, then: HoursThen) -> dict[int, str]:

@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.core.store.answers.buckets import Integers
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 Booleans = NDArray[np.bool_]
 
 _LARGEST: Final = 2**63 - 1
+
+#: A record of columns, and of columns by name.
+Columns = TypeVar("Columns", bound="DataclassInstance")
+
+
+def joined(parts: Sequence[Columns]) -> Columns:
+    """Return the rows of all parts, of which there is one at least, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return type(parts[0])(
+        **{
+            field.name: _joined([getattr(part, field.name) for part in parts])
+            for field in fields(parts[0])
+        }
+    )
+
+
+def _joined(columns: Sequence[Any]) -> Any:
+    if isinstance(columns[0], Mapping):
+        return {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
+    return np.concatenate(columns)
 
 
 class Groups:

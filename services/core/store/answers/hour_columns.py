@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.core.store.answers.buckets import Integers
+from services.core.store.answers.grouping import Booleans
 from services.core.store.database.arrays import PackedRows, binary_row
 from services.core.store.emissions import hours_as_known
 from services.core.store.emissions.hour_packing import columns as hour_packing
@@ -26,8 +26,6 @@ from services.core.timeline.instants import HOUR_MS, HOUR_US, to_us
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
-
-Booleans = NDArray[np.bool_]
 
 _PACKED: Final = PackedRows(
     source_id="int4",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, LiteralString
 import numpy as np
 
 from services.core.store.answers.buckets import Buckets, Integers
-from services.core.store.answers.grouping import Booleans, Groups
+from services.core.store.answers.grouping import Booleans, Groups, joined
 from services.core.store.database.arrays import PackedRows, binary_row
 from services.core.store.emissions import minute_history
 from services.core.store.emissions.minute_history import PackedMinutes
@@ -114,7 +114,7 @@ async def minute_sums(
                     minute_history.packed, [source_id], interval.start, interval.end
                 )
                 parts.append(_added_up(source_id, packed, buckets))
-    return _joined(parts)
+    return joined(parts)
 
 
 def _received(rows: bytes | None) -> MinuteSums:
@@ -150,22 +150,4 @@ def _added_up(source_id: int, packed: PackedMinutes, buckets: Buckets) -> Minute
         has_activity=groups.any(~minutes.unknown["activity_n"][known]),
         covered_ms=groups.sums(figures["covered_ms"][known]),
         methods_ms={name: groups.sums(column[known]) for name, column in methods_ms.items()},
-    )
-
-
-def _joined(parts: Sequence[MinuteSums]) -> MinuteSums:
-    if len(parts) == 1:
-        return parts[0]
-    return MinuteSums(
-        source_id=np.concatenate([part.source_id for part in parts]),
-        bucket=np.concatenate([part.bucket for part in parts]),
-        amounts={
-            name: np.concatenate([part.amounts[name] for part in parts])
-            for name in names(SUMMED_AMOUNTS)
-        },
-        has_activity=np.concatenate([part.has_activity for part in parts]),
-        covered_ms=np.concatenate([part.covered_ms for part in parts]),
-        methods_ms={
-            name: np.concatenate([part.methods_ms[name] for part in parts]) for name in METHODS_MS
-        },
     )

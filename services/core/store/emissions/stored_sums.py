@@ -15,6 +15,7 @@ import psycopg
 
 from services.core.store.database import locks
 from services.core.store.emissions import hour_history, hour_sums, hours_as_known
+from services.core.store.schema.sum_tables import LONGEST
 from services.core.timeline.local_days import Month, Period
 
 Table = Literal["emission_day", "emission_month"]
@@ -106,7 +107,7 @@ SELECT x.source_id, s.begins, s.ends, {hour_sums.COLUMNS}
 FROM x JOIN {_PERIODS.replace("AS x(", "AS s(")} ON 2 * s.n - 1 = x.edge
 WHERE x.final AND {hour_sums.FITS}
   AND NOT EXISTS (SELECT FROM {{table}} e WHERE e.source_id = x.source_id
-                  AND e.begins < s.ends AND e.begins > s.begins - interval '800 hours'
+                  AND e.begins < s.ends AND e.begins > s.begins - interval '{{longest}}'
                   AND e.ends > s.begins AND (e.begins < s.begins OR e.ends > s.ends))
 ON CONFLICT (source_id, begins) DO UPDATE
 SET ({_VALUES}) = ROW ({", ".join(f"excluded.{name}" for name in _VALUES.split(", "))})
@@ -202,7 +203,7 @@ def fill(
     first, last = min(s.first for s in sums), max(s.last for s in sums)
     hour_history.open_span(connection, [of_source.source_id for of_source in sums], first, last)
     rows = connection.execute(
-        _FILL.format(table=table),
+        _FILL.format(table=table, longest=LONGEST[table]),
         {
             "sources": [of_source.source_id for of_source in sums],
             "firsts": [of_source.first for of_source in sums],

@@ -66,5 +66,5 @@ emission_month = Table(
     comment="sums of the whole hours of a month of the facility's time zone, or no row",
 )
 
-#: By what removing a sum knows the longest.
+#: Who looks for the sums that hold an instant looks at those that begin so long before it.
 LONGEST = {emission_day.name: "48 hours", emission_month.name: "768 hours"}
