@@ -96,6 +96,7 @@ async def get_readings(
     begins, ends = query.bounds(context.clock.now())
     facilities = await visible_facilities(context, who, query.facility)
     parts: list[_Part] = []
+    rows = 0
     async with context.database.read() as connection:
         wanted = [
             (facility.slug, channel)
@@ -129,7 +130,8 @@ async def get_readings(
                     readings=part,
                 )
             )
-            _refuse_too_many(parts)
+            rows += len(part.series)
+            _refuse_beyond(rows)
     if derived:
         await context.database.read_in_thread(
             lambda connection: _compute(connection, derived, query, begins, ends, parts)
@@ -181,6 +183,7 @@ def _compute(
     parts: list[_Part],
 ) -> None:
     """Add the rows of derived channels."""
+    rows = sum(len(part.readings.series) for part in parts)
     for slug, channel in derived:
         try:
             part = derived_readings.readings(
@@ -198,7 +201,8 @@ def _compute(
                 readings=part,
             )
         )
-        _refuse_too_many(parts)
+        rows += len(part.series)
+        _refuse_beyond(rows)
 
 
 def _table(parts: Sequence[_Part]) -> Table:
@@ -212,12 +216,12 @@ def _table(parts: Sequence[_Part]) -> Table:
     part = np.repeat(np.arange(len(series)), [len(s) for s in series])[order]
 
     def of_part(name: str) -> Words:
-        return Words([getattr(each, name) for each in in_order], part)
+        return Words([getattr(channel, name) for channel in in_order], part)
 
     def joined(name: str) -> NDArray[Any]:
         return np.concatenate([getattr(s, name) for s in series])[order]
 
-    over = np.concatenate([each.over_full_scale for each in read])
+    over = np.concatenate([channel.over_full_scale for channel in read])
     return _ROWS.table(
         {
             "time": Instants(joined("ts_us"), np.arange(order.size)),
@@ -233,8 +237,8 @@ def _table(parts: Sequence[_Part]) -> Table:
     )
 
 
-def _refuse_too_many(parts: Sequence[_Part]) -> None:
-    if sum(len(part.readings.series) for part in parts) > MAX_ROWS:
+def _refuse_beyond(rows: int) -> None:
+    if rows > MAX_ROWS:
         raise TooManyRows(
             f"The answer would have more than {MAX_ROWS} rows; select fewer channels or"
             " reduce `max_points`."

@@ -152,12 +152,12 @@ def series_of_rows(good: bytes | None, others: bytes | None) -> SeriesColumns:
     """Return what :data:`AS_SERIES` gave, in order of time."""
     columns = _GOOD.columns(good)
     size = columns["ts_us"].size
-    most = SeriesColumns(
+    good_values = SeriesColumns(
         **columns, missing=np.zeros(size, dtype=np.bool_), quality=np.zeros(size, dtype=np.int64)
     )
     columns = _SERIES.columns(others)
-    rest = SeriesColumns(**{**columns, "quality": columns["quality"].astype(np.int64)})
-    return SeriesColumns.joined([most, rest])
+    others_columns = SeriesColumns(**{**columns, "quality": columns["quality"].astype(np.int64)})
+    return SeriesColumns.joined([good_values, others_columns])
 
 
 def bounds(
