@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.context import Context
 from services.api.http.intervals import DAILY, HOURLY, cut
-from services.api.models.bands import kg_column
 from services.api.models.emission_table import Series
+from services.api.models.source_masses import source_masses
 from services.api.routes.emission_series import columns_of, hours_then, series_of
-from services.core.accounting.pathway.days import Components, DailyMasses, Floats
+from services.core.accounting.pathway.days import Components, DailyMasses
 from services.core.accounting.pathway.standing import Moment
 from services.core.accounting.uncertainty import Component
 from services.core.store.answers.buckets import Buckets
@@ -127,8 +127,8 @@ def _reading(
     ]
     mass = next(mass.name for mass in MASSES if mass.stem == stated.spec.figure)
     count = len(sources)
-    kg, known_ms = _matrices(by_day, mass, count, len(buckets))
-    hour_kg, hour_ms = _matrices(by_hour, mass, count, _RATE_HOURS)
+    kg, known_ms = source_masses(by_day, mass, sources=count, buckets=len(buckets))
+    hour_kg, hour_ms = source_masses(by_hour, mass, sources=count, buckets=_RATE_HOURS)
     zone = ZoneInfo(facility.timezone)
     lengths = [min(b.ends, now) - b.begins for b in buckets]
     active = {source.id for source in facility.sources}
@@ -157,18 +157,6 @@ def _reading(
         rate_known_share=rate_known_share,
         silent=tuple(sources[i].slug for i in chosen if i not in heard and sources[i].id in active),
     )
-
-
-def _matrices(
-    columns: EmissionColumns | None, mass: str, sources: int, buckets: int
-) -> tuple[Floats, Floats]:
-    """Return kg and the known time, by source and bucket."""
-    kg, known_ms = np.zeros((sources, buckets)), np.zeros((sources, buckets))
-    if columns is not None:
-        cell = (columns.source, columns.bucket)
-        kg[cell] = np.where(columns.known, kg_column(columns.masses_ug[mass]), 0.0)
-        known_ms[cell] = np.maximum(0, np.sum(list(columns.methods_ms.values()), axis=0))
-    return kg, known_ms
 
 
 def _components(account: SourceAccount | None) -> Components:

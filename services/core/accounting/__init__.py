@@ -18,6 +18,7 @@ Where do I go to ...?
 * judge limits, and say what an alert is ......... `alerting`
 * compute a stack, judge and substitute hours ... `stack`
 * compare emissions with a path to net zero ..... `pathway`
+* forecast what a period comes to ............... `forecast`
 
 Each rule, its source and the test that proves it are in ``deploy/docs/trust/rules.md``.
 """

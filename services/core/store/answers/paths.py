@@ -5,20 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import psycopg
 
+from services.core.store.answers.first_hours import first_hours
 from services.core.store.registry.pathways import StatedPath, stated_paths
-
-_FIRST_HOURS: Final = """
-SELECT s.facility_id, min(h.hour) FROM source s
-CROSS JOIN LATERAL (
-    (SELECT hour FROM emission_hour WHERE source_id = s.id ORDER BY hour LIMIT 1)
-    UNION ALL
-    (SELECT first_hour FROM packed_hours WHERE source_id = s.id ORDER BY month LIMIT 1)) h
-WHERE s.facility_id = ANY(%(facilities)s) GROUP BY 1
-"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,12 +38,12 @@ def facility_paths(
     for path in stated_paths(connection, facility_ids, as_of):
         if scope in {None, path.spec.scope}:
             paths.setdefault(path.facility_id, []).append(path)
-    first_hours = dict(connection.execute(_FIRST_HOURS, {"facilities": list(paths)}).fetchall())
+    hours = first_hours(connection, list(paths))
     return {
         facility_id: FacilityPaths(
             facility_id=facility_id,
             paths=tuple(of_facility),
-            first_hour=first_hours.get(facility_id),
+            first_hour=hours.get(facility_id),
         )
         for facility_id, of_facility in paths.items()
     }

@@ -1,0 +1,216 @@
+"""``/v1/forecast``: what the running day, month or year of facilities is expected to come to."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter
+from fastapi import Query as FromQuery
+from fastapi.responses import Response
+from pydantic import Field
+
+from services.api.auth import Reader, retired_header, visible_facilities
+from services.api.context import InContext
+from services.api.http.answers import Accept, rows_answer
+from services.api.http.parameters import FacilityList, Query
+from services.api.http.problems import NotFound
+from services.api.http.shapes import Row, Shape
+from services.api.models.forecast import Forecast
+from services.api.routes import forecast_steps
+from services.api.routes.forecast_reading import (
+    ForecastReading,
+    Horizon,
+    forecast_reading,
+    period,
+    where,
+)
+from services.core.accounting.forecast.methods import OF_DAYS, OF_HOURS
+from services.core.accounting.forecast.outlook import LEVEL, history_of, outlook
+from services.core.accounting.pathway.peak import LEAST_COVERAGE
+from services.core.store.answers.buckets import Bucket
+from services.core.store.answers.first_hours import first_hours
+from services.core.timeline.instants import from_us, to_us
+
+router = APIRouter(tags=["pathway"])
+
+_ROWS = Shape(Forecast)
+_HORIZONS: Final[tuple[Horizon, ...]] = ("day", "month", "year")
+#: By what they emitted in these newest days, sources are told apart that matter.
+_LATELY_DAYS: Final = 28
+_DAY_HOURS: Final = 24
+#: A source that says nothing for so long is left out.
+_SILENCE: Final = timedelta(days=7)
+
+
+class ForecastQuery(Query):
+    """Parameters of ``GET /v1/forecast``."""
+
+    facility: FacilityList = Field([])
+    horizon: Horizon | None = Field(
+        None, description="the period that runs; default: a row for each of them"
+    )
+    scope: int | None = Field(
+        None, ge=1, le=3, description="of one scope; default: of all, as in live totals"
+    )
+    figure: Literal["co2", "co2e", "market"] = Field("co2", description="mass")
+
+
+@router.get(
+    "/v1/forecast",
+    summary="Forecast running days, months and years",
+    response_model=list[Forecast],
+    responses=_ROWS.documented(
+        "A row for each facility and horizon: what is known of the running period so far, what is"
+        " expected of its rest, and an interval made of the errors of past forecasts of the same"
+        " length. A forecast is no measurement and is in no other answer. Where too little is known"
+        " there is none, and `reason` says why. JSON or, with `Accept: text/csv`, CSV.",
+        NotFound,
+    ),
+)
+async def get_forecast(
+    context: InContext,
+    who: Reader,
+    query: Annotated[ForecastQuery, FromQuery()],
+    accept: Accept = "",
+) -> Response:
+    """Forecast the running periods of facilities."""
+    facilities = await visible_facilities(context, who, query.facility)
+    now = context.clock.now()
+    ids = [facility.id for facility in facilities]
+    since = await context.database.read_in_thread(lambda c: first_hours(c, ids))
+    horizons = _HORIZONS if query.horizon is None else (query.horizon,)
+    rows: list[Row] = []
+    async with context.database.read() as connection:
+        for facility in facilities:
+            reading = None
+            first_hour = since.get(facility.id)
+            if first_hour is not None and first_hour < now:
+                reading = await forecast_reading(
+                    context,
+                    connection,
+                    facility,
+                    first_hour,
+                    now,
+                    figure=query.figure,
+                    by_hour="day" in horizons,
+                )
+            for horizon in horizons:
+                running = period(horizon, now, facility.timezone)
+                rows.append(
+                    {
+                        "time": now,
+                        "facility": facility.slug,
+                        "scope": query.scope,
+                        "figure": query.figure,
+                        "horizon": horizon,
+                        "begins": running.begins,
+                        "ends": running.ends,
+                        "level": LEVEL,
+                        **(
+                            _unknown("nothing is known of the facility yet")
+                            if reading is None
+                            else await asyncio.to_thread(
+                                _forecast, reading, horizon, running, query.scope
+                            )
+                        ),
+                    }
+                )
+    return rows_answer(
+        rows, _ROWS, accept=accept, headers=retired_header(facilities, query.facility)
+    )
+
+
+def _unknown(reason: str, **known: float | str | None) -> Row:
+    return {
+        "known_kg": None,
+        "known_share": None,
+        "silent_sources": "",
+        **known,
+        **dict.fromkeys(
+            (
+                "rest_kg",
+                "total_kg",
+                "total_low_kg",
+                "total_high_kg",
+                "method",
+                "trained_from",
+                "trained_until",
+                "past_forecasts",
+                "independent_forecasts",
+            )
+        ),
+        "reason": reason,
+    }
+
+
+def _forecast(
+    reading: ForecastReading, horizon: Horizon, running: Bucket, scope: int | None
+) -> Row:
+    counted, active = where(reading, scope)
+    zone = reading.facility.timezone
+    days = reading.days
+    lately = days.buckets.ends_us > to_us(reading.now - _SILENCE)
+    heard = [index for index in active if days.known_ms[index, lately].any()]
+    in_period = days.buckets.begins_us >= to_us(running.begins)
+    is_known = bool((days.known_ms[counted][:, in_period] > 0).any())
+    known_kg = float(days.kg[counted][:, in_period].sum())
+    # time before the first hour of all is of the period, too
+    so_far = (reading.now - running.begins) / (running.ends - running.begins)
+    length_ms = (running.ends - running.begins) / timedelta(milliseconds=1) * max(1, len(heard))
+    known_part = min(so_far, float(days.known_ms[heard][:, in_period].sum()) / length_ms)
+    known: dict[str, float | str | None] = {
+        "known_kg": known_kg if is_known else None,
+        "known_share": known_part / so_far if heard and so_far > 0 else None,
+        "silent_sources": " ".join(reading.slugs[i] for i in active if i not in heard),
+    }
+    if not heard:
+        return _unknown(f"nothing is known of the newest {_SILENCE.days} days", **known)
+    if so_far - known_part > 1 - LEAST_COVERAGE:
+        return _unknown(
+            f"{100 * (so_far - known_part):.3g} % of the {horizon} has gone by without data, and a"
+            f" total would leave it out; no more than {100 * (1 - LEAST_COVERAGE):.3g} % may",
+            **known,
+        )
+    read = (
+        forecast_steps.hours(reading.hours, heard, reading.now, running.ends, zone)
+        if horizon == "day" and reading.hours is not None
+        else forecast_steps.days(days, heard, reading.now, running.ends, zone)
+    )
+    by_hour = horizon == "day"
+    history, first = history_of(
+        read.kg, read.known_ms, read.step_ms, newest=_LATELY_DAYS * (_DAY_HOURS if by_hour else 1)
+    )
+    expected = outlook(
+        history,
+        read.weights,
+        OF_HOURS if by_hour else OF_DAYS,
+        stride=_DAY_HOURS if by_hour else 1,
+    )
+    if expected is None:
+        return _unknown(_too_short(history.size, horizon), **known)
+    low = known_kg + expected.rest - expected.half
+    if expected.least is not None:
+        low = max(low, known_kg + expected.least)
+    return {
+        **known,
+        "rest_kg": expected.rest,
+        "total_kg": known_kg + expected.rest,
+        "total_low_kg": low,
+        "total_high_kg": known_kg + expected.rest + expected.half,
+        "method": expected.method,
+        "trained_from": from_us(int(read.begins_us[first])),
+        "trained_until": read.ends,
+        "past_forecasts": expected.past,
+        "independent_forecasts": expected.independent,
+        "reason": None,
+    }
+
+
+def _too_short(count: int, horizon: Horizon) -> str:
+    return (
+        f"too little is known: it asks for two past forecasts as long as what is left of the"
+        f" {horizon}, with a week or more before them; there are {count}"
+        f" {'hours' if horizon == 'day' else 'days'} with all sources that matter"
+    )
