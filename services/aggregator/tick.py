@@ -399,14 +399,14 @@ def _compute(context: _TickContext, work: Work) -> None:
     """Compute and write."""
     connection, plan = context.connection, context.plan
     ranges = computable_ranges.ranges(connection, plan, work.ranges)
+    opened = _open_days(context, ranges)
     # what is opened may have to follow a new factor
-    opened = minute_days.open_ranges(connection, ranges.ids, ranges.firsts, ranges.lasts)
     if opened or context.has_deferred:
         deferred_minutes.settle(connection, plan.id, ranges.by_id())
     computed = compute.sources(context.readings, plan, ranges) if len(ranges) else []
     context.noted = impossible.note(connection, plan, ranges, computed, noted=context.noted)
     changes = (
-        minutes_and_hours.record(connection, computed, context.live_minutes)
+        minutes_and_hours.record(connection, computed, context.live_minutes, plan=plan)
         if computed
         else Changes.none()
     )
@@ -422,6 +422,19 @@ def _compute(context: _TickContext, work: Work) -> None:
     means = close_pollutants.again(connection, plan, ranges, context.now)
     context.changed_ranges.add_means(close_pollutants.form(connection, plan, means, work.reasons))
     context.minutes += sum(source.minutes.size for source in computed)
+
+
+def _open_days(context: _TickContext, ranges: Ranges) -> int:
+    """Open packed days of sources under a rule, whose closing writes into minutes once more.
+
+    Others are computed as they are packed. Returns how many were opened.
+    """
+    old = minute_days.may_be_packed(ranges.firsts)
+    if not old.any():
+        return 0
+    under_rule = [s.id for s in context.plan.sources.values() if s.closing is not None]
+    chosen = ranges.where(old & np.isin(ranges.ids, under_rule))
+    return minute_days.open_ranges(context.connection, chosen.ids, chosen.firsts, chosen.lasts)
 
 
 def _apply(

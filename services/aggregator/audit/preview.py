@@ -61,7 +61,7 @@ def step(
         minute_days.open_ranges(connection, ranges.ids, ranges.firsts, ranges.lasts)
         deferred_minutes.settle(connection, plan.id, ranges.by_id())
         computed = compute.sources(StoredReadings(connection), plan, ranges)
-        changes = minutes_and_hours.record(connection, computed)
+        changes = minutes_and_hours.record(connection, computed, plan=plan)
         hours = hour_points.with_learning_hours(plan, changes.hours())
         again = close_hours.recorded_again(connection, hours, {source_id: (first, last)})
         finalised = close_hours.finalise(connection, plan, again, now)

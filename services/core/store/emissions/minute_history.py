@@ -246,22 +246,36 @@ def packed(
 
     :raises DamagedDayError: one of the days cannot be unpacked.
     """
-    key = {"sources": list(source_ids), "first": first, "stop": stop}
     sources, parts = [], []
     for source_id, part in packed_parts(connection, source_ids, first, stop, only=only):
         sources.append(source_id)
         parts.append(part)
     source = np.repeat(np.array(sources, dtype=np.int64), [len(part) for part in parts])
     minutes = MinuteColumns.joined(parts)
-    if only is None and parts:
-        for source_id, begins, ends, *per_unit_kg in execute(
-            connection, _NEW_FACTORS, key
-        ).fetchall():
-            # of one source they lie together, in order of time
-            low, high = np.searchsorted(source, (source_id, source_id + 1))
-            low, high = low + np.searchsorted(minutes.minute[low:high], (begins, ends))
+    of_sources = PackedMinutes(source=source, minutes=minutes)
+    return of_sources if only is not None else in_force(connection, of_sources)
+
+
+def in_force(connection: AnyConnection, packed: PackedMinutes) -> PackedMinutes:
+    """Return minutes with the masses in force, by source and time as they were packed.
+
+    The very same where they have them already.
+    """
+    source, minutes = packed.source, packed.minutes
+    if not len(minutes):
+        return packed
+    key = {
+        "sources": np.unique(source).tolist(),
+        "first": int(minutes.minute.min()),
+        "stop": int(minutes.minute.max()) + 1,
+    }
+    for source_id, begins, ends, *per_unit_kg in execute(connection, _NEW_FACTORS, key).fetchall():
+        # of one source they lie together, in order of time
+        low, high = np.searchsorted(source, (source_id, source_id + 1))
+        low, high = low + np.searchsorted(minutes.minute[low:high], (begins, ends))
+        if low < high:
             minutes = _with_new_masses(minutes, slice(int(low), int(high)), per_unit_kg)
-    return PackedMinutes(source=source, minutes=minutes)
+    return packed if minutes is packed.minutes else replace(packed, minutes=minutes)
 
 
 def _with_new_masses(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from services.core.store.database.arrays import PackedRows
 from services.core.store.emissions.minute_changes import Changes, SourceMinutes
+from services.core.store.emissions.packing.columns import MinuteColumns
 from services.core.store.schema.figures import COMPUTED, names, per_figure
 from services.core.timeline.instants import MINUTE_US
 
@@ -28,6 +29,8 @@ _MINUTE_MASK: Final = (1 << _MINUTE_BITS) - 1
 
 _NAMES: Final = names(COMPUTED)
 _COVERED: Final = _NAMES.index("covered_ms")
+#: The one figure that may be unknown.
+_AMOUNT: Final = "activity_n"
 
 _ROW: Final = PackedRows(
     source="int4",
@@ -142,6 +145,47 @@ class MinuteRows:
             rows["has_activity"],
             rows["activity"],
         )
+
+    @classmethod
+    def unpacked(cls, sources: Integers, minutes: MinuteColumns) -> MinuteRows:
+        """Return minutes of packed days, each with its source."""
+        return cls._in_order(
+            key(sources, minutes.minute),
+            np.stack([minutes.figures[name] for name in _NAMES], axis=1),
+            ~minutes.unknown[_AMOUNT],
+            ~minutes.without_activity,
+            minutes.activity,
+        )
+
+    def merged_into(
+        self, sources: Integers, minutes: MinuteColumns
+    ) -> tuple[Integers, MinuteColumns]:
+        """Return minutes of packed days with these in the place of theirs, and their sources.
+
+        What closing added is left alone.
+        """
+        packed = key(sources, minutes.minute)
+        keys = np.union1d(packed, self.keys)
+        before, new = np.searchsorted(keys, packed), np.searchsorted(keys, self.keys)
+
+        def column(old: NDArray[Any], values: NDArray[Any] | None) -> NDArray[Any]:
+            both = np.zeros(keys.size, dtype=old.dtype)
+            both[before] = old
+            if values is not None:
+                both[new] = values
+            return both
+
+        computed = {name: self.figures[:, i] for i, name in enumerate(_NAMES)}
+        merged = MinuteColumns(
+            minute=keys & _MINUTE_MASK,
+            figures={
+                name: column(old, computed.get(name)) for name, old in minutes.figures.items()
+            },
+            unknown={_AMOUNT: column(minutes.unknown[_AMOUNT], ~self.has_amount)},
+            activity=column(minutes.activity, self.activity),
+            without_activity=column(minutes.without_activity, ~self.has_activity),
+        )
+        return keys >> _MINUTE_BITS, merged
 
     @classmethod
     def _in_order(

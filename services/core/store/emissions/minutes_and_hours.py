@@ -13,13 +13,14 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.types.json import Jsonb
 
-from services.core.store.emissions import minute_rows
+from services.core.store.emissions import cold_minutes, minute_rows
 from services.core.store.emissions.hour_ledger import NEXT_VERSION, PRESENT, supersede
 from services.core.store.emissions.hour_packing.months import open_for_writing
 from services.core.store.emissions.hour_quality import hour_quality
 from services.core.store.emissions.live_minutes import LiveMinutes
 from services.core.store.emissions.minute_changes import CHANGES, Changes, SourceMinutes
 from services.core.store.emissions.minute_rows import MinuteRows
+from services.core.store.registry.plan import FacilityPlan
 from services.core.store.schema.figures import IN_HOURS, per_figure
 
 # How a row of an hour changes; ``d`` is one for each hour.
@@ -54,18 +55,29 @@ def record(
     connection: psycopg.Connection[Any],
     computed: Sequence[SourceMinutes],
     live: LiveMinutes | None = None,
+    *,
+    plan: FacilityPlan | None = None,
 ) -> Changes:
     """Write the minutes that differ from what is stored and return by how much they do.
 
     One that nothing is known of, and never was, is not written. ``live``: what is remembered of
-    the newest ones.
+    the newest ones. ``plan``: whose factors tell the masses of packed days.
     """
     rows = MinuteRows.computed(computed)
     if not len(rows):
         return Changes.none()
-    before = (minute_rows.stored if live is None else live.read)(connection, rows.keys)
+    cold = cold_minutes.read(connection, rows.keys)
+    warm = rows.keys if cold is None else rows.keys[~cold.holds(rows.keys)]
+    before = (minute_rows.stored if live is None else live.read)(connection, warm)
+    if cold is not None:
+        before = before.with_newer(cold.rows())
     difference = rows.since(before)
-    minute_rows.write(connection, difference.written)
+    written = difference.written
+    if cold is not None:
+        inside = cold.holds(written.keys)
+        cold_minutes.write(connection, cold, written.where(inside), plan)
+        written = written.where(~inside)
+    minute_rows.write(connection, written)
     if live is not None:
         live.remember(difference.stored)
     return difference.changes

@@ -130,6 +130,33 @@ BEGIN
 END $$
 """  # noqa: S608 - a constant
 
+#: Puts packed days in the place of packed days, those that ``of_ids`` tell: what was computed of
+#: them again is not written as rows first. None loses its first minute or its last.
+_REPLACE_MINUTES: Final = """
+CREATE OR REPLACE FUNCTION replace_minutes(
+    of_sources integer[], of_days integer[], of_ids bigint[], its_first timestamptz[],
+    its_last timestamptz[], its_digest bytea[], its_minutes bytea[]
+) RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    replaced integer;
+BEGIN
+    UPDATE packed_minutes p
+    SET id = DEFAULT, first_minute = u.first_minute, last_minute = u.last_minute,
+        digest = u.digest, minutes = u.minutes
+    FROM unnest(of_sources, of_days, of_ids, its_first, its_last, its_digest, its_minutes)
+         AS u(source_id, day, id, first_minute, last_minute, digest, minutes)
+    WHERE p.source_id = u.source_id AND p.day = u.day AND p.id = u.id
+      AND u.first_minute BETWEEN minute_start(1440 * u.day) AND p.first_minute
+      AND u.last_minute >= p.last_minute AND u.last_minute < minute_start(1440 * (u.day + 1));
+    GET DIAGNOSTICS replaced = ROW_COUNT;
+    IF replaced <> cardinality(of_ids) THEN
+        RAISE EXCEPTION 'packed minutes changed while they were computed'
+            USING ERRCODE = 'serialization_failure';
+    END IF;
+    RETURN replaced;
+END $$
+"""
+
 #: What a session has unpacked, in the order of the table's own columns; its body names a table of
 #: the session, which is not there yet.
 _UNPACKED: Final = """
@@ -188,4 +215,5 @@ STATEMENTS: Final = (
 FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "pack_minutes": (_PACK_MINUTES, ("tonne_aggregate",)),
     "unpack_minutes": (_UNPACK_MINUTES, ("tonne_aggregate",)),
+    "replace_minutes": (_REPLACE_MINUTES, ("tonne_aggregate",)),
 }

@@ -23,6 +23,7 @@ from services.core.store.emissions.packing.columns import (
     COLUMNS,
     NULLABLE,
     SENT,
+    Bools,
     MinuteColumns,
 )
 from services.core.store.packing import opened
@@ -53,7 +54,8 @@ _STORED: LiteralString = (
 
 _PACK: Final = "SELECT pack_minutes(%s, %s, %s, %s)"
 
-_PACKED: Final = """
+#: Those that are packed of pairs of source and day.
+PACKED: Final = """
 SELECT p.id, p.source_id, p.day, p.minutes
 FROM unnest(%s::int8[], %s::int8[]) AS x(source_id, day)
 JOIN packed_minutes p ON p.source_id = x.source_id AND p.day = x.day
@@ -69,8 +71,8 @@ SELECT unpack_minutes(%s, %s, %s, %s::timestamptz[], %s::int8[], %s::bool[], %s:
                       %s::bool[])
 """
 
-#: What of a day that is opened was to follow a new factor when it is: now it does, like others.
-_RELEASE: LiteralString = f"""
+#: What of a day is to follow a new factor, cut out of what is.
+_CUT_OUT: LiteralString = f"""
 WITH f AS MATERIALIZED (
     SELECT * FROM following_minutes
     WHERE source_id = %(source)s AND packed AND begins < %(ends)s AND ends > %(begins)s
@@ -82,9 +84,15 @@ WITH f AS MATERIALIZED (
     SELECT facility_id, source_id, %(ends)s::timestamptz, ends, {_PER_UNIT}, true
     FROM f WHERE ends > %(ends)s
 )
+"""  # noqa: S608 - constants
+#: Of a day that is opened it follows now, as rows do.
+_RELEASE: LiteralString = f"""{_CUT_OUT}
 UPDATE following_minutes m
 SET begins = greatest(m.begins, %(begins)s), ends = least(m.ends, %(ends)s), packed = false
 FROM f WHERE m.id = f.id
+"""  # noqa: S608 - constants
+_FORGET: LiteralString = f"""{_CUT_OUT}
+DELETE FROM following_minutes m USING f WHERE m.id = f.id
 """  # noqa: S608 - constants
 
 
@@ -152,9 +160,14 @@ def open_for_writing(
 
     :raises DamagedDayError: a day cannot be opened.
     """
-    old = minutes < time.time() // 60 - _NEVER_PACKED_MINUTES
+    old = may_be_packed(minutes)
     if old.any():
         open_days(connection, source_ids[old], minutes[old] // DAY_MINUTES)
+
+
+def may_be_packed(minutes: Integers) -> Bools:
+    """Return which minutes (since the epoch) are so old that their day may be packed."""
+    return minutes < time.time() // 60 - _NEVER_PACKED_MINUTES
 
 
 def open_ranges(
@@ -192,10 +205,18 @@ def open_days(connection: psycopg.Connection[Any], source_ids: Integers, days: I
     """Make rows of packed days again; return how many there were. See :func:`open_for_writing`."""
     opened_days = open_packed(connection, _MINUTES, source_ids, days)
     for source_id, day in opened_days:
-        key = {"source": source_id, "begins": begin(day), "ends": begin(day + 1)}
-        connection.execute(_RELEASE, key)
+        connection.execute(_RELEASE, _day_key(source_id, day))
         opened.hide_minutes(connection, source_id, day)
     return len(opened_days)
+
+
+def follow_no_more(connection: psycopg.Connection[Any], source_id: int, day: int) -> None:
+    """Forget what a packed day is to follow: it was packed anew with these masses."""
+    connection.execute(_FORGET, _day_key(source_id, day))
+
+
+def _day_key(source_id: int, day: int) -> dict[str, Any]:
+    return {"source": source_id, "begins": begin(day), "ends": begin(day + 1)}
 
 
 def _arrays(source_id: int, day: int, blob: bytes) -> tuple[Any, ...]:
@@ -209,4 +230,4 @@ def _arrays(source_id: int, day: int, blob: bytes) -> tuple[Any, ...]:
     )
 
 
-_MINUTES: Final = Openable(packed=_PACKED, unpack=_UNPACK, arrays=_arrays, damaged=_damaged)
+_MINUTES: Final = Openable(packed=PACKED, unpack=_UNPACK, arrays=_arrays, damaged=_damaged)
