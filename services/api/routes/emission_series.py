@@ -47,10 +47,12 @@ async def series_of(
     *,
     now: datetime,
     as_of: datetime | None = None,
+    with_production: bool = False,
 ) -> list[Series]:
     """Read the sources of the facilities in a span of time; ``source``: ids of some, none: all.
 
-    ``now``: no later than ``as_of``; it tells which factors are stale.
+    ``now``: no later than ``as_of``; it tells which factors are stale. ``with_production``: what is
+    counted of products too, which emits nothing.
 
     :raises NotFound: no facility has a source with one of the ids.
     """
@@ -60,6 +62,7 @@ async def series_of(
         begins=begins,
         ends=ends,
         as_of=as_of,
+        with_production=with_production,
     )
     unknown = set(source) - {row.slug for rows in by_facility.values() for row in rows}
     if unknown:

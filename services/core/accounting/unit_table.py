@@ -68,6 +68,7 @@ def named_units() -> Iterator[Named]:
     yield from _fractions_and_concentrations()
     yield from _of_fuels()
     yield from _conditions()
+    yield from _counts()
 
 
 def _spell(
@@ -200,6 +201,11 @@ def _of_fuels() -> Iterator[Named]:
     ):
         yield from _spell("energy_per_mass", names, joules, source)
     yield from _spell("molar_mass", "kg/kmol|g/mol|kg/kg-mole|lb/lb-mole", Fraction(1, 1000))
+
+
+def _counts() -> Iterator[Named]:
+    yield from _spell("count", "piece|pieces|pcs", 1)
+    yield from _per_time("count_flow", "piece|pieces|pcs", Fraction(1), SI, "actual")
 
 
 def _conditions() -> Iterator[Named]:

@@ -32,7 +32,7 @@ from services.core.accounting.stack.measured import (
 from services.core.accounting.units import Conversion, conversion, unit
 from services.core.accounting.worth import BEYOND_MEASURE, Worth
 from services.core.facility import model
-from services.core.facility.derived_channels import computed, derived_of, parts_of
+from services.core.facility.derived_channels import computed, parts_of
 from services.core.facility.devices import A_KIND
 from services.core.facility.in_force import InForce
 from services.core.facility.measured_fuels import default_heat, measured_fuel
@@ -108,7 +108,7 @@ def _shown_limits(terms: InForce) -> tuple[float, float]:
 
 
 def method(
-    source: model.Source,
+    source: model.StoredSource,
     channels: Mapping[str, model.Channel],
     factors: Iterable[tuple[int, Factor]],
     timezone: str,
@@ -122,6 +122,8 @@ def method(
     """
     if isinstance(source, model.StackSource):
         return stack_method(source, channels, timezone)
+    if isinstance(source, model.ProductionSource):
+        return _production(source, channels, timezone)
     return _activity(source, channels, factors, timezone, market)
 
 
@@ -248,6 +250,41 @@ def _kind(channel: model.Channel, inputs: StackInputs, name: str) -> ChannelKind
     return kind
 
 
+def _input(
+    source: model.ActivitySource | model.ProductionSource, channels: Mapping[str, model.Channel]
+) -> tuple[Conversion, str, DerivedInput | None]:
+    """Return what leads to the amounts of a source's input, their unit, and its formula if any."""
+    if source.derived is None:
+        channel = channels["input"]
+        return *_activity_unit(channel.unit, is_rate=channel.kind == "gauge"), None
+    is_signed = isinstance(source, model.ActivitySource) and source.direction == "both"
+    try:
+        derived = computed(source.derived, channels, is_signed=is_signed)
+    except FormulaError as error:
+        raise ConfigurationError(f"{source.derived.channel}: {error}") from error
+    return *_activity_unit(source.derived.unit, is_rate=derived.is_rate), derived
+
+
+def _production(
+    source: model.ProductionSource, channels: Mapping[str, model.Channel], timezone: str
+) -> ActivityMethod:
+    """Return the method of what is counted of a product: amounts that emit nothing."""
+    to_activity, activity_unit, derived = _input(source, channels)
+    nothing = FactorSpan(
+        from_minute=_local_midnight_minute(date(1970, 1, 1), ZoneInfo(timezone)),
+        to_minute=None,
+        co2_kg=0.0,
+        co2e_kg=0.0,
+        factor_id=0,
+    )
+    return ActivityMethod(
+        to_activity=to_activity,
+        activity_unit=activity_unit,
+        factor_spans=(nothing,),
+        derived=derived,
+    )
+
+
 def _activity(
     source: model.ActivitySource,
     channels: Mapping[str, model.Channel],
@@ -255,16 +292,7 @@ def _activity(
     timezone: str,
     market: Iterable[tuple[int, Factor]],
 ) -> ActivityMethod:
-    derived = None
-    if source.derived is None:
-        channel = channels["input"]
-        to_activity, activity_unit = _activity_unit(channel.unit, is_rate=channel.kind == "gauge")
-    else:
-        try:
-            derived = derived_of(source, source.derived, channels)
-        except FormulaError as error:
-            raise ConfigurationError(f"{source.derived.channel}: {error}") from error
-        to_activity, activity_unit = _activity_unit(source.derived.unit, is_rate=derived.is_rate)
+    to_activity, activity_unit, derived = _input(source, channels)
     zone = ZoneInfo(timezone)
 
     def spans_of_factor(
@@ -334,8 +362,11 @@ def _activity_unit(name: str, *, is_rate: bool) -> tuple[Conversion, str]:
     if quantity == "volume_flow":
         per_hour = "m3/h" if unit(name).state == "actual" else "Nm3/h"
         return conversion(name, per_hour), per_hour.removesuffix("/h")
+    if quantity == "count_flow":
+        return conversion(name, "piece/h"), "piece"
     raise ConfigurationError(
-        f"a gauge of {quantity} has no activity; use power, mass_flow or volume_flow, or a counter"
+        f"a gauge of {quantity} has no activity; use power, mass_flow, volume_flow or count_flow,"
+        " or a counter"
     )
 
 

@@ -26,7 +26,9 @@ from services.core.facility.monitors import Calibration
 from services.core.timeline.instants import to_us
 
 
-def closing_rule(source: model.Source, channels: Mapping[str, model.Channel]) -> ClosingRule | None:
+def closing_rule(
+    source: model.StoredSource, channels: Mapping[str, model.Channel]
+) -> ClosingRule | None:
     """How the source's hours are closed; None: as the sum of their minutes, under no rule.
 
     :raises ConfigurationError: a policy does not fit the source.

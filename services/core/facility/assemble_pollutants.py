@@ -64,7 +64,7 @@ _PLACES: Mapping[str, tuple[str, str]] = {
 
 
 def pollutant_rules(
-    source: model.Source, channels: Mapping[str, model.Channel]
+    source: model.StoredSource, channels: Mapping[str, model.Channel]
 ) -> tuple[PollutantRule, ...]:
     """Return the rules of a source's pollutants; ``channels`` by role.
 

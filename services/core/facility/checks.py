@@ -18,6 +18,7 @@ from services.core.facility import (
     factor_warnings,
     model,
     payload_mapping,
+    product_checks,
     scale_warnings,
     threshold_checks,
 )
@@ -50,6 +51,7 @@ def problems(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
         yield from _source(("sources", i), file, source, factors, shared)
     yield from threshold_checks.problems(file)
     yield from _paths(file)
+    yield from product_checks.problems(file)
 
 
 def warnings(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterator[str]:
@@ -200,7 +202,7 @@ def factor_versions(
 
 
 def _repeated(file: model.FacilityFile) -> Iterator[Finding]:
-    for kind in ("devices", "sources", "thresholds", "maintenance"):
+    for kind in ("devices", "sources", "thresholds", "maintenance", "products"):
         ids = Counter[str]()
         for i, part in enumerate(getattr(file, kind)):
             ids[part.id] += 1

@@ -14,7 +14,7 @@ from services.core.accounting.derived.formula import FormulaError, parse, refere
 from services.core.accounting.derived.minutes import DerivedInput, derived_input
 from services.core.facility.devices import Channel
 from services.core.facility.fields import Direction
-from services.core.facility.sources import TELLING, ActivitySource, Derived, StackSource
+from services.core.facility.sources import TELLING, Derived, StackSource
 
 
 def with_derived(data: Any) -> Any:
@@ -98,16 +98,6 @@ def _derived(device: Mapping[str, Any], channel: Any, reference: str) -> dict[st
             "uncertainty": stated.uncertainty,
         }
     }
-
-
-def derived_of(
-    source: ActivitySource, derived: Derived, channels: Mapping[str, Channel]
-) -> DerivedInput:
-    """Return what computes a source's input, which is ``derived``, from ``channels`` by name.
-
-    :raises FormulaError: it cannot be computed, with the reason.
-    """
-    return computed(derived, channels, is_signed=source.direction == "both")
 
 
 def computed(

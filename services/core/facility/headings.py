@@ -80,7 +80,9 @@ def _is_list(annotation: Any) -> bool:
 
 def _heading(part: type[BaseModel], path: str) -> str:
     heading = f"`{path}`" if path else "The file"
-    if "method" in part.model_fields:
-        (method,) = get_args(part.model_fields["method"].annotation)
-        heading += f" of method `{method}`"
+    methods = (
+        get_args(part.model_fields["method"].annotation) if "method" in part.model_fields else ()
+    )
+    if len(methods) == 1:
+        heading += f" of method `{methods[0]}`"
     return heading

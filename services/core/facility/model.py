@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args
 from pydantic import Field, PrivateAttr, StringConstraints, model_validator
 
 from services.core.accounting.gwp import GwpName
-from services.core.facility.derived_channels import with_derived
+from services.core.facility.derived_channels import derived_channels, with_derived
 from services.core.facility.devices import Channel, Device, Epoch, InvalidMarker
 from services.core.facility.factors import Factor
 from services.core.facility.fields import (
@@ -25,6 +25,7 @@ from services.core.facility.fields import (
     at_most,
 )
 from services.core.facility.pathway import ScopePath
+from services.core.facility.products import Product
 from services.core.facility.sources import (
     LOAD,
     OPERATING,
@@ -33,9 +34,11 @@ from services.core.facility.sources import (
     Derived,
     Load,
     Operating,
+    ProductionSource,
     ReportingZone,
     Source,
     StackSource,
+    StoredSource,
     enters,
 )
 from services.core.facility.thresholds import Maintenance, Threshold
@@ -56,10 +59,13 @@ __all__ = [
     "Load",
     "Notify",
     "Operating",
+    "Product",
+    "ProductionSource",
     "ReportingZone",
     "ScopePath",
     "Source",
     "StackSource",
+    "StoredSource",
     "enters",
     "own_topic",
     "spec",
@@ -178,6 +184,9 @@ class FacilityFile(Part):
     pathway: Annotated[tuple[ScopePath, ...], at_most(3)] = Field(
         (), description="What each scope may emit in each year on the way to net zero."
     )
+    products: Annotated[tuple[Product, ...], at_most(1000)] = Field(
+        (), description="What is made, by whose amounts emissions are divided."
+    )
 
     #: what is told of times that were written without an offset
     _local_times: tuple[str, ...] = PrivateAttr(())
@@ -231,6 +240,22 @@ class FacilityFile(Part):
             if device.id == device_id:
                 return next((c for c in device.channels if c.id == channel_id), None)
         return None
+
+    @property
+    def production(self) -> tuple[ProductionSource, ...]:
+        """What is counted of products: a source for each channel that any of them names."""
+        lateness_s: dict[str, float] = {}
+        for product in self.products:
+            for reference in product.production:
+                lateness_s[reference] = max(lateness_s.get(reference, 0.0), product.lateness)
+        devices = [spec(device) for device in self.devices]
+        derived = derived_channels(devices) if lateness_s else {}
+        return tuple(
+            ProductionSource(
+                id=reference, input=reference, lateness=wait_s, derived=derived.get(reference)
+            )
+            for reference, wait_s in lateness_s.items()
+        )
 
     def channel_references(self) -> list[str]:
         """Every channel as ``device.channel``."""

@@ -376,4 +376,35 @@ class StackSource(_Source):
         }
 
 
+class ProductionSource(Part):
+    """What a channel counts of a product: a source that emits nothing, of scope 0.
+
+    No file has it among its sources: it is made of what products name. Its amounts are kept,
+    closed, packed, restated and verified as the activity of any source is.
+    """
+
+    id: ChannelReference
+    name: None = None
+    scope: Literal[0] = 0
+    method: Literal["production"] = "production"
+    input: ChannelReference
+    lateness: WaitS = 900.0
+    validity: Literal["none"] = "none"
+    substitution: Literal["none"] = "none"
+    check: None = None
+    derived: Derived | None = None
+
+    @property
+    def channels(self) -> dict[str, str]:
+        """The channels it needs, ``device.channel`` by role; of a derived one, those it is of."""
+        if self.derived is not None:
+            return {name: name for name in self.derived.inputs}
+        return {"input": self.input}
+
+
 Source = Annotated[ActivitySource | StackSource, Field(discriminator="method")]
+
+#: What the registry has of sources: those of the file, and what is counted of its products.
+StoredSource = Annotated[
+    ActivitySource | StackSource | ProductionSource, Field(discriminator="method")
+]

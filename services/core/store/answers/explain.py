@@ -30,7 +30,7 @@ from services.core.store.registry.factors import from_row
 from services.core.store.schema.figures import MASSES, per_figure
 from services.core.timeline.instants import HOUR, MINUTE_US, from_us, to_minute
 
-_SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
+_SOURCE: TypeAdapter[model.StoredSource] = TypeAdapter(model.StoredSource)
 
 
 class NothingKnownError(LookupError):
@@ -199,7 +199,7 @@ def explain_hour(
                 now=as_of,
                 zone=ZoneInfo(row["timezone"]),
             )
-        else:
+        elif isinstance(configuration, model.ActivitySource):
             factor = _factor(
                 cursor, row, configuration, configuration.factor, channels, hour, as_of
             )
@@ -299,7 +299,7 @@ def _open_version(
 def _channels(
     connection: psycopg.Connection[Any],
     facility_id: int,
-    configuration: model.Source,
+    configuration: model.StoredSource,
     as_of: datetime,
 ) -> list[InputChannel]:
     channels = []

@@ -121,6 +121,7 @@ async def facilities(
             facility.outerjoin(
                 source,
                 (source.c.facility_id == facility.c.id)
+                & (source.c.scope > 0)
                 & (source.c.active | (source.c.retired_at == facility.c.retired_at)),
             )
         )
@@ -178,7 +179,8 @@ FROM source s CROSS JOIN LATERAL (
 ) a CROSS JOIN LATERAL (
     SELECT EXISTS (SELECT FROM emission_hour h WHERE h.source_id = s.id AND h.hour >= :begins
                    AND h.hour < :ends) AS are_rows) h
-WHERE s.facility_id = ANY(:facility_ids) AND (a.active OR h.are_rows OR EXISTS (
+WHERE s.facility_id = ANY(:facility_ids) AND (s.scope > 0 OR CAST(:with_production AS boolean))
+  AND (a.active OR h.are_rows OR EXISTS (
     SELECT FROM packed_hours p
     WHERE p.source_id = s.id AND p.last_hour >= :begins AND p.first_hour < :ends))
 ORDER BY s.slug
@@ -200,14 +202,22 @@ async def sources_between(
     begins: datetime,
     ends: datetime,
     as_of: datetime | None = None,
+    with_production: bool = False,
 ) -> dict[int, list[SourceRow]]:
     """Read the sources that are active or have totals in ``begins .. ends``, by facility.
 
-    ``as_of``: when they are, or were, active; None: now.
+    ``as_of``: when they are, or were, active; None: now. ``with_production``: what is counted of
+    products too.
     """
     between = {"begins": begins, "ends": ends}
     result = await connection.execute(
-        _SOURCES_BETWEEN, {"facility_ids": list(facility_ids), "as_of": as_of, **between}
+        _SOURCES_BETWEEN,
+        {
+            "facility_ids": list(facility_ids),
+            "as_of": as_of,
+            "with_production": with_production,
+            **between,
+        },
     )
     rows = [dict(row) for row in result.mappings()]
     unsure = {row["id"] for row in rows if row.pop("is_unsure")}
@@ -225,7 +235,7 @@ async def sources_between(
 
 
 async def all_sources(connection: AsyncConnection, facility_id: int) -> list[SourceRow]:
-    """Read the sources of a facility, retired ones too."""
+    """Read what emits at a facility, retired sources too."""
     columns = (
         source.c.id,
         source.c.slug,
@@ -236,6 +246,8 @@ async def all_sources(connection: AsyncConnection, facility_id: int) -> list[Sou
         _HAS_EXPORT,
     )
     rows = await connection.execute(
-        select(*columns).where(source.c.facility_id == facility_id).order_by(source.c.slug)
+        select(*columns)
+        .where(source.c.facility_id == facility_id, source.c.scope > 0)
+        .order_by(source.c.slug)
     )
     return [SourceRow(**row) for row in rows.mappings()]

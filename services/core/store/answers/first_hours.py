@@ -14,12 +14,12 @@ CROSS JOIN LATERAL (
     (SELECT hour FROM emission_hour WHERE source_id = s.id ORDER BY hour LIMIT 1)
     UNION ALL
     (SELECT first_hour FROM packed_hours WHERE source_id = s.id ORDER BY month LIMIT 1)) h
-WHERE s.facility_id = ANY(%(facilities)s) GROUP BY 1
+WHERE s.facility_id = ANY(%(facilities)s) AND s.scope > 0 GROUP BY 1
 """
 
 
 def first_hours(
     connection: psycopg.Connection[Any], facility_ids: Sequence[int]
 ) -> dict[int, datetime]:
-    """Read the first hour of each facility of which anything was ever known."""
+    """Read the first hour of each facility whose emissions were ever known."""
     return dict(connection.execute(_FIRST_HOURS, {"facilities": list(facility_ids)}).fetchall())

@@ -78,7 +78,7 @@ WITH f AS (
            {is_replaced()} AS replaced, {EXPORTED_UNIT} AS exported_unit,
            n.minute AS newest_minute, n.covered_ms AS newest_covered_ms,
            {per_figure(MASSES, "n.{f} AS newest_{f}")}
-    FROM f JOIN source s ON s.facility_id = f.id
+    FROM f JOIN source s ON s.facility_id = f.id AND s.scope > 0
     LEFT JOIN LATERAL (
         SELECT m.minute, m.covered_ms, {per_figure(MASSES, "m.{f}")} FROM minute_in_force m
         WHERE m.source_id = s.id AND m.minute <= CAST(:minute AS timestamptz)

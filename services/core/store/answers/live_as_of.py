@@ -68,7 +68,7 @@ SELECT s.id AS source_id, s.slug AS source, coalesce(s.spec->>'name', s.slug) AS
        {is_replaced("a.active")} AS replaced
 FROM source s
 CROSS JOIN LATERAL (SELECT s.active OR s.retired_at > :as_of AS active) a
-WHERE s.facility_id = :facility_id AND NOT (
+WHERE s.facility_id = :facility_id AND s.scope > 0 AND NOT (
     EXISTS (SELECT FROM source_revision r WHERE r.source_id = s.id)
     AND NOT EXISTS (SELECT FROM source_revision r
                     WHERE r.source_id = s.id AND r.known_at <= :as_of))

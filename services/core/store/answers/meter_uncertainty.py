@@ -100,9 +100,9 @@ def _scale(spec: Mapping[str, Any], ts: datetime | None) -> float:
     return 1.0 if conversion is None else conversion.scale
 
 
-def followed(spec: model.Source, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+def followed(spec: model.StoredSource, rows: Sequence[Mapping[str, Any]]) -> list[int]:
     """Return the channels whose rates a source's band follows from."""
-    if not isinstance(spec, model.ActivitySource) or spec.derived is None:
+    if isinstance(spec, model.StackSource) or spec.derived is None:
         return []
     # of what states nothing the band is unknown, whatever it comes to
     if spec.derived.uncertainty is not None or any(row["percent"] is None for row in rows):
@@ -111,7 +111,7 @@ def followed(spec: model.Source, rows: Sequence[Mapping[str, Any]]) -> list[int]
 
 
 def components(
-    spec: model.Source, rows: Sequence[Mapping[str, Any]], rates: Mapping[int, float]
+    spec: model.StoredSource, rows: Sequence[Mapping[str, Any]], rates: Mapping[int, float]
 ) -> tuple[Component, ...]:
     """Return each meter's percentage times the rate's sensitivity to it; empty: one says none.
 

@@ -20,7 +20,7 @@ from services.core.store.answers.factor_ages import ages, ages_then, counting, v
 from services.core.store.packing import opened
 from services.core.store.readings import history
 
-_SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
+_SOURCE: TypeAdapter[model.StoredSource] = TypeAdapter(model.StoredSource)
 
 # The newest usable reading tells at which point an equation's sensitivities are taken.
 _INPUTS = text(

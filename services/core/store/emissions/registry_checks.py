@@ -33,7 +33,9 @@ WITH f AS (
     SELECT f.slug AS facility, s.slug AS source, s.active, s.retired_at,
            f.retired_at AS facility_retired_at,
            EXISTS (SELECT FROM jsonb_array_elements(f.document -> 'sources') d
-                   WHERE d ->> 'id' = s.slug) AS is_named
+                   WHERE d ->> 'id' = s.slug)
+           OR EXISTS (SELECT FROM jsonb_array_elements(f.document -> 'products') p
+                      WHERE p -> 'production' ? s.slug) AS is_named
     FROM f JOIN source s ON s.facility_id = f.id
 )
 SELECT slug AS facility, '' AS source,

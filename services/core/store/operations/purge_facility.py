@@ -25,6 +25,7 @@ from services.core.store.registry.retirements import Retirement
 from services.core.store.schema import tables as t
 from services.core.store.schema.pathway_tables import base_year_figure, pathway_revision
 from services.core.store.schema.pollutant_tables import pollutant_mean, pollutant_mean_history
+from services.core.store.schema.product_tables import product_revision
 from services.core.store.schema.sum_tables import emission_day, emission_month
 
 #: Rows that one piece deletes: a fraction of a second's work.
@@ -86,6 +87,7 @@ _REGISTRY: Final[Mapping[str, str]] = {
     "set_aside": _FACILITY,
     base_year_figure.name: _FACILITY,
     pathway_revision.name: _FACILITY,
+    product_revision.name: _FACILITY,
     "facility_retirement": _FACILITY,
     "facility_progress": _FACILITY,
     "facility": "id = :id",

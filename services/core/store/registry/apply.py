@@ -23,6 +23,7 @@ from services.core.store.registry import (
     document_changes,
     grants,
     pathways,
+    products,
     recompute_queue,
     retirements,
     revisions,
@@ -92,6 +93,7 @@ def apply(
     except OwnedElsewhereError as error:
         raise ApplyError(str(error)) from None
     pathways.keep(connection, facility_id, file, changes)
+    products.keep(connection, facility_id, file, changes)
     if before not in (None, after) and not changes:
         changes.append(f"~ facility {file.facility.id}")
     if changes:
@@ -288,7 +290,7 @@ def _sources(
         for row in connection.execute(select(t.source).where(t.source.c.facility_id == facility_id))
     }
     own_factors = [factor_record(factor) for factor in file.factors]
-    for source in file.sources:
+    for source in (*file.sources, *file.production):
         old = before.pop(source.id, None)
         channels = {role: file.channel(ref) for role, ref in source.channels.items()}
         activity = source if isinstance(source, model.ActivitySource) else None
@@ -317,7 +319,7 @@ def _sources(
             {"facility_id": facility_id, "slug": source.id},
             values,
             changes,
-            f"source {source.id}",
+            _called(source.id, source.scope),
         )
         if old is not None and not old.active and old.retired_at is not None:
             connection.execute(
@@ -352,7 +354,11 @@ def _sources(
                 .where(t.source.c.id == row.id)
                 .values(active=False, retired_at=database_time.NOW)
             )
-            changes.append(f"- source {slug}")
+            changes.append(f"- {_called(slug, row.scope)}")
+
+
+def _called(slug: str, scope: int) -> str:
+    return f"source {slug}" if scope else f"production {slug}"
 
 
 def _write_inputs(

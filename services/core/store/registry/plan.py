@@ -21,7 +21,7 @@ from services.core.store.registry import factors
 from services.core.store.registry.retirements import Retirement
 from services.core.store.registry.watch_plan import WatchPlan, watch_plan
 
-_SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
+_SOURCE: TypeAdapter[model.StoredSource] = TypeAdapter(model.StoredSource)
 
 # Of one that is being purged nothing is computed any more.
 _FACILITIES = """

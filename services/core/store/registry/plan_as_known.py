@@ -17,7 +17,7 @@ from services.core.store.registry.channel_as_known import channel_as_known
 from services.core.store.registry.factors import from_row
 from services.core.store.registry.plan import SourcePlan
 
-_SOURCE: TypeAdapter[model.Source] = TypeAdapter(model.Source)
+_SOURCE: TypeAdapter[model.StoredSource] = TypeAdapter(model.StoredSource)
 
 # The first configuration speaks for the time before it.
 _SPEC = """

@@ -113,7 +113,7 @@ def of_factors(altered: Mapping[str, FactorChange], *, factor: str | None) -> Re
 
 def of_source(
     old: Row[Any] | None,
-    source: model.Source,
+    source: model.StoredSource,
     spec: Any,
     inputs: Mapping[str, int],
     altered_channels: Mapping[int, ChannelChange],

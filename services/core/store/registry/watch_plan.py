@@ -42,7 +42,7 @@ SELECT s.id, s.slug, s.scope, s.active, s.spec ->> 'check' AS check,
            SELECT max((c.spec ->> 'length')::float8)
            FROM source_input i JOIN channel c ON c.id = i.channel_id
            WHERE i.source_id = s.id), 0) AS unknown_after_s
-FROM source s WHERE s.facility_id = %(facility)s AND NOT {is_replaced()}
+FROM source s WHERE s.facility_id = %(facility)s AND s.scope > 0 AND NOT {is_replaced()}
 ORDER BY s.id
 """  # noqa: S608 - constants
 

@@ -15,6 +15,7 @@ from services.core.store.schema import (
     packing,
     pathway_tables,
     pollutant_tables,
+    product_tables,
     sum_tables,
     sum_triggers,
 )
@@ -36,6 +37,7 @@ _CONFIGURE: dict[str, tuple[str, ...]] = {
     "source_revision": ("INSERT", "UPDATE"),
     "source_absence": ("INSERT",),
     pathway_tables.pathway_revision.name: ("INSERT", "UPDATE"),
+    product_tables.product_revision.name: ("INSERT", "UPDATE"),
     "factor": ("INSERT", "UPDATE"),
     alert_tables.threshold.name: ("INSERT", "UPDATE"),
     alert_tables.threshold_revision.name: ("INSERT", "UPDATE"),

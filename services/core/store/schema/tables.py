@@ -180,7 +180,12 @@ source = Table(
     _id(),
     Column("facility_id", ForeignKey("facility.id"), nullable=False),
     Column("slug", Text, nullable=False),
-    Column("scope", SmallInteger, nullable=False),
+    Column(
+        "scope",
+        SmallInteger,
+        nullable=False,
+        comment="0: it emits nothing, and counts what is made of a product",
+    ),
     Column("method", Text, nullable=False),
     Column("activity_unit", Text, comment="unit of activity amounts; null where there is none"),
     Column("spec", JSONB, nullable=False, comment="the source's part of the facility file"),

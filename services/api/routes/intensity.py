@@ -1,0 +1,184 @@
+"""``/v1/intensity``: emissions by unit of what is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Request
+from fastapi import Query as FromQuery
+from fastapi.responses import Response
+from pydantic import AfterValidator, Field
+
+from services.api.auth import Reader, retired_header, visible_facilities
+from services.api.context import Context, InContext
+from services.api.http.answers import Accept, table_answer
+from services.api.http.formats import FormatName
+from services.api.http.intervals import DAILY, IntervalLength, count_about, cut, parse
+from services.api.http.pages import MAX_ROWS
+from services.api.http.parameters import FacilityList, Instant, SlugList, TimeSpan
+from services.api.http.problems import NotFound, TooManyRows
+from services.api.http.shapes import Row
+from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
+from services.api.models.intensity import ProductIntensity
+from services.api.routes.answer_validators import emissions_validator
+from services.api.routes.emission_series import columns_of, hours_then, series_of
+from services.api.routes.intensity_reading import FacilitySums, of_products, refined
+from services.api.routes.intensity_rows import ROWS, intensity_row
+from services.core.facility.model import Product
+from services.core.store.answers.facility_queries import FacilityRow
+from services.core.store.registry.products import products
+
+router = APIRouter(tags=["intensity"])
+
+
+def _checked(interval: str) -> str:
+    if not parse(interval).of_hours:
+        raise ValueError("products are told by whole hours; use 1h, 1d, 1mo, 1y or the like")
+    return interval
+
+
+class IntensityQuery(TimeSpan):
+    """Parameters of ``GET /v1/intensity``."""
+
+    facility: FacilityList = Field([])
+    product: SlugList = Field([], description="product ids; none: all", examples=[["billets"]])
+    interval: Annotated[str, AfterValidator(_checked)] = Field(
+        "1d",
+        description="length of an interval: hours that divide a day, days, weeks, months or a year,"
+        " as of `GET /v1/emissions`",
+        examples=["1d"],
+    )
+    as_of: Instant | None = Field(
+        None,
+        description="answers with what was known at this time, products and shares too; default:"
+        " now",
+    )
+    format: FormatName | None = Field(
+        None,
+        description="instead of the header `Accept`: `json`, `csv`, `arrow` or `parquet`",
+    )
+
+
+@router.get(
+    "/v1/intensity",
+    summary="List emissions by unit of production",
+    response_model=list[ProductIntensity],
+    responses=ROWS.documented(
+        "Rows by time, facility and product, of facilities whose file names `products`. A figure by"
+        " unit is one division of two exact sums, never a mean of shorter intervals'. Where nothing"
+        " was made, or something is not known at all, there is none, and `code` tells why.",
+        NotFound,
+        TooManyRows,
+    )
+    | NOT_MODIFIED,
+)
+async def get_intensity(
+    request: Request,
+    context: InContext,
+    who: Reader,
+    query: Annotated[IntensityQuery, FromQuery()],
+    accept: Accept = "",
+    if_none_match: IfNoneMatch = "",
+) -> Response:
+    """List what is emitted by unit of products, as JSON, CSV, Arrow or Parquet."""
+    now = context.clock.now()
+    as_of = None if query.as_of is None else min(now, query.as_of)
+    now = as_of or now
+    begins, ends = query.bounds(now)
+    interval = parse(query.interval)
+    facilities = await visible_facilities(context, who, query.facility)
+    validator = None
+    if as_of is None:
+        async with context.database.read() as connection:
+            validator = await emissions_validator(
+                connection, request, facilities, begins, ends, longest=2 * interval.mean, now=now
+            )
+        if validator.holds(if_none_match):
+            return validator.not_modified()
+    ids = [facility.id for facility in facilities]
+    named = await context.database.read_in_thread(lambda c: products(c, ids, as_of))
+    chosen = {
+        facility_id: [p for p in of_facility if not query.product or p.id in query.product]
+        for facility_id, of_facility in named.items()
+    }
+    unknown = set(query.product) - {p.id for of_facility in chosen.values() for p in of_facility}
+    if unknown:
+        raise NotFound(f"There is no product {min(unknown)}; facility files name products.")
+    until = min(ends, now)
+    count = sum(map(len, chosen.values())) * count_about(interval, begins, until)
+    if count > MAX_ROWS:
+        raise TooManyRows(
+            f"The answer would have about {count} rows, more than {MAX_ROWS}; use a coarser"
+            " interval, a shorter time span or fewer products."
+        )
+    rows: list[Row] = []
+    for facility in facilities:
+        if chosen.get(facility.id):
+            rows += await _rows(
+                context, facility, chosen[facility.id], interval, (begins, until), now, as_of
+            )
+    rows.sort(key=lambda row: (row["time"], row["facility"], row["product"]))
+    return table_answer(
+        ROWS.table_of(rows),
+        ROWS,
+        accept=accept,
+        name=query.format,
+        headers={
+            **retired_header(facilities, query.facility),
+            **(validator.headers if validator else {}),
+        },
+    )
+
+
+async def _rows(
+    context: Context,
+    facility: FacilityRow,
+    of_facility: Sequence[Product],
+    interval: IntervalLength,
+    between: tuple[datetime, datetime],
+    now: datetime,
+    as_of: datetime | None,
+) -> list[Row]:
+    """Read and add up the intervals of a facility's products."""
+    intervals = cut(interval, *between, timezone=facility.timezone, limit=MAX_ROWS)
+    if not intervals:
+        return []
+    buckets = intervals
+    if interval.mean >= DAILY.mean:
+        buckets = refined(intervals, of_facility, ZoneInfo(facility.timezone))
+    async with context.database.read() as connection:
+        (series,) = await series_of(
+            connection,
+            context.accounts,
+            [facility],
+            [],
+            intervals[0].begins,
+            between[1],
+            now=now,
+            as_of=as_of,
+            with_production=True,
+        )
+        series = of_products(series, of_facility)
+        then = None
+        if as_of is not None:
+            then = await hours_then(context, [(series, buckets)], interval, now)
+        columns = await columns_of(
+            connection,
+            series,
+            buckets,
+            interval,
+            now=now,
+            is_past=as_of is not None,
+            then=then,
+        )
+    if columns is None:
+        return []
+    sums = FacilitySums(facility, series, buckets, columns, now)
+    return [
+        intensity_row(facility, product, bucket, sums.sum_of(product, bucket))
+        for bucket in intervals
+        for product in of_facility
+    ]

@@ -1,0 +1,158 @@
+"""What ``/v1/intensity`` reads of a facility: what is its products', and how much was made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time
+from fractions import Fraction
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.api.models.emission_table import Series, lengths_ms
+from services.core.accounting.intensity.allocation import Allocation, changes, in_force
+from services.core.accounting.intensity.ratio import (
+    Amount,
+    Intensity,
+    SharedMass,
+    intensity,
+    unit_ratio,
+)
+from services.core.facility.model import Product
+from services.core.store.answers.buckets import Bucket, Buckets
+from services.core.store.answers.emissions import EmissionColumns
+from services.core.store.answers.facility_queries import FacilityRow
+from services.core.store.schema.figures import MASSES
+from services.core.timeline.instants import to_us
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProductSum:
+    """What is a product's in a span of time."""
+
+    ratio: Intensity
+    #: of the time that can be known, of all sources together; None: no source is the product's
+    coverage: float | None
+    production_coverage: float
+    final: bool
+    #: all that hold at any time of it
+    allocations: tuple[Allocation, ...]
+
+
+def of_products(series: Series, products: Sequence[Product]) -> Series:
+    """Return the sources that any of the products names, and what counts them."""
+    named = {part.source for product in products for part in product.allocations}
+    named |= {channel for product in products for channel in product.production}
+    chosen = (source for source in series.sources if source.source.slug in named)
+    return replace(series, sources=tuple(s for s in chosen if not s.source.replaced))
+
+
+def refined(buckets: Buckets, products: Sequence[Product], zone: ZoneInfo) -> Buckets:
+    """Cut buckets of whole days where what of a source is a product's changes."""
+    days = {day for product in products for day in changes(product.allocations)}
+    cuts = [to_us(_midnight(day, zone)) for day in days]
+    inside = [us for us in cuts if buckets.begins_us[0] < us < buckets.ends_us[-1]]
+    boundaries_us = np.concatenate((buckets.begins_us, buckets.ends_us[-1:], inside)).astype(
+        np.int64
+    )
+    return Buckets.between_us(np.unique(boundaries_us))
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+class FacilitySums:
+    """The columns of a facility's sources and production channels, to be added up by product."""
+
+    def __init__(
+        self,
+        facility: FacilityRow,
+        series: Series,
+        buckets: Buckets,
+        columns: EmissionColumns,
+        now: datetime,
+    ) -> None:
+        shape = (len(buckets), len(series.sources))
+        self._zone = ZoneInfo(facility.timezone)
+        self._active = {source.id for source in facility.sources}
+        self._sources = {listed.source.slug: i for i, listed in enumerate(series.sources)}
+        self._listed = series.sources
+        self._buckets = buckets
+        self._days = [bucket.begins.astimezone(self._zone).date() for bucket in buckets]
+        self._known = columns.known.reshape(shape)
+        self._masses = [columns.masses_ug[mass.name].reshape(shape) for mass in MASSES]
+        self._amounts = columns.activity_n.reshape(shape)
+        self._has_amount = (columns.known & columns.has_activity).reshape(shape)
+        self._final = columns.final.reshape(shape)
+        known_ms: NDArray[Any] = np.sum(list(columns.methods_ms.values()), axis=0)
+        length_ms = lengths_ms(buckets, columns, now)
+        covered = np.minimum(np.minimum(columns.covered_ms, known_ms), length_ms)
+        self._length_ms = length_ms.reshape(shape)
+        self._covered_ms = covered.reshape(shape)
+
+    def sum_of(self, product: Product, bucket: Bucket) -> ProductSum:
+        """Add up what is a product's in a bucket, which is one of those read or made of some."""
+        ends = [to_us(bucket.begins), to_us(bucket.ends)]
+        first, last = np.searchsorted(self._buckets.begins_us, ends).tolist()
+        rows = range(first, last)
+        holding = {row: in_force(product.allocations, self._days[row]) for row in rows}
+        shares: dict[tuple[int, Fraction], list[int]] = {}
+        for row, allocations in holding.items():
+            for part in allocations:
+                source = self._sources.get(part.source)
+                if source is not None and self._is_expected(source, rows):
+                    shares.setdefault((source, part.share), []).append(row)
+        counting = [self._sources[name] for name in product.production if name in self._sources]
+        masses = [self._mass(source, share, its) for (source, share), its in shares.items()]
+        amounts = [self._amount(product, name, rows) for name in product.production]
+        return ProductSum(
+            ratio=intensity(masses, amounts),
+            coverage=self._coverage([(row, s) for (s, _), its in shares.items() for row in its]),
+            production_coverage=self._coverage([(r, s) for r in rows for s in counting]) or 0.0,
+            final=all(
+                self._final[row, source]
+                for row in rows
+                for source in {*counting, *(source for source, _ in shares)}
+            ),
+            allocations=tuple(dict.fromkeys(part for parts in holding.values() for part in parts)),
+        )
+
+    def _is_expected(self, source: int, rows: range) -> bool:
+        """Return whether a source is there: of one that is retired it is what is known."""
+        is_active = self._listed[source].source.id in self._active
+        return is_active or bool(self._known[rows.start : rows.stop, source].any())
+
+    def _mass(self, source: int, share: Fraction, rows: Sequence[int]) -> SharedMass:
+        known = [row for row in rows if self._known[row, source]]
+        account = self._listed[source].account
+        return SharedMass(
+            masses_ug=tuple(sum(int(m[row, source]) for row in known) for m in self._masses)
+            if known
+            else None,
+            share=share,
+            components=None
+            if account is None
+            else account.components(
+                self._days[rows[0]], self._buckets[rows[-1]].ends.astimezone(self._zone).date()
+            ),
+        )
+
+    def _amount(self, product: Product, channel: str, rows: range) -> Amount:
+        source = self._sources.get(channel)
+        if source is None:
+            return Amount(n=None, per_unit=Fraction(1))
+        listed = self._listed[source]
+        known = [row for row in rows if self._has_amount[row, source]]
+        return Amount(
+            n=sum(int(self._amounts[row, source]) for row in known) if known else None,
+            per_unit=unit_ratio(listed.source.activity_unit or product.unit, product.unit),
+            meters=() if listed.account is None else listed.account.meters,
+        )
+
+    def _coverage(self, cells: Sequence[tuple[int, int]]) -> float | None:
+        expected = sum(float(self._length_ms[cell]) for cell in cells)
+        return sum(float(self._covered_ms[c]) for c in cells) / expected if expected else None

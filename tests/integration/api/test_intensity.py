@@ -1,0 +1,272 @@
+"""Emissions by unit of production: registers, gauges and events, shares, and what was known."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pytest
+
+from services.cli.verify import verified
+from services.core.runtime.clock import FixedClock
+from tests.integration.aggregator import test_closing as ruled
+from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant
+from tests.services import Postgres
+
+#: Half past six in the evening of Vienna.
+NOW = instant("2026-11-23T17:30:30Z")
+TEN = instant("2026-11-22T10:00:00Z")
+HOUR = timedelta(hours=1)
+
+FILE = """
+facility: {id: mill, name: Rolling mill, timezone: Europe/Vienna}
+devices:
+  - id: meter
+    channels:
+      - {id: grid, quantity: energy, unit: kWh, kind: interval, length: 1h, stamp: start,
+         range: [0, 10000], uncertainty: 2}
+      - {id: gas, quantity: energy, unit: kWh, kind: interval, length: 1h, stamp: start,
+         range: [0, 10000], uncertainty: 2}
+  - id: scale
+    channels:
+      - {id: billets, quantity: mass, unit: kg, kind: counter, max_rate: 100000, uncertainty: 1}
+      - {id: slabs, quantity: mass_flow, unit: t/h, kind: gauge, max_gap: 2h}
+  - id: press
+    channels:
+      - {id: parts, quantity: count, unit: piece, kind: event, since: 2026-11-22T00:00:00Z,
+         range: [0, 1000000]}
+factors:
+  - {id: grid, unit: kWh, co2_kg: 0.5, citation: a, uncertainty: 3}
+  - {id: gas, unit: kWh, co2_kg: 0.2, citation: b, uncertainty: 3}
+sources:
+  - {id: grid, scope: 2, method: activity, input: meter.grid, factor: grid}
+  - {id: boiler, scope: 1, method: activity, input: meter.gas, factor: gas}
+products:
+  - id: billets
+    name: Steel billets
+    unit: t
+    production: scale.billets
+    sources: [boiler]
+    shared:
+      - {source: grid, method: area, key: 1200, total: 2000, unit: m2, citation: floor plan}
+      - {source: grid, method: area, key: 1000, total: 2000, unit: m2, valid_from: 2026-11-23}
+  - {id: slabs, unit: t, production: scale.slabs}
+  - id: parts
+    unit: piece
+    production: [press.parts]
+    shared: [{source: grid, method: stated, share: 40}]
+"""
+
+#: By hour from ten on: kWh of the grid and of gas, and what the register of billets stands at.
+GRID = [100, 300, 0, 0]
+GAS = [1000, 0, 0, 0]
+BILLETS = [0, 4000, 5000, 5000, 5000]
+
+
+def readings() -> list[Reading]:
+    found = [Reading("meter.grid", TEN + i * HOUR, float(kwh)) for i, kwh in enumerate(GRID)]
+    found += [Reading("meter.gas", TEN + i * HOUR, float(kwh)) for i, kwh in enumerate(GAS)]
+    found += [Reading("scale.billets", TEN + i * HOUR, float(kg)) for i, kg in enumerate(BILLETS)]
+    found += [Reading("scale.slabs", TEN + i * HOUR / 2, 6.0) for i in range(3)]
+    found.append(Reading("press.parts", TEN + HOUR / 2, 500.0))
+    # the next day: 200 kWh and 2 t between ten and eleven
+    next_day = TEN + timedelta(days=1)
+    found += [
+        Reading("meter.grid", next_day, 200.0),
+        Reading("meter.gas", next_day, 0.0),
+        Reading("scale.billets", next_day, 5000.0),
+        Reading("scale.billets", next_day + HOUR, 7000.0),
+    ]
+    return found
+
+
+@pytest.fixture(scope="module")
+def mill(postgres_cluster: Postgres, migrated_template: str) -> Iterator[tuple[Plant, str]]:
+    """Two days of a mill, its hours final."""
+    with postgres_cluster.fresh_database(template=migrated_template) as url:
+        plant = Plant(url, FILE)
+        plant.store(readings(), live=False)
+        plant.tick(NOW)
+        ruled.close_all(plant, NOW)
+        yield plant, url
+        plant.close()
+
+
+@pytest.fixture
+def database_url(mill: tuple[Plant, str]) -> str:
+    """The API's database, in place of an empty one."""
+    return mill[1]
+
+
+async def rows(client: httpx.AsyncClient, **parameters: object) -> list[dict[str, Any]]:
+    asked = {"from": "2026-11-22T10:00:00Z", "to": "2026-11-22T12:00:00Z", "interval": "1h"}
+    response = await client.get("/v1/intensity", params=asked | parameters)
+    assert response.status_code == 200, response.text
+    found: list[dict[str, Any]] = response.json()
+    return found
+
+
+@pytest.mark.vector
+async def test_each_kind_of_channel_counts_a_product(
+    client: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    clock.instant = NOW
+    by_hour = {(row["product"], row["time"][11:13]): row for row in await rows(client)}
+    # 200 kg of gas and 60 % of 50 kg by 4 t; then 60 % of 150 kg by 1 t
+    first, second = by_hour["billets", "10"], by_hour["billets", "11"]
+    assert (first["production"], first["co2_kg"], first["co2_kg_per_unit"]) == (4.0, 230.0, 57.5)
+    assert (second["production"], second["co2_kg"], second["co2_kg_per_unit"]) == (1.0, 90.0, 90.0)
+    assert (first["coverage"], first["production_coverage"]) == (1.0, 1.0)
+    assert first["state"] == "final"
+    assert first["allocation"] == "boiler 1 whole, grid 0.6 area"
+    # 40 % of 50 kg by 500 pieces; in the next hour there are none
+    assert by_hour["parts", "10"]["co2_kg_per_unit"] == 0.04
+    nothing = by_hour["parts", "11"]
+    assert (nothing["production"], nothing["co2_kg"]) == (0.0, 60.0)
+    assert (nothing["co2_kg_per_unit"], nothing["code"]) == (None, "no-production")
+    # a gauge of 6 t/h, and no source
+    slabs = by_hour["slabs", "10"]
+    assert (slabs["production"], slabs["code"], slabs["coverage"]) == (6.0, "no-sources", None)
+
+
+@pytest.mark.vector
+async def test_a_days_figure_is_a_ratio_of_sums(
+    client: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    clock.instant = NOW
+    (row,) = await rows(client, interval="1d", product="billets", facility="mill")
+    # 320 kg by 5 t; the mean of the hours' figures would be 73.75
+    assert (row["time"], row["until"]) == ("2026-11-21T23:00:00Z", "2026-11-22T23:00:00Z")
+    assert (row["co2_kg"], row["production"], row["co2_kg_per_unit"]) == (320.0, 5.0, 64.0)
+    # four of 24 hours are known of both sources
+    assert row["coverage"] == round(4 / 24, 6)
+    assert (row["co2_kg"], row["state"]) == (320.0, "provisional")
+
+
+async def test_the_band_combines_meters_factors_and_the_scale(
+    client: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    clock.instant = NOW
+    first = next(r for r in await rows(client) if r["product"] == "billets")
+    # by t: 50 kg of gas, 7.5 kg of the grid; 2 and 3 % of each, 1 % of both
+    half = ((50 * 0.02) ** 2 + (50 * 0.03) ** 2 + (7.5 * 0.02) ** 2 + (7.5 * 0.03) ** 2) + (
+        57.5 * 0.01
+    ) ** 2
+    assert first["co2_low_kg_per_unit"] == pytest.approx(57.5 - half**0.5)
+    assert first["co2_high_kg_per_unit"] == pytest.approx(57.5 + half**0.5)
+    parts = next(r for r in await rows(client) if r["product"] == "parts")
+    assert parts["co2_low_kg_per_unit"] is None
+
+
+async def test_a_dated_share_counts_from_its_day_on(
+    client: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    clock.instant = NOW
+    asked = {"from": "2026-11-22T00:00:00Z", "to": "2026-11-23T12:00:00Z", "product": "billets"}
+    _, second = await rows(client, interval="1d", **asked)
+    # half of 100 kg by 2 t
+    assert (second["co2_kg"], second["co2_kg_per_unit"]) == (50.0, 25.0)
+    (month,) = await rows(client, interval="1mo", **asked)
+    # 320 kg and 50 kg by 7 t
+    assert (month["co2_kg"], month["production"]) == (370.0, 7.0)
+    assert month["co2_kg_per_unit"] == 370 / 7
+    assert month["allocation"] == "boiler 1 whole, grid 0.6 area, grid 0.5 area"
+
+
+async def test_what_is_unknown_is_no_figure(client: httpx.AsyncClient, clock: FixedClock) -> None:
+    clock.instant = NOW
+    before = {"from": "2026-11-22T08:00:00Z", "to": "2026-11-22T09:00:00Z"}
+    told = {row["product"]: row for row in await rows(client, **before)}
+    assert told["billets"]["code"] == "production-unknown"
+    assert (told["billets"]["production"], told["billets"]["co2_kg"]) == (None, None)
+    assert told["billets"]["production_coverage"] == 0.0
+    assert "production channel" in told["billets"]["reason"]
+    # the log of events began at midnight
+    assert told["parts"]["code"] == "no-production"
+
+
+async def test_production_is_no_emission(client: httpx.AsyncClient, clock: FixedClock) -> None:
+    clock.instant = NOW
+    live = (await client.get("/v1/live", params={"facility": "mill"})).json()
+    assert {source["id"] for source in live["sources"]} == {"grid", "boiler"}
+    (facility,) = (await client.get("/v1/facilities")).json()
+    assert {source["id"] for source in facility["sources"]} == {"grid", "boiler"}
+    emissions = await client.get("/v1/emissions", params={"from": "2026-11-22T00:00:00Z"})
+    assert {row["source"] for row in emissions.json()} == {"grid", "boiler"}
+    restated = await client.get("/v1/restatements", params={"source": "press.parts"})
+    assert restated.status_code == 404
+
+
+async def test_every_format_has_the_same_rows(client: httpx.AsyncClient, clock: FixedClock) -> None:
+    clock.instant = NOW
+    told = await rows(client)
+    asked = {"from": "2026-11-22T10:00:00Z", "to": "2026-11-22T12:00:00Z", "interval": "1h"}
+    text = await client.get("/v1/intensity", params={**asked, "format": "csv"})
+    by_csv = list(csv.DictReader(io.StringIO(text.text)))
+    assert [row["product"] for row in by_csv] == [row["product"] for row in told]
+    assert [row["co2_kg_per_unit"] for row in by_csv][:2] == ["57.5", "0.04"]
+    arrow = await client.get("/v1/intensity", params={**asked, "format": "arrow"})
+    table = pa.ipc.open_stream(arrow.content).read_all()
+    assert table.column("co2_kg_per_unit").to_pylist() == [r["co2_kg_per_unit"] for r in told]
+
+
+async def test_an_answer_is_not_sent_twice(client: httpx.AsyncClient, clock: FixedClock) -> None:
+    clock.instant = NOW
+    asked = {"from": "2026-11-22T10:00:00Z", "to": "2026-11-22T12:00:00Z", "interval": "1h"}
+    first = await client.get("/v1/intensity", params=asked)
+    again = {"If-None-Match": first.headers["etag"]}
+    assert (await client.get("/v1/intensity", params=asked, headers=again)).status_code == 304
+
+
+async def test_an_unknown_product_and_minutes_are_refused(
+    client: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    clock.instant = NOW
+    asked = {"product": "beams"}
+    assert (await client.get("/v1/intensity", params=asked)).status_code == 404
+    asked = {"interval": "15m"}
+    answer = await client.get("/v1/intensity", params=asked)
+    assert answer.status_code == 422
+    assert "whole hours" in answer.text
+
+
+def test_every_hour_of_production_is_verified(mill: tuple[Plant, str]) -> None:
+    told = verified(mill[0].connection)
+    # three channels and two sources
+    assert (told.differ, told.listed) == (0, [])
+    assert told.checked > 5 * 4
+
+
+async def test_as_of_knows_the_shares_and_the_amounts_of_then(
+    mill: tuple[Plant, str], client: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    plant, url = mill
+    clock.instant = NOW + timedelta(days=1)
+    plant.tick_as_if(NOW)
+    plant.connection.execute("UPDATE product_revision SET known_at = %s", (TEN,))
+    (before,) = await rows(client, interval="1d", product="billets")
+    assert apply_text(url, FILE.replace("key: 1200", "key: 800")) == ["~ product billets"]
+    later = NOW + timedelta(hours=6)
+    plant.connection.execute(
+        "UPDATE product_revision SET known_at = %s WHERE known_at > %s", (later, TEN)
+    )
+    # 300 pieces of the second hour come to light
+    plant.store([Reading("press.parts", TEN + 5 * HOUR / 4, 300.0)], live=False)
+    plant.tick_as_if(later)
+    (now,) = await rows(client, interval="1d", product="billets")
+    # 200 kg of gas and 40 % of 200 kg by 5 t
+    assert (now["co2_kg"], now["co2_kg_per_unit"]) == (280.0, 56.0)
+    (_, parts) = await rows(client, product="parts")
+    assert (parts["co2_kg_per_unit"], parts["code"]) == (0.2, None)
+    then = (NOW + HOUR).isoformat()
+    (known,) = await rows(client, interval="1d", product="billets", as_of=then)
+    assert known["co2_kg_per_unit"] == before["co2_kg_per_unit"] == 64.0
+    (_, parts) = await rows(client, product="parts", as_of=then)
+    assert (parts["co2_kg_per_unit"], parts["code"]) == (None, "no-production")
+    before_any = {"from": "2026-11-22T08:00Z", "to": "2026-11-22T09:00Z"}
+    assert await rows(client, as_of="2026-11-22T09:00:00Z", **before_any) == []
