@@ -47,7 +47,9 @@ function row(source, index, figure) {
   if (source.name !== source.id) head.firstChild.title = source.id;
   if (!source.counts) {
     const note = document.createElement("small");
-    note.textContent = source.active ? " check, not counted" : " replaced, not counted";
+    note.textContent = source.removal
+      ? " removal, not deducted"
+      : source.active ? " check, not counted" : " replaced, not counted";
     head.firstChild.append(note);
   }
   if (source.stale_factor) {

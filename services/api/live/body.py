@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from services.api.live.exported import exported_kwh
+from services.api.live.removed import removed_totals
 from services.api.models.bands import SourceMass, band_kg, kg, masses_kg, rates_kg_h
 from services.api.models.shares import quality, shares
 from services.api.models.stale import StaleSource, share_stale, stale_sources
 from services.core.accounting.scopes import SourceTotal, difference
+from services.core.facility.evidence import EVIDENCE
 from services.core.store.answers.live import FacilityLive, SourceLive
 from services.core.store.answers.live_windows import SpanTotal
 from services.core.store.answers.source_uncertainty import SourceAccount
@@ -40,7 +43,8 @@ def live_body(
 ) -> dict[str, Any]:
     """Build the answer; what is unknown is null, never zero. ``alerts``: those that stand.
 
-    A source that is another's check stands among the sources and counts in no sum.
+    A source that is another's check stands among the sources and counts in no sum. What sources
+    remove stands beside what the others emit.
     """
     shown = [s for s in state.sources if s.active or _has_totals(s)]
     counting = [s for s in shown if _counts(s, accounts)]
@@ -52,12 +56,15 @@ def live_body(
         accounts=accounts,
         stale=stale_sources(accounts, ZoneInfo(state.timezone), state.as_of),
     )
-    scopes = {
-        scope: _totals(known_of, [s for s in counting if s.scope == scope])
-        for scope in sorted({source.scope for source in counting})
-    }
+    scopes = _parts(known_of, counting, lambda source: source.scope)
     # of thousands of sources each sum takes its time: one that stands already is not made again
     totals = next(iter(scopes.values())) if len(scopes) == 1 else _totals(known_of, counting)
+    levels = _parts(known_of, counting, partial(_evidence, accounts), whole=totals)
+    categories = _parts(
+        known_of,
+        [source for source in counting if _category(accounts, source) is not None],
+        partial(_category, accounts),
+    )
     return {
         "as_of": state.as_of,
         "facility": state.slug,
@@ -65,6 +72,16 @@ def live_body(
         "rates": rates_kg_h(rates),
         "totals": totals,
         "scopes": [{"scope": scope, "totals": of_scope} for scope, of_scope in scopes.items()],
+        "by_evidence": [
+            {"evidence": level, "totals": levels[level]} for level in EVIDENCE if level in levels
+        ],
+        "scope3_categories": [
+            {"category": category, "totals": of_category}
+            for category, of_category in categories.items()
+        ],
+        "removals": removed_totals(
+            [(s, accounts[s.slug]) for s in shown if _removes(s, accounts)],
+        ),
         "sources": [_source(known_of, source) for source in shown],
         "checks": _checks(state, accounts),
         "stale_factors": [
@@ -82,6 +99,36 @@ def live_body(
 def _counts(source: SourceLive, accounts: Accounts) -> bool:
     account = accounts.get(source.slug)
     return (account is None or account.counts) and not source.replaced
+
+
+def _removes(source: SourceLive, accounts: Accounts) -> bool:
+    account = accounts.get(source.slug)
+    return account is not None and account.removes and not source.replaced
+
+
+def _evidence(accounts: Accounts, source: SourceLive) -> str:
+    account = accounts.get(source.slug)
+    return "metered" if account is None else account.evidence
+
+
+def _category(accounts: Accounts, source: SourceLive) -> int | None:
+    account = accounts.get(source.slug)
+    return None if account is None else account.category
+
+
+def _parts(
+    known_of: _Known,
+    sources: Sequence[SourceLive],
+    key: Callable[[SourceLive], Any],
+    whole: dict[str, dict[str, Any]] | None = None,
+) -> dict[Any, dict[str, dict[str, Any]]]:
+    """Return the totals of the sources by key; ``whole``: those of all of them, if known."""
+    members: dict[Any, list[SourceLive]] = {}
+    for source in sources:
+        members.setdefault(key(source), []).append(source)
+    if len(members) == 1 and whole is not None:
+        return dict.fromkeys(members, whole)
+    return {value: _totals(known_of, members[value]) for value in sorted(members)}
 
 
 def _has_totals(source: SourceLive) -> bool:
@@ -107,6 +154,17 @@ def _source(known_of: _Known, source: SourceLive) -> dict[str, Any]:
             window: _total_of_one(known_of, source, source.totals.get(window)) for window in TOTALS
         },
         "newest_minute": source.newest_minute,
+        **_standing(known_of.accounts.get(source.slug)),
+    }
+
+
+def _standing(account: SourceAccount | None) -> dict[str, Any]:
+    if account is None:
+        return {"removal": None, "evidence": "metered", "scope3_category": None}
+    return {
+        "removal": None if account.removal is None else account.removal.kind,
+        "evidence": account.evidence,
+        "scope3_category": account.category,
     }
 
 

@@ -1,11 +1,13 @@
-"""Emissions of several sources together: a row for each facility, or each scope of it.
+"""Emissions of several sources together: a row for each facility, or each part of it.
 
 They follow the rules of live totals (:mod:`services.api.live.body`): what is another source's
-check, or retired and replaced, is in no sum; all sources that count are expected all the time.
+check, or retired and replaced, is in no sum; all sources that count are expected all the time. What
+sources remove stands beside what the others emit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -15,8 +17,14 @@ from numpy.typing import NDArray
 
 from services.api.http.columns import Column, Instants, Numbers, Words
 from services.api.models.bands import SourceMass, band_kg, kg_column
+from services.api.models.emission_parts import (
+    evidence_shares,
+    nothing_removed,
+    removal_columns,
+)
 from services.api.models.emission_table import (
     STATES,
+    ListedSource,
     Series,
     lengths_ms,
     reasons,
@@ -30,18 +38,26 @@ from services.core.store.answers.grouping import Groups
 from services.core.store.emissions.hour_quality import QUALITIES
 from services.core.store.schema.figures import MASSES, METHODS_COVER
 
-By = Literal["facility", "scope"]
+By = Literal["facility", "scope", "category", "evidence"]
 
-#: Facility, and scope; None: all scopes.
-Group = tuple[str, int | None]
+#: Facility, and what of it; None: all of it, or what is of no category.
+Group = tuple[str, int | str | None]
 
 _NO_GROUP: Final = -1
 
 
+def _key(listed: ListedSource, by: By) -> int | str | None:
+    if by == "scope":
+        return listed.source.scope
+    if by == "facility" or listed.account is None:
+        return None
+    return listed.account.category if by == "category" else listed.account.evidence
+
+
 def groups_of(part: Series, by: By) -> tuple[list[Group], Integers]:
-    """Return the groups of the sources that count, and which one each source is of; -1: none."""
+    """Return the groups of the sources that emit or remove, and which one each is of; -1: none."""
     of_sources: list[Group | None] = [
-        (listed.facility, listed.source.scope if by == "scope" else None) if listed.counts else None
+        (listed.facility, _key(listed, by)) if listed.counts or listed.removes else None
         for listed in part.sources
     ]
     groups = list(dict.fromkeys(group for group in of_sources if group is not None))
@@ -55,17 +71,21 @@ def group_columns(
 ) -> dict[str, Column]:
     """Return the columns by name, a row for each bucket and group; what is unknown is null."""
     named, group_of = groups_of(part, by)
-    counts = np.flatnonzero(group_of[rows.source] != _NO_GROUP)
+    members = np.flatnonzero(group_of[rows.source] != _NO_GROUP)
+    emits = np.array([listed.counts for listed in part.sources], dtype=np.bool_)[rows.source]
+    is_emission = emits[members]
     keys = rows.bucket * len(named) + group_of[rows.source]
-    groups = Groups(keys[counts])
+    groups = Groups(keys[members])
     bucket, group = np.divmod(groups.keys, max(1, len(named)))
+    removal = removal_columns(part, rows, groups, members)
 
     def sums(column: NDArray[Any]) -> NDArray[Any]:
-        return np.asarray(groups.sums(column[counts]))
+        of_members = column[members]
+        return np.asarray(groups.sums(of_members if removal is None else of_members * is_emission))
 
     lost: dict[int, str] = {}
     for row, why in rows.unknown.items():
-        if group_of[rows.source[row]] != _NO_GROUP:
+        if group_of[rows.source[row]] != _NO_GROUP and emits[row]:
             lost.setdefault(int(np.searchsorted(groups.keys, keys[row])), why)
     is_told = np.ones(groups.keys.size, dtype=np.bool_)
     is_told[list(lost)] = False
@@ -75,7 +95,8 @@ def group_columns(
         return np.where(is_told, sums(column), 0)
 
     length_ms = lengths_ms(buckets, rows, now)
-    expected_ms = sums(length_ms)
+    # where nothing emits there is nothing to expect
+    expected_ms = np.maximum(1.0, sums(length_ms))
     known_ms: Integers = np.sum(list(rows.methods_ms.values()), axis=0)
     covered_ms = told_sums(np.minimum(np.minimum(rows.covered_ms, known_ms), length_ms))
     by_method = share_columns(
@@ -85,30 +106,36 @@ def group_columns(
             for (name, times), covers in zip(rows.methods_ms.items(), METHODS_COVER, strict=True)
         },
     )
-    known = groups.any(rows.known[counts]) & is_told
+    known = groups.any(rows.known[members] & is_emission) & is_told
     masses_kg = {mass.answer: kg_column(sums(rows.masses_ug[mass.name])) for mass in MASSES}
     low, high = _bands(part, buckets, rows, group_of, len(named))
     _, stale = stale_shares(part, buckets, rows, now)
     return {
         "time": Instants(buckets.begins_us, bucket),
         "facility": Words([facility for facility, _ in named], group),
-        "scope": Numbers(
-            np.array([scope or 0 for _, scope in named], dtype=np.int64)[group],
-            np.full(group.size, by == "scope"),
-        ),
-        "sources": Numbers(groups.sizes),
+        "scope": _numbered(named, group, is_asked=by == "scope"),
+        "sources": Numbers(sums(np.ones(rows.source.size, dtype=np.int64))),
         **{name: Numbers(column, known) for name, column in masses_kg.items()},
         "coverage": Numbers(rounded(covered_ms / expected_ms)),
         "quality": Words(QUALITIES, quality_column(by_method)),
-        "state": Words(STATES, groups.all(rows.final[counts]).astype(np.int64)),
+        "state": Words(STATES, groups.all(rows.final[members]).astype(np.int64)),
         "co2_low_kg": Numbers(low, known & ~np.isnan(low)),
         "co2_high_kg": Numbers(high, known & ~np.isnan(high)),
         **{f"share_{method}": Numbers(share) for method, share in by_method.items()},
-        "reason": reasons(groups.sums(rows.voided_hours[counts]), lost),
+        "reason": reasons(sums(rows.voided_hours), lost),
         "stale_factor_share": Numbers(
             rounded(np.minimum(1.0, told_sums(length_ms * stale) / expected_ms))
         ),
+        "scope3_category": _numbered(named, group, is_asked=by == "category"),
+        "evidence": Words([str(key) if by == "evidence" else None for _, key in named], group),
+        **evidence_shares(part, rows, sums, known),
+        **(nothing_removed(group.size) if removal is None else removal),
     }
+
+
+def _numbered(named: Sequence[Group], group: Integers, *, is_asked: bool) -> Numbers:
+    numbers = np.array([key if isinstance(key, int) else 0 for _, key in named], dtype=np.int64)
+    return Numbers(numbers[group], (numbers[group] > 0) & is_asked)
 
 
 def _bands(
@@ -123,7 +150,7 @@ def _bands(
     co2_ug = rows.masses_ug["co2_ug"].reshape(len(buckets), -1)
     zone = ZoneInfo(part.timezone)
     for group in range(groups):
-        sources = np.flatnonzero(group_of == group).tolist()
+        sources = [s for s in np.flatnonzero(group_of == group).tolist() if part.sources[s].counts]
         accounts = {s: part.sources[s].account for s in sources}
         if not any(account is not None and account.meters for account in accounts.values()):
             continue

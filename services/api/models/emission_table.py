@@ -40,8 +40,13 @@ class ListedSource:
 
     @property
     def counts(self) -> bool:
-        """Whether it is in sums: it is not another source's check, nor replaced."""
+        """Whether it is in sums of emissions: it emits, and is no check nor replaced."""
         return (self.account is None or self.account.counts) and not self.source.replaced
+
+    @property
+    def removes(self) -> bool:
+        """Whether it is in sums of removals."""
+        return self.account is not None and self.account.removes and not self.source.replaced
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +69,8 @@ def emission_columns(
     has_export = np.array([source.has_export for source in sources])[rows.source]
     counts = np.array([listed.counts for listed in part.sources])
 
+    accounts = [listed.account for listed in part.sources]
+    categories = np.array([0 if a is None else a.category or 0 for a in accounts])[rows.source]
     why_stale, stale = stale_shares(part, buckets, rows, now)
     stale_of = np.where(stale > 0, rows.source, len(part.sources))
 
@@ -94,6 +101,12 @@ def emission_columns(
         "reason": reasons(rows.voided_hours, rows.unknown),
         "stale_factor": Words(why_stale, stale_of),
         "stale_factor_share": Numbers(rounded(stale)),
+        "removal": Words(
+            [None if a is None or a.removal is None else a.removal.kind for a in accounts],
+            rows.source,
+        ),
+        "evidence": Words([None if a is None else a.evidence for a in accounts], rows.source),
+        "scope3_category": Numbers(categories, categories > 0),
     }
 
 

@@ -49,8 +49,8 @@ class Emission(Answer):
     )
     counts: bool = Field(
         examples=[True],
-        description="false: excluded from sums, because it checks another source or because an"
-        " active source counts the readings of this retired one",
+        description="false: excluded from sums, because it checks another source, because it"
+        " removes, or because an active source counts the readings of this retired one",
     )
     share_measured: float = Field(
         ge=0,
@@ -100,10 +100,21 @@ class Emission(Answer):
         examples=[0.5],
         description="share of the interval that counted by the stale factor",
     )
+    removal: Literal["dac", "biogenic", "ccs"] | None = Field(
+        examples=["dac"],
+        description="the source removes: its masses were captured and stored, and are in no sum of"
+        " emissions; `null`: it emits",
+    )
+    evidence: Literal["metered", "billed", "estimated"] | None = Field(
+        examples=["metered"], description="how the activity is known"
+    )
+    scope3_category: int | None = Field(
+        examples=[6], description="category of the GHG Protocol; `null`: none is stated"
+    )
 
 
 class EmissionGroup(Answer):
-    """Emissions of the sources of a facility that count, or of one scope of it, in one interval."""
+    """Emissions of the sources of a facility that count, or of a part of them, in one interval."""
 
     time: datetime = Field(examples=["2026-11-23T17:00:00Z"], description="start of the interval")
     facility: str = Field(examples=["linz"])
@@ -144,6 +155,30 @@ class EmissionGroup(Answer):
         le=1,
         examples=[0.5],
         description="share of the time of all sources that counted by a stale factor",
+    )
+    scope3_category: int | None = Field(
+        examples=[6], description="with `group_by=category`: of scope 3; `null`: none, or all"
+    )
+    evidence: Literal["metered", "billed", "estimated"] | None = Field(
+        examples=["billed"], description="with `group_by=evidence`; `null`: all"
+    )
+    evidence_metered: float | None = Field(
+        examples=[0.82],
+        description="share of `co2e_kg` from activity that meters measured; `null`: it is unknown"
+        " or 0",
+    )
+    evidence_billed: float | None = Field(examples=[0.12], description="the same from bills")
+    evidence_estimated: float | None = Field(
+        examples=[0.06], description="the same from estimates, such as by money spent"
+    )
+    removed_kg: float | None = Field(
+        examples=[12.5],
+        description="CO2 from the air or from biomass that sources captured and stored, deducted"
+        " from nothing; `null`: unknown; 0: nothing removes",
+    )
+    stored_fossil_kg: float | None = Field(
+        examples=[40.0],
+        description="fossil CO2 that sources captured and stored, which is no removal",
     )
 
 

@@ -112,8 +112,8 @@ class LiveSource(Answer):
         description="false: removed from the facility file; past emissions still count"
     )
     counts: bool = Field(
-        description="false: excluded from sums, because it checks another source or because an"
-        " active source counts the readings of this retired one"
+        description="false: excluded from sums, because it checks another source, because it"
+        " removes, or because an active source counts the readings of this retired one"
     )
     rate_kg_h: float | None = Field(
         examples=[10180.2], description="kg CO2 per hour; `null`: no data in the last 15 minutes"
@@ -126,6 +126,17 @@ class LiveSource(Answer):
     )
     totals: Totals
     newest_minute: datetime | None = Field(description="latest minute with data")
+    removal: Literal["dac", "biogenic", "ccs"] | None = Field(
+        examples=["dac"],
+        description="the source removes: its masses were captured and stored, and are in no sum of"
+        " emissions; `null`: it emits",
+    )
+    evidence: Literal["metered", "billed", "estimated"] = Field(
+        examples=["metered"], description="how the activity is known"
+    )
+    scope3_category: int | None = Field(
+        examples=[6], description="category of the GHG Protocol; `null`: none is stated"
+    )
 
 
 class ScopeTotals(Answer):
@@ -133,6 +144,39 @@ class ScopeTotals(Answer):
 
     scope: Literal[1, 2, 3] = Field(examples=[2])
     totals: Totals
+
+
+class EvidenceTotals(Answer):
+    """Emissions of what is known in one way."""
+
+    evidence: Literal["metered", "billed", "estimated"] = Field(examples=["billed"])
+    totals: Totals
+
+
+class CategoryTotals(Answer):
+    """Emissions of one category of scope 3."""
+
+    category: int = Field(examples=[6], description="of the GHG Protocol, 1 to 15")
+    totals: Totals
+
+
+class Removed(Answer):
+    """What was removed in a window, deducted from nothing."""
+
+    removed_kg: float | None = Field(
+        examples=[12.5],
+        description="CO2 from the air or from biomass that sources captured and stored; `null`:"
+        " unknown; 0: nothing removes",
+    )
+    stored_fossil_kg: float | None = Field(
+        examples=[40.0],
+        description="fossil CO2 that sources captured and stored, which is no removal",
+    )
+    coverage: float | None = Field(
+        examples=[0.9993],
+        description="part of the window that readings of these sources cover; `null`: there are"
+        " none",
+    )
 
 
 class Difference(Answer):
@@ -159,6 +203,15 @@ class Live(Answer):
     rates: Rates
     totals: Totals
     scopes: list[ScopeTotals]
+    by_evidence: list[EvidenceTotals] = Field(
+        description="what of `totals` is metered, billed and estimated"
+    )
+    scope3_categories: list[CategoryTotals] = Field(
+        description="what of scope 3 is of each category that sources state"
+    )
+    removals: dict[Window, Removed] = Field(
+        description="beside `totals`, which are gross: nothing is deducted from them"
+    )
     sources: list[LiveSource]
     checks: list[Check]
     stale_factors: list[str] = Field(

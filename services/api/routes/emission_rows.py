@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
     time: datetime
     facility: str
-    #: or scope, of groups
+    #: or what it is grouped by
     source: str
 
 
@@ -43,7 +43,7 @@ class Part(NamedTuple):
 
     table: Table
     time_us: Integers
-    #: facility and source, or scope, that rows are of
+    #: facility and source, or what it is grouped by, that rows are of
     names: Sequence[tuple[str, str]]
     #: which of them each row is of
     name: Integers
@@ -70,7 +70,7 @@ def part_of(
     return Part(
         table=_GROUPS.table(group_columns(series, buckets, rows, now, query.group_by)),
         time_us=buckets.begins_us[bucket],
-        names=[(facility, str(scope or "all")) for facility, scope in groups],
+        names=[(facility, str(key or "all")) for facility, key in groups],
         name=name,
     )
 

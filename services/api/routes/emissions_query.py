@@ -50,10 +50,12 @@ class EmissionsQuery(TimeSpan):
         description="maximum number of rows; the `Link` header leads to the next page",
     )
     cursor: CursorText = None
-    group_by: Literal["none", "facility", "scope"] = Field(
+    group_by: Literal["none", "facility", "scope", "category", "evidence"] = Field(
         "none",
         description="`facility`: a row for each facility, the sum of its sources that count, by"
-        " the rules of live totals; `scope`: one for each scope of it; `none`: one for each source",
+        " the rules of live totals; `scope`: one for each scope of it; `category`: one for each"
+        " category of scope 3 and one for the rest; `evidence`: one for what is metered, one for"
+        " what is billed, one for what is estimated; `none`: one for each source",
     )
     format: FormatName | None = Field(
         None,

@@ -234,6 +234,13 @@ def _checks(file: model.FacilityFile) -> Iterator[Finding]:
     except ConfigurationError as error:
         named = [f"source {source.id!r} names" in str(error) for source in file.sources]
         yield ("sources", named.index(True), "check"), str(error)
+    removing = {source.id: source.removal is not None for source in file.sources}
+    for i, source in enumerate(file.sources):
+        if removing.get(source.check or source.id, False) != removing[source.id]:
+            yield (
+                ("sources", i, "check"),
+                f"of {source.id} and {source.check} one removes and one emits: that is no check",
+            )
 
 
 def _channel(path: Path, device: model.Device, channel: model.Channel) -> Iterator[Finding]:

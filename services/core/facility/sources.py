@@ -24,6 +24,7 @@ from services.core.facility.fields import (
     at_most,
 )
 from services.core.facility.pollutants import OF_POLLUTANT, Pollutant
+from services.core.facility.removals import MeasuredRemoval
 
 #: Roles of the channels that tell whether a unit operates, its load, and what of its CO2 is from
 #: biomass: no inputs of an equation.
@@ -39,6 +40,9 @@ def enters(role: str) -> bool:
 
 #: By which time quarters and years of reports begin: without daylight saving time, or by the clock.
 ReportingZone = Literal["standard", "local"]
+
+#: How well an activity is known: from a meter, from a bill, or from what it probably was.
+Evidence = Literal["metered", "billed", "estimated"]
 
 
 class _Source(Part):
@@ -64,6 +68,52 @@ class _Source(Part):
             "difference is reported."
         ),
     )
+    scope3_category: Annotated[int, Within(lowest=1, highest=15)] | None = Field(
+        None,
+        examples=[6],
+        description=(
+            "Scope 3: category of the GHG Protocol Corporate Value Chain Standard, 1 to 15, such as"
+            " 1 for purchased goods and services, 5 for waste, 6 for business travel."
+        ),
+    )
+    evidence: Evidence | None = Field(
+        None,
+        examples=["billed"],
+        description=(
+            "How the activity is known: metered, billed or estimated. Default: estimated where the"
+            " factor is by money, billed where the channel is a log of events, else metered."
+        ),
+    )
+    removal: MeasuredRemoval | None = Field(
+        None,
+        description=(
+            "The source removes CO2: what it comes to was captured and stored. It stands beside"
+            " emissions and is deducted from none. Default: it emits."
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _category_is_of_scope_3(self) -> _Source:
+        if self.scope3_category is not None and self.scope != 3:
+            raise ValueError(
+                f"scope3_category belongs to scope 3, and this source is scope {self.scope}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _removal_is_measured(self) -> _Source:
+        if self.removal is None:
+            return self
+        if self.scope == 2:
+            raise ValueError(
+                "a removal is of scope 1, the facility's own, or 3, somebody else's in its chain"
+            )
+        if self.substitution != "none":
+            raise ValueError(
+                "substitution fills gaps with what was probably emitted; of a removal nothing is"
+                " filled in: remove it"
+            )
+        return self
 
 
 class Derived(Part):
@@ -392,6 +442,9 @@ class ProductionSource(Part):
     validity: Literal["none"] = "none"
     substitution: Literal["none"] = "none"
     check: None = None
+    scope3_category: None = None
+    evidence: None = None
+    removal: None = None
     derived: Derived | None = None
 
     @property

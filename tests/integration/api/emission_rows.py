@@ -248,6 +248,9 @@ def _row(asked: Asked, row: Any) -> dict[str, Any]:
         "reason": lost or _invalid(row.voided),
         "stale_factor": stale.why if share and stale is not None else None,
         "stale_factor_share": round(share, 6),
+        "removal": None if account is None or account.removal is None else account.removal.kind,
+        "evidence": None if account is None else account.evidence,
+        "scope3_category": None if account is None else account.category,
     }
     return {name: answer[name] for name in Emission.model_fields}
 

@@ -14,6 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.core.accounting.factor_calendar import FactorAge
 from services.core.accounting.uncertainty import Component, FactorUncertainty
 from services.core.facility import model
+from services.core.facility.evidence import evidence_of
+from services.core.facility.removals import MeasuredRemoval
+from services.core.facility.sources import Evidence
 from services.core.store.answers import meter_uncertainty
 from services.core.store.answers.answer_states import BY_READINGS
 from services.core.store.answers.factor_ages import ages, ages_then, counting, versions
@@ -73,8 +76,15 @@ class SourceAccount:
     scope: int
     #: the source that measures the same emission and does not count
     check: str | None
-    #: False: it is another source's check
+    #: False: it is another source's check, or it removes
     counts: bool
+    #: another source names it as its check
+    is_check: bool = False
+    #: None: it emits
+    removal: MeasuredRemoval | None = None
+    evidence: Evidence = "metered"
+    #: of scope 3
+    category: int | None = None
     #: its meters; empty: not every channel states its uncertainty
     meters: tuple[Component, ...]
     factor: FactorUncertainty | None
@@ -89,6 +99,11 @@ class SourceAccount:
             return self.meters
         factor = self.factor.component(first, last)
         return None if factor is None else (*self.meters, factor)
+
+    @property
+    def removes(self) -> bool:
+        """Whether it is in the sum of removals."""
+        return self.removal is not None and not self.is_check
 
 
 async def source_accounts(
@@ -129,7 +144,11 @@ async def source_accounts(
             slug=slug,
             scope=spec.scope,
             check=spec.check,
-            counts=slug not in checks,
+            counts=slug not in checks and spec.removal is None,
+            is_check=slug in checks,
+            removal=spec.removal,
+            evidence=evidence_of(spec, (row["channel"] for row in inputs[slug])),
+            category=spec.scope3_category,
             meters=meter_uncertainty.components(spec, inputs[slug], rates),
             factor=factors.get(spec.factor) if isinstance(spec, model.ActivitySource) else None,
             factor_ages=factor_ages.get(slug, ()),

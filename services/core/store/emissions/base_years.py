@@ -29,11 +29,12 @@ WHERE f.retired_at IS NULL AND EXISTS (SELECT FROM pathway_revision p WHERE p.fa
 ORDER BY f.id
 """
 
-# What counts in a scope: not what only checks another source, nor what an active source counts in
-# place of one that is retired.
+# What counts in a scope: not what removes or only checks another source, nor what an active source
+# counts in place of one that is retired.
 _COUNTED: LiteralString = f"""
 SELECT s.id FROM source s
 WHERE s.facility_id = %(facility)s AND s.scope = %(scope)s AND NOT {is_replaced()}
+  AND NOT s.spec ? 'removal'
   AND NOT EXISTS (SELECT FROM source o WHERE o.facility_id = s.facility_id AND o.active
                   AND o.spec ->> 'check' = s.slug)
 ORDER BY s.id

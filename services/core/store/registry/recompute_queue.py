@@ -154,9 +154,13 @@ def of_source(
 _OF_LIMITS = frozenset({"limits", "confidence_interval"})
 
 
+#: Keys of a source that say how answers name it and where they add it up.
+_OF_ANSWERS = frozenset({"name", "evidence", "scope3_category", "removal"})
+
+
 def _computed(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a source's configuration alters totals: not what people call it."""
-    computed = {key: value for key, value in spec.items() if key != "name"}
+    """Return what of a source's configuration alters its totals: not what people call it."""
+    computed = {key: value for key, value in spec.items() if key not in _OF_ANSWERS}
     if "pollutants" in computed:
         computed["pollutants"] = [
             {key: value for key, value in pollutant.items() if key not in _OF_LIMITS}

@@ -19,12 +19,13 @@ def is_replaced(active: LiteralString = "s.active") -> LiteralString:
     """Return the SQL of whether the source ``s`` is retired but replaced.
 
     What it emitted stays in totals, unless an active source of the same scope counts the same
-    readings. ``active``: whether ``s`` itself is active.
+    readings, to the same end: to remove is not to emit. ``active``: whether ``s`` is active.
     """
     return (
         "(NOT " + active + " AND EXISTS (SELECT FROM source_input i"
         " JOIN source_input j ON j.channel_id = i.channel_id AND "
         + _enters("j.role")
         + " JOIN source o ON o.id = j.source_id AND o.active AND o.scope = s.scope"
+        " AND (o.spec ? 'removal') = (s.spec ? 'removal')"
         " WHERE i.source_id = s.id AND " + _enters("i.role") + "))"
     )

@@ -38,6 +38,7 @@ _UNKNOWN_AFTER_S = 900.0
 # What a retired source emitted still counts, unless an active one counts the same readings.
 _SOURCES: LiteralString = f"""
 SELECT s.id, s.slug, s.scope, s.active, s.spec ->> 'check' AS check,
+       s.spec ? 'removal' AS is_removal,
        greatest((s.spec ->> 'lateness')::float8, %(unknown_after_s)s) + coalesce((
            SELECT max((c.spec ->> 'length')::float8)
            FROM source_input i JOIN channel c ON c.id = i.channel_id
@@ -339,7 +340,9 @@ def _sources(
     return tuple(
         source["id"]
         for source in sources
-        if source["slug"] not in checks and (spec.scope is None or source["scope"] == spec.scope)
+        if source["slug"] not in checks
+        and not source["is_removal"]
+        and (spec.scope is None or source["scope"] == spec.scope)
     )
 
 

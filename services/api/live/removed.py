@@ -1,0 +1,46 @@
+"""What sources removed in the windows of live totals, beside what the others emitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.api.models.bands import kg
+from services.api.models.removed import BIOGENIC, FOSSIL, is_from_stack, removed_and_stored
+from services.core.store.answers.live import SourceLive
+from services.core.store.answers.source_uncertainty import SourceAccount
+from services.core.store.schema.figures import MASSES
+from services.core.timeline.windows import TOTALS
+
+_FOSSIL, _BIOGENIC = (
+    next(index for index, mass in enumerate(MASSES) if mass.name == name)
+    for name in (FOSSIL, BIOGENIC)
+)
+
+
+def removed_totals(
+    sources: Sequence[tuple[SourceLive, SourceAccount]],
+) -> dict[str, dict[str, float | None]]:
+    """Add up what was removed, by window; 0 where nothing removes, null where nothing is known."""
+    return {window: _removed(sources, window) for window in TOTALS}
+
+
+def _removed(
+    sources: Sequence[tuple[SourceLive, SourceAccount]], window: str
+) -> dict[str, float | None]:
+    stated = [(source.totals.get(window), account) for source, account in sources]
+    known = [(part, account) for part, account in stated if part is not None and part.is_known]
+    lengths_ms = [1 if part is None else part.expected_ms for part, _ in stated]
+    covered_ms = sum(min(part.covered_ms, part.expected_ms) for part, _ in known)
+    coverage = round(covered_ms / sum(lengths_ms), 6) if sum(lengths_ms) else 0.0
+    if sources and not known:
+        return {"removed_kg": None, "stored_fossil_kg": None, "coverage": coverage}
+    removed_ug, stored_ug = 0, 0
+    for part, account in known:
+        fossil_ug, biogenic_ug = part.masses_ug[_FOSSIL], part.masses_ug[_BIOGENIC]
+        removed, stored = removed_and_stored(fossil_ug, biogenic_ug, is_from_stack(account))
+        removed_ug, stored_ug = removed_ug + removed, stored_ug + stored
+    return {
+        "removed_kg": kg(removed_ug),
+        "stored_fossil_kg": kg(stored_ug),
+        "coverage": coverage if sources else None,
+    }
