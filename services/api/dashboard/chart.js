@@ -20,7 +20,8 @@ const NARROW_PX = 600;
 
 let library;
 
-function loadLibrary() {
+/** Load the chart library, whose address the page names. */
+export function loadLibrary() {
   library ??= new Promise((done, failed) => {
     const script = document.createElement("script");
     script.src = document.querySelector("script[data-chart-library]").dataset.chartLibrary;

@@ -1,10 +1,11 @@
 // The dashboard: chooses a facility, follows its stream, and draws what comes.
 
 import { Alerts } from "./alerts.js";
-import { ApiError, follow, get, post, rememberKey } from "./api.js";
+import { ApiError, follow, get, post } from "./api.js";
 import { Chart } from "./chart.js";
 import { FIGURES, chosenFigure } from "./figures.js";
 import { NO_DATA, ago, clock, rate } from "./format.js";
+import { askForKey } from "./key.js";
 import { rateLimits, totalLimits } from "./limits.js";
 import { drawChecks, drawMix, drawSources, rateOf } from "./sources.js";
 import { drawTotals } from "./totals.js";
@@ -42,7 +43,7 @@ async function start() {
   try {
     facilities = await get("/v1/facilities");
   } catch (error) {
-    if (error instanceof ApiError && error.status === 401) return askForKey();
+    if (error instanceof ApiError && error.status === 401) return askForKey(start);
     say(error instanceof ApiError ? error.message : "The API cannot be reached; trying again.");
     setTimeout(start, 3000);
     return;
@@ -101,6 +102,7 @@ async function choose(chosen) {
   following = new AbortController();
   const { signal } = following;
   setState("connecting");
+  showPathLink(chosen.id);
   await readLimits();
   if (signal.aborted) return;
   drawChart(() => chart.show(chosen));
@@ -113,7 +115,7 @@ async function choose(chosen) {
       },
     });
   } catch (error) {
-    if (error.status === 401) return askForKey();
+    if (error.status === 401) return askForKey(start);
     setState("offline");
     say(error.message);
   }
@@ -155,6 +157,20 @@ function rateBeside({ rates }) {
     .filter((other) => others[other])
     .map((other) => `${FIGURES[other].name} ${rate(rateOf({ rates }, other))} kg / h`)
     .join(" · ");
+}
+
+/** The page of paths is linked to where the facility has one. */
+async function showPathLink(id) {
+  $("path-link").hidden = true;
+  try {
+    const paths = await get("/v1/pathway", { facility: id });
+    if (facility.id !== id) return;
+    $("path-link").href = `/pathway?${new URLSearchParams({ facility: id })}`;
+    $("path-link").hidden = paths.length === 0;
+  } catch (error) {
+    // the page has the link when the facility is chosen again
+    console.warn(error);
+  }
 }
 
 function sortLimits() {
@@ -237,14 +253,4 @@ function setState(state) {
 function say(text) {
   $("notice").textContent = text;
   $("notice").hidden = text === "";
-}
-
-function askForKey() {
-  const dialog = $("key-dialog");
-  if (dialog.open) return;
-  $("key-form").onsubmit = () => {
-    rememberKey($("key").value.trim());
-    start();
-  };
-  dialog.showModal();
 }

@@ -52,6 +52,12 @@ async def page(request: Request) -> Response:
     return _answer(request, await run_in_threadpool(_dashboard_file, "index.html"))
 
 
+@router.get("/pathway")
+async def pathway_page(request: Request) -> Response:
+    """Serve the page of paths to net zero."""
+    return _answer(request, await run_in_threadpool(_dashboard_file, "pathway.html"))
+
+
 @router.get("/assets/{name}")
 async def asset(request: Request, name: str) -> Response:
     """Serve a file of the page."""
@@ -88,7 +94,7 @@ def _names() -> frozenset[str]:
 @cache
 def _dashboard_file(name: str) -> _Asset:
     plain = (files("services.api") / "dashboard" / name).read_bytes()
-    if name == "index.html":
+    if name.endswith(".html"):
         plain = plain.replace(b"PLOTLY_VERSION", version("plotly").encode())
     return _asset(plain, name=name, cache_control=_REVALIDATE)
 

@@ -1,0 +1,104 @@
+// The years of a path as two charts: each by itself, and all since the base year.
+
+import { loadLibrary } from "./chart.js";
+import { massText } from "./format.js";
+
+const NARROW_PX = 420;
+
+/** Draw allowed and actual masses of `years`, and the forecast of the running one, into `element`. */
+export async function drawYears(element, years, standing, forecast) {
+  if (years.every(({ allowed_kg: allowed, actual_kg: actual }) => allowed === null && actual === null)) return;
+  const Plotly = await loadLibrary();
+  element.replaceChildren();
+  const each = figure(element, "By year");
+  const sums = figure(element, "Since the base year");
+  const draw = () => {
+    const style = getComputedStyle(document.documentElement);
+    const ink = (name) => style.getPropertyValue(name).trim();
+    each.describe(summary(standing, forecast));
+    sums.describe(`${massText(standing.actual_to_date_kg)} emitted, ${massText(standing.allowed_to_date_kg)} allowed so far`);
+    const font = style.fontFamily;
+    Plotly.react(each.plot, byYear(years, standing, forecast, ink), layout(each.plot, ink, font), CONFIG);
+    Plotly.react(sums.plot, summed(years, standing, ink), layout(sums.plot, ink, font), CONFIG);
+  };
+  draw();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => element.isConnected && draw());
+}
+
+const CONFIG = { displayModeBar: false, responsive: true };
+
+function figure(element, title) {
+  const box = document.createElement("figure");
+  const caption = document.createElement("figcaption");
+  const plot = document.createElement("div");
+  plot.className = "plot";
+  plot.setAttribute("role", "img");
+  caption.textContent = title;
+  box.append(caption, plot);
+  element.append(box);
+  return { plot, describe: (text) => plot.setAttribute("aria-label", `${title}: ${text}`) };
+}
+
+function summary({ year, actual_kg: actual, allowed_kg: allowed }, forecast) {
+  const expected = forecast?.total_kg ? `, ${massText(forecast.total_kg)} expected` : "";
+  return `${massText(actual)} of ${massText(allowed)} emitted in ${year}${expected}`;
+}
+
+const tonnes = (kg) => (kg === null ? null : kg / 1000);
+
+function line(years, key, name, colour, dash) {
+  return {
+    type: "scatter", mode: "lines+markers", name, x: years.map(({ year }) => year), y: years.map((year) => tonnes(year[key])),
+    line: { color: colour, width: 2, dash }, marker: { size: 4 }, connectgaps: false,
+    hovertemplate: `%{x}: <b>%{y:,.4~r} t</b> ${name}<extra></extra>`,
+  };
+}
+
+function byYear(years, standing, forecast, ink) {
+  const bars = (origins, name, colour) => {
+    const some = years.filter(({ origin }) => origins.includes(origin));
+    return {
+      type: "bar", name, x: some.map(({ year }) => year), y: some.map(({ actual_kg: kg }) => tonnes(kg)),
+      marker: { color: colour }, hovertemplate: `%{x}: <b>%{y:,.4~r} t</b> ${name}<extra></extra>`,
+    };
+  };
+  const traces = [
+    bars(["measured", "both"], "emitted", ink("--accent")),
+    bars(["stated"], "stated", ink("--quiet")),
+  ];
+  if (forecast?.total_kg) {
+    traces.push({
+      type: "bar", name: "expected", x: [standing.year], y: [tonnes(forecast.rest_kg)],
+      marker: {
+        color: "rgba(0,0,0,0)", line: { color: ink("--accent"), width: 1 },
+        pattern: { shape: "/", size: 6, solidity: 0.3, fgcolor: ink("--accent"), fillmode: "overlay" },
+      },
+      error_y: {
+        type: "data", symmetric: false, color: ink("--ink"), thickness: 1, width: 4,
+        array: [tonnes(forecast.total_high_kg - forecast.total_kg)], arrayminus: [tonnes(forecast.total_kg - forecast.total_low_kg)],
+      },
+      hovertemplate: "%{x}: <b>%{y:,.4~r} t</b> expected of the rest, not measured<extra></extra>",
+    });
+  }
+  traces.push(line(years, "allowed_kg", "allowed", ink("--warn"), "solid"));
+  return traces.filter(({ x }) => x.length > 0);
+}
+
+const summed = (years, standing, ink) => [
+  line(years, "cumulative_allowed_kg", "allowed", ink("--warn"), "solid"),
+  line(years.filter(({ year }) => year <= standing.year), "cumulative_actual_kg", "emitted", ink("--accent"), "solid"),
+];
+
+function layout(plot, ink, family) {
+  const narrow = plot.clientWidth < NARROW_PX;
+  return {
+    barmode: "stack", bargap: 0.25, dragmode: false, hovermode: "closest",
+    margin: { l: narrow ? 44 : 58, r: 10, t: 10, b: 34 },
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family, size: narrow ? 11 : 13, color: ink("--quiet") },
+    hoverlabel: { bgcolor: ink("--card"), bordercolor: ink("--line"), font: { color: ink("--ink") } },
+    showlegend: true, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
+    xaxis: { fixedrange: true, showgrid: false, tickformat: "d", tickangle: 0, nticks: narrow ? 4 : 8, linecolor: ink("--line") },
+    yaxis: { automargin: true, fixedrange: true, rangemode: "tozero", gridcolor: ink("--line"), zeroline: false, tickformat: "~s", ticksuffix: " t", nticks: 6 },
+  };
+}

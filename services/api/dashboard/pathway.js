@@ -1,0 +1,101 @@
+// The page of paths to net zero: chooses a facility, or all, and draws a card for each path.
+
+import { ApiError, get } from "./api.js";
+import { askForKey } from "./key.js";
+import { pathCard } from "./path-card.js";
+
+const $ = (id) => document.getElementById(id);
+/** Paths change with every hour; so often they are read again. */
+const REFRESH_MS = 5 * 60_000;
+
+let facilities = [];
+/** The facility that is shown; empty: all that have a path, added up. */
+let chosen = "";
+let reading = 0;
+
+start();
+setInterval(show, REFRESH_MS);
+
+async function start() {
+  try {
+    facilities = await get("/v1/facilities");
+  } catch (error) {
+    if (error.status === 401) return askForKey(start);
+    say(error instanceof ApiError ? error.message : "The API cannot be reached; trying again.");
+    setTimeout(start, 3000);
+    return;
+  }
+  const select = $("facility");
+  select.replaceChildren(
+    ...facilities.map((facility) => new Option(facility.name, facility.id)),
+    new Option("all facilities with a path", ""),
+  );
+  select.disabled = false;
+  select.onchange = () => choose(select.value);
+  const wanted = new URLSearchParams(location.search).get("facility");
+  const known = facilities.find(({ id }) => id === wanted) ?? facilities[0];
+  choose(wanted === "" || !known ? "" : known.id);
+}
+
+function choose(facility) {
+  chosen = facility;
+  $("facility").value = facility;
+  $("live").href = facility ? `/?${new URLSearchParams({ facility })}` : "/";
+  history.replaceState(null, "", `?${new URLSearchParams({ facility })}`);
+  $("paths").replaceChildren();
+  show();
+}
+
+async function show() {
+  if (facilities.length === 0) return say("There is no facility yet; add one with `tonne apply FILE`.");
+  const turn = ++reading;
+  $("paths").setAttribute("aria-busy", "true");
+  const asked = chosen ? { facility: chosen } : { total: "true" };
+  try {
+    const [standings, years] = await Promise.all([get("/v1/pathway", asked), get("/v1/pathway/years", asked)]);
+    if (turn !== reading) return;
+    say(standings.length ? "" : nothing());
+    const cards = standings.map((standing) =>
+      pathCard(standing, years.filter((year) => isSame(year, standing)), zoneOf(standing)));
+    $("paths").replaceChildren(...cards.map(({ element }) => element));
+    for (const card of cards) drawForecast(card, turn);
+  } catch (error) {
+    if (turn !== reading) return;
+    if (error.status === 401) return askForKey(start);
+    say(error instanceof ApiError ? error.message : "The API cannot be reached; it is asked again in five minutes.");
+  } finally {
+    if (turn === reading) $("paths").setAttribute("aria-busy", "false");
+  }
+}
+
+const nothing = () => chosen
+  ? "The file of this facility states no path: add `pathway` to it (see How paths are computed)."
+  : "No facility states a path: add `pathway` to a facility file (see How paths are computed).";
+
+const isSame = (year, standing) =>
+  year.scope === standing.scope && year.figure === standing.figure
+  // a year may be of fewer: of those whose path has begun
+  && (!chosen || year.facility === standing.facility);
+
+const zoneOf = ({ facility }) =>
+  facilities.find(({ id }) => id === facility.split(" ")[0])?.timezone ?? "UTC";
+
+/** Forecasts come after the paths: they are of one facility, and none of a sum. */
+async function drawForecast(card, turn) {
+  let rows = [];
+  try {
+    if (chosen) {
+      const { scope, figure } = card.standing;
+      rows = await get("/v1/forecast", { facility: chosen, scope, figure });
+    }
+  } catch (error) {
+    // what is known stands without it
+    console.warn(error);
+  }
+  if (turn === reading) card.draw(rows);
+}
+
+function say(text) {
+  $("notice").textContent = text;
+  $("notice").hidden = text === "";
+}
