@@ -54,6 +54,8 @@ def test_the_calls_of_the_contract_are_there_and_those_with_data_want_a_key() ->
         ("get", "/v1/reports"),
         ("get", "/v1/pollutants"),
         ("get", "/v1/limits"),
+        ("get", "/v1/electricity"),
+        ("get", "/v1/electricity/contracts"),
         ("get", "/v1/forecast"),
         ("get", "/v1/intensity"),
         ("get", "/v1/pathway"),

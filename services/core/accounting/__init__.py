@@ -17,6 +17,7 @@ Where do I go to ...?
 * put a band on a total ......................... `uncertainty`
 * judge limits, and say what an alert is ......... `alerting`
 * compute a stack, judge and substitute hours ... `stack`
+* match electricity with contracts .............. `scope2`
 * compare emissions with a path to net zero ..... `pathway`
 * forecast what a period comes to ............... `forecast`
 

@@ -15,6 +15,7 @@ from services.core.facility import (
     assemble,
     assemble_closing,
     assemble_pollutants,
+    electricity_checks,
     factor_warnings,
     model,
     payload_mapping,
@@ -52,6 +53,9 @@ def problems(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
     yield from threshold_checks.problems(file)
     yield from _paths(file)
     yield from product_checks.problems(file)
+    yield from electricity_checks.problems(
+        file, lambda name: factor_versions(name, factors, shared)
+    )
 
 
 def warnings(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterator[str]:
@@ -59,6 +63,7 @@ def warnings(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
     yield from file.local_times
     yield from _warnings_of_topics(file)
     yield from threshold_checks.warnings(file)
+    yield from electricity_checks.warnings(file)
     for device in file.devices:
         for channel in device.channels:
             yield from _warnings_of_channel(device, channel)

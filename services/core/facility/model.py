@@ -13,6 +13,7 @@ from pydantic import Field, PrivateAttr, StringConstraints, model_validator
 from services.core.accounting.gwp import GwpName
 from services.core.facility.derived_channels import derived_channels, with_derived
 from services.core.facility.devices import Channel, Device, Epoch, InvalidMarker
+from services.core.facility.electricity import Certificate, Contract, Electricity
 from services.core.facility.factors import Factor
 from services.core.facility.fields import (
     EveryS,
@@ -48,9 +49,12 @@ __all__ = [
     "OPERATING",
     "TELLING",
     "ActivitySource",
+    "Certificate",
     "Channel",
+    "Contract",
     "Derived",
     "Device",
+    "Electricity",
     "Epoch",
     "Facility",
     "FacilityFile",
@@ -186,6 +190,13 @@ class FacilityFile(Part):
     )
     products: Annotated[tuple[Product, ...], at_most(1000)] = Field(
         (), description="What is made, by whose amounts emissions are divided."
+    )
+    electricity: Electricity | None = Field(
+        None,
+        description=(
+            "How the electricity of scope 2 was bought: contracts, certificates, and by which rule"
+            " they are matched."
+        ),
     )
 
     #: what is told of times that were written without an offset

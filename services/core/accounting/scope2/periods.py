@@ -49,14 +49,14 @@ class MatchCalendar:
         """Return the number of each hour's period, from 0 without a gap; hours are ascending."""
         if not hour_us.size:
             return np.zeros(0, dtype=np.int64)
-        edges, is_hourly = [self._begin(int(hour_us[0]))], list[bool]()
-        while edges[-1] <= hour_us[-1]:
-            index = self._index(edges[-1])
+        starts_us, is_hourly = [self._begin(int(hour_us[0]))], list[bool]()
+        while starts_us[-1] <= hour_us[-1]:
+            index = self._index(starts_us[-1])
             is_hourly.append(self.policies[index].period == "hour")
-            edges.append(self._stop(index) if is_hourly[-1] else self._end(edges[-1]))
-        place = np.searchsorted(edges, hour_us, side="right") - 1
+            starts_us.append(self._stop(index) if is_hourly[-1] else self._end(starts_us[-1]))
+        place = np.searchsorted(starts_us, hour_us, side="right") - 1
         hour = (hour_us - int(hour_us[0])) // HOUR_US
-        number = np.where(np.array(is_hourly)[place], len(edges) + hour, place)
+        number = np.where(np.array(is_hourly)[place], len(starts_us) + hour, place)
         period: Integers = np.unique(number, return_inverse=True)[1]
         return period
 

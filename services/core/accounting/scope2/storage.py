@@ -21,14 +21,14 @@ class StorageHours:
 
     #: of what is discharged, the part whose charging is known
     known_kwh: Floats
-    #: what that emits, by mass as :func:`carried` was given them
+    #: what that emits, by mass as :func:`carry` was given them
     kg: Floats
     #: what can still come out at the end of the hour, and its masses
     stored_kwh: Floats
     stored_kg: Floats
 
 
-def carried(
+def carry(
     charged_kwh: Floats, charged_kg: Floats, discharged_kwh: Floats, *, efficiency: float
 ) -> StorageHours:
     """Return what is given back by hour, from an empty storage on.

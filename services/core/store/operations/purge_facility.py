@@ -23,6 +23,7 @@ from services.core.store.operations.retire_facility import look_up
 from services.core.store.registry.apply import lock, raise_revision
 from services.core.store.registry.retirements import Retirement
 from services.core.store.schema import tables as t
+from services.core.store.schema.electricity_tables import certificate_use, electricity_revision
 from services.core.store.schema.pathway_tables import base_year_figure, pathway_revision
 from services.core.store.schema.pollutant_tables import pollutant_mean, pollutant_mean_history
 from services.core.store.schema.product_tables import product_revision
@@ -88,6 +89,8 @@ _REGISTRY: Final[Mapping[str, str]] = {
     base_year_figure.name: _FACILITY,
     pathway_revision.name: _FACILITY,
     product_revision.name: _FACILITY,
+    certificate_use.name: _FACILITY,
+    electricity_revision.name: _FACILITY,
     "facility_retirement": _FACILITY,
     "facility_progress": _FACILITY,
     "facility": "id = :id",

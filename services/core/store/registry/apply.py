@@ -21,6 +21,7 @@ from services.core.facility.errors import ApplyError
 from services.core.store.database import database_time, notify
 from services.core.store.registry import (
     document_changes,
+    electricity,
     grants,
     pathways,
     products,
@@ -58,7 +59,8 @@ def apply(
 
     :raises NotGrantedError: with ``limited``, the file names what its facility does not own.
     :raises ApplyError: a channel with readings would change its quantity, unit or kind, the API
-        uses the id of a threshold or maintenance, or the facility is being purged.
+        uses the id of a threshold or maintenance, another facility uses a certificate, or the
+        facility is being purged.
     """
     lock(connection)
     if limited:
@@ -94,6 +96,7 @@ def apply(
         raise ApplyError(str(error)) from None
     pathways.keep(connection, facility_id, file, changes)
     products.keep(connection, facility_id, file, changes)
+    electricity.keep(connection, facility_id, file, changes, limited=limited)
     if before not in (None, after) and not changes:
         changes.append(f"~ facility {file.facility.id}")
     if changes:
@@ -125,6 +128,8 @@ def _factors_used(file: model.FacilityFile) -> set[str]:
         if isinstance(source, model.ActivitySource)
         for name in source.factors
     }
+    if file.electricity is not None:
+        used |= set(file.electricity.factors)
     return used - {factor.id for factor in file.factors}
 
 

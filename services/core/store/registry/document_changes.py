@@ -9,7 +9,16 @@ from services.core.facility.derived_channels import derived_channels
 
 #: Parts of the file that rows of their own tell of.
 _WITH_ROWS: Final = frozenset(
-    {"devices", "factors", "sources", "thresholds", "maintenance", "pathway", "products"}
+    {
+        "devices",
+        "factors",
+        "sources",
+        "thresholds",
+        "maintenance",
+        "pathway",
+        "products",
+        "electricity",
+    }
 )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 import psycopg
 from psycopg.rows import dict_row
@@ -93,20 +94,27 @@ def from_row(row: Mapping[str, Any]) -> Factor:
     )
 
 
+_VERSIONS: Final = """
+SELECT * FROM factor
+WHERE slug = ANY(%(slugs)s) AND (facility_id = %(facility)s OR facility_id IS NULL)
+  AND CASE WHEN %(as_of)s::timestamptz IS NULL THEN known_to IS NULL
+      ELSE known_from <= %(as_of)s AND (known_to IS NULL OR known_to > %(as_of)s) END
+ORDER BY slug, facility_id NULLS LAST, valid_from NULLS FIRST
+"""
+
+
 def in_force(
-    connection: psycopg.Connection[Any], facility_id: int, slugs: Sequence[str]
+    connection: psycopg.Connection[Any],
+    facility_id: int,
+    slugs: Sequence[str],
+    as_of: datetime | None = None,
 ) -> dict[str, list[tuple[int, Factor]]]:
     """Read row id and record of every version in force of the factors a facility may use, by slug.
 
-    A facility's own factor hides the built-in one of the same name.
+    A facility's own factor hides the built-in one of the same name. ``as_of``: as known then.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(
-            "SELECT * FROM factor WHERE slug = ANY(%s) AND known_to IS NULL"
-            " AND (facility_id = %s OR facility_id IS NULL)"
-            " ORDER BY slug, facility_id NULLS LAST, valid_from NULLS FIRST",
-            (list(slugs), facility_id),
-        )
+        cursor.execute(_VERSIONS, {"slugs": list(slugs), "facility": facility_id, "as_of": as_of})
         rows = cursor.fetchall()
     overridden = {row["slug"] for row in rows if row["facility_id"] is not None}
     versions: dict[str, list[tuple[int, Factor]]] = {}

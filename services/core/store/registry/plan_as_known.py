@@ -13,8 +13,8 @@ from pydantic import TypeAdapter
 
 from services.core.accounting.series import ChannelRule
 from services.core.facility import assemble, assemble_closing, model
+from services.core.store.registry import factors
 from services.core.store.registry.channel_as_known import channel_as_known
-from services.core.store.registry.factors import from_row
 from services.core.store.registry.plan import SourcePlan
 
 _SOURCE: TypeAdapter[model.StoredSource] = TypeAdapter(model.StoredSource)
@@ -25,13 +25,6 @@ SELECT spec FROM source_revision WHERE source_id = %(source)s
 ORDER BY (known_at <= %(as_of)s) DESC,
          CASE WHEN known_at <= %(as_of)s THEN known_at END DESC, known_at
 LIMIT 1
-"""
-
-_FACTORS = """
-SELECT * FROM factor
-WHERE slug = ANY(%(slugs)s) AND (facility_id = %(facility)s OR facility_id IS NULL)
-  AND known_from <= %(as_of)s AND (known_to IS NULL OR known_to > %(as_of)s)
-ORDER BY slug, facility_id NULLS LAST, valid_from NULLS FIRST
 """
 
 _CHANGED = """
@@ -99,16 +92,8 @@ def source_as_known(
             if known is None:
                 raise LookupError(f"source {slug} names the unknown channel {reference}")
             inputs[role], channels[role] = known
-        names = spec.factors if isinstance(spec, model.ActivitySource) else ()
-        rows = cursor.execute(
-            _FACTORS, {"slugs": list(names), "facility": facility_id, "as_of": as_of}
-        ).fetchall()
-    overridden = {row["slug"] for row in rows if row["facility_id"] is not None}
-    versions = [
-        (row["id"], from_row(row))
-        for row in rows
-        if row["facility_id"] is not None or row["slug"] not in overridden
-    ]
+    names = spec.factors if isinstance(spec, model.ActivitySource) else ()
+    versions = factors.in_force(connection, facility_id, names, as_of)
     activity = spec if isinstance(spec, model.ActivitySource) else None
     market = activity.market_factor if activity else None
     return SourceAsKnown(
@@ -118,9 +103,9 @@ def source_as_known(
             method=assemble.method(
                 spec,
                 channels,
-                [v for v in versions if activity and v[1].id == activity.factor],
+                versions.get(activity.factor, []) if activity else [],
                 timezone,
-                [v for v in versions if v[1].id == market],
+                versions.get(market, []) if market else [],
             ),
             inputs=inputs,
             lateness_s=spec.lateness,

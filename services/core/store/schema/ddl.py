@@ -12,6 +12,7 @@ from services.core.accounting.registers import LOOK_AROUND
 from services.core.store.schema import (
     alert_tables,
     archive,
+    electricity_tables,
     packing,
     pathway_tables,
     pollutant_tables,
@@ -38,6 +39,8 @@ _CONFIGURE: dict[str, tuple[str, ...]] = {
     "source_absence": ("INSERT",),
     pathway_tables.pathway_revision.name: ("INSERT", "UPDATE"),
     product_tables.product_revision.name: ("INSERT", "UPDATE"),
+    electricity_tables.electricity_revision.name: ("INSERT", "UPDATE"),
+    electricity_tables.certificate_use.name: ("INSERT", "DELETE"),
     "factor": ("INSERT", "UPDATE"),
     alert_tables.threshold.name: ("INSERT", "UPDATE"),
     alert_tables.threshold_revision.name: ("INSERT", "UPDATE"),

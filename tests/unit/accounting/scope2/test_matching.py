@@ -12,7 +12,7 @@ from services.core.accounting.scope2.certified import certified
 from services.core.accounting.scope2.matching import Load, MatchedHours, Supply, match
 from services.core.accounting.scope2.periods import DatedPolicy, MatchCalendar
 from services.core.accounting.scope2.policies import POLICIES
-from services.core.accounting.scope2.storage import carried
+from services.core.accounting.scope2.storage import carry
 from services.core.timeline.instants import HOUR_US, to_us
 
 # MWh as kWh, t/MWh as kg/kWh
@@ -102,7 +102,7 @@ def test_what_a_battery_gives_back_has_the_mass_of_its_charging() -> None:
     factor[6:11] = [0.15, 0.25, 0.20, 0.10, 0.30]
     discharged = np.zeros(24)
     discharged[14:19] = np.array([1000, 200, 1700, 800, 550]) * 1000.0
-    hours = carried(charged, (charged * factor)[np.newaxis], discharged, efficiency=0.85)
+    hours = carry(charged, (charged * factor)[np.newaxis], discharged, efficiency=0.85)
     assert (charged * factor).sum() == pytest.approx(1_000_000, abs=1e-6)
     assert charged.sum() == 5_000_000
     assert hours.stored_kwh[10] == pytest.approx(4_250_000, abs=1e-6)
@@ -114,7 +114,7 @@ def test_what_a_battery_gives_back_has_the_mass_of_its_charging() -> None:
 
 
 def test_more_than_was_charged_is_of_unknown_origin() -> None:
-    hours = carried(np.array([10.0, 0]), np.array([[4.0, 0]]), np.array([0.0, 9]), efficiency=0.8)
+    hours = carry(np.array([10.0, 0]), np.array([[4.0, 0]]), np.array([0.0, 9]), efficiency=0.8)
     assert hours.known_kwh.tolist() == [0, 8]
     assert hours.kg[0].tolist() == [0, 4]
     assert hours.stored_kwh.tolist() == [8, 0]

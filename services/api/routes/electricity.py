@@ -1,0 +1,188 @@
+"""``/v1/electricity``: scope 2 by the hour, location-based and market-based."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter
+from fastapi import Query as FromQuery
+from fastapi.responses import Response
+from pydantic import AfterValidator, Field
+
+from services.api.auth import Reader, retired_header, visible_facilities
+from services.api.context import InContext
+from services.api.http.answers import Accept, table_answer
+from services.api.http.formats import FormatName
+from services.api.http.intervals import (
+    HOURLY,
+    IntervalLength,
+    count_about,
+    cut,
+    finest,
+    parse,
+)
+from services.api.http.pages import MAX_ROWS
+from services.api.http.parameters import FacilityList, Instant, TimeSpan
+from services.api.http.problems import NotFound, TooManyRows
+from services.api.http.shapes import Row, Shape
+from services.api.models.electricity import ContractUse, ElectricityUse
+from services.api.models.electricity_rows import contract_rows, use_rows
+from services.api.routes.electricity_reading import (
+    FacilityElectricity,
+    MatchedFacility,
+    read_matched,
+    stated_electricity,
+)
+from services.core.store.answers.facility_queries import FacilityRow
+
+router = APIRouter(tags=["electricity"])
+
+_USES = Shape(ElectricityUse, arrow=True)
+_CONTRACTS = Shape(ContractUse, arrow=True)
+
+_BOTH = (
+    "Only facilities whose file states `electricity` have rows. Intervals are whole hours or made"
+    " of them: the first begins at or before `from`."
+)
+
+
+def _checked(interval: str) -> str:
+    if interval != "auto" and not parse(interval).of_hours:
+        raise ValueError(f"`{interval}`: electricity is matched by the hour; use 1h, 1d, 1mo or 1y")
+    return interval
+
+
+class ElectricityQuery(TimeSpan):
+    """Parameters of both calls."""
+
+    facility: FacilityList = Field([])
+    interval: Annotated[str, AfterValidator(_checked)] = Field(
+        "auto",
+        description="length of an interval: hours that divide a day, days, weeks, months or a year"
+        " (`1h`, `6h`, `1d`, `1w`, `1mo`, `1y`), which start by the facility's time zone; `auto`:"
+        " the finest of 1h, 1d, 1mo that gives at most `max_points` rows for each facility",
+        examples=["auto"],
+    )
+    max_points: int = Field(
+        1000, ge=1, le=MAX_ROWS, description="for `auto`: maximum number of rows for each facility"
+    )
+    as_of: Instant | None = Field(
+        None,
+        description="answers with hours, contracts and certificates as they were known at this"
+        " time; default: now",
+    )
+    format: FormatName | None = Field(
+        None, description="instead of the header `Accept`: `json`, `csv`, `arrow` or `parquet`"
+    )
+
+    def length(self, begins: datetime, ends: datetime) -> IntervalLength:
+        """Return the length of an interval, which ``auto`` chooses."""
+        if self.interval != "auto":
+            return parse(self.interval)
+        chosen = finest(begins, ends, limit=self.max_points)
+        return HOURLY if chosen.in_hour else chosen
+
+
+@router.get(
+    "/v1/electricity",
+    summary="List how electricity is supplied",
+    response_model=list[ElectricityUse],
+    responses=_USES.documented(
+        "A row for each facility and interval: the load, what contracts supply of it by the"
+        f" facility's rule of matching, and CO2 both location-based and market-based. {_BOTH}",
+        NotFound,
+        TooManyRows,
+    ),
+)
+async def get_electricity(
+    context: InContext,
+    who: Reader,
+    query: Annotated[ElectricityQuery, FromQuery()],
+    accept: Accept = "",
+) -> Response:
+    """List loads with what is matched of them."""
+    facilities, read, now = await _read(context, who, query)
+    rows = [
+        row
+        for part in read
+        for row in use_rows(part.asked.facility, part.hours, part.asked.buckets, now)
+    ]
+    return _answer(rows, _USES, facilities, query, accept)
+
+
+@router.get(
+    "/v1/electricity/contracts",
+    summary="List what contracts supply",
+    response_model=list[ContractUse],
+    responses=_CONTRACTS.documented(
+        f"A row for each contract and interval: what it has, and what the load uses of it. {_BOTH}",
+        NotFound,
+        TooManyRows,
+    ),
+)
+async def get_contracts(
+    context: InContext,
+    who: Reader,
+    query: Annotated[ElectricityQuery, FromQuery()],
+    accept: Accept = "",
+) -> Response:
+    """List contracts with what is used of them."""
+    facilities, read, _ = await _read(context, who, query, of_contracts=True)
+    rows = [
+        row
+        for part in read
+        for row in contract_rows(part.asked.facility, part.hours, part.asked.buckets)
+    ]
+    return _answer(rows, _CONTRACTS, facilities, query, accept)
+
+
+def _answer(
+    rows: Sequence[Row],
+    shape: Shape,
+    facilities: Sequence[FacilityRow],
+    query: ElectricityQuery,
+    accept: str,
+) -> Response:
+    key = shape.columns[2]
+    ordered = sorted(rows, key=lambda row: (row["time"], row["facility"], row[key] or ""))
+    return table_answer(
+        shape.table_of(ordered),
+        shape,
+        accept=accept,
+        name=query.format,
+        headers=retired_header(facilities, query.facility),
+    )
+
+
+async def _read(
+    context: InContext, who: Reader, query: ElectricityQuery, *, of_contracts: bool = False
+) -> tuple[list[FacilityRow], list[MatchedFacility], datetime]:
+    """Read and match what is asked for; the last is up to when."""
+    now = context.clock.now()
+    if query.as_of is not None:
+        now = min(now, query.as_of)
+    begins, ends = query.bounds(now)
+    # what lies ahead of the clock is no gap
+    until = min(ends, now)
+    interval = query.length(begins, ends)
+    facilities = await visible_facilities(context, who, query.facility)
+    stated = await stated_electricity(context, facilities, query.as_of)
+    rows = sum(len(electricity.contracts) if of_contracts else 1 for _, electricity in stated)
+    count = rows * count_about(interval, begins, until)
+    if count > MAX_ROWS:
+        raise TooManyRows(
+            f"The answer would have about {count} rows, more than {MAX_ROWS}; use a coarser"
+            " interval (or `auto`), a shorter time span or fewer facilities."
+        )
+    read = []
+    async with context.database.read() as connection:
+        for facility, electricity in stated:
+            buckets = cut(interval, begins, until, timezone=facility.timezone, limit=MAX_ROWS)
+            asked = FacilityElectricity(facility=facility, stated=electricity, buckets=buckets)
+            if buckets:
+                read.append(
+                    await read_matched(context, connection, asked, now=now, as_of=query.as_of)
+                )
+    return facilities, read, now

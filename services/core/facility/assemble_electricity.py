@@ -1,0 +1,138 @@
+"""From contracts and certificates to what they supply in each hour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.accounting.scope2.certified import certified
+from services.core.accounting.scope2.matching import Supply
+from services.core.accounting.scope2.periods import DatedPolicy, Integers, MatchCalendar
+from services.core.accounting.scope2.policies import POLICIES
+from services.core.facility.electricity import MWH_KWH, Certificate, Contract, Electricity
+from services.core.timeline.instants import to_us
+
+Floats = NDArray[np.float64]
+Booleans = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Hours:
+    """The hours that are matched, ascending and without a gap, and what is known of them."""
+
+    hour_us: Integers
+    load_kwh: Floats
+    zone: ZoneInfo
+    #: certificates that were retired until then count
+    today: date
+    #: kg per kWh by factor and hour; NaN where none holds
+    factors: Mapping[str, Floats]
+
+    def from_day(self, day: date | None) -> Booleans:
+        """Return which hours begin at a local day or later; None: all."""
+        if day is None:
+            return np.ones(self.hour_us.size, dtype=np.bool_)
+        return np.asarray(self.hour_us >= self.midnight_us(day), dtype=np.bool_)
+
+    def midnight_us(self, day: date) -> int:
+        """Return when a local day begins."""
+        return to_us(datetime.combine(day, time(), self.zone))
+
+
+def calendar(electricity: Electricity, zone: ZoneInfo) -> MatchCalendar:
+    """Return the periods that the rules of matching have."""
+    return MatchCalendar(electricity.policies, zone)
+
+
+def months(zone: ZoneInfo) -> MatchCalendar:
+    """Return the local months, which certificates are of."""
+    return MatchCalendar([DatedPolicy(policy=POLICIES["monthly"])], zone)
+
+
+def supplies(electricity: Electricity, hours: Hours) -> list[Supply]:
+    """Return what each contract supplies, in the order of the file."""
+    if not hours.hour_us.size:
+        return []
+    certificates = _Certificates(electricity.certificates, hours)
+    periods = calendar(electricity, hours.zone)
+    period, policy = periods.period_of(hours.hour_us), periods.policy_of(hours.hour_us)
+    same_zone = np.array([p.same_zone for p in periods.policies])[policy]
+    by_hour = np.array([p.period == "hour" for p in periods.policies])[policy]
+    result = []
+    for contract in electricity.contracts:
+        counts = hours.from_day(contract.from_)
+        if contract.to is not None:
+            counts &= ~hours.from_day(contract.to)
+        if contract.zone not in {None, electricity.zone}:
+            counts &= ~same_zone
+        factor = np.zeros(hours.hour_us.size)
+        if contract.factor is not None:
+            factor = hours.factors[contract.factor]
+            # nobody can say what it emits where no version of its factor holds
+            counts &= ~np.isnan(factor)
+            factor = np.nan_to_num(factor)
+        kwh, period_kwh = certificates.supplied(contract, counts, period, by_hour)
+        result.append(Supply(kwh=kwh, factor=factor, period_kwh=period_kwh))
+    return result
+
+
+def grid_carbon_free(electricity: Electricity, hours: Hours) -> Floats:
+    """Return the carbon-free ratio of the grid's electricity by hour; NaN: not stated."""
+    shares = np.full(hours.hour_us.size, np.nan)
+    for entry in electricity.grid_shares:
+        shares[hours.from_day(entry.from_)] = entry.percent / 100
+    return shares
+
+
+class _Certificates:
+    """Retired certificates by the hour or month that they are of."""
+
+    def __init__(self, certificates: Sequence[Certificate], hours: Hours) -> None:
+        self._hours = hours
+        self._month = months(hours.zone).period_of(hours.hour_us)
+        self._retired: dict[str, list[Certificate]] = {}
+        for certificate in certificates:
+            if certificate.retired is not None and certificate.retired <= hours.today:
+                self._retired.setdefault(certificate.contract, []).append(certificate)
+
+    def supplied(
+        self, contract: Contract, counts: Booleans, period: Integers, by_hour: Booleans
+    ) -> tuple[Floats, Floats | None]:
+        """Return what a contract supplies by hour, and by period without an hour."""
+        hours = self._hours
+        if not contract.needs_certificates and contract.share is not None:
+            return np.where(counts, hours.load_kwh * (contract.share / 100), 0.0), None
+        of_hour, of_month = self._certified(contract.id)
+        if contract.share is not None:
+            kwh = np.where(counts, hours.load_kwh * (contract.share / 100), 0.0)
+            return certified(kwh, of_hour, self._month, of_month), None
+        period_kwh = np.zeros(int(period.max()) + 1)
+        # a month has no hour: it supplies nothing where each hour is matched by itself
+        counts_whole = counts & ~by_hour
+        for month in np.flatnonzero(of_month).tolist():
+            counted = np.flatnonzero(counts_whole & (self._month == month))
+            if counted.size:
+                period_kwh[period[counted[0]]] += of_month[month]
+        return np.where(counts, of_hour, 0.0), period_kwh
+
+    def _certified(self, contract: str) -> tuple[Floats, Floats]:
+        """Return kWh by hour and by month."""
+        hour_us = self._hours.hour_us
+        of_hour = np.zeros(hour_us.size)
+        of_month = np.zeros(int(self._month.max()) + 1)
+        for certificate in self._retired.get(contract, ()):
+            if certificate.hour is not None:
+                place = int(np.searchsorted(hour_us, to_us(certificate.hour)))
+                if place < hour_us.size and hour_us[place] == to_us(certificate.hour):
+                    of_hour[place] += certificate.mwh * MWH_KWH
+            elif certificate.month is not None:
+                begin_us = self._hours.midnight_us(certificate.month)
+                place = int(np.searchsorted(hour_us, begin_us))
+                if hour_us[0] <= begin_us and place < hour_us.size:
+                    of_month[self._month[place]] += certificate.mwh * MWH_KWH
+        return of_hour, of_month

@@ -1,0 +1,282 @@
+"""Scope 2 by the hour: matched by hour, month and year, with certificates, and as it was known."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import nanoarrow as na
+import psycopg
+import pytest
+
+from services.core.facility.errors import ApplyError
+from services.core.facility.file import parse
+from services.core.runtime.clock import FixedClock
+from services.core.store.database.connect import engine
+from services.core.store.registry.apply import apply
+from tests.integration.aggregator.plant import apply_text, instant
+from tests.services import Postgres
+
+NOW = instant("2026-11-23T18:00:30Z")
+FIRST = "2026-11-23T06:00:00Z"
+LAST = "2026-11-23T12:00:00Z"
+
+LOAD_MWH = (10, 12, 8, 15, 20, 5)
+CONTRACTED_MWH = (0, 20, 20, 10, 5, 0)
+RESIDUAL = (0.55, 0.45, 0.40, 0.50, 0.65, 0.70)
+GRID = (0.5, 0.3, 0.2, 0.4, 0.6, 0.7)
+
+_SITE = """
+facility: {id: SITE, name: Site, timezone: Europe/Vienna}
+devices:
+  - id: meter
+    channels: [{id: import, quantity: energy, unit: kWh, kind: counter, max_rate: 100000}]
+  - id: gas
+    channels: [{id: volume, quantity: volume, unit: m3, kind: counter, max_rate: 100}]
+factors:
+  - {id: grid, unit: kWh, co2_kg: 0.3, citation: a}
+  - {id: rest, unit: kWh, co2_kg: 0.5, basis: market, citation: b}
+  - {id: burnt, unit: MWh, co2_kg: 400, citation: c}
+sources:
+  - {id: grid, scope: 2, method: activity, input: meter.import, factor: grid, market_factor: rest}
+  - {id: boiler, scope: 1, method: activity, input: gas.volume, factor: natural-gas,
+     calorific_value: 39.3}
+electricity:
+  zone: AT
+  match: MATCH
+  grid_carbon_free: [{percent: 50}]
+  contracts:
+    - {id: park, technology: wind, citation: PPA 1}
+"""
+
+
+def certificates(*more: str, prefix: str = "EECS 00") -> str:
+    lines = [
+        f"{{id: '{prefix}{i}', contract: park, hour: '2026-11-23T{6 + i:02}:00:00Z',"
+        f" mwh: {mwh}, retired: 2026-11-23}}"
+        for i, mwh in enumerate(CONTRACTED_MWH)
+        if mwh
+    ]
+    return "  certificates:\n" + "".join(f"    - {line}\n" for line in (*lines, *more))
+
+
+def site(slug: str, match: str, *more: str) -> str:
+    return _SITE.replace("SITE", slug).replace("MATCH", match) + "".join(more)
+
+
+MATCHED = site("matched", "hourly", certificates())
+ANNUAL = site("yearly", "annual", certificates(prefix="annual-"))
+MONTHS = site(
+    "months",
+    "[{policy: annual}, {policy: ghgp-2025-draft, from: 2026-11-24}]",
+    "    - {id: far, technology: gas, factor: burnt, share: 50, zone: CZ}\n",
+    "  certificates:\n",
+    "    - {id: m1, contract: park, month: 2026-11, mwh: 20, retired: 2026-11-20}\n",
+    "    - {id: m2, contract: park, month: 2026-11, mwh: 99}\n",
+    "    - {id: m3, contract: park, month: 2026-10, mwh: 99, retired: 2027-01-01}\n",
+)
+SHARED = site(
+    "shared",
+    "hourly",
+    "    - {id: plant, technology: gas, factor: burnt, share: 40, to: 2026-11-23}\n",
+    "    - {id: certified, technology: gas, factor: burnt, share: 40, certified: true}\n",
+    "  certificates:\n",
+    "    - {id: c1, contract: certified, month: 2026-11, mwh: 14, retired: 2026-11-20}\n",
+)
+
+_HOUR = """
+INSERT INTO emission_hour (source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms,
+    version, final, quality, reason, known_at, opened_at)
+SELECT s.id, %(hour)s, %(co2)s, %(co2)s, %(market)s, %(kwh)s, 3600000, 1, true, 'measured',
+       'closed', %(hour)s::timestamptz + interval '1 hour', %(hour)s::timestamptz
+FROM source s JOIN facility f ON f.id = s.facility_id
+WHERE s.slug = 'grid' AND f.slug = ANY(%(facilities)s)
+"""
+
+
+@pytest.fixture(scope="module")
+def sites(postgres_cluster: Postgres, migrated_template: str) -> Iterator[str]:
+    """Facilities with the same six hours, under several rules; one states no electricity."""
+    with postgres_cluster.fresh_database(template=migrated_template) as url:
+        plain = site("plain", "hourly")
+        slugs = ["matched", "yearly", "months", "shared", "plain"]
+        for text in (MATCHED, ANNUAL, MONTHS, SHARED, plain[: plain.index("electricity:")]):
+            apply_text(url, text)
+        with psycopg.connect(url, autocommit=True) as connection:
+            for i, mwh in enumerate(LOAD_MWH):
+                ug = mwh * 1000 * 1e9
+                connection.execute(
+                    _HOUR,
+                    {
+                        "hour": f"2026-11-23T{6 + i:02}:00:00Z",
+                        "co2": round(ug * GRID[i]),
+                        "market": round(ug * RESIDUAL[i]),
+                        "kwh": mwh * 1000 * 10**9,
+                        "facilities": slugs,
+                    },
+                )
+            connection.execute("UPDATE electricity_revision SET known_at = '2026-11-23T10:30:00Z'")
+            connection.execute("UPDATE source_revision SET known_at = '2026-01-01T00:00:00Z'")
+            connection.execute("UPDATE factor SET known_from = '2026-01-01T00:00:00Z'")
+        yield url
+
+
+@pytest.fixture
+def database_url(sites: str) -> str:
+    """The API's database, in place of an empty one."""
+    return sites
+
+
+@pytest.fixture(autouse=True)
+def _present(clock: FixedClock) -> None:
+    clock.instant = NOW
+
+
+async def ask(
+    client: httpx.AsyncClient, path: str = "/v1/electricity", **parameters: object
+) -> list[dict[str, Any]]:
+    asked = {"from": FIRST, "to": LAST, **parameters}
+    response = await client.get(path, params=asked)
+    assert response.status_code == 200, response.text
+    rows: list[dict[str, Any]] = response.json()
+    return rows
+
+
+@pytest.mark.vector
+async def test_hours_are_matched_with_the_certificates_of_the_hour(
+    client: httpx.AsyncClient,
+) -> None:
+    rows = await ask(client, facility="matched", interval="1h")
+    assert [row["load_kwh"] for row in rows] == [1000 * mwh for mwh in LOAD_MWH]
+    assert [row["matched_kwh"] for row in rows] == [0, 12_000, 8_000, 10_000, 5_000, 0]
+    (day,) = await ask(client, facility="matched", interval="1d")
+    assert day["time"] == "2026-11-22T23:00:00Z"
+    assert (day["matched_kwh"], day["matched_share"], day["hourly_share"]) == (35_000, 0.5, 0.5)
+    assert (day["known_hours"], day["unmatched_hours"]) == (6, 4)
+    assert day["co2_location_kg"] == pytest.approx(31_700, abs=1e-6)
+    assert day["co2_market_kg"] == pytest.approx(21_250, abs=1e-6)
+    assert (day["carbon_free_share"], day["cfe_share"]) == (0.5, 0.75)
+    # one way: what /v1/emissions says of the same sources
+    emissions = await client.get(
+        "/v1/emissions",
+        params={
+            "facility": "matched",
+            "source": "grid",
+            "from": FIRST,
+            "to": LAST,
+            "interval": "1d",
+        },
+    )
+    (grid,) = emissions.json()
+    assert day["co2_location_kg"] == pytest.approx(grid["co2_kg"], abs=1e-6)
+    assert day["co2_uncontracted_kg"] == pytest.approx(grid["co2_market_kg"], abs=1e-6)
+    (year,) = await ask(client, facility="matched", interval="1y")
+    assert (year["co2_market_kg"], year["state"]) == (day["co2_market_kg"], "provisional")
+    assert {row["state"] for row in rows} == {"final"}
+
+
+@pytest.mark.vector
+async def test_a_year_matched_as_a_whole_shows_what_its_hours_say_beside_it(
+    client: httpx.AsyncClient,
+) -> None:
+    (day,) = await ask(client, facility="yearly", interval="1d")
+    assert (day["match"], day["matched_share"], day["hourly_share"]) == ("annual", 0.785714, 0.5)
+    assert day["co2_market_kg"] == pytest.approx(8_125, abs=1e-6)
+    # the hours of the year add up to it
+    hours = await ask(client, facility="yearly", interval="1h")
+    assert sum(row["co2_market_kg"] for row in hours) == pytest.approx(8_125, abs=1e-6)
+    (first,) = await ask(client, facility="yearly", interval="1h", to="2026-11-23T07:00:00Z")
+    assert first == hours[0]
+
+
+async def test_certificates_of_months_count_once_they_are_retired_and_zones_by_the_rule(
+    client: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    (day,) = await ask(client, facility="months", interval="1d")
+    # 20 MWh of November; the gas of the neighbour supplies half of the load of each hour
+    assert day["matched_kwh"] == pytest.approx(55_000)
+    assert day["contracted_kwh"] == pytest.approx(35_000)
+    assert (day["match_published"], day["match_draft"]) == (None, False)
+    used = await ask(client, "/v1/electricity/contracts", facility="months", interval="1d")
+    assert [(row["contract"], row["zone"]) for row in used] == [("far", "CZ"), ("park", "AT")]
+    assert [row["used_kwh"] for row in used] == [pytest.approx(35_000), pytest.approx(20_000)]
+    assert used[0]["co2_kg"] == pytest.approx(35_000 * 0.4)
+    mean = sum(RESIDUAL) / 6
+    assert day["co2_market_kg"] == pytest.approx(35_000 * 0.4 + 15_000 * mean)
+    assert day["carbon_free_share"] == pytest.approx(20 / 70, abs=1e-6)
+    clock.instant = instant("2026-11-25T12:00:00Z")
+    (later,) = await ask(
+        client, facility="months", interval="1d", **{"from": "2026-11-25", "to": "now"}
+    )
+    assert (later["match"], later["match_published"]) == ("ghgp-2025-draft", "2025-10-20")
+    assert (later["match_draft"], later["load_kwh"], later["matched_share"]) == (True, None, None)
+    assert (later["co2_market_kg"], later["coverage"]) == (None, 0)
+
+
+async def test_a_share_of_the_load_has_its_time_and_its_certificates(
+    client: httpx.AsyncClient,
+) -> None:
+    used = await ask(client, "/v1/electricity/contracts", facility="shared", interval="1d")
+    # the first one ended; of the second 28 MWh are claimed, and 14 certified for the month
+    assert {row["contract"]: row["used_kwh"] for row in used} == {
+        "park": 0,
+        "plant": 0,
+        "certified": pytest.approx(14_000),
+    }
+    hours = await ask(client, facility="shared", interval="1h")
+    assert [row["matched_share"] for row in hours] == [pytest.approx(0.2)] * 6
+
+
+async def test_an_answer_as_of_a_time_has_the_contracts_and_hours_of_then(
+    client: httpx.AsyncClient,
+) -> None:
+    assert await ask(client, facility="matched", as_of="2026-11-23T10:00:00Z") == []
+    (then,) = await ask(client, facility="matched", interval="1d", as_of="2026-11-23T10:31:00Z")
+    assert (then["load_kwh"], then["matched_kwh"]) == (45_000, 30_000)
+
+
+async def test_it_comes_as_csv_and_arrow_and_nobody_else_has_rows(
+    client: httpx.AsyncClient,
+) -> None:
+    everything = await ask(client, interval="1d")
+    assert [row["facility"] for row in everything] == ["matched", "months", "shared", "yearly"]
+    asked = {"from": FIRST, "to": LAST, "interval": "1d"}
+    text = await client.get("/v1/electricity", params={**asked, "format": "csv"})
+    rows = list(csv.DictReader(io.StringIO(text.text)))
+    assert [row["matched_share"] for row in rows] == ["0.5", "0.785714", "0.2", "0.785714"]
+    stream = await client.get("/v1/electricity", params={**asked, "format": "arrow"})
+    table = na.ArrayStream.from_readable(stream.content).read_all()
+    names = [field.name for field in table.schema.fields]
+    assert names == list(everything[0])
+    refused = await client.get("/v1/electricity", params={**asked, "interval": "15m"})
+    assert refused.status_code == 422
+    assert "matched by the hour" in refused.text
+    many = await client.get("/v1/electricity", params={"from": "1990-01-01", "interval": "1h"})
+    assert (many.status_code, "coarser" in many.text) == (422, True)
+
+
+def test_a_certificate_counts_for_one_facility_alone(sites: str) -> None:
+    twice = site("twin", "hourly", certificates(prefix="eecs00"))
+    before = MATCHED.replace("Site", "Site again")
+
+    def try_to(text: str, *, limited: bool = False) -> list[str]:
+        bind = engine(sites, process="test")
+        try:
+            with bind.begin() as connection:
+                return apply(connection, parse(text), limited=limited)
+        finally:
+            bind.dispose()
+
+    with pytest.raises(ApplyError, match="certificate eecs001 is already used by facility matched"):
+        try_to(twice)
+    with pytest.raises(ApplyError, match="already used by another facility: a certificate counts"):
+        try_to(twice, limited=True)
+    assert try_to(before) == ["~ facility matched"]
+    # whoever gives it up lets others have it
+    assert "- certificate EECS 001" in try_to(MATCHED[: MATCHED.index("  certificates:")])
+    assert {"+ contract park", "+ certificate eecs001"} <= set(try_to(twice))
+    with pytest.raises(ApplyError, match="facility twin"):
+        try_to(MATCHED)
