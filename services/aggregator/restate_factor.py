@@ -24,6 +24,7 @@ from services.core.accounting.minute_rounding import billionths, holdable, multi
 from services.core.store.emissions import deferred_minutes, factor_restatement, window_changes
 from services.core.store.emissions.deferred_minutes import DeferredMinutes
 from services.core.store.emissions.factor_restatement import Amounts, Masses, Queued
+from services.core.store.factor_series.methods import with_hours
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.schema.figures import MASSES, names
 from services.core.timeline.intervals import Interval
@@ -31,6 +32,9 @@ from services.core.timeline.intervals import Interval
 #: Minutes of all sources in one step: about half a second's work, so that live data come between.
 #: Four weeks of twenty sources, which is a chunk of them, are fewer.
 _STEP_MINUTES = 850_000
+
+#: Hours of one step where factors change by the hour.
+_STEP_HOURS = 31 * 24
 
 #: Sources lie this far apart in what orders minutes by source: more than minutes since the epoch.
 _SOURCE_KEY = 1 << 32
@@ -68,10 +72,16 @@ def step(
         return 0
     first = min(q.first for q in oldest.values()) // 60 * 60
     stop = _stop(connection, first, len(oldest))
+    if any(methods[source_id].series for source_id in oldest):
+        # another factor each hour is a piece of its own
+        stop = min(stop, first + _STEP_HOURS * 60)
     # a source's own requests come one after the other, in the order in which they were made
     chosen = [q for q in oldest.values() if q.first < stop]
     source_ids = [q.source_id for q in chosen]
     amounts = factor_restatement.amounts(connection, source_ids, first, stop)
+    methods |= with_hours(
+        connection, {i: methods[i] for i in source_ids}, np.arange(first // 60, stop // 60)
+    )
     # of a fuel that is measured the amount alone does not tell the gases
     measured = {source_id for source_id in source_ids if methods[source_id].fuel is not None}
     unknown = amounts.unknown.union(set(noted).intersection(source_ids), measured)

@@ -29,6 +29,7 @@ from services.aggregator.pieces import LIVE_MINUTES, Pieces
 from services.aggregator.put_back import put_back
 from services.core.store.computation import computable_ranges, compute
 from services.core.store.computation.ranges import Ranges
+from services.core.store.computation.series_hours import given_hours
 from services.core.store.emissions import (
     claims,
     deferred_minutes,
@@ -403,7 +404,11 @@ def _compute(context: _TickContext, work: Work) -> None:
     # what is opened may have to follow a new factor
     if opened or context.has_deferred:
         deferred_minutes.settle(connection, plan.id, ranges.by_id())
-    computed = compute.sources(context.readings, plan, ranges) if len(ranges) else []
+    computed = (
+        compute.sources(context.readings, given_hours(connection, plan, ranges), ranges)
+        if len(ranges)
+        else []
+    )
     context.noted = impossible.note(connection, plan, ranges, computed, noted=context.noted)
     changes = (
         minutes_and_hours.record(connection, computed, context.live_minutes, plan=plan)

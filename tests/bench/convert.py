@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from services.core.accounting.methods import ActivityMethod, FactorSpan, Method, StackMethod
+from services.core.accounting.factor_spans import FactorSpan
+from services.core.accounting.methods import ActivityMethod, Method, StackMethod
 from services.core.accounting.series import MinuteSeries
 from services.core.accounting.stack.equations import equation_for
 from services.core.accounting.stack.measured import StackInputs

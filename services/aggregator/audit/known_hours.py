@@ -44,6 +44,8 @@ def plan_as_known(
         plan,
         sources={source.source_id: known.source},
         channels=known.channels,
+        with_series=known.with_series,
+        as_of=as_of,
         fed_by=dict.fromkeys(known.channels, (source.source_id,)),
     )
 

@@ -13,6 +13,7 @@ from services.aggregator import close_hours, hour_points
 from services.aggregator.audit.hold import rolled_back
 from services.core.store.computation import computable_ranges, compute
 from services.core.store.computation.ranges import Ranges
+from services.core.store.computation.series_hours import given_hours
 from services.core.store.emissions import deferred_minutes, final_hours, minutes_and_hours
 from services.core.store.emissions.final_hours import StoredSource
 from services.core.store.emissions.packing import days as minute_days
@@ -60,7 +61,9 @@ def step(
             return []
         minute_days.open_ranges(connection, ranges.ids, ranges.firsts, ranges.lasts)
         deferred_minutes.settle(connection, plan.id, ranges.by_id())
-        computed = compute.sources(StoredReadings(connection), plan, ranges)
+        computed = compute.sources(
+            StoredReadings(connection), given_hours(connection, plan, ranges), ranges
+        )
         changes = minutes_and_hours.record(connection, computed, plan=plan)
         hours = hour_points.with_learning_hours(plan, changes.hours())
         again = close_hours.recorded_again(connection, hours, {source_id: (first, last)})

@@ -17,6 +17,7 @@ import psycopg
 from services.aggregator import close_hours
 from services.core.store.computation import compute
 from services.core.store.computation.ranges import Ranges
+from services.core.store.computation.series_hours import given_hours
 from services.core.store.emissions import hour_inputs
 from services.core.store.emissions.hour_closing import HourVerdict, biogenic_part
 from services.core.store.emissions.minute_changes import SourceMinutes
@@ -71,10 +72,9 @@ def hours(
     last_minute = min(last * 60 + 59, to_minute(now))
     if last_minute < first * 60:
         return {}
+    ranges = Ranges.from_intervals({source_id: [Interval.through(first * 60, last_minute)]})
     (computed,) = compute.sources(
-        StoredReadings(connection),
-        plan,
-        Ranges.from_intervals({source_id: [Interval.through(first * 60, last_minute)]}),
+        StoredReadings(connection), given_hours(connection, plan, ranges), ranges
     )
     figures = _sums(computed, first, last)
     wrong = _wrong_minutes(computed, stored)

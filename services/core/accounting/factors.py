@@ -49,6 +49,8 @@ class Factor:
     `uncertainty`: percent, half the 95 % interval. `gases`: kg of each other greenhouse gas, by the
     name that `gwp` has for it. `density_kg_m3`: of the fuel as it is metered. `publication` names a
     built-in figure's publication; `successor_expected` is the day by which a newer figure is due.
+    `fallback`: of a series of values by the hour, what holds for hours without one, in order; a
+    series has no figures of its own, `series_id` is where its values are.
     """
 
     id: str
@@ -73,6 +75,13 @@ class Factor:
     density_kg_m3: float | None = None
     publication: str = ""
     successor_expected: date | None = None
+    fallback: tuple[str, ...] | None = None
+    series_id: int | None = None
+
+    @property
+    def is_series(self) -> bool:
+        """Whether it has values by the hour, and no figures of its own."""
+        return self.fallback is not None
 
     def total_co2e_kg(self, gwp: GwpSet = AR6) -> float:
         """CO2e in kg per unit of activity; ConfigurationError when no figure is given at all."""

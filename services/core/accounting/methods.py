@@ -6,14 +6,22 @@ Masses here are unrounded kilograms; what the rules round is an hour's or a peri
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.core.accounting.derived.minutes import DerivedInput
+from services.core.accounting.factor_spans import (
+    FactorSpan,
+    Hourly,
+    PerUnit,
+    changes,
+    per_unit,
+    series,
+)
 from services.core.accounting.measured_fuel import FuelGases, MeasuredFuel
 from services.core.accounting.series import Minutes
 from services.core.accounting.stack.biogenic import BIOGENIC, BiogenicShare
@@ -45,7 +53,7 @@ class MinuteMasses:
 
 #: Masses by their names in kilograms without the unit, CO2 first: what thresholds may watch.
 MASS_NAMES: Final = tuple(
-    field.name.removesuffix("_kg") for field in fields(MinuteMasses) if field.name.endswith("_kg")
+    mass.name.removesuffix("_kg") for mass in fields(MinuteMasses) if mass.name.endswith("_kg")
 )
 
 if TYPE_CHECKING:
@@ -69,40 +77,6 @@ class Method(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FactorSpan:
-    """A factor as it applies to one unit of a channel, for a span of minutes."""
-
-    from_minute: int
-    #: exclusive; None: until further notice
-    to_minute: int | None
-    co2_kg: float
-    co2e_kg: float
-    co2_biogenic_kg: float = 0.0
-    #: the factor's row, for explanations
-    factor_id: int
-    #: mmBtu by default in one unit, where a fuel is measured beside it
-    heat_mmbtu: float = 0.0
-    #: what was taken for granted, a sentence each
-    notes: tuple[str, ...] = ()
-
-    def holds(self, minutes: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """In which of the minutes it holds."""
-        inside = minutes >= self.from_minute
-        return inside if self.to_minute is None else inside & (minutes < self.to_minute)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PerUnit:
-    """kg per unit of activity, minute by minute; 0 where not ``known``: no factor holds."""
-
-    co2_kg: NDArray[np.float64]
-    co2e_kg: NDArray[np.float64]
-    market_kg: NDArray[np.float64]
-    co2_biogenic_kg: NDArray[np.float64]
-    known: NDArray[np.bool_]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class ActivityMethod:
     """Mass = activity x emission factor (GHG Protocol Corporate Standard, ch. 6)."""
 
@@ -118,6 +92,8 @@ class ActivityMethod:
     is_export: bool = False
     #: heat content or carbon are measured, and gases follow them; None: the factor is all of it
     fuel: MeasuredFuel | None = None
+    #: hours of the series that factors are, by series; where there is none, it computes nothing
+    hourly: Hourly = field(default_factory=dict, compare=False, repr=False)
 
     def masses(self, series: Mapping[str, Minutes], minutes: NDArray[np.int64]) -> MinuteMasses:
         """Integrate a gauge's mean over its covered time; minutes without a factor are unknown."""
@@ -187,28 +163,24 @@ class ActivityMethod:
         return amount * (covered_us / HOUR_US) if is_rate else amount
 
     def per_unit(self, minutes: NDArray[np.int64]) -> PerUnit:
-        """Return the factors that hold in each of the minutes."""
-        co2 = np.zeros(minutes.size)
-        co2e = np.zeros(minutes.size)
-        biogenic = np.zeros(minutes.size)
-        known = np.zeros(minutes.size, dtype=bool)
-        for version in self.factor_spans:
-            inside = version.holds(minutes)
-            co2[inside], co2e[inside] = version.co2_kg, version.co2e_kg
-            biogenic[inside] = version.co2_biogenic_kg
-            known |= inside
-        market = co2.copy() if self.market_spans else co2
-        for version in self.market_spans:
-            market[version.holds(minutes) & known] = version.co2_kg
-        return PerUnit(
-            co2_kg=co2, co2e_kg=co2e, market_kg=market, co2_biogenic_kg=biogenic, known=known
-        )
+        """Return the factors that hold in each of the minutes.
+
+        :raises LookupError: it counts by a series whose hours were not given to it.
+        """
+        return per_unit(minutes, self.factor_spans, self.market_spans, self.hourly)
 
     def changes(self) -> list[int]:
-        """Minutes, ascending, at which a factor begins or ceases to hold."""
-        versions = (*self.factor_spans, *self.market_spans)
-        ends = {version.to_minute for version in versions if version.to_minute is not None}
-        return sorted({version.from_minute for version in versions} | ends)
+        """Minutes, ascending, at which a factor, or an hour's value, begins or ceases to hold."""
+        return sorted(changes((*self.factor_spans, *self.market_spans), self.hourly))
+
+    @property
+    def series(self) -> Mapping[int, Collection[tuple[str, ...]]]:
+        """The series that it counts by, each with its orders of fallbacks."""
+        return series((*self.factor_spans, *self.market_spans))
+
+    def with_hours(self, hourly: Hourly) -> ActivityMethod:
+        """Return it with hours of the series that it counts by."""
+        return replace(self, hourly=hourly)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ whether it can be computed, the aggregator to compute, an explanation to say how
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
@@ -14,9 +14,11 @@ from zoneinfo import ZoneInfo
 from services.core.accounting.activity import co2_per_unit
 from services.core.accounting.derived.formula import FormulaError
 from services.core.accounting.derived.minutes import DerivedInput
+from services.core.accounting.factor_spans import FactorSpan, SeriesTerms
 from services.core.accounting.factors import ConfigurationError, Factor
 from services.core.accounting.gwp import gwp_set
-from services.core.accounting.methods import ActivityMethod, FactorSpan, Method, StackMethod
+from services.core.accounting.hourly_factors import MEANS
+from services.core.accounting.methods import ActivityMethod, Method, StackMethod
 from services.core.accounting.registers import Epoch, RegisterConfig
 from services.core.accounting.series import ESTIMATED_AFTER_US, ChannelRule
 from services.core.accounting.stack.biogenic import BIOGENIC, BiogenicShare
@@ -37,6 +39,14 @@ from services.core.facility.devices import A_KIND
 from services.core.facility.in_force import InForce
 from services.core.facility.measured_fuels import default_heat, measured_fuel
 from services.core.timeline.instants import to_minute, to_us
+
+#: Row ids and records of the versions of a factor, by its name.
+FactorVersions = Callable[[str], Iterable[tuple[int, Factor]]]
+
+
+def no_versions(name: str) -> Iterable[tuple[int, Factor]]:  # noqa: ARG001 - there are none
+    """Return the versions of a factor where none are known."""
+    return ()
 
 
 def channel_rule(channel: model.Channel) -> ChannelRule:
@@ -113,10 +123,12 @@ def method(
     factors: Iterable[tuple[int, Factor]],
     timezone: str,
     market: Iterable[tuple[int, Factor]] = (),
+    fallbacks: FactorVersions = no_versions,
 ) -> Method:
     """Return the method of a source; ``channels`` by role, ``factors`` the versions of its factor.
 
-    ``market``: the versions of its market-based factor, if it names one.
+    ``market``: the versions of its market-based factor, if it names one. ``fallbacks``: those of
+    factors that hold for hours for which a series has no value.
 
     :raises ConfigurationError: it cannot be computed, with the reason and the way out.
     """
@@ -124,7 +136,7 @@ def method(
         return stack_method(source, channels, timezone)
     if isinstance(source, model.ProductionSource):
         return _production(source, channels, timezone)
-    return _activity(source, channels, factors, timezone, market)
+    return _activity(source, channels, factors, timezone, market, fallbacks)
 
 
 def equation(source: model.StackSource) -> Equation:
@@ -291,6 +303,7 @@ def _activity(
     factors: Iterable[tuple[int, Factor]],
     timezone: str,
     market: Iterable[tuple[int, Factor]],
+    fallbacks: FactorVersions,
 ) -> ActivityMethod:
     to_activity, activity_unit, derived = _input(source, channels)
     zone = ZoneInfo(timezone)
@@ -299,7 +312,7 @@ def _activity(
         name: str, versions: Iterable[tuple[int, Factor]]
     ) -> tuple[FactorSpan, ...]:
         factor_spans = tuple(
-            _factor_span(source, activity_unit, zone, factor_id, factor)
+            _factor_span(source, activity_unit, zone, factor_id, factor, fallbacks)
             for factor_id, factor in versions
         )
         if not factor_spans:
@@ -328,10 +341,21 @@ def _activity(
 
 
 def _factor_span(
-    source: model.ActivitySource, activity_unit: str, zone: ZoneInfo, factor_id: int, factor: Factor
+    source: model.ActivitySource,
+    activity_unit: str,
+    zone: ZoneInfo,
+    factor_id: int,
+    factor: Factor,
+    fallbacks: FactorVersions,
 ) -> FactorSpan:
+    if factor.is_series and source.analysis is not None:
+        raise ConfigurationError(
+            f"{factor.id} is a series by the hour, and the gases of this source are measured: give"
+            " it a factor with figures"
+        )
     per_unit = co2_per_unit(
-        factor,
+        # an hour's value is multiplied by what one kilogram comes to
+        replace(factor, co2_kg=1.0) if factor.is_series else factor,
         activity_unit,
         calorific_value=source.calorific_value,
         volume_correction=source.volume_correction,
@@ -347,7 +371,39 @@ def _factor_span(
         factor_id=factor_id,
         heat_mmbtu=0.0 if source.analysis is None else default_heat(factor, per_unit),
         notes=per_unit.notes,
+        series=_series_terms(source, activity_unit, zone, factor, fallbacks)
+        if factor.is_series
+        else None,
     )
+
+
+def _series_terms(
+    source: model.ActivitySource,
+    activity_unit: str,
+    zone: ZoneInfo,
+    factor: Factor,
+    fallbacks: FactorVersions,
+) -> SeriesTerms:
+    order = factor.fallback or ()
+    stated = []
+    for name in (name for name in order if name not in MEANS):
+        versions = list(fallbacks(name))
+        if not versions or any(version.is_series for _, version in versions):
+            raise ConfigurationError(
+                f"fallback {name!r} of {factor.id} is "
+                + (
+                    "a series itself: name a factor with figures"
+                    if versions
+                    else "neither in this file nor built in nor imported; month and year are means"
+                    " of its own values"
+                )
+            )
+        applied = (
+            _factor_span(source, activity_unit, zone, row_id, version, no_versions)
+            for row_id, version in versions
+        )
+        stated.append((name, tuple(applied)))
+    return SeriesTerms(series_id=factor.series_id or 0, fallback=order, factors=tuple(stated))
 
 
 def _activity_unit(name: str, *, is_rate: bool) -> tuple[Conversion, str]:

@@ -73,7 +73,10 @@ def warnings(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
             yield from _warnings_of_direction(file, source)
             yield from _warnings_of_factors(source, factors, shared)
             yield from factor_warnings.warnings(
-                file, source, [factor_versions(name, factors, shared) for name in source.factors]
+                file,
+                source,
+                [factor_versions(name, factors, shared) for name in source.factors],
+                lambda name: enumerate(factor_versions(name, factors, shared)),
             )
             continue
         if source.validity == source.substitution == "none":
@@ -179,7 +182,14 @@ def _warnings_of_factors(
 def factor_record(factor: model.Factor) -> Factor:
     """Accounting's record of a factor in a facility file."""
     # an analysis is written out among the others
-    names = set(model.Factor.model_fields) - {"analysis", "heat_content", "heat_unit", "density"}
+    names = set(model.Factor.model_fields) - {
+        "analysis",
+        "heat_content",
+        "heat_unit",
+        "density",
+        "kind",
+        "co2_kg",
+    }
     content = None
     if factor.heat_content is not None and factor.heat_unit is not None:
         content = HeatContent(
@@ -187,6 +197,7 @@ def factor_record(factor: model.Factor) -> Factor:
         )
     return Factor(
         **{name: getattr(factor, name) for name in names},
+        co2_kg=None if factor.kind == "series" else factor.co2_kg,
         heat_content=content,
         density_kg_m3=factor.density,
     )
@@ -359,6 +370,7 @@ def _source(
             enumerate(versions.get("factor", [])),
             file.facility.timezone,
             enumerate(versions.get("market_factor", [])),
+            lambda name: enumerate(factor_versions(name, factors, shared)),
         )
         assemble_closing.closing_rule(source, channels)
         assemble_pollutants.pollutant_rules(source, channels)

@@ -11,7 +11,10 @@ from services.core.facility import assemble, model
 
 
 def warnings(
-    file: model.FacilityFile, source: model.ActivitySource, versions: Sequence[Sequence[Factor]]
+    file: model.FacilityFile,
+    source: model.ActivitySource,
+    versions: Sequence[Sequence[Factor]],
+    fallbacks: assemble.FactorVersions,
 ) -> Iterator[str]:
     """Say it in one sentence each; ``versions``: of the factor, and of the market-based one."""
     channels = {role: file.channel(reference) for role, reference in source.channels.items()}
@@ -22,6 +25,7 @@ def warnings(
             enumerate(versions[0]),
             file.facility.timezone,
             enumerate(versions[1] if len(versions) > 1 else ()),
+            fallbacks,
         )
     except (ConfigurationError, UnitError, KeyError):
         # said by the checks, with its place

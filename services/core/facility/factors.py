@@ -43,19 +43,67 @@ Gases = Annotated[
 ]
 
 
+#: What a series does not state.
+_FIGURES = (
+    "co2_kg",
+    "ch4_kg",
+    "n2o_kg",
+    "co2_biogenic_kg",
+    "co2e_kg",
+    "gases",
+    "heat_content",
+    "heat_unit",
+    "density",
+    "analysis",
+)
+
+#: Stands where a series has no mass; nothing is computed from it.
+_NO_FIGURE = 0.0
+
+
+def _fallback(value: object) -> object:
+    """Read `month year grid-gb` too, as a cell of a table has it."""
+    return tuple(value.split()) if isinstance(value, str) else value
+
+
+Fallback = Annotated[
+    tuple[Slug, ...],
+    BeforeValidator(_fallback, json_schema_input_type=list[str] | str),
+]
+
+
 class Factor(Part):
     """One version of an emission factor: masses per unit of activity, for a span of days."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "required": ["id", "citation"],
-            "anyOf": [{"required": ["unit", "co2_kg"]}, {"required": ["analysis"]}],
+            "anyOf": [
+                {"required": ["unit", "co2_kg"]},
+                {"required": ["analysis"]},
+                {"required": ["unit", "kind"]},
+            ],
         }
     )
 
     id: Slug = Field(
         examples=["works-grid"],
         description="Name of the factor. Several entries with one id are its versions.",
+    )
+    kind: Literal["series"] | None = Field(
+        None,
+        description=(
+            "series: it has values by the hour, which are imported or sent, and no masses here."
+        ),
+    )
+    fallback: Fallback | None = Field(
+        None,
+        examples=[["month", "year", "grid-gb"]],
+        description=(
+            "Of a series, what holds for hours without a value, in order: month and year, the mean"
+            " of its values, or the name of a factor that is no series. Default: such hours are"
+            " unknown."
+        ),
     )
     analysis: FuelAnalysis | None = Field(
         None,
@@ -72,7 +120,7 @@ class Factor(Part):
         examples=[0.25],
         description=(
             "kg of CO2 per unit; 0 for a fuel of biomass alone, see co2_biogenic_kg. Of an"
-            " analysis, computed."
+            " analysis, computed; of a series, not stated."
         ),
     )
     ch4_kg: GasKg = Field(0.0, description="kg of CH4 per unit.")
@@ -151,6 +199,25 @@ class Factor(Part):
     def _masses_follow_from_an_analysis(cls, data: Any) -> Any:
         """Write out what the analysis gives: a factor is kept as its figures and citation."""
         return with_analysed_figures(data)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_series_has_no_figures(cls, data: Any) -> Any:
+        """Let a series state no mass: an hour's value is what it has."""
+        if not isinstance(data, dict):
+            return data
+        if data.get("kind") != "series":
+            if data.get("fallback"):
+                raise ValueError(
+                    "fallback belongs to a factor by the hour: add kind: series, or remove it"
+                )
+            return data
+        stated = [name for name in _FIGURES if data.get(name)]
+        if stated:
+            raise ValueError(
+                f"{stated[0]} is no key of a series: its values by the hour are imported or sent"
+            )
+        return {**data, "co2_kg": _NO_FIGURE, "fallback": data.get("fallback") or ()}
 
     @model_validator(mode="after")
     def _ends_after_start(self) -> Factor:

@@ -14,8 +14,9 @@ from pydantic import TypeAdapter
 
 from services.core.accounting import factors as accounting_factors
 from services.core.accounting.factor_calendar import FactorAge
+from services.core.accounting.factor_spans import FactorSpan
 from services.core.accounting.factors import Factor, FactorError
-from services.core.accounting.methods import ActivityMethod, FactorSpan
+from services.core.accounting.methods import ActivityMethod
 from services.core.accounting.stack.equations import Equation
 from services.core.facility import assemble, model
 from services.core.facility.pollutants import OF_POLLUTANT

@@ -18,6 +18,7 @@ from psycopg.rows import class_row
 
 from services.core.store.computation import computable_ranges, compute
 from services.core.store.computation.ranges import Ranges
+from services.core.store.computation.series_hours import given_hours
 from services.core.store.emissions.minute_changes import SourceMinutes
 from services.core.store.readings.archive import missing
 from services.core.store.readings.packing.archived import ArchivedDayError
@@ -111,7 +112,7 @@ def minutes(
         return MinutesThen(computed=None, unknown=unknown)
     ranges = Ranges.from_intervals({source.id: [_of_hour(hour, last_minute) for hour in wanted]})
     try:
-        (computed,) = compute.sources(readings, known, ranges)
+        (computed,) = compute.sources(readings, given_hours(connection, known, ranges), ranges)
     except ArchivedDayError as error:
         return MinutesThen(computed=None, unknown=unknown | dict.fromkeys(wanted, str(error)))
     return MinutesThen(computed=computed, unknown=unknown)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+#: Whoever changes the registry; shared by those to whom it must stay as it is.
+REGISTRY: Final = 0x746F6E70
+
 #: With a facility's id: whoever computes, or deletes, what follows from its readings.
 FACILITY: Final = 0x746F6E
 
@@ -16,3 +19,6 @@ SUMS: Final = 0x746F6E74
 
 #: Of a session: whoever writes the archive, lets readings leave for it, or brings them back.
 ARCHIVE: Final = 0x746F6E61
+
+#: With a series' id: whoever writes values of a factor by the hour.
+FACTOR_SERIES: Final = 0x746F6E68

@@ -118,7 +118,7 @@ def write(
     packed, digests = [], []
     for i, (source_id, day) in enumerate(zip(sources.tolist(), numbers.tolist(), strict=True)):
         part = minutes.where(slice(int(bounds[i]), int(bounds[i + 1])))
-        packed.append(codec.pack(part, factors_of(plan, source_id, day)))
+        packed.append(codec.pack(part, factors_of(connection, plan, source_id, day)))
         digests.append(part.digest())
     connection.execute(
         _REPLACE,

@@ -24,6 +24,7 @@ from services.core.store.registry.apply import lock, raise_revision
 from services.core.store.registry.retirements import Retirement
 from services.core.store.schema import tables as t
 from services.core.store.schema.electricity_tables import certificate_use, electricity_revision
+from services.core.store.schema.factor_series_tables import factor_series, factor_value
 from services.core.store.schema.pathway_tables import base_year_figure, pathway_revision
 from services.core.store.schema.pollutant_tables import pollutant_mean, pollutant_mean_history
 from services.core.store.schema.product_tables import product_revision
@@ -69,6 +70,7 @@ _DATA: Final[Mapping[str, str]] = {
     "alert_transition": _THRESHOLDS,
     "threshold_state": _FACILITY,
     "quarantine": "facility = :facility",
+    factor_value.name: "series_id IN (SELECT s.id FROM factor_series s WHERE s.facility_id = :id)",
 }
 
 #: What goes with the facility itself, in such an order too.
@@ -84,6 +86,7 @@ _REGISTRY: Final[Mapping[str, str]] = {
     "channel": "id = ANY(:channels)",
     "device": _FACILITY,
     "factor": _FACILITY,
+    factor_series.name: _FACILITY,
     "facility_grant": _FACILITY,
     "set_aside": _FACILITY,
     base_year_figure.name: _FACILITY,

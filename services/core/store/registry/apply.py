@@ -18,7 +18,7 @@ from services.core.accounting.factors import Factor
 from services.core.facility import assemble, model
 from services.core.facility.checks import factor_record, factor_versions
 from services.core.facility.errors import ApplyError
-from services.core.store.database import database_time, notify
+from services.core.store.database import database_time, locks, notify
 from services.core.store.registry import (
     document_changes,
     electricity,
@@ -29,7 +29,7 @@ from services.core.store.registry import (
     retirements,
     revisions,
 )
-from services.core.store.registry.apply_factors import FactorChange, apply_factors
+from services.core.store.registry.apply_factors import FactorChange, apply_factors, with_fallbacks
 from services.core.store.registry.apply_thresholds import (
     OwnedElsewhereError,
     apply_thresholds,
@@ -39,8 +39,6 @@ from services.core.store.registry.builtin_release import load_builtin_factors
 from services.core.store.registry.shared_factors import shared_factors
 from services.core.store.schema import tables as t
 from services.core.store.schema.packed_tables import packed_readings
-
-_APPLY_LOCK = 0x746F6E70
 
 
 def apply(
@@ -76,7 +74,10 @@ def apply(
         grants.grant_secrets(connection, facility_id, file, changes, by or "tonne apply")
     channel_ids, altered = _devices(connection, file, facility_id, changes)
     changes += document_changes.of_derived(before, after)
-    altered_factors = apply_factors(connection, file, facility_id, changes)
+    altered_factors = with_fallbacks(
+        apply_factors(connection, file, facility_id, changes),
+        {factor.id: factor.fallback or () for factor in file.factors},
+    )
     shared = shared_factors(connection)
     _sources(
         connection,
@@ -106,7 +107,7 @@ def apply(
 
 def lock(connection: Connection) -> None:
     """Let nobody else change the registry until the transaction ends, and date what this does."""
-    connection.execute(select(func.pg_advisory_xact_lock(_APPLY_LOCK)))
+    connection.execute(select(func.pg_advisory_xact_lock(locks.REGISTRY)))
     database_time.date_as_believed(connection)
 
 
@@ -130,6 +131,7 @@ def _factors_used(file: model.FacilityFile) -> set[str]:
     }
     if file.electricity is not None:
         used |= set(file.electricity.factors)
+    used |= {name for factor in file.factors for name in factor.fallback or ()}
     return used - {factor.id for factor in file.factors}
 
 
@@ -307,6 +309,7 @@ def _sources(
             enumerate(factor_versions(activity.market_factor or "", own_factors, shared))
             if activity
             else (),
+            lambda name: enumerate(factor_versions(name, own_factors, shared)),
         )
         values = {
             "scope": source.scope,

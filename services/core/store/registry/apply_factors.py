@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -13,6 +13,7 @@ from services.core.accounting.factors import Factor
 from services.core.facility import model
 from services.core.facility.checks import factor_record
 from services.core.store.database import database_time
+from services.core.store.factor_series import names
 from services.core.store.registry.factors import figures, notes, stored_figures, to_row
 from services.core.store.schema import tables as t
 
@@ -60,7 +61,11 @@ def apply_factors(
             connection.execute(
                 insert(t.factor)
                 .values(
-                    slug=record.id, facility_id=facility_id, known_from=database_time.NOW, **row
+                    slug=record.id,
+                    facility_id=facility_id,
+                    known_from=database_time.NOW,
+                    series_id=series_id(connection, record, facility_id),
+                    **row,
                 )
                 .returning(t.factor)
             ).one()
@@ -81,6 +86,37 @@ def apply_factors(
         )
         for slug in {row.slug for row in (*added, *in_force.values())}
     }
+
+
+def series_id(connection: Connection, record: Factor, facility_id: int | None) -> int | None:
+    """Return where a factor's values by the hour are; None: it has figures.
+
+    :raises ApplyError: its values are per another unit.
+    """
+    if not record.is_series:
+        return None
+    return names.keep(connection, facility_id, record.id, record.unit)
+
+
+def with_fallbacks(
+    altered: Mapping[str, FactorChange], series: Mapping[str, Iterable[str]]
+) -> dict[str, FactorChange]:
+    """Return what happened to factors, a series with what happened to what it falls back to.
+
+    ``series``: by name, what each falls back to.
+    """
+    changes = dict(altered)
+    for slug, fallback in series.items():
+        parts = [altered[name] for name in (slug, *fallback) if name in altered]
+        if parts:
+            firsts, ends = [p.first_day for p in parts], [p.end_day for p in parts]
+            changes[slug] = FactorChange(
+                cause="; ".join(part.cause for part in parts),
+                first_day=None if None in firsts else min(filter(None, firsts)),
+                end_day=None if None in ends else max(filter(None, ends)),
+                same_days=all(part.same_days for part in parts),
+            )
+    return changes
 
 
 def annotate(connection: Connection, stored: Row[Any], factor: Factor) -> None:
@@ -113,12 +149,19 @@ def change_of(
         cause=cause,
         first_day=None if everything or first == date.min else first,
         end_day=None if everything or end == date.max else end,
-        same_days=_union(map(_days, before)) == _union(map(_days, after)),
+        # a series may be known for other hours than its days say
+        same_days=_union(map(_days, before)) == _union(map(_days, after))
+        and all(row.fallback is None for row in (*gone, *came)),
     )
 
 
 def _in_words(row: Row[Any]) -> str:
-    figure = f"{row.co2_kg!r} kg CO2" if row.co2_kg is not None else f"{row.co2e_kg!r} kg CO2e"
+    if row.fallback is not None:
+        figure = f"by the hour, else {row.fallback or 'unknown'}, "
+    elif row.co2_kg is not None:
+        figure = f"{row.co2_kg!r} kg CO2"
+    else:
+        figure = f"{row.co2e_kg!r} kg CO2e"
     if row.co2_biogenic_kg:
         figure += f" and {row.co2_biogenic_kg!r} kg of biomass"
     figure += f"/{row.unit}"

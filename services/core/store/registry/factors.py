@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from psycopg.rows import dict_row
 
 from services.core.accounting.factor_tables import read_gases, write_gases
 from services.core.accounting.factors import Factor, HeatContent
+from services.core.accounting.hourly_factors import MEANS
 
 _COLUMNS = (
     "unit",
@@ -37,6 +38,7 @@ FIGURES = (
     "heat_content_citation",
     "uncertainty_percent",
     "gases",
+    "fallback",
 )
 
 #: What is said of a version beside its figures; it may change while the version stays the same.
@@ -53,6 +55,7 @@ def to_row(factor: Factor) -> dict[str, Any]:
         "heat_content_citation": content.citation if content else None,
         "uncertainty_percent": factor.uncertainty,
         "gases": write_gases(factor.gases),
+        "fallback": None if factor.fallback is None else " ".join(factor.fallback),
         **notes(factor),
     }
 
@@ -87,6 +90,8 @@ def from_row(row: Mapping[str, Any]) -> Factor:
         **{name: row[name] for name in _COLUMNS},
         uncertainty=row["uncertainty_percent"],
         gases=read_gases(row["gases"]),
+        fallback=None if row["fallback"] is None else tuple(row["fallback"].split()),
+        series_id=row["series_id"],
         **{name: row[name] for name in NOTES},
         known_from=row["known_from"],
         known_to=row["known_to"],
@@ -123,3 +128,18 @@ def in_force(
             continue
         versions.setdefault(row["slug"], []).append((row["id"], from_row(row)))
     return versions
+
+
+def fallbacks(versions: Mapping[str, Iterable[tuple[int, Factor]]]) -> set[str]:
+    """Return the factors that series among the versions fall back to."""
+    return {
+        name
+        for of_factor in versions.values()
+        for _, version in of_factor
+        for name in fallbacks_of(version)
+    }
+
+
+def fallbacks_of(factor: Factor) -> list[str]:
+    """Return the factors that a series falls back to, in order."""
+    return [name for name in factor.fallback or () if name not in MEANS]

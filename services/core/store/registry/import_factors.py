@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, insert, update
 from services.core.facility.checks import factor_record
 from services.core.facility.factor_file import FactorRow
 from services.core.store.database import database_time
+from services.core.store.factor_series import names
 from services.core.store.registry import apply as registry
 from services.core.store.registry.apply_factors import FactorChange, change_of
 from services.core.store.registry.builtin_release import load_builtin_factors
@@ -41,7 +42,9 @@ def import_factors(
     other was what was known here.
     """
     registry.lock(connection)
-    changes = load_builtin_factors(connection, {row.id for row in rows})
+    changes = load_builtin_factors(
+        connection, {name for row in rows for name in (row.id, *(row.fallback or ()))}
+    )
     altered: dict[str, FactorChange] = {}
     for slug in dict.fromkeys(row.id for row in rows):
         before = in_force(connection, slug)
@@ -104,9 +107,12 @@ def _left(old: Row[Any], new: FactorRow) -> list[tuple[date | None, date | None]
 
 
 def _insert(connection: Connection, slug: str, values: dict[str, Any], since: Any) -> int:
+    series_id = None
+    if values["fallback"] is not None:
+        series_id = names.keep(connection, None, slug, values["unit"])
     made = connection.scalar(
         insert(t.factor)
-        .values(slug=slug, known_from=since, imported=True, **values)
+        .values(slug=slug, known_from=since, imported=True, series_id=series_id, **values)
         .returning(t.factor.c.id)
     )
     return int(made or 0)

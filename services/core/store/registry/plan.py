@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ from services.core.accounting.series import ChannelRule
 from services.core.accounting.stack.closing import ClosingRule
 from services.core.accounting.stack.qa import CalibrationRule
 from services.core.facility import assemble, assemble_closing, assemble_pollutants, model
+from services.core.store.factor_series.methods import counts_by_series
 from services.core.store.registry import factors
 from services.core.store.registry.retirements import Retirement
 from services.core.store.registry.watch_plan import WatchPlan, watch_plan
@@ -96,6 +98,10 @@ class FacilityPlan:
     set_aside: frozenset[int] = frozenset()
     #: ids of sources with pollutants, those that are set aside too
     with_pollutants: frozenset[int] = frozenset()
+    #: ids of sources that count by factors by the hour
+    with_series: frozenset[int] = frozenset()
+    #: when values by the hour were known; None: now
+    as_of: datetime | None = None
 
     def reads_log(self, source_id: int) -> bool:
         """Whether a source of the plan reads a log of events, which is known without readings."""
@@ -158,6 +164,8 @@ def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> F
         for name in spec.factors
     }
     versions = factors.in_force(connection, facility["id"], sorted(used))
+    if names := factors.fallbacks(versions):
+        versions |= factors.in_force(connection, facility["id"], sorted(names))
     sources: dict[int, SourcePlan] = {}
     roles: dict[int, dict[str, int]] = {}
     for row in input_rows:
@@ -177,6 +185,7 @@ def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> F
             versions.get(activity.factor, []) if activity else [],
             facility["timezone"],
             versions.get(activity.market_factor or "", []) if activity else [],
+            lambda name: versions.get(name, ()),
         )
         sources[row["id"]] = SourcePlan(
             id=row["id"],
@@ -205,6 +214,9 @@ def _plan(connection: psycopg.Connection[Any], facility: Mapping[str, Any]) -> F
         },
         fed_by=fed_by,
         with_pollutants=frozenset(source.id for source in sources.values() if source.pollutants),
+        with_series=frozenset(
+            source.id for source in sources.values() if counts_by_series(source.method)
+        ),
         calibrations={
             channel_id: rule
             for channel_id in fed_by

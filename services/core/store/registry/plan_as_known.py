@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from services.core.accounting.series import ChannelRule
 from services.core.facility import assemble, assemble_closing, model
+from services.core.store.factor_series.methods import counts_by_series
 from services.core.store.registry import factors
 from services.core.store.registry.channel_as_known import channel_as_known
 from services.core.store.registry.plan import SourcePlan
@@ -52,11 +53,17 @@ class SourceAsKnown:
 
     source: SourcePlan
     channels: Mapping[int, ChannelRule] = field(repr=False)
+    as_of: datetime
 
     @property
     def sources(self) -> Mapping[int, SourcePlan]:
         """Return it by its id, as a facility's plan has its sources."""
         return {self.source.id: self.source}
+
+    @property
+    def with_series(self) -> frozenset[int]:
+        """Return its id if it counts by factors by the hour."""
+        return frozenset({self.source.id} if counts_by_series(self.source.method) else ())
 
 
 def changes(
@@ -94,6 +101,8 @@ def source_as_known(
             inputs[role], channels[role] = known
     names = spec.factors if isinstance(spec, model.ActivitySource) else ()
     versions = factors.in_force(connection, facility_id, names, as_of)
+    if behind := factors.fallbacks(versions):
+        versions |= factors.in_force(connection, facility_id, sorted(behind), as_of)
     activity = spec if isinstance(spec, model.ActivitySource) else None
     market = activity.market_factor if activity else None
     return SourceAsKnown(
@@ -106,6 +115,7 @@ def source_as_known(
                 versions.get(activity.factor, []) if activity else [],
                 timezone,
                 versions.get(market, []) if market else [],
+                lambda name: versions.get(name, ()),
             ),
             inputs=inputs,
             lateness_s=spec.lateness,
@@ -114,4 +124,5 @@ def source_as_known(
         channels={
             channel_id: assemble.channel_rule(channels[role]) for role, channel_id in inputs.items()
         },
+        as_of=as_of,
     )

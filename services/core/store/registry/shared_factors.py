@@ -13,7 +13,7 @@ from services.core.accounting.factors import ConfigurationError, Factor
 from services.core.facility import assemble, model
 from services.core.facility.errors import ApplyError
 from services.core.store.registry import recompute_queue
-from services.core.store.registry.apply_factors import FactorChange
+from services.core.store.registry.apply_factors import FactorChange, with_fallbacks
 from services.core.store.registry.factors import from_row
 from services.core.store.schema import tables as t
 
@@ -91,6 +91,7 @@ def recompute_users(
         )
     }
     shared = shared_factors(connection)
+    series = _series(connection)
     rows = connection.execute(
         select(
             t.source.c.id,
@@ -104,11 +105,16 @@ def recompute_users(
     ).all()
     for row in rows:
         source = _SOURCE.validate_python(row.spec)
-        changes = {
-            slug: altered[slug]
-            for slug in source.factors
-            if slug in altered and (row.facility, slug) not in overridden
-        }
+        fallbacks = {**series.get(None, {}), **series.get(row.facility, {})}
+        here = with_fallbacks(
+            {
+                slug: change
+                for slug, change in altered.items()
+                if (row.facility, slug) not in overridden
+            },
+            {slug: fallbacks[slug] for slug in source.factors if slug in fallbacks},
+        )
+        changes = {slug: here[slug] for slug in source.factors if slug in here}
         wanted = recompute_queue.of_factors(changes, factor=source.factor)
         if wanted is None:
             continue
@@ -117,7 +123,7 @@ def recompute_users(
             .join(t.source_input, t.source_input.c.channel_id == t.channel.c.id)
             .where(t.source_input.c.source_id == row.id)
         ).one()
-        unusable = _unusable(source, channel.spec, [f for f in shared if f.id in changes])
+        unusable = _unusable(source, channel.spec, [f for f in shared if f.id in changes], shared)
         if unusable:
             slug, why = unusable
             raise ApplyError(
@@ -128,8 +134,25 @@ def recompute_users(
         )
 
 
+def _series(connection: Connection) -> dict[int | None, dict[str, list[str]]]:
+    """Read what series in force fall back to, by facility and name."""
+    fallbacks: dict[int | None, dict[str, list[str]]] = {}
+    for row in connection.execute(
+        select(t.factor.c.facility_id, t.factor.c.slug, t.factor.c.fallback).where(
+            t.factor.c.fallback.is_not(None), t.factor.c.known_to.is_(None)
+        )
+    ):
+        fallbacks.setdefault(row.facility_id, {}).setdefault(row.slug, []).extend(
+            row.fallback.split()
+        )
+    return fallbacks
+
+
 def _unusable(
-    source: model.ActivitySource, channel: Any, versions: Sequence[Factor]
+    source: model.ActivitySource,
+    channel: Any,
+    versions: Sequence[Factor],
+    shared: Sequence[Factor],
 ) -> tuple[str, str] | None:
     """Return the factor that the source cannot use, and why."""
     for slug in {version.id for version in versions}:
@@ -139,6 +162,7 @@ def _unusable(
                 {"input": model.Channel.model_validate(channel)},
                 enumerate(version for version in versions if version.id == slug),
                 "UTC",
+                fallbacks=lambda name: enumerate(f for f in shared if f.id == name),
             )
         except ConfigurationError as error:
             return slug, str(error)

@@ -13,6 +13,7 @@ from services.core.store.schema import (
     alert_tables,
     archive,
     electricity_tables,
+    factor_series_tables,
     packing,
     pathway_tables,
     pollutant_tables,
@@ -42,6 +43,9 @@ _CONFIGURE: dict[str, tuple[str, ...]] = {
     electricity_tables.electricity_revision.name: ("INSERT", "UPDATE"),
     electricity_tables.certificate_use.name: ("INSERT", "DELETE"),
     "factor": ("INSERT", "UPDATE"),
+    factor_series_tables.factor_series.name: ("INSERT",),
+    # a value stays what it was: another one is a row of its own
+    factor_series_tables.factor_value.name: ("INSERT",),
     alert_tables.threshold.name: ("INSERT", "UPDATE"),
     alert_tables.threshold_revision.name: ("INSERT", "UPDATE"),
     alert_tables.maintenance.name: ("INSERT", "UPDATE"),

@@ -257,6 +257,12 @@ factor = Table(
     ),
     Column("density_kg_m3", Double, comment="of the fuel as it is metered"),
     Column(
+        "fallback",
+        Text,
+        comment="of a series, what holds for hours without a value, in order; null: no series",
+    ),
+    Column("series_id", Integer, comment="of a series, the factor_series that has its values"),
+    Column(
         "publication",
         Text,
         nullable=False,

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from services.core.accounting.activity import co2_per_unit
+from services.core.accounting.factor_spans import FactorSpan
 from services.core.accounting.factors import Factor, HeatContent
-from services.core.accounting.methods import ActivityMethod, FactorSpan
+from services.core.accounting.methods import ActivityMethod
 from services.core.accounting.series import MinuteSeries
 from services.core.accounting.units import conversion, convert
 from services.core.facility import factor_file

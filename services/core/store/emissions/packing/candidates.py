@@ -21,6 +21,7 @@ from services.core.accounting.methods import ActivityMethod
 from services.core.accounting.minute_rounding import multipliable
 from services.core.store.emissions.packing import days
 from services.core.store.emissions.packing.codec import Factors
+from services.core.store.factor_series.methods import with_hours
 from services.core.store.packing import walk as walking
 from services.core.store.packing.days import PackedDay, Settled, begin
 from services.core.store.registry.plan import FacilityPlan
@@ -105,7 +106,7 @@ class Candidate:
         ).fetchone()
         if row is None:
             return None
-        factors = factors_of(self.plans.get(row[0]), self.source_id, self.day)
+        factors = factors_of(connection, self.plans.get(row[0]), self.source_id, self.day)
         pack = partial(days.pack, connection, self.source_id, self.day, factors)
         return Settled(facility_id=row[0], pack=pack)
 
@@ -156,13 +157,18 @@ def walk(
         yield Candidate(source_id=source_id, day=day, plans=plans)
 
 
-def factors_of(plan: FacilityPlan | None, source_id: int, day: int) -> list[Factors]:
+def factors_of(
+    connection: psycopg.Connection[Any], plan: FacilityPlan | None, source_id: int, day: int
+) -> list[Factors]:
     """Return the factors that a source's masses are made of that day; none: they are not."""
     source = None if plan is None else plan.sources.get(source_id)
     method = None if source is None else source.method
     if not isinstance(method, ActivityMethod):
         return []
     first, stop = day * DAY_MINUTES, (day + 1) * DAY_MINUTES
+    if method.series:
+        hours = np.arange(first // 60, stop // 60)
+        method = with_hours(connection, {source_id: method}, hours)[source_id]
     firsts = [first, *(cut for cut in method.changes() if first < cut < stop)]
     per_unit = method.per_unit(np.array(firsts, dtype=np.int64))
     columns = {mass.name: multipliable(getattr(per_unit, mass.in_kg)) for mass in MASSES}

@@ -1,0 +1,212 @@
+"""Factors by the hour, from their values to the totals that count by them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from services.core.accounting.hourly_factors import HOURLY
+from services.core.facility.errors import ApplyError
+from services.core.store.database.connect import engine
+from services.core.store.factor_series import names
+from services.core.store.factor_series.record import (
+    FutureValueError,
+    NewValues,
+    Recorded,
+    record,
+)
+from services.core.store.factor_series.values import resolved_hours
+from services.core.timeline.instants import to_us
+from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant
+from tests.integration.aggregator.test_closing import close_all
+
+HOUR = timedelta(hours=1)
+START = instant("2026-03-01T00:00:00Z")
+FILE = """
+facility: {id: works, name: Works, timezone: Europe/London}
+devices:
+  - {id: m, channels: [{id: e, quantity: energy, unit: MWh, kind: counter, max_rate: 1000}]}
+factors:
+  - {id: grid, kind: series, unit: MWh, basis: location, fallback: FALLBACK, citation: operator}
+  - {id: national, unit: kWh, co2_kg: 0.9, citation: ministry}
+sources:
+  - {id: bought, scope: 2, method: activity, input: m.e, factor: grid}
+"""
+LOAD = (10, 12, 8, 15, 20, 5)
+GRID = (0.5, 0.3, 0.2, 0.4, 0.6, 0.7)
+
+
+def hour(instant: datetime) -> int:
+    return int(instant.timestamp()) // 3600
+
+
+def bring(
+    url: str,
+    kg: Sequence[float],
+    *,
+    first: datetime = START,
+    known_at: datetime | None = None,
+    facility: int | None = 1,
+) -> Recorded:
+    bind = engine(url, process="test")
+    try:
+        with bind.begin() as connection:
+            (series,) = names.series(connection, facility, ["grid"]).values()
+            values = NewValues(
+                series=series,
+                hours=hour(first) + np.arange(len(kg)),
+                kg=np.array(kg),
+                known_at_us=np.full(len(kg), 0 if known_at is None else to_us(known_at)),
+            )
+            return record(connection, [values], by="user test")
+    finally:
+        bind.dispose()
+
+
+@pytest.fixture
+def plant(database_url: str) -> Iterator[Plant]:
+    plant = Plant(database_url, FILE.replace("FALLBACK", "[month, year, national]"))
+    yield plant
+    plant.close()
+
+
+def metered(plant: Plant) -> datetime:
+    """Store six hours of load; return the time after them."""
+    index = np.cumsum((0, *LOAD)).tolist()
+    plant.store([Reading("m.e", START + i * HOUR, value) for i, value in enumerate(index)])
+    return START + 7 * HOUR
+
+
+def tonnes(plant: Plant) -> list[float]:
+    rows = plant.rows("SELECT co2_ug FROM emission_hour ORDER BY hour")
+    return [ug / 1e12 for (ug,) in rows][: len(LOAD)]
+
+
+@pytest.mark.vector
+def test_g1_counts_the_load_of_each_hour_by_the_grid_of_that_hour(
+    plant: Plant, database_url: str
+) -> None:
+    now = metered(plant)
+    assert bring(database_url, [1000 * t for t in GRID]).added == 6
+    plant.tick(now)
+    hours = [load * grid for load, grid in zip(LOAD, GRID, strict=True)]
+    assert tonnes(plant) == pytest.approx(hours, abs=1e-12)
+    assert sum(tonnes(plant)) == pytest.approx(31.7, abs=1e-9)
+
+
+def test_a_revised_hour_restates_what_used_it_and_nothing_else(
+    plant: Plant, database_url: str
+) -> None:
+    now = metered(plant)
+    bring(database_url, [1000 * t for t in GRID])
+    close_all(plant, now)
+    before = datetime.now(UTC)
+    recorded = bring(database_url, [350.0], first=START + 3 * HOUR)
+    assert (recorded.added, recorded.revised) == (0, 1)
+    plant.tick(now)
+    assert tonnes(plant)[3] == pytest.approx(15 * 0.35, abs=1e-12)
+    assert sum(tonnes(plant)) == pytest.approx(31.7 - 15 * 0.05, abs=1e-9)
+    ledger = plant.rows("SELECT reason FROM emission_hour WHERE version > 1")
+    assert [reason for (reason,) in ledger] == [
+        "factor version: grid, value of 2026-03-01T03:00Z; brought by user test"
+    ]
+    (series_id,) = plant.rows("SELECT id FROM factor_series")[0]
+    third = np.array([hour(START) + 3])
+    then = resolved_hours(plant.connection, {series_id: {()}}, third, as_of=before)
+    now_held = resolved_hours(plant.connection, {series_id: {()}}, third)
+    assert then[series_id].kg[HOURLY].tolist() == [400.0]
+    assert now_held[series_id].kg[HOURLY].tolist() == [350.0]
+
+
+def test_hours_without_a_value_fall_back_in_the_stated_order(
+    plant: Plant, database_url: str
+) -> None:
+    now = metered(plant)
+    plant.tick(now)
+    # nothing is known of the series
+    assert tonnes(plant) == pytest.approx([load * 0.9 for load in LOAD], abs=1e-12)
+    # a year that is over, without its last hours
+    bring(database_url, [200.0] * (365 * 24 - 3), first=instant("2025-01-01T00:00:00Z"))
+    plant.tick(now)
+    assert tonnes(plant) == pytest.approx([load * 0.2 for load in LOAD], abs=1e-12)
+    bring(database_url, [100.0, 300.0], first=instant("2026-02-11T00:00:00Z"))
+    bring(database_url, [120.0], first=instant("2026-02-10T00:00:00Z"))
+    plant.tick(now)
+    # the month before, until the month itself is over
+    mean = (100 + 300 + 120) / 3000
+    assert tonnes(plant) == pytest.approx([load * mean for load in LOAD], abs=1e-12)
+    bring(database_url, [500.0], first=START)
+    plant.tick(now)
+    assert tonnes(plant) == pytest.approx(
+        [10 * 0.5, *(load * mean for load in LOAD[1:])], abs=1e-12
+    )
+    bring(database_url, [700.0], first=instant("2026-04-01T00:00:00Z"))
+    plant.tick(now)
+    assert tonnes(plant) == pytest.approx([load * 0.5 for load in LOAD], abs=1e-12)
+    bring(database_url, [float("nan")], first=START)
+    plant.tick(now)
+    assert tonnes(plant) == pytest.approx([load * mean for load in LOAD], abs=1e-12)
+
+
+def test_hours_without_any_fallback_are_unknown_until_a_value_comes(
+    plant: Plant, database_url: str
+) -> None:
+    now = metered(plant)
+    apply_text(database_url, FILE.replace("FALLBACK", "[]"))
+    plant.tick(now)
+    covered = "SELECT sum(covered_ms) FROM emission_hour"
+    assert plant.rows(covered) == [(None,)]
+    bring(database_url, [400.0], first=START + 3 * HOUR)
+    plant.tick(now)
+    assert plant.rows(covered) == [(3_600_000,)]
+    assert sum(tonnes(plant)) == pytest.approx(15 * 0.4, abs=1e-12)
+    bring(database_url, [400.0] * 2000, first=START - 1000 * HOUR)
+    plant.tick(now)
+    assert tonnes(plant) == pytest.approx([load * 0.4 for load in LOAD], abs=1e-12)
+
+
+def test_a_corrected_national_factor_restates_the_hours_that_fell_back_to_it(
+    plant: Plant, database_url: str
+) -> None:
+    now = metered(plant)
+    plant.tick(now)
+    apply_text(
+        database_url, FILE.replace("FALLBACK", "[month, year, national]").replace("0.9", "0.8")
+    )
+    plant.tick(now)
+    assert tonnes(plant) == pytest.approx([load * 0.8 for load in LOAD], abs=1e-12)
+
+
+def test_the_latest_version_of_a_value_holds_whenever_it_comes(
+    plant: Plant, database_url: str
+) -> None:
+    now = metered(plant)
+    june, may = instant("2026-06-01T00:00:00Z"), instant("2026-05-01T00:00:00Z")
+    bring(database_url, [400.0] * 6, known_at=june)
+    late = bring(database_url, [300.0] * 6, known_at=may)
+    assert (late.added, late.revised, late.superseded) == (0, 0, 6)
+    assert bring(database_url, [300.0] * 6, known_at=may).superseded == 6
+    assert bring(database_url, [400.0] * 6).unchanged == 6
+    assert plant.rows("SELECT count(*) FROM factor_value") == [(12,)]
+    plant.tick(now)
+    assert tonnes(plant) == pytest.approx([load * 0.4 for load in LOAD], abs=1e-12)
+    with pytest.raises(FutureValueError, match="lies in the future"):
+        bring(database_url, [1.0], known_at=datetime.now(UTC) + HOUR)
+
+
+@pytest.mark.usefixtures("plant")
+def test_values_of_what_is_no_series_and_a_series_per_another_unit_are_refused(
+    database_url: str,
+) -> None:
+    with pytest.raises(names.UnknownSeriesError, match="one of facility works"):
+        bring(database_url, [1.0], facility=None)
+    with pytest.raises(ApplyError, match=r"per MWh.*per kWh another id"):
+        apply_text(
+            database_url,
+            FILE.replace("FALLBACK", "[]").replace(
+                "kind: series, unit: MWh", "kind: series, unit: kWh"
+            ),
+        )
