@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request
@@ -16,15 +16,16 @@ from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import Context, InContext
 from services.api.http.answers import Accept, table_answer
 from services.api.http.formats import FormatName
-from services.api.http.intervals import DAILY, IntervalLength, count_about, cut, parse
+from services.api.http.intervals import DAILY, HOURLY, IntervalLength, count_about, cut, parse
 from services.api.http.pages import MAX_ROWS
 from services.api.http.parameters import FacilityList, Instant, SlugList, TimeSpan
-from services.api.http.problems import NotFound, TooManyRows
+from services.api.http.problems import InvalidRequest, NotFound, TooManyRows
 from services.api.http.shapes import Row
 from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
 from services.api.models.intensity import ProductIntensity
 from services.api.routes.answer_validators import emissions_validator
 from services.api.routes.emission_series import columns_of, hours_then, series_of
+from services.api.routes.intensity_batches import BATCHES_SINCE, batch_rows
 from services.api.routes.intensity_reading import FacilitySums, of_products, refined
 from services.api.routes.intensity_rows import ROWS, intensity_row
 from services.core.facility.model import Product
@@ -34,9 +35,12 @@ from services.core.store.registry.products import products
 router = APIRouter(tags=["intensity"])
 
 
+BATCH: Final = "batch"
+
+
 def _checked(interval: str) -> str:
-    if not parse(interval).of_hours:
-        raise ValueError("products are told by whole hours; use 1h, 1d, 1mo, 1y or the like")
+    if interval != BATCH and not parse(interval).of_hours:
+        raise ValueError("products are told by whole hours; use 1h, 1d, 1mo, 1y or `batch`")
     return interval
 
 
@@ -48,7 +52,8 @@ class IntensityQuery(TimeSpan):
     interval: Annotated[str, AfterValidator(_checked)] = Field(
         "1d",
         description="length of an interval: hours that divide a day, days, weeks, months or a year,"
-        " as of `GET /v1/emissions`",
+        " as of `GET /v1/emissions`; `batch`: a row for each batch that shares time with the span,"
+        " by whole minutes",
         examples=["1d"],
     )
     as_of: Instant | None = Field(
@@ -88,13 +93,22 @@ async def get_intensity(
     as_of = None if query.as_of is None else min(now, query.as_of)
     now = as_of or now
     begins, ends = query.bounds(now)
-    interval = parse(query.interval)
+    interval = None if query.interval == BATCH else parse(query.interval)
+    if interval is None and as_of is not None:
+        raise InvalidRequest("as_of: only hours are versioned; use an interval of whole hours")
     facilities = await visible_facilities(context, who, query.facility)
     validator = None
     if as_of is None:
         async with context.database.read() as connection:
             validator = await emissions_validator(
-                connection, request, facilities, begins, ends, longest=2 * interval.mean, now=now
+                connection,
+                request,
+                facilities,
+                begins,
+                ends,
+                # a batch may run on
+                longest=BATCHES_SINCE if interval is None else 2 * interval.mean,
+                now=now,
             )
         if validator.holds(if_none_match):
             return validator.not_modified()
@@ -108,7 +122,7 @@ async def get_intensity(
     if unknown:
         raise NotFound(f"There is no product {min(unknown)}; facility files name products.")
     until = min(ends, now)
-    count = sum(map(len, chosen.values())) * count_about(interval, begins, until)
+    count = sum(map(len, chosen.values())) * count_about(interval or HOURLY, begins, until)
     if count > MAX_ROWS:
         raise TooManyRows(
             f"The answer would have about {count} rows, more than {MAX_ROWS}; use a coarser"
@@ -117,8 +131,12 @@ async def get_intensity(
     rows: list[Row] = []
     for facility in facilities:
         if chosen.get(facility.id):
-            rows += await _rows(
-                context, facility, chosen[facility.id], interval, (begins, until), now, as_of
+            rows += (
+                await batch_rows(context, facility, chosen[facility.id], (begins, until), now)
+                if interval is None
+                else await _rows(
+                    context, facility, chosen[facility.id], interval, (begins, until), now, as_of
+                )
             )
     rows.sort(key=lambda row: (row["time"], row["facility"], row["product"]))
     return table_answer(

@@ -52,13 +52,16 @@ def of_products(series: Series, products: Sequence[Product]) -> Series:
 
 def refined(buckets: Buckets, products: Sequence[Product], zone: ZoneInfo) -> Buckets:
     """Cut buckets of whole days where what of a source is a product's changes."""
-    days = {day for product in products for day in changes(product.allocations)}
-    cuts = [to_us(_midnight(day, zone)) for day in days]
+    cuts = change_instants(products, zone)
     inside = [us for us in cuts if buckets.begins_us[0] < us < buckets.ends_us[-1]]
-    boundaries_us = np.concatenate((buckets.begins_us, buckets.ends_us[-1:], inside)).astype(
-        np.int64
-    )
-    return Buckets.between_us(np.unique(boundaries_us))
+    boundaries_us = np.concatenate((buckets.begins_us, buckets.ends_us[-1:], inside))
+    return Buckets.between_us(np.unique(boundaries_us.astype(np.int64)))
+
+
+def change_instants(products: Sequence[Product], zone: ZoneInfo) -> list[int]:
+    """Return when what of a source is a product's changes, in microseconds since the epoch."""
+    days = {day for product in products for day in changes(product.allocations)}
+    return [to_us(_midnight(day, zone)) for day in sorted(days)]
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

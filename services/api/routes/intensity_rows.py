@@ -20,7 +20,12 @@ _BILLION: Final = 10**9
 
 
 def intensity_row(
-    facility: FacilityRow, product: Product, bucket: Bucket, product_sum: ProductSum
+    facility: FacilityRow,
+    product: Product,
+    bucket: Bucket,
+    product_sum: ProductSum,
+    *,
+    batch: str | None = None,
 ) -> Row:
     """Build the row of a product in an interval."""
     ratio, limits = product_sum.ratio, product_sum.ratio.band_per_unit
@@ -31,7 +36,7 @@ def intensity_row(
         facility=facility.slug,
         product=product.id,
         product_name=product.name or product.id,
-        batch=None,
+        batch=batch,
         unit=product.unit,
         production=None if ratio.amount_n is None else float(ratio.amount_n / _BILLION),
         **{

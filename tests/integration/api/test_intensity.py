@@ -40,6 +40,9 @@ devices:
     channels:
       - {id: parts, quantity: count, unit: piece, kind: event, since: 2026-11-22T00:00:00Z,
          range: [0, 1000000]}
+  - id: mes
+    channels:
+      - {id: batch, quantity: count, unit: piece, kind: event, since: 2026-11-22T00:00:00Z}
 factors:
   - {id: grid, unit: kWh, co2_kg: 0.5, citation: a, uncertainty: 3}
   - {id: gas, unit: kWh, co2_kg: 0.2, citation: b, uncertainty: 3}
@@ -51,6 +54,7 @@ products:
     name: Steel billets
     unit: t
     production: scale.billets
+    batch_channel: mes.batch
     sources: [boiler]
     shared:
       - {source: grid, method: area, key: 1200, total: 2000, unit: m2, citation: floor plan}
@@ -60,6 +64,7 @@ products:
     unit: piece
     production: [press.parts]
     shared: [{source: grid, method: stated, share: 40}]
+    batches: [{id: lot-1, from: 2026-11-22T10:00:00Z, to: 2026-11-22T11:30:00Z}]
 """
 
 #: By hour from ten on: kWh of the grid and of gas, and what the register of billets stands at.
@@ -74,6 +79,10 @@ def readings() -> list[Reading]:
     found += [Reading("scale.billets", TEN + i * HOUR, float(kg)) for i, kg in enumerate(BILLETS)]
     found += [Reading("scale.slabs", TEN + i * HOUR / 2, 6.0) for i in range(3)]
     found.append(Reading("press.parts", TEN + HOUR / 2, 500.0))
+    batches = [(0, 7), (45, 0), (60, 8), (90, 8), (120, 0), (26 * 60, 9)]
+    found += [
+        Reading("mes.batch", TEN + timedelta(minutes=at), float(number)) for at, number in batches
+    ]
     # the next day: 200 kWh and 2 t between ten and eleven
     next_day = TEN + timedelta(days=1)
     found += [
@@ -132,6 +141,30 @@ async def test_each_kind_of_channel_counts_a_product(
     # a gauge of 6 t/h, and no source
     slabs = by_hour["slabs", "10"]
     assert (slabs["production"], slabs["code"], slabs["coverage"]) == (6.0, "no-sources", None)
+
+
+@pytest.mark.vector
+async def test_a_batch_is_told_by_a_channel_or_stated(
+    client: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    clock.instant = NOW
+    asked = {"from": "2026-11-22T10:30:00Z", "to": "2026-11-23T10:00:00Z", "interval": "batch"}
+    told = {row["batch"]: row for row in await rows(client, **asked)}
+    assert set(told) == {"7", "8", "lot-1"}
+    seven = told["7"]
+    # 45 minutes of an hour: 150 kg of gas and 60 % of 37.5 kg by 3 t
+    assert (seven["time"], seven["until"]) == ("2026-11-22T10:00:00Z", "2026-11-22T10:45:00Z")
+    assert seven["co2_kg"] == pytest.approx(172.5)
+    assert seven["co2_kg_per_unit"] == pytest.approx(57.5)
+    assert (seven["coverage"], seven["state"]) == (1.0, "final")
+    assert (told["8"]["product"], told["8"]["co2_kg_per_unit"]) == ("billets", pytest.approx(90))
+    # 40 % of 50 kg and of half of 150 kg by 500 pieces
+    assert told["lot-1"]["co2_kg_per_unit"] == pytest.approx(0.1)
+    asked = {"from": "2026-11-23T12:00:00Z", "to": "2026-11-24T00:00:00Z", "interval": "batch"}
+    (running,) = await rows(client, **asked)
+    assert (running["batch"], running["until"]) == ("9", "2026-11-23T17:30:00Z")
+    answer = await client.get("/v1/intensity", params={"interval": "batch", "as_of": "now"})
+    assert answer.status_code == 422
 
 
 @pytest.mark.vector
