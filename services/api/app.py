@@ -35,6 +35,7 @@ from services.api.live.listen import listen
 from services.api.live.standing_keys import StandingKeys
 from services.api.routes import (
     alerts,
+    cbam,
     chart_annotations,
     dashboard,
     documentation,
@@ -43,6 +44,7 @@ from services.api.routes import (
     explain,
     facilities,
     factors,
+    footprints,
     forecast,
     intensity,
     limits,
@@ -156,9 +158,11 @@ def create_app(
         replay,
         restatements,
         reports,
+        cbam,
         pollutants,
         limits,
         intensity,
+        footprints,
         pathway,
         forecast,
         electricity,

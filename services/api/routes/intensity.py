@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request
 from fastapi import Query as FromQuery
@@ -16,7 +15,7 @@ from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import Context, InContext
 from services.api.http.answers import Accept, table_answer
 from services.api.http.formats import FormatName
-from services.api.http.intervals import DAILY, HOURLY, IntervalLength, count_about, cut, parse
+from services.api.http.intervals import HOURLY, IntervalLength, count_about, cut, parse
 from services.api.http.pages import MAX_ROWS
 from services.api.http.parameters import FacilityList, Instant, SlugList, TimeSpan
 from services.api.http.problems import InvalidRequest, NotFound, TooManyRows
@@ -24,10 +23,9 @@ from services.api.http.shapes import Row
 from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
 from services.api.models.intensity import ProductIntensity
 from services.api.routes.answer_validators import emissions_validator
-from services.api.routes.emission_series import columns_of, hours_then, series_of
 from services.api.routes.intensity_batches import BATCHES_SINCE, batch_rows
-from services.api.routes.intensity_reading import FacilitySums, of_products, refined
 from services.api.routes.intensity_rows import ROWS, intensity_row
+from services.api.routes.product_sums import product_sums
 from services.core.facility.model import Product
 from services.core.store.answers.facility_queries import FacilityRow
 from services.core.store.registry.products import products
@@ -162,39 +160,11 @@ async def _rows(
 ) -> list[Row]:
     """Read and add up the intervals of a facility's products."""
     intervals = cut(interval, *between, timezone=facility.timezone, limit=MAX_ROWS)
-    if not intervals:
+    sums = await product_sums(
+        context, facility, of_facility, intervals, interval, now=now, as_of=as_of
+    )
+    if sums is None:
         return []
-    buckets = intervals
-    if interval.mean >= DAILY.mean:
-        buckets = refined(intervals, of_facility, ZoneInfo(facility.timezone))
-    async with context.database.read() as connection:
-        (series,) = await series_of(
-            connection,
-            context.accounts,
-            [facility],
-            [],
-            intervals[0].begins,
-            between[1],
-            now=now,
-            as_of=as_of,
-            with_production=True,
-        )
-        series = of_products(series, of_facility)
-        then = None
-        if as_of is not None:
-            then = await hours_then(context, [(series, buckets)], interval, now)
-        columns = await columns_of(
-            connection,
-            series,
-            buckets,
-            interval,
-            now=now,
-            is_past=as_of is not None,
-            then=then,
-        )
-    if columns is None:
-        return []
-    sums = FacilitySums(facility, series, buckets, columns, now)
     return [
         intensity_row(facility, product, bucket, sums.sum_of(product, bucket))
         for bucket in intervals

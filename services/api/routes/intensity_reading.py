@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.api.models.emission_table import Series, lengths_ms
-from services.core.accounting.intensity.allocation import Allocation, changes, in_force
+from services.api.models.emission_table import ListedSource, Series, lengths_ms
+from services.core.accounting.intensity.allocation import Allocation, in_force
 from services.core.accounting.intensity.ratio import (
     Amount,
     Intensity,
@@ -28,11 +28,16 @@ from services.core.store.answers.facility_queries import FacilityRow
 from services.core.store.schema.figures import MASSES
 from services.core.timeline.instants import to_us
 
+#: Billionths of a unit, in which amounts are kept.
+_BILLION: Final = 10**9
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProductSum:
     """What is a product's in a span of time."""
 
+    #: each source that it has a share of; one whose share changes comes several times
+    shared: tuple[tuple[ListedSource, SharedMass], ...]
     ratio: Intensity
     #: of the time that can be known, of all sources together; None: no source is the product's
     coverage: float | None
@@ -45,7 +50,7 @@ class ProductSum:
 def of_products(series: Series, products: Sequence[Product]) -> Series:
     """Return the sources that any of the products names, and what counts them."""
     named = {part.source for product in products for part in product.allocations}
-    named |= {channel for product in products for channel in product.production}
+    named |= {channel for product in products for channel in product.channels}
     chosen = (source for source in series.sources if source.source.slug in named)
     return replace(series, sources=tuple(s for s in chosen if not s.source.replaced))
 
@@ -60,7 +65,7 @@ def refined(buckets: Buckets, products: Sequence[Product], zone: ZoneInfo) -> Bu
 
 def change_instants(products: Sequence[Product], zone: ZoneInfo) -> list[int]:
     """Return when what of a source is a product's changes, in microseconds since the epoch."""
-    days = {day for product in products for day in changes(product.allocations)}
+    days = {day for product in products for day in product.change_days}
     return [to_us(_midnight(day, zone)) for day in sorted(days)]
 
 
@@ -99,9 +104,7 @@ class FacilitySums:
 
     def sum_of(self, product: Product, bucket: Bucket) -> ProductSum:
         """Add up what is a product's in a bucket, which is one of those read or made of some."""
-        ends = [to_us(bucket.begins), to_us(bucket.ends)]
-        first, last = np.searchsorted(self._buckets.begins_us, ends).tolist()
-        rows = range(first, last)
+        rows = self._rows(bucket)
         holding = {row: in_force(product.allocations, self._days[row]) for row in rows}
         shares: dict[tuple[int, Fraction], list[int]] = {}
         for row, allocations in holding.items():
@@ -111,8 +114,12 @@ class FacilitySums:
                     shares.setdefault((source, part.share), []).append(row)
         counting = [self._sources[name] for name in product.production if name in self._sources]
         masses = [self._mass(source, share, its) for (source, share), its in shares.items()]
-        amounts = [self._amount(product, name, rows) for name in product.production]
+        amounts = [self._amount(name, product.unit, rows) for name in product.production]
         return ProductSum(
+            shared=tuple(
+                (self._listed[source], mass)
+                for (source, _), mass in zip(shares, masses, strict=True)
+            ),
             ratio=intensity(masses, amounts),
             coverage=self._coverage([(row, s) for (s, _), its in shares.items() for row in its]),
             production_coverage=self._coverage([(r, s) for r in rows for s in counting]) or 0.0,
@@ -123,6 +130,21 @@ class FacilitySums:
             ),
             allocations=tuple(dict.fromkeys(part for parts in holding.values() for part in parts)),
         )
+
+    def amount_of(
+        self, channel: str, unit: str, bucket: Bucket, holds: Callable[[date], bool]
+    ) -> Fraction | None:
+        """Add up what a channel counted on the days that hold, in a unit; None: it is not known."""
+        rows = [row for row in self._rows(bucket) if holds(self._days[row])]
+        if not rows:
+            return Fraction()
+        amount = self._amount(channel, unit, rows)
+        return None if amount.n is None else amount.n * amount.per_unit / _BILLION
+
+    def _rows(self, bucket: Bucket) -> range:
+        ends = [to_us(bucket.begins), to_us(bucket.ends)]
+        first, last = np.searchsorted(self._buckets.begins_us, ends).tolist()
+        return range(first, last)
 
     def _is_expected(self, source: int, rows: range) -> bool:
         """Return whether a source is there: of one that is retired it is what is known."""
@@ -144,7 +166,7 @@ class FacilitySums:
             ),
         )
 
-    def _amount(self, product: Product, channel: str, rows: range) -> Amount:
+    def _amount(self, channel: str, unit: str, rows: Sequence[int]) -> Amount:
         source = self._sources.get(channel)
         if source is None:
             return Amount(n=None, per_unit=Fraction(1))
@@ -152,7 +174,7 @@ class FacilitySums:
         known = [row for row in rows if self._has_amount[row, source]]
         return Amount(
             n=sum(int(self._amounts[row, source]) for row in known) if known else None,
-            per_unit=unit_ratio(listed.source.activity_unit or product.unit, product.unit),
+            per_unit=unit_ratio(listed.source.activity_unit or unit, unit),
             meters=() if listed.account is None else listed.account.meters,
         )
 

@@ -254,10 +254,10 @@ class FacilityFile(Part):
 
     @property
     def production(self) -> tuple[ProductionSource, ...]:
-        """What is counted of products: a source for each channel that any of them names."""
+        """What is counted for products: a source for each channel whose amounts any takes."""
         lateness_s: dict[str, float] = {}
         for product in self.products:
-            for reference in product.production:
+            for reference in product.channels:
                 lateness_s[reference] = max(lateness_s.get(reference, 0.0), product.lateness)
         devices = [spec(device) for device in self.devices]
         derived = derived_channels(devices) if lateness_s else {}

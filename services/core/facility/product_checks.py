@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from services.core.accounting.factors import ConfigurationError
 from services.core.accounting.intensity.allocation import too_much
+from services.core.accounting.intensity.footprint import declared_unit
 from services.core.accounting.intensity.ratio import unit_ratio
 from services.core.accounting.spelling import did_you_mean
 from services.core.accounting.units import UnitError, quantity_of
@@ -31,14 +32,16 @@ def _of_product(
     file: model.FacilityFile, product: model.Product, counted: dict[str, model.ProductionSource]
 ) -> Iterator[tuple[str, str]]:
     try:
-        quantity_of(product.unit)
+        quantity = quantity_of(product.unit)
     except UnitError as error:
         yield "unit", str(error)
         return
-    for reference in product.production:
-        if reason := _why_not(file, product, counted[reference]):
-            yield "production", reason
+    for key, reference, unit in _counted(product):
+        if reason := _why_not(file, product, counted[reference], unit):
+            yield key, reason
     yield from _sources(file, product)
+    if reason := _why_no_footprint(product, quantity):
+        yield "footprint", reason
     for shared in product.shared:
         if reason := _why_no_key(shared.method, shared.unit):
             yield "shared", reason
@@ -48,9 +51,25 @@ def _of_product(
             yield "batch_channel", batches
 
 
+def _counted(product: model.Product) -> Iterator[tuple[str, str, str]]:
+    """Find the channels that are counted: the key that names each, and the unit it is told in."""
+    for reference in product.production:
+        yield "production", reference, product.unit
+    for precursor in product.precursors:
+        yield "precursors", precursor.consumption, precursor.unit
+    for deduction in () if product.cbam is None else product.cbam.deductions:
+        yield "cbam", deduction.channel, deduction.unit
+
+
 def _sources(file: model.FacilityFile, product: model.Product) -> Iterator[tuple[str, str]]:
     checks = {source.check for source in file.sources}
     names = {source.id for source in file.sources}
+    removals = {source.id for source in file.sources if source.removal is not None}
+    heat = () if product.cbam is None else product.cbam.heat
+    of_product = {part.source for part in product.allocations}
+    for source in heat:
+        if source not in {s.id for s in file.sources if s.scope == 2} & of_product:
+            yield "cbam", f"heat names {source}, which is no source of scope 2 of {product.id}"
     for key, source in (
         *(("sources", source) for source in product.sources),
         *(("shared", shared.source) for shared in product.shared),
@@ -59,6 +78,23 @@ def _sources(file: model.FacilityFile, product: model.Product) -> Iterator[tuple
             yield key, f"there is no source {source!r}{did_you_mean(source, names)}"
         elif source in checks:
             yield key, f"{source} only checks another source, and counts in no sum: name that one"
+        elif source in removals:
+            yield (
+                key,
+                f"{source} removes CO2, which no figure by unit takes into account: remove it",
+            )
+
+
+def _why_no_footprint(product: model.Product, quantity: str) -> str | None:
+    """Return why a product can have no footprint; None: it can, or asks for none."""
+    if product.footprint is None:
+        return None
+    declared = declared_unit(product.unit)
+    if declared is None:
+        return f"a footprint is by kg, kWh, m3 or piece, and {product.unit} measures {quantity}"
+    if declared.name != "kilogram" and product.footprint.mass_kg is None:
+        return f"mass_kg is missing: the kg of one {product.unit}, 0 for energy"
+    return None
 
 
 def _why_no_batches(file: model.FacilityFile, reference: str) -> str | None:
@@ -79,9 +115,9 @@ def _meant(reference: str, file: model.FacilityFile) -> str:
 
 
 def _why_not(
-    file: model.FacilityFile, product: model.Product, source: model.ProductionSource
+    file: model.FacilityFile, product: model.Product, source: model.ProductionSource, told_in: str
 ) -> str | None:
-    """Return why a channel cannot count a product; None: it can."""
+    """Return why a channel cannot count for a product; None: it can."""
     named = file.channel(source.input)
     if named is None:
         return (
@@ -99,9 +135,9 @@ def _why_not(
         return None  # the check of the derived channel says so
     try:
         unit = assemble.method(source, known, (), file.facility.timezone).activity_unit
-        unit_ratio(unit or "", product.unit)
+        unit_ratio(unit or "", told_in)
     except (ConfigurationError, UnitError) as error:
-        return f"{source.input} cannot count {product.id}: {error}"
+        return f"{source.input} cannot be counted for {product.id}: {error}"
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -36,6 +37,8 @@ devices:
     channels:
       - {id: billets, quantity: mass, unit: kg, kind: counter, max_rate: 100000, uncertainty: 1}
       - {id: slabs, quantity: mass_flow, unit: t/h, kind: gauge, max_gap: 2h}
+      - {id: iron, quantity: mass, unit: kg, kind: event, since: 2026-11-22T00:00:00Z,
+         range: [0, 100000]}
   - id: press
     channels:
       - {id: parts, quantity: count, unit: piece, kind: event, since: 2026-11-22T00:00:00Z,
@@ -59,7 +62,31 @@ products:
     shared:
       - {source: grid, method: area, key: 1200, total: 2000, unit: m2, citation: floor plan}
       - {source: grid, method: area, key: 1000, total: 2000, unit: m2, valid_from: 2026-11-23}
-  - {id: slabs, unit: t, production: scale.slabs}
+    precursors:
+      - {name: pig iron, consumption: scale.iron, unit: t, direct_kg: 2000, indirect_kg: 100,
+         citation: supplier 2026, valid_to: 2026-11-23}
+      - {name: pig iron, consumption: scale.iron, unit: t, direct_kg: 1500, citation: supplier 2027,
+         valid_from: 2026-11-23}
+    footprint:
+      company: Example Steel Ltd
+      company_ids: ["urn:company:example.com:steel"]
+      product_ids: ["urn:product:example.com:billet-150"]
+      description: Billets, 150 mm
+      fossil_carbon_kg: 0.8
+      biogenic_carbon_kg: 3
+      standards: [ISO14067, PACT-3.0]
+      country: AT
+    cbam:
+      goods: iron-and-steel
+      cn_code: 7207 11 14
+      route: electric arc furnace
+      deductions:
+        - {name: sold slabs, channel: scale.slabs, unit: t, kg: 10, citation: contract}
+  - id: slabs
+    unit: t
+    production: scale.slabs
+    footprint: {company: Example Steel Ltd, company_ids: ["urn:a:b"], product_ids: ["urn:a:c"],
+      description: Slabs, fossil_carbon_kg: 0, standards: [ISO14067]}
   - id: parts
     unit: piece
     production: [press.parts]
@@ -82,6 +109,10 @@ def readings() -> list[Reading]:
     batches = [(0, 7), (45, 0), (60, 8), (90, 8), (120, 0), (26 * 60, 9)]
     found += [
         Reading("mes.batch", TEN + timedelta(minutes=at), float(number)) for at, number in batches
+    ]
+    found += [
+        Reading("scale.iron", TEN + HOUR / 4, 3000.0),
+        Reading("scale.iron", TEN + timedelta(days=1), 1000.0),
     ]
     # the next day: 200 kWh and 2 t between ten and eleven
     next_day = TEN + timedelta(days=1)
@@ -112,7 +143,7 @@ def database_url(mill: tuple[Plant, str]) -> str:
     return mill[1]
 
 
-async def rows(client: httpx.AsyncClient, **parameters: object) -> list[dict[str, Any]]:
+async def rows(client: httpx.AsyncClient, **parameters: Any) -> list[dict[str, Any]]:
     asked = {"from": "2026-11-22T10:00:00Z", "to": "2026-11-22T12:00:00Z", "interval": "1h"}
     response = await client.get("/v1/intensity", params=asked | parameters)
     assert response.status_code == 200, response.text
@@ -179,6 +210,125 @@ async def test_a_days_figure_is_a_ratio_of_sums(
     # four of 24 hours are known of both sources
     assert row["coverage"] == round(4 / 24, 6)
     assert (row["co2_kg"], row["state"]) == (320.0, "provisional")
+
+
+@pytest.mark.vector
+async def test_cbam_has_quarters_and_the_year_with_precursors(
+    client: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    clock.instant = NOW
+    response = await client.get("/v1/reports/cbam", params={"facility": "mill"})
+    assert response.status_code == 200, response.text
+    told = {row["period"]: row for row in response.json()}
+    assert list(told) == ["2026-Q1", "2026-Q2", "2026-Q3", "2026-Q4", "2026"]
+    assert told["2026-Q3"]["code"] == "production-unknown"
+    quarter, year = told["2026-Q4"], told["2026"]
+    assert (quarter["time"], quarter["until"]) == ("2026-09-30T22:00:00Z", "2026-12-31T23:00:00Z")
+    assert (quarter["policy"], quarter["gases"], quarter["indirect_counts"]) == (
+        "eu-2025-2547",
+        "co2",
+        False,
+    )
+    # slabs: six tonnes an hour for three hours, two of which the gauge's last reading holds
+    assert quarter["deductions"] == "sold slabs 18 t of 10 kg (contract)"
+    left_kg = 180.0
+    assert quarter["direct_kg"] == pytest.approx(200 - left_kg)
+    # 60 % of 200 kg, then half of 100 kg
+    assert quarter["indirect_kg"] == 170.0
+    # 3 t of 2000 and 100 kg, then 1 t of 1500
+    assert (quarter["precursors_direct_kg"], quarter["precursors_indirect_kg"]) == (7500.0, 300.0)
+    assert quarter["production"] == 7.0
+    direct = (200 - left_kg + 7500) / 7
+    assert quarter["direct_kg_per_unit"] == pytest.approx(direct)
+    assert quarter["embedded_kg_per_unit"] == pytest.approx(direct)
+    assert quarter["indirect_kg_per_unit"] == pytest.approx((170 + 300) / 7)
+    assert quarter["precursors"] == (
+        "pig iron 3 t of 2000 + 100 kg (supplier 2026); pig iron 1 t of 1500 + 0 kg (supplier 2027)"
+    )
+    assert {**year, "period": "", "time": "", "coverage": 0, "production_coverage": 0} == {
+        **quarter,
+        "period": "",
+        "time": "",
+        "coverage": 0,
+        "production_coverage": 0,
+    }
+
+
+#: Of the public data model (PACT Technical Specifications 3.0.3, schema ProductFootprint): what is
+#: required, and the form that it has. The schema itself may not be passed on.
+_DECIMAL = r"[+-]?\d+(\.\d+)?"
+_NOT_NEGATIVE = r"[+]?\d+(\.\d+)?"
+_REQUIRED = {
+    "id": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "specVersion": r"\d+\.\d+\.\d+(-\d{8})?",
+    "created": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z",
+    "status": "Active|Deprecated",
+    "companyName": ".+",
+    "companyIds": "urn:.+",
+    "productDescription": ".*",
+    "productIds": "urn:.+",
+    "productNameCompany": ".+",
+}
+_REQUIRED_OF_PCF = {
+    "declaredUnitOfMeasurement": "liter|kilogram|cubic meter|kilowatt hour|megajoule|ton kilometer"
+    "|square meter|piece|hour|megabit second",
+    "declaredUnitAmount": r"[+]?(\d*[1-9]\d*(\.\d+)?|0+\.\d*[1-9]\d*)",
+    "productMassPerDeclaredUnit": _DECIMAL,
+    "referencePeriodStart": _REQUIRED["created"],
+    "referencePeriodEnd": _REQUIRED["created"],
+    "pcfExcludingBiogenicUptake": _DECIMAL,
+    "pcfIncludingBiogenicUptake": _DECIMAL,
+    "fossilGhgEmissions": _NOT_NEGATIVE,
+    "fossilCarbonContent": _NOT_NEGATIVE,
+    "ipccCharacterizationFactors": r"AR\d+",
+    "crossSectoralStandards": ".+",
+    "exemptedEmissionsPercent": _DECIMAL,
+}
+
+
+def conforms(part: dict[str, Any], required: dict[str, str]) -> None:
+    for key, form in required.items():
+        values = part[key] if isinstance(part[key], list) else [part[key]]
+        assert values
+        assert len(set(values)) == len(values)
+        for value in values:
+            assert re.fullmatch(form, value), (key, value)
+
+
+@pytest.mark.vector
+async def test_a_footprint_is_of_the_public_data_model(
+    client: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    clock.instant = NOW
+    asked = {"from": "2026-11-22T00:00:00+01:00", "to": "2026-11-24T00:00:00+01:00"}
+    response = await client.get("/v1/footprints", params=asked)
+    assert response.status_code == 200, response.text
+    body = response.json()
+    (told,) = body["data"]
+    conforms(told, _REQUIRED)
+    conforms(told["pcf"], _REQUIRED_OF_PCF)
+    pcf = told["pcf"]
+    assert (pcf["declaredUnitOfMeasurement"], pcf["productMassPerDeclaredUnit"]) == (
+        "kilogram",
+        "1",
+    )
+    # 370 kg of sources; 3 t of 2100 kg and 1 t of 1500 kg of pig iron; by 7000 kg
+    by_kg = (370 + 3 * 2100 + 1500) / 7000
+    assert float(pcf["pcfExcludingBiogenicUptake"]) == pytest.approx(by_kg)
+    assert pcf["fossilGhgEmissions"] == pcf["pcfExcludingBiogenicUptake"]
+    # 3 kg of carbon in a tonne took 11 kg of CO2 out of the air
+    assert float(pcf["pcfIncludingBiogenicUptake"]) == pytest.approx(by_kg - 0.011)
+    assert pcf["biogenicCO2Uptake"] == "-0.011"
+    assert pcf["referencePeriodStart"] == "2026-11-21T23:00:00Z"
+    assert pcf["ipccCharacterizationFactors"] == ["AR6"]
+    names = [source["name"] for source in pcf["secondaryEmissionFactorSources"]]
+    assert names == ["gas: b", "grid: a"]
+    assert pcf["geographyCountry"] == "AT"
+    assert {"geographyCountrySubdivision", "primaryDataShare"}.isdisjoint(pcf)
+    (missing,) = body["missing"]
+    assert (missing["product"], missing["code"]) == ("slabs", "no-sources")
+    again = (await client.get("/v1/footprints", params=asked)).json()
+    assert again["data"][0]["id"] == told["id"]
 
 
 async def test_the_band_combines_meters_factors_and_the_scale(

@@ -54,7 +54,7 @@ AREA = {"method": "area", "key": "1", "total": "2", "unit": "m2"}
     [
         (product(unit="tons"), "unknown unit 'tons'"),
         (product(production="scale.c"), "there is no channel 'scale.c'"),
-        (product(unit="kWh"), "cannot count x"),
+        (product(unit="kWh"), "cannot be counted for x"),
         (product(production="scale.warmth"), "a gauge of temperature has no activity"),
         (product(production="meter.both", unit="kWh"), "tells two directions apart"),
         (product(production="[scale.a, scale.a]"), "stands twice in production"),

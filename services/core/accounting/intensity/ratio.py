@@ -21,7 +21,7 @@ Code = Literal[
 ]
 
 #: Why there is no figure, by code.
-REASONS: Final[dict[Code, str]] = {
+REASONS: Final[dict[str, str]] = {
     "no-production": "nothing was produced: emissions cannot be divided by it",
     "production-unknown": "nothing is known of a production channel in this time",
     "negative-production": "the channels count less than nothing: correct their readings",

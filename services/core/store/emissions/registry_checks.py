@@ -34,8 +34,14 @@ WITH f AS (
            f.retired_at AS facility_retired_at,
            EXISTS (SELECT FROM jsonb_array_elements(f.document -> 'sources') d
                    WHERE d ->> 'id' = s.slug)
-           OR EXISTS (SELECT FROM jsonb_array_elements(f.document -> 'products') p
-                      WHERE p -> 'production' ? s.slug) AS is_named
+           OR EXISTS (SELECT FROM jsonb_path_query(f.document, '$.products[*].production[*]') p
+                      WHERE p #>> '{}' = s.slug)
+           OR EXISTS (SELECT FROM jsonb_path_query(
+                          f.document, '$.products[*].precursors[*].consumption') p
+                      WHERE p #>> '{}' = s.slug)
+           OR EXISTS (SELECT FROM jsonb_path_query(
+                          f.document, '$.products[*].cbam.deductions[*].channel') p
+                      WHERE p #>> '{}' = s.slug) AS is_named
     FROM f JOIN source s ON s.facility_id = f.id
 )
 SELECT slug AS facility, '' AS source,

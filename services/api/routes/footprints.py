@@ -1,0 +1,151 @@
+"""``/v1/footprints``: product carbon footprints, as the PACT data model 3.0 has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Request
+from fastapi import Query as FromQuery
+from fastapi.responses import Response
+from pydantic import Field
+
+from services.api.auth import Reader, retired_header, visible_facilities
+from services.api.context import Context, InContext
+from services.api.http.intervals import DAILY, cut
+from services.api.http.parameters import FacilityList, SlugList, TimeSpan
+from services.api.http.problems import InvalidRequest, NotFound, documented
+from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
+from services.api.models.footprints import Footprints, MissingFootprint, ProductFootprint
+from services.api.routes.answer_validators import emissions_validator
+from services.api.routes.footprint_body import FootprintError, footprint_of
+from services.api.routes.product_sums import product_sums
+from services.core.facility.model import Product
+from services.core.store.answers.buckets import Bucket
+from services.core.store.answers.facility_queries import FacilityRow
+from services.core.store.answers.footprint_factors import footprint_factors
+from services.core.store.registry.products import products
+
+router = APIRouter(tags=["intensity"])
+
+_YEAR: Final = timedelta(days=365)
+#: No methodology takes older data into a footprint.
+_MAX_DAYS: Final = 1100
+
+
+class FootprintsQuery(TimeSpan):
+    """Parameters of ``GET /v1/footprints``."""
+
+    facility: FacilityList = Field([])
+    product: SlugList = Field([], description="product ids; none: all", examples=[["billets"]])
+
+    def period(self, now: datetime) -> tuple[datetime, datetime]:
+        """Return the reference period that is asked for; by default the newest 365 days."""
+        ends = min(self.to or now, now)
+        begins = self.from_ or ends - _YEAR
+        if begins >= ends or (ends - begins).days > _MAX_DAYS:
+            raise InvalidRequest(
+                f"the reference period of a footprint lies in the past and has {_MAX_DAYS} days at"
+                " most; a year is usual"
+            )
+        return begins, ends
+
+
+@router.get(
+    "/v1/footprints",
+    summary="Export footprints of products",
+    response_model=Footprints,
+    response_model_exclude_none=True,
+    responses={
+        200: {
+            "description": "A footprint of each product with `footprint` in its facility file, over"
+            " the whole days of local time that share time with the span, in the form of the PACT"
+            " data model 3.0: `data` is what a host system sends as the answer of `/3/footprints`."
+            " `missing` are products of which none can be told."
+        }
+    }
+    | documented(NotFound)
+    | NOT_MODIFIED,
+)
+async def get_footprints(
+    request: Request,
+    context: InContext,
+    who: Reader,
+    query: Annotated[FootprintsQuery, FromQuery()],
+    if_none_match: IfNoneMatch = "",
+) -> Response:
+    """Export product footprints as JSON."""
+    now = context.clock.now()
+    begins, ends = query.period(now)
+    facilities = await visible_facilities(context, who, query.facility)
+    async with context.database.read() as connection:
+        validator = await emissions_validator(
+            connection, request, facilities, begins, ends, longest=2 * DAILY.mean, now=now
+        )
+    if validator.holds(if_none_match):
+        return validator.not_modified()
+    ids = [facility.id for facility in facilities]
+    named = await context.database.read_in_thread(lambda c: products(c, ids, None))
+    unknown = set(query.product) - {p.id for parts in named.values() for p in parts}
+    if unknown:
+        raise NotFound(f"There is no product {min(unknown)}; facility files name products.")
+    footprints: list[ProductFootprint] = []
+    missing: list[MissingFootprint] = []
+    for facility in facilities:
+        chosen = [
+            product
+            for product in named.get(facility.id, ())
+            if product.footprint is not None and (not query.product or product.id in query.product)
+        ]
+        await _add(context, facility, chosen, (begins, ends), now, footprints, missing)
+    body = Footprints(data=footprints, missing=missing)
+    return Response(
+        body.model_dump_json(by_alias=True, exclude_none=True),
+        media_type="application/json",
+        headers={**retired_header(facilities, query.facility), **validator.headers},
+    )
+
+
+async def _add(
+    context: Context,
+    facility: FacilityRow,
+    chosen: Sequence[Product],
+    between: tuple[datetime, datetime],
+    now: datetime,
+    footprints: list[ProductFootprint],
+    missing: list[MissingFootprint],
+) -> None:
+    """Add the footprints of a facility's products."""
+    days = cut(DAILY, *between, timezone=facility.timezone, limit=_MAX_DAYS + 2)
+    if not chosen:
+        return
+    sums = await product_sums(context, facility, chosen, days, DAILY, now=now, as_of=None)
+    zone = ZoneInfo(facility.timezone)
+    period = Bucket(begins=days[0].begins, ends=days[-1].ends)
+    for product in chosen:
+        if sums is None:
+            continue
+        product_sum = sums.sum_of(product, period)
+        sources = [listed.source.id for listed, _ in product_sum.shared]
+        used = await context.database.read_in_thread(
+            partial(
+                footprint_factors,
+                source_ids=sources,
+                first=period.begins.astimezone(zone).date(),
+                last=period.ends.astimezone(zone).date(),
+            )
+        )
+        try:
+            footprints.append(footprint_of(facility, product, period, sums, product_sum, used, now))
+        except FootprintError as error:
+            missing.append(
+                MissingFootprint(
+                    facility=facility.slug,
+                    product=product.id,
+                    code=error.code,
+                    reason=str(error),
+                )
+            )
