@@ -30,8 +30,8 @@ from services.core.store.schema.figures import MASSES, names
 from services.core.timeline.intervals import Interval
 
 #: Minutes of all sources in one step: about half a second's work, so that live data come between.
-#: Four weeks of twenty sources, which is a chunk of them, are fewer.
-_STEP_MINUTES = 850_000
+#: Four weeks of twenty sources, which is a chunk of them, are fewer, and so is a month of them.
+_STEP_MINUTES = 900_000
 
 #: Hours of one step where factors change by the hour.
 _STEP_HOURS = 31 * 24
@@ -71,12 +71,17 @@ def step(
     if not oldest:
         return 0
     first = min(q.first for q in oldest.values()) // 60 * 60
-    stop = _stop(connection, first, len(oldest))
+    stop = factor_restatement.packed_month_end(connection, first)
+    if stop is None:
+        stop, max_sources = _stop(connection, first, len(oldest)), len(oldest)
+    else:
+        # a packed month is restated as a whole: it would be packed anew for each part of it
+        max_sources = max(1, _STEP_MINUTES // (stop - first))
     if any(methods[source_id].series for source_id in oldest):
         # another factor each hour is a piece of its own
         stop = min(stop, first + _STEP_HOURS * 60)
     # a source's own requests come one after the other, in the order in which they were made
-    chosen = [q for q in oldest.values() if q.first < stop]
+    chosen = [q for q in sorted(oldest.values(), key=_begin)[:max_sources] if q.first < stop]
     source_ids = [q.source_id for q in chosen]
     amounts = factor_restatement.amounts(connection, source_ids, first, stop)
     methods |= with_hours(
@@ -101,6 +106,10 @@ def step(
     factor_restatement.end(connection, [q.id for q in chosen if q.stop <= stop])
     factor_restatement.advance(connection, {q.id: stop for q in chosen if q.stop > stop})
     return restated
+
+
+def _begin(q: Queued) -> tuple[int, int]:
+    return q.first, q.source_id
 
 
 def _stop(connection: psycopg.Connection[Any], first: int, sources: int) -> int:

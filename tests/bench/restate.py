@@ -155,7 +155,10 @@ SELECT c.id, %s + make_interval(mins => k), 1000 + k * 0.5 + (k::int8 * 7919 %% 
        now(), 0
 FROM channel c CROSS JOIN generate_series(0, %s) AS k
 """
-_RESTATED = "SELECT count(*) FROM emission_hour WHERE final AND version = 2"
+_RESTATED = """
+SELECT (SELECT count(*) FROM emission_hour WHERE final AND version = 2)
+       + (SELECT coalesce(sum(versions), 0) FROM packed_hours WHERE versions = hours)::int8
+"""
 _TO_FOLLOW = """
 SELECT coalesce(sum(extract(epoch FROM ends - begins) / 60), 0)::int8
 FROM following_minutes WHERE NOT packed

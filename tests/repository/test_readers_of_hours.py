@@ -9,7 +9,7 @@ _SERVICES = Path(__file__).parent.parent.parent / "services"
 _NAMES_THEM = re.compile(
     r"\b(FROM|JOIN|INTO|UPDATE)\s+(public\.)?emission_hour(_history)?\b|\bt\.emission_hour\b"
 )
-_SEES_BOTH = re.compile(r"\bhour_history\.|\bpacked_hours\b|\bopen_for_writing\b")
+_SEES_BOTH = re.compile(r"\bhour_history\.|\bpacked_hours\b|\bopen_for_writing\b|\bcold_hours\.")
 
 #: Those that need not: their caller did, or they are about hours that are open or new.
 _ROWS_ALONE = {

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
 
+from services.aggregator.summing import Summing
 from services.core.store.database.connect import connect
+from services.core.store.emissions.hour_packing import candidates, months
+from services.core.store.emissions.hour_packing.digest import digest
+from services.core.timeline.instants import to_us
 from tests.integration.aggregator.plant import FILE, Plant, apply_text, instant, some_readings
 from tests.integration.packed import pack_some_minutes, unpack_all_minutes
 
@@ -24,6 +29,10 @@ CONFIGURATION = FACTOR.replace("kind: counter,", "kind: counter, scale: 2,").rep
 )
 CHANGED = ("by-counter", "by-gauge")
 
+#: of a part of the hours, another time over
+AGAIN = FACTOR.replace("co2_kg: 0.25,", "co2_kg: 0.5,").replace("co2_kg: 0.3,", "co2_kg: 0.31,")
+
+HOUR = "source_id, hour, version, final, quality, code, reason, co2_ug, co2e_ug, market_ug"
 MINUTES = "SELECT m::text FROM public.emission_minute m ORDER BY source_id, minute"
 PACKED = "SELECT source_id, day, id, digest FROM packed_minutes ORDER BY 1, 2"
 
@@ -39,9 +48,8 @@ def plant(database_url: str) -> Iterator[Plant]:
 
 def _totals(plant: Plant) -> list[Any]:
     """All that restatements change, but the instants at which they did."""
-    hour = "source_id, hour, version, final, quality, code, reason, co2_ug, co2e_ug, market_ug"
     return [
-        plant.rows(f"SELECT {hour}, activity_n FROM {table} ORDER BY 1, 2, 3")  # noqa: S608
+        plant.rows(f"SELECT {HOUR}, activity_n FROM {table} ORDER BY 1, 2, 3")  # noqa: S608
         for table in ("emission_hour", "emission_hour_history")
     ] + [plant.totals()["rolling"], plant.rows("SELECT 1 FROM following_minutes WHERE NOT packed")]
 
@@ -104,3 +112,112 @@ def test_no_role_takes_a_minute_out_of_a_packed_day(plant: Plant, database_url: 
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         reader.execute(replace, (0, 0 * minute, 0 * minute))
+
+
+def _sum(plant: Plant) -> list[Any]:
+    summing = Summing()
+    while summing.step(plant.connection, datetime.now(UTC)):
+        pass
+    return plant.rows(
+        "SELECT s::text FROM emission_day s UNION ALL SELECT s::text FROM emission_month s"
+        " ORDER BY 1"
+    )
+
+
+def _pack_hours(plant: Plant) -> None:
+    with plant.connection.transaction():
+        for candidate in list(candidates.walk(plant.connection, datetime.now(UTC))):
+            months.pack(plant.connection, candidate.source_id, candidate.month)
+
+
+def _open_hours(plant: Plant) -> None:
+    rows = plant.rows("SELECT source_id, month FROM packed_hours")
+    sources, numbers = np.array(rows, dtype=np.int64).T
+    with plant.connection.transaction():
+        assert months.open_months(plant.connection, sources, numbers) == len(rows)
+
+
+def _ledger_is_unbroken(plant: Plant) -> None:
+    assert plant.rows(
+        "SELECT h.source_id, h.hour FROM emission_hour h LEFT JOIN emission_hour_history p"
+        " ON (p.source_id, p.hour, p.version) = (h.source_id, h.hour, h.version - 1)"
+        " WHERE h.version > 1 AND p.superseded_at IS DISTINCT FROM h.known_at"
+    ) == []  # fmt: skip
+    rows = plant.rows(
+        "SELECT source_id, month, in_force, superseded, digest, hours, versions, known_from,"
+        " known_to FROM packed_hours"
+    )
+    for source_id, month, in_force, superseded, stored, hours, versions, *known in rows:
+        both = [months.unpacked(source_id, month, bytes(b)) for b in (in_force, superseded)]
+        assert digest(*both) == bytes(stored)
+        assert [len(part) for part in both] == [hours, versions]
+        assert [to_us(at) for at in known] == [both[0].known_us.min(), both[0].known_us.max()]
+
+
+def test_hours_of_packed_months_have_a_new_factor_where_they_lie(
+    plant: Plant, database_url: str
+) -> None:
+    """Figures, versions, sums and windows are those of rows; months of other sources stay."""
+    plant.connection.execute("UPDATE emission_hour SET final = true")
+    # an hour without an amount, and a text that is there once
+    plant.connection.execute(
+        "UPDATE emission_hour SET activity_n = NULL, reason = 'a — b' WHERE hour ="
+        " (SELECT min(hour) FROM emission_hour WHERE covered_ms > 0)"
+    )
+    before = _sum(plant)
+    apply_text(database_url, FACTOR)
+    with plant.connection.transaction(force_rollback=True):
+        plant.tick(LATER)
+        once, sums = _totals(plant), _sum(plant)
+    assert sums != before
+    plant.restart()
+    _pack_hours(plant)
+    _ledger_is_unbroken(plant)
+    packed = set(plant.rows("SELECT source_id, month, id FROM packed_hours"))
+    plant.tick(LATER)
+    assert plant.rows("SELECT count(*) FROM public.emission_hour") == [(0,)]
+    # what changed has no sum until it is summed again
+    assert set(plant.rows("SELECT DISTINCT source_id FROM emission_day")) == {
+        (plant.sources["stack"],)
+    }
+    changed = set(plant.rows("SELECT source_id, month, id FROM packed_hours")) - packed
+    assert {row[0] for row in changed} == set(plant.sources.values()) - {plant.sources["stack"]}
+    _ledger_is_unbroken(plant)
+    assert _sum(plant) == sums
+    with plant.connection.transaction(force_rollback=True):
+        _open_hours(plant)
+        assert _totals(plant) == once
+        _ledger_is_unbroken(plant)
+    apply_text(database_url, AGAIN)
+    with plant.connection.transaction(force_rollback=True):
+        _open_hours(plant)
+        plant.tick(LATER)
+        twice, sums = _totals(plant), _sum(plant)
+    plant.restart()
+    plant.tick(LATER)
+    assert _sum(plant) == sums
+    _ledger_is_unbroken(plant)
+    _open_hours(plant)
+    assert _totals(plant) == twice
+    assert max(row[2] for row in twice[0]) == 3
+
+
+def test_no_role_takes_a_version_out_of_a_packed_month(plant: Plant, database_url: str) -> None:
+    plant.connection.execute("UPDATE emission_hour SET final = true")
+    _pack_hours(plant)
+    replace = """
+    SELECT replace_hours(ARRAY[source_id], ARRAY[month], ARRAY[id + %s], ARRAY[known_from],
+                         ARRAY[known_to - %s * interval '1 year'], ARRAY[versions + %s],
+                         ARRAY[digest], ARRAY[in_force], ARRAY[superseded])
+    FROM packed_hours ORDER BY source_id, month LIMIT 1
+    """
+    with connect(database_url, process="test", role="tonne_aggregate", autocommit=True) as role:
+        for wrong in ((1, 0, 1), (0, 0, 0), (0, 0, -1), (0, 0, 9999), (0, 1, 1)):
+            with pytest.raises(psycopg.errors.SerializationFailure):
+                role.execute(replace, wrong)
+        role.execute(replace, (0, 0, 1))
+    with (
+        connect(database_url, process="test", role="tonne_read", autocommit=True) as reader,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        reader.execute(replace, (0, 0, 1))

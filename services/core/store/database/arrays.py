@@ -4,13 +4,14 @@
 - Rows as arrays: :class:`PackedRows`. They come as one value: to take up thousands of rows one by
   one costs more than to find them.
 - Columns for COPY: :func:`copy_data`. New readings are written so.
-- An array that is stored as one: :func:`loaded`.
+- An array that is stored as one: :func:`loaded`; what ``array_send`` makes of one, for digests:
+  :func:`array_sent`.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, LiteralString
 
 import numpy as np
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 #: Dimensions, whether there are nulls, type of the elements, length, first index.
 _HEADER = struct.Struct(">iiIii")
 _EMPTY = struct.Struct(">iiI")
+#: An element's length; that of a null.
+_LENGTH = struct.Struct(">i")
+_NULL = _LENGTH.pack(-1)
+#: The type of bytes.
+_BYTEA = 17
 
 #: What binary COPY begins and ends with: its signature, no flags, no more of a header.
 _COPY_BEGIN = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -156,6 +162,25 @@ def loaded(sent: bytes | None, element: str) -> NDArray[Any]:
     row = np.dtype([("length", ">i4"), ("value", dtype)])
     rows = np.frombuffer(sent, dtype=row, offset=_HEADER.size)
     return rows["value"].astype(dtype.newbyteorder("="))
+
+
+def array_sent(column: NDArray[Any], absent: NDArray[np.bool_] | None = None) -> bytes:
+    """Return what ``array_send`` makes of a column, not empty; ``absent``: where it is null."""
+    sent = _ArrayDumper(np.ndarray, None, column.dtype.char).dump(column)
+    if absent is None or not absent.any():
+        return sent
+    dimensions, _, oid, size, first = _HEADER.unpack_from(sent)
+    elements = np.frombuffer(sent, dtype=np.uint8, offset=_HEADER.size).reshape(size, -1).copy()
+    elements[absent, : _LENGTH.size] = 0xFF
+    present = np.ones(elements.shape, dtype=np.bool_)
+    present[absent, _LENGTH.size :] = False
+    return _HEADER.pack(dimensions, 1, oid, size, first) + elements[present].tobytes()
+
+
+def bytes_sent(column: Sequence[bytes | None]) -> bytes:
+    """Return what ``array_send`` makes of a column of bytes, one or more of them."""
+    elements = [_NULL if b is None else _LENGTH.pack(len(b)) + b for b in column]
+    return _HEADER.pack(1, int(None in column), _BYTEA, len(column), 1) + b"".join(elements)
 
 
 def copy_data(

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
 from services.core.store.database.arrays import PackedRows
-from services.core.store.emissions import minute_history
+from services.core.store.emissions import cold_hours, minute_history
 from services.core.store.emissions.hour_ledger import NEXT_VERSION, supersede
-from services.core.store.emissions.hour_packing.months import open_for_writing
+from services.core.store.emissions.hour_packing import months
+from services.core.store.packing import opened
 from services.core.store.schema.figures import MASSES, names, per_figure
-from services.core.timeline.instants import MINUTE_US
+from services.core.timeline.instants import DAY_MINUTES, MINUTE_US, to_us
 from services.core.timeline.intervals import Interval
 
 _QUEUED = """
@@ -191,6 +192,14 @@ def chunk_end(connection: psycopg.Connection[Any], minute: int) -> int | None:
     return None if row is None else int(row[0])
 
 
+def packed_month_end(connection: psycopg.Connection[Any], minute: int) -> int | None:
+    """Return the end of a minute's month (UTC); None: its hours are not packed."""
+    horizon = opened.horizon(connection, opened.HOURS)
+    month = int(months.months_of(np.array([minute // 60]))[0])
+    end = to_us(months.begin(month + 1)) // MINUTE_US
+    return None if horizon is None or end > horizon.upto_day * DAY_MINUTES else end
+
+
 def amounts(
     connection: psycopg.Connection[Any], source_ids: Sequence[int], first: int, stop: int
 ) -> Amounts:
@@ -283,24 +292,33 @@ def write_hours(
 
     Returns by how much each changed that did, and how many of these were closed.
     """
-    open_for_writing(connection, hours.source, hours.minute // 60)
+    packed = cold_hours.set_masses(connection, hours.source, hours.minute // 60, hours.ug, reasons)
+    in_packed = Masses(
+        source=hours.source[packed.changed],
+        minute=hours.minute[packed.changed],
+        ug=packed.differences,
+    )
+    warm = hours.where(~packed.cold)
+    if not warm.source.size:
+        return in_packed, packed.changed.size
     row = connection.execute(
         _HOURS,
         {
-            "sources": hours.source,
-            "hours": hours.minute // 60,
-            **hours.ug,
+            "sources": warm.source,
+            "hours": warm.minute // 60,
+            **warm.ug,
             "reasons": Jsonb(reasons),
         },
         binary=True,
     ).fetchone()
-    packed, closed = row if row is not None else (None, 0)
-    changes = _CHANGE.columns(packed)
-    return Masses(
+    sent, closed = row if row is not None else (None, 0)
+    changes = _CHANGE.columns(sent)
+    in_rows = Masses(
         source=changes["source"],
         minute=changes["minute"],
         ug={name: changes[name] for name in names(MASSES)},
-    ), int(closed)
+    )
+    return in_packed.plus(in_rows), packed.changed.size + int(closed)
 
 
 def change_windows(connection: psycopg.Connection[Any], changes: Masses) -> None:

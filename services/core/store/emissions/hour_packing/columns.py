@@ -67,6 +67,17 @@ class Words:
         known = (*self.words, None)
         return [known[place] for place in self.places.tolist()]
 
+    def where(self, chosen: NDArray[Any]) -> Words:
+        """Return the texts chosen."""
+        return Words(places=self.places[chosen], words=self.words)
+
+    def with_word(self, place: Integers, word: str) -> Words:
+        """Return the column with one text at some places."""
+        words = self.words if word in self.words else (*self.words, word)
+        places = self.places.copy()
+        places[place] = words.index(word)
+        return Words(places=places, words=words)
+
     @classmethod
     def of_texts(cls, texts: Sequence[str | None] | None) -> Words:
         """Build it from the column itself."""
@@ -108,6 +119,21 @@ class HourColumns:
 
     def __len__(self) -> int:
         return self.hour.size
+
+    def where(self, chosen: NDArray[Any]) -> HourColumns:
+        """Return those chosen, by place or by whether each is."""
+        return HourColumns(
+            hour=self.hour[chosen],
+            figures={name: column[chosen] for name, column in self.figures.items()},
+            unknown={name: column[chosen] for name, column in self.unknown.items()},
+            version=self.version[chosen],
+            final=self.final[chosen],
+            quality=self.quality.where(chosen),
+            code=self.code.where(chosen),
+            reason=self.reason.where(chosen),
+            known_us=self.known_us[chosen],
+            last_us=self.last_us[chosen],
+        )
 
     def is_same(self, other: HourColumns) -> bool:
         """Whether the other is the same to the bit."""

@@ -13,6 +13,7 @@ from typing import Any, Final, LiteralString
 
 import numpy as np
 import psycopg
+from numpy.typing import NDArray
 
 from services.core.store.emissions.hour_packing import codec, columns
 from services.core.store.emissions.hour_packing.columns import HourColumns
@@ -47,7 +48,8 @@ CROSS JOIN (SELECT {columns.sent("superseded_at")} FROM superseded) v
 
 _PACK: Final = "SELECT pack_hours(%s, %s, %s, %s, %s)"
 
-_PACKED: Final = """
+#: Those that are packed of pairs of source and month.
+PACKED: Final = """
 SELECT p.id, p.source_id, p.month, p.in_force, p.superseded
 FROM unnest(%s::int8[], %s::int8[]) AS x(source_id, month)
 JOIN packed_hours p ON p.source_id = x.source_id AND p.month = x.month
@@ -134,9 +136,14 @@ def open_for_writing(
 
     :raises DamagedDayError: a month cannot be opened.
     """
-    old = hours < time.time() // 3600 - _NEVER_PACKED_HOURS
+    old = may_be_packed(hours)
     if old.any():
         open_months(connection, source_ids[old], months_of(hours[old]))
+
+
+def may_be_packed(hours: Integers) -> NDArray[np.bool_]:
+    """Return which hours (since the epoch) are so old that their month may be packed."""
+    return hours < time.time() // 3600 - _NEVER_PACKED_HOURS
 
 
 def open_after(connection: psycopg.Connection[Any], instants: Mapping[int, datetime]) -> int:
@@ -191,4 +198,4 @@ def _arrays(hours: HourColumns) -> tuple[Any, ...]:
     )
 
 
-_HOURS: Final = Openable(packed=_PACKED, unpack=_UNPACK, arrays=_both_arrays, damaged=_damaged)
+_HOURS: Final = Openable(packed=PACKED, unpack=_UNPACK, arrays=_both_arrays, damaged=_damaged)
