@@ -17,12 +17,16 @@ from services.cli.files import read_file
 from services.cli.listing import AsJson, below, show_json, show_rest
 from services.cli.listing import console as listing_console
 from services.cli.say import amount, cell, say
+from services.cli.value_parquet import read_values_of_parquet
 from services.core.accounting.builtin_factors import builtin_factors, versions_of
 from services.core.accounting.factor_search import search, unknown_words
 from services.core.accounting.factors import Factor, FactorError, version_in_force
-from services.core.facility import factor_file
+from services.core.facility import factor_file, value_file
 from services.core.runtime.clock import SystemClock
 from services.core.store.answers.factor_versions import factor_versions
+from services.core.store.factor_series.bring import bring
+from services.core.store.factor_series.names import UnknownSeriesError
+from services.core.store.factor_series.record import FutureValueError
 from services.core.store.registry.import_factors import import_factors
 
 app = typer.Typer(no_args_is_help=True, help="List and import emission factors.")
@@ -93,7 +97,12 @@ def _for_today(name: str, now: datetime) -> Factor:
 
 
 def _headline(factor: Factor, imported: bool) -> str:
-    figure = f"{factor.co2e_kg:g} kg CO2e" if factor.co2_kg is None else f"{factor.co2_kg:g} kg CO2"
+    if factor.is_series:
+        figure = "by the hour"
+    elif factor.co2_kg is None:
+        figure = f"{factor.co2e_kg:g} kg CO2e"
+    else:
+        figure = f"{factor.co2_kg:g} kg CO2"
     if factor.co2_biogenic_kg:
         figure += f" and {factor.co2_biogenic_kg:g} kg of biomass"
     parts = [
@@ -138,3 +147,49 @@ def import_(
     say(f"{file}: {amount(len(changes), 'change')}" if changes else f"{file}: unchanged")
     for change in changes:
         say(f"  {change}")
+
+
+@app.command("import-values")
+def import_values(
+    file: Annotated[
+        Path, typer.Argument(help="CSV with a header line, or Parquet: factor, hour, co2_kg")
+    ],
+    *,
+    factor: Annotated[
+        str | None, typer.Option(help="the factor, where the file has no column of it")
+    ] = None,
+    facility: Annotated[
+        str | None, typer.Option(help="whose factors they are; default: every facility's")
+    ] = None,
+) -> None:
+    """Import values of factors by the hour: all of the file, or nothing.
+
+    An hour that has a value gets a new version of it; what used the old one is computed again.
+    """
+    with clear_errors():
+        settings = process.settings("import")
+    now = SystemClock().now()
+    values = (
+        read_values_of_parquet(file, now, factor, max_bytes=settings.value_file_bytes)
+        if file.suffix == ".parquet"
+        else read_file(
+            file,
+            lambda text: value_file.read_csv(text, now, factor),
+            max_bytes=settings.value_file_bytes,
+            setting="TONNE_VALUE_FILE_BYTES",
+        )
+    )
+    if values is None:
+        raise failure("nothing was imported; correct the lines above and import again")
+    with clear_errors(UnknownSeriesError, FutureValueError), process.transaction() as connection:
+        recorded = bring(connection, values, facility=facility, by=f"user {getpass.getuser()}")
+    parts = (
+        (recorded.added, "added"),
+        (recorded.revised, "revised"),
+        (recorded.superseded, "older than what holds, kept beside it"),
+        (recorded.unchanged, "unchanged"),
+    )
+    stated = ", ".join(f"{number} {word}" for number, word in parts if number)
+    say(f"{file}: {amount(sum(v.hours.size for v in values.values()), 'value')}: {stated}")
+    if recorded.requests:
+        say(f"  {amount(recorded.requests, 'span')} of sources to be computed again")

@@ -12,14 +12,30 @@ from services.core.facility.file import FacilityFileError
 Read = TypeVar("Read")
 
 
-def read_file(path: Path, read: Callable[[str], Read], *, max_bytes: int) -> Read | None:
-    """Read a file with ``read``; None: it has errors, which were printed."""
+def read_file(
+    path: Path,
+    read: Callable[[str], Read],
+    *,
+    max_bytes: int,
+    setting: str = "TONNE_FILE_BYTES",
+) -> Read | None:
+    """Read a file of text with ``read``; None: it has errors, which were printed.
+
+    ``setting``: what bounds its size.
+    """
+    return read_path(
+        path, lambda: read(path.read_text(encoding="utf-8")), max_bytes=max_bytes, setting=setting
+    )
+
+
+def read_path(path: Path, read: Callable[[], Read], *, max_bytes: int, setting: str) -> Read | None:
+    """Read a file, whatever is in it; None: it has errors, which were printed."""
     try:
         if path.stat().st_size > max_bytes:
-            mistake = f"has more than {max_bytes} bytes; split it, or raise TONNE_FILE_BYTES"
+            mistake = f"has more than {max_bytes} bytes; split it, or raise {setting}"
             say(f"{path}: {mistake}", err=True)
             return None
-        return read(path.read_text(encoding="utf-8"))
+        return read()
     except FacilityFileError as error:
         for problem in error.problems:
             say(f"{path}:{problem.line}: {problem.message}", err=True)

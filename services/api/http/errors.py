@@ -36,6 +36,8 @@ from services.core.facility.errors import ApplyError
 from services.core.facility.file import FacilityFileError
 from services.core.store.alerts.threshold_changes import UnusableError
 from services.core.store.answers.explain import NothingKnownError
+from services.core.store.factor_series.names import UnknownSeriesError
+from services.core.store.factor_series.record import FutureValueError
 from services.core.store.operations.retire_facility import UnknownFacilityError
 from services.core.store.readings.packing.archived import ArchivedDayError
 from services.core.store.registry.apply_thresholds import OwnedElsewhereError
@@ -54,6 +56,8 @@ _REFUSALS: Final[dict[type[Exception], type[Problem]]] = {
     NotGrantedError: Forbidden,
     ApplyError: Conflict,
     ArchivedDayError: Archived,
+    UnknownSeriesError: NotFound,
+    FutureValueError: InvalidRequest,
 }
 
 #: PostgreSQL's SQLSTATE for a statement that ran into statement_timeout

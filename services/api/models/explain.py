@@ -257,8 +257,10 @@ def _factor(used: FactorUsed, gwp: GwpSet) -> dict[str, Any]:
         "ch4_kg": factor.ch4_kg,
         "n2o_kg": factor.n2o_kg,
         "co2_biogenic_kg": factor.co2_biogenic_kg,
-        "co2e_kg": factor.total_co2e_kg(gwp),
-        "gwp": None if factor.co2e_kg is not None else {"set": gwp.name, "citation": gwp.citation},
+        "co2e_kg": None if factor.is_series else factor.total_co2e_kg(gwp),
+        "gwp": None
+        if factor.co2e_kg is not None or factor.is_series
+        else {"set": gwp.name, "citation": gwp.citation},
         "valid_from": factor.valid_from,
         "valid_to": factor.valid_to,
         "known_from": factor.known_from,

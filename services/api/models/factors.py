@@ -21,13 +21,21 @@ class FactorVersion(Answer):
     unit: str = Field(examples=["kWh"], description="unit of activity")
     basis: Literal["none", "gross", "net", "location", "market"] = Field(examples=["location"])
     co2_kg: float | None = Field(
-        examples=[0.12943], description="`null`: only CO2e is published, and counts as CO2 too"
+        examples=[0.12943],
+        description="`null`: only CO2e is published, and counts as CO2 too, or it is a series",
     )
     ch4_kg: float = Field(examples=[0.0])
     n2o_kg: float = Field(examples=[0.0])
     gases: str = Field(examples=[""], description="kg of other gases, as `HFC-32=0.5 HFC-125=0.5`")
     co2_biogenic_kg: float = Field(examples=[0.0])
-    co2e_kg: float = Field(examples=[0.13096], description="as published, else by AR6")
+    co2e_kg: float | None = Field(
+        examples=[0.13096], description="as published, else by AR6; `null`: it is a series"
+    )
+    fallback: str | None = Field(
+        examples=[None],
+        description="of a series of values by the hour, what holds for hours without one, in"
+        " order; `null`: no series",
+    )
     valid_from: date | None = Field(examples=["2026-01-01"], description="`null`: always")
     valid_to: date | None = Field(
         examples=[None], description="exclusive; `null`: until further notice"
@@ -52,3 +60,17 @@ class FactorVersion(Answer):
     )
     release: str = Field(examples=["DESNZ 2026"])
     citation: str = Field(examples=["DESNZ, Greenhouse gas reporting: conversion factors 2026"])
+
+
+class ValuesRecorded(Answer):
+    """What became of values by the hour."""
+
+    added: int = Field(examples=[24], description="values of hours that had none")
+    revised: int = Field(examples=[0], description="values that took the place of another")
+    superseded: int = Field(
+        examples=[0], description="values that could be known before those that hold, kept beside"
+    )
+    unchanged: int = Field(examples=[0], description="values that were there already")
+    requests: int = Field(
+        examples=[1], description="spans of sources that are computed again because of them"
+    )

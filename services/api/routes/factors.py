@@ -3,32 +3,76 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 
-from services.api.auth import Reader
+from services.api.auth import Reader, Writer, no_facility
 from services.api.context import InContext
-from services.api.http.answers import Accept, rows_answer
+from services.api.http.answers import Accept, json_answer, rows_answer
 from services.api.http.cursors import Cursor
 from services.api.http.pages import CursorText, Pages, RowLimit
 from services.api.http.parameters import Query, SlugList
+from services.api.http.problems import (
+    BodyTooLarge,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    documented,
+)
 from services.api.http.shapes import Shape
 from services.api.http.validators import NOT_MODIFIED, IfNoneMatch, Validator
-from services.api.models.factors import FactorVersion
+from services.api.models.factors import FactorVersion, ValuesRecorded
 from services.core.accounting.builtin_factors import builtin_factors, lines
 from services.core.accounting.factor_publications import publications
 from services.core.accounting.factor_search import search
 from services.core.accounting.factor_tables import write_gases
+from services.core.facility.value_file import FactorValues, read_csv, read_json
 from services.core.store.answers.answer_states import totals_state
 from services.core.store.answers.factor_versions import ListedFactor, Place, factor_versions
+from services.core.store.factor_series.bring import bring
 
 router = APIRouter(tags=["factors"])
 
 _ROWS = Shape(FactorVersion)
+_RECORDED = Shape(ValuesRecorded)
+
+#: The body of values in JSON.
+_VALUES = {
+    "type": "object",
+    "required": ["values"],
+    "properties": {
+        "values": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["hour", "co2_kg"],
+                "properties": {
+                    "hour": {
+                        "type": "string",
+                        "format": "date-time",
+                        "description": "its first instant",
+                    },
+                    "co2_kg": {
+                        "type": ["number", "null"],
+                        "description": "per unit, CO2 and CO2e; `null` withdraws the value",
+                    },
+                    "known_at": {
+                        "type": "string",
+                        "format": "date-time",
+                        "description": "since when it could be known; default: now",
+                    },
+                },
+            },
+        }
+    },
+    "example": {"values": [{"hour": "2026-11-23T18:00:00Z", "co2_kg": 0.212}]},
+}
 _PAGES: Pages[ListedFactor, Place] = Pages("/v1/factors", Cursor(Place), lambda row: row.place)
 
 
@@ -100,6 +144,71 @@ async def get_factors(
     )
 
 
+class ValuesQuery(Query):
+    """Parameters of ``POST /v1/factors/{factor}/values``."""
+
+    facility: str | None = Field(
+        None,
+        description="facility whose factor it is; none: one that every facility can use",
+        examples=["linz"],
+    )
+
+
+@router.post(
+    "/v1/factors/{factor}/values",
+    summary="Send values of a factor by the hour",
+    response_model=ValuesRecorded,
+    responses=documented(Forbidden, NotFound, BodyTooLarge),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": _VALUES},
+                "text/csv": {"schema": {"type": "string"}},
+            },
+        }
+    },
+)
+async def post_values(
+    context: InContext,
+    who: Writer,
+    request: Request,
+    factor: str,
+    query: Annotated[ValuesQuery, FromQuery()],
+) -> Response:
+    """Record values of a series, JSON or, with `Content-Type: text/csv`, CSV: all of them, or none.
+
+    An hour that has a value gets a new version; what used the old one is computed again.
+    """
+    if query.facility is not None and not who.sees(query.facility):
+        raise no_facility(query.facility)
+    if query.facility is None and who.facilities is not None:
+        raise Forbidden(
+            "A key that is limited to facilities sends values of their factors: name the facility."
+        )
+    body = await request.body()
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    now = context.clock.now()
+    values = await run_in_threadpool(_parsed, body, factor, now, is_csv=kind == "text/csv")
+    recorded = await context.database.write(
+        lambda connection: bring(connection, values, facility=query.facility, by=who.name)
+    )
+    return json_answer(_RECORDED.row(recorded))
+
+
+def _parsed(body: bytes, factor: str, now: datetime, *, is_csv: bool) -> dict[str, FactorValues]:
+    if not is_csv:
+        return read_json(body, now, factor)
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"The body is not UTF-8: {error.reason}.") from None
+    values = read_csv(text, now, factor)
+    if other := next((name for name in values if name != factor), None):
+        raise InvalidRequest(f"The address names {factor}, and a row is of {other}.")
+    return values
+
+
 def _row(row: ListedFactor) -> dict[str, Any]:
     factor = row.factor
     publication = publications().get(factor.publication)
@@ -111,7 +220,8 @@ def _row(row: ListedFactor) -> dict[str, Any]:
         name="" if line is None else line.cell("name"),
         region="" if line is None else line.cell("region"),
         gases=write_gases(factor.gases),
-        co2e_kg=factor.total_co2e_kg(),
+        co2e_kg=None if factor.is_series else factor.total_co2e_kg(),
+        fallback=None if factor.fallback is None else " ".join(factor.fallback),
         origin="imported" if row.imported else "built-in",
         publisher="" if publication is None else publication.series.publisher,
         published=None if publication is None else publication.published,

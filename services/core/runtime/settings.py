@@ -188,6 +188,11 @@ class Settings(BaseSettings):
         description="most steps that the expressions of a device's mapping may take for one message"
         " (some 0.3 s); a message that takes more is quarantined",
     )
+    value_file_bytes: int = Field(
+        1 << 28,
+        ge=10_000,
+        description="size of the largest file of factors' values by the hour that is read",
+    )
     file_bytes: int = Field(
         1 << 20,
         ge=10_000,

@@ -33,7 +33,9 @@ facility: {{id: {id}works, name: {id} works, timezone: UTC}}
 devices:
   - id: {id}meter
     channels: [{{id: {id}energy, quantity: energy, unit: kWh, kind: counter}}]
-factors: [{{id: {id}grid, unit: kWh, co2_kg: 0.25, valid_from: 2020-01-01, citation: {id}}}]
+factors:
+  - {{id: {id}grid, unit: kWh, co2_kg: 0.25, valid_from: 2020-01-01, citation: {id}}}
+  - {{id: {id}series, kind: series, unit: kWh, citation: {id}}}
 sources:
   - {{id: {id}source, scope: 2, method: activity, input: {id}meter.{id}energy, factor: {id}grid}}
 thresholds: [{{id: {id}limit, source: {id}source, measure: rate, above: 1, severity: critical}}]
@@ -49,18 +51,30 @@ NAMES = {
     "maintenance": ("secretrest", "nobodyrest"),
     "alert": ("888001", "777001"),
     "replay": ("888002", "777002"),
+    "factor": ("secretseries", "nobodyseries"),
 }
 #: What else a call cannot do without.
 NEEDED = {"hour": "2026-11-23T17:00:00Z"}
 BODIES: dict[str, Any] = {
     "POST /v1/quarantine/replay": {"facility": ["secretworks"]},
+    "POST /v1/factors/{factor}/values": {
+        "values": [{"hour": "2026-11-23T17:00:00Z", "co2_kg": 0.2}],
+    },
     "PUT /v1/thresholds/{threshold}": {"measure": "rate", "above": 5, "severity": "warning"},
     "PUT /v1/maintenance/{maintenance}": {
         "from": "2026-11-23T00:00:00Z", "to": "2026-11-24T00:00:00Z", "reason": "a rest",
     },
 }  # fmt: skip
 #: Tables that another facility's calls must leave as they are.
-KEPT = ("facility", "threshold", "maintenance", "alert", "quarantine", "replay_request")
+KEPT = (
+    "facility",
+    "threshold",
+    "maintenance",
+    "alert",
+    "quarantine",
+    "replay_request",
+    "factor_value",
+)
 
 
 @pytest.fixture

@@ -201,7 +201,7 @@ def test_the_latest_version_of_a_value_holds_whenever_it_comes(
 def test_values_of_what_is_no_series_and_a_series_per_another_unit_are_refused(
     database_url: str,
 ) -> None:
-    with pytest.raises(names.UnknownSeriesError, match="one of facility works"):
+    with pytest.raises(names.UnknownSeriesError, match="name the facility"):
         bring(database_url, [1.0], facility=None)
     with pytest.raises(ApplyError, match=r"per MWh.*per kWh another id"):
         apply_text(

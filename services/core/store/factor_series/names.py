@@ -47,6 +47,17 @@ def keep(connection: Connection, facility_id: int | None, slug: str, unit: str) 
     return stored.id
 
 
+def facility_id(connection: Connection, slug: str) -> int:
+    """Read the id of a facility.
+
+    :raises UnknownSeriesError: there is no such facility.
+    """
+    row_id = connection.scalar(select(facility.c.id).where(facility.c.slug == slug))
+    if row_id is None:
+        raise UnknownSeriesError(f"there is no facility {slug}, and so no series of it")
+    return int(row_id)
+
+
 def series(
     connection: Connection, facility_id: int | None, slugs: Collection[str]
 ) -> dict[str, Series]:
@@ -66,24 +77,14 @@ def series(
     }
     for slug in slugs:
         if slug not in known:
-            raise UnknownSeriesError(_unknown(connection, slug))
+            raise UnknownSeriesError(
+                f"there is no series {slug} "
+                + (
+                    "that every facility can use: import it with series in the column kind, before"
+                    " its values; where a facility file states it, name the facility"
+                    if facility_id is None
+                    else "of this facility: state the factor with kind: series in its file, before"
+                    " its values; those of one that was imported belong to no facility"
+                )
+            )
     return known
-
-
-def _unknown(connection: Connection, slug: str) -> str:
-    s = factor_series.c
-    owners = connection.execute(
-        select(s.facility_id, facility.c.slug)
-        .outerjoin(facility, facility.c.id == s.facility_id)
-        .where(s.slug == slug)
-    ).all()
-    if not owners:
-        return (
-            f"there is no series {slug}: state the factor with `kind: series` in a facility file,"
-            " or import it with the column fallback, before its values"
-        )
-    whose = ", ".join(
-        "every facility" if owner.facility_id is None else f"facility {owner.slug}"
-        for owner in owners
-    )
-    return f"the series {slug} is one of {whose}: name whose values these are"
