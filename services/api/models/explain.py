@@ -273,6 +273,15 @@ def _factor(used: FactorUsed, gwp: GwpSet) -> dict[str, Any]:
         "successor_expected": factor.successor_expected,
         "stale": used.stale,
         "notes": list(used.applied.notes),
+        "fallback": None if factor.fallback is None else list(factor.fallback),
+        "series": None
+        if used.series is None
+        else {
+            "used": used.series.used,
+            "co2_kg": used.series.co2_kg,
+            "known_at": used.series.known_at,
+            "recorded_at": used.series.recorded_at,
+        },
         "applied": {
             "per": used.activity_unit,
             "co2_kg": used.applied.co2_kg,

@@ -115,7 +115,8 @@ class Explanation(Answer):
     )
     factor: dict[str, object] | None = Field(
         description="for an activity: the factor version applied, its citation, and the factor per"
-        " unit of activity"
+        " unit of activity; of a factor by the hour `series` says what was `used`: the value of the"
+        " `hour`, the mean of its `month` or `year`, or another factor"
     )
     market_factor: dict[str, object] | None = Field(
         description="for scope 2: the market-based factor"

@@ -10,6 +10,8 @@ import pytest
 
 from services.core.accounting.hourly_factors import HOURLY
 from services.core.facility.errors import ApplyError
+from services.core.store.answers.explain import FactorUsed, explain_hour
+from services.core.store.answers.explain_series import SeriesHour
 from services.core.store.database.connect import engine
 from services.core.store.factor_series import names
 from services.core.store.factor_series.record import (
@@ -210,3 +212,32 @@ def test_values_of_what_is_no_series_and_a_series_per_another_unit_are_refused(
                 "kind: series, unit: MWh", "kind: series, unit: kWh"
             ),
         )
+
+
+def explained(plant: Plant, i: int) -> FactorUsed:
+    explanation = explain_hour(
+        plant.connection,
+        facility="works",
+        source="bought",
+        hour=START + i * HOUR,
+        as_of=datetime.now(UTC) + HOUR,
+    )
+    assert explanation.factor is not None
+    return explanation.factor
+
+
+def test_an_explanation_says_what_an_hour_counted_by(plant: Plant, database_url: str) -> None:
+    plant.tick(metered(plant))
+    june = instant("2026-06-01T00:00:00Z")
+    assert explained(plant, 3).series == SeriesHour(
+        used="national", co2_kg=None, known_at=None, recorded_at=None
+    )
+    assert explained(plant, 3).applied.co2_kg == 900.0
+    bring(database_url, [400.0], first=START + 3 * HOUR, known_at=june)
+    with_value, without = explained(plant, 3), explained(plant, 4)
+    assert (with_value.applied.co2_kg, without.applied.co2_kg) == (400.0, 400.0)
+    assert with_value.series is not None
+    assert without.series is not None
+    assert (with_value.series.used, with_value.series.known_at) == ("hour", june)
+    assert with_value.series.recorded_at is not None
+    assert (without.series.used, without.series.co2_kg) == ("month", 400.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, LiteralString
 from zoneinfo import ZoneInfo
 
@@ -22,12 +23,13 @@ from services.core.facility import assemble, model
 from services.core.facility.pollutants import OF_POLLUTANT
 from services.core.store.answers.explain_closing import HourClosing, hour_closing
 from services.core.store.answers.explain_inputs import InputChannel, InputHour, input_hours
+from services.core.store.answers.explain_series import SeriesHour, series_hour
 from services.core.store.computation import hours_then, minutes_as_known
 from services.core.store.computation.hours_then import HourMinutes
 from services.core.store.emissions import hour_history, minute_history
 from services.core.store.emissions.hour_quality import hour_quality
 from services.core.store.registry.channel_as_known import channel_as_known
-from services.core.store.registry.factors import from_row
+from services.core.store.registry.factors import fallbacks_of, from_row, in_force
 from services.core.store.schema.figures import MASSES, per_figure
 from services.core.timeline.instants import HOUR, MINUTE_US, from_us, to_minute
 
@@ -69,6 +71,8 @@ class FactorUsed:
     activity_unit: str
     #: why a newer figure should count in the hour; None: nothing says so
     stale: str | None = None
+    #: None: it has figures of its own
+    series: SeriesHour | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -201,13 +205,19 @@ def explain_hour(
                 zone=ZoneInfo(row["timezone"]),
             )
         elif isinstance(configuration, model.ActivitySource):
-            factor = _factor(
-                cursor, row, configuration, configuration.factor, channels, hour, as_of
+            of_hour = partial(
+                _factor,
+                cursor,
+                row,
+                configuration,
+                channels=channels,
+                hour=hour,
+                as_of=as_of,
+                values_as_of=as_of if past else None,
             )
+            factor = of_hour(configuration.factor)
             if configuration.market_factor is not None:
-                market_factor = _factor(
-                    cursor, row, configuration, configuration.market_factor, channels, hour, as_of
-                )
+                market_factor = of_hour(configuration.market_factor)
         hour_history.open_span(connection, [row["id"]], hour, hour + HOUR)
         versions = [HourVersion(**r) for r in cursor.execute(_VERSIONS, keys).fetchall()]
         if past:
@@ -321,9 +331,11 @@ def _factor(
     source: Mapping[str, Any],
     configuration: model.ActivitySource,
     slug: str,
+    *,
     channels: list[InputChannel],
     hour: datetime,
     as_of: datetime,
+    values_as_of: datetime | None,
 ) -> FactorUsed | None:
     rows = cursor.execute(
         _FACTORS,
@@ -340,18 +352,26 @@ def _factor(
     except FactorError:
         return None
     row_id = next(version_id for version_id, version in versions if version is factor)
+    fallbacks: Mapping[str, Sequence[tuple[int, Factor]]] = {}
+    if names := fallbacks_of(factor):
+        fallbacks = in_force(cursor.connection, source["facility_id"], names, values_as_of)
     method = assemble.method(
         # how much one unit comes to does not depend on the role of the factor
         configuration.model_copy(update={"factor": slug, "market_factor": None}),
         {channel.role: channel.spec for channel in channels},
         [(row_id, factor)],
         source["timezone"],
+        fallbacks=lambda name: fallbacks.get(name, ()),
     )
     assert isinstance(method, ActivityMethod)  # noqa: S101 - that is what its source asks for
+    series, applied = None, method.factor_spans[0]
+    if factor.is_series:
+        series, applied = series_hour(cursor.connection, method, hour, values_as_of)
     return FactorUsed(
         row_id=row_id,
         factor=factor,
-        applied=method.factor_spans[0],
+        applied=applied,
+        series=series,
         activity_unit=method.activity_unit,
         stale=_stale(factor, rows, as_of, local),
     )
