@@ -66,15 +66,7 @@ BODIES: dict[str, Any] = {
     },
 }  # fmt: skip
 #: Tables that another facility's calls must leave as they are.
-KEPT = (
-    "facility",
-    "threshold",
-    "maintenance",
-    "alert",
-    "quarantine",
-    "replay_request",
-    "factor_value",
-)
+KEPT = ("facility", "threshold", "maintenance", "alert", "quarantine", "replay_request")
 
 
 @pytest.fixture
