@@ -66,6 +66,7 @@ from services.core.runtime import logging
 from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings
 from services.core.runtime.steady_time import SteadyTime
+from services.core.store.answers.known_facilities import KnownFacilities
 from services.core.store.answers.source_uncertainty import KnownAccounts
 from services.core.store.database.connect import connect
 
@@ -144,6 +145,7 @@ def create_app(
         clock=clock,
         feed=feed,
         live=bodies,
+        facilities=KnownFacilities(),
         accounts=accounts,
         gate=gate,
         health=Health(settings.database, holds_s=health_holds_s),

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.admission.gate import address_of, key_of
 from services.api.context import InContext
@@ -19,7 +20,7 @@ from services.api.http.problems import (
     Unauthenticated,
 )
 from services.core.accounting.spelling import did_you_mean
-from services.core.store.answers.facility_queries import FacilityRow, facilities
+from services.core.store.answers.facility_queries import FacilityRow
 from services.core.store.operations import keys
 from services.core.timeline.instants import rfc3339
 
@@ -151,14 +152,6 @@ async def in_force(context: InContext, who: Principal, slug: str) -> FacilityRow
     return facility
 
 
-async def _visible_slugs(context: InContext, who: Principal) -> list[str]:
-    async with context.database.read() as connection:
-        rows = await facilities(
-            connection, only=None if who.facilities is None else list(who.facilities)
-        )
-    return [row.slug for row in rows]
-
-
 async def visible_facilities(
     context: InContext, who: Principal, wanted: Sequence[str]
 ) -> list[FacilityRow]:
@@ -168,16 +161,43 @@ async def visible_facilities(
 
     :raises NotFound: one of ``wanted`` does not exist for this key.
     """
-    for slug in wanted:
-        if not who.sees(slug):
-            raise no_facility(slug, await _visible_slugs(context, who))
-    only = list(wanted) if wanted else (None if who.facilities is None else list(who.facilities))
     async with context.database.read() as connection:
-        rows = await facilities(connection, only=only)
+        return await seen_facilities(connection, context, who, wanted)
+
+
+async def seen_facilities(
+    connection: AsyncConnection,
+    context: InContext,
+    who: Principal,
+    wanted: Sequence[str],
+    *,
+    revision: int | None = None,
+) -> list[FacilityRow]:
+    """Do as :func:`visible_facilities` does, on a connection that the caller has.
+
+    ``revision``: of the registry, read before on this connection; None: it is read here.
+    """
+    rows: list[FacilityRow] = []
+    if all(map(who.sees, wanted)):
+        rows = await context.facilities.read(
+            connection, only=asked_slugs(who, wanted), revision=revision
+        )
     missing = set(wanted) - {row.slug for row in rows}
     if missing:
-        raise no_facility(min(missing), await _visible_slugs(context, who))
+        unseen = (slug for slug in wanted if not who.sees(slug))
+        known = await context.facilities.read(connection, only=asked_slugs(who, []))
+        raise no_facility(next(unseen, min(missing)), [row.slug for row in known])
     return rows
+
+
+def asked_slugs(who: Principal, wanted: Sequence[str]) -> list[str] | None:
+    """Return which facilities a call asks for: the wanted, or those that the key sees.
+
+    None: all that there are.
+    """
+    if wanted:
+        return list(wanted)
+    return None if who.facilities is None else list(who.facilities)
 
 
 async def one_facility(context: InContext, who: Principal, wanted: str | None) -> str:

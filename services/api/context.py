@@ -14,6 +14,7 @@ from services.api.live.bodies import LiveBodies
 from services.api.live.feed import LiveFeed
 from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings
+from services.core.store.answers.known_facilities import KnownFacilities
 from services.core.store.answers.source_uncertainty import KnownAccounts
 
 
@@ -27,6 +28,8 @@ class Context:
     feed: LiveFeed
     #: what polls and streams are sent
     live: LiveBodies
+    #: which facilities and sources there are
+    facilities: KnownFacilities
     #: how sources enter totals
     accounts: KnownAccounts
     #: rate limits and turns
@@ -34,8 +37,11 @@ class Context:
     health: Health
 
 
-def context(request: Request) -> Context:
-    """Return the parts of the API that serves ``request``."""
+async def context(request: Request) -> Context:
+    """Return the parts of the API that serves ``request``.
+
+    It is async so that FastAPI calls it here: for a plain function it would wait for a thread.
+    """
     shared = request.app.state.context
     assert isinstance(shared, Context)  # noqa: S101 - set by create_app, nothing else
     return shared

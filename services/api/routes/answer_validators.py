@@ -14,7 +14,7 @@ from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.http.validators import Validator, minute_of
-from services.core.store.answers.answer_states import totals_state
+from services.core.store.answers.answer_states import AnswerState, totals_state
 from services.core.store.answers.facility_queries import FacilityRow
 
 
@@ -27,15 +27,18 @@ async def emissions_validator(
     *,
     longest: timedelta,
     now: datetime,
+    state: AnswerState | None = None,
 ) -> Validator:
     """Build the validator of emissions of a span in intervals of ``longest`` at most.
 
-    ``facilities``: that the key can see and the call names, or all that it can see.
+    ``facilities``: that the key can see and the call names, or all that it can see; ``state``: what
+    their totals follow from, if it was read before.
     """
-    state = await totals_state(connection, [facility.id for facility in facilities])
+    if state is None:
+        state = await totals_state(connection, [facility.slug for facility in facilities])
     return Validator(
         *_asked(request),
-        _read_before(facilities),
+        _shown(facilities),
         state,
         minute_of(begins),
         minute_of(ends),
@@ -52,18 +55,16 @@ async def year_validator(
     now: datetime,
 ) -> Validator:
     """Build the validator of what is told of a calendar year; None: the running one."""
-    state = await totals_state(connection, [facility.id for facility in facilities])
+    state = await totals_state(connection, [facility.slug for facility in facilities])
     last = now if year is None else now.replace(year=year, month=12, day=31) + timedelta(days=3)
-    return Validator(
-        *_asked(request), _read_before(facilities), state, _clock(facilities, last, now)
-    )
+    return Validator(*_asked(request), _shown(facilities), state, _clock(facilities, last, now))
 
 
 def _asked(request: Request) -> tuple[str, str, str]:
     return request.url.path, request.url.query, request.headers.get("accept", "")
 
 
-def _read_before(facilities: Sequence[FacilityRow]) -> object:
+def _shown(facilities: Sequence[FacilityRow]) -> object:
     """Return what an answer shows of facilities, which may be of a state before the one read."""
     return [(f.slug, f.name, f.timezone, f.retired_at) for f in facilities]
 

@@ -20,6 +20,7 @@ from services.api.http.problems import InvalidRequest, NotFound
 from services.api.models.emission_table import ListedSource, Series
 from services.api.models.stale import stale_sources
 from services.core.store.answers import emissions
+from services.core.store.answers.answer_states import registry_revision
 from services.core.store.answers.buckets import Buckets
 from services.core.store.answers.emissions import EmissionColumns
 from services.core.store.answers.facility_queries import FacilityRow, sources_between
@@ -48,17 +49,19 @@ async def series_of(
     now: datetime,
     as_of: datetime | None = None,
     with_production: bool = False,
+    revision: int | None = None,
 ) -> list[Series]:
     """Read the sources of the facilities in a span of time; ``source``: ids of some, none: all.
 
     ``now``: no later than ``as_of``; it tells which factors are stale. ``with_production``: what is
-    counted of products too, which emits nothing.
+    counted of products too, which emits nothing. ``revision``: of the registry, read before the
+    facilities; None: it is read here.
 
     :raises NotFound: no facility has a source with one of the ids.
     """
     by_facility = await sources_between(
         connection,
-        [facility.id for facility in facilities],
+        facilities,
         begins=begins,
         ends=ends,
         as_of=as_of,
@@ -67,7 +70,7 @@ async def series_of(
     unknown = set(source) - {row.slug for rows in by_facility.values() for row in rows}
     if unknown:
         raise NotFound(f"There is no source {min(unknown)}; GET /v1/facilities lists sources.")
-    accounts = await _accounts(connection, known, facilities, as_of)
+    accounts = await _accounts(connection, known, facilities, as_of, revision)
     listed: dict[str, list[ListedSource]] = {}
     for facility in facilities:
         stale = stale_sources(accounts[facility.slug], ZoneInfo(facility.timezone), now)
@@ -89,11 +92,13 @@ async def _accounts(
     known: KnownAccounts,
     facilities: Sequence[FacilityRow],
     as_of: datetime | None,
+    revision: int | None,
 ) -> Mapping[str, Mapping[str, SourceAccount]]:
-    slugs = [facility.slug for facility in facilities]
-    if as_of is None:
-        return await known.read_several(connection, slugs)
-    return {slug: await source_accounts(connection, slug, as_of) for slug in slugs}
+    if as_of is not None:
+        return {f.slug: await source_accounts(connection, f.slug, as_of) for f in facilities}
+    if revision is None:
+        revision = await registry_revision(connection)
+    return await known.read_several(connection, facilities, revision=revision)
 
 
 async def hours_then(

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 
-from services.api.auth import Reader, retired_header, visible_facilities
+from services.api.auth import Reader, asked_slugs, retired_header, seen_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, table_answer
 from services.api.http.intervals import count_about, cut
@@ -21,6 +21,7 @@ from services.api.routes.answer_validators import emissions_validator
 from services.api.routes.emission_rows import PAGES, ROWS, page_of, part_of, shape_of
 from services.api.routes.emission_series import columns_of, hours_then, series_of
 from services.api.routes.emissions_query import EmissionsQuery
+from services.core.store.answers.answer_states import totals_state
 from services.core.timeline.instants import rfc3339
 
 router = APIRouter(tags=["emissions"])
@@ -53,14 +54,24 @@ async def get_emissions(
     begins, ends = query.bounds(now)
     interval = query.length(begins, ends)
     after = PAGES.after(query)
-    facilities = await visible_facilities(context, who, query.facility)
     if after is not None:
         begins = max(begins, after.time)
     validator = None
     async with context.database.read() as connection:
+        state = await totals_state(connection, asked_slugs(who, query.facility))
+        facilities = await seen_facilities(
+            connection, context, who, query.facility, revision=state.revision
+        )
         if query.as_of is None:
             validator = await emissions_validator(
-                connection, request, facilities, begins, ends, longest=2 * interval.mean, now=now
+                connection,
+                request,
+                facilities,
+                begins,
+                ends,
+                longest=2 * interval.mean,
+                now=now,
+                state=state,
             )
             if validator.holds(if_none_match):
                 return validator.not_modified()
@@ -73,6 +84,7 @@ async def get_emissions(
             ends,
             now=now,
             as_of=query.as_of,
+            revision=state.revision,
         )
         count = sum(
             len(s.sources) if query.group_by == "none" else len(groups_of(s, query.group_by)[0])

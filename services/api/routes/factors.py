@@ -33,7 +33,7 @@ from services.core.accounting.factor_publications import publications
 from services.core.accounting.factor_search import search
 from services.core.accounting.factor_tables import write_gases
 from services.core.facility.value_file import FactorValues, read_csv, read_json
-from services.core.store.answers.answer_states import totals_state
+from services.core.store.answers.answer_states import registry_revision
 from services.core.store.answers.factor_versions import ListedFactor, Place, factor_versions
 from services.core.store.factor_series.bring import bring
 
@@ -115,8 +115,8 @@ async def get_factors(
     """List the factors that every facility can use, built-in and imported ones."""
     after = _PAGES.after(query)
     async with context.database.read() as connection:
-        state = await totals_state(connection, [])
-    validator = Validator("factors", request.url.query, accept, state)
+        revision = await registry_revision(connection)
+    validator = Validator("factors", request.url.query, accept, revision)
     if validator.holds(if_none_match):
         return validator.not_modified()
     names = set(query.factor) if query.factor else None

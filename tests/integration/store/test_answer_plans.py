@@ -42,14 +42,8 @@ def test_readings_of_a_chart_come_by_index_from_the_chunks_of_the_span(plant: Pl
 
 
 def test_the_state_of_answers_is_found_by_index(plant: Plant) -> None:
-    live = plan(
-        plant, answer_states._LIVE.text.replace(":facility", "%(facility)s"), facility="works"
-    )
-    totals = plan(
-        plant,
-        answer_states._TOTALS.text.replace(":facilities", "%(facilities)s"),
-        facilities=[plant.facility_id],
-    )
+    live = plan(plant, answer_states._LIVE, facility="works")
+    totals = plan(plant, answer_states._TOTALS_OF_SOME, facilities=["works"])
     for found in (live, totals):
         assert found.count("touched_facility_id_live_id_idx") == 2, found
         assert "facility_progress_pkey" in found

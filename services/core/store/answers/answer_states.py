@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, LiteralString
+from typing import Any, Final, LiteralString
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.core.store.database.arrays import binary_row
 
 #: SQL of whether bands of the facility ``f`` follow from its newest readings.
 BY_READINGS: Final[LiteralString] = """EXISTS (
@@ -31,11 +32,10 @@ _FACILITY: Final[LiteralString] = f"""concat_ws(' ', f.id, coalesce(p.sequence, 
         minute_of(now())) END)"""  # noqa: S608 - constants
 
 #: Each change of an alert writes its row anew, by whomever; comments are only ever added.
-_LIVE = text(
-    f"""
+_LIVE: Final[LiteralString] = f"""
 SELECT r.revision, {_FACILITY} AS totals, alerts.state AS alerts
 FROM registry_revision r
-JOIN facility f ON f.slug = :facility AND f.retired_at IS NULL
+JOIN facility f ON f.slug = %(facility)s AND f.retired_at IS NULL
 LEFT JOIN facility_progress p ON p.facility_id = f.id
 CROSS JOIN LATERAL (
     SELECT coalesce(string_agg(concat_ws(' ', a.id, a.xmin, (
@@ -44,26 +44,25 @@ CROSS JOIN LATERAL (
     FROM alert a
     WHERE a.facility_id = f.id AND a.resolved_at IS NULL AND a.undone_at IS NULL) alerts
 """  # noqa: S608 - constants
-)
 
-_TOTALS = text(
-    f"""
+_TOTALS: Final[LiteralString] = f"""
 SELECT r.revision, coalesce(string_agg({_FACILITY}, ',' ORDER BY f.id), '') AS totals, '' AS alerts
 FROM registry_revision r
-LEFT JOIN (facility f LEFT JOIN facility_progress p ON p.facility_id = f.id)
-     ON f.id = ANY(:facilities)
+LEFT JOIN (facility f LEFT JOIN facility_progress p ON p.facility_id = f.id) ON {{named}}
 GROUP BY r.revision
 """  # noqa: S608 - constants
-)
+_TOTALS_OF_ALL: Final[LiteralString] = _TOTALS.replace("{named}", "true")
+_TOTALS_OF_SOME: Final[LiteralString] = _TOTALS.replace("{named}", "f.slug = ANY(%(facilities)s)")
 
-_DEVICES = text(
-    """
-SELECT r.revision, '' AS alerts,
-       coalesce(string_agg(concat_ws(' ', d.id, d.xmin), ',' ORDER BY d.id), '') AS totals
-FROM registry_revision r LEFT JOIN device d ON d.facility_id = ANY(:facilities) AND d.active
+_REVISION: Final[LiteralString] = "SELECT revision FROM registry_revision"
+
+_DEVICES: Final[LiteralString] = """
+SELECT r.revision,
+       coalesce(string_agg(concat_ws(' ', d.id, d.xmin), ',' ORDER BY d.id), '') AS totals,
+       '' AS alerts
+FROM registry_revision r LEFT JOIN device d ON d.facility_id = ANY(%(facilities)s) AND d.active
 GROUP BY r.revision
 """
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,17 +76,31 @@ class AnswerState:
 
 async def live_state(connection: AsyncConnection, facility: str) -> AnswerState | None:
     """Read what the live totals of a facility follow from; None: it is not in force."""
-    row = (await connection.execute(_LIVE, {"facility": facility})).mappings().one_or_none()
-    return None if row is None else AnswerState(**row)
+    row = await binary_row(connection, _LIVE, {"facility": facility})
+    return _state(row) if row else None
 
 
-async def totals_state(connection: AsyncConnection, facility_ids: Sequence[int]) -> AnswerState:
-    """Read what the emissions of facilities follow from."""
-    row = (await connection.execute(_TOTALS, {"facilities": list(facility_ids)})).mappings().one()
-    return AnswerState(**row)
+async def totals_state(
+    connection: AsyncConnection, facilities: Sequence[str] | None
+) -> AnswerState:
+    """Read what the emissions of facilities follow from, named by their slugs; None: of all."""
+    if facilities is None:
+        return _state(await binary_row(connection, _TOTALS_OF_ALL, {}))
+    keys = {"facilities": list(facilities)}
+    return _state(await binary_row(connection, _TOTALS_OF_SOME, keys))
+
+
+async def registry_revision(connection: AsyncConnection) -> int:
+    """Read the revision of the registry, which each of its changes raises."""
+    (revision,) = await binary_row(connection, _REVISION, {})
+    return int(revision)
 
 
 async def devices_state(connection: AsyncConnection, facility_ids: Sequence[int]) -> AnswerState:
     """Read what the list of facilities and their devices follows from."""
-    row = (await connection.execute(_DEVICES, {"facilities": list(facility_ids)})).mappings().one()
-    return AnswerState(**row)
+    return _state(await binary_row(connection, _DEVICES, {"facilities": list(facility_ids)}))
+
+
+def _state(row: tuple[Any, ...]) -> AnswerState:
+    revision, totals, alerts = row
+    return AnswerState(revision=revision, totals=totals, alerts=alerts)

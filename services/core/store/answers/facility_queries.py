@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from operator import attrgetter
+from typing import Final
 
 from sqlalchemy import Label, Table, false, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.core.store.answers.answer_states import BY_READINGS
 from services.core.store.emissions import hour_history
 from services.core.store.registry.replaced_sources import is_replaced
-from services.core.store.schema.tables import device, facility, source
+from services.core.store.schema.tables import device, source
+
+_slug: Final = attrgetter("slug")
 
 _HAS_EXPORT = func.coalesce(
     source.c.spec["direction"].as_string().in_(("export", "both")), false()
@@ -47,6 +52,10 @@ class FacilityRow:
     #: None: it is in force
     retired_at: datetime | None = None
     sources: tuple[SourceRow, ...] = field(default=())
+    #: there are sources that are retired, its own or with it
+    has_retired_sources: bool = False
+    #: bands follow from its newest readings, and not from the registry alone
+    bands_follow_readings: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,40 +107,30 @@ async def devices(
     return devices_
 
 
+_FACILITIES = text(
+    f"""
+SELECT f.id, f.slug, f.name, f.timezone, f.retired_at, {BY_READINGS} AS bands_follow_readings,
+       EXISTS (SELECT FROM source x WHERE x.facility_id = f.id AND x.scope > 0 AND NOT x.active)
+           AS has_retired_sources,
+       s.id AS source_id, s.slug AS source, coalesce(s.spec->>'name', s.slug) AS source_name,
+       s.scope, s.method, s.activity_unit,
+       coalesce(s.spec->>'direction' IN ('export', 'both'), false) AS has_export
+FROM facility f LEFT JOIN source s
+     ON s.facility_id = f.id AND s.scope > 0 AND (s.active OR s.retired_at = f.retired_at)
+WHERE CAST(:only AS text[]) IS NULL OR f.slug = ANY(:only)
+ORDER BY f.slug, s.id
+"""  # noqa: S608 - constants
+)
+
+
 async def facilities(
     connection: AsyncConnection, *, only: Sequence[str] | None = None
 ) -> list[FacilityRow]:
     """Read facilities by name of their slug, retired ones too; ``only``: these slugs."""
-    statement = (
-        select(
-            facility.c.id,
-            facility.c.slug,
-            facility.c.name,
-            facility.c.timezone,
-            facility.c.retired_at,
-            source.c.id.label("source_id"),
-            source.c.slug.label("source"),
-            _name(source).label("source_name"),
-            source.c.scope,
-            source.c.method,
-            source.c.activity_unit,
-            _HAS_EXPORT,
-        )
-        .select_from(
-            facility.outerjoin(
-                source,
-                (source.c.facility_id == facility.c.id)
-                & (source.c.scope > 0)
-                & (source.c.active | (source.c.retired_at == facility.c.retired_at)),
-            )
-        )
-        .order_by(facility.c.slug, source.c.id)
-    )
-    if only is not None:
-        statement = statement.where(facility.c.slug.in_(only))
     heads: dict[int, FacilityRow] = {}
     sources: dict[int, list[SourceRow]] = {}
-    for row in await connection.execute(statement):
+    keys = {"only": None if only is None else list(only)}
+    for row in await connection.execute(_FACILITIES, keys):
         heads.setdefault(
             row.id,
             FacilityRow(
@@ -140,6 +139,8 @@ async def facilities(
                 name=row.name,
                 timezone=row.timezone,
                 retired_at=row.retired_at,
+                has_retired_sources=row.has_retired_sources,
+                bands_follow_readings=row.bands_follow_readings,
             ),
         )
         sources_of_facility = sources.setdefault(row.id, [])
@@ -155,17 +156,7 @@ async def facilities(
                     has_export=row.has_export,
                 )
             )
-    return [
-        FacilityRow(
-            id=head.id,
-            slug=head.slug,
-            name=head.name,
-            timezone=head.timezone,
-            retired_at=head.retired_at,
-            sources=tuple(sources[head.id]),
-        )
-        for head in heads.values()
-    ]
+    return [replace(head, sources=tuple(sources[head.id])) for head in heads.values()]
 
 
 _SOURCES_BETWEEN = text(
@@ -183,7 +174,7 @@ WHERE s.facility_id = ANY(:facility_ids) AND (s.scope > 0 OR CAST(:with_producti
   AND (a.active OR h.are_rows OR EXISTS (
     SELECT FROM packed_hours p
     WHERE p.source_id = s.id AND p.last_hour >= :begins AND p.first_hour < :ends))
-ORDER BY s.slug
+ORDER BY s.slug COLLATE "C"
 """  # noqa: S608 - constants
 )
 
@@ -197,7 +188,7 @@ SELECT id FROM unnest(CAST(:sources AS int[])) AS s(id) WHERE EXISTS (
 
 async def sources_between(
     connection: AsyncConnection,
-    facility_ids: Sequence[int],
+    facilities: Sequence[FacilityRow],
     *,
     begins: datetime,
     ends: datetime,
@@ -209,11 +200,19 @@ async def sources_between(
     ``as_of``: when they are, or were, active; None: now. ``with_production``: what is counted of
     products too.
     """
+    sources: dict[int, list[SourceRow]] = {
+        facility.id: sorted(facility.sources, key=_slug) for facility in facilities
+    }
+    # those that are active count whatever they have
+    are_asked = as_of is not None or with_production
+    asked = [f.id for f in facilities if f.has_retired_sources or are_asked]
+    if not asked:
+        return sources
     between = {"begins": begins, "ends": ends}
     result = await connection.execute(
         _SOURCES_BETWEEN,
         {
-            "facility_ids": list(facility_ids),
+            "facility_ids": asked,
             "as_of": as_of,
             "with_production": with_production,
             **between,
@@ -226,7 +225,7 @@ async def sources_between(
         async with hour_history.reading_async(connection, sorted(unsure), begins, ends):
             certain = await connection.execute(_WITH_HOURS, {"sources": sorted(unsure), **between})
             unsure -= set(certain.scalars())
-    sources: dict[int, list[SourceRow]] = {facility_id: [] for facility_id in facility_ids}
+    sources |= {facility_id: [] for facility_id in asked}
     for row in rows:
         facility_id = row.pop("facility_id")
         if row["id"] not in unsure:

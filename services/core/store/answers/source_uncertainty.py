@@ -19,6 +19,7 @@ from services.core.facility.removals import MeasuredRemoval
 from services.core.facility.sources import Evidence
 from services.core.store.answers import meter_uncertainty
 from services.core.store.answers.answer_states import BY_READINGS
+from services.core.store.answers.facility_queries import FacilityRow
 from services.core.store.answers.factor_ages import ages, ages_then, counting, versions
 from services.core.store.packing import opened
 from services.core.store.readings import history
@@ -61,9 +62,8 @@ _NEWEST: Final = timedelta(days=31)
 
 _VALIDITY = text(
     f"""
-SELECT r.revision, array_agg(f.slug) FILTER (WHERE {BY_READINGS}) AS by_readings
-FROM registry_revision r LEFT JOIN facility f ON f.slug = ANY(:facilities)
-GROUP BY r.revision
+SELECT r.revision, f.id IS NOT NULL AND {BY_READINGS} AS by_readings
+FROM registry_revision r LEFT JOIN facility f ON f.slug = :facility
 """  # noqa: S608 - constants
 )
 
@@ -183,23 +183,32 @@ class KnownAccounts:
 
     async def read(self, connection: AsyncConnection, facility: str) -> dict[str, SourceAccount]:
         """Do as :func:`source_accounts` does."""
-        return (await self.read_several(connection, [facility]))[facility]
+        valid = (await connection.execute(_VALIDITY, {"facility": facility})).one()
+        return await self._read(connection, facility, valid.revision, by_readings=valid.by_readings)
 
     async def read_several(
-        self, connection: AsyncConnection, facilities: Sequence[str]
+        self, connection: AsyncConnection, facilities: Sequence[FacilityRow], *, revision: int
     ) -> dict[str, dict[str, SourceAccount]]:
-        """Do as :func:`source_accounts` does for each of the facilities."""
-        valid = (await connection.execute(_VALIDITY, {"facilities": list(facilities)})).one()
-        by_readings = set(valid.by_readings or ())
-        answer = {}
-        for facility in facilities:
-            revision, accounts = self._known.get(facility, (None, None))
-            if accounts is None or facility in by_readings or revision != valid.revision:
-                accounts = await source_accounts(connection, facility)
-                # what changed meanwhile has raised the revision, and is read next time
-                self._known[facility] = valid.revision, accounts
-            answer[facility] = accounts
-        return answer
+        """Do as :func:`source_accounts` does for each of the facilities, by slug.
+
+        ``revision``: of the registry, read before the facilities.
+        """
+        return {
+            facility.slug: await self._read(
+                connection, facility.slug, revision, by_readings=facility.bands_follow_readings
+            )
+            for facility in facilities
+        }
+
+    async def _read(
+        self, connection: AsyncConnection, facility: str, revision: int, *, by_readings: bool
+    ) -> dict[str, SourceAccount]:
+        of_revision, accounts = self._known.get(facility, (None, None))
+        if accounts is None or by_readings or of_revision != revision:
+            accounts = await source_accounts(connection, facility)
+            # what changed meanwhile has raised the revision, and is read next time
+            self._known[facility] = revision, accounts
+        return accounts
 
 
 def _uncertainty(slug: str, rows: Sequence[Any]) -> FactorUncertainty:

@@ -7,12 +7,14 @@ what it does not need by taking one of the roles that the migrations create (``t
 
 from __future__ import annotations
 
+import select
 from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import InvalidatePoolError
 
 from services.core.runtime.credentials import ADVICE, unclear
 from services.core.store.database import schema_version
@@ -157,15 +159,35 @@ def async_engine(
     role: RoleName | None = None,
     pool_size: int = 8,
     max_overflow: int = 8,
+    autocommit: bool = False,
 ) -> AsyncEngine:
     """Build an asyncio SQLAlchemy engine that connects when first used; see :func:`connect`."""
     # only the API needs it, and it brings the whole of SQLAlchemy's ORM along
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
 
-    return create_async_engine(
+    created = create_async_engine(
         _sqlalchemy_url(url),
         connect_args=_parameters(process, role),
-        pool_pre_ping=True,
         pool_size=pool_size,
         max_overflow=max_overflow,
+        # of each connection once: as an option of the engine it would be set and reset each time
+        isolation_level="AUTOCOMMIT" if autocommit else None,
     )
+
+    @event.listens_for(created.sync_engine, "checkout")
+    def _check(connection: Any, _record: object, _proxy: object) -> None:
+        # to ask the server takes as long as a short query
+        if has_ended(connection.driver_connection):
+            raise InvalidatePoolError
+
+    return created
+
+
+def has_ended(connection: psycopg.BaseConnection[Any]) -> bool:
+    """Return whether the server has ended a connection that nobody uses just now."""
+    if connection.closed:
+        return True
+    # whatever it says unasked, it says because it ends
+    unasked = select.poll()
+    unasked.register(connection.fileno(), select.POLLIN)
+    return bool(unasked.poll(0))

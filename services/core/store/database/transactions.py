@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from sqlalchemy import Connection
 
-from services.core.store.database.connect import ProcessName, async_engine, connect, engine
+from services.core.store.database.connect import (
+    ProcessName,
+    async_engine,
+    connect,
+    engine,
+    has_ended,
+)
 from services.core.store.database.database_time import date_as_believed
 
 if TYPE_CHECKING:
@@ -70,9 +75,7 @@ class ReadingConnections:
                 connection = connect(self._url, process=self._process, role="tonne_read")
                 connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
                 return connection
-            # whatever the server says unasked, it says because it ends
-            unasked, _, _ = select.select([connection.fileno()], [], [], 0)
-            if not unasked and not connection.closed:
+            if not has_ended(connection):
                 return connection
             connection.close()
 
@@ -80,8 +83,13 @@ class ReadingConnections:
 def reading_pool(url: str, *, process: ProcessName, connections: int) -> AsyncEngine:
     """Build a pool of such connections for asyncio, in autocommit mode."""
     return async_engine(
-        url, process=process, role="tonne_read", pool_size=connections, max_overflow=0
-    ).execution_options(isolation_level="AUTOCOMMIT")
+        url,
+        process=process,
+        role="tonne_read",
+        pool_size=connections,
+        max_overflow=0,
+        autocommit=True,
+    )
 
 
 @contextmanager

@@ -11,13 +11,12 @@ import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, LiteralString, get_args
 
 import psycopg
 from psycopg.rows import dict_row
-from sqlalchemy import ColumnElement, and_, func, or_, select
 
-from services.core.store.schema.tables import api_key
+from services.core.store.database.arrays import binary_row
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,6 +25,16 @@ Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 _PREFIX = "tonne_"
+
+_COLUMNS: Final[LiteralString] = "id, name, scopes, facilities, created_at, expires_at, revoked_at"
+_IN_FORCE: Final[LiteralString] = (
+    "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
+)
+_FIND: Final[LiteralString] = (
+    f"SELECT {_COLUMNS} FROM api_key WHERE digest = %(digest)s AND {_IN_FORCE}"  # noqa: S608 - constants
+)
+
+_STANDING: Final[LiteralString] = f"SELECT id FROM api_key WHERE id = ANY(%(ids)s) AND {_IN_FORCE}"  # noqa: S608 - constants
 
 
 class KeyRequestError(ValueError):
@@ -97,8 +106,7 @@ def list_keys(connection: psycopg.Connection[Any]) -> list[ApiKey]:
     """Read every key ever made, oldest first, without its digest."""
     with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
         cursor.execute(
-            "SELECT id, name, scopes, facilities, created_at, expires_at, revoked_at"
-            " FROM api_key ORDER BY id"
+            f"SELECT {_COLUMNS} FROM api_key ORDER BY id"  # noqa: S608 - constants
         )
         return [_key(row) for row in cursor]
 
@@ -118,39 +126,14 @@ def revoke(connection: psycopg.Connection[Any], key_id: int) -> None:
 
 async def find(connection: AsyncConnection, key: str) -> ApiKey | None:
     """Read a key that is in force; None if it is unknown, expired or revoked."""
-    row = (
-        (
-            await connection.execute(
-                select(
-                    api_key.c.id,
-                    api_key.c.name,
-                    api_key.c.scopes,
-                    api_key.c.facilities,
-                    api_key.c.created_at,
-                    api_key.c.expires_at,
-                    api_key.c.revoked_at,
-                ).where(api_key.c.digest == digest(key), _in_force())
-            )
-        )
-        .mappings()
-        .first()
-    )
-    return None if row is None else _key(dict(row))
+    row = await binary_row(connection, _FIND, {"digest": digest(key)})
+    return _key(dict(zip(_COLUMNS.split(", "), row, strict=True))) if row else None
 
 
 async def lapsed(connection: AsyncConnection, ids: Collection[int]) -> set[int]:
     """Read which of the keys ``ids`` are no longer in force."""
-    standing = await connection.execute(
-        select(api_key.c.id).where(api_key.c.id.in_(list(ids)), _in_force())
-    )
+    standing = await connection.exec_driver_sql(_STANDING, {"ids": list(ids)})
     return set(ids) - set(standing.scalars())
-
-
-def _in_force() -> ColumnElement[bool]:
-    return and_(
-        api_key.c.revoked_at.is_(None),
-        or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > func.now()),
-    )
 
 
 def _key(row: dict[str, Any]) -> ApiKey:
