@@ -20,6 +20,7 @@ from services.api.http.intervals import cut, parse
 from services.core.store.answers import emissions
 from services.core.store.answers.buckets import Buckets
 from services.core.store.answers.emissions import EmissionColumns
+from services.core.store.answers.newest_hours import sums_and_newest_hours
 from services.core.store.database import transactions
 from tests.integration.aggregator.plant import Plant
 from tests.integration.aggregator.test_summing import FIRST, HOUR, NOW, _store_hours, _sum
@@ -186,3 +187,30 @@ def test_what_moves_to_another_hour_meanwhile_is_counted_once(
     right_ug = asyncio.run(total_ug())
     monkeypatch.setattr(emissions, "hour_columns", moved)
     assert asyncio.run(total_ug()) == right_ug
+
+
+def test_one_statement_reads_sums_and_the_hours_after_them(plant: Plant) -> None:
+    plant.connection.execute("UPDATE emission_hour SET final = hour < %s", (NOW - 30 * HOUR,))
+    plant.connection.execute("UPDATE emission_hour SET market_ug = co2_ug")
+    _sum(plant.connection)
+    # the last source never had an hour
+    ids = [*plant.sources.values(), 4711]
+    zone = "Europe/Vienna"
+
+    async def is_enough(interval: str, last: datetime) -> bool:
+        buckets = cut(parse(interval), FIRST - 99 * HOUR, last, timezone=zone, limit=2000)
+        days = cut(parse("1d"), buckets[0].begins, buckets[-1].ends, timezone=zone, limit=2000)
+        async with _reading(plant) as connection:
+            read = await sums_and_newest_hours(connection, ids, buckets, days, now=NOW)
+        return read is not None
+
+    for interval in ("1d", "1mo"):
+        assert asyncio.run(is_enough(interval, NOW))
+    gone = plant.connection.execute(
+        "DELETE FROM emission_day WHERE begins = (SELECT begins FROM emission_day ORDER BY begins"
+        " OFFSET 20 LIMIT 1)"
+    )
+    assert gone.rowcount
+    assert not asyncio.run(is_enough("1d", NOW))
+    plant.connection.execute("DELETE FROM emission_day")
+    assert not asyncio.run(is_enough("1d", NOW))

@@ -23,6 +23,7 @@ from services.core.store.answers.buckets import Buckets, Integers
 from services.core.store.answers.grouping import Booleans, Groups, joined
 from services.core.store.answers.hour_columns import HourColumns, hour_columns
 from services.core.store.answers.minute_sums import MinuteSums, minute_sums
+from services.core.store.answers.newest_hours import sums_and_newest_hours
 from services.core.store.answers.summed_periods import Rest, stored_sums
 from services.core.store.computation.hours_then import HoursThen
 from services.core.store.emissions.hour_quality import QUALITIES
@@ -199,6 +200,10 @@ async def whole_hours(
         )
         async for hours in _hours_of(connection, source_ids, whole, now=now, then=then):
             read.add(hours)
+    elif newest := await sums_and_newest_hours(connection, source_ids, buckets, days, now=now):
+        stored, hours = newest
+        read.parts += stored.parts
+        read.add(hours)
     else:
         # what one transaction moves from an hour to another would be counted twice, or not at all,
         # if the sum of the one were of before it, and the other hour of after it

@@ -38,8 +38,9 @@ _PACKED: Final = PackedRows(
     has_code="bool",
 )
 _WORDS: LiteralString = " ".join(f"WHEN '{word}' THEN {n}" for n, word in enumerate(QUALITIES))
+#: SQL that packs hours, for :func:`received`.
 #: Codes are packed beside the rest, those that there are; no code has a line break in it.
-_AGGREGATES: LiteralString = (
+AGGREGATES: LiteralString = (
     _PACKED.sql(
         "source_id",
         "hour",
@@ -54,7 +55,7 @@ _AGGREGATES: LiteralString = (
 )
 #: Rows and packed months by one statement: it sees each hour once.
 _PACK: LiteralString = (
-    "SELECT * FROM (SELECT " + _AGGREGATES + " FROM ({hours}) k) h"  # noqa: S608 - constants
+    "SELECT * FROM (SELECT " + AGGREGATES + " FROM ({hours}) k) h"  # noqa: S608 - constants
     " CROSS JOIN (SELECT array_agg(p.source_id), array_agg(p.month), array_agg(p.in_force),"
     " {superseded} FROM packed_hours p WHERE p.source_id = ANY(%(sources)s)"
     " AND p.last_hour >= %(first)s AND p.first_hour < %(last)s) m"
@@ -192,7 +193,7 @@ async def hour_columns(
         stop_us=min(to_us(last), to_us(minute) + 1),
         as_of_us=None if then is None else to_us(now),
     )
-    return HourColumns.joined([_columns(packed, codes), *_packed(months, asked)])
+    return HourColumns.joined([received(packed, codes), *_packed(months, asked)])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -237,7 +238,8 @@ def _chosen(
     ).where(chosen & (hour_us >= asked.first_us) & (hour_us < asked.stop_us))
 
 
-def _columns(packed: bytes | None, codes: str | None) -> HourColumns:
+def received(packed: bytes | None, codes: str | None) -> HourColumns:
+    """Return the hours that :data:`AGGREGATES` packed."""
     columns = _PACKED.columns(packed)
     code = np.full(columns["source_id"].size, -1)
     words: dict[str, int] = {}

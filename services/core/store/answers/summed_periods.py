@@ -14,7 +14,7 @@ from services.core.store.answers.buckets import Buckets, Integers
 from services.core.store.answers.grouping import Booleans
 from services.core.store.database.arrays import PackedRows, binary_row
 from services.core.store.schema.figures import METHODS_MS, SUMMED_AMOUNTS, TIMES, names
-from services.core.timeline.instants import DAY_US, from_us
+from services.core.timeline.instants import DAY_US, from_us, to_us
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,25 +31,23 @@ _PACKED: Final = PackedRows(
     version="int4",
     **dict.fromkeys(_COUNTED, "int2"),
 )
-_SUMS: LiteralString = (
-    "SELECT "  # noqa: S608 - constants
-    + _PACKED.sql(
-        "source_id",
-        "begins",
-        "ends",
-        *(
-            f"coalesce({figure}, 0)" if figure.nullable else figure.name
-            for figure in SUMMED_AMOUNTS
-        ),
-        *TIMES,
-        "activity_n IS NOT NULL",
-        "version",
-        *_COUNTED.values(),
-    )
-    + " FROM unnest(%(sources)s::int4[], %(firsts)s::timestamptz[], %(lasts)s::timestamptz[])"
-    " AS asked(its_id, first, last)"
-    " JOIN {table} ON source_id = its_id AND begins >= first AND begins < last AND ends <= last"
+#: SQL that packs rows of stored sums, for :meth:`StoredSums.take`.
+PACK_SUMS: Final[LiteralString] = _PACKED.sql(
+    "source_id",
+    "begins",
+    "ends",
+    *(f"coalesce({figure}, 0)" if figure.nullable else figure.name for figure in SUMMED_AMOUNTS),
+    *TIMES,
+    "activity_n IS NOT NULL",
+    "version",
+    *_COUNTED.values(),
 )
+_SUMS: LiteralString = f"""
+SELECT {PACK_SUMS}
+FROM unnest(%(sources)s::int4[], %(firsts)s::timestamptz[], %(lasts)s::timestamptz[])
+     AS asked(its_id, first, last)
+JOIN {{table}} ON source_id = its_id AND begins >= first AND begins < last AND ends <= last
+"""  # noqa: S608 - constants
 
 #: No month is shorter.
 _MONTH_US: Final = 27 * DAY_US
@@ -74,7 +72,29 @@ class StoredSums:
         self._ids = self._asked[self._order]
         self._days = days
         self._is_summed: Booleans = np.zeros((len(days), len(source_ids)), dtype=np.bool_)
+        #: of each source, where the first sum that was read begins and the last one ends
+        self._since_us: Integers = np.full(len(source_ids), np.iinfo(np.int64).max)
+        self._upto_us: Integers = np.zeros(len(source_ids), dtype=np.int64)
         self.parts: list[HourSums] = []
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether they leave nothing."""
+        return bool(self._is_summed.all())
+
+    def leave_only(self, newest: datetime, earlier: Sequence[int]) -> bool:
+        """Return whether all hours that no sum has are after the last sum of their source.
+
+        And not before ``newest``. ``earlier``: the sources with hours before their first sum, or
+        before ``newest`` if they have none.
+        """
+        source, first_day, last_day = self._absent()
+        begins_us, ends_us = self._days.begins_us[first_day], self._days.ends_us[last_day]
+        is_new = ~np.isin(self._asked, earlier)[source]
+        is_unsummed = self._upto_us[source] == 0
+        is_before = (ends_us <= self._since_us[source]) | is_unsummed
+        is_after = begins_us >= np.maximum(self._upto_us[source], to_us(newest))
+        return bool((is_after | (is_before & is_new)).all())
 
     def covers(self, source_id: Integers, hour_us: Integers) -> Booleans:
         """Return which hours are in the sums."""
@@ -107,7 +127,7 @@ class StoredSums:
         table: Literal["emission_day", "emission_month"],
         buckets: Buckets,
     ) -> None:
-        """Read the sums that lie within one bucket, have whole days and are in no other sum."""
+        """Read sums of what no other sum has, and take them."""
         source, first_day, last_day = self._absent()
         if not source.size:
             return
@@ -121,9 +141,15 @@ class StoredSums:
                 "lasts": self._days.ends_us[last_day].astype("datetime64[us]"),
             },
         )
+        self.take(packed, buckets)
+
+    def take(self, packed: bytes | None, buckets: Buckets) -> None:
+        """Take those sums that lie within one bucket, have whole days and are in no other sum."""
         columns = _PACKED.columns(packed)
         begins_us, ends_us = columns["begins"], columns["ends"]
         source = self._index(columns["source_id"].astype(np.int64))
+        np.minimum.at(self._since_us, source, begins_us)
+        np.maximum.at(self._upto_us, source, ends_us)
         first, last = self._days.index_of(begins_us), self._days.index_of(ends_us - 1)
         bucket = buckets.index_of(begins_us)
         fits = (
@@ -154,12 +180,17 @@ class StoredSums:
         return self._order[np.searchsorted(self._ids, source_id)]
 
 
+def are_months(buckets: Buckets) -> bool:
+    """Return whether buckets may hold whole months."""
+    return bool((buckets.ends_us - buckets.begins_us).max() >= _MONTH_US)
+
+
 async def stored_sums(
     connection: AsyncConnection, source_ids: Sequence[int], buckets: Buckets, days: Buckets
 ) -> StoredSums:
     """Read the sums that buckets are made of; ``days``: the local days of all buckets."""
     sums = StoredSums(source_ids, days)
-    if (buckets.ends_us - buckets.begins_us).max() >= _MONTH_US:
+    if are_months(buckets):
         await sums.add(connection, "emission_month", buckets)
     await sums.add(connection, "emission_day", buckets)
     return sums
