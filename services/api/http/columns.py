@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
@@ -87,6 +88,10 @@ class Numbers:
     def __len__(self) -> int:
         return self.values.size
 
+    def known_rows(self) -> NDArray[np.bool_]:
+        """Return which cells are not null."""
+        return np.ones(len(self), dtype=np.bool_) if self.known is None else self.known
+
     def part(self, rows: Rows) -> Numbers:
         """Return some of the rows."""
         return Numbers(self.values[rows], None if self.known is None else self.known[rows])
@@ -122,23 +127,36 @@ class Instants:
 
     def texts(self) -> list[str]:
         """Write the instants to choose from as RFC 3339 in UTC, with the ending Z."""
+        return b"\n".join(self.written(b"", b"")).decode().split("\n")
+
+    def written(self, begin: bytes, end: bytes) -> list[bytes]:
+        """Write the same with these bytes around each."""
         minutes, rests_us = np.divmod(self.instants_us, MINUTE_US)
         days, minutes = np.divmod(minutes, DAY_MINUTES)
-        seconds, parts_us = np.divmod(rests_us, _SECOND_US)
         # a year has few days, and a day few minutes: to write each instant takes ten times longer
+        of_days = _written(days, DAY_US, slice(0, 11), begin=begin)
+        if not rests_us.any():
+            of_minutes = _written(minutes, MINUTE_US, slice(11, None), end=end)
+            return list(map(operator.add, of_days, of_minutes))
+        seconds, parts_us = np.divmod(rests_us, _SECOND_US)
         parts = (
-            _written(days, DAY_US, slice(0, 11)),
+            of_days,
             _written(minutes, MINUTE_US, slice(11, 17)),
             _written(seconds, _SECOND_US, slice(17, 19)),
-            _written(parts_us, 1, slice(19, None)),
+            _written(parts_us, 1, slice(19, None), end=end),
         )
-        return list(map("".join, zip(*parts, strict=True)))
+        return list(map(b"".join, zip(*parts, strict=True)))
 
 
-def _written(counts: NDArray[np.int64], unit_us: int, part: slice) -> list[str]:
+def _written(
+    counts: NDArray[np.int64], unit_us: int, part: slice, *, begin: bytes = b"", end: bytes = b""
+) -> list[bytes]:
     """Write a part of each instant, each different one once."""
     different, index = np.unique(counts, return_inverse=True)
-    texts = [rfc3339(from_us(count * unit_us))[part] for count in different.tolist()]
+    texts = [
+        begin + rfc3339(from_us(count * unit_us))[part].encode() + end
+        for count in different.tolist()
+    ]
     return [texts[i] for i in index.tolist()]
 
 
@@ -172,10 +190,7 @@ class Table:
 def _joined(columns: Sequence[Any]) -> Column:
     first = columns[0]
     if isinstance(first, Numbers):
-        known = [
-            np.ones(len(column), dtype=np.bool_) if column.known is None else column.known
-            for column in columns
-        ]
+        known = [column.known_rows() for column in columns]
         values = np.concatenate([column.values for column in columns])
         return Numbers(values, np.concatenate(known))
     if isinstance(first, Instants):
