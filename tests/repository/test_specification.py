@@ -62,6 +62,7 @@ def test_the_calls_of_the_contract_are_there_and_those_with_data_want_a_key() ->
         ("get", "/v1/intensity"),
         ("get", "/v1/pathway"),
         ("get", "/v1/pathway/years"),
+        ("get", "/v1/removals"),
         ("get", "/v1/quarantine"),
         ("post", "/v1/quarantine/replay"),
         ("get", "/v1/quarantine/replay/{replay}"),

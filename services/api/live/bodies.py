@@ -18,6 +18,7 @@ from services.api.http.validators import Validator
 from services.api.live.body import live_body
 from services.core.store.alerts.queries import is_open, live_alerts
 from services.core.store.answers.answer_states import AnswerState, live_state
+from services.core.store.answers.balances import balances
 from services.core.store.answers.live import facility_live
 from services.core.store.answers.source_uncertainty import KnownAccounts
 
@@ -87,10 +88,13 @@ class LiveBodies:
     ) -> LiveBytes | None:
         state = await facility_live(connection, facility, now=now)
         accounts = await self._accounts.read(connection, facility)
+        stated = await balances(connection, [facility])
         alerts = await live_alerts(connection, facility)
         if state is None:
             return None
-        body = live_body(state, accounts, [alert for alert in alerts if is_open(alert)])
+        body = live_body(
+            state, accounts, [alert for alert in alerts if is_open(alert)], stated.get(facility)
+        )
         del body["as_of"]
         return LiveBytes(
             validator=validator,

@@ -19,6 +19,7 @@ from services.core.facility.evidence import EVIDENCE
 from services.core.store.answers.live import FacilityLive, SourceLive
 from services.core.store.answers.live_windows import SpanTotal
 from services.core.store.answers.source_uncertainty import SourceAccount
+from services.core.store.registry.stated_removals import StatedBalance
 from services.core.store.schema.figures import METHODS_COVER, METHODS_MS
 from services.core.timeline.windows import TOTALS
 
@@ -39,12 +40,15 @@ _NO_TIME: Final = (0,) * len(METHODS_MS)
 
 
 def live_body(
-    state: FacilityLive, accounts: Accounts, alerts: Sequence[dict[str, Any]] = ()
+    state: FacilityLive,
+    accounts: Accounts,
+    alerts: Sequence[dict[str, Any]] = (),
+    balance: StatedBalance | None = None,
 ) -> dict[str, Any]:
     """Build the answer; what is unknown is null, never zero. ``alerts``: those that stand.
 
     A source that is another's check stands among the sources and counts in no sum. What sources
-    remove stands beside what the others emit.
+    remove, and what the file states of removals and credits (``balance``), stands beside emissions.
     """
     shown = [s for s in state.sources if s.active or _has_totals(s)]
     counting = [s for s in shown if _counts(s, accounts)]
@@ -81,6 +85,9 @@ def live_body(
         ],
         "removals": removed_totals(
             [(s, accounts[s.slug]) for s in shown if _removes(s, accounts)],
+            balance,
+            ZoneInfo(state.timezone),
+            state.as_of,
         ),
         "sources": [_source(known_of, source) for source in shown],
         "checks": _checks(state, accounts),

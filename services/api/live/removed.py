@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from services.api.models.bands import kg
 from services.api.models.removed import BIOGENIC, FOSSIL, is_from_stack, removed_and_stored
+from services.core.accounting.pathway.balance import Removed
+from services.core.facility.stated_amounts import stated_between
 from services.core.store.answers.live import SourceLive
 from services.core.store.answers.source_uncertainty import SourceAccount
+from services.core.store.registry.stated_removals import StatedBalance
 from services.core.store.schema.figures import MASSES
-from services.core.timeline.windows import TOTALS
+from services.core.timeline.windows import TOTALS, first_minutes
 
 _FOSSIL, _BIOGENIC = (
     next(index for index, mass in enumerate(MASSES) if mass.name == name)
@@ -19,9 +24,29 @@ _FOSSIL, _BIOGENIC = (
 
 def removed_totals(
     sources: Sequence[tuple[SourceLive, SourceAccount]],
+    balance: StatedBalance | None,
+    zone: ZoneInfo,
+    as_of: datetime,
 ) -> dict[str, dict[str, float | None]]:
-    """Add up what was removed, by window; 0 where nothing removes, null where nothing is known."""
-    return {window: _removed(sources, window) for window in TOTALS}
+    """Add up what was removed, by window; 0 where nothing removes, null where nothing is known.
+
+    ``balance``: what the file states beside that.
+    """
+    stated = dict.fromkeys(TOTALS, Removed())
+    if balance is not None:
+        begins = first_minutes(as_of.replace(second=0, microsecond=0), zone)
+        stated = {
+            window: stated_between(balance.removals, balance.credits, zone, begins[window], as_of)
+            for window in TOTALS
+        }
+    return {
+        window: {
+            **_removed(sources, window),
+            "removed_stated_kg": stated[window].removed_kg,
+            "credits_kg": stated[window].credits_kg,
+        }
+        for window in TOTALS
+    }
 
 
 def _removed(

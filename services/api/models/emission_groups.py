@@ -7,7 +7,7 @@ sources remove stands beside what the others emit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ from services.api.models.emission_parts import (
     evidence_shares,
     nothing_removed,
     removal_columns,
+    stated_columns,
 )
 from services.api.models.emission_table import (
     STATES,
@@ -36,7 +37,9 @@ from services.core.store.answers.buckets import Buckets, Integers
 from services.core.store.answers.emissions import EmissionColumns
 from services.core.store.answers.grouping import Groups
 from services.core.store.emissions.hour_quality import QUALITIES
+from services.core.store.registry.stated_removals import StatedBalance
 from services.core.store.schema.figures import MASSES, METHODS_COVER
+from services.core.timeline.instants import to_us
 
 By = Literal["facility", "scope", "category", "evidence"]
 
@@ -67,9 +70,17 @@ def groups_of(part: Series, by: By) -> tuple[list[Group], Integers]:
 
 
 def group_columns(
-    part: Series, buckets: Buckets, rows: EmissionColumns, now: datetime, by: By
+    part: Series,
+    buckets: Buckets,
+    rows: EmissionColumns,
+    now: datetime,
+    by: By,
+    stated: Mapping[str, StatedBalance],
 ) -> dict[str, Column]:
-    """Return the columns by name, a row for each bucket and group; what is unknown is null."""
+    """Return the columns by name, a row for each bucket and group; what is unknown is null.
+
+    ``stated``: removals and credits of facilities whose file states some, by id.
+    """
     named, group_of = groups_of(part, by)
     members = np.flatnonzero(group_of[rows.source] != _NO_GROUP)
     emits = np.array([listed.counts for listed in part.sources], dtype=np.bool_)[rows.source]
@@ -130,6 +141,18 @@ def group_columns(
         "evidence": Words([str(key) if by == "evidence" else None for _, key in named], group),
         **evidence_shares(part, rows, sums, known),
         **(nothing_removed(group.size) if removal is None else removal),
+        **stated_columns(
+            stated,
+            [
+                (facility, key if isinstance(key, int) else None)
+                if by in {"facility", "scope"}
+                else None
+                for facility, key in named
+            ],
+            group,
+            (buckets.begins_us[bucket], np.minimum(buckets.ends_us[bucket], to_us(now))),
+            ZoneInfo(part.timezone),
+        ),
     }
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,11 @@ from services.api.models.removed import (
     removed_and_stored,
 )
 from services.core.facility.evidence import EVIDENCE
+from services.core.facility.stated_amounts import stated_amounts
 from services.core.store.answers.buckets import Integers
 from services.core.store.answers.emissions import EmissionColumns
 from services.core.store.answers.grouping import Groups
+from services.core.store.registry.stated_removals import StatedBalance
 
 #: Removed, and stored fossil CO2, as answers name them.
 REMOVED: Final = ("removed_kg", "stored_fossil_kg")
@@ -87,3 +90,34 @@ def removal_columns(
 def nothing_removed(count: int) -> dict[str, Column]:
     """Return the columns where no source removes."""
     return {name: Numbers(np.zeros(count)) for name in REMOVED}
+
+
+def stated_columns(
+    stated: Mapping[str, StatedBalance],
+    named: Sequence[tuple[str, int | None] | None],
+    group: Integers,
+    spans_us: tuple[Integers, Integers],
+    zone: ZoneInfo,
+) -> dict[str, Column]:
+    """Return what files state of each row's group and span.
+
+    ``named``: facility and scope of each group, None of all scopes; None: it is no such group.
+    """
+    removed, retired = np.zeros((2, group.size))
+    for number, name in enumerate(named):
+        balance = None if name is None else stated.get(name[0])
+        if name is None or balance is None:
+            continue
+        its = np.flatnonzero(group == number)
+        amounts = stated_amounts(
+            (part for part in balance.removals if name[1] in {None, part.scope}),
+            (part for part in balance.credits if name[1] in {None, part.scope}),
+            zone,
+            *(ends[its] for ends in spans_us),
+        )
+        removed[its], retired[its] = amounts.removed_kg, amounts.credits_kg
+    is_told = np.array([name is not None for name in named], dtype=np.bool_)[group]
+    return {
+        "removed_stated_kg": Numbers(removed, is_told),
+        "credits_kg": Numbers(retired, is_told),
+    }

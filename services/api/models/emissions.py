@@ -180,6 +180,14 @@ class EmissionGroup(Answer):
         examples=[40.0],
         description="fossil CO2 that sources captured and stored, which is no removal",
     )
+    removed_stated_kg: float | None = Field(
+        examples=[3.2],
+        description="CO2 that was removed by what the facility file states, in even parts of its"
+        " period; `null`: the group is neither a facility nor a scope",
+    )
+    credits_kg: float | None = Field(
+        examples=[0.0], description="credits that were retired in the interval, likewise"
+    )
 
 
 class Report(Answer):
@@ -222,6 +230,14 @@ class Report(Answer):
     biogenic_kg: float | None = Field(
         examples=[0.0],
         description="of `co2_kg`, which is all CO2 of the stack, what is from biomass",
+    )
+    facility_removed_kg: float | None = Field(
+        examples=[0.0],
+        description="CO2 that the whole facility removed in the period, measured and stated;"
+        " deducted from nothing; `null`: a source that removes is unknown",
+    )
+    facility_credits_kg: float = Field(
+        examples=[0.0], description="credits that the facility retired in the period"
     )
 
 

@@ -177,6 +177,12 @@ class Removed(Answer):
         description="part of the window that readings of these sources cover; `null`: there are"
         " none",
     )
+    removed_stated_kg: float = Field(
+        examples=[3.2],
+        description="CO2 that was removed by what the facility file states, in even parts of its"
+        " period",
+    )
+    credits_kg: float = Field(examples=[0.0], description="credits that were retired in the window")
 
 
 class Difference(Answer):

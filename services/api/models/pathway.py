@@ -14,8 +14,17 @@ _FACILITY = Field(
 )
 _FIGURE = Field(examples=["co2e"], description="mass that the path is of; market: market-based CO2")
 _BASIS = Field(
-    examples=["gross"], description="removals and credits are not counted: tonne keeps none yet"
+    examples=["gross"],
+    description="what is allowed and actual is gross: removals and credits stand beside it",
 )
+_REMOVED = Field(
+    examples=[5000000.0],
+    description="removed in the year, so far, by sources and by what the file states",
+)
+_PERMANENT = Field(
+    examples=[4000000.0], description="of it, what is stored for good: no other may ever count"
+)
+_CREDITS = Field(examples=[500000.0], description="credits that were retired in the year")
 
 
 class PathYear(Answer):
@@ -48,6 +57,26 @@ class PathYear(Answer):
     )
     cumulative_actual_kg: float | None = Field(
         examples=[498000000.0], description="`null`: nothing is known of one of these years"
+    )
+    removed_kg: float = _REMOVED
+    permanent_kg: float = _PERMANENT
+    credits_kg: float = _CREDITS
+    counted_removals_kg: float | None = Field(
+        examples=[0.0],
+        description="of `permanent_kg`, what counts against the residual: nothing before the"
+        " neutral year; `null`: nothing is known of the year",
+    )
+    counted_credits_kg: float | None = Field(
+        examples=[0.0], description="of `credits_kg`, what the policy and the file let count of it"
+    )
+    net_kg: float | None = Field(
+        examples=[61234567.8],
+        description="`actual_kg` less the two that count; no allowance is compared with it",
+    )
+    neutral: bool | None = Field(
+        examples=[None],
+        description="from the neutral year on: whether nothing is left; of several facilities,"
+        " whether each is; `null`: before it, or unknown",
     )
 
 
@@ -190,4 +219,20 @@ class PathStanding(Answer):
     reason: str | None = Field(
         examples=[None],
         description="why there is no path, no gap or no trend",
+    )
+    removed_kg: float = _REMOVED
+    permanent_kg: float = _PERMANENT
+    credits_kg: float = _CREDITS
+    removals_may_count: str = Field(
+        examples=["100"],
+        description="percent of the residual that permanent removals may balance in a neutral year",
+    )
+    credits_may_count: str = Field(
+        examples=["0"], description="percent of it that credits may balance, by policy and file"
+    )
+    counting: str = Field(
+        examples=[
+            "the facility's own path: its file says what credits may balance",
+        ],
+        description="why so",
     )

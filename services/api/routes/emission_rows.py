@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from services.api.models.emissions import Emission, EmissionGroup
 from services.api.routes.emissions_query import EmissionsQuery
 from services.core.store.answers.buckets import Buckets, Integers
 from services.core.store.answers.emissions import EmissionColumns
+from services.core.store.registry.stated_removals import StatedBalance
 from services.core.timeline.instants import from_us, to_us
 
 ROWS = Shape(Emission, arrow=True)
@@ -55,9 +56,17 @@ def shape_of(query: EmissionsQuery) -> Shape:
 
 
 def part_of(
-    series: Series, buckets: Buckets, rows: EmissionColumns, now: datetime, query: EmissionsQuery
+    series: Series,
+    buckets: Buckets,
+    rows: EmissionColumns,
+    now: datetime,
+    query: EmissionsQuery,
+    stated: Mapping[str, StatedBalance],
 ) -> Part:
-    """Build the rows of a time zone, by source or as the query groups them."""
+    """Build the rows of a time zone, by source or as the query groups them.
+
+    ``stated``: removals and credits of facilities whose file states some, by id.
+    """
     if query.group_by == "none":
         return Part(
             table=ROWS.table(emission_columns(series, buckets, rows, now)),
@@ -68,7 +77,7 @@ def part_of(
     groups, _ = groups_of(series, query.group_by)
     bucket, name = np.divmod(np.arange(len(groups) * len(buckets)), max(1, len(groups)))
     return Part(
-        table=_GROUPS.table(group_columns(series, buckets, rows, now, query.group_by)),
+        table=_GROUPS.table(group_columns(series, buckets, rows, now, query.group_by, stated)),
         time_us=buckets.begins_us[bucket],
         names=[(facility, str(key or "all")) for facility, key in groups],
         name=name,

@@ -22,6 +22,8 @@ from services.api.routes.emission_rows import PAGES, ROWS, page_of, part_of, sha
 from services.api.routes.emission_series import columns_of, hours_then, series_of
 from services.api.routes.emissions_query import EmissionsQuery
 from services.core.store.answers.answer_states import totals_state
+from services.core.store.answers.balances import balances
+from services.core.store.registry.stated_removals import StatedBalance
 from services.core.timeline.instants import rfc3339
 
 router = APIRouter(tags=["emissions"])
@@ -57,6 +59,7 @@ async def get_emissions(
     if after is not None:
         begins = max(begins, after.time)
     validator = None
+    stated: dict[str, StatedBalance] = {}
     async with context.database.read() as connection:
         state = await totals_state(connection, asked_slugs(who, query.facility))
         facilities = await seen_facilities(
@@ -75,6 +78,8 @@ async def get_emissions(
             )
             if validator.holds(if_none_match):
                 return validator.not_modified()
+        if query.group_by in {"facility", "scope"}:
+            stated = await balances(connection, [f.slug for f in facilities], query.as_of)
         series = await series_of(
             connection,
             context.accounts,
@@ -116,7 +121,7 @@ async def get_emissions(
                 connection, part, buckets, interval, now=now, is_past=is_past, then=then
             )
             if columns is not None:
-                answers.append(part_of(part, buckets, columns, now, query))
+                answers.append(part_of(part, buckets, columns, now, query, stated))
     # the next request comes later: `auto` and the default end would mean something else
     table, page_headers = page_of(answers, after, query, interval=str(interval), to=rfc3339(ends))
     return table_answer(

@@ -36,6 +36,7 @@ from services.api.live.viewer import Viewer
 from services.api.models.live import Live
 from services.core.runtime.clock import Clock
 from services.core.store.alerts.queries import alerts_as_of, is_open
+from services.core.store.answers.balances import balances
 from services.core.store.answers.live_as_of import (
     Past,
     compute_past,
@@ -116,10 +117,13 @@ async def _live_as_of(
     async with context.database.read() as connection:
         state = await facility_live_as_of(connection, facility, as_of=as_of, past=past)
         accounts = await source_accounts(connection, facility, as_of)
+        stated = await balances(connection, [facility], as_of)
         alerts = await alerts_as_of(connection, facility, asked)
     if state is None:
         raise no_facility(facility)
-    return json_answer(live_body(state, accounts, [a for a in alerts if is_open(a)]))
+    return json_answer(
+        live_body(state, accounts, [a for a in alerts if is_open(a)], stated.get(facility))
+    )
 
 
 async def _past(context: Context, facility: str, as_of: datetime) -> Past | None:

@@ -20,6 +20,7 @@ from services.api.http.problems import NotFound
 from services.api.http.shapes import Row, Shape
 from services.api.models.pathway import PathStanding, PathYear
 from services.api.routes import pathway_groups
+from services.api.routes.pathway_balance import balance_row, counting_row, removed_row
 from services.api.routes.pathway_groups import DatedPeak, ScopeStanding, standing
 from services.api.routes.pathway_reading import readings
 from services.core.accounting.pathway.progress import least_share, sum_of_known
@@ -33,8 +34,8 @@ _STANDINGS = Shape(PathStanding)
 _YEARS = Shape(PathYear)
 
 _BOTH = (
-    "Gross: removals and credits are not counted. Only facilities whose file states a `pathway`"
-    " have rows. JSON or, with `Accept: text/csv`, CSV."
+    "Gross: removals and credits stand beside emissions and are deducted from none. Only facilities"
+    " whose file states a `pathway` have rows. JSON or, with `Accept: text/csv`, CSV."
 )
 
 
@@ -188,6 +189,8 @@ def _standing(parts: Sequence[ScopeStanding], now: datetime) -> Row:
         **({} if total is not None else dict.fromkeys(_OF_PROGRESS)),
         **_peak(parts),
         reason=pathway_groups.reason(parts, total),
+        **removed_row(parts, year),
+        **counting_row(parts),
     )
 
 
@@ -262,4 +265,6 @@ def _years(parts: Sequence[ScopeStanding]) -> Iterator[Row]:
             "known_share": pathway_groups.known_share(begun, year),
             "cumulative_allowed_kg": allowed_sum,
             "cumulative_actual_kg": actual_sum,
+            **removed_row(begun, year),
+            **balance_row(begun, year),
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -15,6 +15,8 @@ from services.api.http.intervals import DAILY, HOURLY, cut
 from services.api.models.emission_table import Series
 from services.api.models.source_masses import source_masses
 from services.api.routes.emission_series import columns_of, hours_then, series_of
+from services.api.routes.pathway_removed import stated_by_year, with_measured
+from services.core.accounting.pathway.balance import Removed
 from services.core.accounting.pathway.days import Components, DailyMasses
 from services.core.accounting.pathway.standing import Moment
 from services.core.accounting.uncertainty import Component
@@ -48,6 +50,8 @@ class ScopeReading:
     rate_known_share: float | None
     #: active sources of which nothing is known in the newest whole hours
     silent: tuple[str, ...]
+    #: by year after the base year
+    removed: Mapping[int, Removed]
 
 
 async def readings(
@@ -76,6 +80,7 @@ async def readings(
                     rate_kg_day=None,
                     rate_known_share=None,
                     silent=tuple(s.slug for s in facility.sources if s.scope == stated.spec.scope),
+                    removed=_stated(of_facility, stated, facility, now),
                 )
                 for stated in of_facility.paths
             ]
@@ -103,7 +108,16 @@ async def readings(
             for buckets, interval in ((days, DAILY), (hours, HOURLY))
         ]
         read += [
-            _reading(facility, series, stated, moment, (days, by_day), by_hour, now)
+            _reading(
+                facility,
+                series,
+                stated,
+                moment,
+                (days, by_day),
+                by_hour,
+                now,
+                _stated(of_facility, stated, facility, now),
+            )
             for stated in of_facility.paths
         ]
     return read
@@ -117,6 +131,7 @@ def _reading(
     daily: tuple[Buckets, EmissionColumns | None],
     by_hour: EmissionColumns | None,
     now: datetime,
+    removed: dict[int, Removed],
 ) -> ScopeReading:
     buckets, by_day = daily
     sources = [listed.source for listed in series.sources]
@@ -156,7 +171,17 @@ def _reading(
         rate_kg_day=rate,
         rate_known_share=rate_known_share,
         silent=tuple(sources[i].slug for i in chosen if i not in heard and sources[i].id in active),
+        removed=with_measured(removed, series, stated.spec.scope, daily),
     )
+
+
+def _stated(
+    of_facility: FacilityPaths, stated: StatedPath, facility: FacilityRow, now: datetime
+) -> dict[int, Removed]:
+    """Return what the file states of removals and credits in the years of a path."""
+    last = now.astimezone(ZoneInfo(facility.timezone)).year
+    years = range(stated.spec.base.year + 1, last + 1)
+    return stated_by_year(of_facility.balance, stated.spec.scope, years, facility.timezone, now)
 
 
 def _components(account: SourceAccount | None) -> Components:

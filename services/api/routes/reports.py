@@ -19,6 +19,7 @@ from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
 from services.api.models.bands import kg
 from services.api.models.emissions import Report
 from services.api.routes.answer_validators import year_validator
+from services.api.routes.removal_reading import BesidePeriod, beside_periods
 from services.core.store.answers.reported_periods import ReportedPeriod, reported_year
 
 router = APIRouter(tags=["reports"])
@@ -84,7 +85,15 @@ async def get_reports(
         raise NotFound(
             f"In that year there is no stack {min(unknown)} whose hours are closed by a rule."
         )
-    rows = [_row(period) for period in periods if not query.source or period.source in query.source]
+    chosen = [p for p in periods if not query.source or p.source in query.source]
+    beside = await beside_periods(
+        context,
+        facilities,
+        {(period.facility, period.begins, period.ends) for period in chosen},
+        now,
+        as_of=as_of,
+    )
+    rows = [_row(p, beside[p.facility, p.begins, p.ends]) for p in chosen]
     return rows_answer(
         rows,
         _ROWS,
@@ -96,7 +105,7 @@ async def get_reports(
     )
 
 
-def _row(period: ReportedPeriod) -> dict[str, Any]:
+def _row(period: ReportedPeriod, beside: BesidePeriod) -> dict[str, Any]:
     equation, total = period.equation, period.total
     return _ROWS.row(
         period,
@@ -113,4 +122,6 @@ def _row(period: ReportedPeriod) -> dict[str, Any]:
         hours_waiting=period.waiting,
         state="final" if period.final else "provisional",
         reason=total.reason,
+        facility_removed_kg=beside.removed_kg,
+        facility_credits_kg=beside.credits_kg,
     )

@@ -20,6 +20,7 @@ from services.core.facility import (
     model,
     payload_mapping,
     product_checks,
+    removal_checks,
     scale_warnings,
     threshold_checks,
 )
@@ -56,6 +57,7 @@ def problems(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
     yield from electricity_checks.problems(
         file, lambda name: factor_versions(name, factors, shared)
     )
+    yield from removal_checks.problems(file)
 
 
 def warnings(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterator[str]:
@@ -218,7 +220,15 @@ def factor_versions(
 
 
 def _repeated(file: model.FacilityFile) -> Iterator[Finding]:
-    for kind in ("devices", "sources", "thresholds", "maintenance", "products"):
+    for kind in (
+        "devices",
+        "sources",
+        "thresholds",
+        "maintenance",
+        "products",
+        "removals",
+        "credits",
+    ):
         ids = Counter[str]()
         for i, part in enumerate(getattr(file, kind)):
             ids[part.id] += 1
@@ -250,13 +260,6 @@ def _checks(file: model.FacilityFile) -> Iterator[Finding]:
     except ConfigurationError as error:
         named = [f"source {source.id!r} names" in str(error) for source in file.sources]
         yield ("sources", named.index(True), "check"), str(error)
-    removing = {source.id: source.removal is not None for source in file.sources}
-    for i, source in enumerate(file.sources):
-        if removing.get(source.check or source.id, False) != removing[source.id]:
-            yield (
-                ("sources", i, "check"),
-                f"of {source.id} and {source.check} one removes and one emits: that is no check",
-            )
 
 
 def _channel(path: Path, device: model.Device, channel: model.Channel) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ from services.core.facility.fields import (
 )
 from services.core.facility.pathway import ScopePath
 from services.core.facility.products import Product
+from services.core.facility.removals import Credit, StatedRemoval
 from services.core.facility.sources import (
     LOAD,
     OPERATING,
@@ -52,6 +53,7 @@ __all__ = [
     "Certificate",
     "Channel",
     "Contract",
+    "Credit",
     "Derived",
     "Device",
     "Electricity",
@@ -69,6 +71,7 @@ __all__ = [
     "ScopePath",
     "Source",
     "StackSource",
+    "StatedRemoval",
     "StoredSource",
     "enters",
     "own_topic",
@@ -197,6 +200,12 @@ class FacilityFile(Part):
             "How the electricity of scope 2 was bought: contracts, certificates, and by which rule"
             " they are matched."
         ),
+    )
+    removals: Annotated[tuple[StatedRemoval, ...], at_most(1000)] = Field(
+        (), description="What was removed by what documents say; it is deducted from no emissions."
+    )
+    credits: Annotated[tuple[Credit, ...], at_most(1000)] = Field(
+        (), description="Credits that were retired; they are deducted from no emissions."
     )
 
     #: what is told of times that were written without an offset

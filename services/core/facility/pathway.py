@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from services.core.accounting.factors import ConfigurationError
 from services.core.accounting.pathway import paths
+from services.core.accounting.pathway.balance import Counting
 from services.core.accounting.pathway.policies import POLICIES, Policy, PolicyName
 from services.core.facility.fields import Part, Within, at_most
 
@@ -149,6 +150,13 @@ class ScopePath(Part):
             " removed for good."
         ),
     )
+    credits_share: _Percent = Field(
+        0.0,
+        description=(
+            "Percent of the residual that credits may balance in a neutral year. Policies that"
+            " forbid them take 0 alone."
+        ),
+    )
     actual: Annotated[tuple[ActualTonnes, ...], at_most(200)] = Field(
         (),
         description=(
@@ -158,6 +166,13 @@ class ScopePath(Part):
     )
 
     @property
+    def counting(self) -> Counting:
+        """Return what may count against the residual."""
+        return Counting(
+            removals_percent=self.definition.removals_percent, credits_percent=self.credits_share
+        )
+
+    @property
     def definition(self) -> Policy:
         """Return the policy itself."""
         return POLICIES[self.policy]
@@ -165,6 +180,11 @@ class ScopePath(Part):
     @model_validator(mode="after")
     def _has_what_its_policy_takes(self) -> ScopePath:
         policy = self.definition
+        if self.credits_share > policy.most_credits_percent:
+            raise ValueError(
+                f"policy: {self.policy} lets credits balance {policy.most_credits_percent:g} % of"
+                f" the residual, not {self.credits_share:g} %: {policy.counting}"
+            )
         for form, keys in _KEYS.items():
             given = [key for key in keys if getattr(self, key)]
             if given and form != policy.form:

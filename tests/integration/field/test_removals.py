@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from services.api.app import create_app
 from services.cli import app as command
+from services.core.facility.errors import ApplyError
 from services.core.facility.file import FacilityFileError, parse
 from services.core.runtime.clock import FixedClock
 from services.core.runtime.settings import Settings
@@ -45,9 +46,26 @@ sources:
   - {id: stack-capture, scope: 1, method: activity, input: plant.stack, factor: stack-gas,
      removal: {kind: ccs, permanent: true, document: injection log}}
   - {id: travel, scope: 3, method: activity, input: plant.trips, factor: co2, scope3_category: 6}
+pathway:
+  - scope: 1
+    figure: co2
+    base: {year: 2025, tonnes: 1}
+    policy: stated
+    milestones: [{year: 2026, tonnes: 0.1}]
+    residual: 10
+    credits_share: 20
+removals:
+  - {id: biochar, kind: biogenic, tonnes: 0.024, from: 2026-03-01, to: 2026-03-02,
+     document: "https://example.org/biochar.pdf"}
+credits:
+  - {id: forest, registry: Verra, serial: VCS-VCU-113-2024, units: {first: 1001, last: 1500},
+     vintage: 2024, retired_on: 2026-03-01, tonnes: 0.5, kind: avoidance, document: retirement}
 thresholds:
   - {id: all, measure: total, window: 24h, above: 1e6, severity: info}
 """
+_TWICE = """credits:
+  - {id: twice, registry: verra, serial: vcs-vcu-113-2024, vintage: 2024, retired_on: 2026-03-01,
+     tonnes: 1, kind: removal, document: d}"""
 _START = datetime(2026, 3, 1, 6, tzinfo=UTC)
 _END = _START + 2 * HOUR
 _NOW = _START + 4 * HOUR
@@ -147,6 +165,9 @@ async def test_removals_stand_beside_gross_emissions_in_every_total(
     assert live["totals"]["24h"]["co2_kg"] == pytest.approx(50)
     assert live["removals"]["24h"]["removed_kg"] == pytest.approx(76)
     assert live["removals"]["24h"]["stored_fossil_kg"] == pytest.approx(24)
+    assert live["removals"]["today"]["removed_stated_kg"] == pytest.approx(10)
+    assert live["removals"]["today"]["credits_kg"] == 500
+    assert live["removals"]["1h"]["credits_kg"] == 0
     assert {part["evidence"]: part["totals"]["24h"]["co2_kg"] for part in live["by_evidence"]} == {
         "metered": pytest.approx(40),
         "billed": pytest.approx(10),
@@ -188,6 +209,72 @@ async def test_a_removal_is_restated_and_verified_as_any_total(
     assert {difference["source"] for difference in differs} <= {"travel"}
 
 
+async def test_stated_removals_and_credits_are_rows_beside_what_is_measured(
+    client: httpx.AsyncClient,
+) -> None:
+    span = {"facility": "works", "from": "2026-03-01", "to": "2026-03-02"}
+    answer = await client.get("/v1/removals", params=span)
+    rows = answer.raise_for_status().json()
+    assert [(row["id"], row["origin"], row["kind"], row["permanent"]) for row in rows] == [
+        ("air-capture", "measured", "dac", True),
+        ("stack-capture", "measured", "ccs", True),
+        ("biochar", "stated", "biogenic", False),
+        ("forest", "credit", "avoidance", None),
+    ]
+    assert [row["kg"] for row in rows] == pytest.approx([60, 16, 24, 500])
+    assert [row["stored_fossil_kg"] for row in rows[:2]] == pytest.approx([0, 24])
+    assert rows[0]["document"] == "https://example.org/permit.pdf"
+    assert (rows[3]["registry"], rows[3]["first_unit"], rows[3]["last_unit"]) == (
+        "Verra",
+        1001,
+        1500,
+    )
+    (whole,) = await rows_of(client, "facility")
+    # two of 24 hours; the credits were retired at midnight
+    assert whole["removed_stated_kg"] == pytest.approx(2)
+    assert whole["credits_kg"] == 0
+    assert whole["co2_kg"] == pytest.approx(50)
+    # nothing of it was known before it was stated
+    before = (await client.get("/v1/removals?as_of=2026-03-01T23:00:00Z")).json()
+    assert {row["origin"] for row in before} == {"measured"}
+
+
+async def test_a_path_counts_removals_and_credits_against_its_residual_alone(
+    client: httpx.AsyncClient,
+) -> None:
+    (now,) = (await client.get("/v1/pathway?facility=works")).raise_for_status().json()
+    assert (now["removals_may_count"], now["credits_may_count"]) == ("100", "20")
+    assert now["removed_kg"] == pytest.approx(76 + 24 * 10 / 24)
+    assert (now["permanent_kg"], now["credits_kg"]) == (pytest.approx(76), 500)
+    (year,) = (await client.get("/v1/pathway/years?facility=works")).raise_for_status().json()
+    # neutral from 2026 on, with a residual of 100 kg
+    assert year["actual_kg"] == pytest.approx(40)
+    assert year["counted_removals_kg"] == pytest.approx(40)
+    assert year["counted_credits_kg"] == 0
+    assert year["net_kg"] == pytest.approx(0)
+    assert year["neutral"] is True
+
+
+def test_a_credit_is_retired_once_in_the_whole_database(plant: FieldBench) -> None:
+    other = """
+facility: {id: other, name: Other, timezone: UTC}
+devices: [{id: m, channels: [{id: e, quantity: energy, unit: kWh, kind: counter, max_rate: 9}]}]
+credits:
+  - {id: mine, registry: " VERRA", serial: vcs-vcu-113- 2024, units: {first: %s, last: %s},
+     vintage: 2024, retired_on: 2026-03-05, tonnes: 1, kind: removal, document: d}
+"""
+    for first, last in ((1500, 1600), (900, 1001), (1200, 1200), (0, 9999)):
+        with pytest.raises(ApplyError, match="units that forest of works retired"):
+            plant.apply(other % (first, last))
+    assert "+ credit mine" in plant.apply(other % (1501, 1600))
+    with pytest.raises(ApplyError, match="units that mine of other retired"):
+        plant.apply(_FILE.replace("last: 1500", "last: 1501"))
+    # who gives it up frees it
+    plant.apply(other.partition("credits:")[0])
+    assert "~ credit forest" in plant.apply(_FILE.replace("last: 1500", "last: 1501"))
+    assert plant.apply(_FILE.replace("last: 1500", "last: 1501")) == []
+
+
 def facility_id(field: FieldBench) -> int:
     row = field.connection.execute("SELECT id FROM facility").fetchone()
     assert row is not None
@@ -220,6 +307,13 @@ def test_a_category_or_evidence_computes_nothing_again(plant: FieldBench) -> Non
             "that is no check",
         ),
         ("kind: dac", "kind: forest", "dac"),
+        ("to: 2026-03-02", "to: 2026-03-01", "to must come after from"),
+        (
+            "credits:",
+            _TWICE,
+            "a credit is retired once",
+        ),
+        ("vintage: 2024", "vintage: 24", "1990"),
     ],
 )
 def test_a_file_says_what_is_wrong_with_removals(was: str, becomes: str, sentence: str) -> None:

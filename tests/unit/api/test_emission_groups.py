@@ -57,7 +57,7 @@ def groups_of_two(is_told: NDArray[np.int64], unknown: dict[int, str], by: By) -
         unknown=unknown,
     )
     part = Series(timezone="UTC", sources=(listed("a", 1), listed("b", 2)))
-    columns = group_columns(part, HOURS, rows, EPOCH + 9 * HOUR, by)
+    columns = group_columns(part, HOURS, rows, EPOCH + 9 * HOUR, by, {})
     return [
         dict(zip(columns, cells, strict=True))
         for cells in zip(*(column.cells() for column in columns.values()), strict=True)

@@ -24,10 +24,21 @@ class Policy:
     #: latest years of a peak and of neutrality
     peak_year: int | None = None
     neutral_year: int | None = None
+    #: percent of the residual that permanent removals may balance, from the neutral year on
+    removals_percent: float = 100.0
+    #: the most that a file may let credits balance of it; 0: they count towards nothing
+    most_credits_percent: float = 100.0
+    #: why
+    counting: str = "the facility's own path: its file says what credits may balance"
 
 
 _SBTI: Final = (
     "Science Based Targets initiative, Foundations of Science-based Target Setting, version 1.0"
+)
+
+_SBTI_COUNTING: Final = (
+    "SBTi: carbon credits do not count as progress towards a target; permanent removals neutralise"
+    " the residual at net zero (Corporate Net-Zero Standard)"
 )
 
 #: By name. A rule that changes becomes a policy of its own, with the year in its name.
@@ -42,6 +53,8 @@ POLICIES: Final[Mapping[str, Policy]] = {
             source=f"{_SBTI}: 1.5 degC, 4.2 % of the base year each year",
             published=date(2019, 4, 17),
             percent_a_year=4.2,
+            most_credits_percent=0.0,
+            counting=_SBTI_COUNTING,
         ),
         Policy(
             name="sbti-wb2c-2019",
@@ -49,6 +62,8 @@ POLICIES: Final[Mapping[str, Policy]] = {
             source=f"{_SBTI}: well below 2 degC, 2.5 % of the base year each year",
             published=date(2019, 4, 17),
             percent_a_year=2.5,
+            most_credits_percent=0.0,
+            counting=_SBTI_COUNTING,
         ),
         Policy(
             name="china-3060-2020",
@@ -60,6 +75,11 @@ POLICIES: Final[Mapping[str, Policy]] = {
             published=date(2020, 9, 22),
             peak_year=2030,
             neutral_year=2060,
+            most_credits_percent=0.0,
+            counting=(
+                "the goal is of a country, and says nothing of credits that a site buys: tonne lets"
+                " none count; neutral is who removes the residual for good"
+            ),
         ),
     )
 }

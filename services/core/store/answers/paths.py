@@ -11,6 +11,7 @@ import psycopg
 
 from services.core.store.answers.first_hours import first_hours
 from services.core.store.registry.pathways import StatedPath, stated_paths
+from services.core.store.registry.stated_removals import StatedBalance, stated_balances
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +23,8 @@ class FacilityPaths:
     paths: tuple[StatedPath, ...]
     #: None: nothing was ever known of them
     first_hour: datetime | None
+    #: removals and credits; None: the file states none
+    balance: StatedBalance | None = None
 
 
 def facility_paths(
@@ -39,11 +42,13 @@ def facility_paths(
         if scope in {None, path.spec.scope}:
             paths.setdefault(path.facility_id, []).append(path)
     hours = first_hours(connection, list(paths))
+    balances = stated_balances(connection, list(paths), as_of)
     return {
         facility_id: FacilityPaths(
             facility_id=facility_id,
             paths=tuple(of_facility),
             first_hour=hours.get(facility_id),
+            balance=balances.get(facility_id),
         )
         for facility_id, of_facility in paths.items()
     }

@@ -28,6 +28,7 @@ from services.core.store.schema.factor_series_tables import factor_series, facto
 from services.core.store.schema.pathway_tables import base_year_figure, pathway_revision
 from services.core.store.schema.pollutant_tables import pollutant_mean, pollutant_mean_history
 from services.core.store.schema.product_tables import product_revision
+from services.core.store.schema.removal_tables import credit_unit, removal_revision
 from services.core.store.schema.sum_tables import emission_day, emission_month
 
 #: Rows that one piece deletes: a fraction of a second's work.
@@ -94,6 +95,8 @@ _REGISTRY: Final[Mapping[str, str]] = {
     product_revision.name: _FACILITY,
     certificate_use.name: _FACILITY,
     electricity_revision.name: _FACILITY,
+    credit_unit.name: _FACILITY,
+    removal_revision.name: _FACILITY,
     "facility_retirement": _FACILITY,
     "facility_progress": _FACILITY,
     "facility": "id = :id",

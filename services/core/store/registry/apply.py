@@ -28,6 +28,7 @@ from services.core.store.registry import (
     recompute_queue,
     retirements,
     revisions,
+    stated_removals,
 )
 from services.core.store.registry.apply_factors import FactorChange, apply_factors, with_fallbacks
 from services.core.store.registry.apply_thresholds import (
@@ -57,8 +58,8 @@ def apply(
 
     :raises NotGrantedError: with ``limited``, the file names what its facility does not own.
     :raises ApplyError: a channel with readings would change its quantity, unit or kind, the API
-        uses the id of a threshold or maintenance, another facility uses a certificate, or the
-        facility is being purged.
+        uses the id of a threshold or maintenance, another facility uses a certificate or retired a
+        credit, or the facility is being purged.
     """
     lock(connection)
     if limited:
@@ -98,6 +99,7 @@ def apply(
     pathways.keep(connection, facility_id, file, changes)
     products.keep(connection, facility_id, file, changes)
     electricity.keep(connection, facility_id, file, changes, limited=limited)
+    stated_removals.keep(connection, facility_id, file, changes, limited=limited)
     if before not in (None, after) and not changes:
         changes.append(f"~ facility {file.facility.id}")
     if changes:

@@ -18,6 +18,8 @@ _WITH_ROWS: Final = frozenset(
         "pathway",
         "products",
         "electricity",
+        "removals",
+        "credits",
     }
 )
 

@@ -18,6 +18,7 @@ from services.core.store.schema import (
     pathway_tables,
     pollutant_tables,
     product_tables,
+    removal_tables,
     sum_tables,
     sum_triggers,
 )
@@ -42,6 +43,8 @@ _CONFIGURE: dict[str, tuple[str, ...]] = {
     product_tables.product_revision.name: ("INSERT", "UPDATE"),
     electricity_tables.electricity_revision.name: ("INSERT", "UPDATE"),
     electricity_tables.certificate_use.name: ("INSERT", "DELETE"),
+    removal_tables.removal_revision.name: ("INSERT", "UPDATE"),
+    removal_tables.credit_unit.name: ("INSERT", "DELETE"),
     "factor": ("INSERT", "UPDATE"),
     factor_series_tables.factor_series.name: ("INSERT",),
     # a value stays what it was: another one is a row of its own

@@ -1,0 +1,172 @@
+"""``/v1/removals``: what was removed, and which credits were retired."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from fastapi import APIRouter
+from fastapi import Query as FromQuery
+from fastapi.responses import Response
+from pydantic import Field
+
+from services.api.auth import Reader, retired_header, visible_facilities
+from services.api.context import InContext
+from services.api.http.answers import Accept, rows_answer
+from services.api.http.parameters import FacilityList, Instant, TimeSpan
+from services.api.http.problems import NotFound
+from services.api.http.shapes import Row, Shape
+from services.api.models.removals import RemovalEntry
+from services.api.routes.removal_reading import MeasuredRemovals, measured_removals
+from services.core.facility.pathway import T_KG
+from services.core.facility.removals import Credit, StatedRemoval
+from services.core.facility.stated_amounts import day_begins, removed_kg
+from services.core.store.answers.balances import balances
+from services.core.store.registry.stated_removals import StatedBalance
+from services.core.timeline.instants import DAY, HOUR, to_us
+
+router = APIRouter(tags=["removals"])
+
+_ROWS = Shape(RemovalEntry)
+_YEAR = 365 * DAY
+
+#: What an entry has none of.
+_NOTHING: Row = dict.fromkeys(RemovalEntry.model_fields)
+
+
+class RemovalsQuery(TimeSpan):
+    """Parameters of ``GET /v1/removals``."""
+
+    from_: Instant | None = Field(
+        None,
+        alias="from",
+        description="start, inclusive, of a whole hour; default: 365 days before `to`",
+        examples=["2026-01-01T00:00:00Z"],
+    )
+    facility: FacilityList = Field([])
+    as_of: Instant | None = Field(
+        None, description="returns what was known at this time; default: now"
+    )
+
+
+@router.get(
+    "/v1/removals",
+    summary="List removals and credits",
+    response_model=list[RemovalEntry],
+    responses=_ROWS.documented(
+        "A row for each source that removes, each removal that a facility file states for a part of"
+        " the span, and each retirement of credits in it. Nothing of them is deducted from"
+        " emissions: `GET /v1/emissions` and `GET /v1/live` are gross. JSON or, with `Accept:"
+        " text/csv`, CSV.",
+        NotFound,
+    ),
+)
+async def get_removals(
+    context: InContext,
+    who: Reader,
+    query: Annotated[RemovalsQuery, FromQuery()],
+    accept: Accept = "",
+) -> Response:
+    """List what stands beside emissions."""
+    facilities = await visible_facilities(context, who, query.facility)
+    now = context.clock.now()
+    if query.as_of is not None:
+        now = min(now, query.as_of)
+    asked = query.model_copy(update={"from_": query.from_ or (query.to or now) - _YEAR})
+    begins, ends = (_hour(instant) for instant in asked.bounds(now))
+    rows: list[Row] = []
+    async with context.database.read() as connection:
+        stated = await balances(connection, [f.slug for f in facilities], query.as_of)
+        for facility in facilities:
+            measured = await measured_removals(
+                context, connection, facility, [begins, ends], now, as_of=query.as_of
+            )
+            zone = ZoneInfo(facility.timezone)
+            rows += [
+                {**_NOTHING, "facility": facility.slug, **row}
+                for row in (
+                    *(_measured(removal, begins, ends, now) for removal in measured),
+                    *_stated(stated.get(facility.slug), zone, begins, ends),
+                )
+            ]
+    return rows_answer(
+        rows, _ROWS, accept=accept, headers=retired_header(facilities, query.facility)
+    )
+
+
+def _hour(instant: datetime) -> datetime:
+    return instant.replace(minute=0, second=0, microsecond=0)
+
+
+def _measured(removal: MeasuredRemovals, begins: datetime, ends: datetime, now: datetime) -> Row:
+    account = removal.listed.account
+    assert account is not None  # noqa: S101 - sources without an account remove nothing
+    assert account.removal is not None  # noqa: S101 - it removes
+    length_ms = max(min(ends, now) - begins, HOUR) / timedelta(milliseconds=1)
+    is_known = bool(removal.known_ms[0])
+    return {
+        "time": begins,
+        "ends": ends,
+        "id": account.slug,
+        "origin": "measured",
+        "kind": account.removal.kind,
+        "scope": account.scope,
+        "kg": float(removal.removed_kg[0]) if is_known else None,
+        "stored_fossil_kg": float(removal.stored_fossil_kg[0]) if is_known else None,
+        "coverage": round(min(1.0, float(removal.known_ms[0]) / length_ms), 6),
+        "permanent": account.removal.permanent,
+        "document": account.removal.document,
+    }
+
+
+def _stated(
+    balance: StatedBalance | None, zone: ZoneInfo, begins: datetime, ends: datetime
+) -> Iterator[Row]:
+    if balance is None:
+        return
+    for removal in balance.removals:
+        first, last = (day_begins(day, zone) for day in (removal.from_, removal.to))
+        part = max(first, begins), min(last, ends)
+        if part[0] < part[1]:
+            yield {**_removal(removal, zone, *part), "known_at": balance.known_at}
+    for credit in balance.credits:
+        retired_at = day_begins(credit.retired_on, zone)
+        if begins <= retired_at < ends:
+            yield {**_credit(credit, retired_at), "known_at": balance.known_at}
+
+
+def _removal(removal: StatedRemoval, zone: ZoneInfo, begins: datetime, ends: datetime) -> Row:
+    span_us = np.array([to_us(begins)]), np.array([to_us(ends)])
+    return {
+        "time": begins,
+        "ends": ends,
+        "id": removal.id,
+        "origin": "stated",
+        "kind": removal.kind,
+        "scope": removal.scope,
+        "kg": float(removed_kg(removal, zone, *span_us)[0]),
+        "permanent": removal.permanent,
+        "document": removal.document,
+    }
+
+
+def _credit(credit: Credit, retired_at: datetime) -> Row:
+    return {
+        "time": retired_at,
+        "ends": retired_at + DAY,
+        "id": credit.id,
+        "origin": "credit",
+        "kind": credit.kind,
+        "scope": credit.scope,
+        "kg": credit.tonnes * T_KG,
+        "document": credit.document,
+        "registry": credit.registry,
+        "serial": credit.serial,
+        "first_unit": None if credit.units is None else credit.units.first,
+        "last_unit": None if credit.units is None else credit.units.last,
+        "vintage": credit.vintage,
+        "retired_on": credit.retired_on.isoformat(),
+    }
