@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
+from services.aggregator.audit import verify
 from services.core.accounting.hourly_factors import HOURLY
 from services.core.facility.errors import ApplyError
 from services.core.store.answers.explain import FactorUsed, explain_hour
 from services.core.store.answers.explain_series import SeriesHour
-from services.core.store.database.connect import engine
+from services.core.store.computation import minutes_as_known
+from services.core.store.database.connect import connect, engine
+from services.core.store.emissions import final_hours
 from services.core.store.factor_series import names
 from services.core.store.factor_series.record import (
     FutureValueError,
@@ -21,9 +25,11 @@ from services.core.store.factor_series.record import (
     record,
 )
 from services.core.store.factor_series.values import resolved_hours
+from services.core.store.registry.plan import facility_plans
 from services.core.timeline.instants import to_us
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant
 from tests.integration.aggregator.test_closing import close_all
+from tests.integration.packed import pack_some_minutes, unpack_all_minutes
 
 HOUR = timedelta(hours=1)
 START = instant("2026-03-01T00:00:00Z")
@@ -241,3 +247,73 @@ def test_an_explanation_says_what_an_hour_counted_by(plant: Plant, database_url:
     assert (with_value.series.used, with_value.series.known_at) == ("hour", june)
     assert with_value.series.recorded_at is not None
     assert (without.series.used, without.series.co2_kg) == ("month", 400.0)
+
+
+def verify_all(url: str) -> None:
+    """Compute all hours again, as `tonne verify` does."""
+    with connect(url, process="test", autocommit=True) as connection:
+        (plan,) = facility_plans(connection).values()
+        (source,) = final_hours.sources(connection, None)
+        first = hour(START)
+        checked = verify.step(connection, plan, source, first, first + 5, datetime.now(UTC))
+    assert (checked.checked, checked.differences) == (6, ())
+
+
+def in_force(plant: Plant) -> tuple[list[tuple[object, ...]], list[float]]:
+    """Masses of all minutes and hours."""
+    with plant.connection.transaction(force_rollback=True):
+        unpack_all_minutes(plant.connection)
+        minutes = plant.rows("SELECT minute, co2_ug, co2e_ug, activity_n FROM minute_in_force")
+        return sorted(minutes), tonnes(plant)
+
+
+def test_packed_minutes_come_back_and_are_restated_as_rows_are(
+    plant: Plant, database_url: str
+) -> None:
+    now = metered(plant)
+    bring(database_url, [1000 * t for t in GRID[:4]])
+    close_all(plant, now)
+    verify_all(database_url)
+    before = in_force(plant)
+    assert len({ug for _, ug, _, _ in before[0]}) > 4
+    assert pack_some_minutes(plant.connection, random.Random(1)) == 1
+    assert in_force(plant) == before
+    ((size,),) = plant.rows("SELECT length(minutes) FROM packed_minutes")
+    # amounts of a register that rises evenly, and 24 factors for each mass but no mass
+    assert size < 1500
+    bring(database_url, [350.0, 200.0], first=START + 3 * HOUR)
+    with plant.connection.transaction(force_rollback=True):
+        unpack_all_minutes(plant.connection)
+        plant.tick(now)
+        right = in_force(plant)
+    plant.restart()
+    plant.tick(now)
+    assert in_force(plant) == right
+    assert right[1] == pytest.approx(
+        [5.0, 3.6, 1.6, 5.25, 4.0, 5 * (0.5 + 0.3 + 0.2 + 0.35 + 0.2) / 5], abs=1e-12
+    )
+    verify_all(database_url)
+
+
+def test_what_was_known_is_told_by_when_a_value_was_recorded(
+    plant: Plant, database_url: str
+) -> None:
+    now = metered(plant)
+    plant.tick(now)
+    # readings that arrived as they were sent, not today
+    plant.connection.execute("UPDATE reading SET received_at = ts")
+    plant.connection.execute("UPDATE factor SET known_from = '2020-01-01'")
+    plant.connection.execute("UPDATE source_revision SET known_at = '2020-01-01'")
+    plant.connection.execute("UPDATE channel_revision SET known_at = '2020-01-01'")
+    bring(database_url, [400.0], first=START + 3 * HOUR, known_at=START)
+    plant.tick(now)
+    ((recorded_at,),) = plant.rows("SELECT recorded_at FROM factor_value")
+    source = minutes_as_known.sources(plant.connection, [plant.sources["bought"]])
+    masses = []
+    for as_of in (recorded_at - HOUR, recorded_at + timedelta(seconds=1)):
+        then = minutes_as_known.minutes(
+            plant.connection, source[plant.sources["bought"]], {hour(START) + 3}, as_of
+        )
+        assert then.computed is not None
+        masses.append(then.computed.figures["co2_ug"].sum() / 1e12)
+    assert masses == pytest.approx([15 * 0.9, 15 * 0.4], abs=1e-9)
