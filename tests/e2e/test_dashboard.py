@@ -157,19 +157,84 @@ async def test_the_chart_shows_a_gap_as_a_gap_and_moves_by_itself(
         """() => {
             const bars = document.getElementById("chart").data?.find((t) => t.name === "stack-1");
             if (!bars) return false;
-            const lately = bars.y.slice(-30);
+            const lately = bars.y.slice(-30, -1);  // the running interval is not over
             const known = lately.filter((v) => v !== null);
-            return lately.includes(null) && known.length > 10 && !known.includes(0)
-              && known.every((v) => Math.abs(v - 1200) < 1e-6);
+            const whole = known.filter((v) => Math.abs(v - 1200) < 1e-6);
+            // where the gap begins and ends, a bar is what is known of its interval
+            return lately.includes(null) && whole.length > 10 && whole.length >= known.length - 2
+              && known.every((v) => v > 0 && v < 1200 + 1e-6);
         }"""
     )
     emit(connection, plant, 30.0)
     await page.wait_for_function(
         """() => {
             const bars = document.getElementById("chart").data.find((t) => t.name === "stack-1");
-            return Math.abs(bars.y.at(-1) - 1800) < 1e-6;
+            return bars.y.slice(-4).some((v) => Math.abs(v - 1800) < 1e-6);
         }"""
     )
+
+
+async def test_a_bar_is_what_is_known_of_its_interval_and_never_more(
+    address: str, page: Page, connection: Connection
+) -> None:
+    plant = found(connection, "linz", timezone="UTC")
+    emit(connection, plant, 20.0)
+    # one minute of five is known, and half of another interval is estimated
+    begins = (this_minute() - 60 * MINUTE).replace(minute=0) + 5 * MINUTE
+    connection.execute(
+        "DELETE FROM emission_minute WHERE minute > %s AND minute < %s",
+        (begins, begins + 5 * MINUTE),
+    )
+    connection.execute(
+        "UPDATE emission_minute SET estimated_ms = 30000 WHERE minute >= %s AND minute < %s",
+        (begins + 10 * MINUTE, begins + 15 * MINUTE),
+    )
+    announce(connection, plant)
+    await page.goto(address)
+    at = f"{begins:%H:%M} – {begins + 5 * MINUTE:%H:%M}"
+    words = await (
+        await page.wait_for_function(
+            """(at) => {
+                const [gap, bars] = document.getElementById("chart").data ?? [];
+                const index = bars?.customdata.findIndex(([label]) => label === at) ?? -1;
+                return index >= 0 && [
+                    bars.y[index], bars.customdata[index][1], gap.customdata[index][1],
+                    bars.customdata[index + 2][1], bars.marker.pattern.shape[index + 2],
+                ];
+            }""",
+            arg=at,
+        )
+    ).json_value()
+    assert words == [
+        pytest.approx(240.0),
+        "240 kg/h, 80 % without data",
+        "stack-1 (80 % of the time)",
+        "1,200 kg/h, 50 % estimated",
+        "x",
+    ]
+    await expect(page.locator("#legend")).to_contain_text("estimated")
+
+
+async def test_a_server_that_hangs_is_told_from_one_that_lives(
+    database_url: str, page: Page, connection: Connection
+) -> None:
+    settings = Settings(database_url=SecretStr(as_login(database_url, "tonne_api")), api_auth="off")
+    emit(connection, found(connection, "linz"), 20.0)
+    # a stream that stays open and says nothing, as behind a proxy whose server has stopped
+    async with serving(create_app(settings, pace=Pace(longest_pause_s=3600.0))) as address:
+        await page.clock.install()
+        await page.goto(address)
+        await wait_for(page, "#state-text", "live")
+        await page.route("**/v1/stream*", lambda _: None)
+        await page.clock.fast_forward(41_000)
+        await expect(page.locator("#state-text")).to_have_text(re.compile(r"^no word for \d\d s$"))
+        await expect(page.locator("body")).to_have_attribute("data-state", "silent")
+        await page.unroute("**/v1/stream*")
+        await page.clock.fast_forward(11_000)
+        await page.clock.fast_forward(41_000)
+        await page.clock.fast_forward(11_000)
+        await wait_for(page, "#state-text", "live")
+        await wait_for(page, "#rate", "1,200")
 
 
 async def test_unknown_is_not_shown_as_zero(
@@ -226,8 +291,9 @@ async def test_a_total_that_a_rule_filled_in_says_so_beside_its_figure(
     await page.wait_for_function(
         """() => {
             const bars = document.getElementById("chart").data?.find((t) => t.name === "stack-1");
-            return bars && bars.y.slice(-20).every((v) => v !== null && Math.abs(v - 1200) < 1e-6)
-              && bars.customdata.some(([, words]) => words.endsWith("kg/h, substituted"));
+            return bars && bars.y.slice(-20, -1).every((v) => v !== null && Math.abs(v - 1200) < 1e-6)
+              && bars.customdata.some(([, words]) => words.endsWith("kg/h, 100 % substituted"))
+              && bars.marker.pattern.shape.includes(".");
         }"""
     )
     overflow = await page.evaluate(

@@ -131,7 +131,7 @@ async def test_limits_are_drawn_beside_the_mass_that_they_watch(
     await expect(limit).to_have_attribute("title", "of-co2")
     await page.select_option("#figure", "co2e")
     await expect(limit).to_have_attribute("title", "of-all-gases")
-    await expect(limit).to_have_text("66.6 % of 1.00 t")
+    await expect(limit).to_have_text("66.6 % of limit 1.00 t")
     await page.select_option("#figure", "market")
     await expect(limit).to_have_attribute("title", "")
 

@@ -1,6 +1,10 @@
 // The public API, with the key of this tab. Streams are read with fetch, for EventSource sends no key.
 
 const KEY = "tonne-api-key";
+/** A question that hangs is given up, so that the next one is asked. */
+const PATIENCE_MS = 30_000;
+/** A stream says something each 15 s, if only that it lives; after this it hangs. */
+const SILENCE_MS = 40_000;
 
 export class ApiError extends Error {
   constructor(status, detail) {
@@ -30,7 +34,10 @@ async function failure(response) {
 
 export async function get(path, parameters = {}) {
   const query = new URLSearchParams(parameters);
-  const response = await fetch(`${path}?${query}`, { headers: headers({ Accept: "application/json" }) });
+  const response = await fetch(`${path}?${query}`, {
+    headers: headers({ Accept: "application/json" }),
+    signal: AbortSignal.timeout(PATIENCE_MS),
+  });
   if (!response.ok) throw await failure(response);
   return response.json();
 }
@@ -40,24 +47,26 @@ export async function post(path, body) {
     method: "POST",
     headers: headers({ "Content-Type": "application/json", Accept: "application/json" }),
     body: JSON.stringify(body),
+    signal: AbortSignal.timeout(PATIENCE_MS),
   });
   if (!response.ok) throw await failure(response);
   return response.json();
 }
 
 /** Follow the live stream of a facility until `signal` aborts; reconnects by itself. */
-export async function follow(facility, { signal, onLive, onState }) {
+export async function follow(facility, { signal, onLive, onState, onHeard }) {
   let lastId = "";
   let tries = 0;
   while (!signal.aborted) {
+    const watched = watch(signal, { onHeard, onSilence: () => onState("silent") });
     try {
       const response = await fetch(`/v1/stream?${new URLSearchParams({ facility })}`, {
         headers: headers({ Accept: "text/event-stream", ...(lastId && { "Last-Event-ID": lastId }) }),
         cache: "no-store",
-        signal,
+        signal: watched.signal,
       });
       if (!response.ok) throw await failure(response);
-      for await (const event of events(response.body)) {
+      for await (const event of events(response.body, watched.heard)) {
         if (event.id) lastId = event.id;
         if (event.event === "live") {
           tries = 0;
@@ -68,22 +77,47 @@ export async function follow(facility, { signal, onLive, onState }) {
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof ApiError && error.status < 500) throw error;
+    } finally {
+      watched.end();
     }
     if (signal.aborted) return;
     tries += 1;
-    // a stream that ran its course is taken up at once, without a word
-    if (tries > 1) onState(tries > 4 ? "offline" : "reconnecting");
+    // a stream that ran its course is taken up at once, without a word; one that hung has said so
+    if (tries > 1 && !watched.hung) onState(tries > 4 ? "offline" : "reconnecting");
     const delay = tries === 1 ? 100 : Math.min(10_000, 500 * 2 ** tries) * (0.5 + Math.random() / 2);
     await new Promise((done) => setTimeout(done, delay));
   }
 }
 
-async function* events(body) {
+/** Give a stream up, after a word to `onSilence`, when `heard` is not called for too long. */
+function watch(signal, { onHeard, onSilence }) {
+  const controller = new AbortController();
+  const watched = { signal: AbortSignal.any([signal, controller.signal]), hung: false };
+  let timer;
+  const expect = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      watched.hung = true;
+      onSilence();
+      controller.abort();
+    }, SILENCE_MS);
+  };
+  watched.heard = () => {
+    onHeard();
+    expect();
+  };
+  watched.end = () => clearTimeout(timer);
+  expect();
+  return watched;
+}
+
+async function* events(body, heard) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   for (;;) {
     const { value, done } = await reader.read();
     if (done) return;
+    heard();
     text += value;
     let end;
     while ((end = text.indexOf("\n\n")) >= 0) {

@@ -1,9 +1,10 @@
-// The last 24 hours: bars of five minutes without a space between, stacked by source. A source
-// without data in an interval leaves a hatched column behind, for a gap is not zero.
+// The last 24 hours: bars of five minutes without a space between, stacked by source. A bar is what
+// the API says of its interval, never scaled up to what might have been: time without data leaves a
+// hatched column behind, for a gap is not zero, and what was not measured has a pattern.
 
 import { get } from "./api.js";
 import { FIGURES } from "./figures.js";
-import { NO_DATA, rate, wallTime } from "./format.js";
+import { NO_DATA, percent, rate, wallTime } from "./format.js";
 import { limitLines } from "./limits.js";
 import { colour } from "./sources.js";
 
@@ -12,8 +13,17 @@ const SPAN_MS = 24 * 3_600_000;
 /** Readings that come late change buckets that were drawn long ago. */
 const REFRESH_ALL_MS = 5 * 60_000;
 const REFRESH_MS = 4_000;
+const STEP_HOURS = STEP_MS / 3_600_000;
 /** Younger buckets are not called gaps: their readings are on the way. */
 const GRACE_MS = 2 * STEP_MS;
+/** A smaller part of an interval without data is the space between two readings. */
+const GAP = 0.01;
+
+/** How a bar came about, where it was not measured: its share, word and pattern. */
+const METHODS = [
+  { share: "share_substituted", word: "substituted", shape: "." },
+  { share: "share_estimated", word: "estimated", shape: "x" },
+];
 
 /** A narrower chart has fewer and shorter labels. */
 const NARROW_PX = 600;
@@ -101,18 +111,24 @@ export class Chart {
       (time) => `${wallTime(time, zone).slice(11, 16)} – ${wallTime(time + STEP_MS, zone).slice(11, 16)}`,
     );
     const traces = this.facility.sources.map((source, index) => {
-      const y = times.map((time) => this.meanRate(this.rows.get(source.id).get(time), now));
+      const rows = times.map((time) => this.rows.get(source.id).get(time));
+      const y = rows.map((row) => this.meanRate(row));
       return {
         type: "bar", name: source.name, x, y, width: STEP_MS * 1.04,
-        marker: { color: ink(`--source-${index % 8}`), line: { width: 0 } },
-        customdata: y.map((value, i) => [label[i], rateText(this.rows.get(source.id).get(times[i]), value)]),
+        marker: {
+          color: ink(`--source-${index % 8}`), line: { width: 0 },
+          // the running interval is not over, and its bar still grows
+          opacity: times.map((time) => (time + STEP_MS > now ? 0.5 : 1)),
+          pattern: {
+            shape: rows.map((row) => methodOf(row)?.shape ?? ""), size: 5, solidity: 0.4,
+            fillmode: "overlay", fgcolor: ink("--card"),
+          },
+        },
+        customdata: y.map((value, i) => [label[i], rateText(rows[i], value, times[i] + STEP_MS > now)]),
         hovertemplate: "%{customdata[0]}<br>%{fullData.name}: <b>%{customdata[1]}</b><extra></extra>",
       };
     });
-    const lacking = times.map((time) =>
-      time + GRACE_MS > now ? [] : this.facility.sources.filter(
-        (source) => this.meanRate(this.rows.get(source.id).get(time), now) === null).map((s) => s.name));
-    const anyGap = lacking.some((names) => names.length > 0);
+    const lacking = times.map((time) => (time + GRACE_MS > now ? [] : this.lacking(time)));
     traces.unshift({
       type: "bar", name: NO_DATA, x, y: lacking.map((names) => (names.length ? 1 : null)), yaxis: "y2",
       width: STEP_MS * 1.04,
@@ -123,7 +139,8 @@ export class Chart {
       customdata: lacking.map((names, i) => [label[i], names.join(", ")]),
       hovertemplate: `%{customdata[0]}<br>${NO_DATA}: <b>%{customdata[1]}</b><extra></extra>`,
     });
-    this.drawLegend(anyGap);
+    const drawn = new Set([...this.rows.values()].flatMap((m) => [...m.values()].map(methodOf)));
+    this.drawLegend(lacking.some((names) => names.length > 0), METHODS.filter((method) => drawn.has(method)));
     const sums = times.map((_, i) => traces.slice(1).reduce((sum, { y }) => sum + (y[i] ?? 0), 0));
     const lines = limitLines(this.limits, Math.max(0, ...sums), ink);
     const narrow = this.element.clientWidth < NARROW_PX;
@@ -151,18 +168,22 @@ export class Chart {
     }, { displayModeBar: false, responsive: true });
   }
 
-  /** kg per hour over the part of the interval that is known; null where nothing is. */
-  meanRate(row, now) {
+  /** kg per hour over the whole interval, as the API says it; null where nothing is known. */
+  meanRate(row) {
     const kg = row?.[FIGURES[this.figure].kg] ?? null;
-    // known is what was measured and what a rule filled in, which no reading covers
-    const known = row ? 1 - row.share_missing : 0;
-    if (kg === null || known <= 0) return null;
-    const thisMinuteEnds = Math.floor(now / 60_000) * 60_000 + 60_000;
-    const elapsed = Math.min(STEP_MS, Math.max(60_000, thisMinuteEnds - Date.parse(row.time)));
-    return kg / ((known * elapsed) / 3_600_000);
+    return kg === null || row.share_missing >= 1 ? null : kg / STEP_HOURS;
   }
 
-  drawLegend(anyGap = false) {
+  /** The sources without data in some of an interval, and in how much of it. */
+  lacking(time) {
+    return this.facility.sources.flatMap((source) => {
+      const row = this.rows.get(source.id).get(time);
+      if (this.meanRate(row) === null) return [source.name];
+      return row.share_missing > GAP ? [`${source.name} (${percent(row.share_missing)} of the time)`] : [];
+    });
+  }
+
+  drawLegend(anyGap = false, methods = []) {
     const items = this.facility.sources.map((source, index) => {
       const item = document.createElement("li");
       const swatch = document.createElement("span");
@@ -171,19 +192,27 @@ export class Chart {
       item.append(swatch, source.name);
       return item;
     });
-    if (anyGap) {
+    const marks = methods.map(({ word }) => [word, word]);
+    if (anyGap) marks.push(["gap", "a source without data"]);
+    for (const [mark, words] of marks) {
       const item = document.createElement("li");
       const swatch = document.createElement("span");
-      swatch.className = "swatch gap";
-      item.append(swatch, "a source without data");
+      swatch.className = `swatch ${mark}`;
+      item.append(swatch, words);
       items.push(item);
     }
     this.legend.replaceChildren(...items);
   }
 }
 
-/** In words: a rate is "substituted" where a rule filled it in. */
-function rateText(row, value) {
+/** What is said of how a bar came about; undefined: it was measured, or there is none. */
+const methodOf = (row) => METHODS.find(({ share }) => row?.[share] > 0);
+
+/** In words: what an interval emitted, and what of it was not measured. */
+function rateText(row, value, isRunning) {
   if (value === null) return NO_DATA;
-  return `${rate(value)} kg/h${row.share_substituted > 0 ? ", substituted" : ""}`;
+  const said = METHODS.filter(({ share }) => row[share] > 0).map(({ share, word }) => `${percent(row[share])} ${word}`);
+  if (row.share_missing > GAP) said.push(`${percent(row.share_missing)} without data`);
+  if (isRunning) said.push("so far");
+  return [`${rate(value)} kg/h`, ...said].join(", ");
 }

@@ -1,25 +1,33 @@
 // Limits as they are drawn: lines in the chart of rates (a total of an hour is one too), and beside
-// the totals of the same windows.
+// the totals of the same windows. What is drawn is of the whole facility, and so are its limits: one
+// of a source says nothing about the stack of all.
 
 /** Farther than this above the highest bar, a limit would only press the bars flat. */
 const FARTHEST = 4;
 
+const isOfAll = ({ source, scope, channel, figure: watched }, figure) =>
+  watched === figure && source === null && scope === null && channel === null;
+
 /** Those of the figure's rate, and of its total of an hour. */
 export function rateLimits(thresholds, figure) {
   return thresholds
-    .filter(({ unit, window, above, channel, figure: watched }) =>
-      above !== null && watched === figure && channel === null && (unit === "kg/h" || (unit === "kg" && (window === "1h" || window === "hour"))))
+    .filter((threshold) => threshold.above !== null && isOfAll(threshold, figure))
+    .filter(({ unit, window }) => unit === "kg/h" || (unit === "kg" && (window === "1h" || window === "hour")))
     .map(({ id, above, severity }) => ({ id, value: above, severity }));
 }
 
-/** By window, the limit of the whole facility's total that is passed first: { id, value, severity }. */
+/**
+ * By window, the limit of the whole facility's total that is passed first:
+ * { id, value, severity, budget, above }; `above` is the part of a budget from which it warns.
+ */
 export function totalLimits(thresholds, figure) {
   const found = new Map();
-  for (const { id, unit, window, above, budget, severity, source, scope, channel, figure: watched } of thresholds) {
-    if (above === null || watched !== figure || source !== null || scope !== null || channel !== null) continue;
+  for (const threshold of thresholds) {
+    const { id, unit, window, above, budget, severity } = threshold;
+    if (above === null || !isOfAll(threshold, figure)) continue;
     if (unit !== "kg" && budget === null) continue;
     const value = budget === null ? above : above * budget;
-    if (value > 0 && !(found.get(window)?.value <= value)) found.set(window, { id, value, severity });
+    if (value > 0 && !(found.get(window)?.value <= value)) found.set(window, { id, value, severity, budget, above });
   }
   return found;
 }

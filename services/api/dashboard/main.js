@@ -15,6 +15,7 @@ const alerts = new Alerts($("alerts-card"), $("alerts"), $("alerts-summary"), ac
 const chart = new Chart($("chart"), $("legend"));
 const STATES = {
   connecting: "connecting", live: "live", reconnecting: "reconnecting", offline: "not connected",
+  silent: "no word",
 };
 /** Later than this, the newest data is worth a word. */
 const STALE_MS = 5 * 60_000;
@@ -25,6 +26,8 @@ let facilities = [];
 let facility = null;
 let newest = null;
 let following = null;
+/** When the server last said anything. */
+let heardAt = Date.now();
 /** What stood when the last day's alerts were read. */
 let standing = "";
 let lately = [];
@@ -37,6 +40,7 @@ let lastLive = null;
 drawFigures();
 start();
 setInterval(drawAge, 1000);
+setInterval(drawSilence, 1000);
 setInterval(readLimits, LIMITS_MS);
 
 async function start() {
@@ -110,6 +114,9 @@ async function choose(chosen) {
     await follow(chosen.id, {
       signal,
       onState: setState,
+      onHeard: () => {
+        heardAt = Date.now();
+      },
       onLive: (live) => {
         if (!signal.aborted) draw(live);
       },
@@ -245,9 +252,16 @@ function drawAge() {
 }
 
 function setState(state) {
-  if ($("state").dataset.state === state) return;
-  $("state").dataset.state = state;
+  if (document.body.dataset.state === state) return;
+  document.body.dataset.state = state;
   $("state-text").textContent = STATES[state];
+  drawSilence();
+}
+
+/** Of a server that hangs nobody knows what is emitted now, and the screen says since when. */
+function drawSilence() {
+  if (document.body.dataset.state !== "silent") return;
+  $("state-text").textContent = `${STATES.silent} for ${Math.round((Date.now() - heardAt) / 1000)} s`;
 }
 
 function say(text) {

@@ -42,11 +42,17 @@ function drawBeside(list, words) {
 
 function drawLimit(item, kg, limit) {
   const words = item.querySelector(".limit");
-  words.textContent = !limit ? "" : kg === null
-    ? `limit ${massText(limit.value)}`
-    : `${percent(kg / limit.value)} of ${massText(limit.value)}`;
+  words.textContent = limit ? limitText(kg, limit) : "";
   words.title = limit?.id ?? "";
   words.dataset.passed = limit && kg > limit.value ? limit.severity : "";
+}
+
+/** What is used of a limit; of a budget also where it warns, which is no limit of its own. */
+function limitText(kg, { value, budget, above }) {
+  const whole = budget === null ? value : budget;
+  const name = budget === null ? "limit" : "budget";
+  const used = kg === null ? `${name} ${massText(whole)}` : `${percent(kg / whole)} of ${name} ${massText(whole)}`;
+  return budget === null || above === 1 ? used : `${used}, warns at ${percent(above)}`;
 }
 
 function tile([span, title]) {
