@@ -191,7 +191,7 @@ async def test_a_bar_is_what_is_known_of_its_interval_and_never_more(
     )
     announce(connection, plant)
     await page.goto(address)
-    at = f"{begins:%H:%M} – {begins + 5 * MINUTE:%H:%M}"
+    at = f"{begins:%H:%M} \N{EN DASH} {begins + 5 * MINUTE:%H:%M}"
     words = await (
         await page.wait_for_function(
             """(at) => {
@@ -291,7 +291,8 @@ async def test_a_total_that_a_rule_filled_in_says_so_beside_its_figure(
     await page.wait_for_function(
         """() => {
             const bars = document.getElementById("chart").data?.find((t) => t.name === "stack-1");
-            return bars && bars.y.slice(-20, -1).every((v) => v !== null && Math.abs(v - 1200) < 1e-6)
+            const isFull = (v) => v !== null && Math.abs(v - 1200) < 1e-6;
+            return bars && bars.y.slice(-20, -1).every(isFull)
               && bars.customdata.some(([, words]) => words.endsWith("kg/h, 100 % substituted"))
               && bars.marker.pattern.shape.includes(".");
         }"""

@@ -68,8 +68,8 @@ async def test_alerts_are_listed_acknowledged_and_drawn_as_limits(
     rate = limit(connection, plant, id="site-rate", measure="rate", above=1000, message="Throttle.")
     limit(connection, plant, id="of-a-source", measure="rate", above=900, source="stack-1")
     month = limit(
-        connection, plant, id="month-budget", measure="budget", window="month", budget=1e6, above=0.1,
-        severity="warning",
+        connection, plant, id="month-budget", measure="budget", window="month", budget=1e6,
+        above=0.1, severity="warning",
     )  # fmt: skip
     fire(connection, plant, rate, now - 200 * MINUTE, resolved_at=now - 180 * MINUTE,
          state="resolved")  # fmt: skip

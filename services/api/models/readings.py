@@ -28,3 +28,8 @@ class ReadingRow(Answer):
         " gauges it has a value at each time at which one of them has one while all are known, of"
         " amounts that of each minute",
     )
+    thinned: bool = Field(
+        examples=[False],
+        description="whether the channel has more readings in the span than `max_points`: its rows"
+        " are then the lowest and highest of time spans. `raw=true` gives all",
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -14,44 +13,33 @@ from fastapi import APIRouter
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import Context, InContext
 from services.api.http.answers import Accept, table_answer
-from services.api.http.columns import Instants, Numbers, Table, Words
-from services.api.http.pages import MAX_ROWS
+from services.api.http.pages import MAX_ROWS, CursorText, RowLimit
 from services.api.http.parameters import FacilityList, SlugList, TimeSpan
 from services.api.http.problems import Archived, NotFound, TooManyRows
-from services.api.http.shapes import Shape
 from services.api.models.readings import ReadingRow
+from services.api.routes.reading_rows import PAGES, ROWS, Part, page_of, table
 from services.core.store.answers import derived_readings
 from services.core.store.answers.derived_readings import DerivedChannel, TooMuchToComputeError
 from services.core.store.answers.facility_queries import FacilityRow
 from services.core.store.readings.chart import (
-    QUALITIES,
     ChannelRow,
     ChartReadings,
     channels,
+    every_reading,
     readings,
 )
+from services.core.timeline.instants import from_us, rfc3339
 
 router = APIRouter(tags=["readings"])
 
-_ROWS = Shape(ReadingRow)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Part:
-    """The rows of one channel."""
-
-    facility: str
-    device: str
-    channel: str
-    unit: str
-    derived: bool
-    readings: ChartReadings
+#: Rows of a page of every reading, where the query states none.
+_PAGE_ROWS = 10_000
 
 
 class ReadingsQuery(TimeSpan):
@@ -67,15 +55,35 @@ class ReadingsQuery(TimeSpan):
         ge=2,
         le=MAX_ROWS,
         description="maximum number of rows for each channel; where there are more readings, the"
-        " lowest and the highest of each of `max_points / 2` equal time spans are returned",
+        " lowest and the highest of each of `max_points / 2` equal time spans are returned, and"
+        " `thinned` is true",
     )
+    raw: bool = Field(
+        False,
+        description="true: every reading, in pages, `limit` rows each; none of derived channels,"
+        " which have no readings of their own",
+    )
+    limit: RowLimit | None = Field(
+        None,
+        description=f"with `raw`: rows of a page; default: {_PAGE_ROWS}. The `Link` header leads to"
+        " the next page",
+    )
+    cursor: CursorText = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ReadingsQuery:
+        if self.raw and "max_points" in self.model_fields_set:
+            raise ValueError("raw=true gives every reading: leave out max_points")
+        if not self.raw and (self.limit is not None or self.cursor is not None):
+            raise ValueError("limit and cursor are of pages of every reading: add raw=true")
+        return self
 
 
 @router.get(
     "/v1/readings",
     summary="List readings",
     response_model=list[ReadingRow],
-    responses=_ROWS.documented(
+    responses=ROWS.documented(
         "Rows by time, facility, device and channel. JSON or, with `Accept: text/csv`, CSV.",
         NotFound,
         Archived,
@@ -95,8 +103,8 @@ async def get_readings(
     """
     begins, ends = query.bounds(context.clock.now())
     facilities = await visible_facilities(context, who, query.facility)
-    parts: list[_Part] = []
-    rows = 0
+    after = PAGES.after(query)
+    parts: list[Part] = []
     async with context.database.read() as connection:
         wanted = [
             (facility.slug, channel)
@@ -105,7 +113,9 @@ async def get_readings(
                 connection, facility.id, devices=query.device, slugs=query.channel
             )
         ]
-        derived = await _derived_channels(context, connection, facilities, query, wanted)
+        derived = []
+        if not query.raw:
+            derived = await _derived_channels(context, connection, facilities, query, wanted)
         for parameter, named, present in (
             (
                 "device",
@@ -116,28 +126,74 @@ async def get_readings(
         ):
             if missing := set(named) - present:
                 raise NotFound(f"There is no {parameter} {min(missing)} in the selection.")
-        for slug, channel in wanted:
-            part = await readings(
-                connection, channel, begins=begins, ends=ends, max_points=query.max_points
+        if query.raw:
+            limit = query.limit or _PAGE_ROWS
+            parts = await _every_reading(
+                connection, wanted, after.time if after else begins, ends, limit
             )
-            parts.append(
-                _Part(
-                    facility=slug,
-                    device=channel.device,
-                    channel=channel.slug,
-                    unit=channel.unit,
-                    derived=False,
-                    readings=part,
-                )
-            )
-            rows += len(part.series)
-            _refuse_beyond(rows)
+        else:
+            parts = await _charted(connection, wanted, begins, ends, query.max_points)
+    headers = retired_header(facilities, query.facility)
+    if query.raw:
+        resolved = {"from": rfc3339(begins), "to": rfc3339(ends)}
+        page, page_headers = page_of(parts, after, limit, query, **resolved)
+        return table_answer(page, ROWS, accept=accept, headers={**headers, **page_headers})
     if derived:
         await context.database.read_in_thread(
             lambda connection: _compute(connection, derived, query, begins, ends, parts)
         )
-    return table_answer(
-        _table(parts), _ROWS, accept=accept, headers=retired_header(facilities, query.facility)
+    return table_answer(table(parts), ROWS, accept=accept, headers=headers)
+
+
+async def _charted(
+    connection: AsyncConnection,
+    wanted: Sequence[tuple[str, ChannelRow]],
+    begins: datetime,
+    ends: datetime,
+    max_points: int,
+) -> list[Part]:
+    """Read channels for a chart, each of ``max_points`` rows at most."""
+    parts = []
+    rows = 0
+    for slug, channel in wanted:
+        read = await readings(connection, channel, begins=begins, ends=ends, max_points=max_points)
+        parts.append(_part(slug, channel, read))
+        rows += len(read.series)
+        _refuse_beyond(rows)
+    return parts
+
+
+async def _every_reading(
+    connection: AsyncConnection,
+    wanted: Sequence[tuple[str, ChannelRow]],
+    begins: datetime,
+    ends: datetime,
+    limit: int,
+) -> list[Part]:
+    """Read the oldest readings of channels, enough for a page and to see whether there are more."""
+    # one of each channel may be at the place where the page before this one ended
+    row_limit = limit + 1 + len(wanted)
+    parts: list[Part] = []
+    times: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+    for slug, channel in wanted:
+        read = await every_reading(connection, channel, begins=begins, ends=ends, limit=row_limit)
+        parts.append(_part(slug, channel, read))
+        times = np.concatenate((times, read.series.ts_us))
+        if times.size > row_limit:
+            # what is later than these is on a later page, of the channels that follow too
+            times = np.partition(times, row_limit - 1)[:row_limit]
+            ends = min(ends, from_us(int(times.max()) + 1))
+    return parts
+
+
+def _part(facility: str, channel: ChannelRow, read: ChartReadings) -> Part:
+    return Part(
+        facility=facility,
+        device=channel.device,
+        channel=channel.slug,
+        unit=channel.unit,
+        derived=False,
+        readings=read,
     )
 
 
@@ -180,7 +236,7 @@ def _compute(
     query: ReadingsQuery,
     begins: datetime,
     ends: datetime,
-    parts: list[_Part],
+    parts: list[Part],
 ) -> None:
     """Add the rows of derived channels."""
     rows = sum(len(part.readings.series) for part in parts)
@@ -192,7 +248,7 @@ def _compute(
         except TooMuchToComputeError as error:
             raise TooManyRows(f"{error}.") from None
         parts.append(
-            _Part(
+            Part(
                 facility=slug,
                 device=channel.device,
                 channel=channel.slug,
@@ -203,38 +259,6 @@ def _compute(
         )
         rows += len(part.series)
         _refuse_beyond(rows)
-
-
-def _table(parts: Sequence[_Part]) -> Table:
-    """Put rows in order of time, facility, device and channel."""
-    if not parts:
-        return _ROWS.table_of([])
-    in_order = sorted(parts, key=lambda part: (part.facility, part.device, part.channel))
-    read = [part.readings for part in in_order]
-    series = [part.series for part in read]
-    order = np.argsort(np.concatenate([s.ts_us for s in series]), kind="stable")
-    part = np.repeat(np.arange(len(series)), [len(s) for s in series])[order]
-
-    def of_part(name: str) -> Words:
-        return Words([getattr(channel, name) for channel in in_order], part)
-
-    def joined(name: str) -> NDArray[Any]:
-        return np.concatenate([getattr(s, name) for s in series])[order]
-
-    over = np.concatenate([channel.over_full_scale for channel in read])
-    return _ROWS.table(
-        {
-            "time": Instants(joined("ts_us"), np.arange(order.size)),
-            "device": of_part("device"),
-            "channel": of_part("channel"),
-            "value": Numbers(joined("value"), ~joined("missing")),
-            "unit": of_part("unit"),
-            "quality": Words(QUALITIES, joined("quality")),
-            "facility": of_part("facility"),
-            "over_full_scale": Numbers(over[order]),
-            "derived": of_part("derived"),
-        }
-    )
 
 
 def _refuse_beyond(rows: int) -> None:

@@ -116,3 +116,51 @@ async def test_what_is_not_there_is_a_problem(client: httpx.AsyncClient) -> None
         assert response.status_code == 404, parameters
     wrong = await client.get("/v1/readings", params={"max_points": 1})
     assert wrong.json()["errors"][0]["parameter"] == "max_points"
+
+
+async def test_what_is_thinned_says_so_and_raw_gives_all_in_pages(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    sent = [(START + timedelta(seconds=10 * n), float(n % 7), 0) for n in range(50)]
+    send(connection, "co2", sent)
+    send(connection, "flow", [*sent[:20], (sent[30][0] + timedelta(microseconds=1), 1.5, 0)])
+    thinned = await readings(client, max_points=10)
+    assert {row["thinned"] for row in thinned} == {True}
+    whole = await readings(client, channel="co2", max_points=50)
+    assert len(whole) == 50
+    assert {row["thinned"] for row in whole} == {False}
+    everything = await readings(client, raw="true")
+    assert len(everything) == 71
+    assert {row["thinned"] for row in everything} == {False}
+    assert everything == sorted(everything, key=lambda row: (at(row["time"]), row["channel"]))
+    for limit in (1, 2, 3, 40, 71):
+        pages = await all_pages(client, limit)
+        assert [len(page) for page in pages[:-1]] == [limit] * (len(pages) - 1)
+        assert [row for page in pages for row in page] == everything
+
+
+async def all_pages(client: httpx.AsyncClient, limit: int) -> list[list[dict[str, Any]]]:
+    span = {"from": START.isoformat(), "to": (START + timedelta(days=1)).isoformat()}
+    response = await client.get("/v1/readings", params={**span, "raw": "true", "limit": limit})
+    pages = [response.json()]
+    while link := response.links.get("next"):
+        response = await client.get(link["url"])
+        assert response.status_code == 200, response.text
+        pages.append(response.json())
+    return pages
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status", "why"),
+    [
+        ({"raw": "true", "max_points": 10}, 422, "leave out max_points"),
+        ({"limit": 10}, 422, "add raw=true"),
+        ({"raw": "true", "cursor": "nowhere"}, 400, "take it from the `Link` header"),
+    ],
+)
+async def test_pages_are_of_every_reading_and_of_nothing_else(
+    client: httpx.AsyncClient, parameters: dict[str, Any], status: int, why: str
+) -> None:
+    response = await client.get("/v1/readings", params=parameters)
+    assert response.status_code == status
+    assert why in response.text

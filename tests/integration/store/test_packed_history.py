@@ -158,12 +158,20 @@ async def _charts(plant: Plant, url: str) -> list[Any]:
         async with pool.connect() as connection:
             for channel in await chart.channels(connection, plant.facility_id):
                 for begins, ends in ((START, END), (START + 25 * HOUR, START + 26 * HOUR)):
-                    for points in (10, 500, 100_000):
-                        rows = await chart.readings(connection, channel, begins=begins, ends=ends,
-                                                    max_points=points)  # fmt: skip
+                    span = {"begins": begins, "ends": ends}
+                    charts = [
+                        await chart.readings(connection, channel, **span, max_points=points)
+                        for points in (10, 500, 100_000)
+                    ]
+                    charts += [
+                        await chart.every_reading(connection, channel, **span, limit=limit)
+                        for limit in (7, 1000, 100_000)
+                    ]
+                    for rows in charts:
                         columns = (rows.series.ts_us, rows.series.value, rows.series.missing,
                                    rows.series.quality, rows.over_full_scale)  # fmt: skip
                         told.append([repr(column.tolist()) for column in columns])
+                        told.append(rows.thinned)
             for hours in (0, 20, 60):
                 told.append(await chart_annotations(
                     connection, [plant.facility_id], begins=START + hours * HOUR,

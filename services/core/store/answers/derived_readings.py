@@ -139,7 +139,10 @@ def readings(
                 f" {from_us(start_us):%Y-%m-%dT%H:%MZ} it can be: select a shorter one"
             )
         parts.append(part)
-    return _charted(_thinned(parts, begin_us, end_us, max_points))
+    return _charted(
+        _thinned(parts, begin_us, end_us, max_points),
+        thinned=sum(part.ts_us.size for part in parts) > max_points,
+    )
 
 
 def _instants(
@@ -223,13 +226,14 @@ def _least(bucket: NDArray[np.int64], value: NDArray[np.float64]) -> NDArray[np.
     return least
 
 
-def _charted(thinned: DerivedReadings) -> ChartReadings:
+def _charted(readings: DerivedReadings, *, thinned: bool) -> ChartReadings:
     return ChartReadings(
         series=SeriesColumns(
-            ts_us=thinned.ts_us,
-            value=thinned.value,
-            missing=np.isnan(thinned.value),
-            quality=np.where(thinned.uncertain, _UNCERTAIN, _GOOD),
+            ts_us=readings.ts_us,
+            value=readings.value,
+            missing=np.isnan(readings.value),
+            quality=np.where(readings.uncertain, _UNCERTAIN, _GOOD),
         ),
-        over_full_scale=np.zeros(thinned.ts_us.size, dtype=np.bool_),
+        over_full_scale=np.zeros(readings.ts_us.size, dtype=np.bool_),
+        thinned=thinned,
     )

@@ -21,6 +21,9 @@ from services.core.store.readings.packing.columns import Bools, SeriesColumns
 from services.core.store.schema.tables import channel, device
 from services.core.timeline.instants import MICROSECOND, to_us
 
+#: Of packed readings, what is unpacked at first.
+_FIRST_SPAN: Final = timedelta(days=1)
+
 #: Names of the quality codes of the table ``reading``; the last one is of gaps for refused values.
 QUALITIES = ("good", "uncertain", "bad", "calibration", "maintenance", "above-range")
 
@@ -45,6 +48,8 @@ class ChartReadings:
     series: SeriesColumns
     #: which values are above the channel's full scale
     over_full_scale: Bools
+    #: there are more readings: these are the extremes of time spans
+    thinned: bool
 
 
 async def channels(
@@ -125,6 +130,7 @@ async def readings(
     More than that are thinned: the span is cut into ``max_points / 2`` buckets, and the least and
     the greatest reading of each are kept, unchanged.
     """
+    thinned = False
     width = (ends - begins) / max(1, max_points // 2) + timedelta(microseconds=1)
     keys = {"channel": channel_row.id, "begins": begins, "ends": ends, "width": width}
     packed = await opened.may_be_packed(connection, opened.READINGS, begins)
@@ -133,15 +139,44 @@ async def readings(
         if len(everything) <= max_points:
             stored = everything
         else:
+            thinned = True
             stored = await _rows(connection, _EXTREMES, {**keys, "limit": max_points})
         # asked again: what is packed in between is seen here
         packed = await opened.may_be_packed(connection, opened.READINGS, begins)
     if packed:
         stored = await history_arrays.series_async(connection, channel_row.id, begins, ends)
-        if len(stored) > max_points:
+        thinned = len(stored) > max_points
+        if thinned:
             extremes = _extremes(stored, to_us(begins), width // MICROSECOND)
             stored = stored.where(extremes[:max_points])
-    return _in_unit(channel_row, stored)
+    return _in_unit(channel_row, stored, thinned=thinned)
+
+
+async def every_reading(
+    connection: AsyncConnection,
+    channel_row: ChannelRow,
+    *,
+    begins: datetime,
+    ends: datetime,
+    limit: int,
+) -> ChartReadings:
+    """Read ``begins <= ts < ends`` of a channel in its unit, the ``limit`` oldest at most."""
+    if not await opened.may_be_packed(connection, opened.READINGS, begins):
+        keys = {"channel": channel_row.id, "begins": begins, "ends": ends, "limit": limit}
+        stored = await _rows(connection, _EVERYTHING, keys)
+        # asked again: what is packed in between is seen below
+        if not await opened.may_be_packed(connection, opened.READINGS, begins):
+            return _in_unit(channel_row, stored, thinned=False)
+    parts, row_count, length = [], 0, _FIRST_SPAN
+    while begins < ends and row_count < limit:
+        part_end = min(ends, begins + length)
+        part = await history_arrays.series_async(connection, channel_row.id, begins, part_end)
+        parts.append(part)
+        row_count += len(part)
+        # of a channel that says little, ever longer spans are asked for
+        begins, length = part_end, length if len(part) * 4 > limit else length * 4
+    stored = SeriesColumns.joined(parts)
+    return _in_unit(channel_row, stored.where(slice(limit)), thinned=False)
 
 
 async def every_reading(
@@ -165,7 +200,7 @@ async def _rows(
     return history_arrays.series_of_rows(*answer)
 
 
-def _in_unit(channel_row: ChannelRow, stored: SeriesColumns) -> ChartReadings:
+def _in_unit(channel_row: ChannelRow, stored: SeriesColumns, *, thinned: bool) -> ChartReadings:
     terms = channel_row.in_force
     changes = np.searchsorted(stored.ts_us, [entry.from_us or 0 for entry in terms[1:]])
     value, over = stored.value.copy(), np.zeros(len(stored), dtype=np.bool_)
@@ -177,7 +212,7 @@ def _in_unit(channel_row: ChannelRow, stored: SeriesColumns) -> ChartReadings:
         if full_scale is not None:
             over[first:end] = value[first:end] > full_scale
     over &= ~stored.missing
-    return ChartReadings(series=replace(stored, value=value), over_full_scale=over)
+    return ChartReadings(series=replace(stored, value=value), over_full_scale=over, thinned=thinned)
 
 
 def _extremes(stored: SeriesColumns, begins_us: int, width_us: int) -> Integers:
