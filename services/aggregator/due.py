@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -65,19 +66,26 @@ def asked_for(
     current_minute: int,
     *,
     rest_first: bool,
+    packed_before: int = 0,
 ) -> Work | None:
-    """Return the next piece of what was asked for or did not fit into a tick; None: neither."""
-    if rest_first:
-        return _rest(connection, plan, max_minutes) or _requested(
-            connection, plan, max_minutes, current_minute
-        )
-    return _requested(connection, plan, max_minutes, current_minute) or _rest(
-        connection, plan, max_minutes
+    """Return the next piece of what was asked for or did not fit into a tick; None: neither.
+
+    ``packed_before``: minutes before this one are packed, by day.
+    """
+    ways = (
+        partial(_rest, connection, plan, max_minutes, packed_before),
+        partial(_requested, connection, plan, max_minutes, current_minute, packed_before),
     )
+    first, second = ways if rest_first else ways[::-1]
+    return first() or second()
 
 
 def _requested(
-    connection: psycopg.Connection[Any], plan: FacilityPlan, max_minutes: int, current_minute: int
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    max_minutes: int,
+    current_minute: int,
+    packed_before: int,
 ) -> Work | None:
     queued = claims.requested(
         connection,
@@ -86,6 +94,7 @@ def _requested(
         current_minute,
         but=plan.set_aside,
         oldest_first=[s.id for s in plan.sources.values() if s.closing is not None],
+        packed_before=packed_before,
     )
     if queued is None:
         return None
@@ -116,8 +125,12 @@ def _of_sources(
     }
 
 
-def _rest(connection: psycopg.Connection[Any], plan: FacilityPlan, max_minutes: int) -> Work | None:
-    taken = left_over.take(connection, plan.id, max_minutes, but=plan.set_aside)
+def _rest(
+    connection: psycopg.Connection[Any], plan: FacilityPlan, max_minutes: int, packed_before: int
+) -> Work | None:
+    taken = left_over.take(
+        connection, plan.id, max_minutes, but=plan.set_aside, packed_before=packed_before
+    )
     if not taken:
         return None
     selected: dict[int, list[Interval]] = {}

@@ -22,9 +22,10 @@ from services.core.runtime import metrics
 from services.core.store.emissions.hour_packing import candidates as hours
 from services.core.store.emissions.packing import candidates as minutes
 from services.core.store.packing import walk
-from services.core.store.packing.days import DamagedDayError, PackedDay, Settled, date_of
+from services.core.store.packing.days import DamagedDayError, PackedDay, Settled, date_of, day_of
 from services.core.store.readings.packing import candidates as readings
 from services.core.store.registry.plan import FacilityPlan
+from services.core.timeline.instants import to_us
 
 log = structlog.get_logger()
 
@@ -101,6 +102,10 @@ class Packing:
         #: rows since the walk began, by kind
         self._packed: dict[str, int] = {}
         self._day: int | None = None
+
+    def first_warm_day(self, now: datetime) -> int:
+        """Return the first day (since the epoch) that is too young to be packed; 0: all are."""
+        return day_of(to_us(now)) - self._after_days if self._after_days else 0
 
     def step(
         self,

@@ -72,10 +72,18 @@ class Split:
     old_minutes: int
 
 
-def split(ranges: Ranges, pieces: Pieces, live_from: int, *, live_only: bool = False) -> Split:
+def split(
+    ranges: Ranges,
+    pieces: Pieces,
+    live_from: int,
+    *,
+    live_only: bool = False,
+    packed_before: int = 0,
+) -> Split:
     """Split what fits into a tick from what does not; ``live_from``: the first minute of a day.
 
-    ``live_only``: more is touched than was claimed, so that older minutes wait.
+    ``live_only``: more is touched than was claimed, so that older minutes wait. ``packed_before``:
+    minutes before this one are packed, by day.
     """
     total = int((ranges.lasts - ranges.firsts).sum()) + len(ranges)
     first = int(ranges.firsts.min()) if total else live_from
@@ -84,11 +92,38 @@ def split(ranges: Ranges, pieces: Pieces, live_from: int, *, live_only: bool = F
     live, older = _cut(ranges, live_from)
     now, later = _newest(live, pieces.live)
     max_old = pieces.old // _BESIDE_LIVE if len(live) else pieces.old
-    now_old, later_old = _newest(older, 0 if live_only else max_old)
+    now_old, later_old = _newest_or_days(older, 0 if live_only else max_old, packed_before)
     return Split(
         now=_joined(now, now_old),
         later=_joined(later, later_old),
         old_minutes=int((now_old.lasts - now_old.firsts).sum()) + len(now_old),
+    )
+
+
+def _newest_or_days(ranges: Ranges, limit: int, packed_before: int) -> tuple[Ranges, Ranges]:
+    """Split off the newest hours; of what is packed, days of some rows, to pack each once."""
+    warm, cold = _cut(ranges, packed_before)
+    if limit < DAY_MINUTES or not len(cold):
+        return _newest(ranges, limit)
+    now, later = _newest(warm, limit)
+    days = _by_day(cold)
+    left = limit - int((now.lasts - now.firsts).sum()) - len(now)
+    fits = np.cumsum(days.lasts - days.firsts + 1) <= left
+    return _joined(now, days.where(fits)), _joined(later, days.where(~fits))
+
+
+def _by_day(ranges: Ranges) -> Ranges:
+    """Return the parts of the ranges in each day, the newest first."""
+    first_days = ranges.firsts // DAY_MINUTES
+    sizes = ranges.lasts // DAY_MINUTES - first_days + 1
+    row = np.repeat(np.arange(sizes.size), sizes)
+    day = first_days[row] + np.arange(row.size) - (np.cumsum(sizes) - sizes)[row]
+    order = np.lexsort((ranges.ids[row], -day))
+    row, begins = row[order], day[order] * DAY_MINUTES
+    return Ranges(
+        ids=ranges.ids[row],
+        firsts=np.maximum(ranges.firsts[row], begins),
+        lasts=np.minimum(ranges.lasts[row], begins + DAY_MINUTES - 1),
     )
 
 

@@ -47,6 +47,7 @@ from services.core.store.emissions.packing import days as minute_days
 from services.core.store.emissions.queued_minutes import QueuedMinutes
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.schema import restatement_reasons as why
+from services.core.timeline.instants import DAY_MINUTES
 
 #: Minutes that follow a new factor in one tick, a fraction of a second's work.
 _FOLLOW_MINUTES = 20_000
@@ -85,6 +86,8 @@ class _TickContext:
     rest_waits: bool
     #: masses of some minutes cannot be
     noted: bool
+    #: days before this one are packed at once
+    pack_before: int
     #: there is more of what is done than fitted into this tick
     more: bool = False
     changed_ranges: ChangedRanges = field(default_factory=ChangedRanges)
@@ -97,6 +100,11 @@ class _TickContext:
         """The last minute that readings may speak of."""
         retired = self.plan.retirement
         return self.current_minute if retired is None else min(self.current_minute, retired.minute)
+
+    @property
+    def packed_before(self) -> int:
+        """The first minute that is too young to be packed."""
+        return self.pack_before * DAY_MINUTES
 
     @property
     def live_from(self) -> int:
@@ -115,6 +123,7 @@ def tick(
     trial: bool = False,
     hold_closing: bool = False,
     dated: datetime | None = None,
+    pack_before: int = 0,
 ) -> Ticked:
     """Work off what is due for one facility; return what was done.
 
@@ -124,6 +133,7 @@ def tick(
     ``history_first`` a piece of what is queued is computed and nothing else, else what arrived: who
     calls takes them in turns. A ``trial`` does the same and takes it all back. With
     ``hold_closing`` no hour is closed: the time may be wrong. ``dated``: see :func:`.claim.lock`.
+    ``pack_before``: see :func:`.minutes_and_hours.record`.
     """
     head = Head() if head is None else head
     with connection.transaction() as transaction:
@@ -148,6 +158,7 @@ def tick(
             has_deferred="factor" in progress.queued or progress.has_deferred,
             rest_waits="rest" in progress.queued,
             noted=progress.noted,
+            pack_before=pack_before,
         )
         if context.has_deferred:
             # those that follow change without being computed
@@ -293,6 +304,7 @@ def _asked_for(context: _TickContext, progress: Progress) -> bool:
         context.newest_minute,
         # in turns, so that neither waits for the end of the other; each second tick is of history
         rest_first=progress.sequence // 2 % 2 == 0,
+        packed_before=context.packed_before,
     )
     if work is None:
         return False
@@ -313,7 +325,13 @@ def _fitting(
     if context.plan.set_aside:
         left_alone = np.isin(ranges.ids, list(context.plan.set_aside))
         ranges, aside = ranges.where(~left_alone), ranges.where(left_alone)
-    work_split = pieces_of.split(ranges, context.pieces, context.live_from, live_only=live_only)
+    work_split = pieces_of.split(
+        ranges,
+        context.pieces,
+        context.live_from,
+        live_only=live_only,
+        packed_before=context.packed_before,
+    )
     context.old_minutes += work_split.old_minutes
     if len(work_split.later) or len(aside):
         context.rest_waits = True
@@ -411,7 +429,9 @@ def _compute(context: _TickContext, work: Work) -> None:
     )
     context.noted = impossible.note(connection, plan, ranges, computed, noted=context.noted)
     changes = (
-        minutes_and_hours.record(connection, computed, context.live_minutes, plan=plan)
+        minutes_and_hours.record(
+            connection, computed, context.live_minutes, plan=plan, pack_before=context.pack_before
+        )
         if computed
         else Changes.none()
     )

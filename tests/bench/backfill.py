@@ -26,6 +26,7 @@ import psycopg
 from paho.mqtt.enums import CallbackAPIVersion
 
 from services.core.store.database.connect import connect
+from services.core.store.emissions import minute_history
 from tests.bench.live_latency import own_stack
 from tests.e2e.stack import Stack
 
@@ -185,7 +186,15 @@ def settled_s(connection: psycopg.Connection[Any], meters: int, last: datetime) 
         time.sleep(0.5)
 
 
-def measure(stack: Stack, *, meters: int, count: int) -> dict[str, Any]:
+def _computed(connection: psycopg.Connection[Any]) -> tuple[int, int]:
+    """Return how many minutes of history there are, as rows and packed, and their activity."""
+    minutes, activity_n = connection.execute(_COMPUTED).fetchone() or (0, 0)
+    sources = connection.execute("SELECT id FROM source WHERE slug LIKE 'old-%'").fetchall()
+    packed = minute_history.packed(connection, [i for (i,) in sources], 0, 2**31 - 1)
+    return minutes + len(packed), activity_n + int(packed.minutes.figures["activity_n"].sum())
+
+
+def measure(stack: Stack, *, meters: int, count: int, days_ago: int) -> dict[str, Any]:
     """Publish, watch, and return the figures."""
     for slug, old in ((SAME, meters), (OTHER, 0)):
         file = stack.directory / f"{slug}.yaml"
@@ -203,8 +212,7 @@ def measure(stack: Stack, *, meters: int, count: int) -> dict[str, Any]:
         thread.start()
     live.start()
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    # older than what live totals look at
-    end = midnight - timedelta(days=2)
+    end = midnight - timedelta(days=days_ago)
     published_s = publish_history(stack.mqtt_url, meters, count, end)
     with connect(stack.database_url, process="test", autocommit=True) as connection:
         computed_s = published_s + settled_s(connection, meters, end - timedelta(minutes=15))
@@ -216,13 +224,14 @@ def measure(stack: Stack, *, meters: int, count: int) -> dict[str, Any]:
         ending.set()
         for thread in threads:
             thread.join()
-        minutes, activity_n = connection.execute(_COMPUTED).fetchone() or (0, 0)
+        minutes, activity_n = _computed(connection)
     quarters = meters * (count * 96 - 1)
     assert minutes == quarters * 15, f"{minutes} of {quarters * 15} minutes"
     assert activity_n == round(quarters * QUARTER_KWH * 10**9), activity_n
     figures: dict[str, Any] = {
         "meters": meters,
         "days": count,
+        "days_ago": days_ago,
         "readings": meters * count * 96,
         "source_minutes": minutes,
         "published_s": round(published_s, 1),
@@ -245,6 +254,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--meters", type=int, default=20, help="that send history; in full 200")
     parser.add_argument("--years", type=float, default=0.25, help="of it; in full 5")
+    # two: older than what live totals look at; more than 35: what is packed
+    parser.add_argument("--days-ago", type=int, default=2, help="that its last day ends")
     arguments = parser.parse_args()
     before = os.getloadavg()[0]
     with own_stack() as stack:
@@ -252,6 +263,7 @@ def main() -> None:
             stack,
             meters=arguments.meters,
             count=max(1, round(arguments.years * 365.25)),
+            days_ago=arguments.days_ago,
         )
     figures |= {"target_s": TARGET_S, "load_average_before": round(before, 2)}
     print(json.dumps(figures, indent=1))

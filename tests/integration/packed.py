@@ -117,7 +117,3 @@ class PackedPlant(Plant):
                 ever = [Interval(start=0, end=2**31 - 1)]
                 minute_history.open_intervals(self.connection, list(self.sources.values()), ever)
             return super().rows(sql)
-
-    def empty(self) -> None:
-        super().empty()
-        self.connection.execute("TRUNCATE packed_readings, packed_minutes, packing_horizon")

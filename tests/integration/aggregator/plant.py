@@ -91,6 +91,8 @@ class Plant:
         apply_text(url, text)
         #: how much one tick does
         self.pieces = Pieces()
+        #: days before this one are packed as they are computed
+        self.pack_before = 0
         self._plan: FacilityPlan | None = None
         self._revision = -1
         self._recent = Head()
@@ -155,6 +157,7 @@ class Plant:
             self._recent,
             self.pieces,
             history_first=self._history_first,
+            pack_before=self.pack_before,
         )
         self._history_first = done.history_waits
         return done
@@ -203,7 +206,7 @@ class Plant:
         self.connection.execute(
             "TRUNCATE reading, touched, recompute, following_minutes, emission_minute,"
             " emission_hour, emission_hour_history, source_hour_input, calibration_test,"
-            " rolling_total"
+            " rolling_total, packed_readings, packed_minutes, packed_hours, packing_horizon"
         )
         self.connection.execute("UPDATE facility_progress SET carried_to = NULL, rolled_to = NULL")
 

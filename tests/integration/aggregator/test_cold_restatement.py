@@ -11,12 +11,21 @@ import numpy as np
 import psycopg
 import pytest
 
+from services.aggregator.pieces import Pieces
 from services.aggregator.summing import Summing
 from services.core.store.database.connect import connect
 from services.core.store.emissions.hour_packing import candidates, months
 from services.core.store.emissions.hour_packing.digest import digest
 from services.core.timeline.instants import to_us
-from tests.integration.aggregator.plant import FILE, Plant, apply_text, instant, some_readings
+from tests.integration.aggregator.plant import (
+    FILE,
+    Plant,
+    Reading,
+    apply_text,
+    batches,
+    instant,
+    some_readings,
+)
 from tests.integration.packed import pack_some_minutes, unpack_all_minutes
 
 START = instant("2026-03-30T18:00:00Z")
@@ -34,13 +43,19 @@ AGAIN = FACTOR.replace("co2_kg: 0.25,", "co2_kg: 0.5,").replace("co2_kg: 0.3,", 
 
 HOUR = "source_id, hour, version, final, quality, code, reason, co2_ug, co2e_ug, market_ug"
 MINUTES = "SELECT m::text FROM public.emission_minute m ORDER BY source_id, minute"
+#: A minute that was known once, and no longer is, keeps a row of nothing.
+KNOWN = MINUTES.replace("ORDER", "WHERE covered_ms > 0 ORDER")
 PACKED = "SELECT source_id, day, id, digest FROM packed_minutes ORDER BY 1, 2"
+
+
+def _readings() -> list[Reading]:
+    return some_readings(random.Random(5), START, HOURS)
 
 
 @pytest.fixture
 def plant(database_url: str) -> Iterator[Plant]:
     plant = Plant(database_url)
-    plant.store(some_readings(random.Random(5), START, HOURS))
+    plant.store(_readings())
     plant.tick(LATER)
     yield plant
     plant.close()
@@ -112,6 +127,79 @@ def test_no_role_takes_a_minute_out_of_a_packed_day(plant: Plant, database_url: 
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         reader.execute(replace, (0, 0 * minute, 0 * minute))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_old_days_are_packed_as_they_are_computed(plant: Plant, seed: int) -> None:
+    """Whatever comes when, and in pieces of any size, they come to what rows come to."""
+    right, minutes = plant.totals(), plant.rows(KNOWN)
+    plant.empty()
+    rng = random.Random(seed)
+    first_day = int(START.timestamp()) // 86_400
+    plant.pack_before = first_day + 2
+    plant.pieces = Pieces(
+        pairs=rng.choice([500, 20_000]), live=60, old=rng.choice([60, 1500, 9000])
+    )
+    for batch in batches(rng, _readings()):
+        plant.store(batch, live=False)
+        plant.tick_once(LATER)
+    plant.tick(LATER)
+    packed = {row[1] for row in plant.rows(PACKED)}
+    assert packed <= {first_day, first_day + 1}
+    assert (len(packed) == 2) == (plant.pieces.old > 1440)
+    unpack_all_minutes(plant.connection)
+    assert plant.rows(KNOWN) == minutes
+    assert plant.totals() == right
+
+
+def test_what_comes_later_is_merged_into_days_that_are_packed(plant: Plant) -> None:
+    """A day's first reading of a register ends the minutes of the day before."""
+    plant.empty()
+    first_day = int(START.timestamp()) // 86_400 + 1
+    plant.pack_before = first_day + 4
+    # a window of a year begins in the third day, which stays rows with the one after it
+    for day in range(4):
+        begins = datetime.fromtimestamp((first_day + day) * 86_400, UTC)
+        plant.store(
+            [
+                Reading("meter.energy", begins + timedelta(minutes=15 * k), 96.0 * day + k)
+                for k in range(96)
+            ],
+            live=False,
+        )
+        if day == 1:
+            plant.connection.execute(
+                "UPDATE rolling_total SET since = %s WHERE span = '365d'",
+                (begins + timedelta(days=1, hours=7),),
+            )
+        # windows are not moved by this
+        plant.tick_once(LATER)
+        plant.tick_once(LATER)
+    source = plant.sources["by-counter"]
+    packed = plant.rows("SELECT source_id, day, last_minute FROM packed_minutes ORDER BY day")
+    assert packed == [
+        (source, day, datetime.fromtimestamp((day + 1) * 86_400 - 60, UTC))
+        for day in (first_day, first_day + 1)
+    ]
+    in_rows = plant.rows("SELECT DISTINCT minute_of(minute) / 1440 FROM public.emission_minute")
+    assert {day for (day,) in in_rows} == {first_day + 2, first_day + 3}
+
+
+@pytest.mark.usefixtures("plant")
+def test_no_role_adds_a_packed_day_to_one_of_rows(database_url: str) -> None:
+    add = """
+    SELECT add_packed_minutes(ARRAY[source_id], ARRAY[%s::int4], ARRAY[min(minute)],
+                              ARRAY[max(minute)], ARRAY[''::bytea], ARRAY[''::bytea])
+    FROM emission_minute WHERE minute_of(minute) / 1440 = %s GROUP BY source_id LIMIT 1
+    """
+    day = int(START.timestamp()) // 86_400
+    today = int(datetime.now(UTC).timestamp()) // 86_400
+    with connect(database_url, process="test", role="tonne_aggregate", autocommit=True) as role:
+        for wrong in (day, day - 1):
+            with pytest.raises(psycopg.errors.SerializationFailure):
+                role.execute(add, (wrong, day))
+        with pytest.raises(psycopg.errors.RaiseException, match="two days"):
+            role.execute(add, (today - 1, day))
 
 
 def _sum(plant: Plant) -> list[Any]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from services.core.store.database import locks
 from services.core.store.database.arrays import loaded
 from services.core.store.emissions.queued_minutes import QueuedMinutes
+from services.core.timeline.instants import DAY_MINUTES
 from services.core.timeline.intervals import Interval
 
 #: Rows of touched pairs that are claimed in one tick.
@@ -116,13 +117,14 @@ def requested(
     *,
     but: Collection[int] = (),
     oldest_first: Collection[int] = (),
+    packed_before: int = 0,
 ) -> QueuedMinutes | None:
     """Take the next ``max_minutes`` of the oldest queued recomputation, None if none is queued.
 
     The newest first, whole hours of them: they are what people look at, and the years before take
     their time. Those after ``current_minute`` are computed when they are there. ``oldest_first``:
     sources of which an hour may depend on those before it, so that it is computed once. ``but``:
-    sources that are left alone.
+    sources that are left alone. ``packed_before``: minutes before this one are packed, by day.
     """
     row = connection.execute(
         "SELECT id, source_id, from_minute, to_minute, reason FROM recompute"
@@ -139,6 +141,10 @@ def requested(
         rest = Interval(start=taken.end, end=end)
     else:
         first = min(-(-(end - max_minutes) // 60), (end - 1) // 60) * 60
+        midnight = -(-first // DAY_MINUTES) * DAY_MINUTES
+        if start < first < packed_before and midnight < end:
+            # each day is packed once
+            first = midnight
         taken = Interval(start=max(start, first), end=end)
         rest = Interval(start=start, end=taken.start)
     if rest.start >= rest.end:

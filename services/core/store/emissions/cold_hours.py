@@ -176,7 +176,7 @@ def _replace(connection: psycopg.Connection[Any], restated: list[_Month]) -> Non
             [codec.pack(m.superseded) for m in restated],
         ),
     )
-    for m in restated:
+    for m in restated if opened.has_tables(connection) else ():
         opened.hide_hours(
             connection, m.source_id, m.month, months.begin(m.month), months.begin(m.month + 1)
         )

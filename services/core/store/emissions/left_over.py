@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 from services.core.store.emissions.queued_minutes import QueuedMinutes
+from services.core.timeline.instants import DAY_MINUTES
 from services.core.timeline.intervals import Interval, bounds
 
 #: Intervals of one source and reason that lie this close are one.
@@ -94,10 +95,12 @@ def take(
     max_minutes: int,
     *,
     but: Collection[int] = (),
+    packed_before: int = 0,
 ) -> list[QueuedMinutes]:
     """Take the newest ``max_minutes`` off the queue, whole hours; each source for one reason.
 
-    ``but``: sources that are left where they are. At least an hour is taken if anything waits.
+    Before the minute ``packed_before`` whole days, where that many are taken: each is packed once.
+    At least an hour is taken if anything waits. ``but``: sources that are left where they are.
     """
     rows = connection.execute(
         _NEWEST, {"facility": facility_id, "but": list(but), "rows": _MAX_ROWS}
@@ -113,6 +116,11 @@ def take(
             if taken:
                 break
             begin = max(start, (end - 1) // 60 * 60)
+        if (
+            start < begin < packed_before
+            and (midnight := -(-begin // DAY_MINUTES) * DAY_MINUTES) < end
+        ):
+            begin = midnight
         interval = Interval(start=begin, end=end)
         taken.append(QueuedMinutes(source_id=source_id, interval=interval, reason=reason))
         left -= interval.minutes

@@ -165,7 +165,10 @@ class MinuteRows:
         What closing added is left alone.
         """
         packed = key(sources, minutes.minute)
-        keys = np.union1d(packed, self.keys)
+        place = np.searchsorted(packed, self.keys)
+        added = place == packed.size
+        added[~added] = packed[place[~added]] != self.keys[~added]
+        keys = np.sort(np.concatenate((packed, self.keys[added])), kind="stable")
         before, new = np.searchsorted(keys, packed), np.searchsorted(keys, self.keys)
 
         def column(old: NDArray[Any], values: NDArray[Any] | None) -> NDArray[Any]:

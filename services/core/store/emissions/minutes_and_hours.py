@@ -57,16 +57,18 @@ def record(
     live: LiveMinutes | None = None,
     *,
     plan: FacilityPlan | None = None,
+    pack_before: int = 0,
 ) -> Changes:
     """Write the minutes that differ from what is stored and return by how much they do.
 
     One that nothing is known of, and never was, is not written. ``live``: what is remembered of
-    the newest ones. ``plan``: whose factors tell the masses of packed days.
+    the newest ones. ``plan``: whose factors tell the masses of packed days. ``pack_before``: days
+    before this one (since the epoch) that nothing is stored of are packed at once.
     """
     rows = MinuteRows.computed(computed)
     if not len(rows):
         return Changes.none()
-    cold = cold_minutes.read(connection, rows.keys)
+    cold = cold_minutes.read(connection, rows.keys, plan, pack_before)
     warm = rows.keys if cold is None else rows.keys[~cold.holds(rows.keys)]
     before = (minute_rows.stored if live is None else live.read)(connection, warm)
     if cold is not None:

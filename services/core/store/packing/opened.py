@@ -162,7 +162,7 @@ def show(
 
 def hide_minutes(connection: AnyConnection, source_id: int, day: int) -> None:
     """Show a day of minutes no more that is rows again."""
-    if _has_tables(connection):
+    if has_tables(connection):
         execute(
             connection,
             _HIDE_MINUTES,
@@ -179,12 +179,13 @@ def hide_hours(
     connection: AnyConnection, source_id: int, month: int, begins: datetime, ends: datetime
 ) -> None:
     """Show a month of hours no more that is rows again."""
-    if _has_tables(connection):
+    if has_tables(connection):
         key = {"source": source_id, "month": month, "begins": begins, "ends": ends}
         execute(connection, _HIDE_HOURS, key)
 
 
-def _has_tables(connection: AnyConnection) -> bool:
+def has_tables(connection: AnyConnection) -> bool:
+    """Return whether the session has ever shown anything that is packed."""
     row = execute(connection, "SELECT to_regclass('pg_temp.opened_day') IS NOT NULL").fetchone()
     return row is not None and bool(row[0])
 

@@ -157,6 +157,42 @@ BEGIN
 END $$
 """
 
+#: Puts packed days where sources have nothing, as rows or packed: what was computed of them is not
+#: written as rows first.
+_ADD_PACKED_MINUTES: Final = """
+CREATE OR REPLACE FUNCTION add_packed_minutes(
+    of_sources integer[], of_days integer[], its_first timestamptz[], its_last timestamptz[],
+    its_digest bytea[], its_minutes bytea[]
+) RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    newest integer := (SELECT max(day) FROM unnest(of_days) AS u(day));
+    added integer;
+BEGIN
+    IF minute_start(1440 * (newest + 1)) > now() - interval '2 days' THEN
+        RAISE EXCEPTION 'minutes less than two days old are not packed';
+    END IF;
+    INSERT INTO packing_horizon (id, upto_day) VALUES (2, newest + 1)
+    ON CONFLICT (id) DO UPDATE SET upto_day = excluded.upto_day
+    WHERE packing_horizon.upto_day < excluded.upto_day;
+    INSERT INTO packed_minutes (source_id, day, first_minute, last_minute, digest, minutes)
+    SELECT u.source_id, u.day, u.first_minute, u.last_minute, u.digest, u.minutes
+    FROM unnest(of_sources, of_days, its_first, its_last, its_digest, its_minutes)
+         AS u(source_id, day, first_minute, last_minute, digest, minutes)
+    WHERE u.first_minute >= minute_start(1440 * u.day) AND u.last_minute >= u.first_minute
+      AND u.last_minute < minute_start(1440 * (u.day + 1))
+      AND NOT EXISTS (
+          SELECT FROM emission_minute e
+          WHERE e.source_id = u.source_id AND e.minute >= minute_start(1440 * u.day)
+            AND e.minute < minute_start(1440 * (u.day + 1)));
+    GET DIAGNOSTICS added = ROW_COUNT;
+    IF added <> cardinality(of_days) THEN
+        RAISE EXCEPTION 'there are minutes of days that were to be added'
+            USING ERRCODE = 'serialization_failure';
+    END IF;
+    RETURN added;
+END $$
+"""
+
 #: What a session has unpacked, in the order of the table's own columns; its body names a table of
 #: the session, which is not there yet.
 _UNPACKED: Final = """
@@ -216,4 +252,5 @@ FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "pack_minutes": (_PACK_MINUTES, ("tonne_aggregate",)),
     "unpack_minutes": (_UNPACK_MINUTES, ("tonne_aggregate",)),
     "replace_minutes": (_REPLACE_MINUTES, ("tonne_aggregate",)),
+    "add_packed_minutes": (_ADD_PACKED_MINUTES, ("tonne_aggregate",)),
 }

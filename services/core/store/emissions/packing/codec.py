@@ -90,7 +90,7 @@ def pack(minutes: MinuteColumns, factors: Sequence[Factors] = ()) -> bytes:
     columns.append(text(_END))
     columns += [integers(np.flatnonzero(minutes.unknown[name]), RISING) for name in names(NULLABLE)]
     packed = closed(*columns)
-    check_packed(is_same=unpack(packed).digest() == minutes.digest())
+    check_packed(is_same=unpack(packed).is_same(minutes))
     return packed
 
 

@@ -91,6 +91,22 @@ class MinuteColumns:
             and bool(np.all(self.minute[1:] > self.minute[:-1]))
         )
 
+    def is_same(self, other: MinuteColumns) -> bool:
+        """Whether the other is the same to the bit."""
+        return all(
+            np.array_equal(column, same)
+            for column, same in zip(self._arrays(), other._arrays(), strict=True)
+        )
+
+    def _arrays(self) -> list[NDArray[Any]]:
+        return [
+            self.minute,
+            *(self.figures[name] for name in names(COLUMNS)),
+            *(self.unknown[name] for name in names(NULLABLE)),
+            self.activity.view(np.int64),
+            self.without_activity,
+        ]
+
     def digest(self) -> bytes:
         """Return the digest of the rows; the database computes the same of them.
 
