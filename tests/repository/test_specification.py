@@ -68,6 +68,7 @@ def test_the_calls_of_the_contract_are_there_and_those_with_data_want_a_key() ->
         ("get", "/v1/quarantine/replay/{replay}"),
         ("get", "/v1/explain"),
         ("get", "/v1/factors"),
+        ("get", "/v1/factors/shares"),
         ("post", "/v1/factors/{factor}/values"),
         ("get", "/v1/alerts"),
         ("get", "/v1/alerts/{alert}"),

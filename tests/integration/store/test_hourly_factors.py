@@ -14,6 +14,8 @@ from services.core.accounting.hourly_factors import HOURLY
 from services.core.facility.errors import ApplyError
 from services.core.store.answers.explain import FactorUsed, explain_hour
 from services.core.store.answers.explain_series import SeriesHour
+from services.core.store.answers.facility_queries import FacilityRow
+from services.core.store.answers.factor_shares import factor_shares
 from services.core.store.computation import minutes_as_known
 from services.core.store.database.connect import connect, engine
 from services.core.store.emissions import final_hours
@@ -317,3 +319,29 @@ def test_what_was_known_is_told_by_when_a_value_was_recorded(
         assert then.computed is not None
         masses.append(then.computed.figures["co2_ug"].sum() / 1e12)
     assert masses == pytest.approx([15 * 0.9, 15 * 0.4], abs=1e-9)
+
+
+def test_shares_say_what_hours_counted_by(plant: Plant, database_url: str) -> None:
+    now = metered(plant)
+    february = instant("2026-02-27T00:00:00Z")
+    bring(database_url, [100.0, 300.0], first=february)
+    bring(database_url, [500.0, 400.0], first=START + 2 * HOUR)
+    close_all(plant, now)
+    facility = FacilityRow(
+        id=plant.facility_id, slug="works", name="Works", timezone="Europe/London", retired_at=None
+    )
+    with plant.connection.transaction():
+        shares = factor_shares(plant.connection, [facility], None, START, START + 6 * HOUR)
+    assert [(s.used, s.hours, s.activity, s.share, s.co2_kg) for s in shares] == [
+        ("month", 4, 47.0, pytest.approx(47 / 70), pytest.approx(47 * 200)),
+        ("hour", 2, 23.0, pytest.approx(23 / 70), pytest.approx(8 * 500 + 15 * 400)),
+    ]
+    apply_text(database_url, FILE.replace("FALLBACK", "[national]"))
+    plant.tick(now)
+    with plant.connection.transaction():
+        shares = factor_shares(plant.connection, [facility], ["bought"], START, START + 6 * HOUR)
+        assert factor_shares(plant.connection, [facility], ["x"], START, START + HOUR) == []
+    assert [(s.used, s.share, s.co2_kg) for s in shares] == [
+        ("national", pytest.approx(47 / 70), pytest.approx(47 * 900)),
+        ("hour", pytest.approx(23 / 70), pytest.approx(8 * 500 + 15 * 400)),
+    ]
