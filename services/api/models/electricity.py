@@ -94,3 +94,39 @@ class ContractUse(Answer):
     )
     used_kwh: float = Field(examples=[300000.0], description="what it supplies of the load")
     co2_kg: float = Field(examples=[0.0], description="of that, by its factor")
+    coverage: float | None = Field(
+        examples=[0.998],
+        description="share of the time of which its channel is known; `null`: it has none",
+    )
+
+
+class StorageFlow(Answer):
+    """What went into a storage and came out of it in an interval."""
+
+    time: datetime = _TIME
+    facility: str = _FACILITY
+    storage: str = Field(examples=["battery"])
+    contract: str | None = Field(
+        examples=["pv"], description="whose generation it stores; `null`: it is behind the meter"
+    )
+    charged_kwh: float = Field(examples=[5000.0])
+    discharged_kwh: float = Field(examples=[4250.0])
+    attributed_kwh: float = Field(
+        examples=[4250.0],
+        description="of what was discharged, the part whose charging is known: no more can come out"
+        " than went in less its losses",
+    )
+    stored_kwh: float = Field(
+        examples=[0.0], description="what can still come out at the end of the interval"
+    )
+    charged_location_kg: float | None = Field(
+        examples=[1000.0],
+        description="what charging emitted, location-based; `null`: it stores a contract's",
+    )
+    charged_market_kg: float = Field(examples=[400.0], description="the same, market-based")
+    discharged_location_kg: float | None = Field(
+        examples=[1000.0],
+        description="the same mass, when it comes out again: for attribution"
+        " only, it is no part of any total",
+    )
+    discharged_market_kg: float = Field(examples=[400.0], description="the same, market-based")

@@ -90,7 +90,7 @@ def use_rows(
 
 
 def contract_rows(
-    facility: FacilityRow, hours: MatchedElectricity, buckets: Buckets
+    facility: FacilityRow, hours: MatchedElectricity, buckets: Buckets, now: datetime
 ) -> Iterator[Row]:
     """Yield a row for each contract and interval."""
     sums = _Sums(hours.load.hour_us, buckets)
@@ -100,6 +100,8 @@ def contract_rows(
     ):
         contracted = sums(supply.kwh)
         used, kg = sums(hours.matched.used_kwh[index]), sums(hours.matched.used_kg[index])
+        known_ms = hours.amounts_known_ms.get(contract.channel or "")
+        coverage = None if known_ms is None else sums(known_ms) / _lengths_ms(buckets, now)
         for i, bucket in enumerate(buckets):
             yield {
                 "time": bucket.begins,
@@ -111,6 +113,43 @@ def contract_rows(
                 "contracted_kwh": float(contracted[i]),
                 "used_kwh": float(used[i]),
                 "co2_kg": float(kg[i]),
+                "coverage": None
+                if contract.channel is None
+                else 0.0
+                if coverage is None
+                else min(1.0, _share(coverage[i], 1.0)),
+            }
+
+
+def storage_rows(
+    facility: FacilityRow, hours: MatchedElectricity, buckets: Buckets
+) -> Iterator[Row]:
+    """Yield a row for each storage and interval."""
+    hour_us = hours.load.hour_us
+    sums = _Sums(hour_us, buckets)
+    # the last hour that an interval has; of the first ones that none has, the very first hour
+    last = np.maximum(0, np.searchsorted(hour_us, buckets.ends_us) - 1)
+    for storage in hours.stated.storage:
+        use = hours.storages[storage.id]
+        charged, discharged, known = map(
+            sums, (use.charged_kwh, use.discharged_kwh, use.returned.known_kwh)
+        )
+        taken_kg, out_kg = ([sums(row) for row in kg] for kg in (use.taken_kg, use.returned.kg))
+        of_meter = storage.contract is None
+        for i, bucket in enumerate(buckets):
+            yield {
+                "time": bucket.begins,
+                "facility": facility.slug,
+                "storage": storage.id,
+                "contract": storage.contract,
+                "charged_kwh": float(charged[i]),
+                "discharged_kwh": float(discharged[i]),
+                "attributed_kwh": float(known[i]),
+                "stored_kwh": float(use.returned.stored_kwh[last[i]]),
+                "charged_location_kg": float(taken_kg[0][i]) if of_meter else None,
+                "charged_market_kg": float(taken_kg[1][i]),
+                "discharged_location_kg": float(out_kg[0][i]) if of_meter else None,
+                "discharged_market_kg": float(out_kg[1][i]),
             }
 
 

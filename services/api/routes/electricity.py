@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -27,22 +27,24 @@ from services.api.http.pages import MAX_ROWS
 from services.api.http.parameters import FacilityList, Instant, TimeSpan
 from services.api.http.problems import NotFound, TooManyRows
 from services.api.http.shapes import Row, Shape
-from services.api.models.electricity import ContractUse, ElectricityUse
-from services.api.models.electricity_rows import contract_rows, use_rows
+from services.api.models.electricity import ContractUse, ElectricityUse, StorageFlow
+from services.api.models.electricity_rows import contract_rows, storage_rows, use_rows
 from services.api.routes.electricity_reading import (
     FacilityElectricity,
     MatchedFacility,
     read_matched,
     stated_electricity,
 )
+from services.core.facility.electricity import Electricity
 from services.core.store.answers.facility_queries import FacilityRow
 
 router = APIRouter(tags=["electricity"])
 
 _USES = Shape(ElectricityUse, arrow=True)
 _CONTRACTS = Shape(ContractUse, arrow=True)
+_STORAGE = Shape(StorageFlow, arrow=True)
 
-_BOTH = (
+_ALL = (
     "Only facilities whose file states `electricity` have rows. Intervals are whole hours or made"
     " of them: the first begins at or before `from`."
 )
@@ -55,7 +57,7 @@ def _checked(interval: str) -> str:
 
 
 class ElectricityQuery(TimeSpan):
-    """Parameters of both calls."""
+    """Parameters of the calls."""
 
     facility: FacilityList = Field([])
     interval: Annotated[str, AfterValidator(_checked)] = Field(
@@ -91,7 +93,7 @@ class ElectricityQuery(TimeSpan):
     response_model=list[ElectricityUse],
     responses=_USES.documented(
         "A row for each facility and interval: the load, what contracts supply of it by the"
-        f" facility's rule of matching, and CO2 both location-based and market-based. {_BOTH}",
+        f" facility's rule of matching, and CO2 both location-based and market-based. {_ALL}",
         NotFound,
         TooManyRows,
     ),
@@ -117,7 +119,7 @@ async def get_electricity(
     summary="List what contracts supply",
     response_model=list[ContractUse],
     responses=_CONTRACTS.documented(
-        f"A row for each contract and interval: what it has, and what the load uses of it. {_BOTH}",
+        f"A row for each contract and interval: what it has, and what the load uses of it. {_ALL}",
         NotFound,
         TooManyRows,
     ),
@@ -129,13 +131,40 @@ async def get_contracts(
     accept: Accept = "",
 ) -> Response:
     """List contracts with what is used of them."""
-    facilities, read, _ = await _read(context, who, query, of_contracts=True)
+    facilities, read, now = await _read(context, who, query, lambda e: len(e.contracts))
     rows = [
         row
         for part in read
-        for row in contract_rows(part.asked.facility, part.hours, part.asked.buckets)
+        for row in contract_rows(part.asked.facility, part.hours, part.asked.buckets, now)
     ]
     return _answer(rows, _CONTRACTS, facilities, query, accept)
+
+
+@router.get(
+    "/v1/electricity/storage",
+    summary="List what storages take and give back",
+    response_model=list[StorageFlow],
+    responses=_STORAGE.documented(
+        "A row for each storage and interval: what was charged and discharged, and what its"
+        f" charging emitted. {_ALL}",
+        NotFound,
+        TooManyRows,
+    ),
+)
+async def get_storage(
+    context: InContext,
+    who: Reader,
+    query: Annotated[ElectricityQuery, FromQuery()],
+    accept: Accept = "",
+) -> Response:
+    """List storages with what their charging emitted."""
+    facilities, read, _ = await _read(context, who, query, lambda e: len(e.storage))
+    rows = [
+        row
+        for part in read
+        for row in storage_rows(part.asked.facility, part.hours, part.asked.buckets)
+    ]
+    return _answer(rows, _STORAGE, facilities, query, accept)
 
 
 def _answer(
@@ -157,9 +186,15 @@ def _answer(
 
 
 async def _read(
-    context: InContext, who: Reader, query: ElectricityQuery, *, of_contracts: bool = False
+    context: InContext,
+    who: Reader,
+    query: ElectricityQuery,
+    count_rows: Callable[[Electricity], int] = lambda _: 1,
 ) -> tuple[list[FacilityRow], list[MatchedFacility], datetime]:
-    """Read and match what is asked for; the last is up to when."""
+    """Read and match what is asked for; the last is up to when.
+
+    ``count_rows``: of one interval of a facility.
+    """
     now = context.clock.now()
     if query.as_of is not None:
         now = min(now, query.as_of)
@@ -169,7 +204,7 @@ async def _read(
     interval = query.length(begins, ends)
     facilities = await visible_facilities(context, who, query.facility)
     stated = await stated_electricity(context, facilities, query.as_of)
-    rows = sum(len(electricity.contracts) if of_contracts else 1 for _, electricity in stated)
+    rows = sum(count_rows(electricity) for _, electricity in stated)
     count = rows * count_about(interval, begins, until)
     if count > MAX_ROWS:
         raise TooManyRows(

@@ -22,6 +22,8 @@ from services.core.facility.electricity import Electricity
 from services.core.store.answers.buckets import Buckets
 from services.core.store.answers.electricity import (
     MatchedElectricity,
+    amount_hours,
+    counted_channels,
     load_hours,
     loads,
     matched_electricity,
@@ -89,10 +91,20 @@ async def read_matched(
             " shorter time span."
         )
     series = await series_of(
-        connection, context.accounts, [asked.facility], [], first, end, now=now, as_of=as_of
+        connection,
+        context.accounts,
+        [asked.facility],
+        [],
+        first,
+        end,
+        now=now,
+        as_of=as_of,
+        with_production=bool(asked.stated.channels),
     )
     counted = [listed for part in series for listed in part.sources if listed.counts]
-    chosen = {source.id for source in loads(asked.stated, [c.source for c in counted])}
+    present = [listed.source for listed in counted]
+    bought, channels = loads(asked.stated, present), counted_channels(asked.stated, present)
+    chosen = {source.id for source in (*bought, *channels)}
     counted = [listed for listed in counted if listed.source.id in chosen]
     then = None
     if as_of is not None and counted:
@@ -100,19 +112,16 @@ async def read_matched(
         hours = Buckets.between([first, from_us(end_us)])
         known = await hours_then(context, [(part, hours)], HOURLY, now)
         then = None if known is None else known.among(chosen).figures
-    load = await load_hours(
-        connection,
-        [listed.source for listed in counted],
-        first_us,
-        # what lies ahead of the clock is no hour yet
-        min(end_us, -(-to_us(now) // HOUR_US) * HOUR_US),
-        now=now,
-        then=then,
-    )
+    # what lies ahead of the clock is no hour yet
+    end_us = min(end_us, -(-to_us(now) // HOUR_US) * HOUR_US)
+    load = await load_hours(connection, bought, first_us, end_us, now=now, then=then)
+    amounts = await amount_hours(connection, channels, first_us, end_us, now=now, then=then)
     factors = await _factors(context, asked, load.hour_us, as_of)
     return MatchedFacility(
         asked=asked,
-        hours=matched_electricity(asked.stated, load, zone=asked.zone, now=now, factors=factors),
+        hours=matched_electricity(
+            asked.stated, load, amounts, zone=asked.zone, now=now, factors=factors
+        ),
     )
 
 

@@ -14,7 +14,14 @@ from services.core.accounting.scope2.certified import certified
 from services.core.accounting.scope2.matching import Supply
 from services.core.accounting.scope2.periods import DatedPolicy, Integers, MatchCalendar
 from services.core.accounting.scope2.policies import POLICIES
-from services.core.facility.electricity import MWH_KWH, Certificate, Contract, Electricity
+from services.core.accounting.scope2.storage import StorageHours, carry
+from services.core.facility.electricity import (
+    MWH_KWH,
+    Certificate,
+    Contract,
+    Electricity,
+    Storage,
+)
 from services.core.timeline.instants import to_us
 
 Floats = NDArray[np.float64]
@@ -32,12 +39,18 @@ class Hours:
     today: date
     #: kg per kWh by factor and hour; NaN where none holds
     factors: Mapping[str, Floats]
+    #: kWh by channel and hour; 0 where nothing is known
+    amounts: Mapping[str, Floats]
 
     def from_day(self, day: date | None) -> Booleans:
         """Return which hours begin at a local day or later; None: all."""
         if day is None:
             return np.ones(self.hour_us.size, dtype=np.bool_)
         return np.asarray(self.hour_us >= self.midnight_us(day), dtype=np.bool_)
+
+    def amount(self, channel: str) -> Floats:
+        """Return the kWh of a channel by hour."""
+        return self.amounts.get(channel, np.zeros(self.hour_us.size))
 
     def midnight_us(self, day: date) -> int:
         """Return when a local day begins."""
@@ -77,8 +90,84 @@ def supplies(electricity: Electricity, hours: Hours) -> list[Supply]:
             counts &= ~np.isnan(factor)
             factor = np.nan_to_num(factor)
         kwh, period_kwh = certificates.supplied(contract, counts, period, by_hour)
-        result.append(Supply(kwh=kwh, factor=factor, period_kwh=period_kwh))
+        supply = Supply(kwh=kwh, factor=factor, period_kwh=period_kwh)
+        for storage in electricity.storage:
+            if storage.contract == contract.id:
+                supply = _shifted(supply, use_of(storage, hours, supply.kwh, factor), counts)
+        result.append(supply)
     return result
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class StorageUse:
+    """What goes into a storage and comes out in each hour."""
+
+    charged_kwh: Floats
+    discharged_kwh: Floats
+    #: of what goes in, what the contract or the meter has
+    taken_kwh: Floats
+    #: by mass as it was given, what that emits
+    taken_kg: Floats
+    returned: StorageHours
+
+
+def use_of(storage: Storage, hours: Hours, offered_kwh: Floats, *factors: Floats) -> StorageUse:
+    """Return what a storage takes of what it is offered, and gives back.
+
+    ``factors``: kg per kWh of what is offered, a mass each.
+    """
+    counts = hours.from_day(storage.from_)
+    charged = np.where(counts, hours.amount(storage.charge), 0.0)
+    discharged = np.where(counts, hours.amount(storage.discharge), 0.0)
+    taken = np.minimum(charged, offered_kwh)
+    taken_kg = taken * np.array(factors)
+    return StorageUse(
+        charged_kwh=charged,
+        discharged_kwh=discharged,
+        taken_kwh=taken,
+        taken_kg=taken_kg,
+        returned=carry(taken, taken_kg, discharged, efficiency=storage.efficiency / 100),
+    )
+
+
+def storages(
+    electricity: Electricity, hours: Hours, location_kg: Floats, market_kg: Floats
+) -> dict[str, StorageUse]:
+    """Return what each storage takes and gives back, with location-based and market-based mass.
+
+    The masses are those of the load by hour. What a storage behind the meter takes beside the load
+    was made on the site, and emits nothing of scope 2. Of a contract's storage only the contract
+    says what it emits: its location-based mass is 0.
+    """
+    contracts = {contract.id: contract for contract in electricity.contracts}
+    has_load = hours.load_kwh > 0
+    at_the_meter = [
+        np.divide(kg, hours.load_kwh, out=np.zeros_like(kg), where=has_load)
+        for kg in (location_kg, market_kg)
+    ]
+    uses = {}
+    for storage in electricity.storage:
+        if storage.contract is None:
+            uses[storage.id] = use_of(storage, hours, hours.load_kwh, *at_the_meter)
+            continue
+        contract = contracts[storage.contract]
+        nothing = np.zeros(hours.hour_us.size)
+        factor = nothing
+        if contract.factor is not None:
+            factor = np.nan_to_num(hours.factors[contract.factor])
+        generated = hours.amount(contract.channel or "")
+        uses[storage.id] = use_of(storage, hours, generated, nothing, factor)
+    return uses
+
+
+def _shifted(supply: Supply, use: StorageUse, counts: Booleans) -> Supply:
+    """Return what a contract supplies where a part of it comes out of a storage later."""
+    direct = supply.kwh - use.taken_kwh
+    returned = np.where(counts, use.returned.known_kwh, 0.0)
+    kwh = direct + returned
+    kg = direct * supply.factor + np.where(counts, use.returned.kg[0], 0.0)
+    factor = np.divide(kg, kwh, out=supply.factor.copy(), where=returned > 0)
+    return Supply(kwh=kwh, factor=factor)
 
 
 def grid_carbon_free(electricity: Electricity, hours: Hours) -> Floats:
@@ -105,12 +194,16 @@ class _Certificates:
     ) -> tuple[Floats, Floats | None]:
         """Return what a contract supplies by hour, and by period without an hour."""
         hours = self._hours
-        if not contract.needs_certificates and contract.share is not None:
-            return np.where(counts, hours.load_kwh * (contract.share / 100), 0.0), None
         of_hour, of_month = self._certified(contract.id)
-        if contract.share is not None:
-            kwh = np.where(counts, hours.load_kwh * (contract.share / 100), 0.0)
-            return certified(kwh, of_hour, self._month, of_month), None
+        if not contract.is_told_by_certificates:
+            if contract.share is not None:
+                kwh = hours.load_kwh * (contract.share / 100)
+            else:
+                kwh = hours.amount(contract.channel or "")
+            kwh = np.where(counts, kwh, 0.0)
+            if contract.certified:
+                kwh = certified(kwh, of_hour, self._month, of_month)
+            return kwh, None
         period_kwh = np.zeros(int(period.max()) + 1)
         # a month has no hour: it supplies nothing where each hour is matched by itself
         counts_whole = counts & ~by_hour

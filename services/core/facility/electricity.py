@@ -11,11 +11,22 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from services.core.accounting.scope2.periods import DatedPolicy
 from services.core.accounting.scope2.policies import POLICIES, MatchName
-from services.core.facility.fields import Day, Instant, Part, Slug, Within, at_most
+from services.core.facility.fields import (
+    ChannelReference,
+    Day,
+    Instant,
+    Part,
+    Slug,
+    Within,
+    at_most,
+)
 from services.core.timeline.instants import HOUR_US, to_us
 
 #: kWh of a MWh.
 MWH_KWH: Final = 1000.0
+
+#: How long after its end an hour of generation or of a storage stays open for late readings.
+ELECTRICITY_LATENESS_S: Final = 900.0
 
 _Share = Annotated[float, Field(gt=0), Within(lowest=1e-6, highest=100)]
 _Percent = Annotated[float, Within(lowest=0, highest=100)]
@@ -89,19 +100,21 @@ class Contract(Part):
         description="Name of the contract, unique within the facility. A slug.",
     )
     name: _Text | None = Field(None, description="Name that people read.")
-    share: _Share | None = Field(
+    channel: ChannelReference | None = Field(
         None,
-        examples=[40],
+        examples=["pv.generation"],
         description=(
-            "Percent of the load that it supplies, hour by hour. Default: what its certificates"
-            " say."
+            "Channel that measures what is generated for this facility, as device.channel. Give"
+            " this, share, or neither: then it supplies what its certificates say."
         ),
+    )
+    share: _Share | None = Field(
+        None, examples=[40], description="Percent of the load that it supplies, hour by hour."
     )
     certified: bool = Field(
         default=False,
         description=(
-            "Whether only that counts which retired certificates name. One whose amounts only"
-            " certificates tell needs it not."
+            "Whether, of a channel or share, only that counts which retired certificates name."
         ),
     )
     technology: Technology = Field(
@@ -137,12 +150,14 @@ class Contract(Part):
             raise ValueError(
                 f"contract {self.id}: {self.technology} emits CO2; name its factor, kg per kWh"
             )
+        if self.channel is not None and self.share is not None:
+            raise ValueError(f"contract {self.id} has either channel or share")
         return self
 
     @property
-    def needs_certificates(self) -> bool:
-        """Whether only certificates say how much of it counts."""
-        return self.certified or self.share is None
+    def is_told_by_certificates(self) -> bool:
+        """Whether nothing but certificates says what it supplies."""
+        return self.channel is None and self.share is None
 
 
 class Certificate(Part):
@@ -194,6 +209,51 @@ def certificate_key(number: str) -> str:
     return re.sub(r"\s+", "", number).casefold()
 
 
+class Storage(Part):
+    """A battery or the like: what it gives back emits what its charging did."""
+
+    id: Slug = Field(
+        examples=["battery"], description="Name of the storage, unique within the facility. A slug."
+    )
+    charge: ChannelReference = Field(
+        examples=["battery.charged"],
+        description="Channel that measures what goes in, as device.channel.",
+    )
+    discharge: ChannelReference = Field(
+        examples=["battery.discharged"],
+        description="Channel that measures what comes out, as device.channel.",
+    )
+    efficiency: Annotated[float, Field(gt=0), Within(lowest=1, highest=100)] = Field(
+        examples=[85], description="Percent of what goes in that can come out."
+    )
+    from_: Day = Field(
+        alias="from",
+        examples=["2026-01-01"],
+        description="First day, in the facility's time zone; it is empty then.",
+    )
+    contract: Slug | None = Field(
+        None,
+        examples=["pv"],
+        description=(
+            "Contract with a channel whose generation it stores, before that reaches the"
+            " facility's meter. Default: it stands behind the meter, which measures its charging."
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _has_two_channels(self) -> Storage:
+        if self.charge == self.discharge:
+            raise ValueError(
+                f"storage {self.id}: charge and discharge are two channels, one for each way"
+            )
+        return self
+
+    @property
+    def channels(self) -> tuple[str, str]:
+        """Return its channels."""
+        return self.charge, self.discharge
+
+
 class GridShare(Part):
     """What of the grid's electricity is carbon-free, from a day on."""
 
@@ -239,6 +299,9 @@ class Electricity(Part):
     contracts: Annotated[tuple[Contract, ...], at_most(1000)] = Field(
         (), description="What is contracted; the first supplies first."
     )
+    storage: Annotated[tuple[Storage, ...], at_most(100)] = Field(
+        (), description="Batteries and the like, on the site or of a contract."
+    )
     certificates: Annotated[tuple[Certificate, ...], at_most(10_000)] = Field(
         (), description="Certificates that were retired; none counts twice, for whomever."
     )
@@ -253,6 +316,7 @@ class Electricity(Part):
     def _names_each_once(self) -> Electricity:
         for name, keys in (
             ("contracts", [contract.id for contract in self.contracts]),
+            ("storage", [storage.id for storage in self.storage]),
             ("certificates", [certificate.key for certificate in self.certificates]),
             ("match", [str(rule.from_) for rule in self.match]),
             ("grid_carbon_free", [str(share.from_) for share in self.grid_carbon_free]),
@@ -277,6 +341,18 @@ class Electricity(Part):
     def grid_shares(self) -> list[GridShare]:
         """Return the grid's shares in the order in which they begin."""
         return sorted(self.grid_carbon_free, key=lambda share: share.from_ or date.min)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Return the channels whose amounts contracts and storages take."""
+        return tuple(
+            dict.fromkeys(
+                (
+                    *(c.channel for c in self.contracts if c.channel is not None),
+                    *(channel for storage in self.storage for channel in storage.channels),
+                )
+            )
+        )
 
     @property
     def factors(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from services.core.accounting.factors import ConfigurationError, Factor
 from services.core.accounting.spelling import did_you_mean
 from services.core.accounting.units import UnitError, unit
 from services.core.facility import model
+from services.core.facility.product_checks import why_not_counted
 
 _Path = tuple[str | int, ...]
 _Finding = tuple[_Path, str]
@@ -42,6 +43,7 @@ def problems(file: model.FacilityFile, versions: Versions) -> Iterator[_Finding]
                 (*path, "certificates", i, "retired"),
                 f"certificate {certificate.id} cannot be retired before it was made",
             )
+    yield from _channels(file, electricity)
     strict = next((rule.policy for rule in electricity.policies if rule.policy.same_zone), None)
     if strict is not None and electricity.zone is None and electricity.contracts:
         reason = (
@@ -71,7 +73,7 @@ def warnings(file: model.FacilityFile) -> Iterator[str]:
         certificate.contract for certificate in electricity.certificates if certificate.month
     }
     for contract in electricity.contracts:
-        if by_hour and contract.id in unplaced and contract.share is None:
+        if by_hour and contract.id in unplaced and contract.is_told_by_certificates:
             yield (
                 f"contract {contract.id}: certificates of a month have no hour, and count for"
                 f" nothing while match is {by_hour[0]}"
@@ -112,6 +114,31 @@ def _sources(file: model.FacilityFile, electricity: model.Electricity) -> Iterat
             ("electricity",),
             "there is no source of scope 2 whose activity is energy: nothing is to be matched",
         )
+
+
+def _channels(file: model.FacilityFile, electricity: model.Electricity) -> Iterator[_Finding]:
+    counted = {source.id: source for source in file.production}
+    contracts = {contract.id: contract for contract in electricity.contracts}
+    named: list[tuple[_Path, str, str]] = [
+        (("contracts", i, "channel"), contract.channel, contract.id)
+        for i, contract in enumerate(electricity.contracts)
+        if contract.channel is not None
+    ]
+    for i, storage in enumerate(electricity.storage):
+        named += [
+            (("storage", i, "charge"), storage.charge, storage.id),
+            (("storage", i, "discharge"), storage.discharge, storage.id),
+        ]
+        owner = contracts.get(storage.contract or "")
+        if storage.contract is not None and (owner is None or owner.channel is None):
+            meant = did_you_mean(storage.contract, contracts)
+            reason = f"there is no contract {storage.contract!r}{meant}"
+            if owner is not None:
+                reason = f"{owner.id} has no channel: nothing tells what of it is stored"
+            yield ("electricity", "storage", i, "contract"), f"storage {storage.id}: {reason}"
+    for path, channel, whom in named:
+        if why := why_not_counted(file, counted[channel], whom, "kWh"):
+            yield ("electricity", *path), why
 
 
 def _is_energy(file: model.FacilityFile, source: model.ActivitySource) -> bool:

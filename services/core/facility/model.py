@@ -13,7 +13,13 @@ from pydantic import Field, PrivateAttr, StringConstraints, model_validator
 from services.core.accounting.gwp import GwpName
 from services.core.facility.derived_channels import derived_channels, with_derived
 from services.core.facility.devices import Channel, Device, Epoch, InvalidMarker
-from services.core.facility.electricity import Certificate, Contract, Electricity
+from services.core.facility.electricity import (
+    ELECTRICITY_LATENESS_S,
+    Certificate,
+    Contract,
+    Electricity,
+    Storage,
+)
 from services.core.facility.factors import Factor
 from services.core.facility.fields import (
     EveryS,
@@ -72,6 +78,7 @@ __all__ = [
     "Source",
     "StackSource",
     "StatedRemoval",
+    "Storage",
     "StoredSource",
     "enters",
     "own_topic",
@@ -263,8 +270,12 @@ class FacilityFile(Part):
 
     @property
     def production(self) -> tuple[ProductionSource, ...]:
-        """What is counted for products: a source for each channel whose amounts any takes."""
-        lateness_s: dict[str, float] = {}
+        """What is counted beside sources: for products, and for contracts and storages.
+
+        It is a source for each channel whose amounts any of them takes.
+        """
+        electricity = () if self.electricity is None else self.electricity.channels
+        lateness_s = dict.fromkeys(electricity, ELECTRICITY_LATENESS_S)
         for product in self.products:
             for reference in product.channels:
                 lateness_s[reference] = max(lateness_s.get(reference, 0.0), product.lateness)

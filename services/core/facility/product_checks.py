@@ -37,7 +37,7 @@ def _of_product(
         yield "unit", str(error)
         return
     for key, reference, unit in _counted(product):
-        if reason := _why_not(file, product, counted[reference], unit):
+        if reason := why_not_counted(file, counted[reference], product.id, unit):
             yield key, reason
     yield from _sources(file, product)
     if reason := _why_no_footprint(product, quantity):
@@ -114,10 +114,13 @@ def _meant(reference: str, file: model.FacilityFile) -> str:
     return did_you_mean(reference, file.channel_references())
 
 
-def _why_not(
-    file: model.FacilityFile, product: model.Product, source: model.ProductionSource, told_in: str
+def why_not_counted(
+    file: model.FacilityFile, source: model.ProductionSource, whom: str, told_in: str
 ) -> str | None:
-    """Return why a channel cannot count for a product; None: it can."""
+    """Return why a channel cannot count for a product or the like; None: it can.
+
+    ``told_in``: the unit that its amounts are wanted in.
+    """
     named = file.channel(source.input)
     if named is None:
         return (
@@ -126,8 +129,8 @@ def _why_not(
         )
     if named.direction == "both":
         return (
-            f"{source.input} tells two directions apart: name a channel that counts only what is"
-            " made"
+            f"{source.input} tells two directions apart: name a channel that counts only one of"
+            " them"
         )
     channels = {role: file.channel(reference) for role, reference in source.channels.items()}
     known = {role: channel for role, channel in channels.items() if channel is not None}
@@ -137,7 +140,7 @@ def _why_not(
         unit = assemble.method(source, known, (), file.facility.timezone).activity_unit
         unit_ratio(unit or "", told_in)
     except (ConfigurationError, UnitError) as error:
-        return f"{source.input} cannot be counted for {product.id}: {error}"
+        return f"{source.input} cannot be counted for {whom}: {error}"
     return None
 
 

@@ -427,10 +427,10 @@ class StackSource(_Source):
 
 
 class ProductionSource(Part):
-    """What a channel counts of a product: a source that emits nothing, of scope 0.
+    """What a channel counts of a product, contract or storage: a source that emits nothing.
 
-    No file has it among its sources: it is made of what products name. Its amounts are kept,
-    closed, packed, restated and verified as the activity of any source is.
+    Its scope is 0, and no file has it among its sources: it is made of what those name. Its amounts
+    are kept, closed, packed, restated and verified as the activity of any source is.
     """
 
     id: ChannelReference

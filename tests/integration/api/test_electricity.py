@@ -34,6 +34,11 @@ facility: {id: SITE, name: Site, timezone: Europe/Vienna}
 devices:
   - id: meter
     channels: [{id: import, quantity: energy, unit: kWh, kind: counter, max_rate: 100000}]
+  - id: pv
+    channels:
+      - {id: generation, quantity: energy, unit: MWh, kind: counter, max_rate: 100}
+      - {id: into, quantity: energy, unit: MWh, kind: counter, max_rate: 10000}
+      - {id: out, quantity: energy, unit: MWh, kind: counter, max_rate: 10000}
   - id: gas
     channels: [{id: volume, quantity: volume, unit: m3, kind: counter, max_rate: 100}]
 factors:
@@ -87,14 +92,54 @@ SHARED = site(
     "    - {id: c1, contract: certified, month: 2026-11, mwh: 14, retired: 2026-11-20}\n",
 )
 
+SHIFTED = site(
+    "shifted",
+    "hourly",
+    "    - {id: pv, technology: solar, channel: pv.generation}\n",
+    "  storage: [{id: pond, charge: pv.into, discharge: pv.out, efficiency: 50,"
+    " from: 2026-11-01, contract: pv}]\n",
+)
+STORED = site(
+    "stored",
+    "hourly",
+    "  storage: [{id: battery, charge: pv.into, discharge: pv.out, efficiency: 85,"
+    " from: 2026-11-01}]\n",
+)
+# of a week before: MWh, and t/MWh of the hours from 6 to 10
+CHARGED_MWH = (200, 1000, 2000, 1100, 700)
+CHARGED_AT = (0.15, 0.25, 0.20, 0.10, 0.30)
+DISCHARGED_MWH = (1000, 200, 1700, 800, 550)
+
 _HOUR = """
 INSERT INTO emission_hour (source_id, hour, co2_ug, co2e_ug, market_ug, activity_n, covered_ms,
     version, final, quality, reason, known_at, opened_at)
-SELECT s.id, %(hour)s, %(co2)s, %(co2)s, %(market)s, %(kwh)s, 3600000, 1, true, 'measured',
+SELECT s.id, %(hour)s, %(co2)s, %(co2)s, %(market)s, %(amount)s, 3600000, 1, true, 'measured',
        'closed', %(hour)s::timestamptz + interval '1 hour', %(hour)s::timestamptz
 FROM source s JOIN facility f ON f.id = s.facility_id
-WHERE s.slug = 'grid' AND f.slug = ANY(%(facilities)s)
+WHERE s.slug = %(source)s AND f.slug = ANY(%(facilities)s)
 """
+
+
+def insert(
+    connection: psycopg.Connection[Any],
+    facilities: list[str],
+    source: str,
+    hour: str,
+    amount: float,
+    co2_kg: float = 0.0,
+    market_kg: float = 0.0,
+) -> None:
+    connection.execute(
+        _HOUR,
+        {
+            "hour": hour,
+            "co2": round(co2_kg * 1e9),
+            "market": round(market_kg * 1e9),
+            "amount": round(amount * 1e9),
+            "facilities": facilities,
+            "source": source,
+        },
+    )
 
 
 @pytest.fixture(scope="module")
@@ -102,22 +147,23 @@ def sites(postgres_cluster: Postgres, migrated_template: str) -> Iterator[str]:
     """Facilities with the same six hours, under several rules; one states no electricity."""
     with postgres_cluster.fresh_database(template=migrated_template) as url:
         plain = site("plain", "hourly")
-        slugs = ["matched", "yearly", "months", "shared", "plain"]
-        for text in (MATCHED, ANNUAL, MONTHS, SHARED, plain[: plain.index("electricity:")]):
+        slugs = ["matched", "yearly", "months", "shared", "plain", "shifted"]
+        plain = plain[: plain.index("electricity:")]
+        for text in (MATCHED, ANNUAL, MONTHS, SHARED, plain, SHIFTED, STORED):
             apply_text(url, text)
         with psycopg.connect(url, autocommit=True) as connection:
             for i, mwh in enumerate(LOAD_MWH):
-                ug = mwh * 1000 * 1e9
-                connection.execute(
-                    _HOUR,
-                    {
-                        "hour": f"2026-11-23T{6 + i:02}:00:00Z",
-                        "co2": round(ug * GRID[i]),
-                        "market": round(ug * RESIDUAL[i]),
-                        "kwh": mwh * 1000 * 10**9,
-                        "facilities": slugs,
-                    },
-                )
+                hour, kwh = f"2026-11-23T{6 + i:02}:00:00Z", mwh * 1000
+                insert(connection, slugs, "grid", hour, kwh, kwh * GRID[i], kwh * RESIDUAL[i])
+                insert(connection, ["shifted"], "pv.generation", hour, CONTRACTED_MWH[i])
+                insert(connection, ["shifted"], "pv.into", hour, (0, 8, 12, 0, 0, 0)[i])
+                insert(connection, ["shifted"], "pv.out", hour, (0, 0, 0, 4, 6, 1)[i])
+            for i, mwh in enumerate(CHARGED_MWH):
+                hour, kg = f"2026-11-16T{6 + i:02}:00:00Z", mwh * 1000 * CHARGED_AT[i]
+                insert(connection, ["stored"], "grid", hour, mwh * 1000, kg, kg / 2)
+                insert(connection, ["stored"], "pv.into", hour, mwh)
+                out = f"2026-11-23T{6 + i:02}:00:00Z"
+                insert(connection, ["stored"], "pv.out", out, DISCHARGED_MWH[i])
             connection.execute("UPDATE electricity_revision SET known_at = '2026-11-23T10:30:00Z'")
             connection.execute("UPDATE source_revision SET known_at = '2026-01-01T00:00:00Z'")
             connection.execute("UPDATE factor SET known_from = '2026-01-01T00:00:00Z'")
@@ -138,7 +184,7 @@ def _present(clock: FixedClock) -> None:
 async def ask(
     client: httpx.AsyncClient, path: str = "/v1/electricity", **parameters: object
 ) -> list[dict[str, Any]]:
-    asked = {"from": FIRST, "to": LAST, **parameters}
+    asked: dict[str, Any] = {"from": FIRST, "to": LAST, **parameters}
     response = await client.get(path, params=asked)
     assert response.status_code == 200, response.text
     rows: list[dict[str, Any]] = response.json()
@@ -230,6 +276,49 @@ async def test_a_share_of_the_load_has_its_time_and_its_certificates(
     assert [row["matched_share"] for row in hours] == [pytest.approx(0.2)] * 6
 
 
+async def test_generation_supplies_its_own_hour_and_a_storage_carries_it_to_others(
+    client: httpx.AsyncClient,
+) -> None:
+    used = await ask(client, "/v1/electricity/contracts", facility="shifted", interval="1h")
+    pv = [row for row in used if row["contract"] == "pv"]
+    # half of what was stored comes out; the last MWh was never put in
+    assert [row["contracted_kwh"] for row in pv] == [0, 12_000, 8_000, 14_000, 11_000, 0]
+    assert {(row["coverage"], row["technology"]) for row in pv} == {(1.0, "solar")}
+    (day,) = await ask(client, facility="shifted", interval="1d")
+    assert day["matched_kwh"] == 45_000
+    assert day["co2_market_kg"] == pytest.approx(5_500 + 500 + 5_850 + 3_500)
+    (pond,) = await ask(client, "/v1/electricity/storage", facility="shifted", interval="1d")
+    assert (pond["charged_kwh"], pond["discharged_kwh"]) == (20_000, 11_000)
+    assert (pond["attributed_kwh"], pond["stored_kwh"]) == (10_000, 0)
+    assert (pond["discharged_location_kg"], pond["discharged_market_kg"]) == (None, 0)
+    # sources of what is counted are no emissions
+    emissions = await client.get(
+        "/v1/emissions", params={"facility": "shifted", "from": FIRST, "to": LAST, "interval": "1d"}
+    )
+    assert {row["source"] for row in emissions.json()} == {"boiler", "grid"}
+
+
+@pytest.mark.vector
+async def test_a_battery_gives_back_the_mass_of_its_charging_with_its_losses(
+    client: httpx.AsyncClient,
+) -> None:
+    path, asked = "/v1/electricity/storage", {"facility": "stored", "interval": "1d"}
+    (charging,) = await ask(
+        client, path, **asked, **{"from": "2026-11-16T06:00:00Z", "to": "2026-11-16T12:00:00Z"}
+    )
+    assert charging["charged_kwh"] == 5_000_000
+    assert charging["charged_location_kg"] == pytest.approx(1_000_000, abs=1e-3)
+    assert charging["stored_kwh"] == pytest.approx(4_250_000, abs=1e-6)
+    # a week later, asked for by itself
+    (day,) = await ask(client, path, **asked)
+    assert day["attributed_kwh"] == pytest.approx(4_250_000, abs=1e-6)
+    assert day["discharged_location_kg"] == pytest.approx(1_000_000, abs=1e-3)
+    assert day["discharged_market_kg"] == pytest.approx(500_000, abs=1e-3)
+    assert day["stored_kwh"] == pytest.approx(0, abs=1e-6)
+    first, *_ = await ask(client, path, facility="stored", interval="1h")
+    assert first["discharged_location_kg"] == pytest.approx(1_000_000 * 1_000 / 4_250, abs=1e-3)
+
+
 async def test_an_answer_as_of_a_time_has_the_contracts_and_hours_of_then(
     client: httpx.AsyncClient,
 ) -> None:
@@ -242,11 +331,25 @@ async def test_it_comes_as_csv_and_arrow_and_nobody_else_has_rows(
     client: httpx.AsyncClient,
 ) -> None:
     everything = await ask(client, interval="1d")
-    assert [row["facility"] for row in everything] == ["matched", "months", "shared", "yearly"]
+    assert [row["facility"] for row in everything] == [
+        "matched",
+        "months",
+        "shared",
+        "shifted",
+        "stored",
+        "yearly",
+    ]
     asked = {"from": FIRST, "to": LAST, "interval": "1d"}
     text = await client.get("/v1/electricity", params={**asked, "format": "csv"})
     rows = list(csv.DictReader(io.StringIO(text.text)))
-    assert [row["matched_share"] for row in rows] == ["0.5", "0.785714", "0.2", "0.785714"]
+    assert [row["matched_share"] for row in rows] == [
+        "0.5",
+        "0.785714",
+        "0.2",
+        "0.642857",
+        "",
+        "0.785714",
+    ]
     stream = await client.get("/v1/electricity", params={**asked, "format": "arrow"})
     table = na.ArrayStream.from_readable(stream.content).read_all()
     names = [field.name for field in table.schema.fields]

@@ -28,6 +28,11 @@ def certified(*certificates: str) -> str:
     return f"{{contracts: [{WIND}], certificates: [{', '.join(certificates)}]}}"
 
 
+def stored(charge: str, discharge: str, *more: str) -> str:
+    keys = ", ".join(("efficiency: 85", "from: 2026-01-01", *more))
+    return f"storage: [{{id: b, charge: {charge}, discharge: {discharge}, {keys}}}]"
+
+
 def problems(electricity: str) -> str:
     with pytest.raises(FacilityFileError) as caught:
         parse(FILE % electricity)
@@ -59,6 +64,23 @@ def problems(electricity: str) -> str:
         (
             "{contracts: [{id: a, technology: wind, from: 2026-02-01, to: 2026-02-01}]}",
             "contract a does not end after it begins",
+        ),
+        (
+            "{contracts: [{id: a, technology: wind, share: 5, channel: meter.import}]}",
+            "contract a has either channel or share",
+        ),
+        ("{contracts: [{id: a, technology: wind, channel: pv.x}]}", "there is no channel 'pv.x'"),
+        (
+            "{contracts: [{id: a, technology: wind, channel: gas.volume}]}",
+            "line 12: gas.volume cannot be counted for a",
+        ),
+        (
+            f"{{{stored('meter.import', 'meter.import')}}}",
+            "storage b: charge and discharge are two channels, one for each way",
+        ),
+        (
+            f"{{contracts: [{WIND}], {stored('meter.import', 'bms.out', 'contract: park')}}}",
+            "storage b: park has no channel: nothing tells what of it is stored",
         ),
         (f"{{contracts: [{WIND}, {WIND}]}}", "'park' stands twice among the contracts"),
         (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -18,6 +18,7 @@ from services.core.accounting.scope2.matching import Load, MatchedHours, Supply,
 from services.core.accounting.scope2.periods import MatchCalendar
 from services.core.accounting.units import conversion
 from services.core.facility import assemble_electricity
+from services.core.facility.assemble_electricity import StorageUse
 from services.core.facility.electricity import Electricity
 from services.core.store.answers.buckets import Integers
 from services.core.store.answers.facility_queries import SourceRow
@@ -63,8 +64,23 @@ class MatchedElectricity:
     calendar: MatchCalendar
     supplies: Sequence[Supply]
     matched: MatchedHours
+    #: by its id
+    storages: Mapping[str, StorageUse]
+    #: time of which the channel of a contract is known, by channel and hour
+    amounts_known_ms: Mapping[str, Integers]
     #: what of the grid's electricity is carbon-free, as a ratio; NaN: not stated
     grid_carbon_free: Floats
+
+
+def counted_channels(electricity: Electricity, sources: Sequence[SourceRow]) -> list[SourceRow]:
+    """Return what counts the channels of contracts and storages."""
+    return [
+        source
+        for source in sources
+        if source.scope == 0
+        and source.slug in electricity.channels
+        and source.activity_unit in _KWH
+    ]
 
 
 def loads(electricity: Electricity, sources: Sequence[SourceRow]) -> list[SourceRow]:
@@ -135,9 +151,35 @@ async def load_hours(
     )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class AmountHours:
+    """What a channel counted in each hour; 0 where nothing is known."""
+
+    kwh: Floats
+    known_ms: Integers
+
+
+async def amount_hours(
+    connection: AsyncConnection,
+    sources: Sequence[SourceRow],
+    first_us: int,
+    end_us: int,
+    *,
+    now: datetime,
+    then: Mapping[tuple[int, int], HourFigures] | None = None,
+) -> dict[str, AmountHours]:
+    """Read what channels of generation and storages counted, by channel; see :func:`load_hours`."""
+    amounts = {}
+    for source in sources:
+        hours = await load_hours(connection, [source], first_us, end_us, now=now, then=then)
+        amounts[source.slug] = AmountHours(kwh=hours.kwh, known_ms=hours.known_ms)
+    return amounts
+
+
 def matched_electricity(
     electricity: Electricity,
     load: LoadHours,
+    amounts: Mapping[str, AmountHours],
     *,
     zone: ZoneInfo,
     now: datetime,
@@ -150,19 +192,21 @@ def matched_electricity(
         zone=zone,
         today=now.astimezone(zone).date(),
         factors=factors,
+        amounts={channel: amount.kwh for channel, amount in amounts.items()},
     )
     supplies = assemble_electricity.supplies(electricity, hours)
     calendar = assemble_electricity.calendar(electricity, zone)
+    matched = match(
+        Load(kwh=load.kwh, market_kg=load.market_kg), supplies, calendar.period_of(load.hour_us)
+    )
     return MatchedElectricity(
         stated=electricity,
         load=load,
         calendar=calendar,
         supplies=supplies,
-        matched=match(
-            Load(kwh=load.kwh, market_kg=load.market_kg),
-            supplies,
-            calendar.period_of(load.hour_us),
-        ),
+        matched=matched,
+        storages=assemble_electricity.storages(electricity, hours, load.co2_kg, matched.market_kg),
+        amounts_known_ms={channel: amount.known_ms for channel, amount in amounts.items()},
         grid_carbon_free=assemble_electricity.grid_carbon_free(electricity, hours),
     )
 
@@ -175,5 +219,8 @@ def reach(
     first_us, end_us = assemble_electricity.calendar(electricity, zone).whole(first_us, end_us)
     if electricity.certificates:
         first_us, end_us = assemble_electricity.months(zone).whole(first_us, end_us)
+    for storage in electricity.storage:
+        # what is in it depends on all that went into it
+        first_us = min(first_us, to_us(datetime.combine(storage.from_, time(), zone)))
     # the first hour of a zone whose days begin within an hour is the one that begins in the day
     return -(-first_us // HOUR_US) * HOUR_US, -(-end_us // HOUR_US) * HOUR_US
