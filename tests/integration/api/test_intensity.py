@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import random
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -17,6 +18,7 @@ from services.cli.verify import verified
 from services.core.runtime.clock import FixedClock
 from tests.integration.aggregator import test_closing as ruled
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant
+from tests.integration.packed import pack_some_minutes
 from tests.services import Postgres
 
 #: Half past six in the evening of Vienna.
@@ -453,3 +455,18 @@ async def test_as_of_knows_the_shares_and_the_amounts_of_then(
     assert (parts["co2_kg_per_unit"], parts["code"]) == (None, "no-production")
     before_any = {"from": "2026-11-22T08:00Z", "to": "2026-11-22T09:00Z"}
     assert await rows(client, as_of="2026-11-22T09:00:00Z", **before_any) == []
+
+
+async def test_packed_minutes_of_production_tell_the_same(
+    mill: tuple[Plant, str], client: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    plant, _ = mill
+    clock.instant = NOW + timedelta(days=1)
+    asked = {"from": "2026-11-22T00:00:00Z", "to": "2026-11-24T00:00:00Z"}
+
+    async def answers() -> list[Any]:
+        return [await rows(client, interval=each, **asked) for each in ("1h", "1d", "batch")]
+
+    before = await answers()
+    assert pack_some_minutes(plant.connection, random.Random(1)) > 0
+    assert await answers() == before
