@@ -2,7 +2,7 @@
 
 How values follow from what was read is each measure's own affair. What is read, and how, depends
 on the kind of the measure alone: :mod:`.emission_values`, :mod:`.channel_values`,
-:mod:`.device_values` and :mod:`.pollutant_values`.
+:mod:`.device_values`, :mod:`.pollutant_values` and :mod:`.product_values`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from services.aggregator.alerts import (
     device_values,
     emission_values,
     pollutant_values,
+    product_values,
 )
 from services.aggregator.alerts.value_request import ValueRequest
 from services.core.accounting.alerting.measures.measure import Measure
@@ -30,6 +31,7 @@ _FILLS: Final = (
     device_values.fill_arrivals,
     device_values.fill_refusals,
     pollutant_values.fill,
+    product_values.fill,
 )
 
 

@@ -33,7 +33,7 @@ def threshold_problems(file: model.FacilityFile, threshold: Threshold) -> Iterat
         yield "source", _no("source", threshold.source, sources)
     if threshold.scope is not None and threshold.scope not in {s.scope for s in file.sources}:
         yield "scope", f"there is no source of scope {threshold.scope}"
-    yield from _path(file, threshold)
+    yield from _path_or_product(file, threshold)
     if threshold.device is not None and threshold.device not in devices:
         yield "device", _no("device", threshold.device, devices)
     if threshold.pollutant is not None and threshold.source in sources:
@@ -79,7 +79,10 @@ def warnings(file: model.FacilityFile) -> Iterator[str]:
             )
 
 
-def _path(file: model.FacilityFile, threshold: Threshold) -> Iterator[tuple[str, str]]:
+def _path_or_product(file: model.FacilityFile, threshold: Threshold) -> Iterator[tuple[str, str]]:
+    products = {product.id for product in file.products}
+    if threshold.product is not None and threshold.product not in products:
+        yield "product", _no("product", threshold.product, products)
     scopes = {path.scope for path in file.pathway}
     if threshold.definition.follows_path and threshold.scope not in scopes:
         yield (

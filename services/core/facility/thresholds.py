@@ -60,6 +60,7 @@ class Threshold(Part):
     pollutant: Slug | None = Field(
         None, description="Pollutant of the source whose limits are watched."
     )
+    product: Slug | None = Field(None, description="Product of the file whose figure is watched.")
     measure: MeasureName = Field(examples=["rate"], description="What is compared with the limit.")
     window: str | None = Field(
         None, description="Span that the measure covers, such as 1h or year."
@@ -196,6 +197,9 @@ class Threshold(Part):
         if (self.pollutant is not None) != measure.has_pollutant:
             takers = _names(measure for measure in MEASURES.values() if measure.has_pollutant)
             raise ValueError(f"measure {takers}, and no other, needs pollutant: one of its source")
+        if (self.product is not None) != measure.has_product:
+            takers = _names(measure for measure in MEASURES.values() if measure.has_product)
+            raise ValueError(f"measure {takers}, and no other, needs product: one of the file")
         if not stated and not measure.facility_wide:
             raise ValueError(f"measure {self.measure} needs {_written(measure.subjects)}")
         return self

@@ -50,6 +50,14 @@ CROSS JOIN LATERAL (
 """  # noqa: S608 - constants
 )
 
+# What is known of production in every minute of a range.
+_AMOUNTS: LiteralString = """
+SELECT m.source_id::int8, minute_of(m.minute)::int8, m.activity_n::int8
+FROM minute_in_force m
+WHERE m.source_id = ANY(%(sources)s) AND m.covered_ms > 0 AND m.activity_n IS NOT NULL
+  AND m.minute BETWEEN minute_start(%(first)s) AND minute_start(%(last)s)
+"""
+
 # The newest minute before a given one in which anything was known of the source.
 _KNOWN_BEFORE = _of_each_mass(
     f"""
@@ -126,6 +134,7 @@ _WINDOW = PackedRows(
     span="int8", source="int8", since="int8", upto="int8", ug="int8", ms="int8", known_ms="int8"
 )
 _SUM = PackedRows(source="int8", ug="int8", ms="int8", known_ms="int8")
+_AMOUNT = PackedRows(source="int8", minute="int8", n="int8")
 _SPOKEN = PackedRows(owner="int8", minute="int8")
 
 Rows = NDArray[Any]
@@ -181,6 +190,19 @@ def minutes(
             "firsts": [first for first, _ in ranges],
             "lasts": [last for _, last in ranges],
         },
+    )
+
+
+def amounts(
+    connection: psycopg.Connection[Any], source_ids: Sequence[int], first: int, last: int
+) -> Rows:
+    """Return what sources count in the minutes from ``first`` to ``last``, where it is known.
+
+    Columns: ``source``, ``minute``, ``n``, billionths of the source's activity unit.
+    """
+    minute_history.open_intervals(connection, source_ids, [Interval.through(first, last)])
+    return _AMOUNT.select(
+        connection, _AMOUNTS, {"sources": list(source_ids), "first": first, "last": last}
     )
 
 

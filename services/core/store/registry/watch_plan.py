@@ -19,6 +19,8 @@ from services.core.accounting.alerting.measures.emissions import EmissionMeasure
 from services.core.accounting.alerting.measures.measure import Measure
 from services.core.accounting.alerting.verdicts import Limits
 from services.core.accounting.derived.minutes import DerivedInput
+from services.core.accounting.intensity.allocation import Allocation
+from services.core.accounting.intensity.ratio import unit_ratio
 from services.core.accounting.pollutants.limits import Limit
 from services.core.accounting.series import ChannelRule
 from services.core.facility import assemble, assemble_pollutants
@@ -28,6 +30,7 @@ from services.core.facility.pollutants import Pollutant
 from services.core.facility.recipients import targets_of
 from services.core.facility.thresholds import Threshold
 from services.core.store.registry import derived_channels, watched_names
+from services.core.store.registry.products import products as stated_products
 from services.core.store.registry.replaced_sources import is_replaced
 from services.core.store.registry.watched_names import WatchedNames
 
@@ -75,6 +78,10 @@ SELECT id, slug, spec -> 'pollutants' AS pollutants FROM source
 WHERE facility_id = %(facility)s AND active AND spec ? 'pollutants'
 """
 
+_AMOUNTS = """
+SELECT id, slug, activity_unit FROM source WHERE facility_id = %(facility)s AND active
+"""
+
 _DEVICES = """
 SELECT d.id, array_agg(c.id) AS channels FROM device d JOIN channel c ON c.device_id = d.id
 WHERE d.id IN (SELECT device_id FROM threshold WHERE facility_id = %(facility)s AND active)
@@ -107,6 +114,20 @@ class WatchedPollutant:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WatchedProduct:
+    """A product: the sources that it has a share of, and those that count what is made."""
+
+    shares: tuple[tuple[int, Allocation], ...]
+    #: each with how many of the product's units one of its units is
+    counted: tuple[tuple[int, float], ...]
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """Return all of them."""
+        return tuple(source for source, _ in (*self.shares, *self.counted))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Watched:
     """One threshold in force."""
 
@@ -124,6 +145,9 @@ class Watched:
     derived: WatchedDerived | None = field(default=None, repr=False)
     #: whose limits it watches; None: it watches something else, or one that is there no more
     pollutant: WatchedPollutant | None = None
+    #: whose emissions by unit it watches; None: it watches something else, or one that is there no
+    #: more
+    product: WatchedProduct | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -203,9 +227,12 @@ def watch_plan(connection: psycopg.Connection[Any], facility_id: int) -> WatchPl
         devices, maintenance = rows(_DEVICES), rows(_MAINTENANCE)
         watches = any(threshold["spec"].get("pollutant") for threshold in thresholds)
         limited = rows(_POLLUTANTS) if watches else []
+        watches = any(threshold["spec"].get("product") for threshold in thresholds)
+        counted = rows(_AMOUNTS) if watches else []
+    products = dict(_products(connection, facility_id, counted))
     computed = dict(_computed(derived, channels))
     pollutants = dict(_pollutants(limited))
-    watched = [_watched(row, sources, computed, pollutants) for row in thresholds]
+    watched = [_watched(row, sources, computed, pollutants, products) for row in thresholds]
     unknown_after = {
         row["id"]: -int(-row["unknown_after_s"] // 60) if row["active"] else None for row in sources
     }
@@ -242,7 +269,12 @@ def watch_plan(connection: psycopg.Connection[Any], facility_id: int) -> WatchPl
         ),
         zone=ZoneInfo(row["timezone"]),
         of_sources=_pairs(
-            (i, source) for i, threshold in enumerate(watched) for source in threshold.sources
+            (i, source)
+            for i, threshold in enumerate(watched)
+            for source in (
+                *threshold.sources,
+                *(() if threshold.product is None else threshold.product.sources),
+            )
         ),
         of_channels=_pairs(
             (i, channel)
@@ -289,6 +321,34 @@ def _pollutants(
             )
 
 
+def _products(
+    connection: psycopg.Connection[Any], facility_id: int, rows: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[str, WatchedProduct]]:
+    """Return products by name; ``rows``: the sources of the file, none where none is watched."""
+    by_slug = {row["slug"]: row for row in rows}
+    if not by_slug:
+        return
+    for product in stated_products(connection, [facility_id], None).get(facility_id, ()):
+        yield (
+            product.id,
+            WatchedProduct(
+                shares=tuple(
+                    (by_slug[part.source]["id"], part)
+                    for part in product.allocations
+                    if part.source in by_slug
+                ),
+                counted=tuple(
+                    (
+                        by_slug[channel]["id"],
+                        float(unit_ratio(by_slug[channel]["activity_unit"], product.unit)),
+                    )
+                    for channel in product.production
+                    if channel in by_slug
+                ),
+            ),
+        )
+
+
 def _entries(specs: Iterable[Any]) -> Iterator[Notify]:
     for spec in specs:
         # one that an older version let pass; the notifier says so
@@ -313,6 +373,7 @@ def _watched(
     sources: Sequence[Mapping[str, Any]],
     derived: Mapping[str, WatchedDerived],
     pollutants: Mapping[tuple[str, str], WatchedPollutant],
+    products: Mapping[str, WatchedProduct],
 ) -> Watched:
     spec = Threshold.model_validate(row["spec"])
     return Watched(
@@ -326,6 +387,7 @@ def _watched(
         names=WatchedNames.of_row(row),
         derived=derived.get(spec.channel or ""),
         pollutant=pollutants.get((spec.source or "", spec.pollutant or "")),
+        product=products.get(spec.product or ""),
     )
 
 

@@ -20,6 +20,7 @@ from services.core.accounting.alerting.measures.channels import ChannelMeasure, 
 from services.core.accounting.alerting.measures.devices import ArrivalMeasure, RefusalMeasure
 from services.core.accounting.alerting.measures.emissions import EmissionMeasure, Totals
 from services.core.accounting.alerting.measures.pollutants import PollutantMeasure
+from services.core.accounting.alerting.measures.products import ProductMeasure
 from services.core.accounting.alerting.measures.source_groups import SourceGroups, SourceThreshold
 from services.core.accounting.alerting.measures.values import Booleans, Floats, Integers, Values
 from services.core.accounting.pollutants.compliance import LimitYear, Means
@@ -233,8 +234,22 @@ def test_an_allowance_is_that_of_the_limit_of_which_most_is_used() -> None:
     assert np.isnan(measure.values([], minutes)).all()
 
 
+def test_an_intensity_is_unknown_where_nothing_was_made() -> None:
+    measure = MEASURES["intensity"]
+    assert isinstance(measure, ProductMeasure)
+    kg, amount = np.array([230.0, 90.0, np.nan, 5.0]), np.array([4.0, 0.0, 1.0, np.nan])
+    assert measure.values(kg, amount).tolist() == pytest.approx([57.5, *[np.nan] * 3], nan_ok=True)
+
+
 def test_each_measure_is_of_a_kind_that_the_aggregator_reads() -> None:
-    kinds = (EmissionMeasure, ChannelMeasure, ArrivalMeasure, RefusalMeasure, PollutantMeasure)
+    kinds = (
+        EmissionMeasure,
+        ChannelMeasure,
+        ArrivalMeasure,
+        RefusalMeasure,
+        PollutantMeasure,
+        ProductMeasure,
+    )
     assert all(isinstance(measure, kinds) for measure in MEASURES.values())
 
 

@@ -67,6 +67,8 @@ class Measure(ABC):
     has_figure: ClassVar[bool] = False
     #: is of one pollutant of its source, which a threshold names
     has_pollutant: ClassVar[bool] = False
+    #: is of one product, which a threshold names
+    has_product: ClassVar[bool] = False
     #: is compared with a ``budget`` of kg
     has_budget: ClassVar[bool] = False
     #: is compared with what the path of the scope to net zero allows, and is of the path's figure
