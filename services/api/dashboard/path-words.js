@@ -25,8 +25,21 @@ export function trendWords({ trend_kg_a_year: trend, crosses_year: crosses, last
   return [words, crosses === year ? "above the path this year" : `above the path from ${crosses} on, if it goes on`];
 }
 
-/** Whether emissions have peaked, and how far one may say so. */
+/** Whether emissions have peaked, how far one may say so, and what the weather has in it. */
 export function peakWords(s, timezone) {
+  const [verdict, words] = peakItself(s, timezone);
+  if (s.below_peak_at_same_weather_kg === null) return [verdict, s.weather_reason ? `${words}; ${s.weather_reason}` : words];
+  const same = s.below_peak_at_same_weather_kg;
+  const side = same < 0 ? `${massText(-same)} above` : `${massText(same)} below`;
+  const judged = s.peak_at_same_weather === s.peak ? "" : `, and by that ${AT_SAME_WEATHER[s.peak_at_same_weather]}`;
+  return [verdict, `${words}; at the same weather ${side} it${judged}`];
+}
+
+const AT_SAME_WEATHER = {
+  highest: "the highest so far", unclear: "within the band", below: "beyond the band", peaked: "a peak", unknown: "not told",
+};
+
+function peakItself(s, timezone) {
   const when = s.highest_365d_until === null ? "" : date(s.highest_365d_until, timezone);
   const below = s.below_peak_kg === null ? "" : `${massText(s.below_peak_kg)} below the highest 365 days, until ${when}`;
   const band = s.below_peak_half_kg === null ? "" : ` (± ${massText(s.below_peak_half_kg)})`;

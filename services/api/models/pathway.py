@@ -216,6 +216,33 @@ class PathStanding(Answer):
         " no day in common with the highest;"
         " unknown: uncertainties are not stated; `null`: no 365 days are known to 90 %",
     )
+    heating_degree_days: float | None = Field(
+        examples=[2870.4],
+        description="of the newest 365 days, by the facility's outdoor temperature; `null`: see"
+        " `weather_reason`, or no temperature is stated",
+    )
+    highest_heating_degree_days: float | None = Field(
+        examples=[3121.9], description="of the highest 365"
+    )
+    cooling_degree_days: float | None = Field(examples=[61.3])
+    highest_cooling_degree_days: float | None = Field(examples=[48.0])
+    weather_kg: float | None = Field(
+        examples=[4100000.0],
+        description="part of `below_peak_kg` that the weather explains; 0: no effect of it shows",
+    )
+    below_peak_at_same_weather_kg: float | None = Field(
+        examples=[16900000.0], description="`below_peak_kg` without `weather_kg`"
+    )
+    below_peak_at_same_weather_half_kg: float | None = Field(
+        examples=[6400000.0],
+        description="half the 95 % interval of that, of `below_peak_half_kg` and of the fit",
+    )
+    peak_at_same_weather: Literal["peaked", "below", "unclear", "highest", "unknown"] | None = (
+        Field(examples=["peaked"], description="`peak` by these two")
+    )
+    weather_reason: str | None = Field(
+        examples=[None], description="why weather is not taken out, where a temperature is stated"
+    )
     reason: str | None = Field(
         examples=[None],
         description="why there is no path, no gap or no trend",

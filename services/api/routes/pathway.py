@@ -23,6 +23,7 @@ from services.api.routes import pathway_groups
 from services.api.routes.pathway_balance import balance_row, counting_row, removed_row
 from services.api.routes.pathway_groups import DatedPeak, ScopeStanding, standing
 from services.api.routes.pathway_reading import readings
+from services.api.routes.pathway_weather import weather
 from services.core.accounting.pathway.progress import least_share, sum_of_known
 from services.core.store.answers.facility_queries import FacilityRow
 from services.core.store.answers.paths import facility_paths
@@ -74,8 +75,14 @@ async def get_pathway(
 ) -> Response:
     """List how facilities stand on their paths."""
     facilities, groups, now = await _groups(context, who, query)
+    rows = []
+    async with context.database.read() as connection:
+        for parts in groups:
+            dated = pathway_groups.peak_of(parts)
+            its_weather = await weather(connection, parts, dated, is_past=query.as_of is not None)
+            rows.append(_standing(parts, now, dated, its_weather))
     return rows_answer(
-        [_standing(parts, now) for parts in groups],
+        rows,
         _STANDINGS,
         accept=accept,
         headers=retired_header(facilities, query.facility),
@@ -140,7 +147,9 @@ def _common(parts: Sequence[ScopeStanding]) -> Row:
     }
 
 
-def _standing(parts: Sequence[ScopeStanding], now: datetime) -> Row:
+def _standing(
+    parts: Sequence[ScopeStanding], now: datetime, dated: DatedPeak | None, weather: Row
+) -> Row:
     specs = [part.reading.stated.spec for part in parts]
     policies = {spec.policy: spec.definition for spec in specs}
     bases = [part.reading.stated.base for part in parts]
@@ -187,7 +196,8 @@ def _standing(parts: Sequence[ScopeStanding], now: datetime) -> Row:
         gap_low_kg=None if gap is None or half is None else gap - half,
         gap_high_kg=None if gap is None or half is None else gap + half,
         **({} if total is not None else dict.fromkeys(_OF_PROGRESS)),
-        **_peak(parts),
+        **_peak(parts, dated),
+        **weather,
         reason=pathway_groups.reason(parts, total),
         **removed_row(parts, year),
         **counting_row(parts),
@@ -220,8 +230,7 @@ def _actual(parts: Sequence[ScopeStanding], year: int) -> float | None:
     return sum_of_known(part.actual[year].kg if year in part.actual else None for part in begun)
 
 
-def _peak(parts: Sequence[ScopeStanding]) -> Row:
-    dated: DatedPeak | None = pathway_groups.peak_of(parts)
+def _peak(parts: Sequence[ScopeStanding], dated: DatedPeak | None) -> Row:
     if dated is None:
         names = ("highest_365d_kg", "highest_365d_until", "below_peak_kg", "below_peak_half_kg")
         return {**dict.fromkeys(names), "peak": None}

@@ -53,6 +53,7 @@ def problems(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
         yield from _source(("sources", i), file, source, factors, shared)
     yield from threshold_checks.problems(file)
     yield from _paths(file)
+    yield from _weather(file)
     yield from product_checks.problems(file)
     yield from electricity_checks.problems(
         file, lambda name: factor_versions(name, factors, shared)
@@ -252,6 +253,20 @@ def _paths(file: model.FacilityFile) -> Iterator[Finding]:
             yield ("pathway", i, "scope"), f"there are two paths of scope {scope}: a scope has one"
         if scope not in {source.scope for source in file.sources}:
             yield ("pathway", i, "scope"), f"there is no source of scope {scope}"
+
+
+def _weather(file: model.FacilityFile) -> Iterator[Finding]:
+    if file.weather is None:
+        return
+    place, reference = ("weather", "temperature"), file.weather.temperature
+    channel = file.channel(reference)
+    if channel is None:
+        meant = did_you_mean(reference, file.channel_references())
+        yield place, f"there is no channel {reference!r} among this file's devices{meant}"
+    elif channel.quantity != "temperature":
+        yield place, f"{reference} is a channel of {channel.quantity}, not of temperature"
+    elif channel.kind == "derived":
+        yield place, f"{reference} is derived: name a channel that has readings"
 
 
 def _checks(file: model.FacilityFile) -> Iterator[Finding]:

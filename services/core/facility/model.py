@@ -50,6 +50,7 @@ from services.core.facility.sources import (
     enters,
 )
 from services.core.facility.thresholds import Maintenance, Threshold
+from services.core.facility.weather import Weather
 
 __all__ = [
     "LOAD",
@@ -197,6 +198,11 @@ class FacilityFile(Part):
     )
     pathway: Annotated[tuple[ScopePath, ...], at_most(3)] = Field(
         (), description="What each scope may emit in each year on the way to net zero."
+    )
+    weather: Weather | None = Field(
+        None,
+        examples=[{"temperature": "weather-station.outdoor"}],
+        description="Outdoor temperature, which tells mild years from less emissions.",
     )
     products: Annotated[tuple[Product, ...], at_most(1000)] = Field(
         (), description="What is made, by whose amounts emissions are divided."
