@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -94,7 +95,10 @@ async def _batches(
     if product.batch_channel is not None:
         device, slug = product.batch_channel.split(".")
         for channel in await channels(connection, facility.id, devices=[device], slugs=[slug]):
-            series = await every_reading(connection, channel, begins - BATCHES_SINCE, ends)
+            read = await every_reading(
+                connection, channel, begins=begins - BATCHES_SINCE, ends=ends, limit=sys.maxsize
+            )
+            series = read.series
             usable = ~series.missing & (series.quality <= _USABLE)
             known += numbered(series.ts_us[usable], series.value[usable], to_us(now))
     cut = [

@@ -179,20 +179,6 @@ async def every_reading(
     return _in_unit(channel_row, stored.where(slice(limit)), thinned=False)
 
 
-async def every_reading(
-    connection: AsyncConnection, channel_row: ChannelRow, begins: datetime, ends: datetime
-) -> SeriesColumns:
-    """Read ``begins <= ts < ends`` of a channel in its unit, oldest first, however many."""
-    keys = {"channel": channel_row.id, "begins": begins, "ends": ends, "limit": None}
-    stored = None
-    if not await opened.may_be_packed(connection, opened.READINGS, begins):
-        stored = await _rows(connection, _EVERYTHING, keys)
-        # asked again: what is packed in between is seen here
-    if stored is None or await opened.may_be_packed(connection, opened.READINGS, begins):
-        stored = await history_arrays.series_async(connection, channel_row.id, begins, ends)
-    return _in_unit(channel_row, stored).series
-
-
 async def _rows(
     connection: AsyncConnection, rows: LiteralString, keys: dict[str, Any]
 ) -> SeriesColumns:
