@@ -77,10 +77,11 @@ class Head:
         plan: FacilityPlan,
         sequence: int,
         current_minute: int,
+        unpacked_from_day: int | None = None,
     ) -> HeadReadings:
         """Return the readings for one tick that found the facility's sequence to be ``sequence``.
 
-        They are relied on in the next one only if :meth:`keep` is called after its commit.
+        ``unpacked_from_day``: see :class:`StoredReadings`. They are relied on in the next one only if :meth:`keep` is called after its commit.
         """
         begin_us = current_minute * MINUTE_US
         if (
@@ -100,7 +101,8 @@ class Head:
         self._sequence = None
         self._drop_old((current_minute - _LIVE_MINUTES + 1) * MINUTE_US)
         self.minutes.begin(current_minute - _LIVE_MINUTES + 1)
-        return HeadReadings(self, StoredReadings(connection), current_minute)
+        stored = StoredReadings(connection, unpacked_from_day=unpacked_from_day)
+        return HeadReadings(self, stored, current_minute)
 
     def is_of(self, sequence: int) -> bool:
         """Whether this process did the tick that left the facility with this sequence."""

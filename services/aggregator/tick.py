@@ -88,6 +88,8 @@ class _TickContext:
     noted: bool
     #: days before this one are packed at once
     pack_before: int
+    #: the first minute from which on no reading was dropped; None: not known
+    readings_from: int | None
     #: there is more of what is done than fitted into this tick
     more: bool = False
     changed_ranges: ChangedRanges = field(default_factory=ChangedRanges)
@@ -152,13 +154,16 @@ def tick(
             plan=plan,
             now=now,
             current_minute=current_minute,
-            readings=head.begin(connection, plan, sequence, current_minute),
+            readings=head.begin(
+                connection, plan, sequence, current_minute, progress.unpacked_from_day
+            ),
             live_minutes=head.minutes,
             pieces=Pieces() if pieces is None else pieces,
             has_deferred="factor" in progress.queued or progress.has_deferred,
             rest_waits="rest" in progress.queued,
             noted=progress.noted,
             pack_before=pack_before,
+            readings_from=progress.readings_from,
         )
         if context.has_deferred:
             # those that follow change without being computed
@@ -211,7 +216,7 @@ def _steps(
         # they would be brought up to now minute by minute, only to be judged
         evaluate.postpone(connection, plan, context.changed_ranges)
     else:
-        evaluate.thresholds(connection, plan, context.changed_ranges, now)
+        evaluate.thresholds(connection, plan, context.changed_ranges, now, progress)
     facility_progress.advance(
         connection,
         plan.id,
@@ -263,7 +268,9 @@ def _history(context: _TickContext, progress: Progress) -> tuple[Ticked, bool] |
         return None
     if not _asked_for(context, progress):
         return None
-    evaluate.thresholds(context.connection, context.plan, context.changed_ranges, context.now)
+    evaluate.thresholds(
+        context.connection, context.plan, context.changed_ranges, context.now, progress
+    )
     facility_progress.advance(
         context.connection, context.plan.id, slug=context.plan.slug, hours_wait=progress.hours_wait
     )
@@ -417,7 +424,9 @@ def _close(context: _TickContext) -> bool:
 def _compute(context: _TickContext, work: Work) -> None:
     """Compute and write."""
     connection, plan = context.connection, context.plan
-    ranges = computable_ranges.ranges(connection, plan, work.ranges)
+    ranges = computable_ranges.ranges(
+        connection, plan, work.ranges, readings_from=context.readings_from
+    )
     opened = _open_days(context, ranges)
     # what is opened may have to follow a new factor
     if opened or context.has_deferred:

@@ -31,6 +31,7 @@ from services.core.accounting.alerting.verdicts import (
 from services.core.runtime import metrics
 from services.core.store.alerts import history
 from services.core.store.emissions import facility_progress
+from services.core.store.emissions.facility_progress import Progress
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.registry.watch_plan import WatchPlan
 from services.core.timeline.instants import DAY_MINUTES
@@ -55,11 +56,18 @@ class _Evaluated:
 
 
 def thresholds(
-    connection: psycopg.Connection[Any], plan: FacilityPlan, changed: ChangedRanges, now: datetime
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    changed: ChangedRanges,
+    now: datetime,
+    progress: Progress,
 ) -> None:
-    """Evaluate all that changed, up to ``now``; write transitions, alerts and messages."""
+    """Evaluate all that changed, up to ``now``; write transitions, alerts and messages.
+
+    ``progress``: what the tick that this is part of began with.
+    """
     with metrics.aggregator_judge_seconds.time():
-        _evaluate(connection, plan, changed, now)
+        _evaluate(connection, plan, changed, now, progress)
 
 
 def postpone(
@@ -73,10 +81,14 @@ def postpone(
 
 
 def _evaluate(
-    connection: psycopg.Connection[Any], plan: FacilityPlan, changed: ChangedRanges, now: datetime
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    changed: ChangedRanges,
+    now: datetime,
+    progress: Progress,
 ) -> None:
     current_minute = int(now.timestamp()) // 60
-    version, evaluated_to = facility_progress.evaluated(connection, plan.id)
+    version, evaluated_to = progress.next_version, progress.evaluated_to
     minute_began = evaluated_to is None or evaluated_to < current_minute
     # a clock that went back must leave nothing unevaluated that changed
     last = max(current_minute, evaluated_to or 0)

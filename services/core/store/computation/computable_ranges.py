@@ -22,11 +22,22 @@ from services.core.timeline.intervals import Interval
 _NEVER_ARCHIVED_MINUTES: Final = NEVER_PACKED_US // MINUTE_US
 
 
-def ranges(connection: psycopg.Connection[Any], plan: AnyPlan, of_sources: Ranges) -> Ranges:
-    """Return the part of the ranges of minutes that can be computed."""
+def ranges(
+    connection: psycopg.Connection[Any],
+    plan: AnyPlan,
+    of_sources: Ranges,
+    *,
+    readings_from: int | None = None,
+) -> Ranges:
+    """Return the part of the ranges of minutes that can be computed.
+
+    ``readings_from``: the first minute from which on no reading was dropped; None: not known.
+    """
     if not len(of_sources):
         return of_sources
-    firsts = _first_minutes(connection, plan, of_sources.ids.tolist())
+    firsts: dict[int, int] = {}
+    if readings_from is None or of_sources.firsts.min() < readings_from:
+        firsts = _first_minutes(connection, plan, of_sources.ids.tolist())
     if firsts:
         first = np.array(
             [firsts.get(source_id, 0) for source_id in of_sources.ids.tolist()], dtype=np.int64

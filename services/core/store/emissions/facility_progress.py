@@ -14,6 +14,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from services.core.store.database import notify
+from services.core.store.packing import opened
 from services.core.timeline.instants import EPOCH
 
 #: Aggregators that share a database are less far from each other.
@@ -51,7 +52,10 @@ SELECT minute_of(carried_to) AS carried_to,
                WHERE f.facility_id = p.facility_id AND NOT f.packed) AS has_deferred,
        EXISTS (SELECT FROM set_aside a WHERE a.facility_id = p.facility_id
                AND a.service = 'aggregator' AND a.kind = 'masses') AS noted,
-       {_IS_AHEAD} AS ahead
+       {_IS_AHEAD} AS ahead, minute_of(judged_to) AS evaluated_to,
+       coalesce((SELECT minute_of(horizon) FROM reading_horizon), 0) AS readings_from,
+       coalesce((SELECT upto_day FROM packing_horizon WHERE id = {opened.READINGS.id}), 0)
+           AS unpacked_from_day
 FROM facility_progress p WHERE facility_id = %(facility)s
 """  # noqa: S608 - a condition of this module
 
@@ -71,11 +75,6 @@ UPDATE facility_progress
 SET carried_to = least(carried_to, %(before)s), rolled_to = NULL,
     judged_to = least(judged_to, %(before)s), sequence = sequence + 1
 WHERE facility_id = %(facility)s
-"""
-
-_EVALUATED = """
-SELECT sequence + 1, minute_of(judged_to) FROM facility_progress
-WHERE facility_id = %s
 """
 
 _SET_EVALUATED = """
@@ -107,6 +106,18 @@ class Progress:
     noted: bool = False
     #: it was made by a clock that was ahead
     ahead: bool | None = False
+    #: the last minute that thresholds were evaluated for; None: never
+    evaluated_to: int | None = None
+    #: the first minute from which on no reading was dropped, of any channel; None: not known
+    readings_from: int | None = None
+    #: the first day from which on no readings of the facility are packed while it is held; None:
+    #: not known
+    unpacked_from_day: int | None = None
+
+    @property
+    def next_version(self) -> int:
+        """The version that this tick makes."""
+        return self.sequence + 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -194,12 +205,6 @@ def advance(
 def put_back(connection: psycopg.Connection[Any], facility_id: int, before: datetime) -> None:
     """Put progress back that lies after an instant; windows are to be moved anew."""
     connection.execute(_PUT_BACK, {"facility": facility_id, "before": before})
-
-
-def evaluated(connection: psycopg.Connection[Any], facility_id: int) -> tuple[int, int | None]:
-    """Read the version that this tick makes, and the last minute thresholds were evaluated for."""
-    row = connection.execute(_EVALUATED, (facility_id,)).fetchone()
-    return (1, None) if row is None else (row[0], row[1])
 
 
 def set_evaluated(connection: psycopg.Connection[Any], facility_id: int, minute: int) -> None:

@@ -13,7 +13,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from services.core.store.database.arrays import PackedRows
-from services.core.store.packing.days import days_of
+from services.core.store.packing.days import day_of, days_of, instants
 from services.core.store.readings import history
 from services.core.timeline.instants import DAY_MINUTES, EPOCH, MINUTE_US, from_us
 from services.core.timeline.intervals import Interval
@@ -85,13 +85,18 @@ FROM unnest(%(channels)s::int8[], %(since)s::int8[], %(lasts)s::int8[])
 # All that is known of channels from an instant of each on; `oldest` keeps other chunks out of it.
 _SINCE: LiteralString = f"""
 SELECT {PACK}
-FROM unnest(%(channels)s::int8[], %(since)s::int8[]) WITH ORDINALITY AS x(channel_id, since, i)
+FROM unnest(%(channels)s::int8[], %(since)s::timestamptz[])
+     WITH ORDINALITY AS x(channel_id, since, i)
 CROSS JOIN LATERAL (
     SELECT ts, value, quality FROM reading
-    WHERE channel_id = x.channel_id AND ts >= %(oldest)s::timestamptz
-      AND ts >= timestamptz 'epoch' + x.since * interval '1 microsecond'
+    WHERE channel_id = x.channel_id AND ts >= %(oldest)s::timestamptz AND ts >= x.since
     OFFSET 0) r
 """  # noqa: S608 - how rows are packed
+
+_FOR_FEW: Final = """
+SELECT set_config('timescaledb.enable_chunk_append', %s, true),
+       set_config('enable_bitmapscan', %s, true)
+"""
 
 # The newest reading of each channel before the end of a minute, if it is not too old to hold;
 # `oldest` and `end` keep other chunks out of it.
@@ -204,9 +209,15 @@ class StoredReadings:
         *,
         sql: LiteralString = _READINGS,
         also: Mapping[str, Any] | None = None,
+        unpacked_from_day: int | None = None,
     ) -> None:
-        """Read by ``sql``, which takes the parameters ``also`` beside those of requests."""
+        """Read by ``sql``, which takes the parameters ``also`` beside those of requests.
+
+        ``unpacked_from_day``: the day since the epoch from which on none of the channels' readings
+        are packed for as long as these are read; None: not known.
+        """
         self._connection = connection
+        self._unpacked_from_day = unpacked_from_day
         self._sql: LiteralString = sql
         self._also = dict(also or {})
 
@@ -262,25 +273,29 @@ class StoredReadings:
 
     def since(self, channels: Integers, since_us: Integers) -> Series:
         """Read all of each channel from its instant (microseconds since the epoch) on."""
-        oldest_s = int(since_us.min()) // 1_000_000 if since_us.size else 0
-        history.open_days(
-            self._connection,
-            channels=channels,
-            firsts=days_of(since_us),
-            lasts=np.full(channels.size, history.LAST_DAY),
-        )
-        # a look-up in the newest chunk costs twice as much by way of TimescaleDB's node for many
-        self._connection.execute("SET LOCAL timescaledb.enable_chunk_append = off")
+        if not channels.size:
+            return self._packed(_SINCE, {}, 0)
+        oldest_us = int(since_us.min())
+        if self._unpacked_from_day is None or day_of(oldest_us) < self._unpacked_from_day:
+            history.open_days(
+                self._connection,
+                channels=channels,
+                firsts=days_of(since_us),
+                lasts=np.full(channels.size, history.LAST_DAY),
+            )
+        # a look-up in the newest chunk costs twice as much by way of TimescaleDB's node for many,
+        # and half as much again by way of a bitmap
+        self._connection.execute(_FOR_FEW, ("off", "off"))
         series = self._packed(
             _SINCE,
             {
                 "channels": channels,
-                "since": since_us,
-                "oldest": datetime.fromtimestamp(oldest_s, UTC),
+                "since": instants(since_us),
+                "oldest": datetime.fromtimestamp(oldest_us // 1_000_000, UTC),
             },
             channels.size,
         )
-        self._connection.execute("SET LOCAL timescaledb.enable_chunk_append = on")
+        self._connection.execute(_FOR_FEW, ("on", "on"))
         return series
 
     def neighbours(
