@@ -157,12 +157,10 @@ def affected(plan: FacilityPlan, ranges: Ranges) -> dict[int, set[int]]:
     Some change a judgement and no minute: a load, one that tells of maintenance, or of the interval
     that readings come at, which hours of the day after it are judged by.
     """
-    under_rule = [plan.sources[source_id].closing is not None for source_id in ranges.ids.tolist()]
+    under_rule = plan.arrays.is_under_rule[plan.arrays.sources(ranges.ids)]
     hours = {
         source_id: {hour for interval in of_source for hour in interval.hours}
-        for source_id, of_source in ranges.where(np.array(under_rule, dtype=np.bool_))
-        .by_id()
-        .items()
+        for source_id, of_source in ranges.where(under_rule).by_id().items()
     }
     return hour_points.with_learning_hours(plan, hours)
 

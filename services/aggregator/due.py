@@ -41,21 +41,22 @@ class Work:
 def invalidated_ranges(
     readings: HeadReadings, plan: FacilityPlan, changed: Invalidations, current_minute: int
 ) -> Ranges:
-    """Return the minutes that changed readings may speak of, by source of the plan."""
-    selected = changed.among(plan.channels)
-    readings.refresh(*selected.since())
-    return expand.affected(readings, plan, selected, current_minute)
+    """Return the minutes that changed readings of the plan's channels may speak of, by source."""
+    readings.refresh(*changed.since())
+    return expand.affected(readings, plan, changed, current_minute)
 
 
 def work_on(
     connection: psycopg.Connection[Any], plan: FacilityPlan, changed: Invalidations, ranges: Ranges
 ) -> Work:
-    """Why these minutes are computed, and which hours are finalised again."""
-    selected = changed.among(plan.channels)
+    """Why these minutes are computed, and which hours are finalised again.
+
+    ``changed``: readings of the plan's channels.
+    """
     return Work(
         ranges=ranges,
-        reasons=InvalidationReasons(plan, selected),
-        hours_to_finalise=_of_sources(plan, calibrations.refresh(connection, plan, selected)),
+        reasons=InvalidationReasons(plan, changed),
+        hours_to_finalise=_of_sources(plan, calibrations.refresh(connection, plan, changed)),
     )
 
 

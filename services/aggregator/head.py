@@ -64,6 +64,7 @@ class Head:
         self.channels = np.zeros(0, dtype=np.int64)
         self._registers = np.zeros(0, dtype=np.bool_)
         self._base_us = 0
+        self._dropped_before_us = 0
         self._keys = np.zeros(0, dtype=np.int64)
         self._value = np.zeros(0)
         #: keys of uncertain readings, of which there are few or none
@@ -81,7 +82,8 @@ class Head:
     ) -> HeadReadings:
         """Return the readings for one tick that found the facility's sequence to be ``sequence``.
 
-        ``unpacked_from_day``: see :class:`StoredReadings`. They are relied on in the next one only if :meth:`keep` is called after its commit.
+        They are relied on in the next one only if :meth:`keep` is called after its commit.
+        ``unpacked_from_day``: see :class:`StoredReadings`.
         """
         begin_us = current_minute * MINUTE_US
         if (
@@ -92,9 +94,7 @@ class Head:
         ):
             self._forget()
             self._plan = plan
-            self.channels = np.array(sorted(plan.channels), dtype=np.int64)
-            kinds = [plan.channels[c].kind for c in self.channels.tolist()]
-            self._registers = np.array([kind == "counter" for kind in kinds], dtype=np.bool_)
+            self.channels, self._registers = plan.arrays.channel_ids, plan.arrays.is_register
             self._known = np.zeros(self.channels.size, dtype=np.bool_)
             self._whole = np.zeros(self.channels.size, dtype=np.bool_)
             self._base_us = begin_us - (1 << (_TIME_BITS - 1))
@@ -157,20 +157,26 @@ class Head:
 
     def put(self, numbers: Integers, since_us: Integers, series: Series) -> None:
         """Replace all of each channel from its instant on with the readings given."""
-        since = np.full(self.channels.size, np.iinfo(np.int64).max)
-        since[numbers] = self._keys_of(numbers, since_us)
-        remaining = self._keys < since[self._keys >> _TIME_BITS]
-        owner = numbers[series.owner]
-        informative = ~self._registers[owner] | np.isfinite(series.value)
-        keys = self._keys_of(owner[informative], series.ts_us[informative])
+        owner = series.owner
+        informative = ~self._registers[numbers[owner]] | np.isfinite(series.value)
+        owner = owner[informative]
+        keys = self._keys_of(numbers[owner], series.ts_us[informative])
         if self._uncertain.size or series.uncertain is not None:
+            since = np.full(self.channels.size, np.iinfo(np.int64).max)
+            since[numbers] = self._keys_of(numbers, since_us)
             left = self._uncertain[self._uncertain < since[self._uncertain >> _TIME_BITS]]
             more = keys[:0] if series.uncertain is None else keys[series.uncertain[informative]]
             self._uncertain = np.concatenate((left, more))
-        keys = np.concatenate((self._keys[remaining], keys))
-        value = np.concatenate((self._value[remaining], series.value[informative]))
-        order = np.argsort(keys, kind="stable")
-        self._keys, self._value = keys[order], value[order]
+        # what is there is many times what is new: it is moved as it lies, and not sorted again
+        first, end = self.places(numbers, since_us), self.starts(numbers + 1)
+        remaining = np.ones(self._keys.size, dtype=np.bool_)
+        remaining[_through(first, end - first)] = False
+        gone_before = np.cumsum(end - first) - (end - first)
+        counts = np.bincount(owner, minlength=numbers.size)
+        is_new = np.zeros(self._keys.size - int((end - first).sum()) + keys.size, dtype=np.bool_)
+        is_new[_through(first - gone_before + np.cumsum(counts) - counts, counts)] = True
+        self._keys = _woven(is_new, self._keys[remaining], keys)
+        self._value = _woven(is_new, self._value[remaining], series.value[informative])
 
     def know(self, numbers: Integers, whole: Bools) -> None:
         """Note that the channels' newest readings are all there; ``whole``: so are all others."""
@@ -189,8 +195,10 @@ class Head:
         return (numbers << _TIME_BITS) + np.clip(ts_us - self._base_us, 0, (1 << _TIME_BITS) - 1)
 
     def _drop_old(self, before_us: int) -> None:
-        if not self._keys.size:
+        # what is old changes when a minute begins
+        if not self._keys.size or before_us == self._dropped_before_us:
             return
+        self._dropped_before_us = before_us
         numbers = np.flatnonzero(self._known)
         starts = self.starts(numbers)
         first = self.places(numbers, np.full(numbers.size, before_us)) - _AROUND
@@ -273,7 +281,7 @@ class HeadReadings:
         )
         sizes = np.where(here, highs - lows, 0)
         bounds = np.concatenate(([0], np.cumsum(sizes)))
-        places = np.repeat(lows - bounds[:-1], sizes) + np.arange(bounds[-1])
+        places = _through(lows, sizes)
         ts_us, value = head.values(places)
         uncertain = head.uncertain(places)
         if here.all():
@@ -310,3 +318,17 @@ class HeadReadings:
                 channels[~here], since_us[~here], lasts[~here], count
             )
         return before, after
+
+
+def _through(firsts: Integers, sizes: Integers) -> Integers:
+    """Return so many consecutive places from each first one on, one after the other."""
+    begins = np.cumsum(sizes) - sizes
+    return np.repeat(firsts - begins, sizes) + np.arange(int(sizes.sum()))
+
+
+def _woven(is_new: Bools, old: NDArray[Any], new: NDArray[Any]) -> NDArray[Any]:
+    """Return both as one, the new ones at the places given."""
+    both = np.empty(is_new.size, dtype=old.dtype)
+    both[is_new] = new
+    both[~is_new] = old
+    return both

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -79,11 +79,9 @@ class Invalidations:
         channels, first = np.unique(self.channels, return_index=True)
         return channels, self.since_us[first]
 
-    def among(self, channels: Container[int]) -> Invalidations:
-        """Those of some channels."""
-        chosen = np.array(
-            [channel in channels for channel in self.channels.tolist()], dtype=np.bool_
-        )
+    def among(self, channels: Integers) -> Invalidations:
+        """Those of some channels, none of which is given twice."""
+        chosen = np.isin(self.channels, channels)
         return replace(
             self,
             channels=self.channels[chosen],
@@ -107,12 +105,12 @@ class InvalidationReasons(Mapping[int, str]):
 
     def __init__(self, plan: FacilityPlan, invalidations: Invalidations) -> None:
         self._plan, self._reason = plan, invalidations.reason
-        self._invalidated = np.unique(invalidations.channels).tolist()
+        self._invalidated = invalidations.channels
 
     @cached_property
     def _channels(self) -> dict[int, list[str]]:
         names: dict[int, list[str]] = {}
-        for channel in self._invalidated:
+        for channel in np.unique(self._invalidated).tolist():
             for source_id in self._plan.fed_by[channel]:
                 names.setdefault(source_id, []).append(self._plan.channel_names[channel])
         return names

@@ -289,8 +289,10 @@ def _compute_invalidated(context: _TickContext) -> bool:
     claimed = claims.pairs(connection, plan.id, context.pieces.pairs)
     if claimed is None:
         return False
-    changed = Invalidations.claimed(claimed)
-    context.changed_ranges.channels.update(changed.bounds())
+    every = Invalidations.claimed(claimed)
+    # those that no source uses are watched by limits alone
+    context.changed_ranges.add_channels(every)
+    changed = every.among(plan.arrays.channel_ids)
     ranges = due.invalidated_ranges(context.readings, plan, changed, context.newest_minute)
     work = due.work_on(connection, plan, changed, ranges)
     if context.rest_waits:

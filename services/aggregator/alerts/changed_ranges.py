@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from services.aggregator.invalidations import Invalidations
 from services.core.store.emissions.minute_changes import Changes
 
 Integers = NDArray[np.int64]
@@ -19,8 +20,7 @@ class ChangedRanges:
 
     #: sources, minutes of them, and why
     _changes: list[tuple[Integers, Integers, Mapping[int, str]]] = field(default_factory=list)
-    #: first and last changed minutes, by channel
-    channels: dict[int, tuple[int, int]] = field(default_factory=dict)
+    _invalidations: list[Invalidations] = field(default_factory=list)
     #: minutes at which the first and last changed means of pollutants begin, by source
     means: dict[int, tuple[int, int]] = field(default_factory=dict)
 
@@ -29,6 +29,10 @@ class ChangedRanges:
         if len(changes):
             columns = changes.columns
             self._changes.append((columns["sources"], columns["minutes"], reasons))
+
+    def add_channels(self, changed: Invalidations) -> None:
+        """Add changed minutes of channels."""
+        self._invalidations.append(changed)
 
     def add_means(self, changed: Mapping[int, tuple[int, int]]) -> None:
         """Add changed means of the pollutants of sources."""
@@ -40,6 +44,14 @@ class ChangedRanges:
         """Add a source's changed minutes from ``first`` to ``last``, both included."""
         ends = np.array([first, last], dtype=np.int64)
         self._changes.append((np.full(2, source), ends, {source: reason}))
+
+    @property
+    def channels(self) -> dict[int, tuple[int, int]]:
+        """Return the first and last changed minutes, by channel."""
+        bounds: dict[int, tuple[int, int]] = {}
+        for changed in self._invalidations:
+            bounds |= changed.bounds()
+        return bounds
 
     @property
     def sources(self) -> dict[int, tuple[int, int]]:

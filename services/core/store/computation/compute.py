@@ -19,8 +19,8 @@ from services.core.store.computation.ranges import Integers, Ranges
 from services.core.store.emissions.minute_changes import SourceMinutes
 from services.core.store.readings.series import Series, SeriesRequests
 from services.core.store.registry.plan import SourcePlan
+from services.core.store.registry.plan_arrays import PlanArrays, RuleTable
 from services.core.store.schema.figures import COMPUTED_TIMES, MASSES
-from services.core.timeline.instants import MINUTE_US
 from services.core.timeline.intervals import Interval
 
 
@@ -43,6 +43,11 @@ class AnyPlan(Protocol):
     @property
     def channels(self) -> Mapping[int, ChannelRule]:
         """Return the rules of their channels by id."""
+        ...
+
+    @property
+    def arrays(self) -> PlanArrays:
+        """Return both as arrays."""
         ...
 
 
@@ -74,31 +79,19 @@ class _Computed:
 
 def sources(readings: AnyReadings, plan: AnyPlan, ranges: Ranges) -> list[SourceMinutes]:
     """Masses of the sources over their ranges, in the database's integers."""
-    groups: dict[tuple[object, ...], list[int]] = {}
-    channels: list[int] = []
-    counts: list[int] = []
-    for row, source_id in enumerate(ranges.ids.tolist()):
-        source = plan.sources[source_id]
-        source_channels = source.inputs.values()
-        rates = tuple([plan.channels[channel].is_rate for channel in source_channels])
-        groups.setdefault((id(source.method), tuple(source.inputs), rates), []).append(row)
-        counts.append(len(source_channels))
-        channels += source_channels
-    rows = np.repeat(np.arange(len(counts)), counts)
-    place = np.cumsum(counts) - counts
+    arrays = plan.arrays
+    of_row = arrays.sources(ranges.ids)
+    channels, row, place = arrays.inputs.of_each(of_row)
     wanted, union_row = Ranges(
-        ids=np.array(channels, dtype=np.int64), firsts=ranges.firsts[rows], lasts=ranges.lasts[rows]
+        ids=channels, firsts=ranges.firsts[row], lasts=ranges.lasts[row]
     ).union()
-    computed = _minutes(readings, plan.channels, wanted)
+    computed = _minutes(readings, arrays.rules, arrays.rule[arrays.channels(wanted.ids)], wanted)
     masses = []
-    for members in groups.values():
-        group = np.array(members, dtype=np.int64)
-        of_group = Ranges(
-            ids=ranges.ids[group], firsts=ranges.firsts[group], lasts=ranges.lasts[group]
-        )
+    for members in _equal(arrays.method[of_row]):
+        of_group = ranges.where(members)
         source = plan.sources[int(of_group.ids[0])]
         inputs = {
-            role: (plan.channels[channel].is_rate, union_row[place[group] + k])
+            role: (plan.channels[channel].is_rate, union_row[place[members] + k])
             for k, (role, channel) in enumerate(source.inputs.items())
         }
         masses.append(_masses(source, of_group, computed, inputs))
@@ -111,7 +104,9 @@ def series(
     wanted: Mapping[int, Iterable[Interval]],
 ) -> dict[int, list[MinuteSeries]]:
     """Compute each channel's minutes over its ranges, joined where these lie close together."""
-    computed = _minutes(readings, rules, Ranges.from_intervals(wanted).union()[0])
+    ranges = Ranges.from_intervals(wanted).union()[0]
+    table, number = RuleTable.numbered(rules[channel] for channel in ranges.ids.tolist())
+    computed = _minutes(readings, table, number, ranges)
     series: dict[int, list[MinuteSeries]] = {}
     for i, channel in enumerate(computed.ranges.ids.tolist()):
         is_rate = rules[channel].is_rate
@@ -124,27 +119,17 @@ def containing(series: list[MinuteSeries], minute: int) -> MinuteSeries:
     return next(s for s in series if s.first_minute <= minute < s.first_minute + s.value.size)
 
 
-def _minutes(readings: AnyReadings, rules: Mapping[int, ChannelRule], ranges: Ranges) -> _Computed:
-    numbers: dict[int, int] = {}
-    distinct: list[ChannelRule] = []
-    number = np.empty(len(ranges), dtype=np.int64)
-    for i, channel in enumerate(ranges.ids.tolist()):
-        rule = rules[channel]
-        number[i] = n = numbers.setdefault(id(rule), len(distinct))
-        if n == len(distinct):
-            distinct.append(rule)
-    context = [rule.context for rule in distinct]
-
-    def column(values: Iterable[int]) -> Integers:
-        return np.fromiter(values, dtype=np.int64, count=len(distinct))[number]
-
+def _minutes(
+    readings: AnyReadings, rules: RuleTable, number: Integers, ranges: Ranges
+) -> _Computed:
+    """Compute ranges of channels; ``number``: that of each one's rule."""
     stored = readings.read(
         SeriesRequests(
             channels=ranges.ids,
-            firsts=ranges.firsts - column(-(-c.lead_us // MINUTE_US) for c in context),
-            lasts=ranges.lasts + column(-(-c.trail_us // MINUTE_US) for c in context),
-            before=column(c.before for c in context),
-            after=column(c.after for c in context),
+            firsts=ranges.firsts - rules.lead[number],
+            lasts=ranges.lasts + rules.trail[number],
+            before=rules.before[number],
+            after=rules.after[number],
         )
     )
     sizes = ranges.lasts - ranges.firsts + 1
@@ -161,7 +146,7 @@ def _minutes(readings: AnyReadings, rules: Mapping[int, ChannelRule], ranges: Ra
         place = (
             np.arange(owner.size) + (stored.bounds[rows] - (np.cumsum(lengths) - lengths))[owner]
         )
-        rule = distinct[number[rows[0]]]
+        rule = rules.rules[number[rows[0]]]
         values, covered, estimated = rule.minutes_of_many(
             stored.ts_us[place],
             stored.value[place],

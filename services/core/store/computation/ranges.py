@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +38,8 @@ class Ranges:
     def __len__(self) -> int:
         return self.ids.size
 
-    def where(self, chosen: NDArray[np.bool_]) -> Ranges:
-        """Those chosen."""
+    def where(self, chosen: NDArray[Any]) -> Ranges:
+        """Those chosen, by number or by whether each is."""
         return Ranges(ids=self.ids[chosen], firsts=self.firsts[chosen], lasts=self.lasts[chosen])
 
     def without(self, intervals: Mapping[int, Iterable[Interval]]) -> Ranges:

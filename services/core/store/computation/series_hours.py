@@ -16,6 +16,7 @@ from services.core.store.computation.compute import AnyPlan
 from services.core.store.computation.ranges import Ranges
 from services.core.store.factor_series.methods import with_hours
 from services.core.store.registry.plan import SourcePlan
+from services.core.store.registry.plan_arrays import PlanArrays
 
 
 class PlanWithSeries(AnyPlan, Protocol):
@@ -38,6 +39,8 @@ class _Given:
 
     sources: Mapping[int, SourcePlan]
     channels: Mapping[int, ChannelRule]
+    #: equal methods are given equal hours
+    arrays: PlanArrays
 
 
 def given_hours(
@@ -65,4 +68,6 @@ def given_hours(
         connection, {i: plan.sources[i].method for i in source_ids}, hours, plan.as_of
     )
     given = {i: replace(plan.sources[i], method=method) for i, method in methods.items()}
-    return _Given(sources=ChainMap(given, dict(plan.sources)), channels=plan.channels)
+    return _Given(
+        sources=ChainMap(given, dict(plan.sources)), channels=plan.channels, arrays=plan.arrays
+    )

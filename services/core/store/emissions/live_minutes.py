@@ -38,6 +38,8 @@ class LiveMinutes:
     def read(self, connection: psycopg.Connection[Any], keys: NDArray[np.int64]) -> MinuteRows:
         """Read the rows that are stored of ascending keys, and maybe others."""
         missing = keys[~self._rows.present(keys)]
+        if not missing.size:
+            return self._rows
         return self._rows.with_newer(minute_rows.stored(connection, missing))
 
     def remember(self, rows: MinuteRows) -> None:

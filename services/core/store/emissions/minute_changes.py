@@ -124,6 +124,8 @@ class Changes:
 
     def split(self, hours: Mapping[int, Collection[int]]) -> tuple[Changes, Changes]:
         """Return the changes within the hours (since the epoch, by source), and the others."""
+        if not len(self):
+            return self, self
         inside = np.array(
             [
                 minute // 60 in hours.get(source_id, ())
@@ -141,6 +143,8 @@ class Changes:
 
     def plus(self, other: Changes) -> Changes:
         """Return both sets of changes as one."""
+        if not (len(self) and len(other)):
+            return self if len(self) else other
         return Changes(
             columns={
                 name: np.concatenate((column, other.columns[name]))

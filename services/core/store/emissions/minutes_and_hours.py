@@ -92,6 +92,8 @@ def change_hours(
 
     ``reasons`` by source: why, for those that were closed.
     """
+    if not len(changes):
+        return 0
     hours = changes.by_hour()
     # changes that cancel each other out change nothing
     hours = hours.where(hours.any_of(IN_HOURS))

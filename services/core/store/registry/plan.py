@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,7 @@ from services.core.accounting.stack.qa import CalibrationRule
 from services.core.facility import assemble, assemble_closing, assemble_pollutants, model
 from services.core.store.factor_series.methods import counts_by_series
 from services.core.store.registry import factors
+from services.core.store.registry.plan_arrays import PlanArrays
 from services.core.store.registry.retirements import Retirement
 from services.core.store.registry.watch_plan import WatchPlan, watch_plan
 
@@ -72,7 +74,7 @@ class SourcePlan:
     operates_above: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class FacilityPlan:
     """One facility at one revision of the registry."""
 
@@ -102,6 +104,11 @@ class FacilityPlan:
     with_series: frozenset[int] = frozenset()
     #: when values by the hour were known; None: now
     as_of: datetime | None = None
+
+    @cached_property
+    def arrays(self) -> PlanArrays:
+        """Return its sources and channels as arrays."""
+        return PlanArrays.from_plan(self.sources, self.channels, self.fed_by)
 
     def reads_log(self, source_id: int) -> bool:
         """Whether a source of the plan reads a log of events, which is known without readings."""

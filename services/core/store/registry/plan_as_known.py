@@ -17,6 +17,7 @@ from services.core.store.factor_series.methods import counts_by_series
 from services.core.store.registry import factors
 from services.core.store.registry.channel_as_known import channel_as_known
 from services.core.store.registry.plan import SourcePlan
+from services.core.store.registry.plan_arrays import PlanArrays
 
 _SOURCE: TypeAdapter[model.StoredSource] = TypeAdapter(model.StoredSource)
 
@@ -64,6 +65,13 @@ class SourceAsKnown:
     def with_series(self) -> frozenset[int]:
         """Return its id if it counts by factors by the hour."""
         return frozenset({self.source.id} if counts_by_series(self.source.method) else ())
+
+    @property
+    def arrays(self) -> PlanArrays:
+        """Return it and its channels as arrays."""
+        return PlanArrays.from_plan(
+            self.sources, self.channels, dict.fromkeys(self.channels, (self.source.id,))
+        )
 
 
 def changes(
