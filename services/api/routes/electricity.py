@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import AfterValidator, Field
@@ -27,16 +28,21 @@ from services.api.http.pages import MAX_ROWS
 from services.api.http.parameters import FacilityList, Instant, TimeSpan
 from services.api.http.problems import NotFound, TooManyRows
 from services.api.http.shapes import Row, Shape
+from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
 from services.api.models.electricity import ContractUse, ElectricityUse, StorageFlow
 from services.api.models.electricity_rows import contract_rows, storage_rows, use_rows
+from services.api.routes.answer_validators import emissions_validator
 from services.api.routes.electricity_reading import (
     FacilityElectricity,
-    MatchedFacility,
     read_matched,
     stated_electricity,
 )
 from services.core.facility.electricity import Electricity
+from services.core.store.answers.buckets import Buckets
+from services.core.store.answers.electricity import MatchedElectricity
 from services.core.store.answers.facility_queries import FacilityRow
+
+_YEAR = timedelta(days=366)
 
 router = APIRouter(tags=["electricity"])
 
@@ -47,6 +53,26 @@ _STORAGE = Shape(StorageFlow, arrow=True)
 _ALL = (
     "Only facilities whose file states `electricity` have rows. Intervals are whole hours or made"
     " of them: the first begins at or before `from`."
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _List:
+    """What one of the calls lists."""
+
+    shape: Shape
+    #: of a facility, in its intervals, up to an instant
+    rows: Callable[[FacilityRow, MatchedElectricity, Buckets, datetime], Iterator[Row]]
+    #: rows of one interval of a facility
+    count: Callable[[Electricity], int]
+
+
+_USES_LIST = _List(shape=_USES, rows=use_rows, count=lambda _: 1)
+_CONTRACTS_LIST = _List(shape=_CONTRACTS, rows=contract_rows, count=lambda e: len(e.contracts))
+_STORAGE_LIST = _List(
+    shape=_STORAGE,
+    rows=lambda facility, hours, buckets, _: storage_rows(facility, hours, buckets),
+    count=lambda e: len(e.storage),
 )
 
 
@@ -96,22 +122,19 @@ class ElectricityQuery(TimeSpan):
         f" facility's rule of matching, and CO2 both location-based and market-based. {_ALL}",
         NotFound,
         TooManyRows,
-    ),
+    )
+    | NOT_MODIFIED,
 )
 async def get_electricity(
+    request: Request,
     context: InContext,
     who: Reader,
     query: Annotated[ElectricityQuery, FromQuery()],
     accept: Accept = "",
+    if_none_match: IfNoneMatch = "",
 ) -> Response:
     """List loads with what is matched of them."""
-    facilities, read, now = await _read(context, who, query)
-    rows = [
-        row
-        for part in read
-        for row in use_rows(part.asked.facility, part.hours, part.asked.buckets, now)
-    ]
-    return _answer(rows, _USES, facilities, query, accept)
+    return await _answer(_USES_LIST, request, context, who, query, accept, if_none_match)
 
 
 @router.get(
@@ -122,22 +145,19 @@ async def get_electricity(
         f"A row for each contract and interval: what it has, and what the load uses of it. {_ALL}",
         NotFound,
         TooManyRows,
-    ),
+    )
+    | NOT_MODIFIED,
 )
 async def get_contracts(
+    request: Request,
     context: InContext,
     who: Reader,
     query: Annotated[ElectricityQuery, FromQuery()],
     accept: Accept = "",
+    if_none_match: IfNoneMatch = "",
 ) -> Response:
     """List contracts with what is used of them."""
-    facilities, read, now = await _read(context, who, query, lambda e: len(e.contracts))
-    rows = [
-        row
-        for part in read
-        for row in contract_rows(part.asked.facility, part.hours, part.asked.buckets, now)
-    ]
-    return _answer(rows, _CONTRACTS, facilities, query, accept)
+    return await _answer(_CONTRACTS_LIST, request, context, who, query, accept, if_none_match)
 
 
 @router.get(
@@ -149,52 +169,31 @@ async def get_contracts(
         f" charging emitted. {_ALL}",
         NotFound,
         TooManyRows,
-    ),
+    )
+    | NOT_MODIFIED,
 )
 async def get_storage(
+    request: Request,
     context: InContext,
     who: Reader,
     query: Annotated[ElectricityQuery, FromQuery()],
     accept: Accept = "",
+    if_none_match: IfNoneMatch = "",
 ) -> Response:
     """List storages with what their charging emitted."""
-    facilities, read, _ = await _read(context, who, query, lambda e: len(e.storage))
-    rows = [
-        row
-        for part in read
-        for row in storage_rows(part.asked.facility, part.hours, part.asked.buckets)
-    ]
-    return _answer(rows, _STORAGE, facilities, query, accept)
+    return await _answer(_STORAGE_LIST, request, context, who, query, accept, if_none_match)
 
 
-def _answer(
-    rows: Sequence[Row],
-    shape: Shape,
-    facilities: Sequence[FacilityRow],
-    query: ElectricityQuery,
-    accept: str,
-) -> Response:
-    key = shape.columns[2]
-    ordered = sorted(rows, key=lambda row: (row["time"], row["facility"], row[key] or ""))
-    return table_answer(
-        shape.table_of(ordered),
-        shape,
-        accept=accept,
-        name=query.format,
-        headers=retired_header(facilities, query.facility),
-    )
-
-
-async def _read(
+async def _answer(
+    listing: _List,
+    request: Request,
     context: InContext,
     who: Reader,
     query: ElectricityQuery,
-    count_rows: Callable[[Electricity], int] = lambda _: 1,
-) -> tuple[list[FacilityRow], list[MatchedFacility], datetime]:
-    """Read and match what is asked for; the last is up to when.
-
-    ``count_rows``: of one interval of a facility.
-    """
+    accept: str,
+    if_none_match: str,
+) -> Response:
+    """Read and match what is asked for, unless the caller has it."""
     now = context.clock.now()
     if query.as_of is not None:
         now = min(now, query.as_of)
@@ -203,21 +202,49 @@ async def _read(
     until = min(ends, now)
     interval = query.length(begins, ends)
     facilities = await visible_facilities(context, who, query.facility)
+    validator = None
+    if query.as_of is None:
+        async with context.database.read() as connection:
+            validator = await emissions_validator(
+                connection,
+                request,
+                facilities,
+                begins,
+                ends,
+                # a rule may match a whole year
+                longest=2 * interval.mean + 2 * _YEAR,
+                now=now,
+            )
     stated = await stated_electricity(context, facilities, query.as_of)
-    rows = sum(count_rows(electricity) for _, electricity in stated)
-    count = rows * count_about(interval, begins, until)
+    if any(electricity.factors for _, electricity in stated):
+        # the state of totals tells nothing of values by the hour that contracts alone use
+        validator = None
+    if validator is not None and validator.holds(if_none_match):
+        return validator.not_modified()
+    count = sum(listing.count(e) for _, e in stated) * count_about(interval, begins, until)
     if count > MAX_ROWS:
         raise TooManyRows(
             f"The answer would have about {count} rows, more than {MAX_ROWS}; use a coarser"
             " interval (or `auto`), a shorter time span or fewer facilities."
         )
-    read = []
+    rows: list[Row] = []
     async with context.database.read() as connection:
         for facility, electricity in stated:
             buckets = cut(interval, begins, until, timezone=facility.timezone, limit=MAX_ROWS)
+            if not buckets:
+                continue
             asked = FacilityElectricity(facility=facility, stated=electricity, buckets=buckets)
-            if buckets:
-                read.append(
-                    await read_matched(context, connection, asked, now=now, as_of=query.as_of)
-                )
-    return facilities, read, now
+            hours = await read_matched(context, connection, asked, now=now, as_of=query.as_of)
+            rows += listing.rows(facility, hours, buckets, now)
+    key = listing.shape.columns[2]
+    rows.sort(key=lambda row: (row["time"], row["facility"], row[key] or ""))
+    return table_answer(
+        listing.shape.table_of(rows),
+        listing.shape,
+        accept=accept,
+        name=query.format,
+        headers={
+            **retired_header(facilities, query.facility),
+            **(validator.headers if validator else {}),
+        },
+    )

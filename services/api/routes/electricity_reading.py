@@ -52,14 +52,6 @@ class FacilityElectricity:
         return ZoneInfo(self.facility.timezone)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class MatchedFacility:
-    """The hours of a facility, matched with its contracts."""
-
-    asked: FacilityElectricity
-    hours: MatchedElectricity
-
-
 async def stated_electricity(
     context: Context, facilities: Sequence[FacilityRow], as_of: datetime | None
 ) -> list[tuple[FacilityRow, Electricity]]:
@@ -76,7 +68,7 @@ async def read_matched(
     *,
     now: datetime,
     as_of: datetime | None,
-) -> MatchedFacility:
+) -> MatchedElectricity:
     """Read the hours of a facility, up to ``now``, and match them.
 
     :raises TooManyRows: there are more than one answer matches.
@@ -117,11 +109,8 @@ async def read_matched(
     load = await load_hours(connection, bought, first_us, end_us, now=now, then=then)
     amounts = await amount_hours(connection, channels, first_us, end_us, now=now, then=then)
     factors = await _factors(context, asked, load.hour_us, as_of)
-    return MatchedFacility(
-        asked=asked,
-        hours=matched_electricity(
-            asked.stated, load, amounts, zone=asked.zone, now=now, factors=factors
-        ),
+    return matched_electricity(
+        asked.stated, load, amounts, zone=asked.zone, now=now, factors=factors
     )
 
 

@@ -327,6 +327,25 @@ async def test_an_answer_as_of_a_time_has_the_contracts_and_hours_of_then(
     assert (then["load_kwh"], then["matched_kwh"]) == (45_000, 30_000)
 
 
+async def test_who_has_the_answer_is_told_that_nothing_changed(
+    client: httpx.AsyncClient, sites: str, clock: FixedClock
+) -> None:
+    asked = {"facility": "matched", "from": FIRST, "to": LAST, "interval": "1d"}
+    answer = await client.get("/v1/electricity", params=asked)
+    known = {"If-None-Match": answer.headers["etag"]}
+    clock.instant = NOW.replace(second=50)
+    again = await client.get("/v1/electricity", params=asked, headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+    with psycopg.connect(sites, autocommit=True) as connection:
+        connection.execute("UPDATE facility_progress SET sequence = sequence + 1")
+    again = await client.get("/v1/electricity", params=asked, headers=known)
+    assert (again.status_code, again.json()) == (200, answer.json())
+    # of contracts with factors nobody can tell, nor of the past
+    for more in ({"facility": "months"}, {"as_of": "2026-11-23T12:00:00Z"}):
+        answer = await client.get("/v1/electricity", params={**asked, **more})
+        assert "etag" not in answer.headers
+
+
 async def test_it_comes_as_csv_and_arrow_and_nobody_else_has_rows(
     client: httpx.AsyncClient,
 ) -> None:
