@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from fractions import Fraction
+from functools import cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.api.models.emission_table import ListedSource, Series, lengths_ms
+from services.api.models.emission_table import ListedSource, Series, lengths_ms, local_days
 from services.core.accounting.intensity.allocation import Allocation, in_force
 from services.core.accounting.intensity.ratio import (
     Amount,
@@ -73,6 +74,9 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
+_ratio = cache(unit_ratio)
+
+
 class FacilitySums:
     """The columns of a facility's sources and production channels, to be added up by product."""
 
@@ -85,12 +89,17 @@ class FacilitySums:
         now: datetime,
     ) -> None:
         shape = (len(buckets), len(series.sources))
-        self._zone = ZoneInfo(facility.timezone)
+        zone = ZoneInfo(facility.timezone)
         self._active = {source.id for source in facility.sources}
         self._sources = {listed.source.slug: i for i, listed in enumerate(series.sources)}
         self._listed = series.sources
         self._buckets = buckets
-        self._days = [bucket.begins.astimezone(self._zone).date() for bucket in buckets]
+        self._days, self._end_days = (
+            [date.fromordinal(day) for day in local_days(instants_us, zone).tolist()]
+            for instants_us in (buckets.begins_us, buckets.ends_us)
+        )
+        self._allocations: dict[str, tuple[Allocation, ...]] = {}
+        self._by_day: dict[tuple[str, date], tuple[Allocation, ...]] = {}
         self._known = columns.known.reshape(shape)
         self._masses = [columns.masses_ug[mass.name].reshape(shape) for mass in MASSES]
         self._amounts = columns.activity_n.reshape(shape)
@@ -105,30 +114,28 @@ class FacilitySums:
     def sum_of(self, product: Product, bucket: Bucket) -> ProductSum:
         """Add up what is a product's in a bucket, which is one of those read or made of some."""
         rows = self._rows(bucket)
-        holding = {row: in_force(product.allocations, self._days[row]) for row in rows}
-        shares: dict[tuple[int, Fraction], list[int]] = {}
-        for row, allocations in holding.items():
-            for part in allocations:
-                source = self._sources.get(part.source)
-                if source is not None and self._is_expected(source, rows):
-                    shares.setdefault((source, part.share), []).append(row)
+        holding: dict[Allocation, list[int]] = {}
+        for row in rows:
+            for part in self._in_force_on(product, self._days[row]):
+                holding.setdefault(part, []).append(row)
+        shares = [
+            (self._sources[part.source], part.share, its)
+            for part, its in holding.items()
+            if part.source in self._sources and self._is_expected(self._sources[part.source], rows)
+        ]
         counting = [self._sources[name] for name in product.production if name in self._sources]
-        masses = [self._mass(source, share, its) for (source, share), its in shares.items()]
+        masses = [self._mass(*share) for share in shares]
         amounts = [self._amount(name, product.unit, rows) for name in product.production]
+        sources = [source for source, _, _ in shares]
         return ProductSum(
             shared=tuple(
-                (self._listed[source], mass)
-                for (source, _), mass in zip(shares, masses, strict=True)
+                (self._listed[source], mass) for source, mass in zip(sources, masses, strict=True)
             ),
             ratio=intensity(masses, amounts),
-            coverage=self._coverage([(row, s) for (s, _), its in shares.items() for row in its]),
-            production_coverage=self._coverage([(r, s) for r in rows for s in counting]) or 0.0,
-            final=all(
-                self._final[row, source]
-                for row in rows
-                for source in {*counting, *(source for source, _ in shares)}
-            ),
-            allocations=tuple(dict.fromkeys(part for parts in holding.values() for part in parts)),
+            coverage=self._coverage([(its, source) for source, _, its in shares]),
+            production_coverage=self._coverage([(rows, source) for source in counting]) or 0.0,
+            final=bool(self._final[np.ix_(rows, [*counting, *sources])].all()),
+            allocations=tuple(holding),
         )
 
     def amount_of(
@@ -140,6 +147,15 @@ class FacilitySums:
             return Fraction()
         amount = self._amount(channel, unit, rows)
         return None if amount.n is None else amount.n * amount.per_unit / _BILLION
+
+    def _in_force_on(self, product: Product, day: date) -> tuple[Allocation, ...]:
+        """Return what holds on a day, by which many rows ask."""
+        if product.id not in self._allocations:
+            self._allocations[product.id] = product.allocations
+        key = product.id, day
+        if key not in self._by_day:
+            self._by_day[key] = in_force(self._allocations[product.id], day)
+        return self._by_day[key]
 
     def _rows(self, bucket: Bucket) -> range:
         ends = [to_us(bucket.begins), to_us(bucket.ends)]
@@ -155,15 +171,13 @@ class FacilitySums:
         known = [row for row in rows if self._known[row, source]]
         account = self._listed[source].account
         return SharedMass(
-            masses_ug=tuple(sum(int(m[row, source]) for row in known) for m in self._masses)
+            masses_ug=tuple(sum(column[known, source].tolist()) for column in self._masses)
             if known
             else None,
             share=share,
             components=None
             if account is None
-            else account.components(
-                self._days[rows[0]], self._buckets[rows[-1]].ends.astimezone(self._zone).date()
-            ),
+            else account.components(self._days[rows[0]], self._end_days[rows[-1]]),
         )
 
     def _amount(self, channel: str, unit: str, rows: Sequence[int]) -> Amount:
@@ -173,11 +187,13 @@ class FacilitySums:
         listed = self._listed[source]
         known = [row for row in rows if self._has_amount[row, source]]
         return Amount(
-            n=sum(int(self._amounts[row, source]) for row in known) if known else None,
-            per_unit=unit_ratio(listed.source.activity_unit or unit, unit),
+            n=sum(self._amounts[known, source].tolist()) if known else None,
+            per_unit=_ratio(listed.source.activity_unit or unit, unit),
             meters=() if listed.account is None else listed.account.meters,
         )
 
-    def _coverage(self, cells: Sequence[tuple[int, int]]) -> float | None:
-        expected = sum(float(self._length_ms[cell]) for cell in cells)
-        return sum(float(self._covered_ms[c]) for c in cells) / expected if expected else None
+    def _coverage(self, cells: Sequence[tuple[Sequence[int], int]]) -> float | None:
+        """Return the known share of rows of sources."""
+        expected = sum(float(self._length_ms[rows, source].sum()) for rows, source in cells)
+        covered = sum(float(self._covered_ms[rows, source].sum()) for rows, source in cells)
+        return covered / expected if expected else None

@@ -8,7 +8,8 @@ one of much.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Literal
@@ -90,18 +91,26 @@ def intensity(masses: Sequence[SharedMass], amounts: Sequence[Amount]) -> Intens
     if known:
         columns = zip(*(mass.masses_ug or () for mass in known), strict=True)
         shares = [mass.share for mass in known]
-        summed = tuple(
-            sum((ug * share for ug, share in zip(column, shares, strict=True)), Fraction())
-            for column in columns
-        )
+        summed = tuple(_product_sum(column, shares) for column in columns)
     amount = None
-    if all(part.n is not None for part in amounts):
-        amount = sum(((part.n or 0) * part.per_unit for part in amounts), Fraction())
+    counted = [part.n for part in amounts if part.n is not None]
+    if len(counted) == len(amounts):
+        amount = _product_sum(counted, [part.per_unit for part in amounts])
     code = _code(masses, amount)
     limits = None
     if code is None and amount:
         limits = _band(masses, amounts, amount)
     return Intensity(masses_ug=summed, amount_n=amount, code=code, band_per_unit=limits)
+
+
+def _product_sum(numbers: Iterable[int], factors: Sequence[Fraction]) -> Fraction:
+    """Add up products over their common denominator: many fractions take ten times as long."""
+    denominator = math.lcm(*(factor.denominator for factor in factors))
+    total = sum(
+        number * factor.numerator * (denominator // factor.denominator)
+        for number, factor in zip(numbers, factors, strict=True)
+    )
+    return Fraction(total, denominator)
 
 
 def _code(masses: Sequence[SharedMass], amount: Fraction | None) -> Code | None:
@@ -126,16 +135,15 @@ def _band(masses: Sequence[SharedMass], amounts: Sequence[Amount], amount: Fract
     """
     if any(mass.components is None for mass in masses) or not all(p.meters for p in amounts):
         return None
+    made = float(amount)
     of_production = tuple(
-        Component(
-            id=meter.id, percent=-meter.percent * float((part.n or 0) * part.per_unit / amount)
-        )
+        Component(id=meter.id, percent=-meter.percent * (part.n or 0) * float(part.per_unit) / made)
         for part in amounts
         for meter in part.meters
     )
     return band(
         Part(
-            kg=float((mass.masses_ug or (0,))[0] * mass.share / amount),
+            kg=(mass.masses_ug or (0,))[0] * float(mass.share) / made,
             components=(*(mass.components or ()), *of_production),
         )
         for mass in masses
