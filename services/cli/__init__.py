@@ -75,6 +75,9 @@ PARTS: Final = {
         "services.cli.grants", "secrets", "Grant facilities the use of secrets to sign messages."
     ),
     "factors": Part("services.cli.factors", "app", "List and import emission factors."),
+    "activities": Part(
+        "services.cli.activities", "app", "Import and list amounts of bills and the like."
+    ),
     "devices": Part("services.cli.devices", "app", "Manage broker accounts of devices."),
     "quarantine": Part(
         "services.cli.quarantine", "app", "List, replay and discard refused messages."

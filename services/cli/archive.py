@@ -14,13 +14,13 @@ from services.cli.archive_steps import (
     how_to_mend,
     month_of,
     place_of,
-    progress,
     removed,
     state_of,
     written,
 )
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import AsJson, show
+from services.cli.progress import progress
 from services.cli.say import amount, say
 from services.core.store.readings.archive import months, removal
 from services.core.store.readings.archive import restore as restoring

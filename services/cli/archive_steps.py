@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import psycopg
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from services.cli import process
 from services.cli.errors import clear_errors, failure
+from services.cli.progress import progress
 from services.core.runtime.settings import Settings
 from services.core.store.database.connect import connect
 from services.core.store.packing.days import DamagedDayError
@@ -155,18 +154,3 @@ def month_of(typed: str) -> date:
 
 def _size(size: int) -> str:
     return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
-
-
-@contextmanager
-def progress(doing: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show on stderr how much of the work is done."""
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as shown:
-        task = shown.add_task(doing, total=total)
-        yield lambda count: shown.advance(task, count)

@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 
 from sensors_sim.cli import app as sim_app
 from services.cli import app as tonne_app
-from services.core.facility import factor_file, value_file
+from services.core.facility import activity_file, factor_file, value_file
 from services.core.facility.file import parse
 from tests.contract.ingest.formats.station import station_of
 from tests.examples import PAGES, ROOT, Example, all_examples, examples_of
@@ -106,10 +106,12 @@ def test_a_payload_is_decoded_with_the_facility_it_speaks_of(example: Example) -
 
 
 @pytest.mark.parametrize("example", all_examples("csv"), ids=_name)
-def test_a_table_of_factors_is_taken(example: Example) -> None:
+def test_a_table_is_taken(example: Example) -> None:
     now = datetime(2026, 11, 28, tzinfo=UTC)
     if example.text.startswith("factor,"):
         assert value_file.read_csv(example.text, now)
+    elif example.text.startswith("id,channel,"):
+        assert activity_file.read(example.text, now, "office")
     else:
         assert factor_file.read(example.text, now)
 

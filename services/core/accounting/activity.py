@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from services.core.accounting.factors import Basis, Factor
 from services.core.accounting.fuel_amounts import fuel_amount
 from services.core.accounting.gwp import AR6, GwpSet
+from services.core.accounting.units import MONEY, quantity_of
 
 UK_VOLUME_CORRECTION = 1.02264
 """Metered to reference gas volume (15 degC, 1013.25 mbar) for an uncorrected meter in Great
@@ -60,6 +61,11 @@ def co2_per_unit(
         density_kg_m3=factor.density_kg_m3 if density_kg_m3 is None else density_kg_m3,
     )
     share = amount.factor_units
+    by_money = (
+        (f"{factor.id} is spend-based: {factor.unit} in prices of {factor.data_year}",)
+        if quantity_of(factor.unit) == MONEY
+        else ()
+    )
     whole = (
         ()
         if factor.co2_kg is not None
@@ -71,5 +77,5 @@ def co2_per_unit(
         co2_biogenic_kg=factor.co2_biogenic_kg * share,
         factor_units=share,
         factor=factor,
-        notes=(*whole, *amount.notes),
+        notes=(*by_money, *whole, *amount.notes),
     )

@@ -19,6 +19,7 @@ EC_THERM = "Directive 80/181/EEC: 1 therm = 105.5056 MJ"
 SM3 = "ISO 13443:1996 (15 degC, 101.325 kPa)"
 NM3 = "DIN 1343:1990 (0 degC, 101.325 kPa)"
 SCF = "40 CFR 60.2, standard conditions (68 degF, 29.92 in. Hg)"
+ISO_4217 = "ISO 4217"
 MMHG = "BS 350: conventional millimetre of mercury"
 
 
@@ -39,6 +40,13 @@ class Unit:
 
 
 Named = tuple[str, Unit]
+
+#: Money that spend-based factors are by.
+CURRENCIES = (
+    *("AUD", "BRL", "CAD", "CHF", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "IDR", "ILS"),
+    *("INR", "JPY", "KRW", "MXN", "MYR", "NOK", "NZD", "PLN", "RON", "SEK", "SGD", "THB", "TRY"),
+    *("TWD", "USD", "VND", "ZAR"),
+)
 
 _INCH = Fraction("0.0254")
 _FOOT = 12 * _INCH
@@ -69,6 +77,8 @@ def named_units() -> Iterator[Named]:
     yield from _of_fuels()
     yield from _conditions()
     yield from _counts()
+    yield from _of_journeys()
+    yield from _money()
 
 
 def _spell(
@@ -206,6 +216,28 @@ def _of_fuels() -> Iterator[Named]:
 def _counts() -> Iterator[Named]:
     yield from _spell("count", "piece|pieces|pcs", 1)
     yield from _per_time("count_flow", "piece|pieces|pcs", Fraction(1), SI, "actual")
+
+
+def _of_journeys() -> Iterator[Named]:
+    mile = 5280 * _FOOT
+    for names, metres, source in (("km", Fraction(1000), SI), ("mile|miles", mile, NIST)):
+        yield from _spell("distance", names, metres, source)
+    for names, metres, source in (
+        ("pkm|passenger-km", Fraction(1000), SI),
+        ("passenger-mile|passenger-miles", mile, NIST),
+    ):
+        yield from _spell("passenger_distance", names, metres, source)
+    for names, kilograms, metres, source in (
+        ("tkm|t.km|tonne-km", Fraction(1000), Fraction(1000), SI),
+        ("ton-mile|short ton-mile", 2000 * _LB, mile, NIST),
+    ):
+        yield from _spell("freight", names, kilograms * metres, source)
+
+
+def _money() -> Iterator[Named]:
+    # each is a unit of its own: what one is worth in another changes by the day
+    for currency in CURRENCIES:
+        yield from _spell("money", currency, 1, ISO_4217)
 
 
 def _conditions() -> Iterator[Named]:

@@ -21,7 +21,11 @@ from numpy.typing import NDArray
 from services.core.accounting.spelling import nearest
 from services.core.accounting.unit_table import Unit, named_units
 
+#: Quantity of what was spent.
+MONEY = "money"
+
 __all__ = [
+    "MONEY",
     "QUANTITIES",
     "Conversion",
     "Unit",
@@ -126,6 +130,11 @@ def conversion(from_unit: str, to_unit: str) -> Conversion:
         raise UnitError(
             f"cannot convert {from_unit!r} to {to_unit!r}: "
             f"{source.quantity} is not {target.quantity}"
+        )
+    if source.quantity == MONEY and source != target:
+        raise UnitError(
+            f"cannot convert {from_unit!r} to {to_unit!r}: an exchange rate is of a day; state"
+            " amounts in the currency of the factor"
         )
     if source.state != target.state:
         raise UnitError(

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from services.core.accounting.units import MONEY
 from services.core.facility import model
 from services.core.facility.sources import Evidence
 
 #: Levels from the best to the least.
 EVIDENCE: Final[tuple[Evidence, ...]] = ("metered", "billed", "estimated")
-
-#: Quantity of channels that count what was spent.
-MONEY: Final = "money"
 
 
 def evidence_of(source: model.StoredSource, channels: Iterable[Mapping[str, Any]]) -> Evidence:

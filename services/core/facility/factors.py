@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, mode
 from services.core.accounting.factor_tables import read_gases
 from services.core.accounting.gwp import potentials
 from services.core.accounting.spelling import did_you_mean
-from services.core.accounting.units import UnitError, quantity_of
+from services.core.accounting.units import MONEY, UnitError, quantity_of
 from services.core.facility.fields import (
     Day,
     FactorKg,
@@ -184,7 +184,8 @@ class Factor(Part):
         None, description="Percent of the figure, half the 95 % interval. Default: not known."
     )
     data_year: Annotated[int, Within(lowest=1900, highest=2200)] | None = Field(
-        None, description="Year that the figure describes."
+        None,
+        description="Year that the figure describes; of a factor by money, that of its prices.",
     )
     release: str = Field("", description="Publication that it stands in.")
     successor_expected: Day | None = Field(
@@ -235,6 +236,11 @@ class Factor(Part):
             if self.heat_unit is not None and self.heat_unit in str(error):
                 raise ValueError(f"heat_unit: {error}") from None
             return self  # said where the unit stands
+        if quantities[0] == MONEY and self.data_year is None:
+            raise ValueError(
+                f"a factor by money holds for prices of one year: add data_year, for example"
+                f" data_year: 2022 for {self.unit} of 2022"
+            )
         if self.heat_unit is not None:
             if quantities[1] not in {"mass", "volume"}:
                 raise ValueError(

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 import services.core.store.schema.packed_tables  # noqa: F401 - what is packed is read by all
 from services.core.accounting.registers import LOOK_AROUND
 from services.core.store.schema import (
+    activity_tables,
     alert_tables,
     archive,
     electricity_tables,
@@ -62,6 +63,8 @@ _CONFIGURE: dict[str, tuple[str, ...]] = {
 WRITES: dict[str, dict[str, tuple[str, ...]]] = {
     "tonne_ingest": {
         "reading": ("INSERT",),
+        # what is imported becomes readings
+        activity_tables.activity_entry.name: ("INSERT",),
         # for what stood alone and is found to belong to a back-fill
         "replay_request": ("INSERT", "UPDATE"),
         "touched": ("INSERT",),

@@ -1,0 +1,99 @@
+"""``tonne activities``: amounts of bills, journeys, purchases and waste, from files."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.cli import process
+from services.cli.errors import clear_errors, failure
+from services.cli.files import read_file
+from services.cli.listing import AsJson, show, show_rest
+from services.cli.progress import progress
+from services.cli.say import amount, say
+from services.core.facility import activity_file
+from services.core.facility.file import FacilityFileError
+from services.core.runtime.clock import SystemClock
+from services.core.store.readings import activities
+from services.core.store.readings.activities import ActivityConflictError, Prepared
+
+app = typer.Typer(no_args_is_help=True, help="Import and list amounts of bills and the like.")
+
+Facility = Annotated[str | None, typer.Option(help="facility id, where the file has no column")]
+
+
+@app.command("import")
+def import_(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV with a header line: id, channel, from, to, amount, unit, document, facility"
+        ),
+    ],
+    *,
+    facility: Facility = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="check the file and store nothing")
+    ] = False,
+) -> None:
+    """Import amounts of periods, spread over their days; an id counts once.
+
+    Nothing is stored while a line of the file is wrong. What an interruption leaves out is stored
+    when the same file is imported again.
+    """
+    with clear_errors():
+        settings = process.settings("import")
+    entries = read_file(
+        file,
+        lambda text: activity_file.read(text, SystemClock().now(), facility),
+        max_bytes=settings.file_bytes,
+    )
+    if entries is None:
+        raise failure("nothing was imported; correct the lines above and import again")
+    with clear_errors(ActivityConflictError), process.database("import") as connection:
+        new: list[Prepared] | None = None
+        try:
+            new, present = activities.prepare(connection, entries)
+        except FacilityFileError as error:
+            for problem in error.problems:
+                say(f"{file}:{problem.line}: {problem.message}", err=True)
+        if new is None:
+            raise failure("nothing was imported; correct the lines above and import again")
+        if not dry_run:
+            with progress("importing", len(new)) as advance:
+                for stored in activities.store(connection, new, by=f"user {getpass.getuser()}"):
+                    advance(stored)
+    say(
+        f"{file}: {'would store' if dry_run else 'stored'} {amount(len(new), 'activity amount')},"
+        f" {present} there already"
+    )
+
+
+@app.command("list")
+def list_(
+    *,
+    facility: Annotated[str | None, typer.Option(help="facility id; default: all")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="maximum number of rows")] = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """List imported activities with their documents."""
+    with clear_errors(), process.database() as connection:
+        entries = activities.listed(connection, facility, limit=limit + 1)
+    show(
+        (
+            "facility", "id", "channel", "from", "to", "amount", "unit", "document", "imported",
+            "by",
+        ),
+        [
+            (
+                e.facility, e.id, e.channel, e.first_day, e.end_day, e.amount, e.unit, e.document,
+                e.imported_at, e.imported_by,
+            )
+            for e in entries[:limit]
+        ],
+        as_json=as_json,
+    )  # fmt: skip
+    show_rest(entries, limit, which="later", as_json=as_json)

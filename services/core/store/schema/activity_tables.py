@@ -1,0 +1,23 @@
+"""The part of the schema that is imported activities: what bills and the like said."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Date, DateTime, Double, ForeignKey, Table, Text, func
+
+from services.core.store.schema.tables import metadata
+
+activity_entry = Table(
+    "activity_entry",
+    metadata,
+    Column("facility_id", ForeignKey("facility.id"), primary_key=True),
+    Column("id", Text, primary_key=True, comment="number of the bill or entry"),
+    Column("channel_id", ForeignKey("channel.id"), nullable=False, index=True),
+    Column("first_day", Date, nullable=False, comment="of the facility's time zone"),
+    Column("end_day", Date, nullable=False, comment="exclusive"),
+    Column("amount", Double, nullable=False, comment="in unit; its readings are a part a day"),
+    Column("unit", Text, nullable=False),
+    Column("document", Text, comment="where it is shown"),
+    Column("imported_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("imported_by", Text, nullable=False),
+    comment="amounts of periods that were imported; rows are only ever added",
+)

@@ -1,0 +1,161 @@
+"""Bills, journeys and purchases from a file: spread over their days, once by id, by category."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from services.api.app import create_app
+from services.core.facility.file import FacilityFileError, parse
+from services.core.runtime.clock import SystemClock
+from services.core.runtime.settings import Settings
+from tests.command import Ended, tonne
+from tests.integration.api.server import serving
+from tests.integration.field.bench import FieldBench
+from tests.patience import PATIENCE_S
+from tests.services import Postgres, as_login
+
+_FILE = """
+facility: {id: office, name: Office, timezone: Europe/Vienna}
+devices:
+  - id: books
+    channels:
+      - {id: heat, quantity: energy, unit: kWh, kind: event, since: 2026-01-01, range: [0, 9000]}
+      - {id: flights, quantity: passenger_distance, unit: pkm, kind: event, since: 2026-01-01,
+         range: [0, 1e6]}
+      - {id: laptops, quantity: money, unit: EUR, kind: event, since: 2026-01-01, range: [0, 1e6]}
+      - {id: power, quantity: power, unit: kW, kind: gauge, max_gap: 120}
+factors:
+  - {id: heat, unit: kWh, co2_kg: 0.2, citation: supplier}
+  - {id: flight, unit: pkm, co2_kg: 0.1, citation: airline}
+  - {id: electronics, unit: EUR, co2_kg: 0.3, data_year: 2022, citation: input-output table}
+sources:
+  - {id: heating, scope: 2, method: activity, input: books.heat, factor: heat}
+  - {id: flights, scope: 3, scope3_category: 6, method: activity, input: books.flights,
+     factor: flight, evidence: metered}
+  - {id: laptops, scope: 3, scope3_category: 1, method: activity, input: books.laptops,
+     factor: electronics}
+"""
+_BILLS = """id,channel,from,to,amount,unit,document
+B-1,books.heat,2026-02-01,2026-03-01,2.8,MWh,https://example.org/b-1.pdf
+F-1,books.flights,2026-02-03,,1000,passenger-km,ticket
+F-2,books.flights,2026-02-03,,500,,ticket
+L-1,books.laptops,2026-02-10,,2000,EUR,invoice 77
+"""
+_NOW = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+@pytest.fixture
+def office(field: FieldBench) -> FieldBench:
+    field.apply(_FILE)
+    return field
+
+
+def imported(office: FieldBench, folder: Path, text: str, *words: str) -> Ended:
+    path = folder / "bills.csv"
+    path.write_text(text)
+    url = as_login(office.url, "tonne_ingest")
+    return tonne(url, "activities", "import", path, "--facility", "office", *words)
+
+
+async def test_bills_count_by_day_category_and_evidence_and_once(
+    office: FieldBench, tmp_path: Path
+) -> None:
+    tried = imported(office, tmp_path, _BILLS, "--dry-run")
+    assert (tried.code, "would store 4 activity amounts, 0 there" in tried.said) == (0, True)
+    assert office.rows("SELECT 1 FROM activity_entry UNION ALL SELECT 1 FROM reading") == []
+    first = imported(office, tmp_path, _BILLS)
+    assert (first.code, "stored 4 activity amounts, 0 there" in first.said) == (0, True)
+    again = imported(office, tmp_path, _BILLS)
+    assert "stored 0 activity amounts, 4 there already" in again.said
+    office.settle(_NOW)
+    settings = Settings(database_url=SecretStr(as_login(office.url, "tonne_api")), api_auth="off")
+    app = create_app(settings, clock=SystemClock(), health_holds_s=0)
+    month = {"facility": "office", "from": "2026-01-31T23:00Z", "to": "2026-02-28T23:00Z"}
+    async with (
+        serving(app) as address,
+        httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client,
+    ):
+
+        async def rows(interval: str, by: str) -> list[dict[str, object]]:
+            answer = await client.get(
+                "/v1/emissions", params={**month, "interval": interval, "group_by": by}
+            )
+            found: list[dict[str, object]] = answer.raise_for_status().json()
+            return found
+
+        (whole,) = await rows("1mo", "facility")
+        assert whole["co2_kg"] == pytest.approx(560 + 150 + 600)
+        assert whole["evidence_metered"] == pytest.approx(150 / 1310, abs=1e-6)
+        assert whole["evidence_billed"] == pytest.approx(560 / 1310, abs=1e-6)
+        assert whole["evidence_estimated"] == pytest.approx(600 / 1310, abs=1e-6)
+        by_category = await rows("1mo", "category")
+        assert {row["scope3_category"]: row["co2_kg"] for row in by_category} == {
+            1: pytest.approx(600),
+            6: pytest.approx(150),
+            None: pytest.approx(560),
+        }
+        by_day = [row for row in await rows("1d", "none") if row["source"] == "heating"]
+        # 28 days of 100 kWh each
+        assert [row["co2_kg"] for row in by_day] == pytest.approx([20.0] * 28)
+        explained = await client.get(
+            "/v1/explain",
+            params={"facility": "office", "source": "laptops", "hour": "2026-02-09T23:00:00Z"},
+        )
+        assert "spend-based: EUR in prices of 2022" in explained.raise_for_status().text
+    listed = tonne(as_login(office.url, "tonne_admin"), "activities", "list", "--json")
+    assert "https://example.org/b-1.pdf" in listed.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("B-1,books.heat,2026-02-01,2026-03-01,2.9,MWh,", "'B-1' is there with 2.8 MWh"),
+        ("X,books.heat,2026-02-01,2026-02-01,1,,", "to must come after from"),
+        ("X,books.het,2026-02-01,,1,,", "did you mean"),
+        ("X,books.power,2026-02-01,,1,,", "is of kind gauge"),
+        ("X,books.heat,2026-02-01,,1,kg,", "mass is not energy"),
+        ("X,books.laptops,2026-02-01,,1,USD,", "an exchange rate is of a day"),
+        ("X,books.heat,2025-12-01,,1,,", "the period begins before it"),
+        ("X,books.heat,2026-02-01,,10000,,", "outside the range"),
+        ("X,books.heat,2090-02-01,,1,,", "the period is not over yet"),
+        ("X,books.heat,2026-02-30,,1,,", "2026-02-30"),
+        ("X,books.heat,2026-02-01,,many,,", "amount"),
+        ("X,books.heat,2026-02-01", "3 cells, the header names 7"),
+        ("Y,books.heat,2026-02-01,,1,,\nY,books.heat,2026-02-02,,1,,", "'Y' stands in line 2"),
+    ],
+)
+def test_a_wrong_line_is_told_with_its_number_and_nothing_is_stored(
+    office_with_bills: FieldBench, tmp_path: Path, line: str, sentence: str
+) -> None:
+    header = _BILLS.partition("\n")[0]
+    refused = imported(
+        office_with_bills, tmp_path, f"{header}\n{line}\nZ,books.heat,2026-02-05,,1,,\n"
+    )
+    assert refused.code == 1
+    assert "bills.csv:" in refused.said
+    assert sentence in refused.said, refused.said
+    assert office_with_bills.rows("SELECT id FROM activity_entry WHERE id IN ('X', 'Y', 'Z')") == []
+
+
+@pytest.fixture(scope="module")
+def office_with_bills(
+    postgres_cluster: Postgres, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FieldBench]:
+    with postgres_cluster.fresh_database(template=migrated_template) as url:
+        office = FieldBench(url)
+        office.apply(_FILE)
+        stored = imported(office, tmp_path_factory.mktemp("bills"), _BILLS)
+        assert stored.code == 0, stored.said
+        yield office
+        office.close()
+
+
+def test_a_factor_by_money_says_of_which_year() -> None:
+    with pytest.raises(FacilityFileError, match="holds for prices of one year: add data_year"):
+        parse(_FILE.replace("data_year: 2022, ", ""))
