@@ -163,7 +163,7 @@ class Loop:
                 history_first=facility_id in self._history_first,
                 hold_closing=self._clock.is_frozen,
                 dated=now,
-                pack_before=self._packing.first_warm_day(now) if self._clock.steady else 0,
+                pack_before=0 if self._clock.is_frozen else self._packing.first_warm_day(now),
             )
         except psycopg.errors.SerializationFailure:
             # a late reading opened a packed day while it was read: the next tick reads its rows

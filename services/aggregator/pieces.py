@@ -92,7 +92,12 @@ def split(
     live, older = _cut(ranges, live_from)
     now, later = _newest(live, pieces.live)
     max_old = pieces.old // _BESIDE_LIVE if len(live) else pieces.old
-    now_old, later_old = _newest_or_days(older, 0 if live_only else max_old, packed_before)
+    warm, cold = _cut(older, packed_before)
+    now_warm, later_warm = _newest(warm, 0 if live_only else max_old)
+    left = pieces.old - int((now_warm.lasts - now_warm.firsts).sum()) - len(now_warm)
+    # never beside live minutes: a part of a day of each source would be dearer than days of some
+    now_cold, later_cold = _newest_days(cold, 0 if live_only or len(live) else left)
+    now_old, later_old = _joined(now_warm, now_cold), _joined(later_warm, later_cold)
     return Split(
         now=_joined(now, now_old),
         later=_joined(later, later_old),
@@ -100,16 +105,14 @@ def split(
     )
 
 
-def _newest_or_days(ranges: Ranges, limit: int, packed_before: int) -> tuple[Ranges, Ranges]:
-    """Split off the newest hours; of what is packed, days of some rows, to pack each once."""
-    warm, cold = _cut(ranges, packed_before)
-    if limit < DAY_MINUTES or not len(cold):
-        return _newest(ranges, limit)
-    now, later = _newest(warm, limit)
-    days = _by_day(cold)
-    left = limit - int((now.lasts - now.firsts).sum()) - len(now)
-    fits = np.cumsum(days.lasts - days.firsts + 1) <= left
-    return _joined(now, days.where(fits)), _joined(later, days.where(~fits))
+def _newest_days(ranges: Ranges, limit: int) -> tuple[Ranges, Ranges]:
+    """Split off the newest days of some rows, with about ``limit`` minutes, one day at least."""
+    days = _by_day(ranges)
+    sizes = days.lasts - days.firsts + 1
+    fits = np.cumsum(sizes) - sizes + DAY_MINUTES <= max(limit, DAY_MINUTES)
+    if limit <= 0:
+        fits[:] = False
+    return days.where(fits).union()[0], days.where(~fits).union()[0]
 
 
 def _by_day(ranges: Ranges) -> Ranges:

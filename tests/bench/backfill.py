@@ -174,15 +174,21 @@ def watch(url: str, facility: str, books: Books, ending: threading.Event) -> Non
                     return
 
 
-def settled_s(connection: psycopg.Connection[Any], meters: int, last: datetime) -> float:
-    """Seconds until nothing old waits any more: what is left then is the last live readings."""
+def settled_s(
+    connection: psycopg.Connection[Any], meters: int, last: datetime
+) -> tuple[float, float]:
+    """Seconds until all is stored, and until nothing old waits any more.
+
+    What is left then is the last live readings.
+    """
     began = time.monotonic()
     while (connection.execute(_STORED, (last,)).fetchone() or (0,))[0] < meters:
         time.sleep(0.5)
+    stored_s = time.monotonic() - began
     while True:
         row = connection.execute(_WAITING, (int(last.timestamp()) // 60,)).fetchone()
         if row == (False,):
-            return time.monotonic() - began
+            return stored_s, time.monotonic() - began
         time.sleep(0.5)
 
 
@@ -215,7 +221,8 @@ def measure(stack: Stack, *, meters: int, count: int, days_ago: int) -> dict[str
     end = midnight - timedelta(days=days_ago)
     published_s = publish_history(stack.mqtt_url, meters, count, end)
     with connect(stack.database_url, process="test", autocommit=True) as connection:
-        computed_s = published_s + settled_s(connection, meters, end - timedelta(minutes=15))
+        waited_s = settled_s(connection, meters, end - timedelta(minutes=15))
+        stored_s, computed_s = (published_s + s for s in waited_s)
         published.set()
         live.join()
         patience_ends_s = time.monotonic() + PATIENCE_S
@@ -235,7 +242,9 @@ def measure(stack: Stack, *, meters: int, count: int, days_ago: int) -> dict[str
         "readings": meters * count * 96,
         "source_minutes": minutes,
         "published_s": round(published_s, 1),
+        "stored_s": round(stored_s, 1),
         "computed_s": round(computed_s, 1),
+        "readings_a_second": round(meters * count * 96 / computed_s),
         "source_minutes_a_second": round(minutes / computed_s),
         "unseen": not books.is_complete,
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from services.core.timeline.instants import DAY_MINUTES
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class Interval:
@@ -59,3 +61,12 @@ def bounds(intervals: Iterable[Interval]) -> Interval:
         start=min(interval.start for interval in joined),
         end=max(interval.end for interval in joined),
     )
+
+
+def whole_days(start: int, end: int) -> int:
+    """Return the midnight (UTC) nearest to a minute from which on days are whole up to ``end``.
+
+    The first one that is not before ``start``; where none is before ``end``, that of the last day.
+    """
+    midnight = -(-start // DAY_MINUTES) * DAY_MINUTES
+    return midnight if midnight < end else (end - 1) // DAY_MINUTES * DAY_MINUTES

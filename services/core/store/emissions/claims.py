@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from services.core.store.database import locks
 from services.core.store.database.arrays import loaded
 from services.core.store.emissions.queued_minutes import QueuedMinutes
-from services.core.timeline.instants import DAY_MINUTES
-from services.core.timeline.intervals import Interval
+from services.core.timeline.intervals import Interval, whole_days
 
 #: Rows of touched pairs that are claimed in one tick.
 _MAX_ROWS = 512
@@ -141,10 +140,9 @@ def requested(
         rest = Interval(start=taken.end, end=end)
     else:
         first = min(-(-(end - max_minutes) // 60), (end - 1) // 60) * 60
-        midnight = -(-first // DAY_MINUTES) * DAY_MINUTES
-        if start < first < packed_before and midnight < end:
+        if start < first < packed_before:
             # each day is packed once
-            first = midnight
+            first = whole_days(first, end)
         taken = Interval(start=max(start, first), end=end)
         rest = Interval(start=start, end=taken.start)
     if rest.start >= rest.end:

@@ -14,8 +14,7 @@ from typing import Any
 import psycopg
 
 from services.core.store.emissions.queued_minutes import QueuedMinutes
-from services.core.timeline.instants import DAY_MINUTES
-from services.core.timeline.intervals import Interval, bounds
+from services.core.timeline.intervals import Interval, bounds, whole_days
 
 #: Intervals of one source and reason that lie this close are one.
 JOIN_MINUTES = 60
@@ -99,8 +98,8 @@ def take(
 ) -> list[QueuedMinutes]:
     """Take the newest ``max_minutes`` off the queue, whole hours; each source for one reason.
 
-    Before the minute ``packed_before`` whole days, where that many are taken: each is packed once.
-    At least an hour is taken if anything waits. ``but``: sources that are left where they are.
+    Before the minute ``packed_before`` whole days, for each is packed once. At least an hour is
+    taken if anything waits, or there a day. ``but``: sources that are left where they are.
     """
     rows = connection.execute(
         _NEWEST, {"facility": facility_id, "but": list(but), "rows": _MAX_ROWS}
@@ -116,11 +115,11 @@ def take(
             if taken:
                 break
             begin = max(start, (end - 1) // 60 * 60)
-        if (
-            start < begin < packed_before
-            and (midnight := -(-begin // DAY_MINUTES) * DAY_MINUTES) < end
-        ):
-            begin = midnight
+        if start < begin < packed_before:
+            midnight = whole_days(begin, end)
+            if midnight < begin and taken:
+                break
+            begin = max(start, midnight)
         interval = Interval(start=begin, end=end)
         taken.append(QueuedMinutes(source_id=source_id, interval=interval, reason=reason))
         left -= interval.minutes
