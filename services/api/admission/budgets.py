@@ -9,6 +9,7 @@ import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 #: How many clients a budget remembers; one that is forgotten begins with a full bucket.
@@ -45,6 +46,7 @@ class Budget:
         return max(0.0, missing * 60 / self._a_minute)
 
 
+@lru_cache(maxsize=1024)
 def network_of(address: str) -> str:
     """Name a client without a key: its IPv4 address, or the /64 of its IPv6 address.
 

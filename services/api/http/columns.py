@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import Any, Final, Protocol
@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 
 from services.core.timeline.instants import (
     DAY_MINUTES,
-    DAY_US,
     MICROSECOND,
     MINUTE_US,
     SECOND,
     from_us,
-    rfc3339,
 )
 
 _SECOND_US: Final = SECOND // MICROSECOND
@@ -134,29 +132,39 @@ class Instants:
         minutes, rests_us = np.divmod(self.instants_us, MINUTE_US)
         days, minutes = np.divmod(minutes, DAY_MINUTES)
         # a year has few days, and a day few minutes: to write each instant takes ten times longer
-        of_days = _written(days, DAY_US, slice(0, 11), begin=begin)
+        different, index = np.unique(days, return_inverse=True)
+        dates = np.datetime_as_string(different.astype("datetime64[D]")).tolist()
+        of_days = _chosen([begin + date.encode() + b"T" for date in dates], index)
         if not rests_us.any():
-            of_minutes = _written(minutes, MINUTE_US, slice(11, None), end=end)
+            of_minutes = _written(minutes, _minute, end=b":00Z" + end)
             return list(map(operator.add, of_days, of_minutes))
         seconds, parts_us = np.divmod(rests_us, _SECOND_US)
         parts = (
             of_days,
-            _written(minutes, MINUTE_US, slice(11, 17)),
-            _written(seconds, _SECOND_US, slice(17, 19)),
-            _written(parts_us, 1, slice(19, None), end=end),
+            _written(minutes, _minute),
+            _written(seconds, b":%02d".__mod__),
+            _written(parts_us, _fraction, end=b"Z" + end),
         )
         return list(map(b"".join, zip(*parts, strict=True)))
 
 
+def _minute(of_day: int) -> bytes:
+    return b"%02d:%02d" % divmod(of_day, 60)
+
+
+def _fraction(microseconds: int) -> bytes:
+    return b".%06d" % microseconds if microseconds else b""
+
+
 def _written(
-    counts: NDArray[np.int64], unit_us: int, part: slice, *, begin: bytes = b"", end: bytes = b""
+    counts: NDArray[np.int64], write: Callable[[int], bytes], *, end: bytes = b""
 ) -> list[bytes]:
     """Write a part of each instant, each different one once."""
     different, index = np.unique(counts, return_inverse=True)
-    texts = [
-        begin + rfc3339(from_us(count * unit_us))[part].encode() + end
-        for count in different.tolist()
-    ]
+    return _chosen([write(count) + end for count in different.tolist()], index)
+
+
+def _chosen(texts: Sequence[bytes], index: NDArray[np.int64]) -> list[bytes]:
     return [texts[i] for i in index.tolist()]
 
 
