@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,10 @@ def _some(seed: int, size: int | None = None) -> HourColumns:
 def test_every_bit_comes_back(seed: int) -> None:
     hours = _some(seed)
     assert codec.unpack(codec.pack(hours)).is_same(hours)
+    nothing = np.zeros(len(hours), dtype=np.int64)
+    no_reason = Words(places=nothing - 1, words=())
+    undated = replace(hours, known_us=nothing, last_us=nothing, reason=no_reason)
+    assert codec.unpack(codec.pack(hours), dated=False).is_same(undated)
 
 
 def test_damage_is_told() -> None:

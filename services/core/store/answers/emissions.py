@@ -245,6 +245,8 @@ class _ReadHours:
         self._grid = grid
         self._buckets = buckets
         self._is_hour = buckets.ends_us - buckets.begins_us <= HOUR_US
+        #: then each hour is a row of its own, and there is nothing to add up
+        self._are_hours = bool(self._is_hour.all())
         self._codes: dict[str, int] = {}
         self.parts: list[HourSums] = []
         #: by row, index into :attr:`codes`; -1: none
@@ -260,7 +262,7 @@ class _ReadHours:
         bucket = self._buckets.index_of(hours.hour_us)
         rows = self._grid.rows(hours.source_id, bucket)
         sums = bucket_sums.of_hours(hours, bucket)
-        self.parts.append(sums.grouped(Groups(rows)))
+        self.parts.append(sums if self._are_hours else sums.grouped(Groups(rows)))
         is_coded = (hours.code >= 0) & self._is_hour[bucket]
         index = np.array(
             [self._codes.setdefault(word, len(self._codes)) for word in hours.codes],
@@ -271,6 +273,8 @@ class _ReadHours:
     def sums(self) -> HourSums:
         """Return one sum at most for each source and bucket."""
         sums = joined(self.parts)
+        if self._are_hours:
+            return sums
         return sums.grouped(Groups(self._grid.rows(sums.source_id, sums.bucket)))
 
 

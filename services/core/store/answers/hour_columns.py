@@ -107,7 +107,10 @@ class HourColumns:
 
     def is_quality(self, *words: str) -> Booleans:
         """Return which hours have one of these qualities."""
-        return np.isin(self.quality, [_QUALITY[word] for word in words])
+        is_any: Booleans = self.quality == _QUALITY[words[0]]
+        for word in words[1:]:
+            is_any |= self.quality == _QUALITY[word]
+        return is_any
 
     @property
     def has_no_value(self) -> Booleans:
@@ -210,7 +213,7 @@ def _packed(months: Sequence[Sequence[Any] | None], asked: _Asked) -> Iterator[H
     """Yield what is asked for of packed months: columns of sources, months and both blobs."""
     sources, numbers, in_force, superseded = (column or () for column in months)
     for index, (source_id, month, blob) in enumerate(zip(sources, numbers, in_force, strict=True)):
-        hours = unpacked(source_id, month, bytes(blob))
+        hours = unpacked(source_id, month, bytes(blob), dated=asked.as_of_us is not None)
         if asked.as_of_us is None:
             yield _chosen(source_id, hours, asked, np.ones(len(hours), dtype=np.bool_))
             continue

@@ -69,16 +69,19 @@ def pack(hours: HourColumns) -> bytes:
     return blob
 
 
-def unpack(packed: bytes) -> HourColumns:
+def unpack(packed: bytes, *, dated: bool = True) -> HourColumns:
     """Return what :func:`pack` was given.
+
+    ``dated``: False leaves out when and why each was known, half of the work: dates are 0, and
+    there is no reason.
 
     :raises DamagedError: it is not what was packed.
     """
     with unpacking():
-        return _unpack(packed)
+        return _unpack(packed, dated=dated)
 
 
-def _unpack(packed: bytes) -> HourColumns:
+def _unpack(packed: bytes, *, dated: bool) -> HourColumns:
     source = Source(packed)
     hour = source.integers()
     figures: dict[str, Integers] = {}
@@ -87,10 +90,15 @@ def _unpack(packed: bytes) -> HourColumns:
     unknown = {name: source.flags(hour.size) for name in names(NULLABLE)}
     version = source.integers()
     final = ~source.flags(hour.size)
-    quality, code, reason = (_taken_words(source) for _ in range(3))
-    begins = hour * HOUR_US
-    known_us, last_us = source.later(begins), source.later(begins)
-    source.ends()
+    quality, code = _taken_words(source), _taken_words(source)
+    nothing = np.zeros(hour.size, dtype=np.int64)
+    if dated:
+        begins = hour * HOUR_US
+        reason = _taken_words(source)
+        known_us, last_us = source.later(begins), source.later(begins)
+        source.ends()
+    else:
+        reason, known_us, last_us = Words(places=nothing - 1, words=()), nothing, nothing
     columns = [
         *figures.values(),
         version,
@@ -101,7 +109,6 @@ def _unpack(packed: bytes) -> HourColumns:
         last_us,
     ]
     check_lengths(hour.size, columns)
-    nothing = np.zeros(hour.size, dtype=np.int64)
     return HourColumns(
         hour=hour,
         figures={name: figures.get(name, nothing) for name in names(IN_HOURS)},

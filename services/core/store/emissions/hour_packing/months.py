@@ -85,13 +85,15 @@ def begin(month: int) -> datetime:
     return datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC)
 
 
-def unpacked(source_id: int, month: int, packed: bytes) -> HourColumns:
+def unpacked(source_id: int, month: int, packed: bytes, *, dated: bool = True) -> HourColumns:
     """Unpack the hours in force, or the versions, of a row of packed hours.
+
+    ``dated``: as :func:`codec.unpack` has it.
 
     :raises DamagedDayError: it is not what was packed.
     """
     try:
-        hours = codec.unpack(packed)
+        hours = codec.unpack(packed, dated=dated)
     except DamagedError as error:
         raise _damaged(source_id, month, str(error)) from error
     if len(hours) and set(months_of(hours.hour[[0, -1]]).tolist()) != {month}:
