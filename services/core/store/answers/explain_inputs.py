@@ -16,13 +16,12 @@ from services.core.accounting.register_records import Incident, UnconfirmedStep
 from services.core.accounting.series import ChannelRule, MinuteSeries
 from services.core.facility import assemble, model
 from services.core.facility.in_force import InForce, within
-from services.core.store.readings import history
 from services.core.store.readings import series as reading_series
 from services.core.store.readings.chart import QUALITIES
 from services.core.store.readings.known_since import readings_then
 from services.core.store.readings.series import StoredReadings
 from services.core.store.readings.series_as_known import ReadingsAsKnown
-from services.core.timeline.instants import HOUR, HOUR_US, MINUTE_US, from_us, to_us
+from services.core.timeline.instants import HOUR_US, MINUTE_US, from_us, to_us
 from services.core.timeline.intervals import Interval
 
 
@@ -114,10 +113,6 @@ def input_hours(
     stood at ``as_of``; None: that are stored now.
     """
     readings = StoredReadings(connection) if as_of is None else ReadingsAsKnown(connection, as_of)
-    # those of all channels at once, before each is asked for
-    history.open_span(
-        connection, [channel.id for channel in channels], hour, hour + HOUR, as_of=as_of
-    )
     rules = [assemble.channel_rule(channel.spec) for channel in channels]
     return tuple(
         _input_hour(connection, channel, rule, around, hour, as_of)
@@ -133,7 +128,10 @@ def _around(
     rules: Sequence[ChannelRule],
     hour: datetime,
 ) -> list[reading_series.Readings]:
-    """Read what of each channel the minutes of the hour follow from."""
+    """Read what of each channel the minutes of the hour follow from.
+
+    That opens what is packed of the hour and around it, of all channels at once.
+    """
     first = to_us(hour) // MINUTE_US
     return reading_series.read(
         readings,
