@@ -9,7 +9,7 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import BeforeValidator, Field
 
-from services.api.auth import Principal, Reader, Writer, visible_facilities
+from services.api.auth import Principal, Reader, Writer, seen_facilities
 from services.api.context import Context, InContext
 from services.api.http.answers import Accept, json_answer, rows_answer
 from services.api.http.cursors import Cursor
@@ -81,8 +81,8 @@ async def get_alerts(
 ) -> Response:
     """List alerts of the facilities that the key can see, newest first, retracted ones included."""
     after = _PAGES.after(query)
-    facilities = await visible_facilities(context, who, query.facility)
     async with context.database.read() as connection:
+        facilities = await seen_facilities(connection, context, who, query.facility)
         rows = await queries.alerts(
             connection,
             [facility.id for facility in facilities],

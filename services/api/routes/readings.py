@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.api.auth import Reader, retired_header, visible_facilities
+from services.api.auth import Reader, retired_header, seen_facilities
 from services.api.context import Context, InContext
 from services.api.http.answers import Accept, table_answer
 from services.api.http.pages import MAX_ROWS, CursorText, RowLimit
@@ -102,10 +102,10 @@ async def get_readings(
     have the same id; `facility` tells them apart.
     """
     begins, ends = query.bounds(context.clock.now())
-    facilities = await visible_facilities(context, who, query.facility)
     after = PAGES.after(query)
     parts: list[Part] = []
     async with context.database.read() as connection:
+        facilities = await seen_facilities(connection, context, who, query.facility)
         wanted = [
             (facility.slug, channel)
             for facility in facilities
