@@ -285,8 +285,9 @@ class FacilityFile(Part):
         for product in self.products:
             for reference in product.channels:
                 lateness_s[reference] = max(lateness_s.get(reference, 0.0), product.lateness)
-        devices = [spec(device) for device in self.devices]
-        derived = derived_channels(devices) if lateness_s else {}
+        if not lateness_s:
+            return ()
+        derived = derived_channels([spec(device) for device in self.devices])
         return tuple(
             ProductionSource(
                 id=reference, input=reference, lateness=wait_s, derived=derived.get(reference)
