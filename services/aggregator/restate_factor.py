@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -21,20 +21,32 @@ from numpy.typing import NDArray
 from services.aggregator.alerts.changed_ranges import ChangedRanges
 from services.core.accounting.methods import ActivityMethod
 from services.core.accounting.minute_rounding import billionths, holdable, multipliable
-from services.core.store.emissions import deferred_minutes, factor_restatement, window_changes
+from services.core.store.emissions import (
+    cold_minutes,
+    deferred_minutes,
+    factor_restatement,
+    minute_rows,
+    window_changes,
+)
 from services.core.store.emissions.deferred_minutes import DeferredMinutes
 from services.core.store.emissions.factor_restatement import Amounts, Masses, Queued
 from services.core.store.factor_series.methods import with_hours
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.schema.figures import MASSES, names
-from services.core.timeline.intervals import Interval
+from services.core.timeline.instants import DAY_MINUTES
+from services.core.timeline.intervals import Interval, bounds
 
 #: Minutes of all sources in one step: about half a second's work, so that live data come between.
 #: Four weeks of twenty sources, which is a chunk of them, are fewer, and so is a month of them.
 _STEP_MINUTES = 900_000
 
-#: Hours of one step where factors change by the hour.
-_STEP_HOURS = 31 * 24
+#: The same where a factor changes by the hour: its minutes follow in the step, for a row of what is
+#: to follow for each hour of years would be read by every tick.
+_STEP_HOURLY_MINUTES = 40_000
+
+#: Packed days of a source follow in the step too where more than so many hours of it change; until
+#: they are opened a few hours are told by what is noted of them.
+_NOTED_HOURS = 24
 
 #: Sources lie this far apart in what orders minutes by source: more than minutes since the epoch.
 _SOURCE_KEY = 1 << 32
@@ -78,8 +90,7 @@ def step(
         # a packed month is restated as a whole: it would be packed anew for each part of it
         max_sources = max(1, _STEP_MINUTES // (stop - first))
     if any(methods[source_id].series for source_id in oldest):
-        # another factor each hour is a piece of its own
-        stop = min(stop, first + _STEP_HOURS * 60)
+        stop = min(stop, first + max(1, _STEP_HOURLY_MINUTES // 60 // len(oldest)) * 60)
     # a source's own requests come one after the other, in the order in which they were made
     chosen = [q for q in sorted(oldest.values(), key=_begin)[:max_sources] if q.first < stop]
     source_ids = [q.source_id for q in chosen]
@@ -103,6 +114,7 @@ def step(
         return 0
     restated = _restate(connection, masses.minutes, amounts, chosen, changed)
     deferred_minutes.add(connection, plan.id, pieces)
+    _follow_by_hour(connection, plan, [p for p in pieces if methods[p.source_id].series])
     factor_restatement.end(connection, [q.id for q in chosen if q.stop <= stop])
     factor_restatement.advance(connection, {q.id: stop for q in chosen if q.stop > stop})
     return restated
@@ -110,6 +122,33 @@ def step(
 
 def _begin(q: Queued) -> tuple[int, int]:
     return q.first, q.source_id
+
+
+def _follow_by_hour(
+    connection: psycopg.Connection[Any], plan: FacilityPlan, pieces: Sequence[DeferredMinutes]
+) -> None:
+    """Let minutes follow factors by the hour that were noted for them."""
+    by_source = {
+        source_id: list(of_source)
+        for source_id, of_source in groupby(pieces, lambda piece: piece.source_id)
+    }
+    intervals = {i: [bounds(p.interval for p in part)] for i, part in by_source.items()}
+    deferred_minutes.settle(connection, plan.id, intervals)
+    many = [i for i, of_source in by_source.items() if len(of_source) > _NOTED_HOURS]
+    if not many:
+        return
+    keys = np.concatenate(
+        [minute_rows.key(np.array([i]), _each_day(intervals[i][0])) for i in sorted(many)]
+    )
+    cold = cold_minutes.read(connection, keys)
+    if cold is not None and cold.follow:
+        cold_minutes.write(connection, cold, cold.rows(), plan)
+
+
+def _each_day(interval: Interval) -> Integers:
+    """Return a minute of each day of an interval, ascending."""
+    days = np.arange(interval.start // DAY_MINUTES, -(-interval.end // DAY_MINUTES))
+    return np.maximum(days * DAY_MINUTES, interval.start)
 
 
 def _stop(connection: psycopg.Connection[Any], first: int, sources: int) -> int:

@@ -345,3 +345,28 @@ def test_shares_say_what_hours_counted_by(plant: Plant, database_url: str) -> No
         ("national", pytest.approx(47 / 70), pytest.approx(47 * 900)),
         ("hour", pytest.approx(23 / 70), pytest.approx(8 * 500 + 15 * 400)),
     ]
+
+
+def test_days_of_revised_values_leave_nothing_to_follow(plant: Plant, database_url: str) -> None:
+    hours = 50
+    plant.store([Reading("m.e", START + i * HOUR, 3.0 * i) for i in range(hours + 1)])
+    bring(database_url, [100.0] * hours)
+    now = START + (hours + 1) * HOUR
+    close_all(plant, now)
+    pack_some_minutes(plant.connection, random.Random(1), 0.5)
+    assert 0 < plant.rows("SELECT count(*) FROM packed_minutes")[0][0] < 3
+    revised = [200.0 + i for i in range(hours)]
+    bring(database_url, revised)
+    with plant.connection.transaction(force_rollback=True):
+        unpack_all_minutes(plant.connection)
+        plant.tick(now)
+        right = in_force(plant)
+    plant.restart()
+    plant.tick(now)
+    assert in_force(plant) == right
+    assert right[1] == pytest.approx([0.003 * kg for kg in revised[:6]], abs=1e-12)
+    assert plant.rows("SELECT count(*) FROM following_minutes WHERE NOT packed") == [(0,)]
+    noted = plant.rows(
+        "SELECT sum(extract(epoch FROM ends - begins) / 3600) FROM following_minutes"
+    )
+    assert (noted[0][0] or 0) < 25
