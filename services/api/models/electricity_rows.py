@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from services.api.http.shapes import Row
 from services.core.accounting.scope2.policies import MatchPolicy
+from services.core.facility.assemble_electricity import LOCATION, MARKET
 from services.core.facility.electricity import Electricity
 from services.core.store.answers.buckets import Buckets
 from services.core.store.answers.electricity import MatchedElectricity
@@ -146,10 +147,10 @@ def storage_rows(
                 "discharged_kwh": float(discharged[i]),
                 "attributed_kwh": float(known[i]),
                 "stored_kwh": float(use.returned.stored_kwh[last[i]]),
-                "charged_location_kg": float(taken_kg[0][i]) if of_meter else None,
-                "charged_market_kg": float(taken_kg[1][i]),
-                "discharged_location_kg": float(out_kg[0][i]) if of_meter else None,
-                "discharged_market_kg": float(out_kg[1][i]),
+                "charged_location_kg": float(taken_kg[LOCATION][i]) if of_meter else None,
+                "charged_market_kg": float(taken_kg[MARKET][i]),
+                "discharged_location_kg": float(out_kg[LOCATION][i]) if of_meter else None,
+                "discharged_market_kg": float(out_kg[MARKET][i]),
             }
 
 

@@ -22,7 +22,7 @@ from services.core.facility.electricity import (
     Electricity,
     Storage,
 )
-from services.core.timeline.instants import to_us
+from services.core.timeline.instants import HOUR_US, to_us
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
@@ -67,16 +67,19 @@ def months(zone: ZoneInfo) -> MatchCalendar:
     return MatchCalendar([DatedPolicy(policy=POLICIES["monthly"])], zone)
 
 
-def supplies(electricity: Electricity, hours: Hours) -> list[Supply]:
-    """Return what each contract supplies, in the order of the file."""
+def supplies(electricity: Electricity, hours: Hours) -> tuple[list[Supply], dict[str, StorageUse]]:
+    """Return what each contract supplies, in the order of the file, and what its storages do.
+
+    Of a contract's storage only the contract says what it emits: its location-based mass is 0.
+    """
     if not hours.hour_us.size:
-        return []
+        return [], {}
     certificates = _Certificates(electricity.certificates, hours)
     periods = calendar(electricity, hours.zone)
     period, policy = periods.period_of(hours.hour_us), periods.policy_of(hours.hour_us)
     same_zone = np.array([p.same_zone for p in periods.policies])[policy]
     by_hour = np.array([p.period == "hour" for p in periods.policies])[policy]
-    result = []
+    result, uses = [], dict[str, StorageUse]()
     for contract in electricity.contracts:
         counts = hours.from_day(contract.from_)
         if contract.to is not None:
@@ -93,9 +96,15 @@ def supplies(electricity: Electricity, hours: Hours) -> list[Supply]:
         supply = Supply(kwh=kwh, factor=factor, period_kwh=period_kwh)
         for storage in electricity.storage:
             if storage.contract == contract.id:
-                supply = _shifted(supply, use_of(storage, hours, supply.kwh, factor), counts)
+                nothing = np.zeros_like(factor)
+                uses[storage.id] = use_of(storage, hours, supply.kwh, nothing, supply.factor)
+                supply = _shifted(supply, uses[storage.id], counts)
         result.append(supply)
-    return result
+    return result, uses
+
+
+#: Which of the masses of a storage is which.
+LOCATION, MARKET = 0, 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -106,21 +115,23 @@ class StorageUse:
     discharged_kwh: Floats
     #: of what goes in, what the contract or the meter has
     taken_kwh: Floats
-    #: by mass as it was given, what that emits
+    #: what that emits, location-based and market-based
     taken_kg: Floats
     returned: StorageHours
 
 
-def use_of(storage: Storage, hours: Hours, offered_kwh: Floats, *factors: Floats) -> StorageUse:
+def use_of(
+    storage: Storage, hours: Hours, offered_kwh: Floats, location: Floats, market: Floats
+) -> StorageUse:
     """Return what a storage takes of what it is offered, and gives back.
 
-    ``factors``: kg per kWh of what is offered, a mass each.
+    ``location``, ``market``: kg per kWh of what is offered.
     """
     counts = hours.from_day(storage.from_)
     charged = np.where(counts, hours.amount(storage.charge), 0.0)
     discharged = np.where(counts, hours.amount(storage.discharge), 0.0)
     taken = np.minimum(charged, offered_kwh)
-    taken_kg = taken * np.array(factors)
+    taken_kg = taken * np.array([location, market])
     return StorageUse(
         charged_kwh=charged,
         discharged_kwh=discharged,
@@ -130,34 +141,23 @@ def use_of(storage: Storage, hours: Hours, offered_kwh: Floats, *factors: Floats
     )
 
 
-def storages(
+def behind_the_meter(
     electricity: Electricity, hours: Hours, location_kg: Floats, market_kg: Floats
 ) -> dict[str, StorageUse]:
-    """Return what each storage takes and gives back, with location-based and market-based mass.
+    """Return what storages behind the meter take and give back, by the masses of the load.
 
-    The masses are those of the load by hour. What a storage behind the meter takes beside the load
-    was made on the site, and emits nothing of scope 2. Of a contract's storage only the contract
-    says what it emits: its location-based mass is 0.
+    What one takes beside the load was made on the site, and emits nothing of scope 2.
     """
-    contracts = {contract.id: contract for contract in electricity.contracts}
     has_load = hours.load_kwh > 0
     at_the_meter = [
         np.divide(kg, hours.load_kwh, out=np.zeros_like(kg), where=has_load)
         for kg in (location_kg, market_kg)
     ]
-    uses = {}
-    for storage in electricity.storage:
-        if storage.contract is None:
-            uses[storage.id] = use_of(storage, hours, hours.load_kwh, *at_the_meter)
-            continue
-        contract = contracts[storage.contract]
-        nothing = np.zeros(hours.hour_us.size)
-        factor = nothing
-        if contract.factor is not None:
-            factor = np.nan_to_num(hours.factors[contract.factor])
-        generated = hours.amount(contract.channel or "")
-        uses[storage.id] = use_of(storage, hours, generated, nothing, factor)
-    return uses
+    return {
+        storage.id: use_of(storage, hours, hours.load_kwh, at_the_meter[0], at_the_meter[1])
+        for storage in electricity.storage
+        if storage.contract is None
+    }
 
 
 def _shifted(supply: Supply, use: StorageUse, counts: Booleans) -> Supply:
@@ -165,7 +165,7 @@ def _shifted(supply: Supply, use: StorageUse, counts: Booleans) -> Supply:
     direct = supply.kwh - use.taken_kwh
     returned = np.where(counts, use.returned.known_kwh, 0.0)
     kwh = direct + returned
-    kg = direct * supply.factor + np.where(counts, use.returned.kg[0], 0.0)
+    kg = direct * supply.factor + np.where(counts, use.returned.kg[MARKET], 0.0)
     factor = np.divide(kg, kwh, out=supply.factor.copy(), where=returned > 0)
     return Supply(kwh=kwh, factor=factor)
 
@@ -218,10 +218,11 @@ class _Certificates:
         hour_us = self._hours.hour_us
         of_hour = np.zeros(hour_us.size)
         of_month = np.zeros(int(self._month.max()) + 1)
+        first_us = int(hour_us[0])
         for certificate in self._retired.get(contract, ()):
             if certificate.hour is not None:
-                place = int(np.searchsorted(hour_us, to_us(certificate.hour)))
-                if place < hour_us.size and hour_us[place] == to_us(certificate.hour):
+                place = (to_us(certificate.hour) - first_us) // HOUR_US
+                if 0 <= place < hour_us.size:
                     of_hour[place] += certificate.mwh * MWH_KWH
             elif certificate.month is not None:
                 begin_us = self._hours.midnight_us(certificate.month)

@@ -194,7 +194,7 @@ def matched_electricity(
         factors=factors,
         amounts={channel: amount.kwh for channel, amount in amounts.items()},
     )
-    supplies = assemble_electricity.supplies(electricity, hours)
+    supplies, storages = assemble_electricity.supplies(electricity, hours)
     calendar = assemble_electricity.calendar(electricity, zone)
     matched = match(
         Load(kwh=load.kwh, market_kg=load.market_kg), supplies, calendar.period_of(load.hour_us)
@@ -205,7 +205,8 @@ def matched_electricity(
         calendar=calendar,
         supplies=supplies,
         matched=matched,
-        storages=assemble_electricity.storages(electricity, hours, load.co2_kg, matched.market_kg),
+        storages=storages
+        | assemble_electricity.behind_the_meter(electricity, hours, load.co2_kg, matched.market_kg),
         amounts_known_ms={channel: amount.known_ms for channel, amount in amounts.items()},
         grid_carbon_free=assemble_electricity.grid_carbon_free(electricity, hours),
     )
