@@ -1,23 +1,34 @@
-"""The rows of ``/v1/electricity``: matched hours, added up by interval."""
+"""The columns of ``/v1/electricity``: matched hours of a facility, added up by interval."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.api.http.shapes import Row
-from services.core.accounting.scope2.policies import MatchPolicy
+from services.api.http.columns import Column, Instants, Numbers, Words
+from services.api.models.emission_table import STATES, rounded
 from services.core.facility.assemble_electricity import LOCATION, MARKET
-from services.core.facility.electricity import Electricity
-from services.core.store.answers.buckets import Buckets
+from services.core.store.answers.buckets import Buckets, Integers
 from services.core.store.answers.electricity import MatchedElectricity
 from services.core.store.answers.facility_queries import FacilityRow
 from services.core.timeline.instants import HOUR_US, MINUTE_US, to_us
 
 Floats = NDArray[np.float64]
+Booleans = NDArray[np.bool_]
+
+
+class Part(NamedTuple):
+    """The rows of a facility: all intervals of the first subject, then of the next one."""
+
+    columns: Mapping[str, Column]
+    time_us: Integers
+    #: what rows are of, and which of them each row is of
+    subjects: Sequence[str]
+    subject: Integers
 
 
 class _Sums:
@@ -35,144 +46,168 @@ class _Sums:
         ).astype(np.float64)
 
 
-def use_rows(
+def use_columns(
     facility: FacilityRow, hours: MatchedElectricity, buckets: Buckets, now: datetime
-) -> Iterator[Row]:
-    """Yield a row for each interval."""
+) -> Part:
+    """Return a row for each interval."""
     load, matched = hours.load, hours.matched
     sums = _Sums(load.hour_us, buckets)
     loads, rest, hourly_rest, free = map(
         sums, (load.kwh, matched.rest_kwh, matched.hourly_rest_kwh, matched.carbon_free_kwh)
     )
     score = sums(matched.carbon_free_kwh + matched.rest_kwh * np.nan_to_num(hours.grid_carbon_free))
-    unscored = sums((matched.rest_kwh > 0) & np.isnan(hours.grid_carbon_free))
-    known = sums(load.known)
-    contracted = sums(_contracted(hours))
+    is_scored = sums((matched.rest_kwh > 0) & np.isnan(hours.grid_carbon_free)) == 0
+    known_hours, final = sums(load.known), sums(load.final)
     unmatched = sums(load.known & (matched.hourly_rest_kwh > 0))
-    masses = [sums(kg) for kg in (load.co2_kg, matched.market_kg, load.market_kg)]
-    known_ms, final = sums(load.known_ms), sums(load.final)
-    lengths_us = buckets.ends_us - buckets.begins_us
+    contracted = sum((supply.kwh for supply in hours.supplies), np.zeros(load.kwh.size))
     lengths_ms = _lengths_ms(buckets, now) * max(1, load.sources)
-    policies = _policies(hours, sums, len(buckets))
-    for i, bucket in enumerate(buckets):
-        is_known, has_load = known[i] > 0, loads[i] > 0
-        names = policies[i]
-        yield {
-            "time": bucket.begins,
-            "facility": facility.slug,
-            "zone": hours.stated.zone,
-            "match": " ".join(policy.name for policy in names),
-            "match_published": " ".join(
-                str(policy.published) for policy in names if policy.published
-            )
-            or None,
-            "match_draft": any(policy.is_draft for policy in names),
-            "load_kwh": float(loads[i]) if is_known else None,
-            "contracted_kwh": float(contracted[i]),
-            "matched_kwh": float(loads[i] - rest[i]) if is_known else None,
-            "unmatched_kwh": float(rest[i]) if is_known else None,
-            "matched_share": _share(loads[i] - rest[i], loads[i]) if has_load else None,
-            "hourly_share": _share(loads[i] - hourly_rest[i], loads[i]) if has_load else None,
-            "known_hours": int(known[i]),
-            "unmatched_hours": int(unmatched[i]),
-            "carbon_free_share": _share(free[i], loads[i]) if has_load else None,
-            "cfe_share": _share(score[i], loads[i]) if has_load and not unscored[i] else None,
-            **{
-                name: float(mass[i]) if is_known else None
-                for name, mass in zip(
-                    ("co2_location_kg", "co2_market_kg", "co2_uncontracted_kg"),
-                    masses,
-                    strict=True,
-                )
-            },
-            "coverage": min(1.0, _share(known_ms[i], lengths_ms[i])),
-            "state": "final" if final[i] * HOUR_US >= lengths_us[i] else "provisional",
-        }
+    known, has_load = known_hours > 0, loads > 0
+
+    def share(part: Floats, is_known: Booleans = has_load) -> Numbers:
+        return Numbers(rounded(_ratio(part, loads)), is_known)
+
+    columns: dict[str, Column] = {
+        **_common(facility, buckets, 1),
+        "zone": _same(hours.stated.zone, len(buckets)),
+        **_policies(hours, sums, len(buckets)),
+        "load_kwh": Numbers(loads, known),
+        "contracted_kwh": Numbers(sums(contracted)),
+        "matched_kwh": Numbers(loads - rest, known),
+        "unmatched_kwh": Numbers(rest, known),
+        "matched_share": share(loads - rest),
+        "hourly_share": share(loads - hourly_rest),
+        "known_hours": Numbers(known_hours.astype(np.int64)),
+        "unmatched_hours": Numbers(unmatched.astype(np.int64)),
+        "carbon_free_share": share(free),
+        "cfe_share": share(score, has_load & is_scored),
+        "co2_location_kg": Numbers(sums(load.co2_kg), known),
+        "co2_market_kg": Numbers(sums(matched.market_kg), known),
+        "co2_uncontracted_kg": Numbers(sums(load.market_kg), known),
+        "coverage": Numbers(_coverage(sums(load.known_ms), lengths_ms)),
+        "state": Words(
+            STATES, (final * HOUR_US >= buckets.ends_us - buckets.begins_us).astype(np.int64)
+        ),
+    }
+    return _part(columns, buckets, [""])
 
 
-def contract_rows(
+def contract_columns(
     facility: FacilityRow, hours: MatchedElectricity, buckets: Buckets, now: datetime
-) -> Iterator[Row]:
-    """Yield a row for each contract and interval."""
+) -> Part:
+    """Return a row for each contract and interval."""
     sums = _Sums(hours.load.hour_us, buckets)
-    stated: Electricity = hours.stated
-    for index, (contract, supply) in enumerate(
-        zip(stated.contracts, hours.supplies, strict=bool(hours.supplies))
-    ):
-        contracted = sums(supply.kwh)
-        used, kg = sums(hours.matched.used_kwh[index]), sums(hours.matched.used_kg[index])
-        known_ms = hours.amounts_known_ms.get(contract.channel or "")
-        coverage = None if known_ms is None else sums(known_ms) / _lengths_ms(buckets, now)
-        for i, bucket in enumerate(buckets):
-            yield {
-                "time": bucket.begins,
-                "facility": facility.slug,
-                "contract": contract.id,
-                "contract_name": contract.name or contract.id,
-                "technology": contract.technology,
-                "zone": contract.zone or stated.zone,
-                "contracted_kwh": float(contracted[i]),
-                "used_kwh": float(used[i]),
-                "co2_kg": float(kg[i]),
-                "coverage": None
-                if contract.channel is None
-                else 0.0
-                if coverage is None
-                else min(1.0, _share(coverage[i], 1.0)),
-            }
+    contracts = hours.stated.contracts
+    lengths_ms = _lengths_ms(buckets, now)
+    nothing = np.zeros(hours.load.hour_us.size)
+    known_ms = [hours.amounts_known_ms.get(c.channel or "", nothing) for c in contracts]
+    of_contract = np.repeat(np.arange(len(contracts)), len(buckets))
+    has_channel = np.array([c.channel is not None for c in contracts], dtype=np.bool_)
+    columns: dict[str, Column] = {
+        **_common(facility, buckets, len(contracts)),
+        "contract": Words([c.id for c in contracts], of_contract),
+        "contract_name": Words([c.name or c.id for c in contracts], of_contract),
+        "technology": Words([c.technology for c in contracts], of_contract),
+        "zone": Words([c.zone or hours.stated.zone for c in contracts], of_contract),
+        "contracted_kwh": _add_up(sums, [supply.kwh for supply in hours.supplies]),
+        "used_kwh": _add_up(sums, hours.matched.used_kwh),
+        "co2_kg": _add_up(sums, hours.matched.used_kg),
+        "coverage": Numbers(
+            _stacked([_coverage(sums(ms), lengths_ms) for ms in known_ms]),
+            has_channel[of_contract],
+        ),
+    }
+    return _part(columns, buckets, [contract.id for contract in contracts])
 
 
-def storage_rows(
-    facility: FacilityRow, hours: MatchedElectricity, buckets: Buckets
-) -> Iterator[Row]:
-    """Yield a row for each storage and interval."""
+def storage_columns(
+    facility: FacilityRow,
+    hours: MatchedElectricity,
+    buckets: Buckets,
+    now: datetime,  # noqa: ARG001 - as the others
+) -> Part:
+    """Return a row for each storage and interval."""
     hour_us = hours.load.hour_us
     sums = _Sums(hour_us, buckets)
     # the last hour that an interval has; of the first ones that none has, the very first hour
     last = np.maximum(0, np.searchsorted(hour_us, buckets.ends_us) - 1)
-    for storage in hours.stated.storage:
-        use = hours.storages[storage.id]
-        charged, discharged, known = map(
-            sums, (use.charged_kwh, use.discharged_kwh, use.returned.known_kwh)
-        )
-        taken_kg, out_kg = ([sums(row) for row in kg] for kg in (use.taken_kg, use.returned.kg))
-        of_meter = storage.contract is None
-        for i, bucket in enumerate(buckets):
-            yield {
-                "time": bucket.begins,
-                "facility": facility.slug,
-                "storage": storage.id,
-                "contract": storage.contract,
-                "charged_kwh": float(charged[i]),
-                "discharged_kwh": float(discharged[i]),
-                "attributed_kwh": float(known[i]),
-                "stored_kwh": float(use.returned.stored_kwh[last[i]]),
-                "charged_location_kg": float(taken_kg[LOCATION][i]) if of_meter else None,
-                "charged_market_kg": float(taken_kg[MARKET][i]),
-                "discharged_location_kg": float(out_kg[LOCATION][i]) if of_meter else None,
-                "discharged_market_kg": float(out_kg[MARKET][i]),
-            }
+    storages = hours.stated.storage
+    uses = [hours.storages[storage.id] for storage in storages]
+    of_storage = np.repeat(np.arange(len(storages)), len(buckets))
+    at_meter = np.array([s.contract is None for s in storages], dtype=np.bool_)[of_storage]
+    columns: dict[str, Column] = {
+        **_common(facility, buckets, len(storages)),
+        "storage": Words([storage.id for storage in storages], of_storage),
+        "contract": Words([storage.contract for storage in storages], of_storage),
+        "charged_kwh": _add_up(sums, [use.charged_kwh for use in uses]),
+        "discharged_kwh": _add_up(sums, [use.discharged_kwh for use in uses]),
+        "attributed_kwh": _add_up(sums, [use.returned.known_kwh for use in uses]),
+        "stored_kwh": Numbers(_stacked([use.returned.stored_kwh[last] for use in uses])),
+        "charged_location_kg": _add_up(sums, [use.taken_kg[LOCATION] for use in uses], at_meter),
+        "charged_market_kg": _add_up(sums, [use.taken_kg[MARKET] for use in uses]),
+        "discharged_location_kg": _add_up(
+            sums, [use.returned.kg[LOCATION] for use in uses], at_meter
+        ),
+        "discharged_market_kg": _add_up(sums, [use.returned.kg[MARKET] for use in uses]),
+    }
+    return _part(columns, buckets, [storage.id for storage in storages])
 
 
-def _contracted(hours: MatchedElectricity) -> Floats:
-    total = np.zeros(hours.load.hour_us.size)
-    for supply in hours.supplies:
-        total += supply.kwh
-    return total
+def _part(columns: Mapping[str, Column], buckets: Buckets, subjects: Sequence[str]) -> Part:
+    return Part(
+        columns=columns,
+        time_us=np.tile(buckets.begins_us, len(subjects)),
+        subjects=subjects,
+        subject=np.repeat(np.arange(len(subjects)), len(buckets)),
+    )
 
 
-def _policies(hours: MatchedElectricity, sums: _Sums, buckets: int) -> list[list[MatchPolicy]]:
+def _common(facility: FacilityRow, buckets: Buckets, subjects: int) -> dict[str, Column]:
+    return {
+        "time": Instants(buckets.begins_us, np.tile(np.arange(len(buckets)), subjects)),
+        "facility": _same(facility.slug, len(buckets) * subjects),
+    }
+
+
+def _same(word: str | None, rows: int) -> Words:
+    return Words([word], np.zeros(rows, dtype=np.int64))
+
+
+def _add_up(sums: _Sums, rows: Sequence[Floats] | Floats, known: Booleans | None = None) -> Numbers:
+    """Return the sums of each row of hours, one after the other."""
+    return Numbers(_stacked([sums(row) for row in rows]), known)
+
+
+def _stacked(rows: Sequence[Floats]) -> Floats:
+    return np.concatenate(rows) if rows else np.zeros(0)
+
+
+def _policies(hours: MatchedElectricity, sums: _Sums, buckets: int) -> dict[str, Column]:
     """Return the policies that hold in each interval, in the order in which they begin."""
+    policies = hours.calendar.policies
     policy = hours.calendar.policy_of(hours.load.hour_us)
-    present = [sums(policy == index) > 0 for index in range(len(hours.calendar.policies))]
-    return [
-        [p for index, p in enumerate(hours.calendar.policies) if present[index][i]]
-        for i in range(buckets)
+    present = np.array([sums(policy == index) > 0 for index in range(len(policies))])
+    several, index = np.unique(present, axis=1, return_inverse=True)
+    combinations = [
+        [p for p, is_one in zip(policies, column, strict=True) if is_one] for column in several.T
     ]
+    published = [
+        " ".join(str(p.published) for p in ps if p.published) or None for ps in combinations
+    ]
+    is_draft = np.array([any(p.is_draft for p in ps) for ps in combinations])
+    index = index.reshape(buckets)
+    return {
+        "match": Words([" ".join(p.name for p in ps) for ps in combinations], index),
+        "match_published": Words(published, index),
+        "match_draft": Numbers(is_draft[index]),
+    }
 
 
-def _share(part: float, whole: float) -> float:
-    return round(float(part / whole), 6)
+def _ratio(part: Floats, whole: Floats) -> Floats:
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+
+
+def _coverage(known_ms: Floats, length_ms: Floats) -> Floats:
+    return rounded(np.minimum(1.0, known_ms / length_ms))
 
 
 def _lengths_ms(buckets: Buckets, now: datetime) -> Floats:

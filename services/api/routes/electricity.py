@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
+import numpy as np
 from fastapi import APIRouter, Request
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
@@ -15,6 +16,7 @@ from pydantic import AfterValidator, Field
 from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, table_answer
+from services.api.http.columns import Table
 from services.api.http.formats import FormatName
 from services.api.http.intervals import (
     HOURLY,
@@ -27,10 +29,15 @@ from services.api.http.intervals import (
 from services.api.http.pages import MAX_ROWS
 from services.api.http.parameters import FacilityList, Instant, TimeSpan
 from services.api.http.problems import NotFound, TooManyRows
-from services.api.http.shapes import Row, Shape
+from services.api.http.shapes import Shape
 from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
 from services.api.models.electricity import ContractUse, ElectricityUse, StorageFlow
-from services.api.models.electricity_rows import contract_rows, storage_rows, use_rows
+from services.api.models.electricity_rows import (
+    Part,
+    contract_columns,
+    storage_columns,
+    use_columns,
+)
 from services.api.routes.answer_validators import emissions_validator
 from services.api.routes.electricity_reading import (
     FacilityElectricity,
@@ -62,18 +69,16 @@ class _List:
 
     shape: Shape
     #: of a facility, in its intervals, up to an instant
-    rows: Callable[[FacilityRow, MatchedElectricity, Buckets, datetime], Iterator[Row]]
+    columns: Callable[[FacilityRow, MatchedElectricity, Buckets, datetime], Part]
     #: rows of one interval of a facility
     count: Callable[[Electricity], int]
 
 
-_USES_LIST = _List(shape=_USES, rows=use_rows, count=lambda _: 1)
-_CONTRACTS_LIST = _List(shape=_CONTRACTS, rows=contract_rows, count=lambda e: len(e.contracts))
-_STORAGE_LIST = _List(
-    shape=_STORAGE,
-    rows=lambda facility, hours, buckets, _: storage_rows(facility, hours, buckets),
-    count=lambda e: len(e.storage),
+_USES_LIST = _List(shape=_USES, columns=use_columns, count=lambda _: 1)
+_CONTRACTS_LIST = _List(
+    shape=_CONTRACTS, columns=contract_columns, count=lambda e: len(e.contracts)
 )
+_STORAGE_LIST = _List(shape=_STORAGE, columns=storage_columns, count=lambda e: len(e.storage))
 
 
 def _checked(interval: str) -> str:
@@ -227,7 +232,7 @@ async def _answer(
             f"The answer would have about {count} rows, more than {MAX_ROWS}; use a coarser"
             " interval (or `auto`), a shorter time span or fewer facilities."
         )
-    rows: list[Row] = []
+    parts: list[tuple[FacilityRow, Part]] = []
     async with context.database.read() as connection:
         for facility, electricity in stated:
             buckets = cut(interval, begins, until, timezone=facility.timezone, limit=MAX_ROWS)
@@ -235,11 +240,9 @@ async def _answer(
                 continue
             asked = FacilityElectricity(facility=facility, stated=electricity, buckets=buckets)
             hours = await read_matched(context, connection, asked, now=now, as_of=query.as_of)
-            rows += listing.rows(facility, hours, buckets, now)
-    key = listing.shape.columns[2]
-    rows.sort(key=lambda row: (row["time"], row["facility"], row[key] or ""))
+            parts.append((facility, listing.columns(facility, hours, buckets, now)))
     return table_answer(
-        listing.shape.table_of(rows),
+        _in_order(listing.shape, parts),
         listing.shape,
         accept=accept,
         name=query.format,
@@ -248,3 +251,21 @@ async def _answer(
             **(validator.headers if validator else {}),
         },
     )
+
+
+def _in_order(shape: Shape, parts: Sequence[tuple[FacilityRow, Part]]) -> Table:
+    """Put rows by time, facility, and what they are of."""
+    parts = [(row, part) for row, part in parts if part.subjects]
+    if not parts:
+        return shape.table_of([])
+    names = [(row.slug, subject) for row, part in parts for subject in part.subjects]
+    rank_of = {name: rank for rank, name in enumerate(sorted(names))}
+    rank = np.concatenate(
+        [
+            np.array([rank_of[row.slug, s] for s in part.subjects], dtype=np.int64)[part.subject]
+            for row, part in parts
+        ]
+    )
+    time_us = np.concatenate([part.time_us for _, part in parts])
+    table = Table.joined([shape.table(part.columns) for _, part in parts])
+    return table.part(np.lexsort((rank, time_us)))

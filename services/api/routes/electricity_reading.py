@@ -116,7 +116,7 @@ async def read_matched(
             asked.stated, load, amounts, zone=asked.zone, now=now, factors=factors
         )
 
-    # thousands of certificates take a fifth of a second, in which streams go on
+    # thousands of certificates take a tenth of a second, in which streams go on
     return await run_in_threadpool(work)
 
 

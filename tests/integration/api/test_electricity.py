@@ -369,6 +369,12 @@ async def test_it_comes_as_csv_and_arrow_and_nobody_else_has_rows(
         "",
         "0.785714",
     ]
+    flows = await ask(client, "/v1/electricity/storage", interval="1d")
+    assert [(row["facility"], row["storage"]) for row in flows] == [
+        ("shifted", "pond"),
+        ("stored", "battery"),
+    ]
+    assert await ask(client, "/v1/electricity/storage", facility="matched") == []
     stream = await client.get("/v1/electricity", params={**asked, "format": "arrow"})
     table = na.ArrayStream.from_readable(stream.content).read_all()
     names = [field.name for field in table.schema.fields]
