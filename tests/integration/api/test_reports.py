@@ -20,7 +20,17 @@ devices:
       - {id: co2, quantity: fraction, unit: "%", kind: gauge, basis: wet, max_gap: 120}
       - {id: flow, quantity: volume_flow, unit: scf/h, kind: gauge, basis: wet, max_gap: 120}
       - {id: load, quantity: power, unit: MW, kind: gauge, max_gap: 7200}
+      - {id: captured, quantity: mass_flow, unit: kg/h, kind: gauge, max_gap: 7200}
+factors:
+  - {id: co2, unit: kg, co2_kg: 1, citation: what is stored is CO2}
+removals:
+  - {id: biochar, kind: biogenic, tonnes: 0.092, from: 2026-07-01, to: 2026-10-01, document: log}
+credits:
+  - {id: forest, registry: Verra, serial: A-1, vintage: 2024, retired_on: 2026-08-15, tonnes: 5,
+     kind: avoidance, document: retirement}
 sources:
+  - {id: capture, scope: 1, method: activity, input: cems.captured, factor: co2,
+     removal: {kind: dac, document: permit}}
   - id: stack
     scope: 1
     method: stack
@@ -85,6 +95,24 @@ async def test_a_quarter_is_rounded_once_and_a_year_adds_quarters_as_reported(
     assert (fourth["state"], second["state"], year["state"]) == ("provisional",) * 3
     assert fourth["hours_waiting"] > 1000
     assert (third["equation"], third["citation"]) == ("F-11", "40 CFR 75 App. F, eq. F-11")
+
+
+async def test_what_the_facility_removed_and_retired_stands_beside_each_period(
+    plant: Plant, client: httpx.AsyncClient
+) -> None:
+    plant.store([Reading("cems.captured", START, 100.0)])
+    plant.store([Reading("cems.captured", START + timedelta(hours=1), 0.0)])
+    run(plant)
+    rows = (await client.get("/v1/reports", params={"facility": "works"})).json()
+    _, second, third, _, year = rows
+    assert third["value"] == 2.1
+    # an hour of 100 kg; the stated removal is of local days, and periods are cut in standard time
+    assert third["facility_removed_kg"] == pytest.approx(100 + 92 * 2207 / 2208)
+    assert year["facility_removed_kg"] == pytest.approx(100 + 92)
+    assert (third["facility_credits_kg"], year["facility_credits_kg"]) == (5000, 5000)
+    assert second["facility_credits_kg"] == 0
+    # of that quarter nothing is known of what was captured
+    assert second["facility_removed_kg"] is None
 
 
 async def test_an_hour_that_cannot_be_computed_leaves_its_period_without_a_value(

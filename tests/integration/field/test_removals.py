@@ -18,6 +18,8 @@ from services.core.facility.errors import ApplyError
 from services.core.facility.file import FacilityFileError, parse
 from services.core.runtime.clock import FixedClock
 from services.core.runtime.settings import Settings
+from services.core.store.database.connect import engine
+from services.core.store.registry.apply import apply
 from services.core.store.registry.watch_plan import watch_plan
 from services.core.timeline.instants import HOUR
 from tests.integration.api.server import serving
@@ -66,6 +68,9 @@ thresholds:
 _TWICE = """credits:
   - {id: twice, registry: verra, serial: vcs-vcu-113-2024, vintage: 2024, retired_on: 2026-03-01,
      tonnes: 1, kind: removal, document: d}"""
+_PRODUCT = """products:
+  - {id: steel, name: Steel, unit: t, production: [plant.air], sources: [air-capture]}
+pathway:"""
 _START = datetime(2026, 3, 1, 6, tzinfo=UTC)
 _END = _START + 2 * HOUR
 _NOW = _START + 4 * HOUR
@@ -266,6 +271,10 @@ credits:
     for first, last in ((1500, 1600), (900, 1001), (1200, 1200), (0, 9999)):
         with pytest.raises(ApplyError, match="units that forest of works retired"):
             plant.apply(other % (first, last))
+    bind = engine(plant.url, process="test")
+    with pytest.raises(ApplyError, match="units that another facility retired"), bind.begin() as c:
+        apply(c, parse(other % (1500, 1600)), limited=True)
+    bind.dispose()
     assert "+ credit mine" in plant.apply(other % (1501, 1600))
     with pytest.raises(ApplyError, match="units that mine of other retired"):
         plant.apply(_FILE.replace("last: 1500", "last: 1501"))
@@ -307,6 +316,7 @@ def test_a_category_or_evidence_computes_nothing_again(plant: FieldBench) -> Non
             "that is no check",
         ),
         ("kind: dac", "kind: forest", "dac"),
+        ("pathway:", _PRODUCT, "air-capture removes: what a product emits is gross"),
         ("to: 2026-03-02", "to: 2026-03-01", "to must come after from"),
         (
             "credits:",
