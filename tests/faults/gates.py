@@ -65,13 +65,15 @@ GATES = (
 
 
 PACKING_GATES = tuple(
-    Gate(name=f"{process}: {name}", process=f"tonne.{process}", table="packed_readings", on=on,
+    Gate(name=f"{process}: {name}", process=f"tonne.{process}", table=table, on=on,
          at_commit=at_commit)
-    for process, on, name, at_commit in (
-        ("aggregator", "INSERT", "packs a day", False),
-        ("aggregator", "INSERT", "COMMIT of packed days", True),
-        ("ingest", "DELETE", "opens a day", False),
-        ("ingest", "DELETE", "COMMIT of opened days", True),
+    for process, table, on, name, at_commit in (
+        ("aggregator", "packed_readings", "INSERT", "packs a day", False),
+        ("aggregator", "packed_readings", "INSERT", "COMMIT of packed days", True),
+        ("ingest", "packed_readings", "DELETE", "opens a day", False),
+        ("ingest", "packed_readings", "DELETE", "COMMIT of opened days", True),
+        ("aggregator", "packed_minutes", "UPDATE", "computes packed minutes", False),
+        ("aggregator", "packed_minutes", "UPDATE", "COMMIT of packed minutes", True),
     )
 )  # fmt: skip
 

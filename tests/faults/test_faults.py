@@ -27,8 +27,8 @@ def test_no_acknowledged_reading_is_lost_or_counted_twice() -> None:
             for number in (0, 2, 13):
                 played = play(world, publisher, books, 7, number)
                 assert played.passed, played
-            # an aggregator that packs, and an ingest that opens what is packed
-            for number in (24, 33):
+            # days are packed, opened by ingest, and computed where they lie packed
+            for number in (36, 45, 48):
                 packed = packing_rounds.play(world, publisher, books, 7, number)
                 assert packed.passed, packed
         finally:
