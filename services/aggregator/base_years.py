@@ -13,6 +13,7 @@ import structlog
 from services.aggregator.sentence import sentence
 from services.core.store.emissions import base_years
 from services.core.store.emissions.base_years import PathFacility
+from services.core.store.emissions.organisation_base_years import recalculate_organisations
 
 log = structlog.get_logger()
 
@@ -47,6 +48,8 @@ class BaseYears:
                 for added in base_years.recalculate(connection, facility, now):
                     log.info("base year recalculated", facility=facility.id, what=added)
                 return
+            for added in recalculate_organisations(connection, now):
+                log.info("base year recalculated", what=added)
         except Exception as error:
             if connection.closed:
                 raise

@@ -19,7 +19,7 @@ PARTS: Final = {
     "apply": Part(
         "services.cli.apply",
         "apply_files",
-        "Apply facility files: all of them, or none if any has an error.",
+        "Apply files of facilities and organisations: all of them, or none if any has an error.",
     ),
     "export": Part(
         "services.cli.export",

@@ -1,12 +1,14 @@
-"""``tonne apply``: facility files into the registry."""
+"""``tonne apply``: files of facilities and organisations into the registry."""
 
 from __future__ import annotations
 
 import getpass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy import Connection
 
 from services.cli import process
 from services.cli.errors import clear_errors, failure
@@ -15,17 +17,23 @@ from services.cli.options import DryRun
 from services.cli.say import amount, say
 from services.core.facility.checks import warnings
 from services.core.facility.file import parse
+from services.core.facility.model import FacilityFile
+from services.core.facility.organisation import OrganisationFile
+from services.core.facility.organisation_file import is_of_organisation, parse_organisation
 from services.core.store.operations.apply_facility import apply_facility
 from services.core.store.operations.notices import FILTER_REFUSED, notices
+from services.core.store.registry.organisations import UnknownFacilityError, apply_organisation
 from services.core.store.registry.shared_factors import shared_factors
 
 
 def apply_files(
-    files: Annotated[list[Path], typer.Argument(help="facility files, YAML or JSON")],
+    files: Annotated[
+        list[Path], typer.Argument(help="files of facilities or organisations, YAML or JSON")
+    ],
     *,
     dry_run: DryRun = False,
 ) -> None:
-    """Apply facility files: all of them, or none if any has an error."""
+    """Apply files of facilities and organisations: all of them, or none if any has an error."""
     with clear_errors():
         settings = process.settings("apply")
         with process.transaction(dry_run=dry_run) as connection:
@@ -37,7 +45,9 @@ def apply_files(
                         path,
                         lambda text: (
                             text,
-                            parse(text, shared, max_bytes=settings.file_bytes),
+                            parse_organisation(text, max_bytes=settings.file_bytes)
+                            if is_of_organisation(text)
+                            else parse(text, shared, max_bytes=settings.file_bytes),
                         ),
                         max_bytes=settings.file_bytes,
                     ),
@@ -46,17 +56,16 @@ def apply_files(
             ]
             if any(document is None for _, document in parsed):
                 raise failure("nothing was applied; correct the lines above and apply again")
-            for path, document in parsed:
+            # an organisation names facilities, which may be new
+            for path, document in sorted(parsed, key=_is_organisation):
                 assert document is not None  # noqa: S101 - refused above
                 text, file = document
+                if isinstance(file, OrganisationFile):
+                    _apply_organisation(connection, path, file, dry_run=dry_run)
+                    continue
                 by = f"user {getpass.getuser()}"
                 applied = apply_facility(connection, file, text=text, by=by)
-                counted = amount(len(applied.changes), "change") + (
-                    " would be made" if dry_run else ""
-                )
-                say(f"{path}: {counted}" if applied.changes else f"{path}: unchanged")
-                for change in applied.changes:
-                    say(f"  {change}")
+                _say_changes(path, applied.changes, dry_run=dry_run)
                 for restated in applied.restated:
                     say(f"  {'would be restated' if dry_run else 'will be restated'}: {restated}")
                 for warning in (*warnings(file, shared), *applied.warnings):
@@ -65,3 +74,27 @@ def apply_files(
                 say(f"  warning: {refused}", err=True)
     if dry_run:
         say("nothing was changed")
+
+
+def _is_organisation(
+    parsed: tuple[Path, tuple[str, FacilityFile | OrganisationFile] | None],
+) -> bool:
+    _, document = parsed
+    return document is not None and isinstance(document[1], OrganisationFile)
+
+
+def _apply_organisation(
+    connection: Connection, path: Path, file: OrganisationFile, *, dry_run: bool
+) -> None:
+    try:
+        changes = apply_organisation(connection, file)
+    except UnknownFacilityError as error:
+        raise failure(f"{path}: {error}") from None
+    _say_changes(path, changes, dry_run=dry_run)
+
+
+def _say_changes(path: Path, changes: Sequence[str], *, dry_run: bool) -> None:
+    counted = amount(len(changes), "change") + (" would be made" if dry_run else "")
+    say(f"{path}: {counted}" if changes else f"{path}: unchanged")
+    for change in changes:
+        say(f"  {change}")

@@ -12,6 +12,9 @@ from playwright.async_api import Page, expect
 
 from deploy.site.pictures import CHROMIUM
 from services.aggregator.summing import Summing
+from services.core.facility.organisation_file import parse_organisation
+from services.core.store.database.connect import engine
+from services.core.store.registry.organisations import apply_organisation
 from tests.e2e.test_dashboard import address, browser, connection, page, this_minute, wait_for
 from tests.e2e.test_dashboard_widths import LONG, TOO_WIDE, WIDTHS
 from tests.integration.aggregator.plant import apply_text
@@ -122,6 +125,17 @@ async def test_paths_are_added_up_and_what_has_none_is_told(
     await expect(page.locator(".path .facts")).to_contain_text("no data of 191.6 t emitted")
     # of a sum there is no forecast
     await expect(page.locator(".expected li")).to_have_count(0)
+    paths = text.partition("pathway:")[2].replace("tonnes: 100", "tonnes: 300")
+    bind = engine(database_url, process="test")
+    with bind.begin() as opened:
+        group = "organisation: {id: group, name: Group}\nfacilities: [{id: works}, {id: other}]\n"
+        apply_organisation(opened, parse_organisation(f"{group}pathway:{paths}"))
+    bind.dispose()
+    await page.goto(f"{address}/pathway?organisation=group")
+    await expect(page.locator(".path .facts")).to_contain_text("no data of 287.4 t emitted")
+    await expect(page.locator("#facility option").first).to_have_text("group")
+    await page.select_option("#facility", "works")
+    await expect(page.locator(".path .facts")).to_contain_text("no data of 95.80 t emitted")
     await page.goto(f"{address}/?facility=plain")
     await expect(page.locator("#state-text")).to_have_text("live")
     await expect(page.locator("#path-link")).to_be_hidden()

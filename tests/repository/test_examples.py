@@ -22,6 +22,7 @@ from sensors_sim.cli import app as sim_app
 from services.cli import app as tonne_app
 from services.core.facility import activity_file, factor_file, value_file
 from services.core.facility.file import parse
+from services.core.facility.organisation_file import is_of_organisation, parse_organisation
 from tests.contract.ingest.formats.station import station_of
 from tests.examples import PAGES, ROOT, Example, all_examples, examples_of
 from tests.repository.files import openapi
@@ -74,6 +75,9 @@ def test_every_example_is_one_that_is_checked(page: Any) -> None:
 def test_a_facility_file_is_taken_whole_and_so_is_a_part_of_one(example: Example) -> None:
     if example.is_facility_file:
         parse(example.text)
+        return
+    if is_of_organisation(example.text):
+        parse_organisation(example.text)
         return
     stated = YAML(typ="safe").load(example.text)
     if stated is None:

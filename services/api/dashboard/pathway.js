@@ -11,7 +11,11 @@ const REFRESH_MS = 5 * 60_000;
 let facilities = [];
 /** The facility that is shown; empty: all that have a path, added up. */
 let chosen = "";
+/** An organisation that the address names is shown in place of both. */
+let organisation = new URLSearchParams(location.search).get("organisation");
 let reading = 0;
+/** No facility is called so. */
+const ORGANISATION = "/";
 
 start();
 setInterval(show, REFRESH_MS);
@@ -31,7 +35,15 @@ async function start() {
     new Option("all facilities with a path", ""),
   );
   select.disabled = false;
-  select.onchange = () => choose(select.value);
+  select.onchange = () => {
+    organisation = null;
+    choose(select.value);
+  };
+  if (organisation) {
+    select.prepend(new Option(organisation, ORGANISATION));
+    select.value = ORGANISATION;
+    return show();
+  }
   const wanted = new URLSearchParams(location.search).get("facility");
   const known = facilities.find(({ id }) => id === wanted) ?? facilities[0];
   choose(wanted === "" || !known ? "" : known.id);
@@ -50,7 +62,7 @@ async function show() {
   if (facilities.length === 0) return say("There is no facility yet; add one with `tonne apply FILE`.");
   const turn = ++reading;
   $("paths").setAttribute("aria-busy", "true");
-  const asked = chosen ? { facility: chosen } : { total: "true" };
+  const asked = organisation ? { organisation } : chosen ? { facility: chosen } : { total: "true" };
   try {
     const [standings, years] = await Promise.all([get("/v1/pathway", asked), get("/v1/pathway/years", asked)]);
     if (turn !== reading) return;
@@ -68,7 +80,9 @@ async function show() {
   }
 }
 
-const nothing = () => chosen
+const nothing = () => organisation
+  ? "The file of this organisation states no path: add `pathway` to it (see How paths are computed)."
+  : chosen
   ? "The file of this facility states no path: add `pathway` to it (see How paths are computed)."
   : "No facility states a path: add `pathway` to a facility file (see How paths are computed).";
 

@@ -9,6 +9,9 @@ from pydantic import Field
 
 from services.api.models.answer import Answer
 
+_ORGANISATION = Field(
+    examples=[None], description="whose path it is, of all of `facility`; `null`: a facility's own"
+)
 _FACILITY = Field(
     examples=["linz"], description="facility ids, parted by spaces where several are added up"
 )
@@ -32,6 +35,7 @@ class PathYear(Answer):
 
     time: datetime = Field(examples=["2025-12-31T23:00:00Z"], description="start of the year")
     year: int = Field(examples=[2026])
+    organisation: str | None = _ORGANISATION
     facility: str = _FACILITY
     scope: int = Field(examples=[1])
     figure: Literal["co2", "co2e", "market"] = _FIGURE
@@ -84,6 +88,7 @@ class PathStanding(Answer):
     """How a path stands."""
 
     time: datetime = Field(examples=["2026-11-23T18:00:00Z"], description="when it stands so")
+    organisation: str | None = _ORGANISATION
     facility: str = _FACILITY
     scope: int = Field(examples=[1])
     figure: Literal["co2", "co2e", "market"] = _FIGURE

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import InContext
@@ -22,6 +23,7 @@ from services.api.models.pathway import PathStanding, PathYear
 from services.api.routes import pathway_groups
 from services.api.routes.pathway_balance import balance_row, counting_row, removed_row
 from services.api.routes.pathway_groups import DatedPeak, ScopeStanding, standing
+from services.api.routes.pathway_organisation import organisation_standings
 from services.api.routes.pathway_reading import readings
 from services.api.routes.pathway_weather import weather
 from services.core.accounting.pathway.progress import least_share, sum_of_known
@@ -40,11 +42,26 @@ _BOTH = (
 )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Group:
+    """What one row is of; ``members``: whose days its peak is found in."""
+
+    parts: list[ScopeStanding]
+    members: list[ScopeStanding]
+
+
 class PathwayQuery(Query):
     """Parameters of both calls."""
 
     facility: FacilityList = Field([])
     scope: int | None = Field(None, ge=1, le=3, description="one scope; default: all", examples=[1])
+    organisation: str | None = Field(
+        None,
+        min_length=1,
+        description="the paths of an organisation's own file, over its facilities; instead of"
+        " `facility` and `total`",
+        examples=["group"],
+    )
     total: bool = Field(
         False,
         description="adds the paths of a scope and figure up over all facilities that are asked for"
@@ -55,6 +72,12 @@ class PathwayQuery(Query):
         description="answers with what was known at this time, the base year's figure too; default:"
         " now",
     )
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> Self:
+        if self.organisation is not None and (self.facility or self.total):
+            raise ValueError("organisation names its facilities: leave facility and total out")
+        return self
 
 
 @router.get(
@@ -77,10 +100,13 @@ async def get_pathway(
     facilities, groups, now = await _groups(context, who, query)
     rows = []
     async with context.database.read() as connection:
-        for parts in groups:
-            dated = pathway_groups.peak_of(parts)
+        for group in groups:
+            parts = group.parts
+            dated = pathway_groups.peak_of(group.members)
             its_weather = await weather(connection, parts, dated, is_past=query.as_of is not None)
-            rows.append(_standing(parts, now, dated, its_weather))
+            rows.append(
+                {**_standing(parts, now, dated, its_weather), "organisation": query.organisation}
+            )
     return rows_answer(
         rows,
         _STANDINGS,
@@ -108,7 +134,11 @@ async def get_pathway_years(
     """List what is allowed and actual by year."""
     facilities, groups, _ = await _groups(context, who, query)
     return rows_answer(
-        [row for parts in groups for row in _years(parts)],
+        [
+            {**row, "organisation": query.organisation}
+            for group in groups
+            for row in _years(group.parts)
+        ],
         _YEARS,
         accept=accept,
         headers=retired_header(facilities, query.facility),
@@ -117,12 +147,17 @@ async def get_pathway_years(
 
 async def _groups(
     context: InContext, who: Reader, query: PathwayQuery
-) -> tuple[list[FacilityRow], list[list[ScopeStanding]], datetime]:
+) -> tuple[list[FacilityRow], list[_Group], datetime]:
     """Read the paths that are asked for, by row of the answer."""
-    facilities = await visible_facilities(context, who, query.facility)
     now = context.clock.now()
     as_of = None if query.as_of is None else min(now, query.as_of)
     now = as_of or now
+    if query.organisation is not None:
+        facilities, standings = await organisation_standings(
+            context, who, query.organisation, scope=query.scope, now=now, as_of=as_of
+        )
+        return facilities, [_Group(parts=[s.total], members=s.members) for s in standings], now
+    facilities = await visible_facilities(context, who, query.facility)
     ids = [facility.id for facility in facilities]
     paths = await context.database.read_in_thread(
         lambda c: facility_paths(c, ids, as_of, query.scope)
@@ -134,12 +169,14 @@ async def _groups(
         spec = reading.stated.spec
         place = reading.facility.slug if not query.total else ""
         groups.setdefault((place, spec.scope, spec.figure), []).append(standing(reading))
-    return facilities, [groups[key] for key in sorted(groups)], now
+    ordered = [groups[key] for key in sorted(groups)]
+    return facilities, [_Group(parts=parts, members=parts) for parts in ordered], now
 
 
 def _common(parts: Sequence[ScopeStanding]) -> Row:
     spec = parts[0].reading.stated.spec
     return {
+        "organisation": None,
         "facility": " ".join(part.reading.facility.slug for part in parts),
         "scope": spec.scope,
         "figure": spec.figure,

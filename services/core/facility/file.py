@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -46,25 +46,32 @@ def parse(text: str, shared: Sequence[Factor] = (), *, max_bytes: int = MAX_BYTE
 
     :raises FacilityFileError: with every problem found, each with its line.
     """
-    document = _load(text, max_bytes)
+    document = load(text, max_bytes)
     try:
-        model = FacilityFile.stated(_plain(document))
+        model = FacilityFile.stated(plain(document))
     except ValidationError as error:
-        problems = [
-            Problem(line=finding.place.line, message=str(finding))
-            for finding in plain_words.findings(error, document, FacilityFile)
-        ]
-        more = error.error_count() - plain_words.MAX_FINDINGS
-        if more > 0:
-            last = max(problem.line for problem in problems)
-            summary = f"and {more} more mistakes, listed when these are corrected"
-            problems.append(Problem(line=last, message=summary))
-        raise FacilityFileError(problems) from None
+        raise FacilityFileError(mistakes(error, document, FacilityFile)) from None
     problems = [_problem(document, *problem) for problem in computability_problems(model, shared)]
     if problems:
         raise FacilityFileError(problems)
     model.written_locally(local_times.warnings(document, model.facility.timezone))
     return model
+
+
+def mistakes(
+    error: ValidationError, document: CommentedMap, model: type[BaseModel]
+) -> list[Problem]:
+    """Return every mistake of a document, with its line."""
+    problems = [
+        Problem(line=finding.place.line, message=str(finding))
+        for finding in plain_words.findings(error, document, model)
+    ]
+    more = error.error_count() - plain_words.MAX_FINDINGS
+    if more > 0:
+        last = max(problem.line for problem in problems)
+        summary = f"and {more} more mistakes, listed when these are corrected"
+        problems.append(Problem(line=last, message=summary))
+    return problems
 
 
 def _problem(document: CommentedMap, path: places.Path, reason: str) -> Problem:
@@ -74,7 +81,11 @@ def _problem(document: CommentedMap, path: places.Path, reason: str) -> Problem:
     return Problem(line=place.line, message=reason if named else f"{place.words}: {reason}")
 
 
-def _load(text: str, max_bytes: int) -> CommentedMap:
+def load(text: str, max_bytes: int) -> CommentedMap:
+    """Read a document: YAML or JSON.
+
+    :raises FacilityFileError: it is none.
+    """
     try:
         document = load_yaml(text, max_bytes=max_bytes)
     except TooMuchError as error:
@@ -101,12 +112,12 @@ def _key(key: Any) -> str:
     return str(key).lower() if isinstance(key, bool) else str(key)
 
 
-def _plain(node: Any) -> Any:
+def plain(node: Any) -> Any:
     """Strip the round-trip types, which carry comments and styles."""
     if isinstance(node, dict):
-        return {_key(key): _plain(value) for key, value in node.items()}
+        return {_key(key): plain(value) for key, value in node.items()}
     if isinstance(node, list):
-        return [_plain(value) for value in node]
+        return [plain(value) for value in node]
     if isinstance(node, bool) or node is None:
         return node
     for kind in (int, float, str):

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from services.core.facility.model import ScopePath
 from services.core.store.answers.first_hours import first_hours
 from services.core.store.registry.pathways import StatedPath, stated_paths
 from services.core.store.registry.stated_removals import StatedBalance, stated_balances
@@ -51,4 +52,26 @@ def facility_paths(
             balance=balances.get(facility_id),
         )
         for facility_id, of_facility in paths.items()
+    }
+
+
+def member_paths(
+    connection: psycopg.Connection[Any],
+    facility_ids: Sequence[int],
+    paths: Sequence[ScopePath],
+    as_of: datetime | None,
+) -> dict[int, FacilityPaths]:
+    """Return facilities under the paths of their organisation, which have no base of their own."""
+    hours = first_hours(connection, facility_ids)
+    balances = stated_balances(connection, facility_ids, as_of)
+    return {
+        facility_id: FacilityPaths(
+            facility_id=facility_id,
+            paths=tuple(
+                StatedPath(facility_id=facility_id, spec=path, base=None) for path in paths
+            ),
+            first_hour=hours.get(facility_id),
+            balance=balances.get(facility_id),
+        )
+        for facility_id in facility_ids
     }

@@ -116,29 +116,18 @@ def _recalculate(
     now: datetime,
 ) -> str | None:
     path = stated.spec
-    first, last = local_year(path.base.year, facility.timezone)
-    if now < last:
+    known = known_ug(connection, facility, path, now)
+    if known is None:
         return None
-    asked = {
-        "facility": facility.id,
-        "first": first,
-        "last": last,
-        "sources": _sources(connection, path, facility),
-    }
-    months = list(local_days.months(ZoneInfo(facility.timezone), first, last - HOUR))
-    if stored_sums.incomplete(connection, facility.id, months) or connection.execute(
-        _IS_WAITING, asked
-    ).fetchone() != (False,):
-        return None
-    row = connection.execute(_SUMS[path.figure], asked).fetchone()
-    if row is None:
-        return None
-    known_ug = int(row[0])
     before = stated.base
     in_force_kg = None if before is None else before.kg
-    if not is_base_replaced(in_force_kg, known_ug / _UG_PER_KG, percent=path.base.recalculate_at):
+    if not is_base_replaced(in_force_kg, known / _UG_PER_KG, percent=path.base.recalculate_at):
         return None
-    cause = _FIRST if before is None else _cause(connection, asked, before, known_ug)
+    cause = (
+        _FIRST
+        if before is None
+        else _cause(connection, _asked(connection, facility, path), before, known)
+    )
     connection.execute(
         _ADD,
         {
@@ -147,11 +136,40 @@ def _recalculate(
             "figure": path.figure,
             "year": path.base.year,
             "known_at": now,
-            "ug": known_ug,
+            "ug": known,
             "cause": cause,
         },
     )
-    return f"base year {path.base.year} of scope {path.scope}: {known_ug / 1e12:.3f} t; {cause}"
+    return f"base year {path.base.year} of scope {path.scope}: {known / 1e12:.3f} t; {cause}"
+
+
+def known_ug(
+    connection: psycopg.Connection[Any], facility: PathFacility, path: ScopePath, now: datetime
+) -> int | None:
+    """Return what is known of a facility's base year; None: it is not closed, or nothing is."""
+    asked = _asked(connection, facility, path)
+    first, last = asked["first"], asked["last"]
+    if now < last:
+        return None
+    months = list(local_days.months(ZoneInfo(facility.timezone), first, last - HOUR))
+    if stored_sums.incomplete(connection, facility.id, months) or connection.execute(
+        _IS_WAITING, asked
+    ).fetchone() != (False,):
+        return None
+    row = connection.execute(_SUMS[path.figure], asked).fetchone()
+    return None if row is None else int(row[0])
+
+
+def _asked(
+    connection: psycopg.Connection[Any], facility: PathFacility, path: ScopePath
+) -> dict[str, Any]:
+    first, last = local_year(path.base.year, facility.timezone)
+    return {
+        "facility": facility.id,
+        "first": first,
+        "last": last,
+        "sources": _sources(connection, path, facility),
+    }
 
 
 def _sources(

@@ -32,7 +32,8 @@ WHERE facility_id = ANY(%(facilities)s)
 ORDER BY facility_id, known_at
 """
 
-_STATED: Final = "stated"
+#: The cause of a stated base without a citation.
+STATED: Final = "stated"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,7 +127,7 @@ def _stated_base(
             if _subject(earlier) != _subject(path) or tonnes is None:
                 continue
             if base is None or base.kg != tonnes * T_KG:
-                base = _next(base, tonnes * T_KG, known_at, earlier.base.citation or _STATED)
+                base = _next(base, tonnes * T_KG, known_at, earlier.base.citation or STATED)
     return base
 
 

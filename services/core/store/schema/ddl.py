@@ -15,6 +15,7 @@ from services.core.store.schema import (
     archive,
     electricity_tables,
     factor_series_tables,
+    organisation_tables,
     packing,
     pathway_tables,
     pollutant_tables,
@@ -91,6 +92,7 @@ WRITES: dict[str, dict[str, tuple[str, ...]]] = {
         pollutant_tables.pollutant_mean.name: ("INSERT", "UPDATE", "DELETE"),
         pollutant_tables.pollutant_mean_history.name: ("INSERT",),
         pathway_tables.base_year_figure.name: ("INSERT",),
+        organisation_tables.organisation_base_figure.name: ("INSERT",),
         "calibration_test": ("INSERT", "UPDATE", "DELETE"),
         "rolling_total": ("INSERT", "UPDATE", "DELETE"),
         "facility_progress": ("INSERT", "UPDATE"),
@@ -111,6 +113,8 @@ WRITES: dict[str, dict[str, tuple[str, ...]]] = {
     "tonne_api": _CONFIGURE,
     "tonne_admin": {
         **_CONFIGURE,
+        organisation_tables.organisation.name: ("INSERT",),
+        organisation_tables.organisation_revision.name: ("INSERT", "UPDATE"),
         # grants, keys, readings and messages are given, taken and tried by people alone
         "api_key": ("SELECT", "INSERT", "UPDATE"),
         alert_tables.outbox.name: ("INSERT", "UPDATE"),

@@ -1,0 +1,161 @@
+"""Paths of organisations: what their facilities emitted, under one path and one base year."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from services.api.auth import Principal, visible_facilities
+from services.api.context import Context
+from services.api.http.problems import NotFound
+from services.api.routes.pathway_groups import ScopeStanding, standing
+from services.api.routes.pathway_reading import ScopeReading, readings
+from services.core.accounting.pathway.balance import Removed
+from services.core.accounting.pathway.days import KnownMass
+from services.core.accounting.pathway.progress import least_share, sum_of_known
+from services.core.accounting.pathway.standing import Moment, actual_years, progress
+from services.core.facility.model import ScopePath
+from services.core.facility.organisation import Member
+from services.core.facility.pathway import T_KG
+from services.core.store.answers.facility_queries import FacilityRow
+from services.core.store.answers.paths import member_paths
+from services.core.store.registry.organisations import StatedOrganisation, stated_organisations
+from services.core.store.registry.pathways import StatedPath
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class OrganisationStanding:
+    """One path of an organisation, and its facilities by themselves."""
+
+    total: ScopeStanding
+    members: list[ScopeStanding]
+
+
+async def organisation_standings(
+    context: Context,
+    who: Principal,
+    slug: str,
+    *,
+    scope: int | None,
+    now: datetime,
+    as_of: datetime | None,
+) -> tuple[list[FacilityRow], list[OrganisationStanding]]:
+    """Compare what the facilities of an organisation emitted with its paths.
+
+    :raises NotFound: there is none, or the key does not see all of its facilities.
+    """
+    stated = await context.database.read_in_thread(lambda c: stated_organisations(c, slug, as_of))
+    if not stated or not all(who.sees(member.id) for member in stated[0].file.facilities):
+        raise NotFound(f"There is no organisation {slug}; apply its file with `tonne apply`.")
+    organisation = stated[0]
+    members = {
+        member.id: member
+        for member in organisation.file.facilities
+        if member.belongs(now.astimezone(ZoneInfo("UTC")).date())
+    }
+    if not members:
+        return [], []
+    facilities = await visible_facilities(context, who, list(members))
+    paths = [path for path in organisation.file.pathway if scope in {None, path.scope}]
+    member_specs = [path.model_copy(update={"actual": ()}) for path in paths]
+    ids = [facility.id for facility in facilities]
+    of_members = await context.database.read_in_thread(
+        lambda c: member_paths(c, ids, member_specs, as_of)
+    )
+    async with context.database.read() as connection:
+        read = await readings(context, connection, facilities, of_members, now, as_of=as_of)
+    standings = []
+    for path in sorted(paths, key=lambda path: path.scope):
+        parts = [standing(r) for r in read if r.stated.spec.scope == path.scope]
+        total = _total(organisation, path, parts, members)
+        standings.append(OrganisationStanding(total=total, members=parts))
+    return facilities, standings
+
+
+def _total(
+    organisation: StatedOrganisation,
+    path: ScopePath,
+    parts: Sequence[ScopeStanding],
+    members: Mapping[str, Member],
+) -> ScopeStanding:
+    year = min(part.reading.now.year for part in parts)
+    elapsed = max(part.reading.now.elapsed for part in parts if part.reading.now.year == year)
+    now = Moment(year=year, elapsed=elapsed)
+    years = range(path.base.year + 1, year + 1)
+    measured = {y: mass for y in years if (mass := _of_year(parts, members, y)) is not None}
+    actual = actual_years(years, measured, {a.year: a.tonnes * T_KG for a in path.actual}, now)
+    base = organisation.base(path)
+    allowances = None if base is None else path.path(base.kg)
+    sums = [
+        (None, None) if part.reading.days is None else part.reading.days.newest_sums()
+        for part in parts
+    ]
+    rate = sum_of_known(part.reading.rate_kg_day for part in parts)
+    return ScopeStanding(
+        reading=ScopeReading(
+            facility=_row(organisation, [part.reading.facility for part in parts]),
+            stated=StatedPath(facility_id=0, spec=path, base=base),
+            now=now,
+            days=None,
+            rate_kg_day=rate,
+            rate_known_share=least_share(part.reading.rate_known_share for part in parts),
+            silent=tuple(
+                f"{part.reading.facility.slug}.{name}"
+                for part in parts
+                for name in part.reading.silent
+            ),
+            removed=_removed(parts, years),
+        ),
+        path=allowances,
+        actual=actual,
+        progress=None
+        if allowances is None
+        else progress(
+            allowances,
+            actual,
+            now,
+            rate_kg_day=rate,
+            newest_365d_kg=sum_of_known(newest for newest, _ in sums),
+            before_365d_kg=sum_of_known(before for _, before in sums),
+        ),
+    )
+
+
+def _of_year(
+    parts: Sequence[ScopeStanding], members: Mapping[str, Member], year: int
+) -> KnownMass | None:
+    """Add up what is known of a year of those that were there; None: of one nothing is."""
+    present = [part for part in parts if members[part.reading.facility.slug].was_there(year)]
+    known = [part.actual[year] for part in present if year in part.actual]
+    if len(known) < len(present):
+        return None
+    return KnownMass(
+        kg=math.fsum(mass.kg for mass in known),
+        known_share=least_share(mass.known_share for mass in known) or 0.0 if known else 1.0,
+        # facilities may share factors
+        half_kg=sum_of_known(mass.half_kg for mass in known),
+    )
+
+
+def _removed(parts: Sequence[ScopeStanding], years: Sequence[int]) -> dict[int, Removed]:
+    of_years = {y: [part.reading.removed.get(y, Removed()) for part in parts] for y in years}
+    return {
+        y: Removed(
+            removed_kg=math.fsum(one.removed_kg for one in removed),
+            permanent_kg=math.fsum(one.permanent_kg for one in removed),
+            credits_kg=math.fsum(one.credits_kg for one in removed),
+        )
+        for y, removed in of_years.items()
+    }
+
+
+def _row(organisation: StatedOrganisation, facilities: Sequence[FacilityRow]) -> FacilityRow:
+    return FacilityRow(
+        id=0,
+        slug=" ".join(facility.slug for facility in facilities),
+        name=organisation.file.organisation.name,
+        timezone=facilities[0].timezone,
+    )
