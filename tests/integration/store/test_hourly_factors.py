@@ -12,6 +12,7 @@ import pytest
 from services.aggregator.audit import verify
 from services.core.accounting.hourly_factors import HOURLY
 from services.core.facility.errors import ApplyError
+from services.core.facility.factor_file import read
 from services.core.store.answers.explain import FactorUsed, explain_hour
 from services.core.store.answers.explain_series import SeriesHour
 from services.core.store.answers.facility_queries import FacilityRow
@@ -27,6 +28,7 @@ from services.core.store.factor_series.record import (
     record,
 )
 from services.core.store.factor_series.values import resolved_hours
+from services.core.store.registry.import_factors import import_factors
 from services.core.store.registry.plan import facility_plans
 from services.core.timeline.instants import to_us
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant
@@ -60,11 +62,12 @@ def bring(
     first: datetime = START,
     known_at: datetime | None = None,
     facility: int | None = 1,
+    slug: str = "grid",
 ) -> Recorded:
     bind = engine(url, process="test")
     try:
         with bind.begin() as connection:
-            (series,) = names.series(connection, facility, ["grid"]).values()
+            (series,) = names.series(connection, facility, [slug]).values()
             values = NewValues(
                 series=series,
                 hours=hour(first) + np.arange(len(kg)),
@@ -370,3 +373,27 @@ def test_days_of_revised_values_leave_nothing_to_follow(plant: Plant, database_u
         "SELECT sum(extract(epoch FROM ends - begins) / 3600) FROM following_minutes"
     )
     assert (noted[0][0] or 0) < 25
+
+
+def test_a_series_of_every_facility_counts_where_no_own_factor_hides_it(
+    database_url: str,
+) -> None:
+    bind = engine(database_url, process="test")
+    declared = "id,kind,unit,co2_kg,fallback,citation\ngrid-gb,series,MWh,,,operator\n"
+    with bind.begin() as connection:
+        import_factors(connection, read(declared, datetime.now(UTC)), by="user test")
+    bind.dispose()
+    named = FILE.replace("id: grid,", "id: grid-gb,").replace("factor: grid}", "factor: grid-gb}")
+    shared = "\n".join(line for line in named.splitlines() if "id: grid-gb" not in line)
+    plant = Plant(database_url, shared)
+    try:
+        now = metered(plant)
+        assert bring(database_url, [300.0] * 6, facility=None, slug="grid-gb").requests == 1
+        plant.tick(now)
+        assert tonnes(plant) == pytest.approx([load * 0.3 for load in LOAD], abs=1e-12)
+        apply_text(database_url, named.replace("FALLBACK", "[national]"))
+        assert bring(database_url, [200.0] * 6, facility=None, slug="grid-gb").requests == 0
+        plant.tick(now)
+        assert tonnes(plant) == pytest.approx([load * 0.9 for load in LOAD], abs=1e-12)
+    finally:
+        plant.close()
