@@ -8,11 +8,12 @@ import pint
 import pytest
 
 from services.core.accounting.unit_table import named_units
-from services.core.accounting.units import unit
+from services.core.accounting.units import MONEY, unit
 
 Registry = pint.UnitRegistry[float]
 
-SYMBOLS = sorted({each.symbol for _, each in named_units()})
+#: pint has no currencies: none converts into another here.
+SYMBOLS = sorted({each.symbol for _, each in named_units() if each.quantity != MONEY})
 
 #: The reference unit of each quantity in pint's words.
 CANONICAL = {
@@ -31,6 +32,11 @@ CANONICAL = {
     "energy_per_volume": "joule / meter ** 3",
     "energy_per_mass": "joule / kilogram",
     "molar_mass": "kilogram / mole",
+    "count": "piece",
+    "count_flow": "piece / second",
+    "distance": "meter",
+    "passenger_distance": "passenger * meter",
+    "freight": "kilogram * meter",
 }
 
 #: Words pint has no name for, or another meaning; reference gas volumes as actual ones.
@@ -62,6 +68,10 @@ IN_PINT = {
     "d": "day",
     "inHg": "inch_Hg",
     "mmHg": "mmHg",
+    "pkm": "passenger * kilometer",
+    "passenger-mile": "passenger * mile",
+    "tkm": "tonne * kilometer",
+    "ton-mile": "short_ton * mile",
 }
 
 SPANS = {"s": "second", "m": "minute", "h": "hour"}
@@ -85,6 +95,8 @@ def registry() -> Registry:
         "hectofoot3 = 100 * foot ** 3",
         "megafoot3 = 1000000 * foot ** 3",
         "ppb = 1e-9",
+        "piece = [piece]",
+        "passenger = [passenger]",
     ):
         made.define(line)
     return made

@@ -7,7 +7,7 @@ import { FIGURES, chosenFigure } from "./figures.js";
 import { NO_DATA, ago, clock, rate } from "./format.js";
 import { askForKey } from "./key.js";
 import { rateLimits, totalLimits } from "./limits.js";
-import { drawChecks, drawMix, drawSources, rateOf } from "./sources.js";
+import { drawAges, drawChecks, drawMix, drawSources, rateOf } from "./sources.js";
 import { drawTotals } from "./totals.js";
 
 const $ = (id) => document.getElementById(id);
@@ -41,6 +41,7 @@ drawFigures();
 start();
 setInterval(drawAge, 1000);
 setInterval(drawSilence, 1000);
+setInterval(() => drawAges($("sources")), 1000);
 setInterval(readLimits, LIMITS_MS);
 
 async function start() {
@@ -140,15 +141,17 @@ function draw(live) {
   $("chart-unit").textContent = `kg ${name} per hour, 5-minute means, stacked by source`;
   $("masses").textContent = figure === "co2" ? "Masses are CO₂; what CO₂e has more stands beside." : `Masses are ${name}.`;
   const known = live.sources.filter((source) => source.rate_kg_h !== null).length;
+  const older = live.sources.filter((source) => source.rate_basis === "interval").length;
+  const means = older ? `, ${older} as ${older === 1 ? "a mean" : "means"} of the last interval` : "";
   $("rate-share").textContent = known === live.sources.length
-    ? `all ${known === 1 ? "of its one source" : `${known} sources`} known`
-    : `${known} of ${live.sources.length} sources known`;
+    ? `all ${known === 1 ? "of its one source" : `${known} sources`} known${means}`
+    : `${known} of ${live.sources.length} sources known${means}`;
   newest = live.newest_minute === null ? null : Date.parse(live.newest_minute);
   drawMix($("mix"), live.sources, figure);
   drawChecks($("checks"), live.checks, live.sources);
   drawAlerts(live.alerts);
   drawTotals($("totals"), live.totals, limits, figure);
-  drawSources($("sources"), live.sources, figure);
+  drawSources($("sources"), live.sources, figure, facility.timezone);
   drawAge();
   drawChart(() => chart.update());
 }

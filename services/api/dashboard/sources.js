@@ -1,17 +1,18 @@
 // The table of sources and the bar of their shares.
 
 import { FIGURES, apart, leftOut } from "./figures.js";
-import { NO_DATA, band, massText, percent, rate, substituted } from "./format.js";
+import { NO_DATA, ago, band, clock, massText, percent, rate, substituted } from "./format.js";
 
 export const colour = (index) => `var(--source-${index % 8})`;
 
 const COLUMNS = [
   ["Scope", (source) => [String(source.scope)]],
-  ["Now", (source, figure) => {
+  ["Now", (source, figure, zone) => {
     const now = rateOf(source, figure);
-    if (now === null) return [null];
+    const basis = basisText(source, zone);
+    if (now === null) return [null, "", basis];
     const kg = Object.fromEntries(Object.entries(source.rates).map(([key, value]) => [key.slice(0, -2), value]));
-    return [rate(now), "kg/h", figure === "co2" ? leftOut(kg, (value) => `${rate(value)} kg/h`) : []];
+    return [rate(now), "kg/h", [...(figure === "co2" ? leftOut(kg, (value) => `${rate(value)} kg/h`) : []), ...basis]];
   }],
   ["1 h", (source, figure) => total(source, "1h", figure)],
   ["24 h", (source, figure) => total(source, "24h", figure)],
@@ -21,6 +22,21 @@ const COLUMNS = [
   ["This year", (source, figure) => total(source, "year", figure)],
   ["Known, 24 h", (source) => [percent(source.totals["24h"].coverage)]],
 ];
+
+/** What a rate is, and how old what it is told from: a mean of an hour ago is no rate of now. */
+function basisText({ rate_basis: basis, rate_from: from, rate_to: to, newest_reading: newest }, zone) {
+  const at = (time) => clock(Date.parse(time), zone);
+  if (basis === "interval") return [`mean of ${at(from)} – ${at(to)}`];
+  if (newest === null) return [];
+  return [{ newest: Date.parse(newest), is: basis === "unknown" ? "newest reading" : "measured" }];
+}
+
+/** The age of a reading in words, written again each second. */
+export function drawAges(root) {
+  for (const element of root.querySelectorAll("[data-newest]")) {
+    element.textContent = `${element.dataset.is} ${ago(Number(element.dataset.newest))}`;
+  }
+}
 
 /** The present rate of a source or facility, in kg of the figure per hour. */
 export const rateOf = ({ rates }, figure) => rates[`${FIGURES[figure].kg}_h`];
@@ -34,11 +50,12 @@ function total(source, span, figure) {
   return [value, unit, [...(figure === "co2" ? leftOut(of, massText) : []), ...apart(of)], substituted(of)];
 }
 
-export function drawSources(body, sources, figure) {
-  body.replaceChildren(...sources.map((source, index) => row(source, index, figure)));
+export function drawSources(body, sources, figure, zone) {
+  body.replaceChildren(...sources.map((source, index) => row(source, index, figure, zone)));
+  drawAges(body);
 }
 
-function row(source, index, figure) {
+function row(source, index, figure, zone) {
   const line = document.createElement("tr");
   const head = document.createElement("td");
   head.innerHTML = '<span class="name"><span class="swatch" aria-hidden="true"></span></span>';
@@ -61,7 +78,7 @@ function row(source, index, figure) {
   line.append(head);
   for (const [label, read] of COLUMNS) {
     const cell = document.createElement("td");
-    const [value, unit, more = [], note] = read(source, figure);
+    const [value, unit, more = [], note] = read(source, figure, zone);
     cell.dataset.label = label;
     cell.append(value ?? NO_DATA);
     if (value === null) cell.className = "unknown";
@@ -73,7 +90,8 @@ function row(source, index, figure) {
     for (const text of more) {
       const line = document.createElement("small");
       line.className = "more";
-      line.textContent = text;
+      if (typeof text === "string") line.textContent = text;
+      else Object.assign(line.dataset, text);
       cell.append(line);
     }
     if (note) {

@@ -156,6 +156,10 @@ def _source(known_of: _Known, source: SourceLive) -> dict[str, Any]:
         "counts": _counts(source, known_of.accounts),
         "rate_kg_h": None if source.rates_ug_h is None else kg(source.rates_ug_h[0]),
         "rates": rates_kg_h(source.rates_ug_h),
+        "rate_basis": source.rate.basis,
+        "rate_from": source.rate.begins,
+        "rate_to": source.rate.ends,
+        "newest_reading": source.newest_reading,
         "stale_factor": _why_stale(known_of, source),
         "totals": {
             window: _total_of_one(known_of, source, source.totals.get(window)) for window in TOTALS

@@ -89,7 +89,7 @@ Totals = dict[Window, Total]
 
 
 class Rates(Answer):
-    """The present rate of each mass, in kg per hour; `null`: no data in the last 15 minutes."""
+    """The present rate of each mass, in kg per hour; `null`: nobody knows it."""
 
     co2_kg_h: float | None = Field(examples=[10180.2], description="the same as `rate_kg_h`")
     co2e_kg_h: float | None = Field(examples=[10201.5])
@@ -116,9 +116,25 @@ class LiveSource(Answer):
         " removes, or because an active source counts the readings of this retired one"
     )
     rate_kg_h: float | None = Field(
-        examples=[10180.2], description="kg CO2 per hour; `null`: no data in the last 15 minutes"
+        examples=[10180.2],
+        description="kg CO2 per hour in the newest known minute; `null`: nobody knows what it emits"
+        " now, `rate_basis` is `unknown`",
     )
     rates: Rates
+    rate_basis: Literal["measured", "interval", "unknown"] = Field(
+        examples=["measured"],
+        description="measured: of now, by readings no more than 5 minutes apart or a gauge that"
+        " holds; interval: the mean between the two newest readings, until the next one is overdue"
+        " as long again; unknown: a gauge's `max_gap` is over, or no reading came in that time",
+    )
+    rate_from: datetime | None = Field(
+        examples=[None], description="of an `interval`: the time that the mean is of"
+    )
+    rate_to: datetime | None = Field(examples=[None])
+    newest_reading: datetime | None = Field(
+        examples=["2026-11-23T17:59:50Z"],
+        description="time of the newest reading of its channels in the last 31 days",
+    )
     stale_factor: str | None = Field(
         examples=["factor of 2025, 2026 is out"],
         description="why its totals should count by a newer figure, `stale_factor_share` of each"

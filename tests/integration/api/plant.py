@@ -64,6 +64,7 @@ def found(
         ).fetchone()
         assert found_id is not None
         ids[source] = found_id[0]
+    connection.execute("UPDATE registry_revision SET revision = revision + 1")
     return Plant(facility_id=row[0], slug=slug, timezone=timezone, sources=ids)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from services.api.models.live import Live
 from services.core.runtime.clock import FixedClock
+from tests.integration.aggregator.plant import apply_text
 from tests.integration.api.plant import (
     FULL,
     HOUR,
@@ -175,10 +176,49 @@ async def test_a_rate_is_of_the_covered_time_and_grows_old(
         [(newest - MINUTE, 9.0, FULL), (newest, 1.0, 15_000), (newest + MINUTE, 7.0, FULL)],
     )
     assert (await live(client))["rate_kg_h"] == pytest.approx(1.0 * 3600 / 15)
-    clock.instant += 15 * MINUTE
+    clock.instant += 5 * MINUTE
     assert (await live(client))["rate_kg_h"] == pytest.approx(7.0 * 60)
-    clock.instant += 2 * MINUTE
-    assert (await live(client))["rate_kg_h"] is None
+    clock.instant += 3 * MINUTE
+    answer = await live(client)
+    assert answer["rate_kg_h"] is None
+    assert answer["sources"][0]["rate_basis"] == "unknown"
+
+
+async def test_a_rate_says_what_it_is_and_how_old_its_readings_are(
+    client: httpx.AsyncClient, connection: Connection, clock: FixedClock, database_url: str
+) -> None:
+    apply_text(database_url)
+    sources = dict(connection.execute("SELECT slug, id FROM source").fetchall())
+    hour = clock.instant.replace(minute=0, second=0)
+    clock.instant = hour + 30 * MINUTE
+    for channel, readings in (
+        ("power", [clock.instant - MINUTE, clock.instant - MINUTE / 6]),
+        ("energy", [hour - 60 * MINUTE, hour]),
+    ):
+        connection.execute(
+            "INSERT INTO reading (ts, value, received_at, channel_id, quality, time_source)"
+            " SELECT ts, 1, ts, c.id, 0, 0 FROM channel c, unnest(%s::timestamptz[]) ts"
+            " WHERE c.slug = %s",
+            (readings, channel),
+        )
+    minutes(connection, sources["by-gauge"], [(clock.instant - MINUTE, 1.0, FULL)])
+    minutes(connection, sources["by-counter"], [(hour - MINUTE, 2.0, FULL)])
+
+    async def by_id() -> dict[str, Any]:
+        return {source["id"]: source for source in (await live(client, "works"))["sources"]}
+
+    now = await by_id()
+    gauge, counter = now["by-gauge"], now["by-counter"]
+    assert (gauge["rate_kg_h"], gauge["rate_basis"]) == (pytest.approx(60.0), "measured")
+    assert at(gauge["newest_reading"]) == clock.instant - MINUTE / 6
+    assert (counter["rate_kg_h"], counter["rate_basis"]) == (pytest.approx(120.0), "interval")
+    assert (at(counter["rate_from"]), at(counter["rate_to"])) == (hour - 60 * MINUTE, hour)
+    assert at(counter["newest_reading"]) == hour
+    assert (now["stack"]["rate_basis"], now["stack"]["newest_reading"]) == ("unknown", None)
+    clock.instant += 12 * MINUTE
+    later = await by_id()
+    assert (later["by-gauge"]["rate_kg_h"], later["by-gauge"]["rate_basis"]) == (None, "unknown")
+    assert later["by-counter"]["rate_basis"] == "interval"
 
 
 async def test_totals_ahead_of_the_clock_stand_as_they_are(

@@ -125,7 +125,7 @@ async def test_a_device_alone_means_any_facility_that_the_key_sees(
     table = await made.get("admin", "/v1/readings", accept="text/csv", **_SPAN)
     assert (
         table.text.splitlines()[0]
-        == "time,device,channel,value,unit,quality,facility,over_full_scale,derived"
+        == "time,device,channel,value,unit,quality,facility,over_full_scale,derived,thinned"
     )
 
 

@@ -65,9 +65,8 @@ _MASS_EDITS: Edits = {
         ("    market_kg: NDArray", "    trial_kg: NDArray[np.float64]\n"),
         (
             "            market_kg=activity *",
-            "            trial_kg=activity * per_unit.trial_kg,\n",
+            "            trial_kg=activity * per_unit.co2_kg / 2,\n",
         ),
-        ("co2_biogenic_kg=biogenic, known", "trial_kg=co2 / 2, "),
         ("            market_kg=co2,", "            trial_kg=np.zeros_like(co2),\n"),
     ],
     "api/models/live.py": [

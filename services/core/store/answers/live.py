@@ -10,20 +10,27 @@ few minutes at its two ends, and those are summed here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, LiteralString
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.core.accounting.present_rate import (
+    UNKNOWN,
+    NewestReadings,
+    PresentRate,
+    present_rate,
+)
 from services.core.store.answers.live_windows import (
     RANGES_PACKED,
     WINDOWS_PACKED,
     SpanTotal,
     windows,
 )
+from services.core.store.answers.newest_readings import newest_readings
 from services.core.store.emissions import minute_history
 from services.core.store.packing import opened
 from services.core.store.registry.replaced_sources import is_replaced
@@ -31,9 +38,6 @@ from services.core.store.schema.figures import IN_WINDOWS, MASSES, WITHOUT_BOUND
 from services.core.timeline.instants import DAY_MINUTES
 from services.core.timeline.intervals import Interval
 from services.core.timeline.windows import ROLLING_MINUTES, TO_DATE
-
-#: A rate older than this is no present rate.
-RATE_HORIZON = timedelta(minutes=15)
 
 #: What the statement sends of each source, in arrays.
 _OF_SOURCE = (
@@ -170,8 +174,12 @@ class SourceLive:
     #: unit of what its meter says flows out; None: the meter does not tell it apart
     exported_unit: str | None
     #: micrograms per hour in the newest known minute, in the order of ``MASSES``, CO2 first; None:
-    #: nothing known in the last 15 minutes
+    #: nobody knows what it emits now
     rates_ug_h: tuple[float, ...] | None
+    #: what that rate is
+    rate: PresentRate
+    #: of its channels, in the last 31 days
+    newest_reading: datetime | None
     #: start of the newest known minute of the last 31 days
     newest_minute: datetime | None
     #: by span; a span is missing while the aggregator has not yet seen the source
@@ -215,6 +223,7 @@ async def facility_live(
     if row is None:
         return None
     totals = windows(row)
+    readings = await newest_readings(connection, facility, now)
     columns = [row[name] or () for name in _OF_SOURCE]
     sources = [dict(zip(_OF_SOURCE, values, strict=True)) for values in zip(*columns, strict=True)]
     return FacilityLive(
@@ -224,17 +233,26 @@ async def facility_live(
         sequence=row["sequence"] or 0,
         changed_at=row["changed_at"],
         sources=tuple(
-            source_live(source, minute, totals.get(source["source_id"], {})) for source in sources
+            source_live(
+                source,
+                now,
+                readings.get(source["source_id"], ()),
+                totals.get(source["source_id"], {}),
+            )
+            for source in sources
         ),
     )
 
 
 def source_live(
-    row: Mapping[Any, Any], minute: datetime, totals: Mapping[str, SpanTotal]
+    row: Mapping[Any, Any],
+    now: datetime,
+    readings: Sequence[NewestReadings],
+    totals: Mapping[str, SpanTotal],
 ) -> SourceLive:
-    """Return a source from a row with its newest known minute at ``minute``."""
+    """Return a source from a row with its newest known minute at ``now``."""
     newest: datetime | None = row["newest_minute"]
-    is_current = newest is not None and newest > minute - RATE_HORIZON and row["active"]
+    rate = present_rate(now, newest, readings) if row["active"] else UNKNOWN
     return SourceLive(
         slug=row["source"],
         name=row["name"],
@@ -242,11 +260,11 @@ def source_live(
         active=row["active"],
         replaced=row["replaced"],
         exported_unit=row["exported_unit"],
-        rates_ug_h=tuple(
-            row[f"newest_{mass}"] * 3_600_000 / row["newest_covered_ms"] for mass in MASSES
-        )
-        if is_current
-        else None,
+        rates_ug_h=None
+        if rate.basis == "unknown"
+        else tuple(row[f"newest_{mass}"] * 3_600_000 / row["newest_covered_ms"] for mass in MASSES),
+        rate=rate,
+        newest_reading=max((channel.newest for channel in readings), default=None),
         newest_minute=newest,
         totals=totals,
     )

@@ -22,6 +22,7 @@ from services.core.store.answers.grouping import Groups
 from services.core.store.answers.hour_columns import HourColumns, hour_columns
 from services.core.store.answers.live import EXPORTED_UNIT, FacilityLive, source_live
 from services.core.store.answers.live_windows import SpanTotal
+from services.core.store.answers.newest_readings import NewestBySource, newest_readings_as_known
 from services.core.store.computation import hours_then, minutes_as_known
 from services.core.store.computation.hours_then import HourMinutes, HoursThen
 from services.core.store.emissions import hour_history
@@ -102,6 +103,8 @@ class Past:
     minutes: Mapping[tuple[int, int], HourMinutes]
     #: why nobody can tell what was known of some of them
     unknown: Mapping[tuple[int, int], str]
+    #: the newest readings of each source
+    newest: NewestBySource
 
 
 def compute_past(
@@ -145,7 +148,13 @@ def compute_past(
         hour_minutes, lost = hours_then.hour_minutes(connection, known_source, wanted, as_of)
         minutes |= {(source_id, hour): of_hour for hour, of_hour in hour_minutes.items()}
         unknown |= {(source_id, hour): why for hour, why in lost.items()}
-    return Past(as_of=as_of, hours=hours, minutes=minutes, unknown=unknown)
+    return Past(
+        as_of=as_of,
+        hours=hours,
+        minutes=minutes,
+        unknown=unknown,
+        newest=newest_readings_as_known(connection, source_ids, as_of),
+    )
 
 
 async def zone_and_sources(
@@ -206,7 +215,8 @@ async def facility_live_as_of(
                         source["source_id"], newest_first.get(source["source_id"], ()), past, as_of
                     ),
                 },
-                minute,
+                as_of,
+                past.newest.get(source["source_id"], ()),
                 {
                     window: _span_total(
                         source, minute, since, totals.get((source["source_id"], window)), past

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from services.core.accounting.unit_table import named_units
 from services.core.accounting.units import (
+    MONEY,
     QUANTITIES,
     UnitError,
     conversion,
@@ -68,7 +69,8 @@ def test_common_spellings_are_known(spelling: str) -> None:
 def test_there_and_back_again(name: str, data: st.DataObject) -> None:
     start = unit(name)
     same = [s for s in symbols(start.quantity) if unit(s).state == start.state]
-    other = data.draw(st.sampled_from(same))
+    # a currency converts into no other
+    other = name if start.quantity == MONEY else data.draw(st.sampled_from(same))
     value = data.draw(st.floats(-1e6, 1e6))
     there = convert(value, name, other)
     tolerance = 1e-9 * max(1.0, abs(conversion(other, name).offset))
