@@ -67,11 +67,12 @@ class SeriesTerms:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PerUnit:
-    """kg per unit of activity, minute by minute; 0 where not ``known``: no factor holds."""
+class FactorFigures:
+    """What factors say of minutes, kg per unit; 0 where not ``known``: none holds."""
 
     co2_kg: Floats
     co2e_kg: Floats
+    #: CO2 by the factors of the contract
     market_kg: Floats
     co2_biogenic_kg: Floats
     known: NDArray[np.bool_]
@@ -89,7 +90,7 @@ class _Figures:
 
 def per_unit(
     minutes: Minutes, versions: Sequence[FactorSpan], market: Sequence[FactorSpan], hourly: Hourly
-) -> PerUnit:
+) -> FactorFigures:
     """Return what holds in each of the minutes; where ``market`` says nothing, the other does."""
     co2, co2e, biogenic, known = _nothing(minutes.size)
     for version in versions:
@@ -110,7 +111,7 @@ def per_unit(
             continue
         by_hour = _by_hour(version, version.series, minutes[inside], hourly)
         market_kg[inside] = np.where(by_hour.known, by_hour.co2_kg, market_kg[inside])
-    return PerUnit(
+    return FactorFigures(
         co2_kg=co2, co2e_kg=co2e, market_kg=market_kg, co2_biogenic_kg=biogenic, known=known
     )
 

@@ -17,7 +17,6 @@ from services.core.accounting.derived.minutes import DerivedInput
 from services.core.accounting.factor_spans import (
     FactorSpan,
     Hourly,
-    PerUnit,
     changes,
     per_unit,
     series,
@@ -49,6 +48,17 @@ class MinuteMasses:
     #: of the covered time, that for which the activity is known in a longer sum only, or that rests
     #: on uncertain readings
     estimated_us: NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PerUnit:
+    """kg per unit of activity, minute by minute; 0 where not ``known``: no factor holds."""
+
+    co2_kg: NDArray[np.float64]
+    co2e_kg: NDArray[np.float64]
+    market_kg: NDArray[np.float64]
+    co2_biogenic_kg: NDArray[np.float64]
+    known: NDArray[np.bool_]
 
 
 #: Masses by their names in kilograms without the unit, CO2 first: what thresholds may watch.
@@ -167,7 +177,14 @@ class ActivityMethod:
 
         :raises LookupError: it counts by a series whose hours were not given to it.
         """
-        return per_unit(minutes, self.factor_spans, self.market_spans, self.hourly)
+        figures = per_unit(minutes, self.factor_spans, self.market_spans, self.hourly)
+        return PerUnit(
+            co2_kg=figures.co2_kg,
+            co2e_kg=figures.co2e_kg,
+            market_kg=figures.market_kg,
+            co2_biogenic_kg=figures.co2_biogenic_kg,
+            known=figures.known,
+        )
 
     def changes(self) -> list[int]:
         """Minutes, ascending, at which a factor, or an hour's value, begins or ceases to hold."""

@@ -65,8 +65,9 @@ _MASS_EDITS: Edits = {
         ("    market_kg: NDArray", "    trial_kg: NDArray[np.float64]\n"),
         (
             "            market_kg=activity *",
-            "            trial_kg=activity * per_unit.co2_kg / 2,\n",
+            "            trial_kg=activity * per_unit.trial_kg,\n",
         ),
+        ("            market_kg=figures.", "            trial_kg=figures.co2_kg / 2,\n"),
         ("            market_kg=co2,", "            trial_kg=np.zeros_like(co2),\n"),
     ],
     "api/models/live.py": [
