@@ -133,7 +133,7 @@ async def test_what_is_thinned_says_so_and_raw_gives_all_in_pages(
     assert len(everything) == 71
     assert {row["thinned"] for row in everything} == {False}
     assert everything == sorted(everything, key=lambda row: (at(row["time"]), row["channel"]))
-    for limit in (1, 2, 3, 40, 71):
+    for limit in (7, 40, 71):
         pages = await all_pages(client, limit)
         assert [len(page) for page in pages[:-1]] == [limit] * (len(pages) - 1)
         assert [row for page in pages for row in page] == everything
