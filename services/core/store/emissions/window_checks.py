@@ -13,6 +13,9 @@ from services.core.store.schema.figures import IN_WINDOWS, names, per_figure
 from services.core.timeline.instants import to_minute
 from services.core.timeline.windows import ROLLING_MINUTES, TOTALS
 
+# Rows lie in the order in which they were written last.
+_PLACE = {window: place for place, window in enumerate(TOTALS)}
+
 _CUTS = """
 SELECT since, upto + interval '1 minute' FROM rolling_total WHERE source_id = %s
 """
@@ -98,4 +101,4 @@ def windows_against_minutes(
             for window in TOTALS
             if window not in present
         ]
-    return windows
+    return sorted(windows, key=lambda entry: _PLACE[entry.window])
