@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
@@ -13,6 +12,7 @@ import numpy as np
 from services.api.http.columns import Table
 from services.api.http.cursors import Cursor
 from services.api.http.pages import Links
+from services.api.http.row_order import RowPlace, page_of_rows
 from services.api.http.shapes import Shape
 from services.api.models.emission_groups import group_columns, groups_of
 from services.api.models.emission_table import Series, emission_columns
@@ -21,7 +21,6 @@ from services.api.routes.emissions_query import EmissionsQuery
 from services.core.store.answers.buckets import Buckets, Integers
 from services.core.store.answers.emissions import EmissionColumns
 from services.core.store.registry.stated_removals import StatedBalance
-from services.core.timeline.instants import from_us, to_us
 
 ROWS = Shape(Emission, arrow=True)
 _GROUPS = Shape(EmissionGroup, arrow=True)
@@ -91,23 +90,15 @@ def page_of(
     if not parts:
         return shape_of(query).table_of([]), {}
     names = [name for part in parts for name in part.names]
-    in_order = sorted(names)
-    rank_of = {name: rank for rank, name in enumerate(in_order)}
-    ranks = np.array([rank_of[name] for name in names], dtype=np.int64)
     firsts = accumulate((len(part.names) for part in parts), initial=0)
-    rank = np.concatenate(
-        [ranks[part.name + first] for part, first in zip(parts, firsts, strict=False)]
+    rows, last = page_of_rows(
+        np.concatenate([part.time_us for part in parts]),
+        np.concatenate([part.name + first for part, first in zip(parts, firsts, strict=False)]),
+        names,
+        after=None if after is None else RowPlace(after.time, after[1:]),
+        limit=query.limit,
     )
-    time_us = np.concatenate([part.time_us for part in parts])
-    order = np.lexsort((rank, time_us))
-    if after is not None:
-        after_us, next_rank = to_us(after.time), bisect_right(in_order, after[1:])
-        is_after = (time_us > after_us) | ((time_us == after_us) & (rank >= next_rank))
-        order = order[is_after[order]]
-    headers: dict[str, str] = {}
-    if query.limit is not None and order.size > query.limit:
-        order = order[: query.limit]
-        last = order[-1]
-        place = Place(from_us(int(time_us[last])), *in_order[rank[last]])
-        headers = PAGES.next_page(place, query, **resolved)
-    return Table.joined([part.table for part in parts]).part(order), headers
+    headers = {}
+    if last is not None:
+        headers = PAGES.next_page(Place(last.time, *last.name), query, **resolved)
+    return Table.joined([part.table for part in parts]).part(rows), headers

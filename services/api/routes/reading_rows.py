@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from services.api.http.columns import Instants, Numbers, Table, Words
 from services.api.http.cursors import Cursor
 from services.api.http.pages import Links, Paged
+from services.api.http.row_order import RowOrder, RowPlace, page_of_rows
 from services.api.http.shapes import Shape
 from services.api.models.readings import ReadingRow
 from services.core.store.readings.chart import QUALITIES, ChartReadings
-from services.core.timeline.instants import from_us, to_us
 
 ROWS = Shape(ReadingRow)
 
@@ -57,8 +57,7 @@ class Part:
 
 def table(parts: Sequence[Part]) -> Table:
     """Put rows in order of time, facility, device and channel."""
-    in_order = sorted(parts, key=lambda part: part.name)
-    return _table(in_order, *_order(in_order))
+    return _table(parts, _order(parts, None, None).rows)
 
 
 def page_of(
@@ -68,57 +67,55 @@ def page_of(
 
     ``parts`` have ``limit`` rows more than the place leaves out, as far as there are any, and one.
     """
-    in_order = sorted(parts, key=lambda part: part.name)
-    order, part_of_row = _order(in_order)
-    headers: dict[str, str] = {}
-    if after is not None:
-        ts_us = _joined(in_order, "ts_us")[order]
-        is_after = np.array([part.name > after[1:] for part in in_order], dtype=np.bool_)
-        chosen = (ts_us > to_us(after.time)) | is_after[part_of_row]
-        order, part_of_row = order[chosen], part_of_row[chosen]
-    if order.size > limit:
-        order, part_of_row = order[:limit], part_of_row[:limit]
-        last_us = int(_joined(in_order, "ts_us")[order[-1]])
-        place = Place(from_us(last_us), *in_order[part_of_row[-1]].name)
-        headers = PAGES.next_page(place, query, **resolved)
-    return _table(in_order, order, part_of_row), headers
+    rows, last = _order(parts, after, limit)
+    headers = {}
+    if last is not None:
+        headers = PAGES.next_page(Place(last.time, *last.name), query, **resolved)
+    return _table(parts, rows), headers
 
 
-def _order(parts: Sequence[Part]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows of all parts in order of time, and of each its part."""
+def _order(parts: Sequence[Part], after: Place | None, limit: int | None) -> RowOrder:
     if not parts:
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    order = np.argsort(_joined(parts, "ts_us"), kind="stable")
-    return order, np.repeat(np.arange(len(parts)), [len(p.readings.series) for p in parts])[order]
+        return RowOrder(np.empty(0, dtype=np.int64), None)
+    return page_of_rows(
+        _joined(parts, "ts_us"),
+        _part_of_row(parts),
+        [part.name for part in parts],
+        after=None if after is None else RowPlace(after.time, after[1:]),
+        limit=limit,
+    )
+
+
+def _part_of_row(parts: Sequence[Part]) -> NDArray[np.int64]:
+    return np.repeat(np.arange(len(parts)), [len(part.readings.series) for part in parts])
 
 
 def _joined(parts: Sequence[Part], name: str) -> NDArray[Any]:
     return np.concatenate([getattr(part.readings.series, name) for part in parts])
 
 
-def _table(
-    parts: Sequence[Part], order: NDArray[np.int64], part_of_row: NDArray[np.int64]
-) -> Table:
+def _table(parts: Sequence[Part], rows: NDArray[np.int64]) -> Table:
     if not parts:
         return ROWS.table_of([])
+    part_of_row = _part_of_row(parts)[rows]
 
     def of_part(name: str) -> Words:
         return Words([getattr(channel, name) for channel in parts], part_of_row)
 
     def of_row(name: str) -> NDArray[Any]:
-        return _joined(parts, name)[order]
+        return _joined(parts, name)[rows]
 
     over = np.concatenate([channel.readings.over_full_scale for channel in parts])
     return ROWS.table(
         {
-            "time": Instants(of_row("ts_us"), np.arange(order.size)),
+            "time": Instants(of_row("ts_us"), np.arange(rows.size)),
             "device": of_part("device"),
             "channel": of_part("channel"),
             "value": Numbers(of_row("value"), ~of_row("missing")),
             "unit": of_part("unit"),
             "quality": Words(QUALITIES, of_row("quality")),
             "facility": of_part("facility"),
-            "over_full_scale": Numbers(over[order]),
+            "over_full_scale": Numbers(over[rows]),
             "derived": of_part("derived"),
             "thinned": of_part("thinned"),
         }

@@ -128,9 +128,9 @@ async def get_readings(
                 raise NotFound(f"There is no {parameter} {min(missing)} in the selection.")
         if query.raw:
             limit = query.limit or _PAGE_ROWS
-            parts = await _every_reading(
-                connection, wanted, after.time if after else begins, ends, limit
-            )
+            # a cursor comes back from anybody: it leads nowhere outside of what is asked for
+            oldest = begins if after is None else min(ends, max(begins, after.time))
+            parts = await _every_reading(connection, wanted, oldest, ends, limit)
         else:
             parts = await _charted(connection, wanted, begins, ends, query.max_points)
     headers = retired_header(facilities, query.facility)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,8 +9,11 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from services.api.http.cursors import Cursor
 from services.api.models.readings import ReadingRow
+from services.api.routes.reading_rows import Place
 from tests.integration.api.plant import at, found
+from tests.integration.packed import pack_some
 
 Connection = psycopg.Connection[Any]
 START = at("2026-11-23T10:00:00Z")
@@ -137,6 +141,26 @@ async def test_what_is_thinned_says_so_and_raw_gives_all_in_pages(
         pages = await all_pages(client, limit)
         assert [len(page) for page in pages[:-1]] == [limit] * (len(pages) - 1)
         assert [row for page in pages for row in page] == everything
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+async def test_a_cursor_leads_nowhere_outside_of_what_is_asked_for(
+    client: httpx.AsyncClient, connection: Connection, is_packed: bool
+) -> None:
+    hour = timedelta(hours=1)
+    send(connection, "co2", [(START + n * hour, float(n), 0) for n in range(-2, 4)])
+    if is_packed:
+        assert pack_some(connection, random.Random(1)) > 0
+    asked = {"channel": "co2", "raw": "true", "to": (START + 2 * hour).isoformat()}
+    for time, values in (
+        (START - 9 * hour, [0, 1]),
+        (START, [1]),
+        (START + 2 * hour, []),
+        (START + 30 * hour, []),
+    ):
+        cursor = Cursor(Place).write(Place(time, "linz", "cems-1", "co2"))
+        rows = await readings(client, **asked, cursor=cursor)
+        assert [row["value"] for row in rows] == values, time
 
 
 async def all_pages(client: httpx.AsyncClient, limit: int) -> list[list[dict[str, Any]]]:

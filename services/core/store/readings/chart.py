@@ -167,8 +167,10 @@ async def every_reading(
         # asked again: what is packed in between is seen below
         if not await opened.may_be_packed(connection, opened.READINGS, begins):
             return _in_unit(channel_row, stored, thinned=False)
-    parts, row_count, length = [], 0, _FIRST_SPAN
-    while begins < ends and row_count < limit:
+    parts: list[SeriesColumns] = []
+    row_count, length = 0, _FIRST_SPAN
+    # of no time at all one part without rows
+    while not parts or (begins < ends and row_count < limit):
         part_end = min(ends, begins + length)
         part = await history_arrays.series_async(connection, channel_row.id, begins, part_end)
         parts.append(part)
