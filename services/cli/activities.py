@@ -45,7 +45,7 @@ def import_(
     when the same file is imported again.
     """
     with clear_errors():
-        settings = process.settings("import")
+        settings = process.settings("activities")
     entries = read_file(
         file,
         lambda text: activity_file.read(text, SystemClock().now(), facility),
@@ -53,7 +53,7 @@ def import_(
     )
     if entries is None:
         raise failure("nothing was imported; correct the lines above and import again")
-    with clear_errors(ActivityConflictError), process.database("import") as connection:
+    with clear_errors(ActivityConflictError), process.database("activities") as connection:
         new: list[Prepared] | None = None
         try:
             new, present = activities.prepare(connection, entries)

@@ -32,6 +32,8 @@ _LOCAL_LOGINS = {
     # they compute as the aggregator does, and undo it
     "verify": "tonne_aggregate",
     "recompute": "tonne_aggregate",
+    # what is imported becomes readings
+    "activities": "tonne_ingest",
 }
 
 

@@ -22,7 +22,7 @@ from tests.command import tonne
 from tests.integration.aggregator.plant import Plant, apply_text, instant
 from tests.integration.api.test_auth import bearer, guarded
 from tests.integration.api.test_pathway import summed
-from tests.services import Postgres
+from tests.services import Postgres, as_login
 
 __all__ = ["guarded"]
 
@@ -226,10 +226,11 @@ def test_files_of_organisations_are_applied_with_those_of_facilities(
     text = GROUP.replace("id: group", "id: cli").replace("{id: works}", "{id: late}")
     group.write_text(text, encoding="utf-8")
     site.write_text(FILE.replace("id: works", "id: late"), encoding="utf-8")
-    refused = tonne(works[1], "apply", group)
+    people = as_login(works[1], "tonne_admin")
+    refused = tonne(people, "apply", group)
     assert refused.code == 1
     assert "there is no facility late: apply its file first" in refused.stderr
-    tried = tonne(works[1], "apply", "--dry-run", group, site)
+    tried = tonne(people, "apply", "--dry-run", group, site)
     assert "+ organisation cli: 1 facility" in tried.stdout
-    assert "+ organisation cli" in tonne(works[1], "apply", group, site).stdout
-    assert "unchanged" in tonne(works[1], "apply", group).stdout
+    assert "+ organisation cli" in tonne(people, "apply", group, site).stdout
+    assert "unchanged" in tonne(people, "apply", group).stdout

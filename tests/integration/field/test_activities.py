@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
 from services.api.app import create_app
@@ -59,7 +60,9 @@ def office(field: FieldBench) -> FieldBench:
 def imported(office: FieldBench, folder: Path, text: str, *words: str) -> Ended:
     path = folder / "bills.csv"
     path.write_text(text)
-    url = as_login(office.url, "tonne_ingest")
+    # as the command itself takes it at the local stack
+    login = conninfo_to_dict(Settings().of_process("activities").database)["user"]
+    url = as_login(office.url, str(login))
     return tonne(url, "activities", "import", path, "--facility", "office", *words)
 
 

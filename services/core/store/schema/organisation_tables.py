@@ -6,6 +6,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKey,
+    Identity,
     Integer,
     Numeric,
     SmallInteger,
@@ -22,7 +23,7 @@ _instant = DateTime(timezone=True)
 organisation = Table(
     "organisation",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Integer, Identity(always=True), primary_key=True),
     Column("slug", Text, nullable=False, unique=True),
     comment="facilities under one path",
 )
