@@ -205,7 +205,7 @@ class Packing:
         for kind, packed in done:
             self._packed[kind] = self._packed.get(kind, 0) + packed.rows
             _ROWS[kind].inc(packed.rows)
-            metrics.aggregator_packed_days.inc(packed.rows > 0)
+            metrics.aggregator_packed_days.inc(packed.days if packed.rows else 0)
             metrics.aggregator_packed_bytes.inc(packed.packed_bytes)
 
     def _pack(

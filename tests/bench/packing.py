@@ -54,6 +54,12 @@ COPY reading (channel_id, ts, value, quality, time_source, received_at)
 FROM STDIN (FORMAT BINARY)
 """
 
+_PARTS = {
+    "delete": "DELETE FROM reading WHERE channel_id = %(channel)s"
+    " AND ts >= %(begins)s AND ts < %(ends)s",
+    "take": "SELECT sent FROM take_readings(%(channel)s, %(day)s, %(day)s, 'infinity')",
+}
+
 #: One channel's readings: times and values.
 Series = tuple[np.ndarray, np.ndarray]
 
@@ -140,18 +146,10 @@ def measured(url: str, connection: psycopg.Connection[Any], total: int) -> dict[
         "SELECT DISTINCT channel_id, floor(extract(epoch FROM ts) / 86400)::int FROM reading"
         " ORDER BY 1, 2"
     ).fetchall()
-    began, batch = time.perf_counter(), time.perf_counter()
-    transaction = connection.transaction()
-    transaction.__enter__()
-    for channel_id, day in pairs:
-        days.pack(connection, channel_id, day)
-        if time.perf_counter() - batch > 0.1:
-            transaction.__exit__(None, None, None)
-            transaction = connection.transaction()
-            transaction.__enter__()
-            batch = time.perf_counter()
-    transaction.__exit__(None, None, None)
-    moved_s = time.perf_counter() - began
+    stages = stages_us(connection, pairs)
+    moved = Stopwatch(connection)
+    move(connection, pairs)
+    moved.stop()
     connection.execute("VACUUM (FULL) packed_readings")
     connection.execute("VACUUM reading")
     connection.execute("SELECT free_empty_chunks()")
@@ -160,10 +158,67 @@ def measured(url: str, connection: psycopg.Connection[Any], total: int) -> dict[
         "channel_days": len(pairs),
         "bytes_a_row": round(loose / total, 1),
         "bytes_a_packed_reading": round(size(connection) / total, 2),
-        "moved_readings_s": round(total / moved_s),
+        "moved_readings_s": round(total / moved.wall_s),
+        "moved_readings_a_core_s": round(total / (moved.database_s + moved.packer_s)),
+        "moved_us": {
+            "database": round(1e6 * moved.database_s / total, 3),
+            "packer": round(1e6 * moved.packer_s / total, 3),
+            **stages,
+        },
         **codec_speed(connection, pairs, total),
         **day_read(url, connection, pairs),
     }
+
+
+class Stopwatch:
+    """How long something takes, and of the processors: what the database uses, and the packer."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._scheduled = Path(f"/proc/{connection.info.backend_pid}/schedstat")
+        self._began = time.perf_counter(), time.process_time(), self._database()
+        self.wall_s = self.packer_s = self.database_s = 0.0
+
+    def stop(self) -> None:
+        """Note what it took until now."""
+        wall, packer, database = self._began
+        self.wall_s = time.perf_counter() - wall
+        self.packer_s = time.process_time() - packer
+        self.database_s = self._database() - database
+
+    def _database(self) -> float:
+        return int(self._scheduled.read_text().split()[0]) / 1e9
+
+
+def move(connection: psycopg.Connection[Any], pairs: list[Any]) -> None:
+    """Pack days of channels, as many in a transaction as take a tenth of a second."""
+    batch = time.perf_counter()
+    with ExitStack() as transaction:
+        transaction.enter_context(connection.transaction())
+        for channel_id, day in pairs:
+            days.pack(connection, channel_id, day)
+            if time.perf_counter() - batch > 0.1:
+                transaction.close()
+                transaction.enter_context(connection.transaction())
+                batch = time.perf_counter()
+
+
+def stages_us(connection: psycopg.Connection[Any], pairs: list[Any]) -> dict[str, float]:
+    """Return what parts of a move take of the database for each reading, by trying them.
+
+    Of a few days: ``delete`` is that of the rows alone, ``take`` that they are read and digested
+    as well.
+    """
+    some, parts = pairs[:: max(1, len(pairs) // 8)], dict[str, float]()
+    for name, statement in _PARTS.items():
+        rows, watch = 0, Stopwatch(connection)
+        with connection.transaction(force_rollback=True):
+            for channel_id, day in some:
+                key = {"channel": channel_id, "day": day, "begins": begin(day)}
+                cursor = connection.execute(statement, {**key, "ends": begin(day + 1)}, binary=True)
+                rows += cursor.rowcount if name == "delete" else len(cursor.fetchall()[0][0]) // 38
+            watch.stop()
+        parts[name] = round(1e6 * watch.database_s / rows, 3)
+    return parts
 
 
 def codec_speed(

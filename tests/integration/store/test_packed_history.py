@@ -339,20 +339,30 @@ def test_a_packed_span_is_found_by_index_and_only_in_its_chunks(plant: Plant) ->
     assert "Sort  (" not in plan
 
 
+_TAKE = "SELECT day, sent FROM take_readings(%s, %s, %s, 'infinity')"
+_PACK = "SELECT pack_readings(%s, ARRAY[%s], ARRAY['a'::bytea], ARRAY['b'::bytea])"
+
+
 def test_rights_are_no_wider_than_to_pack_and_to_open(plant: Plant, database_url: str) -> None:
     channel, day = plant.channels["meter.power"], int(START.timestamp()) // 86_400 + 1
+    total = plant.rows("SELECT count(*) FROM reading")
     with connect(database_url, process="test", role="tonne_aggregate", autocommit=True) as packer:
-        # what a packed row says must be what its rows are
-        with pytest.raises(psycopg.errors.SerializationFailure, match="changed"):
-            packer.execute("SELECT pack_readings(%s, %s, 'a', 'b', 'c')", (channel, day))
-        for table in ("reading", "packed_readings"):
+        # what is taken is packed before the transaction ends, and nothing else is packed
+        with pytest.raises(psycopg.errors.IntegrityConstraintViolation, match="not packed"):
+            packer.execute(_TAKE, (channel, day, day))
+        with pytest.raises(psycopg.errors.RaiseException, match="not taken"):
+            packer.execute(_PACK, (channel, day))
+        with packer.transaction(force_rollback=True):
+            packer.execute(_TAKE, (channel, day, day))
+            with pytest.raises(psycopg.errors.RaiseException, match="not taken"):
+                packer.execute(_PACK, (channel, day + 1))
+        for table in ("reading", "packed_readings", "taken_readings"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 packer.execute(f"DELETE FROM {table}")  # noqa: S608 - named above
+        today = int(datetime.now(START.tzinfo).timestamp()) // 86_400
         with pytest.raises(psycopg.errors.RaiseException, match="two days"):
-            packer.execute(
-                "SELECT pack_readings(%s, %s, 'a', 'b', 'c')",
-                (channel, int(datetime.now(START.tzinfo).timestamp()) // 86_400 - 1),
-            )
+            packer.execute(_TAKE, (channel, day, today - 1))
+        assert plant.rows("SELECT count(*) FROM reading") == total
         with packer.transaction():
             assert days.pack(packer, channel, day).rows > 100
     with (
@@ -361,6 +371,31 @@ def test_rights_are_no_wider_than_to_pack_and_to_open(plant: Plant, database_url
         reader.transaction(),
     ):
         days.open_days(reader, np.array([channel]), np.array([day]))
+
+
+def test_days_are_packed_together_as_one_by_one_but_those_that_are_too_fresh(plant: Plant) -> None:
+    channel, first = plant.channels["meter.power"], int(START.timestamp()) // 86_400
+    fresh = instant("2030-01-01T00:00:00Z")
+    plant.connection.execute(
+        "UPDATE reading SET known_at = %s WHERE (channel_id, ts) = (SELECT channel_id, min(ts)"
+        " FROM reading WHERE channel_id = %s AND ts >= %s GROUP BY 1)",
+        (fresh, channel, START + DAY),
+    )
+    everything = "SELECT * FROM reading ORDER BY channel_id, ts"
+    stored = plant.rows(everything)
+    with plant.connection.transaction():
+        packed = days.pack_days(
+            plant.connection, channel, first - 1, first + 3, known_before=fresh - SECOND
+        )
+    left = plant.connection.execute(
+        "SELECT count(*) FROM reading WHERE channel_id = %s", (channel,)
+    ).fetchall()[0][0]
+    of_days = "SELECT day FROM packed_readings ORDER BY 1"
+    assert plant.rows(of_days) == [(first,), (first + 2,), (first + 3,)]
+    assert (packed.days, packed.rows + left) == (3, sum(row[3] == channel for row in stored))
+    assert plant.rows("SELECT sum(readings) FROM packed_readings") == [(packed.rows,)]
+    unpack_all(plant.connection)
+    assert plant.rows(everything) == stored
 
 
 def test_packed_rows_that_are_not_what_was_packed_are_not_opened(plant: Plant) -> None:

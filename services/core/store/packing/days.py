@@ -45,11 +45,20 @@ def instants(us: Integers) -> NDArray[np.datetime64]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PackedDay:
-    """A day that was packed."""
+    """A day that was packed, or several."""
 
     rows: int
     #: of what was packed, without what the row itself takes
     packed_bytes: int
+    days: int = 1
+
+    def __add__(self, other: PackedDay) -> PackedDay:
+        """Return both together."""
+        return PackedDay(
+            rows=self.rows + other.rows,
+            packed_bytes=self.packed_bytes + other.packed_bytes,
+            days=self.days + other.days,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -401,7 +401,7 @@ def create_triggers(connection: Connection) -> None:
     """Create the triggers, and the functions that they call."""
     for create, _ in sum_triggers.FUNCTIONS.values():
         connection.execute(text(create))
-    for statement in sum_triggers.TRIGGERS:
+    for statement in (*sum_triggers.TRIGGERS, *packing.TAKEN_ARE_PACKED):
         connection.execute(text(statement))
 
 

@@ -67,6 +67,22 @@ packed_readings = Table(
     comment="what a channel has of a day, in place of its rows in reading",
 )
 
+taken_readings = Table(
+    "taken_readings",
+    metadata,
+    Column("first_ts", _instant, nullable=False),
+    Column("last_ts", _instant, nullable=False),
+    Column("known_from", _instant, nullable=False),
+    Column("known_to", _instant, nullable=False),
+    Column("channel_id", Integer, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("readings", Integer, nullable=False),
+    Column("usable", Integer, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    comment="days whose rows are deleted and that are packed in the same transaction: never a row"
+    " when it ends",
+)
+
 packing_horizon = Table(
     "packing_horizon",
     metadata,

@@ -99,10 +99,6 @@ class ReadingColumns:
             unknown=self.unknown,
         )
 
-    def newest_known_us(self) -> int:
-        """Return when the last of them was known."""
-        return int(np.where(self.unknown, self.received_us, self.known_us).max())
-
     def is_within(self, day: int) -> bool:
         """Whether all lie in the day, each later than the one before it."""
         begins = day * DAY_US

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, LiteralString
+from typing import Any, Final
 
 import numpy as np
 import psycopg
@@ -19,7 +19,6 @@ from services.core.store.packing.days import (
     DamagedDayError,
     Integers,
     PackedDay,
-    begin,
     day_of,
     instants,
 )
@@ -27,36 +26,27 @@ from services.core.store.packing.opening import Openable, open_packed
 from services.core.store.readings.packing import archived, codec
 from services.core.store.readings.packing.archived import ArchivedDayError
 from services.core.store.readings.packing.columns import (
-    ROW,
     ReadingColumns,
     SeriesColumns,
-    digest,
 )
-from services.core.timeline.instants import DAY_US, to_us
+from services.core.timeline.instants import DAY_US
 
 #: Readings younger than this lie in no packed day, as ``pack_readings`` sees to with a day to
 #: spare: a clock that jumps by less makes no difference.
 NEVER_PACKED_US: Final = DAY_US
 
-_ROW: Final[LiteralString] = ROW.sql(
-    "ts",
-    "coalesce(value, 0)",
-    "value IS NULL",
-    "quality",
-    "time_source",
-    "received_at",
-    "coalesce(known_at, timestamptz 'epoch')",
-    "known_at IS NULL",
-    order_by="ts",
-)
+_TAKE: Final = "SELECT day, sent FROM take_readings(%s, %s, %s, %s)"
 
-#: Everything that a channel has of a span as rows.
-STORED: Final[LiteralString] = (
-    "SELECT " + _ROW + " FROM public.reading"  # noqa: S608 - constants
-    " WHERE channel_id = %(channel)s AND ts >= %(begins)s AND ts < %(ends)s"
-)
+_PACK: Final = "SELECT pack_readings(%s, %s::int4[], %s, %s)"
 
-_PACK: Final = "SELECT pack_readings(%s, %s, %s, %s, %s)"
+#: Days that are packed and have rows beside, of which there are none but by mishap.
+_MIXED: Final = """
+SELECT p.day FROM packed_readings p
+WHERE p.channel_id = %s AND p.day BETWEEN %s AND %s AND EXISTS (
+    SELECT FROM public.reading r
+    WHERE r.channel_id = p.channel_id AND r.ts >= minute_start(1440 * p.day)
+      AND r.ts < minute_start(1440 * (p.day + 1)))
+"""
 
 _LOCK: Final = """
 SELECT pg_advisory_xact_lock_shared(%s, f.id)
@@ -125,37 +115,56 @@ def pack(
     *,
     known_before: datetime | None = None,
 ) -> PackedDay:
-    """Put one row in the place of all that a channel has of a day; the caller holds the facility.
+    """Pack a day as :func:`pack_days` does several."""
+    return pack_days(connection, channel_id, day, day, known_before=known_before)
 
-    What of the day is packed already is opened first. Nothing is done where a reading was known
-    later than ``known_before``.
 
-    :raises psycopg.errors.SerializationFailure: somebody changed it meanwhile.
-    :raises DamagedError: it cannot be packed.
+def pack_days(
+    connection: psycopg.Connection[Any],
+    channel_id: int,
+    first: int,
+    last: int,
+    *,
+    known_before: datetime | None = None,
+) -> PackedDay:
+    """Put a row for each day in the place of all that a channel has of days, both included.
+
+    The caller holds the facility. What of a day is packed already is opened first. A day stays as
+    it is where a reading was known later than ``known_before``.
+
+    :raises psycopg.errors.LockNotAvailable: somebody writes old readings of the facility.
+    :raises psycopg.errors.SerializationFailure: somebody changed them all the same.
+    :raises DamagedError: a day cannot be packed.
     """
-    sent = _read(connection, channel_id, day)
-    readings = ReadingColumns.received(sent)
-    if not len(readings) or (
-        known_before is not None and readings.newest_known_us() > to_us(known_before)
-    ):
-        return PackedDay(rows=0, packed_bytes=0)
-    if open_days(connection, np.array([channel_id]), np.array([day])):
-        sent = _read(connection, channel_id, day)
+    mixed = connection.execute(_MIXED, (channel_id, first, last)).fetchall()
+    for (day,) in mixed:
+        open_days(connection, np.array([channel_id]), np.array([day]))
+    packed = PackedDay(rows=0, packed_bytes=0, days=0)
+    while first <= last:
+        taken = connection.execute(
+            _TAKE, (channel_id, first, last, known_before or "infinity"), binary=True
+        ).fetchall()
+        # the day that came last without its rows is left out
+        first = taken[-1][0] + 1 if taken and taken[-1][1] is None else last + 1
+        packed += _put(connection, channel_id, [row for row in taken if row[1] is not None])
+    return packed
+
+
+def _put(
+    connection: psycopg.Connection[Any], channel_id: int, taken: list[tuple[int, bytes]]
+) -> PackedDay:
+    if not taken:
+        return PackedDay(rows=0, packed_bytes=0, days=0)
+    rows, blobs = 0, []
+    for day, sent in taken:
         readings = ReadingColumns.received(sent)
-    series, arrival = codec.pack(readings)
-    connection.execute(_PACK, (channel_id, day, series, arrival, digest(sent)))
-    return PackedDay(rows=len(readings), packed_bytes=len(series) + len(arrival))
-
-
-def _read(connection: psycopg.Connection[Any], channel_id: int, day: int) -> bytes:
-    row = connection.execute(
-        STORED,
-        {"channel": channel_id, "begins": begin(day), "ends": begin(day + 1)},
-        binary=True,
-        # planned anew each time: only a plan for this very day leaves other chunks out
-        prepare=False,
-    ).fetchone()
-    return bytes(row[0]) if row and row[0] is not None else b""
+        if not readings.is_within(day):
+            raise DamagedError("its readings are not of one day, or not in order")
+        rows += len(readings)
+        blobs.append(codec.pack(readings))
+    series, arrival = ([blob[i] for blob in blobs] for i in (0, 1))
+    connection.execute(_PACK, (channel_id, [day for day, _ in taken], series, arrival), binary=True)
+    return PackedDay(rows=rows, packed_bytes=sum(map(len, series + arrival)), days=len(taken))
 
 
 def open_for_writing(
