@@ -68,15 +68,14 @@ def table_answer(
     """
     note_rows(len(table))
     media_type = _choose(MEDIA_TYPES[name] if name else accept, shape.media_types)
-    tables = table.parts(_ROWS_A_PART)
     if media_type == CSV:
-        parts = csv_lines.parts(shape.columns, tables)
+        parts = csv_lines.parts(shape.columns, table.parts(_ROWS_A_PART))
     elif shape.arrow is not None and media_type == arrow_stream.MEDIA_TYPE:
         parts = arrow_stream.stream(table.parts(_ROWS_A_BATCH), shape.arrow)
     elif shape.arrow is not None and media_type == parquet.MEDIA_TYPE:
         parts = parquet.stream(table.parts(_ROWS_A_GROUP), shape.arrow)
     else:
-        parts = json_rows.parts(tables)
+        parts = json_rows.parts(table, _ROWS_A_PART)
     return StreamingResponse(
         _unhurried(parts),
         headers={

@@ -1,105 +1,197 @@
 """Columns as a JSON list of objects.
 
-Each column is encoded by itself, as a piece for each row; what comes between two pieces, and all
-cells of a column that are alike, are the same for each row and end each piece. So nothing is built
-of a row but its text.
+Each column is written by itself, as a piece for each row, and the pieces are joined: nothing is
+built of a row but its text. What is the same in each row, names and cells that are all alike, is
+written once; so is each word of a column that chooses from few, and what columns that choose alike,
+a facility and its source, have between them is one piece.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
-from itertools import chain
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Final, Protocol
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from services.api.http.columns import Column, Instants, Numbers, Table, Words
 
 _encode = msgspec.json.encode
 
-#: Stands in no JSON of one line.
-_BREAK: Final = b"\n"
-
-#: The cells of a column as JSON, each followed by the same bytes.
-_Pieces = Callable[[bytes], list[bytes]]
+#: Between two objects of the list.
+_COMMA: Final = b","
 
 
-def parts(tables: Iterable[Table]) -> Iterator[bytes]:
-    """Encode the parts of a table, in order."""
-    lead = b"["
-    for table in tables:
-        yield _rows(table, lead)
-        lead = b","
-    yield b"]" if lead == b"," else b"[]"
+class _Pieces(Protocol):
+    """A piece of text for each row."""
+
+    def written(self, rows: slice) -> list[bytes]:
+        """Write those of some rows."""
 
 
-def _rows(table: Table, begin: bytes) -> bytes:
-    """Encode rows, with commas between them."""
-    numbers = _EncodedNumbers()
-    #: what is written of each row before the first column that differs from row to row, and after
-    #: each of them
-    between = [b"{"]
-    differing: list[_Pieces] = []
+def parts(table: Table, rows: int) -> Iterator[bytes]:
+    """Encode a table in order, so many rows at a time."""
+    if not len(table):
+        yield b"[]"
+        return
+    lead, columns = _layout(table)
+    begin = b"["
+    for first in range(0, len(table), rows):
+        yield begin + lead + _joined(columns, slice(first, min(first + rows, len(table))), lead)
+        begin = _COMMA
+    yield b"]"
+
+
+def _joined(columns: Sequence[_Pieces], rows: slice, lead: bytes) -> bytes:
+    """Join the pieces of some rows, the last of which no row follows."""
+    pieces = [b""] * ((rows.stop - rows.start) * len(columns))
+    for place, column in enumerate(columns):
+        pieces[place :: len(columns)] = column.written(rows)
+    pieces[-1] = pieces[-1].removesuffix(_COMMA + lead)
+    return b"".join(pieces)
+
+
+def _layout(table: Table) -> tuple[bytes, list[_Pieces]]:
+    """Return what the first row begins with, and the pieces of each row from there to the next."""
+    lead = text = b""
+    columns: list[_Pieces] = []
+    different: list[_Figures] = []
     for name, column in table.columns.items():
-        between[-1] += (b"" if between == [b"{"] else b",") + _encode(name) + b":"
-        pieces = numbers.pieces(column) if isinstance(column, Numbers) else _pieces(column)
+        text += (_COMMA if text or columns else b"{") + _encode(name) + b":"
+        pieces = _pieces(column, different)
         if isinstance(pieces, bytes):
-            between[-1] += pieces
+            text += pieces
+            continue
+        if columns:
+            _append(columns, text)
         else:
-            differing.append(pieces)
-            between.append(b"")
-    lead, *after = between
-    if not differing:
-        return begin + b",".join([lead + b"}"] * len(table))
-    after[-1] += b"}," + lead
-    columns = [pieces(end) for pieces, end in zip(differing, after, strict=True)]
-    # no row follows the last one
-    columns[-1][-1] = columns[-1][-1].removesuffix(b"," + lead)
-    return b"".join(chain((begin, lead), chain.from_iterable(zip(*columns, strict=True))))
+            lead = text
+        _append(columns, pieces)
+        text = b""
+    _append(columns, text + b"}" + _COMMA + lead)
+    return lead, columns
 
 
-def _pieces(column: Column) -> bytes | _Pieces:
-    """Encode the cells of a column; bytes: all of them are alike."""
+def _append(columns: list[_Pieces], next_: _Pieces | bytes) -> None:
+    """Add pieces to each row, or the same text, to the piece before where they follow from it."""
+    last = columns[-1] if columns else None
+    if isinstance(next_, bytes):
+        if isinstance(last, _Choices):
+            columns[-1] = _Choices([text + next_ for text in last.texts], last.index)
+        else:
+            columns.append(_Repeated(next_))
+    elif isinstance(next_, _Choices) and isinstance(last, _Repeated):
+        columns[-1] = _Choices([last.text + text for text in next_.texts], next_.index)
+    elif isinstance(next_, _Choices) and isinstance(last, _Choices) and last.chooses_as(next_):
+        both = zip(last.texts, next_.texts, strict=True)
+        columns[-1] = _Choices([text + more for text, more in both], last.index)
+    else:
+        columns.append(next_)
+
+
+def _pieces(column: Column, different: list[_Figures]) -> bytes | _Pieces:
+    """Encode the cells of a column; bytes: all of them are alike.
+
+    ``different``: the columns of numbers so far, of which many a mass is the same as another one.
+    """
     if isinstance(column, Words):
-        words, first = column.words, column.index[0]
-        if (column.index == first).all():
-            return _encode(words[first])
-        return lambda end: _chosen([_encode(word) + end for word in words], column.index)
+        return _choices(column.index, column.words)
     if isinstance(column, Instants):
-        if (column.index == column.index[0]).all():
-            return _encode(column.cells()[0])
-        return lambda end: _chosen(column.written(b'"', b'"' + end), column.index)
-    return lambda end: [_encode(cell) + end for cell in column.cells()]
+        return _choices(column.index, column.texts())
+    if not isinstance(column, Numbers):
+        return _CellByCell(column)
+    if _is_constant(column):
+        return _encode(column.part(slice(0, 1)).cells()[0])
+    for other in different:
+        if _is_same(column, other.column):
+            return other
+    different.append(_Figures(column))
+    return different[-1]
 
 
-def _chosen(pieces: list[bytes], index: Any) -> list[bytes]:
-    if len(pieces) == index.size and (index == np.arange(index.size)).all():
-        return pieces
-    return [pieces[i] for i in index.tolist()]
+def _choices(index: NDArray[np.int64], words: Sequence[object]) -> bytes | _Choices:
+    is_used = np.zeros(len(words), dtype=np.bool_)
+    is_used[index] = True
+    texts = [b""] * len(words)
+    for place in np.flatnonzero(is_used).tolist():
+        texts[place] = _encode(words[place])
+    used = set(texts) - {b""}
+    return used.pop() if len(used) == 1 else _Choices(texts, index)
 
 
-class _EncodedNumbers:
-    """Encodes columns of numbers; many a mass is the same as another one."""
+class _Choices:
+    """Pieces of which there are few different ones."""
 
-    def __init__(self) -> None:
-        self._encoded: list[tuple[Numbers, bytes]] = []
+    def __init__(self, texts: list[bytes], index: NDArray[np.int64]) -> None:
+        self.texts = texts
+        self.index = index
 
-    def pieces(self, column: Numbers) -> bytes | _Pieces:
-        """Do as :func:`_pieces` does."""
-        values, known = column.values, column.known
-        if known is not None and not known.any():
-            return b"null"
-        if (known is None or known.all()) and (values == values[0]).all():
-            return _encode(values[0].item())
-        for other, encoded in self._encoded:
-            if _is_same(column, other):
-                return partial(_ended, encoded)
-        # numbers have no comma, so the list of them is their pieces
-        encoded = _encode(column.cells())[1:-1]
-        self._encoded.append((column, encoded))
-        return partial(_ended, encoded)
+    def chooses_as(self, other: _Choices) -> bool:
+        """Return whether each row takes the same place of both."""
+        return len(self.texts) == len(other.texts) and np.array_equal(self.index, other.index)
+
+    def written(self, rows: slice) -> list[bytes]:
+        """Write those of some rows."""
+        chosen: list[bytes] = self._texts[self.index[rows]].tolist()
+        return chosen
+
+    @cached_property
+    def _texts(self) -> NDArray[np.object_]:
+        # NumPy takes from an array faster than Python does from a list
+        return np.array(self.texts, dtype=np.object_)
+
+
+class _Repeated:
+    """The same piece for each row."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+
+    def written(self, rows: slice) -> list[bytes]:
+        """Write those of some rows."""
+        return [self.text] * (rows.stop - rows.start)
+
+
+class _CellByCell:
+    """Cells one by one."""
+
+    def __init__(self, column: Column) -> None:
+        self._column = column
+
+    def written(self, rows: slice) -> list[bytes]:
+        """Write those of some rows."""
+        return [_encode(cell) for cell in self._column.part(rows).cells()]
+
+
+class _Figures:
+    """Numbers, none of which has a comma, so that the list of them is their pieces."""
+
+    def __init__(self, column: Numbers) -> None:
+        self.column = column
+        #: columns that are the same ask for the same rows, one after the other
+        self._newest: tuple[slice, list[bytes]] | None = None
+
+    def written(self, rows: slice) -> list[bytes]:
+        """Write those of some rows."""
+        if self._newest is None or self._newest[0] != rows:
+            self._newest = rows, self._encoded(self.column.part(rows))
+        return self._newest[1]
+
+    @staticmethod
+    def _encoded(part: Numbers) -> list[bytes]:
+        if _is_constant(part):
+            return [_encode(part.part(slice(0, 1)).cells()[0])] * len(part)
+        return _encode(part.cells())[1:-1].split(_COMMA)
+
+
+def _is_constant(column: Numbers) -> bool:
+    """Return whether all cells are null, or the same number."""
+    known = column.known
+    if known is not None and not known.all():
+        return not known.any()
+    return bool((column.values == column.values[0]).all())
 
 
 def _is_same(column: Numbers, other: Numbers) -> bool:
@@ -110,7 +202,3 @@ def _is_same(column: Numbers, other: Numbers) -> bool:
         and np.array_equal(column.values, other.values)
         and (column.known is other.known or np.array_equal(column.known_rows(), other.known_rows()))
     )
-
-
-def _ended(encoded: bytes, end: bytes) -> list[bytes]:
-    return (encoded.replace(b",", end + _BREAK) + end).split(_BREAK)
