@@ -52,7 +52,6 @@ from services.api.routes import (
     live,
     maintenance,
     operation,
-    overview,
     pathway,
     pollutants,
     quarantine,
@@ -157,7 +156,6 @@ def create_app(
     for module in (
         facilities,
         live,
-        overview,
         emissions,
         readings,
         quarantine,

@@ -40,7 +40,12 @@ def json_answer(body: Any, headers: Mapping[str, str] | None = None) -> Response
 
 
 def rows_answer(
-    rows: Rows, shape: Shape, *, accept: str, headers: Mapping[str, str] | None = None
+    rows: Rows,
+    shape: Shape,
+    *,
+    accept: str,
+    name: FormatName | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Answer with a list of flat rows in the format that the caller wants.
 
@@ -49,7 +54,7 @@ def rows_answer(
 
     :raises NotAcceptable: ``accept`` allows nothing that is offered.
     """
-    return table_answer(shape.table_of(rows), shape, accept=accept, headers=headers)
+    return table_answer(shape.table_of(rows), shape, accept=accept, name=name, headers=headers)
 
 
 def table_answer(
@@ -67,6 +72,7 @@ def table_answer(
     :raises NotAcceptable: ``accept`` allows nothing that is offered.
     """
     note_rows(len(table))
+    table = table.chosen(shape.columns)
     media_type = _choose(MEDIA_TYPES[name] if name else accept, shape.media_types)
     if media_type == CSV:
         parts = csv_lines.parts(shape.columns, table.parts(_ROWS_A_PART))

@@ -181,6 +181,10 @@ class Table:
         """Return some of the rows."""
         return Table({name: column.part(rows) for name, column in self.columns.items()})
 
+    def chosen(self, names: Sequence[str]) -> Table:
+        """Return some of the columns, in this order."""
+        return Table({name: self.columns[name] for name in names})
+
     def parts(self, rows: int) -> Iterator[Table]:
         """Return the table in parts of so many rows."""
         return (self.part(slice(begin, begin + rows)) for begin in range(0, len(self), rows))

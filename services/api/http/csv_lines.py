@@ -48,4 +48,7 @@ def _cell(value: Any) -> Any:
         return rfc3339(value)
     if isinstance(value, str):
         return csv_text(value)
+    if isinstance(value, list):
+        # as lists are written in a query; what has an id is told by it
+        return csv_text(",".join(p["id"] if isinstance(p, dict) else p for p in value))
     return "" if value is None else value

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+import re
+from typing import Annotated, Final, Literal
 
+from pydantic import Field
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.api.http import arrow_stream, parquet
@@ -20,8 +22,26 @@ MEDIA_TYPES: Final[dict[str, str]] = {
     "arrow": arrow_stream.MEDIA_TYPE,
     "parquet": parquet.MEDIA_TYPE,
 }
-#: Calls whose path may end in a format.
-_NAMED: Final = "/v1/emissions."
+
+#: The parameter of a list that every format is offered of.
+Format = Annotated[
+    FormatName | None,
+    Field(
+        description="instead of the header `Accept`: `json`, `csv`, `arrow` or `parquet`; so does"
+        " such an ending of the path, as in `.csv`"
+    ),
+]
+#: The parameter of a list that is offered as text.
+TextFormat = Annotated[
+    Literal["json", "csv"] | None,
+    Field(
+        description="instead of the header `Accept`: `json` or `csv`; so does such an ending of the"
+        " path, as in `.csv`"
+    ),
+]
+
+#: A call with a format at the end of its path. No list is named so: the specification is one file.
+_NAMED: Final = re.compile(rf"(?!/v1/openapi\.)(/v1/[a-z/]+)\.({'|'.join(MEDIA_TYPES)})")
 
 
 class NameFormat:
@@ -32,11 +52,10 @@ class NameFormat:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        path = scope["path"] if scope["type"] == "http" else ""
-        name = path.removeprefix(_NAMED)
-        if name != path and name in MEDIA_TYPES:
+        named = _NAMED.fullmatch(scope["path"]) if scope["type"] == "http" else None
+        if named is not None:
+            path, name = named.groups()
             given = scope["query_string"]
             query = b"format=" + name.encode() + (b"&" + given if given else b"")
-            path = _NAMED.removesuffix(".")
             scope = {**scope, "path": path, "raw_path": path.encode(), "query_string": query}
         await self._app(scope, receive, send)

@@ -1,7 +1,8 @@
 """Intervals of a time span: minutes, hours, and days to years of a time zone.
 
-Intervals of up to an hour are aligned to the UTC hour; longer ones to the local day, week (Monday),
-month or year. Those shorter than a day restart at each local midnight.
+Intervals that divide an hour are aligned to the UTC hour; others to the local day, week (Monday),
+month or year. Those shorter than a day restart at each local midnight: where they do not divide a
+day, its last one is shorter.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class IntervalLength:
     @property
     def in_hour(self) -> bool:
         """Whether each lies within one UTC hour."""
-        return not self.months and self.minutes < _HOUR
+        return not self.months and self.minutes < _HOUR and not _HOUR % self.minutes
 
     @property
     def of_hours(self) -> bool:
@@ -58,12 +59,18 @@ class IntervalLength:
 
     @property
     def mean(self) -> timedelta:
-        """Its length; for months their mean length."""
-        return timedelta(days=30.4 * self.months, minutes=self.minutes)
+        """Its mean length."""
+        if self.months:
+            return timedelta(days=30.4 * self.months)
+        if self.minutes < _DAY:
+            return timedelta(days=1) / -(-_DAY // self.minutes)
+        return timedelta(minutes=self.minutes)
 
 
 def parse(text: str) -> IntervalLength:
     """Read an interval: 30m, 1h30m, 1d, 1w, 1mo, 1y, PT30M, P1M, or seconds.
+
+    One shorter than a minute, the finest resolution, is a minute.
 
     :raises ValueError: the text is not an interval; the message says what to write instead.
     """
@@ -81,17 +88,21 @@ def parse(text: str) -> IntervalLength:
         if total_s or _YEAR % months:
             raise ValueError(f"`{text}` does not divide a year; use 1mo, 2mo, 3mo, 4mo, 6mo or 1y")
         return IntervalLength(0, months)
-    whole, rest = divmod(total_s, 60)
-    if rest or not whole:
+    if not total_s:
+        raise ValueError(f"`{text}` has no length; use 1m or longer")
+    whole, rest = divmod(max(total_s, 60), 60)
+    if rest:
         raise ValueError(
-            f"`{text}` is not a whole number of minutes, the finest resolution; use 1m"
+            f"`{text}` is not a whole number of minutes, the finest resolution; use {whole}m or"
+            f" {whole + 1}m"
         )
     if whole > 366 * _DAY:
         raise ValueError(f"`{text}` is longer than a year; use 1y")
-    if whole < _HOUR and _HOUR % whole:
-        raise ValueError(f"`{text}` does not divide an hour; use 1m, 5m, 10m, 15m, 20m or 30m")
-    if whole % _DAY and (whole > _DAY or _DAY % whole):
-        raise ValueError(f"`{text}` does not divide a day; use 1h, 90m, 2h, 3h, 4h, 6h, 8h or 12h")
+    if whole > _DAY and whole % _DAY:
+        days = whole // _DAY
+        raise ValueError(
+            f"`{text}` is longer than a day and not made of days; use {days}d or {days + 1}d"
+        )
     return IntervalLength(whole)
 
 
@@ -101,6 +112,7 @@ DAILY = IntervalLength(_DAY)
 #: What ``auto`` chooses from, finest first.
 INTERVALS: tuple[IntervalLength, ...] = tuple(map(parse, ("1m", "5m", "15m", "1h", "1d", "1mo")))
 
+_MINUTE = timedelta(minutes=1)
 #: A Monday: weeks, and spans of several days, are counted from here.
 _FIRST_DAY = datetime(1970, 1, 5)  # noqa: DTZ001 - a local date
 
@@ -124,8 +136,10 @@ def cut(
     """Return the whole intervals that overlap the span, oldest first, at most ``limit``."""
     if ends <= begins:
         return Buckets.between([])
-    if not interval.months and interval.minutes <= _HOUR:
+    if interval.in_hour or interval == HOURLY:
         return _cut_evenly(interval.mean, begins, ends, limit=limit)
+    if not interval.months and interval.minutes < _HOUR:
+        return _cut_days(interval, begins, ends, timezone=timezone, limit=limit)
     return _cut_by_calendar(interval, begins, ends, zone=ZoneInfo(timezone), limit=limit)
 
 
@@ -133,6 +147,19 @@ def _cut_evenly(step: timedelta, begins: datetime, ends: datetime, *, limit: int
     first = begins - (begins - EPOCH) % step
     count = min(limit, -((first - ends) // step))
     return Buckets.between_us(to_us(first) + step // MICROSECOND * np.arange(count + 1))
+
+
+def _cut_days(
+    interval: IntervalLength, begins: datetime, ends: datetime, *, timezone: str, limit: int
+) -> Buckets:
+    """Cut each local day evenly, from its midnight on; its last interval may be shorter."""
+    days = _cut_by_calendar(DAILY, begins, ends, zone=ZoneInfo(timezone), limit=limit)
+    step_us = interval.minutes * _MINUTE // MICROSECOND
+    pairs = zip(days.begins_us.tolist(), days.ends_us.tolist(), strict=True)
+    boundaries = np.concatenate([np.arange(*day, step_us) for day in pairs] + [days.ends_us[-1:]])
+    first = int(np.searchsorted(boundaries, to_us(begins), side="right")) - 1
+    last = min(first + limit, int(np.searchsorted(boundaries, to_us(ends))))
+    return Buckets.between_us(boundaries[first : last + 1])
 
 
 def _cut_by_calendar(
@@ -167,8 +194,8 @@ def _local_edges(interval: IntervalLength, local: datetime) -> Iterator[datetime
     if interval.minutes >= _DAY:
         day -= (day - _FIRST_DAY) % step
     while True:
-        yield day
-        day += step
+        yield from (day + minutes * _MINUTE for minutes in range(0, _DAY, interval.minutes))
+        day += max(step, timedelta(days=1))
 
 
 def _instant(local: datetime, zone: ZoneInfo) -> datetime:

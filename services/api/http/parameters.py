@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from services.api.http.formats import TextFormat
 from services.api.http.problems import InvalidRequest
 from services.core.runtime.clock import Clock
 from services.core.store.readings.quarantine_reasons import Reason
@@ -18,6 +20,10 @@ from services.core.timeline.instants import DAY
 
 #: When the current request came in: what `now` means in its parameters.
 _ASKED_AT: ContextVar[datetime | None] = ContextVar("asked_at", default=None)
+
+
+#: What Grafana fills in panels.
+_UNFILLED: Final = re.compile(r"\$(?:__interval|__maxDataPoints|\{__(?:interval|maxDataPoints)\})")
 
 
 class TellTime:
@@ -61,12 +67,26 @@ End = Annotated[datetime, BeforeValidator(parse_end)]
 
 
 def split_list(value: Any) -> Any:
-    """Read a list that is repeated, comma separated or both; drop empty parts."""
+    """Read a list that is repeated, comma separated or both; drop empty parts.
+
+    It may be in braces, as Grafana writes what is chosen of a variable; its ``$__all`` is all.
+    """
     if isinstance(value, str):
         value = [value]
     if isinstance(value, Sequence):
-        return [part.strip() for item in value for part in str(item).split(",") if part.strip()]
+        parts = [part.strip(" {}") for item in value for part in str(item).split(",")]
+        return [] if "$__all" in parts else [part for part in parts if part]
     return value
+
+
+def filled(default: Any) -> BeforeValidator:
+    """Take ``default`` where Grafana left a variable of its own as it is, as in alert rules."""
+
+    def read(value: Any) -> Any:
+        is_left = isinstance(value, str) and _UNFILLED.fullmatch(value) is not None
+        return default if is_left else value
+
+    return BeforeValidator(read)
 
 
 SlugList = Annotated[list[str], BeforeValidator(split_list)]
@@ -90,9 +110,10 @@ class Query(BaseModel):
 
 
 class FacilitiesQuery(Query):
-    """Which facilities."""
+    """Which facilities, of a list."""
 
     facility: FacilityList = Field([])
+    format: TextFormat = None
 
 
 class FacilityQuery(Query):

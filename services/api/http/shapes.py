@@ -7,6 +7,7 @@ from the model's fields, in their order.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from datetime import datetime
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin
@@ -18,7 +19,7 @@ from pydantic.fields import FieldInfo
 from services.api.http import arrow_stream, csv_lines
 from services.api.http.columns import Cells, Column, Table
 from services.api.http.formats import CSV, JSON, MEDIA_TYPES
-from services.api.http.problems import Problem, documented
+from services.api.http.problems import InvalidRequest, Problem, documented
 
 Row = dict[str, Any]
 
@@ -28,10 +29,30 @@ class Shape:
 
     def __init__(self, model: type[BaseModel], *, arrow: bool = False) -> None:
         self.model = model
-        self.columns = tuple(model.model_fields)
+        self._fields = {f.alias or name: f for name, f in model.model_fields.items()}
+        self.columns = tuple(self._fields)
         self.arrow: arrow_stream.Types | None = None
         if arrow:
-            self.arrow = {name: _arrow_type(f) for name, f in model.model_fields.items()}
+            self.arrow = {name: _arrow_type(f) for name, f in self._fields.items()}
+
+    def chosen(self, fields: Sequence[str]) -> Shape:
+        """Return the shape of rows with these columns only; none: with all.
+
+        :raises InvalidRequest: there is no such column.
+        """
+        if not fields:
+            return self
+        for field in fields:
+            if field not in self.columns:
+                raise InvalidRequest(
+                    f"fields: `{field}` is no column of this list, which has"
+                    f" {', '.join(self.columns)}"
+                )
+        part = copy(self)
+        part.columns = tuple(dict.fromkeys(fields))
+        if self.arrow is not None:
+            part.arrow = {name: self.arrow[name] for name in part.columns}
+        return part
 
     @property
     def media_types(self) -> list[str]:
@@ -64,7 +85,7 @@ class Shape:
         return Table({name: Cells([row[name] for row in rows]) for name in self.columns})
 
     def _csv_example(self) -> str:
-        example = {name: _example(name, f) for name, f in self.model.model_fields.items()}
+        example = {name: _example(name, f) for name, f in self._fields.items()}
         return (
             csv_lines.header(self.columns) + csv_lines.lines(self.table_of([example]))
         ).removesuffix("\r\n")

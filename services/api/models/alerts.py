@@ -130,35 +130,37 @@ class ThresholdRow(BaseModel):
     facility: str = Field(examples=["linz"])
     id: str = Field(examples=["stack-1-hourly"])
     origin: Literal["file", "api"] = Field(
-        description="where it is defined, and can be changed: the facility file or the API"
+        examples=["file"],
+        description="where it is defined, and can be changed: the facility file or the API",
     )
-    version: int
-    in_force_from: datetime
-    state: ThresholdState
-    since: datetime | None
-    source: str | None
-    scope: int | None
-    channel: str | None
-    device: str | None
-    measure: str
-    window: str | None
-    budget: float | None
-    above: float | None
-    below: float | None
+    version: int = Field(examples=[1])
+    in_force_from: datetime = Field(examples=["2026-11-01T00:00:00Z"])
+    state: ThresholdState = Field(examples=["firing"])
+    since: datetime | None = Field(examples=["2026-11-23T17:00:00Z"])
+    source: str | None = Field(examples=["stack-1"])
+    scope: int | None = Field(examples=[None])
+    channel: str | None = Field(examples=[None])
+    device: str | None = Field(examples=[None])
+    measure: str = Field(examples=["total"])
+    window: str | None = Field(examples=["1h"])
+    budget: float | None = Field(examples=[None])
+    above: float | None = Field(examples=[12000.0])
+    below: float | None = Field(examples=[None])
     confidence_interval: float | None = Field(
         examples=[20.0],
         description="percent of the limit taken off what is measured before it is compared",
     )
-    clear_below: float | None
-    clear_above: float | None
+    clear_below: float | None = Field(examples=[11500.0])
+    clear_above: float | None = Field(examples=[None])
     for_: str = Field(
         alias="for", description="how long the value must be beyond the limit", examples=["2m"]
     )
-    for_s: float = Field(description="`for` in seconds")
-    severity: Literal["info", "warning", "critical"]
-    message: str | None
+    for_s: float = Field(examples=[120.0], description="`for` in seconds")
+    severity: Literal["info", "warning", "critical"] = Field(examples=["critical"])
+    message: str | None = Field(examples=[None])
     projected: bool = Field(
-        description="whether an alert fires in advance, based on the present rate"
+        examples=[False],
+        description="whether an alert fires in advance, based on the present rate",
     )
     source_name: str | None = Field(
         examples=["Kiln 1"], description="display name of the source; default: the id"
@@ -183,18 +185,18 @@ class MaintenanceRow(BaseModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    facility: str
-    id: str
-    origin: Literal["file", "api"]
-    from_: datetime = Field(alias="from")
-    to: datetime = Field(description="exclusive")
+    facility: str = Field(examples=["linz"])
+    id: str = Field(examples=["overhaul-2026"])
+    origin: Literal["file", "api"] = Field(examples=["api"])
+    from_: datetime = Field(alias="from", examples=["2026-12-01T06:00:00Z"])
+    to: datetime = Field(examples=["2026-12-03T18:00:00Z"], description="exclusive")
     sources: list[str] | None = Field(
-        description="`null`, with `thresholds` null: the whole facility"
+        examples=[["stack-1"]], description="`null`, with `thresholds` null: the whole facility"
     )
-    thresholds: list[str] | None
-    reason: str
-    stated_by: str | None
-    stated_at: datetime
+    thresholds: list[str] | None = Field(examples=[None])
+    reason: str = Field(examples=["overhaul of kiln 1"])
+    stated_by: str | None = Field(examples=["key operations"])
+    stated_at: datetime = Field(examples=["2026-11-20T09:00:00Z"])
 
 
 class Changed(BaseModel):
@@ -210,8 +212,10 @@ class Annotation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    time: datetime
-    timeEnd: datetime | None  # noqa: N815 - as Grafana names it
-    title: str
-    text: str
+    time: datetime = Field(examples=["2026-11-23T17:00:00Z"])
+    timeEnd: datetime | None = Field(  # noqa: N815 - as Grafana names it
+        examples=["2026-11-23T17:20:00Z"], description="`null`: an instant, or it has not ended"
+    )
+    title: str = Field(examples=["stack-1-hourly"])
+    text: str = Field(examples=["total 1h 12040.5, limit 12000"])
     tags: list[str] = Field(examples=[["alert", "linz", "stack-1"]])

@@ -43,11 +43,26 @@ class Facility(Answer):
     name: str = Field(examples=["Linz works"])
     timezone: str = Field(examples=["Europe/Vienna"], description="IANA name")
     retired_at: datetime | None = Field(
+        examples=[None],
         description="`null`: in force; else only its history is available, and `sources` and"
-        " `devices` are those it had"
+        " `devices` are those it had",
     )
-    sources: list[FacilitySource]
-    devices: list[FacilityDevice]
+    sources: list[FacilitySource] = Field(
+        examples=[[{"id": "stack-1", "name": "Kiln 1", "scope": 1, "method": "stack"}]]
+    )
+    devices: list[FacilityDevice] = Field(
+        examples=[
+            [
+                {
+                    "id": "cems-1",
+                    "name": "Analyser, kiln 1",
+                    "last_seen": "2026-11-23T18:00:02Z",
+                    "online": True,
+                    "status_at": "2026-11-23T06:12:40Z",
+                }
+            ]
+        ]
+    )
 
 
 class Applied(Answer):

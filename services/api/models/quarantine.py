@@ -13,29 +13,44 @@ from services.api.models.answer import Answer, QualityName
 class QuarantineRow(Answer):
     """A quarantined message or reading."""
 
-    id: int
-    time: datetime = Field(description="when the message arrived")
+    id: int = Field(examples=[42])
+    time: datetime = Field(
+        examples=["2026-11-23T18:00:02Z"], description="when the message arrived"
+    )
     reason: str = Field(examples=["unknown_channel"])
-    detail: str = Field(description="what is wrong and what to do")
+    detail: str = Field(
+        examples=["channel co3 is not in the facility file"],
+        description="what is wrong and what to do",
+    )
     topic: str = Field(examples=["emissions/linz/cems-1/readings"])
-    facility: str | None
-    device: str | None
-    channel: str | None
-    ts: datetime | None = Field(description="time of the reading, if it could be read")
-    value: float | None
+    facility: str | None = Field(examples=["linz"])
+    device: str | None = Field(examples=["cems-1"])
+    channel: str | None = Field(examples=["co3"])
+    ts: datetime | None = Field(
+        examples=["2026-11-23T18:00:00Z"], description="time of the reading, if it could be read"
+    )
+    value: float | None = Field(examples=[12.5])
     stored_value: float | None = Field(
-        description="for a conflict: the stored value of the same channel and time"
+        examples=[None], description="for a conflict: the stored value of the same channel and time"
     )
-    quality: QualityName | None = Field(description="quality of the reading as sent")
+    quality: QualityName | None = Field(
+        examples=["good"], description="quality of the reading as sent"
+    )
     stored_quality: QualityName | None = Field(
-        description="for a conflict: quality of the stored value; `null`: not a conflict"
+        examples=[None],
+        description="for a conflict: quality of the stored value; `null`: not a conflict",
     )
-    state: Literal["open", "replayed", "accepted", "discarded"]
-    settled_at: datetime | None
-    payload: str | None = Field(description="the raw message as text; `null` if it is not UTF-8")
-    payload_base64: str | None = Field(description="the raw message, if it is not UTF-8")
+    state: Literal["open", "replayed", "accepted", "discarded"] = Field(examples=["open"])
+    settled_at: datetime | None = Field(examples=[None])
+    payload: str | None = Field(
+        examples=['{"ts": 1795456800, "values": {"co3": 12.5}}'],
+        description="the raw message as text; `null` if it is not UTF-8",
+    )
+    payload_base64: str | None = Field(
+        examples=[None], description="the raw message, if it is not UTF-8"
+    )
     payload_bytes: int = Field(
-        description="size of the message; only the beginning of a large one is shown"
+        examples=[43], description="size of the message; only the beginning of a large one is shown"
     )
 
 

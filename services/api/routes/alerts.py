@@ -13,6 +13,7 @@ from services.api.auth import Principal, Reader, Writer, seen_facilities
 from services.api.context import Context, InContext
 from services.api.http.answers import Accept, json_answer, rows_answer
 from services.api.http.cursors import Cursor
+from services.api.http.formats import TextFormat
 from services.api.http.pages import CursorText, Pages, RowLimit
 from services.api.http.parameters import (
     End,
@@ -48,6 +49,7 @@ class AlertsQuery(Query):
     to: End | None = Field(None, description="alerts that fired before this time")
     limit: RowLimit = 1000
     cursor: CursorText = None
+    format: TextFormat = None
 
 
 class _Place(NamedTuple):
@@ -94,7 +96,7 @@ async def get_alerts(
             limit=query.limit + 1,
         )
     listed = _PAGES.page(rows, query)
-    return rows_answer(listed.rows, _ROWS, accept=accept, headers=listed.headers)
+    return rows_answer(listed.rows, _ROWS, accept=accept, name=query.format, headers=listed.headers)
 
 
 @router.get(

@@ -15,6 +15,7 @@ from pydantic import Field
 from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import Context, InContext
 from services.api.http.answers import Accept, rows_answer
+from services.api.http.formats import TextFormat
 from services.api.http.intervals import IntervalLength, cut
 from services.api.http.parameters import FacilityList, Instant, Query
 from services.api.http.problems import NotFound
@@ -46,6 +47,7 @@ class CbamQuery(Query):
     as_of: Instant | None = Field(
         None, description="returns what would have been reported at this time; default: now"
     )
+    format: TextFormat = None
 
 
 @router.get(
@@ -91,6 +93,7 @@ async def get_cbam_report(
         rows,
         ROWS,
         accept=accept,
+        name=query.format,
         headers={
             **retired_header(facilities, query.facility),
             **(validator.headers if validator else {}),

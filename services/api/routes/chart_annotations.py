@@ -11,16 +11,20 @@ from pydantic import BeforeValidator, Field
 
 from services.api.auth import Reader, visible_facilities
 from services.api.context import InContext
-from services.api.http.answers import json_answer
+from services.api.http.answers import Accept, rows_answer
 from services.api.http.cursors import Cursor
+from services.api.http.formats import TextFormat
 from services.api.http.pages import CursorText, Pages
 from services.api.http.parameters import FacilityList, TimeSpan, split_list
-from services.api.http.problems import Archived, NotFound, documented
+from services.api.http.problems import Archived, NotFound
+from services.api.http.shapes import Shape
 from services.api.models.alerts import Annotation
 from services.core.store.answers.chart_annotations import chart_annotations
 from services.core.timeline.instants import rfc3339
 
 router = APIRouter(tags=["alerts"])
+
+_ROWS = Shape(Annotation)
 
 Kind = Literal["alert", "calibration", "gap", "register", "factor", "facility"]
 
@@ -52,16 +56,25 @@ class AnnotationsQuery(TimeSpan):
         description="maximum number of rows; the `Link` header leads to the next page",
     )
     cursor: CursorText = None
+    format: TextFormat = None
 
 
 @router.get(
     "/v1/annotations",
     summary="List chart annotations",
     response_model=list[Annotation],
-    responses=documented(NotFound, Archived),
+    responses=_ROWS.documented(
+        "Rows by time. JSON or, with `Accept: text/csv`, CSV, where `tags` are one text with"
+        " commas.",
+        NotFound,
+        Archived,
+    ),
 )
 async def get_annotations(
-    context: InContext, who: Reader, query: Annotated[AnnotationsQuery, FromQuery()]
+    context: InContext,
+    who: Reader,
+    query: Annotated[AnnotationsQuery, FromQuery()],
+    accept: Accept = "",
 ) -> Response:
     """List alerts, calibrations, gaps, register resets, factor changes and retirements, by time.
 
@@ -84,4 +97,10 @@ async def get_annotations(
         )
     bounds = {"from": rfc3339(begins), "to": rfc3339(ends)}
     listed = _PAGES.page(list(enumerate(rows, skip + 1)), query, **bounds)
-    return json_answer([row for _, row in listed.rows], listed.headers)
+    return rows_answer(
+        [row for _, row in listed.rows],
+        _ROWS,
+        accept=accept,
+        name=query.format,
+        headers=listed.headers,
+    )

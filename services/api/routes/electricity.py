@@ -17,7 +17,7 @@ from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, table_answer
 from services.api.http.columns import Table
-from services.api.http.formats import FormatName
+from services.api.http.formats import Format
 from services.api.http.intervals import (
     HOURLY,
     IntervalLength,
@@ -106,9 +106,7 @@ class ElectricityQuery(TimeSpan):
         description="answers with hours, contracts and certificates as they were known at this"
         " time; default: now",
     )
-    format: FormatName | None = Field(
-        None, description="instead of the header `Accept`: `json`, `csv`, `arrow` or `parquet`"
-    )
+    format: Format = None
 
     def length(self, begins: datetime, ends: datetime) -> IntervalLength:
         """Return the length of an interval, which ``auto`` chooses."""

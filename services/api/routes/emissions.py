@@ -50,6 +50,7 @@ async def get_emissions(
     if_none_match: IfNoneMatch = "",
 ) -> Response:
     """List emissions as JSON, CSV, Arrow or Parquet, as ``Accept`` or ``format`` says."""
+    shape = shape_of(query).chosen(query.fields)
     now = context.clock.now()
     if query.as_of is not None:
         now = min(now, query.as_of)
@@ -126,7 +127,7 @@ async def get_emissions(
     table, page_headers = page_of(answers, after, query, interval=str(interval), to=rfc3339(ends))
     return table_answer(
         table,
-        shape_of(query),
+        shape,
         accept=accept,
         name=query.format,
         headers={

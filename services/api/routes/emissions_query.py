@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from services.api.http.formats import FormatName
+from services.api.http.formats import Format
 from services.api.http.intervals import HOURLY, IntervalLength, finest, parse
 from services.api.http.pages import MAX_ROWS, CursorText
-from services.api.http.parameters import FacilityList, Instant, SourceList, TimeSpan
+from services.api.http.parameters import (
+    FacilityList,
+    Instant,
+    SourceList,
+    TimeSpan,
+    filled,
+    split_list,
+)
 from services.api.http.problems import InvalidRequest
+
+#: Rows of each source that ``auto`` gives at most where nobody says.
+_POINTS: Final = 1000
 
 
 def _checked(interval: str) -> str:
@@ -25,17 +35,17 @@ class EmissionsQuery(TimeSpan):
 
     facility: FacilityList = Field([])
     source: SourceList = Field([])
-    interval: Annotated[str, AfterValidator(_checked)] = Field(
+    interval: Annotated[str, filled("auto"), AfterValidator(_checked)] = Field(
         "auto",
-        description="length of an interval: minutes that divide an hour, hours that divide a day,"
-        " days, weeks, months or a year (`1m`, `15m`, `30m`, `1h`, `6h`, `1d`, `1w`, `1mo`, `1y`,"
-        " `PT30M`, seconds); intervals above an hour start with the day, week (Monday), month or"
-        " year of the facility's time zone; `auto`: the finest of 1m, 5m, 15m, 1h, 1d, 1mo that"
-        " gives at most `max_points` rows for each source",
+        description="length of an interval: minutes and hours up to a day, days, weeks, months that"
+        " divide a year, a year (`1m`, `15m`, `30m`, `1h`, `6h`, `1d`, `1w`, `1mo`, `1y`, `PT30M`,"
+        " seconds; less than a minute is a minute); intervals that do not divide an hour start with"
+        " the day, week (Monday), month or year of the facility's time zone; `auto`: the finest of"
+        " 1m, 5m, 15m, 1h, 1d, 1mo that gives at most `max_points` rows for each source",
         examples=["auto"],
     )
-    max_points: int = Field(
-        1000, ge=1, le=MAX_ROWS, description="for `auto`: maximum number of rows for each source"
+    max_points: Annotated[int, filled(_POINTS)] = Field(
+        _POINTS, ge=1, le=MAX_ROWS, description="for `auto`: maximum number of rows for each source"
     )
     as_of: Instant | None = Field(
         None,
@@ -57,11 +67,12 @@ class EmissionsQuery(TimeSpan):
         " category of scope 3 and one for the rest; `evidence`: one for what is metered, one for"
         " what is billed, one for what is estimated; `none`: one for each source",
     )
-    format: FormatName | None = Field(
-        None,
-        description="instead of the header `Accept`: `json`, `csv`, `arrow` or `parquet`; so does"
-        " the ending of `/v1/emissions.csv`",
+    fields: Annotated[list[str], BeforeValidator(split_list)] = Field(
+        [],
+        description="columns of the answer, in this order; none: all",
+        examples=[["time", "source", "co2_kg"]],
     )
+    format: Format = None
 
     def length(self, begins: datetime, ends: datetime) -> IntervalLength:
         """Return the length of an interval, which ``auto`` chooses.

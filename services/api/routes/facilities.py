@@ -12,8 +12,9 @@ from starlette.concurrency import run_in_threadpool
 
 from services.api.auth import Reader, Writer, no_facility, visible_facilities
 from services.api.context import InContext
-from services.api.http.answers import json_answer
+from services.api.http.answers import Accept, json_answer, rows_answer
 from services.api.http.cursors import Cursor
+from services.api.http.formats import TextFormat
 from services.api.http.pages import CursorText, Pages
 from services.api.http.parameters import Query
 from services.api.http.problems import (
@@ -53,6 +54,7 @@ class FacilitiesQuery(Query):
     retired: bool = Field(False, description="list retired facilities too")
     limit: int = Field(1000, ge=1, le=10_000, description="maximum number of facilities")
     cursor: CursorText = None
+    format: TextFormat = None
 
 
 class _Place(NamedTuple):
@@ -69,13 +71,18 @@ _FACILITY, _SOURCE, _DEVICE = Shape(Facility), Shape(FacilitySource), Shape(Faci
     "/v1/facilities",
     summary="List facilities",
     response_model=list[Facility],
-    responses=documented() | NOT_MODIFIED,
+    responses=_FACILITY.documented(
+        "Rows by id. JSON or, with `Accept: text/csv`, CSV, where sources and devices are their"
+        " ids."
+    )
+    | NOT_MODIFIED,
 )
 async def get_facilities(
     request: Request,
     context: InContext,
     who: Reader,
     query: Annotated[FacilitiesQuery, FromQuery()],
+    accept: Accept = "",
     if_none_match: IfNoneMatch = "",
 ) -> Response:
     """List the facilities that the key can see, with active sources and devices, by id."""
@@ -95,7 +102,7 @@ async def get_facilities(
         if validator.holds(if_none_match):
             return validator.not_modified()
         by_facility = await devices(connection, ids)
-    return json_answer(
+    return rows_answer(
         [
             _FACILITY.row(
                 f,
@@ -105,7 +112,10 @@ async def get_facilities(
             )
             for f in listed.rows
         ],
-        {**listed.headers, **validator.headers},
+        _FACILITY,
+        accept=accept,
+        name=query.format,
+        headers={**listed.headers, **validator.headers},
     )
 
 

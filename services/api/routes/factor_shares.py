@@ -12,6 +12,7 @@ from pydantic import Field
 from services.api.auth import Reader, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
+from services.api.http.formats import TextFormat
 from services.api.http.parameters import FacilityList, SourceList, TimeSpan
 from services.api.http.problems import NotFound, TooManyRows
 from services.api.http.shapes import Shape
@@ -32,6 +33,7 @@ class SharesQuery(TimeSpan):
 
     facility: FacilityList = Field([])
     source: SourceList = Field([])
+    format: TextFormat = None
 
 
 @router.get(
@@ -60,4 +62,6 @@ async def get_factor_shares(
     shares = await context.database.read_in_thread(
         lambda connection: factor_shares(connection, facilities, query.source or None, begins, ends)
     )
-    return rows_answer([_ROWS.row(share) for share in shares], _ROWS, accept=accept)
+    return rows_answer(
+        [_ROWS.row(share) for share in shares], _ROWS, accept=accept, name=query.format
+    )

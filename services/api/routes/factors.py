@@ -16,6 +16,7 @@ from services.api.auth import Reader, Writer, no_facility
 from services.api.context import InContext
 from services.api.http.answers import Accept, json_answer, rows_answer
 from services.api.http.cursors import Cursor
+from services.api.http.formats import TextFormat
 from services.api.http.pages import CursorText, Pages, RowLimit
 from services.api.http.parameters import Query, SlugList
 from services.api.http.problems import (
@@ -93,6 +94,7 @@ class FactorsQuery(Query):
     )
     limit: RowLimit = 1000
     cursor: CursorText = None
+    format: TextFormat = None
 
 
 @router.get(
@@ -140,6 +142,7 @@ async def get_factors(
         [_row(row) for row in listed.rows],
         _ROWS,
         accept=accept,
+        name=query.format,
         headers={**listed.headers, **validator.headers},
     )
 

@@ -14,6 +14,7 @@ from pydantic import Field
 from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
+from services.api.http.formats import TextFormat
 from services.api.http.parameters import FacilityList, Query
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Row, Shape
@@ -55,6 +56,7 @@ class ForecastQuery(Query):
         None, ge=1, le=3, description="of one scope; default: of all, as in live totals"
     )
     figure: Literal["co2", "co2e", "market"] = Field("co2", description="mass")
+    format: TextFormat = None
 
 
 @router.get(
@@ -118,7 +120,11 @@ async def get_forecast(
                     }
                 )
     return rows_answer(
-        rows, _ROWS, accept=accept, headers=retired_header(facilities, query.facility)
+        rows,
+        _ROWS,
+        accept=accept,
+        name=query.format,
+        headers=retired_header(facilities, query.facility),
     )
 
 

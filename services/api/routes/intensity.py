@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import Context, InContext
 from services.api.http.answers import Accept, table_answer
-from services.api.http.formats import FormatName
+from services.api.http.formats import Format
 from services.api.http.intervals import HOURLY, IntervalLength, count_about, cut, parse
 from services.api.http.pages import MAX_ROWS
 from services.api.http.parameters import FacilityList, Instant, SlugList, TimeSpan
@@ -60,10 +60,7 @@ class IntensityQuery(TimeSpan):
         description="answers with what was known at this time, products and shares too; default:"
         " now",
     )
-    format: FormatName | None = Field(
-        None,
-        description="instead of the header `Accept`: `json`, `csv`, `arrow` or `parquet`",
-    )
+    format: Format = None
 
 
 @router.get(

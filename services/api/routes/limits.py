@@ -14,6 +14,7 @@ from pydantic import Field
 from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
+from services.api.http.formats import TextFormat
 from services.api.http.parameters import FacilityList, Instant, Query, SourceList
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Shape
@@ -44,6 +45,7 @@ class LimitsQuery(Query):
     as_of: Instant | None = Field(
         None, description="returns what was known at this time; default: now"
     )
+    format: TextFormat = None
 
 
 @router.get(
@@ -76,7 +78,11 @@ async def get_limits(
 
     rows = [row for s in await context.database.read_in_thread(ask) for row in _rows(s)]
     return rows_answer(
-        rows, _ROWS, accept=accept, headers=retired_header(facilities, query.facility)
+        rows,
+        _ROWS,
+        accept=accept,
+        name=query.format,
+        headers=retired_header(facilities, query.facility),
     )
 
 

@@ -11,16 +11,19 @@ from pydantic import Field
 
 from services.api.auth import Reader, Writer, visible_facilities
 from services.api.context import InContext
-from services.api.http.answers import json_answer
+from services.api.http.answers import Accept, rows_answer
 from services.api.http.entries import Entry, EntryId
 from services.api.http.parameters import End, FacilitiesQuery, FacilityQuery, Instant
-from services.api.http.problems import NotFound, documented
+from services.api.http.problems import NotFound
+from services.api.http.shapes import Shape
 from services.api.models.alerts import MaintenanceRow
 from services.api.routes.entry_calls import EntryCalls
 from services.core.facility.thresholds import Maintenance
 from services.core.store.alerts import queries, threshold_changes
 
 router = APIRouter(tags=["alerts"])
+
+_ROWS = Shape(MaintenanceRow)
 
 _CALLS = EntryCalls(
     "maintenance",
@@ -50,10 +53,15 @@ class MaintenanceQuery(FacilitiesQuery):
     "/v1/maintenance",
     summary="List maintenance",
     response_model=list[MaintenanceRow],
-    responses=documented(NotFound),
+    responses=_ROWS.documented(
+        "Rows by their beginning. JSON or, with `Accept: text/csv`, CSV.", NotFound
+    ),
 )
 async def get_maintenance(
-    context: InContext, who: Reader, query: Annotated[MaintenanceQuery, FromQuery()]
+    context: InContext,
+    who: Reader,
+    query: Annotated[MaintenanceQuery, FromQuery()],
+    accept: Accept = "",
 ) -> Response:
     """List the time spans in which alerts are evaluated and stored, but nobody is notified."""
     facilities = await visible_facilities(context, who, query.facility)
@@ -61,7 +69,7 @@ async def get_maintenance(
         rows = await queries.maintenance(
             connection, [facility.id for facility in facilities], begins=query.from_, ends=query.to
         )
-    return json_answer(rows)
+    return rows_answer(rows, _ROWS, accept=accept, name=query.format)
 
 
 @_put

@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
+from services.api.http.formats import TextFormat
 from services.api.http.parameters import FacilityList, Instant, Query
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Row, Shape
@@ -72,6 +73,7 @@ class PathwayQuery(Query):
         description="answers with what was known at this time, the base year's figure too; default:"
         " now",
     )
+    format: TextFormat = None
 
     @model_validator(mode="after")
     def _is_of_one_kind(self) -> Self:
@@ -111,6 +113,7 @@ async def get_pathway(
         rows,
         _STANDINGS,
         accept=accept,
+        name=query.format,
         headers=retired_header(facilities, query.facility),
     )
 
@@ -141,6 +144,7 @@ async def get_pathway_years(
         ],
         _YEARS,
         accept=accept,
+        name=query.format,
         headers=retired_header(facilities, query.facility),
     )
 

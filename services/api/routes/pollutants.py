@@ -16,6 +16,7 @@ from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
 from services.api.http.cursors import Cursor
+from services.api.http.formats import TextFormat
 from services.api.http.intervals import IntervalLength, count_about, cut, parse
 from services.api.http.pages import MAX_ROWS, CursorText, Pages, RowLimit
 from services.api.http.parameters import FacilityList, Instant, SlugList, SourceList, TimeSpan
@@ -71,6 +72,7 @@ class PollutantsQuery(TimeSpan):
     )
     limit: RowLimit = 1000
     cursor: CursorText = None
+    format: TextFormat = None
 
 
 @router.get(
@@ -122,6 +124,7 @@ async def get_pollutants(
         [_row(row) for row in listed.rows],
         _ROWS,
         accept=accept,
+        name=query.format,
         headers={**listed.headers, **retired_header(facilities, query.facility)},
     )
 

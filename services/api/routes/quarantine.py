@@ -12,11 +12,12 @@ from pydantic import Field
 
 from services.api.auth import Reader, visible_facilities
 from services.api.context import InContext
-from services.api.http.answers import json_answer
+from services.api.http.answers import Accept, rows_answer
 from services.api.http.cursors import Cursor
+from services.api.http.formats import TextFormat
 from services.api.http.pages import CursorText, Pages
 from services.api.http.parameters import End, Instant, Query, ReasonList, SlugList
-from services.api.http.problems import NotFound, documented
+from services.api.http.problems import NotFound
 from services.api.http.shapes import Shape
 from services.api.models.quarantine import QuarantineRow
 from services.core.store.readings.chart import QUALITIES
@@ -50,6 +51,7 @@ class QuarantineQuery(Query):
     )
     limit: int = Field(100, ge=1, le=1000, description="maximum number of rows")
     cursor: CursorText = None
+    format: TextFormat = None
 
 
 class _Place(NamedTuple):
@@ -66,10 +68,15 @@ _PAGES: Pages[QuarantineItem, _Place] = Pages(
     "/v1/quarantine",
     summary="List quarantined messages",
     response_model=list[QuarantineRow],
-    responses=documented(NotFound),
+    responses=_ROWS.documented(
+        "Rows, newest first. JSON or, with `Accept: text/csv`, CSV.", NotFound
+    ),
 )
 async def get_quarantine(
-    context: InContext, who: Reader, query: Annotated[QuarantineQuery, FromQuery()]
+    context: InContext,
+    who: Reader,
+    query: Annotated[QuarantineQuery, FromQuery()],
+    accept: Accept = "",
 ) -> Response:
     """List quarantine entries, newest first.
 
@@ -80,7 +87,7 @@ async def get_quarantine(
     if who.facilities is not None:
         facilities = [row.slug for row in await visible_facilities(context, who, facilities)]
         if not facilities:
-            return json_answer([])
+            return rows_answer([], _ROWS, accept=accept, name=query.format)
     statement = select_page(
         limit=query.limit + 1,
         before_id=None if after is None else after.id,
@@ -95,7 +102,13 @@ async def get_quarantine(
     async with context.database.read() as connection:
         rows = [item(dict(row)) for row in (await connection.execute(statement)).mappings()]
     listed = _PAGES.page(rows, query)
-    return json_answer([_row(row) for row in listed.rows], listed.headers)
+    return rows_answer(
+        [_row(row) for row in listed.rows],
+        _ROWS,
+        accept=accept,
+        name=query.format,
+        headers=listed.headers,
+    )
 
 
 def _quality(code: int | None) -> str | None:

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.api.auth import Reader, retired_header, seen_facilities
 from services.api.context import Context, InContext
 from services.api.http.answers import Accept, table_answer
+from services.api.http.formats import TextFormat
 from services.api.http.pages import MAX_ROWS, CursorText, RowLimit
 from services.api.http.parameters import FacilityList, SlugList, TimeSpan
 from services.api.http.problems import Archived, NotFound, TooManyRows
@@ -69,6 +70,7 @@ class ReadingsQuery(TimeSpan):
         " the next page",
     )
     cursor: CursorText = None
+    format: TextFormat = None
 
     @model_validator(mode="after")
     def _one_way(self) -> ReadingsQuery:
@@ -137,12 +139,14 @@ async def get_readings(
     if query.raw:
         resolved = {"from": rfc3339(begins), "to": rfc3339(ends)}
         page, page_headers = page_of(parts, after, limit, query, **resolved)
-        return table_answer(page, ROWS, accept=accept, headers={**headers, **page_headers})
+        return table_answer(
+            page, ROWS, accept=accept, name=query.format, headers={**headers, **page_headers}
+        )
     if derived:
         await context.database.read_in_thread(
             lambda connection: _compute(connection, derived, query, begins, ends, parts)
         )
-    return table_answer(table(parts), ROWS, accept=accept, headers=headers)
+    return table_answer(table(parts), ROWS, accept=accept, name=query.format, headers=headers)
 
 
 async def _charted(

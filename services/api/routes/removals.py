@@ -16,6 +16,7 @@ from pydantic import Field
 from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
+from services.api.http.formats import TextFormat
 from services.api.http.parameters import FacilityList, Instant, TimeSpan
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Row, Shape
@@ -50,6 +51,7 @@ class RemovalsQuery(TimeSpan):
     as_of: Instant | None = Field(
         None, description="returns what was known at this time; default: now"
     )
+    format: TextFormat = None
 
 
 @router.get(
@@ -93,7 +95,11 @@ async def get_removals(
                 )
             ]
     return rows_answer(
-        rows, _ROWS, accept=accept, headers=retired_header(facilities, query.facility)
+        rows,
+        _ROWS,
+        accept=accept,
+        name=query.format,
+        headers=retired_header(facilities, query.facility),
     )
 
 

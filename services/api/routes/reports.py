@@ -12,6 +12,7 @@ from pydantic import Field
 from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
+from services.api.http.formats import TextFormat
 from services.api.http.parameters import FacilityList, Instant, Query, SourceList
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Shape
@@ -41,6 +42,7 @@ class ReportsQuery(Query):
     as_of: Instant | None = Field(
         None, description="returns what would have been reported at this time; default: now"
     )
+    format: TextFormat = None
 
 
 @router.get(
@@ -98,6 +100,7 @@ async def get_reports(
         rows,
         _ROWS,
         accept=accept,
+        name=query.format,
         headers={
             **retired_header(facilities, query.facility),
             **(validator.headers if validator else {}),

@@ -13,6 +13,7 @@ from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
 from services.api.http.cursors import Cursor
+from services.api.http.formats import TextFormat
 from services.api.http.pages import CursorText, Pages, RowLimit
 from services.api.http.parameters import End, FacilityList, Instant, Query, SourceList
 from services.api.http.problems import NotFound
@@ -48,6 +49,7 @@ class RestatementsQuery(Query):
     )
     limit: RowLimit = 1000
     cursor: CursorText = None
+    format: TextFormat = None
 
 
 @router.get(
@@ -96,6 +98,7 @@ async def get_restatements(
         answer,
         _ROWS,
         accept=accept,
+        name=query.format,
         headers={**listed.headers, **retired_header(facilities, query.facility)},
     )
 

@@ -12,10 +12,11 @@ from pydantic import ValidationError
 
 from services.api.auth import Reader, Writer, visible_facilities
 from services.api.context import InContext
-from services.api.http.answers import json_answer
+from services.api.http.answers import Accept, rows_answer
 from services.api.http.entries import Body, Entry, EntryId
 from services.api.http.parameters import FacilitiesQuery, FacilityQuery
-from services.api.http.problems import InvalidRequest, NotFound, documented
+from services.api.http.problems import InvalidRequest, NotFound
+from services.api.http.shapes import Shape
 from services.api.models.alerts import ThresholdRow
 from services.api.routes.entry_calls import EntryCalls
 from services.core.facility import plain_words
@@ -26,6 +27,8 @@ from services.core.timeline.durations import in_words, seconds
 log = structlog.get_logger()
 
 router = APIRouter(tags=["alerts"])
+
+_ROWS = Shape(ThresholdRow)
 
 
 def _take_for_s(body: Body) -> None:
@@ -75,17 +78,22 @@ _put, _delete = _CALLS.declared(router)
     "/v1/thresholds",
     summary="List thresholds",
     response_model=list[ThresholdRow],
-    responses=documented(NotFound),
+    responses=_ROWS.documented(
+        "Rows by facility and id. JSON or, with `Accept: text/csv`, CSV.", NotFound
+    ),
 )
 async def get_thresholds(
-    context: InContext, who: Reader, query: Annotated[FacilitiesQuery, FromQuery()]
+    context: InContext,
+    who: Reader,
+    query: Annotated[FacilitiesQuery, FromQuery()],
+    accept: Accept = "",
 ) -> Response:
     """List the thresholds in force, from facility files and from the API, with their states."""
     facilities = await visible_facilities(context, who, query.facility)
     async with context.database.read() as connection:
         rows = await queries.thresholds(connection, [facility.id for facility in facilities])
-    shown = map(_threshold, rows)
-    return json_answer([body for body in shown if body is not None])
+    shown = [body for body in map(_threshold, rows) if body is not None]
+    return rows_answer(shown, _ROWS, accept=accept, name=query.format)
 
 
 @_put

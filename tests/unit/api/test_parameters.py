@@ -35,7 +35,16 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [(["a,b", "c"], ["a", "b", "c"]), (["a", " b "], ["a", "b"]), ("a,,b", ["a", "b"]), ([""], [])],
+    [
+        (["a,b", "c"], ["a", "b", "c"]),
+        (["a", " b "], ["a", "b"]),
+        ("a,,b", ["a", "b"]),
+        ([""], []),
+        ("{a,b}", ["a", "b"]),
+        (["{a}"], ["a"]),
+        ("$__all", []),
+        (["a", "$__all"], []),
+    ],
 )
 def test_a_list_in_every_spelling(given: Any, expected: list[str]) -> None:
     assert split_list(given) == expected
