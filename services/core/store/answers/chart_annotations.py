@@ -9,9 +9,11 @@ from typing import Any
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.core.accounting.alerting.measures import MEASURES
 from services.core.store.emissions import hour_history, minute_history
 from services.core.store.packing import opened
 from services.core.store.readings import history
+from services.core.store.registry import watched_names
 
 #: Up to this span gaps are told to the minute, beyond it by whole hours.
 _TO_THE_MINUTE = timedelta(days=7)
@@ -19,18 +21,33 @@ _TO_THE_MINUTE = timedelta(days=7)
 #: Up to this span readings themselves are searched for registers that fell.
 _SEARCHED = timedelta(days=2)
 
-_ALERTS = """
+#: The unit of an alert's value: that of its measure, or of the channel that is watched.
+_UNIT = (
+    "CASE w.spec ->> 'measure'"
+    + "".join(f" WHEN '{name}' THEN '{m.unit}'" for name, m in MEASURES.items() if m.unit)
+    + " ELSE coalesce(named_channel.unit, named_derived.unit) END"
+)
+
+_ALERTS = f"""
 SELECT a.fired_at AS time, coalesce(a.resolved_at, a.undone_at) AS "timeEnd",
        t.slug || CASE WHEN a.undone_at IS NOT NULL THEN ' (undone)'
                       WHEN a.projected THEN ' (projected)' ELSE '' END AS title,
-       coalesce(t.spec ->> 'message',
-                concat(t.spec ->> 'measure', ' ', t.spec ->> 'window', ' ', a.value, ', limit ',
-                       a.limit_value)) AS text,
-       ARRAY['alert', f.slug, t.spec ->> 'severity', t.spec ->> 'source'] AS tags
+       concat_ws('. ', w.spec ->> 'message', concat(
+           coalesce(names.source_name, names.device_name, f.name), ': ',
+           concat_ws(' ', w.spec ->> 'measure', 'of ' || (w.spec ->> 'window'),
+                     coalesce(trim_scale(round(a.value::numeric, 3))::text, 'unknown'), names.unit),
+           ', limit ',
+           concat_ws(' ', trim_scale(round(a.limit_value::numeric, 3)), names.unit))) AS text,
+       ARRAY['alert', f.slug, w.spec ->> 'severity', w.spec ->> 'source'] AS tags
 FROM alert a JOIN threshold t ON t.id = a.threshold_id JOIN facility f ON f.id = a.facility_id
+LEFT JOIN threshold_revision v
+       ON v.threshold_id = a.threshold_id AND v.version = a.threshold_version
+CROSS JOIN LATERAL (SELECT coalesce(v.spec, t.spec) AS spec) w
+{watched_names.joins("a.facility_id", "w.spec")}
+CROSS JOIN LATERAL (SELECT {watched_names.COLUMNS}, {_UNIT} AS unit) names
 WHERE a.facility_id = ANY(:facilities) AND a.fired_at < :ends
   AND coalesce(a.resolved_at, 'infinity') >= :begins
-"""
+"""  # noqa: S608 - joins and measures of tonne's own
 
 _CALIBRATIONS = """
 SELECT k.ended_at, NULL::timestamptz,
