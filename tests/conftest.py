@@ -18,8 +18,11 @@ from tests.services import Mosquitto, Nats, Postgres, server_directory
 _TEMPLATE = "tonne_template"
 
 
+# How long an example takes says nothing of whether it is right, least of all on a busy machine.
+settings.register_profile("whole", deadline=None)
 #: What `make unit` runs by, to be done in seconds; `make test` tries every property in full.
 settings.register_profile("quick", max_examples=20, deadline=None)
+settings.load_profile("whole")
 
 
 #: Files that wait longest, in ``tests``: begun first, so that no worker is left alone with one.

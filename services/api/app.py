@@ -52,6 +52,7 @@ from services.api.routes import (
     live,
     maintenance,
     operation,
+    overview,
     pathway,
     pollutants,
     quarantine,
@@ -156,6 +157,7 @@ def create_app(
     for module in (
         facilities,
         live,
+        overview,
         emissions,
         readings,
         quarantine,

@@ -1,5 +1,6 @@
 // One path: what is left, how it goes, whether it has peaked, what is expected, and its years.
 
+import { node } from "./dom.js";
 import { FIGURES } from "./figures.js";
 import { NO_DATA, massText, percent } from "./format.js";
 import { drawYears } from "./path-chart.js";
@@ -113,9 +114,3 @@ function yearTable(years, running, title) {
 }
 
 const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
-
-function node(tag, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}

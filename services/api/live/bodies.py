@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.http.validators import Validator
 from services.api.live.body import live_body
+from services.api.live.overview import Summary, summary
 from services.core.store.alerts.queries import is_open, live_alerts
 from services.core.store.answers.answer_states import AnswerState, live_state
 from services.core.store.answers.balances import balances
@@ -34,6 +35,7 @@ class LiveBytes:
     sequence: int
     #: the body after its first member, which is the instant
     rest: bytes
+    summary: Summary
     #: alerts that are open or changed lately, with the sequence at which they did; ascending
     alerts: tuple[tuple[int, bytes], ...]
 
@@ -100,6 +102,7 @@ class LiveBodies:
             validator=validator,
             sequence=state.sequence,
             rest=msgspec.json.encode(body)[1:],
+            summary=summary(body),
             alerts=tuple((alert["data_version"], msgspec.json.encode(alert)) for alert in alerts),
         )
 

@@ -58,6 +58,12 @@ async def pathway_page(request: Request) -> Response:
     return _answer(request, await run_in_threadpool(_dashboard_file, "pathway.html"))
 
 
+@router.get("/facilities")
+async def facilities_page(request: Request) -> Response:
+    """Serve the page of all facilities."""
+    return _answer(request, await run_in_threadpool(_dashboard_file, "facilities.html"))
+
+
 @router.get("/assets/{name}")
 async def asset(request: Request, name: str) -> Response:
     """Serve a file of the page."""

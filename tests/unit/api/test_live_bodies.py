@@ -10,10 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.http.validators import Validator
 from services.api.live.bodies import LiveBodies, LiveBytes
+from services.api.live.overview import Summary
 from services.core.store.answers.source_uncertainty import KnownAccounts
 from services.core.timeline.instants import EPOCH
 
 CONNECTION = cast(AsyncConnection, None)
+SUMMARY = Summary(
+    rates={}, totals={}, sources=0, sources_known=0, newest_minute=None, newest_reading=None,
+    alerts={},
+)  # fmt: skip
 
 
 class Bodies(LiveBodies):
@@ -33,7 +38,7 @@ class Bodies(LiveBodies):
     ) -> LiveBytes:
         self.built.append(validator.tag)
         await self.let[validator.tag].wait()
-        return LiveBytes(validator=validator, sequence=0, rest=b"}", alerts=())
+        return LiveBytes(validator=validator, sequence=0, rest=b"}", summary=SUMMARY, alerts=())
 
 
 async def test_who_comes_while_others_wait_waits_with_them() -> None:

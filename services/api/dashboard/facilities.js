@@ -1,0 +1,123 @@
+// The page of all facilities: reads them at a glance, adds up those that are shown, and lists them.
+
+import { ApiError, get } from "./api.js";
+import { drawHeads, drawRows, drawSum, inOrder } from "./facility-table.js";
+import { FIGURES, chosenFigure } from "./figures.js";
+import { askForKey } from "./key.js";
+import { totalLimits } from "./limits.js";
+
+const $ = (id) => document.getElementById(id);
+/** How often figures are read. */
+const GLANCE_MS = 10_000;
+/** What changes by hand or by the hour is read less often. */
+const SLOW_MS = 60_000;
+/** Without an answer for so long, what is shown is not of now. */
+const SILENCE_MS = 40_000;
+
+const address = new URLSearchParams(location.search);
+let figure = chosenFigure(address.get("figure"));
+let order = { by: address.get("by") ?? "name", down: address.get("down") === "1" };
+let search = address.get("search") ?? "";
+let rows = [];
+/** By facility: its devices, the limit of its year, and how its path stands. */
+let beside = { devices: new Map(), limits: new Map(), paths: new Map() };
+let heardAt = Date.now();
+let reading = 0;
+
+$("figure").replaceChildren(...Object.entries(FIGURES).map(([name, { name: shown }]) => new Option(shown, name)));
+$("figure").value = figure;
+$("figure").onchange = () => {
+  figure = $("figure").value;
+  rows = [];
+  change();
+  readSlow();
+  readGlance();
+};
+$("search").value = search;
+$("search").oninput = () => {
+  search = $("search").value;
+  change();
+};
+change();
+readGlance();
+readSlow();
+setInterval(readGlance, GLANCE_MS);
+setInterval(readSlow, SLOW_MS);
+setInterval(draw, 1000);
+
+/** The address names what is shown, so that it can be linked to. */
+function change() {
+  const shown = new URLSearchParams({
+    ...(figure !== "co2" && { figure }),
+    ...(order.by !== "name" && { by: order.by }),
+    ...(order.down && { down: "1" }),
+    ...(search && { search }),
+  });
+  history.replaceState(null, "", shown.size ? `?${shown}` : location.pathname);
+  $("masses").textContent = `Masses are ${FIGURES[figure].name}.`;
+  draw();
+}
+
+function draw() {
+  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+  const shown = rows.filter(({ facility, name }) =>
+    words.every((word) => `${facility} ${name}`.toLowerCase().includes(word)));
+  drawHeads($("heads"), order, (by) => {
+    order = { by, down: order.by === by ? !order.down : by !== "name" };
+    change();
+  });
+  drawSum($("sum"), shown, rows.length);
+  drawRows($("rows"), inOrder(shown, order, beside), beside, figure);
+  drawState();
+}
+
+function drawState() {
+  const silent = Date.now() - heardAt > SILENCE_MS;
+  if (silent) document.body.dataset.state = "silent";
+  const words = { connecting: "connecting", live: "live", silent: `no word for ${Math.round((Date.now() - heardAt) / 1000)} s` };
+  $("state-text").textContent = words[document.body.dataset.state];
+}
+
+async function readGlance() {
+  const turn = ++reading;
+  try {
+    const read = await get("/v1/overview", { figure });
+    if (turn !== reading) return;
+    rows = read;
+    heardAt = Date.now();
+    document.body.dataset.state = "live";
+    say(rows.length ? "" : "There is no facility yet; add one with `tonne apply FILE`.");
+    draw();
+  } catch (error) {
+    failed(error, readGlance);
+  }
+}
+
+async function readSlow() {
+  const asked = figure;
+  try {
+    const [facilities, thresholds, paths] = await Promise.all([
+      get("/v1/facilities"), get("/v1/thresholds"), get("/v1/pathway"),
+    ]);
+    if (asked !== figure) return;
+    const of = Map.groupBy(thresholds, ({ facility }) => facility);
+    beside = {
+      devices: new Map(facilities.map(({ id, devices }) => [id, devices])),
+      limits: new Map([...of].map(([id, all]) => [id, totalLimits(all, figure).get("year")])),
+      paths: Map.groupBy(paths.filter((path) => path.figure === figure), ({ facility }) => facility),
+    };
+    draw();
+  } catch (error) {
+    failed(error, readSlow);
+  }
+}
+
+function failed(error, again) {
+  if (error.status === 401) return askForKey(again);
+  say(error instanceof ApiError ? error.message : "The API cannot be reached; trying again.");
+}
+
+function say(text) {
+  $("notice").textContent = text;
+  $("notice").hidden = text === "";
+}

@@ -1,0 +1,70 @@
+"""``/v1/overview``: every facility at a glance."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter
+from fastapi import Query as FromQuery
+from fastapi.responses import Response
+from pydantic import Field
+
+from services.api.auth import Reader, seen_facilities
+from services.api.context import InContext
+from services.api.http.answers import Accept, rows_answer
+from services.api.http.parameters import FacilityList, Query
+from services.api.http.problems import NotFound
+from services.api.http.shapes import Row, Shape
+from services.api.live.overview import overview_row
+from services.api.models.overview import Overview
+
+router = APIRouter(tags=["live"])
+
+_ROWS = Shape(Overview)
+
+
+class OverviewQuery(Query):
+    """Parameters of ``GET /v1/overview``."""
+
+    facility: FacilityList = Field([])
+    figure: Literal["co2", "co2e", "market", "co2_biogenic"] = Field(
+        "co2", description="mass; market: market-based CO2"
+    )
+
+
+@router.get(
+    "/v1/overview",
+    summary="List facilities at a glance",
+    response_model=list[Overview],
+    responses=_ROWS.documented(
+        "A row for each facility in force, by id: what `GET /v1/live` says of it, in short. JSON"
+        " or, with `Accept: text/csv`, CSV.",
+        NotFound,
+    ),
+)
+async def get_overview(
+    context: InContext,
+    who: Reader,
+    query: Annotated[OverviewQuery, FromQuery()],
+    accept: Accept = "",
+) -> Response:
+    """List rate, totals to date, coverage and alerts of facilities."""
+    rows: list[Row] = []
+    async with context.database.read() as connection:
+        for facility in await seen_facilities(connection, context, who, query.facility):
+            now = context.clock.now()
+            live = await context.live.read(connection, facility.slug, now)
+            # it may be retired, now or by somebody meanwhile
+            if live is None:
+                continue
+            rows.append(
+                {
+                    "time": now,
+                    "facility": facility.slug,
+                    "name": facility.name,
+                    "timezone": facility.timezone,
+                    "figure": query.figure,
+                    **overview_row(live.summary, query.figure),
+                }
+            )
+    return rows_answer(rows, _ROWS, accept=accept)
