@@ -12,7 +12,7 @@ from pydantic import Field
 from services.api.auth import Reader, seen_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
-from services.api.http.parameters import FacilityList, Query
+from services.api.http.parameters import FacilitiesQuery
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Row, Shape
 from services.api.live.overview import overview_row
@@ -23,10 +23,9 @@ router = APIRouter(tags=["live"])
 _ROWS = Shape(Overview)
 
 
-class OverviewQuery(Query):
+class OverviewQuery(FacilitiesQuery):
     """Parameters of ``GET /v1/overview``."""
 
-    facility: FacilityList = Field([])
     figure: Literal["co2", "co2e", "market", "co2_biogenic"] = Field(
         "co2", description="mass; market: market-based CO2"
     )
@@ -67,4 +66,4 @@ async def get_overview(
                     **overview_row(live.summary, query.figure),
                 }
             )
-    return rows_answer(rows, _ROWS, accept=accept)
+    return rows_answer(rows, _ROWS, accept=accept, name=query.format)
