@@ -107,6 +107,34 @@ def test_payloads_of_nan_and_negative_zero_come_back() -> None:
     assert unpack(*pack(columns)).value.view(np.uint64).tolist() == bits
 
 
+def test_what_version_one_packed_is_read() -> None:
+    series = bytes.fromhex(
+        "01795668b5020880809cadb4b9a50680c8ceb40d4a70636f21030002010401040300001001018000000000000000c0"
+        "000000000000000080030000020203065e70636f210300c1040106020000003200e8ffffffffffffff0f0000000000"
+        "0000fe2f00000000000000016000120000020800023a70636f210300020104010403000000100000000000000000"
+        "000c000400"
+    )
+    arrival = bytes.fromhex(
+        "01c8abe40e020800043a70636f210300020104010403000000100000000000000000000c000800010208904ed00f3c"
+        "70636f2103000201040104030000001000e0ffffffffffffff2300340800000204010002b0bbcdb40d"
+    )
+    digest_then = "e01f84d0e67722ef7d5ff8e9fc553f06"
+    assert digest(unpack(series, arrival).sent()).hex() == digest_then
+
+
+def test_hours_of_a_day_take_less_than_six_bytes_a_reading() -> None:
+    """24 numbers each of three decimals and of some milliseconds are packed by the bit."""
+    rng = np.random.default_rng(1)
+    ts_us = _DAY * DAY_US + np.arange(24, dtype=np.int64) * 3_600_000_000
+    columns = _columns(
+        ts_us.tolist(), np.round(rng.uniform(0.5, 6, 24), 3).tolist(), [0] * 24, [0] * 24,
+        (ts_us + rng.integers(2_000, 18_000, 24)).tolist(), [None] * 24,
+    )  # fmt: skip
+    series, arrival = pack(columns)
+    assert len(series) + len(arrival) < 6 * 24
+    assert _same(unpack(series, arrival), columns)
+
+
 def test_a_register_takes_less_than_two_bytes_a_reading_and_its_arrival_less_than_three() -> None:
     series, arrival = pack(_register())
     assert len(series) < 2 * 1440

@@ -5,7 +5,8 @@ unpacked: what is damaged is told, never taken for data.
 
 A column is a constant, an even rise, or what pcodec makes of it, whichever is first to do. Integers
 are divided by what all of them differ by a multiple of, such as 1000 microseconds. Floats are
-packed as such, which finds decimal steps, and as integers where that lost a bit.
+packed as such, which finds decimal steps, and as integers where that lost a bit. A few numbers are
+packed by the bit (:mod:`.bits`), floats as decimals, where that is smaller.
 """
 
 from __future__ import annotations
@@ -20,12 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pcodec import ChunkConfig, DeltaSpec, ModeSpec, standalone
 
+from services.core.store.packing import bits
+
 Integers = NDArray[np.int64]
 
-_VERSION: Final = 1
+#: Version 1 had no bits and no decimals.
+_VERSION: Final = 2
+_KNOWN_VERSIONS: Final = (1, 2)
 _HEAD: Final = struct.Struct("<BI")
 
-_CONSTANT, _RISE, _PACKED, _FLOATS = range(4)
+_CONSTANT, _RISE, _PACKED, _FLOATS, _BITS, _DECIMALS = range(6)
 _ABSOLUTE, _RELATIVE = range(2)
 
 #: How integers differ is known beforehand; to try everything takes ten times as long.
@@ -39,6 +44,10 @@ _SCATTERED: Final = ChunkConfig(
 )
 #: The default: higher levels take several times as long for a few per cent.
 _VALUES: Final = ChunkConfig()
+
+#: Decimals of which floats are looked for, and below what integers are floats to the bit.
+_MOST_DECIMALS: Final = 6
+_EXACT: Final = 2.0**53
 
 
 class DamagedError(ValueError):
@@ -92,24 +101,64 @@ def integers(values: NDArray[Any], config: ChunkConfig = _SCATTERED) -> bytes:
     if np.all(above[1:] - above[:-1] == step):
         return bytes([_RISE]) + _varints(values.size, first, int(step))
     divisor = max(1, int(np.gcd.reduce(above)))
-    packed: bytes = standalone.simple_compress(above // divisor, config)
-    return bytes([_PACKED]) + _varints(values.size, first, divisor, len(packed)) + packed
+    multiples = above // divisor
+    if values.size <= bits.VERY_FEW:
+        return _as_bits(first, divisor, multiples)
+    packed: bytes = standalone.simple_compress(multiples, config)
+    column = bytes([_PACKED]) + _varints(values.size, first, divisor, len(packed)) + packed
+    if values.size > bits.FEW:
+        return column
+    return min(column, _as_bits(first, divisor, multiples), key=len)
+
+
+def _as_bits(first: int, divisor: int, multiples: Integers) -> bytes:
+    """Pack multiples above the first, which is 0, or their differences, whichever are narrower."""
+    least, above = _above_least(multiples[1:])
+    width, order = bits.width_of(above), 0
+    least_step, steps = _above_least(np.diff(multiples))
+    step_width = bits.width_of(steps)
+    if step_width < width:
+        least, above, width, order = least_step, steps, step_width, 1
+    head = _varints(above.size, first, divisor, order, least, width)
+    return bytes([_BITS]) + head + bits.pack(above, width)
+
+
+def _above_least(numbers: Integers) -> tuple[int, Integers]:
+    least = numbers.min()
+    return int(least), numbers - least
 
 
 def floats(values: NDArray[np.float64]) -> bytes:
     """Pack floats, bit for bit."""
     values = np.ascontiguousarray(values)
-    bits = values.view(np.int64)
-    if values.size == 0 or np.all(bits == bits[0]):
-        return integers(bits)
+    words = values.view(np.int64)
+    if values.size == 0 or np.all(words == words[0]):
+        return integers(words)
+    column = _decimals(values) if values.size <= bits.FEW else None
     packed: bytes = standalone.simple_compress(values, _VALUES)
+    if column is not None and len(column) <= len(packed):
+        return column
     unpacked = standalone.simple_decompress(packed)
-    if unpacked is not None and np.array_equal(_bits(unpacked, values.size), bits):
+    if unpacked is not None and np.array_equal(_words(unpacked, values.size), words):
         return bytes([_FLOATS]) + _varints(values.size, len(packed)) + packed
-    return integers(bits)
+    return integers(words)
 
 
-def _bits(values: NDArray[Any], size: int) -> Integers:
+def _decimals(values: NDArray[np.float64]) -> bytes | None:
+    """Pack floats as integers of as few decimals as give them to the bit; None: there are none."""
+    if not np.all(np.abs(values) < _EXACT / 10**_MOST_DECIMALS):
+        return None
+    for decimals in range(_MOST_DECIMALS + 1):
+        whole = np.rint(values * 10.0**decimals)
+        if np.array_equal((whole / 10.0**decimals).view(np.int64), values.view(np.int64)):
+            # the integer 0 has no sign
+            if np.any(np.signbit(values) & (whole == 0)):
+                return None
+            return bytes([_DECIMALS, decimals]) + integers(whole.astype(np.int64))
+    return None
+
+
+def _words(values: NDArray[Any], size: int) -> Integers:
     if values.dtype != np.float64 or values.size != size:
         raise DamagedError("a column is not what it says it is")
     return values.view(np.int64)
@@ -148,7 +197,7 @@ class Source:
         if len(blob) < _HEAD.size:
             raise DamagedError("it is cut off")
         version, checksum = _HEAD.unpack_from(blob)
-        if version != _VERSION:
+        if version not in _KNOWN_VERSIONS:
             raise DamagedError(f"it is of version {version}, which is unknown here")
         if zlib.crc32(memoryview(blob)[_HEAD.size :]) != checksum:
             raise DamagedError("its checksum is wrong")
@@ -162,21 +211,29 @@ class Source:
     def skip(self) -> None:
         """Leave a column of integers out, without unpacking it."""
         kind = self.byte()
-        self._number()
+        size = self._number()
         self._number()
         if kind != _CONSTANT:
             self._number()
         if kind == _PACKED:
             length = self._number()
             self._position += length
+        elif kind == _BITS:
+            self._number()
+            self._number()
+            width = self._number()
+            self._position += bits.length(size, width)
 
     def floats(self) -> NDArray[np.float64]:
         """Take a column of floats."""
         kind = self.byte()
+        if kind == _DECIMALS:
+            decimals = self.byte()
+            return self.integers() / 10.0**decimals
         if kind != _FLOATS:
             return self._integers(kind).view(np.float64)
         size = self._number()
-        return _bits(self._unpacked(), size).view(np.float64)
+        return _words(self._unpacked(), size).view(np.float64)
 
     def flags(self, size: int) -> NDArray[np.bool_]:
         """Take a column of positions; return which of ``size`` they are."""
@@ -207,13 +264,25 @@ class Source:
         if kind == _CONSTANT:
             return np.full(size, first, dtype=np.int64)
         factor = self._number()
-        if kind == _RISE:
+        if kind == _BITS:
+            above = self._multiples(size)
+        elif kind == _RISE:
             above = np.arange(size, dtype=np.int64)
         else:
             above = self._unpacked()
             if kind != _PACKED or above.dtype != np.int64 or above.size != size:
                 raise DamagedError("a column is not what it says it is")
         return np.int64(first) + above * np.int64(factor)
+
+    def _multiples(self, size: int) -> Integers:
+        """Take what :func:`_as_bits` packed, with the first, which is 0."""
+        order, least, width = self._number(), self._number(), self._number()
+        ends = self._position + bits.length(size, width)
+        above = bits.unpack(self._blob[self._position : ends], size, width)
+        self._position = ends
+        numbers = np.zeros(size + 1, dtype=np.int64)
+        numbers[1:] = above + np.int64(least)
+        return np.cumsum(numbers) if order else numbers
 
     def _unpacked(self) -> NDArray[Any]:
         length = self._number()
