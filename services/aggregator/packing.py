@@ -22,7 +22,14 @@ from services.core.runtime import metrics
 from services.core.store.emissions.hour_packing import candidates as hours
 from services.core.store.emissions.packing import candidates as minutes
 from services.core.store.packing import walk
-from services.core.store.packing.days import DamagedDayError, PackedDay, Settled, date_of, day_of
+from services.core.store.packing.days import (
+    NOTHING_PACKED,
+    DamagedDayError,
+    PackedDay,
+    Settled,
+    date_of,
+    day_of,
+)
 from services.core.store.readings.packing import candidates as readings
 from services.core.store.registry.plan import FacilityPlan
 from services.core.timeline.instants import to_us
@@ -55,11 +62,11 @@ _ROWS: Final = {
 
 
 class Candidate(Protocol):
-    """What there is of a day as rows, old enough to be packed."""
+    """What there is of a day, or of several, as rows, old enough to be packed."""
 
     @property
     def day(self) -> int:
-        """Return the day since the epoch, in UTC."""
+        """Return the first day since the epoch, in UTC."""
         ...
 
     @property
@@ -145,7 +152,7 @@ class Packing:
                 if candidate is None:
                     self._walk_again_later(error)
                     return False
-                self._fail(candidate, error)
+                self._fail(candidate, candidate.day, error)
         self._tell()
         return True
 
@@ -214,15 +221,36 @@ class Packing:
         candidate: Candidate,
         settled: Settled,
     ) -> PackedDay:
-        """Pack one; what fails takes no other of the batch with it."""
+        """Pack one; what fails takes no other of the batch with it, nor other days of its own."""
+        if len(settled.by_day) > 1:
+            try:
+                with connection.transaction():
+                    return settled.pack()
+            except Exception as error:
+                if connection.closed:
+                    raise
+                log.info("days are packed one by one", owner=candidate.owner, why=sentence(error))
+        packs = settled.by_day or {candidate.day: settled.pack}
+        return sum(
+            (self._pack_day(connection, candidate, day, pack) for day, pack in packs.items()),
+            start=NOTHING_PACKED,
+        )
+
+    def _pack_day(
+        self,
+        connection: psycopg.Connection[Any],
+        candidate: Candidate,
+        day: int,
+        pack: Callable[[], PackedDay],
+    ) -> PackedDay:
         try:
             with connection.transaction():
-                return settled.pack()
+                return pack()
         except Exception as error:
             if connection.closed:
                 raise
-            self._fail(candidate, error)
-            return PackedDay(rows=0, packed_bytes=0)
+            self._fail(candidate, day, error)
+            return NOTHING_PACKED
 
     def _rest(self, connection: psycopg.Connection[Any]) -> None:
         self._walk = None
@@ -241,13 +269,13 @@ class Packing:
         )
         log.error("old history could not be looked for", exc_info=error)
 
-    def _fail(self, candidate: Candidate, error: Exception) -> None:
+    def _fail(self, candidate: Candidate, day: int, error: Exception) -> None:
         if isinstance(error, psycopg.errors.SerializationFailure):
             # somebody wrote into it meanwhile: it is walked over again
             return
         reason = str(error) if isinstance(error, DamagedDayError) else sentence(error)
         self._failure = (
-            f"the {candidate.kind} of {candidate.owner} on {date_of(candidate.day)} could not be"
+            f"the {candidate.kind} of {candidate.owner} on {date_of(day)} could not be"
             f" packed ({reason}); they are kept as they are, and it is tried again every"
             f" {_REST_S / 60:g} minutes: see the aggregator's log"
         )
@@ -255,7 +283,7 @@ class Packing:
             "a day could not be packed",
             kind=candidate.kind,
             owner=candidate.owner,
-            day=candidate.day,
+            day=day,
             exc_info=error,
         )
 

@@ -31,7 +31,7 @@ from services.core.store.database.transactions import reading_pool
 from services.core.store.packing import opened
 from services.core.store.packing.days import begin
 from services.core.store.readings import history, history_arrays
-from services.core.store.readings.packing import codec, days
+from services.core.store.readings.packing import candidates, codec, days
 from services.core.store.readings.packing.columns import ReadingColumns
 from services.core.store.schema import migrate
 from services.core.timeline.instants import DAY_US, POSTGRES_EPOCH_US, to_us
@@ -40,6 +40,8 @@ from tests.bench.live_latency import DurablePostgres
 from tests.services import server_directory
 
 FIRST_DAY = to_us(datetime(2026, 3, 2, tzinfo=UTC)) // DAY_US
+#: All of it is packed.
+BEFORE = datetime(2026, 6, 1, tzinfo=UTC)
 HOUSEHOLDS = 100
 TARGETS = {
     "bytes_a_reading": 2.0,
@@ -148,7 +150,7 @@ def measured(url: str, connection: psycopg.Connection[Any], total: int) -> dict[
     ).fetchall()
     stages = stages_us(connection, pairs)
     moved = Stopwatch(connection)
-    move(connection, pairs)
+    move(connection)
     moved.stop()
     connection.execute("VACUUM (FULL) packed_readings")
     connection.execute("VACUUM reading")
@@ -189,13 +191,13 @@ class Stopwatch:
         return int(self._scheduled.read_text().split()[0]) / 1e9
 
 
-def move(connection: psycopg.Connection[Any], pairs: list[Any]) -> None:
-    """Pack days of channels, as many in a transaction as take a tenth of a second."""
+def move(connection: psycopg.Connection[Any]) -> None:
+    """Pack everything, as much in a transaction as takes a tenth of a second."""
     batch = time.perf_counter()
     with ExitStack() as transaction:
         transaction.enter_context(connection.transaction())
-        for channel_id, day in pairs:
-            days.pack(connection, channel_id, day)
+        for run in candidates.walk(connection, BEFORE):
+            days.pack_days(connection, run.channel_id, run.day, run.last)
             if time.perf_counter() - batch > 0.1:
                 transaction.close()
                 transaction.enter_context(connection.transaction())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -61,12 +61,17 @@ class PackedDay:
         )
 
 
+NOTHING_PACKED: Final = PackedDay(rows=0, packed_bytes=0, days=0)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settled:
     """What may be packed: whose it is, and what packs it once the facility is held."""
 
     facility_id: int
     pack: Callable[[], PackedDay]
+    #: of several days what packs each alone, for where one of them cannot be packed
+    by_day: Mapping[int, Callable[[], PackedDay]] = field(default_factory=dict)
 
 
 class DamagedDayError(RuntimeError):

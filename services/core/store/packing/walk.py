@@ -40,6 +40,15 @@ WHERE {owner} = %(owner)s AND {time} >= %(since)s AND {time} < %(ends)s
 ORDER BY {time} LIMIT 1
 """
 
+#: The next row, and the one that comes so many after it.
+_NEXT_TIMES: LiteralString = """
+WITH rows AS (
+    SELECT {time} AS at FROM public.{table}
+    WHERE {owner} = %(owner)s AND {time} >= %(since)s AND {time} < %(ends)s
+    ORDER BY {time} LIMIT %(rows)s + 1)
+SELECT (SELECT at FROM rows LIMIT 1), (SELECT at FROM rows OFFSET %(rows)s)
+"""
+
 _ALONE: Final = """
 SELECT pg_try_advisory_xact_lock(%(facility_lock)s, %(facility)s)
    AND pg_try_advisory_xact_lock(%(history_lock)s, %(facility)s)
@@ -70,29 +79,49 @@ def walk(
     connection: psycopg.Connection[Any], walked: Walked, before: datetime
 ) -> Iterator[tuple[int, int]]:
     """Yield owner and day of all rows in days that end at ``before`` (midnight UTC) or earlier."""
+    for key in _owners(connection, walked, before):
+        next_time, since = walked.sql(_NEXT_TIME), key["begins"]
+        while row := connection.execute(
+            next_time, {**key, "since": since}, prepare=False
+        ).fetchone():
+            day = day_of(to_us(row[0]))
+            yield key["owner"], day
+            since = begin(day + 1)
+
+
+def walk_runs(
+    connection: psycopg.Connection[Any], walked: Walked, before: datetime, *, rows: int
+) -> Iterator[tuple[int, int, int]]:
+    """Yield owner, first and last day of runs of days, all rows of which :func:`walk` tells of.
+
+    A run has ``rows`` at most, or is one day. The first of its days has rows; others may have none.
+    """
+    for key in _owners(connection, walked, before):
+        next_times, since = walked.sql(_NEXT_TIMES), key["begins"]
+        while True:
+            first_at, beyond = connection.execute(
+                next_times, {**key, "since": since, "rows": rows}, prepare=False
+            ).fetchall()[0]
+            if first_at is None:
+                break
+            first = day_of(to_us(first_at))
+            last = day_of(to_us(key["ends"]) - 1) if beyond is None else day_of(to_us(beyond)) - 1
+            last = max(first, last)
+            yield key["owner"], first, last
+            since = begin(last + 1)
+
+
+def _owners(
+    connection: psycopg.Connection[Any], walked: Walked, before: datetime
+) -> Iterator[dict[str, Any]]:
+    """Yield each owner that has rows in a chunk, with the part of the chunk that is old."""
     chunks = connection.execute(walked.sql(_CHUNKS), {"before": before}).fetchall()
     next_owner = walked.sql(_NEXT_OWNER)
     for begins, ends, chunk_ends in chunks:
         key = {"begins": begins, "ends": ends, "chunk_ends": chunk_ends, "owner": -(2**31)}
-        while True:
-            row = connection.execute(next_owner, key, prepare=False).fetchone()
-            if row is None:
-                break
+        while row := connection.execute(next_owner, key, prepare=False).fetchone():
             key["owner"] = row[0]
-            yield from _days(connection, walked, key)
-
-
-def _days(
-    connection: psycopg.Connection[Any], walked: Walked, key: dict[str, Any]
-) -> Iterator[tuple[int, int]]:
-    next_time, since = walked.sql(_NEXT_TIME), key["begins"]
-    while True:
-        row = connection.execute(next_time, {**key, "since": since}, prepare=False).fetchone()
-        if row is None:
-            return
-        day = day_of(to_us(row[0]))
-        yield key["owner"], day
-        since = begin(day + 1)
+            yield key
 
 
 def take(connection: psycopg.Connection[Any], facility_id: int) -> bool:

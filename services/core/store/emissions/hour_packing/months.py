@@ -19,7 +19,13 @@ from services.core.store.emissions.hour_packing import codec, columns
 from services.core.store.emissions.hour_packing.columns import HourColumns
 from services.core.store.packing import opened
 from services.core.store.packing.blobs import DamagedError
-from services.core.store.packing.days import DamagedDayError, Integers, PackedDay, instants
+from services.core.store.packing.days import (
+    NOTHING_PACKED,
+    DamagedDayError,
+    Integers,
+    PackedDay,
+    instants,
+)
 from services.core.store.packing.opening import Openable, open_packed
 from services.core.store.schema.figures import IN_HOURS, names
 from services.core.store.schema.hour_packing import (
@@ -121,7 +127,7 @@ def pack(connection: psycopg.Connection[Any], source_id: int, month: int) -> Pac
         binary=True,
     ).fetchone()
     if row is None or row[0] is None:
-        return PackedDay(rows=0, packed_bytes=0)
+        return NOTHING_PACKED
     *both, digest = row
     hours, versions = HourColumns.received(*both[:4]), HourColumns.received(*both[4:])
     in_force, superseded = codec.pack(hours), codec.pack(versions)

@@ -23,7 +23,7 @@ from services.core.store.emissions.packing import days
 from services.core.store.emissions.packing.codec import Factors
 from services.core.store.factor_series.methods import with_hours
 from services.core.store.packing import walk as walking
-from services.core.store.packing.days import PackedDay, Settled, begin
+from services.core.store.packing.days import NOTHING_PACKED, PackedDay, Settled, begin
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.schema.figures import MASSES
 from services.core.timeline.instants import DAY_MINUTES
@@ -143,7 +143,7 @@ class WindowBegin:
 
 def _open(connection: psycopg.Connection[Any], source_id: int, day: int) -> PackedDay:
     days.open_days(connection, np.array([source_id]), np.array([day]))
-    return PackedDay(rows=0, packed_bytes=0)
+    return NOTHING_PACKED
 
 
 def walk(

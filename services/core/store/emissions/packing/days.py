@@ -30,6 +30,7 @@ from services.core.store.packing import opened
 from services.core.store.packing.blobs import DamagedError
 from services.core.store.packing.days import (
     NEVER_PACKED,
+    NOTHING_PACKED,
     DamagedDayError,
     Integers,
     PackedDay,
@@ -132,7 +133,7 @@ def pack(
     """
     minutes = _read(connection, source_id, day)
     if not len(minutes):
-        return PackedDay(rows=0, packed_bytes=0)
+        return NOTHING_PACKED
     if open_days(connection, np.array([source_id]), np.array([day])):
         minutes = _read(connection, source_id, day)
     packed = codec.pack(minutes, factors)

@@ -1,4 +1,4 @@
-"""Which channel and day of readings is packed next, and whether it may go."""
+"""Which days of readings of a channel are packed next, and which of them may go."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 import psycopg
 
 from services.core.store.packing import walk as walking
-from services.core.store.packing.days import Settled, begin
+from services.core.store.packing.days import NOTHING_PACKED, Settled, begin
 from services.core.store.readings.packing import days
 
 _READINGS: Final = walking.Walked(
@@ -42,13 +42,18 @@ WHERE c.id = %(channel)s
 """
 
 
+#: Days that have no more readings than this together are packed together: a fraction of a batch.
+_TOGETHER: Final = 20_000
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
-    """What a channel has of a day as rows, old enough to be packed."""
+    """What a channel has of days as rows, old enough to be packed."""
 
     channel_id: int
-    #: since the epoch, in UTC
+    #: the first, since the epoch, in UTC
     day: int
+    last: int
 
     @property
     def kind(self) -> str:
@@ -61,18 +66,33 @@ class Candidate:
         return f"channel {self.channel_id}"
 
     def settled(self, connection: psycopg.Connection[Any], quiet_since: datetime) -> Settled | None:
-        """Return what packs it, if its hours are final, unless it has readings known since."""
-        facility_id = settled_days(connection, self.channel_id, self.day, self.day)
+        """Return what packs its days whose hours are final, but those with readings known since."""
+        facility_id = settled_days(connection, self.channel_id, self.day, self.last)
+        runs = [(self.day, self.last)] if facility_id is not None else []
+        if facility_id is None and self.day < self.last:
+            for day in range(self.day, self.last + 1):
+                its_facility = settled_days(connection, self.channel_id, day, day)
+                if its_facility is not None:
+                    facility_id = its_facility
+                    runs.append((day, day))
         if facility_id is None:
             return None
-        pack = partial(days.pack, connection, self.channel_id, self.day, known_before=quiet_since)
-        return Settled(facility_id=facility_id, pack=pack)
+        pack = partial(days.pack_days, connection, self.channel_id, known_before=quiet_since)
+        return Settled(
+            facility_id=facility_id,
+            pack=lambda: sum((pack(*run) for run in runs), start=NOTHING_PACKED),
+            by_day={
+                day: partial(pack, day, day)
+                for first, last in runs
+                for day in range(first, last + 1)
+            },
+        )
 
 
 def walk(connection: psycopg.Connection[Any], before: datetime) -> Iterator[Candidate]:
     """Yield all that there is in days that end at ``before`` (midnight UTC) or earlier."""
-    for channel_id, day in walking.walk(connection, _READINGS, before):
-        yield Candidate(channel_id=channel_id, day=day)
+    for channel_id, first, last in walking.walk_runs(connection, _READINGS, before, rows=_TOGETHER):
+        yield Candidate(channel_id=channel_id, day=first, last=last)
 
 
 def settled_days(

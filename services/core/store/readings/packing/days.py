@@ -16,6 +16,7 @@ import psycopg
 from services.core.store.database import locks
 from services.core.store.packing.blobs import DamagedError
 from services.core.store.packing.days import (
+    NOTHING_PACKED,
     DamagedDayError,
     Integers,
     PackedDay,
@@ -139,7 +140,7 @@ def pack_days(
     mixed = connection.execute(_MIXED, (channel_id, first, last)).fetchall()
     for (day,) in mixed:
         open_days(connection, np.array([channel_id]), np.array([day]))
-    packed = PackedDay(rows=0, packed_bytes=0, days=0)
+    packed = NOTHING_PACKED
     while first <= last:
         taken = connection.execute(
             _TAKE, (channel_id, first, last, known_before or "infinity"), binary=True
@@ -154,7 +155,7 @@ def _put(
     connection: psycopg.Connection[Any], channel_id: int, taken: list[tuple[int, bytes]]
 ) -> PackedDay:
     if not taken:
-        return PackedDay(rows=0, packed_bytes=0, days=0)
+        return NOTHING_PACKED
     rows, blobs = 0, []
     for day, sent in taken:
         readings = ReadingColumns.received(sent)
