@@ -31,6 +31,11 @@ PARTS: Final = {
         "print_schema",
         "Print the JSON Schema of facility files, for editors that complete and validate them.",
     ),
+    "import": Part(
+        "services.cli.import_readings",
+        "import_readings",
+        "Import readings from CSV and Parquet files: years of history in minutes.",
+    ),
     "ingest": Part(
         "services.cli.processes",
         "ingest",

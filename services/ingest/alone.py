@@ -20,7 +20,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
+import numpy as np
 import psycopg
+from numpy.typing import NDArray
 
 from services.core.store.readings import lone_readings
 from services.core.store.readings.quarantine import QuarantineEntry
@@ -116,6 +118,18 @@ class Alone:
             old=[],
         )
 
+    def believe(self, publisher: Publisher, ts_us: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which readings of one device that came at once speak for each other.
+
+        As :meth:`sift` would decide of them; of the others it is to be asked.
+        """
+        recorded = _recorded(ts_us, self.after_us)
+        if recorded.any():
+            device = self._device(publisher.device_id, publisher)
+            device.has_others = True
+            self._know_all(device, np.sort(ts_us[recorded]))
+        return recorded
+
     def _alone(self, prepared: Prepared) -> Iterator[int]:
         by_device: dict[int, list[int]] = {}
         for i in prepared.old:
@@ -205,6 +219,12 @@ class Alone:
                 apart.append(known)
         device.known = [*apart, (first, last)]
 
+    def _know_all(self, device: _Device, ordered_us: NDArray[np.int64]) -> None:
+        """Know times in order, what lies between those far from each other left out."""
+        begins = np.flatnonzero(np.diff(ordered_us) > self.after_us) + 1
+        for times_us in np.split(ordered_us, begins):
+            self._know(device, [int(times_us[0]), int(times_us[-1])])
+
     def _may_ask(self, device: _Device, lo: int, hi: int) -> bool:
         now = self._monotonic()
         if now < device.ask_at and device.asked[0] <= lo and hi <= device.asked[1]:
@@ -292,6 +312,22 @@ def _is_recorded(one: Instant, other: Instant) -> bool:
     """Whether two readings came so much faster than they were measured that they were recorded."""
     measured, arrived = abs(one[0] - other[0]), abs(one[1] - other[1])
     return measured > _BUFFERED_US and measured > _FASTER * arrived
+
+
+def _recorded(ts_us: NDArray[np.int64], after_us: int) -> NDArray[np.bool_]:
+    """Return which of several times lie near others so far away that no clock went there."""
+    recorded = np.zeros(ts_us.size, dtype=np.bool_)
+    order = np.argsort(ts_us, kind="stable")
+    for first, end in EPOCH_HOURS:
+        order = order[(ts_us[order] < first) | (ts_us[order] >= end)]
+    if not order.size:
+        return recorded
+    ordered = ts_us[order]
+    begins = np.flatnonzero(np.diff(ordered, prepend=ordered[0] - after_us - 1) > after_us)
+    ends = np.append(begins[1:], ordered.size) - 1
+    reaches = ordered[ends] - ordered[begins]
+    recorded[order] = np.repeat(reaches > _BUFFERED_US, ends - begins + 1)
+    return recorded
 
 
 def _without_epochs(lo: int, hi: int) -> Iterator[tuple[datetime, datetime]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import re
 import ssl
-from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -19,6 +18,8 @@ from services.core.runtime.shutdown import Shutdown
 from services.core.store.database.connect import DatabaseUrlError
 from services.core.store.database.progress import ProgressReporter
 from services.core.store.operations.broker_sessions import DEFAULT, BrokerSession, open_session
+from services.ingest import stated_bounds
+from services.ingest.collecting import COLLECT_AFTER
 from services.ingest.database import (
     Database,
     DatabaseUnusableError,
@@ -26,17 +27,13 @@ from services.ingest.database import (
     StoppedError,
 )
 from services.ingest.pipeline import Pipeline
-from services.ingest.prepare import TimeBounds
 from services.ingest.sources.mqtt.source import MqttSource
 from services.ingest.sources.source import MessageSource, SourceError
+from services.ingest.stated_bounds import UnusableSettingError
 
 _log: Final = structlog.get_logger()
 
 _CONSUMER_NAME: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
-
-#: How many more objects than before make the cyclic garbage collector look, by generation. The
-#: thousands of a batch die by themselves; with Python's 700 it would look at them all the time.
-_COLLECT_AFTER: Final = (50_000, 20, 100)
 
 
 def run(settings: Settings) -> int:
@@ -45,7 +42,7 @@ def run(settings: Settings) -> int:
     shutdown.install()
     try:
         pipeline = _compose(settings, shutdown)
-        gc.set_threshold(*_COLLECT_AFTER)
+        gc.set_threshold(*COLLECT_AFTER)
         _serve_metrics(settings)
         _log.info("ingest starts")
         pipeline.run()
@@ -66,10 +63,6 @@ def run(settings: Settings) -> int:
     return 0
 
 
-class UnusableSettingError(ValueError):
-    """A setting has the right form and still cannot be used."""
-
-
 def _compose(settings: Settings, shutdown: Shutdown) -> Pipeline:
     database = Database(settings.database, shutdown)
     url = broker_url.parse(settings.mqtt)
@@ -85,11 +78,7 @@ def _compose(settings: Settings, shutdown: Shutdown) -> Pipeline:
         session=session,
         database=database,
         shutdown=shutdown,
-        bounds=TimeBounds(
-            oldest=_oldest(settings.oldest_reading),
-            future_tolerance=timedelta(seconds=settings.future_tolerance_s),
-            alone_after=timedelta(days=settings.alone_after_days),
-        ),
+        bounds=stated_bounds.bounds(settings),
         batch_messages=settings.batch_messages,
         batch_rows=settings.batch_rows,
         flush_interval_s=settings.flush_interval_ms / 1000,
@@ -127,19 +116,6 @@ def _check_consumer_name(settings: Settings, url: BrokerUrl) -> None:
             f"TONNE_MQTT_CLIENT_ID: with nats:// it names a consumer, which {name!r} cannot; take"
             " letters, digits, - and _"
         )
-
-
-def _oldest(text: str) -> datetime:
-    try:
-        oldest = datetime.fromisoformat(text)
-    except ValueError:
-        oldest = None
-    if oldest is None or oldest.tzinfo is None:
-        raise UnusableSettingError(
-            f"TONNE_OLDEST_READING must be a time with an offset, such as 2000-01-01T00:00:00Z,"
-            f" not {text!r}"
-        )
-    return oldest
 
 
 def _serve_metrics(settings: Settings) -> None:

@@ -47,11 +47,15 @@ class StoppedError(Exception):
 
 
 class Database:
-    """Runs actions against the database, each until it succeeds."""
+    """Runs actions against the database, each until it succeeds.
 
-    def __init__(self, url: str, shutdown: Shutdown) -> None:
+    A ``trial`` does the same and takes it all back.
+    """
+
+    def __init__(self, url: str, shutdown: Shutdown, *, trial: bool = False) -> None:
         self._url = url
         self._shutdown = shutdown
+        self._trial = trial
         self._connection: psycopg.Connection[Any] | None = None
         self._away = False
 
@@ -71,7 +75,7 @@ class Database:
         while True:
             try:
                 connection = self._connection or self._connect()
-                answer = action(connection, tried)
+                answer = self._done(action, connection, tried=tried)
             except psycopg.Error as error:
                 kind = classify(error)
                 if kind is ErrorKind.REFUSED:
@@ -93,6 +97,14 @@ class Database:
                     self._away = False
                     _log.info("the database is back")
                 return answer
+
+    def _done(
+        self, action: Action[Answer], connection: psycopg.Connection[Any], *, tried: bool
+    ) -> Answer:
+        if not self._trial:
+            return action(connection, tried)
+        with connection.transaction(force_rollback=True):
+            return action(connection, tried)
 
     def close(self) -> None:
         """Give up the connection, if there is one."""

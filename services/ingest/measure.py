@@ -57,7 +57,7 @@ class Measures:
             ("conflict", outcome.conflicts),
         ):
             metrics.ingest_readings.labels(result).inc(number)
-        for reason, number in Counter(outcome.refused).items():
+        for reason, number in Counter(entry.reason for entry in outcome.refused).items():
             metrics.ingest_quarantined.labels(reason).inc(number)
         if outcome.shed:
             self._shed(outcome.shed)

@@ -36,8 +36,8 @@ class Outcome:
     stored: int
     duplicates: int
     conflicts: int
-    #: reason of each entry that went to quarantine
-    refused: list[str]
+    #: what went to quarantine
+    refused: list[QuarantineEntry]
     #: entries for which quarantine had no room
     shed: int
 
@@ -115,7 +115,7 @@ class _Transaction:
             stored=written.stored,
             duplicates=written.duplicates + len(written.conflicts) - len(conflicts),
             conflicts=len(conflicts),
-            refused=[entry.reason for entry in admission.admitted],
+            refused=admission.admitted,
             shed=admission.shed,
         )
 

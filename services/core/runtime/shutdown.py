@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
+from typing import Final
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class Shutdown:
@@ -15,8 +20,19 @@ class Shutdown:
 
     def install(self) -> None:
         """Take over SIGTERM and SIGINT; main thread only. A second signal ends the process."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _SIGNALS:
             signal.signal(number, self._on_signal)
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Take them over for a while, for a command that is part of a process."""
+        before = {number: signal.getsignal(number) for number in _SIGNALS}
+        self.install()
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self.request()

@@ -14,14 +14,14 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from services.core.store.database import notify
 from services.core.store.database.arrays import copy_data
 from services.core.store.packing.days import days_of
 from services.core.store.readings import arrival_order
 from services.core.store.readings.archive import missing
 from services.core.store.readings.known_since import known_at
 from services.core.store.readings.packing import days as packing
-from services.core.timeline.instants import DAY_US, MINUTE_US, POSTGRES_EPOCH_US, from_us, to_us
+from services.core.store.readings.touched_minutes import name_minutes
+from services.core.timeline.instants import MINUTE_US, POSTGRES_EPOCH_US, from_us, to_us
 
 #: Once for each connection; emptied by every COMMIT.
 _CREATE_STAGING: Final = """
@@ -85,16 +85,6 @@ RETURNING s.position
 
 _TOO_LATE: Final = """
 DELETE FROM staged_reading WHERE ts < %s RETURNING position
-"""
-
-#: The aggregators hear of it with the COMMIT.
-_TOUCH: Final = """
-WITH named AS (
-    INSERT INTO touched (facility_id, channel_ids, minutes, seconds, reason, live)
-    VALUES (%s, %s, %s, %s, %s, %s)
-    RETURNING facility_id
-)
-SELECT pg_notify(%s, facility_id::text) FROM named
 """
 
 #: See ``services.core.store.schema.ddl``: it keeps what it replaces.
@@ -416,44 +406,12 @@ def supersede(connection: psycopg.Connection[Any], supersessions: Sequence[Super
 def _invalidate(
     cursor: psycopg.Cursor[Any], rows: Sequence[ReadingRow], reason: str | None = None
 ) -> None:
-    """Name the (channel, minute) pairs, and from which second on each changes.
-
-    Naming one whose rows were all duplicates is harmless. History has a row of its own, so that
-    what is live need not wait until all of it is claimed.
-    """
-    facilities = np.array([row.facility_id for row in rows], dtype=np.int64)
-    channels = np.array([row.channel_id for row in rows], dtype=np.int32)
-    ts_us = np.array([row.ts_us for row in rows], dtype=np.int64)
-    received_us = np.array([row.received_us for row in rows], dtype=np.int64)
-    targets = facilities * 2 + (ts_us > received_us - DAY_US)
-    # by facility and liveness, then channel, then time: the first of each pair is its earliest
-    order = np.lexsort((ts_us, channels, targets))
-    targets, channels, ts_us = targets[order], channels[order], ts_us[order]
-    minutes = (ts_us // MINUTE_US).astype(np.int32)
-    differs = np.ones(order.size, dtype=np.bool_)
-    differs[1:] = (
-        (channels[1:] != channels[:-1])
-        | (minutes[1:] != minutes[:-1])
-        | (targets[1:] != targets[:-1])
+    """Name the minutes of rows: see :func:`.touched_minutes.name_minutes`."""
+    name_minutes(
+        cursor,
+        facilities=np.array([row.facility_id for row in rows], dtype=np.int64),
+        channels=np.array([row.channel_id for row in rows], dtype=np.int64),
+        ts_us=np.array([row.ts_us for row in rows], dtype=np.int64),
+        received_us=np.array([row.received_us for row in rows], dtype=np.int64),
+        reason=reason,
     )
-    firsts = np.flatnonzero(differs)
-    targets, channels, minutes = targets[firsts], channels[firsts], minutes[firsts]
-    seconds = (ts_us[firsts] % MINUTE_US // 1_000_000).astype(np.int16)
-    rows_of, begins = np.unique(targets, return_index=True)
-    for target, begin, end in zip(
-        rows_of.tolist(), begins, [*begins[1:], firsts.size], strict=True
-    ):
-        facility_id, live = divmod(target, 2)
-        part = slice(begin, end)
-        cursor.execute(
-            _TOUCH,
-            (
-                facility_id,
-                channels[part],
-                minutes[part],
-                seconds[part],
-                reason,
-                bool(live),
-                notify.INVALIDATED,
-            ),
-        )

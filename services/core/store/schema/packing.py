@@ -178,6 +178,60 @@ BEGIN
 END $$
 """  # noqa: S608 - a constant
 
+#: Adds packed days of readings that were never rows. Returns those that were left out, because the
+#: channel has rows of the day. The caller keeps everybody else from writing into the facility's
+#: packed days; a day that is packed already ends it with an error.
+_ADD_PACKED_READINGS: Final = """
+CREATE OR REPLACE FUNCTION add_packed_readings(
+    of_channels integer[], of_days integer[], its_first timestamptz[], its_last timestamptz[],
+    its_readings integer[], its_usable integer[], its_known timestamptz, its_digest bytea[],
+    its_series bytea[], its_arrival bytea[]
+) RETURNS TABLE (channel_id integer, day integer)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    oldest integer := (SELECT min(u.day) FROM unnest(of_days) AS u(day));
+    newest integer := (SELECT max(u.day) FROM unnest(of_days) AS u(day));
+BEGIN
+    IF minute_start(1440 * (newest + 1)) > now() - interval '2 days' THEN
+        RAISE EXCEPTION 'readings less than two days old are not packed';
+    END IF;
+    INSERT INTO packing_horizon (id, upto_day) VALUES (1, newest + 1)
+    ON CONFLICT (id) DO UPDATE SET upto_day = excluded.upto_day
+    WHERE packing_horizon.upto_day < excluded.upto_day;
+    -- the bounds are constants of this plan, so that other chunks are not looked into
+    RETURN QUERY EXECUTE $sql$
+        WITH brought AS (
+            SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                AS u(channel_id, day, first_ts, last_ts, readings, usable, digest, series, arrival)
+        ), spans AS (
+            SELECT b.channel_id, minute_start(1440 * min(b.day)) AS begins,
+                   minute_start(1440 * (max(b.day) + 1)) AS ends
+            FROM brought b GROUP BY 1
+        ), occupied AS (
+            SELECT DISTINCT s.channel_id,
+                   floor(extract(epoch FROM r.ts) / 86400)::integer AS day
+            FROM spans s JOIN reading r
+              ON r.channel_id = s.channel_id AND r.ts >= s.begins AND r.ts < s.ends
+            WHERE r.ts >= $11 AND r.ts < $12
+        ), added AS (
+            INSERT INTO packed_readings
+                (channel_id, day, first_ts, last_ts, known_from, known_to, readings, usable, digest,
+                 series, arrival)
+            SELECT b.channel_id, b.day, b.first_ts, b.last_ts, $10, $10, b.readings, b.usable,
+                   b.digest, b.series, b.arrival
+            FROM brought b
+            WHERE b.first_ts >= minute_start(1440 * b.day) AND b.last_ts >= b.first_ts
+              AND b.last_ts < minute_start(1440 * (b.day + 1))
+              AND (b.channel_id, b.day) NOT IN (SELECT o.channel_id, o.day FROM occupied o)
+            RETURNING packed_readings.channel_id, packed_readings.day)
+        SELECT b.channel_id, b.day FROM brought b
+        WHERE (b.channel_id, b.day) NOT IN (SELECT a.channel_id, a.day FROM added a) $sql$
+    USING of_channels, of_days, its_first, its_last, its_readings, its_usable, its_digest,
+          its_series, its_arrival, its_known, minute_start(1440 * oldest),
+          minute_start(1440 * (newest + 1));
+END $$
+"""
+
 #: Packed days that hold readings which stay when those before an instant are dropped. Where the
 #: archive alone has them none does: nothing is computed or taken there.
 _PACKED_TAILS: Final = """
@@ -311,6 +365,7 @@ FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "take_readings": (_TAKE_READINGS, ("tonne_aggregate",)),
     "pack_readings": (_PACK_READINGS, ("tonne_aggregate",)),
     "taken_readings_are_packed": (_TAKEN_ARE_PACKED, ()),
+    "add_packed_readings": (_ADD_PACKED_READINGS, ("tonne_ingest",)),
     "unpack_readings": (_UNPACK_READINGS, ("tonne_ingest", "tonne_aggregate", "tonne_admin")),
     "packed_tails": (_PACKED_TAILS, ("tonne_aggregate",)),
     "free_empty_chunks": (_FREE_EMPTY_CHUNKS, ("tonne_aggregate",)),

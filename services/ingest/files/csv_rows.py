@@ -1,0 +1,240 @@
+"""Rows of a CSV file: a header line, then a reading in each line, or one of each channel."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice, repeat
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from services.ingest.decode.instant import parse_number, parse_text
+from services.ingest.files import rows
+from services.ingest.files.rows import (
+    NO_TIME,
+    UNSTATED,
+    Bools,
+    Columns,
+    FileRows,
+    Floats,
+    Integers,
+    Misshapen,
+    Names,
+    Stated,
+    UnusableFileError,
+)
+
+#: Lines that are read at once: few enough for a processor's cache.
+_LINES: Final = 2000
+
+#: Texts of times that are remembered: those of one time stand beside each other in most files.
+_MAX_TIMES: Final = 500_000
+
+_SEPARATORS: Final = ",;\t"
+
+_Lines = list[list[str]]
+
+
+class _Times(dict[str, int]):
+    """Microseconds since the epoch by the text; ``NO_TIME`` where it tells none."""
+
+    def __missing__(self, text: str) -> int:
+        if len(self) >= _MAX_TIMES:
+            self.clear()
+        try:
+            number = _number(text)
+            ts_us = parse_text(text.strip()) if number is None else parse_number(number)
+        except (ValueError, OverflowError):
+            ts_us = NO_TIME
+        self[text] = ts_us
+        return ts_us
+
+
+def read(
+    path: Path, stated: Stated, names: Names, advance: Callable[[int], None]
+) -> Iterator[FileRows | Misshapen]:
+    """Read a file, some thousand lines at a time; ``advance`` hears how many bytes were.
+
+    :raises UnusableFileError: it is no such file.
+    :raises OSError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file, _text(path, file) as text:
+            yield from _rows(text, file.tell, stated, names, advance)
+    except UnicodeDecodeError as error:
+        raise UnusableFileError(f"it is not UTF-8 ({error.reason})") from None
+    except csv.Error as error:
+        raise UnusableFileError(f"it is no CSV ({error})") from None
+    except (gzip.BadGzipFile, EOFError) as error:
+        raise UnusableFileError(f"it cannot be unpacked ({error})") from None
+
+
+def _text(path: Path, file: Any) -> io.TextIOWrapper:
+    binary = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+    return io.TextIOWrapper(binary, encoding="utf-8-sig", newline="")
+
+
+def _rows(
+    text: io.TextIOWrapper,
+    tell: Callable[[], int],
+    stated: Stated,
+    names: Names,
+    advance: Callable[[int], None],
+) -> Iterator[FileRows | Misshapen]:
+    header = text.readline()
+    separator = max(_SEPARATORS, key=header.count)
+    cells = [cell.strip() for cell in next(csv.reader([header], delimiter=separator), [])]
+    table = _Table(cells, rows.columns(cells, stated), stated, names)
+    reader = csv.reader(text, delimiter=separator, strict=True)
+    before, read_bytes = 1, 0
+    while lines := list(islice(reader, _LINES)):
+        numbers = _line_numbers(lines, before, before := reader.line_num + 1)
+        yield from table.rows(lines, numbers)
+        position = tell()
+        advance(position - read_bytes)
+        read_bytes = position
+
+
+def _line_numbers(lines: _Lines, before: int, last: int) -> Integers:
+    """Return the line in which each row ends; a text in quotes may go over several."""
+    if last - before == len(lines):
+        return np.arange(before + 1, last + 1)
+    taken = [1 + sum(cell.count("\n") for cell in line) for line in lines]
+    return before + np.cumsum(np.array(taken, dtype=np.int64))
+
+
+class _Table:
+    """Makes columns of lines."""
+
+    def __init__(self, cells: list[str], columns: Columns, stated: Stated, names: Names) -> None:
+        self._width = len(cells)
+        self._columns = columns
+        self._position = {cell: number for number, cell in enumerate(cells)}
+        self._stated = stated
+        self._names = names
+        self._times = _Times()
+        #: by facility, device and channel as they stand in a line
+        self._places: dict[tuple[Any, Any, Any], int] = {}
+
+    def rows(self, lines: _Lines, numbers: Integers) -> Iterator[FileRows | Misshapen]:
+        """Yield rows of lines, and those that have another number of cells."""
+        if set(map(len, lines)) != {self._width}:
+            whole = [len(line) == self._width for line in lines]
+            for line, number, is_whole in zip(lines, numbers.tolist(), whole, strict=True):
+                if not is_whole and line:
+                    detail = f"it has {len(line)} cells, and the header has {self._width}"
+                    yield Misshapen(line=number, detail=detail)
+            lines = [line for line, is_whole in zip(lines, whole, strict=True) if is_whole]
+            numbers = numbers[np.array(whole, dtype=np.bool_)]
+        if not lines:
+            return
+        cells = list(zip(*lines, strict=True))
+        self._refuse_thinned(cells)
+        if self._columns.value is not None:
+            yield self._readings(cells, numbers, self._columns.value, self._cells("channel", cells))
+        for name in self._columns.channels:
+            # a cell without a value says nothing: not every channel has one at every time
+            chosen = [i for i, text in enumerate(cells[self._position[name]]) if text.strip()]
+            if chosen:
+                of_channel = [tuple(column[i] for i in chosen) for column in cells]
+                yield self._readings(of_channel, numbers[chosen], name, [name])
+
+    def _refuse_thinned(self, cells: Sequence[Sequence[str]]) -> None:
+        if "thinned" in self._position and "true" in cells[self._position["thinned"]]:
+            raise UnusableFileError(
+                "its readings were thinned out for a chart: export them with raw=true"
+            )
+        if "derived" in self._position and "true" in cells[self._position["derived"]]:
+            raise UnusableFileError(
+                "it has rows of derived channels, which have no readings: export with raw=true"
+            )
+
+    def _cells(self, name: str, cells: Sequence[Sequence[str]]) -> Sequence[str]:
+        """Return a column, or the one text that is stated instead."""
+        if getattr(self._columns, name) is not None:
+            return cells[self._position[name]]
+        stated = getattr(self._stated, name, None)
+        return [UNSTATED if stated is None else stated]
+
+    def _readings(
+        self,
+        cells: Sequence[Sequence[str]],
+        numbers: Integers,
+        value_column: str,
+        channels: Sequence[str],
+    ) -> FileRows:
+        size = numbers.size
+        times, values = (
+            cells[self._position[self._columns.time]],
+            cells[self._position[value_column]],
+        )
+        value, missing = _values(values)
+        return FileRows(
+            line=numbers,
+            place=self._place_numbers(cells, channels, size),
+            quality=_numbered(self._names.qualities, self._cells("quality", cells), size),
+            unit=_numbered(self._names.units, self._cells("unit", cells), size),
+            ts_us=np.fromiter(map(self._times.__getitem__, times), np.int64, size),
+            value=value,
+            missing=missing,
+            raw=lambda i: (_raw(times[i]), _raw(values[i])),
+        )
+
+    def _place_numbers(
+        self, cells: Sequence[Sequence[str]], channels: Sequence[str], size: int
+    ) -> Integers:
+        has_device = self._columns.device is not None or self._stated.device is not None
+        named = (self._cells("facility", cells), self._cells("device", cells), channels)
+        keys = list(zip(*(repeat(t[0], size) if len(t) == 1 else t for t in named), strict=True))
+        for key in set(keys).difference(self._places):
+            facility, device, channel = key
+            its_place = rows.place(facility, device if has_device else None, channel)
+            self._places[key] = self._names.places[its_place]
+        return np.fromiter(map(self._places.__getitem__, keys), np.int64, size)
+
+
+def _numbered(numbers: rows.Numbers, texts: Sequence[str], size: int) -> Integers:
+    if len(texts) == 1:
+        return np.full(size, numbers[texts[0].strip()])
+    of_text = {text: numbers[text.strip()] for text in set(texts)}
+    return np.fromiter(map(of_text.__getitem__, texts), np.int64, size)
+
+
+def _values(texts: Sequence[str]) -> tuple[Floats, Bools]:
+    """Return numbers, NaN where a text is none, and where there is no text."""
+    size = len(texts)
+    missing = np.zeros(size, dtype=np.bool_)
+    try:
+        value = np.fromiter(map(float, texts), np.float64, size)
+    except ValueError:
+        read_numbers = [_number(text) for text in texts]
+        value = np.array([np.nan if n is None else n for n in read_numbers], dtype=np.float64)
+        missing = np.array([_is_empty(text) for text in texts], dtype=np.bool_)
+    else:
+        # float() takes 1_000, which nobody writes who means a thousand
+        if "_" in "".join(texts):
+            value = np.array([np.nan if "_" in text else float(text) for text in texts])
+    return value, missing
+
+
+def _number(text: str) -> float | None:
+    try:
+        return None if "_" in text else float(text)
+    except ValueError:
+        return None
+
+
+def _is_empty(text: str) -> bool:
+    return text.strip() in {"", "null"}
+
+
+def _raw(text: str) -> Any:
+    """Return a cell as a message would say it: a number, null or a text."""
+    if _is_empty(text):
+        return None
+    number = _number(text)
+    return number if number is not None and np.isfinite(number) else text

@@ -1,0 +1,43 @@
+"""What became of the rows of files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+#: Refused rows that are named one by one.
+MAX_NAMED: Final = 1000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refusal:
+    """A row that was not stored."""
+
+    file: str
+    #: 0: not known
+    line: int
+    reason: str
+    detail: str
+
+
+@dataclass(kw_only=True, slots=True)
+class Report:
+    """Counts of rows."""
+
+    read: int = 0
+    stored: int = 0
+    #: the same was stored before, or it stands twice in the files
+    duplicates: int = 0
+    #: by reason; all but those that are no rows are in quarantine
+    refused: Counter[str] = field(default_factory=Counter)
+    #: refused, and quarantine had no room for them
+    shed: int = 0
+    #: those refused first
+    refusals: list[Refusal] = field(default_factory=list)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Count a row that was refused."""
+        self.refused[refusal.reason] += 1
+        if len(self.refusals) < MAX_NAMED:
+            self.refusals.append(refusal)
