@@ -42,8 +42,8 @@ function facts(s, timezone) {
   const silent = s.silent_sources ? `; without ${s.silent_sources.split(" ").join(", ")}` : "";
   return node("dl", { className: "facts" },
     ...fact(`Left of ${s.year}`, left(s.year_left_kg), `${massText(s.actual_kg)} of ${massText(s.allowed_kg)} emitted${known}`),
-    ...fact("That lasts", lastsWords(s.year_days_left, s.year_left_kg), s.rate_kg_day === null ? "no rate is known" : `at ${massText(s.rate_kg_day)} a day, as in the last 24 hours${silent}`),
-    ...fact("Left of the budget", left(s.budget_left_kg), `of ${massText(s.budget_kg)}${s.last_year ? ` up to ${s.last_year}` : ""}: ${lastsWords(s.days_left, s.budget_left_kg)} at today's rate`),
+    ...fact("That lasts", lastsWords(s.year_days_left, s.year_left_kg, s.rate_kg_day), s.rate_kg_day === null ? "no rate is known" : `at ${massText(s.rate_kg_day)} a day, as in the last 24 hours${silent}`),
+    ...fact("Left of the budget", left(s.budget_left_kg), `of ${massText(s.budget_kg)}${s.last_year ? ` up to ${s.last_year}` : ""}: ${budgetLasts(s)}`),
     ...fact("Against the path so far", gapWords(s), gapBand(s)),
     ...fact("Trend", ...trendWords(s)),
     ...fact("Peak", ...peakWords(s, timezone)),
@@ -52,6 +52,11 @@ function facts(s, timezone) {
 }
 
 const left = (kg) => (kg !== null && kg < 0 ? `${massText(-kg)} too much` : massText(kg));
+
+function budgetLasts(s) {
+  if (s.last_year !== null && s.year > s.last_year) return "the path is over, and its last allowance holds on";
+  return `${lastsWords(s.days_left, s.budget_left_kg, s.rate_kg_day)} at today's rate`;
+}
 
 function neutral({ neutral_year: year, residual_kg: residual }) {
   if (year === null) return "the path does not come down to what may stay";

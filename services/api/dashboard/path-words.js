@@ -4,10 +4,11 @@ import { NO_DATA, massText } from "./format.js";
 
 const days = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 
-/** How long a mass lasts. */
-export function lastsWords(count, leftKg) {
+/** How long a mass lasts at a rate. */
+export function lastsWords(count, leftKg, rateKgDay) {
   if (leftKg === null) return NO_DATA;
   if (leftKg <= 0) return "nothing is left";
+  if (rateKgDay !== null && rateKgDay <= 0) return "as long as nothing is emitted";
   if (count === null) return NO_DATA;
   return `${days.format(Math.floor(count))} days`;
 }

@@ -35,7 +35,7 @@ class ElectricityUse(Answer):
     contracted_kwh: float = Field(
         examples=[380000.0],
         description="what contracts have, used or not; what is certified for a month without an"
-        " hour stands in no hour, and is not in it",
+        " hour, and counts by the rule, is spread over the rule's period as the load is",
     )
     matched_kwh: float | None = Field(
         examples=[300000.0], description="of the load, what contracts supply by the rule"

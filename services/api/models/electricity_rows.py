@@ -59,7 +59,6 @@ def use_columns(
     is_scored = sums((matched.rest_kwh > 0) & np.isnan(hours.grid_carbon_free)) == 0
     known_hours, final = sums(load.known), sums(load.final)
     unmatched = sums(load.known & (matched.hourly_rest_kwh > 0))
-    contracted = sum((supply.kwh for supply in hours.supplies), np.zeros(load.kwh.size))
     lengths_ms = _lengths_ms(buckets, now) * max(1, load.sources)
     known, has_load = known_hours > 0, loads > 0
 
@@ -71,7 +70,7 @@ def use_columns(
         "zone": _same(hours.stated.zone, len(buckets)),
         **_policies(hours, sums, len(buckets)),
         "load_kwh": Numbers(loads, known),
-        "contracted_kwh": Numbers(sums(contracted)),
+        "contracted_kwh": Numbers(sums(matched.contracted_kwh.sum(axis=0))),
         "matched_kwh": Numbers(loads - rest, known),
         "unmatched_kwh": Numbers(rest, known),
         "matched_share": share(loads - rest),
@@ -108,7 +107,7 @@ def contract_columns(
         "contract_name": Words([c.name or c.id for c in contracts], of_contract),
         "technology": Words([c.technology for c in contracts], of_contract),
         "zone": Words([c.zone or hours.stated.zone for c in contracts], of_contract),
-        "contracted_kwh": _add_up(sums, [supply.kwh for supply in hours.supplies]),
+        "contracted_kwh": _add_up(sums, hours.matched.contracted_kwh),
         "used_kwh": _add_up(sums, hours.matched.used_kwh),
         "co2_kg": _add_up(sums, hours.matched.used_kg),
         "coverage": Numbers(

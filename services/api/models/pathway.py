@@ -79,8 +79,9 @@ class PathYear(Answer):
     )
     neutral: bool | None = Field(
         examples=[None],
-        description="from the neutral year on: whether nothing is left; of several facilities,"
-        " whether each is; `null`: before it, or unknown",
+        description="of a year that is over, from the neutral year on: whether nothing is left; of"
+        " several facilities, whether each is; `null`: before it, while the year runs, or less than"
+        " 90 % of it is known",
     )
 
 
@@ -128,7 +129,7 @@ class PathStanding(Answer):
     year_days_left: float | None = Field(
         examples=[61.2],
         description="days for which that lasts at `rate_kg_day`: too many where the shares that are"
-        " known are low",
+        " known are low; `null`: unknown, or nothing is emitted",
     )
     rate_kg_day: float | None = Field(
         examples=[221000.0], description="mean of the newest 24 whole hours, of their known time"
@@ -156,13 +157,13 @@ class PathStanding(Answer):
     )
     budget_left_kg: float | None = Field(
         examples=[642800000.0],
-        description="of it minus `actual_to_date_kg`, which rests on `known_share_to_date`; below"
-        " 0: too much was emitted",
+        description="of it minus what was emitted in these years, which rests on"
+        " `known_share_to_date`; below 0: too much was emitted",
     )
     days_left: float | None = Field(
         examples=[2908.6],
         description="days for which that lasts at `rate_kg_day`: too many where the shares that are"
-        " known are low",
+        " known are low; `null`: unknown, nothing is emitted, or the path's last year is over",
     )
     allowed_to_date_kg: float | None = Field(
         examples=[515000000.0],

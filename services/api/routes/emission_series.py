@@ -166,8 +166,8 @@ async def columns_of(
         )
     if is_past:
         raise InvalidRequest(
-            f"as_of: intervals in {series.timezone} do not begin on a whole UTC hour, and"
-            " only hours are versioned; use interval 1h"
+            f"as_of: days in {series.timezone} do not begin on a whole UTC hour, and only hours are"
+            " versioned; GET /v1/emissions and /v1/intensity tell them as of then with interval=1h"
         )
     return await emissions.days_of_minutes(connection, ids, buckets, now=now)
 

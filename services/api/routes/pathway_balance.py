@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from services.api.http.shapes import Row
 from services.api.routes.pathway_groups import ScopeStanding
 from services.core.accounting.pathway.balance import Removed, balance
+from services.core.accounting.pathway.progress import is_known_enough
 
 
 def removed_row(parts: Sequence[ScopeStanding], year: int) -> Row:
@@ -31,6 +32,8 @@ def balance_row(parts: Sequence[ScopeStanding], year: int) -> Row:
             part.actual[year].kg,
             part.reading.removed.get(year, Removed()),
             part.reading.stated.spec.counting,
+            is_settled=year < part.reading.now.year
+            and is_known_enough(part.actual[year].known_share),
         )
         for part in parts
         if part.path is not None and year in part.actual

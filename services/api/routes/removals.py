@@ -27,7 +27,7 @@ from services.core.facility.removals import Credit, StatedRemoval
 from services.core.facility.stated_amounts import day_begins, removed_kg
 from services.core.store.answers.balances import balances
 from services.core.store.registry.stated_removals import StatedBalance
-from services.core.timeline.instants import DAY, HOUR, to_us
+from services.core.timeline.instants import DAY, HOUR, MINUTE, to_us
 
 router = APIRouter(tags=["removals"])
 
@@ -44,7 +44,8 @@ class RemovalsQuery(TimeSpan):
     from_: Instant | None = Field(
         None,
         alias="from",
-        description="start, inclusive, of a whole hour; default: 365 days before `to`",
+        description="start, inclusive; default: 365 days before `to`. Whole hours are told: those"
+        " that the span shares time with",
         examples=["2026-01-01T00:00:00Z"],
     )
     facility: FacilityList = Field([])
@@ -78,7 +79,7 @@ async def get_removals(
     if query.as_of is not None:
         now = min(now, query.as_of)
     asked = query.model_copy(update={"from_": query.from_ or (query.to or now) - _YEAR})
-    begins, ends = (_hour(instant) for instant in asked.bounds(now))
+    begins, ends = _whole_hours(*asked.bounds(now))
     rows: list[Row] = []
     async with context.database.read() as connection:
         stated = await balances(connection, [f.slug for f in facilities], query.as_of)
@@ -91,7 +92,7 @@ async def get_removals(
                 {**_NOTHING, "facility": facility.slug, **row}
                 for row in (
                     *(_measured(removal, begins, ends, now) for removal in measured),
-                    *_stated(stated.get(facility.slug), zone, begins, ends),
+                    *_stated(stated.get(facility.slug), zone, begins, min(ends, now)),
                 )
             ]
     return rows_answer(
@@ -103,15 +104,16 @@ async def get_removals(
     )
 
 
-def _hour(instant: datetime) -> datetime:
-    return instant.replace(minute=0, second=0, microsecond=0)
+def _whole_hours(begins: datetime, ends: datetime) -> tuple[datetime, datetime]:
+    first, last = (t.replace(minute=0, second=0, microsecond=0) for t in (begins, ends))
+    return first, last if last == ends else last + HOUR
 
 
 def _measured(removal: MeasuredRemovals, begins: datetime, ends: datetime, now: datetime) -> Row:
     account = removal.listed.account
     assert account is not None  # noqa: S101 - sources without an account remove nothing
     assert account.removal is not None  # noqa: S101 - it removes
-    length_ms = max(min(ends, now) - begins, HOUR) / timedelta(milliseconds=1)
+    length_ms = max(min(ends, now) - begins, MINUTE) / timedelta(milliseconds=1)
     is_known = bool(removal.known_ms[0])
     return {
         "time": begins,

@@ -72,15 +72,16 @@ async def get_reports(
     facilities = await visible_facilities(context, who, query.facility)
     now = context.clock.now()
     as_of = None if query.as_of is None else min(now, query.as_of)
+    now = as_of or now
     validator = None
-    if query.as_of is None:
+    if as_of is None:
         async with context.database.read() as connection:
             validator = await year_validator(connection, request, facilities, query.year, now)
         if validator.holds(if_none_match):
             return validator.not_modified()
     slugs = [facility.slug for facility in facilities]
     periods = await context.database.read_in_thread(
-        lambda connection: reported_year(connection, slugs, query.year, as_of or now, as_of)
+        lambda connection: reported_year(connection, slugs, query.year, now, as_of)
     )
     unknown = set(query.source) - {period.source for period in periods}
     if unknown:

@@ -39,7 +39,8 @@ class Hours:
     today: date
     #: kg per kWh by factor and hour; NaN where none holds
     factors: Mapping[str, Floats]
-    #: kWh by channel and hour; 0 where nothing is known
+    #: kWh by channel and hour; 0 where nothing is known. Below zero it supplies nothing: a plant that
+    #: draws power at night
     amounts: Mapping[str, Floats]
 
     def from_day(self, day: date | None) -> Booleans:
@@ -50,7 +51,7 @@ class Hours:
 
     def amount(self, channel: str) -> Floats:
         """Return the kWh of a channel by hour."""
-        return self.amounts.get(channel, np.zeros(self.hour_us.size))
+        return np.maximum(0.0, self.amounts.get(channel, np.zeros(self.hour_us.size)))
 
     def midnight_us(self, day: date) -> int:
         """Return when a local day begins."""
@@ -227,6 +228,7 @@ class _Certificates:
             elif certificate.month is not None:
                 begin_us = self._hours.midnight_us(certificate.month)
                 place = int(np.searchsorted(hour_us, begin_us))
-                if hour_us[0] <= begin_us and place < hour_us.size:
+                # the first hour of a month may begin up to an hour after it
+                if hour_us[0] - begin_us < HOUR_US and place < hour_us.size:
                     of_month[self._month[place]] += certificate.mwh * MWH_KWH
         return of_hour, of_month

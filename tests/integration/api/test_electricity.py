@@ -244,7 +244,7 @@ async def test_certificates_of_months_count_once_they_are_retired_and_zones_by_t
     (day,) = await ask(client, facility="months", interval="1d")
     # 20 MWh of November; the gas of the neighbour supplies half of the load of each hour
     assert day["matched_kwh"] == pytest.approx(55_000)
-    assert day["contracted_kwh"] == pytest.approx(35_000)
+    assert day["contracted_kwh"] == pytest.approx(55_000)
     assert (day["match_published"], day["match_draft"]) == (None, False)
     used = await ask(client, "/v1/electricity/contracts", facility="months", interval="1d")
     assert [(row["contract"], row["zone"]) for row in used] == [("far", "CZ"), ("park", "AT")]

@@ -113,6 +113,11 @@ async def test_what_the_facility_removed_and_retired_stands_beside_each_period(
     assert second["facility_credits_kg"] == 0
     # of that quarter nothing is known of what was captured
     assert second["facility_removed_kg"] is None
+    # on the first of August nothing was captured yet, nor a credit retired
+    plant.connection.execute("UPDATE removal_revision SET known_at = '2026-01-01'")
+    earlier = {"facility": "works", "as_of": "2026-08-01T04:00:00Z"}
+    _, _, third, _ = (await client.get("/v1/reports", params=earlier)).json()
+    assert (third["facility_removed_kg"], third["facility_credits_kg"]) == (None, 0)
 
 
 async def test_an_hour_that_cannot_be_computed_leaves_its_period_without_a_value(

@@ -40,7 +40,7 @@ class Balance:
     gross_kg: float
     counted_removals_kg: float
     counted_credits_kg: float
-    #: None: the year is before the neutral one
+    #: None: the year is before the neutral one, or nobody can tell yet
     is_neutral: bool | None
 
     @property
@@ -50,11 +50,19 @@ class Balance:
 
 
 def balance(
-    path: Path, year: int, gross_kg: float, removed: Removed, counting: Counting
+    path: Path,
+    year: int,
+    gross_kg: float,
+    removed: Removed,
+    counting: Counting,
+    *,
+    is_settled: bool,
 ) -> Balance:
     """Hold what was removed in a year against what was emitted in it.
 
-    Only what is stored for good counts as removed. Removals go before credits.
+    Only what is stored for good counts as removed. Removals go before credits. ``is_settled``: the
+    year is over, and enough of it is known: else what is still emitted, or is not known, might leave
+    it above the residual.
     """
     if path.neutral_year is None or year < path.neutral_year:
         return Balance(
@@ -72,5 +80,5 @@ def balance(
         gross_kg=gross_kg,
         counted_removals_kg=removals,
         counted_credits_kg=credits_kg,
-        is_neutral=left_kg <= _ROUNDING * max(abs(gross_kg), 1.0),
+        is_neutral=left_kg <= _ROUNDING * max(abs(gross_kg), 1.0) if is_settled else None,
     )

@@ -20,6 +20,8 @@ class Progress:
     year: int
     #: how much of it is over, 0 to 1
     elapsed: float
+    #: the path's last year
+    last_year: int
     #: of all years of the path
     budget_kg: float
     #: of each year from the running one, or the path's first, to the path's last; the running one
@@ -31,6 +33,8 @@ class Progress:
     actual_year_kg: float | None
     #: of all years after the base year, so far
     actual_to_date_kg: float | None
+    #: of it, after the path's last year
+    actual_beyond_kg: float | None
     #: of the measured year of these, so far, of which least is known; None: none is measured
     known_share_to_date: float | None
     #: how fast now
@@ -48,6 +52,7 @@ class Progress:
         return cls(
             year=year,
             elapsed=max(part.elapsed for part in parts if part.year == year),
+            last_year=max(part.last_year for part in parts),
             budget_kg=math.fsum(part.budget_kg for part in parts),
             allowed_kg={
                 y: math.fsum(part.allowed_in(y) for part in parts) for y in range(first, last + 1)
@@ -55,6 +60,7 @@ class Progress:
             allowed_to_date_kg=math.fsum(part.allowed_to_date_kg for part in parts),
             actual_year_kg=sum_of_known(part.actual_year_kg for part in parts),
             actual_to_date_kg=sum_of_known(part.actual_to_date_kg for part in parts),
+            actual_beyond_kg=sum_of_known(part.actual_beyond_kg for part in parts),
             known_share_to_date=least_share(part.known_share_to_date for part in parts),
             rate_kg_day=sum_of_known(part.rate_kg_day for part in parts),
             newest_365d_kg=sum_of_known(part.newest_365d_kg for part in parts),
@@ -79,12 +85,20 @@ class Progress:
 
     @property
     def budget_left_kg(self) -> float | None:
-        """What may still be emitted on the whole path; below zero: too much was."""
-        return None if self.actual_to_date_kg is None else self.budget_kg - self.actual_to_date_kg
+        """What may still be emitted on the whole path; below zero: too much was.
+
+        After the path's last year its allowance holds on, and what is emitted then takes nothing
+        off the budget of the years before.
+        """
+        if self.actual_to_date_kg is None or self.actual_beyond_kg is None:
+            return None
+        return self.budget_kg - (self.actual_to_date_kg - self.actual_beyond_kg)
 
     @property
     def days_left(self) -> float | None:
-        """Days for which that lasts at the present rate."""
+        """Days for which that lasts at the present rate; None after the path's last year, too."""
+        if self.year > self.last_year:
+            return None
         return _days(self.budget_left_kg, self.rate_kg_day)
 
     @property

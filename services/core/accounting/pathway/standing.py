@@ -81,11 +81,14 @@ def progress(
     if running is not None:
         of_year = actual[now.year].kg if now.year in actual else None
     to_date: float | None = None
+    beyond: float | None = None
     if not missing_years(path, actual, now):
         to_date = math.fsum(actual[year].kg for year in years)
+        beyond = math.fsum(actual[year].kg for year in years if year > path.last_year)
     return Progress(
         year=now.year,
         elapsed=now.elapsed,
+        last_year=path.last_year,
         budget_kg=path.budget_kg,
         allowed_kg={
             year: allowed
@@ -96,6 +99,7 @@ def progress(
         + (running or 0.0) * now.elapsed,
         actual_year_kg=of_year,
         actual_to_date_kg=to_date,
+        actual_beyond_kg=beyond,
         known_share_to_date=least_share(
             actual[year].known_share for year in years if year in actual
         ),

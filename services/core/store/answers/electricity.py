@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.core.accounting.scope2.matching import Load, MatchedHours, Supply, match
+from services.core.accounting.scope2.matching import Load, MatchedHours, match
 from services.core.accounting.scope2.periods import MatchCalendar
 from services.core.accounting.units import conversion
 from services.core.facility import assemble_electricity
@@ -62,7 +62,6 @@ class MatchedElectricity:
     stated: Electricity
     load: LoadHours
     calendar: MatchCalendar
-    supplies: Sequence[Supply]
     matched: MatchedHours
     #: by its id
     storages: Mapping[str, StorageUse]
@@ -203,7 +202,6 @@ def matched_electricity(
         stated=electricity,
         load=load,
         calendar=calendar,
-        supplies=supplies,
         matched=matched,
         storages=storages
         | assemble_electricity.behind_the_meter(electricity, hours, load.co2_kg, matched.market_kg),

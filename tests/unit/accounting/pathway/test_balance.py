@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from services.core.accounting.pathway.balance import Counting, Removed, balance
+from services.core.accounting.pathway.balance import Balance, Counting, Removed, balance
 from services.core.accounting.pathway.paths import Path, Point, peak_then_neutral
 from services.core.accounting.pathway.policies import POLICIES
 from services.core.facility.pathway import ScopePath
@@ -18,6 +20,10 @@ PATH: Path = peak_then_neutral(
     residual_percent=10,
 )
 STRICT = Counting(removals_percent=100, credits_percent=0)
+
+
+def settled(year: int, gross_kg: float, removed: Removed, counting: Counting) -> Balance:
+    return balance(PATH, year, gross_kg, removed, counting, is_settled=True)
 
 
 @pytest.mark.vector
@@ -37,8 +43,11 @@ def test_3060_is_neutral_in_2060_only_with_permanent_removals_of_the_residual(
     removed: Removed, neutral: bool
 ) -> None:
     assert POLICIES["china-3060-2020"].most_credits_percent == 0
-    held = balance(PATH, 2060, 11_500 * T, removed, STRICT)
+    held = settled(2060, 11_500 * T, removed, STRICT)
     assert held.is_neutral is neutral
+    # a year that runs, or of which little is known, may still come to more
+    early = balance(PATH, 2060, 11_500 * T, removed, STRICT, is_settled=False)
+    assert early == replace(held, is_neutral=None)
     assert held.gross_kg == 11_500 * T
     assert held.net_kg == held.gross_kg - held.counted_removals_kg
     assert held.counted_credits_kg == 0
@@ -46,18 +55,16 @@ def test_3060_is_neutral_in_2060_only_with_permanent_removals_of_the_residual(
 
 def test_nothing_counts_before_the_neutral_year_nor_above_the_residual() -> None:
     much = Removed(removed_kg=90_000 * T, permanent_kg=90_000 * T, credits_kg=90_000 * T)
-    early = balance(PATH, 2040, 80_500 * T, much, Counting(removals_percent=100, credits_percent=9))
+    early = settled(2040, 80_500 * T, much, Counting(removals_percent=100, credits_percent=9))
     assert (early.net_kg, early.is_neutral) == (80_500 * T, None)
-    above = balance(PATH, 2060, 20_000 * T, much, STRICT)
+    above = settled(2060, 20_000 * T, much, STRICT)
     assert (above.counted_removals_kg, above.net_kg) == (11_500 * T, 8_500 * T)
     assert above.is_neutral is False
 
 
 def test_credits_count_up_to_the_share_that_the_file_lets_them() -> None:
     removed = Removed(removed_kg=9_000 * T, permanent_kg=9_000 * T, credits_kg=9_000 * T)
-    held = balance(
-        PATH, 2061, 11_500 * T, removed, Counting(removals_percent=100, credits_percent=20)
-    )
+    held = settled(2061, 11_500 * T, removed, Counting(removals_percent=100, credits_percent=20))
     assert (held.counted_removals_kg, held.counted_credits_kg) == (9_000 * T, 2_300 * T)
     assert held.is_neutral is False
     assert held.net_kg == pytest.approx(200 * T)

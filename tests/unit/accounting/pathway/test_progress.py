@@ -52,6 +52,26 @@ def test_nothing_left_is_0_days_and_no_rate_lasts_for_ever() -> None:
     assert at_the_middle(rate_kg_day=None).days_left is None
 
 
+def test_what_is_emitted_after_the_last_year_takes_nothing_off_the_budget() -> None:
+    path = stated(Point(year=2024, value=100.0), [Point(year=2025, value=50.0)])
+    for year, days in ((2025, pytest.approx(10 / 0.2)), (2026, None)):
+        now = Moment(year=year, elapsed=1.0)
+        actual = actual_years(range(2025, year + 1), {2025: known(40), 2026: known(45)}, {}, now)
+        standing = progress(
+            path, actual, now, rate_kg_day=0.2, newest_365d_kg=None, before_365d_kg=None
+        )
+        assert (standing.budget_left_kg, standing.days_left) == (10, days)
+    # the last allowance holds on, for the year and for the gap
+    assert (standing.year_left_kg, standing.gap_kg) == (5, 85 - 100)
+
+
+def test_a_path_that_has_not_begun_has_its_whole_budget() -> None:
+    now = Moment(year=2023, elapsed=0.5)
+    standing = progress(PATH, {}, now, rate_kg_day=0.2, newest_365d_kg=None, before_365d_kg=None)
+    assert (standing.budget_left_kg, standing.year_left_kg, standing.gap_kg) == (450, None, 0)
+    assert half_of_years({}, PATH) == 0
+
+
 def test_a_trend_crosses_the_path_in_the_first_year_above_it() -> None:
     # the newest 365 days have their middle at the turn of the year: 84 - 2 x 0.5 in 2026
     assert at_the_middle().crosses_year == 2026

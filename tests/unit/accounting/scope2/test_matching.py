@@ -66,11 +66,25 @@ def test_an_hour_that_is_wholly_supplied_leaves_exactly_nothing() -> None:
     assert both.carbon_free_kwh.tolist() == (LOAD / 3).tolist()
 
 
+@pytest.mark.parametrize("shares", [(30, 70), (10, 20, 70), (33.3, 66.7)])
+def test_shares_that_come_to_the_whole_leave_no_hour_unmatched(shares: tuple[float, ...]) -> None:
+    load = np.random.default_rng(17).uniform(1, 1000, 5000)
+    parts = [Supply(kwh=load * (share / 100), factor=np.zeros(load.size)) for share in shares]
+    whole = match(Load(kwh=load, market_kg=load / 2), parts, np.arange(load.size))
+    assert not whole.hourly_rest_kwh.any()
+    assert not whole.market_kg.any()
+
+
 def test_what_is_contracted_for_a_period_without_an_hour_counts_in_that_period_only() -> None:
     supply = Supply(kwh=NOTHING, factor=NOTHING, period_kwh=np.array([15_000.0, 99_000]))
     halves = matched(np.array([0, 0, 0, 1, 1, 1]), supply)
     assert halves.used_kwh[0, :3].sum() == pytest.approx(15_000)
     assert halves.used_kwh[0, 3:].sum() == pytest.approx(40_000)
+    # 15 of 30 and 99 of 40 MWh, by the load of the hours
+    assert halves.contracted_kwh[0, :3] == pytest.approx(LOAD[:3] / 2)
+    assert halves.contracted_kwh[0, 3:] == pytest.approx(LOAD[3:] * 99 / 40)
+    idle = match(Load(kwh=NOTHING, market_kg=NOTHING), [supply], np.array([0, 0, 0, 1, 1, 1]))
+    assert idle.contracted_kwh[0].tolist() == [5_000] * 3 + [33_000] * 3
     assert halves.hourly_rest_kwh.tolist() == LOAD.tolist()
     mean = RESIDUAL[:3].mean()
     assert halves.market_kg.sum() == pytest.approx(15_000 * mean)
