@@ -12,15 +12,19 @@ from services.cli import process
 from services.cli.errors import clear_errors, failure
 from services.cli.files import read_file
 from services.cli.listing import AsJson, show, show_rest
+from services.cli.options import check_line
 from services.cli.progress import progress
 from services.cli.say import amount, say
 from services.core.facility import activity_file
 from services.core.facility.file import FacilityFileError
 from services.core.runtime.clock import SystemClock
-from services.core.store.readings import activities
+from services.core.store.readings import activities, activity_withdrawals
 from services.core.store.readings.activities import ActivityConflictError, Prepared
+from services.core.store.readings.activity_withdrawals import NotWithdrawnError
 
-app = typer.Typer(no_args_is_help=True, help="Import and list amounts of bills and the like.")
+app = typer.Typer(
+    no_args_is_help=True, help="Import, list and withdraw amounts of bills and the like."
+)
 
 Facility = Annotated[str | None, typer.Option(help="facility id, where the file has no column")]
 
@@ -72,6 +76,31 @@ def import_(
     )
 
 
+@app.command()
+def withdraw(
+    entry: Annotated[str, typer.Argument(metavar="ID", help="number of the bill or entry")],
+    facility: Annotated[str, typer.Option(help="facility id")],
+    reason: Annotated[str, typer.Option(help="reason, shown with the restatement")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")] = False,
+) -> None:
+    """Take back an activity that is wrong: it counts no more, and stays in the list as withdrawn.
+
+    Its id stays used: what is right is imported under another one.
+    """
+    check_line("--reason", reason)
+    if not (yes or typer.confirm(f"withdraw {entry} of {facility}?")):
+        raise failure("nothing was withdrawn")
+    with clear_errors(NotWithdrawnError), process.database() as connection:
+        discarded = activity_withdrawals.withdraw(
+            connection, facility, entry, by=f"user {getpass.getuser()}", reason=reason
+        )
+    say(
+        f"withdrawn: {entry}, {amount(discarded, 'reading')}; the aggregator restates the totals"
+        " they fed"
+    )
+
+
 @app.command("list")
 def list_(
     *,
@@ -85,12 +114,12 @@ def list_(
     show(
         (
             "facility", "id", "channel", "from", "to", "amount", "unit", "document", "imported",
-            "by",
+            "by", "withdrawn", "withdrawn by", "reason",
         ),
         [
             (
                 e.facility, e.id, e.channel, e.first_day, e.end_day, e.amount, e.unit, e.document,
-                e.imported_at, e.imported_by,
+                e.imported_at, e.imported_by, e.withdrawn_at, e.withdrawn_by, e.reason,
             )
             for e in entries[:limit]
         ],

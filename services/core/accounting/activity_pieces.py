@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo
 from services.core.timeline.instants import HOUR_US, to_us
 
 _ONE_DAY: Final = timedelta(days=1)
+#: Decimals of an amount that is kept.
+_DIGITS: Final = 9
 
 
 class Piece(NamedTuple):
@@ -29,15 +31,30 @@ class Piece(NamedTuple):
 def pieces(entry_id: str, first: date, end: date, amount: float, zone: ZoneInfo) -> list[Piece]:
     """Spread an amount evenly over the time of local days, ``end`` exclusive.
 
-    The last part is what the others leave, so that they come to the amount.
+    Each part is a whole number of billionths, as amounts are kept; the last one is what the others
+    leave, so that they come to the amount.
     """
     offset_us = _offset_us(entry_id)
-    days = [first + n * _ONE_DAY for n in range((end - first).days + 1)]
-    begins_us = [to_us(datetime.combine(day, time(), zone).astimezone(UTC)) for day in days]
+    begins_us = _days_us(first, end, zone)
     whole_us = begins_us[-1] - begins_us[0]
-    parts = [Piece(a + offset_us, amount * (b - a) / whole_us) for a, b in pairwise(begins_us)]
+    parts = [
+        Piece(a + offset_us, round(amount * (b - a) / whole_us, _DIGITS))
+        for a, b in pairwise(begins_us)
+    ]
     rest = math.fsum([amount, *(-part.amount for part in parts[:-1])])
     return [*parts[:-1], Piece(parts[-1].ts_us, rest)]
+
+
+def instants_us(entry_id: str, first: date, end: date, zone: ZoneInfo) -> list[int]:
+    """Return when the parts of an entry stand."""
+    offset_us = _offset_us(entry_id)
+    return [begin_us + offset_us for begin_us in _days_us(first, end, zone)[:-1]]
+
+
+def _days_us(first: date, end: date, zone: ZoneInfo) -> list[int]:
+    """Return when each day begins, and the last one ends."""
+    days = [first + n * _ONE_DAY for n in range((end - first).days + 1)]
+    return [to_us(datetime.combine(day, time(), zone).astimezone(UTC)) for day in days]
 
 
 def _offset_us(entry_id: str) -> int:

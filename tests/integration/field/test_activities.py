@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -157,6 +158,44 @@ def office_with_bills(
         assert stored.code == 0, stored.said
         yield office
         office.close()
+
+
+def test_a_wrong_bill_is_withdrawn_and_the_right_one_counts(
+    office: FieldBench, tmp_path: Path
+) -> None:
+    people = as_login(office.url, "tonne_admin")
+    withdraw = ("activities", "withdraw", "B-1", "--facility", "office", "--reason", "slip", "--yes")
+    header, wrong, *_, other = _BILLS.splitlines()
+    beside = "B-0,books.heat,2026-02-01,,7,kWh,"
+    wrong = wrong.replace("2.8", "28")
+    assert imported(office, tmp_path, "\n".join([header, wrong, beside, other])).code == 0
+    office.settle(_NOW)
+    told = imported(office, tmp_path, _BILLS)
+    assert "tonne activities withdraw 'B-1' --facility office" in told.said
+    assert "has no activity 'B-9'" in tonne(people, *("B-9" if w == "B-1" else w for w in withdraw)).said
+    assert "withdrawn: B-1, 28 readings" in tonne(people, *withdraw).said
+    assert "'B-1' was withdrawn on" in tonne(people, *withdraw).said
+    # the same file again brings nothing back
+    again = imported(office, tmp_path, "\n".join([header, wrong, beside, other]))
+    assert "stored 0 activity amounts, 3 there already" in again.said
+    refused = imported(office, tmp_path, _BILLS)
+    assert "was withdrawn on" in refused.said
+    assert "under another id, such as B-1-2" in refused.said
+    right = imported(office, tmp_path, _BILLS.replace("B-1,", "B-1-2,"))
+    assert "stored 3 activity amounts, 1 there already" in right.said
+    office.settle(_NOW)
+    (heat,) = office.rows(
+        "SELECT sum(activity_n) AS n FROM emission_hour h JOIN source s ON s.id = h.source_id"
+        " WHERE s.slug = 'heating'"
+    )
+    # to the billionth of a kWh, with the bill that was right
+    assert heat["n"] == 2807 * 10**9
+    (entry,) = [
+        e for e in json.loads(tonne(people, "activities", "list", "--json").stdout)
+        if e["id"] == "B-1"
+    ]  # fmt: skip
+    assert (entry["amount"], entry["reason"]) == (28, "slip")
+    assert entry["withdrawn"] is not None
 
 
 def test_a_factor_by_money_says_of_which_year() -> None:

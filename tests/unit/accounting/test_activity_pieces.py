@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.core.accounting.activity_pieces import pieces
+from services.core.accounting.activity_pieces import instants_us, pieces
 from services.core.accounting.units import UnitError, conversion
 from services.core.timeline.instants import DAY_US, HOUR_US, from_us
 
@@ -24,11 +24,15 @@ def test_a_bill_of_a_month_is_a_part_a_day_by_the_time_that_the_day_has() -> Non
     assert {day.hour for day in days} <= {0}
 
 
-@pytest.mark.parametrize("amount", [0.1, 1e9 / 3, -7.7, 0.0])
+@pytest.mark.parametrize("amount", [0.1, 2800.0, 1e5 / 3, -7.7, 0.0])
 def test_parts_come_to_the_amount_whatever_the_rounding(amount: float) -> None:
     parts = pieces("x", date(2026, 1, 1), date(2027, 1, 1), amount, VIENNA)
     assert math.fsum(part.amount for part in parts) == pytest.approx(amount, rel=1e-15)
     assert parts == pieces("x", date(2026, 1, 1), date(2027, 1, 1), amount, VIENNA)
+    # nor does keeping them as whole billionths add or take any
+    assert sum(round(part.amount * 1e9) for part in parts) == round(amount * 1e9)
+    instants = instants_us("x", date(2026, 1, 1), date(2027, 1, 1), VIENNA)
+    assert instants == [part.ts_us for part in parts]
 
 
 def test_entries_of_one_day_are_events_of_their_own() -> None:

@@ -23,7 +23,7 @@ from services.core.store.operations.retire_facility import look_up
 from services.core.store.registry.apply import lock, raise_revision
 from services.core.store.registry.retirements import Retirement
 from services.core.store.schema import tables as t
-from services.core.store.schema.activity_tables import activity_entry
+from services.core.store.schema.activity_tables import activity_entry, activity_withdrawal
 from services.core.store.schema.electricity_tables import certificate_use, electricity_revision
 from services.core.store.schema.factor_series_tables import factor_series, factor_value
 from services.core.store.schema.pathway_tables import base_year_figure, pathway_revision
@@ -72,6 +72,7 @@ _DATA: Final[Mapping[str, str]] = {
     "alert_transition": _THRESHOLDS,
     "threshold_state": _FACILITY,
     "quarantine": "facility = :facility",
+    activity_withdrawal.name: _FACILITY,
     activity_entry.name: _FACILITY,
     factor_value.name: "series_id IN (SELECT s.id FROM factor_series s WHERE s.facility_id = :id)",
 }

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg.rows import class_row
 
-from services.core.accounting.activity_pieces import pieces
+from services.core.accounting.activity_pieces import Piece, pieces
 from services.core.accounting.spelling import did_you_mean
 from services.core.accounting.units import UnitError, conversion
 from services.core.facility.activity_file import ActivityEntry
@@ -36,8 +36,10 @@ WHERE f.slug = ANY(%s) AND f.retired_at IS NULL AND d.active AND c.active
 """
 
 _KNOWN: Final = """
-SELECT e.id, e.channel_id, e.first_day, e.end_day, e.amount, e.unit
-FROM activity_entry e WHERE e.facility_id = %s AND e.id = ANY(%s)
+SELECT e.id, e.channel_id, e.first_day, e.end_day, e.amount, e.unit, w.withdrawn_at
+FROM activity_entry e
+LEFT JOIN activity_withdrawal w ON w.facility_id = e.facility_id AND w.id = e.id
+WHERE e.facility_id = %s AND e.id = ANY(%s)
 """
 
 _ADD: Final = """
@@ -51,9 +53,11 @@ _HORIZON: Final = "SELECT max(horizon) FROM reading_horizon"
 
 _LIST: Final = """
 SELECT f.slug AS facility, e.id, d.slug || '.' || c.slug AS channel, e.first_day, e.end_day,
-       e.amount, e.unit, e.document, e.imported_at, e.imported_by
+       e.amount, e.unit, e.document, e.imported_at, e.imported_by,
+       w.withdrawn_at, w.withdrawn_by, w.reason
 FROM activity_entry e JOIN facility f ON f.id = e.facility_id
 JOIN channel c ON c.id = e.channel_id JOIN device d ON d.id = c.device_id
+LEFT JOIN activity_withdrawal w ON w.facility_id = e.facility_id AND w.id = e.id
 WHERE (%(facility)s::text IS NULL OR f.slug = %(facility)s)
 ORDER BY f.slug, e.first_day, e.id LIMIT %(limit)s
 """
@@ -88,6 +92,10 @@ class ListedEntry:
     document: str | None
     imported_at: datetime
     imported_by: str
+    #: None, as the rest: it counts
+    withdrawn_at: datetime | None
+    withdrawn_by: str | None
+    reason: str | None
 
 
 def prepare(
@@ -171,7 +179,7 @@ def _prepared(
     except UnitError as error:
         raise ValueError(f"unit: {error}") from None
     parts = pieces(entry.id, entry.from_, entry.end, amount, ZoneInfo(channel.timezone))
-    _check(entry, channel, parts[0], horizon)
+    _check(entry, channel, parts, horizon)
     return Prepared(
         entry=entry,
         facility_id=channel.facility_id,
@@ -182,9 +190,9 @@ def _prepared(
 
 
 def _check(
-    entry: ActivityEntry, channel: _Channel, first: tuple[int, float], horizon: datetime | None
+    entry: ActivityEntry, channel: _Channel, parts: Sequence[Piece], horizon: datetime | None
 ) -> None:
-    ts_us, amount = first
+    ts_us = parts[0].ts_us
     since = channel.spec.get("since")
     if since is not None and from_us(ts_us) < datetime.fromisoformat(since):
         raise ValueError(
@@ -193,11 +201,13 @@ def _check(
     if horizon is not None and from_us(ts_us) < horizon:
         raise ValueError(f"readings from before {horizon:%Y-%m-%d} are kept no longer")
     least, greatest = channel.spec.get("range") or (None, None)
-    if least is not None and greatest is not None and not least <= amount <= greatest:
-        raise ValueError(
-            f"{amount:g} {channel.unit} a day is outside the range {least:g} .. {greatest:g} of"
-            f" {entry.channel}"
-        )
+    for _, amount in parts:
+        # days of 23 and 25 hours have other parts
+        if least is not None and greatest is not None and not least <= amount <= greatest:
+            raise ValueError(
+                f"{amount:g} {channel.unit} a day is outside the range {least:g} .. {greatest:g} of"
+                f" {entry.channel}"
+            )
 
 
 def _is_present(prepared: Prepared, known: tuple[Any, ...] | None) -> bool:
@@ -208,12 +218,18 @@ def _is_present(prepared: Prepared, known: tuple[Any, ...] | None) -> bool:
     if known is None:
         return False
     entry = prepared.entry
-    if known == (prepared.channel_id, entry.from_, entry.end, entry.amount, prepared.unit):
+    *stated, withdrawn_at = known
+    if stated == [prepared.channel_id, entry.from_, entry.end, entry.amount, prepared.unit]:
         return True
+    if withdrawn_at is not None:
+        raise ValueError(
+            f"{entry.id!r} was withdrawn on {withdrawn_at:%Y-%m-%d}: import what is right under"
+            f" another id, such as {entry.id}-2"
+        )
     raise ValueError(
-        f"{entry.id!r} is there with {known[3]:g} {known[4]} from {known[1]} to {known[2]}: a"
-        " correction is an entry of its own, with another id and the difference as its amount, if"
-        " the channel's range has room for it"
+        f"{entry.id!r} is there with {known[3]:g} {known[4]} from {known[1]} to {known[2]}: if that"
+        f" is wrong, take it back with `tonne activities withdraw {entry.id!r} --facility"
+        f" {entry.facility}`, and import what is right under another id"
     )
 
 

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Date, DateTime, Double, ForeignKey, Table, Text, func
+from sqlalchemy import (
+    Column,
+    Date,
+    DateTime,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Integer,
+    Table,
+    Text,
+    func,
+)
 
 from services.core.store.schema.tables import metadata
 
@@ -20,4 +31,18 @@ activity_entry = Table(
     Column("imported_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("imported_by", Text, nullable=False),
     comment="amounts of periods that were imported; rows are only ever added",
+)
+
+activity_withdrawal = Table(
+    "activity_withdrawal",
+    metadata,
+    Column("facility_id", Integer, primary_key=True),
+    Column("id", Text, primary_key=True, comment="of the entry"),
+    Column("withdrawn_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("withdrawn_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    ForeignKeyConstraint(
+        ["facility_id", "id"], ["activity_entry.facility_id", "activity_entry.id"]
+    ),
+    comment="entries that were wrong, and count no more; rows are only ever added",
 )

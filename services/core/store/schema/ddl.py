@@ -122,6 +122,7 @@ WRITES: dict[str, dict[str, tuple[str, ...]]] = {
         "touched": ("INSERT",),
         "archive_file": ("UPDATE",),
         "archived_span": ("INSERT", "DELETE"),
+        activity_tables.activity_withdrawal.name: ("INSERT",),
     },
 }
 
