@@ -6,6 +6,7 @@ import psycopg
 import structlog
 from prometheus_client import start_http_server
 
+from services.aggregator.base_years import BaseYears
 from services.aggregator.loop import Loop
 from services.aggregator.packing import Packing
 from services.aggregator.retention import Retention
@@ -45,6 +46,7 @@ def run(settings: Settings) -> int:
         retention=Retention(settings.retention_days, archived_only=settings.archive is not None),
         packing=Packing(settings.pack_after_days),
         summing=Summing(),
+        base_years=BaseYears(),
     )
     backoff = Backoff()
     while not shutdown.requested:

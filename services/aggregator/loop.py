@@ -59,6 +59,7 @@ class Loop:
         retention: Retention,
         packing: Packing,
         summing: Summing,
+        base_years: BaseYears,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._monotonic = monotonic
@@ -68,7 +69,7 @@ class Loop:
         self._retention = retention
         self._packing = packing
         self._summing = summing
-        self._base_years = BaseYears(monotonic=monotonic)
+        self._base_years = base_years
         self._plans: dict[int, FacilityPlan] = {}
         self._heads: dict[int, Head] = {}
         #: of facilities of which something is set aside, or was

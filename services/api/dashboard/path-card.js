@@ -41,9 +41,9 @@ function facts(s, timezone) {
   const known = s.known_share === null ? "" : `, ${percent(s.known_share)} of the time known`;
   const silent = s.silent_sources ? `; without ${s.silent_sources.split(" ").join(", ")}` : "";
   return node("dl", { className: "facts" },
-    ...fact(`Left of ${s.year}`, left(s.year_left_kg), `${massText(s.actual_kg)} of ${massText(s.allowed_kg)} emitted${known}`),
+    ...fact(`Left of ${s.year}`, left(s.year_left_kg), `${emitted(s)}${known}`),
     ...fact("That lasts", lastsWords(s.year_days_left, s.year_left_kg, s.rate_kg_day), s.rate_kg_day === null ? "no rate is known" : `at ${massText(s.rate_kg_day)} a day, as in the last 24 hours${silent}`),
-    ...fact("Left of the budget", left(s.budget_left_kg), `of ${massText(s.budget_kg)}${s.last_year ? ` up to ${s.last_year}` : ""}: ${budgetLasts(s)}`),
+    ...fact("Left of the budget", left(s.budget_left_kg), s.budget_kg === null ? "" : `of ${massText(s.budget_kg)} up to ${s.last_year}: ${budgetLasts(s)}`),
     ...fact("Against the path so far", gapWords(s), gapBand(s)),
     ...fact("Trend", ...trendWords(s)),
     ...fact("Peak", ...peakWords(s, timezone)),
@@ -53,6 +53,11 @@ function facts(s, timezone) {
 
 const left = (kg) => (kg !== null && kg < 0 ? `${massText(-kg)} too much` : massText(kg));
 
+function emitted({ actual_kg: actual, allowed_kg: allowed }) {
+  if (actual === null) return allowed === null ? "nothing is known of it" : `${massText(allowed)} allowed; nothing is known of what is emitted`;
+  return allowed === null ? `${massText(actual)} emitted` : `${massText(actual)} of ${massText(allowed)} emitted`;
+}
+
 function budgetLasts(s) {
   if (s.last_year !== null && s.year > s.last_year) return "the path is over, and its last allowance holds on";
   return `${lastsWords(s.days_left, s.budget_left_kg, s.rate_kg_day)} at today's rate`;
@@ -61,7 +66,7 @@ function budgetLasts(s) {
 function neutral({ neutral_year: year, residual_kg: residual }) {
   if (year === null) return "the path does not come down to what may stay";
   return residual > 0
-    ? `only if the ${massText(residual)} that stay are removed for good each year; tonne does not check that`
+    ? `only if the ${massText(residual)} that stay are removed for good each year; the table of years tells when that was so`
     : "nothing may be emitted from then on";
 }
 
@@ -95,16 +100,18 @@ function forecastLines(forecasts) {
 }
 
 function yearTable(years, running, title) {
-  const heads = ["Year", "Allowed", "Emitted", "Known", "Allowed since the base year", "Emitted since the base year"];
+  const heads = ["Year", "Allowed", "Emitted", "Known", "Allowed since the base year", "Emitted since the base year", "Removed for good", "Neutral"];
   // of what is to come nothing can be known yet
-  const emitted = (year, key) => (year.year > running ? "–" : massText(year[key]));
+  const soFar = (year, key) => (year.year > running ? "–" : massText(year[key]));
   const rows = years.map((year) => node("tr", {}, ...[
     `${year.year}`,
     massText(year.allowed_kg),
-    emitted(year, "actual_kg"),
+    soFar(year, "actual_kg"),
     year.origin === null ? "–" : year.known_share === null ? year.origin : `${percent(year.known_share)} ${year.origin}`,
     massText(year.cumulative_allowed_kg),
-    emitted(year, "cumulative_actual_kg"),
+    soFar(year, "cumulative_actual_kg"),
+    soFar(year, "permanent_kg"),
+    year.neutral === null ? "–" : year.neutral ? "yes" : "no",
   ].map((text, index) => {
     const cell = node(index ? "td" : "th", { textContent: text });
     if (index) cell.dataset.label = heads[index];

@@ -18,8 +18,8 @@ export async function drawYears(element, years, standing, forecast) {
     each.describe(summary(standing, forecast));
     sums.describe(`${massText(standing.actual_to_date_kg)} emitted, ${massText(standing.allowed_to_date_kg)} allowed so far`);
     const font = style.fontFamily;
-    Plotly.react(each.plot, byYear(years, standing, forecast, ink), layout(each.plot, ink, font), CONFIG);
-    Plotly.react(sums.plot, summed(years, standing, ink), layout(sums.plot, ink, font), CONFIG);
+    Plotly.react(each.plot, byYear(years, standing, forecast, ink), layout(each.plot, ink, font, years), CONFIG);
+    Plotly.react(sums.plot, summed(years, standing, ink), layout(sums.plot, ink, font, years), CONFIG);
   };
   draw();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => element.isConnected && draw());
@@ -89,7 +89,12 @@ const summed = (years, standing, ink) => [
   line(years.filter(({ year }) => year <= standing.year), "cumulative_actual_kg", "emitted", ink("--accent"), "solid"),
 ];
 
-function layout(plot, ink, family) {
+/** Whether all masses of the years are below a tonne, which "k t" and the like cannot tell. */
+function isSmall(years) {
+  return years.every((year) => ["cumulative_allowed_kg", "cumulative_actual_kg", "actual_kg"].every((key) => (year[key] ?? 0) < 1000));
+}
+
+function layout(plot, ink, family, years) {
   const narrow = plot.clientWidth < NARROW_PX;
   return {
     barmode: "stack", bargap: 0.25, dragmode: false, hovermode: "closest",
@@ -99,6 +104,6 @@ function layout(plot, ink, family) {
     hoverlabel: { bgcolor: ink("--card"), bordercolor: ink("--line"), font: { color: ink("--ink") } },
     showlegend: true, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
     xaxis: { fixedrange: true, showgrid: false, tickformat: "d", tickangle: 0, nticks: narrow ? 4 : 8, linecolor: ink("--line") },
-    yaxis: { automargin: true, fixedrange: true, rangemode: "tozero", gridcolor: ink("--line"), zeroline: false, tickformat: "~s", ticksuffix: " t", nticks: 6 },
+    yaxis: { automargin: true, fixedrange: true, rangemode: "tozero", gridcolor: ink("--line"), zeroline: false, tickformat: isSmall(years) ? ",.3~r" : "~s", ticksuffix: " t", nticks: 6 },
   };
 }

@@ -10,21 +10,19 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
-from pydantic import Field
 
-from services.api.auth import Reader, retired_header, visible_facilities
+from services.api.auth import Reader
 from services.api.context import Context, InContext
 from services.api.http.answers import Accept, rows_answer
-from services.api.http.formats import TextFormat
 from services.api.http.intervals import IntervalLength, cut
-from services.api.http.parameters import FacilityList, Instant, Query
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Row
 from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
 from services.api.models.cbam import CbamPeriod
-from services.api.routes.answer_validators import year_validator
+from services.api.routes.asked import moment
 from services.api.routes.cbam_rows import ROWS, cbam_row
 from services.api.routes.product_sums import product_sums
+from services.api.routes.reported_year import YearQuery, asked_of_year
 from services.core.facility.model import Product
 from services.core.store.answers.buckets import Bucket
 from services.core.store.answers.facility_queries import FacilityRow
@@ -35,19 +33,6 @@ router = APIRouter(tags=["reports"])
 
 _QUARTER: Final = IntervalLength(0, 3)
 _QUARTERS: Final = 4
-
-
-class CbamQuery(Query):
-    """Parameters of ``GET /v1/reports/cbam``."""
-
-    facility: FacilityList = Field([])
-    year: int | None = Field(
-        None, ge=1970, le=2199, description="calendar year by the local time; default: this year"
-    )
-    as_of: Instant | None = Field(
-        None, description="returns what would have been reported at this time; default: now"
-    )
-    format: TextFormat = None
 
 
 @router.get(
@@ -68,25 +53,19 @@ async def get_cbam_report(
     request: Request,
     context: InContext,
     who: Reader,
-    query: Annotated[CbamQuery, FromQuery()],
+    query: Annotated[YearQuery, FromQuery()],
     accept: Accept = "",
     if_none_match: IfNoneMatch = "",
 ) -> Response:
     """List embedded emissions of goods by quarter and year."""
-    facilities = await visible_facilities(context, who, query.facility)
-    now = context.clock.now()
-    as_of = None if query.as_of is None else min(now, query.as_of)
-    now = as_of or now
-    validator = None
-    if as_of is None:
-        async with context.database.read() as connection:
-            validator = await year_validator(connection, request, facilities, query.year, now)
-        if validator.holds(if_none_match):
-            return validator.not_modified()
-    ids = [facility.id for facility in facilities]
+    now, as_of = moment(context, query.as_of)
+    of_call = await asked_of_year(context, request, who, query, now, as_of)
+    if unchanged := of_call.not_modified(if_none_match):
+        return unchanged
+    ids = [facility.id for facility in of_call.facilities]
     named = await context.database.read_in_thread(lambda c: products(c, ids, as_of))
     rows: list[Row] = []
-    for facility in facilities:
+    for facility in of_call.facilities:
         goods = [product for product in named.get(facility.id, ()) if product.cbam is not None]
         rows += await _rows(context, facility, goods, query.year, now, as_of)
     return rows_answer(
@@ -94,10 +73,7 @@ async def get_cbam_report(
         ROWS,
         accept=accept,
         name=query.format,
-        headers={
-            **retired_header(facilities, query.facility),
-            **(validator.headers if validator else {}),
-        },
+        headers=of_call.headers,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import AfterValidator, Field
 
-from services.api.auth import Reader, retired_header, visible_facilities
+from services.api.auth import Reader
 from services.api.context import InContext
 from services.api.http.answers import Accept, table_answer
 from services.api.http.columns import Table
@@ -31,6 +31,7 @@ from services.api.http.parameters import FacilityList, Instant, TimeSpan
 from services.api.http.problems import NotFound, TooManyRows
 from services.api.http.shapes import Shape
 from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
+from services.api.models.answer import Answer
 from services.api.models.electricity import ContractUse, ElectricityUse, StorageFlow
 from services.api.models.electricity_rows import (
     Part,
@@ -39,6 +40,7 @@ from services.api.models.electricity_rows import (
     use_columns,
 )
 from services.api.routes.answer_validators import emissions_validator
+from services.api.routes.asked import asked, moment
 from services.api.routes.electricity_reading import (
     FacilityElectricity,
     read_matched,
@@ -67,18 +69,12 @@ _ALL = (
 class _List:
     """What one of the calls lists."""
 
+    model: type[Answer]
     shape: Shape
     #: of a facility, in its intervals, up to an instant
     columns: Callable[[FacilityRow, MatchedElectricity, Buckets, datetime], Part]
     #: rows of one interval of a facility
     count: Callable[[Electricity], int]
-
-
-_USES_LIST = _List(shape=_USES, columns=use_columns, count=lambda _: 1)
-_CONTRACTS_LIST = _List(
-    shape=_CONTRACTS, columns=contract_columns, count=lambda e: len(e.contracts)
-)
-_STORAGE_LIST = _List(shape=_STORAGE, columns=storage_columns, count=lambda e: len(e.storage))
 
 
 def _checked(interval: str) -> str:
@@ -116,75 +112,30 @@ class ElectricityQuery(TimeSpan):
         return HOURLY if chosen.in_hour else chosen
 
 
-@router.get(
-    "/v1/electricity",
-    summary="List how electricity is supplied",
-    response_model=list[ElectricityUse],
-    responses=_USES.documented(
-        "A row for each facility and interval: the load, what contracts supply of it by the"
-        f" facility's rule of matching, and CO2 both location-based and market-based. {_ALL}",
-        NotFound,
-        TooManyRows,
+def _add_list(path: str, listing: _List, *, summary: str, description: str, text: str) -> None:
+    """Route one of the lists, which differ in their rows alone."""
+
+    async def get_rows(
+        request: Request,
+        context: InContext,
+        who: Reader,
+        query: Annotated[ElectricityQuery, FromQuery()],
+        accept: Accept = "",
+        if_none_match: IfNoneMatch = "",
+    ) -> Response:
+        return await _answer(listing, request, context, who, query, accept, if_none_match)
+
+    router.add_api_route(
+        path,
+        get_rows,
+        methods=["GET"],
+        name=f"get_{path.rpartition('/')[2]}",
+        summary=summary,
+        description=text,
+        response_model=list[listing.model],  # type: ignore[name-defined]
+        responses=listing.shape.documented(f"{description} {_ALL}", NotFound, TooManyRows)
+        | NOT_MODIFIED,
     )
-    | NOT_MODIFIED,
-)
-async def get_electricity(
-    request: Request,
-    context: InContext,
-    who: Reader,
-    query: Annotated[ElectricityQuery, FromQuery()],
-    accept: Accept = "",
-    if_none_match: IfNoneMatch = "",
-) -> Response:
-    """List loads with what is matched of them."""
-    return await _answer(_USES_LIST, request, context, who, query, accept, if_none_match)
-
-
-@router.get(
-    "/v1/electricity/contracts",
-    summary="List what contracts supply",
-    response_model=list[ContractUse],
-    responses=_CONTRACTS.documented(
-        f"A row for each contract and interval: what it has, and what the load uses of it. {_ALL}",
-        NotFound,
-        TooManyRows,
-    )
-    | NOT_MODIFIED,
-)
-async def get_contracts(
-    request: Request,
-    context: InContext,
-    who: Reader,
-    query: Annotated[ElectricityQuery, FromQuery()],
-    accept: Accept = "",
-    if_none_match: IfNoneMatch = "",
-) -> Response:
-    """List contracts with what is used of them."""
-    return await _answer(_CONTRACTS_LIST, request, context, who, query, accept, if_none_match)
-
-
-@router.get(
-    "/v1/electricity/storage",
-    summary="List what storages take and give back",
-    response_model=list[StorageFlow],
-    responses=_STORAGE.documented(
-        "A row for each storage and interval: what was charged and discharged, and what its"
-        f" charging emitted. {_ALL}",
-        NotFound,
-        TooManyRows,
-    )
-    | NOT_MODIFIED,
-)
-async def get_storage(
-    request: Request,
-    context: InContext,
-    who: Reader,
-    query: Annotated[ElectricityQuery, FromQuery()],
-    accept: Accept = "",
-    if_none_match: IfNoneMatch = "",
-) -> Response:
-    """List storages with what their charging emitted."""
-    return await _answer(_STORAGE_LIST, request, context, who, query, accept, if_none_match)
 
 
 async def _answer(
@@ -197,33 +148,33 @@ async def _answer(
     if_none_match: str,
 ) -> Response:
     """Read and match what is asked for, unless the caller has it."""
-    now = context.clock.now()
-    if query.as_of is not None:
-        now = min(now, query.as_of)
+    now, as_of = moment(context, query.as_of)
     begins, ends = query.bounds(now)
     # what lies ahead of the clock is no gap
     until = min(ends, now)
     interval = query.length(begins, ends)
-    facilities = await visible_facilities(context, who, query.facility)
-    validator = None
-    if query.as_of is None:
-        async with context.database.read() as connection:
-            validator = await emissions_validator(
-                connection,
-                request,
-                facilities,
-                begins,
-                ends,
-                # a rule may match a whole year
-                longest=2 * interval.mean + 2 * _YEAR,
-                now=now,
-            )
-    stated = await stated_electricity(context, facilities, query.as_of)
+    of_call = await asked(
+        context,
+        who,
+        query.facility,
+        as_of,
+        lambda connection, facilities: emissions_validator(
+            connection,
+            request,
+            facilities,
+            begins,
+            ends,
+            # a rule may match a whole year
+            longest=2 * interval.mean + 2 * _YEAR,
+            now=now,
+        ),
+    )
+    stated = await stated_electricity(context, of_call.facilities, as_of)
     if any(electricity.factors for _, electricity in stated):
         # the state of totals tells nothing of values by the hour that contracts alone use
-        validator = None
-    if validator is not None and validator.holds(if_none_match):
-        return validator.not_modified()
+        of_call = replace(of_call, validator=None)
+    if unchanged := of_call.not_modified(if_none_match):
+        return unchanged
     count = sum(listing.count(e) for _, e in stated) * count_about(interval, begins, until)
     if count > MAX_ROWS:
         raise TooManyRows(
@@ -236,18 +187,17 @@ async def _answer(
             buckets = cut(interval, begins, until, timezone=facility.timezone, limit=MAX_ROWS)
             if not buckets:
                 continue
-            asked = FacilityElectricity(facility=facility, stated=electricity, buckets=buckets)
-            hours = await read_matched(context, connection, asked, now=now, as_of=query.as_of)
+            of_facility = FacilityElectricity(
+                facility=facility, stated=electricity, buckets=buckets
+            )
+            hours = await read_matched(context, connection, of_facility, now=now, as_of=as_of)
             parts.append((facility, listing.columns(facility, hours, buckets, now)))
     return table_answer(
         _in_order(listing.shape, parts),
         listing.shape,
         accept=accept,
         name=query.format,
-        headers={
-            **retired_header(facilities, query.facility),
-            **(validator.headers if validator else {}),
-        },
+        headers=of_call.headers,
     )
 
 
@@ -267,3 +217,35 @@ def _in_order(shape: Shape, parts: Sequence[tuple[FacilityRow, Part]]) -> Table:
     time_us = np.concatenate([part.time_us for _, part in parts])
     table = Table.joined([shape.table(part.columns) for _, part in parts])
     return table.part(np.lexsort((rank, time_us)))
+
+
+_add_list(
+    "/v1/electricity",
+    _List(model=ElectricityUse, shape=_USES, columns=use_columns, count=lambda _: 1),
+    summary="List how electricity is supplied",
+    description="A row for each facility and interval: the load, what contracts supply of it by the"
+    " facility's rule of matching, and CO2 both location-based and market-based.",
+    text="List loads with what is matched of them.",
+)
+_add_list(
+    "/v1/electricity/contracts",
+    _List(
+        model=ContractUse,
+        shape=_CONTRACTS,
+        columns=contract_columns,
+        count=lambda e: len(e.contracts),
+    ),
+    summary="List what contracts supply",
+    description="A row for each contract and interval: what it has, and what the load uses of it.",
+    text="List contracts with what is used of them.",
+)
+_add_list(
+    "/v1/electricity/storage",
+    _List(
+        model=StorageFlow, shape=_STORAGE, columns=storage_columns, count=lambda e: len(e.storage)
+    ),
+    summary="List what storages take and give back",
+    description="A row for each storage and interval: what was charged and discharged, and what its"
+    " charging emitted.",
+    text="List storages with what their charging emitted.",
+)

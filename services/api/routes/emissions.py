@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 
-from services.api.auth import Reader, asked_slugs, retired_header, seen_facilities
+from services.api.auth import Reader, asked_slugs, seen_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, table_answer
 from services.api.http.intervals import count_about, cut
@@ -18,6 +18,7 @@ from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
 from services.api.models.emission_groups import groups_of
 from services.api.models.emissions import Emission, EmissionGroup
 from services.api.routes.answer_validators import emissions_validator
+from services.api.routes.asked import Asked, moment
 from services.api.routes.emission_rows import PAGES, ROWS, page_of, part_of, shape_of
 from services.api.routes.emission_series import columns_of, hours_then, series_of
 from services.api.routes.emissions_query import EmissionsQuery
@@ -51,9 +52,7 @@ async def get_emissions(
 ) -> Response:
     """List emissions as JSON, CSV, Arrow or Parquet, as ``Accept`` or ``format`` says."""
     shape = shape_of(query).chosen(query.fields)
-    now = context.clock.now()
-    if query.as_of is not None:
-        now = min(now, query.as_of)
+    now, as_of = moment(context, query.as_of)
     begins, ends = query.bounds(now)
     interval = query.length(begins, ends)
     after = PAGES.after(query)
@@ -66,7 +65,7 @@ async def get_emissions(
         facilities = await seen_facilities(
             connection, context, who, query.facility, revision=state.revision
         )
-        if query.as_of is None:
+        if as_of is None:
             validator = await emissions_validator(
                 connection,
                 request,
@@ -80,7 +79,7 @@ async def get_emissions(
             if validator.holds(if_none_match):
                 return validator.not_modified()
         if query.group_by in {"facility", "scope"}:
-            stated = await balances(connection, [f.slug for f in facilities], query.as_of)
+            stated = await balances(connection, [f.slug for f in facilities], as_of)
         series = await series_of(
             connection,
             context.accounts,
@@ -89,7 +88,7 @@ async def get_emissions(
             begins,
             ends,
             now=now,
-            as_of=query.as_of,
+            as_of=as_of,
             revision=state.revision,
         )
         count = sum(
@@ -114,7 +113,7 @@ async def get_emissions(
             )
             for part in series
         ]
-        is_past = query.as_of is not None
+        is_past = as_of is not None
         then = await hours_then(context, parts, interval, now) if is_past else None
         answers = []
         for part, buckets in parts:
@@ -132,8 +131,7 @@ async def get_emissions(
         name=query.format,
         headers={
             **page_headers,
-            **retired_header(facilities, query.facility),
-            **(validator.headers if validator else {}),
+            **Asked(facilities=facilities, named=query.facility, validator=validator).headers,
         },
     )
 

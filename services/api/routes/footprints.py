@@ -13,16 +13,18 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
 
-from services.api.auth import Reader, retired_header, visible_facilities
+from services.api.auth import Reader
 from services.api.context import Context, InContext
 from services.api.http.intervals import DAILY, cut
-from services.api.http.parameters import FacilityList, SlugList, TimeSpan
+from services.api.http.parameters import FacilityList, Instant, SlugList, TimeSpan
 from services.api.http.problems import InvalidRequest, NotFound, documented
 from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
 from services.api.models.footprints import Footprints, MissingFootprint, ProductFootprint
 from services.api.routes.answer_validators import emissions_validator
+from services.api.routes.asked import asked
 from services.api.routes.footprint_body import FootprintError, footprint_of
 from services.api.routes.product_sums import product_sums
+from services.core.accounting.intensity.ratio import REASONS
 from services.core.facility.model import Product
 from services.core.store.answers.buckets import Bucket
 from services.core.store.answers.facility_queries import FacilityRow
@@ -39,6 +41,12 @@ _MAX_DAYS: Final = 1100
 class FootprintsQuery(TimeSpan):
     """Parameters of ``GET /v1/footprints``."""
 
+    from_: Instant | None = Field(
+        None,
+        alias="from",
+        description="start of the reference period, inclusive; default: 365 days before `to`",
+        examples=["2026-01-01T00:00:00Z"],
+    )
     facility: FacilityList = Field([])
     product: SlugList = Field([], description="product ids; none: all", examples=[["billets"]])
 
@@ -80,21 +88,25 @@ async def get_footprints(
     """Export product footprints as JSON."""
     now = context.clock.now()
     begins, ends = query.period(now)
-    facilities = await visible_facilities(context, who, query.facility)
-    async with context.database.read() as connection:
-        validator = await emissions_validator(
+    of_call = await asked(
+        context,
+        who,
+        query.facility,
+        None,
+        lambda connection, facilities: emissions_validator(
             connection, request, facilities, begins, ends, longest=2 * DAILY.mean, now=now
-        )
-    if validator.holds(if_none_match):
-        return validator.not_modified()
-    ids = [facility.id for facility in facilities]
+        ),
+    )
+    if unchanged := of_call.not_modified(if_none_match):
+        return unchanged
+    ids = [facility.id for facility in of_call.facilities]
     named = await context.database.read_in_thread(lambda c: products(c, ids, None))
     unknown = set(query.product) - {p.id for parts in named.values() for p in parts}
     if unknown:
         raise NotFound(f"There is no product {min(unknown)}; facility files name products.")
     footprints: list[ProductFootprint] = []
     missing: list[MissingFootprint] = []
-    for facility in facilities:
+    for facility in of_call.facilities:
         chosen = [
             product
             for product in named.get(facility.id, ())
@@ -105,7 +117,7 @@ async def get_footprints(
     return Response(
         body.model_dump_json(by_alias=True, exclude_none=True),
         media_type="application/json",
-        headers={**retired_header(facilities, query.facility), **validator.headers},
+        headers=of_call.headers,
     )
 
 
@@ -127,6 +139,7 @@ async def _add(
     period = Bucket(begins=days[0].begins, ends=days[-1].ends)
     for product in chosen:
         if sums is None:
+            missing.append(_missing(facility, product, "no-sources", REASONS["no-sources"]))
             continue
         product_sum = sums.sum_of(product, period)
         sources = [listed.source.id for listed, _ in product_sum.shared]
@@ -141,11 +154,8 @@ async def _add(
         try:
             footprints.append(footprint_of(facility, product, period, sums, product_sum, used, now))
         except FootprintError as error:
-            missing.append(
-                MissingFootprint(
-                    facility=facility.slug,
-                    product=product.id,
-                    code=error.code,
-                    reason=str(error),
-                )
-            )
+            missing.append(_missing(facility, product, error.code, str(error)))
+
+
+def _missing(facility: FacilityRow, product: Product, code: str, reason: str) -> MissingFootprint:
+    return MissingFootprint(facility=facility.slug, product=product.id, code=code, reason=reason)

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from pydantic import AfterValidator, Field
 from starlette.concurrency import run_in_threadpool
 
-from services.api.auth import Reader, retired_header, visible_facilities
+from services.api.auth import Reader
 from services.api.context import Context, InContext
 from services.api.http.answers import Accept, table_answer
 from services.api.http.formats import Format
@@ -24,6 +24,7 @@ from services.api.http.shapes import Row
 from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
 from services.api.models.intensity import ProductIntensity
 from services.api.routes.answer_validators import emissions_validator
+from services.api.routes.asked import asked, moment
 from services.api.routes.intensity_batches import BATCHES_SINCE, batch_rows
 from services.api.routes.intensity_rows import ROWS, intensity_row
 from services.api.routes.product_sums import product_sums
@@ -85,30 +86,25 @@ async def get_intensity(
     if_none_match: IfNoneMatch = "",
 ) -> Response:
     """List what is emitted by unit of products, as JSON, CSV, Arrow or Parquet."""
-    now = context.clock.now()
-    as_of = None if query.as_of is None else min(now, query.as_of)
-    now = as_of or now
+    now, as_of = moment(context, query.as_of)
     begins, ends = query.bounds(now)
     interval = None if query.interval == BATCH else parse(query.interval)
     if interval is None and as_of is not None:
         raise InvalidRequest("as_of: only hours are versioned; use an interval of whole hours")
-    facilities = await visible_facilities(context, who, query.facility)
-    validator = None
-    if as_of is None:
-        async with context.database.read() as connection:
-            validator = await emissions_validator(
-                connection,
-                request,
-                facilities,
-                begins,
-                ends,
-                # a batch may run on
-                longest=BATCHES_SINCE if interval is None else 2 * interval.mean,
-                now=now,
-            )
-        if validator.holds(if_none_match):
-            return validator.not_modified()
-    ids = [facility.id for facility in facilities]
+    # a batch may run on
+    longest = BATCHES_SINCE if interval is None else 2 * interval.mean
+    of_call = await asked(
+        context,
+        who,
+        query.facility,
+        as_of,
+        lambda connection, facilities: emissions_validator(
+            connection, request, facilities, begins, ends, longest=longest, now=now
+        ),
+    )
+    if unchanged := of_call.not_modified(if_none_match):
+        return unchanged
+    ids = [facility.id for facility in of_call.facilities]
     named = await context.database.read_in_thread(lambda c: products(c, ids, as_of))
     chosen = {
         facility_id: [p for p in of_facility if not query.product or p.id in query.product]
@@ -125,7 +121,7 @@ async def get_intensity(
             " interval, a shorter time span or fewer products."
         )
     rows: list[Row] = []
-    for facility in facilities:
+    for facility in of_call.facilities:
         if chosen.get(facility.id):
             rows += (
                 await batch_rows(context, facility, chosen[facility.id], (begins, until), now)
@@ -140,10 +136,7 @@ async def get_intensity(
         ROWS,
         accept=accept,
         name=query.format,
-        headers={
-            **retired_header(facilities, query.facility),
-            **(validator.headers if validator else {}),
-        },
+        headers=of_call.headers,
     )
 
 

@@ -22,6 +22,7 @@ from services.api.http.problems import NotFound
 from services.api.http.shapes import Row, Shape
 from services.api.models.pathway import PathStanding, PathYear
 from services.api.routes import pathway_groups
+from services.api.routes.asked import moment
 from services.api.routes.pathway_balance import balance_row, counting_row, removed_row
 from services.api.routes.pathway_groups import DatedPeak, ScopeStanding, standing
 from services.api.routes.pathway_organisation import organisation_standings
@@ -153,9 +154,7 @@ async def _groups(
     context: InContext, who: Reader, query: PathwayQuery
 ) -> tuple[list[FacilityRow], list[_Group], datetime]:
     """Read the paths that are asked for, by row of the answer."""
-    now = context.clock.now()
-    as_of = None if query.as_of is None else min(now, query.as_of)
-    now = as_of or now
+    now, as_of = moment(context, query.as_of)
     if query.organisation is not None:
         facilities, standings = await organisation_standings(
             context, who, query.organisation, scope=query.scope, now=now, as_of=as_of

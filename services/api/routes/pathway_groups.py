@@ -96,11 +96,13 @@ def reason(parts: Sequence[ScopeStanding], total: Progress | None) -> str | None
         names = ", ".join(f"{r.facility.slug} {r.stated.spec.base.year}" for r in lacking)
         return (
             f"nothing is known yet of the base year ({names}): it is told once the year is over and"
-            " all its hours are closed; or state its tonnes in the facility file"
+            " all its hours are closed; or state its tonnes in the file of the path"
         )
     why = []
-    if any(part.missing for part in parts):
-        why.append("no gap is told: nothing is known of missing_years")
+    missing = sorted({year for part in parts for year in part.missing})
+    if missing:
+        years = ", ".join(map(str, missing))
+        why.append(f"no gap is told: nothing is known of {years}; state past years under actual")
     elif total.gap_kg is None:
         little = ", ".join(
             f"{100 * (of_year.known_share or 0):.3g} % of {part.reading.facility.slug} {year}"

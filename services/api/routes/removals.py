@@ -21,6 +21,7 @@ from services.api.http.parameters import FacilityList, Instant, TimeSpan
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Row, Shape
 from services.api.models.removals import RemovalEntry
+from services.api.routes.asked import moment
 from services.api.routes.removal_reading import MeasuredRemovals, measured_removals
 from services.core.facility.pathway import T_KG
 from services.core.facility.removals import Credit, StatedRemoval
@@ -75,17 +76,15 @@ async def get_removals(
 ) -> Response:
     """List what stands beside emissions."""
     facilities = await visible_facilities(context, who, query.facility)
-    now = context.clock.now()
-    if query.as_of is not None:
-        now = min(now, query.as_of)
+    now, as_of = moment(context, query.as_of)
     asked = query.model_copy(update={"from_": query.from_ or (query.to or now) - _YEAR})
     begins, ends = _whole_hours(*asked.bounds(now))
     rows: list[Row] = []
     async with context.database.read() as connection:
-        stated = await balances(connection, [f.slug for f in facilities], query.as_of)
+        stated = await balances(connection, [f.slug for f in facilities], as_of)
         for facility in facilities:
             measured = await measured_removals(
-                context, connection, facility, [begins, ends], now, as_of=query.as_of
+                context, connection, facility, [begins, ends], now, as_of=as_of
             )
             zone = ZoneInfo(facility.timezone)
             rows += [

@@ -9,18 +9,18 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
 
-from services.api.auth import Reader, retired_header, visible_facilities
+from services.api.auth import Reader
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
-from services.api.http.formats import TextFormat
-from services.api.http.parameters import FacilityList, Instant, Query, SourceList
+from services.api.http.parameters import SourceList
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Shape
 from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
 from services.api.models.bands import kg
 from services.api.models.emissions import Report
-from services.api.routes.answer_validators import year_validator
+from services.api.routes.asked import moment
 from services.api.routes.removal_reading import BesidePeriod, beside_periods
+from services.api.routes.reported_year import YearQuery, asked_of_year
 from services.core.store.answers.reported_periods import ReportedPeriod, reported_year
 
 router = APIRouter(tags=["reports"])
@@ -28,21 +28,10 @@ router = APIRouter(tags=["reports"])
 _ROWS = Shape(Report)
 
 
-class ReportsQuery(Query):
+class ReportsQuery(YearQuery):
     """Parameters of ``GET /v1/reports``."""
 
-    facility: FacilityList = Field([])
     source: SourceList = Field([])
-    year: int | None = Field(
-        None,
-        ge=1970,
-        le=2199,
-        description="calendar year by the time that reports are cut by; default: this year",
-    )
-    as_of: Instant | None = Field(
-        None, description="returns what would have been reported at this time; default: now"
-    )
-    format: TextFormat = None
 
 
 @router.get(
@@ -69,17 +58,11 @@ async def get_reports(
     if_none_match: IfNoneMatch = "",
 ) -> Response:
     """List what a rule's report contains; sources without a rule are left out."""
-    facilities = await visible_facilities(context, who, query.facility)
-    now = context.clock.now()
-    as_of = None if query.as_of is None else min(now, query.as_of)
-    now = as_of or now
-    validator = None
-    if as_of is None:
-        async with context.database.read() as connection:
-            validator = await year_validator(connection, request, facilities, query.year, now)
-        if validator.holds(if_none_match):
-            return validator.not_modified()
-    slugs = [facility.slug for facility in facilities]
+    now, as_of = moment(context, query.as_of)
+    of_call = await asked_of_year(context, request, who, query, now, as_of)
+    if unchanged := of_call.not_modified(if_none_match):
+        return unchanged
+    slugs = [facility.slug for facility in of_call.facilities]
     periods = await context.database.read_in_thread(
         lambda connection: reported_year(connection, slugs, query.year, now, as_of)
     )
@@ -91,7 +74,7 @@ async def get_reports(
     chosen = [p for p in periods if not query.source or p.source in query.source]
     beside = await beside_periods(
         context,
-        facilities,
+        of_call.facilities,
         {(period.facility, period.begins, period.ends) for period in chosen},
         now,
         as_of=as_of,
@@ -102,10 +85,7 @@ async def get_reports(
         _ROWS,
         accept=accept,
         name=query.format,
-        headers={
-            **retired_header(facilities, query.facility),
-            **(validator.headers if validator else {}),
-        },
+        headers=of_call.headers,
     )
 
 

@@ -39,8 +39,8 @@ class Hours:
     today: date
     #: kg per kWh by factor and hour; NaN where none holds
     factors: Mapping[str, Floats]
-    #: kWh by channel and hour; 0 where nothing is known. Below zero it supplies nothing: a plant that
-    #: draws power at night
+    #: kWh by channel and hour; 0 where nothing is known. Below zero it supplies nothing, such as a
+    #: plant that draws power at night
     amounts: Mapping[str, Floats]
 
     def from_day(self, day: date | None) -> Booleans:

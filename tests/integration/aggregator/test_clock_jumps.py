@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from services.aggregator.base_years import BaseYears
 from services.aggregator.loop import Loop
 from services.aggregator.packing import Packing
 from services.aggregator.retention import Retention
@@ -83,6 +84,7 @@ class Bench:
             retention=Retention(0),
             packing=Packing(0),
             summing=Summing(),
+            base_years=BaseYears(),
         )
         database_time.adopt(self.plant.connection, "aggregator", self.steady)
 

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from services.aggregator import tick as ticking
+from services.aggregator.base_years import BaseYears
 from services.aggregator.loop import Loop
 from services.aggregator.packing import Packing
 from services.aggregator.pieces import Pieces
@@ -91,6 +92,7 @@ def test_a_reading_waits_for_one_turn_of_the_busy_one_at_most(
         retention=Retention(0),
         packing=Packing(0),
         summing=Summing(),
+        base_years=BaseYears(),
         monotonic=costs,
     )
     facilities = dict(plant.rows("SELECT slug, id FROM facility"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from services.aggregator.base_years import BaseYears
 from services.aggregator.loop import Loop
 from services.aggregator.packing import Packing
 from services.aggregator.retention import Retention
@@ -79,6 +80,7 @@ def test_versions_that_come_while_it_jumps_are_dated_right(
         retention=Retention(0),
         packing=Packing(0),
         summing=Summing(),
+        base_years=BaseYears(),
     )
     began = datetime.now(UTC)
 

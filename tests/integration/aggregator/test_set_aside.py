@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from services.aggregator import tick as ticking
+from services.aggregator.base_years import BaseYears
 from services.aggregator.loop import Loop
 from services.aggregator.packing import Packing
 from services.aggregator.retention import Retention
@@ -71,6 +72,7 @@ class Works:
             retention=Retention(0),
             packing=Packing(0),
             summing=Summing(),
+            base_years=BaseYears(),
         )
         rows = self.plant.rows(
             "SELECT f.slug || '/' || s.slug, s.id FROM source s"
@@ -167,6 +169,7 @@ def test_a_source_that_fails_is_set_aside_and_all_others_go_on(works: Works) -> 
         retention=Retention(0),
         packing=Packing(0),
         summing=Summing(),
+        base_years=BaseYears(),
     )
     works.report(5)
     works.settle()

@@ -279,4 +279,7 @@ async def test_too_little_known_tells_no_gap_and_says_why(
     (known,) = await standings(client, facility="works", scope=2)
     assert (known["reason"], known["rate_known_share"]) == (None, 1)
     (missing,) = await standings(client, facility="works", scope=1)
-    assert missing["reason"] == "no gap is told: nothing is known of missing_years"
+    assert missing["reason"] == (
+        f"no gap is told: nothing is known of {', '.join(missing['missing_years'].split())};"
+        " state past years under actual"
+    )

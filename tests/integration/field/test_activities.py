@@ -164,19 +164,31 @@ def test_a_wrong_bill_is_withdrawn_and_the_right_one_counts(
     office: FieldBench, tmp_path: Path
 ) -> None:
     people = as_login(office.url, "tonne_admin")
-    withdraw = ("activities", "withdraw", "B-1", "--facility", "office", "--reason", "slip", "--yes")
+    withdraw = (
+        "activities",
+        "withdraw",
+        "B-1",
+        "--facility",
+        "office",
+        "--reason",
+        "slip",
+        "--yes",
+    )
     header, wrong, *_, other = _BILLS.splitlines()
     beside = "B-0,books.heat,2026-02-01,,7,kWh,"
-    wrong = wrong.replace("2.8", "28")
-    assert imported(office, tmp_path, "\n".join([header, wrong, beside, other])).code == 0
+    slipped = f"{header}\n{wrong.replace('2.8', '28')}\n{beside}\n{other}"
+    assert imported(office, tmp_path, slipped).code == 0
     office.settle(_NOW)
     told = imported(office, tmp_path, _BILLS)
     assert "tonne activities withdraw 'B-1' --facility office" in told.said
-    assert "has no activity 'B-9'" in tonne(people, *("B-9" if w == "B-1" else w for w in withdraw)).said
+    assert (
+        "has no activity 'B-9'"
+        in tonne(people, *("B-9" if w == "B-1" else w for w in withdraw)).said
+    )
     assert "withdrawn: B-1, 28 readings" in tonne(people, *withdraw).said
     assert "'B-1' was withdrawn on" in tonne(people, *withdraw).said
     # the same file again brings nothing back
-    again = imported(office, tmp_path, "\n".join([header, wrong, beside, other]))
+    again = imported(office, tmp_path, slipped)
     assert "stored 0 activity amounts, 3 there already" in again.said
     refused = imported(office, tmp_path, _BILLS)
     assert "was withdrawn on" in refused.said

@@ -61,8 +61,8 @@ def balance(
     """Hold what was removed in a year against what was emitted in it.
 
     Only what is stored for good counts as removed. Removals go before credits. ``is_settled``: the
-    year is over, and enough of it is known: else what is still emitted, or is not known, might leave
-    it above the residual.
+    year is over, and enough of it is known: else what is still emitted, or is not known, might
+    leave it above the residual.
     """
     if path.neutral_year is None or year < path.neutral_year:
         return Balance(
