@@ -58,11 +58,13 @@ class AlertmanagerChannel:
 def alert_of(message: Message, now: datetime) -> dict[str, Any]:
     """Return a message as Alertmanager's ``postableAlert``."""
     starts, ends = _period(message, now)
+    source = {} if message.link is None else {"generatorURL": message.link}
     return {
         "labels": _labels(message),
         "annotations": _annotations(message),
         "startsAt": rfc3339(starts),
         "endsAt": rfc3339(ends),
+        **source,
     }
 
 
@@ -77,7 +79,7 @@ def _labels(message: Message) -> dict[str, str]:
 def _annotations(message: Message) -> dict[str, str]:
     annotations = {
         name: str(value)
-        for name, value in message.body.items()
+        for name, value in message.details.items()
         if name not in _LABELS and isinstance(value, str | int | float) and value != ""
     }
     return {**annotations, "summary": wording.headline(message), "key": message.key}

@@ -62,6 +62,7 @@ async def _run(settings: Settings, channel_to: Callable[[str], Channel], clock: 
         clock=clock,
         progress=ProgressReporter("notify"),
         mails=settings.smtp_url is not None,
+        public_url=settings.public_url,
     )
     loop = asyncio.get_running_loop()
 

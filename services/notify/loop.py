@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import psycopg
 import structlog
@@ -44,13 +45,18 @@ class Notifier:
         clock: SteadyTime,
         progress: ProgressReporter,
         mails: bool = True,
+        public_url: str | None = None,
     ) -> None:
-        """Create it; ``channel_to`` opens a channel to a target; ``mails``: mail is configured."""
+        """Create it; ``channel_to`` opens a channel to a target; ``mails``: mail is configured.
+
+        ``public_url``: where people reach the dashboard, which messages link to.
+        """
         self._url = database_url
         self._channel_to = channel_to
         self._clock = clock
         self._progress = progress
         self._mails = mails
+        self._public_url = public_url
         self._pulse = Pulse(clock)
         self._recipients = Recipients()
         self._revision = -1
@@ -146,6 +152,7 @@ class Notifier:
                 pulse=self._pulse,
                 clock=self._clock,
                 recipients=lambda: self._recipients,
+                link=self._link,
             )
         except Exception as error:  # noqa: BLE001 - it is logged there, and others go on
             self._suspended.suspend(target, error)
@@ -166,6 +173,12 @@ class Notifier:
         del self._workers[target]
         await outbox.release(target)
         self._look.set()
+
+    def _link(self, facility: str) -> str | None:
+        """Return the address of the page that shows a facility."""
+        if self._public_url is None:
+            return None
+        return f"{self._public_url.rstrip('/')}/?{urlencode({'facility': facility})}"
 
     async def _follow_clock(self, connection: psycopg.AsyncConnection[Any], outbox: Outbox) -> None:
         """Make postponed messages due if the clock jumped: they were dated by a wrong time."""

@@ -51,8 +51,11 @@ class Worker:
         pulse: Pulse,
         clock: Clock,
         recipients: Callable[[], Recipients],
+        link: Callable[[str], str | None],
     ) -> None:
+        """Create it; ``link``: from a facility's id to the page that shows it."""
         self._target = target
+        self._link = link
         self._kind = kind_of(target)
         self._channel = channel
         self._outbox = outbox
@@ -144,6 +147,9 @@ class Worker:
             facility=row.facility,
             body=row.body,
             created_at=row.created_at,
+            facility_name=row.facility_name,
+            timezone=row.timezone,
+            link=self._link(row.facility),
             secret_env=entry.secret_env,
             may_sign=recipients.may_sign(row.facility, entry.secret_env),
         )
@@ -190,7 +196,12 @@ class Worker:
         if delivered:
             await self._outbox.mark_delivered([row.id for row in delivered])
             self._pace.record_success()
-            if self._postponed:
+            if any(row.kind == TEST for row in delivered):
+                # somebody mended something: what a notifier before this one postponed, or what was
+                # refused by itself, is tried too
+                await self._outbox.all_due_now(self._target)
+                self._postponed.clear()
+            elif self._postponed:
                 await self._outbox.due_now(self._postponed)
                 self._postponed.clear()
         for row in delivered:

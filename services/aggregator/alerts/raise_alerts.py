@@ -58,6 +58,8 @@ class _Message:
     shown: Row
     spec: Mapping[str, Any]
     names: WatchedNames
+    #: in the minute of the transition; None: unknown, or nothing was evaluated
+    present_value: float | None
 
 
 class AlertChanges:
@@ -69,8 +71,18 @@ class AlertChanges:
         self._changed: list[Row] = []
         self._messages: list[_Message] = []
 
-    def add(self, old: Row | None, row: Row, threshold: Threshold, names: WatchedNames) -> None:
-        """Take over an alert as it is now; ``old``: as it was, None: it is new."""
+    def add(
+        self,
+        old: Row | None,
+        row: Row,
+        threshold: Threshold,
+        names: WatchedNames,
+        present_value: float | None = None,
+    ) -> None:
+        """Take over an alert as it is now; ``old``: as it was, None: it is new.
+
+        ``present_value``: of what is watched, in the minute of the transition.
+        """
         if old == row:
             return
         row["data_version"] = self._version
@@ -86,7 +98,12 @@ class AlertChanges:
             kinds = [(_kind(row), {})]
         self._messages += [
             _Message(
-                row=row, kind=kind, shown={**row, **as_it_was}, spec=spec(threshold), names=names
+                row=row,
+                kind=kind,
+                shown={**row, **as_it_was},
+                spec=spec(threshold),
+                names=names,
+                present_value=None if as_it_was else present_value,
             )
             for kind, as_it_was in kinds
         ]
@@ -122,11 +139,12 @@ class AlertChanges:
     def _outbox_row(self, message: _Message) -> Row:
         lane, alert_id = f"{self._plan.slug}/{message.spec['id']}", message.row["id"]
         shown = {**message.shown, "id": alert_id}
+        body = alert_body(shown, message.spec, message.names)
         return {
             "kind": message.kind,
             "lane": lane,
             "alert_id": alert_id,
-            "body": message_body(alert_body(shown, message.spec, message.names)),
+            "body": message_body({**body, "present_value": message.present_value}),
             "key": f"{lane}/{alert_id}/{self._version}/{message.kind}",
         }
 
@@ -166,12 +184,13 @@ def reconcile_alerts(
             changes.add(row, present, evaluated.spec, evaluated.names)
         for known, episode in result.same:
             row = rows[threshold_id][known.key]
-            changes.add(
-                row, _present(row, evaluated, episode, outlooks), evaluated.spec, evaluated.names
-            )
+            present = _present(row, evaluated, episode, outlooks)
+            value = _newest_value(evaluated, episode, outlooks)
+            changes.add(row, present, evaluated.spec, evaluated.names, value)
         for episode in result.new:
             present = _present(_blank(plan, evaluated), evaluated, episode, outlooks)
-            changes.add(None, present, evaluated.spec, evaluated.names)
+            value = _newest_value(evaluated, episode, outlooks)
+            changes.add(None, present, evaluated.spec, evaluated.names, value)
     changes.write(connection)
 
 
@@ -263,6 +282,12 @@ def _present(row: Row, watched: Watched, episode: Episode, outlooks: Outlooks) -
             "room": None if value is None else watched.spec.limit - value,
         }
     return alert
+
+
+def _newest_value(watched: Watched, episode: Episode, outlooks: Outlooks) -> float | None:
+    """Return the value in the minute of the newest transition, if it was evaluated now."""
+    latest = outlooks.get((watched.id, episode.resolved or episode.newest.minute))
+    return None if latest is None else latest.evaluation.value
 
 
 def _state(episode: Episode) -> str:

@@ -159,6 +159,12 @@ class Settings(BaseSettings):
         pattern=r"^[^\s@<>]+@[A-Za-z0-9.-]+$",
         description="sender of that mail",
     )
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s?#]+$",
+        description="address of the API and its dashboard as people reach it, such as"
+        " `https://tonne.example.org`; notifications link to it, without it they have no link",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least level that is logged"
     )

@@ -55,6 +55,9 @@ def test_a_breach_is_told_to_everybody_once_and_its_end_after_it(watch: Make) ->
     lanes = works.rows("SELECT DISTINCT lane, count(DISTINCT key) FROM outbox GROUP BY lane")
     assert lanes == [("works/high", 2)]
     body = works.rows("SELECT body FROM outbox WHERE kind = 'firing' LIMIT 1")[0][0]
+    ends = works.rows("SELECT body FROM outbox WHERE kind = 'resolved' LIMIT 1")[0][0]
+    values = [b[name] for b in (body, ends) for name in ("value", "present_value")]
+    assert values == pytest.approx([30, 30, 30, 14])
     assert body["message"] == "too much"
     assert body["limit"] == 20
     assert body["severity"] == "critical"
@@ -128,6 +131,7 @@ def test_late_data_that_shows_a_breach_tells_it_and_its_end(watch: Make) -> None
     firing = works.rows("SELECT body FROM outbox WHERE kind = 'firing' AND target = 'mqtt'")[0][0]
     assert firing["state"] == "firing"
     assert "resolved_at" not in firing
+    assert "present_value" not in firing, "of the end, not of the breach"
 
 
 @pytest.mark.parametrize("table", ["alert_transition", "threshold_state", "alert", "outbox"])

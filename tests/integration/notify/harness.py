@@ -135,6 +135,7 @@ async def notifier(
         channel_to=through(ways(read, resolver, clock)),
         clock=clock,
         progress=ProgressReporter("notify"),
+        public_url=read.public_url,
     )
     task = asyncio.create_task(working.run())
     try:

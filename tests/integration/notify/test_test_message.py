@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from services.core.store.alerts import outbox
 from tests.integration.notify.harness import Make, notifier, until
 from tests.receivers import Webhook
 from tests.services import as_login, free_port
@@ -78,6 +79,27 @@ async def test_a_recipient_that_rests_is_tried_by_a_test_and_then_hears_everythi
         await until(lambda: len(hook.taken) == 3, "what waited is told")
     assert hook.taken[0]["kind"] == "test"
     assert {body.get("threshold") for body in hook.taken[1:]} == {"high", "other"}
+
+
+async def test_a_test_frees_what_a_notifier_before_this_one_postponed(
+    make: Make, hook: Webhook
+) -> None:
+    hook.answers = [400, 503]
+    works = make(f"[{{mqtt: false}}, {{webhook: '{hook.url}'}}]")
+    works.tell("firing", threshold="refused")
+    async with notifier(works.url, public_url="https://tonne.example.org"):
+        await until(lambda: works.outbox()[0][1] == 1, "it was refused by itself, for an hour")
+        works.tell("firing", threshold="away", started_at="2026-11-24T11:02:00.000Z")
+        await until(lambda: works.outbox()[1][1] == 1, "the receiver was away")
+    works.connection.execute("UPDATE outbox SET next_try_at = now() + interval '10 minutes'")
+    async with notifier(works.url, public_url="https://tonne.example.org/"):
+        outbox.enqueue_test(works.connection, "works", kinds=(), by="a test")
+        await until(lambda: works.waiting() == 0, "both are told after the test")
+    assert [body["kind"] for body in hook.taken] == ["test", "firing", "firing"]
+    (away,) = (body for body in hook.taken if body.get("threshold") == "away")
+    assert away["started_at_local"] == "2026-11-24T12:02:00+01:00"
+    assert (away["facility_name"], away["timezone"]) == ("Works", "Europe/Vienna")
+    assert away["link"] == "https://tonne.example.org/?facility=works"
 
 
 async def test_a_receivers_answer_commands_no_terminal(make: Make, hook: Webhook) -> None:

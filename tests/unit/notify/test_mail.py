@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from services.notify.mail import mail_of
@@ -39,6 +42,36 @@ def test_names_and_the_unit_are_in_the_body() -> None:
     text = mail_of(told, "a@example.org", "tonne@example.org").get_content()
     assert "source name: Kiln 1\n" in text
     assert "unit: kg\n" in text
+
+
+def test_what_a_person_needs_is_said_first() -> None:
+    body = {
+        "source_name": "Kiln 1",
+        "unit": "kg",
+        "direction": "above",
+        "present_value": 12_500.25,
+        "started_at": "2026-11-24T11:02:00.000Z",
+        "resolved_at": "2026-11-24T23:30:00.000Z",
+    }
+    known = {
+        "facility_name": "Linz works",
+        "timezone": "Europe/Vienna",
+        "link": "https://tonne.example.org/?facility=linz",
+    }
+    told = replace(message("resolved", **body), **known)
+    text = mail_of(told, "a@example.org", "tonne@example.org").get_content()
+    assert (
+        "\nLinz works: Kiln 1\n"
+        "total of 1h: 12 345.5 kg when it fired, limit above 12 000 kg\n"
+        "now: 12 500.25 kg\n"
+        "since 2026-11-24 12:02 (Europe/Vienna)\n"
+        "until 2026-11-25 00:30 (Europe/Vienna)\n"
+        "https://tonne.example.org/?facility=linz\n"
+    ) in text
+    told_to_programs = json.loads(told.payload())
+    assert told_to_programs["resolved_at_local"] == "2026-11-25T00:30:00+01:00"
+    assert told_to_programs["resolved_at"] == body["resolved_at"]
+    assert told_to_programs.items() >= known.items()
 
 
 def test_a_server() -> None:

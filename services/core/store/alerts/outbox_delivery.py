@@ -29,7 +29,8 @@ WHERE delivered_at IS NULL AND abandoned_at IS NULL AND next_try_at <= now()
 
 # In order: a message waits until the one before it in its lane is delivered.
 _DUE = """
-SELECT o.id, f.slug AS facility, o.kind, o.target, o.body, o.key, o.created_at, o.tries
+SELECT o.id, f.slug AS facility, f.name AS facility_name, f.timezone, o.kind, o.target, o.body,
+       o.key, o.created_at, o.tries
 FROM outbox o JOIN facility f ON f.id = o.facility_id
 WHERE o.target = %(target)s AND o.delivered_at IS NULL AND o.abandoned_at IS NULL
   AND o.next_try_at <= now() AND o.id <> ALL(%(busy)s)
@@ -57,6 +58,12 @@ UPDATE outbox SET next_try_at = clock_timestamp()
 WHERE id = ANY(%s) AND delivered_at IS NULL AND abandoned_at IS NULL
 """
 
+_ALL_DUE_NOW = """
+UPDATE outbox SET next_try_at = clock_timestamp()
+WHERE target = %s AND delivered_at IS NULL AND abandoned_at IS NULL
+  AND next_try_at > clock_timestamp()
+"""
+
 # A retry is never postponed for longer than a recipient can be paused, and a first try not at all:
 # what is due later was dated by a clock that was ahead.
 _DUE_AGAIN = """
@@ -77,7 +84,8 @@ UPDATE outbox SET abandoned_at = clock_timestamp(), last_error = %(reason)s WHER
 
 # The newest delivered message of each lane, where its alert fires or resolved lately.
 _REPEATABLE = """
-SELECT o.id, f.slug AS facility, o.kind, o.target, o.body, o.key, o.created_at, o.tries
+SELECT o.id, f.slug AS facility, f.name AS facility_name, f.timezone, o.kind, o.target, o.body,
+       o.key, o.created_at, o.tries
 FROM (
     SELECT DISTINCT ON (lane) * FROM outbox
     WHERE target = %(target)s AND delivered_at IS NOT NULL AND alert_id IS NOT NULL
@@ -115,6 +123,9 @@ class Row:
 
     id: int
     facility: str
+    facility_name: str
+    #: IANA name, of the facility
+    timezone: str
     kind: str
     target: str
     body: dict[str, Any]
@@ -176,6 +187,10 @@ class Outbox:
     async def due_now(self, ids: Collection[int]) -> None:
         """Retry messages at once, if they are still pending."""
         await self._connection.execute(_DUE_NOW, (list(ids),))
+
+    async def all_due_now(self, target: str) -> None:
+        """Retry at once whatever waits for a target, whoever postponed it, and why."""
+        await self._connection.execute(_ALL_DUE_NOW, (target,))
 
     async def due_again(self, *, max_s: float) -> int:
         """Make due what is postponed for more than ``max_s``, or was never tried; return how many.
