@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.core.store.answers import answer_states
+from services.core.store.answers import answer_states, newest_hours
 from services.core.store.readings import history_arrays
 from tests.integration.aggregator.plant import Plant, Reading, instant
 
@@ -50,3 +50,19 @@ def test_the_state_of_answers_is_found_by_index(plant: Plant) -> None:
         assert "Seq Scan on touched" not in found
     assert "alert_open_idx" in live
     assert "alert_comment_alert_id_idx" in live
+
+
+def test_sums_and_newest_hours_are_found_by_source(plant: Plant) -> None:
+    asked = {
+        "sources": list(plant.sources.values()),
+        "first": START - 365 * DAY,
+        "last": START,
+        "hours_since": START - 3 * DAY,
+        "minute": START,
+    }
+    by_day = plan(plant, newest_hours._BY_DAY, **asked)
+    by_month = plan(plant, newest_hours._BY_MONTH, **asked)
+    for found, tables in ((by_day, ("day", "hour")), (by_month, ("month", "day", "hour"))):
+        for table in tables:
+            assert f"emission_{table}_pkey" in found, found
+        assert "Seq Scan on emission" not in found

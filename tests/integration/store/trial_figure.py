@@ -176,11 +176,24 @@ _COLUMN = """\
     )
 """
 
-#: The view names every figure: it is made when all of them have their columns.
+#: The view and packed sums name every figure: they are made when all of them have their columns.
 _VIEW = """\
     from services.core.store.schema import ddl
+    from services.core.store.schema.sum_tables import PACKED_SUM
 
     ddl.create_views(op.get_bind())
+    for table in ("emission_day", "emission_month"):
+        op.drop_column(table, "packed")
+        op.add_column(
+            table,
+            sa.Column(
+                "packed",
+                sa.LargeBinary(),
+                sa.Computed(PACKED_SUM, persisted=True),
+                nullable=False,
+                comment="all of it as one value, for answers",
+            ),
+        )
 """
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from services.core.store.answers.buckets import Buckets
 from services.core.store.answers.hour_columns import AGGREGATES, HourColumns, received
-from services.core.store.answers.summed_periods import PACK_SUMS, StoredSums, are_months
+from services.core.store.answers.summed_periods import StoredSums, are_months
 from services.core.store.database.arrays import binary_row
 from services.core.store.emissions.hours_as_known import COLUMNS
 from services.core.store.packing import opened
@@ -30,64 +30,52 @@ _DAYS: Final = 3
 #: Sources whose hours of these days may be in memory at a time.
 _MAX_SOURCES: Final = 2_500
 
-_IN_SPAN: LiteralString = (
-    "source_id = its_id AND begins >= {since} AND begins < %(last)s AND ends <= %(last)s"
+#: The sums of one source from ``{since}`` on.
+_OF_SOURCE: LiteralString = """
+CROSS JOIN LATERAL (
+    SELECT min(begins) AS since, max(ends) AS upto, string_agg(packed, '') AS packed FROM {table}
+    WHERE source_id = its_id AND begins >= {since} AND begins < %(last)s AND ends <= %(last)s)"""
+_OF_MONTHS: LiteralString = (
+    _OF_SOURCE.replace("{table}", "emission_month").replace("{since}", "%(first)s") + " m"
 )
-_FIRST: LiteralString = (
-    "(SELECT begins FROM {table} WHERE " + _IN_SPAN + " ORDER BY begins LIMIT 1)"  # noqa: S608
-)
-_LAST: LiteralString = (
-    "(SELECT ends FROM {table} WHERE " + _IN_SPAN + " ORDER BY begins DESC LIMIT 1)"  # noqa: S608
+_NO_MONTHS: LiteralString = """
+CROSS JOIN (VALUES (NULL::timestamptz, NULL::timestamptz, NULL::bytea)) m(since, upto, packed)"""
+_OF_DAYS: LiteralString = (
+    _OF_SOURCE.replace("{table}", "emission_day").replace("{since}", "coalesce(m.upto, %(first)s)")
+    + " d"
 )
 
 
-def _statement(*, by_month: bool) -> LiteralString:
+def _statement(months: LiteralString) -> LiteralString:
     """Return the SQL of months, days, sources with earlier hours, packing horizon and hours.
 
     Days are those after the last month of a source, hours those after its last day; earlier hours
-    lie before the first of both. OFFSET: each source is looked up by itself, whatever the planner
-    expects of the others.
+    lie before the first of both. Each source is looked up by itself, whatever the planner expects
+    of the others, and each of its tables once.
     """
-
-    def of_months(sql: LiteralString) -> LiteralString:
-        if not by_month:
-            return "NULL::timestamptz"
-        return sql.replace("{table}", "emission_month").replace("{since}", "%(first)s")
-
-    def of_days(sql: LiteralString) -> LiteralString:
-        return sql.replace("{table}", "emission_day").replace("{since}", "month_upto")
-
-    months: LiteralString = f"(SELECT {PACK_SUMS} FROM asked JOIN {{table}} ON {_IN_SPAN})"  # noqa: S608 - constants
     return f"""
-WITH asked AS MATERIALIZED (
-    SELECT its_id, {of_months(_FIRST)} AS month_since,
-           coalesce({of_months(_LAST)}, %(first)s) AS month_upto
-    FROM unnest(%(sources)s::int4[]) AS u(its_id)
-), summed AS MATERIALIZED (
-    SELECT its_id, month_upto, coalesce(month_since, {of_days(_FIRST)}, %(hours_since)s) AS since,
-           greatest({of_days(_LAST)}, month_upto, %(hours_since)s) AS upto
-    FROM asked
-)
-SELECT {of_months(months) if by_month else "NULL::bytea"},
-       (SELECT {PACK_SUMS} FROM summed JOIN emission_day ON {of_days(_IN_SPAN)}),
-       (SELECT array_agg(its_id) FROM summed WHERE since > %(first)s AND (
+SELECT string_agg(m.packed, ''), string_agg(d.packed, ''),
+       array_agg(its_id) FILTER (WHERE x.since > %(first)s AND (
             EXISTS (SELECT FROM emission_hour h WHERE h.source_id = its_id
-                    AND h.hour >= %(first)s AND h.hour < since)
+                    AND h.hour >= %(first)s AND h.hour < x.since)
             OR EXISTS (SELECT FROM packed_hours p WHERE p.source_id = its_id
-                       AND p.last_hour >= %(first)s AND p.first_hour < since))),
+                       AND p.last_hour >= %(first)s AND p.first_hour < x.since))),
        (SELECT upto_day FROM packing_horizon WHERE id = {opened.HOURS.id}),
-       h.*
-FROM (
-    SELECT {AGGREGATES} FROM summed CROSS JOIN LATERAL (
+       string_agg(h.packed, ''), string_agg(h.codes, E'\\n')
+FROM unnest(%(sources)s::int4[]) AS u(its_id){months}{_OF_DAYS}
+CROSS JOIN LATERAL (
+    SELECT coalesce(m.since, d.since, %(hours_since)s) AS since,
+           greatest(d.upto, m.upto, %(hours_since)s) AS upto) x
+CROSS JOIN LATERAL (
+    SELECT {AGGREGATES} FROM (
         SELECT {COLUMNS} FROM emission_hour
-        WHERE source_id = its_id AND hour >= upto AND hour < %(last)s AND hour <= %(minute)s
-        OFFSET 0) k
-) h
+        WHERE source_id = its_id AND hour >= x.upto AND hour < %(last)s AND hour <= %(minute)s) k
+) h(packed, codes)
 """  # noqa: S608 - constants
 
 
-_BY_MONTH: Final[LiteralString] = _statement(by_month=True)
-_BY_DAY: Final[LiteralString] = _statement(by_month=False)
+_BY_MONTH: Final[LiteralString] = _statement(_OF_MONTHS)
+_BY_DAY: Final[LiteralString] = _statement(_NO_MONTHS)
 
 
 async def sums_and_newest_hours(

@@ -12,42 +12,23 @@ import numpy as np
 from services.core.store.answers.bucket_sums import COUNTS, HourSums
 from services.core.store.answers.buckets import Buckets, Integers
 from services.core.store.answers.grouping import Booleans
-from services.core.store.database.arrays import PackedRows, binary_row
-from services.core.store.schema.figures import METHODS_MS, SUMMED_AMOUNTS, TIMES, names
+from services.core.store.database.arrays import binary_row
+from services.core.store.schema.figures import METHODS_MS, SUMMED_AMOUNTS, names
+from services.core.store.schema.sum_tables import PACKED_SUMS
 from services.core.timeline.instants import DAY_US, from_us, to_us
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-#: The columns of the counts, but those of final hours: all of a stored sum are.
-_COUNTED: Final = {name: f"{name}_hours" for name in COUNTS} | {"hours": "hours", "final": "hours"}
+#: The columns of counts that are not called as the others are.
+_COUNTED: Final = {"hours": "hours", "final": "hours"}
 
-_PACKED: Final = PackedRows(
-    source_id="int4",
-    begins="timestamptz",
-    ends="timestamptz",
-    **dict.fromkeys((*names(SUMMED_AMOUNTS), *TIMES), "int8"),
-    has_activity="bool",
-    version="int4",
-    **dict.fromkeys(_COUNTED, "int2"),
-)
-#: SQL that packs rows of stored sums, for :meth:`StoredSums.take`.
-PACK_SUMS: Final[LiteralString] = _PACKED.sql(
-    "source_id",
-    "begins",
-    "ends",
-    *(f"coalesce({figure}, 0)" if figure.nullable else figure.name for figure in SUMMED_AMOUNTS),
-    *TIMES,
-    "activity_n IS NOT NULL",
-    "version",
-    *_COUNTED.values(),
-)
-_SUMS: LiteralString = f"""
-SELECT {PACK_SUMS}
+_SUMS: LiteralString = """
+SELECT string_agg(packed, '')
 FROM unnest(%(sources)s::int4[], %(firsts)s::timestamptz[], %(lasts)s::timestamptz[])
      AS asked(its_id, first, last)
-JOIN {{table}} ON source_id = its_id AND begins >= first AND begins < last AND ends <= last
-"""  # noqa: S608 - constants
+JOIN {table} ON source_id = its_id AND begins >= first AND begins < last AND ends <= last
+"""
 
 #: No month is shorter.
 _MONTH_US: Final = 27 * DAY_US
@@ -71,7 +52,8 @@ class StoredSums:
         self._order = np.argsort(self._asked)
         self._ids = self._asked[self._order]
         self._days = days
-        self._is_summed: Booleans = np.zeros((len(days), len(source_ids)), dtype=np.bool_)
+        #: by source and day
+        self._is_summed: Booleans = np.zeros((len(source_ids), len(days)), dtype=np.bool_)
         #: of each source, where the first sum that was read begins and the last one ends
         self._since_us: Integers = np.full(len(source_ids), np.iinfo(np.int64).max)
         self._upto_us: Integers = np.zeros(len(source_ids), dtype=np.int64)
@@ -98,7 +80,7 @@ class StoredSums:
 
     def covers(self, source_id: Integers, hour_us: Integers) -> Booleans:
         """Return which hours are in the sums."""
-        covered: Booleans = self._is_summed[self._days.index_of(hour_us), self._index(source_id)]
+        covered: Booleans = self._is_summed[self._index(source_id), self._days.index_of(hour_us)]
         return covered
 
     def rests(self) -> Iterator[Rest]:
@@ -117,7 +99,7 @@ class StoredSums:
 
         Each source for itself: of one that began late, the others would be read anew.
         """
-        change = np.diff((~self._is_summed).T.astype(np.int8), prepend=0, append=0)
+        change = np.diff((~self._is_summed).view(np.int8), prepend=0, append=0)
         source, first = np.nonzero(change > 0)
         return source, first, np.nonzero(change < 0)[1] - 1
 
@@ -145,7 +127,7 @@ class StoredSums:
 
     def take(self, packed: bytes | None, buckets: Buckets) -> None:
         """Take those sums that lie within one bucket, have whole days and are in no other sum."""
-        columns = _PACKED.columns(packed)
+        columns = PACKED_SUMS.columns(packed)
         begins_us, ends_us = columns["begins"], columns["ends"]
         source = self._index(columns["source_id"].astype(np.int64))
         np.minimum.at(self._since_us, source, begins_us)
@@ -156,20 +138,23 @@ class StoredSums:
             (self._days.begins_us[first] == begins_us)
             & (self._days.ends_us[last] == ends_us)
             & (bucket == buckets.index_of(ends_us - 1))
-            & ~self._is_summed[first, source]
+            & ~self._is_summed[source, first]
         )
-        change = np.zeros((len(self._days) + 1, self._ids.size), dtype=np.int64)
-        np.add.at(change, (first[fits], source[fits]), 1)
-        np.add.at(change, (last[fits] + 1, source[fits]), -1)
-        self._is_summed |= np.cumsum(change, axis=0)[:-1] > 0
-        chosen = {name: column[fits].astype(np.int64) for name, column in columns.items()}
+        change = np.zeros((self._ids.size, len(self._days) + 1), dtype=np.int8)
+        np.add.at(change, (source[fits], first[fits]), 1)
+        np.add.at(change, (source[fits], last[fits] + 1), -1)
+        self._is_summed |= np.cumsum(change, axis=1, dtype=np.int8)[:, :-1] > 0
+        whole = columns if fits.all() else {name: c[fits] for name, c in columns.items()}
+        chosen = {name: column.astype(np.int64, copy=False) for name, column in whole.items()}
+        # all hours of a stored sum are final
+        counts = {name: chosen[_COUNTED.get(name, f"{name}_hours")] for name in COUNTS}
         self.parts.append(
             HourSums(
                 source_id=chosen["source_id"],
                 bucket=bucket[fits],
-                counts={name: chosen[name] for name in COUNTS},
+                counts=counts,
                 amounts={name: chosen[name] for name in names(SUMMED_AMOUNTS)},
-                has_activity=chosen["has_activity"] > 0,
+                has_activity=whole["has_activity"],
                 covered_ms=chosen["covered_ms"],
                 methods_ms={name: chosen[name] for name in METHODS_MS},
                 version=chosen["version"],

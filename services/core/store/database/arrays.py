@@ -103,12 +103,15 @@ class PackedRows:
 
     def sql(self, *expressions: LiteralString, order_by: LiteralString = "") -> LiteralString:
         """Return the aggregate that packs the expressions, one of each column's type in turn."""
-        sends = (
+        order = f" ORDER BY {order_by}" if order_by else ""
+        return f"string_agg({self.row_sql(*expressions)}, ''{order})"
+
+    def row_sql(self, *expressions: LiteralString) -> LiteralString:
+        """Return what packs a row by itself; rows are packed by putting them together."""
+        return " || ".join(
             f"{type_}{'_' if type_ == 'timestamptz' else ''}send({expression})"
             for type_, expression in zip(self._types.values(), expressions, strict=True)
         )
-        order = f" ORDER BY {order_by}" if order_by else ""
-        return f"string_agg({' || '.join(sends)}, ''{order})"
 
     def rows(self, packed: bytes | None) -> NDArray[Any]:
         """Return the rows as an array of records; timestamps as microseconds since the epoch."""
