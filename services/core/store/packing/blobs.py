@@ -135,6 +135,8 @@ def floats(values: NDArray[np.float64]) -> bytes:
     if values.size == 0 or np.all(words == words[0]):
         return integers(words)
     column = _decimals(values) if values.size <= bits.FEW else None
+    if column is not None and values.size <= bits.VERY_FEW:
+        return column
     packed: bytes = standalone.simple_compress(values, _VALUES)
     if column is not None and len(column) <= len(packed):
         return column
@@ -272,7 +274,11 @@ class Source:
             above = self._unpacked()
             if kind != _PACKED or above.dtype != np.int64 or above.size != size:
                 raise DamagedError("a column is not what it says it is")
-        return np.int64(first) + above * np.int64(factor)
+        # in place: of a day of seconds each array anew costs as much as to unpack it
+        if factor != 1:
+            above *= np.int64(factor)
+        above += np.int64(first)
+        return above
 
     def _multiples(self, size: int) -> Integers:
         """Take what :func:`_as_bits` packed, with the first, which is 0."""

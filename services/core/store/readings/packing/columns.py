@@ -54,9 +54,12 @@ class SeriesColumns:
     @classmethod
     def joined(cls, parts: Sequence[SeriesColumns]) -> SeriesColumns:
         """Return the readings of at least one part in order of time; no two are of one instant."""
-        whole = cls(
-            **{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)}
-        )
+        some = [part for part in parts if len(part)] or parts[:1]
+        whole = some[0]
+        if len(some) > 1:
+            whole = cls(
+                **{f.name: np.concatenate([getattr(p, f.name) for p in some]) for f in fields(cls)}
+            )
         if np.all(whole.ts_us[1:] > whole.ts_us[:-1]):
             return whole
         return whole.where(np.argsort(whole.ts_us, kind="stable"))
