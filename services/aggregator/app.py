@@ -9,6 +9,7 @@ from prometheus_client import start_http_server
 from services.aggregator.base_years import BaseYears
 from services.aggregator.loop import Loop
 from services.aggregator.packing import Packing
+from services.aggregator.published_values import PublishedValues
 from services.aggregator.retention import Retention
 from services.aggregator.setbacks import NOBODYS_FAULT
 from services.aggregator.summing import Summing
@@ -39,6 +40,7 @@ def run(settings: Settings) -> int:
         start_http_server(
             settings.aggregator_metrics_port, settings.metrics_host, metrics.aggregator_registry
         )
+    published = PublishedValues(settings.database)
     loop = Loop(
         clock=SteadyTime(),
         shutdown=shutdown,
@@ -47,6 +49,7 @@ def run(settings: Settings) -> int:
         packing=Packing(settings.pack_after_days),
         summing=Summing(),
         base_years=BaseYears(),
+        published=published,
     )
     backoff = Backoff()
     while not shutdown.requested:
@@ -65,5 +68,6 @@ def run(settings: Settings) -> int:
             delay_s = backoff.next_s()
             log.warning("database away, trying again", error=str(error), in_s=round(delay_s, 2))
             shutdown.wait(delay_s)
+    published.close()
     log.info("stopped")
     return 0

@@ -14,6 +14,7 @@ from services.aggregator.fair_turns import FairTurns
 from services.aggregator.head import Head
 from services.aggregator.packing import Packing
 from services.aggregator.pieces import Pieces
+from services.aggregator.published_values import PublishedValues
 from services.aggregator.retention import Retention
 from services.aggregator.setbacks import NOBODYS_FAULT, Setbacks
 from services.aggregator.summing import Summing
@@ -60,6 +61,7 @@ class Loop:
         packing: Packing,
         summing: Summing,
         base_years: BaseYears,
+        published: PublishedValues,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._monotonic = monotonic
@@ -70,6 +72,7 @@ class Loop:
         self._packing = packing
         self._summing = summing
         self._base_years = base_years
+        self._published = published
         self._plans: dict[int, FacilityPlan] = {}
         self._heads: dict[int, Head] = {}
         #: of facilities of which something is set aside, or was
@@ -89,7 +92,7 @@ class Loop:
 
         :raises psycopg.OperationalError: the database went away; nothing was half done.
         """
-        notify.listen(connection, notify.INVALIDATED, notify.REGISTRY)
+        notify.listen(connection, notify.INVALIDATED, notify.REGISTRY, notify.FACTOR_VALUES)
         self._revision = -1
         database_time.adopt(connection, "aggregator", self._clock)
         while not self._shutdown.requested:
@@ -101,12 +104,13 @@ class Loop:
     def run_once(self, connection: psycopg.Connection[Any]) -> bool:
         """Tick facilities that have work, those first that cost least; return whether any had.
 
-        Each at most once, and no more of them than take about :data:`_LOOK_AGAIN_S`.
+        Each at most once, and no more of them than take about :data:`_LOOK_AGAIN_S`. Values that
+        were published are taken before: what they restate is work of this turn.
         """
         database_time.look(connection, self._clock)
         self._refresh_plans(connection)
         self._setbacks.refresh(connection, self._revision)
-        worked, began = False, self._monotonic()
+        worked, began = self._published.step(connection, self._clock.now()), self._monotonic()
         waiting = {
             facility.facility_id: facility
             for facility in facility_progress.waiting(connection, self._clock.now())
@@ -235,6 +239,7 @@ class Loop:
                     *self._packing.notices(),
                     *self._summing.notices(),
                     *self._base_years.notices(),
+                    *self._published.notices(),
                 ],
             },
         )

@@ -1,6 +1,7 @@
 """Broker accounts of devices: user names, passwords and topics, as settings of the broker.
 
-A device's MQTT user name is ``facility.device``. Passwords are created here and not stored; the
+A device's MQTT user name is ``facility.device``; who publishes values of a facility's factors by
+the hour is ``facility._factors``. Passwords are created here and not stored; the
 broker gets a hash. Topics come from facility files, so one that a broker would read as more than
 itself is left out (:mod:`services.core.facility.topics`).
 """
@@ -21,7 +22,7 @@ import bcrypt
 from services.core.facility.model import own_topic
 from services.core.facility.topics import uncarried
 from services.core.store.registry.read import Device
-from services.ingest.route import SLUG
+from services.ingest.route import SHARED_SERIES, SLUG, values_topic
 from services.ingest.sources.jetstream.subjects import subjects
 from services.ingest.sources.probe import TOPIC as PROBE
 
@@ -31,10 +32,12 @@ _SECRET_BYTES: Final = 24
 _BCRYPT_ROUNDS: Final = 5
 _PBKDF2_ROUNDS: Final = 101
 
-#: tonne's own accounts: one reads everything, one publishes alerts. Unlike the names of devices,
-#: these and the name for anonymous clients have no dot.
+#: tonne's own accounts: one reads everything, one publishes alerts, and with one somebody publishes
+#: values of factors that every facility can use. Unlike the names of devices, these and the name
+#: for anonymous clients have no dot.
 INGEST: Final = "tonne-ingest"
 NOTIFY: Final = "tonne-notify"
+FACTORS: Final = "tonne-factors"
 ANYBODY: Final = "anybody"
 
 _ALERTS: Final = "emissions/+/alerts/+"
@@ -64,15 +67,46 @@ def own_accounts() -> list[Account]:
     return [Account(user=INGEST, topics=None), Account(user=NOTIFY, topics=[_ALERTS])]
 
 
+def shared_factors_account() -> Account:
+    """Create the account that publishes values of series that every facility can use."""
+    return Account(user=FACTORS, topics=[values_topic(None, "+")])
+
+
+def factors_account(facility: str, granted: Iterable[str]) -> Account:
+    """Create the account that publishes values of a facility's factors by the hour.
+
+    ``granted``: topics that an admin granted to it; values of series that all can use among them.
+
+    :raises UnfitIdError: an id that no facility file can contain.
+    """
+    _check_id(facility)
+    shared = {_shared_values(topic) for topic in granted} - {None}
+    topics = [values_topic(facility, "+"), *sorted(topic for topic in shared if topic)]
+    # no id has an underscore in it, so no device has this name
+    return Account(user=f"{facility}._factors", topics=topics)
+
+
+def _shared_values(granted: str) -> str | None:
+    """Return the topics of values that a grant is of, as a filter; None: it is of others."""
+    if granted == SHARED_SERIES:
+        return values_topic(None, "+")
+    series = granted.removeprefix(f"{SHARED_SERIES}/").removesuffix("/values")
+    return values_topic(None, series) if series != granted and SLUG.match(series) else None
+
+
 def user_name(device: Device) -> str:
     """Return a device's MQTT user name; ids contain no dot, so it is unique.
 
     :raises UnfitIdError: an id that no facility file can contain.
     """
     for slug in (device.facility, device.slug):
-        if not SLUG.match(slug):
-            raise UnfitIdError(f"{slug!r} cannot be part of a broker user name; take another id")
+        _check_id(slug)
     return f"{device.facility}.{device.slug}"
+
+
+def _check_id(slug: str) -> None:
+    if not SLUG.match(slug):
+        raise UnfitIdError(f"{slug!r} cannot be part of a broker user name; take another id")
 
 
 def topics(device: Device) -> tuple[list[str], list[str]]:

@@ -9,12 +9,15 @@ from typing import Annotated
 
 import typer
 
+from services.cli import process
 from services.cli.device_accounts import (
     Account,
     UnfitIdError,
+    factors_account,
     for_mosquitto,
     for_nats,
     own_accounts,
+    shared_factors_account,
     topics,
     user_name,
 )
@@ -22,7 +25,8 @@ from services.cli.device_names import chosen
 from services.cli.errors import clear_errors, failure
 from services.cli.process import database
 from services.cli.say import say
-from services.core.store.registry import read
+from services.core.store.registry import grants, read
+from services.ingest.route import SHARED_SERIES
 
 app = typer.Typer(no_args_is_help=True, help="Manage broker accounts of devices.")
 
@@ -60,9 +64,12 @@ def credentials(
 ) -> None:
     """Create passwords, shown once and not stored, and the broker settings for them."""
     with clear_errors(), database() as connection:
-        known = read.devices(connection).by_name
+        registered = read.devices(connection)
+    known = registered.by_name
     some = bool(device or facility)
-    accounts = [] if some else own_accounts()
+    accounts = [] if some else [*own_accounts(), shared_factors_account()]
+    if not device:
+        accounts += _of_factors(facility, registered)
     for known_device in _chosen(device, facility, known):
         account, left_out = _account(known_device)
         accounts.append(account)
@@ -97,6 +104,21 @@ def _chosen(
     if facility is not None and not names:
         raise failure(f"facility {facility} has no device; apply its facility file first")
     return [known[name] for name in names]
+
+
+def _of_factors(facility: str | None, registered: read.Devices) -> list[Account]:
+    """Create accounts of facilities that state factors by the hour, or may publish shared ones."""
+    with clear_errors(), process.transaction() as connection:
+        granted = grants.list_grants(connection, "topic")
+    topics_of: dict[str, list[str]] = {owner: [] for owner, _ in registered.series if owner}
+    for grant in granted:
+        if grants.covers(SHARED_SERIES, grant.name):
+            topics_of.setdefault(grant.facility, []).append(grant.name)
+    owners = [owner for owner in sorted(topics_of) if facility in (None, owner)]
+    try:
+        return [factors_account(owner, topics_of[owner]) for owner in owners]
+    except UnfitIdError as error:
+        raise failure(str(error)) from None
 
 
 def _account(device: read.Device) -> tuple[Account, list[str]]:

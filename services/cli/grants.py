@@ -19,6 +19,7 @@ from services.core.facility import secret_names
 from services.core.facility.fields import STATED, Topic
 from services.core.store.registry import grants
 from services.core.store.registry.apply import raise_revision
+from services.ingest.route import ROOT, SHARED_SERIES
 
 topics = typer.Typer(
     no_args_is_help=True, help="Grant facilities the use of topics beyond their own."
@@ -80,9 +81,10 @@ def _prefix(text: str) -> str:
         raise failure(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
     if prefix.startswith("$"):
         raise failure(f"{prefix} begins with $, which is reserved for brokers")
-    if grants.covers("emissions", prefix):
+    if grants.covers(ROOT, prefix) and not grants.covers(SHARED_SERIES, prefix):
         raise failure(
-            "below emissions/ a facility owns its own topics, and no others can be granted"
+            f"below {ROOT}/ a facility owns its own topics; of others only {SHARED_SERIES} and the"
+            " series below it can be granted"
         )
     return prefix
 

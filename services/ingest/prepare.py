@@ -10,9 +10,11 @@ from typing import Final
 
 import structlog
 
+from services.core.store.factor_series.inbox import SentValues
 from services.core.store.readings.quarantine import QuarantineEntry
 from services.core.store.readings.writer import ReadingRow
 from services.core.timeline.instants import from_us, to_us
+from services.ingest import factor_values
 from services.ingest.arrivals import Arrivals
 from services.ingest.check import CheckError, check_time, checked_value, is_marker
 from services.ingest.corrections import ABOVE_RANGE, BAD
@@ -44,6 +46,7 @@ UNKNOWN: Final = frozenset(
         Reason.RETIRED_FACILITY,
         Reason.UNKNOWN_DEVICE,
         Reason.UNKNOWN_CHANNEL,
+        Reason.UNKNOWN_SERIES,
     }
 )
 
@@ -96,6 +99,8 @@ class Prepared:
 
     rows: list[Candidate] = field(default_factory=list)
     quarantine: list[QuarantineEntry] = field(default_factory=list)
+    #: of factors by the hour, in the order in which they came
+    factor_values: list[SentValues] = field(default_factory=list)
     #: by device id
     sightings: dict[int, Sighting] = field(default_factory=dict)
     #: whether anything was refused that a newer registry may know
@@ -123,6 +128,7 @@ def prepare(
     return Prepared(
         rows=preparation.rows,
         quarantine=preparation.quarantine,
+        factor_values=preparation.factor_values,
         sightings=preparation.sightings,
         missed=preparation.missed,
         old=preparation.old,
@@ -146,6 +152,7 @@ class _Preparation:
         self._alone_us = bounds.alone_after // timedelta(microseconds=1) or 1 << 62
         self.rows: list[Candidate] = []
         self.quarantine: list[QuarantineEntry] = []
+        self.factor_values: list[SentValues] = []
         self.missed = False
         self.old: list[int] = []
         #: by device id: when its newest readings came, and what its status said
@@ -198,6 +205,8 @@ class _Preparation:
         elif destination.reason is not None:
             problem = Problem(reason=destination.reason, detail=destination.detail)
             self._refuse(message, destination, publishers, problem)
+        elif destination.series_id is not None:
+            self._values(message, destination, destination.series_id)
         elif destination.kind is Kind.STATUS:
             for publisher in publishers:
                 self._status(message, destination, publisher)
@@ -225,6 +234,16 @@ class _Preparation:
         status = Sighting(seen_at=arrived_at if heard else None, online=online, said_at=arrived_at)
         before = self._statuses.get(publisher.device_id)
         self._statuses[publisher.device_id] = before.followed_by(status) if before else status
+
+    def _values(self, message: Message, destination: Destination, series_id: int) -> None:
+        try:
+            values = factor_values.read(message, destination.series, series_id)
+        except UndecodableError as error:
+            problem = Problem(reason=error.reason, detail=error.detail)
+            self._refuse(message, destination, (), problem)
+            return
+        if values.hours.size:
+            self.factor_values.append(values)
 
     def _readings(
         self, message: Message, publisher: Publisher, *, shared: bool

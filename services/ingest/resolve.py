@@ -18,6 +18,7 @@ from services.core.accounting.units import Conversion
 from services.core.facility.in_force import InForce
 from services.core.facility.mapping_expression import MAX_STEPS
 from services.core.facility.model import own_topic
+from services.core.store.factor_series import names
 from services.core.store.registry import read
 from services.core.timeline.instants import to_us
 from services.ingest import route
@@ -111,6 +112,9 @@ class Destination:
     detail: str = ""
     facility: str | None = None
     device: str | None = None
+    #: with VALUES: the factor by the hour that they are of, by its slug and id
+    series: str = ""
+    series_id: int | None = None
 
 
 class Directory:
@@ -120,6 +124,7 @@ class Directory:
         self.revision = devices.revision
         self._facilities = devices.facilities
         self._retired_at = devices.retired
+        self._series = devices.series
         self._by_topic: dict[str, Destination] = {}
         #: what speaks at each device's native topic, by facility and device
         self._publishers: dict[tuple[str, str], Publisher] = {}
@@ -172,10 +177,31 @@ class Directory:
             return Destination(kind=address.kind)
         if address.kind is route.Kind.BAD:
             return Destination(kind=address.kind, reason=Reason.BAD_TOPIC, detail=address.detail)
+        if address.kind is route.Kind.VALUES:
+            return self._values(address)
         publisher = self.publisher(address.facility, address.device)
         if publisher is not None:
             return _destination(address.kind, (publisher,))
         return self._unheard(address.kind, address.facility, address.device)
+
+    def _values(self, address: route.Address) -> Destination:
+        facility = address.facility or None
+        series_id = self._series.get((facility, address.series))
+        reason, detail = None, ""
+        if series_id is None:
+            reason, detail = self._unknown_series(facility, address.series)
+        return Destination(
+            kind=address.kind,
+            reason=reason,
+            detail=detail,
+            facility=facility,
+            series=address.series,
+            series_id=series_id,
+        )
+
+    def _unknown_series(self, facility: str | None, series: str) -> tuple[Reason, str]:
+        no_series = Reason.UNKNOWN_SERIES, names.unknown(series, shared=facility is None)
+        return (self._out_of_force(facility) if facility is not None else None) or no_series
 
     def _unheard(self, kind: route.Kind, facility: str, device: str) -> Destination:
         reason, detail = self._unknown(facility, device)
@@ -184,14 +210,18 @@ class Directory:
         )
 
     def _unknown(self, facility: str, device: str) -> tuple[Reason, str]:
+        # what other facilities have makes no difference: an answer tells nothing of them
+        no_device = Reason.UNKNOWN_DEVICE, f"facility {facility!r} has no device {device!r}"
+        return self._out_of_force(facility) or no_device
+
+    def _out_of_force(self, facility: str) -> tuple[Reason, str] | None:
         if facility not in self._facilities:
             return Reason.UNKNOWN_FACILITY, f"there is no facility {facility!r}"
         retired_at = self._retired_at.get(facility)
-        if retired_at is not None:
-            detail = f"facility {facility!r} was retired at {retired_at:%Y-%m-%dT%H:%MZ}"
-            return Reason.RETIRED_FACILITY, detail
-        # what other facilities have makes no difference: an answer tells nothing of them
-        return Reason.UNKNOWN_DEVICE, f"facility {facility!r} has no device {device!r}"
+        if retired_at is None:
+            return None
+        detail = f"facility {facility!r} was retired at {retired_at:%Y-%m-%dT%H:%MZ}"
+        return Reason.RETIRED_FACILITY, detail
 
 
 def _destination(kind: route.Kind, publishers: tuple[Publisher, ...]) -> Destination:

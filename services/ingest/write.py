@@ -14,6 +14,8 @@ from typing import Any, Final
 import psycopg
 import structlog
 
+from services.core.store.factor_series import inbox
+from services.core.store.factor_series.inbox import SentValues
 from services.core.store.readings import quarantine, writer
 from services.core.store.readings.archive import missing
 from services.core.store.readings.quarantine import QuarantineEntry
@@ -55,7 +57,7 @@ def write(database: Database, prepared: Prepared, allowance: Allowance) -> Outco
     """Store the batch, waiting for the database while it is away; see :meth:`Database.run`."""
     try:
         return database.run(
-            _Transaction(allowance, prepared.rows, prepared.quarantine),
+            _Transaction(allowance, prepared.rows, prepared.quarantine, prepared.factor_values),
             divisible=len(prepared.rows) > 1,
         )
     except DataRefusedError as refusal:
@@ -64,7 +66,7 @@ def write(database: Database, prepared: Prepared, allowance: Allowance) -> Outco
         _log.warning("the database refuses a batch; looking for the row", error=str(refusal))
     except TookTooLongError as error:
         _log.warning("the database cut a batch off twice; halving it", error=str(error))
-    outcome = database.run(_Transaction(allowance, [], prepared.quarantine))
+    outcome = database.run(_Transaction(allowance, [], prepared.quarantine, prepared.factor_values))
     return outcome + _halve(database, allowance, prepared.rows)
 
 
@@ -82,17 +84,19 @@ def _halve(database: Database, allowance: Allowance, rows: Sequence[Candidate]) 
 
 
 class _Transaction:
-    """One try to store rows and refusals together."""
+    """One try to store rows, refusals and values of factors together."""
 
     def __init__(
         self,
         allowance: Allowance,
         rows: Sequence[Candidate],
         refused: Sequence[QuarantineEntry],
+        factor_values: Sequence[SentValues] = (),
     ) -> None:
         self._allowance = allowance
         self._rows = rows
         self._refused = refused
+        self._factor_values = factor_values
 
     def __call__(self, connection: psycopg.Connection[Any], tried: bool) -> Outcome:
         with connection.transaction():
@@ -110,6 +114,7 @@ class _Transaction:
                 entries = [replace(entry, repeated=True) for entry in entries]
             admission = self._allowance.admit(entries)
             quarantine.add(connection, admission.admitted)
+            inbox.put(connection, self._factor_values)
         self._allowance.count(admission.admitted)
         return Outcome(
             stored=written.stored,

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from services.core.store.factor_series.inbox import SentValues
 from services.core.store.readings.quarantine import QuarantineEntry
 from services.core.timeline.instants import MINUTE_US
 from services.ingest.prepare import Candidate, Prepared
@@ -44,6 +45,7 @@ class _Part:
     batch: _Batch
     rows: Sequence[Candidate]
     quarantine: Sequence[QuarantineEntry] = ()
+    factor_values: Sequence[SentValues] = ()
     position: int = 0
 
 
@@ -95,7 +97,7 @@ class WriteQueue:
                 self._history_rows += len(old)
                 self._put(self._history, batch, old)
                 rows = live
-        self._put(self._live, batch, rows, prepared.quarantine)
+        self._put(self._live, batch, rows, prepared.quarantine, prepared.factor_values)
 
     def _put(
         self,
@@ -103,9 +105,12 @@ class WriteQueue:
         batch: _Batch,
         rows: Sequence[Candidate],
         quarantine: Sequence[QuarantineEntry] = (),
+        factor_values: Sequence[SentValues] = (),
     ) -> None:
         batch.parts += 1
-        queue.append(_Part(batch=batch, rows=rows, quarantine=quarantine))
+        queue.append(
+            _Part(batch=batch, rows=rows, quarantine=quarantine, factor_values=factor_values)
+        )
 
     def write_piece(self) -> Committed:
         """Write what is live, or else the oldest history; all of it is durable on return.
@@ -122,6 +127,7 @@ class WriteQueue:
             piece.rows.extend(part.rows[part.position : end])
             if part.position == 0:
                 piece.quarantine.extend(part.quarantine)
+                piece.factor_values.extend(part.factor_values)
             taken.append((part, end))
             room -= end - part.position
             if end == len(part.rows):

@@ -21,7 +21,9 @@ _SENML_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:./_-]*(?:#[vs])?\Z")
 _OF_JSON: Final = ("timestamp", "quality", "number", "unit_from")
 
 #: Topics with a meaning of their own.
-_RESERVED: Final = re.compile(r"emissions/[^/]+/(?:[^/]+/(?:readings|status)|alerts/.*)\Z")
+_RESERVED: Final = re.compile(
+    r"emissions/[^/]+/(?:[^/]+/(?:readings|status)|alerts/.*|factors/[^/]+/values)\Z"
+)
 
 
 #: As brokers in the cloud have it; those that run on a machine of one's own take more.

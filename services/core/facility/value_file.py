@@ -147,6 +147,8 @@ def read_json(body: bytes, now: datetime, factor: str) -> dict[str, FactorValues
         document = json.loads(body)
     except ValueError as error:
         raise _refused(f"not JSON: {error}") from None
+    except RecursionError:
+        raise _refused("not JSON of values: it is nested too deeply") from None
     entries = document.get("values") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         raise _refused('expected {"values": [{"hour": ..., "co2_kg": ...}, ...]}')

@@ -23,6 +23,9 @@ ADVICE: dict[Reason, str] = {
     Reason.UNKNOWN_CHANNEL: (
         "add the channel to its device in the facility file, run `tonne apply`, then replay this"
     ),
+    Reason.UNKNOWN_SERIES: (
+        "run `tonne apply` with the file, or `tonne factors import`, then replay this"
+    ),
     Reason.TOO_LARGE: "split the message: less than 1 MiB each",
     Reason.TOO_MANY_VALUES: "split the message: at most 10000 values each",
     Reason.UNSUPPORTED_FORMAT: (
@@ -63,6 +66,10 @@ ADVICE: dict[Reason, str] = {
     Reason.NOT_FINITE: "send null where there is no value: NaN and infinity are not numbers",
     Reason.BAD_QUALITY: "send q as good, uncertain, bad, calibration or maintenance",
     Reason.BAD_STATUS: "publish online or offline, as plain text",
+    Reason.BAD_FACTOR_VALUES: (
+        'publish {"values": [{"hour": ..., "co2_kg": ...}, ...]}, as POST'
+        " /v1/factors/{factor}/values takes it; of this message no value counts"
+    ),
     Reason.UNIT_NOT_CONVERTIBLE: (
         "send the value in a unit of the channel's quantity, or declare the channel in the unit"
         " it is sent in"

@@ -22,6 +22,7 @@ import psycopg
 import structlog
 
 from services.core.runtime import metrics
+from services.core.store.factor_series.inbox import SentValues
 from services.core.store.readings import quarantine, replays, writer
 from services.core.store.readings.quarantine import QuarantineEntry, QuarantineItem
 from services.core.store.readings.replays import ReplayRequest
@@ -79,6 +80,7 @@ class _Try:
     entry: QuarantineItem
     rows: list[Candidate]
     refusals: list[QuarantineEntry]
+    factor_values: list[SentValues]
     #: whether there is anything that could become of it
     understood: bool
 
@@ -204,7 +206,10 @@ class Replay:
 
     def _store(self, tries: Sequence[_Try], *, accept: bool) -> None:
         recorder = _Recorder()
-        prepared = Prepared(rows=[row for attempt in tries for row in attempt.rows])
+        prepared = Prepared(
+            rows=[row for attempt in tries for row in attempt.rows],
+            factor_values=[values for attempt in tries for values in attempt.factor_values],
+        )
         believed = [
             accept and attempt.entry.reason == Reason.STANDS_ALONE
             for attempt in tries
@@ -279,7 +284,13 @@ def _tried(
         rows = _reading_of(entry, rows)
         refusals = [] if rows else refusals
         understood = bool(rows)
-    return _Try(entry=entry, rows=rows, refusals=refusals, understood=understood)
+    return _Try(
+        entry=entry,
+        rows=rows,
+        refusals=refusals,
+        factor_values=prepared.factor_values,
+        understood=understood,
+    )
 
 
 def _has_taker(entry: QuarantineItem, destination: Destination) -> bool:

@@ -13,6 +13,7 @@ import pytest
 from services.aggregator.base_years import BaseYears
 from services.aggregator.loop import Loop
 from services.aggregator.packing import Packing
+from services.aggregator.published_values import PublishedValues
 from services.aggregator.retention import Retention
 from services.aggregator.summing import Summing
 from services.core.runtime.clock import FixedClock
@@ -60,8 +61,8 @@ TOTALS = (
 class Bench:
     """A loop over a real database in which true time, machine and database clock are played."""
 
-    def __init__(self, plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.plant = plant
+    def __init__(self, url: str, plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.url, self.plant = url, plant
         self.true = START
         self.database_off = self.machine_off = timedelta()
         self.machine = FixedClock(START)
@@ -85,6 +86,7 @@ class Bench:
             packing=Packing(0),
             summing=Summing(),
             base_years=BaseYears(),
+            published=PublishedValues(self.url),
         )
         database_time.adopt(self.plant.connection, "aggregator", self.steady)
 
@@ -135,7 +137,7 @@ def readings(at: datetime) -> list[Reading]:
 @pytest.fixture
 def bench(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     plant = Plant(database_url, RULED)
-    yield Bench(plant, monkeypatch)
+    yield Bench(database_url, plant, monkeypatch)
     plant.close()
 
 
@@ -152,7 +154,7 @@ def undisturbed(
             pytest.MonkeyPatch.context() as patch,
             closing(Plant(url, RULED)) as plant,
         ):
-            bench = Bench(plant, patch)
+            bench = Bench(url, plant, patch)
             bench.go_on(seconds)
             return bench.totals()
 

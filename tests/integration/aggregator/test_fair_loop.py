@@ -14,6 +14,7 @@ from services.aggregator.base_years import BaseYears
 from services.aggregator.loop import Loop
 from services.aggregator.packing import Packing
 from services.aggregator.pieces import Pieces
+from services.aggregator.published_values import PublishedValues
 from services.aggregator.retention import Retention
 from services.aggregator.summing import Summing
 from services.core.runtime.shutdown import Shutdown
@@ -82,7 +83,7 @@ def connection(database_url: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 def test_a_reading_waits_for_one_turn_of_the_busy_one_at_most(
-    plant: Plant, connection: psycopg.Connection[Any], costs: Costs
+    plant: Plant, connection: psycopg.Connection[Any], costs: Costs, database_url: str
 ) -> None:
     clock = SetTime(START)
     loop = Loop(
@@ -93,6 +94,7 @@ def test_a_reading_waits_for_one_turn_of_the_busy_one_at_most(
         packing=Packing(0),
         summing=Summing(),
         base_years=BaseYears(),
+        published=PublishedValues(database_url),
         monotonic=costs,
     )
     facilities = dict(plant.rows("SELECT slug, id FROM facility"))

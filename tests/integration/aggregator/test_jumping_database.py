@@ -11,6 +11,7 @@ import pytest
 from services.aggregator.base_years import BaseYears
 from services.aggregator.loop import Loop
 from services.aggregator.packing import Packing
+from services.aggregator.published_values import PublishedValues
 from services.aggregator.retention import Retention
 from services.aggregator.summing import Summing
 from services.core.runtime.shutdown import Shutdown
@@ -81,6 +82,7 @@ def test_versions_that_come_while_it_jumps_are_dated_right(
         packing=Packing(0),
         summing=Summing(),
         base_years=BaseYears(),
+        published=PublishedValues(jumping.url_of("tonne")),
     )
     began = datetime.now(UTC)
 

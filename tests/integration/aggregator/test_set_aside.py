@@ -14,6 +14,7 @@ from services.aggregator import tick as ticking
 from services.aggregator.base_years import BaseYears
 from services.aggregator.loop import Loop
 from services.aggregator.packing import Packing
+from services.aggregator.published_values import PublishedValues
 from services.aggregator.retention import Retention
 from services.aggregator.setbacks import NOBODYS_FAULT
 from services.aggregator.summing import Summing
@@ -73,6 +74,7 @@ class Works:
             packing=Packing(0),
             summing=Summing(),
             base_years=BaseYears(),
+            published=PublishedValues(url),
         )
         rows = self.plant.rows(
             "SELECT f.slug || '/' || s.slug, s.id FROM source s"
@@ -170,6 +172,7 @@ def test_a_source_that_fails_is_set_aside_and_all_others_go_on(works: Works) -> 
         packing=Packing(0),
         summing=Summing(),
         base_years=BaseYears(),
+        published=PublishedValues(works.url),
     )
     works.report(5)
     works.settle()

@@ -20,6 +20,7 @@ from services.cli import app
 from services.core.facility.file import parse
 from services.core.runtime.mqtt_client import MqttClient
 from services.core.store.database.connect import engine
+from services.core.store.registry import grants
 from services.core.store.registry.apply import apply
 from tests.contract.ingest.brokers import ImpatientNats
 from tests.integration.ingest.plant import Plant
@@ -39,6 +40,8 @@ devices:
     topic: tele/pow1.a/SENSOR
     format: json
     channels: [{id: energy, from: E, quantity: energy, unit: kWh, kind: counter}]
+factors:
+  - {id: grid-at, kind: series, unit: kWh, basis: location, citation: operator}
 """
 
 #: Another site, set up alike.
@@ -81,6 +84,8 @@ def registered(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with bind.begin() as connection:
         apply(connection, parse(FILE))
         apply(connection, parse(GRAZ))
+        granted = "emissions/_shared/factors/zone-fr"
+        grants.grant(connection, "graz", "topic", granted, by="user test")
     bind.dispose()
 
 
@@ -195,7 +200,7 @@ def test_a_device_speaks_for_itself_alone(
     del registered
     with guarding(broker, guarded) as there:
         assert set(there.passwords) == {
-            "tonne-ingest", "tonne-notify",
+            "tonne-ingest", "tonne-notify", "tonne-factors", "linz._factors", "graz._factors",
             "graz.cems-1", "linz.cems-1", "linz.cems-2", "linz.pow1",
         }  # fmt: skip
         with there.listening():
@@ -215,14 +220,25 @@ def test_a_device_speaks_for_itself_alone(
                 ("linz.cems-1", "emissions/linz/cems-1/readings", b"own"),
                 ("linz.pow1", "tele/pow1.a/SENSOR", b"own"),
                 ("graz.cems-1", "emissions/graz/cems-1/readings", b"own"),
+                ("linz.cems-1", "emissions/linz/factors/grid-at/values", b"forged"),
+                ("graz._factors", "emissions/linz/factors/grid-at/values", b"forged"),
+                ("linz._factors", "emissions/_shared/factors/zone-fr/values", b"forged"),
+                ("graz._factors", "emissions/_shared/factors/zone-de/values", b"forged"),
+                ("tonne-factors", "emissions/linz/factors/grid-at/values", b"forged"),
+                ("linz._factors", "emissions/linz/factors/grid-at/values", b"own"),
+                ("graz._factors", "emissions/_shared/factors/zone-fr/values", b"granted"),
+                ("tonne-factors", "emissions/_shared/factors/zone-de/values", b"own"),
             ):
                 there.publish(user, topic, payload)
-            until(lambda: len(there.heard) >= 5, "what is allowed arrives")
+            until(lambda: len(there.heard) >= 8, "what is allowed arrives")
         assert sorted(there.heard) == [
+            ("emissions/_shared/factors/zone-de/values", b"own"),
+            ("emissions/_shared/factors/zone-fr/values", b"granted"),
             ("emissions/graz/cems-1/readings", b"own"),
             ("emissions/linz/alerts/limit", b"told"),
             ("emissions/linz/cems-1/readings", b"own"),
             ("emissions/linz/cems-1/status", b"online"),
+            ("emissions/linz/factors/grid-at/values", b"own"),
             ("tele/pow1.a/SENSOR", b"own"),
         ]
 
@@ -397,7 +413,7 @@ def test_no_device_gets_the_account_of_tonne(database_url: str, name: str) -> No
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE device SET slug = %s WHERE slug = 'pow1'", (name,))
     users = [line.split()[0] for line in passwords_of(made("--broker", "mosquitto"))]
-    own = {"tonne-ingest", "tonne-notify"}
+    own = {"tonne-ingest", "tonne-notify", "tonne-factors", "linz._factors", "graz._factors"}
     assert len(users) == len(set(users))
     assert set(users) == {"graz.cems-1", "linz.cems-1", "linz.cems-2", f"linz.{name}"} | own
 

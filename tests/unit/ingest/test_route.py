@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.route import Kind, parse
+from services.ingest.route import Kind, parse, values_topic
 
 
 def test_readings_and_status_of_a_device() -> None:
@@ -15,6 +15,15 @@ def test_readings_and_status_of_a_device() -> None:
         "meter-grid",
     )
     assert parse("emissions/linz/meter-grid/status").kind is Kind.STATUS
+
+
+def test_values_of_a_facilitys_series_and_of_one_that_all_can_use() -> None:
+    own = parse("emissions/linz/factors/grid-at/values")
+    assert (own.kind, own.facility, own.series) == (Kind.VALUES, "linz", "grid-at")
+    shared = parse("emissions/_shared/factors/zone-fr/values")
+    assert (shared.kind, shared.facility, shared.series) == (Kind.VALUES, "", "zone-fr")
+    for topic in (values_topic("linz", "grid-at"), values_topic(None, "zone-fr")):
+        assert parse(topic).kind is Kind.VALUES
 
 
 @pytest.mark.parametrize(
@@ -40,6 +49,11 @@ def test_what_tonne_publishes_itself_and_other_peoples_topics_are_ignored(topic:
         "emissions/linz/-meter/readings",
         "emissions/linz/meter\n/readings",
         f"emissions/linz/{'m' * 64}/readings",
+        "emissions/linz/factors/grid-at/value",
+        "emissions/linz/factors/Grid/values",
+        "emissions//factors/grid-at/values",
+        "emissions/_shared/factors//values",
+        "emissions/_shared/meter-grid/readings",
     ],
 )
 def test_a_mistaken_topic_is_bad_and_says_why(topic: str) -> None:

@@ -20,6 +20,9 @@ LIVE = "tonne_live"
 #: The registry changed; payload: its new revision.
 REGISTRY = "tonne_registry"
 
+#: Values of factors by the hour wait to be taken; payload: empty.
+FACTOR_VALUES = "tonne_factor_values"
+
 #: Something is to be told; payload: empty.
 OUTBOX = "tonne_outbox"
 

@@ -77,14 +77,16 @@ def series(
     }
     for slug in slugs:
         if slug not in known:
-            raise UnknownSeriesError(
-                f"there is no series {slug} "
-                + (
-                    "that every facility can use: import it with series in the column kind, before"
-                    " its values; where a facility file states it, name the facility"
-                    if facility_id is None
-                    else "of this facility: state the factor with kind: series in its file, before"
-                    " its values; those of one that was imported belong to no facility"
-                )
-            )
+            raise UnknownSeriesError(unknown(slug, shared=facility_id is None))
     return known
+
+
+def unknown(slug: str, *, shared: bool) -> str:
+    """Say that there is no such series, and how to state one."""
+    return f"there is no series {slug} " + (
+        "that every facility can use: import it with series in the column kind, before its values;"
+        " where a facility file states it, name the facility"
+        if shared
+        else "of this facility: state the factor with kind: series in its file, before its values;"
+        " those of one that was imported belong to no facility"
+    )

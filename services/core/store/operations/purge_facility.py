@@ -25,7 +25,11 @@ from services.core.store.registry.retirements import Retirement
 from services.core.store.schema import tables as t
 from services.core.store.schema.activity_tables import activity_entry, activity_withdrawal
 from services.core.store.schema.electricity_tables import certificate_use, electricity_revision
-from services.core.store.schema.factor_series_tables import factor_series, factor_value
+from services.core.store.schema.factor_series_tables import (
+    factor_inbox,
+    factor_series,
+    factor_value,
+)
 from services.core.store.schema.pathway_tables import base_year_figure, pathway_revision
 from services.core.store.schema.pollutant_tables import pollutant_mean, pollutant_mean_history
 from services.core.store.schema.product_tables import product_revision
@@ -37,6 +41,7 @@ MAX_ROWS: Final = 20_000
 
 _CHANNELS: Final = "channel_id = ANY(:channels)"
 _SOURCES: Final = "source_id = ANY(:sources)"
+_SERIES: Final = "series_id IN (SELECT s.id FROM factor_series s WHERE s.facility_id = :id)"
 _THRESHOLDS: Final = "threshold_id = ANY(:thresholds)"
 _FACILITY: Final = "facility_id = :id"
 
@@ -74,7 +79,8 @@ _DATA: Final[Mapping[str, str]] = {
     "quarantine": "facility = :facility",
     activity_withdrawal.name: _FACILITY,
     activity_entry.name: _FACILITY,
-    factor_value.name: "series_id IN (SELECT s.id FROM factor_series s WHERE s.facility_id = :id)",
+    factor_inbox.name: _SERIES,
+    factor_value.name: _SERIES,
 }
 
 #: What goes with the facility itself, in such an order too.

@@ -21,6 +21,12 @@ WHERE f.retired_at IS NOT NULL AND d.active AND c.active
 ORDER BY 1, 2
 """
 
+_SERIES = """
+SELECT s.id, s.slug, f.slug AS facility
+FROM factor_series s LEFT JOIN facility f ON f.id = s.facility_id
+WHERE f.retired_at IS NULL
+"""
+
 ChannelKind = Literal["counter", "gauge", "interval", "event"]
 
 #: Kinds and quantities of channels that may show what flows out as what is below zero.
@@ -101,7 +107,7 @@ class RetiredTopic:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Devices:
-    """Every active device of the facilities in force, at one revision of the registry."""
+    """What speaks of the facilities in force, at one revision of the registry."""
 
     revision: int
     #: facility slugs, those of retired ones too
@@ -111,6 +117,8 @@ class Devices:
     #: by slug: when it was retired
     retired: Mapping[str, datetime] = field(default_factory=dict)
     retired_topics: tuple[RetiredTopic, ...] = ()
+    #: ids of factors by the hour, by their facility (None: of every facility) and slug
+    series: Mapping[tuple[str | None, str], int] = field(default_factory=dict)
 
 
 def revision(connection: psycopg.Connection[Any]) -> int:
@@ -126,7 +134,7 @@ async def revision_async(connection: psycopg.AsyncConnection[Any]) -> int:
 
 
 def devices(connection: psycopg.Connection[Any]) -> Devices:
-    """Read all active devices with their active channels, in one snapshot."""
+    """Read all active devices with their active channels, and all series, in one snapshot."""
     with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         cursor.execute(_REVISION)
@@ -160,10 +168,13 @@ def devices(connection: psycopg.Connection[Any]) -> Devices:
             for r in cursor
             if (topic := own_topic(r["device_topic"], r["channel_topic"])) is not None
         )
+        cursor.execute(_SERIES)
+        series = {(r["facility"], r["slug"]): int(r["id"]) for r in cursor}
     return Devices(
         revision=found_revision,
         facilities=frozenset(retired_at),
         by_name={(d.facility, d.slug): d for d in known},
         retired={slug: retired for slug, retired in retired_at.items() if retired is not None},
         retired_topics=retired_topics,
+        series=series,
     )

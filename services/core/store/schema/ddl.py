@@ -68,6 +68,8 @@ WRITES: dict[str, dict[str, tuple[str, ...]]] = {
         activity_tables.activity_entry.name: ("INSERT",),
         # for what stood alone and is found to belong to a back-fill
         "replay_request": ("INSERT", "UPDATE"),
+        # what is published becomes values by the aggregator, which restates what they change
+        factor_series_tables.factor_inbox.name: ("INSERT",),
         "touched": ("INSERT",),
         "quarantine": ("INSERT", "UPDATE", "DELETE"),
         "device": ("UPDATE",),
@@ -76,6 +78,8 @@ WRITES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "tonne_aggregate": {
         "touched": ("INSERT", "UPDATE", "DELETE"),
+        factor_series_tables.factor_inbox.name: ("DELETE",),
+        factor_series_tables.factor_value.name: ("INSERT",),
         "recompute": ("INSERT", "UPDATE", "DELETE"),
         "following_minutes": ("INSERT", "UPDATE", "DELETE"),
         "set_aside": ("INSERT", "UPDATE", "DELETE"),

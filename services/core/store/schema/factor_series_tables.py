@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     DateTime,
     Double,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.core.store.schema.tables import metadata
 
@@ -47,4 +49,15 @@ factor_value = Table(
     Column("series_id", Integer, nullable=False, comment="a factor_series"),
     PrimaryKeyConstraint("series_id", "hour", "recorded_at", "known_at"),
     comment="values of factors by the hour; rows are only ever added",
+)
+
+factor_inbox = Table(
+    "factor_inbox",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("series_id", ForeignKey("factor_series.id"), nullable=False),
+    Column("hours", ARRAY(Integer), nullable=False, comment="since the epoch"),
+    Column("co2_kg", ARRAY(Double), nullable=False, comment="of each hour; NaN: withdrawn"),
+    Column("known_at", ARRAY(_instant), nullable=False, comment="of each hour"),
+    comment="values that were published and are not taken yet; the aggregator empties it",
 )
