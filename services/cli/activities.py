@@ -16,7 +16,7 @@ from services.cli.options import check_line
 from services.cli.progress import progress
 from services.cli.say import amount, say
 from services.core.facility import activity_file
-from services.core.facility.file import FacilityFileError
+from services.core.facility.errors import FacilityFileError
 from services.core.runtime.clock import SystemClock
 from services.core.store.readings import activities, activity_withdrawals
 from services.core.store.readings.activities import ActivityConflictError, Prepared

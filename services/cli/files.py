@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from services.cli.say import say
-from services.core.facility.file import FacilityFileError
+from services.core.facility.errors import FacilityFileError
 
 Read = TypeVar("Read")
 

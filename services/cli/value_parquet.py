@@ -7,7 +7,7 @@ from pathlib import Path
 
 from services.cli.errors import failure
 from services.cli.files import read_path
-from services.core.facility.file import FacilityFileError, Problem
+from services.core.facility.errors import FacilityFileError, Problem
 from services.core.facility.value_file import FactorValues, from_columns
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from services.core.facility.file import FacilityFileError
+from services.core.facility.errors import FacilityFileError
 from services.core.facility.value_file import read_json
 from services.core.store.factor_series.inbox import SentValues
 from services.core.timeline.instants import to_us

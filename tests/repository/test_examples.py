@@ -23,6 +23,7 @@ from services.cli import app as tonne_app
 from services.core.facility import activity_file, factor_file, value_file
 from services.core.facility.file import parse
 from services.core.facility.organisation_file import is_of_organisation, parse_organisation
+from services.ingest import route
 from tests.contract.ingest.formats.station import station_of
 from tests.examples import PAGES, ROOT, Example, all_examples, examples_of
 from tests.repository.files import openapi
@@ -36,6 +37,7 @@ _PROGRAMS = {
 #: Shell words that need no check of ours.
 _TRUSTED = {
     "curl",
+    "mosquitto_pub",
     "psql",
     "pg_dump",
     "pg_restore",
@@ -98,6 +100,11 @@ def test_a_payload_is_decoded_with_the_facility_it_speaks_of(example: Example) -
         return
     topic = example.mark.removeprefix("a message at ")
     assert topic != example.mark, "say <!-- example: a message at TOPIC --> or an answer"
+    address = route.parse(topic)
+    if address.kind is route.Kind.VALUES:
+        now = datetime(2026, 11, 28, tzinfo=UTC)
+        assert value_file.read_json(example.text.encode(), now, address.series)
+        return
     files = [
         each.text
         for each in examples_of(example.page)

@@ -32,8 +32,7 @@ from services.api.http.problems import (
     ProblemDetails,
     TooSlow,
 )
-from services.core.facility.errors import ApplyError
-from services.core.facility.file import FacilityFileError
+from services.core.facility.errors import ApplyError, FacilityFileError
 from services.core.store.alerts.threshold_changes import UnusableError
 from services.core.store.answers.explain import NothingKnownError
 from services.core.store.factor_series.names import UnknownSeriesError

@@ -11,8 +11,8 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from services.core.accounting.spelling import did_you_mean
 from services.core.facility import plain_words
+from services.core.facility.errors import FacilityFileError, Problem
 from services.core.facility.fields import ChannelReference, Day, Part, Slug, Within
-from services.core.facility.file import FacilityFileError, Problem
 
 #: Days that one entry may be spread over: a bill is of ten years at most.
 _MOST_DAYS: Final = 3660

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from services.core.accounting.spelling import did_you_mean
 from services.core.accounting.units import UnitError, unit
 from services.core.facility import model, plain_words
+from services.core.facility.errors import FacilityFileError, Problem
 from services.core.facility.fields import Instant
-from services.core.facility.file import FacilityFileError, Problem
 
 
 class FactorRow(model.Factor):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -15,30 +14,21 @@ from services.core.accounting.factors import Factor
 from services.core.facility import local_times, places, plain_words
 from services.core.facility.bounded_yaml import TooMuchError, load_yaml
 from services.core.facility.checks import problems as computability_problems
+from services.core.facility.errors import FacilityFileError, Problem
 from services.core.facility.model import FacilityFile
+
+__all__ = [
+    "MAX_BYTES",
+    "FacilityFileError",
+    "Problem",
+    "load",
+    "mistakes",
+    "parse",
+    "plain",
+]
 
 #: Of a facility file that is read; one of a thousand channels has a fifth of a million.
 MAX_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, kw_only=True, order=True)
-class Problem:
-    """One thing that is wrong with a facility file."""
-
-    #: counted from 1; 0 where the problem has no place
-    line: int
-    message: str
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.message}" if self.line else self.message
-
-
-class FacilityFileError(ValueError):
-    """The facility file is refused whole; :attr:`problems` has every reason."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        self.problems = sorted(set(problems))
-        super().__init__("; ".join(map(str, self.problems)))
 
 
 def parse(text: str, shared: Sequence[Factor] = (), *, max_bytes: int = MAX_BYTES) -> FacilityFile:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.accounting.spelling import did_you_mean
-from services.core.facility.file import FacilityFileError, Problem
+from services.core.facility.errors import FacilityFileError, Problem
 from services.core.timeline.instants import EPOCH, HOUR, to_us
 from services.core.timeline.relative import NEWEST, OLDEST
 

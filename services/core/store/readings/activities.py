@@ -15,7 +15,7 @@ from services.core.accounting.activity_pieces import Piece, pieces
 from services.core.accounting.spelling import did_you_mean
 from services.core.accounting.units import UnitError, conversion
 from services.core.facility.activity_file import ActivityEntry
-from services.core.facility.file import FacilityFileError, Problem
+from services.core.facility.errors import FacilityFileError, Problem
 from services.core.facility.in_force import in_force
 from services.core.store.readings import writer
 from services.core.store.readings.writer import ReadingRow
