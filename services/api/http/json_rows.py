@@ -39,16 +39,17 @@ def parts(table: Table, rows: int) -> Iterator[bytes]:
     lead, columns = _layout(table)
     begin = b"["
     for first in range(0, len(table), rows):
-        yield begin + lead + _joined(columns, slice(first, min(first + rows, len(table))), lead)
+        yield _joined(columns, slice(first, min(first + rows, len(table))), begin, lead)
         begin = _COMMA
     yield b"]"
 
 
-def _joined(columns: Sequence[_Pieces], rows: slice, lead: bytes) -> bytes:
-    """Join the pieces of some rows, the last of which no row follows."""
+def _joined(columns: Sequence[_Pieces], rows: slice, begin: bytes, lead: bytes) -> bytes:
+    """Join the pieces of some rows after ``begin``; no row follows the last one."""
     pieces = [b""] * ((rows.stop - rows.start) * len(columns))
     for place, column in enumerate(columns):
         pieces[place :: len(columns)] = column.written(rows)
+    pieces[0] = begin + lead + pieces[0]
     pieces[-1] = pieces[-1].removesuffix(_COMMA + lead)
     return b"".join(pieces)
 

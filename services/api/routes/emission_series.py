@@ -176,6 +176,8 @@ def _days(series: Series, buckets: Buckets, interval: IntervalLength) -> Buckets
     """Return the local days that buckets are made of; None: they are shorter."""
     if interval.mean < DAILY.mean:
         return None
+    if interval == DAILY:
+        return buckets
     first, last = buckets[0].begins, buckets[-1].ends
     return cut(DAILY, first, last, timezone=series.timezone, limit=(last - first).days + 2)
 

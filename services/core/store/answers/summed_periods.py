@@ -127,6 +127,8 @@ class StoredSums:
 
     def take(self, packed: bytes | None, buckets: Buckets) -> None:
         """Take those sums that lie within one bucket, have whole days and are in no other sum."""
+        if not packed:
+            return
         columns = PACKED_SUMS.columns(packed)
         begins_us, ends_us = columns["begins"], columns["ends"]
         source = self._index(columns["source_id"].astype(np.int64))
