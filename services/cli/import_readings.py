@@ -17,6 +17,7 @@ from services.cli.progress import progress
 from services.cli.say import amount, say
 from services.core.runtime.settings import Settings
 from services.core.runtime.shutdown import Shutdown
+from services.core.store.database.connect import connect
 from services.core.store.packing.days import DamagedDayError
 from services.ingest import stated_bounds
 from services.ingest.database import Database, DatabaseUnusableError, StoppedError
@@ -64,9 +65,9 @@ def import_readings(
     names = Names()
     stated = Stated(facility=facility, device=device, channel=channel, unit=unit)
     with clear_errors(UnusableSettingError, DatabaseUnusableError, DamagedDayError):
-        with process.database("import"):
-            # says what is wrong with it, where ingest would wait
-            settings = process.settings("import")
+        settings = process.settings("import")
+        # says what is wrong with it, where ingest would wait
+        connect(settings.database, process="ingest", role="tonne_ingest").close()
         with _importer(settings, shutdown, names, trial=dry_run) as importer:
             began = time.monotonic()
             error = None

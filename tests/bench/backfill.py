@@ -1,7 +1,8 @@
-"""How late live totals are while years of history come in by MQTT, and how long these take.
+"""How late live totals are while years of history come in, and how long these take.
 
 Run by ``make bench``; writes ``.tonne/bench/backfill.json``. Meters send their quarter hours of
-years, a day in each message, as fast as they are acknowledged. Beside them others publish live, in
+years, a day in each message, as fast as they are acknowledged; or, with ``--by import``, a file
+has them in order of time, and ``tonne import`` takes it. Beside them others publish live, in
 the same facility and in another one, while viewers listen to ``/v1/stream``; latencies are those of
 ``live_latency.py``. In full (``--meters 200 --years 5``, 35 million readings, 526 million source
 minutes) it takes hours; by default it is a piece of that. What is computed in the end is checked.
@@ -12,6 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -161,6 +164,25 @@ def publish_history(mqtt_url: str, meters: int, count: int, end: datetime) -> fl
     return time.monotonic() - began
 
 
+def import_history(stack: Stack, meters: int, count: int, end: datetime) -> float:
+    """Import all of it from a file; return the seconds it took, the program's start included."""
+    file = stack.directory / "history.csv"
+    begin = end - timedelta(days=count)
+    with file.open("w", encoding="utf-8") as rows:
+        rows.write("time,facility,device,channel,value\n")
+        for quarter in range(count * 96):
+            ts = (begin + timedelta(minutes=15 * quarter)).isoformat()
+            e = 1000 + quarter * QUARTER_KWH
+            rows.writelines(f"{ts},{SAME},{SAME}-old-{meter},e,{e}\n" for meter in range(meters))
+    began = time.monotonic()
+    subprocess.run(
+        [str(Path(sys.executable).parent / "tonne"), "import", str(file)],
+        env={**os.environ, "TONNE_DATABASE_URL": stack.database_url},
+        check=True,
+    )
+    return time.monotonic() - began
+
+
 def watch(url: str, facility: str, books: Books, ending: threading.Event) -> None:
     """Listen until told to end; a stream that ends is opened again."""
     while not ending.is_set():
@@ -174,21 +196,21 @@ def watch(url: str, facility: str, books: Books, ending: threading.Event) -> Non
                     return
 
 
-def settled_s(
-    connection: psycopg.Connection[Any], meters: int, last: datetime
-) -> tuple[float, float]:
-    """Seconds until all is stored, and until nothing old waits any more.
-
-    What is left then is the last live readings.
-    """
+def stored_s(connection: psycopg.Connection[Any], meters: int, last: datetime) -> float:
+    """Seconds until all that was published is stored."""
     began = time.monotonic()
     while (connection.execute(_STORED, (last,)).fetchone() or (0,))[0] < meters:
         time.sleep(0.5)
-    stored_s = time.monotonic() - began
+    return time.monotonic() - began
+
+
+def settled_s(connection: psycopg.Connection[Any], last: datetime) -> float:
+    """Seconds until nothing old waits any more; what is left then is the last live readings."""
+    began = time.monotonic()
     while True:
         row = connection.execute(_WAITING, (int(last.timestamp()) // 60,)).fetchone()
         if row == (False,):
-            return stored_s, time.monotonic() - began
+            return time.monotonic() - began
         time.sleep(0.5)
 
 
@@ -200,7 +222,7 @@ def _computed(connection: psycopg.Connection[Any]) -> tuple[int, int]:
     return minutes + len(packed), activity_n + int(packed.minutes.figures["activity_n"].sum())
 
 
-def measure(stack: Stack, *, meters: int, count: int, days_ago: int) -> dict[str, Any]:
+def measure(stack: Stack, *, by: str, meters: int, count: int, days_ago: int) -> dict[str, Any]:
     """Publish, watch, and return the figures."""
     for slug, old in ((SAME, meters), (OTHER, 0)):
         file = stack.directory / f"{slug}.yaml"
@@ -219,10 +241,14 @@ def measure(stack: Stack, *, meters: int, count: int, days_ago: int) -> dict[str
     live.start()
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     end = midnight - timedelta(days=days_ago)
-    published_s = publish_history(stack.mqtt_url, meters, count, end)
+    last = end - timedelta(minutes=15)
     with connect(stack.database_url, process="test", autocommit=True) as connection:
-        waited_s = settled_s(connection, meters, end - timedelta(minutes=15))
-        stored_s, computed_s = (published_s + s for s in waited_s)
+        if by == "import":
+            published_s = took_s = import_history(stack, meters, count, end)
+        else:
+            published_s = publish_history(stack.mqtt_url, meters, count, end)
+            took_s = published_s + stored_s(connection, meters, last)
+        computed_s = took_s + settled_s(connection, last)
         published.set()
         live.join()
         patience_ends_s = time.monotonic() + PATIENCE_S
@@ -236,14 +262,16 @@ def measure(stack: Stack, *, meters: int, count: int, days_ago: int) -> dict[str
     assert minutes == quarters * 15, f"{minutes} of {quarters * 15} minutes"
     assert activity_n == round(quarters * QUARTER_KWH * 10**9), activity_n
     figures: dict[str, Any] = {
+        "by": by,
         "meters": meters,
         "days": count,
         "days_ago": days_ago,
         "readings": meters * count * 96,
         "source_minutes": minutes,
         "published_s": round(published_s, 1),
-        "stored_s": round(stored_s, 1),
+        "stored_s": round(took_s, 1),
         "computed_s": round(computed_s, 1),
+        "stored_a_second": round(meters * count * 96 / took_s),
         "readings_a_second": round(meters * count * 96 / computed_s),
         "source_minutes_a_second": round(minutes / computed_s),
         "unseen": not books.is_complete,
@@ -261,6 +289,7 @@ def measure(stack: Stack, *, meters: int, count: int, days_ago: int) -> dict[str
 def main() -> None:
     """Measure, print and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--by", choices=["broker", "import"], default="broker")
     parser.add_argument("--meters", type=int, default=20, help="that send history; in full 200")
     parser.add_argument("--years", type=float, default=0.25, help="of it; in full 5")
     # two: older than what live totals look at; more than 35: what is packed
@@ -270,6 +299,7 @@ def main() -> None:
     with own_stack() as stack:
         figures = measure(
             stack,
+            by=arguments.by,
             meters=arguments.meters,
             count=max(1, round(arguments.years * 365.25)),
             days_ago=arguments.days_ago,

@@ -34,6 +34,7 @@ _LOCAL_LOGINS = {
     "recompute": "tonne_aggregate",
     # what is imported becomes readings
     "activities": "tonne_ingest",
+    "import": "tonne_ingest",
 }
 
 

@@ -17,9 +17,11 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from services.aggregator import minute_rollover
 from services.aggregator.tick import tick
+from services.core.runtime.settings import Settings
 from services.core.runtime.shutdown import Shutdown
 from services.core.store.database import locks
 from services.core.store.database.connect import connect
@@ -238,7 +240,7 @@ def test_rows_of_a_file_become_what_devices_would_have_made_of_them(
 
 def imported(url: str, *words: object) -> dict[str, Any]:
     """Import, and return the report."""
-    ended = tonne(url, "import", "--json", *words)
+    ended = tonne(as_login(url, "tonne_ingest"), "import", "--json", *words)
     report: dict[str, Any] = json.loads(ended.stdout)[0]
     return report
 
@@ -346,6 +348,18 @@ def test_a_dry_run_counts_as_the_import_does_and_stores_nothing(
     for report in (first, second):
         del report["seconds"]
     assert first == second
+
+
+def test_the_login_of_ingest_imports_and_that_of_people_is_told(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TONNE_DATABASE_URL", raising=False)
+    local = conninfo_to_dict(Settings().of_process("import").database)
+    assert local["user"] == "tonne_ingest"
+    path = write_rows(tmp_path / "rows.csv", [], HEADER)
+    ended = tonne(as_login(database_url, "tonne_admin"), "import", path)
+    assert ended.code == 1
+    assert "permission denied" in ended.stderr
 
 
 def test_wide_files_and_stated_names_and_units(
