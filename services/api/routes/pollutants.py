@@ -157,10 +157,11 @@ def _by_interval(
         )
         rows += bucket_means(connection, of_facility, query.pollutant, buckets, as_of=query.as_of)
     for row in rows:
-        if row.longest * 60 > (row.ends - row.begins).total_seconds():
+        # a mean cannot be divided between two intervals
+        if interval.minutes % row.longest:
             raise InvalidRequest(
                 f"interval: {row.pollutant} of {row.source} is averaged over {row.longest} minutes;"
-                " use no shorter interval, or none"
+                " use a multiple of that, or none"
             )
     return sorted(rows, key=lambda row: row.place)
 
