@@ -448,9 +448,9 @@ def test_one_device_gets_new_credentials_alone(named: list[str]) -> None:
 
 
 @pytest.mark.usefixtures("registered")
-def test_the_devices_of_one_facility_get_new_credentials_alone() -> None:
+def test_the_accounts_of_one_facility_get_new_credentials_alone() -> None:
     output = made("--facility", "graz", "--broker", "mosquitto")
-    assert [line.split()[0] for line in passwords_of(output)] == ["graz.cems-1"]
+    assert [line.split()[0] for line in passwords_of(output)] == ["graz._factors", "graz.cems-1"]
     assert "linz" not in output
 
 
