@@ -15,7 +15,11 @@ _ORGANISATION = Field(
 _FACILITY = Field(
     examples=["linz"], description="facility ids, parted by spaces where several are added up"
 )
-_FIGURE = Field(examples=["co2e"], description="mass that the path is of; market: market-based CO2")
+_FIGURE = Field(
+    examples=["co2e"],
+    description="mass that the path is of; market: market-based"
+    " CO2 by the sources' `market_factor`, without contracts",
+)
 _BASIS = Field(
     examples=["gross"],
     description="what is allowed and actual is gross: removals and credits stand beside it",

@@ -94,7 +94,9 @@ class ScopePath(Part):
 
     scope: Literal[1, 2, 3] = Field(examples=[1], description="Scope that the path is of.")
     figure: Literal["co2", "co2e", "market"] = Field(
-        "co2e", description="Mass that it is of; market is market-based CO2 of scope 2."
+        "co2e",
+        description="Mass that it is of; market is market-based CO2 of scope 2, by market_factor"
+        " and without contracts.",
     )
     base: BaseYear = Field(
         examples=[{"year": 2020, "tonnes": 100000}], description="The year that it begins at."
