@@ -15,11 +15,12 @@ from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
 from services.api.http.formats import TextFormat
-from services.api.http.parameters import FacilityList, Query
+from services.api.http.parameters import FacilityList, Instant, Query
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Row, Shape
 from services.api.models.forecast import Forecast
 from services.api.routes import forecast_steps
+from services.api.routes.asked import moment
 from services.api.routes.forecast_reading import (
     ForecastReading,
     Horizon,
@@ -56,6 +57,10 @@ class ForecastQuery(Query):
         None, ge=1, le=3, description="of one scope; default: of all, as in live totals"
     )
     figure: Literal["co2", "co2e", "market"] = Field("co2", description="mass")
+    as_of: Instant | None = Field(
+        None,
+        description="forecasts from this time on, by what was known then; default: now",
+    )
     format: TextFormat = None
 
 
@@ -79,7 +84,7 @@ async def get_forecast(
 ) -> Response:
     """Forecast the running periods of facilities."""
     facilities = await visible_facilities(context, who, query.facility)
-    now = context.clock.now()
+    now, as_of = moment(context, query.as_of)
     ids = [facility.id for facility in facilities]
     since = await context.database.read_in_thread(lambda c: first_hours(c, ids))
     horizons = _HORIZONS if query.horizon is None else (query.horizon,)
@@ -97,6 +102,7 @@ async def get_forecast(
                     now,
                     figure=query.figure,
                     by_hour="day" in horizons,
+                    as_of=as_of,
                 )
             for horizon in horizons:
                 running = period(horizon, now, facility.timezone)

@@ -11,9 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.context import Context
 from services.api.http.intervals import DAILY, HOURLY, IntervalLength, cut, parse
-from services.api.models.emission_table import Series
 from services.api.models.source_masses import Floats, source_masses
-from services.api.routes.emission_series import columns_of, series_of
+from services.api.routes.emission_series import columns_of, hours_then, series_of
 from services.core.store.answers.buckets import Bucket, Buckets
 from services.core.store.answers.facility_queries import FacilityRow
 from services.core.store.schema.figures import MASSES
@@ -67,15 +66,34 @@ async def forecast_reading(
     *,
     figure: str,
     by_hour: bool,
+    as_of: datetime | None,
 ) -> ForecastReading:
-    """Read a facility's history, of which ``first_hour`` is the first."""
+    """Read a facility's history, of which ``first_hour`` is the first.
+
+    ``as_of``: as it was known at ``now``.
+    """
     year = period("year", now, facility.timezone).begins
     begins = max(first_hour, min(year, now - _DAYS * DAY))
-    (series,) = await series_of(connection, context.accounts, [facility], [], begins, now, now=now)
+    (series,) = await series_of(
+        connection, context.accounts, [facility], [], begins, now, now=now, as_of=as_of
+    )
     mass = next(mass.name for mass in MASSES if mass.stem == figure)
     hour = now.replace(minute=0, second=0, microsecond=0)
     days = cut(DAILY, begins, now, timezone=facility.timezone, limit=_DAYS + 400)
     hours = cut(HOURLY, max(begins, hour - _HOURS * HOUR), hour, timezone="UTC", limit=_HOURS)
+    then = None
+    if as_of is not None:
+        then = await hours_then(context, [(series, days)], DAILY, now)
+
+    async def steps(buckets: Buckets, interval: IntervalLength) -> Steps:
+        columns = await columns_of(
+            connection, series, buckets, interval, now=now, is_past=as_of is not None, then=then
+        )
+        kg, known_ms = source_masses(
+            columns, mass, sources=len(series.sources), buckets=len(buckets)
+        )
+        return Steps(buckets=buckets, kg=kg, known_ms=known_ms)
+
     active = {source.id for source in facility.sources} if facility.retired_at is None else set()
     return ForecastReading(
         facility=facility,
@@ -84,24 +102,9 @@ async def forecast_reading(
         scopes=tuple(listed.source.scope for listed in series.sources),
         counts=tuple(listed.counts for listed in series.sources),
         active=tuple(listed.source.id in active for listed in series.sources),
-        days=await _steps(connection, series, days, DAILY, mass, now),
-        hours=await _steps(connection, series, hours, HOURLY, mass, now) if by_hour else None,
+        days=await steps(days, DAILY),
+        hours=await steps(hours, HOURLY) if by_hour else None,
     )
-
-
-async def _steps(
-    connection: AsyncConnection,
-    series: Series,
-    buckets: Buckets,
-    interval: IntervalLength,
-    mass: str,
-    now: datetime,
-) -> Steps:
-    columns = await columns_of(
-        connection, series, buckets, interval, now=now, is_past=False, then=None
-    )
-    kg, known_ms = source_masses(columns, mass, sources=len(series.sources), buckets=len(buckets))
-    return Steps(buckets=buckets, kg=kg, known_ms=known_ms)
 
 
 def where(reading: ForecastReading, scope: int | None) -> tuple[Sequence[int], Sequence[int]]:

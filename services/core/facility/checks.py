@@ -67,9 +67,11 @@ def warnings(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
     yield from _warnings_of_topics(file)
     yield from threshold_checks.warnings(file)
     yield from electricity_checks.warnings(file)
+    numbers = {product.batch_channel for product in file.products}
     for device in file.devices:
         for channel in device.channels:
-            yield from _warnings_of_channel(device, channel)
+            is_amount = f"{device.id}.{channel.id}" not in numbers
+            yield from _warnings_of_channel(device, channel, is_amount=is_amount)
     factors = [factor_record(factor) for factor in file.factors]
     for source in file.sources:
         if isinstance(source, model.ActivitySource):
@@ -118,7 +120,10 @@ def _warnings_of_valid_ranges(file: model.FacilityFile, source: model.StackSourc
             )
 
 
-def _warnings_of_channel(device: model.Device, channel: model.Channel) -> Iterator[str]:
+def _warnings_of_channel(
+    device: model.Device, channel: model.Channel, *, is_amount: bool
+) -> Iterator[str]:
+    """``is_amount``: its values are amounts, and not numbers of batches."""
     if channel.kind == "counter" and channel.max_rate is None:
         yield (
             f"{device.id}.{channel.id} has no max_rate: an index that is wrong more than once in a"
@@ -129,7 +134,7 @@ def _warnings_of_channel(device: model.Device, channel: model.Channel) -> Iterat
             f"{device.id}.{channel.id} has audit_deadlines and no audits: nothing is due before the"
             " first of a kind; give its last audits"
         )
-    if channel.kind in {"interval", "event"} and channel.range is None:
+    if channel.kind in {"interval", "event"} and channel.range is None and is_amount:
         largest = "flows in one interval" if channel.kind == "interval" else "one event can be"
         yield (
             f"{device.id}.{channel.id} has no range: an amount that no {channel.kind} can hold"

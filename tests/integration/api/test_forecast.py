@@ -102,6 +102,26 @@ async def test_what_repeats_is_forecast_to_the_kilogram(
     assert (month["level"], month["scope"], month["silent_sources"]) == (0.9, 2, "")
 
 
+async def test_an_earlier_forecast_is_told_by_what_was_known_then(
+    client: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    clock.instant = NOW
+    monday = NOW - timedelta(days=7)
+    month = (await forecasts(client, scope=2, as_of=monday.isoformat()))["month"]
+    # a Sunday, two weeks, and 18 hours of the Monday; the hour that ran was known whole
+    assert month["known_kg"] == 48 + 2 * (5 * 192 + 2 * 48) + (18 + 1) * 8
+    assert (month["time"], month["trained_until"]) == (
+        "2026-11-16T17:30:30Z",
+        "2026-11-15T23:00:00Z",
+    )
+    assert month["total_kg"] == pytest.approx(21 * 192 + 9 * 48, abs=8)
+    # nothing was known of what was not there yet
+    (kiln,) = (
+        await forecasts(client, scope=1, horizon="month", as_of="2026-11-08T00:00:00Z")
+    ).values()
+    assert kiln["known_kg"] is None
+
+
 async def test_too_little_is_refused_with_the_reason(
     client: httpx.AsyncClient, clock: FixedClock
 ) -> None:

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import pytest
 
+from services.core.facility.checks import warnings
 from services.core.facility.file import FacilityFileError, parse
 
 FILE = """
@@ -103,3 +104,13 @@ def test_shares_are_exact_and_end_where_the_next_begins() -> None:
     first, second = stated.allocations
     assert (first.share, second.share) == (Fraction(333, 1000), Fraction(1, 2))
     assert first.end == second.first
+
+
+def test_a_channel_of_batch_numbers_asks_for_no_range_of_amounts() -> None:
+    log = "      - {id: log, quantity: count, unit: piece, kind: event, since: 2026-01-01}\n"
+    warmth = "      - {id: warmth,"
+    text = FILE.replace(warmth, log + warmth)
+    for channel, named in (("scale.log", []), ("scale.rate", ["scale.log has no range"])):
+        file = parse(text % product(batch_channel=channel))
+        told = [warning.partition(":")[0] for warning in warnings(file)]
+        assert [warning for warning in told if "no range" in warning] == named
