@@ -32,6 +32,7 @@ from services.api.http.problems import (
     ProblemDetails,
     TooSlow,
 )
+from services.core.accounting.hj212.frames import FrameError
 from services.core.facility.errors import ApplyError, FacilityFileError
 from services.core.store.alerts.threshold_changes import UnusableError
 from services.core.store.answers.explain import NothingKnownError
@@ -57,6 +58,7 @@ _REFUSALS: Final[dict[type[Exception], type[Problem]]] = {
     ArchivedDayError: Archived,
     UnknownSeriesError: NotFound,
     FutureValueError: InvalidRequest,
+    FrameError: InvalidRequest,
 }
 
 #: PostgreSQL's SQLSTATE for a statement that ran into statement_timeout

@@ -107,6 +107,9 @@ class Amount(Figure):
     window_kwh: str | None = None
 
 
+#: The mass beside ``co2_ug``: both together are all the CO2 that leaves a stack.
+FROM_BIOMASS: Final[LiteralString] = "co2_biogenic_ug"
+
 #: Masses in the order in which statements, records and answers have them, CO2 first.
 MASSES: Final = (
     Mass(name="co2_ug", in_kg="co2_kg", answer="co2_kg"),
@@ -118,7 +121,7 @@ MASSES: Final = (
         comment="market-based CO2; else as co2_ug",
     ),
     Mass(
-        name="co2_biogenic_ug",
+        name=FROM_BIOMASS,
         in_kg="co2_biogenic_kg",
         answer="co2_biogenic_kg",
         comment="CO2 from biomass, beside co2_ug and in none of the other masses",

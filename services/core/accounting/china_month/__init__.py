@@ -1,0 +1,1 @@
+"""The monthly evidence of a generator in China's carbon market, as files."""

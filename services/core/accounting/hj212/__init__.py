@@ -1,0 +1,1 @@
+"""HJ 212: the Chinese standard by which monitors of pollution sources speak to authorities."""
