@@ -73,7 +73,11 @@ INSERT INTO emission_day (source_id, begins, ends, co2_ug, co2e_ug, market_ug, c
 measured_ms, version, hours, known_hours, voided_hours, missing_hours, partial_hours,
 substituted_hours) VALUES (%(source)s, '2026-03-01', '2026-03-02', 0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0,
 0);
-INSERT INTO emission_month SELECT * FROM emission_day;
+INSERT INTO emission_month (source_id, begins, ends, co2_ug, co2e_ug, market_ug, covered_ms,
+measured_ms, version, hours, known_hours, voided_hours, missing_hours, partial_hours,
+substituted_hours) SELECT source_id, begins, ends, co2_ug, co2e_ug, market_ug, covered_ms,
+measured_ms, version, hours, known_hours, voided_hours, missing_hours, partial_hours,
+substituted_hours FROM emission_day;
 INSERT INTO source_hour_input (source_id, role, hour, covered_ms, operating_ms, valid, verdict,
 verdict_reason, code, reason) VALUES (%(source)s, 'co2', now(), 0, 0, true, '', '', '', '');
 INSERT INTO touched (facility_id, channel_ids, minutes) VALUES (%(facility)s,
