@@ -1,8 +1,7 @@
 """What Grafana's Infinity data source makes of an answer, by the rules of its backend parser.
 
 As version 3.11.1 does: Grafana fills variables into root selectors and parameters but not into
-selectors of columns; root selectors and columns are paths of gjson. The package ``gjson`` reads
-these as tidwall/gjson does, but for comparisons with ``null``, which no dashboard may use.
+selectors of columns; root selectors and columns are paths of GJSON.
 """
 
 from __future__ import annotations
@@ -15,8 +14,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import gjson
 import httpx
+
+from tests.integration.deploy.gjson_paths import NothingThereError, get
 
 _VARIABLE = re.compile(r"\$(\w+)|\$\{(\w+)(?::\w+)?\}")
 
@@ -48,10 +48,9 @@ async def frame_of(
 
 
 def _framed(body: Any, root: str, query: Mapping[str, Any]) -> Frame:
-    assert "null" not in root.replace("~null", "")
     if root:
-        # what gjson does not find is asked for as JSONata, and most often refused
-        body = gjson.get(body, root)
+        # what GJSON does not find is asked for as JSONata, and most often refused
+        body = get(body, root)
     if not query["columns"]:
         return {query["refId"]: [body]}
     rows = body if isinstance(body, list) else [body]
@@ -63,8 +62,8 @@ def _framed(body: Any, root: str, query: Mapping[str, Any]) -> Frame:
 
 def _at(row: Any, path: str) -> Any:
     try:
-        return gjson.get(row, path)
-    except gjson.GJSONError:
+        return get(row, path)
+    except NothingThereError:
         return None
 
 
