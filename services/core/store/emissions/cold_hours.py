@@ -162,11 +162,13 @@ def _replace(connection: psycopg.Connection[Any], restated: list[_Month]) -> Non
     if not restated:
         return
     known = [m.in_force.known_us for m in restated]
+    sources = np.array([m.source_id for m in restated], dtype=np.int64)
+    numbers = np.array([m.month for m in restated], dtype=np.int64)
     connection.execute(
         _REPLACE,
         (
-            np.array([m.source_id for m in restated], dtype=np.int64),
-            np.array([m.month for m in restated], dtype=np.int64),
+            sources,
+            numbers,
             np.array([m.pack_id for m in restated], dtype=np.int64),
             instants(np.array([k.min() for k in known], dtype=np.int64)),
             instants(np.array([k.max() for k in known], dtype=np.int64)),
@@ -176,7 +178,4 @@ def _replace(connection: psycopg.Connection[Any], restated: list[_Month]) -> Non
             [codec.pack(m.superseded) for m in restated],
         ),
     )
-    for m in restated if opened.has_tables(connection) else ():
-        opened.hide_hours(
-            connection, m.source_id, m.month, months.begin(m.month), months.begin(m.month + 1)
-        )
+    opened.hide_hours(connection, sources, numbers)

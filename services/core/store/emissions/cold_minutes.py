@@ -215,13 +215,11 @@ def write(
             )
     # of a day that was not there before nobody can have been shown anything
     was_packed = changed.ids > 0
-    shown = bool(was_packed.any()) and opened.has_tables(connection)
-    pairs = zip(sources.tolist(), numbers.tolist(), was_packed.tolist(), strict=True)
-    for source_id, day, may_be_shown in pairs:
-        if changed.follow:
+    if was_packed.any():
+        opened.hide_minutes(connection, sources[was_packed], numbers[was_packed])
+    if changed.follow:
+        for source_id, day in zip(sources.tolist(), numbers.tolist(), strict=True):
             days.follow_no_more(connection, source_id, day)
-        if shown and may_be_shown:
-            opened.hide_minutes(connection, source_id, day)
 
 
 def _parts(keys: Integers) -> tuple[Integers, Integers]:

@@ -78,21 +78,26 @@ SELECT %(kind)s, * FROM unnest(%(owners)s::int8[], %(days)s::int8[], %(ids)s::in
 
 _HIDE_MINUTES: Final = """
 WITH gone AS (
-    DELETE FROM pg_temp.opened_day
-    WHERE kind = 2 AND owner = %(source)s AND day = %(day)s RETURNING day)
+    DELETE FROM pg_temp.opened_day o USING unnest(%(sources)s::int8[], %(days)s::int8[]) x(id, day)
+    WHERE o.kind = 2 AND o.owner = x.id AND o.day = x.day RETURNING o.owner, o.day)
 DELETE FROM pg_temp.unpacked_minute u USING gone
-WHERE u.source_id = %(source)s AND u.minute >= %(begins)s AND u.minute < %(ends)s
+WHERE u.source_id = gone.owner AND u.minute >= minute_start(1440 * gone.day)
+  AND u.minute < minute_start(1440 * (gone.day + 1))
 """
 
 _HIDE_HOURS: Final = """
 WITH gone AS (
-    DELETE FROM pg_temp.opened_day
-    WHERE kind = 3 AND owner = %(source)s AND day = %(month)s RETURNING day
+    DELETE FROM pg_temp.opened_day o USING unnest(%(sources)s::int8[], %(months)s::int8[]) x(id, m)
+    WHERE o.kind = 3 AND o.owner = x.id AND o.day = x.m RETURNING o.owner, o.day
+), spans AS (
+    SELECT owner, make_timestamptz(day / 12, day %% 12 + 1, 1, 0, 0, 0, 'UTC') AS begins,
+           make_timestamptz((day + 1) / 12, (day + 1) %% 12 + 1, 1, 0, 0, 0, 'UTC') AS ends
+    FROM gone
 ), hours AS (
-    DELETE FROM pg_temp.unpacked_hour u USING gone
-    WHERE u.source_id = %(source)s AND u.hour >= %(begins)s AND u.hour < %(ends)s)
-DELETE FROM pg_temp.unpacked_hour_version u USING gone
-WHERE u.source_id = %(source)s AND u.hour >= %(begins)s AND u.hour < %(ends)s
+    DELETE FROM pg_temp.unpacked_hour u USING spans s
+    WHERE u.source_id = s.owner AND u.hour >= s.begins AND u.hour < s.ends)
+DELETE FROM pg_temp.unpacked_hour_version u USING spans s
+WHERE u.source_id = s.owner AND u.hour >= s.begins AND u.hour < s.ends
 """
 
 #: Of a query on packed days ``p`` of one kind: those that the session has not opened yet.
@@ -160,31 +165,19 @@ def show(
     execute(connection, "SET LOCAL search_path = history, public")
 
 
-def hide_minutes(connection: AnyConnection, source_id: int, day: int) -> None:
-    """Show a day of minutes no more that is rows again."""
-    if has_tables(connection):
-        execute(
-            connection,
-            _HIDE_MINUTES,
-            {
-                "source": source_id,
-                "day": day,
-                "begins": begin(day),
-                "ends": begin(day + 1),
-            },
-        )
+def hide_minutes(connection: AnyConnection, sources: Integers, days: Integers) -> None:
+    """Show days of minutes no more that are rows again, or packed anew."""
+    if _has_tables(connection):
+        execute(connection, _HIDE_MINUTES, {"sources": sources, "days": days})
 
 
-def hide_hours(
-    connection: AnyConnection, source_id: int, month: int, begins: datetime, ends: datetime
-) -> None:
-    """Show a month of hours no more that is rows again."""
-    if has_tables(connection):
-        key = {"source": source_id, "month": month, "begins": begins, "ends": ends}
-        execute(connection, _HIDE_HOURS, key)
+def hide_hours(connection: AnyConnection, sources: Integers, months: Integers) -> None:
+    """Show months of hours, since the year 0, no more that are rows again, or packed anew."""
+    if _has_tables(connection):
+        execute(connection, _HIDE_HOURS, {"sources": sources, "months": months})
 
 
-def has_tables(connection: AnyConnection) -> bool:
+def _has_tables(connection: AnyConnection) -> bool:
     """Return whether the session has ever shown anything that is packed."""
     row = execute(connection, "SELECT to_regclass('pg_temp.opened_day') IS NOT NULL").fetchone()
     return row is not None and bool(row[0])

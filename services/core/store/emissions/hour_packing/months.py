@@ -180,8 +180,8 @@ def open_months(connection: psycopg.Connection[Any], source_ids: Integers, month
     See :func:`open_for_writing`.
     """
     opened_months = open_packed(connection, _HOURS, source_ids, months)
-    for source_id, month in opened_months:
-        opened.hide_hours(connection, source_id, month, begin(month), begin(month + 1))
+    if opened_months:
+        opened.hide_hours(connection, *np.array(opened_months, dtype=np.int64).T)
     return len(opened_months)
 
 

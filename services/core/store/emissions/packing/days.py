@@ -207,7 +207,8 @@ def open_days(connection: psycopg.Connection[Any], source_ids: Integers, days: I
     opened_days = open_packed(connection, _MINUTES, source_ids, days)
     for source_id, day in opened_days:
         connection.execute(_RELEASE, _day_key(source_id, day))
-        opened.hide_minutes(connection, source_id, day)
+    if opened_days:
+        opened.hide_minutes(connection, *np.array(opened_days, dtype=np.int64).T)
     return len(opened_days)
 
 
