@@ -5,7 +5,7 @@ with a year of hours, 17.5 million rows, and a year of readings of three channel
 older than 35 days packed; ``tests/bench/answers/store.py`` makes it by SQL and says how. The
 questions are asked one after the other while half the load that ingest and aggregator can bear
 together runs beside, then many at once of one API process. Answers are taken as they are, not
-compressed, with authentication off. ``--quick`` is a twentieth of the store with nothing beside it.
+compressed, with authentication off. ``--quick`` is a twentieth of the store with no load beside it.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def ask(port: int, shape: Shape, last: datetime, arguments: argparse.Namespace) 
 def main() -> None:
     """Build, measure, print and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a small store, nothing beside it")
+    parser.add_argument("--quick", action="store_true", help="a small store, no load beside it")
     parser.add_argument("--scale", type=float, help="of the number of facilities; default: 1")
     parser.add_argument("--load", type=float, help=f"messages/s beside; default: {HALF_LOAD}")
     parser.add_argument("--database", help="a store that an earlier run left, see --keep")
@@ -137,6 +137,8 @@ def main() -> None:
         if load:
             # longer than all of it takes; it ends with the measurement
             ending.enter_context(beside.load(url, directory, rate=load, seconds=3600))
+        else:
+            ending.enter_context(beside.aggregator(url, directory))
         last = now.replace(minute=0, second=0, microsecond=0)
         figures |= ask(port, shape, last, arguments)
     figures["load_average"] = round(os.getloadavg()[0], 2)

@@ -31,19 +31,31 @@ class Connection:
     ) -> Answer:
         """Ask; ``due_s``: when, by the monotonic clock, if that was before now."""
         began_s = time.monotonic() if due_s is None else due_s
-        if self._reader is not None and self._reader.at_eof():
-            # it was idle for longer than the server keeps one
+        lines = [f"GET {path} HTTP/1.1", "Host: localhost"]
+        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        request = ("\r\n".join(lines) + "\r\n\r\n").encode()
+        is_kept = self._reader is not None
+        try:
+            reader = await self._send(request)
+            status, answered = await self._head(reader)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            if not is_kept:
+                raise
+            # the server may close an idle connection in the very moment in which it is used again:
+            # who asked, and had no answer yet, asks once more (RFC 9112, 9.3.1)
             self.close()
+            reader = await self._send(request)
+            status, answered = await self._head(reader)
+        body = await self._body(reader, status, answered)
+        return Answer(status=status, headers=answered, body=body, took_s=time.monotonic() - began_s)
+
+    async def _send(self, request: bytes) -> asyncio.StreamReader:
         if self._reader is None or self._writer is None:
             self._reader, self._writer = await asyncio.open_connection(
                 "127.0.0.1", self.port, limit=1 << 24
             )
-        lines = [f"GET {path} HTTP/1.1", "Host: localhost"]
-        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-        self._writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-        status, answered = await self._head(self._reader)
-        body = await self._body(self._reader, status, answered)
-        return Answer(status=status, headers=answered, body=body, took_s=time.monotonic() - began_s)
+        self._writer.write(request)
+        return self._reader
 
     def close(self) -> None:
         """Hang up."""
