@@ -17,14 +17,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.api.http.validators import Validator
 from services.api.live.body import live_body
 from services.api.live.overview import Summary, summary
-from services.core.store.alerts.queries import is_open, live_alerts
-from services.core.store.answers.answer_states import AnswerState, live_state
-from services.core.store.answers.balances import balances
+from services.core.store.alerts.queries import ALERTS_SHOWN_FOR, is_open, live_alerts
+from services.core.store.answers.answer_states import LiveState, live_state
+from services.core.store.answers.balances import KnownBalances
 from services.core.store.answers.live import facility_live
 from services.core.store.answers.source_uncertainty import KnownAccounts
 
 #: Facilities whose bodies are held: one of 20 sources has 60 kB.
 _MAX_KEPT: Final = 256
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What a body is to be of: the state that was read, and the validator made of it."""
+
+    validator: Validator
+    state: LiveState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,32 +60,35 @@ class LiveBodies:
         #: who asks for what is being built waits for it
         self._building: dict[str, asyncio.Lock] = {}
         self._accounts = accounts
+        self._balances = KnownBalances()
 
     async def state(
         self, connection: AsyncConnection, facility: str, now: datetime
-    ) -> Validator | None:
-        """Read the validator of the body at ``now``; None: the facility is not in force."""
-        state = await live_state(connection, facility)
-        return None if state is None else _validator(facility, state, now)
+    ) -> Asked | None:
+        """Read the state of the body at ``now``; None: the facility is not in force."""
+        state = await live_state(connection, facility, alerts_shown_for=ALERTS_SHOWN_FOR)
+        if state is None:
+            return None
+        # totals change as a minute begins, data or none
+        minute = int(now.timestamp()) // 60
+        return Asked(validator=Validator("live", facility, state.answer, minute), state=state)
 
     async def read(
         self, connection: AsyncConnection, facility: str, now: datetime
     ) -> LiveBytes | None:
         """Read the body at ``now``, its current minute included; None: it is not in force."""
-        validator = await self.state(connection, facility, now)
-        if validator is None:
-            return None
-        return await self.of_state(connection, facility, validator, now)
+        asked = await self.state(connection, facility, now)
+        return None if asked is None else await self.of_state(connection, facility, asked, now)
 
     async def of_state(
-        self, connection: AsyncConnection, facility: str, validator: Validator, now: datetime
+        self, connection: AsyncConnection, facility: str, asked: Asked, now: datetime
     ) -> LiveBytes | None:
         """Return the body of a state that :meth:`state` read on this connection, or a newer one."""
         lock = self._building.setdefault(facility, asyncio.Lock())
         async with lock:
             newest = self._newest.get(facility)
-            if newest is None or newest.validator.tag != validator.tag:
-                newest = await self._build(connection, facility, validator, now)
+            if newest is None or newest.validator.tag != asked.validator.tag:
+                newest = await self._build(connection, facility, asked, now)
         if newest is not None:
             self._newest[facility] = newest
             self._newest.move_to_end(facility)
@@ -86,27 +97,21 @@ class LiveBodies:
         return newest
 
     async def _build(
-        self, connection: AsyncConnection, facility: str, validator: Validator, now: datetime
+        self, connection: AsyncConnection, facility: str, asked: Asked, now: datetime
     ) -> LiveBytes | None:
+        known = asked.state
         state = await facility_live(connection, facility, now=now)
-        accounts = await self._accounts.read(connection, facility)
-        stated = await balances(connection, [facility])
-        alerts = await live_alerts(connection, facility)
+        accounts = await self._accounts.read(connection, facility, known)
+        stated = await self._balances.read(connection, facility, revision=known.answer.revision)
+        alerts = await live_alerts(connection, facility) if known.has_alerts else []
         if state is None:
             return None
-        body = live_body(
-            state, accounts, [alert for alert in alerts if is_open(alert)], stated.get(facility)
-        )
+        body = live_body(state, accounts, [alert for alert in alerts if is_open(alert)], stated)
         del body["as_of"]
         return LiveBytes(
-            validator=validator,
+            validator=asked.validator,
             sequence=state.sequence,
             rest=msgspec.json.encode(body)[1:],
             summary=summary(body),
             alerts=tuple((alert["data_version"], msgspec.json.encode(alert)) for alert in alerts),
         )
-
-
-def _validator(facility: str, state: AnswerState, now: datetime) -> Validator:
-    """Totals change as a minute begins, data or none."""
-    return Validator("live", facility, state, int(now.timestamp()) // 60)

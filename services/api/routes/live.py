@@ -93,13 +93,13 @@ async def get_live(
     if query.as_of is not None:
         return await _live_as_of(context, who, query.facility, min(now, query.as_of), query.as_of)
     async with context.database.read() as connection:
-        validator = await context.live.state(connection, query.facility, now)
-        if validator is not None and validator.holds(if_none_match):
-            return validator.not_modified()
+        asked = await context.live.state(connection, query.facility, now)
+        if asked is not None and asked.validator.holds(if_none_match):
+            return asked.validator.not_modified()
         live = (
             None
-            if validator is None
-            else await context.live.of_state(connection, query.facility, validator, now)
+            if asked is None
+            else await context.live.of_state(connection, query.facility, asked, now)
         )
     if live is None:
         await in_force(context, who, query.facility)

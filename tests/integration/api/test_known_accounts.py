@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.accounting.uncertainty import Part, band
 from services.core.facility.file import parse
-from services.core.store.answers.source_uncertainty import KnownAccounts, source_accounts
+from services.core.store.answers.answer_states import LiveState, live_state
+from services.core.store.answers.source_uncertainty import (
+    KnownAccounts,
+    SourceAccount,
+    source_accounts,
+)
 from services.core.store.database.connect import async_engine, engine
 from services.core.store.registry.apply import apply
 from tests.integration.aggregator.plant import Plant, Reading
@@ -80,17 +86,46 @@ def put(database_url: str, file: str) -> None:
     bind.dispose()
 
 
+async def read(
+    known: KnownAccounts, connection: AsyncConnection, facility: str
+) -> dict[str, SourceAccount]:
+    """Read accounts as live totals do: by a state that was read before."""
+    return await known.read(connection, facility, await state_of(connection, facility))
+
+
+async def state_of(connection: AsyncConnection, facility: str) -> LiveState:
+    state = await live_state(connection, facility, alerts_shown_for=timedelta(0))
+    assert state is not None
+    return state
+
+
 async def test_they_are_read_again_once_the_registry_changed(
     database_url: str, reading: AsyncConnection
 ) -> None:
     known = KnownAccounts()
     put(database_url, METERED.format(percent=1))
-    first = await known.read(reading, "hall")
+    first = await read(known, reading, "hall")
     assert first == await source_accounts(reading, "hall")
-    assert await known.read(reading, "hall") is first
+    assert await read(known, reading, "hall") is first
     put(database_url, METERED.format(percent=2))
-    second = await known.read(reading, "hall")
+    second = await read(known, reading, "hall")
     assert [meter.percent for meter in second["hall"].meters] == [2.0]
+
+
+async def test_those_of_channels_without_an_uncertainty_follow_no_reading(
+    database_url: str, reading: AsyncConnection
+) -> None:
+    silent = re.sub(r", uncertainty: \d", "", STACK)
+    formula = silent.replace("inputs: {o2: cems.o2", "inputs: {o2: cems.dry").replace(
+        "max_gap: 120}\nsources",
+        'max_gap: 120}\n      - {id: dry, quantity: fraction, unit: "%", kind: derived,'
+        " formula: o2 / (1 - h2o), uncertainty: 2}\nsources",
+    )
+    told = []
+    for file in (silent, STACK, silent, formula):
+        put(database_url, file)
+        told.append((await state_of(reading, "works")).bands_follow_readings)
+    assert told == [False, True, False, True]
 
 
 async def test_those_of_a_stack_follow_its_readings(
@@ -108,7 +143,7 @@ async def test_those_of_a_stack_follow_its_readings(
                 Reading("cems.h2o", at, 10.0),
             ]
         )
-        accounts = await known.read(reading, "works")
+        accounts = await read(known, reading, "works")
         percents.append([meter.percent for meter in accounts["stack"].meters])
     plant.close()
     assert percents[0] != percents[1]
@@ -120,7 +155,7 @@ async def test_the_band_of_a_derived_channel_follows_from_its_channels(
 ) -> None:
     known = KnownAccounts()
     plant = Plant(database_url, DERIVED.format(stated=""))
-    assert (await known.read(reading, "mill"))["rest"].meters == ()
+    assert (await read(known, reading, "mill"))["rest"].meters == ()
     begin = datetime.now(UTC) - timedelta(hours=3)
     for k in range(3):
         at = begin + k * timedelta(hours=1)
@@ -133,7 +168,7 @@ async def test_the_band_of_a_derived_channel_follows_from_its_channels(
                 Reading("m.share", at, 20.0),
             ]
         )
-    accounts = await known.read(reading, "mill")
+    accounts = await read(known, reading, "mill")
 
     def percent(*sources: tuple[str, float]) -> float:
         day = datetime.now(UTC).date()
@@ -151,7 +186,7 @@ async def test_the_band_of_a_derived_channel_follows_from_its_channels(
     # a product: 3 %, and a fourth of 4 %, because 20 % that are wrong by 4 % change 80 % by 1 %
     assert percent(("part", 40.0)) == pytest.approx(math.hypot(3, 1), rel=1e-6)
     put(database_url, DERIVED.format(stated=", uncertainty: 5"))
-    accounts = await known.read(reading, "mill")
+    accounts = await read(known, reading, "mill")
     assert percent(("rest", 60.0)) == pytest.approx(5.0)
     plant.close()
 

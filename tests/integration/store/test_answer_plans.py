@@ -42,7 +42,7 @@ def test_readings_of_a_chart_come_by_index_from_the_chunks_of_the_span(plant: Pl
 
 
 def test_the_state_of_answers_is_found_by_index(plant: Plant) -> None:
-    live = plan(plant, answer_states._LIVE, facility="works")
+    live = plan(plant, answer_states._LIVE, facility="works", shown_for=timedelta(minutes=15))
     totals = plan(plant, answer_states._TOTALS_OF_SOME, facilities=["works"])
     for found in (live, totals):
         assert found.count("touched_facility_id_live_id_idx") == 2, found
@@ -50,6 +50,7 @@ def test_the_state_of_answers_is_found_by_index(plant: Plant) -> None:
         assert "Seq Scan on touched" not in found
     assert "alert_open_idx" in live
     assert "alert_comment_alert_id_idx" in live
+    assert "alert_facility_id_changed_at_idx" in live
 
 
 def test_sums_and_newest_hours_are_found_by_source(plant: Plant) -> None:

@@ -9,8 +9,9 @@ from typing import cast
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.http.validators import Validator
-from services.api.live.bodies import LiveBodies, LiveBytes
+from services.api.live.bodies import Asked, LiveBodies, LiveBytes
 from services.api.live.overview import Summary
+from services.core.store.answers.answer_states import AnswerState, LiveState
 from services.core.store.answers.source_uncertainty import KnownAccounts
 from services.core.timeline.instants import EPOCH
 
@@ -19,6 +20,11 @@ SUMMARY = Summary(
     rates={}, totals={}, sources=0, sources_known=0, newest_minute=None, newest_reading=None,
     alerts={},
 )  # fmt: skip
+STATE = LiveState(
+    answer=AnswerState(revision=1, totals="", alerts=""),
+    bands_follow_readings=False,
+    has_alerts=False,
+)
 
 
 class Bodies(LiveBodies):
@@ -33,12 +39,14 @@ class Bodies(LiveBodies):
         self,
         connection: AsyncConnection,  # noqa: ARG002
         facility: str,  # noqa: ARG002
-        validator: Validator,
+        asked: Asked,
         now: datetime,  # noqa: ARG002
     ) -> LiveBytes:
-        self.built.append(validator.tag)
-        await self.let[validator.tag].wait()
-        return LiveBytes(validator=validator, sequence=0, rest=b"}", summary=SUMMARY, alerts=())
+        self.built.append(asked.validator.tag)
+        await self.let[asked.validator.tag].wait()
+        return LiveBytes(
+            validator=asked.validator, sequence=0, rest=b"}", summary=SUMMARY, alerts=()
+        )
 
 
 async def test_who_comes_while_others_wait_waits_with_them() -> None:
@@ -47,7 +55,8 @@ async def test_who_comes_while_others_wait_waits_with_them() -> None:
     bodies.let = {validator.tag: asyncio.Event() for validator in (old, new)}
 
     def ask(validator: Validator) -> asyncio.Task[LiveBytes | None]:
-        return asyncio.create_task(bodies.of_state(CONNECTION, "linz", validator, EPOCH))
+        asked = Asked(validator=validator, state=STATE)
+        return asyncio.create_task(bodies.of_state(CONNECTION, "linz", asked, EPOCH))
 
     first, second = ask(old), ask(new)
     await asyncio.sleep(0)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -46,14 +46,15 @@ _ONE = text(_ALERT + " WHERE a.id = :id")
 
 #: Alerts of a live answer at most.
 _MAX_LIVE = 1000
+#: How long one that changed is among them, for clients that missed its change.
+ALERTS_SHOWN_FOR: Final = timedelta(minutes=15)
 
-# Alerts that fire, and those that changed lately, for clients that missed their change.
 _LIVE_IDS = """
 SELECT o.id FROM alert o JOIN facility x ON x.id = o.facility_id
 WHERE x.slug = :facility AND o.resolved_at IS NULL AND o.undone_at IS NULL
 UNION
 SELECT o.id FROM alert o JOIN facility x ON x.id = o.facility_id
-WHERE x.slug = :facility AND o.changed_at > now() - interval '15 minutes'
+WHERE x.slug = :facility AND o.changed_at > now() - CAST(:shown_for AS interval)
 ORDER BY id DESC LIMIT :limit
 """
 
@@ -152,7 +153,8 @@ async def alert(connection: AsyncConnection, alert_id: int) -> dict[str, Any] | 
 
 async def live_alerts(connection: AsyncConnection, facility: str) -> list[dict[str, Any]]:
     """Return alerts that fire or changed within a quarter of an hour; the newest 1 000."""
-    rows = await connection.execute(_LIVE, {"facility": facility, "limit": _MAX_LIVE})
+    keys = {"facility": facility, "limit": _MAX_LIVE, "shown_for": ALERTS_SHOWN_FOR}
+    rows = await connection.execute(_LIVE, keys)
     return [_shown(row) for row in rows.mappings()]
 
 

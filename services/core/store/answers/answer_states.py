@@ -2,25 +2,31 @@
 
 Each change of the registry raises its revision; each change of a facility's totals, whatever caused
 it, its sequence, in the same transaction. Bands of stacks and of derived channels also follow from
-their newest readings, before the totals do: where a facility has some, what was invalidated and not
-yet computed is told too, and the minute, for readings grow old.
+their newest readings, before the totals do, where channels state their uncertainty: of a facility
+with some, what was invalidated and not yet computed is told too, and the minute, for readings grow
+old.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final, LiteralString
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.store.database.arrays import binary_row
 
-#: SQL of whether bands of the facility ``f`` follow from its newest readings.
+#: SQL of whether bands of the facility ``f`` follow from its newest readings. A source has no band
+#: if none of its channels states its uncertainty; of a stack, what a formula states stands for it.
 BY_READINGS: Final[LiteralString] = """EXISTS (
     SELECT FROM source s WHERE s.facility_id = f.id
       AND (s.method = 'stack' OR (s.spec -> 'derived' IS NOT NULL
-           AND s.spec #> '{derived,uncertainty}' IS NULL)))"""
+           AND s.spec #> '{derived,uncertainty}' IS NULL))
+      AND (coalesce(s.spec -> 'derived_inputs', '{}') <> '{}' OR EXISTS (
+           SELECT FROM source_input i JOIN channel c ON c.id = i.channel_id
+           WHERE i.source_id = s.id AND c.spec ->> 'uncertainty' IS NOT NULL)))"""
 
 #: SQL of the state of the facility ``f``, with its progress ``p``.
 _FACILITY: Final[LiteralString] = f"""concat_ws(' ', f.id, coalesce(p.sequence, 0),
@@ -33,7 +39,9 @@ _FACILITY: Final[LiteralString] = f"""concat_ws(' ', f.id, coalesce(p.sequence, 
 
 #: Each change of an alert writes its row anew, by whomever; comments are only ever added.
 _LIVE: Final[LiteralString] = f"""
-SELECT r.revision, {_FACILITY} AS totals, alerts.state AS alerts
+SELECT r.revision, {_FACILITY} AS totals, alerts.state AS alerts, {BY_READINGS} AS by_readings,
+       EXISTS (SELECT FROM alert a WHERE a.facility_id = f.id
+                 AND a.changed_at > now() - %(shown_for)s) AS alerts_changed
 FROM registry_revision r
 JOIN facility f ON f.slug = %(facility)s AND f.retired_at IS NULL
 LEFT JOIN facility_progress p ON p.facility_id = f.id
@@ -74,10 +82,35 @@ class AnswerState:
     alerts: str
 
 
-async def live_state(connection: AsyncConnection, facility: str) -> AnswerState | None:
-    """Read what the live totals of a facility follow from; None: it is not in force."""
-    row = await binary_row(connection, _LIVE, {"facility": facility})
-    return _state(row) if row else None
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LiveState:
+    """What the live totals of a facility follow from, and what need not be read for them."""
+
+    answer: AnswerState
+    #: else they follow from the registry alone
+    bands_follow_readings: bool
+    #: some are open, or changed lately
+    has_alerts: bool
+
+
+async def live_state(
+    connection: AsyncConnection, facility: str, *, alerts_shown_for: timedelta
+) -> LiveState | None:
+    """Read what the live totals of a facility follow from; None: it is not in force.
+
+    ``alerts_shown_for``: how long an alert that changed is among them.
+    """
+    keys = {"facility": facility, "shown_for": alerts_shown_for}
+    row = await binary_row(connection, _LIVE, keys)
+    if not row:
+        return None
+    *state, by_readings, alerts_changed = row
+    answer = _state(tuple(state))
+    return LiveState(
+        answer=answer,
+        bands_follow_readings=by_readings,
+        has_alerts=alerts_changed or answer.alerts != "",
+    )
 
 
 async def totals_state(

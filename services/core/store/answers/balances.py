@@ -28,3 +28,21 @@ async def balances(
     rows = await connection.execute(_IN_FORCE, {"facilities": list(facilities), "as_of": as_of})
     stated = {row.slug: balance_of(row.known_at, row.spec) for row in rows}
     return {slug: balance for slug, balance in stated.items() if balance is not None}
+
+
+class KnownBalances:
+    """What files state now, read again only where the registry changed."""
+
+    def __init__(self) -> None:
+        #: by facility, with the registry's revision
+        self._known: dict[str, tuple[int, StatedBalance | None]] = {}
+
+    async def read(
+        self, connection: AsyncConnection, facility: str, *, revision: int
+    ) -> StatedBalance | None:
+        """Read it of a facility; None: it states nothing. ``revision``: read before."""
+        known = self._known.get(facility)
+        if known is None or known[0] != revision:
+            stated = (await balances(connection, [facility])).get(facility)
+            known = self._known[facility] = revision, stated
+        return known[1]

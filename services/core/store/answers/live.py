@@ -1,4 +1,4 @@
-"""What a facility emits now: rates and totals by window, read in one statement.
+"""What a facility emits now: rates, totals by window, newest readings, read in one statement.
 
 What a retired source emitted stays in the totals, unless an active source of the same scope counts
 the same readings in its place.
@@ -13,9 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any, Final, LiteralString
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.accounting.present_rate import (
@@ -30,7 +29,8 @@ from services.core.store.answers.live_windows import (
     SpanTotal,
     windows,
 )
-from services.core.store.answers.newest_readings import newest_readings
+from services.core.store.answers.newest_readings import NEWEST, newest_keys, newest_readings
+from services.core.store.database.arrays import binary_record
 from services.core.store.emissions import minute_history
 from services.core.store.packing import opened
 from services.core.store.registry.replaced_sources import is_replaced
@@ -69,12 +69,11 @@ _TO_DATE: LiteralString = ", ".join(f"'{name}'" for name in TO_DATE)
 # stands. The answer is one row, each column of windows an array: there are eight of each source,
 # which the database would take longer to join, and the driver to take up, than to find. Masses and
 # amounts are text, for they have no bounds.
-_LIVE = text(
-    f"""
+_LIVE: Final[LiteralString] = f"""
 WITH f AS (
     SELECT f.id, f.slug, f.timezone, p.sequence, p.changed_at
     FROM facility f LEFT JOIN facility_progress p ON p.facility_id = f.id
-    WHERE f.slug = :facility AND f.retired_at IS NULL
+    WHERE f.slug = %(facility)s AND f.retired_at IS NULL
 ), s AS MATERIALIZED (
     SELECT s.id, s.slug, coalesce(s.spec->>'name', s.slug) AS name, s.scope, s.active, f.timezone,
            CASE WHEN s.active THEN 'infinity'
@@ -85,14 +84,14 @@ WITH f AS (
     FROM f JOIN source s ON s.facility_id = f.id AND s.scope > 0
     LEFT JOIN LATERAL (
         SELECT m.minute, m.covered_ms, {per_figure(MASSES, "m.{f}")} FROM minute_in_force m
-        WHERE m.source_id = s.id AND m.minute <= CAST(:minute AS timestamptz)
+        WHERE m.source_id = s.id AND m.minute <= %(minute)s::timestamptz
           -- covered time is whole milliseconds: over less than a second no rate can be told
           AND m.covered_ms >= 1000
-          AND m.minute > CAST(:minute AS timestamptz) - interval '31 days'
+          AND m.minute > %(minute)s::timestamptz - interval '31 days'
         ORDER BY m.minute DESC LIMIT 1
     ) n ON true
 ), t AS (
-    SELECT r.*, s.timezone, s.gone_at, greatest(CAST(:minute AS timestamptz), r.upto) AS at,
+    SELECT r.*, s.timezone, s.gone_at, greatest(%(minute)s::timestamptz, r.upto) AS at,
            CASE r.span WHEN 'today' THEN 'day' ELSE r.span END AS unit
     FROM s JOIN rolling_total r ON r.source_id = s.id
 ), w AS (
@@ -130,13 +129,13 @@ WITH f AS (
     SELECT s.id, n.day
     FROM s, LATERAL (
         SELECT p.day FROM packed_minutes p
-        WHERE p.source_id = s.id AND p.day <= minute_of(CAST(:minute AS timestamptz)) / 1440
+        WHERE p.source_id = s.id AND p.day <= minute_of(%(minute)s::timestamptz) / 1440
           AND p.day >= coalesce(minute_of(s.newest_minute) / 1440 + 1,
-                                minute_of(CAST(:minute AS timestamptz)) / 1440 - 31)
+                                minute_of(%(minute)s::timestamptz) / 1440 - 31)
         ORDER BY p.day DESC LIMIT 1) n
 )
 SELECT f.slug AS facility, f.timezone, f.sequence, f.changed_at, of_source.*, of_window.*,
-       of_range.*, ARRAY(SELECT DISTINCT day FROM packed) AS packed_days
+       of_range.*, of_input.*, ARRAY(SELECT DISTINCT day FROM packed) AS packed_days
 FROM f CROSS JOIN (
     SELECT array_agg(id) AS source_id, array_agg(slug) AS source, array_agg(name) AS name,
            array_agg(scope) AS scope,
@@ -154,9 +153,8 @@ FROM f CROSS JOIN (
     SELECT {RANGES_PACKED} AS range_packed,
            {per_figure(WITHOUT_BOUNDS, "string_agg(CAST({f} AS text), ' ') AS range_{f}")}
     FROM sums
-) of_range
+) of_range CROSS JOIN ({NEWEST}) of_input
 """  # noqa: S608 - constants
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -207,8 +205,8 @@ async def facility_live(
     :returns: None if there is no such facility, or it is retired.
     """
     minute = now.replace(second=0, microsecond=0)
-    key = {"facility": facility, "minute": minute}
-    row = (await connection.execute(_LIVE, key)).mappings().one_or_none()
+    keys = {"facility": facility, "minute": minute, **newest_keys(now)}
+    row = await binary_record(connection, _LIVE, keys)
     if row is not None and row["packed_days"]:
         days = [
             Interval(start=day * DAY_MINUTES, end=(day + 1) * DAY_MINUTES)
@@ -219,11 +217,11 @@ async def facility_live(
             await connection.run_sync(
                 lambda same: minute_history.open_intervals(same, source_ids, days)
             )
-            row = (await connection.execute(_LIVE, key)).mappings().one_or_none()
+            row = await binary_record(connection, _LIVE, keys)
     if row is None:
         return None
     totals = windows(row)
-    readings = await newest_readings(connection, facility, now)
+    readings = newest_readings(row)
     columns = [row[name] or () for name in _OF_SOURCE]
     sources = [dict(zip(_OF_SOURCE, values, strict=True)) for values in zip(*columns, strict=True)]
     return FacilityLive(

@@ -8,8 +8,6 @@ from typing import Any, Final, LiteralString
 
 import numpy as np
 import psycopg
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.accounting.present_rate import NewestReadings
 from services.core.store.packing.days import day_of
@@ -31,25 +29,24 @@ _COLUMNS: LiteralString = (
     "i.source_id, c.kind, coalesce(CAST(c.spec ->> 'max_gap' AS float8), 0) AS max_gap_s"
 )
 
-# One row of arrays: of thousands of channels the driver would take longer than the database. What
-# is packed is older.
-_NEWEST: Final = text(
-    f"""
-SELECT array_agg(source_id) AS source_id, array_agg(kind) AS kind,
-       array_agg(max_gap_s) AS max_gap_s, array_agg(newest) AS newest, array_agg(before) AS before
+#: SQL of one row of arrays: of thousands of channels the driver would take longer than the
+#: database. What is packed is older. It is of the sources of the facilities ``f``, a table.
+NEWEST: Final[LiteralString] = f"""
+SELECT array_agg(source_id) AS input_source_id, array_agg(kind) AS input_kind,
+       array_agg(max_gap_s) AS input_max_gap_s, array_agg(newest) AS input_newest,
+       array_agg(before) AS input_before
 FROM (
     SELECT {_COLUMNS}, r.times[1] AS newest, r.times[2] AS before
     {_CHANNELS}
     CROSS JOIN LATERAL (SELECT ARRAY(
         SELECT ts FROM public.reading
         WHERE channel_id = c.id AND value IS NOT NULL AND quality <= 1
-          AND ts <= CAST(:now AS timestamptz) AND ts > CAST(:oldest AS timestamptz)
+          AND ts <= %(now)s AND ts > %(oldest)s
         ORDER BY ts DESC LIMIT 2) AS times) r
-    WHERE s.facility_id = (SELECT id FROM facility WHERE slug = :facility)
-      AND s.active AND r.times[1] IS NOT NULL
+    WHERE s.facility_id = (SELECT id FROM f) AND s.active AND r.times[1] IS NOT NULL
 ) x
 """  # noqa: S608 - constants
-)
+_NEWEST_COLUMNS: Final = ("source_id", "kind", "max_gap_s", "newest", "before")
 
 _OF_SOURCES: LiteralString = f"""
 SELECT x.channel_id, x.source_id, x.kind, x.max_gap_s,
@@ -66,13 +63,15 @@ GROUP BY 1, 2, 3, 4
 """  # noqa: S608 - constants
 
 
-async def newest_readings(
-    connection: AsyncConnection, facility: str, now: datetime
-) -> NewestBySource:
-    """Read the newest usable readings of 31 days up to ``now``."""
-    keys = {"facility": facility, "now": now, "oldest": now - _OLDEST}
-    row = (await connection.execute(_NEWEST, keys)).one()
-    return _by_source(zip(*(column or () for column in row), strict=True))
+def newest_keys(now: datetime) -> dict[str, datetime]:
+    """Return the parameters of :data:`NEWEST`: usable readings of 31 days up to ``now``."""
+    return {"now": now, "oldest": now - _OLDEST}
+
+
+def newest_readings(row: Mapping[str, Any]) -> NewestBySource:
+    """Return what :data:`NEWEST` gave."""
+    columns = (row[f"input_{name}"] or () for name in _NEWEST_COLUMNS)
+    return _by_source(zip(*columns, strict=True))
 
 
 def newest_readings_as_known(
@@ -80,7 +79,7 @@ def newest_readings_as_known(
 ) -> NewestBySource:
     """Read the newest usable readings of 31 days up to ``as_of`` that stood then.
 
-    Of a channel of which they are in the archive alone there are none.
+    None of any channel where what is asked for of one of them is in the archive alone.
     """
     keys = {"sources": list(source_ids), "as_of": as_of, "oldest": as_of - _OLDEST}
     channels = np.array(

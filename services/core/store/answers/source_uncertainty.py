@@ -18,7 +18,7 @@ from services.core.facility.evidence import evidence_of
 from services.core.facility.removals import MeasuredRemoval
 from services.core.facility.sources import Evidence
 from services.core.store.answers import meter_uncertainty
-from services.core.store.answers.answer_states import BY_READINGS
+from services.core.store.answers.answer_states import LiveState
 from services.core.store.answers.facility_queries import FacilityRow
 from services.core.store.answers.factor_ages import ages, ages_then, counting, versions
 from services.core.store.packing import opened
@@ -59,13 +59,6 @@ WHERE f.slug = :facility AND s.method = 'stack'
 """
 )
 _NEWEST: Final = timedelta(days=31)
-
-_VALIDITY = text(
-    f"""
-SELECT r.revision, f.id IS NOT NULL AND {BY_READINGS} AS by_readings
-FROM registry_revision r LEFT JOIN facility f ON f.slug = :facility
-"""  # noqa: S608 - constants
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,18 +166,23 @@ async def _inputs_unpacked(
 class KnownAccounts:
     """Accounts that are read again only where they may differ from those read before.
 
-    They follow from the registry; those of a facility with a stack, or a derived channel, from its
-    newest readings too.
+    They follow from the registry; some bands from newest readings too, see ``answer_states``.
     """
 
     def __init__(self) -> None:
         #: by facility, with the registry's revision
         self._known: dict[str, tuple[int, dict[str, SourceAccount]]] = {}
 
-    async def read(self, connection: AsyncConnection, facility: str) -> dict[str, SourceAccount]:
-        """Do as :func:`source_accounts` does."""
-        valid = (await connection.execute(_VALIDITY, {"facility": facility})).one()
-        return await self._read(connection, facility, valid.revision, by_readings=valid.by_readings)
+    async def read(
+        self, connection: AsyncConnection, facility: str, state: LiveState
+    ) -> dict[str, SourceAccount]:
+        """Do as :func:`source_accounts` does; ``state``: read before on this connection."""
+        return await self._read(
+            connection,
+            facility,
+            state.answer.revision,
+            by_readings=state.bands_follow_readings,
+        )
 
     async def read_several(
         self, connection: AsyncConnection, facilities: Sequence[FacilityRow], *, revision: int

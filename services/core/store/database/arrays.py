@@ -150,11 +150,30 @@ class PackedRows:
 async def binary_row(
     connection: AsyncConnection, sql: LiteralString, parameters: Mapping[str, Any]
 ) -> tuple[Any, ...]:
-    """Run a query that answers with one row, and take it in binary: bytes are not spelled out."""
+    """Run a query that answers with one row, and take it in binary: bytes are not spelled out.
+
+    It is asked of the driver alone, which takes half as long as through SQLAlchemy.
+    """
+    row = await (await _in_binary(connection, sql, parameters)).fetchone()
+    return row or ()
+
+
+async def binary_record(
+    connection: AsyncConnection, sql: LiteralString, parameters: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Do as :func:`binary_row` does, with values by their names; None: there is no row."""
+    cursor = await _in_binary(connection, sql, parameters)
+    row = await cursor.fetchone()
+    names = (column.name for column in cursor.description or ())
+    return None if row is None else dict(zip(names, row, strict=True))
+
+
+async def _in_binary(
+    connection: AsyncConnection, sql: LiteralString, parameters: Mapping[str, Any]
+) -> psycopg.AsyncCursor[tuple[Any, ...]]:
     raw = (await connection.get_raw_connection()).driver_connection
     assert isinstance(raw, psycopg.AsyncConnection)  # noqa: S101 - the only driver
-    row = await (await raw.execute(sql, parameters, binary=True)).fetchone()
-    return row or ()
+    return await raw.execute(sql, parameters, binary=True)
 
 
 def loaded(sent: bytes | None, element: str) -> NDArray[Any]:
