@@ -144,11 +144,15 @@ async def readings(
         # asked again: what is packed in between is seen here
         packed = await opened.may_be_packed(connection, opened.READINGS, begins)
     if packed:
-        stored = await history_arrays.series_async(connection, channel_row.id, begins, ends)
-        thinned = len(stored) > max_points
-        if thinned:
-            extremes = _extremes(stored, to_us(begins), width // MICROSECOND)
-            stored = stored.where(extremes[:max_points])
+        first_us, width_us = to_us(begins), width // MICROSECOND
+        shortening = history_arrays.Shortening(
+            longest=max_points,
+            by=lambda series: series.where(_extremes(series, first_us, width_us)),
+        )
+        short = await history_arrays.short_series_async(
+            connection, channel_row.id, begins, ends, shortening
+        )
+        stored, thinned = short.series.where(slice(max_points)), short.was_long
     return _in_unit(channel_row, stored, thinned=thinned)
 
 
@@ -204,17 +208,20 @@ def _in_unit(channel_row: ChannelRow, stored: SeriesColumns, *, thinned: bool) -
 
 
 def _extremes(stored: SeriesColumns, begins_us: int, width_us: int) -> Integers:
-    """Return where the least and the greatest reading of each bucket are, else its first gap."""
+    """Return where the least and the greatest reading of each bucket are, else its first gap.
+
+    Of what it leaves of the parts of a series it leaves the same as of the whole.
+    """
     bucket = (stored.ts_us - begins_us) // width_us
     firsts = np.flatnonzero(np.diff(bucket, prepend=bucket[0] - 1))
     sizes = np.diff(firsts, append=bucket.size)
     gap = stored.missing | np.isnan(stored.value)
-    chosen = [firsts[np.logical_and.reduceat(gap, firsts)]]
+    has_gaps = bool(gap.any())
+    chosen = [firsts[np.logical_and.reduceat(gap, firsts)]] if has_gaps else []
     for extreme, beyond in ((np.minimum, np.inf), (np.maximum, -np.inf)):
-        value = np.where(gap, beyond, stored.value)
-        reached = np.flatnonzero(
-            (value == np.repeat(extreme.reduceat(value, firsts), sizes)) & ~gap
-        )
+        value = np.where(gap, beyond, stored.value) if has_gaps else stored.value
+        is_reached = value == np.repeat(extreme.reduceat(value, firsts), sizes)
+        reached = np.flatnonzero(is_reached & ~gap if has_gaps else is_reached)
         # of equal values the earliest
         chosen.append(reached[np.diff(bucket[reached], prepend=bucket[0] - 1) > 0])
     return np.unique(np.concatenate(chosen))

@@ -6,7 +6,7 @@ One statement sees one state of the database, so nothing has to be held meanwhil
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, LiteralString
@@ -34,7 +34,9 @@ _SERIES: Final = PackedRows(ts_us="timestamptz", value="float8", missing="bool",
 _ARRAYS: Final[LiteralString] = "array_agg(p.day), array_agg(p.series), array_agg(p.arrival)"
 
 _SERIES_PACKED: LiteralString = """
-SELECT p.day, p.series FROM packed_readings p
+SELECT p.day, p.series, CASE WHEN p.first_ts >= %(begins)s AND p.last_ts < %(ends)s
+                             THEN p.readings ELSE 0 END AS readings
+FROM packed_readings p
 WHERE p.channel_id = %(channel)s AND p.day BETWEEN %(first_day)s AND %(last_day)s
   AND p.last_ts >= %(begins)s AND p.first_ts < %(ends)s
 ORDER BY p.day
@@ -107,45 +109,111 @@ class StoredBounds:
     last: datetime | None
 
 
+#: Readings that are shortened at a time: so many stay in a core's cache, and what is made of them.
+_AT_ONCE: Final = 32_768
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shortening:
+    """How a long series is made shorter, part by part."""
+
+    #: a series is long that has more readings
+    longest: int
+    #: of a part it leaves all of which something is left of the whole
+    by: Callable[[SeriesColumns], SeriesColumns]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShortSeries:
+    """What is left of a series."""
+
+    series: SeriesColumns
+    was_long: bool
+
+
 async def series_async(
     connection: AsyncConnection, channel_id: int, begins: datetime, ends: datetime
 ) -> SeriesColumns:
     """Read what a channel's readings of a span say, its end exclusive, in order of time.
 
-    Packed days are unpacked beside the event loop, while the database puts rows together; both are
-    of one state of the database.
-
     :raises ArchivedDayError: one of the days is in the archive alone.
     :raises DamagedDayError: one of the days cannot be unpacked.
     """
+    return (await short_series_async(connection, channel_id, begins, ends, None)).series
+
+
+async def short_series_async(
+    connection: AsyncConnection,
+    channel_id: int,
+    begins: datetime,
+    ends: datetime,
+    shortening: Shortening | None,
+) -> ShortSeries:
+    """Do as :func:`series_async` does, and shorten a long series; None: none is.
+
+    Packed days are unpacked beside the event loop, while the database puts rows together; both are
+    of one state of the database.
+    """
     try:
-        return await _series(connection, channel_id, begins, ends)
+        return await _series(connection, channel_id, begins, ends, shortening)
     except ArchivedDayError as error:
         names = await connection.exec_driver_sql(archived.NAMES, {"channel": channel_id})
         raise archived.named(error, names.one_or_none()) from None
 
 
 async def _series(
-    connection: AsyncConnection, channel_id: int, begins: datetime, ends: datetime
-) -> SeriesColumns:
+    connection: AsyncConnection,
+    channel_id: int,
+    begins: datetime,
+    ends: datetime,
+    shortening: Shortening | None,
+) -> ShortSeries:
     keys = _parameters(channel_id, begins, ends)
+    bounds_us = to_us(begins), to_us(ends)
     async with snapshot_async(connection):
         packed = (await connection.exec_driver_sql(_SERIES_PACKED, keys)).all()
-        unpacking = asyncio.create_task(asyncio.to_thread(_series_of, channel_id, packed))
+        is_long = shortening is not None and sum(row[2] for row in packed) > shortening.longest
+        shorten = shortening.by if shortening is not None and is_long else None
+        unpacking = asyncio.create_task(
+            asyncio.to_thread(_series_of, channel_id, packed, bounds_us, shorten)
+        )
         try:
             stored = await binary_row(connection, _SERIES_STORED, keys)
         finally:
             parts = await unpacking
-    series = SeriesColumns.joined([*parts, series_of_rows(*stored)])
-    begins_us, ends_us = to_us(begins), to_us(ends)
-    if len(series) and not begins_us <= series.ts_us[0] <= series.ts_us[-1] < ends_us:
-        first, last = np.searchsorted(series.ts_us, [begins_us, ends_us])
-        series = series.where(slice(first, last))
-    return series
+
+    def whole() -> ShortSeries:
+        series = SeriesColumns.joined([*parts, series_of_rows(*stored)])
+        if shortening is None or not (is_long or len(series) > shortening.longest):
+            return ShortSeries(series=series, was_long=False)
+        return ShortSeries(series=shortening.by(series), was_long=True)
+
+    return await asyncio.to_thread(whole)
 
 
-def _series_of(channel_id: int, packed: Sequence[Any]) -> list[SeriesColumns]:
-    return [unpacked_series(channel_id, day, series) for day, series in packed]
+def _series_of(
+    channel_id: int,
+    packed: Sequence[Any],
+    bounds_us: tuple[int, int],
+    shorten: Callable[[SeriesColumns], SeriesColumns] | None,
+) -> list[SeriesColumns]:
+    """Unpack days; what is left of them within the bounds, in parts."""
+    parts: list[SeriesColumns] = []
+    days: list[SeriesColumns] = []
+    for place, (day, series, _) in enumerate(packed, start=1):
+        days.append(unpacked_series(channel_id, day, series))
+        if place == len(packed) or sum(map(len, days)) >= _AT_ONCE:
+            part = _between(SeriesColumns.joined(days), *bounds_us)
+            parts.append(part if shorten is None or not len(part) else shorten(part))
+            days = []
+    return parts
+
+
+def _between(series: SeriesColumns, begins_us: int, ends_us: int) -> SeriesColumns:
+    if len(series) and begins_us <= series.ts_us[0] and series.ts_us[-1] < ends_us:
+        return series
+    first, end = np.searchsorted(series.ts_us, [begins_us, ends_us])
+    return series.where(slice(first, end))
 
 
 def series_of_rows(good: bytes | None, others: bytes | None) -> SeriesColumns:
