@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
@@ -16,6 +17,11 @@ from services.api.admission.connections import ConnectionLimits, guarded
 from services.api.admission.open_files import connections_allowed
 from services.api.live.feed import LiveFeed
 from services.core.runtime.settings import Settings
+
+#: How long a connection may be idle: longer than the pause of whoever asks regularly, and longer
+#: than proxies keep theirs (nginx: 60 s). One that is closed in the very moment in which it is used
+#: again is reset, and not every client then asks once more.
+_IDLE_S: Final = 75
 
 
 def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
@@ -44,6 +50,7 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=_IDLE_S,
         timeout_graceful_shutdown=5,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -14,11 +13,12 @@ from services.api.admission.spending import note_rows
 from services.api.http import arrow_stream, csv_lines, json_rows, parquet
 from services.api.http.columns import Table
 from services.api.http.formats import CSV, JSON, MEDIA_TYPES, FormatName
+from services.api.http.loop_turns import in_turn
 from services.api.http.problems import NotAcceptable
 from services.api.http.shapes import Row, Shape
 
 #: Enough that what a part costs by itself does not tell, and little for others to wait for.
-_ROWS_A_PART = 2000
+_ROWS_A_PART = 1000
 #: Each batch of Arrow has some thirty arrays of its own.
 _ROWS_A_BATCH = 10_000
 #: Each row group of Parquet has statistics and dictionaries of its own.
@@ -113,7 +113,7 @@ def _choose(accept: str, offered: Sequence[str]) -> str:
 
 
 async def _unhurried(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
-    """Let other requests in between two parts."""
-    for part in parts:
+    """Make parts in turn with other answers."""
+    remaining = iter(parts)
+    while (part := await in_turn(lambda: next(remaining, None))) is not None:
         yield part
-        await asyncio.sleep(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Request
@@ -12,6 +13,7 @@ from services.api.auth import Reader, asked_slugs, seen_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, table_answer
 from services.api.http.intervals import count_about, cut
+from services.api.http.loop_turns import in_turn
 from services.api.http.pages import MAX_ROWS
 from services.api.http.problems import NotFound, TooManyRows
 from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
@@ -121,9 +123,11 @@ async def get_emissions(
                 connection, part, buckets, interval, now=now, is_past=is_past, then=then
             )
             if columns is not None:
-                answers.append(part_of(part, buckets, columns, now, query, stated))
+                make = partial(part_of, part, buckets, columns, now, query, stated)
+                answers.append(await in_turn(make))
     # the next request comes later: `auto` and the default end would mean something else
-    table, page_headers = page_of(answers, after, query, interval=str(interval), to=rfc3339(ends))
+    resolved = {"interval": str(interval), "to": rfc3339(ends)}
+    table, page_headers = await in_turn(partial(page_of, answers, after, query, **resolved))
     return table_answer(
         table,
         shape,

@@ -187,3 +187,22 @@ async def test_what_is_too_long_or_no_http_is_a_problem_too() -> None:
             streams[1].write(sent)
             found, problem = await answer(streams)
             assert (found, problem["type"]) == (status, f"urn:tonne:problem:{kind}"), sent[:40]
+
+
+async def test_a_connection_is_kept_for_whoever_asks_again_within_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop = asyncio.get_running_loop()
+    true_time, ahead_s = loop.time, 0.0
+    monkeypatch.setattr(loop, "time", lambda: true_time() + ahead_s)
+    settings = Settings(database_url=NOWHERE)  # type: ignore[call-arg]
+    async with serving(create_app(settings)) as address:
+        parts = urlsplit(address)
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        for _ in range(2):
+            ahead_s += 60.0
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert (await reader.readuntil(b'{"status":"ok"}')).startswith(b"HTTP/1.1 200")
+        ahead_s += 90.0
+        assert await reader.read() == b""
+        writer.close()
