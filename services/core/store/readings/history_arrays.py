@@ -172,7 +172,9 @@ async def _series(
     bounds_us = to_us(begins), to_us(ends)
     async with snapshot_async(connection):
         packed = (await connection.exec_driver_sql(_SERIES_PACKED, keys)).all()
-        is_long = shortening is not None and sum(row.readings for row in packed) > shortening.longest
+        is_long = (
+            shortening is not None and sum(row.readings for row in packed) > shortening.longest
+        )
         shorten = shortening.by if shortening is not None and is_long else None
         unpacking = asyncio.create_task(
             asyncio.to_thread(_series_of, channel_id, packed, bounds_us, shorten)
