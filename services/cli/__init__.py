@@ -34,7 +34,7 @@ PARTS: Final = {
     "import": Part(
         "services.cli.import_readings",
         "import_readings",
-        "Import readings from CSV and Parquet files: years of history in minutes.",
+        "Import readings from files; the same file again takes nothing twice.",
     ),
     "ingest": Part(
         "services.cli.processes",
@@ -81,7 +81,7 @@ PARTS: Final = {
     ),
     "factors": Part("services.cli.factors", "app", "List and import emission factors."),
     "activities": Part(
-        "services.cli.activities", "app", "Import and list amounts of bills and the like."
+        "services.cli.activities", "app", "Import, list and withdraw amounts of bills and the like."
     ),
     "report": Part("services.cli.report", "app", "Write reports that authorities ask for."),
     "devices": Part("services.cli.devices", "app", "Manage broker accounts of devices."),

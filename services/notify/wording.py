@@ -44,12 +44,13 @@ def _sentences(message: Message) -> list[str]:
     lines = [f"{place}: {who}" if who else str(place)]
     if body.get("limit") is not None:
         window = f" of {body['window']}" if body.get("window") else ""
+        # messages that an older notifier left say less
         lines.append(
-            f"{body.get('measure', 'value')}{window}: {_amount(body, 'value')} when it fired,"
-            f" limit {body.get('direction', '')} {_amount(body, 'limit')}".replace("  ", " ")
+            f"{body.get('measure') or 'measured'}{window}: {_amount(body['value'], body)}"
+            f" when it fired, limit {body.get('direction', '')} {_amount(body['limit'], body)}"
         )
         if body.get("present_value") is not None:
-            lines.append(f"now: {_amount(body, 'present_value')}")
+            lines.append(f"now: {_amount(body['present_value'], body)}")
     for name, word in (("started_at", "since"), ("resolved_at", "until")):
         local = body.get(f"{name}_local")
         if isinstance(local, str) and (name == "started_at" or message.kind == RESOLVED):
@@ -57,8 +58,7 @@ def _sentences(message: Message) -> list[str]:
     return [*lines, *([message.link] if message.link else [])]
 
 
-def _amount(body: Mapping[str, Any], name: str) -> str:
-    value = body.get(name)
+def _amount(value: object, body: Mapping[str, Any]) -> str:
     if not isinstance(value, int | float):
         return "unknown"
     number = f"{value:,.3f}".rstrip("0").rstrip(".").replace(",", " ")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, create_model
 
 from services.api.models.answer import Answer, QualityWord
 
@@ -188,6 +188,20 @@ class EmissionGroup(Answer):
     credits_kg: float | None = Field(
         examples=[0.0], description="credits that were retired in the interval, likewise"
     )
+
+
+_CHOSEN: dict[str, Any] = {
+    name: (field.annotation, None)
+    for model in (EmissionGroup, Emission)
+    for name, field in model.model_fields.items()
+}
+#: A row of the columns that were asked for alone.
+EmissionFields = create_model(
+    "EmissionFields",
+    __base__=Answer,
+    __doc__="A row with those columns that `fields` names.",
+    **_CHOSEN,
+)
 
 
 class Report(Answer):

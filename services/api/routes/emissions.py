@@ -18,7 +18,7 @@ from services.api.http.pages import MAX_ROWS
 from services.api.http.problems import NotFound, TooManyRows
 from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
 from services.api.models.emission_groups import groups_of
-from services.api.models.emissions import Emission, EmissionGroup
+from services.api.models.emissions import Emission, EmissionFields, EmissionGroup
 from services.api.routes.answer_validators import emissions_validator
 from services.api.routes.asked import Asked, moment
 from services.api.routes.emission_rows import PAGES, ROWS, page_of, part_of, shape_of
@@ -35,7 +35,7 @@ router = APIRouter(tags=["emissions"])
 @router.get(
     "/v1/emissions",
     summary="List emissions by interval",
-    response_model=list[Emission | EmissionGroup],
+    response_model=list[Emission | EmissionGroup | EmissionFields],
     responses=ROWS.documented(
         "Rows by time, facility and source. Intervals are whole: the first begins at or before"
         " `from`. An interval without data is a row with null and coverage 0: a gap is not zero.",

@@ -25,9 +25,14 @@ maintenance:
 
 
 async def _lists(client: httpx.AsyncClient) -> list[str]:
-    """The calls that offer CSV."""
+    """The calls that offer CSV, and need no parameter."""
     paths = (await client.get("/v1/openapi.json")).json()["paths"]
-    answers = {path: calls["get"]["responses"] for path, calls in paths.items() if "get" in calls}
+    answers = {
+        path: calls["get"]["responses"]
+        for path, calls in paths.items()
+        if "get" in calls
+        and not any(parameter["required"] for parameter in calls["get"].get("parameters", ()))
+    }
     return [path for path, by in answers.items() if "text/csv" in by["200"].get("content", {})]
 
 

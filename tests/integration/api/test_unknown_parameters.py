@@ -14,7 +14,7 @@ import pytest
         ("GET", "/v1/live?facilty=linz", None,
          "facilty: unknown parameter (did you mean facility?); this call takes facility, as_of"),
         ("GET", "/v1/reports?x=1", None,
-         "x: unknown parameter; this call takes facility, source, year, as_of"),
+         "x: unknown parameter; this call takes facility, year, as_of, format, source"),
         ("GET", "/v1/alerts/1?full=1", None, "full: unknown parameter; this call takes none"),
         ("GET", "/v1/explain", None, "facility: required, for example facility=linz"),
         ("GET", "/v1/annotations?kind=alrt,gap", None,

@@ -120,7 +120,9 @@ def test_no_login_reaches_further_than_its_rights(
             "INSERT INTO emission_hour_history SELECT * FROM emission_hour_history": {
                 "tonne_aggregate"
             },
-            "INSERT INTO emission_day SELECT * FROM emission_day": {"tonne_aggregate"},
+            "INSERT INTO emission_day (source_id) SELECT source_id FROM emission_day": {
+                "tonne_aggregate"
+            },
             "UPDATE emission_month SET co2_ug = 0": {"tonne_aggregate"},
             "SELECT remove_sums('{}', '{}')": {"tonne_aggregate"},
             "UPDATE emission_minute SET co2_ug = 0": {"tonne_aggregate"},
