@@ -166,6 +166,8 @@ def _show(report: Report, *, took_s: float, dry_run: bool, as_json: bool = False
     )
     for reason, count in sorted(report.refused.items(), key=lambda item: (-item[1], item[0])):
         say(f"  {reason}: {count}")
+    if report.gaps:
+        say(f"  {report.gaps} of them left a gap, which is among those stored or there already")
     if report.shed:
         say(f"  {report.shed} more refused, for which quarantine has no room")
     if refused > report.refused[MISSHAPEN] and not dry_run:
@@ -179,6 +181,7 @@ def _flat(report: Report, took_s: float) -> dict[str, Any]:
         "stored": report.stored,
         "duplicates": report.duplicates,
         "refused": dict(report.refused),
+        "gaps": report.gaps,
         "shed": report.shed,
         "seconds": round(took_s, 3),
         "refusals": [

@@ -9,8 +9,9 @@ import { totalLimits } from "./limits.js";
 const $ = (id) => document.getElementById(id);
 /** How often figures are read. */
 const GLANCE_MS = 10_000;
-/** What changes by hand or by the hour is read less often. */
+/** What changes by hand is read less often, and paths, which change with every hour, seldom. */
 const SLOW_MS = 60_000;
+const PATHS_MS = 5 * 60_000;
 /** Without an answer for so long, what is shown is not of now. */
 const SILENCE_MS = 40_000;
 
@@ -29,9 +30,9 @@ $("figure").value = figure;
 $("figure").onchange = () => {
   figure = $("figure").value;
   rows = [];
+  beside = { ...beside, limits: new Map(), paths: new Map() };
   change();
-  readSlow();
-  readGlance();
+  readAll();
 };
 $("search").value = search;
 $("search").oninput = () => {
@@ -39,10 +40,10 @@ $("search").oninput = () => {
   change();
 };
 change();
-readGlance();
-readSlow();
+readAll();
 setInterval(readGlance, GLANCE_MS);
 setInterval(readSlow, SLOW_MS);
+setInterval(readPaths, PATHS_MS);
 setInterval(draw, 1000);
 
 /** The address names what is shown, so that it can be linked to. */
@@ -78,6 +79,12 @@ function drawState() {
   $("state-text").textContent = words[document.body.dataset.state];
 }
 
+function readAll() {
+  readGlance();
+  readSlow();
+  readPaths();
+}
+
 async function readGlance() {
   const turn = ++reading;
   try {
@@ -89,31 +96,41 @@ async function readGlance() {
     say(rows.length ? "" : "There is no facility yet; add one with `tonne apply FILE`.");
     draw();
   } catch (error) {
-    failed(error, readGlance);
+    failed(error);
   }
 }
 
 async function readSlow() {
   const asked = figure;
   try {
-    const [facilities, thresholds, paths] = await Promise.all([
-      get("/v1/facilities"), get("/v1/thresholds"), get("/v1/pathway"),
-    ]);
+    const [facilities, thresholds] = await Promise.all([get("/v1/facilities"), get("/v1/thresholds")]);
     if (asked !== figure) return;
     const of = Map.groupBy(thresholds, ({ facility }) => facility);
     beside = {
+      ...beside,
       devices: new Map(facilities.map(({ id, devices }) => [id, devices])),
       limits: new Map([...of].map(([id, all]) => [id, totalLimits(all, figure).get("year")])),
-      paths: Map.groupBy(paths.filter((path) => path.figure === figure), ({ facility }) => facility),
     };
     draw();
   } catch (error) {
-    failed(error, readSlow);
+    failed(error);
   }
 }
 
-function failed(error, again) {
-  if (error.status === 401) return askForKey(again);
+async function readPaths() {
+  const asked = figure;
+  try {
+    const paths = (await get("/v1/pathway")).filter((path) => path.figure === asked);
+    if (asked !== figure) return;
+    beside = { ...beside, paths: Map.groupBy(paths, ({ facility }) => facility) };
+    draw();
+  } catch (error) {
+    failed(error);
+  }
+}
+
+function failed(error) {
+  if (error.status === 401) return askForKey(readAll);
   say(error instanceof ApiError ? error.message : "The API cannot be reached; trying again.");
 }
 

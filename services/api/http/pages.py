@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from pydantic import Field
 
 from services.api.http.cursors import Cursor, Place
+from services.api.http.problems import TooManyRows
 
 Row = TypeVar("Row")
 
@@ -33,6 +34,20 @@ class Paged(Protocol):
 
 #: The longest list that one answer holds.
 MAX_ROWS = 100_000
+
+
+def refuse_beyond(count: int, instead: str) -> None:
+    """Refuse an answer that would be too long.
+
+    :param count: about how many rows it would have.
+    :param instead: what to ask instead.
+    :raises TooManyRows: it would.
+    """
+    if count > MAX_ROWS:
+        raise TooManyRows(
+            f"The answer would have about {count} rows, more than {MAX_ROWS}; {instead}."
+        )
+
 
 RowLimit = Annotated[
     int,

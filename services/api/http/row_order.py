@@ -36,8 +36,8 @@ def page_of_rows(
     series: Integers,
     names: Sequence[Name],
     *,
-    after: RowPlace | None,
-    limit: int | None,
+    after: RowPlace | None = None,
+    limit: int | None = None,
 ) -> RowOrder:
     """Put rows in order of time and name, and cut them to ``limit`` rows after a place.
 

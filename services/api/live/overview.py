@@ -9,14 +9,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from services.api.http.shapes import Row
+from services.core.store.schema.figures import MASSES
 
-#: By the names that thresholds have for masses, their columns in a body of live totals.
-MASS_OF_FIGURE: Final = {
-    "co2": "co2_kg",
-    "co2e": "co2e_kg",
-    "market": "co2_market_kg",
-    "co2_biogenic": "co2_biogenic_kg",
-}
+#: By the names that thresholds have for masses, their keys in answers.
+MASS_OF_FIGURE: Final = {mass.stem: mass.answer for mass in MASSES}
 #: What is seen at a glance; the page of a facility has the other windows.
 WINDOWS: Final = ("today", "month", "year")
 SEVERITIES: Final = ("critical", "warning", "info")

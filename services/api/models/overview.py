@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
 
 from pydantic import Field
 
 from services.api.models.answer import Answer
+from services.core.accounting.methods import MassName
 
 _KG = "mass of the window so far; `null`: nothing is known of it"
 _COVERAGE = "share of the sources' time that is known, 0 to 1"
@@ -21,9 +21,7 @@ class Overview(Answer):
     facility: str = Field(examples=["linz"])
     name: str = Field(examples=["Linz works"])
     timezone: str = Field(examples=["Europe/Vienna"], description="windows begin by its calendar")
-    figure: Literal["co2", "co2e", "market", "co2_biogenic"] = Field(
-        examples=["co2"], description="what all masses of the row are of"
-    )
+    figure: MassName = Field(examples=["co2"], description="what all masses of the row are of")
     rate_kg_h: float | None = Field(
         examples=[10592.7],
         description="sum of the sources whose present rate is known; `null`: of none it is",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Annotated
 
 import numpy as np
@@ -26,9 +27,10 @@ from services.api.http.intervals import (
     finest,
     parse,
 )
-from services.api.http.pages import MAX_ROWS
+from services.api.http.pages import MAX_ROWS, refuse_beyond
 from services.api.http.parameters import FacilityList, Instant, TimeSpan
 from services.api.http.problems import NotFound, TooManyRows
+from services.api.http.row_order import page_of_rows
 from services.api.http.shapes import Shape
 from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
 from services.api.models.answer import Answer
@@ -175,12 +177,10 @@ async def _answer(
         of_call = replace(of_call, validator=None)
     if unchanged := of_call.not_modified(if_none_match):
         return unchanged
-    count = sum(listing.count(e) for _, e in stated) * count_about(interval, begins, until)
-    if count > MAX_ROWS:
-        raise TooManyRows(
-            f"The answer would have about {count} rows, more than {MAX_ROWS}; use a coarser"
-            " interval (or `auto`), a shorter time span or fewer facilities."
-        )
+    refuse_beyond(
+        sum(listing.count(e) for _, e in stated) * count_about(interval, begins, until),
+        "use a coarser interval (or `auto`), a shorter time span or fewer facilities",
+    )
     parts: list[tuple[FacilityRow, Part]] = []
     async with context.database.read() as connection:
         for facility, electricity in stated:
@@ -206,17 +206,13 @@ def _in_order(shape: Shape, parts: Sequence[tuple[FacilityRow, Part]]) -> Table:
     parts = [(row, part) for row, part in parts if part.subjects]
     if not parts:
         return shape.table_of([])
-    names = [(row.slug, subject) for row, part in parts for subject in part.subjects]
-    rank_of = {name: rank for rank, name in enumerate(sorted(names))}
-    rank = np.concatenate(
-        [
-            np.array([rank_of[row.slug, s] for s in part.subjects], dtype=np.int64)[part.subject]
-            for row, part in parts
-        ]
+    firsts = accumulate((len(part.subjects) for _, part in parts), initial=0)
+    rows, _ = page_of_rows(
+        np.concatenate([part.time_us for _, part in parts]),
+        np.concatenate([p.subject + first for (_, p), first in zip(parts, firsts, strict=False)]),
+        [(row.slug, subject) for row, part in parts for subject in part.subjects],
     )
-    time_us = np.concatenate([part.time_us for _, part in parts])
-    table = Table.joined([shape.table(part.columns) for _, part in parts])
-    return table.part(np.lexsort((rank, time_us)))
+    return Table.joined([shape.table(part.columns) for _, part in parts]).part(rows)
 
 
 _add_list(

@@ -14,7 +14,7 @@ from services.api.context import InContext
 from services.api.http.answers import Accept, table_answer
 from services.api.http.intervals import count_about, cut
 from services.api.http.loop_turns import in_turn
-from services.api.http.pages import MAX_ROWS
+from services.api.http.pages import MAX_ROWS, refuse_beyond
 from services.api.http.problems import NotFound, TooManyRows
 from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
 from services.api.models.emission_groups import groups_of
@@ -99,8 +99,12 @@ async def get_emissions(
         )
         # what lies ahead of the clock is no gap
         until = min(ends, now)
-        if query.limit is None and count * count_about(interval, begins, until) > MAX_ROWS:
-            raise _too_many(count * count_about(interval, begins, until))
+        if query.limit is None:
+            refuse_beyond(
+                count * count_about(interval, begins, until),
+                "use a coarser interval (or `auto`), a shorter time span or fewer sources, or page"
+                " with `limit`",
+            )
         parts = [
             (
                 part,
@@ -137,11 +141,4 @@ async def get_emissions(
             **page_headers,
             **Asked(facilities=facilities, named=query.facility, validator=validator).headers,
         },
-    )
-
-
-def _too_many(count: int) -> TooManyRows:
-    return TooManyRows(
-        f"The answer would have about {count} rows, more than {MAX_ROWS}; use a coarser interval"
-        " (or `auto`), a shorter time span or fewer sources, or page with `limit`."
     )

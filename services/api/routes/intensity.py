@@ -17,7 +17,7 @@ from services.api.context import Context, InContext
 from services.api.http.answers import Accept, table_answer
 from services.api.http.formats import Format
 from services.api.http.intervals import HOURLY, IntervalLength, count_about, cut, parse
-from services.api.http.pages import MAX_ROWS
+from services.api.http.pages import MAX_ROWS, refuse_beyond
 from services.api.http.parameters import FacilityList, Instant, SlugList, TimeSpan
 from services.api.http.problems import InvalidRequest, NotFound, TooManyRows
 from services.api.http.shapes import Row
@@ -114,12 +114,10 @@ async def get_intensity(
     if unknown:
         raise NotFound(f"There is no product {min(unknown)}; facility files name products.")
     until = min(ends, now)
-    count = sum(map(len, chosen.values())) * count_about(interval or HOURLY, begins, until)
-    if count > MAX_ROWS:
-        raise TooManyRows(
-            f"The answer would have about {count} rows, more than {MAX_ROWS}; use a coarser"
-            " interval, a shorter time span or fewer products."
-        )
+    refuse_beyond(
+        sum(map(len, chosen.values())) * count_about(interval or HOURLY, begins, until),
+        "use a coarser interval, a shorter time span or fewer products",
+    )
     rows: list[Row] = []
     for facility in of_call.facilities:
         if chosen.get(facility.id):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter
 from fastapi import Query as FromQuery
@@ -17,6 +17,7 @@ from services.api.http.problems import NotFound
 from services.api.http.shapes import Row, Shape
 from services.api.live.overview import overview_row
 from services.api.models.overview import Overview
+from services.core.accounting.methods import MassName
 
 router = APIRouter(tags=["live"])
 
@@ -26,9 +27,7 @@ _ROWS = Shape(Overview)
 class OverviewQuery(FacilitiesQuery):
     """Parameters of ``GET /v1/overview``."""
 
-    figure: Literal["co2", "co2e", "market", "co2_biogenic"] = Field(
-        "co2", description="mass; market: market-based CO2"
-    )
+    figure: MassName = Field("co2", description="mass; market: market-based CO2")
 
 
 @router.get(

@@ -18,7 +18,7 @@ from services.api.http.answers import Accept, rows_answer
 from services.api.http.cursors import Cursor
 from services.api.http.formats import TextFormat
 from services.api.http.intervals import IntervalLength, count_about, cut, parse
-from services.api.http.pages import MAX_ROWS, CursorText, Pages, RowLimit
+from services.api.http.pages import MAX_ROWS, CursorText, Pages, RowLimit, refuse_beyond
 from services.api.http.parameters import FacilityList, Instant, SlugList, SourceList, TimeSpan
 from services.api.http.problems import InvalidRequest, NotFound, TooManyRows
 from services.api.http.shapes import Shape
@@ -139,12 +139,11 @@ def _by_interval(
 ) -> list[MeanRow]:
     """Read the rows of all facilities, each cut by its own time zone."""
     until = min(asked.ends, now)
-    count = count_about(interval, asked.begins, until) * max(1, len(of_stacks))
-    if count > MAX_ROWS:
-        raise TooManyRows(
-            f"The answer would have about {count} rows for each pollutant, more than {MAX_ROWS};"
-            " use a coarser interval, a shorter time asked or fewer sources."
-        )
+    # of one pollutant; there may be several
+    refuse_beyond(
+        count_about(interval, asked.begins, until) * max(1, len(of_stacks)),
+        "use a coarser interval, a shorter time span or fewer sources",
+    )
     rows: list[MeanRow] = []
     for facility in sorted({stack.facility for stack in of_stacks}):
         of_facility = [stack for stack in of_stacks if stack.facility == facility]

@@ -57,7 +57,7 @@ class Part:
 
 def table(parts: Sequence[Part]) -> Table:
     """Put rows in order of time, facility, device and channel."""
-    return _table(parts, _order(parts, None, None).rows)
+    return _table(parts, _order(parts).rows)
 
 
 def page_of(
@@ -74,7 +74,7 @@ def page_of(
     return _table(parts, rows), headers
 
 
-def _order(parts: Sequence[Part], after: Place | None, limit: int | None) -> RowOrder:
+def _order(parts: Sequence[Part], after: Place | None = None, limit: int | None = None) -> RowOrder:
     if not parts:
         return RowOrder(np.empty(0, dtype=np.int64), None)
     return page_of_rows(

@@ -294,6 +294,7 @@ class Importer:
         report = self.report
         report.stored += outcome.stored
         report.duplicates += outcome.duplicates
+        report.gaps += sum(row.for_refused for row in prepared.rows)
         report.shed += outcome.shed
         for entry in outcome.refused:
             line = lines.get((entry.topic, entry.payload), 0)

@@ -31,6 +31,8 @@ class Report:
     duplicates: int = 0
     #: by reason; all but those that are no rows are in quarantine
     refused: Counter[str] = field(default_factory=Counter)
+    #: refused and yet among those stored or there already: a gap stands where the value would
+    gaps: int = 0
     #: refused, and quarantine had no room for them
     shed: int = 0
     #: those refused first

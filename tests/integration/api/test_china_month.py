@@ -128,6 +128,14 @@ async def test_a_month_has_its_parameters_factors_and_evidence(client: httpx.Asy
     assert again.content == answer.content
 
 
+async def test_a_month_rests_on_the_audit_that_was_there(client: httpx.AsyncClient) -> None:
+    asked = {"facility": "tianjin", "month": "2026-02"}
+    answer = await client.get("/v1/reports/china-month", params=asked)
+    evidence = rows(zipfile.ZipFile(io.BytesIO(answer.content)), "evidence.csv")
+    audits = [row["结束 to"] for row in evidence if row["类型 kind"] == "审核 audit"]
+    assert [at[:10] for at in audits] == ["2025-03-01"]
+
+
 async def test_a_month_that_has_not_begun_is_refused(client: httpx.AsyncClient) -> None:
     asked = {"facility": "tianjin", "month": "2026-12"}
     answer = await client.get("/v1/reports/china-month", params=asked)

@@ -373,6 +373,9 @@ def test_wide_files_and_stated_names_and_units(
     )
     report = imported(database_url, "--facility", "file", "--unit", "kW", wide)
     assert report["refused"] == {"unit_not_convertible": 96, "out_of_range": 48}
+    taken = report["stored"] + report["duplicates"]
+    assert report["read"] == taken + sum(report["refused"].values()) - report["gaps"]
+    assert report["gaps"] == 48
     narrow = write_rows(
         tmp_path / "narrow.csv", [(r[0], r[4]) for r in regular("file", 1)], ("time", "value")
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -140,7 +139,7 @@ def china_month(
         factors=factors,
         evidence=[
             _file(row),
-            *_audits(row["document"]),
+            *_audits(row["document"], ends),
             *(_document(document) for document in documents),
             *(_test(test) for test in tests),
             *(_archived(file) for file in files),
@@ -195,14 +194,16 @@ def _file(row: Mapping[str, Any]) -> Evidence:
     )
 
 
-def _audits(document: Mapping[str, Any]) -> Iterator[Evidence]:
-    """Yield the newest audit of each kind of each monitor, which the month rests on."""
-    newest: dict[tuple[str, str], Mapping[str, Any]] = defaultdict(dict)
+def _audits(document: Mapping[str, Any], ends: datetime) -> Iterator[Evidence]:
+    """Yield the newest audit of each kind of each monitor that was there before the month ended."""
+    end_day = ends.date().isoformat()
+    newest: dict[tuple[str, str], Mapping[str, Any]] = {}
     for device in document.get("devices", ()):
         for channel in device.get("channels", ()):
             for audit in channel.get("audits") or ():
                 key = f"{device['id']}.{channel['id']}", audit.get("kind") or "rata"
-                if str(audit["at"]) > str(newest[key].get("at", "")):
+                before = str(newest[key]["at"]) if key in newest else ""
+                if before < str(audit["at"]) < end_day:
                     newest[key] = audit
     for (channel_name, kind), audit in newest.items():
         passed = audit.get("passed")
