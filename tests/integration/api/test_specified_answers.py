@@ -40,7 +40,7 @@ from tests.patience import PATIENCE_S
 from tests.services import as_login
 
 #: Of each call, once as the specification allows it and once as it does not.
-EXAMPLES = int(os.environ.get("SPECIFIED_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("SPECIFIED_EXAMPLES", "10"))
 SEED = 20261123
 
 _FACILITY = Path(__file__).parents[2] / "fixtures" / "contract-facility.yaml"
