@@ -50,8 +50,9 @@ def test_each_command_can_be_loaded_alone() -> None:
     """Nothing that another command happened to load may be missing where it is the only one."""
     # what others wrote is loaded once: each of these takes longer than all of a command's own
     program = (
-        "import alembic.command, duckdb, fastapi, numpy, os, polars, psycopg, pyarrow, ruamel.yaml\n"
-        "import pydantic_settings, sqlalchemy.ext.asyncio, structlog\n"
+        "import os\n"
+        "import alembic.command, duckdb, fastapi, numpy, polars, psycopg, pyarrow\n"
+        "import pydantic_settings, ruamel.yaml, sqlalchemy.ext.asyncio, structlog\n"
         "from importlib import import_module\n"
         "from services.cli import PARTS\n"
         "for name in sorted({part.module for part in PARTS.values()}):\n"

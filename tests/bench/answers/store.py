@@ -296,6 +296,8 @@ def _store_readings(connection: psycopg.Connection[Any], first: datetime, last: 
         copy.write(copy_data(columns))
     for name in values:
         for day in range(to_us(first) // DAY_US, packed_to):
-            days.pack(connection, ids[name], day)
+            # what is taken is packed by the end of the transaction
+            with connection.transaction():
+                days.pack(connection, ids[name], day)
     connection.execute("SELECT free_empty_chunks()")
     return int(ts_us.size)
